@@ -1,0 +1,87 @@
+//! Proof that a caller may do something in a project. Methods of the catalog ask for it, so that no
+//! handler can forget.
+
+use std::marker::PhantomData;
+
+use crate::domain::{Caller, ProjectId};
+
+use super::CatalogError;
+
+/// A kind of thing to do.
+pub trait Permission {
+    /// Whether the caller may, in a project that is its own or that it administers.
+    fn allows(caller: &Caller) -> bool;
+    /// The action's name, for the message.
+    const ACTION: &'static str;
+}
+
+/// Look.
+#[derive(Debug, Clone, Copy)]
+pub struct Read;
+/// Create, delete, restore.
+#[derive(Debug, Clone, Copy)]
+pub struct Write;
+/// What only administrators do.
+#[derive(Debug, Clone, Copy)]
+pub struct Admin;
+
+impl Permission for Read {
+    fn allows(_caller: &Caller) -> bool {
+        true
+    }
+    const ACTION: &'static str = "read";
+}
+
+impl Permission for Write {
+    fn allows(caller: &Caller) -> bool {
+        caller.may_write()
+    }
+    const ACTION: &'static str = "write";
+}
+
+impl Permission for Admin {
+    fn allows(caller: &Caller) -> bool {
+        caller.is_admin()
+    }
+    const ACTION: &'static str = "admin";
+}
+
+/// A caller in a project, allowed to do `P` there.
+#[derive(Debug, Clone)]
+pub struct Scope<P> {
+    caller: Caller,
+    project: ProjectId,
+    permission: PhantomData<P>,
+}
+
+impl<P: Permission> Scope<P> {
+    /// Lets the caller into the project of the path, if it may do `P` there.
+    pub fn enter(caller: Caller, project: ProjectId) -> Result<Self, CatalogError> {
+        let own = caller.project.as_ref().is_none_or(|own| *own == project);
+        if !own && !caller.is_admin() {
+            return Err(CatalogError::Forbidden {
+                why: "Access was denied to this resource.".to_owned(),
+            });
+        }
+        if !P::allows(&caller) {
+            let why = format!("Policy doesn't allow {} access with this token's roles.", P::ACTION);
+            return Err(CatalogError::Forbidden { why });
+        }
+        Ok(Self { caller, project, permission: PhantomData })
+    }
+
+    /// The project that is worked in.
+    pub fn project(&self) -> &ProjectId {
+        &self.project
+    }
+
+    /// Who works.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether rows of this project may be seen: the scope's own, or any for an administrator.
+    pub fn covers(&self, project: &ProjectId) -> bool {
+        self.project == *project || self.caller.is_admin()
+    }
+}

@@ -1,0 +1,116 @@
+//! A backup and what is needed to ask for one.
+
+use super::{
+    BackupId, ContainerName, Datastore, Failure, InstanceId, ProjectId, Status, Timestamp,
+    VerifyLevel,
+};
+
+/// Whether a backup stands alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Restorable from its own archive.
+    Full,
+    /// Restorable together with the archives it is built on.
+    Incremental,
+}
+
+impl Kind {
+    /// The word in the catalog, the manifest and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Incremental => "incremental",
+        }
+    }
+}
+
+/// What is known of an archive only once it is published. A row cannot become COMPLETED without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveFacts {
+    /// Where it lies: the path below the archive store, `/`-separated.
+    pub location: String,
+    /// The archive file's length.
+    pub stored_bytes: u64,
+    /// What it restores to, in bytes of file content.
+    pub source_bytes: u64,
+    /// BLAKE3 of the archive file, in hex: what `b3sum` prints.
+    pub checksum: String,
+    /// When it was proven last.
+    pub verified_at: Timestamp,
+    /// How far.
+    pub verify_level: VerifyLevel,
+}
+
+/// A backup, as the catalog knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backup {
+    /// Its id.
+    pub id: BackupId,
+    /// Whose it is.
+    pub project: ProjectId,
+    /// What it is a backup of; `None` for a registered archive.
+    pub instance: Option<InstanceId>,
+    /// As given by the client.
+    pub name: String,
+    /// As given by the client.
+    pub description: Option<String>,
+    /// Full or incremental. Until a worker has it, what was asked for.
+    pub kind: Kind,
+    /// The backup this one is built on.
+    pub parent: Option<BackupId>,
+    /// Where it stands.
+    pub status: Status,
+    /// Which engine, and which version of the database.
+    pub datastore: Datastore,
+    /// The subfolder asked for.
+    pub container: Option<ContainerName>,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// When its row changed last.
+    pub updated: Timestamp,
+    /// Present from the moment its archive is published.
+    pub facts: Option<ArchiveFacts>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// How much of the source has been read, 0 to 1. Kept in memory only.
+    pub progress: f64,
+}
+
+/// What a new backup is to be built on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParentChoice {
+    /// Nothing: a full one.
+    None,
+    /// The newest COMPLETED backup of the instance whose chain is whole; a full one if there is none.
+    Newest,
+    /// This one.
+    This(BackupId),
+}
+
+/// A request for a backup, already checked field by field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBackup {
+    /// 1 to 255 characters, at least one letter or digit.
+    pub name: String,
+    /// The same, if given.
+    pub description: Option<String>,
+    /// What to back up.
+    pub instance: InstanceId,
+    /// What to build it on.
+    pub parent: ParentChoice,
+    /// Subfolder of the project's archives; `None`: the strategy's, else none.
+    pub container: Option<ContainerName>,
+}
+
+/// A request to register an archive that already lies in the archive store (`restore_from`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// 1 to 255 characters, at least one letter or digit.
+    pub name: String,
+    /// The same, if given.
+    pub description: Option<String>,
+    /// The archive: a path below the archive store, `/`-separated, without `..`.
+    pub location: String,
+    /// The datastore version the client says it is for.
+    pub version_id: String,
+}

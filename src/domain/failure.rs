@@ -1,0 +1,63 @@
+//! Why a backup or a restore did not work out, in words for whoever asked for it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of a failure: stable words that scripts may match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// The server stopped or lost power while it ran.
+    Interrupted,
+    /// The source is not there.
+    SourceMissing,
+    /// The source may not be read.
+    SourceDenied,
+    /// The source stayed locked longer than the configured wait.
+    SourceLocked,
+    /// The source is not what its engine reads.
+    SourceInvalid,
+    /// The engine's own check found damage in the source.
+    SourceDamaged,
+    /// The source changed while it was read, more often than it was tried.
+    SourceChanged,
+    /// A tool the engine needs is missing, too old, or failed.
+    Tool,
+    /// The disk has, or would have, too little room.
+    DiskFull,
+    /// The archive store answered with an error.
+    Storage,
+    /// An archive this one is built on is missing or damaged; the message names its id.
+    ChainBroken,
+    /// The archive read back is not what was written, or not an archive at all.
+    ArchiveDamaged,
+    /// The place to restore into is not free.
+    TargetOccupied,
+    /// The place to restore into cannot be written.
+    TargetDenied,
+    /// Something that should not happen; the log has more.
+    Internal,
+}
+
+/// A failure as the API shows it and the catalog keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its kind.
+    pub code: FailureCode,
+    /// What happened, to which file or id, and what to do next. Holds no secret.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of this kind, with this sentence.
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}

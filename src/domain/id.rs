@@ -1,0 +1,238 @@
+//! Identifiers as types, so that one cannot be passed for another.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A text that is not the identifier it was taken for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a valid {what}")]
+pub struct MalformedId {
+    /// What was expected, in words: `backup id`, `project id`…
+    pub what: &'static str,
+    /// The text as it came, cut to 80 characters.
+    pub text: String,
+}
+
+impl MalformedId {
+    fn new(what: &'static str, text: &str) -> Self {
+        Self { what, text: text.chars().take(80).collect() }
+    }
+}
+
+/// The hyphenated form only: `Uuid::parse_str` also takes braces, URNs and bare hex.
+fn parse_hyphenated(text: &str, what: &'static str) -> Result<Uuid, MalformedId> {
+    if text.len() != 36 {
+        return Err(MalformedId::new(what, text));
+    }
+    Uuid::try_parse(text).map_err(|_reason| MalformedId::new(what, text))
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The id with this value.
+            pub const fn from_uuid(value: Uuid) -> Self {
+                Self(value)
+            }
+
+            /// The value itself.
+            pub const fn as_uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.as_hyphenated().fmt(out)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = MalformedId;
+
+            fn from_str(text: &str) -> Result<Self, MalformedId> {
+                parse_hyphenated(text, $what).map(Self)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// One backup. A UUID of version 7, so ids made later sort later.
+    BackupId,
+    "backup id"
+);
+uuid_id!(
+    /// One database or directory that backups are made of.
+    InstanceId,
+    "instance id"
+);
+
+impl BackupId {
+    /// A new id, unique and sorting behind those made in earlier milliseconds.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+/// The namespace of instance ids that are derived from a project and a name.
+const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x5c1f_7f0e_1a52_4e0b_9d0f_c0ff_e500_0001);
+
+impl InstanceId {
+    /// A random id, for an instance made by a restore.
+    pub fn generate() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The id an instance of the configuration has when it gives none (UUIDv5 of project and name):
+    /// the same after every restart and on every machine.
+    pub fn derived(project: &ProjectId, name: &str) -> Self {
+        let text = format!("{project}\n{name}");
+        Self(Uuid::new_v5(&INSTANCE_NAMESPACE, text.as_bytes()))
+    }
+}
+
+/// The project (OpenStack's tenant) that owns instances and backups: 1 to 64 characters of
+/// `A-Z a-z 0-9 _ -`, because it is a path segment of URLs and of the archive store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProjectId(String);
+
+/// Letters, digits, `_`, `-`, and inner dots: safe as one path segment everywhere.
+fn is_path_word(text: &str, longest: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= longest
+        && !text.starts_with('.')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+impl ProjectId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProjectId {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        if is_path_word(text, 64) && !text.contains('.') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(MalformedId::new("project id (1 to 64 of A-Z a-z 0-9 _ -)", text))
+        }
+    }
+}
+
+impl TryFrom<String> for ProjectId {
+    type Error = MalformedId;
+
+    fn try_from(text: String) -> Result<Self, MalformedId> {
+        text.parse()
+    }
+}
+
+impl From<ProjectId> for String {
+    fn from(id: ProjectId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for ProjectId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// The subfolder of a project's archives that a client asked for (Trove's `swift_container`):
+/// 1 to 64 characters of `A-Z a-z 0-9 _ - .`, not starting with a dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContainerName(String);
+
+impl ContainerName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ContainerName {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        // A name that reads as a UUID would be taken for an instance's folder.
+        if is_path_word(text, 64) && parse_hyphenated(text, "").is_err() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(MalformedId::new("container name (1 to 64 of A-Z a-z 0-9 _ - .)", text))
+        }
+    }
+}
+
+impl TryFrom<String> for ContainerName {
+    type Error = MalformedId;
+
+    fn try_from(text: String) -> Result<Self, MalformedId> {
+        text.parse()
+    }
+}
+
+impl From<ContainerName> for String {
+    fn from(name: ContainerName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for ContainerName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hyphenated_form_of_an_id_is_taken() {
+        let text = "0d5a4f6e-7b1c-4c55-9d6e-1f2a3b4c5d6e";
+        assert_eq!(text.parse::<BackupId>().unwrap().to_string(), text);
+        for bad in [
+            "",
+            "abc",
+            "0d5a4f6e7b1c4c559d6e1f2a3b4c5d6e",
+            "{0d5a4f6e-7b1c-4c55-9d6e-1f2a3b4c5d6e}",
+        ] {
+            assert!(bad.parse::<BackupId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_derived_instance_id_depends_on_project_and_name_alone() {
+        let project: ProjectId = "project-a".parse().unwrap();
+        let other: ProjectId = "project-b".parse().unwrap();
+        assert_eq!(InstanceId::derived(&project, "shop"), InstanceId::derived(&project, "shop"));
+        assert_ne!(InstanceId::derived(&project, "shop"), InstanceId::derived(&other, "shop"));
+        assert_ne!(InstanceId::derived(&project, "shop"), InstanceId::derived(&project, "web"));
+    }
+
+    #[test]
+    fn a_project_or_container_that_could_leave_its_folder_is_refused() {
+        for bad in ["", ".", "..", "a/b", "a b", "a;b", "é", &"x".repeat(65)] {
+            assert!(bad.parse::<ProjectId>().is_err(), "{bad}");
+            assert!(bad.parse::<ContainerName>().is_err(), "{bad}");
+        }
+        assert!("a.b".parse::<ContainerName>().is_ok());
+        assert!("0d5a4f6e-7b1c-4c55-9d6e-1f2a3b4c5d6e".parse::<ContainerName>().is_err());
+    }
+}

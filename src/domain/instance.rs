@@ -1,0 +1,111 @@
+//! Databases and directories, and the strategies that say where their backups go.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackupId, CheckLevel, ContainerName, Failure, InstanceId, ProjectId, Timestamp};
+
+/// An engine and the version of what it reads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Datastore {
+    /// The engine's name: `sqlite`, `directory`… On the wire `datastore.type`.
+    pub engine: String,
+    /// The database's version; `unknown` until the server was reached.
+    pub version: String,
+}
+
+/// Where the database is and how to reach it: the keys of `source` in the configuration.
+/// Which keys there are is the engine's to say; a secret is never among them, only a file's name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Source(pub BTreeMap<String, serde_json::Value>);
+
+impl Source {
+    /// The text under `key`.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(serde_json::Value::as_str)
+    }
+
+    /// A source that is a path and nothing else. A path that is not UTF-8 becomes a `file://` URL.
+    pub fn from_path(path: &str) -> Self {
+        Self(BTreeMap::from([("path".to_owned(), serde_json::Value::from(path))]))
+    }
+}
+
+/// Where an instance comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceOrigin {
+    /// From the configuration.
+    Configured,
+    /// Made by restoring this backup; such an instance can be deleted through the API.
+    Restored(BackupId),
+}
+
+/// Where an instance stands. The words are Trove's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceStatus {
+    /// Being restored.
+    Build,
+    /// There.
+    Active,
+    /// A backup of it runs.
+    Backup,
+    /// The restore failed; the reason is in the row.
+    Error,
+    /// No longer in the configuration: its backups stay, new ones cannot be made.
+    Detached,
+}
+
+impl InstanceStatus {
+    /// The word in the catalog and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Build => "BUILD",
+            Self::Active => "ACTIVE",
+            Self::Backup => "BACKUP",
+            Self::Error => "ERROR",
+            Self::Detached => "DETACHED",
+        }
+    }
+}
+
+/// A database or directory, as the catalog knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Whose it is.
+    pub project: ProjectId,
+    /// Its name, unique in the project.
+    pub name: String,
+    /// Which engine reads it, and its version.
+    pub datastore: Datastore,
+    /// Where it comes from.
+    pub origin: InstanceOrigin,
+    /// Where the data is.
+    pub source: Source,
+    /// How thoroughly the engine checks what it reads.
+    pub check: CheckLevel,
+    /// Where it stands.
+    pub status: InstanceStatus,
+    /// Content bytes of its newest completed backup; 0 before the first.
+    pub used_bytes: u64,
+    /// Why its restore failed.
+    pub failure: Option<Failure>,
+    /// When it was first seen or asked for.
+    pub created: Timestamp,
+    /// When its row changed last.
+    pub updated: Timestamp,
+}
+
+/// Where the backups of an instance, or of a whole project, are put (Trove's backup strategy).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strategy {
+    /// Whose it is.
+    pub project: ProjectId,
+    /// The instance; `None`: every instance of the project that has no strategy of its own.
+    pub instance: Option<InstanceId>,
+    /// The subfolder.
+    pub container: ContainerName,
+}

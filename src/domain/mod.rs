@@ -1,0 +1,31 @@
+//! The words everything else is written in: ids, states, backups, instances, tree entries.
+//!
+//! Nothing here does I/O, knows a wire format or names another room.
+
+mod backup;
+mod caller;
+mod clock;
+mod entry;
+mod failure;
+mod id;
+mod instance;
+mod page;
+mod proof;
+mod status;
+
+pub use backup::{ArchiveFacts, Backup, Kind, NewBackup, ParentChoice, Registration};
+pub use caller::{Caller, Role};
+pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
+pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
+pub use failure::{Failure, FailureCode};
+pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId};
+pub use instance::{Datastore, Instance, InstanceOrigin, InstanceStatus, Source, Strategy};
+pub use page::{Limit, Page, Position};
+pub use proof::{CheckLevel, VerifyLevel};
+pub use status::{IllegalTransition, Status};
+
+/// The fixed span a file is cut into, in bytes: every segment but a file's last is this long.
+///
+/// Positions are what makes an incremental possible: the same span of two versions of a file is
+/// compared, whatever was inserted elsewhere. 1 MiB is where zstd's ratio stops growing.
+pub const SEGMENT_BYTES: usize = 1 << 20;

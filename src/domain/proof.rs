@@ -1,0 +1,44 @@
+//! How far a backup has been proven.
+
+use serde::{Deserialize, Serialize};
+
+/// The strongest proof a backup has had. Later levels include the earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyLevel {
+    /// Every frame of the published file was decoded again and equals what the source gave.
+    Bytes,
+    /// And what was read passed the engine's own check.
+    Checked,
+    /// And a real restore of it passed.
+    Restored,
+}
+
+impl VerifyLevel {
+    /// The word in the catalog, the manifest and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Checked => "checked",
+            Self::Restored => "restored",
+        }
+    }
+
+    /// The level this word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Bytes, Self::Checked, Self::Restored].into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// How thoroughly the engine checks what it reads (`check` of an instance).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckLevel {
+    /// Not at all.
+    Off,
+    /// Structure only (SQLite: `quick_check`).
+    #[default]
+    Quick,
+    /// Everything, indexes against tables too (SQLite: `integrity_check`).
+    Full,
+}

@@ -1,0 +1,3 @@
+//! The `coffer` command.
+
+fn main() {}

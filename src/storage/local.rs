@@ -1,0 +1,5 @@
+//! Archives on a local filesystem (skeleton).
+
+/// skeleton
+#[derive(Debug)]
+pub struct Local {}
