@@ -1,0 +1,1 @@
+//! `coffer demo`: written in its own branch.

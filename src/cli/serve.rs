@@ -1,0 +1,12 @@
+//! `coffer serve`.
+
+use crate::{server, telemetry};
+
+use super::{CommandError, WithConfig};
+
+pub(super) fn run(with: &WithConfig) -> Result<(), CommandError> {
+    let config = with.load()?;
+    telemetry::start(&config.server.log_level);
+    server::serve(&config, |_address| ())?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! `coffer token new`.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::domain::{ProjectId, Role};
+use crate::server::NewToken;
+
+use super::{CommandError, terminal};
+
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Makes a token: prints the secret once, and the lines for the configuration, which hold only its hash.
+    New(NewArgs),
+}
+
+#[derive(Debug, Args)]
+struct NewArgs {
+    /// The token's name: the user name of HTTP Basic, and what the log calls it.
+    #[arg(long)]
+    name: String,
+    /// The project it works in.
+    #[arg(long, value_name = "PROJECT", default_value = "default")]
+    project: ProjectId,
+    /// What it may do; may be given more than once.
+    #[arg(long, value_name = "ROLE", default_value = "member", value_parser = parse_role)]
+    role: Vec<Role>,
+    /// Reports as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_role(word: &str) -> Result<Role, String> {
+    match word {
+        "admin" => Ok(Role::Admin),
+        "member" => Ok(Role::Member),
+        "reader" => Ok(Role::Reader),
+        _ => Err("one of admin, member, reader".to_owned()),
+    }
+}
+
+pub(super) fn run(args: &TokenArgs) -> Result<(), CommandError> {
+    let TokenCommand::New(args) = &args.command;
+    if args.name.is_empty() || args.name.contains(|it: char| it == ':' || it.is_control()) {
+        let why = "--name: at least one character, no colon (HTTP Basic ends a user name there)";
+        return Err(CommandError::Usage(why.to_owned()));
+    }
+    let token = NewToken::generate().map_err(|error| CommandError::Failed(error.to_string()))?;
+    let sha256 = hex::encode(token.sha256());
+    let entry = json!({
+        "name": args.name,
+        "project_id": args.project,
+        "roles": args.role,
+        "sha256": sha256,
+    });
+    if args.json {
+        terminal::say_json(&json!({"token": token.secret(), "entry": entry}));
+        return Ok(());
+    }
+    terminal::say(&format!(
+        "The token, shown this once:\n\n    {}\n\nAdd this to the configuration and restart Coffer:\n\n\
+         [[auth.tokens]]\nname = {}\nproject_id = \"{}\"\nroles = {}\nsha256 = \"{sha256}\"",
+        token.secret(),
+        entry["name"],
+        args.project,
+        entry["roles"],
+    ));
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! From backups to opened archives: the place where storage and archive meet for reading.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::archive::{ArchiveError, Bytes, Chain, Reader};
+use crate::domain::{Backup, BackupId};
+use crate::storage::{Location, ReadAt, Storage};
+
+use super::{Cancel, JobError};
+
+/// The archive store's bytes, as the archive room wants them. Stops giving when cancelled.
+#[derive(Debug)]
+pub(super) struct StoredBytes {
+    inner: Arc<dyn ReadAt>,
+    cancel: Cancel,
+}
+
+impl StoredBytes {
+    pub(super) fn new(inner: Arc<dyn ReadAt>, cancel: &Cancel) -> Self {
+        Self { inner, cancel: cancel.clone() }
+    }
+}
+
+impl Bytes for StoredBytes {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.cancel.is_asked() {
+            return Err(io::Error::other("cancelled"));
+        }
+        self.inner.read_exact_at(buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        self.inner.len()
+    }
+}
+
+/// An archive file named on the command line.
+#[derive(Debug)]
+struct FileBytes {
+    file: File,
+    bytes: u64,
+}
+
+impl Bytes for FileBytes {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// The location of a backup's archive; a usable row always has one.
+pub(super) fn location_of(backup: &Backup) -> Result<Location, JobError> {
+    let facts = backup.facts.as_ref().ok_or_else(|| JobError::ChainBroken {
+        culprit: backup.id,
+        why: format!("it is {} and has no archive", backup.status),
+        lasting: true,
+    })?;
+    Ok(Location::parse(&facts.location)?)
+}
+
+/// Opens one backup's archive and makes sure that it is this backup's. Says which one is bad and whether
+/// that lasts.
+pub(super) fn open_one(
+    storage: &dyn Storage,
+    backup: &Backup,
+    cancel: &Cancel,
+) -> Result<Arc<Reader>, JobError> {
+    let broken =
+        |why: String, lasting| JobError::ChainBroken { culprit: backup.id, why, lasting };
+    let location = location_of(backup)?;
+    let stored = storage.open(&location).map_err(|error| {
+        let lasting = error.is_not_found();
+        broken(format!("its archive cannot be opened: {error}"), lasting)
+    })?;
+    if backup.facts.as_ref().is_some_and(|facts| facts.stored_bytes != stored.len()) {
+        return Err(broken(format!("its archive {location} has another length than when it was made"), true));
+    }
+    let reader = Reader::open(Arc::new(StoredBytes::new(stored, cancel))).map_err(|error| {
+        let lasting = error.is_damage();
+        broken(format!("its archive {location}: {error}"), lasting)
+    })?;
+    if reader.manifest().backup.id != backup.id {
+        let other = reader.manifest().backup.id;
+        return Err(broken(format!("the archive at {location} is that of backup {other}"), true));
+    }
+    Ok(Arc::new(reader))
+}
+
+/// Opens the archives of a chain, root first.
+pub(super) fn open_readers(
+    storage: &dyn Storage,
+    backups: &[Backup],
+    cancel: &Cancel,
+) -> Result<Vec<Arc<Reader>>, JobError> {
+    backups.iter().map(|backup| open_one(storage, backup, cancel)).collect()
+}
+
+/// Opens a chain for restoring its last backup.
+pub fn open(
+    storage: &dyn Storage,
+    backups: &[Backup],
+    cancel: &Cancel,
+) -> Result<Chain, JobError> {
+    let readers = open_readers(storage, backups, cancel)?;
+    Chain::open(readers).map_err(broken_link)
+}
+
+/// An error of linking archives together, with the bad one named where it is known.
+fn broken_link(error: ArchiveError) -> JobError {
+    match error.culprit() {
+        Some(culprit) => {
+            JobError::ChainBroken { culprit, why: error.to_string(), lasting: error.is_damage() }
+        }
+        None => error.into(),
+    }
+}
+
+/// Opens archive files given by name, in any order: a full one and the incrementals built on it.
+pub fn open_files(paths: &[PathBuf]) -> Result<Chain, JobError> {
+    let mut readers = paths.iter().map(|path| open_file(path)).collect::<Result<Vec<_>, _>>()?;
+    readers.sort_by_key(|reader| reader.manifest().chain.len());
+    let ids: Vec<BackupId> = readers.iter().map(|reader| reader.manifest().backup.id).collect();
+    let needed = readers.last().map(|reader| reader.manifest().chain.clone()).unwrap_or_default();
+    if let Some(missing) = needed.iter().find(|id| !ids.contains(id)) {
+        return Err(JobError::ChainBroken {
+            culprit: *missing,
+            why: "its archive is needed too: name it with another --archive".to_owned(),
+            lasting: false,
+        });
+    }
+    Chain::open(readers).map_err(broken_link)
+}
+
+fn open_file(path: &Path) -> Result<Arc<Reader>, JobError> {
+    let what = path.display().to_string();
+    let failed = |source| JobError::Io { action: "opening", what: what.clone(), source };
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    let reader = Reader::open(Arc::new(FileBytes { file, bytes })).map_err(|error| {
+        if error.is_damage() {
+            JobError::Unsuitable { why: format!("{what} cannot be used: {error}") }
+        } else {
+            error.into()
+        }
+    })?;
+    Ok(Arc::new(reader))
+}

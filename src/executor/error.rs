@@ -1,0 +1,113 @@
+//! Why a job ended badly, and what the client and the operator read of it.
+
+use crate::archive::ArchiveError;
+use crate::catalog::CatalogError;
+use crate::domain::{BackupId, Failure, FailureCode};
+use crate::engine::EngineError;
+use crate::storage::StorageError;
+
+/// An error of a job.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The server is shutting down, or whoever asked went away.
+    #[error("interrupted before it was done; nothing of it was kept")]
+    Cancelled,
+    /// The database or the place to restore into.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// The archive's own bytes.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The archive store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The catalog said no, or failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A backup in the chain cannot be used.
+    #[error("backup {culprit} cannot be used: {why}")]
+    ChainBroken {
+        /// The bad one.
+        culprit: BackupId,
+        /// What is bad about it.
+        why: String,
+        /// Whether its bytes are bad or gone, as opposed to out of reach at the moment.
+        lasting: bool,
+    },
+    /// There is no engine of this name in this build.
+    #[error("this build has no engine named {engine:?}")]
+    NoEngine {
+        /// The name.
+        engine: String,
+    },
+    /// What was given on the command line or in a request cannot be worked with.
+    #[error("{why}")]
+    Unsuitable {
+        /// What, and what to do.
+        why: String,
+    },
+    /// A file operation outside the archive store.
+    #[error("{action} {what}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A job's code panicked; the log has the place.
+    #[error("an internal error ended the job; the server's log says where")]
+    Panicked,
+}
+
+impl From<EngineError> for JobError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl JobError {
+    /// What the API shows and the catalog keeps.
+    pub fn failure(&self) -> Failure {
+        let code = match self {
+            Self::Cancelled => FailureCode::Interrupted,
+            Self::Engine(error) => {
+                return error
+                    .failure()
+                    .unwrap_or_else(|| Failure::new(FailureCode::Internal, error.to_string()));
+            }
+            Self::Archive(error) if error.is_damage() => FailureCode::ArchiveDamaged,
+            Self::Archive(ArchiveError::Io(cause)) if is_full(cause) => FailureCode::DiskFull,
+            Self::Storage(error) if error.is_full() => FailureCode::DiskFull,
+            Self::Io { source, .. } if is_full(source) => FailureCode::DiskFull,
+            Self::Storage(_) | Self::Archive(_) => FailureCode::Storage,
+            Self::Catalog(CatalogError::ChainBroken { .. }) | Self::ChainBroken { .. } => {
+                FailureCode::ChainBroken
+            }
+            Self::Unsuitable { .. } => FailureCode::SourceInvalid,
+            Self::Catalog(_) | Self::NoEngine { .. } | Self::Io { .. } | Self::Panicked => {
+                FailureCode::Internal
+            }
+        };
+        Failure::new(code, self.to_string())
+    }
+
+    /// Whether data that should be sound is not: exit code 4 on the command line.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Archive(error) => error.is_damage(),
+            Self::ChainBroken { lasting, .. } => *lasting,
+            Self::Catalog(CatalogError::ChainBroken { .. }) => true,
+            Self::Engine(error) => {
+                error.failure().is_some_and(|failure| failure.code == FailureCode::SourceDamaged)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether this is the system's way of saying that there is no room.
+pub(super) fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,98 @@
+//! Any point of a chain as one plain full archive, for taking elsewhere.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::NamedTempFile;
+
+use crate::archive::{
+    self, Bytes, Chain, Finished, Manifest, ManifestDraft, Reader, Writer, WriterOptions,
+};
+use crate::domain::Clock;
+
+use super::restore::engine_of;
+use super::{JobError, Progress, Settings, facts};
+
+/// A finished export being read back.
+#[derive(Debug)]
+struct Exported {
+    file: File,
+    bytes: u64,
+}
+
+impl Bytes for Exported {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Writes the last backup of `chain` to `to` as a full archive, proves it, and only then gives it its
+/// name. An existing file is never replaced.
+pub fn export(
+    chain: &Chain,
+    to: &Path,
+    settings: &Settings,
+    clock: &dyn Clock,
+    progress: Progress<'_>,
+) -> Result<Finished, JobError> {
+    let failed = |action: &'static str| {
+        move |source| JobError::Io { action, what: to.display().to_string(), source }
+    };
+    if to.exists() {
+        let exists = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(failed("exporting to")(exists));
+    }
+    let folder: PathBuf = match to.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let file = NamedTempFile::with_prefix_in(".coffer-export-", &folder)
+        .map_err(failed("exporting to"))?;
+    let engine = engine_of(chain)?;
+    let options = WriterOptions {
+        workers: settings.compression_threads,
+        level: settings.compression_level,
+        page_bytes: engine.page_bytes(),
+    };
+    let total = chain.content_bytes();
+    let (draft, text) = draft(chain.manifest(), to, clock);
+    let mut writer = Writer::full(file, &options, &text)?;
+    chain.export(&mut writer, &|done| progress(done, total))?;
+    let (file, finished) = writer.finish(draft)?;
+    file.as_file().sync_all().map_err(failed("syncing"))?;
+    let reopened = file.reopen().map_err(failed("reading back"))?;
+    let bytes = Arc::new(Exported { file: reopened, bytes: finished.stored_bytes });
+    let reader = Arc::new(Reader::open(bytes)?);
+    archive::prove(&reader, None, &finished, settings.compression_threads, &|_done| ())?;
+    file.persist_noclobber(to).map_err(|error| failed("naming")(error.error))?;
+    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed("syncing"))?;
+    Ok(finished)
+}
+
+/// The manifest and the words for people: the same backup, standing alone.
+fn draft(manifest: &Manifest, to: &Path, clock: &dyn Clock) -> (ManifestDraft, String) {
+    let mut backup = manifest.backup.clone();
+    backup.parent_id = None;
+    let old_name = format!("{}.tar.zst", backup.id);
+    let new_name = to.file_name().unwrap_or_default().to_string_lossy();
+    let quoted = format!("'{}'", new_name.replace('\'', "'\\''"));
+    let commands: Vec<String> =
+        manifest.restore.iter().map(|line| line.replace(&old_name, &quoted)).collect();
+    let text = facts::plain_restore_text(&backup.id.to_string(), &commands);
+    let draft = ManifestDraft {
+        backup,
+        datastore: manifest.datastore.clone(),
+        started: manifest.started.clone(),
+        finished: clock.now().to_string(),
+        source: manifest.source.clone(),
+        restore: commands,
+    };
+    (draft, text)
+}

@@ -1,0 +1,134 @@
+//! Between a backup's row, its manifest and the words left for people in its archive.
+
+use crate::archive::{Manifest, ManifestBackup, ManifestDatastore, ManifestDraft};
+use crate::catalog::Recovered;
+use crate::domain::{
+    ArchiveFacts, Backup, Datastore, Kind, Status, Timestamp, VerifyLevel,
+};
+use crate::engine::{DumpFacts, Engine};
+
+/// What the manifest says of a backup, from its row and what the engine told.
+pub(super) fn draft(
+    backup: &Backup,
+    instance_name: &str,
+    dump: &DumpFacts,
+    hints: Vec<String>,
+    (started, finished): (Timestamp, Timestamp),
+) -> ManifestDraft {
+    let version =
+        if dump.version.is_empty() { &backup.datastore.version } else { &dump.version };
+    ManifestDraft {
+        backup: ManifestBackup {
+            id: backup.id,
+            name: backup.name.clone(),
+            description: backup.description.clone(),
+            project_id: backup.project.clone(),
+            instance_id: backup.instance,
+            instance_name: instance_name.to_owned(),
+            parent_id: backup.parent,
+            container: backup.container.clone(),
+            created: backup.created.to_string(),
+        },
+        datastore: ManifestDatastore {
+            r#type: backup.datastore.engine.clone(),
+            version: version.clone(),
+        },
+        started: started.to_string(),
+        finished: finished.to_string(),
+        source: serde_json::to_value(dump).unwrap_or_default(),
+        restore: hints,
+    }
+}
+
+/// How far the archive's own manifest says its backup was proven.
+pub(super) fn level_of(manifest: &Manifest) -> VerifyLevel {
+    let checked = manifest.source.get("check").is_some_and(serde_json::Value::is_string);
+    if checked { VerifyLevel::Checked } else { VerifyLevel::Bytes }
+}
+
+/// The row of a backup, read back from its own archive. `None` if the manifest's times do not read.
+pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Option<Recovered> {
+    let said = &manifest.backup;
+    let created: Timestamp = said.created.parse().ok()?;
+    let incremental = said.parent_id.is_some();
+    let backup = Backup {
+        id: said.id,
+        project: said.project_id.clone(),
+        instance: said.instance_id,
+        name: said.name.clone(),
+        description: said.description.clone(),
+        kind: if incremental { Kind::Incremental } else { Kind::Full },
+        parent: said.parent_id,
+        status: Status::Completed,
+        datastore: Datastore {
+            engine: manifest.datastore.r#type.clone(),
+            version: manifest.datastore.version.clone(),
+        },
+        container: said.container.clone(),
+        created,
+        updated: facts.verified_at,
+        facts: Some(facts),
+        failure: None,
+        progress: 1.0,
+    };
+    Some(Recovered { backup, instance_name: Some(said.instance_name.clone()) })
+}
+
+/// The shell commands that restore a full archive without Coffer, for a person in the folder it lies in.
+pub(super) fn restore_commands(
+    backup: &Backup,
+    engine: &dyn Engine,
+    instance_name: &str,
+) -> Vec<String> {
+    let file = format!("{}.tar.zst", backup.id);
+    let mut commands = vec![
+        "mkdir restored".to_owned(),
+        format!("zstd -dc {file} | tar --xattrs --xattrs-include='*' -xpf - -C restored"),
+    ];
+    commands.extend(engine.restore_hints(instance_name));
+    commands
+}
+
+/// The text of `.coffer/RESTORE.txt`: for somebody who has this file and nothing else.
+pub(super) fn restore_text(
+    backup: &Backup,
+    engine: &dyn Engine,
+    instance_name: &str,
+    chain: &[Backup],
+) -> String {
+    let what = format!(
+        "backup {} of the {} instance {instance_name:?}, made {} (UTC)",
+        backup.id,
+        engine.name(),
+        backup.created.to_wire(),
+    );
+    if backup.kind == Kind::Full {
+        return plain_restore_text(&what, &restore_commands(backup, engine, instance_name));
+    }
+    let mut text = format!(
+        "This is a Coffer archive: incremental {what}.\n\n\
+         It holds only what changed since the backups below, and needs their archives as well.\n\
+         With Coffer, in a folder that holds them all:\n\n    coffer restore"
+    );
+    for link in chain {
+        let ending = if link.kind == Kind::Full { "tar.zst" } else { "incr.zst" };
+        text.push_str(&format!(" --archive {}.{ending}", link.id));
+    }
+    text.push_str(&format!(" --archive {}.incr.zst --to PATH\n", backup.id));
+    text
+}
+
+/// The text for a full archive: what it is, and the commands.
+pub(super) fn plain_restore_text(what: &str, commands: &[String]) -> String {
+    let mut text = format!(
+        "This is a Coffer archive: full {what}.\n\n\
+         It restores without Coffer, with GNU tar and zstd. In the folder this archive lies in:\n\n"
+    );
+    for command in commands {
+        text.push_str("    ");
+        text.push_str(command);
+        text.push('\n');
+    }
+    text.push_str("\nWhat it holds is described in .coffer/manifest.json.\n");
+    text
+}

@@ -1,0 +1,59 @@
+//! Registering an archive that already lies in the store (`restore_from`): prove it, then say what it is.
+
+use std::sync::Arc;
+
+use crate::archive::{Chain, Reader};
+use crate::catalog::RegistrationJob;
+use crate::domain::{ArchiveFacts, BackupId, Kind};
+use crate::storage::Location;
+
+use super::backup::cancelled_or;
+use super::chain::{StoredBytes, open_readers};
+use super::{Context, JobError, facts};
+
+/// What a registered archive turned out to be.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) kind: Kind,
+    pub(super) parent: Option<BackupId>,
+    pub(super) facts: ArchiveFacts,
+}
+
+/// Proves the archive of a claimed registration, with all that it is built on.
+pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, JobError> {
+    let location = Location::parse(&job.location)?;
+    let stored = context.storage.open(&location)?;
+    let stored_bytes = stored.len();
+    let bytes = Arc::new(StoredBytes::new(stored, &context.cancel));
+    let reader = Arc::new(Reader::open(bytes)?);
+    let manifest = reader.manifest();
+    if manifest.datastore.r#type != job.backup.datastore.engine {
+        let (is, said) = (&manifest.datastore.r#type, &job.backup.datastore.engine);
+        let why = format!("the archive {location} is of datastore {is}, not {said}");
+        return Err(JobError::Unsuitable { why });
+    }
+    let parent = manifest.backup.parent_id;
+    let mut readers = match parent {
+        Some(parent) => {
+            open_readers(&*context.storage, &context.catalog.chain(parent)?, &context.cancel)?
+        }
+        None => Vec::new(),
+    };
+    readers.push(Arc::clone(&reader));
+    let chain = Chain::open(readers)?;
+    chain
+        .verify(context.settings.compression_threads, &|_done| ())
+        .map_err(|error| cancelled_or(context, error.into()))?;
+    let checksum =
+        reader.checksum(&|_done| ()).map_err(|error| cancelled_or(context, error.into()))?;
+    let facts = ArchiveFacts {
+        location: location.as_str().to_owned(),
+        stored_bytes,
+        source_bytes: chain.content_bytes(),
+        checksum,
+        verified_at: context.clock.now(),
+        verify_level: facts::level_of(manifest),
+    };
+    let kind = if parent.is_some() { Kind::Incremental } else { Kind::Full };
+    Ok(Found { kind, parent, facts })
+}

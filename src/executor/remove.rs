@@ -1,0 +1,67 @@
+//! Deleting: archives go to the trash newest first, then their rows go; the trash is emptied later.
+
+use crate::catalog::{InstanceRemovalJob, RemovalJob};
+use crate::domain::{Failure, FailureCode, ProjectId};
+use crate::failpoint;
+use crate::storage::{Location, StorageError};
+
+use super::worker::{chain_of, settle};
+use super::{Context, chain};
+
+/// Removes a subtree. Stops at the first archive that cannot be removed: what is built on others must never
+/// outlive them.
+pub(super) fn run(context: &Context, job: &RemovalJob) {
+    for backup in &job.backups {
+        let discarded = match &backup.facts {
+            Some(_) => chain::location_of(backup).map_err(|error| error.failure()).and_then(
+                |location| context.storage.discard(&location).map_err(|error| failure(&error)),
+            ),
+            None => Ok(()),
+        };
+        failpoint::reached("mid-delete");
+        match discarded {
+            Ok(()) => settle(context, || context.catalog.removed(vec![backup.id]).wait()),
+            Err(failure) => {
+                log::warn!("backup {} cannot be deleted: {failure}", backup.id);
+                settle(context, || {
+                    context.catalog.removal_failed(backup.id, failure.clone()).wait()
+                });
+                return;
+            }
+        }
+    }
+    empty_trash(context);
+}
+
+fn failure(error: &StorageError) -> Failure {
+    Failure::new(FailureCode::Storage, format!("{error}; it is tried again at the next delete or start"))
+}
+
+/// Removes a restored instance with its data.
+pub(super) fn run_instance(context: &Context, job: &InstanceRemovalJob) {
+    let gone = job
+        .project
+        .parse::<ProjectId>()
+        .map_err(|error| StorageError::BadLocation { text: error.text })
+        .and_then(|project| context.local.discard_restored(&project, job.id));
+    match gone {
+        Ok(()) => settle(context, || context.catalog.instance_removed(job.id).wait()),
+        Err(error) => log::warn!("instance {} cannot be deleted: {}", job.id, chain_of(&error)),
+    }
+}
+
+/// Empties what has been in the trash long enough. An error is only told: the next look tries again.
+pub(super) fn empty_trash(context: &Context) {
+    match context.storage.empty_trash(context.settings.trash_window) {
+        Ok(0) => {}
+        Ok(count) => log::info!("{count} deleted archives have left the trash"),
+        Err(error) => log::warn!("the trash cannot be emptied: {}", chain_of(&error)),
+    }
+}
+
+/// Puts a location that no row knows into the trash is nobody's job: it is reported and left alone.
+pub(super) fn report_unknown(location: &Location) {
+    log::info!(
+        "archive {location} belongs to no backup in the catalog; `coffer catalog rebuild` takes it in"
+    );
+}

@@ -1,0 +1,146 @@
+//! Restoring: check the whole chain, write beside the target, check again, move into place.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::archive::{Chain, Outlet, WriteAt};
+use crate::catalog::RestoreJob;
+use crate::domain::{CheckLevel, Entry, EntryKind};
+use crate::engine::{self, Engine, EngineError, Load, Place};
+use crate::failpoint;
+
+use super::backup::cancelled_or;
+use super::{Cancel, Context, JobError, Progress, chain};
+
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Where the data is now.
+    pub target: PathBuf,
+    /// Members restored: files, folders, links.
+    pub entries: u64,
+    /// Bytes of file content written.
+    pub content_bytes: u64,
+    /// The engine's check that the result passed, if one was asked for.
+    pub check: Option<String>,
+}
+
+/// Where to restore to, and how.
+#[derive(Debug)]
+pub struct Restoring<'a> {
+    /// The file or folder to make; must not exist, or be an empty folder where the engine restores one.
+    pub target: &'a Path,
+    /// How thoroughly the engine checks the result.
+    pub check: CheckLevel,
+    /// Threads that decode and write.
+    pub workers: usize,
+    /// Stops the restore between two segments.
+    pub cancel: &'a Cancel,
+}
+
+/// One file being written, seen by the archive.
+struct Written {
+    place: Arc<dyn Place>,
+    cancel: Cancel,
+}
+
+impl WriteAt for Written {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if self.cancel.is_asked() {
+            return Err(io::Error::other("cancelled"));
+        }
+        self.place.write_at(bytes, offset)
+    }
+}
+
+/// The engine's side of a restore, seen by the archive.
+struct Pouring<'a> {
+    load: &'a mut dyn Load,
+    cancel: &'a Cancel,
+    entries: u64,
+    content_bytes: u64,
+    error: Option<EngineError>,
+}
+
+impl Outlet for Pouring<'_> {
+    fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>> {
+        self.entries += 1;
+        if let EntryKind::File { size, .. } = entry.kind {
+            self.content_bytes += size;
+        }
+        match self.load.entry(entry) {
+            Ok(place) => Ok(place.map(|place| {
+                let written: Arc<dyn WriteAt> =
+                    Arc::new(Written { place, cancel: self.cancel.clone() });
+                written
+            })),
+            Err(error) => {
+                self.error = Some(error);
+                Err(io::Error::other("the target does not take more"))
+            }
+        }
+    }
+}
+
+/// Restores the last backup of `chain`. Every byte's hash is compared before it is written; a restore
+/// that fails leaves the target as it was.
+pub fn restore(
+    chain: &Chain,
+    how: &Restoring<'_>,
+    progress: Progress<'_>,
+) -> Result<RestoreReport, JobError> {
+    let engine = engine_of(chain)?;
+    let mut load = engine.load(how.target)?;
+    let total = chain.content_bytes();
+    let mut pouring = Pouring {
+        load: &mut *load,
+        cancel: how.cancel,
+        entries: 0,
+        content_bytes: 0,
+        error: None,
+    };
+    let poured = chain.restore(&mut pouring, how.workers, &|done| progress(done, total));
+    let (entries, content_bytes) = (pouring.entries, pouring.content_bytes);
+    if let Err(error) = poured {
+        return Err(match pouring.error.take() {
+            _ if how.cancel.is_asked() => JobError::Cancelled,
+            Some(cause) => cause.into(),
+            None => error.into(),
+        });
+    }
+    failpoint::reached("restore-before-finish");
+    let staged = load.finish(how.check)?;
+    let check = staged.check().map(str::to_owned);
+    failpoint::reached("restore-before-place");
+    let target = staged.place()?;
+    Ok(RestoreReport { target, entries, content_bytes, check })
+}
+
+/// The engine that made a chain.
+pub(super) fn engine_of(chain: &Chain) -> Result<&'static dyn Engine, JobError> {
+    let name = chain.manifest().datastore.r#type.clone();
+    engine::find(&name).ok_or(JobError::NoEngine { engine: name })
+}
+
+/// Restores into a new instance: a claimed job. Gives the bytes restored.
+pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<u64, JobError> {
+    failpoint::reached("restore-begins");
+    let name = &job.instance.datastore.engine;
+    let engine =
+        engine::find(name).ok_or_else(|| JobError::NoEngine { engine: name.clone() })?;
+    let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
+    let folder = context.local.restored_folder(&job.instance.project, job.instance.id)?;
+    let target = folder.join(engine.target_name(&job.instance.name));
+    let how = Restoring {
+        target: &target,
+        check: job.instance.check,
+        workers: context.settings.compression_threads,
+        cancel: &context.cancel,
+    };
+    let report =
+        restore(&chain, &how, &|_done, _total| ()).map_err(|error| cancelled_or(context, error))?;
+    failpoint::reached("restore-after-place");
+    log::info!("backup restored to {}", report.target.display());
+    Ok(report.content_bytes)
+}

@@ -1,0 +1,218 @@
+//! The threads: claim, run, settle.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::catalog::{CatalogError, Job};
+use crate::failpoint;
+
+use super::{Context, JobError, backup, register, remove, restore};
+
+/// How often a worker looks for work without having been rung for.
+const POLL: Duration = Duration::from_secs(5);
+/// How long after the grace period a job may take to notice that it is cancelled.
+const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How many workers still run.
+#[derive(Debug, Default)]
+struct Running {
+    workers: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Running {
+    fn add(&self) {
+        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    fn done(&self) {
+        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.changed.notify_all();
+    }
+
+    /// True when all have ended within `longest`.
+    fn wait(&self, longest: Duration) -> bool {
+        let guard = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (guard, timeout) = self
+            .changed
+            .wait_timeout_while(guard, longest, |workers| *workers > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(guard);
+        !timeout.timed_out()
+    }
+}
+
+/// The running workers. Ended with [`Executor::drain`].
+pub struct Executor {
+    context: Context,
+    stopping: Arc<AtomicBool>,
+    running: Arc<Running>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Executor").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Executor {
+    /// Starts the workers. [`super::recover`] must have run.
+    pub fn start(context: &Context) -> std::io::Result<Self> {
+        let mut executor = Self {
+            context: context.clone(),
+            stopping: Arc::default(),
+            running: Arc::default(),
+            threads: Vec::new(),
+        };
+        for number in 0..context.settings.workers.max(1) {
+            let (context, stopping) = (context.clone(), Arc::clone(&executor.stopping));
+            let running = Arc::clone(&executor.running);
+            running.add();
+            let thread = thread::Builder::new().name(format!("executor-{number}")).spawn(move || {
+                work(&context, &stopping);
+                running.done();
+            })?;
+            executor.threads.push(thread);
+        }
+        Ok(executor)
+    }
+
+    /// Claims nothing more; gives running jobs `grace` to end, then cancels them. True if all ended; what
+    /// did not is put in order at the next start.
+    pub fn drain(self, grace: Duration) -> bool {
+        self.stopping.store(true, Ordering::Release);
+        self.context.bell.ring();
+        let ended = self.running.wait(grace) || {
+            log::info!("running jobs had {} s to end and are now interrupted", grace.as_secs());
+            self.context.cancel.ask();
+            self.running.wait(CANCELLED_WITHIN)
+        };
+        if ended {
+            for thread in self.threads {
+                if thread.join().is_err() {
+                    log::error!("a worker thread had panicked");
+                }
+            }
+        } else {
+            log::warn!("a job did not stop in time; it is put in order at the next start");
+        }
+        ended
+    }
+}
+
+fn work(context: &Context, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        let seen = context.bell.count();
+        match context.catalog.claim() {
+            Ok(Some(job)) => {
+                failpoint::reached("after-claim");
+                run(context, job);
+            }
+            Ok(None) => {
+                remove::empty_trash(context);
+                context.bell.wait_past(seen, POLL);
+            }
+            Err(error) => {
+                log::error!("cannot look for work: {}", chain_of(&error));
+                context.bell.wait_past(seen, POLL);
+            }
+        }
+    }
+}
+
+/// Runs a job to its end, whatever it does, and settles it.
+fn run(context: &Context, job: Job) {
+    match job {
+        Job::Backup(job) => {
+            let id = job.backup.id;
+            log::info!("backup {id} of instance {} begins", job.instance.name);
+            match guarded(|| backup::run(context, *job)) {
+                Ok(facts) => {
+                    failpoint::reached("before-complete");
+                    let (stored, read) = (facts.stored_bytes, facts.source_bytes);
+                    settle(context, || context.catalog.complete(id, facts.clone()).wait());
+                    log::info!("backup {id} is complete: {read} bytes read, {stored} stored");
+                }
+                Err(error) => {
+                    tell(&format!("backup {id}"), &error);
+                    settle(context, || context.catalog.fail(id, error.failure()).wait());
+                }
+            }
+        }
+        Job::Register(job) => {
+            let id = job.backup.id;
+            let outcome = guarded(|| register::run(context, &job));
+            settle(context, || match &outcome {
+                Ok(found) => context
+                    .catalog
+                    .registered(id, found.kind, found.parent, found.facts.clone())
+                    .wait(),
+                Err(error) => context.catalog.fail(id, error.failure()).wait(),
+            });
+            if let Err(error) = &outcome {
+                tell(&format!("registering backup {id}"), error);
+            }
+        }
+        Job::Restore(job) => {
+            let id = job.instance.id;
+            let outcome = guarded(|| restore::run(context, &job));
+            if let Err(error) = &outcome {
+                tell(&format!("restoring into instance {id}"), error);
+            }
+            settle(context, || match &outcome {
+                Ok(bytes) => context.catalog.restored(id, *bytes).wait(),
+                Err(error) => context.catalog.restore_failed(id, error.failure()).wait(),
+            });
+        }
+        Job::Remove(job) => remove::run(context, &job),
+        Job::RemoveInstance(job) => remove::run_instance(context, &job),
+    }
+}
+
+/// A panic in a job ends that job, not the worker.
+fn guarded<T>(job: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or(Err(JobError::Panicked))
+}
+
+/// Writes the outcome down; while the catalog cannot (a full disk), tries again until it can or the
+/// server stops: then the next start puts the row in order.
+pub(super) fn settle(context: &Context, mut write: impl FnMut() -> Result<(), CatalogError>) {
+    loop {
+        let seen = context.bell.count();
+        let Err(error) = write() else { return };
+        log::error!("the outcome of a job cannot be written down: {}", chain_of(&error));
+        let passing = matches!(&error, CatalogError::Store(cause) if cause.is_passing());
+        if !passing || context.cancel.is_asked() {
+            return;
+        }
+        context.bell.wait_past(seen, POLL);
+    }
+}
+
+fn tell(what: &str, error: &JobError) {
+    if matches!(error, JobError::Cancelled) {
+        log::info!("{what}: interrupted by the shutdown");
+    } else {
+        log::warn!("{what} failed: {}", chain_of(error));
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let deeper_text = deeper.to_string();
+        if !text.contains(&deeper_text) {
+            text.push_str(": ");
+            text.push_str(&deeper_text);
+        }
+        cause = deeper.source();
+    }
+    text
+}

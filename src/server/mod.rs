@@ -1,0 +1,13 @@
+//! Everything wired together: opened in order, served, shut down in order.
+
+mod error;
+mod open;
+mod serve;
+mod shelf;
+mod signals;
+mod token;
+
+pub use error::ServerError;
+pub use open::{compression_threads, executor_settings, open_alone, open_existing};
+pub use serve::serve;
+pub use token::NewToken;

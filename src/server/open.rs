@@ -1,0 +1,132 @@
+//! Opening a data directory: the archive store, the catalog, and what the configuration adds to them.
+
+use std::sync::Arc;
+
+use crate::bell::Bell;
+use crate::catalog::{Catalog, CatalogError, Settings as CatalogSettings};
+use crate::config::{Config, InstanceConfig};
+use crate::domain::{
+    Clock, Datastore, Instance, InstanceOrigin, InstanceStatus, SystemClock, Timestamp,
+};
+use crate::engine::{self, ENGINES};
+use crate::executor::{Cancel, Context, Settings};
+use crate::storage::{Local, Storage, StoreLock};
+
+use super::ServerError;
+
+/// Threads that decode, hash and compress within one job.
+pub fn compression_threads(config: &Config) -> usize {
+    config.executor.compression_thread_count()
+}
+
+/// How the work is done, from the configuration.
+pub fn executor_settings(config: &Config) -> Settings {
+    Settings {
+        workers: config.executor.workers,
+        compression_threads: compression_threads(config),
+        compression_level: config.executor.compression_level,
+        reread_every: u64::from(config.catalog.reread_every),
+        trash_window: config.storage.trash_window(),
+    }
+}
+
+/// Opens everything for a process that has the data directory for itself; the lock says so while it
+/// lives. Makes the directory if it is not there.
+pub fn open_alone(config: &Config) -> Result<(Context, StoreLock), ServerError> {
+    let (local, clock) = store(config)?;
+    let lock = local.lock()?;
+    let context = open(config, local, clock)?;
+    let catalog = &context.catalog;
+    catalog.set_engines(engines());
+    catalog.set_configured_tokens(config.auth.tokens.iter().map(|it| it.to_caller()).collect());
+    let instances = instances(config, context.clock.now())?;
+    catalog.sync_instances(instances).wait().map_err(|error| in_catalog(config, error))?;
+    Ok((context, lock))
+}
+
+/// Opens what is there already, beside a running server: for commands that read.
+pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
+    let file = config.catalog_file();
+    if !file.exists() {
+        return Err(ServerError::NothingThere { path: file.display().to_string() });
+    }
+    let (local, clock) = store(config)?;
+    open(config, local, clock)
+}
+
+fn store(config: &Config) -> Result<(Arc<Local>, Arc<dyn Clock>), ServerError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let headroom = config.storage.headroom_bytes();
+    let local = Local::open(&config.data_dir, headroom, Arc::clone(&clock))?;
+    Ok((Arc::new(local), clock))
+}
+
+fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Context, ServerError> {
+    let bell = Arc::new(Bell::default());
+    let settings = CatalogSettings {
+        max_backups: config.quota.backups,
+        max_instances: config.quota.instances,
+        max_chain: config.catalog.max_chain,
+    };
+    let file = config.catalog_file();
+    let catalog = Catalog::open(&file, settings, Arc::clone(&clock), Arc::clone(&bell))
+        .map_err(|error| in_catalog(config, error))?;
+    let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);
+    Ok(Context {
+        catalog: Arc::new(catalog),
+        storage,
+        local,
+        clock,
+        bell,
+        settings: executor_settings(config),
+        cancel: Cancel::default(),
+    })
+}
+
+pub(super) fn in_catalog(config: &Config, source: CatalogError) -> ServerError {
+    ServerError::Catalog { file: config.catalog_file().display().to_string(), source }
+}
+
+/// Every engine of this build, with the version it reads with.
+fn engines() -> Vec<Datastore> {
+    ENGINES
+        .iter()
+        .map(|engine| Datastore {
+            engine: engine.name().to_owned(),
+            version: engine.version(&crate::domain::Source::default()),
+        })
+        .collect()
+}
+
+/// The instances of the configuration, each accepted by its engine.
+fn instances(config: &Config, now: Timestamp) -> Result<Vec<Instance>, ServerError> {
+    config.instances.iter().map(|instance| accepted(instance, now)).collect()
+}
+
+fn accepted(said: &InstanceConfig, now: Timestamp) -> Result<Instance, ServerError> {
+    let engine = engine::find(&said.engine).ok_or_else(|| ServerError::NoEngine {
+        name: said.name.clone(),
+        engine: said.engine.clone(),
+        known: ENGINES.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", "),
+    })?;
+    engine
+        .accept(&said.source)
+        .map_err(|source| ServerError::Instance { name: said.name.clone(), source })?;
+    Ok(Instance {
+        id: said.instance_id(),
+        project: said.project_id.clone(),
+        name: said.name.clone(),
+        datastore: Datastore {
+            engine: said.engine.clone(),
+            version: engine.version(&said.source),
+        },
+        origin: InstanceOrigin::Configured,
+        source: said.source.clone(),
+        check: said.check,
+        status: InstanceStatus::Active,
+        used_bytes: 0,
+        failure: None,
+        created: now,
+        updated: now,
+    })
+}

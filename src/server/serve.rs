@@ -1,0 +1,97 @@
+//! The server's life: recover, start the workers, answer, stop in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::rt::System;
+use actix_web::{App, HttpServer, web};
+
+use crate::api::{self, State};
+use crate::config::{AuthMode, Config};
+use crate::executor::{self, Context, Executor};
+
+use super::open::open_alone;
+use super::shelf::StorageShelf;
+use super::{ServerError, signals, token};
+
+/// Seconds that requests in flight get once the server stops.
+const REQUESTS_END_WITHIN_S: u64 = 10;
+
+/// Serves until a signal comes. `ready` is told the address once it is listened on.
+pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), ServerError> {
+    log::info!(
+        "coffer {} starts; configuration: {}; data: {}",
+        env!("CARGO_PKG_VERSION"),
+        config.file.as_ref().map_or("built-in".to_owned(), |file| file.display().to_string()),
+        config.data_dir.display()
+    );
+    let (context, lock) = open_alone(config)?;
+    token::bootstrap(config, &context)?;
+    let recovery = executor::recover(&context)?;
+    if recovery != executor::Recovery::default() {
+        log::info!(
+            "the last run was interrupted: {} backups failed, {} adopted, {} restores begin again, {} unfinished files removed",
+            recovery.failed, recovery.adopted, recovery.restores, recovery.swept
+        );
+    }
+    let workers = Executor::start(&context).map_err(ServerError::Run)?;
+    let served = System::new().block_on(answer(config, &context, ready));
+    notify(sd_notify::NotifyState::Stopping);
+    workers.drain(config.server.shutdown_grace());
+    context.catalog.close();
+    drop(lock);
+    log::info!("stopped");
+    served
+}
+
+async fn answer(
+    config: &Config,
+    context: &Context,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), ServerError> {
+    let state = web::Data::new(State {
+        catalog: Arc::clone(&context.catalog),
+        shelf: Arc::new(StorageShelf(Arc::clone(&context.storage))),
+        auth: match config.auth.mode {
+            AuthMode::Token => api::AuthMode::Token,
+            AuthMode::None => api::AuthMode::None,
+        },
+        public_url: config.server.public_url().map(str::to_owned),
+        default_page: config.paging.default,
+        max_page: config.paging.max,
+        instance_page: config.paging.instances,
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    let in_bind =
+        |source| ServerError::Bind { address: config.server.listen.to_string(), source };
+    let server = HttpServer::new(move || {
+        App::new().wrap(api::request_id()).configure(api::routes(web::Data::clone(&state)))
+    })
+    .workers(config.server.worker_count())
+    .worker_max_blocking_threads(4)
+    .max_connections(config.server.max_connections)
+    .client_request_timeout(config.server.request_timeout())
+    .shutdown_timeout(REQUESTS_END_WITHIN_S)
+    .disable_signals()
+    .bind_auto_h2c(config.server.listen)
+    .map_err(in_bind)?;
+    let addresses = server.addrs();
+    let server = server.run();
+    let _listening =
+        signals::listen(server.handle(), context.cancel.clone()).map_err(ServerError::Run)?;
+    for address in &addresses {
+        log::info!("listening on http://{address}");
+    }
+    notify(sd_notify::NotifyState::Ready);
+    if let Some(address) = addresses.first() {
+        ready(*address);
+    }
+    server.await.map_err(ServerError::Run)
+}
+
+/// Tells systemd, if it wants to know.
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        log::warn!("systemd could not be told: {error}");
+    }
+}

@@ -1,0 +1,38 @@
+//! The archive store as the API sees it.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use crate::catalog::Shelf;
+use crate::storage::{Location, Storage, StorageError};
+
+/// A [`Shelf`] over the real store.
+#[derive(Debug)]
+pub(super) struct StorageShelf(pub(super) Arc<dyn Storage>);
+
+fn as_io(error: StorageError) -> io::Error {
+    let kind =
+        if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
+    io::Error::new(kind, error)
+}
+
+impl Shelf for StorageShelf {
+    fn url(&self, location: &str) -> String {
+        Location::parse(location)
+            .map_or_else(|_not_a_location| location.to_owned(), |place| self.0.url(&place))
+    }
+
+    fn locate(&self, url: &str) -> Option<String> {
+        self.0.locate(url).ok().map(|location| location.as_str().to_owned())
+    }
+
+    fn open(&self, location: &str) -> io::Result<File> {
+        let location = Location::parse(location).map_err(as_io)?;
+        self.0.open_file(&location).map_err(as_io)
+    }
+
+    fn driver(&self) -> &'static str {
+        self.0.name()
+    }
+}

@@ -1,0 +1,82 @@
+//! New tokens, and the one that is made when there is none.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::config::{AuthMode, Config};
+use crate::domain::{Caller, ProjectId, Role};
+use crate::executor::Context;
+
+use super::ServerError;
+use super::open::in_catalog;
+
+/// The file that the first admin token is written to, below the data directory.
+const FILE_NAME: &str = "admin.token";
+
+/// A token whose secret nobody has seen yet: 256 random bits.
+pub struct NewToken(String);
+
+/// Never shows the secret.
+impl fmt::Debug for NewToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("NewToken(***)")
+    }
+}
+
+impl NewToken {
+    /// A token from the system's random source.
+    pub fn generate() -> io::Result<Self> {
+        let mut bytes = [0_u8; 32];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// What the client shows.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// What is stored.
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+}
+
+/// Makes an admin token if tokens are wanted and there is none; says where it is.
+pub(super) fn bootstrap(config: &Config, context: &Context) -> Result<(), ServerError> {
+    if config.auth.mode == AuthMode::None {
+        log::info!("authentication is off: everybody on this machine may do everything");
+        return Ok(());
+    }
+    let known = context.catalog.token_count().map_err(|error| in_catalog(config, error))?;
+    if known > 0 {
+        return Ok(());
+    }
+    let path = config.data_dir.join(FILE_NAME);
+    let failed = |source| ServerError::Token { file: path.display().to_string(), source };
+    let token = NewToken::generate().map_err(failed)?;
+    // The file first: a crash before the catalog knows the token means another one at the next start.
+    write_secret(&config.data_dir, &path, token.secret()).map_err(failed)?;
+    let project: ProjectId = "default".parse().expect("a word is a project id");
+    let caller =
+        Caller { name: "admin".to_owned(), project: Some(project), roles: vec![Role::Admin] };
+    let stored = context.catalog.add_token(caller, token.sha256()).wait();
+    stored.map_err(|error| in_catalog(config, error))?;
+    log::info!("no token was configured: made an admin token, see {}", path.display());
+    Ok(())
+}
+
+/// Writes the secret for its owner's eyes only, whole or not at all.
+fn write_secret(folder: &Path, path: &PathBuf, secret: &str) -> io::Result<()> {
+    let mut file = NamedTempFile::with_prefix_in(".admin.token-", folder)?;
+    writeln!(file, "{secret}")?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    std::fs::File::open(folder)?.sync_all()
+}
