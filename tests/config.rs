@@ -12,7 +12,7 @@ fn shipped(name: &str) -> PathBuf {
 }
 
 fn text_of(name: &str) -> String {
-    std::fs::read_to_string(shipped(name)).unwrap()
+    std::fs::read_to_string(shipped(name)).expect("the file is in the repository")
 }
 
 /// The dotted keys of every single value; lists count as nothing.

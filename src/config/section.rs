@@ -157,8 +157,8 @@ fn processors() -> usize {
 /// A log level by its name in the configuration.
 mod level {
     use log::LevelFilter;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` passes a reference")]
     pub(super) fn serialize<S: Serializer>(level: &LevelFilter, out: S) -> Result<S::Ok, S::Error> {

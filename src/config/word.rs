@@ -1,8 +1,8 @@
 //! Reading a value that is one of a few words, with an error that lists them.
 
 use serde::de::value::Error as WordError;
-use serde::de::{DeserializeOwned, Error, IntoDeserializer};
-use serde::{Deserialize, Deserializer};
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer as _};
+use serde::{Deserialize as _, Deserializer};
 
 /// One word. The `config` crate's own error for an unknown one speaks of constructors.
 pub(super) fn one<'de, D, T>(input: D) -> Result<T, D::Error>
