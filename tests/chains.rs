@@ -121,7 +121,8 @@ fn deleting_the_middle_takes_what_is_built_on_it_and_nothing_else() {
     let first = client.incremental("shop");
     let second = client.incremental("shop");
     let third = client.incremental("shop");
-    let accepted = client.create_backup("shop", &json!({"name": "branch", "parent_id": id(&first)}));
+    let accepted =
+        client.create_backup("shop", &json!({"name": "branch", "parent_id": id(&first)}));
     let branch = client.completed(&accepted.expect(202));
 
     client.delete(&format!("backups/{}", id(&second))).expect(202);
@@ -226,8 +227,7 @@ fn any_point_is_exported_as_a_plain_full_archive() {
     let chain = chain_of_four(&house);
     let archive = house.server.folder().join("point.tar.zst");
     let to = archive.to_str().unwrap();
-    let output =
-        house.server.command(&["export", id(&chain[2]), "--to", to]).output().unwrap();
+    let output = house.server.command(&["export", id(&chain[2]), "--to", to]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let target = house.server.folder().join("exported.db");
     let to_db = target.to_str().unwrap();
