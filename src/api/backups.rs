@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::extract::{self, Filters, JsonBody, Marker, Query};
 use super::reading::read;
 use super::view_create::Wanted;
-use super::{link, view, view_create, view_datastore};
+use super::{link, view, view_create};
 
 /// What is to be listed, before the marker has been looked at.
 struct Listing {
@@ -64,12 +64,7 @@ type Found = (Vec<Backup>, Option<String>);
 
 /// One page, and the marker of the next.
 fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<Found, ApiError> {
-    let mut asked = listing.filters;
-    if let Some(engine) = &mut asked.engine {
-        let known = state.catalog.datastores()?;
-        *engine = view_datastore::engine_named(engine, &known)?.to_owned();
-    }
-    let (after, filters) = start(state, scope, asked, listing.marker.as_deref())?;
+    let (after, filters) = start(state, scope, listing.filters, listing.marker.as_deref())?;
     let all_projects = filters.all == Some(true);
     if (all_projects || filters.project.is_some()) && !scope.caller().is_admin() {
         let why = "Policy doesn't allow backup:index:all_projects to be performed.";
@@ -139,11 +134,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let reply = match view_create::wanted(&body.0, &*state.shelf)? {
         Wanted::Backup(new) => state.catalog.create_backup(&scope, new),
-        Wanted::Registration(new) => {
-            let known = read(&state, |state| Ok(state.catalog.datastores()?)).await?;
-            view_create::known_version(&new.version_id, &known)?;
-            state.catalog.register_backup(&scope, new)
-        }
+        Wanted::Registration(new) => state.catalog.register_backup(&scope, new),
     };
     let backup = reply.done().await?;
     Ok(HttpResponse::Accepted().json(view::one_backup(&backup, &*state.shelf)))

@@ -83,7 +83,7 @@ pub(super) async fn show_version_alone(
 ) -> Result<HttpResponse, ApiError> {
     let known = known(&state).await?;
     let wanted = segment(&request, "version");
-    let by_id = known.iter().filter(|datastore| view::version_id(datastore) == wanted);
+    let by_id = known.iter().filter(|datastore| datastore.version_id() == wanted);
     let found = view::version_named(wanted, by_id)?;
     let row = view::version(&place(&scope, &request, &state), found);
     Ok(HttpResponse::Ok().json(json!({ "version": row })))

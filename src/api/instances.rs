@@ -12,9 +12,6 @@ use super::extract::{self, JsonBody, Query};
 use super::reading::read;
 use super::{link, view_instance as view, view_restore};
 
-/// Instances a page, always: the stock client looks names up on the first page only.
-const PAGE: u32 = 1000;
-
 /// `GET instances` and `GET instances/detail`.
 pub(super) async fn list(
     scope: Scope<Read>,
@@ -22,7 +19,7 @@ pub(super) async fn list(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::of(&request)?;
-    let limit = extract::limit(&query, PAGE, PAGE)?.rows();
+    let limit = extract::limit(&query, state.instance_page, state.instance_page)?.rows();
     let after = query.once("marker")?.map(marker).transpose()?;
     let project = scope.project().to_string();
     let page =

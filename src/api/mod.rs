@@ -32,11 +32,11 @@ mod view_strategy;
 
 use std::sync::Arc;
 
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
-use actix_web::{App, Error, FromRequest, Handler, Resource, Responder, Route, web};
+use actix_web::{Error, FromRequest, Handler, Resource, Responder, Route, web};
 
 use crate::catalog::{Catalog, Shelf};
 
@@ -66,28 +66,26 @@ pub struct State {
     pub default_page: u32,
     /// Backups a page at most.
     pub max_page: u32,
+    /// Instances a page, always: the stock client looks names up on the first page only.
+    pub instance_page: u32,
     /// The server's version.
     pub version: &'static str,
     /// Answers given so far, for `/metrics`.
     pub answered: RequestCounts,
 }
 
-/// The whole application: `HttpServer::new(move || api::app(state.clone()))`.
-pub fn app(
-    state: web::Data<State>,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = Error,
-        InitError = (),
-    >,
-> {
-    App::new().wrap(from_fn(observe::observe)).configure(routes(state))
+/// What goes around every request: `App::new().wrap(api::request_id()).configure(api::routes(state))`.
+/// Gives each answer its id, logs and counts it, and answers HEAD.
+pub fn request_id<S, B>()
+-> impl Transform<S, ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    from_fn(observe::observe::<B>)
 }
 
-/// The routes without what [`app`] wraps around them.
+/// Every route.
 pub fn routes(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         let mut project = web::scope("/v1.0/{project_id}");
@@ -199,3 +197,46 @@ macro_rules! methods {
     )+};
 }
 methods!(get = GET, post = POST, put = PUT, delete = DELETE);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// `path method` of every operation that is routed.
+    fn routed() -> Vec<String> {
+        let entries = |prefix: &'static str, entries: Vec<Entry>| {
+            entries.into_iter().flat_map(move |entry| {
+                let path = format!("{prefix}{}", entry.path);
+                entry.actions.into_iter().map(move |(method, _route)| {
+                    format!("{path} {}", method.as_str().to_lowercase())
+                })
+            })
+        };
+        let mut all: Vec<String> = entries("", public_routes())
+            .chain(entries("/v1.0/{project_id}", project_routes()))
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn the_openapi_document_knows_every_route_and_no_other() {
+        let document: Value = serde_json::from_str(openapi::DOCUMENT).unwrap();
+        let mut told: Vec<String> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                item.as_object()
+                    .unwrap()
+                    .keys()
+                    .filter(|key| *key != "parameters")
+                    .map(move |method| format!("{path} {method}"))
+            })
+            .collect();
+        told.sort();
+        assert_eq!(told, routed());
+    }
+}

@@ -54,9 +54,9 @@ impl Line {
 }
 
 /// The middleware around everything.
-pub(super) async fn observe(
+pub(super) async fn observe<B: MessageBody + 'static>(
     mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
+    next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let line = Line {
         id: format!("req-{}", Uuid::new_v4()),

@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 
 /// The document.
-const DOCUMENT: &str = include_str!("openapi.json");
+pub(super) const DOCUMENT: &str = include_str!("openapi.json");
 
 /// `GET /openapi.json`.
 pub(super) async fn document() -> HttpResponse {

@@ -7,7 +7,6 @@ use crate::catalog::Shelf;
 use crate::domain::{Backup, Failure, Status};
 
 use super::link::Link;
-use super::view_datastore::version_id;
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
@@ -65,7 +64,7 @@ pub(super) fn backup(backup: &Backup, shelf: &dyn Shelf) -> BackupView {
         datastore: DatastoreView {
             engine: backup.datastore.engine.clone(),
             version: backup.datastore.version.clone(),
-            version_id: version_id(&backup.datastore),
+            version_id: backup.datastore.version_id(),
         },
         size_bytes: facts.map(|facts| facts.stored_bytes),
         source_bytes: facts.map(|facts| facts.source_bytes),

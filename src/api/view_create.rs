@@ -5,20 +5,17 @@ use std::str::FromStr as _;
 use serde_json::Value;
 
 use crate::catalog::Shelf;
-use crate::domain::{
-    BackupId, ContainerName, Datastore, InstanceId, NewBackup, ParentChoice, Registration,
-};
+use crate::domain::{BackupId, ContainerName, InstanceId, NewBackup, ParentChoice, Registration};
 
 use super::error::ApiError;
 use super::extract::{Checker, Object, Presence};
-use super::view_datastore::version_id;
 
 /// What a client asked for.
 #[derive(Debug)]
 pub(super) enum Wanted {
     /// A new backup of an instance.
     Backup(NewBackup),
-    /// The registration of an archive; its datastore version is still to be looked up.
+    /// The registration of an archive.
     Registration(Registration),
 }
 
@@ -107,15 +104,4 @@ impl Import {
             ))
         })
     }
-}
-
-/// The version of a registration has to be one that this server knows.
-pub(super) fn known_version(wanted: &str, known: &[Datastore]) -> Result<(), ApiError> {
-    if known.iter().any(|datastore| version_id(datastore) == wanted) {
-        return Ok(());
-    }
-    Err(ApiError::BadRequest(format!(
-        "backup['restore_from']['local_datastore_version_id']: \
-         Datastore version '{wanted}' cannot be found."
-    )))
 }

@@ -1,34 +1,18 @@
-//! Datastores and their versions as they go over the wire. Their ids are derived from their names,
-//! so that they are the same on every machine and nothing has to keep them.
+//! Datastores and their versions as they go over the wire.
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::domain::Datastore;
 
 use super::error::ApiError;
 use super::link::{self, Link};
 
-/// The namespace of these ids.
-const NAMESPACE: Uuid = Uuid::from_u128(0x5c1f_7f0e_1a52_4e0b_9d0f_c0ff_e500_0002);
-
-/// The id of an engine.
-pub(super) fn engine_id(engine: &str) -> String {
-    Uuid::new_v5(&NAMESPACE, engine.as_bytes()).to_string()
-}
-
-/// The id of an engine's version.
-pub(super) fn version_id(datastore: &Datastore) -> String {
-    let text = format!("{}\n{}", datastore.engine, datastore.version);
-    Uuid::new_v5(&NAMESPACE, text.as_bytes()).to_string()
-}
-
 /// The engine that a name or an id means.
 pub(super) fn engine_named<'k>(wanted: &str, known: &'k [Datastore]) -> Result<&'k str, ApiError> {
     known
         .iter()
         .map(|datastore| datastore.engine.as_str())
-        .find(|engine| *engine == wanted || engine_id(engine) == wanted)
+        .find(|engine| *engine == wanted || Datastore::datastore_id(engine) == wanted)
         .ok_or_else(|| {
             let shown: String = wanted.chars().take(80).collect();
             ApiError::NotFound(format!("Datastore '{shown}' cannot be found."))
@@ -42,7 +26,7 @@ pub(super) fn version_named<'k>(
 ) -> Result<&'k Datastore, ApiError> {
     known
         .into_iter()
-        .find(|datastore| datastore.version == wanted || version_id(datastore) == wanted)
+        .find(|datastore| datastore.version == wanted || datastore.version_id() == wanted)
         .ok_or_else(|| {
             let shown: String = wanted.chars().take(80).collect();
             ApiError::BadRequest(format!("Datastore version '{shown}' cannot be found."))
@@ -92,7 +76,7 @@ pub(super) fn datastores(place: &Place, known: &[Datastore]) -> Vec<DatastoreVie
 
 /// One engine on the wire.
 pub(super) fn datastore(place: &Place, engine: &str, known: &[Datastore]) -> DatastoreView {
-    let id = engine_id(engine);
+    let id = Datastore::datastore_id(engine);
     let versions: Vec<VersionView> = known
         .iter()
         .filter(|datastore| datastore.engine == engine)
@@ -109,12 +93,12 @@ pub(super) fn datastore(place: &Place, engine: &str, known: &[Datastore]) -> Dat
 
 /// One version on the wire, with the id of its engine.
 pub(super) fn version(place: &Place, datastore: &Datastore) -> VersionView {
-    let id = version_id(datastore);
+    let id = datastore.version_id();
     VersionView {
         links: link::of_thing(&place.base, &place.project, &format!("datastores/versions/{id}")),
         id,
         name: datastore.version.clone(),
         version: datastore.version.clone(),
-        datastore: Some(engine_id(&datastore.engine)),
+        datastore: Some(Datastore::datastore_id(&datastore.engine)),
     }
 }

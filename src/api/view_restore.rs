@@ -3,11 +3,10 @@
 use serde_json::Value;
 
 use crate::catalog::NewInstance;
-use crate::domain::{Backup, BackupId};
+use crate::domain::{Backup, BackupId, Datastore};
 
 use super::error::ApiError;
 use super::extract::{Checker, Object, Presence};
-use super::view_datastore::{engine_id, version_id};
 
 /// What a client asked for.
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl Wanted {
         let Self { mut new, version } = self;
         let datastore = &backup.datastore;
         if let Some(wanted) = &mut new.engine {
-            if *wanted == engine_id(&datastore.engine) {
+            if *wanted == Datastore::datastore_id(&datastore.engine) {
                 wanted.clone_from(&datastore.engine);
             }
             if *wanted != datastore.engine {
@@ -70,7 +69,7 @@ impl Wanted {
             }
         }
         match version {
-            Some(wanted) if wanted != datastore.version && wanted != version_id(datastore) => {
+            Some(wanted) if wanted != datastore.version && wanted != datastore.version_id() => {
                 Err(mismatch("version", &wanted, &datastore.version, backup))
             }
             _ => Ok(new),
