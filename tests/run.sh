@@ -76,20 +76,20 @@ package() {
     mkdir -p "$folder"
     target/tools/bin/cargo-deb --locked --output "$folder/coffer.deb"
     dpkg-deb --info "$folder/coffer.deb" | tee "$folder/info"
-    dpkg-deb --contents "$folder/coffer.deb" | tee "$folder/contents"
+    TZ=UTC dpkg-deb --contents "$folder/coffer.deb" | tee "$folder/contents"
     dpkg-deb --extract "$folder/coffer.deb" "$folder/root"
     dpkg-deb --control "$folder/coffer.deb" "$folder/control"
     local line
     while read -r line; do
-        grep -qE "$line\$" "$folder/contents" || { echo "not in the package: $line" >&2; return 1; }
+        grep -qE -- "$line\$" "$folder/contents" || { echo "not in the package: $line" >&2; return 1; }
     done <<'LIST'
-^-rwxr-xr-x root/root .* \./usr/bin/coffer
-^-rw-r----- root/root .* \./etc/coffer/coffer\.toml
-^-rw-r--r-- root/root .* \./(usr/)?lib/systemd/system/coffer\.service
-^-rw-r--r-- root/root .* \./usr/lib/sysusers\.d/coffer\.conf
-^-rw-r--r-- root/root .* \./usr/lib/tmpfiles\.d/coffer\.conf
-^-rw-r--r-- root/root .* \./usr/share/doc/coffer/default\.toml
-^-rw-r--r-- root/root .* \./usr/share/doc/coffer/copyright
+^-rwxr-xr-x (0/0|root/root) .* \./usr/bin/coffer
+^-rw-r----- (0/0|root/root) .* \./etc/coffer/coffer\.toml
+^-rw-r--r-- (0/0|root/root) .* \./(usr/)?lib/systemd/system/coffer\.service
+^-rw-r--r-- (0/0|root/root) .* \./usr/lib/sysusers\.d/coffer\.conf
+^-rw-r--r-- (0/0|root/root) .* \./usr/lib/tmpfiles\.d/coffer\.conf
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/default\.toml
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/copyright
 LIST
     grep -qx /etc/coffer/coffer.toml "$folder/control/conffiles"
     local script
