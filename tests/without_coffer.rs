@@ -79,7 +79,8 @@ fn a_tree_comes_back_by_the_archives_own_commands() {
     std::fs::create_dir_all(tree.join("empty")).unwrap();
     write_file(&tree.join("plain.txt"), "plain\n");
     write_file(&tree.join("large.bin"), vec![7_u8; 3 << 20]);
-    std::fs::set_permissions(tree.join("plain.txt"), PermissionsExt::from_mode(0o640)).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(tree.join("plain.txt"), mode).unwrap();
     symlink("plain.txt", tree.join("link")).unwrap();
     std::fs::hard_link(tree.join("plain.txt"), tree.join("same.txt")).unwrap();
     let server = TestServer::builder().instance_directory("files", &tree).start();

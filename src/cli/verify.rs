@@ -79,11 +79,11 @@ fn note_proof(context: &Context, opened: &Opened, verified: &Verified) -> Result
 
 /// Writes lasting damage down, so that nothing is built on it, and passes the error on.
 fn note_damage(args: &VerifyArgs, error: JobError) -> CommandError {
-    if let JobError::ChainBroken { culprit, lasting: true, .. } = &error
-        && args.which.id.is_some()
+    if args.which.id.is_some()
+        && let Some((culprit, damage)) = error.damaged_archive()
         && let Ok(config) = args.with.load()
         && let Ok(context) = server::open_existing(&config)
-        && let Err(cause) = context.catalog.report_damage(*culprit, error.failure()).wait()
+        && let Err(cause) = context.catalog.report_damage(culprit, damage).wait()
     {
         terminal::complain(&cause);
     }

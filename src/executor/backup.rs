@@ -46,22 +46,21 @@ pub(super) struct Published {
 pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, JobError> {
     let name = job.instance.datastore.engine.clone();
     let engine = engine::find(&name).ok_or(JobError::NoEngine { engine: name })?;
-    match attempt(context, &job, engine, 0) {
-        Err(JobError::ChainBroken { culprit, why, lasting: true }) if !job.chain.is_empty() => {
-            log::warn!("backup {} of chain: {culprit} is not usable: {why}", job.backup.id);
-            let broken = JobError::ChainBroken { culprit, why, lasting: true };
-            context.catalog.report_damage(culprit, broken.failure()).wait()?;
-            if !job.may_become_full {
-                return Err(broken);
-            }
-            context.catalog.becomes_full(job.backup.id).wait()?;
-            job.chain.clear();
-            job.backup.kind = Kind::Full;
-            job.backup.parent = None;
-            attempt(context, &job, engine, 1)
-        }
-        other => other,
+    let error = match attempt(context, &job, engine, 0) {
+        Err(error) if !job.chain.is_empty() => error,
+        done => return done,
+    };
+    let Some((culprit, damage)) = error.damaged_archive() else { return Err(error) };
+    log::warn!("backup {culprit} is not usable, and so is nothing built on it: {damage}");
+    context.catalog.report_damage(culprit, damage).wait()?;
+    if !job.may_become_full {
+        return Err(error);
     }
+    context.catalog.becomes_full(job.backup.id).wait()?;
+    job.chain.clear();
+    job.backup.kind = Kind::Full;
+    job.backup.parent = None;
+    attempt(context, &job, engine, 1)
 }
 
 /// One try. `number` tells its unfinished file from an earlier try's.

@@ -102,6 +102,16 @@ impl JobError {
         Failure::new(code, self.to_string())
     }
 
+    /// The archive that is lastingly bad, and what the catalog is to say of it.
+    pub fn damaged_archive(&self) -> Option<(BackupId, Failure)> {
+        match self {
+            Self::ChainBroken { culprit, why, lasting: true } => {
+                Some((*culprit, Failure::new(FailureCode::ArchiveDamaged, why.clone())))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether data that should be sound is not: exit code 4 on the command line.
     pub fn is_damage(&self) -> bool {
         match self {

@@ -73,7 +73,13 @@ pub(super) fn restore_commands(
         "mkdir restored".to_owned(),
         format!("zstd -dc {file} | tar --xattrs --xattrs-include='*' -xpf - -C restored"),
     ];
-    commands.extend(engine.restore_hints(instance_name));
+    // What an engine adds is advice, with paths that only the reader knows: never run as it stands.
+    commands.extend(
+        engine
+            .restore_hints(instance_name)
+            .into_iter()
+            .map(|line| if line.starts_with('#') { line } else { format!("#   {line}") }),
+    );
     commands
 }
 
