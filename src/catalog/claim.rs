@@ -95,8 +95,9 @@ impl Rules {
                 Ok(chain) => chain,
                 Err(broken) if parent_required => return Ok(Err(broken.failure())),
                 Err(_broken) => {
-                    db.set_full(backup.id, self.now())?;
-                    backup = Backup { kind: Kind::Full, parent: None, ..backup };
+                    let updated = self.now();
+                    db.set_full(backup.id, updated)?;
+                    backup = Backup { kind: Kind::Full, parent: None, updated, ..backup };
                     Vec::new()
                 }
             },

@@ -31,7 +31,19 @@ mod strategies;
 #[cfg(test)]
 mod tests_create;
 #[cfg(test)]
+mod tests_delete;
+#[cfg(test)]
 mod tests_house;
+#[cfg(test)]
+mod tests_instances;
+#[cfg(test)]
+mod tests_lists;
+#[cfg(test)]
+mod tests_queue;
+#[cfg(test)]
+mod tests_races;
+#[cfg(test)]
+mod tests_recover;
 mod tokens;
 
 use std::path::Path;

@@ -17,6 +17,8 @@ mod sql;
 mod subtree;
 #[cfg(test)]
 mod tests_plans;
+#[cfg(test)]
+mod tests_store;
 mod tokens;
 mod writer;
 
