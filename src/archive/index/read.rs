@@ -29,6 +29,9 @@ pub struct Entries<R> {
     ended: bool,
 }
 
+/// Name and value of an extended attribute.
+type Xattr = (Vec<u8>, Vec<u8>);
+
 /// A number that does not fit, or text that does not end: nothing we wrote.
 fn flaw(what: &str) -> Flaw {
     Flaw(format!("its index is not what was written: {what}"))
@@ -196,7 +199,7 @@ impl<R: Deref<Target = Reader>> Entries<R> {
         Ok(Stamp { ctime_ns, inode: self.number()?, device: self.number()? })
     }
 
-    fn xattrs(&mut self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ArchiveError> {
+    fn xattrs(&mut self) -> Result<Vec<Xattr>, ArchiveError> {
         let count: usize = self.number()?;
         if count > MOST_XATTRS {
             return Err(self.broken("an entry has too many extended attributes"));

@@ -90,7 +90,8 @@ fn the_root_s_damage_is_found_through_every_child() {
     let mut bytes = made[0].bytes.clone();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    let readers = vec![open(&bytes).unwrap(), made[1].reader.clone(), made[2].reader.clone()];
+    let readers =
+        vec![open(&bytes).unwrap(), Arc::clone(&made[1].reader), Arc::clone(&made[2].reader)];
     let error = Chain::open(readers).unwrap().verify(2, &|_| {}).unwrap_err();
     assert_eq!(error.culprit(), Some(made[0].reader.id()));
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::sample::{Made, child, file, full, mixed_tree, noise, sparse};
+use crate::archive::bytes::wide;
 use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
 
 fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
@@ -75,7 +76,7 @@ fn tar_alone_keeps_holes() {
     content[start..start + 8192].copy_from_slice(&noise(8192, 1));
     let long = "h".repeat(120);
     let tree = [
-        sparse("end", content.clone(), &[(start as u64, 8192)]),
+        sparse("end", content.clone(), &[(wide(start), 8192)]),
         sparse(&long, vec![0; 9 * SEGMENT_BYTES], &[]),
     ];
     let archive = on_disk(folder.path(), &full(&tree));
@@ -106,7 +107,7 @@ fn a_foreign_reader_of_the_seekable_format_finds_its_way() {
     let plain = zstd_content(&made.bytes);
     let source = Cursor::new(made.bytes.clone());
     let mut decoder = zeekstd::Decoder::new(source).unwrap();
-    let at = plain.len() as u64 / 2;
+    let at = wide(plain.len() / 2);
     decoder.set_offset(at).unwrap();
     decoder.set_offset_limit(at + 100_000).unwrap();
     let mut found = vec![0; 100_000];
