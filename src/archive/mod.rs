@@ -69,6 +69,7 @@
 mod basis;
 mod bytes;
 mod chain;
+mod current;
 mod encode;
 mod error;
 mod finish;
