@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | tar | zstd frames | `.coffer/RESTORE.txt`; in a full backup the data; `.coffer/manifest.json`; end of tar |
 //! | patches | skippable, magic `0x184D2A5B` | an incremental's data, between the first and the last member |
-//! | index | skippable, magic `0x184D2A5C` | blocks of up to 256 KiB, each a zstd frame: see [`index`] |
+//! | index | skippable, magic `0x184D2A5C` | blocks of up to 256 KiB, each a zstd frame: see `index` |
 //! | trailer | one skippable, magic `0x184D2A5D` | 192 bytes, see below |
 //! | seek table | one skippable, magic `0x184D2A5E` | stored and visible length of every frame before it |
 //!
@@ -50,7 +50,7 @@
 //!
 //! A segment with its parent's hash is not stored: its line is copied from the parent's index. A changed one is
 //! compared with the *root's* (the full backup the chain begins with), and only its changed pages are
-//! stored, with the root's versions of these pages as zstd prefix (see [`patch`]). What the root does not have
+//! stored, with the root's versions of these pages as zstd prefix (see `patch`). What the root does not have
 //! is stored whole. An index names root places and patch places in any archive of the chain, so it
 //! alone tells where everything is: a restore decompresses at most two frames a segment, however long the chain,
 //! and the next incremental needs only its parent's index and the root. Files are matched by path; one that

@@ -69,6 +69,25 @@ fn tar_alone_gives_back_a_full_backup() {
 }
 
 #[test]
+fn tar_gives_back_extended_attributes_where_the_filesystem_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = rustix::fs::XattrFlags::empty();
+    if rustix::fs::setxattr(folder.path(), "user.probe", b"x", flags).is_err() {
+        return;
+    }
+    let value = b"a\nb=c\0".to_vec();
+    let mut member = file("a", "a");
+    member.entry.xattrs = vec![(b"user.note".to_vec(), value.clone())];
+    let archive = on_disk(folder.path(), &full(std::slice::from_ref(&member)));
+    let target = folder.path().to_str().unwrap();
+    run("tar", &["--zstd", "--xattrs", "-xf", archive.to_str().unwrap(), "-C", target]);
+    let mut found = [0; 64];
+    let at = unpacked(folder.path(), &member.entry);
+    let length = rustix::fs::getxattr(at, "user.note", &mut found).unwrap();
+    assert_eq!(found[..length], value);
+}
+
+#[test]
 fn tar_alone_keeps_holes() {
     let folder = tempfile::tempdir().unwrap();
     let mut content = vec![0; 40 * SEGMENT_BYTES];
