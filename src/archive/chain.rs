@@ -8,7 +8,7 @@ use super::error::ArchiveError;
 use super::index::segment_length;
 use super::load::{Holders, Loader, Position};
 use super::reader::Reader;
-use super::walk::{Outlet, Which, walk};
+use super::walk::{Ground, Outlet, walk};
 use super::writer::Writer;
 use crate::domain::{BackupId, Kind};
 
@@ -68,6 +68,10 @@ impl Chain {
         &self.target
     }
 
+    fn ground(&self) -> Ground<'_> {
+        Ground { target: &self.target, holders: &self.holders, own_only: false }
+    }
+
     /// Decompresses every segment of the backup and compares it with the hash taken from the source.
     /// `progress` is told how many bytes of content are done.
     pub fn verify(
@@ -75,7 +79,7 @@ impl Chain {
         workers: usize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<VerifyReport, ArchiveError> {
-        let seen = walk(&self.target, &self.holders, Which::All, workers, None, progress)?;
+        let seen = walk(self.ground(), workers, None, progress)?;
         Ok(VerifyReport { entries: seen.entries, files: seen.files, bytes: seen.bytes })
     }
 
@@ -87,7 +91,7 @@ impl Chain {
         workers: usize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<RestoreReport, ArchiveError> {
-        let seen = walk(&self.target, &self.holders, Which::All, workers, Some(outlet), progress)?;
+        let seen = walk(self.ground(), workers, Some(outlet), progress)?;
         Ok(RestoreReport { entries: seen.entries, files: seen.files, bytes: seen.bytes })
     }
 

@@ -80,7 +80,7 @@ fn of(backup: Option<BackupId>) -> String {
 
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
-        if error.get_ref().is_some_and(|inner| inner.is::<Cancelled>()) {
+        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Cancelled>) {
             Self::Cancelled
         } else {
             Self::Io(error)

@@ -186,18 +186,18 @@ mod tests {
         assert!(frame.len() < 1000, "{}", frame.len());
         decompress_after(&old, &frame, new.len(), &mut back).unwrap();
         assert_eq!(back, new);
-        assert!(decompress_after(&[7; 160_000], &frame, new.len(), &mut back).is_err());
+        assert!(decompress_after(&vec![7; 160_000], &frame, new.len(), &mut back).is_err());
     }
 
     #[test]
     fn a_frame_of_another_length_than_stated_is_refused_before_memory_is_taken() {
         let mut compressor = Compressor::new(3).unwrap();
         let (mut frame, mut back) = (Vec::new(), Vec::new());
-        compressor.frame(&[0; 100_000], &mut frame).unwrap();
+        compressor.frame(&vec![0; 100_000], &mut frame).unwrap();
         let mut decompressor = Decompressor::new().unwrap();
         assert!(decompressor.frame(&frame, 10, &mut back).is_err());
         assert_eq!(back.capacity(), 0);
         decompressor.frame(&frame, 100_000, &mut back).unwrap();
-        assert_eq!(back, [0; 100_000]);
+        assert_eq!(back, vec![0; 100_000]);
     }
 }

@@ -120,7 +120,10 @@ impl Loader {
         let found = self.slice(0, root.place)?;
         if let Some(layout) = root.layout.as_deref() {
             let fits = sparse::scatter(found, layout, out);
-            return fits.ok_or_else(|| Flaw::new("a segment's holes do not fit").of(None));
+            let flaw = || Flaw::new("a segment's holes do not fit");
+            return fits.ok_or_else(|| {
+                self.holders.get(0).map_or_else(|gone| gone, |it| it.damaged(flaw()))
+            });
         }
         out.clear();
         out.extend_from_slice(found);

@@ -131,10 +131,10 @@ mod tests {
     use super::*;
 
     fn round_trip(old: &[u8], new: &[u8], page_bytes: usize) -> bool {
-        let mut changes = Changes::default();
-        let changed = changes.find(old, new, page_bytes);
+        let mut difference = Changes::default();
+        let changed = difference.find(old, new, page_bytes);
         let compressor = Compressor::new(3).unwrap();
-        let patch = changes
+        let patch = difference
             .pack(
                 &compressor,
                 u32::try_from(page_bytes).unwrap(),
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_segment_that_grew_or_shrank_comes_back() {
-        let old: Vec<u8> = (0..50_000_u32).map(|at| (at % 253) as u8).collect();
+        let old: Vec<u8> = (0..=252).cycle().take(50_000).collect();
         assert!(!round_trip(&old, &old, 4096));
         for length in [1, 4095, 4096, 8192, 49_999] {
             assert!(round_trip(&old, &old[..length], 4096));

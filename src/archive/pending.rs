@@ -122,6 +122,12 @@ impl Pending {
         Ok(())
     }
 
+    /// See [`IndexWriter::push_bytes`].
+    #[cfg(test)]
+    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
+        self.index.push_bytes(bytes);
+    }
+
     /// The index and the sums, once nothing waits.
     pub(super) fn finish(&mut self) -> Result<(FinishedIndex, Totals), ArchiveError> {
         Ok((self.index.finish()?, self.totals))

@@ -12,7 +12,7 @@ use super::load::{Holders, unpack};
 use super::pool::Pool;
 use super::reader::Reader;
 use super::sparse;
-use super::walk::{Which, check_hash, walk};
+use super::walk::{Ground, check_hash, walk};
 use crate::domain::{EntryKind, Kind};
 
 /// A frame of a full backup, with the segments that lie in it.
@@ -61,7 +61,8 @@ pub fn prove(
     let (id, needed_by) = (reader.manifest().root_id, reader.id());
     let root = root.ok_or(ArchiveError::MissingParent { id, needed_by })?;
     let holders = Arc::new(Holders::root_and(root, reader));
-    walk(reader, &holders, Which::Own, workers, None, &|_bytes| {})?;
+    let ground = Ground { target: reader, holders: &holders, own_only: true };
+    walk(ground, workers, None, &|_bytes| {})?;
     Ok(())
 }
 

@@ -124,7 +124,7 @@ mod tests {
         }
         let frame = table.to_frame();
         let footer = &frame[frame.len() - FOOTER_BYTES..];
-        assert_eq!(SeekTable::frame_length(footer), Some(frame.len() as u64));
+        assert_eq!(SeekTable::frame_length(footer), Some(wide(frame.len())));
         let back = SeekTable::parse(&frame).unwrap();
         assert_eq!(back.get(2), Some(Frame { offset: 158, stored: 7, raw: 70 }));
         assert_eq!((back.get(3), back.end(), back.count()), (None, 165, 3));

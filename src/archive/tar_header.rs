@@ -57,7 +57,9 @@ pub(super) fn member(entry: &Entry) -> Result<Member, ArchiveError> {
     if kind == EntryType::Directory && !name.ends_with(b"/") {
         name.push(b'/');
     }
-    let mut header = Header::new_gnu();
+    // GNU tar takes a sparse file of format 1.0 for one only behind a POSIX magic.
+    let is_sparse = !map.is_empty();
+    let mut header = if is_sparse { Header::new_ustar() } else { Header::new_gnu() };
     header.set_mode(entry.mode & 0o7777);
     header.set_uid(u64::from(entry.uid));
     header.set_gid(u64::from(entry.gid));
@@ -68,7 +70,7 @@ pub(super) fn member(entry: &Entry) -> Result<Member, ArchiveError> {
         .ok_or_else(|| ArchiveError::TooLarge(format!("{} is too long", entry.path)))?;
     pax.write(&mut out);
     for (long, mark) in [(&link, EntryType::GNULongLink), (&name, EntryType::GNULongName)] {
-        if long.len() > LONGEST_NAME {
+        if long.len() > LONGEST_NAME && !is_sparse {
             long_text(&mut out, long, mark);
         }
     }

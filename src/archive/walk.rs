@@ -58,25 +58,26 @@ struct Walk<'a> {
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
-/// Which segments a walk looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
-    /// All.
-    All,
-    /// Those that the archive itself holds something of.
-    Own,
+/// Where a walk goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ground<'a> {
+    /// The backup.
+    pub(super) target: &'a Reader,
+    /// The archives its content is in.
+    pub(super) holders: &'a Arc<Holders>,
+    /// Whether only those segments are looked at that its own archive holds something of.
+    pub(super) own_only: bool,
 }
 
-/// Walks over the backup `target`, whose content is in `holders`. `progress` is told how many bytes of
-/// content are done.
+/// Walks over a backup. `progress` is told how many bytes of content are done.
 pub(super) fn walk(
-    target: &Reader,
-    holders: &Arc<Holders>,
-    which: Which,
+    ground: Ground<'_>,
     workers: usize,
     outlet: Option<&mut dyn Outlet>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Walked, ArchiveError> {
+    let Ground { target, holders, own_only } = ground;
+    let own = own_only.then(|| target.depth());
     let pool = Pool::start(workers, || {
         let mut loader = Loader::new(Arc::clone(holders))?;
         let mut content = Vec::new();
@@ -97,17 +98,13 @@ pub(super) fn walk(
         walked.entries += 1;
         walked.files += u64::from(matches!(record.entry.kind, EntryKind::File { .. }));
         if outlet.is_none() || place.is_some() {
-            walk.record(record, place.as_ref(), own_depth(target, which))?;
+            walk.record(record, place.as_ref(), own)?;
         }
     }
     walk.submit()?;
     while walk.settle()? {}
     walked.bytes = walk.done;
     Ok(walked)
-}
-
-fn own_depth(target: &Reader, which: Which) -> Option<u16> {
-    (which == Which::Own).then(|| target.depth())
 }
 
 /// Whether the hash of a file is that of its segments.

@@ -1,22 +1,19 @@
 //! Making an archive: entries and segments in, frames out, with the work between on several threads.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use super::basis::Basis;
 use super::bytes::wide;
-use super::encode::{Batch, Encoded, Encoder, Fate, Owner, Span};
+use super::current::{Current, Part};
+use super::encode::{Batch, Encoded, Encoder, Fate, Span};
 use super::error::{ArchiveError, Flaw};
-use super::hash::{self, Digest};
-use super::index::{
-    IndexWriter, Layout, Record, Segment, Stored, check_fits, segment_count, segment_length,
-};
+use super::index::{IndexWriter, Segment, Stored, check_fits, segment_count};
 use super::output::Output;
 use super::pending::Pending;
 use super::pool::Pool;
-use super::sparse::{self, Cover};
+use super::sparse;
 use super::tar_header::{self, filling};
-use crate::domain::{Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES};
+use crate::domain::{Entry, EntryKind, EntryPath, SEGMENT_BYTES};
 
 /// The level of the index's compression: it is mostly hashes.
 const INDEX_LEVEL: i32 = 3;
@@ -37,82 +34,6 @@ pub struct WriterOptions {
     pub level: i32,
     /// The unit in which an incremental stores changes: the engine's page size.
     pub page_bytes: u32,
-}
-
-/// The entry begun last.
-#[derive(Debug)]
-struct Current {
-    number: u64,
-    size: u64,
-    extents: Option<Vec<Extent>>,
-    /// Segments given, and to be given.
-    given: usize,
-    count: usize,
-    /// Bytes of the tar member's data that are still to come, and zeros behind them.
-    data_left: u64,
-    filling: usize,
-    /// The parent's version.
-    old: Option<Arc<Record>>,
-    path: EntryPath,
-    /// The path of the entry before.
-    before: Option<EntryPath>,
-}
-
-/// What is to be stored of a segment.
-enum Part {
-    /// Nothing: its hash.
-    Hole(Digest),
-    /// The bytes; if these are its data ranges only, its hash and which ones these are.
-    Data(Option<(Digest, Box<Layout>)>),
-}
-
-impl Current {
-    /// The place of the next segment, which must be `length` bytes.
-    fn next_span(&mut self, length: usize) -> Result<Span, ArchiveError> {
-        let number = self.given;
-        let expected = segment_length(self.size, number);
-        if number >= self.count || length != expected {
-            let path = &self.path;
-            let what = format!("{path}: a segment of {length} bytes instead of {expected}");
-            return Err(ArchiveError::Misuse(what));
-        }
-        self.given += 1;
-        let old = self.old.as_ref().and_then(|old| old.segments.get(number)).cloned();
-        let owner = Owner { record: self.number, number };
-        Ok(Span { owner, start: 0, length, only: self.count == 1, sparse: None, old })
-    }
-
-    /// Takes the holes out of a segment. A tar has the data ranges only; a patch frame has the holes too,
-    /// as zeros: a restore knows from the entry where they are.
-    fn without_holes(
-        &self,
-        bytes: Vec<u8>,
-        span: &Span,
-        visible: bool,
-    ) -> Result<(Vec<u8>, Part), ArchiveError> {
-        let mut bytes = bytes;
-        let number = span.owner.number;
-        let cover = self
-            .extents
-            .as_deref()
-            .map_or(Cover::Whole, |extents| sparse::cover(extents, self.size, number));
-        if cover == Cover::Whole {
-            return Ok((bytes, Part::Data(None)));
-        }
-        let outside =
-            || ArchiveError::Misuse(format!("{}: data outside of the data ranges", self.path));
-        let hash = hash::segment(&bytes, number, span.only);
-        let Cover::Part(layout) = cover else {
-            let zero = bytes.iter().all(|byte| *byte == 0);
-            return if zero { Ok((bytes, Part::Hole(hash))) } else { Err(outside()) };
-        };
-        if visible {
-            sparse::gather(&mut bytes, &layout).ok_or_else(outside)?;
-            return Ok((bytes, Part::Data(Some((hash, Box::new(layout))))));
-        }
-        sparse::gather(&mut bytes.clone(), &layout).ok_or_else(outside)?;
-        Ok((bytes, Part::Data(None)))
-    }
 }
 
 /// Writes an archive. Memory is bounded by the number of workers; a file's hashes and places (about

@@ -39,8 +39,10 @@ pub(super) const BLOCK_BYTES: usize = 256 << 10;
 const MOST_SEGMENTS: u64 = 1 << 22;
 /// No path, link target, or name or value of an extended attribute is longer.
 const LONGEST_TEXT: usize = 1 << 20;
-/// An entry has no more extended attributes.
-const MOST_XATTRS: usize = 1 << 12;
+/// An entry's extended attributes together are no longer, each counted 16 bytes longer than it is.
+const LONGEST_XATTRS: usize = 4 << 20;
+/// A file has no more data ranges.
+const MOST_EXTENTS: usize = 1 << 21;
 
 /// Where bytes lie in an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -154,4 +156,9 @@ pub(super) fn segment_count(size: u64) -> Option<usize> {
 pub(super) fn segment_length(size: u64, number: usize) -> usize {
     let before = super::bytes::wide(number).saturating_mul(1 << 20);
     usize::try_from(size.saturating_sub(before)).unwrap_or(SEGMENT_BYTES).min(SEGMENT_BYTES)
+}
+
+/// What an extended attribute counts.
+const fn xattr_cost(name: &[u8], value: &[u8]) -> usize {
+    name.len().saturating_add(value.len()).saturating_add(16)
 }

@@ -7,14 +7,14 @@ use super::code::{
     KIND_BITS, ROOT, ROOT_IS_NEXT, SAME_HOLDER, STORED_BITS, SYMLINK, next_root, unzigzag,
 };
 use super::{
-    LONGEST_TEXT, Layout, MOST_XATTRS, PatchPlace, Place, Record, RootPlace, Segment, Stored,
-    segment_count, segment_length,
+    LONGEST_TEXT, LONGEST_XATTRS, Layout, MOST_EXTENTS, PatchPlace, Place, Record, RootPlace,
+    Segment, Stored, segment_count, segment_length, xattr_cost,
 };
 use crate::archive::error::{ArchiveError, Flaw};
 use crate::archive::hash;
 use crate::archive::reader::{IndexBlocks, Reader};
 use crate::archive::sparse;
-use crate::domain::{Entry, EntryKind, EntryPath, Extent, Stamp};
+use crate::domain::{Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp};
 
 /// The entries of an archive, in order of path. After an error there are no more.
 #[derive(Debug)]
@@ -28,6 +28,9 @@ pub struct Entries<R> {
     depth: u16,
     ended: bool,
 }
+
+/// Name and value of an extended attribute.
+type Xattr = (Vec<u8>, Vec<u8>);
 
 /// A number that does not fit, or text that does not end: nothing we wrote.
 fn flaw(what: &str) -> Flaw {
@@ -196,12 +199,18 @@ impl<R: Deref<Target = Reader>> Entries<R> {
         Ok(Stamp { ctime_ns, inode: self.number()?, device: self.number()? })
     }
 
-    fn xattrs(&mut self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ArchiveError> {
+    fn xattrs(&mut self) -> Result<Vec<Xattr>, ArchiveError> {
         let count: usize = self.number()?;
-        if count > MOST_XATTRS {
-            return Err(self.broken("an entry has too many extended attributes"));
+        let (mut found, mut together) = (Vec::new(), 0_usize);
+        for _ in 0..count {
+            let (name, value) = (self.text()?, self.text()?);
+            together = together.saturating_add(xattr_cost(&name, &value));
+            if together > LONGEST_XATTRS {
+                return Err(self.broken("an entry has too many extended attributes"));
+            }
+            found.push((name, value));
         }
-        (0..count).map(|_| Ok((self.text()?, self.text()?))).collect()
+        Ok(found)
     }
 
     fn file(&mut self, sparse: bool) -> Result<EntryKind, ArchiveError> {
@@ -209,7 +218,10 @@ impl<R: Deref<Target = Reader>> Entries<R> {
         if !sparse {
             return Ok(EntryKind::File { size, extents: None });
         }
-        let count: u64 = self.number()?;
+        let count: usize = self.number()?;
+        if count > MOST_EXTENTS {
+            return Err(self.broken("a file has too many data ranges"));
+        }
         let (mut extents, mut end) = (Vec::new(), 0_u64);
         for _ in 0..count {
             let gap: u64 = self.number()?;
@@ -275,13 +287,17 @@ impl<R: Deref<Target = Reader>> Entries<R> {
     fn layout(&mut self) -> Result<Layout, ArchiveError> {
         let length: u32 = self.number()?;
         let count: u32 = self.number()?;
+        let longest = u32::try_from(SEGMENT_BYTES).unwrap_or(u32::MAX);
+        if length > longest || count > length {
+            return Err(self.broken("a segment is too long"));
+        }
         let (mut ranges, mut end) = (Vec::new(), 0_u32);
         for _ in 0..count {
             let gap: u32 = self.number()?;
             let (start, long) = (end.saturating_add(gap), self.number()?);
             ranges.push((start, long));
             end = start.saturating_add(long);
-            if end > length || long == 0 || length > 1 << 20 {
+            if end > length || long == 0 {
                 return Err(self.broken("a data range is not within its segment"));
             }
         }

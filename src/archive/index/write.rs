@@ -5,8 +5,8 @@ use super::code::{
     HAS_XATTRS, HOLE, ROOT, ROOT_IS_NEXT, SAME_HOLDER, SYMLINK, next_root, put, zigzag,
 };
 use super::{
-    BLOCK_BYTES, LONGEST_TEXT, Layout, MOST_XATTRS, PatchPlace, Place, Record, RootPlace, Segment,
-    Stored, segment_length,
+    BLOCK_BYTES, LONGEST_TEXT, LONGEST_XATTRS, Layout, MOST_EXTENTS, PatchPlace, Place, Record,
+    RootPlace, Segment, Stored, segment_length, xattr_cost,
 };
 use crate::archive::bytes::wide;
 use crate::archive::error::ArchiveError;
@@ -23,11 +23,19 @@ pub(in crate::archive) fn check_fits(entry: &Entry) -> Result<(), ArchiveError> 
     };
     let xattrs = entry.xattrs.iter().map(|(name, value)| name.len().max(value.len())).max();
     let longest = entry.path.as_bytes().len().max(target).max(xattrs.unwrap_or(0));
-    if longest > LONGEST_TEXT || entry.xattrs.len() > MOST_XATTRS {
-        let what = format!("the names or extended attributes of {} are too long", entry.path);
-        return Err(ArchiveError::TooLarge(what));
-    }
-    Ok(())
+    let together: usize = entry.xattrs.iter().map(|(name, value)| xattr_cost(name, value)).sum();
+    let ranges = match &entry.kind {
+        EntryKind::File { extents: Some(extents), .. } => extents.len(),
+        _ => 0,
+    };
+    let what = if longest > LONGEST_TEXT || together > LONGEST_XATTRS {
+        "its name or its extended attributes are too long"
+    } else if ranges > MOST_EXTENTS {
+        "it has more than two million data ranges"
+    } else {
+        return Ok(());
+    };
+    Err(ArchiveError::TooLarge(format!("{}: {what}", entry.path)))
 }
 
 /// Makes an index.
@@ -97,6 +105,12 @@ impl IndexWriter {
         self.frames.push(whole);
         self.block = rest;
         Ok(())
+    }
+
+    /// Adds bytes that need not be records: an index with sound hashes and unsound content.
+    #[cfg(test)]
+    pub(in crate::archive) fn push_bytes(&mut self, bytes: &[u8]) {
+        self.block.extend_from_slice(bytes);
     }
 
     /// The whole index.

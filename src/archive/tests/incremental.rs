@@ -1,5 +1,6 @@
 //! Incremental backups: small, and every point of a chain comes back.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -8,6 +9,7 @@ use super::sample::{
     Made, Member, assert_same, chain_of, child, child_writer, end, file, full, mixed_tree, noise,
     open, options, other, pour, restore, sparse, stamped,
 };
+use crate::archive::bytes::wide;
 use crate::archive::{ArchiveError, Basis, Chain, Writer};
 use crate::domain::{EntryKind, Kind, SEGMENT_BYTES};
 
@@ -26,7 +28,7 @@ fn assert_points(made: &[Made], trees: &[Vec<Member>]) {
 fn an_unchanged_mebibyte_costs_35_bytes() {
     let tree = vec![file("db", vec![7; 200 * MEBI])];
     let root = full(&tree);
-    let made = child(&[root.clone()], &tree, false);
+    let made = child(from_ref(&root), &tree, false);
     assert!(made.bytes.len() < 200 * 35 + 1500, "{}", made.bytes.len());
     assert_eq!(made.finished.manifest.totals.unchanged_segments, 200);
     let again = child(&[root, made], &tree, false);
@@ -39,7 +41,7 @@ fn a_changed_page_costs_a_page_at_most() {
     let root = full(&tree);
     let noised = noise(4096, 9);
     tree[0].content[3 * MEBI + 8192..3 * MEBI + 12288].copy_from_slice(&noised);
-    let made = child(&[root.clone()], &tree, false);
+    let made = child(from_ref(&root), &tree, false);
     assert!(made.bytes.len() < 9000, "{}", made.bytes.len());
     assert_eq!(made.finished.manifest.totals.patched_segments, 1);
     assert_eq!(made.finished.manifest.kind, Kind::Incremental);
@@ -51,7 +53,7 @@ fn a_segment_that_is_the_root_s_again_is_not_stored() {
     let mut trees = vec![vec![file("db", noise(2 * MEBI, 1))]; 3];
     trees[1][0].content[5] ^= 1;
     let root = full(&trees[0]);
-    let first = child(&[root.clone()], &trees[1], false);
+    let first = child(from_ref(&root), &trees[1], false);
     let second = child(&[root.clone(), first.clone()], &trees[2], false);
     assert_eq!(first.finished.manifest.totals.patched_segments, 1);
     assert_eq!(second.finished.manifest.totals.patched_segments, 0);
@@ -66,8 +68,8 @@ fn a_chain_of_ten_gives_back_every_point() {
     for step in 1..=10_usize {
         let big = tree.iter().position(|it| it.entry.path.as_bytes() == b"big.db").unwrap();
         let at = (step * 377_777) % (tree[big].content.len() - 50);
-        tree[big].content[at..at + 50].copy_from_slice(&noise(50, step as u64));
-        tree.push(file(&format!("zz{step:02}"), noise(step * 10_000, step as u64)));
+        tree[big].content[at..at + 50].copy_from_slice(&noise(50, wide(step)));
+        tree.push(file(&format!("zz{step:02}"), noise(step * 10_000, wide(step))));
         if step == 5 {
             tree.retain(|it| it.entry.path.as_bytes() != b"mebi");
         }
@@ -98,10 +100,10 @@ fn holes_come_and_go() {
     let mut other_part = part.clone();
     other_part[8000] ^= 1;
     other_part[MEBI + 100] = 7;
-    let end = 2 * MEBI as u64;
+    let end = wide(2 * MEBI);
     let trees = vec![
         vec![sparse("disk", part.clone(), &[(4096, 4904)])],
-        vec![sparse("disk", other_part, &[(4096, 4904), (MEBI as u64, 4096)])],
+        vec![sparse("disk", other_part, &[(4096, 4904), (wide(MEBI), 4096)])],
         vec![file("disk", data)],
         vec![sparse("disk", vec![0; 2 * MEBI], &[])],
         vec![sparse("disk", part, &[(4096, 4904), (end - 4096, 4096)])],
@@ -120,7 +122,7 @@ fn a_file_with_the_parent_s_stamp_is_not_read() {
     let mut later = tree.clone();
     later[0].entry.mode = 0o600;
     later[1].entry.stamp.as_mut().unwrap().ctime_ns = 7;
-    let mut writer = child_writer(&[root.clone()]);
+    let mut writer = child_writer(from_ref(&root));
     assert!(!writer.entry(&later[0].entry, true).unwrap());
     assert!(writer.entry(&later[1].entry, true).unwrap());
     writer.segment(b"b".to_vec()).unwrap();
@@ -128,7 +130,7 @@ fn a_file_with_the_parent_s_stamp_is_not_read() {
     assert_eq!(made.finished.manifest.totals.unread_files, 1);
     assert_same(&restore(&chain_of(&[root.clone(), made])).unwrap().tree(), &later);
 
-    let mut writer = child_writer(&[root]);
+    let mut writer = child_writer(from_ref(&root));
     assert!(writer.entry(&later[0].entry, false).unwrap(), "asked for in any case");
 }
 
@@ -136,7 +138,7 @@ fn a_file_with_the_parent_s_stamp_is_not_read() {
 fn a_file_retracted_from_an_incremental_is_compared_with_its_parent_again() {
     let mut tree = vec![file("a", noise(2 * MEBI, 1)), file("b", "b")];
     let root = full(&tree);
-    let mut writer = child_writer(&[root.clone()]);
+    let mut writer = child_writer(from_ref(&root));
     pour(&mut writer, &[file("a", noise(MEBI + 3, 8))], false);
     writer.retract().unwrap();
     tree[0].content[77] ^= 1;
@@ -152,7 +154,7 @@ fn any_point_can_be_exported_as_a_full_backup() {
     let mut tree = mixed_tree();
     let root = full(&tree);
     tree.push(file("zz", noise(2 * MEBI, 8)));
-    let made = child(&[root.clone()], &tree, false);
+    let made = child(from_ref(&root), &tree, false);
     let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
     chain_of(&[root, made]).export(&mut writer, &|_done| ()).unwrap();
     let plain = end(writer, None);
@@ -164,7 +166,7 @@ fn any_point_can_be_exported_as_a_full_backup() {
 fn a_chain_with_a_gap_or_a_stranger_names_the_culprit() {
     let tree = vec![file("a", "a"), other("b", EntryKind::Directory)];
     let root = full(&tree);
-    let first = child(&[root.clone()], &tree, false);
+    let first = child(from_ref(&root), &tree, false);
     let second = child(&[root.clone(), first.clone()], &tree, false);
     let stranger = full(&tree);
     let open = |made: &[&Made]| {
@@ -185,7 +187,7 @@ fn a_chain_with_a_gap_or_a_stranger_names_the_culprit() {
 fn a_parent_that_was_made_again_under_its_id_is_noticed() {
     let tree = vec![file("a", "a")];
     let root = full(&tree);
-    let made = child(&[root.clone()], &tree, false);
+    let made = child(from_ref(&root), &tree, false);
     let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
     pour(&mut writer, &[file("a", "another")], false);
     let (bytes, _) = writer.finish(super::sample::draft(root.reader.id())).unwrap();
@@ -224,7 +226,7 @@ proptest! {
             1..5),
     ) {
         let mut tree: Vec<_> = (0..4_usize)
-            .map(|number| file(&format!("f{number}"), noise(number * 600_000, number as u64)))
+            .map(|number| file(&format!("f{number}"), noise(number * 600_000, wide(number))))
             .collect();
         let mut made = vec![full(&tree)];
         let mut trees = vec![tree.clone()];

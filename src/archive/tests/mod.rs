@@ -2,6 +2,7 @@
 
 mod damage;
 mod foreign;
+mod hostile;
 mod incremental;
 mod round_trip;
 mod sample;

@@ -1,9 +1,12 @@
 //! Full backups: everything that goes in comes out.
 
+use std::slice::from_ref;
+
 use super::sample::{
     assert_same, chain_of, draft, end, file, full, mixed_tree, noise, options, other, pour,
     restore, sparse,
 };
+use crate::archive::bytes::wide;
 use crate::archive::{ArchiveError, Writer};
 use crate::domain::{BackupId, EntryKind, Kind, SEGMENT_BYTES};
 
@@ -11,10 +14,10 @@ use crate::domain::{BackupId, EntryKind, Kind, SEGMENT_BYTES};
 fn one_of_everything_comes_back_the_same() {
     let tree = mixed_tree();
     let made = full(&tree);
-    let chain = chain_of(&[made.clone()]);
+    let chain = chain_of(from_ref(&made));
     assert_same(&restore(&chain).unwrap().tree(), &tree);
     let report = chain.verify(2, &|_| {}).unwrap();
-    assert_eq!(report.entries, tree.len() as u64);
+    assert_eq!(report.entries, wide(tree.len()));
     assert_eq!(report.bytes, made.finished.source_bytes);
     let manifest = made.reader.manifest();
     assert_eq!(manifest.kind, Kind::Full);
@@ -123,7 +126,7 @@ fn entries_out_of_order_are_refused() {
 #[test]
 fn a_tree_of_many_small_files_comes_back() {
     let tree: Vec<_> = (0..9000)
-        .map(|number| file(&format!("f{number:05}"), noise(number % 700, number as u64)))
+        .map(|number| file(&format!("f{number:05}"), noise(number % 700, wide(number))))
         .collect();
     let made = full(&tree);
     assert_same(&restore(&chain_of(&[made])).unwrap().tree(), &tree);

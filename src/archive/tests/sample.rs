@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use crate::archive::bytes::wide;
 use crate::archive::{
     ArchiveError, BackupFacts, Basis, Chain, Finished, ManifestDraft, Outlet, Reader, WriteAt,
     Writer, WriterOptions, prove,
@@ -40,7 +41,7 @@ pub(super) fn entry(at: EntryPath, kind: EntryKind) -> Entry {
 
 pub(super) fn file(name: &str, content: impl Into<Vec<u8>>) -> Member {
     let content = content.into();
-    let kind = EntryKind::File { size: content.len() as u64, extents: None };
+    let kind = EntryKind::File { size: wide(content.len()), extents: None };
     Member { entry: entry(path(name), kind), content }
 }
 
@@ -51,7 +52,7 @@ pub(super) fn other(name: &str, kind: EntryKind) -> Member {
 pub(super) fn sparse(name: &str, content: Vec<u8>, extents: &[(u64, u64)]) -> Member {
     let extents =
         extents.iter().map(|(offset, length)| Extent { offset: *offset, length: *length });
-    let kind = EntryKind::File { size: content.len() as u64, extents: Some(extents.collect()) };
+    let kind = EntryKind::File { size: wide(content.len()), extents: Some(extents.collect()) };
     Member { entry: entry(path(name), kind), content }
 }
 
@@ -128,7 +129,7 @@ pub(super) fn end(writer: Writer<Vec<u8>>, root: Option<&Made>) -> Made {
     let (bytes, finished) = writer.finish(draft(BackupId::generate())).unwrap();
     let reader = open(&bytes).unwrap();
     assert_eq!(finished.checksum, blake3::hash(&bytes).to_hex().as_str());
-    assert_eq!(finished.stored_bytes, bytes.len() as u64);
+    assert_eq!(finished.stored_bytes, wide(bytes.len()));
     prove(&reader, root.map(|it| &it.reader), &finished, 2, &|_| {}).unwrap();
     Made { bytes, finished, reader }
 }
@@ -235,7 +236,7 @@ pub(super) fn mixed_tree() -> Tree {
     let mut holes = vec![0; 3 * SEGMENT_BYTES + 5000];
     holes[4096..8192].copy_from_slice(&noise(4096, 1));
     holes[2 * SEGMENT_BYTES..2 * SEGMENT_BYTES + 10].copy_from_slice(b"0123456789");
-    let extents = [(4096, 4096), (2 * SEGMENT_BYTES as u64, 4096)];
+    let extents = [(4096, 4096), (wide(2 * SEGMENT_BYTES), 4096)];
     let mut xattrs = file("attributes", "x");
     xattrs.entry.xattrs = vec![(b"user.note".to_vec(), b"a\nb=c\0".to_vec())];
     let mut old = file("before-1970", "old");

@@ -1,0 +1,103 @@
+//! Archives made to do harm: every hash in them is right, the content of the index is not.
+
+use std::slice::from_ref;
+use std::sync::{Arc, OnceLock};
+
+use proptest::prelude::*;
+
+use super::sample::{
+    Made, child, child_writer, draft, file, full, mixed_tree, noise, open, options,
+};
+use crate::archive::reader::IndexBlocks;
+use crate::archive::{ArchiveError, Basis, Chain, Reader, Writer};
+use crate::domain::{BackupId, SEGMENT_BYTES};
+
+/// An index before compression.
+fn raw_index(reader: &Reader) -> Vec<u8> {
+    let mut blocks = IndexBlocks::new(reader).unwrap();
+    let (mut raw, mut block) = (Vec::new(), Vec::new());
+    while blocks.next(&mut block).unwrap() {
+        raw.extend_from_slice(&block);
+    }
+    raw
+}
+
+fn root_and_child() -> &'static (Made, Made) {
+    static SAMPLE: OnceLock<(Made, Made)> = OnceLock::new();
+    SAMPLE.get_or_init(|| {
+        let mut tree = mixed_tree();
+        let root = full(&tree);
+        tree[3].content[9] ^= 1;
+        tree.push(file("zz", noise(SEGMENT_BYTES + 9, 1)));
+        let made = child(from_ref(&root), &tree, false);
+        (root, made)
+    })
+}
+
+/// An archive with this index, and everything that reads it.
+fn forged(root: Option<&Made>, index: &[u8]) -> Result<(), ArchiveError> {
+    let mut writer = match root {
+        Some(root) => child_writer(from_ref(root)),
+        None => Writer::full(Vec::new(), &options(), "").unwrap(),
+    };
+    writer.pending.push_bytes(index);
+    let (bytes, _) = writer.finish(draft(BackupId::generate())).unwrap();
+    let reader = open(&bytes).unwrap();
+    let root = root.map_or(&reader, |it| &it.reader);
+    Basis::open(Arc::clone(&reader), Arc::clone(root))?;
+    let readers = [root, &reader].map(Arc::clone);
+    let needed = reader.manifest().chain.len();
+    let chain = Chain::open(readers[2 - needed..].to_vec())?;
+    chain.verify(1, &|_| {}).map(|_| ())
+}
+
+#[test]
+fn an_index_that_claims_what_is_not_there_is_refused() {
+    let (root, made) = root_and_child();
+    // The data of these indexes is in other archives than the forged ones.
+    assert!(forged(None, &raw_index(&root.reader)).unwrap_err().is_damage());
+    assert!(forged(Some(root), &raw_index(&made.reader)).unwrap_err().is_damage());
+}
+
+#[test]
+fn a_count_without_an_end_takes_no_memory() {
+    let endless = [&[0xFF_u8; 17][..], &[0x03]].concat();
+    for field in 0..9_usize {
+        for flags in [0_u8, 8, 16, 24, 2, 3] {
+            let index = [&[flags][..], &[0; 10][..field], &endless, &[0xFF; 400]].concat();
+            assert!(forged(None, &index).unwrap_err().is_damage(), "{flags} {field}");
+        }
+    }
+}
+
+#[test]
+fn a_path_that_would_leave_the_target_is_refused() {
+    for bad in ["../a", "/a", "a/../../b", "a//b"] {
+        let mut index = vec![1, 0, u8::try_from(bad.len()).unwrap()];
+        index.extend_from_slice(bad.as_bytes());
+        index.extend_from_slice(&[0, 0, 0, 0]);
+        assert!(forged(None, &index).unwrap_err().is_damage(), "{bad}");
+    }
+    assert!(forged(None, &[1, 0, 1, b'a', 0, 0, 0, 0]).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn no_index_makes_a_reader_panic(
+        incremental in any::<bool>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (root, made) = root_and_child();
+        let mut index = raw_index(if incremental { &made.reader } else { &root.reader });
+        for (at, byte) in changes {
+            let at = at.index(index.len());
+            index[at] = byte;
+        }
+        index.truncate(index.len() - cut.index(index.len()) / 8);
+        if let Err(error) = forged(incremental.then_some(root), &index) {
+            prop_assert!(error.is_damage(), "{}", error);
+        }
+    }
+}
