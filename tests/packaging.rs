@@ -2,6 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text_of(file: &str) -> String {
+    let path: PathBuf = repository().join(file);
+    std::fs::read_to_string(path).expect("the file is in the repository")
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -120,13 +129,4 @@ mod tests {
             assert!(text_of(&format!("packaging/deb/{script}")).contains("\n#DEBHELPER#\n"));
         }
     }
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn text_of(file: &str) -> String {
-    let path: PathBuf = repository().join(file);
-    std::fs::read_to_string(path).expect("the file is in the repository")
 }

@@ -1,9 +1,6 @@
 """The stock clients, as their users call them."""
 
-import contextlib
-import io
 import json
-import logging
 import os
 import pathlib
 import subprocess
@@ -11,10 +8,10 @@ import sys
 
 from keystoneauth1 import session as keystone_session
 from keystoneauth1 import http_basic, noauth, token_endpoint
-from openstackclient import shell
 from troveclient.v1 import client as trove
 
 OPENSTACK = pathlib.Path(sys.executable).with_name("openstack")
+WORKER = pathlib.Path(__file__).with_name("cli_worker.py")
 
 
 class Way:
@@ -23,6 +20,7 @@ class Way:
     def __init__(self, server, project, kind, token=None):
         self.server, self.project, self.kind, self.token = server, project, kind, token
         self.secret = token.secret if token else None
+        self.worker = None  # ends with this process, at the end of its stdin
         endpoint = server.endpoint(project)
         if kind == "none":
             self.options = ["--os-auth-type", "none", "--os-endpoint", endpoint]
@@ -41,17 +39,16 @@ class Way:
         return trove.Client(session=self.session)
 
     def run(self, *arguments):
-        """`openstack …` inside this process, which spares its start: exit code, output, errors."""
-        root = logging.getLogger()
-        for handler in list(root.handlers):
-            root.removeHandler(handler)
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                code = shell.main([*self.options, *map(str, arguments)])
-            except SystemExit as end:
-                code = end.code
-        return code, out.getvalue(), err.getvalue()
+        """`openstack …` in a process that stays: exit code, output, errors."""
+        if not self.worker:
+            self.worker = subprocess.Popen(
+                [sys.executable, "-B", WORKER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        print(json.dumps([*self.options, *map(str, arguments)]), file=self.worker.stdin, flush=True)
+        return json.loads(self.worker.stdout.readline())
 
     def run_process(self, *arguments):
         """`openstack …` as a process of its own."""

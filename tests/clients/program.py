@@ -60,6 +60,7 @@ def program(admin, member, reader, stranger, check):
     with check("python: delete"):
         for identity in made:
             client.backups.delete(identity)
+            member.server.gone(member.project, identity, member.secret)
         assert client.backups.list() == []
 
 

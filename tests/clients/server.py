@@ -142,3 +142,13 @@ class Server:
                 raise AssertionError(f"{kind} {identity} failed: {row}")
             time.sleep(0.02)
         raise AssertionError(f"{kind} {identity} did not become {wanted}: {body}")
+
+    def gone(self, project, identity, secret):
+        """Waits until the backup, whose files are removed in the background, is no more."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            status, body = self.ask(project, f"backups/{identity}", secret)
+            if status == 404:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"backup {identity} is still there: {body}")

@@ -81,7 +81,8 @@ def _lists(way, check, made):
             assert ids(*arguments) == newest, arguments
     with check(f"{way.kind}: backup list filtered by datastore"):
         assert ids("--datastore", "sqlite") == newest
-        assert ids("--datastore", "directory") == []
+        said = way.fails("database", "backup", "list", "--datastore", "nosuch")
+        assert "HTTP 404" in said, said
     with check(f"{way.kind}: backup list --limit --marker"):
         assert ids("--limit", "1") == newest[:1]
         assert ids("--limit", "1", "--marker", newest[0]) == newest[1:2]
@@ -101,8 +102,7 @@ def _lists(way, check, made):
 
 def _datastores(way, check):
     with check(f"{way.kind}: datastore list and show, version list and show"):
-        names = {row["Name"] for row in way.json("datastore", "list")}
-        assert {"sqlite", "directory"} <= names, names
+        assert "sqlite" in [row["Name"] for row in way.json("datastore", "list")]
         assert way.json("datastore", "show", "sqlite")["name"] == "sqlite"
         versions = way.json("datastore", "version", "list", "sqlite")
         assert versions, versions
@@ -121,13 +121,15 @@ def _strategies(way, check, made):
         code, out, err = way.run(*strategy, "delete", "--instance-id", made["shop"])
         assert code == 0, out + err
         assert way.json(*strategy, "list") == []
-        said = way.fails(*strategy, "delete", "--instance-id", made["shop"])
-        assert "HTTP 404" in said, said
+        code, out, err = way.run(*strategy, "delete", "--instance-id", made["shop"])
+        assert code == 0, f"one that is gone already is fine: {out}{err}"
 
 
 def _limits(way, check):
     with check(f"{way.kind}: limit list, flavor list, quota show"):
-        assert way.json("database", "limit", "list")
+        # The client prints a table of the absolute limits whatever format is asked for.
+        code, out, err = way.run("database", "limit", "list")
+        assert code == 0 and "max_backups" in out, out + err
         assert [row["Name"] for row in way.json("database", "flavor", "list")] == ["local"]
         held = len([row for row in way.backups() if row["status"] != "FAILED"])
         rows = {row["Resource"]: row for row in way.json("database", "quota", "show", way.project)}
@@ -189,6 +191,5 @@ def _delete(way, check, made):
         code, out, err = way.run("database", "backup", "delete", made["full"])
         assert code == 0, out + err
         for name in ("full", "second", "third"):
-            status, _ = way.server.ask(way.project, f"backups/{made[name]}", way.secret)
-            assert status == 404, (name, status)
+            way.server.gone(way.project, made[name], way.secret)
         assert way.json("database", "backup", "list", "-i", "shop") == []
