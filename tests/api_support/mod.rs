@@ -24,6 +24,7 @@ use coffer::domain::{
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+#[allow(unused_imports, reason = "the same")]
 pub use answer::{Answer, Ask, fault};
 pub use shelf::FolderShelf;
 
