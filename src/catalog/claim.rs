@@ -19,7 +19,7 @@ impl Catalog {
 }
 
 impl Rules {
-    fn next_job(&self, db: &Records<'_>) -> Result<Option<Job>, CatalogError> {
+    fn next_job(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
         let doomed = db.claim_removal()?;
         if !doomed.is_empty() {
             let backups = doomed.into_iter().map(|it| it.backup).collect();
@@ -42,7 +42,7 @@ impl Rules {
     }
 
     /// The oldest restore whose chain still holds; those whose chain broke meanwhile fail here.
-    fn next_restore(&self, db: &Records<'_>) -> Result<Option<Job>, CatalogError> {
+    fn next_restore(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
         while let Some(record) = db.claim_restore()? {
             let instance = record.instance;
             match chain_to_restore(db, &instance)? {
@@ -58,7 +58,7 @@ impl Rules {
     }
 
     /// The oldest backup that can be made; those that no longer can fail here.
-    fn next_backup(&self, db: &Records<'_>) -> Result<Option<Job>, CatalogError> {
+    fn next_backup(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
         while let Some(record) = db.claim_backup(Task::Backup, self.now())? {
             let id = record.backup.id;
             match self.backup_job(db, record)? {
@@ -73,7 +73,7 @@ impl Rules {
 
     fn backup_job(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         record: BackupRecord,
     ) -> Result<Result<BackupJob, Failure>, CatalogError> {
         let BackupRecord { mut backup, parent_required, .. } = record;
@@ -95,8 +95,9 @@ impl Rules {
                 Ok(chain) => chain,
                 Err(broken) if parent_required => return Ok(Err(broken.failure())),
                 Err(_broken) => {
-                    db.set_full(backup.id, self.now())?;
-                    backup = Backup { kind: Kind::Full, parent: None, ..backup };
+                    let updated = self.now();
+                    db.set_full(backup.id, updated)?;
+                    backup = Backup { kind: Kind::Full, parent: None, updated, ..backup };
                     Vec::new()
                 }
             },
@@ -109,7 +110,7 @@ impl Rules {
 
 /// What the instance is restored from, root first, or why that is not possible.
 fn chain_to_restore(
-    db: &Records<'_>,
+    db: Records<'_>,
     instance: &Instance,
 ) -> Result<Result<Vec<Backup>, Failure>, CatalogError> {
     let InstanceOrigin::Restored(id) = instance.origin else {

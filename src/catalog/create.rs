@@ -19,7 +19,7 @@ impl Catalog {
 impl Rules {
     fn accept_backup(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         scope: &Scope<Write>,
         new: NewBackup,
     ) -> Result<Backup, CatalogError> {
@@ -68,7 +68,7 @@ impl Rules {
 
 /// Adds a row that waits for a worker.
 pub(super) fn insert_new(
-    db: &Records<'_>,
+    db: Records<'_>,
     backup: Backup,
     task: Task,
     parent_required: bool,

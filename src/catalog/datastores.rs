@@ -20,7 +20,7 @@ impl Catalog {
     }
 }
 
-pub(super) fn datastores(db: &Records<'_>, rules: &Rules) -> Result<Vec<Datastore>, CatalogError> {
+pub(super) fn datastores(db: Records<'_>, rules: &Rules) -> Result<Vec<Datastore>, CatalogError> {
     let found = rules
         .engines()
         .into_iter()

@@ -20,7 +20,7 @@ impl Catalog {
     }
 }
 
-fn nothing_runs(db: &Records<'_>, id: BackupId, project: &ProjectId) -> Result<(), CatalogError> {
+fn nothing_runs(db: Records<'_>, id: BackupId, project: &ProjectId) -> Result<(), CatalogError> {
     let Some((member, status)) = db.running_member(id, project)? else { return Ok(()) };
     let which = if member == id {
         format!("Backup {id}")
@@ -32,7 +32,7 @@ fn nothing_runs(db: &Records<'_>, id: BackupId, project: &ProjectId) -> Result<(
 }
 
 fn nothing_is_restored(
-    db: &Records<'_>,
+    db: Records<'_>,
     id: BackupId,
     project: &ProjectId,
 ) -> Result<(), CatalogError> {

@@ -23,7 +23,7 @@ impl Catalog {
 }
 
 impl Rules {
-    fn import_one(&self, db: &Records<'_>, row: Recovered) -> Result<bool, CatalogError> {
+    fn import_one(&self, db: Records<'_>, row: Recovered) -> Result<bool, CatalogError> {
         let Recovered { backup, instance_name } = row;
         let location = must_be_whole(&backup)?;
         if db.backup(backup.id)?.is_some() || db.owner_of(&location)?.is_some() {
@@ -51,7 +51,7 @@ impl Rules {
 
     fn know_the_instance(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         id: InstanceId,
         backup: &Backup,
         name: Option<String>,

@@ -95,7 +95,7 @@ impl Catalog {
 impl Rules {
     fn accept_restore(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         scope: &Scope<Write>,
         new: NewInstance,
     ) -> Result<Instance, CatalogError> {
@@ -143,11 +143,7 @@ impl Rules {
     }
 }
 
-fn take_over(
-    db: &Records<'_>,
-    configured: &[Instance],
-    now: Timestamp,
-) -> Result<(), CatalogError> {
+fn take_over(db: Records<'_>, configured: &[Instance], now: Timestamp) -> Result<(), CatalogError> {
     let mut named = HashSet::new();
     for instance in configured {
         let id = instance.id;

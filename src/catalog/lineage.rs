@@ -58,7 +58,7 @@ fn flaw(record: &BackupRecord) -> Option<String> {
 
 /// Follows the parents from `id` to the root, inside one project. Stops at the first of `known_bad`.
 pub(super) fn walk(
-    db: &Records<'_>,
+    db: Records<'_>,
     project: &ProjectId,
     id: BackupId,
     known_bad: &HashSet<BackupId>,
@@ -92,7 +92,7 @@ pub(super) fn walk(
 
 /// The chain of `id`, root first, itself last.
 pub(super) fn chain(
-    db: &Records<'_>,
+    db: Records<'_>,
     project: &ProjectId,
     id: BackupId,
 ) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
@@ -103,7 +103,7 @@ impl Rules {
     /// What a new backup of the instance is built on.
     pub(super) fn parent(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         scope: &Scope<Write>,
         instance: &Instance,
         choice: ParentChoice,
@@ -119,7 +119,7 @@ impl Rules {
     /// become so long that the next one is to be a full.
     fn newest_parent(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         instance: &Instance,
     ) -> Result<Option<BackupId>, CatalogError> {
         let mut bad = HashSet::new();
@@ -141,7 +141,7 @@ impl Rules {
 
 /// The parent that the client named, if it may be one.
 fn named_parent(
-    db: &Records<'_>,
+    db: Records<'_>,
     scope: &Scope<Write>,
     instance: &Instance,
     id: BackupId,

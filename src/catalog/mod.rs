@@ -31,7 +31,19 @@ mod strategies;
 #[cfg(test)]
 mod tests_create;
 #[cfg(test)]
+mod tests_delete;
+#[cfg(test)]
 mod tests_house;
+#[cfg(test)]
+mod tests_instances;
+#[cfg(test)]
+mod tests_lists;
+#[cfg(test)]
+mod tests_queue;
+#[cfg(test)]
+mod tests_races;
+#[cfg(test)]
+mod tests_recover;
 mod tokens;
 
 use std::path::Path;
@@ -100,7 +112,8 @@ impl Catalog {
         bell: Arc<Bell>,
     ) -> Result<Self, CatalogError> {
         let store = Store::open(path)?;
-        let tokens = Arc::new(Tokens::stored(store.read(|db| db.tokens())?));
+        let tokens =
+            Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
         Ok(Self { store, rules, bell, tokens, progress: Arc::default() })
     }
@@ -118,7 +131,7 @@ impl Catalog {
     /// A write that makes no work for anybody.
     fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
+        work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
     ) -> Reply<T> {
         self.write_then(work, |_done| {})
     }
@@ -126,7 +139,7 @@ impl Catalog {
     /// A write that makes work: the bell rings once it is durable.
     fn write_and_ring<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
+        work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
     ) -> Reply<T> {
         let bell = Arc::clone(&self.bell);
         self.write_then(work, move |_done| bell.ring())
@@ -135,7 +148,7 @@ impl Catalog {
     /// A write and what follows once it is durable, whether or not anybody waits for the answer.
     fn write_then<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
+        work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
         after: impl FnOnce(&T) + Send + 'static,
     ) -> Reply<T> {
         let rules = Arc::clone(&self.rules);

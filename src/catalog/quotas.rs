@@ -43,33 +43,52 @@ impl Catalog {
 }
 
 impl Rules {
+    /// The project's own limit, else the operator's; negative: any number.
+    fn limit(
+        &self,
+        db: Records<'_>,
+        project: &ProjectId,
+        resource: QuotaResource,
+    ) -> Result<i64, StoreError> {
+        let usual = match resource {
+            QuotaResource::Backups => self.settings.max_backups,
+            QuotaResource::Instances => self.settings.max_instances,
+        };
+        Ok(db.quota(project, resource.as_str())?.unwrap_or(usual))
+    }
+
     fn quota(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         project: &ProjectId,
         resource: QuotaResource,
     ) -> Result<Quota, StoreError> {
-        let (in_use, usual) = match resource {
-            QuotaResource::Backups => (db.backups_of(project)?, self.settings.max_backups),
-            QuotaResource::Instances => {
-                (db.restored_instances_of(project)?, self.settings.max_instances)
-            }
-        };
-        let limit = db.quota(project, resource.as_str())?.unwrap_or(usual);
-        Ok(Quota { resource, in_use, limit })
+        let in_use = in_use(db, project, resource)?;
+        Ok(Quota { resource, in_use, limit: self.limit(db, project, resource)? })
     }
 
-    /// One more fits.
+    /// One more fits. Nothing is counted where any number does.
     pub(super) fn must_have_room(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         project: &ProjectId,
         resource: QuotaResource,
     ) -> Result<(), CatalogError> {
-        let Quota { in_use, limit, .. } = self.quota(db, project, resource)?;
-        if limit < 0 || in_use < limit {
+        let limit = self.limit(db, project, resource)?;
+        if limit < 0 || in_use(db, project, resource)? < limit {
             return Ok(());
         }
         Err(CatalogError::QuotaExceeded { resource: resource.as_str() })
+    }
+}
+
+fn in_use(
+    db: Records<'_>,
+    project: &ProjectId,
+    resource: QuotaResource,
+) -> Result<i64, StoreError> {
+    match resource {
+        QuotaResource::Backups => db.backups_of(project),
+        QuotaResource::Instances => db.restored_instances_of(project),
     }
 }

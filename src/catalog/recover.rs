@@ -3,7 +3,7 @@
 use super::settle::stepped;
 use super::{Catalog, CatalogError, Reply};
 use crate::domain::{ArchiveFacts, Backup, BackupId, Instance, Status};
-use crate::store::Task;
+use crate::store::{Finish, Task};
 
 impl Catalog {
     /// Backups that were running when the process ended, oldest first. Those that were only waiting are
@@ -20,7 +20,7 @@ impl Catalog {
         })
     }
 
-    /// DELETE_FAILED rows and claimed removals become claimable again.
+    /// `DELETE_FAILED` rows and claimed removals become claimable again.
     pub fn reopen_removals(&self) -> Reply<()> {
         self.write_and_ring(|db, _rules| Ok(db.reopen_removals().map(drop)?))
     }
@@ -34,8 +34,10 @@ impl Catalog {
                 Task::Backup if record.backup.status != Status::Restored => Status::Completed,
                 _ => Status::Restored,
             };
-            let from = Status::ALL.into_iter().filter(|it| *it != Status::DeleteFailed);
-            let done = db.finish(id, to, from, None, &facts)?;
+            let allowed: Vec<_> =
+                Status::ALL.into_iter().filter(|it| *it != Status::DeleteFailed).collect();
+            let done =
+                db.finish(id, &Finish { to, allowed: &allowed, lineage: None, facts: &facts })?;
             stepped(db, id, to, done)
         })
     }

@@ -19,7 +19,7 @@ impl Catalog {
 impl Rules {
     fn accept_registration(
         &self,
-        db: &Records<'_>,
+        db: Records<'_>,
         scope: &Scope<Write>,
         new: Registration,
     ) -> Result<Backup, CatalogError> {
@@ -48,7 +48,7 @@ impl Rules {
         insert_new(db, backup, Task::Registration, false, Some(new.location))
     }
 
-    fn datastore_of(&self, db: &Records<'_>, version: &str) -> Result<Datastore, CatalogError> {
+    fn datastore_of(&self, db: Records<'_>, version: &str) -> Result<Datastore, CatalogError> {
         let known = datastores(db, self)?;
         known.into_iter().find(|it| it.version_id() == version).ok_or_else(|| {
             let shown: String = version.chars().take(80).collect();
@@ -71,7 +71,7 @@ fn may_read(scope: &Scope<Write>, location: &str) -> Result<(), CatalogError> {
 }
 
 /// No row has this archive, and none is about to publish it: an archive's file is named after its row.
-fn must_be_nobodys(db: &Records<'_>, location: &str) -> Result<(), CatalogError> {
+fn must_be_nobodys(db: Records<'_>, location: &str) -> Result<(), CatalogError> {
     let named = location
         .rsplit('/')
         .next()

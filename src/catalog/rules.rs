@@ -44,7 +44,7 @@ impl Rules {
 
     /// The time now, or just behind the newest backup if the clock went back: the order of backups is
     /// the order they were accepted in, and pages rely on that.
-    pub(super) fn next_created(&self, db: &Records<'_>) -> Result<Timestamp, CatalogError> {
+    pub(super) fn next_created(&self, db: Records<'_>) -> Result<Timestamp, CatalogError> {
         let now = self.now();
         let behind = db
             .last_created()?
@@ -56,7 +56,7 @@ impl Rules {
 
 /// A backup that the scope may see; any other is as unknown as one that never was.
 pub(super) fn visible_backup<P: super::Permission>(
-    db: &Records<'_>,
+    db: Records<'_>,
     scope: &Scope<P>,
     id: BackupId,
 ) -> Result<BackupRecord, CatalogError> {
@@ -67,7 +67,7 @@ pub(super) fn visible_backup<P: super::Permission>(
 
 /// An instance that the scope may see. One whose removal was asked for is gone for everybody.
 pub(super) fn visible_instance<P: super::Permission>(
-    db: &Records<'_>,
+    db: Records<'_>,
     scope: &Scope<P>,
     id: InstanceId,
 ) -> Result<Instance, CatalogError> {
@@ -79,7 +79,7 @@ pub(super) fn visible_instance<P: super::Permission>(
 
 /// The subfolder for a new backup: the one asked for, the instance's, the project's, or none.
 pub(super) fn container_for(
-    db: &Records<'_>,
+    db: Records<'_>,
     project: &ProjectId,
     instance: InstanceId,
     asked: Option<ContainerName>,

@@ -7,7 +7,7 @@ use super::{Catalog, CatalogError, Reply};
 use crate::domain::{
     ArchiveFacts, BackupId, Failure, InstanceId, Kind, Source, Status, Timestamp, VerifyLevel,
 };
-use crate::store::{BackupRecord, Lineage, Records, StoreError};
+use crate::store::{BackupRecord, Finish, Lineage, Records, StoreError};
 
 impl Catalog {
     /// How much of the source a running backup has read, 0 to 1. In memory only.
@@ -34,11 +34,7 @@ impl Catalog {
     /// SAVING → COMPLETED, with what only a published archive has. The row's time of change becomes the
     /// time of the proof, which the archive knows too.
     pub fn complete(&self, id: BackupId, facts: ArchiveFacts) -> Reply<()> {
-        self.settle(id, move |db, _now| {
-            let (to, from) = (Status::Completed, Status::before(Status::Completed));
-            let done = db.finish(id, to, from, None, &facts)?;
-            stepped(db, id, to, done)
-        })
+        self.settle(id, move |db, _now| finish(db, id, Status::Completed, None, &facts))
     }
 
     /// BUILDING → RESTORED, for a registration: what the archive says of itself.
@@ -55,9 +51,7 @@ impl Catalog {
                     format!("Backup {id}: a full backup has no parent, an incremental has one.");
                 return Err(CatalogError::Invalid { why });
             }
-            let (to, from) = (Status::Restored, Status::before(Status::Restored));
-            let done = db.finish(id, to, from, Some(Lineage { kind, parent }), &facts)?;
-            stepped(db, id, to, done)
+            finish(db, id, Status::Restored, Some(Lineage { kind, parent }), &facts)
         })
     }
 
@@ -116,7 +110,7 @@ impl Catalog {
         })
     }
 
-    /// The archive of this one could not be removed: DELETE_FAILED, tried again at the next delete or start.
+    /// The archive of this one could not be removed: `DELETE_FAILED`, tried again at the next delete or start.
     /// What it is built on, claimed with it, waits for that too: children go before their parents.
     pub fn removal_failed(&self, id: BackupId, failure: Failure) -> Reply<()> {
         self.write(move |db, rules| {
@@ -142,16 +136,29 @@ impl Catalog {
     pub(super) fn settle(
         &self,
         id: BackupId,
-        step: impl FnOnce(&Records<'_>, Timestamp) -> Result<(), CatalogError> + Send + 'static,
+        step: impl FnOnce(Records<'_>, Timestamp) -> Result<(), CatalogError> + Send + 'static,
     ) -> Reply<()> {
         let progress = Arc::clone(&self.progress);
         self.write_then(move |db, rules| step(db, rules.now()), move |()| progress.forget(id))
     }
 }
 
+/// The last step of a life that went well.
+fn finish(
+    db: Records<'_>,
+    id: BackupId,
+    to: Status,
+    lineage: Option<Lineage>,
+    facts: &ArchiveFacts,
+) -> Result<(), CatalogError> {
+    let allowed: Vec<_> = Status::before(to).collect();
+    let done = db.finish(id, &Finish { to, allowed: &allowed, lineage, facts })?;
+    stepped(db, id, to, done)
+}
+
 /// The step was made, or this is why not.
 pub(super) fn stepped(
-    db: &Records<'_>,
+    db: Records<'_>,
     id: BackupId,
     to: Status,
     done: bool,
@@ -164,7 +171,7 @@ pub(super) fn stepped(
 }
 
 /// What is known of the backup's archive; a backup without one is refused.
-fn archived(db: &Records<'_>, id: BackupId) -> Result<ArchiveFacts, CatalogError> {
+fn archived(db: Records<'_>, id: BackupId) -> Result<ArchiveFacts, CatalogError> {
     let BackupRecord { backup, .. } = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
     backup.facts.ok_or_else(|| {
         let why = format!("Backup {id} is {} and has no archive.", backup.status);
@@ -172,7 +179,7 @@ fn archived(db: &Records<'_>, id: BackupId) -> Result<ArchiveFacts, CatalogError
     })
 }
 
-fn being_restored(db: &Records<'_>, id: InstanceId, done: bool) -> Result<(), CatalogError> {
+fn being_restored(db: Records<'_>, id: InstanceId, done: bool) -> Result<(), CatalogError> {
     if done {
         return Ok(());
     }

@@ -206,17 +206,17 @@ fn start(after: Option<Position>) -> (i64, String) {
 
 impl Records<'_> {
     /// Looks at the table, as a proof that it can be looked at.
-    pub fn ping(&self) -> Result<(), StoreError> {
+    pub fn ping(self) -> Result<(), StoreError> {
         sql::the(self.0, ANSWERS, [], |_row| Ok(()))
     }
 
     /// The row of a backup.
-    pub fn backup(&self, id: BackupId) -> Result<Option<BackupRecord>, StoreError> {
+    pub fn backup(self, id: BackupId) -> Result<Option<BackupRecord>, StoreError> {
         sql::first(self.0, BY_ID, [id], read)
     }
 
     /// One page of rows, newest first.
-    pub fn page(&self, page: &Page<'_>) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn page(self, page: &Page<'_>) -> Result<Vec<BackupRecord>, StoreError> {
         let (created, id) = start(page.after);
         let Page { project, instance, engine, status, rows, .. } = *page;
         match (instance, project) {
@@ -251,38 +251,38 @@ impl Records<'_> {
     }
 
     /// Every row, oldest first.
-    pub fn every_backup(&self) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn every_backup(self) -> Result<Vec<BackupRecord>, StoreError> {
         sql::all(self.0, OLDEST_FIRST, [], read)
     }
 
     /// When the newest backup was created.
-    pub fn last_created(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub fn last_created(self) -> Result<Option<Timestamp>, StoreError> {
         sql::first(self.0, LAST_CREATED, [], |row| row.get(0))
     }
 
     /// Whether a backup of the instance runs or waits.
-    pub fn runs(&self, instance: InstanceId) -> Result<bool, StoreError> {
+    pub fn runs(self, instance: InstanceId) -> Result<bool, StoreError> {
         Ok(sql::first(self.0, RUNS, [instance], |_row| Ok(()))?.is_some())
     }
 
     /// Whose archive lies there.
-    pub fn owner_of(&self, location: &str) -> Result<Option<BackupId>, StoreError> {
+    pub fn owner_of(self, location: &str) -> Result<Option<BackupId>, StoreError> {
         sql::first(self.0, OWNS_LOCATION, [location], |row| row.get(0))
     }
 
     /// Backups that count against the project's quota.
-    pub fn backups_of(&self, project: &ProjectId) -> Result<i64, StoreError> {
+    pub fn backups_of(self, project: &ProjectId) -> Result<i64, StoreError> {
         sql::the(self.0, COUNTED, [project], |row| row.get(0))
     }
 
     /// Completed backups of the instance.
-    pub fn completed_of(&self, instance: InstanceId) -> Result<u64, StoreError> {
+    pub fn completed_of(self, instance: InstanceId) -> Result<u64, StoreError> {
         Ok(sql::the(self.0, COMPLETED_OF, [instance], |row| row.get::<_, Bytes>(0))?.0)
     }
 
     /// The newest completed, undamaged backup of the instance in the project, behind a place.
     pub fn candidate(
-        &self,
+        self,
         project: &ProjectId,
         instance: InstanceId,
         after: Option<Position>,
@@ -295,12 +295,12 @@ impl Records<'_> {
     }
 
     /// Every engine and version that a backup was made of, in order.
-    pub fn datastores_of_backups(&self) -> Result<Vec<Datastore>, StoreError> {
+    pub fn datastores_of_backups(self) -> Result<Vec<Datastore>, StoreError> {
         sql::each_datastore(self.0, NEXT_DATASTORE)
     }
 
     /// Adds a row without failure, damage or removal. False: there is one with this id already.
-    pub fn insert_backup(&self, record: &BackupRecord) -> Result<bool, StoreError> {
+    pub fn insert_backup(self, record: &BackupRecord) -> Result<bool, StoreError> {
         let BackupRecord { backup, task, parent_required, location, .. } = record;
         let facts = backup.facts.as_ref();
         let added = sql::change(

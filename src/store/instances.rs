@@ -147,14 +147,14 @@ fn text_of(source: &Source) -> Result<String, StoreError> {
 
 impl Records<'_> {
     /// The row of an instance.
-    pub fn instance(&self, id: InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
+    pub fn instance(self, id: InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
         sql::first(self.0, BY_ID, [id], read)
     }
 
     /// Instances of a project in order of (name, id), behind a place; without detached ones and those
     /// that are being removed.
     pub fn instances_of(
-        &self,
+        self,
         project: &ProjectId,
         after: Option<(&str, InstanceId)>,
         rows: u32,
@@ -165,28 +165,28 @@ impl Records<'_> {
     }
 
     /// The same of every project.
-    pub fn every_instance(&self) -> Result<Vec<InstanceRecord>, StoreError> {
+    pub fn every_instance(self) -> Result<Vec<InstanceRecord>, StoreError> {
         sql::all(self.0, OF_EVERYBODY, [], read)
     }
 
     /// Ids of the instances that come from the configuration, detached ones too.
-    pub fn configured_instances(&self) -> Result<Vec<InstanceId>, StoreError> {
+    pub fn configured_instances(self) -> Result<Vec<InstanceId>, StoreError> {
         sql::all(self.0, CONFIGURED, [], |row| row.get(0))
     }
 
     /// Instances made by restores, which count against the project's quota.
-    pub fn restored_instances_of(&self, project: &ProjectId) -> Result<i64, StoreError> {
+    pub fn restored_instances_of(self, project: &ProjectId) -> Result<i64, StoreError> {
         sql::the(self.0, COUNTED, [project], |row| row.get(0))
     }
 
     /// Every engine and version that an instance has, in order.
-    pub fn datastores_of_instances(&self) -> Result<Vec<Datastore>, StoreError> {
+    pub fn datastores_of_instances(self) -> Result<Vec<Datastore>, StoreError> {
         sql::each_datastore(self.0, NEXT_DATASTORE)
     }
 
     /// Adds a configured instance or brings it to date. A version that was known is kept while the
     /// configuration does not know it. False: nothing was new.
-    pub fn put_configured(&self, it: &Instance, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn put_configured(self, it: &Instance, at: Timestamp) -> Result<bool, StoreError> {
         let params = named_params! {
             ":id": it.id, ":project": it.project, ":name": it.name,
             ":engine": it.datastore.engine, ":version": it.datastore.version,
@@ -196,7 +196,7 @@ impl Records<'_> {
     }
 
     /// Adds an instance as it stands; one in BUILD waits for its restore. False: the id is taken.
-    pub fn insert_instance(&self, it: &Instance) -> Result<bool, StoreError> {
+    pub fn insert_instance(self, it: &Instance) -> Result<bool, StoreError> {
         let restored_from = match it.origin {
             InstanceOrigin::Configured => None,
             InstanceOrigin::Restored(backup) => Some(backup),
@@ -213,13 +213,13 @@ impl Records<'_> {
     }
 
     /// The configuration no longer names it.
-    pub fn detach(&self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn detach(self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
         Ok(sql::change(self.0, DETACH, rusqlite::params![id, at])? > 0)
     }
 
     /// BUILD → ACTIVE: the restore is where it belongs.
     pub fn set_placed(
-        &self,
+        self,
         id: InstanceId,
         source: &Source,
         used_bytes: u64,
@@ -233,7 +233,7 @@ impl Records<'_> {
 
     /// BUILD → ERROR.
     pub fn set_restore_failed(
-        &self,
+        self,
         id: InstanceId,
         failure: &Failure,
         at: Timestamp,
@@ -245,12 +245,12 @@ impl Records<'_> {
     }
 
     /// Marks a restored instance for removal.
-    pub fn ask_instance_removal(&self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn ask_instance_removal(self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
         Ok(sql::change(self.0, ASK_REMOVAL, rusqlite::params![id, at])? > 0)
     }
 
     /// Deletes a marked row.
-    pub fn delete_marked_instance(&self, id: InstanceId) -> Result<bool, StoreError> {
+    pub fn delete_marked_instance(self, id: InstanceId) -> Result<bool, StoreError> {
         Ok(sql::change(self.0, REMOVED, [id])? > 0)
     }
 }

@@ -17,6 +17,8 @@ mod sql;
 mod subtree;
 #[cfg(test)]
 mod tests_plans;
+#[cfg(test)]
+mod tests_store;
 mod tokens;
 mod writer;
 
@@ -35,7 +37,7 @@ pub use backups::{BackupRecord, Page};
 pub use columns::{Removal, Task};
 pub use error::StoreError;
 pub use instances::InstanceRecord;
-pub use settle::Lineage;
+pub use settle::{Finish, Lineage};
 pub use tokens::TokenRecord;
 
 use writer::{Job, Write};
@@ -92,11 +94,11 @@ impl Store {
     /// Looks at the tables in one snapshot. Blocks.
     pub fn read<T, E: From<StoreError>>(
         &self,
-        look: impl FnOnce(&Records<'_>) -> Result<T, E>,
+        look: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let db = self.readers.get().map_err(StoreError::from)?;
         let snapshot = db.unchecked_transaction().map_err(StoreError::from)?;
-        let seen = look(&Records(&snapshot))?;
+        let seen = look(Records(&snapshot))?;
         snapshot.commit().map_err(StoreError::from)?;
         Ok(seen)
     }
@@ -105,7 +107,7 @@ impl Store {
     /// commit is durable, whether or not anybody waits for the answer.
     pub fn write<T, E>(
         &self,
-        work: impl FnOnce(&Records<'_>) -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(Records<'_>) -> Result<T, E> + Send + 'static,
         after: impl FnOnce(&T) + Send + 'static,
     ) -> Answer<T, E>
     where

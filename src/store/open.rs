@@ -1,18 +1,22 @@
 //! Opens the database file: who may read it, how durable it is, how much memory it takes.
 
 use std::fs::{File, OpenOptions};
+use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::{StoreError, schema};
 
 /// How long to wait for another process, such as a command beside a running server.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How every database file of SQLite starts.
+const HEADER: &[u8] = b"SQLite format 3\0";
 
 /// Connections for reading.
 const READERS: u32 = 4;
@@ -23,9 +27,10 @@ const STATEMENTS: usize = 64;
 /// The connection that writes: durable at every commit.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
     create(path)?;
+    must_be_a_database(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
-    settle_in(db).and_then(|db| checked(db, path)).map_err(|error| name_the_file(error, path))
+    checked(settle_in(db)?, path)
 }
 
 fn settle_in(db: Connection) -> Result<Connection, StoreError> {
@@ -46,27 +51,17 @@ fn checked(mut db: Connection, path: &Path) -> Result<Connection, StoreError> {
     if verdict == "ok" { Ok(db) } else { Err(StoreError::Damaged { why: verdict }) }
 }
 
-/// SQLite says "not a database" of a file that never was one: that is not damage.
-fn name_the_file(error: StoreError, path: &Path) -> StoreError {
-    match error {
-        StoreError::Damaged { .. } if !has_sqlite_header(path) => {
-            StoreError::NotACatalog { path: path.to_owned() }
-        }
-        StoreError::Sqlite(rusqlite::Error::SqliteFailure(cause, _))
-            if cause.code == ErrorCode::NotADatabase =>
-        {
-            StoreError::NotACatalog { path: path.to_owned() }
-        }
-        other => other,
+/// A file too short for a header is an empty one to SQLite, which would write over it.
+fn must_be_a_database(path: &Path) -> Result<(), StoreError> {
+    let mut start = Vec::with_capacity(HEADER.len());
+    let limit = u64::try_from(HEADER.len()).unwrap_or(u64::MAX);
+    File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut start))
+        .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
+    if start.is_empty() || start == HEADER {
+        return Ok(());
     }
-}
-
-fn has_sqlite_header(path: &Path) -> bool {
-    use std::io::Read as _;
-
-    let mut start = [0; 16];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
-        && start == *b"SQLite format 3\0"
+    Err(StoreError::NotACatalog { path: path.to_owned() })
 }
 
 /// Makes the file, readable by its owner only, before SQLite does; the write-ahead log takes its mode

@@ -40,13 +40,13 @@ fn key(instance: Option<InstanceId>) -> String {
 
 impl Records<'_> {
     /// Every strategy of a project, its own first.
-    pub fn strategies_of(&self, project: &ProjectId) -> Result<Vec<Strategy>, StoreError> {
+    pub fn strategies_of(self, project: &ProjectId) -> Result<Vec<Strategy>, StoreError> {
         sql::all(self.0, STRATEGIES_OF, [project], read)
     }
 
     /// The strategy of exactly this instance, or of exactly the project.
     pub fn strategy(
-        &self,
+        self,
         project: &ProjectId,
         instance: Option<InstanceId>,
     ) -> Result<Option<Strategy>, StoreError> {
@@ -55,7 +55,7 @@ impl Records<'_> {
 
     /// Adds or replaces one.
     pub fn put_strategy(
-        &self,
+        self,
         project: &ProjectId,
         instance: Option<InstanceId>,
         container: &ContainerName,
@@ -65,7 +65,7 @@ impl Records<'_> {
 
     /// Removes one. False: there was none.
     pub fn delete_strategy(
-        &self,
+        self,
         project: &ProjectId,
         instance: Option<InstanceId>,
     ) -> Result<bool, StoreError> {
@@ -73,13 +73,13 @@ impl Records<'_> {
     }
 
     /// The project's own limit of a resource, if it has one.
-    pub fn quota(&self, project: &ProjectId, resource: &str) -> Result<Option<i64>, StoreError> {
+    pub fn quota(self, project: &ProjectId, resource: &str) -> Result<Option<i64>, StoreError> {
         sql::first(self.0, QUOTA, params![project, resource], |row| row.get(0))
     }
 
     /// Sets the project's own limit.
     pub fn put_quota(
-        &self,
+        self,
         project: &ProjectId,
         resource: &str,
         limit: i64,

@@ -54,7 +54,7 @@ pub(super) const STATEMENTS: &[&str] = &[
 impl Records<'_> {
     /// Takes the oldest row that waits for this, NEW → BUILDING.
     pub fn claim_backup(
-        &self,
+        self,
         task: Task,
         at: Timestamp,
     ) -> Result<Option<BackupRecord>, StoreError> {
@@ -64,16 +64,16 @@ impl Records<'_> {
     }
 
     /// Takes the oldest instance that waits for its restore.
-    pub fn claim_restore(&self) -> Result<Option<InstanceRecord>, StoreError> {
+    pub fn claim_restore(self) -> Result<Option<InstanceRecord>, StoreError> {
         self.claim_instance(CLAIM_RESTORE)
     }
 
     /// Takes the oldest instance that waits for its removal.
-    pub fn claim_instance_removal(&self) -> Result<Option<InstanceRecord>, StoreError> {
+    pub fn claim_instance_removal(self) -> Result<Option<InstanceRecord>, StoreError> {
         self.claim_instance(CLAIM_INSTANCE_REMOVAL)
     }
 
-    fn claim_instance(&self, statement: &str) -> Result<Option<InstanceRecord>, StoreError> {
+    fn claim_instance(self, statement: &str) -> Result<Option<InstanceRecord>, StoreError> {
         let claimed: Vec<InstanceId> = sql::all(self.0, statement, [], |row| row.get(0))?;
         match claimed.first() {
             Some(id) => self.instance(*id),
@@ -82,21 +82,21 @@ impl Records<'_> {
     }
 
     /// Backups that a worker had, oldest first.
-    pub fn interrupted(&self) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn interrupted(self) -> Result<Vec<BackupRecord>, StoreError> {
         let mut found = sql::all(self.0, INTERRUPTED, [], backups::read)?;
         found.sort_by_key(|it| (it.backup.created, it.backup.id));
         Ok(found)
     }
 
     /// Puts restores that a worker had back into the queue; says which.
-    pub fn reopen_restores(&self) -> Result<Vec<InstanceRecord>, StoreError> {
+    pub fn reopen_restores(self) -> Result<Vec<InstanceRecord>, StoreError> {
         let found = sql::all(self.0, CLAIMED_RESTORES, [], instances::read)?;
         sql::change(self.0, REOPEN_RESTORES, [])?;
         Ok(found)
     }
 
     /// Puts removals that a worker had, or that failed, back into the queue; says how many.
-    pub fn reopen_removals(&self) -> Result<usize, StoreError> {
+    pub fn reopen_removals(self) -> Result<usize, StoreError> {
         let backups = sql::change(self.0, REOPEN_REMOVALS, [])?;
         let instances = sql::change(self.0, REOPEN_INSTANCE_REMOVALS, [])?;
         Ok(backups.saturating_add(instances))

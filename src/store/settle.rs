@@ -54,6 +54,19 @@ pub struct Lineage {
     pub parent: Option<BackupId>,
 }
 
+/// How a backup ends well.
+#[derive(Debug, Clone, Copy)]
+pub struct Finish<'a> {
+    /// COMPLETED or RESTORED.
+    pub to: Status,
+    /// Where it may stand now.
+    pub allowed: &'a [Status],
+    /// What the archive turned out to be, if the row did not know.
+    pub lineage: Option<Lineage>,
+    /// What a row that ended well has to have.
+    pub facts: &'a ArchiveFacts,
+}
+
 /// Statuses as one text that `instr` finds a status in.
 fn from(statuses: impl IntoIterator<Item = Status>) -> String {
     statuses.into_iter().fold("|".to_owned(), |text, status| text + status.as_str() + "|")
@@ -61,24 +74,18 @@ fn from(statuses: impl IntoIterator<Item = Status>) -> String {
 
 impl Records<'_> {
     /// BUILDING → SAVING. False: no row was where it had to be; so with all of these.
-    pub fn set_saving(&self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn set_saving(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
         let from = from(Status::before(Status::Saving));
         self.step(SAVING, named_params! { ":id": id, ":at": at, ":from": from })
     }
 
-    /// To COMPLETED or RESTORED, with the archive's facts. `allowed`: where it may stand now.
-    pub fn finish(
-        &self,
-        id: BackupId,
-        to: Status,
-        allowed: impl IntoIterator<Item = Status>,
-        lineage: Option<Lineage>,
-        facts: &ArchiveFacts,
-    ) -> Result<bool, StoreError> {
+    /// To COMPLETED or RESTORED, with the archive's facts.
+    pub fn finish(self, id: BackupId, finish: &Finish<'_>) -> Result<bool, StoreError> {
+        let Finish { to, allowed, lineage, facts } = *finish;
         self.step(
             FINISH,
             named_params! {
-                ":id": id, ":to": to, ":from": from(allowed),
+                ":id": id, ":to": to, ":from": from(allowed.iter().copied()),
                 ":kind": lineage.map(|it| it.kind), ":parent": lineage.and_then(|it| it.parent),
                 ":location": facts.location, ":size": Bytes(facts.stored_bytes),
                 ":source_bytes": Bytes(facts.source_bytes), ":checksum": facts.checksum,
@@ -89,7 +96,7 @@ impl Records<'_> {
 
     /// NEW, BUILDING or SAVING → FAILED. A registration lets go of the archive it named.
     pub fn set_failed(
-        &self,
+        self,
         id: BackupId,
         failure: &Failure,
         at: Timestamp,
@@ -105,13 +112,13 @@ impl Records<'_> {
     }
 
     /// A claimed incremental becomes a full one.
-    pub fn set_full(&self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn set_full(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
         self.step(BECOME_FULL, named_params! { ":id": id, ":at": at })
     }
 
     /// Writes down that the archive is damaged.
     pub fn set_damaged(
-        &self,
+        self,
         id: BackupId,
         damage: &Failure,
         at: Timestamp,
@@ -126,7 +133,7 @@ impl Records<'_> {
 
     /// Writes down that the archive was proven, and takes back damage.
     pub fn set_verified(
-        &self,
+        self,
         id: BackupId,
         at: Timestamp,
         level: VerifyLevel,
@@ -134,9 +141,9 @@ impl Records<'_> {
         self.step(VERIFIED, named_params! { ":id": id, ":at": at, ":level": level })
     }
 
-    /// A marked row → DELETE_FAILED; one that is there already stays, with the new reason.
+    /// A marked row → `DELETE_FAILED`; one that is there already stays, with the new reason.
     pub fn set_removal_failed(
-        &self,
+        self,
         id: BackupId,
         failure: &Failure,
         at: Timestamp,
@@ -152,11 +159,11 @@ impl Records<'_> {
     }
 
     /// Deletes a marked row.
-    pub fn delete_marked(&self, id: BackupId) -> Result<bool, StoreError> {
+    pub fn delete_marked(self, id: BackupId) -> Result<bool, StoreError> {
         Ok(sql::change(self.0, REMOVED, [id])? > 0)
     }
 
-    fn step(&self, statement: &str, params: &[(&str, &dyn ToSql)]) -> Result<bool, StoreError> {
+    fn step(self, statement: &str, params: &[(&str, &dyn ToSql)]) -> Result<bool, StoreError> {
         Ok(sql::change(self.0, statement, params)? > 0)
     }
 }

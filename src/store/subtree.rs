@@ -68,7 +68,7 @@ pub(super) const STATEMENTS: &[&str] =
 impl Records<'_> {
     /// A member of the subtree that runs or waits.
     pub fn running_member(
-        &self,
+        self,
         root: BackupId,
         project: &ProjectId,
     ) -> Result<Option<(BackupId, Status)>, StoreError> {
@@ -78,7 +78,7 @@ impl Records<'_> {
 
     /// A restore in progress that reads a member of the subtree, and which member it restores.
     pub fn restored_member(
-        &self,
+        self,
         root: BackupId,
         project: &ProjectId,
     ) -> Result<Option<(InstanceId, BackupId)>, StoreError> {
@@ -87,12 +87,12 @@ impl Records<'_> {
     }
 
     /// Marks the subtree for removal. Says how many rows were not marked before.
-    pub fn ask_removal(&self, root: BackupId, project: &ProjectId) -> Result<usize, StoreError> {
+    pub fn ask_removal(self, root: BackupId, project: &ProjectId) -> Result<usize, StoreError> {
         sql::change(self.0, ASK, named_params! { ":root": root, ":project": project })
     }
 
     /// Claims the subtree whose removal was asked for and whose root is oldest; newest first.
-    pub fn claim_removal(&self) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn claim_removal(self) -> Result<Vec<BackupRecord>, StoreError> {
         let read_root = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let oldest = sql::first(self.0, OLDEST_ASKED, [], read_root)?;
         let Some((root, project)): Option<(BackupId, ProjectId)> = oldest else {
@@ -105,7 +105,7 @@ impl Records<'_> {
     }
 
     /// What this one is built on can no longer be removed before it: lets go of those claimed with it.
-    pub fn release_ancestors(&self, id: BackupId) -> Result<usize, StoreError> {
+    pub fn release_ancestors(self, id: BackupId) -> Result<usize, StoreError> {
         sql::change(self.0, RELEASE_ANCESTORS, named_params! { ":id": id })
     }
 }

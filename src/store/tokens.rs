@@ -36,12 +36,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
 
 impl Records<'_> {
     /// Every stored token, in order of name.
-    pub fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+    pub fn tokens(self) -> Result<Vec<TokenRecord>, StoreError> {
         sql::all(self.0, EVERY, [], read)
     }
 
     /// Stores a token; one of the same name is replaced, so that its old secret is worth nothing.
-    pub fn put_token(&self, token: &TokenRecord, at: Timestamp) -> Result<(), StoreError> {
+    pub fn put_token(self, token: &TokenRecord, at: Timestamp) -> Result<(), StoreError> {
         let Caller { name, project, roles } = &token.caller;
         let roles = serde_json::to_string(roles).map_err(|error| {
             StoreError::from(rusqlite::Error::ToSqlConversionFailure(Box::new(error)))

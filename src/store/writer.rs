@@ -36,14 +36,14 @@ pub(super) struct Write<W, A, T, E> {
 
 impl<W, A, T, E> Job for Write<W, A, T, E>
 where
-    W: FnOnce(&Records<'_>) -> Result<T, E> + Send,
+    W: FnOnce(Records<'_>) -> Result<T, E> + Send,
     A: FnOnce(&T) + Send,
     T: Send,
     E: From<StoreError> + Send,
 {
     fn run(&mut self, db: &Connection) -> bool {
         let Some(work) = self.work.take() else { return false };
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&Records(db))))
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(Records(db))))
             .unwrap_or_else(|_panic| Err(E::from(StoreError::Panicked)));
         let keep = outcome.is_ok();
         self.outcome = Some(outcome);

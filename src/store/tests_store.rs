@@ -1,0 +1,242 @@
+//! Opening, committing together, closing.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender as Gate, channel};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::domain::{ContainerName, ProjectId, Timestamp};
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("catalog.db");
+    (folder, path)
+}
+
+fn project() -> ProjectId {
+    "a".parse().unwrap()
+}
+
+fn container(text: &str) -> ContainerName {
+    text.parse().unwrap()
+}
+
+fn put(store: &Store, project: &str) -> Answer<(), StoreError> {
+    let project: ProjectId = project.parse().unwrap();
+    store.write(move |db| db.put_strategy(&project, None, &container("c")), |()| {})
+}
+
+fn is_there(store: &Store, project: &str) -> bool {
+    let project: ProjectId = project.parse().unwrap();
+    store.read(|db| db.strategy(&project, None)).unwrap().is_some()
+}
+
+/// Keeps the writer busy until the sender is dropped, so that what comes next waits together.
+fn hold(store: &Store) -> (Gate<()>, Answer<(), StoreError>) {
+    let (go, gate) = channel::<()>();
+    let (started, running) = channel();
+    let answer = store.write(
+        move |_db| {
+            started.send(()).unwrap();
+            assert!(gate.recv().is_err());
+            Ok::<_, StoreError>(())
+        },
+        |()| {},
+    );
+    running.recv().unwrap();
+    (go, answer)
+}
+
+#[test]
+fn a_new_catalog_is_for_its_owner_only_with_its_log() {
+    let (folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    put(&store, "a").wait().unwrap();
+    for file in fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600, "{:?}", file.path());
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn what_was_answered_is_there_after_opening_again() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    put(&store, "a").wait().unwrap();
+    store.close();
+    let log = path.with_extension("db-wal");
+    assert!(fs::metadata(log).map_or(0, |it| it.len()) == 0);
+    assert!(matches!(put(&store, "b").wait(), Err(StoreError::Closed)));
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    assert!(is_there(&store, "a") && !is_there(&store, "b"));
+}
+
+#[test]
+fn closing_commits_what_still_waits() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let (go, first) = hold(&store);
+    let waiting: Vec<_> = (0..200).map(|at| put(&store, &format!("p{at}"))).collect();
+    drop(go);
+    store.close();
+    first.wait().unwrap();
+    for answer in waiting {
+        answer.wait().unwrap();
+    }
+    assert!(is_there(&Store::open(&path).unwrap(), "p199"));
+}
+
+#[test]
+fn a_job_that_fails_or_panics_takes_back_its_own_writes_and_no_neighbours() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let (go, first) = hold(&store);
+    let before = put(&store, "before");
+    let fails = store.write(
+        |db| {
+            db.put_strategy(&"fails".parse().unwrap(), None, &container("c"))?;
+            Err::<(), _>(StoreError::Closed)
+        },
+        |()| panic!("nothing follows a failure"),
+    );
+    let panics = store.write(
+        |db| -> Result<(), StoreError> {
+            db.put_strategy(&"panics".parse().unwrap(), None, &container("c"))?;
+            panic!("on purpose")
+        },
+        |()| {},
+    );
+    let after = put(&store, "after");
+    drop(go);
+    first.wait().unwrap();
+    before.wait().unwrap();
+    assert!(matches!(fails.wait(), Err(StoreError::Closed)));
+    assert!(matches!(panics.wait(), Err(StoreError::Panicked)));
+    after.wait().unwrap();
+    let there = |name| is_there(&store, name);
+    assert_eq!(["before", "fails", "panics", "after"].map(there), [true, false, false, true]);
+}
+
+#[test]
+fn what_follows_a_commit_happens_even_if_nobody_waits_for_the_answer() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let (tell, told) = channel();
+    let write = |db: Records<'_>| db.put_strategy(&project(), None, &container("c"));
+    drop(store.write::<(), StoreError>(write, move |()| tell.send(()).unwrap()));
+    told.recv().unwrap();
+    assert!(is_there(&store, "a"));
+}
+
+#[test]
+fn jobs_that_wait_share_a_commit_and_fail_with_it_and_the_next_ones_go_on() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let (go, first) = hold(&store);
+    let good = put(&store, "good");
+    // Ends the shared transaction, as SQLite does by itself when the disk is full.
+    let breaks = store.write(|db| Ok::<_, StoreError>(db.0.execute_batch("ROLLBACK")?), |()| {});
+    let later = put(&store, "later");
+    drop(go);
+    first.wait().unwrap();
+    assert!(matches!(good.wait(), Err(StoreError::Commit(_))));
+    assert!(matches!(breaks.wait(), Err(StoreError::Commit(_))));
+    later.wait().unwrap();
+    assert!(is_there(&store, "later") && !is_there(&store, "good"));
+}
+
+#[test]
+fn two_programs_write_the_same_catalog_in_turns() {
+    let (_folder, path) = folder();
+    let server = Arc::new(Store::open(&path).unwrap());
+    let command = Store::open(&path).unwrap();
+    let other = Arc::clone(&server);
+    let busy = std::thread::spawn(move || {
+        for at in 0..50 {
+            put(&other, &format!("server{at}")).wait().unwrap();
+        }
+    });
+    for at in 0..50 {
+        put(&command, &format!("command{at}")).wait().unwrap();
+    }
+    busy.join().unwrap();
+    assert!(is_there(&server, "command49") && is_there(&command, "server49"));
+}
+
+#[test]
+fn a_read_cannot_write() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let write = |db: Records<'_>| db.put_strategy(&project(), None, &container("c"));
+    assert!(store.read(write).is_err());
+}
+
+#[test]
+fn a_file_that_is_no_catalog_is_refused_with_the_way_out_and_left_alone() {
+    let (_folder, path) = folder();
+    for content in
+        ["not a database at all, but long enough to have a header".repeat(20), "x".into()]
+    {
+        #[expect(clippy::disallowed_methods, reason = "a test makes a broken file")]
+        fs::write(&path, &content).unwrap();
+        let error = Store::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::NotACatalog { .. }), "{error}");
+        assert!(error.to_string().contains("coffer catalog rebuild"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_damaged_catalog_is_refused_with_the_way_out() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let many: Vec<_> = (0..500).map(|at| put(&store, &format!("project-{at}"))).collect();
+    for answer in many {
+        answer.wait().unwrap();
+    }
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0x5a);
+    #[expect(clippy::disallowed_methods, reason = "a test makes a broken file")]
+    fs::write(&path, bytes).unwrap();
+    let error = Store::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("coffer catalog rebuild"));
+}
+
+#[test]
+fn an_empty_file_is_what_a_crash_leaves_and_becomes_a_catalog() {
+    let (_folder, path) = folder();
+    #[expect(clippy::disallowed_methods, reason = "a test makes an empty file")]
+    fs::write(&path, "").unwrap();
+    put(&Store::open(&path).unwrap(), "a").wait().unwrap();
+}
+
+#[test]
+fn a_completed_row_without_an_archive_is_impossible() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let insert = |columns: &str, values: &str| {
+        let sql = format!(
+            "INSERT INTO backups (id, project, name, task, kind, status, engine, version, created,
+             updated{columns}) VALUES ('{}', 'a', 'n', 'backup', {values})",
+            crate::domain::BackupId::generate()
+        );
+        store.write(move |db| Ok::<_, StoreError>(db.0.execute_batch(&sql)?), |()| {}).wait()
+    };
+    assert!(insert("", "'full', 'COMPLETED', 'sqlite', '3', 1, 1").is_err());
+    assert!(insert("", "'full', 'DONE', 'sqlite', '3', 1, 1").is_err());
+    assert!(insert("", "'incremental', 'NEW', 'sqlite', '3', 1, 1").is_err());
+    assert!(insert("", "'full', 'FAILED', 'sqlite', '3', 1, 1").is_err());
+    assert!(insert(", removal", "'full', 'NEW', 'sqlite', '3', 1, 1, 'asked'").is_err());
+    assert!(insert("", "'full', 'NEW', 'sqlite', '3', 1, 1").is_ok());
+    let last = store.read(|db| db.last_created().map(|it| it.map(Timestamp::as_micros))).unwrap();
+    assert_eq!(last, Some(1));
+}
