@@ -1,5 +1,7 @@
 //! Downloads of archives: whole, in part, again, and when something is wrong with them.
 
+#![cfg(test)]
+
 mod api_support;
 
 use actix_web::http::Method;

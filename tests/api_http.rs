@@ -1,6 +1,8 @@
 //! What every answer has in common: the envelope, the request id, methods, and the routes outside of
 //! projects.
 
+#![cfg(test)]
+
 mod api_support;
 
 use actix_web::http::Method;

@@ -1,5 +1,7 @@
 //! The life of a backup and of a restore as a client sees it.
 
+#![cfg(test)]
+
 mod api_support;
 
 use api_support::{A1, A2, B1, House, NOBODY, VERTICA};
@@ -43,7 +45,7 @@ async fn a_new_backup_has_every_key_and_null_for_what_nobody_knows_yet() {
 #[actix_web::test]
 async fn a_completed_backup_shows_its_archive() {
     let house = House::new();
-    let archive = [7_u8; 40_000];
+    let archive = vec![7_u8; 40_000];
     let id = house.asked("alice", "project-a", A1, "n").await;
     house.work(&archive);
     let backup = shown(&house, &format!("{BACKUPS}/{id}")).await["backup"].clone();

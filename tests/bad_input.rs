@@ -1,6 +1,8 @@
 //! Every field of every body, wrong in every way: refused with 4xx and the field's name, and nothing
 //! is changed.
 
+#![cfg(test)]
+
 mod api_support;
 
 use actix_web::http::Method;
@@ -35,66 +37,62 @@ enum Kind {
     Url,
 }
 
-/// Values that the field must refuse. None: leaving it out.
-fn wrong(kind: Kind) -> Vec<Option<Value>> {
-    let hostile = ["../../etc/passwd", "'; DROP TABLE backups; --", "a\u{0}b", "${jndi:x}", "a b"];
-    let mut values: Vec<Option<Value>> =
-        [json!(true), json!([]), json!(["x"])].into_iter().map(Some).collect();
-    let mut texts: Vec<String> = vec![String::new(), "x".repeat(300)];
-    let (required, nullable) = match kind {
-        Kind::Words { required, nullable } => {
-            texts.extend(["...", "\n", "a\nb", "☃"].map(str::to_owned));
-            values.extend([json!(5), json!({}), json!({"a": 1})].map(Some));
-            (required, nullable)
-        }
-        Kind::Uuid { required } | Kind::Folder { required } => {
-            texts.extend(hostile.map(str::to_owned));
-            texts.extend(["é", ".", "..", ".hidden", "a/b"].map(str::to_owned));
-            values.extend([json!(5), json!({})].map(Some));
-            (required, false)
-        }
-        Kind::Url => {
-            texts.extend(hostile.map(str::to_owned));
-            texts.extend(
-                ["file:///etc/passwd", "http://h/v1/A/c/o", "file:///archives/../x"]
-                    .map(str::to_owned),
-            );
-            values.extend([json!(5), json!({})].map(Some));
-            (true, false)
-        }
-        Kind::Flag | Kind::Quota => {
-            texts.extend(["1", "0"].map(str::to_owned));
-            values.extend(
-                [json!(1.0), json!(-2), json!(1e300), json!({}), json!(u64::MAX)].map(Some),
-            );
-            (false, false)
-        }
-        Kind::Amount { required } => {
-            texts.push("1".to_owned());
-            values.extend([json!(-1), json!({})].map(Some));
-            (required, !required)
-        }
-        Kind::Driver | Kind::Named => {
-            texts.extend(hostile.map(str::to_owned));
-            values.extend([json!(5), json!({})].map(Some));
-            (false, true)
-        }
-        Kind::Object { required, nullable } => {
-            texts.push("x".to_owned());
-            values.push(Some(json!(5)));
-            (required, nullable)
-        }
-        Kind::Flavor => {
-            texts.extend(hostile.map(str::to_owned));
-            values.extend([json!(2), json!(-1), json!(1.5), json!({})].map(Some));
-            (false, false)
-        }
+/// Texts that somebody might hope to get through.
+const HOSTILE: [&str; 5] =
+    ["../../etc/passwd", "'; DROP TABLE backups; --", "a\u{0}b", "${jndi:x}", "a b"];
+
+/// Texts that a field of this kind must refuse, besides an empty and a very long one.
+fn wrong_texts(kind: Kind) -> Vec<&'static str> {
+    let own: &[&str] = match kind {
+        Kind::Words { .. } => return vec!["...", "\n", "a\nb", "☃"],
+        Kind::Uuid { .. } | Kind::Folder { .. } => &["é", ".", "..", ".hidden", "a/b"],
+        Kind::Url => &["file:///etc/passwd", "http://h/v1/A/c/o", "file:///archives/../x"],
+        Kind::Flag | Kind::Quota | Kind::Amount { .. } => &["0", "1"],
+        Kind::Driver | Kind::Named | Kind::Object { .. } | Kind::Flavor => &[],
     };
+    [own, &HOSTILE].concat()
+}
+
+/// Values of other types that it must refuse.
+fn wrong_values(kind: Kind) -> Vec<Value> {
+    let own = match kind {
+        Kind::Flag | Kind::Quota => {
+            json!([1.0, -2, 1e300, {}, u64::MAX])
+        }
+        Kind::Amount { .. } => json!([-1, {}]),
+        Kind::Flavor => json!([2, -1, 1.5, {}]),
+        Kind::Object { .. } => json!([5]),
+        _ => json!([5, {}, {"a": 1}]),
+    };
+    let any = json!([true, [], ["x"]]);
+    [own, any].iter().flat_map(|values| values.as_array().unwrap().clone()).collect()
+}
+
+/// Whether the field may be left out, and whether it may be null.
+fn optional(kind: Kind) -> (bool, bool) {
+    match kind {
+        Kind::Words { required, nullable } | Kind::Object { required, nullable } => {
+            (!required, nullable)
+        }
+        Kind::Uuid { required } | Kind::Folder { required } => (!required, false),
+        Kind::Amount { required } => (!required, !required),
+        Kind::Url => (false, false),
+        Kind::Flag | Kind::Quota | Kind::Flavor => (true, false),
+        Kind::Driver | Kind::Named => (true, true),
+    }
+}
+
+/// Everything that the field must refuse. None: leaving it out.
+fn wrong(kind: Kind) -> Vec<Option<Value>> {
+    let mut texts: Vec<String> = vec![String::new(), "x".repeat(300)];
+    texts.extend(wrong_texts(kind).into_iter().map(str::to_owned));
+    let mut values: Vec<Option<Value>> = wrong_values(kind).into_iter().map(Some).collect();
     values.extend(texts.into_iter().map(|text| Some(Value::from(text))));
-    if required {
+    let (may_be_absent, may_be_null) = optional(kind);
+    if !may_be_absent {
         values.push(None);
     }
-    if !nullable {
+    if !may_be_null {
         values.push(Some(Value::Null));
     }
     values
@@ -109,97 +107,111 @@ struct Route {
     fields: Vec<(&'static str, Kind)>,
 }
 
-fn routes(house: &House, backup: &str) -> Vec<Route> {
+fn routes(house: &House, backup_id: &str) -> Vec<Route> {
+    vec![backup(backup_id), registration(house), restore(backup_id), strategy(), quota()]
+}
+
+fn backup(backup_id: &str) -> Route {
     let words = Kind::Words { required: true, nullable: false };
-    let part = Kind::Object { required: false, nullable: true };
+    Route {
+        method: Method::POST,
+        path: "/v1.0/project-a/backups",
+        who: "alice",
+        good: json!({"backup": {"name": "n", "description": "d", "instance": A1,
+                "incremental": 0, "parent_id": backup_id, "swift_container": "c",
+                "storage_driver": "local"}}),
+        fields: vec![
+            ("/backup", Kind::Object { required: true, nullable: false }),
+            ("/backup/name", words),
+            ("/backup/description", Kind::Words { required: false, nullable: true }),
+            ("/backup/instance", Kind::Uuid { required: true }),
+            ("/backup/incremental", Kind::Flag),
+            ("/backup/parent_id", Kind::Uuid { required: false }),
+            ("/backup/swift_container", Kind::Folder { required: false }),
+            ("/backup/storage_driver", Kind::Driver),
+        ],
+    }
+}
+
+fn registration(house: &House) -> Route {
     let version = api_support::datastore("mysql", "5.7").version_id();
     let archive = house.shelf.url("project-a/found.tar.zst");
-    vec![
-        Route {
-            method: Method::POST,
-            path: "/v1.0/project-a/backups",
-            who: "alice",
-            good: json!({"backup": {"name": "n", "description": "d", "instance": A1,
-                "incremental": 0, "parent_id": backup, "swift_container": "c",
-                "storage_driver": "local"}}),
-            fields: vec![
-                ("/backup", Kind::Object { required: true, nullable: false }),
-                ("/backup/name", words),
-                ("/backup/description", Kind::Words { required: false, nullable: true }),
-                ("/backup/instance", Kind::Uuid { required: true }),
-                ("/backup/incremental", Kind::Flag),
-                ("/backup/parent_id", Kind::Uuid { required: false }),
-                ("/backup/swift_container", Kind::Folder { required: false }),
-                ("/backup/storage_driver", Kind::Driver),
-            ],
-        },
-        Route {
-            method: Method::POST,
-            path: "/v1.0/project-a/backups",
-            who: "alice",
-            good: json!({"backup": {"name": "n", "restore_from": {"remote_location": archive,
+    Route {
+        method: Method::POST,
+        path: "/v1.0/project-a/backups",
+        who: "alice",
+        good: json!({"backup": {"name": "n", "restore_from": {"remote_location": archive,
                 "local_datastore_version_id": version, "size": 1}}}),
-            fields: vec![
-                ("/backup/restore_from", Kind::Object { required: false, nullable: false }),
-                ("/backup/restore_from/remote_location", Kind::Url),
-                ("/backup/restore_from/local_datastore_version_id", Kind::Uuid { required: true }),
-                ("/backup/restore_from/size", Kind::Amount { required: true }),
-            ],
-        },
-        Route {
-            method: Method::POST,
-            path: "/v1.0/project-a/instances",
-            who: "alice",
-            good: json!({"instance": {"name": "n", "flavorRef": 1, "volume": {"size": 1},
+        fields: vec![
+            ("/backup/restore_from", Kind::Object { required: false, nullable: false }),
+            ("/backup/restore_from/remote_location", Kind::Url),
+            ("/backup/restore_from/local_datastore_version_id", Kind::Uuid { required: true }),
+            ("/backup/restore_from/size", Kind::Amount { required: true }),
+        ],
+    }
+}
+
+fn restore(backup_id: &str) -> Route {
+    let words = Kind::Words { required: true, nullable: false };
+    let part = Kind::Object { required: false, nullable: true };
+    Route {
+        method: Method::POST,
+        path: "/v1.0/project-a/instances",
+        who: "alice",
+        good: json!({"instance": {"name": "n", "flavorRef": 1, "volume": {"size": 1},
                 "datastore": {"type": "mysql", "version": "5.7"},
-                "restorePoint": {"backupRef": backup}}}),
-            fields: vec![
-                ("/instance", Kind::Object { required: true, nullable: false }),
-                ("/instance/name", words),
-                ("/instance/flavorRef", Kind::Flavor),
-                ("/instance/volume", part),
-                ("/instance/volume/size", Kind::Amount { required: false }),
-                ("/instance/datastore", part),
-                ("/instance/datastore/type", Kind::Named),
-                ("/instance/datastore/version", Kind::Named),
-                ("/instance/restorePoint", Kind::Object { required: true, nullable: false }),
-                ("/instance/restorePoint/backupRef", Kind::Uuid { required: true }),
-            ],
-        },
-        Route {
-            method: Method::POST,
-            path: "/v1.0/project-a/backup_strategies",
-            who: "alice",
-            good: json!({"backup_strategy": {"instance_id": A1, "swift_container": "c"}}),
-            fields: vec![
-                ("/backup_strategy", Kind::Object { required: true, nullable: false }),
-                ("/backup_strategy/instance_id", Kind::Uuid { required: false }),
-                ("/backup_strategy/swift_container", Kind::Folder { required: true }),
-            ],
-        },
-        Route {
-            method: Method::PUT,
-            path: "/v1.0/p-admin/mgmt/quotas/project-a",
-            who: "admin",
-            good: json!({"quotas": {"backups": 5, "instances": 6}}),
-            fields: vec![
-                ("/quotas", Kind::Object { required: true, nullable: false }),
-                ("/quotas/backups", Kind::Quota),
-                ("/quotas/instances", Kind::Quota),
-            ],
-        },
-    ]
+                "restorePoint": {"backupRef": backup_id}}}),
+        fields: vec![
+            ("/instance", Kind::Object { required: true, nullable: false }),
+            ("/instance/name", words),
+            ("/instance/flavorRef", Kind::Flavor),
+            ("/instance/volume", part),
+            ("/instance/volume/size", Kind::Amount { required: false }),
+            ("/instance/datastore", part),
+            ("/instance/datastore/type", Kind::Named),
+            ("/instance/datastore/version", Kind::Named),
+            ("/instance/restorePoint", Kind::Object { required: true, nullable: false }),
+            ("/instance/restorePoint/backupRef", Kind::Uuid { required: true }),
+        ],
+    }
+}
+
+fn strategy() -> Route {
+    Route {
+        method: Method::POST,
+        path: "/v1.0/project-a/backup_strategies",
+        who: "alice",
+        good: json!({"backup_strategy": {"instance_id": A1, "swift_container": "c"}}),
+        fields: vec![
+            ("/backup_strategy", Kind::Object { required: true, nullable: false }),
+            ("/backup_strategy/instance_id", Kind::Uuid { required: false }),
+            ("/backup_strategy/swift_container", Kind::Folder { required: true }),
+        ],
+    }
+}
+
+fn quota() -> Route {
+    Route {
+        method: Method::PUT,
+        path: "/v1.0/p-admin/mgmt/quotas/project-a",
+        who: "admin",
+        good: json!({"quotas": {"backups": 5, "instances": 6}}),
+        fields: vec![
+            ("/quotas", Kind::Object { required: true, nullable: false }),
+            ("/quotas/backups", Kind::Quota),
+            ("/quotas/instances", Kind::Quota),
+        ],
+    }
 }
 
 /// The good body with one field changed or left out.
 fn spoiled(good: &Value, field: &str, value: Option<Value>) -> Value {
     let mut body = good.clone();
-    match value {
-        Some(value) => *body.pointer_mut(field).unwrap() = value,
-        None => {
-            let (parent, key) = field.rsplit_once('/').unwrap();
-            body.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
-        }
+    if let Some(value) = value {
+        *body.pointer_mut(field).unwrap() = value;
+    } else {
+        let (parent, key) = field.rsplit_once('/').unwrap();
+        body.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
     }
     body
 }

@@ -207,11 +207,11 @@ impl House {
                         self.catalog.removed(ids).wait().unwrap();
                     }
                     Job::RemoveInstance(job) => {
-                        self.catalog.instance_removed(job.id).wait().unwrap()
+                        self.catalog.instance_removed(job.id).wait().unwrap();
                     }
                 }
             }
-        })
+        });
     }
 
     /// Puts an archive on the shelf for a claimed backup and completes it.
@@ -221,7 +221,7 @@ impl House {
             self.shelf.put(&location, archive);
             self.catalog.saving(backup.id).wait().unwrap();
             self.catalog.complete(backup.id, facts(&location, archive)).wait().unwrap();
-        })
+        });
     }
 
     /// Claims the backup that waits; it stays BUILDING.
@@ -237,7 +237,7 @@ impl House {
         blocking(|| {
             let failure = Failure::new(FailureCode::SourceMissing, "the database is not there");
             self.catalog.fail(self.claimed().id, failure).wait().unwrap();
-        })
+        });
     }
 
     /// A completed backup with this id, as if it had been made before.
@@ -265,7 +265,7 @@ impl House {
             };
             let rows = vec![Recovered { backup, instance_name: None }];
             assert_eq!(self.catalog.import(rows).wait().unwrap(), 1);
-        })
+        });
     }
 }
 
