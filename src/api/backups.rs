@@ -132,7 +132,7 @@ pub(super) async fn create(
     body: JsonBody,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let reply = match view_create::wanted(&body.0, &*state.shelf)? {
+    let reply = match body.into(|body| view_create::wanted(body, &*state.shelf))? {
         Wanted::Backup(new) => state.catalog.create_backup(&scope, new),
         Wanted::Registration(new) => state.catalog.register_backup(&scope, new),
     };

@@ -1,7 +1,7 @@
 //! What the API says no with: the only place that knows status codes and the names of faults.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_RANGE, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::json;
 
@@ -109,14 +109,11 @@ impl ResponseError for ApiError {
         self.fault().0
     }
 
-    /// Called once for each refusal that is sent, so a fault of the server is logged here.
+    /// The cause of a fault of the server stays here: `observe` writes it into the log.
     fn error_response(&self) -> HttpResponse {
         let (status, name) = self.fault();
         let message = match self {
-            Self::Fault(cause) => {
-                log::error!("request failed: {cause}");
-                FAULT.to_owned()
-            }
+            Self::Fault(_cause) => FAULT.to_owned(),
             _ => self.to_string(),
         };
         let mut response = HttpResponse::build(status);
@@ -162,11 +159,19 @@ fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
+/// The cause of an answer that is a fault of the server: for the log, never for the client.
+pub(super) fn cause<B>(response: &HttpResponse<B>) -> Option<&str> {
+    match response.error()?.as_error::<ApiError>()? {
+        ApiError::Fault(cause) => Some(cause),
+        _ => None,
+    }
+}
+
 /// A response that is a refusal, but made by the HTTP library in its own words.
 pub(super) fn speaks_otherwise(response: &HttpResponse<impl Sized>) -> bool {
     let json = response
         .headers()
-        .get(actix_web::http::header::CONTENT_TYPE)
+        .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     (response.status().is_client_error() || response.status().is_server_error()) && !json
 }

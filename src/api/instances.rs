@@ -71,7 +71,7 @@ pub(super) async fn create(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = view_restore::wanted(&body.0)?;
+    let wanted = body.into(view_restore::wanted)?;
     let id = wanted.new.backup;
     let backup = read(&state, move |state| Ok(state.catalog.backup(&looking, id)?)).await?;
     let row = state.catalog.create_instance(&scope, wanted.fitting(&backup)?).done().await?;

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
 use super::State;
+use super::reading::read;
 
 /// Answers given, by status code. A fixed table, so that counting takes no lock and no memory.
 #[derive(Debug)]
@@ -35,15 +36,20 @@ impl RequestCounts {
 
 /// `GET /metrics`.
 pub(super) async fn show(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exposition(&state.answered, state.version))
+    let up = read(&state, |state| Ok(state.catalog.ping()?)).await.is_ok();
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(exposition(
+        &state.answered,
+        state.version,
+        up,
+    ))
 }
 
-fn exposition(answered: &RequestCounts, version: &str) -> String {
+fn exposition(answered: &RequestCounts, version: &str, up: bool) -> String {
     let mut text = String::new();
     family(&mut text, "coffer_build_info", "gauge", "The running build.");
     line(&mut text, &format!("coffer_build_info{{version=\"{version}\"}}"), 1);
+    family(&mut text, "coffer_catalog_up", "gauge", "Whether the catalog's database answers.");
+    line(&mut text, "coffer_catalog_up", u64::from(up));
     family(&mut text, "coffer_http_responses_total", "counter", "Answers given, by status code.");
     for (code, count) in answered.seen() {
         line(&mut text, &format!("coffer_http_responses_total{{code=\"{code}\"}}"), count);
@@ -69,7 +75,7 @@ mod tests {
         answered.add(StatusCode::OK);
         answered.add(StatusCode::OK);
         answered.add(StatusCode::NOT_FOUND);
-        let text = exposition(&answered, "1.2.3");
+        let text = exposition(&answered, "1.2.3", true);
         assert!(text.contains("coffer_build_info{version=\"1.2.3\"} 1\n"), "{text}");
         assert!(text.contains("coffer_http_responses_total{code=\"200\"} 2\n"), "{text}");
         assert!(text.contains("coffer_http_responses_total{code=\"404\"} 1\n"), "{text}");

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::domain::Caller;
 
 use super::State;
-use super::error::{in_our_words, speaks_otherwise};
+use super::error::{cause, in_our_words, speaks_otherwise};
 
 /// Trove's name for the header by which an answer is found in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -81,6 +81,9 @@ pub(super) async fn observe<B: MessageBody + 'static>(
             let mut response = translated(response.map_into_boxed_body());
             let caller = response.request().extensions().get::<Caller>().map(|it| it.name.clone());
             line.write(response.status(), caller.as_deref().unwrap_or("-"));
+            if let Some(cause) = cause(response.response()) {
+                log::error!("{} {} failed: {cause} ({})", line.method, line.path, line.id);
+            }
             count(response.status());
             response.headers_mut().insert(REQUEST_ID, line.header());
             Ok(if head { response.map_body(|_head, body| hollow(&body)) } else { response })

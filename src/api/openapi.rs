@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: this API in OpenAPI's words, kept by hand beside the code. A test holds it
+//! `GET /openapi.json`: this API in the words of `OpenAPI`, kept by hand beside the code. A test holds it
 //! against the table of routes.
 
 use actix_web::HttpResponse;

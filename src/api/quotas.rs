@@ -48,7 +48,7 @@ pub(super) async fn update(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let project = project(&request)?;
-    let limits = wanted(&body.0)?;
+    let limits = body.into(wanted)?;
     let answer: Map<String, Value> = limits
         .iter()
         .map(|(resource, limit)| (resource.as_str().to_owned(), Value::from(*limit)))
@@ -64,7 +64,7 @@ fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
 
 fn wanted(body: &Value) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
     let mut check = Checker::default();
-    let quotas = check.root(body, "quotas")?;
+    let quotas = Checker::root(body, "quotas")?;
     let unknown: Vec<&str> = quotas
         .fields()
         .keys()

@@ -36,7 +36,7 @@ pub(super) async fn create(
     body: JsonBody,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let new = view::wanted(&body.0)?;
+    let new = body.into(view::wanted)?;
     let row = state.catalog.put_strategy(&scope, new).done().await?;
     let row = view::strategy(&row, state.shelf.driver());
     Ok(HttpResponse::Accepted().json(json!({ "backup_strategy": row })))

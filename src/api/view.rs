@@ -1,7 +1,6 @@
 //! Backups as they go over the wire. Trove's words live in `view*.rs` and nowhere else.
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::catalog::Shelf;
 use crate::domain::{Backup, Failure, Status};
@@ -45,8 +44,7 @@ struct DatastoreView {
     version_id: String,
 }
 
-/// A backup on the wire.
-pub(super) fn backup(backup: &Backup, shelf: &dyn Shelf) -> BackupView {
+fn backup(backup: &Backup, shelf: &dyn Shelf) -> BackupView {
     let facts = backup.facts.as_ref();
     BackupView {
         id: backup.id.to_string(),
@@ -77,8 +75,14 @@ pub(super) fn backup(backup: &Backup, shelf: &dyn Shelf) -> BackupView {
 }
 
 /// One backup as the answer to a request for it.
-pub(super) fn one_backup(row: &Backup, shelf: &dyn Shelf) -> Value {
-    json!({ "backup": backup(row, shelf) })
+#[derive(Debug, Serialize)]
+pub(super) struct OneBackupView {
+    backup: BackupView,
+}
+
+/// One backup on the wire.
+pub(super) fn one_backup(row: &Backup, shelf: &dyn Shelf) -> OneBackupView {
+    OneBackupView { backup: backup(row, shelf) }
 }
 
 /// One page. `links` is left out on the last one: the stock client crashes over null.

@@ -22,13 +22,13 @@ pub(super) enum Wanted {
 /// Reads a body. Fields that are not known are ignored, as Trove does.
 pub(super) fn wanted(body: &Value, shelf: &dyn Shelf) -> Result<Wanted, ApiError> {
     let mut check = Checker::default();
-    let backup = check.root(body, "backup")?;
+    let backup = Checker::root(body, "backup")?;
     let name = check.words(&backup, "name", Presence::Required);
     let description = check.words(&backup, "description", Presence::Nullable);
     let instance = check.uuid(&backup, "instance", Presence::Optional);
     let incremental = check.integer(&backup, "incremental", (0, 1));
     let parent = check.uuid(&backup, "parent_id", Presence::Optional);
-    let container = container(&mut check, &backup, "swift_container", Presence::Optional);
+    let folder = container(&mut check, &backup, "swift_container", Presence::Optional);
     let driver = check.text(&backup, "storage_driver", Presence::Nullable);
     let import = check.object(&backup, "restore_from", Presence::Optional);
     let import = import.map(|import| Import::read(&mut check, &import));
@@ -55,7 +55,7 @@ pub(super) fn wanted(body: &Value, shelf: &dyn Shelf) -> Result<Wanted, ApiError
         None if incremental == Some(1) => ParentChoice::Newest,
         None => ParentChoice::None,
     };
-    Ok(Wanted::Backup(NewBackup { name, description, instance, parent, container }))
+    Ok(Wanted::Backup(NewBackup { name, description, instance, parent, container: folder }))
 }
 
 /// The name of a subfolder, if the field holds one.
@@ -86,16 +86,16 @@ struct Import {
 impl Import {
     fn read(check: &mut Checker, import: &Object<'_>) -> Self {
         let url = check.text(import, "remote_location", Presence::Required);
-        let version = check.uuid(import, "local_datastore_version_id", Presence::Required);
+        let datastore = check.uuid(import, "local_datastore_version_id", Presence::Required);
         check.amount(import, "size", Presence::Required);
         Self {
             url: url.unwrap_or_default().to_owned(),
-            version_id: version.unwrap_or_default().to_string(),
+            version_id: datastore.unwrap_or_default().to_string(),
         }
     }
 
-    fn location(&self, shelf: &dyn Shelf) -> Result<String, ApiError> {
-        shelf.locate(&self.url).ok_or_else(|| {
+    fn location(&self, archives: &dyn Shelf) -> Result<String, ApiError> {
+        archives.locate(&self.url).ok_or_else(|| {
             let shown: String = self.url.chars().take(300).collect();
             ApiError::BadRequest(format!(
                 "Failed to restore backup from {shown}: \

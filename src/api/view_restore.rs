@@ -20,7 +20,7 @@ pub(super) struct Wanted {
 /// Reads a body. Of Trove's many fields only those are looked at that mean something here.
 pub(super) fn wanted(body: &Value) -> Result<Wanted, ApiError> {
     let mut check = Checker::default();
-    let instance = check.root(body, "instance")?;
+    let instance = Checker::root(body, "instance")?;
     let name = check.words(&instance, "name", Presence::Required);
     flavor(&mut check, &instance);
     if let Some(volume) = check.object(&instance, "volume", Presence::Nullable) {

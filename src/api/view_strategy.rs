@@ -12,7 +12,7 @@ use super::view_create;
 /// Reads the body of `POST backup_strategies`.
 pub(super) fn wanted(body: &Value) -> Result<NewStrategy, ApiError> {
     let mut check = Checker::default();
-    let strategy = check.root(body, "backup_strategy")?;
+    let strategy = Checker::root(body, "backup_strategy")?;
     let instance = check.uuid(&strategy, "instance_id", Presence::Optional);
     let container =
         view_create::container(&mut check, &strategy, "swift_container", Presence::Required);

@@ -18,7 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A body that is JSON, whatever it says.
 #[derive(Debug)]
-pub(in crate::api) struct JsonBody(pub(in crate::api) Value);
+pub(in crate::api) struct JsonBody(Value);
+
+impl JsonBody {
+    /// What it asks for. The body ends here: a hostile one takes many times its length in memory, and
+    /// must not wait with its handler for a commit.
+    pub(in crate::api) fn into<T>(
+        self,
+        read: impl FnOnce(&Value) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        read(&self.0)
+    }
+}
 
 impl FromRequest for JsonBody {
     type Error = ApiError;

@@ -53,7 +53,6 @@ pub(in crate::api) struct Checker {
 impl Checker {
     /// The object under the one key that the body has to have.
     pub(in crate::api) fn root<'v>(
-        &mut self,
         body: &'v Value,
         key: &'static str,
     ) -> Result<Object<'v>, ApiError> {
@@ -172,12 +171,10 @@ impl Checker {
     /// A number that is not negative.
     pub(in crate::api) fn amount(&mut self, object: &Object<'_>, field: &str, presence: Presence) {
         let Some(value) = self.value(object, field, presence) else { return };
-        match value.as_f64() {
-            Some(number) if number < 0.0 => {
-                self.complain(object, field, "is less than the minimum of 0");
-            }
-            Some(_number) => {}
-            None => self.complain(object, field, "is not of type 'number'"),
+        if value.as_f64().is_none() {
+            self.complain(object, field, "is not of type 'number'");
+        } else if value.as_f64().is_some_and(|number| number < 0.0) {
+            self.complain(object, field, "is less than the minimum of 0");
         }
     }
 
@@ -188,13 +185,11 @@ impl Checker {
         field: &str,
         presence: Presence,
     ) -> Option<Object<'v>> {
-        match self.value(object, field, presence)? {
-            Value::Object(fields) => Some(Object { place: object.name(field), fields }),
-            _ => {
-                self.complain(object, field, "is not of type 'object'");
-                None
-            }
+        let fields = self.value(object, field, presence)?.as_object();
+        if fields.is_none() {
+            self.complain(object, field, "is not of type 'object'");
         }
+        Some(Object { place: object.name(field), fields: fields? })
     }
 
     /// Refuses fields that are not among these.
@@ -265,7 +260,7 @@ mod tests {
 
     fn complaint(body: &Value, look: impl Fn(&mut Checker, &Object<'_>)) -> String {
         let mut check = Checker::default();
-        let object = check.root(body, "backup").unwrap();
+        let object = Checker::root(body, "backup").unwrap();
         look(&mut check, &object);
         check.finish().err().map_or_else(String::new, |error| error.to_string())
     }

@@ -74,7 +74,7 @@ fn project(text: &str) -> Result<ProjectId, ApiError> {
 
 fn status(text: &str) -> Result<Status, ApiError> {
     text.parse().map_err(|()| {
-        let known: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+        let known: Vec<&str> = Status::ALL.into_iter().map(Status::as_str).collect();
         ApiError::BadRequest(format!(
             "The value of 'status' has to be one of {}.",
             known.join(", ")
@@ -88,7 +88,11 @@ mod status_word {
 
     use crate::domain::Status;
 
-    #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference to the field"
+    )]
     pub(super) fn serialize<S: Serializer>(
         status: &Option<Status>,
         to: S,

@@ -1,0 +1,288 @@
+//! The API over a real catalog in a temporary folder, asked without a network: two projects with
+//! their instances, a token for each kind of caller, and the steps that a worker would take.
+#![expect(clippy::allow_attributes, reason = "which of it is dead differs from test to test")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+
+mod answer;
+mod shelf;
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread;
+
+use actix_web::body::to_bytes;
+use actix_web::http::Method;
+use actix_web::{App, test, web};
+use coffer::api::{self, AuthMode, RequestCounts, State};
+use coffer::bell::Bell;
+use coffer::catalog::{Catalog, Job, Permission, Recovered, Scope, Settings};
+use coffer::domain::{
+    ArchiveFacts, Backup, BackupId, Caller, CheckLevel, Datastore, Failure, FailureCode,
+    FixedClock, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, ProjectId, Role,
+    Source, Status, Timestamp, VerifyLevel,
+};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+#[allow(unused_imports, reason = "the same")]
+pub use answer::{Answer, Ask, fault};
+pub use shelf::FolderShelf;
+
+/// 2026-11-23T19:00:00.
+pub const START: Timestamp = Timestamp::from_micros(1_795_460_400_000_000);
+/// The instances of project-a, project-b and those that stand for something.
+pub const A1: &str = "11111111-0000-4000-8000-000000000001";
+pub const A2: &str = "11111111-0000-4000-8000-000000000002";
+pub const B1: &str = "11111111-0000-4000-8000-000000000003";
+pub const VERTICA: &str = "11111111-0000-4000-8000-000000000005";
+pub const POSTGRES: &str = "11111111-0000-4000-8000-000000000006";
+pub const B2: &str = "11111111-0000-4000-8000-000000000007";
+/// An id that nothing has.
+pub const NOBODY: &str = "deadbeef-0000-4000-8000-00000000dead";
+
+/// Name, project and role of every token; the secret is the name and `-secret`.
+const TOKENS: [(&str, &str, Role); 4] = [
+    ("alice", "project-a", Role::Member),
+    ("reader", "project-a", Role::Reader),
+    ("bob", "project-b", Role::Member),
+    ("admin", "p-admin", Role::Admin),
+];
+
+/// Ids, projects, names and datastores of the configuration.
+const INSTANCES: [(&str, &str, &str, &str, &str); 7] = [
+    (A1, "project-a", "a1", "mysql", "5.7"),
+    (A2, "project-a", "a2", "mysql", "8.0"),
+    (B1, "project-b", "b1", "mysql", "5.7"),
+    ("11111111-0000-4000-8000-000000000004", "project-a", "a4", "mysql", "5.7"),
+    (VERTICA, "project-a", "a5", "vertica", "9"),
+    (POSTGRES, "project-a", "a6", "postgresql", "16"),
+    (B2, "project-b", "b2", "mysql", "5.7"),
+];
+
+/// A server without a network.
+pub struct House {
+    pub catalog: Arc<Catalog>,
+    pub state: web::Data<State>,
+    pub shelf: FolderShelf,
+    _folder: TempDir,
+}
+
+pub fn project(text: &str) -> ProjectId {
+    text.parse().unwrap()
+}
+
+pub fn datastore(engine: &str, version: &str) -> Datastore {
+    Datastore { engine: engine.to_owned(), version: version.to_owned() }
+}
+
+fn caller(name: &str, of: &str, role: Role) -> Caller {
+    Caller { name: name.to_owned(), project: Some(project(of)), roles: vec![role] }
+}
+
+/// An administrator's scope, for looking at the catalog past the API.
+pub fn admin<P: Permission>() -> Scope<P> {
+    Scope::enter(caller("admin", "p-admin", Role::Admin), project("p-admin")).unwrap()
+}
+
+/// Runs something that blocks: the event loop of a test must not, so another thread does.
+pub fn blocking<T: Send>(step: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(step).join().unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+/// What a published archive has.
+pub fn facts(location: &str, bytes: &[u8]) -> ArchiveFacts {
+    ArchiveFacts {
+        location: location.to_owned(),
+        stored_bytes: bytes.len().try_into().unwrap(),
+        source_bytes: 4096,
+        checksum: blake3::hash(bytes).to_string(),
+        verified_at: START,
+        verify_level: VerifyLevel::Bytes,
+    }
+}
+
+impl House {
+    /// With tokens.
+    pub fn new() -> Self {
+        Self::with(AuthMode::Token, None)
+    }
+
+    pub fn with(auth: AuthMode, public_url: Option<&str>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let settings = Settings { max_backups: 1_000_000, max_instances: 10, max_chain: 10 };
+        let clock = Arc::new(FixedClock::starting_at(START));
+        let path = folder.path().join("catalog.db");
+        let catalog =
+            Arc::new(Catalog::open(&path, settings, clock, Arc::new(Bell::default())).unwrap());
+        catalog.set_engines(vec![datastore("mysql", "5.7"), datastore("postgresql", "16")]);
+        catalog.set_configured_tokens(
+            TOKENS
+                .iter()
+                .map(|(name, project, role)| {
+                    let sha256 = Sha256::digest(format!("{name}-secret").as_bytes()).into();
+                    (caller(name, project, *role), sha256)
+                })
+                .collect(),
+        );
+        let instances = INSTANCES.iter().map(|it| instance(*it)).collect();
+        blocking(|| catalog.sync_instances(instances).wait().unwrap());
+        let shelf = FolderShelf::new(folder.path().join("archives"));
+        let state = web::Data::new(State {
+            catalog: Arc::clone(&catalog),
+            shelf: Arc::new(shelf.clone()),
+            auth,
+            public_url: public_url.map(str::to_owned),
+            default_page: 20,
+            max_page: 100,
+            instance_page: 1000,
+            version: "9.9.9",
+            answered: RequestCounts::default(),
+        });
+        Self { catalog, state, shelf, _folder: folder }
+    }
+
+    /// Asks, and takes the whole answer.
+    pub async fn ask(&self, ask: Ask) -> Answer {
+        let app = App::new().wrap(api::request_id()).configure(api::routes(self.state.clone()));
+        let service = test::init_service(app).await;
+        let response = ask.into_inner().send_request(&service).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = to_bytes(response.into_body()).await.unwrap();
+        Answer { status, headers, body }
+    }
+
+    pub async fn get(&self, path: &str, who: &str) -> Answer {
+        self.ask(Ask::new(Method::GET, path).of(who)).await
+    }
+
+    pub async fn delete(&self, path: &str, who: &str) -> Answer {
+        self.ask(Ask::new(Method::DELETE, path).of(who)).await
+    }
+
+    pub async fn post(&self, path: &str, who: &str, body: &serde_json::Value) -> Answer {
+        self.ask(Ask::new(Method::POST, path).of(who).json(body)).await
+    }
+
+    /// A backup that was asked for over HTTP; its row is NEW.
+    pub async fn asked(&self, who: &str, project: &str, instance: &str, name: &str) -> BackupId {
+        let body = serde_json::json!({"backup": {"name": name, "instance": instance}});
+        let answer = self.post(&format!("/v1.0/{project}/backups"), who, &body).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.json()["backup"]["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The same, completed.
+    pub async fn completed(
+        &self,
+        who: &str,
+        project: &str,
+        instance: &str,
+        name: &str,
+    ) -> BackupId {
+        let id = self.asked(who, project, instance, name).await;
+        self.work(b"an archive");
+        id
+    }
+
+    /// Does everything that waits, as workers would: backups and registrations end well, removals
+    /// are made.
+    pub fn work(&self, archive: &[u8]) {
+        blocking(|| {
+            while let Some(job) = self.catalog.claim().unwrap() {
+                match job {
+                    Job::Backup(job) => self.complete(&job.backup, archive),
+                    Job::Register(job) => {
+                        let facts = facts(&job.location, archive);
+                        self.catalog
+                            .registered(job.backup.id, Kind::Full, None, facts)
+                            .wait()
+                            .unwrap();
+                    }
+                    Job::Restore(job) => {
+                        let source = Source::from_path("/restored/it");
+                        self.catalog.restored(job.instance.id, source, 4096).wait().unwrap();
+                    }
+                    Job::Remove(job) => {
+                        let ids = job.backups.iter().map(|it| it.id).collect();
+                        self.catalog.removed(ids).wait().unwrap();
+                    }
+                    Job::RemoveInstance(job) => {
+                        self.catalog.instance_removed(job.id).wait().unwrap();
+                    }
+                }
+            }
+        });
+    }
+
+    /// Puts an archive on the shelf for a claimed backup and completes it.
+    pub fn complete(&self, backup: &Backup, archive: &[u8]) {
+        blocking(|| {
+            let location = format!("{}/{}.tar.zst", backup.project, backup.id);
+            self.shelf.put(&location, archive);
+            self.catalog.saving(backup.id).wait().unwrap();
+            self.catalog.complete(backup.id, facts(&location, archive)).wait().unwrap();
+        });
+    }
+
+    /// Claims the backup that waits; it stays BUILDING.
+    pub fn claimed(&self) -> Backup {
+        blocking(|| match self.catalog.claim().unwrap() {
+            Some(Job::Backup(job)) => job.backup,
+            other => panic!("not a backup: {other:?}"),
+        })
+    }
+
+    /// Claims the backup that waits and fails it.
+    pub fn fail_next(&self) {
+        blocking(|| {
+            let failure = Failure::new(FailureCode::SourceMissing, "the database is not there");
+            self.catalog.fail(self.claimed().id, failure).wait().unwrap();
+        });
+    }
+
+    /// A completed backup with this id, as if it had been made before.
+    pub fn seed(&self, id: &str, instance: &str, parent: Option<&str>, name: &str) {
+        blocking(|| {
+            let id: BackupId = id.parse().unwrap();
+            let location = format!("project-a/{id}.tar.zst");
+            self.shelf.put(&location, b"an older archive");
+            let backup = Backup {
+                id,
+                project: project("project-a"),
+                instance: Some(instance.parse().unwrap()),
+                name: name.to_owned(),
+                description: None,
+                kind: if parent.is_some() { Kind::Incremental } else { Kind::Full },
+                parent: parent.map(|id| id.parse().unwrap()),
+                status: Status::Completed,
+                datastore: datastore("mysql", "5.7"),
+                container: None,
+                created: START,
+                updated: START,
+                facts: Some(facts(&location, b"an older archive")),
+                failure: None,
+                progress: 1.0,
+            };
+            let rows = vec![Recovered { backup, instance_name: None }];
+            assert_eq!(self.catalog.import(rows).wait().unwrap(), 1);
+        });
+    }
+}
+
+fn instance(row: (&str, &str, &str, &str, &str)) -> Instance {
+    let (id, of, name, engine, version) = row;
+    Instance {
+        id: id.parse::<InstanceId>().unwrap(),
+        project: project(of),
+        name: name.to_owned(),
+        datastore: datastore(engine, version),
+        origin: InstanceOrigin::Configured,
+        source: Source::from_path(&format!("/srv/{name}")),
+        check: CheckLevel::Quick,
+        status: InstanceStatus::Active,
+        used_bytes: 0,
+        failure: None,
+        created: START,
+        updated: START,
+    }
+}

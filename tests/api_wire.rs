@@ -1,0 +1,71 @@
+//! The same over a real connection, where it matters what the HTTP library makes of an answer.
+
+#![cfg(test)]
+
+mod api_support;
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use actix_web::{App, HttpServer, rt};
+use api_support::{A1, House};
+use coffer::api;
+
+/// Serves until the test ends.
+fn serve(house: &House) -> SocketAddr {
+    let state = house.state.clone();
+    let server = HttpServer::new(move || {
+        App::new().wrap(api::request_id()).configure(api::routes(state.clone()))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(("127.0.0.1", 0))
+    .unwrap();
+    let address = server.addrs()[0];
+    drop(rt::spawn(server.run()));
+    address
+}
+
+/// Head and body of the answer to one request.
+async fn ask(address: SocketAddr, request: String) -> (String, Vec<u8>) {
+    let exchange = rt::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let headers = "Host: it\r\nX-Auth-Token: alice-secret\r\nConnection: close\r\n\r\n";
+        stream.write_all(format!("{request} HTTP/1.1\r\n{headers}").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
+    });
+    let answer = exchange.await.unwrap();
+    let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_ascii_lowercase();
+    (head, answer[end + 4..].to_vec())
+}
+
+#[actix_web::test]
+async fn a_large_archive_arrives_whole_and_head_tells_its_length_only() {
+    let house = House::new();
+    let archive: Vec<u8> = (0_u32..500_000).flat_map(u32::to_le_bytes).collect();
+    let id = house.asked("alice", "project-a", A1, "large").await;
+    house.work(&archive);
+    let address = serve(&house);
+    let path = format!("/v1.0/project-a/backups/{id}/archive");
+    let length = format!("content-length: {}", archive.len());
+    let (head, body) = ask(address, format!("GET {path}")).await;
+    assert!(head.starts_with("http/1.1 200") && head.contains(&length), "{head}");
+    assert!(body == archive, "{} bytes", body.len());
+    let (head, body) = ask(address, format!("HEAD {path}")).await;
+    assert!(head.starts_with("http/1.1 200") && head.contains(&length), "{head}");
+    assert!(body.is_empty());
+}
+
+#[actix_web::test]
+async fn a_refusal_of_head_has_the_length_of_the_envelope_and_no_body() {
+    let house = House::new();
+    let address = serve(&house);
+    let (get, envelope) = ask(address, "GET /nothing".to_owned()).await;
+    assert!(get.starts_with("http/1.1 404"), "{get}");
+    let (head, body) = ask(address, "HEAD /nothing".to_owned()).await;
+    assert!(head.contains(&format!("content-length: {}", envelope.len())), "{head}");
+    assert!(body.is_empty() && !envelope.is_empty());
+}
