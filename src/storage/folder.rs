@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ impl Folder {
         let mode = handle.metadata()?.permissions().mode();
         if mode & PRIVATE != PRIVATE {
             // By the open handle and not by name, which could be a link by now.
-            let by_handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle));
+            let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
             rustix::fs::chmod(by_handle.as_str(), Mode::from_raw_mode(PRIVATE))?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -6,8 +6,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{Advice, FallocateFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::folder::{Folder, failed};
@@ -285,15 +286,15 @@ impl ReadAt for ReadFile {
     }
 }
 
-/// Sets when a file was modified last.
-pub(super) fn set_modified(file: &File, modified: Timestamp) -> Result<(), Errno> {
-    let micros = modified.as_micros();
-    let time = Timespec {
-        tv_sec: micros.div_euclid(1_000_000),
-        tv_nsec: (micros.rem_euclid(1_000_000) * 1000).try_into().unwrap_or(0),
+/// Sets when a file was modified last. Its owner may, whatever its mode.
+pub(super) fn set_modified(file: &File, modified: Timestamp) -> io::Result<()> {
+    let distance = Duration::from_micros(modified.as_micros().unsigned_abs());
+    let time = if modified.as_micros() < 0 {
+        UNIX_EPOCH.checked_sub(distance)
+    } else {
+        UNIX_EPOCH.checked_add(distance)
     };
-    let times = Timestamps { last_access: time, last_modification: time };
-    rustix::fs::futimens(file, &times)
+    file.set_modified(time.ok_or(io::ErrorKind::InvalidInput)?)
 }
 
 /// Bytes that an ordinary user may still write on the filesystem of `folder`.

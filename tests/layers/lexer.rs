@@ -143,12 +143,12 @@ impl Lexer {
 
 #[test]
 fn paths_are_not_found_in_comments_strings_and_characters() {
-    let source = r####"
+    let source = r##"
         // crate::a
         /* crate::b /* "nested */ crate::c */
         let x = ("crate::d \" \\", r#"crate::"e"#, b"f", '"', '\'', '\u{1F600}', b'"', 'a');
         fn f<'long>(r#type: &'long str) -> crate::g {}
-    "####;
+    "##;
     let words = tokens(source);
     assert_eq!(words.iter().filter(|it| it.is_word("crate")).count(), 1, "{words:?}");
     let texts: Vec<_> = words.iter().filter(|it| matches!(it, Token::Text(_))).cloned().collect();
