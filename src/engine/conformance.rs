@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, Refused, Wants};
-use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES, Source};
+use crate::domain::{
+    CheckLevel, Entry, EntryKind, EntryPath, Extent, FailureCode, SEGMENT_BYTES, Source,
+};
 
 /// An engine under test.
 pub(super) trait Subject {
@@ -140,14 +142,19 @@ pub(super) fn dump(
     facts
 }
 
-/// Writes what was recorded into `load`, as an archive does.
+/// Writes what was recorded into `load`, as an archive does: in pieces, and no holes.
 pub(super) fn pour(recorder: &Recorder, load: &mut dyn Load) -> Result<(), EngineError> {
     for (entry, content) in &recorder.members {
-        if let Some(place) = load.entry(entry)? {
+        let Some(place) = load.entry(entry)? else { continue };
+        let EntryKind::File { size, extents } = &entry.kind else { panic!("a place for no file") };
+        let whole = vec![Extent { offset: 0, length: *size }];
+        for extent in extents.as_ref().unwrap_or(&whole) {
+            let begin = usize::try_from(extent.offset).unwrap();
+            let data = &content[begin..begin + usize::try_from(extent.length).unwrap()];
             // Backwards, since several threads write in any order.
-            for (number, segment) in content.chunks(SEGMENT_BYTES).enumerate().rev() {
+            for (number, segment) in data.chunks(SEGMENT_BYTES).enumerate().rev() {
                 let offset = u64::try_from(number * SEGMENT_BYTES).unwrap();
-                place.write_at(segment, offset).unwrap();
+                place.write_at(segment, extent.offset + offset).unwrap();
             }
         }
     }
@@ -277,12 +284,20 @@ pub(super) fn a_source_that_cannot_be_read_is_told_apart<S: Subject>() {
 pub(super) fn a_look_tells_about_how_much_there_is<S: Subject>() {
     let Planted { folder: _folder, source, recorder, .. } = planted::<S>();
     let probe = S::engine().probe(&source).unwrap();
-    let read: usize = recorder.members.iter().map(|(_, content)| content.len()).sum();
-    let read = u64::try_from(read).unwrap();
+    let read: u64 = recorder.members.iter().map(|(entry, _)| held(&entry.kind)).sum();
     for announced in [probe.source_bytes, recorder.expected] {
         assert!(announced.abs_diff(read) < read / 10, "{announced} announced, {read} read");
     }
     assert!(!probe.version.is_empty() && probe.version == S::engine().version(&source));
+}
+
+/// The bytes of a member that are no holes.
+fn held(kind: &EntryKind) -> u64 {
+    match kind {
+        EntryKind::File { extents: Some(extents), .. } => extents.iter().map(|it| it.length).sum(),
+        EntryKind::File { size, .. } => *size,
+        _ => 0,
+    }
 }
 
 pub(super) fn an_archive_that_is_not_of_this_engine_is_refused<S: Subject>() {

@@ -8,6 +8,7 @@
 mod conformance;
 mod directory;
 mod error;
+mod file_name;
 mod look;
 mod source_path;
 mod sqlite;
@@ -23,7 +24,7 @@ use crate::domain::{CheckLevel, Entry, EntryPath, Source};
 pub use error::EngineError;
 
 /// Every engine, by the name it has in the configuration and on the wire.
-pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite];
+pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &directory::Directory];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

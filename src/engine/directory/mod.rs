@@ -1,1 +1,92 @@
-//! Trees of files.
+//! Trees of files: a sorted walk out, a new folder in.
+//!
+//! Each file is opened once, relative to the folder it is in and never through a link. A file that changes
+//! while it is read is read again; one that never holds still is kept as it came, and named. What only
+//! exists while something runs (sockets, pipes, devices) is passed over, and named too.
+
+mod content;
+mod dump;
+mod entry;
+mod load;
+mod options;
+#[cfg(test)]
+mod tests_dump;
+#[cfg(test)]
+mod tests_load;
+mod totals;
+mod walk;
+
+use std::path::{Path, PathBuf};
+
+use self::options::Options;
+use super::file_name::plain_name;
+use super::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, Probe, source_path};
+use crate::domain::Source;
+
+/// A tree has no version; this is what stands where one is asked for.
+const VERSION: &str = "1";
+
+/// The engine for trees of files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Directory;
+
+impl Engine for Directory {
+    fn name(&self) -> &'static str {
+        "directory"
+    }
+
+    fn version(&self, _source: &Source) -> String {
+        VERSION.to_owned()
+    }
+
+    fn accept(&self, source: &Source) -> Result<(), EngineError> {
+        Options::parse(source).map(drop)
+    }
+
+    fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
+        let (source_bytes, members) = totals::totals(&Options::parse(source)?, None)?;
+        Ok(Probe {
+            version: VERSION.to_owned(),
+            source_bytes,
+            notes: vec![format!("members: {members}")],
+        })
+    }
+
+    /// The page of memory that files are usually written by.
+    fn page_bytes(&self) -> u32 {
+        4096
+    }
+
+    fn dump(
+        &self,
+        order: &DumpOrder<'_>,
+        intake: &mut dyn Intake,
+    ) -> Result<DumpFacts, EngineError> {
+        dump::dump(order, intake)
+    }
+
+    fn load(&self, target: &Path) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(load::DirectoryLoad::prepare(target)?))
+    }
+
+    fn source_of(&self, target: &Path) -> Source {
+        source_path::source_at(target)
+    }
+
+    fn target_name(&self, instance_name: &str) -> PathBuf {
+        let name = plain_name(instance_name);
+        if name.chars().all(|letter| letter == '.') {
+            return PathBuf::from("tree");
+        }
+        PathBuf::from(name)
+    }
+
+    fn restore_hints(&self, _instance_name: &str) -> Vec<String> {
+        vec![
+            "# The tree, with modes, times and links (owners too, if tar ran as root):".to_owned(),
+            "ls -la restored/data".to_owned(),
+            "# Put it where it belongs, which must not exist yet:".to_owned(),
+            "mv -nT restored/data /path/of/the/folder".to_owned(),
+        ]
+    }
+}

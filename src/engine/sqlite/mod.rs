@@ -21,14 +21,12 @@ use std::time::Duration;
 
 use self::options::Options;
 use self::snapshot::Snapshot;
+use super::file_name::plain_name;
 use super::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, Probe, source_path};
 use crate::domain::Source;
 
 /// A look at a source does not wait for a lock longer than this.
 const PROBE_WAIT: Duration = Duration::from_secs(5);
-
-/// The longest part of an instance's name that goes into a file name, in bytes.
-const NAME_BYTES: usize = 200;
 
 /// The engine for SQLite databases.
 #[derive(Debug, Clone, Copy)]
@@ -98,12 +96,7 @@ impl Engine for Sqlite {
 
 /// The name of the database in the archive.
 fn member_name(instance: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    let mut name: String = instance
-        .chars()
-        .map(|letter| if plain(letter) { letter } else { '_' })
-        .take(NAME_BYTES)
-        .collect();
+    let mut name = plain_name(instance);
     name.push_str(".db");
     name
 }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
 
 pub(super) use self::beneath::{open_folder, split};
 use self::metadata::{Metadata, Tally, adorn_link};
@@ -158,17 +159,20 @@ impl Tree {
     /// Links only to a regular file of this tree: a link to a link would let a later one leave it.
     fn hard_link(&mut self, path: &EntryPath, to: &EntryPath) -> Result<(), EngineError> {
         let (folder, name) = split(to.as_bytes());
-        let from = open_folder(self.root.as_fd(), folder, OFlags::PATH)
-            .map_err(|error| self.failed(to, error))?;
         let from_name = OsStr::from_bytes(name);
-        let found = look(from.as_fd(), from_name).map_err(|error| self.failed(to, error))?;
-        if found.kind != FileType::RegularFile {
-            return Err(EngineError::archive(format!(
-                "{} is a hard link to {}, which is not a file",
-                printable(path),
-                printable(to)
-            )));
-        }
+        let from = open_folder(self.root.as_fd(), folder, OFlags::PATH)
+            .and_then(|from| Ok((look(from.as_fd(), from_name)?.kind, from)));
+        let from = match from {
+            Ok((FileType::RegularFile, from)) => from,
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                return Err(EngineError::archive(format!(
+                    "{} is a hard link to {}, which is no file that came before it",
+                    printable(path),
+                    printable(to)
+                )));
+            }
+            Err(error) => return Err(self.failed(to, error)),
+        };
         let (folder, name) = split(path.as_bytes());
         let parent = self.parent(folder)?;
         linkat(from, from_name, parent, OsStr::from_bytes(name), AtFlags::empty())
@@ -181,12 +185,10 @@ impl Tree {
         if !known {
             let opened = open_folder(self.root.as_fd(), folder, OFlags::PATH);
             let opened = opened.map_err(|error| match error {
-                rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
-                    EngineError::archive(format!(
-                        "the archive puts something into {}, which is not a folder in it",
-                        String::from_utf8_lossy(folder)
-                    ))
-                }
+                Errno::NOENT | Errno::NOTDIR | Errno::LOOP => EngineError::archive(format!(
+                    "the archive puts something into {}, which is not a folder in it",
+                    String::from_utf8_lossy(folder)
+                )),
                 other => EngineError::target("opening a folder in", self.staging.path(), other),
             })?;
             self.parent = Some((folder.to_vec(), opened));
@@ -194,14 +196,15 @@ impl Tree {
         Ok(self.parent.as_ref().map_or(self.root.as_fd(), |(_, folder)| folder.as_fd()))
     }
 
-    fn failed(&self, path: &EntryPath, error: rustix::io::Errno) -> EngineError {
+    fn failed(&self, path: &EntryPath, error: Errno) -> EngineError {
         match error {
-            rustix::io::Errno::EXIST => {
+            Errno::EXIST => {
                 EngineError::archive(format!("the archive holds {} twice", printable(path)))
             }
-            rustix::io::Errno::NAMETOOLONG | rustix::io::Errno::INVAL => EngineError::archive(
-                format!("{} cannot be made on this filesystem: {error}", printable(path)),
-            ),
+            Errno::NAMETOOLONG | Errno::INVAL => EngineError::archive(format!(
+                "{} cannot be made on this filesystem: {error}",
+                printable(path)
+            )),
             other => EngineError::target("making", &self.shown(path), other),
         }
     }

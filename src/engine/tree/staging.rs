@@ -1,6 +1,6 @@
 //! The folder beside a target that a restore is made in.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,11 @@ impl Staging {
     /// Makes one beside `target`, whose folder must exist.
     pub(in crate::engine) fn beside(target: &Path) -> Result<Self, EngineError> {
         let folder = folder_of(target);
-        let made =
-            tempfile::Builder::new().prefix(".coffer-").tempdir_in(&folder).map_err(|error| {
+        let made = tempfile::Builder::new()
+            .prefix(".coffer-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(&folder)
+            .map_err(|error| {
                 EngineError::target("making a folder to restore in, in", &folder, error)
             })?;
         Ok(Self { path: made.keep() })
@@ -86,7 +89,7 @@ fn erase(path: &Path) -> io::Result<()> {
 
 /// Gives the owner every right to the folders of a tree.
 fn open_up(folder: &Path) -> io::Result<()> {
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -122,7 +125,7 @@ mod tests {
         let deep = parent.path().join("a/b");
         std::fs::create_dir_all(&deep).unwrap();
         for folder in [&deep, &parent.path().join("a")] {
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o500)).unwrap();
+            std::fs::set_permissions(folder, Permissions::from_mode(0o500)).unwrap();
         }
         open_up(&parent.path().join("a")).unwrap();
         for folder in ["a", "a/b"] {

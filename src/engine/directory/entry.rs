@@ -1,0 +1,157 @@
+//! What an archive keeps of a file besides its content.
+
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt as _;
+
+use rustix::fs::{SeekFrom, fgetxattr, flistxattr, seek};
+use rustix::io::Errno;
+
+use crate::domain::{Entry, EntryKind, EntryPath, Extent, Stamp};
+use crate::engine::look::Look;
+
+/// Files in more pieces than this are kept as if they had no holes.
+const MOST_EXTENTS: usize = 65_536;
+
+/// The kernel's own bounds (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
+const XATTR_BYTES: usize = 65_536;
+
+/// How coarse a filesystem's clock can be, in nanoseconds: two ticks at 100 a second.
+const TICK_NS: i128 = 20_000_000;
+
+/// The same for filesystems that keep whole seconds, as FAT does (two of them).
+const COARSE_TICK_NS: i128 = 2_000_000_000;
+
+/// An entry with what a look told, and nothing else.
+pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &Look) -> Entry {
+    Entry {
+        path: path.clone(),
+        kind,
+        mode: found.mode,
+        uid: found.uid,
+        gid: found.gid,
+        mtime_ns: found.mtime_ns,
+        xattrs: Vec::new(),
+        stamp: None,
+    }
+}
+
+/// How long after its last change a later change of this file could go unseen, because both would get
+/// the same time.
+pub(super) fn tick_ns(found: &Look) -> i128 {
+    if found.ctime_ns.rem_euclid(1_000_000_000) == 0 { COARSE_TICK_NS } else { TICK_NS }
+}
+
+/// The stamp of a file in a walk that began at `began_ns`.
+///
+/// A file changed just before or during the walk has none: it could be changed again within the same tick
+/// of the filesystem's clock, after it was read, and its stamp would not tell (git calls this the racy
+/// index). Such a file is read again next time, and then gets one.
+pub(super) fn stamp(found: &Look, began_ns: i128) -> Option<Stamp> {
+    (found.ctime_ns + tick_ns(found) < began_ns).then_some(Stamp {
+        ctime_ns: found.ctime_ns,
+        inode: found.inode,
+        device: found.device,
+    })
+}
+
+/// Where an open file holds data; `None`: everywhere, or the filesystem cannot tell.
+pub(super) fn extents(file: BorrowedFd<'_>, found: &Look) -> Option<Vec<Extent>> {
+    if found.stored >= found.size {
+        return None;
+    }
+    let mut extents = Vec::new();
+    let mut at = 0;
+    while at < found.size {
+        let offset = match seek(file, SeekFrom::Data(at)) {
+            Ok(offset) => offset,
+            Err(Errno::NXIO) => break,
+            Err(_unknown) => return None,
+        };
+        let end = seek(file, SeekFrom::Hole(offset)).ok()?.min(found.size);
+        // The file may be changing: an answer that makes no sense is no answer.
+        let length = end.checked_sub(offset).filter(|length| *length > 0);
+        match length {
+            None if offset >= found.size => break,
+            None => return None,
+            Some(length) => extents.push(Extent { offset, length }),
+        }
+        if extents.len() > MOST_EXTENTS {
+            return None;
+        }
+        at = end;
+    }
+    let whole = [Extent { offset: 0, length: found.size }];
+    (extents != whole).then_some(extents)
+}
+
+/// The extended attributes of an open file or folder, by name. A filesystem without them has none, and
+/// one that goes away between the list and the look was taken off just now.
+pub(super) fn xattrs(file: BorrowedFd<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Errno> {
+    let list = match sized(|buffer| flistxattr(file, buffer)) {
+        Ok(list) => list,
+        Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        match sized(|buffer| fgetxattr(file, OsStr::from_bytes(name), buffer)) {
+            Ok(value) => found.push((name.to_vec(), value)),
+            Err(Errno::NODATA | Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads into a small buffer, and where that is too small into the largest that can be needed. (An empty
+/// buffer would ask for the size alone, and be told 0 by the wrapper.)
+fn sized(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut small = [0_u8; 512];
+    match read(&mut small) {
+        Ok(length) => return Ok(small.iter().take(length).copied().collect()),
+        Err(Errno::RANGE) => {}
+        Err(error) => return Err(error),
+    }
+    let mut large = vec![0_u8; XATTR_BYTES];
+    let length = read(&mut large)?;
+    large.truncate(length);
+    Ok(large)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+    use crate::engine::look::look_open;
+
+    #[test]
+    fn a_stamp_is_given_only_when_a_later_change_would_show() {
+        let file = tempfile::tempfile().unwrap();
+        let mut found = look_open(file.as_fd()).unwrap();
+        let second = 1_000_000_000;
+        found.ctime_ns = 5 * second + 1;
+        assert!(stamp(&found, 5 * second + 1 + TICK_NS).is_none());
+        assert!(stamp(&found, 5 * second + 2 + TICK_NS).is_some());
+        found.ctime_ns = 5 * second;
+        assert!(stamp(&found, 7 * second).is_none(), "whole seconds are a coarse clock");
+        assert!(stamp(&found, 7 * second + 1).is_some());
+    }
+
+    #[test]
+    fn holes_are_seen_where_the_filesystem_tells() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(10 << 20).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[7; 4096], 5 << 20).unwrap();
+        let found = look_open(file.as_fd()).unwrap();
+        let extents = extents(file.as_fd(), &found).unwrap();
+        assert_eq!(extents, [Extent { offset: 5 << 20, length: 4096 }]);
+
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        let found = look_open(file.as_fd()).unwrap();
+        assert_eq!(super::extents(file.as_fd(), &found), Some(Vec::new()));
+    }
+}

@@ -1,0 +1,389 @@
+//! Reading trees of every shape, at rest and in motion.
+
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::Directory;
+use super::dump::dump_begun_at;
+use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, Source};
+use crate::engine::conformance::{Recorder, Subject, code, dump, engine_conformance};
+use crate::engine::source_path::source_at;
+use crate::engine::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Refused, Wants};
+
+/// A tree with one of everything that comes back.
+struct Tree;
+
+impl Subject for Tree {
+    fn engine() -> &'static dyn Engine {
+        &Directory
+    }
+    fn plant(folder: &Path) -> PathBuf {
+        let root = folder.join("the tree");
+        for path in ["sub/deep", "empty", "sub-x"] {
+            std::fs::create_dir_all(root.join(path)).unwrap();
+        }
+        write(&root.join("big"), &noise(3 * 1024 * 1024 + 17));
+        write(&root.join("exact"), &noise(1 << 20));
+        write(&root.join("sub/deep/a \"b\"\n'c"), b"small");
+        write(&root.join("sub/none"), b"");
+        write(&root.join(OsStr::from_bytes(b"sub-x/\xff\xfe")), b"not UTF-8");
+        let sparse = write(&root.join("sparse"), b"");
+        sparse.set_len(5 << 20).unwrap();
+        sparse.write_all_at(b"in the middle", 3 << 20).unwrap();
+        std::fs::hard_link(root.join("big"), root.join("sub/again")).unwrap();
+        symlink("../nowhere/at all", root.join("link")).unwrap();
+        for (path, mode) in
+            [("big", 0o4711), ("empty", 0o1755), ("sub/deep", 0o555), ("sub", 0o750)]
+        {
+            std::fs::set_permissions(root.join(path), std::fs::Permissions::from_mode(mode))
+                .unwrap();
+        }
+        let xattr = |path: &str| {
+            let file = File::open(root.join(path)).unwrap();
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::fsetxattr(&file, "user.origin", b"a\0b", flags)
+        };
+        xattr("big").and_then(|()| xattr("empty")).unwrap();
+        age(&root.join("sub/deep"), -5);
+        age(&root, 1_000_000_007);
+        root
+    }
+    fn assert_same(original: &Path, restored: &Path) {
+        assert_eq!(listed(original), listed(restored));
+    }
+}
+
+engine_conformance!(Tree);
+
+fn write(path: &Path, content: &[u8]) -> File {
+    let file = File::options().write(true).create_new(true).open(path).unwrap();
+    file.write_all_at(content, 0).unwrap();
+    file
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().update(b"noise").finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+/// Sets the time of the last change, in seconds and a little.
+fn age(path: &Path, seconds: i64) {
+    let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: 123_456_789 };
+    let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::empty()).unwrap();
+}
+
+/// Everything std can tell of a tree, without the engine: one line a member.
+fn listed(root: &Path) -> Vec<String> {
+    let tell = |path: &Path, found: &Metadata| {
+        let content = if found.is_file() {
+            blake3::hash(&std::fs::read(path).unwrap()).to_string()
+        } else if found.is_symlink() {
+            format!("{:?}", std::fs::read_link(path).unwrap())
+        } else {
+            String::new()
+        };
+        let xattr = File::open(path).ok().and_then(|file| {
+            let mut value = vec![0; 16];
+            let length = rustix::fs::fgetxattr(&file, "user.origin", &mut value).ok()?;
+            value.truncate(length);
+            Some(value)
+        });
+        let links = if found.is_dir() { 0 } else { found.nlink() };
+        let shared = found.is_file().then(|| found.blocks() * 512 >= found.size());
+        format!(
+            "{:?} {:o} {}:{} {}.{:09} {links} {shared:?} {xattr:?} {content}",
+            path.strip_prefix(root).unwrap(),
+            found.mode(),
+            found.uid(),
+            found.gid(),
+            found.mtime(),
+            found.mtime_nsec(),
+        )
+    };
+    let mut lines = Vec::new();
+    let mut left = vec![root.to_owned()];
+    while let Some(path) = left.pop() {
+        let found = std::fs::symlink_metadata(&path).unwrap();
+        lines.push(tell(&path, &found));
+        if found.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+fn read(root: &Path) -> Result<(DumpFacts, Recorder), EngineError> {
+    let mut recorder = Recorder::default();
+    dump(&Directory, &source_at(root), &mut recorder).map(|facts| (facts, recorder))
+}
+
+/// An intake during whose calls the tree changes.
+struct Meddler<'test> {
+    recorder: Recorder,
+    on_entry: Box<dyn FnMut(&EntryPath) + 'test>,
+    on_buffer: Box<dyn FnMut() + 'test>,
+}
+
+impl Intake for Meddler<'_> {
+    fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
+        self.recorder.expect(bytes)
+    }
+    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused> {
+        (self.on_entry)(&entry.path);
+        self.recorder.entry(entry, trust_stamp)
+    }
+    fn buffer(&mut self) -> Vec<u8> {
+        (self.on_buffer)();
+        self.recorder.buffer()
+    }
+    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused> {
+        self.recorder.segment(bytes)
+    }
+    fn retract(&mut self) -> Result<(), Refused> {
+        self.recorder.retract()
+    }
+}
+
+fn read_meddled(
+    root: &Path,
+    on_entry: impl FnMut(&EntryPath),
+    on_buffer: impl FnMut(),
+) -> (DumpFacts, Recorder) {
+    let mut meddler = Meddler {
+        recorder: Recorder::default(),
+        on_entry: Box::new(on_entry),
+        on_buffer: Box::new(on_buffer),
+    };
+    let source = source_at(root);
+    let facts = Directory.dump(&order(&source, Path::new("/nowhere")), &mut meddler).unwrap();
+    meddler.recorder.finished();
+    (facts, meddler.recorder)
+}
+
+fn order<'a>(source: &'a Source, scratch: &'a Path) -> DumpOrder<'a> {
+    DumpOrder {
+        source,
+        instance_name: "tree",
+        check: CheckLevel::Quick,
+        scratch,
+        trust_stamps: true,
+    }
+}
+
+#[test]
+fn members_come_in_the_order_of_their_paths_with_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Tree::plant(folder.path());
+    let (facts, recorder) = read(&root).unwrap();
+    let paths = recorder.paths();
+    assert_eq!(
+        paths.iter().map(String::as_str).collect::<Vec<_>>(),
+        [
+            "",
+            "big",
+            "empty",
+            "exact",
+            "link",
+            "sparse",
+            "sub",
+            "sub/again",
+            "sub/deep",
+            "sub/deep/a \"b\"\n'c",
+            "sub/none",
+            "sub-x",
+            "sub-x/\\xff\\xfe"
+        ]
+    );
+    let to = EntryPath::new("big").unwrap();
+    assert_eq!(recorder.member("sub/again").0.kind, EntryKind::HardLink { to });
+    let target = b"../nowhere/at all".to_vec();
+    assert_eq!(recorder.member("link").0.kind, EntryKind::Symlink { target });
+    let EntryKind::File { size, extents } = &recorder.member("sparse").0.kind else { panic!() };
+    assert_eq!((*size, extents.as_ref().unwrap().len()), (5 << 20, 1));
+    let big = &recorder.member("big").0;
+    assert_eq!(big.xattrs, [(b"user.origin".to_vec(), b"a\0b".to_vec())]);
+    assert_eq!(
+        (big.mode, big.kind.clone()),
+        (0o4711, EntryKind::File { size: 3 * 1024 * 1024 + 17, extents: None })
+    );
+    assert_eq!(recorder.member("sub/deep").0.mtime_ns, -5_000_000_000 + 123_456_789);
+    assert_eq!((&facts.facts["files"], &facts.facts["hard_links"]), (&json!(6), &json!(1)));
+    assert_eq!((facts.check, facts.passed_over.len()), (None, 0));
+}
+
+#[test]
+fn what_only_lives_is_passed_over_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("s")).unwrap();
+    let fifo = folder.path().join("p");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    let (facts, recorder) = read(folder.path()).unwrap();
+    let over: Vec<_> = facts.passed_over.iter().map(|it| (&*it.path, &*it.reason)).collect();
+    assert_eq!(over, [("p", "fifo"), ("s", "socket")]);
+    assert_eq!(recorder.paths(), [""]);
+}
+
+#[test]
+fn what_is_excluded_is_not_even_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Tree::plant(folder.path());
+    let mut source = source_at(&root);
+    source.0.insert("exclude".to_owned(), json!(["sub", "big", "not/there"]));
+    let mut recorder = Recorder::default();
+    dump(&Directory, &source, &mut recorder).unwrap();
+    assert_eq!(
+        recorder.paths(),
+        ["", "empty", "exact", "link", "sparse", "sub-x", "sub-x/\\xff\\xfe"]
+    );
+}
+
+#[test]
+fn the_folder_coffer_works_in_is_not_read_into_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = folder.path().join("tmp");
+    std::fs::create_dir(&scratch).unwrap();
+    write(&scratch.join("archive"), b"x");
+    let source = source_at(folder.path());
+    let mut recorder = Recorder::default();
+    let facts = Directory.dump(&order(&source, &scratch), &mut recorder).unwrap();
+    assert_eq!(recorder.paths(), [""]);
+    assert_eq!(facts.passed_over[0].path, "tmp");
+}
+
+#[test]
+fn an_unchanged_file_is_not_read_and_a_fresh_one_has_no_stamp() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Tree::plant(folder.path());
+    let source = source_at(&root);
+    let order = order(&source, folder.path());
+    let mut recorder = Recorder::default();
+    recorder.unchanged.push(EntryPath::new("big").unwrap());
+    dump_begun_at(i128::MAX, &order, &mut recorder).unwrap();
+    let (entry, content) = recorder.member("big");
+    let found = std::fs::metadata(root.join("big")).unwrap();
+    let stamp = entry.stamp.unwrap();
+    assert_eq!((stamp.inode, stamp.device), (found.ino(), found.dev()));
+    assert_eq!(
+        stamp.ctime_ns,
+        i128::from(found.ctime()) * 1_000_000_000 + i128::from(found.ctime_nsec())
+    );
+    assert!(content.is_empty(), "it was read all the same");
+    assert!(!recorder.content("exact").is_empty());
+
+    let mut early = Recorder::default();
+    dump_begun_at(0, &order, &mut early).unwrap();
+    assert!(early.members.iter().all(|(entry, _)| entry.stamp.is_none()));
+    assert!(!early.content("big").is_empty());
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_read_again() {
+    for size in [10, (2 << 20) + 5] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = write(&folder.path().join("f"), &noise(size));
+        let mut once = Some(());
+        let (facts, recorder) = read_meddled(
+            folder.path(),
+            |_| {},
+            || {
+                if once.take().is_some() {
+                    file.write_all_at(b"changed", 0).unwrap();
+                }
+            },
+        );
+        assert_eq!(recorder.retracted.len(), 1);
+        assert!(recorder.content("f") == std::fs::read(folder.path().join("f")).unwrap());
+        assert!(facts.changed_while_read.is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_never_holds_still_is_kept_as_it_came_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(&folder.path().join("f"), &noise(3 << 20));
+    let mut length = 3 << 20;
+    let (facts, recorder) = read_meddled(
+        folder.path(),
+        |_| {},
+        || {
+            length -= 100;
+            file.set_len(length).unwrap();
+        },
+    );
+    assert_eq!(facts.changed_while_read, ["f"]);
+    assert_eq!(recorder.retracted.len(), 2);
+    let (entry, content) = recorder.member("f");
+    assert_eq!(entry.stamp, None);
+    let EntryKind::File { size, .. } = entry.kind else { panic!() };
+    assert_eq!(u64::try_from(content.len()).unwrap(), size);
+    assert!(content.ends_with(&[0; 100]), "what was cut off is zeros");
+}
+
+#[test]
+fn a_file_that_grows_is_cut_where_it_ended_when_it_was_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(&folder.path().join("log"), &noise(100));
+    let mut length = 100;
+    let (facts, recorder) = read_meddled(
+        folder.path(),
+        |_| {},
+        || {
+            file.write_all_at(b"a line\n", length).unwrap();
+            length += 7;
+        },
+    );
+    assert_eq!(facts.changed_while_read, ["log"]);
+    assert_eq!(recorder.content("log").len(), 114);
+}
+
+#[test]
+fn what_vanishes_or_turns_into_a_link_on_the_way_is_never_followed() {
+    let outside = tempfile::tempdir().unwrap();
+    write(&outside.path().join("secret"), b"not yours");
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for name in ["a", "b", "c"] {
+        std::fs::create_dir(root.join(name)).unwrap();
+        write(&root.join(name).join("secret"), b"mine");
+    }
+    write(&root.join("d"), b"mine");
+    let mut moved = false;
+    let (facts, recorder) = read_meddled(
+        root,
+        |path| {
+            if path.as_bytes() == b"a" && !moved {
+                moved = true;
+                std::fs::remove_dir_all(root.join("b")).unwrap();
+                symlink(outside.path(), root.join("b")).unwrap();
+                std::fs::remove_dir_all(root.join("c")).unwrap();
+                std::fs::remove_file(root.join("d")).unwrap();
+                symlink(outside.path().join("secret"), root.join("d")).unwrap();
+            }
+        },
+        || {},
+    );
+    assert_eq!(recorder.paths(), ["", "a", "a/secret", "b", "d"]);
+    assert!(recorder.members.iter().all(|(_, content)| content != b"not yours"));
+    assert_eq!((&*facts.passed_over[0].path, &*facts.passed_over[0].reason), ("c", "vanished"));
+}
+
+#[test]
+fn what_is_not_a_folder_is_told_apart() {
+    assert_eq!(code(read(Path::new("/proc/self/comm"))), FailureCode::SourceInvalid);
+    assert_eq!(code(read(Path::new("/nowhere"))), FailureCode::SourceMissing);
+}

@@ -1,0 +1,164 @@
+//! Restores of trees, from honest archives and from others.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, mkdirat, openat};
+
+use super::Directory;
+use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
+use crate::engine::conformance::{Recorder, code, dump, names, pour};
+use crate::engine::source_path::source_at;
+use crate::engine::{Engine as _, EngineError};
+
+fn entry(path: &str, kind: EntryKind) -> Entry {
+    Entry {
+        path: EntryPath::new(path).unwrap(),
+        kind,
+        mode: 0o700,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        mtime_ns: 1_500_000_000_123_456_789,
+        xattrs: Vec::new(),
+        stamp: None,
+    }
+}
+
+fn file(path: &str, size: u64) -> Entry {
+    entry(path, EntryKind::File { size, extents: None })
+}
+
+fn link(path: &str, target: &str) -> Entry {
+    entry(path, EntryKind::Symlink { target: target.as_bytes().to_vec() })
+}
+
+fn hard_link(path: &str, to: &str) -> Entry {
+    entry(path, EntryKind::HardLink { to: EntryPath::new(to).unwrap() })
+}
+
+fn load(target: &Path, entries: &[Entry]) -> Result<(), EngineError> {
+    let mut load = Directory.load(target)?;
+    for entry in entries {
+        load.entry(entry)?;
+    }
+    load.finish(CheckLevel::Quick)?.place().map(drop)
+}
+
+#[test]
+fn a_hostile_archive_writes_nothing_outside_of_its_tree() {
+    let outside = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("t");
+    let away = outside.path().to_str().unwrap();
+    let folder = || entry("d", EntryKind::Directory);
+    for entries in [
+        vec![link("a", away), file("a/evil", 0)],
+        vec![link("a", away), entry("a/evil", EntryKind::Directory)],
+        vec![link("a", away), link("a/evil", "x")],
+        vec![file("f", 0), link("a", away), hard_link("a/evil", "f")],
+        vec![link("a", "/proc/self/comm"), hard_link("b", "a")],
+        vec![link("a", away), hard_link("b", "a/evil")],
+        vec![folder(), hard_link("b", "d")],
+        vec![folder(), file("d", 0)],
+        vec![link("a", away), file("a", 0)],
+        vec![file("a/b", 0)],
+        vec![file("a", 0), file("a/b", 0)],
+        vec![file("", 0)],
+        vec![folder(), entry("", EntryKind::Directory)],
+        vec![Entry { mtime_ns: i128::MAX, ..file("a", 0) }],
+    ] {
+        assert_eq!(code(load(&target, &entries)), FailureCode::ArchiveDamaged, "{entries:?}");
+        assert_eq!(names(outside.path()), [""; 0], "{entries:?}");
+        assert_eq!(names(place.path()), [""; 0], "{entries:?}");
+    }
+}
+
+#[test]
+fn an_empty_folder_gives_way_and_one_with_something_in_it_does_not() {
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("t");
+    std::fs::create_dir(&target).unwrap();
+    load(&target, &[entry("", EntryKind::Directory), file("f", 0)]).unwrap();
+    assert_eq!(names(&target), ["f"]);
+    assert_eq!(code(load(&target, &[])), FailureCode::TargetOccupied);
+
+    let late = place.path().join("late");
+    std::fs::create_dir(&late).unwrap();
+    let staged = Directory.load(&late).unwrap().finish(CheckLevel::Off).unwrap();
+    std::fs::create_dir(late.join("x")).unwrap();
+    assert_eq!(code(staged.place()), FailureCode::TargetOccupied);
+    assert_eq!(names(&late), ["x"]);
+    assert_eq!(names(place.path()), ["late", "t"]);
+}
+
+#[test]
+fn a_file_has_its_time_whenever_the_last_of_its_writers_lets_go() {
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("t");
+    let mut load = Directory.load(&target).unwrap();
+    let held = load.entry(&file("held", 4)).unwrap().unwrap();
+    held.write_at(b"held", 0).unwrap();
+    let gone = load.entry(&file("gone", 4)).unwrap().unwrap();
+    gone.write_at(b"gone", 0).unwrap();
+    drop(gone);
+    load.finish(CheckLevel::Off).unwrap().place().unwrap();
+    drop(held);
+    for name in ["held", "gone"] {
+        let found = std::fs::metadata(target.join(name)).unwrap();
+        assert_eq!((found.mtime(), found.mtime_nsec()), (1_500_000_000, 123_456_789), "{name}");
+        assert_eq!(found.mode() & 0o7777, 0o700);
+    }
+}
+
+#[test]
+fn while_it_is_restored_nobody_else_can_look_into_it() {
+    let place = tempfile::tempdir().unwrap();
+    let mut load = Directory.load(&place.path().join("t")).unwrap();
+    load.entry(&Entry { mode: 0o777, ..entry("", EntryKind::Directory) }).unwrap();
+    let _file = load.entry(&Entry { mode: 0o666, ..file("f", 1) }).unwrap();
+    let staged = place.path().join(&names(place.path())[0]);
+    assert!(staged.file_name().unwrap().to_str().unwrap().starts_with(".coffer-"));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&staged), mode(&staged.join("f"))), (0o700, 0o600));
+}
+
+#[test]
+fn a_tree_deeper_than_any_path_can_name_comes_back() {
+    const DEPTH: usize = 60;
+    let name = "n".repeat(100);
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let mut at: OwnedFd = rustix::fs::open(&root, flags, Mode::empty()).unwrap();
+    for _ in 0..DEPTH {
+        // One on each side of the way down, so that the walk comes back to every folder.
+        for other in ["a", "z"] {
+            mkdirat(&at, other, Mode::RWXU).unwrap();
+        }
+        mkdirat(&at, &name, Mode::RWXU).unwrap();
+        at = openat(&at, &name, flags, Mode::empty()).unwrap();
+    }
+    let read = |path: &Path| {
+        let mut recorder = Recorder::default();
+        dump(&Directory, &source_at(path), &mut recorder).unwrap();
+        recorder
+    };
+    let original = read(&root);
+    assert_eq!(original.members.len(), 1 + 3 * DEPTH);
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("t");
+    let mut load = Directory.load(&target).unwrap();
+    pour(&original, load.as_mut()).unwrap();
+    load.finish(CheckLevel::Off).unwrap().place().unwrap();
+    assert_eq!(read(&target).paths(), original.paths());
+}
+
+#[test]
+fn an_archive_without_files_is_an_empty_folder() {
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("t");
+    load(&target, &[Entry { mode: 0o2750, ..entry("", EntryKind::Directory) }]).unwrap();
+    assert_eq!(std::fs::metadata(&target).unwrap().mode() & 0o7777, 0o2750);
+}

@@ -1,0 +1,227 @@
+//! A sorted, depth-first walk that a tree in motion cannot lead astray.
+//!
+//! Every folder is opened relative to the one it is in and no link is followed, so nothing outside of the
+//! root is met whatever is renamed meanwhile. It keeps the names of the folders it is in, and few of them open.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use super::options::Options;
+use crate::domain::{EntryPath, FailureCode};
+use crate::engine::look::{Look, look, look_open};
+use crate::engine::source_path::invalid;
+use crate::engine::tree::open_folder;
+use crate::engine::{EngineError, printable};
+
+/// How many folders are held open at once; the others are opened again on the way back.
+const OPEN_FOLDERS: usize = 32;
+
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Who is told what a walk meets.
+pub(super) trait Visitor {
+    /// A folder, opened; what is in it comes next.
+    fn folder(
+        &mut self,
+        path: &EntryPath,
+        found: &Look,
+        folder: BorrowedFd<'_>,
+    ) -> Result<(), EngineError>;
+    /// Anything else.
+    fn member(&mut self, member: &Member<'_>) -> Result<(), EngineError>;
+    /// Something that is not in the archive, and why.
+    fn passed_over(&mut self, path: &EntryPath, reason: &str);
+    /// Whether this folder is not part of the source, with all that is in it.
+    fn is_foreign(&self, found: &Look) -> bool;
+}
+
+/// What is not a folder, by the folder it is in.
+pub(super) struct Member<'walk> {
+    pub(super) path: EntryPath,
+    pub(super) found: Look,
+    pub(super) folder: BorrowedFd<'walk>,
+    pub(super) name: &'walk OsStr,
+}
+
+/// The names in one folder, last first, in one piece of memory.
+#[derive(Debug, Default)]
+struct Names {
+    bytes: Vec<u8>,
+    spans: Vec<(usize, usize)>,
+}
+
+struct Level {
+    path: EntryPath,
+    names: Names,
+    /// `None`: closed meanwhile, to hold few open.
+    folder: Option<OwnedFd>,
+}
+
+/// Walks over the tree that `options` name.
+pub(super) fn walk(options: &Options, visitor: &mut dyn Visitor) -> Result<(), EngineError> {
+    let root = open_root(&options.path)?;
+    let mut levels = Vec::new();
+    let walker = Walker { options, root: &root };
+    let opened = openat(&root, ".", FOLDER, Mode::empty())
+        .map_err(|error| walker.failed(&EntryPath::root(), error))?;
+    walker.enter(EntryPath::root(), opened, &mut levels, visitor)?;
+    while let Some(level) = levels.last_mut() {
+        let Some(name) = level.names.pop() else {
+            levels.pop();
+            continue;
+        };
+        let path = level.path.join(&name).map_err(|error| invalid(error.to_string()))?;
+        if options.exclude.contains(&path) {
+            continue;
+        }
+        if let Some(folder) = walker.step(level, path, &name, visitor)? {
+            let (path, opened) = folder;
+            if levels.len() >= OPEN_FOLDERS
+                && let Some(above) = levels.last_mut()
+            {
+                above.folder = None;
+            }
+            walker.enter(path, opened, &mut levels, visitor)?;
+        }
+    }
+    Ok(())
+}
+
+struct Walker<'walk> {
+    options: &'walk Options,
+    root: &'walk OwnedFd,
+}
+
+impl Walker<'_> {
+    /// Looks at one name. A folder is opened and given back, to be entered.
+    fn step(
+        &self,
+        level: &mut Level,
+        path: EntryPath,
+        name: &[u8],
+        visitor: &mut dyn Visitor,
+    ) -> Result<Option<(EntryPath, OwnedFd)>, EngineError> {
+        let name = OsStr::from_bytes(name);
+        let met = self.reopened(level).and_then(|folder| {
+            let found = look(folder.as_fd(), name)?;
+            if found.kind == FileType::Directory && !visitor.is_foreign(&found) {
+                return Ok((found, Some(openat(folder, name, FOLDER, Mode::empty())?)));
+            }
+            Ok((found, None))
+        });
+        let found = match met {
+            Ok((_, Some(opened))) => return Ok(Some((path, opened))),
+            Ok((found, None)) => found,
+            // Gone, or something else took its place between two looks.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                visitor.passed_over(&path, "vanished");
+                return Ok(None);
+            }
+            Err(error) => return Err(self.failed(&path, error)),
+        };
+        match found.kind {
+            FileType::RegularFile | FileType::Symlink => {
+                let Some(folder) = &level.folder else { return Ok(None) };
+                visitor.member(&Member { path, found, folder: folder.as_fd(), name })?;
+            }
+            FileType::Directory => visitor.passed_over(&path, "Coffer's own working folder"),
+            FileType::Fifo => visitor.passed_over(&path, "fifo"),
+            FileType::Socket => visitor.passed_over(&path, "socket"),
+            _ => visitor.passed_over(&path, "device"),
+        }
+        Ok(None)
+    }
+
+    /// The folder of a level, opened again from the root if it was closed.
+    fn reopened<'level>(&self, level: &'level mut Level) -> Result<&'level OwnedFd, Errno> {
+        let folder = match level.folder.take() {
+            Some(folder) => folder,
+            None => open_folder(self.root.as_fd(), level.path.as_bytes(), OFlags::RDONLY)?,
+        };
+        Ok(level.folder.insert(folder))
+    }
+
+    fn enter(
+        &self,
+        path: EntryPath,
+        folder: OwnedFd,
+        levels: &mut Vec<Level>,
+        visitor: &mut dyn Visitor,
+    ) -> Result<(), EngineError> {
+        let read = || Ok((look_open(folder.as_fd())?, Names::of(&folder)?));
+        let (found, names) = read().map_err(|error| self.failed(&path, error))?;
+        visitor.folder(&path, &found, folder.as_fd())?;
+        levels.push(Level { path, names, folder: Some(folder) });
+        Ok(())
+    }
+
+    fn failed(&self, path: &EntryPath, error: Errno) -> EngineError {
+        failed(&self.options.path, path, error)
+    }
+}
+
+/// What a failed look at, or read of, something in the tree means.
+pub(super) fn failed(root: &Path, path: &EntryPath, error: Errno) -> EngineError {
+    let shown = root.join(OsStr::from_bytes(path.as_bytes()));
+    if !matches!(error, Errno::ACCESS | Errno::PERM) {
+        return EngineError::io("reading", &shown, error);
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    EngineError::known(
+        FailureCode::SourceDenied,
+        format!(
+            "{} may not be read by the user Coffer runs as (uid {uid}): give it the right, with \
+             `setfacl -R -m u:{uid}:rX {}`, or leave it out with source.exclude = [{:?}]",
+            shown.display(),
+            root.display(),
+            printable(path)
+        ),
+    )
+}
+
+fn open_root(path: &PathBuf) -> Result<OwnedFd, EngineError> {
+    // The root itself may be a link: the configuration names it, not somebody in the tree.
+    let flags = FOLDER.difference(OFlags::NOFOLLOW);
+    rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+        Errno::NOENT => EngineError::known(
+            FailureCode::SourceMissing,
+            format!("{} does not exist: correct source.path", path.display()),
+        ),
+        Errno::NOTDIR => invalid(format!(
+            "{} is not a folder; the engine directory reads a tree of files",
+            path.display()
+        )),
+        other => failed(path, &EntryPath::root(), other),
+    })
+}
+
+impl Names {
+    fn of(folder: &OwnedFd) -> Result<Self, Errno> {
+        let mut names = Self::default();
+        for entry in Dir::read_from(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                let begin = names.bytes.len();
+                names.bytes.extend_from_slice(name);
+                names.spans.push((begin, names.bytes.len()));
+            }
+        }
+        let Self { bytes, spans } = &mut names;
+        spans.sort_unstable_by(|one, other| {
+            bytes.get(other.0..other.1).cmp(&bytes.get(one.0..one.1))
+        });
+        Ok(names)
+    }
+
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let (begin, end) = self.spans.pop()?;
+        self.bytes.get(begin..end).map(<[u8]>::to_vec)
+    }
+}
