@@ -1,1 +1,0 @@
-//! `coffer demo`: written in its own branch.

@@ -1,0 +1,92 @@
+//! The tour, with the real binary: it succeeds, it says what it proved, and it leaves nothing behind.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// `coffer demo --size-mib 8` with its temporary data in `folder`.
+fn demo(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    command.args(["demo", "--size-mib", "8"]).env("TMPDIR", folder).stdin(Stdio::null());
+    // What tells the tour's own process how to behave must not reach its server.
+    command.env("COFFER__SERVER__LISTEN", "127.0.0.1:1").env("RUST_LOG", "off");
+    command
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let names = folder.read_dir().unwrap();
+    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn shown(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!("{}\n{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+/// The process id that a line of the report names behind `word`.
+fn pid_behind(report: &str, word: &str) -> Pid {
+    let (_before, after) = report.split_once(word).unwrap();
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    Pid::from_raw(digits.parse().unwrap()).unwrap()
+}
+
+#[test]
+fn the_tour_proves_three_restored_points_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = demo(folder.path()).output().unwrap();
+    let report = shown(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    for (point, kind) in [("1", "full"), ("2", "incremental"), ("3", "incremental")] {
+        let line = |word: &str| {
+            report
+                .lines()
+                .any(|line| line.split_whitespace().next() == Some(point) && line.contains(word))
+        };
+        assert!(line(kind), "{report}");
+        assert!(line("rows equal"), "{report}");
+    }
+    assert!(report.contains("All 3 restored points hold exactly what was committed"), "{report}");
+    assert!(report.lines().count() < 60, "{report}");
+    assert!(!report.contains('\u{1b}'), "no colours or bars where there is no terminal");
+    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert!(test_kill_process(pid_behind(&report, "process ")).is_err(), "the server still runs");
+}
+
+#[test]
+fn the_tour_with_keep_leaves_the_server_running_and_the_newest_point_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = demo(folder.path()).arg("--keep").output().unwrap();
+    let report = shown(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    let server = pid_behind(&report, "kill ");
+    test_kill_process(server).unwrap();
+    let kept = folder.path().join(names_in(folder.path()).first().unwrap());
+    let database = rusqlite::Connection::open(kept.join("shop/shop.db")).unwrap();
+    let total: i64 =
+        database.query_row("SELECT SUM(balance) FROM accounts", [], |row| row.get(0)).unwrap();
+    assert_eq!(total, 1_000_000);
+    kill_process(server, Signal::KILL).unwrap();
+}
+
+#[test]
+fn the_tour_interrupted_removes_everything_it_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = demo(folder.path())
+        .arg("--keep")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut report = String::new();
+    while !report.contains("Backups over the API") {
+        assert_ne!(lines.read_line(&mut report).unwrap(), 0, "{report}");
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    lines.read_to_string(&mut report).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{report}");
+    assert_eq!(names_in(folder.path()), [""; 0], "{report}");
+    assert!(test_kill_process(pid_behind(&report, "process ")).is_err(), "the server still runs");
+}
