@@ -134,10 +134,13 @@ fn report(args: &DoctorArgs, findings: &Findings) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
     use super::*;
 
     /// The findings for a data directory in `folder`, which also holds what `instances` names.
-    fn findings(folder: &std::path::Path, instances: &str) -> Vec<Finding> {
+    fn findings(folder: &Path, instances: &str) -> Vec<Finding> {
         let data = folder.join("data").display().to_string();
         let text = format!("data_dir = \"{data}\"\n{instances}");
         let config = Config::from_toml(&text, "test").unwrap();
@@ -171,7 +174,7 @@ mod tests {
     #[test]
     fn a_data_directory_that_is_a_file_is_a_problem() {
         let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/dev/null", folder.path().join("data")).unwrap();
+        symlink("/dev/null", folder.path().join("data")).unwrap();
         let found = findings(folder.path(), "");
         assert_eq!(of(&found, "data directory").level, Level::Problem);
     }
@@ -210,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        std::os::unix::fs::symlink("/proc/version", data.join("catalog.db")).unwrap();
+        symlink("/proc/version", data.join("catalog.db")).unwrap();
         let found = findings(folder.path(), "");
         assert_eq!(of(&found, "catalog").level, Level::Problem);
     }
