@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(coffer::cli::run() as u8)
+    coffer::cli::run().into()
 }

@@ -13,6 +13,7 @@ mod token;
 mod verify;
 
 use std::path::PathBuf;
+use std::process;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -23,18 +24,29 @@ use crate::server::ServerError;
 
 /// What scripts may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum ExitCode {
-    /// Done.
-    Done = 0,
-    /// Failed.
-    Failed = 1,
-    /// The command line or the configuration is wrong.
-    Usage = 2,
-    /// What was asked for is not there.
-    NotFound = 3,
-    /// Data that should be sound is not.
-    Damaged = 4,
+    /// 0: done.
+    Done,
+    /// 1: failed.
+    Failed,
+    /// 2: the command line or the configuration is wrong.
+    Usage,
+    /// 3: what was asked for is not there.
+    NotFound,
+    /// 4: data that should be sound is not.
+    Damaged,
+}
+
+impl From<ExitCode> for process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(match code {
+            ExitCode::Done => 0,
+            ExitCode::Failed => 1,
+            ExitCode::Usage => 2,
+            ExitCode::NotFound => 3,
+            ExitCode::Damaged => 4,
+        })
+    }
 }
 
 /// Database backups that can be trusted, on machines you own.

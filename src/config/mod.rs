@@ -1,1 +1,101 @@
-//! (skeleton)
+//! What the operator decides, read once at start.
+//!
+//! Three layers: the defaults compiled in from `config/default.toml`, one file, and the environment
+//! (`COFFER__SECTION__KEY`). A later layer replaces single keys of an earlier one. A key that does not
+//! exist is an error, and so is a value that makes no sense: a [`Config`] is always usable as it is.
+
+mod check;
+mod error;
+mod instance;
+mod layers;
+mod section;
+#[cfg(test)]
+mod tests_check;
+#[cfg(test)]
+mod tests_layers;
+mod token;
+mod word;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{ConfigError, Problem};
+pub use instance::InstanceConfig;
+pub use section::{Auth, AuthMode, Catalog, Executor, Paging, Quota, Server, Storage};
+pub use token::{TokenConfig, TokenDigest};
+
+/// Where the file is looked for when none is named.
+pub const DEFAULT_FILE: &str = "/etc/coffer/coffer.toml";
+
+/// Everything the operator decides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where everything lies that Coffer keeps. Absolute.
+    pub data_dir: PathBuf,
+    /// The HTTP server.
+    pub server: Server,
+    /// Who may ask.
+    pub auth: Auth,
+    /// The threads that do the work.
+    pub executor: Executor,
+    /// The archive store.
+    pub storage: Storage,
+    /// Rules over backups.
+    pub catalog: Catalog,
+    /// What a project may have.
+    pub quota: Quota,
+    /// How long lists are cut.
+    pub paging: Paging,
+    /// What is to be backed up; never empty, for without any it holds Coffer's own catalog.
+    #[serde(default)]
+    pub instances: Vec<InstanceConfig>,
+    /// The file that was read, for the log; `None`: there was none.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+}
+
+impl Config {
+    /// The configuration from `file`, or from [`DEFAULT_FILE`] if that exists, and the environment.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let layer = match file {
+            Some(path) => Some(layers::read(path)?),
+            None => layers::read_if_there(Path::new(DEFAULT_FILE))?,
+        };
+        let variables = layers::variables(std::env::vars_os())?;
+        let mut config = layers::merge(layer.as_ref(), variables)?.finished()?;
+        config.file = layer.map(|layer| layer.path);
+        Ok(config)
+    }
+
+    /// The configuration that this text makes of the defaults, without looking at files or the
+    /// environment. `origin` names the text in errors.
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let layer = layers::Layer { path: PathBuf::from(origin), text: text.to_owned() };
+        layers::merge(Some(&layer), Vec::new())?.finished()
+    }
+
+    /// Checked, and with Coffer's own catalog in an otherwise empty list of instances.
+    fn finished(mut self) -> Result<Self, ConfigError> {
+        if self.instances.is_empty() {
+            self.instances.push(InstanceConfig::own_catalog(&self.catalog_file()));
+        }
+        let problems = check::problems(&self);
+        if problems.is_empty() { Ok(self) } else { Err(ConfigError::Values(problems)) }
+    }
+
+    /// The catalog's database.
+    pub fn catalog_file(&self) -> PathBuf {
+        self.data_dir.join("catalog.db")
+    }
+}
+
+/// The configuration without any file and without the environment.
+impl Default for Config {
+    fn default() -> Self {
+        layers::merge(None, Vec::new())
+            .and_then(Self::finished)
+            .expect("config/default.toml is compiled in, and a test loads it")
+    }
+}

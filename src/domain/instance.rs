@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{BackupId, CheckLevel, ContainerName, Failure, InstanceId, ProjectId, Timestamp};
 
@@ -13,6 +14,22 @@ pub struct Datastore {
     pub engine: String,
     /// The database's version; `unknown` until the server was reached.
     pub version: String,
+}
+
+/// The namespace of the ids that clients know engines and versions by.
+const DATASTORE_NAMESPACE: Uuid = Uuid::from_u128(0x5c1f_7f0e_1a52_4e0b_9d0f_c0ff_e500_0002);
+
+impl Datastore {
+    /// The id of this engine and version (Trove's `version_id`): the same on every machine.
+    pub fn version_id(&self) -> String {
+        let text = format!("{}\n{}", self.engine, self.version);
+        Uuid::new_v5(&DATASTORE_NAMESPACE, text.as_bytes()).to_string()
+    }
+
+    /// The id of an engine, whatever the version (Trove's datastore id): the same on every machine.
+    pub fn datastore_id(engine: &str) -> String {
+        Uuid::new_v5(&DATASTORE_NAMESPACE, engine.as_bytes()).to_string()
+    }
 }
 
 /// Where the database is and how to reach it: the keys of `source` in the configuration.

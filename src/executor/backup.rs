@@ -1,6 +1,8 @@
 //! One backup: dump, prove, publish, complete.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::archive::{self, Basis, Finished, Reader, Writer, WriterOptions};
 use crate::catalog::BackupJob;
@@ -14,8 +16,34 @@ use super::facts;
 use super::pour::{Pour, SharedPending};
 use super::{Context, JobError};
 
+/// How long the parts of a backup took. For the log, where operators and the bench read it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timings {
+    /// From the first look at the source to the finished, synced file, without the engine's check.
+    written: Duration,
+    /// The engine's own check of what was read.
+    check: Duration,
+    /// Reading the file back, decoding it and comparing every hash.
+    proof: Duration,
+}
+
+impl fmt::Display for Timings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (written, check) = (self.written.as_millis(), self.check.as_millis());
+        write!(out, "written in {written} ms, checked in {check} ms, ")?;
+        write!(out, "proven in {} ms", self.proof.as_millis())
+    }
+}
+
+/// A published backup.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) facts: ArchiveFacts,
+    pub(super) timings: Timings,
+}
+
 /// Makes the backup of a claimed job. On an error nothing of it is left but its row.
-pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<ArchiveFacts, JobError> {
+pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, JobError> {
     let name = job.instance.datastore.engine.clone();
     let engine = engine::find(&name).ok_or(JobError::NoEngine { engine: name })?;
     match attempt(context, &job, engine, 0) {
@@ -42,9 +70,9 @@ fn attempt(
     job: &BackupJob,
     engine: &'static dyn Engine,
     number: u32,
-) -> Result<ArchiveFacts, JobError> {
+) -> Result<Published, JobError> {
     let backup = &job.backup;
-    let started = context.clock.now();
+    let (started, stopwatch) = (context.clock.now(), Instant::now());
     let readers = open_readers(&*context.storage, &job.chain, &context.cancel)?;
     let pending = SharedPending::new(context.storage.create(backup.id, number)?);
     let text = facts::restore_text(backup, engine, &job.instance.name, &job.chain);
@@ -69,8 +97,15 @@ fn attempt(
     let times = (started, context.clock.now());
     let draft = facts::draft(backup, &job.instance.name, &dump, hints, times);
     let (_out, finished) = writer.finish(draft).map_err(|error| refused(&pending, error))?;
-    let pending = pending.take().ok_or(JobError::Panicked)?;
-    publish(context, backup, pending, &finished, readers.first())
+    let mut pending = pending.take().ok_or(JobError::Panicked)?;
+    pending.sync()?;
+    failpoint::reached("after-sync");
+    let check = Duration::from_millis(dump.check_ms);
+    let written = stopwatch.elapsed().saturating_sub(check);
+    prove(context, &*pending, &finished, readers.first())?;
+    let proof = stopwatch.elapsed().saturating_sub(written + check);
+    let facts = publish(context, backup, pending, &finished)?;
+    Ok(Published { facts, timings: Timings { written, check, proof } })
 }
 
 /// An archive error, or the storage's own words behind it.
@@ -101,21 +136,31 @@ fn pour(
     }
 }
 
-/// Syncs, reads back, proves, publishes.
+/// Reads the synced file back, decodes it and compares every hash.
+fn prove(
+    context: &Context,
+    pending: &dyn Pending,
+    finished: &Finished,
+    root: Option<&Arc<Reader>>,
+) -> Result<(), JobError> {
+    let read_back = StoredBytes::new(pending.reopen()?, &context.cancel);
+    let workers = context.settings.compression_threads;
+    Reader::open(Arc::new(read_back))
+        .and_then(|reader| {
+            archive::prove(&Arc::new(reader), root, finished, workers, &|_bytes| ())
+        })
+        .map_err(|error| cancelled_or(context, error.into()))?;
+    failpoint::reached("after-prove");
+    Ok(())
+}
+
+/// Gives a proven archive its name: from here on the backup exists.
 fn publish(
     context: &Context,
     backup: &Backup,
-    mut pending: Box<dyn Pending>,
+    pending: Box<dyn Pending>,
     finished: &Finished,
-    root: Option<&Arc<Reader>>,
 ) -> Result<ArchiveFacts, JobError> {
-    pending.sync()?;
-    failpoint::reached("after-sync");
-    let read_back = StoredBytes::new(pending.reopen()?, &context.cancel);
-    let reader = Arc::new(Reader::open(Arc::new(read_back))?);
-    archive::prove(&reader, root, finished, context.settings.compression_threads, &|_bytes| ())
-        .map_err(|error| cancelled_or(context, error.into()))?;
-    failpoint::reached("after-prove");
     let instance = backup.instance.ok_or(JobError::Panicked)?;
     let location = Location::of(
         &backup.project,

@@ -89,8 +89,8 @@ fn draft(manifest: &Manifest, to: &Path, clock: &dyn Clock) -> (ManifestDraft, S
     let draft = ManifestDraft {
         backup,
         datastore: manifest.datastore.clone(),
-        started: manifest.started.clone(),
-        finished: clock.now().to_string(),
+        started: manifest.started,
+        finished: clock.now(),
         source: manifest.source.clone(),
         restore: commands,
     };

@@ -1,9 +1,9 @@
 //! Between a backup's row, its manifest and the words left for people in its archive.
 
-use crate::archive::{Manifest, ManifestBackup, ManifestDatastore, ManifestDraft};
+use crate::archive::{BackupFacts, Manifest, ManifestDraft};
 use crate::catalog::Recovered;
 use crate::domain::{
-    ArchiveFacts, Backup, Datastore, Kind, Status, Timestamp, VerifyLevel,
+    ArchiveFacts, Backup, Kind, Status, Timestamp, VerifyLevel,
 };
 use crate::engine::{DumpFacts, Engine};
 
@@ -15,10 +15,8 @@ pub(super) fn draft(
     hints: Vec<String>,
     (started, finished): (Timestamp, Timestamp),
 ) -> ManifestDraft {
-    let version =
-        if dump.version.is_empty() { &backup.datastore.version } else { &dump.version };
     ManifestDraft {
-        backup: ManifestBackup {
+        backup: BackupFacts {
             id: backup.id,
             name: backup.name.clone(),
             description: backup.description.clone(),
@@ -27,14 +25,11 @@ pub(super) fn draft(
             instance_name: instance_name.to_owned(),
             parent_id: backup.parent,
             container: backup.container.clone(),
-            created: backup.created.to_string(),
+            created: backup.created,
         },
-        datastore: ManifestDatastore {
-            r#type: backup.datastore.engine.clone(),
-            version: version.clone(),
-        },
-        started: started.to_string(),
-        finished: finished.to_string(),
+        datastore: backup.datastore.clone(),
+        started,
+        finished,
         source: serde_json::to_value(dump).unwrap_or_default(),
         restore: hints,
     }
@@ -46,32 +41,27 @@ pub(super) fn level_of(manifest: &Manifest) -> VerifyLevel {
     if checked { VerifyLevel::Checked } else { VerifyLevel::Bytes }
 }
 
-/// The row of a backup, read back from its own archive. `None` if the manifest's times do not read.
-pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Option<Recovered> {
+/// The row of a backup, read back from its own archive.
+pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Recovered {
     let said = &manifest.backup;
-    let created: Timestamp = said.created.parse().ok()?;
-    let incremental = said.parent_id.is_some();
     let backup = Backup {
         id: said.id,
         project: said.project_id.clone(),
         instance: said.instance_id,
         name: said.name.clone(),
         description: said.description.clone(),
-        kind: if incremental { Kind::Incremental } else { Kind::Full },
+        kind: manifest.kind,
         parent: said.parent_id,
         status: Status::Completed,
-        datastore: Datastore {
-            engine: manifest.datastore.r#type.clone(),
-            version: manifest.datastore.version.clone(),
-        },
+        datastore: manifest.datastore.clone(),
         container: said.container.clone(),
-        created,
+        created: said.created,
         updated: facts.verified_at,
         facts: Some(facts),
         failure: None,
         progress: 1.0,
     };
-    Some(Recovered { backup, instance_name: Some(said.instance_name.clone()) })
+    Recovered { backup, instance_name: Some(said.instance_name.clone()) }
 }
 
 /// The shell commands that restore a full archive without Coffer, for a person in the folder it lies in.

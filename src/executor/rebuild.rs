@@ -59,7 +59,5 @@ fn read(
         verified_at: archive.modified,
         verify_level: facts::level_of(manifest),
     };
-    facts::recovered(manifest, facts).ok_or_else(|| JobError::Unsuitable {
-        why: "its manifest gives a time that cannot be read".to_owned(),
-    })
+    Ok(facts::recovered(manifest, facts))
 }

@@ -27,8 +27,8 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     let bytes = Arc::new(StoredBytes::new(stored, &context.cancel));
     let reader = Arc::new(Reader::open(bytes)?);
     let manifest = reader.manifest();
-    if manifest.datastore.r#type != job.backup.datastore.engine {
-        let (is, said) = (&manifest.datastore.r#type, &job.backup.datastore.engine);
+    if manifest.datastore.engine != job.backup.datastore.engine {
+        let (is, said) = (&manifest.datastore.engine, &job.backup.datastore.engine);
         let why = format!("the archive {location} is of datastore {is}, not {said}");
         return Err(JobError::Unsuitable { why });
     }

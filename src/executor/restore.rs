@@ -119,7 +119,7 @@ pub fn restore(
 
 /// The engine that made a chain.
 pub(super) fn engine_of(chain: &Chain) -> Result<&'static dyn Engine, JobError> {
-    let name = chain.manifest().datastore.r#type.clone();
+    let name = chain.manifest().datastore.engine.clone();
     engine::find(&name).ok_or(JobError::NoEngine { engine: name })
 }
 

@@ -132,11 +132,13 @@ fn run(context: &Context, job: Job) {
             let id = job.backup.id;
             log::info!("backup {id} of instance {} begins", job.instance.name);
             match guarded(|| backup::run(context, *job)) {
-                Ok(facts) => {
+                Ok(backup::Published { facts, timings }) => {
                     failpoint::reached("before-complete");
                     let (stored, read) = (facts.stored_bytes, facts.source_bytes);
                     settle(context, || context.catalog.complete(id, facts.clone()).wait());
-                    log::info!("backup {id} is complete: {read} bytes read, {stored} stored");
+                    log::info!(
+                        "backup {id} is complete: {stored} bytes stored of {read}; {timings}"
+                    );
                 }
                 Err(error) => {
                     tell(&format!("backup {id}"), &error);

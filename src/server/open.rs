@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::engine::{self, ENGINES};
 use crate::executor::{Cancel, Context, Settings};
-use crate::storage::{Local, Storage, StoreLock};
+use crate::storage::{Local, LocalSettings, Storage, StoreLock};
 
 use super::ServerError;
 
@@ -56,8 +56,11 @@ pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
 
 fn store(config: &Config) -> Result<(Arc<Local>, Arc<dyn Clock>), ServerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let headroom = config.storage.headroom_bytes();
-    let local = Local::open(&config.data_dir, headroom, Arc::clone(&clock))?;
+    let settings = LocalSettings {
+        reserve_bytes: config.storage.headroom_bytes(),
+        clock: Arc::clone(&clock),
+    };
+    let local = Local::open_with(&config.data_dir, settings)?;
     Ok((Arc::new(local), clock))
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::rt::System;
-use actix_web::{App, HttpServer, web};
+use actix_web::{HttpServer, web};
 
 use crate::api::{self, State};
 use crate::config::{AuthMode, Config};
@@ -59,14 +59,12 @@ async fn answer(
         public_url: config.server.public_url().map(str::to_owned),
         default_page: config.paging.default,
         max_page: config.paging.max,
-        instance_page: config.paging.instances,
         version: env!("CARGO_PKG_VERSION"),
+        answered: api::RequestCounts::default(),
     });
     let in_bind =
         |source| ServerError::Bind { address: config.server.listen.to_string(), source };
-    let server = HttpServer::new(move || {
-        App::new().wrap(api::request_id()).configure(api::routes(web::Data::clone(&state)))
-    })
+    let server = HttpServer::new(move || api::app(web::Data::clone(&state)))
     .workers(config.server.worker_count())
     .worker_max_blocking_threads(4)
     .max_connections(config.server.max_connections)

@@ -5,7 +5,19 @@
 //! taken for "not there".
 
 mod error;
+mod folder;
+mod listing;
 mod local;
+mod lock;
+mod moving;
+mod pending;
+mod place;
+mod removal;
+mod trash;
+mod url;
+
+#[cfg(test)]
+mod conformance;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,7 +27,8 @@ use std::sync::Arc;
 use crate::domain::{BackupId, ContainerName, InstanceId, ProjectId, Timestamp};
 
 pub use error::StorageError;
-pub use local::Local;
+pub use local::{Local, LocalSettings};
+pub use lock::StoreLock;
 
 /// The place of an archive below the store's root, `/`-separated:
 /// `<project>/[<container>/]<instance>/<backup id>.tar.zst` (`.incr.zst` for an incremental).
@@ -133,7 +146,8 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Takes an archive out of the store into the trash, durably. One that is not there is fine.
     fn discard(&self, location: &Location) -> Result<(), StorageError>;
 
-    /// Removes what has been in the trash for at least `window`. Needs no free space.
+    /// Removes what has been in the trash for at least `window`, and gives back how many bytes that was.
+    /// Needs no free space.
     fn empty_trash(&self, window: std::time::Duration) -> Result<u64, StorageError>;
 
     /// Every archive in the store, in order of location.

@@ -1,9 +1,142 @@
-//! SQLite and nothing else (skeleton).
+//! The catalog's database: SQLite and nothing else. No other room knows SQL.
+//!
+//! One thread writes, over the only connection that can; jobs that wait together share one commit.
+//! Reads go through a small pool of read-only connections, each read in a snapshot of its own.
+//! [`Records`] is what both see: one method for each thing that is asked of the tables.
 
-/// skeleton
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// skeleton
-    #[error("closed")]
-    Closed,
+mod backups;
+mod columns;
+mod error;
+mod instances;
+mod open;
+mod policies;
+mod queue;
+mod schema;
+mod settle;
+mod sql;
+mod subtree;
+#[cfg(test)]
+mod tests_plans;
+mod tokens;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::thread::{Builder, JoinHandle};
+
+use crossbeam_channel::{Sender, bounded};
+use r2d2::Pool;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+pub use backups::{BackupRecord, Page};
+pub use columns::{Removal, Task};
+pub use error::StoreError;
+pub use instances::InstanceRecord;
+pub use settle::Lineage;
+pub use tokens::TokenRecord;
+
+use writer::{Job, Write};
+
+/// Writes that may wait before whoever brings the next one waits too.
+const WAITING_WRITES: usize = 1024;
+
+/// The tables, inside one transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Records<'a>(&'a Connection);
+
+/// The answer to a write: there after its commit.
+#[derive(Debug)]
+pub struct Answer<T, E>(oneshot::Receiver<Result<T, E>>);
+
+impl<T, E: From<StoreError>> Answer<T, E> {
+    /// Waits without blocking.
+    pub async fn done(self) -> Result<T, E> {
+        self.0.await.unwrap_or_else(|_gone| Err(E::from(StoreError::Closed)))
+    }
+
+    /// Blocks the thread; not for one that runs an event loop.
+    pub fn wait(self) -> Result<T, E> {
+        self.0.blocking_recv().unwrap_or_else(|_gone| Err(E::from(StoreError::Closed)))
+    }
+}
+
+/// An open catalog database.
+pub struct Store {
+    jobs: RwLock<Option<Sender<Box<dyn Job>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    readers: Pool<SqliteConnectionManager>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the file, creating it (for its owner only) or migrating it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let db = open::for_writing(path)?;
+        let readers = open::for_reading(path)?;
+        let (sender, receiver) = bounded(WAITING_WRITES);
+        let thread = Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer::run(db, &receiver))
+            .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
+        Ok(Self { jobs: RwLock::new(Some(sender)), thread: Mutex::new(Some(thread)), readers })
+    }
+
+    /// Looks at the tables in one snapshot. Blocks.
+    pub fn read<T, E: From<StoreError>>(
+        &self,
+        look: impl FnOnce(&Records<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let db = self.readers.get().map_err(StoreError::from)?;
+        let snapshot = db.unchecked_transaction().map_err(StoreError::from)?;
+        let seen = look(&Records(&snapshot))?;
+        snapshot.commit().map_err(StoreError::from)?;
+        Ok(seen)
+    }
+
+    /// Queues a write. `work` runs on the writer's thread, all or nothing; `after` runs there once the
+    /// commit is durable, whether or not anybody waits for the answer.
+    pub fn write<T, E>(
+        &self,
+        work: impl FnOnce(&Records<'_>) -> Result<T, E> + Send + 'static,
+        after: impl FnOnce(&T) + Send + 'static,
+    ) -> Answer<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job = Box::new(Write { work: Some(work), after, outcome: None, sender });
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match jobs {
+            // A writer that is gone drops the job, and the answer says so.
+            Some(jobs) => drop(jobs.send(job)),
+            None => job.answer(Some(StoreError::Closed)),
+        }
+        Answer(receiver)
+    }
+
+    /// Commits what waits, truncates the write-ahead log and ends the writer. Later writes fail.
+    pub fn close(&self) {
+        drop(self.jobs.write().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            log::error!("catalog: the writer ended with a panic");
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
 }

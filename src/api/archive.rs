@@ -1,0 +1,95 @@
+//! `GET backups/{id}/archive`: the archive file itself, whole or in part.
+
+use std::fs::File;
+use std::io;
+
+use actix_web::http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+
+use crate::catalog::{Read, Scope};
+use crate::domain::{ArchiveFacts, BackupId};
+
+use super::State;
+use super::download::FilePart;
+use super::error::ApiError;
+use super::extract;
+use super::range::{Wanted, wanted};
+use super::reading::read;
+
+/// `GET backups/{id}/archive`.
+pub(super) async fn download(
+    scope: Scope<Read>,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let id = extract::backup_id(&request)?;
+    let (facts, file) = read(&state, move |state| open(state, &scope, id)).await?;
+    let length = facts.stored_bytes;
+    let tag = format!("\"blake3:{}\"", facts.checksum);
+    let (mut response, first, count) = match wanted(request.headers(), &tag, length) {
+        Wanted::Beyond => return Err(ApiError::BadRange { length }),
+        Wanted::Nothing => {
+            return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
+        }
+        Wanted::Whole => (HttpResponse::Ok(), 0, length),
+        Wanted::Part { first, last } => {
+            let mut response = HttpResponse::PartialContent();
+            response.insert_header((CONTENT_RANGE, format!("bytes {first}-{last}/{length}")));
+            (response, first, last.saturating_sub(first).saturating_add(1))
+        }
+    };
+    describe(&mut response, &facts, tag);
+    Ok(response.body(FilePart::new(file, first, count)))
+}
+
+fn describe(response: &mut HttpResponseBuilder, facts: &ArchiveFacts, tag: String) {
+    let name: String = facts
+        .location
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter))
+        .collect();
+    response
+        .insert_header((CONTENT_TYPE, "application/zstd"))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .insert_header((ACCEPT_RANGES, "bytes"))
+        .insert_header((ETAG, tag));
+}
+
+/// The archive of a backup, if it is what the catalog knows of it.
+fn open(
+    state: &State,
+    scope: &Scope<Read>,
+    id: BackupId,
+) -> Result<(ArchiveFacts, File), ApiError> {
+    let backup = state.catalog.backup(scope, id)?;
+    let Some(facts) = backup.facts else {
+        let status = backup.status;
+        return Err(ApiError::Unprocessable(format!(
+            "Backup {id} has no archive: its status is {status}."
+        )));
+    };
+    let fault = |why: String| {
+        ApiError::Fault(format!("the archive of backup {id} ({}): {why}", facts.location))
+    };
+    let file = match state.shelf.open(&facts.location) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            log::error!("the archive of backup {id} ({}) is gone", facts.location);
+            return Err(ApiError::NotFound(format!(
+                "The archive of backup {id} is not in the archive store."
+            )));
+        }
+        Err(error) => return Err(fault(error.to_string())),
+    };
+    let length = file.metadata().map_err(|error| fault(error.to_string()))?.len();
+    if length == facts.stored_bytes {
+        Ok((facts, file))
+    } else {
+        Err(fault(format!("it has {length} bytes and should have {}", facts.stored_bytes)))
+    }
+}

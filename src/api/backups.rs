@@ -1,0 +1,152 @@
+//! `…/backups`: list, show, create, delete.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::catalog::{BackupFilter, CatalogError, Read, Scope, Write};
+use crate::domain::{Backup, BackupId, Limit, Position};
+
+use super::State;
+use super::error::ApiError;
+use super::extract::{self, Filters, JsonBody, Marker, Query};
+use super::reading::read;
+use super::view_create::Wanted;
+use super::{link, view, view_create};
+
+/// What is to be listed, before the marker has been looked at.
+struct Listing {
+    filters: Filters,
+    limit: Limit,
+    marker: Option<String>,
+}
+
+impl Listing {
+    fn of(query: &Query, filters: Filters, state: &State) -> Result<Self, ApiError> {
+        let limit = extract::limit(query, state.default_page, state.max_page)?;
+        let marker = query.once("marker")?.map(str::to_owned);
+        Ok(Self { filters, limit, marker })
+    }
+}
+
+/// `GET backups`.
+pub(super) async fn list(
+    scope: Scope<Read>,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::of(&request)?;
+    let listing = Listing::of(&query, Filters::of(&query)?, &state)?;
+    let found = read(&state, move |state| page(state, &scope, listing)).await?;
+    Ok(answer(&request, &state, found))
+}
+
+/// `GET instances/{id}/backups`: the same of one instance, which has to be there. Other filters are
+/// ignored.
+pub(super) async fn list_of_instance(
+    scope: Scope<Read>,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let id = extract::instance_id(&request)?;
+    let mut listing = Listing::of(&Query::of(&request)?, Filters::default(), &state)?;
+    let found = read(&state, move |state| {
+        let instance = state.catalog.instance(&scope, id)?;
+        listing.filters.instance = Some(id.to_string());
+        // An administrator may look at another project's instance from anywhere.
+        listing.filters.project =
+            (instance.project != *scope.project()).then_some(instance.project);
+        page(state, &scope, listing)
+    })
+    .await?;
+    Ok(answer(&request, &state, found))
+}
+
+type Found = (Vec<Backup>, Option<String>);
+
+/// One page, and the marker of the next.
+fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<Found, ApiError> {
+    let (after, filters) = start(state, scope, listing.filters, listing.marker.as_deref())?;
+    let all_projects = filters.all == Some(true);
+    if (all_projects || filters.project.is_some()) && !scope.caller().is_admin() {
+        let why = "Policy doesn't allow backup:index:all_projects to be performed.";
+        return Err(ApiError::Forbidden(why.to_owned()));
+    }
+    let page = state.catalog.backups(
+        scope,
+        &BackupFilter {
+            all_projects: all_projects && filters.project.is_none(),
+            project: filters.project.clone(),
+            instance: filters.instance.clone(),
+            engine: filters.engine.clone(),
+            status: filters.status,
+            limit: listing.limit,
+            after,
+        },
+    )?;
+    let next = page.next.map(|place| Marker::new(place, filters).encode()).transpose()?;
+    Ok((page.rows, next))
+}
+
+/// Where the page starts, and the filters that hold. A marker is one of ours, or a backup's id.
+fn start(
+    state: &State,
+    scope: &Scope<Read>,
+    asked: Filters,
+    marker: Option<&str>,
+) -> Result<(Option<Position>, Filters), ApiError> {
+    let Some(text) = marker else { return Ok((None, asked)) };
+    if let Some(marker) = Marker::decode(text) {
+        let (place, carried) = marker.into_parts();
+        return Ok((Some(place), asked.beside(carried)?));
+    }
+    let unknown = || {
+        let shown: String = text.chars().take(80).collect();
+        ApiError::BadRequest(format!("The marker '{shown}' is not one of this list."))
+    };
+    let id: BackupId = text.parse().map_err(|_malformed| unknown())?;
+    match state.catalog.backup(scope, id) {
+        Ok(backup) => Ok((Some(Position { created: backup.created, id }), asked)),
+        Err(CatalogError::NoSuchBackup { .. }) => Err(unknown()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn answer(request: &HttpRequest, state: &State, (rows, next): Found) -> HttpResponse {
+    let next = next.map(|marker| link::next(request, state, &marker));
+    HttpResponse::Ok().json(view::backups(&rows, next, &*state.shelf))
+}
+
+/// `GET backups/{id}`.
+pub(super) async fn show(
+    scope: Scope<Read>,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let id = extract::backup_id(&request)?;
+    let backup = read(&state, move |state| Ok(state.catalog.backup(&scope, id)?)).await?;
+    Ok(HttpResponse::Ok().json(view::one_backup(&backup, &*state.shelf)))
+}
+
+/// `POST backups`.
+pub(super) async fn create(
+    scope: Scope<Write>,
+    body: JsonBody,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let reply = match view_create::wanted(&body.0, &*state.shelf)? {
+        Wanted::Backup(new) => state.catalog.create_backup(&scope, new),
+        Wanted::Registration(new) => state.catalog.register_backup(&scope, new),
+    };
+    let backup = reply.done().await?;
+    Ok(HttpResponse::Accepted().json(view::one_backup(&backup, &*state.shelf)))
+}
+
+/// `DELETE backups/{id}`.
+pub(super) async fn delete(
+    scope: Scope<Write>,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let id = extract::backup_id(&request)?;
+    state.catalog.delete_backup(&scope, id).done().await?;
+    Ok(HttpResponse::Accepted().finish())
+}

@@ -1,0 +1,189 @@
+//! What the API says no with: the only place that knows status codes and the names of faults.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_RANGE, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde_json::json;
+
+use crate::catalog::CatalogError;
+
+/// What a client is told when its own request cannot be read.
+const MALFORMED: &str = "The server could not comply with the request since it is either malformed \
+                         or otherwise incorrect.";
+/// What a client is told when the server is at fault: the cause is in the log, under the request id.
+const FAULT: &str = "The server met a fault of its own. Its log has the cause, under this answer's \
+                     X-Openstack-Request-Id.";
+/// The realm that browsers show.
+const REALM: &str = "coffer";
+
+/// A refusal on its way to the client.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error("The request you have made requires authentication.")]
+    Unauthorized,
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("This method is not one of those that work here: {allow}.")]
+    BadMethod { allow: String },
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("The request's body did not arrive in time.")]
+    Timeout,
+    #[error("{0}")]
+    OverLimit(String),
+    #[error("The request media type {0} is not supported by this server.")]
+    MediaType(String),
+    #[error("The archive has {length} bytes; the requested range lies behind its end.")]
+    BadRange { length: u64 },
+    #[error("{0}")]
+    Unprocessable(String),
+    #[error("{0}")]
+    NotImplemented(String),
+    #[error("The server cannot answer at the moment. Try again later.")]
+    Unavailable,
+    /// The text is for the log only.
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl ApiError {
+    /// A path that leads nowhere.
+    pub(super) fn unknown_path() -> Self {
+        Self::NotFound("The resource could not be found.".to_owned())
+    }
+
+    /// An id that is malformed, unknown or another project's: one and the same answer.
+    pub(super) fn unknown_id(id: &str) -> Self {
+        let shown: String = id.chars().take(255).collect();
+        Self::NotFound(format!("Resource {shown} cannot be found."))
+    }
+
+    /// A body or header that cannot be read, and why.
+    pub(super) fn malformed(why: &str) -> Self {
+        Self::BadRequest(format!("{MALFORMED} ({why})"))
+    }
+
+    fn fault(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "itemNotFound"),
+            Self::BadMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "badMethod"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "badRequest"),
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "requestTimeout"),
+            Self::OverLimit(_) => (StatusCode::PAYLOAD_TOO_LARGE, "overLimit"),
+            Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "badMediaType"),
+            Self::BadRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "badRange"),
+            Self::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unprocessableEntity"),
+            Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "notImplemented"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "serviceUnavailable"),
+            Self::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "instanceFault"),
+        }
+    }
+
+    fn add_headers(&self, response: &mut HttpResponseBuilder) {
+        match self {
+            Self::Unauthorized => {
+                response
+                    .append_header((
+                        WWW_AUTHENTICATE,
+                        format!("Basic realm=\"{REALM}\", charset=\"UTF-8\""),
+                    ))
+                    .append_header((WWW_AUTHENTICATE, format!("Bearer realm=\"{REALM}\"")));
+            }
+            Self::BadMethod { allow } => {
+                response.insert_header((ALLOW, allow.as_str()));
+            }
+            Self::BadRange { length } => {
+                response.insert_header((CONTENT_RANGE, format!("bytes */{length}")));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.fault().0
+    }
+
+    /// Called once for each refusal that is sent, so a fault of the server is logged here.
+    fn error_response(&self) -> HttpResponse {
+        let (status, name) = self.fault();
+        let message = match self {
+            Self::Fault(cause) => {
+                log::error!("request failed: {cause}");
+                FAULT.to_owned()
+            }
+            _ => self.to_string(),
+        };
+        let mut response = HttpResponse::build(status);
+        self.add_headers(&mut response);
+        response.json(json!({ name: { "code": status.as_u16(), "message": message } }))
+    }
+}
+
+impl From<ApiError> for HttpResponse {
+    fn from(error: ApiError) -> Self {
+        error.error_response()
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        let message = error.to_string();
+        match error {
+            CatalogError::NoSuchBackup { .. }
+            | CatalogError::NoSuchInstance { .. }
+            | CatalogError::NoSuchDatastore { .. }
+            | CatalogError::NoSuchStrategy { .. } => Self::NotFound(message),
+            CatalogError::Invalid { .. } => Self::BadRequest(message),
+            CatalogError::InstanceBusy { .. }
+            | CatalogError::NotNow { .. }
+            | CatalogError::ChainBroken { .. } => Self::Unprocessable(message),
+            CatalogError::NotSupported { .. } => Self::NotImplemented(message),
+            CatalogError::QuotaExceeded { .. } => Self::OverLimit(message),
+            CatalogError::Forbidden { .. } => Self::Forbidden(message),
+            CatalogError::Store(cause) => Self::Fault(format!("{message}: {}", chain(&cause))),
+        }
+    }
+}
+
+/// An error and all that caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
+/// A response that is a refusal, but made by the HTTP library in its own words.
+pub(super) fn speaks_otherwise(response: &HttpResponse<impl Sized>) -> bool {
+    let json = response
+        .headers()
+        .get(actix_web::http::header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    (response.status().is_client_error() || response.status().is_server_error()) && !json
+}
+
+/// The same refusal in ours.
+pub(super) fn in_our_words(status: StatusCode) -> ApiError {
+    match status {
+        StatusCode::NOT_FOUND => ApiError::unknown_path(),
+        StatusCode::UNAUTHORIZED => ApiError::Unauthorized,
+        StatusCode::REQUEST_TIMEOUT => ApiError::Timeout,
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ApiError::OverLimit("The request's body is too large.".to_owned())
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::MediaType("of the request".to_owned()),
+        other if other.is_server_error() => {
+            ApiError::Fault(format!("the HTTP library answered {other}"))
+        }
+        _ => ApiError::BadRequest(MALFORMED.to_owned()),
+    }
+}

@@ -1,0 +1,90 @@
+//! The marker of a page: where the next one starts, and what was being listed.
+//!
+//! It carries the filters because the stock client forgets them after the first page. It is no
+//! secret and no proof: whoever shows one is checked as if they had spelled the filters out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::api::error::ApiError;
+use crate::domain::{BackupId, Position, Timestamp};
+
+use super::filters::Filters;
+
+/// Rises when the meaning of a marker changes.
+const VERSION: u8 = 1;
+/// No marker this server made is longer.
+const LONGEST: usize = 2048;
+
+/// A marker, decoded. Field names are short because each makes URLs longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct Marker {
+    v: u8,
+    at: i64,
+    id: BackupId,
+    #[serde(rename = "f")]
+    filters: Filters,
+}
+
+impl Marker {
+    /// A marker of this place in the list with these filters.
+    pub(in crate::api) fn new(position: Position, filters: Filters) -> Self {
+        Self { v: VERSION, at: position.created.as_micros(), id: position.id, filters }
+    }
+
+    /// Where the page starts, and what was being listed.
+    pub(in crate::api) fn into_parts(self) -> (Position, Filters) {
+        (Position { created: Timestamp::from_micros(self.at), id: self.id }, self.filters)
+    }
+
+    /// As it goes into a URL.
+    pub(in crate::api) fn encode(&self) -> Result<String, ApiError> {
+        let json = serde_json::to_vec(self)
+            .map_err(|error| ApiError::Fault(format!("a marker cannot be written: {error}")))?;
+        Ok(URL_SAFE_NO_PAD.encode(json))
+    }
+
+    /// As it comes back; `None` if this server never made it.
+    pub(in crate::api) fn decode(text: &str) -> Option<Self> {
+        if text.len() > LONGEST {
+            return None;
+        }
+        let json = URL_SAFE_NO_PAD.decode(text).ok()?;
+        serde_json::from_slice::<Self>(&json).ok().filter(|marker| marker.v == VERSION)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Status;
+
+    #[test]
+    fn a_marker_comes_back_with_its_filters() {
+        let created = Timestamp::from_micros(1_700_000_000_000_001);
+        let position = Position { created, id: BackupId::generate() };
+        let filters = Filters {
+            instance: Some("0d5a4f6e-7b1c-4c55-9d6e-1f2a3b4c5d6e".to_owned()),
+            status: Some(Status::Completed),
+            project: Some("project-a".parse().unwrap()),
+            ..Filters::default()
+        };
+        for filters in [filters, Filters::default()] {
+            let text = Marker::new(position, filters.clone()).encode().unwrap();
+            assert_eq!(Marker::decode(&text).unwrap().into_parts(), (position, filters));
+        }
+    }
+
+    #[test]
+    fn what_this_server_never_made_is_no_marker() {
+        let position = Position { created: Timestamp::from_micros(0), id: BackupId::generate() };
+        let older = Marker { v: 0, ..Marker::new(position, Filters::default()) };
+        let odd = URL_SAFE_NO_PAD.encode(r#"{"v":1,"at":0,"id":"x","f":{"status":"LOST"}}"#);
+        for text in ["", "2", "abc", "e30", &older.encode().unwrap(), &odd] {
+            assert_eq!(Marker::decode(text), None, "{text}");
+        }
+        assert_eq!(Marker::decode(&"A".repeat(LONGEST + 1)), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! The query of a request, and how many rows a page holds.
+
+use actix_web::{HttpRequest, web};
+
+use crate::api::error::ApiError;
+use crate::domain::Limit;
+
+/// The parameters of a query, decoded, in the order they came.
+#[derive(Debug, Clone)]
+pub(in crate::api) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads the query of a request.
+    pub(in crate::api) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+            .map(|query| Self(query.into_inner()))
+            .map_err(|error| ApiError::BadRequest(format!("The query cannot be read: {error}")))
+    }
+
+    /// The value of a parameter; one that is given twice has to say the same twice.
+    pub(in crate::api) fn once(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        let mut values = self.0.iter().filter(|(key, _value)| key == name).map(|(_key, it)| it);
+        let first = values.next();
+        if values.any(|other| Some(other) != first) {
+            return Err(ApiError::BadRequest(format!(
+                "The parameter '{name}' is given more than once, with different values."
+            )));
+        }
+        Ok(first.map(String::as_str))
+    }
+
+    /// The same for a filter, where nothing between `=` and `&` means no filter.
+    pub(in crate::api) fn filter(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        Ok(self.once(name)?.filter(|value| !value.is_empty()))
+    }
+}
+
+/// Whether a value of `all_projects` means yes, as Trove reads it: everything else means no.
+pub(in crate::api) fn truthy(value: &str) -> bool {
+    ["1", "t", "true", "on", "y", "yes"].contains(&value.trim().to_ascii_lowercase().as_str())
+}
+
+/// Rows a page: `default` if the client does not say, `most` at most.
+pub(in crate::api) fn limit(query: &Query, default: u32, most: u32) -> Result<Limit, ApiError> {
+    let Some(text) = query.once("limit")? else { return Ok(Limit::clamped(default, most)) };
+    let digits = text.trim();
+    let digits = digits.strip_prefix('+').unwrap_or(digits);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number || digits.bytes().all(|byte| byte == b'0') {
+        let shown: String = text.chars().take(40).collect();
+        return Err(ApiError::BadRequest(format!(
+            "The value of 'limit' has to be a number above 0, not '{shown}'."
+        )));
+    }
+    // Digits that do not fit are more than any page holds.
+    Ok(Limit::clamped(digits.parse().unwrap_or(u32::MAX), most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(pairs: &[(&str, &str)]) -> Query {
+        Query(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_limit_is_a_number_above_zero_and_never_more_than_the_most() {
+        for (text, rows) in [("1", 1), ("+2", 2), (" 2", 2), ("101", 100), (&"9".repeat(50), 100)] {
+            assert_eq!(limit(&query(&[("limit", text)]), 20, 100).unwrap().rows(), rows, "{text}");
+        }
+        assert_eq!(limit(&query(&[]), 20, 100).unwrap().rows(), 20);
+        for bad in ["", "0", "000", "-1", "abc", "1.5", "0x10", "+", "--1", "٢", "1e3"] {
+            assert!(limit(&query(&[("limit", bad)]), 20, 100).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_given_twice_has_to_agree_with_itself() {
+        assert!(limit(&query(&[("limit", "1"), ("limit", "2")]), 20, 100).is_err());
+        assert!(limit(&query(&[("limit", "2"), ("limit", "2")]), 20, 100).is_ok());
+    }
+
+    #[test]
+    fn what_trove_takes_for_yes_is_yes() {
+        for yes in ["true", "True", "1", "on", "yes"] {
+            assert!(truthy(yes), "{yes}");
+        }
+        for no in ["false", "0", "", "maybe", "no", "2"] {
+            assert!(!truthy(no), "{no}");
+        }
+    }
+}

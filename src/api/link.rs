@@ -1,0 +1,74 @@
+//! URLs of this server, as the client sees it.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HOST;
+use serde::Serialize;
+
+use super::State;
+
+/// One entry of `links`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Link {
+    href: String,
+    rel: &'static str,
+}
+
+/// Scheme and host: the configured ones, or the request's own. Headers that any client could set
+/// to send another one elsewhere (`X-Forwarded-*`, `Forwarded`) are not believed.
+pub(super) fn base(request: &HttpRequest, state: &State) -> String {
+    if let Some(url) = &state.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let config = request.app_config();
+    let scheme = if config.secure() { "https" } else { "http" };
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .map(str::to_owned)
+        .or_else(|| request.uri().authority().map(ToString::to_string))
+        .unwrap_or_else(|| config.local_addr().to_string());
+    format!("{scheme}://{host}")
+}
+
+/// The links of a thing: where it is below the project, and where Trove says it stays.
+pub(super) fn of_thing(base: &str, project: &str, path: &str) -> [Link; 2] {
+    [
+        Link { href: format!("{base}/v1.0/{project}/{path}"), rel: "self" },
+        Link { href: format!("{base}/{path}"), rel: "bookmark" },
+    ]
+}
+
+/// The one link of a version document.
+pub(super) fn itself(href: String) -> Link {
+    Link { href, rel: "self" }
+}
+
+/// The next page: the request's own URL with another marker.
+pub(super) fn next(request: &HttpRequest, state: &State, marker: &str) -> Link {
+    let query = next_query(request.query_string(), marker);
+    let href = format!("{}{}?{query}", base(request, state), request.uri().path());
+    Link { href, rel: "next" }
+}
+
+/// The query as it came, byte for byte, but for the marker.
+fn next_query(query: &str, marker: &str) -> String {
+    let mut parts: Vec<&str> = query
+        .split('&')
+        .filter(|part| !part.is_empty() && part.split('=').next() != Some("marker"))
+        .collect();
+    let marker = format!("marker={marker}");
+    parts.push(&marker);
+    parts.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_keeps_everything_but_the_marker() {
+        assert_eq!(next_query("", "m"), "marker=m");
+        assert_eq!(next_query("limit=2&marker=old&x=%20a", "m"), "limit=2&x=%20a&marker=m");
+    }
+}

@@ -1,0 +1,78 @@
+//! `GET /metrics`, in Prometheus' text format.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+
+use super::State;
+
+/// Answers given, by status code. A fixed table, so that counting takes no lock and no memory.
+#[derive(Debug)]
+pub struct RequestCounts([AtomicU64; 600]);
+
+impl Default for RequestCounts {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; 600])
+    }
+}
+
+impl RequestCounts {
+    /// One more answer with this status.
+    pub(super) fn add(&self, status: StatusCode) {
+        if let Some(count) = self.0.get(usize::from(status.as_u16())) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The codes that were answered with at all, and how often.
+    fn seen(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed)).enumerate();
+        counts.filter(|(_code, count)| *count > 0)
+    }
+}
+
+/// `GET /metrics`.
+pub(super) async fn show(state: web::Data<State>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(exposition(&state.answered, state.version))
+}
+
+fn exposition(answered: &RequestCounts, version: &str) -> String {
+    let mut text = String::new();
+    family(&mut text, "coffer_build_info", "gauge", "The running build.");
+    line(&mut text, &format!("coffer_build_info{{version=\"{version}\"}}"), 1);
+    family(&mut text, "coffer_http_responses_total", "counter", "Answers given, by status code.");
+    for (code, count) in answered.seen() {
+        line(&mut text, &format!("coffer_http_responses_total{{code=\"{code}\"}}"), count);
+    }
+    text
+}
+
+fn family(text: &mut String, name: &str, kind: &str, meaning: &str) {
+    writeln!(text, "# HELP {name} {meaning}\n# TYPE {name} {kind}").expect("a String takes all");
+}
+
+fn line(text: &mut String, series: &str, value: u64) {
+    writeln!(text, "{series} {value}").expect("a String takes all");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_codes_that_were_answered_with_are_shown() {
+        let answered = RequestCounts::default();
+        answered.add(StatusCode::OK);
+        answered.add(StatusCode::OK);
+        answered.add(StatusCode::NOT_FOUND);
+        let text = exposition(&answered, "1.2.3");
+        assert!(text.contains("coffer_build_info{version=\"1.2.3\"} 1\n"), "{text}");
+        assert!(text.contains("coffer_http_responses_total{code=\"200\"} 2\n"), "{text}");
+        assert!(text.contains("coffer_http_responses_total{code=\"404\"} 1\n"), "{text}");
+        assert!(!text.contains("code=\"500\""), "{text}");
+    }
+}

@@ -1,0 +1,233 @@
+//! What a worker makes of a batch of segments: hashes, and frames ready to be written.
+
+use std::sync::Arc;
+
+use super::bytes::wide;
+use super::error::ArchiveError;
+use super::frame::{Compressor, PATCH_MAGIC, SKIPPABLE_HEADER, skippable_header};
+use super::hash::{self, Digest};
+use super::index::{Layout, PatchPlace, Place, RootPlace, Segment, Stored};
+use super::load::{Holders, Loader};
+use super::patch::{self, Changes};
+use super::reader::Reader;
+
+/// A segment in a batch.
+#[derive(Debug)]
+pub(super) struct Span {
+    /// Whose it is.
+    pub(super) owner: Owner,
+    /// Where it starts in the batch.
+    pub(super) start: usize,
+    /// How many bytes of the batch it is.
+    pub(super) length: usize,
+    /// Whether its file has no other.
+    pub(super) only: bool,
+    /// Its hash and holes, where the batch holds its data ranges alone.
+    pub(super) sparse: Option<(Digest, Box<Layout>)>,
+    /// The parent's version.
+    pub(super) old: Option<Segment>,
+}
+
+/// Which segment of which record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    /// The record's number.
+    pub(super) record: u64,
+    /// The segment's number in the file.
+    pub(super) number: usize,
+}
+
+/// Bytes to be put into the archive together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// Whether they are part of the visible tar, or of an incremental's patch frames.
+    pub(super) visible: bool,
+    /// The bytes: at most a MiB.
+    pub(super) raw: Vec<u8>,
+    /// The segments in them.
+    pub(super) spans: Vec<Span>,
+    /// A buffer for what is made of them.
+    pub(super) out: Vec<u8>,
+}
+
+/// What became of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is as it was.
+    Unchanged,
+    /// It is in this batch's frames, whole.
+    Whole,
+    /// Its changed pages are.
+    Patched,
+}
+
+/// A batch ready to be written.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    /// The buffer the bytes were in.
+    pub(super) raw: Vec<u8>,
+    /// The frames, one behind the other.
+    pub(super) out: Vec<u8>,
+    /// Stored and visible length of each.
+    pub(super) frames: Vec<(u32, u32)>,
+    /// The segments. Places in this batch's frames count from its first frame.
+    pub(super) segments: Vec<(Owner, Fate, Segment)>,
+}
+
+/// A worker's tools.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    compressor: Compressor,
+    page_bytes: u32,
+    /// Of an incremental: its own place in the chain, and the way to the root's content.
+    basis: Option<(u16, Loader)>,
+    scratch: Vec<u8>,
+    changes: Changes,
+}
+
+impl Encoder {
+    /// An encoder; for an incremental with its place in the chain, and the root.
+    pub(super) fn new(
+        level: i32,
+        page_bytes: u32,
+        basis: Option<(u16, &Arc<Reader>)>,
+    ) -> Result<Self, ArchiveError> {
+        let basis = match basis {
+            Some((depth, root)) => {
+                Some((depth, Loader::new(Arc::new(Holders::of([Arc::clone(root)])))?))
+            }
+            None => None,
+        };
+        Ok(Self {
+            compressor: Compressor::new(level)?,
+            page_bytes,
+            basis,
+            scratch: Vec::new(),
+            changes: Changes::default(),
+        })
+    }
+
+    /// Hashes, compares and compresses.
+    pub(super) fn encode(&mut self, batch: Batch) -> Result<Encoded, ArchiveError> {
+        let Batch { visible, raw, spans, out } = batch;
+        let mut encoded =
+            Encoded { raw: Vec::new(), out, frames: Vec::new(), segments: Vec::new() };
+        if visible {
+            self.compressor.frame(&raw, &mut encoded.out)?;
+            encoded.frames.push((narrow(encoded.out.len()), narrow(raw.len())));
+            encoded.segments.extend(spans.into_iter().map(|span| whole_in_root(&raw, span)));
+        } else {
+            encoded.out.clear();
+            self.patches(&raw, spans, &mut encoded)?;
+        }
+        encoded.raw = raw;
+        Ok(encoded)
+    }
+
+    fn patches(
+        &mut self,
+        raw: &[u8],
+        spans: Vec<Span>,
+        encoded: &mut Encoded,
+    ) -> Result<(), ArchiveError> {
+        let mut alone = Vec::new();
+        for span in spans {
+            let bytes = bytes_of(raw, &span);
+            let hash = hash::segment(bytes, span.owner.number, span.only);
+            match span.old.as_ref() {
+                Some(old) if old.hash == hash => {
+                    encoded.segments.push((span.owner, Fate::Unchanged, old.clone()));
+                }
+                Some(old) if old.root().is_some() => {
+                    let (fate, stored) = self.against_root(bytes, old, encoded)?;
+                    encoded.segments.push((span.owner, fate, Segment { hash, stored }));
+                }
+                _ => alone.push((span, hash)),
+            }
+        }
+        if alone.is_empty() { Ok(()) } else { self.alone(raw, alone, encoded) }
+    }
+
+    /// A changed segment that the root has too: its changed pages.
+    fn against_root(
+        &mut self,
+        bytes: &[u8],
+        old: &Segment,
+        encoded: &mut Encoded,
+    ) -> Result<(Fate, Stored), ArchiveError> {
+        let broken = || ArchiveError::Worker("no root to compare with".to_owned());
+        let root = old.root().ok_or_else(broken)?.clone();
+        let (holder, loader) = self.basis.as_mut().ok_or_else(broken)?;
+        let holder = *holder;
+        loader.root(&root, &mut self.scratch)?;
+        let page_bytes = usize::try_from(self.page_bytes).unwrap_or(usize::MAX);
+        if !self.changes.find(&self.scratch, bytes, page_bytes) {
+            return Ok((Fate::Unchanged, Stored::Root(root)));
+        }
+        let length = narrow(bytes.len());
+        let content = self.changes.pack(&self.compressor, self.page_bytes, length)?;
+        let frame = push_patch(encoded, &[], &content);
+        let place = Place { frame, offset: 0, length };
+        Ok((Fate::Patched, Stored::Delta(root, PatchPlace { holder, place })))
+    }
+
+    /// New segments: all of this batch in one frame.
+    fn alone(
+        &mut self,
+        raw: &[u8],
+        spans: Vec<(Span, Digest)>,
+        encoded: &mut Encoded,
+    ) -> Result<(), ArchiveError> {
+        let holder = self.basis.as_ref().map_or(0, |(depth, _)| *depth);
+        let mut content = Vec::new();
+        let mut packed = Vec::new();
+        let all = matches!(spans.as_slice(), [(span, _)] if span.length == raw.len());
+        if !all {
+            for (span, _) in &spans {
+                packed.extend_from_slice(bytes_of(raw, span));
+            }
+        }
+        let source = if all { raw } else { packed.as_slice() };
+        self.compressor.frame(source, &mut content)?;
+        let frame = push_patch(encoded, &[patch::WHOLE], &content);
+        let mut offset = 0;
+        for (span, hash) in spans {
+            let length = narrow(span.length);
+            let place = Place { frame, offset, length };
+            let stored = Stored::Alone(PatchPlace { holder, place });
+            encoded.segments.push((span.owner, Fate::Whole, Segment { hash, stored }));
+            offset = offset.saturating_add(length);
+        }
+        Ok(())
+    }
+}
+
+/// Adds a patch frame; gives its number in the batch.
+fn push_patch(encoded: &mut Encoded, kind: &[u8], content: &[u8]) -> u32 {
+    let length = kind.len() + content.len();
+    encoded.out.extend_from_slice(&skippable_header(PATCH_MAGIC, length));
+    encoded.out.extend_from_slice(kind);
+    encoded.out.extend_from_slice(content);
+    encoded.frames.push((narrow(length + SKIPPABLE_HEADER), 0));
+    narrow(encoded.frames.len() - 1)
+}
+
+fn bytes_of<'a>(raw: &'a [u8], span: &Span) -> &'a [u8] {
+    raw.get(span.start..span.start.saturating_add(span.length)).unwrap_or(&[])
+}
+
+/// A segment of a full backup.
+fn whole_in_root(raw: &[u8], span: Span) -> (Owner, Fate, Segment) {
+    let place = Place { frame: 0, offset: narrow(span.start), length: narrow(span.length) };
+    let (hash, layout) = match span.sparse {
+        Some((hash, layout)) => (hash, Some(layout)),
+        None => (hash::segment(bytes_of(raw, &span), span.owner.number, span.only), None),
+    };
+    let stored = Stored::Root(RootPlace { place, layout });
+    (span.owner, Fate::Whole, Segment { hash, stored })
+}
+
+/// Within a batch everything fits 32 bits.
+fn narrow(length: usize) -> u32 {
+    u32::try_from(wide(length)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,204 @@
+//! The proof before a backup is COMPLETED: what lies on the disk is what was read from the source.
+
+use std::sync::Arc;
+
+use super::bytes::wide;
+use super::error::{ArchiveError, Flaw};
+use super::finish::Finished;
+use super::frame::Decompressor;
+use super::hash;
+use super::index::{Record, RootPlace, Segment, Stored};
+use super::load::{Holders, unpack};
+use super::pool::Pool;
+use super::reader::Reader;
+use super::sparse;
+use super::walk::{Which, check_hash, walk};
+use crate::domain::{EntryKind, Kind};
+
+/// A frame of a full backup, with the segments that lie in it.
+#[derive(Debug)]
+struct Job {
+    stored: Vec<u8>,
+    raw_bytes: usize,
+    segments: Vec<Own>,
+}
+
+/// A segment of a full backup.
+#[derive(Debug)]
+struct Own {
+    number: usize,
+    only: bool,
+    segment: Segment,
+}
+
+type Checks = Pool<Job, Result<Vec<u8>, Flaw>>;
+
+/// Proves an archive that was just written: reads the file once from front to back and compares its
+/// checksum, decompresses every frame, compares every stored segment with the hash taken from the
+/// source, and the manifest and the index with what the writer says. An incremental needs its `root`.
+/// `progress` is told how many bytes of the file are done.
+pub fn prove(
+    reader: &Arc<Reader>,
+    root: Option<&Arc<Reader>>,
+    finished: &Finished,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), ArchiveError> {
+    let wrong = |what: &str| reader.damaged(Flaw::new(what));
+    if reader.stored_bytes() != finished.stored_bytes {
+        return Err(wrong("the file is not as long as what was written"));
+    }
+    if *reader.manifest() != finished.manifest {
+        return Err(wrong("the manifest is not what was written"));
+    }
+    let checksum = read_through(reader, workers, progress)?;
+    if checksum != finished.checksum {
+        return Err(wrong("the file's checksum is not that of what was written"));
+    }
+    if reader.manifest().kind == Kind::Full {
+        return Ok(());
+    }
+    let (id, needed_by) = (reader.manifest().root_id, reader.id());
+    let root = root.ok_or(ArchiveError::MissingParent { id, needed_by })?;
+    let holders = Arc::new(Holders::root_and(root, reader));
+    walk(reader, &holders, Which::Own, workers, None, &|_bytes| {})?;
+    Ok(())
+}
+
+/// Reads the whole file; gives its BLAKE3. Checks what is in visible frames on the way.
+fn read_through(
+    reader: &Reader,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<String, ArchiveError> {
+    let mut pool = Pool::start(workers, || {
+        let mut decompressor = Decompressor::new()?;
+        let (mut raw, mut segment) = (Vec::new(), Vec::new());
+        Ok(move |job: Job| check(&mut decompressor, job, &mut raw, &mut segment))
+    })?;
+    let full = reader.manifest().kind == Kind::Full;
+    let mut segments = OwnSegments::new(reader)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut spare = Vec::new();
+    for number in 0..reader.table().count() {
+        let mut stored = spare.pop().unwrap_or_default();
+        let frame = reader.stored_frame(number, &mut stored)?;
+        hasher.update(&stored);
+        progress(frame.offset.saturating_add(wide(frame.stored)));
+        if frame.raw == 0 {
+            spare.push(stored);
+            continue;
+        }
+        let segments = if full { segments.of_frame(number)? } else { Vec::new() };
+        while pool.is_full() {
+            settle(reader, &mut pool, &mut spare)?;
+        }
+        pool.submit(Job { stored, raw_bytes: frame.raw, segments })?;
+    }
+    while settle(reader, &mut pool, &mut spare)? {}
+    if full && segments.next()?.is_some() {
+        return Err(reader.damaged(Flaw::new("a segment lies in no frame of data")));
+    }
+    hash_rest(reader, &mut hasher)?;
+    progress(reader.stored_bytes());
+    Ok(hasher.finalize().to_hex().as_str().to_owned())
+}
+
+fn settle(
+    reader: &Reader,
+    pool: &mut Checks,
+    spare: &mut Vec<Vec<u8>>,
+) -> Result<bool, ArchiveError> {
+    let Some(result) = pool.next()? else { return Ok(false) };
+    spare.push(result.map_err(|flaw| reader.damaged(flaw))?);
+    Ok(true)
+}
+
+/// Hashes the seek table, which is not in itself.
+fn hash_rest(reader: &Reader, hasher: &mut blake3::Hasher) -> Result<(), ArchiveError> {
+    let start = reader.table().end();
+    let length = usize::try_from(reader.stored_bytes().saturating_sub(start)).unwrap_or(0);
+    let mut rest = vec![0; length];
+    reader.read_at(&mut rest, start)?;
+    hasher.update(&rest);
+    Ok(())
+}
+
+fn check(
+    decompressor: &mut Decompressor,
+    job: Job,
+    raw: &mut Vec<u8>,
+    content: &mut Vec<u8>,
+) -> Result<Vec<u8>, Flaw> {
+    unpack(decompressor, &job.stored, job.raw_bytes, raw)?;
+    for Own { number, only, segment } in &job.segments {
+        let Stored::Root(RootPlace { place, layout }) = &segment.stored else { continue };
+        let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(usize::try_from(place.length).unwrap_or(usize::MAX));
+        let found =
+            raw.get(start..end).ok_or_else(|| Flaw::new("a segment is not in its frame"))?;
+        let bytes = match layout {
+            None => found,
+            Some(layout) => {
+                sparse::scatter(found, layout, content)
+                    .ok_or_else(|| Flaw::new("a segment's holes do not fit"))?;
+                content.as_slice()
+            }
+        };
+        if hash::segment(bytes, *number, *only) != segment.hash {
+            return Err(Flaw::new("a segment is not what was read from the source"));
+        }
+    }
+    Ok(job.stored)
+}
+
+/// The segments of a full backup, in order of place: they were written in the order of the index.
+struct OwnSegments<'a> {
+    reader: &'a Reader,
+    entries: super::index::Entries<&'a Reader>,
+    only: bool,
+    rest: std::iter::Enumerate<std::vec::IntoIter<Segment>>,
+    head: Option<Own>,
+}
+
+impl<'a> OwnSegments<'a> {
+    fn new(reader: &'a Reader) -> Result<Self, ArchiveError> {
+        let rest = Vec::new().into_iter().enumerate();
+        Ok(Self { reader, entries: reader.entries()?, only: false, rest, head: None })
+    }
+
+    /// The next that is not a hole.
+    fn next(&mut self) -> Result<Option<Own>, ArchiveError> {
+        if self.head.is_some() {
+            return Ok(self.head.take());
+        }
+        loop {
+            for (number, segment) in self.rest.by_ref() {
+                if segment.stored != Stored::Hole {
+                    return Ok(Some(Own { number, only: self.only, segment }));
+                }
+            }
+            let Some(record) = self.entries.next() else { return Ok(None) };
+            let record: Record = record?;
+            check_hash(self.reader, &record)?;
+            if matches!(record.entry.kind, EntryKind::File { .. }) {
+                self.only = record.segments.len() == 1;
+                self.rest = record.segments.into_iter().enumerate();
+            }
+        }
+    }
+
+    /// Those that lie in this frame, if every frame before was asked for.
+    fn of_frame(&mut self, frame: u32) -> Result<Vec<Own>, ArchiveError> {
+        let mut found = Vec::new();
+        while let Some(own) = self.next()? {
+            if own.segment.root().is_some_and(|root| root.place.frame == frame) {
+                found.push(own);
+            } else {
+                self.head = Some(own);
+                break;
+            }
+        }
+        Ok(found)
+    }
+}

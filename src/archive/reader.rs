@@ -1,0 +1,278 @@
+//! Opening an archive, and reading frames of it.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::bytes::{Bytes, le32, wide};
+use super::error::{ArchiveError, Flaw};
+use super::frame::{
+    Decompressor, INDEX_MAGIC, LONGEST_FRAME, ZSTD_MAGIC, content_length, skippable_content,
+};
+use super::hash::Digest;
+use super::index::{BLOCK_BYTES, Entries};
+use super::manifest::{LONGEST_MANIFEST, Manifest};
+use super::seek_table::{FOOTER_BYTES, Frame, SeekTable};
+use super::trailer::{TRAILER_BYTES, Trailer};
+use crate::domain::{BackupId, SEGMENT_BYTES};
+
+/// Blocks read at a time where a file is read from front to back.
+const STRIDE: usize = 1 << 20;
+
+/// An archive whose manifest, index and seek table are known to be what was written.
+pub struct Reader {
+    bytes: Arc<dyn Bytes>,
+    table: SeekTable,
+    trailer: Trailer,
+    manifest: Manifest,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Reader")
+            .field("backup", &self.manifest.backup.id)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Opens an archive: reads its seek table, trailer, manifest and index, and checks their hashes.
+    /// The data is not looked at.
+    pub fn open(bytes: Arc<dyn Bytes>) -> Result<Self, ArchiveError> {
+        let (table, trailer) = read_ends(bytes.as_ref())?;
+        let json = read_manifest(bytes.as_ref(), &table, &trailer)?;
+        let manifest = Manifest::parse(&json).map_err(|flaw| flaw.of(None))?;
+        let reader = Self { bytes, table, trailer, manifest };
+        reader.check_index()?;
+        Ok(reader)
+    }
+
+    fn check_index(&self) -> Result<(), ArchiveError> {
+        let mut blocks = IndexBlocks::new(self)?;
+        let (mut block, mut hasher, mut length) = (Vec::new(), blake3::Hasher::new(), 0_u64);
+        while blocks.next(&mut block)? {
+            hasher.update(&block);
+            length = length.saturating_add(wide(block.len()));
+        }
+        let facts = &self.manifest.index;
+        let hash = hasher.finalize();
+        if *hash.as_bytes() == self.trailer.index_hash
+            && length == self.trailer.index_bytes
+            && facts.blake3 == hash.to_hex().as_str()
+            && facts.raw_bytes == length
+        {
+            Ok(())
+        } else {
+            Err(self.damaged(Flaw::new("its index is not what was written")))
+        }
+    }
+
+    /// What the archive is.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// BLAKE3 of the manifest in hex: a child's `parent_manifest`.
+    pub fn manifest_hash(&self) -> String {
+        hex::encode(self.trailer.manifest_hash)
+    }
+
+    /// Whose archive it is.
+    pub const fn id(&self) -> BackupId {
+        self.manifest.backup.id
+    }
+
+    /// How long the file is.
+    pub fn stored_bytes(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// What is in the archive, in order of path, read bit by bit.
+    pub fn entries(&self) -> Result<Entries<&Self>, ArchiveError> {
+        Entries::new(self)
+    }
+
+    /// BLAKE3 of the whole file in hex, as `b3sum` prints it. `progress` is told how many bytes are done.
+    pub fn checksum(&self, progress: &(dyn Fn(u64) + Sync)) -> Result<String, ArchiveError> {
+        let (mut hasher, mut at, length) = (blake3::Hasher::new(), 0_u64, self.bytes.len());
+        let mut buffer = vec![0; STRIDE];
+        while at < length {
+            let left = usize::try_from(length - at).unwrap_or(STRIDE).min(STRIDE);
+            buffer.truncate(left);
+            read(self.bytes.as_ref(), &mut buffer, at)?;
+            hasher.update(&buffer);
+            at += wide(left);
+            progress(at);
+        }
+        Ok(hasher.finalize().to_hex().as_str().to_owned())
+    }
+
+    /// Its place in the chain: 0 is a full backup.
+    pub(super) fn depth(&self) -> u16 {
+        u16::try_from(self.manifest.chain.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    pub(super) const fn table(&self) -> &SeekTable {
+        &self.table
+    }
+
+    /// The flaw as damage of this archive.
+    pub(super) fn damaged(&self, flaw: Flaw) -> ArchiveError {
+        flaw.of(Some(self.id()))
+    }
+
+    /// The frame as it is stored, with its place; replaces what is in `out`.
+    pub(super) fn stored_frame(
+        &self,
+        number: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<Frame, ArchiveError> {
+        stored_frame(self.bytes.as_ref(), &self.table, number, out).map_err(|error| self.own(error))
+    }
+
+    /// Bytes of the file, anywhere.
+    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ArchiveError> {
+        read(self.bytes.as_ref(), buffer, offset)
+    }
+
+    /// The same error, with this archive's id.
+    fn own(&self, error: ArchiveError) -> ArchiveError {
+        match error {
+            ArchiveError::Damaged { backup: None, what } => Flaw(what).of(Some(self.id())),
+            other => other,
+        }
+    }
+}
+
+/// The index, block after block.
+#[derive(Debug)]
+pub(super) struct IndexBlocks<R> {
+    reader: R,
+    next: u32,
+    end: u32,
+    stored: Vec<u8>,
+    decompressor: Decompressor,
+}
+
+impl<R: Deref<Target = Reader>> IndexBlocks<R> {
+    /// The index of this archive.
+    pub(super) fn new(reader: R) -> Result<Self, ArchiveError> {
+        let next = reader.trailer.index_frame;
+        let end = next
+            .checked_add(reader.trailer.index_count)
+            .ok_or_else(|| reader.damaged(Flaw::new("its index is not in the file")))?;
+        let decompressor = Decompressor::new()?;
+        Ok(Self { reader, next, end, stored: Vec::new(), decompressor })
+    }
+
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The next block into `out`; `false`: there is none.
+    pub(super) fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, ArchiveError> {
+        out.clear();
+        if self.next >= self.end {
+            return Ok(false);
+        }
+        self.reader.stored_frame(self.next, &mut self.stored)?;
+        self.next += 1;
+        let unpacked = skippable_content(&self.stored, INDEX_MAGIC).and_then(|frame| {
+            let length = content_length(frame).filter(|length| *length <= BLOCK_BYTES);
+            let length = length.ok_or_else(|| Flaw::new("a block of its index is too long"))?;
+            self.decompressor.frame(frame, length, out)
+        });
+        unpacked.map_err(|flaw| self.reader.damaged(flaw))?;
+        Ok(true)
+    }
+}
+
+fn read(bytes: &dyn Bytes, buffer: &mut [u8], offset: u64) -> Result<(), ArchiveError> {
+    bytes.read_exact_at(buffer, offset).map_err(|error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            ArchiveError::Truncated(format!("nothing at {offset}"))
+        } else {
+            error.into()
+        }
+    })
+}
+
+fn stored_frame(
+    bytes: &dyn Bytes,
+    table: &SeekTable,
+    number: u32,
+    out: &mut Vec<u8>,
+) -> Result<Frame, ArchiveError> {
+    let flaw = || Flaw(format!("there is no frame {number}, or it is too long")).of(None);
+    let frame = table.get(number).filter(|it| it.stored <= LONGEST_FRAME).ok_or_else(flaw)?;
+    out.clear();
+    out.resize(frame.stored, 0);
+    read(bytes, out, frame.offset)?;
+    Ok(frame)
+}
+
+/// Reads the seek table and the trailer at the end of the file.
+fn read_ends(bytes: &dyn Bytes) -> Result<(SeekTable, Trailer), ArchiveError> {
+    let length = bytes.len();
+    let mut footer = [0; FOOTER_BYTES];
+    let start = length.checked_sub(wide(FOOTER_BYTES)).ok_or_else(|| no_end(bytes))?;
+    read(bytes, &mut footer, start)?;
+    let table_bytes = SeekTable::frame_length(&footer).ok_or_else(|| no_end(bytes))?;
+    let table_start = length.checked_sub(table_bytes).ok_or_else(|| no_end(bytes))?;
+    let mut frame = vec![0; usize::try_from(table_bytes).unwrap_or(0)];
+    read(bytes, &mut frame, table_start)?;
+    let seek_hash: Digest = *blake3::hash(&frame).as_bytes();
+    let table = SeekTable::parse(&frame).map_err(|flaw| flaw.of(None))?;
+
+    let trailer_start =
+        table_start.checked_sub(wide(TRAILER_BYTES)).ok_or_else(|| no_end(bytes))?;
+    let mut frame = [0; TRAILER_BYTES];
+    read(bytes, &mut frame, trailer_start)?;
+    let trailer = Trailer::parse(&frame)?;
+    if seek_hash != trailer.seek_hash || table.end() != table_start {
+        return Err(Flaw::new("its seek table is not what was written").of(None));
+    }
+    Ok((table, trailer))
+}
+
+/// Why there is no seek table at the end.
+fn no_end(bytes: &dyn Bytes) -> ArchiveError {
+    let mut start = [0; 4];
+    let read = bytes.read_exact_at(&mut start, 0);
+    if read.is_ok() && le32(&start, 0) == Some(ZSTD_MAGIC) {
+        ArchiveError::Truncated("its end is missing, or damaged".to_owned())
+    } else {
+        ArchiveError::NotAnArchive("it is no zstd file".to_owned())
+    }
+}
+
+fn read_manifest(
+    bytes: &dyn Bytes,
+    table: &SeekTable,
+    trailer: &Trailer,
+) -> Result<Vec<u8>, ArchiveError> {
+    let flaw = || Flaw::new("its manifest is not what was written").of(None);
+    let length = usize::try_from(trailer.manifest_bytes)
+        .ok()
+        .filter(|length| *length <= LONGEST_MANIFEST)
+        .ok_or_else(flaw)?;
+    let mut decompressor = Decompressor::new()?;
+    let (mut json, mut stored, mut raw) = (Vec::new(), Vec::new(), Vec::new());
+    let mut skip = usize::try_from(trailer.manifest_offset).unwrap_or(usize::MAX);
+    let mut number = trailer.manifest_frame;
+    while json.len() < length {
+        let frame = stored_frame(bytes, table, number, &mut stored)?;
+        if frame.raw > SEGMENT_BYTES || frame.raw == 0 {
+            return Err(flaw());
+        }
+        decompressor.frame(&stored, frame.raw, &mut raw).map_err(|flaw| flaw.of(None))?;
+        let found = raw.get(skip..).ok_or_else(flaw)?;
+        let missing = length - json.len();
+        json.extend_from_slice(found.get(..missing).unwrap_or(found));
+        skip = 0;
+        number = number.checked_add(1).ok_or_else(flaw)?;
+    }
+    if *blake3::hash(&json).as_bytes() == trailer.manifest_hash { Ok(json) } else { Err(flaw()) }
+}

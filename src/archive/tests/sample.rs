@@ -1,0 +1,262 @@
+//! Sources and targets in memory.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use crate::archive::{
+    ArchiveError, BackupFacts, Basis, Chain, Finished, ManifestDraft, Outlet, Reader, WriteAt,
+    Writer, WriterOptions, prove,
+};
+use crate::domain::{
+    BackupId, Datastore, Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp, Timestamp,
+};
+
+/// An entry with its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) entry: Entry,
+    pub(super) content: Vec<u8>,
+}
+
+pub(super) type Tree = Vec<Member>;
+
+pub(super) fn path(text: &str) -> EntryPath {
+    EntryPath::new(text).unwrap()
+}
+
+pub(super) fn entry(at: EntryPath, kind: EntryKind) -> Entry {
+    Entry {
+        path: at,
+        kind,
+        mode: 0o640,
+        uid: 1000,
+        gid: 100,
+        mtime_ns: 1_700_000_000_123_456_789,
+        xattrs: Vec::new(),
+        stamp: None,
+    }
+}
+
+pub(super) fn file(name: &str, content: impl Into<Vec<u8>>) -> Member {
+    let content = content.into();
+    let kind = EntryKind::File { size: content.len() as u64, extents: None };
+    Member { entry: entry(path(name), kind), content }
+}
+
+pub(super) fn other(name: &str, kind: EntryKind) -> Member {
+    Member { entry: entry(path(name), kind), content: Vec::new() }
+}
+
+pub(super) fn sparse(name: &str, content: Vec<u8>, extents: &[(u64, u64)]) -> Member {
+    let extents =
+        extents.iter().map(|(offset, length)| Extent { offset: *offset, length: *length });
+    let kind = EntryKind::File { size: content.len() as u64, extents: Some(extents.collect()) };
+    Member { entry: entry(path(name), kind), content }
+}
+
+pub(super) fn stamped(mut member: Member, ctime_ns: i128) -> Member {
+    member.entry.stamp = Some(Stamp { ctime_ns, inode: 77, device: 3 });
+    member
+}
+
+/// Bytes that compress a little, the same for the same seed.
+pub(super) fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut out = Vec::with_capacity(length + 8);
+    while out.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        out.extend_from_slice(&(state & 0x00FF_FFFF_0FFF_FFFF).to_le_bytes());
+    }
+    out.truncate(length);
+    out
+}
+
+pub(super) fn options() -> WriterOptions {
+    WriterOptions { workers: 2, level: 3, page_bytes: 4096 }
+}
+
+pub(super) fn draft(id: BackupId) -> ManifestDraft {
+    ManifestDraft {
+        backup: BackupFacts {
+            id,
+            name: "nightly".to_owned(),
+            description: None,
+            project_id: "project-a".parse().unwrap(),
+            instance_id: None,
+            instance_name: "shop".to_owned(),
+            parent_id: None,
+            container: None,
+            created: Timestamp::from_micros(1_700_000_000_000_001),
+        },
+        datastore: Datastore { engine: "directory".to_owned(), version: "1".to_owned() },
+        started: Timestamp::from_micros(1_700_000_000_000_002),
+        finished: Timestamp::from_micros(1_700_000_000_000_003),
+        source: serde_json::json!({"facts": {"page_size": 4096}}),
+        restore: vec!["tar --zstd -xf FILE".to_owned()],
+    }
+}
+
+/// A written archive.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub(super) bytes: Vec<u8>,
+    pub(super) finished: Finished,
+    pub(super) reader: Arc<Reader>,
+}
+
+pub(super) fn open(bytes: &[u8]) -> Result<Arc<Reader>, ArchiveError> {
+    Reader::open(Arc::new(bytes.to_vec())).map(Arc::new)
+}
+
+/// Pours a tree into a writer, as an engine does.
+pub(super) fn pour(writer: &mut Writer<Vec<u8>>, tree: &[Member], trust: bool) {
+    for member in tree {
+        if writer.entry(&member.entry, trust).unwrap() {
+            for part in member.content.chunks(SEGMENT_BYTES) {
+                let mut buffer = writer.buffer();
+                buffer.extend_from_slice(part);
+                writer.segment(buffer).unwrap();
+            }
+        }
+    }
+}
+
+pub(super) fn end(writer: Writer<Vec<u8>>, root: Option<&Made>) -> Made {
+    let (bytes, finished) = writer.finish(draft(BackupId::generate())).unwrap();
+    let reader = open(&bytes).unwrap();
+    assert_eq!(finished.checksum, blake3::hash(&bytes).to_hex().as_str());
+    assert_eq!(finished.stored_bytes, bytes.len() as u64);
+    prove(&reader, root.map(|it| &it.reader), &finished, 2, &|_| {}).unwrap();
+    Made { bytes, finished, reader }
+}
+
+pub(super) fn full(tree: &[Member]) -> Made {
+    let mut writer = Writer::full(Vec::new(), &options(), "how to restore\n").unwrap();
+    pour(&mut writer, tree, true);
+    end(writer, None)
+}
+
+pub(super) fn child_writer(chain: &[Made]) -> Writer<Vec<u8>> {
+    let (root, parent) = (&chain[0], &chain[chain.len() - 1]);
+    let basis = Basis::open(Arc::clone(&parent.reader), Arc::clone(&root.reader)).unwrap();
+    Writer::incremental(Vec::new(), &options(), basis, "how to restore\n").unwrap()
+}
+
+pub(super) fn child(chain: &[Made], tree: &[Member], trust: bool) -> Made {
+    let mut writer = child_writer(chain);
+    pour(&mut writer, tree, trust);
+    end(writer, chain.first())
+}
+
+pub(super) fn chain_of(made: &[Made]) -> Chain {
+    Chain::open(made.iter().map(|it| Arc::clone(&it.reader)).collect()).unwrap()
+}
+
+/// A target in memory: what was written, and what never was.
+#[derive(Debug, Default)]
+pub(super) struct Target {
+    pub(super) entries: Vec<Entry>,
+    pub(super) files: BTreeMap<Vec<u8>, Arc<Content>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Content(Mutex<Written>);
+
+#[derive(Debug, Default)]
+struct Written {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl WriteAt for Content {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut written = self.0.lock().unwrap();
+        let start = usize::try_from(offset).unwrap();
+        written.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        written.count += bytes.len();
+        Ok(())
+    }
+}
+
+impl Content {
+    pub(super) fn written(&self) -> usize {
+        self.0.lock().unwrap().count
+    }
+}
+
+impl Outlet for Target {
+    fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>> {
+        self.entries.push(entry.clone());
+        let EntryKind::File { size, .. } = entry.kind else { return Ok(None) };
+        let bytes = vec![0; usize::try_from(size).unwrap()];
+        let content = Arc::new(Content(Mutex::new(Written { bytes, count: 0 })));
+        self.files.insert(entry.path.as_bytes().to_vec(), Arc::clone(&content));
+        Ok(Some(content))
+    }
+}
+
+impl Target {
+    pub(super) fn tree(&self) -> Tree {
+        let content = |entry: &Entry| {
+            let found = self.files.get(entry.path.as_bytes());
+            found.map_or_else(Vec::new, |it| it.0.lock().unwrap().bytes.clone())
+        };
+        self.entries
+            .iter()
+            .map(|entry| Member { entry: entry.clone(), content: content(entry) })
+            .collect()
+    }
+}
+
+/// Restores a chain.
+pub(super) fn restore(chain: &Chain) -> Result<Target, ArchiveError> {
+    let mut target = Target::default();
+    chain.restore(&mut target, 2, &|_| {})?;
+    Ok(target)
+}
+
+/// Compares two trees without printing megabytes.
+pub(super) fn assert_same(found: &[Member], wanted: &[Member]) {
+    assert_eq!(found.len(), wanted.len());
+    for (found, wanted) in found.iter().zip(wanted) {
+        assert_eq!(found.entry, wanted.entry);
+        assert!(found.content == wanted.content, "content of {}", wanted.entry.path);
+    }
+}
+
+/// One of everything.
+pub(super) fn mixed_tree() -> Tree {
+    let long = format!("dir/{}", "n".repeat(180));
+    let mut raw_name = other("dir/x", EntryKind::Symlink { target: b"../caf\xe9".to_vec() });
+    raw_name.entry.path = EntryPath::new(b"dir/\xff\xfe".to_vec()).unwrap();
+    let mut holes = vec![0; 3 * SEGMENT_BYTES + 5000];
+    holes[4096..8192].copy_from_slice(&noise(4096, 1));
+    holes[2 * SEGMENT_BYTES..2 * SEGMENT_BYTES + 10].copy_from_slice(b"0123456789");
+    let extents = [(4096, 4096), (2 * SEGMENT_BYTES as u64, 4096)];
+    let mut xattrs = file("attributes", "x");
+    xattrs.entry.xattrs = vec![(b"user.note".to_vec(), b"a\nb=c\0".to_vec())];
+    let mut old = file("before-1970", "old");
+    old.entry.mtime_ns = -1_500_000_000;
+    let mut tree = vec![
+        other("", EntryKind::Directory),
+        xattrs,
+        old,
+        file("big.db", noise(3 * SEGMENT_BYTES + 1234, 2)),
+        other("dir", EntryKind::Directory),
+        file(&long, noise(70_000, 3)),
+        raw_name,
+        file("empty", ""),
+        file("exact", noise(2 * SEGMENT_BYTES, 4)),
+        other("hard", EntryKind::HardLink { to: path("exact") }),
+        sparse("holes", holes, &extents),
+        file("mebi", noise(SEGMENT_BYTES, 5)),
+        sparse("nothing", vec![0; 2 * SEGMENT_BYTES], &[]),
+        other("zlink", EntryKind::Symlink { target: "t".repeat(150).into_bytes() }),
+    ];
+    tree[0].entry.path = EntryPath::root();
+    tree.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
+    tree
+}

@@ -1,0 +1,33 @@
+//! How far running backups are. In memory only: a number that changes many times a second and is worth
+//! nothing after a crash does not belong on a disk that wears.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::{Backup, BackupId};
+
+/// Shares of 1, by backup; only those that run.
+#[derive(Debug, Default)]
+pub(super) struct Progress(Mutex<HashMap<BackupId, f64>>);
+
+impl Progress {
+    /// Remembers how far it is. What is not a share of 1 is brought there.
+    pub(super) fn set(&self, id: BackupId, share: f64) {
+        let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, share);
+    }
+
+    /// It no longer runs.
+    pub(super) fn forget(&self, id: BackupId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// The backup with how far it is.
+    pub(super) fn on(&self, mut backup: Backup) -> Backup {
+        if backup.status.is_running() {
+            let shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            backup.progress = shares.get(&backup.id).copied().unwrap_or(0.0);
+        }
+        backup
+    }
+}

@@ -1,0 +1,102 @@
+//! Looking at backups.
+
+use super::datastores::datastores;
+use super::lineage;
+use super::rules::visible_backup;
+use super::{BackupFilter, Catalog, CatalogError, Read, Scope};
+use crate::domain::{Backup, BackupId, Datastore, InstanceId, Page, Position, ProjectId};
+use crate::store;
+
+impl Catalog {
+    /// One page of backups, newest first. Those that are being deleted are there until they are gone.
+    pub fn backups(
+        &self,
+        scope: &Scope<Read>,
+        filter: &BackupFilter,
+    ) -> Result<Page<Backup>, CatalogError> {
+        let project = listed_project(scope, filter)?;
+        let instance = match filter.instance.as_deref().map(str::parse::<InstanceId>) {
+            None => None,
+            Some(Ok(id)) => Some(id),
+            Some(Err(_not_an_id)) => return Ok(Page { rows: Vec::new(), next: None }),
+        };
+        let rows = filter.limit.rows();
+        let mut found = self.store.read(|db| {
+            let engine = match &filter.engine {
+                None => None,
+                Some(asked) => Some(engine_named(&datastores(db, &self.rules)?, asked)?),
+            };
+            // One more than asked for tells whether there is another page.
+            let page = store::Page {
+                project,
+                instance,
+                engine: engine.as_deref(),
+                status: filter.status,
+                after: filter.after,
+                rows: rows.saturating_add(1),
+            };
+            Ok::<_, CatalogError>(db.page(&page)?)
+        })?;
+        let asked = usize::try_from(rows).unwrap_or(usize::MAX);
+        let more = found.len() > asked;
+        found.truncate(asked);
+        let rows: Vec<Backup> = found.into_iter().map(|it| self.progress.on(it.backup)).collect();
+        let last = rows.last().filter(|_last| more);
+        let next = last.map(|it| Position { created: it.created, id: it.id });
+        Ok(Page { rows, next })
+    }
+
+    /// One backup. Another project's is as unknown as one that never was; an admin sees all.
+    pub fn backup(&self, scope: &Scope<Read>, id: BackupId) -> Result<Backup, CatalogError> {
+        let record = self.store.read(|db| visible_backup(db, scope, id))?;
+        Ok(self.progress.on(record.backup))
+    }
+
+    /// A backup by id.
+    pub fn find(&self, id: BackupId) -> Result<Backup, CatalogError> {
+        let found = self.store.read(|db| db.backup(id))?;
+        let record = found.ok_or(CatalogError::NoSuchBackup { id })?;
+        Ok(self.progress.on(record.backup))
+    }
+
+    /// The backups that restoring this one needs, root first, itself last. A link that is missing or not
+    /// usable is an error that names it.
+    pub fn chain(&self, id: BackupId) -> Result<Vec<Backup>, CatalogError> {
+        self.store.read(|db| {
+            let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
+            lineage::chain(db, &record.backup.project, id)?.map_err(|broken| broken.refuse(id))
+        })
+    }
+
+    /// Every backup, oldest first (for rebuild and doctor).
+    pub fn every_backup(&self) -> Result<Vec<Backup>, CatalogError> {
+        let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
+        Ok(found.into_iter().map(|it| self.progress.on(it.backup)).collect())
+    }
+}
+
+/// Whose backups are listed; `None`: everybody's.
+fn listed_project<'a>(
+    scope: &'a Scope<Read>,
+    filter: &'a BackupFilter,
+) -> Result<Option<&'a ProjectId>, CatalogError> {
+    let beyond = filter.all_projects || filter.project.is_some();
+    if beyond && !scope.caller().is_admin() {
+        let why = "Policy doesn't allow backup:index:all_projects to be performed.".to_owned();
+        return Err(CatalogError::Forbidden { why });
+    }
+    Ok(match &filter.project {
+        Some(project) => Some(project),
+        None if filter.all_projects => None,
+        None => Some(scope.project()),
+    })
+}
+
+/// The engine of this name, or of this datastore id.
+fn engine_named(known: &[Datastore], asked: &str) -> Result<String, CatalogError> {
+    known
+        .iter()
+        .find(|it| it.engine == asked || Datastore::datastore_id(&it.engine) == asked)
+        .map(|it| it.engine.clone())
+        .ok_or_else(|| CatalogError::NoSuchDatastore { name: asked.chars().take(80).collect() })
+}

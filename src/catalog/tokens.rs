@@ -1,0 +1,75 @@
+//! Who shows which secret. Secrets are never kept, only their SHA-256.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::{Catalog, CatalogError, Reply};
+use crate::domain::Caller;
+use crate::store::TokenRecord;
+
+/// Every token there is, in memory: asking the database at every request would cost more than all the
+/// comparisons.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    configured: RwLock<Vec<TokenRecord>>,
+    stored: RwLock<Vec<TokenRecord>>,
+}
+
+impl Tokens {
+    pub(super) fn stored(stored: Vec<TokenRecord>) -> Self {
+        Self { configured: RwLock::default(), stored: RwLock::new(stored) }
+    }
+
+    fn remember(&self, token: TokenRecord) {
+        let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
+        stored.retain(|it| it.caller.name != token.caller.name);
+        stored.push(token);
+    }
+
+    /// Compares with every token, so that the time says nothing about which one came near.
+    fn who(&self, digest: &[u8]) -> Option<Caller> {
+        let configured = self.configured.read().unwrap_or_else(PoisonError::into_inner);
+        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = None;
+        for token in configured.iter().chain(stored.iter()) {
+            let equal = bool::from(token.sha256.as_slice().ct_eq(digest));
+            if equal && found.is_none() {
+                found = Some(&token.caller);
+            }
+        }
+        found.cloned()
+    }
+}
+
+impl Catalog {
+    /// Who shows this secret, if it is a known token's. Takes the same time for every wrong one.
+    pub fn authenticate(&self, secret: &str) -> Option<Caller> {
+        self.tokens.who(&Sha256::digest(secret.as_bytes()))
+    }
+
+    /// Replaces the tokens that come from the configuration: name, project, roles, SHA-256 of the secret.
+    pub fn set_configured_tokens(&self, tokens: Vec<(Caller, [u8; 32])>) {
+        let tokens =
+            tokens.into_iter().map(|(caller, sha256)| TokenRecord { caller, sha256 }).collect();
+        *self.tokens.configured.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+    }
+
+    /// Stores a token made by the server itself (the bootstrap one). One of the same name is replaced.
+    pub fn add_token(&self, caller: Caller, sha256: [u8; 32]) -> Reply<()> {
+        let token = TokenRecord { caller, sha256 };
+        let (tokens, remembered) = (Arc::clone(&self.tokens), token.clone());
+        self.write_then(
+            move |db, rules| Ok(db.put_token(&token, rules.now())?),
+            move |()| tokens.remember(remembered),
+        )
+    }
+
+    /// How many tokens there are, configured or stored.
+    pub fn token_count(&self) -> Result<usize, CatalogError> {
+        let configured = self.tokens.configured.read().unwrap_or_else(PoisonError::into_inner);
+        let stored = self.tokens.stored.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(configured.len().saturating_add(stored.len()))
+    }
+}

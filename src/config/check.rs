@@ -1,0 +1,193 @@
+//! Whether the values make sense together.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Component, Path};
+
+use super::{AuthMode, Config, InstanceConfig, Problem, TokenConfig};
+
+/// SHA-256 of nothing: a token with this digest would let everybody in who sends an empty secret.
+const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// The keys of `source` that are paths.
+const PATH_KEYS: [&str; 3] = ["path", "socket", "password_file"];
+
+/// Everything that is wrong, in the order of the file.
+pub(super) fn problems(config: &Config) -> Vec<Problem> {
+    let mut found = Found(Vec::new());
+    data_dir(&config.data_dir, &mut found);
+    auth_mode(config.auth.mode, config.server.listen, &mut found);
+    public_url(&config.server.public_url, &mut found);
+    ranges(config, &mut found);
+    tokens(&config.auth.tokens, &mut found);
+    instances(config, &mut found);
+    found.0
+}
+
+/// The problems so far.
+struct Found(Vec<Problem>);
+
+impl Found {
+    fn say(&mut self, key: impl Into<String>, why: impl Into<String>) {
+        self.0.push(Problem { key: key.into(), why: why.into() });
+    }
+
+    fn range<T: PartialOrd + std::fmt::Display>(
+        &mut self,
+        key: &str,
+        value: &T,
+        allowed: &RangeInclusive<T>,
+    ) {
+        if !allowed.contains(value) {
+            let (least, most) = (allowed.start(), allowed.end());
+            self.say(key, format!("is {value}; it has to be from {least} to {most}"));
+        }
+    }
+}
+
+/// Whether it starts at the root and goes down only.
+fn is_plain_absolute(path: &Path) -> bool {
+    path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
+}
+
+fn data_dir(path: &Path, found: &mut Found) {
+    if !is_plain_absolute(path) || path.parent().is_none() {
+        let shown = path.display();
+        found.say(
+            "data_dir",
+            format!("is {shown:?}; give an absolute path without `..`, as /var/lib/coffer"),
+        );
+    }
+}
+
+fn auth_mode(mode: AuthMode, listen: SocketAddr, found: &mut Found) {
+    if mode == AuthMode::None && !listen.ip().to_canonical().is_loopback() {
+        let why = format!(
+            "is \"none\", but {listen} can be reached from other machines; listen on 127.0.0.1 or \
+             [::1], or use tokens"
+        );
+        found.say("auth.mode", why);
+    }
+}
+
+fn public_url(url: &str, found: &mut Found) {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let plain = |text: &str| {
+        !text.is_empty()
+            && !text.starts_with('/')
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>\\".contains(&byte))
+    };
+    if !url.is_empty() && !rest.is_some_and(plain) {
+        found.say(
+            "server.public_url",
+            format!("is {url:?}; give http:// or https:// and a host, or leave it empty"),
+        );
+    }
+}
+
+fn ranges(config: &Config, found: &mut Found) {
+    const DAY: u64 = 86_400;
+    let Config { server, executor, storage, catalog, quota, paging, .. } = config;
+    found.range("server.http_workers", &server.http_workers, &(0..=64));
+    found.range("server.max_connections", &server.max_connections, &(1..=65_536));
+    found.range("server.request_timeout_s", &server.request_timeout_s, &(1..=3600));
+    found.range("server.shutdown_grace_s", &server.shutdown_grace_s, &(0..=DAY));
+    found.range("executor.workers", &executor.workers, &(1..=16));
+    found.range("executor.compression_threads", &executor.compression_threads, &(0..=64));
+    found.range("executor.compression_level", &executor.compression_level, &(1..=19));
+    found.range("storage.trash_window_s", &storage.trash_window_s, &(0..=366 * DAY));
+    found.range("storage.headroom_mib", &storage.headroom_mib, &(0..=1 << 30));
+    found.range("catalog.max_chain", &catalog.max_chain, &(0..=1000));
+    found.range("catalog.reread_every", &catalog.reread_every, &(0..=10_000));
+    found.range("quota.backups", &quota.backups, &(-1..=i64::from(i32::MAX)));
+    found.range("quota.instances", &quota.instances, &(-1..=i64::from(i32::MAX)));
+    found.range("paging.max", &paging.max, &(1..=10_000));
+    found.range("paging.default", &paging.default, &(1..=paging.max.clamp(1, 10_000)));
+    found.range("paging.instances", &paging.instances, &(1..=10_000));
+}
+
+fn tokens(tokens: &[TokenConfig], found: &mut Found) {
+    let mut names = BTreeSet::new();
+    let mut digests = BTreeSet::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let key = |field: &str| format!("auth.tokens[{index}] ({}): {field}", token.name);
+        name(&key("name"), &token.name, found);
+        if token.name.contains(':') {
+            found.say(key("name"), "holds a colon, which ends the user name in HTTP Basic");
+        }
+        if !names.insert(&token.name) {
+            found.say(key("name"), "is another token's too; names are unique");
+        }
+        if token.roles.is_empty() {
+            found.say(key("roles"), "is empty; give one of \"admin\", \"member\", \"reader\"");
+        }
+        if hex::encode(token.sha256.0) == SHA256_OF_NOTHING {
+            found.say(key("sha256"), "is that of an empty secret; run `coffer token new`");
+        }
+        if !digests.insert(token.sha256.0) {
+            found.say(key("sha256"), "is another token's too; run `coffer token new` for each");
+        }
+    }
+}
+
+fn instances(config: &Config, found: &mut Found) {
+    let mut names = BTreeSet::new();
+    let mut ids = BTreeSet::new();
+    for (index, instance) in config.instances.iter().enumerate() {
+        let key = |field: &str| format!("instances[{index}] ({}): {field}", instance.name);
+        name(&key("name"), &instance.name, found);
+        if !names.insert((&instance.project_id, &instance.name)) {
+            let project = &instance.project_id;
+            found.say(key("name"), format!("is taken already in project {project}"));
+        } else if !ids.insert(instance.instance_id()) {
+            found.say(key("id"), "is another instance's too; ids are unique");
+        }
+        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=32).contains(&instance.engine.len()) || !instance.engine.bytes().all(word) {
+            let engine = &instance.engine;
+            found.say(key("engine"), format!("is {engine:?}; give \"sqlite\" or \"directory\""));
+        }
+        source(instance, &config.data_dir, &key, found);
+    }
+}
+
+fn source(
+    instance: &InstanceConfig,
+    data_dir: &Path,
+    key: &impl Fn(&str) -> String,
+    found: &mut Found,
+) {
+    if instance.source.0.is_empty() {
+        found.say(key("source"), "is empty; give the data's place, as { path = \"/srv/shop.db\" }");
+    }
+    if instance.source.0.contains_key("password") {
+        found.say(
+            key("source.password"),
+            "is a secret in the open; put it into a file and name that with password_file",
+        );
+    }
+    for field in PATH_KEYS {
+        let Some(value) = instance.source.0.get(field) else { continue };
+        // A path that is not UTF-8 is written as a URL with its bytes percent-encoded.
+        let path = value.as_str().map(|text| text.strip_prefix("file://").unwrap_or(text));
+        if !path.is_some_and(|path| is_plain_absolute(Path::new(path))) {
+            let why = format!("is {value}; give an absolute path without `..`");
+            found.say(key(&format!("source.{field}")), why);
+        }
+    }
+    if instance.source.text("path").is_some_and(|path| data_dir.starts_with(path)) {
+        let why = "holds data_dir: every backup would hold the ones before; move one of them";
+        found.say(key("source.path"), why);
+    }
+}
+
+/// Names are seen by clients in lists, so the API's own rule for names holds.
+fn name(key: &str, text: &str, found: &mut Found) {
+    let length = text.chars().count();
+    if !(1..=255).contains(&length) || !text.chars().any(char::is_alphanumeric) {
+        found.say(key, "has to be 1 to 255 characters long, with at least one letter or digit");
+    } else if text.chars().any(char::is_control) || text.contains('/') {
+        found.say(key, "holds a control character or a slash; take it out");
+    }
+}

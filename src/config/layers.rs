@@ -1,0 +1,155 @@
+//! Laying the layers over each other, and saying which one was wrong.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use config::{Environment, FileFormat, Value, ValueKind};
+
+use super::{Config, ConfigError};
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+const PREFIX: &str = "COFFER__";
+const ENVIRONMENT: &str = "the environment";
+
+/// No configuration is near this long; a wrong path may lead to a file that never ends.
+const LONGEST_FILE: u64 = 4 << 20;
+
+/// The text of one file.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+}
+
+/// The file at `path`.
+pub(super) fn read(path: &Path) -> Result<Layer, ConfigError> {
+    read_text(path)
+        .map(|text| Layer { path: path.to_owned(), text })
+        .map_err(|reason| ConfigError::Unreadable { path: path.to_owned(), reason })
+}
+
+/// The file at `path`; `None` if there is none. One that cannot be read is an error all the same.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<Layer>, ConfigError> {
+    match read(path) {
+        Ok(layer) => Ok(Some(layer)),
+        Err(ConfigError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let mut file = File::open(path)?.take(LONGEST_FILE + 1);
+    let length = file.read_to_string(&mut text)?;
+    if u64::try_from(length).is_ok_and(|length| length <= LONGEST_FILE) {
+        Ok(text)
+    } else {
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 4 MiB"))
+    }
+}
+
+/// The variables that are Coffer's own settings.
+pub(super) fn variables(
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut ours = Vec::new();
+    for (name, value) in all {
+        let Ok(name) = name.into_string() else { continue };
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
+        match value.into_string() {
+            Ok(value) => ours.push((name, value)),
+            Err(_bytes) => {
+                return Err(ConfigError::Variable { name, reason: "is not UTF-8".to_owned() });
+            }
+        }
+    }
+    Ok(ours)
+}
+
+/// The defaults, `file` over them, and `variables` over both.
+///
+/// Read in two steps, so that an error names the layer it came with: if the defaults and the file are
+/// fine by themselves, it is the environment's.
+pub(super) fn merge(
+    file: Option<&Layer>,
+    variables: Vec<(String, String)>,
+) -> Result<Config, ConfigError> {
+    let mut builder = config::Config::builder().add_source(toml(DEFAULTS));
+    let mut origin = "config/default.toml".to_owned();
+    if let Some(layer) = file {
+        builder = builder.add_source(toml(&layer.text));
+        origin = layer.path.display().to_string();
+    }
+    let config = built(builder.clone(), &origin)?;
+    if variables.is_empty() {
+        return Ok(config);
+    }
+    check_names(&variables)?;
+    let environment = Environment::with_prefix("COFFER").separator("__");
+    built(
+        builder.add_source(environment.source(Some(variables.into_iter().collect()))),
+        ENVIRONMENT,
+    )
+}
+
+fn toml(text: &str) -> config::File<config::FileSourceString, FileFormat> {
+    config::File::from_str(text, FileFormat::Toml)
+}
+
+fn built(
+    builder: config::ConfigBuilder<config::builder::DefaultState>,
+    origin: &str,
+) -> Result<Config, ConfigError> {
+    builder.build().and_then(config::Config::try_deserialize).map_err(|reason| {
+        ConfigError::Malformed {
+            origin: origin.to_owned(),
+            reason: reason.to_string().trim_end().to_owned(),
+        }
+    })
+}
+
+/// Whether each variable names a key that a variable can hold.
+fn check_names(variables: &[(String, String)]) -> Result<(), ConfigError> {
+    let known = scalar_keys();
+    for (name, _value) in variables {
+        let key = name.trim_start_matches(PREFIX).to_lowercase().replace("__", ".");
+        if known.contains(&key) {
+            continue;
+        }
+        let list = key.starts_with("instances") || key.starts_with("auth.tokens");
+        let reason = if list {
+            format!("cannot be used: {key} is a list, which only the configuration file can hold")
+        } else {
+            format!("names no setting: there is no {key}; config/default.toml lists every key")
+        };
+        return Err(ConfigError::Variable { name: name.clone(), reason });
+    }
+    Ok(())
+}
+
+/// Every key that holds one value: those of `config/default.toml`, for it has them all.
+fn scalar_keys() -> BTreeSet<String> {
+    let defaults = config::Config::builder().add_source(toml(DEFAULTS)).build();
+    let defaults = defaults.expect("config/default.toml is compiled in, and a test parses it");
+    let mut keys = BTreeSet::new();
+    collect_keys("", &defaults.cache, &mut keys);
+    keys
+}
+
+fn collect_keys(prefix: &str, value: &Value, keys: &mut BTreeSet<String>) {
+    if let ValueKind::Table(table) = &value.kind {
+        for (name, value) in table {
+            let dot = if prefix.is_empty() { "" } else { "." };
+            collect_keys(&format!("{prefix}{dot}{name}"), value, keys);
+        }
+    } else {
+        keys.insert(prefix.to_owned());
+    }
+}

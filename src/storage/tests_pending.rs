@@ -1,0 +1,106 @@
+//! An attempt when the disk, or somebody else, interferes.
+
+use std::fs::OpenOptions;
+
+use super::*;
+use crate::domain::SystemClock;
+
+fn attempt(reserve_bytes: u64) -> (tempfile::TempDir, PendingFile) {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Arc::new(Place::open(dir.path(), reserve_bytes, Arc::new(SystemClock)).unwrap());
+    let pending = PendingFile::create(&place, BackupId::generate(), 1).unwrap();
+    (dir, pending)
+}
+
+fn nothing_is_left(dir: &tempfile::TempDir) -> bool {
+    ["tmp", "archives"]
+        .iter()
+        .all(|folder| std::fs::read_dir(dir.path().join(folder)).unwrap().next().is_none())
+}
+
+fn publish(pending: PendingFile) -> Result<(), StorageError> {
+    let location = Location::parse("p/i/x.tar.zst").unwrap();
+    Box::new(pending).publish(&location, Timestamp::from_micros(0))
+}
+
+#[test]
+fn a_full_disk_is_told_as_one_and_ends_the_attempt() {
+    let (dir, mut pending) = attempt(0);
+    pending.write_all(b"bytes").unwrap();
+    pending.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let error = pending.write_all(b"more").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    pending.write_all(b"more").unwrap_err();
+    pending.sync().unwrap_err();
+    pending.reopen().unwrap_err();
+    publish(pending).unwrap_err();
+    assert!(nothing_is_left(&dir));
+}
+
+#[test]
+fn after_a_failed_sync_nothing_makes_the_attempt_good_again() {
+    let (dir, mut pending) = attempt(0);
+    pending.write_all(b"bytes").unwrap();
+    let path = pending.path();
+    let cut = OpenOptions::new().write(true).open(&path).unwrap();
+    cut.set_len(3).unwrap();
+    pending.sync().unwrap_err();
+    cut.set_len(5).unwrap();
+    pending.sync().unwrap_err();
+    pending.write_all(b"more").unwrap_err();
+    pending.reopen().unwrap_err();
+    publish(pending).unwrap_err();
+    assert!(nothing_is_left(&dir));
+}
+
+#[test]
+fn a_file_that_was_cut_or_exchanged_after_its_sync_is_not_published() {
+    for exchange in [false, true] {
+        let (dir, mut pending) = attempt(0);
+        pending.write_all(b"bytes").unwrap();
+        pending.sync().unwrap();
+        let path = pending.path();
+        if exchange {
+            std::fs::remove_file(&path).unwrap();
+        }
+        let other = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        other.unwrap().set_len(4).unwrap();
+        pending.reopen().unwrap_err();
+        publish(pending).unwrap_err();
+        assert!(nothing_is_left(&dir));
+    }
+}
+
+#[test]
+fn a_reservation_leaves_the_head_room_alone() {
+    let (_dir, mut pending) = attempt(u64::MAX / 2);
+    let error = pending.reserve(1).unwrap_err();
+    assert!(matches!(error, StorageError::Full { .. }), "{error}");
+    pending.reserve(0).unwrap();
+}
+
+#[test]
+fn reserved_room_is_taken_once_and_given_back_by_the_sync() {
+    let (_dir, mut pending) = attempt(0);
+    pending.reserve(8 << 20).unwrap();
+    let blocks = |pending: &PendingFile| pending.file.metadata().unwrap().blocks();
+    let reserved = blocks(&pending);
+    pending.reserve(8 << 20).unwrap();
+    assert_eq!(blocks(&pending), reserved);
+    pending.write_all(b"bytes").unwrap();
+    pending.sync().unwrap();
+    assert!(blocks(&pending) * 512 < 1 << 20, "{reserved}");
+}
+
+#[test]
+fn a_publish_into_a_store_without_room_for_its_folder_leaves_no_attempt() {
+    let (dir, mut pending) = attempt(0);
+    pending.sync().unwrap();
+    // A file lies where the folder should be made.
+    let flags = OFlags::CREATE | OFlags::WRONLY;
+    let blocked = dir.path().join("archives/p");
+    drop(rustix::fs::open(&blocked, flags, Mode::from_raw_mode(0o600)).unwrap());
+    publish(pending).unwrap_err();
+    std::fs::remove_file(blocked).unwrap();
+    assert!(nothing_is_left(&dir));
+}

@@ -1,0 +1,75 @@
+//! `file://` URLs of paths, byte for byte: a path need not be UTF-8.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// The URL of an absolute path.
+pub(super) fn of_path(path: &Path) -> String {
+    format!("file://{}", encode(path.as_os_str().as_bytes(), b"-._~/"))
+}
+
+/// The path a `file://` URL of this machine names; `None` if it is none.
+pub(super) fn to_path(url: &str) -> Option<PathBuf> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (host, _path) = rest.split_once('/')?;
+    let local = host.is_empty() || host.eq_ignore_ascii_case("localhost");
+    if !scheme.eq_ignore_ascii_case("file") || !local || rest.contains(['?', '#']) {
+        return None;
+    }
+    let bytes = decode(rest.get(host.len()..)?.as_bytes())?;
+    Some(PathBuf::from(OsStr::from_bytes(&bytes)))
+}
+
+/// `bytes` with everything but letters, digits and `plain` as `%XX`.
+pub(super) fn encode(bytes: &[u8], plain: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push('%');
+            text.push_str(&hex::encode_upper([byte]));
+        }
+    }
+    text
+}
+
+fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        if byte == b'%' {
+            let mut decoded = [0];
+            hex::decode_to_slice([*rest.next()?, *rest.next()?], &mut decoded).ok()?;
+            bytes.extend(decoded);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_path_reads_back_from_its_url() {
+        let odd = Path::new(OsStr::from_bytes(b"/a b/%41/\xff\xc3\xa9?#\n"));
+        let url = of_path(odd);
+        assert_eq!(url, "file:///a%20b/%2541/%FF%C3%A9%3F%23%0A");
+        assert_eq!(to_path(&url).unwrap(), odd);
+        assert_eq!(to_path("FILE://localhost/a").unwrap(), Path::new("/a"));
+    }
+
+    #[test]
+    fn what_is_not_a_local_file_url_is_none() {
+        for bad in ["", "/a", "http://localhost/a", "file:/a", "file://", "file://host/a"] {
+            assert_eq!(to_path(bad), None, "{bad}");
+        }
+        for bad in ["file:///a%", "file:///a%4", "file:///a%zz", "file:///a?b", "file:///a#b"] {
+            assert_eq!(to_path(bad), None, "{bad}");
+        }
+    }
+}

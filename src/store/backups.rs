@@ -1,0 +1,327 @@
+//! The rows of backups: reading, listing, adding.
+
+use rusqlite::{Row, named_params};
+
+use super::columns::Bytes;
+use super::{Records, Removal, StoreError, Task, sql};
+use crate::domain::{
+    ArchiveFacts, Backup, BackupId, Datastore, Failure, InstanceId, Position, ProjectId, Status,
+    Timestamp,
+};
+
+/// A row, with what only the catalog's rules look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackupRecord {
+    /// The backup. Its failure is the damage that was found later, if no other is known.
+    pub backup: Backup,
+    /// What a worker does with it.
+    pub task: Task,
+    /// The client named the parent.
+    pub parent_required: bool,
+    /// Where its archive lies, or, for a registration, is said to lie.
+    pub location: Option<String>,
+    /// What was found wrong with its archive.
+    pub damage: Option<Failure>,
+    /// Where its removal stands.
+    pub removal: Option<Removal>,
+}
+
+/// Which rows, and which page of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// Of this project.
+    pub project: Option<&'a ProjectId>,
+    /// Of this instance.
+    pub instance: Option<InstanceId>,
+    /// Of this engine.
+    pub engine: Option<&'a str>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Behind this place, newest first.
+    pub after: Option<Position>,
+    /// How many at most.
+    pub rows: u32,
+}
+
+/// The columns that [`read`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "id, project, instance, name, description, task, kind, parent, parent_required, status, \
+         engine, version, container, created, updated, location, size, source_bytes, checksum, \
+         verified_at, verify_level, failure_code, failure_message, damage_code, damage_message, \
+         removal"
+    };
+}
+pub(super) use columns;
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<BackupRecord> {
+    let location: Option<String> = row.get("location")?;
+    let failure = failure(row, "failure_code", "failure_message")?;
+    let damage = self::failure(row, "damage_code", "damage_message")?;
+    let status = row.get("status")?;
+    let backup = Backup {
+        id: row.get("id")?,
+        project: row.get("project")?,
+        instance: row.get("instance")?,
+        name: row.get("name")?,
+        description: row.get("description")?,
+        kind: row.get("kind")?,
+        parent: row.get("parent")?,
+        status,
+        datastore: Datastore { engine: row.get("engine")?, version: row.get("version")? },
+        container: row.get("container")?,
+        created: row.get("created")?,
+        updated: row.get("updated")?,
+        facts: facts(row, location.as_deref())?,
+        failure: failure.or_else(|| damage.clone()),
+        progress: if status.is_usable() { 1.0 } else { 0.0 },
+    };
+    Ok(BackupRecord {
+        backup,
+        task: row.get("task")?,
+        parent_required: row.get("parent_required")?,
+        location,
+        damage,
+        removal: row.get("removal")?,
+    })
+}
+
+/// All of them or none: a `CHECK` holds that.
+fn facts(row: &Row<'_>, location: Option<&str>) -> rusqlite::Result<Option<ArchiveFacts>> {
+    let (Some(location), Some(checksum)) = (location, row.get("checksum")?) else {
+        return Ok(None);
+    };
+    Ok(Some(ArchiveFacts {
+        location: location.to_owned(),
+        stored_bytes: row.get::<_, Bytes>("size")?.0,
+        source_bytes: row.get::<_, Bytes>("source_bytes")?.0,
+        checksum,
+        verified_at: row.get("verified_at")?,
+        verify_level: row.get("verify_level")?,
+    }))
+}
+
+/// A failure in two columns.
+pub(super) fn failure(row: &Row<'_>, code: &str, text: &str) -> rusqlite::Result<Option<Failure>> {
+    let Some(code) = row.get(code)? else { return Ok(None) };
+    let message = row.get::<_, Option<String>>(text)?.unwrap_or_default();
+    Ok(Some(Failure { code, message }))
+}
+
+const ANSWERS: &str = "SELECT count(*) FROM backups WHERE id = ''";
+
+const BY_ID: &str = concat!("SELECT ", columns!(), " FROM backups WHERE id = ?1");
+
+const OF_PROJECT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM backups WHERE project = :project AND (created, id) < (:created, :id)
+      AND (:engine IS NULL OR engine = :engine) AND (:status IS NULL OR status = :status)
+      ORDER BY created DESC, id DESC LIMIT :rows"
+);
+
+const OF_INSTANCE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM backups WHERE instance = :instance AND (created, id) < (:created, :id)
+      AND (:project IS NULL OR project = :project)
+      AND (:engine IS NULL OR engine = :engine) AND (:status IS NULL OR status = :status)
+      ORDER BY created DESC, id DESC LIMIT :rows"
+);
+
+const OF_EVERYBODY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM backups WHERE (created, id) < (:created, :id)
+      AND (:engine IS NULL OR engine = :engine) AND (:status IS NULL OR status = :status)
+      ORDER BY created DESC, id DESC LIMIT :rows"
+);
+
+const OLDEST_FIRST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM backups WHERE (created, id) > (-1, '') ORDER BY created, id"
+);
+
+const LAST_CREATED: &str =
+    "SELECT created FROM backups WHERE (created, id) < (9223372036854775807, '')
+     ORDER BY created DESC, id DESC LIMIT 1";
+
+const RUNS: &str = "SELECT 1 FROM backups
+     WHERE instance = ?1 AND status IN ('NEW', 'BUILDING', 'SAVING')";
+
+const OWNS_LOCATION: &str = "SELECT id FROM backups WHERE location = ?1";
+
+const COUNTED: &str = "SELECT count(*) FROM backups WHERE project = ?1 AND status <> 'FAILED'";
+
+const COMPLETED_OF: &str =
+    "SELECT count(*) FROM backups WHERE instance = ?1 AND status = 'COMPLETED'";
+
+const NEXT_DATASTORE: &str = "SELECT engine, version FROM backups
+     WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
+
+const CANDIDATES: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM backups WHERE instance = :instance AND status = 'COMPLETED'
+      AND (created, id) < (:created, :id) AND project = :project
+      AND removal IS NULL AND damage_code IS NULL
+      ORDER BY created DESC, id DESC LIMIT 1"
+);
+
+const INSERT: &str = "INSERT INTO backups
+     (id, project, instance, name, description, task, kind, parent, parent_required, status,
+      engine, version, container, created, updated, location, size, source_bytes, checksum,
+      verified_at, verify_level)
+     VALUES (:id, :project, :instance, :name, :description, :task, :kind, :parent,
+      :parent_required, :status, :engine, :version, :container, :created, :updated, :location,
+      :size, :source_bytes, :checksum, :verified_at, :verify_level)
+     ON CONFLICT (id) DO NOTHING";
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    ANSWERS,
+    BY_ID,
+    OF_PROJECT,
+    OF_INSTANCE,
+    OF_EVERYBODY,
+    OLDEST_FIRST,
+    LAST_CREATED,
+    RUNS,
+    OWNS_LOCATION,
+    COUNTED,
+    COMPLETED_OF,
+    NEXT_DATASTORE,
+    CANDIDATES,
+    INSERT,
+];
+
+/// The place before the newest row.
+fn start(after: Option<Position>) -> (i64, String) {
+    after.map_or((i64::MAX, String::new()), |place| {
+        (place.created.as_micros(), place.id.to_string())
+    })
+}
+
+impl Records<'_> {
+    /// Looks at the table, as a proof that it can be looked at.
+    pub fn ping(&self) -> Result<(), StoreError> {
+        sql::the(self.0, ANSWERS, [], |_row| Ok(()))
+    }
+
+    /// The row of a backup.
+    pub fn backup(&self, id: BackupId) -> Result<Option<BackupRecord>, StoreError> {
+        sql::first(self.0, BY_ID, [id], read)
+    }
+
+    /// One page of rows, newest first.
+    pub fn page(&self, page: &Page<'_>) -> Result<Vec<BackupRecord>, StoreError> {
+        let (created, id) = start(page.after);
+        let Page { project, instance, engine, status, rows, .. } = *page;
+        match (instance, project) {
+            (Some(instance), project) => sql::all(
+                self.0,
+                OF_INSTANCE,
+                named_params! {
+                    ":instance": instance, ":project": project, ":created": created, ":id": id,
+                    ":engine": engine, ":status": status, ":rows": rows
+                },
+                read,
+            ),
+            (None, Some(project)) => sql::all(
+                self.0,
+                OF_PROJECT,
+                named_params! {
+                    ":project": project, ":created": created, ":id": id,
+                    ":engine": engine, ":status": status, ":rows": rows
+                },
+                read,
+            ),
+            (None, None) => sql::all(
+                self.0,
+                OF_EVERYBODY,
+                named_params! {
+                    ":created": created, ":id": id,
+                    ":engine": engine, ":status": status, ":rows": rows
+                },
+                read,
+            ),
+        }
+    }
+
+    /// Every row, oldest first.
+    pub fn every_backup(&self) -> Result<Vec<BackupRecord>, StoreError> {
+        sql::all(self.0, OLDEST_FIRST, [], read)
+    }
+
+    /// When the newest backup was created.
+    pub fn last_created(&self) -> Result<Option<Timestamp>, StoreError> {
+        sql::first(self.0, LAST_CREATED, [], |row| row.get(0))
+    }
+
+    /// Whether a backup of the instance runs or waits.
+    pub fn runs(&self, instance: InstanceId) -> Result<bool, StoreError> {
+        Ok(sql::first(self.0, RUNS, [instance], |_row| Ok(()))?.is_some())
+    }
+
+    /// Whose archive lies there.
+    pub fn owner_of(&self, location: &str) -> Result<Option<BackupId>, StoreError> {
+        sql::first(self.0, OWNS_LOCATION, [location], |row| row.get(0))
+    }
+
+    /// Backups that count against the project's quota.
+    pub fn backups_of(&self, project: &ProjectId) -> Result<i64, StoreError> {
+        sql::the(self.0, COUNTED, [project], |row| row.get(0))
+    }
+
+    /// Completed backups of the instance.
+    pub fn completed_of(&self, instance: InstanceId) -> Result<u64, StoreError> {
+        Ok(sql::the(self.0, COMPLETED_OF, [instance], |row| row.get::<_, Bytes>(0))?.0)
+    }
+
+    /// The newest completed, undamaged backup of the instance in the project, behind a place.
+    pub fn candidate(
+        &self,
+        project: &ProjectId,
+        instance: InstanceId,
+        after: Option<Position>,
+    ) -> Result<Option<BackupRecord>, StoreError> {
+        let (created, id) = start(after);
+        let params = named_params! {
+            ":instance": instance, ":created": created, ":id": id, ":project": project
+        };
+        sql::first(self.0, CANDIDATES, params, read)
+    }
+
+    /// Every engine and version that a backup was made of, in order.
+    pub fn datastores_of_backups(&self) -> Result<Vec<Datastore>, StoreError> {
+        sql::each_datastore(self.0, NEXT_DATASTORE)
+    }
+
+    /// Adds a row without failure, damage or removal. False: there is one with this id already.
+    pub fn insert_backup(&self, record: &BackupRecord) -> Result<bool, StoreError> {
+        let BackupRecord { backup, task, parent_required, location, .. } = record;
+        let facts = backup.facts.as_ref();
+        let added = sql::change(
+            self.0,
+            INSERT,
+            named_params! {
+                ":id": backup.id, ":project": backup.project, ":instance": backup.instance,
+                ":name": backup.name, ":description": backup.description, ":task": task,
+                ":kind": backup.kind, ":parent": backup.parent,
+                ":parent_required": parent_required, ":status": backup.status,
+                ":engine": backup.datastore.engine, ":version": backup.datastore.version,
+                ":container": backup.container, ":created": backup.created,
+                ":updated": backup.updated,
+                ":location": facts.map(|it| it.location.as_str()).or(location.as_deref()),
+                ":size": facts.map(|it| Bytes(it.stored_bytes)),
+                ":source_bytes": facts.map(|it| Bytes(it.source_bytes)),
+                ":checksum": facts.map(|it| it.checksum.as_str()),
+                ":verified_at": facts.map(|it| it.verified_at),
+                ":verify_level": facts.map(|it| it.verify_level),
+            },
+        )?;
+        Ok(added > 0)
+    }
+}

@@ -1,0 +1,88 @@
+//! What goes wrong in the catalog's database.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+
+use crate::domain::{BackupId, Status};
+
+/// A fault of the database, or a step that the life of a backup does not have.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be made or reached.
+    #[error("the catalog {path}: {source}", path = path.display())]
+    Unreachable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error(
+        "{path} is not a Coffer catalog; move it away and run `coffer catalog rebuild`, which makes a new one from the archives",
+        path = path.display()
+    )]
+    NotACatalog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was written by a later program. Nothing in it was changed.
+    #[error(
+        "the catalog {path} has schema {found} and this program knows schemas up to {known}; use the newer Coffer that wrote it",
+        path = path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// The file is damaged.
+    #[error(
+        "the catalog is damaged ({why}); move catalog.db away and run `coffer catalog rebuild`, which makes a new one from the archives"
+    )]
+    Damaged {
+        /// What SQLite said.
+        why: String,
+    },
+    /// Any other refusal of SQLite.
+    #[error("the catalog's database: {0}")]
+    Sqlite(#[source] rusqlite::Error),
+    /// The writes were made, but not made durable: none of them counts.
+    #[error("the catalog could not commit: {0}")]
+    Commit(#[source] Arc<rusqlite::Error>),
+    /// No connection for reading was free in time.
+    #[error("no connection to the catalog was free: {0}")]
+    Pool(#[from] r2d2::Error),
+    /// A step that the life of a backup does not have.
+    #[error("backup {id} is {from} and cannot become {to}")]
+    IllegalTransition {
+        /// Which backup.
+        id: BackupId,
+        /// Where it stands.
+        from: Status,
+        /// Where it was to go.
+        to: Status,
+    },
+    /// A write panicked; it was rolled back and the others went on.
+    #[error("a write to the catalog failed in an unforeseen way; the log has more")]
+    Panicked,
+    /// The catalog was closed before the write was made.
+    #[error("the catalog is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged { why: error.to_string() }
+            }
+            _ => Self::Sqlite(error),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+-- The catalog of one Coffer data directory: the whole current schema, version 1.
+--
+-- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
+-- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
+-- A test holds that both ways lead to the same schema.
+--
+-- Ids are hyphenated UUIDs as text, so that a person with `sqlite3` can read and join them. Times are
+-- microseconds since 1970 in UTC. Nothing here is counted or summed up ahead: counts come from rows.
+
+-- Databases and directories. A row outlives the configuration that named it, for its backups' sake.
+CREATE TABLE instances (
+    id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    version TEXT NOT NULL,
+    -- Where it comes from: the configuration, or a restore of this backup.
+    restored_from TEXT CHECK (length(restored_from) = 36),
+    -- The keys of `source` in the configuration, as a JSON object; `{}` until a restore is placed.
+    source TEXT NOT NULL CHECK (json_valid(source)),
+    check_level TEXT NOT NULL CHECK (check_level IN ('off', 'quick', 'full')),
+    -- BACKUP is not stored: it is shown while a backup of the instance runs.
+    status TEXT NOT NULL CHECK (status IN ('BUILD', 'ACTIVE', 'ERROR', 'DETACHED')),
+    -- What a restore wrote; the newest backup says it better as soon as there is one.
+    used_bytes INTEGER NOT NULL DEFAULT 0 CHECK (used_bytes >= 0),
+    failure_code TEXT,
+    failure_message TEXT,
+    -- A restore to make: asked for, or claimed by a worker.
+    restore TEXT CHECK (restore IN ('asked', 'claimed')),
+    -- A removal to make, in the same words.
+    removal TEXT CHECK (removal IN ('asked', 'claimed')),
+    created INTEGER NOT NULL CHECK (created BETWEEN 0 AND 253402300799999999),
+    updated INTEGER NOT NULL,
+    CHECK ((status = 'BUILD') = (restore IS NOT NULL)),
+    CHECK (restore IS NULL OR restored_from IS NOT NULL),
+    CHECK (removal IS NULL OR restored_from IS NOT NULL),
+    CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
+    CHECK ((status = 'ERROR') = (failure_code IS NOT NULL))
+) STRICT;
+
+-- The list of a project's instances, and its pages.
+CREATE INDEX instances_by_name ON instances (project, name, id);
+-- Every engine and version there is, by skipping from one to the next.
+CREATE INDEX instances_by_datastore ON instances (engine, version);
+-- What the configuration named last time.
+CREATE INDEX instances_configured ON instances (id) WHERE restored_from IS NULL;
+-- What counts against a project's quota.
+CREATE INDEX instances_counted ON instances (project) WHERE restored_from IS NOT NULL;
+-- Backups that a restore still needs.
+CREATE INDEX instances_restoring ON instances (restored_from) WHERE status = 'BUILD';
+-- The two queues, oldest first.
+CREATE INDEX instances_to_restore ON instances (restore, created, id) WHERE restore IS NOT NULL;
+CREATE INDEX instances_to_remove ON instances (removal, created, id) WHERE removal IS NOT NULL;
+
+-- Backups. The table is the queue too: there is no second truth about what is to be done.
+CREATE TABLE backups (
+    id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
+    project TEXT NOT NULL,
+    -- NULL for a registered archive. No foreign key: backups outlive instances and catalogs.
+    instance TEXT CHECK (length(instance) = 36),
+    name TEXT NOT NULL,
+    description TEXT,
+    -- What a worker does with it: make an archive, or prove one that lies there already.
+    task TEXT NOT NULL CHECK (task IN ('backup', 'registration')),
+    kind TEXT NOT NULL CHECK (kind IN ('full', 'incremental')),
+    -- No foreign key: a child whose parent is gone is kept, and says so when it is to be restored.
+    parent TEXT CHECK (length(parent) = 36),
+    -- 1 if the client named the parent, so that a full one would not be what it asked for.
+    parent_required INTEGER NOT NULL DEFAULT 0 CHECK (parent_required IN (0, 1)),
+    status TEXT NOT NULL CHECK (status IN ('NEW', 'BUILDING', 'SAVING', 'COMPLETED', 'FAILED',
+                                           'RESTORED', 'DELETE_FAILED')),
+    engine TEXT NOT NULL,
+    version TEXT NOT NULL,
+    container TEXT,
+    -- Strictly increasing in every backup that this catalog accepts.
+    created INTEGER NOT NULL CHECK (created BETWEEN 0 AND 253402300799999999),
+    updated INTEGER NOT NULL,
+    -- The archive: a path below the archive store. A registration has it before it has the rest.
+    location TEXT,
+    size INTEGER CHECK (size >= 0),
+    source_bytes INTEGER CHECK (source_bytes >= 0),
+    checksum TEXT,
+    verified_at INTEGER,
+    verify_level TEXT CHECK (verify_level IN ('bytes', 'checked', 'restored')),
+    -- Why it failed, or why it could not be removed.
+    failure_code TEXT,
+    failure_message TEXT,
+    -- What a later look found wrong with a finished archive. Nothing is built on it from then on.
+    damage_code TEXT,
+    damage_message TEXT,
+    -- A removal to make: asked for, claimed by a worker, or failed and to be tried again.
+    removal TEXT CHECK (removal IN ('asked', 'claimed', 'failed')),
+    CHECK ((kind = 'full') = (parent IS NULL)),
+    CHECK (status NOT IN ('COMPLETED', 'RESTORED')
+           OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),
+    CHECK ((checksum IS NULL) = (size IS NULL)),
+    CHECK ((checksum IS NULL) = (source_bytes IS NULL)),
+    CHECK ((checksum IS NULL) = (verified_at IS NULL)),
+    CHECK ((checksum IS NULL) = (verify_level IS NULL)),
+    CHECK (checksum IS NULL OR location IS NOT NULL),
+    CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
+    CHECK ((status IN ('FAILED', 'DELETE_FAILED')) = (failure_code IS NOT NULL)),
+    CHECK ((damage_code IS NULL) = (damage_message IS NULL)),
+    CHECK (removal IS NULL OR status NOT IN ('NEW', 'BUILDING', 'SAVING')),
+    CHECK (task = 'backup' OR instance IS NULL)
+) STRICT;
+
+-- The lists, newest first: a project's, an instance's, everybody's.
+CREATE INDEX backups_by_project ON backups (project, created, id);
+CREATE INDEX backups_by_instance ON backups (instance, created, id);
+CREATE INDEX backups_by_age ON backups (created, id);
+-- What is built on a backup.
+CREATE INDEX backups_by_parent ON backups (parent) WHERE parent IS NOT NULL;
+-- What an incremental may be built on.
+CREATE INDEX backups_completed ON backups (instance, created, id) WHERE status = 'COMPLETED';
+-- Every engine and version there is, by skipping from one to the next.
+CREATE INDEX backups_by_datastore ON backups (engine, version);
+-- What counts against a project's quota.
+CREATE INDEX backups_counted ON backups (project) WHERE status <> 'FAILED';
+-- An archive belongs to one row.
+CREATE UNIQUE INDEX backups_location ON backups (location) WHERE location IS NOT NULL;
+-- One backup of an instance at a time, whatever the program thinks.
+CREATE UNIQUE INDEX backups_running ON backups (instance)
+    WHERE status IN ('NEW', 'BUILDING', 'SAVING') AND instance IS NOT NULL;
+-- The queues, oldest first.
+CREATE INDEX backups_waiting ON backups (task, created, id) WHERE status = 'NEW';
+CREATE INDEX backups_claimed ON backups (status, created, id)
+    WHERE status IN ('BUILDING', 'SAVING');
+CREATE INDEX backups_to_remove ON backups (removal, created, id) WHERE removal IS NOT NULL;
+
+-- Where backups go: a subfolder for an instance, or ('') for every instance of the project that has
+-- none of its own.
+CREATE TABLE strategies (
+    project TEXT NOT NULL,
+    instance TEXT NOT NULL DEFAULT '' CHECK (length(instance) IN (0, 36)),
+    container TEXT NOT NULL,
+    PRIMARY KEY (project, instance)
+) STRICT, WITHOUT ROWID;
+
+-- What a project may have, where that differs from the configuration; -1: any number.
+CREATE TABLE quotas (
+    project TEXT NOT NULL,
+    resource TEXT NOT NULL CHECK (resource IN ('backups', 'instances')),
+    hard_limit INTEGER NOT NULL CHECK (hard_limit >= -1),
+    PRIMARY KEY (project, resource)
+) STRICT, WITHOUT ROWID;
+
+-- Tokens that the server made itself. The secret is never here, only its SHA-256.
+CREATE TABLE tokens (
+    name TEXT NOT NULL PRIMARY KEY CHECK (name <> ''),
+    project TEXT,
+    roles TEXT NOT NULL CHECK (json_valid(roles)),
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,51 @@
+//! The rows of tokens that the server made itself.
+
+use rusqlite::{Row, params};
+
+use super::{Records, StoreError, sql};
+use crate::domain::{Caller, Role, Timestamp};
+
+/// A stored token: who shows it, and the SHA-256 of its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Who.
+    pub caller: Caller,
+    /// The digest.
+    pub sha256: [u8; 32],
+}
+
+const EVERY: &str = "SELECT name, project, roles, sha256 FROM tokens WHERE name > ''";
+
+const PUT: &str = "INSERT INTO tokens (name, project, roles, sha256, created)
+     VALUES (?1, ?2, ?3, ?4, ?5)
+     ON CONFLICT (name) DO UPDATE SET project = excluded.project, roles = excluded.roles,
+         sha256 = excluded.sha256, created = excluded.created";
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[EVERY, PUT];
+
+fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
+    let roles: String = row.get("roles")?;
+    let roles: Vec<Role> = serde_json::from_str(&roles).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(error))
+    })?;
+    let caller = Caller { name: row.get("name")?, project: row.get("project")?, roles };
+    Ok(TokenRecord { caller, sha256: row.get("sha256")? })
+}
+
+impl Records<'_> {
+    /// Every stored token, in order of name.
+    pub fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        sql::all(self.0, EVERY, [], read)
+    }
+
+    /// Stores a token; one of the same name is replaced, so that its old secret is worth nothing.
+    pub fn put_token(&self, token: &TokenRecord, at: Timestamp) -> Result<(), StoreError> {
+        let Caller { name, project, roles } = &token.caller;
+        let roles = serde_json::to_string(roles).map_err(|error| {
+            StoreError::from(rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+        })?;
+        sql::change(self.0, PUT, params![name, project, roles, token.sha256, at]).map(drop)
+    }
+}

@@ -1,0 +1,132 @@
+//! The files in `config/` are what they say they are.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use coffer::config::{Config, InstanceConfig, TokenConfig, TokenDigest};
+use coffer::domain::{CheckLevel, InstanceId, Role, Source};
+use serde_json::Value;
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name)
+}
+
+fn text_of(name: &str) -> String {
+    std::fs::read_to_string(shipped(name)).expect("the file is in the repository")
+}
+
+/// The dotted keys of every single value; lists count as nothing.
+fn keys_of(prefix: &str, value: &Value, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let dot = if prefix.is_empty() { "" } else { "." };
+                keys_of(&format!("{prefix}{dot}{name}"), value, keys);
+            }
+        }
+        Value::Array(_) => {}
+        _ => {
+            keys.insert(prefix.to_owned());
+        }
+    }
+}
+
+/// The dotted keys a TOML file sets, and those it shows behind a `#`.
+fn keys_in(text: &str) -> BTreeSet<String> {
+    let mut section = String::new();
+    let mut keys = BTreeSet::new();
+    for line in text.lines() {
+        let line = line.trim_start_matches(['#', ' ']);
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_matches(['[', ']']).to_owned() + ".";
+        } else if let Some((key, _value)) = line.split_once(" = ")
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        {
+            keys.insert(format!("{section}{key}"));
+        }
+    }
+    keys
+}
+
+#[test]
+fn default_toml_is_the_default() {
+    let loaded = Config::load(Some(&shipped("default.toml"))).unwrap();
+    assert_eq!(Config { file: None, ..loaded }, Config::default());
+}
+
+#[test]
+fn default_toml_has_every_key_there_is() {
+    let mut config = Config::default();
+    config.instances.clear();
+    let mut wanted = BTreeSet::new();
+    keys_of("", &serde_json::to_value(&config).unwrap(), &mut wanted);
+    let project: coffer::domain::ProjectId = "p".parse().unwrap();
+    let instance = InstanceConfig {
+        id: Some(InstanceId::generate()),
+        name: String::new(),
+        project_id: project.clone(),
+        engine: String::new(),
+        source: Source::default(),
+        check: CheckLevel::Quick,
+    };
+    let token = TokenConfig {
+        name: String::new(),
+        project_id: project,
+        roles: vec![Role::Admin],
+        sha256: TokenDigest([0; 32]),
+    };
+    wanted.insert("instances.source".to_owned());
+    wanted.insert("auth.tokens.roles".to_owned());
+    keys_of("instances", &serde_json::to_value(instance).unwrap(), &mut wanted);
+    keys_of("auth.tokens", &serde_json::to_value(token).unwrap(), &mut wanted);
+    assert_eq!(keys_in(&text_of("default.toml")), wanted);
+}
+
+#[test]
+fn default_toml_explains_every_key() {
+    let text = text_of("default.toml");
+    let lines: Vec<&str> = text.lines().collect();
+    for (above, line) in lines.iter().zip(lines.iter().skip(1)) {
+        if line.starts_with(|first: char| first.is_ascii_lowercase()) {
+            assert!(above.starts_with('#'), "{line} is not explained");
+        }
+    }
+}
+
+#[test]
+fn the_blocks_shown_behind_a_hash_load_when_the_hash_is_taken_away() {
+    let text =
+        text_of("default.toml").replace("sha256 = \"…\"", &format!("sha256 = \"{:064}\"", 7));
+    let mut in_block = false;
+    let shown: Vec<&str> = text
+        .lines()
+        .map(|line| {
+            in_block = line.starts_with('#') && (in_block || line.starts_with("# [["));
+            if in_block { line.trim_start_matches(['#', ' ']) } else { line }
+        })
+        .collect();
+    let config = Config::from_toml(&shown.join("\n"), "default.toml").unwrap();
+    assert_eq!(config.instances[0].name, "shop");
+    assert_eq!(config.auth.tokens[0].name, "alice");
+}
+
+#[test]
+fn the_examples_load() {
+    let sqlite = Config::load(Some(&shipped("sqlite.example.toml"))).unwrap();
+    assert_eq!(sqlite.file, Some(shipped("sqlite.example.toml")));
+    assert!(sqlite.instances.iter().all(|instance| instance.engine == "sqlite"));
+    assert_eq!(sqlite.instances[1].check, CheckLevel::Full);
+
+    let directory = Config::load(Some(&shipped("directory.example.toml"))).unwrap();
+    assert!(directory.instances.iter().all(|instance| instance.engine == "directory"));
+}
+
+#[test]
+fn the_example_token_is_what_its_comment_says() {
+    use sha2::Digest as _;
+    let config = Config::load(Some(&shipped("sqlite.example.toml"))).unwrap();
+    let expected: [u8; 32] = sha2::Sha256::digest("example-only-do-not-use").into();
+    assert_eq!(config.auth.tokens[0].sha256, TokenDigest(expected));
+}

@@ -1,0 +1,214 @@
+//! The power fails: the real process is killed at every point where something is half done, and started
+//! again. Built with `--features failpoints`.
+
+#[cfg(test)]
+mod support;
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+
+use rstest::rstest;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use support::{Client, TestServer, names_in, wait_until};
+
+const SIGKILL: i32 = 9;
+
+/// A database whose whole content a test can compare.
+fn make_database(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = wal;
+             CREATE TABLE row(id INTEGER PRIMARY KEY, word TEXT, data BLOB);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+             INSERT INTO row SELECT i, 'row ' || i, zeroblob(900) FROM n;",
+        )
+        .unwrap();
+}
+
+fn change(path: &Path, mark: &str) {
+    let connection = Connection::open(path).unwrap();
+    connection.execute("UPDATE row SET word = word || ?1 WHERE id % 50 = 0", [mark]).unwrap();
+}
+
+/// Every row, in order.
+fn content(path: &Path) -> Vec<(i64, String, Vec<u8>)> {
+    let connection = Connection::open(path).unwrap();
+    let mut statement = connection.prepare("SELECT id, word, data FROM row ORDER BY id").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// A server over one database, and what each backup must restore to.
+struct House {
+    server: TestServer,
+    database: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("source.db");
+        make_database(&database);
+        let server = TestServer::builder()
+            .instance_sqlite("shop", &database)
+            .setting("storage.trash_window_s", "0")
+            .start();
+        Self { server, database, _folder: folder }
+    }
+
+    /// Starts the server anew so that it dies at `place`.
+    fn arm(&mut self, place: &str) {
+        self.server.terminate();
+        self.server.set_env("COFFER_FAILPOINT", Some(place));
+        self.server.restart();
+    }
+
+    /// Waits for its death, and starts it as usual.
+    fn die_and_return(&mut self) {
+        let status = self.server.wait_for_exit();
+        assert_eq!(status.signal(), Some(SIGKILL), "{status}");
+        self.server.set_env("COFFER_FAILPOINT", None);
+        self.server.restart();
+    }
+
+    fn client(&self) -> Client {
+        self.server.by_admin()
+    }
+
+    fn backups(&self) -> Vec<Value> {
+        self.client().all("backups", "backups")
+    }
+
+    /// What must hold after any crash: no row runs, nothing unfinished lies about, and every COMPLETED
+    /// backup restores to what the source was when it was made.
+    fn assert_in_order(&self, contents: &[(String, Vec<(i64, String, Vec<u8>)>)]) {
+        assert_eq!(names_in(&self.server.data_dir().join("tmp")), Vec::<String>::new());
+        for backup in self.backups() {
+            let (id, status) = (backup["id"].as_str().unwrap(), backup["status"].as_str().unwrap());
+            assert!(["COMPLETED", "FAILED"].contains(&status), "{backup}");
+            if status == "FAILED" {
+                assert_eq!(backup["failure"]["code"], "interrupted", "{backup}");
+                continue;
+            }
+            let name = backup["name"].as_str().unwrap();
+            let (_, wanted) = contents.iter().find(|(known, _)| known == name).expect(name);
+            let target = self.server.folder().join(format!("{id}.db"));
+            let to = target.to_str().unwrap();
+            let output = self.server.command(&["restore", id, "--to", to]).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(content(&target), *wanted, "backup {name}");
+        }
+    }
+
+    fn make(&self, name: &str, incremental: u8) -> Value {
+        let more = json!({"name": name, "incremental": incremental});
+        let accepted = self.client().create_backup("shop", &more).expect(202);
+        self.client().completed(&accepted)
+    }
+}
+
+#[rstest]
+#[case::claimed("after-claim", false)]
+#[case::before_the_source_is_read("before-dump", false)]
+#[case::in_the_middle_of_the_source("mid-dump", false)]
+#[case::source_read("after-dump", false)]
+#[case::file_synced("after-sync", false)]
+#[case::file_proven("after-prove", false)]
+#[case::about_to_be_named("publish-before-rename", false)]
+#[case::named("publish-after-rename", true)]
+#[case::about_to_be_completed("before-complete", true)]
+fn a_backup_that_is_cut_short_is_failed_or_adopted(
+    #[case] place: &str,
+    #[case] adopted: bool,
+    #[values(0, 1)] incremental: u8,
+) {
+    let mut house = House::new();
+    house.make("first", 0);
+    let first = content(&house.database);
+    change(&house.database, " changed");
+    let second = content(&house.database);
+    house.arm(place);
+    let more = json!({"name": "cut", "incremental": incremental});
+    house.client().create_backup("shop", &more).expect(202);
+    house.die_and_return();
+
+    let cut = house.backups().into_iter().find(|row| row["name"] == "cut").unwrap();
+    assert_eq!(cut["status"], if adopted { "COMPLETED" } else { "FAILED" }, "{cut}");
+    house.make("next", 1);
+    let contents =
+        [("first".into(), first), ("cut".into(), second.clone()), ("next".into(), second)];
+    house.assert_in_order(&contents);
+}
+
+#[rstest]
+#[case::about_to_be_put_into_the_trash("discard-before-rename")]
+#[case::in_the_trash("discard-after-rename")]
+#[case::file_gone_but_not_its_row("mid-delete")]
+fn a_delete_that_is_cut_short_is_finished_at_the_next_start(#[case] place: &str) {
+    let mut house = House::new();
+    let first = house.make("first", 0);
+    let kept = content(&house.database);
+    let second = house.make("second", 1);
+    house.make("kept", 0);
+    house.arm(place);
+    let id = first["id"].as_str().unwrap();
+    house.client().delete(&format!("backups/{id}")).expect(202);
+    house.die_and_return();
+
+    house.client().wait_until_gone(id);
+    house.client().wait_until_gone(second["id"].as_str().unwrap());
+    let archives = house.server.data_dir().join("archives");
+    let left = wait_until("the files to go", || {
+        let files = files_below(&archives);
+        (files.len() == 1).then_some(files)
+    });
+    assert_eq!(left.len(), 1);
+    wait_until("the trash to be empty", || {
+        names_in(&house.server.data_dir().join("trash")).is_empty().then_some(())
+    });
+    house.make("next", 1);
+    house.assert_in_order(&[("kept".into(), kept.clone()), ("next".into(), kept)]);
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(files_below(&entry.path()));
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files
+}
+
+#[rstest]
+#[case::begun("restore-begins")]
+#[case::written("restore-before-finish")]
+#[case::about_to_be_placed("restore-before-place")]
+#[case::placed("restore-after-place")]
+fn a_restore_that_is_cut_short_begins_again_at_the_next_start(#[case] place: &str) {
+    let mut house = House::new();
+    let first = house.make("first", 0);
+    let kept = content(&house.database);
+    house.arm(place);
+    let body = json!({"instance": {
+        "name": "again", "flavorRef": 1, "restorePoint": {"backupRef": first["id"]},
+    }});
+    let made = house.client().post("instances", &body).expect(200).json();
+    let id = made["instance"]["id"].as_str().unwrap().to_owned();
+    house.die_and_return();
+
+    house.client().wait_for_instance(&id, &["ACTIVE"]);
+    let folder = house.server.data_dir().join("restored").join("project-a").join(&id);
+    let files = files_below(&folder);
+    let databases: Vec<_> = files.iter().filter(|file| file.ends_with("again.db")).collect();
+    assert_eq!((databases.len(), files.len()), (1, 1), "{files:?}");
+    assert_eq!(content(databases[0]), kept);
+    house.make("next", 1);
+    house.assert_in_order(&[("first".into(), kept.clone()), ("next".into(), kept)]);
+}

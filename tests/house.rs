@@ -1,0 +1,105 @@
+//! Rules of the house that no lint holds.
+
+#[path = "house/commands.rs"]
+mod commands;
+
+use std::path::{Path, PathBuf};
+
+/// A file longer than this wants to be two.
+const LONGEST_FILE: usize = 500;
+
+/// Names that say nothing about what is inside.
+const BANNED_NAMES: &[&str] =
+    &["util", "utils", "helper", "helpers", "common", "manager", "misc", "stuff"];
+
+/// Work that was left for later is an issue, not a comment.
+const LEFT_FOR_LATER: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Rust files below `src` and `tests`, and what they say.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut folders = vec![root().join("src"), root().join("tests")];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the source can be listed") {
+            let path = entry.expect("the source can be listed").path();
+            if path.is_dir() {
+                // A fuzz target or a bench may be a package of its own, with its own build.
+                folders.extend((!path.ends_with("target")).then_some(path));
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source file is text");
+                let path = path.strip_prefix(root()).expect("it was found there").to_owned();
+                sources.push((path, text));
+            }
+        }
+    }
+    assert!(sources.len() > 20, "the source was not found");
+    sources
+}
+
+fn failures(rule: impl Fn(&Path, &str) -> Option<String>) -> String {
+    let all = sources();
+    let told = all.iter().filter_map(|(path, text)| {
+        rule(path, text).map(|what| format!("{}: {what}\n", path.display()))
+    });
+    told.collect()
+}
+
+#[test]
+fn no_file_is_longer_than_its_readers_patience() {
+    let broken = failures(|_path, text| {
+        let lines = text.lines().count();
+        (lines > LONGEST_FILE).then(|| format!("{lines} lines; split it by what it is about"))
+    });
+    assert_eq!(broken, "");
+}
+
+#[test]
+fn every_file_says_at_its_top_what_it_is_about() {
+    let broken = failures(|_path, text| {
+        (!text.starts_with("//! ")).then(|| "does not begin with //!".to_owned())
+    });
+    assert_eq!(broken, "");
+}
+
+#[test]
+fn nothing_has_a_name_that_says_nothing() {
+    let banned = |name: &str| name.split(['_', '.']).any(|word| BANNED_NAMES.contains(&word));
+    let broken = failures(|path, text| {
+        let in_path = path.iter().filter_map(|part| part.to_str()).find(|part| banned(part));
+        let modules = text.lines().filter_map(|line| {
+            let (before, rest) = line.split_once("mod ")?;
+            let starts = before.trim().is_empty() || before.trim_start().starts_with("pub");
+            starts.then(|| rest.trim_end_matches([';', '{', ' ', '}']))
+        });
+        let name = in_path.or(modules.into_iter().find(|name| banned(name)))?;
+        Some(format!("{name} is a name for anything; call it by what it holds"))
+    });
+    assert_eq!(broken, "");
+}
+
+#[test]
+fn nothing_was_left_for_later() {
+    let broken = failures(|_path, text| {
+        let word = LEFT_FOR_LATER.iter().find(|word| text.contains(**word))?;
+        Some(format!("{word}: do it, or write it down where work is planned"))
+    });
+    assert_eq!(broken, "");
+}
+
+#[test]
+fn the_commands_that_the_documents_show_exist() {
+    let mut broken = Vec::new();
+    for document in ["README.md", "CHANGELOG.md", "packaging/README.md"] {
+        let Ok(text) = std::fs::read_to_string(root().join(document)) else { continue };
+        for words in commands::shown(&text) {
+            let fault = commands::fault(&words, commands::help);
+            broken
+                .extend(fault.map(|why| format!("{document}: coffer {}: {why}", words.join(" "))));
+        }
+    }
+    assert_eq!(broken, [""; 0]);
+}

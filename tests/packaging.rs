@@ -1,0 +1,132 @@
+//! What is installed beside the program: the systemd unit, its user and its directories.
+
+use std::path::{Path, PathBuf};
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use coffer::config::Config;
+
+    use super::{repository, text_of};
+
+    /// Runs a command that has to succeed; what it said on both streams.
+    fn output_of(command: &mut Command) -> String {
+        let shown = format!("{command:?}");
+        let output = command.output().unwrap_or_else(|reason| panic!("{shown}: {reason}"));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{shown}: {}\n{said}", output.status);
+        said
+    }
+
+    /// A folder with the unit as shipped, but for the path of the program, which is not installed.
+    fn unit_for_this_build() -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coffer.service");
+        let unit = text_of("packaging/coffer.service");
+        let unit = unit.replacen("/usr/bin/coffer", env!("CARGO_BIN_EXE_coffer"), 1);
+        #[expect(clippy::disallowed_methods, reason = "a copy in a temporary folder")]
+        std::fs::write(&path, unit).unwrap();
+        (folder, path)
+    }
+
+    /// The value of a key of the unit that is there once.
+    fn unit_value(key: &str) -> String {
+        let unit = text_of("packaging/coffer.service");
+        let start = format!("{key}=");
+        let mut values = unit.lines().filter_map(|line| line.strip_prefix(&start));
+        let value = values.next().unwrap_or_else(|| panic!("no {key}")).to_owned();
+        assert_eq!(values.next(), None, "{key} is there twice");
+        value
+    }
+
+    #[test]
+    fn systemd_finds_no_fault_in_the_unit() {
+        let (_folder, path) = unit_for_this_build();
+        let mut verify = Command::new("systemd-analyze");
+        // Manual pages are not looked for: they need man-db.
+        let said =
+            output_of(verify.args(["verify", "--man=no", "--recursive-errors=no"]).arg(&path));
+        assert!(!said.contains("coffer.service"), "{said}");
+    }
+
+    #[test]
+    fn the_service_is_shut_in() {
+        let (_folder, path) = unit_for_this_build();
+        let mut security = Command::new("systemd-analyze");
+        // In tenths: 0 is all doors shut, 100 is none. Most services of a distribution have 96.
+        output_of(security.args(["security", "--offline=true", "--threshold=20"]).arg(&path));
+    }
+
+    #[test]
+    fn the_unit_waits_longer_than_running_backups_are_given() {
+        let stop: u64 = unit_value("TimeoutStopSec").parse().unwrap();
+        assert!(stop >= Config::default().server.shutdown_grace_s + 30);
+    }
+
+    #[test]
+    fn the_unit_and_the_configuration_mean_the_same_directory() {
+        let state = format!("/var/lib/{}", unit_value("StateDirectory"));
+        assert_eq!(Config::default().data_dir, std::path::Path::new(&state));
+        assert_eq!(unit_value("StateDirectoryMode"), "0700");
+        assert!(text_of("packaging/coffer.tmpfiles").contains(&format!("d {state} 0700 coffer")));
+    }
+
+    #[test]
+    fn the_user_can_be_made() {
+        let user = unit_value("User");
+        let mut sysusers = Command::new("systemd-sysusers");
+        let root = tempfile::tempdir().unwrap();
+        sysusers.arg("--dry-run").arg(format!("--root={}", root.path().display()));
+        let said = output_of(sysusers.arg(repository().join("packaging/coffer.sysusers")));
+        assert!(said.contains(&format!("'{user}'")), "{said}");
+    }
+
+    #[test]
+    fn the_directories_are_made_with_their_modes() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        // Only root may give files away: here they stay with whoever runs the test.
+        let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
+        let own = format!(" {} {} -", user.as_raw(), group.as_raw());
+        let lines = text_of("packaging/coffer.tmpfiles");
+        let lines = lines.replace(" root coffer -", &own).replace(" coffer coffer -", &own);
+        let file = folder.path().join("coffer.conf");
+        #[expect(clippy::disallowed_methods, reason = "a copy in a temporary folder")]
+        std::fs::write(&file, lines).unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        let mut tmpfiles = Command::new("systemd-tmpfiles");
+        output_of(tmpfiles.args(["--create", "--root"]).arg(&root).arg(&file));
+        for (place, mode) in [("etc/coffer", 0o750), ("var/lib/coffer", 0o700)] {
+            let metadata = std::fs::metadata(root.join(place)).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{place}");
+        }
+    }
+
+    #[test]
+    fn the_installed_configuration_changes_nothing() {
+        let file = repository().join("packaging/coffer.toml");
+        let config = Config::load(Some(&file)).unwrap();
+        assert_eq!(Config { file: None, ..config }, Config::default());
+    }
+
+    #[test]
+    fn the_scripts_of_the_package_are_sound_shell() {
+        for script in ["postinst", "prerm", "postrm"] {
+            let path = repository().join("packaging/deb").join(script);
+            output_of(Command::new("sh").arg("-n").arg(path));
+            assert!(text_of(&format!("packaging/deb/{script}")).contains("\n#DEBHELPER#\n"));
+        }
+    }
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text_of(file: &str) -> String {
+    let path: PathBuf = repository().join(file);
+    std::fs::read_to_string(path).expect("the file is in the repository")
+}

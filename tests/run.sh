@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Runs every test, and installs what they need first (Debian and its descendants; else it names what is
+# missing). Ends with one line for each part and exits with 1 if any failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+CARGO_DEB_VERSION=3.8.0
+declare -a RESULTS=()
+FAILED=0
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# The Debian packages whose command is not there yet.
+missing_packages() {
+    local command package
+    while read -r command package; do
+        command -v "$command" >/dev/null || echo "$package"
+    done <<'LIST'
+cc build-essential
+curl curl
+zstd zstd
+tar tar
+sqlite3 sqlite3
+setfattr attr
+setfacl acl
+python3 python3
+systemd-analyze systemd
+systemd-sysusers systemd
+dpkg-deb dpkg
+dpkg-shlibdeps dpkg-dev
+LIST
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+install_packages() {
+    local -a packages
+    mapfile -t packages < <(missing_packages | sort -u)
+    [ "${#packages[@]}" -eq 0 ] && return
+    if ! command -v apt-get >/dev/null; then
+        echo "the tests need these, by their Debian names: ${packages[*]}" >&2
+        return 1
+    fi
+    echo "installing: ${packages[*]}"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${packages[@]}"
+}
+
+# The stock clients in a virtual environment of their own, made anew when the versions change.
+install_clients() {
+    local wanted=tests/clients/requirements.txt venv=target/venv
+    cmp -s "$wanted" "$venv/requirements.txt" && return
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+    cp "$wanted" "$venv/requirements.txt"
+}
+
+install_cargo_deb() {
+    target/tools/bin/cargo-deb --version 2>/dev/null | grep -qF "$CARGO_DEB_VERSION" && return
+    cargo install cargo-deb --locked --version "$CARGO_DEB_VERSION" --root target/tools --target-dir target/tools/build
+}
+
+clients() {
+    install_clients
+    cargo build --locked
+    target/venv/bin/python -B tests/clients/stock_clients.py target/debug/coffer
+}
+
+# What the package would put on a machine, looked at without installing it.
+package() {
+    install_cargo_deb
+    local folder=target/package-test
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    target/tools/bin/cargo-deb --locked --output "$folder/coffer.deb"
+    dpkg-deb --info "$folder/coffer.deb" | tee "$folder/info"
+    TZ=UTC dpkg-deb --contents "$folder/coffer.deb" | tee "$folder/contents"
+    dpkg-deb --extract "$folder/coffer.deb" "$folder/root"
+    dpkg-deb --control "$folder/coffer.deb" "$folder/control"
+    local line
+    while read -r line; do
+        grep -qE -- "$line\$" "$folder/contents" || { echo "not in the package: $line" >&2; return 1; }
+    done <<'LIST'
+^-rwxr-xr-x (0/0|root/root) .* \./usr/bin/coffer
+^-rw-r----- (0/0|root/root) .* \./etc/coffer/coffer\.toml
+^-rw-r--r-- (0/0|root/root) .* \./(usr/)?lib/systemd/system/coffer\.service
+^-rw-r--r-- (0/0|root/root) .* \./usr/lib/sysusers\.d/coffer\.conf
+^-rw-r--r-- (0/0|root/root) .* \./usr/lib/tmpfiles\.d/coffer\.conf
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/default\.toml
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/copyright
+LIST
+    grep -qx /etc/coffer/coffer.toml "$folder/control/conffiles"
+    local script
+    for script in postinst prerm postrm; do
+        sh -n "$folder/control/$script"
+        if grep -q '#DEBHELPER#' "$folder/control/$script"; then
+            echo "$script still has the mark for systemd's part" >&2
+            return 1
+        fi
+    done
+    grep -q 'deb-systemd-invoke' "$folder/control/postinst"
+    "$folder/root/usr/bin/coffer" --version
+    # The whole promise in one command, with the very program that is shipped.
+    "$folder/root/usr/bin/coffer" demo
+}
+
+# Runs one part in a shell of its own, so that `set -e` holds in it, and goes on if it fails.
+part() {
+    local name=$1 started=$SECONDS outcome=passed
+    shift
+    printf '\n== %s\n' "$name"
+    set +e
+    (set -e; "$@")
+    [ $? -eq 0 ] || { outcome=FAILED; FAILED=1; }
+    set -e
+    RESULTS+=("$(printf '%-6s %s (%s s)' "$outcome" "$name" $((SECONDS - started)))")
+}
+
+part "packages the tests need" install_packages
+part "tests" cargo test --locked
+part "power cuts" cargo test --locked --features failpoints --test crash
+part "stock clients" clients
+part "Debian package" package
+
+printf '\n'
+printf '%s\n' "${RESULTS[@]}"
+if [ "$FAILED" -eq 0 ]; then echo "all passed"; else echo "not all passed"; fi
+exit "$FAILED"

@@ -1,0 +1,234 @@
+//! Asking a server over HTTP as somebody.
+
+use std::time::Duration;
+
+use coffer::domain::{InstanceId, ProjectId};
+use serde_json::{Value, json};
+use ureq::http::{HeaderMap, Request};
+
+use super::wait_until;
+
+/// What the server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; fails the test if it is none.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|reason| {
+            panic!("status {}, not JSON ({reason}): {}", self.status, self.text())
+        })
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// One header; empty if it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The same answer, if it has this status; else fails the test and shows it.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+
+    /// The fault's name and message; fails the test unless it is an error of this status in Trove's
+    /// envelope.
+    #[track_caller]
+    pub(crate) fn fault(self, status: u16) -> (String, String) {
+        let answer = self.expect(status);
+        let Value::Object(envelope) = answer.json() else { panic!("{}", answer.text()) };
+        assert_eq!(envelope.len(), 1, "{envelope:?}");
+        let (name, fault) = envelope.into_iter().next().unwrap();
+        assert_eq!(fault["code"], status, "{name}: {fault}");
+        (name, fault["message"].as_str().unwrap().to_owned())
+    }
+}
+
+/// Somebody with a token (or none) and a project.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    base: String,
+    project: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Client {
+    /// Asks the server at `base`, like `http://127.0.0.1:1234`, with no token.
+    pub(crate) fn new(base: &str, project: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        Self {
+            agent: config.new_agent(),
+            base: base.to_owned(),
+            project: project.to_owned(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The same, showing this token.
+    pub(crate) fn with_token(self, secret: &str) -> Self {
+        self.with_header("X-Auth-Token", secret)
+    }
+
+    /// The same, with one more header on every request.
+    pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same, in another project's part of the API.
+    pub(crate) fn in_project(mut self, project: &str) -> Self {
+        project.clone_into(&mut self.project);
+        self
+    }
+
+    /// `path` below the project's part of the API, or as it is if it starts with a slash; a whole
+    /// URL, as in a `next` link, stays one.
+    pub(crate) fn url(&self, path: &str) -> String {
+        if path.starts_with("http://") {
+            path.to_owned()
+        } else if path.starts_with('/') {
+            format!("{}{path}", self.base)
+        } else {
+            format!("{}/v1.0/{}/{path}", self.base, self.project)
+        }
+    }
+
+    /// Any request at all.
+    #[track_caller]
+    pub(crate) fn send(&self, method: &str, path: &str, body: Option<&[u8]>) -> Answer {
+        let mut request = Request::builder().method(method).uri(self.url(path));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let answer = match body {
+            None => self.agent.run(request.body(()).unwrap()),
+            Some(bytes) => {
+                let request = request.header("Content-Type", "application/json");
+                self.agent.run(request.body(bytes).unwrap())
+            }
+        };
+        let mut answer = answer.unwrap_or_else(|reason| panic!("{method} {path}: {reason}"));
+        let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
+        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), bytes }
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, None)
+    }
+
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, Some(body.to_string().as_bytes()))
+    }
+
+    #[track_caller]
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send("PUT", path, Some(body.to_string().as_bytes()))
+    }
+
+    #[track_caller]
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, None)
+    }
+
+    /// The id an instance of the configuration has in this project.
+    pub(crate) fn instance_id(&self, name: &str) -> String {
+        let project: ProjectId = self.project.parse().unwrap();
+        InstanceId::derived(&project, name).to_string()
+    }
+
+    /// Asks for a backup of the instance with this name. `more` are further fields of the body.
+    #[track_caller]
+    pub(crate) fn create_backup(&self, instance: &str, more: &Value) -> Answer {
+        let mut body = json!({"name": "test", "instance": self.instance_id(instance)});
+        for (key, value) in more.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        self.post("backups", &json!({ "backup": body }))
+    }
+
+    /// A full backup, waited for: the COMPLETED row.
+    #[track_caller]
+    pub(crate) fn full(&self, instance: &str) -> Value {
+        self.completed(&self.create_backup(instance, &json!({})))
+    }
+
+    /// An incremental on the newest backup, waited for: the COMPLETED row.
+    #[track_caller]
+    pub(crate) fn incremental(&self, instance: &str) -> Value {
+        self.completed(&self.create_backup(instance, &json!({"incremental": 1})))
+    }
+
+    /// The row of an accepted backup once it is COMPLETED; fails the test if it becomes anything else.
+    #[track_caller]
+    pub(crate) fn completed(&self, accepted: &Answer) -> Value {
+        assert_eq!(accepted.status, 202, "{}", accepted.text());
+        let id = accepted.json()["backup"]["id"].as_str().unwrap().to_owned();
+        let row = self.wait_for(&id, &["COMPLETED", "FAILED"]);
+        assert_eq!(row["status"], "COMPLETED", "{row:#}");
+        row
+    }
+
+    /// The backup's row.
+    #[track_caller]
+    pub(crate) fn backup(&self, id: &str) -> Value {
+        self.get(&format!("backups/{id}")).expect(200).json()["backup"].take()
+    }
+
+    /// The backup's row once it has one of these statuses.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, id: &str, statuses: &[&str]) -> Value {
+        wait_until(&format!("backup {id} to become one of {statuses:?}"), || {
+            let row = self.backup(id);
+            statuses.contains(&row["status"].as_str().unwrap()).then_some(row)
+        })
+    }
+
+    /// Waits until the backup is no more.
+    #[track_caller]
+    pub(crate) fn wait_until_gone(&self, id: &str) {
+        wait_until(&format!("backup {id} to be gone"), || {
+            (self.get(&format!("backups/{id}")).status == 404).then_some(())
+        });
+    }
+
+    /// The instance's row once it has one of these statuses.
+    #[track_caller]
+    pub(crate) fn wait_for_instance(&self, id: &str, statuses: &[&str]) -> Value {
+        wait_until(&format!("instance {id} to become one of {statuses:?}"), || {
+            let row = self.get(&format!("instances/{id}")).expect(200).json()["instance"].take();
+            statuses.contains(&row["status"].as_str().unwrap()).then_some(row)
+        })
+    }
+
+    /// Every row of a list over all its pages; `path` is the first one's, `rows` the list's name.
+    #[track_caller]
+    pub(crate) fn all(&self, path: &str, rows: &str) -> Vec<Value> {
+        let mut found = Vec::new();
+        let mut next = Some(path.to_owned());
+        while let Some(path) = next {
+            let mut page = self.get(&path).expect(200).json();
+            found.extend(page[rows].take().as_array().unwrap().iter().cloned());
+            next = page["links"][0]["href"].as_str().map(str::to_owned);
+        }
+        found
+    }
+}

@@ -1,0 +1,137 @@
+//! A full archive is restored with nothing but `tar` and `zstd`, by the words it carries; other tools find
+//! it sound.
+
+#[cfg(test)]
+mod support;
+
+use std::io::{Cursor, Read as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use support::{TestServer, write_file};
+
+/// Runs the indented lines of an archive's own RESTORE.txt, in a folder that holds the archive, with a
+/// PATH of `tar`, `zstd` and the shell's basics; gives the folder.
+fn follow_the_words(archive: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let name = archive.file_name().unwrap();
+    std::fs::copy(archive, folder.path().join(name)).unwrap();
+    let unpack = format!("zstd -dc '{}' | tar -xOf - .coffer/RESTORE.txt", name.to_str().unwrap());
+    let words = shell(&unpack, folder.path());
+    let commands: String = words
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(commands.contains("tar"), "no commands in: {words}");
+    shell(&commands, folder.path());
+    folder
+}
+
+fn shell(script: &str, folder: &Path) -> String {
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", script])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{script}\n{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn archive_of(backup: &Value) -> PathBuf {
+    PathBuf::from(backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
+}
+
+fn big_enough_database(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE row(id INTEGER PRIMARY KEY, data BLOB);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+             INSERT INTO row SELECT i, randomblob(800) FROM n;",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_database_comes_back_by_the_archives_own_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("it's a \"shop\".db");
+    big_enough_database(&database);
+    let server = TestServer::builder().instance_sqlite("my shop", &database).start();
+    let backup = server.by_admin().full("my shop");
+    let restored = follow_the_words(&archive_of(&backup));
+    let bytes = std::fs::read(restored.path().join("restored/data/my_shop.db")).unwrap();
+    assert!(bytes == std::fs::read(&database).unwrap());
+}
+
+#[test]
+fn a_tree_comes_back_by_the_archives_own_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir_all(tree.join("empty")).unwrap();
+    write_file(&tree.join("plain.txt"), "plain\n");
+    write_file(&tree.join("large.bin"), vec![7_u8; 3 << 20]);
+    std::fs::set_permissions(tree.join("plain.txt"), PermissionsExt::from_mode(0o640)).unwrap();
+    symlink("plain.txt", tree.join("link")).unwrap();
+    std::fs::hard_link(tree.join("plain.txt"), tree.join("same.txt")).unwrap();
+    let server = TestServer::builder().instance_directory("files", &tree).start();
+    let backup = server.by_admin().full("files");
+
+    let restored = follow_the_words(&archive_of(&backup));
+    let data = restored.path().join("restored/data");
+    for name in ["plain.txt", "large.bin", "same.txt"] {
+        assert!(std::fs::read(data.join(name)).unwrap() == std::fs::read(tree.join(name)).unwrap());
+        let (was, is) = (tree.join(name).metadata().unwrap(), data.join(name).metadata().unwrap());
+        assert_eq!((was.mode(), was.mtime_nsec()), (is.mode(), is.mtime_nsec()), "{name}");
+    }
+    assert_eq!(std::fs::read_link(data.join("link")).unwrap(), Path::new("plain.txt"));
+    assert_eq!(data.join("same.txt").metadata().unwrap().nlink(), 2);
+    assert!(data.join("empty").is_dir());
+}
+
+#[test]
+fn zstd_and_tar_and_a_foreign_seekable_reader_accept_the_archives() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("shop.db");
+    big_enough_database(&database);
+    let server = TestServer::builder().instance_sqlite("shop", &database).start();
+    let full = archive_of(&server.by_admin().full("shop"));
+    let incremental = archive_of(&server.by_admin().incremental("shop"));
+    for archive in [&full, &incremental] {
+        let listed = shell(
+            &format!("zstd -tq '{0}' && tar --zstd -tf '{0}'", archive.display()),
+            Path::new("/"),
+        );
+        assert!(listed.starts_with(".coffer/RESTORE.txt\n"), "{listed}");
+        assert!(listed.ends_with(".coffer/manifest.json\n"), "{listed}");
+    }
+    let plain = Command::new("zstd").arg("-dc").arg(&full).output().unwrap().stdout;
+    let mut seekable = zeekstd::Decoder::new(Cursor::new(std::fs::read(&full).unwrap())).unwrap();
+    let mut through_the_table = Vec::new();
+    seekable.read_to_end(&mut through_the_table).unwrap();
+    assert!(plain == through_the_table);
+    assert!(seekable.seek_table().num_frames() > 5);
+}
+
+#[test]
+fn the_archives_checksum_is_what_b3sum_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("shop.db");
+    big_enough_database(&database);
+    let server = TestServer::builder().instance_sqlite("shop", &database).start();
+    let backup = server.by_admin().full("shop");
+    let bytes = std::fs::read(archive_of(&backup)).unwrap();
+    assert_eq!(backup["checksum"], format!("blake3:{}", blake3::hash(&bytes).to_hex()));
+    assert_eq!(backup["size_bytes"].as_u64().unwrap(), bytes.len() as u64);
+    let downloaded =
+        server.by_admin().get(&format!("backups/{}/archive", backup["id"].as_str().unwrap()));
+    assert!(downloaded.expect(200).bytes == bytes);
+}
