@@ -4,9 +4,14 @@
 //! back a [`Load`] that files are written into. A new engine is one file and one line in [`ENGINES`],
 //! and passes the conformance suite.
 
+#[cfg(test)]
+mod conformance;
 mod directory;
 mod error;
+mod look;
+mod source_path;
 mod sqlite;
+mod tree;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +23,7 @@ use crate::domain::{CheckLevel, Entry, EntryPath, Source};
 pub use error::EngineError;
 
 /// Every engine, by the name it has in the configuration and on the wire.
-pub static ENGINES: &[&dyn Engine] = &[];
+pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

@@ -1,0 +1,319 @@
+//! What every engine keeps to: one suite, passed by each.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, Refused, Wants};
+use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES, Source};
+
+/// An engine under test.
+pub(super) trait Subject {
+    /// The engine.
+    fn engine() -> &'static dyn Engine;
+    /// Makes a source of several segments below `folder`.
+    fn plant(folder: &Path) -> PathBuf;
+    /// Fails if the database restored to `restored` is not the one at `original`.
+    fn assert_same(original: &Path, restored: &Path);
+}
+
+/// An intake that keeps everything in memory and fails the test when an engine breaks the contract.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    /// What was read, in order.
+    pub(super) members: Vec<(Entry, Vec<u8>)>,
+    /// What was begun and taken back.
+    pub(super) retracted: Vec<EntryPath>,
+    /// The bytes that were announced.
+    pub(super) expected: u64,
+    /// Paths whose content is not wanted if their stamp may be trusted.
+    pub(super) unchanged: Vec<EntryPath>,
+    /// How many calls are taken before all are refused.
+    pub(super) patience: Option<usize>,
+    calls: usize,
+    last: Option<EntryPath>,
+    missing: u64,
+}
+
+impl Recorder {
+    /// An intake that refuses after so many calls.
+    pub(super) fn refusing_after(calls: usize) -> Self {
+        Self { patience: Some(calls), ..Self::default() }
+    }
+
+    /// The content of the member at `path`.
+    pub(super) fn content(&self, path: &str) -> &[u8] {
+        &self.member(path).1
+    }
+
+    /// The member at `path`.
+    pub(super) fn member(&self, path: &str) -> &(Entry, Vec<u8>) {
+        let found = self.members.iter().find(|(it, _)| it.path.as_bytes() == path.as_bytes());
+        found.unwrap_or_else(|| panic!("{path} was not read"))
+    }
+
+    /// The paths that were read, in order.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.members.iter().map(|(entry, _)| super::printable(&entry.path)).collect()
+    }
+
+    /// Ends the dump: the last file must be complete.
+    pub(super) fn finished(&self) {
+        assert_eq!(self.missing, 0, "the last file was not given to its end");
+    }
+
+    fn call(&mut self) -> Result<(), Refused> {
+        self.calls += 1;
+        if self.patience.is_some_and(|patience| self.calls > patience) {
+            Err(Refused)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Intake for Recorder {
+    fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
+        self.expected = bytes;
+        self.call()
+    }
+
+    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused> {
+        self.call()?;
+        self.finished();
+        assert!(self.last.as_ref().is_none_or(|last| *last < entry.path), "order: {}", entry.path);
+        assert!(!trust_stamp || entry.stamp.is_some(), "a stamp that is not there was trusted");
+        self.last = Some(entry.path.clone());
+        self.members.push((entry.clone(), Vec::new()));
+        let EntryKind::File { size, .. } = entry.kind else { return Ok(Wants::Nothing) };
+        if trust_stamp && self.unchanged.contains(&entry.path) {
+            return Ok(Wants::Nothing);
+        }
+        self.missing = size;
+        Ok(if size == 0 { Wants::Nothing } else { Wants::Content })
+    }
+
+    fn buffer(&mut self) -> Vec<u8> {
+        Vec::with_capacity(SEGMENT_BYTES)
+    }
+
+    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused> {
+        self.call()?;
+        let length = u64::try_from(bytes.len()).unwrap();
+        let full = u64::try_from(SEGMENT_BYTES).unwrap();
+        assert_eq!(length, self.missing.min(full), "a segment of the wrong length");
+        assert_eq!(bytes.capacity(), SEGMENT_BYTES, "a buffer grew or was not an intake's");
+        self.missing -= length;
+        self.members.last_mut().unwrap().1.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    fn retract(&mut self) -> Result<(), Refused> {
+        self.call()?;
+        let (entry, _) = self.members.pop().unwrap();
+        self.last = self.members.last().map(|(entry, _)| entry.path.clone());
+        self.retracted.push(entry.path);
+        self.missing = 0;
+        Ok(())
+    }
+}
+
+/// Dumps `source` with `engine` as an executor does.
+pub(super) fn dump(
+    engine: &dyn Engine,
+    source: &Source,
+    recorder: &mut Recorder,
+) -> Result<DumpFacts, EngineError> {
+    let scratch = tempfile::tempdir().unwrap();
+    let order = DumpOrder {
+        source,
+        instance_name: "the shop",
+        check: CheckLevel::Quick,
+        scratch: scratch.path(),
+        trust_stamps: true,
+    };
+    let facts = engine.dump(&order, recorder);
+    assert_eq!(names(scratch.path()), [""; 0], "something was left in the scratch folder");
+    if facts.is_ok() {
+        recorder.finished();
+    }
+    facts
+}
+
+/// Writes what was recorded into `load`, as an archive does.
+pub(super) fn pour(recorder: &Recorder, load: &mut dyn Load) -> Result<(), EngineError> {
+    for (entry, content) in &recorder.members {
+        if let Some(place) = load.entry(entry)? {
+            // Backwards, since several threads write in any order.
+            for (number, segment) in content.chunks(SEGMENT_BYTES).enumerate().rev() {
+                let offset = u64::try_from(number * SEGMENT_BYTES).unwrap();
+                place.write_at(segment, offset).unwrap();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names in a folder, sorted.
+pub(super) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// The kind of an error.
+pub(super) fn code<T>(result: Result<T, EngineError>) -> FailureCode {
+    result.err().and_then(|error| error.failure()).expect("a failure with a code").code
+}
+
+/// A planted source, and what was read from it.
+struct Planted {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+    source: Source,
+    recorder: Recorder,
+}
+
+fn planted<S: Subject>() -> Planted {
+    let folder = tempfile::tempdir().unwrap();
+    let path = S::plant(folder.path());
+    let source = S::engine().source_of(&path);
+    S::engine().accept(&source).unwrap();
+    let mut recorder = Recorder::default();
+    dump(S::engine(), &source, &mut recorder).unwrap();
+    Planted { folder, path, source, recorder }
+}
+
+pub(super) fn what_is_read_comes_back_the_same<S: Subject>() {
+    let Planted { folder: _folder, path, recorder, .. } = planted::<S>();
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join(S::engine().target_name("the shop"));
+    let mut load = S::engine().load(&target).unwrap();
+    pour(&recorder, load.as_mut()).unwrap();
+    let staged = load.finish(CheckLevel::Full).unwrap();
+    assert!(!target.exists(), "the target was touched before it was placed");
+    assert_eq!(staged.place().unwrap(), target);
+    S::assert_same(&path, &target);
+    assert_eq!(names(place.path()).len(), 1, "something was left beside the target");
+
+    let mut again = Recorder::default();
+    dump(S::engine(), &S::engine().source_of(&target), &mut again).unwrap();
+    let content = |it: &Recorder| it.members.iter().map(|(_, it)| it.clone()).collect::<Vec<_>>();
+    assert_eq!(again.paths(), recorder.paths());
+    assert!(content(&again) == content(&recorder), "a second dump reads something else");
+}
+
+pub(super) fn a_refusal_ends_the_dump_wherever_it_comes<S: Subject>() {
+    let Planted { folder: _folder, source, recorder, .. } = planted::<S>();
+    assert!(recorder.calls > 3, "the planted source is too small for this test");
+    for patience in 0..recorder.calls {
+        let mut refusing = Recorder::refusing_after(patience);
+        let ended = dump(S::engine(), &source, &mut refusing);
+        assert!(matches!(ended, Err(EngineError::Refused(Refused))), "after {patience} calls");
+        assert_eq!(refusing.calls, patience + 1, "it went on after the refusal");
+    }
+}
+
+pub(super) fn a_load_or_a_staged_restore_that_is_dropped_leaves_nothing<S: Subject>() {
+    let Planted { folder: _folder, recorder, .. } = planted::<S>();
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("target");
+    drop(S::engine().load(&target).unwrap());
+    assert_eq!(names(place.path()), [""; 0]);
+
+    let mut load = S::engine().load(&target).unwrap();
+    pour(&recorder, load.as_mut()).unwrap();
+    drop(load);
+    assert_eq!(names(place.path()), [""; 0]);
+
+    let mut load = S::engine().load(&target).unwrap();
+    pour(&recorder, load.as_mut()).unwrap();
+    drop(load.finish(CheckLevel::Quick).unwrap());
+    assert_eq!(names(place.path()), [""; 0]);
+}
+
+pub(super) fn what_lies_at_the_target_is_never_replaced<S: Subject>() {
+    let Planted { folder: _folder, recorder, .. } = planted::<S>();
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("target");
+    let occupy = || std::fs::copy("/proc/self/comm", &target).unwrap();
+
+    occupy();
+    assert_eq!(code(S::engine().load(&target)), FailureCode::TargetOccupied);
+    std::fs::remove_file(&target).unwrap();
+
+    let mut load = S::engine().load(&target).unwrap();
+    pour(&recorder, load.as_mut()).unwrap();
+    let staged = load.finish(CheckLevel::Off).unwrap();
+    occupy();
+    assert_eq!(code(staged.place()), FailureCode::TargetOccupied);
+    assert_eq!(names(place.path()), ["target"]);
+    assert!(target.is_file());
+    std::fs::remove_file(&target).unwrap();
+
+    std::os::unix::fs::symlink("nowhere", &target).unwrap();
+    assert_eq!(code(S::engine().load(&target)), FailureCode::TargetOccupied);
+    assert_eq!(code(S::engine().load(&place.path().join("no/folder"))), FailureCode::TargetDenied);
+}
+
+pub(super) fn a_source_that_cannot_be_read_is_told_apart<S: Subject>() {
+    let nowhere = S::engine().source_of(Path::new("/nowhere/at all"));
+    assert_eq!(code(S::engine().probe(&nowhere)), FailureCode::SourceMissing);
+    let missing = dump(S::engine(), &nowhere, &mut Recorder::default());
+    let text = missing.as_ref().unwrap_err().to_string();
+    assert!(text.contains("/nowhere/at all"), "{text}");
+    assert_eq!(code(missing), FailureCode::SourceMissing);
+
+    let mut unknown = nowhere;
+    unknown.0.insert("paht".to_owned(), Value::from("/srv"));
+    let refused = S::engine().accept(&unknown);
+    assert!(refused.as_ref().unwrap_err().to_string().contains("\"paht\""));
+    assert_eq!(code(refused), FailureCode::SourceInvalid);
+    assert_eq!(code(S::engine().accept(&Source::default())), FailureCode::SourceInvalid);
+}
+
+pub(super) fn a_look_tells_about_how_much_there_is<S: Subject>() {
+    let Planted { folder: _folder, source, recorder, .. } = planted::<S>();
+    let probe = S::engine().probe(&source).unwrap();
+    let read: usize = recorder.members.iter().map(|(_, content)| content.len()).sum();
+    let read = u64::try_from(read).unwrap();
+    for announced in [probe.source_bytes, recorder.expected] {
+        assert!(announced.abs_diff(read) < read / 10, "{announced} announced, {read} read");
+    }
+    assert!(!probe.version.is_empty() && probe.version == S::engine().version(&source));
+}
+
+pub(super) fn an_archive_that_is_not_of_this_engine_is_refused<S: Subject>() {
+    let Planted { folder: _folder, mut recorder, .. } = planted::<S>();
+    let place = tempfile::tempdir().unwrap();
+    let twice = recorder.members.last().unwrap().clone();
+    recorder.members.push(twice);
+    let mut load = S::engine().load(&place.path().join("target")).unwrap();
+    assert_eq!(code(pour(&recorder, load.as_mut())), FailureCode::ArchiveDamaged);
+    drop(load);
+    assert_eq!(names(place.path()), [""; 0]);
+}
+
+/// The suite, as tests of the module it is called in.
+macro_rules! engine_conformance {
+    ($subject:ty: $($rule:ident)*) => { $(
+        #[test]
+        fn $rule() {
+            $crate::engine::conformance::$rule::<$subject>();
+        }
+    )* };
+    ($subject:ty) => {
+        $crate::engine::conformance::engine_conformance! { $subject:
+            what_is_read_comes_back_the_same
+            a_refusal_ends_the_dump_wherever_it_comes
+            a_load_or_a_staged_restore_that_is_dropped_leaves_nothing
+            what_lies_at_the_target_is_never_replaced
+            a_source_that_cannot_be_read_is_told_apart
+            a_look_tells_about_how_much_there_is
+            an_archive_that_is_not_of_this_engine_is_refused
+        }
+    };
+}
+pub(super) use engine_conformance;

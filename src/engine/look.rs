@@ -1,0 +1,67 @@
+//! A look at a file without opening it: statx(2), the same on every machine.
+
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, makedev, statx};
+
+/// What a look at a file told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) kind: FileType,
+    pub(super) size: u64,
+    /// How much room it takes: less than its size, if it has holes.
+    pub(super) stored: u64,
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) links: u32,
+    pub(super) mtime_ns: i128,
+    pub(super) ctime_ns: i128,
+    pub(super) inode: u64,
+    pub(super) device: u64,
+}
+
+impl Look {
+    /// Whether a file is still as it was, as far as a look can tell.
+    pub(super) fn same_content(&self, later: &Self) -> bool {
+        (self.size, self.mtime_ns, self.ctime_ns) == (later.size, later.mtime_ns, later.ctime_ns)
+    }
+
+    /// Which file it is, whatever it is called.
+    pub(super) fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+}
+
+/// Looks at what `name` in `folder` is; a link is looked at, not followed.
+pub(super) fn look(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Look> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    statx(folder, name, flags, StatxFlags::BASIC_STATS).map(told)
+}
+
+/// Looks at an open file.
+pub(super) fn look_open(file: BorrowedFd<'_>) -> rustix::io::Result<Look> {
+    statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map(told)
+}
+
+fn told(found: Statx) -> Look {
+    let mode = u32::from(found.stx_mode);
+    Look {
+        kind: FileType::from_raw_mode(mode),
+        size: found.stx_size,
+        stored: found.stx_blocks.saturating_mul(512),
+        mode: mode & 0o7777,
+        uid: found.stx_uid,
+        gid: found.stx_gid,
+        links: found.stx_nlink,
+        mtime_ns: nanoseconds(found.stx_mtime),
+        ctime_ns: nanoseconds(found.stx_ctime),
+        inode: found.stx_ino,
+        device: makedev(found.stx_dev_major, found.stx_dev_minor),
+    }
+}
+
+fn nanoseconds(time: StatxTimestamp) -> i128 {
+    i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+}

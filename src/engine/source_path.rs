@@ -1,0 +1,132 @@
+//! Where a source lies: `path`, or `url` for a path that is not UTF-8.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::EngineError;
+use crate::domain::{FailureCode, Source};
+
+/// A source that cannot be understood.
+pub(super) fn invalid(message: impl Into<String>) -> EngineError {
+    EngineError::known(FailureCode::SourceInvalid, message)
+}
+
+/// Says no to the first key that is not among `known`.
+pub(super) fn only_keys(engine: &str, source: &Source, known: &[&str]) -> Result<(), EngineError> {
+    match source.0.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => Err(invalid(format!(
+            "source has a key {key:?} that the engine {engine} does not know; it knows {}",
+            known.join(", ")
+        ))),
+    }
+}
+
+/// The path under `path` or `url`, made absolute: SQLite would take a relative name that starts with
+/// `file:` for a URI.
+pub(super) fn path_of(engine: &str, source: &Source) -> Result<PathBuf, EngineError> {
+    let path = match (source.0.get("path"), source.0.get("url")) {
+        (Some(Value::String(path)), None) => PathBuf::from(path),
+        (None, Some(Value::String(url))) => from_url(url)?,
+        (None, None) => {
+            return Err(invalid(format!("source of the engine {engine} needs a path")));
+        }
+        (Some(_), Some(_)) => return Err(invalid("source has both path and url: keep one")),
+        (Some(_), None) => return Err(invalid("source.path must be text")),
+        (None, Some(_)) => return Err(invalid("source.url must be text")),
+    };
+    if path.as_os_str().is_empty() || path.as_os_str().as_bytes().contains(&0) {
+        return Err(invalid("source.path must not be empty or hold a zero byte"));
+    }
+    std::path::absolute(&path)
+        .map_err(|error| invalid(format!("source.path {}: {error}", path.display())))
+}
+
+/// The source that reads `path`.
+pub(super) fn source_at(path: &Path) -> Source {
+    match path.to_str() {
+        Some(text) => Source::from_path(text),
+        None => Source([("url".to_owned(), Value::from(to_url(path)))].into()),
+    }
+}
+
+fn to_url(path: &Path) -> String {
+    path.as_os_str().as_bytes().iter().fold("file://".to_owned(), |mut url, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
+            url.push(char::from(*byte));
+        } else {
+            url.push('%');
+            url.push_str(&hex::encode_upper([*byte]));
+        }
+        url
+    })
+}
+
+fn from_url(url: &str) -> Result<PathBuf, EngineError> {
+    let wrong = || invalid(format!("source.url {url:?} is not of the form file:///path"));
+    let rest = url.strip_prefix("file://").ok_or_else(wrong)?;
+    let rest = rest.strip_prefix("localhost").unwrap_or(rest);
+    if !rest.starts_with('/') || rest.contains(['?', '#']) {
+        return Err(wrong());
+    }
+    let mut bytes = Vec::with_capacity(rest.len());
+    let mut left = rest.as_bytes();
+    while let Some((first, after)) = left.split_first() {
+        left = after;
+        if *first == b'%' {
+            let (digits, after) = left.split_at_checked(2).ok_or_else(wrong)?;
+            bytes.extend(hex::decode(digits).map_err(|_reason| wrong())?);
+            left = after;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    Ok(PathBuf::from(OsStr::from_bytes(&bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(key: &str, value: impl Into<Value>) -> Source {
+        Source([(key.to_owned(), value.into())].into())
+    }
+
+    #[test]
+    fn a_path_of_any_bytes_comes_back_from_its_source() {
+        for bytes in [&b"/srv/a b'\"\n%41?#.db"[..], b"/srv/\xff\xfe%/x", b"/", "/ä".as_bytes()] {
+            let path = Path::new(OsStr::from_bytes(bytes));
+            assert_eq!(path_of("sqlite", &source_at(path)).unwrap(), path, "{path:?}");
+            let url = source("url", to_url(path));
+            assert_eq!(path_of("sqlite", &url).unwrap(), path, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_without_a_usable_path_is_refused_in_words() {
+        for (bad, word) in [
+            (Source::default(), "needs a path"),
+            (source("path", ""), "empty"),
+            (source("path", "/a\0b"), "zero byte"),
+            (source("path", 7), "text"),
+            (source("url", "http:///srv/a"), "file:///path"),
+            (source("url", "file://host/a"), "file:///path"),
+            (source("url", "file:///a%4"), "file:///path"),
+            (source("url", "file:///a%zz"), "file:///path"),
+            (source("url", "file:///a%00"), "zero byte"),
+        ] {
+            let text = path_of("sqlite", &bad).unwrap_err().to_string();
+            assert!(text.contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let text =
+            only_keys("sqlite", &source("pth", "/x"), &["path", "url"]).unwrap_err().to_string();
+        assert!(text.contains("\"pth\"") && text.contains("path, url"), "{text}");
+    }
+}

@@ -1,0 +1,107 @@
+//! Bytes out of a SQLite database.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use serde_json::Value;
+
+use super::check::{Checked, check};
+use super::member_name;
+use super::options::Options;
+use super::snapshot::{Shape, Snapshot};
+use super::spool::Spool;
+use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES};
+use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, Wants};
+
+/// Reads the database once, as it was at one commit, into `intake`.
+pub(super) fn dump(
+    order: &DumpOrder<'_>,
+    intake: &mut dyn Intake,
+) -> Result<DumpFacts, EngineError> {
+    let options = Options::parse(order.source)?;
+    let snapshot = Snapshot::open(&options)?;
+    let shape = snapshot.shape()?;
+    let entry = entry(&options, order.instance_name, shape.bytes())?;
+    let checked = if shape.wal {
+        // Writers go on while this reads, however slowly the archive takes it.
+        intake.expect(shape.bytes())?;
+        if intake.entry(&entry, false)? == Wants::Content {
+            pour(&snapshot, &shape, intake)?;
+        }
+        check(&snapshot.connection, order.check).map_err(|error| snapshot.explain(&error))?
+    } else {
+        let mut spool = Spool::copy(&snapshot, &shape, order.scratch)?;
+        // The lock goes back to the writers.
+        drop(snapshot);
+        intake.expect(shape.bytes())?;
+        if intake.entry(&entry, false)? == Wants::Content {
+            spool.pour(intake)?;
+        }
+        check(&spool.connection, order.check)
+            .map_err(|error| super::fault::explain(&options.path, options.lock_wait, &error))?
+    };
+    facts(&options, shape, checked)
+}
+
+/// Assembles pages into segments, in the buffers they go on in: the bytes are copied once.
+/// A page size is a power of two up to 64 KiB, so a segment holds a whole number of pages.
+fn pour(snapshot: &Snapshot, shape: &Shape, intake: &mut dyn Intake) -> Result<(), EngineError> {
+    let mut segment = Vec::new();
+    snapshot.pages(shape, |page| {
+        if segment.is_empty() {
+            segment = intake.buffer();
+        }
+        segment.extend_from_slice(page);
+        if segment.len() >= SEGMENT_BYTES {
+            intake.segment(std::mem::take(&mut segment))?;
+        }
+        Ok(())
+    })?;
+    if !segment.is_empty() {
+        intake.segment(segment)?;
+    }
+    Ok(())
+}
+
+/// Mode, owner and time come from stat(2). The file is never opened here: closing it again would drop
+/// every POSIX lock that any SQLite connection of this process holds on it.
+fn entry(options: &Options, instance: &str, size: u64) -> Result<Entry, EngineError> {
+    let found = std::fs::metadata(&options.path)
+        .map_err(|error| EngineError::io("looking at", &options.path, error))?;
+    Ok(Entry {
+        path: EntryPath::new(member_name(instance))
+            .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?,
+        kind: EntryKind::File { size, extents: None },
+        mode: found.mode() & 0o7777,
+        uid: found.uid(),
+        gid: found.gid(),
+        mtime_ns: i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec()),
+        xattrs: Vec::new(),
+        stamp: None,
+    })
+}
+
+fn facts(options: &Options, shape: Shape, checked: Checked) -> Result<DumpFacts, EngineError> {
+    if !checked.damage.is_empty() {
+        return Err(EngineError::known(
+            FailureCode::SourceDamaged,
+            format!(
+                "{} is damaged, says SQLite's {}: {}. Restore an earlier backup, or save what can \
+                 be saved with `sqlite3 FILE .recover`; check = \"off\" backs it up as it is",
+                options.path.display(),
+                checked.name.unwrap_or("check"),
+                checked.damage.join("; ")
+            ),
+        ));
+    }
+    let mut facts = shape.facts;
+    if !checked.left_out.is_empty() {
+        facts.insert("tables_not_checked".to_owned(), Value::from(checked.left_out));
+    }
+    Ok(DumpFacts {
+        version: rusqlite::version().to_owned(),
+        facts,
+        check: checked.name.map(str::to_owned),
+        check_ms: checked.took_ms,
+        ..DumpFacts::default()
+    })
+}

@@ -1,0 +1,143 @@
+//! What SQLite's errors mean to whoever asked for the backup.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::ErrorCode;
+use rustix::fs::{Access, access};
+
+use crate::domain::FailureCode;
+use crate::engine::EngineError;
+
+/// Puts `error`, met while reading the database at `path`, into words.
+pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> EngineError {
+    let shown = path.display();
+    let (code, message) = match error.sqlite_error_code().unwrap_or(ErrorCode::Unknown) {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => (
+            FailureCode::SourceLocked,
+            format!(
+                "{shown} stayed locked for {} s: an application holds it (a long transaction, or \
+                 locking_mode=EXCLUSIVE); end that, or raise source.lock_wait_s",
+                wait.as_secs()
+            ),
+        ),
+        ErrorCode::NotADatabase => (
+            FailureCode::SourceInvalid,
+            format!("{shown} is not a SQLite database, or it is encrypted"),
+        ),
+        ErrorCode::DatabaseCorrupt => (
+            FailureCode::SourceDamaged,
+            format!(
+                "{shown} is damaged ({error}): look at it with `sqlite3 FILE .recover`, or restore \
+                 an earlier backup"
+            ),
+        ),
+        ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly => {
+            return denied(path, error);
+        }
+        ErrorCode::SystemIoFailure => (
+            FailureCode::SourceDamaged,
+            format!("{shown} could not be read ({error}): look for disk errors in the system log"),
+        ),
+        ErrorCode::DiskFull => {
+            (FailureCode::DiskFull, format!("no room left while reading {shown}: {error}"))
+        }
+        _ => (FailureCode::Internal, format!("reading {shown}: {error}")),
+    };
+    EngineError::known(code, message)
+}
+
+/// SQLite may not open the file, or one of those beside it. Which right is missing is asked with
+/// access(2): opening and closing the file here would drop every lock this process holds on it.
+fn denied(path: &Path, error: &rusqlite::Error) -> EngineError {
+    let shown = path.display();
+    let uid = rustix::process::geteuid().as_raw();
+    let message = match access(path, Access::READ_OK) {
+        Err(rustix::io::Errno::NOENT) => return missing(path),
+        Err(_unreadable) => format!(
+            "{shown} may not be read by the user Coffer runs as (uid {uid}): give it the right, \
+             with `setfacl -m u:{uid}:r {shown}` and x on the folders above"
+        ),
+        Ok(()) => mend_beside(path, uid, error),
+    };
+    EngineError::known(FailureCode::SourceDenied, message)
+}
+
+/// The file itself can be read. What is missing is the right to write beside it: to the -shm file
+/// that every reader of a WAL database shares with the writers, or to roll back a journal.
+fn mend_beside(path: &Path, uid: u32, error: &rusqlite::Error) -> String {
+    let shown = path.display();
+    let folder = path.parent().unwrap_or(Path::new("/")).display();
+    let what = if beside(path, "-journal").exists() {
+        "a transaction was cut off and must be rolled back before anyone can read it"
+    } else {
+        "a reader of a database in WAL mode writes to its -shm file"
+    };
+    format!(
+        "{shown} can be read but not what SQLite needs beside it ({error}): {what}. Give the user \
+         Coffer runs as (uid {uid}) that right: add it to the group that owns {folder} (group \
+         rights rw on the files, rwx on the folder), or `setfacl -m u:{uid}:rwx {folder}` and \
+         `setfacl -m u:{uid}:rw {shown} {shown}-shm {shown}-wal`. Under systemd also \
+         `ReadWritePaths={folder}`"
+    )
+}
+
+/// There is no such file.
+pub(super) fn missing(path: &Path) -> EngineError {
+    EngineError::known(
+        FailureCode::SourceMissing,
+        format!("{} does not exist: correct source.path, or create the database", path.display()),
+    )
+}
+
+/// The file beside a database whose name ends in `suffix`: `-wal`, `-shm`, `-journal`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_and_text(extended: i32, path: &Path) -> (FailureCode, String) {
+        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(extended), None);
+        let failure = explain(path, Duration::from_secs(7), &error).failure().unwrap();
+        (failure.code, failure.message)
+    }
+
+    #[test]
+    fn a_missing_right_to_the_shm_file_is_told_with_the_lines_that_mend_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
+        file.persist(&path).unwrap();
+        let (code, text) = code_and_text(rusqlite::ffi::SQLITE_CANTOPEN, &path);
+        assert_eq!(code, FailureCode::SourceDenied);
+        for word in ["-shm", "group", "setfacl -m", "ReadWritePaths="] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        assert!(text.contains(&path.display().to_string()), "{text}");
+    }
+
+    #[test]
+    fn each_kind_of_error_has_its_code_and_names_the_file() {
+        let gone = Path::new("/nowhere/b.db");
+        for (extended, expected) in [
+            (rusqlite::ffi::SQLITE_BUSY_RECOVERY, FailureCode::SourceLocked),
+            (rusqlite::ffi::SQLITE_NOTADB, FailureCode::SourceInvalid),
+            (rusqlite::ffi::SQLITE_CORRUPT_VTAB, FailureCode::SourceDamaged),
+            (rusqlite::ffi::SQLITE_IOERR_READ, FailureCode::SourceDamaged),
+            (rusqlite::ffi::SQLITE_CANTOPEN, FailureCode::SourceMissing),
+            (rusqlite::ffi::SQLITE_FULL, FailureCode::DiskFull),
+            (rusqlite::ffi::SQLITE_NOMEM, FailureCode::Internal),
+        ] {
+            let (code, text) = code_and_text(extended, gone);
+            assert_eq!(code, expected, "{extended}");
+            assert!(text.contains("/nowhere/b.db"), "{text}");
+        }
+        let (_, text) = code_and_text(rusqlite::ffi::SQLITE_BUSY, gone);
+        assert!(text.contains("7 s") && text.contains("lock_wait_s"), "{text}");
+    }
+}

@@ -1,0 +1,67 @@
+//! The keys of a SQLite `source`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::Source;
+use crate::engine::EngineError;
+use crate::engine::source_path::{invalid, only_keys, path_of};
+
+/// How long a lock is waited for where the configuration says nothing.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// Longer waits would only hide a lock that is never given up.
+const LONGEST_LOCK_WAIT_S: u64 = 3600;
+
+/// A SQLite `source`, understood.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    /// The database file; absolute.
+    pub(super) path: PathBuf,
+    /// How long to wait for a lock that an application holds.
+    pub(super) lock_wait: Duration,
+}
+
+impl Options {
+    /// Understands `source`, or names the key that it does not.
+    pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
+        only_keys("sqlite", source, &["path", "url", "lock_wait_s"])?;
+        let lock_wait = match source.0.get("lock_wait_s") {
+            None => LOCK_WAIT,
+            Some(value) => value
+                .as_u64()
+                .filter(|seconds| *seconds <= LONGEST_LOCK_WAIT_S)
+                .map(Duration::from_secs)
+                .ok_or_else(|| {
+                    invalid(format!(
+                        "source.lock_wait_s must be a whole number of seconds from 0 to \
+                         {LONGEST_LOCK_WAIT_S}, not {value}"
+                    ))
+                })?,
+        };
+        Ok(Self { path: path_of("sqlite", source)?, lock_wait })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(value: serde_json::Value) -> Result<Options, EngineError> {
+        Options::parse(&serde_json::from_value(value).unwrap())
+    }
+
+    #[test]
+    fn the_wait_is_a_whole_number_of_seconds() {
+        let wait =
+            |value| parse(json!({"path": "/a", "lock_wait_s": value})).map(|it| it.lock_wait);
+        assert_eq!(wait(json!(0)).unwrap(), Duration::ZERO);
+        assert_eq!(wait(json!(3600)).unwrap(), Duration::from_secs(3600));
+        for bad in [json!(-1), json!(3601), json!("30"), json!(1.5), json!(null)] {
+            assert!(wait(bad.clone()).unwrap_err().to_string().contains("lock_wait_s"), "{bad}");
+        }
+        assert_eq!(parse(json!({"path": "/a"})).unwrap().lock_wait, LOCK_WAIT);
+    }
+}
