@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use super::bytes::wide;
 use super::error::ArchiveError;
 use super::index::segment_length;
 use super::load::{Holders, Loader, Position};
@@ -91,7 +92,13 @@ impl Chain {
     }
 
     /// Gives the backup's content to `writer`, as an engine would: for a full backup of any point.
-    pub fn export<W: Write>(&self, writer: &mut Writer<W>) -> Result<(), ArchiveError> {
+    /// `progress` is told how many bytes of content are done.
+    pub fn export<W: Write>(
+        &self,
+        writer: &mut Writer<W>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), ArchiveError> {
+        let mut done = 0_u64;
         let mut loader = Loader::new(Arc::clone(&self.holders))?;
         for record in self.target.entries()? {
             let record = record?;
@@ -103,7 +110,9 @@ impl Chain {
                 let length = segment_length(record.size(), number);
                 let mut content = writer.buffer();
                 loader.checked(segment, Position { number, only, length }, &mut content)?;
+                done = done.saturating_add(wide(content.len()));
                 writer.segment(content)?;
+                progress(done);
             }
         }
         Ok(())

@@ -93,3 +93,16 @@ pub enum CatalogError {
 fn link(id: &BackupId, culprit: &BackupId) -> String {
     if id == culprit { "it".to_owned() } else { format!("{culprit}, which it is built on,") }
 }
+
+impl CatalogError {
+    /// Whether what was asked for is not there, or not the caller's to know of.
+    pub const fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSuchBackup { .. }
+                | Self::NoSuchInstance { .. }
+                | Self::NoSuchDatastore { .. }
+                | Self::NoSuchStrategy { .. }
+        )
+    }
+}

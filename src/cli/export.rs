@@ -30,10 +30,11 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
     let opened = offline::open(&args.which, &args.with)?;
     let bar = terminal::bar("exporting");
     let settings = server::executor_settings(&opened.config);
-    let finished = executor::export(&opened.chain, &args.to, &settings, &SystemClock, &|done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    })?;
+    let finished =
+        executor::export(&opened.chain, &args.to, &settings, &SystemClock, &|done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })?;
     bar.finish_and_clear();
     let id = finished.manifest.backup.id;
     if args.json {

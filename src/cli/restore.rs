@@ -40,7 +40,7 @@ pub(super) fn parse_check(word: &str) -> Result<CheckLevel, String> {
 
 pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let opened = offline::open(&args.which, &args.with)?;
-    let manifest = opened.chain.manifest();
+    let manifest = opened.chain.target().manifest();
     let bar = terminal::bar("restoring");
     let how = Restoring {
         target: &args.to,

@@ -63,12 +63,9 @@ fn report(args: &VerifyArgs, verified: &Verified) {
 }
 
 /// Writes a proof down: the row's time, and the archive's, from which a rebuilt catalog takes it.
-fn note_proof(
-    context: &Context,
-    opened: &Opened,
-    verified: &Verified,
-) -> Result<(), CommandError> {
-    let checked = opened.chain.manifest().source.get("check").is_some_and(|it| it.is_string());
+fn note_proof(context: &Context, opened: &Opened, verified: &Verified) -> Result<(), CommandError> {
+    let checked =
+        opened.chain.target().manifest().source.get("check").is_some_and(|it| it.is_string());
     let level = if checked { VerifyLevel::Checked } else { VerifyLevel::Bytes };
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;

@@ -11,7 +11,7 @@ use crate::engine::{self, DumpFacts, DumpOrder, Engine, EngineError};
 use crate::failpoint;
 use crate::storage::{Location, Pending};
 
-use super::chain::{StoredBytes, open_readers};
+use super::chain::{StoredBytes, blame, open_readers};
 use super::facts;
 use super::pour::{Pour, SharedPending};
 use super::{Context, JobError};
@@ -83,7 +83,7 @@ fn attempt(
     };
     let mut writer = match (readers.last(), readers.first()) {
         (Some(parent), Some(root)) => {
-            let basis = Basis::open(Arc::clone(parent), Arc::clone(root))?;
+            let basis = Basis::open(Arc::clone(parent), Arc::clone(root)).map_err(blame)?;
             Writer::incremental(pending.clone(), &options, basis, &text)
         }
         _ => Writer::full(pending.clone(), &options, &text),
@@ -102,7 +102,7 @@ fn attempt(
     failpoint::reached("after-sync");
     let check = Duration::from_millis(dump.check_ms);
     let written = stopwatch.elapsed().saturating_sub(check);
-    prove(context, &*pending, &finished, readers.first())?;
+    prove(context, backup, &*pending, (&finished, readers.first()))?;
     let proof = stopwatch.elapsed().saturating_sub(written + check);
     let facts = publish(context, backup, pending, &finished)?;
     Ok(Published { facts, timings: Timings { written, check, proof } })
@@ -110,7 +110,7 @@ fn attempt(
 
 /// An archive error, or the storage's own words behind it.
 fn refused(pending: &SharedPending, error: archive::ArchiveError) -> JobError {
-    pending.refusal().map_or_else(|| error.into(), Into::into)
+    pending.refusal().map_or_else(|| blame(error), Into::into)
 }
 
 fn pour(
@@ -139,17 +139,17 @@ fn pour(
 /// Reads the synced file back, decodes it and compares every hash.
 fn prove(
     context: &Context,
+    backup: &Backup,
     pending: &dyn Pending,
-    finished: &Finished,
-    root: Option<&Arc<Reader>>,
+    (finished, root): (&Finished, Option<&Arc<Reader>>),
 ) -> Result<(), JobError> {
     let read_back = StoredBytes::new(pending.reopen()?, &context.cancel);
     let workers = context.settings.compression_threads;
-    Reader::open(Arc::new(read_back))
-        .and_then(|reader| {
-            archive::prove(&Arc::new(reader), root, finished, workers, &|_bytes| ())
-        })
-        .map_err(|error| cancelled_or(context, error.into()))?;
+    let reader = Arc::new(Reader::open(Arc::new(read_back))?);
+    archive::prove(&reader, root, finished, workers, &|_bytes| ()).map_err(|error| {
+        // A damaged base is the chain's fault; anything else is this archive's.
+        if error.culprit() == Some(backup.id) { error.into() } else { blame(error) }
+    })?;
     failpoint::reached("after-prove");
     Ok(())
 }
@@ -183,9 +183,4 @@ fn publish(
         verified_at: proven,
         verify_level: level,
     })
-}
-
-/// A reading error while a shutdown was asked is that shutdown.
-pub(super) fn cancelled_or(context: &Context, error: JobError) -> JobError {
-    if context.cancel.is_asked() { JobError::Cancelled } else { error }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::archive::{ArchiveError, Bytes, Chain, Reader};
+use crate::archive::{ArchiveError, Bytes, Cancelled, Chain, Reader};
 use crate::domain::{Backup, BackupId};
 use crate::storage::{Location, ReadAt, Storage};
 
@@ -28,7 +28,7 @@ impl StoredBytes {
 impl Bytes for StoredBytes {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         if self.cancel.is_asked() {
-            return Err(io::Error::other("cancelled"));
+            return Err(Cancelled.into());
         }
         self.inner.read_exact_at(buffer, offset)
     }
@@ -72,15 +72,17 @@ pub(super) fn open_one(
     backup: &Backup,
     cancel: &Cancel,
 ) -> Result<Arc<Reader>, JobError> {
-    let broken =
-        |why: String, lasting| JobError::ChainBroken { culprit: backup.id, why, lasting };
+    let broken = |why: String, lasting| JobError::ChainBroken { culprit: backup.id, why, lasting };
     let location = location_of(backup)?;
     let stored = storage.open(&location).map_err(|error| {
         let lasting = error.is_not_found();
         broken(format!("its archive cannot be opened: {error}"), lasting)
     })?;
     if backup.facts.as_ref().is_some_and(|facts| facts.stored_bytes != stored.len()) {
-        return Err(broken(format!("its archive {location} has another length than when it was made"), true));
+        return Err(broken(
+            format!("its archive {location} has another length than when it was made"),
+            true,
+        ));
     }
     let reader = Reader::open(Arc::new(StoredBytes::new(stored, cancel))).map_err(|error| {
         let lasting = error.is_damage();
@@ -103,17 +105,13 @@ pub(super) fn open_readers(
 }
 
 /// Opens a chain for restoring its last backup.
-pub fn open(
-    storage: &dyn Storage,
-    backups: &[Backup],
-    cancel: &Cancel,
-) -> Result<Chain, JobError> {
+pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Result<Chain, JobError> {
     let readers = open_readers(storage, backups, cancel)?;
-    Chain::open(readers).map_err(broken_link)
+    Chain::open(readers).map_err(blame)
 }
 
-/// An error of linking archives together, with the bad one named where it is known.
-fn broken_link(error: ArchiveError) -> JobError {
+/// An error of a chain, with the bad archive named where it is known.
+pub(super) fn blame(error: ArchiveError) -> JobError {
     match error.culprit() {
         Some(culprit) => {
             JobError::ChainBroken { culprit, why: error.to_string(), lasting: error.is_damage() }
@@ -135,7 +133,7 @@ pub fn open_files(paths: &[PathBuf]) -> Result<Chain, JobError> {
             lasting: false,
         });
     }
-    Chain::open(readers).map_err(broken_link)
+    Chain::open(readers).map_err(blame)
 }
 
 fn open_file(path: &Path) -> Result<Arc<Reader>, JobError> {

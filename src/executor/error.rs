@@ -17,7 +17,7 @@ pub enum JobError {
     Engine(EngineError),
     /// The archive's own bytes.
     #[error(transparent)]
-    Archive(#[from] ArchiveError),
+    Archive(ArchiveError),
     /// The archive store.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -59,6 +59,15 @@ pub enum JobError {
     /// A job's code panicked; the log has the place.
     #[error("an internal error ended the job; the server's log says where")]
     Panicked,
+}
+
+impl From<ArchiveError> for JobError {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Cancelled => Self::Cancelled,
+            other => Self::Archive(other),
+        }
+    }
 }
 
 impl From<EngineError> for JobError {

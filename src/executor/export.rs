@@ -13,6 +13,7 @@ use crate::archive::{
 };
 use crate::domain::Clock;
 
+use super::chain::blame;
 use super::restore::engine_of;
 use super::{JobError, Progress, Settings, facts};
 
@@ -61,10 +62,10 @@ pub fn export(
         level: settings.compression_level,
         page_bytes: engine.page_bytes(),
     };
-    let total = chain.content_bytes();
-    let (draft, text) = draft(chain.manifest(), to, clock);
+    let (draft, text) = draft(chain.target().manifest(), to, clock);
+    let total = chain.target().manifest().totals.content_bytes;
     let mut writer = Writer::full(file, &options, &text)?;
-    chain.export(&mut writer, &|done| progress(done, total))?;
+    chain.export(&mut writer, &|done| progress(done, total)).map_err(blame)?;
     let (file, finished) = writer.finish(draft)?;
     file.as_file().sync_all().map_err(failed("syncing"))?;
     let reopened = file.reopen().map_err(failed("reading back"))?;

@@ -2,9 +2,7 @@
 
 use crate::archive::{BackupFacts, Manifest, ManifestDraft};
 use crate::catalog::Recovered;
-use crate::domain::{
-    ArchiveFacts, Backup, Kind, Status, Timestamp, VerifyLevel,
-};
+use crate::domain::{ArchiveFacts, Backup, Kind, Status, Timestamp, VerifyLevel};
 use crate::engine::{DumpFacts, Engine};
 
 /// What the manifest says of a backup, from its row and what the engine told.

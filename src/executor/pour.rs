@@ -9,6 +9,7 @@ use crate::domain::{BackupId, Entry, EntryKind};
 use crate::engine::{Intake, Refused, Wants};
 use crate::storage::{Pending, StorageError};
 
+use super::chain::blame;
 use super::{Cancel, Context, JobError};
 
 /// Room that is kept ahead of the writer, in bytes: a full disk is met here, and not inside a frame.
@@ -33,8 +34,7 @@ pub(super) struct SharedPending(Arc<Mutex<Option<Slot>>>);
 
 impl SharedPending {
     pub(super) fn new(pending: Box<dyn Pending>) -> Self {
-        let slot =
-            Slot { pending, written: 0, reserved: 0, step: RESERVED_LEAST, refusal: None };
+        let slot = Slot { pending, written: 0, reserved: 0, step: RESERVED_LEAST, refusal: None };
         Self(Arc::new(Mutex::new(Some(slot))))
     }
 
@@ -79,7 +79,8 @@ impl Write for SharedPending {
         let slot = guard.as_mut().ok_or_else(|| io::Error::other("the archive was taken away"))?;
         let more = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if let Err(error) = slot.ahead(more) {
-            let kind = if error.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+            let kind =
+                if error.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
             slot.refusal = Some(error);
             return Err(kind.into());
         }
@@ -144,7 +145,7 @@ impl<'a> Pour<'a> {
     fn explain(&mut self, error: ArchiveError) -> Refused {
         let error = match self.pending.refusal() {
             Some(refusal) => refusal.into(),
-            None => error.into(),
+            None => blame(error),
         };
         self.refuse(error)
     }
@@ -172,8 +173,7 @@ impl Intake for Pour<'_> {
 
     fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused> {
         self.watch()?;
-        let wanted =
-            self.writer.entry(entry, trust_stamp).map_err(|error| self.explain(error))?;
+        let wanted = self.writer.entry(entry, trust_stamp).map_err(|error| self.explain(error))?;
         self.file_bytes = 0;
         if !wanted && let EntryKind::File { size, .. } = entry.kind {
             self.count(size);

@@ -7,8 +7,7 @@ use crate::catalog::RegistrationJob;
 use crate::domain::{ArchiveFacts, BackupId, Kind};
 use crate::storage::Location;
 
-use super::backup::cancelled_or;
-use super::chain::{StoredBytes, open_readers};
+use super::chain::{StoredBytes, blame, open_readers};
 use super::{Context, JobError, facts};
 
 /// What a registered archive turned out to be.
@@ -40,16 +39,13 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
         None => Vec::new(),
     };
     readers.push(Arc::clone(&reader));
-    let chain = Chain::open(readers)?;
-    chain
-        .verify(context.settings.compression_threads, &|_done| ())
-        .map_err(|error| cancelled_or(context, error.into()))?;
-    let checksum =
-        reader.checksum(&|_done| ()).map_err(|error| cancelled_or(context, error.into()))?;
+    let chain = Chain::open(readers).map_err(blame)?;
+    chain.verify(context.settings.compression_threads, &|_done| ()).map_err(blame)?;
+    let checksum = reader.checksum(&|_done| ())?;
     let facts = ArchiveFacts {
         location: location.as_str().to_owned(),
         stored_bytes,
-        source_bytes: chain.content_bytes(),
+        source_bytes: manifest.totals.content_bytes,
         checksum,
         verified_at: context.clock.now(),
         verify_level: facts::level_of(manifest),

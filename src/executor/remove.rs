@@ -12,12 +12,13 @@ use super::{Context, chain};
 /// outlive them.
 pub(super) fn run(context: &Context, job: &RemovalJob) {
     for backup in &job.backups {
-        let discarded = match &backup.facts {
-            Some(_) => chain::location_of(backup).map_err(|error| error.failure()).and_then(
-                |location| context.storage.discard(&location).map_err(|error| failure(&error)),
-            ),
-            None => Ok(()),
-        };
+        let discarded =
+            match &backup.facts {
+                Some(_) => chain::location_of(backup).map_err(|error| error.failure()).and_then(
+                    |location| context.storage.discard(&location).map_err(|error| failure(&error)),
+                ),
+                None => Ok(()),
+            };
         failpoint::reached("mid-delete");
         match discarded {
             Ok(()) => settle(context, || context.catalog.removed(vec![backup.id]).wait()),
@@ -34,7 +35,10 @@ pub(super) fn run(context: &Context, job: &RemovalJob) {
 }
 
 fn failure(error: &StorageError) -> Failure {
-    Failure::new(FailureCode::Storage, format!("{error}; it is tried again at the next delete or start"))
+    Failure::new(
+        FailureCode::Storage,
+        format!("{error}; it is tried again at the next delete or start"),
+    )
 }
 
 /// Removes a restored instance with its data.

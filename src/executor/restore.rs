@@ -4,14 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::archive::{Chain, Outlet, WriteAt};
+use crate::archive::{Cancelled, Chain, Outlet, WriteAt};
 use crate::catalog::RestoreJob;
-use crate::domain::{CheckLevel, Entry, EntryKind};
+use crate::domain::{CheckLevel, Entry, Source};
 use crate::engine::{self, Engine, EngineError, Load, Place};
 use crate::failpoint;
 
-use super::backup::cancelled_or;
-use super::{Cancel, Context, JobError, Progress, chain};
+use super::chain::{self, blame};
+use super::{Cancel, Context, JobError, Progress};
 
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ struct Written {
 impl WriteAt for Written {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if self.cancel.is_asked() {
-            return Err(io::Error::other("cancelled"));
+            return Err(Cancelled.into());
         }
         self.place.write_at(bytes, offset)
     }
@@ -58,17 +58,11 @@ impl WriteAt for Written {
 struct Pouring<'a> {
     load: &'a mut dyn Load,
     cancel: &'a Cancel,
-    entries: u64,
-    content_bytes: u64,
     error: Option<EngineError>,
 }
 
 impl Outlet for Pouring<'_> {
     fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>> {
-        self.entries += 1;
-        if let EntryKind::File { size, .. } = entry.kind {
-            self.content_bytes += size;
-        }
         match self.load.entry(entry) {
             Ok(place) => Ok(place.map(|place| {
                 let written: Arc<dyn WriteAt> =
@@ -92,43 +86,30 @@ pub fn restore(
 ) -> Result<RestoreReport, JobError> {
     let engine = engine_of(chain)?;
     let mut load = engine.load(how.target)?;
-    let total = chain.content_bytes();
-    let mut pouring = Pouring {
-        load: &mut *load,
-        cancel: how.cancel,
-        entries: 0,
-        content_bytes: 0,
-        error: None,
-    };
-    let poured = chain.restore(&mut pouring, how.workers, &|done| progress(done, total));
-    let (entries, content_bytes) = (pouring.entries, pouring.content_bytes);
-    if let Err(error) = poured {
-        return Err(match pouring.error.take() {
-            _ if how.cancel.is_asked() => JobError::Cancelled,
-            Some(cause) => cause.into(),
-            None => error.into(),
-        });
-    }
+    let total = chain.target().manifest().totals.content_bytes;
+    let mut pouring = Pouring { load: &mut *load, cancel: how.cancel, error: None };
+    let poured = chain
+        .restore(&mut pouring, how.workers, &|done| progress(done, total))
+        .map_err(|error| pouring.error.take().map_or_else(|| blame(error), Into::into))?;
     failpoint::reached("restore-before-finish");
     let staged = load.finish(how.check)?;
     let check = staged.check().map(str::to_owned);
     failpoint::reached("restore-before-place");
     let target = staged.place()?;
-    Ok(RestoreReport { target, entries, content_bytes, check })
+    Ok(RestoreReport { target, entries: poured.entries, content_bytes: poured.bytes, check })
 }
 
 /// The engine that made a chain.
 pub(super) fn engine_of(chain: &Chain) -> Result<&'static dyn Engine, JobError> {
-    let name = chain.manifest().datastore.engine.clone();
+    let name = chain.target().manifest().datastore.engine.clone();
     engine::find(&name).ok_or(JobError::NoEngine { engine: name })
 }
 
-/// Restores into a new instance: a claimed job. Gives the bytes restored.
-pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<u64, JobError> {
+/// Restores into a new instance: a claimed job. Gives where the data is now, and the bytes restored.
+pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<(Source, u64), JobError> {
     failpoint::reached("restore-begins");
     let name = &job.instance.datastore.engine;
-    let engine =
-        engine::find(name).ok_or_else(|| JobError::NoEngine { engine: name.clone() })?;
+    let engine = engine::find(name).ok_or_else(|| JobError::NoEngine { engine: name.clone() })?;
     let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
     let folder = context.local.restored_folder(&job.instance.project, job.instance.id)?;
     let target = folder.join(engine.target_name(&job.instance.name));
@@ -138,9 +119,8 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<u64, JobError> 
         workers: context.settings.compression_threads,
         cancel: &context.cancel,
     };
-    let report =
-        restore(&chain, &how, &|_done, _total| ()).map_err(|error| cancelled_or(context, error))?;
+    let report = restore(&chain, &how, &|_done, _total| ())?;
     failpoint::reached("restore-after-place");
     log::info!("backup restored to {}", report.target.display());
-    Ok(report.content_bytes)
+    Ok((engine.source_of(&report.target), report.content_bytes))
 }

@@ -3,6 +3,7 @@
 use crate::archive::Chain;
 use crate::domain::BackupId;
 
+use super::chain::blame;
 use super::{JobError, Progress};
 
 /// What was proven.
@@ -19,25 +20,14 @@ pub struct Verified {
 }
 
 /// Decodes everything that restoring the last backup of `chain` would write, and writes nothing.
-pub fn verify(
-    chain: &Chain,
-    workers: usize,
-    progress: Progress<'_>,
-) -> Result<Verified, JobError> {
-    let total = chain.content_bytes();
-    let report = chain.verify(workers, &|done| progress(done, total)).map_err(|error| {
-        match error.culprit() {
-            Some(culprit) if error.is_damage() => {
-                JobError::ChainBroken { culprit, why: error.to_string(), lasting: true }
-            }
-            _ => error.into(),
-        }
-    })?;
-    let manifest = chain.manifest();
+pub fn verify(chain: &Chain, workers: usize, progress: Progress<'_>) -> Result<Verified, JobError> {
+    let manifest = chain.target().manifest();
+    let total = manifest.totals.content_bytes;
+    let report = chain.verify(workers, &|done| progress(done, total)).map_err(blame)?;
     Ok(Verified {
         id: manifest.backup.id,
         chain: manifest.chain.clone(),
         entries: report.entries,
-        content_bytes: report.content_bytes,
+        content_bytes: report.bytes,
     })
 }

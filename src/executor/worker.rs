@@ -73,10 +73,11 @@ impl Executor {
             let (context, stopping) = (context.clone(), Arc::clone(&executor.stopping));
             let running = Arc::clone(&executor.running);
             running.add();
-            let thread = thread::Builder::new().name(format!("executor-{number}")).spawn(move || {
-                work(&context, &stopping);
-                running.done();
-            })?;
+            let thread =
+                thread::Builder::new().name(format!("executor-{number}")).spawn(move || {
+                    work(&context, &stopping);
+                    running.done();
+                })?;
             executor.threads.push(thread);
         }
         Ok(executor)
@@ -167,7 +168,7 @@ fn run(context: &Context, job: Job) {
                 tell(&format!("restoring into instance {id}"), error);
             }
             settle(context, || match &outcome {
-                Ok(bytes) => context.catalog.restored(id, *bytes).wait(),
+                Ok((source, bytes)) => context.catalog.restored(id, source.clone(), *bytes).wait(),
                 Err(error) => context.catalog.restore_failed(id, error.failure()).wait(),
             });
         }

@@ -30,7 +30,9 @@ pub enum ServerError {
         source: EngineError,
     },
     /// An instance that names an engine this build does not have.
-    #[error("instance {name:?} of the configuration: there is no engine {engine:?}; there are {known}")]
+    #[error(
+        "instance {name:?} of the configuration: there is no engine {engine:?}; there are {known}"
+    )]
     NoEngine {
         /// The instance's name.
         name: String,

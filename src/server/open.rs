@@ -56,10 +56,8 @@ pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
 
 fn store(config: &Config) -> Result<(Arc<Local>, Arc<dyn Clock>), ServerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings = LocalSettings {
-        reserve_bytes: config.storage.headroom_bytes(),
-        clock: Arc::clone(&clock),
-    };
+    let settings =
+        LocalSettings { reserve_bytes: config.storage.headroom_bytes(), clock: Arc::clone(&clock) };
     let local = Local::open_with(&config.data_dir, settings)?;
     Ok((Arc::new(local), clock))
 }
@@ -119,10 +117,7 @@ fn accepted(said: &InstanceConfig, now: Timestamp) -> Result<Instance, ServerErr
         id: said.instance_id(),
         project: said.project_id.clone(),
         name: said.name.clone(),
-        datastore: Datastore {
-            engine: said.engine.clone(),
-            version: engine.version(&said.source),
-        },
+        datastore: Datastore { engine: said.engine.clone(), version: engine.version(&said.source) },
         origin: InstanceOrigin::Configured,
         source: said.source.clone(),
         check: said.check,

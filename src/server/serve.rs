@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::rt::System;
-use actix_web::{HttpServer, web};
+use actix_web::{App, HttpServer, web};
 
 use crate::api::{self, State};
 use crate::config::{AuthMode, Config};
@@ -31,7 +31,10 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
     if recovery != executor::Recovery::default() {
         log::info!(
             "the last run was interrupted: {} backups failed, {} adopted, {} restores begin again, {} unfinished files removed",
-            recovery.failed, recovery.adopted, recovery.restores, recovery.swept
+            recovery.failed,
+            recovery.adopted,
+            recovery.restores,
+            recovery.swept
         );
     }
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
@@ -59,12 +62,14 @@ async fn answer(
         public_url: config.server.public_url().map(str::to_owned),
         default_page: config.paging.default,
         max_page: config.paging.max,
+        instance_page: config.paging.instances,
         version: env!("CARGO_PKG_VERSION"),
         answered: api::RequestCounts::default(),
     });
-    let in_bind =
-        |source| ServerError::Bind { address: config.server.listen.to_string(), source };
-    let server = HttpServer::new(move || api::app(web::Data::clone(&state)))
+    let in_bind = |source| ServerError::Bind { address: config.server.listen.to_string(), source };
+    let server = HttpServer::new(move || {
+        App::new().wrap(api::request_id()).configure(api::routes(web::Data::clone(&state)))
+    })
     .workers(config.server.worker_count())
     .worker_max_blocking_threads(4)
     .max_connections(config.server.max_connections)

@@ -12,8 +12,7 @@ use crate::storage::{Location, Storage, StorageError};
 pub(super) struct StorageShelf(pub(super) Arc<dyn Storage>);
 
 fn as_io(error: StorageError) -> io::Error {
-    let kind =
-        if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
+    let kind = if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
     io::Error::new(kind, error)
 }
 

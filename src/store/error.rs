@@ -76,6 +76,13 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether the same write may work later: the disk is full, or another process holds the database.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Sqlite(_) | Self::Commit(_) | Self::Pool(_))
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {

@@ -154,7 +154,7 @@ fn any_point_can_be_exported_as_a_full_backup() {
     tree.push(file("zz", noise(2 * MEBI, 8)));
     let made = child(&[root.clone()], &tree, false);
     let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
-    chain_of(&[root, made]).export(&mut writer).unwrap();
+    chain_of(&[root, made]).export(&mut writer, &|_done| ()).unwrap();
     let plain = end(writer, None);
     assert_eq!(plain.finished.manifest.kind, Kind::Full);
     assert_same(&restore(&chain_of(&[plain])).unwrap().tree(), &tree);
