@@ -3,7 +3,7 @@
 use crate::catalog::{InstanceRemovalJob, RemovalJob};
 use crate::domain::{Failure, FailureCode, ProjectId};
 use crate::failpoint;
-use crate::storage::{Location, StorageError};
+use crate::storage::StorageError;
 
 use super::worker::{chain_of, settle};
 use super::{Context, chain};
@@ -61,11 +61,4 @@ pub(super) fn empty_trash(context: &Context) {
         Ok(count) => log::info!("{count} deleted archives have left the trash"),
         Err(error) => log::warn!("the trash cannot be emptied: {}", chain_of(&error)),
     }
-}
-
-/// Puts a location that no row knows into the trash is nobody's job: it is reported and left alone.
-pub(super) fn report_unknown(location: &Location) {
-    log::info!(
-        "archive {location} belongs to no backup in the catalog; `coffer catalog rebuild` takes it in"
-    );
 }

@@ -61,14 +61,17 @@ impl Local {
         lock::take(&self.place.lock)
     }
 
-    /// Where the restored instance lives or will live. The folders above it are there, itself may not be.
+    /// The folder of a restored instance, made if it is not there: its data is restored to a name in it.
     pub fn restored_folder(
         &self,
         project: &ProjectId,
         instance: InstanceId,
     ) -> Result<PathBuf, StorageError> {
         let _tree = self.place.hold_tree();
-        Way::make(&self.place.restored, &format!("{project}/{instance}")).map(|way| way.path())
+        // A way makes the folders above its last name: here that name is whatever is restored.
+        let within = format!("{project}/{instance}/data");
+        let way = Way::make(&self.place.restored, &within)?;
+        Ok(way.path().parent().map(Path::to_owned).unwrap_or_default())
     }
 
     /// Takes a restored instance's folder into the trash, durably. One that is not there is fine.
