@@ -89,7 +89,8 @@ fn tour(args: &DemoArgs, stage: &Stage, interrupt: &Interrupt) -> Result<Server,
     let complaint = restores::destroy(stage.database())?;
     report::destroyed(last, &complaint);
 
-    let mut reference = Ledger::reference(&stage.path("expected.db"), &plan)?;
+    let expected = stage.path("expected.db");
+    let mut reference = Ledger::reference(&expected, &plan)?;
     report::restores_begin();
     for point in &points {
         interrupt.check()?;
@@ -97,6 +98,8 @@ fn tour(args: &DemoArgs, stage: &Stage, interrupt: &Interrupt) -> Result<Server,
         let proof = restores::prove(point, &restored, &mut reference)?;
         report::restored(point, &restored, &proof);
     }
+    drop(reference);
+    std::fs::remove_file(&expected).map_err(failed(format!("removing {}", expected.display())))?;
     report::verdict(points.len());
     report::by_hand(stage, &server, &instance, &points);
     Ok(server)
