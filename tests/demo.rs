@@ -28,18 +28,25 @@ impl Drop for Left {
 /// `coffer doctor` on what the tour left in `kept`.
 fn doctor(kept: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
-    command.args(["doctor", "--config"]).arg(kept.join("coffer.toml")).output().unwrap()
+    command
+        .args(["doctor", "--config"])
+        .arg(kept.join("coffer.toml"))
+        .output()
+        .expect("the program starts")
 }
 
 /// The archive of the newest backup below `folder`: ids sort by time.
 fn newest_archive(folder: &Path) -> PathBuf {
-    let entry = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    let entries = folder.read_dir().expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    let entry = paths.max().expect("there is an archive");
     if entry.is_dir() { newest_archive(&entry) } else { entry }
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
-    let names = folder.read_dir().unwrap();
-    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let entries = folder.read_dir().expect("the folder is there");
+    let names = entries.map(|entry| entry.expect("the folder can be read").file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 fn shown(output: &Output) -> String {
@@ -49,9 +56,9 @@ fn shown(output: &Output) -> String {
 
 /// The process id that a line of the report names behind `word`.
 fn pid_behind(report: &str, word: &str) -> Pid {
-    let (_before, after) = report.split_once(word).unwrap();
+    let (_before, after) = report.split_once(word).expect("the report names a process");
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    Pid::from_raw(digits.parse().unwrap()).unwrap()
+    digits.parse().ok().and_then(Pid::from_raw).expect("its number")
 }
 
 #[test]
