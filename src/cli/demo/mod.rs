@@ -66,7 +66,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
             Err(error)
         }
         Err(error) => {
-            stage.remove()?;
+            if let Err(left_behind) = stage.remove() {
+                terminal::complain(&left_behind);
+            }
             Err(error)
         }
     }
