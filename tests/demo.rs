@@ -1,7 +1,7 @@
 //! The tour, with the real binary: it succeeds, it says what it proved, and it leaves nothing behind.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -15,9 +15,38 @@ fn demo(folder: &Path) -> Command {
     command
 }
 
+/// A server that the tour left running; it ends with the test.
+struct Left(Pid);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        // One that is gone already is fine.
+        kill_process(self.0, Signal::KILL).ok();
+    }
+}
+
+/// `coffer doctor` on what the tour left in `kept`.
+fn doctor(kept: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    command
+        .args(["doctor", "--config"])
+        .arg(kept.join("coffer.toml"))
+        .output()
+        .expect("the program starts")
+}
+
+/// The archive of the newest backup below `folder`: ids sort by time.
+fn newest_archive(folder: &Path) -> PathBuf {
+    let entries = folder.read_dir().expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    let entry = paths.max().expect("there is an archive");
+    if entry.is_dir() { newest_archive(&entry) } else { entry }
+}
+
 fn names_in(folder: &Path) -> Vec<String> {
-    let names = folder.read_dir().unwrap();
-    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let entries = folder.read_dir().expect("the folder is there");
+    let names = entries.map(|entry| entry.expect("the folder can be read").file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 fn shown(output: &Output) -> String {
@@ -27,9 +56,9 @@ fn shown(output: &Output) -> String {
 
 /// The process id that a line of the report names behind `word`.
 fn pid_behind(report: &str, word: &str) -> Pid {
-    let (_before, after) = report.split_once(word).unwrap();
+    let (_before, after) = report.split_once(word).expect("the report names a process");
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    Pid::from_raw(digits.parse().unwrap()).unwrap()
+    digits.parse().ok().and_then(Pid::from_raw).expect("its number")
 }
 
 #[test]
@@ -55,19 +84,32 @@ fn the_tour_proves_three_restored_points_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_tour_with_keep_leaves_the_server_running_and_the_newest_point_in_place() {
+fn the_tour_with_keep_leaves_a_running_server_that_the_doctor_finds_sound_until_an_archive_is_lost()
+{
     let folder = tempfile::tempdir().unwrap();
     let output = demo(folder.path()).arg("--keep").output().unwrap();
     let report = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{report}");
-    let server = pid_behind(&report, "kill ");
-    test_kill_process(server).unwrap();
+    let server = Left(pid_behind(&report, "kill "));
+    test_kill_process(server.0).unwrap();
     let kept = folder.path().join(names_in(folder.path()).first().unwrap());
     let database = rusqlite::Connection::open(kept.join("shop/shop.db")).unwrap();
     let total: i64 =
         database.query_row("SELECT SUM(balance) FROM accounts", [], |row| row.get(0)).unwrap();
     assert_eq!(total, 1_000_000);
-    kill_process(server, Signal::KILL).unwrap();
+
+    let sound = doctor(&kept);
+    assert_eq!(sound.status.code(), Some(0), "{}", shown(&sound));
+    assert!(shown(&sound).contains("runs on this data directory"), "{}", shown(&sound));
+    assert!(shown(&sound).contains("3 backups, schema version"), "{}", shown(&sound));
+
+    let archive = newest_archive(&kept.join("data/archives"));
+    std::fs::remove_file(&archive).unwrap();
+    let ill = doctor(&kept);
+    assert_eq!(ill.status.code(), Some(1), "{}", shown(&ill));
+    let name = archive.file_name().unwrap().to_str().unwrap();
+    let (id, _ending) = name.split_once('.').unwrap();
+    assert!(shown(&ill).contains(&format!("length: {id}")), "{}", shown(&ill));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::ledger::Plan;
 use super::report;
 use super::writer::Writer;
 
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How many points are made: the first is a full backup, the others incremental ones.
 const POINTS: usize = 3;
@@ -28,15 +28,10 @@ pub(super) struct Point {
     pub(super) earliest: i64,
     /// The last transaction that can have been committed when it was finished.
     pub(super) latest: i64,
-    /// The longest that a transaction took meanwhile.
+    /// Transactions committed while it was made.
+    pub(super) commits: i64,
+    /// The longest that one of them took.
     pub(super) longest_commit: Duration,
-}
-
-impl Point {
-    /// Transactions committed while the backup was made.
-    pub(super) const fn commits(&self) -> i64 {
-        self.latest.saturating_sub(self.earliest)
-    }
 }
 
 /// Makes them all, with some transactions between any two.
@@ -76,6 +71,7 @@ fn make_one(
     let asked = api.back_up(instance, &format!("point-{number}"), number > 1)?;
     let backup = finished(api, &asked.id, interrupt)?;
     let took = start.elapsed();
+    let commits = writer.committed() - earliest;
     let latest = writer.begun();
     still_writing(writer)?;
     let wanted = if number > 1 { "incremental" } else { "full" };
@@ -87,7 +83,7 @@ fn make_one(
         )));
     }
     let longest_commit = writer.longest();
-    Ok(Point { number, backup, took, earliest, latest, longest_commit })
+    Ok(Point { number, backup, took, earliest, latest, commits, longest_commit })
 }
 
 fn still_writing(writer: &Writer) -> Result<(), CommandError> {

@@ -1,7 +1,7 @@
 //! Numbers that look random and are the same every time: what makes the database a function of the
 //! number of its transactions.
 
-/// A stream of numbers (SplitMix64), determined by what it is for.
+/// A stream of numbers (`SplitMix64`), determined by what it is for.
 #[derive(Debug)]
 pub(super) struct Dice(u64);
 

@@ -24,7 +24,6 @@ use clap::Args;
 
 use super::{CommandError, terminal};
 
-use backups::Point;
 use client::Api;
 use interrupt::Interrupt;
 use ledger::{Ledger, Plan};
@@ -67,7 +66,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
             Err(error)
         }
         Err(error) => {
-            stage.remove()?;
+            if let Err(left_behind) = stage.remove() {
+                terminal::complain(&left_behind);
+            }
             Err(error)
         }
     }
@@ -90,7 +91,8 @@ fn tour(args: &DemoArgs, stage: &Stage, interrupt: &Interrupt) -> Result<Server,
     let complaint = restores::destroy(stage.database())?;
     report::destroyed(last, &complaint);
 
-    let mut reference = Ledger::reference(&stage.path("expected.db"), &plan)?;
+    let expected = stage.path("expected.db");
+    let mut reference = Ledger::reference(&expected, &plan)?;
     report::restores_begin();
     for point in &points {
         interrupt.check()?;
@@ -98,6 +100,8 @@ fn tour(args: &DemoArgs, stage: &Stage, interrupt: &Interrupt) -> Result<Server,
         let proof = restores::prove(point, &restored, &mut reference)?;
         report::restored(point, &restored, &proof);
     }
+    drop(reference);
+    std::fs::remove_file(&expected).map_err(failed(format!("removing {}", expected.display())))?;
     report::verdict(points.len());
     report::by_hand(stage, &server, &instance, &points);
     Ok(server)

@@ -55,7 +55,7 @@ pub(super) fn backed_up(point: &Point) {
         human(stored),
         ratio(read, stored),
         seconds(point.took),
-        point.commits(),
+        point.commits,
         milliseconds(point.longest_commit),
     ));
 }
@@ -105,7 +105,7 @@ pub(super) fn verdict(points: usize) {
 
 pub(super) fn by_hand(stage: &Stage, server: &Server, instance: &str, points: &[Point]) {
     let (url, token) = (server.url(), stage.token_file().display().to_string());
-    say("The same by hand:");
+    say("The same by hand, where the server was left running with --keep:");
     say(&format!("  API=\"{url}/v1.0/{PROJECT}\" TOKEN=\"X-Auth-Token: $(cat {token})\""));
     say(&format!(
         "  curl -H \"$TOKEN\" -H 'Content-Type: application/json' \"$API/backups\" \\\n    \

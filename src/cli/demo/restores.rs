@@ -17,7 +17,7 @@ use super::server::this_program;
 use super::stage::{INSTANCE, PROJECT, Stage};
 use super::{compare, failed, tools};
 
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A point that was restored.
 #[derive(Debug)]
@@ -206,7 +206,7 @@ mod tests {
             failure: None,
         };
         let (took, longest_commit) = (Duration::ZERO, Duration::ZERO);
-        Point { number: 1, backup, took, earliest: 5, latest: 9, longest_commit }
+        Point { number: 1, backup, took, earliest: 5, latest: 9, commits: 4, longest_commit }
     }
 
     /// Proves a database after `number` transactions to which `change` was done.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -64,6 +65,7 @@ impl Server {
         let written = File::options()
             .append(true)
             .create_new(true)
+            .mode(0o600)
             .open(&log)
             .map_err(failed(format!("writing {}", log.display())))?;
         let mut command = this_program(&["serve", "--config"])?;

@@ -91,9 +91,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
     report(args, &findings);
     match findings.count(Level::Problem) {
         0 => Ok(()),
-        1 => Err(CommandError::Failed("1 problem; see above".to_owned())),
-        many => Err(CommandError::Failed(format!("{many} problems; see above"))),
+        some => Err(CommandError::Failed(format!("{}; see above", counted(some, "problem")))),
     }
+}
+
+/// `1 problem`, `2 problems`.
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Looks at everything that this configuration names.
@@ -122,14 +126,18 @@ fn report(args: &DoctorArgs, findings: &Findings) {
         }));
         return;
     }
+    let width = findings.0.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
+    let below = " ".repeat(width + 14);
     for finding in &findings.0 {
-        let found = finding.found.replace('\n', "\n                            ");
-        terminal::say(&format!("  {:<8}  {:<16}  {found}", finding.level.word(), finding.check));
+        let (word, check) = (finding.level.word(), &finding.check);
+        let found = finding.found.replace('\n', &format!("\n{below}"));
+        terminal::say(&format!("  {word:<8}  {check:<width$}  {found}"));
         if let Some(advice) = &finding.advice {
-            terminal::say(&format!("  {:<26}  → {advice}", ""));
+            terminal::say(&format!("{below}→ {advice}"));
         }
     }
-    terminal::say(&format!("\n{problems} problems, {warnings} warnings."));
+    let (problems, warnings) = (counted(problems, "problem"), counted(warnings, "warning"));
+    terminal::say(&format!("\n{problems}, {warnings}."));
 }
 
 #[cfg(test)]

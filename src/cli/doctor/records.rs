@@ -33,7 +33,7 @@ pub(super) fn server(config: &Config, findings: &mut Findings) {
         Err(error) => return unknown(&path, &error, findings),
     };
     let found = if held {
-        format!("runs on this data directory, to listen on {}", config.server.listen)
+        format!("runs on this data directory (server.listen is {})", config.server.listen)
     } else {
         "does not run on this data directory now".to_owned()
     };

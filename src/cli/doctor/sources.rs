@@ -19,7 +19,11 @@ fn examine(config: &Config, instance: &InstanceConfig, free: Option<u64>, findin
     let Some(engine) = engine::find(&instance.engine) else {
         let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name()).collect();
         let found = format!("there is no engine {:?}", instance.engine);
-        return findings.problem(&check, found, format!("there are {}", names.join(", ")));
+        return findings.problem(
+            &check,
+            found,
+            format!("the engines of this build: {}", names.join(", ")),
+        );
     };
     if let Err(error) = engine.accept(source) {
         return findings.problem(&check, error.to_string(), "mend its source in the configuration");
