@@ -1,7 +1,8 @@
 //! Chains of incrementals: every point restores exactly, deleting and damage reach as far as they must and
 //! no further, and the catalog can be rebuilt from the archives alone.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod support;
 
 use std::path::{Path, PathBuf};

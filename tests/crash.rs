@@ -1,7 +1,8 @@
 //! The power fails: the real process is killed at every point where something is half done, and started
 //! again. Built with `--features failpoints`.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod support;
 
 use std::os::unix::process::ExitStatusExt as _;

@@ -1,7 +1,8 @@
 //! A full archive is restored with nothing but `tar` and `zstd`, by the words it carries; other tools find
 //! it sound.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod support;
 
 use std::io::{Cursor, Read as _};
@@ -22,11 +23,8 @@ fn follow_the_words(archive: &Path) -> tempfile::TempDir {
     std::fs::copy(archive, folder.path().join(name)).unwrap();
     let unpack = format!("zstd -dc '{}' | tar -xOf - .coffer/RESTORE.txt", name.to_str().unwrap());
     let words = shell(&unpack, folder.path());
-    let commands: String = words
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let commands: Vec<&str> = words.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let commands = commands.join("\n");
     assert!(commands.contains("tar"), "no commands in: {words}");
     shell(&commands, folder.path());
     folder
@@ -131,7 +129,7 @@ fn the_archives_checksum_is_what_b3sum_prints() {
     let backup = server.by_admin().full("shop");
     let bytes = std::fs::read(archive_of(&backup)).unwrap();
     assert_eq!(backup["checksum"], format!("blake3:{}", blake3::hash(&bytes).to_hex()));
-    assert_eq!(backup["size_bytes"].as_u64().unwrap(), bytes.len() as u64);
+    assert_eq!(backup["size_bytes"], bytes.len());
     let downloaded =
         server.by_admin().get(&format!("backups/{}/archive", backup["id"].as_str().unwrap()));
     assert!(downloaded.expect(200).bytes == bytes);

@@ -116,9 +116,8 @@ impl CommandError {
     fn code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::Usage,
-            Self::Damaged(_) => ExitCode::Damaged,
+            Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
-            Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
             Self::Catalog(error) | Self::Job(JobError::Catalog(error)) if error.is_not_found() => {
                 ExitCode::NotFound
             }

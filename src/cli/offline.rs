@@ -34,16 +34,12 @@ pub(super) struct Opened {
 /// Opens what is meant.
 pub(super) fn open(which: &Which, with: &WithConfig) -> Result<Opened, CommandError> {
     let config = with.load()?;
-    match which.id {
-        Some(id) => {
-            let context = server::open_existing(&config)?;
-            let backups = context.catalog.chain(id)?;
-            let chain = executor::open_chain(&*context.storage, &backups, &Cancel::default())?;
-            Ok(Opened { chain, context: Some(context), config })
-        }
-        None => {
-            let chain = executor::open_files(&which.archive)?;
-            Ok(Opened { chain, context: None, config })
-        }
-    }
+    let Some(id) = which.id else {
+        let chain = executor::open_files(&which.archive)?;
+        return Ok(Opened { chain, context: None, config });
+    };
+    let context = server::open_existing(&config)?;
+    let backups = context.catalog.chain(id)?;
+    let chain = executor::open_chain(&*context.storage, &backups, &Cancel::default())?;
+    Ok(Opened { chain, context: Some(context), config })
 }

@@ -53,23 +53,25 @@ pub(super) fn run(args: &TokenArgs) -> Result<(), CommandError> {
     }
     let token = NewToken::generate().map_err(|error| CommandError::Failed(error.to_string()))?;
     let sha256 = hex::encode(token.sha256());
-    let entry = json!({
-        "name": args.name,
-        "project_id": args.project,
-        "roles": args.role,
-        "sha256": sha256,
-    });
     if args.json {
-        terminal::say_json(&json!({"token": token.secret(), "entry": entry}));
+        terminal::say_json(&json!({
+            "token": token.secret(),
+            "entry": {
+                "name": args.name,
+                "project_id": args.project,
+                "roles": args.role,
+                "sha256": sha256,
+            },
+        }));
         return Ok(());
     }
+    // A JSON string or list is a TOML one too.
+    let (name, roles) = (json!(args.name), json!(args.role));
     terminal::say(&format!(
         "The token, shown this once:\n\n    {}\n\nAdd this to the configuration and restart Coffer:\n\n\
-         [[auth.tokens]]\nname = {}\nproject_id = \"{}\"\nroles = {}\nsha256 = \"{sha256}\"",
+         [[auth.tokens]]\nname = {name}\nproject_id = \"{}\"\nroles = {roles}\nsha256 = \"{sha256}\"",
         token.secret(),
-        entry["name"],
         args.project,
-        entry["roles"],
     ));
     Ok(())
 }

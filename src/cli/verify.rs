@@ -1,7 +1,7 @@
 //! `coffer verify`.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::VerifyLevel;
 use crate::executor::{self, Context, JobError, Verified};
@@ -65,7 +65,7 @@ fn report(args: &VerifyArgs, verified: &Verified) {
 /// Writes a proof down: the row's time, and the archive's, from which a rebuilt catalog takes it.
 fn note_proof(context: &Context, opened: &Opened, verified: &Verified) -> Result<(), CommandError> {
     let checked =
-        opened.chain.target().manifest().source.get("check").is_some_and(|it| it.is_string());
+        opened.chain.target().manifest().source.get("check").is_some_and(Value::is_string);
     let level = if checked { VerifyLevel::Checked } else { VerifyLevel::Bytes };
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;

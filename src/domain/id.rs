@@ -92,7 +92,7 @@ impl InstanceId {
         Self(Uuid::new_v4())
     }
 
-    /// The id an instance of the configuration has when it gives none (UUIDv5 of project and name):
+    /// The id an instance of the configuration has when it gives none (`UUIDv5` of project and name):
     /// the same after every restart and on every machine.
     pub fn derived(project: &ProjectId, name: &str) -> Self {
         let text = format!("{project}\n{name}");

@@ -14,6 +14,7 @@ mod source_path;
 mod sqlite;
 mod tree;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -197,7 +198,7 @@ pub fn printable(path: &EntryPath) -> String {
     path.as_bytes().utf8_chunks().fold(String::new(), |mut text, chunk| {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            write!(text, "\\x{byte:02x}").expect("writing to a String cannot fail");
         }
         text
     })

@@ -99,17 +99,21 @@ pub(super) fn restore_text(
     if backup.kind == Kind::Full {
         return plain_restore_text(&what, &restore_commands(backup, engine, instance_name));
     }
-    let mut text = format!(
+    let files: Vec<String> = chain
+        .iter()
+        .map(|link| {
+            let ending = if link.kind == Kind::Full { "tar.zst" } else { "incr.zst" };
+            format!("--archive {}.{ending} ", link.id)
+        })
+        .collect();
+    format!(
         "This is a Coffer archive: incremental {what}.\n\n\
          It holds only what changed since the backups below, and needs their archives as well.\n\
-         With Coffer, in a folder that holds them all:\n\n    coffer restore"
-    );
-    for link in chain {
-        let ending = if link.kind == Kind::Full { "tar.zst" } else { "incr.zst" };
-        text.push_str(&format!(" --archive {}.{ending}", link.id));
-    }
-    text.push_str(&format!(" --archive {}.incr.zst --to PATH\n", backup.id));
-    text
+         With Coffer, in a folder that holds them all:\n\n    \
+         coffer restore {}--archive {}.incr.zst --to PATH\n",
+        files.concat(),
+        backup.id
+    )
 }
 
 /// The text for a full archive: what it is, and the commands.

@@ -26,16 +26,13 @@ pub struct Recovery {
 pub fn recover(context: &Context) -> Result<Recovery, JobError> {
     let mut recovery = Recovery { swept: context.storage.sweep()?, ..Recovery::default() };
     for backup in context.catalog.interrupted()? {
-        match published(context, &backup) {
-            Some(facts) => {
-                log::info!("backup {} was published before the interruption: adopted", backup.id);
-                context.catalog.adopt(backup.id, facts).wait()?;
-                recovery.adopted += 1;
-            }
-            None => {
-                context.catalog.fail(backup.id, interrupted()).wait()?;
-                recovery.failed += 1;
-            }
+        if let Some(facts) = published(context, &backup) {
+            log::info!("backup {} was published before the interruption: adopted", backup.id);
+            context.catalog.adopt(backup.id, facts).wait()?;
+            recovery.adopted += 1;
+        } else {
+            context.catalog.fail(backup.id, interrupted()).wait()?;
+            recovery.failed += 1;
         }
     }
     for instance in context.catalog.reopen_restores().wait()? {

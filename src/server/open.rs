@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::bell::Bell;
 use crate::catalog::{Catalog, CatalogError, Settings as CatalogSettings};
-use crate::config::{Config, InstanceConfig};
+use crate::config::{Config, InstanceConfig, TokenConfig};
 use crate::domain::{
     Clock, Datastore, Instance, InstanceOrigin, InstanceStatus, SystemClock, Timestamp,
 };
@@ -38,7 +38,7 @@ pub fn open_alone(config: &Config) -> Result<(Context, StoreLock), ServerError> 
     let context = open(config, local, clock)?;
     let catalog = &context.catalog;
     catalog.set_engines(engines());
-    catalog.set_configured_tokens(config.auth.tokens.iter().map(|it| it.to_caller()).collect());
+    catalog.set_configured_tokens(config.auth.tokens.iter().map(TokenConfig::to_caller).collect());
     let instances = instances(config, context.clock.now())?;
     catalog.sync_instances(instances).wait().map_err(|error| in_catalog(config, error))?;
     Ok((context, lock))

@@ -55,7 +55,7 @@ impl Numbers {
         for _word in 0..words {
             let pick = usize::try_from(self.next() % 16).unwrap_or(0);
             text.push_str(WORDS.get(pick).copied().unwrap_or("item"));
-            text.push_str(if self.next() % 7 == 0 { ". " } else { " " });
+            text.push_str(if self.next().is_multiple_of(7) { ". " } else { " " });
         }
         text
     }

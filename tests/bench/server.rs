@@ -1,4 +1,5 @@
 //! The real server, release build, driven over HTTP.
+#![expect(clippy::indexing_slicing, reason = "what a JSON value does not have is null")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -75,7 +76,8 @@ impl Server {
         });
         let mut server = Self { child, url: String::new(), log, config, made: 0 };
         let line = server.wait_for_line("listening on ")?;
-        server.url = line.split("listening on ").nth(1).ok_or("no address")?.trim().to_owned();
+        let address = line.split("listening on ").nth(1).ok_or("no address")?;
+        address.trim().clone_into(&mut server.url);
         Ok(server)
     }
 
