@@ -197,7 +197,8 @@ pub fn printable(path: &EntryPath) -> String {
     path.as_bytes().utf8_chunks().fold(String::new(), |mut text, chunk| {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            text.push_str("\\x");
+            text.push_str(&hex::encode([*byte]));
         }
         text
     })
