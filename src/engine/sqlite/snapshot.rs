@@ -48,8 +48,9 @@ impl Snapshot {
     /// While an application has a write-ahead log open, the connection is read-only and leaves that log
     /// alone, at the end too. Where there is no log, a read-only connection to a database in WAL mode
     /// would leave an empty one behind, owned by us, and lock its application out: only one that may
-    /// write removes it again. Neither ever writes to the database (`query_only`), but for what SQLite
-    /// does before anyone can read: after a crash it plays back a rollback journal.
+    /// write removes it again. Neither changes the data (`query_only`). What SQLite does for every reader
+    /// it does here too: after a crash it plays back a rollback journal, and if an application came, wrote
+    /// and left while this one read, the last to close moves that log into the database.
     pub(super) fn open(options: &Options) -> Result<Self, EngineError> {
         let path = look(&options.path)?;
         let begun = if beside(&path, "-wal").exists() {
