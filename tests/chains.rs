@@ -43,10 +43,10 @@ impl House {
         std::fs::remove_file(&target).unwrap();
         Ok(bytes)
     }
+}
 
-    fn archive_of(&self, backup: &Value) -> PathBuf {
-        PathBuf::from(backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
-    }
+fn archive_of(backup: &Value) -> PathBuf {
+    PathBuf::from(backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
 }
 
 fn id(backup: &Value) -> &str {
@@ -133,7 +133,7 @@ fn deleting_the_middle_takes_what_is_built_on_it_and_nothing_else() {
         house.restored_bytes(id(kept)).unwrap();
     }
     for gone in [&second, &third] {
-        assert!(!house.archive_of(gone).exists());
+        assert!(!archive_of(gone).exists());
     }
 }
 
@@ -165,7 +165,7 @@ fn a_missing_archive_makes_exactly_its_descendants_unrestorable_and_the_next_one
     let mut house = House::new();
     house.server.allow_warning("is not usable");
     let chain = chain_of_four(&house);
-    std::fs::remove_file(house.archive_of(&chain[1])).unwrap();
+    std::fs::remove_file(archive_of(&chain[1])).unwrap();
     assert_broken_from(&house, &chain, 1);
 }
 
@@ -173,7 +173,7 @@ fn a_missing_archive_makes_exactly_its_descendants_unrestorable_and_the_next_one
 fn a_damaged_archive_makes_exactly_its_descendants_unrestorable_and_the_next_one_a_full() {
     let house = House::new();
     let chain = chain_of_four(&house);
-    let archive = house.archive_of(&chain[1]);
+    let archive = archive_of(&chain[1]);
     let mut bytes = std::fs::read(&archive).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x40;

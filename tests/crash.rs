@@ -35,7 +35,9 @@ fn change(path: &Path, mark: &str) {
 }
 
 /// Every row, in order.
-fn content(path: &Path) -> Vec<(i64, String, Vec<u8>)> {
+type Content = Vec<(i64, String, Vec<u8>)>;
+
+fn content(path: &Path) -> Content {
     let connection = Connection::open(path).unwrap();
     let mut statement = connection.prepare("SELECT id, word, data FROM row ORDER BY id").unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
@@ -86,7 +88,7 @@ impl House {
 
     /// What must hold after any crash: no row runs, nothing unfinished lies about, and every COMPLETED
     /// backup restores to what the source was when it was made.
-    fn assert_in_order(&self, contents: &[(String, Vec<(i64, String, Vec<u8>)>)]) {
+    fn assert_in_order(&self, contents: &[(String, Content)]) {
         assert_eq!(names_in(&self.server.data_dir().join("tmp")), Vec::<String>::new());
         for backup in self.backups() {
             let (id, status) = (backup["id"].as_str().unwrap(), backup["status"].as_str().unwrap());

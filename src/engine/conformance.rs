@@ -1,5 +1,6 @@
 //! What every engine keeps to: one suite, passed by each.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -260,7 +261,7 @@ pub(super) fn what_lies_at_the_target_is_never_replaced<S: Subject>() {
     assert!(target.is_file());
     std::fs::remove_file(&target).unwrap();
 
-    std::os::unix::fs::symlink("nowhere", &target).unwrap();
+    symlink("nowhere", &target).unwrap();
     assert_eq!(code(S::engine().load(&target)), FailureCode::TargetOccupied);
     assert_eq!(code(S::engine().load(&place.path().join("no/folder"))), FailureCode::TargetDenied);
 }

@@ -198,7 +198,12 @@ pub fn printable(path: &EntryPath) -> String {
     path.as_bytes().utf8_chunks().fold(String::new(), |mut text, chunk| {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
+<<<<<<< HEAD
             write!(text, "\\x{byte:02x}").expect("writing to a String cannot fail");
+=======
+            text.push_str("\\x");
+            text.push_str(&hex::encode([*byte]));
+>>>>>>> room-engine
         }
         text
     })

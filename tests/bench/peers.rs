@@ -4,6 +4,8 @@
 //! make it smaller or longer. It needs `zstd` and `sqlite3` on the path, and prints one table: medians
 //! and the ratios this project holds itself to. No figure of it makes it fail: machines differ.
 
+#![expect(clippy::print_stdout, reason = "a bench is for reading")]
+
 mod data;
 mod live;
 mod measure;

@@ -22,6 +22,9 @@ const TICK_NS: i128 = 20_000_000;
 /// The same for filesystems that keep whole seconds, as FAT does (two of them).
 const COARSE_TICK_NS: i128 = 2_000_000_000;
 
+/// Names and values.
+type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// An entry with what a look told, and nothing else.
 pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &Look) -> Entry {
     Entry {
@@ -87,7 +90,7 @@ pub(super) fn extents(file: BorrowedFd<'_>, found: &Look) -> Option<Vec<Extent>>
 
 /// The extended attributes of an open file or folder, by name. A filesystem without them has none, and
 /// one that goes away between the list and the look was taken off just now.
-pub(super) fn xattrs(file: BorrowedFd<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Errno> {
+pub(super) fn xattrs(file: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
     let list = match sized(|buffer| flistxattr(file, buffer)) {
         Ok(list) => list,
         Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()),
@@ -123,6 +126,7 @@ fn sized(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Er
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;
+    use std::os::unix::fs::FileExt as _;
 
     use super::*;
     use crate::engine::look::look_open;
@@ -144,7 +148,7 @@ mod tests {
     fn holes_are_seen_where_the_filesystem_tells() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(10 << 20).unwrap();
-        std::os::unix::fs::FileExt::write_all_at(&file, &[7; 4096], 5 << 20).unwrap();
+        file.write_all_at(&[7; 4096], 5 << 20).unwrap();
         let found = look_open(file.as_fd()).unwrap();
         let extents = extents(file.as_fd(), &found).unwrap();
         assert_eq!(extents, [Extent { offset: 5 << 20, length: 4096 }]);

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -222,7 +223,7 @@ fn members_come_in_the_order_of_their_paths_with_what_they_are() {
 #[test]
 fn what_only_lives_is_passed_over_and_named() {
     let folder = tempfile::tempdir().unwrap();
-    let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("s")).unwrap();
+    let _socket = UnixListener::bind(folder.path().join("s")).unwrap();
     let fifo = folder.path().join("p");
     rustix::fs::mknodat(
         rustix::fs::CWD,

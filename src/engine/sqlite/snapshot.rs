@@ -1,7 +1,7 @@
 //! One read transaction over a live database: every page as it was at one commit.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -48,19 +48,20 @@ impl Snapshot {
     /// While an application has a write-ahead log open, the connection is read-only and leaves that log
     /// alone, at the end too. Where there is no log, a read-only connection to a database in WAL mode
     /// would leave an empty one behind, owned by us, and lock its application out: only one that may
-    /// write removes it again. Neither ever writes to the database (`query_only`), but for what SQLite
-    /// does before anyone can read: after a crash it plays back a rollback journal.
+    /// write removes it again. Neither changes the data (`query_only`). What SQLite does for every reader
+    /// it does here too: after a crash it plays back a rollback journal, and if an application came, wrote
+    /// and left while this one read, the last to close moves that log into the database.
     pub(super) fn open(options: &Options) -> Result<Self, EngineError> {
-        look(&options.path)?;
-        let begun = if beside(&options.path, "-wal").exists() {
-            match begin(options, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+        let path = look(&options.path)?;
+        let begun = if beside(&path, "-wal").exists() {
+            match begin(&path, options.lock_wait, OpenFlags::SQLITE_OPEN_READ_ONLY) {
                 Err(error) if needs_rollback(&error) => {
-                    begin(options, OpenFlags::SQLITE_OPEN_READ_WRITE)
+                    begin(&path, options.lock_wait, OpenFlags::SQLITE_OPEN_READ_WRITE)
                 }
                 other => other,
             }
         } else {
-            begin(options, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            begin(&path, options.lock_wait, OpenFlags::SQLITE_OPEN_READ_WRITE)
         };
         match begun {
             Ok(connection) => Ok(Self { connection, options: options.clone() }),
@@ -122,17 +123,18 @@ fn page<'row>(row: &'row Row<'_>, expected: u32, shape: &Shape) -> Option<&'row 
 }
 
 /// Looks at the path before SQLite does: a pipe would make it wait for ever, and for a missing file it
-/// only says that it cannot open.
-fn look(path: &Path) -> Result<(), EngineError> {
+/// only says that it cannot open. Gives the path without links: beside that one SQLite keeps its log.
+fn look(path: &Path) -> Result<PathBuf, EngineError> {
+    let failed = |error| EngineError::io("looking at", path, error);
     match std::fs::metadata(path) {
-        Ok(found) if found.is_file() => Ok(()),
+        Ok(found) if found.is_file() => std::fs::canonicalize(path).map_err(failed),
         Ok(found) if found.is_dir() => Err(invalid(format!(
             "{} is a folder; the engine sqlite reads one database file, the engine directory a tree",
             path.display()
         ))),
         Ok(_) => Err(invalid(format!("{} is not a regular file", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(path)),
-        Err(error) => Err(EngineError::io("looking at", path, error)),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -143,8 +145,8 @@ fn needs_rollback(error: &rusqlite::Error) -> bool {
         .is_some_and(|it| it.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
 
-fn begin(options: &Options, access: OpenFlags) -> rusqlite::Result<Connection> {
-    let connection = connect(&options.path, access, options.lock_wait)?;
+fn begin(path: &Path, wait: Duration, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = connect(path, access, wait)?;
     let leave_log = access == OpenFlags::SQLITE_OPEN_READ_ONLY;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave_log)?;
     connection.execute_batch("BEGIN")?;

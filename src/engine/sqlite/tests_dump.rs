@@ -1,5 +1,6 @@
 //! Reading live databases of every shape.
 
+use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -141,7 +142,7 @@ fn what_is_not_a_database_is_told_apart() {
 
     let path = Wal::plant(folder.path());
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, &[0x5a; 4096 * 20], 4096 * 30).unwrap();
+    file.write_all_at(&vec![0x5a; 4096 * 20], 4096 * 30).unwrap();
     let error = read(&path).unwrap_err();
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     assert_eq!(code::<()>(Err(error)), FailureCode::SourceDamaged);
@@ -184,7 +185,10 @@ fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
     let log = crashed.path().join("c.db-wal");
     std::fs::copy(super::fault::beside(&path, "-wal"), &log).unwrap();
     let (before, log_before) = (std::fs::read(&copy).unwrap(), std::fs::read(&log).unwrap());
-    let (_, recorder) = read(&copy).unwrap();
+    // By a link, beside which there is no log.
+    let link = crashed.path().join("link");
+    symlink(&copy, &link).unwrap();
+    let (_, recorder) = read(&link).unwrap();
     let (_file, restored) = reopened(&recorder);
     let rows: i64 = restored.query_row("SELECT count(*) FROM t", (), |row| row.get(0)).unwrap();
     assert_eq!(rows, 10);

@@ -41,6 +41,9 @@ pub(in crate::engine) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -53,9 +56,9 @@ mod tests {
     fn a_link_on_the_way_is_not_followed() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("a/b")).unwrap();
-        std::os::unix::fs::symlink("a", root.path().join("link")).unwrap();
+        symlink("a", root.path().join("link")).unwrap();
         let open = rustix::fs::open(root.path(), OFlags::PATH, Mode::empty()).unwrap();
-        let open = std::os::fd::AsFd::as_fd(&open);
+        let open = open.as_fd();
         assert!(open_folder(open, b"a/b", OFlags::RDONLY).is_ok());
         assert!(open_folder(open, b"link/b", OFlags::RDONLY).is_err());
         assert!(open_folder(open, b"link", OFlags::RDONLY).is_err());
