@@ -14,7 +14,6 @@ mod source_path;
 mod sqlite;
 mod tree;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -198,12 +197,8 @@ pub fn printable(path: &EntryPath) -> String {
     path.as_bytes().utf8_chunks().fold(String::new(), |mut text, chunk| {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-<<<<<<< HEAD
-            write!(text, "\\x{byte:02x}").expect("writing to a String cannot fail");
-=======
             text.push_str("\\x");
             text.push_str(&hex::encode([*byte]));
->>>>>>> room-engine
         }
         text
     })
