@@ -75,7 +75,7 @@ pub enum CatalogError {
         why: String,
     },
     /// A backup this one is built on is missing or unusable.
-    #[error("backup {id} cannot be restored: {which} {why}", which = link(id, culprit))]
+    #[error("backup {id} cannot be restored: {which} {why}", which = bad_link(id, culprit))]
     ChainBroken {
         /// The backup that was asked for.
         id: BackupId,
@@ -90,7 +90,7 @@ pub enum CatalogError {
 }
 
 /// The bad link in words, seen from the backup that was asked for.
-fn link(id: &BackupId, culprit: &BackupId) -> String {
+fn bad_link(id: &BackupId, culprit: &BackupId) -> String {
     if id == culprit { "it".to_owned() } else { format!("{culprit}, which it is built on,") }
 }
 

@@ -1,10 +1,8 @@
 //! What a backup is built on, link by link, and whether every link holds.
 
-use std::collections::HashSet;
-
 use super::CatalogError;
 use crate::domain::{
-    Backup, BackupId, Failure, FailureCode, Instance, Kind, ParentChoice, Position, ProjectId,
+    Backup, BackupId, Failure, FailureCode, Instance, Kind, ParentChoice, ProjectId,
 };
 use crate::store::{BackupRecord, Records};
 
@@ -38,13 +36,6 @@ impl Break {
     }
 }
 
-/// A chain, root first, or the link that breaks it. `walked`: every id on the way.
-#[derive(Debug)]
-pub(super) struct Walk {
-    pub(super) walked: Vec<BackupId>,
-    pub(super) outcome: Result<Vec<Backup>, Break>,
-}
-
 /// Why nothing can be restored from or built on this one, if so.
 fn flaw(record: &BackupRecord) -> Option<String> {
     if record.removal.is_some() {
@@ -56,47 +47,31 @@ fn flaw(record: &BackupRecord) -> Option<String> {
     record.damage.as_ref().map(|damage| format!("is damaged: {damage}"))
 }
 
-/// Follows the parents from `id` to the root, inside one project. Stops at the first of `known_bad`.
-pub(super) fn walk(
-    db: Records<'_>,
-    project: &ProjectId,
-    id: BackupId,
-    known_bad: &HashSet<BackupId>,
-) -> Result<Walk, CatalogError> {
-    let mut walked = Vec::new();
-    let mut chain = Vec::new();
-    let mut next = Some(id);
-    while let Some(id) = next {
-        walked.push(id);
-        let broken = |why: String| Err(Break { culprit: id, why });
-        if walked.len() > MOST_LINKS {
-            let why = format!("is below more than {MOST_LINKS} others");
-            return Ok(Walk { walked, outcome: broken(why) });
-        }
-        if known_bad.contains(&id) {
-            return Ok(Walk { walked, outcome: broken("is known to be unusable".to_owned()) });
-        }
-        // A parent in another project is unknown here: a registered archive may say what it likes.
-        let Some(record) = db.backup(id)?.filter(|it| it.backup.project == *project) else {
-            return Ok(Walk { walked, outcome: broken("is not in the catalog".to_owned()) });
-        };
-        if let Some(why) = flaw(&record) {
-            return Ok(Walk { walked, outcome: broken(why) });
-        }
-        next = record.backup.parent;
-        chain.push(record.backup);
-    }
-    chain.reverse();
-    Ok(Walk { walked, outcome: Ok(chain) })
-}
-
-/// The chain of `id`, root first, itself last.
+/// The chain of `id`, root first, itself last: its parents inside one project, or the link that breaks it.
 pub(super) fn chain(
     db: Records<'_>,
     project: &ProjectId,
     id: BackupId,
 ) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
-    Ok(walk(db, project, id, &HashSet::new())?.outcome)
+    let mut chain = Vec::new();
+    let mut next = Some(id);
+    while let Some(id) = next {
+        let broken = |why: String| Ok(Err(Break { culprit: id, why }));
+        if chain.len() >= MOST_LINKS {
+            return broken(format!("is below more than {MOST_LINKS} others"));
+        }
+        // A parent in another project is unknown here: a registered archive may say what it likes.
+        let Some(record) = db.backup(id)?.filter(|it| it.backup.project == *project) else {
+            return broken("is not in the catalog".to_owned());
+        };
+        if let Some(why) = flaw(&record) {
+            return broken(why);
+        }
+        next = record.backup.parent;
+        chain.push(record.backup);
+    }
+    chain.reverse();
+    Ok(Ok(chain))
 }
 
 impl Rules {
@@ -115,27 +90,22 @@ impl Rules {
         }
     }
 
-    /// The newest completed backup whose chain is whole; none if there is none, or if its chain has
-    /// become so long that the next one is to be a full.
+    /// The newest completed backup. None if there is none, if its chain is broken, or if that has become
+    /// so long that the next one is to be a full. A disk that lost one archive may lose others: what is
+    /// built after that stands on its own, even where an older backup is sound.
     fn newest_parent(
         &self,
         db: Records<'_>,
         instance: &Instance,
     ) -> Result<Option<BackupId>, CatalogError> {
-        let mut bad = HashSet::new();
-        let mut after = None;
-        while let Some(record) = db.candidate(&instance.project, instance.id, after)? {
-            let Backup { id, created, .. } = record.backup;
-            let Walk { walked, outcome } = walk(db, &instance.project, id, &bad)?;
-            if let Ok(chain) = outcome {
-                let incrementals = chain.iter().filter(|it| it.kind == Kind::Incremental).count();
-                let most = usize::try_from(self.settings.max_chain).unwrap_or(usize::MAX);
-                return Ok((incrementals < most.min(MOST_LINKS)).then_some(id));
-            }
-            bad.extend(walked);
-            after = Some(Position { created, id });
-        }
-        Ok(None)
+        let Some(record) = db.newest_completed(&instance.project, instance.id)? else {
+            return Ok(None);
+        };
+        let id = record.backup.id;
+        let Ok(chain) = chain(db, &instance.project, id)? else { return Ok(None) };
+        let incrementals = chain.iter().filter(|it| it.kind == Kind::Incremental).count();
+        let most = usize::try_from(self.settings.max_chain).unwrap_or(usize::MAX);
+        Ok((incrementals < most.min(MOST_LINKS)).then_some(id))
     }
 }
 

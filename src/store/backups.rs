@@ -160,12 +160,11 @@ const COMPLETED_OF: &str =
 const NEXT_DATASTORE: &str = "SELECT engine, version FROM backups
      WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
 
-const CANDIDATES: &str = concat!(
+const NEWEST_COMPLETED: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM backups WHERE instance = :instance AND status = 'COMPLETED'
-      AND (created, id) < (:created, :id) AND project = :project
-      AND removal IS NULL AND damage_code IS NULL
+      AND project = :project AND removal IS NULL
       ORDER BY created DESC, id DESC LIMIT 1"
 );
 
@@ -193,7 +192,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     COUNTED,
     COMPLETED_OF,
     NEXT_DATASTORE,
-    CANDIDATES,
+    NEWEST_COMPLETED,
     INSERT,
 ];
 
@@ -280,18 +279,14 @@ impl Records<'_> {
         Ok(sql::the(self.0, COMPLETED_OF, [instance], |row| row.get::<_, Bytes>(0))?.0)
     }
 
-    /// The newest completed, undamaged backup of the instance in the project, behind a place.
-    pub fn candidate(
+    /// The newest completed backup of the instance in the project that is not being deleted.
+    pub fn newest_completed(
         self,
         project: &ProjectId,
         instance: InstanceId,
-        after: Option<Position>,
     ) -> Result<Option<BackupRecord>, StoreError> {
-        let (created, id) = start(after);
-        let params = named_params! {
-            ":instance": instance, ":created": created, ":id": id, ":project": project
-        };
-        sql::first(self.0, CANDIDATES, params, read)
+        let params = named_params! { ":instance": instance, ":project": project };
+        sql::first(self.0, NEWEST_COMPLETED, params, read)
     }
 
     /// Every engine and version that a backup was made of, in order.
