@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,10 @@ use crate::failpoint;
 
 /// How much is reserved with one call: a reservation of many GiB stays interruptible.
 const RESERVE_STEP: u64 = 256 << 20;
+
+/// How much is written before the system is asked to begin putting it on the disk: the sync at the end
+/// then finds little left to do, and the archive does not push the database out of the cache.
+const WRITE_BACK_STEP: u64 = 8 << 20;
 
 /// How far an attempt has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,8 @@ pub(super) struct PendingFile {
     file: File,
     written: u64,
     reserved_to: u64,
+    /// Up to here the system was asked to begin writing back.
+    written_back: u64,
     stage: Stage,
 }
 
@@ -65,6 +72,7 @@ impl PendingFile {
                 file: File::from(fd),
                 written: 0,
                 reserved_to: 0,
+                written_back: 0,
                 stage: Stage::Writing,
             }),
             Err(Errno::EXIST) => Err(StorageError::Exists { what: what.display().to_string() }),
@@ -96,6 +104,18 @@ impl PendingFile {
             }
         }
         Ok(true)
+    }
+
+    /// Linux begins to write a range back when told that its cache is not needed. Only a hint: whether
+    /// the bytes reached the disk is what the sync says.
+    fn begin_write_back(&mut self) {
+        let length = self.written.saturating_sub(self.written_back);
+        if length >= WRITE_BACK_STEP {
+            let range = NonZeroU64::new(length);
+            if rustix::fs::fadvise(&self.file, self.written_back, range, Advice::DontNeed).is_ok() {
+                self.written_back = self.written;
+            }
+        }
     }
 
     /// Frees what was allocated behind the end.
@@ -169,6 +189,7 @@ impl Write for PendingFile {
         })?;
         let more = u64::try_from(written).map_err(io::Error::other)?;
         self.written = self.written.checked_add(more).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.begin_write_back();
         Ok(written)
     }
 

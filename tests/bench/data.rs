@@ -72,7 +72,7 @@ pub(crate) fn make(path: &Path, mib: u64) -> Outcome<()> {
          CREATE INDEX document_title ON document(title);",
     )?;
     let mut numbers = Numbers::new(42);
-    let rows = mib * 1024 * 1024 / 2700;
+    let rows = mib * 1024 * 1024 / 4150;
     let mut done = 0;
     while done < rows {
         let transaction = connection.transaction()?;
