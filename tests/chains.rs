@@ -188,6 +188,28 @@ fn a_damaged_archive_makes_exactly_its_descendants_unrestorable_and_the_next_one
 }
 
 #[test]
+fn verifying_a_repaired_archive_takes_the_damage_back() {
+    let house = House::new();
+    let full = house.client().full("shop");
+    let archive = archive_of(&full);
+    let sound = std::fs::read(&archive).unwrap();
+    let mut damaged = sound.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    for (bytes, code, failure) in
+        [(&damaged, 4, json!("archive_damaged")), (&sound, 0, Value::Null)]
+    {
+        std::fs::remove_file(&archive).unwrap();
+        write_file(&archive, bytes);
+        let verified = house.server.command(&["verify", id(&full)]).output().unwrap();
+        assert_eq!(verified.status.code(), Some(code));
+        assert_eq!(house.client().backup(id(&full))["failure"]["code"], failure);
+    }
+    let next = house.client().incremental("shop");
+    assert_eq!(next["parent_id"], full["id"]);
+}
+
+#[test]
 fn a_rebuilt_catalog_gives_the_same_answers_field_by_field() {
     let mut house = House::new();
     let client = house.client();

@@ -9,7 +9,7 @@ use crate::domain::SystemClock;
 use crate::executor;
 use crate::server;
 
-use super::offline::{self, Which};
+use super::offline::{self, Purpose, Which};
 use super::{CommandError, WithConfig, terminal};
 
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
-    let opened = offline::open(&args.which, &args.with)?;
+    let opened = offline::open(&args.which, Purpose::Use, &args.with)?;
     let bar = terminal::bar("exporting");
     let settings = server::executor_settings(&opened.config);
     let finished =

@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::archive::Chain;
 use crate::config::Config;
-use crate::domain::BackupId;
-use crate::executor::{self, Cancel, Context};
+use crate::domain::{Backup, BackupId};
+use crate::executor::{self, Cancel, Context, JobError};
 use crate::server;
 
 use super::{CommandError, WithConfig};
@@ -31,15 +31,52 @@ pub(super) struct Opened {
     pub(super) config: Config,
 }
 
+/// The chain of a backup by its rows alone, whatever damage they tell of: verifying is how that is taken
+/// back.
+fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
+    let mut chain = vec![context.catalog.find(id)?];
+    while let Some(parent) = chain.last().and_then(|backup| backup.parent) {
+        let seen = chain.iter().any(|backup| backup.id == parent);
+        let row = context.catalog.find(parent).map_err(|_reason| JobError::ChainBroken {
+            culprit: parent,
+            why: format!("the catalog does not know it, and backup {id} is built on it"),
+            lasting: true,
+        })?;
+        if seen {
+            let why = format!("the catalog has backup {id} built on itself");
+            return Err(CommandError::Damaged(why));
+        }
+        chain.push(row);
+    }
+    chain.reverse();
+    Ok(chain)
+}
+
+/// What a chain is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its content: damage that was reported is refused at once.
+    Use,
+    /// Looking at it once more.
+    Verify,
+}
+
 /// Opens what is meant.
-pub(super) fn open(which: &Which, with: &WithConfig) -> Result<Opened, CommandError> {
+pub(super) fn open(
+    which: &Which,
+    purpose: Purpose,
+    with: &WithConfig,
+) -> Result<Opened, CommandError> {
     let config = with.load()?;
     let Some(id) = which.id else {
         let chain = executor::open_files(&which.archive)?;
         return Ok(Opened { chain, context: None, config });
     };
     let context = server::open_existing(&config)?;
-    let backups = context.catalog.chain(id)?;
+    let backups = match purpose {
+        Purpose::Use => context.catalog.chain(id)?,
+        Purpose::Verify => rows(&context, id)?,
+    };
     let chain = executor::open_chain(&*context.storage, &backups, &Cancel::default())?;
     Ok(Opened { chain, context: Some(context), config })
 }

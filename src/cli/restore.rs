@@ -9,7 +9,7 @@ use crate::domain::CheckLevel;
 use crate::executor::{self, Cancel, Restoring};
 use crate::server;
 
-use super::offline::{self, Which};
+use super::offline::{self, Purpose, Which};
 use super::{CommandError, WithConfig, terminal};
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(super) fn parse_check(word: &str) -> Result<CheckLevel, String> {
 }
 
 pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
-    let opened = offline::open(&args.which, &args.with)?;
+    let opened = offline::open(&args.which, Purpose::Use, &args.with)?;
     let manifest = opened.chain.target().manifest();
     let bar = terminal::bar("restoring");
     let how = Restoring {

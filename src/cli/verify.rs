@@ -8,7 +8,7 @@ use crate::executor::{self, Context, JobError, Verified};
 use crate::server;
 use crate::storage::Location;
 
-use super::offline::{self, Opened, Which};
+use super::offline::{self, Opened, Purpose, Which};
 use super::{CommandError, WithConfig, terminal};
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(super) struct VerifyArgs {
 }
 
 pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
-    let opened = match offline::open(&args.which, &args.with) {
+    let opened = match offline::open(&args.which, Purpose::Verify, &args.with) {
         Err(CommandError::Job(error)) => return Err(note_damage(args, error)),
         other => other?,
     };

@@ -58,7 +58,7 @@ pub(super) fn run_instance(context: &Context, job: &InstanceRemovalJob) {
 pub(super) fn empty_trash(context: &Context) {
     match context.storage.empty_trash(context.settings.trash_window) {
         Ok(0) => {}
-        Ok(count) => log::info!("{count} deleted archives have left the trash"),
+        Ok(bytes) => log::info!("the trash was emptied of {bytes} bytes"),
         Err(error) => log::warn!("the trash cannot be emptied: {}", chain_of(&error)),
     }
 }

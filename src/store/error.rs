@@ -77,9 +77,26 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same write may work later: the disk is full, or another process holds the database.
-    pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Sqlite(_) | Self::Commit(_) | Self::Pool(_))
+    /// Whether the same write may work later: the disk is full or failing, or another process holds the
+    /// database.
+    pub fn is_passing(&self) -> bool {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Commit(error) => error.sqlite_error_code(),
+            Self::Pool(_) => return true,
+            _ => None,
+        };
+        matches!(
+            code,
+            Some(
+                ErrorCode::DiskFull
+                    | ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::CannotOpen
+            )
+        )
     }
 }
 
