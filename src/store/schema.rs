@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_oldest_catalog_migrated_equals_the_schema_file() {
-        let first = include_str!("schema_1.sql");
+        let first = include_str!("../../tests/data/catalog/schema_1.sql");
         let mut old = empty();
         bring_to_date(&mut old, Path::new("c"), first, &[]).unwrap();
         prepare(&mut old, Path::new("c")).unwrap();
