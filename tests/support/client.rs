@@ -113,20 +113,29 @@ impl Client {
     /// Any request at all.
     #[track_caller]
     pub(crate) fn send(&self, method: &str, path: &str, body: Option<&[u8]>) -> Answer {
+        self.try_send(method, path, body).unwrap_or_else(|lost| panic!("{method} {path}: {lost}"))
+    }
+
+    /// The same to a server that may die before it answers.
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Answer, ureq::Error> {
         let mut request = Request::builder().method(method).uri(self.url(path));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let answer = match body {
+        let mut answer = match body {
             None => self.agent.run(request.body(()).unwrap()),
             Some(bytes) => {
                 let request = request.header("Content-Type", "application/json");
                 self.agent.run(request.body(bytes).unwrap())
             }
-        };
-        let mut answer = answer.unwrap_or_else(|reason| panic!("{method} {path}: {reason}"));
-        let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
-        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), bytes }
+        }?;
+        let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), bytes })
     }
 
     #[track_caller]
