@@ -106,7 +106,8 @@ fn a_database_across_its_lock_page_comes_back_exactly_and_an_unchanged_one_costs
 
     let unchanged = client.incremental("large");
     assert_eq!(unchanged["parent_id"], changed["id"]);
-    let per_gib = number(&unchanged["size_bytes"]) * 1024 * MIB / number(&unchanged["source_bytes"]);
+    let per_gib =
+        number(&unchanged["size_bytes"]) * 1024 * MIB / number(&unchanged["source_bytes"]);
     assert!(per_gib < 64 * 1024, "{per_gib} bytes per GiB for nothing new");
 
     let file = restored(&server, unchanged["id"].as_str().unwrap());
