@@ -68,6 +68,11 @@ impl Chain {
         &self.target
     }
 
+    /// Every archive of the chain, the root first.
+    pub fn archives(&self) -> impl Iterator<Item = &Arc<Reader>> {
+        self.holders.iter()
+    }
+
     fn ground(&self) -> Ground<'_> {
         Ground { target: &self.target, holders: &self.holders, own_only: false }
     }

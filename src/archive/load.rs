@@ -32,6 +32,11 @@ impl Holders {
         Self(holders)
     }
 
+    /// Those at hand, the root first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Reader>> {
+        self.0.iter().flatten()
+    }
+
     fn get(&self, depth: u16) -> Result<&Arc<Reader>, ArchiveError> {
         let found = self.0.get(usize::from(depth)).and_then(Option::as_ref);
         found.ok_or_else(|| Flaw(format!("archive {depth} of its chain is not at hand")).of(None))

@@ -98,7 +98,7 @@ pub use error::{ArchiveError, Cancelled};
 pub use finish::Finished;
 pub use index::{Entries, Record};
 pub use manifest::{BackupFacts, IndexFacts, Manifest, ManifestDraft, Totals};
-pub use prove::prove;
+pub use prove::{prove, recheck};
 pub use reader::Reader;
 pub use walk::{Outlet, WriteAt};
 pub use writer::{Writer, WriterOptions};

@@ -55,6 +55,29 @@ pub fn prove(
     if checksum != finished.checksum {
         return Err(wrong("the file's checksum is not that of what was written"));
     }
+    own_segments(reader, root, workers)
+}
+
+/// Looks at an archive that nothing is known of but itself: reads the file once from front to back,
+/// decompresses every frame, a person's instructions too, and compares every segment it stores with its
+/// hash. An incremental needs its `root`. Gives the file's BLAKE3 in hex.
+pub fn recheck(
+    reader: &Arc<Reader>,
+    root: Option<&Arc<Reader>>,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<String, ArchiveError> {
+    let checksum = read_through(reader, workers, progress)?;
+    own_segments(reader, root, workers)?;
+    Ok(checksum)
+}
+
+/// Compares what an incremental stores with the hashes; a full one's were compared frame by frame.
+fn own_segments(
+    reader: &Arc<Reader>,
+    root: Option<&Arc<Reader>>,
+    workers: usize,
+) -> Result<(), ArchiveError> {
     if reader.manifest().kind == Kind::Full {
         return Ok(());
     }

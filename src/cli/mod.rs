@@ -118,9 +118,8 @@ impl CommandError {
             Self::Config(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
-            Self::Catalog(error) | Self::Job(JobError::Catalog(error)) if error.is_not_found() => {
-                ExitCode::NotFound
-            }
+            Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,
+            Self::Job(error) if error.is_not_found() => ExitCode::NotFound,
             Self::Server(_) | Self::Job(_) | Self::Catalog(_) | Self::Failed(_) => ExitCode::Failed,
         }
     }

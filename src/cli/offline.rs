@@ -27,6 +27,8 @@ pub(super) struct Which {
 /// An opened chain, and the catalog it came from, if it did.
 pub(super) struct Opened {
     pub(super) chain: Chain,
+    /// The chain's rows in the catalog it came from; none for files.
+    pub(super) rows: Vec<Backup>,
     pub(super) context: Option<Context>,
     pub(super) config: Config,
 }
@@ -70,13 +72,13 @@ pub(super) fn open(
     let config = with.load()?;
     let Some(id) = which.id else {
         let chain = executor::open_files(&which.archive)?;
-        return Ok(Opened { chain, context: None, config });
+        return Ok(Opened { chain, rows: Vec::new(), context: None, config });
     };
     let context = server::open_existing(&config)?;
-    let backups = match purpose {
+    let rows = match purpose {
         Purpose::Use => context.catalog.chain(id)?,
         Purpose::Verify => rows(&context, id)?,
     };
-    let chain = executor::open_chain(&*context.storage, &backups, &Cancel::default())?;
-    Ok(Opened { chain, context: Some(context), config })
+    let chain = executor::open_chain(&*context.storage, &rows, &Cancel::default())?;
+    Ok(Opened { chain, rows, context: Some(context), config })
 }

@@ -29,7 +29,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     };
     let bar = terminal::bar("verifying");
     let workers = server::compression_threads(&opened.config);
-    let verified = executor::verify(&opened.chain, workers, &|done, total| {
+    let verified = executor::verify(&opened.chain, &opened.rows, workers, &|done, total| {
         bar.set_length(total);
         bar.set_position(done);
     });

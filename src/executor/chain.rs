@@ -85,6 +85,9 @@ pub(super) fn open_one(
         ));
     }
     let reader = Reader::open(Arc::new(StoredBytes::new(stored, cancel))).map_err(|error| {
+        if matches!(error, ArchiveError::Cancelled) {
+            return JobError::Cancelled;
+        }
         let lasting = error.is_damage();
         broken(format!("its archive {location}: {error}"), lasting)
     })?;
@@ -139,11 +142,16 @@ pub fn open_files(paths: &[PathBuf]) -> Result<Chain, JobError> {
 fn open_file(path: &Path) -> Result<Arc<Reader>, JobError> {
     let what = path.display().to_string();
     let failed = |source| JobError::Io { action: "opening", what: what.clone(), source };
-    let file = File::open(path).map_err(failed)?;
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(JobError::NoSuchFile { path: what });
+        }
+        opened => opened.map_err(failed)?,
+    };
     let bytes = file.metadata().map_err(failed)?.len();
     let reader = Reader::open(Arc::new(FileBytes { file, bytes })).map_err(|error| {
         if error.is_damage() {
-            JobError::Unsuitable { why: format!("{what} cannot be used: {error}") }
+            JobError::BadFile { path: what, source: error }
         } else {
             error.into()
         }

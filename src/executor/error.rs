@@ -34,6 +34,20 @@ pub enum JobError {
         /// Whether its bytes are bad or gone, as opposed to out of reach at the moment.
         lasting: bool,
     },
+    /// An archive file named on the command line has bad bytes.
+    #[error("{path} cannot be used: {source}")]
+    BadFile {
+        /// The file.
+        path: String,
+        /// What is bad.
+        source: ArchiveError,
+    },
+    /// A file named on the command line is not there.
+    #[error("there is no file {path}")]
+    NoSuchFile {
+        /// The file.
+        path: String,
+    },
     /// There is no engine of this name in this build.
     #[error("this build has no engine named {engine:?}")]
     NoEngine {
@@ -87,6 +101,7 @@ impl JobError {
                     .unwrap_or_else(|| Failure::new(FailureCode::Internal, error.to_string()));
             }
             Self::Archive(error) if error.is_damage() => FailureCode::ArchiveDamaged,
+            Self::BadFile { .. } => FailureCode::ArchiveDamaged,
             Self::Archive(ArchiveError::Io(cause)) if is_full(cause) => FailureCode::DiskFull,
             Self::Storage(error) if error.is_full() => FailureCode::DiskFull,
             Self::Io { source, .. } if is_full(source) => FailureCode::DiskFull,
@@ -95,9 +110,11 @@ impl JobError {
                 FailureCode::ChainBroken
             }
             Self::Unsuitable { .. } => FailureCode::SourceInvalid,
-            Self::Catalog(_) | Self::NoEngine { .. } | Self::Io { .. } | Self::Panicked => {
-                FailureCode::Internal
-            }
+            Self::Catalog(_)
+            | Self::NoEngine { .. }
+            | Self::NoSuchFile { .. }
+            | Self::Io { .. }
+            | Self::Panicked => FailureCode::Internal,
         };
         Failure::new(code, self.to_string())
     }
@@ -117,10 +134,19 @@ impl JobError {
         match self {
             Self::Archive(error) => error.is_damage(),
             Self::ChainBroken { lasting, .. } => *lasting,
-            Self::Catalog(CatalogError::ChainBroken { .. }) => true,
+            Self::Catalog(CatalogError::ChainBroken { .. }) | Self::BadFile { .. } => true,
             Self::Engine(error) => {
                 error.failure().is_some_and(|failure| failure.code == FailureCode::SourceDamaged)
             }
+            _ => false,
+        }
+    }
+
+    /// Whether what was asked for is not there: exit code 3 on the command line.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::NoSuchFile { .. } => true,
+            Self::Catalog(error) => error.is_not_found(),
             _ => false,
         }
     }

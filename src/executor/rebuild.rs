@@ -1,11 +1,12 @@
 //! The catalog again, from nothing but the archives.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::archive::Reader;
+use crate::archive::{self, Reader};
 use crate::catalog::Recovered;
-use crate::domain::ArchiveFacts;
-use crate::storage::Stored;
+use crate::domain::{ArchiveFacts, BackupId, Kind};
+use crate::storage::{Location, Stored};
 
 use super::chain::StoredBytes;
 use super::{Context, JobError, Progress, facts};
@@ -21,17 +22,28 @@ pub struct Rebuilt {
     pub unusable: Vec<(String, String)>,
 }
 
-/// Reads every archive of the store (all its bytes: the checksum is part of the record) and writes the
-/// rows the catalog lacks. Rows that are there stay as they are.
+/// Where the full backups lie that were found sound.
+type Roots = BTreeMap<BackupId, Location>;
+
+/// Reads every archive of the store and writes the rows the catalog lacks: all bytes are decoded and
+/// compared with the hashes, because a row that says COMPLETED says that they are sound. Rows that are
+/// there stay as they are.
 pub fn rebuild(context: &Context, progress: Progress<'_>) -> Result<Rebuilt, JobError> {
-    let stored = context.storage.list()?;
+    let mut stored = context.storage.list()?;
     let total = stored.iter().map(|archive| archive.bytes).sum();
     let mut rebuilt = Rebuilt { archives: stored.len(), ..Rebuilt::default() };
-    let mut rows = Vec::new();
+    // An incremental is looked at with its root, so full ones come first.
+    stored.sort_by_key(|archive| archive.location.as_str().ends_with(".incr.zst"));
+    let (mut rows, mut roots) = (Vec::new(), Roots::new());
     let mut before = 0;
     for archive in &stored {
-        match read(context, archive, &|done| progress(before + done, total)) {
-            Ok(row) => rows.push(row),
+        match read(context, &roots, archive, &|done| progress(before + done, total)) {
+            Ok(row) => {
+                if row.backup.kind == Kind::Full {
+                    roots.insert(row.backup.id, archive.location.clone());
+                }
+                rows.push(row);
+            }
             Err(error) => {
                 rebuilt.unusable.push((archive.location.to_string(), error.to_string()));
             }
@@ -45,19 +57,45 @@ pub fn rebuild(context: &Context, progress: Progress<'_>) -> Result<Rebuilt, Job
 
 fn read(
     context: &Context,
+    roots: &Roots,
     archive: &Stored,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Recovered, JobError> {
-    let bytes = StoredBytes::new(context.storage.open(&archive.location)?, &context.cancel);
-    let reader = Reader::open(Arc::new(bytes))?;
+    let reader = open(context, &archive.location)?;
     let manifest = reader.manifest();
+    let id = manifest.backup.id;
+    if named_after(&archive.location).is_some_and(|named| named != id) {
+        let why = format!("it is the archive of backup {id}, under another one's name");
+        return Err(JobError::Unsuitable { why });
+    }
+    let root = match roots.get(&manifest.root_id) {
+        Some(location) if manifest.kind == Kind::Incremental => Some(open(context, location)?),
+        _ => None,
+    };
+    let checksum = if manifest.kind == Kind::Full || root.is_some() {
+        let workers = context.settings.compression_threads;
+        archive::recheck(&reader, root.as_ref(), workers, progress)?
+    } else {
+        // Nothing restores it while its root is missing; its row says what is missing.
+        reader.checksum(progress)?
+    };
     let facts = ArchiveFacts {
         location: archive.location.to_string(),
         stored_bytes: archive.bytes,
         source_bytes: manifest.totals.content_bytes,
-        checksum: reader.checksum(progress)?,
+        checksum,
         verified_at: archive.modified,
         verify_level: facts::level_of(manifest),
     };
     Ok(facts::recovered(manifest, facts))
+}
+
+fn open(context: &Context, location: &Location) -> Result<Arc<Reader>, JobError> {
+    let bytes = StoredBytes::new(context.storage.open(location)?, &context.cancel);
+    Ok(Arc::new(Reader::open(Arc::new(bytes))?))
+}
+
+/// The backup that a file is named after; a registered archive may have any name.
+fn named_after(location: &Location) -> Option<BackupId> {
+    location.as_str().rsplit('/').next()?.split('.').next()?.parse().ok()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::archive::{Chain, Reader};
+use crate::archive::{self, ArchiveError, Chain, Reader};
 use crate::catalog::RegistrationJob;
 use crate::domain::{ArchiveFacts, BackupId, Kind};
 use crate::storage::Location;
@@ -31,6 +31,10 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
         let why = format!("the archive {location} is of datastore {is}, not {said}");
         return Err(JobError::Unsuitable { why });
     }
+    // Damage of this very archive is not a broken chain.
+    let own = |error: ArchiveError| {
+        if error.culprit() == Some(reader.id()) { error.into() } else { blame(error) }
+    };
     let parent = manifest.backup.parent_id;
     let mut readers = match parent {
         Some(parent) => {
@@ -39,9 +43,11 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
         None => Vec::new(),
     };
     readers.push(Arc::clone(&reader));
-    let chain = Chain::open(readers).map_err(blame)?;
-    chain.verify(context.settings.compression_threads, &|_done| ()).map_err(blame)?;
-    let checksum = reader.checksum(&|_done| ())?;
+    let chain = Chain::open(readers).map_err(own)?;
+    let workers = context.settings.compression_threads;
+    chain.verify(workers, &|_done| ()).map_err(own)?;
+    let checksum =
+        archive::recheck(&reader, chain.archives().next(), workers, &|_done| ()).map_err(own)?;
     let facts = ArchiveFacts {
         location: location.as_str().to_owned(),
         stored_bytes,
