@@ -97,13 +97,13 @@ fn holes(path: &Path, found: &Metadata) -> Option<Vec<(u64, u64)>> {
 }
 
 fn xattrs(path: &Path) -> BTreeMap<OsString, Vec<u8>> {
-    let mut names = vec![0; 65_536];
+    let mut names = vec![0; 8192];
     let length = rustix::fs::llistxattr(path, &mut names).unwrap();
     names.truncate(length);
     let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     let read = |name: &[u8]| {
         let name = OsString::from_vec(name.to_vec());
-        let mut value = vec![0; 65_536];
+        let mut value = vec![0; 8192];
         let length = rustix::fs::lgetxattr(path, name.as_bytes(), &mut value).unwrap();
         value.truncate(length);
         (name, value)
