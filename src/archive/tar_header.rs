@@ -164,7 +164,7 @@ impl Pax {
 
     fn xattrs(&mut self, xattrs: &[(Vec<u8>, Vec<u8>)]) {
         for (name, value) in xattrs {
-            self.push(&[b"SCHILY.xattr.", name.as_slice()].concat(), value);
+            self.push(&[b"SCHILY.xattr.", keyword(name).as_slice()].concat(), value);
         }
     }
 
@@ -184,6 +184,19 @@ impl Pax {
     }
 }
 
+/// The name of an attribute in a record's keyword, which ends at the first `=`: as GNU tar writes it.
+fn keyword(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    for byte in name {
+        match byte {
+            b'%' => out.extend_from_slice(b"%25"),
+            b'=' => out.extend_from_slice(b"%3D"),
+            other => out.push(*other),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +212,11 @@ mod tests {
         let mut pax = Pax::default();
         pax.push(b"k", &[b'v'; 94]);
         assert!(pax.0.starts_with(b"101 k=") && pax.0.len() == 101);
+    }
+
+    #[test]
+    fn an_attribute_with_an_equals_sign_in_its_name_keeps_it() {
+        assert_eq!(keyword(b"user.a=b%3D"), b"user.a%3Db%253D");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) struct Look {
     pub(super) links: u32,
     pub(super) mtime_ns: i128,
     pub(super) ctime_ns: i128,
+    /// When the file was made; `None`: the filesystem does not keep it.
+    pub(super) born_ns: Option<i128>,
     pub(super) inode: u64,
     pub(super) device: u64,
 }
@@ -34,19 +36,23 @@ impl Look {
     }
 }
 
+/// What is asked for.
+const ASKED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+
 /// Looks at what `name` in `folder` is; a link is looked at, not followed.
 pub(super) fn look(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Look> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    statx(folder, name, flags, StatxFlags::BASIC_STATS).map(told)
+    statx(folder, name, flags, ASKED).map(told)
 }
 
 /// Looks at an open file.
 pub(super) fn look_open(file: BorrowedFd<'_>) -> rustix::io::Result<Look> {
-    statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map(told)
+    statx(file, "", AtFlags::EMPTY_PATH, ASKED).map(told)
 }
 
 fn told(found: Statx) -> Look {
     let mode = u32::from(found.stx_mode);
+    let has_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
     Look {
         kind: FileType::from_raw_mode(mode),
         size: found.stx_size,
@@ -57,6 +63,7 @@ fn told(found: Statx) -> Look {
         links: found.stx_nlink,
         mtime_ns: nanoseconds(found.stx_mtime),
         ctime_ns: nanoseconds(found.stx_ctime),
+        born_ns: has_birth.then(|| nanoseconds(found.stx_btime)),
         inode: found.stx_ino,
         device: makedev(found.stx_dev_major, found.stx_dev_minor),
     }

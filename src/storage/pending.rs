@@ -106,13 +106,14 @@ impl PendingFile {
         Ok(true)
     }
 
-    /// Linux begins to write a range back when told that its cache is not needed. Only a hint: whether
-    /// the bytes reached the disk is what the sync says.
+    /// Linux begins to write a range back when told that its cache is not needed, and lets it go when it is
+    /// told so again once that is done; so each range is named twice. Only a hint: whether the bytes
+    /// reached the disk is what the sync says.
     fn begin_write_back(&mut self) {
-        let length = self.written.saturating_sub(self.written_back);
-        if length >= WRITE_BACK_STEP {
-            let range = NonZeroU64::new(length);
-            if rustix::fs::fadvise(&self.file, self.written_back, range, Advice::DontNeed).is_ok() {
+        if self.written.saturating_sub(self.written_back) >= WRITE_BACK_STEP {
+            let start = self.written_back.saturating_sub(WRITE_BACK_STEP);
+            let length = NonZeroU64::new(self.written - start);
+            if rustix::fs::fadvise(&self.file, start, length, Advice::DontNeed).is_ok() {
                 self.written_back = self.written;
             }
         }

@@ -25,6 +25,7 @@ pub(crate) struct Builder {
     pub(super) environment: BTreeMap<String, String>,
     pub(super) allowed: Vec<String>,
     pub(super) data_dir: Option<PathBuf>,
+    pub(super) unprivileged: bool,
 }
 
 impl Builder {
@@ -46,14 +47,20 @@ impl Builder {
 
     /// Any engine, one that does not exist too.
     pub(crate) fn instance(self, name: &str, engine: &str, path: &Path) -> Self {
+        let source = format!("{{ path = {} }}", quoted(path.to_str().unwrap()));
+        self.instance_of(name, engine, &source, "quick")
+    }
+
+    /// Any engine with any `source`, an inline table of TOML, checked as `check` says.
+    pub(crate) fn instance_of(self, name: &str, engine: &str, source: &str, check: &str) -> Self {
         let project = self.project.clone().unwrap_or_else(|| PROJECT.to_owned());
-        let path = path.to_str().unwrap();
         self.toml(&format!(
-            "[[instances]]\nname = {}\nproject_id = {}\nengine = {}\nsource = {{ path = {} }}\n",
+            "[[instances]]\nname = {}\nproject_id = {}\nengine = {}\nsource = {source}\n\
+             check = {}\n",
             quoted(name),
             quoted(&project),
             quoted(engine),
-            quoted(path)
+            quoted(check)
         ))
     }
 
@@ -114,6 +121,13 @@ impl Builder {
     /// A warning or error with this text in it is no fault of the test.
     pub(crate) fn allow_warning(mut self, text: &str) -> Self {
         self.allowed.push(text.to_owned());
+        self
+    }
+
+    /// Runs as a user that the modes of files apply to: as [`super::UNPRIVILEGED`] if the test is root's,
+    /// else as the test's own.
+    pub(crate) fn unprivileged(mut self) -> Self {
+        self.unprivileged = true;
         self
     }
 

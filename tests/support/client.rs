@@ -196,6 +196,17 @@ impl Client {
         row
     }
 
+    /// A full backup that fails, waited for: why it did, as `code` and `message`.
+    #[track_caller]
+    pub(crate) fn failed(&self, instance: &str) -> (String, String) {
+        let accepted = self.create_backup(instance, &json!({})).expect(202).json();
+        let id = accepted["backup"]["id"].as_str().unwrap().to_owned();
+        let row = self.wait_for(&id, &["COMPLETED", "FAILED"]);
+        assert_eq!(row["status"], "FAILED", "{row:#}");
+        let word = |key: &str| row["failure"][key].as_str().unwrap().to_owned();
+        (word("code"), word("message"))
+    }
+
     /// The backup's row.
     #[track_caller]
     pub(crate) fn backup(&self, id: &str) -> Value {

@@ -10,6 +10,7 @@ mod builder;
 mod client;
 mod log;
 mod server;
+mod shell;
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -19,9 +20,13 @@ pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Client};
 pub(crate) use log::Log;
 pub(crate) use server::TestServer;
+pub(crate) use shell::Shell;
 
 /// The project of instances and tokens when a test does not care.
 pub(crate) const PROJECT: &str = "project-a";
+
+/// The user `nobody`, who owns nothing and has no rights of its own.
+pub(crate) const UNPRIVILEGED: u32 = 65534;
 
 /// How long anything may take before a test gives up on it; only a fault makes a test wait so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

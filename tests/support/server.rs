@@ -1,15 +1,32 @@
 //! The server's life: started, ended, killed, started again, and looked over at the end.
 
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Builder, Client, Log, PROJECT, names_in, wait_until};
+use super::{Builder, Client, Log, PROJECT, UNPRIVILEGED, names_in, wait_until};
 
 /// The harness's own token: an admin's, for looking at every project.
 const HARNESS: &str = "test-harness";
+
+/// The binary in the folder of a server that runs as another user.
+const BINARY_COPY: &str = "coffer";
+
+/// Gives `folder` to [`UNPRIVILEGED`], with a copy of the binary: the build may lie where only root may go.
+/// Another process makes the copy, since a program that this one has open for writing cannot be started
+/// by any thread of it.
+fn open_to_unprivileged(folder: &Path) {
+    let binary = folder.join(BINARY_COPY);
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_coffer")).arg(&binary).status();
+    assert!(copied.unwrap().success());
+    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+    chown(folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
+}
 
 /// A process that does not outlive this value.
 #[derive(Debug)]
@@ -39,6 +56,8 @@ pub(crate) struct TestServer {
     child: Option<Process>,
     base: String,
     mess: bool,
+    /// It runs as [`UNPRIVILEGED`], from a copy of the binary that this user can reach.
+    other_user: bool,
 }
 
 impl TestServer {
@@ -55,9 +74,14 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = builder.data_dir.clone().unwrap_or_else(|| folder.path().join("data"));
         let config = builder.write_config(folder.path(), &data_dir);
+        let other_user = builder.unprivileged && rustix::process::geteuid().is_root();
+        if other_user {
+            open_to_unprivileged(folder.path());
+        }
         let (log, base) = (Log::default(), String::new());
+        let (child, mess) = (None, false);
         let mut server =
-            Self { builder, folder, data_dir, config, log, child: None, base, mess: false };
+            Self { builder, folder, data_dir, config, log, child, base, mess, other_user };
         server.spawn();
         server
     }
@@ -79,7 +103,13 @@ impl TestServer {
 
     /// The same binary with the same configuration and environment, for another command.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
+        let mut command = if self.other_user {
+            let mut command = Command::new(self.folder.path().join(BINARY_COPY));
+            command.uid(UNPRIVILEGED).gid(UNPRIVILEGED).current_dir("/");
+            command
+        } else {
+            Command::new(env!("CARGO_BIN_EXE_coffer"))
+        };
         for (name, _value) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("COFFER") || text == "RUST_LOG" {
@@ -89,6 +119,18 @@ impl TestServer {
         command.args(arguments).arg("--config").arg(&self.config).stdin(Stdio::null());
         command.envs(&self.builder.environment);
         command
+    }
+
+    /// Restores the backup with the command, to a new place in the server's folder; fails the test if
+    /// that does not succeed.
+    #[track_caller]
+    pub(crate) fn restored(&self, backup: &Value) -> PathBuf {
+        let id = backup["id"].as_str().unwrap();
+        let target = self.folder().join(format!("{id}.restored"));
+        let to = target.to_str().unwrap();
+        let output = self.command(&["restore", id, "--to", to]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        target
     }
 
     /// Like `http://127.0.0.1:1234`.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, OFlags, openat, readlinkat};
 use rustix::io::Errno;
@@ -18,6 +19,11 @@ use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, PassedOver, Wants
 
 /// How often a file that changes while it is read is begun again.
 const TRIES: u32 = 3;
+
+/// How long a file that is lent out is waited for: the kernel takes it back from its holder after 45 seconds
+/// (`/proc/sys/fs/lease-break-time`).
+const LENT_OUT: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How many members a list in the facts names; the rest is counted.
 const LISTED: usize = 1000;
@@ -86,6 +92,13 @@ impl Counts {
     }
 }
 
+/// Device, number and time of birth: the number of a file that is gone is given to another one at once.
+type Identity = (u64, u64, Option<i128>);
+
+fn identity(found: &Look) -> Identity {
+    (found.device, found.inode, found.born_ns)
+}
+
 struct Dump<'dump> {
     options: &'dump Options,
     intake: &'dump mut dyn Intake,
@@ -93,7 +106,7 @@ struct Dump<'dump> {
     began_ns: i128,
     scratch: Option<(u64, u64)>,
     /// Files with several names: the first of them, and how many are still to come.
-    first_names: HashMap<(u64, u64), (EntryPath, u32)>,
+    first_names: HashMap<Identity, (EntryPath, u32)>,
     facts: DumpFacts,
     counts: Counts,
 }
@@ -156,10 +169,7 @@ impl Dump<'_> {
         if self.is_later_name(&member.path, &member.found)? {
             return Ok(());
         }
-        // Not blocking: a pipe that took the file's place would make this wait for ever.
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = openat(member.folder, member.name, flags, Mode::empty())?;
+        let file = opened(member)?;
         if look_open(file.as_fd())?.kind != FileType::RegularFile {
             return Err(Errno::NOENT.into());
         }
@@ -168,20 +178,20 @@ impl Dump<'_> {
         self.counts.bytes += found.size;
         if found.links > 1 {
             let rest = (member.path.clone(), found.links - 1);
-            self.first_names.insert(found.identity(), rest);
+            self.first_names.insert(identity(&found), rest);
         }
         Ok(())
     }
 
     /// Whether the file came before under another name; then it is given as a link to that.
     fn is_later_name(&mut self, path: &EntryPath, found: &Look) -> Result<bool, Cut> {
-        let Some((first, left)) = self.first_names.get_mut(&found.identity()) else {
+        let Some((first, left)) = self.first_names.get_mut(&identity(found)) else {
             return Ok(false);
         };
         let kind = EntryKind::HardLink { to: first.clone() };
         *left -= 1;
         if *left == 0 {
-            self.first_names.remove(&found.identity());
+            self.first_names.remove(&identity(found));
         }
         self.intake.entry(&entry(path, kind, found), false)?;
         self.counts.hard_links += 1;
@@ -222,5 +232,20 @@ impl Dump<'_> {
 
     fn failed(&self, path: &EntryPath, error: Errno) -> EngineError {
         failed(&self.options.path, path, error)
+    }
+}
+
+/// Opens a file. A file server may have lent it to a client (a lease): then the open asks for it back, and
+/// has to wait until the client has written what it still held.
+fn opened(member: &Member<'_>) -> Result<OwnedFd, Errno> {
+    // Not blocking: a pipe that took the file's place would make this wait for ever.
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let deadline = Instant::now() + LENT_OUT;
+    loop {
+        match openat(member.folder, member.name, flags, Mode::empty()) {
+            Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::park_timeout(LOOK_AGAIN),
+            other => return other,
+        }
     }
 }

@@ -82,6 +82,20 @@ fn mend_beside(path: &Path, uid: u32, error: &rusqlite::Error) -> String {
     )
 }
 
+/// A folder above the file keeps it out of reach.
+pub(super) fn unreachable(path: &Path) -> EngineError {
+    let uid = rustix::process::geteuid().as_raw();
+    let folder = path.parent().unwrap_or(Path::new("/")).display();
+    EngineError::known(
+        FailureCode::SourceDenied,
+        format!(
+            "{} cannot be reached by the user Coffer runs as (uid {uid}): give it x on every folder \
+             above, with `setfacl -m u:{uid}:x {folder}` and so on upwards",
+            path.display()
+        ),
+    )
+}
+
 /// There is no such file.
 pub(super) fn missing(path: &Path) -> EngineError {
     EngineError::known(

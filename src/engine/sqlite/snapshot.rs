@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::Value;
 
-use super::fault::{beside, explain, missing};
+use super::fault::{beside, explain, missing, unreachable};
 use super::options::Options;
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
@@ -125,7 +125,11 @@ fn page<'row>(row: &'row Row<'_>, expected: u32, shape: &Shape) -> Option<&'row 
 /// Looks at the path before SQLite does: a pipe would make it wait for ever, and for a missing file it
 /// only says that it cannot open. Gives the path without links: beside that one SQLite keeps its log.
 fn look(path: &Path) -> Result<PathBuf, EngineError> {
-    let failed = |error| EngineError::io("looking at", path, error);
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => missing(path),
+        std::io::ErrorKind::PermissionDenied => unreachable(path),
+        _ => EngineError::io("looking at", path, error),
+    };
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() => std::fs::canonicalize(path).map_err(failed),
         Ok(found) if found.is_dir() => Err(invalid(format!(
@@ -133,7 +137,6 @@ fn look(path: &Path) -> Result<PathBuf, EngineError> {
             path.display()
         ))),
         Ok(_) => Err(invalid(format!("{} is not a regular file", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(path)),
         Err(error) => Err(failed(error)),
     }
 }

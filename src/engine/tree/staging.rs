@@ -5,7 +5,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, RenameFlags, linkat, renameat, renameat_with};
+use rustix::fs::{
+    AtFlags, CWD, Mode, RenameFlags, chmod, linkat, removexattr, renameat, renameat_with,
+};
 use rustix::io::Errno;
 
 use crate::engine::EngineError;
@@ -28,7 +30,24 @@ impl Staging {
             .map_err(|error| {
                 EngineError::target("making a folder to restore in, in", &folder, error)
             })?;
-        Ok(Self { path: made.keep() })
+        let made = Self { path: made.keep() };
+        made.disinherit()?;
+        Ok(made)
+    }
+
+    /// Takes off what the folder around passes on to new ones: access lists that would end up on everything
+    /// restored, and the set-group bit.
+    fn disinherit(&self) -> Result<(), EngineError> {
+        for list in ["system.posix_acl_default", "system.posix_acl_access"] {
+            match removexattr(&self.path, list) {
+                Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => {}
+                Err(error) => {
+                    return Err(EngineError::target("preparing", &self.path, error));
+                }
+            }
+        }
+        chmod(&self.path, Mode::RWXU)
+            .map_err(|error| EngineError::target("preparing", &self.path, error))
     }
 
     /// Where it is.

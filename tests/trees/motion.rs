@@ -1,0 +1,176 @@
+//! Trees that move while they are read: what was caught in the act is read again or named, and nothing that
+//! was not there comes back.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::house::{House, TREE, archive_of, finished, id, manifest_of};
+use crate::listing::{assert_same, listing};
+use crate::plant::noise;
+use crate::support::write_file;
+use crate::watch::Watch;
+
+/// So much that a slow reader is far from its end when its first read is seen.
+const LARGE: usize = 24 << 20;
+
+/// A server that compresses so thoroughly, and on one thread only, that reading `large` takes seconds.
+fn slow(plant: impl FnOnce(&Path)) -> House {
+    let thorough = |builder: crate::support::Builder| {
+        builder
+            .setting("executor.compression_threads", "1")
+            .setting("executor.compression_level", "19")
+    };
+    House::with(thorough, plant)
+}
+
+/// Begins a full backup, does `meddle` when `large` in the tree is being read, and gives the COMPLETED row.
+fn meddled(house: &House, meddle: impl FnOnce()) -> Value {
+    let watch = Watch::over(&[&house.tree]);
+    let accepted = house.client().create_backup(TREE, &json!({}));
+    watch.wait_for_read(&house.tree.join("large"));
+    meddle();
+    house.client().completed(&accepted)
+}
+
+#[test]
+fn a_file_that_changes_once_while_it_is_read_is_read_again_and_whole() {
+    let house = slow(|root| write_file(&root.join("large"), noise("before", LARGE)));
+    let full = meddled(&house, || {
+        let file = File::options().write(true).open(house.tree.join("large")).unwrap();
+        file.write_all_at(&noise("after", LARGE), 0).unwrap();
+    });
+    assert_eq!(manifest_of(&full)["source"]["changed_while_read"], json!([]));
+    let was = listing(&house.tree);
+    assert_same(&was, &house.restored_listing(&full), "read again");
+    assert_same(&was, &listing(&house.unpacked(&archive_of(&full))), "by tar too");
+}
+
+#[test]
+fn a_file_that_never_holds_still_is_named_and_read_again_next_time() {
+    let house = House::new(|root| {
+        write_file(&root.join("hot"), vec![0; 16 << 20]);
+        write_file(&root.join("still"), noise("still", 300_000));
+    });
+    let stop = AtomicBool::new(false);
+    let full = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = File::options().write(true).open(house.tree.join("hot")).unwrap();
+            let mut round = 0_u32;
+            while !stop.load(Ordering::Relaxed) {
+                round = round.wrapping_add(1);
+                for offset in (0..16).map(|number| number << 20) {
+                    file.write_all_at(&round.to_le_bytes(), offset).unwrap();
+                }
+            }
+        });
+        let accepted = house.client().create_backup(TREE, &json!({}));
+        let row = house.client().wait_for(id(&accepted.json()["backup"]), &["COMPLETED", "FAILED"]);
+        stop.store(true, Ordering::Relaxed);
+        row
+    });
+    assert_eq!(full["status"], "COMPLETED", "{full:#}");
+    let source = manifest_of(&full)["source"].take();
+    assert_eq!(source["changed_while_read"], json!(["hot"]));
+    assert_eq!(source["facts"]["changed_while_read"], 1);
+    let restored = house.restored(&full);
+    assert_eq!(restored.join("hot").metadata().unwrap().size(), 16 << 20);
+    assert_eq!(std::fs::read(restored.join("still")).unwrap(), noise("still", 300_000));
+
+    let next = house.incremental();
+    assert_eq!(manifest_of(&next)["source"]["changed_while_read"], json!([]));
+    assert_same(&listing(&house.tree), &house.restored_listing(&next), "held still at last");
+}
+
+#[test]
+fn what_vanishes_while_the_tree_is_read_is_named_and_the_rest_comes_back() {
+    let house = slow(|root| {
+        write_file(&root.join("large"), noise("large", LARGE));
+        std::fs::create_dir(root.join("stays")).unwrap();
+        write_file(&root.join("stays/file"), "stays");
+        std::fs::create_dir(root.join("z folder")).unwrap();
+        for name in ["vanishing file", "z folder/inside", "to be a link", "to be a pipe"] {
+            write_file(&root.join(name), name);
+        }
+    });
+    let full = meddled(&house, || {
+        std::fs::remove_file(house.tree.join("vanishing file")).unwrap();
+        std::fs::remove_dir_all(house.tree.join("z folder")).unwrap();
+        std::fs::remove_file(house.tree.join("to be a link")).unwrap();
+        symlink("/etc/passwd", house.tree.join("to be a link")).unwrap();
+        std::fs::remove_file(house.tree.join("to be a pipe")).unwrap();
+        finished(Command::new("mkfifo").arg(house.tree.join("to be a pipe")));
+    });
+    let passed_over = json!([
+        {"path": "to be a pipe", "reason": "fifo"},
+        {"path": "vanishing file", "reason": "vanished"},
+        {"path": "z folder", "reason": "vanished"},
+    ]);
+    assert_eq!(manifest_of(&full)["source"]["passed_over"], passed_over);
+    let mut was = listing(&house.tree);
+    let mut is = house.restored_listing(&full);
+    // The folder itself was noted before anything in it was taken away.
+    assert!(was.remove(Path::new("")).is_some() && is.remove(Path::new("")).is_some());
+    assert_same(&was, &is, "what stayed");
+}
+
+#[test]
+fn a_new_file_that_takes_a_gone_ones_number_is_not_taken_for_another_name_of_it() {
+    let house = slow(|root| {
+        write_file(&root.join("a twin"), "the old file");
+        std::fs::hard_link(root.join("a twin"), root.parent().unwrap().join("outside")).unwrap();
+        write_file(&root.join("large"), noise("large", LARGE));
+        write_file(&root.join("new"), "in the way");
+    });
+    let twin = house.tree.join("a twin");
+    let number = twin.metadata().unwrap().ino();
+    let full = meddled(&house, || {
+        std::fs::remove_file(house.folder.path().join("outside")).unwrap();
+        std::fs::remove_file(&twin).unwrap();
+        // Filesystems give freed numbers out again at once, or never.
+        for attempt in 0..200 {
+            let path = house.folder.path().join(format!("candidate {attempt}"));
+            write_file(&path, "the new file");
+            if path.metadata().unwrap().ino() == number || attempt == 199 {
+                rustix::fs::rename(&path, house.tree.join("new")).unwrap();
+                break;
+            }
+        }
+    });
+    let restored = house.restored(&full);
+    assert_eq!(std::fs::read_to_string(restored.join("a twin")).unwrap(), "the old file");
+    assert_eq!(std::fs::read_to_string(restored.join("new")).unwrap(), "the new file");
+}
+
+/// Holds a lease on a file, as Samba does for its clients; gives it back when the kernel asks, after having
+/// written what was still to be written.
+const LEASE: &str = "
+import fcntl, os, signal, sys
+path = sys.argv[1]
+file = os.open(path, os.O_RDWR)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+signal.sigwait([signal.SIGIO])
+os.pwrite(file, b'flushed', 0)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+";
+
+#[test]
+fn a_file_that_a_file_server_has_lent_out_is_waited_for() {
+    let house = House::new(|root| write_file(&root.join("lent"), "pending"));
+    let lent = house.tree.join("lent");
+    let mut holder = Command::new("python3");
+    holder.args(["-c", LEASE]).arg(&lent).stdout(Stdio::piped());
+    let mut holder = holder.spawn().unwrap();
+    let mut word = [0; 4];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut word).unwrap();
+    let full = house.full();
+    assert!(holder.wait().unwrap().success());
+    let restored = house.restored(&full);
+    assert_eq!(std::fs::read_to_string(restored.join("lent")).unwrap(), "flushed");
+}
