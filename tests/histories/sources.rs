@@ -86,9 +86,14 @@ impl Source {
         &self.path
     }
 
-    /// One change; the same number makes the same one.
+    /// A change, in a tree some of them; the same number makes the same ones.
     pub(crate) fn change(&self, seed: u32) {
-        if self.is_database { self.change_database(seed) } else { self.change_tree(seed) }
+        if self.is_database {
+            return self.change_database(seed);
+        }
+        for step in 1..=4_u32 {
+            self.change_tree(seed.wrapping_mul(2_654_435_761).rotate_left(5 * step));
+        }
     }
 
     pub(crate) fn content(&self) -> Content {
@@ -138,8 +143,8 @@ impl Source {
         };
         let (one, other) = (pick(8), pick(16));
         match seed % 12 {
-            0..=3 => self.make_file(&one, &noise(seed)),
-            4 | 5 => overwrite_some(&one, seed),
+            0..=2 => self.make_file(&one, &noise(seed)),
+            3..=5 => overwrite_some(&one, seed),
             6 => remove(&one),
             7 => self.rename(&one, &other),
             8 => {
