@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -236,8 +236,8 @@ fn a_backup_never_leaves_log_files_that_lock_the_application_out() {
     }
     // One group that both are in, and new files are its own.
     if other_user {
-        std::os::unix::fs::chown(source.folder.path(), None, Some(UNPRIVILEGED)).unwrap();
-        std::os::unix::fs::chown(&source.path, None, Some(UNPRIVILEGED)).unwrap();
+        chown(source.folder.path(), None, Some(UNPRIVILEGED)).unwrap();
+        chown(&source.path, None, Some(UNPRIVILEGED)).unwrap();
         source.allow(0o2770, 0o660);
     }
     assert_completes(&server);
