@@ -11,8 +11,11 @@ use crate::listing::{Listing, assert_same, listing};
 use crate::plant::{age, everything, mode, noise, sparse, xattr};
 use crate::support::write_file;
 
+/// What it is called, and what it does to a tree.
+type Step = (&'static str, fn(&Path));
+
 /// What is done to the tree before each incremental.
-const STEPS: &[(&str, fn(&Path))] = &[
+const STEPS: &[Step] = &[
     ("nothing", |_root| ()),
     ("files and folders added", added),
     ("removed", removed),

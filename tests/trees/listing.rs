@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
+/// A comparison that fails shows so many differences.
+const MOST_SHOWN: usize = 20;
+
 /// By path: all that a restore has to give back, on one line.
 pub(crate) type Listing = BTreeMap<PathBuf, String>;
 
@@ -30,13 +33,15 @@ pub(crate) fn listing(root: &Path) -> Listing {
             found.insert(path, metadata);
         }
     }
-    let mut first_names = HashMap::new();
+    let mut names: HashMap<(u64, u64), Vec<PathBuf>> = HashMap::new();
+    for (path, metadata) in found.iter().filter(|(_, metadata)| metadata.is_file()) {
+        names.entry((metadata.dev(), metadata.ino())).or_default().push(path.clone());
+    }
     let tell = |(path, metadata): (PathBuf, Metadata)| {
-        let group = (metadata.is_file() && metadata.nlink() > 1).then(|| {
-            let identity = (metadata.dev(), metadata.ino());
-            first_names.entry(identity).or_insert_with(|| path.clone()).clone()
-        });
-        let line = format!("{} same as {group:?}", line(&root.join(&path), &metadata));
+        // A name outside of the tree is none of a backup's.
+        let group = names.get(&(metadata.dev(), metadata.ino())).filter(|names| names.len() > 1);
+        let first = group.and_then(|names| names.first());
+        let line = format!("{} same as {first:?}", line(&root.join(&path), &metadata));
         (path, line)
     };
     found.into_iter().map(tell).collect()
@@ -92,13 +97,13 @@ fn holes(path: &Path, found: &Metadata) -> Option<Vec<(u64, u64)>> {
 }
 
 fn xattrs(path: &Path) -> BTreeMap<OsString, Vec<u8>> {
-    let mut names = vec![0; 65_536];
+    let mut names = vec![0; 8192];
     let length = rustix::fs::llistxattr(path, &mut names).unwrap();
     names.truncate(length);
     let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     let read = |name: &[u8]| {
         let name = OsString::from_vec(name.to_vec());
-        let mut value = vec![0; 65_536];
+        let mut value = vec![0; 8192];
         let length = rustix::fs::lgetxattr(path, name.as_bytes(), &mut value).unwrap();
         value.truncate(length);
         (name, value)
@@ -106,7 +111,7 @@ fn xattrs(path: &Path) -> BTreeMap<OsString, Vec<u8>> {
     names.map(read).collect()
 }
 
-/// Fails with the lines that differ, and only those.
+/// Fails with the first lines that differ, and only those.
 #[track_caller]
 pub(crate) fn assert_same(was: &Listing, is: &Listing, what: &str) {
     let mut faults = Vec::new();
@@ -123,5 +128,7 @@ pub(crate) fn assert_same(was: &Listing, is: &Listing, what: &str) {
         faults.push(format!("{}: was not there", path.display()));
     }
     assert!(!was.is_empty(), "{what}: nothing was compared");
-    assert!(faults.is_empty(), "{what}: {} differ\n{}", faults.len(), faults.join("\n"));
+    let count = faults.len();
+    faults.truncate(MOST_SHOWN);
+    assert!(count == 0, "{what}: {count} differ\n{}", faults.join("\n"));
 }

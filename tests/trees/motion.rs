@@ -2,7 +2,7 @@
 //! was not there comes back.
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,7 +101,7 @@ fn what_vanishes_while_the_tree_is_read_is_named_and_the_rest_comes_back() {
         std::fs::remove_file(house.tree.join("vanishing file")).unwrap();
         std::fs::remove_dir_all(house.tree.join("z folder")).unwrap();
         std::fs::remove_file(house.tree.join("to be a link")).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", house.tree.join("to be a link")).unwrap();
+        symlink("/etc/passwd", house.tree.join("to be a link")).unwrap();
         std::fs::remove_file(house.tree.join("to be a pipe")).unwrap();
         finished(Command::new("mkfifo").arg(house.tree.join("to be a pipe")));
     });

@@ -1,5 +1,7 @@
 //! One of everything, there and back.
 
+use std::os::unix::fs::chown;
+
 use serde_json::{Value, json};
 
 use crate::house::{House, archive_of, finished, id, manifest_of};
@@ -76,7 +78,7 @@ fn the_folder_a_tree_is_restored_in_does_not_rub_off_on_it() {
     let shared = house.folder.path().join("shared");
     std::fs::create_dir(&shared).unwrap();
     crate::plant::mode(&shared, 0o2777);
-    std::os::unix::fs::chown(&shared, None, Some(4321)).unwrap();
+    chown(&shared, None, Some(4321)).unwrap();
     xattr(&shared, "system.posix_acl_default", &acl(7));
     let target = shared.join("again");
     let to = target.to_str().unwrap();
