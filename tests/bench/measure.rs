@@ -12,10 +12,19 @@ pub(crate) fn seconds(taken: Duration) -> f64 {
     taken.as_secs_f64()
 }
 
+/// Waits until the disk has nothing left to write.
+pub(crate) fn settle() -> Outcome<()> {
+    peer("sync", &[]).map(drop)
+}
+
 /// Runs a peer to its end; seconds of wall clock.
 pub(crate) fn peer(program: &str, arguments: &[&str]) -> Outcome<f64> {
     let started = Instant::now();
-    let status = Command::new(program).args(arguments).stdin(Stdio::null()).status()?;
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
     if !status.success() {
         return Err(format!("{program} {arguments:?}: {status}").into());
     }
