@@ -136,7 +136,7 @@ fn check_link(
 ) -> Result<(), ArchiveError> {
     let manifest = reader.manifest();
     let mismatch =
-        |what: &str| Err(ArchiveError::ChainMismatch { id: reader.id(), what: what.to_owned() });
+        |what: &str| Err(ArchiveError::ChainMismatch { id: reader.name(), what: what.to_owned() });
     if manifest.chain != ids {
         return mismatch("it is built on other backups");
     }

@@ -16,6 +16,8 @@ type Answer<R> = (u64, Option<R>);
 #[derive(Debug)]
 pub(super) struct Pool<J, R> {
     jobs: Option<Sender<(u64, J)>>,
+    /// The other end of the queue, to empty it when the work is given up.
+    queue: Receiver<(u64, J)>,
     answers: Receiver<Answer<R>>,
     early: BTreeMap<u64, Option<R>>,
     submitted: u64,
@@ -39,6 +41,7 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
         let limit = u64::try_from(2 * workers + 2).unwrap_or(4);
         let mut pool = Self {
             jobs: Some(jobs),
+            queue: job_queue,
             answers,
             early: BTreeMap::new(),
             submitted: 0,
@@ -48,7 +51,7 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
         };
         for number in 0..workers {
             let mut work = make()?;
-            let (queue, answer) = (job_queue.clone(), answer.clone());
+            let (queue, answer) = (pool.queue.clone(), answer.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("archive-{number}"))
                 .spawn(move || {
@@ -109,9 +112,11 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
 }
 
 impl<J, R> Drop for Pool<J, R> {
-    /// Ends the threads, once they have done the few jobs that are still in the queue.
+    /// Ends the threads, once each has done the job it is at. What is still in the queue is dropped:
+    /// nobody takes the results, and at a high level the jobs would outlast the server's shutdown.
     fn drop(&mut self) {
         self.jobs = None;
+        self.queue.try_iter().for_each(drop);
         for thread in self.threads.drain(..) {
             // A panic was caught and told as an answer already.
             drop(thread.join());
@@ -137,6 +142,31 @@ mod tests {
             seen.push(result);
         }
         assert_eq!(seen, (0..100).map(|number| number * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn jobs_that_wait_are_dropped_with_the_pool() {
+        let (begun, first_begins) = unbounded();
+        let (go_on, may_go_on) = unbounded::<()>();
+        let work = move |number: u64| {
+            begun.send(number).unwrap();
+            may_go_on.recv().unwrap_err();
+        };
+        let mut pool = Pool::start(1, || Ok(work.clone())).unwrap();
+        drop(work);
+        for number in 0..4 {
+            pool.submit(number).unwrap();
+        }
+        assert_eq!(first_begins.recv(), Ok(0));
+        let queue = pool.queue.clone();
+        let dropping = std::thread::spawn(move || drop(pool));
+        while !queue.is_empty() {
+            std::thread::yield_now();
+        }
+        // Without its sender every job that has begun ends.
+        drop(go_on);
+        dropping.join().unwrap();
+        assert_eq!(first_begins.try_iter().count(), 0);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub struct Reader {
     table: SeekTable,
     trailer: Trailer,
     manifest: Manifest,
+    known_as: Option<BackupId>,
 }
 
 impl fmt::Debug for Reader {
@@ -44,9 +45,22 @@ impl Reader {
         let (table, trailer) = read_ends(bytes.as_ref())?;
         let json = read_manifest(bytes.as_ref(), &table, &trailer)?;
         let manifest = Manifest::parse(&json).map_err(|flaw| flaw.of(None))?;
-        let reader = Self { bytes, table, trailer, manifest };
+        let reader = Self { bytes, table, trailer, manifest, known_as: None };
         reader.check_index()?;
         Ok(reader)
+    }
+
+    /// The same archive, known to people as `backup`: one that was registered has a row of its own, and
+    /// what is wrong with it is told under that row's id.
+    #[must_use]
+    pub const fn known_as(mut self, backup: BackupId) -> Self {
+        self.known_as = Some(backup);
+        self
+    }
+
+    /// The backup that people know it as; what it says itself, if nobody said otherwise.
+    pub fn name(&self) -> BackupId {
+        self.known_as.unwrap_or_else(|| self.id())
     }
 
     fn check_index(&self) -> Result<(), ArchiveError> {
@@ -120,7 +134,7 @@ impl Reader {
 
     /// The flaw as damage of this archive.
     pub(super) fn damaged(&self, flaw: Flaw) -> ArchiveError {
-        flaw.of(Some(self.id()))
+        flaw.of(Some(self.name()))
     }
 
     /// The frame as it is stored, with its place; replaces what is in `out`.
@@ -140,7 +154,7 @@ impl Reader {
     /// The same error, with this archive's id.
     fn own(&self, error: ArchiveError) -> ArchiveError {
         match error {
-            ArchiveError::Damaged { backup: None, what } => Flaw(what).of(Some(self.id())),
+            ArchiveError::Damaged { backup: None, what } => Flaw(what).of(Some(self.name())),
             other => other,
         }
     }

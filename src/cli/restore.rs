@@ -55,7 +55,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     bar.finish_and_clear();
     if args.json {
         terminal::say_json(&json!({
-            "backup": manifest.backup.id,
+            "backup": opened.chain.target().name(),
             "chain": manifest.chain,
             "target": report.target,
             "entries": report.entries,
@@ -66,7 +66,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         let check = report.check.as_deref().unwrap_or("not asked for");
         terminal::say(&format!(
             "Restored backup {} ({}, {} archives) to {}: {} in {} members; check: {check}.",
-            manifest.backup.id,
+            opened.chain.target().name(),
             manifest.backup.name,
             manifest.chain.len(),
             report.target.display(),

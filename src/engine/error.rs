@@ -43,7 +43,7 @@ impl EngineError {
     }
 
     /// A file operation that failed in the place a restore goes to.
-    pub(super) fn target(action: &str, path: &Path, source: impl Into<io::Error>) -> Self {
+    pub fn target(action: &str, path: &Path, source: impl Into<io::Error>) -> Self {
         let source = source.into();
         let (code, next) = match source.kind() {
             io::ErrorKind::AlreadyExists

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::archive::{ArchiveError, Bytes, Cancelled, Chain, Reader};
-use crate::domain::{Backup, BackupId};
+use crate::domain::{Backup, BackupId, Status};
 use crate::storage::{Location, ReadAt, Storage};
 
 use super::{Cancel, JobError};
@@ -91,11 +91,12 @@ pub(super) fn open_one(
         let lasting = error.is_damage();
         broken(format!("its archive {location}: {error}"), lasting)
     })?;
-    if reader.manifest().backup.id != backup.id {
+    // An archive that was registered says whose it was before; its row is another one.
+    if backup.status != Status::Restored && reader.manifest().backup.id != backup.id {
         let other = reader.manifest().backup.id;
         return Err(broken(format!("the archive at {location} is that of backup {other}"), true));
     }
-    Ok(Arc::new(reader))
+    Ok(Arc::new(reader.known_as(backup.id)))
 }
 
 /// Opens the archives of a chain, root first.

@@ -65,8 +65,16 @@ impl Slot {
     /// Reserves on, so that `more` further bytes certainly fit.
     fn ahead(&mut self, more: u64) -> Result<(), StorageError> {
         if self.written + more + RESERVED_LEAST / 2 > self.reserved {
-            let step = self.step.max(more + RESERVED_LEAST / 2);
-            self.pending.reserve(step)?;
+            let least = more + RESERVED_LEAST / 2;
+            let mut step = self.step.max(least);
+            match self.pending.reserve(step) {
+                // The source may compress: only what is really about to be written has to fit.
+                Err(error) if error.is_full() && step > least => {
+                    step = least;
+                    self.pending.reserve(step)?;
+                }
+                other => other?,
+            }
             self.reserved = self.written + step;
         }
         Ok(())

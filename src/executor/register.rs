@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::archive::{self, ArchiveError, Chain, Reader};
 use crate::catalog::RegistrationJob;
-use crate::domain::{ArchiveFacts, BackupId, Kind};
+use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
 use crate::storage::Location;
 
 use super::chain::{StoredBytes, blame, open_readers};
@@ -24,7 +24,7 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     let stored = context.storage.open(&location)?;
     let stored_bytes = stored.len();
     let bytes = Arc::new(StoredBytes::new(stored, &context.cancel));
-    let reader = Arc::new(Reader::open(bytes)?);
+    let reader = Arc::new(Reader::open(bytes)?.known_as(job.backup.id));
     let manifest = reader.manifest();
     if manifest.datastore.engine != job.backup.datastore.engine {
         let (is, said) = (&manifest.datastore.engine, &job.backup.datastore.engine);
@@ -33,12 +33,12 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     }
     // Damage of this very archive is not a broken chain.
     let own = |error: ArchiveError| {
-        if error.culprit() == Some(reader.id()) { error.into() } else { blame(error) }
+        if error.culprit() == Some(reader.name()) { error.into() } else { blame(error) }
     };
     let parent = manifest.backup.parent_id;
     let mut readers = match parent {
         Some(parent) => {
-            open_readers(&*context.storage, &context.catalog.chain(parent)?, &context.cancel)?
+            open_readers(&*context.storage, &chain_of(context, job, parent)?, &context.cancel)?
         }
         None => Vec::new(),
     };
@@ -58,4 +58,24 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     };
     let kind = if parent.is_some() { Kind::Incremental } else { Kind::Full };
     Ok(Found { kind, parent, facts })
+}
+
+/// What the archive is built on, as far as it belongs to the same project: it may say what it likes.
+fn chain_of(
+    context: &Context,
+    job: &RegistrationJob,
+    parent: BackupId,
+) -> Result<Vec<Backup>, JobError> {
+    let unknown = || {
+        JobError::ChainBroken {
+        culprit: parent,
+        why: "this archive is built on it, and the catalog does not have it: bring its archives into the store and run `coffer catalog rebuild`".to_owned(),
+        lasting: false,
+    }
+    };
+    match context.catalog.chain(parent) {
+        Err(error) if error.is_not_found() => Err(unknown()),
+        Ok(chain) if chain.iter().any(|it| it.project != job.backup.project) => Err(unknown()),
+        other => Ok(other?),
+    }
 }

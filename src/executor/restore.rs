@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::archive::{Cancelled, Chain, Outlet, WriteAt};
+use crate::archive::{ArchiveError, Cancelled, Chain, Outlet, WriteAt};
 use crate::catalog::RestoreJob;
 use crate::domain::{CheckLevel, Entry, Source};
 use crate::engine::{self, Engine, EngineError, Load, Place};
@@ -42,6 +42,7 @@ pub struct Restoring<'a> {
 /// One file being written, seen by the archive.
 struct Written {
     place: Arc<dyn Place>,
+    target: Arc<Path>,
     cancel: Cancel,
 }
 
@@ -50,13 +51,17 @@ impl WriteAt for Written {
         if self.cancel.is_asked() {
             return Err(Cancelled.into());
         }
-        self.place.write_at(bytes, offset)
+        self.place.write_at(bytes, offset).map_err(|error| {
+            let kind = error.kind();
+            io::Error::new(kind, EngineError::target("restoring to", &self.target, error))
+        })
     }
 }
 
 /// The engine's side of a restore, seen by the archive.
 struct Pouring<'a> {
     load: &'a mut dyn Load,
+    target: Arc<Path>,
     cancel: &'a Cancel,
     error: Option<EngineError>,
 }
@@ -65,8 +70,9 @@ impl Outlet for Pouring<'_> {
     fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>> {
         match self.load.entry(entry) {
             Ok(place) => Ok(place.map(|place| {
+                let target = Arc::clone(&self.target);
                 let written: Arc<dyn WriteAt> =
-                    Arc::new(Written { place, cancel: self.cancel.clone() });
+                    Arc::new(Written { place, target, cancel: self.cancel.clone() });
                 written
             })),
             Err(error) => {
@@ -87,16 +93,27 @@ pub fn restore(
     let engine = engine_of(chain)?;
     let mut load = engine.load(how.target)?;
     let total = chain.target().manifest().totals.content_bytes;
-    let mut pouring = Pouring { load: &mut *load, cancel: how.cancel, error: None };
+    let mut pouring =
+        Pouring { load: &mut *load, target: how.target.into(), cancel: how.cancel, error: None };
     let poured = chain
         .restore(&mut pouring, how.workers, &|done| progress(done, total))
-        .map_err(|error| pouring.error.take().map_or_else(|| blame(error), Into::into))?;
+        .map_err(|error| pouring.error.take().map_or_else(|| refused(error), Into::into))?;
     failpoint::reached("restore-before-finish");
     let staged = load.finish(how.check)?;
     let check = staged.check().map(str::to_owned);
     failpoint::reached("restore-before-place");
     let target = staged.place()?;
     Ok(RestoreReport { target, entries: poured.entries, content_bytes: poured.bytes, check })
+}
+
+/// The engine's own words for a write that failed, or what is wrong with the archives.
+fn refused(error: ArchiveError) -> JobError {
+    match error {
+        ArchiveError::Io(error) => error
+            .downcast::<EngineError>()
+            .map_or_else(|other| ArchiveError::Io(other).into(), JobError::Engine),
+        other => blame(other),
+    }
 }
 
 /// The engine that made a chain.

@@ -41,7 +41,7 @@ pub fn verify(
         before = before.saturating_add(reader.stored_bytes());
     }
     Ok(Verified {
-        id: manifest.backup.id,
+        id: chain.target().name(),
         chain: manifest.chain.clone(),
         entries: report.entries,
         content_bytes: report.bytes,
@@ -56,7 +56,7 @@ fn whole(
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), JobError> {
-    let row = rows.iter().find(|row| row.id == reader.id());
+    let row = rows.iter().find(|row| row.id == reader.name());
     let Some(facts) = row.and_then(|row| row.facts.as_ref()) else {
         archive::recheck(reader, chain.archives().next(), workers, progress).map_err(blame)?;
         return Ok(());
@@ -65,7 +65,7 @@ fn whole(
         return Ok(());
     }
     Err(blame(ArchiveError::Damaged {
-        backup: Some(reader.id()),
+        backup: Some(reader.name()),
         what: "its checksum is not the one in the catalog".to_owned(),
     }))
 }

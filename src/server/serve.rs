@@ -12,7 +12,8 @@ use crate::executor::{self, Context, Executor};
 
 use super::open::open_alone;
 use super::shelf::StorageShelf;
-use super::{ServerError, signals, token};
+use super::signals::{self, Listening};
+use super::{ServerError, token};
 
 /// Seconds that requests in flight get once the server stops.
 const REQUESTS_END_WITHIN_S: u64 = 10;
@@ -38,9 +39,12 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
         );
     }
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
-    let served = System::new().block_on(answer(config, &context, ready));
+    // Signals are listened to until the jobs have ended: a second one interrupts them.
+    let mut listening = None;
+    let served = System::new().block_on(answer(config, &context, ready, &mut listening));
     notify(sd_notify::NotifyState::Stopping);
     workers.drain(config.server.shutdown_grace());
+    drop(listening);
     context.catalog.close();
     drop(lock);
     log::info!("stopped");
@@ -51,6 +55,7 @@ async fn answer(
     config: &Config,
     context: &Context,
     ready: impl FnOnce(SocketAddr),
+    listening: &mut Option<Listening>,
 ) -> Result<(), ServerError> {
     let state = web::Data::new(State {
         catalog: Arc::clone(&context.catalog),
@@ -80,8 +85,8 @@ async fn answer(
     .map_err(in_bind)?;
     let addresses = server.addrs();
     let server = server.run();
-    let _listening =
-        signals::listen(server.handle(), context.cancel.clone()).map_err(ServerError::Run)?;
+    let signals = signals::listen(server.handle(), context.cancel.clone());
+    *listening = Some(signals.map_err(ServerError::Run)?);
     for address in &addresses {
         log::info!("listening on http://{address}");
     }

@@ -5,6 +5,7 @@
 //! [`Records`] is what both see: one method for each thing that is asked of the tables.
 
 mod backups;
+mod ballast;
 mod columns;
 mod error;
 mod instances;
@@ -40,6 +41,7 @@ pub use instances::InstanceRecord;
 pub use settle::{Finish, Lineage};
 pub use tokens::TokenRecord;
 
+use ballast::Ballast;
 use writer::{Job, Write};
 
 /// Writes that may wait before whoever brings the next one waits too.
@@ -81,12 +83,13 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens the file, creating it (for its owner only) or migrating it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let ballast = Ballast::beside(path);
         let db = open::for_writing(path)?;
         let readers = open::for_reading(path)?;
         let (sender, receiver) = bounded(WAITING_WRITES);
         let thread = Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer::run(db, &receiver))
+            .spawn(move || writer::run(db, ballast, &receiver))
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
         Ok(Self { jobs: RwLock::new(Some(sender)), thread: Mutex::new(Some(thread)), readers })
     }

@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::ballast::Ballast;
 use super::{Records, StoreError};
 
 /// Jobs that may share one commit.
@@ -67,7 +68,7 @@ where
 }
 
 /// Works until every sender is gone and the channel is empty, then truncates the WAL.
-pub(super) fn run(db: Connection, jobs: &Receiver<Box<dyn Job>>) {
+pub(super) fn run(db: Connection, mut ballast: Ballast, jobs: &Receiver<Box<dyn Job>>) {
     let mut waiting = VecDeque::with_capacity(BATCH);
     loop {
         if waiting.is_empty() {
@@ -81,6 +82,7 @@ pub(super) fn run(db: Connection, jobs: &Receiver<Box<dyn Job>>) {
         {
             waiting.push_back(job);
         }
+        ballast.look();
         commit_together(&db, &mut waiting);
     }
     let truncated = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));

@@ -1,0 +1,347 @@
+//! The command line as scripts rely on it: exit codes, JSON, what is refused, and nothing but plain text
+//! when nobody watches.
+
+#![cfg(test)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use rstest::rstest;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use support::{TestServer, names_in, write_file};
+
+const UNKNOWN: &str = "01920000-0000-7000-8000-000000000000";
+
+/// The program without a configuration of a test's own.
+fn coffer(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    command.args(arguments).stdin(Stdio::null()).env_remove("RUST_LOG");
+    command.output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[track_caller]
+fn assert_ends(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}{}", out(output), said(output));
+}
+
+/// Neither the escapes of colours and cursors nor the carriage returns of progress bars.
+#[track_caller]
+fn assert_plain(output: &Output) {
+    for text in [out(output), said(output)] {
+        assert!(!text.contains(['\u{1b}', '\r', '█']), "not plain: {text:?}");
+    }
+}
+
+#[rstest]
+#[case::itself(&[], &["serve", "demo", "restore", "verify", "export", "catalog", "token", "doctor", "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 damaged"])]
+#[case::serve(&["serve"], &["--config"])]
+#[case::demo(&["demo"], &["--keep", "--size-mib"])]
+#[case::restore(&["restore"], &["--archive", "--to", "--check", "--json", "--config"])]
+#[case::verify(&["verify"], &["--archive", "--json", "--config"])]
+#[case::export(&["export"], &["--archive", "--to", "--json", "--config"])]
+#[case::catalog(&["catalog"], &["rebuild"])]
+#[case::rebuild(&["catalog", "rebuild"], &["--json", "--config"])]
+#[case::token(&["token"], &["new"])]
+#[case::token_new(&["token", "new"], &["--name", "--project", "--role", "--json"])]
+#[case::doctor(&["doctor"], &["--json", "--config"])]
+fn every_command_explains_itself(#[case] command: &[&str], #[case] words: &[&str]) {
+    let output = coffer(&[command, &["--help"]].concat());
+    assert_ends(&output, 0);
+    assert_plain(&output);
+    assert_eq!(said(&output), "");
+    for word in words {
+        assert!(out(&output).contains(word), "does not tell of {word}:\n{}", out(&output));
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let output = coffer(&["--version"]);
+    assert_ends(&output, 0);
+    assert_eq!(out(&output).trim(), concat!("coffer ", env!("CARGO_PKG_VERSION")));
+}
+
+#[rstest]
+#[case::nothing(&[])]
+#[case::no_such_command(&["frobnicate"])]
+#[case::no_such_option(&["serve", "--frobnicate"])]
+#[case::restore_what(&["restore", "--to", "/nowhere"])]
+#[case::restore_to_where(&["restore", UNKNOWN])]
+#[case::restore_both(&["restore", UNKNOWN, "--archive", "x", "--to", "/nowhere"])]
+#[case::no_id(&["verify", "not-an-id"])]
+#[case::no_level(&["restore", UNKNOWN, "--to", "/nowhere", "--check", "very"])]
+#[case::nameless_token(&["token", "new"])]
+#[case::bad_name(&["token", "new", "--name", "a:b"])]
+#[case::bad_role(&["token", "new", "--name", "a", "--role", "king"])]
+#[case::bad_project(&["token", "new", "--name", "a", "--project", "../x"])]
+#[case::no_configuration(&["verify", UNKNOWN, "--config", "/nowhere/coffer.toml"])]
+fn a_wrong_command_line_ends_with_2(#[case] arguments: &[&str]) {
+    let output = coffer(arguments);
+    assert_ends(&output, 2);
+    assert_plain(&output);
+    assert!(!said(&output).is_empty() && out(&output).is_empty(), "{}", out(&output));
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_2_and_names_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("coffer.toml");
+    write_file(&config, "data_dir = \"/nowhere\"\n[server]\nlisten_on = \"x\"\n");
+    // The doctor does not stumble over it: it is what was looked for.
+    for (command, code) in [(&["serve"][..], 2), (&["verify", UNKNOWN], 2), (&["doctor"], 1)] {
+        let output = coffer(&[command, &["--config", config.to_str().unwrap()]].concat());
+        assert_ends(&output, code);
+        let told = said(&output) + &out(&output);
+        assert!(told.contains("listen_on"), "{told}");
+    }
+}
+
+/// A server with a chain of three, and what its end restores to.
+struct House {
+    server: TestServer,
+    database: PathBuf,
+    chain: Vec<Value>,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("source.db");
+        let sql = |sql: &str| Connection::open(&database).unwrap().execute_batch(sql).unwrap();
+        sql("CREATE TABLE row(data BLOB);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+             INSERT INTO row SELECT randomblob(5000) FROM n;");
+        let server = TestServer::builder().instance_sqlite("shop", &database).start();
+        let mut chain = vec![server.by_admin().full("shop")];
+        for share in [7, 9] {
+            sql(&format!("UPDATE row SET data = randomblob(5000) WHERE rowid % {share} = 0"));
+            chain.push(server.by_admin().incremental("shop"));
+        }
+        Self { server, database, chain, _folder: folder }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.server.command(arguments).output().unwrap();
+        assert_plain(&output);
+        output
+    }
+
+    fn id(&self, number: usize) -> &str {
+        self.chain[number]["id"].as_str().unwrap()
+    }
+
+    fn archive(&self, number: usize) -> &str {
+        self.chain[number]["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap()
+    }
+
+    /// A path that nothing is at.
+    fn target(&self, name: &str) -> String {
+        self.server.folder().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn assert_is_the_source(&self, path: &str) {
+        assert!(std::fs::read(path).unwrap() == std::fs::read(&self.database).unwrap());
+    }
+}
+
+#[track_caller]
+fn report(output: &Output) -> Value {
+    assert_ends(output, 0);
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|reason| panic!("{reason}: {}", out(output)))
+}
+
+#[test]
+fn reports_are_text_for_people_and_json_for_scripts() {
+    let mut house = House::new();
+    let id = house.id(2).to_owned();
+    let chain = json!([house.id(0), house.id(1), house.id(2)]);
+    for (command, targets) in [
+        ("verify", None),
+        ("restore", Some(["a.db", "b.db"])),
+        ("export", Some(["a.zst", "b.zst"])),
+    ] {
+        for (form, name) in ["text", "json"].into_iter().zip(targets.unwrap_or_default()) {
+            let to = house.target(name);
+            let mut arguments = vec![command, &id];
+            arguments.extend((!name.is_empty()).then_some(["--to", &to]).into_iter().flatten());
+            arguments.extend((form == "json").then_some("--json"));
+            let output = house.run(&arguments);
+            assert_eq!(said(&output), "");
+            if form == "json" {
+                let report = report(&output);
+                assert_eq!(report["backup"], id, "{report:#}");
+                assert!(report.get("chain").is_none_or(|it| *it == chain), "{report:#}");
+            } else {
+                assert_ends(&output, 0);
+                assert!(out(&output).contains(&id), "{}", out(&output));
+            }
+        }
+    }
+    house.assert_is_the_source(&house.target("a.db"));
+    house.assert_is_the_source(&house.target("b.db"));
+    let doctor: Value = serde_json::from_slice(&house.run(&["doctor", "--json"]).stdout).unwrap();
+    assert!(doctor.is_object() || doctor.is_array(), "{doctor:#}");
+
+    house.server.terminate();
+    let rebuilt = report(&house.run(&["catalog", "rebuild", "--json"]));
+    assert_eq!(rebuilt, json!({"archives": 3, "imported": 0, "unusable": []}));
+    let output = house.run(&["catalog", "rebuild"]);
+    assert_ends(&output, 0);
+    assert!(out(&output).contains("3 archives"), "{}", out(&output));
+    house.server.restart();
+}
+
+/// Whatever is there, it stays what it was.
+#[rstest]
+fn nothing_is_ever_replaced(#[values("restore", "export")] command: &str) {
+    let house = House::new();
+    let to = house.target("taken.tar.zst");
+    write_file(Path::new(&to), "precious");
+    let output = house.run(&[command, house.id(0), "--to", &to]);
+    assert_ends(&output, 1);
+    assert!(said(&output).contains(&to), "{}", said(&output));
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "precious");
+    let folder = house.target("folder.tar.zst");
+    std::fs::create_dir(&folder).unwrap();
+    write_file(&Path::new(&folder).join("precious"), "precious");
+    assert_ends(&house.run(&[command, house.id(0), "--to", &folder]), 1);
+    assert_eq!(names_in(Path::new(&folder)), ["precious"]);
+    assert_eq!(names_in(house.server.folder()).len(), 4, "something is left over");
+}
+
+#[rstest]
+#[case(&[0, 1, 2])]
+#[case(&[2, 0, 1])]
+#[case(&[1, 2, 0])]
+fn the_archives_of_a_chain_may_be_named_in_any_order(#[case] order: &[usize]) {
+    let house = House::new();
+    let to = house.target("restored.db");
+    let mut arguments = vec!["restore", "--to", &to, "--json", "--archive"];
+    arguments.extend(order.iter().map(|number| house.archive(*number)));
+    assert_eq!(report(&house.run(&arguments))["backup"], house.id(2));
+    house.assert_is_the_source(&to);
+    // Or each behind an option of its own.
+    let other = house.target("other.db");
+    let mut arguments = vec!["restore", "--to", &other];
+    arguments.extend(order.iter().flat_map(|number| ["--archive", house.archive(*number)]));
+    assert_ends(&house.run(&arguments), 0);
+    house.assert_is_the_source(&other);
+}
+
+#[test]
+fn a_chain_that_is_not_whole_names_what_is_missing() {
+    let house = House::new();
+    let to = house.target("restored.db");
+    let arguments = ["restore", "--to", &to, "--archive", house.archive(2), house.archive(0)];
+    let output = house.run(&arguments);
+    assert_ends(&output, 1);
+    assert!(said(&output).contains(house.id(1)), "{}", said(&output));
+    assert!(!Path::new(&to).exists());
+}
+
+#[test]
+fn what_is_not_there_ends_with_3() {
+    let house = House::new();
+    let to = house.target("restored");
+    for arguments in [
+        &["verify", UNKNOWN][..],
+        &["verify", "--archive", "/nowhere/x.tar.zst"],
+        &["restore", UNKNOWN, "--to", &to],
+        &["restore", "--archive", "/nowhere/x.tar.zst", "--to", &to],
+        &["export", UNKNOWN, "--to", &to],
+    ] {
+        let output = house.run(arguments);
+        assert_ends(&output, 3);
+        let named = said(&output);
+        assert!(named.contains(UNKNOWN) || named.contains("/nowhere/x.tar.zst"), "{named}");
+    }
+    assert!(!Path::new(&to).exists());
+}
+
+#[test]
+fn what_is_damaged_ends_with_4() {
+    let house = House::new();
+    let (bad, to) = (house.target("bad.tar.zst"), house.target("restored"));
+    let mut bytes = std::fs::read(house.archive(0)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    write_file(Path::new(&bad), bytes);
+    write_file(Path::new(&house.target("no.tar.zst")), "no archive");
+    for bad in [&bad, &house.target("no.tar.zst")] {
+        for arguments in [
+            &["verify", "--archive", bad][..],
+            &["restore", "--archive", bad, "--to", &to],
+            &["export", "--archive", bad, "--to", &to],
+        ] {
+            let output = house.run(arguments);
+            assert_ends(&output, 4);
+            assert_eq!(out(&output), "");
+            assert!(!Path::new(&to).exists(), "{arguments:?} leaves something");
+        }
+    }
+}
+
+#[test]
+fn a_directory_without_a_catalog_ends_with_1_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("coffer.toml");
+    write_file(&config, format!("data_dir = \"{}\"\n", folder.path().join("data").display()));
+    let output = coffer(&["verify", UNKNOWN, "--config", config.to_str().unwrap()]);
+    assert_ends(&output, 1);
+    assert!(said(&output).contains("data_dir"), "{}", said(&output));
+    assert!(!folder.path().join("data").exists(), "a command that reads has made it");
+}
+
+#[rstest]
+fn a_new_token_is_shown_once_and_its_lines_are_a_configuration(
+    #[values(false, true)] as_json: bool,
+) {
+    let arguments =
+        ["token", "new", "--name", "Zoë \"z\"", "--project", "project-a", "--role", "admin"];
+    let output = coffer(&[&arguments, &["--json"][..usize::from(as_json)]].concat());
+    assert_ends(&output, 0);
+    let (secret, lines) = if as_json {
+        let report = report(&output);
+        let entry = &report["entry"];
+        let lines = format!(
+            "[[auth.tokens]]\nname = {}\nproject_id = {}\nroles = {}\nsha256 = {}\n",
+            entry["name"], entry["project_id"], entry["roles"], entry["sha256"]
+        );
+        (report["token"].as_str().unwrap().to_owned(), lines)
+    } else {
+        let text = out(&output);
+        let (head, lines) = text.split_once("[[auth.tokens]]").unwrap();
+        let secret = head.lines().map(str::trim).find(|it| it.len() > 40 && !it.contains(' '));
+        (secret.unwrap().to_owned(), format!("[[auth.tokens]]{lines}"))
+    };
+    assert!(!lines.contains(&secret));
+    let server = TestServer::builder().toml(&lines).start();
+    let client = server.by_nobody().with_token(&secret);
+    client.get("backups?all_projects=true").expect(200);
+    let again = coffer(&arguments);
+    assert!(!out(&again).contains(&secret), "two tokens with one secret");
+}
+
+/// Whoever reads stops reading: no error, and no panic of a broken pipe.
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let script =
+        format!("{} --help | head -n 1; echo \"${{PIPESTATUS[0]}}\"", env!("CARGO_BIN_EXE_coffer"));
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert!(out(&output).ends_with("\n0\n"), "{}", out(&output));
+    assert_eq!(said(&output), "");
+}
