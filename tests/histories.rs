@@ -126,7 +126,9 @@ impl World {
             Step::Delete(which, number) => self.delete(which, number),
             Step::Restore(which, number) => {
                 let id = self.line(which).pick(number).map(|point| point.id.clone());
-                id.into_iter().for_each(|id| self.assert_restores(which, &id));
+                if let Some(id) = id {
+                    self.assert_restores(which, &id);
+                }
             }
             Step::Restart => self.server.restart(),
             Step::PowerCut => {
@@ -172,7 +174,9 @@ impl World {
             }
         }
         line.points.retain(|point| !gone.contains(&point.id));
-        gone.iter().for_each(|id| client.wait_until_gone(id));
+        for id in &gone {
+            client.wait_until_gone(id);
+        }
     }
 
     fn assert_restores(&mut self, which: Which, id: &str) {
@@ -201,7 +205,9 @@ impl World {
             // Newest first.
             let wanted: Vec<_> = line.points.iter().rev().map(|point| point.id.clone()).collect();
             assert_eq!(listed, wanted);
-            wanted.iter().for_each(|id| self.assert_restores(which, id));
+            for id in &wanted {
+                self.assert_restores(which, id);
+            }
         }
     }
 }
@@ -216,7 +222,9 @@ fn after_any_history_every_completed_backup_restores_exactly() {
     let mut runner = TestRunner::new_with_rng(config, generator);
     let outcome = runner.run(&steps(longest), |history| -> TestCaseResult {
         let mut world = World::new();
-        history.into_iter().for_each(|step| world.take(step));
+        for step in history {
+            world.take(step);
+        }
         world.assert_in_order();
         Ok(())
     });

@@ -73,7 +73,7 @@ impl House {
         (path, url)
     }
 
-    fn ask(&self, client: &Client, url: &str) -> Answer {
+    fn ask(client: &Client, url: &str) -> Answer {
         let datastore = client.get("datastores/sqlite").expect(200).json();
         client.post(
             "backups",
@@ -87,7 +87,7 @@ impl House {
 
     /// Registers what lies at this URL; the row once its fate is known.
     fn register(&self, url: &str) -> Value {
-        let accepted = self.ask(&self.client(), url).expect(202).json();
+        let accepted = Self::ask(&self.client(), url).expect(202).json();
         let id = accepted["backup"]["id"].as_str().unwrap();
         self.client().wait_for(id, &["RESTORED", "COMPLETED", "FAILED"])
     }
@@ -125,7 +125,7 @@ fn a_copied_archive_is_proven_registered_listed_restored_and_deleted(
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     restores_into_an_instance(&house, id);
 
-    house.ask(&house.client(), &url).fault(400);
+    House::ask(&house.client(), &url).fault(400);
     house.client().delete(&format!("backups/{id}")).expect(202);
     house.client().wait_until_gone(id);
     assert!(!path.exists());
@@ -164,7 +164,7 @@ fn a_location_that_is_not_below_the_store_is_refused() {
         store,
         String::new(),
     ] {
-        let (_, message) = house.ask(&house.client(), &url).fault(400);
+        let (_, message) = House::ask(&house.client(), &url).fault(400);
         assert!(message.contains("remote_location"), "{url}: {message}");
     }
     assert_eq!(house.client().all("backups", "backups"), Vec::<Value>::new());
@@ -175,8 +175,8 @@ fn another_projects_folder_is_closed_to_members() {
     let house = House::new();
     let (path, url) = house.place("project-a/found.tar.zst");
     copy(&house.full, &path);
-    house.ask(&house.server.by("bob"), &url).fault(400);
-    let accepted = house.ask(&house.server.by("alice"), &url).expect(202).json();
+    House::ask(&house.server.by("bob"), &url).fault(400);
+    let accepted = House::ask(&house.server.by("alice"), &url).expect(202).json();
     let id = accepted["backup"]["id"].as_str().unwrap();
     house.server.by("alice").wait_for(id, &["RESTORED"]);
 }

@@ -10,6 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -233,8 +235,7 @@ fn no_secret_comes_into_the_log(#[values("info", "trace")] level: &str) {
 }
 
 fn basic_of(name: &str, secret: &str) -> String {
-    use base64::Engine as _;
-    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{secret}"));
+    let pair = STANDARD.encode(format!("{name}:{secret}"));
     format!("Basic {pair}")
 }
 

@@ -94,7 +94,8 @@ impl TestServer {
         self.log.follow(child.stderr.take().unwrap());
         self.child = Some(Process(child));
         let Some(line) = self.log.wait_for("listening on http://", from) else {
-            panic!("the server did not start:\n{}", self.log.text());
+            let ended = self.child.as_mut().map(|child| child.0.try_wait());
+            panic!("the server did not start ({ended:?}):\n{}", self.log.text());
         };
         let (_, address) = line.split_once("listening on http://").unwrap();
         let address = address.split_whitespace().next().unwrap().trim_end_matches(['/', ',', '.']);
