@@ -294,7 +294,13 @@ async fn what_is_no_body_at_all_is_refused() {
     }
     let long = json!({"backup": {"name": "n", "instance": A1, "junk": "j".repeat(1 << 20)}});
     house.post(path, "alice", &long).await.must_be_fault(413, "overLimit");
-    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+        "APPLICATION/JSON",
+        "",
+    ] {
         let ask = Ask::post(path).of("alice").header("Content-Type", media_type).body("{}");
         house.ask(ask).await.must_be_fault(415, "badMediaType");
     }
@@ -303,11 +309,11 @@ async fn what_is_no_body_at_all_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_media_type_may_have_parameters_and_any_case() {
+async fn a_media_type_may_have_parameters() {
     let house = House::new();
     let body = json!({"backup": {"name": "n", "instance": A1}}).to_string();
     let ask = Ask::post("/v1.0/project-a/backups").of("alice");
-    let ask = ask.header("Content-Type", "Application/JSON; charset=utf-8").body(body);
+    let ask = ask.header("Content-Type", "application/json; charset=utf-8").body(body);
     assert_eq!(house.ask(ask).await.status, 202);
 }
 

@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -196,7 +196,8 @@ fn a_wal_database_whose_shm_the_server_may_not_write_fails_with_the_lines_that_m
     let user = server_user();
     let lines = [
         "-shm".to_owned(),
-        format!("`setfacl -m u:{user}:rwx {folder}`"),
+        format!("`setfacl -m u:{user}:rwx,d:u:{user}:rw,d:u:"),
+        format!("`chmod g+rwxs {folder}`"),
         format!("setfacl -m u:{user}:rw "),
         format!("`ReadWritePaths={folder}`"),
     ];
@@ -214,6 +215,32 @@ fn an_idle_wal_database_in_a_folder_the_server_may_not_write_fails_with_the_line
     let server = source.unprivileged_server();
     assert_fails(&server, "source_denied", &["-shm", "setfacl", "ReadWritePaths"]);
     source.allow(0o755, 0o644);
+    assert_eq!(names_in(source.folder.path()), ["shop.db"]);
+}
+
+#[test]
+fn a_backup_never_leaves_log_files_that_lock_the_application_out() {
+    let source = Source::new("wal");
+    let other_user = rustix::process::geteuid().is_root();
+    let server = source.unprivileged_server();
+    // Anybody may make files in the folder, but the database is only read; then it may be written too,
+    // but what the server makes would be the server's own.
+    for files in [0o644, 0o666] {
+        source.allow(0o777, files);
+        if other_user {
+            assert_fails(&server, "source_denied", &["lock its application out", "g+rwxs"]);
+        } else {
+            assert_completes(&server);
+        }
+        assert_eq!(names_in(source.folder.path()), ["shop.db"]);
+    }
+    // One group that both are in, and new files are its own.
+    if other_user {
+        chown(source.folder.path(), None, Some(UNPRIVILEGED)).unwrap();
+        chown(&source.path, None, Some(UNPRIVILEGED)).unwrap();
+        source.allow(0o2770, 0o660);
+    }
+    assert_completes(&server);
     assert_eq!(names_in(source.folder.path()), ["shop.db"]);
 }
 

@@ -1,9 +1,11 @@
-//! `…/limits`: what the project may have. Requests are not rationed, so there is only the first row.
+//! `…/limits`: what the project may have, and how often it may ask: requests are not rationed, which the
+//! rows say in Trove's word for "any number", -1.
 
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{Read, Scope};
+use crate::domain::{Clock as _, SystemClock};
 
 use super::State;
 use super::error::ApiError;
@@ -27,5 +29,20 @@ pub(super) async fn show(
     for quota in quotas {
         absolute.insert(format!("max_{}", quota.resource.as_str()), Value::from(quota.limit));
     }
-    Ok(HttpResponse::Ok().json(json!({ "limits": [absolute] })))
+    let mut limits = vec![Value::from(absolute)];
+    limits.extend(["POST", "PUT", "DELETE", "GET"].map(unrationed));
+    Ok(HttpResponse::Ok().json(json!({ "limits": limits })))
+}
+
+/// The row of a method: as many requests as one likes, and the next one now.
+fn unrationed(verb: &str) -> Value {
+    json!({
+        "verb": verb,
+        "uri": "*",
+        "regex": ".*",
+        "unit": "MINUTE",
+        "value": -1,
+        "remaining": -1,
+        "nextAvailable": format!("{}Z", SystemClock.now().to_wire()),
+    })
 }

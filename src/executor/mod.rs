@@ -17,6 +17,7 @@ mod recover;
 mod register;
 mod remove;
 mod restore;
+mod settle;
 mod verify;
 mod worker;
 

@@ -69,7 +69,9 @@ fn chain_of(
     let unknown = || {
         JobError::ChainBroken {
         culprit: parent,
-        why: "this archive is built on it, and the catalog does not have it: bring its archives into the store and run `coffer catalog rebuild`".to_owned(),
+        why: "this archive is built on it, and the catalog does not have it: bring its archives into \
+              the store and run `coffer catalog rebuild`"
+            .to_owned(),
         lasting: false,
     }
     };

@@ -5,7 +5,7 @@ use crate::domain::{Failure, FailureCode, ProjectId};
 use crate::failpoint;
 use crate::storage::StorageError;
 
-use super::worker::{chain_of, settle};
+use super::settle::{chain_of, settle};
 use super::{Context, chain};
 
 /// Removes a subtree. Stops at the first archive that cannot be removed: what is built on others must never

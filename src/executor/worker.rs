@@ -7,13 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::catalog::{CatalogError, Job};
+use crate::catalog::Job;
 use crate::failpoint;
 
+use super::settle::{POLL, chain_of, settle};
 use super::{Context, JobError, backup, register, remove, restore};
 
-/// How often a worker looks for work without having been rung for.
-const POLL: Duration = Duration::from_secs(5);
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -182,40 +181,10 @@ fn guarded<T>(job: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> 
     catch_unwind(AssertUnwindSafe(job)).unwrap_or(Err(JobError::Panicked))
 }
 
-/// Writes the outcome down; while the catalog cannot (a full disk), tries again until it can or the
-/// server stops: then the next start puts the row in order.
-pub(super) fn settle(context: &Context, mut write: impl FnMut() -> Result<(), CatalogError>) {
-    loop {
-        let seen = context.bell.count();
-        let Err(error) = write() else { return };
-        log::error!("the outcome of a job cannot be written down: {}", chain_of(&error));
-        let passing = matches!(&error, CatalogError::Store(cause) if cause.is_passing());
-        if !passing || context.cancel.is_asked() {
-            return;
-        }
-        context.bell.wait_past(seen, POLL);
-    }
-}
-
 fn tell(what: &str, error: &JobError) {
     if matches!(error, JobError::Cancelled) {
         log::info!("{what}: interrupted by the shutdown");
     } else {
         log::warn!("{what} failed: {}", chain_of(error));
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let deeper_text = deeper.to_string();
-        if !text.contains(&deeper_text) {
-            text.push_str(": ");
-            text.push_str(&deeper_text);
-        }
-        cause = deeper.source();
-    }
-    text
 }

@@ -12,10 +12,19 @@ pub(crate) fn seconds(taken: Duration) -> f64 {
     taken.as_secs_f64()
 }
 
+/// Waits until the disk has nothing left to write.
+pub(crate) fn settle() -> Outcome<()> {
+    peer("sync", &[]).map(drop)
+}
+
 /// Runs a peer to its end; seconds of wall clock.
 pub(crate) fn peer(program: &str, arguments: &[&str]) -> Outcome<f64> {
     let started = Instant::now();
-    let status = Command::new(program).args(arguments).stdin(Stdio::null()).status()?;
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
     if !status.success() {
         return Err(format!("{program} {arguments:?}: {status}").into());
     }
@@ -50,9 +59,20 @@ impl Rows {
         figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
-    /// One median over another.
-    pub(crate) fn ratio(&self, over: &str, under: &str) -> f64 {
-        self.median(over) / self.median(under)
+    /// One row over the sum of others: the median of the ratios round by round, so that a machine that
+    /// drifts from round to round does not matter.
+    pub(crate) fn ratio(&self, over: &str, under: &[&str]) -> f64 {
+        let of_round = |row: &str, round: usize| {
+            self.figures.get(row).and_then(|figures| figures.get(round)).copied()
+        };
+        let mut ratios = Vec::new();
+        while let Some(figure) = of_round(over, ratios.len()) {
+            let base: f64 =
+                under.iter().map(|row| of_round(row, ratios.len()).unwrap_or(f64::NAN)).sum();
+            ratios.push(figure / base);
+        }
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
     }
 }
 

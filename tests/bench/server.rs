@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) id: String,
+    pub(crate) archive: String,
     pub(crate) stored: u64,
     /// From the request to COMPLETED, as the client sees it, without the engine's check.
     pub(crate) total_s: f64,
@@ -129,8 +130,10 @@ impl Server {
         let total = seconds(started.elapsed());
         let shown: Value = ureq::get(format!("{url}/{id}")).call()?.body_mut().read_json()?;
         let check_s = milliseconds(&line, "checked in ")? / 1000.0;
+        let location = shown["backup"]["locationRef"].as_str().ok_or("no location")?;
         Ok(Made {
             id,
+            archive: location.trim_start_matches("file://").to_owned(),
             stored: shown["backup"]["size_bytes"].as_u64().ok_or("no size")?,
             total_s: total - check_s,
             written_s: milliseconds(&line, "written in ")? / 1000.0,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::house::{House, TREE, archive_of, finished, id, manifest_of};
 use crate::listing::{assert_same, listing};
 use crate::plant::noise;
-use crate::support::write_file;
+use crate::support::{wait_until, write_file};
 use crate::watch::Watch;
 
 /// So much that a slow reader is far from its end when its first read is seen.
@@ -52,22 +52,24 @@ fn a_file_that_changes_once_while_it_is_read_is_read_again_and_whole() {
 
 #[test]
 fn a_file_that_never_holds_still_is_named_and_read_again_next_time() {
-    let house = House::new(|root| {
-        write_file(&root.join("hot"), vec![0; 16 << 20]);
+    let house = slow(|root| {
+        write_file(&root.join("hot"), noise("hot", 8 << 20));
         write_file(&root.join("still"), noise("still", 300_000));
     });
-    let stop = AtomicBool::new(false);
+    let (stop, begun) = (AtomicBool::new(false), AtomicBool::new(false));
     let full = std::thread::scope(|scope| {
         scope.spawn(|| {
             let file = File::options().write(true).open(house.tree.join("hot")).unwrap();
             let mut round = 0_u32;
             while !stop.load(Ordering::Relaxed) {
                 round = round.wrapping_add(1);
-                for offset in (0..16).map(|number| number << 20) {
+                for offset in (0..8).map(|number| number << 20) {
                     file.write_all_at(&round.to_le_bytes(), offset).unwrap();
                 }
+                begun.store(true, Ordering::Relaxed);
             }
         });
+        wait_until("the writer", || begun.load(Ordering::Relaxed).then_some(()));
         let accepted = house.client().create_backup(TREE, &json!({}));
         let row = house.client().wait_for(id(&accepted.json()["backup"]), &["COMPLETED", "FAILED"]);
         stop.store(true, Ordering::Relaxed);
@@ -78,7 +80,7 @@ fn a_file_that_never_holds_still_is_named_and_read_again_next_time() {
     assert_eq!(source["changed_while_read"], json!(["hot"]));
     assert_eq!(source["facts"]["changed_while_read"], 1);
     let restored = house.restored(&full);
-    assert_eq!(restored.join("hot").metadata().unwrap().size(), 16 << 20);
+    assert_eq!(restored.join("hot").metadata().unwrap().size(), 8 << 20);
     assert_eq!(std::fs::read(restored.join("still")).unwrap(), noise("still", 300_000));
 
     let next = house.incremental();

@@ -36,6 +36,8 @@ pub(super) struct Reading<'file> {
     pub(super) file: &'file OwnedFd,
     /// How the file was when the reading began.
     pub(super) found: Look,
+    /// Whether a change from then on shows; if not, the reading proves nothing.
+    pub(super) quiet: bool,
     /// Where it holds data.
     pub(super) extents: Option<&'file [Extent]>,
     /// Whether to give exactly as many bytes as it had, whatever becomes of it: cut, or with zeros.
@@ -47,7 +49,7 @@ impl Reading<'_> {
     /// is not the last try, the rest was not given.
     pub(super) fn pour(&self, intake: &mut dyn Intake) -> Result<bool, Cut> {
         let segment = u64::try_from(SEGMENT_BYTES).unwrap_or(u64::MAX);
-        let mut steady = true;
+        let mut steady = self.quiet;
         let mut offset = 0;
         while offset < self.found.size {
             let wanted = segment.min(self.found.size - offset);
@@ -96,27 +98,30 @@ impl Reading<'_> {
 }
 
 /// Looks at an open file before it is read. If it was changed within the last tick of the filesystem's
-/// clock, waits for the next: a change while it is read then gets another time and shows.
-pub(super) fn settled(file: BorrowedFd<'_>) -> Result<Look, Errno> {
+/// clock, waits for the next: a change while it is read then gets another time and shows. Says whether it
+/// does: not if the file was changed while this waited.
+pub(super) fn settled(file: BorrowedFd<'_>) -> Result<(Look, bool), Errno> {
     let found = look_open(file)?;
     let now = now_ns();
     let tick = super::entry::tick_ns(&found);
     // Filesystems that keep whole seconds would take too long to wait for.
     let wait = found.ctime_ns + tick - now;
-    if tick > 100_000_000 || wait <= 0 || found.ctime_ns > now {
-        return Ok(found);
+    if tick > 100_000_000 || wait <= 0 || wait > 2 * tick {
+        return Ok((found, true));
     }
     let deadline = now + wait;
     loop {
         match u64::try_from(deadline - now_ns()) {
             Ok(left) if left > 0 => {
-                // Bounded by the tick even if the machine's clock is set back meanwhile.
-                let left = left.min(u64::try_from(tick).unwrap_or(u64::MAX));
+                // Bounded even if the machine's clock is set back meanwhile.
+                let left = left.min(u64::try_from(2 * tick).unwrap_or(u64::MAX));
                 std::thread::park_timeout(std::time::Duration::from_nanos(left));
             }
-            _ => return look_open(file),
+            _ => break,
         }
     }
+    let later = look_open(file)?;
+    Ok((later, later.same_content(&found)))
 }
 
 /// The machine's time, in nanoseconds since the epoch.

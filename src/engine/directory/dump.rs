@@ -204,7 +204,7 @@ impl Dump<'_> {
         let mut tried = 1;
         loop {
             let last_try = tried == TRIES;
-            let found = settled(file.as_fd())?;
+            let (found, quiet) = settled(file.as_fd())?;
             let extents = extents(file.as_fd(), &found);
             let kind = EntryKind::File { size: found.size, extents: extents.clone() };
             let mut made = entry(path, kind, &found);
@@ -214,7 +214,7 @@ impl Dump<'_> {
             if self.intake.entry(&made, trust)? == Wants::Nothing {
                 return Ok(found);
             }
-            let reading = Reading { file, found, extents: extents.as_deref(), last_try };
+            let reading = Reading { file, found, quiet, extents: extents.as_deref(), last_try };
             if reading.pour(self.intake)? {
                 return Ok(found);
             }

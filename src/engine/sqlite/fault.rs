@@ -1,5 +1,6 @@
 //! What SQLite's errors mean to whoever asked for the backup.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,27 +59,40 @@ fn denied(path: &Path, error: &rusqlite::Error) -> EngineError {
             "{shown} may not be read by the user Coffer runs as (uid {uid}): give it the right, \
              with `setfacl -m u:{uid}:r {shown}` and x on the folders above"
         ),
-        Ok(()) => mend_beside(path, uid, error),
+        Ok(()) => mend_beside(path, error),
     };
     EngineError::known(FailureCode::SourceDenied, message)
 }
 
 /// The file itself can be read. What is missing is the right to write beside it: to the -shm file
 /// that every reader of a WAL database shares with the writers, or to roll back a journal.
-fn mend_beside(path: &Path, uid: u32, error: &rusqlite::Error) -> String {
+fn mend_beside(path: &Path, error: &rusqlite::Error) -> String {
     let shown = path.display();
-    let folder = path.parent().unwrap_or(Path::new("/")).display();
     let what = if beside(path, "-journal").exists() {
         "a transaction was cut off and must be rolled back before anyone can read it"
     } else {
         "a reader of a database in WAL mode writes to its -shm file"
     };
     format!(
-        "{shown} can be read but not what SQLite needs beside it ({error}): {what}. Give the user \
-         Coffer runs as (uid {uid}) that right: add it to the group that owns {folder} (group \
-         rights rw on the files, rwx on the folder), or `setfacl -m u:{uid}:rwx {folder}` and \
-         `setfacl -m u:{uid}:rw {shown} {shown}-shm {shown}-wal`. Under systemd also \
-         `ReadWritePaths={folder}`"
+        "{shown} can be read but not what SQLite needs beside it ({error}): {what}. {}",
+        lines_that_mend(path)
+    )
+}
+
+/// How Coffer's user and the database's share it. SQLite removes `-wal` and `-shm` and makes them anew,
+/// so the folder has to say whose new files are.
+pub(super) fn lines_that_mend(path: &Path) -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    let shown = path.display();
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let owner = std::fs::metadata(path).map_or(0, |found| found.uid());
+    format!(
+        "Let the user Coffer runs as (uid {uid}) and the database's owner (uid {owner}) both write \
+         there: with one group that both are in and that owns the files, `chmod g+rw {shown}*` and \
+         `chmod g+rwxs {folder}`; or with `setfacl -m u:{uid}:rwx,d:u:{uid}:rw,d:u:{owner}:rw \
+         {folder}` and `setfacl -m u:{uid}:rw {shown}*`. Under systemd also \
+         `ReadWritePaths={folder}`",
+        folder = folder.display()
     )
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod dump;
 mod fault;
 mod load;
+mod log_files;
 mod options;
 mod snapshot;
 mod spool;

@@ -8,7 +8,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::Value;
 
-use super::fault::{beside, explain, missing, unreachable};
+use super::fault::{explain, missing, unreachable};
+use super::log_files;
 use super::options::Options;
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
@@ -45,28 +46,19 @@ impl Shape {
 impl Snapshot {
     /// Opens the database and holds it still, waiting for a writer that locks it out.
     ///
-    /// While an application has a write-ahead log open, the connection is read-only and leaves that log
-    /// alone, at the end too. Where there is no log, a read-only connection to a database in WAL mode
-    /// would leave an empty one behind, owned by us, and lock its application out: only one that may
-    /// write removes it again. Neither changes the data (`query_only`). What SQLite does for every reader
-    /// it does here too: after a crash it plays back a rollback journal, and if an application came, wrote
-    /// and left while this one read, the last to close moves that log into the database.
+    /// A write-ahead log that holds something is its application's and is left alone, at the end too. An
+    /// empty one may be our own, and would lock the application out if it stayed: only a connection that
+    /// may write removes it again, so this is one. It does not change the data (`query_only`). What SQLite
+    /// does for every reader it does here too: after a crash it plays back a rollback journal, and if an
+    /// application came, wrote and left while this one read, the last to close moves that log into the
+    /// database.
     pub(super) fn open(options: &Options) -> Result<Self, EngineError> {
         let path = look(&options.path)?;
-        let begun = if beside(&path, "-wal").exists() {
-            match begin(&path, options.lock_wait, OpenFlags::SQLITE_OPEN_READ_ONLY) {
-                Err(error) if needs_rollback(&error) => {
-                    begin(&path, options.lock_wait, OpenFlags::SQLITE_OPEN_READ_WRITE)
-                }
-                other => other,
-            }
-        } else {
-            begin(&path, options.lock_wait, OpenFlags::SQLITE_OPEN_READ_WRITE)
-        };
-        match begun {
-            Ok(connection) => Ok(Self { connection, options: options.clone() }),
-            Err(error) => Err(explain(&options.path, options.lock_wait, &error)),
-        }
+        log_files::refuse_if_left_behind(&path)?;
+        let connection = begin(&path, options.lock_wait)
+            .map_err(|error| explain(&options.path, options.lock_wait, &error))?;
+        log_files::refuse_if_locked_out(&path)?;
+        Ok(Self { connection, options: options.clone() })
     }
 
     /// What the database says of itself, in this snapshot.
@@ -141,17 +133,8 @@ fn look(path: &Path) -> Result<PathBuf, EngineError> {
     }
 }
 
-/// A journal lies beside the file that only a writer can play back.
-fn needs_rollback(error: &rusqlite::Error) -> bool {
-    error
-        .sqlite_error()
-        .is_some_and(|it| it.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
-}
-
-fn begin(path: &Path, wait: Duration, access: OpenFlags) -> rusqlite::Result<Connection> {
-    let connection = connect(path, access, wait)?;
-    let leave_log = access == OpenFlags::SQLITE_OPEN_READ_ONLY;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave_log)?;
+fn begin(path: &Path, wait: Duration) -> rusqlite::Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, wait)?;
     connection.execute_batch("BEGIN")?;
     // A transaction begins with its first read.
     connection.query_row(
@@ -159,6 +142,9 @@ fn begin(path: &Path, wait: Duration, access: OpenFlags) -> rusqlite::Result<Con
         (),
         |_| Ok(()),
     )?;
+    // Asked now and not before: a log that is in use does not go away.
+    let leave_log = log_files::holds_something(path);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave_log)?;
     Ok(connection)
 }
 

@@ -2,12 +2,16 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::Advice;
+
 use super::metadata::{Metadata, Tally};
+use crate::domain::SEGMENT_BYTES;
 use crate::engine::Place;
 
 /// An open file of the size it will have. When the last holder lets go of it, it gets its metadata.
@@ -36,6 +40,16 @@ impl FilePlace {
         Ok(Self { file, path, size, metadata: Mutex::new(Some(metadata)), tally })
     }
 
+    /// Linux begins to write a range back when told that its cache is not needed, and keeps what is not on
+    /// the disk yet: the disk works while the next segments are decoded, and the sync at the end finds
+    /// little left to do. Only a hint.
+    fn begin_write_back(&self, length: usize, offset: u64) {
+        let length = u64::try_from(length).ok().and_then(NonZeroU64::new);
+        if let Err(error) = rustix::fs::fadvise(&self.file, offset, length, Advice::DontNeed) {
+            log::debug!("{} is not written back early: {error}", self.path.display());
+        }
+    }
+
     /// Sets owner, mode and time, once: the content is complete.
     pub(super) fn seal(&self) {
         let metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -56,7 +70,11 @@ impl Place for FilePlace {
                 format!("{} would grow beyond its {} bytes", self.path.display(), self.size),
             ));
         }
-        self.file.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)?;
+        if bytes.len() >= SEGMENT_BYTES {
+            self.begin_write_back(bytes.len(), offset);
+        }
+        Ok(())
     }
 }
 
