@@ -1,14 +1,13 @@
 //! `coffer verify`.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::domain::VerifyLevel;
 use crate::executor::{self, Context, JobError, Verified};
 use crate::server;
 use crate::storage::Location;
 
-use super::offline::{self, Opened, Purpose, Which};
+use super::offline::{self, Purpose, Which};
 use super::{CommandError, WithConfig, terminal};
 
 #[derive(Debug, Args)]
@@ -36,7 +35,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     bar.finish_and_clear();
     let verified = verified.map_err(|error| note_damage(args, error))?;
     if let Some(context) = &opened.context {
-        note_proof(context, &opened, &verified)?;
+        note_proof(context, &verified)?;
     }
     report(args, &verified);
     Ok(())
@@ -63,17 +62,14 @@ fn report(args: &VerifyArgs, verified: &Verified) {
 }
 
 /// Writes a proof down: the row's time, and the archive's, from which a rebuilt catalog takes it.
-fn note_proof(context: &Context, opened: &Opened, verified: &Verified) -> Result<(), CommandError> {
-    let checked =
-        opened.chain.target().manifest().source.get("check").is_some_and(Value::is_string);
-    let level = if checked { VerifyLevel::Checked } else { VerifyLevel::Bytes };
+fn note_proof(context: &Context, verified: &Verified) -> Result<(), CommandError> {
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;
     if let Some(facts) = &backup.facts {
         let location = Location::parse(&facts.location).map_err(JobError::from)?;
         context.storage.touch(&location, now).map_err(JobError::from)?;
     }
-    context.catalog.report_verified(verified.id, now, level).wait()?;
+    context.catalog.report_verified(verified.id, now, verified.level).wait()?;
     Ok(())
 }
 

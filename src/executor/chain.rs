@@ -38,11 +38,18 @@ impl Bytes for StoredBytes {
     }
 }
 
-/// An archive file named on the command line.
+/// An archive file outside the store: one named on the command line, or an export being read back.
 #[derive(Debug)]
-struct FileBytes {
+pub(super) struct FileBytes {
     file: File,
     bytes: u64,
+}
+
+impl FileBytes {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let bytes = file.metadata()?.len();
+        Ok(Self { file, bytes })
+    }
 }
 
 impl Bytes for FileBytes {
@@ -149,8 +156,8 @@ fn open_file(path: &Path) -> Result<Arc<Reader>, JobError> {
         }
         opened => opened.map_err(failed)?,
     };
-    let bytes = file.metadata().map_err(failed)?.len();
-    let reader = Reader::open(Arc::new(FileBytes { file, bytes })).map_err(|error| {
+    let bytes = FileBytes::new(file).map_err(failed)?;
+    let reader = Reader::open(Arc::new(bytes)).map_err(|error| {
         if error.is_damage() {
             JobError::BadFile { path: what, source: error }
         } else {

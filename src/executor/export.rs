@@ -2,37 +2,19 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
 use crate::archive::{
-    self, Bytes, Chain, Finished, Manifest, ManifestDraft, Reader, Writer, WriterOptions,
+    self, Chain, Finished, Manifest, ManifestDraft, Reader, Writer, WriterOptions,
 };
 use crate::domain::Clock;
 
-use super::chain::blame;
+use super::chain::{FileBytes, blame};
 use super::restore::engine_of;
 use super::{JobError, Progress, Settings, facts};
-
-/// A finished export being read back.
-#[derive(Debug)]
-struct Exported {
-    file: File,
-    bytes: u64,
-}
-
-impl Bytes for Exported {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
-
-    fn len(&self) -> u64 {
-        self.bytes
-    }
-}
 
 /// Writes the last backup of `chain` to `to` as a full archive, proves it, and only then gives it its
 /// name. An existing file is never replaced.
@@ -68,9 +50,8 @@ pub fn export(
     chain.export(&mut writer, &|done| progress(done, total)).map_err(blame)?;
     let (file, finished) = writer.finish(draft)?;
     file.as_file().sync_all().map_err(failed("syncing"))?;
-    let reopened = file.reopen().map_err(failed("reading back"))?;
-    let bytes = Arc::new(Exported { file: reopened, bytes: finished.stored_bytes });
-    let reader = Arc::new(Reader::open(bytes)?);
+    let bytes = file.reopen().and_then(FileBytes::new).map_err(failed("reading back"))?;
+    let reader = Arc::new(Reader::open(Arc::new(bytes))?);
     archive::prove(&reader, None, &finished, settings.compression_threads, &|_done| ())?;
     file.persist_noclobber(to).map_err(|error| failed("naming")(error.error))?;
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed("syncing"))?;

@@ -10,7 +10,7 @@ use crate::engine::{Intake, Refused, Wants};
 use crate::storage::{Pending, StorageError};
 
 use super::chain::blame;
-use super::{Cancel, Context, JobError};
+use super::{Context, JobError};
 
 /// Room that is kept ahead of the writer, in bytes: a full disk is met here, and not inside a frame.
 const RESERVED_AHEAD: u64 = 64 << 20;
@@ -107,7 +107,6 @@ pub(super) struct Pour<'a> {
     writer: &'a mut Writer<SharedPending>,
     pending: SharedPending,
     context: &'a Context,
-    cancel: &'a Cancel,
     backup: BackupId,
     expected: u64,
     poured: u64,
@@ -126,7 +125,6 @@ impl<'a> Pour<'a> {
             writer,
             pending,
             context,
-            cancel: &context.cancel,
             backup,
             expected: 0,
             poured: 0,
@@ -146,7 +144,7 @@ impl<'a> Pour<'a> {
     }
 
     fn watch(&mut self) -> Result<(), Refused> {
-        if self.cancel.is_asked() { Err(self.refuse(JobError::Cancelled)) } else { Ok(()) }
+        if self.context.cancel.is_asked() { Err(self.refuse(JobError::Cancelled)) } else { Ok(()) }
     }
 
     /// The archive's error, or the storage's behind it.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::archive::{self, ArchiveError, Chain, Reader};
-use crate::domain::{Backup, BackupId};
+use crate::domain::{Backup, BackupId, VerifyLevel};
 
 use super::chain::blame;
-use super::{JobError, Progress};
+use super::{JobError, Progress, facts};
 
 /// What was proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Verified {
     pub entries: u64,
     /// Bytes of content decoded.
     pub content_bytes: u64,
+    /// How far it is proven: the check of its source, if one was made, still stands.
+    pub level: VerifyLevel,
 }
 
 /// Decodes everything that restoring the last backup of `chain` would write, and writes nothing. Then
@@ -45,6 +47,7 @@ pub fn verify(
         chain: manifest.chain.clone(),
         entries: report.entries,
         content_bytes: report.bytes,
+        level: facts::level_of(manifest),
     })
 }
 
