@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::archive::Chain;
 use crate::config::Config;
-use crate::domain::{Backup, BackupId};
-use crate::executor::{self, Cancel, Context, JobError};
+use crate::domain::{Backup, BackupId, Cancel};
+use crate::executor::{self, Context, JobError};
 use crate::server;
 
 use super::{CommandError, WithConfig};

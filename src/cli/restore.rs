@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::domain::CheckLevel;
-use crate::executor::{self, Cancel, Restoring};
+use crate::config::Config;
+use crate::domain::{Cancel, CheckLevel, Source};
+use crate::engine::{self, Owners, Placed, Target};
+use crate::executor::{self, Restoring};
 use crate::server;
 
 use super::offline::{self, Purpose, Which};
@@ -17,8 +19,12 @@ pub(super) struct RestoreArgs {
     #[command(flatten)]
     which: Which,
     /// The file or folder to make. It must not exist: a restore never replaces anything.
-    #[arg(long, value_name = "PATH")]
-    to: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "into", conflicts_with = "into")]
+    to: Option<PathBuf>,
+    /// The instance of the configuration, by name or id, whose running server gets the databases of a
+    /// logical backup. None of them may be there yet.
+    #[arg(long, value_name = "INSTANCE")]
+    into: Option<String>,
     /// How thoroughly the engine checks the result: off, quick or full.
     #[arg(long, value_name = "LEVEL", default_value = "quick", value_parser = parse_check)]
     check: CheckLevel,
@@ -42,8 +48,18 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let opened = offline::open(&args.which, Purpose::Use, &args.with)?;
     let manifest = opened.chain.target().manifest();
     let bar = terminal::bar("restoring");
+    let target = match (&args.to, &args.into) {
+        (Some(path), _) => Target::Path(path),
+        (None, into) => {
+            Target::Server(server(&opened.config, into.as_deref().unwrap_or_default())?)
+        }
+    };
+    let instance = manifest.backup.instance_id;
+    let configured = opened.config.instances.iter().find(|it| Some(it.instance_id()) == instance);
     let how = Restoring {
-        target: &args.to,
+        target,
+        source: configured.map(|it| &it.source),
+        owners: Owners::Kept,
         check: args.check,
         workers: server::compression_threads(&opened.config),
         cancel: &Cancel::default(),
@@ -53,14 +69,22 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
+    let (place, next) = match &report.target {
+        Placed::At(path) => {
+            let engine = engine::find(&manifest.datastore.engine);
+            (path.display().to_string(), engine.map(|it| it.next_steps(path)).unwrap_or_default())
+        }
+        Placed::In(server) => (server.clone(), Vec::new()),
+    };
     if args.json {
         terminal::say_json(&json!({
             "backup": opened.chain.target().name(),
             "chain": manifest.chain,
-            "target": report.target,
+            "target": place,
             "entries": report.entries,
             "content_bytes": report.content_bytes,
             "check": report.check,
+            "next": next,
         }));
     } else {
         let check = report.check.as_deref().unwrap_or("not asked for");
@@ -69,10 +93,26 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             opened.chain.target().name(),
             manifest.backup.name,
             manifest.chain.len(),
-            report.target.display(),
+            place,
             terminal::human(report.content_bytes),
             report.entries,
         ));
+        next.iter().for_each(|line| terminal::say(&format!("    {line}")));
     }
     Ok(())
+}
+
+/// The source of the instance with this name or id.
+fn server<'a>(config: &'a Config, wanted: &str) -> Result<&'a Source, CommandError> {
+    let found = config
+        .instances
+        .iter()
+        .find(|it| it.name == wanted || it.instance_id().to_string() == wanted);
+    found.map(|it| &it.source).ok_or_else(|| {
+        let names: Vec<&str> = config.instances.iter().map(|it| it.name.as_str()).collect();
+        CommandError::Usage(format!(
+            "--into {wanted:?}: the configuration has no such instance; it has {}",
+            names.join(", ")
+        ))
+    })
 }

@@ -4,6 +4,7 @@
 
 mod backup;
 mod caller;
+mod cancel;
 mod clock;
 mod entry;
 mod failure;
@@ -15,6 +16,7 @@ mod status;
 
 pub use backup::{ArchiveFacts, Backup, Kind, NewBackup, ParentChoice, Registration};
 pub use caller::{Caller, Role};
+pub use cancel::Cancel;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use failure::{Failure, FailureCode};

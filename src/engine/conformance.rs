@@ -2,13 +2,20 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, Refused, Wants};
-use crate::domain::{
-    CheckLevel, Entry, EntryKind, EntryPath, Extent, FailureCode, SEGMENT_BYTES, Source,
+use super::{
+    DrillOrder, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder, Owners, Placed,
+    Refused, Target, Wants,
 };
+use crate::domain::{
+    Cancel, CheckLevel, Entry, EntryKind, EntryPath, Extent, FailureCode, SEGMENT_BYTES, Source,
+};
+
+/// Nobody cancels a test.
+pub(super) static NEVER: LazyLock<Cancel> = LazyLock::new(Cancel::default);
 
 /// An engine under test.
 pub(super) trait Subject {
@@ -134,6 +141,7 @@ pub(super) fn dump(
         check: CheckLevel::Quick,
         scratch: scratch.path(),
         trust_stamps: true,
+        cancel: &NEVER,
     };
     let facts = engine.dump(&order, recorder);
     assert_eq!(names(scratch.path()), [""; 0], "something was left in the scratch folder");
@@ -141,6 +149,20 @@ pub(super) fn dump(
         recorder.finished();
     }
     facts
+}
+
+/// Prepares a restore to a path, as an executor does.
+pub(super) fn load_to(engine: &dyn Engine, target: &Path) -> Result<Box<dyn Load>, EngineError> {
+    engine.load(&LoadOrder {
+        target: Target::Path(target),
+        source: None,
+        owners: Owners::Kept,
+        cancel: &NEVER,
+    })
+}
+
+fn loading<S: Subject>(target: &Path) -> Result<Box<dyn Load>, EngineError> {
+    load_to(S::engine(), target)
 }
 
 /// Writes what was recorded into `load`, as an archive does: in pieces, and no holes.
@@ -198,11 +220,11 @@ pub(super) fn what_is_read_comes_back_the_same<S: Subject>() {
     let Planted { folder: _folder, path, recorder, .. } = planted::<S>();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join(S::engine().target_name("the shop"));
-    let mut load = S::engine().load(&target).unwrap();
+    let mut load = loading::<S>(&target).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     let staged = load.finish(CheckLevel::Full).unwrap();
     assert!(!target.exists(), "the target was touched before it was placed");
-    assert_eq!(staged.place().unwrap(), target);
+    assert_eq!(staged.place().unwrap(), Placed::At(target.clone()));
     S::assert_same(&path, &target);
     assert_eq!(names(place.path()).len(), 1, "something was left beside the target");
 
@@ -211,6 +233,33 @@ pub(super) fn what_is_read_comes_back_the_same<S: Subject>() {
     let content = |it: &Recorder| it.members.iter().map(|(_, it)| it.clone()).collect::<Vec<_>>();
     assert_eq!(again.paths(), recorder.paths());
     assert!(content(&again) == content(&recorder), "a second dump reads something else");
+}
+
+pub(super) fn what_was_restored_holds_up_in_a_drill<S: Subject>() {
+    let Planted { folder: _folder, recorder, source, .. } = planted::<S>();
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join(S::engine().target_name("the shop"));
+    let scratch = place.path().join("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let order = LoadOrder {
+        target: Target::Path(&target),
+        source: Some(&source),
+        owners: Owners::Mine,
+        cancel: &NEVER,
+    };
+    let mut load = S::engine().load(&order).unwrap();
+    pour(&recorder, load.as_mut()).unwrap();
+    load.finish(CheckLevel::Off).unwrap().place().unwrap();
+    let report = S::engine()
+        .drill(&DrillOrder {
+            restored: &target,
+            source: Some(&source),
+            scratch: &scratch,
+            cancel: &NEVER,
+        })
+        .unwrap();
+    assert!(report.total_rows > 0 && report.tables > 0, "{report:?}");
+    assert!(!report.check.is_empty() && !report.version.is_empty(), "{report:?}");
 }
 
 pub(super) fn a_refusal_ends_the_dump_wherever_it_comes<S: Subject>() {
@@ -228,15 +277,15 @@ pub(super) fn a_load_or_a_staged_restore_that_is_dropped_leaves_nothing<S: Subje
     let Planted { folder: _folder, recorder, .. } = planted::<S>();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("target");
-    drop(S::engine().load(&target).unwrap());
+    drop(loading::<S>(&target).unwrap());
     assert_eq!(names(place.path()), [""; 0]);
 
-    let mut load = S::engine().load(&target).unwrap();
+    let mut load = loading::<S>(&target).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     drop(load);
     assert_eq!(names(place.path()), [""; 0]);
 
-    let mut load = S::engine().load(&target).unwrap();
+    let mut load = loading::<S>(&target).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     drop(load.finish(CheckLevel::Quick).unwrap());
     assert_eq!(names(place.path()), [""; 0]);
@@ -249,10 +298,10 @@ pub(super) fn what_lies_at_the_target_is_never_replaced<S: Subject>() {
     let occupy = || std::fs::copy("/proc/self/comm", &target).unwrap();
 
     occupy();
-    assert_eq!(code(S::engine().load(&target)), FailureCode::TargetOccupied);
+    assert_eq!(code(loading::<S>(&target)), FailureCode::TargetOccupied);
     std::fs::remove_file(&target).unwrap();
 
-    let mut load = S::engine().load(&target).unwrap();
+    let mut load = loading::<S>(&target).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     let staged = load.finish(CheckLevel::Off).unwrap();
     occupy();
@@ -262,8 +311,8 @@ pub(super) fn what_lies_at_the_target_is_never_replaced<S: Subject>() {
     std::fs::remove_file(&target).unwrap();
 
     symlink("nowhere", &target).unwrap();
-    assert_eq!(code(S::engine().load(&target)), FailureCode::TargetOccupied);
-    assert_eq!(code(S::engine().load(&place.path().join("no/folder"))), FailureCode::TargetDenied);
+    assert_eq!(code(loading::<S>(&target)), FailureCode::TargetOccupied);
+    assert_eq!(code(loading::<S>(&place.path().join("no/folder"))), FailureCode::TargetDenied);
 }
 
 pub(super) fn a_source_that_cannot_be_read_is_told_apart<S: Subject>() {
@@ -306,7 +355,7 @@ pub(super) fn an_archive_that_is_not_of_this_engine_is_refused<S: Subject>() {
     let place = tempfile::tempdir().unwrap();
     let twice = recorder.members.last().unwrap().clone();
     recorder.members.push(twice);
-    let mut load = S::engine().load(&place.path().join("target")).unwrap();
+    let mut load = loading::<S>(&place.path().join("target")).unwrap();
     assert_eq!(code(pour(&recorder, load.as_mut())), FailureCode::ArchiveDamaged);
     drop(load);
     assert_eq!(names(place.path()), [""; 0]);
@@ -323,6 +372,7 @@ macro_rules! engine_conformance {
     ($subject:ty) => {
         $crate::engine::conformance::engine_conformance! { $subject:
             what_is_read_comes_back_the_same
+            what_was_restored_holds_up_in_a_drill
             a_refusal_ends_the_dump_wherever_it_comes
             a_load_or_a_staged_restore_that_is_dropped_leaves_nothing
             what_lies_at_the_target_is_never_replaced

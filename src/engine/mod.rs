@@ -9,19 +9,22 @@ mod conformance;
 mod directory;
 mod error;
 mod file_name;
+mod flow;
 mod look;
+mod order;
 mod source_path;
 mod sqlite;
 mod tree;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::domain::{CheckLevel, Entry, EntryPath, Source};
+use crate::domain::{EntryPath, Source};
 
 pub use error::EngineError;
+pub use flow::{Intake, Load, Place, Placed, Refused, Staged, Wants};
+pub use order::{
+    DrillOrder, DrillReport, DumpFacts, DumpOrder, LoadOrder, Owners, PassedOver, Probe, Target,
+};
 
 /// Every engine, by the name it has in the configuration and on the wire.
 pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &directory::Directory];
@@ -50,9 +53,15 @@ pub trait Engine: Send + Sync {
     /// The size of the pages that the database rewrites as a whole, in bytes: what an incremental compares.
     fn page_bytes(&self) -> u32;
 
+    /// Whether a dump gives its entries in the order of [`EntryPath`]. A server that streams its files
+    /// gives them as it meets them; an incremental then keeps more of its parent's index in memory.
+    fn gives_in_order(&self) -> bool {
+        true
+    }
+
     /// Reads the source once, consistently, into `intake`.
     ///
-    /// Entries come in the order of [`EntryPath`], the root folder of a tree first. When this returns
+    /// Every path comes once, a folder before what is in it; see [`Engine::gives_in_order`]. When this returns
     /// without an error, everything was read, every child process ended well, and the engine's own
     /// check (as far as `order.check` asks) found nothing.
     fn dump(
@@ -61,10 +70,18 @@ pub trait Engine: Send + Sync {
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError>;
 
-    /// Prepares a restore to `target`, which must not exist yet (or be an empty folder, for engines that
-    /// restore to a folder). Writes beside it, on the same filesystem, under a name that starts with
-    /// `.coffer-`, until [`Staged::place`].
-    fn load(&self, target: &Path) -> Result<Box<dyn Load>, EngineError>;
+    /// Prepares a restore.
+    ///
+    /// Into a path, which must not exist yet (or be an empty folder, for engines that restore to a folder):
+    /// writes beside it, on the same filesystem, under a name that starts with `.coffer-`, until
+    /// [`Staged::place`]. Into a running server, where the engine knows how: only what is not there yet.
+    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError>;
+
+    /// Uses what was restored: starts it with its own server in a scratch place where it needs one, runs
+    /// the thorough check, counts the rows of every table, and stops it again. `order.restored` belongs
+    /// to the drill alone and may be changed. Data that is bad is `ArchiveDamaged`; anything else that
+    /// keeps the drill from being made has another code.
+    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError>;
 
     /// The `source` that reads what was restored to `target`.
     fn source_of(&self, target: &Path) -> Source;
@@ -76,120 +93,18 @@ pub trait Engine: Send + Sync {
     /// What a person without Coffer does after unpacking the archive into the folder `restored/`, so that
     /// the data is in use again: shell commands and `#` comments for `RESTORE.txt`, a line each.
     /// The data lies below `restored/data/`.
-    fn restore_hints(&self, instance_name: &str) -> Vec<String>;
-}
+    fn restore_hints(&self, instance_name: &str, source: &Source) -> Vec<String>;
 
-/// What a look at a source found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// The version of the database, or of the library that reads it.
-    pub version: String,
-    /// About how many bytes a full backup would read.
-    pub source_bytes: u64,
-    /// Facts worth a line in `coffer doctor`: journal mode, page count, owner…
-    pub notes: Vec<String>,
-}
+    /// How what Coffer restored to `target` comes into use, a line each: shell commands and `#` comments.
+    fn next_steps(&self, _target: &Path) -> Vec<String> {
+        Vec::new()
+    }
 
-/// What is to be read, and how.
-#[derive(Debug)]
-pub struct DumpOrder<'a> {
-    /// Where the data is.
-    pub source: &'a Source,
-    /// The instance's name: names the member in the archive where the source's own name would not do.
-    pub instance_name: &'a str,
-    /// How thoroughly to check what is read.
-    pub check: CheckLevel,
-    /// A folder for unnamed temporary files, on the archive store's filesystem.
-    pub scratch: &'a Path,
-    /// Whether unchanged files may be passed over ([`Wants::Nothing`]) or everything is to be read.
-    pub trust_stamps: bool,
-}
-
-/// What an engine tells of a finished dump; kept in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct DumpFacts {
-    /// The version of the database, or of the library that read it.
-    pub version: String,
-    /// Facts of the source, for people: `page_size`, `page_count`, `journal_mode`, `application_id`…
-    pub facts: std::collections::BTreeMap<String, serde_json::Value>,
-    /// The check that was made and passed (`quick_check`, `integrity_check`); `None`: none was.
-    pub check: Option<String>,
-    /// How long that check took, in milliseconds.
-    pub check_ms: u64,
-    /// Members that were not read, with the reason: sockets, devices, files that vanished.
-    pub passed_over: Vec<PassedOver>,
-    /// Files that changed while they were read, each time it was tried: their content is torn.
-    pub changed_while_read: Vec<String>,
-}
-
-/// A member of a source that is not in the archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PassedOver {
-    /// Its path below the source's root; bytes that are not UTF-8 are shown as `\xNN`.
-    pub path: String,
-    /// Why: `socket`, `device`, `fifo`, `vanished`.
-    pub reason: String,
-}
-
-/// Whether the content of an entry is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wants {
-    /// Every segment, in order, then the next entry.
-    Content,
-    /// Nothing: it has none, or it is unchanged since the parent and its stamp was trusted.
-    Nothing,
-}
-
-/// The taker of a dump said no: it was cancelled, or the archive could not be written. It knows why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the archive does not take more")]
-pub struct Refused;
-
-/// Where an engine pours what it reads.
-pub trait Intake {
-    /// Says how many bytes of content are to come, about: for progress and for reserving space.
-    fn expect(&mut self, bytes: u64) -> Result<(), Refused>;
-
-    /// Begins an entry. The one before must be complete.
-    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused>;
-
-    /// An empty buffer that holds [`crate::domain::SEGMENT_BYTES`] without growing. Buffers go round.
-    fn buffer(&mut self) -> Vec<u8>;
-
-    /// The next segment of the file begun last: full length, but for the last one. Holes are given as zeros.
-    /// Together they must be as long as the entry said.
-    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused>;
-
-    /// Forgets the file begun last, however much of it was given: it changed while it was read.
-    /// The same path may be begun again.
-    fn retract(&mut self) -> Result<(), Refused>;
-}
-
-/// A file of a restore, written at any position by several threads.
-pub trait Place: Send + Sync + std::fmt::Debug {
-    /// Writes all of `bytes` at `offset`. What is never written stays a hole.
-    fn write_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()>;
-}
-
-/// A restore in progress. Dropped without [`Load::finish`] it leaves nothing behind.
-pub trait Load: Send {
-    /// Makes the entry. For a regular file of more than 0 bytes, gives the place for its content.
-    /// Entries come in the archive's order, a folder before what is in it, a file before its hard links.
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError>;
-
-    /// Every byte is written: sets modes, owners and times, syncs, and runs the engine's own check
-    /// (`check`: how thoroughly) on what was restored.
-    fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>, EngineError>;
-}
-
-/// A restore that is whole and checked but not yet where it belongs.
-/// Dropped without [`Staged::place`] it leaves nothing behind.
-pub trait Staged: Send {
-    /// The check that passed, if one was made.
-    fn check(&self) -> Option<&str>;
-
-    /// Moves it to the target, durably, without ever replacing anything.
-    fn place(self: Box<Self>) -> Result<PathBuf, EngineError>;
+    /// Whether it reads a running server through tools of that server's. Then a look at the source at
+    /// start-up ([`Engine::probe`]) is worth the connection.
+    fn asks_a_server(&self) -> bool {
+        false
+    }
 }
 
 /// The path of an entry as text for reports: bytes that are not UTF-8 as `\xNN`.

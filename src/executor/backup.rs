@@ -74,7 +74,7 @@ fn attempt(
     let (started, stopwatch) = (context.clock.now(), Instant::now());
     let readers = open_readers(&*context.storage, &job.chain, &context.cancel)?;
     let pending = SharedPending::new(context.storage.create(backup.id, number)?);
-    let text = facts::restore_text(backup, engine, &job.instance.name, &job.chain);
+    let text = facts::restore_text(backup, engine, &job.instance, &job.chain);
     let options = WriterOptions {
         workers: context.settings.compression_threads,
         level: context.settings.compression_level,
@@ -92,7 +92,7 @@ fn attempt(
     let dump = pour(context, job, engine, &mut writer, &pending)?;
     failpoint::reached("after-dump");
     context.catalog.saving(backup.id).wait()?;
-    let hints = facts::restore_commands(backup, engine, &job.instance.name);
+    let hints = facts::restore_commands(backup, engine, &job.instance);
     let times = (started, context.clock.now());
     let draft = facts::draft(backup, &job.instance.name, &dump, hints, times);
     let (_out, finished) = writer.finish(draft).map_err(|error| refused(&pending, error))?;
@@ -126,6 +126,7 @@ fn pour(
         check: job.instance.check,
         scratch: context.storage.scratch(),
         trust_stamps: every == 0 || !(job.earlier + 1).is_multiple_of(every),
+        cancel: &context.cancel,
     };
     let mut intake = Pour::new(writer, pending.clone(), context, job.backup.id);
     match engine.dump(&order, &mut intake) {

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::archive::{ArchiveError, Bytes, Cancelled, Chain, Reader};
-use crate::domain::{Backup, BackupId, Status};
+use crate::domain::{Backup, BackupId, Cancel, Status};
 use crate::storage::{Location, ReadAt, Storage};
 
-use super::{Cancel, JobError};
+use super::JobError;
 
 /// The archive store's bytes, as the archive room wants them. Stops giving when cancelled.
 #[derive(Debug)]

@@ -86,7 +86,11 @@ impl From<ArchiveError> for JobError {
 
 impl From<EngineError> for JobError {
     fn from(error: EngineError) -> Self {
-        Self::Engine(error)
+        match error {
+            // An engine that waited saw that it was cancelled.
+            EngineError::Refused(_) => Self::Cancelled,
+            other => Self::Engine(other),
+        }
     }
 }
 
@@ -135,9 +139,9 @@ impl JobError {
             Self::Archive(error) => error.is_damage(),
             Self::ChainBroken { lasting, .. } => *lasting,
             Self::Catalog(CatalogError::ChainBroken { .. }) | Self::BadFile { .. } => true,
-            Self::Engine(error) => {
-                error.failure().is_some_and(|failure| failure.code == FailureCode::SourceDamaged)
-            }
+            Self::Engine(error) => error.failure().is_some_and(|failure| {
+                matches!(failure.code, FailureCode::SourceDamaged | FailureCode::ArchiveDamaged)
+            }),
             _ => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::archive::{BackupFacts, Manifest, ManifestDraft};
 use crate::catalog::Recovered;
-use crate::domain::{ArchiveFacts, Backup, Kind, Status, Timestamp, VerifyLevel};
+use crate::domain::{ArchiveFacts, Backup, Instance, Kind, Status, Timestamp, VerifyLevel};
 use crate::engine::{DumpFacts, Engine};
 
 /// What the manifest says of a backup, from its row and what the engine told.
@@ -66,7 +66,7 @@ pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Recovered {
 pub(super) fn restore_commands(
     backup: &Backup,
     engine: &dyn Engine,
-    instance_name: &str,
+    instance: &Instance,
 ) -> Vec<String> {
     let file = format!("{}.tar.zst", backup.id);
     let mut commands = vec![
@@ -76,7 +76,7 @@ pub(super) fn restore_commands(
     // What an engine adds is advice, with paths that only the reader knows: never run as it stands.
     commands.extend(
         engine
-            .restore_hints(instance_name)
+            .restore_hints(&instance.name, &instance.source)
             .into_iter()
             .map(|line| if line.starts_with('#') { line } else { format!("#   {line}") }),
     );
@@ -87,17 +87,18 @@ pub(super) fn restore_commands(
 pub(super) fn restore_text(
     backup: &Backup,
     engine: &dyn Engine,
-    instance_name: &str,
+    instance: &Instance,
     chain: &[Backup],
 ) -> String {
     let what = format!(
-        "backup {} of the {} instance {instance_name:?}, made {} (UTC)",
+        "backup {} of the {} instance {:?}, made {} (UTC)",
         backup.id,
         engine.name(),
+        instance.name,
         backup.created.to_wire(),
     );
     if backup.kind == Kind::Full {
-        return plain_restore_text(&what, &restore_commands(backup, engine, instance_name));
+        return plain_restore_text(&what, &restore_commands(backup, engine, instance));
     }
     let files: Vec<String> = chain
         .iter()

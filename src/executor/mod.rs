@@ -6,7 +6,6 @@
 //! dies, [`recover`] leaves no row running and no file half there at the next start.
 
 mod backup;
-mod cancel;
 mod chain;
 mod error;
 mod export;
@@ -26,10 +25,9 @@ use std::time::Duration;
 
 use crate::bell::Bell;
 use crate::catalog::Catalog;
-use crate::domain::Clock;
+use crate::domain::{Cancel, Clock};
 use crate::storage::{Local, Storage};
 
-pub use cancel::Cancel;
 pub use chain::{open as open_chain, open_files};
 pub use error::JobError;
 pub use export::export;

@@ -1,23 +1,23 @@
 //! Restoring: check the whole chain, write beside the target, check again, move into place.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::archive::{ArchiveError, Cancelled, Chain, Outlet, WriteAt};
 use crate::catalog::RestoreJob;
-use crate::domain::{CheckLevel, Entry, Source};
-use crate::engine::{self, Engine, EngineError, Load, Place};
+use crate::domain::{Cancel, CheckLevel, Entry, Source};
+use crate::engine::{self, Engine, EngineError, Load, LoadOrder, Owners, Place, Placed, Target};
 use crate::failpoint;
 
 use super::chain::{self, blame};
-use super::{Cancel, Context, JobError, Progress};
+use super::{Context, JobError, Progress};
 
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreReport {
     /// Where the data is now.
-    pub target: PathBuf,
+    pub target: Placed,
     /// Members restored: files, folders, links.
     pub entries: u64,
     /// Bytes of file content written.
@@ -29,8 +29,13 @@ pub struct RestoreReport {
 /// Where to restore to, and how.
 #[derive(Debug)]
 pub struct Restoring<'a> {
-    /// The file or folder to make; must not exist, or be an empty folder where the engine restores one.
-    pub target: &'a Path,
+    /// The file or folder to make, which must not exist, or be an empty folder where the engine restores
+    /// one; or a server, where the engine restores into one.
+    pub target: Target<'a>,
+    /// The `source` of the instance the backup is of, where that is known: which tools to use.
+    pub source: Option<&'a Source>,
+    /// Whose the restored files are.
+    pub owners: Owners,
     /// How thoroughly the engine checks the result.
     pub check: CheckLevel,
     /// Threads that decode and write.
@@ -91,10 +96,18 @@ pub fn restore(
     progress: Progress<'_>,
 ) -> Result<RestoreReport, JobError> {
     let engine = engine_of(chain)?;
-    let mut load = engine.load(how.target)?;
+    let mut load = engine.load(&LoadOrder {
+        target: how.target,
+        source: how.source,
+        owners: how.owners,
+        cancel: how.cancel,
+    })?;
+    let shown: Arc<Path> = match how.target {
+        Target::Path(path) => path.into(),
+        Target::Server(_) => Path::new("the folder for temporary files").into(),
+    };
     let total = chain.target().manifest().totals.content_bytes;
-    let mut pouring =
-        Pouring { load: &mut *load, target: how.target.into(), cancel: how.cancel, error: None };
+    let mut pouring = Pouring { load: &mut *load, target: shown, cancel: how.cancel, error: None };
     let poured = chain
         .restore(&mut pouring, how.workers, &|done| progress(done, total))
         .map_err(|error| pouring.error.take().map_or_else(|| refused(error), Into::into))?;
@@ -131,13 +144,15 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<(Source, u64), 
     let folder = context.local.restored_folder(&job.instance.project, job.instance.id)?;
     let target = folder.join(engine.target_name(&job.instance.name));
     let how = Restoring {
-        target: &target,
+        target: Target::Path(&target),
+        source: Some(&job.instance.source),
+        owners: Owners::Kept,
         check: job.instance.check,
         workers: context.settings.compression_threads,
         cancel: &context.cancel,
     };
     let report = restore(&chain, &how, &|_done, _total| ())?;
     failpoint::reached("restore-after-place");
-    log::info!("backup restored to {}", report.target.display());
-    Ok((engine.source_of(&report.target), report.content_bytes))
+    log::info!("backup restored to {}", target.display());
+    Ok((engine.source_of(&target), report.content_bytes))
 }

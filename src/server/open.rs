@@ -6,10 +6,10 @@ use crate::bell::Bell;
 use crate::catalog::{Catalog, CatalogError, Settings as CatalogSettings};
 use crate::config::{Config, InstanceConfig, TokenConfig};
 use crate::domain::{
-    Clock, Datastore, Instance, InstanceOrigin, InstanceStatus, SystemClock, Timestamp,
+    Cancel, Clock, Datastore, Instance, InstanceOrigin, InstanceStatus, SystemClock, Timestamp,
 };
 use crate::engine::{self, ENGINES};
-use crate::executor::{Cancel, Context, Settings};
+use crate::executor::{Context, Settings};
 use crate::storage::{Local, LocalSettings, Storage, StoreLock};
 
 use super::ServerError;

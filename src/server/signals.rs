@@ -8,7 +8,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use actix_web::dev::ServerHandle;
 
-use crate::executor::Cancel;
+use crate::domain::Cancel;
 
 /// Listens for signals until dropped.
 #[derive(Debug)]

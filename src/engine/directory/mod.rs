@@ -7,7 +7,6 @@
 mod content;
 mod dump;
 mod entry;
-mod load;
 mod options;
 #[cfg(test)]
 mod tests_dump;
@@ -20,7 +19,11 @@ use std::path::{Path, PathBuf};
 
 use self::options::Options;
 use super::file_name::plain_name;
-use super::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, Probe, source_path};
+use super::tree::FolderLoad;
+use super::{
+    DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
+    Probe, source_path,
+};
 use crate::domain::Source;
 
 /// A tree has no version; this is what stands where one is asked for.
@@ -65,8 +68,21 @@ impl Engine for Directory {
         dump::dump(order, intake)
     }
 
-    fn load(&self, target: &Path) -> Result<Box<dyn Load>, EngineError> {
-        Ok(Box::new(load::DirectoryLoad::prepare(target)?))
+    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(FolderLoad::prepare(order)?))
+    }
+
+    /// The restore has compared every byte; what is left is that the tree can be walked.
+    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
+        let source = self.source_of(order.restored);
+        let (_bytes, members) = totals::totals(&Options::parse(&source)?, None)?;
+        let mut report = DrillReport {
+            version: VERSION.to_owned(),
+            check: "walk".to_owned(),
+            ..DrillReport::default()
+        };
+        report.count("members", members);
+        Ok(report)
     }
 
     fn source_of(&self, target: &Path) -> Source {
@@ -81,7 +97,7 @@ impl Engine for Directory {
         PathBuf::from(name)
     }
 
-    fn restore_hints(&self, _instance_name: &str) -> Vec<String> {
+    fn restore_hints(&self, _instance_name: &str, _source: &Source) -> Vec<String> {
         vec![
             "# The tree, with modes, times and links (owners too, if tar ran as root):".to_owned(),
             "ls -la restored/data".to_owned(),

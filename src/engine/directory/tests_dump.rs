@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Directory;
 use super::dump::dump_begun_at;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, Source};
-use crate::engine::conformance::{Recorder, Subject, code, dump, engine_conformance};
+use crate::engine::conformance::{NEVER, Recorder, Subject, code, dump, engine_conformance};
 use crate::engine::source_path::source_at;
 use crate::engine::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Refused, Wants};
 
@@ -176,6 +176,7 @@ fn order<'a>(source: &'a Source, scratch: &'a Path) -> DumpOrder<'a> {
         check: CheckLevel::Quick,
         scratch,
         trust_stamps: true,
+        cancel: &NEVER,
     }
 }
 

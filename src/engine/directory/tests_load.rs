@@ -8,9 +8,9 @@ use rustix::fs::{Mode, OFlags, mkdirat, openat};
 
 use super::Directory;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
-use crate::engine::conformance::{Recorder, code, dump, names, pour};
+use crate::engine::EngineError;
+use crate::engine::conformance::{Recorder, code, dump, load_to, names, pour};
 use crate::engine::source_path::source_at;
-use crate::engine::{Engine as _, EngineError};
 
 fn entry(path: &str, kind: EntryKind) -> Entry {
     Entry {
@@ -38,7 +38,7 @@ fn hard_link(path: &str, to: &str) -> Entry {
 }
 
 fn load(target: &Path, entries: &[Entry]) -> Result<(), EngineError> {
-    let mut load = Directory.load(target)?;
+    let mut load = load_to(&Directory, target)?;
     for entry in entries {
         load.entry(entry)?;
     }
@@ -85,7 +85,7 @@ fn an_empty_folder_gives_way_and_one_with_something_in_it_does_not() {
 
     let late = place.path().join("late");
     std::fs::create_dir(&late).unwrap();
-    let staged = Directory.load(&late).unwrap().finish(CheckLevel::Off).unwrap();
+    let staged = load_to(&Directory, &late).unwrap().finish(CheckLevel::Off).unwrap();
     std::fs::create_dir(late.join("x")).unwrap();
     assert_eq!(code(staged.place()), FailureCode::TargetOccupied);
     assert_eq!(names(&late), ["x"]);
@@ -96,7 +96,7 @@ fn an_empty_folder_gives_way_and_one_with_something_in_it_does_not() {
 fn a_file_has_its_time_whenever_the_last_of_its_writers_lets_go() {
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("t");
-    let mut load = Directory.load(&target).unwrap();
+    let mut load = load_to(&Directory, &target).unwrap();
     let held = load.entry(&file("held", 4)).unwrap().unwrap();
     held.write_at(b"held", 0).unwrap();
     let gone = load.entry(&file("gone", 4)).unwrap().unwrap();
@@ -114,7 +114,7 @@ fn a_file_has_its_time_whenever_the_last_of_its_writers_lets_go() {
 #[test]
 fn while_it_is_restored_nobody_else_can_look_into_it() {
     let place = tempfile::tempdir().unwrap();
-    let mut load = Directory.load(&place.path().join("t")).unwrap();
+    let mut load = load_to(&Directory, &place.path().join("t")).unwrap();
     load.entry(&Entry { mode: 0o777, ..entry("", EntryKind::Directory) }).unwrap();
     let _file = load.entry(&Entry { mode: 0o666, ..file("f", 1) }).unwrap();
     let staged = place.path().join(&names(place.path())[0]);
@@ -149,7 +149,7 @@ fn a_tree_deeper_than_any_path_can_name_comes_back() {
     assert_eq!(original.members.len(), 1 + 3 * DEPTH);
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("t");
-    let mut load = Directory.load(&target).unwrap();
+    let mut load = load_to(&Directory, &target).unwrap();
     pour(&original, load.as_mut()).unwrap();
     load.finish(CheckLevel::Off).unwrap().place().unwrap();
     assert_eq!(read(&target).paths(), original.paths());

@@ -10,8 +10,8 @@ use super::check::check;
 use super::fault::beside;
 use super::snapshot::connect;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
-use crate::engine::tree::{Staging, Tree};
-use crate::engine::{EngineError, Load, Place, Staged};
+use crate::engine::tree::{Staging, Tree, path_of};
+use crate::engine::{EngineError, Load, LoadOrder, Place, Placed, Staged};
 
 /// What the database is called until it is placed. It lies alone in a staging folder, so that the
 /// files SQLite makes beside it during the check never lie beside the target.
@@ -30,7 +30,8 @@ pub(super) struct SqliteLoad {
 
 impl SqliteLoad {
     /// Makes sure that `target` is free, and a folder beside it to work in.
-    pub(super) fn prepare(target: &Path) -> Result<Self, EngineError> {
+    pub(super) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
+        let target = path_of(order)?;
         free(target)?;
         let staging = Staging::beside(target)?;
         Ok(Self { tree: Tree::new(staging)?, target: target.to_owned(), begun: false })
@@ -103,10 +104,10 @@ impl Staged for StagedDatabase {
         self.checked
     }
 
-    fn place(self: Box<Self>) -> Result<PathBuf, EngineError> {
+    fn place(self: Box<Self>) -> Result<Placed, EngineError> {
         free(&self.target)?;
         self.staging.place_file(STAGED_NAME, &self.target)?;
-        Ok(self.target)
+        Ok(Placed::At(self.target))
     }
 }
 

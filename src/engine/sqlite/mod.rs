@@ -5,6 +5,7 @@
 //! first, so that its writers wait for the disk only. A restore is one file, checked before it is placed.
 
 mod check;
+mod drill;
 mod dump;
 mod fault;
 mod load;
@@ -23,7 +24,10 @@ use std::time::Duration;
 use self::options::Options;
 use self::snapshot::Snapshot;
 use super::file_name::plain_name;
-use super::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, Probe, source_path};
+use super::{
+    DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
+    Probe, source_path,
+};
 use crate::domain::Source;
 
 /// A look at a source does not wait for a lock longer than this.
@@ -70,8 +74,12 @@ impl Engine for Sqlite {
         dump::dump(order, intake)
     }
 
-    fn load(&self, target: &Path) -> Result<Box<dyn Load>, EngineError> {
-        Ok(Box::new(load::SqliteLoad::prepare(target)?))
+    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(load::SqliteLoad::prepare(order)?))
+    }
+
+    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
+        drill::drill(order)
     }
 
     fn source_of(&self, target: &Path) -> Source {
@@ -82,7 +90,7 @@ impl Engine for Sqlite {
         PathBuf::from(member_name(instance_name))
     }
 
-    fn restore_hints(&self, instance_name: &str) -> Vec<String> {
+    fn restore_hints(&self, instance_name: &str, _source: &Source) -> Vec<String> {
         let name = member_name(instance_name);
         vec![
             "# The database, whole and in one file; look at it with SQLite's own tool:".to_owned(),

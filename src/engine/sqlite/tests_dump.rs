@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Sqlite;
 use crate::domain::{CheckLevel, EntryKind, FailureCode, Source};
-use crate::engine::conformance::{Recorder, Subject, code, dump, engine_conformance, names};
+use crate::engine::conformance::{NEVER, Recorder, Subject, code, dump, engine_conformance, names};
 use crate::engine::source_path::source_at;
 use crate::engine::{DumpFacts, Engine, EngineError};
 
@@ -332,6 +332,7 @@ fn the_check_can_be_left_out() {
         check: CheckLevel::Off,
         scratch: folder.path(),
         trust_stamps: false,
+        cancel: &NEVER,
     };
     let mut recorder = Recorder::default();
     let facts = Sqlite.dump(&order, &mut recorder).unwrap();

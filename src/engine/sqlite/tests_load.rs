@@ -7,8 +7,7 @@ use rusqlite::Connection;
 
 use super::Sqlite;
 use crate::domain::{CheckLevel, EntryKind, FailureCode};
-use crate::engine::Engine as _;
-use crate::engine::conformance::{Recorder, code, dump, names, pour};
+use crate::engine::conformance::{Recorder, code, dump, load_to, names, pour};
 use crate::engine::source_path::source_at;
 
 fn dumped(folder: &Path, mode: &str) -> Recorder {
@@ -31,7 +30,7 @@ fn a_restored_wal_database_lies_alone_with_its_mode_and_time() {
     let recorder = dumped(folder.path(), "wal");
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("b.db");
-    let mut load = Sqlite.load(&target).unwrap();
+    let mut load = load_to(&Sqlite, &target).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     let staged = load.finish(CheckLevel::Full).unwrap();
     assert_eq!(staged.check(), Some("integrity_check"));
@@ -55,12 +54,12 @@ fn a_journal_of_another_database_beside_the_target_is_in_the_way() {
         let place = tempfile::tempdir().unwrap();
         let target = place.path().join("b.db");
         let stale = super::fault::beside(&target, suffix);
-        let mut load = Sqlite.load(&target).unwrap();
+        let mut load = load_to(&Sqlite, &target).unwrap();
         pour(&recorder, load.as_mut()).unwrap();
         let staged = load.finish(CheckLevel::Quick).unwrap();
         std::fs::copy("/proc/self/comm", &stale).unwrap();
         assert_eq!(code(staged.place()), FailureCode::TargetOccupied);
-        let refused = Sqlite.load(&target);
+        let refused = load_to(&Sqlite, &target);
         assert!(refused.as_ref().err().unwrap().to_string().contains(suffix));
         assert_eq!(code(refused), FailureCode::TargetOccupied);
         assert_eq!(names(place.path()).len(), 1);
@@ -73,7 +72,7 @@ fn a_damaged_database_is_not_put_in_place() {
     let mut recorder = dumped(folder.path(), "delete");
     recorder.members[0].1[4096..8192].fill(0x5a);
     let place = tempfile::tempdir().unwrap();
-    let mut load = Sqlite.load(&place.path().join("b.db")).unwrap();
+    let mut load = load_to(&Sqlite, &place.path().join("b.db")).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     assert_eq!(code(load.finish(CheckLevel::Quick)), FailureCode::ArchiveDamaged);
     assert_eq!(names(place.path()), [""; 0]);
@@ -85,7 +84,7 @@ fn a_segment_beyond_the_end_of_the_file_is_refused() {
     let recorder = dumped(folder.path(), "delete");
     let mut entry = recorder.members[0].0.clone();
     entry.kind = EntryKind::File { size: 100, extents: None };
-    let mut load = Sqlite.load(&folder.path().join("b.db")).unwrap();
+    let mut load = load_to(&Sqlite, &folder.path().join("b.db")).unwrap();
     let place = load.entry(&entry).unwrap().unwrap();
     assert!(place.write_at(b"x", 100).is_err());
     assert!(place.write_at(b"x", u64::MAX).is_err());
@@ -95,6 +94,6 @@ fn a_segment_beyond_the_end_of_the_file_is_refused() {
 #[test]
 fn an_archive_without_a_database_is_not_a_restore() {
     let place = tempfile::tempdir().unwrap();
-    let load = Sqlite.load(&place.path().join("b.db")).unwrap();
+    let load = load_to(&Sqlite, &place.path().join("b.db")).unwrap();
     assert_eq!(code(load.finish(CheckLevel::Quick)), FailureCode::ArchiveDamaged);
 }

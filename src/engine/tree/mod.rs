@@ -6,6 +6,7 @@
 //! any number of files needs memory for its folders only.
 
 mod beneath;
+mod load;
 mod metadata;
 mod place;
 mod staging;
@@ -20,6 +21,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, symli
 use rustix::io::Errno;
 
 pub(super) use self::beneath::{open_folder, split};
+pub(super) use self::load::{FolderLoad, path_of};
 use self::metadata::{Metadata, Tally, adorn_link};
 use self::place::FilePlace;
 pub(super) use self::staging::Staging;

@@ -1,0 +1,57 @@
+//! Using a restored database: SQLite's whole check, and every table read to its end.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::check::check;
+use super::snapshot::connect;
+use crate::domain::CheckLevel;
+use crate::engine::{DrillOrder, DrillReport, EngineError, Refused};
+
+/// Opens the restored file as an application would, and reads all of it.
+pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
+    let damaged = |what: String| {
+        EngineError::archive(format!("the restored database does not hold up: {what}"))
+    };
+    let explain = |error: rusqlite::Error| damaged(error.to_string());
+    let connection = connect(order.restored, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)
+        .map_err(explain)?;
+    let checked = check(&connection, CheckLevel::Full).map_err(explain)?;
+    if !checked.damage.is_empty() {
+        return Err(damaged(checked.damage.join("; ")));
+    }
+    let mut report = DrillReport {
+        version: rusqlite::version().to_owned(),
+        check: checked.name.unwrap_or_default().to_owned(),
+        ..DrillReport::default()
+    };
+    for table in tables(&connection).map_err(explain)? {
+        if order.cancel.is_asked() {
+            return Err(Refused.into());
+        }
+        let rows =
+            count(&connection, &table).map_err(|error| damaged(format!("{table}: {error}")))?;
+        report.count(table, rows);
+    }
+    Ok(report)
+}
+
+/// The tables whose rows lie in the file; a virtual one needs a module that only its application has.
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare(
+            "SELECT name FROM sqlite_schema
+             WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+             ORDER BY name",
+        )?
+        .query_map((), |row| row.get(0))?
+        .collect()
+}
+
+/// `NOT INDEXED`: the rows themselves are counted, and not an index' lines.
+fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
+    let sql = format!("SELECT count(*) FROM \"{}\" NOT INDEXED", table.replace('"', "\"\""));
+    let rows: i64 = connection.query_row(&sql, (), |row| row.get(0))?;
+    Ok(u64::try_from(rows).unwrap_or_default())
+}

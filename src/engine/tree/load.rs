@@ -1,0 +1,100 @@
+//! A restore that makes one new folder: of a tree, or of a database's data directory.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Staging, Tree};
+use crate::domain::{CheckLevel, Entry, FailureCode};
+use crate::engine::{EngineError, Load, LoadOrder, Owners, Place, Placed, Staged, Target};
+
+/// A restore of a folder.
+#[derive(Debug)]
+pub(in crate::engine) struct FolderLoad {
+    tree: Tree,
+    target: PathBuf,
+    /// Whose everything becomes; `None`: whose it was.
+    owner: Option<(u32, u32)>,
+}
+
+impl FolderLoad {
+    /// Makes sure that the target is free, and a folder beside it that will become it.
+    pub(in crate::engine) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
+        let target = path_of(order)?;
+        free(target)?;
+        let staging = Staging::beside(target)?;
+        let owner = match order.owners {
+            Owners::Kept => None,
+            Owners::Mine => {
+                Some((rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()))
+            }
+        };
+        Ok(Self { tree: Tree::new(staging)?, target: target.to_owned(), owner })
+    }
+}
+
+impl Load for FolderLoad {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
+        match self.owner {
+            None => self.tree.entry(entry),
+            Some((uid, gid)) => self.tree.entry(&Entry { uid, gid, ..entry.clone() }),
+        }
+    }
+
+    /// Files have no check of their own: that each byte is what was read, the archive has proven.
+    fn finish(self: Box<Self>, _level: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
+        Ok(Box::new(StagedFolder { staging: self.tree.finish()?, target: self.target }))
+    }
+}
+
+/// A folder that is whole and on the disk, but not where it belongs yet.
+struct StagedFolder {
+    staging: Staging,
+    target: PathBuf,
+}
+
+impl Staged for StagedFolder {
+    fn check(&self) -> Option<&str> {
+        None
+    }
+
+    fn place(self: Box<Self>) -> Result<Placed, EngineError> {
+        self.staging.place_folder(&self.target)?;
+        Ok(Placed::At(self.target))
+    }
+}
+
+/// The path to restore to: files do not go into a server.
+pub(in crate::engine) fn path_of<'a>(order: &LoadOrder<'a>) -> Result<&'a Path, EngineError> {
+    match order.target {
+        Target::Path(target) => Ok(target),
+        Target::Server(_) => Err(EngineError::known(
+            FailureCode::TargetDenied,
+            "a backup of files is restored to a path, not into a server: give --to PATH",
+        )),
+    }
+}
+
+/// Nothing may lie at `target` but an empty folder that a new one can take the place of.
+fn free(target: &Path) -> Result<(), EngineError> {
+    let occupied = |why: &str| {
+        let text = format!("{} {why}; restore to another place", target.display());
+        Err(EngineError::known(FailureCode::TargetOccupied, text))
+    };
+    let failed = |error| EngineError::target("looking at", target, error);
+    let found = match std::fs::symlink_metadata(target) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(failed)?,
+    };
+    if !found.is_dir() {
+        return occupied("exists and is not a folder, and a restore never replaces anything");
+    }
+    if std::fs::read_dir(target).map_err(failed)?.next().is_some() {
+        return occupied("is not empty, and a restore never replaces anything");
+    }
+    let above = target.parent().and_then(|folder| std::fs::symlink_metadata(folder).ok());
+    if above.is_some_and(|above| above.is_dir() && above.dev() != found.dev()) {
+        return occupied("is where a filesystem is mounted, which no folder can take the place of");
+    }
+    Ok(())
+}
