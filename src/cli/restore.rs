@@ -97,7 +97,9 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             terminal::human(report.content_bytes),
             report.entries,
         ));
-        next.iter().for_each(|line| terminal::say(&format!("    {line}")));
+        for line in next {
+            terminal::say(&format!("    {line}"));
+        }
     }
     Ok(())
 }
