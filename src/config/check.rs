@@ -11,7 +11,7 @@ use super::{AuthMode, Config, InstanceConfig, Problem, TokenConfig};
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// The keys of `source` that are paths.
-const PATH_KEYS: [&str; 3] = ["path", "socket", "password_file"];
+const PATH_KEYS: [&str; 6] = ["path", "socket", "tools", "ca_file", "cert_file", "key_file"];
 
 /// Everything that is wrong, in the order of the file.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
@@ -166,6 +166,30 @@ fn source(
             key("source.password"),
             "is a secret in the open; put it into a file and name that with password_file",
         );
+    }
+    // Never shown: it is what it should not hold.
+    let authority = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
+    let url = instance.source.text("url").filter(|url| !url.starts_with("file://"));
+    let before_host = url.and_then(authority).and_then(|it| {
+        let authority = it.split('/').next().unwrap_or_default().to_owned();
+        authority.rsplit_once('@').map(|(user, _)| user.to_owned())
+    });
+    if before_host.is_some_and(|user| user.contains(':')) {
+        found.say(
+            key("source.url"),
+            "holds a password; put it into a file and name that with password_file",
+        );
+    }
+    if let Some(value) = instance.source.0.get("password_file") {
+        let text = value.as_str().unwrap_or_default();
+        // A bare name is one of systemd's credentials.
+        let bare = !text.is_empty() && !text.contains('/') && text != "." && text != "..";
+        if !bare && !is_plain_absolute(Path::new(text)) {
+            let why = format!(
+                "is {value}; give an absolute path without `..`, or the name of a systemd credential"
+            );
+            found.say(key("source.password_file"), why);
+        }
     }
     for field in PATH_KEYS {
         let Some(value) = instance.source.0.get(field) else { continue };

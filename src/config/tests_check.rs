@@ -89,7 +89,10 @@ fn an_id_that_another_instance_derives_is_taken() {
 #[case("source = { path = \"file://srv/shop.db\" }", "source.path")]
 #[case("source = {}", "source")]
 #[case("source = { url = \"postgresql://h/d\", password = \"hunter2\" }", "source.password")]
-#[case("source = { url = \"u\", password_file = \"pw\" }", "source.password_file")]
+#[case("source = { url = \"postgresql://a:hunter2@h/d\" }", "source.url")]
+#[case("source = { url = \"u\", password_file = \"a/pw\" }", "source.password_file")]
+#[case("source = { url = \"u\", password_file = \"..\" }", "source.password_file")]
+#[case("source = { url = \"u\", tools = \"bin\" }", "source.tools")]
 #[case("source = { path = \"/var/lib\" }", "source.path")]
 #[case("source = { path = \"/\" }", "source.path")]
 fn a_source_that_cannot_be_meant_is_named(#[case] source: &str, #[case] field: &str) {

@@ -12,8 +12,11 @@ mod file_name;
 mod flow;
 mod look;
 mod order;
+mod server_source;
 mod source_path;
+mod spool;
 mod sqlite;
+mod tool;
 mod tree;
 
 use std::path::{Path, PathBuf};

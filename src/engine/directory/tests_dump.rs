@@ -5,14 +5,16 @@ use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
 use super::Directory;
 use super::dump::dump_begun_at;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, Source};
-use crate::engine::conformance::{NEVER, Recorder, Subject, code, dump, engine_conformance};
+use crate::engine::conformance::{
+    NEVER, Original, Recorder, Subject, code, dump, engine_conformance,
+};
 use crate::engine::source_path::source_at;
 use crate::engine::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Refused, Wants};
 
@@ -23,7 +25,7 @@ impl Subject for Tree {
     fn engine() -> &'static dyn Engine {
         &Directory
     }
-    fn plant(folder: &Path) -> PathBuf {
+    fn plant(folder: &Path) -> Original {
         let root = folder.join("the tree");
         for path in ["sub/deep", "empty", "sub-x"] {
             std::fs::create_dir_all(root.join(path)).unwrap();
@@ -52,10 +54,10 @@ impl Subject for Tree {
         xattr("big").and_then(|()| xattr("empty")).unwrap();
         age(&root.join("sub/deep"), -5);
         age(&root, 1_000_000_007);
-        root
+        Original::at(&Directory, root)
     }
-    fn assert_same(original: &Path, restored: &Path) {
-        assert_eq!(listed(original), listed(restored));
+    fn assert_same(original: &Original, restored: &Path) {
+        assert_eq!(listed(&original.path), listed(restored));
     }
 }
 
@@ -183,7 +185,7 @@ fn order<'a>(source: &'a Source, scratch: &'a Path) -> DumpOrder<'a> {
 #[test]
 fn members_come_in_the_order_of_their_paths_with_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Tree::plant(folder.path());
+    let root = Tree::plant(folder.path()).path;
     let (facts, recorder) = read(&root).unwrap();
     let paths = recorder.paths();
     assert_eq!(
@@ -243,7 +245,7 @@ fn what_only_lives_is_passed_over_and_named() {
 #[test]
 fn what_is_excluded_is_not_even_looked_into() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Tree::plant(folder.path());
+    let root = Tree::plant(folder.path()).path;
     let mut source = source_at(&root);
     source.0.insert("exclude".to_owned(), json!(["sub", "big", "not/there"]));
     let mut recorder = Recorder::default();
@@ -270,7 +272,7 @@ fn the_folder_coffer_works_in_is_not_read_into_itself() {
 #[test]
 fn an_unchanged_file_is_not_read_and_a_fresh_one_has_no_stamp() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Tree::plant(folder.path());
+    let root = Tree::plant(folder.path()).path;
     let source = source_at(&root);
     let order = order(&source, folder.path());
     let mut recorder = Recorder::default();

@@ -1,7 +1,7 @@
 //! Reading live databases of every shape.
 
 use std::os::unix::fs::{FileExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::Sqlite;
 use crate::domain::{CheckLevel, EntryKind, FailureCode, Source};
-use crate::engine::conformance::{NEVER, Recorder, Subject, code, dump, engine_conformance, names};
+use crate::engine::conformance::{
+    NEVER, Original, Recorder, Subject, code, dump, engine_conformance, names,
+};
 use crate::engine::source_path::source_at;
 use crate::engine::{DumpFacts, Engine, EngineError};
 
@@ -22,13 +24,13 @@ impl Subject for Wal {
     fn engine() -> &'static dyn Engine {
         &Sqlite
     }
-    fn plant(folder: &Path) -> PathBuf {
+    fn plant(folder: &Path) -> Original {
         let path = folder.join("an app's \"data\".db");
         fill(&open(&path, "wal"));
-        path
+        Original::at(&Sqlite, path)
     }
-    fn assert_same(original: &Path, restored: &Path) {
-        let (original, restored) = (content(original), content(restored));
+    fn assert_same(original: &Original, restored: &Path) {
+        let (original, restored) = (content(&original.path), content(restored));
         assert!(original.len() > 1000 && original == restored);
     }
 }
@@ -37,12 +39,12 @@ impl Subject for Rollback {
     fn engine() -> &'static dyn Engine {
         &Sqlite
     }
-    fn plant(folder: &Path) -> PathBuf {
+    fn plant(folder: &Path) -> Original {
         let path = folder.join("file:rollback.db");
         fill(&open(&path, "delete"));
-        path
+        Original::at(&Sqlite, path)
     }
-    fn assert_same(original: &Path, restored: &Path) {
+    fn assert_same(original: &Original, restored: &Path) {
         Wal::assert_same(original, restored);
     }
 }
@@ -140,7 +142,7 @@ fn what_is_not_a_database_is_told_apart() {
     assert_eq!(code(read(folder.path())), FailureCode::SourceInvalid);
     assert_eq!(code(read(Path::new("/dev/null"))), FailureCode::SourceInvalid);
 
-    let path = Wal::plant(folder.path());
+    let path = Wal::plant(folder.path()).path;
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(&vec![0x5a; 4096 * 20], 4096 * 30).unwrap();
     let error = read(&path).unwrap_err();
@@ -162,7 +164,7 @@ fn a_name_that_is_not_utf8_can_be_read() {
 #[test]
 fn an_idle_wal_database_is_left_without_files_beside_it() {
     let folder = tempfile::tempdir().unwrap();
-    let path = Wal::plant(folder.path());
+    let path = Wal::plant(folder.path()).path;
     let before = std::fs::read(&path).unwrap();
     let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
     let there = names(folder.path());
@@ -176,7 +178,7 @@ fn an_idle_wal_database_is_left_without_files_beside_it() {
 #[test]
 fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let path = Wal::plant(folder.path());
+    let path = Wal::plant(folder.path()).path;
     let writer = Connection::open(&path).unwrap();
     writer.execute("DELETE FROM t WHERE id > 10", ()).unwrap();
     let crashed = tempfile::tempdir().unwrap();
@@ -199,7 +201,7 @@ fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
 #[test]
 fn a_transaction_that_a_crash_cut_off_is_rolled_back_first() {
     let folder = tempfile::tempdir().unwrap();
-    let path = Rollback::plant(folder.path());
+    let path = Rollback::plant(folder.path()).path;
     let writer = Connection::open(&path).unwrap();
     // A small cache spills changed pages into the file before the commit.
     writer
@@ -221,7 +223,7 @@ fn a_transaction_that_a_crash_cut_off_is_rolled_back_first() {
 #[test]
 fn a_lock_that_is_not_given_up_is_named_with_the_wait() {
     let folder = tempfile::tempdir().unwrap();
-    let path = Rollback::plant(folder.path());
+    let path = Rollback::plant(folder.path()).path;
     let holder = Connection::open(&path).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let mut source = source_at(&path);
@@ -234,7 +236,7 @@ fn a_lock_that_is_not_given_up_is_named_with_the_wait() {
 #[test]
 fn an_order_only_the_application_knows_leaves_one_table_unchecked_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let path = Wal::plant(folder.path());
+    let path = Wal::plant(folder.path()).path;
     let writer = Connection::open(&path).unwrap();
     writer
         .execute_batch(
@@ -324,7 +326,7 @@ fn a_dump_beside_a_writer_with_a_journal_is_one_moment() {
 #[test]
 fn the_check_can_be_left_out() {
     let folder = tempfile::tempdir().unwrap();
-    let path = Rollback::plant(folder.path());
+    let path = Rollback::plant(folder.path()).path;
     let source: Source = source_at(&path);
     let order = crate::engine::DumpOrder {
         source: &source,

@@ -1,0 +1,107 @@
+//! A program that is read from while it runs.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use rustix::io::Errno;
+
+use super::process::Process;
+use super::{Tool, ToolError};
+use crate::domain::Cancel;
+use crate::engine::EngineError;
+
+/// What a program writes, as it writes it.
+///
+/// The end of what it writes is not yet a good end: only [`Stream::finish`] says whether it was.
+#[derive(Debug)]
+pub(in crate::engine) struct Stream {
+    process: Process,
+    output: OwnedFd,
+}
+
+impl Stream {
+    pub(super) fn start(tool: Tool, cancel: &Cancel) -> Result<Self, ToolError> {
+        let name = tool.name.clone();
+        let mut process = Process::start(tool, Stdio::piped(), cancel)?;
+        let output = process.child().stdout.take().ok_or_else(|| ToolError::Start {
+            path: name.into(),
+            source: io::Error::other("it has no standard output"),
+        })?;
+        let output = OwnedFd::from(output);
+        // A larger pipe wakes reader and writer less often. Best effort: the user's share may be used up.
+        let _size = rustix::pipe::fcntl_setpipe_size(&output, 1 << 20);
+        Ok(Self { process, output })
+    }
+
+    /// Appends everything up to the end, or up to `most` bytes, to `into`.
+    pub(in crate::engine) fn read_up_to(
+        &mut self,
+        most: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<(), ToolError> {
+        let before = into.len();
+        while into.len() - before < most {
+            let filled = into.len();
+            let piece = (most - (filled - before)).min(64 << 10);
+            into.resize(filled + piece, 0);
+            let got = self.piece(into.get_mut(filled..).unwrap_or_default());
+            into.truncate(filled + got.as_ref().map_or(0, |length| *length));
+            if got? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, buffer: &mut [u8]) -> Result<usize, ToolError> {
+        loop {
+            if !self.process.ready(Some(&self.output))? {
+                continue;
+            }
+            match rustix::io::read(&self.output, &mut *buffer) {
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => {
+                    let path = self.process.name().into();
+                    return Err(ToolError::Start { path, source: error.into() });
+                }
+                Ok(length) => return Ok(length),
+            }
+        }
+    }
+
+    /// Waits for the program's end, which must be a good one. What it still writes is not read.
+    pub(in crate::engine) fn finish(self) -> Result<(), ToolError> {
+        let Self { process, output } = self;
+        drop(output);
+        process.finish()
+    }
+
+    /// The error a reader got from this stream's [`Read`], as what it was; anything else about the stream's
+    /// content is better explained by how the program ended, if it ended badly.
+    pub(in crate::engine) fn explain(self, error: io::Error) -> EngineError {
+        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<ToolError>) {
+            return error.downcast::<ToolError>().map_or_else(
+                |other| EngineError::io("reading from", "a program".as_ref(), other),
+                EngineError::from,
+            );
+        }
+        let name = self.process.name().to_owned();
+        match self.finish() {
+            Err(failed) => failed.into(),
+            Ok(()) => EngineError::known(
+                crate::domain::FailureCode::Tool,
+                format!("{name} wrote something else than it should: {error}"),
+            ),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        self.piece(buffer).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,135 @@
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Finder, Secret, SecretFile, Tool, ToolError, major_version};
+use crate::domain::Cancel;
+
+fn shell(script: &str) -> Tool {
+    Tool::new(Path::new("/bin/sh")).args(["-c", script])
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::from_bytes(text.as_bytes().to_vec()).unwrap()
+}
+
+/// Whether a process with this argument is there.
+fn runs(mark: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.windows(mark.len()).any(|part| part == mark.as_bytes())
+    })
+}
+
+#[test]
+fn what_a_program_writes_is_read_to_its_end() {
+    let written = shell("seq 1 100000").output(&Cancel::default()).unwrap();
+    assert!(written.starts_with(b"1\n2\n") && written.ends_with(b"\n100000\n"));
+}
+
+#[test]
+fn a_bad_end_is_told_with_the_last_lines_and_without_the_password() {
+    let hidden = secret("top\nsecret line");
+    let failed = shell("echo \"$PASS\" >&2; seq 1 100 >&2; echo \"no: $PASS\" >&2; exit 3")
+        .secret_env("PASS", &hidden)
+        .run(&Cancel::default())
+        .unwrap_err();
+    let said = failed.to_string();
+    assert!(said.contains("exit status: 3") && said.contains("no: [password]"), "{said}");
+    assert!(said.contains("100") && !said.contains("90"), "{said}");
+    assert!(!said.contains("secret line") && !format!("{hidden:?}").contains("top"), "{said}");
+}
+
+#[test]
+fn a_program_that_is_killed_or_ends_in_the_middle_has_not_done_well() {
+    for (script, word) in [("echo half; kill -9 $$", "signal"), ("echo half; exit 1", "status: 1")]
+    {
+        let mut stream = shell(script).stream(&Cancel::default()).unwrap();
+        let mut read = String::new();
+        stream.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "half\n");
+        let said = stream.finish().unwrap_err().to_string();
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn a_cancelled_job_ends_the_program_and_what_it_started() {
+    let cancel = Cancel::default();
+    let mut stream = shell("sleep 987654 & sleep 987653; true").stream(&cancel).unwrap();
+    cancel.ask();
+    let mut read = Vec::new();
+    assert!(matches!(stream.read_up_to(10, &mut read), Err(ToolError::Cancelled)));
+    drop(stream);
+    assert!(!runs("987653") && !runs("987654"));
+}
+
+#[test]
+fn a_program_that_takes_too_long_is_ended() {
+    let late = shell("echo waiting >&2; exec sleep 987655").within(Duration::from_millis(300));
+    let said = late.output(&Cancel::default()).unwrap_err();
+    assert!(matches!(&said, ToolError::Late { said, .. } if said == "waiting"), "{said}");
+    assert!(!runs("987655"));
+}
+
+#[test]
+fn a_program_sees_no_other_server_than_the_one_it_is_sent_to() {
+    let names = Tool::new(Path::new("/usr/bin/env")).output(&Cancel::default()).unwrap();
+    for line in String::from_utf8(names).unwrap().lines() {
+        let (name, _) = line.split_once('=').unwrap();
+        assert!(["PATH", "HOME", "TMPDIR", "TZ", "LC_ALL"].contains(&name), "{line}");
+    }
+}
+
+#[test]
+fn root_looks_like_somebody_else_to_a_program_that_refuses_root() {
+    let id = Tool::new(Path::new("/usr/bin/id")).arg("-u").as_ordinary_user();
+    assert_ne!(id.output(&Cancel::default()).unwrap(), b"0\n");
+}
+
+#[test]
+fn a_secret_file_is_read_by_a_child_and_by_nobody_else() {
+    let file = SecretFile::new(b"[client]\npassword=\"x\"\n").unwrap();
+    let read = shell("cat \"$0\"").arg(file.path()).output(&Cancel::default()).unwrap();
+    assert_eq!(read, b"[client]\npassword=\"x\"\n");
+    let mode = std::fs::metadata(file.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let path = file.path();
+    drop(file);
+    assert!(std::fs::read(path).is_err());
+}
+
+#[test]
+fn one_line_end_is_not_part_of_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    for (content, password) in
+        [("a b'\"\n", "a b'\""), ("a\n\n", "a\n"), ("a\r\n", "a"), ("ä", "ä")]
+    {
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(Secret::read(&path).unwrap().reveal(), password);
+    }
+    for bad in [&b""[..], b"\n", b"a\0b"] {
+        assert!(Secret::from_bytes(bad.to_vec()).is_err(), "{bad:?}");
+    }
+    let missing = Secret::read(&folder.path().join("none")).unwrap_err().to_string();
+    assert!(missing.contains("none") && missing.contains("right to read"), "{missing}");
+}
+
+#[test]
+fn a_tool_is_found_where_the_configuration_says_and_nowhere_else() {
+    let finder =
+        |folder: Option<&str>| Finder { folder: folder.map(Into::into), usual: Vec::new() };
+    assert!(finder(None).find("sh", "dash").unwrap().is_absolute());
+    assert!(finder(Some("/bin")).find("sh", "dash").is_ok());
+    let said = finder(Some("/proc")).find("sh", "dash").unwrap_err().to_string();
+    assert!(said.contains("/proc") && said.contains("apt install dash"), "{said}");
+}
+
+#[test]
+fn a_version_is_the_first_number() {
+    assert_eq!(major_version("pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
+    assert_eq!(major_version("none"), None);
+}
