@@ -13,6 +13,7 @@ use super::frame::{
 use super::hash::Digest;
 use super::index::{BLOCK_BYTES, Entries};
 use super::manifest::{LONGEST_MANIFEST, Manifest};
+use super::order::Order;
 use super::seek_table::{FOOTER_BYTES, Frame, SeekTable};
 use super::trailer::{TRAILER_BYTES, Trailer};
 use crate::domain::{BackupId, SEGMENT_BYTES};
@@ -103,7 +104,7 @@ impl Reader {
         self.bytes.len()
     }
 
-    /// What is in the archive, in order of path, read bit by bit.
+    /// What is in the archive, in its order, read bit by bit.
     pub fn entries(&self) -> Result<Entries<&Self>, ArchiveError> {
         Entries::new(self)
     }
@@ -121,6 +122,11 @@ impl Reader {
             progress(at);
         }
         Ok(hasher.finalize().to_hex().as_str().to_owned())
+    }
+
+    /// In which order its entries are.
+    pub(super) const fn order(&self) -> Order {
+        self.manifest.index.order
     }
 
     /// Its place in the chain: 0 is a full backup.

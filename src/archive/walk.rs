@@ -22,7 +22,7 @@ pub trait WriteAt: Send + Sync {
 /// Where a restore puts what is in an archive.
 pub trait Outlet {
     /// Makes the entry; for a regular file of more than 0 bytes gives the place for its content, or `None`
-    /// if it is not wanted. Entries come in order of path: a folder before what is in it.
+    /// if it is not wanted. Entries come in the archive's order: a folder before what is in it, no path twice.
     fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>>;
 }
 
