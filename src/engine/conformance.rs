@@ -235,7 +235,7 @@ fn planted<S: Subject>() -> Planted {
     Planted { original, recorder, _folder: folder }
 }
 
-fn recording<S: Subject>() -> Recorder {
+pub(super) fn recording<S: Subject>() -> Recorder {
     Recorder { any_order: !S::engine().gives_in_order(), ..Recorder::default() }
 }
 
