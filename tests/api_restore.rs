@@ -37,6 +37,7 @@ async fn a_new_backup_has_every_key_and_null_for_what_nobody_knows_yet() {
             "datastore": {"type": "mysql", "version": "5.7", "version_id": datastore.version_id()},
             "size_bytes": null, "source_bytes": null, "checksum": null, "kind": "full",
             "progress": 0.0, "failure": null, "verified_at": null,
+            "verify_level": null, "drill": null,
         })
     );
     assert_eq!(created.as_str().unwrap().len(), "2026-11-23T19:00:00".len());
@@ -58,6 +59,7 @@ async fn a_completed_backup_shows_its_archive() {
     assert!((size * 1_073_741_824.0 - 40_000.0).abs() < 1e-6, "{size}");
     assert_eq!(backup["checksum"], format!("blake3:{}", blake3::hash(&archive)));
     assert_eq!(backup["verified_at"], "2026-11-23T19:00:00");
+    assert_eq!((&backup["verify_level"], &backup["drill"]), (&json!("bytes"), &Value::Null));
     assert_eq!(backup["progress"], 1.0);
 }
 

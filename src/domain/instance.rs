@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{BackupId, CheckLevel, ContainerName, Failure, InstanceId, ProjectId, Timestamp};
+use super::{
+    BackupId, CheckLevel, ContainerName, Failure, InstanceId, ProjectId, Timestamp, Verify,
+};
 
 /// An engine and the version of what it reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,6 +106,8 @@ pub struct Instance {
     pub source: Source,
     /// How thoroughly the engine checks what it reads.
     pub check: CheckLevel,
+    /// How far each new backup is proven before anybody asks.
+    pub verify: Verify,
     /// Where it stands.
     pub status: InstanceStatus,
     /// Content bytes of its newest completed backup; 0 before the first.

@@ -31,10 +31,11 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
     let recovery = executor::recover(&context)?;
     if recovery != executor::Recovery::default() {
         log::info!(
-            "the last run was interrupted: {} backups failed, {} adopted, {} restores begin again, {} unfinished files removed",
+            "the last run was interrupted: {} backups failed, {} adopted, {} restores and {} drills begin again, {} unfinished files removed",
             recovery.failed,
             recovery.adopted,
             recovery.restores,
+            recovery.drills,
             recovery.swept
         );
     }
