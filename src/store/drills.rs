@@ -42,7 +42,7 @@ const PASSED: &str = "UPDATE backups SET verified_at = :at, verify_level = :leve
 const FAILED: &str = "UPDATE backups SET updated = :at, drill_at = :at, drill_ms = :ms,
          drill_version = NULL, drill_check = NULL, drill_tables = NULL, drill_rows = NULL,
          drill_rows_by_table = NULL, drill_failure_code = :code, drill_failure_message = :message
-     WHERE id = :id";
+     WHERE id = :id AND checksum IS NOT NULL";
 
 const ROWS_BY_TABLE: &str = "SELECT drill_rows_by_table FROM backups WHERE id = ?1";
 
