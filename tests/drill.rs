@@ -8,9 +8,10 @@ mod support;
 use std::fs::Permissions;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use support::{Client, TestServer, names_in, wait_until, write_file};
@@ -332,13 +333,7 @@ fn a_tree_with_folders_that_may_not_be_written_is_drilled_and_removed() {
 #[test]
 fn a_backup_that_is_deleted_while_its_drill_waits_or_runs_is_gone() {
     let house = House::with("");
-    run_sql(
-        &house.database,
-        "CREATE TABLE many(id INTEGER PRIMARY KEY, one INT, other INT);
-         CREATE INDEX by_one ON many(one); CREATE INDEX by_other ON many(other);
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 700000)
-         INSERT INTO many SELECT i, i * 7919 % 1000003, i * 104729 % 1000003 FROM n;",
-    );
+    make_many(&house.database);
     let client = house.client();
     let (runs, waits) = (client.full("shop"), client.full("shop"));
     for made in [&runs, &waits] {
@@ -357,6 +352,51 @@ fn a_backup_that_is_deleted_while_its_drill_waits_or_runs_is_gone() {
     assert!(log.contains(&format!("drill of backup {}: interrupted", id_of(&runs))), "{log}");
     assert!(!log.contains(&format!("drill of backup {} begins", id_of(&waits))), "{log}");
     assert_eq!(names_in(&house.tmp()), Vec::<String>::new());
+}
+
+/// A database that a drill takes a while over.
+fn make_many(database: &Path) {
+    run_sql(
+        database,
+        "CREATE TABLE many(id INTEGER PRIMARY KEY, one INT, other INT);
+         CREATE INDEX by_one ON many(one); CREATE INDEX by_other ON many(other);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 700000)
+         INSERT INTO many SELECT i, i * 7919 % 1000003, i * 104729 % 1000003 FROM n;",
+    );
+}
+
+#[test]
+fn a_drill_that_the_shutdown_interrupts_is_made_again_at_the_next_start() {
+    let mut house = House::with("");
+    make_many(&house.database);
+    let made = house.client().full("shop");
+    house.server.set_env("COFFER__SERVER__SHUTDOWN_GRACE_S", Some("0"));
+    house.server.restart();
+    let client = house.client();
+    client.send("POST", &format!("backups/{}/drill", id_of(&made)), None).expect(202);
+    wait_until("the restore to begin", || (!names_in(&house.tmp()).is_empty()).then_some(()));
+    assert!(house.server.terminate().success());
+    assert!(house.server.log().text().contains("interrupted"), "{}", house.server.log().text());
+    assert_eq!(names_in(&house.tmp()), Vec::<String>::new());
+    house.server.restart();
+    let row = drilled(&house.client(), id_of(&made));
+    assert_eq!((&row["drill"]["status"], &row["failure"]), (&json!("passed"), &Value::Null));
+}
+
+#[test]
+fn a_command_that_is_interrupted_takes_away_what_it_restored() {
+    let house = House::with("");
+    make_many(&house.database);
+    let made = house.client().full("shop");
+    let mut command = house.server.command(&["drill", id_of(&made)]);
+    let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("the restore to begin", || (!names_in(&house.tmp()).is_empty()).then_some(()));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("interrupted") && output.stdout.is_empty(), "{}", said(&output));
+    assert_eq!(names_in(&house.tmp()), Vec::<String>::new());
+    assert_eq!(house.client().backup(id_of(&made))["drill"], Value::Null);
 }
 
 /// As much as any disk has: the drill is refused before a byte is written.

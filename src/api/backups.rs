@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::catalog::{BackupFilter, CatalogError, Read, Scope, Write};
-use crate::domain::{Backup, BackupId, Limit, Position};
+use crate::domain::{Backup, BackupId, Limit, Position, RowsByTable};
 
 use super::State;
 use super::error::ApiError;
@@ -124,7 +124,8 @@ pub(super) async fn show(
     let id = extract::backup_id(&request)?;
     let (backup, rows) = read(&state, move |state| {
         let backup = state.catalog.backup(&scope, id)?;
-        let rows = state.catalog.drill_rows(&scope, id)?;
+        let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
+        let rows = if passed { state.catalog.drill_rows(&scope, id)? } else { RowsByTable::new() };
         Ok((backup, rows))
     })
     .await?;

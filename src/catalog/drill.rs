@@ -10,8 +10,8 @@ use super::rules::{Rules, visible_backup};
 use super::settle::archived;
 use super::{Catalog, CatalogError, DrillJob, Job, Read, Reply, Scope, Write};
 use crate::domain::{
-    Backup, BackupId, Cancel, Datastore, DrillFacts, Failure, InstanceId, RowsByTable, Source,
-    Timestamp,
+    Backup, BackupId, Cancel, Datastore, DrillFacts, DrillTurn, Failure, InstanceId, RowsByTable,
+    Source, Timestamp,
 };
 use crate::store::{DamageIn, Records};
 
@@ -67,9 +67,19 @@ impl Catalog {
         })
     }
 
-    /// A claimed drill runs until this flag is asked: a delete asks it.
-    pub fn drill_runs(&self, id: BackupId, cancel: Cancel) {
-        self.drills.set(id, cancel);
+    /// A claimed drill begins, and runs until this flag is asked: a delete asks it. False: one did already,
+    /// and it does not begin.
+    pub fn drill_begins(&self, id: BackupId, cancel: Cancel) -> Reply<bool> {
+        let drills = Arc::clone(&self.drills);
+        // Behind every delete that did not see the flag.
+        self.write(move |db, _rules| {
+            let claimed =
+                db.backup(id)?.is_some_and(|it| it.backup.drill.next == Some(DrillTurn::Claimed));
+            if claimed {
+                drills.set(id, cancel);
+            }
+            Ok(claimed)
+        })
     }
 
     /// A drill passed: its backup is proven as far as can be, and what an earlier drill found wrong is taken

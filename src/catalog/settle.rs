@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use super::{Catalog, CatalogError, Reply};
 use crate::domain::{
-    ArchiveFacts, BackupId, Failure, InstanceId, Kind, Source, Status, Timestamp, VerifyLevel,
+    ArchiveFacts, BackupId, Datastore, Failure, InstanceId, Kind, Source, Status, Timestamp,
+    VerifyLevel,
 };
 use crate::store::{BackupRecord, DamageIn, Finish, Lineage, Records, StoreError};
-
-/// What an engine says that has not reached its server yet.
-const UNKNOWN_VERSION: &str = "unknown";
 
 impl Catalog {
     /// How much of the source a running backup has read, 0 to 1. In memory only.
@@ -170,16 +168,16 @@ impl Catalog {
     }
 }
 
-/// A version, if it is one: an engine that did not reach its server says `unknown`.
+/// A version, if it is one.
 pub(super) fn told(version: &str) -> Option<String> {
-    (!version.is_empty() && version != UNKNOWN_VERSION).then(|| version.to_owned())
+    Datastore::is_told(version).then(|| version.to_owned())
 }
 
 /// What a finished backup was read with is what its instance runs.
 pub(super) fn reached(db: Records<'_>, id: BackupId, now: Timestamp) -> Result<(), CatalogError> {
     if let Some(BackupRecord { backup, .. }) = db.backup(id)?
         && let Some(instance) = backup.instance
-        && told(&backup.datastore.version).is_some()
+        && Datastore::is_told(&backup.datastore.version)
     {
         db.set_version(instance, &backup.datastore, now)?;
     }

@@ -196,12 +196,13 @@ fn a_delete_takes_a_waiting_drill_out_of_the_queue_and_gives_up_a_running_one() 
     let (runs, waits) = (house.completed(ParentChoice::None), house.completed(ParentChoice::None));
     assert_eq!(house.claim_drill().id, runs);
     let (cancel, other) = (Cancel::default(), Cancel::default());
-    house.catalog.drill_runs(runs, cancel.clone());
+    assert!(house.catalog.drill_begins(runs, cancel.clone()).wait().unwrap());
+    assert!(!house.catalog.drill_begins(waits, other.clone()).wait().unwrap());
     let kept = house.completed(ParentChoice::None);
-    house.catalog.drill_runs(kept, other.clone());
     house.delete(runs).unwrap();
     house.delete(waits).unwrap();
-    assert_eq!((cancel.is_asked(), other.is_asked()), (true, false));
+    assert!(cancel.is_asked());
+    assert!(!house.catalog.drill_begins(runs, other.clone()).wait().unwrap());
     house.catalog.drill_interrupted(runs).wait().unwrap();
     assert_eq!(house.drill_of(runs).next, None);
     assert_eq!(house.removal(), [runs]);
@@ -212,7 +213,9 @@ fn a_delete_takes_a_waiting_drill_out_of_the_queue_and_gives_up_a_running_one() 
     assert_eq!(house.removal(), [waits]);
     house.catalog.removal_failed(waits, failure("no")).wait().unwrap();
     assert_eq!(house.claim_drill().id, kept);
-    assert_eq!(house.catalog.claim().unwrap(), None);
+    assert!(house.catalog.drill_begins(kept, other.clone()).wait().unwrap());
+    house.delete(waits).unwrap();
+    assert!(!other.is_asked(), "another backup was deleted");
 }
 
 #[test]

@@ -75,17 +75,21 @@ pub fn drill(
         let order = DrillOrder { restored, source, scratch: &scratch, cancel };
         Ok(engine.drill(&order)?)
     });
-    let report = report.map_err(|error| told_apart(error, &workspace))?;
-    if how.cancel.is_asked() {
-        return Err(JobError::Cancelled);
-    }
+    let report = report
+        .map_err(|error| told_apart(error, how.cancel))
+        .map_err(|error| not_taken_away(error, &workspace))?;
     failpoint::reached("drill-passed");
     drop(workspace);
     Ok(Drilled { level: VerifyLevel::Restored, took: started.elapsed(), report })
 }
 
+/// What goes wrong once a drill is given up says nothing of the backup: its archive may be in the trash.
+fn told_apart(error: JobError, cancel: &Cancel) -> JobError {
+    if cancel.is_asked() { JobError::Cancelled } else { error }
+}
+
 /// A folder that somebody took away looks like damage from inside, and is none.
-fn told_apart(error: JobError, workspace: &Workspace) -> JobError {
+fn not_taken_away(error: JobError, workspace: &Workspace) -> JobError {
     if error.is_damage() && !workspace.path().exists() {
         let what = workspace.path().display().to_string();
         return StorageError::NotFound { what }.into();
@@ -154,7 +158,12 @@ pub(super) fn run(context: &Context, job: &DrillJob) {
     log::info!("drill of backup {id} begins");
     let started = Instant::now();
     let cancel = context.cancel.below();
-    context.catalog.drill_runs(id, cancel.clone());
+    match context.catalog.drill_begins(id, cancel.clone()).wait() {
+        Ok(true) => {}
+        Ok(false) => return log::info!("drill of backup {id}: the backup is being deleted"),
+        // It stays claimed, and is made after the next start.
+        Err(error) => return log::error!("drill of backup {id}: {}", chain_of(&error)),
+    }
     failpoint::reached("drill-begins");
     let outcome = guarded(|| {
         let chain = chain::open(&*context.storage, &job.chain, &cancel)?;
@@ -167,6 +176,7 @@ pub(super) fn run(context: &Context, job: &DrillJob) {
         };
         drill(&chain, &how, &|_done, _total| ())
     });
+    let outcome = outcome.map_err(|error| told_apart(error, &cancel));
     failpoint::reached("drill-before-settle");
     tell(id, &outcome);
     settle(context, || record(context, id, &outcome, started.elapsed()));

@@ -38,8 +38,8 @@ pub(super) fn draft(
 /// The engine, and the version that was really read: the row may be from before the server was reached.
 fn datastore(backup: &Backup, dump: &DumpFacts) -> Datastore {
     let engine = backup.datastore.engine.clone();
-    let told = &dump.version;
-    let version = if told.is_empty() { &backup.datastore.version } else { told };
+    let told = Datastore::is_told(&dump.version);
+    let version = if told { &dump.version } else { &backup.datastore.version };
     Datastore { engine, version: version.clone() }
 }
 
