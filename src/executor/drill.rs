@@ -200,3 +200,55 @@ fn tell(id: BackupId, outcome: &Result<Drilled, JobError>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::FailureCode;
+    use crate::engine::EngineError;
+
+    fn engine(code: FailureCode) -> JobError {
+        EngineError::known(code, "so it is").into()
+    }
+
+    fn broken(culprit: BackupId, lasting: bool) -> JobError {
+        JobError::ChainBroken { culprit, why: "bits rot".to_owned(), lasting }
+    }
+
+    #[test]
+    fn what_is_damaged_is_the_archive_that_is_bad_or_the_data_that_came_out_and_else_nothing() {
+        let (id, root) = (BackupId::generate(), BackupId::generate());
+        let told = |error: &JobError| damaged(error, id).map(|(id, _, in_data)| (id, in_data));
+        assert_eq!(told(&broken(root, true)), Some((root, false)));
+        for code in [FailureCode::ArchiveDamaged, FailureCode::SourceDamaged] {
+            assert_eq!(told(&engine(code)), Some((id, true)));
+        }
+        for code in [FailureCode::Tool, FailureCode::DiskFull, FailureCode::SourceMissing] {
+            assert_eq!(told(&engine(code)), None);
+        }
+        let full = StorageError::Full { what: "tmp".to_owned(), needed: 2, free: 1 };
+        for error in [broken(root, false), full.into(), JobError::Panicked] {
+            assert_eq!(told(&error), None, "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_counts_that_goes_wrong_once_a_drill_is_given_up() {
+        let cancel = Cancel::default();
+        let id = BackupId::generate();
+        assert!(matches!(told_apart(broken(id, true), &cancel), JobError::ChainBroken { .. }));
+        cancel.ask();
+        assert!(matches!(told_apart(broken(id, true), &cancel), JobError::Cancelled));
+    }
+
+    #[test]
+    fn a_folder_that_was_taken_away_is_no_damage() {
+        let within = tempfile::tempdir().unwrap();
+        let workspace = Workspace::make(within.path(), 0, 0).unwrap();
+        let damage = || engine(FailureCode::ArchiveDamaged);
+        assert!(not_taken_away(damage(), &workspace).is_damage());
+        std::fs::remove_dir(workspace.path()).unwrap();
+        let error = not_taken_away(damage(), &workspace);
+        assert!(!error.is_damage() && error.to_string().contains("drill-"), "{error}");
+    }
+}
