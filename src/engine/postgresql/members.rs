@@ -18,8 +18,8 @@ use crate::engine::{EngineError, Intake, Refused};
 const MANIFEST: &str = "backup_manifest";
 /// Where the tablespaces of the original are.
 const TABLESPACE_MAP: &[u8] = b"tablespace_map";
-/// The folder of the links to tablespaces.
-const LINKS: &[u8] = b"pg_tblspc/";
+/// The folder of the links to tablespaces. The server does not send the links themselves.
+const LINKS: &str = "pg_tblspc";
 
 /// Small reads of headers are served from a buffer; content passes it by.
 const BUFFER: usize = 64 << 10;
@@ -128,9 +128,12 @@ impl<'a> Members<'a> {
                 let (uid, gid) = self.owner.unwrap_or_default();
                 self.manifest(&Entry { uid, gid, ..entry }, member)
             }
-            Part::Base => self.content(&entry, member, &name),
+            Part::Base => {
+                self.content(&entry, member, &name)?;
+                if name == LINKS.as_bytes() { self.links() } else { Ok(()) }
+            }
             Part::Tablespace(oid) => {
-                let whole = [LINKS, oid.to_string().as_bytes(), b"/", &name].concat();
+                let whole = [format!("{LINKS}/{oid}/").as_bytes(), &name].concat();
                 self.content(&entry, member, &whole)
             }
         }
@@ -147,6 +150,16 @@ impl<'a> Members<'a> {
         })?;
         if let (EntryKind::File { size, .. }, Some(sums)) = (&entry.kind, &mut self.sums) {
             sums.add(path, *size, crc);
+        }
+        Ok(())
+    }
+
+    fn links(&mut self) -> Result<(), Broken> {
+        for oid in &self.cluster.tablespaces {
+            let target = format!("../../{TABLESPACES}/{oid}").into_bytes();
+            let path = format!("{DATA_FOLDER}/{LINKS}/{oid}");
+            let link = self.own(&path, EntryKind::Symlink { target }, 0o777)?;
+            self.intake.entry(&link, false)?;
         }
         Ok(())
     }
@@ -247,14 +260,6 @@ fn kind_of<R: Read>(member: &tar::Entry<'_, R>, name: &[u8]) -> Result<EntryKind
         EntryType::Directory => Ok(EntryKind::Directory),
         EntryType::Regular | EntryType::Continuous => {
             Ok(EntryKind::File { size: member.size(), extents: None })
-        }
-        EntryType::Symlink => {
-            let oid = name.strip_prefix(LINKS).ok_or_else(strange)?;
-            if oid.is_empty() || !oid.iter().all(u8::is_ascii_digit) {
-                return Err(strange());
-            }
-            let target = [format!("../../{TABLESPACES}/").as_bytes(), oid].concat();
-            Ok(EntryKind::Symlink { target })
         }
         _ => Err(strange()),
     }

@@ -159,8 +159,6 @@ fn odd_server(checksums: bool) -> Postgres {
          INSERT INTO kept SELECT n, 'row ' || n FROM generate_series(1, 3000) n;
          CREATE UNLOGGED TABLE fleeting(id int);
          INSERT INTO fleeting SELECT generate_series(1, 10);
-         CREATE TABLE parted(id int, PRIMARY KEY (id DESC NULLS FIRST)) ;
-         DROP TABLE parted;
          CREATE TABLE parted(id int NOT NULL) PARTITION BY RANGE (id);
          CREATE TABLE \"Part\"\"1\" PARTITION OF parted FOR VALUES FROM (0) TO (100);
          CREATE INDEX ON parted (id DESC NULLS FIRST);
