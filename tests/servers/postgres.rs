@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) settings: String,
     /// Whether it listens on 127.0.0.1 too.
     pub(crate) tcp: bool,
+    /// Whether its settings lie beside the data directory and not in it, as Debian has it.
+    pub(crate) as_debian: bool,
 }
 
 impl Default for Setup {
@@ -45,6 +47,7 @@ impl Default for Setup {
             hba: "local all all trust\nlocal replication all trust\n".to_owned(),
             settings: String::new(),
             tcp: false,
+            as_debian: false,
         }
     }
 }
@@ -54,6 +57,8 @@ impl Default for Setup {
 pub(crate) struct Postgres {
     child: Option<Child>,
     data: PathBuf,
+    /// The folder with its settings.
+    settings: PathBuf,
     port: u16,
     tcp: bool,
     folder: TempDir,
@@ -78,9 +83,18 @@ impl Postgres {
         }
         done(&mut initdb);
         let port = if setup.tcp { free_port() } else { 5432 };
-        write(&data.join("postgresql.conf"), &format!("{SETTINGS}{}", setup.settings));
-        write(&data.join("pg_hba.conf"), &setup.hba);
-        let mut server = Self { child: None, data, port, tcp: setup.tcp, folder };
+        let mut settings = data.clone();
+        if setup.as_debian {
+            settings = folder.path().join("etc");
+            std::fs::create_dir(&settings).unwrap();
+            write(&settings.join("pg_ident.conf"), "");
+            for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"] {
+                std::fs::remove_file(data.join(name)).unwrap();
+            }
+        }
+        write(&settings.join("postgresql.conf"), &format!("{SETTINGS}{}", setup.settings));
+        write(&settings.join("pg_hba.conf"), &setup.hba);
+        let mut server = Self { child: None, data, settings, port, tcp: setup.tcp, folder };
         server.start();
         server
     }
@@ -96,8 +110,14 @@ impl Postgres {
         write(&data.join("postgresql.conf"), SETTINGS);
         write(&data.join("pg_hba.conf"), "local all all trust\nlocal replication all trust\n");
         write(&data.join("pg_ident.conf"), "");
-        let mut server =
-            Self { child: None, data: data.to_owned(), port: 5432, tcp: false, folder };
+        let mut server = Self {
+            child: None,
+            data: data.into(),
+            settings: data.into(),
+            port: 5432,
+            tcp: false,
+            folder,
+        };
         server.start();
         server
     }
@@ -110,6 +130,12 @@ impl Postgres {
         let mut command = as_server("postgres");
         command.arg("-D").arg(&self.data).arg("-k").arg(self.folder.path());
         command.args(["-p", &self.port.to_string()]);
+        for (key, file) in
+            [("config", "postgresql.conf"), ("hba", "pg_hba.conf"), ("ident", "pg_ident.conf")]
+        {
+            let path = self.settings.join(file);
+            command.arg("-c").arg(format!("{key}_file={}", path.display()));
+        }
         let listen = if self.tcp { "listen_addresses=127.0.0.1" } else { "listen_addresses=" };
         command.args(["-c", listen]).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
@@ -119,6 +145,14 @@ impl Postgres {
             assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}\n{}", self.log());
             pause();
         }
+    }
+
+    /// Tears it down, as a crash does, and waits for its end.
+    #[track_caller]
+    pub(crate) fn crash(&mut self) {
+        let mut stop = as_server("pg_ctl");
+        done(stop.arg("-D").arg(&self.data).args(["-m", "immediate", "-w", "stop"]));
+        self.child.take().unwrap().wait().unwrap();
     }
 
     /// Stops it in order, as `systemctl stop` does.

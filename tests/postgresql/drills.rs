@@ -1,0 +1,85 @@
+//! Drills of PostgreSQL through the server and by the command: of sound data, and of data that was spoiled
+//! in the source before it was backed up, where no checksum shows it.
+
+use serde_json::{Value, json};
+
+use super::house::{NAME, id_of, said, source};
+use super::postgres::{Postgres, Setup};
+use super::support::{Client, TestServer, names_in, wait_until, write_file};
+
+fn drilled(client: &Client, row: &Value) -> Value {
+    wait_until("the drill", || {
+        let row = client.backup(id_of(row));
+        ["passed", "failed"].iter().any(|it| row["drill"]["status"] == *it).then_some(row)
+    })
+}
+
+fn drilling(server: &Postgres) -> TestServer {
+    TestServer::builder()
+        .toml(&format!(
+            "[[instances]]\nname = \"{NAME}\"\nproject_id = \"project-a\"\nengine = \"postgresql\"\n\
+             source = {}\nverify = \"restore\"\n",
+            source(server, "")
+        ))
+        .start()
+}
+
+/// Spoils the file of a relation while the server is stopped.
+fn spoil(server: &mut Postgres, relation: &str, how: impl Fn(&mut Vec<u8>)) {
+    let name = server.sql("postgres", &format!("SELECT pg_relation_filepath('{relation}')"));
+    let path = server.data().join(name.trim());
+    server.stop();
+    let mut content = std::fs::read(&path).unwrap();
+    how(&mut content);
+    write_file(&path, content);
+    server.start();
+}
+
+fn unchecked() -> Postgres {
+    let server = Postgres::with(&Setup { checksums: false, ..Setup::default() });
+    server.sql(
+        "postgres",
+        "CREATE TABLE item(id int PRIMARY KEY, t text);
+         INSERT INTO item SELECT n, md5(n::text) FROM generate_series(1, 10000) n;",
+    );
+    server
+}
+
+#[test]
+fn a_drill_starts_the_server_and_counts_and_finds_what_was_spoiled() {
+    let mut server = unchecked();
+    let mut coffer = drilling(&server);
+    coffer.allow_warning("nothing is built on it");
+    let client = coffer.by_admin();
+    let row = drilled(&client, &client.full(NAME));
+    assert_eq!(row["drill"]["status"], "passed", "{row:#}");
+    assert_eq!(row["verify_level"], "restored");
+    assert_eq!(row["drill"]["rows_by_table"], json!({"postgres.public.item": 10000}));
+    assert!(row["drill"]["check"].as_str().unwrap().contains("pg_amcheck"), "{row:#}");
+    // On an incremental, by the command, with nothing but the archives to go by.
+    server.sql("postgres", "DELETE FROM item WHERE id > 9000");
+    let incremental = client.incremental(NAME);
+    drilled(&client, &incremental);
+    let output = coffer.command(&["drill", id_of(&incremental), "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["rows"], 9000, "{told:#}");
+
+    spoil(&mut server, "item_pkey", |content| content[2 * 8192 + 4000..3 * 8192].fill(7));
+    assert_fails(&client, "item_pkey");
+    server.sql("postgres", "REINDEX TABLE item");
+    spoil(&mut server, "item", |content| content.truncate(content.len() / 2 / 8192 * 8192));
+    assert_fails(&client, "postgres.public.item");
+    assert_eq!(names_in(&coffer.data_dir().join("tmp")), Vec::<String>::new());
+}
+
+#[track_caller]
+fn assert_fails(client: &Client, word: &str) {
+    let row = drilled(client, &client.full(NAME));
+    let why = &row["drill"]["failure"];
+    assert_eq!(
+        (&row["drill"]["status"], &why["code"]),
+        (&json!("failed"), &json!("archive_damaged"))
+    );
+    assert!(why["message"].as_str().unwrap().contains(word), "{why:#}");
+}
