@@ -22,7 +22,9 @@ fn assert_fails(coffer: &TestServer, code: &str, words: &[&str]) {
 
 #[track_caller]
 fn assert_clean(coffer: &TestServer) {
-    assert_eq!(children_of(coffer.pid().unwrap()), Vec::<String>::new(), "processes are left");
+    // The look at start-up may still be on its way.
+    let id = coffer.pid().unwrap();
+    wait_until("no process to be left", || children_of(id).is_empty().then_some(()));
     assert_eq!(names_in(&coffer.data_dir().join("tmp")), Vec::<String>::new());
     assert!(!coffer.data_dir().join("archives/project-a").exists() || archives(coffer).is_empty());
 }
@@ -96,10 +98,7 @@ fn a_tool_that_ends_badly_or_too_early_makes_no_backup() {
             "real \"$@\" 2>/dev/null | head -c 3000000; echo last words >&2; exit 3",
             &["exit status: 3", "last words"],
         ),
-        (
-            "real \"$@\" 2>/dev/null | head -c 3000000; exit 0",
-            &["pg_basebackup wrote something else"],
-        ),
+        ("real \"$@\" 2>/dev/null | head -c 3000000; exit 0", &["ends in the middle of"]),
         // Cut where a member ends, which no reader of a tar stream could tell.
         ("real \"$@\" 2>/dev/null | head -c 512; exit 0", &["pg_basebackup"]),
         ("exit 0", &["before its manifest"]),

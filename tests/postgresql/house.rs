@@ -1,6 +1,6 @@
 //! Coffer beside a PostgreSQL server, and tools that misbehave on purpose.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -50,8 +50,7 @@ pub(crate) fn tools_with(name: &str, script: &str) -> TempDir {
     for entry in std::fs::read_dir(bin()).unwrap() {
         let entry = entry.unwrap();
         if entry.file_name() != name {
-            std::os::unix::fs::symlink(entry.path(), folder.path().join(entry.file_name()))
-                .unwrap();
+            symlink(entry.path(), folder.path().join(entry.file_name())).unwrap();
         }
     }
     let path = folder.path().join(name);

@@ -11,7 +11,7 @@ fn an_incremental_keeps_what_changed_and_little_else() {
         "postgres",
         "CREATE TABLE item(id int PRIMARY KEY, price int, a text, b text);
          INSERT INTO item SELECT n, n % 1000, md5(n::text) || md5((-n)::text), md5((n * 7)::text)
-            || md5((n * 11)::text) || md5((n * 13)::text) FROM generate_series(1, 480000) n;
+            || md5((n * 11)::text) || md5((n * 13)::text) FROM generate_series(1, 560000) n;
          VACUUM (FREEZE, ANALYZE) item; CHECKPOINT;",
     );
     let bytes: u64 =

@@ -27,7 +27,7 @@ fn plant(server: &Postgres) {
          INSERT INTO item SELECT n, md5(n::text) FROM generate_series(1, 20000) n;
          CREATE INDEX ON item(t) TABLESPACE slow;
          CREATE UNLOGGED TABLE fleeting(id int);
-         CREATE MATERIALIZED VIEW some AS SELECT * FROM item WHERE id < 10;
+         CREATE MATERIALIZED VIEW few AS SELECT * FROM item WHERE id < 10;
          CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2';
          SELECT lo_from_bytea(4711, decode(repeat('ab', 9000), 'hex'));",
     );

@@ -6,10 +6,11 @@
 #![allow(dead_code, reason = "each user of this file needs a part of it")]
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -292,7 +293,7 @@ pub(crate) fn server_user() -> Option<(u32, u32)> {
 /// Makes a folder or file the server's own.
 pub(crate) fn give_to_server(path: &Path) {
     if let Some((uid, gid)) = server_user() {
-        std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
+        chown(path, Some(uid), Some(gid)).unwrap();
     }
 }
 
@@ -336,6 +337,6 @@ fn text(output: Output) -> String {
 }
 
 fn pause() {
-    let (_sender, never) = std::sync::mpsc::channel::<()>();
+    let (_sender, never) = mpsc::channel::<()>();
     assert!(never.recv_timeout(Duration::from_millis(20)).is_err(), "nobody sends");
 }

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use super::login::{Login, quoted};
 use super::toolbox::Toolbox;
 use crate::domain::Cancel;
-use crate::engine::{DrillReport, EngineError};
+use crate::engine::tool::ToolError;
+use crate::engine::{DrillReport, EngineError, Refused};
 
 /// The tables with rows of their own, each with the order of a B-tree over all of them, if there is one.
 const TABLES: &str = "
@@ -109,8 +110,8 @@ fn run(
     let mut said = Vec::new();
     stream.read_up_to(256 << 20, &mut said)?;
     let failed = stream.finish().err();
-    if matches!(failed, Some(crate::engine::tool::ToolError::Cancelled)) {
-        return Err(crate::engine::Refused.into());
+    if matches!(failed, Some(ToolError::Cancelled)) {
+        return Err(Refused.into());
     }
     Ok((String::from_utf8_lossy(&said).into_owned(), failed.map(Into::into)))
 }

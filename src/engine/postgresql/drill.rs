@@ -1,5 +1,6 @@
 //! Using a restored cluster: started by its own server, checked by `pg_amcheck`, every table read twice.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::Value;
@@ -62,7 +63,7 @@ fn on_its_own(restored: &Path, data: &Path, cluster: &Cluster) -> Result<(), Eng
         let oid = oid.to_string();
         let link = data.join("pg_tblspc").join(&oid);
         std::fs::remove_file(&link)
-            .and_then(|()| std::os::unix::fs::symlink(home.join(TABLESPACES).join(&oid), &link))
+            .and_then(|()| symlink(home.join(TABLESPACES).join(&oid), &link))
             .map_err(|error| {
                 EngineError::archive(format!("the tablespace {}: {error}", link.display()))
             })?;

@@ -171,69 +171,73 @@ mod tests {
         (failure.code, failure.message)
     }
 
+    use FailureCode as Code;
+
+    /// What is said, what it is, and a word of what to do.
+    const SAID: &[(&str, Code, &str)] = &[
+        (
+            "FATAL:  password authentication failed for user \"bob\"",
+            Code::SourceDenied,
+            "password_file",
+        ),
+        ("fe_sendauth: no password supplied", Code::SourceDenied, "password_file"),
+        ("FATAL:  Peer authentication failed for user \"bob\"", Code::SourceDenied, "pg_ident"),
+        (
+            "FATAL:  no pg_hba.conf entry for replication connection from host \"[local]\", user \"bob\"",
+            Code::SourceDenied,
+            "`local  replication  bob  scram-sha-256`",
+        ),
+        (
+            "FATAL:  no pg_hba.conf entry for host \"[local]\"",
+            Code::SourceDenied,
+            "`local  all  bob",
+        ),
+        (
+            "FATAL:  must be superuser or replication role to start walsender",
+            Code::SourceDenied,
+            "ALTER ROLE \"bob\" REPLICATION",
+        ),
+        ("FATAL:  role \"bob\" does not exist", Code::SourceDenied, "user"),
+        ("ERROR:  permission denied for table t", Code::SourceDenied, "GRANT"),
+        (
+            "WARNING:  checksum verification failed in file \"base/5/1\"",
+            Code::SourceDamaged,
+            "checksums",
+        ),
+        ("ERROR:  invalid page in block 3 of relation base/5/1", Code::SourceDamaged, "disk"),
+        (
+            "ERROR:  requested WAL segment 0001 has already been removed",
+            Code::SourceChanged,
+            "wal_keep_size",
+        ),
+        ("could not write to file \"x\": No space left on device", Code::DiskFull, "room"),
+        (
+            "connection to server on socket \"/s/.s.PGSQL.5432\" failed: No such file or directory\n\
+                 Is the server running locally and accepting connections on that socket?",
+            Code::SourceMissing,
+            "start the server",
+        ),
+        (
+            "connection to server at \"::1\", port 1 failed: Connection refused",
+            Code::SourceMissing,
+            "start",
+        ),
+        ("FATAL:  the database system is shutting down", Code::SourceMissing, "start"),
+        (
+            "FATAL:  terminating connection due to administrator command",
+            Code::SourceMissing,
+            "went away",
+        ),
+        ("server closed the connection unexpectedly", Code::SourceMissing, "went away"),
+        ("pg_dump: error: aborting because of server version mismatch", Code::Tool, "install"),
+        ("something new", Code::Tool, ""),
+    ];
+
     #[test]
     fn what_the_tools_say_is_told_apart() {
-        use FailureCode as Code;
-        for (said, code, next) in [
-            (
-                "FATAL:  password authentication failed for user \"bob\"",
-                Code::SourceDenied,
-                "password_file",
-            ),
-            ("fe_sendauth: no password supplied", Code::SourceDenied, "password_file"),
-            ("FATAL:  Peer authentication failed for user \"bob\"", Code::SourceDenied, "pg_ident"),
-            (
-                "FATAL:  no pg_hba.conf entry for replication connection from host \"[local]\", user \"bob\"",
-                Code::SourceDenied,
-                "`local  replication  bob  scram-sha-256`",
-            ),
-            (
-                "FATAL:  no pg_hba.conf entry for host \"[local]\"",
-                Code::SourceDenied,
-                "`local  all  bob",
-            ),
-            (
-                "FATAL:  must be superuser or replication role to start walsender",
-                Code::SourceDenied,
-                "ALTER ROLE \"bob\" REPLICATION",
-            ),
-            ("FATAL:  role \"bob\" does not exist", Code::SourceDenied, "user"),
-            ("ERROR:  permission denied for table t", Code::SourceDenied, "GRANT"),
-            (
-                "WARNING:  checksum verification failed in file \"base/5/1\"",
-                Code::SourceDamaged,
-                "checksums",
-            ),
-            ("ERROR:  invalid page in block 3 of relation base/5/1", Code::SourceDamaged, "disk"),
-            (
-                "ERROR:  requested WAL segment 0001 has already been removed",
-                Code::SourceChanged,
-                "wal_keep_size",
-            ),
-            ("could not write to file \"x\": No space left on device", Code::DiskFull, "room"),
-            (
-                "connection to server on socket \"/s/.s.PGSQL.5432\" failed: No such file or directory\n\
-                 Is the server running locally and accepting connections on that socket?",
-                Code::SourceMissing,
-                "start the server",
-            ),
-            (
-                "connection to server at \"::1\", port 1 failed: Connection refused",
-                Code::SourceMissing,
-                "start",
-            ),
-            ("FATAL:  the database system is shutting down", Code::SourceMissing, "start"),
-            (
-                "FATAL:  terminating connection due to administrator command",
-                Code::SourceMissing,
-                "went away",
-            ),
-            ("server closed the connection unexpectedly", Code::SourceMissing, "went away"),
-            ("pg_dump: error: aborting because of server version mismatch", Code::Tool, "install"),
-            ("something new", Code::Tool, ""),
-        ] {
+        for (said, code, next) in SAID {
             let (found, message) = kind(said);
-            assert_eq!(found, code, "{said}");
+            assert_eq!(found, *code, "{said}");
             assert!(message.starts_with(said) && message.contains(next), "{message}");
         }
     }

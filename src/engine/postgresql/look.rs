@@ -48,6 +48,7 @@ const SHARED_BYTES: u64 = 1 << 20;
 
 /// A server, as it is now.
 #[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "what the server says, not states of one thing")]
 pub(super) struct ServerLook {
     pub(super) version: String,
     number: u32,

@@ -143,11 +143,12 @@ impl<'a> Members<'a> {
     fn content(&mut self, entry: &Entry, from: &mut impl Read, path: &[u8]) -> Result<(), Broken> {
         let mut crc = 0;
         let compares = self.compares;
-        pour(entry, from, self.intake, |piece| {
+        let poured = pour(entry, from, self.intake, |piece| {
             if compares {
                 crc = crc32c::crc32c_append(crc, piece);
             }
-        })?;
+        });
+        poured.map_err(|failed| cut(failed, path))?;
         if let (EntryKind::File { size, .. }, Some(sums)) = (&entry.kind, &mut self.sums) {
             sums.add(path, *size, crc);
         }
@@ -214,6 +215,20 @@ impl<'a> Members<'a> {
         let mtime_ns = i128::from(SystemClock.now().as_micros()) * 1000;
         let path = placed(path.as_bytes())?;
         Ok(Entry { path, kind, mode, uid, gid, mtime_ns, xattrs: Vec::new(), stamp: None })
+    }
+}
+
+/// A stream that ends within a member, in words.
+fn cut(failed: NotPoured, path: &[u8]) -> NotPoured {
+    match failed {
+        NotPoured::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let shown = String::from_utf8_lossy(path);
+            NotPoured::Read(io::Error::new(
+                error.kind(),
+                format!("it ends in the middle of {shown}"),
+            ))
+        }
+        other => other,
     }
 }
 

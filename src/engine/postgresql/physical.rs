@@ -89,7 +89,7 @@ fn staged(
     tool.arg(named).run(order.cancel)?;
     let mut take = |name: &str, part: Part| {
         let path = folder.path().join(name);
-        let opened = File::open(&path).map_err(|error| unread(&path, error))?;
+        let opened = File::open(&path).map_err(|error| unread(&path, &error))?;
         let mut content = Watched { file: opened, order };
         members.take(&mut content, part).map_err(|broken| explained(&path, broken))?;
         // What was taken needs no room any more.
@@ -100,8 +100,8 @@ fn staged(
         take(&format!("{oid}.tar"), Part::Tablespace(*oid))?;
     }
     let path = folder.path().join("backup_manifest");
-    let mut manifest = File::open(&path).map_err(|error| unread(&path, error))?;
-    let size = manifest.metadata().map_err(|error| unread(&path, error))?.len();
+    let mut manifest = File::open(&path).map_err(|error| unread(&path, &error))?;
+    let size = manifest.metadata().map_err(|error| unread(&path, &error))?.len();
     members.take_manifest(&mut manifest, size).map_err(|broken| explained(&path, broken))?;
     folder.close().map_err(|error| scratch(order.scratch, error))
 }
@@ -146,20 +146,22 @@ impl std::io::Read for Watched<'_> {
     }
 }
 
-fn unread(path: &Path, error: std::io::Error) -> EngineError {
+fn unread(path: &Path, error: &std::io::Error) -> EngineError {
     EngineError::known(
         FailureCode::Tool,
         format!("pg_basebackup ended well, but {} cannot be read: {error}", path.display()),
     )
 }
 
+fn is_refusal(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Refused>)
+}
+
 fn explained(path: &Path, broken: Broken) -> EngineError {
     match broken {
         Broken::Engine(error) => error,
-        Broken::Read(error) if error.get_ref().is_some_and(|it| it.is::<Refused>()) => {
-            Refused.into()
-        }
-        Broken::Read(error) => unread(path, error),
+        Broken::Read(error) if is_refusal(&error) => Refused.into(),
+        Broken::Read(error) => unread(path, &error),
     }
 }
 

@@ -111,10 +111,10 @@ impl Private {
         });
         match (up, refused) {
             (Ok(()), None) => Ok(()),
-            (Ok(()), Some(error)) => Err(blamed(error.to_string())),
+            (Ok(()), Some(error)) => Err(blamed(&error.to_string())),
             (Err(ToolError::Cancelled), _) => Err(ToolError::Cancelled.into()),
             (Err(error @ ToolError::Start { .. }), _) => Err(error.into()),
-            (Err(error), _) => Err(blamed(error.to_string())),
+            (Err(error), _) => Err(blamed(&error.to_string())),
         }
     }
 
@@ -124,9 +124,9 @@ impl Private {
             return error;
         }
         if self.servant.has_ended() {
-            return blamed(format!("the server ended; it said: {}", self.servant.said()));
+            return blamed(&format!("the server ended; it said: {}", self.servant.said()));
         }
-        blamed(error.to_string())
+        blamed(&error.to_string())
     }
 
     /// Stops it in order.
@@ -135,13 +135,13 @@ impl Private {
         drop(self.folder);
         stopped.map_err(|error| match error {
             ToolError::Cancelled => error.into(),
-            other => blamed(other.to_string()),
+            other => blamed(&other.to_string()),
         })
     }
 }
 
 /// Whose fault it is that a server does not start or does not answer.
-fn blamed(message: String) -> EngineError {
+fn blamed(message: &str) -> EngineError {
     if NOT_THE_DATA.iter().any(|words| message.contains(words)) {
         return EngineError::known(
             FailureCode::Tool,
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_machine_without_room_is_not_an_archive_with_damage() {
-        let code = |text: &str| blamed(text.to_owned()).failure().unwrap().code;
+        let code = |text: &str| blamed(text).failure().unwrap().code;
         assert_eq!(code("could not create shared memory segment"), FailureCode::Tool);
         assert_eq!(code("PANIC: could not locate a valid checkpoint"), FailureCode::ArchiveDamaged);
     }
