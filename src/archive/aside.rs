@@ -6,7 +6,7 @@
 //!
 //! Memory: 9 to 18 bytes a file of the parent for the paths, and for each file passed over its path, about
 //! 60 bytes, 45 a segment, and 40 to keep them by. With 100,000 files of one segment that is 1.2 MB when both
-//! are in the same order, whatever came or went, and about 20 MB in the worst order there is. Beyond
+//! are in the same order, whatever came or went, and about 15 MB in the opposite order. Beyond
 //! [`MOST_BYTES`] nothing more is kept: a file that was passed over then is stored whole, as if it were new.
 
 use std::collections::HashMap;
