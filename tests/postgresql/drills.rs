@@ -83,3 +83,22 @@ fn assert_fails(client: &Client, word: &str) {
     );
     assert!(why["message"].as_str().unwrap().contains(word), "{why:#}");
 }
+
+#[test]
+fn a_coffer_that_is_not_root_drills_and_fills_too() {
+    let server = unchecked();
+    let logical = source(&server, "method = \"logical\"");
+    let coffer = TestServer::builder()
+        .instance_of(NAME, "postgresql", &source(&server, ""), "quick")
+        .instance_of("dumped", "postgresql", &logical, "full")
+        .unprivileged()
+        .start();
+    let client = coffer.by_admin();
+    for instance in [NAME, "dumped"] {
+        let made = client.full(instance);
+        client.send("POST", &format!("backups/{}/drill", id_of(&made)), None).expect(202);
+        let row = drilled(&client, &made);
+        assert_eq!(row["drill"]["status"], "passed", "{row:#}");
+        assert_eq!(row["drill"]["rows"], 10000);
+    }
+}

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use serde::Deserialize;
 
 use super::login::{Login, quoted};
+use super::private::blamed;
 use super::toolbox::Toolbox;
 use crate::domain::Cancel;
 use crate::engine::tool::ToolError;
@@ -89,7 +90,7 @@ pub(super) fn tables(
 }
 
 fn damaged(what: &str) -> EngineError {
-    EngineError::archive(format!("the restored server does not hold up: {what}"))
+    blamed(what)
 }
 
 /// Runs a script; what it said, and the error that ended it.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
 use super::count;
 use super::options::tools_of;
-use super::private::{Plan, Private};
+use super::private::{Plan, Private, blamed};
 use super::toolbox::Toolbox;
 use crate::domain::{Cancel, FailureCode};
 use crate::engine::tool::Tool;
@@ -139,8 +139,8 @@ fn amcheck(
     let lines: Vec<&str> = found.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     match read {
         Ok(()) => Ok(true),
-        Err(_) if !lines.is_empty() => Err(EngineError::archive(format!(
-            "the restored server does not hold up: pg_amcheck found: {}",
+        Err(_) if !lines.is_empty() => Err(blamed(&format!(
+            "pg_amcheck found: {}",
             lines.get(..SHOWN.min(lines.len())).unwrap_or_default().join(" ")
         ))),
         Err(error) => Err(error.into()),

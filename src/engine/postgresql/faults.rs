@@ -94,6 +94,7 @@ const KNOWN: &[(&str, FailureCode, Next)] = &[
         FailureCode::Tool,
         Next::Do("install the client tools of the server's version"),
     ),
+    ("psql did not end within", FailureCode::SourceMissing, UP),
     ("Is the server running", FailureCode::SourceMissing, UP),
     ("Connection refused", FailureCode::SourceMissing, UP),
     ("could not translate host name", FailureCode::SourceMissing, UP),

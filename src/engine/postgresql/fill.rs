@@ -42,7 +42,7 @@ pub(super) fn new_cluster(
     let private = Private::start(&plan, toolbox, cancel)?;
     let login = private.login.clone();
     let filling = Filling::of(login, toolbox.clone(), cancel.clone());
-    filling.fill_new(folder, cluster).map_err(|error| private.explain(error))?;
+    filling.fill_new(folder, cluster).map_err(|error| private.unless_alive(error))?;
     private.stop()?;
     let failed = |error| EngineError::target("finishing", folder, error);
     std::fs::remove_dir_all(folder.join(DUMPS)).map_err(failed)?;
@@ -181,11 +181,12 @@ impl Filling {
         let script = roles::without(&text, &there, new);
         let mut file = tempfile::tempfile_in(folder)
             .map_err(|error| EngineError::target("writing in", folder, error))?;
-        std::io::Write::write_all(&mut file, &script.text)
+        std::io::Write::write_all(&mut file, &roles::sent_as_it_is(&script.text))
             .and_then(|()| std::io::Seek::rewind(&mut file))
             .map_err(|error| EngineError::target("writing in", folder, error))?;
         let psql = self.login.psql(&self.toolbox)?.args(["-f", "-"]).arg("-1").input(file);
-        psql.run(&self.cancel).map_err(|error| faults::sorted(error.into(), &self.login))?;
+        psql.run(&self.cancel)
+            .map_err(|error| refused(faults::sorted(error.into(), &self.login)))?;
         Ok(script.made)
     }
 
@@ -204,7 +205,7 @@ impl Filling {
             .arg(format!("--dbname={}", login.connection()))
             .input(opened(folder, name)?);
         let tool = if create { tool.arg("--create") } else { tool };
-        tool.run(&self.cancel).map_err(|error| faults::sorted(error.into(), &login))
+        tool.run(&self.cancel).map_err(|error| refused(faults::sorted(error.into(), &login)))
     }
 
     /// Whether it is the database that every server has, with nothing in its dump.
@@ -227,6 +228,16 @@ impl Filling {
         let answer: Value = self.login.ask(&self.toolbox, sql, &self.cancel)?;
         let names = answer.as_array().map(Vec::as_slice).unwrap_or_default();
         Ok(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+}
+
+/// What a source denies is denied by the target here.
+fn refused(error: EngineError) -> EngineError {
+    match error {
+        EngineError::Known { code: FailureCode::SourceDenied, message } => {
+            EngineError::known(FailureCode::TargetDenied, message)
+        }
+        other => other,
     }
 }
 

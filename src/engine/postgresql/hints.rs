@@ -30,6 +30,7 @@ for T in restored/data/tablespaces/*/; do [ -d "$T" ] && ln -sfn "$(realpath "$T
 [ -e "$DATA/pg_ident.conf" ] || : > "$DATA/pg_ident.conf"
 # The server starts as the owner of its files only, who must reach them through every folder above:
 chown -R postgres: restored/data && chmod 755 restored
+# (With settings of its own in it, look at port, listen_addresses and archive_command first.)
 # (If this is the backup of a standby: rm "$DATA/standby.signal" makes it a server of its own.)
 runuser -u postgres -- /usr/lib/postgresql/$V/bin/pg_ctl -D "$DATA" -l "$DATA/start.log" -w -t 600 start
 # With the settings above, look at it with: runuser -u postgres -- psql -h /tmp -p 5433 -l"#,
@@ -72,6 +73,12 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
             "printf '%s\\n' \"listen_addresses = ''\" \"unix_socket_directories = '/tmp'\" \"port = 5433\" \
              > {data}/postgresql.conf"
         ));
+    }
+    if !missing("postgresql.conf") {
+        steps.push(
+            "# Its settings are the original's: look at port, listen_addresses and archive_command first."
+                .to_owned(),
+        );
     }
     if missing("pg_hba.conf") {
         steps.push(format!("echo 'local all all peer' > {data}/pg_hba.conf"));

@@ -32,7 +32,7 @@ const NOT_YET: [&str; 4] =
     ["the database system is", "Is the server running", "Connection refused", "No such file"];
 
 /// What a server says when not its data but this machine is why it does not start.
-const NOT_THE_DATA: [&str; 9] = [
+const NOT_THE_DATA: [&str; 11] = [
     "shared memory",
     "semaphore",
     "No space left",
@@ -41,6 +41,8 @@ const NOT_THE_DATA: [&str; 9] = [
     "could not create any Unix-domain sockets",
     "incompatible with operating system",
     "is not recognized by setlocale",
+    "could not access file \"$libdir",
+    "could not load library",
     "execution of the PostgreSQL server is not permitted",
 ];
 
@@ -129,6 +131,11 @@ impl Private {
         blamed(&error.to_string())
     }
 
+    /// The same of something that is no check: only if the server has died of it, it is the server's fault.
+    pub(super) fn unless_alive(&self, error: EngineError) -> EngineError {
+        if self.servant.has_ended() { self.explain(error) } else { error }
+    }
+
     /// Stops it in order.
     pub(super) fn stop(self) -> Result<(), EngineError> {
         let stopped = self.servant.stop(Signal::INT, DOWN_WITHIN);
@@ -140,8 +147,8 @@ impl Private {
     }
 }
 
-/// Whose fault it is that a server does not start or does not answer.
-fn blamed(message: &str) -> EngineError {
+/// Whose fault it is that a server does not start, or does not answer as it should.
+pub(super) fn blamed(message: &str) -> EngineError {
     if NOT_THE_DATA.iter().any(|words| message.contains(words)) {
         return EngineError::known(
             FailureCode::Tool,

@@ -28,13 +28,12 @@ pub(super) fn without(text: &[u8], there: &[String], new: bool) -> Script {
                 }
             } else if let Some(rest) = statement.strip_prefix("ALTER ROLE ") {
                 skipping = !new && there.contains(role_of(rest));
-            } else {
-                // Newer versions of pg_dumpall frame their output with these, for psql only.
-                skipping = bare.starts_with("\\restrict") || bare.starts_with("\\unrestrict");
-                if skipping {
-                    skipping = false;
-                    continue;
-                }
+            } else if let Some(rest) = statement.strip_prefix("GRANT ") {
+                skipping = !new && is_between(rest, &there);
+            } else if statement.starts_with("\\restrict ") || statement.starts_with("\\unrestrict ")
+            {
+                // Frames of newer versions for psql, which never gets to see this.
+                continue;
             }
         }
         if skipping {
@@ -44,6 +43,22 @@ pub(super) fn without(text: &[u8], there: &[String], new: bool) -> Script {
         }
     }
     script
+}
+
+/// The script as psql sends it to the server byte for byte: as a text that it is given back and told to
+/// run. In a script from elsewhere, `\!` would be a command for this machine's shell.
+pub(super) fn sent_as_it_is(text: &[u8]) -> Vec<u8> {
+    let occurs = |tag: &str| text.windows(tag.len()).any(|it| it == tag.as_bytes());
+    let tag = (0_u64..).map(|number| format!("$coffer{number}$")).find(|tag| !occurs(tag));
+    let tag = tag.unwrap_or_default();
+    [b"SELECT ", tag.as_bytes(), text, tag.as_bytes(), b" \\gexec\n"].concat()
+}
+
+/// Whether both roles of a membership are there: who belongs to whom in a running server is its own affair.
+fn is_between(rest: &str, there: &BTreeSet<&str>) -> bool {
+    let role = role_of(rest);
+    let member = rest.get(role.len()..).and_then(|rest| rest.strip_prefix(" TO ")).map(role_of);
+    there.contains(role) && member.is_some_and(|member| there.contains(member))
 }
 
 /// The role's name, quoted or not, at the begin of what follows `ALTER ROLE`.
@@ -80,6 +95,21 @@ mod tests {
         let (text, made) = run("\"a b\"", false);
         assert_eq!(made, ["postgres"]);
         assert!(!text.contains("LOGIN") && text.contains("two\nlines"), "{text}");
+    }
+
+    #[test]
+    fn a_script_cannot_end_the_text_it_is_sent_as() {
+        let sent = sent_as_it_is(b"$coffer0$ \\! id");
+        assert_eq!(sent, b"SELECT $coffer1$$coffer0$ \\! id$coffer1$ \\gexec\n");
+        let framed = without(b"\\restrict x\nSELECT 1;\n\\unrestrict x\n", &[], true);
+        assert_eq!(framed.text, b"SELECT 1;\n");
+    }
+
+    #[test]
+    fn memberships_of_a_running_server_stay_as_they_are() {
+        let there = ["postgres".to_owned(), "\"a b\"".to_owned()];
+        let script = without(TEXT.as_bytes(), &there, false);
+        assert_eq!(script.text, b"SET x = on;\n");
     }
 
     #[test]

@@ -337,3 +337,20 @@ fn dumps_go_into_a_running_server_whole_or_not_at_all() {
         "0\n"
     );
 }
+
+#[test]
+fn a_script_of_roles_from_elsewhere_runs_nothing_on_this_machine() {
+    let server = Postgres::new();
+    let mut recorder = recording::<Physical>();
+    dump(&Postgresql, &source(&server, &json!({"method": "logical"})), &mut recorder).unwrap();
+    let mark = server.folder().join("mark");
+    let (entry, content) = recorder
+        .members
+        .iter_mut()
+        .find(|(entry, _)| entry.path.as_bytes() == b"roles.sql")
+        .unwrap();
+    *content = format!("SELECT 1 \\! touch {}\n", mark.display()).into_bytes();
+    entry.kind = EntryKind::File { size: content.len().try_into().unwrap(), extents: None };
+    assert_eq!(code(into(&Postgres::new(), &recorder)), FailureCode::Tool);
+    assert!(!mark.exists());
+}
