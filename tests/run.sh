@@ -31,6 +31,7 @@ systemd-sysusers systemd
 dpkg-deb dpkg
 dpkg-shlibdeps dpkg-dev
 LIST
+    compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
