@@ -1,5 +1,6 @@
 //! Bytes out of a SQLite database.
 
+use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::member_name;
 use super::options::Options;
 use super::snapshot::{Shape, Snapshot};
 use super::spool::Spool;
-use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES};
+use crate::domain::{Entry, EntryKind, EntryPath, FailureCode};
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, Wants};
 
 /// Reads the database once, as it was at one commit, into `intake`.
@@ -18,18 +19,19 @@ pub(super) fn dump(
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
     let options = Options::parse(order.source)?;
-    let snapshot = Snapshot::open(&options)?;
-    let shape = snapshot.shape()?;
+    let mut snapshot = Snapshot::open(&options)?;
+    let mut shape = snapshot.shape()?;
     let entry = entry(&options, order.instance_name, shape.bytes())?;
     let checked = if shape.wal {
         // Writers go on while this reads, however slowly the archive takes it.
         intake.expect(shape.bytes())?;
         if intake.entry(&entry, false)? == Wants::Content {
-            pour(&snapshot, &shape, intake)?;
+            let read_from = pour(&mut snapshot, &shape, intake)?;
+            shape.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
         check(&snapshot.connection, order.check).map_err(|error| snapshot.explain(&error))?
     } else {
-        let mut spool = Spool::copy(&snapshot, &shape, order.scratch)?;
+        let mut spool = Spool::copy(&mut snapshot, &shape, order.scratch)?;
         // The lock goes back to the writers.
         drop(snapshot);
         intake.expect(shape.bytes())?;
@@ -42,24 +44,15 @@ pub(super) fn dump(
     facts(&options, shape, checked)
 }
 
-/// Assembles pages into segments, in the buffers they go on in: the bytes are copied once.
-/// A page size is a power of two up to 64 KiB, so a segment holds a whole number of pages.
-fn pour(snapshot: &Snapshot, shape: &Shape, intake: &mut dyn Intake) -> Result<(), EngineError> {
-    let mut segment = Vec::new();
-    snapshot.pages(shape, |page| {
-        if segment.is_empty() {
-            segment = intake.buffer();
-        }
-        segment.extend_from_slice(page);
-        if segment.len() >= SEGMENT_BYTES {
-            intake.segment(std::mem::take(&mut segment))?;
-        }
-        Ok(())
-    })?;
-    if !segment.is_empty() {
-        intake.segment(segment)?;
-    }
-    Ok(())
+/// Pours every segment, read into the buffer it goes on in. Says how it was read.
+fn pour(
+    snapshot: &mut Snapshot,
+    shape: &Shape,
+    intake: &mut dyn Intake,
+) -> Result<&'static str, EngineError> {
+    let intake = RefCell::new(intake);
+    let buffer = || intake.borrow_mut().buffer();
+    snapshot.segments(shape, buffer, |segment| Ok(intake.borrow_mut().segment(segment)?))
 }
 
 /// Mode, owner and time come from stat(2). The file is never opened here: closing it again would drop
