@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::archive::{self, Basis, Finished, Reader, Writer, WriterOptions};
+use crate::archive::{self, Basis, Finished, Order, Reader, Writer, WriterOptions};
 use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, Kind, Timestamp, VerifyLevel};
 use crate::engine::{self, DumpFacts, DumpOrder, Engine, EngineError};
@@ -79,6 +79,7 @@ fn attempt(
         workers: context.settings.compression_threads,
         level: context.settings.compression_level,
         page_bytes: engine.page_bytes(),
+        order: if engine.gives_in_order() { Order::ByPath } else { Order::AsItComes },
     };
     let mut writer = match (readers.last(), readers.first()) {
         (Some(parent), Some(root)) => {
