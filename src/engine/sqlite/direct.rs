@@ -14,14 +14,17 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use rusqlite::Connection;
+use rustix::fs::CWD;
 
 use super::fault::beside;
 use super::log::{self, Salts};
 use super::snapshot::Shape;
 use crate::domain::SEGMENT_BYTES;
+use crate::engine::look::look;
 
 /// A log of more frames is left to SQLite, which has an index of it.
 const MOST_FRAMES: u32 = 1 << 20;
@@ -33,9 +36,9 @@ const LOCK_BYTE: u64 = 0x4000_0000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     /// Frames that are committed; `None`: not in WAL mode.
-    pub(super) frames: Option<u32>,
+    frames: Option<u32>,
     copied: u32,
-    pub(super) salts: Option<Salts>,
+    salts: Option<Salts>,
 }
 
 impl Mark {
@@ -66,6 +69,24 @@ impl Mark {
         let sure =
             before.copied == after.copied || after.frames.is_some_and(|it| after.copied < it);
         (same && sure).then_some(after)
+    }
+
+    /// A digest of where the log began and how far it goes: whatever is committed changes it. And of the
+    /// log's own times: a power cut can take commits back that were never synced, and others may then take
+    /// their place.
+    pub(super) fn digest(self, path: &Path) -> Option<u64> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.frames.map_or(u64::MAX, u64::from).to_le_bytes());
+        if self.frames.is_some_and(|frames| frames > 0) {
+            let log = look(CWD.as_fd(), beside(path, "-wal").as_os_str()).ok()?;
+            hasher.update(&self.salts?);
+            hasher.update(&log.inode.to_le_bytes());
+            hasher.update(&log.size.to_le_bytes());
+            hasher.update(&log.mtime_ns.to_le_bytes());
+            hasher.update(&log.ctime_ns.to_le_bytes());
+        }
+        let digest = hasher.finalize();
+        digest.as_bytes().first_chunk().map(|first| u64::from_le_bytes(*first))
     }
 
     /// How many frames hold something that the database does not have.

@@ -1,11 +1,13 @@
 //! One read transaction over a live database: every page as it was at one commit.
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
+use rustix::fs::CWD;
 use serde_json::Value;
 
 use super::direct::{Direct, Mark};
@@ -13,8 +15,9 @@ use super::fault::{explain, missing, unreachable};
 use super::log_files;
 use super::options::Options;
 use super::sole::Hold;
-use crate::domain::{FailureCode, SEGMENT_BYTES};
+use crate::domain::{FailureCode, SEGMENT_BYTES, Stamp};
 use crate::engine::EngineError;
+use crate::engine::look::look;
 use crate::engine::source_path::invalid;
 
 /// How much of the database SQLite may keep in memory, in KiB. Pages are read once, in order.
@@ -65,13 +68,24 @@ impl Snapshot {
     /// application came, wrote and left while this one read, the last to close moves that log into the
     /// database.
     pub(super) fn open(options: &Options) -> Result<Self, EngineError> {
-        let path = look(&options.path)?;
+        let path = regular_file(&options.path)?;
         log_files::refuse_if_left_behind(&path)?;
         let hold = Hold::of(&path).map_err(|error| EngineError::io("looking at", &path, error))?;
         let (connection, watcher, mark) = begin(&path, options.lock_wait)
             .map_err(|error| explain(&options.path, options.lock_wait, &error))?;
         log_files::refuse_if_locked_out(&path)?;
         Ok(Self { connection, watcher, mark, path, options: options.clone(), hold })
+    }
+
+    /// What tells, without reading, whether the database is still as this transaction sees it; `None`: nothing
+    /// does. `began_ns`: when the dump began.
+    ///
+    /// Whatever is committed either appends to the log, which the mark tells, or writes to the database: a
+    /// rollback mode's commit does, and a checkpoint of the log before this one. No program can set a file's
+    /// time of change back. A checkpoint of this log changes nothing that is read, and is seen as a change.
+    pub(super) fn stamp(&self, began_ns: i128) -> Option<Stamp> {
+        let found = look(CWD.as_fd(), self.path.as_os_str()).ok()?;
+        Some(Stamp { beside: self.mark?.digest(&self.path)?, ..found.stamp(began_ns)? })
     }
 
     /// What the database says of itself, in this snapshot.
@@ -165,7 +179,7 @@ fn page<'row>(row: &'row Row<'_>, expected: u32, shape: &Shape) -> Option<&'row 
 
 /// Looks at the path before SQLite does: a pipe would make it wait for ever, and for a missing file it
 /// only says that it cannot open. Gives the path without links: beside that one SQLite keeps its log.
-fn look(path: &Path) -> Result<PathBuf, EngineError> {
+fn regular_file(path: &Path) -> Result<PathBuf, EngineError> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => missing(path),
         std::io::ErrorKind::PermissionDenied => unreachable(path),
