@@ -12,7 +12,7 @@ use super::snapshot::{Shape, Snapshot};
 use super::spool::Spool;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
 use crate::engine::look::now_ns;
-use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, Wants};
+use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, Refused, Wants};
 
 /// Reads the database once, as it was at one commit, into `intake`.
 pub(super) fn dump(
@@ -37,7 +37,8 @@ pub(super) fn dump(
             let read_from = pour(&mut snapshot, &shape, intake)?;
             shape.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
-        check(&snapshot.connection, order.check).map_err(|error| snapshot.explain(&error))?
+        check(&snapshot.connection, order.check, order.cancel)
+            .map_err(|error| given_up(order).unwrap_or_else(|| snapshot.explain(&error)))?
     } else {
         let mut spool = Spool::copy(&mut snapshot, &shape, order.scratch)?;
         // The lock goes back to the writers.
@@ -45,10 +46,17 @@ pub(super) fn dump(
         if wants == Wants::Content {
             spool.pour(intake)?;
         }
-        check(&spool.connection, order.check)
-            .map_err(|error| super::fault::explain(&options.path, options.lock_wait, &error))?
+        check(&spool.connection, order.check, order.cancel).map_err(|error| {
+            let wait = options.lock_wait;
+            given_up(order).unwrap_or_else(|| super::fault::explain(&options.path, wait, &error))
+        })?
     };
     facts(&options, shape, checked)
+}
+
+/// The error of a check that was ended because the job is cancelled.
+fn given_up(order: &DumpOrder<'_>) -> Option<EngineError> {
+    order.cancel.is_asked().then(|| Refused.into())
 }
 
 /// Whether the check that the parent's source passed is what is asked for now: what is not read is not
