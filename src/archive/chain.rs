@@ -109,7 +109,7 @@ impl Chain {
     ) -> Result<(), ArchiveError> {
         let mut done = 0_u64;
         let mut loader = Loader::new(Arc::clone(&self.holders))?;
-        let mut room = Vec::new();
+        let mut scratch = Vec::new();
         for record in self.target.entries()? {
             let record = record?;
             if !writer.entry(&record.entry, false)? {
@@ -120,7 +120,7 @@ impl Chain {
                 let length = segment_length(record.size(), number);
                 let position = Position { number, only, length };
                 let mut content = writer.buffer();
-                content.extend_from_slice(loader.checked(segment, position, &mut room)?);
+                content.extend_from_slice(loader.checked(segment, position, &mut scratch)?);
                 done = done.saturating_add(wide(content.len()));
                 writer.segment(content)?;
                 progress(done);

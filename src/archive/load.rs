@@ -92,28 +92,28 @@ impl Loader {
         Ok(Self { holders, frames, patch: Vec::new(), old: Vec::new() })
     }
 
-    /// The segment's content, which has the hash that was taken from the source; else an error. `room` is for
+    /// The segment's content, which has the hash that was taken from the source; else an error. `scratch` is for
     /// what does not lie in a frame as it is.
     pub(super) fn checked<'a>(
         &'a mut self,
         segment: &Segment,
         position: Position,
-        room: &'a mut Vec<u8>,
+        scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], ArchiveError> {
         let holders = Arc::clone(&self.holders);
         let content = match &segment.stored {
             Stored::Hole => {
-                room.clear();
-                room.resize(position.length, 0);
-                room.as_slice()
+                scratch.clear();
+                scratch.resize(position.length, 0);
+                scratch.as_slice()
             }
-            Stored::Root(root) => self.root(root, room)?,
+            Stored::Root(root) => self.root(root, scratch)?,
             Stored::Alone(patch) => {
                 self.frames.slice(patch.holder, holders.get(patch.holder)?, patch.place)?
             }
             Stored::Delta(root, patch) => {
-                self.delta(root, patch, position.length, room)?;
-                room.as_slice()
+                self.delta(root, patch, position.length, scratch)?;
+                scratch.as_slice()
             }
         };
         let found = hash::segment(content, position.number, position.only);
@@ -129,14 +129,14 @@ impl Loader {
         }
     }
 
-    /// The root's version of a segment; its hash is not known here. `room` is for one with holes.
+    /// The root's version of a segment; its hash is not known here. `scratch` is for one with holes.
     pub(super) fn root<'a>(
         &'a mut self,
         root: &RootPlace,
-        room: &'a mut Vec<u8>,
+        scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], ArchiveError> {
         let holder = self.holders.get(0)?;
-        root_version(&mut self.frames, holder, root, room)
+        root_version(&mut self.frames, holder, root, scratch)
     }
 
     fn delta(
@@ -159,13 +159,13 @@ fn root_version<'a>(
     frames: &'a mut Frames,
     holder: &Reader,
     root: &RootPlace,
-    room: &'a mut Vec<u8>,
+    scratch: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], ArchiveError> {
     let found = frames.slice(0, holder, root.place)?;
     let Some(layout) = root.layout.as_deref() else { return Ok(found) };
-    sparse::scatter(found, layout, room)
+    sparse::scatter(found, layout, scratch)
         .ok_or_else(|| holder.damaged(Flaw::new("a segment's holes do not fit")))?;
-    Ok(room)
+    Ok(scratch)
 }
 
 impl Frames {

@@ -80,9 +80,9 @@ pub(super) fn walk(
     let own = own_only.then(|| target.depth());
     let pool = Pool::start(workers, || {
         let mut loader = Loader::new(Arc::clone(holders))?;
-        let mut room = Vec::new();
+        let mut scratch = Vec::new();
         Ok(move |job: Job| {
-            job.iter().try_fold(0, |sum, item| Ok(sum + item.run(&mut loader, &mut room)?))
+            job.iter().try_fold(0, |sum, item| Ok(sum + item.run(&mut loader, &mut scratch)?))
         })
     })?;
     let mut walk = Walk { pool, job: Vec::new(), job_bytes: 0, done: 0, progress };
@@ -174,8 +174,8 @@ const fn holder(segment: &Segment) -> Option<u16> {
 }
 
 impl Item {
-    fn run(&self, loader: &mut Loader, room: &mut Vec<u8>) -> Result<u64, ArchiveError> {
-        let content = loader.checked(&self.segment, self.position, room)?;
+    fn run(&self, loader: &mut Loader, scratch: &mut Vec<u8>) -> Result<u64, ArchiveError> {
+        let content = loader.checked(&self.segment, self.position, scratch)?;
         if let Some(place) = &self.place {
             self.write(place.as_ref(), content)?;
         }

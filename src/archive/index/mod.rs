@@ -14,7 +14,7 @@
 //! | kind and flags | byte: bits 0-1 file, directory, symlink, hard link; 4 stamp, 8 xattrs, 16 extents follow |
 //! | path | bytes shared with the record before, bytes that follow, these bytes |
 //! | mode, uid, gid, mtime | varints; mtime in nanoseconds, signed |
-//! | stamp | ctime less mtime (signed), inode, device |
+//! | stamp | ctime less mtime (signed), inode, device, digest of what lies beside |
 //! | xattrs | count, then name and value, each with its length in front |
 //! | symlink, hard link | length, bytes; the record ends here |
 //! | file: size | varint |

@@ -211,7 +211,8 @@ impl<R: Deref<Target = Reader>> Entries<R> {
 
     fn stamp(&mut self, mtime_ns: i128) -> Result<Stamp, ArchiveError> {
         let ctime_ns = self.signed()?.wrapping_add(mtime_ns);
-        Ok(Stamp { ctime_ns, inode: self.number()?, device: self.number()? })
+        let (inode, device) = (self.number()?, self.number()?);
+        Ok(Stamp { ctime_ns, inode, device, beside: self.number()? })
     }
 
     fn xattrs(&mut self) -> Result<Vec<Xattr>, ArchiveError> {

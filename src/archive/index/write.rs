@@ -166,6 +166,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, before: &mut Before) {
         put(out, zigzag(stamp.ctime_ns.wrapping_sub(entry.mtime_ns)));
         put(out, u128::from(stamp.inode));
         put(out, u128::from(stamp.device));
+        put(out, u128::from(stamp.beside));
     }
     if !entry.xattrs.is_empty() {
         put_len(out, entry.xattrs.len());

@@ -57,7 +57,7 @@ pub(super) fn sparse(name: &str, content: Vec<u8>, extents: &[(u64, u64)]) -> Me
 }
 
 pub(super) fn stamped(mut member: Member, ctime_ns: i128) -> Member {
-    member.entry.stamp = Some(Stamp { ctime_ns, inode: 77, device: 3 });
+    member.entry.stamp = Some(Stamp { ctime_ns, inode: 77, device: 3, beside: u64::MAX });
     member
 }
 
