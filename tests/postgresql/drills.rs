@@ -1,6 +1,8 @@
 //! Drills of PostgreSQL through the server and by the command: of sound data, and of data that was spoiled
 //! in the source before it was backed up, where no checksum shows it.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
 
 use super::house::{NAME, id_of, said, source};
@@ -101,4 +103,30 @@ fn a_coffer_that_is_not_root_drills_and_fills_too() {
         assert_eq!(row["drill"]["status"], "passed", "{row:#}");
         assert_eq!(row["drill"]["rows"], 10000);
     }
+}
+
+#[test]
+fn a_standby_is_backed_up_and_drilled_as_a_server_of_its_own() {
+    let primary = unchecked();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let data = home.path().join("standby/data");
+    primary.run("pg_basebackup", &["-R", "-c", "fast", "-D", data.to_str().unwrap()]);
+    let standby = Postgres::on(&data);
+    primary.sql("postgres", "DELETE FROM item WHERE id <= 1000");
+    let count = "SELECT count(*) FROM item";
+    wait_until("the standby to follow", || {
+        (standby.sql("postgres", count) == "9000\n").then_some(())
+    });
+    let coffer = drilling(&standby);
+    let client = coffer.by_admin();
+    let row = drilled(&client, &client.full(NAME));
+    assert_eq!(row["drill"]["rows_by_table"], json!({"postgres.public.item": 9000}), "{row:#}");
+    // Restored for use it is a standby still, and the report says how it stops being one.
+    let target = coffer.folder().join("restored");
+    let to = target.to_str().unwrap();
+    let output = coffer.command(&["restore", id_of(&row), "--to", to]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("pgdata/standby.signal"), "{told}{}", said(&output));
+    assert!(target.join("pgdata/standby.signal").exists());
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::house::{NAME, children_of, coffer_for, said, tools_key, tools_with};
 use super::postgres::{Postgres, Setup};
-use super::support::{TestServer, names_in, wait_until};
+use super::support::{TestServer, names_in, wait_until, write_file};
 
 /// Fails the test unless a backup fails in this way and leaves neither process nor file.
 #[track_caller]
@@ -77,7 +77,7 @@ fn a_tool_older_than_its_server_is_told_with_the_package_before_anything_is_trie
     let server = Postgres::new();
     let old = tools_with("pg_basebackup", "echo must not run >&2; exit 9");
     let path = old.path().join("pg_basebackup");
-    super::support::write_file(&path, "#!/bin/sh\necho 'pg_basebackup (PostgreSQL) 9.6.24'\n");
+    write_file(&path, "#!/bin/sh\necho 'pg_basebackup (PostgreSQL) 9.6.24'\n");
     let coffer = complaining(&server, &tools_key(old.path()));
     assert_fails(&coffer, "tool", &["pg_basebackup", "apt install postgresql-client-"]);
     let warned = coffer.log().text();
@@ -133,19 +133,13 @@ fn a_server_that_is_torn_down_in_the_middle_fails_the_backup_and_the_next_one_wo
     let mut server = Postgres::new();
     let folder = tempfile::tempdir().unwrap();
     let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
-    let tools = tools_with(
-        "pg_basebackup",
-        &format!(
-            "set -o pipefail\nreal \"$@\" | {{ head -c 1000000; touch {begun:?}; \
-             while [ ! -e {go:?} ]; do sleep 0.05; done; cat; }}"
-        ),
-    );
+    let tools = pausing(&begun, &go);
     let coffer = complaining(&server, &tools_key(tools.path()));
     let client = coffer.by_admin();
     let made = client.create_backup(NAME, &json!({})).expect(202).json();
     wait_until("the backup to be in the middle", || begun.exists().then_some(()));
     server.crash();
-    super::support::write_file(&go, "");
+    write_file(&go, "");
     let row = client.wait_for(made["backup"]["id"].as_str().unwrap(), &["COMPLETED", "FAILED"]);
     assert_eq!(
         (&row["status"], &row["failure"]["code"]),
@@ -154,6 +148,35 @@ fn a_server_that_is_torn_down_in_the_middle_fails_the_backup_and_the_next_one_wo
     assert_clean(&coffer);
     server.start();
     client.full(NAME);
+}
+
+/// Tools whose `pg_basebackup` stops in the middle, where it makes `begun`, until there is `go`.
+fn pausing(begun: &Path, go: &Path) -> tempfile::TempDir {
+    tools_with(
+        "pg_basebackup",
+        &format!(
+            "set -o pipefail\nreal \"$@\" | {{ head -c 1000000; touch {begun:?}; \
+             while [ ! -e {go:?} ]; do sleep 0.05; done; cat; }}"
+        ),
+    )
+}
+
+#[test]
+fn a_tablespace_made_meanwhile_would_be_the_original_s_and_fails_the_backup() {
+    let server = Postgres::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
+    let tools = pausing(&begun, &go);
+    let coffer = complaining(&server, &tools_key(tools.path()));
+    let client = coffer.by_admin();
+    let made = client.create_backup(NAME, &json!({})).expect(202).json();
+    wait_until("the backup to be in the middle", || begun.exists().then_some(()));
+    let space = server.tablespace_folder("late");
+    server.sql("postgres", &format!("CREATE TABLESPACE late LOCATION '{}'", space.display()));
+    write_file(&go, "");
+    let row = client.wait_for(made["backup"]["id"].as_str().unwrap(), &["COMPLETED", "FAILED"]);
+    assert_eq!(row["failure"]["code"], "source_changed", "{row:#}");
+    assert_clean(&coffer);
 }
 
 /// A small filesystem in memory; unmounted when it goes out of scope.
