@@ -24,6 +24,7 @@ zstd zstd
 tar tar
 sqlite3 sqlite3
 setfattr attr
+openssl openssl
 setfacl acl
 python3 python3
 systemd-analyze systemd

@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use super::house::{NAME, tools_key, tools_with};
-use super::postgres::{Postgres, Setup};
+use super::postgres::{Postgres, Setup, give_to_server};
 use super::support::{TestServer, wait_until, write_file};
 
 /// With quotes of both kinds, blanks, a backslash, a newline, and letters of other scripts.
@@ -123,4 +124,71 @@ fn a_wrong_password_and_a_user_that_is_not_let_in_are_told_with_what_to_do() {
         assert!(message.contains(word), "{message}");
     }
     assert!(!coffer.log().text().contains("wrong but secret"));
+}
+
+/// A certificate for 127.0.0.1 and its key, signed by itself.
+fn certificate(folder: &Path, name: &str) -> (String, String) {
+    let path = |end: &str| folder.join(format!("{name}.{end}")).to_str().unwrap().to_owned();
+    let (certificate, key) = (path("pem"), path("key"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ])
+        .args(["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-out", &certificate, "-keyout", &key])
+        .output()
+        .expect("openssl is installed: tests/run.sh sees to it");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    give_to_server(Path::new(&key));
+    (certificate, key)
+}
+
+#[test]
+fn a_connection_is_encrypted_and_its_certificate_looked_at_as_the_source_says() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (own, key) = certificate(folder.path(), "own");
+    let (other, _) = certificate(folder.path(), "other");
+    let server = Postgres::with(&Setup {
+        hba: "local all all trust\nhostssl all all 127.0.0.1/32 trust\n\
+              hostssl replication all 127.0.0.1/32 trust\n"
+            .to_owned(),
+        settings: format!("ssl = on\nssl_cert_file = '{own}'\nssl_key_file = '{key}'\n"),
+        tcp: true,
+        ..Setup::default()
+    });
+    let url = format!("postgresql://postgres@127.0.0.1:{}", server.port());
+    let source = |keys: &str| format!("{{ url = {url:?}, {keys} }}");
+    let coffer = TestServer::builder()
+        .instance_of("open", "postgresql", &source("tls = \"off\""), "quick")
+        .instance_of("any", "postgresql", &source("tls = \"require\""), "quick")
+        .instance_of(
+            "full",
+            "postgresql",
+            &source(&format!("tls = \"verify-full\", ca_file = {own:?}")),
+            "quick",
+        )
+        .instance_of(
+            "other",
+            "postgresql",
+            &source(&format!("tls = \"verify-full\", ca_file = {other:?}")),
+            "quick",
+        )
+        .allow_warning("")
+        .start();
+    let client = coffer.by_admin();
+    for instance in ["any", "full"] {
+        client.full(instance);
+    }
+    for (instance, word) in [("open", "no encryption"), ("other", "certificate verify failed")] {
+        let (code, message) = client.failed(instance);
+        assert_eq!(code, "source_denied", "{message}");
+        assert!(message.contains(word), "{message}");
+    }
 }

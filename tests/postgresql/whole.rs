@@ -1,12 +1,12 @@
 //! A whole server: databases, tablespaces, large objects and all, and each way back to it.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::house::{NAME, archive_of, coffer_for, id_of, started};
+use super::house::{NAME, archive_of, coffer_for, id_of, said, started};
 use super::postgres::{Postgres, Setup, bin, server_user};
 
 /// Two tablespaces, several databases, a large object, an unlogged table, a name that needs quotes.
@@ -130,24 +130,24 @@ fn bash(script: &str, folder: &Path) -> String {
 }
 
 /// Stops the server that the commands have started.
-struct Started<'a>(&'a Path);
+struct Started(PathBuf);
 
-impl Drop for Started<'_> {
+impl Drop for Started {
     fn drop(&mut self) {
-        let data = self.0.join("restored/data/pgdata");
         let stop = Command::new("runuser")
             .args(["-u", "postgres", "--"])
             .arg(bin().join("pg_ctl"))
             .arg("-D")
-            .arg(data)
-            .args(["-m", "immediate", "stop"])
+            .arg(&self.0)
+            .args(["-m", "immediate", "-w", "stop"])
+            .stdout(Stdio::null())
             .status();
         stop.map(drop).unwrap_or_default();
     }
 }
 
 #[test]
-fn the_commands_of_restore_txt_start_a_server_of_debian_s_kind() {
+fn the_commands_of_restore_txt_and_of_a_restore_start_a_server_of_debian_s_kind() {
     assert!(
         server_user().is_some(),
         "this test starts a server as another user and must run as root"
@@ -158,10 +158,21 @@ fn the_commands_of_restore_txt_start_a_server_of_debian_s_kind() {
     let full = coffer.by_admin().full(NAME);
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let stopped = Started(folder.path());
+    let stopped = Started(folder.path().join("restored/data/pgdata"));
     follow(&archive_of(&full), folder.path());
     let ask = "runuser -u postgres -- psql -h /tmp -p 5433 -XAt -d 'the \"shop' \
         -c 'SELECT count(*), count(DISTINCT t), length(lo_get(4711)) FROM item'";
+    assert_eq!(bash(ask, folder.path()), "20000|20000|9000\n");
+    drop(stopped);
+
+    let target = folder.path().join("it's here");
+    let to = target.to_str().unwrap();
+    let output = coffer.command(&["restore", id_of(&full), "--to", to, "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let next = told["next"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
+    let stopped = Started(target.join("pgdata"));
+    bash(&next.collect::<Vec<_>>().join("\n"), folder.path());
     assert_eq!(bash(ask, folder.path()), "20000|20000|9000\n");
     drop(stopped);
 }

@@ -231,6 +231,7 @@ fn an_archive_unpacked_anywhere_has_links_that_lead_into_it() {
 fn spoiled(relation: &str, spoil: impl Fn(&mut Vec<u8>)) -> Postgres {
     let mut server = Postgres::with(&Setup { checksums: false, ..Setup::default() });
     server.sql("postgres", ROWS);
+    server.sql("postgres", "VACUUM item");
     let name = server.sql("postgres", &format!("SELECT pg_relation_filepath('{relation}')"));
     let path = server.data().join(name.trim());
     server.stop();
@@ -246,8 +247,10 @@ fn spoiled(relation: &str, spoil: impl Fn(&mut Vec<u8>)) -> Postgres {
 fn a_drill_finds_a_spoiled_index_page_and_a_cut_table_and_says_where() {
     let overwrite = |content: &mut Vec<u8>| content[3 * 8192 + 4000..3 * 8192 + 8000].fill(7);
     let cut = |content: &mut Vec<u8>| content.truncate(content.len() / 8192 / 2 * 8192);
+    let empty = |content: &mut Vec<u8>| content[8 * 8192..10 * 8192].fill(0);
     for (server, words) in [
         (spoiled("item_pkey", overwrite), "item_pkey"),
+        (spoiled("item", empty), "its index leads to 12000"),
         (spoiled("item", cut), "postgres.public.item"),
     ] {
         let source = source(&server, &json!({}));
