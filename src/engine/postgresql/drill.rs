@@ -37,7 +37,7 @@ pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> 
     let private = Private::start(&plan, &toolbox, order.cancel)?;
     let report = look_through(&private, &toolbox, &cluster, order.cancel);
     let report = report.map_err(|error| match error {
-        // Only what the server said of its data is the data's fault.
+        // What the server or a tool said that had to do with its data.
         EngineError::Known { code: FailureCode::Tool, .. } => private.explain(error),
         other => other,
     })?;
@@ -81,7 +81,8 @@ fn look_through(
     let version = login.ask(
         toolbox,
         "SELECT json_build_object('version', current_setting('server_version'), 'databases', \
-         (SELECT json_agg(datname ORDER BY datname) FROM pg_database WHERE datallowconn))",
+         (SELECT json_agg(datname ORDER BY datname) FROM pg_database \
+         WHERE datallowconn AND datconnlimit <> -2))",
         cancel,
     )?;
     let text = version.get("version").and_then(Value::as_str).unwrap_or_default();

@@ -123,8 +123,12 @@ const KNOWN: &[(&str, FailureCode, Next)] = &[
 const UP: Next = Next::Do("start the server, or correct url or socket");
 const WENT: Next = Next::Do("the server went away in the middle: look at its log and try again");
 
-/// The same error as what it is, as far as the tool's words tell, with what to do next.
+/// The same error as what it is, as far as the tool's words tell, with what to do next. Of a server of our
+/// own, whoever started it knows better.
 pub(super) fn sorted(error: EngineError, login: &Login) -> EngineError {
+    if login.private {
+        return error;
+    }
     let EngineError::Known { code: FailureCode::Tool, message } = error else { return error };
     let found = KNOWN.iter().find(|(words, _, _)| message.contains(words));
     let Some((_, code, next)) = found else {
@@ -166,7 +170,8 @@ mod tests {
     use super::*;
 
     fn kind(message: &str) -> (FailureCode, String) {
-        let login = Login::to_socket(Path::new("/s"), "bob");
+        let mut login = Login::to_socket(Path::new("/s"), "bob");
+        login.private = false;
         let error = sorted(EngineError::known(FailureCode::Tool, message), &login);
         let failure = error.failure().unwrap();
         (failure.code, failure.message)

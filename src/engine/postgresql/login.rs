@@ -43,6 +43,8 @@ pub(super) struct Login {
     pub(super) user: Option<String>,
     /// Whether by a socket of this machine.
     pub(super) local: bool,
+    /// Whether it is a server of our own.
+    pub(super) private: bool,
 }
 
 impl Login {
@@ -54,6 +56,7 @@ impl Login {
             database: server.database.clone().unwrap_or_else(|| USUAL_DATABASE.to_owned()),
             user: server.user.clone(),
             local: matches!(server.address, Address::Socket(_)),
+            private: false,
         };
         let mode = match server.tls {
             Tls::Off => "disable",
@@ -83,6 +86,7 @@ impl Login {
             database: PRIVATE_DATABASE.to_owned(),
             user: Some(user.to_owned()),
             local: true,
+            private: true,
         }
         .with("PGOPTIONS", PRIVATE_OPTIONS)
     }

@@ -34,7 +34,7 @@ SELECT json_build_object(
   'system_identifier', (SELECT system_identifier::text FROM pg_control_system()),
   'databases', (SELECT json_agg(json_build_object(
       'name', datname, 'encoding', pg_encoding_to_char(encoding), 'collate', datcollate,
-      'ctype', datctype, 'open', datallowconn AND NOT datistemplate,
+      'ctype', datctype, 'open', datallowconn AND NOT datistemplate AND datconnlimit <> -2,
       'bytes', CASE WHEN has_database_privilege(oid, 'CONNECT')
                       OR pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
                     THEN pg_database_size(oid) ELSE 0 END) ORDER BY datname) FROM pg_database),
@@ -75,7 +75,7 @@ pub(super) struct Database {
     pub(super) encoding: String,
     pub(super) collate: String,
     pub(super) ctype: String,
-    /// Whether it takes connections and is no template.
+    /// Whether it takes connections and is no template. (-2 marks what a DROP that was broken off left.)
     pub(super) open: bool,
     pub(super) bytes: u64,
 }

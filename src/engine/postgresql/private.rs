@@ -46,6 +46,9 @@ const NOT_THE_DATA: [&str; 11] = [
     "execution of the PostgreSQL server is not permitted",
 ];
 
+/// What is said then.
+const THIS_MACHINE: &str = "this machine and not the data is the reason";
+
 /// A server that runs. Dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct Private {
@@ -122,7 +125,7 @@ impl Private {
 
     /// An error of something that asked this server: the server's own last words, if it has died of it.
     pub(super) fn explain(&self, error: EngineError) -> EngineError {
-        if matches!(error, EngineError::Refused(_)) {
+        if matches!(error, EngineError::Refused(_)) || error.to_string().ends_with(THIS_MACHINE) {
             return error;
         }
         if self.servant.has_ended() {
@@ -150,10 +153,7 @@ impl Private {
 /// Whose fault it is that a server does not start, or does not answer as it should.
 pub(super) fn blamed(message: &str) -> EngineError {
     if NOT_THE_DATA.iter().any(|words| message.contains(words)) {
-        return EngineError::known(
-            FailureCode::Tool,
-            format!("{message}; this machine and not the data is the reason"),
-        );
+        return EngineError::known(FailureCode::Tool, format!("{message}; {THIS_MACHINE}"));
     }
     EngineError::archive(format!("the restored server does not hold up: {message}"))
 }

@@ -49,8 +49,9 @@ pub(super) fn without(text: &[u8], there: &[String], new: bool) -> Script {
 /// run. In a script from elsewhere, `\!` would be a command for this machine's shell.
 pub(super) fn sent_as_it_is(text: &[u8]) -> Vec<u8> {
     let occurs = |tag: &str| text.windows(tag.len()).any(|it| it == tag.as_bytes());
-    let tag = (0_u64..).map(|number| format!("$coffer{number}$")).find(|tag| !occurs(tag));
-    let tag = tag.unwrap_or_default();
+    let mut tags = (0..=text.len()).map(|number| format!("$coffer{number}$"));
+    let tag =
+        tags.find(|tag| !occurs(tag)).expect("a text has no room for more tags than it has bytes");
     [b"SELECT ", tag.as_bytes(), text, tag.as_bytes(), b" \\gexec\n"].concat()
 }
 

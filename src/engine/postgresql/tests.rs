@@ -252,8 +252,9 @@ fn a_drill_finds_a_spoiled_index_page_and_a_cut_table_and_says_where() {
         (spoiled("item_pkey", overwrite), "item_pkey"),
         (spoiled("item", empty), "its index leads to 12000"),
         (spoiled("item", cut), "postgres.public.item"),
+        (spoiled("pg_class", |content| content.fill(7)), "invalid page"),
     ] {
-        let source = source(&server, &json!({}));
+        let source = source(&server, &json!({"database": "template1"}));
         let failed = drilled(moved(&source, Owners::Mine).path(), &source);
         let said = failed.as_ref().unwrap_err().to_string();
         assert!(said.contains(words), "{said}");
