@@ -11,6 +11,7 @@ mod error;
 mod file_name;
 mod flow;
 mod look;
+mod mariadb;
 mod order;
 mod server_source;
 mod source_path;
@@ -30,7 +31,12 @@ pub use order::{
 };
 
 /// Every engine, by the name it has in the configuration and on the wire.
-pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &directory::Directory];
+pub static ENGINES: &[&dyn Engine] = &[
+    &sqlite::Sqlite,
+    &directory::Directory,
+    &mariadb::Brand::MariaDb,
+    &mariadb::Brand::MySql,
+];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
