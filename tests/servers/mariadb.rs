@@ -31,26 +31,13 @@ impl MariaDb {
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let datadir = folder.path().join("data");
-        let mut install = Command::new("mariadb-install-db");
-        install
-            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(format!("--datadir={}", datadir.display()));
-        if is_root() {
-            install.arg("--user=root");
-        }
-        succeeds(&mut install);
+        succeeds(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template()).arg(&datadir));
         Self::up(folder, datadir, arguments)
     }
 
-    /// One on a data directory that is there already, which lets everybody in as root.
+    /// One on a data directory that is there already.
     #[track_caller]
     pub(crate) fn on(datadir: &Path) -> Self {
-        Self::up(tempfile::tempdir().unwrap(), datadir.to_owned(), &["--skip-grant-tables"])
-    }
-
-    /// The same with its accounts in force.
-    #[track_caller]
-    pub(crate) fn on_with_accounts(datadir: &Path) -> Self {
         Self::up(tempfile::tempdir().unwrap(), datadir.to_owned(), &[])
     }
 
@@ -81,7 +68,8 @@ impl MariaDb {
             .arg(format!("--datadir={}", self.datadir.display()))
             .arg(format!("--socket={}", self.socket().display()))
             .arg(format!("--pid-file={}", self.folder.path().join("pid").display()))
-            .args(["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2"]);
+            .args(["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2"])
+            .args(["--innodb-log-file-size=16M", "--key-buffer-size=8M"]);
         match self.port {
             Some(port) => {
                 command.arg(format!("--port={port}")).arg("--bind-address=127.0.0.1");
@@ -189,6 +177,36 @@ impl Drop for MariaDb {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A data directory with nothing in it, made once for all tests: that takes seconds.
+fn template() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let known = root.join("target/tmp");
+    std::fs::create_dir_all(&known).unwrap();
+    let version = succeeds(Command::new("mariadbd").args(["--no-defaults", "--version"]));
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+    let version: String = version.trim().chars().map(plain).collect();
+    let template = known.join(format!("{version}_of_{}", if is_root() { "root" } else { "user" }));
+    if template.exists() {
+        return template;
+    }
+    let making = tempfile::tempdir_in(&known).unwrap();
+    let datadir = making.path().join("data");
+    let mut install = Command::new("mariadb-install-db");
+    install
+        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+        .args(["--innodb-log-file-size=16M"])
+        .arg(format!("--datadir={}", datadir.display()));
+    if is_root() {
+        install.arg("--user=root");
+    }
+    succeeds(&mut install);
+    // Another test may have been faster: then its template stays, and this one goes.
+    let mut moving = Command::new("mv");
+    moving.arg("-nT").arg(&datadir).arg(&template).output().unwrap();
+    assert!(template.exists(), "{moving:?}");
+    template
 }
 
 fn is_root() -> bool {
