@@ -31,12 +31,8 @@ pub use order::{
 };
 
 /// Every engine, by the name it has in the configuration and on the wire.
-pub static ENGINES: &[&dyn Engine] = &[
-    &sqlite::Sqlite,
-    &directory::Directory,
-    &mariadb::Brand::MariaDb,
-    &mariadb::Brand::MySql,
-];
+pub static ENGINES: &[&dyn Engine] =
+    &[&sqlite::Sqlite, &directory::Directory, &mariadb::Brand::MariaDb, &mariadb::Brand::MySql];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

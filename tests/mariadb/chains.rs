@@ -46,8 +46,8 @@ CREATE TABLE aria_plain(id INT PRIMARY KEY, what TEXT) ENGINE=Aria TRANSACTIONAL
 INSERT INTO aria_plain SELECT seq, MD5(seq) FROM seq_1_to_2000;
 CREATE TABLE squeezed(id INT PRIMARY KEY, what TEXT) ENGINE=InnoDB ROW_FORMAT=COMPRESSED;
 INSERT INTO squeezed SELECT seq, REPEAT(MD5(seq), 20) FROM seq_1_to_2000;
-CREATE TABLE `Löwe 🦁/日本`(`schlüssel` INT PRIMARY KEY, `wörter` VARCHAR(80)) CHARSET utf8mb4;
-INSERT INTO `Löwe 🦁/日本` VALUES (1, 'Zoë 🦓'), (2, '\\\\ \\' \\\" \\n');
+CREATE TABLE `Löwe/日本`(`schlüssel` INT PRIMARY KEY, `wörter` VARCHAR(80)) CHARSET utf8mb4;
+INSERT INTO `Löwe/日本` VALUES (1, 'Zoë 🦓'), (2, '\\\\ \\' \\\" \\n');
 CREATE VIEW much AS SELECT * FROM mine WHERE id > 10;
 CREATE TRIGGER grows BEFORE INSERT ON aria FOR EACH ROW SET NEW.what = UPPER(NEW.what);
 CREATE FUNCTION twice(x INT) RETURNS INT DETERMINISTIC RETURN 2 * x;
@@ -60,10 +60,10 @@ CREATE DATABASE `Tür-zu.1`; CREATE TABLE `Tür-zu.1`.`a/b`(x INT PRIMARY KEY); 
 /// The databases of it.
 pub(crate) const ZOOS: [&str; 2] = ["zoo", "Tür-zu.1"];
 
-/// A server with all of them. U+1F981 is no letter of a name there: it goes without.
+/// A server with all of them.
 pub(crate) fn zoo() -> MariaDb {
     let server = MariaDb::start();
-    server.sql(&ZOO.replace("`Löwe 🦁/日本`", "`Löwe/日本`"));
+    server.sql(ZOO);
     server
 }
 

@@ -45,7 +45,10 @@ fn a_sound_backup_is_started_checked_and_counted() {
         let server = drilling(&database, &format!(", method = \"{method}\""));
         let client = server.by_admin();
         let row = drilled(&client, &client.full("shop"));
-        assert_eq!((&row["verify_level"], &row["drill"]["status"]), (&json!("restored"), &json!("passed")));
+        assert_eq!(
+            (&row["verify_level"], &row["drill"]["status"]),
+            (&json!("restored"), &json!("passed"))
+        );
         assert_eq!(
             row["drill"]["rows_by_table"],
             json!({"shop.orders": 5000, "shop.log": 3000, "shop.notes": 3000})
@@ -78,7 +81,11 @@ fn assert_found(database: &MariaDb, table: &str) {
     let client = server.by_admin();
     let row = drilled(&client, &client.full("shop"));
     let why = &row["drill"]["failure"];
-    assert_eq!((&row["drill"]["status"], &why["code"]), (&json!("failed"), &json!("archive_damaged")), "{row:#}");
+    assert_eq!(
+        (&row["drill"]["status"], &why["code"]),
+        (&json!("failed"), &json!("archive_damaged")),
+        "{row:#}"
+    );
     assert!(why["message"].as_str().unwrap().contains(table), "{why:#}");
     assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
 }
@@ -102,9 +109,18 @@ fn crc32c(bytes: &[u8]) -> u32 {
 
 const PAGE: usize = 16 << 10;
 
-/// Overwrites keys in every leaf of the second index, and makes the pages' checksums right again: neither the
+/// Overwrites keys in leaves of the second index, and makes the pages' checksums right again: neither the
 /// server nor the copying tool can see that by looking at pages alone.
 fn forge_index(path: &Path) {
+    change_index(path, true);
+}
+
+/// The same as a disk does it: the pages' checksums stay what they were.
+fn rot_index(path: &Path) {
+    change_index(path, false);
+}
+
+fn change_index(path: &Path, checksums: bool) {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     let mut whole = std::fs::read(path).unwrap();
     let mut forged = 0;
@@ -126,8 +142,10 @@ fn forge_index(path: &Path) {
         for byte in &mut page[200..400] {
             *byte ^= 0x15;
         }
-        let sum = crc32c(&page[..PAGE - 4]);
-        page[PAGE - 4..].copy_from_slice(&sum.to_be_bytes());
+        if checksums {
+            let sum = crc32c(&page[..PAGE - 4]);
+            page[PAGE - 4..].copy_from_slice(&sum.to_be_bytes());
+        }
         file.write_all_at(page, u64::try_from(at * PAGE).unwrap()).unwrap();
         forged += 1;
     }
@@ -137,4 +155,17 @@ fn forge_index(path: &Path) {
 #[test]
 fn a_forged_index_of_innodb_fails_the_drill() {
     assert_found(&damaged("orders.ibd", forge_index), "shop.orders");
+}
+
+#[test]
+fn a_page_with_a_wrong_checksum_is_found_by_the_backup_itself() {
+    let database = damaged("orders.ibd", rot_index);
+    let mut server = TestServer::builder()
+        .instance_of("shop", "mariadb", &source(&database, ""), "quick")
+        .start();
+    server.allow_warning(" failed: ");
+    let (code, why) = server.by_admin().failed("shop");
+    assert_eq!(code, "source_damaged", "{why}");
+    assert!(why.contains("orders.ibd"), "{why}");
+    assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
 }

@@ -34,13 +34,7 @@ pub(crate) fn size_of(backup: &Value) -> u64 {
 pub(crate) fn tools_with(folder: &Path, name: &str, script: &str) -> PathBuf {
     let tools = folder.join(format!("tools-with-{name}"));
     std::fs::create_dir(&tools).unwrap();
-    for tool in [
-        "mariadb",
-        "mariadb-backup",
-        "mariadb-dump",
-        "mariadbd",
-        "mariadb-install-db",
-    ] {
+    for tool in ["mariadb", "mariadb-backup", "mariadb-dump", "mariadbd", "mariadb-install-db"] {
         let real = which(tool);
         if tool == name {
             let path = tools.join(tool);

@@ -17,16 +17,14 @@ const SLOWLY: &str = ", extra_args = [\"--throttle=1\"]";
 fn database() -> MariaDb {
     let database = MariaDb::start();
     database.sql(
-        "CREATE DATABASE shop; USE shop; CREATE TABLE shop.a(id INT PRIMARY KEY, data VARBINARY(2000));
-         INSERT INTO shop.a SELECT seq, RANDOM_BYTES(2000) FROM seq_1_to_20000",
+        "CREATE DATABASE shop; USE shop; CREATE TABLE shop.a(id INT PRIMARY KEY, data VARBINARY(1000));
+         INSERT INTO shop.a SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_30000",
     );
     database
 }
 
 fn slow(database: &MariaDb) -> TestServer {
-    TestServer::builder()
-        .instance_of("shop", "mariadb", &source(database, SLOWLY), "quick")
-        .start()
+    TestServer::builder().instance_of("shop", "mariadb", &source(database, SLOWLY), "quick").start()
 }
 
 /// Begins a backup and waits until its copy is being made; the tool's process.
@@ -36,7 +34,8 @@ fn begun(server: &TestServer, client: &Client) -> (String, u32) {
     let place = format!("--target-dir={}", server.data_dir().display());
     let tool = wait_until("the tool to copy", || {
         let found = processes_with(&["mariadb-backup", "--backup", &place]);
-        let begun = names_in(&server.data_dir().join("tmp")).iter().any(|it| it.starts_with("mariadb-"));
+        let begun =
+            names_in(&server.data_dir().join("tmp")).iter().any(|it| it.starts_with("mariadb-"));
         found.first().copied().filter(|_| begun)
     });
     (id, tool)
@@ -134,7 +133,10 @@ impl Disk {
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&mounted.stderr);
-        assert!(mounted.status.success(), "this test mounts a filesystem and must run as root: {said}");
+        assert!(
+            mounted.status.success(),
+            "this test mounts a filesystem and must run as root: {said}"
+        );
         Self(folder)
     }
 
@@ -159,7 +161,12 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(self.path()).output().map(drop).unwrap_or_default();
+        Command::new("umount")
+            .arg("--lazy")
+            .arg(self.path())
+            .output()
+            .map(drop)
+            .unwrap_or_default();
     }
 }
 

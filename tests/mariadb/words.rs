@@ -50,7 +50,9 @@ fn a_full_backup_starts_by_the_commands_of_its_own_restore_text() {
 #[test]
 fn dumps_are_loaded_by_the_commands_of_their_own_restore_text() {
     let zoo = zoo();
-    zoo.sql("CREATE USER keeper@localhost IDENTIFIED BY 'x'; GRANT SELECT ON zoo.* TO keeper@localhost");
+    zoo.sql(
+        "CREATE USER keeper@localhost IDENTIFIED BY 'x'; GRANT SELECT ON zoo.* TO keeper@localhost",
+    );
     let server = TestServer::builder()
         .instance_of("zoo", "mysql", &source(&zoo, ", method = \"logical\""), "quick")
         .start();

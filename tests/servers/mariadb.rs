@@ -81,7 +81,8 @@ impl MariaDb {
         }
         command.args(&self.arguments).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.child = Some(command.spawn().expect("mariadb-server is installed: tests/run.sh sees to it"));
+        self.child =
+            Some(command.spawn().expect("mariadb-server is installed: tests/run.sh sees to it"));
         let deadline = Instant::now() + PATIENCE;
         while !self.ask(&["-e", "SELECT 1"]).output().unwrap().status.success() {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());

@@ -46,7 +46,7 @@ pub(super) fn statements(
         "SELECT User, Host, {role} FROM mysql.user WHERE User NOT IN {SYSTEM} ORDER BY 3 DESC, 1, 2"
     );
     let found = client.ask(&sql, cancel)?;
-    let accounts: Vec<Account> = found.iter().filter_map(|row| account(row)).collect();
+    let accounts: Vec<Account> = found.iter().filter_map(account).collect();
     let mut made = String::new();
     let mut grants = String::new();
     for some in accounts.chunks(AT_ONCE) {

@@ -139,7 +139,10 @@ mod tests {
 
     #[test]
     fn fields_come_back_as_they_were() {
-        assert_eq!(rows(b"a\\tb\tc\\nd\\\\e\n\tNULL\n"), [vec!["a\tb", "c\nd\\e"], vec!["", "NULL"]]);
+        assert_eq!(
+            rows(b"a\\tb\tc\\nd\\\\e\n\tNULL\n"),
+            [vec!["a\tb", "c\nd\\e"], vec!["", "NULL"]]
+        );
     }
 
     #[test]

@@ -61,8 +61,14 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_dump_has_no_database() {
-        for path in ["accounts.sql", "databases", "databases/x", "databases/.sql", "databases/%0", "databases/%zz.sql"]
-        {
+        for path in [
+            "accounts.sql",
+            "databases",
+            "databases/x",
+            "databases/.sql",
+            "databases/%0",
+            "databases/%zz.sql",
+        ] {
             assert_eq!(database_at(path), None, "{path}");
         }
     }

@@ -41,7 +41,8 @@ impl Dumps {
     /// Takes an entry of the archive.
     pub(super) fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
         let path = printable(&entry.path);
-        let foreign = || EngineError::archive(format!("{path} has no place in an archive of dumps"));
+        let foreign =
+            || EngineError::archive(format!("{path} has no place in an archive of dumps"));
         let size = match entry.kind {
             EntryKind::Directory if path == FOLDER => return Ok(None),
             EntryKind::File { size, .. } => size,

@@ -127,9 +127,8 @@ pub(super) fn databases(
     cancel: &Cancel,
 ) -> Result<Vec<String>, EngineError> {
     let which = which(options);
-    let sql = format!(
-        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME {which}"
-    );
+    let sql =
+        format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME {which}");
     let answer = client.ask(&sql, cancel)?;
     let mut names: Vec<String> = answer.into_iter().flatten().collect();
     names.sort();

@@ -27,7 +27,12 @@ const MEANINGS: &[(&[&str], FailureCode, &str)] = &[
         "the server's own files are damaged: look at them with mariadb-check, and restore an earlier backup",
     ),
     (
-        &["access denied", "command denied", "you need (at least one of)", "is not allowed to connect"],
+        &[
+            "access denied",
+            "command denied",
+            "you need (at least one of)",
+            "is not allowed to connect",
+        ],
         FailureCode::SourceDenied,
         "",
     ),
@@ -36,13 +41,14 @@ const MEANINGS: &[(&[&str], FailureCode, &str)] = &[
         FailureCode::SourceDenied,
         "correct source.tls, source.ca_file, source.cert_file and source.key_file",
     ),
+    (&["unknown database"], FailureCode::SourceMissing, "correct source.database, or create it"),
     (
-        &["unknown database"],
-        FailureCode::SourceMissing,
-        "correct source.database, or create it",
-    ),
-    (
-        &["lost connection", "server has gone away", "server shutdown in progress", "connection was killed"],
+        &[
+            "lost connection",
+            "server has gone away",
+            "server shutdown in progress",
+            "connection was killed",
+        ],
         FailureCode::SourceMissing,
         "the connection was lost in the middle: look in the server's log for why it stopped",
     ),
@@ -102,8 +108,7 @@ pub(super) fn reconsider(error: EngineError, server: &str) -> EngineError {
 /// The kind of a failure, and what to do next.
 fn meaning(said: &str) -> (FailureCode, &'static str) {
     let said = said.to_lowercase();
-    let found =
-        MEANINGS.iter().find(|(texts, _, _)| texts.iter().any(|text| said.contains(text)));
+    let found = MEANINGS.iter().find(|(texts, _, _)| texts.iter().any(|text| said.contains(text)));
     found.map_or((FailureCode::Tool, ""), |(_, code, next)| (*code, *next))
 }
 
@@ -127,7 +132,10 @@ mod tests {
     #[test]
     fn texts_of_server_and_tools_have_their_kinds() {
         for (said, code) in [
-            ("ERROR 1045 (28000): Access denied for user 'a'@'b' (using password: YES)", FailureCode::SourceDenied),
+            (
+                "ERROR 1045 (28000): Access denied for user 'a'@'b' (using password: YES)",
+                FailureCode::SourceDenied,
+            ),
             (
                 "[00] 2026-01-01 00:00:00 Failed to connect to MariaDB server: Access denied for user 'x'",
                 FailureCode::SourceDenied,
@@ -154,9 +162,18 @@ mod tests {
                 "mariadb-dump: Error 145: Table './shop/m' is marked as crashed and should be repaired",
                 FailureCode::SourceDamaged,
             ),
-            ("mysqld: Error writing file 'x' (Errcode: 28 \"No space left on device\")", FailureCode::DiskFull),
-            ("ERROR 2026 (HY000): SSL connection error: unknown error number", FailureCode::SourceDenied),
-            ("Can't open file './shop/a.ibd' (errno: 13 \"Permission denied\")", FailureCode::SourceDenied),
+            (
+                "mysqld: Error writing file 'x' (Errcode: 28 \"No space left on device\")",
+                FailureCode::DiskFull,
+            ),
+            (
+                "ERROR 2026 (HY000): SSL connection error: unknown error number",
+                FailureCode::SourceDenied,
+            ),
+            (
+                "Can't open file './shop/a.ibd' (errno: 13 \"Permission denied\")",
+                FailureCode::SourceDenied,
+            ),
             ("ERROR 1205 (HY000): Lock wait timeout exceeded", FailureCode::SourceLocked),
             ("Segmentation fault", FailureCode::Tool),
         ] {
@@ -166,7 +183,8 @@ mod tests {
 
     #[test]
     fn of_a_chatty_tool_the_telling_lines_are_kept() {
-        let said = "[00] Acquiring BACKUP LOCKS...\n[01] Copying ./a.ibd\n[00] FATAL ERROR: no\n[00] Bye";
+        let said =
+            "[00] Acquiring BACKUP LOCKS...\n[01] Copying ./a.ibd\n[00] FATAL ERROR: no\n[00] Bye";
         assert_eq!(telling(said), "[00] FATAL ERROR: no");
         assert_eq!(telling("one\ntwo"), "one\ntwo");
     }

@@ -58,7 +58,11 @@ impl AnyLoad {
     }
 
     /// Decides by the first entry: a data directory begins with its root, dumps have none.
-    fn begin(&mut self, first: &Entry, folder: Option<Box<FolderLoad>>) -> Result<State, EngineError> {
+    fn begin(
+        &mut self,
+        first: &Entry,
+        folder: Option<Box<FolderLoad>>,
+    ) -> Result<State, EngineError> {
         if first.path.is_root() {
             return folder.map(State::Folder).ok_or_else(|| {
                 EngineError::known(

@@ -57,7 +57,9 @@ pub(super) fn make(making: Making<'_>, dumps: &Dumps) -> Result<Box<dyn Staged>,
         let asked = running.client.run(accounts, cancel);
         asked.map_err(|error| loaded("the accounts", error))?;
     }
-    running.stop().map_err(|error| fault::explain(error, "stopping the server that took the dumps"))?;
+    running
+        .stop()
+        .map_err(|error| fault::explain(error, "stopping the server that took the dumps"))?;
     sync(&data)?;
     Ok(Box::new(MadeDirectory { staging, target }))
 }

@@ -90,7 +90,9 @@ fn refused(error: EngineError, name: &str) -> EngineError {
         }
         EngineError::Known { code: FailureCode::SourceDenied, message } => EngineError::known(
             FailureCode::TargetDenied,
-            format!("{message}; the account needs the right to make databases and all that is in them"),
+            format!(
+                "{message}; the account needs the right to make databases and all that is in them"
+            ),
         ),
         other => other,
     }
@@ -108,7 +110,9 @@ impl Staged for IntoServer {
             return Err(match (self.undo(&made), error) {
                 (Some(left), EngineError::Known { code, message }) => EngineError::known(
                     code,
-                    format!("{message}; what it had made could not be taken away again, do so: {left}"),
+                    format!(
+                        "{message}; what it had made could not be taken away again, do so: {left}"
+                    ),
                 ),
                 (_, error) => error,
             });

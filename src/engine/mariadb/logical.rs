@@ -101,7 +101,9 @@ impl<'a> Dumper<'a> {
             tool.stream(self.order.cancel).map_err(|error| fault::explain(error, &shown))?;
         let mut spool = Spool::of(stream, self.order.scratch)
             .map_err(|error| fault::reconsider(error, &shown))?;
-        if !is_whole(spool.reopened()?).map_err(|error| spool::scratch(self.order.scratch, error))? {
+        if !is_whole(spool.reopened()?)
+            .map_err(|error| spool::scratch(self.order.scratch, error))?
+        {
             return Err(EngineError::known(
                 FailureCode::Tool,
                 format!(
@@ -119,7 +121,7 @@ fn is_whole(mut dump: File) -> std::io::Result<bool> {
     let mut end = Vec::new();
     let length = i64::try_from(dump.metadata()?.len()).unwrap_or(i64::MAX);
     dump.seek(SeekFrom::End(-length.min(END_BYTES)))?;
-    dump.read_to_end(&mut end)?;
+    dump.take(END_BYTES.unsigned_abs()).read_to_end(&mut end)?;
     Ok(String::from_utf8_lossy(&end).contains(END))
 }
 

@@ -66,9 +66,11 @@ fn content(
             put(&mut text, "port", port.to_string().as_bytes());
         }
     }
-    for (name, file) in
-        [("ssl-ca", &server.ca_file), ("ssl-cert", &server.cert_file), ("ssl-key", &server.key_file)]
-    {
+    for (name, file) in [
+        ("ssl-ca", &server.ca_file),
+        ("ssl-cert", &server.cert_file),
+        ("ssl-key", &server.key_file),
+    ] {
         if let Some(file) = file {
             put(&mut text, name, file.as_os_str().as_bytes());
         }
@@ -147,10 +149,14 @@ mod tests {
     fn protection_is_asked_for_in_each_makers_words() {
         let source = json!({"url": "mysql://me@db:7", "tls": "verify-full", "ca_file": "/ca.pem"});
         let mariadb = written(source.clone(), Maker::MariaDb, "x").unwrap();
-        for line in ["ssl-ca=\"/ca.pem\"\n", "ssl\n", "ssl-verify-server-cert=1\n", "port=\"7\"\n"] {
+        for line in ["ssl-ca=\"/ca.pem\"\n", "ssl\n", "ssl-verify-server-cert=1\n", "port=\"7\"\n"]
+        {
             assert!(mariadb.contains(line), "{mariadb}");
         }
         let mysql = written(source, Maker::MySql, "x").unwrap();
-        assert!(mysql.contains("ssl-mode=VERIFY_IDENTITY\n") && !mysql.contains("\nssl\n"), "{mysql}");
+        assert!(
+            mysql.contains("ssl-mode=VERIFY_IDENTITY\n") && !mysql.contains("\nssl\n"),
+            "{mysql}"
+        );
     }
 }

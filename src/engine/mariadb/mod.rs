@@ -29,12 +29,11 @@ mod rights;
 mod room;
 mod tables;
 #[cfg(test)]
+#[expect(dead_code, reason = "the tests of whole programs use the rest")]
 #[path = "../../../tests/servers/mariadb.rs"]
 mod test_server;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_drill;
 
 use std::path::{Path, PathBuf};
 

@@ -19,9 +19,7 @@ use super::room;
 use crate::domain::{CheckLevel, FailureCode, Source};
 use crate::engine::directory::Directory;
 use crate::engine::tool::Tool;
-use crate::engine::{
-    DumpFacts, DumpOrder, Engine as _, EngineError, Intake, source_path, spool,
-};
+use crate::engine::{DumpFacts, DumpOrder, Engine as _, EngineError, Intake, source_path, spool};
 
 /// The memory a copy is prepared in: the tool's own, beside Coffer's.
 const PREPARE_MEMORY: &str = "--use-memory=64M";
@@ -45,7 +43,7 @@ pub(super) fn dump(
     let Reached { facts, .. } = reach(options, order.cancel)?;
     let bytes = room::data_bytes(options, &facts)?;
     room::ensure(order.scratch, bytes, facts.redo_bytes)?;
-    let owner = std::fs::metadata(&facts.datadir)
+    let theirs = std::fs::metadata(&facts.datadir)
         .map_err(|error| EngineError::io("looking at", &facts.datadir, error))?;
     let staging = staging(order.scratch)?;
 
@@ -58,7 +56,7 @@ pub(super) fn dump(
     let mut kept = facts.kept();
     note_copy(staging.path(), &mut kept)?;
     let source = source_path::source_at(staging.path());
-    let mut owned = Owned { intake, uid: owner.uid(), gid: owner.gid() };
+    let mut owned = Owned { intake, uid: theirs.uid(), gid: theirs.gid() };
     let poured = Directory.dump(&reading(order, &source), &mut owned)?;
     untouched(&poured)?;
     for name in ["files", "bytes"] {
@@ -122,14 +120,16 @@ fn prepare(options: &Options, order: &DumpOrder<'_>, staging: &Path) -> Result<(
         .args(["--no-defaults", "--prepare", PREPARE_MEMORY])
         .arg(target)
         .run(order.cancel)
-        .map_err(|error| fault::explain(error, &format!("preparing the copy of {}", options.shown())))
+        .map_err(|error| {
+            fault::explain(error, &format!("preparing the copy of {}", options.shown()))
+        })
 }
 
 /// Makes sure that the copy is prepared, and takes down where it stands.
 fn note_copy(staging: &Path, kept: &mut BTreeMap<String, Value>) -> Result<(), EngineError> {
     let path = staging.join(CHECKPOINTS);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| EngineError::io("reading", &path, error))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| EngineError::io("reading", &path, error))?;
     let word = |key: &str| {
         let lines = text.lines().filter_map(|line| line.split_once('='));
         lines.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim()).next()
@@ -137,7 +137,9 @@ fn note_copy(staging: &Path, kept: &mut BTreeMap<String, Value>) -> Result<(), E
     if word("backup_type") != Some("log-applied") {
         return Err(EngineError::known(
             FailureCode::Tool,
-            format!("mariadb-backup ended well and yet {CHECKPOINTS} does not say log-applied: {text}"),
+            format!(
+                "mariadb-backup ended well and yet {CHECKPOINTS} does not say log-applied: {text}"
+            ),
         ));
     }
     if let Some(lsn) = word("last_lsn") {

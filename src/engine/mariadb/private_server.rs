@@ -67,7 +67,8 @@ impl PrivateServer {
             .args(MANNERS)
             .args(self.more)
             .folder(&self.data);
-        let tool = if rustix::process::geteuid().is_root() { tool.arg("--user=root") } else { tool };
+        let tool =
+            if rustix::process::geteuid().is_root() { tool.arg("--user=root") } else { tool };
         let client = Client::of_private(self.client, &self.data);
         let mut servant = tool.serve(&self.log, cancel)?;
         servant.wait_until_up(START_WAIT, || client.ask("SELECT 1", cancel).is_ok())?;

@@ -50,34 +50,48 @@ pub(super) fn how_to_let_in(options: &Options) -> String {
 /// Fails, with the statement that mends it, if a right is missing. A right that comes with a role cannot
 /// always be seen: then the tool will say.
 pub(super) fn check(options: &Options, facts: &Facts) -> Result<(), EngineError> {
+    if facts.grants.iter().any(|grant| !grant.contains(" ON ")) && !facts.is_mariadb() {
+        return Ok(());
+    }
+    let (name, host) = facts.user.rsplit_once('@').unwrap_or((&facts.user, "localhost"));
+    let user = format!("'{}'@'{}'", name.replace('\'', "''"), host.replace('\'', "''"));
     let granted: Vec<&str> = facts.grants.iter().filter_map(|it| reaching(options, it)).collect();
-    let by_role = facts.grants.iter().any(|grant| !grant.contains(" ON "));
     let missing: Vec<&str> = needed(options.method)
         .iter()
         .filter(|names| !names.iter().any(|name| granted.iter().any(|it| holds(it, name))))
         .filter_map(|names| names.first())
         .copied()
         .collect();
-    if missing.is_empty() || (by_role && !facts.is_mariadb()) {
+    let (lacks, statement) = if !missing.is_empty() {
+        (missing.join(", "), statement(options, &user))
+    } else if options.method == Method::Logical && !sees_routines(facts) {
+        let right = if facts.is_mariadb() { "SELECT ON mysql.proc" } else { "SHOW_ROUTINE ON *.*" };
+        let lacks = "the right to see routines, which would be missing without a word".to_owned();
+        (lacks, format!("GRANT {right} TO {user};"))
+    } else {
         return Ok(());
-    }
-    let (name, host) = facts.user.rsplit_once('@').unwrap_or((&facts.user, "localhost"));
-    let user = format!("'{}'@'{}'", name.replace('\'', "''"), host.replace('\'', "''"));
+    };
     Err(EngineError::known(
         FailureCode::SourceDenied,
-        format!(
-            "{}: the account {user} lacks {}: {}",
-            options.shown(),
-            missing.join(", "),
-            statement(options, &user)
-        ),
+        format!("{}: the account {user} lacks {lacks}: {statement}", options.shown()),
     ))
+}
+
+/// Whether the account sees what routines of others say.
+fn sees_routines(facts: &Facts) -> bool {
+    facts.grants.iter().filter_map(|grant| parts(grant)).any(|(privileges, on)| {
+        let of_server = ["SELECT", "SHOW_ROUTINE", "SHOW CREATE ROUTINE"];
+        match on {
+            "*.*" => of_server.iter().any(|name| holds(privileges, name)),
+            "`mysql`.*" | "`mysql`.`proc`" => holds(privileges, "SELECT"),
+            _ => holds(privileges, "SHOW CREATE ROUTINE") && !privileges.contains("ALL PRIVILEGES"),
+        }
+    })
 }
 
 /// The privileges a line of `SHOW GRANTS` gives on what is to be backed up.
 fn reaching<'grant>(options: &Options, grant: &'grant str) -> Option<&'grant str> {
-    let (privileges, rest) = grant.strip_prefix("GRANT ")?.split_once(" ON ")?;
-    let (on, _) = rest.split_once(" TO ")?;
+    let (privileges, on) = parts(grant)?;
     let one = options.server.database.as_deref();
     // A pattern (`shop%`) is taken to mean this database: if it does not, the tool says so.
     let reaches = on == "*.*"
@@ -85,6 +99,13 @@ fn reaching<'grant>(options: &Options, grant: &'grant str) -> Option<&'grant str
             on == format!("{}.*", super::client::quoted_name(name)) || on.contains(['%', '_'])
         });
     reaches.then_some(privileges)
+}
+
+/// The privileges of a grant, and on what.
+fn parts(grant: &str) -> Option<(&str, &str)> {
+    let (privileges, rest) = grant.strip_prefix("GRANT ")?.split_once(" ON ")?;
+    let (on, _) = rest.split_once(" TO ")?;
+    Some((privileges, on))
 }
 
 fn holds(privileges: &str, name: &str) -> bool {
@@ -118,9 +139,7 @@ mod tests {
         .unwrap_err();
         assert!(said.contains("lacks PROCESS:"), "{said}");
         assert!(
-            said.contains(
-                "GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO 'me'@'%';"
-            ),
+            said.contains("GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO 'me'@'%';"),
             "{said}"
         );
     }
@@ -137,9 +156,14 @@ mod tests {
 
     #[test]
     fn rights_on_one_database_suffice_for_a_dump_of_it_and_for_no_other() {
-        let grant = ["GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `shop`.* TO `me`@`%`"];
+        let grant = [
+            "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `shop`.* TO `me`@`%`",
+            "GRANT SELECT ON `mysql`.`proc` TO `me`@`%`",
+        ];
         let one = json!({"socket": "/s", "method": "logical", "database": "shop"});
-        assert_eq!(checked(one, &grant), Ok(()));
+        assert_eq!(checked(one.clone(), &grant), Ok(()));
+        let blind = checked(one, &grant[..1]).unwrap_err();
+        assert!(blind.contains("GRANT SELECT ON mysql.proc TO 'me'@'%';"), "{blind}");
         let other = json!({"socket": "/s", "method": "logical", "database": "till"});
         assert!(checked(other, &grant).unwrap_err().contains("ON `till`.* TO"));
         assert!(checked(json!({"socket": "/s", "method": "logical"}), &grant).is_err());

@@ -130,10 +130,16 @@ mod tests {
         let note = "The storage engine for the table doesn't support check";
         assert_eq!(of(&[("note", note)]), Examined::Rows(0));
         assert_eq!(
-            of(&[("warning", "1 client is using or hasn't closed the table properly"), ("status", "OK")]),
+            of(&[
+                ("warning", "1 client is using or hasn't closed the table properly"),
+                ("status", "OK")
+            ]),
             Examined::Rows(0)
         );
-        assert_eq!(of(&[("Error", "Unknown storage engine 'X'"), ("error", "Corrupt")]), Examined::NotHere);
+        assert_eq!(
+            of(&[("Error", "Unknown storage engine 'X'"), ("error", "Corrupt")]),
+            Examined::NotHere
+        );
     }
 
     #[test]
