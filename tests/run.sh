@@ -30,6 +30,7 @@ systemd-analyze systemd
 systemd-sysusers systemd
 dpkg-deb dpkg
 dpkg-shlibdeps dpkg-dev
+openssl openssl
 mariadbd mariadb-server
 mariadb mariadb-client
 mariadb-backup mariadb-backup

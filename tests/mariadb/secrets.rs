@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::house::shell;
 use super::server::MariaDb;
 use super::support::{TestServer, write_file};
 
@@ -71,4 +72,54 @@ fn a_nasty_password_works_over_socket_and_port_and_is_seen_nowhere() {
     assert!(looks > 10, "only {looks} looks were taken");
     let log = server.log().text();
     assert!(!log.contains("second $(line)") && !log.contains("a'b\"c"), "{log}");
+}
+
+#[test]
+fn a_connection_is_encrypted_and_the_servers_certificate_verified_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
+         -addext subjectAltName=DNS:localhost";
+    shell(
+        &format!("{make} -keyout key -out cert; {make} -keyout other-key -out other-cert"),
+        folder.path(),
+    );
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key) =
+        (format!("--ssl-cert={}", file("cert")), format!("--ssl-key={}", file("key")));
+    let mut database = MariaDb::start_with(&[&cert, &key]);
+    let port = database.listen();
+    database.sql(
+        "CREATE USER safe@localhost IDENTIFIED BY 'x' REQUIRE SSL;
+         GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, SELECT, SHOW VIEW, TRIGGER, EVENT
+         ON *.* TO safe@localhost",
+    );
+    let password = file("password");
+    write_file(password.as_ref(), "x");
+    let source = |more: &str| {
+        format!(
+            "{{ url = \"mariadb://safe@localhost:{port}\", password_file = {password:?}, {more} }}"
+        )
+    };
+    let trusted = format!("tls = \"verify-full\", ca_file = {:?}", file("cert"));
+    let mut server = TestServer::builder()
+        .allow_warning("a backup would fail now")
+        .instance_of("required", "mariadb", &source("tls = \"require\""), "quick")
+        .instance_of("verified", "mariadb", &source(&trusted), "quick")
+        .instance_of("dumped", "mysql", &source(&trusted), "quick")
+        .instance_of("off", "mariadb", &source("tls = \"off\""), "quick")
+        .instance_of(
+            "another",
+            "mariadb",
+            &source(&format!("tls = \"verify-full\", ca_file = {:?}", file("other-cert"))),
+            "quick",
+        )
+        .start();
+    let client = server.by_admin();
+    for instance in ["required", "verified", "dumped"] {
+        client.full(instance);
+    }
+    server.allow_warning(" failed: ");
+    for instance in ["off", "another"] {
+        assert_eq!(client.failed(instance).0, "source_denied", "{instance}");
+    }
 }

@@ -10,11 +10,12 @@ use super::options::Options;
 use super::rights;
 use crate::domain::{Cancel, FailureCode};
 use crate::engine::EngineError;
+use crate::engine::server_source::Tls;
 
 /// In the order of [`Facts::of`]. MySQL knows all of them too.
 const QUESTIONS: &str = "SELECT 'facts', VERSION(), @@version_comment, @@hostname, @@datadir, \
      IFNULL(@@log_bin_basename, ''), CURRENT_USER(), @@lower_case_table_names, @@character_set_server; \
-     SHOW GLOBAL STATUS LIKE 'Innodb_checkpoint_age'; SHOW GRANTS";
+     SHOW GLOBAL STATUS LIKE 'Innodb_checkpoint_age'; SHOW SESSION STATUS LIKE 'Ssl_cipher'; SHOW GRANTS";
 
 /// The databases that every server has and makes itself.
 pub(super) const SYSTEM: &str = "('information_schema', 'performance_schema', 'mysql', 'sys')";
@@ -33,6 +34,8 @@ pub(super) struct Facts {
     /// How many bytes of its redo log are not yet in its files.
     pub(super) redo_bytes: u64,
     pub(super) grants: Vec<String>,
+    /// How the connection is encrypted; empty: it is not.
+    pub(super) cipher: String,
     pub(super) lower_case: String,
     pub(super) charset: String,
 }
@@ -45,12 +48,29 @@ impl Facts {
         cancel: &Cancel,
     ) -> Result<Self, EngineError> {
         let answer = client.ask(QUESTIONS, cancel).map_err(|error| denied(error, options))?;
-        Self::of(&answer).ok_or_else(|| {
+        let found = Self::of(&answer).ok_or_else(|| {
             EngineError::known(
                 FailureCode::SourceInvalid,
                 format!("{} does not answer as MariaDB or MySQL does", options.shown()),
             )
-        })
+        })?;
+        found.is_protected(options)?;
+        Ok(found)
+    }
+
+    /// MariaDB's tools go on without encryption where the server has none, unless they verify its certificate.
+    fn is_protected(&self, options: &Options) -> Result<(), EngineError> {
+        if !self.cipher.is_empty() || matches!(options.server.tls, Tls::Off | Tls::Prefer) {
+            return Ok(());
+        }
+        Err(EngineError::known(
+            FailureCode::SourceDenied,
+            format!(
+                "{} does not encrypt the connection, as source.tls asks for: set ssl_cert and ssl_key there, or \
+                 change source.tls",
+                options.shown()
+            ),
+        ))
     }
 
     fn of(answer: &[Row]) -> Option<Self> {
@@ -70,6 +90,7 @@ impl Facts {
                 [name, value] if name == "Innodb_checkpoint_age" => {
                     found.redo_bytes = value.parse().unwrap_or(0);
                 }
+                [name, value] if name == "Ssl_cipher" => found.cipher.clone_from(value),
                 [grant] if grant.starts_with("GRANT ") => found.grants.push(grant.clone()),
                 _ => {}
             }

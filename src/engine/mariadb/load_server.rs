@@ -2,6 +2,7 @@
 
 use super::client::{Client, quoted_name, quoted_text};
 use super::dumps::{Dumps, making};
+use super::facts::Facts;
 use super::fault;
 use super::options::Options;
 use crate::domain::{Cancel, FailureCode};
@@ -24,6 +25,7 @@ impl IntoServer {
         cancel: Cancel,
     ) -> Result<Self, EngineError> {
         let client = Client::of(&options, &cancel)?;
+        Facts::ask(&client, &options, &cancel)?;
         let it = Self { options, client, dumps, cancel };
         it.none_is_there()?;
         Ok(it)
