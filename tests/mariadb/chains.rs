@@ -54,11 +54,12 @@ CREATE FUNCTION twice(x INT) RETURNS INT DETERMINISTIC RETURN 2 * x;
 CREATE EVENT yearly ON SCHEDULE EVERY 1 YEAR DO DELETE FROM mine;
 CREATE SEQUENCE counter START 100;
 SELECT NEXTVAL(counter);
+CREATE DATABASE `SYS`; CREATE TABLE `SYS`.x(x INT PRIMARY KEY); INSERT INTO `SYS`.x VALUES (1);
 CREATE DATABASE `Tür-zu.1`; CREATE TABLE `Tür-zu.1`.`a/b`(x INT PRIMARY KEY); INSERT INTO `Tür-zu.1`.`a/b` VALUES (7);
 ";
 
 /// The databases of it.
-pub(crate) const ZOOS: [&str; 2] = ["zoo", "Tür-zu.1"];
+pub(crate) const ZOOS: [&str; 3] = ["zoo", "Tür-zu.1", "SYS"];
 
 /// A server with all of them.
 pub(crate) fn zoo() -> MariaDb {

@@ -58,7 +58,7 @@ fn dumps_go_into_a_running_server_that_has_none_of_the_databases() {
     assert!(other.dump(&ZOOS) == zoo.dump(&ZOOS));
 
     // One of them is there: nothing is touched.
-    other.sql("DROP DATABASE zoo");
+    other.sql("DROP DATABASE zoo; DROP DATABASE `SYS`");
     let output = into(id_of(&backup));
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("Tür-zu.1"), "{}", said(&output));
@@ -68,7 +68,7 @@ fn dumps_go_into_a_running_server_that_has_none_of_the_databases() {
     other.sql("DROP DATABASE `Tür-zu.1`; SET GLOBAL max_allowed_packet = 1024");
     let output = into(id_of(&backup));
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let left = "SHOW DATABASES WHERE `Database` IN ('zoo', 'Tür-zu.1')";
+    let left = "SHOW DATABASES WHERE `Database` IN ('zoo', 'Tür-zu.1', 'SYS') AND BINARY `Database` != 'sys'";
     assert_eq!(other.sql(left), "", "{}", said(&output));
 
     // A data directory does not go into a server.

@@ -39,7 +39,7 @@ fn a_full_backup_starts_by_the_commands_of_its_own_restore_text() {
     assert!(script.contains("/path/of/the/datadir/try.sock"), "{script}");
     let script = script.replace("/path/of/the/datadir", datadir.to_str().unwrap());
     let dump = "mariadb-dump --no-defaults --socket=datadir/try.sock --user=root --skip-dump-date \
-         --order-by-primary --routines --events --triggers --skip-extended-insert --databases zoo 'Tür-zu.1'";
+         --order-by-primary --routines --events --triggers --skip-extended-insert --databases zoo 'Tür-zu.1' SYS";
     let stop = "mariadb-admin --no-defaults --socket=datadir/try.sock --user=root shutdown";
     // Their output is not this script's: it would be waited for.
     let script = script.replace("--skip-networking &", "--skip-networking >log 2>&1 &");

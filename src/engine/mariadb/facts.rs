@@ -17,7 +17,7 @@ const QUESTIONS: &str = "SELECT 'facts', VERSION(), @@version_comment, @@hostnam
      IFNULL(@@log_bin_basename, ''), CURRENT_USER(), @@lower_case_table_names, @@character_set_server; \
      SHOW GLOBAL STATUS LIKE 'Innodb_checkpoint_age'; SHOW SESSION STATUS LIKE 'Ssl_cipher'; SHOW GRANTS";
 
-/// The databases that every server has and makes itself.
+/// The databases that every server has and makes itself. Compared byte by byte: `Sys` is somebody's own.
 pub(super) const SYSTEM: &str = "('information_schema', 'performance_schema', 'mysql', 'sys')";
 
 /// A server's answers.
@@ -134,7 +134,8 @@ pub(super) fn table_bytes(
 ) -> Result<u64, EngineError> {
     let which = which(options);
     let sql = format!(
-        "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA {which}"
+        "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES \
+         WHERE BINARY TABLE_SCHEMA {which}"
     );
     let answer = client.ask(&sql, cancel)?;
     let bytes = answer.first().and_then(|row| row.first()).and_then(|it| it.parse().ok());
@@ -148,8 +149,9 @@ pub(super) fn databases(
     cancel: &Cancel,
 ) -> Result<Vec<String>, EngineError> {
     let which = which(options);
-    let sql =
-        format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME {which}");
+    let sql = format!(
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE BINARY SCHEMA_NAME {which}"
+    );
     let answer = client.ask(&sql, cancel)?;
     let mut names: Vec<String> = answer.into_iter().flatten().collect();
     names.sort();

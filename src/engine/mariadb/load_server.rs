@@ -37,7 +37,7 @@ impl IntoServer {
             return Err(EngineError::archive("there is no database in the archive"));
         }
         let sql = format!(
-            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({})",
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE BINARY SCHEMA_NAME IN ({})",
             names.join(", ")
         );
         let there: Vec<String> =

@@ -90,8 +90,7 @@ fn fits(options: &Options, facts: &Facts, cancel: &Cancel) -> Result<(), EngineE
 /// A server on another machine may have its data in a folder that is here as well, and be a different one.
 fn is_here(options: &Options, facts: &Facts) -> Result<(), EngineError> {
     let Address::Tcp { host, .. } = &options.server.address else { return Ok(()) };
-    let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let here = here.trim();
+    let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if ["localhost", "127.0.0.1", "::1"].contains(&host.as_str()) || facts.hostname == here {
         return Ok(());
     }

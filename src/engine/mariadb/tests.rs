@@ -1,12 +1,13 @@
+use std::fs::OpenOptions;
 use std::path::Path;
 
 use serde_json::json;
 
 use super::Brand;
 use super::test_server::MariaDb;
-use crate::domain::Source;
-use crate::engine::Engine;
-use crate::engine::conformance::{Original, Subject, engine_conformance};
+use crate::domain::{FailureCode, Source};
+use crate::engine::conformance::{NEVER, Original, Subject, code, engine_conformance};
+use crate::engine::{DrillOrder, DrillReport, Engine, EngineError};
 
 /// Tables of three storage engines, several segments together.
 pub(super) const SHOP: &str = "CREATE DATABASE shop; USE shop; \
@@ -57,6 +58,47 @@ impl Subject for Physical {
 
 mod physical {
     super::engine_conformance!(super::Physical);
+}
+
+fn drill(datadir: &Path, source: Option<&Source>) -> Result<DrillReport, EngineError> {
+    let scratch = tempfile::tempdir().unwrap();
+    Brand::MariaDb.drill(&DrillOrder {
+        restored: datadir,
+        source,
+        scratch: scratch.path(),
+        cancel: &NEVER,
+    })
+}
+
+/// Cuts a file of the server's that was just ended.
+fn cut(server: &mut MariaDb, file: &str) {
+    server.stop();
+    let file = OpenOptions::new().write(true).open(server.datadir().join(file)).unwrap();
+    // InnoDB makes files longer than what is in them: a half could be missing and nothing be lost.
+    file.set_len(file.metadata().unwrap().len() / 5).unwrap();
+}
+
+#[test]
+fn a_drill_finds_files_of_innodb_that_were_cut_off() {
+    for (file, word) in [("shop/orders.ibd", "shop.orders"), ("ibdata1", "ibdata1")] {
+        let mut server = MariaDb::start();
+        server.sql(SHOP);
+        cut(&mut server, file);
+        let found = drill(server.datadir(), None);
+        let said = found.as_ref().expect_err(file).to_string();
+        assert!(said.contains(word), "{file}: {said}");
+        assert_eq!(code(found), FailureCode::ArchiveDamaged, "{said}");
+    }
+}
+
+#[test]
+fn without_a_servers_program_a_drill_says_what_to_install() {
+    let (datadir, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let source = json!({"socket": "/s", "tools": empty.path()});
+    let source = serde_json::from_value(source).unwrap();
+    let found = drill(datadir.path(), Some(&source));
+    assert!(found.as_ref().unwrap_err().to_string().contains("apt install mariadb-server"));
+    assert_eq!(code(found), FailureCode::Tool);
 }
 
 struct Logical;
