@@ -26,16 +26,17 @@ fn a_dump_restored_to_a_path_is_a_server_with_the_same_data_and_accounts() {
     let show = "SHOW GRANTS FOR `it's a \"me\"`@`%`; SHOW GRANTS FOR guards";
     zoo.sql(ACCOUNTS);
     let grants = zoo.sql(show);
+    let dumps = source(&zoo, ", method = \"logical\"");
+    let server = TestServer::builder()
+        .instance_of("mariadb", "mariadb", &dumps, "quick")
+        .instance_of("mysql", "mysql", &dumps, "quick")
+        .start();
+    let client = server.by_admin();
     for engine in ["mariadb", "mysql"] {
-        let server = TestServer::builder()
-            .instance_of("zoo", engine, &source(&zoo, ", method = \"logical\""), "quick")
-            .start();
-        let client = server.by_admin();
-        let full = client.full("zoo");
-        let unchanged = client.incremental("zoo");
+        let full = client.full(engine);
+        let unchanged = client.incremental(engine);
         assert!(unchanged["size_bytes"].as_u64() < Some(full["size_bytes"].as_u64().unwrap() / 50));
-        let restored = server.restored(&unchanged);
-        let again = MariaDb::on(&restored);
+        let again = MariaDb::on(&server.restored(&unchanged));
         assert!(again.dump(&ZOOS) == before, "{engine}: another dump");
         assert_eq!(again.sql(show), grants);
     }

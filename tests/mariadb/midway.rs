@@ -24,7 +24,10 @@ fn database() -> MariaDb {
 }
 
 fn slow(database: &MariaDb) -> TestServer {
-    TestServer::builder().instance_of("shop", "mariadb", &source(database, SLOWLY), "quick").start()
+    TestServer::builder()
+        .setting("server.shutdown_grace_s", "0")
+        .instance_of("shop", "mariadb", &source(database, SLOWLY), "quick")
+        .start()
 }
 
 /// Begins a backup and waits until its copy is being made; the tool's process.
