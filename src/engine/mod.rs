@@ -11,6 +11,7 @@ mod error;
 mod file_name;
 mod flow;
 mod look;
+mod mariadb;
 mod order;
 mod postgresql;
 mod server_source;
@@ -31,8 +32,13 @@ pub use order::{
 };
 
 /// Every engine, by the name it has in the configuration and on the wire.
-pub static ENGINES: &[&dyn Engine] =
-    &[&sqlite::Sqlite, &directory::Directory, &postgresql::Postgresql];
+pub static ENGINES: &[&dyn Engine] = &[
+    &sqlite::Sqlite,
+    &directory::Directory,
+    &postgresql::Postgresql,
+    &mariadb::Brand::MariaDb,
+    &mariadb::Brand::MySql,
+];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
