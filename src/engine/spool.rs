@@ -41,11 +41,6 @@ impl Spool {
         Ok(Self { file, folder: folder.to_owned(), bytes })
     }
 
-    /// How long the stream was.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// The copy from its begin, for a program that checks it. Shares its position with this value.
     pub(super) fn reopened(&self) -> Result<File, EngineError> {
         let again = self.file.try_clone().and_then(|mut file| {

@@ -31,7 +31,7 @@ const TRIES: usize = 20;
 pub(super) struct Snapshot {
     pub(super) connection: Connection,
     /// Looks from outside at what this transaction sees.
-    watcher: Connection,
+    _watcher: Connection,
     /// What it sees; `None`: too much was going on to be sure.
     mark: Option<Mark>,
     /// Without links: beside this one SQLite keeps its log.
@@ -74,7 +74,7 @@ impl Snapshot {
         let (connection, watcher, mark) = begin(&path, options.lock_wait)
             .map_err(|error| explain(&options.path, options.lock_wait, &error))?;
         log_files::refuse_if_locked_out(&path)?;
-        Ok(Self { connection, watcher, mark, path, options: options.clone(), hold })
+        Ok(Self { connection, _watcher: watcher, mark, path, options: options.clone(), hold })
     }
 
     /// What tells, without reading, whether the database is still as this transaction sees it; `None`: nothing
@@ -106,9 +106,7 @@ impl Snapshot {
         if let Some(direct) = direct {
             let path = &self.options.path;
             let failed = |error| EngineError::io("reading", path, error);
-            direct
-                .segments(buffer, |segment| take(segment))
-                .map_err(|stop| stop.explain(failed))?;
+            direct.segments(buffer, &mut take).map_err(|stop| stop.explain(failed))?;
             return Ok("file");
         }
         // A page size is a power of two up to 64 KiB, so a segment holds a whole number of pages.
