@@ -12,6 +12,7 @@ mod file_name;
 mod flow;
 mod look;
 mod order;
+mod redis;
 mod server_source;
 mod source_path;
 mod spool;
@@ -30,7 +31,7 @@ pub use order::{
 };
 
 /// Every engine, by the name it has in the configuration and on the wire.
-pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &directory::Directory];
+pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &directory::Directory, &redis::Redis];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
