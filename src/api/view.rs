@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::catalog::Shelf;
-use crate::domain::{Backup, Failure, Status};
+use crate::domain::{Backup, Failure, RowsByTable, Status};
 
 use super::link::Link;
+use super::view_drill::{self, DrillView};
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
@@ -34,6 +35,8 @@ pub(super) struct BackupView {
     progress: f64,
     failure: Option<Failure>,
     verified_at: Option<String>,
+    verify_level: Option<&'static str>,
+    drill: Option<DrillView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,6 +74,8 @@ fn backup(backup: &Backup, shelf: &dyn Shelf) -> BackupView {
         progress: progress(backup),
         failure: backup.failure.clone(),
         verified_at: facts.map(|facts| facts.verified_at.to_wire()),
+        verify_level: facts.map(|facts| facts.verify_level.as_str()),
+        drill: view_drill::drill(&backup.drill),
     }
 }
 
@@ -83,6 +88,19 @@ pub(super) struct OneBackupView {
 /// One backup on the wire.
 pub(super) fn one_backup(row: &Backup, shelf: &dyn Shelf) -> OneBackupView {
     OneBackupView { backup: backup(row, shelf) }
+}
+
+/// The same with what the last drill counted, which is too much for a list.
+pub(super) fn one_backup_with_rows(
+    row: &Backup,
+    rows: RowsByTable,
+    shelf: &dyn Shelf,
+) -> OneBackupView {
+    let mut backup = backup(row, shelf);
+    if let Some(drill) = &mut backup.drill {
+        drill.add_rows(rows);
+    }
+    OneBackupView { backup }
 }
 
 /// One page. `links` is left out on the last one: the stock client crashes over null.

@@ -39,6 +39,8 @@ impl fmt::Display for Timings {
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) facts: ArchiveFacts,
+    /// The database's, as the dump told it.
+    pub(super) version: String,
     pub(super) timings: Timings,
 }
 
@@ -104,7 +106,7 @@ fn attempt(
     prove(context, backup, &*pending, (&finished, readers.first()))?;
     let proof = stopwatch.elapsed().saturating_sub(written + check);
     let facts = publish(context, backup, pending, &finished)?;
-    Ok(Published { facts, timings: Timings { written, check, proof } })
+    Ok(Published { facts, version: dump.version, timings: Timings { written, check, proof } })
 }
 
 /// An archive error, or the storage's own words behind it.

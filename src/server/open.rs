@@ -27,6 +27,7 @@ pub fn executor_settings(config: &Config) -> Settings {
         compression_level: config.executor.compression_level,
         reread_every: u64::from(config.catalog.reread_every),
         trash_window: config.storage.trash_window(),
+        headroom_bytes: config.storage.headroom_bytes(),
     }
 }
 
@@ -121,6 +122,7 @@ fn accepted(said: &InstanceConfig, now: Timestamp) -> Result<Instance, ServerErr
         origin: InstanceOrigin::Configured,
         source: said.source.clone(),
         check: said.check,
+        verify: said.verify,
         status: InstanceStatus::Active,
         used_bytes: 0,
         failure: None,
