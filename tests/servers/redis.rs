@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -72,6 +73,8 @@ impl RedisServer {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no", "--dbfilename", "dump.rdb"]);
+        // A server waits for more replicas before it sends a snapshot; here come none.
+        command.args(["--repl-diskless-sync-delay", "0"]);
         command.arg("--unixsocket").arg(folder.path().join("s")).arg("--dir").arg(data);
         command.arg("--logfile").arg(&log).args(options);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
@@ -184,6 +187,11 @@ impl Reply {
 pub(crate) struct Connection(BufReader<UnixStream>);
 
 impl Connection {
+    /// One over this socket.
+    pub(crate) fn over(stream: UnixStream) -> Self {
+        Self(BufReader::new(stream))
+    }
+
     /// Asks, and gives the answer.
     pub(crate) fn ask<T: AsRef<[u8]>>(&mut self, command: &[T]) -> Reply {
         self.send(command);
@@ -351,6 +359,22 @@ const NEW_KEY: &str = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nod
 /// A port that nothing listens at; nobody else is likely to take it within the next moment.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A folder of tools in which `name` is the shell script `body`; the others are the system's.
+pub(crate) fn tools_with(name: &str, body: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for tool in ["redis-cli", "redis-check-rdb", "redis-server"] {
+        if tool != name {
+            symlink(format!("/usr/bin/{tool}"), folder.path().join(tool)).unwrap();
+        }
+    }
+    // Another process writes it: what this one has open for writing, no child of any thread can start.
+    let script = "printf '%s\\n' '#!/bin/sh' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(folder.path().join(name)).arg(body);
+    assert!(command.status().unwrap().success());
+    folder
 }
 
 fn pause() {

@@ -54,10 +54,16 @@ const MEANINGS: &[(&str, FailureCode, &str)] = &[
         "this replica has lost its master: wait until it has caught up, or back up the master",
     ),
     (
-        "RDB payload",
+        "Error reading",
         FailureCode::Tool,
         "the server or the connection went away in the middle: look into the server's log (a replica's \
          output buffer limit, a failed fork, a restart) and back up again",
+    ),
+    (
+        "I/O error",
+        FailureCode::Tool,
+        "the connection was lost: look into the server's log; one that asks for a certificate of Coffer's own \
+         (cert_file, key_file) ends it like this too",
     ),
 ];
 
@@ -85,7 +91,7 @@ pub(super) fn reworded(server: &Server, error: EngineError) -> EngineError {
 
 /// What a message of the client's or an answer of the server's says.
 pub(super) fn means(server: &Server, said: &str) -> EngineError {
-    let said = said.trim();
+    let said = if said.trim().is_empty() { "it gave no answer" } else { said.trim() };
     let place = server.at.shown();
     if said.contains("NOPERM") {
         return EngineError::known(
@@ -149,6 +155,9 @@ mod tests {
             ("-NOMASTERLINK Can't SYNC", FailureCode::SourceLocked, "master"),
             ("ERR max number of clients reached", FailureCode::SourceLocked, "maxclients"),
             ("Error reading RDB payload from socket", FailureCode::Tool, "server's log"),
+            ("Error reading bulk length", FailureCode::Tool, "server's log"),
+            ("I/O error\nError: Server closed the connection", FailureCode::Tool, "cert_file"),
+            (" ", FailureCode::Tool, "no answer"),
             ("something new", FailureCode::Tool, "something new"),
         ] {
             let (found, text) = told(said);

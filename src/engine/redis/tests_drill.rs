@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::server::RedisServer;
-use super::tests_dump::{of, tools_with};
+use super::server::{RedisServer, tools_with};
+use super::tests_dump::of;
 use super::{Redis, SNAPSHOT};
 use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::conformance::{NEVER, Recorder, dump, load_to, names, pour};
@@ -68,8 +68,7 @@ fn a_drill_on_damaged_data_says_so_with_the_reason_also_without_the_checking_too
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     let cut = whole[..whole.len() / 2].to_vec();
-    let without = tempfile::tempdir().unwrap();
-    tools_with(without.path(), "redis-check-rdb", "exit 1");
+    let without = tools_with("redis-check-rdb", "exit 1");
     std::fs::remove_file(without.path().join("redis-check-rdb")).unwrap();
     for bytes in [flipped, cut] {
         for tools in [None, Some(without.path())] {

@@ -1,12 +1,11 @@
 //! The engine keeps to the suite, and tells what goes wrong.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::json;
 
 use super::Redis;
-use super::server::{RedisServer, Reply};
+use super::server::{RedisServer, Reply, tools_with};
 use crate::domain::{CheckLevel, FailureCode, Source};
 use crate::engine::conformance::{
     NEVER, Original, Recorder, Subject, code, dump, engine_conformance, load_to, pour,
@@ -63,25 +62,10 @@ fn noise(seed: u32) -> Vec<u8> {
     words.collect()
 }
 
-/// A folder of tools in which `name` is the shell script `body`; the others are the system's.
-pub(super) fn tools_with(folder: &Path, name: &str, body: &str) {
-    for tool in ["redis-cli", "redis-check-rdb", "redis-server"] {
-        let real = format!("/usr/bin/{tool}");
-        if tool != name {
-            std::os::unix::fs::symlink(real, folder.join(tool)).unwrap();
-        }
-    }
-    let path = folder.join(name);
-    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
-    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 fn dumped_by(name: &str, body: &str, check: CheckLevel) -> Result<Recorder, EngineError> {
     let server = RedisServer::start();
     server.connect().run(&["SET", "key", "a value that is long enough to be cut in two"]);
-    let folder = tempfile::tempdir().unwrap();
-    tools_with(folder.path(), name, body);
+    let folder = tools_with(name, body);
     let mut source = of(&server);
     source.0.insert("tools".to_owned(), folder.path().to_str().unwrap().into());
     let scratch = tempfile::tempdir().unwrap();
@@ -112,7 +96,7 @@ fn a_stream_that_is_cut_off_is_no_backup_whatever_the_tool_says_of_it() {
 }
 
 /// Changes the letter `v` of the value on its way.
-pub(super) const FALSIFIED: &str = "case \"$*\" in *--rdb*) /usr/bin/redis-cli \"$@\" | \
+const FALSIFIED: &str = "case \"$*\" in *--rdb*) /usr/bin/redis-cli \"$@\" | \
     LC_ALL=C sed 's/value that is long/value thaT is long/';; *) exec /usr/bin/redis-cli \"$@\";; esac";
 
 #[test]
