@@ -122,6 +122,9 @@ fn the_examples_load() {
 
     let directory = Config::load(Some(&shipped("directory.example.toml"))).unwrap();
     assert!(directory.instances.iter().all(|instance| instance.engine == "directory"));
+
+    let redis = Config::load(Some(&shipped("redis.example.toml"))).unwrap();
+    assert!(redis.instances.iter().all(|instance| instance.engine == "redis"));
 }
 
 #[test]

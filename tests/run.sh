@@ -23,6 +23,9 @@ curl curl
 zstd zstd
 tar tar
 sqlite3 sqlite3
+redis-server redis-server
+redis-cli redis-tools
+openssl openssl
 setfattr attr
 setfacl acl
 python3 python3

@@ -37,23 +37,22 @@ pub(super) fn dump(
     let length = whole(&file, spool.bytes()).map_err(failed)?;
     let length = length.ok_or_else(|| cut_off(&server.at.shown(), spool.bytes()))?;
     spool.shorten(length)?;
-    let checked = checker.map(|it| {
+    let passed = checker.map(|it| {
         it.run(spool.reopened()?, order.cancel, |what| damaged(&server.at.shown(), &what))
     });
-    let checked = checked.transpose()?;
+    let passed = passed.transpose()?;
     intake.expect(length)?;
     let mtime_ns = written_at(&file).map_err(failed)?;
-    intake.entry(&root(mtime_ns)?, false)?;
+    intake.entry(&root(mtime_ns), false)?;
     spool.pour(SNAPSHOT, mtime_ns, intake)?;
     let format = rdb_version(&file).map_err(failed)?;
-    Ok(facts(&info, format, checked.as_ref()))
+    Ok(facts(&info, format, passed.as_ref()))
 }
 
 /// The folder that the server is given as its own: `dump.rdb` lies in it.
-fn root(mtime_ns: i128) -> Result<Entry, EngineError> {
-    let path = EntryPath::root();
-    Ok(Entry {
-        path,
+fn root(mtime_ns: i128) -> Entry {
+    Entry {
+        path: EntryPath::root(),
         kind: EntryKind::Directory,
         mode: 0o700,
         uid: rustix::process::geteuid().as_raw(),
@@ -61,7 +60,7 @@ fn root(mtime_ns: i128) -> Result<Entry, EngineError> {
         mtime_ns,
         xattrs: Vec::new(),
         stamp: None,
-    })
+    }
 }
 
 /// When the snapshot's last byte came.

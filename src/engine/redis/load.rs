@@ -68,13 +68,13 @@ impl Load for RedisLoad {
                 CheckLevel::Quick | CheckLevel::Full => Checker::find(&finder, false).ok(),
             };
             let Some(checker) = checker else { return Ok(None) };
-            checker.run_on(&path.join(SNAPSHOT), &cancel, damaged)?;
+            checker.run_on(&path.join(SNAPSHOT), &cancel, |what| damaged(&what))?;
             Ok(Some(CHECK.to_owned()))
         })
     }
 }
 
-fn damaged(what: String) -> EngineError {
+fn damaged(what: &str) -> EngineError {
     EngineError::archive(format!(
         "the restored snapshot does not hold up, says {CHECK}: {what}; nothing was put in place"
     ))

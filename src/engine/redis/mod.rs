@@ -115,10 +115,10 @@ fn into_use(folder: &str) -> Vec<String> {
         "# Into the machine's own server, which must be stopped first: it writes its old data over the".to_owned(),
         "# snapshot when it stops, and with \"appendonly yes\" it does not read the snapshot at all.".to_owned(),
         "# Then start it with \"appendonly no\" and switch on with redis-cli CONFIG SET appendonly yes.".to_owned(),
-        "# systemctl stop redis-server".to_owned(),
-        format!("# mv /var/lib/redis/{SNAPSHOT} /var/lib/redis/{SNAPSHOT}.old"),
-        format!("# install -o redis -g redis -m 660 {folder}/{SNAPSHOT} /var/lib/redis/{SNAPSHOT}"),
-        "# systemctl start redis-server".to_owned(),
+        "systemctl stop redis-server".to_owned(),
+        format!("mv /var/lib/redis/{SNAPSHOT} /var/lib/redis/{SNAPSHOT}.old"),
+        format!("install -o redis -g redis -m 660 {folder}/{SNAPSHOT} /var/lib/redis/{SNAPSHOT}"),
+        "systemctl start redis-server".to_owned(),
     ]
 }
 

@@ -3,7 +3,7 @@
 use crate::domain::Source;
 use crate::engine::EngineError;
 use crate::engine::server_source::{Address, Dialect, ServerSource, Tls, Whence, nobody_serves};
-use crate::engine::source_path::invalid;
+use crate::engine::source_path::{invalid, path_of};
 
 /// The engine's name.
 pub(super) const NAME: &str = "redis";
@@ -64,7 +64,7 @@ pub(super) fn parse(source: &Source) -> Result<Option<Server>, EngineError> {
 pub(super) fn server(source: &Source) -> Result<Server, EngineError> {
     match parse(source)? {
         Some(server) => Ok(server),
-        None => Err(nobody_serves(NAME, &crate::engine::source_path::path_of(NAME, source)?)),
+        None => Err(nobody_serves(NAME, &path_of(NAME, source)?)),
     }
 }
 
