@@ -11,6 +11,7 @@ mod support;
 #[path = "redis/ways.rs"]
 mod ways;
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -224,7 +225,7 @@ fn by_hand(full: &Value, expected: &[String]) {
     let child = child.args(["-c", &format!("exec {serve}")]).current_dir(folder.path());
     let mut child = child.stdout(Stdio::null()).spawn().unwrap();
     let socket = folder.path().join("restored/data/by-hand");
-    let stream = wait_until("the server", || std::os::unix::net::UnixStream::connect(&socket).ok());
+    let stream = wait_until("the server", || UnixStream::connect(&socket).ok());
     let mut connection = Connection::over(stream);
     wait_until("the data", || {
         connection.ask(&["PING"]).eq(&Reply::Bytes(b"PONG".to_vec())).then_some(())
