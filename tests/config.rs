@@ -123,8 +123,17 @@ fn the_examples_load() {
     let directory = Config::load(Some(&shipped("directory.example.toml"))).unwrap();
     assert!(directory.instances.iter().all(|instance| instance.engine == "directory"));
 
+    let postgresql = Config::load(Some(&shipped("postgresql.example.toml"))).unwrap();
+    for instance in &postgresql.instances {
+        assert_eq!(instance.engine, "postgresql");
+        coffer::engine::find("postgresql").unwrap().accept(&instance.source).unwrap();
+    }
+
     let redis = Config::load(Some(&shipped("redis.example.toml"))).unwrap();
-    assert!(redis.instances.iter().all(|instance| instance.engine == "redis"));
+    for instance in &redis.instances {
+        assert_eq!(instance.engine, "redis");
+        coffer::engine::find("redis").unwrap().accept(&instance.source).unwrap();
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ redis-server redis-server
 redis-cli redis-tools
 openssl openssl
 setfattr attr
+openssl openssl
 setfacl acl
 python3 python3
 systemd-analyze systemd
@@ -34,6 +35,7 @@ systemd-sysusers systemd
 dpkg-deb dpkg
 dpkg-shlibdeps dpkg-dev
 LIST
+    compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 

@@ -162,6 +162,7 @@ pub(super) fn dump(
         check: CheckLevel::Quick,
         scratch: scratch.path(),
         trust_stamps: true,
+        parent_check: None,
         cancel: &NEVER,
     };
     let facts = engine.dump(&order, recorder);
@@ -235,7 +236,7 @@ fn planted<S: Subject>() -> Planted {
     Planted { original, recorder, _folder: folder }
 }
 
-fn recording<S: Subject>() -> Recorder {
+pub(super) fn recording<S: Subject>() -> Recorder {
     Recorder { any_order: !S::engine().gives_in_order(), ..Recorder::default() }
 }
 

@@ -12,6 +12,7 @@ mod file_name;
 mod flow;
 mod look;
 mod order;
+mod postgresql;
 mod redis;
 mod server_source;
 mod source_path;
@@ -31,7 +32,8 @@ pub use order::{
 };
 
 /// Every engine, by the name it has in the configuration and on the wire.
-pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &directory::Directory, &redis::Redis];
+pub static ENGINES: &[&dyn Engine] =
+    &[&sqlite::Sqlite, &directory::Directory, &postgresql::Postgresql, &redis::Redis];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

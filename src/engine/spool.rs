@@ -131,6 +131,7 @@ pub(super) fn pour(
 }
 
 /// A file operation that failed in the scratch folder.
+#[expect(clippy::needless_pass_by_value, reason = "as it comes out of map_err")]
 pub(super) fn scratch(folder: &Path, error: io::Error) -> EngineError {
     let code = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureCode::DiskFull,

@@ -45,8 +45,12 @@ fn datastore(backup: &Backup, dump: &DumpFacts) -> Datastore {
 
 /// How far the archive's own manifest says its backup was proven.
 pub(super) fn level_of(manifest: &Manifest) -> VerifyLevel {
-    let checked = manifest.source.get("check").is_some_and(serde_json::Value::is_string);
-    if checked { VerifyLevel::Checked } else { VerifyLevel::Bytes }
+    if check_of(manifest).is_some() { VerifyLevel::Checked } else { VerifyLevel::Bytes }
+}
+
+/// The check that the source passed when it was read.
+pub(super) fn check_of(manifest: &Manifest) -> Option<&str> {
+    manifest.source.get("check").and_then(serde_json::Value::as_str)
 }
 
 /// The row of a backup, read back from its own archive.

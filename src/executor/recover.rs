@@ -92,7 +92,7 @@ fn read_facts(
         location: location.as_str().to_owned(),
         stored_bytes: stored.bytes,
         source_bytes: manifest.totals.content_bytes,
-        checksum: reader.checksum(&|_done| ())?,
+        checksum: reader.checksum(context.settings.compression_threads, &|_done| ())?,
         verified_at: stored.modified,
         verify_level: facts::level_of(manifest),
     };

@@ -73,6 +73,7 @@ fn dumped_by(name: &str, body: &str, check: CheckLevel) -> Result<Recorder, Engi
         source: &source,
         instance_name: "cache",
         check,
+        parent_check: None,
         scratch: scratch.path(),
         trust_stamps: true,
         cancel: &NEVER,

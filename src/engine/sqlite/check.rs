@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use crate::domain::CheckLevel;
+use crate::domain::{Cancel, CheckLevel};
 
 /// How many of SQLite's lines a report shows: the first tell enough.
 const LINES: usize = 5;
@@ -22,17 +22,33 @@ pub(super) struct Checked {
     pub(super) left_out: Vec<String>,
 }
 
+/// How many of SQLite's steps go by between two looks whether the work is wanted: a few milliseconds.
+const STEPS: std::ffi::c_int = 20_000;
+
+/// What SQLite calls the check of this level.
+pub(super) const fn name_of(level: CheckLevel) -> Option<&'static str> {
+    match level {
+        CheckLevel::Off => None,
+        CheckLevel::Quick => Some("quick_check"),
+        CheckLevel::Full => Some("integrity_check"),
+    }
+}
+
 /// Checks what `connection` sees.
+///
+/// Once `cancel` is asked, this and whatever else the connection does ends with an error.
 ///
 /// `CHECK` constraints are not asked about: they are rules of the application, often in functions of
 /// its own, and a row that breaks one is data to be backed up, not damage.
-pub(super) fn check(connection: &Connection, level: CheckLevel) -> rusqlite::Result<Checked> {
-    let name = match level {
-        CheckLevel::Off => return Ok(Checked::default()),
-        CheckLevel::Quick => "quick_check",
-        CheckLevel::Full => "integrity_check",
-    };
+pub(super) fn check(
+    connection: &Connection,
+    level: CheckLevel,
+    cancel: &Cancel,
+) -> rusqlite::Result<Checked> {
+    let Some(name) = name_of(level) else { return Ok(Checked::default()) };
     let began = Instant::now();
+    let asked = cancel.clone();
+    connection.progress_handler(STEPS, Some(move || asked.is_asked()))?;
     connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     let mut found = Checked { name: Some(name), ..Checked::default() };
     match lines(connection, &format!("PRAGMA {name}({LINES})")) {

@@ -14,10 +14,13 @@ pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> 
     let damaged = |what: String| {
         EngineError::archive(format!("the restored database does not hold up: {what}"))
     };
-    let explain = |error: rusqlite::Error| damaged(error.to_string());
+    let failed = |what: String| {
+        if order.cancel.is_asked() { Refused.into() } else { damaged(what) }
+    };
+    let explain = |error: rusqlite::Error| failed(error.to_string());
     let connection = connect(order.restored, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)
         .map_err(explain)?;
-    let checked = check(&connection, CheckLevel::Full).map_err(explain)?;
+    let checked = check(&connection, CheckLevel::Full, order.cancel).map_err(explain)?;
     if !checked.damage.is_empty() {
         return Err(damaged(checked.damage.join("; ")));
     }
@@ -27,11 +30,8 @@ pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> 
         ..DrillReport::default()
     };
     for table in tables(&connection).map_err(explain)? {
-        if order.cancel.is_asked() {
-            return Err(Refused.into());
-        }
         let rows =
-            count(&connection, &table).map_err(|error| damaged(format!("{table}: {error}")))?;
+            count(&connection, &table).map_err(|error| failed(format!("{table}: {error}")))?;
         report.count(table, rows);
     }
     Ok(report)

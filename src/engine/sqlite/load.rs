@@ -9,9 +9,9 @@ use rusqlite::OpenFlags;
 use super::check::check;
 use super::fault::beside;
 use super::snapshot::connect;
-use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
+use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
 use crate::engine::tree::{Staging, Tree, path_of};
-use crate::engine::{EngineError, Load, LoadOrder, Place, Placed, Staged};
+use crate::engine::{EngineError, Load, LoadOrder, Place, Placed, Refused, Staged};
 
 /// What the database is called until it is placed. It lies alone in a staging folder, so that the
 /// files SQLite makes beside it during the check never lie beside the target.
@@ -26,6 +26,7 @@ pub(super) struct SqliteLoad {
     tree: Tree,
     target: PathBuf,
     begun: bool,
+    cancel: Cancel,
 }
 
 impl SqliteLoad {
@@ -34,7 +35,12 @@ impl SqliteLoad {
         let target = path_of(order)?;
         free(target)?;
         let staging = Staging::beside(target)?;
-        Ok(Self { tree: Tree::new(staging)?, target: target.to_owned(), begun: false })
+        Ok(Self {
+            tree: Tree::new(staging)?,
+            target: target.to_owned(),
+            begun: false,
+            cancel: order.cancel.clone(),
+        })
     }
 }
 
@@ -62,23 +68,30 @@ impl Load for SqliteLoad {
         std::fs::File::open(&file)
             .and_then(|opened| opened.sync_all())
             .map_err(|error| EngineError::target("syncing", &file, error))?;
-        let checked = sound(&file, level)?;
+        let checked = sound(&file, level, &self.cancel)?;
         Ok(Box::new(StagedDatabase { staging, target: self.target, checked }))
     }
 }
 
 /// Runs SQLite's check on the file as it was written. The connection only reads: in WAL mode it makes
 /// `-wal` and `-shm` beside the file and removes them again, and never touches the file itself.
-fn sound(path: &Path, level: CheckLevel) -> Result<Option<&'static str>, EngineError> {
+fn sound(
+    path: &Path,
+    level: CheckLevel,
+    cancel: &Cancel,
+) -> Result<Option<&'static str>, EngineError> {
     if level == CheckLevel::Off {
         return Ok(None);
     }
     let explain = |error: rusqlite::Error| {
+        if cancel.is_asked() {
+            return Refused.into();
+        }
         EngineError::archive(format!("the restored database cannot be read: {error}"))
     };
     let connection =
         connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO).map_err(explain)?;
-    let checked = check(&connection, level).map_err(explain)?;
+    let checked = check(&connection, level, cancel).map_err(explain)?;
     if checked.damage.is_empty() {
         return Ok(checked.name);
     }

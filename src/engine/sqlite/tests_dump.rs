@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::Sqlite;
-use crate::domain::{CheckLevel, EntryKind, FailureCode, Source};
+use crate::domain::{Cancel, CheckLevel, EntryKind, FailureCode, Source};
 use crate::engine::conformance::{
     NEVER, Original, Recorder, Subject, code, dump, engine_conformance, names,
 };
@@ -334,10 +334,33 @@ fn the_check_can_be_left_out() {
         check: CheckLevel::Off,
         scratch: folder.path(),
         trust_stamps: false,
+        parent_check: None,
         cancel: &NEVER,
     };
     let mut recorder = Recorder::default();
     let facts = Sqlite.dump(&order, &mut recorder).unwrap();
     assert_eq!((facts.check, facts.check_ms), (None, 0));
     assert_eq!(recorder.paths(), ["__b.db"]);
+}
+
+#[test]
+fn a_check_ends_when_the_job_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Wal::plant(folder.path()).path;
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+             INSERT INTO t SELECT i + 10000, x'00', hex(i) FROM n",
+        )
+        .unwrap();
+    let cancel = Cancel::default();
+    cancel.ask();
+    let order = crate::engine::DrillOrder {
+        restored: &path,
+        source: None,
+        scratch: folder.path(),
+        cancel: &cancel,
+    };
+    assert!(matches!(Sqlite.drill(&order), Err(EngineError::Refused(_))));
 }

@@ -99,6 +99,7 @@ impl Tool {
 
     /// It refuses to run as root: where Coffer does, it is shown another user, in a user namespace of its own.
     /// Files of root's are that user's own to it, and nothing has to change hands.
+    #[expect(clippy::wrong_self_convention, reason = "a builder's step, read as one")]
     pub(in crate::engine) const fn as_ordinary_user(mut self) -> Self {
         self.ordinary = true;
         self

@@ -1,7 +1,10 @@
 //! How a program can fail.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+
+use rustix::process::Signal;
 
 use crate::domain::FailureCode;
 use crate::engine::{EngineError, Refused};
@@ -49,6 +52,12 @@ impl ToolError {
             Self::Late { said, .. } | Self::Failed { said, .. } => said,
             Self::Cancelled | Self::Start { .. } => "",
         }
+    }
+
+    /// Whether the program ended because nobody read what it wrote.
+    pub(super) fn is_broken_pipe(&self) -> bool {
+        let Self::Failed { status, .. } = self else { return false };
+        status.signal() == Some(Signal::PIPE.as_raw())
     }
 
     /// As an error of this kind, with what to do next.

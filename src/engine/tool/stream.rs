@@ -93,8 +93,9 @@ impl Stream {
         }
         let name = self.process.name().to_owned();
         match self.finish() {
-            Err(failed) => failed.into(),
-            Ok(()) => EngineError::known(
+            // It wrote on, and nobody read any more: that is our doing.
+            Err(failed) if !failed.is_broken_pipe() => failed.into(),
+            _ => EngineError::known(
                 crate::domain::FailureCode::Tool,
                 format!("{name} wrote something else than it should: {error}"),
             ),

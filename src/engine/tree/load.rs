@@ -43,6 +43,21 @@ impl FolderLoad {
     }
 }
 
+impl FolderLoad {
+    /// A folder beside `place`, for whoever runs Coffer, that becomes nothing: what is restored into it is
+    /// only passed on.
+    pub(in crate::engine) fn beside(place: &Path) -> Result<Self, EngineError> {
+        let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let tree = Tree::new(Staging::beside(place)?)?;
+        Ok(Self { tree, target: place.to_owned(), owner: Some(owner) })
+    }
+
+    /// Everything is written: gives the folder, for an engine that has more to do with it.
+    pub(in crate::engine) fn settle(self) -> Result<Staging, EngineError> {
+        self.tree.finish()
+    }
+}
+
 impl Load for FolderLoad {
     fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
         match self.owner {

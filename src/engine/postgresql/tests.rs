@@ -1,0 +1,360 @@
+//! The engine against a real server.
+
+#[path = "../../../tests/servers/postgres.rs"]
+mod server;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use self::server::{Postgres, Setup};
+use super::Postgresql;
+use crate::domain::{CheckLevel, EntryKind, FailureCode, Source};
+use crate::engine::conformance::{
+    NEVER, Original, Recorder, Subject, code, dump, engine_conformance, names, pour, recording,
+};
+use crate::engine::{
+    DrillOrder, DrillReport, Engine, EngineError, LoadOrder, Owners, Placed, Target,
+};
+
+fn source(server: &Postgres, more: &Value) -> Source {
+    let mut source = json!({"socket": server.folder(), "user": server::SUPERUSER});
+    for (key, value) in more.as_object().unwrap() {
+        source[key] = value.clone();
+    }
+    serde_json::from_value(source).unwrap()
+}
+
+/// Enough rows for several segments, with an index.
+const ROWS: &str = "CREATE TABLE item(id int PRIMARY KEY, note text);
+    INSERT INTO item SELECT n, repeat(md5(n::text), 6) FROM generate_series(1, 12000) n;";
+
+fn rows(server: &Postgres) -> String {
+    server.sql(
+        "postgres",
+        "SELECT count(*), sum(id), md5(string_agg(note, '' ORDER BY id)) FROM item",
+    )
+}
+
+struct Physical;
+
+impl Subject for Physical {
+    fn engine() -> &'static dyn Engine {
+        &Postgresql
+    }
+
+    fn plant(_folder: &Path) -> Original {
+        let server = Postgres::new();
+        server.sql("postgres", ROWS);
+        server.sql("postgres", "CHECKPOINT");
+        Original {
+            source: source(&server, &json!({})),
+            path: server.folder().to_owned(),
+            server: Some(Box::new(server)),
+        }
+    }
+
+    fn assert_same(original: &Original, restored: &Path) {
+        let old = original.server.as_ref().unwrap().downcast_ref::<Postgres>().unwrap();
+        let new = Postgres::on(&restored.join("pgdata"));
+        assert_eq!(rows(&new), rows(old));
+        assert_eq!(new.dump_all(), old.dump_all());
+    }
+
+    fn nowhere() -> Source {
+        serde_json::from_value(json!({"socket": "/nowhere/at all"})).unwrap()
+    }
+}
+
+struct Logical;
+
+impl Subject for Logical {
+    fn engine() -> &'static dyn Engine {
+        &Postgresql
+    }
+
+    fn plant(_folder: &Path) -> Original {
+        let server = Postgres::new();
+        server.sql(
+            "postgres",
+            "CREATE ROLE \"a b\" LOGIN PASSWORD 'x'; CREATE DATABASE \"o/ö x\" OWNER \"a b\"",
+        );
+        server.sql("o/ö x", ROWS);
+        Original {
+            source: source(&server, &json!({"method": "logical"})),
+            path: server.folder().to_owned(),
+            server: Some(Box::new(server)),
+        }
+    }
+
+    fn assert_same(original: &Original, restored: &Path) {
+        let old = original.server.as_ref().unwrap().downcast_ref::<Postgres>().unwrap();
+        let new = Postgres::on(&restored.join("pgdata"));
+        assert_eq!(new.dump_all(), old.dump_all());
+    }
+
+    fn nowhere() -> Source {
+        serde_json::from_value(json!({"socket": "/nowhere/at all", "method": "logical"})).unwrap()
+    }
+}
+
+mod logical {
+    // Of a dump nobody knows the size before it is made, so the look is not held to it.
+    super::engine_conformance! { super::Logical:
+        what_is_read_comes_back_the_same
+        what_was_restored_holds_up_in_a_drill
+        a_refusal_ends_the_dump_wherever_it_comes
+        a_load_or_a_staged_restore_that_is_dropped_leaves_nothing
+        what_lies_at_the_target_is_never_replaced
+        a_source_that_cannot_be_read_is_told_apart
+        an_archive_that_is_not_of_this_engine_is_refused
+    }
+}
+
+mod physical {
+    super::engine_conformance! { super::Physical }
+}
+
+/// Dumps the server and restores it to a folder of the test.
+fn moved(source: &Source, owners: Owners) -> tempfile::TempDir {
+    let mut recorder = recording::<Physical>();
+    dump(&Postgresql, source, &mut recorder).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let opened = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(place.path(), opened).unwrap();
+    let order = LoadOrder {
+        target: Target::Path(&place.path().join("restored")),
+        source: Some(source),
+        owners,
+        cancel: &NEVER,
+    };
+    let mut load = Postgresql.load(&order).unwrap();
+    pour(&recorder, load.as_mut()).unwrap();
+    load.finish(CheckLevel::Quick).unwrap().place().unwrap();
+    place
+}
+
+fn drilled(place: &Path, source: &Source) -> Result<DrillReport, EngineError> {
+    let scratch = tempfile::tempdir().unwrap();
+    let (restored, scratch) = (&place.join("restored"), scratch.path());
+    let drilled =
+        Postgresql.drill(&DrillOrder { restored, source: Some(source), scratch, cancel: &NEVER });
+    assert_eq!(names(scratch), [""; 0], "the drill left something");
+    drilled
+}
+
+/// Several databases, tablespaces inside and outside of each other's reach, and all that is odd.
+fn odd_server(checksums: bool) -> Postgres {
+    let server = Postgres::with(&Setup { checksums, ..Setup::default() });
+    for name in ["fast", "slow"] {
+        let folder = server.tablespace_folder(name);
+        server
+            .sql("postgres", &format!("CREATE TABLESPACE {name} LOCATION '{}'", folder.display()));
+    }
+    server.sql("postgres", "CREATE DATABASE shop TABLESPACE slow; CREATE DATABASE empty;");
+    server.sql(
+        "shop",
+        "CREATE TABLE kept(id int PRIMARY KEY, t text) TABLESPACE fast;
+         INSERT INTO kept SELECT n, 'row ' || n FROM generate_series(1, 3000) n;
+         CREATE UNLOGGED TABLE fleeting(id int);
+         INSERT INTO fleeting SELECT generate_series(1, 10);
+         CREATE TABLE parted(id int NOT NULL) PARTITION BY RANGE (id);
+         CREATE TABLE \"Part\"\"1\" PARTITION OF parted FOR VALUES FROM (0) TO (100);
+         CREATE INDEX ON parted (id DESC NULLS FIRST);
+         INSERT INTO parted SELECT generate_series(0, 49);
+         SELECT lo_from_bytea(4711, decode(repeat('ab', 9000), 'hex'));
+         ALTER DATABASE shop SET statement_timeout = '1ms';",
+    );
+    server.sql("postgres", "ALTER SYSTEM SET shared_preload_libraries = 'not_there'");
+    server
+}
+
+#[test]
+fn tablespaces_come_along_and_lead_to_their_own_copies() {
+    for checksums in [true, false] {
+        let server = odd_server(checksums);
+        let source = source(&server, &json!({}));
+        let place = moved(&source, Owners::Mine);
+        let restored = place.path().join("restored");
+        assert_eq!(names(&restored), ["cluster.json", "pgdata", "tablespaces"]);
+        let links = restored.join("pgdata/pg_tblspc");
+        assert_eq!(names(&links).len(), 2);
+        for oid in names(&links) {
+            let to = std::fs::read_link(links.join(&oid)).unwrap();
+            assert_eq!(to, restored.join("tablespaces").join(oid));
+        }
+        assert!(!restored.join("pgdata/tablespace_map").exists());
+        let report = drilled(place.path(), &source).unwrap();
+        assert_eq!(report.rows["shop.public.kept"], 3000);
+        assert_eq!(report.rows["shop.public.fleeting"], 0);
+        assert_eq!(report.rows["shop.public.Part\"1"], 50);
+        assert!(report.check.contains("pg_amcheck"), "{report:?}");
+        let again = Postgres::on(&restored.join("pgdata"));
+        assert_eq!(
+            again.sql("postgres", "SHOW data_checksums"),
+            if checksums { "on\n" } else { "off\n" }
+        );
+        let object = "SELECT length(lo_get(4711))";
+        assert_eq!(again.sql("shop", &format!("SET statement_timeout = 0; {object}")), "9000\n");
+        // The original's tablespaces are untouched, and a backup of the copy holds its own.
+        assert_eq!(
+            server.sql("shop", "SET statement_timeout = 0; SELECT count(*) FROM fleeting"),
+            "10\n"
+        );
+        let third = moved(&self::source(&again, &json!({})), Owners::Mine);
+        let tables = third.path().join("restored/tablespaces");
+        assert!(names(&tables).iter().all(|oid| !names(&tables.join(oid)).is_empty()));
+    }
+}
+
+#[test]
+fn an_archive_unpacked_anywhere_has_links_that_lead_into_it() {
+    let server = odd_server(false);
+    let mut recorder = recording::<Physical>();
+    dump(&Postgresql, &source(&server, &json!({})), &mut recorder).unwrap();
+    let first: Vec<String> = recorder.paths().into_iter().take(4).collect();
+    assert_eq!(first, ["", "cluster.json", "pgdata", "tablespaces"]);
+    let links = recorder.members.iter().filter_map(|(entry, _)| match &entry.kind {
+        EntryKind::Symlink { target } => Some((entry.path.to_string(), target.clone())),
+        _ => None,
+    });
+    let links: Vec<_> = links.collect();
+    assert_eq!(links.len(), 2);
+    for (path, target) in links {
+        let oid = path.strip_prefix("pgdata/pg_tblspc/").unwrap();
+        assert_eq!(target, format!("../../tablespaces/{oid}").into_bytes());
+    }
+}
+
+/// A server without page checksums, a part of whose file for `relation` is spoiled while it is stopped.
+fn spoiled(relation: &str, spoil: impl Fn(&mut Vec<u8>)) -> Postgres {
+    let mut server = Postgres::with(&Setup { checksums: false, ..Setup::default() });
+    server.sql("postgres", ROWS);
+    server.sql("postgres", "VACUUM item");
+    let name = server.sql("postgres", &format!("SELECT pg_relation_filepath('{relation}')"));
+    let path = server.data().join(name.trim());
+    server.stop();
+    let mut content = std::fs::read(&path).unwrap();
+    spoil(&mut content);
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    std::fs::write(&path, content).unwrap();
+    server.start();
+    server
+}
+
+#[test]
+fn a_drill_finds_a_spoiled_index_page_and_a_cut_table_and_says_where() {
+    let overwrite = |content: &mut Vec<u8>| content[3 * 8192 + 4000..3 * 8192 + 8000].fill(7);
+    let cut = |content: &mut Vec<u8>| content.truncate(content.len() / 8192 / 2 * 8192);
+    let empty = |content: &mut Vec<u8>| content[8 * 8192..10 * 8192].fill(0);
+    for (server, words) in [
+        (spoiled("item_pkey", overwrite), "item_pkey"),
+        (spoiled("item", empty), "its index leads to 12000"),
+        (spoiled("item", cut), "postgres.public.item"),
+        (spoiled("pg_class", |content| content.fill(7)), "invalid page"),
+    ] {
+        let source = source(&server, &json!({"database": "template1"}));
+        let failed = drilled(moved(&source, Owners::Mine).path(), &source);
+        let said = failed.as_ref().unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+        assert_eq!(code(failed), FailureCode::ArchiveDamaged);
+    }
+}
+
+#[test]
+fn a_server_with_checksums_does_not_give_a_spoiled_page() {
+    let mut server = Postgres::new();
+    server.sql("postgres", ROWS);
+    let name = server.sql("postgres", "SELECT pg_relation_filepath('item')");
+    let path = server.data().join(name.trim());
+    server.stop();
+    let mut content = std::fs::read(&path).unwrap();
+    content[9000] ^= 1;
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    std::fs::write(&path, content).unwrap();
+    server.start();
+    let mut recorder = recording::<Physical>();
+    let failed = dump(&Postgresql, &source(&server, &json!({})), &mut recorder);
+    let said = failed.as_ref().unwrap_err().to_string();
+    assert!(said.contains(name.trim()), "{said}");
+    assert_eq!(code(failed), FailureCode::SourceDamaged);
+}
+
+#[test]
+fn without_a_server_of_its_version_a_drill_says_what_to_install() {
+    let server = Postgres::new();
+    let source = source(&server, &json!({}));
+    let place = moved(&source, Owners::Mine);
+    let tools = tempfile::tempdir().unwrap();
+    let elsewhere = serde_json::from_value(json!({"user": "u", "tools": tools.path()})).unwrap();
+    let failed = drilled(place.path(), &elsewhere);
+    let said = failed.as_ref().unwrap_err().to_string();
+    assert!(said.contains("apt install postgresql-"), "{said}");
+    assert_eq!(code(failed), FailureCode::Tool);
+}
+
+/// Restores what was recorded into a running server.
+fn into(server: &Postgres, recorder: &Recorder) -> Result<Placed, EngineError> {
+    let source = source(server, &json!({"method": "logical"}));
+    let target = Target::Server(&source);
+    let order = LoadOrder { target, source: None, owners: Owners::Kept, cancel: &NEVER };
+    let mut load = Postgresql.load(&order)?;
+    pour(recorder, load.as_mut())?;
+    load.finish(CheckLevel::Full)?.place()
+}
+
+#[test]
+fn dumps_go_into_a_running_server_whole_or_not_at_all() {
+    let server = Postgres::new();
+    server
+        .sql("postgres", "CREATE ROLE owner; CREATE DATABASE one OWNER owner; CREATE DATABASE two");
+    server.sql("one", ROWS);
+    server.sql("two", "CREATE TABLE t(x int); INSERT INTO t VALUES (1)");
+    let source = source(&server, &json!({"method": "logical"}));
+    let mut recorder = recording::<Physical>();
+    dump(&Postgresql, &source, &mut recorder).unwrap();
+    let databases = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database";
+
+    let fresh = Postgres::new();
+    let Placed::In(place) = into(&fresh, &recorder).unwrap() else { panic!("not in a server") };
+    assert!(place.contains("one, two"), "{place}");
+    assert_eq!(fresh.dump_all(), server.dump_all());
+    assert_eq!(code(into(&fresh, &recorder)), FailureCode::TargetOccupied);
+
+    // The second database cannot be made there: the first and the role go again.
+    let unfit = Postgres::new();
+    unfit.sql("postgres", "CREATE DATABASE two");
+    assert_eq!(code(into(&unfit, &recorder)), FailureCode::TargetOccupied);
+    assert_eq!(unfit.sql("postgres", databases), "postgres template0 template1 two\n");
+
+    let broken = Postgres::new();
+    let mut cut = recorder;
+    let dumped = cut.members.iter_mut().find(|(it, _)| it.path.as_bytes().ends_with(b"two.dump"));
+    let (_, content) = dumped.unwrap();
+    let at = content.windows(8).position(|it| it == b"CREATE T").unwrap();
+    content[at..at + 8].copy_from_slice(b"CREATE Q");
+    assert_eq!(code(into(&broken, &cut)), FailureCode::Tool);
+    assert_eq!(broken.sql("postgres", databases), "postgres template0 template1\n");
+    assert_eq!(
+        broken.sql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'owner'"),
+        "0\n"
+    );
+}
+
+#[test]
+fn a_script_of_roles_from_elsewhere_runs_nothing_on_this_machine() {
+    let server = Postgres::new();
+    let mut recorder = recording::<Physical>();
+    dump(&Postgresql, &source(&server, &json!({"method": "logical"})), &mut recorder).unwrap();
+    let mark = server.folder().join("mark");
+    let (entry, content) = recorder
+        .members
+        .iter_mut()
+        .find(|(entry, _)| entry.path.as_bytes() == b"roles.sql")
+        .unwrap();
+    *content = format!("SELECT 1 \\! touch {}\n", mark.display()).into_bytes();
+    entry.kind = EntryKind::File { size: content.len().try_into().unwrap(), extents: None };
+    assert_eq!(code(into(&Postgres::new(), &recorder)), FailureCode::Tool);
+    assert!(!mark.exists());
+}

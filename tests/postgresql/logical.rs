@@ -1,0 +1,84 @@
+//! Dumps: through the API, into a new data directory, into a server that runs.
+
+use super::house::{NAME, coffer_for, id_of, said, source, started};
+use super::postgres::Postgres;
+use super::support::names_in;
+
+const LOGICAL: &str = "method = \"logical\"";
+
+fn plant(server: &Postgres) {
+    server.sql(
+        "postgres",
+        "CREATE ROLE clerk LOGIN PASSWORD 'secret'; CREATE DATABASE one OWNER clerk; CREATE DATABASE \"t/w ö\";",
+    );
+    server.sql(
+        "one",
+        "CREATE TABLE item(id int PRIMARY KEY, t text);
+         INSERT INTO item SELECT n, md5(n::text) FROM generate_series(1, 50000) n;
+         CREATE VIEW few AS SELECT * FROM item WHERE id < 5;
+         ALTER TABLE item OWNER TO clerk; SELECT lo_from_bytea(4711, 'abc');",
+    );
+    server.sql("t/w ö", "CREATE TABLE t(x int); INSERT INTO t VALUES (7)");
+}
+
+#[test]
+fn dumps_become_a_data_directory_that_starts_or_go_into_a_server() {
+    let server = Postgres::new();
+    plant(&server);
+    let fresh = Postgres::new();
+    let coffer = coffer_for(&server, LOGICAL)
+        .instance_of("fresh", "postgresql", &source(&fresh, LOGICAL), "quick")
+        .start();
+    let client = coffer.by_admin();
+    let full = client.full(NAME);
+    server.sql("one", "DELETE FROM item WHERE id > 49990");
+    let incremental = client.incremental(NAME);
+    assert_eq!(full["verify_level"], "checked");
+
+    let before = server.dump_all();
+    assert!(started(&coffer, &incremental).dump_all() == before, "the dumps differ");
+
+    let into = |id: &str, instance: &str| {
+        coffer.command(&["restore", id, "--into", instance]).output().unwrap()
+    };
+    let output = into(id_of(&incremental), "fresh");
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(fresh.dump_all() == before, "the dumps differ");
+    // A second time, everything is there already.
+    let output = into(id_of(&full), "fresh");
+    assert!(!output.status.success() && said(&output).contains("already has"), "{}", said(&output));
+    assert!(fresh.dump_all() == before, "the refused restore changed something");
+}
+
+#[test]
+fn one_database_of_several_is_dumped_without_the_right_to_replicate() {
+    let server = Postgres::new();
+    plant(&server);
+    server.sql("postgres", "CREATE ROLE reader LOGIN IN ROLE pg_read_all_data");
+    let more = "user = \"reader\", method = \"logical\", databases = [\"t/w ö\"]";
+    let coffer = coffer_for(&server, more).start();
+    let full = coffer.by_admin().full(NAME);
+    let restored = started(&coffer, &full);
+    assert_eq!(restored.sql("t/w ö", "SELECT x FROM t"), "7\n");
+    let names = restored
+        .sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database");
+    assert_eq!(names, "postgres t/w ö template0 template1\n");
+    // Hashes of passwords are the superuser's; the role comes without.
+    let stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'clerk'";
+    assert_eq!(restored.sql("postgres", stored), "\n");
+}
+
+#[test]
+fn a_physical_backup_does_not_go_into_a_server() {
+    let server = Postgres::new();
+    let coffer = coffer_for(&server, "").start();
+    let full = coffer.by_admin().full(NAME);
+    let output = coffer.command(&["restore", id_of(&full), "--into", NAME]).output().unwrap();
+    assert!(!output.status.success() && said(&output).contains("--to PATH"), "{}", said(&output));
+    // Nor onto a running server's folder.
+    let target = server.data().to_str().unwrap().to_owned();
+    let output = coffer.command(&["restore", id_of(&full), "--to", &target]).output().unwrap();
+    assert!(!output.status.success() && said(&output).contains("not empty"), "{}", said(&output));
+    assert_eq!(server.sql("postgres", "SELECT 1"), "1\n");
+    assert_eq!(names_in(&coffer.data_dir().join("tmp")), Vec::<String>::new());
+}

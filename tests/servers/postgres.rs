@@ -1,0 +1,342 @@
+//! A real PostgreSQL server for tests: in a temporary folder, on a private socket, ended with its value.
+//!
+//! PostgreSQL refuses to run as root; then the server is the user `postgres`, as Debian's package makes
+//! it, or nobody. Everything needs only the standard library and `tempfile`.
+
+#![allow(dead_code, reason = "each user of this file needs a part of it")]
+
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Its first superuser.
+pub(crate) const SUPERUSER: &str = "postgres";
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Settings of every test's server: it need not survive a crash of the machine.
+const SETTINGS: &str = "fsync = off\nmax_connections = 40\nshared_buffers = 32MB\n\
+    unix_socket_permissions = 0777\nlogging_collector = off\nlog_min_messages = warning\n\
+    max_wal_senders = 10\nlc_messages = 'C'\n";
+
+/// How a server is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    /// Whether pages have checksums.
+    pub(crate) checksums: bool,
+    /// The lines of `pg_hba.conf`.
+    pub(crate) hba: String,
+    /// More lines of `postgresql.conf`.
+    pub(crate) settings: String,
+    /// Whether it listens on 127.0.0.1 too.
+    pub(crate) tcp: bool,
+    /// Whether its settings lie beside the data directory and not in it, as Debian has it.
+    pub(crate) as_debian: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            checksums: true,
+            hba: "local all all trust\nlocal replication all trust\n".to_owned(),
+            settings: String::new(),
+            tcp: false,
+            as_debian: false,
+        }
+    }
+}
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    child: Option<Child>,
+    data: PathBuf,
+    /// The folder with its settings.
+    settings: PathBuf,
+    port: u16,
+    tcp: bool,
+    folder: TempDir,
+}
+
+impl Postgres {
+    /// A new and empty one.
+    pub(crate) fn new() -> Self {
+        Self::with(&Setup::default())
+    }
+
+    /// A new one made like this.
+    #[track_caller]
+    pub(crate) fn with(setup: &Setup) -> Self {
+        let folder = folder();
+        let data = folder.path().join("data");
+        let mut initdb = as_server("initdb");
+        initdb.arg("-D").arg(&data).args(["-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8"]);
+        initdb.args(["--no-sync", "-A", "trust"]);
+        if setup.checksums {
+            initdb.arg("--data-checksums");
+        }
+        done(&mut initdb);
+        let port = if setup.tcp { free_port() } else { 5432 };
+        let mut settings = data.clone();
+        if setup.as_debian {
+            settings = folder.path().join("etc");
+            std::fs::create_dir(&settings).unwrap();
+            write(&settings.join("pg_ident.conf"), "");
+            for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"] {
+                std::fs::remove_file(data.join(name)).unwrap();
+            }
+        }
+        write(&settings.join("postgresql.conf"), &format!("{SETTINGS}{}", setup.settings));
+        write(&settings.join("pg_hba.conf"), &setup.hba);
+        let mut server = Self { child: None, data, settings, port, tcp: setup.tcp, folder };
+        server.start();
+        server
+    }
+
+    /// On a restored data directory, which becomes the server's own.
+    #[track_caller]
+    pub(crate) fn on(data: &Path) -> Self {
+        let whole = data.parent().expect("a data directory lies in a folder");
+        if let Some((uid, gid)) = server_user() {
+            done(Command::new("chown").arg("-R").arg(format!("{uid}:{gid}")).arg(whole));
+        }
+        let folder = folder();
+        write(&data.join("postgresql.conf"), SETTINGS);
+        write(&data.join("pg_hba.conf"), "local all all trust\nlocal replication all trust\n");
+        write(&data.join("pg_ident.conf"), "");
+        let mut server = Self {
+            child: None,
+            data: data.into(),
+            settings: data.into(),
+            port: 5432,
+            tcp: false,
+            folder,
+        };
+        server.start();
+        server
+    }
+
+    /// Starts it and waits until it takes connections.
+    #[track_caller]
+    pub(crate) fn start(&mut self) {
+        let log = self.folder.path().join("log");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let mut command = as_server("postgres");
+        command.arg("-D").arg(&self.data).arg("-k").arg(self.folder.path());
+        command.args(["-p", &self.port.to_string()]);
+        for (key, file) in
+            [("config", "postgresql.conf"), ("hba", "pg_hba.conf"), ("ident", "pg_ident.conf")]
+        {
+            let path = self.settings.join(file);
+            command.arg("-c").arg(format!("{key}_file={}", path.display()));
+        }
+        let listen = if self.tcp { "listen_addresses=127.0.0.1" } else { "listen_addresses=" };
+        command.args(["-c", listen]).stdout(log.try_clone().unwrap()).stderr(log);
+        self.child = Some(command.spawn().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        while !self.command("pg_isready").output().unwrap().status.success() {
+            let ended = self.child.as_mut().and_then(|it| it.try_wait().unwrap());
+            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}\n{}", self.log());
+            pause();
+        }
+    }
+
+    /// Tears it down, as a crash does, and waits for its end.
+    #[track_caller]
+    pub(crate) fn crash(&mut self) {
+        let mut stop = as_server("pg_ctl");
+        done(stop.arg("-D").arg(&self.data).args(["-m", "immediate", "-w", "stop"]));
+        self.child.take().unwrap().wait().unwrap();
+    }
+
+    /// Stops it in order, as `systemctl stop` does.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        let mut stop = as_server("pg_ctl");
+        done(stop.arg("-D").arg(&self.data).args(["-m", "fast", "-w", "stop"]));
+        self.child.take().unwrap().wait().unwrap();
+    }
+
+    /// What it said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The folder of its socket; the test's own files may go there too.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The socket itself.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// Its data directory.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A client's program on its way to this server, as the superuser.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(bin().join(name));
+        command.env("PGHOST", self.folder.path()).env("PGPORT", self.port.to_string());
+        command.env("PGUSER", SUPERUSER).env("PGDATABASE", "postgres").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs statements in a database and gives what they answer; fails the test if one fails.
+    #[track_caller]
+    pub(crate) fn sql(&self, database: &str, statements: &str) -> String {
+        let mut psql = self.command("psql");
+        psql.env("PGDATABASE", database).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        let mut child = psql
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
+        text(child.wait_with_output().unwrap())
+    }
+
+    /// A dump of everything, to be compared line by line.
+    #[track_caller]
+    pub(crate) fn dump_all(&self) -> String {
+        let dumped = text(self.command("pg_dumpall").output().unwrap());
+        // Newer versions frame a dump with a key that is another each time.
+        dumped.lines().filter(|line| !line.contains("restrict ")).fold(
+            String::new(),
+            |mut text, line| {
+                text.push_str(line);
+                text.push('\n');
+                text
+            },
+        )
+    }
+
+    /// Runs a client's program to its good end.
+    #[track_caller]
+    pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> String {
+        text(self.command(name).args(arguments).output().unwrap())
+    }
+
+    /// Fills `database` for pgbench.
+    #[track_caller]
+    pub(crate) fn fill(&self, database: &str, scale: u32) {
+        self.run("pgbench", &["-i", "-q", "-I", "dtGvp", "-s", &scale.to_string(), database]);
+    }
+
+    /// A folder for a tablespace, which belongs to the server.
+    #[track_caller]
+    pub(crate) fn tablespace_folder(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        give_to_server(&path);
+        path
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        // At once, but with its children and its shared memory.
+        let mut stop = as_server("pg_ctl");
+        stop.arg("-D").arg(&self.data).args(["-m", "immediate", "-w", "stop"]);
+        let stopped = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !stopped.is_ok_and(|it| it.success()) {
+            child.kill().unwrap_or_default();
+        }
+        child.wait().map(drop).unwrap_or_default();
+    }
+}
+
+/// The folder with the programs of the newest version.
+pub(crate) fn bin() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .expect("the package postgresql is installed: tests/run.sh sees to it");
+    let newest = versions
+        .flatten()
+        .filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|it| Path::new(&format!("/usr/lib/postgresql/{it}/bin/postgres")).exists())
+        .max()
+        .expect("a version of PostgreSQL is installed");
+    PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin"))
+}
+
+/// Whom the server runs as, if the test is root's.
+pub(crate) fn server_user() -> Option<(u32, u32)> {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = users.lines().find(|line| line.starts_with("postgres:"));
+    let ids = line.map(|line| {
+        let mut fields = line.split(':').skip(2).map(|it| it.parse::<u32>().unwrap());
+        (fields.next().unwrap(), fields.next().unwrap())
+    });
+    Some(ids.unwrap_or((65534, 65534)))
+}
+
+/// Makes a folder or file the server's own.
+pub(crate) fn give_to_server(path: &Path) {
+    if let Some((uid, gid)) = server_user() {
+        chown(path, Some(uid), Some(gid)).unwrap();
+    }
+}
+
+/// One of the server's programs, run by the server's user; it does not outlive the test.
+fn as_server(name: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(bin().join(name));
+    if let Some((uid, gid)) = server_user() {
+        command.uid(uid).gid(gid);
+    }
+    command.current_dir("/").stdin(Stdio::null());
+    command
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    give_to_server(folder.path());
+    folder
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn write(path: &Path, content: &str) {
+    #[expect(clippy::disallowed_methods, reason = "a test's own files need not survive a crash")]
+    std::fs::write(path, content).unwrap();
+    give_to_server(path);
+}
+
+#[track_caller]
+fn done(command: &mut Command) {
+    text(command.output().unwrap());
+}
+
+#[track_caller]
+fn text(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn pause() {
+    let (_sender, never) = mpsc::channel::<()>();
+    assert!(never.recv_timeout(Duration::from_millis(20)).is_err(), "nobody sends");
+}
