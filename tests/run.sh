@@ -34,6 +34,9 @@ systemd-analyze systemd
 systemd-sysusers systemd
 dpkg-deb dpkg
 dpkg-shlibdeps dpkg-dev
+mariadbd mariadb-server
+mariadb mariadb-client
+mariadb-backup mariadb-backup
 LIST
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv

@@ -11,6 +11,7 @@ mod error;
 mod file_name;
 mod flow;
 mod look;
+mod mariadb;
 mod order;
 mod postgresql;
 mod redis;
@@ -32,8 +33,14 @@ pub use order::{
 };
 
 /// Every engine, by the name it has in the configuration and on the wire.
-pub static ENGINES: &[&dyn Engine] =
-    &[&sqlite::Sqlite, &directory::Directory, &postgresql::Postgresql, &redis::Redis];
+pub static ENGINES: &[&dyn Engine] = &[
+    &sqlite::Sqlite,
+    &directory::Directory,
+    &postgresql::Postgresql,
+    &mariadb::Brand::MariaDb,
+    &mariadb::Brand::MySql,
+    &redis::Redis,
+];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

@@ -8,6 +8,8 @@ use super::Secret;
 
 /// How much is kept while it runs.
 const KEPT: usize = 16 << 10;
+/// How much of a line is kept: a program that dumps a damaged page shows tens of kilobytes in one.
+const KEPT_OF_LINE: usize = 1024;
 /// How many lines of it a message shows.
 const SHOWN: usize = 8;
 /// How long such a line may be.
@@ -25,8 +27,13 @@ impl Tail {
             .spawn(move || {
                 let mut kept = VecDeque::with_capacity(KEPT);
                 let mut piece = [0_u8; 4096];
+                let mut in_line = 0_usize;
                 while let Ok(length @ 1..) = from.read(&mut piece) {
-                    let new = piece.get(..length).unwrap_or_default();
+                    let mut new = piece.get(..length).unwrap_or_default().to_vec();
+                    new.retain(|byte| {
+                        in_line = if *byte == b'\n' { 0 } else { in_line.saturating_add(1) };
+                        in_line <= KEPT_OF_LINE
+                    });
                     let over = (kept.len() + new.len()).saturating_sub(KEPT);
                     kept.drain(..over.min(kept.len()));
                     kept.extend(new);

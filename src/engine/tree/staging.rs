@@ -79,6 +79,18 @@ impl Staging {
             .map_err(|error| EngineError::target("placing", target, error))?;
         sync(target)
     }
+
+    /// The folder `name` in it becomes the folder `target`, as in [`Staging::place_folder`]; the rest is removed.
+    pub(in crate::engine) fn place_folder_in_it(
+        self,
+        name: &str,
+        target: &Path,
+    ) -> Result<(), EngineError> {
+        renameat(CWD, self.path.join(name), CWD, target)
+            .map_err(|error| EngineError::target("placing", target, error))?;
+        drop(self);
+        sync(target)
+    }
 }
 
 impl Drop for Staging {

@@ -1,0 +1,114 @@
+//! MariaDB and MySQL, read with their own tools.
+//!
+//! Physical (MariaDB only): `mariadb-backup` copies the data directory of the running server into a staging
+//! folder, prepares it there, and the prepared folder is read as a tree: the archive holds a data directory
+//! that starts. Logical: a dump of each database, and the accounts. Passwords reach the tools in a file that
+//! lies on no disk.
+
+mod accounts;
+mod brand;
+mod client;
+mod database_file;
+mod drill;
+mod dumps;
+mod facts;
+mod fault;
+mod hints;
+mod load;
+mod load_directory;
+mod load_server;
+mod logical;
+mod login;
+mod options;
+mod owned;
+mod physical;
+mod private_server;
+mod probe;
+mod programs;
+mod rights;
+mod room;
+mod tables;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests of whole programs use the rest")]
+#[path = "../../../tests/servers/mariadb.rs"]
+mod test_server;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub(super) use self::brand::Brand;
+use self::options::{Method, Options};
+use super::file_name::plain_name;
+use super::{
+    DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
+    Probe, source_path,
+};
+use crate::domain::Source;
+
+impl Engine for Brand {
+    fn name(&self) -> &'static str {
+        self.engine()
+    }
+
+    fn version(&self, _source: &Source) -> String {
+        "unknown".to_owned()
+    }
+
+    fn accept(&self, source: &Source) -> Result<(), EngineError> {
+        Options::accept(*self, source)
+    }
+
+    fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
+        probe::probe(&Options::parse(*self, source)?)
+    }
+
+    /// InnoDB's default page.
+    fn page_bytes(&self) -> u32 {
+        16 << 10
+    }
+
+    fn dump(
+        &self,
+        order: &DumpOrder<'_>,
+        intake: &mut dyn Intake,
+    ) -> Result<DumpFacts, EngineError> {
+        let options = Options::parse(*self, order.source)?;
+        match options.method {
+            Method::Physical => physical::dump(&options, order, intake),
+            Method::Logical => logical::dump(&options, order, intake),
+        }
+    }
+
+    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(load::AnyLoad::prepare(*self, order)?))
+    }
+
+    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
+        drill::drill(*self, order)
+    }
+
+    fn source_of(&self, target: &Path) -> Source {
+        source_path::source_at(target)
+    }
+
+    fn target_name(&self, instance_name: &str) -> PathBuf {
+        let name = plain_name(instance_name);
+        if name.chars().all(|letter| letter == '.') {
+            return PathBuf::from("data");
+        }
+        PathBuf::from(name)
+    }
+
+    fn restore_hints(&self, _instance_name: &str, source: &Source) -> Vec<String> {
+        hints::after_unpacking(*self, source)
+    }
+
+    fn next_steps(&self, target: &Path) -> Vec<String> {
+        hints::after_restoring(target)
+    }
+
+    fn asks_a_server(&self) -> bool {
+        true
+    }
+}

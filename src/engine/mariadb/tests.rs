@@ -1,0 +1,138 @@
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Brand;
+use super::test_server::MariaDb;
+use crate::domain::{FailureCode, Source};
+use crate::engine::conformance::{NEVER, Original, Subject, code, engine_conformance};
+use crate::engine::{DrillOrder, DrillReport, Engine, EngineError};
+
+/// Tables of three storage engines, several segments together.
+pub(super) const SHOP: &str = "CREATE DATABASE shop; USE shop; \
+     CREATE TABLE orders(id INT PRIMARY KEY, what VARCHAR(200), coins INT, KEY(coins)) ENGINE=InnoDB; \
+     INSERT INTO orders SELECT seq, REPEAT(MD5(seq), 6), seq * 7 % 1000 FROM seq_1_to_20000; \
+     CREATE TABLE log(id INT PRIMARY KEY, what VARCHAR(100)) ENGINE=MyISAM; \
+     INSERT INTO log SELECT seq, MD5(seq) FROM seq_1_to_5000; \
+     CREATE TABLE notes(id INT PRIMARY KEY, what VARCHAR(100)) ENGINE=Aria; \
+     INSERT INTO notes SELECT seq, MD5(seq) FROM seq_1_to_5000";
+
+/// What must be the same in a copy.
+const SUMS: &str = "CHECKSUM TABLE shop.orders, shop.log, shop.notes EXTENDED";
+
+/// The source that reaches a test's server.
+pub(super) fn source_of(server: &MariaDb, method: &str) -> Source {
+    let source = json!({"socket": server.socket(), "user": "root", "method": method});
+    serde_json::from_value(source).unwrap()
+}
+
+fn nowhere() -> Source {
+    serde_json::from_value(json!({"socket": "/nowhere/at all"})).unwrap()
+}
+
+struct Physical;
+
+impl Subject for Physical {
+    fn engine() -> &'static dyn Engine {
+        &Brand::MariaDb
+    }
+
+    fn plant(_folder: &Path) -> Original {
+        let server = MariaDb::start();
+        server.sql(SHOP);
+        let (source, path) = (source_of(&server, "physical"), server.datadir().to_owned());
+        Original { source, path, server: Some(Box::new(server)) }
+    }
+
+    fn assert_same(original: &Original, restored: &Path) {
+        let server = original.server.as_ref().unwrap().downcast_ref::<MariaDb>().unwrap();
+        let again = MariaDb::on(restored);
+        assert_eq!(again.sql(SUMS), server.sql(SUMS));
+    }
+
+    fn nowhere() -> Source {
+        nowhere()
+    }
+}
+
+mod physical {
+    super::engine_conformance!(super::Physical);
+}
+
+fn drill(datadir: &Path, source: Option<&Source>) -> Result<DrillReport, EngineError> {
+    let scratch = tempfile::tempdir().unwrap();
+    Brand::MariaDb.drill(&DrillOrder {
+        restored: datadir,
+        source,
+        scratch: scratch.path(),
+        cancel: &NEVER,
+    })
+}
+
+/// Cuts a file of the server's that was just ended.
+fn cut(server: &mut MariaDb, file: &str) {
+    server.stop();
+    let file = OpenOptions::new().write(true).open(server.datadir().join(file)).unwrap();
+    // InnoDB makes files longer than what is in them: a half could be missing and nothing be lost.
+    file.set_len(file.metadata().unwrap().len() / 5).unwrap();
+}
+
+#[test]
+fn a_drill_finds_files_of_innodb_that_were_cut_off() {
+    for (file, word) in [("shop/orders.ibd", "shop.orders"), ("ibdata1", "ibdata1")] {
+        let mut server = MariaDb::start();
+        server.sql(SHOP);
+        cut(&mut server, file);
+        let found = drill(server.datadir(), None);
+        let said = found.as_ref().expect_err(file).to_string();
+        assert!(said.contains(word), "{file}: {said}");
+        assert_eq!(code(found), FailureCode::ArchiveDamaged, "{said}");
+    }
+}
+
+#[test]
+fn without_a_servers_program_a_drill_says_what_to_install() {
+    let (datadir, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let source = json!({"socket": "/s", "tools": empty.path()});
+    let source = serde_json::from_value(source).unwrap();
+    let found = drill(datadir.path(), Some(&source));
+    assert!(found.as_ref().unwrap_err().to_string().contains("apt install mariadb-server"));
+    assert_eq!(code(found), FailureCode::Tool);
+}
+
+struct Logical;
+
+impl Subject for Logical {
+    fn engine() -> &'static dyn Engine {
+        &Brand::MySql
+    }
+
+    fn plant(folder: &Path) -> Original {
+        let Original { path, server, .. } = Physical::plant(folder);
+        let source =
+            source_of(server.as_ref().unwrap().downcast_ref::<MariaDb>().unwrap(), "logical");
+        Original { source, path, server }
+    }
+
+    fn assert_same(original: &Original, restored: &Path) {
+        Physical::assert_same(original, restored);
+    }
+
+    fn nowhere() -> Source {
+        nowhere()
+    }
+}
+
+mod logical {
+    // How long a dump is, nobody knows before: what is announced is only about the same.
+    super::engine_conformance! { super::Logical:
+        what_is_read_comes_back_the_same
+        what_was_restored_holds_up_in_a_drill
+        a_refusal_ends_the_dump_wherever_it_comes
+        a_load_or_a_staged_restore_that_is_dropped_leaves_nothing
+        what_lies_at_the_target_is_never_replaced
+        a_source_that_cannot_be_read_is_told_apart
+        an_archive_that_is_not_of_this_engine_is_refused
+    }
+}
