@@ -27,7 +27,6 @@ redis-server redis-server
 redis-cli redis-tools
 openssl openssl
 setfattr attr
-openssl openssl
 setfacl acl
 python3 python3
 systemd-analyze systemd
