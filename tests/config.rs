@@ -128,6 +128,12 @@ fn the_examples_load() {
         assert_eq!(instance.engine, "postgresql");
         coffer::engine::find("postgresql").unwrap().accept(&instance.source).unwrap();
     }
+
+    let redis = Config::load(Some(&shipped("redis.example.toml"))).unwrap();
+    for instance in &redis.instances {
+        assert_eq!(instance.engine, "redis");
+        coffer::engine::find("redis").unwrap().accept(&instance.source).unwrap();
+    }
 }
 
 #[test]

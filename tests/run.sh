@@ -23,8 +23,10 @@ curl curl
 zstd zstd
 tar tar
 sqlite3 sqlite3
-setfattr attr
+redis-server redis-server
+redis-cli redis-tools
 openssl openssl
+setfattr attr
 setfacl acl
 python3 python3
 systemd-analyze systemd

@@ -14,6 +14,7 @@ mod look;
 mod mariadb;
 mod order;
 mod postgresql;
+mod redis;
 mod server_source;
 mod source_path;
 mod spool;
@@ -38,6 +39,7 @@ pub static ENGINES: &[&dyn Engine] = &[
     &postgresql::Postgresql,
     &mariadb::Brand::MariaDb,
     &mariadb::Brand::MySql,
+    &redis::Redis,
 ];
 
 /// The engine with this name.

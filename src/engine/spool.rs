@@ -41,6 +41,20 @@ impl Spool {
         Ok(Self { file, folder: folder.to_owned(), bytes })
     }
 
+    /// How long the stream was.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes off what is behind the first `bytes`: a stream can have more to it than its content.
+    pub(super) fn shorten(&mut self, bytes: u64) -> Result<(), EngineError> {
+        if bytes < self.bytes {
+            self.file.set_len(bytes).map_err(|error| scratch(&self.folder, error))?;
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
     /// The copy from its begin, for a program that checks it. Shares its position with this value.
     pub(super) fn reopened(&self) -> Result<File, EngineError> {
         let again = self.file.try_clone().and_then(|mut file| {

@@ -1,3 +1,5 @@
+//! Rules of the engines `mariadb` and `mysql`, on a real server.
+
 use std::fs::OpenOptions;
 use std::path::Path;
 

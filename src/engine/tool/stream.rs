@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 use super::process::Process;
 use super::{Tool, ToolError};
@@ -57,6 +58,10 @@ impl Stream {
     fn piece(&mut self, buffer: &mut [u8]) -> Result<usize, ToolError> {
         loop {
             if !self.process.ready(Some(&self.output))? {
+                if self.process.has_ended() {
+                    // Something it left behind holds the pipe and says nothing: it would never end.
+                    self.process.signal(Signal::KILL);
+                }
                 continue;
             }
             match rustix::io::read(&self.output, &mut *buffer) {

@@ -57,6 +57,16 @@ fn a_program_that_is_killed_or_ends_in_the_middle_has_not_done_well() {
 }
 
 #[test]
+fn what_a_program_leaves_behind_does_not_keep_its_reader_waiting() {
+    let mut stream = shell("echo half; sleep 987652 & exit 1").stream(&Cancel::default()).unwrap();
+    let mut read = String::new();
+    stream.read_to_string(&mut read).unwrap();
+    assert_eq!(read, "half\n");
+    let said = stream.finish().unwrap_err().to_string();
+    assert!(said.contains("status: 1") && !runs("987652"), "{said}");
+}
+
+#[test]
 fn a_cancelled_job_ends_the_program_and_what_it_started() {
     let cancel = Cancel::default();
     let mut stream = shell("sleep 987654 & sleep 987653; true").stream(&cancel).unwrap();

@@ -31,6 +31,16 @@ impl FolderLoad {
         };
         Ok(Self { tree: Tree::new(staging)?, target: target.to_owned(), owner })
     }
+
+    /// Ends it as [`Load::finish`] does, with a check of the whole folder, which gives its name if it was made.
+    pub(in crate::engine) fn finish_checked(
+        self,
+        check: impl FnOnce(&Path) -> Result<Option<String>, EngineError>,
+    ) -> Result<Box<dyn Staged>, EngineError> {
+        let staging = self.tree.finish()?;
+        let check = check(staging.path())?;
+        Ok(Box::new(StagedFolder { staging, target: self.target, check }))
+    }
 }
 
 impl FolderLoad {
@@ -58,7 +68,7 @@ impl Load for FolderLoad {
 
     /// Files have no check of their own: that each byte is what was read, the archive has proven.
     fn finish(self: Box<Self>, _level: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
-        Ok(Box::new(StagedFolder { staging: self.tree.finish()?, target: self.target }))
+        self.finish_checked(|_folder| Ok(None))
     }
 }
 
@@ -66,11 +76,12 @@ impl Load for FolderLoad {
 struct StagedFolder {
     staging: Staging,
     target: PathBuf,
+    check: Option<String>,
 }
 
 impl Staged for StagedFolder {
     fn check(&self) -> Option<&str> {
-        None
+        self.check.as_deref()
     }
 
     fn place(self: Box<Self>) -> Result<Placed, EngineError> {

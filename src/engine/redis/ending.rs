@@ -1,0 +1,93 @@
+//! How a snapshot begins and ends, in its own bytes.
+//!
+//! The client writes what the server sends. A server that does not know the length beforehand sends a mark
+//! of 40 hexadecimal digits behind the snapshot, and the client leaves it there.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+/// The opcode at the end of every snapshot; eight bytes of checksum follow.
+const END: u8 = 0xFF;
+/// How many bytes the opcode and the checksum take.
+const END_BYTES: u64 = 9;
+/// How many digits a mark has.
+const MARK_BYTES: u64 = 40;
+/// How a snapshot begins; Valkey's since its version 9 as the second. Digits of the format's version follow.
+const MAGIC: [&[u8]; 2] = [b"REDIS", b"VALKEY"];
+/// How long the begin is, with the version.
+const HEAD_BYTES: u64 = 9;
+
+/// The length of the snapshot in the first `length` bytes of `file`, without the mark.
+/// `None`: it is none, or not whole.
+///
+/// The two endings cannot be taken for each other: nine bytes before the end is either the opcode, which
+/// is no digit, or one of the mark's digits.
+pub(super) fn whole(file: &File, length: u64) -> io::Result<Option<u64>> {
+    if length < HEAD_BYTES + END_BYTES || rdb_version(file)?.is_none() {
+        return Ok(None);
+    }
+    if byte_before(file, length, END_BYTES)? == END {
+        return Ok(Some(length));
+    }
+    let Some(bare) = length.checked_sub(MARK_BYTES).filter(|it| *it >= HEAD_BYTES + END_BYTES)
+    else {
+        return Ok(None);
+    };
+    let mut mark = [0_u8; 40];
+    file.read_exact_at(&mut mark, bare)?;
+    let marked =
+        mark.iter().all(u8::is_ascii_hexdigit) && byte_before(file, bare, END_BYTES)? == END;
+    Ok(marked.then_some(bare))
+}
+
+/// The format's version, of a file that begins as a snapshot does.
+pub(super) fn rdb_version(file: &File) -> io::Result<Option<u32>> {
+    let mut head = [0_u8; 9];
+    file.read_exact_at(&mut head, 0)?;
+    let digits = MAGIC.iter().find_map(|magic| head.strip_prefix(*magic));
+    Ok(digits.and_then(|it| std::str::from_utf8(it).ok()?.parse().ok()))
+}
+
+fn byte_before(file: &File, end: u64, distance: u64) -> io::Result<u8> {
+    let mut byte = [0_u8; 1];
+    file.read_exact_at(&mut byte, end.saturating_sub(distance))?;
+    let [byte] = byte;
+    Ok(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    const SNAPSHOT: &[u8] = b"REDIS0010\xfaaux\xff12345678";
+
+    fn length_of(bytes: &[u8]) -> Option<u64> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        whole(&file, u64::try_from(bytes.len()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_mark_behind_a_snapshot_is_not_part_of_it() {
+        let length = u64::try_from(SNAPSHOT.len()).unwrap();
+        assert_eq!(length_of(SNAPSHOT), Some(length));
+        let marked = [SNAPSHOT, &[b'a'; 40]].concat();
+        assert_eq!(length_of(&marked), Some(length));
+        let valkey = [&b"VALKEY080"[..], b"x\xff12345678"].concat();
+        assert_eq!(length_of(&valkey), Some(19));
+    }
+
+    #[test]
+    fn a_snapshot_that_was_cut_off_is_not_whole_wherever_that_was() {
+        let marked = [SNAPSHOT, &[b'a'; 40]].concat();
+        for length in 0..marked.len() {
+            if length != SNAPSHOT.len() {
+                assert_eq!(length_of(&marked[..length]), None, "{length}");
+            }
+        }
+        assert_eq!(length_of(&[b"ERROR no such thing", SNAPSHOT].concat()), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! What a server says of itself: the answer to `INFO`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// The lines of `INFO`, by their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Info(BTreeMap<String, String>);
+
+impl Info {
+    /// `None`: this is no answer to `INFO` but an error's text.
+    pub(super) fn parse(answer: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(answer);
+        let lines = text.lines().filter_map(|line| line.trim_end().split_once(':'));
+        let found: BTreeMap<_, _> =
+            lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        (text.starts_with('#') && found.contains_key("redis_version")).then_some(Self(found))
+    }
+
+    /// A line's value; empty if there is none.
+    pub(super) fn get(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+
+    /// A line's value as a number.
+    pub(super) fn number(&self, key: &str) -> Option<u64> {
+        self.get(key).parse().ok()
+    }
+
+    /// Whether it is Valkey, which says for old clients which Redis it resembles.
+    pub(super) fn is_valkey(&self) -> bool {
+        self.get("server_name") == "valkey" || self.0.contains_key("valkey_version")
+    }
+
+    /// Its version, with its name where that is not Redis.
+    pub(super) fn version(&self) -> String {
+        match self.get("valkey_version") {
+            "" => self.get("redis_version").to_owned(),
+            version => format!("valkey {version}"),
+        }
+    }
+
+    /// About how many bytes its data takes: what it has in memory for it, since nobody knows how well a
+    /// snapshot packs it.
+    pub(super) fn data_bytes(&self) -> u64 {
+        self.number("used_memory_dataset").or_else(|| self.number("used_memory")).unwrap_or(0)
+    }
+
+    /// Keys in each database, by its number.
+    pub(super) fn databases(&self) -> BTreeMap<u32, u64> {
+        let counted = self.0.iter().filter_map(|(key, value)| {
+            let number = key.strip_prefix("db")?.parse().ok()?;
+            let keys = value.split(',').find_map(|part| part.strip_prefix("keys="))?;
+            Some((number, keys.parse().ok()?))
+        });
+        counted.collect()
+    }
+
+    /// What the manifest keeps of it.
+    pub(super) fn facts(&self) -> BTreeMap<String, Value> {
+        let texts = ["redis_version", "valkey_version", "run_id", "role"].into_iter();
+        let numbers = ["used_memory", "master_repl_offset"].into_iter();
+        let texts = texts.filter(|key| !self.get(key).is_empty());
+        let mut facts: BTreeMap<_, _> =
+            texts.map(|key| (key.to_owned(), Value::from(self.get(key)))).collect();
+        facts.extend(numbers.filter_map(|key| Some((key.to_owned(), self.number(key)?.into()))));
+        let keys = self.databases().into_iter();
+        let keys = keys.map(|(number, keys)| (format!("db{number}"), Value::from(keys)));
+        facts.insert("keys".to_owned(), Value::Object(keys.collect()));
+        facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = "# Server\r\nredis_version:7.0.15\r\nrun_id:ab\r\n\r\n# Memory\r\n\
+        used_memory:900\r\nused_memory_dataset:300\r\n# Keyspace\r\n\
+        db0:keys=12,expires=1,avg_ttl=0\r\ndb10:keys=3,expires=0,avg_ttl=0\r\n";
+
+    #[test]
+    fn the_lines_are_found_by_their_names() {
+        let info = Info::parse(ANSWER.as_bytes()).unwrap();
+        assert_eq!((info.version().as_str(), info.data_bytes()), ("7.0.15", 300));
+        assert_eq!(info.databases(), [(0, 12), (10, 3)].into());
+        let facts = info.facts();
+        assert_eq!(facts["keys"]["db10"], 3);
+        assert_eq!((&facts["run_id"], &facts["used_memory"]), (&"ab".into(), &900.into()));
+        assert!(!info.is_valkey());
+    }
+
+    #[test]
+    fn valkey_is_told_from_the_redis_it_resembles() {
+        let text =
+            "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\n";
+        let info = Info::parse(text.as_bytes()).unwrap();
+        assert!(info.is_valkey());
+        assert_eq!(info.version(), "valkey 8.0.1");
+    }
+
+    #[test]
+    fn an_error_is_no_answer() {
+        assert_eq!(Info::parse(b"NOAUTH Authentication required.\n"), None);
+        assert_eq!(Info::parse(b"# Keyspace\r\n"), None);
+    }
+}

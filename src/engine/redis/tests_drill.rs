@@ -1,0 +1,95 @@
+//! Drills: a real server on what was restored.
+
+use std::path::Path;
+
+use super::server::{RedisServer, tools_with};
+use super::tests_dump::of;
+use super::{Redis, SNAPSHOT};
+use crate::domain::{CheckLevel, FailureCode};
+use crate::engine::conformance::{NEVER, Recorder, dump, load_to, names, pour};
+use crate::engine::{DrillOrder, DrillReport, Engine as _, EngineError};
+
+const LIBRARY: &str = "#!lua name=tests\nredis.register_function('one', function() return 1 end)";
+
+/// The snapshot of a small server with two databases and a function, restored to `target`.
+fn restored(target: &Path) {
+    let server = RedisServer::start();
+    let mut connection = server.connect();
+    for number in 0..12_000 {
+        connection.send(&["SET", &format!("key\n{number}"), &"v".repeat(number % 50)]);
+    }
+    for _ in 0..12_000 {
+        connection.receive();
+    }
+    connection.run(&["FUNCTION", "LOAD", LIBRARY]);
+    connection.run(&["SELECT", "5"]);
+    connection.run(&["RPUSH", "list", "a", "b"]);
+    let mut recorder = Recorder::default();
+    dump(&Redis, &of(&server), &mut recorder).unwrap();
+    let mut load = load_to(&Redis, target).unwrap();
+    pour(&recorder, load.as_mut()).unwrap();
+    load.finish(CheckLevel::Off).unwrap().place().unwrap();
+}
+
+fn drilled(target: &Path, tools: Option<&Path>) -> Result<DrillReport, EngineError> {
+    let scratch = tempfile::tempdir().unwrap();
+    let source = tools.map(|tools| {
+        serde_json::from_value(serde_json::json!({"socket": "/s", "tools": tools})).unwrap()
+    });
+    Redis.drill(&DrillOrder {
+        restored: target,
+        source: source.as_ref(),
+        scratch: scratch.path(),
+        cancel: &NEVER,
+    })
+}
+
+#[test]
+fn a_drill_counts_the_keys_of_every_database_and_the_functions_in_a_folder_of_any_length() {
+    let place = tempfile::tempdir().unwrap();
+    let deep = place.path().join("a".repeat(200));
+    std::fs::create_dir(&deep).unwrap();
+    let target = deep.join("restored");
+    restored(&target);
+    let report = drilled(&target, None).unwrap();
+    let rows: Vec<_> = report.rows.iter().map(|(name, rows)| (name.as_str(), *rows)).collect();
+    assert_eq!(rows, [("db0", 12_000), ("db5", 1), ("functions", 1)]);
+    assert_eq!((report.tables, report.total_rows), (3, 12_002));
+    assert!(report.check.contains("DUMP"), "{report:?}");
+}
+
+#[test]
+fn a_drill_on_damaged_data_says_so_with_the_reason_also_without_the_checking_tool() {
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("restored");
+    restored(&target);
+    let snapshot = target.join(SNAPSHOT);
+    let whole = std::fs::read(&snapshot).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let cut = whole[..whole.len() / 2].to_vec();
+    let without = tools_with("redis-check-rdb", "exit 1");
+    std::fs::remove_file(without.path().join("redis-check-rdb")).unwrap();
+    for bytes in [flipped, cut] {
+        for tools in [None, Some(without.path())] {
+            #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+            std::fs::write(&snapshot, &bytes).unwrap();
+            let failure = drilled(&target, tools).unwrap_err().failure().unwrap();
+            assert_eq!(failure.code, FailureCode::ArchiveDamaged, "{failure}");
+            assert!(failure.message.contains("does not hold up"), "{failure}");
+            assert!(failure.message.to_lowercase().contains("rdb"), "{failure}");
+        }
+    }
+}
+
+#[test]
+fn a_drill_without_a_server_of_its_own_names_the_package() {
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("restored");
+    restored(&target);
+    let tools = tempfile::tempdir().unwrap();
+    let failure = drilled(&target, Some(tools.path())).unwrap_err().failure().unwrap();
+    assert_eq!(failure.code, FailureCode::Tool);
+    assert!(failure.message.contains("apt install redis-server"), "{failure}");
+    assert_eq!(names(&target), [SNAPSHOT]);
+}

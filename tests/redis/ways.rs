@@ -1,0 +1,103 @@
+//! The ways to a server: sockets, ports and TLS, with users and passwords that nobody else gets to see.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::server::{Certificates, RedisServer};
+use super::support::{names_in, wait_until, write_file};
+use super::{open_accounts, with_source};
+
+/// As nasty as a password can be that a file gives.
+pub(super) const PASSWORD: &str = "it's \"so\"; $(secret) \\ %20\nsecond line #1  ";
+
+/// A user with just the rights that the documentation names, and the file with its password.
+pub(super) fn let_in(redis: &RedisServer) -> std::path::PathBuf {
+    let mut connection = redis.connect();
+    let password = format!(">{PASSWORD}");
+    let rights = ["+ping", "+info", "+sync", "+psync", "+replconf"];
+    connection.run(&[&["ACL", "SETUSER", "coffer", "on", &password], &rights[..]].concat());
+    let file = redis.folder().join("password");
+    write_file(&file, format!("{PASSWORD}\n"));
+    file
+}
+
+/// Whether the bytes are anywhere in a command line of this machine.
+fn in_a_command_line(bytes: &[u8]) -> bool {
+    names_in(Path::new("/proc")).iter().any(|process| {
+        let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        line.windows(bytes.len()).any(|part| part == bytes)
+    })
+}
+
+#[test]
+fn a_user_of_the_server_s_own_is_enough_and_its_password_is_seen_nowhere_while_a_backup_runs() {
+    // Each key takes a moment, so that there is time to look.
+    let redis = RedisServer::at_a_port(&["--rdb-key-save-delay", "20000"]);
+    open_accounts(&mut redis.connect());
+    let file = let_in(&redis);
+    let source = format!(
+        "{{ url = \"redis://coffer@127.0.0.1:{}\", password_file = {file:?} }}",
+        redis.port()
+    );
+    let server = with_source(&source, "quick").start();
+    let client = server.by_admin();
+    let made = client.create_backup("cache", &json!({})).expect(202);
+    let port = redis.port().to_string();
+    let line = format!("-p\0{port}\0--user\0coffer\0--rdb");
+    wait_until("the tool to run", || in_a_command_line(line.as_bytes()).then_some(()));
+    let mut looks = 0;
+    while in_a_command_line(line.as_bytes()) {
+        looks += 1;
+        for part in [PASSWORD, "$(secret)", "second line"] {
+            assert!(!in_a_command_line(part.as_bytes()), "{part}");
+        }
+    }
+    assert!(looks > 0, "the backup was over too soon to look");
+    client.completed(&made);
+    let doctor = server.command(&["doctor"]).output().unwrap();
+    let doctor = String::from_utf8_lossy(&[doctor.stdout, doctor.stderr].concat()).into_owned();
+    assert!(doctor.contains("redis 7") && doctor.contains("role: master"), "{doctor}");
+    for text in [server.log().text(), doctor, redis.log()] {
+        assert!(!text.contains("$(secret)") && !text.contains("second line"), "{text}");
+    }
+}
+
+#[test]
+fn a_server_behind_tls_is_backed_up_and_one_that_an_unknown_authority_vouches_for_is_not() {
+    let certificates = Certificates::new();
+    let redis = RedisServer::with_tls(&certificates);
+    open_accounts(&mut redis.connect());
+    let password = let_in(&redis);
+    let file = |name: &str| certificates.file(name).display().to_string();
+    let client_pair =
+        format!("cert_file = {:?}, key_file = {:?}", file("client.crt"), file("client.key"));
+    let place = format!("coffer@127.0.0.1:{}", redis.port());
+    let more = format!("{client_pair}, password_file = {password:?}");
+    for source in [
+        format!("{{ url = \"rediss://{place}\", ca_file = {:?}, {more} }}", file("ca.crt")),
+        format!("{{ url = \"redis://{place}\", tls = \"require\", {more} }}"),
+    ] {
+        let server = with_source(&source, "quick").start();
+        server.by_admin().full("cache");
+    }
+    for (source, words) in [
+        (format!("{{ url = \"rediss://{place}\", {more} }}"), "ca_file"),
+        (
+            format!(
+                "{{ url = \"rediss://{place}\", ca_file = {:?}, password_file = {password:?} }}",
+                file("ca.crt")
+            ),
+            "asks for a certificate of Coffer's own",
+        ),
+    ] {
+        let server = with_source(&source, "quick")
+            .allow_warning(" failed")
+            .allow_warning("would fail now")
+            .start();
+        let (code, message) = server.by_admin().failed("cache");
+        assert!(["source_denied", "tool"].contains(&code.as_str()), "{code}: {message}");
+        assert!(message.contains(words), "{message}");
+    }
+}
