@@ -146,7 +146,12 @@ fn instances(config: &Config, found: &mut Found) {
         let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if !(1..=32).contains(&instance.engine.len()) || !instance.engine.bytes().all(word) {
             let engine = &instance.engine;
-            found.say(key("engine"), format!("is {engine:?}; give \"sqlite\" or \"directory\""));
+            found.say(
+                key("engine"),
+                format!(
+                    "is {engine:?}; give \"sqlite\", \"directory\", \"postgresql\", \"mariadb\"…"
+                ),
+            );
         }
         source(instance, &config.data_dir, &key, found);
     }
