@@ -13,6 +13,7 @@ mod extract;
 mod flavors;
 mod health;
 mod instances;
+mod json;
 mod limits;
 mod link;
 mod metrics;

@@ -17,7 +17,7 @@ mod status;
 pub use backup::{ArchiveFacts, Backup, Kind, NewBackup, ParentChoice, Registration};
 pub use caller::{Caller, Role};
 pub use cancel::Cancel;
-pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
+pub use clock::{Clock, FixedClock, SystemClock, Timestamp, WireTime};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use failure::{Failure, FailureCode};
 pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId};

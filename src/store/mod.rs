@@ -67,6 +67,32 @@ impl<T, E: From<StoreError>> Answer<T, E> {
     }
 }
 
+/// A transaction for reading. Its two statements are compiled once per connection: compiling them anew
+/// takes longer than an indexed look-up.
+struct Snapshot<'a>(&'a Connection);
+
+impl<'a> Snapshot<'a> {
+    fn take(db: &'a Connection) -> Result<Self, StoreError> {
+        sql::change(db, "BEGIN DEFERRED", [])?;
+        Ok(Self(db))
+    }
+
+    fn release(self) -> Result<(), StoreError> {
+        sql::change(self.0, "COMMIT", []).map(drop)
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    /// A look that failed or panicked must not leave its connection in an old snapshot.
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = self.0.execute_batch("ROLLBACK")
+        {
+            log::error!("catalog: a snapshot could not be left: {error}");
+        }
+    }
+}
+
 /// An open catalog database.
 pub struct Store {
     jobs: RwLock<Option<Sender<Box<dyn Job>>>>,
@@ -100,10 +126,24 @@ impl Store {
         look: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let db = self.readers.get().map_err(StoreError::from)?;
-        let snapshot = db.unchecked_transaction().map_err(StoreError::from)?;
-        let seen = look(Records(&snapshot))?;
-        snapshot.commit().map_err(StoreError::from)?;
+        let snapshot = Snapshot::take(&db)?;
+        let seen = look(Records(&db))?;
+        snapshot.release()?;
         Ok(seen)
+    }
+
+    /// The same for one statement, which is a snapshot by itself.
+    pub fn read_once<T, E: From<StoreError>>(
+        &self,
+        look: impl FnOnce(Records<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let db = self.readers.get().map_err(StoreError::from)?;
+        look(Records(&db))
+    }
+
+    /// Whether a connection for reading waits to be used, so that a look-up waits for nobody.
+    pub fn has_idle_reader(&self) -> bool {
+        self.readers.state().idle_connections > 0
     }
 
     /// Queues a write. `work` runs on the writer's thread, all or nothing; `after` runs there once the

@@ -88,7 +88,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Pool<SqliteConnectionManager>, 
     let connect = SqliteConnectionManager::file(path).with_flags(flags).with_init(|db| {
         db.busy_timeout(PATIENCE)?;
         db.set_prepared_statement_cache_capacity(STATEMENTS);
-        db.execute_batch("PRAGMA cache_size = -512; PRAGMA trusted_schema = OFF;")
+        db.execute_batch("PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF;")
     });
     let pool = Pool::builder()
         .max_size(READERS)

@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "a bench is for reading")]
 
+mod bare;
 mod data;
 mod live;
 mod measure;
@@ -25,6 +26,12 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn main() -> Outcome<()> {
+    let said: Vec<String> = std::env::args().collect();
+    if let [_, word, file, workers] = said.as_slice()
+        && word == "bare"
+    {
+        return bare::serve(Path::new(file), workers.parse()?);
+    }
     let (mib, rounds) = (number("COFFER_BENCH_MIB", 1024), number("COFFER_BENCH_ROUNDS", 3));
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let database = folder.path().join("bench.db");
