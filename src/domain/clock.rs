@@ -45,8 +45,25 @@ impl Timestamp {
         let ((mi, nute), (se, cond)) = (two(minute), two(second));
         let (mill, cent, dec) = (digit(year / 1000), digit(year / 100), digit(year / 10));
         WireTime([
-            mill, cent, dec, digit(year), b'-', mo, nth, b'-', d, ay, b'T', h, our, b':', mi, nute,
-            b':', se, cond,
+            mill,
+            cent,
+            dec,
+            digit(year),
+            b'-',
+            mo,
+            nth,
+            b'-',
+            d,
+            ay,
+            b'T',
+            h,
+            our,
+            b':',
+            mi,
+            nute,
+            b':',
+            se,
+            cond,
         ])
     }
 }
