@@ -23,9 +23,15 @@ pub(super) fn to_path(url: &str) -> Option<PathBuf> {
 
 /// `bytes` with everything but letters, digits and `plain` as `%XX`.
 pub(super) fn encode(bytes: &[u8], plain: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || plain.contains(byte);
+    if bytes.iter().all(is_plain)
+        && let Ok(text) = str::from_utf8(bytes)
+    {
+        return text.to_owned();
+    }
     let mut text = String::with_capacity(bytes.len());
     for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+        if is_plain(&byte) {
             text.push(char::from(byte));
         } else {
             text.push('%');

@@ -1,6 +1,6 @@
 //! The rows of backups: reading, listing, adding.
 
-use rusqlite::{Row, named_params};
+use rusqlite::{Row, ToSql, named_params};
 
 use super::columns::Bytes;
 use super::{Records, Removal, StoreError, Task, sql};
@@ -117,30 +117,45 @@ const ANSWERS: &str = "SELECT count(*) FROM backups WHERE id = ''";
 
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM backups WHERE id = ?1");
 
-const OF_PROJECT: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM backups WHERE project = :project AND (created, id) < (:created, :id)
-      AND (:engine IS NULL OR engine = :engine) AND (:status IS NULL OR status = :status)
-      ORDER BY created DESC, id DESC LIMIT :rows"
+/// A page of rows: those of one index, behind a place in it.
+macro_rules! page {
+    ($which:literal, $besides:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM backups WHERE ",
+            $which,
+            " (created, id) < (:created, :id) ",
+            $besides,
+            " ORDER BY created DESC, id DESC LIMIT :rows"
+        )
+    };
+}
+
+const OF_PROJECT: &str = page!("project = :project AND", "");
+
+const OF_PROJECT_AND_ENGINE: &str = page!("project = :project AND engine = :engine AND", "");
+
+const OF_PROJECT_IN_STATUS: &str = page!(
+    "project = :project AND status = :status AND",
+    "AND (:engine IS NULL OR engine = :engine)"
 );
 
-const OF_INSTANCE: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM backups WHERE instance = :instance AND (created, id) < (:created, :id)
-      AND (:project IS NULL OR project = :project)
-      AND (:engine IS NULL OR engine = :engine) AND (:status IS NULL OR status = :status)
-      ORDER BY created DESC, id DESC LIMIT :rows"
+const OF_INSTANCE: &str = page!(
+    "instance = :instance AND",
+    "AND (:project IS NULL OR project = :project) AND (:engine IS NULL OR engine = :engine)"
 );
 
-const OF_EVERYBODY: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM backups WHERE (created, id) < (:created, :id)
-      AND (:engine IS NULL OR engine = :engine) AND (:status IS NULL OR status = :status)
-      ORDER BY created DESC, id DESC LIMIT :rows"
+const OF_INSTANCE_IN_STATUS: &str = page!(
+    "instance = :instance AND status = :status AND",
+    "AND (:project IS NULL OR project = :project) AND (:engine IS NULL OR engine = :engine)"
 );
+
+const OF_EVERYBODY: &str = page!("", "");
+
+const OF_ENGINE: &str = page!("engine = :engine AND", "");
+
+const IN_STATUS: &str = page!("status = :status AND", "AND (:engine IS NULL OR engine = :engine)");
 
 const OLDEST_FIRST: &str = concat!(
     "SELECT ",
@@ -188,8 +203,13 @@ pub(super) const STATEMENTS: &[&str] = &[
     ANSWERS,
     BY_ID,
     OF_PROJECT,
+    OF_PROJECT_AND_ENGINE,
+    OF_PROJECT_IN_STATUS,
     OF_INSTANCE,
+    OF_INSTANCE_IN_STATUS,
     OF_EVERYBODY,
+    OF_ENGINE,
+    IN_STATUS,
     OLDEST_FIRST,
     LAST_CREATED,
     RUNS,
@@ -222,36 +242,31 @@ impl Records<'_> {
     /// One page of rows, newest first.
     pub fn page(self, page: &Page<'_>) -> Result<Vec<BackupRecord>, StoreError> {
         let (created, id) = start(page.after);
-        let Page { project, instance, engine, status, rows, .. } = *page;
-        match (instance, project) {
-            (Some(instance), project) => sql::all(
-                self.0,
-                OF_INSTANCE,
-                named_params! {
-                    ":instance": instance, ":project": project, ":created": created, ":id": id,
-                    ":engine": engine, ":status": status, ":rows": rows
-                },
-                read,
-            ),
-            (None, Some(project)) => sql::all(
-                self.0,
-                OF_PROJECT,
-                named_params! {
-                    ":project": project, ":created": created, ":id": id,
-                    ":engine": engine, ":status": status, ":rows": rows
-                },
-                read,
-            ),
-            (None, None) => sql::all(
-                self.0,
-                OF_EVERYBODY,
-                named_params! {
-                    ":created": created, ":id": id,
-                    ":engine": engine, ":status": status, ":rows": rows
-                },
-                read,
-            ),
-        }
+        let Page { project, instance, engine, status, rows, .. } = page;
+        let mut params: Vec<(&str, &dyn ToSql)> =
+            vec![(":created", &created), (":id", &id), (":rows", rows)];
+        let (statement, names): (&str, &[&str]) = match (instance, project, status, engine) {
+            (Some(_), _, Some(_), _) => {
+                (OF_INSTANCE_IN_STATUS, &[":instance", ":project", ":engine", ":status"])
+            }
+            (Some(_), _, None, _) => (OF_INSTANCE, &[":instance", ":project", ":engine"]),
+            (None, Some(_), Some(_), _) => {
+                (OF_PROJECT_IN_STATUS, &[":project", ":engine", ":status"])
+            }
+            (None, Some(_), None, Some(_)) => (OF_PROJECT_AND_ENGINE, &[":project", ":engine"]),
+            (None, Some(_), None, None) => (OF_PROJECT, &[":project"]),
+            (None, None, Some(_), _) => (IN_STATUS, &[":engine", ":status"]),
+            (None, None, None, Some(_)) => (OF_ENGINE, &[":engine"]),
+            (None, None, None, None) => (OF_EVERYBODY, &[]),
+        };
+        let filters: [(&str, &dyn ToSql); 4] = [
+            (":instance", instance),
+            (":project", project),
+            (":engine", engine),
+            (":status", status),
+        ];
+        params.extend(filters.into_iter().filter(|(name, _value)| names.contains(name)));
+        sql::all(self.0, statement, params.as_slice(), read)
     }
 
     /// Every row, oldest first.

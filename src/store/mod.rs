@@ -14,6 +14,7 @@ mod policies;
 mod queue;
 mod schema;
 mod settle;
+mod soundness;
 mod sql;
 mod subtree;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use settle::{Finish, Lineage};
 pub use tokens::TokenRecord;
 
 use ballast::Ballast;
+use soundness::Soundness;
 use writer::{Job, Write};
 
 /// Writes that may wait before whoever brings the next one waits too.
@@ -98,6 +100,7 @@ pub struct Store {
     jobs: RwLock<Option<Sender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Pool<SqliteConnectionManager>,
+    soundness: Soundness,
 }
 
 impl fmt::Debug for Store {
@@ -109,15 +112,22 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens the file, creating it (for its owner only) or migrating it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_checking(path, soundness::AT_ONCE)
+    }
+
+    /// The same, with the bytes that are checked before anything else happens.
+    fn open_checking(path: &Path, at_once: u64) -> Result<Self, StoreError> {
         let ballast = Ballast::beside(path);
         let db = open::for_writing(path)?;
+        let soundness = Soundness::check(path, at_once)?;
         let readers = open::for_reading(path)?;
         let (sender, receiver) = bounded(WAITING_WRITES);
         let thread = Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer::run(db, ballast, &receiver))
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
-        Ok(Self { jobs: RwLock::new(Some(sender)), thread: Mutex::new(Some(thread)), readers })
+        let (jobs, thread) = (RwLock::new(Some(sender)), Mutex::new(Some(thread)));
+        Ok(Self { jobs, thread, readers, soundness })
     }
 
     /// Looks at the tables in one snapshot. Blocks.
@@ -125,6 +135,7 @@ impl Store {
         &self,
         look: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.soundness.hold()?;
         let db = self.readers.get().map_err(StoreError::from)?;
         let snapshot = Snapshot::take(&db)?;
         let seen = look(Records(&db))?;
@@ -137,6 +148,7 @@ impl Store {
         &self,
         look: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.soundness.hold()?;
         let db = self.readers.get().map_err(StoreError::from)?;
         look(Records(&db))
     }
@@ -159,6 +171,10 @@ impl Store {
     {
         let (sender, receiver) = oneshot::channel();
         let job = Box::new(Write { work: Some(work), after, outcome: None, sender });
+        if let Err(damaged) = self.soundness.hold() {
+            job.answer(Some(damaged));
+            return Answer(receiver);
+        }
         let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone();
         match jobs {
             // A writer that is gone drops the job, and the answer says so.

@@ -14,7 +14,15 @@ const APPLICATION: i64 = 0x436f_6672;
 
 /// What brings a catalog of schema n+1 to n+2, in order; so the current schema is one more than there
 /// are steps. A step that was released is never edited: another one follows it.
-const STEPS: &[&str] = &[];
+const STEPS: &[&str] = &[
+    // Lists with a filter find their rows by an index.
+    "CREATE INDEX backups_by_project_status ON backups (project, status, created, id);
+     CREATE INDEX backups_by_project_engine ON backups (project, engine, created, id);
+     CREATE INDEX backups_by_instance_status ON backups (instance, status, created, id);
+     CREATE INDEX backups_by_status ON backups (status, created, id);
+     CREATE INDEX backups_by_engine ON backups (engine, created, id);
+     DROP INDEX backups_completed;",
+];
 
 /// Creates or migrates, in one transaction: whatever happens, the file is wholly the old or the new.
 pub(super) fn prepare(db: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -74,6 +74,10 @@ struct OneLine<'a>(&'a mut String);
 
 impl fmt::Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            self.0.push_str(text);
+            return Ok(());
+        }
         for character in text.chars() {
             if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
                 self.0.extend(character.escape_default());
