@@ -125,7 +125,7 @@ fn start(
 
 fn answer(request: &HttpRequest, state: &State, (rows, next): Found) -> HttpResponse {
     let next = next.map(|marker| link::next(request, state, &marker));
-    json::answer(HttpResponse::Ok(), &view::backups(&rows, next, &*state.shelf))
+    json::answer(HttpResponse::Ok(), &view::backups(&rows, next, &*state.shelf), rows.len())
 }
 
 /// `GET backups/{id}`.
@@ -136,7 +136,7 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
     let backup = look_up(&state, move |state| Ok(state.catalog.backup(&scope, id)?)).await?;
-    Ok(json::answer(HttpResponse::Ok(), &view::one_backup(&backup, &*state.shelf)))
+    Ok(json::answer(HttpResponse::Ok(), &view::one_backup(&backup, &*state.shelf), 1))
 }
 
 /// `POST backups`.
@@ -150,7 +150,7 @@ pub(super) async fn create(
         Wanted::Registration(new) => state.catalog.register_backup(&scope, new),
     };
     let backup = reply.done().await?;
-    Ok(json::answer(HttpResponse::Accepted(), &view::one_backup(&backup, &*state.shelf)))
+    Ok(json::answer(HttpResponse::Accepted(), &view::one_backup(&backup, &*state.shelf), 1))
 }
 
 /// `DELETE backups/{id}`.

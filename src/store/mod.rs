@@ -186,6 +186,7 @@ impl Store {
 
     /// Commits what waits, truncates the write-ahead log and ends the writer. Later writes fail.
     pub fn close(&self) {
+        self.soundness.end();
         drop(self.jobs.write().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread

@@ -5,7 +5,7 @@
 //! ends the catalog's use as it would have prevented its start.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// The check of one open catalog.
 pub(super) struct Soundness {
     damage: Arc<OnceLock<String>>,
-    check: Option<Check>,
+    check: Mutex<Option<Check>>,
 }
 
 /// A check under way.
@@ -43,7 +43,7 @@ impl Soundness {
         if length <= at_once {
             return match flaw(&db)? {
                 Some(why) => Err(StoreError::Damaged { why }),
-                None => Ok(Self { damage, check: None }),
+                None => Ok(Self { damage, check: Mutex::default() }),
             };
         }
         let interrupt = db.get_interrupt_handle();
@@ -56,7 +56,8 @@ impl Soundness {
                 drop(end);
             })
             .map_err(unreachable)?;
-        Ok(Self { damage, check: Some(Check { thread, interrupt, ended }) })
+        let check = Mutex::new(Some(Check { thread, interrupt, ended }));
+        Ok(Self { damage, check })
     }
 
     /// An error from the moment that damage was found.
@@ -70,16 +71,15 @@ impl Soundness {
     /// Waits for the check to end by itself.
     #[cfg(test)]
     pub(super) fn wait(&self) {
-        if let Some(check) = &self.check {
+        if let Some(check) = &*self.check.lock().unwrap() {
             check.ended.recv().unwrap_err();
         }
     }
-}
 
-impl Drop for Soundness {
-    /// Breaks a check off that is still under way.
-    fn drop(&mut self) {
-        let Some(Check { thread, interrupt, ended }) = self.check.take() else { return };
+    /// Breaks a check off that is still under way, so that its snapshot holds nothing up.
+    pub(super) fn end(&self) {
+        let check = self.check.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Check { thread, interrupt, ended }) = check else { return };
         loop {
             interrupt.interrupt();
             if ended.recv_timeout(AGAIN).is_err_and(|error| error.is_disconnected()) {
