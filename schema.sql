@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 2.
+-- The catalog of one Coffer data directory: the whole current schema, version 3.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
@@ -31,6 +31,8 @@ CREATE TABLE instances (
     removal TEXT CHECK (removal IN ('asked', 'claimed')),
     created INTEGER NOT NULL CHECK (created BETWEEN 0 AND 253402300799999999),
     updated INTEGER NOT NULL,
+    -- How far each new backup is proven before anybody asks: read back, or restored in a drill too.
+    verify TEXT NOT NULL DEFAULT 'archive' CHECK (verify IN ('archive', 'restore')),
     CHECK ((status = 'BUILD') = (restore IS NOT NULL)),
     CHECK (restore IS NULL OR restored_from IS NOT NULL),
     CHECK (removal IS NULL OR restored_from IS NOT NULL),
@@ -90,6 +92,24 @@ CREATE TABLE backups (
     damage_message TEXT,
     -- A removal to make: asked for, claimed by a worker, or failed and to be tried again.
     removal TEXT CHECK (removal IN ('asked', 'claimed', 'failed')),
+    -- Whether that is in the bytes of the archive, which reading them again takes back, or in the data
+    -- that they restore to, which only a drill takes back.
+    damage_in TEXT CHECK (damage_in IN ('archive', 'data')),
+    -- A drill to make, a restore only to prove it: asked for, or claimed by a worker.
+    drill TEXT CHECK (drill IS NULL
+                      OR drill IN ('asked', 'claimed') AND status IN ('COMPLETED', 'RESTORED')),
+    -- How the last drill ended: when, and after how many milliseconds.
+    drill_at INTEGER,
+    drill_ms INTEGER CHECK (drill_ms >= 0),
+    -- What one that passed found; the rows by table are a JSON object.
+    drill_version TEXT,
+    drill_check TEXT,
+    drill_tables INTEGER CHECK (drill_tables >= 0),
+    drill_rows INTEGER CHECK (drill_rows >= 0),
+    drill_rows_by_table TEXT CHECK (json_valid(drill_rows_by_table)),
+    -- What is wrong with the data, or why the drill could not be made.
+    drill_failure_code TEXT,
+    drill_failure_message TEXT CHECK ((drill_failure_code IS NULL) = (drill_failure_message IS NULL)),
     CHECK ((kind = 'full') = (parent IS NULL)),
     CHECK (status NOT IN ('COMPLETED', 'RESTORED')
            OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),
@@ -132,6 +152,7 @@ CREATE INDEX backups_waiting ON backups (task, created, id) WHERE status = 'NEW'
 CREATE INDEX backups_claimed ON backups (status, created, id)
     WHERE status IN ('BUILDING', 'SAVING');
 CREATE INDEX backups_to_remove ON backups (removal, created, id) WHERE removal IS NOT NULL;
+CREATE INDEX backups_to_drill ON backups (drill, created, id) WHERE drill IS NOT NULL;
 
 -- Where backups go: a subfolder for an instance, or ('') for every instance of the project that has
 -- none of its own.

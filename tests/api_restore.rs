@@ -37,6 +37,7 @@ async fn a_new_backup_has_every_key_and_null_for_what_nobody_knows_yet() {
             "datastore": {"type": "mysql", "version": "5.7", "version_id": datastore.version_id()},
             "size_bytes": null, "source_bytes": null, "checksum": null, "kind": "full",
             "progress": 0.0, "failure": null, "verified_at": null,
+            "verify_level": null, "drill": null,
         })
     );
     assert_eq!(created.as_str().unwrap().len(), "2026-11-23T19:00:00".len());
@@ -58,7 +59,42 @@ async fn a_completed_backup_shows_its_archive() {
     assert!((size * 1_073_741_824.0 - 40_000.0).abs() < 1e-6, "{size}");
     assert_eq!(backup["checksum"], format!("blake3:{}", blake3::hash(&archive)));
     assert_eq!(backup["verified_at"], "2026-11-23T19:00:00");
+    assert_eq!((&backup["verify_level"], &backup["drill"]), (&json!("bytes"), &Value::Null));
     assert_eq!(backup["progress"], 1.0);
+}
+
+#[actix_web::test]
+async fn a_drill_is_asked_for_and_shown() {
+    let house = House::new();
+    let id = house.completed("alice", "project-a", A1, "n").await;
+    let path = format!("{BACKUPS}/{id}/drill");
+    for _ in 0..2 {
+        let answer = house.post(&path, "alice", &json!({})).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(
+            answer.json()["backup"]["drill"],
+            json!({
+                "status": "waiting", "at": null, "seconds": null, "tables": null, "rows": null,
+                "check": null, "version": null, "failure": null,
+            })
+        );
+    }
+    house.work(b"");
+    let mut drill = json!({
+        "status": "passed", "at": "2026-11-23T19:00:00", "seconds": 1.5, "tables": 1, "rows": 42,
+        "check": "CHECK TABLE", "version": "5.7", "failure": null,
+    });
+    let list = shown(&house, BACKUPS).await;
+    assert_eq!(list["backups"][0]["drill"], drill);
+    drill["rows_by_table"] = json!({"shop.orders": 42});
+    let backup = shown(&house, &format!("{BACKUPS}/{id}")).await;
+    assert_eq!(backup["backup"]["drill"], drill);
+    assert_eq!(backup["backup"]["verify_level"], "restored");
+
+    assert_eq!(house.post(&path, "reader", &json!({})).await.status, 403);
+    let running = house.asked("alice", "project-a", A1, "n").await;
+    let refused = house.post(&format!("{BACKUPS}/{running}/drill"), "alice", &json!({})).await;
+    assert_eq!(refused.status, 422);
 }
 
 #[actix_web::test]

@@ -45,11 +45,12 @@ fn assert_plain(output: &Output) {
 }
 
 #[rstest]
-#[case::itself(&[], &["serve", "demo", "restore", "verify", "export", "catalog", "token", "doctor", "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 damaged"])]
+#[case::itself(&[], &["serve", "demo", "restore", "verify", "drill", "export", "catalog", "token", "doctor", "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 damaged"])]
 #[case::serve(&["serve"], &["--config"])]
 #[case::demo(&["demo"], &["--keep", "--size-mib"])]
 #[case::restore(&["restore"], &["--archive", "--to", "--check", "--json", "--config"])]
 #[case::verify(&["verify"], &["--archive", "--json", "--config"])]
+#[case::drill(&["drill"], &["--archive", "--in", "--json", "--config"])]
 #[case::export(&["export"], &["--archive", "--to", "--json", "--config"])]
 #[case::catalog(&["catalog"], &["rebuild"])]
 #[case::rebuild(&["catalog", "rebuild"], &["--json", "--config"])]
@@ -81,6 +82,8 @@ fn the_version_is_the_packages() {
 #[case::restore_to_where(&["restore", UNKNOWN])]
 #[case::restore_both(&["restore", UNKNOWN, "--archive", "x", "--to", "/nowhere"])]
 #[case::no_id(&["verify", "not-an-id"])]
+#[case::drill_what(&["drill"])]
+#[case::drill_both(&["drill", UNKNOWN, "--archive", "x"])]
 #[case::no_level(&["restore", UNKNOWN, "--to", "/nowhere", "--check", "very"])]
 #[case::nameless_token(&["token", "new"])]
 #[case::bad_name(&["token", "new", "--name", "a:b"])]
@@ -171,6 +174,7 @@ fn reports_are_text_for_people_and_json_for_scripts() {
     let chain = json!([house.id(0), house.id(1), house.id(2)]);
     for (command, targets) in [
         ("verify", None),
+        ("drill", None),
         ("restore", Some(["a.db", "b.db"])),
         ("export", Some(["a.zst", "b.zst"])),
     ] {
@@ -260,6 +264,8 @@ fn what_is_not_there_ends_with_3() {
     for arguments in [
         &["verify", UNKNOWN][..],
         &["verify", "--archive", "/nowhere/x.tar.zst"],
+        &["drill", UNKNOWN],
+        &["drill", "--archive", "/nowhere/x.tar.zst"],
         &["restore", UNKNOWN, "--to", &to],
         &["restore", "--archive", "/nowhere/x.tar.zst", "--to", &to],
         &["export", UNKNOWN, "--to", &to],
@@ -284,6 +290,7 @@ fn what_is_damaged_ends_with_4() {
     for bad in [&bad, &house.target("no.tar.zst")] {
         for arguments in [
             &["verify", "--archive", bad][..],
+            &["drill", "--archive", bad],
             &["restore", "--archive", bad, "--to", &to],
             &["export", "--archive", bad, "--to", &to],
         ] {
@@ -300,9 +307,11 @@ fn a_directory_without_a_catalog_ends_with_1_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("coffer.toml");
     write_file(&config, format!("data_dir = \"{}\"\n", folder.path().join("data").display()));
-    let output = coffer(&["verify", UNKNOWN, "--config", config.to_str().unwrap()]);
-    assert_ends(&output, 1);
-    assert!(said(&output).contains("data_dir"), "{}", said(&output));
+    for command in ["verify", "drill"] {
+        let output = coffer(&[command, UNKNOWN, "--config", config.to_str().unwrap()]);
+        assert_ends(&output, 1);
+        assert!(said(&output).contains("data_dir"), "{}", said(&output));
+    }
     assert!(!folder.path().join("data").exists(), "a command that reads has made it");
 }
 

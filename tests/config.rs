@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use coffer::config::{Config, InstanceConfig, TokenConfig, TokenDigest};
-use coffer::domain::{CheckLevel, InstanceId, Role, Source};
+use coffer::domain::{CheckLevel, InstanceId, Role, Source, Verify};
 use serde_json::Value;
 
 fn shipped(name: &str) -> PathBuf {
@@ -70,6 +70,7 @@ fn default_toml_has_every_key_there_is() {
         engine: String::new(),
         source: Source::default(),
         check: CheckLevel::Quick,
+        verify: Verify::Archive,
     };
     let token = TokenConfig {
         name: String::new(),

@@ -182,6 +182,32 @@ fn a_delete_that_is_cut_short_is_finished_at_the_next_start(#[case] place: &str)
     house.assert_in_order(&[("kept".into(), kept.clone()), ("next".into(), kept)]);
 }
 
+#[rstest]
+#[case::begun("drill-begins")]
+#[case::written("restore-before-finish")]
+#[case::restored("drill-restored")]
+#[case::used("drill-passed")]
+#[case::about_to_be_written_down("drill-before-settle")]
+fn a_drill_that_is_cut_short_leaves_nothing_and_is_made_again_at_the_next_start(
+    #[case] place: &str,
+) {
+    let mut house = House::new();
+    let first = house.make("first", 0);
+    let kept = content(&house.database);
+    house.arm(place);
+    let id = first["id"].as_str().unwrap();
+    house.die_of("POST", &format!("backups/{id}/drill"), None);
+
+    let row = wait_until("the drill to be made again", || {
+        let row = house.client().backup(id);
+        (row["drill"]["status"] == "passed").then_some(row)
+    });
+    assert_eq!(row["verify_level"], "restored");
+    assert_eq!(row["drill"]["rows_by_table"], json!({"row": 2000}));
+    house.make("next", 1);
+    house.assert_in_order(&[("first".into(), kept.clone()), ("next".into(), kept)]);
+}
+
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {

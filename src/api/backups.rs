@@ -1,9 +1,9 @@
-//! `…/backups`: list, show, create, delete.
+//! `…/backups`: list, show, create, delete, drill.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::catalog::{BackupFilter, CatalogError, Read, Scope, Write};
-use crate::domain::{Backup, BackupId, Limit, Position};
+use crate::domain::{Backup, BackupId, Limit, Position, RowsByTable};
 
 use super::State;
 use super::error::ApiError;
@@ -135,8 +135,26 @@ pub(super) async fn show(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
-    let backup = look_up(&state, move |state| Ok(state.catalog.backup(&scope, id)?)).await?;
-    Ok(json::answer(HttpResponse::Ok(), &view::one_backup(&backup, &*state.shelf), 1))
+    let (backup, rows) = look_up(&state, move |state| {
+        let backup = state.catalog.backup(&scope, id)?;
+        let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
+        let rows = if passed { state.catalog.drill_rows(&scope, id)? } else { RowsByTable::new() };
+        Ok((backup, rows))
+    })
+    .await?;
+    let view = view::one_backup_with_rows(&backup, rows, &*state.shelf);
+    Ok(json::answer(HttpResponse::Ok(), &view, 1))
+}
+
+/// `POST backups/{id}/drill`: restores it once, only to prove it. There is no body.
+pub(super) async fn drill(
+    scope: Scope<Write>,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let id = extract::backup_id(&request)?;
+    let backup = state.catalog.ask_drill(&scope, id).done().await?;
+    Ok(json::answer(HttpResponse::Accepted(), &view::one_backup(&backup, &*state.shelf), 1))
 }
 
 /// `POST backups`.

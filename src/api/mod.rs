@@ -28,6 +28,7 @@ mod versions;
 mod view;
 mod view_create;
 mod view_datastore;
+mod view_drill;
 mod view_instance;
 mod view_restore;
 mod view_strategy;
@@ -123,6 +124,7 @@ fn project_routes() -> Vec<Entry> {
         at("", [get(versions::bare_project)]),
         at("/backups", [get(backups::list), post(backups::create)]),
         at("/backups/{id}", [get(backups::show), delete(backups::delete)]),
+        at("/backups/{id}/drill", [post(backups::drill)]),
         at("/backups/{id}/archive", [get(archive::download)]),
         at("/instances", [get(instances::list), post(instances::create)]),
         at("/instances/detail", [get(instances::list)]),

@@ -4,9 +4,12 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::catalog::Shelf;
-use crate::domain::{Backup, BackupId, Datastore, Failure, InstanceId, Status, WireTime};
+use crate::domain::{
+    Backup, BackupId, Datastore, Failure, InstanceId, RowsByTable, Status, WireTime,
+};
 
 use super::link::Link;
+use super::view_drill::{self, DrillView};
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
@@ -36,6 +39,8 @@ pub(super) struct BackupView<'a> {
     progress: f64,
     failure: Option<&'a Failure>,
     verified_at: Option<WireTime>,
+    verify_level: Option<&'static str>,
+    drill: Option<DrillView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,6 +108,8 @@ impl<'a> Viewer<'a> {
             progress: progress(backup),
             failure: backup.failure.as_ref(),
             verified_at: facts.map(|facts| facts.verified_at.wire()),
+            verify_level: facts.map(|facts| facts.verify_level.as_str()),
+            drill: view_drill::drill(&backup.drill),
         }
     }
 }
@@ -116,6 +123,19 @@ pub(super) struct OneBackupView<'a> {
 /// One backup on the wire.
 pub(super) fn one_backup<'a>(row: &'a Backup, shelf: &'a dyn Shelf) -> OneBackupView<'a> {
     OneBackupView { backup: Viewer::new(shelf).backup(row) }
+}
+
+/// The same with what the last drill counted, which is too much for a list.
+pub(super) fn one_backup_with_rows<'a>(
+    row: &'a Backup,
+    rows: RowsByTable,
+    shelf: &'a dyn Shelf,
+) -> OneBackupView<'a> {
+    let mut backup = Viewer::new(shelf).backup(row);
+    if let Some(drill) = &mut backup.drill {
+        drill.add_rows(rows);
+    }
+    OneBackupView { backup }
 }
 
 /// One page. `links` is left out on the last one: the stock client crashes over null.

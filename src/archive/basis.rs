@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::aside::Aside;
 use super::error::ArchiveError;
 use super::index::{Entries, Record};
+use super::order::Order;
 use super::reader::Reader;
 use crate::domain::{BackupId, EntryKind, EntryPath, Kind};
 
@@ -13,7 +15,10 @@ pub struct Basis {
     parent: Arc<Reader>,
     root: Arc<Reader>,
     entries: Entries<Arc<Reader>>,
+    /// The parent's record that was met last.
     head: Option<Arc<Record>>,
+    /// Where parent or child are in no order: what was passed over.
+    aside: Option<Aside>,
 }
 
 impl Basis {
@@ -33,7 +38,14 @@ impl Basis {
             return mismatch("there are two archives of this id");
         }
         let entries = Entries::new(Arc::clone(&parent))?;
-        Ok(Self { parent, root, entries, head: None })
+        Ok(Self { parent, root, entries, head: None, aside: None })
+    }
+
+    /// Says in which order paths will be asked for.
+    pub(super) fn expect(&mut self, order: Order) -> Result<(), ArchiveError> {
+        let in_order = order == Order::ByPath && self.parent.order() == Order::ByPath;
+        self.aside = if in_order { None } else { Some(Aside::of(&self.parent)?) };
+        Ok(())
     }
 
     pub(super) fn parent(&self) -> &Arc<Reader> {
@@ -49,15 +61,48 @@ impl Basis {
         &self.parent.manifest().chain
     }
 
-    /// The parent's regular file of this path. Paths must be asked for in order.
+    /// The parent's regular file of this path. Paths must be asked for in the order that was said; the
+    /// one asked for last may be asked for again.
     pub(super) fn file(&mut self, path: &EntryPath) -> Result<Option<Arc<Record>>, ArchiveError> {
-        while self.head.as_ref().is_none_or(|head| head.entry.path < *path) {
-            match self.entries.next() {
-                Some(record) => self.head = Some(Arc::new(record?)),
-                None => return Ok(None),
-            }
+        if self.aside.is_some() {
+            self.seek(path)?;
+        } else {
+            self.follow(path)?;
         }
         let same = self.head.as_ref().filter(|head| head.entry.path == *path);
         Ok(same.filter(|head| matches!(head.entry.kind, EntryKind::File { .. })).map(Arc::clone))
+    }
+
+    /// Reads on to where the path would be.
+    fn follow(&mut self, path: &EntryPath) -> Result<(), ArchiveError> {
+        while self.head.as_ref().is_none_or(|head| head.entry.path < *path) {
+            match self.entries.next() {
+                Some(record) => self.head = Some(Arc::new(record?)),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the path among what was passed over, then reads on until it comes.
+    fn seek(&mut self, path: &EntryPath) -> Result<(), ArchiveError> {
+        let Some(aside) = self.aside.as_mut() else { return Ok(()) };
+        let met = self.head.as_ref().is_some_and(|head| head.entry.path == *path);
+        if met || !aside.may_have(path) {
+            return Ok(());
+        }
+        if let Some(bytes) = aside.take(path) {
+            self.head = Some(Arc::new(self.entries.decode(bytes)?));
+            return Ok(());
+        }
+        for record in self.entries.by_ref() {
+            let record = record?;
+            if record.entry.path == *path {
+                self.head = Some(Arc::new(record));
+                return Ok(());
+            }
+            aside.keep(record);
+        }
+        Ok(())
     }
 }

@@ -109,6 +109,7 @@ impl Chain {
     ) -> Result<(), ArchiveError> {
         let mut done = 0_u64;
         let mut loader = Loader::new(Arc::clone(&self.holders))?;
+        let mut room = Vec::new();
         for record in self.target.entries()? {
             let record = record?;
             if !writer.entry(&record.entry, false)? {
@@ -117,8 +118,9 @@ impl Chain {
             let only = record.segments.len() == 1;
             for (number, segment) in record.segments.iter().enumerate() {
                 let length = segment_length(record.size(), number);
+                let position = Position { number, only, length };
                 let mut content = writer.buffer();
-                loader.checked(segment, Position { number, only, length }, &mut content)?;
+                content.extend_from_slice(loader.checked(segment, position, &mut room)?);
                 done = done.saturating_add(wide(content.len()));
                 writer.segment(content)?;
                 progress(done);

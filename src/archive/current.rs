@@ -24,8 +24,6 @@ pub(super) struct Current {
     /// The parent's version.
     pub(super) old: Option<Arc<Record>>,
     pub(super) path: EntryPath,
-    /// The path of the entry before.
-    pub(super) before: Option<EntryPath>,
 }
 
 /// What is to be stored of a segment.

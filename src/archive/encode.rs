@@ -159,9 +159,9 @@ impl Encoder {
         let root = old.root().ok_or_else(broken)?.clone();
         let (holder, loader) = self.basis.as_mut().ok_or_else(broken)?;
         let holder = *holder;
-        loader.root(&root, &mut self.scratch)?;
+        let before = loader.root(&root, &mut self.scratch)?;
         let page_bytes = usize::try_from(self.page_bytes).unwrap_or(usize::MAX);
-        if !self.changes.find(&self.scratch, bytes, page_bytes) {
+        if !self.changes.find(before, bytes, page_bytes) {
             return Ok((Fate::Unchanged, Stored::Root(root)));
         }
         let length = narrow(bytes.len());

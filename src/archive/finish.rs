@@ -29,7 +29,11 @@ impl<W: Write> Writer<W> {
         self.complete()?;
         self.drain()?;
         let (index, totals) = self.pending.finish()?;
-        let facts = IndexFacts { blake3: hex::encode(index.hash), raw_bytes: index.raw_bytes };
+        let facts = IndexFacts {
+            blake3: hex::encode(index.hash),
+            raw_bytes: index.raw_bytes,
+            order: self.options.order,
+        };
         let manifest = self.manifest(draft, totals, facts);
         let json = manifest.to_json()?;
 

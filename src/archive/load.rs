@@ -52,15 +52,24 @@ struct Kept {
     depth: u16,
     frame: u32,
     raw: Vec<u8>,
+    /// A segment was all of it: nobody will ask for it again.
+    spent: bool,
+}
+
+/// Decompressed frames, the one used last at the end.
+#[derive(Debug)]
+struct Frames {
+    decompressor: Decompressor,
+    kept: Vec<Kept>,
+    stored: Vec<u8>,
 }
 
 /// Gets segments' content; each thread has its own.
 #[derive(Debug)]
 pub(super) struct Loader {
     holders: Arc<Holders>,
-    decompressor: Decompressor,
-    kept: Vec<Kept>,
-    stored: Vec<u8>,
+    frames: Frames,
+    patch: Vec<u8>,
     old: Vec<u8>,
 }
 
@@ -78,61 +87,56 @@ pub(super) struct Position {
 impl Loader {
     /// A loader for this chain.
     pub(super) fn new(holders: Arc<Holders>) -> Result<Self, ArchiveError> {
-        Ok(Self {
-            holders,
-            decompressor: Decompressor::new()?,
-            kept: Vec::new(),
-            stored: Vec::new(),
-            old: Vec::new(),
-        })
+        let frames =
+            Frames { decompressor: Decompressor::new()?, kept: Vec::new(), stored: Vec::new() };
+        Ok(Self { holders, frames, patch: Vec::new(), old: Vec::new() })
     }
 
-    /// The segment's content, which has the hash that was taken from the source; else an error.
-    pub(super) fn checked(
-        &mut self,
+    /// The segment's content, which has the hash that was taken from the source; else an error. `room` is for
+    /// what does not lie in a frame as it is.
+    pub(super) fn checked<'a>(
+        &'a mut self,
         segment: &Segment,
         position: Position,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ArchiveError> {
-        match &segment.stored {
+        room: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], ArchiveError> {
+        let holders = Arc::clone(&self.holders);
+        let content = match &segment.stored {
             Stored::Hole => {
-                out.clear();
-                out.resize(position.length, 0);
+                room.clear();
+                room.resize(position.length, 0);
+                room.as_slice()
             }
-            Stored::Root(root) => self.root(root, out)?,
+            Stored::Root(root) => self.root(root, room)?,
             Stored::Alone(patch) => {
-                let found = self.slice(patch.holder, patch.place)?;
-                out.clear();
-                out.extend_from_slice(found);
+                self.frames.slice(patch.holder, holders.get(patch.holder)?, patch.place)?
             }
-            Stored::Delta(root, patch) => self.delta(root, patch, position.length, out)?,
-        }
-        let found = hash::segment(out, position.number, position.only);
-        if out.len() == position.length && found == segment.hash {
-            Ok(())
+            Stored::Delta(root, patch) => {
+                self.delta(root, patch, position.length, room)?;
+                room.as_slice()
+            }
+        };
+        let found = hash::segment(content, position.number, position.only);
+        if content.len() == position.length && found == segment.hash {
+            Ok(content)
         } else {
             let holder = match &segment.stored {
                 Stored::Hole | Stored::Root(_) => 0,
                 Stored::Alone(patch) | Stored::Delta(_, patch) => patch.holder,
             };
             let flaw = Flaw::new("a segment is not what was read from the source");
-            Err(self.holders.get(holder).map_or_else(|gone| gone, |it| it.damaged(flaw)))
+            Err(holders.get(holder)?.damaged(flaw))
         }
     }
 
-    /// The root's version of a segment; its hash is not known here.
-    pub(super) fn root(&mut self, root: &RootPlace, out: &mut Vec<u8>) -> Result<(), ArchiveError> {
-        let found = self.slice(0, root.place)?;
-        if let Some(layout) = root.layout.as_deref() {
-            let fits = sparse::scatter(found, layout, out);
-            let flaw = || Flaw::new("a segment's holes do not fit");
-            return fits.ok_or_else(|| {
-                self.holders.get(0).map_or_else(|gone| gone, |it| it.damaged(flaw()))
-            });
-        }
-        out.clear();
-        out.extend_from_slice(found);
-        Ok(())
+    /// The root's version of a segment; its hash is not known here. `room` is for one with holes.
+    pub(super) fn root<'a>(
+        &'a mut self,
+        root: &RootPlace,
+        room: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], ArchiveError> {
+        let holder = self.holders.get(0)?;
+        root_version(&mut self.frames, holder, root, room)
     }
 
     fn delta(
@@ -142,54 +146,65 @@ impl Loader {
         length: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
-        let mut old = std::mem::take(&mut self.old);
-        let outcome = self.root(root, &mut old);
-        let outcome = outcome.and_then(|()| {
-            let holder = self.holders.get(patch.holder)?;
-            holder.stored_frame(patch.place.frame, &mut self.stored)?;
-            skippable_content(&self.stored, PATCH_MAGIC)
-                .and_then(|content| patch::apply(content, &old, length, out))
-                .map_err(|flaw| holder.damaged(flaw))
-        });
-        self.old = old;
-        outcome
+        let old = root_version(&mut self.frames, self.holders.get(0)?, root, &mut self.old)?;
+        let holder = self.holders.get(patch.holder)?;
+        holder.stored_frame(patch.place.frame, &mut self.patch)?;
+        skippable_content(&self.patch, PATCH_MAGIC)
+            .and_then(|content| patch::apply(content, old, length, out))
+            .map_err(|flaw| holder.damaged(flaw))
     }
+}
 
-    fn slice(&mut self, depth: u16, place: Place) -> Result<&[u8], ArchiveError> {
-        let holders = Arc::clone(&self.holders);
-        let holder = holders.get(depth)?;
-        let raw = self.frame(depth, holder, place.frame)?;
+fn root_version<'a>(
+    frames: &'a mut Frames,
+    holder: &Reader,
+    root: &RootPlace,
+    room: &'a mut Vec<u8>,
+) -> Result<&'a [u8], ArchiveError> {
+    let found = frames.slice(0, holder, root.place)?;
+    let Some(layout) = root.layout.as_deref() else { return Ok(found) };
+    sparse::scatter(found, layout, room)
+        .ok_or_else(|| holder.damaged(Flaw::new("a segment's holes do not fit")))?;
+    Ok(room)
+}
+
+impl Frames {
+    fn slice(&mut self, depth: u16, holder: &Reader, place: Place) -> Result<&[u8], ArchiveError> {
+        let kept = self.frame(depth, holder, place.frame)?;
         let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
         let length = usize::try_from(place.length).unwrap_or(usize::MAX);
-        raw.get(start..start.saturating_add(length))
+        kept.spent = start == 0 && length == kept.raw.len();
+        kept.raw
+            .get(start..start.saturating_add(length))
             .ok_or_else(|| holder.damaged(Flaw::new("a segment is not within its frame")))
     }
 
     /// The frame's content, decompressed now or lately.
-    fn frame(&mut self, depth: u16, holder: &Reader, number: u32) -> Result<&[u8], ArchiveError> {
-        let known = self.kept.iter().position(|it| it.depth == depth && it.frame == number);
-        let mut kept = match known {
-            Some(at) => self.kept.remove(at),
-            None => self.read_frame(depth, holder, number)?,
-        };
-        // The one used last is at the end, the one that goes next at the front.
-        kept.depth = depth;
-        self.kept.push(kept);
-        Ok(self.kept.last().map_or(&[], |it| it.raw.as_slice()))
-    }
-
-    fn read_frame(
+    fn frame(
         &mut self,
         depth: u16,
         holder: &Reader,
         number: u32,
-    ) -> Result<Kept, ArchiveError> {
-        let oldest = self.kept.len() >= KEPT_FRAMES;
-        let mut raw = if oldest { self.kept.remove(0).raw } else { Vec::new() };
+    ) -> Result<&mut Kept, ArchiveError> {
+        let known = self.kept.iter().position(|it| it.depth == depth && it.frame == number);
+        let kept = match known {
+            Some(at) => self.kept.remove(at),
+            None => self.read(depth, holder, number)?,
+        };
+        self.kept.push(kept);
+        let lost = || ArchiveError::Worker("a frame was lost".to_owned());
+        self.kept.last_mut().ok_or_else(lost)
+    }
+
+    /// Reads a frame in place of one that is spent, or of the one that was not used for longest.
+    fn read(&mut self, depth: u16, holder: &Reader, number: u32) -> Result<Kept, ArchiveError> {
+        let full = self.kept.len() >= KEPT_FRAMES;
+        let old = self.kept.iter().position(|it| it.spent).or(full.then_some(0));
+        let mut raw = old.map_or_else(Vec::new, |at| self.kept.remove(at).raw);
         let frame = holder.stored_frame(number, &mut self.stored)?;
         unpack(&mut self.decompressor, &self.stored, frame.raw, &mut raw)
             .map_err(|flaw| holder.damaged(flaw))?;
-        Ok(Kept { depth, frame: number, raw })
+        Ok(Kept { depth, frame: number, raw, spent: false })
     }
 }
 

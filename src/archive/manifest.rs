@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ArchiveError, Flaw};
+use super::order::Order;
 use crate::domain::{
     BackupId, ContainerName, Datastore, InstanceId, Kind, ProjectId, SEGMENT_BYTES, Timestamp,
 };
@@ -114,6 +115,9 @@ pub struct IndexFacts {
     pub blake3: String,
     /// Its length before compression.
     pub raw_bytes: u64,
+    /// In which order its entries are.
+    #[serde(default)]
+    pub order: Order,
 }
 
 /// What the maker of an archive says of it; the writer knows the rest.

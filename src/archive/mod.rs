@@ -46,6 +46,12 @@
 //! Of a file with holes only the data ranges are stored; what is hashed are the bytes a program reads, zeros
 //! included. Its tar member is GNU tar's sparse format 1.0.
 //!
+//! # Order
+//!
+//! Entries come by path where the engine gives them so, and else as they come ([`Order`], in the manifest);
+//! a folder before what is in it, a file before its hard links, no path twice. The tar's members and the index
+//! have the same order.
+//!
 //! # Incrementals
 //!
 //! A segment with its parent's hash is not stored: its line is copied from the parent's index. A changed one is
@@ -53,8 +59,8 @@
 //! stored, with the root's versions of these pages as zstd prefix (see `patch`). What the root does not have
 //! is stored whole. An index names root places and patch places in any archive of the chain, so it
 //! alone tells where everything is: a restore decompresses at most two frames a segment, however long the chain,
-//! and the next incremental needs only its parent's index and the root. Files are matched by path; one that
-//! was renamed is stored anew.
+//! and the next incremental needs only its parent's index and the root. Files are matched by path, in
+//! whatever order (see `aside` for what that costs); one that was renamed is stored anew.
 //!
 //! # What may be relied on
 //!
@@ -66,6 +72,7 @@
 //! Sources: RFC 8878 (zstd, 3.1.2: skippable frames); zstd's `contrib/seekable_format`; POSIX.1-2001 (pax);
 //! the GNU tar manual ("Basic Tar Format", "Storing Sparse Files", "PAX 1").
 
+mod aside;
 mod basis;
 mod bytes;
 mod chain;
@@ -78,6 +85,7 @@ mod hash;
 mod index;
 mod load;
 mod manifest;
+mod order;
 mod output;
 mod patch;
 mod pending;
@@ -98,6 +106,7 @@ pub use error::{ArchiveError, Cancelled};
 pub use finish::Finished;
 pub use index::{Entries, Record};
 pub use manifest::{BackupFacts, IndexFacts, Manifest, ManifestDraft, Totals};
+pub use order::Order;
 pub use prove::{prove, recheck};
 pub use reader::Reader;
 pub use walk::{Outlet, WriteAt};

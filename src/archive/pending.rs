@@ -1,4 +1,4 @@
-//! Records that wait for their segments' hashes and places, in order of path.
+//! Records that wait for their segments' hashes and places, in the order they came in.
 
 use std::collections::VecDeque;
 

@@ -15,12 +15,12 @@ use super::sparse;
 use super::walk::{Ground, check_hash, walk};
 use crate::domain::{EntryKind, Kind};
 
-/// A frame of a full backup, with the segments that lie in it.
+/// A frame to be read, with the segments of a full backup that lie in it, and a buffer for it.
 #[derive(Debug)]
 struct Job {
-    stored: Vec<u8>,
-    raw_bytes: usize,
+    number: u32,
     segments: Vec<Own>,
+    stored: Vec<u8>,
 }
 
 /// A segment of a full backup.
@@ -31,7 +31,14 @@ struct Own {
     segment: Segment,
 }
 
-type Checks = Pool<Job, Result<Vec<u8>, Flaw>>;
+/// Frames being read and checked, and what is made of their bytes in the order of the file.
+struct Reading<'a> {
+    pool: Pool<Job, Result<Vec<u8>, ArchiveError>>,
+    hasher: blake3::Hasher,
+    done: u64,
+    spare: Vec<Vec<u8>>,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
 
 /// Proves an archive that was just written: reads the file once from front to back and compares its
 /// checksum, decompresses every frame, compares every stored segment with the hash taken from the
@@ -89,53 +96,58 @@ fn own_segments(
     Ok(())
 }
 
-/// Reads the whole file; gives its BLAKE3. Checks what is in visible frames on the way.
+/// Reads the whole file; gives its BLAKE3. Checks what is in visible frames on the way. The workers read too:
+/// what was just synced comes from the disk again, and while one waits for it the other decompresses.
 fn read_through(
-    reader: &Reader,
+    reader: &Arc<Reader>,
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<String, ArchiveError> {
-    let mut pool = Pool::start(workers, || {
+    let pool = Pool::start(workers, || {
         let mut decompressor = Decompressor::new()?;
         let (mut raw, mut segment) = (Vec::new(), Vec::new());
-        Ok(move |job: Job| check(&mut decompressor, job, &mut raw, &mut segment))
+        let reader = Arc::clone(reader);
+        Ok(move |mut job: Job| {
+            let frame = reader.stored_frame(job.number, &mut job.stored)?;
+            if frame.raw > 0 {
+                check(&mut decompressor, &job, frame.raw, (&mut raw, &mut segment))
+                    .map_err(|flaw| reader.damaged(flaw))?;
+            }
+            Ok(job.stored)
+        })
     })?;
     let full = reader.manifest().kind == Kind::Full;
     let mut segments = OwnSegments::new(reader)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut spare = Vec::new();
+    let (hasher, spare) = (blake3::Hasher::new(), Vec::new());
+    let mut reading = Reading { pool, hasher, done: 0, spare, progress };
     for number in 0..reader.table().count() {
-        let mut stored = spare.pop().unwrap_or_default();
-        let frame = reader.stored_frame(number, &mut stored)?;
-        hasher.update(&stored);
-        progress(frame.offset.saturating_add(wide(frame.stored)));
-        if frame.raw == 0 {
-            spare.push(stored);
-            continue;
-        }
         let segments = if full { segments.of_frame(number)? } else { Vec::new() };
-        while pool.is_full() {
-            settle(reader, &mut pool, &mut spare)?;
+        while reading.pool.is_full() {
+            reading.settle()?;
         }
-        pool.submit(Job { stored, raw_bytes: frame.raw, segments })?;
+        let stored = reading.spare.pop().unwrap_or_default();
+        reading.pool.submit(Job { number, segments, stored })?;
     }
-    while settle(reader, &mut pool, &mut spare)? {}
+    while reading.settle()? {}
     if full && segments.next()?.is_some() {
         return Err(reader.damaged(Flaw::new("a segment lies in no frame of data")));
     }
-    hash_rest(reader, &mut hasher)?;
+    hash_rest(reader, &mut reading.hasher)?;
     progress(reader.stored_bytes());
-    Ok(hasher.finalize().to_hex().as_str().to_owned())
+    Ok(reading.hasher.finalize().to_hex().as_str().to_owned())
 }
 
-fn settle(
-    reader: &Reader,
-    pool: &mut Checks,
-    spare: &mut Vec<Vec<u8>>,
-) -> Result<bool, ArchiveError> {
-    let Some(result) = pool.next()? else { return Ok(false) };
-    spare.push(result.map_err(|flaw| reader.damaged(flaw))?);
-    Ok(true)
+impl Reading<'_> {
+    /// Waits for the oldest frame; `false`: there is none.
+    fn settle(&mut self) -> Result<bool, ArchiveError> {
+        let Some(result) = self.pool.next()? else { return Ok(false) };
+        let stored = result?;
+        self.hasher.update(&stored);
+        self.done = self.done.saturating_add(wide(stored.len()));
+        (self.progress)(self.done);
+        self.spare.push(stored);
+        Ok(true)
+    }
 }
 
 /// Hashes the seek table, which is not in itself.
@@ -150,11 +162,11 @@ fn hash_rest(reader: &Reader, hasher: &mut blake3::Hasher) -> Result<(), Archive
 
 fn check(
     decompressor: &mut Decompressor,
-    job: Job,
-    raw: &mut Vec<u8>,
-    content: &mut Vec<u8>,
-) -> Result<Vec<u8>, Flaw> {
-    unpack(decompressor, &job.stored, job.raw_bytes, raw)?;
+    job: &Job,
+    raw_bytes: usize,
+    (raw, content): (&mut Vec<u8>, &mut Vec<u8>),
+) -> Result<(), Flaw> {
+    unpack(decompressor, &job.stored, raw_bytes, raw)?;
     for Own { number, only, segment } in &job.segments {
         let Stored::Root(RootPlace { place, layout }) = &segment.stored else { continue };
         let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
@@ -173,7 +185,7 @@ fn check(
             return Err(Flaw::new("a segment is not what was read from the source"));
         }
     }
-    Ok(job.stored)
+    Ok(())
 }
 
 /// The segments of a full backup, in order of place: they were written in the order of the index.

@@ -22,7 +22,7 @@ pub trait WriteAt: Send + Sync {
 /// Where a restore puts what is in an archive.
 pub trait Outlet {
     /// Makes the entry; for a regular file of more than 0 bytes gives the place for its content, or `None`
-    /// if it is not wanted. Entries come in order of path: a folder before what is in it.
+    /// if it is not wanted. Entries come in the archive's order: a folder before what is in it, no path twice.
     fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>>;
 }
 
@@ -80,9 +80,9 @@ pub(super) fn walk(
     let own = own_only.then(|| target.depth());
     let pool = Pool::start(workers, || {
         let mut loader = Loader::new(Arc::clone(holders))?;
-        let mut content = Vec::new();
+        let mut room = Vec::new();
         Ok(move |job: Job| {
-            job.iter().try_fold(0, |sum, item| Ok(sum + item.run(&mut loader, &mut content)?))
+            job.iter().try_fold(0, |sum, item| Ok(sum + item.run(&mut loader, &mut room)?))
         })
     })?;
     let mut walk = Walk { pool, job: Vec::new(), job_bytes: 0, done: 0, progress };
@@ -174,8 +174,8 @@ const fn holder(segment: &Segment) -> Option<u16> {
 }
 
 impl Item {
-    fn run(&self, loader: &mut Loader, content: &mut Vec<u8>) -> Result<u64, ArchiveError> {
-        loader.checked(&self.segment, self.position, content)?;
+    fn run(&self, loader: &mut Loader, room: &mut Vec<u8>) -> Result<u64, ArchiveError> {
+        let content = loader.checked(&self.segment, self.position, room)?;
         if let Some(place) = &self.place {
             self.write(place.as_ref(), content)?;
         }

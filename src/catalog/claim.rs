@@ -11,7 +11,7 @@ use crate::domain::{Backup, Failure, FailureCode, Instance, InstanceOrigin, Inst
 use crate::store::{BackupRecord, Records, Task};
 
 impl Catalog {
-    /// The oldest thing to do: removals first, then registrations, restores, backups. What it hands out is
+    /// The oldest thing to do: removals first, then registrations, restores, backups, drills. What it hands out is
     /// claimed: nobody else gets it. Blocks for a commit.
     pub fn claim(&self) -> Result<Option<Job>, CatalogError> {
         self.write(|db, rules| rules.next_job(db)).wait()
@@ -37,7 +37,10 @@ impl Rules {
         }
         match self.next_restore(db)? {
             Some(job) => Ok(Some(job)),
-            None => self.next_backup(db),
+            None => match self.next_backup(db)? {
+                Some(job) => Ok(Some(job)),
+                None => self.next_drill(db),
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use super::rules::{Rules, container_for, visible_instance};
 use super::{Catalog, CatalogError, QuotaResource, Reply, Scope, Write};
 use crate::domain::{
-    Backup, BackupId, Instance, InstanceStatus, Kind, NewBackup, ParentChoice, Status,
+    Backup, BackupId, Drill, Instance, InstanceStatus, Kind, NewBackup, ParentChoice, Status,
 };
 use crate::store::{BackupRecord, Records, Task};
 
@@ -45,6 +45,7 @@ impl Rules {
             facts: None,
             failure: None,
             progress: 0.0,
+            drill: Drill::default(),
         };
         let parent_required = matches!(new.parent, ParentChoice::This(_));
         insert_new(db, backup, Task::Backup, parent_required, None)

@@ -1,21 +1,25 @@
 //! Marking for removal: a backup goes with everything that is built on it, or not at all.
 
+use std::sync::Arc;
+
 use super::rules::visible_backup;
 use super::{Catalog, CatalogError, Reply, Scope, Write};
 use crate::domain::{BackupId, ProjectId};
 use crate::store::Records;
 
 impl Catalog {
-    /// Marks a backup and all that is built on it for removal, or nothing if one of them runs.
+    /// Marks a backup and all that is built on it for removal, or nothing if one of them runs. Drills of
+    /// them are given up.
     /// One that is marked already is fine; one whose removal failed is tried again.
     pub fn delete_backup(&self, scope: &Scope<Write>, id: BackupId) -> Reply<()> {
         let scope = scope.clone();
+        let drills = Arc::clone(&self.drills);
         self.write_and_ring(move |db, _rules| {
             let project = visible_backup(db, &scope, id)?.backup.project;
             nothing_runs(db, id, &project)?;
             nothing_is_restored(db, id, &project)?;
             db.ask_removal(id, &project)?;
-            Ok(())
+            drills.give_up_removed(db)
         })
     }
 }

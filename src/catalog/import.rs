@@ -4,7 +4,7 @@ use super::rules::{LAST_INSTANT, Rules};
 use super::{Catalog, CatalogError, Recovered, Reply};
 use crate::domain::{
     Backup, CheckLevel, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, Source,
-    Timestamp,
+    Timestamp, Verify,
 };
 use crate::store::{BackupRecord, Records, Task};
 
@@ -68,6 +68,7 @@ impl Rules {
             origin: InstanceOrigin::Configured,
             source: Source::default(),
             check: CheckLevel::default(),
+            verify: Verify::default(),
             status: InstanceStatus::Detached,
             used_bytes: 0,
             failure: None,

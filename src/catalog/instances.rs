@@ -9,7 +9,7 @@ use super::{
     Write,
 };
 use crate::domain::{
-    CheckLevel, Instance, InstanceId, InstanceOrigin, InstanceStatus, Source, Timestamp,
+    CheckLevel, Instance, InstanceId, InstanceOrigin, InstanceStatus, Source, Timestamp, Verify,
 };
 use crate::store::{InstanceRecord, Records};
 
@@ -132,6 +132,7 @@ impl Rules {
             origin: InstanceOrigin::Restored(id),
             source: Source::default(),
             check: CheckLevel::default(),
+            verify: Verify::default(),
             status: InstanceStatus::Build,
             used_bytes: 0,
             failure: None,

@@ -1,6 +1,6 @@
 //! Work that was claimed from the table.
 
-use crate::domain::{Backup, Instance, InstanceId};
+use crate::domain::{Backup, BackupId, Instance, InstanceId, Source};
 
 /// Something a worker has to do, claimed by it alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Job {
     Register(Box<RegistrationJob>),
     /// Restore a backup into a new instance.
     Restore(Box<RestoreJob>),
+    /// Restore a backup only to prove it.
+    Drill(Box<DrillJob>),
     /// Remove archives.
     Remove(RemovalJob),
     /// Remove a restored instance's data.
@@ -48,6 +50,17 @@ pub struct RestoreJob {
     pub instance: Instance,
     /// The backup to restore and those it is built on, root first, itself last.
     pub chain: Vec<Backup>,
+}
+
+/// A drill; the row is marked as claimed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrillJob {
+    /// The backup to restore and those it is built on, root first, itself last.
+    pub chain: Vec<Backup>,
+    /// Which.
+    pub id: BackupId,
+    /// Where its instance's data is, if that is known: which tools to use.
+    pub source: Option<Source>,
 }
 
 /// Archives to remove: one subtree, newest first.

@@ -38,13 +38,18 @@ impl Break {
 
 /// Why nothing can be restored from or built on this one, if so.
 fn flaw(record: &BackupRecord) -> Option<String> {
+    gone(record).or_else(|| record.damage.as_ref().map(|damage| format!("is damaged: {damage}")))
+}
+
+/// Why there is nothing to look at, if so.
+fn gone(record: &BackupRecord) -> Option<String> {
     if record.removal.is_some() {
         return Some("is being deleted".to_owned());
     }
     if !record.backup.status.is_usable() {
         return Some(format!("is {}", record.backup.status));
     }
-    record.damage.as_ref().map(|damage| format!("is damaged: {damage}"))
+    None
 }
 
 /// The chain of `id`, root first, itself last: its parents inside one project, or the link that breaks it.
@@ -52,6 +57,24 @@ pub(super) fn chain(
     db: Records<'_>,
     project: &ProjectId,
     id: BackupId,
+) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
+    walk(db, project, id, flaw)
+}
+
+/// The same whatever damage was reported: for looking at it once more.
+pub(super) fn chain_to_look_at(
+    db: Records<'_>,
+    project: &ProjectId,
+    id: BackupId,
+) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
+    walk(db, project, id, gone)
+}
+
+fn walk(
+    db: Records<'_>,
+    project: &ProjectId,
+    id: BackupId,
+    flaw: fn(&BackupRecord) -> Option<String>,
 ) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
     let mut chain = Vec::new();
     let mut next = Some(id);

@@ -13,6 +13,7 @@ mod claim;
 mod create;
 mod datastores;
 mod delete;
+mod drill;
 mod error;
 mod import;
 mod instances;
@@ -34,6 +35,8 @@ mod tests_create;
 #[cfg(test)]
 mod tests_delete;
 #[cfg(test)]
+mod tests_drill;
+#[cfg(test)]
 mod tests_house;
 #[cfg(test)]
 mod tests_instances;
@@ -54,12 +57,16 @@ use crate::bell::Bell;
 use crate::domain::Clock;
 use crate::store::{Answer, Records, Store};
 
+use drill::RunningDrills;
 use progress::Progress;
 use rules::Rules;
 use tokens::Tokens;
 
+pub use drill::DrillEnd;
 pub use error::CatalogError;
-pub use job::{BackupJob, InstanceRemovalJob, Job, RegistrationJob, RemovalJob, RestoreJob};
+pub use job::{
+    BackupJob, DrillJob, InstanceRemovalJob, Job, RegistrationJob, RemovalJob, RestoreJob,
+};
 pub use query::{
     BackupFilter, InstancePage, NewInstance, NewStrategy, Quota, QuotaResource, Recovered,
 };
@@ -102,6 +109,7 @@ pub struct Catalog {
     bell: Arc<Bell>,
     tokens: Arc<Tokens>,
     progress: Arc<Progress>,
+    drills: Arc<RunningDrills>,
 }
 
 impl Catalog {
@@ -116,7 +124,7 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        Ok(Self { store, rules, bell, tokens, progress: Arc::default() })
+        Ok(Self { store, rules, bell, tokens, progress: Arc::default(), drills: Arc::default() })
     }
 
     /// Commits what waits, truncates the WAL, closes. Later writes fail.

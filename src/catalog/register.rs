@@ -4,7 +4,7 @@ use super::create::insert_new;
 use super::datastores::datastores;
 use super::rules::Rules;
 use super::{Catalog, CatalogError, QuotaResource, Reply, Scope, Write};
-use crate::domain::{Backup, BackupId, Datastore, Kind, Registration, Status};
+use crate::domain::{Backup, BackupId, Datastore, Drill, Kind, Registration, Status};
 use crate::store::{Records, Task};
 
 impl Catalog {
@@ -44,6 +44,7 @@ impl Rules {
             facts: None,
             failure: None,
             progress: 0.0,
+            drill: Drill::default(),
         };
         insert_new(db, backup, Task::Registration, false, Some(new.location))
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::{Catalog, CatalogError, Reply};
 use crate::domain::{
-    ArchiveFacts, BackupId, Failure, InstanceId, Kind, Source, Status, Timestamp, VerifyLevel,
+    ArchiveFacts, BackupId, Datastore, Failure, InstanceId, Kind, Source, Status, Timestamp,
+    VerifyLevel,
 };
-use crate::store::{BackupRecord, Finish, Lineage, Records, StoreError};
+use crate::store::{BackupRecord, DamageIn, Finish, Lineage, Records, StoreError};
 
 impl Catalog {
     /// How much of the source a running backup has read, 0 to 1. In memory only.
@@ -32,9 +33,24 @@ impl Catalog {
     }
 
     /// SAVING → COMPLETED, with what only a published archive has. The row's time of change becomes the
-    /// time of the proof, which the archive knows too.
-    pub fn complete(&self, id: BackupId, facts: ArchiveFacts) -> Reply<()> {
-        self.settle(id, move |db, _now| finish(db, id, Status::Completed, None, &facts))
+    /// time of the proof, which the archive knows too. `version` is the database's, as the dump told it,
+    /// and from then on the instance's too. The worker that calls this claims next, so nobody need be
+    /// rung for where a drill follows.
+    pub fn complete(&self, id: BackupId, facts: ArchiveFacts, version: &str) -> Reply<()> {
+        let version = told(version);
+        self.settle(id, move |db, now| {
+            let allowed: Vec<_> = Status::before(Status::Completed).collect();
+            let finish = Finish {
+                to: Status::Completed,
+                allowed: &allowed,
+                lineage: None,
+                facts: &facts,
+                version: version.as_deref(),
+            };
+            let done = db.finish(id, &finish)?;
+            stepped(db, id, Status::Completed, done)?;
+            reached(db, id, now)
+        })
     }
 
     /// BUILDING → RESTORED, for a registration: what the archive says of itself.
@@ -51,7 +67,16 @@ impl Catalog {
                     format!("Backup {id}: a full backup has no parent, an incremental has one.");
                 return Err(CatalogError::Invalid { why });
             }
-            finish(db, id, Status::Restored, Some(Lineage { kind, parent }), &facts)
+            let allowed: Vec<_> = Status::before(Status::Restored).collect();
+            let finish = Finish {
+                to: Status::Restored,
+                allowed: &allowed,
+                lineage: Some(Lineage { kind, parent }),
+                facts: &facts,
+                version: None,
+            };
+            let done = db.finish(id, &finish)?;
+            stepped(db, id, Status::Restored, done)
         })
     }
 
@@ -63,16 +88,16 @@ impl Catalog {
         })
     }
 
-    /// Damage was found in a finished backup's archive: it stays, but nothing is built on it.
+    /// Damage was found in the bytes of a finished backup's archive: it stays, but nothing is built on it.
     pub fn report_damage(&self, id: BackupId, failure: Failure) -> Reply<()> {
         self.write(move |db, rules| {
             archived(db, id)?;
-            db.set_damaged(id, &failure, rules.now())?;
+            db.set_damaged(id, (&failure, DamageIn::Archive), rules.now())?;
             Ok(())
         })
     }
 
-    /// It was proven again; takes back reported damage. The level is the strongest there has been.
+    /// It was proven again; takes back reported damage of the bytes. The level is the strongest there has been.
     pub fn report_verified(&self, id: BackupId, at: Timestamp, level: VerifyLevel) -> Reply<()> {
         self.write(move |db, _rules| {
             let facts = archived(db, id)?;
@@ -143,17 +168,20 @@ impl Catalog {
     }
 }
 
-/// The last step of a life that went well.
-fn finish(
-    db: Records<'_>,
-    id: BackupId,
-    to: Status,
-    lineage: Option<Lineage>,
-    facts: &ArchiveFacts,
-) -> Result<(), CatalogError> {
-    let allowed: Vec<_> = Status::before(to).collect();
-    let done = db.finish(id, &Finish { to, allowed: &allowed, lineage, facts })?;
-    stepped(db, id, to, done)
+/// A version, if it is one.
+pub(super) fn told(version: &str) -> Option<String> {
+    Datastore::is_told(version).then(|| version.to_owned())
+}
+
+/// What a finished backup was read with is what its instance runs.
+pub(super) fn reached(db: Records<'_>, id: BackupId, now: Timestamp) -> Result<(), CatalogError> {
+    if let Some(BackupRecord { backup, .. }) = db.backup(id)?
+        && let Some(instance) = backup.instance
+        && Datastore::is_told(&backup.datastore.version)
+    {
+        db.set_version(instance, &backup.datastore, now)?;
+    }
+    Ok(())
 }
 
 /// The step was made, or this is why not.
@@ -171,7 +199,7 @@ pub(super) fn stepped(
 }
 
 /// What is known of the backup's archive; a backup without one is refused.
-fn archived(db: Records<'_>, id: BackupId) -> Result<ArchiveFacts, CatalogError> {
+pub(super) fn archived(db: Records<'_>, id: BackupId) -> Result<ArchiveFacts, CatalogError> {
     let BackupRecord { backup, .. } = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
     backup.facts.ok_or_else(|| {
         let why = format!("Backup {id} is {} and has no archive.", backup.status);

@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::{
     ArchiveFacts, Backup, BackupId, Caller, CheckLevel, Datastore, Failure, FailureCode,
     FixedClock, Instance, InstanceId, InstanceOrigin, InstanceStatus, Limit, NewBackup,
-    ParentChoice, ProjectId, Role, Source, Timestamp, VerifyLevel,
+    ParentChoice, ProjectId, Role, Source, Timestamp, Verify, VerifyLevel,
 };
 
 /// 2026-01-01.
@@ -60,6 +60,7 @@ pub(super) fn configured(of: &str, name: &str) -> Instance {
         origin: InstanceOrigin::Configured,
         source: Source::from_path(&format!("/srv/{name}.db")),
         check: CheckLevel::Quick,
+        verify: Verify::Archive,
         status: InstanceStatus::Active,
         used_bytes: 0,
         failure: None,
@@ -162,7 +163,7 @@ impl House {
         let id = self.ask(instance, parent).unwrap().id;
         assert_eq!(self.claim_backup().backup.id, id);
         self.catalog.saving(id).wait().unwrap();
-        self.catalog.complete(id, facts(id)).wait().unwrap();
+        self.catalog.complete(id, facts(id), "unknown").wait().unwrap();
         id
     }
 

@@ -99,9 +99,9 @@ fn a_life_goes_forward_only_and_each_step_is_made_once() {
     let catalog = &house.catalog;
     let id = house.ask(shop(), ParentChoice::None).unwrap().id;
     illegal(catalog.saving(id).wait(), Status::New, Status::Saving);
-    illegal(catalog.complete(id, facts(id)).wait(), Status::New, Status::Completed);
+    illegal(catalog.complete(id, facts(id), "unknown").wait(), Status::New, Status::Completed);
     house.claim_backup();
-    illegal(catalog.complete(id, facts(id)).wait(), Status::Building, Status::Completed);
+    illegal(catalog.complete(id, facts(id), "unknown").wait(), Status::Building, Status::Completed);
     catalog.saving(id).wait().unwrap();
     illegal(catalog.saving(id).wait(), Status::Saving, Status::Saving);
     illegal(catalog.becomes_full(id).wait(), Status::Saving, Status::Building);
@@ -110,11 +110,15 @@ fn a_life_goes_forward_only_and_each_step_is_made_once() {
         Status::Saving,
         Status::Restored,
     );
-    catalog.complete(id, facts(id)).wait().unwrap();
+    catalog.complete(id, facts(id), "unknown").wait().unwrap();
     let row = catalog.find(id).unwrap();
     assert_eq!((row.status, row.updated), (Status::Completed, facts(id).verified_at));
     assert_eq!(row.facts, Some(facts(id)));
-    illegal(catalog.complete(id, facts(id)).wait(), Status::Completed, Status::Completed);
+    illegal(
+        catalog.complete(id, facts(id), "unknown").wait(),
+        Status::Completed,
+        Status::Completed,
+    );
     illegal(catalog.fail(id, failure("late")).wait(), Status::Completed, Status::Failed);
     assert_eq!(catalog.find(id).unwrap(), row);
 }

@@ -58,17 +58,17 @@ fn a_published_archive_is_adopted_whatever_its_row_says_but_not_once_it_is_to_go
         if steps > 1 {
             house.catalog.fail(id, failure("interrupted")).wait().unwrap();
         }
-        house.catalog.adopt(id, facts(id)).wait().unwrap();
-        house.catalog.adopt(id, facts(id)).wait().unwrap();
+        house.catalog.adopt(id, facts(id), "unknown").wait().unwrap();
+        house.catalog.adopt(id, facts(id), "unknown").wait().unwrap();
         let row = house.catalog.find(id).unwrap();
         assert_eq!((row.status, row.failure), (Status::Completed, None));
         assert_eq!((row.updated, row.facts), (facts(id).verified_at, Some(facts(id))));
     }
     let doomed = house.completed(ParentChoice::None);
     house.delete(doomed).unwrap();
-    assert!(house.catalog.adopt(doomed, facts(doomed)).wait().is_err());
+    assert!(house.catalog.adopt(doomed, facts(doomed), "unknown").wait().is_err());
     let unknown = BackupId::generate();
-    let error = house.catalog.adopt(unknown, facts(unknown)).wait().unwrap_err();
+    let error = house.catalog.adopt(unknown, facts(unknown), "unknown").wait().unwrap_err();
     assert!(matches!(error, CatalogError::NoSuchBackup { .. }));
 }
 

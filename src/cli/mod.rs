@@ -4,6 +4,7 @@
 mod catalog;
 mod demo;
 mod doctor;
+mod drill;
 mod export;
 mod offline;
 mod restore;
@@ -69,6 +70,8 @@ enum Command {
     Restore(restore::RestoreArgs),
     /// Proves a backup again: decodes everything its restore needs and compares every hash.
     Verify(verify::VerifyArgs),
+    /// Restores a backup into a temporary folder, uses it there, and removes it: the proof that it works.
+    Drill(drill::DrillArgs),
     /// Writes any point of a chain as one plain full archive.
     Export(export::ExportArgs),
     /// Works on the catalog of backups.
@@ -141,6 +144,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Drill(args) => drill::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Catalog(args) => catalog::run(&args),
         Command::Token(args) => token::run(&args),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CheckLevel, InstanceId, ProjectId, Source};
+use crate::domain::{CheckLevel, InstanceId, ProjectId, Source, Verify};
 
 use super::word;
 
@@ -26,6 +26,9 @@ pub struct InstanceConfig {
     /// How thoroughly the engine checks what it reads.
     #[serde(default, deserialize_with = "word::one")]
     pub check: CheckLevel,
+    /// How far each new backup is proven before anybody asks.
+    #[serde(default, deserialize_with = "word::one")]
+    pub verify: Verify,
 }
 
 impl InstanceConfig {
@@ -43,6 +46,7 @@ impl InstanceConfig {
             engine: "sqlite".to_owned(),
             source: Source::from_path(&file.to_string_lossy()),
             check: CheckLevel::Quick,
+            verify: Verify::Archive,
         }
     }
 }

@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::{Config, ConfigError};
+use crate::domain::Verify;
 
 fn problems(text: &str) -> Vec<String> {
     match Config::from_toml(text, "test.toml") {
@@ -171,4 +172,20 @@ fn a_public_url_loses_its_last_slash() {
     assert_eq!(with("https://b.example.org/").as_deref(), Some("https://b.example.org"));
     assert_eq!(with("http://[::1]:8779/trove").as_deref(), Some("http://[::1]:8779/trove"));
     assert_eq!(with(""), None);
+}
+
+#[test]
+fn how_far_backups_are_proven_is_one_of_two_words() {
+    let with = |verify: &str| {
+        Config::from_toml(&instance("a", &format!("source = {{ path = \"/a\" }}\n{verify}")), "t")
+    };
+    for (text, verify) in [
+        ("", Verify::Archive),
+        ("verify = \"archive\"", Verify::Archive),
+        ("verify = \"restore\"", Verify::Restore),
+    ] {
+        assert_eq!(with(text).unwrap().instances[0].verify, verify);
+    }
+    let error = with("verify = \"always\"").unwrap_err().to_string();
+    assert!(["always", "archive", "restore"].iter().all(|it| error.contains(it)), "{error}");
 }

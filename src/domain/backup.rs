@@ -1,7 +1,7 @@
 //! A backup and what is needed to ask for one.
 
 use super::{
-    BackupId, ContainerName, Datastore, Failure, InstanceId, ProjectId, Status, Timestamp,
+    BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, ProjectId, Status, Timestamp,
     VerifyLevel,
 };
 
@@ -74,6 +74,8 @@ pub struct Backup {
     pub failure: Option<Failure>,
     /// How much of the source has been read, 0 to 1. Kept in memory only.
     pub progress: f64,
+    /// Where it stands with drills.
+    pub drill: Drill,
 }
 
 /// What a new backup is to be built on.

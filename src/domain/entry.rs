@@ -93,6 +93,9 @@ pub struct Stamp {
     pub inode: u64,
     /// The filesystem's device number.
     pub device: u64,
+    /// A digest of what else tells of a change: where a database's log began and how far it goes. 0 for a
+    /// file that is all there is.
+    pub beside: u64,
 }
 
 /// What an entry is.

@@ -40,6 +40,13 @@ pub enum FailureCode {
     Internal,
 }
 
+impl FailureCode {
+    /// Whether the data itself is bad: not the place, the tools or the moment.
+    pub const fn is_of_the_data(self) -> bool {
+        matches!(self, Self::ArchiveDamaged | Self::SourceDamaged)
+    }
+}
+
 /// A failure as the API shows it and the catalog keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

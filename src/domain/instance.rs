@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{BackupId, CheckLevel, ContainerName, Failure, InstanceId, ProjectId, Timestamp};
+use super::{
+    BackupId, CheckLevel, ContainerName, Failure, InstanceId, ProjectId, Timestamp, Verify,
+};
 
 /// An engine and the version of what it reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,6 +22,14 @@ pub struct Datastore {
 const DATASTORE_NAMESPACE: Uuid = Uuid::from_u128(0x5c1f_7f0e_1a52_4e0b_9d0f_c0ff_e500_0002);
 
 impl Datastore {
+    /// The version of a database that is behind a server which was not reached yet.
+    pub const UNKNOWN: &str = "unknown";
+
+    /// Whether this is a version, and not the word for one that is not known.
+    pub fn is_told(version: &str) -> bool {
+        !version.is_empty() && version != Self::UNKNOWN
+    }
+
     /// The id of this engine and version (Trove's `version_id`): the same on every machine.
     pub fn version_id(&self) -> String {
         self.version_uuid().to_string()
@@ -109,6 +119,8 @@ pub struct Instance {
     pub source: Source,
     /// How thoroughly the engine checks what it reads.
     pub check: CheckLevel,
+    /// How far each new backup is proven before anybody asks.
+    pub verify: Verify,
     /// Where it stands.
     pub status: InstanceStatus,
     /// Content bytes of its newest completed backup; 0 before the first.

@@ -6,6 +6,7 @@ mod backup;
 mod caller;
 mod cancel;
 mod clock;
+mod drill;
 mod entry;
 mod failure;
 mod id;
@@ -18,12 +19,13 @@ pub use backup::{ArchiveFacts, Backup, Kind, NewBackup, ParentChoice, Registrati
 pub use caller::{Caller, Role};
 pub use cancel::Cancel;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp, WireTime};
+pub use drill::{Drill, DrillFacts, DrillOutcome, DrillTurn, RowsByTable};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use failure::{Failure, FailureCode};
 pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId};
 pub use instance::{Datastore, Instance, InstanceOrigin, InstanceStatus, Source, Strategy};
 pub use page::{Limit, Page, Position};
-pub use proof::{CheckLevel, VerifyLevel};
+pub use proof::{CheckLevel, Verify, VerifyLevel};
 pub use status::{IllegalTransition, Status};
 
 /// The fixed span a file is cut into, in bytes: every segment but a file's last is this long.

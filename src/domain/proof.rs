@@ -30,6 +30,27 @@ impl VerifyLevel {
     }
 }
 
+/// How far each new backup is proven before anybody asks (`verify` of an instance).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// Its archive is read back and compared.
+    #[default]
+    Archive,
+    /// And it is restored, and used, in a drill.
+    Restore,
+}
+
+impl Verify {
+    /// The word in the catalog and the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Restore => "restore",
+        }
+    }
+}
+
 /// How thoroughly the engine checks what it reads (`check` of an instance).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -162,6 +162,7 @@ pub(super) fn dump(
         check: CheckLevel::Quick,
         scratch: scratch.path(),
         trust_stamps: true,
+        parent_check: None,
         cancel: &NEVER,
     };
     let facts = engine.dump(&order, recorder);

@@ -5,6 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, makedev, statx};
 
+use crate::domain::{Clock as _, Stamp, SystemClock};
+
 /// What a look at a file told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
@@ -24,7 +26,33 @@ pub(super) struct Look {
     pub(super) device: u64,
 }
 
+/// How coarse a filesystem's clock can be, in nanoseconds: two ticks at 100 a second.
+const TICK_NS: i128 = 20_000_000;
+
+/// The same for filesystems that keep whole seconds, as FAT does (two of them).
+const COARSE_TICK_NS: i128 = 2_000_000_000;
+
 impl Look {
+    /// How long after its last change a later change of this file could go unseen, because both would get
+    /// the same time.
+    pub(super) fn tick_ns(&self) -> i128 {
+        if self.ctime_ns.rem_euclid(1_000_000_000) == 0 { COARSE_TICK_NS } else { TICK_NS }
+    }
+
+    /// The stamp of a file in a dump that began at `began_ns`.
+    ///
+    /// A file changed just before or during the dump has none: it could be changed again within the same
+    /// tick of the filesystem's clock, after it was read, and its stamp would not tell (git calls this the
+    /// racy index). Such a file is read again next time, and then gets one.
+    pub(super) fn stamp(&self, began_ns: i128) -> Option<Stamp> {
+        (self.ctime_ns + self.tick_ns() < began_ns).then_some(Stamp {
+            ctime_ns: self.ctime_ns,
+            inode: self.inode,
+            device: self.device,
+            beside: 0,
+        })
+    }
+
     /// Whether a file is still as it was, as far as a look can tell.
     pub(super) fn same_content(&self, later: &Self) -> bool {
         (self.size, self.mtime_ns, self.ctime_ns) == (later.size, later.mtime_ns, later.ctime_ns)
@@ -34,6 +62,11 @@ impl Look {
     pub(super) fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
+}
+
+/// The machine's time, in nanoseconds since the epoch.
+pub(super) fn now_ns() -> i128 {
+    i128::from(SystemClock.now().as_micros()) * 1000
 }
 
 /// What is asked for.
@@ -71,4 +104,24 @@ fn told(found: Statx) -> Look {
 
 fn nanoseconds(time: StatxTimestamp) -> i128 {
     i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_given_only_when_a_later_change_would_show() {
+        let file = tempfile::tempfile().unwrap();
+        let mut found = look_open(file.as_fd()).unwrap();
+        let second = 1_000_000_000;
+        found.ctime_ns = 5 * second + 1;
+        assert!(found.stamp(5 * second + 1 + TICK_NS).is_none());
+        assert!(found.stamp(5 * second + 2 + TICK_NS).is_some());
+        found.ctime_ns = 5 * second;
+        assert!(found.stamp(7 * second).is_none(), "whole seconds are a coarse clock");
+        assert!(found.stamp(7 * second + 1).is_some());
+    }
 }

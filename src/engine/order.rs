@@ -31,6 +31,8 @@ pub struct DumpOrder<'a> {
     pub scratch: &'a Path,
     /// Whether unchanged files may be passed over ([`super::Wants::Nothing`]) or everything is to be read.
     pub trust_stamps: bool,
+    /// The check that the parent's source passed; `None`: it had none, or there is no parent.
+    pub parent_check: Option<&'a str>,
     /// Looked at by whoever waits for something else than the intake: asked, the dump ends as refused.
     pub cancel: &'a Cancel,
 }
@@ -120,6 +122,9 @@ pub struct DumpFacts {
     pub check: Option<String>,
     /// How long that check took, in milliseconds.
     pub check_ms: u64,
+    /// Nothing was read: everything is as it was, and `check` is the one its parent passed.
+    #[serde(default)]
+    pub unchanged: bool,
     /// Members that were not read, with the reason: sockets, devices, files that vanished.
     pub passed_over: Vec<PassedOver>,
     /// Files that changed while they were read, each time it was tried: their content is torn.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::archive::{self, Basis, Finished, Reader, Writer, WriterOptions};
+use crate::archive::{self, Basis, Finished, Order, Reader, Writer, WriterOptions};
 use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, Kind, Timestamp, VerifyLevel};
 use crate::engine::{self, DumpFacts, DumpOrder, Engine, EngineError};
@@ -39,6 +39,8 @@ impl fmt::Display for Timings {
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) facts: ArchiveFacts,
+    /// The database's, as the dump told it.
+    pub(super) version: String,
     pub(super) timings: Timings,
 }
 
@@ -79,6 +81,7 @@ fn attempt(
         workers: context.settings.compression_threads,
         level: context.settings.compression_level,
         page_bytes: engine.page_bytes(),
+        order: if engine.gives_in_order() { Order::ByPath } else { Order::AsItComes },
     };
     let mut writer = match (readers.last(), readers.first()) {
         (Some(parent), Some(root)) => {
@@ -89,7 +92,7 @@ fn attempt(
     }
     .map_err(|error| refused(&pending, error))?;
     failpoint::reached("before-dump");
-    let dump = pour(context, job, engine, &mut writer, &pending)?;
+    let dump = pour(context, job, (engine, readers.last()), &mut writer, &pending)?;
     failpoint::reached("after-dump");
     context.catalog.saving(backup.id).wait()?;
     let hints = facts::restore_commands(backup, engine, &job.instance);
@@ -104,7 +107,7 @@ fn attempt(
     prove(context, backup, &*pending, (&finished, readers.first()))?;
     let proof = stopwatch.elapsed().saturating_sub(written + check);
     let facts = publish(context, backup, pending, &finished)?;
-    Ok(Published { facts, timings: Timings { written, check, proof } })
+    Ok(Published { facts, version: dump.version, timings: Timings { written, check, proof } })
 }
 
 /// An archive error, or the storage's own words behind it.
@@ -115,7 +118,7 @@ fn refused(pending: &SharedPending, error: archive::ArchiveError) -> JobError {
 fn pour(
     context: &Context,
     job: &BackupJob,
-    engine: &'static dyn Engine,
+    (engine, parent): (&'static dyn Engine, Option<&Arc<Reader>>),
     writer: &mut Writer<SharedPending>,
     pending: &SharedPending,
 ) -> Result<DumpFacts, JobError> {
@@ -126,6 +129,7 @@ fn pour(
         check: job.instance.check,
         scratch: context.storage.scratch(),
         trust_stamps: every == 0 || !(job.earlier + 1).is_multiple_of(every),
+        parent_check: parent.and_then(|it| facts::check_of(it.manifest())),
         cancel: &context.cancel,
     };
     let mut intake = Pour::new(writer, pending.clone(), context, job.backup.id);

@@ -43,6 +43,7 @@ pub fn export(
         workers: settings.compression_threads,
         level: settings.compression_level,
         page_bytes: engine.page_bytes(),
+        order: chain.target().manifest().index.order,
     };
     let (draft, text) = draft(chain.target().manifest(), to, clock);
     let total = chain.target().manifest().totals.content_bytes;

@@ -2,7 +2,9 @@
 
 use crate::archive::{BackupFacts, Manifest, ManifestDraft};
 use crate::catalog::Recovered;
-use crate::domain::{ArchiveFacts, Backup, Instance, Kind, Status, Timestamp, VerifyLevel};
+use crate::domain::{
+    ArchiveFacts, Backup, Datastore, Drill, Instance, Kind, Status, Timestamp, VerifyLevel,
+};
 use crate::engine::{DumpFacts, Engine};
 
 /// What the manifest says of a backup, from its row and what the engine told.
@@ -25,7 +27,7 @@ pub(super) fn draft(
             container: backup.container.clone(),
             created: backup.created,
         },
-        datastore: backup.datastore.clone(),
+        datastore: datastore(backup, dump),
         started,
         finished,
         source: serde_json::to_value(dump).unwrap_or_default(),
@@ -33,10 +35,22 @@ pub(super) fn draft(
     }
 }
 
+/// The engine, and the version that was really read: the row may be from before the server was reached.
+fn datastore(backup: &Backup, dump: &DumpFacts) -> Datastore {
+    let engine = backup.datastore.engine.clone();
+    let told = Datastore::is_told(&dump.version);
+    let version = if told { &dump.version } else { &backup.datastore.version };
+    Datastore { engine, version: version.clone() }
+}
+
 /// How far the archive's own manifest says its backup was proven.
 pub(super) fn level_of(manifest: &Manifest) -> VerifyLevel {
-    let checked = manifest.source.get("check").is_some_and(serde_json::Value::is_string);
-    if checked { VerifyLevel::Checked } else { VerifyLevel::Bytes }
+    if check_of(manifest).is_some() { VerifyLevel::Checked } else { VerifyLevel::Bytes }
+}
+
+/// The check that the source passed when it was read.
+pub(super) fn check_of(manifest: &Manifest) -> Option<&str> {
+    manifest.source.get("check").and_then(serde_json::Value::as_str)
 }
 
 /// The row of a backup, read back from its own archive.
@@ -58,6 +72,7 @@ pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Recovered {
         facts: Some(facts),
         failure: None,
         progress: 1.0,
+        drill: Drill::default(),
     };
     Recovered { backup, instance_name: Some(said.instance_name.clone()) }
 }

@@ -7,6 +7,7 @@
 
 mod backup;
 mod chain;
+mod drill;
 mod error;
 mod export;
 mod facts;
@@ -30,6 +31,7 @@ use crate::domain::{Cancel, Clock};
 use crate::storage::{Local, Storage};
 
 pub use chain::{open as open_chain, open_files};
+pub use drill::{Drilled, Drilling, drill, record as record_drill};
 pub use error::JobError;
 pub use export::export;
 pub use pace::Pace;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub pace: Arc<Pace>,
     /// How long a deleted archive can still be fetched out of the trash.
     pub trash_window: Duration,
+    /// Bytes that a drill leaves free where it restores to.
+    pub headroom_bytes: u64,
 }
 
 /// Everything a job needs.

@@ -72,12 +72,12 @@ fn read(
         Some(location) if manifest.kind == Kind::Incremental => Some(open(context, location)?),
         _ => None,
     };
+    let workers = context.settings.compression_threads;
     let checksum = if manifest.kind == Kind::Full || root.is_some() {
-        let workers = context.settings.compression_threads;
         archive::recheck(&reader, root.as_ref(), workers, progress)?
     } else {
         // Nothing restores it while its root is missing; its row says what is missing.
-        reader.checksum(progress)?
+        reader.checksum(workers, progress)?
     };
     let facts = ArchiveFacts {
         location: archive.location.to_string(),

@@ -20,15 +20,17 @@ pub struct Recovery {
     pub failed: usize,
     /// Restores that begin again.
     pub restores: usize,
+    /// Drills that are made again.
+    pub drills: usize,
 }
 
 /// Puts in order what the last process left. The caller holds the store's lock.
 pub fn recover(context: &Context) -> Result<Recovery, JobError> {
     let mut recovery = Recovery { swept: context.storage.sweep()?, ..Recovery::default() };
     for backup in context.catalog.interrupted()? {
-        if let Some(facts) = published(context, &backup) {
+        if let Some((facts, version)) = published(context, &backup) {
             log::info!("backup {} was published before the interruption: adopted", backup.id);
-            context.catalog.adopt(backup.id, facts).wait()?;
+            context.catalog.adopt(backup.id, facts, &version).wait()?;
             recovery.adopted += 1;
         } else {
             context.catalog.fail(backup.id, interrupted()).wait()?;
@@ -39,6 +41,7 @@ pub fn recover(context: &Context) -> Result<Recovery, JobError> {
         context.local.discard_restored(&instance.project, instance.id)?;
         recovery.restores += 1;
     }
+    recovery.drills = context.catalog.reopen_drills().wait()?;
     context.catalog.reopen_removals().wait()?;
     Ok(recovery)
 }
@@ -50,8 +53,8 @@ fn interrupted() -> Failure {
     )
 }
 
-/// The facts of the backup's archive, if it got as far as being published: it was proven before that.
-fn published(context: &Context, backup: &Backup) -> Option<ArchiveFacts> {
+/// The facts of the backup's archive and the version of the database, if it got as far as being published: it was proven before that.
+fn published(context: &Context, backup: &Backup) -> Option<(ArchiveFacts, String)> {
     let instance = backup.instance?;
     [false, true].into_iter().find_map(|incremental| {
         let location = Location::of(
@@ -75,7 +78,7 @@ fn read_facts(
     context: &Context,
     backup: &Backup,
     location: &Location,
-) -> Result<Option<ArchiveFacts>, JobError> {
+) -> Result<Option<(ArchiveFacts, String)>, JobError> {
     let Some(stored) = context.storage.stat(location)? else { return Ok(None) };
     let bytes = StoredBytes::new(context.storage.open(location)?, &context.cancel);
     let reader = Reader::open(Arc::new(bytes))?;
@@ -84,12 +87,14 @@ fn read_facts(
         let why = format!("it is that of backup {}", manifest.backup.id);
         return Err(JobError::Unsuitable { why });
     }
-    Ok(Some(ArchiveFacts {
+    let version = manifest.datastore.version.clone();
+    let facts = ArchiveFacts {
         location: location.as_str().to_owned(),
         stored_bytes: stored.bytes,
         source_bytes: manifest.totals.content_bytes,
-        checksum: reader.checksum(&|_done| ())?,
+        checksum: reader.checksum(context.settings.compression_threads, &|_done| ())?,
         verified_at: stored.modified,
         verify_level: facts::level_of(manifest),
-    }))
+    };
+    Ok(Some((facts, version)))
 }

@@ -154,5 +154,8 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<(Source, u64), 
     let report = restore(&chain, &how, &|_done, _total| ())?;
     failpoint::reached("restore-after-place");
     log::info!("backup restored to {}", target.display());
+    for line in engine.next_steps(&target) {
+        log::info!("to use what instance {} holds: {line}", job.instance.id);
+    }
     Ok((engine.source_of(&target), report.content_bytes))
 }

@@ -64,7 +64,7 @@ fn whole(
         archive::recheck(reader, chain.archives().next(), workers, progress).map_err(blame)?;
         return Ok(());
     };
-    if reader.checksum(progress)? == facts.checksum {
+    if reader.checksum(workers, progress)? == facts.checksum {
         return Ok(());
     }
     Err(blame(ArchiveError::Damaged {

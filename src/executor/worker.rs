@@ -11,7 +11,7 @@ use crate::catalog::Job;
 use crate::failpoint;
 
 use super::settle::{POLL, chain_of, settle};
-use super::{Context, JobError, backup, register, remove, restore};
+use super::{Context, JobError, backup, drill, register, remove, restore};
 
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
@@ -144,10 +144,12 @@ fn run(context: &Context, job: Job) {
             let id = job.backup.id;
             log::info!("backup {id} of instance {} begins", job.instance.name);
             match guarded(|| backup::run(context, *job)) {
-                Ok(backup::Published { facts, timings }) => {
+                Ok(backup::Published { facts, version, timings }) => {
                     failpoint::reached("before-complete");
                     let (stored, read) = (facts.stored_bytes, facts.source_bytes);
-                    settle(context, || context.catalog.complete(id, facts.clone()).wait());
+                    settle(context, || {
+                        context.catalog.complete(id, facts.clone(), &version).wait()
+                    });
                     log::info!(
                         "backup {id} is complete: {stored} bytes stored of {read}; {timings}"
                     );
@@ -183,13 +185,14 @@ fn run(context: &Context, job: Job) {
                 Err(error) => context.catalog.restore_failed(id, error.failure()).wait(),
             });
         }
+        Job::Drill(job) => drill::run(context, &job),
         Job::Remove(job) => remove::run(context, &job),
         Job::RemoveInstance(job) => remove::run_instance(context, &job),
     }
 }
 
 /// A panic in a job ends that job, not the worker.
-fn guarded<T>(job: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
+pub(super) fn guarded<T>(job: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or(Err(JobError::Panicked))
 }
 

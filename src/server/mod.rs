@@ -1,6 +1,7 @@
 //! Everything wired together: opened in order, served, shut down in order.
 
 mod error;
+mod look;
 mod open;
 mod serve;
 mod shelf;

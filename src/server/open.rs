@@ -29,6 +29,7 @@ pub fn executor_settings(config: &Config) -> Settings {
         pace: Arc::new(Pace::mib_per_second(config.executor.max_read_mib_s)),
         reread_every: u64::from(config.catalog.reread_every),
         trash_window: config.storage.trash_window(),
+        headroom_bytes: config.storage.headroom_bytes(),
     }
 }
 
@@ -123,6 +124,7 @@ fn accepted(said: &InstanceConfig, now: Timestamp) -> Result<Instance, ServerErr
         origin: InstanceOrigin::Configured,
         source: said.source.clone(),
         check: said.check,
+        verify: said.verify,
         status: InstanceStatus::Active,
         used_bytes: 0,
         failure: None,

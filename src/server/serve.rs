@@ -10,6 +10,7 @@ use crate::api::{self, State};
 use crate::config::{AuthMode, Config};
 use crate::executor::{self, Context, Executor};
 
+use super::look::Looking;
 use super::open::open_alone;
 use super::shelf::StorageShelf;
 use super::signals::{self, Listening};
@@ -31,19 +32,22 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
     let recovery = executor::recover(&context)?;
     if recovery != executor::Recovery::default() {
         log::info!(
-            "the last run was interrupted: {} backups failed, {} adopted, {} restores begin again, {} unfinished files removed",
+            "the last run was interrupted: {} backups failed, {} adopted, {} restores and {} drills begin again, {} unfinished files removed",
             recovery.failed,
             recovery.adopted,
             recovery.restores,
+            recovery.drills,
             recovery.swept
         );
     }
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
+    let looking = Looking::begin(config, &context, |engine| engine.asks_a_server());
     // Signals are listened to until the jobs have ended: a second one interrupts them.
     let mut listening = None;
     let served = System::new().block_on(answer(config, &context, ready, &mut listening));
     notify(sd_notify::NotifyState::Stopping);
     workers.drain(config.server.shutdown_grace());
+    looking.end();
     drop(listening);
     context.catalog.close();
     drop(lock);

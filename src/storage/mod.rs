@@ -15,6 +15,7 @@ mod place;
 mod removal;
 mod trash;
 mod url;
+mod workspace;
 
 #[cfg(test)]
 mod conformance;
@@ -29,6 +30,7 @@ use crate::domain::{BackupId, ContainerName, InstanceId, ProjectId, Timestamp};
 pub use error::StorageError;
 pub use local::{Local, LocalSettings};
 pub use lock::StoreLock;
+pub use workspace::Workspace;
 
 /// The place of an archive below the store's root, `/`-separated:
 /// `<project>/[<container>/]<instance>/<backup id>.tar.zst` (`.incr.zst` for an incremental).

@@ -3,7 +3,7 @@
 use rusqlite::{Row, ToSql, named_params};
 
 use super::columns::Bytes;
-use super::{Records, Removal, StoreError, Task, sql};
+use super::{Records, Removal, StoreError, Task, drills, sql};
 use crate::domain::{
     ArchiveFacts, Backup, BackupId, Datastore, Failure, InstanceId, Position, ProjectId, Status,
     Timestamp,
@@ -50,7 +50,8 @@ macro_rules! columns {
         "id, project, instance, name, description, task, kind, parent, parent_required, status, \
          engine, version, container, created, updated, location, size, source_bytes, checksum, \
          verified_at, verify_level, failure_code, failure_message, damage_code, damage_message, \
-         removal"
+         removal, drill, drill_at, drill_ms, drill_version, drill_check, drill_tables, drill_rows, \
+         drill_failure_code, drill_failure_message"
     };
 }
 pub(super) use columns;
@@ -76,6 +77,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<BackupRecord> {
         facts: facts(row, location.as_deref())?,
         failure: failure.or_else(|| damage.clone()),
         progress: if status.is_usable() { 1.0 } else { 0.0 },
+        drill: drills::read(row)?,
     };
     Ok(BackupRecord {
         backup,

@@ -7,8 +7,8 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
 use crate::domain::{
-    BackupId, CheckLevel, ContainerName, FailureCode, InstanceId, InstanceStatus, Kind, ProjectId,
-    Status, Timestamp, VerifyLevel,
+    BackupId, CheckLevel, ContainerName, DrillTurn, FailureCode, InstanceId, InstanceStatus, Kind,
+    ProjectId, Status, Timestamp, Verify, VerifyLevel,
 };
 
 /// A value that no program of ours wrote there.
@@ -71,6 +71,9 @@ macro_rules! word_column {
 word_column! {
     Kind, "kind of backup", |text| [Kind::Full, Kind::Incremental].into_iter().find(|it| it.as_str() == text);
     VerifyLevel, "level of proof", VerifyLevel::parse;
+    DrillTurn, "state of a drill", |text| [DrillTurn::Asked, DrillTurn::Claimed].into_iter().find(|it| it.as_str() == text);
+    DamageIn, "place of damage", |text| [DamageIn::Archive, DamageIn::Data].into_iter().find(|it| it.as_str() == text);
+    Verify, "way to prove", |text| [Verify::Archive, Verify::Restore].into_iter().find(|it| it.as_str() == text);
     InstanceStatus, "instance status", parse_instance_status;
     Task, "task", |text| [Task::Backup, Task::Registration].into_iter().find(|it| it.as_str() == text);
     Removal, "state of a removal", |text| Removal::ALL.into_iter().find(|it| it.as_str() == text);
@@ -162,6 +165,25 @@ impl Task {
     }
 }
 
+/// Where damage was found: who found it decides who takes it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DamageIn {
+    /// In the bytes of the archive.
+    Archive,
+    /// In the database that they restore to.
+    Data,
+}
+
+impl DamageIn {
+    /// The word in the catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Data => "data",
+        }
+    }
+}
+
 /// Where a removal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
@@ -212,6 +234,12 @@ mod tests {
         }
         for level in [VerifyLevel::Bytes, VerifyLevel::Checked, VerifyLevel::Restored] {
             assert_eq!(there_and_back(&level), level);
+        }
+        for turn in [DrillTurn::Asked, DrillTurn::Claimed] {
+            assert_eq!(there_and_back(&turn), turn);
+        }
+        for verify in [Verify::Archive, Verify::Restore] {
+            assert_eq!(there_and_back(&verify), verify);
         }
         for code in [FailureCode::DiskFull, FailureCode::ChainBroken, FailureCode::Internal] {
             assert_eq!(there_and_back(&code), code);

@@ -23,7 +23,7 @@ pub struct InstanceRecord {
 macro_rules! columns {
     () => {
         "id, project, name, engine, version, restored_from, source, check_level, status, \
-         failure_code, failure_message, removal, created, updated, \
+         failure_code, failure_message, removal, created, updated, verify, \
          EXISTS (SELECT 1 FROM backups WHERE backups.instance = instances.id \
                  AND backups.status IN ('NEW', 'BUILDING', 'SAVING')) AS runs, \
          coalesce((SELECT source_bytes FROM backups WHERE backups.instance = instances.id \
@@ -48,11 +48,12 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
         origin: restored_from.map_or(InstanceOrigin::Configured, InstanceOrigin::Restored),
         source,
         check: row.get(7)?,
+        verify: row.get(14)?,
         status: match stored {
-            InstanceStatus::Active if row.get(14)? => InstanceStatus::Backup,
+            InstanceStatus::Active if row.get(15)? => InstanceStatus::Backup,
             other => other,
         },
-        used_bytes: row.get::<_, Bytes>(15)?.0,
+        used_bytes: row.get::<_, Bytes>(16)?.0,
         failure: failure(row, 9, 10)?,
         created: row.get(12)?,
         updated: row.get(13)?,
@@ -85,25 +86,30 @@ const NEXT_DATASTORE: &str = "SELECT engine, version FROM instances
      WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
 
 const PUT_CONFIGURED: &str = "INSERT INTO instances
-     (id, project, name, engine, version, source, check_level, status, created, updated)
-     VALUES (:id, :project, :name, :engine, :version, :source, :check, 'ACTIVE', :at, :at)
+     (id, project, name, engine, version, source, check_level, verify, status, created, updated)
+     VALUES (:id, :project, :name, :engine, :version, :source, :check, :verify, 'ACTIVE', :at, :at)
      ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
          engine = excluded.engine,
          version = CASE WHEN excluded.version = 'unknown' AND engine = excluded.engine
                         THEN version ELSE excluded.version END,
          restored_from = NULL, source = excluded.source, check_level = excluded.check_level,
+         verify = excluded.verify,
          status = 'ACTIVE', failure_code = NULL, failure_message = NULL, updated = excluded.updated
      WHERE status <> 'ACTIVE' OR restored_from IS NOT NULL OR project <> excluded.project
          OR name <> excluded.name OR engine <> excluded.engine
          OR (version <> excluded.version AND excluded.version <> 'unknown')
-         OR source <> excluded.source OR check_level <> excluded.check_level";
+         OR source <> excluded.source OR check_level <> excluded.check_level
+         OR verify <> excluded.verify";
 
 const INSERT: &str = "INSERT INTO instances
-     (id, project, name, engine, version, restored_from, source, check_level, status, restore,
-      created, updated)
-     VALUES (:id, :project, :name, :engine, :version, :restored_from, :source, :check, :status,
-      :restore, :created, :updated)
+     (id, project, name, engine, version, restored_from, source, check_level, verify, status,
+      restore, created, updated)
+     VALUES (:id, :project, :name, :engine, :version, :restored_from, :source, :check, :verify,
+      :status, :restore, :created, :updated)
      ON CONFLICT (id) DO NOTHING";
+
+const REACHED: &str = "UPDATE instances SET version = :version, updated = :at
+     WHERE id = :id AND engine = :engine AND version <> :version";
 
 const DETACH: &str = "UPDATE instances SET status = 'DETACHED', updated = ?2
      WHERE id = ?1 AND status <> 'DETACHED'";
@@ -132,6 +138,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     NEXT_DATASTORE,
     PUT_CONFIGURED,
     INSERT,
+    REACHED,
     DETACH,
     PLACED,
     FAIL,
@@ -190,7 +197,7 @@ impl Records<'_> {
         let params = named_params! {
             ":id": it.id, ":project": it.project, ":name": it.name,
             ":engine": it.datastore.engine, ":version": it.datastore.version,
-            ":source": text_of(&it.source)?, ":check": it.check, ":at": at
+            ":source": text_of(&it.source)?, ":check": it.check, ":verify": it.verify, ":at": at
         };
         Ok(sql::change(self.0, PUT_CONFIGURED, params)? > 0)
     }
@@ -205,11 +212,24 @@ impl Records<'_> {
             ":id": it.id, ":project": it.project, ":name": it.name,
             ":engine": it.datastore.engine, ":version": it.datastore.version,
             ":restored_from": restored_from, ":source": text_of(&it.source)?,
-            ":check": it.check, ":status": it.status,
+            ":check": it.check, ":verify": it.verify, ":status": it.status,
             ":restore": (it.status == InstanceStatus::Build).then_some("asked"),
             ":created": it.created, ":updated": it.updated
         };
         Ok(sql::change(self.0, INSERT, params)? > 0)
+    }
+
+    /// Its database was reached and told its version. False: nothing was new, or it is another engine's.
+    pub fn set_version(
+        self,
+        id: InstanceId,
+        seen: &Datastore,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let params = named_params! {
+            ":id": id, ":engine": seen.engine, ":version": seen.version, ":at": at
+        };
+        Ok(sql::change(self.0, REACHED, params)? > 0)
     }
 
     /// The configuration no longer names it.

@@ -7,6 +7,7 @@
 mod backups;
 mod ballast;
 mod columns;
+mod drills;
 mod error;
 mod instances;
 mod open;
@@ -36,7 +37,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use backups::{BackupRecord, Page};
-pub use columns::{Removal, Task};
+pub use columns::{DamageIn, Removal, Task};
 pub use error::StoreError;
 pub use instances::InstanceRecord;
 pub use settle::{Finish, Lineage};

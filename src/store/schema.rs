@@ -14,15 +14,8 @@ const APPLICATION: i64 = 0x436f_6672;
 
 /// What brings a catalog of schema n+1 to n+2, in order; so the current schema is one more than there
 /// are steps. A step that was released is never edited: another one follows it.
-const STEPS: &[&str] = &[
-    // Lists with a filter find their rows by an index.
-    "CREATE INDEX backups_by_project_status ON backups (project, status, created, id);
-     CREATE INDEX backups_by_project_engine ON backups (project, engine, created, id);
-     CREATE INDEX backups_by_instance_status ON backups (instance, status, created, id);
-     CREATE INDEX backups_by_status ON backups (status, created, id);
-     CREATE INDEX backups_by_engine ON backups (engine, created, id);
-     DROP INDEX backups_completed;",
-];
+const STEPS: &[&str] =
+    &[include_str!("steps/2_drills.sql"), include_str!("steps/3_filtered_lists.sql")];
 
 /// Creates or migrates, in one transaction: whatever happens, the file is wholly the old or the new.
 pub(super) fn prepare(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
@@ -124,6 +117,69 @@ mod tests {
         let mut new = empty();
         prepare(&mut new, Path::new("c")).unwrap();
         assert_eq!(shape(&old), shape(&new));
+    }
+
+    #[test]
+    fn the_rows_of_an_old_catalog_are_whole_in_a_current_one_and_keep_its_rules() {
+        let first = include_str!("../../tests/data/catalog/schema_1.sql");
+        let mut db = empty();
+        bring_to_date(&mut db, Path::new("c"), first, &[]).unwrap();
+        let (shop, one, two, doomed) = ["1", "2", "3", "4"].map(|it| it.repeat(36)).into();
+        db.execute_batch(&format!(
+            "INSERT INTO instances (id, project, name, engine, version, source, check_level, status,
+                 created, updated)
+             VALUES ('{shop}', 'a', 'shop', 'sqlite', '3', '{{}}', 'quick', 'ACTIVE', 1, 1);
+             INSERT INTO backups (id, project, instance, name, task, kind, parent, status, engine,
+                 version, created, updated, location, size, source_bytes, checksum, verified_at,
+                 verify_level, damage_code, damage_message, failure_code, failure_message, removal)
+             VALUES ('{one}', 'a', '{shop}', 'n', 'backup', 'full', NULL, 'COMPLETED', 'sqlite', '3',
+                 2, 2, 'x', 7, 9, 'c', 5, 'checked', 'archive_damaged', 'rot', NULL, NULL, NULL),
+             ('{two}', 'a', '{shop}', 'n', 'backup', 'incremental', '{one}', 'NEW', 'sqlite', '3',
+                 3, 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+             ('{doomed}', 'a', NULL, 'n', 'registration', 'full', NULL, 'DELETE_FAILED', 'sqlite', '3',
+                 4, 4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'storage', 'no', 'failed');"
+        ))
+        .unwrap();
+        prepare(&mut db, Path::new("c")).unwrap();
+        let told: Vec<String> = db
+            .prepare(
+                "SELECT concat_ws(' ', status, size, verify_level, damage_message, drill, damage_in)
+                 FROM backups ORDER BY created",
+            )
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(told, ["COMPLETED 7 checked rot", "NEW", "DELETE_FAILED"]);
+        let verify: String =
+            db.query_row("SELECT verify FROM instances", [], |row| row.get(0)).unwrap();
+        assert_eq!(verify, "archive");
+        // The rules for new columns hold as in a catalog made today.
+        let mut new = empty();
+        prepare(&mut new, Path::new("c")).unwrap();
+        new.execute_batch(&format!(
+            "INSERT INTO backups (id, project, instance, name, task, kind, status, engine, version,
+                 created, updated)
+             VALUES ('{two}', 'a', '{shop}', 'n', 'backup', 'full', 'NEW', 'sqlite', '3', 3, 3)"
+        ))
+        .unwrap();
+        for db in [&db, &new] {
+            for rule in [
+                "drill = 'asked'",
+                "drill = 'soon'",
+                "drill_ms = -1",
+                "drill_rows_by_table = '{'",
+                "drill_failure_code = 'tool'",
+                "damage_in = 'here'",
+            ] {
+                let sql = format!("UPDATE backups SET {rule} WHERE id = '{two}'");
+                let error = db.execute_batch(&sql).expect_err(rule);
+                assert!(error.to_string().contains("CHECK"), "{rule}: {error}");
+            }
+        }
+        let asked = format!("UPDATE backups SET drill = 'asked' WHERE id = '{one}'");
+        assert_eq!(db.execute(&asked, []).unwrap(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use rusqlite::{ToSql, named_params};
 
-use super::columns::Bytes;
+use super::columns::{Bytes, DamageIn};
 use super::{Records, StoreError, sql};
 use crate::domain::{ArchiveFacts, BackupId, Failure, Kind, Status, Timestamp, VerifyLevel};
 
@@ -15,7 +15,13 @@ const FINISH: &str = "UPDATE backups SET status = :to, kind = coalesce(:kind, ki
          parent = CASE WHEN :kind IS NULL THEN parent ELSE :parent END,
          location = :location, size = :size, source_bytes = :source_bytes, checksum = :checksum,
          verified_at = :verified_at, verify_level = :verify_level, updated = :verified_at,
-         failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL
+         version = coalesce(:version, version),
+         drill = CASE WHEN :to = 'COMPLETED' AND EXISTS (
+             SELECT 1 FROM instances
+             WHERE instances.id = backups.instance AND instances.verify = 'restore')
+             THEN 'asked' ELSE drill END,
+         failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL,
+         damage_in = NULL
      WHERE id = :id AND removal IS NULL AND instr(:from, '|' || status || '|')";
 
 const FAIL: &str = "UPDATE backups SET status = 'FAILED', location = NULL, failure_code = :code,
@@ -27,11 +33,15 @@ const BECOME_FULL: &str =
      WHERE id = :id AND status = 'BUILDING'";
 
 const DAMAGE: &str =
-    "UPDATE backups SET damage_code = :code, damage_message = :message, updated = :at
+    "UPDATE backups SET damage_code = :code, damage_message = :message, damage_in = :in,
+         updated = :at
      WHERE id = :id AND checksum IS NOT NULL";
 
-const VERIFIED: &str = "UPDATE backups SET damage_code = NULL, damage_message = NULL,
-         verified_at = :at, verify_level = :level, updated = :at
+/// What a drill found wrong with the data, no look at the archive takes back.
+const VERIFIED: &str = "UPDATE backups SET verified_at = :at, verify_level = :level, updated = :at,
+         damage_code = CASE WHEN damage_in = 'data' THEN damage_code END,
+         damage_message = CASE WHEN damage_in = 'data' THEN damage_message END,
+         damage_in = CASE WHEN damage_in = 'data' THEN 'data' END
      WHERE id = :id AND checksum IS NOT NULL";
 
 const REMOVAL_FAILED: &str = "UPDATE backups SET status = 'DELETE_FAILED', removal = 'failed',
@@ -65,6 +75,8 @@ pub struct Finish<'a> {
     pub lineage: Option<Lineage>,
     /// What a row that ended well has to have.
     pub facts: &'a ArchiveFacts,
+    /// The version of the database that was read, if it was told.
+    pub version: Option<&'a str>,
 }
 
 /// Statuses as one text that `instr` finds a status in.
@@ -79,9 +91,10 @@ impl Records<'_> {
         self.step(SAVING, named_params! { ":id": id, ":at": at, ":from": from })
     }
 
-    /// To COMPLETED or RESTORED, with the archive's facts.
+    /// To COMPLETED or RESTORED, with the archive's facts. Asks for a drill where the instance has one made of
+    /// every backup.
     pub fn finish(self, id: BackupId, finish: &Finish<'_>) -> Result<bool, StoreError> {
-        let Finish { to, allowed, lineage, facts } = *finish;
+        let Finish { to, allowed, lineage, facts, version } = *finish;
         self.step(
             FINISH,
             named_params! {
@@ -90,6 +103,7 @@ impl Records<'_> {
                 ":location": facts.location, ":size": Bytes(facts.stored_bytes),
                 ":source_bytes": Bytes(facts.source_bytes), ":checksum": facts.checksum,
                 ":verified_at": facts.verified_at, ":verify_level": facts.verify_level,
+                ":version": version,
             },
         )
     }
@@ -116,22 +130,23 @@ impl Records<'_> {
         self.step(BECOME_FULL, named_params! { ":id": id, ":at": at })
     }
 
-    /// Writes down that the archive is damaged.
+    /// Writes down what is damaged.
     pub fn set_damaged(
         self,
         id: BackupId,
-        damage: &Failure,
+        (damage, place): (&Failure, DamageIn),
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         self.step(
             DAMAGE,
             named_params! {
-                ":id": id, ":code": damage.code, ":message": damage.message, ":at": at
+                ":id": id, ":code": damage.code, ":message": damage.message, ":in": place,
+                ":at": at
             },
         )
     }
 
-    /// Writes down that the archive was proven, and takes back damage.
+    /// Writes down that the archive was proven, and takes back damage of its bytes.
     pub fn set_verified(
         self,
         id: BackupId,

@@ -33,7 +33,7 @@ const RESTORED_MEMBER: &str = concat!(
 
 const ASK: &str = concat!(
     subtree!(),
-    " UPDATE backups SET removal = 'asked'
+    " UPDATE backups SET removal = 'asked', drill = NULL
       WHERE id IN (SELECT id FROM subtree) AND (removal IS NULL OR removal = 'failed')"
 );
 

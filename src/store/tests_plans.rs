@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, Statement};
 
-use super::{backups, instances, policies, queue, schema, settle, subtree, tokens};
+use super::{backups, drills, instances, policies, queue, schema, settle, subtree, tokens};
 
 /// Every statement there is, by file, with the file's own text.
-const FILES: [(&str, &[&str], &str); 7] = [
+const FILES: [(&str, &[&str], &str); 8] = [
     ("backups", backups::STATEMENTS, include_str!("backups.rs")),
+    ("drills", drills::STATEMENTS, include_str!("drills.rs")),
     ("instances", instances::STATEMENTS, include_str!("instances.rs")),
     ("policies", policies::STATEMENTS, include_str!("policies.rs")),
     ("queue", queue::STATEMENTS, include_str!("queue.rs")),

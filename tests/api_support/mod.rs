@@ -9,17 +9,18 @@ mod shelf;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use actix_web::body::to_bytes;
 use actix_web::http::Method;
 use actix_web::{App, test, web};
 use coffer::api::{self, AuthMode, RequestCounts, State};
 use coffer::bell::Bell;
-use coffer::catalog::{Catalog, Job, Permission, Recovered, Scope, Settings};
+use coffer::catalog::{Catalog, DrillEnd, Job, Permission, Recovered, Scope, Settings};
 use coffer::domain::{
-    ArchiveFacts, Backup, BackupId, Caller, CheckLevel, Datastore, Failure, FailureCode,
-    FixedClock, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, ProjectId, Role,
-    Source, Status, Timestamp, VerifyLevel,
+    ArchiveFacts, Backup, BackupId, Caller, CheckLevel, Datastore, Drill, DrillFacts, Failure,
+    FailureCode, FixedClock, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, ProjectId,
+    Role, RowsByTable, Source, Status, Timestamp, Verify, VerifyLevel,
 };
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -202,6 +203,17 @@ impl House {
                         let source = Source::from_path("/restored/it");
                         self.catalog.restored(job.instance.id, source, 4096).wait().unwrap();
                     }
+                    Job::Drill(job) => {
+                        let end = DrillEnd { at: START, took: Duration::from_millis(1500) };
+                        let facts = DrillFacts {
+                            version: "5.7".to_owned(),
+                            check: "CHECK TABLE".to_owned(),
+                            tables: 1,
+                            rows: 42,
+                        };
+                        let rows = RowsByTable::from([("shop.orders".to_owned(), 42)]);
+                        self.catalog.drill_passed(job.id, end, facts, rows).wait().unwrap();
+                    }
                     Job::Remove(job) => {
                         let ids = job.backups.iter().map(|it| it.id).collect();
                         self.catalog.removed(ids).wait().unwrap();
@@ -220,7 +232,7 @@ impl House {
             let location = format!("{}/{}.tar.zst", backup.project, backup.id);
             self.shelf.put(&location, archive);
             self.catalog.saving(backup.id).wait().unwrap();
-            self.catalog.complete(backup.id, facts(&location, archive)).wait().unwrap();
+            self.catalog.complete(backup.id, facts(&location, archive), "unknown").wait().unwrap();
         });
     }
 
@@ -262,6 +274,7 @@ impl House {
                 facts: Some(facts(&location, b"an older archive")),
                 failure: None,
                 progress: 1.0,
+                drill: Drill::default(),
             };
             let rows = vec![Recovered { backup, instance_name: None }];
             assert_eq!(self.catalog.import(rows).wait().unwrap(), 1);
@@ -279,6 +292,7 @@ fn instance(row: (&str, &str, &str, &str, &str)) -> Instance {
         origin: InstanceOrigin::Configured,
         source: Source::from_path(&format!("/srv/{name}")),
         check: CheckLevel::Quick,
+        verify: Verify::Archive,
         status: InstanceStatus::Active,
         used_bytes: 0,
         failure: None,

@@ -1,14 +1,20 @@
 //! The index: what is in an archive, and where every segment's content lies.
 //!
-//! A stream of records in order of path, cut into compressed blocks. Numbers are LEB128 varints,
-//! signed ones zigzagged. A record, in order:
+//! A stream of records, cut into compressed blocks. Numbers are LEB128 varints,
+//! signed ones zigzagged.
+//!
+//! The manifest says in which order they are ([`super::Order`]): by path, each greater than the one before,
+//! which is the rule where it says nothing; or in any order, as a server streams its files. A path comes
+//! once in either case, and a reader refuses an index where it does not.
+//!
+//! A record, in order:
 //!
 //! | field | form |
 //! |---|---|
 //! | kind and flags | byte: bits 0-1 file, directory, symlink, hard link; 4 stamp, 8 xattrs, 16 extents follow |
 //! | path | bytes shared with the record before, bytes that follow, these bytes |
 //! | mode, uid, gid, mtime | varints; mtime in nanoseconds, signed |
-//! | stamp | ctime less mtime (signed), inode, device |
+//! | stamp | ctime less mtime (signed), inode, device, digest of what lies beside |
 //! | xattrs | count, then name and value, each with its length in front |
 //! | symlink, hard link | length, bytes; the record ends here |
 //! | file: size | varint |
@@ -31,7 +37,7 @@ use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
 use super::hash::Digest;
 
 pub use read::Entries;
-pub(super) use write::{FinishedIndex, IndexWriter, check_fits};
+pub(super) use write::{FinishedIndex, IndexWriter, check_fits, encode};
 
 /// How long a block of the index is at most, decompressed.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;

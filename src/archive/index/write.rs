@@ -75,18 +75,7 @@ impl IndexWriter {
 
     /// Adds the next record.
     pub(in crate::archive) fn push(&mut self, record: &Record) -> Result<(), ArchiveError> {
-        let mut out = std::mem::take(&mut self.block);
-        put_entry(&mut out, &record.entry, &mut self.before);
-        if let EntryKind::File { size, .. } = record.entry.kind {
-            for (number, segment) in record.segments.iter().enumerate() {
-                let length = segment_length(size, number);
-                put_segment(&mut out, segment, length, &mut self.before);
-            }
-            if record.segments.len() > 1 {
-                out.extend_from_slice(&record.hash.unwrap_or_default());
-            }
-        }
-        self.block = out;
+        put_record(&mut self.block, record, &mut self.before);
         while self.block.len() >= BLOCK_BYTES {
             self.cut(BLOCK_BYTES)?;
         }
@@ -124,6 +113,25 @@ impl IndexWriter {
     }
 }
 
+/// A record on its own, as [`super::Entries::decode`] reads it.
+pub(in crate::archive) fn encode(record: &Record) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_record(&mut out, record, &mut Before::default());
+    out
+}
+
+fn put_record(out: &mut Vec<u8>, record: &Record, before: &mut Before) {
+    put_entry(out, &record.entry, before);
+    if let EntryKind::File { size, .. } = record.entry.kind {
+        for (number, segment) in record.segments.iter().enumerate() {
+            put_segment(out, segment, segment_length(size, number), before);
+        }
+        if record.segments.len() > 1 {
+            out.extend_from_slice(&record.hash.unwrap_or_default());
+        }
+    }
+}
+
 fn put_len(out: &mut Vec<u8>, length: usize) {
     put(out, u128::from(wide(length)));
 }
@@ -158,6 +166,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, before: &mut Before) {
         put(out, zigzag(stamp.ctime_ns.wrapping_sub(entry.mtime_ns)));
         put(out, u128::from(stamp.inode));
         put(out, u128::from(stamp.device));
+        put(out, u128::from(stamp.beside));
     }
     if !entry.xattrs.is_empty() {
         put_len(out, entry.xattrs.len());

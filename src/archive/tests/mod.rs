@@ -4,5 +4,6 @@ mod damage;
 mod foreign;
 mod hostile;
 mod incremental;
+mod order;
 mod round_trip;
 mod sample;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::archive::bytes::wide;
 use crate::archive::{
-    ArchiveError, BackupFacts, Basis, Chain, Finished, ManifestDraft, Outlet, Reader, WriteAt,
-    Writer, WriterOptions, prove,
+    ArchiveError, BackupFacts, Basis, Chain, Finished, ManifestDraft, Order, Outlet, Reader,
+    WriteAt, Writer, WriterOptions, prove,
 };
 use crate::domain::{
     BackupId, Datastore, Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp, Timestamp,
@@ -57,7 +57,7 @@ pub(super) fn sparse(name: &str, content: Vec<u8>, extents: &[(u64, u64)]) -> Me
 }
 
 pub(super) fn stamped(mut member: Member, ctime_ns: i128) -> Member {
-    member.entry.stamp = Some(Stamp { ctime_ns, inode: 77, device: 3 });
+    member.entry.stamp = Some(Stamp { ctime_ns, inode: 77, device: 3, beside: u64::MAX });
     member
 }
 
@@ -76,7 +76,7 @@ pub(super) fn noise(length: usize, seed: u64) -> Vec<u8> {
 }
 
 pub(super) fn options() -> WriterOptions {
-    WriterOptions { workers: 2, level: 3, page_bytes: 4096 }
+    WriterOptions { workers: 2, level: 3, page_bytes: 4096, order: Order::ByPath }
 }
 
 pub(super) fn draft(id: BackupId) -> ManifestDraft {
@@ -135,19 +135,40 @@ pub(super) fn end(writer: Writer<Vec<u8>>, root: Option<&Made>) -> Made {
 }
 
 pub(super) fn full(tree: &[Member]) -> Made {
-    let mut writer = Writer::full(Vec::new(), &options(), "how to restore\n").unwrap();
+    full_in(Order::ByPath, tree)
+}
+
+pub(super) fn full_in(order: Order, tree: &[Member]) -> Made {
+    let mut writer = full_writer(order);
     pour(&mut writer, tree, true);
     end(writer, None)
 }
 
+pub(super) fn full_writer(order: Order) -> Writer<Vec<u8>> {
+    let options = WriterOptions { order, ..options() };
+    Writer::full(Vec::new(), &options, "how to restore\n").unwrap()
+}
+
 pub(super) fn child_writer(chain: &[Made]) -> Writer<Vec<u8>> {
+    child_writer_in(Order::ByPath, chain).unwrap()
+}
+
+pub(super) fn child_writer_in(
+    order: Order,
+    chain: &[Made],
+) -> Result<Writer<Vec<u8>>, ArchiveError> {
     let (root, parent) = (&chain[0], &chain[chain.len() - 1]);
-    let basis = Basis::open(Arc::clone(&parent.reader), Arc::clone(&root.reader)).unwrap();
-    Writer::incremental(Vec::new(), &options(), basis, "how to restore\n").unwrap()
+    let basis = Basis::open(Arc::clone(&parent.reader), Arc::clone(&root.reader))?;
+    let options = WriterOptions { order, ..options() };
+    Writer::incremental(Vec::new(), &options, basis, "how to restore\n")
 }
 
 pub(super) fn child(chain: &[Made], tree: &[Member], trust: bool) -> Made {
-    let mut writer = child_writer(chain);
+    child_in(Order::ByPath, chain, tree, trust)
+}
+
+pub(super) fn child_in(order: Order, chain: &[Made], tree: &[Member], trust: bool) -> Made {
+    let mut writer = child_writer_in(order, chain).unwrap();
     pour(&mut writer, tree, trust);
     end(writer, chain.first())
 }

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
 
-use crate::domain::{Clock as _, Extent, SEGMENT_BYTES, SystemClock};
-use crate::engine::look::{Look, look_open};
+use crate::domain::{Extent, SEGMENT_BYTES};
+use crate::engine::look::{Look, look_open, now_ns};
 use crate::engine::{Intake, Refused};
 
 /// Why content did not come to its end.
@@ -103,7 +103,7 @@ impl Reading<'_> {
 pub(super) fn settled(file: BorrowedFd<'_>) -> Result<(Look, bool), Errno> {
     let found = look_open(file)?;
     let now = now_ns();
-    let tick = super::entry::tick_ns(&found);
+    let tick = found.tick_ns();
     // Filesystems that keep whole seconds would take too long to wait for.
     let wait = found.ctime_ns + tick - now;
     if tick > 100_000_000 || wait <= 0 || wait > 2 * tick {
@@ -122,9 +122,4 @@ pub(super) fn settled(file: BorrowedFd<'_>) -> Result<(Look, bool), Errno> {
     }
     let later = look_open(file)?;
     Ok((later, later.same_content(&found)))
-}
-
-/// The machine's time, in nanoseconds since the epoch.
-pub(super) fn now_ns() -> i128 {
-    i128::from(SystemClock.now().as_micros()) * 1000
 }

@@ -8,13 +8,13 @@ use rustix::fs::{FileType, Mode, OFlags, openat, readlinkat};
 use rustix::io::Errno;
 use serde_json::Value;
 
-use super::content::{Cut, Reading, now_ns, settled};
-use super::entry::{entry, extents, stamp, xattrs};
+use super::content::{Cut, Reading, settled};
+use super::entry::{entry, extents, xattrs};
 use super::options::Options;
 use super::totals::totals;
 use super::walk::{Member, Visitor, failed, walk};
 use crate::domain::{EntryKind, EntryPath};
-use crate::engine::look::{Look, look_open};
+use crate::engine::look::{Look, look_open, now_ns};
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, PassedOver, Wants, printable};
 
 /// How often a file that changes while it is read is begun again.
@@ -209,7 +209,7 @@ impl Dump<'_> {
             let kind = EntryKind::File { size: found.size, extents: extents.clone() };
             let mut made = entry(path, kind, &found);
             made.xattrs = xattrs(file.as_fd())?;
-            made.stamp = if last_try { None } else { stamp(&found, self.began_ns) };
+            made.stamp = if last_try { None } else { found.stamp(self.began_ns) };
             let trust = self.trust_stamps && made.stamp.is_some();
             if self.intake.entry(&made, trust)? == Wants::Nothing {
                 return Ok(found);

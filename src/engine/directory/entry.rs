@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{SeekFrom, fgetxattr, flistxattr, seek};
 use rustix::io::Errno;
 
-use crate::domain::{Entry, EntryKind, EntryPath, Extent, Stamp};
+use crate::domain::{Entry, EntryKind, EntryPath, Extent};
 use crate::engine::look::Look;
 
 /// Files in more pieces than this are kept as if they had no holes.
@@ -15,12 +15,6 @@ const MOST_EXTENTS: usize = 65_536;
 
 /// The kernel's own bounds (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const XATTR_BYTES: usize = 65_536;
-
-/// How coarse a filesystem's clock can be, in nanoseconds: two ticks at 100 a second.
-const TICK_NS: i128 = 20_000_000;
-
-/// The same for filesystems that keep whole seconds, as FAT does (two of them).
-const COARSE_TICK_NS: i128 = 2_000_000_000;
 
 /// Names and values.
 type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -37,25 +31,6 @@ pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &Look) -> Entry {
         xattrs: Vec::new(),
         stamp: None,
     }
-}
-
-/// How long after its last change a later change of this file could go unseen, because both would get
-/// the same time.
-pub(super) fn tick_ns(found: &Look) -> i128 {
-    if found.ctime_ns.rem_euclid(1_000_000_000) == 0 { COARSE_TICK_NS } else { TICK_NS }
-}
-
-/// The stamp of a file in a walk that began at `began_ns`.
-///
-/// A file changed just before or during the walk has none: it could be changed again within the same tick
-/// of the filesystem's clock, after it was read, and its stamp would not tell (git calls this the racy
-/// index). Such a file is read again next time, and then gets one.
-pub(super) fn stamp(found: &Look, began_ns: i128) -> Option<Stamp> {
-    (found.ctime_ns + tick_ns(found) < began_ns).then_some(Stamp {
-        ctime_ns: found.ctime_ns,
-        inode: found.inode,
-        device: found.device,
-    })
 }
 
 /// Where an open file holds data; `None`: everywhere, or the filesystem cannot tell.
@@ -130,19 +105,6 @@ mod tests {
 
     use super::*;
     use crate::engine::look::look_open;
-
-    #[test]
-    fn a_stamp_is_given_only_when_a_later_change_would_show() {
-        let file = tempfile::tempfile().unwrap();
-        let mut found = look_open(file.as_fd()).unwrap();
-        let second = 1_000_000_000;
-        found.ctime_ns = 5 * second + 1;
-        assert!(stamp(&found, 5 * second + 1 + TICK_NS).is_none());
-        assert!(stamp(&found, 5 * second + 2 + TICK_NS).is_some());
-        found.ctime_ns = 5 * second;
-        assert!(stamp(&found, 7 * second).is_none(), "whole seconds are a coarse clock");
-        assert!(stamp(&found, 7 * second + 1).is_some());
-    }
 
     #[test]
     fn holes_are_seen_where_the_filesystem_tells() {

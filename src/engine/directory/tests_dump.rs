@@ -178,6 +178,7 @@ fn order<'a>(source: &'a Source, scratch: &'a Path) -> DumpOrder<'a> {
         check: CheckLevel::Quick,
         scratch,
         trust_stamps: true,
+        parent_check: None,
         cancel: &NEVER,
     }
 }

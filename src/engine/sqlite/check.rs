@@ -22,16 +22,21 @@ pub(super) struct Checked {
     pub(super) left_out: Vec<String>,
 }
 
+/// What SQLite calls the check of this level.
+pub(super) const fn name_of(level: CheckLevel) -> Option<&'static str> {
+    match level {
+        CheckLevel::Off => None,
+        CheckLevel::Quick => Some("quick_check"),
+        CheckLevel::Full => Some("integrity_check"),
+    }
+}
+
 /// Checks what `connection` sees.
 ///
 /// `CHECK` constraints are not asked about: they are rules of the application, often in functions of
 /// its own, and a row that breaks one is data to be backed up, not damage.
 pub(super) fn check(connection: &Connection, level: CheckLevel) -> rusqlite::Result<Checked> {
-    let name = match level {
-        CheckLevel::Off => return Ok(Checked::default()),
-        CheckLevel::Quick => "quick_check",
-        CheckLevel::Full => "integrity_check",
-    };
+    let Some(name) = name_of(level) else { return Ok(Checked::default()) };
     let began = Instant::now();
     connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     let mut found = Checked { name: Some(name), ..Checked::default() };

@@ -1,15 +1,17 @@
 //! Bytes out of a SQLite database.
 
+use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::Value;
 
-use super::check::{Checked, check};
+use super::check::{Checked, check, name_of};
 use super::member_name;
 use super::options::Options;
 use super::snapshot::{Shape, Snapshot};
 use super::spool::Spool;
-use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES};
+use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
+use crate::engine::look::now_ns;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, Wants};
 
 /// Reads the database once, as it was at one commit, into `intake`.
@@ -17,23 +19,30 @@ pub(super) fn dump(
     order: &DumpOrder<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
+    let began_ns = now_ns();
     let options = Options::parse(order.source)?;
-    let snapshot = Snapshot::open(&options)?;
-    let shape = snapshot.shape()?;
-    let entry = entry(&options, order.instance_name, shape.bytes())?;
+    let mut snapshot = Snapshot::open(&options)?;
+    let mut shape = snapshot.shape()?;
+    let mut entry = entry(&options, order.instance_name, shape.bytes())?;
+    entry.stamp = snapshot.stamp(began_ns);
+    intake.expect(shape.bytes())?;
+    let trust = order.trust_stamps && entry.stamp.is_some() && is_checked_enough(order);
+    let wants = intake.entry(&entry, trust)?;
+    if wants == Wants::Nothing && trust {
+        return Ok(unchanged(order, shape));
+    }
     let checked = if shape.wal {
         // Writers go on while this reads, however slowly the archive takes it.
-        intake.expect(shape.bytes())?;
-        if intake.entry(&entry, false)? == Wants::Content {
-            pour(&snapshot, &shape, intake)?;
+        if wants == Wants::Content {
+            let read_from = pour(&mut snapshot, &shape, intake)?;
+            shape.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
         check(&snapshot.connection, order.check).map_err(|error| snapshot.explain(&error))?
     } else {
-        let mut spool = Spool::copy(&snapshot, &shape, order.scratch)?;
+        let mut spool = Spool::copy(&mut snapshot, &shape, order.scratch)?;
         // The lock goes back to the writers.
         drop(snapshot);
-        intake.expect(shape.bytes())?;
-        if intake.entry(&entry, false)? == Wants::Content {
+        if wants == Wants::Content {
             spool.pour(intake)?;
         }
         check(&spool.connection, order.check)
@@ -42,24 +51,37 @@ pub(super) fn dump(
     facts(&options, shape, checked)
 }
 
-/// Assembles pages into segments, in the buffers they go on in: the bytes are copied once.
-/// A page size is a power of two up to 64 KiB, so a segment holds a whole number of pages.
-fn pour(snapshot: &Snapshot, shape: &Shape, intake: &mut dyn Intake) -> Result<(), EngineError> {
-    let mut segment = Vec::new();
-    snapshot.pages(shape, |page| {
-        if segment.is_empty() {
-            segment = intake.buffer();
-        }
-        segment.extend_from_slice(page);
-        if segment.len() >= SEGMENT_BYTES {
-            intake.segment(std::mem::take(&mut segment))?;
-        }
-        Ok(())
-    })?;
-    if !segment.is_empty() {
-        intake.segment(segment)?;
+/// Whether the check that the parent's source passed is what is asked for now: what is not read is not
+/// checked either.
+fn is_checked_enough(order: &DumpOrder<'_>) -> bool {
+    match order.check {
+        CheckLevel::Off => true,
+        CheckLevel::Quick => order.parent_check.is_some(),
+        CheckLevel::Full => order.parent_check == name_of(CheckLevel::Full),
     }
-    Ok(())
+}
+
+/// The facts of a database that is what its parent holds.
+fn unchanged(order: &DumpOrder<'_>, shape: Shape) -> DumpFacts {
+    let asked = order.check != CheckLevel::Off;
+    DumpFacts {
+        version: rusqlite::version().to_owned(),
+        facts: shape.facts,
+        check: order.parent_check.filter(|_| asked).map(str::to_owned),
+        unchanged: true,
+        ..DumpFacts::default()
+    }
+}
+
+/// Pours every segment, read into the buffer it goes on in. Says how it was read.
+fn pour(
+    snapshot: &mut Snapshot,
+    shape: &Shape,
+    intake: &mut dyn Intake,
+) -> Result<&'static str, EngineError> {
+    let intake = RefCell::new(intake);
+    let buffer = || intake.borrow_mut().buffer();
+    snapshot.segments(shape, buffer, |segment| Ok(intake.borrow_mut().segment(segment)?))
 }
 
 /// Mode, owner and time come from stat(2). The file is never opened here: closing it again would drop

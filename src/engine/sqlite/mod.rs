@@ -5,14 +5,19 @@
 //! first, so that its writers wait for the disk only. A restore is one file, checked before it is placed.
 
 mod check;
+mod direct;
 mod drill;
 mod dump;
 mod fault;
 mod load;
+mod log;
 mod log_files;
 mod options;
 mod snapshot;
+mod sole;
 mod spool;
+#[cfg(test)]
+mod tests_direct;
 #[cfg(test)]
 mod tests_dump;
 #[cfg(test)]

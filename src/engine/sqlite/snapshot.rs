@@ -1,28 +1,43 @@
 //! One read transaction over a live database: every page as it was at one commit.
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
+use rustix::fs::CWD;
 use serde_json::Value;
 
+use super::direct::{Direct, Mark};
 use super::fault::{explain, missing, unreachable};
 use super::log_files;
 use super::options::Options;
-use crate::domain::FailureCode;
+use super::sole::Hold;
+use crate::domain::{FailureCode, SEGMENT_BYTES, Stamp};
 use crate::engine::EngineError;
+use crate::engine::look::look;
 use crate::engine::source_path::invalid;
 
 /// How much of the database SQLite may keep in memory, in KiB. Pages are read once, in order.
 const CACHE_KIB: i32 = 512;
 
-/// A database that is held still for this connection.
+/// How often a transaction is begun anew because somebody committed just then.
+const TRIES: usize = 20;
+
+/// A database that is held still for this connection. The order matters: the hold ends last.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) connection: Connection,
+    /// Looks from outside at what this transaction sees.
+    watcher: Connection,
+    /// What it sees; `None`: too much was going on to be sure.
+    mark: Option<Mark>,
+    /// Without links: beside this one SQLite keeps its log.
+    path: PathBuf,
     options: Options,
+    hold: Hold,
 }
 
 /// What the database says of itself.
@@ -53,17 +68,65 @@ impl Snapshot {
     /// application came, wrote and left while this one read, the last to close moves that log into the
     /// database.
     pub(super) fn open(options: &Options) -> Result<Self, EngineError> {
-        let path = look(&options.path)?;
+        let path = regular_file(&options.path)?;
         log_files::refuse_if_left_behind(&path)?;
-        let connection = begin(&path, options.lock_wait)
+        let hold = Hold::of(&path).map_err(|error| EngineError::io("looking at", &path, error))?;
+        let (connection, watcher, mark) = begin(&path, options.lock_wait)
             .map_err(|error| explain(&options.path, options.lock_wait, &error))?;
         log_files::refuse_if_locked_out(&path)?;
-        Ok(Self { connection, options: options.clone() })
+        Ok(Self { connection, watcher, mark, path, options: options.clone(), hold })
+    }
+
+    /// What tells, without reading, whether the database is still as this transaction sees it; `None`: nothing
+    /// does. `began_ns`: when the dump began.
+    ///
+    /// Whatever is committed either appends to the log, which the mark tells, or writes to the database: a
+    /// rollback mode's commit does, and a checkpoint of the log before this one. No program can set a file's
+    /// time of change back. A checkpoint of this log changes nothing that is read, and is seen as a change.
+    pub(super) fn stamp(&self, began_ns: i128) -> Option<Stamp> {
+        let found = look(CWD.as_fd(), self.path.as_os_str()).ok()?;
+        Some(Stamp { beside: self.mark?.digest(&self.path)?, ..found.stamp(began_ns)? })
     }
 
     /// What the database says of itself, in this snapshot.
     pub(super) fn shape(&self) -> Result<Shape, EngineError> {
         shape(&self.connection).map_err(|error| self.explain(&error))
+    }
+
+    /// Gives every segment, in order, to `take`, in buffers that `buffer` makes. Says how it was read.
+    pub(super) fn segments(
+        &mut self,
+        shape: &Shape,
+        mut buffer: impl FnMut() -> Vec<u8>,
+        mut take: impl FnMut(Vec<u8>) -> Result<(), EngineError>,
+    ) -> Result<&'static str, EngineError> {
+        // SQLite keeps a connection's handle while another one of this process has locks.
+        let file = self.mark.and_then(|mark| Some((mark, self.hold.alone(&self.path, 2)?)));
+        let direct = file.and_then(|(mark, file)| Direct::open(file, &self.path, mark, shape));
+        if let Some(direct) = direct {
+            let path = &self.options.path;
+            let failed = |error| EngineError::io("reading", path, error);
+            direct
+                .segments(buffer, |segment| take(segment))
+                .map_err(|stop| stop.explain(failed))?;
+            return Ok("file");
+        }
+        // A page size is a power of two up to 64 KiB, so a segment holds a whole number of pages.
+        let mut segment = Vec::new();
+        self.pages(shape, |page| {
+            if segment.is_empty() {
+                segment = buffer();
+            }
+            segment.extend_from_slice(page);
+            if segment.len() >= SEGMENT_BYTES {
+                take(std::mem::take(&mut segment))?;
+            }
+            Ok(())
+        })?;
+        if !segment.is_empty() {
+            take(segment)?;
+        }
+        Ok("sqlite_dbpage")
     }
 
     /// Gives every page, in order, to `take`.
@@ -116,7 +179,7 @@ fn page<'row>(row: &'row Row<'_>, expected: u32, shape: &Shape) -> Option<&'row 
 
 /// Looks at the path before SQLite does: a pipe would make it wait for ever, and for a missing file it
 /// only says that it cannot open. Gives the path without links: beside that one SQLite keeps its log.
-fn look(path: &Path) -> Result<PathBuf, EngineError> {
+fn regular_file(path: &Path) -> Result<PathBuf, EngineError> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => missing(path),
         std::io::ErrorKind::PermissionDenied => unreachable(path),
@@ -133,19 +196,34 @@ fn look(path: &Path) -> Result<PathBuf, EngineError> {
     }
 }
 
-fn begin(path: &Path, wait: Duration) -> rusqlite::Result<Connection> {
+fn begin(path: &Path, wait: Duration) -> rusqlite::Result<(Connection, Connection, Option<Mark>)> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, wait)?;
-    connection.execute_batch("BEGIN")?;
-    // A transaction begins with its first read.
-    connection.query_row(
-        "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)",
-        (),
-        |_| Ok(()),
-    )?;
+    let watcher = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, wait)?;
+    let mut mark = None;
+    for again in 0..TRIES {
+        if again > 0 {
+            connection.execute_batch("ROLLBACK")?;
+        }
+        let before = Mark::take(&watcher, path);
+        connection.execute_batch("BEGIN")?;
+        // A transaction begins with its first read.
+        connection.query_row(
+            "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)",
+            (),
+            |_| Ok(()),
+        )?;
+        let after = Mark::take(&watcher, path);
+        mark = before.zip(after).and_then(|(before, after)| Mark::around(before, after));
+        if mark.is_some() {
+            break;
+        }
+    }
     // Asked now and not before: a log that is in use does not go away.
     let leave_log = log_files::holds_something(path);
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave_log)?;
-    Ok(connection)
+    for connection in [&connection, &watcher] {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave_log)?;
+    }
+    Ok((connection, watcher, mark))
 }
 
 /// A connection that only reads, trusts nothing in the file and keeps little of it in memory.

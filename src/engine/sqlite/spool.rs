@@ -3,8 +3,9 @@
 //! Writers of a rollback-journal database wait for as long as it is read. They should wait for the
 //! disk and not for the compressor, so such a database is copied first and poured from the copy.
 
+use std::cell::RefCell;
 use std::fs::File;
-use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(super) struct Spool {
 impl Spool {
     /// Copies what `snapshot` holds still.
     pub(super) fn copy(
-        snapshot: &Snapshot,
+        snapshot: &mut Snapshot,
         shape: &Shape,
         folder: &Path,
     ) -> Result<Self, EngineError> {
@@ -46,10 +47,17 @@ impl Spool {
         name.close().map_err(failed)?;
         reserve(&file, shape.bytes()).map_err(failed)?;
 
-        let mut writer = BufWriter::with_capacity(SEGMENT_BYTES, &file);
-        snapshot.pages(shape, |page| writer.write_all(page).map_err(failed))?;
-        writer.flush().map_err(failed)?;
-        drop(writer);
+        let spare = RefCell::new(Vec::with_capacity(SEGMENT_BYTES));
+        snapshot.segments(
+            shape,
+            || spare.take(),
+            |mut segment| {
+                (&file).write_all(&segment).map_err(failed)?;
+                segment.clear();
+                spare.replace(segment);
+                Ok(())
+            },
+        )?;
         Ok(Self { file, folder: folder.to_owned(), bytes: shape.bytes(), connection })
     }
 

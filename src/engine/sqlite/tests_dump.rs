@@ -334,6 +334,7 @@ fn the_check_can_be_left_out() {
         check: CheckLevel::Off,
         scratch: folder.path(),
         trust_stamps: false,
+        parent_check: None,
         cancel: &NEVER,
     };
     let mut recorder = Recorder::default();

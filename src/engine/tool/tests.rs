@@ -1,3 +1,5 @@
+//! Programs run with a clean environment, watched, ended, and quoted without their secrets.
+
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -29,6 +29,8 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     ".progress",
     ".failure",
     ".verified_at",
+    ".verify_level",
+    ".drill",
     ".volume.used",
     ".restored_from",
     ".restored_to",

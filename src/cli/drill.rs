@@ -1,0 +1,156 @@
+//! `coffer drill`.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::domain::{BackupId, Cancel};
+use crate::executor::{self, Context, Drilled, Drilling, JobError};
+use crate::server;
+use crate::storage::Storage as _;
+
+use super::offline::{self, Opened, Purpose, Which};
+use super::{CommandError, WithConfig, terminal};
+
+#[derive(Debug, Args)]
+pub(super) struct DrillArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The folder to restore into, in a new folder that is removed again. Without it tmp/ of the data
+    /// directory, or, for archive files, the system's folder for temporary files.
+    #[arg(long = "in", value_name = "FOLDER")]
+    within: Option<PathBuf>,
+    /// Reports as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    with: WithConfig,
+}
+
+pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
+    let started = Instant::now();
+    let opened = match offline::open(&args.which, Purpose::Verify, &args.with) {
+        Err(CommandError::Job(error)) => {
+            let context = args.with.load().ok().and_then(|it| server::open_existing(&it).ok());
+            let outcome = Err(error);
+            if let Some(id) = args.which.id {
+                record(context.as_ref(), id, &outcome, started.elapsed())?;
+            }
+            return outcome.map_err(CommandError::from).map(drop::<Drilled>);
+        }
+        other => other?,
+    };
+    let outcome = drill(args, &opened);
+    let id = opened.chain.target().name();
+    record(opened.context.as_ref(), id, &outcome, started.elapsed())?;
+    report(args, &opened, &outcome?);
+    Ok(())
+}
+
+fn drill(args: &DrillArgs, opened: &Opened) -> Result<Drilled, JobError> {
+    let config = &opened.config;
+    let temporary = std::env::temp_dir();
+    let within: &Path = match (&args.within, &opened.context) {
+        (Some(folder), _) => folder,
+        (None, Some(context)) => context.local.scratch(),
+        (None, None) => &temporary,
+    };
+    let instance = opened.chain.target().manifest().backup.instance_id;
+    let configured = config.instances.iter().find(|it| Some(it.instance_id()) == instance);
+    let cancel = Cancel::default();
+    let signals = interruptible(&cancel);
+    let how = Drilling {
+        within,
+        headroom: config.storage.headroom_bytes(),
+        source: configured.map(|it| &it.source),
+        workers: server::compression_threads(config),
+        cancel: &cancel,
+    };
+    let bar = terminal::bar("restoring");
+    let drilled = executor::drill(&opened.chain, &how, &|done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+        if done == total {
+            bar.set_message("using it");
+        }
+    });
+    bar.finish_and_clear();
+    if let Some(handle) = signals {
+        handle.close();
+    }
+    drilled
+}
+
+/// From here on Ctrl-C ends the drill in order, so that what was restored is removed.
+fn interruptible(cancel: &Cancel) -> Option<signal_hook::iterator::Handle> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).ok()?;
+    let (handle, cancel) = (signals.handle(), cancel.clone());
+    let listening = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for _signal in signals.forever() {
+            cancel.ask();
+        }
+    });
+    listening.is_ok().then_some(handle)
+}
+
+/// Writes down what is known of the backup now. A drill that could not be made says nothing of it, and
+/// whoever sits here reads why.
+fn record(
+    context: Option<&Context>,
+    id: BackupId,
+    outcome: &Result<Drilled, JobError>,
+    took: Duration,
+) -> Result<(), CommandError> {
+    let Some(context) = context else { return Ok(()) };
+    match outcome {
+        Ok(_passed) => Ok(executor::record_drill(context, id, outcome, took)?),
+        Err(error) if error.is_damage() => {
+            // The damage is what has to be told; that it could not be written down comes beside it.
+            if let Err(cause) = executor::record_drill(context, id, outcome, took) {
+                terminal::complain(&cause);
+            }
+            Ok(())
+        }
+        Err(_not_made) => Ok(()),
+    }
+}
+
+fn report(args: &DrillArgs, opened: &Opened, drilled: &Drilled) {
+    let id: BackupId = opened.chain.target().name();
+    let manifest = opened.chain.target().manifest();
+    let Drilled { report, took, level } = drilled;
+    let engine = &manifest.datastore.engine;
+    if args.json {
+        terminal::say_json(&json!({
+            "backup": id,
+            "chain": manifest.chain,
+            "engine": engine,
+            "version": report.version,
+            "check": report.check,
+            "tables": report.tables,
+            "rows": report.total_rows,
+            "rows_by_table": report.rows,
+            "seconds": took.as_secs_f64(),
+            "verify_level": level.as_str(),
+        }));
+        return;
+    }
+    terminal::say(&format!(
+        "Backup {id} ({}, {} archives) was restored and used by {engine} {}: {} passed; {} rows in {} tables; {:.1} s. Nothing of it is left.",
+        manifest.backup.name,
+        manifest.chain.len(),
+        report.version,
+        report.check,
+        report.total_rows,
+        report.tables,
+        took.as_secs_f64(),
+    ));
+    for (table, rows) in &report.rows {
+        terminal::say(&format!("{rows:>14}  {table}"));
+    }
+}

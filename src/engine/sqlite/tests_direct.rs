@@ -1,0 +1,173 @@
+//! Reading the files of a snapshot gives byte for byte what SQLite gives, whatever writers do meanwhile.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::options::Options;
+use super::snapshot::Snapshot;
+use crate::domain::SEGMENT_BYTES;
+
+fn options(path: &Path) -> Options {
+    Options { path: path.to_owned(), lock_wait: Duration::from_secs(10) }
+}
+
+/// A database in this mode, closed again, with this page size.
+fn database(folder: &Path, mode: &str, page_size: u32) -> std::path::PathBuf {
+    let path = folder.join("a.db");
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch(&format!(
+            "PRAGMA page_size = {page_size}; PRAGMA journal_mode = {mode};
+             CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)
+             INSERT INTO t SELECT i, randomblob(3000) FROM n;"
+        ))
+        .unwrap();
+    path
+}
+
+/// The snapshot as its files have it, and as SQLite has it; how the first was read.
+fn both_ways(snapshot: &mut Snapshot) -> (Vec<u8>, Vec<u8>, &'static str) {
+    let shape = snapshot.shape().unwrap();
+    let (mut files, mut pages) = (Vec::new(), Vec::new());
+    let buffer = || Vec::with_capacity(SEGMENT_BYTES);
+    let how = snapshot
+        .segments(&shape, buffer, |segment| {
+            assert!(segment.len() == SEGMENT_BYTES || !segment.is_empty());
+            files.extend(segment);
+            Ok(())
+        })
+        .unwrap();
+    snapshot
+        .pages(&shape, |page| {
+            pages.extend_from_slice(page);
+            Ok(())
+        })
+        .unwrap();
+    (files, pages, how)
+}
+
+/// Another process that changes, grows and shrinks the database in as many small transactions as it can.
+/// Its log is copied back often, begun anew often, and sometimes gone.
+struct Writer(Child);
+
+impl Writer {
+    fn start(path: &Path, seed: u32) -> Self {
+        let mut child = Command::new("sqlite3")
+            .args(["-batch", "-init", "/dev/null"])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sqlite3 is installed: tests/run.sh sees to it");
+        let mut input = child.stdin.take().unwrap();
+        std::thread::spawn(move || {
+            let mut number = seed;
+            let begin = "PRAGMA busy_timeout = 20; PRAGMA synchronous = OFF;";
+            let mut alive =
+                writeln!(input, "{begin} PRAGMA wal_autocheckpoint = {};", 5 + seed * 40);
+            while alive.is_ok() {
+                number = number.wrapping_mul(1_103_515_245).wrapping_add(12345);
+                let id = number / 65_536 % 1000;
+                alive = writeln!(
+                    input,
+                    "INSERT OR REPLACE INTO t VALUES ({id}, randomblob({}));
+                     DELETE FROM t WHERE id = {};{}",
+                    number / 7 % 9000,
+                    id + 3,
+                    match id % 50 {
+                        0 => "PRAGMA wal_checkpoint(RESTART);",
+                        1 => "PRAGMA wal_checkpoint(TRUNCATE);",
+                        2 => "PRAGMA incremental_vacuum; VACUUM;",
+                        _ => "",
+                    }
+                );
+            }
+        });
+        Self(child)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.kill().unwrap_or_default();
+        self.0.wait().map(drop).unwrap_or_default();
+    }
+}
+
+#[test]
+fn beside_writers_that_never_rest_every_snapshot_is_what_sqlite_says() {
+    for page_size in [1024, 4096, 65536] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = database(folder.path(), "wal", page_size);
+        let _writers = [Writer::start(&path, 0), Writer::start(&path, 3)];
+        let log = folder.path().join("a.db-wal");
+        while std::fs::metadata(&log).map_or(0, |it| it.len()) < 100_000 {
+            std::thread::yield_now();
+        }
+        let wanted = if std::env::var_os("COFFER_LONG").is_some() { 2000 } else { 30 };
+        // Snapshots that are new, and how many of them were read from files.
+        let (mut new, mut from_files, mut last) = (0, 0, Vec::new());
+        while new < wanted {
+            let mut snapshot = Snapshot::open(&options(&path)).unwrap();
+            let (files, pages, how) = both_ways(&mut snapshot);
+            assert!(files == pages, "snapshot {new}, pages of {page_size}: not the same by {how}");
+            if files != last {
+                (new, from_files) = (new + 1, from_files + u32::from(how == "file"));
+            }
+            last = files;
+        }
+        assert!(from_files > wanted / 2, "only {from_files} of {wanted} were read from files");
+    }
+}
+
+#[test]
+fn a_log_that_was_not_copied_at_all_and_one_that_was_in_part_are_read_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path(), "wal", 4096);
+    // In another process, or the file would not be ours alone; killed, it leaves its log behind.
+    let mut writer = Command::new("sqlite3")
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = writer.stdin.take().unwrap();
+    let sql = "PRAGMA wal_autocheckpoint = 0;
+         UPDATE t SET data = randomblob(2900) WHERE id % 3 = 0;
+         PRAGMA wal_checkpoint;
+         INSERT INTO t SELECT id + 5000, randomblob(3000) FROM t;
+         SELECT 'written';";
+    writeln!(input, "{sql}").unwrap();
+    let mut said = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line == "written"));
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    let mut snapshot = Snapshot::open(&options(&path)).unwrap();
+    let (files, pages, how) = both_ways(&mut snapshot);
+    assert!(how == "file" && files == pages && files.len() > 5_000_000);
+}
+
+#[test]
+fn in_the_rollback_modes_the_file_itself_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path(), "delete", 4096);
+    let mut snapshot = Snapshot::open(&options(&path)).unwrap();
+    let (files, pages, how) = both_ways(&mut snapshot);
+    assert!(how == "file" && files == pages);
+}
+
+#[test]
+fn while_something_else_in_this_process_has_the_database_open_sqlite_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path(), "wal", 4096);
+    let _application = Connection::open(&path).unwrap();
+    let mut snapshot = Snapshot::open(&options(&path)).unwrap();
+    let (files, pages, how) = both_ways(&mut snapshot);
+    assert!(how == "sqlite_dbpage" && files == pages);
+}

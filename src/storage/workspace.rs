@@ -1,0 +1,101 @@
+//! A folder of one job's own, for what a restore makes and nobody keeps.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::StorageError;
+use super::folder::{Folder, failed};
+use super::pending::free_bytes;
+use super::removal;
+
+/// A folder for its owner only. Dropped, it is removed with all that is in it, also folders that may not
+/// be written. What a crash leaves of one in [`super::Storage::scratch`] is removed by the next start.
+#[derive(Debug)]
+pub struct Workspace {
+    path: PathBuf,
+}
+
+impl Workspace {
+    /// Makes one in `within`, where `needed` bytes have to fit and `headroom` more stay free. Its name is
+    /// short: the sockets of servers that are started in it have names of a hundred bytes at most.
+    pub fn make(within: &Path, needed: u64, headroom: u64) -> Result<Self, StorageError> {
+        let free = free_bytes(&Folder::root(within)?)?;
+        let needed = needed.saturating_add(headroom);
+        if needed > free {
+            return Err(StorageError::Full { what: within.display().to_string(), needed, free });
+        }
+        let made = tempfile::Builder::new()
+            .prefix("drill-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(within)
+            .map_err(failed("making a folder in", within))?;
+        Ok(Self { path: made.keep() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new folder in it.
+    pub fn folder(&self, name: &str) -> Result<PathBuf, StorageError> {
+        let folder = Folder::root(&self.path)?.make(name.as_ref())?;
+        Ok(folder.path().to_owned())
+    }
+
+    fn remove(&self) -> Result<u64, StorageError> {
+        let (Some(within), Some(name)) = (self.path.parent(), self.path.file_name()) else {
+            return Ok(0);
+        };
+        removal::remove(&Folder::root(within)?, name, &name.to_string_lossy())
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove() {
+            log::warn!("{} is left over and could not be removed: {error}", self.path.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_empty(folder: &Path) -> bool {
+        std::fs::read_dir(folder).unwrap().next().is_none()
+    }
+
+    #[test]
+    fn it_goes_with_all_that_is_in_it_also_what_may_not_be_written() {
+        let within = tempfile::tempdir().unwrap();
+        let workspace = Workspace::make(within.path(), 1, 0).unwrap();
+        let deep = workspace.folder("data").unwrap().join("a/b");
+        std::fs::create_dir_all(&deep).unwrap();
+        for folder in [&deep, deep.parent().unwrap()] {
+            std::fs::set_permissions(folder, Permissions::from_mode(0o500)).unwrap();
+        }
+        let mode = std::fs::metadata(workspace.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        drop(workspace);
+        assert!(is_empty(within.path()));
+    }
+
+    #[test]
+    fn more_than_fits_is_refused_with_both_numbers_before_anything_is_made() {
+        let within = tempfile::tempdir().unwrap();
+        for (needed, headroom) in [(u64::MAX / 2, 0), (0, u64::MAX / 2), (u64::MAX, 7)] {
+            let error = Workspace::make(within.path(), needed, headroom).unwrap_err();
+            assert!(error.is_full() && error.to_string().contains("are free"), "{error}");
+        }
+        assert!(is_empty(within.path()));
+    }
+
+    #[test]
+    fn a_place_that_is_not_there_is_an_error_that_names_it() {
+        let error = Workspace::make(Path::new("/nowhere/at/all"), 0, 0).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    }
+}
