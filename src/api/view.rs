@@ -1,5 +1,7 @@
 //! Backups as they go over the wire. Trove's words live in `view*.rs` and nowhere else.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -141,7 +143,7 @@ pub(super) fn one_backup_with_rows<'a>(
 /// One page. `links` is left out on the last one: the stock client crashes over null.
 #[derive(Debug, Serialize)]
 pub(super) struct BackupsView<'a> {
-    backups: Vec<BackupView<'a>>,
+    backups: Rows<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<[Link; 1]>,
 }
@@ -152,10 +154,25 @@ pub(super) fn backups<'a>(
     next: Option<Link>,
     shelf: &'a dyn Shelf,
 ) -> BackupsView<'a> {
-    let mut viewer = Viewer::new(shelf);
-    BackupsView {
-        backups: rows.iter().map(|row| viewer.backup(row)).collect(),
-        links: next.map(|link| [link]),
+    BackupsView { backups: Rows { rows, shelf }, links: next.map(|link| [link]) }
+}
+
+/// Rows that become views one by one, as they are written.
+struct Rows<'a> {
+    rows: &'a [Backup],
+    shelf: &'a dyn Shelf,
+}
+
+impl fmt::Debug for Rows<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.rows).finish()
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut viewer = Viewer::new(self.shelf);
+        to.collect_seq(self.rows.iter().map(|row| viewer.backup(row)))
     }
 }
 

@@ -268,7 +268,7 @@ impl Records<'_> {
             (":status", status),
         ];
         params.extend(filters.into_iter().filter(|(name, _value)| names.contains(name)));
-        sql::all(self.0, statement, params.as_slice(), read)
+        sql::page(self.0, statement, params.as_slice(), (read, *rows))
     }
 
     /// Every row, oldest first.

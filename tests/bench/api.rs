@@ -150,14 +150,14 @@ fn creates(folder: &Path, time: Duration, figures: &mut Figures) -> Outcome<()> 
     data::make(&source, 64)?;
     for round in 0..3 {
         let name = format!("creates-{round}");
-        let slow = [("slow", "sqlite", "off", source.as_path())];
+        let slow = [("a slow one", "sqlite", "off", source.as_path())];
         let config =
             configure(folder, &name, &settings("workers = 1\nmax_read_mib_s = 1\n"), &slow)?;
         Server::start(&config)?.stop()?;
         let count = 40_000;
         seed::instances(&folder.join(&name).join("catalog.db"), count)?;
         let mut server = Server::start(&config)?;
-        server.ask("slow", false)?;
+        server.ask("a slow one", false)?;
         let asked: Vec<_> = (1..=count)
             .map(|number| {
                 let body = format!(

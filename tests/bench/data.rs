@@ -83,7 +83,7 @@ pub(crate) fn make(path: &Path, mib: u64) -> Outcome<()> {
             )?;
             for n in done..rows.min(done + 10_000) {
                 let (title, body) = (numbers.text(4), numbers.text(180));
-                insert.execute(params![title, body, numbers.blob(1200), i64::try_from(n)?])?;
+                insert.execute(params![title, body, numbers.blob(1500), i64::try_from(n)?])?;
             }
         }
         transaction.commit()?;
@@ -98,20 +98,33 @@ pub(crate) fn make(path: &Path, mib: u64) -> Outcome<()> {
 
 /// Changes one row in a hundred, all over the table.
 pub(crate) fn scatter(path: &Path, round: u64) -> Outcome<()> {
-    update(path, "UPDATE document SET n = n + 1000000 WHERE id % 100 = ?1", round % 100)
+    rewrite(path, "SELECT id FROM document WHERE id % 100 = ?1", round % 100, round)
 }
 
 /// Changes one row in a hundred, all in one place.
 pub(crate) fn cluster(path: &Path, round: u64) -> Outcome<()> {
-    let sql = "UPDATE document SET n = n + 1000000, body = body || ' again'
-               WHERE id > (SELECT max(id) FROM document) / 100 * ?1
-               AND id <= (SELECT max(id) FROM document) / 100 * (?1 + 1)";
-    update(path, sql, (round * 7) % 99)
+    let which = "SELECT id FROM document WHERE id > (SELECT max(id) FROM document) / 100 * ?1
+                 AND id <= (SELECT max(id) FROM document) / 100 * (?1 + 1)";
+    rewrite(path, which, (round * 7) % 99, 1_000_000 + round)
 }
 
-fn update(path: &Path, sql: &str, offset: u64) -> Outcome<()> {
-    let connection = Connection::open(path)?;
-    connection.execute(sql, [i64::try_from(offset)?])?;
+/// Gives rows a new text and a new number, as an application that edits them would.
+fn rewrite(path: &Path, which: &str, offset: u64, seed: u64) -> Outcome<()> {
+    let mut connection = Connection::open(path)?;
+    let mut numbers = Numbers::new(seed.wrapping_mul(0x9e37_79b9) + 3);
+    let transaction = connection.transaction()?;
+    {
+        let ids: Vec<i64> = transaction
+            .prepare(which)?
+            .query_map([i64::try_from(offset)?], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut change =
+            transaction.prepare("UPDATE document SET body = ?2, n = n + 1000000 WHERE id = ?1")?;
+        for id in ids {
+            change.execute(params![id, numbers.text(180)])?;
+        }
+    }
+    transaction.commit()?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
     Ok(())
 }
