@@ -27,7 +27,7 @@ impl RequestId {
     }
 }
 
-/// Spreads a number over all bits, without two becoming one (SplitMix64's finish).
+/// Spreads a number over all bits, without two becoming one (`SplitMix64`'s finish).
 const fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,7 +1,7 @@
 //! Opening, committing together, closing.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender as Gate, channel};
@@ -243,7 +243,7 @@ fn a_completed_row_without_an_archive_is_impossible() {
 
 /// Overwrites the middle of a page that no look-up of these tests needs.
 fn damage_an_index(path: &Path) {
-    let db = rusqlite::Connection::open(path).unwrap();
+    let db = Connection::open(path).unwrap();
     db.execute_batch(
         "PRAGMA journal_mode = DELETE;
          INSERT INTO quotas SELECT printf('p%08d', value), 'backups', 1 FROM
@@ -260,7 +260,7 @@ fn damage_an_index(path: &Path) {
         .unwrap();
     db.close().unwrap();
     let file = fs::OpenOptions::new().write(true).open(path).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 512], (page - 1) * 4096).unwrap();
+    file.write_all_at(&[0xff; 512], (page - 1) * 4096).unwrap();
 }
 
 #[test]

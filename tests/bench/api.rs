@@ -23,7 +23,7 @@ const ROUNDS: usize = 5;
 
 /// The lines of a configuration that asks for the one token.
 fn settings(executor: &str) -> String {
-    let digest: String = Sha256::digest(SECRET).iter().map(|it| format!("{it:02x}")).collect();
+    let digest = hex::encode(Sha256::digest(SECRET));
     format!(
         "http_workers = {WORKERS}\n[[auth.tokens]]\nname = \"bench\"\nproject_id = \"{PROJECT}\"\n\
          roles = [\"member\"]\nsha256 = \"{digest}\"\n[executor]\n{executor}"
@@ -96,6 +96,9 @@ fn must_answer(seen: &Seen) -> Outcome<()> {
     Ok(())
 }
 
+/// Questions about backups with these ids.
+type Questions = fn(&[String]) -> Vec<Vec<u8>>;
+
 /// The same questions to a small and a large catalog, in turns: CPU a request, which noise on the machine
 /// does not reach as it does latencies.
 fn many_rows(
@@ -113,7 +116,7 @@ fn many_rows(
     debug_assert!(folder.exists());
     // A large catalog is checked beside the work at first, which is not what is measured here.
     std::thread::park_timeout(Duration::from_secs(10));
-    let kinds: [(&str, fn(&[String]) -> Vec<Vec<u8>>); 5] = [
+    let kinds: [(&str, Questions); 5] = [
         ("first page", |_ids| vec![get("backups?limit=20")]),
         ("deep pages", |ids| {
             let behind = ids.iter().skip(50);

@@ -9,6 +9,9 @@ use super::server::{Server, configure};
 use super::table::Table;
 use super::tools::{TOOLS, Tool, Work};
 
+/// A row, and what changes before it.
+type Change = (&'static str, fn(&Path, u64) -> Outcome<()>);
+
 /// What is backed up, and what becomes of it.
 pub(crate) struct Contest<'a> {
     /// The word in front of the rows.
@@ -20,7 +23,7 @@ pub(crate) struct Contest<'a> {
     /// Where stores and targets lie: the same disk for everybody.
     pub(crate) folder: &'a Path,
     /// Row, and what changes before it.
-    pub(crate) changes: &'a [(&'static str, fn(&Path, u64) -> Outcome<()>)],
+    pub(crate) changes: &'a [Change],
 }
 
 const COFFER: &str = "coffer";
@@ -162,7 +165,7 @@ pub(crate) fn sqlite(folder: &Path, mib: u64, rounds: u64, table: &mut Table) ->
     let source = folder.join("bench.db");
     eprintln!("making a database of {mib} MiB");
     data::make(&source, mib)?;
-    let changes: [(&str, fn(&Path, u64) -> Outcome<()>); 2] =
+    let changes: [Change; 2] =
         [("1 % changed, scattered", data::scatter), ("1 % changed, in one place", data::cluster)];
     let contest =
         Contest { name: "sqlite", engine: "sqlite", source: &source, folder, changes: &changes };
@@ -179,7 +182,7 @@ pub(crate) fn tree(
     let source = folder.join("tree");
     eprintln!("making a tree of {files} files, {mib} MiB");
     data::make_tree(&source, files, mib)?;
-    let changes: [(&str, fn(&Path, u64) -> Outcome<()>); 1] = [("1 % changed", data::change_tree)];
+    let changes: [Change; 1] = [("1 % changed", data::change_tree)];
     let contest =
         Contest { name: "tree", engine: "directory", source: &source, folder, changes: &changes };
     contest.run(rounds, table)

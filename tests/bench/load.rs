@@ -67,7 +67,7 @@ impl Client {
 
     /// Reads what is there; the status when the answer is whole.
     fn listen(&mut self) -> Outcome<Option<u16>> {
-        let mut piece = [0; 32 << 10];
+        let mut piece = [0; 16 << 10];
         loop {
             match self.stream.read(&mut piece) {
                 Ok(0) => return Err("the server closed a connection".into()),

@@ -16,9 +16,12 @@ fn notes(tool: &str) -> &'static str {
 pub(crate) fn markdown(size: &Size, table: &Table, figures: &Figures) -> String {
     let versions: Vec<String> = TOOLS
         .iter()
-        .map(|tool| match tool.is_there() {
-            true => said(&format!("{} 2>/dev/null | head -1", tool.version)),
-            false => format!("{}: not installed, left out", tool.name),
+        .map(|tool| {
+            if tool.is_there() {
+                said(&format!("{} 2>/dev/null | head -1", tool.version))
+            } else {
+                format!("{}: not installed, left out", tool.name)
+            }
         })
         .collect();
     let form = if size.long { "long" } else { "short" };

@@ -126,7 +126,7 @@ impl Server {
 
     /// Ends it as systemd would.
     pub(crate) fn stop(mut self) -> Outcome<()> {
-        super::measure::sh(&format!("kill {}", self.pid()))?;
+        sh(&format!("kill {}", self.pid()))?;
         self.child.wait()?;
         Ok(())
     }
