@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 2.
+-- The catalog of one Coffer data directory: the whole current schema, version 3.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
@@ -131,8 +131,13 @@ CREATE INDEX backups_by_instance ON backups (instance, created, id);
 CREATE INDEX backups_by_age ON backups (created, id);
 -- What is built on a backup.
 CREATE INDEX backups_by_parent ON backups (parent) WHERE parent IS NOT NULL;
--- What an incremental may be built on.
-CREATE INDEX backups_completed ON backups (instance, created, id) WHERE status = 'COMPLETED';
+-- The same lists of one status or one engine: what is rare is found without walking past the rest. The
+-- instance's is also what an incremental may be built on.
+CREATE INDEX backups_by_project_status ON backups (project, status, created, id);
+CREATE INDEX backups_by_project_engine ON backups (project, engine, created, id);
+CREATE INDEX backups_by_instance_status ON backups (instance, status, created, id);
+CREATE INDEX backups_by_status ON backups (status, created, id);
+CREATE INDEX backups_by_engine ON backups (engine, created, id);
 -- Every engine and version there is, by skipping from one to the next.
 CREATE INDEX backups_by_datastore ON backups (engine, version);
 -- What counts against a project's quota.

@@ -8,9 +8,12 @@ use crate::domain::{Backup, BackupId, Limit, Position, RowsByTable};
 use super::State;
 use super::error::ApiError;
 use super::extract::{self, Filters, JsonBody, Marker, Query};
-use super::reading::read;
+use super::reading::{look_up, read};
 use super::view_create::Wanted;
-use super::{link, view, view_create};
+use super::{json, link, view, view_create};
+
+/// Rows that are read without leaving the event loop. More would keep other clients waiting.
+const SHORT_PAGE: u32 = 50;
 
 /// What is to be listed, before the marker has been looked at.
 struct Listing {
@@ -25,6 +28,12 @@ impl Listing {
         let marker = query.once("marker")?.map(str::to_owned);
         Ok(Self { filters, limit, marker })
     }
+
+    /// Whether it takes no longer than a few look-ups: few rows, which one index holds in order.
+    fn is_short(&self) -> bool {
+        let Filters { engine, status, .. } = &self.filters;
+        self.limit.rows() <= SHORT_PAGE && !(engine.is_some() && status.is_some())
+    }
 }
 
 /// `GET backups`.
@@ -35,7 +44,11 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::of(&request)?;
     let listing = Listing::of(&query, Filters::of(&query)?, &state)?;
-    let found = read(&state, move |state| page(state, &scope, listing)).await?;
+    let found = if listing.is_short() {
+        look_up(&state, move |state| page(state, &scope, listing)).await?
+    } else {
+        read(&state, move |state| page(state, &scope, listing)).await?
+    };
     Ok(answer(&request, &state, found))
 }
 
@@ -112,7 +125,7 @@ fn start(
 
 fn answer(request: &HttpRequest, state: &State, (rows, next): Found) -> HttpResponse {
     let next = next.map(|marker| link::next(request, state, &marker));
-    HttpResponse::Ok().json(view::backups(&rows, next, &*state.shelf))
+    json::answer(HttpResponse::Ok(), &view::backups(&rows, next, &*state.shelf), rows.len())
 }
 
 /// `GET backups/{id}`.
@@ -122,14 +135,15 @@ pub(super) async fn show(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
-    let (backup, rows) = read(&state, move |state| {
+    let (backup, rows) = look_up(&state, move |state| {
         let backup = state.catalog.backup(&scope, id)?;
         let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
         let rows = if passed { state.catalog.drill_rows(&scope, id)? } else { RowsByTable::new() };
         Ok((backup, rows))
     })
     .await?;
-    Ok(HttpResponse::Ok().json(view::one_backup_with_rows(&backup, rows, &*state.shelf)))
+    let view = view::one_backup_with_rows(&backup, rows, &*state.shelf);
+    Ok(json::answer(HttpResponse::Ok(), &view, 1))
 }
 
 /// `POST backups/{id}/drill`: restores it once, only to prove it. There is no body.
@@ -140,7 +154,7 @@ pub(super) async fn drill(
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
     let backup = state.catalog.ask_drill(&scope, id).done().await?;
-    Ok(HttpResponse::Accepted().json(view::one_backup(&backup, &*state.shelf)))
+    Ok(json::answer(HttpResponse::Accepted(), &view::one_backup(&backup, &*state.shelf), 1))
 }
 
 /// `POST backups`.
@@ -154,7 +168,7 @@ pub(super) async fn create(
         Wanted::Registration(new) => state.catalog.register_backup(&scope, new),
     };
     let backup = reply.done().await?;
-    Ok(HttpResponse::Accepted().json(view::one_backup(&backup, &*state.shelf)))
+    Ok(json::answer(HttpResponse::Accepted(), &view::one_backup(&backup, &*state.shelf), 1))
 }
 
 /// `DELETE backups/{id}`.

@@ -2,6 +2,7 @@
 //! count, and that even the HTTP library's own refusals speak Trove's words.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,19 +13,19 @@ use actix_web::http::header::{HeaderName, HeaderValue, RANGE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
-use uuid::Uuid;
 
 use crate::domain::Caller;
 
 use super::State;
 use super::error::{cause, in_our_words, speaks_otherwise};
+use super::request_id::RequestId;
 
 /// Trove's name for the header by which an answer is found in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
 /// One line of the access log.
 struct Line {
-    id: String,
+    id: RequestId,
     method: Method,
     path: String,
     started: Instant,
@@ -49,7 +50,8 @@ impl Line {
     }
 
     fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.id).unwrap_or_else(|_reason| HeaderValue::from_static("req-"))
+        let text = self.id.to_string();
+        HeaderValue::try_from(text).unwrap_or_else(|_reason| HeaderValue::from_static("req-"))
     }
 }
 
@@ -59,7 +61,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let line = Line {
-        id: format!("req-{}", Uuid::new_v4()),
+        id: RequestId::next(),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
         started: Instant::now(),
@@ -79,8 +81,8 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     match next.call(request).await {
         Ok(response) => {
             let mut response = translated(response.map_into_boxed_body());
-            let caller = response.request().extensions().get::<Caller>().map(|it| it.name.clone());
-            line.write(response.status(), caller.as_deref().unwrap_or("-"));
+            let caller = response.request().extensions().get::<Arc<Caller>>().map(Arc::clone);
+            line.write(response.status(), caller.as_ref().map_or("-", |it| it.name.as_str()));
             if let Some(cause) = cause(response.response()) {
                 log::error!("{} {} failed: {cause} ({})", line.method, line.path, line.id);
             }

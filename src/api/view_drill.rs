@@ -2,25 +2,25 @@
 
 use serde::Serialize;
 
-use crate::domain::{Drill, DrillOutcome, DrillTurn, Failure, RowsByTable};
+use crate::domain::{Drill, DrillOutcome, DrillTurn, Failure, RowsByTable, WireTime};
 
 /// A drill. While the next one waits or runs, all but its status is the last one's.
 #[derive(Debug, Serialize)]
-pub(super) struct DrillView {
+pub(super) struct DrillView<'a> {
     status: &'static str,
-    at: Option<String>,
+    at: Option<WireTime>,
     seconds: Option<f64>,
     tables: Option<u64>,
     rows: Option<u64>,
-    check: Option<String>,
-    version: Option<String>,
-    failure: Option<Failure>,
+    check: Option<&'a str>,
+    version: Option<&'a str>,
+    failure: Option<&'a Failure>,
     /// Only where one backup is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows_by_table: Option<RowsByTable>,
 }
 
-impl DrillView {
+impl DrillView<'_> {
     /// Adds what the last drill counted, if it passed.
     pub(super) fn add_rows(&mut self, rows: RowsByTable) {
         self.rows_by_table = self.tables.map(|_passed| rows);
@@ -28,18 +28,18 @@ impl DrillView {
 }
 
 /// Where a backup stands with drills; `None`: there is none.
-pub(super) fn drill(drill: &Drill) -> Option<DrillView> {
+pub(super) fn drill(drill: &Drill) -> Option<DrillView<'_>> {
     let last = drill.last.as_ref();
     let facts = last.and_then(|it| it.found.as_ref().ok());
     Some(DrillView {
         status: status(drill.next, last)?,
-        at: last.map(|it| it.at.to_wire()),
+        at: last.map(|it| it.at.wire()),
         seconds: last.map(|it| it.took.as_secs_f64()),
         tables: facts.map(|it| it.tables),
         rows: facts.map(|it| it.rows),
-        check: facts.map(|it| it.check.clone()),
-        version: facts.map(|it| it.version.clone()),
-        failure: last.and_then(|it| it.found.as_ref().err().cloned()),
+        check: facts.map(|it| it.check.as_str()),
+        version: facts.map(|it| it.version.as_str()),
+        failure: last.and_then(|it| it.found.as_ref().err()),
         rows_by_table: None,
     })
 }

@@ -51,7 +51,7 @@ impl Catalog {
     /// One instance; another project's is unknown, an admin sees all. A detached one is not listed but
     /// is there: its backups are.
     pub fn instance(&self, scope: &Scope<Read>, id: InstanceId) -> Result<Instance, CatalogError> {
-        self.store.read(|db| visible_instance(db, scope, id))
+        self.store.read_once(|db| visible_instance(db, scope, id))
     }
 
     /// An instance by id, whoever asks, also while it is being removed.

@@ -1,7 +1,8 @@
 //! The records, and the rules over them: who may see and do what, what a backup may be built on, what
 //! may be deleted, what a quota allows. Knows neither HTTP nor files.
 //!
-//! Reads block for one indexed look-up; call them off the event loop. Writes go to the store's one
+//! Reads block for one indexed look-up; call them off the event loop, unless [`Catalog::answers_at_once`]
+//! says that they wait for nobody. Writes go to the store's one
 //! writer thread and are answered after their commit, as a [`Reply`]. Every rule that a write depends on
 //! is checked inside its own transaction, so that two at once cannot both pass it.
 //!
@@ -133,7 +134,13 @@ impl Catalog {
 
     /// Whether the database answers (for `/healthcheck`).
     pub fn ping(&self) -> Result<(), CatalogError> {
-        self.store.read(|db| Ok(db.ping()?))
+        self.store.read_once(|db| Ok(db.ping()?))
+    }
+
+    /// Whether an indexed look-up would wait for no other: then it takes microseconds, and handing it to
+    /// another thread would take longer.
+    pub fn answers_at_once(&self) -> bool {
+        self.store.has_idle_reader()
     }
 
     /// A write that makes no work for anybody.

@@ -48,13 +48,13 @@ impl Catalog {
 
     /// One backup. Another project's is as unknown as one that never was; an admin sees all.
     pub fn backup(&self, scope: &Scope<Read>, id: BackupId) -> Result<Backup, CatalogError> {
-        let record = self.store.read(|db| visible_backup(db, scope, id))?;
+        let record = self.store.read_once(|db| visible_backup(db, scope, id))?;
         Ok(self.progress.on(record.backup))
     }
 
     /// A backup by id.
     pub fn find(&self, id: BackupId) -> Result<Backup, CatalogError> {
-        let found = self.store.read(|db| db.backup(id))?;
+        let found = self.store.read_once(|db| db.backup(id))?;
         let record = found.ok_or(CatalogError::NoSuchBackup { id })?;
         Ok(self.progress.on(record.backup))
     }

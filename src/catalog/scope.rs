@@ -2,6 +2,7 @@
 //! handler can forget.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::domain::{Caller, ProjectId};
 
@@ -49,14 +50,15 @@ impl Permission for Admin {
 /// A caller in a project, allowed to do `P` there.
 #[derive(Debug, Clone)]
 pub struct Scope<P> {
-    caller: Caller,
+    caller: Arc<Caller>,
     project: ProjectId,
     permission: PhantomData<P>,
 }
 
 impl<P: Permission> Scope<P> {
     /// Lets the caller into the project of the path, if it may do `P` there.
-    pub fn enter(caller: Caller, project: ProjectId) -> Result<Self, CatalogError> {
+    pub fn enter(caller: impl Into<Arc<Caller>>, project: ProjectId) -> Result<Self, CatalogError> {
+        let caller = caller.into();
         let own = caller.project.as_ref().is_none_or(|own| *own == project);
         if !own && !caller.is_admin() {
             return Err(CatalogError::Forbidden {

@@ -215,15 +215,15 @@ fn a_token_is_known_by_its_secret_alone_and_survives_a_restart() {
     house.catalog.set_configured_tokens(vec![(caller("alice"), digest("s1"))]);
     house.catalog.add_token(caller("admin"), digest("s2")).wait().unwrap();
     assert_eq!(house.catalog.token_count().unwrap(), 2);
-    assert_eq!(house.catalog.authenticate("s1"), Some(caller("alice")));
-    assert_eq!(house.catalog.authenticate("s2"), Some(caller("admin")));
+    assert_eq!(house.catalog.authenticate("s1"), Some(Arc::new(caller("alice"))));
+    assert_eq!(house.catalog.authenticate("s2"), Some(Arc::new(caller("admin"))));
     for wrong in ["", "s3", "alice"] {
         assert_eq!(house.catalog.authenticate(wrong), None);
     }
     house.catalog.add_token(caller("admin"), digest("s4")).wait().unwrap();
     assert_eq!(house.catalog.authenticate("s2"), None);
     let again = house.reopened();
-    assert_eq!(again.authenticate("s4"), Some(caller("admin")));
+    assert_eq!(again.authenticate("s4"), Some(Arc::new(caller("admin"))));
     assert_eq!((again.authenticate("s1"), again.token_count().unwrap()), (None, 1));
 }
 

@@ -9,27 +9,41 @@ use super::{Catalog, CatalogError, Reply};
 use crate::domain::Caller;
 use crate::store::TokenRecord;
 
+/// A token. Its caller is shared: every request holds it and none copies it.
+#[derive(Debug)]
+struct Known {
+    caller: Arc<Caller>,
+    sha256: [u8; 32],
+}
+
+impl From<TokenRecord> for Known {
+    fn from(TokenRecord { caller, sha256 }: TokenRecord) -> Self {
+        Self { caller: Arc::new(caller), sha256 }
+    }
+}
+
 /// Every token there is, in memory: asking the database at every request would cost more than all the
 /// comparisons.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    configured: RwLock<Vec<TokenRecord>>,
-    stored: RwLock<Vec<TokenRecord>>,
+    configured: RwLock<Vec<Known>>,
+    stored: RwLock<Vec<Known>>,
 }
 
 impl Tokens {
     pub(super) fn stored(stored: Vec<TokenRecord>) -> Self {
+        let stored = stored.into_iter().map(Known::from).collect();
         Self { configured: RwLock::default(), stored: RwLock::new(stored) }
     }
 
     fn remember(&self, token: TokenRecord) {
         let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
         stored.retain(|it| it.caller.name != token.caller.name);
-        stored.push(token);
+        stored.push(token.into());
     }
 
     /// Compares with every token, so that the time says nothing about which one came near.
-    fn who(&self, digest: &[u8]) -> Option<Caller> {
+    fn who(&self, digest: &[u8]) -> Option<Arc<Caller>> {
         let configured = self.configured.read().unwrap_or_else(PoisonError::into_inner);
         let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
         let mut found = None;
@@ -45,14 +59,16 @@ impl Tokens {
 
 impl Catalog {
     /// Who shows this secret, if it is a known token's. Takes the same time for every wrong one.
-    pub fn authenticate(&self, secret: &str) -> Option<Caller> {
+    pub fn authenticate(&self, secret: &str) -> Option<Arc<Caller>> {
         self.tokens.who(&Sha256::digest(secret.as_bytes()))
     }
 
     /// Replaces the tokens that come from the configuration: name, project, roles, SHA-256 of the secret.
     pub fn set_configured_tokens(&self, tokens: Vec<(Caller, [u8; 32])>) {
-        let tokens =
-            tokens.into_iter().map(|(caller, sha256)| TokenRecord { caller, sha256 }).collect();
+        let tokens = tokens
+            .into_iter()
+            .map(|(caller, sha256)| TokenRecord { caller, sha256 }.into())
+            .collect();
         *self.tokens.configured.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 

@@ -96,6 +96,8 @@ fn ranges(config: &Config, found: &mut Found) {
     found.range("executor.workers", &executor.workers, &(1..=16));
     found.range("executor.compression_threads", &executor.compression_threads, &(0..=64));
     found.range("executor.compression_level", &executor.compression_level, &(1..=19));
+    found.range("executor.nice", &executor.nice, &(0..=19));
+    found.range("executor.max_read_mib_s", &executor.max_read_mib_s, &(0..=1 << 20));
     found.range("storage.trash_window_s", &storage.trash_window_s, &(0..=366 * DAY));
     found.range("storage.headroom_mib", &storage.headroom_mib, &(0..=1 << 30));
     found.range("catalog.max_chain", &catalog.max_chain, &(0..=1000));

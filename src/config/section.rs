@@ -86,6 +86,10 @@ pub struct Executor {
     pub compression_threads: usize,
     /// zstd's level.
     pub compression_level: i32,
+    /// The jobs' nice value: how much they let others go first.
+    pub nice: i32,
+    /// MiB a second that sources are read at, by all backups together; 0: as fast as they can be.
+    pub max_read_mib_s: u64,
 }
 
 impl Executor {
@@ -149,7 +153,7 @@ pub struct Paging {
     pub instances: u32,
 }
 
-/// Processors this process may use; 1 if the system does not say.
+/// Processors this process may use, as its affinity and its control group's quota say; 1 if the system does not say.
 fn processors() -> usize {
     available_parallelism().map_or(1, NonZero::get)
 }

@@ -38,6 +38,8 @@ fn token(name: &str, digest_byte: u8, roles: &str) -> String {
 #[case("[server]\nrequest_timeout_s = 0", "server.request_timeout_s")]
 #[case("[executor]\nworkers = 0", "executor.workers")]
 #[case("[executor]\ncompression_level = 20", "executor.compression_level")]
+#[case("[executor]\nnice = 20", "executor.nice")]
+#[case("[executor]\nnice = -1", "executor.nice")]
 #[case("[quota]\nbackups = -2", "quota.backups")]
 #[case("[paging]\ndefault = 0", "paging.default")]
 #[case("[paging]\nmax = 10", "paging.default")]

@@ -18,7 +18,7 @@ mod status;
 pub use backup::{ArchiveFacts, Backup, Kind, NewBackup, ParentChoice, Registration};
 pub use caller::{Caller, Role};
 pub use cancel::Cancel;
-pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
+pub use clock::{Clock, FixedClock, SystemClock, Timestamp, WireTime};
 pub use drill::{Drill, DrillFacts, DrillOutcome, DrillTurn, RowsByTable};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use failure::{Failure, FailureCode};

@@ -11,6 +11,7 @@ mod drill;
 mod error;
 mod export;
 mod facts;
+mod pace;
 mod pour;
 mod rebuild;
 mod recover;
@@ -33,6 +34,7 @@ pub use chain::{open as open_chain, open_files};
 pub use drill::{Drilled, Drilling, drill, record as record_drill};
 pub use error::JobError;
 pub use export::export;
+pub use pace::Pace;
 pub use rebuild::{Rebuilt, rebuild};
 pub use recover::{Recovery, recover};
 pub use restore::{RestoreReport, Restoring, restore};
@@ -50,6 +52,10 @@ pub struct Settings {
     pub compression_level: i32,
     /// Every Nth backup of an instance reads everything again, whatever the stamps say; 0: never.
     pub reread_every: u64,
+    /// How much of the machine's time the jobs leave to others: their threads' nice value.
+    pub nice: i32,
+    /// How fast sources are read.
+    pub pace: Arc<Pace>,
     /// How long a deleted archive can still be fetched out of the trash.
     pub trash_window: Duration,
     /// Bytes that a drill leaves free where it restores to.

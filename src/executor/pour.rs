@@ -197,6 +197,7 @@ impl Intake for Pour<'_> {
         self.writer.segment(bytes).map_err(|error| self.explain(error))?;
         self.file_bytes += length;
         self.count(length);
+        self.context.settings.pace.keep(length, &self.context.cancel);
         crate::failpoint::reached("mid-dump");
         Ok(())
     }

@@ -106,6 +106,7 @@ impl Executor {
 }
 
 fn work(context: &Context, stopping: &AtomicBool) {
+    be_nice(context.settings.nice);
     while !stopping.load(Ordering::Acquire) {
         let seen = context.bell.count();
         match context.catalog.claim() {
@@ -122,6 +123,17 @@ fn work(context: &Context, stopping: &AtomicBool) {
                 context.bell.wait_past(seen, POLL);
             }
         }
+    }
+}
+
+/// Lets others go first, for processors and, as the kernel derives one from the other, for the disk. On
+/// Linux it holds for this thread, for the threads that its jobs start, and for the tools they run; those
+/// that answer requests keep their place.
+fn be_nice(nice: i32) {
+    if nice > 0
+        && let Err(error) = rustix::process::setpriority_process(None, nice)
+    {
+        log::warn!("jobs run at the usual priority, executor.nice = {nice} was refused: {error}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::{
     Cancel, Clock, Datastore, Instance, InstanceOrigin, InstanceStatus, SystemClock, Timestamp,
 };
 use crate::engine::{self, ENGINES};
-use crate::executor::{Context, Settings};
+use crate::executor::{Context, Pace, Settings};
 use crate::storage::{Local, LocalSettings, Storage, StoreLock};
 
 use super::ServerError;
@@ -25,6 +25,8 @@ pub fn executor_settings(config: &Config) -> Settings {
         workers: config.executor.workers,
         compression_threads: compression_threads(config),
         compression_level: config.executor.compression_level,
+        nice: config.executor.nice,
+        pace: Arc::new(Pace::mib_per_second(config.executor.max_read_mib_s)),
         reread_every: u64::from(config.catalog.reread_every),
         trash_window: config.storage.trash_window(),
         headroom_bytes: config.storage.headroom_bytes(),

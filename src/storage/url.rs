@@ -4,9 +4,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+const SCHEME: &str = "file://";
+
 /// The URL of an absolute path.
 pub(super) fn of_path(path: &Path) -> String {
-    format!("file://{}", encode(path.as_os_str().as_bytes(), b"-._~/"))
+    let bytes = path.as_os_str().as_bytes();
+    let mut url = String::with_capacity(SCHEME.len() + bytes.len());
+    url.push_str(SCHEME);
+    encode_into(&mut url, bytes, b"-._~/");
+    url
 }
 
 /// The path a `file://` URL of this machine names; `None` if it is none.
@@ -24,15 +30,26 @@ pub(super) fn to_path(url: &str) -> Option<PathBuf> {
 /// `bytes` with everything but letters, digits and `plain` as `%XX`.
 pub(super) fn encode(bytes: &[u8], plain: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
+    encode_into(&mut text, bytes, plain);
+    text
+}
+
+fn encode_into(text: &mut String, bytes: &[u8], plain: &[u8]) {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || plain.contains(byte);
+    // Nearly every path needs nothing: every line of every list has one.
+    if bytes.iter().all(is_plain)
+        && let Ok(bytes) = str::from_utf8(bytes)
+    {
+        return text.push_str(bytes);
+    }
     for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+        if is_plain(&byte) {
             text.push(char::from(byte));
         } else {
             text.push('%');
             text.push_str(&hex::encode_upper([byte]));
         }
     }
-    text
 }
 
 fn decode(text: &[u8]) -> Option<Vec<u8>> {

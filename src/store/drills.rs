@@ -53,26 +53,26 @@ pub(super) const STATEMENTS: &[&str] =
 
 /// Where the backup of a row stands with drills.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Drill> {
-    let next = row.get("drill")?;
-    let Some(at) = row.get("drill_at")? else { return Ok(Drill { next, last: None }) };
-    let found = match failure(row, "drill_failure_code", "drill_failure_message")? {
+    let next = row.get(26)?;
+    let Some(at) = row.get(27)? else { return Ok(Drill { next, last: None }) };
+    let found = match failure(row, 33, 34)? {
         Some(failure) => Err(failure),
         None => Ok(DrillFacts {
-            version: text(row, "drill_version")?,
-            check: text(row, "drill_check")?,
-            tables: number(row, "drill_tables")?,
-            rows: number(row, "drill_rows")?,
+            version: text(row, 29)?,
+            check: text(row, 30)?,
+            tables: number(row, 31)?,
+            rows: number(row, 32)?,
         }),
     };
-    let took = Duration::from_millis(number(row, "drill_ms")?);
+    let took = Duration::from_millis(number(row, 28)?);
     Ok(Drill { next, last: Some(DrillOutcome { at, took, found }) })
 }
 
-fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
 }
 
-fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, Option<Bytes>>(column)?.map_or(0, |it| it.0))
 }
 

@@ -19,7 +19,7 @@ pub struct InstanceRecord {
     pub removal: Option<Removal>,
 }
 
-/// The columns that [`read`] reads: what is stored, and what backups tell.
+/// The columns that [`read`] reads, in its order: what is stored, and what backups tell.
 macro_rules! columns {
     () => {
         "id, project, name, engine, version, restored_from, source, check_level, status, \
@@ -34,31 +34,31 @@ macro_rules! columns {
 pub(super) use columns;
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
-    let restored_from: Option<BackupId> = row.get("restored_from")?;
-    let stored = row.get("status")?;
-    let source: String = row.get("source")?;
+    let restored_from: Option<BackupId> = row.get(5)?;
+    let stored = row.get(8)?;
+    let source: String = row.get(6)?;
     let source: Source = serde_json::from_str(&source).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, Box::new(error))
     })?;
     let instance = Instance {
-        id: row.get("id")?,
-        project: row.get("project")?,
-        name: row.get("name")?,
-        datastore: Datastore { engine: row.get("engine")?, version: row.get("version")? },
+        id: row.get(0)?,
+        project: row.get(1)?,
+        name: row.get(2)?,
+        datastore: Datastore { engine: row.get(3)?, version: row.get(4)? },
         origin: restored_from.map_or(InstanceOrigin::Configured, InstanceOrigin::Restored),
         source,
-        check: row.get("check_level")?,
-        verify: row.get("verify")?,
+        check: row.get(7)?,
+        verify: row.get(14)?,
         status: match stored {
-            InstanceStatus::Active if row.get("runs")? => InstanceStatus::Backup,
+            InstanceStatus::Active if row.get(15)? => InstanceStatus::Backup,
             other => other,
         },
-        used_bytes: row.get::<_, Bytes>("used")?.0,
-        failure: failure(row, "failure_code", "failure_message")?,
-        created: row.get("created")?,
-        updated: row.get("updated")?,
+        used_bytes: row.get::<_, Bytes>(16)?.0,
+        failure: failure(row, 9, 10)?,
+        created: row.get(12)?,
+        updated: row.get(13)?,
     };
-    Ok(InstanceRecord { instance, removal: row.get("removal")? })
+    Ok(InstanceRecord { instance, removal: row.get(11)? })
 }
 
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM instances WHERE id = ?1");

@@ -15,6 +15,7 @@ mod policies;
 mod queue;
 mod schema;
 mod settle;
+mod soundness;
 mod sql;
 mod subtree;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use settle::{Finish, Lineage};
 pub use tokens::TokenRecord;
 
 use ballast::Ballast;
+use soundness::Soundness;
 use writer::{Job, Write};
 
 /// Writes that may wait before whoever brings the next one waits too.
@@ -68,11 +70,38 @@ impl<T, E: From<StoreError>> Answer<T, E> {
     }
 }
 
+/// A transaction for reading. Its two statements are compiled once per connection: compiling them anew
+/// takes longer than an indexed look-up.
+struct Snapshot<'a>(&'a Connection);
+
+impl<'a> Snapshot<'a> {
+    fn take(db: &'a Connection) -> Result<Self, StoreError> {
+        sql::change(db, "BEGIN DEFERRED", [])?;
+        Ok(Self(db))
+    }
+
+    fn release(self) -> Result<(), StoreError> {
+        sql::change(self.0, "COMMIT", []).map(drop)
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    /// A look that failed or panicked must not leave its connection in an old snapshot.
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = self.0.execute_batch("ROLLBACK")
+        {
+            log::error!("catalog: a snapshot could not be left: {error}");
+        }
+    }
+}
+
 /// An open catalog database.
 pub struct Store {
     jobs: RwLock<Option<Sender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Pool<SqliteConnectionManager>,
+    soundness: Soundness,
 }
 
 impl fmt::Debug for Store {
@@ -84,15 +113,22 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens the file, creating it (for its owner only) or migrating it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_checking(path, soundness::AT_ONCE)
+    }
+
+    /// The same, with the bytes that are checked before anything else happens.
+    fn open_checking(path: &Path, at_once: u64) -> Result<Self, StoreError> {
         let ballast = Ballast::beside(path);
         let db = open::for_writing(path)?;
+        let soundness = Soundness::check(path, at_once)?;
         let readers = open::for_reading(path)?;
         let (sender, receiver) = bounded(WAITING_WRITES);
         let thread = Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer::run(db, ballast, &receiver))
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
-        Ok(Self { jobs: RwLock::new(Some(sender)), thread: Mutex::new(Some(thread)), readers })
+        let (jobs, thread) = (RwLock::new(Some(sender)), Mutex::new(Some(thread)));
+        Ok(Self { jobs, thread, readers, soundness })
     }
 
     /// Looks at the tables in one snapshot. Blocks.
@@ -100,11 +136,27 @@ impl Store {
         &self,
         look: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.soundness.hold()?;
         let db = self.readers.get().map_err(StoreError::from)?;
-        let snapshot = db.unchecked_transaction().map_err(StoreError::from)?;
-        let seen = look(Records(&snapshot))?;
-        snapshot.commit().map_err(StoreError::from)?;
+        let snapshot = Snapshot::take(&db)?;
+        let seen = look(Records(&db))?;
+        snapshot.release()?;
         Ok(seen)
+    }
+
+    /// The same for one statement, which is a snapshot by itself.
+    pub fn read_once<T, E: From<StoreError>>(
+        &self,
+        look: impl FnOnce(Records<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.soundness.hold()?;
+        let db = self.readers.get().map_err(StoreError::from)?;
+        look(Records(&db))
+    }
+
+    /// Whether a connection for reading waits to be used, so that a look-up waits for nobody.
+    pub fn has_idle_reader(&self) -> bool {
+        self.readers.state().idle_connections > 0
     }
 
     /// Queues a write. `work` runs on the writer's thread, all or nothing; `after` runs there once the
@@ -120,6 +172,10 @@ impl Store {
     {
         let (sender, receiver) = oneshot::channel();
         let job = Box::new(Write { work: Some(work), after, outcome: None, sender });
+        if let Err(damaged) = self.soundness.hold() {
+            job.answer(Some(damaged));
+            return Answer(receiver);
+        }
         let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone();
         match jobs {
             // A writer that is gone drops the job, and the answer says so.
@@ -131,6 +187,7 @@ impl Store {
 
     /// Commits what waits, truncates the write-ahead log and ends the writer. Later writes fail.
     pub fn close(&self) {
+        self.soundness.end();
         drop(self.jobs.write().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread

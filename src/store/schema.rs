@@ -14,7 +14,8 @@ const APPLICATION: i64 = 0x436f_6672;
 
 /// What brings a catalog of schema n+1 to n+2, in order; so the current schema is one more than there
 /// are steps. A step that was released is never edited: another one follows it.
-const STEPS: &[&str] = &[include_str!("steps/2_drills.sql")];
+const STEPS: &[&str] =
+    &[include_str!("steps/2_drills.sql"), include_str!("steps/3_filtered_lists.sql")];
 
 /// Creates or migrates, in one transaction: whatever happens, the file is wholly the old or the new.
 pub(super) fn prepare(db: &mut Connection, path: &Path) -> Result<(), StoreError> {

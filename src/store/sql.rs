@@ -40,6 +40,21 @@ pub(super) fn all<T>(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The same with room for about as many rows as will come.
+pub(super) fn page<T>(
+    db: &Connection,
+    statement: &str,
+    params: impl Params,
+    (read, rows): (Read<T>, u32),
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = db.prepare_cached(statement)?;
+    let mut found = Vec::with_capacity(usize::try_from(rows.min(64)).unwrap_or(64));
+    for row in statement.query_map(params, read)? {
+        found.push(row?);
+    }
+    Ok(found)
+}
+
 /// How many rows it changed.
 pub(super) fn change(
     db: &Connection,

@@ -56,3 +56,22 @@ fn every_statement_of_a_file_is_in_its_list() {
         assert_eq!(written, statements.len(), "{file}");
     }
 }
+
+#[test]
+fn every_page_of_backups_walks_the_one_index_that_has_its_rows_in_order() {
+    let mut db = Connection::open_in_memory().unwrap();
+    schema::prepare(&mut db, std::path::Path::new("c")).unwrap();
+    let pages: Vec<_> =
+        backups::STATEMENTS.iter().filter(|sql| sql.ends_with("LIMIT :rows")).collect();
+    assert_eq!(pages.len(), 8);
+    for sql in pages {
+        let steps = plan(db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap());
+        let [step] = steps.as_slice() else { panic!("{steps:?}\n{sql}") };
+        // Each filter that stands before the place is looked up and not tried row by row.
+        for filter in ["project", "instance", "status", "engine"] {
+            let wanted = sql.contains(&format!("{filter} = :{filter} AND"));
+            assert_eq!(step.contains(&format!("{filter}=?")), wanted, "{step}\n{sql}");
+        }
+        assert!(step.contains("(created,id)<(?,?)"), "{step}\n{sql}");
+    }
+}

@@ -1,8 +1,8 @@
 //! Opening, committing together, closing.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender as Gate, channel};
 
@@ -239,4 +239,54 @@ fn a_completed_row_without_an_archive_is_impossible() {
     assert!(insert("", "'full', 'NEW', 'sqlite', '3', 1, 1").is_ok());
     let last = store.read(|db| db.last_created().map(|it| it.map(Timestamp::as_micros))).unwrap();
     assert_eq!(last, Some(1));
+}
+
+/// Overwrites the middle of a page that no look-up of these tests needs.
+fn damage_an_index(path: &Path) {
+    let db = Connection::open(path).unwrap();
+    db.execute_batch(
+        "PRAGMA journal_mode = DELETE;
+         INSERT INTO quotas SELECT printf('p%08d', value), 'backups', 1 FROM
+             (WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n
+              WHERE value < 5000) SELECT value FROM n);",
+    )
+    .unwrap();
+    let page: u64 = db
+        .query_row(
+            "SELECT pageno FROM dbstat WHERE name = 'quotas' AND pagetype = 'leaf' LIMIT 1 OFFSET 9",
+            [],
+            |row| row.get::<_, i64>(0).map(|it| u64::try_from(it).unwrap()),
+        )
+        .unwrap();
+    db.close().unwrap();
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[0xff; 512], (page - 1) * 4096).unwrap();
+}
+
+#[test]
+fn a_damaged_catalog_is_noticed_before_or_soon_after_it_is_used() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    put(&store, "a").wait().unwrap();
+    drop(store);
+    damage_an_index(&path);
+    assert!(matches!(Store::open(&path), Err(StoreError::Damaged { .. })));
+    let large = Store::open_checking(&path, 0).unwrap();
+    large.soundness.wait();
+    let project = project();
+    let read = large.read(|db| db.strategy(&project, None)).map(drop);
+    assert!(matches!(read, Err(StoreError::Damaged { .. })), "{read:?}");
+    let written = put(&large, "b").wait();
+    assert!(matches!(written, Err(StoreError::Damaged { .. })), "{written:?}");
+}
+
+#[test]
+fn a_check_that_is_under_way_does_not_keep_the_catalog_from_closing() {
+    let (_folder, path) = folder();
+    put(&Store::open(&path).unwrap(), "a").wait().unwrap();
+    for _round in 0..20 {
+        let store = Store::open_checking(&path, 0).unwrap();
+        assert!(is_there(&store, "a"));
+        drop(store);
+    }
 }

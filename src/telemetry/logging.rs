@@ -9,7 +9,11 @@ use std::os::unix::fs::MetadataExt as _;
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Record};
 
+use super::batch;
 use crate::domain::{Clock as _, SystemClock, Timestamp};
+
+/// The target of the access log.
+const ACCESS: &str = "coffer::access";
 
 /// Who reads the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,10 @@ pub(super) fn builder(level: LevelFilter) -> Builder {
     builder.target(Target::Stderr).format(move |out, record| {
         let mut text = String::with_capacity(160);
         line(&mut text, record, reader, SystemClock.now()).map_err(io::Error::other)?;
+        if record.target() == ACCESS && record.level() >= Level::Info && batch::take(&text) {
+            return Ok(());
+        }
+        batch::flush();
         out.write_all(text.as_bytes())
     });
     match std::env::var("RUST_LOG") {
@@ -74,6 +82,10 @@ struct OneLine<'a>(&'a mut String);
 
 impl fmt::Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            self.0.push_str(text);
+            return Ok(());
+        }
         for character in text.chars() {
             if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
                 self.0.extend(character.escape_default());

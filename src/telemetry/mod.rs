@@ -5,6 +5,7 @@
 //! <6>coffer::server: listening on 127.0.0.1:8779                                    the journal
 //! ```
 
+mod batch;
 mod logging;
 mod panics;
 

@@ -1,4 +1,5 @@
-//! The database: rows of mixed compressibility, about half of it random bytes.
+//! The data: a database with rows of mixed compressibility (about half of it packs well, as real ones
+//! do), a tree of files of the same kind, and what changes in them.
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ impl Numbers {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    fn blob(&mut self, bytes: usize) -> Vec<u8> {
+    pub(crate) fn blob(&mut self, bytes: usize) -> Vec<u8> {
         let mut blob = Vec::with_capacity(bytes + 8);
         while blob.len() < bytes {
             blob.extend_from_slice(&self.next().to_le_bytes());
@@ -32,7 +33,7 @@ impl Numbers {
         blob
     }
 
-    fn text(&mut self, words: usize) -> String {
+    pub(crate) fn text(&mut self, words: usize) -> String {
         const WORDS: [&str; 16] = [
             "order",
             "shipped",
@@ -82,7 +83,7 @@ pub(crate) fn make(path: &Path, mib: u64) -> Outcome<()> {
             )?;
             for n in done..rows.min(done + 10_000) {
                 let (title, body) = (numbers.text(4), numbers.text(180));
-                insert.execute(params![title, body, numbers.blob(1200), i64::try_from(n)?])?;
+                insert.execute(params![title, body, numbers.blob(1500), i64::try_from(n)?])?;
             }
         }
         transaction.commit()?;
@@ -96,10 +97,91 @@ pub(crate) fn make(path: &Path, mib: u64) -> Outcome<()> {
 }
 
 /// Changes one row in a hundred, all over the table.
-pub(crate) fn change_one_percent(path: &Path, round: u64) -> Outcome<()> {
-    let connection = Connection::open(path)?;
-    let offset = i64::try_from(round % 100)?;
-    connection.execute("UPDATE document SET n = n + 1000000 WHERE id % 100 = ?1", [offset])?;
+pub(crate) fn scatter(path: &Path, round: u64) -> Outcome<()> {
+    rewrite(path, "SELECT id FROM document WHERE id % 100 = ?1", round % 100, round)
+}
+
+/// Changes one row in a hundred, all in one place.
+pub(crate) fn cluster(path: &Path, round: u64) -> Outcome<()> {
+    let which = "SELECT id FROM document WHERE id > (SELECT max(id) FROM document) / 100 * ?1
+                 AND id <= (SELECT max(id) FROM document) / 100 * (?1 + 1)";
+    rewrite(path, which, (round * 7) % 99, 1_000_000 + round)
+}
+
+/// Gives rows a new text and a new number, as an application that edits them would.
+fn rewrite(path: &Path, which: &str, offset: u64, seed: u64) -> Outcome<()> {
+    let mut connection = Connection::open(path)?;
+    let mut numbers = Numbers::new(seed.wrapping_mul(0x9e37_79b9) + 3);
+    let transaction = connection.transaction()?;
+    {
+        let ids: Vec<i64> = transaction
+            .prepare(which)?
+            .query_map([i64::try_from(offset)?], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut change =
+            transaction.prepare("UPDATE document SET body = ?2, n = n + 1000000 WHERE id = ?1")?;
+        for id in ids {
+            change.execute(params![id, numbers.text(180)])?;
+        }
+    }
+    transaction.commit()?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
+    Ok(())
+}
+
+/// Makes a tree of `files` files with `mib` MiB in all: most are small, some are large.
+pub(crate) fn make_tree(root: &Path, files: u64, mib: u64) -> Outcome<()> {
+    let mut numbers = Numbers::new(77);
+    let average = (mib << 20) / files.max(1);
+    for number in 0..files {
+        let folder = root.join(format!("{:02}/{:02}", number % 20, number / 20 % 40));
+        std::fs::create_dir_all(&folder)?;
+        // A quarter to seven quarters of the average, and every hundredth in a class of its own.
+        let size = average / 4 + numbers.next() % (average * 3 / 2).max(1);
+        let size = usize::try_from(if number % 100 == 0 { size * 10 } else { size * 9 / 10 })?;
+        write(&folder.join(format!("{number}.dat")), &mixed(&mut numbers, size))?;
+    }
+    Ok(())
+}
+
+/// Half words, half noise.
+fn mixed(numbers: &mut Numbers, size: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size + 2048);
+    while bytes.len() < size {
+        bytes.extend_from_slice(numbers.text(120).as_bytes());
+        bytes.extend_from_slice(&numbers.blob(600));
+    }
+    bytes.truncate(size);
+    bytes
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Outcome<()> {
+    #[expect(clippy::disallowed_methods, reason = "a file of the bench's own")]
+    Ok(std::fs::write(path, bytes)?)
+}
+
+/// Writes one file in a hundred anew, adds as many a thousandth, and removes one.
+pub(crate) fn change_tree(root: &Path, round: u64) -> Outcome<()> {
+    let mut numbers = Numbers::new(1000 + round);
+    let mut files = Vec::new();
+    for outer in std::fs::read_dir(root)? {
+        for inner in std::fs::read_dir(outer?.path())? {
+            for file in std::fs::read_dir(inner?.path())? {
+                files.push(file?.path());
+            }
+        }
+    }
+    files.sort();
+    for file in files.iter().skip(usize::try_from(round % 100)?).step_by(100) {
+        let size = usize::try_from(std::fs::metadata(file)?.len())?;
+        write(file, &mixed(&mut numbers, size))?;
+    }
+    if let Some(first) = files.get(usize::try_from(50 + round)?) {
+        std::fs::remove_file(first)?;
+        for number in 0..files.len() / 1000 {
+            let added = first.with_file_name(format!("added-{round}-{number}.dat"));
+            write(&added, &mixed(&mut numbers, 20_000))?;
+        }
+    }
     Ok(())
 }

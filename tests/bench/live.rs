@@ -10,8 +10,9 @@ use rusqlite::Connection;
 
 use super::Outcome;
 use super::data::Numbers;
-use super::measure::{Rows, seconds};
-use super::server::Server;
+use super::measure::memory_of;
+use super::server::{Server, configure};
+use super::table::Figures;
 
 /// How a writer fared.
 #[derive(Debug, Default)]
@@ -51,25 +52,28 @@ fn start(path: &Path, stop: &Arc<AtomicBool>) -> JoinHandle<rusqlite::Result<Far
     std::thread::spawn(move || write_until(&path, &stop))
 }
 
-/// Measures a writer alone for as long as a full backup takes, then during one.
-pub(crate) fn writer_waits(path: &Path, server: &mut Server, rows: &mut Rows) -> Outcome<()> {
+/// Measures a writer alone for as long as a full backup may take, then during one.
+pub(crate) fn writer_waits(folder: &Path, figures: &mut Figures) -> Outcome<()> {
+    let source = folder.join("bench.db");
+    let settings = "[auth]\nmode = \"none\"\n";
+    let instances = [("live", "sqlite", "off", source.as_path())];
+    let mut server = Server::start(&configure(folder, "live", settings, &instances)?)?;
     for (label, with_backup) in [("without", false), ("with", true)] {
         let stop = Arc::new(AtomicBool::new(false));
-        let writer = start(path, &stop);
+        let writer = start(&source, &stop);
         if with_backup {
-            server.backup(false)?;
+            server.backup("live", false)?;
         } else {
             // A pause that ends early is no matter here.
             std::thread::park_timeout(Duration::from_secs(3));
         }
         stop.store(true, Ordering::Relaxed);
         let fared = writer.join().map_err(|_panic| "the writer panicked")??;
-        rows.put(
-            &format!("writer: longest wait {label} a backup (ms)"),
-            seconds(fared.longest) * 1000.0,
-        );
-        rows.put(&format!("writer: commits {label} a backup"), f64::from(fared.commits));
-        rows.put(&format!("writer: SQLITE_BUSY {label} a backup"), f64::from(fared.refused));
+        let row = format!("live: a writer's longest wait {label} a backup");
+        figures.put(&row, "ms", fared.longest.as_secs_f64() * 1000.0);
+        figures.put(&format!("live: commits {label} a backup"), "", f64::from(fared.commits));
+        figures.put(&format!("live: SQLITE_BUSY {label} a backup"), "", f64::from(fared.refused));
     }
+    figures.put("live: peak RSS", "MiB", memory_of(server.pid(), "VmHWM:")?);
     Ok(())
 }

@@ -1,100 +1,119 @@
-//! Times, medians, and the table.
+//! What a program costs: wall clock, CPU, and the memory of it and all it started.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::Outcome;
 
-/// Seconds as a number.
-pub(crate) fn seconds(taken: Duration) -> f64 {
-    taken.as_secs_f64()
+/// Times, memory, and what was stored for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    pub(crate) wall_s: f64,
+    pub(crate) cpu_s: f64,
+    pub(crate) rss_mib: f64,
+    pub(crate) stored_mib: f64,
 }
 
-/// Waits until the disk has nothing left to write.
+/// How often memory is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Bytes as MiB.
+pub(crate) fn mib(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
+}
+
+/// Waits until the disk has nothing left to write: what one row leaves must not fall into the next.
 pub(crate) fn settle() -> Outcome<()> {
-    peer("sync", &[]).map(drop)
+    sh("sync")
 }
 
-/// Runs a peer to its end; seconds of wall clock.
-pub(crate) fn peer(program: &str, arguments: &[&str]) -> Outcome<f64> {
+/// Runs a line of shell to its end, unmeasured.
+pub(crate) fn sh(line: &str) -> Outcome<()> {
+    let output = Command::new("sh").args(["-ec", line]).stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(format!("{line}: {}: {said}", output.status).into())
+}
+
+/// What a line of shell prints; nothing if it fails.
+pub(crate) fn said(line: &str) -> String {
+    let output = Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output();
+    output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+/// Runs a line of shell to its end and says what it cost, without what it stored.
+pub(crate) fn watched(line: &str) -> Outcome<Cost> {
+    let times = tempfile::NamedTempFile::new()?;
     let started = Instant::now();
-    let status = Command::new(program)
-        .args(arguments)
+    let mut child = Command::new("/usr/bin/time")
+        .args(["-f", "%U %S", "-o"])
+        .arg(times.path())
+        .args(["sh", "-ec", line])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .status()?;
+        .stderr(Stdio::null())
+        .spawn()?;
+    let (end, ended) = channel::<()>();
+    let root = child.id();
+    let watcher = std::thread::spawn(move || {
+        let mut most = 0;
+        while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            most = most.max(resident(root));
+        }
+        most
+    });
+    let status = child.wait()?;
+    let wall_s = started.elapsed().as_secs_f64();
+    drop(end);
+    let most = watcher.join().map_err(|_panic| "the watcher panicked")?;
     if !status.success() {
-        return Err(format!("{program} {arguments:?}: {status}").into());
+        return Err(format!("{line}: {status}").into());
     }
-    Ok(seconds(started.elapsed()))
+    let times = std::fs::read_to_string(times.path())?;
+    let cpu_s = times.split_whitespace().filter_map(|it| it.parse::<f64>().ok()).sum();
+    Ok(Cost { wall_s, cpu_s, rss_mib: mib(most), stored_mib: 0.0 })
 }
 
-/// Figures by row, in order of first appearance.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
-    order: Vec<String>,
-    figures: BTreeMap<String, Vec<f64>>,
+/// Bytes resident of a process and all below it.
+fn resident(pid: u32) -> u64 {
+    let own = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages: u64 = own.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    let children = std::fs::read_to_string(children).unwrap_or_default();
+    let below = children.split_whitespace().filter_map(|it| it.parse().ok()).map(resident);
+    pages * 4096 + below.sum::<u64>()
 }
 
-impl Rows {
-    /// Adds one figure to a row.
-    pub(crate) fn put(&mut self, row: &str, figure: f64) {
-        if !self.figures.contains_key(row) {
-            self.order.push(row.to_owned());
-        }
-        self.figures.entry(row.to_owned()).or_default().push(figure);
-    }
-
-    fn sorted(&self, row: &str) -> Vec<f64> {
-        let mut figures = self.figures.get(row).cloned().unwrap_or_default();
-        figures.sort_by(f64::total_cmp);
-        figures
-    }
-
-    /// The middle figure of a row; not a number for a row that is not there.
-    pub(crate) fn median(&self, row: &str) -> f64 {
-        let figures = self.sorted(row);
-        figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-    }
-
-    /// One row over the sum of others: the median of the ratios round by round, so that a machine that
-    /// drifts from round to round does not matter.
-    pub(crate) fn ratio(&self, over: &str, under: &[&str]) -> f64 {
-        let of_round = |row: &str, round: usize| {
-            self.figures.get(row).and_then(|figures| figures.get(round)).copied()
-        };
-        let mut ratios = Vec::new();
-        while let Some(figure) = of_round(over, ratios.len()) {
-            let base: f64 =
-                under.iter().map(|row| of_round(row, ratios.len()).unwrap_or(f64::NAN)).sum();
-            ratios.push(figure / base);
-        }
-        ratios.sort_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
-    }
+/// CPU seconds that a process took so far, to a hundredth.
+pub(crate) fn cpu_of(pid: u32) -> Outcome<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let behind = stat.rsplit(") ").next().ok_or("no stat")?;
+    let ticks = |at: usize| behind.split(' ').nth(at).and_then(|it| it.parse::<u32>().ok());
+    Ok(f64::from(ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)) / 100.0)
 }
 
-impl fmt::Display for Rows {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            out,
-            "{:<48} {:>9} {:>9} {:>9} {:>3}",
-            "row (s unless said)", "median", "min", "max", "n"
-        )?;
-        for row in &self.order {
-            let figures = self.sorted(row);
-            let (least, most) = (figures.first(), figures.last());
-            let (least, most) =
-                (least.copied().unwrap_or(f64::NAN), most.copied().unwrap_or(f64::NAN));
-            writeln!(
-                out,
-                "{row:<48} {:>9.3} {least:>9.3} {most:>9.3} {:>3}",
-                self.median(row),
-                figures.len()
-            )?;
-        }
-        Ok(())
-    }
+/// A line of `/proc/<pid>/status`, in MiB.
+pub(crate) fn memory_of(pid: u32, line: &str) -> Outcome<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|it| it.starts_with(line)).ok_or("no such line")?;
+    let kib: u32 = line.split_whitespace().nth(1).ok_or("no figure")?.parse()?;
+    Ok(f64::from(kib) / 1024.0)
+}
+
+/// Makes the kernel forget the peak of a process so far (`VmHWM`).
+pub(crate) fn forget_peak(pid: u32) -> Outcome<()> {
+    let mut file =
+        std::fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/clear_refs"))?;
+    Ok(file.write_all(b"5")?)
+}
+
+/// Bytes of all files below a folder.
+pub(crate) fn stored_below(folder: &Path) -> u64 {
+    let text = said(&format!("du -sb --apparent-size '{}' | cut -f1", folder.display()));
+    text.parse().unwrap_or(0)
 }

@@ -1,6 +1,7 @@
 //! The real server, release build, driven over HTTP.
 #![expect(clippy::indexing_slicing, reason = "what a JSON value does not have is null")]
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,20 +11,22 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::measure::seconds;
+use super::measure::{Cost, cpu_of, forget_peak, memory_of, mib, settle, sh, watched};
 
-const PROJECT: &str = "bench";
+pub(crate) const PROJECT: &str = "bench";
+/// The secret of the one token, where tokens are asked for.
+pub(crate) const SECRET: &str = "secret-secret";
+/// The program, as released.
+pub(crate) const COFFER: &str = env!("CARGO_BIN_EXE_coffer");
 /// Longer than any backup here takes.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// A finished backup and its times.
+/// A finished backup and what it cost.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) id: String,
-    pub(crate) archive: String,
-    pub(crate) stored: u64,
     /// From the request to COMPLETED, as the client sees it, without the engine's check.
-    pub(crate) total_s: f64,
+    pub(crate) cost: Cost,
     /// To the finished and synced file, as the server logs it.
     pub(crate) written_s: f64,
     pub(crate) check_s: f64,
@@ -37,6 +40,8 @@ pub(crate) struct Server {
     log: Receiver<String>,
     config: PathBuf,
     made: u32,
+    /// From the start of the process to the line that says where it listens.
+    pub(crate) started_in: Duration,
 }
 
 impl Drop for Server {
@@ -46,23 +51,41 @@ impl Drop for Server {
     }
 }
 
+/// One instance of the configuration: name, engine, check, and the path of its source.
+pub(crate) type Instance<'a> = (&'a str, &'a str, &'a str, &'a Path);
+
+/// Writes a configuration. Peers run at the usual priority, and so does the server here.
+pub(crate) fn configure(
+    folder: &Path,
+    name: &str,
+    settings: &str,
+    instances: &[Instance<'_>],
+) -> Outcome<PathBuf> {
+    let config = folder.join(format!("{name}.toml"));
+    let mut text = format!(
+        "data_dir = {}\n[server]\nlisten = \"127.0.0.1:0\"\n{settings}\n",
+        json!(folder.join(name))
+    );
+    for (name, engine, check, path) in instances {
+        let path = json!(path);
+        write!(
+            text,
+            "[[instances]]\nname = \"{name}\"\nproject_id = \"{PROJECT}\"\nengine = \"{engine}\"\n\
+             check = \"{check}\"\nsource = {{ path = {path} }}\n"
+        )?;
+    }
+    #[expect(clippy::disallowed_methods, reason = "a file of the bench's own")]
+    std::fs::write(&config, text)?;
+    Ok(config)
+}
+
 impl Server {
-    /// Starts it on a free port, with two instances of the database: one unchecked, one checked.
-    pub(crate) fn start(folder: &Path, database: &Path) -> Outcome<Self> {
-        let config = folder.join("coffer.toml");
-        let (data, source) = (folder.join("data"), json!(database));
-        let text = format!(
-            "data_dir = {}\n[server]\nlisten = \"127.0.0.1:0\"\n[auth]\nmode = \"none\"\n\
-             [executor]\ncompression_threads = 2\n[storage]\ntrash_window_s = 0\n\
-             [[instances]]\nname = \"plain\"\nproject_id = \"{PROJECT}\"\nengine = \"sqlite\"\ncheck = \"off\"\nsource = {{ path = {source} }}\n\
-             [[instances]]\nname = \"checked\"\nproject_id = \"{PROJECT}\"\nengine = \"sqlite\"\nsource = {{ path = {source} }}\n",
-            json!(data)
-        );
-        #[expect(clippy::disallowed_methods, reason = "a file of the bench's own")]
-        std::fs::write(&config, text)?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_coffer"))
+    /// Starts it on a free port.
+    pub(crate) fn start(config: &Path) -> Outcome<Self> {
+        let started = Instant::now();
+        let mut child = Command::new(COFFER)
             .args(["serve", "--config"])
-            .arg(&config)
+            .arg(config)
             .stderr(Stdio::piped())
             .stdin(Stdio::null())
             .spawn()?;
@@ -70,16 +93,42 @@ impl Server {
         let (send, log) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
+                // The access log of the load is nobody's business here.
+                if !line.contains("coffer::access") && send.send(line).is_err() {
                     return;
                 }
             }
         });
-        let mut server = Self { child, url: String::new(), log, config, made: 0 };
+        let mut server = Self {
+            child,
+            url: String::new(),
+            log,
+            config: config.to_owned(),
+            made: 0,
+            started_in: Duration::ZERO,
+        };
         let line = server.wait_for_line("listening on ")?;
+        server.started_in = started.elapsed();
         let address = line.split("listening on ").nth(1).ok_or("no address")?;
         address.trim().clone_into(&mut server.url);
         Ok(server)
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Ends it as systemd would.
+    pub(crate) fn stop(mut self) -> Outcome<()> {
+        sh(&format!("kill {}", self.pid()))?;
+        self.child.wait()?;
+        Ok(())
     }
 
     fn wait_for_line(&self, part: &str) -> Outcome<String> {
@@ -97,76 +146,77 @@ impl Server {
 
     fn instance(&self, name: &str) -> Outcome<String> {
         let url = format!("{}/v1.0/{PROJECT}/instances", self.url);
-        let listed: Value = ureq::get(&url).call()?.body_mut().read_json()?;
+        let listed: Value =
+            ureq::get(&url).header("X-Auth-Token", SECRET).call()?.body_mut().read_json()?;
         let rows = listed["instances"].as_array().ok_or("no instances")?;
         let found = rows.iter().find(|row| row["name"] == name).ok_or("instance is missing")?;
         Ok(found["id"].as_str().ok_or("no id")?.to_owned())
     }
 
-    /// A backup of the unchecked instance.
-    pub(crate) fn backup(&mut self, incremental: bool) -> Outcome<Made> {
-        self.make("plain", incremental)
-    }
-
-    /// A full backup of the checked instance.
-    pub(crate) fn checked_backup(&mut self) -> Outcome<Made> {
-        let made = self.make("checked", false)?;
-        let url = format!("{}/v1.0/{PROJECT}/backups/{}", self.url, made.id);
-        ureq::delete(&url).call()?;
-        Ok(made)
-    }
-
-    fn make(&mut self, instance: &str, incremental: bool) -> Outcome<Made> {
+    /// Asks for a backup; its id.
+    pub(crate) fn ask(&mut self, instance: &str, incremental: bool) -> Outcome<String> {
         self.made += 1;
         let name = format!("bench {}", self.made);
         let body = json!({"backup": {
             "name": name, "instance": self.instance(instance)?, "incremental": u8::from(incremental),
         }});
         let url = format!("{}/v1.0/{PROJECT}/backups", self.url);
-        let started = Instant::now();
-        let made: Value = ureq::post(&url).send_json(&body)?.body_mut().read_json()?;
-        let id = made["backup"]["id"].as_str().ok_or("no id")?.to_owned();
-        let line = self.wait_for_line(&format!("backup {id} is complete"))?;
-        let total = seconds(started.elapsed());
-        let shown: Value = ureq::get(format!("{url}/{id}")).call()?.body_mut().read_json()?;
+        let made: Value = ureq::post(&url)
+            .header("X-Auth-Token", SECRET)
+            .send_json(&body)?
+            .body_mut()
+            .read_json()?;
+        Ok(made["backup"]["id"].as_str().ok_or("no id")?.to_owned())
+    }
+
+    /// Waits until it is COMPLETED; the line of the log that says so.
+    pub(crate) fn wait_for(&self, id: &str) -> Outcome<String> {
+        self.wait_for_line(&format!("backup {id} is complete"))
+    }
+
+    /// How many backups were completed since this was asked last.
+    pub(crate) fn completed_since(&self) -> usize {
+        self.log.try_iter().filter(|line| line.contains(" is complete: ")).count()
+    }
+
+    /// Makes a backup.
+    pub(crate) fn backup(&mut self, instance: &str, incremental: bool) -> Outcome<Made> {
+        self.instance(instance)?;
+        settle()?;
+        forget_peak(self.pid())?;
+        let (started, cpu) = (Instant::now(), cpu_of(self.pid())?);
+        let id = self.ask(instance, incremental)?;
+        let line = self.wait_for(&id)?;
+        let wall_s = started.elapsed().as_secs_f64();
         let check_s = milliseconds(&line, "checked in ")? / 1000.0;
-        let location = shown["backup"]["locationRef"].as_str().ok_or("no location")?;
-        Ok(Made {
-            id,
-            archive: location.trim_start_matches("file://").to_owned(),
-            stored: shown["backup"]["size_bytes"].as_u64().ok_or("no size")?,
-            total_s: total - check_s,
-            written_s: milliseconds(&line, "written in ")? / 1000.0,
-            check_s,
-        })
+        let url = format!("{}/v1.0/{PROJECT}/backups/{id}", self.url);
+        let shown: Value =
+            ureq::get(&url).header("X-Auth-Token", SECRET).call()?.body_mut().read_json()?;
+        let cost = Cost {
+            wall_s: wall_s - check_s,
+            cpu_s: cpu_of(self.pid())? - cpu,
+            rss_mib: memory_of(self.pid(), "VmHWM:")?,
+            stored_mib: mib(shown["backup"]["size_bytes"].as_u64().ok_or("no size")?),
+        };
+        Ok(Made { id, cost, written_s: milliseconds(&line, "written in ")? / 1000.0, check_s })
     }
 
-    /// `coffer restore` of a backup: how long, and its peak memory in MiB.
-    pub(crate) fn restore(&self, id: &str, target: &Path) -> Outcome<(Duration, f64)> {
-        let started = Instant::now();
-        let output = Command::new("/usr/bin/time")
-            .args(["-f", "%M", env!("CARGO_BIN_EXE_coffer"), "restore", id, "--check", "off"])
-            .arg("--config")
-            .arg(&self.config)
-            .arg("--to")
-            .arg(target)
-            .stdout(Stdio::null())
-            .output()?;
-        let taken = started.elapsed();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if !output.status.success() {
-            return Err(said.into());
-        }
-        let kib: u32 = said.lines().last().ok_or("no figure")?.trim().parse()?;
-        Ok((taken, f64::from(kib) / 1024.0))
+    /// `coffer restore` of a backup, by a process of its own.
+    pub(crate) fn restore(&self, id: &str, target: &Path) -> Outcome<Cost> {
+        let (config, to) = (self.config.display(), target.display());
+        sh(&format!("rm -rf '{to}'"))?;
+        settle()?;
+        let cost = watched(&format!(
+            "'{COFFER}' restore {id} --check off --config '{config}' --to '{to}'"
+        ))?;
+        sh(&format!("rm -rf '{to}'"))?;
+        Ok(cost)
     }
 
-    /// The most memory the server ever had resident, in MiB.
-    pub(crate) fn peak_rss_mib(&self) -> Outcome<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
-        let kib: u32 = line.split_whitespace().nth(1).ok_or("no figure")?.parse()?;
-        Ok(f64::from(kib) / 1024.0)
+    /// `coffer verify` of a backup, by a process of its own.
+    pub(crate) fn verify(&self, id: &str) -> Outcome<Cost> {
+        settle()?;
+        watched(&format!("'{COFFER}' verify {id} --config '{}'", self.config.display()))
     }
 }
 

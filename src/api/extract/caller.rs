@@ -1,6 +1,9 @@
 //! Who asks. The first thing looked at below `/v1.0/{project}`, also on paths that lead nowhere, so
 //! that nobody without a token learns which exist.
 
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
@@ -15,9 +18,8 @@ use crate::catalog::{Read, Scope};
 use crate::domain::{Caller, ProjectId, Role};
 
 /// A secret as it was shown.
-#[derive(PartialEq, Eq)]
-struct Shown {
-    secret: String,
+struct Shown<'h> {
+    secret: Cow<'h, str>,
     /// The user name beside it, which has to be the token's.
     name: Option<String>,
 }
@@ -27,7 +29,8 @@ pub(in crate::api) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match admit(&request) {
+    let admitted = admit(&request);
+    match admitted {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.call(request).await.map(ServiceResponse::map_into_boxed_body)
@@ -36,7 +39,7 @@ pub(in crate::api) async fn authenticate(
     }
 }
 
-fn admit(request: &ServiceRequest) -> Result<Caller, ApiError> {
+fn admit(request: &ServiceRequest) -> Result<Arc<Caller>, ApiError> {
     let state = request
         .app_data::<web::Data<State>>()
         .ok_or_else(|| ApiError::Fault("the application has no state".to_owned()))?;
@@ -50,16 +53,20 @@ fn admit(request: &ServiceRequest) -> Result<Caller, ApiError> {
         .unwrap_or_default()
         .parse()
         .map_err(|_malformed| ApiError::unknown_path())?;
-    Scope::<Read>::enter(caller.clone(), project)?;
+    Scope::<Read>::enter(Arc::clone(&caller), project)?;
     Ok(caller)
 }
 
 /// With authentication off, whoever reaches the port owns the machine's backups anyway.
-fn anybody() -> Caller {
-    Caller { name: "anybody".to_owned(), project: None, roles: vec![Role::Admin, Role::Member] }
+fn anybody() -> Arc<Caller> {
+    static ANYBODY: LazyLock<Arc<Caller>> = LazyLock::new(|| {
+        let (name, roles) = ("anybody".to_owned(), vec![Role::Admin, Role::Member]);
+        Arc::new(Caller { name, project: None, roles })
+    });
+    Arc::clone(&ANYBODY)
 }
 
-fn known(state: &State, headers: &HeaderMap) -> Option<Caller> {
+fn known(state: &State, headers: &HeaderMap) -> Option<Arc<Caller>> {
     let shown = shown(headers)?;
     let caller = state.catalog.authenticate(&shown.secret)?;
     shown.name.is_none_or(|name| name == caller.name).then_some(caller)
@@ -67,9 +74,9 @@ fn known(state: &State, headers: &HeaderMap) -> Option<Caller> {
 
 /// The first secret of a request, in this order: X-Auth-Token, Basic, Bearer. A header that is there
 /// and cannot be read is a wrong secret: the next one is not tried.
-fn shown(headers: &HeaderMap) -> Option<Shown> {
+fn shown(headers: &HeaderMap) -> Option<Shown<'_>> {
     if let Some(token) = headers.get("x-auth-token") {
-        return Some(Shown { secret: token.to_str().ok()?.to_owned(), name: None });
+        return Some(Shown { secret: token.to_str().ok()?.into(), name: None });
     }
     let mut offers = headers.get_all(AUTHORIZATION).filter_map(|value| {
         let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
@@ -85,13 +92,13 @@ fn shown(headers: &HeaderMap) -> Option<Shown> {
             }
             _ => None,
         })
-        .unwrap_or_else(|| Some(Shown { secret: bearer?.to_owned(), name: None }))
+        .unwrap_or_else(|| Some(Shown { secret: bearer?.into(), name: None }))
 }
 
-fn basic(credentials: &str) -> Option<Shown> {
+fn basic(credentials: &str) -> Option<Shown<'static>> {
     let decoded = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
     let (name, secret) = decoded.split_once(':')?;
-    Some(Shown { secret: secret.to_owned(), name: Some(name.to_owned()) })
+    Some(Shown { secret: secret.to_owned().into(), name: Some(name.to_owned()) })
 }
 
 #[cfg(test)]
@@ -104,7 +111,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        shown(&map).map(|shown| shown.secret)
+        shown(&map).map(|shown| shown.secret.into_owned())
     }
 
     #[test]

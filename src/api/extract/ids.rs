@@ -1,6 +1,5 @@
 //! Ids in paths. One that is malformed is as unknown as one that never was, so both get the same 404.
 
-use std::fmt::Display;
 use std::str::FromStr;
 
 use actix_web::HttpRequest;
@@ -14,10 +13,11 @@ pub(in crate::api) fn segment<'r>(request: &'r HttpRequest, name: &str) -> &'r s
 }
 
 /// Only the canonical spelling is an id, so that one backup has one URL (Trove: the same).
-fn canonical<T: FromStr + Display>(request: &HttpRequest) -> Result<T, ApiError> {
+fn canonical<T: FromStr>(request: &HttpRequest) -> Result<T, ApiError> {
     let text = segment(request, "id");
     match text.parse::<T>() {
-        Ok(id) if id.to_string() == text => Ok(id),
+        // What parses is hyphenated; only its letters can be other than in the canonical spelling.
+        Ok(id) if !text.bytes().any(|byte| byte.is_ascii_uppercase()) => Ok(id),
         _ => Err(ApiError::unknown_id(text)),
     }
 }

@@ -1,6 +1,7 @@
 //! Where somebody asks, and that they may do so there: the extractor that handlers name.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
@@ -19,7 +20,8 @@ impl<P: Permission + 'static> FromRequest for Scope<P> {
 }
 
 fn enter<P: Permission>(request: &HttpRequest) -> Result<Scope<P>, ApiError> {
-    let caller = request.extensions().get::<Caller>().cloned().ok_or(ApiError::Unauthorized)?;
+    let caller =
+        request.extensions().get::<Arc<Caller>>().cloned().ok_or(ApiError::Unauthorized)?;
     let project: ProjectId = request
         .match_info()
         .get("project_id")

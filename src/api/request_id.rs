@@ -1,0 +1,58 @@
+//! The id by which an answer is found in the log.
+
+use std::fmt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use uuid::{Builder, Uuid};
+
+/// How many there were.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// Where this process begins: 128 random bits, asked of the system once.
+static START: LazyLock<(u64, u64)> = LazyLock::new(|| Uuid::new_v4().as_u64_pair());
+
+/// `req-` and a UUID that no other request has. It is unique, not secret: it needs no random bits of its
+/// own, which would cost a system call a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RequestId(Uuid);
+
+impl RequestId {
+    /// The next one.
+    pub(super) fn next() -> Self {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let (high, low) = *START;
+        let pair = Uuid::from_u64_pair(mix(high.wrapping_add(count)), mix(low ^ count));
+        Self(Builder::from_random_bytes(pair.into_bytes()).into_uuid())
+    }
+}
+
+/// Spreads a number over all bits, without two becoming one (`SplitMix64`'s finish).
+const fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "req-{}", self.0.as_hyphenated())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_requests_have_the_same_id_and_each_is_a_random_uuid_in_form() {
+        let ids: Vec<String> = (0..10_000).map(|_count| RequestId::next().to_string()).collect();
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+        for id in ids {
+            let uuid: Uuid = id.strip_prefix("req-").unwrap().parse().unwrap();
+            assert_eq!(uuid.get_version_num(), 4, "{id}");
+        }
+    }
+}

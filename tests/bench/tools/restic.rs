@@ -1,0 +1,26 @@
+//! restic. Each run derives its key anew (scrypt, about 0.3 s), as it does for its users.
+
+use super::{Lines, Place, Tool, Work};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "restic",
+    program: "restic",
+    version: "restic version",
+    notes: "fsync, encrypts",
+    folders: true,
+    files: true,
+    lines,
+};
+
+#[expect(clippy::unnecessary_wraps, reason = "other tools do not do every work")]
+fn lines(place: &Place, work: Work) -> Option<Lines> {
+    let (source, target) = (place.source.display(), place.target.display());
+    let before = if work == Work::Full { "restic -q init >/dev/null" } else { "" };
+    let line = match work {
+        Work::Full | Work::Again | Work::Changed => format!("restic -q backup '{source}'"),
+        Work::Reread => format!("restic -q backup --force '{source}'"),
+        Work::Restore => format!("restic -q restore latest --target '{target}'"),
+        Work::Verify => "restic -q check --read-data".to_owned(),
+    };
+    Some(Lines { before: before.to_owned(), line })
+}

@@ -1,0 +1,26 @@
+//! `tar | zstd -3 -T2`: the same for folders.
+
+use super::{Lines, Place, Tool, Work};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "tar, zstd -3 -T2",
+    program: "tar",
+    version: "tar --version",
+    notes: "no fsync, plain",
+    folders: true,
+    files: false,
+    lines,
+};
+
+fn lines(place: &Place, work: Work) -> Option<Lines> {
+    let Place { source, store, target } = place;
+    let packed = store.join("packed.tar.zst");
+    let (source, packed) = (source.display(), packed.display());
+    let line = match work {
+        Work::Full => format!("tar -C '{source}' -cf - . | zstd -3 -T2 -q -f -o '{packed}'"),
+        Work::Restore => format!("zstd -d -q -c '{packed}' | tar -C '{}' -xf -", target.display()),
+        Work::Verify => format!("zstd -t -q '{packed}'"),
+        _ => return None,
+    };
+    Some(Lines { before: String::new(), line })
+}

@@ -1,0 +1,26 @@
+//! `zstd -3 -T2`: the physical limit of a full backup, without any of the rest.
+
+use super::{Lines, Place, Tool, Work};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "zstd -3 -T2",
+    program: "zstd",
+    version: "zstd --version",
+    notes: "no fsync, plain",
+    folders: false,
+    files: true,
+    lines,
+};
+
+fn lines(place: &Place, work: Work) -> Option<Lines> {
+    let Place { source, store, target } = place;
+    let (source, packed) = (source.display(), store.join("packed.zst"));
+    let packed = packed.display();
+    let line = match work {
+        Work::Full => format!("zstd -3 -T2 -q -f '{source}' -o '{packed}'"),
+        Work::Restore => format!("zstd -d -q -f '{packed}' -o '{}/restored'", target.display()),
+        Work::Verify => format!("zstd -t -q '{packed}'"),
+        _ => return None,
+    };
+    Some(Lines { before: String::new(), line })
+}
