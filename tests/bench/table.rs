@@ -95,11 +95,6 @@ impl Figures {
         }
     }
 
-    /// The figures of a row.
-    pub(crate) fn of(&self, row: &str) -> &[f64] {
-        self.0.iter().find(|(known, ..)| known == row).map_or(&[], |(.., figures)| figures)
-    }
-
     /// As Markdown.
     pub(crate) fn markdown(&self) -> String {
         let mut text = String::from("| row | median (min–max) | unit | n |\n|---|---|---|---|\n");
