@@ -13,6 +13,7 @@ mod flow;
 mod look;
 mod mariadb;
 mod order;
+mod own_entry;
 mod postgresql;
 mod redis;
 mod server_source;

@@ -69,6 +69,27 @@ pub(super) enum Tls {
     VerifyFull,
 }
 
+/// How a server is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// Its files.
+    Physical,
+    /// A dump of each database.
+    Logical,
+}
+
+impl Method {
+    /// The method that `source` asks for, if it asks for one.
+    pub(super) fn of(source: &Source) -> Result<Option<Self>, EngineError> {
+        match text(source, "method")?.as_deref() {
+            None => Ok(None),
+            Some("physical") => Ok(Some(Self::Physical)),
+            Some("logical") => Ok(Some(Self::Logical)),
+            Some(_) => Err(invalid("source.method must be \"physical\" or \"logical\"")),
+        }
+    }
+}
+
 /// A server, as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerSource {

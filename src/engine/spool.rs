@@ -9,9 +9,10 @@ use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::flow::Wants;
+use super::own_entry::own_entry;
 use super::tool::Stream;
 use super::{EngineError, Intake};
-use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES};
+use crate::domain::{Entry, EntryKind, FailureCode, SEGMENT_BYTES};
 
 /// The copy of a stream that ended well.
 #[derive(Debug)]
@@ -65,24 +66,8 @@ impl Spool {
     }
 
     /// Pours the copy as the file `path`, for its owner only.
-    pub(super) fn pour(
-        &mut self,
-        path: &str,
-        mtime_ns: i128,
-        intake: &mut dyn Intake,
-    ) -> Result<(), EngineError> {
-        let path = EntryPath::new(path)
-            .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?;
-        let entry = Entry {
-            path,
-            kind: EntryKind::File { size: self.bytes, extents: None },
-            mode: 0o600,
-            uid: rustix::process::geteuid().as_raw(),
-            gid: rustix::process::getegid().as_raw(),
-            mtime_ns,
-            xattrs: Vec::new(),
-            stamp: None,
-        };
+    pub(super) fn pour(&mut self, path: &str, intake: &mut dyn Intake) -> Result<(), EngineError> {
+        let entry = own_entry(path, EntryKind::File { size: self.bytes, extents: None })?;
         let mut file = self.reopened()?;
         pour(&entry, &mut file, intake, |_| ())
             .map_err(|failed| failed.explain(|error| scratch(&self.folder, error)))

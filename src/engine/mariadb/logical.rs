@@ -11,9 +11,8 @@ use super::login::Login;
 use super::options::Options;
 use super::probe::{Reached, reach};
 use super::programs::{Maker, maker, version_text};
-use crate::domain::{
-    CheckLevel, Clock as _, Entry, EntryKind, EntryPath, FailureCode, SystemClock,
-};
+use crate::domain::{CheckLevel, EntryKind, FailureCode};
+use crate::engine::own_entry::own_entry;
 use crate::engine::spool::{self, Spool};
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
@@ -54,11 +53,11 @@ pub(super) fn dump(
     intake.expect(table_bytes(&client, options, order.cancel)?)?;
     if options.server.database.is_none() {
         let text = accounts::statements(&client, &facts, order.cancel)?;
-        let entry = entry(ACCOUNTS, EntryKind::File { size: length(&text), extents: None })?;
+        let entry = own_entry(ACCOUNTS, EntryKind::File { size: length(&text), extents: None })?;
         spool::pour(&entry, &mut text.as_bytes(), intake, |_| ())
             .map_err(|failed| failed.explain(|error| spool::scratch(order.scratch, error)))?;
     }
-    intake.entry(&entry(FOLDER, EntryKind::Directory)?, false)?;
+    intake.entry(&own_entry(FOLDER, EntryKind::Directory)?, false)?;
     let dumper = Dumper::new(options, order)?;
     for name in &names {
         dumper.pour(name, intake)?;
@@ -113,7 +112,7 @@ impl<'a> Dumper<'a> {
                 ),
             ));
         }
-        spool.pour(&path_of(database), now_ns(), intake)
+        spool.pour(&path_of(database), intake)
     }
 }
 
@@ -125,28 +124,8 @@ fn is_whole(mut dump: File) -> std::io::Result<bool> {
     Ok(String::from_utf8_lossy(&end).contains(END))
 }
 
-fn entry(path: &str, kind: EntryKind) -> Result<Entry, EngineError> {
-    let path = EntryPath::new(path)
-        .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?;
-    let mode = if kind == EntryKind::Directory { 0o700 } else { 0o600 };
-    Ok(Entry {
-        path,
-        kind,
-        mode,
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        mtime_ns: now_ns(),
-        xattrs: Vec::new(),
-        stamp: None,
-    })
-}
-
 fn length(text: &str) -> u64 {
     u64::try_from(text.len()).unwrap_or(u64::MAX)
-}
-
-fn now_ns() -> i128 {
-    i128::from(SystemClock.now().as_micros()) * 1000
 }
 
 #[cfg(test)]

@@ -4,17 +4,9 @@ use super::Brand;
 use super::programs::Programs;
 use crate::domain::Source;
 use crate::engine::EngineError;
-use crate::engine::server_source::{ServerSource, Whence, nobody_serves, text};
+pub(super) use crate::engine::server_source::Method;
+use crate::engine::server_source::{ServerSource, Whence, nobody_serves};
 use crate::engine::source_path::invalid;
-
-/// How a server is backed up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Method {
-    /// Its files, copied by `mariadb-backup`.
-    Physical,
-    /// A dump of each database.
-    Logical,
-}
 
 /// A `source`, understood.
 #[derive(Debug, Clone)]
@@ -65,13 +57,13 @@ impl Options {
 }
 
 fn method(brand: Brand, source: &Source) -> Result<Method, EngineError> {
-    match (brand, text(source, "method")?.as_deref()) {
-        (Brand::MariaDb, None | Some("physical")) => Ok(Method::Physical),
-        (_, Some("logical")) | (Brand::MySql, None) => Ok(Method::Logical),
-        (Brand::MySql, Some("physical")) => Err(invalid(
+    match (brand, Method::of(source)?) {
+        (Brand::MariaDb, None) => Ok(Method::Physical),
+        (Brand::MySql, None) => Ok(Method::Logical),
+        (Brand::MySql, Some(Method::Physical)) => Err(invalid(
             "source.method: a server of MySQL is backed up by dumps only, so far: set method = \"logical\"",
         )),
-        (_, Some(_)) => Err(invalid("source.method must be \"physical\" or \"logical\"")),
+        (_, Some(method)) => Ok(method),
     }
 }
 

@@ -14,9 +14,8 @@ use super::faults;
 use super::look::{Database, ServerLook};
 use super::options::Method;
 use super::session::Session;
-use crate::domain::{
-    Cancel, CheckLevel, Clock as _, Entry, EntryKind, EntryPath, FailureCode, SystemClock,
-};
+use crate::domain::{Cancel, CheckLevel, EntryKind, FailureCode};
+use crate::engine::own_entry::own_entry;
 use crate::engine::spool::{Spool, pour};
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
@@ -115,7 +114,7 @@ impl Dumping<'_> {
         let program = toolbox.client("pg_restore", self.major)?;
         check(&program, spool.reopened()?, self.order.check, self.order.cancel)?;
         self.checked += stopwatch.elapsed();
-        spool.pour(&format!("{DUMPS}/{}", file_name(name)), now_ns(), self.intake)
+        spool.pour(&format!("{DUMPS}/{}", file_name(name)), self.intake)
     }
 
     fn roles(&mut self, with_passwords: bool) -> Result<(), EngineError> {
@@ -126,7 +125,7 @@ impl Dumping<'_> {
         // Only a superuser may read the passwords' hashes.
         let tool = if with_passwords { tool } else { tool.arg("--no-role-passwords") };
         let tool = tool.arg(format!("--database={}", session.login.connection()));
-        self.spooled(tool)?.pour(ROLES, now_ns(), self.intake)
+        self.spooled(tool)?.pour(ROLES, self.intake)
     }
 
     fn spooled(&self, tool: Tool) -> Result<Spool, EngineError> {
@@ -137,37 +136,19 @@ impl Dumping<'_> {
     }
 
     fn folder(&mut self, path: &str) -> Result<(), EngineError> {
-        let entry = own(path, EntryKind::Directory, 0o700)?;
+        let entry = own_entry(path, EntryKind::Directory)?;
         self.intake.entry(&entry, false)?;
         Ok(())
     }
 
     fn note(&mut self, content: &[u8]) -> Result<(), EngineError> {
         let size = u64::try_from(content.len()).unwrap_or_default();
-        let entry = own(CLUSTER_FILE, EntryKind::File { size, extents: None }, 0o600)?;
+        let entry = own_entry(CLUSTER_FILE, EntryKind::File { size, extents: None })?;
         let mut content = content;
         pour(&entry, &mut content, self.intake, |_| ()).map_err(|failed| {
             failed.explain(|error| EngineError::io("reading", "".as_ref(), error))
         })
     }
-}
-
-fn own(path: &str, kind: EntryKind, mode: u32) -> Result<Entry, EngineError> {
-    Ok(Entry {
-        path: EntryPath::new(path)
-            .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?,
-        kind,
-        mode,
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        mtime_ns: now_ns(),
-        xattrs: Vec::new(),
-        stamp: None,
-    })
-}
-
-fn now_ns() -> i128 {
-    i128::from(SystemClock.now().as_micros()) * 1000
 }
 
 /// What the dump of this database is called: a name with slashes or of other letters is no trouble.

@@ -10,7 +10,8 @@ use tar::{Archive, EntryType};
 
 use super::cluster::{CLUSTER_FILE, Cluster, DATA_FOLDER, TABLESPACES};
 use super::manifest::{Manifest, Sums, Told};
-use crate::domain::{Clock as _, Entry, EntryKind, EntryPath, FailureCode, SystemClock};
+use crate::domain::{Entry, EntryKind, EntryPath, FailureCode};
+use crate::engine::look::now_ns;
 use crate::engine::spool::{NotPoured, pour};
 use crate::engine::{EngineError, Intake, Refused};
 
@@ -212,7 +213,7 @@ impl<'a> Members<'a> {
     /// An entry that no stream has.
     fn own(&self, path: &str, kind: EntryKind, mode: u32) -> Result<Entry, Broken> {
         let (uid, gid) = self.owner.unwrap_or_default();
-        let mtime_ns = i128::from(SystemClock.now().as_micros()) * 1000;
+        let mtime_ns = now_ns();
         let path = placed(path.as_bytes())?;
         Ok(Entry { path, kind, mode, uid, gid, mtime_ns, xattrs: Vec::new(), stamp: None })
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::domain::Source;
 use crate::engine::EngineError;
-use crate::engine::server_source::{Dialect, ServerSource, Whence, nobody_serves, text, texts};
+pub(super) use crate::engine::server_source::Method;
+use crate::engine::server_source::{Dialect, ServerSource, Whence, nobody_serves, texts};
 use crate::engine::source_path::invalid;
 
 /// The engine's name.
@@ -17,15 +18,6 @@ const DIALECT: Dialect = Dialect {
     socket: "/run/postgresql",
     more: &["method", "databases"],
 };
-
-/// How the server is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Method {
-    /// Its files, by `pg_basebackup`.
-    Physical,
-    /// Its databases, by `pg_dump`.
-    Logical,
-}
 
 /// A source, understood.
 #[derive(Debug, Clone)]
@@ -40,13 +32,7 @@ impl Options {
     /// Understands `source`, or names the key that it does not.
     pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
         let whence = ServerSource::parse(source, &DIALECT)?;
-        let method = match text(source, "method")?.as_deref() {
-            None | Some("physical") => Method::Physical,
-            Some("logical") => Method::Logical,
-            Some(_) => {
-                return Err(invalid("source.method must be \"physical\" or \"logical\""));
-            }
-        };
+        let method = Method::of(source)?.unwrap_or(Method::Physical);
         let databases = texts(source, "databases")?;
         if method == Method::Physical && source.0.contains_key("databases") {
             return Err(invalid(

@@ -1,15 +1,13 @@
 //! Bytes out of a Redis server: one snapshot by the replication protocol.
 
-use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
-
 use super::check::{CHECK, Checked, Checker};
 use super::client::Client;
 use super::ending::{rdb_version, whole};
 use super::fault::{explain, reworded};
 use super::info::Info;
 use super::{SNAPSHOT, options};
-use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
+use crate::domain::{CheckLevel, EntryKind, FailureCode};
+use crate::engine::own_entry::own_entry;
 use crate::engine::spool::{Spool, scratch};
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
 
@@ -42,31 +40,11 @@ pub(super) fn dump(
     });
     let passed = passed.transpose()?;
     intake.expect(length)?;
-    let mtime_ns = written_at(&file).map_err(failed)?;
-    intake.entry(&root(mtime_ns), false)?;
-    spool.pour(SNAPSHOT, mtime_ns, intake)?;
+    // The folder that the server is given as its own.
+    intake.entry(&own_entry("", EntryKind::Directory)?, false)?;
+    spool.pour(SNAPSHOT, intake)?;
     let format = rdb_version(&file).map_err(failed)?;
     Ok(facts(&info, format, passed.as_ref()))
-}
-
-/// The folder that the server is given as its own: `dump.rdb` lies in it.
-fn root(mtime_ns: i128) -> Entry {
-    Entry {
-        path: EntryPath::root(),
-        kind: EntryKind::Directory,
-        mode: 0o700,
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        mtime_ns,
-        xattrs: Vec::new(),
-        stamp: None,
-    }
-}
-
-/// When the snapshot's last byte came.
-fn written_at(file: &File) -> std::io::Result<i128> {
-    let found = file.metadata()?;
-    Ok(i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec()))
 }
 
 fn cut_off(place: &str, bytes: u64) -> EngineError {

@@ -1,0 +1,22 @@
+//! Entries of what no file of the source is: dumps, notes, and the folders they lie in.
+
+use super::EngineError;
+use super::look::now_ns;
+use crate::domain::{Entry, EntryKind, EntryPath, FailureCode};
+
+/// An entry made now, whoever runs Coffer owns it: a folder for its owner only, or a file.
+pub(super) fn own_entry(path: &str, kind: EntryKind) -> Result<Entry, EngineError> {
+    let path = EntryPath::new(path)
+        .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?;
+    let mode = if kind == EntryKind::Directory { 0o700 } else { 0o600 };
+    Ok(Entry {
+        path,
+        kind,
+        mode,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        mtime_ns: now_ns(),
+        xattrs: Vec::new(),
+        stamp: None,
+    })
+}
