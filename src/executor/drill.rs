@@ -12,9 +12,9 @@ use crate::engine::{DrillOrder, DrillReport, Owners, Placed, Target};
 use crate::failpoint;
 use crate::storage::{StorageError, Workspace};
 
+use super::guard::guarded;
 use super::restore::{Restoring, engine_of, restore};
 use super::settle::{chain_of, settle};
-use super::worker::guarded;
 use super::{Context, JobError, Progress, chain};
 
 /// Where a drill is made, and how.

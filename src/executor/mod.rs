@@ -11,6 +11,7 @@ mod drill;
 mod error;
 mod export;
 mod facts;
+mod guard;
 mod pace;
 mod pour;
 mod rebuild;

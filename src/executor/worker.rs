@@ -1,7 +1,6 @@
 //! The threads: claim, run, settle.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -10,6 +9,7 @@ use std::time::Duration;
 use crate::catalog::Job;
 use crate::failpoint;
 
+use super::guard::guarded;
 use super::settle::{POLL, chain_of, settle};
 use super::{Context, JobError, backup, drill, register, remove, restore};
 
@@ -189,11 +189,6 @@ fn run(context: &Context, job: Job) {
         Job::Remove(job) => remove::run(context, &job),
         Job::RemoveInstance(job) => remove::run_instance(context, &job),
     }
-}
-
-/// A panic in a job ends that job, not the worker.
-pub(super) fn guarded<T>(job: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
-    catch_unwind(AssertUnwindSafe(job)).unwrap_or(Err(JobError::Panicked))
 }
 
 fn tell(what: &str, error: &JobError) {

@@ -22,7 +22,7 @@ use rustix::fs::CWD;
 
 use super::fault::beside;
 use super::log::{self, Salts};
-use super::snapshot::Shape;
+use super::shape::Shape;
 use crate::domain::SEGMENT_BYTES;
 use crate::engine::look::look;
 

@@ -13,6 +13,7 @@ mod load;
 mod log;
 mod log_files;
 mod options;
+mod shape;
 mod snapshot;
 mod sole;
 mod spool;

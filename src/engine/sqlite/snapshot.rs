@@ -1,6 +1,5 @@
 //! One read transaction over a live database: every page as it was at one commit.
 
-use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,12 +7,12 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 use rustix::fs::CWD;
-use serde_json::Value;
 
 use super::direct::{Direct, Mark};
 use super::fault::{explain, missing, unreachable};
 use super::log_files;
 use super::options::Options;
+use super::shape::{Shape, shape};
 use super::sole::Hold;
 use crate::domain::{FailureCode, SEGMENT_BYTES, Stamp};
 use crate::engine::EngineError;
@@ -38,24 +37,6 @@ pub(super) struct Snapshot {
     path: PathBuf,
     options: Options,
     hold: Hold,
-}
-
-/// What the database says of itself.
-#[derive(Debug)]
-pub(super) struct Shape {
-    pub(super) page_size: u32,
-    pub(super) page_count: u32,
-    /// Whether writers go on while it is read.
-    pub(super) wal: bool,
-    /// For people, in the manifest.
-    pub(super) facts: BTreeMap<String, Value>,
-}
-
-impl Shape {
-    /// The length of the file these pages make.
-    pub(super) fn bytes(&self) -> u64 {
-        u64::from(self.page_size) * u64::from(self.page_count)
-    }
 }
 
 impl Snapshot {
@@ -238,29 +219,4 @@ pub(super) fn connect(
          PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;"
     ))?;
     Ok(connection)
-}
-
-fn shape(connection: &Connection) -> rusqlite::Result<Shape> {
-    let mut facts = BTreeMap::new();
-    for name in [
-        "page_size",
-        "page_count",
-        "freelist_count",
-        "auto_vacuum",
-        "application_id",
-        "user_version",
-        "schema_version",
-    ] {
-        let value: i64 = connection.pragma_query_value(None, name, |row| row.get(0))?;
-        facts.insert(name.to_owned(), Value::from(value));
-    }
-    let encoding: String = connection.pragma_query_value(None, "encoding", |row| row.get(0))?;
-    facts.insert("encoding".to_owned(), Value::from(encoding));
-    // Which of the rollback modes it is, each writer decides for itself; only WAL is in the file.
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    let wal = mode.eq_ignore_ascii_case("wal");
-    facts.insert("journal_mode".to_owned(), Value::from(if wal { "wal" } else { "rollback" }));
-    let page_size = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let page_count = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-    Ok(Shape { page_size, page_count, wal, facts })
 }

@@ -13,7 +13,8 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::fault::explain;
-use super::snapshot::{Shape, Snapshot, connect};
+use super::shape::Shape;
+use super::snapshot::{Snapshot, connect};
 use crate::domain::{FailureCode, SEGMENT_BYTES};
 use crate::engine::{EngineError, Intake};
 
