@@ -62,6 +62,19 @@
 //! and the next incremental needs only its parent's index and the root. Files are matched by path, in
 //! whatever order (see `aside` for what that costs); one that was renamed is stored anew.
 //!
+//! Why the root and not the parent, measured on a SQLite database of 97 MiB (38 MiB as a full), 1 % of its
+//! rows changed all over before each incremental; processor time for all patches of one restore:
+//!
+//! | depth | patch on the root | patch on the parent | decoded: root | decoded: all parents |
+//! |---|---|---|---|---|
+//! | 1 | 0.57 MiB | 0.57 MiB | 0.02 s | 0.01 s |
+//! | 7 | 3.2 MiB | 0.47 MiB | 0.03 s | 0.08 s |
+//! | 30 | 9.5 MiB | 0.35 MiB | 0.13 s | 0.41 s |
+//!
+//! So a patch on the root grows with all that changed since the full, and a database that changes all over
+//! wants a new full after some weeks (`catalog.max_chain`). In return a restore takes two decodes a segment
+//! whatever the depth, and a patch is made from two archives, however many there are.
+//!
 //! # What may be relied on
 //!
 //! * [`Reader::open`] succeeds only if manifest, index and seek table are what was written.
