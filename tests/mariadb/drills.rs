@@ -47,7 +47,8 @@ fn a_sound_backup_is_started_checked_and_counted() {
         let row = drilled(&client, &client.full("shop"));
         assert_eq!(
             (&row["verify_level"], &row["drill"]["status"]),
-            (&json!("restored"), &json!("passed"))
+            (&json!("restored"), &json!("passed")),
+            "{row:#}"
         );
         assert_eq!(
             row["drill"]["rows_by_table"],

@@ -68,6 +68,8 @@ impl MariaDb {
             .arg(format!("--datadir={}", self.datadir.display()))
             .arg(format!("--socket={}", self.socket().display()))
             .arg(format!("--pid-file={}", self.folder.path().join("pid").display()))
+            // Another test's server would remove temporary tables from a shared folder when it starts.
+            .arg(format!("--tmpdir={}", self.folder.path().display()))
             .args(["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2"])
             .args(["--innodb-log-file-size=16M", "--key-buffer-size=8M"]);
         match self.port {
@@ -198,7 +200,8 @@ fn template() -> PathBuf {
     install
         .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
         .args(["--innodb-log-file-size=16M"])
-        .arg(format!("--datadir={}", datadir.display()));
+        .arg(format!("--datadir={}", datadir.display()))
+        .arg(format!("--tmpdir={}", making.path().display()));
     if is_root() {
         install.arg("--user=root");
     }

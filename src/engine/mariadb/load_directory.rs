@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::dumps::Dumps;
 use super::fault;
-use super::private_server::PrivateServer;
+use super::private_server::{PrivateServer, temporary_beside};
 use super::programs::Programs;
 use crate::domain::Cancel;
 use crate::engine::tool::Tool;
@@ -67,9 +67,12 @@ pub(super) fn make(making: Making<'_>, dumps: &Dumps) -> Result<Box<dyn Staged>,
 fn install(programs: &Programs, data: &Path, cancel: &Cancel) -> Result<(), EngineError> {
     let mut folder = std::ffi::OsString::from("--datadir=");
     folder.push(data);
+    let temporary = temporary_beside(data)
+        .map_err(|error| EngineError::target("making a folder beside", data, error))?;
     let tool = Tool::new(&programs.installer()?)
         .arg("--no-defaults")
         .arg(folder)
+        .env("TMPDIR", temporary.path())
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
     let tool = if rustix::process::geteuid().is_root() { tool.arg("--user=root") } else { tool };
     // What it says of a server that it could not start is on its standard output.

@@ -1,10 +1,11 @@
 //! A server of our own on a data directory that nobody else uses.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use super::client::{Client, PRIVATE_SOCKET};
 use crate::domain::Cancel;
@@ -53,6 +54,15 @@ pub(super) struct PrivateServer {
 pub(super) struct Running {
     pub(super) servant: Servant,
     pub(super) client: Client,
+    /// Goes when the server has.
+    _temporary: TempDir,
+}
+
+/// A folder beside `data` for a server's temporary tables. Never the usual one: a server that starts removes
+/// the temporary tables it finds there, also those of another server that runs.
+pub(super) fn temporary_beside(data: &Path) -> std::io::Result<TempDir> {
+    let beside = data.parent().unwrap_or(data);
+    tempfile::Builder::new().prefix(".coffer-tables-").tempdir_in(beside)
 }
 
 impl PrivateServer {
@@ -60,19 +70,22 @@ impl PrivateServer {
     pub(super) fn start(self, cancel: &Cancel) -> Result<Running, ToolError> {
         let mut folder = OsString::from("--datadir=");
         folder.push(&self.data);
+        let temporary = temporary_beside(&self.data)
+            .map_err(|source| ToolError::Start { path: self.server.clone(), source })?;
         let tool = Tool::new(&self.server)
             .arg("--no-defaults")
             .arg(folder)
             .arg(format!("--socket={PRIVATE_SOCKET}"))
             .args(MANNERS)
             .args(self.more)
+            .env("TMPDIR", temporary.path())
             .folder(&self.data);
         let tool =
             if rustix::process::geteuid().is_root() { tool.arg("--user=root") } else { tool };
         let client = Client::of_private(self.client, &self.data);
         let mut servant = tool.serve(&self.log, cancel)?;
         servant.wait_until_up(START_WAIT, || client.ask("SELECT 1", cancel).is_ok())?;
-        Ok(Running { servant, client })
+        Ok(Running { servant, client, _temporary: temporary })
     }
 }
 
