@@ -41,7 +41,7 @@ pub(crate) fn markdown(size: &Size, table: &Table, figures: &Figures) -> String 
          Rows of database servers: both sides read the same running server with nobody writing; what the \
          server itself takes for it (CPU, memory) is counted for nobody. Coffer's CPU and memory there \
          include the tools it runs. pgBackRest backs up without the WAL that its backup needs to be \
-         restored (no archive_command); Coffer's archives and pg_basebackup's hold it. Coffer's archive \
+         restored (no archive_command), and its restore is of its newest increment; Coffer's archives and pg_basebackup's hold it. Coffer's archive \
          of MariaDB holds a prepared data directory; mariadb-backup's stream has yet to be prepared, and \
          its restore is quicker and worth less for it: the row \"ready to start\" counts that. Where a \
          peer is missing in a row of changes, it can do nothing but a full backup again.\n\n\

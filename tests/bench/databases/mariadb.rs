@@ -31,6 +31,7 @@ pub(super) fn rows(
     let server = MariaDb::start_with(&[
         "--innodb-log-file-size=96M",
         "--innodb-buffer-pool-size=256M",
+        "--innodb-max-dirty-pages-pct=0",
         "--local-infile=1",
     ]);
     fill(&server, folder, size.mariadb_mib)?;
@@ -58,24 +59,22 @@ fn fill(server: &MariaDb, folder: &Path, mib: u64) -> Outcome<()> {
          ENGINE=InnoDB DEFAULT CHARSET=latin1",
     );
     let (mut numbers, rows, file) = (Numbers::new(4), (mib << 20) / ROW, folder.join("rows.tsv"));
-    let mut id = 0;
-    while id < rows {
+    let mut done = 0;
+    while done < rows {
         let mut text = String::new();
-        for _row in id..rows.min(id + AT_ONCE) {
-            id += 1;
+        for id in done..rows.min(done + AT_ONCE) {
             let (title, body) = (numbers.text(5), numbers.text(60));
             let digest = hex::encode(numbers.blob(20));
             let token = STANDARD.encode(numbers.blob(70));
             writeln!(text, "{id}\t{title}\t{body}\t{digest}\t{token}\t{id}")?;
         }
+        done += AT_ONCE;
         write(&file, text.as_bytes())?;
         server
             .sql(&format!("LOAD DATA LOCAL INFILE '{}' INTO TABLE bench.document", file.display()));
     }
     std::fs::remove_file(&file)?;
-    // Writes down what is in memory only.
-    server.sql("USE bench; FLUSH TABLES document FOR EXPORT; UNLOCK TABLES");
-    Ok(())
+    quiet(server.folder())
 }
 
 fn scatter(server: &Path, round: u64) -> Outcome<()> {
@@ -84,15 +83,28 @@ fn scatter(server: &Path, round: u64) -> Outcome<()> {
 
 fn cluster(server: &Path, round: u64) -> Outcome<()> {
     let part = (round * 7 + 3) % 99;
-    let from = "(SELECT * FROM (SELECT count(*) DIV 100 FROM document) AS hundredth)";
+    let from = "(SELECT * FROM (SELECT max(id) DIV 100 FROM document) AS hundredth)";
     change(server, &format!("id > {from} * {part} AND id <= {from} * ({part} + 1)"))
 }
 
 fn change(server: &Path, which: &str) -> Outcome<()> {
+    let client = client(server);
+    let changed = "n = n + 1000000, body = reverse(body)";
+    sh(&format!("{client} bench --execute='UPDATE document SET {changed} WHERE {which}'"))?;
+    quiet(server)
+}
+
+/// Waits until everything is in the tables and past a checkpoint: else a backup would carry the log of what
+/// the bench has done before, and not only what is in the tables.
+fn quiet(server: &Path) -> Outcome<()> {
+    let age = "SHOW GLOBAL STATUS LIKE \"Innodb_checkpoint_age\"";
     sh(&format!(
-        "mariadb --no-defaults --user=root --socket='{}/s' bench --execute=\"UPDATE document SET \
-         n = n + 1000000, body = reverse(body) WHERE {which}; \
-         FLUSH TABLES document FOR EXPORT; UNLOCK TABLES\"",
-        server.display()
+        "for _ in $(seq 600); do set -- $({} -N --execute='{age}'); [ \"$2\" -gt 50000 ] || exit 0; \
+         sleep 0.1; done; echo \"no checkpoint: $*\" >&2; exit 1",
+        client(server)
     ))
+}
+
+fn client(server: &Path) -> String {
+    format!("mariadb --no-defaults --user=root --socket='{}/s'", server.display())
 }

@@ -6,7 +6,7 @@ use super::{Kind, Lines, Place, Tool, Work};
 pub(super) const TOOL: Tool = Tool {
     name: "mariadb-backup, prepared, tar, zstd -3 -T2",
     program: "mariadb-backup",
-    version: "mariadb-backup --version 2>&1",
+    version: "(mariadb-backup --version 2>&1)",
     notes: "no fsync, plain, not read back",
     reads: &[Kind::MariaDb],
     lines,
