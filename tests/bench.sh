@@ -1,9 +1,9 @@
 #!/bin/sh
 # Coffer beside its peers, in one interleaved run, with one table at the end.
 #
-#   tests/bench.sh                  the short form, under three minutes once everything is built
+#   tests/bench.sh                  the short form, under four minutes once everything is built
 #   tests/bench.sh --long           1 GiB and a million rows, five rounds: for publishing (about an hour)
-#   tests/bench.sh --only sqlite    or tree, api, footprint; several with commas
+#   tests/bench.sh --only sqlite    or tree, api, footprint, postgresql, mariadb, redis; several with commas
 #   tests/bench.sh --rounds 3
 #   tests/bench.sh --publish        also writes tests/bench/results.md
 #
@@ -22,12 +22,12 @@ for argument in "$@"; do
 done
 
 missing=""
-for tool in restic borg zstd tar sqlite3 time strip pgbackrest mariabackup; do
+for tool in restic borg zstd tar sqlite3 time strip pgbackrest mariabackup mariadbd redis-server pg_basebackup; do
     command -v "$tool" >/dev/null 2>&1 || [ -x "/usr/bin/$tool" ] || missing="$missing $tool"
 done
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get install -y --no-install-recommends restic borgbackup zstd tar sqlite3 time binutils \
-        pgbackrest mariadb-backup >/dev/null || echo "not all peers could be installed:$missing" >&2
+        pgbackrest mariadb-backup mariadb-server redis-server postgresql >/dev/null || echo "not all peers could be installed:$missing" >&2
 elif [ -n "$missing" ]; then
     echo "left out, because they are not installed:$missing" >&2
 fi

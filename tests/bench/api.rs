@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::bare::Bare;
 use super::load::{Seen, flood, poll_gently, question};
 use super::measure::{cpu_of, memory_of};
-use super::server::{PROJECT, SECRET, Server, configure};
+use super::server::{PROJECT, SECRET, Server, at, configure};
 use super::table::{Figures, median};
 use super::{Outcome, Size, data, seed};
 
@@ -151,9 +151,10 @@ fn creates(folder: &Path, time: Duration, figures: &mut Figures) -> Outcome<()> 
     eprintln!("api: creates");
     let source = folder.join("slow.db");
     data::make(&source, 64)?;
+    let at = at(&source);
     for round in 0..3 {
         let name = format!("creates-{round}");
-        let slow = [("a slow one", "sqlite", "off", source.as_path())];
+        let slow = [("a slow one", "sqlite", "off", at.as_str())];
         let config =
             configure(folder, &name, &settings("workers = 1\nmax_read_mib_s = 1\n"), &slow)?;
         Server::start(&config)?.stop()?;
@@ -199,8 +200,8 @@ fn under_backups(folder: &Path, size: &Size, figures: &mut Figures) -> Outcome<(
     for source in &sources {
         data::make(source, size.mib)?;
     }
-    let [one, two] = &sources;
-    let both = [("one", "sqlite", "off", one.as_path()), ("two", "sqlite", "off", two.as_path())];
+    let [one, two] = sources.map(|it| at(&it));
+    let both = [("one", "sqlite", "off", one.as_str()), ("two", "sqlite", "off", two.as_str())];
     let config = configure(folder, "busy", &settings("workers = 2\n"), &both)?;
     Server::start(&config)?.stop()?;
     seed::backups(&folder.join("busy").join("catalog.db"), 1000)?;

@@ -5,12 +5,12 @@ use std::path::Path;
 use super::Outcome;
 use super::data;
 use super::measure::Cost;
-use super::server::{Server, configure};
-use super::table::Table;
-use super::tools::{TOOLS, Tool, Work};
+use super::server::{Made, Server, at, configure};
+use super::table::{Figures, Table};
+use super::tools::{Kind, TOOLS, Tool, Work};
 
 /// A row, and what changes before it.
-type Change = (&'static str, fn(&Path, u64) -> Outcome<()>);
+pub(crate) type Change = (&'static str, fn(&Path, u64) -> Outcome<()>);
 
 /// What is backed up, and what becomes of it.
 pub(crate) struct Contest<'a> {
@@ -18,8 +18,11 @@ pub(crate) struct Contest<'a> {
     pub(crate) name: &'static str,
     /// The engine that Coffer reads it with.
     pub(crate) engine: &'static str,
-    /// The file or folder.
+    pub(crate) kind: Kind,
+    /// The file or folder; of a server, the folder with its socket and its data.
     pub(crate) source: &'a Path,
+    /// The same, as Coffer's configuration has it.
+    pub(crate) configured: String,
     /// Where stores and targets lie: the same disk for everybody.
     pub(crate) folder: &'a Path,
     /// Row, and what changes before it.
@@ -34,8 +37,7 @@ const DEPTH: u64 = 30;
 impl Contest<'_> {
     /// The peers that can take part.
     fn peers(&self) -> impl Iterator<Item = &'static Tool> {
-        let folder = self.source.is_dir();
-        TOOLS.iter().filter(move |it| it.is_there() && if folder { it.folders } else { it.files })
+        TOOLS.iter().filter(|it| it.reads.contains(&self.kind) && it.is_there())
     }
 
     /// Starts a server. `settings` are lines of its `[catalog]`.
@@ -46,20 +48,30 @@ impl Contest<'_> {
         );
         let (checked, engine) = (format!("{}-checked", self.name), self.engine);
         let instances = [
-            (self.name, engine, "off", self.source),
-            (checked.as_str(), engine, "quick", self.source),
+            (self.name, engine, "off", self.configured.as_str()),
+            (checked.as_str(), engine, "quick", self.configured.as_str()),
         ];
         Server::start(&configure(self.folder, name, &settings, &instances)?)
     }
 
-    /// Every round, then the deep chain.
-    pub(crate) fn run(&self, rounds: u64, table: &mut Table) -> Outcome<()> {
+    /// Every round, then the deep chain. Of a running server every byte is read each time anyway.
+    pub(crate) fn run(&self, rounds: u64, table: &mut Table, own: &mut Figures) -> Outcome<()> {
         let mut server = self.server("coffer-main", "reread_every = 0")?;
-        let mut reader = self.server("coffer-reread", "reread_every = 1")?;
-        reader.backup(self.name, false)?;
+        let mut reader = None;
+        if !self.kind.is_server() {
+            let reader = reader.insert(self.server("coffer-reread", "reread_every = 1")?);
+            reader.backup(self.name, false)?;
+        }
         for round in 0..rounds {
             eprintln!("{}: round {} of {rounds}", self.name, round + 1);
-            self.round(round, table, &mut server, &mut reader)?;
+            let most = self.round(round, table, &mut server, reader.as_mut())?;
+            if self.kind.is_server() {
+                let row = format!("{}: peak RSS of Coffer itself, without the tools", self.name);
+                own.put(&row, "MiB", most);
+            }
+        }
+        if self.kind.is_server() {
+            return Ok(());
         }
         self.deep_chain(rounds, table, &mut server)
     }
@@ -73,33 +85,43 @@ impl Contest<'_> {
         Ok(())
     }
 
+    /// One round; the most memory that Coffer itself took in it.
     fn round(
         &self,
         round: u64,
         table: &mut Table,
         server: &mut Server,
-        reader: &mut Server,
-    ) -> Outcome<()> {
+        reader: Option<&mut Server>,
+    ) -> Outcome<f64> {
         let name = self.name;
-        let full = self.full(table, server)?;
+        let Made { id: full, own_mib: mut most, .. } = self.full(table, server)?;
         self.peers_do("unchanged", Work::Again, table)?;
         table.put(&format!("{name}: unchanged"), COFFER, server.backup(name, true)?.cost);
-        // Catches up with what the round before changed; not measured.
-        reader.backup(name, true)?;
-        self.peers_do("unchanged, every byte read", Work::Reread, table)?;
-        let reread = reader.backup(name, true)?;
-        table.put(&format!("{name}: unchanged, every byte read"), COFFER, reread.cost);
+        if let Some(reader) = reader {
+            // Catches up with what the round before changed; not measured.
+            reader.backup(name, true)?;
+            self.peers_do("unchanged, every byte read", Work::Reread, table)?;
+            let reread = reader.backup(name, true)?;
+            table.put(&format!("{name}: unchanged, every byte read"), COFFER, reread.cost);
+        }
         let mut newest = full.clone();
         for (row, change) in self.changes {
             change(self.source, round)?;
             self.peers_do(row, Work::Changed, table)?;
             let made = server.backup(name, true)?;
             table.put(&format!("{name}: {row}"), COFFER, made.cost);
+            most = most.max(made.own_mib);
             newest = made.id;
         }
         self.peers_do("restore", Work::Restore, table)?;
         let target = self.folder.join("coffer-restored");
-        table.put(&format!("{name}: restore"), COFFER, server.restore(&full, &target)?);
+        let restored = server.restore(&full, &target)?;
+        table.put(&format!("{name}: restore"), COFFER, restored);
+        if self.kind == Kind::MariaDb {
+            let row = "restore, ready to start";
+            self.peers_do(row, Work::Ready, table)?;
+            table.put(&format!("{name}: {row}"), COFFER, restored);
+        }
         table.put(
             &format!("{name}: restore, newest incremental"),
             COFFER,
@@ -107,11 +129,11 @@ impl Contest<'_> {
         );
         self.peers_do("verify", Work::Verify, table)?;
         table.put(&format!("{name}: verify"), COFFER, server.verify(&full)?);
-        Ok(())
+        Ok(most)
     }
 
     /// The full backup, up to the synced file and up to COMPLETED, and with the engine's check.
-    fn full(&self, table: &mut Table, server: &mut Server) -> Outcome<String> {
+    fn full(&self, table: &mut Table, server: &mut Server) -> Outcome<Made> {
         let name = self.name;
         let (written, proven) =
             (format!("{name}: full, to the finished file"), format!("{name}: full, proven"));
@@ -133,13 +155,18 @@ impl Contest<'_> {
         let full = server.backup(name, false)?;
         table.put(&written, COFFER, Cost { wall_s: full.written_s, ..full.cost });
         table.put(&proven, COFFER, full.cost);
-        if self.engine == "sqlite" {
+        let check = match self.kind {
+            Kind::File => Some("SQLite's quick_check of the source"),
+            Kind::Folder => None,
+            Kind::PostgreSql | Kind::MariaDb | Kind::Redis => Some("the engine's quick check"),
+        };
+        if let Some(check) = check {
             let checked = server.backup(&format!("{name}-checked"), false)?;
             let wall_s = checked.cost.wall_s + checked.check_s;
-            let row = format!("{name}: full, proven, with SQLite's quick_check of the source");
+            let row = format!("{name}: full, proven, with {check}");
             table.put(&row, COFFER, Cost { wall_s, ..checked.cost });
         }
-        Ok(full.id)
+        Ok(full)
     }
 
     fn deep_chain(&self, rounds: u64, table: &mut Table, server: &mut Server) -> Outcome<()> {
@@ -169,9 +196,16 @@ pub(crate) fn sqlite(folder: &Path, mib: u64, rounds: u64, table: &mut Table) ->
     data::make(&source, mib)?;
     let changes: [Change; 2] =
         [("1 % changed, scattered", data::scatter), ("1 % changed, in one place", data::cluster)];
-    let contest =
-        Contest { name: "sqlite", engine: "sqlite", source: &source, folder, changes: &changes };
-    contest.run(rounds, table)
+    let contest = Contest {
+        name: "sqlite",
+        engine: "sqlite",
+        kind: Kind::File,
+        source: &source,
+        configured: at(&source),
+        folder,
+        changes: &changes,
+    };
+    contest.run(rounds, table, &mut Figures::default())
 }
 
 /// The tree's rows.
@@ -185,7 +219,14 @@ pub(crate) fn tree(
     eprintln!("making a tree of {files} files, {mib} MiB");
     data::make_tree(&source, files, mib)?;
     let changes: [Change; 1] = [("1 % changed", data::change_tree)];
-    let contest =
-        Contest { name: "tree", engine: "directory", source: &source, folder, changes: &changes };
-    contest.run(rounds, table)
+    let contest = Contest {
+        name: "tree",
+        engine: "directory",
+        kind: Kind::Folder,
+        source: &source,
+        configured: at(&source),
+        folder,
+        changes: &changes,
+    };
+    contest.run(rounds, table, &mut Figures::default())
 }

@@ -145,7 +145,7 @@ pub(crate) fn make_tree(root: &Path, files: u64, mib: u64) -> Outcome<()> {
 }
 
 /// Half words, half noise.
-fn mixed(numbers: &mut Numbers, size: usize) -> Vec<u8> {
+pub(crate) fn mixed(numbers: &mut Numbers, size: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size + 2048);
     while bytes.len() < size {
         bytes.extend_from_slice(numbers.text(120).as_bytes());
@@ -155,7 +155,7 @@ fn mixed(numbers: &mut Numbers, size: usize) -> Vec<u8> {
     bytes
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Outcome<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome<()> {
     #[expect(clippy::disallowed_methods, reason = "a file of the bench's own")]
     Ok(std::fs::write(path, bytes)?)
 }

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::Outcome;
 use super::data::Numbers;
 use super::measure::memory_of;
-use super::server::{Server, configure};
+use super::server::{Server, at, configure};
 use super::table::Figures;
 
 /// How a writer fared.
@@ -56,7 +56,8 @@ fn start(path: &Path, stop: &Arc<AtomicBool>) -> JoinHandle<rusqlite::Result<Far
 pub(crate) fn writer_waits(folder: &Path, figures: &mut Figures) -> Outcome<()> {
     let source = folder.join("bench.db");
     let settings = "[auth]\nmode = \"none\"\n";
-    let instances = [("live", "sqlite", "off", source.as_path())];
+    let at = at(&source);
+    let instances = [("live", "sqlite", "off", at.as_str())];
     let mut server = Server::start(&configure(folder, "live", settings, &instances)?)?;
     for (label, with_backup) in [("without", false), ("with", true)] {
         let stop = Arc::new(AtomicBool::new(false));

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
@@ -48,53 +49,76 @@ pub(crate) fn said(line: &str) -> String {
 
 /// Runs a line of shell to its end and says what it cost, without what it stored.
 pub(crate) fn watched(line: &str) -> Outcome<Cost> {
-    let times = tempfile::NamedTempFile::new()?;
+    let (times, said) = (tempfile::NamedTempFile::new()?, tempfile::NamedTempFile::new()?);
     let started = Instant::now();
     let mut child = Command::new("/usr/bin/time")
         .args(["-f", "%U %S", "-o"])
         .arg(times.path())
-        .args(["sh", "-ec", line])
+        // A pipe whose first program fails is no backup.
+        .args(["bash", "-o", "pipefail", "-ec", line])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(said.reopen()?)
         .spawn()?;
-    let (end, ended) = channel::<()>();
-    let root = child.id();
-    let watcher = std::thread::spawn(move || {
-        let mut most = 0;
-        while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            most = most.max(resident(root));
-        }
-        most
-    });
+    let memory = Memory::watch(child.id());
     let status = child.wait()?;
     let wall_s = started.elapsed().as_secs_f64();
-    drop(end);
-    let most = watcher.join().map_err(|_panic| "the watcher panicked")?;
+    let rss_mib = memory.most()?;
     if !status.success() {
-        return Err(format!("{line}: {status}").into());
+        return Err(format!("{line}: {status}: {}", std::fs::read_to_string(said.path())?).into());
     }
     let times = std::fs::read_to_string(times.path())?;
     let cpu_s = times.split_whitespace().filter_map(|it| it.parse::<f64>().ok()).sum();
-    Ok(Cost { wall_s, cpu_s, rss_mib: mib(most), stored_mib: 0.0 })
+    Ok(Cost { wall_s, cpu_s, rss_mib, stored_mib: 0.0 })
 }
 
-/// Bytes resident of a process and all below it.
+/// A look, again and again, at the memory of a process and all below it.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    end: Sender<()>,
+    watcher: JoinHandle<u64>,
+}
+
+impl Memory {
+    /// Begins.
+    pub(crate) fn watch(root: u32) -> Self {
+        let (end, ended) = channel::<()>();
+        let watcher = std::thread::spawn(move || {
+            let mut most = 0;
+            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                most = most.max(resident(root));
+            }
+            most
+        });
+        Self { end, watcher }
+    }
+
+    /// Ends; the most MiB that were seen.
+    pub(crate) fn most(self) -> Outcome<f64> {
+        drop(self.end);
+        Ok(mib(self.watcher.join().map_err(|_panic| "the watcher panicked")?))
+    }
+}
+
+/// Bytes resident of a process and all below it, whichever thread started them.
 fn resident(pid: u32) -> u64 {
     let own = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages: u64 = own.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
-    let children = format!("/proc/{pid}/task/{pid}/children");
-    let children = std::fs::read_to_string(children).unwrap_or_default();
-    let below = children.split_whitespace().filter_map(|it| it.parse().ok()).map(resident);
-    pages * 4096 + below.sum::<u64>()
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let children =
+        threads.flatten().filter_map(|it| std::fs::read_to_string(it.path().join("children")).ok());
+    let below: u64 = children
+        .map(|it| it.split_whitespace().filter_map(|it| it.parse().ok()).map(resident).sum::<u64>())
+        .sum();
+    pages * 4096 + below
 }
 
-/// CPU seconds that a process took so far, to a hundredth.
+/// CPU seconds that a process and its children that ended took so far, to a hundredth.
 pub(crate) fn cpu_of(pid: u32) -> Outcome<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let behind = stat.rsplit(") ").next().ok_or("no stat")?;
     let ticks = |at: usize| behind.split(' ').nth(at).and_then(|it| it.parse::<u32>().ok());
-    Ok(f64::from(ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)) / 100.0)
+    Ok(f64::from((11..15).filter_map(ticks).sum::<u32>()) / 100.0)
 }
 
 /// A line of `/proc/<pid>/status`, in MiB.

@@ -1,7 +1,7 @@
 //! Coffer beside its peers, interleaved in one run on data made here: see `tests/bench.sh`, which
 //! installs the peers and runs it.
 //!
-//! `cargo bench --bench peers -- [--long] [--rounds N] [--only sqlite|tree|api|footprint] [--out FILE]`.
+//! `cargo bench --bench peers -- [--long] [--rounds N] [--only PART,…] [--out FILE]`.
 //! No figure of it makes it fail: machines differ. What a tool syncs and encrypts stands in the table.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench is for reading")]
@@ -10,10 +10,26 @@ mod api;
 mod bare;
 mod contest;
 mod data;
+mod databases;
 mod footprint;
 mod live;
 mod load;
+#[path = "../servers/mariadb.rs"]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    reason = "a harness of tests"
+)]
+mod mariadb;
 mod measure;
+#[path = "../servers/postgres.rs"]
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a harness of tests")]
+mod postgres;
+#[path = "../servers/redis.rs"]
+#[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness of tests")]
+mod redis;
 mod report;
 mod seed;
 mod server;
@@ -39,6 +55,10 @@ struct Size {
     rows: u64,
     /// Seconds of each flood of requests.
     flood_s: u64,
+    /// pgbench's scale: about 15 MiB each.
+    pgbench: u32,
+    mariadb_mib: u64,
+    redis_mib: u64,
 }
 
 /// The word behind `name` on the command line.
@@ -51,10 +71,30 @@ fn size() -> Size {
     let rounds = option("--rounds").and_then(|it| it.parse().ok());
     if long {
         let rounds = rounds.unwrap_or(5);
-        Size { long, rounds, mib: 1024, files: 20_000, rows: 1_000_000, flood_s: 3 }
+        Size {
+            long,
+            rounds,
+            mib: 1024,
+            files: 20_000,
+            rows: 1_000_000,
+            flood_s: 3,
+            pgbench: 65,
+            mariadb_mib: 600,
+            redis_mib: 400,
+        }
     } else {
         let rounds = rounds.unwrap_or(1);
-        Size { long, rounds, mib: 128, files: 2_500, rows: 100_000, flood_s: 1 }
+        Size {
+            long,
+            rounds,
+            mib: 128,
+            files: 2_500,
+            rows: 100_000,
+            flood_s: 1,
+            pgbench: 10,
+            mariadb_mib: 60,
+            redis_mib: 40,
+        }
     }
 }
 
@@ -88,7 +128,14 @@ fn main() -> Outcome<()> {
         contest::tree(&place, (size.files, size.mib), size.rounds, &mut table)?;
         std::fs::remove_dir_all(&place)?;
     }
-    // The rows of servers' databases (PostgreSQL by pgbench, MariaDB) belong here: a contest each.
+    for (part, contest) in databases::ALL {
+        if wanted(part) {
+            let place = folder.path().join(part);
+            std::fs::create_dir_all(&place)?;
+            contest(&place, &size, &mut table, &mut figures)?;
+            std::fs::remove_dir_all(&place)?;
+        }
+    }
     let text = report::markdown(&size, &table, &figures);
     println!("{text}");
     if let Some(out) = option("--out") {

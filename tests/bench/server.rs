@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::measure::{Cost, cpu_of, forget_peak, memory_of, mib, settle, sh, watched};
+use super::measure::{Cost, Memory, cpu_of, forget_peak, memory_of, mib, settle, sh, watched};
 
 pub(crate) const PROJECT: &str = "bench";
 /// The secret of the one token, where tokens are asked for.
@@ -30,6 +30,8 @@ pub(crate) struct Made {
     /// To the finished and synced file, as the server logs it.
     pub(crate) written_s: f64,
     pub(crate) check_s: f64,
+    /// The server's own peak memory, without the tools it runs.
+    pub(crate) own_mib: f64,
 }
 
 /// A running server.
@@ -51,8 +53,13 @@ impl Drop for Server {
     }
 }
 
-/// One instance of the configuration: name, engine, check, and the path of its source.
-pub(crate) type Instance<'a> = (&'a str, &'a str, &'a str, &'a Path);
+/// One instance of the configuration: name, engine, check, and its source as a table of TOML.
+pub(crate) type Instance<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// The source that is a file or folder.
+pub(crate) fn at(path: &Path) -> String {
+    format!("{{ path = {} }}", json!(path))
+}
 
 /// Writes a configuration. Peers run at the usual priority, and so does the server here.
 pub(crate) fn configure(
@@ -66,12 +73,11 @@ pub(crate) fn configure(
         "data_dir = {}\n[server]\nlisten = \"127.0.0.1:0\"\n{settings}\n",
         json!(folder.join(name))
     );
-    for (name, engine, check, path) in instances {
-        let path = json!(path);
+    for (name, engine, check, source) in instances {
         write!(
             text,
             "[[instances]]\nname = \"{name}\"\nproject_id = \"{PROJECT}\"\nengine = \"{engine}\"\n\
-             check = \"{check}\"\nsource = {{ path = {path} }}\n"
+             check = \"{check}\"\nsource = {source}\n"
         )?;
     }
     #[expect(clippy::disallowed_methods, reason = "a file of the bench's own")]
@@ -185,9 +191,11 @@ impl Server {
         settle()?;
         forget_peak(self.pid())?;
         let (started, cpu) = (Instant::now(), cpu_of(self.pid())?);
+        let tree = Memory::watch(self.pid());
         let id = self.ask(instance, incremental)?;
         let line = self.wait_for(&id)?;
         let wall_s = started.elapsed().as_secs_f64();
+        let (tree_mib, own_mib) = (tree.most()?, memory_of(self.pid(), "VmHWM:")?);
         let check_s = milliseconds(&line, "checked in ")? / 1000.0;
         let url = format!("{}/v1.0/{PROJECT}/backups/{id}", self.url);
         let shown: Value =
@@ -195,10 +203,11 @@ impl Server {
         let cost = Cost {
             wall_s: wall_s - check_s,
             cpu_s: cpu_of(self.pid())? - cpu,
-            rss_mib: memory_of(self.pid(), "VmHWM:")?,
+            rss_mib: tree_mib.max(own_mib),
             stored_mib: mib(shown["backup"]["size_bytes"].as_u64().ok_or("no size")?),
         };
-        Ok(Made { id, cost, written_s: milliseconds(&line, "written in ")? / 1000.0, check_s })
+        let written_s = milliseconds(&line, "written in ")? / 1000.0;
+        Ok(Made { id, cost, written_s, check_s, own_mib })
     }
 
     /// `coffer restore` of a backup, by a process of its own.

@@ -1,14 +1,13 @@
 //! borg, without encryption and with zstd, as fast as it goes.
 
-use super::{Lines, Place, Tool, Work};
+use super::{Kind, Lines, Place, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "borg",
     program: "borg",
     version: "borg --version",
     notes: "fsync, plain",
-    folders: true,
-    files: true,
+    reads: &[Kind::File, Kind::Folder],
     lines,
 };
 
@@ -23,7 +22,7 @@ fn lines(place: &Place, work: Work) -> Option<Lines> {
             format!("{create} --files-cache ctime,size,inode '::{{now:%s.%f}}' '{source}'")
         }
         Work::Reread => format!("{create} --files-cache disabled '::{{now:%s.%f}}' '{source}'"),
-        Work::Restore => {
+        Work::Restore | Work::Ready => {
             format!("cd '{target}'; borg extract \"::$(borg list --short --last 1)\"")
         }
         Work::Verify => "borg check --verify-data".to_owned(),

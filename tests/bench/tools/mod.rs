@@ -1,6 +1,11 @@
 //! The peers: one file each, as lines of shell.
 
 mod borg;
+mod mariadb_backup;
+mod mariadb_prepared;
+mod pg_basebackup;
+mod pgbackrest;
+mod redis_cli;
 mod restic;
 mod rustic;
 mod sqlite3;
@@ -11,6 +16,23 @@ use std::path::{Path, PathBuf};
 
 use super::Outcome;
 use super::measure::{Cost, mib, said, sh, stored_below, watched};
+
+/// What is backed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Folder,
+    PostgreSql,
+    MariaDb,
+    Redis,
+}
+
+impl Kind {
+    /// Whether it is a running server, of which only its own tools can read.
+    pub(crate) const fn is_server(self) -> bool {
+        matches!(self, Self::PostgreSql | Self::MariaDb | Self::Redis)
+    }
+}
 
 /// What is asked of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +47,8 @@ pub(crate) enum Work {
     Changed,
     /// The newest backup into an empty place.
     Restore,
+    /// A full backup, up to a data directory that a server starts on, where a plain restore is none.
+    Ready,
     /// Every stored byte read and checked.
     Verify,
 }
@@ -32,7 +56,7 @@ pub(crate) enum Work {
 /// Where things lie.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// What is backed up: a file, or a folder.
+    /// What is backed up: a file, a folder, or the folder with a server's socket and data.
     pub(crate) source: PathBuf,
     /// The tool's own folder.
     pub(crate) store: PathBuf,
@@ -58,17 +82,26 @@ pub(crate) struct Tool {
     pub(crate) version: &'static str,
     /// What it does beyond the work, for the table.
     pub(crate) notes: &'static str,
-    /// Whether it backs up folders.
-    pub(crate) folders: bool,
-    /// Whether it backs up single files.
-    pub(crate) files: bool,
+    /// What it backs up.
+    pub(crate) reads: &'static [Kind],
     /// How it does it; `None`: it does not.
     pub(crate) lines: fn(&Place, Work) -> Option<Lines>,
 }
 
 /// Every peer there is a file for. One that is not installed is left out, and the report says so.
-pub(crate) const TOOLS: &[Tool] =
-    &[zstd::TOOL, tar::TOOL, sqlite3::TOOL, restic::TOOL, rustic::TOOL, borg::TOOL];
+pub(crate) const TOOLS: &[Tool] = &[
+    zstd::TOOL,
+    tar::TOOL,
+    sqlite3::TOOL,
+    restic::TOOL,
+    rustic::TOOL,
+    borg::TOOL,
+    pg_basebackup::TOOL,
+    pgbackrest::TOOL,
+    mariadb_backup::TOOL,
+    mariadb_prepared::TOOL,
+    redis_cli::TOOL,
+];
 
 impl Tool {
     /// Whether it can be run here.
@@ -80,7 +113,7 @@ impl Tool {
     pub(crate) fn run(&self, folder: &Path, source: &Path, work: Work) -> Outcome<Option<Cost>> {
         let place = Place {
             source: source.to_owned(),
-            store: folder.join(format!("peer-{}", self.program)),
+            store: folder.join(format!("peer-{}", self.name.replace([' ', ',', '.'], ""))),
             target: folder.join("peer-restored"),
         };
         let Some(Lines { before, line }) = (self.lines)(&place, work) else { return Ok(None) };

@@ -1,14 +1,13 @@
 //! restic. Each run derives its key anew (scrypt, about 0.3 s), as it does for its users.
 
-use super::{Lines, Place, Tool, Work};
+use super::{Kind, Lines, Place, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "restic",
     program: "restic",
     version: "restic version",
     notes: "fsync, encrypts",
-    folders: true,
-    files: true,
+    reads: &[Kind::File, Kind::Folder],
     lines,
 };
 
@@ -19,7 +18,7 @@ fn lines(place: &Place, work: Work) -> Option<Lines> {
     let line = match work {
         Work::Full | Work::Again | Work::Changed => format!("restic -q backup '{source}'"),
         Work::Reread => format!("restic -q backup --force '{source}'"),
-        Work::Restore => format!("restic -q restore latest --target '{target}'"),
+        Work::Restore | Work::Ready => format!("restic -q restore latest --target '{target}'"),
         Work::Verify => "restic -q check --read-data".to_owned(),
     };
     Some(Lines { before: before.to_owned(), line })

@@ -1,14 +1,13 @@
 //! rustic, restic's format in Rust. Installed by `COFFER_BENCH_RUSTIC=1 tests/bench.sh`.
 
-use super::{Lines, Place, Tool, Work};
+use super::{Kind, Lines, Place, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "rustic",
     program: "rustic",
     version: "rustic --version",
     notes: "fsync, encrypts",
-    folders: true,
-    files: true,
+    reads: &[Kind::File, Kind::Folder],
     lines,
 };
 
@@ -21,7 +20,7 @@ fn lines(place: &Place, work: Work) -> Option<Lines> {
     let line = match work {
         Work::Full | Work::Again | Work::Changed => format!("{quiet} backup '{source}'"),
         Work::Reread => format!("{quiet} backup --force '{source}'"),
-        Work::Restore => format!("{quiet} restore latest '{target}'"),
+        Work::Restore | Work::Ready => format!("{quiet} restore latest '{target}'"),
         Work::Verify => format!("{quiet} check --read-data"),
     };
     Some(Lines { before, line })

@@ -1,14 +1,13 @@
 //! `sqlite3 .backup`: what SQLite itself does for a live database: a copy, neither packed nor checked.
 
-use super::{Lines, Place, Tool, Work};
+use super::{Kind, Lines, Place, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "sqlite3 .backup",
     program: "sqlite3",
     version: "sqlite3 --version",
     notes: "fsync, plain",
-    folders: false,
-    files: true,
+    reads: &[Kind::File],
     lines,
 };
 

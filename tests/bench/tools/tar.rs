@@ -1,14 +1,13 @@
 //! `tar | zstd -3 -T2`: the same for folders.
 
-use super::{Lines, Place, Tool, Work};
+use super::{Kind, Lines, Place, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "tar, zstd -3 -T2",
     program: "tar",
     version: "tar --version",
     notes: "no fsync, plain",
-    folders: true,
-    files: false,
+    reads: &[Kind::Folder],
     lines,
 };
 

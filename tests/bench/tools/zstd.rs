@@ -1,14 +1,13 @@
 //! `zstd -3 -T2`: the physical limit of a full backup, without any of the rest.
 
-use super::{Lines, Place, Tool, Work};
+use super::{Kind, Lines, Place, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "zstd -3 -T2",
     program: "zstd",
     version: "zstd --version",
     notes: "no fsync, plain",
-    folders: false,
-    files: true,
+    reads: &[Kind::File],
     lines,
 };
 

@@ -1,0 +1,59 @@
+//! PostgreSQL, filled by pgbench.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::super::contest::{Change, Contest};
+use super::super::measure::sh;
+use super::super::postgres::{Postgres, Setup, bin};
+use super::super::table::{Figures, Table};
+use super::super::tools::Kind;
+use super::super::{Outcome, Size};
+
+/// Nothing but the bench changes anything: what is called unchanged is.
+const SETTINGS: &str = "autovacuum = off\nmax_wal_size = 4GB\ncheckpoint_timeout = 1h\n";
+
+pub(super) fn rows(
+    folder: &Path,
+    size: &Size,
+    table: &mut Table,
+    figures: &mut Figures,
+) -> Outcome<()> {
+    eprintln!("postgresql: pgbench at scale {}", size.pgbench);
+    let server = Postgres::with(&Setup { settings: SETTINGS.to_owned(), ..Setup::default() });
+    server.fill("postgres", size.pgbench);
+    server.sql("postgres", "CHECKPOINT");
+    let changes: [Change; 2] =
+        [("1 % changed, scattered", scatter), ("1 % changed, in one place", cluster)];
+    let contest = Contest {
+        name: "postgresql",
+        engine: "postgresql",
+        kind: Kind::PostgreSql,
+        source: server.folder(),
+        configured: format!("{{ socket = {}, user = \"postgres\" }}", json!(server.folder())),
+        folder,
+        changes: &changes,
+    };
+    contest.run(size.rounds, table, figures)
+}
+
+fn scatter(server: &Path, round: u64) -> Outcome<()> {
+    change(server, &format!("aid % 100 = {}", round % 100))
+}
+
+fn cluster(server: &Path, round: u64) -> Outcome<()> {
+    // By the index: a look at every row would write to many pages too.
+    let hundredth = "(SELECT max(aid) / 100 FROM pgbench_accounts)";
+    let part = (round * 7 + 3) % 99;
+    change(server, &format!("aid > {hundredth} * {part} AND aid <= {hundredth} * ({part} + 1)"))
+}
+
+fn change(server: &Path, which: &str) -> Outcome<()> {
+    sh(&format!(
+        "'{}' -h '{}' -U postgres -Xq -v ON_ERROR_STOP=1 \
+         -c 'UPDATE pgbench_accounts SET abalance = abalance + aid % 1000 WHERE {which}' -c CHECKPOINT postgres",
+        bin().join("psql").display(),
+        server.display()
+    ))
+}

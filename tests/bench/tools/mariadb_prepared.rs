@@ -1,0 +1,31 @@
+//! `mariadb-backup` to a folder, prepared there, and `tar | zstd -3 -T2`: what an archive of Coffer holds.
+
+use super::mariadb_backup::backup;
+use super::{Kind, Lines, Place, Tool, Work};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "mariadb-backup, prepared, tar, zstd -3 -T2",
+    program: "mariadb-backup",
+    version: "(mariadb-backup --version 2>&1)",
+    notes: "no fsync, plain, not read back",
+    reads: &[Kind::MariaDb],
+    lines,
+};
+
+fn lines(place: &Place, work: Work) -> Option<Lines> {
+    let (store, target) = (place.store.display(), place.target.display());
+    let packed = format!("'{store}/packed.tar.zst'");
+    let line = match work {
+        // Its staging lies where restores go, and is removed like those: unmeasured.
+        Work::Full => format!(
+            "{} --target-dir='{target}'; \
+             mariadb-backup --no-defaults --prepare --target-dir='{target}'; \
+             tar -C '{target}' -cf - . | zstd -3 -T2 -q -f -o {packed}",
+            backup(place)
+        ),
+        Work::Restore | Work::Ready => format!("zstd -d -q -c {packed} | tar -C '{target}' -xf -"),
+        Work::Verify => format!("zstd -t -q {packed}"),
+        Work::Again | Work::Changed | Work::Reread => return None,
+    };
+    Some(Lines { before: String::new(), line })
+}

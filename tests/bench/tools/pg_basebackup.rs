@@ -1,0 +1,31 @@
+//! PostgreSQL's own tool, which packs on the client. Version 15 knows no incremental backup.
+
+use super::super::postgres::bin;
+use super::{Kind, Lines, Place, Tool, Work};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "pg_basebackup client-zstd:3",
+    program: "pg_basebackup",
+    version: "pg_basebackup --version",
+    notes: "fsync, plain, not read back",
+    reads: &[Kind::PostgreSql],
+    lines,
+};
+
+fn lines(place: &Place, work: Work) -> Option<Lines> {
+    let (source, target) = (place.source.display(), place.target.display());
+    let (program, copy) = (bin().join("pg_basebackup"), place.store.join("copy"));
+    let (program, copy) = (program.display(), copy.display());
+    let line = match work {
+        Work::Full => format!(
+            "{program} -h '{source}' -U postgres -D '{copy}' -Ft -X fetch --checkpoint=fast \
+             --compress=client-zstd:3"
+        ),
+        Work::Restore => {
+            format!("zstd -d -q -c '{copy}/base.tar.zst' | tar -C '{target}' -xf -")
+        }
+        Work::Verify => format!("zstd -t -q '{copy}/base.tar.zst'"),
+        _ => return None,
+    };
+    Some(Lines { before: String::new(), line })
+}
