@@ -126,7 +126,7 @@ part() {
 }
 
 part "packages the tests need" install_packages
-part "tests" cargo test --locked
+part "tests" cargo test --locked --no-fail-fast
 part "power cuts" cargo test --locked --features failpoints --test crash
 part "stock clients" clients
 part "Debian package" package

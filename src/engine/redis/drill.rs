@@ -21,10 +21,10 @@ const SOCKET: &str = "drill.sock";
 const LOADING: Duration = Duration::from_secs(3600);
 /// How long stopping may take, and any one answer.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// The first version that can look into every value while it loads.
+/// The first version that can look into every value while it loads, and be told to crash in silence.
 const LOOKS_INTO_VALUES: (u32, u32) = (6, 2);
 /// What a server says whose snapshot needs a module that it does not have.
-const NEEDS_A_MODULE: &str = "module";
+const NEEDS_A_MODULE: &str = "no matching module";
 
 /// Reads one handful of keys, each to its last byte, and says where to go on. In the server, so that keys
 /// of any bytes need no quoting.
@@ -83,6 +83,8 @@ impl<'a> Running<'a> {
         }
         if version >= LOOKS_INTO_VALUES {
             tool = tool.args(["--sanitize-dump-payload", "yes"]);
+            // Damage can crash it. Its report on that is long, and tests the machine's memory first.
+            tool = tool.args(["--crash-log-enabled", "no", "--crash-memcheck-enabled", "no"]);
         }
         let servant = tool.serve(&order.scratch.join("redis.log"), order.cancel)?;
         let mut running = Self { order, cli, servant };
@@ -107,7 +109,9 @@ impl<'a> Running<'a> {
                     ),
                 ))
             }
-            Err(ToolError::Failed { said, .. }) => Err(damaged(&said)),
+            Err(ToolError::Failed { status, said, .. }) => Err(damaged(&format!(
+                "redis-server ended with {status} while it loaded {SNAPSHOT}: {said}"
+            ))),
             Err(other) => Err(other.into()),
         }
     }
