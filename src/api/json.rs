@@ -108,7 +108,7 @@ fn braced(out: &mut Vec<u8>, fill: impl FnOnce(&mut Fields<'_>)) {
 
 /// Without a way out of the loop, so that the machine looks at many bytes at once.
 fn needs_escape(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
+    text.bytes().fold(false, |found, byte| found || byte < b' ' || byte == b'"' || byte == b'\\')
 }
 
 #[cfg(test)]

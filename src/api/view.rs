@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::catalog::Shelf;
-use crate::domain::{Backup, Datastore, RowsByTable, Status, WireTime};
+use crate::domain::{Backup, BackupId, Datastore, InstanceId, RowsByTable, Status, WireTime};
 
 use super::json::{self, Fields};
 use super::link::Link;
@@ -39,8 +39,8 @@ impl<'a> Viewer<'a> {
         to.id("id", backup.id.as_uuid());
         to.text("name", backup.name.as_str());
         to.text("description", backup.description.as_deref());
-        to.id("instance_id", backup.instance.map(|it| it.as_uuid()));
-        to.id("parent_id", backup.parent.map(|it| it.as_uuid()));
+        to.id("instance_id", backup.instance.map(InstanceId::as_uuid));
+        to.id("parent_id", backup.parent.map(BackupId::as_uuid));
         to.text("project_id", backup.project.as_str());
         let url = facts.map(|facts| self.shelf.url(&facts.location));
         to.text("locationRef", url.as_deref());

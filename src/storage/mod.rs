@@ -55,11 +55,9 @@ impl Location {
     pub fn parse(text: &str) -> Result<Self, StorageError> {
         let plain = !text.is_empty()
             && text.len() <= 1024
-            && text.bytes().all(|byte| byte != 0 && byte != b'\\')
-            && text
-                .as_bytes()
-                .split(|byte| *byte == b'/')
-                .all(|part| part.first().is_some_and(|first| *first != b'.'));
+            && text.split('/').all(|part| {
+                !part.is_empty() && !part.starts_with('.') && !part.contains(['\0', '\\'])
+            });
         let ending = text.ends_with(".tar.zst") || text.ends_with(".incr.zst");
         if plain && ending {
             Ok(Self(text.to_owned()))
