@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::catalog::{BackupFilter, CatalogError, Read, Scope, Write};
-use crate::domain::{Backup, BackupId, Limit, Position, RowsByTable};
+use crate::domain::{Backup, BackupId, Limit, Position};
 
 use super::State;
 use super::error::ApiError;
@@ -125,7 +125,7 @@ fn start(
 
 fn answer(request: &HttpRequest, state: &State, (rows, next): Found) -> HttpResponse {
     let next = next.map(|marker| link::next(request, state, &marker));
-    json::answer(HttpResponse::Ok(), &view::backups(&rows, next, &*state.shelf), rows.len())
+    json::answer(HttpResponse::Ok(), view::backups(&rows, next.as_ref(), &*state.shelf))
 }
 
 /// `GET backups/{id}`.
@@ -135,15 +135,15 @@ pub(super) async fn show(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
-    let (backup, rows) = look_up(&state, move |state| {
+    let (backup, counted) = look_up(&state, move |state| {
         let backup = state.catalog.backup(&scope, id)?;
         let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
-        let rows = if passed { state.catalog.drill_rows(&scope, id)? } else { RowsByTable::new() };
-        Ok((backup, rows))
+        let counted = passed.then(|| state.catalog.drill_rows(&scope, id)).transpose()?;
+        Ok((backup, counted))
     })
     .await?;
-    let view = view::one_backup_with_rows(&backup, rows, &*state.shelf);
-    Ok(json::answer(HttpResponse::Ok(), &view, 1))
+    let view = view::one_backup_with_rows(&backup, counted, &*state.shelf);
+    Ok(json::answer(HttpResponse::Ok(), view))
 }
 
 /// `POST backups/{id}/drill`: restores it once, only to prove it. There is no body.
@@ -154,7 +154,7 @@ pub(super) async fn drill(
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
     let backup = state.catalog.ask_drill(&scope, id).done().await?;
-    Ok(json::answer(HttpResponse::Accepted(), &view::one_backup(&backup, &*state.shelf), 1))
+    Ok(json::answer(HttpResponse::Accepted(), view::one_backup(&backup, &*state.shelf)))
 }
 
 /// `POST backups`.
@@ -168,7 +168,7 @@ pub(super) async fn create(
         Wanted::Registration(new) => state.catalog.register_backup(&scope, new),
     };
     let backup = reply.done().await?;
-    Ok(json::answer(HttpResponse::Accepted(), &view::one_backup(&backup, &*state.shelf), 1))
+    Ok(json::answer(HttpResponse::Accepted(), view::one_backup(&backup, &*state.shelf)))
 }
 
 /// `DELETE backups/{id}`.

@@ -20,15 +20,8 @@ pub(super) struct DrillView<'a> {
     rows_by_table: Option<RowsByTable>,
 }
 
-impl DrillView<'_> {
-    /// Adds what the last drill counted, if it passed.
-    pub(super) fn add_rows(&mut self, rows: RowsByTable) {
-        self.rows_by_table = self.tables.map(|_passed| rows);
-    }
-}
-
-/// Where a backup stands with drills; `None`: there is none.
-pub(super) fn drill(drill: &Drill) -> Option<DrillView<'_>> {
+/// Where a backup stands with drills, and what the last one counted if it passed; `None`: there is none.
+pub(super) fn drill(drill: &Drill, counted: Option<RowsByTable>) -> Option<DrillView<'_>> {
     let last = drill.last.as_ref();
     let facts = last.and_then(|it| it.found.as_ref().ok());
     Some(DrillView {
@@ -40,7 +33,7 @@ pub(super) fn drill(drill: &Drill) -> Option<DrillView<'_>> {
         check: facts.map(|it| it.check.as_str()),
         version: facts.map(|it| it.version.as_str()),
         failure: last.and_then(|it| it.found.as_ref().err()),
-        rows_by_table: None,
+        rows_by_table: counted.filter(|_rows| facts.is_some()),
     })
 }
 
@@ -69,7 +62,7 @@ mod tests {
             took: Duration::from_millis(1250),
             found,
         });
-        serde_json::to_value(drill(&Drill { next, last })).unwrap()
+        serde_json::to_value(drill(&Drill { next, last }, None)).unwrap()
     }
 
     fn facts() -> DrillFacts {

@@ -40,7 +40,7 @@ impl Catalog {
         let asked = usize::try_from(rows).unwrap_or(usize::MAX);
         let more = found.len() > asked;
         found.truncate(asked);
-        let rows: Vec<Backup> = found.into_iter().map(|it| self.progress.on(it.backup)).collect();
+        let rows: Vec<Backup> = found.into_iter().map(|it| self.progress.on(it)).collect();
         let last = rows.last().filter(|_last| more);
         let next = last.map(|it| Position { created: it.created, id: it.id });
         Ok(Page { rows, next })

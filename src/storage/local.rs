@@ -161,7 +161,7 @@ impl Storage for Local {
     }
 
     fn url(&self, location: &Location) -> String {
-        url::of_path(&self.path(location))
+        url::below(&self.place.archives_url, location.as_str())
     }
 
     fn locate(&self, text: &str) -> Result<Location, StorageError> {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::StorageError;
 use super::folder::{Folder, failed};
+use super::{StorageError, url};
 use crate::domain::Clock;
 
 /// Where everything of a store lies, and what its operations share.
@@ -18,6 +18,8 @@ use crate::domain::Clock;
 pub(super) struct Place {
     /// Published archives.
     pub(super) archives: PathBuf,
+    /// Their folder's URL: what every answer about a backup begins a location with.
+    pub(super) archives_url: String,
     /// Unfinished attempts.
     pub(super) tmp: PathBuf,
     /// What was discarded and waits for its end.
@@ -43,8 +45,10 @@ impl Place {
         // Not resolved further: what people see is the path they configured.
         let root = std::path::absolute(data_dir).map_err(failed("finding", data_dir))?;
         make_root(&root)?;
+        let archives = root.join("archives");
         let place = Self {
-            archives: root.join("archives"),
+            archives_url: url::of_path(&archives),
+            archives,
             tmp: root.join("tmp"),
             trash: root.join("trash"),
             restored: root.join("restored"),

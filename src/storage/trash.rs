@@ -68,7 +68,7 @@ fn move_under_free_name(
 
 /// A location as part of a file name; of a long one, its end.
 fn label(text: &str) -> String {
-    let whole = url::encode(text.as_bytes(), b"-._~");
+    let whole = url::encode(text.as_bytes());
     let cut = whole.len().saturating_sub(LONGEST_LABEL);
     whole.get(cut..).unwrap_or_default().to_owned()
 }

@@ -11,7 +11,16 @@ pub(super) fn of_path(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
     let mut url = String::with_capacity(SCHEME.len() + bytes.len());
     url.push_str(SCHEME);
-    encode_into(&mut url, bytes, b"-._~/");
+    encode_into(&mut url, bytes, is_plain_in_path);
+    url
+}
+
+/// The URL of what lies below a folder, whose own URL is known.
+pub(super) fn below(folder: &str, place: &str) -> String {
+    let mut url = String::with_capacity(folder.len() + 1 + place.len());
+    url.push_str(folder);
+    url.push('/');
+    encode_into(&mut url, place.as_bytes(), is_plain_in_path);
     url
 }
 
@@ -27,23 +36,31 @@ pub(super) fn to_path(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(OsStr::from_bytes(&bytes)))
 }
 
-/// `bytes` with everything but letters, digits and `plain` as `%XX`.
-pub(super) fn encode(bytes: &[u8], plain: &[u8]) -> String {
+/// `bytes` with everything but letters, digits, `-`, `.`, `_` and `~` as `%XX`.
+pub(super) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
-    encode_into(&mut text, bytes, plain);
+    encode_into(&mut text, bytes, is_plain);
     text
 }
 
-fn encode_into(text: &mut String, bytes: &[u8], plain: &[u8]) {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || plain.contains(byte);
-    // Nearly every path needs nothing: every line of every list has one.
-    if bytes.iter().all(is_plain)
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_' || byte == b'~'
+}
+
+const fn is_plain_in_path(byte: u8) -> bool {
+    is_plain(byte) || byte == b'/'
+}
+
+fn encode_into(text: &mut String, bytes: &[u8], is_plain: impl Fn(u8) -> bool) {
+    // Nearly every path needs nothing, and every line of every list has one: the loop has no way out, so
+    // that the machine looks at many bytes at once.
+    if bytes.iter().fold(true, |plain, byte| plain & is_plain(*byte))
         && let Ok(bytes) = str::from_utf8(bytes)
     {
         return text.push_str(bytes);
     }
     for &byte in bytes {
-        if is_plain(&byte) {
+        if is_plain(byte) {
             text.push(char::from(byte));
         } else {
             text.push('%');
@@ -78,6 +95,8 @@ mod tests {
         assert_eq!(url, "file:///a%20b/%2541/%FF%C3%A9%3F%23%0A");
         assert_eq!(to_path(&url).unwrap(), odd);
         assert_eq!(to_path("FILE://localhost/a").unwrap(), Path::new("/a"));
+        let folder = of_path(Path::new("/a b"));
+        assert_eq!(below(&folder, "c d/é"), of_path(Path::new("/a b/c d/é")));
     }
 
     #[test]

@@ -43,64 +43,72 @@ pub struct Page<'a> {
     pub rows: u32,
 }
 
-/// The columns that [`read`] reads, in its order: it takes them by place, because looking 26 names up in
-/// every row costs as much as finding the row.
-macro_rules! columns {
+/// The columns that [`read_backup`] reads, in its order: it takes them by place, because looking their names
+/// up in every row costs as much as finding the row.
+macro_rules! shown_columns {
     () => {
-        "id, project, instance, name, description, task, kind, parent, parent_required, status, \
-         engine, version, container, created, updated, location, size, source_bytes, checksum, \
-         verified_at, verify_level, failure_code, failure_message, damage_code, damage_message, \
-         removal, drill, drill_at, drill_ms, drill_version, drill_check, drill_tables, drill_rows, \
-         drill_failure_code, drill_failure_message"
+        "id, project, instance, name, description, kind, parent, status, engine, version, container, \
+         created, updated, location, size, source_bytes, checksum, verified_at, verify_level, \
+         failure_code, failure_message, damage_code, damage_message, drill, drill_at, drill_ms, \
+         drill_version, drill_check, drill_tables, drill_rows, drill_failure_code, \
+         drill_failure_message"
     };
 }
-pub(super) use columns;
+
+/// Those that [`read`] reads: the same, and what only rules look at.
+macro_rules! columns {
+    () => {
+        concat!($crate::store::backups::shown_columns!(), ", task, parent_required, removal")
+    };
+}
+pub(super) use {columns, shown_columns};
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<BackupRecord> {
-    let location: Option<String> = row.get(15)?;
-    let failure = failure(row, 21, 22)?;
-    let damage = self::failure(row, 23, 24)?;
-    let status = row.get(9)?;
-    let backup = Backup {
+    Ok(BackupRecord {
+        backup: read_backup(row)?,
+        location: row.get(13)?,
+        damage: failure(row, 21, 22)?,
+        task: row.get(32)?,
+        parent_required: row.get(33)?,
+        removal: row.get(34)?,
+    })
+}
+
+fn read_backup(row: &Row<'_>) -> rusqlite::Result<Backup> {
+    let status: Status = row.get(7)?;
+    let why_failed = failure(row, 19, 20)?;
+    let damage = if why_failed.is_none() { failure(row, 21, 22)? } else { None };
+    Ok(Backup {
         id: row.get(0)?,
         project: row.get(1)?,
         instance: row.get(2)?,
         name: row.get(3)?,
         description: row.get(4)?,
-        kind: row.get(6)?,
-        parent: row.get(7)?,
+        kind: row.get(5)?,
+        parent: row.get(6)?,
         status,
-        datastore: Datastore { engine: row.get(10)?, version: row.get(11)? },
-        container: row.get(12)?,
-        created: row.get(13)?,
-        updated: row.get(14)?,
-        facts: facts(row, location.as_deref())?,
-        failure: failure.or_else(|| damage.clone()),
+        datastore: Datastore { engine: row.get(8)?, version: row.get(9)? },
+        container: row.get(10)?,
+        created: row.get(11)?,
+        updated: row.get(12)?,
+        facts: facts(row)?,
+        failure: why_failed.or(damage),
         progress: if status.is_usable() { 1.0 } else { 0.0 },
         drill: drills::read(row)?,
-    };
-    Ok(BackupRecord {
-        backup,
-        task: row.get(5)?,
-        parent_required: row.get(8)?,
-        location,
-        damage,
-        removal: row.get(25)?,
     })
 }
 
 /// All of them or none: a `CHECK` holds that.
-fn facts(row: &Row<'_>, location: Option<&str>) -> rusqlite::Result<Option<ArchiveFacts>> {
-    let (Some(location), Some(checksum)) = (location, row.get(18)?) else {
-        return Ok(None);
-    };
+fn facts(row: &Row<'_>) -> rusqlite::Result<Option<ArchiveFacts>> {
+    let Some(checksum) = row.get(16)? else { return Ok(None) };
+    let Some(location) = row.get(13)? else { return Ok(None) };
     Ok(Some(ArchiveFacts {
-        location: location.to_owned(),
-        stored_bytes: row.get::<_, Bytes>(16)?.0,
-        source_bytes: row.get::<_, Bytes>(17)?.0,
+        location,
+        stored_bytes: row.get::<_, Bytes>(14)?.0,
+        source_bytes: row.get::<_, Bytes>(15)?.0,
         checksum,
-        verified_at: row.get(19)?,
-        verify_level: row.get(20)?,
+        verified_at: row.get(17)?,
+        verify_level: row.get(18)?,
     }))
 }
 
@@ -124,7 +132,7 @@ macro_rules! page {
     ($which:literal, $besides:literal) => {
         concat!(
             "SELECT ",
-            columns!(),
+            shown_columns!(),
             " FROM backups WHERE ",
             $which,
             " (created, id) < (:created, :id) ",
@@ -242,7 +250,7 @@ impl Records<'_> {
     }
 
     /// One page of rows, newest first.
-    pub fn page(self, page: &Page<'_>) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn page(self, page: &Page<'_>) -> Result<Vec<Backup>, StoreError> {
         let (created, id) = start(page.after);
         let Page { project, instance, engine, status, rows, .. } = page;
         let mut params: Vec<(&str, &dyn ToSql)> =
@@ -268,7 +276,7 @@ impl Records<'_> {
             (":status", status),
         ];
         params.extend(filters.into_iter().filter(|(name, _value)| names.contains(name)));
-        sql::page(self.0, statement, params.as_slice(), (read, *rows))
+        sql::page(self.0, statement, params.as_slice(), (read_backup, *rows))
     }
 
     /// Every row, oldest first.

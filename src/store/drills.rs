@@ -53,18 +53,18 @@ pub(super) const STATEMENTS: &[&str] =
 
 /// Where the backup of a row stands with drills.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Drill> {
-    let next = row.get(26)?;
-    let Some(at) = row.get(27)? else { return Ok(Drill { next, last: None }) };
-    let found = match failure(row, 33, 34)? {
+    let next = row.get(23)?;
+    let Some(at) = row.get(24)? else { return Ok(Drill { next, last: None }) };
+    let found = match failure(row, 30, 31)? {
         Some(failure) => Err(failure),
         None => Ok(DrillFacts {
-            version: text(row, 29)?,
-            check: text(row, 30)?,
-            tables: number(row, 31)?,
-            rows: number(row, 32)?,
+            version: text(row, 26)?,
+            check: text(row, 27)?,
+            tables: number(row, 28)?,
+            rows: number(row, 29)?,
         }),
     };
-    let took = Duration::from_millis(number(row, 28)?);
+    let took = Duration::from_millis(number(row, 25)?);
     Ok(Drill { next, last: Some(DrillOutcome { at, took, found }) })
 }
 
