@@ -255,7 +255,7 @@ fn an_order_only_the_application_knows_leaves_one_table_unchecked_and_says_so() 
 }
 
 /// Moves money between accounts until told to stop; gives how often, and the first error.
-fn transfer(path: &Path, stop: &AtomicBool) -> (u32, Option<rusqlite::Error>) {
+fn transfer(path: &Path, stop: &AtomicBool, begun: &AtomicBool) -> (u32, Option<rusqlite::Error>) {
     let writer = Connection::open(path).unwrap();
     writer.pragma_update(None, "synchronous", "OFF").unwrap();
     writer.busy_timeout(std::time::Duration::ZERO).unwrap();
@@ -273,6 +273,7 @@ fn transfer(path: &Path, stop: &AtomicBool) -> (u32, Option<rusqlite::Error>) {
             writer.execute_batch("ROLLBACK").ok();
         }
         done += 1;
+        begun.store(true, Ordering::Relaxed);
     }
     (done, first)
 }
@@ -288,9 +289,12 @@ fn a_writer_and_a_reader(mode: &str) -> (u32, Option<rusqlite::Error>) {
              INSERT INTO account SELECT i, 100, hex(randomblob(700)) FROM n;",
         )
         .unwrap();
-    let stop = AtomicBool::new(false);
+    let (stop, begun) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| transfer(&path, &stop));
+        let writer = scope.spawn(|| transfer(&path, &stop, &begun));
+        while !begun.load(Ordering::Relaxed) && !writer.is_finished() {
+            std::thread::yield_now();
+        }
         let dumps = std::panic::catch_unwind(|| {
             for _ in 0..8 {
                 let (_, recorder) = read(&path).unwrap();
