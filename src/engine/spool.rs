@@ -115,6 +115,12 @@ pub(super) fn pour(
     Ok(())
 }
 
+/// How many bytes are free for us on the scratch folder's filesystem.
+pub(super) fn free_bytes(folder: &Path) -> Result<u64, EngineError> {
+    let room = rustix::fs::statvfs(folder).map_err(|error| scratch(folder, error.into()))?;
+    Ok(room.f_bavail.saturating_mul(room.f_frsize))
+}
+
 /// A file operation that failed in the scratch folder.
 #[expect(clippy::needless_pass_by_value, reason = "as it comes out of map_err")]
 pub(super) fn scratch(folder: &Path, error: io::Error) -> EngineError {

@@ -67,9 +67,7 @@ fn not_here(options: &Options, facts: &Facts, error: &std::io::Error) -> EngineE
 
 /// Fails if the copy would not fit into `scratch`.
 pub(super) fn ensure(scratch: &Path, data: u64, redo: u64) -> Result<(), EngineError> {
-    let facts =
-        rustix::fs::statvfs(scratch).map_err(|error| spool::scratch(scratch, error.into()))?;
-    let free = facts.f_bavail.saturating_mul(facts.f_frsize);
+    let free = spool::free_bytes(scratch)?;
     let needed = data.saturating_add(redo).saturating_add(BESIDE);
     if free >= needed {
         return Ok(());

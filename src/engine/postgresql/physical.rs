@@ -16,7 +16,7 @@ use super::members::{Broken, Members, Part};
 use super::options::Method;
 use super::session::Session;
 use crate::domain::{CheckLevel, FailureCode};
-use crate::engine::spool::scratch;
+use crate::engine::spool::{free_bytes, scratch};
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, Refused};
 
@@ -116,8 +116,7 @@ fn staging(scratch_folder: &Path) -> Result<TempDir, EngineError> {
 
 /// Says no before a server with tablespaces is copied to where there is no room for it.
 fn enough_room(folder: &Path, bytes: u64) -> Result<(), EngineError> {
-    let room = rustix::fs::statvfs(folder).map_err(|error| scratch(folder, error.into()))?;
-    let free = room.f_bavail.saturating_mul(room.f_frsize);
+    let free = free_bytes(folder)?;
     if free >= bytes {
         return Ok(());
     }
