@@ -19,6 +19,7 @@ mod load_directory;
 mod load_server;
 mod logical;
 mod login;
+mod mbstream;
 mod options;
 mod owned;
 mod physical;

@@ -1,6 +1,7 @@
 //! A copy of the server's files, prepared and poured.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 
 use super::fault;
 use super::login::Login;
+use super::mbstream::{self, Broken};
 use super::options::Options;
 use super::owned::Owned;
 use super::probe::{Reached, reach};
@@ -23,6 +25,9 @@ use crate::engine::{DumpFacts, DumpOrder, Engine as _, EngineError, Intake, sour
 
 /// The memory a copy is prepared in: the tool's own, beside Coffer's.
 const PREPARE_MEMORY: &str = "--use-memory=64M";
+
+/// A copy that is not whole after a power cut is thrown away: nothing of it need reach the disk.
+const PREPARE_FLUSH: &str = "--innodb-flush-method=nosync";
 
 /// How many files are copied at once.
 const COPIED_AT_ONCE: &str = "--parallel=2";
@@ -48,7 +53,7 @@ pub(super) fn dump(
     let staging = staging(order.scratch)?;
 
     let began = Instant::now();
-    copy(options, order, staging.path())?;
+    copy(options, order, staging.path(), &facts.datadir)?;
     let copied = began.elapsed();
     prepare(options, order, staging.path())?;
     let prepared = began.elapsed().saturating_sub(copied);
@@ -101,29 +106,42 @@ fn staging(scratch: &Path) -> Result<TempDir, EngineError> {
         .map_err(|error| spool::scratch(scratch, error))
 }
 
-fn copy(options: &Options, order: &DumpOrder<'_>, staging: &Path) -> Result<(), EngineError> {
+fn copy(
+    options: &Options,
+    order: &DumpOrder<'_>,
+    staging: &Path,
+    datadir: &Path,
+) -> Result<(), EngineError> {
     let login = Login::new(options, Maker::MariaDb)?;
-    let mut target = std::ffi::OsString::from("--target-dir=");
-    target.push(staging);
-    login
+    let shown = options.shown();
+    let mut stream = login
         .give_to(Tool::new(&options.programs().backup()?))
-        .args(["--backup", COPIED_AT_ONCE])
-        .arg(target)
+        .args(["--backup", COPIED_AT_ONCE, "--stream=mbstream"])
+        .arg(target_dir(staging))
         .args(options.server.extra_args.clone())
-        .run(order.cancel)
-        .map_err(|error| fault::explain(error, &options.shown()))
+        .stream(order.cancel)
+        .map_err(|error| fault::explain(error, &shown))?;
+    match mbstream::unpack(&mut stream, staging, datadir) {
+        Ok(()) => stream.finish().map_err(|error| fault::explain(error, &shown)),
+        Err(Broken::Stream(error)) => Err(fault::reconsider(stream.explain(error), &shown)),
+        Err(Broken::Folder(path, error)) => Err(spool::scratch(&path, error)),
+    }
 }
 
 fn prepare(options: &Options, order: &DumpOrder<'_>, staging: &Path) -> Result<(), EngineError> {
-    let mut target = std::ffi::OsString::from("--target-dir=");
-    target.push(staging);
     Tool::new(&options.programs().backup()?)
-        .args(["--no-defaults", "--prepare", PREPARE_MEMORY])
-        .arg(target)
+        .args(["--no-defaults", "--prepare", PREPARE_MEMORY, PREPARE_FLUSH])
+        .arg(target_dir(staging))
         .run(order.cancel)
         .map_err(|error| {
             fault::explain(error, &format!("preparing the copy of {}", options.shown()))
         })
+}
+
+fn target_dir(staging: &Path) -> OsString {
+    let mut target = OsString::from("--target-dir=");
+    target.push(staging);
+    target
 }
 
 /// Makes sure that the copy is prepared, and takes down where it stands.
