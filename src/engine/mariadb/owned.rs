@@ -1,13 +1,27 @@
 //! A staged copy given on as if it were the server's own folder.
 
-use crate::domain::Entry;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Entry, EntryKind};
 use crate::engine::{Intake, Refused, Wants};
 
-/// Gives every entry the owner of the server's files: the copy's is whoever runs Coffer.
+/// Gives every entry the owner of the server's files: the copy's is whoever runs Coffer. What was given is
+/// removed from the staging folder at once, while the archive's threads are still busy with it.
 pub(super) struct Owned<'a> {
-    pub(super) intake: &'a mut dyn Intake,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+    intake: &'a mut dyn Intake,
+    owner: (u32, u32),
+    staging: &'a Path,
+    /// The file begun last.
+    given: Option<PathBuf>,
+}
+
+impl<'a> Owned<'a> {
+    /// Hands on what is in `staging`. `owner`: user and group.
+    pub(super) fn new(intake: &'a mut dyn Intake, owner: (u32, u32), staging: &'a Path) -> Self {
+        Self { intake, owner, staging, given: None }
+    }
 }
 
 impl Intake for Owned<'_> {
@@ -17,8 +31,15 @@ impl Intake for Owned<'_> {
 
     /// A copy is new each time: its stamp would never be met again.
     fn entry(&mut self, entry: &Entry, _trust_stamp: bool) -> Result<Wants, Refused> {
-        let entry = Entry { uid: self.uid, gid: self.gid, stamp: None, ..entry.clone() };
-        self.intake.entry(&entry, false)
+        if let Some(given) = self.given.take() {
+            // What stays goes with the folder.
+            let _removed = std::fs::remove_file(given);
+        }
+        if matches!(entry.kind, EntryKind::File { .. }) {
+            self.given = Some(self.staging.join(OsStr::from_bytes(entry.path.as_bytes())));
+        }
+        let (uid, gid) = self.owner;
+        self.intake.entry(&Entry { uid, gid, stamp: None, ..entry.clone() }, false)
     }
 
     fn buffer(&mut self) -> Vec<u8> {
@@ -30,6 +51,7 @@ impl Intake for Owned<'_> {
     }
 
     fn retract(&mut self) -> Result<(), Refused> {
+        self.given = None;
         self.intake.retract()
     }
 }

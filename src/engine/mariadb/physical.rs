@@ -61,7 +61,7 @@ pub(super) fn dump(
     let mut kept = facts.kept();
     note_copy(staging.path(), &mut kept)?;
     let source = source_path::source_at(staging.path());
-    let mut owned = Owned { intake, uid: theirs.uid(), gid: theirs.gid() };
+    let mut owned = Owned::new(intake, (theirs.uid(), theirs.gid()), staging.path());
     let poured = Directory.dump(&reading(order, &source), &mut owned)?;
     untouched(&poured)?;
     for name in ["files", "bytes"] {
