@@ -3,6 +3,10 @@
 //! Why Coffer unpacks the stream itself: left to write the folder, the tool has the kernel bring each file to
 //! the disk at once and forget it, and preparing and archiving read all of it from there again. Unpacked here it
 //! stays in memory where there is room, and what is removed soon enough never meets the disk.
+//!
+//! Tried and given up: compressing segments in advance while they pass here. The tool reads one MiB at a time past
+//! the page cache and needs a processor at once after each; of two, the compression had both, and a copy of 617
+//! MiB took 2 to 3 s instead of 1 s, which is more than was saved afterwards.
 
 mod chunk;
 mod folder;
