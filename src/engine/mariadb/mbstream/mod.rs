@@ -5,8 +5,8 @@
 //! stays in memory where there is room, and what is removed soon enough never meets the disk.
 //!
 //! Tried and given up: compressing segments in advance while they pass here. The tool reads one MiB at a time past
-//! the page cache and needs a processor at once after each; of two, the compression had both, and a copy of 617
-//! MiB took 2 to 3 s instead of 1 s, which is more than was saved afterwards.
+//! the page cache, and beside the compression, even of one segment at a time, a copy of 617 MiB took 2 to 3 s
+//! instead of 1 s on two processors: more than was saved afterwards.
 
 mod chunk;
 mod folder;
