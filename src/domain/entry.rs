@@ -1,7 +1,10 @@
 //! One member of a source: a file, a folder or a link, as an engine reads it and an archive keeps it.
 
 use std::cmp::Ordering;
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// A path that does not stay below the root it is relative to, or cannot exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +50,11 @@ impl EntryPath {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The same as a path of the filesystem, to be joined to the root's.
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
     }
 
     /// Whether this is the root itself.

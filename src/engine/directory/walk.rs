@@ -168,7 +168,7 @@ impl Walker<'_> {
 
 /// What a failed look at, or read of, something in the tree means.
 pub(super) fn failed(root: &Path, path: &EntryPath, error: Errno) -> EngineError {
-    let shown = root.join(OsStr::from_bytes(path.as_bytes()));
+    let shown = root.join(path.as_path());
     if !matches!(error, Errno::ACCESS | Errno::PERM) {
         return EngineError::io("reading", &shown, error);
     }

@@ -1,7 +1,5 @@
 //! A staged copy given on as if it were the server's own folder.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Entry, EntryKind};
@@ -36,7 +34,7 @@ impl Intake for Owned<'_> {
             let _removed = std::fs::remove_file(given);
         }
         if matches!(entry.kind, EntryKind::File { .. }) {
-            self.given = Some(self.staging.join(OsStr::from_bytes(entry.path.as_bytes())));
+            self.given = Some(self.staging.join(entry.path.as_path()));
         }
         let (uid, gid) = self.owner;
         self.intake.entry(&Entry { uid, gid, stamp: None, ..entry.clone() }, false)

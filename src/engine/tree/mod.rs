@@ -14,7 +14,7 @@ mod staging;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, symlinkat};
@@ -108,7 +108,7 @@ impl Tree {
         }
         // Children come after their folder, so backwards means deepest first.
         for (path, metadata) in self.folders.drain(..).rev() {
-            let shown = self.staging.path().join(OsStr::from_bytes(path.as_bytes()));
+            let shown = self.staging.path().join(path.as_path());
             open_folder(self.root.as_fd(), path.as_bytes(), OFlags::RDONLY)
                 .and_then(|folder| metadata.adorn(folder.as_fd(), &self.tally))
                 .map_err(|error| EngineError::target("restoring", &shown, error))?;
@@ -212,6 +212,6 @@ impl Tree {
     }
 
     fn shown(&self, path: &EntryPath) -> PathBuf {
-        self.staging.path().join(Path::new(OsStr::from_bytes(path.as_bytes())))
+        self.staging.path().join(path.as_path())
     }
 }

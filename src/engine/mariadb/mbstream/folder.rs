@@ -1,6 +1,7 @@
 //! The folder that a stream is unpacked into.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -37,15 +38,31 @@ pub(super) struct Open {
 }
 
 impl Open {
+    fn new(
+        (root, original): (&Path, &Path),
+        name: &EntryPath,
+        replaces: bool,
+    ) -> Result<Self, Broken> {
+        let path = root.join(name.as_path());
+        match create(&path, replaces) {
+            Ok(file) => {
+                let original = fs::metadata(original.join(name.as_path()));
+                let holes = original.is_ok_and(|it| it.blocks().saturating_mul(512) < it.len());
+                Ok(Self { file, path, holes, length: 0 })
+            }
+            Err(error) => Err(Broken::Folder(path, error)),
+        }
+    }
+
     /// Writes bytes where they belong.
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), Broken> {
         let end = offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        self.length = self.length.max(end);
         let written = if self.holes {
             self.write_around_holes(bytes, offset)
         } else {
             self.file.write_all_at(bytes, offset)
         };
+        self.length = self.length.max(end);
         written.map_err(|error| Broken::Folder(self.path.clone(), error))
     }
 
@@ -67,36 +84,11 @@ impl<'a> Folder<'a> {
 
     /// The file that content is for.
     pub(super) fn file(&mut self, path: &EntryPath, replaces: bool) -> Result<&mut Open, Broken> {
-        if !self.open.contains_key(path) {
-            let open = self.create(path, replaces)?;
-            self.open.insert(path.clone(), open);
-        }
-        let opened = self.open.get_mut(path);
-        opened.ok_or_else(|| malformed(format!("content for {path}, which is closed")).into())
-    }
-
-    fn create(&self, name: &EntryPath, replaces: bool) -> Result<Open, Broken> {
-        let path = self.root.join(relative(name));
-        let opened = path.parent().map_or(Ok(()), |parent| {
-            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(parent)
-        });
-        let opened = opened.and_then(|()| {
-            let mut options = OpenOptions::new();
-            options.write(true).mode(FILE_MODE);
-            if replaces {
-                options.create(true).truncate(true);
-            } else {
-                options.create_new(true);
+        match self.open.entry(path.clone()) {
+            Slot::Occupied(open) => Ok(open.into_mut()),
+            Slot::Vacant(slot) => {
+                Ok(slot.insert(Open::new((self.root, self.original), path, replaces)?))
             }
-            options.open(&path)
-        });
-        match opened {
-            Ok(file) => {
-                let original = fs::metadata(self.original.join(relative(name)));
-                let holes = original.is_ok_and(|it| it.blocks().saturating_mul(512) < it.len());
-                Ok(Open { file, path, holes, length: 0 })
-            }
-            Err(error) => Err(Broken::Folder(path, error)),
         }
     }
 
@@ -105,7 +97,7 @@ impl<'a> Folder<'a> {
         // One of no bytes had no content.
         let open = match self.open.remove(path) {
             Some(open) => open,
-            None => self.create(path, false)?,
+            None => Open::new((self.root, self.original), path, false)?,
         };
         // Behind the last block that was written there may be a hole.
         open.file.set_len(open.length).map_err(|error| Broken::Folder(open.path, error))
@@ -136,7 +128,7 @@ impl<'a> Folder<'a> {
         if self.open.contains_key(path) {
             return Err(malformed(format!("{path} is renamed or removed before its end")).into());
         }
-        Ok(self.root.join(relative(path)))
+        Ok(self.root.join(path.as_path()))
     }
 
     /// The stream has ended: so must all files have.
@@ -151,8 +143,19 @@ impl<'a> Folder<'a> {
     }
 }
 
-fn relative(path: &EntryPath) -> &Path {
-    Path::new(OsStr::from_bytes(path.as_bytes()))
+/// Makes the file, and the folders it is in.
+fn create(path: &Path, replaces: bool) -> io::Result<File> {
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(parent)?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).mode(FILE_MODE);
+    if replaces {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    options.open(path)
 }
 
 /// Removes the files beside `pattern` that begin like it, but for the `*` it ends with.
