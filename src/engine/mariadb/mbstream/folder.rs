@@ -57,7 +57,8 @@ impl Open {
     /// Writes bytes where they belong.
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), Broken> {
         let end = offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        let written = if self.holes {
+        // What was written before is not left to stand where zeros come now.
+        let written = if self.holes && offset >= self.length {
             self.write_around_holes(bytes, offset)
         } else {
             self.file.write_all_at(bytes, offset)

@@ -144,6 +144,16 @@ fn a_file_with_holes_has_them_in_the_copy_too() {
     let blocks = |path: &str| fs::metadata(root.path().join(path)).unwrap().blocks();
     assert!(read(&root, "sparse.ibd") == bytes && read(&root, "full.ibd") == bytes);
     assert!(blocks("sparse.ibd") < 64 && blocks("full.ibd") >= 2048);
+    let root = Made::default()
+        .bytes("sparse.ibd", 0, &[7; 8192])
+        .bytes("sparse.ibd", 4096, &[0; 4096])
+        .end("sparse.ibd")
+        .unpacked_beside(&original)
+        .unwrap();
+    assert!(
+        read(&root, "sparse.ibd") == [[7; 4096], [0; 4096]].concat(),
+        "zeros over what was written"
+    );
 }
 
 #[test]
