@@ -51,7 +51,8 @@ impl Contest<'_> {
             (self.name, engine, "off", self.configured.as_str()),
             (checked.as_str(), engine, "quick", self.configured.as_str()),
         ];
-        Server::start(&configure(self.folder, name, &settings, &instances)?)
+        let config = configure(self.folder, name, &settings, &instances)?;
+        Ok(Server::start(&config)?.reading(self.source))
     }
 
     /// Every round, then the deep chain. Of a running server every byte is read each time anyway.

@@ -26,7 +26,7 @@ pub(crate) fn rows(folder: &Path, size: &Size, figures: &mut Figures) -> Outcome
             seed::backups(&folder.join(name).join("catalog.db"), rows)?;
         }
         for _start in 0..STARTS {
-            settle()?;
+            settle(&[])?;
             let server = Server::start(&config)?;
             let row = format!("footprint: cold start to listening, {rows} rows");
             figures.put(&row, "ms", server.started_in.as_secs_f64() * 1000.0);

@@ -26,8 +26,17 @@ pub(crate) fn mib(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
 }
 
-/// Waits until the disk has nothing left to write: what one row leaves must not fall into the next.
-pub(crate) fn settle() -> Outcome<()> {
+/// Waits until the disk has nothing left to write, and reads all that is in these places: what one tool
+/// leaves, in the disk's queue or thrown out of the page cache (borg drops what it has read), must not
+/// fall into the next one's row.
+pub(crate) fn settle(places: &[&Path]) -> Outcome<()> {
+    for place in places {
+        // A running server's files come and go.
+        sh(&format!(
+            "find '{}' -type f -exec cat {{}} + >/dev/null 2>&1 || true",
+            place.display()
+        ))?;
+    }
     sh("sync")
 }
 

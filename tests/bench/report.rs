@@ -33,7 +33,7 @@ pub(crate) fn markdown(size: &Size, table: &Table, figures: &Figures) -> String 
          MiB, Redis of {redis_mib} MiB; {rounds} interleaved rounds.\n\n\
          - date: {}\n- machine: {}, {} processors, {} MiB of memory, kernel {}\n- load before and \
          after is part of the result: 1-minute average at the end {}\n- coffer {}\n- {}\n\n\
-         Times are wall clock on a warm cache. CPU and memory of a peer are those of its whole process \
+         Times are wall clock; before each, the source and the tool's own store are read into the page cache. CPU and memory of a peer are those of its whole process \
          tree; those of a backup by Coffer are the server's (peak resident since the row began), those of \
          a restore or verify the command's. restic and rustic derive a key with scrypt at every start \
          (about 0.3 s), encryption cannot be turned off there. Restores of no peer but pgBackRest are \

@@ -41,6 +41,8 @@ pub(crate) struct Server {
     url: String,
     log: Receiver<String>,
     config: PathBuf,
+    /// What it backs up, where that is to lie in the page cache first.
+    source: Option<PathBuf>,
     made: u32,
     /// From the start of the process to the line that says where it listens.
     pub(crate) started_in: Duration,
@@ -110,6 +112,7 @@ impl Server {
             url: String::new(),
             log,
             config: config.to_owned(),
+            source: None,
             made: 0,
             started_in: Duration::ZERO,
         };
@@ -118,6 +121,17 @@ impl Server {
         let address = line.split("listening on ").nth(1).ok_or("no address")?;
         address.trim().clone_into(&mut server.url);
         Ok(server)
+    }
+
+    /// The same server, whose source is read into the page cache before each backup.
+    pub(crate) fn reading(mut self, source: &Path) -> Self {
+        self.source = Some(source.to_owned());
+        self
+    }
+
+    /// Where its archives are.
+    fn data_dir(&self) -> PathBuf {
+        self.config.with_extension("")
     }
 
     /// The process.
@@ -188,7 +202,9 @@ impl Server {
     /// Makes a backup.
     pub(crate) fn backup(&mut self, instance: &str, incremental: bool) -> Outcome<Made> {
         self.instance(instance)?;
-        settle()?;
+        let data = self.data_dir();
+        let places = [Some(data.as_path()), self.source.as_deref()];
+        settle(&places.into_iter().flatten().collect::<Vec<_>>())?;
         forget_peak(self.pid())?;
         let (started, cpu) = (Instant::now(), cpu_of(self.pid())?);
         let tree = Memory::watch(self.pid());
@@ -214,7 +230,7 @@ impl Server {
     pub(crate) fn restore(&self, id: &str, target: &Path) -> Outcome<Cost> {
         let (config, to) = (self.config.display(), target.display());
         sh(&format!("rm -rf '{to}'"))?;
-        settle()?;
+        settle(&[&self.data_dir()])?;
         let cost = watched(&format!(
             "'{COFFER}' restore {id} --check off --config '{config}' --to '{to}'"
         ))?;
@@ -224,7 +240,7 @@ impl Server {
 
     /// `coffer verify` of a backup, by a process of its own.
     pub(crate) fn verify(&self, id: &str) -> Outcome<Cost> {
-        settle()?;
+        settle(&[&self.data_dir()])?;
         watched(&format!("'{COFFER}' verify {id} --config '{}'", self.config.display()))
     }
 }

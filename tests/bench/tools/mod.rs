@@ -132,7 +132,7 @@ impl Tool {
             sh(&format!("{environment}; {before}"))?;
         }
         let before = if work == Work::Full { 0 } else { stored_below(&place.store) };
-        super::measure::settle()?;
+        super::measure::settle(&[&place.source, &place.store])?;
         let mut cost = watched(&format!("{environment}; {line}"))?;
         if matches!(work, Work::Full | Work::Again | Work::Reread | Work::Changed) {
             cost.stored_mib = mib(stored_below(&place.store).saturating_sub(before));
