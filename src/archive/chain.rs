@@ -74,7 +74,7 @@ impl Chain {
     }
 
     fn ground(&self) -> Ground<'_> {
-        Ground { target: &self.target, holders: &self.holders, own_only: false }
+        Ground { target: &self.target, holders: &self.holders, own_but: None }
     }
 
     /// Decompresses every segment of the backup and compares it with the hash taken from the source.

@@ -10,6 +10,7 @@ use super::index::{Layout, PatchPlace, Place, RootPlace, Segment, Stored};
 use super::load::{Holders, Loader};
 use super::patch::{self, Changes};
 use super::reader::Reader;
+use super::tried::Trial;
 
 /// A segment in a batch.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ pub(super) struct Encoded {
     pub(super) frames: Vec<(u32, u32)>,
     /// The segments. Places in this batch's frames count from its first frame.
     pub(super) segments: Vec<(Owner, Fate, Segment)>,
+    /// The patches among the frames, each applied and what came out compared.
+    pub(super) trials: Vec<Trial>,
 }
 
 /// A worker's tools.
@@ -82,6 +85,8 @@ pub(super) struct Encoder {
     /// Of an incremental: its own place in the chain, and the way to the root's content.
     basis: Option<(u16, Loader)>,
     scratch: Vec<u8>,
+    /// What a patch makes of the root's version.
+    back: Vec<u8>,
     changes: Changes,
 }
 
@@ -103,6 +108,7 @@ impl Encoder {
             page_bytes,
             basis,
             scratch: Vec::new(),
+            back: Vec::new(),
             changes: Changes::default(),
         })
     }
@@ -110,8 +116,13 @@ impl Encoder {
     /// Hashes, compares and compresses.
     pub(super) fn encode(&mut self, batch: Batch) -> Result<Encoded, ArchiveError> {
         let Batch { visible, raw, spans, out } = batch;
-        let mut encoded =
-            Encoded { raw: Vec::new(), out, frames: Vec::new(), segments: Vec::new() };
+        let mut encoded = Encoded {
+            raw: Vec::new(),
+            out,
+            frames: Vec::new(),
+            segments: Vec::new(),
+            trials: Vec::new(),
+        };
         if visible {
             self.compressor.frame(&raw, &mut encoded.out)?;
             encoded.frames.push((narrow(encoded.out.len()), narrow(raw.len())));
@@ -139,7 +150,7 @@ impl Encoder {
                     encoded.segments.push((span.owner, Fate::Unchanged, old.clone()));
                 }
                 Some(old) if old.root().is_some() => {
-                    let (fate, stored) = self.against_root(bytes, old, encoded)?;
+                    let (fate, stored) = self.against_root((bytes, &hash), old, encoded)?;
                     encoded.segments.push((span.owner, fate, Segment { hash, stored }));
                 }
                 _ => alone.push((span, hash)),
@@ -148,10 +159,10 @@ impl Encoder {
         if alone.is_empty() { Ok(()) } else { self.alone(raw, alone, encoded) }
     }
 
-    /// A changed segment that the root has too: its changed pages.
+    /// A changed segment that the root has too: its changed pages, and that they make it of the root's.
     fn against_root(
         &mut self,
-        bytes: &[u8],
+        (bytes, hash): (&[u8], &Digest),
         old: &Segment,
         encoded: &mut Encoded,
     ) -> Result<(Fate, Stored), ArchiveError> {
@@ -166,6 +177,12 @@ impl Encoder {
         }
         let length = narrow(bytes.len());
         let content = self.changes.pack(&self.compressor, self.page_bytes, length)?;
+        let applied = patch::apply(&content, before, bytes.len(), &mut self.back);
+        if applied.is_err() || self.back != bytes {
+            let what = "changed pages do not make the segment that they were taken from";
+            return Err(ArchiveError::Worker(what.to_owned()));
+        }
+        encoded.trials.push(Trial::of(&content, &root, bytes.len(), hash));
         let frame = push_patch(encoded, &[], &content);
         let place = Place { frame, offset: 0, length };
         Ok((Fate::Patched, Stored::Delta(root, PatchPlace { holder, place })))

@@ -1,12 +1,14 @@
 //! The end of an archive: manifest, index, trailer, seek table.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use super::bytes::wide;
 use super::error::ArchiveError;
 use super::manifest::{IndexFacts, Manifest, ManifestDraft, Totals};
 use super::tar_header::{self, BLOCK, filling};
 use super::trailer::{FORMAT, TRAILER_BYTES, Trailer};
+use super::tried::Tried;
 use super::writer::Writer;
 use crate::domain::{Kind, SEGMENT_BYTES};
 
@@ -21,6 +23,8 @@ pub struct Finished {
     pub checksum: String,
     /// The manifest in it.
     pub manifest: Manifest,
+    /// Its patches.
+    pub(super) tried: Arc<Tried>,
 }
 
 impl<W: Write> Writer<W> {
@@ -67,7 +71,8 @@ impl<W: Write> Writer<W> {
         self.out.raw(&table)?;
         let (sink, stored_bytes, checksum) = self.out.finish()?;
         let source_bytes = totals.content_bytes;
-        Ok((sink, Finished { stored_bytes, source_bytes, checksum, manifest }))
+        let tried = Arc::new(self.tried);
+        Ok((sink, Finished { stored_bytes, source_bytes, checksum, manifest, tried }))
     }
 
     fn manifest(&self, draft: ManifestDraft, totals: Totals, index: IndexFacts) -> Manifest {

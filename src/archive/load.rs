@@ -7,6 +7,7 @@ use super::frame::{Decompressor, PATCH_MAGIC, content_length, skippable_content}
 use super::hash;
 use super::index::{PatchPlace, Place, RootPlace, Segment, Stored};
 use super::reader::Reader;
+use super::tried::{Trial, Tried};
 use super::{patch, sparse};
 use crate::domain::SEGMENT_BYTES;
 
@@ -137,6 +138,21 @@ impl Loader {
     ) -> Result<&'a [u8], ArchiveError> {
         let holder = self.holders.get(0)?;
         root_version(&mut self.frames, holder, root, scratch)
+    }
+
+    /// Whether the segment is patched, and its patch was tried with it when it was made.
+    pub(super) fn was_tried(
+        &mut self,
+        segment: &Segment,
+        position: Position,
+        tried: &Tried,
+    ) -> Result<bool, ArchiveError> {
+        let Stored::Delta(root, patch) = &segment.stored else { return Ok(false) };
+        let holder = self.holders.get(patch.holder)?;
+        holder.stored_frame(patch.place.frame, &mut self.patch)?;
+        let content =
+            skippable_content(&self.patch, PATCH_MAGIC).map_err(|flaw| holder.damaged(flaw))?;
+        Ok(tried.has(Trial::of(content, root, position.length, &segment.hash)))
     }
 
     fn delta(

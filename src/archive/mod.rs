@@ -109,6 +109,7 @@ mod seek_table;
 mod sparse;
 mod tar_header;
 mod trailer;
+mod tried;
 mod walk;
 mod writer;
 

@@ -12,6 +12,7 @@ use super::load::{Holders, unpack};
 use super::pool::Pool;
 use super::reader::Reader;
 use super::sparse;
+use super::tried::Tried;
 use super::walk::{Ground, check_hash, walk};
 use crate::domain::{EntryKind, Kind};
 
@@ -42,8 +43,9 @@ struct Reading<'a> {
 
 /// Proves an archive that was just written: reads the file once from front to back and compares its
 /// checksum, decompresses every frame, compares every stored segment with the hash taken from the
-/// source, and the manifest and the index with what the writer says. An incremental needs its `root`.
-/// `progress` is told how many bytes of the file are done.
+/// source, and the manifest and the index with what the writer says. Of changed pages it compares that they
+/// are those that gave the segment when they were made (see the module `tried`). An incremental needs its
+/// `root`. `progress` is told how many bytes of the file are done.
 pub fn prove(
     reader: &Arc<Reader>,
     root: Option<&Arc<Reader>>,
@@ -62,7 +64,7 @@ pub fn prove(
     if checksum != finished.checksum {
         return Err(wrong("the file's checksum is not that of what was written"));
     }
-    own_segments(reader, root, workers)
+    own_segments(reader, root, &finished.tried, workers)
 }
 
 /// Looks at an archive that nothing is known of but itself: reads the file once from front to back,
@@ -75,14 +77,16 @@ pub fn recheck(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<String, ArchiveError> {
     let checksum = read_through(reader, workers, progress)?;
-    own_segments(reader, root, workers)?;
+    own_segments(reader, root, &Arc::default(), workers)?;
     Ok(checksum)
 }
 
-/// Compares what an incremental stores with the hashes; a full one's were compared frame by frame.
+/// Compares what an incremental stores with the hashes, but for patches that were tried when they were made;
+/// a full one's were compared frame by frame.
 fn own_segments(
     reader: &Arc<Reader>,
     root: Option<&Arc<Reader>>,
+    tried: &Arc<Tried>,
     workers: usize,
 ) -> Result<(), ArchiveError> {
     if reader.manifest().kind == Kind::Full {
@@ -91,7 +95,7 @@ fn own_segments(
     let (id, needed_by) = (reader.manifest().root_id, reader.id());
     let root = root.ok_or(ArchiveError::MissingParent { id, needed_by })?;
     let holders = Arc::new(Holders::root_and(root, reader));
-    let ground = Ground { target: reader, holders: &holders, own_only: true };
+    let ground = Ground { target: reader, holders: &holders, own_but: Some(tried) };
     walk(ground, workers, None, &|_bytes| {})?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::load::{Holders, Loader, Position};
 use super::pool::Pool;
 use super::reader::Reader;
 use super::sparse::{self, Cover};
+use super::tried::Tried;
 use crate::domain::{Entry, EntryKind};
 
 /// A file of a restore, written at any position by several threads.
@@ -65,8 +66,8 @@ pub(super) struct Ground<'a> {
     pub(super) target: &'a Reader,
     /// The archives its content is in.
     pub(super) holders: &'a Arc<Holders>,
-    /// Whether only those segments are looked at that its own archive holds something of.
-    pub(super) own_only: bool,
+    /// Only those segments are looked at that its own archive holds something of, without these.
+    pub(super) own_but: Option<&'a Arc<Tried>>,
 }
 
 /// Walks over a backup. `progress` is told how many bytes of content are done.
@@ -76,13 +77,21 @@ pub(super) fn walk(
     outlet: Option<&mut dyn Outlet>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Walked, ArchiveError> {
-    let Ground { target, holders, own_only } = ground;
-    let own = own_only.then(|| target.depth());
+    let Ground { target, holders, own_but } = ground;
+    let own = own_but.map(|_| target.depth());
     let pool = Pool::start(workers, || {
         let mut loader = Loader::new(Arc::clone(holders))?;
         let mut scratch = Vec::new();
+        let tried = own_but.map(Arc::clone);
         Ok(move |job: Job| {
-            job.iter().try_fold(0, |sum, item| Ok(sum + item.run(&mut loader, &mut scratch)?))
+            job.iter().try_fold(0, |sum, item| {
+                if let Some(tried) = &tried
+                    && loader.was_tried(&item.segment, item.position, tried)?
+                {
+                    return Ok(sum + wide(item.position.length));
+                }
+                Ok(sum + item.run(&mut loader, &mut scratch)?)
+            })
         })
     })?;
     let mut walk = Walk { pool, job: Vec::new(), job_bytes: 0, done: 0, progress };

@@ -14,6 +14,7 @@ use super::pending::Pending;
 use super::pool::Pool;
 use super::sparse;
 use super::tar_header::{self, filling};
+use super::tried::Tried;
 use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
 
 /// The level of the index's compression: it is mostly hashes.
@@ -58,6 +59,7 @@ pub struct Writer<W> {
     begun: usize,
     spare: Vec<Vec<u8>>,
     spare_out: Vec<Vec<u8>>,
+    pub(super) tried: Tried,
 }
 
 impl<W: Write> Writer<W> {
@@ -110,6 +112,7 @@ impl<W: Write> Writer<W> {
             begun: 0,
             spare: Vec::new(),
             spare_out: Vec::new(),
+            tried: Tried::default(),
         };
         let text = restore_txt.as_bytes();
         writer.push(&tar_header::own_member(".coffer/RESTORE.txt", text.len()))?;
@@ -350,6 +353,7 @@ impl<W: Write> Writer<W> {
             }
             self.pending.take(owner, Some(fate), segment);
         }
+        self.tried.add(encoded.trials);
         self.recycle(encoded.raw);
         if self.spare_out.len() < MOST_SPARE {
             self.spare_out.push(encoded.out);

@@ -96,6 +96,20 @@ fn the_root_s_damage_is_found_through_every_child() {
     assert_eq!(error.culprit(), Some(made[0].reader.id()));
 }
 
+#[test]
+fn a_proof_decodes_every_patch_but_those_that_were_tried_when_they_were_made() {
+    let (made, _) = sample();
+    let mut bytes = made[0].bytes.clone();
+    bytes[4700] ^= 0xFF;
+    let root = open(&bytes).unwrap();
+    let mut finished = made[1].finished.clone();
+    prove(&made[1].reader, Some(&root), &finished, 1, &|_| {}).unwrap();
+    finished.tried = Arc::default();
+    let error = prove(&made[1].reader, Some(&root), &finished, 1, &|_| {}).unwrap_err();
+    assert_eq!(error.culprit(), Some(root.id()));
+    prove(&made[1].reader, Some(&made[0].reader), &finished, 1, &|_| {}).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

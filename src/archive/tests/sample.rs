@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use crate::archive::bytes::wide;
 use crate::archive::{
     ArchiveError, BackupFacts, Basis, Chain, Finished, ManifestDraft, Order, Outlet, Reader,
-    WriteAt, Writer, WriterOptions, prove,
+    WriteAt, Writer, WriterOptions, prove, recheck,
 };
 use crate::domain::{
     BackupId, Datastore, Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp, Timestamp,
@@ -130,7 +130,10 @@ pub(super) fn end(writer: Writer<Vec<u8>>, root: Option<&Made>) -> Made {
     let reader = open(&bytes).unwrap();
     assert_eq!(finished.checksum, blake3::hash(&bytes).to_hex().as_str());
     assert_eq!(finished.stored_bytes, wide(bytes.len()));
-    prove(&reader, root.map(|it| &it.reader), &finished, 2, &|_| {}).unwrap();
+    let root = root.map(|it| &it.reader);
+    prove(&reader, root, &finished, 2, &|_| {}).unwrap();
+    // And without what the writer says.
+    assert_eq!(recheck(&reader, root, 2, &|_| {}).unwrap(), finished.checksum);
     Made { bytes, finished, reader }
 }
 
