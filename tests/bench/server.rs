@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::measure::{Cost, Memory, cpu_of, forget_peak, memory_of, mib, settle, sh, watched};
+use super::measure::{
+    Cost, Memory, cpu_of, discard, forget_peak, memory_of, mib, settle, sh, watched,
+};
 
 pub(crate) const PROJECT: &str = "bench";
 /// The secret of the one token, where tokens are asked for.
@@ -229,12 +231,12 @@ impl Server {
     /// `coffer restore` of a backup, by a process of its own.
     pub(crate) fn restore(&self, id: &str, target: &Path) -> Outcome<Cost> {
         let (config, to) = (self.config.display(), target.display());
-        sh(&format!("rm -rf '{to}'"))?;
+        discard(target)?;
         settle(&[&self.data_dir()])?;
         let cost = watched(&format!(
             "'{COFFER}' restore {id} --check off --config '{config}' --to '{to}'"
         ))?;
-        sh(&format!("rm -rf '{to}'"))?;
+        discard(target)?;
         Ok(cost)
     }
 

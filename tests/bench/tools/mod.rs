@@ -15,7 +15,7 @@ mod zstd;
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::measure::{Cost, mib, said, sh, stored_below, watched};
+use super::measure::{Cost, discard, mib, said, sh, stored_below, watched};
 
 /// What is backed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,8 @@ impl Tool {
         if work == Work::Full {
             sh(&format!("rm -rf '{0}' '{0}.cache'; mkdir -p '{0}'", place.store.display()))?;
         }
-        sh(&format!("rm -rf '{0}'; mkdir -p '{0}'", place.target.display()))?;
+        discard(&place.target)?;
+        std::fs::create_dir_all(&place.target)?;
         if !before.is_empty() {
             sh(&format!("{environment}; {before}"))?;
         }
@@ -137,7 +138,7 @@ impl Tool {
         if matches!(work, Work::Full | Work::Again | Work::Reread | Work::Changed) {
             cost.stored_mib = mib(stored_below(&place.store).saturating_sub(before));
         }
-        sh(&format!("rm -rf '{}'", place.target.display()))?;
+        discard(&place.target)?;
         Ok(Some(cost))
     }
 }
