@@ -33,10 +33,10 @@ pub(super) struct Aside {
 }
 
 impl Aside {
-    /// Nothing is passed over yet of this parent.
-    pub(super) fn of(parent: &Arc<Reader>) -> Result<Self, ArchiveError> {
+    /// Nothing is passed over yet of this parent, in a chain that begins with `root`.
+    pub(super) fn of(parent: &Arc<Reader>, root: &Arc<Reader>) -> Result<Self, ArchiveError> {
         let mut files = PathSet::default();
-        for record in Entries::new(Arc::clone(parent))? {
+        for record in Entries::new(Arc::clone(parent), Some(root))? {
             let entry = record?.entry;
             if matches!(entry.kind, EntryKind::File { .. }) {
                 files.insert(&entry.path).map_err(|unfit| unfit.given(&entry.path))?;

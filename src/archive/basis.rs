@@ -37,14 +37,14 @@ impl Basis {
         if is_root && parent.manifest_hash() != root.manifest_hash() {
             return mismatch("there are two archives of this id");
         }
-        let entries = Entries::new(Arc::clone(&parent))?;
+        let entries = Entries::new(Arc::clone(&parent), Some(&root))?;
         Ok(Self { parent, root, entries, head: None, aside: None })
     }
 
     /// Says in which order paths will be asked for.
     pub(super) fn expect(&mut self, order: Order) -> Result<(), ArchiveError> {
         let in_order = order == Order::ByPath && self.parent.order() == Order::ByPath;
-        self.aside = if in_order { None } else { Some(Aside::of(&self.parent)?) };
+        self.aside = if in_order { None } else { Some(Aside::of(&self.parent, &self.root)?) };
         Ok(())
     }
 

@@ -110,7 +110,7 @@ impl Chain {
         let mut done = 0_u64;
         let mut loader = Loader::new(Arc::clone(&self.holders))?;
         let mut scratch = Vec::new();
-        for record in self.target.entries()? {
+        for record in self.target.entries(Some(self.holders.root()?))? {
             let record = record?;
             if !writer.entry(&record.entry, false)? {
                 continue;

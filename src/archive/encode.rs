@@ -85,8 +85,6 @@ pub(super) struct Encoder {
     /// Of an incremental: its own place in the chain, and the way to the root's content.
     basis: Option<(u16, Loader)>,
     scratch: Vec<u8>,
-    /// What a patch makes of the root's version.
-    back: Vec<u8>,
     changes: Changes,
 }
 
@@ -108,7 +106,6 @@ impl Encoder {
             page_bytes,
             basis,
             scratch: Vec::new(),
-            back: Vec::new(),
             changes: Changes::default(),
         })
     }
@@ -177,8 +174,7 @@ impl Encoder {
         }
         let length = narrow(bytes.len());
         let content = self.changes.pack(&self.compressor, self.page_bytes, length)?;
-        let applied = patch::apply(&content, before, bytes.len(), &mut self.back);
-        if applied.is_err() || self.back != bytes {
+        if patch::makes(&content, before, bytes) != Ok(true) {
             let what = "changed pages do not make the segment that they were taken from";
             return Err(ArchiveError::Worker(what.to_owned()));
         }

@@ -38,6 +38,11 @@ impl Holders {
         self.0.iter().flatten()
     }
 
+    /// The full backup that the chain begins with.
+    pub(super) fn root(&self) -> Result<&Arc<Reader>, ArchiveError> {
+        self.get(0)
+    }
+
     fn get(&self, depth: u16) -> Result<&Arc<Reader>, ArchiveError> {
         let found = self.0.get(usize::from(depth)).and_then(Option::as_ref);
         found.ok_or_else(|| Flaw(format!("archive {depth} of its chain is not at hand")).of(None))
@@ -45,7 +50,7 @@ impl Holders {
 }
 
 /// How many decompressed frames a loader keeps: small files that are neighbours share frames.
-const KEPT_FRAMES: usize = 3;
+const KEPT_FRAMES: usize = 2;
 
 /// Which frame it was, and its content.
 #[derive(Debug)]
@@ -136,7 +141,7 @@ impl Loader {
         root: &RootPlace,
         scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], ArchiveError> {
-        let holder = self.holders.get(0)?;
+        let holder = self.holders.root()?;
         root_version(&mut self.frames, holder, root, scratch)
     }
 
@@ -162,7 +167,7 @@ impl Loader {
         length: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
-        let old = root_version(&mut self.frames, self.holders.get(0)?, root, &mut self.old)?;
+        let old = root_version(&mut self.frames, self.holders.root()?, root, &mut self.old)?;
         let holder = self.holders.get(patch.holder)?;
         holder.stored_frame(patch.place.frame, &mut self.patch)?;
         skippable_content(&self.patch, PATCH_MAGIC)

@@ -111,7 +111,7 @@ pub struct Totals {
 /// How to know the index again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexFacts {
-    /// BLAKE3 of the index before compression, in hex.
+    /// BLAKE3 of the index's frames as they are stored, in hex.
     pub blake3: String,
     /// Its length before compression.
     pub raw_bytes: u64,

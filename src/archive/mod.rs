@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | tar | zstd frames | `.coffer/RESTORE.txt`; in a full backup the data; `.coffer/manifest.json`; end of tar |
 //! | patches | skippable, magic `0x184D2A5B` | an incremental's data, between the first and the last member |
-//! | index | skippable, magic `0x184D2A5C` | blocks of up to 256 KiB, each a zstd frame: see `index` |
+//! | index | skippable, magic `0x184D2A5C` | blocks of up to 256 KiB, each a zstd frame, an incremental's after the root's index: see `index` |
 //! | trailer | one skippable, magic `0x184D2A5D` | 192 bytes, see below |
 //! | seek table | one skippable, magic `0x184D2A5E` | stored and visible length of every frame before it |
 //!
@@ -28,7 +28,7 @@
 //! | 24 | 4, 4 | the frame the manifest starts in, and where in its content; it may go on in the next frames |
 //! | 32 | 8, 32 | the manifest's length and BLAKE3 |
 //! | 72 | 4, 4 | the index' first frame, and how many |
-//! | 80 | 8, 32 | the index' length and BLAKE3, both before compression |
+//! | 80 | 8, 32 | the index' length before compression, and the BLAKE3 of its frames |
 //! | 120 | 32 | BLAKE3 of the seek table's whole frame |
 //! | 152 | 8 | zeros |
 //! | 160 | 32 | BLAKE3 of the 160 bytes before |
@@ -57,8 +57,8 @@
 //! A segment with its parent's hash is not stored: its line is copied from the parent's index. A changed one is
 //! compared with the *root's* (the full backup the chain begins with), and only its changed pages are
 //! stored, with the root's versions of these pages as zstd prefix (see `patch`). What the root does not have
-//! is stored whole. An index names root places and patch places in any archive of the chain, so it
-//! alone tells where everything is: a restore decompresses at most two frames a segment, however long the chain,
+//! is stored whole. An index names root places and patch places in any archive of the chain, so that it,
+//! read with the root's, tells where everything is: a restore decompresses at most two frames a segment, however long the chain,
 //! and the next incremental needs only its parent's index and the root. Files are matched by path, in
 //! whatever order (see `aside` for what that costs); one that was renamed is stored anew.
 //!

@@ -83,6 +83,34 @@ pub(super) fn apply(
     length: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), Flaw> {
+    out.clear();
+    replay(patch, old, length, |part| {
+        out.extend_from_slice(part);
+        true
+    })
+    .map(drop)
+}
+
+/// Whether the root's version `old` and this patch make `new`.
+pub(super) fn makes(patch: &[u8], old: &[u8], new: &[u8]) -> Result<bool, Flaw> {
+    let mut rest = new;
+    let same = replay(patch, old, new.len(), |part| match rest.strip_prefix(part) {
+        Some(behind) => {
+            rest = behind;
+            true
+        }
+        None => false,
+    })?;
+    Ok(same && rest.is_empty())
+}
+
+/// Gives the parts of the segment that the patch makes to `take`, until it says `false`; says what it said last.
+fn replay(
+    patch: &[u8],
+    old: &[u8],
+    length: usize,
+    mut take: impl FnMut(&[u8]) -> bool,
+) -> Result<bool, Flaw> {
     let flaw = || Flaw::new("changed pages do not fit their segment");
     let page_bytes = le32(patch, 1).and_then(|it| usize::try_from(it).ok()).ok_or_else(flaw)?;
     let stated = le32(patch, 5).and_then(|it| usize::try_from(it).ok());
@@ -97,31 +125,44 @@ pub(super) fn apply(
         |number: usize| bits.get(number / 8).is_some_and(|byte| byte & (1 << (number % 8)) != 0);
     let new_length = |number: usize| page_bytes.min(length - number * page_bytes);
 
-    let mut prefix = Vec::new();
-    let mut changed_bytes = 0;
-    for number in (0..pages).filter(|number| marked(*number)) {
-        prefix.extend_from_slice(page(old, number, page_bytes));
-        changed_bytes += new_length(number);
-    }
-    if content_length(frame) != Some(changed_bytes) {
-        return Err(flaw());
-    }
-    let mut changed = Vec::new();
-    decompress_after(&prefix, frame, changed_bytes, &mut changed)?;
-
-    out.clear();
+    let changed =
+        changed_pages(frame, old, page_bytes, (0..pages).filter(|it| marked(*it)), &new_length)?;
     let mut left = changed.as_slice();
     for number in 0..pages {
         let long = new_length(number);
-        if marked(number) {
+        let part = if marked(number) {
             let (now, later) = left.split_at_checked(long).ok_or_else(flaw)?;
-            out.extend_from_slice(now);
             left = later;
+            now
         } else {
-            out.extend_from_slice(page(old, number, page_bytes).get(..long).ok_or_else(flaw)?);
+            page(old, number, page_bytes).get(..long).ok_or_else(flaw)?
+        };
+        if !take(part) {
+            return Ok(false);
         }
     }
-    if left.is_empty() { Ok(()) } else { Err(flaw()) }
+    if left.is_empty() { Ok(true) } else { Err(flaw()) }
+}
+
+/// The changed pages, one behind the other: decompressed after the root's versions of them.
+fn changed_pages(
+    frame: &[u8],
+    old: &[u8],
+    page_bytes: usize,
+    numbers: impl Iterator<Item = usize>,
+    new_length: &impl Fn(usize) -> usize,
+) -> Result<Vec<u8>, Flaw> {
+    let (mut prefix, mut length) = (Vec::new(), 0);
+    for number in numbers {
+        prefix.extend_from_slice(page(old, number, page_bytes));
+        length += new_length(number);
+    }
+    if content_length(frame) != Some(length) {
+        return Err(Flaw::new("changed pages do not fit their segment"));
+    }
+    let mut changed = Vec::new();
+    decompress_after(&prefix, frame, length, &mut changed)?;
+    Ok(changed)
 }
 
 #[cfg(test)]
@@ -144,6 +185,11 @@ mod tests {
         let mut out = vec![9; 3];
         apply(&patch, old, new.len(), &mut out).unwrap();
         assert_eq!(out, new);
+        assert_eq!(makes(&patch, old, new), Ok(true));
+        if let Some(last) = out.last_mut() {
+            *last ^= 1;
+            assert_eq!(makes(&patch, old, &out), Ok(false));
+        }
         changed
     }
 

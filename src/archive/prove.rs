@@ -121,11 +121,14 @@ fn read_through(
         })
     })?;
     let full = reader.manifest().kind == Kind::Full;
-    let mut segments = OwnSegments::new(reader)?;
+    let mut segments = if full { Some(OwnSegments::new(reader)?) } else { None };
     let (hasher, spare) = (blake3::Hasher::new(), Vec::new());
     let mut reading = Reading { pool, hasher, done: 0, spare, progress };
     for number in 0..reader.table().count() {
-        let segments = if full { segments.of_frame(number)? } else { Vec::new() };
+        let segments = match segments.as_mut() {
+            Some(segments) => segments.of_frame(number)?,
+            None => Vec::new(),
+        };
         while reading.pool.is_full() {
             reading.settle()?;
         }
@@ -133,7 +136,9 @@ fn read_through(
         reading.pool.submit(Job { number, segments, stored })?;
     }
     while reading.settle()? {}
-    if full && segments.next()?.is_some() {
+    if let Some(mut segments) = segments
+        && segments.next()?.is_some()
+    {
         return Err(reader.damaged(Flaw::new("a segment lies in no frame of data")));
     }
     hash_rest(reader, &mut reading.hasher)?;
@@ -204,7 +209,7 @@ struct OwnSegments<'a> {
 impl<'a> OwnSegments<'a> {
     fn new(reader: &'a Reader) -> Result<Self, ArchiveError> {
         let rest = Vec::new().into_iter().enumerate();
-        Ok(Self { reader, entries: reader.entries()?, only: false, rest, head: None })
+        Ok(Self { reader, entries: reader.entries(None)?, only: false, rest, head: None })
     }
 
     /// The next that is not a hole.

@@ -2,16 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::ops::Deref;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::bytes::{Bytes, le32, wide};
 use super::error::{ArchiveError, Flaw};
-use super::frame::{
-    Decompressor, INDEX_MAGIC, LONGEST_FRAME, ZSTD_MAGIC, content_length, skippable_content,
-};
+use super::frame::{Decompressor, LONGEST_FRAME, ZSTD_MAGIC};
 use super::hash::{self, Digest};
-use super::index::{BLOCK_BYTES, Entries, segment_length};
+use super::index::{Entries, raw_length, segment_length};
 use super::manifest::{LONGEST_MANIFEST, Manifest};
 use super::order::Order;
 use super::pool::Pool;
@@ -62,12 +60,15 @@ impl Reader {
         self.known_as.unwrap_or_else(|| self.id())
     }
 
+    /// Compares the index's frames with their hash. What is in them is not looked at: of an incremental that
+    /// needs its root.
     fn check_index(&self) -> Result<(), ArchiveError> {
-        let mut blocks = IndexBlocks::new(self)?;
-        let (mut block, mut hasher, mut length) = (Vec::new(), blake3::Hasher::new(), 0_u64);
-        while blocks.next(&mut block)? {
-            hasher.update(&block);
-            length = length.saturating_add(wide(block.len()));
+        let (mut stored, mut hasher, mut length) = (Vec::new(), blake3::Hasher::new(), 0_u64);
+        for number in self.index_frames()? {
+            self.stored_frame(number, &mut stored)?;
+            let raw = raw_length(&stored, self.manifest.kind).map_err(|flaw| self.damaged(flaw))?;
+            hasher.update(&stored);
+            length = length.saturating_add(wide(raw));
         }
         let facts = &self.manifest.index;
         let hash = hasher.finalize();
@@ -80,6 +81,15 @@ impl Reader {
         } else {
             Err(self.damaged(Flaw::new("its index is not what was written")))
         }
+    }
+
+    /// The frames of its index.
+    pub(super) fn index_frames(&self) -> Result<Range<u32>, ArchiveError> {
+        let start = self.trailer.index_frame;
+        let end = start
+            .checked_add(self.trailer.index_count)
+            .ok_or_else(|| self.damaged(Flaw::new("its index is not in the file")))?;
+        Ok(start..end)
     }
 
     /// What the archive is.
@@ -102,9 +112,9 @@ impl Reader {
         self.bytes.len()
     }
 
-    /// What is in the archive, in its order, read bit by bit.
-    pub fn entries(&self) -> Result<Entries<&Self>, ArchiveError> {
-        Entries::new(self)
+    /// What is in the archive, in its order, read bit by bit. An incremental needs its `root`.
+    pub fn entries(&self, root: Option<&Arc<Self>>) -> Result<Entries<&Self>, ArchiveError> {
+        Entries::new(self, root)
     }
 
     /// BLAKE3 of the whole file in hex, as `b3sum` prints it. `progress` is told how many bytes are done.
@@ -176,49 +186,6 @@ impl Reader {
             ArchiveError::Damaged { backup: None, what } => Flaw(what).of(Some(self.name())),
             other => other,
         }
-    }
-}
-
-/// The index, block after block.
-#[derive(Debug)]
-pub(super) struct IndexBlocks<R> {
-    reader: R,
-    next: u32,
-    end: u32,
-    stored: Vec<u8>,
-    decompressor: Decompressor,
-}
-
-impl<R: Deref<Target = Reader>> IndexBlocks<R> {
-    /// The index of this archive.
-    pub(super) fn new(reader: R) -> Result<Self, ArchiveError> {
-        let next = reader.trailer.index_frame;
-        let end = next
-            .checked_add(reader.trailer.index_count)
-            .ok_or_else(|| reader.damaged(Flaw::new("its index is not in the file")))?;
-        let decompressor = Decompressor::new()?;
-        Ok(Self { reader, next, end, stored: Vec::new(), decompressor })
-    }
-
-    pub(super) fn reader(&self) -> &Reader {
-        &self.reader
-    }
-
-    /// The next block into `out`; `false`: there is none.
-    pub(super) fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, ArchiveError> {
-        out.clear();
-        if self.next >= self.end {
-            return Ok(false);
-        }
-        self.reader.stored_frame(self.next, &mut self.stored)?;
-        self.next += 1;
-        let unpacked = skippable_content(&self.stored, INDEX_MAGIC).and_then(|frame| {
-            let length = content_length(frame).filter(|length| *length <= BLOCK_BYTES);
-            let length = length.ok_or_else(|| Flaw::new("a block of its index is too long"))?;
-            self.decompressor.frame(frame, length, out)
-        });
-        unpacked.map_err(|flaw| self.reader.damaged(flaw))?;
-        Ok(true)
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Trailer {
     pub(super) index_count: u32,
     /// How long it is, decompressed.
     pub(super) index_bytes: u64,
-    /// Its BLAKE3, decompressed.
+    /// BLAKE3 of its frames, as they are stored.
     pub(super) index_hash: Digest,
     /// BLAKE3 of the seek table's frame.
     pub(super) seek_hash: Digest,

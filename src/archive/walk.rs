@@ -97,7 +97,7 @@ pub(super) fn walk(
     let mut walk = Walk { pool, job: Vec::new(), job_bytes: 0, done: 0, progress };
     let mut outlet = outlet;
     let mut walked = Walked::default();
-    for record in target.entries()? {
+    for record in target.entries(Some(holders.root()?))? {
         let record = record?;
         check_hash(target, &record)?;
         let place = match outlet.as_deref_mut() {

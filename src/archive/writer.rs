@@ -1,13 +1,14 @@
 //! Making an archive: entries and segments in, frames out, with the work between on several threads.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use super::basis::Basis;
 use super::bytes::wide;
 use super::current::{Current, Part};
 use super::encode::{Batch, Encoded, Encoder, Fate, Span};
 use super::error::{ArchiveError, Flaw};
-use super::index::{IndexWriter, Segment, Stored, check_fits, segment_count};
+use super::index::{IndexWriter, RootIndex, Segment, Stored, check_fits, segment_count};
 use super::order::{Order, Sequence};
 use super::output::Output;
 use super::pending::Pending;
@@ -98,12 +99,13 @@ impl<W: Write> Writer<W> {
             Ok(move |batch| encoder.encode(batch))
         })?;
         let visible_data = basis.is_none();
+        let root = basis.as_ref().map(|it| RootIndex::of(Arc::clone(it.root()))).transpose()?;
         let mut writer = Self {
             out: Output::new(out),
             pool,
             options: options.clone(),
             basis,
-            pending: Pending::new(IndexWriter::new(INDEX_LEVEL)?),
+            pending: Pending::new(IndexWriter::new(INDEX_LEVEL, root)?),
             current: None,
             sequence: Sequence::new(options.order),
             raw: Vec::new(),

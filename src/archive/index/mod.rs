@@ -1,6 +1,6 @@
 //! The index: what is in an archive, and where every segment's content lies.
 //!
-//! A stream of records, cut into compressed blocks. Numbers are LEB128 varints,
+//! A stream of records, cut into compressed blocks (see `blocks`). Numbers are LEB128 varints,
 //! signed ones zigzagged.
 //!
 //! The manifest says in which order they are ([`super::Order`]): by path, each greater than the one before,
@@ -26,8 +26,10 @@
 //! follows; 16 same holder as before), its 32-byte hash, then the root place, the layout, and the
 //! patch place, as far as the tag has them. A place is the frame (difference to the place before,
 //! signed), the offset in its content, and the length. "The next one": the whole of the frame after
-//! the last root place's. With that an unchanged segment costs 33 bytes.
+//! the last root place's. With that an unchanged segment costs 33 bytes, and compressed after the root's index
+//! next to none.
 
+mod blocks;
 mod code;
 mod read;
 mod write;
@@ -36,6 +38,9 @@ use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
 
 use super::hash::Digest;
 
+#[cfg(test)]
+pub(super) use blocks::IndexBlocks;
+pub(super) use blocks::{RootIndex, raw_length};
 pub use read::Entries;
 pub(super) use write::{FinishedIndex, IndexWriter, check_fits, encode};
 

@@ -1,7 +1,9 @@
 //! Reading the index, record after record, with one block of it in memory.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
+use super::blocks::IndexBlocks;
 use super::code::{
     ALONE, Before, DELTA, DIRECTORY, FILE, HAS_EXTENTS, HAS_LAYOUT, HAS_STAMP, HAS_XATTRS, HOLE,
     KIND_BITS, ROOT, ROOT_IS_NEXT, SAME_HOLDER, STORED_BITS, SYMLINK, next_root, unzigzag,
@@ -13,7 +15,7 @@ use super::{
 use crate::archive::error::{ArchiveError, Flaw};
 use crate::archive::hash;
 use crate::archive::order::Sequence;
-use crate::archive::reader::{IndexBlocks, Reader};
+use crate::archive::reader::Reader;
 use crate::archive::sparse;
 use crate::domain::{Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp};
 
@@ -53,11 +55,14 @@ impl<R: Deref<Target = Reader>> Iterator for Entries<R> {
 }
 
 impl<R: Deref<Target = Reader>> Entries<R> {
-    /// The entries of this archive.
-    pub(in crate::archive) fn new(reader: R) -> Result<Self, ArchiveError> {
+    /// The entries of this archive; an incremental's index is read together with that of its `root`.
+    pub(in crate::archive) fn new(
+        reader: R,
+        root: Option<&Arc<Reader>>,
+    ) -> Result<Self, ArchiveError> {
         let (depth, sequence) = (reader.depth(), Sequence::new(reader.order()));
         Ok(Self {
-            blocks: IndexBlocks::new(reader)?,
+            blocks: IndexBlocks::new(reader, root)?,
             block: Vec::new(),
             at: 0,
             before: Before::default(),

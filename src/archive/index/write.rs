@@ -1,5 +1,6 @@
 //! Writing the index: records are coded, cut into blocks and compressed as they come.
 
+use super::blocks::{Prefixes, RootIndex};
 use super::code::{
     ALONE, Before, DELTA, DIRECTORY, FILE, HARD_LINK, HAS_EXTENTS, HAS_LAYOUT, HAS_STAMP,
     HAS_XATTRS, HOLE, ROOT, ROOT_IS_NEXT, SAME_HOLDER, SYMLINK, next_root, put, zigzag,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::archive::bytes::wide;
 use crate::archive::error::ArchiveError;
-use crate::archive::frame::{Compressor, INDEX_MAGIC, SKIPPABLE_HEADER, skippable_header};
+use crate::archive::frame::{Compressor, INDEX_MAGIC, skippable_header};
 use crate::archive::hash::Digest;
 use crate::domain::{Entry, EntryKind, Extent};
 
@@ -47,6 +48,8 @@ pub(in crate::archive) struct IndexWriter {
     frames: Vec<Vec<u8>>,
     hasher: blake3::Hasher,
     raw_bytes: u64,
+    /// Of an incremental.
+    prefixes: Option<Prefixes>,
 }
 
 /// A finished index.
@@ -56,13 +59,16 @@ pub(in crate::archive) struct FinishedIndex {
     pub(in crate::archive) frames: Vec<Vec<u8>>,
     /// Its length, decompressed.
     pub(in crate::archive) raw_bytes: u64,
-    /// Its BLAKE3, decompressed.
+    /// BLAKE3 of its frames, as they are stored.
     pub(in crate::archive) hash: Digest,
 }
 
 impl IndexWriter {
-    /// An empty index.
-    pub(in crate::archive) fn new(level: i32) -> Result<Self, ArchiveError> {
+    /// An empty index; an incremental's after its root's.
+    pub(in crate::archive) fn new(
+        level: i32,
+        root: Option<RootIndex>,
+    ) -> Result<Self, ArchiveError> {
         Ok(Self {
             compressor: Compressor::new(level)?,
             before: Before::default(),
@@ -70,6 +76,7 @@ impl IndexWriter {
             frames: Vec::new(),
             hasher: blake3::Hasher::new(),
             raw_bytes: 0,
+            prefixes: root.map(Prefixes::of),
         })
     }
 
@@ -84,13 +91,19 @@ impl IndexWriter {
 
     fn cut(&mut self, length: usize) -> Result<(), ArchiveError> {
         let rest = self.block.split_off(length);
-        self.hasher.update(&self.block);
         self.raw_bytes = self.raw_bytes.saturating_add(wide(self.block.len()));
-        let mut frame = Vec::new();
-        self.compressor.frame(&self.block, &mut frame)?;
-        let mut whole = Vec::with_capacity(frame.len().saturating_add(SKIPPABLE_HEADER));
-        whole.extend_from_slice(&skippable_header(INDEX_MAGIC, frame.len()));
+        let (mut start, mut frame) = (Vec::new(), Vec::new());
+        if let Some(prefixes) = self.prefixes.as_mut() {
+            let (at, prefix) = prefixes.next(&self.block)?;
+            start.extend_from_slice(&at.to_le_bytes());
+            self.compressor.frame_after(prefix, &self.block, &mut frame)?;
+        } else {
+            self.compressor.frame(&self.block, &mut frame)?;
+        }
+        let mut whole = skippable_header(INDEX_MAGIC, start.len() + frame.len()).to_vec();
+        whole.extend_from_slice(&start);
         whole.extend_from_slice(&frame);
+        self.hasher.update(&whole);
         self.frames.push(whole);
         self.block = rest;
         Ok(())

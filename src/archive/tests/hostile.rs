@@ -8,13 +8,13 @@ use proptest::prelude::*;
 use super::sample::{
     Made, child, child_writer, draft, file, full, mixed_tree, noise, open, options,
 };
-use crate::archive::reader::IndexBlocks;
+use crate::archive::index::IndexBlocks;
 use crate::archive::{ArchiveError, Basis, Chain, Reader, Writer};
 use crate::domain::{BackupId, SEGMENT_BYTES};
 
 /// An index before compression.
-fn raw_index(reader: &Reader) -> Vec<u8> {
-    let mut blocks = IndexBlocks::new(reader).unwrap();
+fn raw_index(reader: &Reader, root: &Arc<Reader>) -> Vec<u8> {
+    let mut blocks = IndexBlocks::new(reader, Some(root)).unwrap();
     let (mut raw, mut block) = (Vec::new(), Vec::new());
     while blocks.next(&mut block).unwrap() {
         raw.extend_from_slice(&block);
@@ -55,8 +55,8 @@ fn forged(root: Option<&Made>, index: &[u8]) -> Result<(), ArchiveError> {
 fn an_index_that_claims_what_is_not_there_is_refused() {
     let (root, made) = root_and_child();
     // The data of these indexes is in other archives than the forged ones.
-    assert!(forged(None, &raw_index(&root.reader)).unwrap_err().is_damage());
-    assert!(forged(Some(root), &raw_index(&made.reader)).unwrap_err().is_damage());
+    assert!(forged(None, &raw_index(&root.reader, &root.reader)).unwrap_err().is_damage());
+    assert!(forged(Some(root), &raw_index(&made.reader, &root.reader)).unwrap_err().is_damage());
 }
 
 #[test]
@@ -90,7 +90,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let (root, made) = root_and_child();
-        let mut index = raw_index(if incremental { &made.reader } else { &root.reader });
+        let mut index = raw_index(if incremental { &made.reader } else { &root.reader }, &root.reader);
         for (at, byte) in changes {
             let at = at.index(index.len());
             index[at] = byte;

@@ -4,6 +4,7 @@ mod damage;
 mod foreign;
 mod hostile;
 mod incremental;
+mod index_blocks;
 mod order;
 mod round_trip;
 mod sample;

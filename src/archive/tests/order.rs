@@ -56,7 +56,7 @@ type Essence = (Totals, Vec<(Vec<u8>, Option<String>)>);
 
 fn essence(made: &[Made]) -> Vec<Essence> {
     let hashes = |it: &Made| {
-        let records = it.reader.entries().unwrap().map(Result::unwrap);
+        let records = it.reader.entries(Some(&made[0].reader)).unwrap().map(Result::unwrap);
         let mut found: Vec<_> =
             records.map(|it| (it.entry.path.as_bytes().to_vec(), it.blake3())).collect();
         found.sort();
