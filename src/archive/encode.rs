@@ -1,5 +1,6 @@
 //! What a worker makes of a batch of segments: hashes, and frames ready to be written.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::bytes::wide;
@@ -120,12 +121,12 @@ impl Encoder {
             segments: Vec::new(),
             trials: Vec::new(),
         };
+        encoded.out.clear();
         if visible {
             self.compressor.frame(&raw, &mut encoded.out)?;
             encoded.frames.push((narrow(encoded.out.len()), narrow(raw.len())));
             encoded.segments.extend(spans.into_iter().map(|span| whole_in_root(&raw, span)));
         } else {
-            encoded.out.clear();
             self.patches(&raw, spans, &mut encoded)?;
         }
         encoded.raw = raw;
@@ -173,13 +174,15 @@ impl Encoder {
             return Ok((Fate::Unchanged, Stored::Root(root)));
         }
         let length = narrow(bytes.len());
-        let content = self.changes.pack(&self.compressor, self.page_bytes, length)?;
-        if patch::makes(&content, before, bytes) != Ok(true) {
+        let (frame, content) = push_patch(encoded, |out| {
+            self.changes.pack(&self.compressor, self.page_bytes, length, out)
+        })?;
+        let content = encoded.out.get(content).unwrap_or(&[]);
+        if patch::makes(content, before, bytes) != Ok(true) {
             let what = "changed pages do not make the segment that they were taken from";
             return Err(ArchiveError::Worker(what.to_owned()));
         }
-        encoded.trials.push(Trial::of(&content, &root, bytes.len(), hash));
-        let frame = push_patch(encoded, &[], &content);
+        encoded.trials.push(Trial::of(content, &root, bytes.len(), hash));
         let place = Place { frame, offset: 0, length };
         Ok((Fate::Patched, Stored::Delta(root, PatchPlace { holder, place })))
     }
@@ -192,7 +195,6 @@ impl Encoder {
         encoded: &mut Encoded,
     ) -> Result<(), ArchiveError> {
         let holder = self.basis.as_ref().map_or(0, |(depth, _)| *depth);
-        let mut content = Vec::new();
         let mut packed = Vec::new();
         let all = matches!(spans.as_slice(), [(span, _)] if span.length == raw.len());
         if !all {
@@ -201,8 +203,10 @@ impl Encoder {
             }
         }
         let source = if all { raw } else { packed.as_slice() };
-        self.compressor.frame(source, &mut content)?;
-        let frame = push_patch(encoded, &[patch::WHOLE], &content);
+        let (frame, _content) = push_patch(encoded, |out| {
+            out.push(patch::WHOLE);
+            self.compressor.frame(source, out)
+        })?;
         let mut offset = 0;
         for (span, hash) in spans {
             let length = narrow(span.length);
@@ -215,14 +219,21 @@ impl Encoder {
     }
 }
 
-/// Adds a patch frame; gives its number in the batch.
-fn push_patch(encoded: &mut Encoded, kind: &[u8], content: &[u8]) -> u32 {
-    let length = kind.len() + content.len();
-    encoded.out.extend_from_slice(&skippable_header(PATCH_MAGIC, length));
-    encoded.out.extend_from_slice(kind);
-    encoded.out.extend_from_slice(content);
-    encoded.frames.push((narrow(length + SKIPPABLE_HEADER), 0));
-    narrow(encoded.frames.len() - 1)
+/// Adds a patch frame with the content that `fill` adds; gives its number in the batch, and where its content is.
+fn push_patch(
+    encoded: &mut Encoded,
+    fill: impl FnOnce(&mut Vec<u8>) -> Result<(), ArchiveError>,
+) -> Result<(u32, Range<usize>), ArchiveError> {
+    let start = encoded.out.len();
+    let content = start + SKIPPABLE_HEADER;
+    encoded.out.resize(content, 0);
+    fill(&mut encoded.out)?;
+    let end = encoded.out.len();
+    if let Some(header) = encoded.out.get_mut(start..content) {
+        header.copy_from_slice(&skippable_header(PATCH_MAGIC, end - content));
+    }
+    encoded.frames.push((narrow(end - start), 0));
+    Ok((narrow(encoded.frames.len() - 1), content..end))
 }
 
 fn bytes_of<'a>(raw: &'a [u8], span: &Span) -> &'a [u8] {

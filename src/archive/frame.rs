@@ -1,8 +1,10 @@
 //! zstd frames: the data's own, and skippable ones around what zstd itself does not read.
 
+use std::io::Cursor;
+
 use zstd_safe::{CCtx, CParameter, DCtx, compress_bound};
 
-use super::bytes::le32;
+use super::bytes::{le32, wide};
 use super::error::{ArchiveError, Flaw};
 
 /// Magic of a zstd frame (RFC 8878, 3.1.1).
@@ -55,7 +57,7 @@ impl Compressor {
         Ok(Self { context: context(level)?, level })
     }
 
-    /// `raw` as one frame, with its length and a checksum inside; replaces what is in `out`.
+    /// `raw` as one frame, with its length and a checksum inside, behind what is in `out`.
     pub(super) fn frame(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), ArchiveError> {
         compress(&mut self.context, raw, out)
     }
@@ -75,12 +77,12 @@ impl Compressor {
 }
 
 fn compress(context: &mut CCtx<'_>, raw: &[u8], out: &mut Vec<u8>) -> Result<(), ArchiveError> {
-    out.clear();
     out.reserve(compress_bound(raw.len()));
-    context
-        .compress2(out, raw)
-        .map_err(|code| ArchiveError::Worker(format!("zstd: {}", zstd(code))))?;
-    Ok(())
+    let mut behind = Cursor::new(std::mem::take(out));
+    behind.set_position(wide(behind.get_ref().len()));
+    let done = context.compress2(&mut behind, raw);
+    *out = behind.into_inner();
+    done.map_err(|code| ArchiveError::Worker(format!("zstd: {}", zstd(code)))).map(drop)
 }
 
 /// Decompresses frames one after another, with one context.

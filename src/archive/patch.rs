@@ -57,22 +57,20 @@ impl Changes {
         !self.new.is_empty() || old.len() != new.len()
     }
 
-    /// The content of a patch frame with these changes, for a segment that is now `length` long.
+    /// The content of a patch frame with these changes, for a segment that is now `length` long; behind what is
+    /// in `out`.
     pub(super) fn pack(
         &self,
         compressor: &Compressor,
         page_bytes: u32,
         length: u32,
-    ) -> Result<Vec<u8>, ArchiveError> {
-        let mut frame = Vec::new();
-        compressor.frame_after(&self.old, &self.new, &mut frame)?;
-        let mut out = Vec::with_capacity(HEAD + self.bits.len() + frame.len());
+        out: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
         out.push(PAGES);
         out.extend_from_slice(&page_bytes.to_le_bytes());
         out.extend_from_slice(&length.to_le_bytes());
         out.extend_from_slice(&self.bits);
-        out.extend_from_slice(&frame);
-        Ok(out)
+        compressor.frame_after(&self.old, &self.new, out)
     }
 }
 
@@ -175,13 +173,10 @@ mod tests {
         let mut difference = Changes::default();
         let changed = difference.find(old, new, page_bytes);
         let compressor = Compressor::new(3).unwrap();
-        let patch = difference
-            .pack(
-                &compressor,
-                u32::try_from(page_bytes).unwrap(),
-                u32::try_from(new.len()).unwrap(),
-            )
-            .unwrap();
+        let mut patch = Vec::new();
+        let (page, length) =
+            (u32::try_from(page_bytes).unwrap(), u32::try_from(new.len()).unwrap());
+        difference.pack(&compressor, page, length, &mut patch).unwrap();
         let mut out = vec![9; 3];
         apply(&patch, old, new.len(), &mut out).unwrap();
         assert_eq!(out, new);

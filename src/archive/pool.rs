@@ -38,7 +38,7 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
         let (jobs, job_queue) = unbounded::<(u64, J)>();
         let (answer, answers) = unbounded::<Answer<R>>();
         let workers = workers.clamp(1, 64);
-        let limit = u64::try_from(2 * workers + 2).unwrap_or(4);
+        let limit = u64::try_from(workers + 2).unwrap_or(4);
         let mut pool = Self {
             jobs: Some(jobs),
             queue: job_queue,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::archive::bytes::wide;
 use crate::archive::error::ArchiveError;
-use crate::archive::frame::{Compressor, INDEX_MAGIC, skippable_header};
+use crate::archive::frame::{Compressor, INDEX_MAGIC, SKIPPABLE_HEADER, skippable_header};
 use crate::archive::hash::Digest;
 use crate::domain::{Entry, EntryKind, Extent};
 
@@ -92,17 +92,19 @@ impl IndexWriter {
     fn cut(&mut self, length: usize) -> Result<(), ArchiveError> {
         let rest = self.block.split_off(length);
         self.raw_bytes = self.raw_bytes.saturating_add(wide(self.block.len()));
-        let (mut start, mut frame) = (Vec::new(), Vec::new());
+        let mut whole = vec![0; SKIPPABLE_HEADER];
         if let Some(prefixes) = self.prefixes.as_mut() {
-            let (at, prefix) = prefixes.next(&self.block)?;
-            start.extend_from_slice(&at.to_le_bytes());
-            self.compressor.frame_after(prefix, &self.block, &mut frame)?;
+            let (start, prefix) = prefixes.next(&self.block)?;
+            whole.extend_from_slice(&start.to_le_bytes());
+            self.compressor.frame_after(prefix, &self.block, &mut whole)?;
         } else {
-            self.compressor.frame(&self.block, &mut frame)?;
+            self.compressor.frame(&self.block, &mut whole)?;
         }
-        let mut whole = skippable_header(INDEX_MAGIC, start.len() + frame.len()).to_vec();
-        whole.extend_from_slice(&start);
-        whole.extend_from_slice(&frame);
+        let length = whole.len() - SKIPPABLE_HEADER;
+        if let Some(header) = whole.get_mut(..SKIPPABLE_HEADER) {
+            header.copy_from_slice(&skippable_header(INDEX_MAGIC, length));
+        }
+        whole.shrink_to_fit();
         self.hasher.update(&whole);
         self.frames.push(whole);
         self.block = rest;
