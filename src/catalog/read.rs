@@ -21,22 +21,17 @@ impl Catalog {
             Some(Err(_not_an_id)) => return Ok(Page { rows: Vec::new(), next: None }),
         };
         let rows = filter.limit.rows();
-        let mut found = self.store.read(|db| {
-            let engine = match &filter.engine {
-                None => None,
-                Some(asked) => Some(engine_named(&datastores(db, &self.rules)?, asked)?),
-            };
-            // One more than asked for tells whether there is another page.
-            let page = store::Page {
-                project,
-                instance,
-                engine: engine.as_deref(),
-                status: filter.status,
-                after: filter.after,
-                rows: rows.saturating_add(1),
-            };
-            Ok::<_, CatalogError>(db.page(&page)?)
-        })?;
+        // One more than asked for tells whether there is another page.
+        let (status, after, one_more) = (filter.status, filter.after, rows.saturating_add(1));
+        let page = store::Page { project, instance, engine: None, status, after, rows: one_more };
+        let mut found = match &filter.engine {
+            None => self.store.read_once(|db| Ok::<_, CatalogError>(db.page(&page)?))?,
+            Some(asked) => self.store.read(|db| {
+                let engine = engine_named(&datastores(db, &self.rules)?, asked)?;
+                let engine = Some(engine.as_str());
+                Ok::<_, CatalogError>(db.page(&store::Page { engine, ..page })?)
+            })?,
+        };
         let asked = usize::try_from(rows).unwrap_or(usize::MAX);
         let more = found.len() > asked;
         found.truncate(asked);

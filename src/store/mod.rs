@@ -4,6 +4,7 @@
 //! Reads go through a small pool of read-only connections, each read in a snapshot of its own.
 //! [`Records`] is what both see: one method for each thing that is asked of the tables.
 
+mod anchor;
 mod backups;
 mod ballast;
 mod columns;
@@ -43,6 +44,7 @@ pub use instances::InstanceRecord;
 pub use settle::{Finish, Lineage};
 pub use tokens::TokenRecord;
 
+use anchor::Anchor;
 use ballast::Ballast;
 use soundness::Soundness;
 use writer::{Job, Write};
@@ -122,10 +124,11 @@ impl Store {
         let db = open::for_writing(path)?;
         let soundness = Soundness::check(path, at_once)?;
         let readers = open::for_reading(path)?;
+        let anchor = Anchor::on(open::for_holding(path).ok());
         let (sender, receiver) = bounded(WAITING_WRITES);
         let thread = Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer::run(db, ballast, &receiver))
+            .spawn(move || writer::run(db, &anchor, ballast, &receiver))
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
         let (jobs, thread) = (RwLock::new(Some(sender)), Mutex::new(Some(thread)));
         Ok(Self { jobs, thread, readers, soundness })

@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::anchor::Anchor;
 use super::ballast::Ballast;
 use super::{Records, StoreError};
 
@@ -67,12 +68,23 @@ where
     }
 }
 
-/// Works until every sender is gone and the channel is empty, then truncates the WAL.
-pub(super) fn run(db: Connection, mut ballast: Ballast, jobs: &Receiver<Box<dyn Job>>) {
+/// Works until every sender is gone and the channel is empty, then truncates the WAL. While there is nothing to
+/// write, the anchor is held.
+pub(super) fn run(
+    db: Connection,
+    anchor: &Anchor,
+    mut ballast: Ballast,
+    jobs: &Receiver<Box<dyn Job>>,
+) {
     let mut waiting = VecDeque::with_capacity(BATCH);
     loop {
         if waiting.is_empty() {
-            match jobs.recv() {
+            if jobs.is_empty() {
+                anchor.hold();
+            }
+            let job = jobs.recv();
+            anchor.release();
+            match job {
                 Ok(job) => waiting.push_back(job),
                 Err(_closed) => break,
             }
