@@ -50,6 +50,7 @@ impl Anchor {
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::time::Duration;
 
     use crossbeam_channel::bounded;
     use tempfile::TempDir;
@@ -64,6 +65,7 @@ mod tests {
     /// Whether somebody's look keeps the log from beginning anew.
     fn log_is_held(path: &Path) -> bool {
         let db = Connection::open(path).unwrap();
+        db.busy_timeout(Duration::ZERO).unwrap();
         db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0)).unwrap() != 0
     }
 
@@ -98,7 +100,8 @@ mod tests {
             let container: ContainerName = "c".parse().unwrap();
             let work = move |db: Records<'_>| db.put_strategy(&project, None, &container);
             let (sender_, answer) = oneshot::channel::<Result<(), StoreError>>();
-            let job = Write { work: Some(work), after: |()| (), outcome: None, sender: sender_ };
+            let job =
+                Write { work: Some(work), after: |(): &()| (), outcome: None, sender: sender_ };
             sender.send(Box::new(job)).unwrap();
             answer.blocking_recv().unwrap().unwrap();
             longest = longest.max(fs::metadata(&log).unwrap().len());
