@@ -1,6 +1,10 @@
 //! The programs of MariaDB and MySQL: where they are, whose they are, of which version.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Brand;
@@ -74,14 +78,37 @@ impl Programs {
     }
 }
 
-/// What a program says when asked for its version, in one line. Some say it on their standard error.
+/// What tells that a program is the same file, not written to since.
+type Identity = [i64; 5];
+
+/// What programs said of their version: asking one takes as long as a small table's copy.
+static SAID: Mutex<BTreeMap<PathBuf, (Identity, String)>> = Mutex::new(BTreeMap::new());
+
+/// What a program says when asked for its version, in one line. It is asked once, and again when it is another
+/// file: the database is upgraded while Coffer runs. Some say it on their standard error.
 pub(super) fn version_text(program: &Path, cancel: &Cancel) -> Result<String, EngineError> {
+    let identity =
+        identity(program).map_err(|error| EngineError::io("looking at", program, error))?;
+    let said = || SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, text)) = said().get(program)
+        && *known == identity
+    {
+        return Ok(text.clone());
+    }
     let asked = Tool::new(Path::new("/bin/sh"))
         .args(["-c", "exec \"$0\" --no-defaults --version 2>&1"])
         .arg(program)
         .within(VERSION_WAIT)
         .output(cancel)?;
-    Ok(String::from_utf8_lossy(&asked).trim().to_owned())
+    let text = String::from_utf8_lossy(&asked).trim().to_owned();
+    said().insert(program.to_owned(), (identity, text.clone()));
+    Ok(text)
+}
+
+fn identity(program: &Path) -> io::Result<Identity> {
+    let found = program.metadata()?;
+    let (inode, size) = (found.ino().cast_signed(), found.size().cast_signed());
+    Ok([inode, size, found.mtime(), found.ctime(), found.ctime_nsec()])
 }
 
 /// Whose the program with this version is.
@@ -102,6 +129,8 @@ pub(super) fn series(version: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -124,5 +153,27 @@ mod tests {
         let program = Programs::usual(Brand::MariaDb).backup().unwrap();
         let said = version_text(&program, &Cancel::default()).unwrap();
         assert!(series(&said).is_some(), "{said}");
+    }
+    #[test]
+    fn a_program_that_was_replaced_is_asked_again_and_the_same_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, asked) = (folder.path().join("mariadb"), folder.path().join("asked"));
+        let put = |version: &str| {
+            let text = format!("#!/bin/sh\necho x >> '{}'\necho {version}\n", asked.display());
+            let fresh = folder.path().join("fresh");
+            #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+            std::fs::write(&fresh, text).unwrap();
+            std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o755)).unwrap();
+            #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+            std::fs::rename(&fresh, &program).unwrap();
+        };
+        for (version, times) in [("10.11.1", 2), ("10.11.22", 4)] {
+            put(version);
+            for _twice in 0..2 {
+                assert_eq!(version_text(&program, &Cancel::default()).unwrap(), version);
+            }
+            let asked = std::fs::read_to_string(&asked).unwrap();
+            assert_eq!(asked.len(), times, "{asked}");
+        }
     }
 }
