@@ -12,6 +12,7 @@ mod contest;
 mod data;
 mod databases;
 mod footprint;
+mod large;
 mod live;
 mod load;
 #[path = "../servers/mariadb.rs"]
@@ -59,6 +60,9 @@ struct Size {
     pgbench: u32,
     mariadb_mib: u64,
     redis_mib: u64,
+    /// What Coffer's memory is measured with.
+    large_mib: u64,
+    large_files: u64,
 }
 
 /// The word behind `name` on the command line.
@@ -81,6 +85,8 @@ fn size() -> Size {
             pgbench: 65,
             mariadb_mib: 600,
             redis_mib: 400,
+            large_mib: 10 * 1024,
+            large_files: 100_000,
         }
     } else {
         let rounds = rounds.unwrap_or(1);
@@ -94,6 +100,8 @@ fn size() -> Size {
             pgbench: 10,
             mariadb_mib: 60,
             redis_mib: 40,
+            large_mib: 512,
+            large_files: 10_000,
         }
     }
 }
@@ -126,6 +134,12 @@ fn main() -> Outcome<()> {
         let place = folder.path().join("tree");
         std::fs::create_dir_all(&place)?;
         contest::tree(&place, (size.files, size.mib), size.rounds, &mut table)?;
+        std::fs::remove_dir_all(&place)?;
+    }
+    if wanted("large") {
+        let place = folder.path().join("large");
+        std::fs::create_dir_all(&place)?;
+        large::rows(&place, &size, &mut figures)?;
         std::fs::remove_dir_all(&place)?;
     }
     for (part, contest) in databases::ALL {
