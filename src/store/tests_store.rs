@@ -170,6 +170,19 @@ fn two_programs_write_the_same_catalog_in_turns() {
 }
 
 #[test]
+fn a_command_beside_a_running_server_does_not_wait_for_it_when_it_ends() {
+    let (_folder, path) = folder();
+    let server = Store::open(&path).unwrap();
+    put(&server, "a").wait().unwrap();
+    let command = Store::open(&path).unwrap();
+    put(&command, "b").wait().unwrap();
+    let began = std::time::Instant::now();
+    command.close();
+    assert!(began.elapsed() < open::PATIENCE, "{:?}", began.elapsed());
+    assert!(is_there(&server, "b"));
+}
+
+#[test]
 fn a_read_cannot_write() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use rusqlite::Connection;
@@ -97,7 +98,8 @@ pub(super) fn run(
         ballast.look();
         commit_together(&db, &mut waiting);
     }
-    let truncated = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    // A server beside a command holds the newest snapshot all the time: waiting for it would be in vain.
+    let truncated = db.busy_timeout(Duration::ZERO).and_then(|()| truncate(&db));
     match truncated {
         Ok(0) => {}
         Ok(_busy) => log::debug!("catalog: the write-ahead log is still read, so it stays"),
@@ -106,6 +108,11 @@ pub(super) fn run(
     if let Err((_db, error)) = db.close() {
         log::warn!("catalog: the database could not be closed: {error}");
     }
+}
+
+/// Puts the log into the database and cuts it to nothing; else gives 1: somebody reads it.
+fn truncate(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
 }
 
 /// One transaction over the jobs that wait. Those that could not be begun stay in `waiting`.
