@@ -44,10 +44,11 @@ pub(crate) fn settle(places: &[&Path]) -> Outcome<()> {
 /// ext4 gives no inode out again for minutes after it was freed, and looks at every such inode whenever it
 /// makes a file: removing one tool's 20,000 files would be paid for by the next.
 pub(crate) fn discard(target: &Path) -> Outcome<()> {
+    let beside = target.parent().unwrap_or(Path::new(".")).display();
     let target = target.display();
     sh(&format!(
         "[ -e '{target}' ] || exit 0; find '{target}' -type f -exec truncate -s 0 {{}} +; \
-         mv '{target}' \"$(mktemp -d '{target}.spent-XXXXXX')\""
+         mv '{target}' \"$(mktemp -d -p '{beside}')\""
     ))
 }
 
