@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bytes::wide;
 use super::error::ArchiveError;
-use super::frame::{Compressor, PATCH_MAGIC, SKIPPABLE_HEADER, skippable_header};
+use super::frame::{Compressor, PATCH_MAGIC, SKIPPABLE_HEADER, push_skippable};
 use super::hash::{self, Digest};
 use super::index::{Layout, PatchPlace, Place, RootPlace, Segment, Stored};
 use super::load::{Holders, Loader};
@@ -224,16 +224,9 @@ fn push_patch(
     encoded: &mut Encoded,
     fill: impl FnOnce(&mut Vec<u8>) -> Result<(), ArchiveError>,
 ) -> Result<(u32, Range<usize>), ArchiveError> {
-    let start = encoded.out.len();
-    let content = start + SKIPPABLE_HEADER;
-    encoded.out.resize(content, 0);
-    fill(&mut encoded.out)?;
-    let end = encoded.out.len();
-    if let Some(header) = encoded.out.get_mut(start..content) {
-        header.copy_from_slice(&skippable_header(PATCH_MAGIC, end - content));
-    }
-    encoded.frames.push((narrow(end - start), 0));
-    Ok((narrow(encoded.frames.len() - 1), content..end))
+    let content = push_skippable(&mut encoded.out, PATCH_MAGIC, fill)?;
+    encoded.frames.push((narrow(SKIPPABLE_HEADER + content.len()), 0));
+    Ok((narrow(encoded.frames.len() - 1), content))
 }
 
 fn bytes_of<'a>(raw: &'a [u8], span: &Span) -> &'a [u8] {

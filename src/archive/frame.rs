@@ -1,6 +1,7 @@
 //! zstd frames: the data's own, and skippable ones around what zstd itself does not read.
 
 use std::io::Cursor;
+use std::ops::Range;
 
 use zstd_safe::{CCtx, CParameter, DCtx, compress_bound};
 
@@ -160,6 +161,23 @@ pub(super) fn skippable_header(magic: u32, length: usize) -> [u8; SKIPPABLE_HEAD
     left.copy_from_slice(&magic.to_le_bytes());
     right.copy_from_slice(&length.to_le_bytes());
     header
+}
+
+/// Adds a skippable frame with the content that `fill` adds; says where its content is.
+pub(super) fn push_skippable<E>(
+    out: &mut Vec<u8>,
+    magic: u32,
+    fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<Range<usize>, E> {
+    let start = out.len();
+    let content = start + SKIPPABLE_HEADER;
+    out.resize(content, 0);
+    fill(out)?;
+    let end = out.len();
+    if let Some(header) = out.get_mut(start..content) {
+        header.copy_from_slice(&skippable_header(magic, end - content));
+    }
+    Ok(content..end)
 }
 
 /// The content of a skippable frame, if it is one with this magic and nothing is before or behind.

@@ -154,9 +154,7 @@ impl Loader {
     ) -> Result<bool, ArchiveError> {
         let Stored::Delta(root, patch) = &segment.stored else { return Ok(false) };
         let holder = self.holders.get(patch.holder)?;
-        holder.stored_frame(patch.place.frame, &mut self.patch)?;
-        let content =
-            skippable_content(&self.patch, PATCH_MAGIC).map_err(|flaw| holder.damaged(flaw))?;
+        let content = patch_content(holder, patch, &mut self.patch)?;
         Ok(tried.has(Trial::of(content, root, position.length, &segment.hash)))
     }
 
@@ -169,11 +167,19 @@ impl Loader {
     ) -> Result<(), ArchiveError> {
         let old = root_version(&mut self.frames, self.holders.root()?, root, &mut self.old)?;
         let holder = self.holders.get(patch.holder)?;
-        holder.stored_frame(patch.place.frame, &mut self.patch)?;
-        skippable_content(&self.patch, PATCH_MAGIC)
-            .and_then(|content| patch::apply(content, old, length, out))
-            .map_err(|flaw| holder.damaged(flaw))
+        let content = patch_content(holder, patch, &mut self.patch)?;
+        patch::apply(content, old, length, out).map_err(|flaw| holder.damaged(flaw))
     }
+}
+
+/// What the patch frame holds.
+fn patch_content<'a>(
+    holder: &Reader,
+    patch: &PatchPlace,
+    stored: &'a mut Vec<u8>,
+) -> Result<&'a [u8], ArchiveError> {
+    holder.stored_frame(patch.place.frame, stored)?;
+    skippable_content(stored, PATCH_MAGIC).map_err(|flaw| holder.damaged(flaw))
 }
 
 fn root_version<'a>(

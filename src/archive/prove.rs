@@ -92,8 +92,7 @@ fn own_segments(
     if reader.manifest().kind == Kind::Full {
         return Ok(());
     }
-    let (id, needed_by) = (reader.manifest().root_id, reader.id());
-    let root = root.ok_or(ArchiveError::MissingParent { id, needed_by })?;
+    let root = reader.needed_root(root)?;
     let holders = Arc::new(Holders::root_and(root, reader));
     let ground = Ground { target: reader, holders: &holders, own_but: Some(tried) };
     walk(ground, workers, None, &|_bytes| {})?;

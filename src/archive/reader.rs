@@ -147,6 +147,15 @@ impl Reader {
         Ok(hex::encode(hash::file(&parts)))
     }
 
+    /// The root, which an incremental needs; else the error that it is not at hand.
+    pub(super) fn needed_root<'a>(
+        &self,
+        root: Option<&'a Arc<Self>>,
+    ) -> Result<&'a Arc<Self>, ArchiveError> {
+        let (id, needed_by) = (self.manifest.root_id, self.id());
+        root.ok_or(ArchiveError::MissingParent { id, needed_by })
+    }
+
     /// In which order its entries are.
     pub(super) const fn order(&self) -> Order {
         self.manifest.index.order

@@ -10,6 +10,8 @@
 
 use rusqlite::Connection;
 
+use super::sql;
+
 /// A snapshot begins with the first read.
 const LOOK: &str = "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)";
 
@@ -26,10 +28,8 @@ impl Anchor {
     /// Holds the newest snapshot.
     pub(super) fn hold(&self) {
         let Some(db) = &self.0 else { return };
-        let held = db
-            .prepare_cached("BEGIN DEFERRED")
-            .and_then(|mut begin| begin.execute([]))
-            .and_then(|_none| db.prepare_cached(LOOK)?.query_row([], |_row| Ok(())));
+        let held = sql::change(db, "BEGIN DEFERRED", [])
+            .and_then(|_none| sql::the(db, LOOK, [], |_row| Ok(())));
         if let Err(error) = held {
             log::debug!("catalog: no snapshot is held: {error}");
             self.release();
@@ -39,8 +39,7 @@ impl Anchor {
     /// Lets it go, if it is held.
     pub(super) fn release(&self) {
         let Some(db) = self.0.as_ref().filter(|db| !db.is_autocommit()) else { return };
-        let released = db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
-        if let Err(error) = released {
+        if let Err(error) = sql::change(db, "COMMIT", []) {
             log::warn!("catalog: a snapshot could not be let go: {error}");
         }
     }
@@ -74,7 +73,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("catalog.db");
         let db = open::for_writing(&path).unwrap();
-        let anchor = Anchor::on(Some(open::for_holding(&path).unwrap()));
+        let anchor = Anchor::on(Some(open::barely_reading(&path).unwrap()));
         db.execute_batch("CREATE TABLE t(x)").unwrap();
         anchor.hold();
         assert!(log_is_held(&path));
@@ -89,7 +88,7 @@ mod tests {
         let path = folder.path().join("catalog.db");
         let db = open::for_writing(&path).unwrap();
         db.execute_batch("PRAGMA wal_autocheckpoint = 8").unwrap();
-        let anchor = Anchor::on(Some(open::for_holding(&path).unwrap()));
+        let anchor = Anchor::on(Some(open::barely_reading(&path).unwrap()));
         let ballast = Ballast::beside(&path);
         let (sender, receiver) = bounded::<Box<dyn Job>>(1);
         let thread = std::thread::spawn(move || writer::run(db, &anchor, ballast, &receiver));

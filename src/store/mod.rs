@@ -124,7 +124,7 @@ impl Store {
         let db = open::for_writing(path)?;
         let soundness = Soundness::check(path, at_once)?;
         let readers = open::for_reading(path)?;
-        let anchor = Anchor::on(open::for_holding(path).ok());
+        let anchor = Anchor::on(open::barely_reading(path).ok());
         let (sender, receiver) = bounded(WAITING_WRITES);
         let thread = Builder::new()
             .name("store-writer".to_owned())

@@ -61,17 +61,8 @@ fn checked(mut db: Connection, path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// A connection for nothing but the check of the whole file.
-pub(super) fn for_checking(path: &Path) -> Result<Connection, StoreError> {
-    barely_reading(path)
-}
-
-/// A connection for nothing but holding a snapshot.
-pub(super) fn for_holding(path: &Path) -> Result<Connection, StoreError> {
-    barely_reading(path)
-}
-
-fn barely_reading(path: &Path) -> Result<Connection, StoreError> {
+/// A connection that keeps next to nothing in memory: to check the whole file, or to hold a snapshot.
+pub(super) fn barely_reading(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(PATIENCE)?;

@@ -23,7 +23,7 @@ use crate::archive::reader::Reader;
 use crate::domain::Kind;
 
 /// How much of the root's index is a block's prefix.
-pub(super) const WINDOW_BYTES: usize = 2 * BLOCK_BYTES;
+const WINDOW_BYTES: usize = 2 * BLOCK_BYTES;
 /// So far to either side of its place in the root's index a block may differ by what came or went in it.
 const SLACK: u64 = 128 << 10;
 /// What of a block is looked for in the root's index, and in how many places of the block it is taken.
@@ -185,9 +185,7 @@ impl<R: Deref<Target = Reader>> IndexBlocks<R> {
         let root = if reader.manifest().kind == Kind::Full {
             None
         } else {
-            let (id, needed_by) = (reader.manifest().root_id, reader.id());
-            let root = root.ok_or(ArchiveError::MissingParent { id, needed_by })?;
-            Some(RootIndex::of(Arc::clone(root))?)
+            Some(RootIndex::of(Arc::clone(reader.needed_root(root)?))?)
         };
         let decompressor = Decompressor::new()?;
         Ok(Self { reader, frames, root, stored: Vec::new(), decompressor })

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::archive::bytes::wide;
 use crate::archive::error::ArchiveError;
-use crate::archive::frame::{Compressor, INDEX_MAGIC, SKIPPABLE_HEADER, skippable_header};
+use crate::archive::frame::{Compressor, INDEX_MAGIC, push_skippable};
 use crate::archive::hash::Digest;
 use crate::domain::{Entry, EntryKind, Extent};
 
@@ -92,18 +92,15 @@ impl IndexWriter {
     fn cut(&mut self, length: usize) -> Result<(), ArchiveError> {
         let rest = self.block.split_off(length);
         self.raw_bytes = self.raw_bytes.saturating_add(wide(self.block.len()));
-        let mut whole = vec![0; SKIPPABLE_HEADER];
-        if let Some(prefixes) = self.prefixes.as_mut() {
+        let mut whole = Vec::new();
+        push_skippable(&mut whole, INDEX_MAGIC, |out| {
+            let Some(prefixes) = self.prefixes.as_mut() else {
+                return self.compressor.frame(&self.block, out);
+            };
             let (start, prefix) = prefixes.next(&self.block)?;
-            whole.extend_from_slice(&start.to_le_bytes());
-            self.compressor.frame_after(prefix, &self.block, &mut whole)?;
-        } else {
-            self.compressor.frame(&self.block, &mut whole)?;
-        }
-        let length = whole.len() - SKIPPABLE_HEADER;
-        if let Some(header) = whole.get_mut(..SKIPPABLE_HEADER) {
-            header.copy_from_slice(&skippable_header(INDEX_MAGIC, length));
-        }
+            out.extend_from_slice(&start.to_le_bytes());
+            self.compressor.frame_after(prefix, &self.block, out)
+        })?;
         whole.shrink_to_fit();
         self.hasher.update(&whole);
         self.frames.push(whole);

@@ -154,6 +154,7 @@ mod tests {
         let said = version_text(&program, &Cancel::default()).unwrap();
         assert!(series(&said).is_some(), "{said}");
     }
+
     #[test]
     fn a_program_that_was_replaced_is_asked_again_and_the_same_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
