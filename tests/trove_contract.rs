@@ -58,8 +58,8 @@ impl Replay {
             ("http://127.0.0.1:8080/v1/AUTH_x/cont/obj2.gz", "two"),
             ("http://h/v1/A/c/o", "three"),
         ] {
-            let ours = house.shelf.url(&format!("project-a/{name}.tar.zst"));
-            meaning.insert(recorded.to_owned(), ours);
+            let location = format!("project-a/{name}.tar.zst");
+            meaning.insert(recorded.to_owned(), house.shelf.url(&location).concat());
         }
         Self { house, meaning }
     }

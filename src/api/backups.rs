@@ -3,14 +3,16 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::catalog::{BackupFilter, CatalogError, Read, Scope, Write};
-use crate::domain::{Backup, BackupId, Limit, Position};
+use crate::domain::{BackupId, Limit, Position};
 
 use super::State;
 use super::error::ApiError;
 use super::extract::{self, Filters, JsonBody, Marker, Query};
+use super::link::ListUrl;
 use super::reading::{look_up, read};
+use super::view::Viewer;
 use super::view_create::Wanted;
-use super::{json, link, view, view_create};
+use super::{json, view, view_create};
 
 /// Rows that are read without leaving the event loop. More would keep other clients waiting.
 const SHORT_PAGE: u32 = 50;
@@ -20,13 +22,19 @@ struct Listing {
     filters: Filters,
     limit: Limit,
     marker: Option<String>,
+    url: ListUrl,
 }
 
 impl Listing {
-    fn of(query: &Query, filters: Filters, state: &State) -> Result<Self, ApiError> {
-        let limit = extract::limit(query, state.default_page, state.max_page)?;
+    fn of(
+        request: &HttpRequest,
+        state: &State,
+        filters: impl FnOnce(&Query) -> Result<Filters, ApiError>,
+    ) -> Result<Self, ApiError> {
+        let query = Query::of(request)?;
+        let limit = extract::limit(&query, state.default_page, state.max_page)?;
         let marker = query.once("marker")?.map(str::to_owned);
-        Ok(Self { filters, limit, marker })
+        Ok(Self { filters: filters(&query)?, limit, marker, url: ListUrl::of(request, state) })
     }
 
     /// Whether it takes no longer than a few look-ups: few rows, which one index holds in order.
@@ -42,14 +50,13 @@ pub(super) async fn list(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = Query::of(&request)?;
-    let listing = Listing::of(&query, Filters::of(&query)?, &state)?;
-    let found = if listing.is_short() {
+    let listing = Listing::of(&request, &state, Filters::of)?;
+    let page = if listing.is_short() {
         look_up(&state, move |state| page(state, &scope, listing)).await?
     } else {
         read(&state, move |state| page(state, &scope, listing)).await?
     };
-    Ok(answer(&request, &state, found))
+    Ok(json::answer(HttpResponse::Ok(), page))
 }
 
 /// `GET instances/{id}/backups`: the same of one instance, which has to be there. Other filters are
@@ -60,8 +67,8 @@ pub(super) async fn list_of_instance(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::instance_id(&request)?;
-    let mut listing = Listing::of(&Query::of(&request)?, Filters::default(), &state)?;
-    let found = read(&state, move |state| {
+    let mut listing = Listing::of(&request, &state, |_query| Ok(Filters::default()))?;
+    let page = read(&state, move |state| {
         let instance = state.catalog.instance(&scope, id)?;
         listing.filters.instance = Some(id.to_string());
         // An administrator may look at another project's instance from anywhere.
@@ -70,33 +77,40 @@ pub(super) async fn list_of_instance(
         page(state, &scope, listing)
     })
     .await?;
-    Ok(answer(&request, &state, found))
+    Ok(json::answer(HttpResponse::Ok(), page))
 }
 
-type Found = (Vec<Backup>, Option<String>);
-
-/// One page, and the marker of the next.
-fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<Found, ApiError> {
-    let (after, filters) = start(state, scope, listing.filters, listing.marker.as_deref())?;
+/// One page, written row by row while it is read. `links` is left out on the last one: the stock client
+/// crashes over null.
+fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<Vec<u8>, ApiError> {
+    let Listing { filters, limit, marker, url } = listing;
+    let (after, filters) = start(state, scope, filters, marker.as_deref())?;
     let all_projects = filters.all == Some(true);
     if (all_projects || filters.project.is_some()) && !scope.caller().is_admin() {
         let why = "Policy doesn't allow backup:index:all_projects to be performed.";
         return Err(ApiError::Forbidden(why.to_owned()));
     }
-    let page = state.catalog.backups(
-        scope,
-        &BackupFilter {
-            all_projects: all_projects && filters.project.is_none(),
-            project: filters.project.clone(),
-            instance: filters.instance.clone(),
-            engine: filters.engine.clone(),
-            status: filters.status,
-            limit: listing.limit,
-            after,
-        },
-    )?;
-    let next = page.next.map(|place| Marker::new(place, filters).encode()).transpose()?;
-    Ok((page.rows, next))
+    let filter = BackupFilter {
+        all_projects: all_projects && filters.project.is_none(),
+        project: filters.project.clone(),
+        instance: filters.instance.clone(),
+        engine: filters.engine.clone(),
+        status: filters.status,
+        limit,
+        after,
+    };
+    json::try_object(limit.rows(), |page| {
+        let mut viewer = Viewer::new(&*state.shelf);
+        let next = page.list("backups", |rows| {
+            state.catalog.backups(scope, &filter, |backup| {
+                rows.row(|to| viewer.backup(to, backup, None));
+            })
+        })?;
+        if let Some(place) = next {
+            page.value("links", &[url.next(&Marker::new(place, filters).encode()?)]);
+        }
+        Ok(())
+    })
 }
 
 /// Where the page starts, and the filters that hold. A marker is one of ours, or a backup's id.
@@ -121,11 +135,6 @@ fn start(
         Err(CatalogError::NoSuchBackup { .. }) => Err(unknown()),
         Err(error) => Err(error.into()),
     }
-}
-
-fn answer(request: &HttpRequest, state: &State, (rows, next): Found) -> HttpResponse {
-    let next = next.map(|marker| link::next(request, state, &marker));
-    json::answer(HttpResponse::Ok(), view::backups(&rows, next.as_ref(), &*state.shelf))
 }
 
 /// `GET backups/{id}`.

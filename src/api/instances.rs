@@ -28,7 +28,7 @@ pub(super) async fn list(
     let rows: Vec<_> = page.rows.iter().map(|row| view::instance(&base, &project, row)).collect();
     let mut body = json!({ "instances": rows });
     if let (Some(next), Some(fields)) = (page.next, body.as_object_mut()) {
-        let next = link::next(&request, &state, &next.to_string());
+        let next = link::ListUrl::of(&request, &state).next(&next.to_string());
         fields.insert("links".to_owned(), json!([next]));
     }
     Ok(HttpResponse::Ok().json(body))

@@ -1,9 +1,13 @@
 //! Answers as JSON, written straight into the bytes that are sent.
 
+use std::convert::Infallible;
+
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use uuid::Uuid;
+
+use crate::domain::Timestamp;
 
 /// Where one backup fits in, so that the bytes of most answers are never moved while they grow.
 const USUAL: usize = 1024;
@@ -14,10 +18,26 @@ pub(super) fn answer(mut response: HttpResponseBuilder, body: Vec<u8>) -> HttpRe
 }
 
 /// An object that is about `rows` backups long.
-pub(super) fn object(rows: usize, fill: impl FnOnce(&mut Fields<'_>)) -> Vec<u8> {
-    let mut out = Vec::with_capacity(USUAL.saturating_mul(rows.clamp(1, 64)));
-    braced(&mut out, fill);
-    out
+pub(super) fn object(rows: u32, fill: impl FnOnce(&mut Fields<'_>)) -> Vec<u8> {
+    let filled: Result<_, Infallible> = try_object(rows, |fields| {
+        fill(fields);
+        Ok(())
+    });
+    match filled {
+        Ok(out) => out,
+        Err(never) => match never {},
+    }
+}
+
+/// The same of something that may not be there after all.
+pub(super) fn try_object<E>(
+    rows: u32,
+    fill: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    let rows = usize::try_from(rows.clamp(1, 64)).unwrap_or(1);
+    let mut out = Vec::with_capacity(USUAL.saturating_mul(rows));
+    braced(&mut out, fill)?;
+    Ok(out)
 }
 
 /// The fields of one object, as they are written. For what lists are made of: serde would look at every
@@ -42,17 +62,41 @@ impl Fields<'_> {
         if needs_escape(start) || needs_escape(end) {
             return self.value(key, &format!("{start}{end}"));
         }
-        self.key(key);
-        self.out.push(b'"');
-        self.out.extend_from_slice(start.as_bytes());
-        self.out.extend_from_slice(end.as_bytes());
-        self.out.push(b'"');
+        self.plain(key, [start, end]);
+    }
+
+    /// A word of our own, or null.
+    pub(super) fn word(&mut self, key: &'static str, word: impl Into<Option<&'static str>>) {
+        match word.into() {
+            Some(word) => self.plain(key, [word, ""]),
+            None => self.null(key),
+        }
     }
 
     /// An id, or null.
     pub(super) fn id(&mut self, key: &'static str, id: impl Into<Option<Uuid>>) {
         let mut text = Uuid::encode_buffer();
-        self.text(key, id.into().map(|id| &*id.as_hyphenated().encode_lower(&mut text)));
+        match id.into() {
+            Some(id) => self.plain(key, [id.as_hyphenated().encode_lower(&mut text), ""]),
+            None => self.null(key),
+        }
+    }
+
+    /// A time, or null.
+    pub(super) fn time(&mut self, key: &'static str, time: impl Into<Option<Timestamp>>) {
+        match time.into() {
+            Some(time) => self.plain(key, [time.wire().as_str(), ""]),
+            None => self.null(key),
+        }
+    }
+
+    /// Text in which nothing is to be escaped.
+    fn plain(&mut self, key: &'static str, [start, end]: [&str; 2]) {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(start.as_bytes());
+        self.out.extend_from_slice(end.as_bytes());
+        self.out.push(b'"');
     }
 
     /// Whatever serde can write: what is rare, and numbers.
@@ -72,18 +116,13 @@ impl Fields<'_> {
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
-        rows: impl IntoIterator<Item = T>,
-        mut fill: impl FnMut(&mut Fields<'_>, T),
-    ) {
+        fill: impl FnOnce(&mut Rows<'_>) -> T,
+    ) -> T {
         self.key(key);
         self.out.push(b'[');
-        for (at, row) in rows.into_iter().enumerate() {
-            if at > 0 {
-                self.out.push(b',');
-            }
-            braced(self.out, |fields| fill(fields, row));
-        }
+        let filled = fill(&mut Rows { out: self.out, empty: true });
         self.out.push(b']');
+        filled
     }
 
     fn null(&mut self, key: &'static str) {
@@ -100,10 +139,29 @@ impl Fields<'_> {
     }
 }
 
-fn braced(out: &mut Vec<u8>, fill: impl FnOnce(&mut Fields<'_>)) {
+/// The objects of a list, as they are written.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl Rows<'_> {
+    /// One more.
+    pub(super) fn row(&mut self, fill: impl FnOnce(&mut Fields<'_>)) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        braced(self.out, fill);
+    }
+}
+
+fn braced<T>(out: &mut Vec<u8>, fill: impl FnOnce(&mut Fields<'_>) -> T) -> T {
     out.push(b'{');
-    fill(&mut Fields { out, empty: true });
+    let filled = fill(&mut Fields { out, empty: true });
     out.push(b'}');
+    filled
 }
 
 /// Without a way out of the loop, so that the machine looks at many bytes at once.
@@ -139,8 +197,11 @@ mod tests {
             fields.text("description", None);
             fields.value("size", &0.5);
             fields.object("empty", |_none| {});
-            fields.list("rows", [1, 2], |fields, number| fields.value("number", &number));
-            fields.list("none", [(); 0], |_fields, ()| {});
+            fields.list("rows", |rows| {
+                rows.row(|fields| fields.value("number", &1));
+                rows.row(|fields| fields.value("number", &2));
+            });
+            fields.list("none", |_rows| {});
         });
         assert_eq!(
             str::from_utf8(&bytes).unwrap(),

@@ -44,11 +44,26 @@ pub(super) fn itself(href: String) -> Link {
     Link { href, rel: "self" }
 }
 
-/// The next page: the request's own URL with another marker.
-pub(super) fn next(request: &HttpRequest, state: &State, marker: &str) -> Link {
-    let query = next_query(request.query_string(), marker);
-    let href = format!("{}{}?{query}", base(request, state), request.uri().path());
-    Link { href, rel: "next" }
+/// The URL of a list, as it was asked for.
+#[derive(Debug)]
+pub(super) struct ListUrl {
+    path: String,
+    query: String,
+}
+
+impl ListUrl {
+    /// That of the request.
+    pub(super) fn of(request: &HttpRequest, state: &State) -> Self {
+        let mut path = base(request, state);
+        path.push_str(request.uri().path());
+        Self { path, query: request.query_string().to_owned() }
+    }
+
+    /// The next page: the same with another marker.
+    pub(super) fn next(&self, marker: &str) -> Link {
+        let query = next_query(&self.query, marker);
+        Link { href: format!("{}?{query}", self.path), rel: "next" }
+    }
 }
 
 /// The query as it came, byte for byte, but for the marker.

@@ -2,9 +2,8 @@
 //! count, and that even the HTTP library's own refusals speak Trove's words.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,7 +13,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 
-use crate::domain::Caller;
+use crate::catalog::{Read, Scope};
 
 use super::State;
 use super::error::{cause, in_our_words, speaks_otherwise};
@@ -40,18 +39,18 @@ impl Line {
             _ => log::Level::Info,
         };
         let Self { id, method, path, started } = self;
-        let took: Duration = started.elapsed();
-        let status = status.as_u16();
+        let took = started.elapsed().as_micros();
+        let (id, status) = (id.as_str(), status.as_str());
         log::log!(
             target: "coffer::access",
             level,
-            "{method} {path} {status} {took:.1?} caller={caller} {id}"
+            "{method} {path} {status} {took}us caller={caller} {id}"
         );
     }
 
     fn header(&self) -> HeaderValue {
-        let text = self.id.to_string();
-        HeaderValue::try_from(text).unwrap_or_else(|_reason| HeaderValue::from_static("req-"))
+        HeaderValue::from_str(self.id.as_str())
+            .unwrap_or_else(|_reason| HeaderValue::from_static("req-"))
     }
 }
 
@@ -81,10 +80,12 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     match next.call(request).await {
         Ok(response) => {
             let mut response = translated(response.map_into_boxed_body());
-            let caller = response.request().extensions().get::<Arc<Caller>>().map(Arc::clone);
-            line.write(response.status(), caller.as_ref().map_or("-", |it| it.name.as_str()));
+            match response.request().extensions().get::<Scope<Read>>() {
+                Some(scope) => line.write(response.status(), &scope.caller().name),
+                None => line.write(response.status(), "-"),
+            }
             if let Some(cause) = cause(response.response()) {
-                log::error!("{} {} failed: {cause} ({})", line.method, line.path, line.id);
+                log::error!("{} {} failed: {cause} ({})", line.method, line.path, line.id.as_str());
             }
             count(response.status());
             response.headers_mut().insert(REQUEST_ID, line.header());

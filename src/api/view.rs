@@ -3,30 +3,33 @@
 use uuid::Uuid;
 
 use crate::catalog::Shelf;
-use crate::domain::{Backup, BackupId, Datastore, InstanceId, RowsByTable, Status, WireTime};
+use crate::domain::{Backup, BackupId, BackupRow, Datastore, InstanceId, RowsByTable, Status};
 
 use super::json::{self, Fields};
-use super::link::Link;
 use super::view_drill;
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
 
 /// Writes backups. Remembers the ids of datastores, which are hashes: a page has one or two.
-struct Viewer<'a> {
+pub(super) struct Viewer<'a> {
     shelf: &'a dyn Shelf,
-    version_ids: Vec<(&'a Datastore, Uuid)>,
+    version_ids: Vec<(Datastore, Uuid)>,
 }
 
 impl<'a> Viewer<'a> {
-    const fn new(shelf: &'a dyn Shelf) -> Self {
+    /// A viewer that has written nothing yet.
+    pub(super) const fn new(shelf: &'a dyn Shelf) -> Self {
         Self { shelf, version_ids: Vec::new() }
     }
 
-    fn version_id(&mut self, datastore: &'a Datastore) -> Uuid {
-        if let Some((_known, id)) = self.version_ids.iter().find(|(it, _id)| *it == datastore) {
+    fn version_id(&mut self, engine: &str, version: &str) -> Uuid {
+        let known =
+            self.version_ids.iter().find(|(it, _id)| it.engine == engine && it.version == version);
+        if let Some((_known, id)) = known {
             return *id;
         }
+        let datastore = Datastore { engine: engine.to_owned(), version: version.to_owned() };
         let id = datastore.version_uuid();
         self.version_ids.push((datastore, id));
         id
@@ -34,71 +37,66 @@ impl<'a> Viewer<'a> {
 
     /// The fields of a backup, and what its last drill counted. Every key is always there: the stock
     /// client asks again, or crashes, over a missing one.
-    fn backup(&mut self, to: &mut Fields<'_>, backup: &'a Backup, counted: Option<RowsByTable>) {
+    pub(super) fn backup(
+        &mut self,
+        to: &mut Fields<'_>,
+        backup: &BackupRow<'_>,
+        counted: Option<RowsByTable>,
+    ) {
         let facts = backup.facts.as_ref();
         to.id("id", backup.id.as_uuid());
-        to.text("name", backup.name.as_str());
-        to.text("description", backup.description.as_deref());
+        to.text("name", backup.name);
+        to.text("description", backup.description);
         to.id("instance_id", backup.instance.map(InstanceId::as_uuid));
         to.id("parent_id", backup.parent.map(BackupId::as_uuid));
         to.text("project_id", backup.project.as_str());
-        let url = facts.map(|facts| self.shelf.url(&facts.location));
-        to.text("locationRef", url.as_deref());
+        match facts.map(|facts| self.shelf.url(facts.location)) {
+            Some([store, place]) => to.joined("locationRef", [&store, &place]),
+            None => to.text("locationRef", None),
+        }
         to.value("size", &facts.map(|facts| gigabytes(facts.stored_bytes)));
-        to.text("status", backup.status.as_str());
-        to.text("created", backup.created.wire().as_str());
-        to.text("updated", backup.updated.wire().as_str());
-        to.text("storage_driver", self.shelf.driver());
-        let version_id = self.version_id(&backup.datastore);
+        to.word("status", backup.status.as_str());
+        to.time("created", backup.created);
+        to.time("updated", backup.updated);
+        to.word("storage_driver", self.shelf.driver());
+        let version_id = self.version_id(backup.engine, backup.version);
         to.object("datastore", |to| {
-            to.text("type", backup.datastore.engine.as_str());
-            to.text("version", backup.datastore.version.as_str());
+            to.text("type", backup.engine);
+            to.text("version", backup.version);
             to.id("version_id", version_id);
         });
         to.value("size_bytes", &facts.map(|facts| facts.stored_bytes));
         to.value("source_bytes", &facts.map(|facts| facts.source_bytes));
         match facts {
-            Some(facts) => to.joined("checksum", ["blake3:", &facts.checksum]),
+            Some(facts) => to.joined("checksum", ["blake3:", facts.checksum]),
             None => to.text("checksum", None),
         }
-        to.text("kind", backup.kind.as_str());
+        to.word("kind", backup.kind.as_str());
         to.value("progress", &progress(backup));
         to.value("failure", &backup.failure);
-        let verified_at = facts.map(|facts| facts.verified_at.wire());
-        to.text("verified_at", verified_at.as_ref().map(WireTime::as_str));
-        to.text("verify_level", facts.map(|facts| facts.verify_level.as_str()));
+        to.time("verified_at", facts.map(|facts| facts.verified_at));
+        to.word("verify_level", facts.map(|facts| facts.verify_level.as_str()));
         to.value("drill", &view_drill::drill(&backup.drill, counted));
     }
 }
 
 /// One backup as the answer to a request for it.
-pub(super) fn one_backup(row: &Backup, shelf: &dyn Shelf) -> Vec<u8> {
-    one_backup_with_rows(row, None, shelf)
+pub(super) fn one_backup(backup: &Backup, shelf: &dyn Shelf) -> Vec<u8> {
+    one_backup_with_rows(backup, None, shelf)
 }
 
 /// The same with what the last drill counted, which is too much for a list.
 pub(super) fn one_backup_with_rows(
-    row: &Backup,
+    backup: &Backup,
     counted: Option<RowsByTable>,
     shelf: &dyn Shelf,
 ) -> Vec<u8> {
     json::object(1, |answer| {
-        answer.object("backup", |to| Viewer::new(shelf).backup(to, row, counted));
+        answer.object("backup", |to| Viewer::new(shelf).backup(to, &backup.row(), counted));
     })
 }
 
-/// One page. `links` is left out on the last one: the stock client crashes over null.
-pub(super) fn backups(rows: &[Backup], next: Option<&Link>, shelf: &dyn Shelf) -> Vec<u8> {
-    json::object(rows.len(), |page| {
-        let mut viewer = Viewer::new(shelf);
-        page.list("backups", rows, |to, row| viewer.backup(to, row, None));
-        if let Some(next) = next {
-            page.value("links", &[next]);
-        }
-    })
-}
-
-fn progress(backup: &Backup) -> f64 {
+fn progress(backup: &BackupRow<'_>) -> f64 {
     match backup.status {
         Status::Completed | Status::Restored | Status::DeleteFailed => 1.0,
         _ => backup.progress.clamp(0.0, 1.0),

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::domain::{Backup, BackupId};
+use crate::domain::{Backup, BackupId, Status};
 
 /// Shares of 1, by backup; only those that run.
 #[derive(Debug, Default)]
@@ -22,12 +22,17 @@ impl Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
-    /// The backup with how far it is.
-    pub(super) fn on(&self, mut backup: Backup) -> Backup {
-        if backup.status.is_running() {
+    /// How far it is, if it runs.
+    pub(super) fn of(&self, id: BackupId, status: Status) -> Option<f64> {
+        status.is_running().then(|| {
             let shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            backup.progress = shares.get(&backup.id).copied().unwrap_or(0.0);
-        }
-        backup
+            shares.get(&id).copied().unwrap_or(0.0)
+        })
+    }
+
+    /// The backup with how far it is.
+    pub(super) fn on(&self, backup: Backup) -> Backup {
+        let progress = self.of(backup.id, backup.status).unwrap_or(backup.progress);
+        Backup { progress, ..backup }
     }
 }

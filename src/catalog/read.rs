@@ -2,56 +2,62 @@
 
 use super::datastores::datastores;
 use super::lineage;
-use super::rules::visible_backup;
 use super::{BackupFilter, Catalog, CatalogError, Read, Scope};
-use crate::domain::{Backup, BackupId, Datastore, InstanceId, Page, Position, ProjectId};
+use crate::domain::{Backup, BackupId, BackupRow, Datastore, InstanceId, Position, ProjectId};
 use crate::store;
 
 impl Catalog {
-    /// One page of backups, newest first. Those that are being deleted are there until they are gone.
+    /// Shows one page of backups, newest first, and answers where the next one starts; `None` on the last.
+    /// Backups that are being deleted are there until they are gone.
     pub fn backups(
         &self,
         scope: &Scope<Read>,
         filter: &BackupFilter,
-    ) -> Result<Page<Backup>, CatalogError> {
+        mut show: impl FnMut(&BackupRow<'_>),
+    ) -> Result<Option<Position>, CatalogError> {
         let project = listed_project(scope, filter)?;
         let instance = match filter.instance.as_deref().map(str::parse::<InstanceId>) {
             None => None,
             Some(Ok(id)) => Some(id),
-            Some(Err(_not_an_id)) => return Ok(Page { rows: Vec::new(), next: None }),
+            Some(Err(_not_an_id)) => return Ok(None),
         };
         let rows = filter.limit.rows();
         // One more than asked for tells whether there is another page.
         let (status, after, one_more) = (filter.status, filter.after, rows.saturating_add(1));
         let page = store::Page { project, instance, engine: None, status, after, rows: one_more };
-        let mut found = match &filter.engine {
-            None => self.store.read_once(|db| Ok::<_, CatalogError>(db.page(&page)?))?,
+        let (mut shown, mut last, mut more) = (0, None, false);
+        let each = |mut row: BackupRow<'_>| {
+            more = shown == rows;
+            if !more {
+                row.progress = self.progress.of(row.id, row.status).unwrap_or(row.progress);
+                show(&row);
+                (shown, last) = (shown + 1, Some(Position { created: row.created, id: row.id }));
+            }
+        };
+        match &filter.engine {
+            None => self.store.read_once(|db| Ok::<_, CatalogError>(db.page(&page, each)?))?,
             Some(asked) => self.store.read(|db| {
                 let engine = engine_named(&datastores(db, &self.rules)?, asked)?;
                 let engine = Some(engine.as_str());
-                Ok::<_, CatalogError>(db.page(&store::Page { engine, ..page })?)
+                Ok::<_, CatalogError>(db.page(&store::Page { engine, ..page }, each)?)
             })?,
-        };
-        let asked = usize::try_from(rows).unwrap_or(usize::MAX);
-        let more = found.len() > asked;
-        found.truncate(asked);
-        let rows: Vec<Backup> = found.into_iter().map(|it| self.progress.on(it)).collect();
-        let last = rows.last().filter(|_last| more);
-        let next = last.map(|it| Position { created: it.created, id: it.id });
-        Ok(Page { rows, next })
+        }
+        Ok(last.filter(|_last| more))
     }
 
     /// One backup. Another project's is as unknown as one that never was; an admin sees all.
     pub fn backup(&self, scope: &Scope<Read>, id: BackupId) -> Result<Backup, CatalogError> {
-        let record = self.store.read_once(|db| visible_backup(db, scope, id))?;
-        Ok(self.progress.on(record.backup))
+        let found = self.store.read_once(|db| db.shown_backup(id))?;
+        found
+            .filter(|it| scope.covers(&it.project))
+            .map(|it| self.progress.on(it))
+            .ok_or(CatalogError::NoSuchBackup { id })
     }
 
     /// A backup by id.
     pub fn find(&self, id: BackupId) -> Result<Backup, CatalogError> {
-        let found = self.store.read_once(|db| db.backup(id))?;
-        let record = found.ok_or(CatalogError::NoSuchBackup { id })?;
-        Ok(self.progress.on(record.backup))
+        let found = self.store.read_once(|db| db.shown_backup(id))?;
+        found.map(|it| self.progress.on(it)).ok_or(CatalogError::NoSuchBackup { id })
     }
 
     /// The backups that restoring this one needs, root first, itself last. A link that is missing or not

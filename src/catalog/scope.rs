@@ -72,6 +72,11 @@ impl<P: Permission> Scope<P> {
         Ok(Self { caller, project, permission: PhantomData })
     }
 
+    /// The same caller in the same project, if it may do `Q` there too.
+    pub fn also<Q: Permission>(&self) -> Result<Scope<Q>, CatalogError> {
+        Scope::enter(Arc::clone(&self.caller), self.project.clone())
+    }
+
     /// The project that is worked in.
     pub fn project(&self) -> &ProjectId {
         &self.project

@@ -2,14 +2,21 @@
 
 use super::tests_house::*;
 use super::*;
-use crate::domain::{Backup, BackupId, Datastore, Page, ParentChoice, Position, Status};
+use crate::domain::{BackupId, Datastore, ParentChoice, Position, Status};
 
-fn ids(page: &Page<Backup>) -> Vec<BackupId> {
-    page.rows.iter().map(|it| it.id).collect()
+/// The ids of one page, and where the next one starts.
+fn page(
+    house: &House,
+    scope: &Scope<Read>,
+    filter: &BackupFilter,
+) -> Result<(Vec<BackupId>, Option<Position>), CatalogError> {
+    let mut ids = Vec::new();
+    let next = house.catalog.backups(scope, filter, |row| ids.push(row.id))?;
+    Ok((ids, next))
 }
 
 fn list(house: &House, filter: &BackupFilter) -> Vec<BackupId> {
-    ids(&house.catalog.backups(&member("a"), filter).unwrap())
+    page(house, &member("a"), filter).unwrap().0
 }
 
 #[test]
@@ -19,8 +26,7 @@ fn a_list_holds_the_own_project_newest_first() {
     house.completed_of(configured("b", "shop").id, ParentChoice::None);
     let second = house.completed(ParentChoice::None);
     assert_eq!(list(&house, &everything(10)), [second, first]);
-    let admins = house.catalog.backups(&admin(), &everything(10)).unwrap();
-    assert!(admins.rows.is_empty());
+    assert!(page(&house, &admin(), &everything(10)).unwrap().0.is_empty());
 }
 
 #[test]
@@ -31,11 +37,11 @@ fn only_an_admin_looks_beyond_its_project() {
     let all = BackupFilter { all_projects: true, ..everything(10) };
     let of_b = BackupFilter { project: Some(project("b")), ..everything(10) };
     for filter in [&all, &of_b] {
-        let error = house.catalog.backups(&member("a"), filter).unwrap_err();
+        let error = page(&house, &member("a"), filter).unwrap_err();
         assert!(matches!(error, CatalogError::Forbidden { .. }));
     }
-    assert_eq!(house.catalog.backups(&admin(), &all).unwrap().rows.len(), 2);
-    assert_eq!(ids(&house.catalog.backups(&admin(), &of_b).unwrap()), [in_b]);
+    assert_eq!(page(&house, &admin(), &all).unwrap().0.len(), 2);
+    assert_eq!(page(&house, &admin(), &of_b).unwrap().0, [in_b]);
 }
 
 #[test]
@@ -66,7 +72,7 @@ fn an_engine_is_found_by_name_or_id_and_an_unknown_one_is_an_error() {
     assert_eq!(list(&house, &of("sqlite")), [id]);
     assert_eq!(list(&house, &of(&Datastore::datastore_id("sqlite"))), [id]);
     assert!(list(&house, &of("vertica")).is_empty());
-    let error = house.catalog.backups(&member("a"), &of("SQLite")).unwrap_err();
+    let error = page(&house, &member("a"), &of("SQLite")).unwrap_err();
     assert_eq!(error.to_string(), "Datastore 'SQLite' cannot be found.");
 }
 
@@ -83,14 +89,14 @@ fn pages_neither_repeat_nor_lose_rows_while_others_come_and_go() {
     let mut expected: Vec<_> = (0..12).map(|_| house.completed(ParentChoice::None)).collect();
     expected.reverse();
     let mut filter = everything(5);
-    let mut met = Vec::new();
+    let mut met: Vec<BackupId> = Vec::new();
     loop {
-        let page = house.catalog.backups(&member("a"), &filter).unwrap();
-        met.extend(ids(&page));
-        let Some(next) = page.next else { break };
+        let (ids, next) = page(&house, &member("a"), &filter).unwrap();
+        met.extend(&ids);
+        let Some(next) = next else { break };
         // The row that the next page starts behind goes, another that was met goes, a new one comes.
         remove(&house, next.id);
-        remove(&house, page.rows[1].id);
+        remove(&house, ids[1]);
         house.completed(ParentChoice::None);
         filter.after = Some(next);
     }
@@ -102,14 +108,12 @@ fn the_last_page_says_so_even_when_it_is_full() {
     let house = House::new();
     let old = house.completed(ParentChoice::None);
     let new = house.completed(ParentChoice::None);
-    let one = house.catalog.backups(&member("a"), &everything(1)).unwrap();
-    assert_eq!(ids(&one), [new]);
-    let after = one.next;
+    let (one, after) = page(&house, &member("a"), &everything(1)).unwrap();
+    assert_eq!(one, [new]);
     assert!(after.is_some_and(|it| it.id == new));
     let last = BackupFilter { after, ..everything(1) };
-    let last = house.catalog.backups(&member("a"), &last).unwrap();
-    assert_eq!((ids(&last), last.next), (vec![old], None::<Position>));
-    assert!(house.catalog.backups(&member("a"), &everything(2)).unwrap().next.is_none());
+    assert_eq!(page(&house, &member("a"), &last).unwrap(), (vec![old], None));
+    assert_eq!(page(&house, &member("a"), &everything(2)).unwrap().1, None);
 }
 
 #[test]

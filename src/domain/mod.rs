@@ -3,6 +3,7 @@
 //! Nothing here does I/O, knows a wire format or names another room.
 
 mod backup;
+mod backup_row;
 mod caller;
 mod cancel;
 mod clock;
@@ -16,15 +17,16 @@ mod proof;
 mod status;
 
 pub use backup::{ArchiveFacts, Backup, Kind, NewBackup, ParentChoice, Registration};
+pub use backup_row::{ArchiveFactsRef, BackupRow};
 pub use caller::{Caller, Role};
 pub use cancel::Cancel;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp, WireTime};
 pub use drill::{Drill, DrillFacts, DrillOutcome, DrillTurn, RowsByTable};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use failure::{Failure, FailureCode};
-pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId};
+pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId, ProjectIdRef};
 pub use instance::{Datastore, Instance, InstanceOrigin, InstanceStatus, Source, Strategy};
-pub use page::{Limit, Page, Position};
+pub use page::{Limit, Position};
 pub use proof::{CheckLevel, Verify, VerifyLevel};
 pub use status::{IllegalTransition, Status};
 

@@ -27,12 +27,3 @@ pub struct Position {
     /// Its id.
     pub id: BackupId,
 }
-
-/// One page of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The rows, in order.
-    pub rows: Vec<T>,
-    /// Where the next page starts; `None` on the last one.
-    pub next: Option<Position>,
-}

@@ -1,5 +1,6 @@
 //! The archive store as the API sees it.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -17,9 +18,8 @@ fn as_io(error: StorageError) -> io::Error {
 }
 
 impl Shelf for StorageShelf {
-    fn url(&self, location: &str) -> String {
-        Location::parse(location)
-            .map_or_else(|_not_a_location| location.to_owned(), |place| self.0.url(&place))
+    fn url<'a>(&'a self, location: &'a str) -> [Cow<'a, str>; 2] {
+        self.0.url(location)
     }
 
     fn locate(&self, url: &str) -> Option<String> {

@@ -8,6 +8,7 @@
 //!            lock        held by the process that writes here
 //! ```
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -160,8 +161,8 @@ impl Storage for Local {
         &self.place.tmp
     }
 
-    fn url(&self, location: &Location) -> String {
-        url::below(&self.place.archives_url, location.as_str())
+    fn url<'a>(&'a self, location: &'a str) -> [Cow<'a, str>; 2] {
+        [Cow::Borrowed(&self.place.archives_url), url::of_place(location)]
     }
 
     fn locate(&self, text: &str) -> Result<Location, StorageError> {

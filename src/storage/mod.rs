@@ -20,6 +20,7 @@ mod workspace;
 #[cfg(test)]
 mod conformance;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -165,8 +166,9 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// A folder on the same filesystem for unnamed temporary files.
     fn scratch(&self) -> &Path;
 
-    /// The `file://` URL of an archive, as the API shows it.
-    fn url(&self, location: &Location) -> String;
+    /// The `file://` URL of an archive, as the API shows it: one text in two parts, the store's and that of
+    /// the location, which is not looked at further. Whoever opens it parses it.
+    fn url<'a>(&'a self, location: &'a str) -> [Cow<'a, str>; 2];
 
     /// The location of an archive given as such a URL; anything that is not below the store is an error.
     fn locate(&self, url: &str) -> Result<Location, StorageError>;

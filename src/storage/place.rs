@@ -47,7 +47,7 @@ impl Place {
         make_root(&root)?;
         let archives = root.join("archives");
         let place = Self {
-            archives_url: url::of_path(&archives),
+            archives_url: url::of_folder(&archives),
             archives,
             tmp: root.join("tmp"),
             trash: root.join("trash"),

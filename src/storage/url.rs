@@ -1,5 +1,6 @@
 //! `file://` URLs of paths, byte for byte: a path need not be UTF-8.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -15,13 +16,23 @@ pub(super) fn of_path(path: &Path) -> String {
     url
 }
 
-/// The URL of what lies below a folder, whose own URL is known.
-pub(super) fn below(folder: &str, place: &str) -> String {
-    let mut url = String::with_capacity(folder.len() + 1 + place.len());
-    url.push_str(folder);
+/// The URL of a folder, up to what lies in it.
+pub(super) fn of_folder(path: &Path) -> String {
+    let mut url = of_path(path);
     url.push('/');
-    encode_into(&mut url, place.as_bytes(), is_plain_in_path);
     url
+}
+
+/// What follows a folder's URL: a path below it.
+pub(super) fn of_place(place: &str) -> Cow<'_, str> {
+    // Nearly every path needs nothing, and every line of every list has one: the loop has no way out, so
+    // that the machine looks at many bytes at once.
+    if place.bytes().fold(true, |plain, byte| plain & is_plain_in_path(byte)) {
+        return Cow::Borrowed(place);
+    }
+    let mut url = String::with_capacity(place.len() * 3);
+    encode_into(&mut url, place.as_bytes(), is_plain_in_path);
+    Cow::Owned(url)
 }
 
 /// The path a `file://` URL of this machine names; `None` if it is none.
@@ -52,13 +63,6 @@ const fn is_plain_in_path(byte: u8) -> bool {
 }
 
 fn encode_into(text: &mut String, bytes: &[u8], is_plain: impl Fn(u8) -> bool) {
-    // Nearly every path needs nothing, and every line of every list has one: the loop has no way out, so
-    // that the machine looks at many bytes at once.
-    if bytes.iter().fold(true, |plain, byte| plain & is_plain(*byte))
-        && let Ok(bytes) = str::from_utf8(bytes)
-    {
-        return text.push_str(bytes);
-    }
     for &byte in bytes {
         if is_plain(byte) {
             text.push(char::from(byte));
@@ -95,8 +99,10 @@ mod tests {
         assert_eq!(url, "file:///a%20b/%2541/%FF%C3%A9%3F%23%0A");
         assert_eq!(to_path(&url).unwrap(), odd);
         assert_eq!(to_path("FILE://localhost/a").unwrap(), Path::new("/a"));
-        let folder = of_path(Path::new("/a b"));
-        assert_eq!(below(&folder, "c d/é"), of_path(Path::new("/a b/c d/é")));
+        for place in ["c/d.zst", "c d/é"] {
+            let parts = [of_folder(Path::new("/a b")), of_place(place).into_owned()];
+            assert_eq!(parts.concat(), of_path(&Path::new("/a b").join(place)));
+        }
     }
 
     #[test]

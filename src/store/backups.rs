@@ -2,11 +2,11 @@
 
 use rusqlite::{Row, ToSql, named_params};
 
-use super::columns::Bytes;
+use super::columns::{Bytes, project_id, text, text_or_null};
 use super::{Records, Removal, StoreError, Task, drills, sql};
 use crate::domain::{
-    ArchiveFacts, Backup, BackupId, Datastore, Failure, InstanceId, Position, ProjectId, Status,
-    Timestamp,
+    ArchiveFactsRef, Backup, BackupId, BackupRow, Datastore, Failure, InstanceId, Position,
+    ProjectId, Status, Timestamp,
 };
 
 /// A row, with what only the catalog's rules look at.
@@ -75,20 +75,24 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<BackupRecord> {
 }
 
 fn read_backup(row: &Row<'_>) -> rusqlite::Result<Backup> {
+    Ok(shown(row)?.into_backup(row.get(10)?))
+}
+
+fn shown<'r>(row: &'r Row<'_>) -> rusqlite::Result<BackupRow<'r>> {
     let status: Status = row.get(7)?;
     let why_failed = failure(row, 19, 20)?;
     let damage = if why_failed.is_none() { failure(row, 21, 22)? } else { None };
-    Ok(Backup {
+    Ok(BackupRow {
         id: row.get(0)?,
-        project: row.get(1)?,
+        project: project_id(row, 1)?,
         instance: row.get(2)?,
-        name: row.get(3)?,
-        description: row.get(4)?,
+        name: text(row, 3)?,
+        description: text_or_null(row, 4)?,
         kind: row.get(5)?,
         parent: row.get(6)?,
         status,
-        datastore: Datastore { engine: row.get(8)?, version: row.get(9)? },
-        container: row.get(10)?,
+        engine: text(row, 8)?,
+        version: text(row, 9)?,
         created: row.get(11)?,
         updated: row.get(12)?,
         facts: facts(row)?,
@@ -99,10 +103,10 @@ fn read_backup(row: &Row<'_>) -> rusqlite::Result<Backup> {
 }
 
 /// All of them or none: a `CHECK` holds that.
-fn facts(row: &Row<'_>) -> rusqlite::Result<Option<ArchiveFacts>> {
-    let Some(checksum) = row.get(16)? else { return Ok(None) };
-    let Some(location) = row.get(13)? else { return Ok(None) };
-    Ok(Some(ArchiveFacts {
+fn facts<'r>(row: &'r Row<'_>) -> rusqlite::Result<Option<ArchiveFactsRef<'r>>> {
+    let Some(checksum) = text_or_null(row, 16)? else { return Ok(None) };
+    let Some(location) = text_or_null(row, 13)? else { return Ok(None) };
+    Ok(Some(ArchiveFactsRef {
         location,
         stored_bytes: row.get::<_, Bytes>(14)?.0,
         source_bytes: row.get::<_, Bytes>(15)?.0,
@@ -124,6 +128,8 @@ pub(super) fn failure(
 }
 
 const ANSWERS: &str = "SELECT count(*) FROM backups WHERE id = ''";
+
+const SHOWN: &str = concat!("SELECT ", shown_columns!(), " FROM backups WHERE id = ?1");
 
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM backups WHERE id = ?1");
 
@@ -211,6 +217,7 @@ const INSERT: &str = "INSERT INTO backups
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     ANSWERS,
+    SHOWN,
     BY_ID,
     OF_PROJECT,
     OF_PROJECT_AND_ENGINE,
@@ -249,8 +256,17 @@ impl Records<'_> {
         sql::first(self.0, BY_ID, [id], read)
     }
 
-    /// One page of rows, newest first.
-    pub fn page(self, page: &Page<'_>) -> Result<Vec<Backup>, StoreError> {
+    /// The backup alone.
+    pub fn shown_backup(self, id: BackupId) -> Result<Option<Backup>, StoreError> {
+        sql::first(self.0, SHOWN, [id], read_backup)
+    }
+
+    /// Shows each row of one page, newest first, where SQLite has it.
+    pub fn page(
+        self,
+        page: &Page<'_>,
+        mut each: impl FnMut(BackupRow<'_>),
+    ) -> Result<(), StoreError> {
         let (created, id) = start(page.after);
         let Page { project, instance, engine, status, rows, .. } = page;
         let mut params: Vec<(&str, &dyn ToSql)> =
@@ -276,7 +292,10 @@ impl Records<'_> {
             (":status", status),
         ];
         params.extend(filters.into_iter().filter(|(name, _value)| names.contains(name)));
-        sql::page(self.0, statement, params.as_slice(), (read_backup, *rows))
+        sql::each(self.0, statement, params.as_slice(), |row| {
+            each(shown(row)?);
+            Ok(())
+        })
     }
 
     /// Every row, oldest first.

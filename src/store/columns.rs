@@ -1,14 +1,15 @@
 //! How the domain's types lie in columns, and back. What does not read back is an error, never a guess:
 //! the file may have been edited by hand.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
 use crate::domain::{
     BackupId, CheckLevel, ContainerName, DrillTurn, FailureCode, InstanceId, InstanceStatus, Kind,
-    ProjectId, Status, Timestamp, Verify, VerifyLevel,
+    ProjectId, ProjectIdRef, Status, Timestamp, Verify, VerifyLevel,
 };
 
 /// A value that no program of ours wrote there.
@@ -22,6 +23,26 @@ struct Unreadable {
 fn unreadable(what: &'static str, text: &str) -> FromSqlError {
     let text = text.chars().take(80).collect();
     FromSqlError::Other(Box::new(Unreadable { what, text }))
+}
+
+/// The text of a column, where SQLite has it.
+pub(super) fn text<'r>(row: &'r Row<'_>, at: usize) -> rusqlite::Result<&'r str> {
+    row.get_ref(at)?.as_str().map_err(|error| unfit(at, error))
+}
+
+/// The same of a column that may have none.
+pub(super) fn text_or_null<'r>(row: &'r Row<'_>, at: usize) -> rusqlite::Result<Option<&'r str>> {
+    row.get_ref(at)?.as_str_or_null().map_err(|error| unfit(at, error))
+}
+
+/// A project, where SQLite has it.
+pub(super) fn project_id<'r>(row: &'r Row<'_>, at: usize) -> rusqlite::Result<ProjectIdRef<'r>> {
+    let text = text(row, at)?;
+    text.try_into().map_err(|_reason| unfit(at, unreadable("project id", text)))
+}
+
+fn unfit(at: usize, error: FromSqlError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
 }
 
 /// Types that parse themselves and show themselves.

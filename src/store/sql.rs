@@ -40,19 +40,19 @@ pub(super) fn all<T>(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The same with room for about as many rows as will come.
-pub(super) fn page<T>(
+/// Looks at every row where it lies, in order.
+pub(super) fn each(
     db: &Connection,
     statement: &str,
     params: impl Params,
-    (read, rows): (Read<T>, u32),
-) -> Result<Vec<T>, StoreError> {
+    mut look: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(statement)?;
-    let mut found = Vec::with_capacity(usize::try_from(rows.min(64)).unwrap_or(64));
-    for row in statement.query_map(params, read)? {
-        found.push(row?);
+    let mut rows = statement.query(params)?;
+    while let Some(row) = rows.next()? {
+        look(row)?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// How many rows it changed.

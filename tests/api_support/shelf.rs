@@ -1,5 +1,6 @@
 //! An archive store that is a folder and nothing more.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -28,8 +29,8 @@ impl FolderShelf {
 }
 
 impl Shelf for FolderShelf {
-    fn url(&self, location: &str) -> String {
-        format!("file:///archives/{location}")
+    fn url<'a>(&'a self, location: &'a str) -> [Cow<'a, str>; 2] {
+        ["file:///archives/".into(), location.into()]
     }
 
     fn locate(&self, url: &str) -> Option<String> {

@@ -31,15 +31,15 @@ pub(in crate::api) async fn authenticate(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let admitted = admit(&request);
     match admitted {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
+        Ok(scope) => {
+            request.extensions_mut().insert(scope);
             next.call(request).await.map(ServiceResponse::map_into_boxed_body)
         }
         Err(refusal) => Ok(request.error_response(refusal)),
     }
 }
 
-fn admit(request: &ServiceRequest) -> Result<Arc<Caller>, ApiError> {
+fn admit(request: &ServiceRequest) -> Result<Scope<Read>, ApiError> {
     let state = request
         .app_data::<web::Data<State>>()
         .ok_or_else(|| ApiError::Fault("the application has no state".to_owned()))?;
@@ -53,8 +53,7 @@ fn admit(request: &ServiceRequest) -> Result<Arc<Caller>, ApiError> {
         .unwrap_or_default()
         .parse()
         .map_err(|_malformed| ApiError::unknown_path())?;
-    Scope::<Read>::enter(Arc::clone(&caller), project)?;
-    Ok(caller)
+    Ok(Scope::enter(caller, project)?)
 }
 
 /// With authentication off, whoever reaches the port owns the machine's backups anyway.
