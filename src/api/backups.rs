@@ -8,6 +8,7 @@ use crate::domain::{BackupId, Limit, Position};
 use super::State;
 use super::error::ApiError;
 use super::extract::{self, Filters, JsonBody, Marker, Query};
+use super::json::key;
 use super::link::ListUrl;
 use super::reading::{look_up, read};
 use super::view::Viewer;
@@ -101,13 +102,13 @@ fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<Vec<u8>,
     };
     json::try_object(limit.rows(), |page| {
         let mut viewer = Viewer::new(&*state.shelf);
-        let next = page.list("backups", |rows| {
+        let next = page.list(key!("backups"), |rows| {
             state.catalog.backups(scope, &filter, |backup| {
                 rows.row(|to| viewer.backup(to, backup, None));
             })
         })?;
         if let Some(place) = next {
-            page.value("links", &[url.next(&Marker::new(place, filters).encode()?)]);
+            page.value(key!("links"), &[url.next(&Marker::new(place, filters).encode()?)]);
         }
         Ok(())
     })

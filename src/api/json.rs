@@ -40,6 +40,18 @@ pub(super) fn try_object<E>(
     Ok(out)
 }
 
+/// A key as it is written: `,"key":`. Made by [`key`], of our own words, in which nothing is to be escaped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key(pub(super) &'static str);
+
+/// The key of this word, put together before the program runs.
+macro_rules! key {
+    ($word:literal) => {
+        $crate::api::json::Key(concat!(",\"", $word, "\":"))
+    };
+}
+pub(super) use key;
+
 /// The fields of one object, as they are written. For what lists are made of: serde would look at every
 /// byte of every key, id and time for something to escape, which took longer than finding the rows.
 #[derive(Debug)]
@@ -50,7 +62,7 @@ pub(super) struct Fields<'a> {
 
 impl Fields<'_> {
     /// A text, or null.
-    pub(super) fn text<'t>(&mut self, key: &'static str, text: impl Into<Option<&'t str>>) {
+    pub(super) fn text<'t>(&mut self, key: Key, text: impl Into<Option<&'t str>>) {
         match text.into() {
             Some(text) => self.joined(key, ["", text]),
             None => self.null(key),
@@ -58,7 +70,7 @@ impl Fields<'_> {
     }
 
     /// Two texts as one.
-    pub(super) fn joined(&mut self, key: &'static str, [start, end]: [&str; 2]) {
+    pub(super) fn joined(&mut self, key: Key, [start, end]: [&str; 2]) {
         if needs_escape(start) || needs_escape(end) {
             return self.value(key, &format!("{start}{end}"));
         }
@@ -66,7 +78,7 @@ impl Fields<'_> {
     }
 
     /// A word of our own, or null.
-    pub(super) fn word(&mut self, key: &'static str, word: impl Into<Option<&'static str>>) {
+    pub(super) fn word(&mut self, key: Key, word: impl Into<Option<&'static str>>) {
         match word.into() {
             Some(word) => self.plain(key, [word, ""]),
             None => self.null(key),
@@ -74,7 +86,7 @@ impl Fields<'_> {
     }
 
     /// An id, or null.
-    pub(super) fn id(&mut self, key: &'static str, id: impl Into<Option<Uuid>>) {
+    pub(super) fn id(&mut self, key: Key, id: impl Into<Option<Uuid>>) {
         let mut text = Uuid::encode_buffer();
         match id.into() {
             Some(id) => self.plain(key, [id.as_hyphenated().encode_lower(&mut text), ""]),
@@ -83,7 +95,7 @@ impl Fields<'_> {
     }
 
     /// A time, or null.
-    pub(super) fn time(&mut self, key: &'static str, time: impl Into<Option<Timestamp>>) {
+    pub(super) fn time(&mut self, key: Key, time: impl Into<Option<Timestamp>>) {
         match time.into() {
             Some(time) => self.plain(key, [time.wire().as_str(), ""]),
             None => self.null(key),
@@ -91,7 +103,7 @@ impl Fields<'_> {
     }
 
     /// Text in which nothing is to be escaped.
-    fn plain(&mut self, key: &'static str, [start, end]: [&str; 2]) {
+    fn plain(&mut self, key: Key, [start, end]: [&str; 2]) {
         self.key(key);
         self.out.push(b'"');
         self.out.extend_from_slice(start.as_bytes());
@@ -100,24 +112,20 @@ impl Fields<'_> {
     }
 
     /// Whatever serde can write: what is rare, and numbers.
-    pub(super) fn value(&mut self, key: &'static str, value: &impl Serialize) {
+    pub(super) fn value(&mut self, key: Key, value: &impl Serialize) {
         self.key(key);
         serde_json::to_writer(&mut *self.out, value)
             .expect("memory takes everything, and every map here has text for keys");
     }
 
     /// An object below this one.
-    pub(super) fn object(&mut self, key: &'static str, fill: impl FnOnce(&mut Fields<'_>)) {
+    pub(super) fn object(&mut self, key: Key, fill: impl FnOnce(&mut Fields<'_>)) {
         self.key(key);
         braced(self.out, fill);
     }
 
     /// A list of objects.
-    pub(super) fn list<T>(
-        &mut self,
-        key: &'static str,
-        fill: impl FnOnce(&mut Rows<'_>) -> T,
-    ) -> T {
+    pub(super) fn list<T>(&mut self, key: Key, fill: impl FnOnce(&mut Rows<'_>) -> T) -> T {
         self.key(key);
         self.out.push(b'[');
         let filled = fill(&mut Rows { out: self.out, empty: true });
@@ -125,16 +133,15 @@ impl Fields<'_> {
         filled
     }
 
-    fn null(&mut self, key: &'static str) {
+    fn null(&mut self, key: Key) {
         self.key(key);
         self.out.extend_from_slice(b"null");
     }
 
-    /// Keys are our own words, in which nothing is to be escaped.
-    fn key(&mut self, key: &'static str) {
-        self.out.extend_from_slice(if self.empty { b"\"" } else { b",\"" });
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
+    fn key(&mut self, Key(text): Key) {
+        // The comma is for all but the first.
+        let from = usize::from(self.empty);
+        self.out.extend_from_slice(text.as_bytes().get(from..).unwrap_or_default());
         self.empty = false;
     }
 }
@@ -180,8 +187,8 @@ mod tests {
         for odd in ["", "a\"b", "a\\", "\u{0}\u{1f}\n", "резерв ☃ \u{7f}\u{2028}", "'</script>"]
         {
             let bytes = object(1, |fields| {
-                fields.text("text", odd);
-                fields.joined("joined", ["x:", odd]);
+                fields.text(key!("text"), odd);
+                fields.joined(key!("joined"), ["x:", odd]);
             });
             let read: Value = serde_json::from_slice(&bytes).unwrap();
             assert_eq!(read, json!({"text": odd, "joined": format!("x:{odd}")}));
@@ -192,16 +199,16 @@ mod tests {
     fn what_is_written_by_hand_is_what_serde_would_write() {
         let id = Uuid::from_u128(0x018b_cfed_0d08_7765_81a3_7552_98ff_ed45);
         let bytes = object(2, |fields| {
-            fields.id("id", id);
-            fields.id("parent", None);
-            fields.text("description", None);
-            fields.value("size", &0.5);
-            fields.object("empty", |_none| {});
-            fields.list("rows", |rows| {
-                rows.row(|fields| fields.value("number", &1));
-                rows.row(|fields| fields.value("number", &2));
+            fields.id(key!("id"), id);
+            fields.id(key!("parent"), None);
+            fields.text(key!("description"), None);
+            fields.value(key!("size"), &0.5);
+            fields.object(key!("empty"), |_none| {});
+            fields.list(key!("rows"), |rows| {
+                rows.row(|fields| fields.value(key!("number"), &1));
+                rows.row(|fields| fields.value(key!("number"), &2));
             });
-            fields.list("none", |_rows| {});
+            fields.list(key!("none"), |_rows| {});
         });
         assert_eq!(
             str::from_utf8(&bytes).unwrap(),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::catalog::Shelf;
 use crate::domain::{Backup, BackupId, BackupRow, Datastore, InstanceId, RowsByTable, Status};
 
-use super::json::{self, Fields};
+use super::json::{self, Fields, key};
 use super::view_drill;
 
 /// A gigabyte, as Trove counts them.
@@ -44,39 +44,39 @@ impl<'a> Viewer<'a> {
         counted: Option<RowsByTable>,
     ) {
         let facts = backup.facts.as_ref();
-        to.id("id", backup.id.as_uuid());
-        to.text("name", backup.name);
-        to.text("description", backup.description);
-        to.id("instance_id", backup.instance.map(InstanceId::as_uuid));
-        to.id("parent_id", backup.parent.map(BackupId::as_uuid));
-        to.text("project_id", backup.project.as_str());
+        to.id(key!("id"), backup.id.as_uuid());
+        to.text(key!("name"), backup.name);
+        to.text(key!("description"), backup.description);
+        to.id(key!("instance_id"), backup.instance.map(InstanceId::as_uuid));
+        to.id(key!("parent_id"), backup.parent.map(BackupId::as_uuid));
+        to.text(key!("project_id"), backup.project.as_str());
         match facts.map(|facts| self.shelf.url(facts.location)) {
-            Some([store, place]) => to.joined("locationRef", [&store, &place]),
-            None => to.text("locationRef", None),
+            Some([store, place]) => to.joined(key!("locationRef"), [&store, &place]),
+            None => to.text(key!("locationRef"), None),
         }
-        to.value("size", &facts.map(|facts| gigabytes(facts.stored_bytes)));
-        to.word("status", backup.status.as_str());
-        to.time("created", backup.created);
-        to.time("updated", backup.updated);
-        to.word("storage_driver", self.shelf.driver());
+        to.value(key!("size"), &facts.map(|facts| gigabytes(facts.stored_bytes)));
+        to.word(key!("status"), backup.status.as_str());
+        to.time(key!("created"), backup.created);
+        to.time(key!("updated"), backup.updated);
+        to.word(key!("storage_driver"), self.shelf.driver());
         let version_id = self.version_id(backup.engine, backup.version);
-        to.object("datastore", |to| {
-            to.text("type", backup.engine);
-            to.text("version", backup.version);
-            to.id("version_id", version_id);
+        to.object(key!("datastore"), |to| {
+            to.text(key!("type"), backup.engine);
+            to.text(key!("version"), backup.version);
+            to.id(key!("version_id"), version_id);
         });
-        to.value("size_bytes", &facts.map(|facts| facts.stored_bytes));
-        to.value("source_bytes", &facts.map(|facts| facts.source_bytes));
+        to.value(key!("size_bytes"), &facts.map(|facts| facts.stored_bytes));
+        to.value(key!("source_bytes"), &facts.map(|facts| facts.source_bytes));
         match facts {
-            Some(facts) => to.joined("checksum", ["blake3:", facts.checksum]),
-            None => to.text("checksum", None),
+            Some(facts) => to.joined(key!("checksum"), ["blake3:", facts.checksum]),
+            None => to.text(key!("checksum"), None),
         }
-        to.word("kind", backup.kind.as_str());
-        to.value("progress", &progress(backup));
-        to.value("failure", &backup.failure);
-        to.time("verified_at", facts.map(|facts| facts.verified_at));
-        to.word("verify_level", facts.map(|facts| facts.verify_level.as_str()));
-        to.value("drill", &view_drill::drill(&backup.drill, counted));
+        to.word(key!("kind"), backup.kind.as_str());
+        to.value(key!("progress"), &progress(backup));
+        to.value(key!("failure"), &backup.failure);
+        to.time(key!("verified_at"), facts.map(|facts| facts.verified_at));
+        to.word(key!("verify_level"), facts.map(|facts| facts.verify_level.as_str()));
+        to.value(key!("drill"), &view_drill::drill(&backup.drill, counted));
     }
 }
 
@@ -92,7 +92,7 @@ pub(super) fn one_backup_with_rows(
     shelf: &dyn Shelf,
 ) -> Vec<u8> {
     json::object(1, |answer| {
-        answer.object("backup", |to| Viewer::new(shelf).backup(to, &backup.row(), counted));
+        answer.object(key!("backup"), |to| Viewer::new(shelf).backup(to, &backup.row(), counted));
     })
 }
 

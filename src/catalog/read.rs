@@ -21,27 +21,22 @@ impl Catalog {
             Some(Ok(id)) => Some(id),
             Some(Err(_not_an_id)) => return Ok(None),
         };
-        let rows = filter.limit.rows();
-        // One more than asked for tells whether there is another page.
-        let (status, after, one_more) = (filter.status, filter.after, rows.saturating_add(1));
-        let page = store::Page { project, instance, engine: None, status, after, rows: one_more };
-        let (mut shown, mut last, mut more) = (0, None, false);
+        let (status, after, rows) = (filter.status, filter.after, filter.limit.rows());
+        let page = store::Page { project, instance, engine: None, status, after, rows };
+        let mut last = None;
         let each = |mut row: BackupRow<'_>| {
-            more = shown == rows;
-            if !more {
-                row.progress = self.progress.of(row.id, row.status).unwrap_or(row.progress);
-                show(&row);
-                (shown, last) = (shown + 1, Some(Position { created: row.created, id: row.id }));
-            }
+            row.progress = self.progress.of(row.id, row.status).unwrap_or(row.progress);
+            last = Some(Position { created: row.created, id: row.id });
+            show(&row);
         };
-        match &filter.engine {
+        let more = match &filter.engine {
             None => self.store.read_once(|db| Ok::<_, CatalogError>(db.page(&page, each)?))?,
             Some(asked) => self.store.read(|db| {
                 let engine = engine_named(&datastores(db, &self.rules)?, asked)?;
                 let engine = Some(engine.as_str());
                 Ok::<_, CatalogError>(db.page(&store::Page { engine, ..page }, each)?)
             })?,
-        }
+        };
         Ok(last.filter(|_last| more))
     }
 

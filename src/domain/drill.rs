@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::{Failure, Timestamp};
 
 /// Where a backup stands with drills.
@@ -15,7 +17,8 @@ pub struct Drill {
 }
 
 /// Where a drill stands that is to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DrillTurn {
     /// To be made.
     Asked,

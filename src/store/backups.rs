@@ -3,7 +3,8 @@
 use rusqlite::{Row, ToSql, named_params};
 
 use super::columns::{Bytes, project_id, text, text_or_null};
-use super::{Records, Removal, StoreError, Task, drills, sql};
+use super::seldom::Seldom;
+use super::{Records, Removal, StoreError, Task, sql};
 use crate::domain::{
     ArchiveFactsRef, Backup, BackupId, BackupRow, Datastore, Failure, InstanceId, Position,
     ProjectId, Status, Timestamp,
@@ -47,11 +48,11 @@ pub struct Page<'a> {
 /// up in every row costs as much as finding the row.
 macro_rules! shown_columns {
     () => {
-        "id, project, instance, name, description, kind, parent, status, engine, version, container, \
-         created, updated, location, size, source_bytes, checksum, verified_at, verify_level, \
-         failure_code, failure_message, damage_code, damage_message, drill, drill_at, drill_ms, \
-         drill_version, drill_check, drill_tables, drill_rows, drill_failure_code, \
-         drill_failure_message"
+        concat!(
+            "id, project, instance, name, description, kind, parent, status, engine, version, container, \
+             created, updated, location, size, source_bytes, checksum, verified_at, verify_level, ",
+            $crate::store::seldom::seldom_column!()
+        )
     };
 }
 
@@ -67,10 +68,10 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<BackupRecord> {
     Ok(BackupRecord {
         backup: read_backup(row)?,
         location: row.get(13)?,
-        damage: failure(row, 21, 22)?,
-        task: row.get(32)?,
-        parent_required: row.get(33)?,
-        removal: row.get(34)?,
+        damage: row.get::<_, Seldom>(19)?.damage,
+        task: row.get(20)?,
+        parent_required: row.get(21)?,
+        removal: row.get(22)?,
     })
 }
 
@@ -80,8 +81,7 @@ fn read_backup(row: &Row<'_>) -> rusqlite::Result<Backup> {
 
 fn shown<'r>(row: &'r Row<'_>) -> rusqlite::Result<BackupRow<'r>> {
     let status: Status = row.get(7)?;
-    let why_failed = failure(row, 19, 20)?;
-    let damage = if why_failed.is_none() { failure(row, 21, 22)? } else { None };
+    let Seldom { failure, damage, drill } = row.get(19)?;
     Ok(BackupRow {
         id: row.get(0)?,
         project: project_id(row, 1)?,
@@ -96,9 +96,9 @@ fn shown<'r>(row: &'r Row<'_>) -> rusqlite::Result<BackupRow<'r>> {
         created: row.get(11)?,
         updated: row.get(12)?,
         facts: facts(row)?,
-        failure: why_failed.or(damage),
+        failure: failure.or(damage),
         progress: if status.is_usable() { 1.0 } else { 0.0 },
-        drill: drills::read(row)?,
+        drill,
     })
 }
 
@@ -114,17 +114,6 @@ fn facts<'r>(row: &'r Row<'_>) -> rusqlite::Result<Option<ArchiveFactsRef<'r>>> 
         verified_at: row.get(17)?,
         verify_level: row.get(18)?,
     }))
-}
-
-/// A failure in two columns.
-pub(super) fn failure(
-    row: &Row<'_>,
-    code: usize,
-    text: usize,
-) -> rusqlite::Result<Option<Failure>> {
-    let Some(code) = row.get(code)? else { return Ok(None) };
-    let message = row.get::<_, Option<String>>(text)?.unwrap_or_default();
-    Ok(Some(Failure { code, message }))
 }
 
 const ANSWERS: &str = "SELECT count(*) FROM backups WHERE id = ''";
@@ -261,16 +250,17 @@ impl Records<'_> {
         sql::first(self.0, SHOWN, [id], read_backup)
     }
 
-    /// Shows each row of one page, newest first, where SQLite has it.
+    /// Shows each row of one page, newest first, where SQLite has it. True: there are more behind them.
     pub fn page(
         self,
         page: &Page<'_>,
         mut each: impl FnMut(BackupRow<'_>),
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (created, id) = start(page.after);
         let Page { project, instance, engine, status, rows, .. } = page;
+        let one_more = rows.saturating_add(1);
         let mut params: Vec<(&str, &dyn ToSql)> =
-            vec![(":created", &created), (":id", &id), (":rows", rows)];
+            vec![(":created", &created), (":id", &id), (":rows", &one_more)];
         let (statement, names): (&str, &[&str]) = match (instance, project, status, engine) {
             (Some(_), _, Some(_), _) => {
                 (OF_INSTANCE_IN_STATUS, &[":instance", ":project", ":engine", ":status"])
@@ -292,10 +282,16 @@ impl Records<'_> {
             (":status", status),
         ];
         params.extend(filters.into_iter().filter(|(name, _value)| names.contains(name)));
+        let (mut left, mut more) = (*rows, false);
         sql::each(self.0, statement, params.as_slice(), |row| {
-            each(shown(row)?);
+            more = left == 0;
+            if !more {
+                left -= 1;
+                each(shown(row)?);
+            }
             Ok(())
-        })
+        })?;
+        Ok(more)
     }
 
     /// Every row, oldest first.

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use rusqlite::{Row, named_params};
+use rusqlite::named_params;
 
-use super::backups::{self, BackupRecord, columns, failure};
+use super::backups::{self, BackupRecord, columns};
 use super::columns::Bytes;
 use super::{Records, StoreError, sql};
-use crate::domain::{
-    BackupId, Drill, DrillFacts, DrillOutcome, Failure, RowsByTable, Timestamp, VerifyLevel,
-};
+use crate::domain::{BackupId, DrillFacts, Failure, RowsByTable, Timestamp, VerifyLevel};
 
 const ASK: &str = "UPDATE backups SET drill = 'asked', updated = :at
      WHERE id = :id AND drill IS NULL AND removal IS NULL
@@ -50,31 +48,6 @@ const ROWS_BY_TABLE: &str = "SELECT drill_rows_by_table FROM backups WHERE id = 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
     &[ASK, CLAIM, REOPEN_ALL, REOPEN, CLOSE, PASSED, FAILED, ROWS_BY_TABLE];
-
-/// Where the backup of a row stands with drills.
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Drill> {
-    let next = row.get(23)?;
-    let Some(at) = row.get(24)? else { return Ok(Drill { next, last: None }) };
-    let found = match failure(row, 30, 31)? {
-        Some(failure) => Err(failure),
-        None => Ok(DrillFacts {
-            version: text(row, 26)?,
-            check: text(row, 27)?,
-            tables: number(row, 28)?,
-            rows: number(row, 29)?,
-        }),
-    };
-    let took = Duration::from_millis(number(row, 25)?);
-    Ok(Drill { next, last: Some(DrillOutcome { at, took, found }) })
-}
-
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
-    Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
-}
-
-fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(row.get::<_, Option<Bytes>>(column)?.map_or(0, |it| it.0))
-}
 
 fn millis(took: Duration) -> Bytes {
     Bytes(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))

@@ -2,7 +2,6 @@
 
 use rusqlite::{Row, named_params};
 
-use super::backups::failure;
 use super::columns::Bytes;
 use super::{Records, Removal, StoreError, sql};
 use crate::domain::{
@@ -59,6 +58,13 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
         updated: row.get(13)?,
     };
     Ok(InstanceRecord { instance, removal: row.get(11)? })
+}
+
+/// A failure in two columns.
+fn failure(row: &Row<'_>, code: usize, text: usize) -> rusqlite::Result<Option<Failure>> {
+    let Some(code) = row.get(code)? else { return Ok(None) };
+    let message = row.get::<_, Option<String>>(text)?.unwrap_or_default();
+    Ok(Some(Failure { code, message }))
 }
 
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM instances WHERE id = ?1");

@@ -15,6 +15,7 @@ mod open;
 mod policies;
 mod queue;
 mod schema;
+mod seldom;
 mod settle;
 mod soundness;
 mod sql;

@@ -6,7 +6,7 @@
 //! first, so the order of the log is the order of events; a process that is killed takes what waited with
 //! it.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Builder;
