@@ -20,10 +20,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const HEADER: &[u8] = b"SQLite format 3\0";
 
 /// Connections for reading. Each may keep pages in memory: see [`READER_SETTINGS`].
-const READERS: u32 = 3;
+const READERS: u32 = 2;
 
 /// So much of a large catalog is kept that pages which are asked for again need not be read again.
-const READER_SETTINGS: &str = "PRAGMA cache_size = -4608; PRAGMA trusted_schema = OFF;";
+const READER_SETTINGS: &str = "PRAGMA cache_size = -7168; PRAGMA trusted_schema = OFF;";
 
 /// Statements each connection keeps compiled.
 const STATEMENTS: usize = 64;
