@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -11,6 +12,12 @@ use super::process::Process;
 use super::{Tool, ToolError};
 use crate::domain::Cancel;
 use crate::engine::EngineError;
+
+/// So much is worth a read of its own, in bytes: a part of what the pipe holds.
+const ENOUGH: usize = 256 << 10;
+
+/// How long more is waited for, once. The pipe takes on meanwhile what a fast program writes.
+const MOMENT: Duration = Duration::from_micros(250);
 
 /// What a program writes, as it writes it.
 ///
@@ -64,6 +71,7 @@ impl Stream {
                 }
                 continue;
             }
+            self.gather(buffer.len());
             match rustix::io::read(&self.output, &mut *buffer) {
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => {
@@ -72,6 +80,15 @@ impl Stream {
                 }
                 Ok(length) => return Ok(length),
             }
+        }
+    }
+
+    /// Lets more come together before it is read: a program that writes as fast as it can would be woken, and
+    /// wake this one, for every few kilobytes, which costs both more than the bytes do.
+    fn gather(&self, wanted: usize) {
+        let enough = u64::try_from(wanted.min(ENOUGH)).unwrap_or(0);
+        if rustix::io::ioctl_fionread(&self.output).is_ok_and(|there| there < enough) {
+            std::thread::sleep(MOMENT);
         }
     }
 
