@@ -58,9 +58,9 @@
 //! compared with the *root's* (the full backup the chain begins with), and only its changed pages are
 //! stored, with the root's versions of these pages as zstd prefix (see `patch`). What the root does not have
 //! is stored whole. An index names root places and patch places in any archive of the chain, so that it,
-//! read with the root's, tells where everything is: a restore decompresses at most two frames a segment, however long the chain,
-//! and the next incremental needs only its parent's index and the root. Files are matched by path, in
-//! whatever order (see `aside` for what that costs); one that was renamed is stored anew.
+//! read with the root's, tells where everything is: a restore decompresses at most two frames a segment,
+//! however long the chain, and the next incremental needs only its parent's index and the root. Files are
+//! matched by path, in whatever order (see `aside` for what that costs); one that was renamed is stored anew.
 //!
 //! Why the root and not the parent, measured on a SQLite database of 97 MiB (38 MiB as a full), 1 % of its
 //! rows changed all over before each incremental; processor time for all patches of one restore:

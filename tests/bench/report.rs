@@ -33,16 +33,17 @@ pub(crate) fn markdown(size: &Size, table: &Table, figures: &Figures) -> String 
          MiB, Redis of {redis_mib} MiB; {rounds} interleaved rounds.\n\n\
          - date: {}\n- machine: {}, {} processors, {} MiB of memory, kernel {}\n- load before and \
          after is part of the result: 1-minute average at the end {}\n- coffer {}\n- {}\n\n\
-         Times are wall clock; before each, the source and the tool's own store are read into the page cache. CPU and memory of a peer are those of its whole process \
-         tree; those of a backup by Coffer are the server's (peak resident since the row began), those of \
-         a restore or verify the command's. restic and rustic derive a key with scrypt at every start \
+         Times are wall clock; before each, the source and the tool's own store are read into the page \
+         cache. CPU and memory of a peer are those of its whole process tree; those of a backup by \
+         Coffer are the server's (peak resident since the row began), those of a restore or verify the command's. restic and rustic derive a key with scrypt at every start \
          (about 0.3 s), encryption cannot be turned off there. Restores of no peer but pgBackRest are \
          fsynced.\n\n\
          Rows of database servers: both sides read the same running server with nobody writing; what the \
          server itself takes for it (CPU, memory) is counted for nobody. Coffer's CPU and memory there \
          include the tools it runs. pgBackRest backs up without the WAL that its backup needs to be \
-         restored (no archive_command), and its restore is of its newest increment; Coffer's archives and pg_basebackup's hold it. Coffer's archive \
-         of MariaDB holds a prepared data directory; mariadb-backup's stream has yet to be prepared, and \
+         restored (no archive_command), and its restore is of its newest increment; Coffer's archives \
+         and pg_basebackup's hold it. Coffer's archive of MariaDB holds a prepared data directory; \
+         mariadb-backup's stream has yet to be prepared, and \
          its restore is quicker and worth less for it: the row \"ready to start\" counts that. Where a \
          peer is missing in a row of changes, it can do nothing but a full backup again.\n\n\
          ## Backups\n\n{}\n## API and footprint\n\n{}",
