@@ -85,6 +85,7 @@ impl Stream {
 
     /// Lets more come together before it is read: a program that writes as fast as it can would be woken, and
     /// wake this one, for every few kilobytes, which costs both more than the bytes do.
+    #[expect(clippy::disallowed_methods, reason = "nobody could call off so short a wait in time")]
     fn gather(&self, wanted: usize) {
         let enough = u64::try_from(wanted.min(ENOUGH)).unwrap_or(0);
         if rustix::io::ioctl_fionread(&self.output).is_ok_and(|there| there < enough) {
