@@ -16,7 +16,7 @@ pub struct Drill {
     pub last: Option<DrillOutcome>,
 }
 
-/// Where a drill stands that is to come.
+/// Where a drill stands that is to come: its name is its word in the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DrillTurn {
@@ -24,16 +24,6 @@ pub enum DrillTurn {
     Asked,
     /// A worker makes it.
     Claimed,
-}
-
-impl DrillTurn {
-    /// The word in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::Claimed => "claimed",
-        }
-    }
 }
 
 /// How a drill ended.

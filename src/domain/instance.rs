@@ -37,12 +37,7 @@ impl Datastore {
 
     /// The same as a number.
     pub fn version_uuid(&self) -> Uuid {
-        Self::version_uuid_of(&self.engine, &self.version)
-    }
-
-    /// That of an engine's version.
-    pub fn version_uuid_of(engine: &str, version: &str) -> Uuid {
-        let text = format!("{engine}\n{version}");
+        let text = format!("{}\n{}", self.engine, self.version);
         Uuid::new_v5(&DATASTORE_NAMESPACE, text.as_bytes())
     }
 

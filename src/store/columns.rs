@@ -8,8 +8,8 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
 use crate::domain::{
-    BackupId, CheckLevel, ContainerName, DrillTurn, FailureCode, InstanceId, InstanceStatus, Kind,
-    ProjectId, ProjectIdRef, Status, Timestamp, Verify, VerifyLevel,
+    BackupId, CheckLevel, ContainerName, FailureCode, InstanceId, InstanceStatus, Kind, ProjectId,
+    ProjectIdRef, Status, Timestamp, Verify, VerifyLevel,
 };
 
 /// A value that no program of ours wrote there.
@@ -92,7 +92,6 @@ macro_rules! word_column {
 word_column! {
     Kind, "kind of backup", |text| [Kind::Full, Kind::Incremental].into_iter().find(|it| it.as_str() == text);
     VerifyLevel, "level of proof", VerifyLevel::parse;
-    DrillTurn, "state of a drill", |text| [DrillTurn::Asked, DrillTurn::Claimed].into_iter().find(|it| it.as_str() == text);
     DamageIn, "place of damage", |text| [DamageIn::Archive, DamageIn::Data].into_iter().find(|it| it.as_str() == text);
     Verify, "way to prove", |text| [Verify::Archive, Verify::Restore].into_iter().find(|it| it.as_str() == text);
     InstanceStatus, "instance status", parse_instance_status;
@@ -255,9 +254,6 @@ mod tests {
         }
         for level in [VerifyLevel::Bytes, VerifyLevel::Checked, VerifyLevel::Restored] {
             assert_eq!(there_and_back(&level), level);
-        }
-        for turn in [DrillTurn::Asked, DrillTurn::Claimed] {
-            assert_eq!(there_and_back(&turn), turn);
         }
         for verify in [Verify::Archive, Verify::Restore] {
             assert_eq!(there_and_back(&verify), verify);

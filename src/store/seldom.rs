@@ -142,6 +142,9 @@ mod tests {
         let nothing = read("drill_ms", "NULL").unwrap();
         assert_eq!((nothing.failure, nothing.damage), (None, None));
         assert_eq!(nothing.drill, Drill::default());
+        for (word, turn) in [("asked", DrillTurn::Asked), ("claimed", DrillTurn::Claimed)] {
+            assert_eq!(read("drill", &format!("'{word}'")).unwrap().drill.next, Some(turn));
+        }
         assert!(read("failure_code", "'bad luck'").is_err());
         assert!(read("drill", "'perhaps'").is_err());
         assert!(read("drill_at, drill_ms", "1, -1").is_err());
