@@ -91,7 +91,14 @@ impl Serialize for WireTime {
 /// RFC 3339 with microseconds, for manifests and reports.
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}.{:06}Z", self.wire().as_str(), self.0.rem_euclid(1_000_000))
+        let mut micros = *b".000000Z";
+        let mut left = self.0.rem_euclid(1_000_000);
+        for digit in micros.iter_mut().rev().skip(1).take(6) {
+            *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
+            left /= 10;
+        }
+        out.write_str(self.wire().as_str())?;
+        out.write_str(str::from_utf8(&micros).unwrap_or(".000000Z"))
     }
 }
 

@@ -59,12 +59,27 @@ fn reader() -> Reader {
 fn line(out: &mut String, record: &Record<'_>, reader: Reader, now: Timestamp) -> fmt::Result {
     match reader {
         Reader::Journal => write!(out, "<{}>", priority(record.level()))?,
-        Reader::Plain => write!(out, "{now} {:<5} ", record.level())?,
+        Reader::Plain => {
+            write!(out, "{now}")?;
+            out.push_str(word(record.level()));
+        }
     }
-    write!(out, "{}: ", record.target())?;
+    out.push_str(record.target());
+    out.push_str(": ");
     write!(OneLine(out), "{}", record.args())?;
     out.push('\n');
     Ok(())
+}
+
+/// The level between the time and the target, as wide as the longest.
+const fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => " ERROR ",
+        Level::Warn => " WARN  ",
+        Level::Info => " INFO  ",
+        Level::Debug => " DEBUG ",
+        Level::Trace => " TRACE ",
+    }
 }
 
 /// The syslog priority, as `sd-daemon(3)` numbers them.
