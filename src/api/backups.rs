@@ -33,9 +33,10 @@ impl Listing {
         filters: impl FnOnce(&Query) -> Result<Filters, ApiError>,
     ) -> Result<Self, ApiError> {
         let query = Query::of(request)?;
+        let filters = filters(&query)?;
         let limit = extract::limit(&query, state.default_page, state.max_page)?;
         let marker = query.once("marker")?.map(str::to_owned);
-        Ok(Self { filters: filters(&query)?, limit, marker, url: ListUrl::of(request, state) })
+        Ok(Self { filters, limit, marker, url: ListUrl::of(request, state) })
     }
 
     /// Whether it takes no longer than a few look-ups: few rows, which one index holds in order.

@@ -19,14 +19,11 @@ pub(super) fn answer(mut response: HttpResponseBuilder, body: Vec<u8>) -> HttpRe
 
 /// An object that is about `rows` backups long.
 pub(super) fn object(rows: u32, fill: impl FnOnce(&mut Fields<'_>)) -> Vec<u8> {
-    let filled: Result<_, Infallible> = try_object(rows, |fields| {
+    let Ok(out) = try_object::<Infallible>(rows, |fields| {
         fill(fields);
         Ok(())
     });
-    match filled {
-        Ok(out) => out,
-        Err(never) => match never {},
-    }
+    out
 }
 
 /// The same of something that may not be there after all.

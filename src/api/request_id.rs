@@ -15,10 +15,13 @@ static START: LazyLock<(u64, u64)> = LazyLock::new(|| Uuid::new_v4().as_u64_pair
 /// How each begins.
 const START_OF_TEXT: &[u8] = b"req-";
 
+/// How long each is.
+const LENGTH: usize = START_OF_TEXT.len() + Hyphenated::LENGTH;
+
 /// `req-` and a UUID that no other request has. It is unique, not secret: it needs no random bits of its
 /// own, which would cost a system call a request. Kept as text, for it goes into the log and the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RequestId([u8; START_OF_TEXT.len() + Hyphenated::LENGTH]);
+pub(super) struct RequestId([u8; LENGTH]);
 
 impl RequestId {
     /// The next one.
@@ -27,7 +30,7 @@ impl RequestId {
         let (high, low) = *START;
         let pair = Uuid::from_u64_pair(mix(high.wrapping_add(count)), mix(low ^ count));
         let id = Builder::from_random_bytes(pair.into_bytes()).into_uuid();
-        let mut text = [0; START_OF_TEXT.len() + Hyphenated::LENGTH];
+        let mut text = [0; LENGTH];
         let (start, rest) = text.split_at_mut(START_OF_TEXT.len());
         start.copy_from_slice(START_OF_TEXT);
         id.as_hyphenated().encode_lower(rest);

@@ -1,6 +1,8 @@
 //! How the domain's types lie in columns, and back. What does not read back is an error, never a guess:
 //! the file may have been edited by hand.
 
+use std::error::Error;
+
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 use serde::Deserialize as _;
@@ -41,7 +43,8 @@ pub(super) fn project_id<'r>(row: &'r Row<'_>, at: usize) -> rusqlite::Result<Pr
     text.try_into().map_err(|_reason| unfit(at, unreadable("project id", text)))
 }
 
-fn unfit(at: usize, error: FromSqlError) -> rusqlite::Error {
+/// The error of a column whose text does not read back.
+pub(super) fn unfit(at: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::named_params;
 
 use super::backups::{self, BackupRecord, columns};
-use super::columns::Bytes;
+use super::columns::{Bytes, unfit};
 use super::{Records, StoreError, sql};
 use crate::domain::{BackupId, DrillFacts, Failure, RowsByTable, Timestamp, VerifyLevel};
 
@@ -118,9 +118,6 @@ impl Records<'_> {
         let text: Option<String> =
             sql::first(self.0, ROWS_BY_TABLE, [id], |row| row.get(0))?.flatten();
         let Some(text) = text else { return Ok(RowsByTable::new()) };
-        serde_json::from_str(&text).map_err(|error| {
-            let kind = rusqlite::types::Type::Text;
-            rusqlite::Error::FromSqlConversionFailure(0, kind, Box::new(error)).into()
-        })
+        serde_json::from_str(&text).map_err(|error| unfit(0, error).into())
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, named_params};
 
-use super::columns::Bytes;
+use super::columns::{Bytes, unfit};
 use super::{Records, Removal, StoreError, sql};
 use crate::domain::{
     BackupId, Datastore, Failure, Instance, InstanceId, InstanceOrigin, InstanceStatus, ProjectId,
@@ -36,9 +36,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
     let restored_from: Option<BackupId> = row.get(5)?;
     let stored = row.get(8)?;
     let source: String = row.get(6)?;
-    let source: Source = serde_json::from_str(&source).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, Box::new(error))
-    })?;
+    let source: Source = serde_json::from_str(&source).map_err(|error| unfit(6, error))?;
     let instance = Instance {
         id: row.get(0)?,
         project: row.get(1)?,

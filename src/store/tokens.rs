@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::columns::unfit;
 use super::{Records, StoreError, sql};
 use crate::domain::{Caller, Role, Timestamp};
 
@@ -27,9 +28,7 @@ pub(super) const STATEMENTS: &[&str] = &[EVERY, PUT];
 
 fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
     let roles: String = row.get("roles")?;
-    let roles: Vec<Role> = serde_json::from_str(&roles).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(error))
-    })?;
+    let roles: Vec<Role> = serde_json::from_str(&roles).map_err(|error| unfit(2, error))?;
     let caller = Caller { name: row.get("name")?, project: row.get("project")?, roles };
     Ok(TokenRecord { caller, sha256: row.get("sha256")? })
 }

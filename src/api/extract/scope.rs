@@ -1,8 +1,9 @@
 //! Where somebody asks, and that they may do so there: the extractor that handlers name.
 
+use std::future::{Ready, ready};
+
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
-use std::future::{Ready, ready};
 
 use crate::api::error::ApiError;
 use crate::catalog::{Permission, Read, Scope};
