@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bytes::wide;
 use super::error::ArchiveError;
-use super::frame::{Compressor, PATCH_MAGIC, SKIPPABLE_HEADER, push_skippable};
+use super::frame::{Compressor, LONGEST_FRAME, PATCH_MAGIC, SKIPPABLE_HEADER, push_skippable};
 use super::hash::{self, Digest};
 use super::index::{Layout, PatchPlace, Place, RootPlace, Segment, Stored};
 use super::load::{Holders, Loader};
@@ -103,7 +103,7 @@ impl Encoder {
             None => None,
         };
         Ok(Self {
-            compressor: Compressor::new(level)?,
+            compressor: Compressor::new(level),
             page_bytes,
             basis,
             scratch: Vec::new(),
@@ -122,6 +122,7 @@ impl Encoder {
             trials: Vec::new(),
         };
         encoded.out.clear();
+        encoded.out.reserve_exact(LONGEST_FRAME);
         if visible {
             self.compressor.frame(&raw, &mut encoded.out)?;
             encoded.frames.push((narrow(encoded.out.len()), narrow(raw.len())));
@@ -175,7 +176,7 @@ impl Encoder {
         }
         let length = narrow(bytes.len());
         let (frame, content) = push_patch(encoded, |out| {
-            self.changes.pack(&self.compressor, self.page_bytes, length, out)
+            self.changes.pack(&mut self.compressor, self.page_bytes, length, out)
         })?;
         let content = encoded.out.get(content).unwrap_or(&[]);
         if patch::makes(content, before, bytes) != Ok(true) {
@@ -198,6 +199,7 @@ impl Encoder {
         let mut packed = Vec::new();
         let all = matches!(spans.as_slice(), [(span, _)] if span.length == raw.len());
         if !all {
+            packed.reserve_exact(spans.iter().map(|(span, _)| span.length).sum());
             for (span, _) in &spans {
                 packed.extend_from_slice(bytes_of(raw, span));
             }

@@ -29,9 +29,11 @@ fn zstd(code: usize) -> &'static str {
     zstd_safe::get_error_name(code)
 }
 
-/// Compresses frames one after another, with one context.
+/// Compresses frames one after another. The context of frames without a prefix is kept from one to
+/// the next; one with a prefix lives as long as its frame, and never beside the other: each takes
+/// 1.3 MiB in every worker.
 pub(super) struct Compressor {
-    context: CCtx<'static>,
+    context: Option<CCtx<'static>>,
     level: i32,
 }
 
@@ -54,22 +56,27 @@ fn context<'a>(level: i32) -> Result<CCtx<'a>, ArchiveError> {
 
 impl Compressor {
     /// A compressor of this level.
-    pub(super) fn new(level: i32) -> Result<Self, ArchiveError> {
-        Ok(Self { context: context(level)?, level })
+    pub(super) const fn new(level: i32) -> Self {
+        Self { context: None, level }
     }
 
     /// `raw` as one frame, with its length and a checksum inside, behind what is in `out`.
     pub(super) fn frame(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), ArchiveError> {
-        compress(&mut self.context, raw, out)
+        let kept = match self.context.take() {
+            Some(kept) => kept,
+            None => context(self.level)?,
+        };
+        compress(self.context.insert(kept), raw, out)
     }
 
     /// The same with `prefix` as what went before. Only who has the same prefix can read it.
     pub(super) fn frame_after(
-        &self,
+        &mut self,
         prefix: &[u8],
         raw: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
+        self.context = None;
         let mut once = context(self.level)?;
         once.ref_prefix(prefix)
             .map_err(|code| ArchiveError::Worker(format!("zstd: {}", zstd(code))))?;
@@ -136,7 +143,7 @@ fn decompress(
     if content_length(frame) != Some(length) {
         return Err(Flaw::new("a frame is not as long as the archive says"));
     }
-    out.reserve(length);
+    out.reserve_exact(length);
     let found = context
         .decompress(out, frame)
         .map_err(|code| Flaw(format!("a frame cannot be decompressed ({})", zstd(code))))?;
@@ -200,7 +207,7 @@ mod tests {
         let old: Vec<u8> = (0..40_000_u32).flat_map(|it| (it * 77).to_le_bytes()).collect();
         let mut new = old.clone();
         new[5000] ^= 1;
-        let compressor = Compressor::new(3).unwrap();
+        let mut compressor = Compressor::new(3);
         let (mut frame, mut back) = (Vec::new(), Vec::new());
         compressor.frame_after(&old, &new, &mut frame).unwrap();
         assert!(frame.len() < 1000, "{}", frame.len());
@@ -211,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_frame_of_another_length_than_stated_is_refused_before_memory_is_taken() {
-        let mut compressor = Compressor::new(3).unwrap();
+        let mut compressor = Compressor::new(3);
         let (mut frame, mut back) = (Vec::new(), Vec::new());
         compressor.frame(&vec![0; 100_000], &mut frame).unwrap();
         let mut decompressor = Decompressor::new().unwrap();

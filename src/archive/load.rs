@@ -49,7 +49,8 @@ impl Holders {
     }
 }
 
-/// How many decompressed frames a loader keeps: small files that are neighbours share frames.
+/// How many decompressed frames a loader keeps at most: small files that are neighbours share frames, and
+/// in a chain they come from the root and from what was built on it. One archive alone needs one.
 const KEPT_FRAMES: usize = 2;
 
 /// Which frame it was, and its content.
@@ -67,6 +68,7 @@ struct Kept {
 struct Frames {
     decompressor: Decompressor,
     kept: Vec<Kept>,
+    most: usize,
     stored: Vec<u8>,
 }
 
@@ -93,8 +95,9 @@ pub(super) struct Position {
 impl Loader {
     /// A loader for this chain.
     pub(super) fn new(holders: Arc<Holders>) -> Result<Self, ArchiveError> {
-        let frames =
-            Frames { decompressor: Decompressor::new()?, kept: Vec::new(), stored: Vec::new() };
+        let most = holders.iter().count().clamp(1, KEPT_FRAMES);
+        let decompressor = Decompressor::new()?;
+        let frames = Frames { decompressor, kept: Vec::new(), most, stored: Vec::new() };
         Ok(Self { holders, frames, patch: Vec::new(), old: Vec::new() })
     }
 
@@ -225,7 +228,7 @@ impl Frames {
 
     /// Reads a frame in place of one that is spent, or of the one that was not used for longest.
     fn read(&mut self, depth: u16, holder: &Reader, number: u32) -> Result<Kept, ArchiveError> {
-        let full = self.kept.len() >= KEPT_FRAMES;
+        let full = self.kept.len() >= self.most;
         let old = self.kept.iter().position(|it| it.spent).or(full.then_some(0));
         let mut raw = old.map_or_else(Vec::new, |at| self.kept.remove(at).raw);
         let frame = holder.stored_frame(number, &mut self.stored)?;

@@ -42,6 +42,9 @@ impl Changes {
         self.bits.clear();
         self.new.clear();
         self.old.clear();
+        // Once for good: two buffers that double in turn leave as many holes between them as they hold.
+        self.new.reserve_exact(new.len());
+        self.old.reserve_exact(new.len());
         let pages = new.len().div_ceil(page_bytes);
         self.bits.resize(pages.div_ceil(8), 0);
         for number in 0..pages {
@@ -61,7 +64,7 @@ impl Changes {
     /// in `out`.
     pub(super) fn pack(
         &self,
-        compressor: &Compressor,
+        compressor: &mut Compressor,
         page_bytes: u32,
         length: u32,
         out: &mut Vec<u8>,
@@ -147,10 +150,11 @@ fn changed_pages(
     frame: &[u8],
     old: &[u8],
     page_bytes: usize,
-    numbers: impl Iterator<Item = usize>,
+    numbers: impl Iterator<Item = usize> + Clone,
     new_length: &impl Fn(usize) -> usize,
 ) -> Result<Vec<u8>, Flaw> {
-    let (mut prefix, mut length) = (Vec::new(), 0);
+    let mut length = 0;
+    let mut prefix = Vec::with_capacity(numbers.clone().map(new_length).sum());
     for number in numbers {
         prefix.extend_from_slice(page(old, number, page_bytes));
         length += new_length(number);
@@ -172,11 +176,11 @@ mod tests {
     fn round_trip(old: &[u8], new: &[u8], page_bytes: usize) -> bool {
         let mut difference = Changes::default();
         let changed = difference.find(old, new, page_bytes);
-        let compressor = Compressor::new(3).unwrap();
+        let mut compressor = Compressor::new(3);
         let mut patch = Vec::new();
         let (page, length) =
             (u32::try_from(page_bytes).unwrap(), u32::try_from(new.len()).unwrap());
-        difference.pack(&compressor, page, length, &mut patch).unwrap();
+        difference.pack(&mut compressor, page, length, &mut patch).unwrap();
         let mut out = vec![9; 3];
         apply(&patch, old, new.len(), &mut out).unwrap();
         assert_eq!(out, new);

@@ -216,7 +216,9 @@ fn stored_frame(
 ) -> Result<Frame, ArchiveError> {
     let flaw = || Flaw(format!("there is no frame {number}, or it is too long")).of(None);
     let frame = table.get(number).filter(|it| it.stored <= LONGEST_FRAME).ok_or_else(flaw)?;
-    // What is in it already is overwritten: only what is missing costs zeros.
+    // What is in it already is overwritten: only what is missing costs zeros. Doubled, each of a
+    // loader's buffers would hold up to twice the longest frame.
+    out.reserve_exact(frame.stored.saturating_sub(out.len()));
     out.resize(frame.stored, 0);
     read(bytes, out, frame.offset)?;
     Ok(frame)

@@ -105,7 +105,7 @@ impl<W: Write> Writer<W> {
             pool,
             options: options.clone(),
             basis,
-            pending: Pending::new(IndexWriter::new(INDEX_LEVEL, root)?),
+            pending: Pending::new(IndexWriter::new(INDEX_LEVEL, root)),
             current: None,
             sequence: Sequence::new(options.order),
             raw: Vec::new(),

@@ -65,19 +65,16 @@ pub(in crate::archive) struct FinishedIndex {
 
 impl IndexWriter {
     /// An empty index; an incremental's after its root's.
-    pub(in crate::archive) fn new(
-        level: i32,
-        root: Option<RootIndex>,
-    ) -> Result<Self, ArchiveError> {
-        Ok(Self {
-            compressor: Compressor::new(level)?,
+    pub(in crate::archive) fn new(level: i32, root: Option<RootIndex>) -> Self {
+        Self {
+            compressor: Compressor::new(level),
             before: Before::default(),
             block: Vec::new(),
             frames: Vec::new(),
             hasher: blake3::Hasher::new(),
             raw_bytes: 0,
             prefixes: root.map(Prefixes::of),
-        })
+        }
     }
 
     /// Adds the next record.
