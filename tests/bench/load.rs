@@ -106,17 +106,18 @@ fn drive(address: &str, shares: &[Vec<Vec<u8>>], time: Duration, once: bool) -> 
     for (client, turn) in clients.iter_mut().zip(&mut turns) {
         client.ask(turn.next().ok_or("no questions")?)?;
     }
-    let most: u32 = u32::try_from(shares.iter().map(Vec::len).sum::<usize>())?;
-    while started.elapsed() < time && !(once && seen.answers + 64 >= most) {
+    let mut asked = vec![1; shares.len()];
+    let used_up = |asked: &[usize]| asked.iter().zip(shares).any(|(asked, it)| *asked >= it.len());
+    while started.elapsed() < time && !(once && used_up(&asked)) {
         let ready = readable(&clients)?;
-        for ((client, turn), _) in
-            clients.iter_mut().zip(&mut turns).zip(ready).filter(|(_, ready)| *ready)
-        {
+        let each = clients.iter_mut().zip(&mut turns).zip(&mut asked).zip(ready);
+        for (((client, turn), asked), _) in each.filter(|(_, ready)| *ready) {
             let Some(status) = client.listen()? else { continue };
             seen.answers += 1;
             seen.refused += u32::from(!(200..300).contains(&status));
             seen.latencies.push(client.asked.elapsed());
             client.ask(turn.next().ok_or("no questions")?)?;
+            *asked += 1;
         }
     }
     seen.taken = started.elapsed();
