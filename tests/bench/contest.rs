@@ -52,7 +52,8 @@ impl Contest<'_> {
             (checked.as_str(), engine, "quick", self.configured.as_str()),
         ];
         let config = configure(self.folder, name, &settings, &instances)?;
-        Ok(Server::start(&config)?.reading(self.source))
+        let server = Server::start(&config)?;
+        Ok(if self.kind.is_cached() { server.reading(self.source) } else { server })
     }
 
     /// Every round, then the deep chain. Of a running server every byte is read each time anyway.

@@ -34,7 +34,7 @@ pub(crate) fn markdown(size: &Size, table: &Table, figures: &Figures) -> String 
          - date: {}\n- machine: {}, {} processors, {} MiB of memory, kernel {}\n- load before and \
          after is part of the result: 1-minute average at the end {}\n- coffer {}\n- {}\n\n\
          Times are wall clock; before each, the source and the tool's own store are read into the page \
-         cache. CPU and memory of a peer are those of its whole process tree; those of a backup by \
+         cache, but for MariaDB's files, which a server in use keeps out of it. CPU and memory of a peer are those of its whole process tree; those of a backup by \
          Coffer are the server's (peak resident since the row began), those of a restore or verify the command's. restic and rustic derive a key with scrypt at every start \
          (about 0.3 s), encryption cannot be turned off there. Restores of no peer but pgBackRest are \
          fsynced.\n\n\
