@@ -29,6 +29,15 @@ fn zstd(code: usize) -> &'static str {
     zstd_safe::get_error_name(code)
 }
 
+/// The level whose tables are made smaller.
+const SMALLER_TABLES: i32 = 3;
+
+/// zstd's level 3 looks bytes up in tables of 2^17 and 2^16 entries, 768 KiB, more than the nearest caches of most
+/// processors hold. For a MiB at a time a third of that is enough, and what zstd itself takes for 128 KiB.
+/// Measured (AMD EPYC, 512 KiB of L2 a core; speed, and length of what comes out): InnoDB tables +11 %, -0.1 %;
+/// SQLite, words +13 %, +1.9 %; source code +6 %, +0.5 %; libraries +10 %, +0.6 %; JSON lines +15 %, -1.0 %.
+const TABLES: [CParameter; 2] = [CParameter::HashLog(16), CParameter::ChainLog(15)];
+
 /// Compresses frames one after another. The context of frames without a prefix is kept from one to
 /// the next; one with a prefix lives as long as its frame, and never beside the other: each takes
 /// 1.3 MiB in every worker.
@@ -43,12 +52,13 @@ impl std::fmt::Debug for Compressor {
     }
 }
 
-fn context<'a>(level: i32) -> Result<CCtx<'a>, ArchiveError> {
+fn context<'a>(level: i32, more: &[CParameter]) -> Result<CCtx<'a>, ArchiveError> {
     let mut context = CCtx::try_create()
         .ok_or_else(|| ArchiveError::Worker("no memory for a zstd context".to_owned()))?;
-    for parameter in [CParameter::CompressionLevel(level), CParameter::ChecksumFlag(true)] {
+    let always = [CParameter::CompressionLevel(level), CParameter::ChecksumFlag(true)];
+    for parameter in always.iter().chain(more) {
         context
-            .set_parameter(parameter)
+            .set_parameter(*parameter)
             .map_err(|code| ArchiveError::Worker(format!("zstd: {}", zstd(code))))?;
     }
     Ok(context)
@@ -64,7 +74,7 @@ impl Compressor {
     pub(super) fn frame(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), ArchiveError> {
         let kept = match self.context.take() {
             Some(kept) => kept,
-            None => context(self.level)?,
+            None => context(self.level, if self.level == SMALLER_TABLES { &TABLES } else { &[] })?,
         };
         compress(self.context.insert(kept), raw, out)
     }
@@ -77,7 +87,7 @@ impl Compressor {
         out: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
         self.context = None;
-        let mut once = context(self.level)?;
+        let mut once = context(self.level, &[])?;
         once.ref_prefix(prefix)
             .map_err(|code| ArchiveError::Worker(format!("zstd: {}", zstd(code))))?;
         compress(&mut once, raw, out)

@@ -94,13 +94,14 @@ fn attempt(
     failpoint::reached("before-dump");
     let dump = pour(context, job, (engine, readers.last()), &mut writer, &pending)?;
     failpoint::reached("after-dump");
-    context.catalog.saving(backup.id).wait()?;
+    let saving = context.catalog.saving(backup.id);
     let hints = facts::restore_commands(backup, engine, &job.instance);
     let times = (started, context.clock.now());
     let draft = facts::draft(backup, &job.instance.name, &dump, hints, times);
     let (_out, finished) = writer.finish(draft).map_err(|error| refused(&pending, error))?;
     let mut pending = pending.take().ok_or(JobError::Panicked)?;
     pending.sync()?;
+    saving.wait()?;
     failpoint::reached("after-sync");
     let check = Duration::from_millis(dump.check_ms);
     let written = stopwatch.elapsed().saturating_sub(check);

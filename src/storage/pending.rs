@@ -12,6 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::early_sync::EarlySync;
 use super::folder::{Folder, failed};
 use super::moving::move_to_free_name;
 use super::place::{Place, Way};
@@ -50,6 +51,7 @@ pub(super) struct PendingFile {
     reserved_to: u64,
     /// Up to here the system was asked to begin writing back.
     written_back: u64,
+    early: EarlySync,
     stage: Stage,
 }
 
@@ -73,6 +75,7 @@ impl PendingFile {
                 written: 0,
                 reserved_to: 0,
                 written_back: 0,
+                early: EarlySync::default(),
                 stage: Stage::Writing,
             }),
             Err(Errno::EXIST) => Err(StorageError::Exists { what: what.display().to_string() }),
@@ -130,6 +133,7 @@ impl PendingFile {
 
     fn sync_written(&mut self) -> Result<(), StorageError> {
         let what = self.path();
+        self.early.end().map_err(failed("syncing", &what))?;
         self.give_back().map_err(failed("truncating", &what))?;
         self.file.sync_all().map_err(failed("syncing", &what))?;
         self.expect_whole()
@@ -191,6 +195,9 @@ impl Write for PendingFile {
         let more = u64::try_from(written).map_err(io::Error::other)?;
         self.written = self.written.checked_add(more).ok_or(io::ErrorKind::FileTooLarge)?;
         self.begin_write_back();
+        self.early.look(&self.file, self.written).inspect_err(|_error| {
+            self.stage = Stage::Failed;
+        })?;
         Ok(written)
     }
 
