@@ -11,7 +11,7 @@
 //!                           ├─ engine                 one file per kind of database
 //!                           ├─ archive                the file format
 //!                           └─ storage                where archives lie
-//! ground floor: domain · bell · config · telemetry · failpoint
+//! ground floor: domain · bell · early_sync · config · telemetry · failpoint
 //! ```
 
 pub mod api;
@@ -21,6 +21,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod early_sync;
 pub mod engine;
 pub mod executor;
 pub mod failpoint;

@@ -4,7 +4,6 @@
 //! given twice, what was published survives a power cut, and an error other than "not there" is never
 //! taken for "not there".
 
-mod early_sync;
 mod error;
 mod folder;
 mod listing;

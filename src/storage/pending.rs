@@ -12,12 +12,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::early_sync::EarlySync;
 use super::folder::{Folder, failed};
 use super::moving::move_to_free_name;
 use super::place::{Place, Way};
 use super::{Location, Pending, ReadAt, StorageError};
 use crate::domain::{BackupId, Timestamp};
+use crate::early_sync::EarlySync;
 use crate::failpoint;
 
 /// How much is reserved with one call: a reservation of many GiB stays interruptible.

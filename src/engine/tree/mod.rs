@@ -103,6 +103,8 @@ impl Tree {
         for place in self.open.drain(..).filter_map(|place| place.upgrade()) {
             place.seal();
         }
+        let ended = self.tally.end_syncs();
+        ended.map_err(|error| EngineError::target("syncing", self.staging.path(), error))?;
         if let Some((path, error)) = self.tally.take_failure() {
             return Err(EngineError::target("restoring", &path, error));
         }

@@ -73,6 +73,7 @@ impl Place for FilePlace {
         self.file.write_all_at(bytes, offset)?;
         if bytes.len() >= SEGMENT_BYTES {
             self.begin_write_back(bytes.len(), offset);
+            self.tally.sync_early(&self.file, bytes.len())?;
         }
         Ok(())
     }

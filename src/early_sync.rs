@@ -1,4 +1,4 @@
-//! Syncing a file while it is still being written.
+//! Syncing while there is still more to write.
 //!
 //! Asked to write back, the system hands bytes to the disk, which keeps them in a cache of its own; only a sync
 //! empties that. Left to the end it takes as long as the disk needs for all of it, and whoever else syncs
@@ -13,18 +13,19 @@ const STEP: u64 = 32 << 20;
 
 /// The sync under way, of which there is one at most.
 #[derive(Debug, Default)]
-pub(super) struct EarlySync {
+pub struct EarlySync {
     running: Option<JoinHandle<io::Result<()>>>,
     /// How much was written when it began.
     begun_at: u64,
 }
 
 impl EarlySync {
-    /// `written` bytes of the file are written: begins a sync if it is time. Never waits.
+    /// `written` bytes are written by now, the last of them to `file`: begins a sync of that if it is time. Never
+    /// waits.
     ///
     /// An error is that of an earlier sync. The system tells it once and then forgets it: what is on the disk is
     /// unknown from here on.
-    pub(super) fn look(&mut self, file: &File, written: u64) -> io::Result<()> {
+    pub fn look(&mut self, file: &File, written: u64) -> io::Result<()> {
         if written.saturating_sub(self.begun_at) < STEP {
             return Ok(());
         }
@@ -41,7 +42,7 @@ impl EarlySync {
     }
 
     /// Waits until none is under way. Errors as for [`EarlySync::look`].
-    pub(super) fn end(&mut self) -> io::Result<()> {
+    pub fn end(&mut self) -> io::Result<()> {
         let Some(running) = self.running.take() else { return Ok(()) };
         running.join().unwrap_or_else(|_panic| Err(io::Error::other("an early sync panicked")))
     }
