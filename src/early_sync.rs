@@ -15,25 +15,25 @@ const STEP: u64 = 32 << 20;
 #[derive(Debug, Default)]
 pub struct EarlySync {
     running: Option<JoinHandle<io::Result<()>>>,
-    /// How much was written when it began.
-    begun_at: u64,
+    /// How much was written since it began.
+    since: u64,
 }
 
 impl EarlySync {
-    /// `written` bytes are written by now, the last of them to `file`: begins a sync of that if it is time. Never
-    /// waits.
+    /// So many bytes `more` are written, to `file`: begins a sync of that if it is time. Never waits.
     ///
     /// An error is that of an earlier sync. The system tells it once and then forgets it: what is on the disk is
     /// unknown from here on.
-    pub fn look(&mut self, file: &File, written: u64) -> io::Result<()> {
-        if written.saturating_sub(self.begun_at) < STEP {
+    pub fn wrote(&mut self, file: &File, more: u64) -> io::Result<()> {
+        self.since = self.since.saturating_add(more);
+        if self.since < STEP {
             return Ok(());
         }
         if self.running.as_ref().is_some_and(|it| !it.is_finished()) {
             return Ok(());
         }
         self.end()?;
-        self.begun_at = written;
+        self.since = 0;
         let Ok(same) = file.try_clone() else { return Ok(()) };
         let thread = Builder::new().name("early-sync".to_owned());
         // Without a thread the sync at the end has more to do.
@@ -41,7 +41,7 @@ impl EarlySync {
         Ok(())
     }
 
-    /// Waits until none is under way. Errors as for [`EarlySync::look`].
+    /// Waits until none is under way. Errors as for [`EarlySync::wrote`].
     pub fn end(&mut self) -> io::Result<()> {
         let Some(running) = self.running.take() else { return Ok(()) };
         running.join().unwrap_or_else(|_panic| Err(io::Error::other("an early sync panicked")))
@@ -62,19 +62,22 @@ mod tests {
     fn the_error_of_an_early_sync_is_told_by_whatever_comes_next() {
         let file = unsyncable();
         let mut early = EarlySync::default();
-        early.look(&file, STEP).unwrap();
+        early.wrote(&file, STEP).unwrap();
         early.end().unwrap_err();
-        early.look(&file, 2 * STEP).unwrap();
+        early.wrote(&file, STEP).unwrap();
         while early.running.as_ref().is_some_and(|it| !it.is_finished()) {
             std::thread::yield_now();
         }
-        early.look(&file, 3 * STEP).unwrap_err();
+        early.wrote(&file, STEP).unwrap_err();
     }
 
     #[test]
-    fn small_files_are_not_synced_early() {
+    fn what_is_small_is_not_synced_early_until_there_is_much_of_it() {
+        let file = unsyncable();
         let mut early = EarlySync::default();
-        early.look(&unsyncable(), STEP - 1).unwrap();
+        early.wrote(&file, STEP - 1).unwrap();
         early.end().unwrap();
+        early.wrote(&file, 1).unwrap();
+        early.end().unwrap_err();
     }
 }

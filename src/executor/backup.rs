@@ -94,6 +94,7 @@ fn attempt(
     failpoint::reached("before-dump");
     let dump = pour(context, job, (engine, readers.last()), &mut writer, &pending)?;
     failpoint::reached("after-dump");
+    // Its commit waits for the disk, as the archive's end does: both at once.
     let saving = context.catalog.saving(backup.id);
     let hints = facts::restore_commands(backup, engine, &job.instance);
     let times = (started, context.clock.now());

@@ -195,7 +195,7 @@ impl Write for PendingFile {
         let more = u64::try_from(written).map_err(io::Error::other)?;
         self.written = self.written.checked_add(more).ok_or(io::ErrorKind::FileTooLarge)?;
         self.begin_write_back();
-        self.early.look(&self.file, self.written).inspect_err(|_error| {
+        self.early.wrote(&self.file, more).inspect_err(|_error| {
             self.stage = Stage::Failed;
         })?;
         Ok(written)

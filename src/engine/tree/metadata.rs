@@ -1,8 +1,6 @@
 //! What a restored file has besides its content: owner, extended attributes, mode and time.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -13,7 +11,6 @@ use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, Xatt
 use rustix::io::Errno;
 
 use crate::domain::Entry;
-use crate::early_sync::EarlySync;
 
 /// Set-uid and set-gid.
 const RUNS_AS_OWNER: u32 = 0o6000;
@@ -28,15 +25,12 @@ pub(super) struct Metadata {
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// What is known of all files of a tree: what went wrong with their metadata or could not be given back, and
-/// what is synced already.
+/// What went wrong with the metadata of files, or could not be given back; shared by all of a tree.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     failure: Mutex<Option<(PathBuf, Errno)>>,
     other_owner: AtomicU64,
     lost_xattrs: AtomicU64,
-    /// How much content was written, and the sync that makes it durable beside the work.
-    syncing: Mutex<(u64, EarlySync)>,
 }
 
 impl Tally {
@@ -44,19 +38,6 @@ impl Tally {
     pub(super) fn fail(&self, path: PathBuf, error: Errno) {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.get_or_insert((path, error));
-    }
-
-    /// So many bytes more are written, to this file. Now and then a sync begins; one that failed is told.
-    pub(super) fn sync_early(&self, file: &File, more: usize) -> io::Result<()> {
-        let mut syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (written, early) = &mut *syncing;
-        *written = written.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
-        early.look(file, *written)
-    }
-
-    /// Waits until no sync is under way: then no thread holds a file of the tree open.
-    pub(super) fn end_syncs(&self) -> io::Result<()> {
-        self.syncing.lock().unwrap_or_else(PoisonError::into_inner).1.end()
     }
 
     /// The first failure, if there was one.

@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
@@ -28,6 +28,7 @@ pub(super) use self::staging::Staging;
 use super::look::look;
 use super::{EngineError, Place, printable};
 use crate::domain::{Entry, EntryKind, EntryPath};
+use crate::early_sync::EarlySync;
 
 /// How many files are remembered as being written before those that are done are forgotten.
 const FORGET_AT: usize = 256;
@@ -42,6 +43,7 @@ pub(super) struct Tree {
     forget_at: usize,
     parent: Option<(Vec<u8>, OwnedFd)>,
     tally: Arc<Tally>,
+    early: Arc<Mutex<EarlySync>>,
 }
 
 impl Tree {
@@ -58,6 +60,7 @@ impl Tree {
             forget_at: FORGET_AT,
             parent: None,
             tally: Arc::default(),
+            early: Arc::default(),
         })
     }
 
@@ -103,7 +106,8 @@ impl Tree {
         for place in self.open.drain(..).filter_map(|place| place.upgrade()) {
             place.seal();
         }
-        let ended = self.tally.end_syncs();
+        // An engine may open the files next: no thread may close one of them then, and with it SQLite's locks.
+        let ended = self.early.lock().unwrap_or_else(PoisonError::into_inner).end();
         ended.map_err(|error| EngineError::target("syncing", self.staging.path(), error))?;
         if let Some((path, error)) = self.tally.take_failure() {
             return Err(EngineError::target("restoring", &path, error));
@@ -146,7 +150,8 @@ impl Tree {
         let file = openat(parent, OsStr::from_bytes(name), flags, Mode::RUSR | Mode::WUSR)
             .map_err(|error| self.failed(path, error))?;
         let shown = self.shown(path);
-        let place = FilePlace::new(file, shown, size, metadata, Arc::clone(&self.tally))
+        let shared = (Arc::clone(&self.tally), Arc::clone(&self.early));
+        let place = FilePlace::new(file, shown, size, metadata, shared)
             .map_err(|error| EngineError::target("making", &self.shown(path), error))?;
         if size == 0 {
             return Ok(None);

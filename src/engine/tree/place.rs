@@ -12,6 +12,7 @@ use rustix::fs::Advice;
 
 use super::metadata::{Metadata, Tally};
 use crate::domain::SEGMENT_BYTES;
+use crate::early_sync::EarlySync;
 use crate::engine::Place;
 
 /// An open file of the size it will have. When the last holder lets go of it, it gets its metadata.
@@ -22,6 +23,8 @@ pub(super) struct FilePlace {
     size: u64,
     metadata: Mutex<Option<Metadata>>,
     tally: Arc<Tally>,
+    /// Of all of the tree.
+    early: Arc<Mutex<EarlySync>>,
 }
 
 impl FilePlace {
@@ -31,13 +34,13 @@ impl FilePlace {
         path: PathBuf,
         size: u64,
         metadata: Metadata,
-        tally: Arc<Tally>,
+        (tally, early): (Arc<Tally>, Arc<Mutex<EarlySync>>),
     ) -> io::Result<Self> {
         let file = File::from(file);
         if size > 0 {
             file.set_len(size)?;
         }
-        Ok(Self { file, path, size, metadata: Mutex::new(Some(metadata)), tally })
+        Ok(Self { file, path, size, metadata: Mutex::new(Some(metadata)), tally, early })
     }
 
     /// Linux begins to write a range back when told that its cache is not needed, and keeps what is not on
@@ -73,7 +76,9 @@ impl Place for FilePlace {
         self.file.write_all_at(bytes, offset)?;
         if bytes.len() >= SEGMENT_BYTES {
             self.begin_write_back(bytes.len(), offset);
-            self.tally.sync_early(&self.file, bytes.len())?;
+            let more = u64::try_from(bytes.len()).map_err(io::Error::other)?;
+            let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+            early.wrote(&self.file, more)?;
         }
         Ok(())
     }
