@@ -1,7 +1,8 @@
-//! A bell that workers wait on: counted, so that a ring between a look and a wait is not lost.
+//! A bell that workers wait on: counted, so that a ring between looking for work and waiting is not lost.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 /// Tells waiting threads that there may be something to do.
 #[derive(Debug, Default)]
@@ -11,30 +12,21 @@ pub struct Bell {
 }
 
 impl Bell {
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// How often it rang. Read this *before* looking for work.
     pub fn count(&self) -> u64 {
-        *self.lock()
+        *self.rings.lock()
     }
 
-    /// Wakes everybody.
+    /// Wakes every thread that waits.
     pub fn ring(&self) {
-        *self.lock() += 1;
+        *self.rings.lock() += 1;
         self.rung.notify_all();
     }
 
     /// Waits until it rang more than `seen` times, at most `longest`. True if it rang.
     pub fn wait_past(&self, seen: u64, longest: Duration) -> bool {
-        let guard = self.lock();
-        let (guard, timeout) = self
-            .rung
-            .wait_timeout_while(guard, longest, |rings| *rings <= seen)
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(guard);
-        !timeout.timed_out()
+        let mut rings = self.rings.lock();
+        !self.rung.wait_while_for(&mut rings, |rings| *rings <= seen, longest).timed_out()
     }
 }
 
@@ -43,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_between_the_look_and_the_wait_is_heard() {
+    fn a_ring_before_the_wait_is_not_lost() {
         let bell = Bell::default();
         let seen = bell.count();
         bell.ring();

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::json;
 
 use crate::catalog::CatalogError;
+use crate::domain::with_causes;
 
 /// What a client is told when its own request cannot be read.
 const MALFORMED: &str = "The server could not comply with the request since it is either malformed \
@@ -143,20 +144,11 @@ impl From<CatalogError> for ApiError {
             CatalogError::NotSupported { .. } => Self::NotImplemented(message),
             CatalogError::QuotaExceeded { .. } => Self::OverLimit(message),
             CatalogError::Forbidden { .. } => Self::Forbidden(message),
-            CatalogError::Store(cause) => Self::Fault(format!("{message}: {}", chain(&cause))),
+            CatalogError::Store(cause) => {
+                Self::Fault(format!("{message}: {}", with_causes(&cause)))
+            }
         }
     }
-}
-
-/// An error and all that caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }
 
 /// The cause of an answer that is a fault of the server: for the log, never for the client.

@@ -2,8 +2,10 @@
 //! stays what it is, and a drill is given up as soon as its backup is to be removed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::lineage;
 use super::rules::{Rules, visible_backup};
@@ -21,18 +23,18 @@ pub(super) struct RunningDrills(Mutex<HashMap<BackupId, Cancel>>);
 
 impl RunningDrills {
     fn set(&self, id: BackupId, cancel: Cancel) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, cancel);
+        self.0.lock().insert(id, cancel);
     }
 
     fn forget(&self, id: BackupId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.0.lock().remove(&id);
     }
 
     /// Asks those to end whose backup is to be removed.
     pub(super) fn give_up_removed(&self, db: Records<'_>) -> Result<(), CatalogError> {
-        for (id, cancel) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        for (id, cancel) in &*self.0.lock() {
             if db.backup(*id)?.is_none_or(|it| it.removal.is_some()) {
-                cancel.ask();
+                cancel.cancel();
             }
         }
         Ok(())

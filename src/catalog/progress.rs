@@ -2,7 +2,8 @@
 //! nothing after a crash does not belong on a disk that wears.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::domain::{Backup, BackupId, Status};
 
@@ -14,18 +15,18 @@ impl Progress {
     /// Remembers how far it is. What is not a share of 1 is brought there.
     pub(super) fn set(&self, id: BackupId, share: f64) {
         let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, share);
+        self.0.lock().insert(id, share);
     }
 
     /// It no longer runs.
     pub(super) fn forget(&self, id: BackupId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.0.lock().remove(&id);
     }
 
     /// How far it is, if it runs.
     pub(super) fn of(&self, id: BackupId, status: Status) -> Option<f64> {
         status.is_running().then(|| {
-            let shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let shares = self.0.lock();
             shares.get(&id).copied().unwrap_or(0.0)
         })
     }

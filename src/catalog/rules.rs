@@ -1,6 +1,8 @@
 //! What the rules go by besides the rows: the operator's settings, the clock, the engines there are.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use super::{CatalogError, Scope, Settings};
 use crate::domain::{
@@ -29,16 +31,16 @@ impl Rules {
     }
 
     pub(super) fn engines(&self) -> Vec<Datastore> {
-        self.engines.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.engines.read().clone()
     }
 
     pub(super) fn set_engines(&self, engines: Vec<Datastore>) {
-        *self.engines.write().unwrap_or_else(PoisonError::into_inner) = engines;
+        *self.engines.write() = engines;
     }
 
     /// Whether this build reads and writes such databases.
     pub(super) fn has_engine(&self, name: &str) -> bool {
-        let engines = self.engines.read().unwrap_or_else(PoisonError::into_inner);
+        let engines = self.engines.read();
         engines.iter().any(|it| it.engine == name)
     }
 

@@ -201,7 +201,7 @@ fn a_delete_takes_a_waiting_drill_out_of_the_queue_and_gives_up_a_running_one() 
     let kept = house.completed(ParentChoice::None);
     house.delete(runs).unwrap();
     house.delete(waits).unwrap();
-    assert!(cancel.is_asked());
+    assert!(cancel.is_cancelled());
     assert!(!house.catalog.drill_begins(runs, other.clone()).wait().unwrap());
     house.catalog.drill_interrupted(runs).wait().unwrap();
     assert_eq!(house.drill_of(runs).next, None);
@@ -215,7 +215,7 @@ fn a_delete_takes_a_waiting_drill_out_of_the_queue_and_gives_up_a_running_one() 
     assert_eq!(house.claim_drill().id, kept);
     assert!(house.catalog.drill_begins(kept, other.clone()).wait().unwrap());
     house.delete(waits).unwrap();
-    assert!(!other.is_asked(), "another backup was deleted");
+    assert!(!other.is_cancelled(), "another backup was deleted");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Who shows which secret. Secrets are never kept, only their SHA-256.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -37,15 +38,15 @@ impl Tokens {
     }
 
     fn remember(&self, token: TokenRecord) {
-        let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
+        let mut stored = self.stored.write();
         stored.retain(|it| it.caller.name != token.caller.name);
         stored.push(token.into());
     }
 
     /// Compares with every token, so that the time says nothing about which one came near.
     fn who(&self, digest: &[u8]) -> Option<Arc<Caller>> {
-        let configured = self.configured.read().unwrap_or_else(PoisonError::into_inner);
-        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
+        let configured = self.configured.read();
+        let stored = self.stored.read();
         let mut found = None;
         for token in configured.iter().chain(stored.iter()) {
             let equal = bool::from(token.sha256.as_slice().ct_eq(digest));
@@ -69,7 +70,7 @@ impl Catalog {
             .into_iter()
             .map(|(caller, sha256)| TokenRecord { caller, sha256 }.into())
             .collect();
-        *self.tokens.configured.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        *self.tokens.configured.write() = tokens;
     }
 
     /// Stores a token made by the server itself (the bootstrap one). One of the same name is replaced.
@@ -84,8 +85,8 @@ impl Catalog {
 
     /// How many tokens there are, configured or stored.
     pub fn token_count(&self) -> Result<usize, CatalogError> {
-        let configured = self.tokens.configured.read().unwrap_or_else(PoisonError::into_inner);
-        let stored = self.tokens.stored.read().unwrap_or_else(PoisonError::into_inner);
+        let configured = self.tokens.configured.read();
+        let stored = self.tokens.stored.read();
         Ok(configured.len().saturating_add(stored.len()))
     }
 }

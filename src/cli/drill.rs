@@ -92,7 +92,7 @@ fn interruptible(cancel: &Cancel) -> Option<signal_hook::iterator::Handle> {
     let (handle, cancel) = (signals.handle(), cancel.clone());
     let listening = thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _signal in signals.forever() {
-            cancel.ask();
+            cancel.cancel();
         }
     });
     listening.is_ok().then_some(handle)

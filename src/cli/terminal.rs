@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::domain::with_causes;
+
 /// Prints a line. A reader that went away (`| head`) is no error.
 pub(super) fn say(line: &str) {
     writeln!(io::stdout().lock(), "{line}").ok();
@@ -21,15 +23,7 @@ pub(super) fn say_json(report: &impl Serialize) {
 
 /// Prints an error with its causes to standard error.
 pub(super) fn complain(error: &dyn Error) {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let deeper_text = deeper.to_string();
-        if !text.contains(&deeper_text) {
-            text = format!("{text}: {deeper_text}");
-        }
-        cause = deeper.source();
-    }
+    let text = with_causes(error);
     writeln!(io::stderr().lock(), "coffer: {text}").ok();
 }
 

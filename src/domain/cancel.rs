@@ -1,31 +1,31 @@
-//! A flag that a job looks at between two segments.
+//! Cancellation: a flag that long work checks between two segments.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the work in hand is to be given up. Clones share one flag.
+/// Whether the work in hand is to stop. Clones share one flag.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
     flag: Arc<AtomicBool>,
-    above: Option<Arc<AtomicBool>>,
+    parent: Option<Arc<AtomicBool>>,
 }
 
 impl Cancel {
-    /// A flag of its own that is also asked whenever this one is.
+    /// A flag that is cancelled with this one, and can be cancelled alone.
     #[must_use]
-    pub fn below(&self) -> Self {
-        Self { flag: Arc::default(), above: Some(Arc::clone(&self.flag)) }
+    pub fn child(&self) -> Self {
+        Self { flag: Arc::default(), parent: Some(Arc::clone(&self.flag)) }
     }
 
-    /// Asks every job that looks at this flag to stop at its next segment.
-    pub fn ask(&self) {
+    /// Tells everything that checks this flag, or a child of it, to stop.
+    pub fn cancel(&self) {
         self.flag.store(true, Ordering::Release);
     }
 
-    /// Whether that was asked.
-    pub fn is_asked(&self) -> bool {
-        let above = self.above.as_ref().is_some_and(|it| it.load(Ordering::Acquire));
-        above || self.flag.load(Ordering::Acquire)
+    /// Whether this flag or its parent was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        let parent = self.parent.as_ref().is_some_and(|it| it.load(Ordering::Acquire));
+        parent || self.flag.load(Ordering::Acquire)
     }
 }
 
@@ -34,13 +34,13 @@ mod tests {
     use super::Cancel;
 
     #[test]
-    fn a_flag_below_follows_the_one_above_and_never_the_other_way() {
-        let above = Cancel::default();
-        let [one, other] = [above.below(), above.below()];
-        one.ask();
-        let asked = [&above, &one, &other].map(Cancel::is_asked);
-        assert_eq!(asked, [false, true, false]);
-        above.ask();
-        assert!(other.is_asked());
+    fn a_child_is_cancelled_with_its_parent_and_never_the_other_way_round() {
+        let parent = Cancel::default();
+        let [one, other] = [parent.child(), parent.child()];
+        one.cancel();
+        let cancelled = [&parent, &one, &other].map(Cancel::is_cancelled);
+        assert_eq!(cancelled, [false, true, false]);
+        parent.cancel();
+        assert!(other.is_cancelled());
     }
 }

@@ -6,6 +6,7 @@ mod backup;
 mod backup_row;
 mod caller;
 mod cancel;
+mod causes;
 mod clock;
 mod drill;
 mod entry;
@@ -20,6 +21,7 @@ pub use backup::{ArchiveFacts, Backup, Kind, NewBackup, ParentChoice, Registrati
 pub use backup_row::{ArchiveFactsRef, BackupRow};
 pub use caller::{Caller, Role};
 pub use cancel::Cancel;
+pub use causes::with_causes;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp, WireTime};
 pub use drill::{Drill, DrillFacts, DrillOutcome, DrillTurn, RowsByTable};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};

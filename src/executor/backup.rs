@@ -177,7 +177,7 @@ fn publish(
     );
     let proven: Timestamp = context.clock.now();
     let level: VerifyLevel = facts::level_of(&finished.manifest);
-    if context.cancel.is_asked() {
+    if context.cancel.is_cancelled() {
         return Err(JobError::Cancelled);
     }
     pending.publish(&location, proven)?;

@@ -27,7 +27,7 @@ impl StoredBytes {
 
 impl Bytes for StoredBytes {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        if self.cancel.is_asked() {
+        if self.cancel.is_cancelled() {
             return Err(Cancelled.into());
         }
         self.inner.read_exact_at(buffer, offset)

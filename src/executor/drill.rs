@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::archive::Chain;
 use crate::catalog::{CatalogError, DrillEnd, DrillJob};
 use crate::domain::{
-    Backup, BackupId, Cancel, CheckLevel, DrillFacts, Failure, Source, VerifyLevel,
+    Backup, BackupId, Cancel, CheckLevel, DrillFacts, Failure, Source, VerifyLevel, with_causes,
 };
 use crate::engine::{DrillOrder, DrillReport, Owners, Placed, Target};
 use crate::failpoint;
@@ -14,7 +14,7 @@ use crate::storage::{StorageError, Workspace};
 
 use super::guard::guarded;
 use super::restore::{Restoring, engine_of, restore};
-use super::settle::{chain_of, settle};
+use super::settle::settle;
 use super::{Context, JobError, Progress, chain};
 
 /// Where a drill is made, and how.
@@ -85,7 +85,7 @@ pub fn drill(
 
 /// What goes wrong once a drill is given up says nothing of the backup: its archive may be in the trash.
 fn told_apart(error: JobError, cancel: &Cancel) -> JobError {
-    if cancel.is_asked() { JobError::Cancelled } else { error }
+    if cancel.is_cancelled() { JobError::Cancelled } else { error }
 }
 
 /// A folder that somebody took away looks like damage from inside, and is none.
@@ -157,12 +157,12 @@ pub(super) fn run(context: &Context, job: &DrillJob) {
     let id = job.id;
     log::info!("drill of backup {id} begins");
     let started = Instant::now();
-    let cancel = context.cancel.below();
+    let cancel = context.cancel.child();
     match context.catalog.drill_begins(id, cancel.clone()).wait() {
         Ok(true) => {}
         Ok(false) => return log::info!("drill of backup {id}: the backup is being deleted"),
         // It stays claimed, and is made after the next start.
-        Err(error) => return log::error!("drill of backup {id}: {}", chain_of(&error)),
+        Err(error) => return log::error!("drill of backup {id}: {}", with_causes(&error)),
     }
     failpoint::reached("drill-begins");
     let outcome = guarded(|| {
@@ -193,10 +193,13 @@ fn tell(id: BackupId, outcome: &Result<Drilled, JobError>) {
         ),
         Err(JobError::Cancelled) => log::info!("drill of backup {id}: interrupted"),
         Err(error) if damaged(error, id).is_some() => {
-            log::warn!("drill of backup {id} failed, nothing is built on it: {}", chain_of(error));
+            log::warn!(
+                "drill of backup {id} failed, nothing is built on it: {}",
+                with_causes(error)
+            );
         }
         Err(error) => {
-            log::warn!("the drill of backup {id} could not be made: {}", chain_of(error));
+            log::warn!("the drill of backup {id} could not be made: {}", with_causes(error));
         }
     }
 }
@@ -237,7 +240,7 @@ mod tests {
         let cancel = Cancel::default();
         let id = BackupId::generate();
         assert!(matches!(told_apart(broken(id, true), &cancel), JobError::ChainBroken { .. }));
-        cancel.ask();
+        cancel.cancel();
         assert!(matches!(told_apart(broken(id, true), &cancel), JobError::Cancelled));
     }
 

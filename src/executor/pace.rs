@@ -1,62 +1,62 @@
-//! How fast sources are read, so that the machine's real work goes on: bytes a second that all backups
-//! together keep to.
+//! How fast sources are read, so that the machine's other work goes on: a limit in bytes a second that
+//! all backups share.
 
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::domain::Cancel;
 
-/// What may be read at once after a pause, as time at the full rate.
+/// After a pause, so much may be read at once: what the limit allows in this time.
 const BURST: Duration = Duration::from_millis(100);
 
-/// How often somebody who waits looks whether to go on at all.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often a reader that waits checks whether it was cancelled.
+const CHECK_CANCEL: Duration = Duration::from_millis(50);
 
 /// A limit shared by everything that reads sources.
 #[derive(Debug)]
 pub struct Pace {
     bytes_per_second: u64,
     began: Instant,
-    /// From when on the next byte may be read, since the beginning.
+    /// The time since `began` at which the next byte may be read.
     free_at: Mutex<Duration>,
-    /// Never rung: waiting for it is waiting for time to pass.
-    never: Condvar,
+    /// Never notified: waiting on it is sleeping.
+    timer: Condvar,
 }
 
 impl Pace {
-    /// A limit in MiB a second; 0: none.
+    /// A limit in MiB a second; 0 for none.
     pub fn mib_per_second(limit: u64) -> Self {
         Self {
             bytes_per_second: limit.saturating_mul(1 << 20),
             began: Instant::now(),
             free_at: Mutex::default(),
-            never: Condvar::new(),
+            timer: Condvar::new(),
         }
     }
 
-    /// Counts bytes that were read, and waits as long as they were too many, or until cancelled.
-    pub(super) fn keep(&self, bytes: u64, cancel: &Cancel) {
+    /// Counts bytes that were read, and waits until the limit allows more, or until cancelled.
+    pub(super) fn limit(&self, bytes: u64, cancel: &Cancel) {
         if self.bytes_per_second == 0 {
             return;
         }
-        let go_on = self.take(bytes, self.began.elapsed());
-        let mut guard = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
-        while !cancel.is_asked() {
-            let left = go_on.saturating_sub(self.began.elapsed());
+        let free_at = self.take(bytes, self.began.elapsed());
+        let mut guard = self.free_at.lock();
+        while !cancel.is_cancelled() {
+            let left = free_at.saturating_sub(self.began.elapsed());
             if left.is_zero() {
                 return;
             }
-            let woken = self.never.wait_timeout(guard, left.min(LOOK));
-            guard = woken.unwrap_or_else(PoisonError::into_inner).0;
+            self.timer.wait_for(&mut guard, left.min(CHECK_CANCEL));
         }
     }
 
-    /// Takes bytes at the time `now`; says when to go on. What was not used a while ago is lost, but for
-    /// the burst.
+    /// Takes bytes at the time `now` and returns when the next may be read. Time that passed unused is
+    /// saved up only as far as the burst.
     fn take(&self, bytes: u64, now: Duration) -> Duration {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second.max(1));
         let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free_at = self.free_at.lock();
         *free_at = (*free_at).max(now.saturating_sub(BURST)).saturating_add(cost);
         *free_at
     }
@@ -69,12 +69,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn bytes_take_the_time_that_the_limit_gives_them_whoever_reads_them() {
+    fn all_readers_together_keep_to_the_limit() {
         let pace = Pace::mib_per_second(10);
         let start = 5 * SECOND;
-        // The burst is there at first: a tenth of a second's worth costs nothing.
+        // At first a burst is allowed: a tenth of a second's worth costs nothing.
         assert_eq!(pace.take(1 << 20, start), start);
-        // From then on a MiB is a tenth of a second, also when two ask at the same instant.
+        // From then on a MiB takes a tenth of a second, also when two readers come at once.
         assert_eq!(pace.take(1 << 20, start), start + SECOND / 10);
         assert_eq!(pace.take(5 << 20, start), start + 6 * SECOND / 10);
         // Time that passed unused is not saved up beyond the burst.
@@ -82,12 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_or_after_a_cancel_nobody_waits() {
+    fn without_a_limit_or_after_a_cancel_no_reader_waits() {
         let (free, cancelled) = (Cancel::default(), Cancel::default());
-        cancelled.ask();
+        cancelled.cancel();
         let before = Instant::now();
-        Pace::mib_per_second(0).keep(u64::MAX, &free);
-        Pace::mib_per_second(1).keep(1 << 40, &cancelled);
+        Pace::mib_per_second(0).limit(u64::MAX, &free);
+        Pace::mib_per_second(1).limit(1 << 40, &cancelled);
         assert!(before.elapsed() < 60 * SECOND);
     }
 }

@@ -2,7 +2,9 @@
 //! cancellation and counted for progress.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::archive::{ArchiveError, Writer};
 use crate::domain::{BackupId, Entry, EntryKind};
@@ -39,7 +41,7 @@ impl SharedPending {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The source says how much is to come: reserves a first piece of it.
@@ -144,7 +146,11 @@ impl<'a> Pour<'a> {
     }
 
     fn watch(&mut self) -> Result<(), Refused> {
-        if self.context.cancel.is_asked() { Err(self.refuse(JobError::Cancelled)) } else { Ok(()) }
+        if self.context.cancel.is_cancelled() {
+            Err(self.refuse(JobError::Cancelled))
+        } else {
+            Ok(())
+        }
     }
 
     /// The archive's error, or the storage's behind it.
@@ -197,7 +203,7 @@ impl Intake for Pour<'_> {
         self.writer.segment(bytes).map_err(|error| self.explain(error))?;
         self.file_bytes += length;
         self.count(length);
-        self.context.settings.pace.keep(length, &self.context.cancel);
+        self.context.settings.pace.limit(length, &self.context.cancel);
         crate::failpoint::reached("mid-dump");
         Ok(())
     }

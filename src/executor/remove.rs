@@ -1,11 +1,11 @@
 //! Deleting: archives go to the trash newest first, then their rows go; the trash is emptied later.
 
 use crate::catalog::{InstanceRemovalJob, RemovalJob};
-use crate::domain::{Failure, FailureCode, ProjectId};
+use crate::domain::{Failure, FailureCode, ProjectId, with_causes};
 use crate::failpoint;
 use crate::storage::StorageError;
 
-use super::settle::{chain_of, settle};
+use super::settle::settle;
 use super::{Context, chain};
 
 /// Removes a subtree. Stops at the first archive that cannot be removed: what is built on others must never
@@ -50,7 +50,7 @@ pub(super) fn run_instance(context: &Context, job: &InstanceRemovalJob) {
         .and_then(|project| context.local.discard_restored(&project, job.id));
     match gone {
         Ok(()) => settle(context, || context.catalog.instance_removed(job.id).wait()),
-        Err(error) => log::warn!("instance {} cannot be deleted: {}", job.id, chain_of(&error)),
+        Err(error) => log::warn!("instance {} cannot be deleted: {}", job.id, with_causes(&error)),
     }
 }
 
@@ -59,6 +59,6 @@ pub(super) fn empty_trash(context: &Context) {
     match context.storage.empty_trash(context.settings.trash_window) {
         Ok(0) => {}
         Ok(bytes) => log::info!("the trash was emptied of {bytes} bytes"),
-        Err(error) => log::warn!("the trash cannot be emptied: {}", chain_of(&error)),
+        Err(error) => log::warn!("the trash cannot be emptied: {}", with_causes(&error)),
     }
 }

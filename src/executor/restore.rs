@@ -53,7 +53,7 @@ struct Written {
 
 impl WriteAt for Written {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if self.cancel.is_asked() {
+        if self.cancel.is_cancelled() {
             return Err(Cancelled.into());
         }
         self.place.write_at(bytes, offset).map_err(|error| {

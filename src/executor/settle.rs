@@ -1,9 +1,9 @@
 //! The end of a job: its outcome is written down, and its error told, once.
 
-use std::error::Error;
 use std::time::Duration;
 
 use crate::catalog::CatalogError;
+use crate::domain::with_causes;
 
 use super::Context;
 
@@ -17,26 +17,11 @@ pub(super) fn settle(context: &Context, mut write: impl FnMut() -> Result<(), Ca
     loop {
         let seen = context.bell.count();
         let Err(error) = write() else { return };
-        log::error!("the outcome of a job cannot be written down: {}", chain_of(&error));
+        log::error!("the outcome of a job cannot be written down: {}", with_causes(&error));
         let passing = matches!(&error, CatalogError::Store(cause) if cause.is_passing());
-        if !passing || context.cancel.is_asked() {
+        if !passing || context.cancel.is_cancelled() {
             return;
         }
         context.bell.wait_past(seen, POLL);
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain_of(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let deeper_text = deeper.to_string();
-        if !text.contains(&deeper_text) {
-            text.push_str(": ");
-            text.push_str(&deeper_text);
-        }
-        cause = deeper.source();
-    }
-    text
 }

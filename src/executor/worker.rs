@@ -1,16 +1,19 @@
 //! The threads: claim, run, settle.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
+
 use crate::catalog::Job;
+use crate::domain::with_causes;
 use crate::failpoint;
 
 use super::guard::guarded;
-use super::settle::{POLL, chain_of, settle};
+use super::settle::{POLL, settle};
 use super::{Context, JobError, backup, drill, register, remove, restore};
 
 /// How long after the grace period a job may take to notice that it is cancelled.
@@ -25,23 +28,18 @@ struct Running {
 
 impl Running {
     fn add(&self) {
-        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *self.workers.lock() += 1;
     }
 
     fn done(&self) {
-        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        *self.workers.lock() -= 1;
         self.changed.notify_all();
     }
 
     /// True when all have ended within `longest`.
     fn wait(&self, longest: Duration) -> bool {
-        let guard = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (guard, timeout) = self
-            .changed
-            .wait_timeout_while(guard, longest, |workers| *workers > 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(guard);
-        !timeout.timed_out()
+        let mut workers = self.workers.lock();
+        !self.changed.wait_while_for(&mut workers, |workers| *workers > 0, longest).timed_out()
     }
 }
 
@@ -89,7 +87,7 @@ impl Executor {
         self.context.bell.ring();
         let ended = self.running.wait(grace) || {
             log::info!("running jobs had {} s to end and are now interrupted", grace.as_secs());
-            self.context.cancel.ask();
+            self.context.cancel.cancel();
             self.running.wait(CANCELLED_WITHIN)
         };
         if ended {
@@ -119,7 +117,7 @@ fn work(context: &Context, stopping: &AtomicBool) {
                 context.bell.wait_past(seen, POLL);
             }
             Err(error) => {
-                log::error!("cannot look for work: {}", chain_of(&error));
+                log::error!("cannot look for work: {}", with_causes(&error));
                 context.bell.wait_past(seen, POLL);
             }
         }
@@ -195,6 +193,6 @@ fn tell(what: &str, error: &JobError) {
     if matches!(error, JobError::Cancelled) {
         log::info!("{what}: interrupted by the shutdown");
     } else {
-        log::warn!("{what} failed: {}", chain_of(error));
+        log::warn!("{what} failed: {}", with_causes(error));
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn listen(server: ServerHandle, cancel: Cancel) -> io::Result<Listeni
         for signal in signals.forever() {
             if stopping {
                 log::info!("second signal: running jobs are interrupted");
-                cancel.ask();
+                cancel.cancel();
             } else {
                 stopping = true;
                 log::info!("signal {signal}: stopping");

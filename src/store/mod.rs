@@ -29,10 +29,10 @@ mod writer;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded};
+use parking_lot::{Mutex, RwLock};
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
@@ -180,7 +180,7 @@ impl Store {
             job.answer(Some(damaged));
             return Answer(receiver);
         }
-        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let jobs = self.jobs.read().clone();
         match jobs {
             // A writer that is gone drops the job, and the answer says so.
             Some(jobs) => drop(jobs.send(job)),
@@ -192,8 +192,8 @@ impl Store {
     /// Commits what waits, truncates the write-ahead log and ends the writer. Later writes fail.
     pub fn close(&self) {
         self.soundness.end();
-        drop(self.jobs.write().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.jobs.write().take());
+        let thread = self.thread.lock().take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {

@@ -5,11 +5,12 @@
 //! ends the catalog's use as it would have prevented its start.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
+use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, InterruptHandle};
 
 use super::{StoreError, open};
@@ -71,14 +72,14 @@ impl Soundness {
     /// Waits for the check to end by itself.
     #[cfg(test)]
     pub(super) fn wait(&self) {
-        if let Some(check) = &*self.check.lock().unwrap() {
+        if let Some(check) = &*self.check.lock() {
             check.ended.recv().unwrap_err();
         }
     }
 
     /// Breaks a check off that is still under way, so that its snapshot holds nothing up.
     pub(super) fn end(&self) {
-        let check = self.check.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let check = self.check.lock().take();
         let Some(Check { thread, interrupt, ended }) = check else { return };
         loop {
             interrupt.interrupt();

@@ -78,7 +78,7 @@ fn examine(
     let all = tables::all(&running.client, order.cancel)
         .map_err(|error| ended(error, "the list of tables"))?;
     for table in all {
-        if order.cancel.is_asked() {
+        if order.cancel.is_cancelled() {
             return Err(Refused.into());
         }
         match table.examine(&running.client, order.cancel) {

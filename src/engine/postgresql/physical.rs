@@ -138,7 +138,7 @@ struct Watched<'a> {
 
 impl std::io::Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.order.cancel.is_asked() {
+        if self.order.cancel.is_cancelled() {
             return Err(std::io::Error::other(Refused));
         }
         self.file.read(buffer)

@@ -139,7 +139,7 @@ impl<'a> Running<'a> {
         let database = database.to_string();
         let mut cursor = "0".to_owned();
         loop {
-            if self.order.cancel.is_asked() {
+            if self.order.cancel.is_cancelled() {
                 return Err(Refused.into());
             }
             let answer = self.ask(&["-n", &database, "EVAL", READ_SOME, "0", &cursor])?;

@@ -48,7 +48,7 @@ pub(super) fn check(
     let Some(name) = name_of(level) else { return Ok(Checked::default()) };
     let began = Instant::now();
     let asked = cancel.clone();
-    connection.progress_handler(STEPS, Some(move || asked.is_asked()))?;
+    connection.progress_handler(STEPS, Some(move || asked.is_cancelled()))?;
     connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     let mut found = Checked { name: Some(name), ..Checked::default() };
     match lines(connection, &format!("PRAGMA {name}({LINES})")) {

@@ -15,7 +15,7 @@ pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> 
         EngineError::archive(format!("the restored database does not hold up: {what}"))
     };
     let failed = |what: String| {
-        if order.cancel.is_asked() { Refused.into() } else { damaged(what) }
+        if order.cancel.is_cancelled() { Refused.into() } else { damaged(what) }
     };
     let explain = |error: rusqlite::Error| failed(error.to_string());
     let connection = connect(order.restored, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)

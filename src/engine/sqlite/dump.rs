@@ -57,7 +57,7 @@ pub(super) fn dump(
 
 /// The error of a check that was ended because the job is cancelled.
 fn given_up(order: &DumpOrder<'_>) -> Option<EngineError> {
-    order.cancel.is_asked().then(|| Refused.into())
+    order.cancel.is_cancelled().then(|| Refused.into())
 }
 
 /// Whether the check that the parent's source passed is what is asked for now: what is not read is not

@@ -84,7 +84,7 @@ fn sound(
         return Ok(None);
     }
     let explain = |error: rusqlite::Error| {
-        if cancel.is_asked() {
+        if cancel.is_cancelled() {
             return Refused.into();
         }
         EngineError::archive(format!("the restored database cannot be read: {error}"))

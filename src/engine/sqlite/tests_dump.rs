@@ -359,7 +359,7 @@ fn a_check_ends_when_the_job_is_given_up() {
         )
         .unwrap();
     let cancel = Cancel::default();
-    cancel.ask();
+    cancel.cancel();
     let order = crate::engine::DrillOrder {
         restored: &path,
         source: None,

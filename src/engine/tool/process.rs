@@ -75,7 +75,7 @@ impl Process {
     /// Waits at most [`LOOK`] until `other` (or, without it, the end of the program) is ready. An error
     /// if there is nothing to wait for any more.
     pub(super) fn ready(&mut self, other: Option<&OwnedFd>) -> Result<bool, ToolError> {
-        if self.cancel.is_asked() {
+        if self.cancel.is_cancelled() {
             return Err(ToolError::Cancelled);
         }
         if let Some((deadline, longest)) = self.deadline

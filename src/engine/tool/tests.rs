@@ -82,7 +82,7 @@ fn what_a_program_leaves_behind_does_not_keep_its_reader_waiting() {
 fn a_cancelled_job_ends_the_program_and_what_it_started() {
     let cancel = Cancel::default();
     let mut stream = shell("sleep 987654 & sleep 987653; true").stream(&cancel).unwrap();
-    cancel.ask();
+    cancel.cancel();
     let mut read = Vec::new();
     assert!(matches!(stream.read_up_to(10, &mut read), Err(ToolError::Cancelled)));
     drop(stream);
