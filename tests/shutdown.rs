@@ -6,9 +6,11 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +18,7 @@ use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use support::{Builder, PATIENCE, TestServer, names_in, wait_until, write_file};
+use support::{Builder, Client, PATIENCE, TestServer, names_in, wait_until, write_file};
 
 const MIB: usize = 1 << 20;
 
@@ -232,6 +234,39 @@ fn no_secret_comes_into_the_log(#[values("info", "trace")] level: &str) {
     for hidden in [secret.as_str(), coded, wrong] {
         assert!(!text.contains(hidden), "the log has a secret");
     }
+}
+
+#[test]
+fn a_log_that_is_not_read_delays_no_answer_and_says_later_what_it_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, data) = (folder.path().join("coffer.toml"), folder.path().join("data"));
+    let text =
+        format!("data_dir = {data:?}\n[server]\nlisten = \"127.0.0.1:0\"\n[auth]\nmode = \"none\"");
+    write_file(&config, text);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    command.args(["serve", "--config"]).arg(&config).env_remove("RUST_LOG");
+    let mut server = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening on ") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server did not start");
+    }
+    let (_before, base) = line.trim().split_once("listening on ").unwrap();
+    // Far more than a pipe and the waiting lines hold: each line of the log has the path in it.
+    let (client, path) = (Client::new(base, support::PROJECT), "x".repeat(4000));
+    for _ in 0..200 {
+        assert_eq!(client.get(&path).status, 404);
+    }
+    let reader = std::thread::spawn(move || {
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).map(|_length| rest)
+    });
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    assert!(server.wait().unwrap().success());
+    let rest = reader.join().unwrap().unwrap();
+    assert!(rest.contains(" log lines were dropped: stderr is read too slowly"), "{}", rest.len());
+    assert!(rest.ends_with("stopped\n"));
 }
 
 fn basic_of(name: &str, secret: &str) -> String {

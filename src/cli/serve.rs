@@ -6,8 +6,8 @@ use super::{CommandError, WithConfig};
 
 pub(super) fn run(with: &WithConfig) -> Result<(), CommandError> {
     let config = with.load()?;
-    telemetry::start(config.server.log_level.as_str())
-        .map_err(|error| CommandError::Usage(error.to_string()))?;
-    server::serve(&config, |_address| ())?;
-    Ok(())
+    telemetry::start(config.server.log_level);
+    let served = server::serve(&config, |_address| ());
+    telemetry::flush();
+    Ok(served?)
 }

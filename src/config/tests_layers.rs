@@ -99,6 +99,7 @@ fn a_value_of_the_wrong_kind_is_named_with_its_key() {
     for (text, key) in [
         ("[server]\nlisten = \"localhost\"", "server.listen"),
         ("[server]\nlog_level = \"loud\"", "server.log_level"),
+        ("[server]\nlog_level = \"\"", "off, error, warn, info, debug or trace"),
         ("[server]\nhttp_workers = -1", "server.http_workers"),
         ("[server]\nmax_connections = \"many\"", "server.max_connections"),
         ("[auth]\nmode = \"off\"", "auth.mode"),

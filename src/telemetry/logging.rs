@@ -1,6 +1,5 @@
-//! The form of a log line. A record is always one line: text that came from outside cannot begin another.
+//! The format of a log line. A record is always one line: text from outside cannot start another one.
 
-use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -9,33 +8,19 @@ use std::os::unix::fs::MetadataExt as _;
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Record};
 
-use super::batch;
+use super::writer::LogWriter;
 use crate::domain::{Clock as _, SystemClock, Timestamp};
 
-/// The target of the access log.
-const ACCESS: &str = "coffer::access";
-
-/// Who reads the lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reader {
-    /// The systemd journal, which knows the time and takes the priority from a prefix.
-    Journal,
-    /// Anybody else.
-    Plain,
-}
-
-/// A logger of this level. Libraries speak from `warn` on, or at Coffer's own level if that is quieter.
+/// A logger of this level. Libraries log from `warn` on, or at Coffer's own level if that is quieter.
 pub(super) fn builder(level: LevelFilter) -> Builder {
-    let reader = reader();
+    let journal = stderr_is_the_journal();
     let mut builder = Builder::new();
-    builder.target(Target::Stderr).format(move |out, record| {
-        let mut text = String::with_capacity(160);
-        line(&mut text, record, reader, SystemClock.now()).map_err(io::Error::other)?;
-        if record.target() == ACCESS && record.level() >= Level::Info && batch::take(&text) {
-            return Ok(());
-        }
-        batch::flush();
-        out.write_all(text.as_bytes())
+    builder.target(match LogWriter::start() {
+        Ok(writer) => Target::Pipe(Box::new(writer)),
+        Err(_no_thread) => Target::Stderr,
+    });
+    builder.format(move |out, record| {
+        out.write_all(line(record, journal, SystemClock.now()).as_bytes())
     });
     match std::env::var("RUST_LOG") {
         Ok(filters) if !filters.is_empty() => builder.parse_filters(&filters),
@@ -44,45 +29,34 @@ pub(super) fn builder(level: LevelFilter) -> Builder {
     builder
 }
 
-/// The journal, if stderr is the stream that systemd has named for it. Only then: a child of a service
-/// inherits the variable, its stderr may be a file.
-fn reader() -> Reader {
-    let named = std::env::var("JOURNAL_STREAM").unwrap_or_default();
-    let metadata =
-        io::stderr().as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
-    match metadata {
-        Ok(stream) if named == format!("{}:{}", stream.dev(), stream.ino()) => Reader::Journal,
-        _ => Reader::Plain,
-    }
+/// Whether stderr is the very stream that `JOURNAL_STREAM` names: a child of a service inherits the
+/// variable, but its stderr may be a file.
+fn stderr_is_the_journal() -> bool {
+    let Ok(journal) = std::env::var("JOURNAL_STREAM") else { return false };
+    let stderr = io::stderr().as_fd().try_clone_to_owned();
+    let metadata = stderr.and_then(|stderr| File::from(stderr).metadata());
+    metadata.is_ok_and(|stream| journal == format!("{}:{}", stream.dev(), stream.ino()))
 }
 
-fn line(out: &mut String, record: &Record<'_>, reader: Reader, now: Timestamp) -> fmt::Result {
-    match reader {
-        Reader::Journal => write!(out, "<{}>", priority(record.level()))?,
-        Reader::Plain => {
-            write!(out, "{now}")?;
-            out.push_str(word(record.level()));
+/// The line for a record. The journal adds the time itself and takes the priority from a prefix.
+fn line(record: &Record<'_>, journal: bool, now: Timestamp) -> String {
+    let mut line = if journal {
+        format!("<{}>{}: ", priority(record.level()), record.target())
+    } else {
+        format!("{now} {:<5} {}: ", record.level(), record.target())
+    };
+    for character in record.args().to_string().chars() {
+        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
         }
     }
-    out.push_str(record.target());
-    out.push_str(": ");
-    write!(OneLine(out), "{}", record.args())?;
-    out.push('\n');
-    Ok(())
+    line.push('\n');
+    line
 }
 
-/// The level between the time and the target, as wide as the longest.
-const fn word(level: Level) -> &'static str {
-    match level {
-        Level::Error => " ERROR ",
-        Level::Warn => " WARN  ",
-        Level::Info => " INFO  ",
-        Level::Debug => " DEBUG ",
-        Level::Trace => " TRACE ",
-    }
-}
-
-/// The syslog priority, as `sd-daemon(3)` numbers them.
+/// The syslog priority, see `sd-daemon(3)`.
 const fn priority(level: Level) -> u8 {
     match level {
         Level::Error => 3,
@@ -92,60 +66,30 @@ const fn priority(level: Level) -> u8 {
     }
 }
 
-/// Writes control characters as escapes.
-struct OneLine<'a>(&'a mut String);
-
-impl fmt::Write for OneLine<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            self.0.push_str(text);
-            return Ok(());
-        }
-        for character in text.chars() {
-            if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-                self.0.extend(character.escape_default());
-            } else {
-                self.0.push(character);
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(level: Level, message: &str, reader: Reader) -> String {
-        let mut text = String::new();
+    fn shown(level: Level, message: &str, journal: bool) -> String {
         let now = "2026-11-23T19:13:14.250001Z".parse().unwrap();
-        line(
-            &mut text,
-            &Record::builder()
-                .level(level)
-                .target("coffer::server")
-                .args(format_args!("{message}"))
-                .build(),
-            reader,
-            now,
-        )
-        .unwrap();
-        text
+        let mut record = Record::builder();
+        let record = record.level(level).target("coffer::server");
+        line(&record.args(format_args!("{message}")).build(), journal, now)
     }
 
     #[test]
     fn a_line_has_a_time_for_people_and_a_priority_for_the_journal() {
         assert_eq!(
-            shown(Level::Info, "up", Reader::Plain),
+            shown(Level::Info, "up", false),
             "2026-11-23T19:13:14.250001Z INFO  coffer::server: up\n"
         );
-        assert_eq!(shown(Level::Error, "down", Reader::Journal), "<3>coffer::server: down\n");
-        assert_eq!(shown(Level::Debug, "é", Reader::Journal), "<7>coffer::server: é\n");
+        assert_eq!(shown(Level::Error, "down", true), "<3>coffer::server: down\n");
+        assert_eq!(shown(Level::Debug, "é", true), "<7>coffer::server: é\n");
     }
 
     #[test]
-    fn text_from_outside_cannot_begin_a_line_or_steer_a_terminal() {
-        let forged = shown(Level::Warn, "name\n<3>forged\r\u{1b}[2J\u{2028}", Reader::Journal);
+    fn text_from_outside_cannot_start_a_line_or_control_a_terminal() {
+        let forged = shown(Level::Warn, "name\n<3>forged\r\u{1b}[2J\u{2028}", true);
         assert_eq!(forged, "<4>coffer::server: name\\n<3>forged\\r\\u{1b}[2J\\u{2028}\n");
     }
 }
