@@ -16,13 +16,7 @@ mod large;
 mod live;
 mod load;
 #[path = "../servers/mariadb.rs"]
-#[expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    dead_code,
-    reason = "a harness of tests"
-)]
+#[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness of tests")]
 mod mariadb;
 mod measure;
 #[path = "../servers/postgres.rs"]

@@ -1,5 +1,7 @@
 //! A real MariaDB server in a temporary folder, on a socket of its own. It ends with its value.
 
+#![allow(dead_code, reason = "each test uses a part of this")]
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) tcp: bool,
     /// Whether its settings lie beside the data directory and not in it, as Debian has it.
     pub(crate) as_debian: bool,
+    /// The size of a WAL segment, if not the usual one.
+    pub(crate) wal_segment_mib: Option<u32>,
 }
 
 impl Default for Setup {
@@ -49,6 +51,7 @@ impl Default for Setup {
             settings: String::new(),
             tcp: false,
             as_debian: false,
+            wal_segment_mib: None,
         }
     }
 }
@@ -81,6 +84,9 @@ impl Postgres {
         initdb.args(["--no-sync", "-A", "trust"]);
         if setup.checksums {
             initdb.arg("--data-checksums");
+        }
+        if let Some(size) = setup.wal_segment_mib {
+            initdb.arg(format!("--wal-segsize={size}"));
         }
         done(&mut initdb);
         let port = if setup.tcp { free_port() } else { 5432 };

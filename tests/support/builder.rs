@@ -26,6 +26,7 @@ pub(crate) struct Builder {
     pub(super) allowed: Vec<String>,
     pub(super) data_dir: Option<PathBuf>,
     pub(super) unprivileged: bool,
+    pub(super) program: Option<PathBuf>,
 }
 
 impl Builder {
@@ -128,6 +129,12 @@ impl Builder {
     /// else as the test's own.
     pub(crate) fn unprivileged(mut self) -> Self {
         self.unprivileged = true;
+        self
+    }
+
+    /// Runs this program and not the one under test.
+    pub(crate) fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
         self
     }
 

@@ -12,9 +12,11 @@ mod log;
 mod server;
 mod shell;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Client};
@@ -54,6 +56,12 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 pub(crate) fn write_file(path: &Path, content: impl AsRef<[u8]>) {
     #[expect(clippy::disallowed_methods, reason = "a test's own files need not survive a crash")]
     std::fs::write(path, content).unwrap();
+}
+
+/// Where the archive of this backup's row lies.
+#[track_caller]
+pub(crate) fn archive_of(backup: &Value) -> PathBuf {
+    PathBuf::from(backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
 }
 
 /// The names in a folder, sorted; none if there is no such folder.

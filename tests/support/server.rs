@@ -109,7 +109,8 @@ impl TestServer {
             command.uid(UNPRIVILEGED).gid(UNPRIVILEGED).current_dir("/");
             command
         } else {
-            Command::new(env!("CARGO_BIN_EXE_coffer"))
+            let built = Path::new(env!("CARGO_BIN_EXE_coffer"));
+            Command::new(self.builder.program.as_deref().unwrap_or(built))
         };
         for (name, _value) in std::env::vars_os() {
             let text = name.to_string_lossy();

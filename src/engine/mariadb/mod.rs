@@ -30,7 +30,6 @@ mod rights;
 mod room;
 mod tables;
 #[cfg(test)]
-#[expect(dead_code, reason = "the tests of whole programs use the rest")]
 #[path = "../../../tests/servers/mariadb.rs"]
 mod test_server;
 #[cfg(test)]
