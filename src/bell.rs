@@ -1,10 +1,10 @@
-//! A bell that workers wait on: counted, so that a ring between looking for work and waiting is not lost.
+//! A signal for waiting threads. It is counted, so that none is lost between checking for work and waiting.
 
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Tells waiting threads that there may be something to do.
+/// Wakes threads that wait for work.
 #[derive(Debug, Default)]
 pub struct Bell {
     rings: Mutex<u64>,
@@ -12,21 +12,21 @@ pub struct Bell {
 }
 
 impl Bell {
-    /// How often it rang. Read this *before* looking for work.
+    /// How often it has rung. Read this *before* checking for work.
     pub fn count(&self) -> u64 {
         *self.rings.lock()
     }
 
-    /// Wakes every thread that waits.
+    /// Wakes every waiting thread.
     pub fn ring(&self) {
         *self.rings.lock() += 1;
         self.rung.notify_all();
     }
 
-    /// Waits until it rang more than `seen` times, at most `longest`. True if it rang.
-    pub fn wait_past(&self, seen: u64, longest: Duration) -> bool {
+    /// Waits until it has rung more than `seen` times, for `timeout` at most; returns whether it has.
+    pub fn wait_past(&self, seen: u64, timeout: Duration) -> bool {
         let mut rings = self.rings.lock();
-        !self.rung.wait_while_for(&mut rings, |rings| *rings <= seen, longest).timed_out()
+        !self.rung.wait_while_for(&mut rings, |rings| *rings <= seen, timeout).timed_out()
     }
 }
 
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_before_the_wait_is_not_lost() {
+    fn a_ring_between_checking_for_work_and_waiting_is_not_lost() {
         let bell = Bell::default();
         let seen = bell.count();
         bell.ring();

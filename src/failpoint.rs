@@ -1,13 +1,12 @@
-//! Places where tests cut the power.
+//! Points where tests kill the process.
 //!
-//! In a build with the feature `failpoints`, a process whose environment names a place in
-//! `COFFER_FAILPOINT` kills itself there with SIGKILL: no destructor runs, as in a power cut.
-//! In every other build this is nothing.
+//! In a build with the feature `failpoints`, a process with the name of such a point in `COFFER_FAILPOINT` kills
+//! itself there with SIGKILL: as in a power cut, no destructor runs. In every other build nothing happens.
 
-/// Dies here, if this is the place the environment names.
+/// Kills the process if this is the point that `COFFER_FAILPOINT` names.
 #[cfg(feature = "failpoints")]
-pub fn reached(place: &str) {
-    if std::env::var("COFFER_FAILPOINT").is_ok_and(|wanted| wanted == place) {
+pub fn reached(name: &str) {
+    if std::env::var("COFFER_FAILPOINT").is_ok_and(|wanted| wanted == name) {
         let itself = rustix::process::getpid();
         rustix::process::kill_process(itself, rustix::process::Signal::KILL)
             .expect("a process may always kill itself");
@@ -16,4 +15,4 @@ pub fn reached(place: &str) {
 
 /// Nothing, in a build without the feature `failpoints`.
 #[cfg(not(feature = "failpoints"))]
-pub fn reached(_place: &str) {}
+pub fn reached(_name: &str) {}

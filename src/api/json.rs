@@ -94,7 +94,7 @@ impl Fields<'_> {
     /// A time, or null.
     pub(super) fn time(&mut self, key: Key, time: impl Into<Option<Timestamp>>) {
         match time.into() {
-            Some(time) => self.plain(key, [time.wire().as_str(), ""]),
+            Some(time) => self.plain(key, [time.to_wire().as_str(), ""]),
             None => self.null(key),
         }
     }

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use crate::domain::{Drill, DrillOutcome, DrillTurn, Failure, RowsByTable, WireTime};
+use crate::domain::{Drill, DrillOutcome, DrillTurn, Failure, RowsByTable};
 
 /// A drill. While the next one waits or runs, all but its status is the last one's.
 #[derive(Debug, Serialize)]
 pub(super) struct DrillView<'a> {
     status: &'static str,
-    at: Option<WireTime>,
+    at: Option<String>,
     seconds: Option<f64>,
     tables: Option<u64>,
     rows: Option<u64>,
@@ -26,7 +26,7 @@ pub(super) fn drill(drill: &Drill, counted: Option<RowsByTable>) -> Option<Drill
     let facts = last.and_then(|it| it.found.as_ref().ok());
     Some(DrillView {
         status: status(drill.next, last)?,
-        at: last.map(|it| it.at.wire()),
+        at: last.map(|it| it.at.to_wire()),
         seconds: last.map(|it| it.took.as_secs_f64()),
         tables: facts.map(|it| it.tables),
         rows: facts.map(|it| it.rows),

@@ -1,4 +1,4 @@
-//! Who asks.
+//! Who makes a request, and what they may do.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,24 +16,24 @@ pub enum Role {
     Reader,
 }
 
-/// Somebody who showed a valid token (or anybody, with `auth.mode = "none"`).
+/// The bearer of a valid token; with `auth.mode = "none"`, anyone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The token's name, for the log.
     pub name: String,
-    /// The token's project; `None` when authentication is off: then it is the path's.
+    /// The token's project; `None` when authentication is off, where the path names the project.
     pub project: Option<ProjectId>,
-    /// What it may do.
+    /// The token's roles.
     pub roles: Vec<Role>,
 }
 
 impl Caller {
-    /// May act in every project and set quotas.
+    /// Whether the caller may act in every project and set quotas.
     pub fn is_admin(&self) -> bool {
         self.roles.contains(&Role::Admin)
     }
 
-    /// May create, delete and restore.
+    /// Whether the caller may create, delete and restore.
     pub fn may_write(&self) -> bool {
         self.is_admin() || self.roles.contains(&Role::Member)
     }

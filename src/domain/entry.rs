@@ -1,4 +1,4 @@
-//! One member of a source: a file, a folder or a link, as an engine reads it and an archive keeps it.
+//! Entries: the files, folders and links of a source, as an engine reads them and an archive keeps them.
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
@@ -6,24 +6,24 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// A path that does not stay below the root it is relative to, or cannot exist.
+/// The path is absolute, could leave the folder that it is relative to, or is not in its plain form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a plain relative path")]
 pub struct BadPath(pub String);
 
-/// A relative path in raw bytes (names need not be UTF-8), `/`-separated, without empty, `.` or
-/// `..` components. The empty path is the root itself. Ordered component by component, which is
-/// the order of a sorted depth-first walk.
+/// A relative path as raw bytes (names need not be UTF-8), separated by `/`, without empty, `.` or `..`
+/// components. The empty path is the root. Paths compare component by component, which is the order of a
+/// sorted depth-first walk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EntryPath(Vec<u8>);
 
 impl EntryPath {
-    /// The root of the tree.
+    /// The root: the source itself.
     pub const fn root() -> Self {
         Self(Vec::new())
     }
 
-    /// The path with these bytes.
+    /// The path with these bytes, if they are one.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, BadPath> {
         let bytes = bytes.into();
         let plain = bytes.is_empty()
@@ -52,12 +52,12 @@ impl EntryPath {
         &self.0
     }
 
-    /// The same as a path of the filesystem, to be joined to the root's.
+    /// The path for the filesystem, to be joined to that of the root.
     pub fn as_path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.0))
     }
 
-    /// Whether this is the root itself.
+    /// Whether this is the root.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
@@ -75,14 +75,14 @@ impl PartialOrd for EntryPath {
     }
 }
 
-/// For messages: what is not UTF-8 is shown as the replacement character.
+/// For messages: bytes that are not UTF-8 become replacement characters.
 impl fmt::Display for EntryPath {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&String::from_utf8_lossy(&self.0))
     }
 }
 
-/// A range of a file that holds data; what lies between such ranges are holes.
+/// A range of a file that holds data. Between such ranges are holes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// Where it starts, in bytes.
@@ -91,63 +91,62 @@ pub struct Extent {
     pub length: u64,
 }
 
-/// What tells without reading whether a file is still the one that was backed up.
-/// Equal stamps and sizes mean: not changed since.
+/// What shows without reading it whether a file has changed: with an equal stamp and size it has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// Time of the last change of data or metadata, which no program can set: nanoseconds.
+    /// When data or metadata last changed, in nanoseconds. No program can set it.
     pub ctime_ns: i128,
-    /// The file's number in its filesystem.
+    /// The inode number.
     pub inode: u64,
     /// The filesystem's device number.
     pub device: u64,
-    /// A digest of what else tells of a change: where a database's log began and how far it goes. 0 for a
-    /// file that is all there is.
+    /// A digest of what else shows a change: where a database's log began and how long it is. 0 if the file
+    /// stands alone.
     pub beside: u64,
 }
 
-/// What an entry is.
+/// The kind of an entry, with what only that kind has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file.
     File {
         /// Its length in bytes, holes included.
         size: u64,
-        /// The ranges that hold data, in order, if the file has holes; `None`: it has none.
+        /// The ranges that hold data, in order; `None` if the file has no holes.
         extents: Option<Vec<Extent>>,
     },
     /// A folder.
     Directory,
     /// A symbolic link.
     Symlink {
-        /// What it says, byte for byte.
+        /// Its content, byte for byte.
         target: Vec<u8>,
     },
-    /// Another name of a regular file that came earlier.
+    /// Another name of a regular file that comes earlier.
     HardLink {
         /// The earlier name.
         to: EntryPath,
     },
 }
 
-/// One member of a source, with everything a restore gives back.
+/// A file, folder or link of a source, with everything that a restore gives back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it is, relative to the source's root.
+    /// Its path, relative to the source.
     pub path: EntryPath,
-    /// What it is.
+    /// File, folder or link.
     pub kind: EntryKind,
     /// Permission bits, with set-uid, set-gid and sticky: 12 bits.
     pub mode: u32,
-    /// Numeric owner.
+    /// The owner's number.
     pub uid: u32,
-    /// Numeric group.
+    /// The group's number.
     pub gid: u32,
-    /// Last change of the data, nanoseconds since the epoch; may be negative.
+    /// When the data last changed, in nanoseconds since the epoch; may be negative.
     pub mtime_ns: i128,
-    /// Extended attributes: name and value, in order of name.
+    /// Extended attributes: name and value, ordered by name.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// For regular files of a tree; `None` where only reading can tell.
+    /// For regular files; `None` if only reading the file can show whether it has changed.
     pub stamp: Option<Stamp>,
 }
 
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_sort_as_a_walk_meets_them() {
+    fn paths_sort_in_the_order_of_a_depth_first_walk() {
         let mut paths = [path("a.txt"), path("a/b"), path("a"), path("a-b"), EntryPath::root()];
         paths.sort();
         assert_eq!(paths, [EntryPath::root(), path("a"), path("a/b"), path("a-b"), path("a.txt")]);

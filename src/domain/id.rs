@@ -1,4 +1,4 @@
-//! Identifiers as types, so that one cannot be passed for another.
+//! Identifiers. Each is a type of its own, so that one cannot be used as another.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A text that is not the identifier it was taken for.
+/// A text that is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a valid {what}")]
 pub struct MalformedId {
-    /// What was expected, in words: `backup id`, `project id`…
+    /// The kind of identifier: `backup id`, `project id` and so on.
     pub what: &'static str,
-    /// The text as it came, cut to 80 characters.
+    /// The text, cut to 80 characters.
     pub text: String,
 }
 
@@ -22,7 +22,7 @@ impl MalformedId {
     }
 }
 
-/// The hyphenated form only: `Uuid::parse_str` also takes braces, URNs and bare hex.
+/// Takes the hyphenated form only. `Uuid::parse_str` also takes braces, URNs and plain hex.
 fn parse_hyphenated(text: &str, what: &'static str) -> Result<Uuid, MalformedId> {
     if text.len() != 36 {
         return Err(MalformedId::new(what, text));
@@ -38,12 +38,12 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id with this value.
+            /// The id with this UUID.
             pub const fn from_uuid(value: Uuid) -> Self {
                 Self(value)
             }
 
-            /// The value itself.
+            /// The UUID.
             pub const fn as_uuid(self) -> Uuid {
                 self.0
             }
@@ -66,34 +66,34 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// One backup. A UUID of version 7, so ids made later sort later.
+    /// A backup. A UUID of version 7, so that ids made later sort later.
     BackupId,
     "backup id"
 );
 uuid_id!(
-    /// One database or directory that backups are made of.
+    /// A database or directory that backups are made of.
     InstanceId,
     "instance id"
 );
 
 impl BackupId {
-    /// A new id, unique and sorting behind those made in earlier milliseconds.
+    /// A new id, which sorts after those made in earlier milliseconds.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 }
 
-/// The namespace of instance ids that are derived from a project and a name.
+/// The UUID namespace of the ids made by [`InstanceId::derived`].
 const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x5c1f_7f0e_1a52_4e0b_9d0f_c0ff_e500_0001);
 
 impl InstanceId {
-    /// A random id, for an instance made by a restore.
+    /// A random id, for a restored instance.
     pub fn generate() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The id an instance of the configuration has when it gives none (`UUIDv5` of project and name):
-    /// the same after every restart and on every machine.
+    /// The id of a configured instance that has none of its own: the UUID of version 5 of its project and
+    /// name, which is the same after every restart and on every machine.
     pub fn derived(project: &ProjectId, name: &str) -> Self {
         let text = format!("{project}\n{name}");
         Self(Uuid::new_v5(&INSTANCE_NAMESPACE, text.as_bytes()))
@@ -101,7 +101,7 @@ impl InstanceId {
 }
 
 /// The project (OpenStack's tenant) that owns instances and backups: 1 to 64 characters of
-/// `A-Z a-z 0-9 _ -`, because it is a path segment of URLs and of the archive store.
+/// `A-Z a-z 0-9 _ -`, because it becomes part of URLs and of paths in the archive store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ProjectId(String);
@@ -126,7 +126,7 @@ impl<'a> TryFrom<&'a str> for ProjectIdRef<'a> {
     type Error = MalformedId;
 
     fn try_from(text: &'a str) -> Result<Self, MalformedId> {
-        if is_path_word(text, 64) && !text.contains('.') {
+        if is_path_component(text, 64) && !text.contains('.') {
             Ok(Self(text))
         } else {
             Err(MalformedId::new("project id (1 to 64 of A-Z a-z 0-9 _ -)", text))
@@ -134,10 +134,10 @@ impl<'a> TryFrom<&'a str> for ProjectIdRef<'a> {
     }
 }
 
-/// Letters, digits, `_`, `-`, and inner dots: safe as one path segment everywhere.
-fn is_path_word(text: &str, longest: usize) -> bool {
+/// Whether this is safe as one component of any path: letters, digits, `_`, `-`, and dots but not in front.
+fn is_path_component(text: &str, max_bytes: usize) -> bool {
     !text.is_empty()
-        && text.len() <= longest
+        && text.len() <= max_bytes
         && !text.starts_with('.')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
@@ -182,7 +182,7 @@ impl fmt::Display for ProjectId {
     }
 }
 
-/// The subfolder of a project's archives that a client asked for (Trove's `swift_container`):
+/// The subfolder for a backup's archive that the client asked for (Trove's `swift_container`):
 /// 1 to 64 characters of `A-Z a-z 0-9 _ - .`, not starting with a dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -199,8 +199,8 @@ impl FromStr for ContainerName {
     type Err = MalformedId;
 
     fn from_str(text: &str) -> Result<Self, MalformedId> {
-        // A name that reads as a UUID would be taken for an instance's folder.
-        if is_path_word(text, 64) && parse_hyphenated(text, "").is_err() {
+        // A UUID would be mistaken for the folder of an instance.
+        if is_path_component(text, 64) && parse_hyphenated(text, "").is_err() {
             Ok(Self(text.to_owned()))
         } else {
             Err(MalformedId::new("container name (1 to 64 of A-Z a-z 0-9 _ - .)", text))
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_hyphenated_form_of_an_id_is_taken() {
+    fn only_the_hyphenated_form_of_an_id_is_accepted() {
         let text = "0d5a4f6e-7b1c-4c55-9d6e-1f2a3b4c5d6e";
         assert_eq!(text.parse::<BackupId>().unwrap().to_string(), text);
         for bad in [

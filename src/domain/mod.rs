@@ -1,6 +1,6 @@
-//! The words everything else is written in: ids, states, backups, instances, tree entries.
+//! The types every room shares: ids, states, backups, instances, entries of a source.
 //!
-//! Nothing here does I/O, knows a wire format or names another room.
+//! Nothing here does I/O, knows a wire format or uses another room.
 
 mod backup;
 mod backup_row;
@@ -13,6 +13,7 @@ mod entry;
 mod failure;
 mod id;
 mod instance;
+pub mod num;
 mod page;
 mod proof;
 mod status;
@@ -22,7 +23,7 @@ pub use backup_row::{ArchiveFactsRef, BackupRow};
 pub use caller::{Caller, Role};
 pub use cancel::Cancel;
 pub use causes::with_causes;
-pub use clock::{Clock, FixedClock, SystemClock, Timestamp, WireTime};
+pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use drill::{Drill, DrillFacts, DrillOutcome, DrillTurn, RowsByTable};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use failure::{Failure, FailureCode};
@@ -32,8 +33,8 @@ pub use page::{Limit, Position};
 pub use proof::{CheckLevel, Verify, VerifyLevel};
 pub use status::{IllegalTransition, Status};
 
-/// The fixed span a file is cut into, in bytes: every segment but a file's last is this long.
+/// The length of a segment in bytes. Files are cut at multiples of it; only a file's last segment is shorter.
 ///
-/// Positions are what makes an incremental possible: the same span of two versions of a file is
-/// compared, whatever was inserted elsewhere. 1 MiB is where zstd's ratio stops growing.
+/// Because the cuts are at fixed positions, an incremental backup compares the same range of two versions
+/// of a file. 1 MiB is where zstd's compression ratio stops growing.
 pub const SEGMENT_BYTES: usize = 1 << 20;

@@ -1,15 +1,15 @@
-//! Paging by position in the order of a list, never by offset.
+//! Paging through lists by position, never by offset.
 
 use super::{BackupId, Timestamp};
 
-/// How many rows a page may hold: at least one.
+/// The most rows that a page may have; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u32);
 
 impl Limit {
-    /// `wanted` rows, at least 1 and at most `most`.
-    pub fn clamped(wanted: u32, most: u32) -> Self {
-        Self(wanted.clamp(1, most.max(1)))
+    /// `wanted` rows, but at least 1 and at most `max`.
+    pub fn clamped(wanted: u32, max: u32) -> Self {
+        Self(wanted.clamp(1, max.max(1)))
     }
 
     /// The number of rows.
@@ -18,12 +18,12 @@ impl Limit {
     }
 }
 
-/// A place in the list of backups, which is ordered by (`created`, `id`), newest first.
-/// A page that starts behind it neither repeats nor skips rows, whatever was added or deleted.
+/// A position in the list of backups, which is ordered by (`created`, `id`), newest first. The page after it
+/// neither repeats nor skips rows, whatever was added or deleted in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// When the last backup of the page before was created.
+    /// When the last backup of the previous page was created.
     pub created: Timestamp,
-    /// Its id.
+    /// The id of that backup.
     pub id: BackupId,
 }
