@@ -6,7 +6,9 @@ use serde_json::json;
 use crate::executor;
 use crate::server;
 
-use super::{CommandError, WithConfig, terminal};
+use super::args::WithConfig;
+use super::error::CommandError;
+use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct CatalogArgs {
@@ -16,13 +18,13 @@ pub(super) struct CatalogArgs {
 
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
-    /// Reads every archive and writes the records the catalog lacks. The server must be stopped.
+    /// Read all archives and add the records that the catalog lacks. The server must be stopped.
     Rebuild(RebuildArgs),
 }
 
 #[derive(Debug, Args)]
 struct RebuildArgs {
-    /// Reports as JSON.
+    /// Report as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -33,12 +35,9 @@ pub(super) fn run(args: &CatalogArgs) -> Result<(), CommandError> {
     let CatalogCommand::Rebuild(args) = &args.command;
     let config = args.with.load()?;
     let (context, _lock) = server::open_alone(&config)?;
-    let bar = terminal::bar("reading archives");
-    let rebuilt = executor::rebuild(&context, &|done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
+    let rebuilt = terminal::with_progress("reading archives", |progress| {
+        executor::rebuild(&context, progress)
     })?;
-    bar.finish_and_clear();
     context.catalog.close();
     if args.json {
         let unusable: Vec<_> = rebuilt
@@ -52,18 +51,18 @@ pub(super) fn run(args: &CatalogArgs) -> Result<(), CommandError> {
             "unusable": unusable,
         }));
     } else {
-        terminal::say(&format!(
-            "Read {} archives; {} backups were not in the catalog and are now.",
+        terminal::say(format_args!(
+            "Read {} archives; added {} backups to the catalog.",
             rebuilt.archives, rebuilt.imported
         ));
         for (location, why) in &rebuilt.unusable {
-            terminal::say(&format!("Not taken in: {location}: {why}"));
+            terminal::say(format_args!("Not added: {location}: {why}"));
         }
     }
     if rebuilt.unusable.is_empty() {
         Ok(())
     } else {
         let count = rebuilt.unusable.len();
-        Err(CommandError::Damaged(format!("{count} archives could not be taken in; see above")))
+        Err(CommandError::Damaged(format!("{count} archives could not be added; see above")))
     }
 }

@@ -1,31 +1,31 @@
 //! `coffer drill`.
 
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
-use crate::domain::{BackupId, Cancel};
+use crate::domain::BackupId;
 use crate::executor::{self, Context, Drilled, Drilling, JobError};
 use crate::server;
 use crate::storage::Storage as _;
 
-use super::offline::{self, Opened, Purpose, Which};
-use super::{CommandError, WithConfig, terminal};
+use super::args::{Which, WithConfig};
+use super::error::CommandError;
+use super::interrupt::Interrupt;
+use super::offline::{self, Opened, Purpose};
+use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct DrillArgs {
     #[command(flatten)]
     which: Which,
-    /// The folder to restore into, in a new folder that is removed again. Without it tmp/ of the data
-    /// directory, or, for archive files, the system's folder for temporary files.
+    /// Where to make the temporary folder [default: tmp/ of the data directory; for archive files, the
+    /// system's folder for temporary files].
     #[arg(long = "in", value_name = "FOLDER")]
     within: Option<PathBuf>,
-    /// Reports as JSON.
+    /// Report as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -45,14 +45,14 @@ pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
         }
         other => other?,
     };
-    let outcome = drill(args, &opened);
+    let outcome = drill(args, &opened)?;
     let id = opened.chain.target().name();
     record(opened.context.as_ref(), id, &outcome, started.elapsed())?;
     report(args, &opened, &outcome?);
     Ok(())
 }
 
-fn drill(args: &DrillArgs, opened: &Opened) -> Result<Drilled, JobError> {
+fn drill(args: &DrillArgs, opened: &Opened) -> Result<Result<Drilled, JobError>, CommandError> {
     let config = &opened.config;
     let temporary = std::env::temp_dir();
     let within: &Path = match (&args.within, &opened.context) {
@@ -62,44 +62,22 @@ fn drill(args: &DrillArgs, opened: &Opened) -> Result<Drilled, JobError> {
     };
     let instance = opened.chain.target().manifest().backup.instance_id;
     let configured = config.instances.iter().find(|it| Some(it.instance_id()) == instance);
-    let cancel = Cancel::default();
-    let signals = interruptible(&cancel);
+    // Ctrl-C ends the drill in order, so that what was restored is removed.
+    let interrupt = Interrupt::listen()?;
     let how = Drilling {
         within,
         headroom: config.storage.headroom_bytes(),
         source: configured.map(|it| &it.source),
         workers: server::compression_threads(config),
-        cancel: &cancel,
+        cancel: interrupt.cancel(),
     };
-    let bar = terminal::bar("restoring");
-    let drilled = executor::drill(&opened.chain, &how, &|done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-        if done == total {
-            bar.set_message("using it");
-        }
+    let drilled = terminal::with_progress("restoring", |progress| {
+        executor::drill(&opened.chain, &how, progress)
     });
-    bar.finish_and_clear();
-    if let Some(handle) = signals {
-        handle.close();
-    }
-    drilled
+    Ok(drilled)
 }
 
-/// From here on Ctrl-C ends the drill in order, so that what was restored is removed.
-fn interruptible(cancel: &Cancel) -> Option<signal_hook::iterator::Handle> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).ok()?;
-    let (handle, cancel) = (signals.handle(), cancel.clone());
-    let listening = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for _signal in signals.forever() {
-            cancel.cancel();
-        }
-    });
-    listening.is_ok().then_some(handle)
-}
-
-/// Writes down what is known of the backup now. A drill that could not be made says nothing of it, and
-/// whoever sits here reads why.
+/// Records what is known about the backup now. A drill that could not be made says nothing about it.
 fn record(
     context: Option<&Context>,
     id: BackupId,
@@ -110,7 +88,7 @@ fn record(
     match outcome {
         Ok(_passed) => Ok(executor::record_drill(context, id, outcome, took)?),
         Err(error) if error.is_damage() => {
-            // The damage is what has to be told; that it could not be written down comes beside it.
+            // The damage is the error to report; failing to record it is only mentioned.
             if let Err(cause) = executor::record_drill(context, id, outcome, took) {
                 terminal::complain(&cause);
             }
@@ -140,8 +118,8 @@ fn report(args: &DrillArgs, opened: &Opened, drilled: &Drilled) {
         }));
         return;
     }
-    terminal::say(&format!(
-        "Backup {id} ({}, {} archives) was restored and used by {engine} {}: {} passed; {} rows in {} tables; {:.1} s. Nothing of it is left.",
+    terminal::say(format_args!(
+        "Backup {id} ({}, {} archives) was restored and used by {engine} {}: {} passed; {} rows in {} tables; {:.1} s. The restored copy was removed.",
         manifest.backup.name,
         manifest.chain.len(),
         report.version,
@@ -151,6 +129,6 @@ fn report(args: &DrillArgs, opened: &Opened, drilled: &Drilled) {
         took.as_secs_f64(),
     ));
     for (table, rows) in &report.rows {
-        terminal::say(&format!("{rows:>14}  {table}"));
+        terminal::say(format_args!("{rows:>14}  {table}"));
     }
 }

@@ -9,17 +9,19 @@ use crate::domain::SystemClock;
 use crate::executor;
 use crate::server;
 
-use super::offline::{self, Purpose, Which};
-use super::{CommandError, WithConfig, terminal};
+use super::args::{Which, WithConfig};
+use super::error::CommandError;
+use super::offline::{self, Purpose};
+use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     which: Which,
-    /// The archive to write, by custom `….tar.zst`. It must not exist.
+    /// The archive to write, usually named `….tar.zst`. It must not exist.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// Reports as JSON.
+    /// Report as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -28,14 +30,10 @@ pub(super) struct ExportArgs {
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
     let opened = offline::open(&args.which, Purpose::Use, &args.with)?;
-    let bar = terminal::bar("exporting");
     let settings = server::executor_settings(&opened.config);
-    let finished =
-        executor::export(&opened.chain, &args.to, &settings, &SystemClock, &|done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        })?;
-    bar.finish_and_clear();
+    let finished = terminal::with_progress("exporting", |progress| {
+        executor::export(&opened.chain, &args.to, &settings, &SystemClock, progress)
+    })?;
     let id = finished.manifest.backup.id;
     if args.json {
         terminal::say_json(&json!({
@@ -46,7 +44,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
             "checksum": format!("blake3:{}", finished.checksum),
         }));
     } else {
-        terminal::say(&format!(
+        terminal::say(format_args!(
             "Wrote backup {id} to {}: {} ({} unpacked), BLAKE3 {}.\nRestore it anywhere: zstd -dc FILE | tar -xpf -",
             args.to.display(),
             terminal::human(finished.stored_bytes),

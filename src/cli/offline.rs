@@ -1,8 +1,4 @@
-//! What commands that work on archives share: which backup is meant, and how to get at its chain.
-
-use std::path::PathBuf;
-
-use clap::Args;
+//! Opens the chain of a backup, from the catalog or from archive files, without a server.
 
 use crate::archive::Chain;
 use crate::config::Config;
@@ -10,31 +6,20 @@ use crate::domain::{Backup, BackupId, Cancel};
 use crate::executor::{self, Context, JobError};
 use crate::server;
 
-use super::{CommandError, WithConfig};
+use super::args::{Which, WithConfig};
+use super::error::CommandError;
 
-/// A backup of the catalog, or archive files.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Which backup")]
-pub(super) struct Which {
-    /// The backup's id.
-    #[arg(value_name = "ID", required_unless_present = "archive", conflicts_with = "archive")]
-    pub(super) id: Option<BackupId>,
-    /// An archive file; for an incremental, every file of its chain, in any order. Needs no catalog.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub(super) archive: Vec<PathBuf>,
-}
-
-/// An opened chain, and the catalog it came from, if it did.
+/// An opened chain, and the catalog that it came from, if it did.
 pub(super) struct Opened {
     pub(super) chain: Chain,
-    /// The chain's rows in the catalog it came from; none for files.
+    /// The chain's rows in that catalog; none for archive files.
     pub(super) rows: Vec<Backup>,
     pub(super) context: Option<Context>,
     pub(super) config: Config,
 }
 
-/// The chain of a backup by its rows alone, whatever damage they tell of: verifying is how that is taken
-/// back.
+/// The chain of a backup by its rows alone, also if they report damage: a verification that passes
+/// withdraws it.
 fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
     let mut chain = vec![context.catalog.find(id)?];
     while let Some(parent) = chain.last().and_then(|backup| backup.parent) {
@@ -57,13 +42,13 @@ fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
 /// What a chain is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Its content: damage that was reported is refused at once.
+    /// To use its content: fails if damage was reported.
     Use,
-    /// Looking at it once more.
+    /// To verify it, whatever was reported.
     Verify,
 }
 
-/// Opens what is meant.
+/// Opens the chain of the given backup.
 pub(super) fn open(
     which: &Which,
     purpose: Purpose,

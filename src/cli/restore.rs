@@ -11,31 +11,33 @@ use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, Restoring};
 use crate::server;
 
-use super::offline::{self, Purpose, Which};
-use super::{CommandError, WithConfig, terminal};
+use super::args::{Which, WithConfig};
+use super::error::CommandError;
+use super::offline::{self, Purpose};
+use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
     #[command(flatten)]
     which: Which,
-    /// The file or folder to make. It must not exist: a restore never replaces anything.
+    /// The file or folder to restore to. It must not exist: a restore never replaces anything.
     #[arg(long, value_name = "PATH", required_unless_present = "into", conflicts_with = "into")]
     to: Option<PathBuf>,
-    /// The instance of the configuration, by name or id, whose running server gets the databases of a
-    /// logical backup. None of them may be there yet.
+    /// The instance of the configuration, by name or id, into whose running server the databases of a
+    /// logical backup are loaded. None of them may exist there.
     #[arg(long, value_name = "INSTANCE")]
     into: Option<String>,
     /// How thoroughly the engine checks the result: off, quick or full.
     #[arg(long, value_name = "LEVEL", default_value = "quick", value_parser = parse_check)]
     check: CheckLevel,
-    /// Reports as JSON.
+    /// Report as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     with: WithConfig,
 }
 
-pub(super) fn parse_check(word: &str) -> Result<CheckLevel, String> {
+fn parse_check(word: &str) -> Result<CheckLevel, String> {
     match word {
         "off" => Ok(CheckLevel::Off),
         "quick" => Ok(CheckLevel::Quick),
@@ -47,7 +49,6 @@ pub(super) fn parse_check(word: &str) -> Result<CheckLevel, String> {
 pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let opened = offline::open(&args.which, Purpose::Use, &args.with)?;
     let manifest = opened.chain.target().manifest();
-    let bar = terminal::bar("restoring");
     let target = match (&args.to, &args.into) {
         (Some(path), _) => Target::Path(path),
         (None, into) => {
@@ -64,11 +65,9 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         workers: server::compression_threads(&opened.config),
         cancel: &Cancel::default(),
     };
-    let report = executor::restore(&opened.chain, &how, &|done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
+    let report = terminal::with_progress("restoring", |progress| {
+        executor::restore(&opened.chain, &how, progress)
     })?;
-    bar.finish_and_clear();
     let (place, next) = match &report.target {
         Placed::At(path) => {
             let engine = engine::find(&manifest.datastore.engine);
@@ -88,7 +87,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         }));
     } else {
         let check = report.check.as_deref().unwrap_or("not asked for");
-        terminal::say(&format!(
+        terminal::say(format_args!(
             "Restored backup {} ({}, {} archives) to {}: {} in {} members; check: {check}.",
             opened.chain.target().name(),
             manifest.backup.name,
@@ -98,7 +97,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             report.entries,
         ));
         for line in next {
-            terminal::say(&format!("    {line}"));
+            terminal::say(format_args!("    {line}"));
         }
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use crate::{server, telemetry};
 
-use super::{CommandError, WithConfig};
+use super::args::WithConfig;
+use super::error::CommandError;
 
 pub(super) fn run(with: &WithConfig) -> Result<(), CommandError> {
     let config = with.load()?;

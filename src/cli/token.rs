@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::domain::{ProjectId, Role};
 use crate::server::NewToken;
 
-use super::{CommandError, terminal};
+use super::error::{CommandError, failed};
+use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
@@ -16,22 +17,22 @@ pub(super) struct TokenArgs {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Makes a token: prints the secret once, and the lines for the configuration, which hold only its hash.
+    /// Make a token: print its secret once, and the lines for the configuration, which hold only its hash.
     New(NewArgs),
 }
 
 #[derive(Debug, Args)]
 struct NewArgs {
-    /// The token's name: the user name of HTTP Basic, and what the log calls it.
+    /// The token's name, in the log and as the user name of HTTP Basic.
     #[arg(long)]
     name: String,
-    /// The project it works in.
+    /// The project that it gives access to.
     #[arg(long, value_name = "PROJECT", default_value = "default")]
     project: ProjectId,
-    /// What it may do; may be given more than once.
+    /// What it allows: reader, member or admin. May be given more than once.
     #[arg(long, value_name = "ROLE", default_value = "member", value_parser = parse_role)]
     role: Vec<Role>,
-    /// Reports as JSON.
+    /// Report as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +52,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<(), CommandError> {
         let why = "--name: at least one character, no colon (HTTP Basic ends a user name there)";
         return Err(CommandError::Usage(why.to_owned()));
     }
-    let token = NewToken::generate().map_err(|error| CommandError::Failed(error.to_string()))?;
+    let token = NewToken::generate().map_err(failed("making a token"))?;
     let sha256 = hex::encode(token.sha256());
     if args.json {
         terminal::say_json(&json!({
@@ -67,7 +68,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<(), CommandError> {
     }
     // A JSON string or list is a TOML one too.
     let (name, roles) = (json!(args.name), json!(args.role));
-    terminal::say(&format!(
+    terminal::say(format_args!(
         "The token, shown this once:\n\n    {}\n\nAdd this to the configuration and restart Coffer:\n\n\
          [[auth.tokens]]\nname = {name}\nproject_id = \"{}\"\nroles = {roles}\nsha256 = \"{sha256}\"",
         token.secret(),

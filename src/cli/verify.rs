@@ -7,14 +7,16 @@ use crate::executor::{self, Context, JobError, Verified};
 use crate::server;
 use crate::storage::Location;
 
-use super::offline::{self, Purpose, Which};
-use super::{CommandError, WithConfig, terminal};
+use super::args::{Which, WithConfig};
+use super::error::CommandError;
+use super::offline::{self, Purpose};
+use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     which: Which,
-    /// Reports as JSON.
+    /// Report as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -23,19 +25,16 @@ pub(super) struct VerifyArgs {
 
 pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let opened = match offline::open(&args.which, Purpose::Verify, &args.with) {
-        Err(CommandError::Job(error)) => return Err(note_damage(args, error)),
+        Err(CommandError::Job(error)) => return Err(record_damage(args, error)),
         other => other?,
     };
-    let bar = terminal::bar("verifying");
     let workers = server::compression_threads(&opened.config);
-    let verified = executor::verify(&opened.chain, &opened.rows, workers, &|done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
+    let verified = terminal::with_progress("verifying", |progress| {
+        executor::verify(&opened.chain, &opened.rows, workers, progress)
     });
-    bar.finish_and_clear();
-    let verified = verified.map_err(|error| note_damage(args, error))?;
+    let verified = verified.map_err(|error| record_damage(args, error))?;
     if let Some(context) = &opened.context {
-        note_proof(context, &verified)?;
+        record_proof(context, &verified)?;
     }
     report(args, &verified);
     Ok(())
@@ -51,8 +50,8 @@ fn report(args: &VerifyArgs, verified: &Verified) {
             "sound": true,
         }));
     } else {
-        terminal::say(&format!(
-            "Backup {} is sound: {} in {} members decoded and compared, over {} archives.",
+        terminal::say(format_args!(
+            "Backup {} is sound: decoded and compared {} in {} members, from {} archives.",
             verified.id,
             terminal::human(verified.content_bytes),
             verified.entries,
@@ -61,8 +60,8 @@ fn report(args: &VerifyArgs, verified: &Verified) {
     }
 }
 
-/// Writes a proof down: the row's time, and the archive's, from which a rebuilt catalog takes it.
-fn note_proof(context: &Context, verified: &Verified) -> Result<(), CommandError> {
+/// Records the proof in the catalog, and with the archive, from which a rebuilt catalog takes it.
+fn record_proof(context: &Context, verified: &Verified) -> Result<(), CommandError> {
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;
     if let Some(facts) = &backup.facts {
@@ -73,8 +72,8 @@ fn note_proof(context: &Context, verified: &Verified) -> Result<(), CommandError
     Ok(())
 }
 
-/// Writes lasting damage down, so that nothing is built on it, and passes the error on.
-fn note_damage(args: &VerifyArgs, error: JobError) -> CommandError {
+/// Records permanent damage, so that no backup is built on it, and returns the error.
+fn record_damage(args: &VerifyArgs, error: JobError) -> CommandError {
     if args.which.id.is_some()
         && let Some((culprit, damage)) = error.damaged_archive()
         && let Ok(config) = args.with.load()

@@ -1,11 +1,11 @@
 //! Everything wired together: opened in order, served, shut down in order.
 
 mod error;
-mod look;
 mod open;
 mod serve;
 mod shelf;
 mod signals;
+mod startup_probe;
 mod token;
 
 pub use error::ServerError;

@@ -10,10 +10,10 @@ use crate::api::{self, State};
 use crate::config::{AuthMode, Config};
 use crate::executor::{self, Context, Executor};
 
-use super::look::Looking;
 use super::open::open_alone;
 use super::shelf::StorageShelf;
 use super::signals::{self, Listening};
+use super::startup_probe::StartupProbe;
 use super::{ServerError, token};
 
 /// Seconds that requests in flight get once the server stops.
@@ -41,13 +41,13 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
         );
     }
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
-    let looking = Looking::begin(config, &context, |engine| engine.asks_a_server());
+    let probe = StartupProbe::start(config, &context, |engine| engine.asks_a_server());
     // Signals are listened to until the jobs have ended: a second one interrupts them.
     let mut listening = None;
     let served = System::new().block_on(answer(config, &context, ready, &mut listening));
     notify(sd_notify::NotifyState::Stopping);
     workers.drain(config.server.shutdown_grace());
-    looking.end();
+    probe.stop();
     drop(listening);
     context.catalog.close();
     drop(lock);

@@ -5,9 +5,11 @@
 
 use std::io::{self, Write};
 use std::mem;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 /// Bytes that may wait.
 const MAX_WAITING: usize = 256 << 10;
@@ -67,12 +69,8 @@ struct Waiting {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn push(&self, line: &[u8]) {
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         if waiting.lines.len() + line.len() > MAX_WAITING {
             waiting.dropped += 1;
             return;
@@ -89,7 +87,7 @@ impl Queue {
             let dropped = self.take(&mut lines);
             // An error here can be reported nowhere: this is where errors go.
             log.write_all(&lines).ok();
-            self.lock().writing = false;
+            self.waiting.lock().writing = false;
             self.changed.notify_all();
             if dropped > 0 {
                 log::warn!("{dropped} log lines were dropped: stderr is read too slowly");
@@ -100,8 +98,8 @@ impl Queue {
     /// Waits for lines and moves them to `lines`; returns how many were dropped after them.
     fn take(&self, lines: &mut Vec<u8>) -> u64 {
         lines.clear();
-        let waiting = self.changed.wait_while(self.lock(), |waiting| waiting.lines.is_empty());
-        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
+        self.changed.wait_while(&mut waiting, |waiting| waiting.lines.is_empty());
         mem::swap(&mut waiting.lines, lines);
         waiting.writing = true;
         mem::take(&mut waiting.dropped)
@@ -109,7 +107,7 @@ impl Queue {
 
     fn wait_until_written(&self, timeout: Duration) {
         let unfinished = |waiting: &mut Waiting| waiting.writing || !waiting.lines.is_empty();
-        drop(self.changed.wait_timeout_while(self.lock(), timeout, unfinished));
+        self.changed.wait_while_for(&mut self.waiting.lock(), unfinished, timeout);
     }
 }
 
@@ -143,6 +141,6 @@ mod tests {
         let queue = Queue::default();
         queue.push(b"never read\n");
         queue.wait_until_written(Duration::from_millis(1));
-        assert_eq!(queue.lock().lines.len(), 11);
+        assert_eq!(queue.waiting.lock().lines.len(), 11);
     }
 }

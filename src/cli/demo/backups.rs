@@ -1,117 +1,114 @@
 //! The backups: a full one and two incremental ones, while the writer goes on.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use crate::cli::{CommandError, terminal};
+use crate::cli::error::CommandError;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::terminal::{human, say};
 
 use super::client::{Api, BackupView};
-use super::interrupt::Interrupt;
-use super::ledger::Plan;
-use super::report;
 use super::writer::Writer;
 
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// How many points are made: the first is a full backup, the others incremental ones.
+/// How many backups are made: the first is full, the others are incremental.
 const POINTS: usize = 3;
+/// How long a backup, and the writer before it, may take.
+const TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// A backup, and what the writer did around it.
 #[derive(Debug)]
 pub(super) struct Point {
     /// 1, 2, 3.
     pub(super) number: usize,
-    /// The finished backup, as the API tells it.
+    /// The completed backup.
     pub(super) backup: BackupView,
-    /// From asking to COMPLETED.
-    pub(super) took: Duration,
-    /// The last transaction that was committed when the backup was asked for.
-    pub(super) earliest: i64,
-    /// The last transaction that can have been committed when it was finished.
-    pub(super) latest: i64,
-    /// Transactions committed while it was made.
-    pub(super) commits: i64,
-    /// The longest that one of them took.
-    pub(super) longest_commit: Duration,
+    /// The transactions that may be its last one: from those committed when it was requested to those
+    /// begun when it was completed.
+    pub(super) possible: RangeInclusive<i64>,
 }
 
-/// Makes them all, with some transactions between any two.
-pub(super) fn make(
+/// Makes all backups, each after `transactions` more transactions.
+pub(super) fn make_all(
     api: &Api,
     instance: &str,
-    plan: &Plan,
     writer: &Writer,
+    transactions: i64,
     interrupt: &Interrupt,
 ) -> Result<Vec<Point>, CommandError> {
-    report::backups_begin();
+    say("Backups over the API, while the writer goes on; COMPLETED means proven:");
+    say("  point  kind              read     archive    ratio      took  commits  longest commit");
     let mut points = Vec::with_capacity(POINTS);
     for number in 1..=POINTS {
-        let goal = writer.committed() + plan.stretch();
-        while writer.committed() < goal {
-            still_writing(writer)?;
-            interrupt.pause(LOOK_EVERY)?;
-        }
-        let point = make_one(api, instance, number, writer, interrupt)?;
-        report::backed_up(&point);
-        points.push(point);
+        let goal = writer.committed()? + transactions;
+        interrupt
+            .wait_for("the writer", TIMEOUT, || Ok((writer.committed()? >= goal).then_some(())))?;
+        points.push(make(api, instance, number, writer, interrupt)?);
     }
     Ok(points)
 }
 
-fn make_one(
+fn make(
     api: &Api,
     instance: &str,
     number: usize,
     writer: &Writer,
     interrupt: &Interrupt,
 ) -> Result<Point, CommandError> {
-    still_writing(writer)?;
-    writer.longest();
-    let earliest = writer.committed();
+    writer.longest_commit();
+    let before = writer.committed()?;
     let start = Instant::now();
-    let asked = api.back_up(instance, &format!("point-{number}"), number > 1)?;
-    let backup = finished(api, &asked.id, interrupt)?;
+    let id = api.back_up(instance, &format!("point-{number}"), number > 1)?.id;
+    let backup = interrupt.wait_for("the backup", TIMEOUT, || completed(api, &id))?;
     let took = start.elapsed();
-    let commits = writer.committed() - earliest;
-    let latest = writer.begun();
-    still_writing(writer)?;
-    let wanted = if number > 1 { "incremental" } else { "full" };
-    if backup.kind.as_deref() != Some(wanted) {
-        let got = backup.kind.as_deref().unwrap_or("nothing known");
-        return Err(CommandError::Failed(format!(
-            "backup {} was asked for as {wanted} and became {got}",
-            backup.id
-        )));
+    let commits = writer.committed()? - before;
+    let possible = before..=writer.begun();
+    let expected = if number > 1 { "incremental" } else { "full" };
+    let kind = backup.kind.as_deref().unwrap_or("of no known kind");
+    if kind != expected {
+        let text = format!("backup {id} was requested as {expected} and is {kind}");
+        return Err(CommandError::Failed(text));
     }
-    let longest_commit = writer.longest();
-    Ok(Point { number, backup, took, earliest, latest, commits, longest_commit })
+    let (read, stored) = (backup.source_bytes.unwrap_or(0), backup.size_bytes.unwrap_or(0));
+    say(format_args!(
+        "  {number:<6} {kind:<11} {:>10}  {:>10}  {:>7}  {:>6.2} s  {commits:>7}  {:>11.1} ms",
+        human(read),
+        human(stored),
+        ratio(read, stored),
+        took.as_secs_f64(),
+        writer.longest_commit().as_secs_f64() * 1000.0,
+    ));
+    Ok(Point { number, backup, possible })
 }
 
-fn still_writing(writer: &Writer) -> Result<(), CommandError> {
-    if writer.is_writing() {
-        return Ok(());
-    }
-    Err(CommandError::Failed("the writer stopped by itself: a transaction failed".to_owned()))
-}
-
-/// Waits until the backup is COMPLETED; one that fails is an error with the server's words.
-fn finished(api: &Api, id: &str, interrupt: &Interrupt) -> Result<BackupView, CommandError> {
-    let bar = terminal::share_bar("  backing up");
-    loop {
-        let backup = api.backup(id)?;
-        match backup.status.as_str() {
-            "COMPLETED" => {
-                bar.finish_and_clear();
-                return Ok(backup);
-            }
-            "NEW" | "BUILDING" | "SAVING" => {
-                terminal::show_share(&bar, backup.progress.unwrap_or_default());
-            }
-            status => {
-                bar.finish_and_clear();
-                let why = backup.failure.map_or_else(String::new, |it| format!(": {}", it.message));
-                return Err(CommandError::Failed(format!("backup {id} is {status}{why}")));
-            }
+/// The backup once it is COMPLETED; one that failed is an error with the server's message.
+fn completed(api: &Api, id: &str) -> Result<Option<BackupView>, CommandError> {
+    let backup = api.backup(id)?;
+    match backup.status.as_str() {
+        "COMPLETED" => Ok(Some(backup)),
+        "NEW" | "BUILDING" | "SAVING" => Ok(None),
+        status => {
+            let why = backup.failure.map(|it| it.message).unwrap_or_default();
+            Err(CommandError::Failed(format!("backup {id} is {status}: {why}")))
         }
-        interrupt.pause(LOOK_EVERY)?;
+    }
+}
+
+/// How many times smaller the archive is, to one decimal.
+fn ratio(read: u64, stored: u64) -> String {
+    match read.saturating_mul(10).checked_div(stored) {
+        Some(tenths) => format!("{}.{}:1", tenths / 10, tenths % 10),
+        None => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_cut_to_one_decimal_and_an_empty_archive_has_none() {
+        assert_eq!(ratio(1000, 300), "3.3:1");
+        assert_eq!(ratio(300, 1000), "0.3:1");
+        assert_eq!(ratio(1, 0), "-");
     }
 }

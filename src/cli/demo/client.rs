@@ -8,21 +8,19 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Response;
 
-use crate::cli::CommandError;
+use crate::cli::error::{CommandError, failed};
 
-use super::failed;
-use super::stage::PROJECT;
+use super::workspace::PROJECT;
 
 /// No request takes long: long work goes on behind it.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A backup, as the API tells it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct BackupView {
     pub(super) id: String,
     pub(super) status: String,
     pub(super) kind: Option<String>,
-    pub(super) progress: Option<f64>,
     pub(super) size_bytes: Option<u64>,
     pub(super) source_bytes: Option<u64>,
     #[serde(rename = "locationRef")]

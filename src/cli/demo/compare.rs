@@ -1,115 +1,153 @@
-//! Whether two databases hold the same, row by row. Reads both in step; holds one row of each.
+//! Proof that a restored database holds what had been committed.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use std::ops::RangeInclusive;
+use std::path::Path;
 
-/// What a comparison found.
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, Rows};
+
+use super::ledger::{self, Ledger, TOTAL};
+
+/// What is wrong with a restored database.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Difference {
-    /// Rows, tables or indexes are not the same.
     #[error("{0}")]
     Found(String),
-    /// One of them cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] rusqlite::Error),
+}
+
+/// What a proof found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    /// The number of the last transaction in the database.
+    pub(super) transactions: i64,
+    /// Rows that equal what was committed: all of them.
+    pub(super) rows: u64,
+}
+
+/// Proves that `restored` holds what was committed when it was backed up: SQLite finds no fault in it,
+/// the total is right, its last transaction is one of `possible`, and every row equals that of
+/// `reference`, which the same program has brought to this transaction.
+pub(super) fn prove(
+    restored: &Path,
+    possible: &RangeInclusive<i64>,
+    reference: &mut Ledger,
+) -> Result<Proof, Difference> {
+    let database = open(restored)?;
+    let check: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+    if check != "ok" {
+        return found(format!("integrity_check says {check}"));
+    }
+    let total = total_in(&database)?;
+    if total != TOTAL {
+        return found(format!("the accounts hold {total} together, not {TOTAL}"));
+    }
+    let transactions = ledger::transactions_in(&database)?;
+    if !possible.contains(&transactions) {
+        let (first, last) = (possible.start(), possible.end());
+        return found(format!(
+            "it ends with transaction {transactions}; the backup was made between {first} and {last}"
+        ));
+    }
+    reference.advance_to(transactions)?;
+    Ok(Proof { transactions, rows: rows(&database, reference.database())? })
+}
+
+/// Opens a database that exists.
+pub(super) fn open(file: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// What all accounts of a database hold together.
+pub(super) fn total_in(database: &Connection) -> rusqlite::Result<i64> {
+    database.query_row("SELECT SUM(balance) FROM accounts", [], |row| row.get(0))
+}
+
+/// Compares the schema, then every row of every table, every column with its type. Returns the number
+/// of rows; an error names the first one that differs.
+pub(super) fn rows(restored: &Connection, expected: &Connection) -> Result<u64, Difference> {
+    let schema = "SELECT name, type, sql FROM sqlite_schema ORDER BY name";
+    same_rows(restored, expected, "sqlite_schema", schema)?;
+    let mut query = expected.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let tables: Vec<String> =
+        query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut compared = 0;
+    for table in tables {
+        let query = format!("SELECT rowid, * FROM \"{table}\" ORDER BY rowid");
+        compared += same_rows(restored, expected, &table, &query)?;
+    }
+    Ok(compared)
+}
+
+/// Compares the answers of both databases to a query whose first column identifies the row.
+fn same_rows(
+    restored: &Connection,
+    expected: &Connection,
+    table: &str,
+    query: &str,
+) -> Result<u64, Difference> {
+    let (mut restored, mut expected) = (restored.prepare(query)?, expected.prepare(query)?);
+    let columns: Vec<String> = expected.column_names().into_iter().map(str::to_owned).collect();
+    let (mut restored, mut expected) = (restored.query([])?, expected.query([])?);
+    let mut compared = 0;
+    loop {
+        let (row, committed) = (next(&mut restored, &columns)?, next(&mut expected, &columns)?);
+        let id = |row: &[Value]| row.first().map(shown).unwrap_or_default();
+        match (row, committed) {
+            (None, None) => return Ok(compared),
+            (Some(row), Some(committed)) if row == committed => compared += 1,
+            (Some(row), None) => {
+                let id = id(&row);
+                return found(format!("table {table} has row {id}, which was never committed"));
+            }
+            (None, Some(committed)) => {
+                return found(format!("table {table} lacks row {}", id(&committed)));
+            }
+            (Some(row), Some(committed)) => {
+                let differs = row.iter().zip(&committed).position(|(is, was)| is != was);
+                let differs = differs.unwrap_or_default();
+                let value = |row: &[Value]| row.get(differs).map(shown).unwrap_or_default();
+                return found(format!(
+                    "table {table}, row {}: {} is {} and was committed as {}",
+                    id(&committed),
+                    columns.get(differs).map_or("", String::as_str),
+                    value(&row),
+                    value(&committed)
+                ));
+            }
+        }
+    }
 }
 
 fn found<T>(text: String) -> Result<T, Difference> {
     Err(Difference::Found(text))
 }
 
-/// Compares `restored` with `expected`: the schema, then every row of every table, every column with its
-/// type. Gives the number of rows that were compared; an error names the first one that differs.
-pub(super) fn rows(restored: &Connection, expected: &Connection) -> Result<u64, Difference> {
-    let tables = schema(expected)?;
-    if schema(restored)? != tables {
-        return found("its tables and indexes are not those of the original".to_owned());
-    }
-    let mut compared = 0;
-    for object in tables.iter().filter(|object| object.kind == "table") {
-        compared += table(restored, expected, &object.name)?;
-    }
-    Ok(compared)
-}
-
-/// A table or an index, as SQLite describes it.
-#[derive(Debug, PartialEq, Eq)]
-struct Object {
-    kind: String,
-    name: String,
-    sql: Option<String>,
-}
-
-fn schema(database: &Connection) -> rusqlite::Result<Vec<Object>> {
-    let mut query =
-        database.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
-    let objects = query.query_map([], |row| {
-        Ok(Object { kind: row.get(0)?, name: row.get(1)?, sql: row.get(2)? })
-    })?;
-    objects.collect()
-}
-
-fn table(restored: &Connection, expected: &Connection, name: &str) -> Result<u64, Difference> {
-    let quoted = name.replace('"', "\"\"");
-    let all = format!("SELECT rowid, * FROM \"{quoted}\" ORDER BY rowid");
-    let (mut left, mut right) = (restored.prepare(&all)?, expected.prepare(&all)?);
-    let columns: Vec<String> = right.column_names().into_iter().map(str::to_owned).collect();
-    let (mut left, mut right) = (left.query([])?, right.query([])?);
-    let mut compared = 0;
-    loop {
-        match (left.next()?, right.next()?) {
-            (None, None) => return Ok(compared),
-            (Some(row), None) => {
-                let id: i64 = row.get(0)?;
-                return found(format!("table {name} has row {id}, which was never committed"));
-            }
-            (None, Some(row)) => {
-                let id: i64 = row.get(0)?;
-                return found(format!("table {name} lacks row {id}"));
-            }
-            (Some(left), Some(right)) => row(name, &columns, left, right)?,
-        }
-        compared += 1;
-    }
-}
-
-fn row(
-    table: &str,
-    columns: &[String],
-    restored: &Row<'_>,
-    expected: &Row<'_>,
-) -> Result<(), Difference> {
-    for (index, column) in columns.iter().enumerate() {
-        let (is, should) = (restored.get_ref(index)?, expected.get_ref(index)?);
-        if is != should {
-            let id: i64 = expected.get(0)?;
-            let (is, should) = (brief(is), brief(should));
-            return found(format!(
-                "table {table}, row {id}: {column} is {is} and was committed as {should}"
-            ));
-        }
-    }
-    Ok(())
+fn next(rows: &mut Rows<'_>, columns: &[String]) -> rusqlite::Result<Option<Vec<Value>>> {
+    let Some(row) = rows.next()? else { return Ok(None) };
+    (0..columns.len()).map(|column| row.get(column)).collect::<rusqlite::Result<_>>().map(Some)
 }
 
 /// A value short enough for a line.
-fn brief(value: ValueRef<'_>) -> String {
+fn shown(value: &Value) -> String {
     match value {
-        ValueRef::Null => "NULL".to_owned(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(text) => {
-            let text = String::from_utf8_lossy(text);
+        Value::Null => "NULL".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Text(text) => {
             let start: String = text.chars().take(32).collect();
             format!("{start:?} ({} bytes)", text.len())
         }
-        ValueRef::Blob(bytes) => format!("a blob of {} bytes", bytes.len()),
+        Value::Blob(bytes) => format!("a blob of {} bytes", bytes.len()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::demo::ledger::Purpose;
+    use crate::cli::interrupt::Interrupt;
 
     const ROWS: &str = "
         CREATE TABLE accounts (id INTEGER PRIMARY KEY, owner TEXT, balance);
@@ -148,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_too_many_or_too_few_is_found_and_named() {
+    fn an_extra_or_missing_row_is_found_and_named() {
         assert_eq!(
             changed_by("DELETE FROM accounts WHERE id = 3").unwrap_err(),
             "table accounts lacks row 3"
@@ -169,5 +207,49 @@ mod tests {
         ] {
             assert!(changed_by(change).is_err(), "{change}");
         }
+    }
+
+    /// Proves a database after `number` transactions and `change`, made between transactions 5 and 9.
+    fn proof_of(number: i64, change: &str) -> Result<Proof, Difference> {
+        let folder = tempfile::tempdir().unwrap();
+        let interrupt = Interrupt::listen().unwrap();
+        let ledger = |name: &str, purpose| {
+            Ledger::create(&folder.path().join(name), purpose, 30, &interrupt).unwrap()
+        };
+        let mut restored = ledger("restored.db", Purpose::Live);
+        restored.advance_to(number).unwrap();
+        restored.database().execute_batch(change).unwrap();
+        let mut reference = ledger("expected.db", Purpose::Reference);
+        prove(&folder.path().join("restored.db"), &(5..=9), &mut reference)
+    }
+
+    #[track_caller]
+    fn assert_damaged(number: i64, change: &str, expected: &str) {
+        let difference = proof_of(number, change).unwrap_err().to_string();
+        assert!(difference.contains(expected), "{difference}");
+    }
+
+    #[test]
+    fn a_restore_that_holds_what_was_committed_is_proven() {
+        let rows = 1_000 + 7 + 30 + 1;
+        assert_eq!(proof_of(7, "").unwrap(), Proof { transactions: 7, rows });
+    }
+
+    #[test]
+    fn a_restore_with_one_other_value_is_damaged() {
+        let body = "UPDATE documents SET body = body || '.' WHERE id = 3";
+        assert_damaged(7, body, "table documents, row 3: body");
+        assert_damaged(7, "UPDATE accounts SET balance = balance - 1 WHERE id = 1", "999999");
+    }
+
+    #[test]
+    fn a_restore_of_another_moment_is_damaged() {
+        assert_damaged(4, "", "between 5 and 9");
+        assert_damaged(10, "", "between 5 and 9");
+    }
+
+    #[test]
+    fn a_restore_that_lost_a_transaction_is_damaged_even_if_the_total_is_right() {
+        assert_damaged(6, "UPDATE progress SET transactions = 7", "was committed as");
     }
 }

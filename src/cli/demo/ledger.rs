@@ -1,160 +1,196 @@
 //! The program whose database is backed up: accounts, transfers between them, documents.
 //!
-//! The content after transaction `n` depends on `n` (and the plan) alone, and `n` stands in the database
-//! itself. So a backup taken at any moment can be compared with a fresh database brought to the same `n`.
+//! What the database holds after transaction `n` depends on `n` alone, and `n` is stored in the database
+//! itself. So a backup made at any moment can be compared with a fresh database brought to the same `n`.
 
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use fastrand::Rng;
+use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::cli::CommandError;
+use crate::cli::error::{CommandError, failed};
+use crate::cli::interrupt::Interrupt;
 
-use super::failed;
-use super::ledger_rows::{self, OPENING_BALANCE};
+const SCHEMA: &str = "
+    CREATE TABLE accounts (
+        id INTEGER PRIMARY KEY, owner TEXT NOT NULL, balance INTEGER NOT NULL);
+    CREATE TABLE transfers (
+        id INTEGER PRIMARY KEY, debit INTEGER NOT NULL REFERENCES accounts,
+        credit INTEGER NOT NULL REFERENCES accounts, amount INTEGER NOT NULL, note TEXT NOT NULL);
+    CREATE INDEX transfers_by_account ON transfers (debit, credit);
+    CREATE TABLE documents (
+        id INTEGER PRIMARY KEY, title TEXT NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL);
+    CREATE TABLE progress (
+        id INTEGER PRIMARY KEY CHECK (id = 1), transactions INTEGER NOT NULL);
+    INSERT INTO progress VALUES (1, 0);";
 
-/// How much there is at first.
+pub(super) const ACCOUNTS: i64 = 1_000;
+const OPENING_BALANCE: i64 = 1_000;
+/// What all accounts hold together, after every transaction.
+pub(super) const TOTAL: i64 = ACCOUNTS * OPENING_BALANCE;
+
+/// Every so many transactions a document is rewritten …
+const REWRITE_EVERY: i64 = 4;
+/// … and every so many the oldest one is replaced by a new one.
+const REPLACE_EVERY: i64 = 64;
+/// With row and page overhead, a document fills about 4 KiB.
+const DOCUMENT_BYTES: usize = 3_400;
+/// Documents that the first rows are written by, at a time.
+const BATCH: i64 = 500;
+
+const WORDS: &[&str] = &[
+    "ledger", "harbour", "copper", "invoice", "window", "garden", "seventh", "paper", "north",
+    "signal", "marble", "quiet", "orchard", "bridge", "letter", "winter", "canvas", "silver",
+    "lantern", "river", "measure", "station", "velvet", "anchor", "market", "pencil", "summit",
+    "thread", "village", "amber", "current", "meadow", "of", "the", "and", "with", "under", "for",
+];
+
+/// What the database is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
-    /// Accounts; each begins with the same balance.
-    pub(super) accounts: i64,
-    /// Documents, about 4 KiB each.
-    pub(super) documents: i64,
+pub(super) enum Purpose {
+    /// To be used and backed up: in WAL mode, as a careful program does.
+    Live,
+    /// To be compared with. It need not survive anything.
+    Reference,
 }
 
-impl Plan {
-    /// What fills about so many MiB.
-    pub(super) fn of_mib(size: u32) -> Self {
-        Self { accounts: 1_000, documents: i64::from(size) * 250 }
-    }
-
-    /// What all accounts hold together, after every transaction.
-    pub(super) const fn total(&self) -> i64 {
-        self.accounts.saturating_mul(OPENING_BALANCE)
-    }
-
-    /// Transactions that change enough for an incremental backup to be worth looking at.
-    pub(super) fn stretch(&self) -> i64 {
-        (self.documents / 10).clamp(200, 2_000)
-    }
-}
-
-/// The open database, and how far it is.
+/// An open database.
 #[derive(Debug)]
 pub(super) struct Ledger {
     database: Connection,
-    plan: Plan,
-    number: i64,
+    documents: i64,
+    transactions: i64,
 }
 
-/// Rows written at first between two looks at whether to go on.
-const BATCH: i64 = 500;
-
 impl Ledger {
-    /// Makes the database in WAL mode, as a careful program does, with its first rows.
+    /// Makes the database, with its accounts and this many documents.
     pub(super) fn create(
         file: &Path,
-        plan: &Plan,
-        on_the_way: &mut dyn FnMut(f64) -> Result<(), CommandError>,
+        purpose: Purpose,
+        documents: i64,
+        interrupt: &Interrupt,
     ) -> Result<Self, CommandError> {
-        Self::make(file, plan, "WAL", "NORMAL", on_the_way)
-    }
-
-    /// Makes the same database again, to compare with. It need not survive anything.
-    pub(super) fn reference(file: &Path, plan: &Plan) -> Result<Self, CommandError> {
-        Self::make(file, plan, "OFF", "OFF", &mut |_share| Ok(()))
-    }
-
-    fn make(
-        file: &Path,
-        plan: &Plan,
-        journal: &str,
-        synchronous: &str,
-        on_the_way: &mut dyn FnMut(f64) -> Result<(), CommandError>,
-    ) -> Result<Self, CommandError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let in_file = || failed(format!("making {}", file.display()));
-        let database = Connection::open_with_flags(file, flags).map_err(in_file())?;
-        let mut ledger = Self { database, plan: *plan, number: 0 };
-        ledger.begin(journal, synchronous).map_err(in_file())?;
-        let mut id = 0;
-        while id < plan.documents {
-            let until = plan.documents.min(id + BATCH);
-            ledger.write_documents(id + 1, until).map_err(in_file())?;
-            id = until;
-            on_the_way(share_of(id, plan.documents))?;
+        let doing = || failed(format!("making {}", file.display()));
+        let database = open_new(file, purpose).map_err(doing())?;
+        for first in (1..=documents).step_by(500) {
+            interrupt.check()?;
+            write_documents(&database, first, documents.min(first + BATCH - 1)).map_err(doing())?;
         }
-        Ok(ledger)
+        Ok(Self { database, documents, transactions: 0 })
     }
 
-    fn begin(&mut self, journal: &str, synchronous: &str) -> rusqlite::Result<()> {
-        self.database.busy_timeout(Duration::from_secs(10))?;
-        self.database.pragma_update(None, "page_size", 4096)?;
-        self.database.pragma_update(None, "journal_mode", journal)?;
-        self.database.pragma_update(None, "synchronous", synchronous)?;
-        let transaction = self.database.transaction()?;
-        transaction.execute_batch(ledger_rows::SCHEMA)?;
-        ledger_rows::open_accounts(&transaction, &self.plan)?;
-        transaction.commit()
-    }
-
-    fn write_documents(&mut self, from: i64, to: i64) -> rusqlite::Result<()> {
-        let transaction = self.database.transaction()?;
-        for id in from..=to {
-            ledger_rows::write_document(&transaction, id, 0)?;
-        }
-        transaction.commit()
-    }
-
-    /// The number of the next transaction.
-    pub(super) const fn next(&self) -> i64 {
-        self.number + 1
-    }
-
-    /// Commits the next transaction. One that failed can be tried again: it writes the same.
-    pub(super) fn commit_next(&mut self) -> rusqlite::Result<()> {
-        self.advance_to(self.next())
-    }
-
-    /// Goes on to transaction `number`, in one commit: the rows are the same as after as many commits.
-    pub(super) fn advance_to(&mut self, number: i64) -> rusqlite::Result<()> {
-        let transaction =
-            self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for next in self.number + 1..=number {
-            ledger_rows::apply(&transaction, &self.plan, next)?;
+    /// Commits transaction after transaction up to number `last`, all in one: the rows are the same.
+    pub(super) fn advance_to(&mut self, last: i64) -> rusqlite::Result<()> {
+        let immediate = TransactionBehavior::Immediate;
+        let transaction = self.database.transaction_with_behavior(immediate)?;
+        for number in self.transactions + 1..=last {
+            apply(&transaction, self.documents, number)?;
         }
         transaction.commit()?;
-        self.number = number;
+        self.transactions = last;
         Ok(())
     }
 
-    /// The database, to be read.
+    /// The number of the last transaction.
+    pub(super) const fn transactions(&self) -> i64 {
+        self.transactions
+    }
+
     pub(super) const fn database(&self) -> &Connection {
         &self.database
     }
-
-    /// What all accounts hold together if nothing was lost.
-    pub(super) const fn total(&self) -> i64 {
-        self.plan.total()
-    }
-}
-
-/// How much of it is done, 0 to 1.
-fn share_of(done: i64, total: i64) -> f64 {
-    let thousandths = done.saturating_mul(1000) / total.max(1);
-    i32::try_from(thousandths).map_or(1.0, |count| f64::from(count) / 1000.0)
 }
 
 /// The number of the last transaction that a database holds.
-pub(super) fn number_in(database: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn transactions_in(database: &Connection) -> rusqlite::Result<i64> {
     database.query_row("SELECT transactions FROM progress", [], |row| row.get(0))
 }
 
-/// What all accounts of a database hold together.
-pub(super) fn total_in(database: &Connection) -> rusqlite::Result<i64> {
-    database.query_row("SELECT SUM(balance) FROM accounts", [], |row| row.get(0))
+fn open_new(file: &Path, purpose: Purpose) -> rusqlite::Result<Connection> {
+    let mut database = Connection::open(file)?;
+    database.busy_timeout(Duration::from_secs(10))?;
+    database.execute_batch(match purpose {
+        Purpose::Live => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+        Purpose::Reference => "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
+    })?;
+    let transaction = database.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    for id in 1..=ACCOUNTS {
+        let owner = format!("{} {id}", two_words(&mut random(id, 0)));
+        transaction
+            .prepare_cached("INSERT INTO accounts VALUES (?1, ?2, ?3)")?
+            .execute(params![id, owner, OPENING_BALANCE])?;
+    }
+    transaction.commit()?;
+    Ok(database)
+}
+
+fn write_documents(database: &Connection, first: i64, last: i64) -> rusqlite::Result<()> {
+    let transaction = database.unchecked_transaction()?;
+    for id in first..=last {
+        write_document(&transaction, id, 0)?;
+    }
+    transaction.commit()
+}
+
+/// Writes the document with this id as transaction `revision` writes it.
+fn write_document(database: &Connection, id: i64, revision: i64) -> rusqlite::Result<()> {
+    let mut random = random(id, revision);
+    let title = two_words(&mut random);
+    let mut body = String::with_capacity(DOCUMENT_BYTES + 64);
+    while body.len() < DOCUMENT_BYTES {
+        // As compressible as letters and tables are: words, and a number now and then.
+        if random.u8(..9) == 0 {
+            body.push_str(&random.u32(..1_000_000).to_string());
+        } else {
+            body.push_str(word(&mut random));
+        }
+        body.push(' ');
+    }
+    database
+        .prepare_cached("INSERT OR REPLACE INTO documents VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![id, title, revision, body])?;
+    Ok(())
+}
+
+/// Writes what transaction `number` writes. The caller commits.
+fn apply(database: &Connection, documents: i64, number: i64) -> rusqlite::Result<()> {
+    let mut random = random(0, number);
+    let debit = random.i64(1..=ACCOUNTS);
+    let credit = 1 + (debit + random.i64(0..ACCOUNTS - 1)) % ACCOUNTS;
+    let amount = random.i64(1..=50);
+    let mut change =
+        database.prepare_cached("UPDATE accounts SET balance = balance + ?2 WHERE id = ?1")?;
+    change.execute([debit, -amount])?;
+    change.execute([credit, amount])?;
+    database
+        .prepare_cached("INSERT INTO transfers VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![number, debit, credit, amount, two_words(&mut random)])?;
+
+    // The documents are those from `replaced + 1` to `replaced + documents`.
+    let replaced = number / REPLACE_EVERY;
+    if number % REPLACE_EVERY == 0 {
+        database.prepare_cached("DELETE FROM documents WHERE id = ?1")?.execute([replaced])?;
+        write_document(database, replaced + documents, number)?;
+    } else if number % REWRITE_EVERY == 0 {
+        write_document(database, replaced + random.i64(1..=documents), number)?;
+    }
+    database.prepare_cached("UPDATE progress SET transactions = ?1")?.execute([number])?;
+    Ok(())
+}
+
+/// Random numbers that are the same each time for the same row and transaction.
+fn random(id: i64, transaction: i64) -> Rng {
+    Rng::with_seed(id.unsigned_abs() << 32 | transaction.unsigned_abs())
+}
+
+fn word(random: &mut Rng) -> &'static str {
+    random.choice(WORDS).copied().unwrap_or_default()
+}
+
+fn two_words(random: &mut Rng) -> String {
+    format!("{} {}", word(random), word(random))
 }
 
 #[cfg(test)]
@@ -162,43 +198,43 @@ mod tests {
     use super::*;
     use crate::cli::demo::compare;
 
-    const SMALL: Plan = Plan { accounts: 20, documents: 30 };
-
-    fn ledger(folder: &Path, name: &str) -> Ledger {
-        Ledger::reference(&folder.join(name), &SMALL).unwrap()
+    fn ledger(file: &Path, documents: i64) -> Ledger {
+        let interrupt = Interrupt::listen().unwrap();
+        Ledger::create(file, Purpose::Reference, documents, &interrupt).unwrap()
     }
 
     #[test]
     fn the_content_depends_on_the_number_of_transactions_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let mut one_by_one =
-            Ledger::create(&folder.path().join("a.db"), &SMALL, &mut |_| Ok(())).unwrap();
-        for _ in 0..200 {
-            one_by_one.commit_next().unwrap();
+        let interrupt = Interrupt::listen().unwrap();
+        let live = folder.path().join("live.db");
+        let mut one_by_one = Ledger::create(&live, Purpose::Live, 30, &interrupt).unwrap();
+        for number in 1..=200 {
+            one_by_one.advance_to(number).unwrap();
         }
-        let mut at_once = ledger(folder.path(), "b.db");
+        let mut at_once = ledger(&folder.path().join("reference.db"), 30);
         at_once.advance_to(200).unwrap();
-        assert_eq!(number_in(at_once.database()), Ok(200));
+        assert_eq!(transactions_in(at_once.database()), Ok(200));
         let rows = compare::rows(one_by_one.database(), at_once.database()).unwrap();
-        // Accounts, transfers, documents (as many go as come), the progress row.
-        assert_eq!(rows, 20 + 200 + 30 + 1);
+        // Accounts, transfers, documents (replaced, never more of them), the progress row.
+        assert_eq!(rows, 1_000 + 200 + 30 + 1);
     }
 
     #[test]
     fn transfers_keep_the_total() {
         let folder = tempfile::tempdir().unwrap();
-        let mut ledger = ledger(folder.path(), "a.db");
+        let mut ledger = ledger(&folder.path().join("a.db"), 30);
         for number in [1, 2, 50, 333] {
             ledger.advance_to(number).unwrap();
-            assert_eq!(total_in(ledger.database()), Ok(ledger.total()));
+            assert_eq!(compare::total_in(ledger.database()), Ok(TOTAL));
         }
     }
 
     #[test]
     fn every_transaction_changes_the_content() {
         let folder = tempfile::tempdir().unwrap();
-        let mut ahead = ledger(folder.path(), "a.db");
-        let mut behind = ledger(folder.path(), "b.db");
+        let mut ahead = ledger(&folder.path().join("a.db"), 30);
+        let mut behind = ledger(&folder.path().join("b.db"), 30);
         for number in 1..=130 {
             ahead.advance_to(number).unwrap();
             assert!(compare::rows(ahead.database(), behind.database()).is_err(), "{number}");
@@ -207,10 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn the_size_is_about_what_was_asked_for() {
+    fn two_hundred_fifty_documents_are_about_a_mebibyte() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.db");
-        drop(Ledger::reference(&file, &Plan::of_mib(2)).unwrap());
+        drop(ledger(&file, 500));
         let bytes = file.metadata().unwrap().len();
         assert!((1_800_000..2_600_000).contains(&bytes), "{bytes}");
     }

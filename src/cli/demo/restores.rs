@@ -1,268 +1,174 @@
-//! The damage, and the three ways back from it.
+//! The damage, and three ways to restore.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use percent_encoding::percent_decode_str;
 
-use crate::cli::CommandError;
+use crate::cli::doctor::find_tool;
+use crate::cli::error::{CommandError, failed};
+use crate::cli::interrupt::Interrupt;
 
 use super::backups::Point;
 use super::client::Api;
-use super::interrupt::Interrupt;
-use super::ledger::{self, Ledger};
 use super::server::this_program;
-use super::stage::{INSTANCE, PROJECT, Stage};
-use super::{compare, failed, tools};
+use super::workspace::{INSTANCE, PROJECT, Workspace};
+use super::{compare, ledger};
 
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// A point that was restored.
-#[derive(Debug)]
-pub(super) struct Restored {
-    /// By what.
-    pub(super) by: &'static str,
-    /// To where.
-    pub(super) file: PathBuf,
-    /// How long it took.
-    pub(super) took: Duration,
-}
-
-/// What a restored point was found to be.
-#[derive(Debug)]
-pub(super) struct Proof {
-    /// The number of the last transaction in it.
-    pub(super) transactions: i64,
-    /// Rows that equal what was committed: all of them.
-    pub(super) rows: u64,
-}
-
-/// Overwrites the database with garbage, makes sure that it is one no more, and deletes it.
-/// Gives what SQLite says of it.
+/// Overwrites the database with garbage, makes sure that SQLite cannot read it, and deletes it. Returns
+/// what SQLite says about it.
 pub(super) fn destroy(database: &Path) -> Result<String, CommandError> {
-    let doing = || format!("destroying {}", database.display());
-    overwrite(database).map_err(failed(doing()))?;
-    let complaint = match open(database).and_then(|file| ledger::number_in(&file)) {
-        Err(error) => error.to_string(),
-        Ok(_readable) => return Err(failed(doing())("SQLite can still read it")),
+    let doing = || failed(format!("destroying {}", database.display()));
+    let mut file = File::options().write(true).open(database).map_err(doing())?;
+    let length = file.metadata().map_err(doing())?.len();
+    io::copy(&mut io::repeat(b'?').take(length), &mut file).map_err(doing())?;
+    let answer = compare::open(database).and_then(|it| ledger::transactions_in(&it));
+    let Err(complaint) = answer else {
+        let text = "the database was overwritten, and SQLite can still read it";
+        return Err(CommandError::Failed(text.to_owned()));
     };
-    for ending in ["", "-wal", "-shm"] {
-        let mut name = database.as_os_str().to_owned();
-        name.push(ending);
-        match std::fs::remove_file(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(doing())(error));
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(complaint)
+    // SQLite has removed the -wal and -shm files when the writer closed the database.
+    fs::remove_file(database).map_err(doing())?;
+    Ok(complaint.to_string())
 }
 
-fn overwrite(database: &Path) -> io::Result<()> {
-    let mut file = File::options().write(true).open(database)?;
-    let mut left = file.metadata()?.len();
-    let garbage = b"NOT A DATABASE ANY MORE. ".repeat(1 << 12);
-    while left > 0 {
-        let length = garbage.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        file.write_all(garbage.get(..length).unwrap_or(&garbage))?;
-        left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
-    }
-    file.sync_all()
-}
-
-/// Restores a point: the full backup without Coffer where the tools are there, the second into a new
-/// instance over the API, the newest to where the database was.
+/// Restores a point: the full backup without Coffer where the tools are installed, the second into a new
+/// instance over the API, the newest to where the database was. Returns by what, and the restored file.
 pub(super) fn restore(
     point: &Point,
-    stage: &Stage,
+    workspace: &Workspace,
     api: &Api,
     interrupt: &Interrupt,
-) -> Result<Restored, CommandError> {
-    let start = Instant::now();
-    let (by, file) = match point.number {
-        1 if tools::are_installed() => ("zstd | tar", by_tools(point, stage)?),
-        1 => {
-            let to = stage.path("restored-1.db");
-            ("coffer restore", by_command(point, stage, &to)?)
+) -> Result<(&'static str, PathBuf), CommandError> {
+    let restored = match point.number {
+        1 if tools_are_installed() => ("zstd | tar", with_tools(point, workspace)?),
+        2 => ("POST instances", over_the_api(point, workspace, api, interrupt)?),
+        number => {
+            let newest = number > 1;
+            let file = if newest { workspace.database() } else { workspace.path("restored-1.db") };
+            with_coffer(point, workspace, &file)?;
+            ("coffer restore", file)
         }
-        2 => ("POST instances", by_api(point, stage, api, interrupt)?),
-        _ => ("coffer restore", by_command(point, stage, stage.database())?),
     };
-    Ok(Restored { by, file, took: start.elapsed() })
+    Ok(restored)
 }
 
-fn by_tools(point: &Point, stage: &Stage) -> Result<PathBuf, CommandError> {
+/// Whether a full backup can be restored without Coffer here.
+pub(super) fn tools_are_installed() -> bool {
+    ["zstd", "tar"].iter().all(|name| find_tool(name).is_some())
+}
+
+/// The file that the API's `file://` URL names.
+pub(super) fn archive_of(point: &Point) -> Result<PathBuf, CommandError> {
     let url = point.backup.location.as_deref().unwrap_or_default();
-    let archive = tools::path_of(url)
-        .ok_or_else(|| CommandError::Failed(format!("the backup's location is {url:?}")))?;
-    let folder = stage.path("restored-1");
-    tools::unpack(&archive, &folder)?;
-    Ok(folder.join("data").join("shop.db"))
-}
-
-fn by_command(point: &Point, stage: &Stage, to: &Path) -> Result<PathBuf, CommandError> {
-    let mut command = this_program(&["restore", &point.backup.id, "--to"])?;
-    command.arg(to).arg("--config").arg(stage.config_file());
-    let ended = command.output().map_err(failed("starting coffer restore"))?;
-    if !ended.status.success() {
-        let words = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
-        let text = format!("coffer restore ended with {}: {words}", ended.status);
-        return Err(if ended.status.code() == Some(4) {
-            CommandError::Damaged(text)
-        } else {
-            CommandError::Failed(text)
-        });
+    let path = url.strip_prefix("file://").map(|path| percent_decode_str(path).decode_utf8());
+    match path {
+        Some(Ok(path)) => Ok(PathBuf::from(path.into_owned())),
+        _ => Err(CommandError::Failed(format!("the backup's location is {url:?}"))),
     }
-    Ok(to.to_owned())
 }
 
-fn by_api(
+/// `zstd -dc ARCHIVE | tar -xf - -C FOLDER`.
+fn with_tools(point: &Point, workspace: &Workspace) -> Result<PathBuf, CommandError> {
+    let (archive, folder) = (archive_of(point)?, workspace.path("restored-1"));
+    let doing = || failed(format!("zstd -dc {} | tar -xf -", archive.display()));
+    fs::create_dir(&folder).map_err(doing())?;
+    let mut zstd = Command::new("zstd");
+    zstd.args(["-q", "-dc", "--"]).arg(&archive).stdin(Stdio::null());
+    let mut zstd = zstd.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(doing())?;
+    let stream = zstd.stdout.take().map_or_else(Stdio::null, Stdio::from);
+    let tar = Command::new("tar").args(["-xf", "-", "-C"]).arg(&folder).stdin(stream).output();
+    // Without a reader zstd exits, so this does not wait forever if tar did not start.
+    let zstd = zstd.wait_with_output().map_err(doing())?;
+    let tar = tar.map_err(doing())?;
+    require_success("zstd", zstd.status, &zstd.stderr)?;
+    require_success("tar", tar.status, &tar.stderr)?;
+    Ok(folder.join("data/shop.db"))
+}
+
+fn with_coffer(point: &Point, workspace: &Workspace, to: &Path) -> Result<(), CommandError> {
+    let mut command = this_program(&["restore", &point.backup.id, "--to"])?;
+    command.arg(to).arg("--config").arg(workspace.config_file());
+    let output = command.output().map_err(failed("starting coffer restore"))?;
+    match require_success("coffer restore", output.status, &output.stderr) {
+        Err(CommandError::Damaged(text)) if output.status.code() != Some(4) => {
+            Err(CommandError::Failed(text))
+        }
+        result => result,
+    }
+}
+
+fn require_success(tool: &str, status: ExitStatus, stderr: &[u8]) -> Result<(), CommandError> {
+    if status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(stderr);
+    Err(CommandError::Damaged(format!("{tool}: {status}: {}", complaint.trim())))
+}
+
+fn over_the_api(
     point: &Point,
-    stage: &Stage,
+    workspace: &Workspace,
     api: &Api,
     interrupt: &Interrupt,
 ) -> Result<PathBuf, CommandError> {
     let name = format!("{INSTANCE}-{}", point.number);
     let id = api.restore(&point.backup.id, &name)?.id;
-    loop {
+    interrupt.wait_for("the restore", TIMEOUT, || {
         let instance = api.instance(&id)?;
         match instance.status.as_str() {
-            "ACTIVE" => break,
-            "BUILD" => interrupt.pause(LOOK_EVERY)?,
+            "ACTIVE" => Ok(Some(())),
+            "BUILD" => Ok(None),
             status => {
-                let why = instance.fault.map_or_else(String::new, |it| format!(": {}", it.message));
-                return Err(CommandError::Failed(format!("the restore {id} is {status}{why}")));
+                let why = instance.fault.map(|it| it.message).unwrap_or_default();
+                Err(CommandError::Failed(format!("the restore {id} is {status}: {why}")))
             }
         }
-    }
-    let folder = stage.data_dir().join("restored").join(PROJECT).join(&id);
-    Ok(folder.join(format!("{name}.db")))
-}
-
-/// Proves that a restored database holds what was committed at the moment of its backup: SQLite finds
-/// no fault in it, the total is right, its number lies between those before and after the backup, and
-/// every row equals that of a database that was brought to this number by the writer's own rules.
-pub(super) fn prove(
-    point: &Point,
-    restored: &Restored,
-    reference: &mut Ledger,
-) -> Result<Proof, CommandError> {
-    let file = restored.file.display();
-    let wrong = |what: String| {
-        CommandError::Damaged(format!("point {} restored to {file}: {what}", point.number))
-    };
-    let unreadable = |error: rusqlite::Error| wrong(format!("it cannot be read: {error}"));
-    let database = open(&restored.file).map_err(unreadable)?;
-    let integrity: String =
-        database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(unreadable)?;
-    if integrity != "ok" {
-        return Err(wrong(format!("integrity_check says {integrity}")));
-    }
-    let total = ledger::total_in(&database).map_err(unreadable)?;
-    if total != reference.total() {
-        let should = reference.total();
-        return Err(wrong(format!("the accounts hold {total} together, and not {should}")));
-    }
-    let transactions = ledger::number_in(&database).map_err(unreadable)?;
-    if !(point.earliest..=point.latest).contains(&transactions) {
-        return Err(wrong(format!(
-            "it ends with transaction {transactions}; the backup was made between {} and {}",
-            point.earliest, point.latest
-        )));
-    }
-    reference.advance_to(transactions).map_err(failed("writing the database to compare with"))?;
-    let rows = compare::rows(&database, reference.database())
-        .map_err(|difference| wrong(difference.to_string()))?;
-    Ok(Proof { transactions, rows })
-}
-
-/// Opens a database that must be there.
-fn open(file: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(file, flags)
+    })?;
+    Ok(workspace.path("data/restored").join(PROJECT).join(&id).join(format!("{name}.db")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::demo::client::BackupView;
-    use crate::cli::demo::ledger::Plan;
+    use crate::cli::demo::ledger::{Ledger, Purpose};
 
-    const SMALL: Plan = Plan { accounts: 20, documents: 30 };
-
-    /// What a backup asked for after transaction 5 and finished before transaction 10 may restore to.
-    fn point() -> Point {
-        let backup = BackupView {
-            id: String::new(),
-            status: "COMPLETED".to_owned(),
-            kind: None,
-            progress: None,
-            size_bytes: None,
-            source_bytes: None,
-            location: None,
-            failure: None,
-        };
-        let (took, longest_commit) = (Duration::ZERO, Duration::ZERO);
-        Point { number: 1, backup, took, earliest: 5, latest: 9, commits: 4, longest_commit }
-    }
-
-    /// Proves a database after `number` transactions to which `change` was done.
-    fn proof_of(number: i64, change: &str) -> Result<Proof, CommandError> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("restored.db");
-        let mut made = Ledger::create(&file, &SMALL, &mut |_| Ok(())).unwrap();
-        made.advance_to(number).unwrap();
-        made.database().execute_batch(change).unwrap();
-        drop(made);
-        let mut reference = Ledger::reference(&folder.path().join("expected.db"), &SMALL).unwrap();
-        let restored = Restored { by: "", file, took: Duration::ZERO };
-        prove(&point(), &restored, &mut reference)
-    }
-
-    fn damage(number: i64, change: &str) -> String {
-        let error = proof_of(number, change).unwrap_err();
-        assert!(matches!(error, CommandError::Damaged(_)), "{error}");
-        error.to_string()
+    fn point(location: &str) -> Point {
+        let backup = BackupView { location: Some(location.to_owned()), ..BackupView::default() };
+        Point { number: 1, backup, possible: 0..=0 }
     }
 
     #[test]
-    fn a_restore_that_holds_what_was_committed_is_proven() {
-        let proof = proof_of(7, "").unwrap();
-        assert_eq!((proof.transactions, proof.rows), (7, 20 + 7 + 30 + 1));
-    }
-
-    #[test]
-    fn a_restore_with_one_other_value_is_damage() {
-        let text = damage(7, "UPDATE documents SET body = body || '.' WHERE id = 3");
-        assert!(text.contains("table documents, row 3: body"), "{text}");
-        let text = damage(7, "UPDATE accounts SET balance = balance - 1 WHERE id = 1");
-        assert!(text.contains("19999"), "{text}");
-    }
-
-    #[test]
-    fn a_restore_of_another_moment_is_damage() {
-        for number in [4, 10] {
-            let text = damage(number, "");
-            assert!(text.contains("between 5 and 9"), "{text}");
+    fn a_file_url_gives_its_path() {
+        let path = |url: &str| archive_of(&point(url)).ok();
+        let expected = Some(PathBuf::from("/a/b c/é.tar.zst"));
+        assert_eq!(path("file:///a/b%20c/%C3%A9.tar.zst"), expected);
+        for bad in ["http://a/b", "/a", "file:///%ff"] {
+            assert_eq!(path(bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn a_restore_that_lost_a_transaction_is_damage_even_if_the_total_is_right() {
-        let text = damage(6, "UPDATE progress SET transactions = 7");
-        assert!(text.contains("was committed as") || text.contains("lacks row"), "{text}");
+    fn an_archive_that_does_not_unpack_is_an_error_with_the_tools_message() {
+        let workspace = Workspace::create(2).unwrap();
+        let error = with_tools(&point("file:///nowhere/none.tar.zst"), &workspace).unwrap_err();
+        assert!(error.to_string().contains("none.tar.zst"), "{error}");
     }
 
     #[test]
     fn a_destroyed_database_is_gone_and_was_unreadable_before() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("shop.db");
-        let mut made = Ledger::create(&file, &SMALL, &mut |_| Ok(())).unwrap();
-        made.commit_next().unwrap();
-        drop(made);
+        let interrupt = Interrupt::listen().unwrap();
+        let mut ledger = Ledger::create(&file, Purpose::Live, 30, &interrupt).unwrap();
+        ledger.advance_to(1).unwrap();
+        drop(ledger);
         assert_eq!(destroy(&file).unwrap(), "file is not a database");
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }

@@ -1,50 +1,40 @@
 //! The server: this same program, as a child process.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cli::CommandError;
+use crate::cli::error::{CommandError, failed};
+use crate::cli::interrupt::Interrupt;
 
-use super::failed;
-use super::interrupt::Interrupt;
-use super::stage::Stage;
+use super::workspace::Workspace;
 
-/// How long the server may take to listen; it takes a fraction of a second.
-const STARTS_WITHIN: Duration = Duration::from_secs(20);
-/// How long it may take to stop; nothing runs by then.
-const STOPS_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// The log is looked at up to here.
-const LOG_READ: u64 = 1 << 20;
-
-const LISTENING: &str = "listening on ";
+/// How long the server may take to start or to stop; it takes a fraction of a second.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The running server. Dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct Server {
     child: Child,
     url: String,
-    left: bool,
+    keep: bool,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.left {
-            // One that has ended already cannot be killed, and that is fine.
+        if !self.keep {
+            // One that has exited already cannot be killed, and that is fine.
             self.child.kill().ok();
             self.child.wait().ok();
         }
     }
 }
 
-/// This program with these arguments, untouched by what this process was told through its environment.
+/// This program with these arguments, without what this process's environment says to it.
 pub(super) fn this_program(arguments: &[&str]) -> Result<Command, CommandError> {
     let program = std::env::current_exe().map_err(failed("finding this program's own file"))?;
     let mut command = Command::new(program);
@@ -59,108 +49,60 @@ pub(super) fn this_program(arguments: &[&str]) -> Result<Command, CommandError> 
 }
 
 impl Server {
-    /// Starts it and waits until it says where it listens.
-    pub(super) fn start(stage: &Stage, interrupt: &Interrupt) -> Result<Self, CommandError> {
-        let log = stage.log_file();
-        let written = File::options()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&log)
-            .map_err(failed(format!("writing {}", log.display())))?;
+    /// Starts it and waits until it listens.
+    pub(super) fn start(
+        workspace: &Workspace,
+        interrupt: &Interrupt,
+    ) -> Result<Self, CommandError> {
+        let log = workspace.log_file();
+        let doing = || failed(format!("the server's log {}", log.display()));
+        let stderr = File::create_new(&log).map_err(doing())?;
         let mut command = this_program(&["serve", "--config"])?;
-        // In a process group of its own: Ctrl-C reaches the tour, and the tour stops the server.
-        command.arg(stage.config_file()).process_group(0);
-        command.stdout(Stdio::null()).stderr(written).current_dir("/");
+        command.arg(workspace.config_file()).current_dir("/");
+        // In a process group of its own: Ctrl-C reaches the demo only, which then stops the server.
+        command.process_group(0).stdout(Stdio::null()).stderr(stderr);
         let child = command.spawn().map_err(failed("starting the server"))?;
-        let mut server = Self { child, url: String::new(), left: false };
-        server.url = server.wait_until_it_listens(&log, interrupt)?;
+        let mut server = Self { child, url: String::new(), keep: false };
+        server.url = interrupt.wait_for("the server's start", TIMEOUT, || {
+            let exited = server.child.try_wait().map_err(doing())?;
+            let text = fs::read_to_string(&log).map_err(doing())?;
+            match (url_in(&text), exited) {
+                (None, Some(status)) => Err(failed(format!("the server: {status}"))(text)),
+                (url, _) => Ok(url),
+            }
+        })?;
         Ok(server)
     }
 
-    fn wait_until_it_listens(
-        &mut self,
-        log: &Path,
-        interrupt: &Interrupt,
-    ) -> Result<String, CommandError> {
-        let deadline = Instant::now() + STARTS_WITHIN;
-        loop {
-            let ended = self.child.try_wait().map_err(failed("looking after the server"))?;
-            let text = read_start(log).map_err(failed(format!("reading {}", log.display())))?;
-            if let Some(url) = url_in(&text) {
-                return Ok(url);
-            }
-            if let Some(status) = ended {
-                return Err(gave_up(&format!("the server ended at once ({status})"), &text));
-            }
-            if Instant::now() >= deadline {
-                return Err(gave_up("the server does not say that it listens", &text));
-            }
-            interrupt.pause(LOOK_EVERY)?;
-        }
-    }
-
-    /// Where it answers.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its process.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Lets it go on when this process ends.
-    pub(super) fn leave(mut self) {
-        self.left = true;
+    /// Lets it run on when this process exits.
+    pub(super) fn keep(mut self) {
+        self.keep = true;
     }
 
-    /// Stops it as a service manager would; not stopping, or not well, is an error.
+    /// Stops it as a service manager would, and fails unless it exits with success.
     pub(super) fn stop(mut self, interrupt: &Interrupt) -> Result<(), CommandError> {
-        let status = self.ask_to_end(interrupt)?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(CommandError::Failed(format!("the server did not stop well: {status}")))
-        }
-    }
-
-    fn ask_to_end(&mut self, interrupt: &Interrupt) -> Result<ExitStatus, CommandError> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)
-            .map_err(|errno| failed("stopping the server")(io::Error::from(errno)))?;
-        let deadline = Instant::now() + STOPS_WITHIN;
-        loop {
-            if let Some(status) =
-                self.child.try_wait().map_err(failed("looking after the server"))?
-            {
-                return Ok(status);
-            }
-            if Instant::now() >= deadline {
-                let why = "the server was asked to stop and did not; it was killed";
-                return Err(CommandError::Failed(why.to_owned()));
-            }
-            interrupt.pause(LOOK_EVERY)?;
-        }
+        let doing = || failed("stopping the server");
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).map_err(io::Error::from).map_err(doing())?;
+        let status = interrupt
+            .wait_for("the server's end", TIMEOUT, || self.child.try_wait().map_err(doing()))?;
+        if status.success() { Ok(()) } else { Err(failed("the server's end")(status)) }
     }
 }
 
-fn read_start(log: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(log)?.take(LOG_READ).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The address in the log, once its line is whole.
+/// The address in the log, once its line is complete.
 fn url_in(log: &str) -> Option<String> {
-    let whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    let mut urls = whole.filter_map(|line| line.split_once(LISTENING));
-    urls.next().map(|(_before, url)| url.trim().to_owned()).filter(|url| url.starts_with("http://"))
-}
-
-fn gave_up(what: &str, log: &str) -> CommandError {
-    let lines: Vec<&str> = log.lines().collect();
-    let last = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n  ");
-    CommandError::Failed(format!("{what}; its log ends with:\n  {last}"))
+    let complete = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let mut urls = complete.filter_map(|line| line.split_once("listening on "));
+    urls.next().map(|(_before, url)| url.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -168,12 +110,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_is_taken_from_a_whole_line_only() {
+    fn the_address_is_read_from_a_complete_line_only() {
         let before = "[2026-11-23T20:00:00Z INFO  coffer] coffer 0.1.0 starts\n";
         let line = "[2026-11-23T20:00:01Z INFO  coffer] listening on http://127.0.0.1:40961";
         assert_eq!(url_in(before), None);
         assert_eq!(url_in(&format!("{before}{line}")), None);
-        let whole = format!("{before}{line}\nmore");
-        assert_eq!(url_in(&whole).as_deref(), Some("http://127.0.0.1:40961"));
+        let complete = format!("{before}{line}\nmore");
+        assert_eq!(url_in(&complete).as_deref(), Some("http://127.0.0.1:40961"));
     }
 }

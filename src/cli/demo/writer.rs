@@ -1,4 +1,4 @@
-//! The writer: commits one transaction after the other while backups are made.
+//! A thread that commits one transaction after the other while backups are made.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -7,96 +7,84 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
-use crate::cli::CommandError;
+use crate::cli::error::{CommandError, failed};
 
-use super::failed;
 use super::ledger::Ledger;
 
 /// The pause after each commit: busy, but not so busy that nothing else runs on a small machine.
-const PACE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(1);
 
-/// What the writer tells while it runs.
 #[derive(Debug, Default)]
-struct Told {
+struct Progress {
     begun: AtomicI64,
     committed: AtomicI64,
-    longest_us: AtomicU64,
+    longest_micros: AtomicU64,
 }
 
-/// A thread that writes until it is stopped or dropped.
+/// The running thread. Dropped, it stops.
 #[derive(Debug)]
 pub(super) struct Writer {
-    told: Arc<Told>,
+    progress: Arc<Progress>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<rusqlite::Result<()>>>,
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // Only a tour that failed comes here, and it says why.
-            thread.join().ok();
-        }
+        // The demo has failed and reports why.
+        self.stop().ok();
     }
 }
 
 impl Writer {
-    /// Starts writing; the database is closed when it stops.
+    /// Starts writing; the database is closed when the writer stops.
     pub(super) fn start(mut ledger: Ledger) -> Result<Self, CommandError> {
-        let told = Arc::new(Told::default());
-        let (stop, asked) = bounded::<()>(0);
-        let tell = Arc::clone(&told);
-        let thread = thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || {
-                loop {
-                    let number = ledger.next();
-                    tell.begun.store(number, Ordering::SeqCst);
-                    let start = Instant::now();
-                    ledger.commit_next()?;
-                    let took = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-                    tell.committed.store(number, Ordering::SeqCst);
-                    tell.longest_us.fetch_max(took, Ordering::SeqCst);
-                    match asked.recv_timeout(PACE) {
-                        Err(RecvTimeoutError::Timeout) => {}
-                        Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                    }
-                }
-            })
-            .map_err(failed("starting the writer"))?;
-        Ok(Self { told, stop: Some(stop), thread: Some(thread) })
+        let progress = Arc::new(Progress::default());
+        let (stop, stopped) = bounded::<()>(0);
+        let shared = Arc::clone(&progress);
+        let write = move || {
+            while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+                let number = ledger.transactions() + 1;
+                shared.begun.store(number, Ordering::SeqCst);
+                let start = Instant::now();
+                ledger.advance_to(number)?;
+                let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+                shared.committed.store(number, Ordering::SeqCst);
+                shared.longest_micros.fetch_max(micros, Ordering::SeqCst);
+            }
+            Ok(())
+        };
+        let thread = thread::Builder::new().name("writer".to_owned()).spawn(write);
+        let thread = thread.map_err(failed("starting the writer"))?;
+        Ok(Self { progress, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The number of the last transaction that is certainly committed.
-    pub(super) fn committed(&self) -> i64 {
-        self.told.committed.load(Ordering::SeqCst)
+    /// The number of the last transaction that is certainly committed. An error if the writer failed.
+    pub(super) fn committed(&self) -> Result<i64, CommandError> {
+        if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            let why = "the writer stopped by itself: a transaction failed";
+            return Err(CommandError::Failed(why.to_owned()));
+        }
+        Ok(self.progress.committed.load(Ordering::SeqCst))
     }
 
-    /// The number of the last transaction that can be committed by now.
+    /// The number of the last transaction that may be committed by now.
     pub(super) fn begun(&self) -> i64 {
-        self.told.begun.load(Ordering::SeqCst)
+        self.progress.begun.load(Ordering::SeqCst)
     }
 
-    /// The longest that one transaction took since this was asked last.
-    pub(super) fn longest(&self) -> Duration {
-        Duration::from_micros(self.told.longest_us.swap(0, Ordering::SeqCst))
+    /// The longest that a transaction took since the last call.
+    pub(super) fn longest_commit(&self) -> Duration {
+        Duration::from_micros(self.progress.longest_micros.swap(0, Ordering::SeqCst))
     }
 
-    /// Whether it still writes; a writer that stopped by itself met an error.
-    pub(super) fn is_writing(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
-    }
-
-    /// Stops it; gives the number of the last transaction.
+    /// Stops; returns the number of the last transaction.
     pub(super) fn stop(&mut self) -> Result<i64, CommandError> {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            thread
-                .join()
-                .map_err(|_panic| CommandError::Failed("the writer panicked".to_owned()))?
-                .map_err(failed("the writer's transaction"))?;
+            let ended = thread.join().map_err(|_panic| "it panicked");
+            ended.map_err(failed("the writer"))?.map_err(failed("the writer's transaction"))?;
         }
-        Ok(self.committed())
+        Ok(self.progress.committed.load(Ordering::SeqCst))
     }
 }

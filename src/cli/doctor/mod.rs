@@ -1,90 +1,41 @@
-//! `coffer doctor`: whether everything a backup needs is in place, before the first one is tried.
+//! `coffer doctor`: checks that everything a backup needs is in place.
 //!
-//! It changes nothing: a probe file that it writes, it removes again.
+//! It changes nothing, but for probe files that it removes again.
 
-mod ground;
-mod records;
-mod sources;
-pub(super) mod tools;
+mod catalog;
+mod data_dir;
+mod finding;
+mod instances;
+mod tools;
 
 use clap::Args;
-use serde::Serialize;
 use serde_json::json;
 
 use crate::config::Config;
 
-use super::{CommandError, WithConfig, terminal};
+use super::args::WithConfig;
+use super::error::CommandError;
+use super::terminal;
+
+use finding::{Findings, Level};
+
+pub(super) use tools::find_tool;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
-    /// Reports as JSON.
+    /// Report as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     with: WithConfig,
 }
 
-/// How a look at something ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Level {
-    Ok,
-    Warning,
-    Problem,
-}
-
-impl Level {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Problem => "PROBLEM",
-        }
-    }
-}
-
-/// What one look found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Finding {
-    check: String,
-    level: Level,
-    found: String,
-    /// What to do about it.
-    advice: Option<String>,
-}
-
-/// What all looks found, in order.
-#[derive(Debug, Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn ok(&mut self, check: &str, found: impl Into<String>) {
-        self.add(check, Level::Ok, found.into(), None);
-    }
-
-    fn warning(&mut self, check: &str, found: impl Into<String>, advice: impl Into<String>) {
-        self.add(check, Level::Warning, found.into(), Some(advice.into()));
-    }
-
-    fn problem(&mut self, check: &str, found: impl Into<String>, advice: impl Into<String>) {
-        self.add(check, Level::Problem, found.into(), Some(advice.into()));
-    }
-
-    fn add(&mut self, check: &str, level: Level, found: String, advice: Option<String>) {
-        self.0.push(Finding { check: check.to_owned(), level, found, advice });
-    }
-
-    fn count(&self, level: Level) -> usize {
-        self.0.iter().filter(|finding| finding.level == level).count()
-    }
-}
-
 pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
     let mut findings = Findings::default();
     match args.with.load() {
-        Ok(config) => examine(&config, &mut findings),
+        Ok(config) => check_all(&config, &mut findings),
         Err(error) => {
-            let advice = "mend it; config/default.toml lists every key with its meaning";
+            let advice = "correct it; config/default.toml lists and explains every key";
             findings.problem("configuration", error.to_string(), advice);
         }
     }
@@ -100,20 +51,19 @@ fn counted(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Looks at everything that this configuration names.
-fn examine(config: &Config, findings: &mut Findings) {
+fn check_all(config: &Config, findings: &mut Findings) {
     let from = config.file.as_ref().map_or_else(
         || "built-in defaults, with the environment's COFFER__… variables".to_owned(),
         |file| file.display().to_string(),
     );
     findings.ok("configuration", from);
-    ground::data_dir(config, findings);
-    let free = ground::space(config, findings);
-    ground::clock(findings);
-    records::server(config, findings);
-    records::catalog(config, findings);
-    sources::instances(config, free, findings);
-    tools::installed(findings);
+    data_dir::data_dir(config, findings);
+    let free = data_dir::disk_space(config, findings);
+    data_dir::clock(findings);
+    catalog::server(config, findings);
+    catalog::catalog(config, findings);
+    instances::instances(config, free, findings);
+    tools::tools(findings);
 }
 
 fn report(args: &DoctorArgs, findings: &Findings) {
@@ -131,13 +81,13 @@ fn report(args: &DoctorArgs, findings: &Findings) {
     for finding in &findings.0 {
         let (word, check) = (finding.level.word(), &finding.check);
         let found = finding.found.replace('\n', &format!("\n{below}"));
-        terminal::say(&format!("  {word:<8}  {check:<width$}  {found}"));
+        terminal::say(format_args!("  {word:<8}  {check:<width$}  {found}"));
         if let Some(advice) = &finding.advice {
-            terminal::say(&format!("{below}→ {advice}"));
+            terminal::say(format_args!("{below}→ {advice}"));
         }
     }
     let (problems, warnings) = (counted(problems, "problem"), counted(warnings, "warning"));
-    terminal::say(&format!("\n{problems}, {warnings}."));
+    terminal::say(format_args!("\n{problems}, {warnings}."));
 }
 
 #[cfg(test)]
@@ -145,19 +95,20 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
+    use super::finding::Finding;
     use super::*;
 
-    /// The findings for a data directory in `folder`, which also holds what `instances` names.
+    /// The findings for a data directory in `folder` and these instances.
     fn findings(folder: &Path, instances: &str) -> Vec<Finding> {
         let data = folder.join("data").display().to_string();
         let text = format!("data_dir = \"{data}\"\n{instances}");
         let config = Config::from_toml(&text, "test").unwrap();
         let mut findings = Findings::default();
-        examine(&config, &mut findings);
+        check_all(&config, &mut findings);
         findings.0
     }
 
-    fn of<'a>(findings: &'a [Finding], check: &str) -> &'a Finding {
+    fn find<'a>(findings: &'a [Finding], check: &str) -> &'a Finding {
         findings.iter().find(|finding| finding.check == check).unwrap()
     }
 
@@ -170,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn a_data_directory_that_is_there_is_tried_and_left_as_it_was() {
+    fn an_existing_data_directory_is_probed_and_left_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
         let found = findings(folder.path(), "");
-        assert!(of(&found, "data directory").found.contains("flock"), "{found:#?}");
+        assert!(find(&found, "data directory").found.contains("flock"), "{found:#?}");
         assert_eq!(data.read_dir().unwrap().count(), 0);
     }
 
@@ -184,11 +135,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         symlink("/dev/null", folder.path().join("data")).unwrap();
         let found = findings(folder.path(), "");
-        assert_eq!(of(&found, "data directory").level, Level::Problem);
+        assert_eq!(find(&found, "data directory").level, Level::Problem);
     }
 
     #[test]
-    fn a_source_that_is_not_there_is_a_problem_that_names_it() {
+    fn a_missing_source_is_a_problem_that_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("none.db").display().to_string();
         let found = findings(
@@ -198,31 +149,31 @@ mod tests {
                  source = {{ path = \"{missing}\" }}\n"
             ),
         );
-        let shop = of(&found, "instance shop");
+        let shop = find(&found, "instance shop");
         assert_eq!(shop.level, Level::Problem);
         assert!(shop.found.contains("none.db"), "{shop:?}");
     }
 
     #[test]
-    fn an_engine_that_does_not_exist_is_a_problem_that_names_those_there_are() {
+    fn an_unknown_engine_is_a_problem_that_names_the_known_ones() {
         let folder = tempfile::tempdir().unwrap();
         let found = findings(
             folder.path(),
             "[[instances]]\nname = \"shop\"\nproject_id = \"a\"\nengine = \"oracle\"\n\
              source = { path = \"/x\" }\n",
         );
-        let shop = of(&found, "instance shop");
+        let shop = find(&found, "instance shop");
         assert_eq!(shop.level, Level::Problem);
         assert!(shop.advice.as_ref().unwrap().contains("sqlite"), "{shop:?}");
     }
 
     #[test]
-    fn a_file_that_is_no_catalog_is_a_problem() {
+    fn a_file_that_is_not_a_catalog_is_a_problem() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
         symlink("/proc/version", data.join("catalog.db")).unwrap();
         let found = findings(folder.path(), "");
-        assert_eq!(of(&found, "catalog").level, Level::Problem);
+        assert_eq!(find(&found, "catalog").level, Level::Problem);
     }
 }

@@ -15,7 +15,7 @@ use crate::executor::Context;
 use crate::server;
 use crate::storage::{Location, StorageError, Stored};
 
-use super::Findings;
+use super::finding::Findings;
 
 /// So many of a kind are named one by one; the rest is counted.
 const NAMED: usize = 5;

@@ -1,32 +1,32 @@
-//! The databases and directories that are to be backed up.
+//! The databases and directories that are backed up.
 
 use crate::cli::terminal::human;
 use crate::config::{Config, InstanceConfig};
 use crate::engine::{self, ENGINES};
 
-use super::Findings;
+use super::finding::Findings;
 
-/// Looks at every instance of the configuration as a backup would. `free`: bytes that archives may take.
+/// Probes every instance of the configuration as a backup would. `free`: bytes left for archives.
 pub(super) fn instances(config: &Config, free: Option<u64>, findings: &mut Findings) {
     for instance in &config.instances {
-        examine(config, instance, free, findings);
+        probe(config, instance, free, findings);
     }
 }
 
-fn examine(config: &Config, instance: &InstanceConfig, free: Option<u64>, findings: &mut Findings) {
+fn probe(config: &Config, instance: &InstanceConfig, free: Option<u64>, findings: &mut Findings) {
     let check = format!("instance {}", instance.name);
     let source = &instance.source;
     let Some(engine) = engine::find(&instance.engine) else {
         let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name()).collect();
-        let found = format!("there is no engine {:?}", instance.engine);
+        let advice = format!("the engines of this build: {}", names.join(", "));
         return findings.problem(
             &check,
-            found,
-            format!("the engines of this build: {}", names.join(", ")),
+            format!("there is no engine {:?}", instance.engine),
+            advice,
         );
     };
     if let Err(error) = engine.accept(source) {
-        return findings.problem(&check, error.to_string(), "mend its source in the configuration");
+        return findings.problem(&check, error.to_string(), "correct it in the configuration");
     }
     let catalog = config.catalog_file();
     let is_own_catalog = source.text("path").is_some_and(|path| catalog.as_os_str() == path);
@@ -35,8 +35,8 @@ fn examine(config: &Config, instance: &InstanceConfig, free: Option<u64>, findin
     }
     match engine.probe(source) {
         Ok(probe) => {
-            let mut found =
-                format!("{} {}, about {}", engine.name(), probe.version, human(probe.source_bytes));
+            let size = human(probe.source_bytes);
+            let mut found = format!("{} {}, about {size}", engine.name(), probe.version);
             for note in &probe.notes {
                 found = format!("{found}\n{note}");
             }
@@ -45,7 +45,7 @@ fn examine(config: &Config, instance: &InstanceConfig, free: Option<u64>, findin
                     &check,
                     found,
                     format!(
-                        "a full backup is about half its size, and only {} are free for archives",
+                        "a full backup is about half its size, and only {} are left for archives",
                         human(free)
                     ),
                 ),
@@ -55,7 +55,7 @@ fn examine(config: &Config, instance: &InstanceConfig, free: Option<u64>, findin
         Err(error) => findings.problem(
             &check,
             error.to_string(),
-            "backups of it fail until this works for the user that runs Coffer",
+            "its backups fail until this works for the user that runs Coffer",
         ),
     }
 }

@@ -1,0 +1,73 @@
+//! Why a command failed, and the exit code that scripts see.
+
+use std::fmt::Display;
+use std::process;
+
+use crate::catalog::CatalogError;
+use crate::config::ConfigError;
+use crate::executor::JobError;
+use crate::server::ServerError;
+
+/// What scripts may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCode {
+    /// 0: done.
+    Done,
+    /// 1: failed.
+    Failed,
+    /// 2: the command line or the configuration is wrong.
+    Usage,
+    /// 3: what was asked for does not exist.
+    NotFound,
+    /// 4: an archive or its data is damaged.
+    Damaged,
+}
+
+impl From<ExitCode> for process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(match code {
+            ExitCode::Done => 0,
+            ExitCode::Failed => 1,
+            ExitCode::Usage => 2,
+            ExitCode::NotFound => 3,
+            ExitCode::Damaged => 4,
+        })
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl CommandError {
+    pub(super) fn code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Usage(_) => ExitCode::Usage,
+            Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
+            Self::Job(error) if error.is_damage() => ExitCode::Damaged,
+            Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,
+            Self::Job(error) if error.is_not_found() => ExitCode::NotFound,
+            Self::Server(_) | Self::Job(_) | Self::Catalog(_) | Self::Failed(_) => ExitCode::Failed,
+        }
+    }
+}
+
+/// For `map_err`: an error with what was being done when it came.
+pub(super) fn failed<E: Display>(doing: impl Display) -> impl FnOnce(E) -> CommandError {
+    move |error| CommandError::Failed(format!("{doing}: {error}"))
+}

@@ -1,0 +1,147 @@
+//! At start-up, tries the database servers that are backed up, so that one that cannot be reached is
+//! logged then and not by the first backup.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::{Config, InstanceConfig};
+use crate::domain::{Cancel, Datastore};
+use crate::engine::{self, Engine};
+use crate::executor::Context;
+
+/// How long a stop waits for a running probe: a database server that does not answer must not delay it.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A thread that probes one source after the other, and ends.
+#[derive(Debug)]
+pub(super) struct StartupProbe {
+    cancel: Cancel,
+    /// Closed by the thread when it ends.
+    ended: Receiver<()>,
+}
+
+impl StartupProbe {
+    /// Probes the instances with an engine for which `includes` is true.
+    pub(super) fn start(
+        config: &Config,
+        context: &Context,
+        includes: fn(&dyn Engine) -> bool,
+    ) -> Self {
+        let cancel = Cancel::default();
+        let (running, ended) = channel();
+        let instances: Vec<_> = config
+            .instances
+            .iter()
+            .filter_map(|it| engine::find(&it.engine).map(|engine| (it.clone(), engine)))
+            .filter(|(_, engine)| includes(*engine))
+            .collect();
+        if !instances.is_empty() {
+            let (context, cancel) = (context.clone(), cancel.clone());
+            let spawned = thread::Builder::new().name("sources".to_owned()).spawn(move || {
+                for (instance, engine) in instances {
+                    if cancel.is_cancelled() {
+                        break;
+                    }
+                    probe(&context, &instance, engine);
+                }
+                drop(running);
+            });
+            if let Err(error) = spawned {
+                log::warn!("the sources are not probed: no thread could be started: {error}");
+            }
+        }
+        Self { cancel, ended }
+    }
+
+    /// Starts no further probe and waits for the running one, but not for long.
+    pub(super) fn stop(self) {
+        self.cancel.cancel();
+        // Nothing is ever sent: the channel is closed, or the wait times out.
+        if self.ended.recv_timeout(STOP_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+            log::info!("the probe of a source has not ended; stopping without it");
+        }
+    }
+}
+
+fn probe(context: &Context, instance: &InstanceConfig, engine: &dyn Engine) {
+    let InstanceConfig { name, engine: kind, .. } = instance;
+    let started = Instant::now();
+    let probe = match engine.probe(&instance.source) {
+        Ok(probe) => probe,
+        Err(error) => {
+            log::warn!(
+                "instance {name:?}: a backup would fail now: {error}; `coffer doctor` tries it again"
+            );
+            return;
+        }
+    };
+    log::info!(
+        "instance {name:?}: {kind} {}, about {} bytes, reached in {} ms",
+        probe.version,
+        probe.source_bytes,
+        started.elapsed().as_millis()
+    );
+    let datastore = Datastore { engine: kind.clone(), version: probe.version };
+    if let Err(error) = context.catalog.note_version(instance.instance_id(), datastore).wait() {
+        log::warn!("instance {name:?}: its version cannot be recorded: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::server::open_alone;
+
+    /// A configuration with a database that exists and one that does not.
+    fn config() -> (tempfile::TempDir, Config) {
+        let folder = tempfile::tempdir().unwrap();
+        let existing = folder.path().join("existing.db");
+        let db = rusqlite::Connection::open(&existing).unwrap();
+        db.execute_batch("CREATE TABLE row(id)").unwrap();
+        let instance = |name: &str, path: &Path| {
+            format!(
+                "[[instances]]\nname = \"{name}\"\nproject_id = \"a\"\nengine = \"sqlite\"\n\
+                 source = {{ path = {path:?} }}\n"
+            )
+        };
+        let text = format!(
+            "data_dir = {:?}\n{}{}",
+            folder.path().join("data"),
+            instance("missing", &folder.path().join("missing.db")),
+            instance("existing", &existing)
+        );
+        (folder, Config::from_toml(&text, "test").unwrap())
+    }
+
+    fn version_of(config: &Config, context: &Context, name: &str) -> String {
+        let instance = config.instances.iter().find(|it| it.name == name).unwrap();
+        context.catalog.find_instance(instance.instance_id()).unwrap().datastore.version
+    }
+
+    #[test]
+    fn each_source_is_probed_and_its_version_is_recorded() {
+        let (_folder, config) = config();
+        let (context, _lock) = open_alone(&config).unwrap();
+        let before = Datastore { engine: "sqlite".to_owned(), version: "before".to_owned() };
+        for instance in &config.instances {
+            context.catalog.note_version(instance.instance_id(), before.clone()).wait().unwrap();
+        }
+        let probe = StartupProbe::start(&config, &context, |_any| true);
+        // Closed at the thread's end: nothing is sent.
+        assert!(probe.ended.recv().is_err());
+        assert_eq!(version_of(&config, &context, "existing"), rusqlite::version());
+        assert_eq!(version_of(&config, &context, "missing"), "before");
+        probe.stop();
+    }
+
+    #[test]
+    fn without_a_database_server_there_is_nothing_to_wait_for() {
+        let (_folder, config) = config();
+        let (context, _lock) = open_alone(&config).unwrap();
+        let probe = StartupProbe::start(&config, &context, |engine| engine.asks_a_server());
+        assert!(probe.ended.recv().is_err());
+    }
+}
