@@ -1,7 +1,7 @@
-//! `GET backups/{id}/archive`: the archive file itself, whole or in part.
+//! `GET backups/{id}/archive`: the archive itself, complete or a range of it.
 
-use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use actix_web::http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
@@ -9,10 +9,10 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use crate::catalog::{Read, Scope};
-use crate::domain::{ArchiveFacts, BackupId};
+use crate::domain::{ArchiveFacts, BackupId, ReadAt};
 
 use super::State;
-use super::download::FilePart;
+use super::download::ArchivePart;
 use super::error::ApiError;
 use super::extract;
 use super::range::{Wanted, wanted};
@@ -25,7 +25,7 @@ pub(super) async fn download(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
-    let (facts, file) = read(&state, move |state| open(state, &scope, id)).await?;
+    let (facts, archive) = read(&state, move |state| open(state, &scope, id)).await?;
     let length = facts.stored_bytes;
     let tag = format!("\"blake3:{}\"", facts.checksum);
     let (mut response, first, count) = match wanted(request.headers(), &tag, length) {
@@ -41,15 +41,13 @@ pub(super) async fn download(
         }
     };
     describe(&mut response, &facts, tag);
-    Ok(response.body(FilePart::new(file, first, count)))
+    Ok(response.body(ArchivePart::new(archive, first, count)))
 }
 
 fn describe(response: &mut HttpResponseBuilder, facts: &ArchiveFacts, tag: String) {
     let name: String = facts
         .location
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
+        .name()
         .chars()
         .filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter))
         .collect();
@@ -65,7 +63,7 @@ fn open(
     state: &State,
     scope: &Scope<Read>,
     id: BackupId,
-) -> Result<(ArchiveFacts, File), ApiError> {
+) -> Result<(ArchiveFacts, Arc<dyn ReadAt>), ApiError> {
     let backup = state.catalog.backup(scope, id)?;
     let Some(facts) = backup.facts else {
         let status = backup.status;
@@ -76,8 +74,8 @@ fn open(
     let fault = |why: String| {
         ApiError::Fault(format!("the archive of backup {id} ({}): {why}", facts.location))
     };
-    let file = match state.shelf.open(&facts.location) {
-        Ok(file) => file,
+    let archive = match state.shelf.open(&facts.location) {
+        Ok(archive) => archive,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             log::error!("the archive of backup {id} ({}) is gone", facts.location);
             return Err(ApiError::NotFound(format!(
@@ -86,10 +84,10 @@ fn open(
         }
         Err(error) => return Err(fault(error.to_string())),
     };
-    let length = file.metadata().map_err(|error| fault(error.to_string()))?.len();
-    if length == facts.stored_bytes {
-        Ok((facts, file))
+    if archive.len() == facts.stored_bytes {
+        Ok((facts, archive))
     } else {
-        Err(fault(format!("it has {length} bytes and should have {}", facts.stored_bytes)))
+        let (is, should) = (archive.len(), facts.stored_bytes);
+        Err(fault(format!("it has {is} bytes and should have {should}")))
     }
 }

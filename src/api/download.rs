@@ -1,59 +1,54 @@
-//! A part of a file as the body of an answer: read piece by piece, off the event loop, and only as
-//! fast as the client takes it. One download holds one piece in memory, whatever the file's size.
+//! A part of an archive as the body of an answer: read piece by piece, off the event loop, and only as
+//! fast as the client takes it. One download holds one piece in memory, whatever the archive's size.
 
-use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::error::BlockingError;
 use actix_web::web::{self, Bytes};
 
+use crate::domain::ReadAt;
+
 /// Bytes a piece.
 const PIECE: u64 = 128 << 10;
 
-type Read = Result<Result<(File, Bytes), io::Error>, BlockingError>;
+type Reading = Pin<Box<dyn Future<Output = Result<io::Result<Bytes>, BlockingError>>>>;
 
-enum Step {
-    /// Ready to read on.
-    Open(File),
-    /// A piece is being read.
-    Reading(Pin<Box<dyn Future<Output = Read>>>),
-    /// Everything was read, or reading failed.
-    Done,
-}
-
-/// The bytes of a file from a place on.
-pub(super) struct FilePart {
-    step: Step,
+/// A range of an archive.
+pub(super) struct ArchivePart {
+    archive: Arc<dyn ReadAt>,
+    /// Where the next piece begins.
     offset: u64,
+    /// How much of the range was not sent yet.
     left: u64,
+    /// The whole range, for the answer's length.
     length: u64,
+    /// The piece that is being read.
+    reading: Option<Reading>,
 }
 
-impl FilePart {
-    /// `length` bytes of `file` from `offset` on.
-    pub(super) fn new(file: File, offset: u64, length: u64) -> Self {
-        Self { step: Step::Open(file), offset, left: length, length }
+impl ArchivePart {
+    /// `length` bytes of `archive` from `offset` on.
+    pub(super) fn new(archive: Arc<dyn ReadAt>, offset: u64, length: u64) -> Self {
+        Self { archive, offset, left: length, length, reading: None }
     }
 
-    fn read_on(&mut self, file: File) {
-        let (offset, length) = (self.offset, self.left.min(PIECE));
-        self.step = Step::Reading(Box::pin(web::block(move || piece(file, offset, length))));
+    fn begin_reading(&self) -> Reading {
+        let (archive, offset) = (Arc::clone(&self.archive), self.offset);
+        let length = self.left.min(PIECE);
+        Box::pin(web::block(move || {
+            let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+            archive.read_exact_at(&mut bytes, offset)?;
+            Ok(bytes.into())
+        }))
     }
 }
 
-fn piece(file: File, offset: u64, length: u64) -> io::Result<(File, Bytes)> {
-    let length = usize::try_from(length).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, offset)?;
-    Ok((file, bytes.into()))
-}
-
-impl MessageBody for FilePart {
+impl MessageBody for ArchivePart {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {
@@ -65,29 +60,23 @@ impl MessageBody for FilePart {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, io::Error>>> {
-        loop {
-            if self.left == 0 {
-                self.step = Step::Done;
-                return Poll::Ready(None);
-            }
-            match std::mem::replace(&mut self.step, Step::Done) {
-                Step::Done => return Poll::Ready(None),
-                Step::Open(file) => self.read_on(file),
-                Step::Reading(mut reading) => {
-                    let Poll::Ready(read) = reading.as_mut().poll(context) else {
-                        self.step = Step::Reading(reading);
-                        return Poll::Pending;
-                    };
-                    let result = read.map_err(io::Error::other).flatten();
-                    return Poll::Ready(Some(result.map(|(file, bytes)| {
-                        let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                        self.offset = self.offset.saturating_add(read);
-                        self.left = self.left.saturating_sub(read);
-                        self.step = Step::Open(file);
-                        bytes
-                    })));
-                }
-            }
+        if self.left == 0 {
+            return Poll::Ready(None);
         }
+        let mut reading = self.reading.take().unwrap_or_else(|| self.begin_reading());
+        let Poll::Ready(read) = reading.as_mut().poll(context) else {
+            self.reading = Some(reading);
+            return Poll::Pending;
+        };
+        let read = read.map_err(io::Error::other).flatten();
+        match &read {
+            Ok(bytes) => {
+                let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                self.offset = self.offset.saturating_add(count);
+                self.left = self.left.saturating_sub(count);
+            }
+            Err(_error) => self.left = 0,
+        }
+        Poll::Ready(Some(read))
     }
 }

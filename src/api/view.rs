@@ -50,7 +50,7 @@ impl<'a> Viewer<'a> {
         to.id(key!("instance_id"), backup.instance.map(InstanceId::as_uuid));
         to.id(key!("parent_id"), backup.parent.map(BackupId::as_uuid));
         to.text(key!("project_id"), backup.project.as_str());
-        match facts.map(|facts| self.shelf.url(facts.location)) {
+        match facts.map(|facts| self.shelf.url(facts.location.as_str())) {
             Some([store, place]) => to.joined(key!("locationRef"), [&store, &place]),
             None => to.text(key!("locationRef"), None),
         }
@@ -68,7 +68,7 @@ impl<'a> Viewer<'a> {
         to.value(key!("size_bytes"), &facts.map(|facts| facts.stored_bytes));
         to.value(key!("source_bytes"), &facts.map(|facts| facts.source_bytes));
         match facts {
-            Some(facts) => to.joined(key!("checksum"), ["blake3:", facts.checksum]),
+            Some(facts) => to.joined(key!("checksum"), ["blake3:", &facts.checksum]),
             None => to.text(key!("checksum"), None),
         }
         to.word(key!("kind"), backup.kind.as_str());

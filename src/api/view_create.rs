@@ -5,7 +5,9 @@ use std::str::FromStr as _;
 use serde_json::Value;
 
 use crate::catalog::Shelf;
-use crate::domain::{BackupId, ContainerName, InstanceId, NewBackup, ParentChoice, Registration};
+use crate::domain::{
+    BackupId, ContainerName, InstanceId, Location, NewBackup, ParentChoice, Registration,
+};
 
 use super::error::ApiError;
 use super::extract::{Checker, Object, Presence};
@@ -94,7 +96,7 @@ impl Import {
         }
     }
 
-    fn location(&self, archives: &dyn Shelf) -> Result<String, ApiError> {
+    fn location(&self, archives: &dyn Shelf) -> Result<Location, ApiError> {
         archives.locate(&self.url).ok_or_else(|| {
             let shown: String = self.url.chars().take(300).collect();
             ApiError::BadRequest(format!(

@@ -1,36 +1,4 @@
-//! What an archive is read from.
-
-use std::fmt::Debug;
-use std::io;
-
-/// Bytes that can be read at any position, by several threads.
-pub trait Bytes: Send + Sync + Debug {
-    /// Fills `buffer` from `offset`; an end before that is an error of kind `UnexpectedEof`.
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
-
-    /// How many bytes there are.
-    fn len(&self) -> u64;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// An archive held in memory.
-impl Bytes for Vec<u8> {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(buffer.len());
-        let found = self.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(found);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        wide(Self::len(self))
-    }
-}
+//! Lengths and numbers as an archive holds them.
 
 /// A length as 64 bits, which every platform's `usize` fits.
 pub(super) fn wide(length: usize) -> u64 {

@@ -114,7 +114,6 @@ mod walk;
 mod writer;
 
 pub use basis::Basis;
-pub use bytes::Bytes;
 pub use chain::{Chain, RestoreReport, VerifyReport};
 pub use error::{ArchiveError, Cancelled};
 pub use finish::Finished;
@@ -123,7 +122,7 @@ pub use manifest::{BackupFacts, IndexFacts, Manifest, ManifestDraft, Totals};
 pub use order::Order;
 pub use prove::{prove, recheck};
 pub use reader::Reader;
-pub use walk::{Outlet, WriteAt};
+pub use walk::Outlet;
 pub use writer::{Writer, WriterOptions};
 
 #[cfg(test)]

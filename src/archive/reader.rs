@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::bytes::{Bytes, le32, wide};
+use super::bytes::{le32, wide};
 use super::error::{ArchiveError, Flaw};
 use super::frame::{Decompressor, LONGEST_FRAME, ZSTD_MAGIC};
 use super::hash::{self, Digest};
@@ -15,11 +15,11 @@ use super::order::Order;
 use super::pool::Pool;
 use super::seek_table::{FOOTER_BYTES, Frame, SeekTable};
 use super::trailer::{TRAILER_BYTES, Trailer};
-use crate::domain::{BackupId, SEGMENT_BYTES};
+use crate::domain::{BackupId, ReadAt, SEGMENT_BYTES};
 
 /// An archive whose manifest, index and seek table are known to be what was written.
 pub struct Reader {
-    bytes: Arc<dyn Bytes>,
+    bytes: Arc<dyn ReadAt>,
     table: SeekTable,
     trailer: Trailer,
     manifest: Manifest,
@@ -38,7 +38,7 @@ impl fmt::Debug for Reader {
 impl Reader {
     /// Opens an archive: reads its seek table, trailer, manifest and index, and checks their hashes.
     /// The data is not looked at.
-    pub fn open(bytes: Arc<dyn Bytes>) -> Result<Self, ArchiveError> {
+    pub fn open(bytes: Arc<dyn ReadAt>) -> Result<Self, ArchiveError> {
         let (table, trailer) = read_ends(bytes.as_ref())?;
         let json = read_manifest(bytes.as_ref(), &table, &trailer)?;
         let manifest = Manifest::parse(&json).map_err(|flaw| flaw.of(None))?;
@@ -198,7 +198,7 @@ impl Reader {
     }
 }
 
-fn read(bytes: &dyn Bytes, buffer: &mut [u8], offset: u64) -> Result<(), ArchiveError> {
+fn read(bytes: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> Result<(), ArchiveError> {
     bytes.read_exact_at(buffer, offset).map_err(|error| {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             ArchiveError::Truncated(format!("nothing at {offset}"))
@@ -209,7 +209,7 @@ fn read(bytes: &dyn Bytes, buffer: &mut [u8], offset: u64) -> Result<(), Archive
 }
 
 fn stored_frame(
-    bytes: &dyn Bytes,
+    bytes: &dyn ReadAt,
     table: &SeekTable,
     number: u32,
     out: &mut Vec<u8>,
@@ -225,7 +225,7 @@ fn stored_frame(
 }
 
 /// Reads the seek table and the trailer at the end of the file.
-fn read_ends(bytes: &dyn Bytes) -> Result<(SeekTable, Trailer), ArchiveError> {
+fn read_ends(bytes: &dyn ReadAt) -> Result<(SeekTable, Trailer), ArchiveError> {
     let length = bytes.len();
     let mut footer = [0; FOOTER_BYTES];
     let start = length.checked_sub(wide(FOOTER_BYTES)).ok_or_else(|| no_end(bytes))?;
@@ -249,7 +249,7 @@ fn read_ends(bytes: &dyn Bytes) -> Result<(SeekTable, Trailer), ArchiveError> {
 }
 
 /// Why there is no seek table at the end.
-fn no_end(bytes: &dyn Bytes) -> ArchiveError {
+fn no_end(bytes: &dyn ReadAt) -> ArchiveError {
     let mut start = [0; 4];
     let read = bytes.read_exact_at(&mut start, 0);
     if read.is_ok() && le32(&start, 0) == Some(ZSTD_MAGIC) {
@@ -260,7 +260,7 @@ fn no_end(bytes: &dyn Bytes) -> ArchiveError {
 }
 
 fn read_manifest(
-    bytes: &dyn Bytes,
+    bytes: &dyn ReadAt,
     table: &SeekTable,
     trailer: &Trailer,
 ) -> Result<Vec<u8>, ArchiveError> {

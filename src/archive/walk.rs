@@ -12,13 +12,7 @@ use super::pool::Pool;
 use super::reader::Reader;
 use super::sparse::{self, Cover};
 use super::tried::Tried;
-use crate::domain::{Entry, EntryKind};
-
-/// A file of a restore, written at any position by several threads.
-pub trait WriteAt: Send + Sync {
-    /// Writes all of `bytes` at `offset`. What is never written is a hole.
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-}
+use crate::domain::{Entry, EntryKind, WriteAt};
 
 /// Where a restore puts what is in an archive.
 pub trait Outlet {

@@ -27,13 +27,16 @@ impl Rules {
         }
         if let Some(record) = db.claim_instance_removal()? {
             let Instance { id, project, .. } = record.instance;
-            let project = project.to_string();
             return Ok(Some(Job::RemoveInstance(InstanceRemovalJob { id, project })));
         }
-        if let Some(record) = db.claim_backup(Task::Registration, self.now())? {
-            let location = record.location.unwrap_or_default();
-            let job = RegistrationJob { backup: record.backup, location };
-            return Ok(Some(Job::Register(Box::new(job))));
+        while let Some(record) = db.claim_backup(Task::Registration, self.now())? {
+            let BackupRecord { backup, location: Some(location), .. } = record else {
+                let text = "its row names no archive; register it again";
+                let failure = Failure::new(FailureCode::Internal, text);
+                db.set_failed(record.backup.id, &failure, self.now())?;
+                continue;
+            };
+            return Ok(Some(Job::Register(Box::new(RegistrationJob { backup, location }))));
         }
         match self.next_restore(db)? {
             Some(job) => Ok(Some(job)),

@@ -3,7 +3,8 @@
 use super::rules::{Rules, container_for, visible_instance};
 use super::{Catalog, CatalogError, QuotaResource, Reply, Scope, Write};
 use crate::domain::{
-    Backup, BackupId, Drill, Instance, InstanceStatus, Kind, NewBackup, ParentChoice, Status,
+    Backup, BackupId, Drill, Instance, InstanceStatus, Kind, Location, NewBackup, ParentChoice,
+    Status,
 };
 use crate::store::{BackupRecord, Records, Task};
 
@@ -73,7 +74,7 @@ pub(super) fn insert_new(
     backup: Backup,
     task: Task,
     parent_required: bool,
-    location: Option<String>,
+    location: Option<Location>,
 ) -> Result<Backup, CatalogError> {
     let record =
         BackupRecord { backup, task, parent_required, location, damage: None, removal: None };

@@ -3,8 +3,8 @@
 use super::rules::{LAST_INSTANT, Rules};
 use super::{Catalog, CatalogError, Recovered, Reply};
 use crate::domain::{
-    Backup, CheckLevel, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, Source,
-    Timestamp, Verify,
+    Backup, CheckLevel, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, Location,
+    Source, Timestamp, Verify,
 };
 use crate::store::{BackupRecord, Records, Task};
 
@@ -80,7 +80,7 @@ impl Rules {
 }
 
 /// A finished backup with an archive, whose kind and parent agree. Says where the archive lies.
-fn must_be_whole(backup: &Backup) -> Result<String, CatalogError> {
+fn must_be_whole(backup: &Backup) -> Result<Location, CatalogError> {
     let consistent = (backup.kind == Kind::Full) == backup.parent.is_none();
     match &backup.facts {
         Some(facts) if consistent && backup.status.is_usable() => Ok(facts.location.clone()),

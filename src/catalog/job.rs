@@ -1,6 +1,6 @@
 //! Work that was claimed from the table.
 
-use crate::domain::{Backup, BackupId, Instance, InstanceId, Source};
+use crate::domain::{Backup, BackupId, Instance, InstanceId, Location, ProjectId, Source};
 
 /// Something a worker has to do, claimed by it alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +39,8 @@ pub struct BackupJob {
 pub struct RegistrationJob {
     /// Its row; instance is `None`.
     pub backup: Backup,
-    /// The archive's path below the store.
-    pub location: String,
+    /// Where the archive lies.
+    pub location: Location,
 }
 
 /// A restore; the instance's row is BUILD.
@@ -75,6 +75,6 @@ pub struct RemovalJob {
 pub struct InstanceRemovalJob {
     /// Which.
     pub id: InstanceId,
-    /// Its project, for the path.
-    pub project: String,
+    /// Its project.
+    pub project: ProjectId,
 }

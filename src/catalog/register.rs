@@ -4,7 +4,7 @@ use super::create::insert_new;
 use super::datastores::datastores;
 use super::rules::Rules;
 use super::{Catalog, CatalogError, QuotaResource, Reply, Scope, Write};
-use crate::domain::{Backup, BackupId, Datastore, Drill, Kind, Registration, Status};
+use crate::domain::{Backup, BackupId, Datastore, Drill, Kind, Location, Registration, Status};
 use crate::store::{Records, Task};
 
 impl Catalog {
@@ -59,9 +59,8 @@ impl Rules {
 }
 
 /// Archives lie below their project's folder: a location is a way into another project's data.
-fn may_read(scope: &Scope<Write>, location: &str) -> Result<(), CatalogError> {
-    let folder = location.split('/').next().unwrap_or_default();
-    if scope.caller().is_admin() || folder == scope.project().as_str() {
+fn may_read(scope: &Scope<Write>, location: &Location) -> Result<(), CatalogError> {
+    if scope.caller().is_admin() || location.is_in(scope.project()) {
         return Ok(());
     }
     let why = format!(
@@ -72,15 +71,10 @@ fn may_read(scope: &Scope<Write>, location: &str) -> Result<(), CatalogError> {
 }
 
 /// No row has this archive, and none is about to publish it: an archive's file is named after its row.
-fn must_be_nobodys(db: Records<'_>, location: &str) -> Result<(), CatalogError> {
-    let named = location
-        .rsplit('/')
-        .next()
-        .and_then(|name| name.split('.').next())
-        .and_then(|stem| stem.parse::<BackupId>().ok());
+fn must_be_nobodys(db: Records<'_>, location: &Location) -> Result<(), CatalogError> {
     let owner = match db.owner_of(location)? {
         Some(owner) => Some(owner),
-        None => match named {
+        None => match location.backup_id() {
             Some(id) => db.backup(id)?.map(|_row| id),
             None => None,
         },

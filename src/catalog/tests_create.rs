@@ -198,7 +198,7 @@ fn registration(location: &str) -> Registration {
     Registration {
         name: "found".to_owned(),
         description: None,
-        location: location.to_owned(),
+        location: location.parse().unwrap(),
         version_id: sqlite().version_id(),
     }
 }
@@ -211,7 +211,7 @@ fn a_registration_becomes_restored_with_what_the_archive_says_of_itself() {
     assert_eq!((made.status, made.instance, made.facts.clone()), (Status::New, None, None));
     let Some(Job::Register(job)) = house.catalog.claim().unwrap() else { panic!("no job") };
     assert_eq!((job.location.as_str(), job.backup.id), ("a/x.tar.zst", made.id));
-    let proof = ArchiveFacts { location: "a/x.tar.zst".to_owned(), ..facts(made.id) };
+    let proof = ArchiveFacts { location: "a/x.tar.zst".parse().unwrap(), ..facts(made.id) };
     house.catalog.registered(made.id, Kind::Full, None, proof.clone()).wait().unwrap();
     let row = house.catalog.find(made.id).unwrap();
     assert_eq!((row.status, row.facts), (Status::Restored, Some(proof)));
@@ -227,7 +227,7 @@ fn an_archive_is_registered_once_and_again_only_after_that_failed() {
     assert!(matches!(ask().unwrap_err(), CatalogError::Invalid { .. }));
     house.catalog.fail(first, failure("not an archive")).wait().unwrap();
     assert!(ask().is_ok());
-    let its = registration(&facts(own).location);
+    let its = registration(facts(own).location.as_str());
     let error = house.catalog.register_backup(&member("a"), its).wait().unwrap_err();
     assert!(matches!(&error, CatalogError::Invalid { why } if why.contains(&own.to_string())));
 }
@@ -235,12 +235,12 @@ fn an_archive_is_registered_once_and_again_only_after_that_failed() {
 #[test]
 fn a_registration_names_a_known_version_and_its_own_projects_folder() {
     let house = House::new();
-    let unknown = Registration { version_id: "7".to_owned(), ..registration("a/x") };
+    let unknown = Registration { version_id: "7".to_owned(), ..registration("a/x.tar.zst") };
     let error = house.catalog.register_backup(&member("a"), unknown).wait().unwrap_err();
     assert_eq!(error.to_string(), "Datastore version '7' cannot be found.");
-    let foreign = house.catalog.register_backup(&member("a"), registration("b/x")).wait();
+    let foreign = house.catalog.register_backup(&member("a"), registration("b/x.tar.zst")).wait();
     assert!(matches!(foreign.unwrap_err(), CatalogError::Invalid { .. }));
-    assert!(house.catalog.register_backup(&admin(), registration("b/x")).wait().is_ok());
+    assert!(house.catalog.register_backup(&admin(), registration("b/x.tar.zst")).wait().is_ok());
 }
 
 #[test]

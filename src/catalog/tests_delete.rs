@@ -100,12 +100,12 @@ fn another_project_can_neither_block_nor_lose_by_a_delete() {
     let new = Registration {
         name: "n".to_owned(),
         description: None,
-        location: "b/x".to_owned(),
+        location: "b/x.tar.zst".parse().unwrap(),
         version_id,
     };
     let child = house.catalog.register_backup(&member("b"), new).wait().unwrap().id;
     assert!(matches!(house.catalog.claim().unwrap(), Some(Job::Register(_))));
-    let proof = ArchiveFacts { location: "b/x".to_owned(), ..facts(child) };
+    let proof = ArchiveFacts { location: "b/x.tar.zst".parse().unwrap(), ..facts(child) };
     let kind = Kind::Incremental;
     house.catalog.registered(child, kind, Some(root), proof).wait().unwrap();
     let error = house.catalog.chain(child).unwrap_err();

@@ -79,7 +79,7 @@ pub(super) fn failure(text: &str) -> Failure {
 
 pub(super) fn facts(id: BackupId) -> ArchiveFacts {
     ArchiveFacts {
-        location: format!("a/{id}.tar.zst"),
+        location: format!("a/{id}.tar.zst").parse().unwrap(),
         stored_bytes: 1000,
         source_bytes: 4000,
         checksum: "00".repeat(32),

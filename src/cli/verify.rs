@@ -5,7 +5,6 @@ use serde_json::json;
 
 use crate::executor::{self, Context, JobError, Verified};
 use crate::server;
-use crate::storage::Location;
 
 use super::args::{Which, WithConfig};
 use super::error::CommandError;
@@ -65,8 +64,7 @@ fn record_proof(context: &Context, verified: &Verified) -> Result<(), CommandErr
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;
     if let Some(facts) = &backup.facts {
-        let location = Location::parse(&facts.location).map_err(JobError::from)?;
-        context.storage.touch(&location, now).map_err(JobError::from)?;
+        context.storage.touch(&facts.location, now).map_err(JobError::from)?;
     }
     context.catalog.report_verified(verified.id, now, verified.level).wait()?;
     Ok(())

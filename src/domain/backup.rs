@@ -1,8 +1,8 @@
 //! A backup and what is needed to ask for one.
 
 use super::{
-    BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, ProjectId, Status, Timestamp,
-    VerifyLevel,
+    BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Location, ProjectId, Status,
+    Timestamp, VerifyLevel,
 };
 
 /// Whether a backup stands alone.
@@ -27,8 +27,8 @@ impl Kind {
 /// What is known of an archive only once it is published. A row cannot become COMPLETED without.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFacts {
-    /// Where it lies: the path below the archive store, `/`-separated.
-    pub location: String,
+    /// Where it lies.
+    pub location: Location,
     /// The archive file's length.
     pub stored_bytes: u64,
     /// What it restores to, in bytes of file content.
@@ -111,8 +111,8 @@ pub struct Registration {
     pub name: String,
     /// The same, if given.
     pub description: Option<String>,
-    /// The archive: a path below the archive store, `/`-separated, without `..`.
-    pub location: String,
+    /// Where the archive lies.
+    pub location: Location,
     /// The datastore version the client says it is for.
     pub version_id: String,
 }

@@ -2,25 +2,8 @@
 
 use super::{
     ArchiveFacts, Backup, BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Kind,
-    ProjectIdRef, Status, Timestamp, VerifyLevel,
+    ProjectIdRef, Status, Timestamp,
 };
-
-/// [`ArchiveFacts`] whose text lies elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArchiveFactsRef<'a> {
-    /// See [`ArchiveFacts::location`].
-    pub location: &'a str,
-    /// See [`ArchiveFacts::stored_bytes`].
-    pub stored_bytes: u64,
-    /// See [`ArchiveFacts::source_bytes`].
-    pub source_bytes: u64,
-    /// See [`ArchiveFacts::checksum`].
-    pub checksum: &'a str,
-    /// See [`ArchiveFacts::verified_at`].
-    pub verified_at: Timestamp,
-    /// See [`ArchiveFacts::verify_level`].
-    pub verify_level: VerifyLevel,
-}
 
 /// A [`Backup`] whose text lies elsewhere, without what nobody is shown. Of what is rare, a failure or a
 /// drill, it has its own.
@@ -51,7 +34,7 @@ pub struct BackupRow<'a> {
     /// See [`Backup::updated`].
     pub updated: Timestamp,
     /// See [`Backup::facts`].
-    pub facts: Option<ArchiveFactsRef<'a>>,
+    pub facts: Option<ArchiveFacts>,
     /// See [`Backup::failure`].
     pub failure: Option<Failure>,
     /// See [`Backup::progress`].
@@ -79,38 +62,10 @@ impl BackupRow<'_> {
             container,
             created: self.created,
             updated: self.updated,
-            facts: self.facts.map(ArchiveFactsRef::to_owned),
+            facts: self.facts,
             failure: self.failure,
             progress: self.progress,
             drill: self.drill,
-        }
-    }
-}
-
-impl ArchiveFactsRef<'_> {
-    /// The facts with text of their own.
-    pub fn to_owned(self) -> ArchiveFacts {
-        ArchiveFacts {
-            location: self.location.to_owned(),
-            stored_bytes: self.stored_bytes,
-            source_bytes: self.source_bytes,
-            checksum: self.checksum.to_owned(),
-            verified_at: self.verified_at,
-            verify_level: self.verify_level,
-        }
-    }
-}
-
-impl ArchiveFacts {
-    /// The same facts, their text left here.
-    pub fn as_ref(&self) -> ArchiveFactsRef<'_> {
-        ArchiveFactsRef {
-            location: &self.location,
-            stored_bytes: self.stored_bytes,
-            source_bytes: self.source_bytes,
-            checksum: &self.checksum,
-            verified_at: self.verified_at,
-            verify_level: self.verify_level,
         }
     }
 }
@@ -131,7 +86,7 @@ impl Backup {
             version: &self.datastore.version,
             created: self.created,
             updated: self.updated,
-            facts: self.facts.as_ref().map(ArchiveFacts::as_ref),
+            facts: self.facts.clone(),
             failure: self.failure.clone(),
             progress: self.progress,
             drill: self.drill.clone(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::EngineError;
-use crate::domain::{CheckLevel, Entry};
+use crate::domain::{CheckLevel, Entry, WriteAt};
 
 /// Whether the content of an entry is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,17 +40,11 @@ pub trait Intake {
     fn retract(&mut self) -> Result<(), Refused>;
 }
 
-/// A file of a restore, written at any position by several threads.
-pub trait Place: Send + Sync + std::fmt::Debug {
-    /// Writes all of `bytes` at `offset`. What is never written stays a hole.
-    fn write_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()>;
-}
-
 /// A restore in progress. Dropped without [`Load::finish`] it leaves nothing behind.
 pub trait Load: Send {
     /// Makes the entry. For a regular file of more than 0 bytes, gives the place for its content.
     /// Entries come in the archive's order, a folder before what is in it, a file before its hard links.
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError>;
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError>;
 
     /// Every byte is written: sets modes, owners and times, syncs, and runs the engine's own check
     /// (`check`: how thoroughly) on what was restored.

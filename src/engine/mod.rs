@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::{EntryPath, Source};
 
 pub use error::EngineError;
-pub use flow::{Intake, Load, Place, Placed, Refused, Staged, Wants};
+pub use flow::{Intake, Load, Placed, Refused, Staged, Wants};
 pub use order::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, LoadOrder, Owners, PassedOver, Probe, Target,
 };

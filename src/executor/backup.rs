@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::archive::{self, Basis, Finished, Order, Reader, Writer, WriterOptions};
 use crate::catalog::BackupJob;
-use crate::domain::{ArchiveFacts, Backup, Kind, Timestamp, VerifyLevel};
+use crate::domain::{ArchiveFacts, Backup, Kind, Location, Timestamp, VerifyLevel};
 use crate::engine::{self, DumpFacts, DumpOrder, Engine, EngineError};
 use crate::failpoint;
-use crate::storage::{Location, Pending};
+use crate::storage::Pending;
 
 use super::chain::{StoredBytes, blame, open_readers};
 use super::facts;
@@ -168,13 +168,8 @@ fn publish(
     finished: &Finished,
 ) -> Result<ArchiveFacts, JobError> {
     let instance = backup.instance.ok_or(JobError::Panicked)?;
-    let location = Location::of(
-        &backup.project,
-        backup.container.as_ref(),
-        instance,
-        backup.id,
-        backup.kind == Kind::Incremental,
-    );
+    let location =
+        Location::of(&backup.project, backup.container.as_ref(), instance, backup.id, backup.kind);
     let proven: Timestamp = context.clock.now();
     let level: VerifyLevel = facts::level_of(&finished.manifest);
     if context.cancel.is_cancelled() {
@@ -182,7 +177,7 @@ fn publish(
     }
     pending.publish(&location, proven)?;
     Ok(ArchiveFacts {
-        location: location.as_str().to_owned(),
+        location,
         stored_bytes: finished.stored_bytes,
         source_bytes: finished.source_bytes,
         checksum: finished.checksum.clone(),

@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::archive::{ArchiveError, Bytes, Cancelled, Chain, Reader};
-use crate::domain::{Backup, BackupId, Cancel, Status};
-use crate::storage::{Location, ReadAt, Storage};
+use crate::archive::{ArchiveError, Cancelled, Chain, Reader};
+use crate::domain::{Backup, BackupId, Cancel, Location, ReadAt, Status};
+use crate::storage::Storage;
 
 use super::JobError;
 
@@ -25,7 +25,7 @@ impl StoredBytes {
     }
 }
 
-impl Bytes for StoredBytes {
+impl ReadAt for StoredBytes {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         if self.cancel.is_cancelled() {
             return Err(Cancelled.into());
@@ -52,7 +52,7 @@ impl FileBytes {
     }
 }
 
-impl Bytes for FileBytes {
+impl ReadAt for FileBytes {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
     }
@@ -63,13 +63,13 @@ impl Bytes for FileBytes {
 }
 
 /// The location of a backup's archive; a usable row always has one.
-pub(super) fn location_of(backup: &Backup) -> Result<Location, JobError> {
+pub(super) fn location_of(backup: &Backup) -> Result<&Location, JobError> {
     let facts = backup.facts.as_ref().ok_or_else(|| JobError::ChainBroken {
         culprit: backup.id,
         why: format!("it is {} and has no archive", backup.status),
         lasting: true,
     })?;
-    Ok(Location::parse(&facts.location)?)
+    Ok(&facts.location)
 }
 
 /// Opens one backup's archive and makes sure that it is this backup's. Says which one is bad and whether
@@ -81,7 +81,7 @@ pub(super) fn open_one(
 ) -> Result<Arc<Reader>, JobError> {
     let broken = |why: String, lasting| JobError::ChainBroken { culprit: backup.id, why, lasting };
     let location = location_of(backup)?;
-    let stored = storage.open(&location).map_err(|error| {
+    let stored = storage.open(location).map_err(|error| {
         let lasting = error.is_not_found();
         broken(format!("its archive cannot be opened: {error}"), lasting)
     })?;

@@ -142,7 +142,7 @@ pub fn record(
 /// Dates the archive. One that was deleted meanwhile needs no date.
 fn date(context: &Context, backup: &Backup, end: DrillEnd) {
     let dated = chain::location_of(backup)
-        .and_then(|location| Ok(context.storage.touch(&location, end.at)?));
+        .and_then(|location| Ok(context.storage.touch(location, end.at)?));
     match dated {
         Ok(()) => {}
         Err(JobError::Storage(error)) if error.is_not_found() => {}

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::archive::{
     self, Chain, Finished, Manifest, ManifestDraft, Reader, Writer, WriterOptions,
 };
-use crate::domain::Clock;
+use crate::domain::{Clock, Kind, Location};
 
 use super::chain::{FileBytes, blame};
 use super::restore::engine_of;
@@ -63,7 +63,7 @@ pub fn export(
 fn draft(manifest: &Manifest, to: &Path, clock: &dyn Clock) -> (ManifestDraft, String) {
     let mut backup = manifest.backup.clone();
     backup.parent_id = None;
-    let old_name = format!("{}.tar.zst", backup.id);
+    let old_name = Location::file_name(backup.id, Kind::Full);
     let new_name = to.file_name().unwrap_or_default().to_string_lossy();
     let quoted = format!("'{}'", new_name.replace('\'', "'\\''"));
     let commands: Vec<String> =

@@ -3,7 +3,8 @@
 use crate::archive::{BackupFacts, Manifest, ManifestDraft};
 use crate::catalog::Recovered;
 use crate::domain::{
-    ArchiveFacts, Backup, Datastore, Drill, Instance, Kind, Status, Timestamp, VerifyLevel,
+    ArchiveFacts, Backup, Datastore, Drill, Instance, Kind, Location, Status, Timestamp,
+    VerifyLevel,
 };
 use crate::engine::{DumpFacts, Engine};
 
@@ -83,7 +84,7 @@ pub(super) fn restore_commands(
     engine: &dyn Engine,
     instance: &Instance,
 ) -> Vec<String> {
-    let file = format!("{}.tar.zst", backup.id);
+    let file = Location::file_name(backup.id, Kind::Full);
     let mut commands = vec![
         "mkdir restored".to_owned(),
         format!("zstd -dc {file} | tar --xattrs --xattrs-include='*' -xpf - -C restored"),
@@ -117,18 +118,15 @@ pub(super) fn restore_text(
     }
     let files: Vec<String> = chain
         .iter()
-        .map(|link| {
-            let ending = if link.kind == Kind::Full { "tar.zst" } else { "incr.zst" };
-            format!("--archive {}.{ending} ", link.id)
-        })
+        .map(|link| format!("--archive {} ", Location::file_name(link.id, link.kind)))
         .collect();
     format!(
         "This is a Coffer archive: incremental {what}.\n\n\
          It holds only what changed since the backups below, and needs their archives as well.\n\
          With Coffer, in a folder that holds them all:\n\n    \
-         coffer restore {}--archive {}.incr.zst --to PATH\n",
+         coffer restore {}--archive {} --to PATH\n",
         files.concat(),
-        backup.id
+        Location::file_name(backup.id, backup.kind)
     )
 }
 

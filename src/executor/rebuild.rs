@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::archive::{self, Reader};
 use crate::catalog::Recovered;
-use crate::domain::{ArchiveFacts, BackupId, Kind};
-use crate::storage::{Location, Stored};
+use crate::domain::{ArchiveFacts, BackupId, Kind, Location};
+use crate::storage::Stored;
 
 use super::chain::StoredBytes;
 use super::{Context, JobError, Progress, facts};
@@ -33,7 +33,7 @@ pub fn rebuild(context: &Context, progress: Progress<'_>) -> Result<Rebuilt, Job
     let total = stored.iter().map(|archive| archive.bytes).sum();
     let mut rebuilt = Rebuilt { archives: stored.len(), ..Rebuilt::default() };
     // An incremental is looked at with its root, so full ones come first.
-    stored.sort_by_key(|archive| archive.location.as_str().ends_with(".incr.zst"));
+    stored.sort_by_key(|archive| archive.location.kind() == Kind::Incremental);
     let (mut rows, mut roots) = (Vec::new(), Roots::new());
     let mut before = 0;
     for archive in &stored {
@@ -64,7 +64,7 @@ fn read(
     let reader = open(context, &archive.location)?;
     let manifest = reader.manifest();
     let id = manifest.backup.id;
-    if named_after(&archive.location).is_some_and(|named| named != id) {
+    if archive.location.backup_id().is_some_and(|named| named != id) {
         let why = format!("it is the archive of backup {id}, under another one's name");
         return Err(JobError::Unsuitable { why });
     }
@@ -80,7 +80,7 @@ fn read(
         reader.checksum(workers, progress)?
     };
     let facts = ArchiveFacts {
-        location: archive.location.to_string(),
+        location: archive.location.clone(),
         stored_bytes: archive.bytes,
         source_bytes: manifest.totals.content_bytes,
         checksum,
@@ -93,9 +93,4 @@ fn read(
 fn open(context: &Context, location: &Location) -> Result<Arc<Reader>, JobError> {
     let bytes = StoredBytes::new(context.storage.open(location)?, &context.cancel);
     Ok(Arc::new(Reader::open(Arc::new(bytes))?))
-}
-
-/// The backup that a file is named after; a registered archive may have any name.
-fn named_after(location: &Location) -> Option<BackupId> {
-    location.as_str().rsplit('/').next()?.split('.').next()?.parse().ok()
 }

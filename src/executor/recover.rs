@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::archive::Reader;
-use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode};
-use crate::storage::Location;
+use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode, Kind, Location};
 
 use super::chain::StoredBytes;
 use super::{Context, JobError, facts};
@@ -56,14 +55,9 @@ fn interrupted() -> Failure {
 /// The facts of the backup's archive and the version of the database, if it got as far as being published: it was proven before that.
 fn published(context: &Context, backup: &Backup) -> Option<(ArchiveFacts, String)> {
     let instance = backup.instance?;
-    [false, true].into_iter().find_map(|incremental| {
-        let location = Location::of(
-            &backup.project,
-            backup.container.as_ref(),
-            instance,
-            backup.id,
-            incremental,
-        );
+    [Kind::Full, Kind::Incremental].into_iter().find_map(|kind| {
+        let location =
+            Location::of(&backup.project, backup.container.as_ref(), instance, backup.id, kind);
         match read_facts(context, backup, &location) {
             Ok(facts) => facts,
             Err(error) => {
@@ -89,7 +83,7 @@ fn read_facts(
     }
     let version = manifest.datastore.version.clone();
     let facts = ArchiveFacts {
-        location: location.as_str().to_owned(),
+        location: location.clone(),
         stored_bytes: stored.bytes,
         source_bytes: manifest.totals.content_bytes,
         checksum: reader.checksum(context.settings.compression_threads, &|_done| ())?,

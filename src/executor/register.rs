@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::archive::{self, ArchiveError, Chain, Reader};
 use crate::catalog::RegistrationJob;
 use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
-use crate::storage::Location;
 
 use super::chain::{StoredBytes, blame, open_readers};
 use super::{Context, JobError, facts};
@@ -20,8 +19,8 @@ pub(super) struct Found {
 
 /// Proves the archive of a claimed registration, with all that it is built on.
 pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, JobError> {
-    let location = Location::parse(&job.location)?;
-    let stored = context.storage.open(&location)?;
+    let location = &job.location;
+    let stored = context.storage.open(location)?;
     let stored_bytes = stored.len();
     let bytes = Arc::new(StoredBytes::new(stored, &context.cancel));
     let reader = Arc::new(Reader::open(bytes)?.known_as(job.backup.id));
@@ -49,7 +48,7 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     let checksum =
         archive::recheck(&reader, chain.archives().next(), workers, &|_done| ()).map_err(own)?;
     let facts = ArchiveFacts {
-        location: location.as_str().to_owned(),
+        location: location.clone(),
         stored_bytes,
         source_bytes: manifest.totals.content_bytes,
         checksum,

@@ -1,7 +1,7 @@
 //! Deleting: archives go to the trash newest first, then their rows go; the trash is emptied later.
 
 use crate::catalog::{InstanceRemovalJob, RemovalJob};
-use crate::domain::{Failure, FailureCode, ProjectId, with_causes};
+use crate::domain::{Failure, FailureCode, with_causes};
 use crate::failpoint;
 use crate::storage::StorageError;
 
@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context, job: &RemovalJob) {
         let discarded =
             match &backup.facts {
                 Some(_) => chain::location_of(backup).map_err(|error| error.failure()).and_then(
-                    |location| context.storage.discard(&location).map_err(|error| failure(&error)),
+                    |location| context.storage.discard(location).map_err(|error| failure(&error)),
                 ),
                 None => Ok(()),
             };
@@ -43,12 +43,7 @@ fn failure(error: &StorageError) -> Failure {
 
 /// Removes a restored instance with its data.
 pub(super) fn run_instance(context: &Context, job: &InstanceRemovalJob) {
-    let gone = job
-        .project
-        .parse::<ProjectId>()
-        .map_err(|error| StorageError::BadLocation { text: error.text })
-        .and_then(|project| context.local.discard_restored(&project, job.id));
-    match gone {
+    match context.local.discard_restored(&job.project, job.id) {
         Ok(()) => settle(context, || context.catalog.instance_removed(job.id).wait()),
         Err(error) => log::warn!("instance {} cannot be deleted: {}", job.id, with_causes(&error)),
     }

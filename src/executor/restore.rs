@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::archive::{ArchiveError, Cancelled, Chain, Outlet, WriteAt};
+use crate::archive::{ArchiveError, Cancelled, Chain, Outlet};
 use crate::catalog::RestoreJob;
-use crate::domain::{Cancel, CheckLevel, Entry, Source};
-use crate::engine::{self, Engine, EngineError, Load, LoadOrder, Owners, Place, Placed, Target};
+use crate::domain::{Cancel, CheckLevel, Entry, Source, WriteAt};
+use crate::engine::{self, Engine, EngineError, Load, LoadOrder, Owners, Placed, Target};
 use crate::failpoint;
 
 use super::chain::{self, blame};
@@ -45,8 +45,9 @@ pub struct Restoring<'a> {
 }
 
 /// One file being written, seen by the archive.
+#[derive(Debug)]
 struct Written {
-    place: Arc<dyn Place>,
+    place: Arc<dyn WriteAt>,
     target: Arc<Path>,
     cancel: Cancel,
 }

@@ -1,12 +1,12 @@
 //! The archive store as the API sees it.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use crate::catalog::Shelf;
-use crate::storage::{Location, Storage, StorageError};
+use crate::domain::{Location, ReadAt};
+use crate::storage::{Storage, StorageError};
 
 /// A [`Shelf`] over the real store.
 #[derive(Debug)]
@@ -22,13 +22,12 @@ impl Shelf for StorageShelf {
         self.0.url(location)
     }
 
-    fn locate(&self, url: &str) -> Option<String> {
-        self.0.locate(url).ok().map(|location| location.as_str().to_owned())
+    fn locate(&self, url: &str) -> Option<Location> {
+        self.0.locate(url).ok()
     }
 
-    fn open(&self, location: &str) -> io::Result<File> {
-        let location = Location::parse(location).map_err(as_io)?;
-        self.0.open_file(&location).map_err(as_io)
+    fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {
+        self.0.open(location).map_err(as_io)
     }
 
     fn driver(&self) -> &'static str {

@@ -2,15 +2,14 @@
 
 use std::io;
 
+use crate::domain::BadLocation;
+
 /// An error of the archive store. The text says what happened and to which file.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// Not a place below the store's root.
-    #[error("{text:?} is not the location of an archive in this store")]
-    BadLocation {
-        /// As it came, cut to 200 characters.
-        text: String,
-    },
+    #[error(transparent)]
+    BadLocation(#[from] BadLocation),
     /// It is certainly not there.
     #[error("{what} is not there")]
     NotFound {

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::folder::Folder;
 use super::place::{Place, Way};
-use super::{Location, StorageError, Stored};
-use crate::domain::Timestamp;
+use super::{StorageError, Stored};
+use crate::domain::{Location, Timestamp};
 
 /// Every archive below `archives/`, in order of location. What else lies there is left alone and told
 /// once, at debug; links are never followed.
@@ -65,7 +65,7 @@ impl Walk {
             .map(|name| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") });
         match location {
             Some(text) if metadata.is_dir() && may_hold_archives(&text) => self.folders.push(text),
-            Some(text) if metadata.is_file() => match Location::parse(&text) {
+            Some(text) if metadata.is_file() => match text.parse() {
                 Ok(location) => self.found.push(stored(location, &metadata)),
                 Err(_not_an_archive) => self.ignore(text),
             },
@@ -82,5 +82,5 @@ impl Walk {
 
 /// Whether a location can begin with this path.
 fn may_hold_archives(path: &str) -> bool {
-    Location::parse(&format!("{path}/x.tar.zst")).is_ok()
+    format!("{path}/x.tar.zst").parse::<Location>().is_ok()
 }

@@ -18,10 +18,10 @@ use super::folder::{Folder, expect_regular, failed};
 use super::lock::{self, StoreLock};
 use super::pending::{PendingFile, ReadFile, free_bytes, set_modified};
 use super::place::{Place, Way};
-use super::{
-    Location, Pending, ReadAt, Storage, StorageError, Stored, listing, removal, trash, url,
+use super::{Pending, Storage, StorageError, Stored, listing, removal, trash, url};
+use crate::domain::{
+    BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock, Timestamp,
 };
-use crate::domain::{BackupId, Clock, InstanceId, ProjectId, SystemClock, Timestamp};
 
 /// How a local store behaves.
 #[derive(Debug, Clone)]
@@ -166,7 +166,7 @@ impl Storage for Local {
     }
 
     fn locate(&self, text: &str) -> Result<Location, StorageError> {
-        let bad = || StorageError::BadLocation { text: text.chars().take(200).collect() };
+        let bad = || BadLocation::new(text);
         let path = url::to_path(text).ok_or_else(bad)?;
         let below = path.as_os_str().as_encoded_bytes();
         // Byte for byte: `Path` would overlook a doubled slash or a `.` on the way.
@@ -174,7 +174,7 @@ impl Storage for Local {
             .strip_prefix(self.place.archives.as_os_str().as_encoded_bytes())
             .and_then(|rest| rest.strip_prefix(b"/"))
             .ok_or_else(bad)?;
-        Location::parse(str::from_utf8(below).map_err(|_not_a_location| bad())?)
+        Ok(str::from_utf8(below).map_err(|_not_a_location| bad())?.parse()?)
     }
 
     fn path(&self, location: &Location) -> PathBuf {

@@ -22,76 +22,16 @@ mod conformance;
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::domain::{BackupId, ContainerName, InstanceId, ProjectId, Timestamp};
+use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 
 pub use error::StorageError;
 pub use local::{Local, LocalSettings};
 pub use lock::StoreLock;
 pub use workspace::Workspace;
-
-/// The place of an archive below the store's root, `/`-separated:
-/// `<project>/[<container>/]<instance>/<backup id>.tar.zst` (`.incr.zst` for an incremental).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Location(String);
-
-impl Location {
-    /// Where the archive of this backup belongs.
-    pub fn of(
-        project: &ProjectId,
-        container: Option<&ContainerName>,
-        instance: InstanceId,
-        backup: BackupId,
-        incremental: bool,
-    ) -> Self {
-        let folder = container.map_or_else(String::new, |name| format!("{name}/"));
-        let ending = if incremental { "incr.zst" } else { "tar.zst" };
-        Self(format!("{project}/{folder}{instance}/{backup}.{ending}"))
-    }
-
-    /// The location that this text names, if it stays below the store's root and ends as archives do.
-    pub fn parse(text: &str) -> Result<Self, StorageError> {
-        let plain = !text.is_empty()
-            && text.len() <= 1024
-            && text.split('/').all(|part| {
-                !part.is_empty() && !part.starts_with('.') && !part.contains(['\0', '\\'])
-            });
-        let ending = text.ends_with(".tar.zst") || text.ends_with(".incr.zst");
-        if plain && ending {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(StorageError::BadLocation { text: text.chars().take(200).collect() })
-        }
-    }
-
-    /// The location as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Location {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-/// Bytes that can be read at any position, by several threads.
-pub trait ReadAt: Send + Sync + std::fmt::Debug {
-    /// Fills `buffer` from `offset`; an end before that is an error of kind `UnexpectedEof`.
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
-
-    /// How many bytes there are.
-    fn len(&self) -> u64;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// An archive being written. Dropped, it leaves nothing behind.
 pub trait Pending: Write + Send + std::fmt::Debug {

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use super::folder::{Folder, failed};
 use super::moving::move_to_free_name;
 use super::place::{Place, Way};
-use super::{Location, Pending, ReadAt, StorageError};
-use crate::domain::{BackupId, Timestamp};
+use super::{Pending, StorageError};
+use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 use crate::early_sync::EarlySync;
 use crate::failpoint;
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use super::super::conformance::storage_conformance;
 use super::*;
-use crate::domain::FixedClock;
+use crate::domain::{FixedClock, Kind};
 
 fn store() -> (tempfile::TempDir, Local) {
     let place = tempfile::tempdir().unwrap();
@@ -25,7 +25,7 @@ fn project() -> ProjectId {
 fn location(store: &Local) -> Location {
     let instance = InstanceId::derived(&project(), "shop");
     let backup = BackupId::generate();
-    let location = Location::of(&project(), None, instance, backup, true);
+    let location = Location::of(&project(), None, instance, backup, Kind::Incremental);
     let mut pending = store.create(backup, 1).unwrap();
     pending.write_all(b"bytes").unwrap();
     pending.sync().unwrap();
@@ -83,14 +83,14 @@ fn links_and_other_things_are_no_archives_and_lead_nowhere() {
     std::fs::create_dir(archives.join("p/folder.tar.zst")).unwrap();
     write(&archives.join("p/notes.txt"), "mine");
     for text in ["link/x.tar.zst", "p/link.tar.zst", "p/folder.tar.zst"] {
-        let there = Location::parse(text).unwrap();
+        let there = text.parse::<Location>().unwrap();
         assert!(!store.open(&there).unwrap_err().is_not_found(), "{text}");
         store.open_file(&there).unwrap_err();
         store.touch(&there, Timestamp::from_micros(0)).unwrap_err();
         store.stat(&there).unwrap_err();
         store.discard(&there).unwrap_err();
     }
-    let through = Location::parse("link/new.tar.zst").unwrap();
+    let through = "link/new.tar.zst".parse::<Location>().unwrap();
     let mut pending = store.create(BackupId::generate(), 1).unwrap();
     pending.sync().unwrap();
     pending.publish(&through, Timestamp::from_micros(0)).unwrap_err();

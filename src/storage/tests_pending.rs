@@ -19,7 +19,7 @@ fn nothing_is_left(dir: &tempfile::TempDir) -> bool {
 }
 
 fn publish(pending: PendingFile) -> Result<(), StorageError> {
-    let location = Location::parse("p/i/x.tar.zst").unwrap();
+    let location = "p/i/x.tar.zst".parse::<Location>().unwrap();
     Box::new(pending).publish(&location, Timestamp::from_micros(0))
 }
 

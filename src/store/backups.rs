@@ -6,7 +6,7 @@ use super::columns::{Bytes, project_id, text, text_or_null};
 use super::seldom::Seldom;
 use super::{Records, Removal, StoreError, Task, sql};
 use crate::domain::{
-    ArchiveFactsRef, Backup, BackupId, BackupRow, Datastore, Failure, InstanceId, Position,
+    ArchiveFacts, Backup, BackupId, BackupRow, Datastore, Failure, InstanceId, Location, Position,
     ProjectId, Status, Timestamp,
 };
 
@@ -20,7 +20,7 @@ pub struct BackupRecord {
     /// The client named the parent.
     pub parent_required: bool,
     /// Where its archive lies, or, for a registration, is said to lie.
-    pub location: Option<String>,
+    pub location: Option<Location>,
     /// What was found wrong with its archive.
     pub damage: Option<Failure>,
     /// Where its removal stands.
@@ -103,10 +103,10 @@ fn shown<'r>(row: &'r Row<'_>) -> rusqlite::Result<BackupRow<'r>> {
 }
 
 /// All of them or none: a `CHECK` holds that.
-fn facts<'r>(row: &'r Row<'_>) -> rusqlite::Result<Option<ArchiveFactsRef<'r>>> {
-    let Some(checksum) = text_or_null(row, 16)? else { return Ok(None) };
-    let Some(location) = text_or_null(row, 13)? else { return Ok(None) };
-    Ok(Some(ArchiveFactsRef {
+fn facts(row: &Row<'_>) -> rusqlite::Result<Option<ArchiveFacts>> {
+    let Some(checksum) = row.get(16)? else { return Ok(None) };
+    let Some(location) = row.get(13)? else { return Ok(None) };
+    Ok(Some(ArchiveFacts {
         location,
         stored_bytes: row.get::<_, Bytes>(14)?.0,
         source_bytes: row.get::<_, Bytes>(15)?.0,
@@ -310,7 +310,7 @@ impl Records<'_> {
     }
 
     /// Whose archive lies there.
-    pub fn owner_of(self, location: &str) -> Result<Option<BackupId>, StoreError> {
+    pub fn owner_of(self, location: &Location) -> Result<Option<BackupId>, StoreError> {
         sql::first(self.0, OWNS_LOCATION, [location], |row| row.get(0))
     }
 
@@ -354,7 +354,7 @@ impl Records<'_> {
                 ":engine": backup.datastore.engine, ":version": backup.datastore.version,
                 ":container": backup.container, ":created": backup.created,
                 ":updated": backup.updated,
-                ":location": facts.map(|it| it.location.as_str()).or(location.as_deref()),
+                ":location": facts.map(|it| &it.location).or(location.as_ref()),
                 ":size": facts.map(|it| Bytes(it.stored_bytes)),
                 ":source_bytes": facts.map(|it| Bytes(it.source_bytes)),
                 ":checksum": facts.map(|it| it.checksum.as_str()),

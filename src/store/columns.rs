@@ -10,8 +10,8 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
 use crate::domain::{
-    BackupId, CheckLevel, ContainerName, FailureCode, InstanceId, InstanceStatus, Kind, ProjectId,
-    ProjectIdRef, Status, Timestamp, Verify, VerifyLevel,
+    BackupId, CheckLevel, ContainerName, FailureCode, InstanceId, InstanceStatus, Kind, Location,
+    ProjectId, ProjectIdRef, Status, Timestamp, Verify, VerifyLevel,
 };
 
 /// A value that no program of ours wrote there.
@@ -72,6 +72,7 @@ text_column! {
     ProjectId, "project id";
     ContainerName, "container name";
     Status, "backup status";
+    Location, "location of an archive";
 }
 
 /// Types that are one of a few words.

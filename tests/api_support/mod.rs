@@ -93,7 +93,7 @@ pub fn blocking<T: Send>(step: impl FnOnce() -> T + Send) -> T {
 /// What a published archive has.
 pub fn facts(location: &str, bytes: &[u8]) -> ArchiveFacts {
     ArchiveFacts {
-        location: location.to_owned(),
+        location: location.parse().unwrap(),
         stored_bytes: bytes.len().try_into().unwrap(),
         source_bytes: 4096,
         checksum: blake3::hash(bytes).to_string(),
@@ -193,7 +193,7 @@ impl House {
                 match job {
                     Job::Backup(job) => self.complete(&job.backup, archive),
                     Job::Register(job) => {
-                        let facts = facts(&job.location, archive);
+                        let facts = facts(job.location.as_str(), archive);
                         self.catalog
                             .registered(job.backup.id, Kind::Full, None, facts)
                             .wait()

@@ -1,11 +1,13 @@
 //! An archive store that is a folder and nothing more.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use coffer::catalog::Shelf;
+use coffer::domain::{Location, ReadAt};
 
 /// A folder.
 #[derive(Debug, Clone)]
@@ -33,14 +35,12 @@ impl Shelf for FolderShelf {
         ["file:///archives/".into(), location.into()]
     }
 
-    fn locate(&self, url: &str) -> Option<String> {
-        let location = url.strip_prefix("file:///archives/")?;
-        (!location.split('/').any(|part| part.is_empty() || part == ".."))
-            .then(|| location.to_owned())
+    fn locate(&self, url: &str) -> Option<Location> {
+        url.strip_prefix("file:///archives/")?.parse().ok()
     }
 
-    fn open(&self, location: &str) -> io::Result<File> {
-        File::open(self.0.join(location))
+    fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {
+        Ok(Arc::new(fs::read(self.0.join(location.as_str()))?))
     }
 
     fn driver(&self) -> &'static str {

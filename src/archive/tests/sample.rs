@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use crate::archive::bytes::wide;
 use crate::archive::{
     ArchiveError, BackupFacts, Basis, Chain, Finished, ManifestDraft, Order, Outlet, Reader,
-    WriteAt, Writer, WriterOptions, prove, recheck,
+    Writer, WriterOptions, prove, recheck,
 };
 use crate::domain::{
     BackupId, Datastore, Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp, Timestamp,
+    WriteAt,
 };
 
 /// An entry with its content.

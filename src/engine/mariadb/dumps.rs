@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::database_file::{ACCOUNTS, FOLDER, database_at};
-use crate::domain::{Entry, EntryKind};
-use crate::engine::{EngineError, Place, printable};
+use crate::domain::{Entry, EntryKind, WriteAt};
+use crate::engine::{EngineError, printable};
 
 /// Where in a dump the statement that makes the database is looked for.
 const HEAD_BYTES: u64 = 64 << 10;
@@ -18,7 +18,7 @@ const HEAD_BYTES: u64 = 64 << 10;
 #[derive(Debug)]
 struct DumpFile(File);
 
-impl Place for DumpFile {
+impl WriteAt for DumpFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }
@@ -39,7 +39,7 @@ impl Dumps {
     }
 
     /// Takes an entry of the archive.
-    pub(super) fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    pub(super) fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         let path = printable(&entry.path);
         let foreign =
             || EngineError::archive(format!("{path} has no place in an archive of dumps"));

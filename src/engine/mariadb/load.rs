@@ -9,9 +9,9 @@ use super::load_directory::{self, Making};
 use super::load_server::IntoServer;
 use super::options::{Options, programs_for};
 use super::programs::Programs;
-use crate::domain::{Cancel, CheckLevel, Entry, FailureCode};
+use crate::domain::{Cancel, CheckLevel, Entry, FailureCode, WriteAt};
 use crate::engine::tree::{FolderLoad, Staging};
-use crate::engine::{EngineError, Load, LoadOrder, Place, Staged, Target};
+use crate::engine::{EngineError, Load, LoadOrder, Staged, Target};
 
 /// Where the restore goes.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl AnyLoad {
 }
 
 impl Load for AnyLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         if let State::Waiting(folder) = &mut self.state {
             let folder = folder.take();
             self.state = self.begin(entry, folder)?;

@@ -11,9 +11,9 @@ use super::logical::check_name;
 use super::options::tools_of;
 use super::session::Session;
 use super::toolbox::Toolbox;
-use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source};
+use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, Staging};
-use crate::engine::{EngineError, Load, LoadOrder, Place, Placed, Staged, Target};
+use crate::engine::{EngineError, Load, LoadOrder, Placed, Staged, Target};
 
 /// What stands before the OID in the links of an archive.
 const RELATIVE: &[u8] = b"../../tablespaces/";
@@ -57,7 +57,7 @@ impl ClusterLoad {
 }
 
 impl Load for ClusterLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         match &self.aim {
             Aim::Server(_) if entry.path.as_bytes() == DATA_FOLDER.as_bytes() => {
                 Err(EngineError::known(

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::check::{CHECK, Checker};
 use super::{SNAPSHOT, options};
-use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source};
+use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source, WriteAt};
 use crate::engine::tool::Finder;
 use crate::engine::tree::FolderLoad;
-use crate::engine::{EngineError, Load, LoadOrder, Place, Staged, Target, printable};
+use crate::engine::{EngineError, Load, LoadOrder, Staged, Target, printable};
 
 /// A restore of one snapshot.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) fn finder(source: Option<&Source>) -> Finder {
 }
 
 impl Load for RedisLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         let is_file = matches!(entry.kind, EntryKind::File { .. });
         let is_root = entry.path.is_root() && matches!(entry.kind, EntryKind::Directory);
         let is_snapshot = entry.path.as_bytes() == SNAPSHOT.as_bytes() && is_file && !self.begun;

@@ -9,9 +9,9 @@ use rusqlite::OpenFlags;
 use super::check::check;
 use super::fault::beside;
 use super::snapshot::connect;
-use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
+use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode, WriteAt};
 use crate::engine::tree::{Staging, Tree, path_of};
-use crate::engine::{EngineError, Load, LoadOrder, Place, Placed, Refused, Staged};
+use crate::engine::{EngineError, Load, LoadOrder, Placed, Refused, Staged};
 
 /// What the database is called until it is placed. It lies alone in a staging folder, so that the
 /// files SQLite makes beside it during the check never lie beside the target.
@@ -45,7 +45,7 @@ impl SqliteLoad {
 }
 
 impl Load for SqliteLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         if !matches!(entry.kind, EntryKind::File { .. }) || self.begun {
             return Err(EngineError::archive(format!(
                 "{} is not what a backup of a SQLite database holds: one file",

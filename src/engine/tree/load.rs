@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Staging, Tree};
-use crate::domain::{CheckLevel, Entry, FailureCode};
-use crate::engine::{EngineError, Load, LoadOrder, Owners, Place, Placed, Staged, Target};
+use crate::domain::{CheckLevel, Entry, FailureCode, WriteAt};
+use crate::engine::{EngineError, Load, LoadOrder, Owners, Placed, Staged, Target};
 
 /// A restore of a folder.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl FolderLoad {
 }
 
 impl Load for FolderLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         match self.owner {
             None => self.tree.entry(entry),
             Some((uid, gid)) => self.tree.entry(&Entry { uid, gid, ..entry.clone() }),

@@ -26,8 +26,8 @@ use self::metadata::{Metadata, Tally, adorn_link};
 use self::place::FilePlace;
 pub(super) use self::staging::Staging;
 use super::look::look;
-use super::{EngineError, Place, printable};
-use crate::domain::{Entry, EntryKind, EntryPath};
+use super::{EngineError, printable};
+use crate::domain::{Entry, EntryKind, EntryPath, WriteAt};
 use crate::early_sync::EarlySync;
 
 /// How many files are remembered as being written before those that are done are forgotten.
@@ -65,7 +65,7 @@ impl Tree {
     }
 
     /// Makes the entry; for a file that is not empty, gives the place for its content.
-    pub(super) fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    pub(super) fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         let metadata = Metadata::of(entry).ok_or_else(|| {
             EngineError::archive(format!(
                 "the time of {} in the archive is out of range",
@@ -129,7 +129,7 @@ impl Tree {
         &mut self,
         entry: &Entry,
         metadata: Metadata,
-    ) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    ) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         if entry.kind != EntryKind::Directory || !self.folders.is_empty() {
             return Err(EngineError::archive("the archive's root is not one folder"));
         }
@@ -142,7 +142,7 @@ impl Tree {
         path: &EntryPath,
         size: u64,
         metadata: Metadata,
-    ) -> Result<Option<Arc<dyn Place>>, EngineError> {
+    ) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         let (folder, name) = split(path.as_bytes());
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -11,9 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::Advice;
 
 use super::metadata::{Metadata, Tally};
-use crate::domain::SEGMENT_BYTES;
+use crate::domain::{SEGMENT_BYTES, WriteAt};
 use crate::early_sync::EarlySync;
-use crate::engine::Place;
 
 /// An open file of the size it will have. When the last holder lets go of it, it gets its metadata.
 #[derive(Debug)]
@@ -64,7 +63,7 @@ impl FilePlace {
     }
 }
 
-impl Place for FilePlace {
+impl WriteAt for FilePlace {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let end = u64::try_from(bytes.len()).ok().and_then(|length| offset.checked_add(length));
         if end.is_none_or(|end| end > self.size) {

@@ -1,0 +1,158 @@
+//! Where an archive lies in its store.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{BackupId, ContainerName, InstanceId, Kind, ProjectId};
+
+/// How the names of archives end. An incremental's ending tells people that it needs others.
+const FULL: &str = ".tar.zst";
+const INCREMENTAL: &str = ".incr.zst";
+
+/// The longest location, in bytes.
+const LONGEST: usize = 1024;
+
+/// The path of an archive below the store's root, `/`-separated.
+///
+/// Ours are `<project>/[<container>/]<instance>/<backup id>.tar.zst`, or `.incr.zst` for an incremental. An
+/// archive that a person put into the store may lie at any path that stays below the root, has no hidden
+/// folder in it and ends as archives do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Location {
+    text: String,
+    backup: Option<BackupId>,
+}
+
+/// A text that is not the location of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not the location of an archive in this store")]
+pub struct BadLocation {
+    /// The text as it came, cut to 200 characters.
+    pub text: String,
+}
+
+impl BadLocation {
+    /// This text names no archive.
+    pub fn new(text: &str) -> Self {
+        Self { text: text.chars().take(200).collect() }
+    }
+}
+
+impl Location {
+    /// Where the archive of this backup belongs.
+    pub fn of(
+        project: &ProjectId,
+        container: Option<&ContainerName>,
+        instance: InstanceId,
+        backup: BackupId,
+        kind: Kind,
+    ) -> Self {
+        let folder = container.map_or_else(String::new, |name| format!("{name}/"));
+        let name = Self::file_name(backup, kind);
+        Self { text: format!("{project}/{folder}{instance}/{name}"), backup: Some(backup) }
+    }
+
+    /// The name of a backup's archive file.
+    pub fn file_name(backup: BackupId, kind: Kind) -> String {
+        let ending = if kind == Kind::Full { FULL } else { INCREMENTAL };
+        format!("{backup}{ending}")
+    }
+
+    /// The location as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The last part: the file's name.
+    pub fn name(&self) -> &str {
+        self.text.rsplit_once('/').map_or(&*self.text, |(_folders, name)| name)
+    }
+
+    /// The backup that the file is named after. A registered archive may have any name, and any content.
+    pub const fn backup_id(&self) -> Option<BackupId> {
+        self.backup
+    }
+
+    /// What the ending says: whether the archive restores on its own.
+    pub fn kind(&self) -> Kind {
+        if self.text.ends_with(INCREMENTAL) { Kind::Incremental } else { Kind::Full }
+    }
+
+    /// Whether it lies in the folder of this project.
+    pub fn is_in(&self, project: &ProjectId) -> bool {
+        self.text.strip_prefix(project.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+impl FromStr for Location {
+    type Err = BadLocation;
+
+    fn from_str(text: &str) -> Result<Self, BadLocation> {
+        let stays_below = text.len() <= LONGEST
+            && text.split('/').all(|part| {
+                !part.is_empty() && !part.starts_with('.') && !part.contains(['\0', '\\'])
+            });
+        let is_archive = text.ends_with(FULL) || text.ends_with(INCREMENTAL);
+        if !stays_below || !is_archive {
+            return Err(BadLocation::new(text));
+        }
+        let mut location = Self { text: text.to_owned(), backup: None };
+        location.backup = location.name().split('.').next().and_then(|stem| stem.parse().ok());
+        Ok(location)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_made_by_us_reads_back_with_its_project_backup_and_kind() {
+        let project: ProjectId = "shop".parse().unwrap();
+        let (instance, backup) = (InstanceId::derived(&project, "db"), BackupId::generate());
+        let container: ContainerName = "weekly".parse().unwrap();
+        for (container, kind) in [(None, Kind::Full), (Some(&container), Kind::Incremental)] {
+            let made = Location::of(&project, container, instance, backup, kind);
+            let read: Location = made.as_str().parse().unwrap();
+            assert_eq!(read, made);
+            assert_eq!((read.backup_id(), read.kind()), (Some(backup), kind));
+            assert!(read.is_in(&project) && !read.is_in(&"sho".parse().unwrap()));
+            assert_eq!(read.name(), Location::file_name(backup, kind));
+        }
+    }
+
+    #[test]
+    fn an_archive_of_any_name_has_a_location_but_names_no_backup() {
+        let mine: Location = "my folder/mine.tar.zst".parse().unwrap();
+        assert_eq!((mine.backup_id(), mine.kind()), (None, Kind::Full));
+        let at_the_root: Location = "mine.incr.zst".parse().unwrap();
+        assert_eq!((at_the_root.name(), at_the_root.kind()), ("mine.incr.zst", Kind::Incremental));
+    }
+
+    #[test]
+    fn a_text_that_could_leave_the_store_or_is_no_archive_is_refused() {
+        let long = "x/".repeat(600) + "x.tar.zst";
+        for bad in [
+            "",
+            "..",
+            "../x.tar.zst",
+            "a/../../x.tar.zst",
+            "/etc/x.tar.zst",
+            "a//x.tar.zst",
+            "a/./x.tar.zst",
+            "a\0/x.tar.zst",
+            ".tar.zst",
+            "a/x.txt",
+            "a\\..\\x.tar.zst",
+            &long,
+        ] {
+            assert!(bad.parse::<Location>().is_err(), "{bad:?}");
+        }
+    }
+}
