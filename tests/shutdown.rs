@@ -41,6 +41,10 @@ struct House {
 
 impl House {
     fn new(slow_mib: usize, grace_seconds: &str) -> Self {
+        Self::compressing(slow_mib, grace_seconds, "19")
+    }
+
+    fn compressing(slow_mib: usize, grace_seconds: &str, level: &str) -> Self {
         let sources = tempfile::tempdir().unwrap();
         for (name, length) in [("slow", slow_mib * MIB), ("quick", 1000)] {
             let folder = sources.path().join(name);
@@ -50,7 +54,7 @@ impl House {
         let server = TestServer::builder()
             .instance_directory("slow", &sources.path().join("slow"))
             .instance_directory("quick", &sources.path().join("quick"))
-            .setting("executor.compression_level", "19")
+            .setting("executor.compression_level", level)
             .setting("executor.compression_threads", "1")
             .setting("server.shutdown_grace_s", grace_seconds)
             .start();
@@ -127,6 +131,27 @@ fn without_grace_a_running_backup_is_interrupted_and_the_next_start_is_clean(
     assert_interrupted(&house.after_restart(&id));
     assert!(!house.server.log().text().contains("the last run was interrupted"));
     assert_eq!(house.server.by_admin().full("quick")["status"], "COMPLETED");
+}
+
+#[test]
+fn without_grace_a_running_restore_begins_again_at_the_next_start() {
+    let mut house = House::compressing(300, "0", "1");
+    let backup = house.server.by_admin().full("slow");
+    let body = json!({"instance": {
+        "name": "again", "flavorRef": 1, "restorePoint": {"backupRef": backup["id"]},
+    }});
+    let made = house.server.by_admin().post("instances", &body).expect(200).json();
+    let id = made["instance"]["id"].as_str().unwrap().to_owned();
+    let folder = house.server.data_dir().join("restored").join("project-a").join(&id);
+    wait_until("the restore to begin", || folder.exists().then_some(()));
+    house.signal(Signal::TERM);
+    house.ends();
+    house.server.restart();
+    house.server.by_admin().wait_for_instance(&id, &["ACTIVE"]);
+    let restored = std::fs::read(folder.join("again/file")).unwrap();
+    let source = std::fs::read(house.sources.path().join("slow/file")).unwrap();
+    assert!(restored == source);
+    assert_eq!(names_in(&folder), ["again"]);
 }
 
 #[test]
