@@ -1,5 +1,5 @@
-//! The command line as scripts rely on it: exit codes, JSON, what is refused, and nothing but plain text
-//! when nobody watches.
+//! The command line as scripts rely on it: exit codes, JSON, refusals, and plain text where there is no
+//! terminal.
 
 #![cfg(test)]
 
@@ -16,7 +16,7 @@ use support::{TestServer, names_in, write_file};
 
 const UNKNOWN: &str = "01920000-0000-7000-8000-000000000000";
 
-/// The program without a configuration of a test's own.
+/// Runs the program with these arguments only.
 fn coffer(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     command.args(arguments).stdin(Stdio::null()).env_remove("RUST_LOG");
@@ -27,19 +27,19 @@ fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[track_caller]
 fn assert_ends(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}{}", out(output), said(output));
+    assert_eq!(output.status.code(), Some(code), "{}{}", out(output), err(output));
 }
 
-/// Neither the escapes of colours and cursors nor the carriage returns of progress bars.
+/// No escapes of colours and cursors, and no progress bars.
 #[track_caller]
 fn assert_plain(output: &Output) {
-    for text in [out(output), said(output)] {
+    for text in [out(output), err(output)] {
         assert!(!text.contains(['\u{1b}', '\r', '█']), "not plain: {text:?}");
     }
 }
@@ -57,18 +57,18 @@ fn assert_plain(output: &Output) {
 #[case::token(&["token"], &["new"])]
 #[case::token_new(&["token", "new"], &["--name", "--project", "--role", "--json"])]
 #[case::doctor(&["doctor"], &["--json", "--config"])]
-fn every_command_explains_itself(#[case] command: &[&str], #[case] words: &[&str]) {
+fn every_command_has_help(#[case] command: &[&str], #[case] words: &[&str]) {
     let output = coffer(&[command, &["--help"]].concat());
     assert_ends(&output, 0);
     assert_plain(&output);
-    assert_eq!(said(&output), "");
+    assert_eq!(err(&output), "");
     for word in words {
-        assert!(out(&output).contains(word), "does not tell of {word}:\n{}", out(&output));
+        assert!(out(&output).contains(word), "does not mention {word}:\n{}", out(&output));
     }
 }
 
 #[test]
-fn the_version_is_the_packages() {
+fn the_version_is_that_of_the_package() {
     let output = coffer(&["--version"]);
     assert_ends(&output, 0);
     assert_eq!(out(&output).trim(), concat!("coffer ", env!("CARGO_PKG_VERSION")));
@@ -94,7 +94,7 @@ fn a_wrong_command_line_ends_with_2(#[case] arguments: &[&str]) {
     let output = coffer(arguments);
     assert_ends(&output, 2);
     assert_plain(&output);
-    assert!(!said(&output).is_empty() && out(&output).is_empty(), "{}", out(&output));
+    assert!(!err(&output).is_empty() && out(&output).is_empty(), "{}", out(&output));
 }
 
 #[test]
@@ -102,24 +102,24 @@ fn a_wrong_configuration_ends_with_2_and_names_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("coffer.toml");
     write_file(&config, "data_dir = \"/nowhere\"\n[server]\nlisten_on = \"x\"\n");
-    // The doctor does not stumble over it: it is what was looked for.
+    // The doctor reports it as a problem and goes on.
     for (command, code) in [(&["serve"][..], 2), (&["verify", UNKNOWN], 2), (&["doctor"], 1)] {
         let output = coffer(&[command, &["--config", config.to_str().unwrap()]].concat());
         assert_ends(&output, code);
-        let told = said(&output) + &out(&output);
-        assert!(told.contains("listen_on"), "{told}");
+        let text = err(&output) + &out(&output);
+        assert!(text.contains("listen_on"), "{text}");
     }
 }
 
-/// A server with a chain of three, and what its end restores to.
-struct House {
+/// A server with a chain of three backups, and the database that the last one restores to.
+struct Fixture {
     server: TestServer,
     database: PathBuf,
     chain: Vec<Value>,
     _folder: tempfile::TempDir,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("source.db");
@@ -150,7 +150,7 @@ impl House {
         self.chain[number]["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap()
     }
 
-    /// A path that nothing is at.
+    /// A path that does not exist.
     fn target(&self, name: &str) -> String {
         self.server.folder().join(name).to_str().unwrap().to_owned()
     }
@@ -169,9 +169,9 @@ fn report(output: &Output) -> Value {
 
 #[test]
 fn reports_are_text_for_people_and_json_for_scripts() {
-    let mut house = House::new();
-    let id = house.id(2).to_owned();
-    let chain = json!([house.id(0), house.id(1), house.id(2)]);
+    let mut fixture = Fixture::new();
+    let id = fixture.id(2).to_owned();
+    let chain = json!([fixture.id(0), fixture.id(1), fixture.id(2)]);
     for (command, targets) in [
         ("verify", None),
         ("drill", None),
@@ -179,12 +179,12 @@ fn reports_are_text_for_people_and_json_for_scripts() {
         ("export", Some(["a.zst", "b.zst"])),
     ] {
         for (form, name) in ["text", "json"].into_iter().zip(targets.unwrap_or_default()) {
-            let to = house.target(name);
+            let to = fixture.target(name);
             let mut arguments = vec![command, &id];
             arguments.extend((!name.is_empty()).then_some(["--to", &to]).into_iter().flatten());
             arguments.extend((form == "json").then_some("--json"));
-            let output = house.run(&arguments);
-            assert_eq!(said(&output), "");
+            let output = fixture.run(&arguments);
+            assert_eq!(err(&output), "");
             if form == "json" {
                 let report = report(&output);
                 assert_eq!(report["backup"], id, "{report:#}");
@@ -195,36 +195,35 @@ fn reports_are_text_for_people_and_json_for_scripts() {
             }
         }
     }
-    house.assert_is_the_source(&house.target("a.db"));
-    house.assert_is_the_source(&house.target("b.db"));
-    let doctor: Value = serde_json::from_slice(&house.run(&["doctor", "--json"]).stdout).unwrap();
+    fixture.assert_is_the_source(&fixture.target("a.db"));
+    fixture.assert_is_the_source(&fixture.target("b.db"));
+    let doctor: Value = serde_json::from_slice(&fixture.run(&["doctor", "--json"]).stdout).unwrap();
     assert!(doctor.is_object() || doctor.is_array(), "{doctor:#}");
 
-    house.server.terminate();
-    let rebuilt = report(&house.run(&["catalog", "rebuild", "--json"]));
+    fixture.server.terminate();
+    let rebuilt = report(&fixture.run(&["catalog", "rebuild", "--json"]));
     assert_eq!(rebuilt, json!({"archives": 3, "imported": 0, "unusable": []}));
-    let output = house.run(&["catalog", "rebuild"]);
+    let output = fixture.run(&["catalog", "rebuild"]);
     assert_ends(&output, 0);
     assert!(out(&output).contains("3 archives"), "{}", out(&output));
-    house.server.restart();
+    fixture.server.restart();
 }
 
-/// Whatever is there, it stays what it was.
 #[rstest]
-fn nothing_is_ever_replaced(#[values("restore", "export")] command: &str) {
-    let house = House::new();
-    let to = house.target("taken.tar.zst");
+fn an_existing_file_or_folder_is_never_replaced(#[values("restore", "export")] command: &str) {
+    let fixture = Fixture::new();
+    let to = fixture.target("taken.tar.zst");
     write_file(Path::new(&to), "precious");
-    let output = house.run(&[command, house.id(0), "--to", &to]);
+    let output = fixture.run(&[command, fixture.id(0), "--to", &to]);
     assert_ends(&output, 1);
-    assert!(said(&output).contains(&to), "{}", said(&output));
+    assert!(err(&output).contains(&to), "{}", err(&output));
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "precious");
-    let folder = house.target("folder.tar.zst");
+    let folder = fixture.target("folder.tar.zst");
     std::fs::create_dir(&folder).unwrap();
     write_file(&Path::new(&folder).join("precious"), "precious");
-    assert_ends(&house.run(&[command, house.id(0), "--to", &folder]), 1);
+    assert_ends(&fixture.run(&[command, fixture.id(0), "--to", &folder]), 1);
     assert_eq!(names_in(Path::new(&folder)), ["precious"]);
-    assert_eq!(names_in(house.server.folder()).len(), 4, "something is left over");
+    assert_eq!(names_in(fixture.server.folder()).len(), 4, "something is left over");
 }
 
 #[rstest]
@@ -232,35 +231,35 @@ fn nothing_is_ever_replaced(#[values("restore", "export")] command: &str) {
 #[case(&[2, 0, 1])]
 #[case(&[1, 2, 0])]
 fn the_archives_of_a_chain_may_be_named_in_any_order(#[case] order: &[usize]) {
-    let house = House::new();
-    let to = house.target("restored.db");
+    let fixture = Fixture::new();
+    let to = fixture.target("restored.db");
     let mut arguments = vec!["restore", "--to", &to, "--json", "--archive"];
-    arguments.extend(order.iter().map(|number| house.archive(*number)));
-    assert_eq!(report(&house.run(&arguments))["backup"], house.id(2));
-    house.assert_is_the_source(&to);
-    // Or each behind an option of its own.
-    let other = house.target("other.db");
+    arguments.extend(order.iter().map(|number| fixture.archive(*number)));
+    assert_eq!(report(&fixture.run(&arguments))["backup"], fixture.id(2));
+    fixture.assert_is_the_source(&to);
+    // Or each with its own option.
+    let other = fixture.target("other.db");
     let mut arguments = vec!["restore", "--to", &other];
-    arguments.extend(order.iter().flat_map(|number| ["--archive", house.archive(*number)]));
-    assert_ends(&house.run(&arguments), 0);
-    house.assert_is_the_source(&other);
+    arguments.extend(order.iter().flat_map(|number| ["--archive", fixture.archive(*number)]));
+    assert_ends(&fixture.run(&arguments), 0);
+    fixture.assert_is_the_source(&other);
 }
 
 #[test]
-fn a_chain_that_is_not_whole_names_what_is_missing() {
-    let house = House::new();
-    let to = house.target("restored.db");
-    let arguments = ["restore", "--to", &to, "--archive", house.archive(2), house.archive(0)];
-    let output = house.run(&arguments);
+fn an_incomplete_chain_names_the_missing_archive() {
+    let fixture = Fixture::new();
+    let to = fixture.target("restored.db");
+    let arguments = ["restore", "--to", &to, "--archive", fixture.archive(2), fixture.archive(0)];
+    let output = fixture.run(&arguments);
     assert_ends(&output, 1);
-    assert!(said(&output).contains(house.id(1)), "{}", said(&output));
+    assert!(err(&output).contains(fixture.id(1)), "{}", err(&output));
     assert!(!Path::new(&to).exists());
 }
 
 #[test]
-fn what_is_not_there_ends_with_3() {
-    let house = House::new();
-    let to = house.target("restored");
+fn a_missing_backup_or_archive_ends_with_3() {
+    let fixture = Fixture::new();
+    let to = fixture.target("restored");
     for arguments in [
         &["verify", UNKNOWN][..],
         &["verify", "--archive", "/nowhere/x.tar.zst"],
@@ -270,49 +269,49 @@ fn what_is_not_there_ends_with_3() {
         &["restore", "--archive", "/nowhere/x.tar.zst", "--to", &to],
         &["export", UNKNOWN, "--to", &to],
     ] {
-        let output = house.run(arguments);
+        let output = fixture.run(arguments);
         assert_ends(&output, 3);
-        let named = said(&output);
+        let named = err(&output);
         assert!(named.contains(UNKNOWN) || named.contains("/nowhere/x.tar.zst"), "{named}");
     }
     assert!(!Path::new(&to).exists());
 }
 
 #[test]
-fn what_is_damaged_ends_with_4() {
-    let house = House::new();
-    let (bad, to) = (house.target("bad.tar.zst"), house.target("restored"));
-    let mut bytes = std::fs::read(house.archive(0)).unwrap();
+fn a_damaged_archive_ends_with_4() {
+    let fixture = Fixture::new();
+    let (bad, to) = (fixture.target("bad.tar.zst"), fixture.target("restored"));
+    let mut bytes = std::fs::read(fixture.archive(0)).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     write_file(Path::new(&bad), bytes);
-    write_file(Path::new(&house.target("no.tar.zst")), "no archive");
-    for bad in [&bad, &house.target("no.tar.zst")] {
+    write_file(Path::new(&fixture.target("no.tar.zst")), "no archive");
+    for bad in [&bad, &fixture.target("no.tar.zst")] {
         for arguments in [
             &["verify", "--archive", bad][..],
             &["drill", "--archive", bad],
             &["restore", "--archive", bad, "--to", &to],
             &["export", "--archive", bad, "--to", &to],
         ] {
-            let output = house.run(arguments);
+            let output = fixture.run(arguments);
             assert_ends(&output, 4);
             assert_eq!(out(&output), "");
-            assert!(!Path::new(&to).exists(), "{arguments:?} leaves something");
+            assert!(!Path::new(&to).exists(), "{arguments:?} left something");
         }
     }
 }
 
 #[test]
-fn a_directory_without_a_catalog_ends_with_1_and_says_so() {
+fn a_directory_without_a_catalog_ends_with_1_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("coffer.toml");
     write_file(&config, format!("data_dir = \"{}\"\n", folder.path().join("data").display()));
     for command in ["verify", "drill"] {
         let output = coffer(&[command, UNKNOWN, "--config", config.to_str().unwrap()]);
         assert_ends(&output, 1);
-        assert!(said(&output).contains("data_dir"), "{}", said(&output));
+        assert!(err(&output).contains("data_dir"), "{}", err(&output));
     }
-    assert!(!folder.path().join("data").exists(), "a command that reads has made it");
+    assert!(!folder.path().join("data").exists(), "a command that only reads made it");
 }
 
 #[rstest]
@@ -345,12 +344,11 @@ fn a_new_token_is_shown_once_and_its_lines_are_a_configuration(
     assert!(!out(&again).contains(&secret), "two tokens with one secret");
 }
 
-/// Whoever reads stops reading: no error, and no panic of a broken pipe.
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     let script =
         format!("{} --help | head -n 1; echo \"${{PIPESTATUS[0]}}\"", env!("CARGO_BIN_EXE_coffer"));
     let output = Command::new("bash").args(["-c", &script]).output().unwrap();
     assert!(out(&output).ends_with("\n0\n"), "{}", out(&output));
-    assert_eq!(said(&output), "");
+    assert_eq!(err(&output), "");
 }

@@ -1,4 +1,4 @@
-//! The files in `config/` are what they say they are.
+//! The files in `config/` load and say what is true.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ fn text_of(name: &str) -> String {
     std::fs::read_to_string(shipped(name)).expect("the file is in the repository")
 }
 
-/// The dotted keys of every single value; lists count as nothing.
+/// The dotted keys of every single value. Lists are left out.
 fn keys_of(prefix: &str, value: &Value, keys: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -31,7 +31,7 @@ fn keys_of(prefix: &str, value: &Value, keys: &mut BTreeSet<String>) {
     }
 }
 
-/// The dotted keys a TOML file sets, and those it shows behind a `#`.
+/// The dotted keys that a TOML file sets, and those in its comments.
 fn keys_in(text: &str) -> BTreeSet<String> {
     let mut section = String::new();
     let mut keys = BTreeSet::new();
@@ -57,11 +57,11 @@ fn default_toml_is_the_default() {
 }
 
 #[test]
-fn default_toml_has_every_key_there_is() {
+fn default_toml_has_every_key() {
     let mut config = Config::default();
     config.instances.clear();
-    let mut wanted = BTreeSet::new();
-    keys_of("", &serde_json::to_value(&config).unwrap(), &mut wanted);
+    let mut expected = BTreeSet::new();
+    keys_of("", &serde_json::to_value(&config).unwrap(), &mut expected);
     let project: coffer::domain::ProjectId = "p".parse().unwrap();
     let instance = InstanceConfig {
         id: Some(InstanceId::generate()),
@@ -78,11 +78,11 @@ fn default_toml_has_every_key_there_is() {
         roles: vec![Role::Admin],
         sha256: TokenDigest([0; 32]),
     };
-    wanted.insert("instances.source".to_owned());
-    wanted.insert("auth.tokens.roles".to_owned());
-    keys_of("instances", &serde_json::to_value(instance).unwrap(), &mut wanted);
-    keys_of("auth.tokens", &serde_json::to_value(token).unwrap(), &mut wanted);
-    assert_eq!(keys_in(&text_of("default.toml")), wanted);
+    expected.insert("instances.source".to_owned());
+    expected.insert("auth.tokens.roles".to_owned());
+    keys_of("instances", &serde_json::to_value(instance).unwrap(), &mut expected);
+    keys_of("auth.tokens", &serde_json::to_value(token).unwrap(), &mut expected);
+    assert_eq!(keys_in(&text_of("default.toml")), expected);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn default_toml_explains_every_key() {
 }
 
 #[test]
-fn the_blocks_shown_behind_a_hash_load_when_the_hash_is_taken_away() {
+fn the_blocks_in_comments_load_when_uncommented() {
     let text =
         text_of("default.toml").replace("sha256 = \"…\"", &format!("sha256 = \"{:064}\"", 7));
     let mut in_block = false;
@@ -137,7 +137,7 @@ fn the_examples_load() {
 }
 
 #[test]
-fn the_example_token_is_what_its_comment_says() {
+fn the_secret_of_the_example_token_is_what_its_comment_says() {
     use sha2::Digest as _;
     let config = Config::load(Some(&shipped("sqlite.example.toml"))).unwrap();
     let expected: [u8; 32] = sha2::Sha256::digest("example-only-do-not-use").into();

@@ -1,4 +1,4 @@
-//! The tour, with the real binary: it succeeds, it says what it proved, and it leaves nothing behind.
+//! `coffer demo`: it succeeds, reports what it proved, and leaves nothing behind.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,22 +10,22 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 fn demo(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     command.args(["demo", "--size-mib", "8"]).env("TMPDIR", folder).stdin(Stdio::null());
-    // What tells the tour's own process how to behave must not reach its server.
+    // These must not reach the demo's server.
     command.env("COFFER__SERVER__LISTEN", "127.0.0.1:1").env("RUST_LOG", "off");
     command
 }
 
-/// A server that the tour left running; it ends with the test.
-struct Left(Pid);
+/// A server that the demo left running. Dropped, it is killed.
+struct KeptServer(Pid);
 
-impl Drop for Left {
+impl Drop for KeptServer {
     fn drop(&mut self) {
-        // One that is gone already is fine.
+        // It may have exited already.
         kill_process(self.0, Signal::KILL).ok();
     }
 }
 
-/// `coffer doctor` on what the tour left in `kept`.
+/// `coffer doctor` on what the demo left in `kept`.
 fn doctor(kept: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     command
@@ -37,14 +37,14 @@ fn doctor(kept: &Path) -> Output {
 
 /// The archive of the newest backup below `folder`: ids sort by time.
 fn newest_archive(folder: &Path) -> PathBuf {
-    let entries = folder.read_dir().expect("the folder is there");
+    let entries = folder.read_dir().expect("the folder exists");
     let paths = entries.map(|entry| entry.expect("the folder can be read").path());
     let entry = paths.max().expect("there is an archive");
     if entry.is_dir() { newest_archive(&entry) } else { entry }
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
-    let entries = folder.read_dir().expect("the folder is there");
+    let entries = folder.read_dir().expect("the folder exists");
     let names = entries.map(|entry| entry.expect("the folder can be read").file_name());
     names.map(|name| name.to_string_lossy().into_owned()).collect()
 }
@@ -62,7 +62,7 @@ fn pid_behind(report: &str, word: &str) -> Pid {
 }
 
 #[test]
-fn the_tour_proves_three_restored_points_and_leaves_nothing_behind() {
+fn the_demo_proves_three_restored_points_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let output = demo(folder.path()).output().unwrap();
     let report = shown(&output);
@@ -84,13 +84,12 @@ fn the_tour_proves_three_restored_points_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_tour_with_keep_leaves_a_running_server_that_the_doctor_finds_sound_until_an_archive_is_lost()
-{
+fn with_keep_it_leaves_a_running_server_in_which_the_doctor_finds_a_lost_archive() {
     let folder = tempfile::tempdir().unwrap();
     let output = demo(folder.path()).arg("--keep").output().unwrap();
     let report = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{report}");
-    let server = Left(pid_behind(&report, "kill "));
+    let server = KeptServer(pid_behind(&report, "kill "));
     test_kill_process(server.0).unwrap();
     let kept = folder.path().join(names_in(folder.path()).first().unwrap());
     let database = rusqlite::Connection::open(kept.join("shop/shop.db")).unwrap();
@@ -98,22 +97,22 @@ fn the_tour_with_keep_leaves_a_running_server_that_the_doctor_finds_sound_until_
         database.query_row("SELECT SUM(balance) FROM accounts", [], |row| row.get(0)).unwrap();
     assert_eq!(total, 1_000_000);
 
-    let sound = doctor(&kept);
-    assert_eq!(sound.status.code(), Some(0), "{}", shown(&sound));
-    assert!(shown(&sound).contains("runs on this data directory"), "{}", shown(&sound));
-    assert!(shown(&sound).contains("3 backups, schema version"), "{}", shown(&sound));
+    let healthy = doctor(&kept);
+    assert_eq!(healthy.status.code(), Some(0), "{}", shown(&healthy));
+    assert!(shown(&healthy).contains("runs on this data directory"), "{}", shown(&healthy));
+    assert!(shown(&healthy).contains("3 backups, schema version"), "{}", shown(&healthy));
 
     let archive = newest_archive(&kept.join("data/archives"));
     std::fs::remove_file(&archive).unwrap();
-    let ill = doctor(&kept);
-    assert_eq!(ill.status.code(), Some(1), "{}", shown(&ill));
+    let damaged = doctor(&kept);
+    assert_eq!(damaged.status.code(), Some(1), "{}", shown(&damaged));
     let name = archive.file_name().unwrap().to_str().unwrap();
     let (id, _ending) = name.split_once('.').unwrap();
-    assert!(shown(&ill).contains(&format!("length: {id}")), "{}", shown(&ill));
+    assert!(shown(&damaged).contains(&format!("length: {id}")), "{}", shown(&damaged));
 }
 
 #[test]
-fn the_tour_interrupted_removes_everything_it_made() {
+fn an_interrupted_demo_removes_everything_it_made() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = demo(folder.path())
         .arg("--keep")

@@ -1,4 +1,4 @@
-//! What is installed beside the program: the systemd unit, its user and its directories.
+//! What is installed with the program: the systemd unit, its user and its directories.
 
 use std::path::{Path, PathBuf};
 
@@ -19,17 +19,17 @@ mod tests {
 
     use super::{repository, text_of};
 
-    /// Runs a command that has to succeed; what it said on both streams.
+    /// Runs a command that has to succeed; returns its output on both streams.
     fn output_of(command: &mut Command) -> String {
         let shown = format!("{command:?}");
         let output = command.output().unwrap_or_else(|reason| panic!("{shown}: {reason}"));
-        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{shown}: {}\n{said}", output.status);
-        said
+        assert!(output.status.success(), "{shown}: {}\n{text}", output.status);
+        text
     }
 
-    /// A folder with the unit as shipped, but for the path of the program, which is not installed.
+    /// A folder with the shipped unit, with the path of the program that was built.
     fn unit_for_this_build() -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("coffer.service");
@@ -40,13 +40,13 @@ mod tests {
         (folder, path)
     }
 
-    /// The value of a key of the unit that is there once.
+    /// The value of a key that the unit has once.
     fn unit_value(key: &str) -> String {
         let unit = text_of("packaging/coffer.service");
         let start = format!("{key}=");
         let mut values = unit.lines().filter_map(|line| line.strip_prefix(&start));
         let value = values.next().unwrap_or_else(|| panic!("no {key}")).to_owned();
-        assert_eq!(values.next(), None, "{key} is there twice");
+        assert_eq!(values.next(), None, "{key} is set twice");
         value
     }
 
@@ -54,17 +54,17 @@ mod tests {
     fn systemd_finds_no_fault_in_the_unit() {
         let (_folder, path) = unit_for_this_build();
         let mut verify = Command::new("systemd-analyze");
-        // Manual pages are not looked for: they need man-db.
-        let said =
+        // Without manual pages, which need man-db.
+        let text =
             output_of(verify.args(["verify", "--man=no", "--recursive-errors=no"]).arg(&path));
-        assert!(!said.contains("coffer.service"), "{said}");
+        assert!(!text.contains("coffer.service"), "{text}");
     }
 
     #[test]
-    fn the_service_is_shut_in() {
+    fn the_service_is_sandboxed() {
         let (_folder, path) = unit_for_this_build();
         let mut security = Command::new("systemd-analyze");
-        // In tenths: 0 is all doors shut, 100 is none. Most services of a distribution have 96.
+        // Exposure in tenths, from 0 to 100. Most services of a distribution have 96.
         output_of(security.args(["security", "--offline=true", "--threshold=20"]).arg(&path));
     }
 
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_and_the_configuration_mean_the_same_directory() {
+    fn the_unit_and_the_configuration_use_the_same_directory() {
         let state = format!("/var/lib/{}", unit_value("StateDirectory"));
         assert_eq!(Config::default().data_dir, std::path::Path::new(&state));
         assert_eq!(unit_value("StateDirectoryMode"), "0700");
@@ -88,15 +88,15 @@ mod tests {
         let mut sysusers = Command::new("systemd-sysusers");
         let root = tempfile::tempdir().unwrap();
         sysusers.arg("--dry-run").arg(format!("--root={}", root.path().display()));
-        let said = output_of(sysusers.arg(repository().join("packaging/coffer.sysusers")));
-        assert!(said.contains(&format!("'{user}'")), "{said}");
+        let text = output_of(sysusers.arg(repository().join("packaging/coffer.sysusers")));
+        assert!(text.contains(&format!("'{user}'")), "{text}");
     }
 
     #[test]
     fn the_directories_are_made_with_their_modes() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
-        // Only root may give files away: here they stay with whoever runs the test.
+        // Only root may change owners: here they stay with the user of the test.
         let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
         let own = format!(" {} {} -", user.as_raw(), group.as_raw());
         let lines = text_of("packaging/coffer.tmpfiles");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scripts_of_the_package_are_sound_shell() {
+    fn the_scripts_of_the_package_are_valid_shell() {
         for script in ["postinst", "prerm", "postrm"] {
             let path = repository().join("packaging/deb").join(script);
             output_of(Command::new("sh").arg("-n").arg(path));

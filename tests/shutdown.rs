@@ -1,6 +1,6 @@
-//! The server is told to stop while it works: what runs ends or is interrupted, what waits waits on, and
-//! the next start finds everything in order. And what a start alone has to hold: one server a directory,
-//! systemd's notifications, the first token, a log without secrets.
+//! Stopping the server while it works: running jobs finish or are interrupted, waiting jobs are kept, and
+//! the next start finds everything in order. And starting: one server for each directory, notifications to
+//! systemd, the first token, a log without secrets.
 
 #![cfg(test)]
 
@@ -22,7 +22,7 @@ use support::{Builder, Client, PATIENCE, TestServer, names_in, wait_until, write
 
 const MIB: usize = 1 << 20;
 
-/// Words in an order that zstd's strongest level takes its time over.
+/// Text that zstd compresses slowly at its highest levels.
 fn slow_to_compress(length: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -34,17 +34,13 @@ fn slow_to_compress(length: usize) -> Vec<u8> {
 }
 
 /// A server whose backup of `slow` (this many MiB) takes a while, and of `quick` does not.
-struct House {
+struct Fixture {
     server: TestServer,
     sources: tempfile::TempDir,
 }
 
-impl House {
+impl Fixture {
     fn new(slow_mib: usize, grace_seconds: &str) -> Self {
-        Self::compressing(slow_mib, grace_seconds, "19")
-    }
-
-    fn compressing(slow_mib: usize, grace_seconds: &str, level: &str) -> Self {
         let sources = tempfile::tempdir().unwrap();
         for (name, length) in [("slow", slow_mib * MIB), ("quick", 1000)] {
             let folder = sources.path().join(name);
@@ -54,23 +50,23 @@ impl House {
         let server = TestServer::builder()
             .instance_directory("slow", &sources.path().join("slow"))
             .instance_directory("quick", &sources.path().join("quick"))
-            .setting("executor.compression_level", level)
+            .setting("executor.compression_level", "19")
             .setting("executor.compression_threads", "1")
             .setting("server.shutdown_grace_s", grace_seconds)
             .start();
         Self { server, sources }
     }
 
-    /// Asks for a backup; its id.
-    fn ask(&self, instance: &str) -> String {
+    /// Requests a backup; returns its id.
+    fn request(&self, instance: &str) -> String {
         let accepted = self.server.by_admin().create_backup(instance, &json!({})).expect(202);
         accepted.json()["backup"]["id"].as_str().unwrap().to_owned()
     }
 
-    /// Asks for the slow one and waits until it reads its source.
-    fn ask_and_wait_until_it_runs(&self) -> String {
-        let id = self.ask("slow");
-        wait_until("the backup to be half-way", || {
+    /// Requests the slow backup and waits until it reads its source.
+    fn start_slow_backup(&self) -> String {
+        let id = self.request("slow");
+        wait_until("the backup to make progress", || {
             let row = self.server.by_admin().backup(&id);
             assert!(["NEW", "BUILDING"].contains(&row["status"].as_str().unwrap()), "{row:#}");
             (row["progress"].as_f64().unwrap() > 0.0).then_some(())
@@ -83,8 +79,8 @@ impl House {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// The server ends, and well; nothing unfinished lies about.
-    fn ends(&mut self) {
+    /// Checks that the server exits with success and leaves nothing unfinished.
+    fn assert_exits(&mut self) {
         let status = self.server.wait_for_exit();
         assert!(status.success(), "{status}");
         assert_eq!(names_in(&self.server.data_dir().join("tmp")), Vec::<String>::new());
@@ -108,15 +104,15 @@ fn assert_interrupted(row: &Value) {
 fn a_running_backup_is_completed_within_the_grace(
     #[values(Signal::TERM, Signal::INT)] signal: Signal,
 ) {
-    let mut house = House::new(6, "60");
-    let id = house.ask_and_wait_until_it_runs();
-    house.signal(signal);
-    house.ends();
-    assert_eq!(house.after_restart(&id)["status"], "COMPLETED");
-    let target = house.server.folder().join("restored");
+    let mut fixture = Fixture::new(6, "60");
+    let id = fixture.start_slow_backup();
+    fixture.signal(signal);
+    fixture.assert_exits();
+    assert_eq!(fixture.after_restart(&id)["status"], "COMPLETED");
+    let target = fixture.server.folder().join("restored");
     let arguments = ["restore", &id, "--to", target.to_str().unwrap()];
-    assert!(house.server.command(&arguments).status().unwrap().success());
-    let source = house.sources.path().join("slow/file");
+    assert!(fixture.server.command(&arguments).status().unwrap().success());
+    let source = fixture.sources.path().join("slow/file");
     assert!(std::fs::read(target.join("file")).unwrap() == std::fs::read(source).unwrap());
 }
 
@@ -124,89 +120,68 @@ fn a_running_backup_is_completed_within_the_grace(
 fn without_grace_a_running_backup_is_interrupted_and_the_next_start_is_clean(
     #[values(Signal::TERM, Signal::INT)] signal: Signal,
 ) {
-    let mut house = House::new(200, "0");
-    let id = house.ask_and_wait_until_it_runs();
-    house.signal(signal);
-    house.ends();
-    assert_interrupted(&house.after_restart(&id));
-    assert!(!house.server.log().text().contains("the last run was interrupted"));
-    assert_eq!(house.server.by_admin().full("quick")["status"], "COMPLETED");
-}
-
-#[test]
-fn without_grace_a_running_restore_begins_again_at_the_next_start() {
-    let mut house = House::compressing(300, "0", "1");
-    let backup = house.server.by_admin().full("slow");
-    let body = json!({"instance": {
-        "name": "again", "flavorRef": 1, "restorePoint": {"backupRef": backup["id"]},
-    }});
-    let made = house.server.by_admin().post("instances", &body).expect(200).json();
-    let id = made["instance"]["id"].as_str().unwrap().to_owned();
-    let folder = house.server.data_dir().join("restored").join("project-a").join(&id);
-    wait_until("the restore to begin", || folder.exists().then_some(()));
-    house.signal(Signal::TERM);
-    house.ends();
-    house.server.restart();
-    house.server.by_admin().wait_for_instance(&id, &["ACTIVE"]);
-    let restored = std::fs::read(folder.join("again/file")).unwrap();
-    let source = std::fs::read(house.sources.path().join("slow/file")).unwrap();
-    assert!(restored == source);
-    assert_eq!(names_in(&folder), ["again"]);
+    let mut fixture = Fixture::new(200, "0");
+    let id = fixture.start_slow_backup();
+    fixture.signal(signal);
+    fixture.assert_exits();
+    assert_interrupted(&fixture.after_restart(&id));
+    assert!(!fixture.server.log().text().contains("the last run was interrupted"));
+    assert_eq!(fixture.server.by_admin().full("quick")["status"], "COMPLETED");
 }
 
 #[test]
 fn a_second_signal_ends_the_grace() {
-    let mut house = House::new(200, "600");
-    let id = house.ask_and_wait_until_it_runs();
-    house.signal(Signal::TERM);
-    house.server.log().wait_for("stopping", 0).unwrap();
-    house.signal(Signal::TERM);
-    house.ends();
-    assert_interrupted(&house.after_restart(&id));
+    let mut fixture = Fixture::new(200, "600");
+    let id = fixture.start_slow_backup();
+    fixture.signal(Signal::TERM);
+    fixture.server.log().wait_for("stopping", 0).unwrap();
+    fixture.signal(Signal::TERM);
+    fixture.assert_exits();
+    assert_interrupted(&fixture.after_restart(&id));
 }
 
 #[test]
-fn backups_that_wait_are_kept_and_run_after_the_restart() {
-    let mut house = House::new(200, "0");
-    let running = house.ask_and_wait_until_it_runs();
-    let waiting = house.ask("quick");
-    assert_eq!(house.server.by_admin().backup(&waiting)["status"], "NEW");
-    house.signal(Signal::TERM);
-    house.ends();
-    assert_interrupted(&house.after_restart(&running));
-    let row = house.server.by_admin().wait_for(&waiting, &["COMPLETED", "FAILED"]);
+fn waiting_backups_are_kept_and_run_after_the_restart() {
+    let mut fixture = Fixture::new(200, "0");
+    let running = fixture.start_slow_backup();
+    let waiting = fixture.request("quick");
+    assert_eq!(fixture.server.by_admin().backup(&waiting)["status"], "NEW");
+    fixture.signal(Signal::TERM);
+    fixture.assert_exits();
+    assert_interrupted(&fixture.after_restart(&running));
+    let row = fixture.server.by_admin().wait_for(&waiting, &["COMPLETED", "FAILED"]);
     assert_eq!(row["status"], "COMPLETED", "{row:#}");
 }
 
 #[rstest]
 #[case::server(&["serve"])]
 #[case::rebuild(&["catalog", "rebuild"])]
-fn a_second_process_that_writes_is_refused_and_told_of_the_lock(#[case] command: &[&str]) {
+fn a_second_process_that_writes_is_refused_and_the_lock_is_named(#[case] command: &[&str]) {
     let server = TestServer::builder().start();
     let output = server.command(command).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
     let lock = server.data_dir().join("lock");
-    assert!(said.contains(lock.to_str().unwrap()) && said.contains("stop that one"), "{said}");
+    assert!(text.contains(lock.to_str().unwrap()) && text.contains("stop that one"), "{text}");
     server.by_admin().get("backups").expect(200);
 }
 
 #[test]
-fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
+fn systemd_is_notified_when_the_server_is_ready_and_when_it_stops() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let heard = || {
+    let received = || {
         let mut buffer = [0; 1000];
         let length = socket.recv(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
     };
     let mut server = TestServer::builder().env("NOTIFY_SOCKET", path.to_str().unwrap()).start();
-    assert_eq!(heard(), "READY=1");
+    assert_eq!(received(), "READY=1");
     server.by_nobody().get("/healthcheck").expect(200);
     server.terminate();
-    assert_eq!(heard(), "STOPPING=1");
+    assert_eq!(received(), "STOPPING=1");
 }
 
 fn mode_of(path: &Path) -> u32 {
@@ -214,7 +189,7 @@ fn mode_of(path: &Path) -> u32 {
 }
 
 #[test]
-fn the_first_start_makes_an_admin_token_for_its_owner_alone_and_the_next_one_keeps_it() {
+fn the_first_start_makes_a_private_admin_token_and_the_next_one_keeps_it() {
     let mut server = TestServer::builder().no_tokens().start();
     let path = server.data_dir().join("admin.token");
     assert_eq!(mode_of(&path), 0o600);
@@ -230,7 +205,7 @@ fn the_first_start_makes_an_admin_token_for_its_owner_alone_and_the_next_one_kee
 }
 
 #[test]
-fn everything_in_the_data_directory_is_closed_to_others() {
+fn the_data_directory_is_closed_to_other_users() {
     let server = TestServer::builder().no_tokens().start();
     for name in names_in(server.data_dir()) {
         let mode = mode_of(&server.data_dir().join(&name));
@@ -239,7 +214,7 @@ fn everything_in_the_data_directory_is_closed_to_others() {
 }
 
 #[rstest]
-fn no_secret_comes_into_the_log(#[values("info", "trace")] level: &str) {
+fn no_secret_is_logged(#[values("info", "trace")] level: &str) {
     let server = TestServer::builder()
         .token("alice", support::PROJECT, &["member"])
         .setting("server.log_level", level)
@@ -262,7 +237,7 @@ fn no_secret_comes_into_the_log(#[values("info", "trace")] level: &str) {
 }
 
 #[test]
-fn a_log_that_is_not_read_delays_no_answer_and_says_later_what_it_lost() {
+fn a_log_that_is_not_read_delays_no_answer_and_reports_dropped_lines() {
     let folder = tempfile::tempdir().unwrap();
     let (config, data) = (folder.path().join("coffer.toml"), folder.path().join("data"));
     let text =
@@ -299,9 +274,8 @@ fn basic_of(name: &str, secret: &str) -> String {
     format!("Basic {pair}")
 }
 
-/// A builder's default is what the other tests start: the grace is not theirs to wait for.
 #[test]
-fn an_idle_server_ends_at_once_whatever_the_grace() {
+fn an_idle_server_exits_at_once_whatever_the_grace() {
     let mut server = Builder::default().setting("server.shutdown_grace_s", "600").start();
     assert!(server.terminate().success());
 }

@@ -22,7 +22,6 @@ mod openapi;
 mod quotas;
 mod range;
 mod reading;
-mod refusal;
 mod request_id;
 mod strategies;
 mod versions;

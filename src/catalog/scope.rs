@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 use crate::domain::{Caller, ProjectId};
 
-use super::{CatalogError, Forbidden};
+use super::CatalogError;
 
-/// A kind of access.
+/// A kind of thing to do.
 pub trait Permission {
     /// Whether the caller may, in a project that is its own or that it administers.
     fn allows(caller: &Caller) -> bool;
-    /// Its name, for messages.
+    /// The action's name, for the message.
     const ACTION: &'static str;
 }
 
-/// Read.
+/// Look.
 #[derive(Debug, Clone, Copy)]
 pub struct Read;
 /// Create, delete, restore.
 #[derive(Debug, Clone, Copy)]
 pub struct Write;
-/// Administer.
+/// What only administrators do.
 #[derive(Debug, Clone, Copy)]
 pub struct Admin;
 
@@ -61,10 +61,13 @@ impl<P: Permission> Scope<P> {
         let caller = caller.into();
         let own = caller.project.as_ref().is_none_or(|own| *own == project);
         if !own && !caller.is_admin() {
-            return Err(Forbidden::OtherPath.into());
+            return Err(CatalogError::Forbidden {
+                why: "Access was denied to this resource.".to_owned(),
+            });
         }
         if !P::allows(&caller) {
-            return Err(Forbidden::Role { action: P::ACTION }.into());
+            let why = format!("Policy doesn't allow {} access with this token's roles.", P::ACTION);
+            return Err(CatalogError::Forbidden { why });
         }
         Ok(Self { caller, project, permission: PhantomData })
     }
@@ -74,12 +77,12 @@ impl<P: Permission> Scope<P> {
         Scope::enter(Arc::clone(&self.caller), self.project.clone())
     }
 
-    /// The project of the path.
+    /// The project that is worked in.
     pub fn project(&self) -> &ProjectId {
         &self.project
     }
 
-    /// Who calls.
+    /// Who works.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }

@@ -52,8 +52,9 @@ pub(super) fn run(args: &CatalogArgs) -> Result<(), CommandError> {
         }));
     } else {
         terminal::say(format_args!(
-            "Read {} archives; added {} backups to the catalog.",
-            rebuilt.archives, rebuilt.imported
+            "Read {}; added {} to the catalog.",
+            terminal::counted(rebuilt.archives, "archive"),
+            terminal::counted(rebuilt.imported, "backup")
         ));
         for (location, why) in &rebuilt.unusable {
             terminal::say(format_args!("Not added: {location}: {why}"));
@@ -63,6 +64,9 @@ pub(super) fn run(args: &CatalogArgs) -> Result<(), CommandError> {
         Ok(())
     } else {
         let count = rebuilt.unusable.len();
-        Err(CommandError::Damaged(format!("{count} archives could not be added; see above")))
+        Err(CommandError::Damaged(format!(
+            "{} could not be added; see above",
+            terminal::counted(count, "archive")
+        )))
     }
 }

@@ -68,7 +68,7 @@ fn drill(args: &DrillArgs, opened: &Opened) -> Result<Result<Drilled, JobError>,
         within,
         headroom: config.storage.headroom_bytes(),
         source: configured.map(|it| &it.source),
-        workers: server::compression_threads(config),
+        workers: config.executor.compression_thread_count(),
         cancel: interrupt.cancel(),
     };
     let drilled = terminal::with_progress("restoring", |progress| {
@@ -119,13 +119,13 @@ fn report(args: &DrillArgs, opened: &Opened, drilled: &Drilled) {
         return;
     }
     terminal::say(format_args!(
-        "Backup {id} ({}, {} archives) was restored and used by {engine} {}: {} passed; {} rows in {} tables; {:.1} s. The restored copy was removed.",
+        "Backup {id} ({}, {}) was restored and used by {engine} {}: {} passed; {} in {}; {:.1} s. The restored copy was removed.",
         manifest.backup.name,
-        manifest.chain.len(),
+        terminal::counted(manifest.chain.len(), "archive"),
         report.version,
         report.check,
-        report.total_rows,
-        report.tables,
+        terminal::counted(report.total_rows, "row"),
+        terminal::counted(report.tables, "table"),
         took.as_secs_f64(),
     ));
     for (table, rows) in &report.rows {

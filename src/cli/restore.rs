@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::domain::{Cancel, CheckLevel, Source};
 use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, Restoring};
-use crate::server;
 
 use super::args::{Which, WithConfig};
 use super::error::CommandError;
@@ -62,7 +61,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         source: configured.map(|it| &it.source),
         owners: Owners::Kept,
         check: args.check,
-        workers: server::compression_threads(&opened.config),
+        workers: opened.config.executor.compression_thread_count(),
         cancel: &Cancel::default(),
     };
     let report = terminal::with_progress("restoring", |progress| {
@@ -88,13 +87,13 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     } else {
         let check = report.check.as_deref().unwrap_or("not asked for");
         terminal::say(format_args!(
-            "Restored backup {} ({}, {} archives) to {}: {} in {} members; check: {check}.",
+            "Restored backup {} ({}, {}) to {}: {} in {}; check: {check}.",
             opened.chain.target().name(),
             manifest.backup.name,
-            manifest.chain.len(),
+            terminal::counted(manifest.chain.len(), "archive"),
             place,
             terminal::human(report.content_bytes),
-            report.entries,
+            terminal::counted(report.entries, "member"),
         ));
         for line in next {
             terminal::say(format_args!("    {line}"));

@@ -48,3 +48,9 @@ pub(super) fn with_progress<T>(doing: &str, work: impl FnOnce(Progress<'_>) -> T
 pub(super) fn human(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
+
+/// `1 archive`, `2 archives`.
+pub(super) fn counted<N: Copy + PartialEq + From<u8> + Display>(number: N, noun: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}

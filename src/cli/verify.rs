@@ -27,7 +27,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
         Err(CommandError::Job(error)) => return Err(record_damage(args, error)),
         other => other?,
     };
-    let workers = server::compression_threads(&opened.config);
+    let workers = opened.config.executor.compression_thread_count();
     let verified = terminal::with_progress("verifying", |progress| {
         executor::verify(&opened.chain, &opened.rows, workers, progress)
     });
@@ -50,11 +50,11 @@ fn report(args: &VerifyArgs, verified: &Verified) {
         }));
     } else {
         terminal::say(format_args!(
-            "Backup {} is sound: decoded and compared {} in {} members, from {} archives.",
+            "Backup {} is sound: decoded and compared {} in {}, from {}.",
             verified.id,
             terminal::human(verified.content_bytes),
-            verified.entries,
-            verified.chain.len(),
+            terminal::counted(verified.entries, "member"),
+            terminal::counted(verified.chain.len(), "archive"),
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the values make sense together.
+//! Checks of values, alone and together.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -7,15 +7,15 @@ use std::path::{Component, Path};
 
 use super::{AuthMode, Config, InstanceConfig, Problem, TokenConfig};
 
-/// SHA-256 of nothing: a token with this digest would let everybody in who sends an empty secret.
+/// SHA-256 of nothing: a token with this digest would accept an empty secret.
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// The keys of `source` that are paths.
 const PATH_KEYS: [&str; 6] = ["path", "socket", "tools", "ca_file", "cert_file", "key_file"];
 
-/// Everything that is wrong, in the order of the file.
+/// All problems, in the order of the file.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
-    let mut found = Found(Vec::new());
+    let mut found = Problems(Vec::new());
     data_dir(&config.data_dir, &mut found);
     auth_mode(config.auth.mode, config.server.listen, &mut found);
     public_url(&config.server.public_url, &mut found);
@@ -26,10 +26,10 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
 }
 
 /// The problems so far.
-struct Found(Vec<Problem>);
+struct Problems(Vec<Problem>);
 
-impl Found {
-    fn say(&mut self, key: impl Into<String>, why: impl Into<String>) {
+impl Problems {
+    fn add(&mut self, key: impl Into<String>, why: impl Into<String>) {
         self.0.push(Problem { key: key.into(), why: why.into() });
     }
 
@@ -41,37 +41,37 @@ impl Found {
     ) {
         if !allowed.contains(value) {
             let (least, most) = (allowed.start(), allowed.end());
-            self.say(key, format!("is {value}; it has to be from {least} to {most}"));
+            self.add(key, format!("is {value}; it must be from {least} to {most}"));
         }
     }
 }
 
-/// Whether it starts at the root and goes down only.
+/// Whether it is absolute, without `..`.
 fn is_plain_absolute(path: &Path) -> bool {
     path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
 }
 
-fn data_dir(path: &Path, found: &mut Found) {
+fn data_dir(path: &Path, found: &mut Problems) {
     if !is_plain_absolute(path) || path.parent().is_none() {
         let shown = path.display();
-        found.say(
+        found.add(
             "data_dir",
-            format!("is {shown:?}; give an absolute path without `..`, as /var/lib/coffer"),
+            format!("is {shown:?}; use an absolute path without `..`, such as /var/lib/coffer"),
         );
     }
 }
 
-fn auth_mode(mode: AuthMode, listen: SocketAddr, found: &mut Found) {
+fn auth_mode(mode: AuthMode, listen: SocketAddr, found: &mut Problems) {
     if mode == AuthMode::None && !listen.ip().to_canonical().is_loopback() {
         let why = format!(
             "is \"none\", but {listen} can be reached from other machines; listen on 127.0.0.1 or \
              [::1], or use tokens"
         );
-        found.say("auth.mode", why);
+        found.add("auth.mode", why);
     }
 }
 
-fn public_url(url: &str, found: &mut Found) {
+fn public_url(url: &str, found: &mut Problems) {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let plain = |text: &str| {
         !text.is_empty()
@@ -79,14 +79,14 @@ fn public_url(url: &str, found: &mut Found) {
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>\\".contains(&byte))
     };
     if !url.is_empty() && !rest.is_some_and(plain) {
-        found.say(
+        found.add(
             "server.public_url",
-            format!("is {url:?}; give http:// or https:// and a host, or leave it empty"),
+            format!("is {url:?}; use http:// or https:// and a host, or leave it empty"),
         );
     }
 }
 
-fn ranges(config: &Config, found: &mut Found) {
+fn ranges(config: &Config, found: &mut Problems) {
     const DAY: u64 = 86_400;
     let Config { server, executor, storage, catalog, quota, paging, .. } = config;
     found.range("server.http_workers", &server.http_workers, &(0..=64));
@@ -109,31 +109,34 @@ fn ranges(config: &Config, found: &mut Found) {
     found.range("paging.instances", &paging.instances, &(1..=10_000));
 }
 
-fn tokens(tokens: &[TokenConfig], found: &mut Found) {
+fn tokens(tokens: &[TokenConfig], found: &mut Problems) {
     let mut names = BTreeSet::new();
     let mut digests = BTreeSet::new();
     for (index, token) in tokens.iter().enumerate() {
         let key = |field: &str| format!("auth.tokens[{index}] ({}): {field}", token.name);
         name(&key("name"), &token.name, found);
         if token.name.contains(':') {
-            found.say(key("name"), "holds a colon, which ends the user name in HTTP Basic");
+            found.add(key("name"), "contains a colon, which ends the user name in HTTP Basic");
         }
         if !names.insert(&token.name) {
-            found.say(key("name"), "is another token's too; names are unique");
+            found.add(key("name"), "is used by another token; names must be unique");
         }
         if token.roles.is_empty() {
-            found.say(key("roles"), "is empty; give one of \"admin\", \"member\", \"reader\"");
+            found.add(key("roles"), "is empty; add \"admin\", \"member\" or \"reader\"");
         }
         if hex::encode(token.sha256.0) == SHA256_OF_NOTHING {
-            found.say(key("sha256"), "is that of an empty secret; run `coffer token new`");
+            found.add(
+                key("sha256"),
+                "is that of an empty secret; use one that `coffer token new` prints",
+            );
         }
         if !digests.insert(token.sha256.0) {
-            found.say(key("sha256"), "is another token's too; run `coffer token new` for each");
+            found.add(key("sha256"), "is used by another token; run `coffer token new` for each");
         }
     }
 }
 
-fn instances(config: &Config, found: &mut Found) {
+fn instances(config: &Config, found: &mut Problems) {
     let mut names = BTreeSet::new();
     let mut ids = BTreeSet::new();
     for (index, instance) in config.instances.iter().enumerate() {
@@ -141,17 +144,17 @@ fn instances(config: &Config, found: &mut Found) {
         name(&key("name"), &instance.name, found);
         if !names.insert((&instance.project_id, &instance.name)) {
             let project = &instance.project_id;
-            found.say(key("name"), format!("is taken already in project {project}"));
+            found.add(key("name"), format!("is used twice in project {project}"));
         } else if !ids.insert(instance.instance_id()) {
-            found.say(key("id"), "is another instance's too; ids are unique");
+            found.add(key("id"), "is used by another instance; ids must be unique");
         }
         let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if !(1..=32).contains(&instance.engine.len()) || !instance.engine.bytes().all(word) {
             let engine = &instance.engine;
-            found.say(
+            found.add(
                 key("engine"),
                 format!(
-                    "is {engine:?}; give \"sqlite\", \"directory\", \"postgresql\", \"mariadb\"…"
+                    "is {engine:?}; use \"sqlite\", \"directory\", \"postgresql\", \"mariadb\"…"
                 ),
             );
         }
@@ -163,13 +166,13 @@ fn source(
     instance: &InstanceConfig,
     data_dir: &Path,
     key: &impl Fn(&str) -> String,
-    found: &mut Found,
+    found: &mut Problems,
 ) {
     if instance.source.0.is_empty() {
-        found.say(key("source"), "is empty; give the data's place, as { path = \"/srv/shop.db\" }");
+        found.add(key("source"), "is empty; give the data's place, as { path = \"/srv/shop.db\" }");
     }
     if instance.source.0.contains_key("password") {
-        found.say(
+        found.add(
             key("source.password"),
             "is a secret in the open; put it into a file and name that with password_file",
         );
@@ -182,7 +185,7 @@ fn source(
         authority.rsplit_once('@').map(|(user, _)| user.to_owned())
     });
     if before_host.is_some_and(|user| user.contains(':')) {
-        found.say(
+        found.add(
             key("source.url"),
             "holds a password; put it into a file and name that with password_file",
         );
@@ -195,7 +198,7 @@ fn source(
             let why = format!(
                 "is {value}; give an absolute path without `..`, or the name of a systemd credential"
             );
-            found.say(key("source.password_file"), why);
+            found.add(key("source.password_file"), why);
         }
     }
     for field in PATH_KEYS {
@@ -204,21 +207,21 @@ fn source(
         let path = value.as_str().map(|text| text.strip_prefix("file://").unwrap_or(text));
         if !path.is_some_and(|path| is_plain_absolute(Path::new(path))) {
             let why = format!("is {value}; give an absolute path without `..`");
-            found.say(key(&format!("source.{field}")), why);
+            found.add(key(&format!("source.{field}")), why);
         }
     }
     if instance.source.text("path").is_some_and(|path| data_dir.starts_with(path)) {
         let why = "holds data_dir: every backup would hold the ones before; move one of them";
-        found.say(key("source.path"), why);
+        found.add(key("source.path"), why);
     }
 }
 
-/// Names are seen by clients in lists, so the API's own rule for names holds.
-fn name(key: &str, text: &str, found: &mut Found) {
+/// Clients see these names in lists, so the API's rule for names applies.
+fn name(key: &str, text: &str, found: &mut Problems) {
     let length = text.chars().count();
     if !(1..=255).contains(&length) || !text.chars().any(char::is_alphanumeric) {
-        found.say(key, "has to be 1 to 255 characters long, with at least one letter or digit");
+        found.add(key, "must have 1 to 255 characters, with at least one letter or digit");
     } else if text.chars().any(char::is_control) || text.contains('/') {
-        found.say(key, "holds a control character or a slash; take it out");
+        found.add(key, "contains a control character or a slash; remove it");
     }
 }

@@ -1,23 +1,23 @@
-//! What can be wrong with a configuration.
+//! Errors of a configuration.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why there is no configuration. Nothing was started with half of one.
+/// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file that was named, or the one at the usual place, cannot be read.
+    /// The file cannot be read.
     #[error(
         "cannot read the configuration {}: {reason}; check its path and permissions",
         path.display()
     )]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         reason: std::io::Error,
     },
-    /// The text is not TOML, names a key that does not exist, or holds a value of the wrong type.
+    /// The text is not TOML, has an unknown key, or has a value of the wrong type.
     #[error(
         "the configuration in {origin} is wrong: {reason}; config/default.toml lists every key"
     )]
@@ -27,20 +27,20 @@ pub enum ConfigError {
         /// What is wrong, with the key.
         reason: String,
     },
-    /// A variable of the environment that cannot be used.
+    /// An environment variable cannot be used.
     #[error("the environment variable {name} {reason}")]
     Variable {
-        /// Which variable.
+        /// The variable.
         name: String,
         /// What is wrong with it and what to do.
         reason: String,
     },
-    /// Every key exists, but values make no sense. All of them are listed.
+    /// Values that make no sense; all of them.
     #[error("the configuration cannot be used:{}", Lines(.0))]
     Values(Vec<Problem>),
 }
 
-/// One value that makes no sense.
+/// A value that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} {why}")]
 pub struct Problem {

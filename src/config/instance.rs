@@ -1,4 +1,4 @@
-//! What is to be backed up.
+//! What to back up.
 
 use std::path::Path;
 
@@ -12,32 +12,32 @@ use super::word;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceConfig {
-    /// Its id, if the operator wants a certain one.
+    /// Its id, if it is not to be derived.
     #[serde(default)]
     pub id: Option<InstanceId>,
     /// Its name, unique in the project.
     pub name: String,
-    /// Whose it is.
+    /// The project that it belongs to.
     pub project_id: ProjectId,
-    /// Which engine reads it. Whether there is such an engine is not looked at here.
+    /// The engine that reads it. Whether it exists is not checked here.
     pub engine: String,
-    /// Where the data is. Paths are absolute.
+    /// Where the data is. Its keys are checked by the engine.
     pub source: Source,
     /// How thoroughly the engine checks what it reads.
     #[serde(default, deserialize_with = "word::one")]
     pub check: CheckLevel,
-    /// How far each new backup is proven before anybody asks.
+    /// How far each new backup is proven.
     #[serde(default, deserialize_with = "word::one")]
     pub verify: Verify,
 }
 
 impl InstanceConfig {
-    /// Its id: the one given, else the one that project and name make.
+    /// Its id: the one given, or the one derived from project and name.
     pub fn instance_id(&self) -> InstanceId {
         self.id.unwrap_or_else(|| InstanceId::derived(&self.project_id, &self.name))
     }
 
-    /// Coffer's own catalog: something real to back up where nothing else is configured.
+    /// Coffer's own catalog: something real to back up if nothing else is configured.
     pub(super) fn own_catalog(file: &Path) -> Self {
         Self {
             id: None,

@@ -1,4 +1,4 @@
-//! Laying the layers over each other, and saying which one was wrong.
+//! Merges the layers of the configuration, with errors that name the layer.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,8 +14,8 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 const PREFIX: &str = "COFFER__";
 const ENVIRONMENT: &str = "the environment";
 
-/// No configuration is near this long; a wrong path may lead to a file that never ends.
-const LONGEST_FILE: u64 = 4 << 20;
+/// No configuration is near this long, but a wrong path may name an endless file.
+const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// The text of one file.
 #[derive(Debug)]
@@ -24,15 +24,15 @@ pub(super) struct Layer {
     pub(super) text: String,
 }
 
-/// The file at `path`.
+/// Reads the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Layer, ConfigError> {
     read_text(path)
         .map(|text| Layer { path: path.to_owned(), text })
         .map_err(|reason| ConfigError::Unreadable { path: path.to_owned(), reason })
 }
 
-/// The file at `path`; `None` if there is none. One that cannot be read is an error all the same.
-pub(super) fn read_if_there(path: &Path) -> Result<Option<Layer>, ConfigError> {
+/// Reads the file at `path`; `None` if it does not exist. Any other failure is an error.
+pub(super) fn read_if_exists(path: &Path) -> Result<Option<Layer>, ConfigError> {
     match read(path) {
         Ok(layer) => Ok(Some(layer)),
         Err(ConfigError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
@@ -44,16 +44,16 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<Layer>, ConfigError> {
 
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let mut file = File::open(path)?.take(LONGEST_FILE + 1);
+    let mut file = File::open(path)?.take(MAX_FILE_BYTES + 1);
     let length = file.read_to_string(&mut text)?;
-    if u64::try_from(length).is_ok_and(|length| length <= LONGEST_FILE) {
+    if u64::try_from(length).is_ok_and(|length| length <= MAX_FILE_BYTES) {
         Ok(text)
     } else {
         Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 4 MiB"))
     }
 }
 
-/// The variables that are Coffer's own settings.
+/// The variables with Coffer's prefix.
 pub(super) fn variables(
     all: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String)>, ConfigError> {
@@ -75,8 +75,8 @@ pub(super) fn variables(
 
 /// The defaults, `file` over them, and `variables` over both.
 ///
-/// Read in two steps, so that an error names the layer it came with: if the defaults and the file are
-/// fine by themselves, it is the environment's.
+/// Builds twice, so that an error names its layer: if the defaults and the file alone are fine, the
+/// environment is wrong.
 pub(super) fn merge(
     file: Option<&Layer>,
     variables: Vec<(String, String)>,
@@ -115,7 +115,7 @@ fn built(
     })
 }
 
-/// Whether each variable names a key that a variable can hold.
+/// Checks that each variable names a key with a single value.
 fn check_names(variables: &[(String, String)]) -> Result<(), ConfigError> {
     let known = scalar_keys();
     for (name, _value) in variables {
@@ -125,16 +125,16 @@ fn check_names(variables: &[(String, String)]) -> Result<(), ConfigError> {
         }
         let list = key.starts_with("instances") || key.starts_with("auth.tokens");
         let reason = if list {
-            format!("cannot be used: {key} is a list, which only the configuration file can hold")
+            format!("cannot be used: {key} is a list, which only the configuration file can set")
         } else {
-            format!("names no setting: there is no {key}; config/default.toml lists every key")
+            format!("is unknown: there is no key {key}; config/default.toml lists every key")
         };
         return Err(ConfigError::Variable { name: name.clone(), reason });
     }
     Ok(())
 }
 
-/// Every key that holds one value: those of `config/default.toml`, for it has them all.
+/// Every key with a single value. `config/default.toml` has them all.
 fn scalar_keys() -> BTreeSet<String> {
     let defaults = config::Config::builder().add_source(toml(DEFAULTS)).build();
     let defaults = defaults.expect("config/default.toml is compiled in, and a test parses it");

@@ -1,8 +1,8 @@
-//! What the operator decides, read once at start.
+//! The configuration, read once at start.
 //!
 //! Three layers: the defaults compiled in from `config/default.toml`, one file, and the environment
 //! (`COFFER__SECTION__KEY`). A later layer replaces single keys of an earlier one. A key that does not
-//! exist is an error, and so is a value that makes no sense: a [`Config`] is always usable as it is.
+//! exist is an error, and so is a value that makes no sense, so a [`Config`] is always valid.
 
 mod check;
 mod error;
@@ -25,33 +25,33 @@ pub use instance::InstanceConfig;
 pub use section::{Auth, AuthMode, Catalog, Executor, Paging, Quota, Server, Storage};
 pub use token::{TokenConfig, TokenDigest};
 
-/// Where the file is looked for when none is named.
+/// The file that is read if none is given.
 pub const DEFAULT_FILE: &str = "/etc/coffer/coffer.toml";
 
-/// Everything the operator decides.
+/// The complete configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where everything lies that Coffer keeps. Absolute.
+    /// The folder of everything that Coffer stores. Absolute.
     pub data_dir: PathBuf,
     /// The HTTP server.
     pub server: Server,
-    /// Who may ask.
+    /// Who has access.
     pub auth: Auth,
     /// The threads that do the work.
     pub executor: Executor,
     /// The archive store.
     pub storage: Storage,
-    /// Rules over backups.
+    /// Rules for chains of backups.
     pub catalog: Catalog,
     /// What a project may have.
     pub quota: Quota,
-    /// How long lists are cut.
+    /// The lengths of pages.
     pub paging: Paging,
-    /// What is to be backed up; never empty, for without any it holds Coffer's own catalog.
+    /// What to back up. Never empty: without any, Coffer's own catalog.
     #[serde(default)]
     pub instances: Vec<InstanceConfig>,
-    /// The file that was read, for the log; `None`: there was none.
+    /// The file that was read, if any.
     #[serde(skip)]
     pub file: Option<PathBuf>,
 }
@@ -61,7 +61,7 @@ impl Config {
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let layer = match file {
             Some(path) => Some(layers::read(path)?),
-            None => layers::read_if_there(Path::new(DEFAULT_FILE))?,
+            None => layers::read_if_exists(Path::new(DEFAULT_FILE))?,
         };
         let variables = layers::variables(std::env::vars_os())?;
         let mut config = layers::merge(layer.as_ref(), variables)?.finished()?;
@@ -69,14 +69,14 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration that this text makes of the defaults, without looking at files or the
-    /// environment. `origin` names the text in errors.
+    /// The defaults with this text over them, without other files or the environment. `origin` names the
+    /// text in errors.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
         let layer = layers::Layer { path: PathBuf::from(origin), text: text.to_owned() };
         layers::merge(Some(&layer), Vec::new())?.finished()
     }
 
-    /// Checked, and with Coffer's own catalog in an otherwise empty list of instances.
+    /// Checks it, and adds Coffer's own catalog to an empty list of instances.
     fn finished(mut self) -> Result<Self, ConfigError> {
         if self.instances.is_empty() {
             self.instances.push(InstanceConfig::own_catalog(&self.catalog_file()));
@@ -91,7 +91,7 @@ impl Config {
     }
 }
 
-/// The configuration without any file and without the environment.
+/// The defaults, without any file and without the environment.
 impl Default for Config {
     fn default() -> Self {
         layers::merge(None, Vec::new())

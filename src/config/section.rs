@@ -1,4 +1,4 @@
-//! The sections, key by key. What a key means to the operator stands in `config/default.toml`.
+//! The sections. `config/default.toml` explains every key.
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -14,51 +14,51 @@ use super::{TokenConfig, word};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Where it listens; port 0 takes a free one.
+    /// The address; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// How clients reach it, without a slash at the end; empty: as each request says.
+    /// What links start with; empty: the scheme and host of each request.
     pub public_url: String,
     /// Threads that answer requests; 0: chosen by [`Server::worker_count`].
     pub http_workers: usize,
     /// Connections held open at once.
     pub max_connections: usize,
-    /// Seconds a client may take for the head of a request.
+    /// Seconds that a client may take to send the head of a request.
     pub request_timeout_s: u64,
-    /// Seconds that running backups get when the server stops.
+    /// Seconds that running backups get to finish when the server stops.
     pub shutdown_grace_s: u64,
     /// What is logged.
-    #[serde(with = "level")]
+    #[serde(deserialize_with = "word::one")]
     pub log_level: LevelFilter,
 }
 
 impl Server {
-    /// What links start with, if not with the request's own scheme and host.
+    /// What links start with, if not the scheme and host of the request. Without a slash at the end.
     pub fn public_url(&self) -> Option<&str> {
         let url = self.public_url.trim_end_matches('/');
         (!url.is_empty()).then_some(url)
     }
 
-    /// How many threads answer requests.
+    /// The number of threads that answer requests.
     pub fn worker_count(&self) -> usize {
         if self.http_workers == 0 { processors().min(2) } else { self.http_workers }
     }
 
-    /// How long a client may take for the head of a request.
+    /// How long a client may take to send the head of a request.
     pub const fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_s)
     }
 
-    /// How long running backups get when the server stops.
+    /// How long running backups get to finish when the server stops.
     pub const fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_s)
     }
 }
 
-/// Who may ask.
+/// Who has access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    /// Whether a token is wanted.
+    /// Whether a token is required.
     #[serde(deserialize_with = "word::one")]
     pub mode: AuthMode,
     /// The tokens of the file.
@@ -66,13 +66,13 @@ pub struct Auth {
     pub tokens: Vec<TokenConfig>,
 }
 
-/// Whether a token is wanted.
+/// Whether a token is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
-    /// Every request shows one.
+    /// For every request.
     Token,
-    /// Nobody needs one: on a loopback address only.
+    /// For none; allowed on a loopback address only.
     None,
 }
 
@@ -84,16 +84,16 @@ pub struct Executor {
     pub workers: usize,
     /// Threads that compress for them; 0: chosen by [`Executor::compression_thread_count`].
     pub compression_threads: usize,
-    /// zstd's level.
+    /// The level of zstd.
     pub compression_level: i32,
-    /// The jobs' nice value: how much they let others go first.
+    /// The nice value of the jobs.
     pub nice: i32,
-    /// MiB a second that sources are read at, by all backups together; 0: as fast as they can be.
+    /// MiB per second that all backups together read from their sources; 0: no limit.
     pub max_read_mib_s: u64,
 }
 
 impl Executor {
-    /// How many threads compress.
+    /// The number of threads that compress.
     pub fn compression_thread_count(&self) -> usize {
         if self.compression_threads == 0 { processors() } else { self.compression_threads }
     }
@@ -121,17 +121,17 @@ impl Storage {
     }
 }
 
-/// Rules over backups.
+/// Rules for chains of backups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalog {
-    /// Incrementals that may follow one full; the next one becomes a full.
+    /// Incremental backups that may follow a full one; the next becomes a full one.
     pub max_chain: u32,
-    /// Every Nth backup of a tree reads everything again; 0: none does.
+    /// Every Nth backup of a tree reads all files again; 0: never.
     pub reread_every: u32,
 }
 
-/// What a project may have when no quota was set for it; -1: any number.
+/// What a project may have if no quota was set for it; -1: any number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
@@ -141,42 +141,19 @@ pub struct Quota {
     pub instances: i64,
 }
 
-/// How long lists are cut.
+/// The lengths of pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paging {
-    /// Backups on a page when the client does not say.
+    /// Backups on a page if the client does not say.
     pub default: u32,
-    /// The most a client gets.
+    /// The most items on a page.
     pub max: u32,
     /// Instances on a page.
     pub instances: u32,
 }
 
-/// Processors this process may use, as its affinity and its control group's quota say; 1 if the system does not say.
+/// Processors that this process may use, by its affinity and the quota of its control group.
 fn processors() -> usize {
     available_parallelism().map_or(1, NonZero::get)
-}
-
-/// A log level by its name in the configuration.
-mod level {
-    use log::LevelFilter;
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` passes a reference")]
-    pub(super) fn serialize<S: Serializer>(level: &LevelFilter, out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_str(&level.as_str().to_ascii_lowercase())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        input: D,
-    ) -> Result<LevelFilter, D::Error> {
-        let word = String::deserialize(input)?;
-        word.parse().map_err(|_reason| {
-            D::Error::custom(format!(
-                "unknown level {word:?}, expected off, error, warn, info, debug or trace"
-            ))
-        })
-    }
 }

@@ -1,4 +1,4 @@
-//! What makes no sense is refused, and said all at once.
+//! Values that make no sense are refused, all in one error.
 
 use rstest::rstest;
 
@@ -67,22 +67,22 @@ fn no_authentication_is_for_a_loopback_address_only() {
 fn names_and_ids_of_instances_are_unique_in_their_project() {
     let source = "source = { path = \"/srv/a.db\" }";
     let twice = instance("shop", source) + &instance("shop", source);
-    assert!(problems(&twice)[0].contains("instances[1] (shop): name is taken already"));
+    assert!(problems(&twice)[0].contains("instances[1] (shop): name is used twice"));
     let other = twice.replacen("project_id = \"p\"", "project_id = \"q\"", 1);
     assert!(problems(&other).is_empty());
 
     let id = "id = \"0d5a4f6e-7b1c-4c55-9d6e-1f2a3b4c5d6e\"\n".to_owned() + source;
     let same = instance("a", &id) + &instance("b", &id);
-    assert!(problems(&same)[0].contains("instances[1] (b): id is another instance's too"));
+    assert!(problems(&same)[0].contains("instances[1] (b): id is used by another instance"));
 }
 
 #[test]
-fn an_id_that_another_instance_derives_is_taken() {
+fn an_id_that_another_instance_derives_is_refused() {
     let source = "source = { path = \"/srv/a.db\" }";
     let derived =
         Config::from_toml(&instance("a", source), "t").unwrap().instances[0].instance_id();
     let both = instance("a", source) + &instance("b", &format!("id = \"{derived}\"\n{source}"));
-    assert!(problems(&both)[0].contains("id is another instance's too"));
+    assert!(problems(&both)[0].contains("id is used by another instance"));
 }
 
 #[rstest]
@@ -98,7 +98,7 @@ fn an_id_that_another_instance_derives_is_taken() {
 #[case("source = { url = \"u\", tools = \"bin\" }", "source.tools")]
 #[case("source = { path = \"/var/lib\" }", "source.path")]
 #[case("source = { path = \"/\" }", "source.path")]
-fn a_source_that_cannot_be_meant_is_named(#[case] source: &str, #[case] field: &str) {
+fn a_source_that_makes_no_sense_is_named(#[case] source: &str, #[case] field: &str) {
     let problems = problems(&instance("shop", source));
     let start = format!("instances[0] (shop): {field} ");
     assert!(problems.len() == 1 && problems[0].starts_with(&start), "{problems:?}");
@@ -106,7 +106,7 @@ fn a_source_that_cannot_be_meant_is_named(#[case] source: &str, #[case] field: &
 }
 
 #[test]
-fn a_source_may_be_a_url_of_bytes_or_lie_beside_the_data_dir() {
+fn a_source_may_be_a_percent_encoded_url_or_a_sibling_of_the_data_dir() {
     for path in ["file:///srv/%FF.db", "/var/lib/coffer-shop", "/var/lib/coffer/catalog.db"] {
         let text = instance("shop", &format!("source = {{ path = \"{path}\" }}"));
         assert!(problems(&text).is_empty(), "{path}");
@@ -118,7 +118,7 @@ fn a_source_may_be_a_url_of_bytes_or_lie_beside_the_data_dir() {
 #[case("...")]
 #[case("a/b")]
 #[case("a\\nb")]
-fn a_name_that_a_client_could_not_use_is_refused(#[case] name: &str) {
+fn a_name_that_clients_could_not_use_is_refused(#[case] name: &str) {
     assert_eq!(problems(&instance(name, "source = { path = \"/srv/a.db\" }")).len(), 1);
 }
 
@@ -131,7 +131,7 @@ fn a_name_has_at_most_255_characters_of_any_script() {
 }
 
 #[test]
-fn a_token_that_lets_too_many_in_is_refused() {
+fn an_unsafe_token_is_refused() {
     let good = token("a", 1, "[\"member\", \"reader\"]");
     assert!(problems(&good).is_empty());
     assert!(problems(&(good.clone() + &token("a", 2, "[\"admin\"]")))[0].contains("another token"));
@@ -144,7 +144,7 @@ fn a_token_that_lets_too_many_in_is_refused() {
 }
 
 #[test]
-fn a_digest_that_is_no_sha256_and_a_role_that_is_none_are_named() {
+fn an_invalid_digest_or_role_is_named() {
     for (text, wanted) in [
         (token("a", 1, "[\"member\"]").replace("0101", "01"), "sha256"),
         (token("a", 1, "[\"member\"]").replace("0101", "zz01"), "sha256"),
@@ -156,7 +156,7 @@ fn a_digest_that_is_no_sha256_and_a_role_that_is_none_are_named() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let error = Config::from_toml("data_dir = \"x\"\n[executor]\nworkers = 0", "test.toml");
     let text = error.unwrap_err().to_string();
     assert!(text.contains("\n  data_dir") && text.contains("\n  executor.workers"), "{text}");
@@ -175,7 +175,7 @@ fn a_public_url_loses_its_last_slash() {
 }
 
 #[test]
-fn how_far_backups_are_proven_is_one_of_two_words() {
+fn verify_is_archive_or_restore() {
     let with = |verify: &str| {
         Config::from_toml(&instance("a", &format!("source = {{ path = \"/a\" }}\n{verify}")), "t")
     };

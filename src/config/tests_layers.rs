@@ -1,10 +1,10 @@
-//! The layers: which wins, and what a wrong one is told.
+//! The layers: which one wins, and the errors of wrong ones.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use super::layers::{Layer, merge, read, read_if_there, variables};
+use super::layers::{Layer, merge, read, read_if_exists, variables};
 use super::{Config, ConfigError};
 
 fn layer(text: &str) -> Layer {
@@ -21,7 +21,7 @@ fn error_of(text: &str) -> String {
 }
 
 #[test]
-fn the_defaults_load_and_hold_the_own_catalog_only() {
+fn the_defaults_have_one_instance_which_is_the_own_catalog() {
     let config = Config::default();
     assert_eq!(config.data_dir, Path::new("/var/lib/coffer"));
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8779");
@@ -54,14 +54,14 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
-fn an_own_catalog_lies_in_the_data_dir_that_won() {
+fn the_own_catalog_is_in_the_final_data_dir() {
     let config = merge(None, environment(&[("COFFER__DATA_DIR", "/srv/b")])).unwrap();
     let config = config.finished().unwrap();
     assert_eq!(config.instances[0].source.text("path"), Some("/srv/b/catalog.db"));
 }
 
 #[test]
-fn capitals_in_keys_of_a_source_and_in_values_stay_as_they_are() {
+fn letter_case_is_kept_in_the_keys_of_a_source_and_in_values() {
     let text = r#"
         [[instances]]
         name = "Shop Ä"
@@ -95,11 +95,11 @@ fn an_unknown_key_is_named_with_its_file() {
 }
 
 #[test]
-fn a_value_of_the_wrong_kind_is_named_with_its_key() {
+fn a_value_of_the_wrong_type_is_named_with_its_key() {
     for (text, key) in [
         ("[server]\nlisten = \"localhost\"", "server.listen"),
         ("[server]\nlog_level = \"loud\"", "server.log_level"),
-        ("[server]\nlog_level = \"\"", "off, error, warn, info, debug or trace"),
+        ("[server]\nlog_level = \"\"", "`OFF`, `ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`"),
         ("[server]\nhttp_workers = -1", "server.http_workers"),
         ("[server]\nmax_connections = \"many\"", "server.max_connections"),
         ("[auth]\nmode = \"off\"", "auth.mode"),
@@ -119,16 +119,16 @@ fn a_missing_key_of_a_list_entry_is_named() {
 }
 
 #[test]
-fn text_that_is_not_toml_is_refused_with_its_line() {
+fn invalid_toml_is_refused_with_its_line() {
     let error = error_of("[server]\nlisten = ");
     assert!(error.contains("test.toml") && error.contains("line 2"), "{error}");
 }
 
 #[test]
-fn a_variable_that_names_no_setting_is_refused() {
+fn an_unknown_variable_is_refused() {
     for name in ["COFFER__SERVER__LISEN", "COFFER__SERVER", "COFFER__DATADIR", "COFFER__"] {
         let error = merge(None, environment(&[(name, "1")])).unwrap_err();
-        assert!(matches!(&error, ConfigError::Variable { name: told, .. } if told == name));
+        assert!(matches!(&error, ConfigError::Variable { name: named, .. } if named == name));
     }
 }
 
@@ -141,7 +141,7 @@ fn a_list_cannot_come_from_the_environment() {
 }
 
 #[test]
-fn a_wrong_value_in_a_variable_is_blamed_on_the_environment() {
+fn a_wrong_value_in_a_variable_names_the_environment() {
     let file = layer("[executor]\nworkers = 2");
     let error = merge(Some(&file), environment(&[("COFFER__EXECUTOR__WORKERS", "two")]));
     let error = error.unwrap_err().to_string();
@@ -157,17 +157,17 @@ fn a_variable_that_is_not_utf8_is_refused() {
 }
 
 #[test]
-fn a_named_file_must_be_there_and_the_usual_one_need_not() {
+fn a_named_file_must_exist_and_the_default_one_need_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.toml");
-    assert!(read_if_there(&path).unwrap().is_none());
+    assert!(read_if_exists(&path).unwrap().is_none());
     let error = Config::load(Some(&path)).unwrap_err().to_string();
     assert!(error.contains("none.toml"), "{error}");
-    assert!(read_if_there(folder.path()).is_err(), "a folder is no configuration");
+    assert!(read_if_exists(folder.path()).is_err(), "a folder is not a configuration");
 }
 
 #[test]
-fn a_file_that_never_ends_is_given_up() {
+fn an_endless_file_is_refused() {
     let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
     assert!(error.contains("longer than 4 MiB"), "{error}");
 }

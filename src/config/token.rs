@@ -1,4 +1,4 @@
-//! Tokens of the configuration. Their secrets are not in it, only what a secret hashes to.
+//! Tokens of the configuration, which holds only the hashes of their secrets.
 
 use std::fmt;
 
@@ -14,17 +14,17 @@ use super::word;
 pub struct TokenConfig {
     /// Its name, for the log and as the user name of HTTP Basic. Unique.
     pub name: String,
-    /// The project it is for.
+    /// The project that it gives access to.
     pub project_id: ProjectId,
-    /// What it may do.
+    /// What it allows.
     #[serde(deserialize_with = "word::many")]
     pub roles: Vec<Role>,
-    /// What its secret hashes to.
+    /// The hash of its secret.
     pub sha256: TokenDigest,
 }
 
 impl TokenConfig {
-    /// Who shows this token, and what its secret hashes to.
+    /// Who sends this token, and the hash of its secret.
     pub fn to_caller(&self) -> (Caller, [u8; 32]) {
         let caller = Caller {
             name: self.name.clone(),

@@ -3,25 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{Failure, Timestamp};
 
-/// The drills of a backup.
+/// Where a backup stands with drills.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drill {
-    /// The one that waits or runs.
+    /// The one that is to come.
     pub next: Option<DrillTurn>,
-    /// The last one that passed or failed.
+    /// How the last one ended.
     pub last: Option<DrillOutcome>,
 }
 
-/// The state of a drill that has not ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a drill stands that is to come: its name is its word in the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DrillTurn {
-    /// It waits for a worker.
+    /// To be made.
     Asked,
-    /// A worker has it.
+    /// A worker makes it.
     Claimed,
 }
 
@@ -32,12 +33,12 @@ pub struct DrillOutcome {
     pub at: Timestamp,
     /// How long it took, to the millisecond.
     pub took: Duration,
-    /// What it found; an error if the data is bad or the drill could not be made.
+    /// What it found; or what is wrong with the data, or why it could not be made.
     pub found: Result<DrillFacts, Failure>,
 }
 
 /// What a drill that passed found, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrillFacts {
     /// The version of the server or library that read what was restored.
     pub version: String,

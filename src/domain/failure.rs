@@ -1,18 +1,16 @@
-//! Why a job failed, in words for the person who asked for it.
+//! Why a backup or a restore did not work out, in words for whoever asked for it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::BackupId;
-
-/// The kind of a failure. Scripts may match these words: they do not change.
+/// The kind of a failure: stable words that scripts may match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// The server stopped or lost power while it ran.
     Interrupted,
-    /// The source does not exist.
+    /// The source is not there.
     SourceMissing,
     /// The source may not be read.
     SourceDenied,
@@ -22,11 +20,11 @@ pub enum FailureCode {
     SourceInvalid,
     /// The engine's own check found damage in the source.
     SourceDamaged,
-    /// The source changed while it was read, at every try.
+    /// The source changed while it was read, more often than it was tried.
     SourceChanged,
     /// A tool the engine needs is missing, too old, or failed.
     Tool,
-    /// The disk has too little room.
+    /// The disk has, or would have, too little room.
     DiskFull,
     /// The archive store answered with an error.
     Storage,
@@ -34,7 +32,7 @@ pub enum FailureCode {
     ChainBroken,
     /// The archive read back is not what was written, or not an archive at all.
     ArchiveDamaged,
-    /// The place to restore into is occupied.
+    /// The place to restore into is not free.
     TargetOccupied,
     /// The place to restore into cannot be written.
     TargetDenied,
@@ -43,8 +41,8 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
-    /// Whether the data itself is bad, and not the place, the tools or the moment.
-    pub const fn is_damage(self) -> bool {
+    /// Whether the data itself is bad: not the place, the tools or the moment.
+    pub const fn is_of_the_data(self) -> bool {
         matches!(self, Self::ArchiveDamaged | Self::SourceDamaged)
     }
 }
@@ -69,34 +67,4 @@ impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.message)
     }
-}
-
-/// Where damage was found: only a proof of the same thing clears it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DamageIn {
-    /// In the bytes of the archive.
-    Archive,
-    /// In the database that they restore to.
-    Data,
-}
-
-impl DamageIn {
-    /// The word in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Archive => "archive",
-            Self::Data => "data",
-        }
-    }
-}
-
-/// Damage that was found in a finished backup. Nothing is built on it from then on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The damaged backup.
-    pub id: BackupId,
-    /// Where.
-    pub place: DamageIn,
-    /// What is damaged.
-    pub failure: Failure,
 }

@@ -1,4 +1,4 @@
-//! Why the server does not start, or a command cannot get at the data directory.
+//! Why the server does not start, or a command cannot open the data directory.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use crate::engine::EngineError;
 use crate::executor::JobError;
 use crate::storage::StorageError;
 
-/// An error of starting or running.
+/// An error of starting or running the server.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The data directory.
@@ -21,7 +21,7 @@ pub enum ServerError {
         /// What is wrong.
         source: CatalogError,
     },
-    /// An instance of the configuration that no engine understands.
+    /// An instance whose source its engine does not accept.
     #[error("instance {name:?} of the configuration: {source}")]
     Instance {
         /// Its name.
@@ -38,21 +38,21 @@ pub enum ServerError {
         name: String,
         /// What it names.
         engine: String,
-        /// Those there are.
+        /// The engines of this build.
         known: String,
     },
-    /// Putting in order what the last process left.
+    /// Recovering what the last process left.
     #[error("recovering what the last run left: {0}")]
     Recovery(#[from] JobError),
     /// The first token could not be made.
     #[error("writing the first admin token to {file}: {source}")]
     Token {
-        /// Where to.
+        /// The file.
         file: String,
         /// What the system said.
         source: io::Error,
     },
-    /// The address could not be listened on.
+    /// Listening on the address failed.
     #[error("listening on {address}: {source}; is another server running there?")]
     Bind {
         /// The address.
@@ -63,10 +63,10 @@ pub enum ServerError {
     /// Threads or sockets.
     #[error("running the server: {0}")]
     Run(#[source] io::Error),
-    /// The command works on a data directory that is there already.
+    /// The command needs a data directory that the server has used.
     #[error("{path} holds no catalog; is data_dir right, and was the server ever started?")]
-    NothingThere {
-        /// Where one was looked for.
+    NoCatalog {
+        /// The missing file.
         path: String,
     },
 }

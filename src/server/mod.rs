@@ -1,4 +1,4 @@
-//! Everything wired together: opened in order, served, shut down in order.
+//! Wires everything together: opens the data directory, serves, shuts down in order.
 
 mod error;
 mod open;
@@ -9,6 +9,6 @@ mod startup_probe;
 mod token;
 
 pub use error::ServerError;
-pub use open::{compression_threads, executor_settings, open_alone, open_existing};
+pub use open::{executor_settings, open_alone, open_existing};
 pub use serve::serve;
 pub use token::NewToken;

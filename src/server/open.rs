@@ -1,4 +1,4 @@
-//! Opening a data directory: the archive store, the catalog, and what the configuration adds to them.
+//! Opening a data directory: the archive store and the catalog, with what the configuration adds to them.
 
 use std::sync::Arc;
 
@@ -14,16 +14,11 @@ use crate::storage::{Local, LocalSettings, Storage, StoreLock};
 
 use super::ServerError;
 
-/// Threads that decode, hash and compress within one job.
-pub fn compression_threads(config: &Config) -> usize {
-    config.executor.compression_thread_count()
-}
-
-/// How the work is done, from the configuration.
+/// The settings of the executor, from the configuration.
 pub fn executor_settings(config: &Config) -> Settings {
     Settings {
         workers: config.executor.workers,
-        compression_threads: compression_threads(config),
+        compression_threads: config.executor.compression_thread_count(),
         compression_level: config.executor.compression_level,
         nice: config.executor.nice,
         pace: Arc::new(Pace::mib_per_second(config.executor.max_read_mib_s)),
@@ -33,8 +28,8 @@ pub fn executor_settings(config: &Config) -> Settings {
     }
 }
 
-/// Opens everything for a process that has the data directory for itself; the lock says so while it
-/// lives. Makes the directory if it is not there.
+/// Opens everything for a process that has the data directory for itself, as long as the lock lives.
+/// Makes the directory if it does not exist.
 pub fn open_alone(config: &Config) -> Result<(Context, StoreLock), ServerError> {
     let (local, clock) = store(config)?;
     let lock = local.lock()?;
@@ -47,11 +42,11 @@ pub fn open_alone(config: &Config) -> Result<(Context, StoreLock), ServerError> 
     Ok((context, lock))
 }
 
-/// Opens what is there already, beside a running server: for commands that read.
+/// Opens an existing data directory, also beside a running server: for commands that read.
 pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
     let file = config.catalog_file();
     if !file.exists() {
-        return Err(ServerError::NothingThere { path: file.display().to_string() });
+        return Err(ServerError::NoCatalog { path: file.display().to_string() });
     }
     let (local, clock) = store(config)?;
     open(config, local, clock)
@@ -102,29 +97,32 @@ fn engines() -> Vec<Datastore> {
         .collect()
 }
 
-/// The instances of the configuration, each accepted by its engine.
+/// The instances of the configuration, each checked by its engine.
 fn instances(config: &Config, now: Timestamp) -> Result<Vec<Instance>, ServerError> {
-    config.instances.iter().map(|instance| accepted(instance, now)).collect()
+    config.instances.iter().map(|instance| checked(instance, now)).collect()
 }
 
-fn accepted(said: &InstanceConfig, now: Timestamp) -> Result<Instance, ServerError> {
-    let engine = engine::find(&said.engine).ok_or_else(|| ServerError::NoEngine {
-        name: said.name.clone(),
-        engine: said.engine.clone(),
+fn checked(configured: &InstanceConfig, now: Timestamp) -> Result<Instance, ServerError> {
+    let engine = engine::find(&configured.engine).ok_or_else(|| ServerError::NoEngine {
+        name: configured.name.clone(),
+        engine: configured.engine.clone(),
         known: ENGINES.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", "),
     })?;
     engine
-        .accept(&said.source)
-        .map_err(|source| ServerError::Instance { name: said.name.clone(), source })?;
+        .accept(&configured.source)
+        .map_err(|source| ServerError::Instance { name: configured.name.clone(), source })?;
     Ok(Instance {
-        id: said.instance_id(),
-        project: said.project_id.clone(),
-        name: said.name.clone(),
-        datastore: Datastore { engine: said.engine.clone(), version: engine.version(&said.source) },
+        id: configured.instance_id(),
+        project: configured.project_id.clone(),
+        name: configured.name.clone(),
+        datastore: Datastore {
+            engine: configured.engine.clone(),
+            version: engine.version(&configured.source),
+        },
         origin: InstanceOrigin::Configured,
-        source: said.source.clone(),
-        check: said.check,
-        verify: said.verify,
+        source: configured.source.clone(),
+        check: configured.check,
+        verify: configured.verify,
         status: InstanceStatus::Active,
         used_bytes: 0,
         failure: None,

@@ -1,4 +1,4 @@
-//! The server's life: recover, start the workers, answer, stop in order.
+//! Runs the server: recovers, starts the workers, answers requests, stops in order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::executor::{self, Context, Executor};
 
 use super::open::open_alone;
 use super::shelf::StorageShelf;
-use super::signals::{self, Listening};
+use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
 use super::{ServerError, token};
 
-/// Seconds that requests in flight get once the server stops.
-const REQUESTS_END_WITHIN_S: u64 = 10;
+/// Seconds that requests in flight get when the server stops.
+const REQUEST_GRACE_S: u64 = 10;
 
-/// Serves until a signal comes. `ready` is told the address once it is listened on.
+/// Serves until a signal comes. Calls `ready` with the address once it listens.
 pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), ServerError> {
     log::info!(
         "coffer {} starts; configuration: {}; data: {}",
@@ -42,13 +42,13 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
     }
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
     let probe = StartupProbe::start(config, &context, |engine| engine.asks_a_server());
-    // Signals are listened to until the jobs have ended: a second one interrupts them.
-    let mut listening = None;
-    let served = System::new().block_on(answer(config, &context, ready, &mut listening));
+    // Signals are received until the jobs have ended: a second one interrupts them.
+    let mut signals = None;
+    let served = System::new().block_on(answer(config, &context, ready, &mut signals));
     notify(sd_notify::NotifyState::Stopping);
     workers.drain(config.server.shutdown_grace());
     probe.stop();
-    drop(listening);
+    drop(signals);
     context.catalog.close();
     drop(lock);
     log::info!("stopped");
@@ -59,7 +59,7 @@ async fn answer(
     config: &Config,
     context: &Context,
     ready: impl FnOnce(SocketAddr),
-    listening: &mut Option<Listening>,
+    signals: &mut Option<SignalListener>,
 ) -> Result<(), ServerError> {
     let state = web::Data::new(State {
         catalog: Arc::clone(&context.catalog),
@@ -83,14 +83,14 @@ async fn answer(
     .worker_max_blocking_threads(4)
     .max_connections(config.server.max_connections)
     .client_request_timeout(config.server.request_timeout())
-    .shutdown_timeout(REQUESTS_END_WITHIN_S)
+    .shutdown_timeout(REQUEST_GRACE_S)
     .disable_signals()
     .bind_auto_h2c(config.server.listen)
     .map_err(in_bind)?;
     let addresses = server.addrs();
     let server = server.run();
-    let signals = signals::listen(server.handle(), context.cancel.clone());
-    *listening = Some(signals.map_err(ServerError::Run)?);
+    let listener = SignalListener::start(server.handle(), context.cancel.clone());
+    *signals = Some(listener.map_err(ServerError::Run)?);
     for address in &addresses {
         log::info!("listening on http://{address}");
     }
@@ -101,9 +101,9 @@ async fn answer(
     server.await.map_err(ServerError::Run)
 }
 
-/// Tells systemd, if it wants to know.
+/// Notifies systemd, if it runs this process.
 fn notify(state: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        log::warn!("systemd could not be told: {error}");
+        log::warn!("systemd could not be notified: {error}");
     }
 }

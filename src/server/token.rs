@@ -1,4 +1,4 @@
-//! New tokens, and the one that is made when there is none.
+//! New tokens, and the first one, made when there is none.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -16,10 +16,10 @@ use crate::executor::Context;
 use super::ServerError;
 use super::open::in_catalog;
 
-/// The file that the first admin token is written to, below the data directory.
+/// The file of the first admin token, in the data directory.
 const FILE_NAME: &str = "admin.token";
 
-/// A token whose secret nobody has seen yet: 256 random bits.
+/// A new token: 256 random bits.
 pub struct NewToken(String);
 
 /// Never shows the secret.
@@ -37,21 +37,21 @@ impl NewToken {
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// What the client shows.
+    /// What a client sends.
     pub fn secret(&self) -> &str {
         &self.0
     }
 
-    /// What is stored.
+    /// What Coffer stores.
     pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }
 }
 
-/// Makes an admin token if tokens are wanted and there is none; says where it is.
+/// Makes an admin token if tokens are required and there is none, and logs where it is.
 pub(super) fn bootstrap(config: &Config, context: &Context) -> Result<(), ServerError> {
     if config.auth.mode == AuthMode::None {
-        log::info!("authentication is off: everybody on this machine may do everything");
+        log::info!("authentication is off: everyone on this machine may do everything");
         return Ok(());
     }
     let known = context.catalog.token_count().map_err(|error| in_catalog(config, error))?;
@@ -61,18 +61,18 @@ pub(super) fn bootstrap(config: &Config, context: &Context) -> Result<(), Server
     let path = config.data_dir.join(FILE_NAME);
     let failed = |source| ServerError::Token { file: path.display().to_string(), source };
     let token = NewToken::generate().map_err(failed)?;
-    // The file first: a crash before the catalog knows the token means another one at the next start.
+    // The file first: after a crash in between, the next start makes another token.
     write_secret(&config.data_dir, &path, token.secret()).map_err(failed)?;
     let project: ProjectId = "default".parse().expect("a word is a project id");
     let caller =
         Caller { name: "admin".to_owned(), project: Some(project), roles: vec![Role::Admin] };
     let stored = context.catalog.add_token(caller, token.sha256()).wait();
     stored.map_err(|error| in_catalog(config, error))?;
-    log::info!("no token was configured: made an admin token, see {}", path.display());
+    log::info!("no token is configured: made an admin token, see {}", path.display());
     Ok(())
 }
 
-/// Writes the secret for its owner's eyes only, whole or not at all.
+/// Writes a file that only its owner can read, atomically.
 fn write_secret(folder: &Path, path: &PathBuf, secret: &str) -> io::Result<()> {
     let mut file = NamedTempFile::with_prefix_in(".admin.token-", folder)?;
     writeln!(file, "{secret}")?;

@@ -8,14 +8,14 @@ use std::os::unix::fs::MetadataExt as _;
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Record};
 
-use super::writer::LogWriter;
+use super::writer;
 use crate::domain::{Clock as _, SystemClock, Timestamp};
 
 /// A logger of this level. Libraries log from `warn` on, or at Coffer's own level if that is quieter.
 pub(super) fn builder(level: LevelFilter) -> Builder {
     let journal = stderr_is_the_journal();
     let mut builder = Builder::new();
-    builder.target(match LogWriter::start() {
+    builder.target(match writer::start() {
         Ok(writer) => Target::Pipe(Box::new(writer)),
         Err(_no_thread) => Target::Stderr,
     });

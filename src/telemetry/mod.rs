@@ -6,10 +6,11 @@
 //! ```
 
 mod logging;
-mod panics;
 mod writer;
 
+use std::panic::PanicHookInfo;
 use std::sync::Once;
+use std::thread;
 
 use log::LevelFilter;
 
@@ -23,11 +24,39 @@ pub fn start(level: LevelFilter) {
         if let Err(error) = logging::builder(level).try_init() {
             log::debug!("the program has a logger already: {error}");
         }
-        panics::report_to_log();
+        std::panic::set_hook(Box::new(log_panic));
     });
 }
 
 /// Waits until all log lines so far are written, for two seconds at most.
 pub fn flush() {
     writer::flush();
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    log::error!("{}", sentence(thread::current().name(), &info.to_string()));
+    flush();
+}
+
+/// `panic` is like "panicked at src/x.rs:1:2:\nmessage".
+fn sentence(thread: Option<&str>, panic: &str) -> String {
+    let thread = thread.unwrap_or("without a name");
+    format!("the thread {thread} {}", panic.replacen(":\n", ": ", 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_logged_with_thread_place_and_message() {
+        assert_eq!(
+            sentence(Some("executor-0"), "panicked at src/x.rs:1:2:\nno way"),
+            "the thread executor-0 panicked at src/x.rs:1:2: no way"
+        );
+        assert_eq!(
+            sentence(None, "panicked at src/x.rs:1:2"),
+            "the thread without a name panicked at src/x.rs:1:2"
+        );
+    }
 }

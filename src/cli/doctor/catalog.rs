@@ -1,4 +1,4 @@
-//! The catalog, whether a server works on it, and whether archives and records agree.
+//! The catalog, whether a server uses it, and whether archives and records agree.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -17,54 +17,59 @@ use crate::storage::Stored;
 
 use super::finding::Findings;
 
-/// So many of a kind are named one by one; the rest is counted.
+/// How many of a kind are named; the others are counted.
 const NAMED: usize = 5;
 
-/// Whether a server runs on this data directory: it holds the lock.
+const RUN_AS_COFFER: &str = "run this as the user that runs Coffer";
+
+/// Whether a server runs on this data directory: it then holds the lock.
 pub(super) fn server(config: &Config, findings: &mut Findings) {
     let path = config.data_dir.join("lock");
-    let held = match File::open(&path) {
-        Ok(file) => match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => false,
-            Err(Errno::WOULDBLOCK) => true,
-            Err(error) => return unknown(&path, &io::Error::from(error), findings),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return unknown(&path, &error, findings),
-    };
-    let found = if held {
-        format!("runs on this data directory (server.listen is {})", config.server.listen)
-    } else {
-        "does not run on this data directory now".to_owned()
-    };
-    findings.ok("server", found);
+    match is_locked(&path) {
+        Ok(true) => findings.ok(
+            "server",
+            format!("runs on this data directory (server.listen is {})", config.server.listen),
+        ),
+        Ok(false) => findings.ok("server", "does not run on this data directory now"),
+        Err(error) => {
+            findings.warning("server", format!("{}: {error}", path.display()), RUN_AS_COFFER);
+        }
+    }
 }
 
-fn unknown(path: &Path, error: &io::Error, findings: &mut Findings) {
-    let advice = "run this as the user that runs Coffer";
-    findings.warning("server", format!("{}: {error}", path.display()), advice);
+fn is_locked(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens the catalog, if there is one, and compares it with the archives.
 pub(super) fn catalog(config: &Config, findings: &mut Findings) {
     let file = config.catalog_file();
     let shown = file.display();
-    if let Err(error) = std::fs::metadata(&file) {
-        if error.kind() == io::ErrorKind::NotFound {
-            findings.ok("catalog", format!("{shown} is not there yet; the first start makes it"));
-        } else {
-            let advice = "run this as the user that runs Coffer";
-            findings.problem("catalog", format!("{shown}: {error}"), advice);
+    match std::fs::metadata(&file) {
+        Ok(_exists) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let found = format!("{shown} does not exist yet; the first start makes it");
+            return findings.ok("catalog", found);
         }
-        return;
+        Err(error) => {
+            return findings.problem("catalog", format!("{shown}: {error}"), RUN_AS_COFFER);
+        }
     }
     let opened = server::open_existing(config).map_err(|error| error.to_string());
-    let looked = opened.and_then(|context| {
-        let backups = records(&context, findings);
+    let compared = opened.and_then(|context| {
+        let backups = compare(&context, findings);
         context.catalog.close();
         backups.map_err(|error| error.to_string())
     });
-    match looked {
+    match compared {
         Ok(backups) => {
             let schema = schema_version(&file)
                 .map_or_else(String::new, |version| format!(", schema version {version}"));
@@ -74,14 +79,14 @@ pub(super) fn catalog(config: &Config, findings: &mut Findings) {
             "catalog",
             error,
             format!(
-                "if {shown} is damaged: stop the server, move it away with its -wal and -shm, and \
-                 run `coffer catalog rebuild`: the archives hold all it needs"
+                "if {shown} is damaged: stop the server, move the file away with its -wal and -shm, \
+                 and run `coffer catalog rebuild`, which needs only the archives"
             ),
         ),
     }
 }
 
-/// The schema's number, as it stands in the file's header; `None` while it is only in the WAL.
+/// The schema's number in the file's header; `None` while it is only in the WAL.
 fn schema_version(file: &Path) -> Option<u32> {
     let mut header = [0_u8; 64];
     File::open(file).ok()?.read_exact(&mut header).ok()?;
@@ -89,56 +94,51 @@ fn schema_version(file: &Path) -> Option<u32> {
     Some(u32::from_be_bytes(bytes)).filter(|version| *version > 0)
 }
 
-/// Compares rows with archives; gives the number of rows. A running server may add and remove both
-/// meanwhile, so what does not fit is looked at once more.
-fn records(context: &Context, findings: &mut Findings) -> Result<usize, CatalogError> {
+/// Compares the records with the archives; returns the number of records.
+fn compare(context: &Context, findings: &mut Findings) -> Result<usize, CatalogError> {
+    // Archives first: one that a running server makes in between is not reported as an orphan.
     let stored = context.storage.list();
     let backups = context.catalog.every_backup()?;
     match stored {
         Ok(stored) => {
-            without_row(&stored, &backups, findings);
-            without_archive(context, &stored, &backups, findings)?;
+            orphans(&stored, &backups, findings);
+            missing_archives(context, &stored, &backups, findings)?;
         }
-        Err(error) => {
-            let advice = "run this as the user that runs Coffer";
-            findings.problem("archives", error.to_string(), advice);
-        }
+        Err(error) => findings.problem("archives", error.to_string(), RUN_AS_COFFER),
     }
-    if let Some(ahead) = backups.iter().find(|backup| backup.created > SystemClock.now()) {
+    if let Some(future) = backups.iter().find(|backup| backup.created > SystemClock.now()) {
         findings.warning(
             "clock",
-            format!("backup {} is from {}, which is yet to come", ahead.id, ahead.created),
-            "the clock was or is wrong: set it (timedatectl set-ntp true)",
+            format!("backup {} is from the future: {}", future.id, future.created),
+            "the clock is or was wrong: set it (timedatectl set-ntp true)",
         );
     }
     Ok(backups.len())
 }
 
-fn without_row(stored: &[Stored], backups: &[Backup], findings: &mut Findings) {
-    let known: HashSet<BackupId> = backups.iter().map(|backup| backup.id).collect();
-    let places: HashSet<&Location> = backups
-        .iter()
-        .filter_map(|backup| backup.facts.as_ref())
-        .map(|facts| &facts.location)
-        .collect();
-    let strangers: Vec<&Location> = stored
+/// Archives without a record.
+fn orphans(stored: &[Stored], backups: &[Backup], findings: &mut Findings) {
+    let ids: HashSet<BackupId> = backups.iter().map(|backup| backup.id).collect();
+    let locations: HashSet<&Location> =
+        backups.iter().filter_map(|backup| Some(&backup.facts.as_ref()?.location)).collect();
+    let orphans: Vec<&Location> = stored
         .iter()
         .map(|archive| &archive.location)
-        .filter(|place| !places.contains(place))
-        .filter(|place| place.backup_id().is_none_or(|id| !known.contains(&id)))
+        .filter(|location| !locations.contains(location))
+        .filter(|location| location.backup_id().is_none_or(|id| !ids.contains(&id)))
         .collect();
-    if strangers.is_empty() {
-        findings.ok("archives", format!("{}, each with its record", stored.len()));
-        return;
+    if orphans.is_empty() {
+        return findings.ok("archives", format!("{}, each with its record", stored.len()));
     }
     findings.warning(
         "archives",
-        format!("{} without a record: {}", strangers.len(), some_of(&strangers)),
+        format!("{} without a record: {}", orphans.len(), list(&orphans)),
         "stop the server and run `coffer catalog rebuild`, or register them with restore_from",
     );
 }
 
-fn without_archive(
+/// Records whose archive is missing or has another length.
+fn missing_archives(
     context: &Context,
     stored: &[Stored],
     backups: &[Backup],
@@ -152,8 +152,9 @@ fn without_archive(
         if lengths.get(&facts.location) == Some(&facts.stored_bytes) {
             continue;
         }
-        if still_there(context, backup.id)?
-            && !lies_there(context, &facts.location, facts.stored_bytes)
+        // A running server adds and removes archives, so both are checked once more.
+        if still_exists(context, backup.id)?
+            && !is_complete(context, &facts.location, facts.stored_bytes)
         {
             missing.push(backup.id);
         }
@@ -164,7 +165,7 @@ fn without_archive(
             format!(
                 "{} backups whose archive is missing or has another length: {}",
                 missing.len(),
-                some_of(&missing)
+                list(&missing)
             ),
             "bring the files back from a copy, or delete these backups; make a full backup now",
         );
@@ -172,8 +173,7 @@ fn without_archive(
     Ok(())
 }
 
-/// Whether the backup has not been deleted since the rows were read.
-fn still_there(context: &Context, id: BackupId) -> Result<bool, CatalogError> {
+fn still_exists(context: &Context, id: BackupId) -> Result<bool, CatalogError> {
     match context.catalog.find(id) {
         Ok(backup) => Ok(backup.status.is_usable()),
         Err(error) if error.is_not_found() => Ok(false),
@@ -181,16 +181,15 @@ fn still_there(context: &Context, id: BackupId) -> Result<bool, CatalogError> {
     }
 }
 
-/// Whether the archive is there by now. One that cannot be looked at is not known to be missing.
-fn lies_there(context: &Context, location: &Location, bytes: u64) -> bool {
+/// Whether the archive exists with this length. An archive that cannot be accessed is not reported.
+fn is_complete(context: &Context, location: &Location, bytes: u64) -> bool {
     match context.storage.stat(location) {
-        Ok(Some(archive)) => archive.bytes == bytes,
-        Ok(None) => false,
-        Err(_out_of_reach) => true,
+        Ok(archive) => archive.is_some_and(|archive| archive.bytes == bytes),
+        Err(_no_access) => true,
     }
 }
 
-fn some_of<T: ToString>(all: &[T]) -> String {
+fn list<T: ToString>(all: &[T]) -> String {
     let mut named: Vec<String> = all.iter().take(NAMED).map(ToString::to_string).collect();
     if all.len() > NAMED {
         named.push(format!("and {} more", all.len() - NAMED));
@@ -204,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_long_list_is_cut_and_counted() {
-        assert_eq!(some_of(&[1, 2]), "1, 2");
-        assert_eq!(some_of(&[1, 2, 3, 4, 5, 6, 7]), "1, 2, 3, 4, 5, and 2 more");
+        assert_eq!(list(&[1, 2]), "1, 2");
+        assert_eq!(list(&[1, 2, 3, 4, 5, 6, 7]), "1, 2, 3, 4, 5, and 2 more");
     }
 }

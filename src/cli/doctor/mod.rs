@@ -15,7 +15,7 @@ use crate::config::Config;
 
 use super::args::WithConfig;
 use super::error::CommandError;
-use super::terminal;
+use super::terminal::{self, counted};
 
 use finding::{Findings, Level};
 
@@ -44,11 +44,6 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
         0 => Ok(()),
         some => Err(CommandError::Failed(format!("{}; see above", counted(some, "problem")))),
     }
-}
-
-/// `1 problem`, `2 problems`.
-fn counted(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn check_all(config: &Config, findings: &mut Findings) {
