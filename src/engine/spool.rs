@@ -1,8 +1,7 @@
-//! A stream whose length nobody knows before its end, kept in the scratch folder until it has one.
+//! A stream of unknown length, kept in the scratch folder until it ends.
 //!
-//! An archive names a file's length before its content (tar's header comes first), and a dump or a Redis
-//! snapshot has none until it is whole. The copy has no name: whatever happens to this process, its room
-//! comes back.
+//! An archive states a file's length before its content (in tar's header), but the length of a dump or of a Redis
+//! snapshot is known only at its end. The copy has no name, so its space is freed however this process ends.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
@@ -14,7 +13,7 @@ use super::tool::Stream;
 use super::{EngineError, Intake};
 use crate::domain::{Entry, EntryKind, FailureCode, SEGMENT_BYTES};
 
-/// The copy of a stream that ended well.
+/// The copy of a stream that ended without an error.
 #[derive(Debug)]
 pub(super) struct Spool {
     file: File,
@@ -23,7 +22,7 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Copies everything a program writes. It must end well.
+    /// Copies everything that a program writes, and checks that it succeeded.
     pub(super) fn of(mut stream: Stream, folder: &Path) -> Result<Self, EngineError> {
         let mut file = tempfile::tempfile_in(folder).map_err(|error| scratch(folder, error))?;
         let mut buffer = vec![0_u8; SEGMENT_BYTES];
@@ -42,12 +41,12 @@ impl Spool {
         Ok(Self { file, folder: folder.to_owned(), bytes })
     }
 
-    /// How long the stream was.
+    /// The length of the stream.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Takes off what is behind the first `bytes`: a stream can have more to it than its content.
+    /// Drops everything after the first `bytes`, for a stream that has more than its content.
     pub(super) fn shorten(&mut self, bytes: u64) -> Result<(), EngineError> {
         if bytes < self.bytes {
             self.file.set_len(bytes).map_err(|error| scratch(&self.folder, error))?;
@@ -56,7 +55,7 @@ impl Spool {
         Ok(())
     }
 
-    /// The copy from its begin, for a program that checks it. Shares its position with this value.
+    /// A handle at the start of the copy, for a program that checks it. It shares its position with this value.
     pub(super) fn reopened(&self) -> Result<File, EngineError> {
         let again = self.file.try_clone().and_then(|mut file| {
             file.seek(SeekFrom::Start(0))?;
@@ -65,7 +64,7 @@ impl Spool {
         again.map_err(|error| scratch(&self.folder, error))
     }
 
-    /// Pours the copy as the file `path`, for its owner only.
+    /// Gives the copy to `intake` as the file `path`, readable by its owner only.
     pub(super) fn pour(&mut self, path: &str, intake: &mut dyn Intake) -> Result<(), EngineError> {
         let entry = own_entry(path, EntryKind::File { size: self.bytes, extents: None })?;
         let mut file = self.reopened()?;
@@ -74,18 +73,24 @@ impl Spool {
     }
 }
 
-/// Why a file could not be poured.
+/// Why a file did not reach the intake.
 #[derive(Debug)]
-pub(super) enum NotPoured {
-    /// It could not be read to its end; `UnexpectedEof`: it is shorter than its entry said.
-    Read(io::Error),
-    /// The intake took no more.
+pub(super) enum NotPoured<E = io::Error> {
+    /// It could not be read; `UnexpectedEof` means that it is shorter than its entry says.
+    Read(E),
+    /// The intake stopped.
     Refused(super::Refused),
 }
 
-impl NotPoured {
-    /// As an engine's error, with the reader's in the words of whoever knows what was read.
-    pub(super) fn explain(self, read: impl FnOnce(io::Error) -> EngineError) -> EngineError {
+impl<E> From<super::Refused> for NotPoured<E> {
+    fn from(refused: super::Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl<E> NotPoured<E> {
+    /// Converts to an engine's error; `read` says what a read error means.
+    pub(super) fn explain(self, read: impl FnOnce(E) -> EngineError) -> EngineError {
         match self {
             Self::Read(error) => read(error),
             Self::Refused(refused) => refused.into(),
@@ -93,32 +98,48 @@ impl NotPoured {
     }
 }
 
-/// Pours one regular file: the next bytes of `content`, as many as `entry` says. `see` is shown each piece.
+/// Gives one regular file to `intake`: as many bytes of `content` as `entry` says. `inspect` sees each piece.
 pub(super) fn pour(
     entry: &Entry,
     content: &mut impl Read,
     intake: &mut dyn Intake,
-    mut see: impl FnMut(&[u8]),
+    inspect: impl FnMut(&[u8]),
 ) -> Result<(), NotPoured> {
-    let wants = intake.entry(entry, false).map_err(NotPoured::Refused)?;
-    let EntryKind::File { size, .. } = entry.kind else { return Ok(()) };
-    let mut left = if wants == Wants::Nothing { 0 } else { size };
+    let wants = intake.entry(entry, false)?;
+    match entry.kind {
+        EntryKind::File { size, .. } if wants == Wants::Content => {
+            pour_content(size, content, intake, inspect)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same for a file whose entry the intake has and wants the content of.
+pub(super) fn pour_content(
+    size: u64,
+    content: &mut impl Read,
+    intake: &mut dyn Intake,
+    mut inspect: impl FnMut(&[u8]),
+) -> Result<(), NotPoured> {
+    let mut left = size;
     while left > 0 {
-        let length = usize::try_from(left).unwrap_or(SEGMENT_BYTES).min(SEGMENT_BYTES);
+        let wanted = left.min(u64::try_from(SEGMENT_BYTES).unwrap_or(u64::MAX));
         let mut buffer = intake.buffer();
-        buffer.resize(length, 0);
-        content.read_exact(&mut buffer).map_err(NotPoured::Read)?;
-        see(&buffer);
-        intake.segment(buffer).map_err(NotPoured::Refused)?;
-        left = left.saturating_sub(u64::try_from(length).unwrap_or(left));
+        let read = content.take(wanted).read_to_end(&mut buffer).map_err(NotPoured::Read)?;
+        if u64::try_from(read).ok() != Some(wanted) {
+            return Err(NotPoured::Read(io::ErrorKind::UnexpectedEof.into()));
+        }
+        inspect(&buffer);
+        intake.segment(buffer)?;
+        left -= wanted;
     }
     Ok(())
 }
 
-/// How many bytes are free for us on the scratch folder's filesystem.
+/// How many bytes this user may still write on the scratch folder's filesystem.
 pub(super) fn free_bytes(folder: &Path) -> Result<u64, EngineError> {
-    let room = rustix::fs::statvfs(folder).map_err(|error| scratch(folder, error.into()))?;
-    Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    let found = rustix::fs::statvfs(folder).map_err(|error| scratch(folder, error.into()))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 /// A file operation that failed in the scratch folder.

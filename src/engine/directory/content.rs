@@ -6,70 +6,50 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
 
 use crate::domain::{Extent, SEGMENT_BYTES};
+use crate::engine::Intake;
 use crate::engine::look::{Look, look_open, now_ns};
-use crate::engine::{Intake, Refused};
+use crate::engine::spool::NotPoured;
 
-/// Why content did not come to its end.
+/// One attempt to read an open file.
 #[derive(Debug)]
-pub(super) enum Cut {
-    /// The system could not read.
-    Read(Errno),
-    /// The archive does not take more.
-    Refused(Refused),
-}
-
-impl From<Errno> for Cut {
-    fn from(error: Errno) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl From<Refused> for Cut {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-/// One reading of an open file.
-#[derive(Debug)]
-pub(super) struct Reading<'file> {
+pub(super) struct ReadAttempt<'file> {
     pub(super) file: &'file OwnedFd,
-    /// How the file was when the reading began.
+    /// The file's metadata when the attempt began.
     pub(super) found: Look,
-    /// Whether a change from then on shows; if not, the reading proves nothing.
-    pub(super) quiet: bool,
-    /// Where it holds data.
+    /// Whether any change since then would show in the metadata.
+    pub(super) changes_show: bool,
+    /// Where the file holds data; `None` if it has no holes.
     pub(super) extents: Option<&'file [Extent]>,
-    /// Whether to give exactly as many bytes as it had, whatever becomes of it: cut, or with zeros.
-    pub(super) last_try: bool,
+    /// Read exactly as many bytes as the file had, even if it changes: cut off, or filled with zeros.
+    pub(super) is_last: bool,
 }
 
-impl Reading<'_> {
-    /// Gives the content, a segment at a time. Says whether the file stayed as it was; if not, and this
-    /// is not the last try, the rest was not given.
-    pub(super) fn pour(&self, intake: &mut dyn Intake) -> Result<bool, Cut> {
+impl ReadAttempt<'_> {
+    /// Gives the content to `intake`, segment by segment. Returns whether the file stayed unchanged; if it did not,
+    /// and this is not the last attempt, the rest was not read.
+    pub(super) fn pour(&self, intake: &mut dyn Intake) -> Result<bool, NotPoured<Errno>> {
         let segment = u64::try_from(SEGMENT_BYTES).unwrap_or(u64::MAX);
-        let mut steady = self.quiet;
+        let mut unchanged = self.changes_show;
         let mut offset = 0;
         while offset < self.found.size {
             let wanted = segment.min(self.found.size - offset);
             let mut buffer = intake.buffer();
-            steady &= self.read(&mut buffer, offset, wanted)?;
+            unchanged &= self.read(&mut buffer, offset, wanted).map_err(NotPoured::Read)?;
             offset += wanted;
-            // Asked before the last segment is given: a small file is thus looked at again before
-            // anything of it has left.
+            // Checked before the last segment is given, so that a small file that changed is not given at all.
             if offset == self.found.size {
-                steady &= look_open(self.file.as_fd())?.same_content(&self.found);
+                let now = look_open(self.file.as_fd()).map_err(NotPoured::Read)?;
+                unchanged &= now.same_content(&self.found);
             }
-            if !steady && !self.last_try {
+            if !unchanged && !self.is_last {
                 return Ok(false);
             }
             intake.segment(buffer)?;
         }
-        Ok(steady)
+        Ok(unchanged)
     }
 
-    /// Reads one segment. Says whether the file was long enough; if not, zeros take the place.
+    /// Reads one segment. Returns whether the file was long enough; if not, the rest is zeros.
     fn read(&self, buffer: &mut Vec<u8>, offset: u64, wanted: u64) -> Result<bool, Errno> {
         let length = usize::try_from(wanted).map_err(|_reason| Errno::OVERFLOW)?;
         buffer.clear();
@@ -85,9 +65,9 @@ impl Reading<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let enough = buffer.len() >= length;
+        let complete = buffer.len() >= length;
         buffer.resize(length, 0);
-        Ok(enough)
+        Ok(complete)
     }
 
     fn is_hole(&self, offset: u64, length: u64) -> bool {
@@ -97,14 +77,14 @@ impl Reading<'_> {
     }
 }
 
-/// Looks at an open file before it is read. If it was changed within the last tick of the filesystem's
-/// clock, waits for the next: a change while it is read then gets another time and shows. Says whether it
-/// does: not if the file was changed while this waited.
-pub(super) fn settled(file: BorrowedFd<'_>) -> Result<(Look, bool), Errno> {
+/// The metadata of an open file that is about to be read. If the file was changed within the last tick of the
+/// filesystem's clock, waits for the next tick, so that a change during the read gets a different time. Also returns
+/// whether such a change would show: it would not if the file was changed during the wait.
+pub(super) fn stat_after_tick(file: BorrowedFd<'_>) -> Result<(Look, bool), Errno> {
     let found = look_open(file)?;
     let now = now_ns();
     let tick = found.tick_ns();
-    // Filesystems that keep whole seconds would take too long to wait for.
+    // Filesystems that keep whole seconds are not waited for.
     let wait = found.ctime_ns + tick - now;
     if tick > 100_000_000 || wait <= 0 || wait > 2 * tick {
         return Ok((found, true));
@@ -113,7 +93,7 @@ pub(super) fn settled(file: BorrowedFd<'_>) -> Result<(Look, bool), Errno> {
     loop {
         match u64::try_from(deadline - now_ns()) {
             Ok(left) if left > 0 => {
-                // Bounded even if the machine's clock is set back meanwhile.
+                // Bounded, in case the clock is set back meanwhile.
                 let left = left.min(u64::try_from(2 * tick).unwrap_or(u64::MAX));
                 std::thread::park_timeout(std::time::Duration::from_nanos(left));
             }

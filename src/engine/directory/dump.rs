@@ -1,4 +1,4 @@
-//! Bytes out of a tree.
+//! The backup of a tree.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -8,25 +8,28 @@ use rustix::fs::{FileType, Mode, OFlags, openat, readlinkat};
 use rustix::io::Errno;
 use serde_json::Value;
 
-use super::content::{Cut, Reading, settled};
+use super::content::{ReadAttempt, stat_after_tick};
 use super::entry::{entry, extents, xattrs};
 use super::options::Options;
 use super::totals::totals;
 use super::walk::{Member, Visitor, failed, walk};
 use crate::domain::{EntryKind, EntryPath};
 use crate::engine::look::{Look, look_open, now_ns};
+use crate::engine::spool::NotPoured;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, PassedOver, Wants, printable};
 
-/// How often a file that changes while it is read is begun again.
-const TRIES: u32 = 3;
+/// How often a file is read that changes meanwhile.
+const ATTEMPTS: u32 = 3;
 
-/// How long a file that is lent out is waited for: the kernel takes it back from its holder after 45 seconds
+/// How long to wait for a file under a lease: the kernel breaks a lease after 45 seconds
 /// (`/proc/sys/fs/lease-break-time`).
-const LENT_OUT: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const LEASE_WAIT: Duration = Duration::from_secs(60);
+const LEASE_POLL: Duration = Duration::from_millis(10);
 
-/// How many members a list in the facts names; the rest is counted.
-const LISTED: usize = 1000;
+/// How many members a list in the facts names. Further ones are only counted.
+const MAX_LISTED: usize = 1000;
+
+type Outcome<T> = Result<T, NotPoured<Errno>>;
 
 /// Reads the tree once into `intake`.
 pub(super) fn dump(
@@ -36,7 +39,7 @@ pub(super) fn dump(
     dump_begun_at(now_ns(), order, intake)
 }
 
-/// The same, at a time the caller says.
+/// The same, with the time at which the dump began.
 pub(super) fn dump_begun_at(
     began_ns: i128,
     order: &DumpOrder<'_>,
@@ -61,7 +64,7 @@ pub(super) fn dump_begun_at(
     };
     walk(&options, &mut dump)?;
     let Dump { mut facts, counts, .. } = dump;
-    counts.tell(&mut facts);
+    counts.add_to(&mut facts);
     Ok(facts)
 }
 
@@ -77,7 +80,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn tell(&self, facts: &mut DumpFacts) {
+    fn add_to(&self, facts: &mut DumpFacts) {
         for (name, count) in [
             ("files", self.files),
             ("bytes", self.bytes),
@@ -92,7 +95,7 @@ impl Counts {
     }
 }
 
-/// Device, number and time of birth: the number of a file that is gone is given to another one at once.
+/// Device, inode and birth time: the inode number of a deleted file is soon reused.
 type Identity = (u64, u64, Option<i128>);
 
 fn identity(found: &Look) -> Identity {
@@ -105,7 +108,7 @@ struct Dump<'dump> {
     trust_stamps: bool,
     began_ns: i128,
     scratch: Option<(u64, u64)>,
-    /// Files with several names: the first of them, and how many are still to come.
+    /// Files with several names: the first name, and how many are still to come.
     first_names: HashMap<Identity, (EntryPath, u32)>,
     facts: DumpFacts,
     counts: Counts,
@@ -133,19 +136,19 @@ impl Visitor for Dump<'_> {
         };
         match read {
             Ok(()) => Ok(()),
-            Err(Cut::Refused(refused)) => Err(refused.into()),
-            // Gone since the folder was read, or something else took its place.
-            Err(Cut::Read(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::INVAL)) => {
+            Err(NotPoured::Refused(refused)) => Err(refused.into()),
+            // Removed or replaced since the folder was read.
+            Err(NotPoured::Read(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::INVAL)) => {
                 self.passed_over(&member.path, "vanished");
                 Ok(())
             }
-            Err(Cut::Read(error)) => Err(self.failed(&member.path, error)),
+            Err(NotPoured::Read(error)) => Err(self.failed(&member.path, error)),
         }
     }
 
     fn passed_over(&mut self, path: &EntryPath, reason: &str) {
         self.counts.passed_over += 1;
-        if self.facts.passed_over.len() < LISTED {
+        if self.facts.passed_over.len() < MAX_LISTED {
             let reason = reason.to_owned();
             self.facts.passed_over.push(PassedOver { path: printable(path), reason });
         }
@@ -157,21 +160,23 @@ impl Visitor for Dump<'_> {
 }
 
 impl Dump<'_> {
-    fn link(&mut self, member: &Member<'_>) -> Result<(), Cut> {
-        let target = readlinkat(member.folder, member.name, Vec::new())?.into_bytes();
+    fn link(&mut self, member: &Member<'_>) -> Outcome<()> {
+        let target = readlinkat(member.folder, member.name, Vec::new())
+            .map_err(NotPoured::Read)?
+            .into_bytes();
         let kind = EntryKind::Symlink { target };
         self.intake.entry(&entry(&member.path, kind, &member.found), false)?;
         self.counts.symbolic_links += 1;
         Ok(())
     }
 
-    fn file(&mut self, member: &Member<'_>) -> Result<(), Cut> {
-        if self.is_later_name(&member.path, &member.found)? {
+    fn file(&mut self, member: &Member<'_>) -> Outcome<()> {
+        if self.hard_link(&member.path, &member.found)? {
             return Ok(());
         }
-        let file = opened(member)?;
-        if look_open(file.as_fd())?.kind != FileType::RegularFile {
-            return Err(Errno::NOENT.into());
+        let file = open(member).map_err(NotPoured::Read)?;
+        if look_open(file.as_fd()).map_err(NotPoured::Read)?.kind != FileType::RegularFile {
+            return Err(NotPoured::Read(Errno::NOENT));
         }
         let found = self.content(&member.path, &file)?;
         self.counts.files += 1;
@@ -183,8 +188,8 @@ impl Dump<'_> {
         Ok(())
     }
 
-    /// Whether the file came before under another name; then it is given as a link to that.
-    fn is_later_name(&mut self, path: &EntryPath, found: &Look) -> Result<bool, Cut> {
+    /// Gives the file as a hard link if it was read under another name. Returns whether it was.
+    fn hard_link(&mut self, path: &EntryPath, found: &Look) -> Outcome<bool> {
         let Some((first, left)) = self.first_names.get_mut(&identity(found)) else {
             return Ok(false);
         };
@@ -198,35 +203,36 @@ impl Dump<'_> {
         Ok(true)
     }
 
-    /// Gives one file, again if it changed meanwhile. What still changes at the last try is kept as it
-    /// came and named in the facts: its content is torn, and it has no stamp that could be trusted.
-    fn content(&mut self, path: &EntryPath, file: &OwnedFd) -> Result<Look, Cut> {
-        let mut tried = 1;
+    /// Gives one file, again if it changed meanwhile. A file that changes at the last attempt too is kept as it was
+    /// read and listed in the facts: its content may be inconsistent, and it has no stamp that could be trusted.
+    fn content(&mut self, path: &EntryPath, file: &OwnedFd) -> Outcome<Look> {
+        let mut attempt = 1;
         loop {
-            let last_try = tried == TRIES;
-            let (found, quiet) = settled(file.as_fd())?;
+            let is_last = attempt == ATTEMPTS;
+            let (found, changes_show) = stat_after_tick(file.as_fd()).map_err(NotPoured::Read)?;
             let extents = extents(file.as_fd(), &found);
             let kind = EntryKind::File { size: found.size, extents: extents.clone() };
             let mut made = entry(path, kind, &found);
-            made.xattrs = xattrs(file.as_fd())?;
-            made.stamp = if last_try { None } else { found.stamp(self.began_ns) };
+            made.xattrs = xattrs(file.as_fd()).map_err(NotPoured::Read)?;
+            made.stamp = if is_last { None } else { found.stamp(self.began_ns) };
             let trust = self.trust_stamps && made.stamp.is_some();
             if self.intake.entry(&made, trust)? == Wants::Nothing {
                 return Ok(found);
             }
-            let reading = Reading { file, found, quiet, extents: extents.as_deref(), last_try };
+            let extents = extents.as_deref();
+            let reading = ReadAttempt { file, found, changes_show, extents, is_last };
             if reading.pour(self.intake)? {
                 return Ok(found);
             }
-            if last_try {
+            if is_last {
                 self.counts.changed_while_read += 1;
-                if self.facts.changed_while_read.len() < LISTED {
+                if self.facts.changed_while_read.len() < MAX_LISTED {
                     self.facts.changed_while_read.push(printable(path));
                 }
                 return Ok(found);
             }
             self.intake.retract()?;
-            tried += 1;
+            attempt += 1;
         }
     }
 
@@ -235,16 +241,16 @@ impl Dump<'_> {
     }
 }
 
-/// Opens a file. A file server may have lent it to a client (a lease): then the open asks for it back, and
-/// has to wait until the client has written what it still held.
-fn opened(member: &Member<'_>) -> Result<OwnedFd, Errno> {
-    // Not blocking: a pipe that took the file's place would make this wait for ever.
+/// Opens a file. If a file server holds a lease on it, opening breaks the lease, and has to wait until the server's
+/// client has written its changes.
+fn open(member: &Member<'_>) -> Result<OwnedFd, Errno> {
+    // Without blocking: if a pipe took the file's place, this would wait for ever.
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let deadline = Instant::now() + LENT_OUT;
+    let deadline = Instant::now() + LEASE_WAIT;
     loop {
         match openat(member.folder, member.name, flags, Mode::empty()) {
-            Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::park_timeout(LOOK_AGAIN),
+            Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::park_timeout(LEASE_POLL),
             other => return other,
         }
     }

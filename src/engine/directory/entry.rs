@@ -1,4 +1,4 @@
-//! What an archive keeps of a file besides its content.
+//! A file's metadata, holes and extended attributes.
 
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
@@ -10,16 +10,16 @@ use rustix::io::Errno;
 use crate::domain::{Entry, EntryKind, EntryPath, Extent};
 use crate::engine::look::Look;
 
-/// Files in more pieces than this are kept as if they had no holes.
-const MOST_EXTENTS: usize = 65_536;
+/// A file with more extents is kept as if it had no holes.
+const MAX_EXTENTS: usize = 65_536;
 
-/// The kernel's own bounds (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
+/// The kernel's limits (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const XATTR_BYTES: usize = 65_536;
 
 /// Names and values.
 type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// An entry with what a look told, and nothing else.
+/// An entry with the metadata in `found`, without extended attributes or stamp.
 pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &Look) -> Entry {
     Entry {
         path: path.clone(),
@@ -33,7 +33,7 @@ pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &Look) -> Entry {
     }
 }
 
-/// Where an open file holds data; `None`: everywhere, or the filesystem cannot tell.
+/// Where an open file holds data; `None` if it has no holes or the filesystem does not say.
 pub(super) fn extents(file: BorrowedFd<'_>, found: &Look) -> Option<Vec<Extent>> {
     if found.stored >= found.size {
         return None;
@@ -47,33 +47,33 @@ pub(super) fn extents(file: BorrowedFd<'_>, found: &Look) -> Option<Vec<Extent>>
             Err(_unknown) => return None,
         };
         let end = seek(file, SeekFrom::Hole(offset)).ok()?.min(found.size);
-        // The file may be changing: an answer that makes no sense is no answer.
+        // An extent without a length means that the file is changing.
         let length = end.checked_sub(offset).filter(|length| *length > 0);
         match length {
             None if offset >= found.size => break,
             None => return None,
             Some(length) => extents.push(Extent { offset, length }),
         }
-        if extents.len() > MOST_EXTENTS {
+        if extents.len() > MAX_EXTENTS {
             return None;
         }
         at = end;
     }
-    let whole = [Extent { offset: 0, length: found.size }];
-    (extents != whole).then_some(extents)
+    let complete = [Extent { offset: 0, length: found.size }];
+    (extents != complete).then_some(extents)
 }
 
-/// The extended attributes of an open file or folder, by name. A filesystem without them has none, and
-/// one that goes away between the list and the look was taken off just now.
+/// The extended attributes of an open file or folder, sorted by name. Attributes that are removed meanwhile or may
+/// not be read are left out.
 pub(super) fn xattrs(file: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
-    let list = match sized(|buffer| flistxattr(file, buffer)) {
+    let list = match read_all(|buffer| flistxattr(file, buffer)) {
         Ok(list) => list,
         Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let mut found = Vec::new();
     for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        match sized(|buffer| fgetxattr(file, OsStr::from_bytes(name), buffer)) {
+        match read_all(|buffer| fgetxattr(file, OsStr::from_bytes(name), buffer)) {
             Ok(value) => found.push((name.to_vec(), value)),
             Err(Errno::NODATA | Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
             Err(error) => return Err(error),
@@ -83,9 +83,8 @@ pub(super) fn xattrs(file: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
     Ok(found)
 }
 
-/// Reads into a small buffer, and where that is too small into the largest that can be needed. (An empty
-/// buffer would ask for the size alone, and be told 0 by the wrapper.)
-fn sized(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+/// Reads into a small buffer, and if that is too small into one of the kernel's limit.
+fn read_all(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut small = [0_u8; 512];
     match read(&mut small) {
         Ok(length) => return Ok(small.iter().take(length).copied().collect()),
@@ -107,7 +106,7 @@ mod tests {
     use crate::engine::look::look_open;
 
     #[test]
-    fn holes_are_seen_where_the_filesystem_tells() {
+    fn extents_show_the_holes_of_a_sparse_file() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(10 << 20).unwrap();
         file.write_all_at(&[7; 4096], 5 << 20).unwrap();

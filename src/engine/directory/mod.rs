@@ -1,8 +1,8 @@
-//! Trees of files: a sorted walk out, a new folder in.
+//! Trees of files. A backup is a sorted walk, a restore a new folder.
 //!
-//! Each file is opened once, relative to the folder it is in and never through a link. A file that changes
-//! while it is read is read again; one that never holds still is kept as it came, and named. What only
-//! exists while something runs (sockets, pipes, devices) is passed over, and named too.
+//! Each file is opened once, relative to the folder it is in, and never through a symbolic link. A file that changes
+//! while it is read is read again; one that keeps changing is kept as it was read, and listed. Sockets, pipes and
+//! devices are skipped, and listed too.
 
 mod content;
 mod dump;
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::domain::Source;
 
-/// A tree has no version; this is what stands where one is asked for.
+/// A placeholder: trees have no version.
 const VERSION: &str = "1";
 
 /// The engine for trees of files.
@@ -55,7 +55,7 @@ impl Engine for Directory {
         })
     }
 
-    /// The page of memory that files are usually written by.
+    /// The size of the memory pages that files are usually written in.
     fn page_bytes(&self) -> u32 {
         4096
     }
@@ -72,7 +72,7 @@ impl Engine for Directory {
         Ok(Box::new(FolderLoad::prepare(order)?))
     }
 
-    /// The restore has compared every byte; what is left is that the tree can be walked.
+    /// The restore has compared every byte. What is left to check is that the tree can be walked.
     fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
         let source = self.source_of(order.restored);
         let (_bytes, members) = totals::totals(&Options::parse(&source)?, None)?;

@@ -9,17 +9,17 @@ use crate::domain::{EntryPath, Source};
 use crate::engine::EngineError;
 use crate::engine::source_path::{invalid, only_keys, path_of};
 
-/// A directory's `source`, understood.
+/// A parsed directory `source`.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
-    /// The tree's root; absolute.
+    /// The absolute path of the tree's root.
     pub(super) path: PathBuf,
-    /// What is left out, with all that is below it.
+    /// What is left out, including everything below it.
     pub(super) exclude: HashSet<EntryPath>,
 }
 
 impl Options {
-    /// Understands `source`, or names the key that it does not.
+    /// Fails with the name of the first key that is unknown or invalid.
     pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
         only_keys("directory", source, &["path", "url", "exclude"])?;
         let exclude = match source.0.get("exclude") {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_is_named_by_plain_relative_paths() {
+    fn exclude_is_a_list_of_relative_paths() {
         let parse = |exclude: Value| {
             let source = json!({"path": "/srv", "exclude": exclude});
             Options::parse(&serde_json::from_value(source).unwrap()).map(|it| it.exclude)

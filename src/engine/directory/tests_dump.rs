@@ -1,4 +1,4 @@
-//! Reading trees of every shape, at rest and in motion.
+//! Backups of trees, unchanging and changing.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -18,7 +18,7 @@ use crate::engine::conformance::{
 use crate::engine::source_path::source_at;
 use crate::engine::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Refused, Wants};
 
-/// A tree with one of everything that comes back.
+/// A tree with one of everything that is backed up.
 struct Tree;
 
 impl Subject for Tree {
@@ -75,14 +75,14 @@ fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Sets the time of the last change, in seconds and a little.
+/// Sets the time of the last change to these seconds and some nanoseconds.
 fn age(path: &Path, seconds: i64) {
     let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: 123_456_789 };
     let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::empty()).unwrap();
 }
 
-/// Everything std can tell of a tree, without the engine: one line a member.
+/// Everything that the standard library tells about a tree: a line for each member.
 fn listed(root: &Path) -> Vec<String> {
     let tell = |path: &Path, found: &Metadata| {
         let content = if found.is_file() {
@@ -129,13 +129,13 @@ fn read(root: &Path) -> Result<(DumpFacts, Recorder), EngineError> {
 }
 
 /// An intake during whose calls the tree changes.
-struct Meddler<'test> {
+struct ChangingIntake<'test> {
     recorder: Recorder,
     on_entry: Box<dyn FnMut(&EntryPath) + 'test>,
     on_buffer: Box<dyn FnMut() + 'test>,
 }
 
-impl Intake for Meddler<'_> {
+impl Intake for ChangingIntake<'_> {
     fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
         self.recorder.expect(bytes)
     }
@@ -155,20 +155,20 @@ impl Intake for Meddler<'_> {
     }
 }
 
-fn read_meddled(
+fn read_changing(
     root: &Path,
     on_entry: impl FnMut(&EntryPath),
     on_buffer: impl FnMut(),
 ) -> (DumpFacts, Recorder) {
-    let mut meddler = Meddler {
+    let mut intake = ChangingIntake {
         recorder: Recorder::default(),
         on_entry: Box::new(on_entry),
         on_buffer: Box::new(on_buffer),
     };
     let source = source_at(root);
-    let facts = Directory.dump(&order(&source, Path::new("/nowhere")), &mut meddler).unwrap();
-    meddler.recorder.finished();
-    (facts, meddler.recorder)
+    let facts = Directory.dump(&order(&source, Path::new("/nowhere")), &mut intake).unwrap();
+    intake.recorder.finished();
+    (facts, intake.recorder)
 }
 
 fn order<'a>(source: &'a Source, scratch: &'a Path) -> DumpOrder<'a> {
@@ -184,7 +184,7 @@ fn order<'a>(source: &'a Source, scratch: &'a Path) -> DumpOrder<'a> {
 }
 
 #[test]
-fn members_come_in_the_order_of_their_paths_with_what_they_are() {
+fn members_come_sorted_with_their_metadata() {
     let folder = tempfile::tempdir().unwrap();
     let root = Tree::plant(folder.path()).path;
     let (facts, recorder) = read(&root).unwrap();
@@ -225,7 +225,7 @@ fn members_come_in_the_order_of_their_paths_with_what_they_are() {
 }
 
 #[test]
-fn what_only_lives_is_passed_over_and_named() {
+fn sockets_and_pipes_are_skipped_and_listed() {
     let folder = tempfile::tempdir().unwrap();
     let _socket = UnixListener::bind(folder.path().join("s")).unwrap();
     let fifo = folder.path().join("p");
@@ -244,7 +244,7 @@ fn what_only_lives_is_passed_over_and_named() {
 }
 
 #[test]
-fn what_is_excluded_is_not_even_looked_into() {
+fn excluded_paths_are_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let root = Tree::plant(folder.path()).path;
     let mut source = source_at(&root);
@@ -258,7 +258,7 @@ fn what_is_excluded_is_not_even_looked_into() {
 }
 
 #[test]
-fn the_folder_coffer_works_in_is_not_read_into_itself() {
+fn coffers_own_working_folder_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let scratch = folder.path().join("tmp");
     std::fs::create_dir(&scratch).unwrap();
@@ -287,7 +287,7 @@ fn an_unchanged_file_is_not_read_and_a_fresh_one_has_no_stamp() {
         stamp.ctime_ns,
         i128::from(found.ctime()) * 1_000_000_000 + i128::from(found.ctime_nsec())
     );
-    assert!(content.is_empty(), "it was read all the same");
+    assert!(content.is_empty(), "it was read");
     assert!(!recorder.content("exact").is_empty());
 
     let mut early = Recorder::default();
@@ -302,7 +302,7 @@ fn a_file_that_changes_while_it_is_read_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = write(&folder.path().join("f"), &noise(size));
         let mut once = Some(());
-        let (facts, recorder) = read_meddled(
+        let (facts, recorder) = read_changing(
             folder.path(),
             |_| {},
             || {
@@ -318,11 +318,11 @@ fn a_file_that_changes_while_it_is_read_is_read_again() {
 }
 
 #[test]
-fn a_file_that_never_holds_still_is_kept_as_it_came_and_named() {
+fn a_file_that_keeps_changing_is_kept_as_it_was_read_and_listed() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(&folder.path().join("f"), &noise(3 << 20));
     let mut length = 3 << 20;
-    let (facts, recorder) = read_meddled(
+    let (facts, recorder) = read_changing(
         folder.path(),
         |_| {},
         || {
@@ -336,15 +336,15 @@ fn a_file_that_never_holds_still_is_kept_as_it_came_and_named() {
     assert_eq!(entry.stamp, None);
     let EntryKind::File { size, .. } = entry.kind else { panic!() };
     assert_eq!(u64::try_from(content.len()).unwrap(), size);
-    assert!(content.ends_with(&[0; 100]), "what was cut off is zeros");
+    assert!(content.ends_with(&[0; 100]), "the missing part is not zeros");
 }
 
 #[test]
-fn a_file_that_grows_is_cut_where_it_ended_when_it_was_begun() {
+fn a_growing_file_is_cut_off_where_it_ended_when_reading_began() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(&folder.path().join("log"), &noise(100));
     let mut length = 100;
-    let (facts, recorder) = read_meddled(
+    let (facts, recorder) = read_changing(
         folder.path(),
         |_| {},
         || {
@@ -357,7 +357,7 @@ fn a_file_that_grows_is_cut_where_it_ended_when_it_was_begun() {
 }
 
 #[test]
-fn what_vanishes_or_turns_into_a_link_on_the_way_is_never_followed() {
+fn members_that_vanish_or_become_links_during_the_walk_are_not_followed() {
     let outside = tempfile::tempdir().unwrap();
     write(&outside.path().join("secret"), b"not yours");
     let folder = tempfile::tempdir().unwrap();
@@ -368,7 +368,7 @@ fn what_vanishes_or_turns_into_a_link_on_the_way_is_never_followed() {
     }
     write(&root.join("d"), b"mine");
     let mut moved = false;
-    let (facts, recorder) = read_meddled(
+    let (facts, recorder) = read_changing(
         root,
         |path| {
             if path.as_bytes() == b"a" && !moved {
@@ -388,7 +388,7 @@ fn what_vanishes_or_turns_into_a_link_on_the_way_is_never_followed() {
 }
 
 #[test]
-fn what_is_not_a_folder_is_told_apart() {
+fn a_file_and_a_missing_path_are_refused_with_different_codes() {
     assert_eq!(code(read(Path::new("/proc/self/comm"))), FailureCode::SourceInvalid);
     assert_eq!(code(read(Path::new("/nowhere"))), FailureCode::SourceMissing);
 }

@@ -1,4 +1,4 @@
-//! Restores of trees, from honest archives and from others.
+//! Restores of trees, also from hostile archives.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -75,7 +75,7 @@ fn a_hostile_archive_writes_nothing_outside_of_its_tree() {
 }
 
 #[test]
-fn an_empty_folder_gives_way_and_one_with_something_in_it_does_not() {
+fn an_empty_target_folder_is_replaced_and_one_that_is_not_empty_is_refused() {
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("t");
     std::fs::create_dir(&target).unwrap();
@@ -93,7 +93,7 @@ fn an_empty_folder_gives_way_and_one_with_something_in_it_does_not() {
 }
 
 #[test]
-fn a_file_has_its_time_whenever_the_last_of_its_writers_lets_go() {
+fn a_file_gets_its_time_whenever_its_last_writer_is_dropped() {
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("t");
     let mut load = load_to(&Directory, &target).unwrap();
@@ -112,7 +112,7 @@ fn a_file_has_its_time_whenever_the_last_of_its_writers_lets_go() {
 }
 
 #[test]
-fn while_it_is_restored_nobody_else_can_look_into_it() {
+fn while_it_is_restored_only_its_owner_may_read_it() {
     let place = tempfile::tempdir().unwrap();
     let mut load = load_to(&Directory, &place.path().join("t")).unwrap();
     load.entry(&Entry { mode: 0o777, ..entry("", EntryKind::Directory) }).unwrap();
@@ -124,7 +124,7 @@ fn while_it_is_restored_nobody_else_can_look_into_it() {
 }
 
 #[test]
-fn a_tree_deeper_than_any_path_can_name_comes_back() {
+fn a_tree_deeper_than_path_max_is_restored() {
     const DEPTH: usize = 60;
     let name = "n".repeat(100);
     let folder = tempfile::tempdir().unwrap();
@@ -156,7 +156,7 @@ fn a_tree_deeper_than_any_path_can_name_comes_back() {
 }
 
 #[test]
-fn an_archive_without_files_is_an_empty_folder() {
+fn an_archive_without_files_is_restored_as_an_empty_folder() {
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("t");
     load(&target, &[Entry { mode: 0o2750, ..entry("", EntryKind::Directory) }]).unwrap();

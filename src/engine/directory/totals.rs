@@ -1,4 +1,4 @@
-//! How much a tree holds, by looks alone.
+//! The size of a tree, from metadata alone.
 
 use std::os::fd::BorrowedFd;
 
@@ -10,8 +10,8 @@ use crate::domain::EntryPath;
 use crate::engine::EngineError;
 use crate::engine::look::Look;
 
-/// About how many bytes of content the tree holds, and how many members. Holes do not count, and a file
-/// with several names counts once.
+/// About how many bytes of content the tree has, and how many members. Holes do not count, and a file with several
+/// names counts once.
 pub(super) fn totals(
     options: &Options,
     scratch: Option<(u64, u64)>,
@@ -41,8 +41,8 @@ impl Visitor for Totals {
     fn member(&mut self, member: &Member<'_>) -> Result<(), EngineError> {
         self.members += 1;
         if member.found.kind == FileType::RegularFile {
-            let held = member.found.size.min(member.found.stored);
-            let share = held / u64::from(member.found.links.max(1));
+            let allocated = member.found.size.min(member.found.stored);
+            let share = allocated / u64::from(member.found.links.max(1));
             self.bytes = self.bytes.saturating_add(share);
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! A sorted, depth-first walk that a tree in motion cannot lead astray.
+//! A sorted, depth-first walk that stays inside the tree even if it changes meanwhile.
 //!
-//! Every folder is opened relative to the one it is in and no link is followed, so nothing outside of the
-//! root is met whatever is renamed meanwhile. It keeps the names of the folders it is in, and few of them open.
+//! Every folder is opened relative to the one it is in, and no symbolic link is followed, so the walk never leaves the
+//! root, whatever is renamed. It keeps the names of the folders it is in, and few of those open.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -18,30 +18,30 @@ use crate::engine::source_path::invalid;
 use crate::engine::tree::open_folder;
 use crate::engine::{EngineError, printable};
 
-/// How many folders are held open at once; the others are opened again on the way back.
-const OPEN_FOLDERS: usize = 32;
+/// How many folders are open at once. Others are opened again on the way back.
+const MAX_OPEN_FOLDERS: usize = 32;
 
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Who is told what a walk meets.
+/// Receives what a walk finds.
 pub(super) trait Visitor {
-    /// A folder, opened; what is in it comes next.
+    /// An open folder. Its members come next.
     fn folder(
         &mut self,
         path: &EntryPath,
         found: &Look,
         folder: BorrowedFd<'_>,
     ) -> Result<(), EngineError>;
-    /// Anything else.
+    /// A file or symbolic link.
     fn member(&mut self, member: &Member<'_>) -> Result<(), EngineError>;
-    /// Something that is not in the archive, and why.
+    /// Something that is not read, and why.
     fn passed_over(&mut self, path: &EntryPath, reason: &str);
-    /// Whether this folder is not part of the source, with all that is in it.
+    /// Whether this folder, with everything in it, is not part of the source.
     fn is_foreign(&self, found: &Look) -> bool;
 }
 
-/// What is not a folder, by the folder it is in.
+/// A file or symbolic link, and the open folder it is in.
 pub(super) struct Member<'walk> {
     pub(super) path: EntryPath,
     pub(super) found: Look,
@@ -49,7 +49,7 @@ pub(super) struct Member<'walk> {
     pub(super) name: &'walk OsStr,
 }
 
-/// The names in one folder, last first, in one piece of memory.
+/// The names in one folder, the last first, in one allocation.
 #[derive(Debug, Default)]
 struct Names {
     bytes: Vec<u8>,
@@ -59,11 +59,11 @@ struct Names {
 struct Level {
     path: EntryPath,
     names: Names,
-    /// `None`: closed meanwhile, to hold few open.
+    /// `None` if it was closed so that few are open.
     folder: Option<OwnedFd>,
 }
 
-/// Walks over the tree that `options` name.
+/// Walks the tree that `options` describe.
 pub(super) fn walk(options: &Options, visitor: &mut dyn Visitor) -> Result<(), EngineError> {
     let root = open_root(&options.path)?;
     let mut levels = Vec::new();
@@ -82,7 +82,7 @@ pub(super) fn walk(options: &Options, visitor: &mut dyn Visitor) -> Result<(), E
         }
         if let Some(folder) = walker.step(level, path, &name, visitor)? {
             let (path, opened) = folder;
-            if levels.len() >= OPEN_FOLDERS
+            if levels.len() >= MAX_OPEN_FOLDERS
                 && let Some(above) = levels.last_mut()
             {
                 above.folder = None;
@@ -99,7 +99,7 @@ struct Walker<'walk> {
 }
 
 impl Walker<'_> {
-    /// Looks at one name. A folder is opened and given back, to be entered.
+    /// Visits one name. Returns an opened folder, to be entered.
     fn step(
         &self,
         level: &mut Level,
@@ -108,17 +108,17 @@ impl Walker<'_> {
         visitor: &mut dyn Visitor,
     ) -> Result<Option<(EntryPath, OwnedFd)>, EngineError> {
         let name = OsStr::from_bytes(name);
-        let met = self.reopened(level).and_then(|folder| {
+        let opened = self.reopened(level).and_then(|folder| {
             let found = look(folder.as_fd(), name)?;
             if found.kind == FileType::Directory && !visitor.is_foreign(&found) {
                 return Ok((found, Some(openat(folder, name, FOLDER, Mode::empty())?)));
             }
             Ok((found, None))
         });
-        let found = match met {
+        let found = match opened {
             Ok((_, Some(opened))) => return Ok(Some((path, opened))),
             Ok((found, None)) => found,
-            // Gone, or something else took its place between two looks.
+            // Removed or replaced meanwhile.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 visitor.passed_over(&path, "vanished");
                 return Ok(None);
@@ -138,7 +138,7 @@ impl Walker<'_> {
         Ok(None)
     }
 
-    /// The folder of a level, opened again from the root if it was closed.
+    /// The folder of a level, opened again if it was closed.
     fn reopened<'level>(&self, level: &'level mut Level) -> Result<&'level OwnedFd, Errno> {
         let folder = match level.folder.take() {
             Some(folder) => folder,
@@ -166,7 +166,7 @@ impl Walker<'_> {
     }
 }
 
-/// What a failed look at, or read of, something in the tree means.
+/// The failure to read `path` in the tree at `root`.
 pub(super) fn failed(root: &Path, path: &EntryPath, error: Errno) -> EngineError {
     let shown = root.join(path.as_path());
     if !matches!(error, Errno::ACCESS | Errno::PERM) {
@@ -186,7 +186,7 @@ pub(super) fn failed(root: &Path, path: &EntryPath, error: Errno) -> EngineError
 }
 
 fn open_root(path: &PathBuf) -> Result<OwnedFd, EngineError> {
-    // The root itself may be a link: the configuration names it, not somebody in the tree.
+    // The root itself may be a symbolic link, since it is named by the configuration.
     let flags = FOLDER.difference(OFlags::NOFOLLOW);
     rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
         Errno::NOENT => EngineError::known(

@@ -6,26 +6,25 @@ use rusqlite::Connection;
 
 use crate::domain::{Cancel, CheckLevel};
 
-/// How many of SQLite's lines a report shows: the first tell enough.
-const LINES: usize = 5;
+/// How many problems are reported at most.
+const MAX_PROBLEMS: usize = 5;
 
-/// A check that was made.
+/// How many virtual machine steps SQLite makes between two looks at the cancel flag: a few milliseconds.
+const STEPS_PER_POLL: std::ffi::c_int = 20_000;
+
+/// The outcome of a check that ran to its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Checked {
-    /// `quick_check`, `integrity_check`, or `None` if none was asked for.
+pub(super) struct CheckOutcome {
+    /// `quick_check` or `integrity_check`; `None` if no check was asked for.
     pub(super) name: Option<&'static str>,
-    /// How long it took.
     pub(super) took_ms: u64,
-    /// What it found, in SQLite's words; empty: nothing.
-    pub(super) damage: Vec<String>,
-    /// Tables it could not look at, because they sort by an order that only the application knows.
-    pub(super) left_out: Vec<String>,
+    /// What is wrong, as SQLite reports it; empty if the database is sound.
+    pub(super) problems: Vec<String>,
+    /// Tables that could not be checked, because they use a collation that only the application defines.
+    pub(super) skipped_tables: Vec<String>,
 }
 
-/// How many of SQLite's steps go by between two looks whether the work is wanted: a few milliseconds.
-const STEPS: std::ffi::c_int = 20_000;
-
-/// What SQLite calls the check of this level.
+/// The name of SQLite's check for this level.
 pub(super) const fn name_of(level: CheckLevel) -> Option<&'static str> {
     match level {
         CheckLevel::Off => None,
@@ -34,53 +33,55 @@ pub(super) const fn name_of(level: CheckLevel) -> Option<&'static str> {
     }
 }
 
-/// Checks what `connection` sees.
+/// Checks the database that `connection` sees.
 ///
-/// Once `cancel` is asked, this and whatever else the connection does ends with an error.
+/// From here on, everything the connection does fails once `cancel` is cancelled.
 ///
-/// `CHECK` constraints are not asked about: they are rules of the application, often in functions of
-/// its own, and a row that breaks one is data to be backed up, not damage.
+/// `CHECK` constraints are ignored: they are rules of the application, often written with functions of its
+/// own, and a row that breaks one is data to be backed up, not damage.
 pub(super) fn check(
     connection: &Connection,
     level: CheckLevel,
     cancel: &Cancel,
-) -> rusqlite::Result<Checked> {
-    let Some(name) = name_of(level) else { return Ok(Checked::default()) };
+) -> rusqlite::Result<CheckOutcome> {
+    let Some(name) = name_of(level) else { return Ok(CheckOutcome::default()) };
     let began = Instant::now();
-    let asked = cancel.clone();
-    connection.progress_handler(STEPS, Some(move || asked.is_cancelled()))?;
+    let cancel = cancel.clone();
+    connection.progress_handler(STEPS_PER_POLL, Some(move || cancel.is_cancelled()))?;
     connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
-    let mut found = Checked { name: Some(name), ..Checked::default() };
-    match lines(connection, &format!("PRAGMA {name}({LINES})")) {
-        Ok(damage) => found.damage = damage,
-        Err(error) if is_unknown_order(&error) => each_table(connection, name, &mut found)?,
+    let mut outcome = CheckOutcome { name: Some(name), ..CheckOutcome::default() };
+    match rows(connection, &format!("PRAGMA {name}({MAX_PROBLEMS})")) {
+        Ok(problems) => outcome.problems = problems,
+        Err(error) if is_unknown_collation(&error) => check_tables(connection, &mut outcome)?,
         Err(error) => return Err(error),
     }
-    found.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(found)
+    outcome.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(outcome)
 }
 
-/// An index sorts by a collation that the application registers, so SQLite cannot even begin to check
-/// the whole file: the tables are checked one by one, and those with such an index are named.
-fn each_table(connection: &Connection, name: &str, found: &mut Checked) -> rusqlite::Result<()> {
-    let tables = lines(
+/// SQLite cannot check a file at once if an index in it uses a collation that only the application defines.
+/// This checks table by table, and lists those that have such an index.
+fn check_tables(connection: &Connection, outcome: &mut CheckOutcome) -> rusqlite::Result<()> {
+    let tables = rows(
         connection,
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name",
     )?;
+    let name = outcome.name.unwrap_or_default();
     for table in tables {
-        match lines(connection, &format!("PRAGMA {name}(\"{}\")", table.replace('"', "\"\""))) {
-            Ok(damage) => found.damage.extend(damage),
-            Err(error) if is_unknown_order(&error) => found.left_out.push(table),
+        match rows(connection, &format!("PRAGMA {name}(\"{}\")", table.replace('"', "\"\""))) {
+            Ok(problems) => outcome.problems.extend(problems),
+            Err(error) if is_unknown_collation(&error) => outcome.skipped_tables.push(table),
             Err(error) => return Err(error),
         }
-        if found.damage.len() >= LINES {
+        if outcome.problems.len() >= MAX_PROBLEMS {
             break;
         }
     }
     Ok(())
 }
 
-fn lines(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+/// The first column of each row, without SQLite's `ok`.
+fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(sql)?;
     let lines = statement.query_map((), |row| {
         Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
@@ -88,7 +89,7 @@ fn lines(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     lines.filter(|line| !matches!(line, Ok(text) if text == "ok")).collect()
 }
 
-fn is_unknown_order(error: &rusqlite::Error) -> bool {
+fn is_unknown_collation(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(_, Some(text))
         | rusqlite::Error::SqlInputError { msg: text, .. } if text.contains("no such collation"))
 }

@@ -1,4 +1,4 @@
-//! Using a restored database: SQLite's whole check, and every table read to its end.
+//! The drill of a restored database: SQLite's full check, and a count of every table's rows.
 
 use std::time::Duration;
 
@@ -11,22 +11,21 @@ use crate::engine::{DrillOrder, DrillReport, EngineError, Refused};
 
 /// Opens the restored file as an application would, and reads all of it.
 pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-    let damaged = |what: String| {
-        EngineError::archive(format!("the restored database does not hold up: {what}"))
-    };
+    let damaged =
+        |what: String| EngineError::archive(format!("the restored database is damaged: {what}"));
     let failed = |what: String| {
         if order.cancel.is_cancelled() { Refused.into() } else { damaged(what) }
     };
     let explain = |error: rusqlite::Error| failed(error.to_string());
     let connection = connect(order.restored, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)
         .map_err(explain)?;
-    let checked = check(&connection, CheckLevel::Full, order.cancel).map_err(explain)?;
-    if !checked.damage.is_empty() {
-        return Err(damaged(checked.damage.join("; ")));
+    let outcome = check(&connection, CheckLevel::Full, order.cancel).map_err(explain)?;
+    if !outcome.problems.is_empty() {
+        return Err(damaged(outcome.problems.join("; ")));
     }
     let mut report = DrillReport {
         version: rusqlite::version().to_owned(),
-        check: checked.name.unwrap_or_default().to_owned(),
+        check: outcome.name.unwrap_or_default().to_owned(),
         ..DrillReport::default()
     };
     for table in tables(&connection).map_err(explain)? {
@@ -37,7 +36,7 @@ pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> 
     Ok(report)
 }
 
-/// The tables whose rows lie in the file; a virtual one needs a module that only its application has.
+/// The tables whose rows are in the file. Virtual tables need modules that only the application has.
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare(
@@ -49,7 +48,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         .collect()
 }
 
-/// `NOT INDEXED`: the rows themselves are counted, and not an index' lines.
+/// `NOT INDEXED` makes SQLite read the rows themselves instead of counting an index.
 fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
     let sql = format!("SELECT count(*) FROM \"{}\" NOT INDEXED", table.replace('"', "\"\""));
     let rows: i64 = connection.query_row(&sql, (), |row| row.get(0))?;

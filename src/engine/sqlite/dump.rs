@@ -1,68 +1,68 @@
-//! Bytes out of a SQLite database.
+//! The backup of a SQLite database.
 
 use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::Value;
 
-use super::check::{Checked, check, name_of};
+use super::check::{CheckOutcome, check, name_of};
+use super::info::DatabaseInfo;
 use super::member_name;
 use super::options::Options;
-use super::shape::Shape;
+use super::scratch_copy::ScratchCopy;
 use super::snapshot::Snapshot;
-use super::spool::Spool;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
 use crate::engine::look::now_ns;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, Refused, Wants};
 
-/// Reads the database once, as it was at one commit, into `intake`.
+/// Reads the database once, as of one commit, into `intake`.
 pub(super) fn dump(
     order: &DumpOrder<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
     let began_ns = now_ns();
     let options = Options::parse(order.source)?;
-    let mut snapshot = Snapshot::open(&options)?;
-    let mut shape = snapshot.shape()?;
-    let mut entry = entry(&options, order.instance_name, shape.bytes())?;
+    let mut snapshot = Snapshot::open(&options, order.cancel)?;
+    let mut info = snapshot.info()?;
+    let mut entry = entry(&options, order.instance_name, info.bytes())?;
     entry.stamp = snapshot.stamp(began_ns);
-    intake.expect(shape.bytes())?;
-    let trust = order.trust_stamps && entry.stamp.is_some() && is_checked_enough(order);
+    intake.expect(info.bytes())?;
+    let trust = order.trust_stamps && entry.stamp.is_some() && parent_check_suffices(order);
     let wants = intake.entry(&entry, trust)?;
     if wants == Wants::Nothing && trust {
-        return Ok(unchanged(order, shape));
+        return Ok(unchanged(order, info));
     }
-    let checked = if shape.wal {
-        // Writers go on while this reads, however slowly the archive takes it.
+    let outcome = if info.is_wal {
+        // Writers are not blocked, however slowly the archive takes the data.
         if wants == Wants::Content {
-            let read_from = pour(&mut snapshot, &shape, intake)?;
-            shape.facts.insert("read_from".to_owned(), Value::from(read_from));
+            let read_from = pour(&mut snapshot, &info, intake)?;
+            info.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
         check(&snapshot.connection, order.check, order.cancel)
-            .map_err(|error| given_up(order).unwrap_or_else(|| snapshot.explain(&error)))?
+            .map_err(|error| cancelled(order).unwrap_or_else(|| snapshot.explain(&error)))?
     } else {
-        let mut spool = Spool::copy(&mut snapshot, &shape, order.scratch)?;
-        // The lock goes back to the writers.
+        let mut copy = ScratchCopy::of(&mut snapshot, &info, order.scratch)?;
+        // Unblocks the writers.
         drop(snapshot);
         if wants == Wants::Content {
-            spool.pour(intake)?;
+            copy.pour(intake)?;
         }
-        check(&spool.connection, order.check, order.cancel).map_err(|error| {
+        check(&copy.connection, order.check, order.cancel).map_err(|error| {
             let wait = options.lock_wait;
-            given_up(order).unwrap_or_else(|| super::fault::explain(&options.path, wait, &error))
+            cancelled(order).unwrap_or_else(|| super::fault::explain(&options.path, wait, &error))
         })?
     };
-    facts(&options, shape, checked)
+    facts(&options, info, outcome)
 }
 
-/// The error of a check that was ended because the job is cancelled.
-fn given_up(order: &DumpOrder<'_>) -> Option<EngineError> {
+/// A check also fails because the job was cancelled.
+fn cancelled(order: &DumpOrder<'_>) -> Option<EngineError> {
     order.cancel.is_cancelled().then(|| Refused.into())
 }
 
-/// Whether the check that the parent's source passed is what is asked for now: what is not read is not
-/// checked either.
-fn is_checked_enough(order: &DumpOrder<'_>) -> bool {
+/// Whether the check that the parent's source passed is as thorough as the one asked for now. If it is not, the
+/// database must be read even if it is unchanged.
+fn parent_check_suffices(order: &DumpOrder<'_>) -> bool {
     match order.check {
         CheckLevel::Off => true,
         CheckLevel::Quick => order.parent_check.is_some(),
@@ -70,34 +70,34 @@ fn is_checked_enough(order: &DumpOrder<'_>) -> bool {
     }
 }
 
-/// The facts of a database that is what its parent holds.
-fn unchanged(order: &DumpOrder<'_>, shape: Shape) -> DumpFacts {
+/// The facts of a database that has not changed since the parent.
+fn unchanged(order: &DumpOrder<'_>, info: DatabaseInfo) -> DumpFacts {
     let asked = order.check != CheckLevel::Off;
     DumpFacts {
         version: rusqlite::version().to_owned(),
-        facts: shape.facts,
+        facts: info.facts,
         check: order.parent_check.filter(|_| asked).map(str::to_owned),
         unchanged: true,
         ..DumpFacts::default()
     }
 }
 
-/// Pours every segment, read into the buffer it goes on in. Says how it was read.
+/// Gives every segment to `intake`, read into its own buffers. Returns what it was read from.
 fn pour(
     snapshot: &mut Snapshot,
-    shape: &Shape,
+    info: &DatabaseInfo,
     intake: &mut dyn Intake,
 ) -> Result<&'static str, EngineError> {
     let intake = RefCell::new(intake);
     let buffer = || intake.borrow_mut().buffer();
-    snapshot.segments(shape, buffer, |segment| Ok(intake.borrow_mut().segment(segment)?))
+    snapshot.segments(info, buffer, |segment| Ok(intake.borrow_mut().segment(segment)?))
 }
 
-/// Mode, owner and time come from stat(2). The file is never opened here: closing it again would drop
-/// every POSIX lock that any SQLite connection of this process holds on it.
+/// Mode, owner and time come from stat(2). Do not open the file here: closing it would release every POSIX lock
+/// that SQLite connections of this process hold on it.
 fn entry(options: &Options, instance: &str, size: u64) -> Result<Entry, EngineError> {
     let found = std::fs::metadata(&options.path)
-        .map_err(|error| EngineError::io("looking at", &options.path, error))?;
+        .map_err(|error| EngineError::io("inspecting", &options.path, error))?;
     Ok(Entry {
         path: EntryPath::new(member_name(instance))
             .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?,
@@ -111,28 +111,32 @@ fn entry(options: &Options, instance: &str, size: u64) -> Result<Entry, EngineEr
     })
 }
 
-fn facts(options: &Options, shape: Shape, checked: Checked) -> Result<DumpFacts, EngineError> {
-    if !checked.damage.is_empty() {
+fn facts(
+    options: &Options,
+    info: DatabaseInfo,
+    outcome: CheckOutcome,
+) -> Result<DumpFacts, EngineError> {
+    if !outcome.problems.is_empty() {
         return Err(EngineError::known(
             FailureCode::SourceDamaged,
             format!(
-                "{} is damaged, says SQLite's {}: {}. Restore an earlier backup, or save what can \
-                 be saved with `sqlite3 FILE .recover`; check = \"off\" backs it up as it is",
+                "{} is damaged according to SQLite's {}: {}. Restore an earlier backup, or save what \
+                 is readable with `sqlite3 FILE .recover`; check = \"off\" backs it up as it is",
                 options.path.display(),
-                checked.name.unwrap_or("check"),
-                checked.damage.join("; ")
+                outcome.name.unwrap_or("check"),
+                outcome.problems.join("; ")
             ),
         ));
     }
-    let mut facts = shape.facts;
-    if !checked.left_out.is_empty() {
-        facts.insert("tables_not_checked".to_owned(), Value::from(checked.left_out));
+    let mut facts = info.facts;
+    if !outcome.skipped_tables.is_empty() {
+        facts.insert("tables_not_checked".to_owned(), Value::from(outcome.skipped_tables));
     }
     Ok(DumpFacts {
         version: rusqlite::version().to_owned(),
         facts,
-        check: checked.name.map(str::to_owned),
-        check_ms: checked.took_ms,
+        check: outcome.name.map(str::to_owned),
+        check_ms: outcome.took_ms,
         ..DumpFacts::default()
     })
 }

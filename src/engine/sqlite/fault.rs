@@ -1,4 +1,4 @@
-//! What SQLite's errors mean to whoever asked for the backup.
+//! SQLite's errors, as failures with advice for the user.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use rustix::fs::{Access, access};
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
 
-/// Puts `error`, met while reading the database at `path`, into words.
+/// The failure that `error` is, when it occurred while reading the database at `path`.
 pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> EngineError {
     let shown = path.display();
     let (code, message) = match error.sqlite_error_code().unwrap_or(ErrorCode::Unknown) {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => (
             FailureCode::SourceLocked,
             format!(
-                "{shown} stayed locked for {} s: an application holds it (a long transaction, or \
+                "{shown} was locked for {} s by an application (a long transaction, or \
                  locking_mode=EXCLUSIVE); end that, or raise source.lock_wait_s",
                 wait.as_secs()
             ),
@@ -29,8 +29,8 @@ pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> E
         ErrorCode::DatabaseCorrupt => (
             FailureCode::SourceDamaged,
             format!(
-                "{shown} is damaged ({error}): look at it with `sqlite3 FILE .recover`, or restore \
-                 an earlier backup"
+                "{shown} is damaged ({error}): restore an earlier backup, or save what is readable \
+                 with `sqlite3 FILE .recover`"
             ),
         ),
         ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly => {
@@ -41,15 +41,15 @@ pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> E
             format!("{shown} could not be read ({error}): look for disk errors in the system log"),
         ),
         ErrorCode::DiskFull => {
-            (FailureCode::DiskFull, format!("no room left while reading {shown}: {error}"))
+            (FailureCode::DiskFull, format!("the disk is full while reading {shown}: {error}"))
         }
         _ => (FailureCode::Internal, format!("reading {shown}: {error}")),
     };
     EngineError::known(code, message)
 }
 
-/// SQLite may not open the file, or one of those beside it. Which right is missing is asked with
-/// access(2): opening and closing the file here would drop every lock this process holds on it.
+/// SQLite may not open the file, or one of those beside it. access(2) tells which permission is missing: opening
+/// and closing the file here would release every lock that this process has on it.
 fn denied(path: &Path, error: &rusqlite::Error) -> EngineError {
     let shown = path.display();
     let uid = rustix::process::geteuid().as_raw();
@@ -59,29 +59,29 @@ fn denied(path: &Path, error: &rusqlite::Error) -> EngineError {
             "{shown} may not be read by the user Coffer runs as (uid {uid}): give it the right, \
              with `setfacl -m u:{uid}:r {shown}` and x on the folders above"
         ),
-        Ok(()) => mend_beside(path, error),
+        Ok(()) => companions_denied(path, error),
     };
     EngineError::known(FailureCode::SourceDenied, message)
 }
 
-/// The file itself can be read. What is missing is the right to write beside it: to the -shm file
-/// that every reader of a WAL database shares with the writers, or to roll back a journal.
-fn mend_beside(path: &Path, error: &rusqlite::Error) -> String {
+/// The file can be read, but not written beside: to the -shm file that every reader of a WAL database shares with
+/// the writers, or to roll back a journal.
+fn companions_denied(path: &Path, error: &rusqlite::Error) -> String {
     let shown = path.display();
-    let what = if beside(path, "-journal").exists() {
-        "a transaction was cut off and must be rolled back before anyone can read it"
+    let what = if companion(path, "-journal").exists() {
+        "a transaction was interrupted and must be rolled back before the database can be read"
     } else {
         "a reader of a database in WAL mode writes to its -shm file"
     };
     format!(
-        "{shown} can be read but not what SQLite needs beside it ({error}): {what}. {}",
-        lines_that_mend(path)
+        "{shown} can be read, but not the files that SQLite needs beside it ({error}): {what}. {}",
+        permission_advice(path)
     )
 }
 
-/// How Coffer's user and the database's share it. SQLite removes `-wal` and `-shm` and makes them anew,
-/// so the folder has to say whose new files are.
-pub(super) fn lines_that_mend(path: &Path) -> String {
+/// The commands that let Coffer's user and the database's owner share it. SQLite removes `-wal` and `-shm` and
+/// creates them again, so the folder's permissions decide who may use the new files.
+pub(super) fn permission_advice(path: &Path) -> String {
     let uid = rustix::process::geteuid().as_raw();
     let shown = path.display();
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -96,7 +96,7 @@ pub(super) fn lines_that_mend(path: &Path) -> String {
     )
 }
 
-/// A folder above the file keeps it out of reach.
+/// A folder above the file may not be entered.
 pub(super) fn unreachable(path: &Path) -> EngineError {
     let uid = rustix::process::geteuid().as_raw();
     let folder = path.parent().unwrap_or(Path::new("/")).display();
@@ -110,7 +110,7 @@ pub(super) fn unreachable(path: &Path) -> EngineError {
     )
 }
 
-/// There is no such file.
+/// The database file does not exist.
 pub(super) fn missing(path: &Path) -> EngineError {
     EngineError::known(
         FailureCode::SourceMissing,
@@ -118,8 +118,8 @@ pub(super) fn missing(path: &Path) -> EngineError {
     )
 }
 
-/// The file beside a database whose name ends in `suffix`: `-wal`, `-shm`, `-journal`.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The file beside a database that has `suffix` added to its name: `-wal`, `-shm`, `-journal`.
+pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_right_to_the_shm_file_is_told_with_the_lines_that_mend_it() {
+    fn a_missing_permission_for_the_shm_file_is_reported_with_the_commands_that_grant_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_error_has_its_code_and_names_the_file() {
+    fn every_sqlite_error_has_a_code_and_names_the_file() {
         let gone = Path::new("/nowhere/b.db");
         for (extended, expected) in [
             (rusqlite::ffi::SQLITE_BUSY_RECOVERY, FailureCode::SourceLocked),

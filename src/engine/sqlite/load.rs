@@ -1,4 +1,4 @@
-//! Bytes into a SQLite database: one new file.
+//! The restore of a SQLite database: one new file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use rusqlite::OpenFlags;
 
 use super::check::check;
-use super::fault::beside;
+use super::fault::companion;
 use super::snapshot::connect;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode, WriteAt};
 use crate::engine::tree::{Staging, Tree, path_of};
 use crate::engine::{EngineError, Load, LoadOrder, Placed, Refused, Staged};
 
-/// What the database is called until it is placed. It lies alone in a staging folder, so that the
-/// files SQLite makes beside it during the check never lie beside the target.
+/// The file's name in the staging folder. It is alone there, so that the files that SQLite creates beside it during
+/// the check are never beside the target.
 const STAGED_NAME: &str = "database";
 
-/// The files SQLite would take for a part of a database of this name.
+/// Files that SQLite would treat as part of a database with this name.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// A restore of one database file.
@@ -25,20 +25,20 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 pub(super) struct SqliteLoad {
     tree: Tree,
     target: PathBuf,
-    begun: bool,
+    has_file: bool,
     cancel: Cancel,
 }
 
 impl SqliteLoad {
-    /// Makes sure that `target` is free, and a folder beside it to work in.
+    /// Checks that the target does not exist, and creates a staging folder beside it.
     pub(super) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
         let target = path_of(order)?;
-        free(target)?;
+        ensure_free(target)?;
         let staging = Staging::beside(target)?;
         Ok(Self {
             tree: Tree::new(staging)?,
             target: target.to_owned(),
-            begun: false,
+            has_file: false,
             cancel: order.cancel.clone(),
         })
     }
@@ -46,36 +46,36 @@ impl SqliteLoad {
 
 impl Load for SqliteLoad {
     fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
-        if !matches!(entry.kind, EntryKind::File { .. }) || self.begun {
+        if !matches!(entry.kind, EntryKind::File { .. }) || self.has_file {
             return Err(EngineError::archive(format!(
-                "{} is not what a backup of a SQLite database holds: one file",
+                "{} does not belong in a backup of a SQLite database, which is one file",
                 crate::engine::printable(&entry.path)
             )));
         }
-        self.begun = true;
+        self.has_file = true;
         let path = EntryPath::new(STAGED_NAME)
             .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?;
         self.tree.entry(&Entry { path, ..entry.clone() })
     }
 
     fn finish(self: Box<Self>, level: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
-        if !self.begun {
+        if !self.has_file {
             return Err(EngineError::archive("the archive holds no database file"));
         }
         let staging = self.tree.finish()?;
         let file = staging.path().join(STAGED_NAME);
-        // Closed again before SQLite opens it, which keeps locks by file, not by handle.
+        // Closed before SQLite opens it: closing a handle releases SQLite's locks.
         std::fs::File::open(&file)
             .and_then(|opened| opened.sync_all())
             .map_err(|error| EngineError::target("syncing", &file, error))?;
-        let checked = sound(&file, level, &self.cancel)?;
-        Ok(Box::new(StagedDatabase { staging, target: self.target, checked }))
+        let check = check_file(&file, level, &self.cancel)?;
+        Ok(Box::new(StagedDatabase { staging, target: self.target, check }))
     }
 }
 
-/// Runs SQLite's check on the file as it was written. The connection only reads: in WAL mode it makes
-/// `-wal` and `-shm` beside the file and removes them again, and never touches the file itself.
-fn sound(
+/// Runs SQLite's check on the restored file. The connection only reads: in WAL mode it creates `-wal` and `-shm`
+/// beside the file and removes them again, and never writes to the file itself.
+fn check_file(
     path: &Path,
     level: CheckLevel,
     cancel: &Cancel,
@@ -91,47 +91,47 @@ fn sound(
     };
     let connection =
         connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO).map_err(explain)?;
-    let checked = check(&connection, level, cancel).map_err(explain)?;
-    if checked.damage.is_empty() {
-        return Ok(checked.name);
+    let outcome = check(&connection, level, cancel).map_err(explain)?;
+    if outcome.problems.is_empty() {
+        return Ok(outcome.name);
     }
     Err(EngineError::known(
         FailureCode::ArchiveDamaged,
         format!(
-            "the restored database is damaged, says SQLite's {}: {}; nothing was put in place",
-            checked.name.unwrap_or("check"),
-            checked.damage.join("; ")
+            "the restored database is damaged according to SQLite's {}: {}; it was not put in place",
+            outcome.name.unwrap_or("check"),
+            outcome.problems.join("; ")
         ),
     ))
 }
 
-/// A database that is whole, checked and on the disk, but not where it belongs yet.
+/// A complete, synced and checked database that is not at its target yet.
 struct StagedDatabase {
     staging: Staging,
     target: PathBuf,
-    checked: Option<&'static str>,
+    check: Option<&'static str>,
 }
 
 impl Staged for StagedDatabase {
     fn check(&self) -> Option<&str> {
-        self.checked
+        self.check
     }
 
     fn place(self: Box<Self>) -> Result<Placed, EngineError> {
-        free(&self.target)?;
+        ensure_free(&self.target)?;
         self.staging.place_file(STAGED_NAME, &self.target)?;
         Ok(Placed::At(self.target))
     }
 }
 
-/// Nothing may lie at `target`, nor anything beside it that SQLite would read into a new database there:
-/// a stale journal would be played back over it.
-fn free(target: &Path) -> Result<(), EngineError> {
+/// Fails if anything exists at `target`, or beside it under a name that SQLite would treat as part of the new
+/// database: it would apply an old journal to it.
+fn ensure_free(target: &Path) -> Result<(), EngineError> {
     let names = [PathBuf::from(target)].into_iter();
-    for path in names.chain(COMPANIONS.iter().map(|suffix| beside(target, suffix))) {
+    for path in names.chain(COMPANIONS.iter().map(|suffix| companion(target, suffix))) {
         match std::fs::symlink_metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(EngineError::target("looking at", &path, error)),
+            Err(error) => return Err(EngineError::target("inspecting", &path, error)),
             Ok(_) => {
                 return Err(EngineError::known(
                     FailureCode::TargetOccupied,

@@ -1,28 +1,29 @@
 //! SQLite databases, read live and in process.
 //!
-//! A dump is one pass over `sqlite_dbpage` in one read transaction. A database in WAL mode is poured as
-//! it is read, and its writers never wait; one with a rollback journal is copied to the scratch folder
-//! first, so that its writers wait for the disk only. A restore is one file, checked before it is placed.
+//! A backup reads every page in one read transaction: from the files themselves where that is safe
+//! (`direct_reader`), else through `sqlite_dbpage`. A database in WAL mode goes straight into the archive, and its
+//! writers are never blocked. One in rollback mode is copied to the scratch folder first, so that its writers wait
+//! for the disk only. A restore is one file, checked before it is placed.
 
 mod check;
-mod direct;
+mod direct_reader;
 mod drill;
 mod dump;
 mod fault;
+mod info;
 mod load;
-mod log;
-mod log_files;
 mod options;
-mod shape;
+mod readers;
+mod scratch_copy;
 mod snapshot;
-mod sole;
-mod spool;
 #[cfg(test)]
-mod tests_direct;
+mod tests_direct_reader;
 #[cfg(test)]
 mod tests_dump;
 #[cfg(test)]
 mod tests_load;
+mod wal;
+mod wal_files;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,9 +35,9 @@ use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
     Probe, source_path,
 };
-use crate::domain::Source;
+use crate::domain::{Cancel, Source};
 
-/// A look at a source does not wait for a lock longer than this.
+/// A probe waits for a lock no longer than this.
 const PROBE_WAIT: Duration = Duration::from_secs(5);
 
 /// The engine for SQLite databases.
@@ -59,15 +60,15 @@ impl Engine for Sqlite {
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
         let mut options = Options::parse(source)?;
         options.lock_wait = options.lock_wait.min(PROBE_WAIT);
-        let shape = Snapshot::open(&options)?.shape()?;
+        let info = Snapshot::open(&options, &Cancel::default())?.info()?;
         Ok(Probe {
             version: rusqlite::version().to_owned(),
-            source_bytes: shape.bytes(),
-            notes: shape.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+            source_bytes: info.bytes(),
+            notes: info.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
         })
     }
 
-    /// SQLite's page size unless a database chose another; a comparison at 4 KiB serves those too.
+    /// SQLite's default page size. Comparing 4 KiB pieces also works for other sizes.
     fn page_bytes(&self) -> u32 {
         4096
     }
@@ -99,11 +100,11 @@ impl Engine for Sqlite {
     fn restore_hints(&self, instance_name: &str, _source: &Source) -> Vec<String> {
         let name = member_name(instance_name);
         vec![
-            "# The database, whole and in one file; look at it with SQLite's own tool:".to_owned(),
+            "# The complete database in one file. Check it with SQLite's own tool:".to_owned(),
             format!("sqlite3 restored/data/{name} 'PRAGMA integrity_check'"),
-            "# Stop the application, move its old database and that one's -wal, -shm and -journal"
+            "# Stop the application, move away its old database with its -wal, -shm and -journal"
                 .to_owned(),
-            "# files away, and put this one in their place:".to_owned(),
+            "# files, and put this one in its place:".to_owned(),
             format!("mv -n restored/data/{name} /path/of/the/database"),
         ]
     }

@@ -7,35 +7,35 @@ use crate::domain::Source;
 use crate::engine::EngineError;
 use crate::engine::source_path::{invalid, only_keys, path_of};
 
-/// How long a lock is waited for where the configuration says nothing.
-const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long to wait for a lock by default.
+const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(30);
 
-/// Longer waits would only hide a lock that is never given up.
-const LONGEST_LOCK_WAIT_S: u64 = 3600;
+/// Longer waits would only hide a lock that is never released.
+const MAX_LOCK_WAIT_S: u64 = 3600;
 
-/// A SQLite `source`, understood.
+/// A parsed SQLite `source`.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
-    /// The database file; absolute.
+    /// The absolute path of the database file.
     pub(super) path: PathBuf,
-    /// How long to wait for a lock that an application holds.
+    /// How long to wait for an application's lock.
     pub(super) lock_wait: Duration,
 }
 
 impl Options {
-    /// Understands `source`, or names the key that it does not.
+    /// Fails with the name of the first key that is unknown or invalid.
     pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
         only_keys("sqlite", source, &["path", "url", "lock_wait_s"])?;
         let lock_wait = match source.0.get("lock_wait_s") {
-            None => LOCK_WAIT,
+            None => DEFAULT_LOCK_WAIT,
             Some(value) => value
                 .as_u64()
-                .filter(|seconds| *seconds <= LONGEST_LOCK_WAIT_S)
+                .filter(|seconds| *seconds <= MAX_LOCK_WAIT_S)
                 .map(Duration::from_secs)
                 .ok_or_else(|| {
                     invalid(format!(
                         "source.lock_wait_s must be a whole number of seconds from 0 to \
-                         {LONGEST_LOCK_WAIT_S}, not {value}"
+                         {MAX_LOCK_WAIT_S}, not {value}"
                     ))
                 })?,
         };
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_a_whole_number_of_seconds() {
+    fn lock_wait_s_is_a_whole_number_of_seconds_up_to_an_hour() {
         let wait =
             |value| parse(json!({"path": "/a", "lock_wait_s": value})).map(|it| it.lock_wait);
         assert_eq!(wait(json!(0)).unwrap(), Duration::ZERO);
@@ -62,6 +62,6 @@ mod tests {
         for bad in [json!(-1), json!(3601), json!("30"), json!(1.5), json!(null)] {
             assert!(wait(bad.clone()).unwrap_err().to_string().contains("lock_wait_s"), "{bad}");
         }
-        assert_eq!(parse(json!({"path": "/a"})).unwrap().lock_wait, LOCK_WAIT);
+        assert_eq!(parse(json!({"path": "/a"})).unwrap().lock_wait, DEFAULT_LOCK_WAIT);
     }
 }

@@ -1,4 +1,4 @@
-//! One read transaction over a live database: every page as it was at one commit.
+//! One read transaction on a live database: every page as of one commit.
 
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -8,91 +8,88 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 use rustix::fs::CWD;
 
-use super::direct::{Direct, Mark};
+use super::direct_reader::{DirectReader, WalMark};
 use super::fault::{explain, missing, unreachable};
-use super::log_files;
+use super::info::DatabaseInfo;
 use super::options::Options;
-use super::shape::{Shape, shape};
-use super::sole::Hold;
-use crate::domain::{FailureCode, SEGMENT_BYTES, Stamp};
+use super::readers::ReaderGuard;
+use super::wal_files;
+use crate::domain::{Cancel, FailureCode, SEGMENT_BYTES, Stamp};
 use crate::engine::EngineError;
 use crate::engine::look::look;
 use crate::engine::source_path::invalid;
 
-/// How much of the database SQLite may keep in memory, in KiB. Pages are read once, in order.
+/// SQLite's page cache. It can be small, since pages are read once, in order.
 const CACHE_KIB: i32 = 512;
 
-/// How often a transaction is begun anew because somebody committed just then.
-const TRIES: usize = 20;
+/// How often the transaction is begun again because something was committed meanwhile.
+const ATTEMPTS: usize = 20;
 
-/// A database that is held still for this connection. The order matters: the hold ends last.
+/// A database that does not change for this connection. Fields drop in order: `reader` must be the last.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) connection: Connection,
-    /// Looks from outside at what this transaction sees.
+    /// A second connection, without a transaction, that [`WalMark`]s are taken on.
     _watcher: Connection,
-    /// What it sees; `None`: too much was going on to be sure.
-    mark: Option<Mark>,
-    /// Without links: beside this one SQLite keeps its log.
+    /// What the transaction sees; `None` if commits came too fast to be sure.
+    mark: Option<WalMark>,
+    /// Without symbolic links: SQLite keeps its log beside this path.
     path: PathBuf,
     options: Options,
-    hold: Hold,
+    reader: ReaderGuard,
 }
 
 impl Snapshot {
-    /// Opens the database and holds it still, waiting for a writer that locks it out.
+    /// Opens the database and begins a read transaction. Waits for a writer that locks it.
     ///
-    /// A write-ahead log that holds something is its application's and is left alone, at the end too. An
-    /// empty one may be our own, and would lock the application out if it stayed: only a connection that
-    /// may write removes it again, so this is one. It does not change the data (`query_only`). What SQLite
-    /// does for every reader it does here too: after a crash it plays back a rollback journal, and if an
-    /// application came, wrote and left while this one read, the last to close moves that log into the
-    /// database.
-    pub(super) fn open(options: &Options) -> Result<Self, EngineError> {
+    /// A write-ahead log that is not empty belongs to the application and is left alone, also at the end. An empty
+    /// one may have been created by this connection, and could lock the application out if it stayed. Only a
+    /// connection that may write removes it, so this one may; `query_only` keeps it from changing data. Like every
+    /// reader, SQLite rolls back a transaction that a crash interrupted; and if an application came, wrote and left
+    /// while this one read, the last connection to close moves that log into the database.
+    pub(super) fn open(options: &Options, cancel: &Cancel) -> Result<Self, EngineError> {
         let path = regular_file(&options.path)?;
-        log_files::refuse_if_left_behind(&path)?;
-        let hold = Hold::of(&path).map_err(|error| EngineError::io("looking at", &path, error))?;
+        wal_files::refuse_if_not_removable(&path)?;
+        let reader = ReaderGuard::register(&path, cancel)?;
         let (connection, watcher, mark) = begin(&path, options.lock_wait)
             .map_err(|error| explain(&options.path, options.lock_wait, &error))?;
-        log_files::refuse_if_locked_out(&path)?;
-        Ok(Self { connection, _watcher: watcher, mark, path, options: options.clone(), hold })
+        wal_files::refuse_if_owner_locked_out(&path)?;
+        Ok(Self { connection, _watcher: watcher, mark, path, options: options.clone(), reader })
     }
 
-    /// What tells, without reading, whether the database is still as this transaction sees it; `None`: nothing
-    /// does. `began_ns`: when the dump began.
+    /// A stamp that shows, without reading, whether the database is still as this transaction sees it; `None` if
+    /// nothing would show it. `began_ns`: when the dump began.
     ///
-    /// Whatever is committed either appends to the log, which the mark tells, or writes to the database: a
-    /// rollback mode's commit does, and a checkpoint of the log before this one. No program can set a file's
-    /// time of change back. A checkpoint of this log changes nothing that is read, and is seen as a change.
+    /// A commit either appends to the log, which changes the mark, or writes to the database: a commit in rollback
+    /// mode does, and so does a checkpoint of an earlier log. No program can set back a file's time of change.
+    /// A checkpoint of this log changes no content, but counts as a change.
     pub(super) fn stamp(&self, began_ns: i128) -> Option<Stamp> {
         let found = look(CWD.as_fd(), self.path.as_os_str()).ok()?;
         Some(Stamp { beside: self.mark?.digest(&self.path)?, ..found.stamp(began_ns)? })
     }
 
-    /// What the database says of itself, in this snapshot.
-    pub(super) fn shape(&self) -> Result<Shape, EngineError> {
-        shape(&self.connection).map_err(|error| self.explain(&error))
+    pub(super) fn info(&self) -> Result<DatabaseInfo, EngineError> {
+        DatabaseInfo::read(&self.connection).map_err(|error| self.explain(&error))
     }
 
-    /// Gives every segment, in order, to `take`, in buffers that `buffer` makes. Says how it was read.
+    /// Gives every segment to `take`, in order, in buffers from `buffer`. Returns what it was read from.
     pub(super) fn segments(
         &mut self,
-        shape: &Shape,
+        info: &DatabaseInfo,
         mut buffer: impl FnMut() -> Vec<u8>,
         mut take: impl FnMut(Vec<u8>) -> Result<(), EngineError>,
     ) -> Result<&'static str, EngineError> {
-        // SQLite keeps a connection's handle while another one of this process has locks.
-        let file = self.mark.and_then(|mark| Some((mark, self.hold.alone(&self.path, 2)?)));
-        let direct = file.and_then(|(mark, file)| Direct::open(file, &self.path, mark, shape));
+        let handle =
+            self.mark.and_then(|mark| Some((mark, self.reader.exclusive_handle(&self.path, 2)?)));
+        let direct =
+            handle.and_then(|(mark, file)| DirectReader::open(file, &self.path, mark, info));
         if let Some(direct) = direct {
-            let path = &self.options.path;
-            let failed = |error| EngineError::io("reading", path, error);
-            direct.segments(buffer, &mut take).map_err(|stop| stop.explain(failed))?;
+            direct.segments(buffer, take)?;
             return Ok("file");
         }
-        // A page size is a power of two up to 64 KiB, so a segment holds a whole number of pages.
+        // Page sizes are powers of two up to 64 KiB, so a segment is a number of complete pages.
         let mut segment = Vec::new();
-        self.pages(shape, |page| {
+        self.pages(info, |page| {
             if segment.is_empty() {
                 segment = buffer();
             }
@@ -108,13 +105,13 @@ impl Snapshot {
         Ok("sqlite_dbpage")
     }
 
-    /// Gives every page, in order, to `take`.
+    /// Gives every page to `take`, in order.
     ///
-    /// `sqlite_dbpage` reads through the pager, so it sees the write-ahead log too; a plain read of
-    /// the file would not. SQLite's lock page, which never holds data, comes as zeros.
+    /// `sqlite_dbpage` reads through the pager, so it sees the write-ahead log as well. SQLite's lock page, which
+    /// never holds data, comes as zeros.
     pub(super) fn pages(
         &self,
-        shape: &Shape,
+        info: &DatabaseInfo,
         mut take: impl FnMut(&[u8]) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
         let explain = |error| self.explain(&error);
@@ -123,46 +120,47 @@ impl Snapshot {
             .prepare("SELECT pgno, data FROM sqlite_dbpage ORDER BY pgno")
             .map_err(explain)?;
         let mut rows = statement.query(()).map_err(explain)?;
-        let mut expected = 1_u32;
+        let mut next = 1_u32;
         while let Some(row) = rows.next().map_err(explain)? {
-            let data = page(row, expected, shape).ok_or_else(|| self.torn(expected))?;
+            let data = page(row, next, info).ok_or_else(|| self.missing_page(next))?;
             take(data)?;
-            expected = expected.saturating_add(1);
+            next = next.saturating_add(1);
         }
-        if expected.saturating_sub(1) == shape.page_count {
+        if next.saturating_sub(1) == info.page_count {
             Ok(())
         } else {
-            Err(self.torn(expected))
+            Err(self.missing_page(next))
         }
     }
 
-    /// Puts an error of this connection into words.
+    /// What an error of this connection means to the user.
     pub(super) fn explain(&self, error: &rusqlite::Error) -> EngineError {
         explain(&self.options.path, self.options.lock_wait, error)
     }
 
-    fn torn(&self, page: u32) -> EngineError {
+    fn missing_page(&self, page: u32) -> EngineError {
         EngineError::known(
             FailureCode::SourceDamaged,
-            format!("{}: SQLite does not give page {page}", self.options.path.display()),
+            format!("{}: SQLite does not return page {page}", self.options.path.display()),
         )
     }
 }
 
-fn page<'row>(row: &'row Row<'_>, expected: u32, shape: &Shape) -> Option<&'row [u8]> {
-    let number: u32 = row.get(0).ok()?;
+/// The row's page, if it is page number `number` and has the right size.
+fn page<'row>(row: &'row Row<'_>, number: u32, info: &DatabaseInfo) -> Option<&'row [u8]> {
+    let found: u32 = row.get(0).ok()?;
     let data = row.get_ref(1).ok()?.as_blob().ok()?;
-    let whole = u32::try_from(data.len()).ok()? == shape.page_size;
-    (number == expected && number <= shape.page_count && whole).then_some(data)
+    let complete = u32::try_from(data.len()).ok()? == info.page_size;
+    (found == number && number <= info.page_count && complete).then_some(data)
 }
 
-/// Looks at the path before SQLite does: a pipe would make it wait for ever, and for a missing file it
-/// only says that it cannot open. Gives the path without links: beside that one SQLite keeps its log.
+/// Checks the path before SQLite opens it: SQLite would wait for ever on a pipe, and does not say that a file is
+/// missing. Returns the path without symbolic links.
 fn regular_file(path: &Path) -> Result<PathBuf, EngineError> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => missing(path),
         std::io::ErrorKind::PermissionDenied => unreachable(path),
-        _ => EngineError::io("looking at", path, error),
+        _ => EngineError::io("inspecting", path, error),
     };
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() => std::fs::canonicalize(path).map_err(failed),
@@ -175,15 +173,18 @@ fn regular_file(path: &Path) -> Result<PathBuf, EngineError> {
     }
 }
 
-fn begin(path: &Path, wait: Duration) -> rusqlite::Result<(Connection, Connection, Option<Mark>)> {
+fn begin(
+    path: &Path,
+    wait: Duration,
+) -> rusqlite::Result<(Connection, Connection, Option<WalMark>)> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, wait)?;
     let watcher = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, wait)?;
     let mut mark = None;
-    for again in 0..TRIES {
-        if again > 0 {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
             connection.execute_batch("ROLLBACK")?;
         }
-        let before = Mark::take(&watcher, path);
+        let before = WalMark::take(&watcher, path);
         connection.execute_batch("BEGIN")?;
         // A transaction begins with its first read.
         connection.query_row(
@@ -191,27 +192,27 @@ fn begin(path: &Path, wait: Duration) -> rusqlite::Result<(Connection, Connectio
             (),
             |_| Ok(()),
         )?;
-        let after = Mark::take(&watcher, path);
-        mark = before.zip(after).and_then(|(before, after)| Mark::around(before, after));
+        let after = WalMark::take(&watcher, path);
+        mark = before.zip(after).and_then(|(before, after)| WalMark::between(before, after));
         if mark.is_some() {
             break;
         }
     }
-    // Asked now and not before: a log that is in use does not go away.
-    let leave_log = log_files::holds_something(path);
+    // Only now: a log that is in use does not go away.
+    let leave_log = wal_files::is_log_in_use(path);
     for connection in [&connection, &watcher] {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave_log)?;
     }
     Ok((connection, watcher, mark))
 }
 
-/// A connection that only reads, trusts nothing in the file and keeps little of it in memory.
+/// A connection that only reads, trusts nothing in the file and uses little memory.
 pub(super) fn connect(
     path: &Path,
     access: OpenFlags,
     wait: Duration,
 ) -> rusqlite::Result<Connection> {
-    // Never SQLITE_OPEN_URI; the path is absolute, so a build that always reads URIs sees none either.
+    // Without SQLITE_OPEN_URI. The path is absolute, so that a build that always reads URIs sees none either.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(wait)?;
     connection.execute_batch(&format!(

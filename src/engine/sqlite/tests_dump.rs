@@ -1,4 +1,4 @@
-//! Reading live databases of every shape.
+//! Backups of live databases.
 
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::Path;
@@ -15,9 +15,9 @@ use crate::engine::conformance::{
 use crate::engine::source_path::source_at;
 use crate::engine::{DumpFacts, Engine, EngineError};
 
-/// A database in WAL mode, of three segments and something, with its application at work.
+/// A database in WAL mode, of more than three segments.
 struct Wal;
-/// One with a rollback journal.
+/// A database in rollback mode.
 struct Rollback;
 
 impl Subject for Wal {
@@ -96,14 +96,14 @@ fn reopened(recorder: &Recorder) -> (tempfile::NamedTempFile, Connection) {
 }
 
 #[test]
-fn the_build_has_the_table_that_pages_are_read_from() {
+fn sqlite_is_built_with_sqlite_dbpage() {
     let connection = Connection::open_in_memory().unwrap();
     let read = connection.prepare("SELECT pgno, data FROM sqlite_dbpage");
     assert!(read.is_ok(), "build with LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_DBPAGE_VTAB");
 }
 
 #[test]
-fn pages_of_every_size_come_whole_and_in_order() {
+fn databases_of_every_page_size_are_read_completely() {
     let folder = tempfile::tempdir().unwrap();
     for page_size in [512_i64, 1024, 4096, 65536] {
         for mode in ["wal", "delete"] {
@@ -134,7 +134,7 @@ fn an_empty_database_is_a_backup_of_no_bytes() {
 }
 
 #[test]
-fn what_is_not_a_database_is_told_apart() {
+fn a_source_that_is_not_a_sound_database_is_refused_with_the_right_code() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("notes.txt");
     std::fs::copy("/proc/self/status", &text).unwrap();
@@ -162,7 +162,7 @@ fn a_name_that_is_not_utf8_can_be_read() {
 }
 
 #[test]
-fn an_idle_wal_database_is_left_without_files_beside_it() {
+fn a_closed_wal_database_is_left_without_files_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = Wal::plant(folder.path()).path;
     let before = std::fs::read(&path).unwrap();
@@ -176,7 +176,7 @@ fn an_idle_wal_database_is_left_without_files_beside_it() {
 }
 
 #[test]
-fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
+fn a_log_left_by_a_crash_is_read_and_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = Wal::plant(folder.path()).path;
     let writer = Connection::open(&path).unwrap();
@@ -185,9 +185,9 @@ fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
     let copy = crashed.path().join("c.db");
     std::fs::copy(&path, &copy).unwrap();
     let log = crashed.path().join("c.db-wal");
-    std::fs::copy(super::fault::beside(&path, "-wal"), &log).unwrap();
+    std::fs::copy(super::fault::companion(&path, "-wal"), &log).unwrap();
     let (before, log_before) = (std::fs::read(&copy).unwrap(), std::fs::read(&log).unwrap());
-    // By a link, beside which there is no log.
+    // Through a link, beside which there is no log.
     let link = crashed.path().join("link");
     symlink(&copy, &link).unwrap();
     let (_, recorder) = read(&link).unwrap();
@@ -199,7 +199,7 @@ fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
 }
 
 #[test]
-fn a_transaction_that_a_crash_cut_off_is_rolled_back_first() {
+fn a_transaction_interrupted_by_a_crash_is_rolled_back_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = Rollback::plant(folder.path()).path;
     let writer = Connection::open(&path).unwrap();
@@ -210,7 +210,7 @@ fn a_transaction_that_a_crash_cut_off_is_rolled_back_first() {
     let crashed = tempfile::tempdir().unwrap();
     let copy = crashed.path().join("c.db");
     std::fs::copy(&path, &copy).unwrap();
-    std::fs::copy(super::fault::beside(&path, "-journal"), crashed.path().join("c.db-journal"))
+    std::fs::copy(super::fault::companion(&path, "-journal"), crashed.path().join("c.db-journal"))
         .unwrap();
     let (_, recorder) = read(&copy).unwrap();
     let (_file, restored) = reopened(&recorder);
@@ -221,7 +221,7 @@ fn a_transaction_that_a_crash_cut_off_is_rolled_back_first() {
 }
 
 #[test]
-fn a_lock_that_is_not_given_up_is_named_with_the_wait() {
+fn a_lock_that_is_not_released_is_an_error_with_the_time_waited() {
     let folder = tempfile::tempdir().unwrap();
     let path = Rollback::plant(folder.path()).path;
     let holder = Connection::open(&path).unwrap();
@@ -234,7 +234,7 @@ fn a_lock_that_is_not_given_up_is_named_with_the_wait() {
 }
 
 #[test]
-fn an_order_only_the_application_knows_leaves_one_table_unchecked_and_says_so() {
+fn a_table_with_an_unknown_collation_is_not_checked_and_listed() {
     let folder = tempfile::tempdir().unwrap();
     let path = Wal::plant(folder.path()).path;
     let writer = Connection::open(&path).unwrap();
@@ -254,7 +254,7 @@ fn an_order_only_the_application_knows_leaves_one_table_unchecked_and_says_so() 
     assert_eq!(facts.facts["tables_not_checked"], json!(["names"]));
 }
 
-/// Moves money between accounts until told to stop; gives how often, and the first error.
+/// Moves money between accounts until `stop` is set. Returns how often, and the first error.
 fn transfer(path: &Path, stop: &AtomicBool, begun: &AtomicBool) -> (u32, Option<rusqlite::Error>) {
     let writer = Connection::open(path).unwrap();
     writer.pragma_update(None, "synchronous", "OFF").unwrap();
@@ -315,20 +315,20 @@ fn a_writer_and_a_reader(mode: &str) -> (u32, Option<rusqlite::Error>) {
 }
 
 #[test]
-fn a_dump_beside_a_writer_in_wal_mode_is_one_moment_and_never_blocks_it() {
+fn a_backup_beside_a_wal_writer_is_consistent_and_never_blocks_it() {
     let (done, error) = a_writer_and_a_reader("wal");
     assert!(done > 0);
     assert!(error.is_none(), "the writer was disturbed: {error:?}");
 }
 
 #[test]
-fn a_dump_beside_a_writer_with_a_journal_is_one_moment() {
+fn a_backup_beside_a_rollback_mode_writer_is_consistent() {
     let (done, _busy_is_allowed) = a_writer_and_a_reader("delete");
     assert!(done > 0);
 }
 
 #[test]
-fn the_check_can_be_left_out() {
+fn the_check_can_be_turned_off() {
     let folder = tempfile::tempdir().unwrap();
     let path = Rollback::plant(folder.path()).path;
     let source: Source = source_at(&path);
@@ -348,7 +348,7 @@ fn the_check_can_be_left_out() {
 }
 
 #[test]
-fn a_check_ends_when_the_job_is_given_up() {
+fn cancelling_ends_a_check() {
     let folder = tempfile::tempdir().unwrap();
     let path = Wal::plant(folder.path()).path;
     let connection = Connection::open(&path).unwrap();

@@ -25,7 +25,7 @@ fn dumped(folder: &Path, mode: &str) -> Recorder {
 }
 
 #[test]
-fn a_restored_wal_database_lies_alone_with_its_mode_and_time() {
+fn a_restored_wal_database_has_its_mode_and_time_and_no_files_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = dumped(folder.path(), "wal");
     let place = tempfile::tempdir().unwrap();
@@ -47,13 +47,13 @@ fn a_restored_wal_database_lies_alone_with_its_mode_and_time() {
 }
 
 #[test]
-fn a_journal_of_another_database_beside_the_target_is_in_the_way() {
+fn an_old_journal_beside_the_target_stops_the_restore() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = dumped(folder.path(), "delete");
     for suffix in ["-wal", "-shm", "-journal"] {
         let place = tempfile::tempdir().unwrap();
         let target = place.path().join("b.db");
-        let stale = super::fault::beside(&target, suffix);
+        let stale = super::fault::companion(&target, suffix);
         let mut load = load_to(&Sqlite, &target).unwrap();
         pour(&recorder, load.as_mut()).unwrap();
         let staged = load.finish(CheckLevel::Quick).unwrap();
@@ -92,7 +92,7 @@ fn a_segment_beyond_the_end_of_the_file_is_refused() {
 }
 
 #[test]
-fn an_archive_without_a_database_is_not_a_restore() {
+fn an_archive_without_a_database_is_refused() {
     let place = tempfile::tempdir().unwrap();
     let load = load_to(&Sqlite, &place.path().join("b.db")).unwrap();
     assert_eq!(code(load.finish(CheckLevel::Quick)), FailureCode::ArchiveDamaged);

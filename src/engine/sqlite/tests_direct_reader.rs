@@ -1,4 +1,4 @@
-//! Reading the files of a snapshot gives byte for byte what SQLite gives, whatever writers do meanwhile.
+//! Reading the files of a snapshot gives the same bytes as SQLite does, whatever writers do meanwhile.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -9,13 +9,13 @@ use rusqlite::Connection;
 
 use super::options::Options;
 use super::snapshot::Snapshot;
-use crate::domain::SEGMENT_BYTES;
+use crate::domain::{Cancel, SEGMENT_BYTES};
 
 fn options(path: &Path) -> Options {
     Options { path: path.to_owned(), lock_wait: Duration::from_secs(10) }
 }
 
-/// A database in this mode, closed again, with this page size.
+/// A closed database with this journal mode and page size.
 fn database(folder: &Path, mode: &str, page_size: u32) -> std::path::PathBuf {
     let path = folder.join("a.db");
     let connection = Connection::open(&path).unwrap();
@@ -30,29 +30,29 @@ fn database(folder: &Path, mode: &str, page_size: u32) -> std::path::PathBuf {
     path
 }
 
-/// The snapshot as its files have it, and as SQLite has it; how the first was read.
+/// The snapshot read by [`Snapshot::segments`] and by SQLite alone, and what the first was read from.
 fn both_ways(snapshot: &mut Snapshot) -> (Vec<u8>, Vec<u8>, &'static str) {
-    let shape = snapshot.shape().unwrap();
+    let info = snapshot.info().unwrap();
     let (mut files, mut pages) = (Vec::new(), Vec::new());
     let buffer = || Vec::with_capacity(SEGMENT_BYTES);
-    let how = snapshot
-        .segments(&shape, buffer, |segment| {
+    let read_from = snapshot
+        .segments(&info, buffer, |segment| {
             assert!(segment.len() == SEGMENT_BYTES || !segment.is_empty());
             files.extend(segment);
             Ok(())
         })
         .unwrap();
     snapshot
-        .pages(&shape, |page| {
+        .pages(&info, |page| {
             pages.extend_from_slice(page);
             Ok(())
         })
         .unwrap();
-    (files, pages, how)
+    (files, pages, read_from)
 }
 
-/// Another process that changes, grows and shrinks the database in as many small transactions as it can.
-/// Its log is copied back often, begun anew often, and sometimes gone.
+/// Another process that changes, grows and shrinks the database in as many small transactions as it can. It often
+/// checkpoints and restarts the log, and sometimes removes it.
 struct Writer(Child);
 
 impl Writer {
@@ -101,7 +101,7 @@ impl Drop for Writer {
 }
 
 #[test]
-fn beside_writers_that_never_rest_every_snapshot_is_what_sqlite_says() {
+fn beside_constant_writers_every_snapshot_equals_what_sqlite_reads() {
     for page_size in [1024, 4096, 65536] {
         let folder = tempfile::tempdir().unwrap();
         let path = database(folder.path(), "wal", page_size);
@@ -111,14 +111,17 @@ fn beside_writers_that_never_rest_every_snapshot_is_what_sqlite_says() {
             std::thread::yield_now();
         }
         let wanted = if std::env::var_os("COFFER_LONG").is_some() { 2000 } else { 30 };
-        // Snapshots that are new, and how many of them were read from files.
+        // `new` counts snapshots that differ from the last; `from_files` those of them read from files.
         let (mut new, mut from_files, mut last) = (0, 0, Vec::new());
         while new < wanted {
-            let mut snapshot = Snapshot::open(&options(&path)).unwrap();
-            let (files, pages, how) = both_ways(&mut snapshot);
-            assert!(files == pages, "snapshot {new}, pages of {page_size}: not the same by {how}");
+            let mut snapshot = Snapshot::open(&options(&path), &Cancel::default()).unwrap();
+            let (files, pages, read_from) = both_ways(&mut snapshot);
+            assert!(
+                files == pages,
+                "snapshot {new}, pages of {page_size}: differ, read from {read_from}"
+            );
             if files != last {
-                (new, from_files) = (new + 1, from_files + u32::from(how == "file"));
+                (new, from_files) = (new + 1, from_files + u32::from(read_from == "file"));
             }
             last = files;
         }
@@ -127,10 +130,10 @@ fn beside_writers_that_never_rest_every_snapshot_is_what_sqlite_says() {
 }
 
 #[test]
-fn a_log_that_was_not_copied_at_all_and_one_that_was_in_part_are_read_right() {
+fn a_partly_checkpointed_log_is_read_correctly() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "wal", 4096);
-    // In another process, or the file would not be ours alone; killed, it leaves its log behind.
+    // In another process, since the file must be open only once in this one. Killed, it leaves its log behind.
     let mut writer = Command::new("sqlite3")
         .arg(&path)
         .stdin(Stdio::piped())
@@ -144,30 +147,30 @@ fn a_log_that_was_not_copied_at_all_and_one_that_was_in_part_are_read_right() {
          INSERT INTO t SELECT id + 5000, randomblob(3000) FROM t;
          SELECT 'written';";
     writeln!(input, "{sql}").unwrap();
-    let mut said = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(said.any(|line| line == "written"));
+    let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "written"));
     writer.kill().unwrap();
     writer.wait().unwrap();
-    let mut snapshot = Snapshot::open(&options(&path)).unwrap();
-    let (files, pages, how) = both_ways(&mut snapshot);
-    assert!(how == "file" && files == pages && files.len() > 5_000_000);
+    let mut snapshot = Snapshot::open(&options(&path), &Cancel::default()).unwrap();
+    let (files, pages, read_from) = both_ways(&mut snapshot);
+    assert!(read_from == "file" && files == pages && files.len() > 5_000_000);
 }
 
 #[test]
-fn in_the_rollback_modes_the_file_itself_is_read() {
+fn in_rollback_mode_the_file_itself_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "delete", 4096);
-    let mut snapshot = Snapshot::open(&options(&path)).unwrap();
-    let (files, pages, how) = both_ways(&mut snapshot);
-    assert!(how == "file" && files == pages);
+    let mut snapshot = Snapshot::open(&options(&path), &Cancel::default()).unwrap();
+    let (files, pages, read_from) = both_ways(&mut snapshot);
+    assert!(read_from == "file" && files == pages);
 }
 
 #[test]
-fn while_something_else_in_this_process_has_the_database_open_sqlite_reads_it() {
+fn a_database_open_elsewhere_in_this_process_is_read_through_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "wal", 4096);
     let _application = Connection::open(&path).unwrap();
-    let mut snapshot = Snapshot::open(&options(&path)).unwrap();
-    let (files, pages, how) = both_ways(&mut snapshot);
-    assert!(how == "sqlite_dbpage" && files == pages);
+    let mut snapshot = Snapshot::open(&options(&path), &Cancel::default()).unwrap();
+    let (files, pages, read_from) = both_ways(&mut snapshot);
+    assert!(read_from == "sqlite_dbpage" && files == pages);
 }

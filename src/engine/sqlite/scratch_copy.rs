@@ -1,11 +1,11 @@
-//! A copy of a database in the scratch folder, so that a lock on the source is given back soon.
+//! A copy of a database in the scratch folder, so that the lock on the source is released early.
 //!
-//! Writers of a rollback-journal database wait for as long as it is read. They should wait for the
-//! disk and not for the compressor, so such a database is copied first and poured from the copy.
+//! Writers of a database in rollback mode are blocked while it is read. They should wait for the disk only, not for
+//! compression, so such a database is copied first, and backed up from the copy.
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,31 +13,32 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::fault::explain;
-use super::shape::Shape;
+use super::info::DatabaseInfo;
 use super::snapshot::{Snapshot, connect};
 use crate::domain::{FailureCode, SEGMENT_BYTES};
+use crate::engine::spool::pour_content;
 use crate::engine::{EngineError, Intake};
 
-/// A copy that has no name: whatever happens to this process, its room comes back.
+/// A copy without a name: its space is freed however this process ends.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(super) struct ScratchCopy {
     file: File,
     folder: PathBuf,
     bytes: u64,
-    /// Sees the copy as a database, for the check.
+    /// Opens the copy as a database, for the check.
     pub(super) connection: Connection,
 }
 
-impl Spool {
-    /// Copies what `snapshot` holds still.
-    pub(super) fn copy(
+impl ScratchCopy {
+    /// Copies what `snapshot` sees.
+    pub(super) fn of(
         snapshot: &mut Snapshot,
-        shape: &Shape,
+        info: &DatabaseInfo,
         folder: &Path,
     ) -> Result<Self, EngineError> {
-        let failed = |error: std::io::Error| scratch(folder, error);
-        // SQLite opens by name only. The name lives as long as that takes; should the power fail just
-        // then, the sweep of the scratch folder at start-up finds an empty file.
+        let failed = |error: std::io::Error| write_error(folder, error);
+        // SQLite can open a file only by its name, so it has one until then. If the power fails in between, the
+        // sweep of the scratch folder at start-up removes it.
         let named = tempfile::Builder::new()
             .prefix(".coffer-spool-")
             .tempfile_in(folder)
@@ -46,11 +47,11 @@ impl Spool {
             .map_err(|error| explain(named.path(), Duration::ZERO, &error))?;
         let (file, name) = named.into_parts();
         name.close().map_err(failed)?;
-        reserve(&file, shape.bytes()).map_err(failed)?;
+        reserve(&file, info.bytes()).map_err(failed)?;
 
         let spare = RefCell::new(Vec::with_capacity(SEGMENT_BYTES));
         snapshot.segments(
-            shape,
+            info,
             || spare.take(),
             |mut segment| {
                 (&file).write_all(&segment).map_err(failed)?;
@@ -59,31 +60,20 @@ impl Spool {
                 Ok(())
             },
         )?;
-        Ok(Self { file, folder: folder.to_owned(), bytes: shape.bytes(), connection })
+        Ok(Self { file, folder: folder.to_owned(), bytes: info.bytes(), connection })
     }
 
-    /// Pours the copy, a segment at a time.
+    /// Gives the content to `intake`, which has begun the entry.
     pub(super) fn pour(&mut self, intake: &mut dyn Intake) -> Result<(), EngineError> {
-        let segment = u64::try_from(SEGMENT_BYTES).unwrap_or(u64::MAX);
         let failed = |error| EngineError::io("reading the copy in", &self.folder, error);
         self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let mut left = self.bytes;
-        while left > 0 {
-            let wanted = left.min(segment);
-            let mut buffer = intake.buffer();
-            let got = (&self.file).take(wanted).read_to_end(&mut buffer).map_err(failed)?;
-            if u64::try_from(got).ok() != Some(wanted) {
-                return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
-            }
-            intake.segment(buffer)?;
-            left -= wanted;
-        }
-        Ok(())
+        pour_content(self.bytes, &mut &self.file, intake, |_| ())
+            .map_err(|error| error.explain(failed))
     }
 }
 
-/// Takes the room at once: better to hear of a full disk before the lock was held for long.
-/// A filesystem that cannot reserve says so, and then the writes will tell.
+/// Allocates the space at once, so that a full disk shows before the lock was held for long. On a filesystem that
+/// cannot allocate, the writes will show it.
 fn reserve(file: &File, bytes: u64) -> std::io::Result<()> {
     if bytes == 0 {
         return Ok(());
@@ -94,13 +84,14 @@ fn reserve(file: &File, bytes: u64) -> std::io::Result<()> {
     }
 }
 
-fn scratch(folder: &Path, error: std::io::Error) -> EngineError {
+fn write_error(folder: &Path, error: std::io::Error) -> EngineError {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => EngineError::known(
             FailureCode::DiskFull,
             format!(
-                "no room in {} for the copy that lets the writers of this database go on: {error}; \
-                 make room there, or turn the database to WAL mode, which needs no copy",
+                "no room in {} for a copy of this database, without which its writers would be \
+                 blocked during the backup: {error}; make room there, or change the database to WAL \
+                 mode, which needs no copy",
                 folder.display()
             ),
         ),
@@ -113,9 +104,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_scratch_folder_is_called_a_full_disk_and_says_where() {
+    fn a_full_scratch_folder_is_reported_as_a_full_disk_with_its_path() {
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let failure = scratch(Path::new("/var/lib/coffer/tmp"), full).failure().unwrap();
+        let failure = write_error(Path::new("/var/lib/coffer/tmp"), full).failure().unwrap();
         assert_eq!(failure.code, FailureCode::DiskFull);
         assert!(failure.message.contains("/var/lib/coffer/tmp"), "{failure}");
     }

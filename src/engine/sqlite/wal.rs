@@ -1,35 +1,34 @@
-//! The write-ahead log as it lies on the disk: which pages of a snapshot are in it, and where.
+//! The write-ahead log on disk: which pages of a snapshot are in it, and where.
 //!
-//! Source: "The WAL File Format" in SQLite's documentation ("Database File Format", 4.1). A header of 32
-//! bytes, then frames: 24 bytes of header (page number, salts…) and a page. Numbers are big-endian.
+//! Layout ("Database File Format", section 4.1): a header of 32 bytes, then frames of a 24-byte header (page
+//! number, salts…) and a page. Numbers are big-endian.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-const HEADER: u64 = 32;
-const FRAME_HEADER: u64 = 24;
-/// Either kind of checksum: the last bit says which.
+const HEADER_BYTES: u64 = 32;
+const FRAME_HEADER_BYTES: u64 = 24;
+/// The last bit tells the byte order of the checksums.
 const MAGIC: u32 = 0x377f_0682;
 
-/// What tells one use of the log from the next: both change whenever it begins anew.
+/// Two random numbers that change whenever the log starts over.
 pub(super) type Salts = [u8; 8];
 
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_be_bytes)
 }
 
-/// The salts and the page size of a log; `None`: it is empty, or no log.
+/// The salts and the page size of a log; `None` if it is empty or not a log.
 pub(super) fn header(log: &File) -> Option<(Salts, u32)> {
     let mut bytes = [0; 32];
     log.read_exact_at(&mut bytes, 0).ok()?;
-    let sound = be32(&bytes, 0)? | 1 == MAGIC | 1;
+    let is_log = be32(&bytes, 0)? | 1 == MAGIC | 1;
     let salts = bytes.get(16..24)?.try_into().ok()?;
-    sound.then_some((salts, be32(&bytes, 8)?))
+    is_log.then_some((salts, be32(&bytes, 8)?))
 }
 
-/// The pages that the first `count` frames of a log hold: page number and number of its last frame,
-/// counted from 0, in order of page.
+/// The pages in the first `count` frames, in order: page number, and the number (from 0) of its last frame.
 pub(super) fn pages(
     log: &File,
     salts: Salts,
@@ -43,22 +42,22 @@ pub(super) fn pages(
         let number = be32(&header, 0).filter(|number| *number > 0);
         match number {
             Some(number) if header.get(8..16) == Some(&salts[..]) => found.push((number, frame)),
-            _ => return Err(io::Error::other("the log began anew")),
+            _ => return Err(io::Error::other("the write-ahead log started over")),
         }
     }
-    // The last frame of a page is the valid one.
+    // Only the last frame of a page is valid.
     found.sort_unstable_by_key(|(page, frame)| (*page, std::cmp::Reverse(*frame)));
     found.dedup_by_key(|(page, _)| *page);
     Ok(found)
 }
 
-/// Reads the page of a frame.
-pub(super) fn page(log: &File, frame: u32, page: &mut [u8]) -> io::Result<()> {
+/// Reads the page in a frame.
+pub(super) fn read_page(log: &File, frame: u32, page: &mut [u8]) -> io::Result<()> {
     let size = u32::try_from(page.len()).map_err(io::Error::other)?;
-    log.read_exact_at(page, position(frame, size) + FRAME_HEADER)
+    log.read_exact_at(page, position(frame, size) + FRAME_HEADER_BYTES)
 }
 
-/// Where a frame begins.
+/// The offset of a frame.
 fn position(frame: u32, page_size: u32) -> u64 {
-    HEADER + u64::from(frame) * (FRAME_HEADER + u64::from(page_size))
+    HEADER_BYTES + u64::from(frame) * (FRAME_HEADER_BYTES + u64::from(page_size))
 }
