@@ -1,50 +1,60 @@
-//! Syncing while there is still more to write.
+//! Background syncs while data is still being written.
 //!
-//! Asked to write back, the system hands bytes to the disk, which keeps them in a cache of its own; only a sync
-//! empties that. Left to the end it takes as long as the disk needs for all of it, and whoever else syncs
-//! meanwhile, the database above all, waits too.
+//! Write-back alone only moves data into the disk's own cache; a sync empties that too. If the only sync came at the
+//! end, it would take as long as the disk needs for all of the data, and delay everyone else who syncs, such as a
+//! database.
 
 use std::fs::File;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// How much is written between the begins of two syncs.
+/// How many bytes are written before the next background sync starts.
 const STEP: u64 = 32 << 20;
 
-/// The sync under way, of which there is one at most.
+/// Starts background syncs, one at a time.
 #[derive(Debug, Default)]
 pub struct EarlySync {
     running: Option<JoinHandle<io::Result<()>>>,
-    /// How much was written since it began.
-    since: u64,
+    unsynced: u64,
 }
 
 impl EarlySync {
-    /// So many bytes `more` are written, to `file`: begins a sync of that if it is time. Never waits.
+    /// Records `more` written bytes; starts a background fsync of `file` every 32 MiB. Never blocks.
     ///
-    /// An error is that of an earlier sync. The system tells it once and then forgets it: what is on the disk is
-    /// unknown from here on.
+    /// Fails if an earlier background sync failed. The kernel reports such an error only once, so it is final: what
+    /// is on the disk is unknown from then on.
     pub fn wrote(&mut self, file: &File, more: u64) -> io::Result<()> {
-        self.since = self.since.saturating_add(more);
-        if self.since < STEP {
+        self.count(more, file, File::sync_data)
+    }
+
+    /// The same for a file that is one of many: syncs the filesystem that `file` is on.
+    pub fn wrote_small(&mut self, file: &File, more: u64) -> io::Result<()> {
+        self.count(more, file, |file| Ok(rustix::fs::syncfs(file)?))
+    }
+
+    fn count(
+        &mut self,
+        more: u64,
+        file: &File,
+        sync: fn(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.unsynced = self.unsynced.saturating_add(more);
+        if self.unsynced < STEP || self.running.as_ref().is_some_and(|it| !it.is_finished()) {
             return Ok(());
         }
-        if self.running.as_ref().is_some_and(|it| !it.is_finished()) {
-            return Ok(());
-        }
-        self.end()?;
-        self.since = 0;
-        let Ok(same) = file.try_clone() else { return Ok(()) };
+        self.finish()?;
+        self.unsynced = 0;
+        let Ok(file) = file.try_clone() else { return Ok(()) };
         let thread = Builder::new().name("early-sync".to_owned());
-        // Without a thread the sync at the end has more to do.
-        self.running = thread.spawn(move || same.sync_data()).ok();
+        // If no thread can be started, more is left for the sync at the end.
+        self.running = thread.spawn(move || sync(&file)).ok();
         Ok(())
     }
 
-    /// Waits until none is under way. Errors as for [`EarlySync::wrote`].
-    pub fn end(&mut self) -> io::Result<()> {
+    /// Waits for the background sync, if one is running. Fails like [`EarlySync::wrote`].
+    pub fn finish(&mut self) -> io::Result<()> {
         let Some(running) = self.running.take() else { return Ok(()) };
-        running.join().unwrap_or_else(|_panic| Err(io::Error::other("an early sync panicked")))
+        running.join().unwrap_or_else(|_panic| Err(io::Error::other("a background sync panicked")))
     }
 }
 
@@ -59,11 +69,11 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_an_early_sync_is_told_by_whatever_comes_next() {
+    fn the_next_call_reports_the_error_of_a_background_sync() {
         let file = unsyncable();
         let mut early = EarlySync::default();
         early.wrote(&file, STEP).unwrap();
-        early.end().unwrap_err();
+        early.finish().unwrap_err();
         early.wrote(&file, STEP).unwrap();
         while early.running.as_ref().is_some_and(|it| !it.is_finished()) {
             std::thread::yield_now();
@@ -72,12 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_small_is_not_synced_early_until_there_is_much_of_it() {
+    fn no_sync_starts_before_enough_was_written() {
         let file = unsyncable();
         let mut early = EarlySync::default();
         early.wrote(&file, STEP - 1).unwrap();
-        early.end().unwrap();
+        early.finish().unwrap();
         early.wrote(&file, 1).unwrap();
-        early.end().unwrap_err();
+        early.finish().unwrap_err();
     }
 }

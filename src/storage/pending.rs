@@ -133,7 +133,7 @@ impl PendingFile {
 
     fn sync_written(&mut self) -> Result<(), StorageError> {
         let what = self.path();
-        self.early.end().map_err(failed("syncing", &what))?;
+        self.early.finish().map_err(failed("syncing", &what))?;
         self.give_back().map_err(failed("truncating", &what))?;
         self.file.sync_all().map_err(failed("syncing", &what))?;
         self.expect_whole()

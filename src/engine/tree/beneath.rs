@@ -1,37 +1,38 @@
-//! Folders opened from a root downwards, through no link.
+//! Opens folders below a root, and never through a symbolic link.
 
-use std::ffi::OsStr;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-/// Opens the folder at `path` below `root`; `access` is how the last one is opened. One component at a
-/// time, so that neither a link nor the length of the path matters, and with one folder open at most.
+/// The longest path that a system call takes, without the zero byte at its end.
+const MAX_PATH_BYTES: usize = 4095;
+
+/// Opens the folder at `path` below `root`, with `access` as in open(2). The path may be longer than the system's
+/// limit: it is opened in pieces.
 pub(in crate::engine) fn open_folder(
     root: BorrowedFd<'_>,
     path: &[u8],
     access: OFlags,
 ) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    if path.is_empty() {
-        return openat(root, ".", flags | access, Mode::empty());
+    let open = |folder: BorrowedFd<'_>, path: &[u8], access: OFlags| {
+        let path = if path.is_empty() { b"." } else { path };
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | access;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        openat2(folder, path, flags, Mode::empty(), resolve)
+    };
+    let mut opened: Option<OwnedFd> = None;
+    let mut rest = path;
+    loop {
+        let folder = opened.as_ref().map_or(root, |opened| opened.as_fd());
+        let Some(start) = rest.get(..=MAX_PATH_BYTES) else { return open(folder, rest, access) };
+        let (start, _) = split(start);
+        opened = Some(open(folder, start, OFlags::PATH)?);
+        rest = rest.get(start.len() + 1..).unwrap_or_default();
     }
-    let mut folder: Option<OwnedFd> = None;
-    let mut parts = path.split(|byte| *byte == b'/').peekable();
-    while let Some(part) = parts.next() {
-        let how = if parts.peek().is_some() { OFlags::PATH } else { access };
-        let part = OsStr::from_bytes(part);
-        folder = Some(match &folder {
-            None => openat(root, part, flags | how, Mode::empty())?,
-            Some(folder) => openat(folder, part, flags | how, Mode::empty())?,
-        });
-    }
-    folder.ok_or(rustix::io::Errno::NOENT)
 }
 
 /// A path as the folder it is in, and its name there.
-pub(in crate::engine) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     let slash = path.iter().rposition(|byte| *byte == b'/');
     match slash.and_then(|at| path.split_at_checked(at)) {
         None => (&[], path),
@@ -41,7 +42,6 @@ pub(in crate::engine) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -53,14 +53,16 @@ mod tests {
     }
 
     #[test]
-    fn a_link_on_the_way_is_not_followed() {
+    fn a_symbolic_link_anywhere_in_the_path_is_not_followed() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("a/b")).unwrap();
         symlink("a", root.path().join("link")).unwrap();
         let open = rustix::fs::open(root.path(), OFlags::PATH, Mode::empty()).unwrap();
         let open = open.as_fd();
         assert!(open_folder(open, b"a/b", OFlags::RDONLY).is_ok());
+        assert!(open_folder(open, b"", OFlags::RDONLY).is_ok());
         assert!(open_folder(open, b"link/b", OFlags::RDONLY).is_err());
         assert!(open_folder(open, b"link", OFlags::RDONLY).is_err());
+        assert!(open_folder(open, b"a/../..", OFlags::RDONLY).is_err());
     }
 }

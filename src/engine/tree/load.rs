@@ -1,4 +1,4 @@
-//! A restore that makes one new folder: of a tree, or of a database's data directory.
+//! The restore of one folder: a tree, or a database's data directory.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -13,26 +13,35 @@ use crate::engine::{EngineError, Load, LoadOrder, Owners, Placed, Staged, Target
 pub(in crate::engine) struct FolderLoad {
     tree: Tree,
     target: PathBuf,
-    /// Whose everything becomes; `None`: whose it was.
+    /// The owner and group of everything; `None` keeps those in the archive.
     owner: Option<(u32, u32)>,
 }
 
 impl FolderLoad {
-    /// Makes sure that the target is free, and a folder beside it that will become it.
+    /// Checks that the target is free, and creates the staging folder beside it.
     pub(in crate::engine) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
         let target = path_of(order)?;
-        free(target)?;
+        ensure_free(target)?;
         let staging = Staging::beside(target)?;
         let owner = match order.owners {
             Owners::Kept => None,
-            Owners::Mine => {
-                Some((rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()))
-            }
+            Owners::Mine => Some(current_user()),
         };
         Ok(Self { tree: Tree::new(staging)?, target: target.to_owned(), owner })
     }
 
-    /// Ends it as [`Load::finish`] does, with a check of the whole folder, which gives its name if it was made.
+    /// A staging folder beside `path`, owned by the current user, for data that is only passed on: it is never placed.
+    pub(in crate::engine) fn beside(path: &Path) -> Result<Self, EngineError> {
+        let tree = Tree::new(Staging::beside(path)?)?;
+        Ok(Self { tree, target: path.to_owned(), owner: Some(current_user()) })
+    }
+
+    /// The complete folder, for an engine that has more to do with it.
+    pub(in crate::engine) fn into_staging(self) -> Result<Staging, EngineError> {
+        self.tree.finish()
+    }
+
+    /// Like [`Load::finish`], with a check of the complete folder. `check` returns the name of the check, if it made one.
     pub(in crate::engine) fn finish_checked(
         self,
         check: impl FnOnce(&Path) -> Result<Option<String>, EngineError>,
@@ -40,21 +49,6 @@ impl FolderLoad {
         let staging = self.tree.finish()?;
         let check = check(staging.path())?;
         Ok(Box::new(StagedFolder { staging, target: self.target, check }))
-    }
-}
-
-impl FolderLoad {
-    /// A folder beside `place`, for whoever runs Coffer, that becomes nothing: what is restored into it is
-    /// only passed on.
-    pub(in crate::engine) fn beside(place: &Path) -> Result<Self, EngineError> {
-        let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        let tree = Tree::new(Staging::beside(place)?)?;
-        Ok(Self { tree, target: place.to_owned(), owner: Some(owner) })
-    }
-
-    /// Everything is written: gives the folder, for an engine that has more to do with it.
-    pub(in crate::engine) fn settle(self) -> Result<Staging, EngineError> {
-        self.tree.finish()
     }
 }
 
@@ -66,13 +60,13 @@ impl Load for FolderLoad {
         }
     }
 
-    /// Files have no check of their own: that each byte is what was read, the archive has proven.
+    /// There is no further check: the archive has compared every byte's hash.
     fn finish(self: Box<Self>, _level: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
         self.finish_checked(|_folder| Ok(None))
     }
 }
 
-/// A folder that is whole and on the disk, but not where it belongs yet.
+/// A complete, synced folder that is not at its target yet.
 struct StagedFolder {
     staging: Staging,
     target: PathBuf,
@@ -90,7 +84,7 @@ impl Staged for StagedFolder {
     }
 }
 
-/// The path to restore to: files do not go into a server.
+/// The path to restore to. Files cannot be restored into a server.
 pub(in crate::engine) fn path_of<'a>(order: &LoadOrder<'a>) -> Result<&'a Path, EngineError> {
     match order.target {
         Target::Path(target) => Ok(target),
@@ -101,13 +95,17 @@ pub(in crate::engine) fn path_of<'a>(order: &LoadOrder<'a>) -> Result<&'a Path, 
     }
 }
 
-/// Nothing may lie at `target` but an empty folder that a new one can take the place of.
-fn free(target: &Path) -> Result<(), EngineError> {
+fn current_user() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// Fails if anything exists at `target` but an empty folder that can be replaced.
+fn ensure_free(target: &Path) -> Result<(), EngineError> {
     let occupied = |why: &str| {
         let text = format!("{} {why}; restore to another place", target.display());
         Err(EngineError::known(FailureCode::TargetOccupied, text))
     };
-    let failed = |error| EngineError::target("looking at", target, error);
+    let failed = |error| EngineError::target("inspecting", target, error);
     let found = match std::fs::symlink_metadata(target) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(failed)?,
@@ -120,7 +118,7 @@ fn free(target: &Path) -> Result<(), EngineError> {
     }
     let above = target.parent().and_then(|folder| std::fs::symlink_metadata(folder).ok());
     if above.is_some_and(|above| above.is_dir() && above.dev() != found.dev()) {
-        return occupied("is where a filesystem is mounted, which no folder can take the place of");
+        return occupied("is a mount point, which a restored folder cannot replace");
     }
     Ok(())
 }

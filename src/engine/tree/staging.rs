@@ -1,4 +1,4 @@
-//! The folder beside a target that a restore is made in.
+//! The folder beside the target in which a restore is made.
 
 use std::fs::{File, Permissions};
 use std::io;
@@ -12,32 +12,31 @@ use rustix::io::Errno;
 
 use crate::engine::EngineError;
 
-/// A folder named `.coffer-…`, for its owner only, on the target's filesystem. Dropped, it is removed
-/// with all that is in it.
+/// A private folder named `.coffer-…` on the target's filesystem. Dropping it removes it with everything in it.
 #[derive(Debug)]
 pub(in crate::engine) struct Staging {
     path: PathBuf,
 }
 
 impl Staging {
-    /// Makes one beside `target`, whose folder must exist.
+    /// Creates one beside `target`, whose parent folder must exist.
     pub(in crate::engine) fn beside(target: &Path) -> Result<Self, EngineError> {
-        let folder = folder_of(target);
-        let made = tempfile::Builder::new()
+        let folder = parent_of(target);
+        let created = tempfile::Builder::new()
             .prefix(".coffer-")
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(&folder)
             .map_err(|error| {
-                EngineError::target("making a folder to restore in, in", &folder, error)
+                EngineError::target("creating a folder to restore into, in", &folder, error)
             })?;
-        let made = Self { path: made.keep() };
-        made.disinherit()?;
-        Ok(made)
+        let staging = Self { path: created.keep() };
+        staging.clear_inherited()?;
+        Ok(staging)
     }
 
-    /// Takes off what the folder around passes on to new ones: access lists that would end up on everything
-    /// restored, and the set-group bit.
-    fn disinherit(&self) -> Result<(), EngineError> {
+    /// Removes what the parent folder passes on, and everything restored would inherit: access control lists, and the
+    /// set-group bit.
+    fn clear_inherited(&self) -> Result<(), EngineError> {
         for list in ["system.posix_acl_default", "system.posix_acl_access"] {
             match removexattr(&self.path, list) {
                 Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => {}
@@ -50,12 +49,12 @@ impl Staging {
             .map_err(|error| EngineError::target("preparing", &self.path, error))
     }
 
-    /// Where it is.
+    /// Its path.
     pub(in crate::engine) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Moves the file `name` out of it to `target`, where nothing may be, durably.
+    /// Moves the file `name` in it to `target`, which must not exist, durably.
     pub(in crate::engine) fn place_file(
         self,
         name: &str,
@@ -63,7 +62,7 @@ impl Staging {
     ) -> Result<(), EngineError> {
         let from = self.path.join(name);
         let placed = match renameat_with(CWD, &from, CWD, target, RenameFlags::NOREPLACE) {
-            // A filesystem that does not know the flag knows hard links, which never replace either.
+            // A filesystem without that flag. A hard link does not replace anything either.
             Err(Errno::INVAL | Errno::NOSYS) => linkat(CWD, &from, CWD, target, AtFlags::empty()),
             other => other,
         };
@@ -72,15 +71,14 @@ impl Staging {
         sync(target)
     }
 
-    /// Becomes the folder `target`, durably. rename(2) of a folder replaces an empty folder and nothing
-    /// else: not a file, not a link, not a folder in which something lies.
+    /// Becomes the folder `target`, durably. rename(2) of a folder can only replace an empty folder.
     pub(in crate::engine) fn place_folder(self, target: &Path) -> Result<(), EngineError> {
         renameat(CWD, &self.path, CWD, target)
             .map_err(|error| EngineError::target("placing", target, error))?;
         sync(target)
     }
 
-    /// The folder `name` in it becomes the folder `target`, as in [`Staging::place_folder`]; the rest is removed.
+    /// Moves the folder `name` in it to `target`, like [`Staging::place_folder`]. The rest is removed.
     pub(in crate::engine) fn place_folder_in_it(
         self,
         name: &str,
@@ -95,36 +93,33 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        match erase(&self.path) {
+        match remove_tree(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!(
-                    "{} is left over and could not be removed: {error}",
-                    self.path.display()
-                );
+                log::warn!("{} could not be removed: {error}", self.path.display());
             }
             Ok(()) | Err(_) => {}
         }
     }
 }
 
-/// Removes a tree, also one whose restored folders may not be written.
-fn erase(path: &Path) -> io::Result<()> {
+/// Removes a tree, even if its restored folders are not writable.
+fn remove_tree(path: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(path)?;
+            make_writable(path)?;
             std::fs::remove_dir_all(path)
         }
         other => other,
     }
 }
 
-/// Gives the owner every right to the folders of a tree.
-fn open_up(folder: &Path) -> io::Result<()> {
+/// Gives the owner all permissions on the folders of a tree.
+fn make_writable(folder: &Path) -> io::Result<()> {
     std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
+            make_writable(&entry.path())?;
         }
     }
     Ok(())
@@ -132,14 +127,14 @@ fn open_up(folder: &Path) -> io::Result<()> {
 
 /// Makes the name `target` durable.
 fn sync(target: &Path) -> Result<(), EngineError> {
-    let folder = folder_of(target);
+    let folder = parent_of(target);
     File::open(&folder)
         .and_then(|opened| opened.sync_all())
         .map_err(|error| EngineError::target("syncing", &folder, error))
 }
 
-/// The folder a target lies in; `.` for a bare name.
-fn folder_of(target: &Path) -> PathBuf {
+/// The folder that `target` is in.
+fn parent_of(target: &Path) -> PathBuf {
     match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -151,14 +146,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_that_may_not_be_written_are_opened_up_before_they_are_removed() {
+    fn folders_are_made_writable_before_they_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         let deep = parent.path().join("a/b");
         std::fs::create_dir_all(&deep).unwrap();
         for folder in [&deep, &parent.path().join("a")] {
             std::fs::set_permissions(folder, Permissions::from_mode(0o500)).unwrap();
         }
-        open_up(&parent.path().join("a")).unwrap();
+        make_writable(&parent.path().join("a")).unwrap();
         for folder in ["a", "a/b"] {
             let mode = std::fs::metadata(parent.path().join(folder)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700, "{folder}");

@@ -1,0 +1,216 @@
+//! Writes the entries of an archive into a staging folder.
+//!
+//! Folders get their metadata last, the deepest first; files as soon as their content is complete, so that only the
+//! metadata of folders is kept in memory.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
+
+use super::beneath::{open_folder, split};
+use super::file::{RestoredFile, Shared};
+use super::metadata::Metadata;
+use super::staging::Staging;
+use crate::domain::{Entry, EntryKind, EntryPath, WriteAt};
+use crate::engine::look::look;
+use crate::engine::{EngineError, printable};
+
+/// How many files may be in the list of those being written before closed ones are removed from it.
+const PRUNE_AT: usize = 256;
+
+/// A tree that is being written. Dropped without [`Tree::finish`] it leaves nothing behind.
+#[derive(Debug)]
+pub(in crate::engine) struct Tree {
+    root: OwnedFd,
+    staging: Staging,
+    folders: Vec<(EntryPath, Metadata)>,
+    files: Vec<Weak<RestoredFile>>,
+    prune_at: usize,
+    /// The folder of the last entry, kept open because the next is often in it too.
+    parent: Option<(Vec<u8>, OwnedFd)>,
+    shared: Arc<Shared>,
+}
+
+impl Tree {
+    /// An empty tree in `staging`.
+    pub(in crate::engine) fn new(staging: Staging) -> Result<Self, EngineError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = rustix::fs::open(staging.path(), flags, Mode::empty())
+            .map_err(|error| EngineError::target("opening", staging.path(), error))?;
+        Ok(Self {
+            root,
+            staging,
+            folders: Vec::new(),
+            files: Vec::new(),
+            prune_at: PRUNE_AT,
+            parent: None,
+            shared: Arc::default(),
+        })
+    }
+
+    /// Creates the entry. Returns a file that is not empty, to be written.
+    pub(in crate::engine) fn entry(
+        &mut self,
+        entry: &Entry,
+    ) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+        let metadata = Metadata::of(entry).ok_or_else(|| {
+            EngineError::archive(format!(
+                "the time of {} in the archive is out of range",
+                printable(&entry.path)
+            ))
+        })?;
+        if entry.path.is_root() {
+            return self.root_entry(entry, metadata);
+        }
+        let (folder, name) = split(entry.path.as_bytes());
+        let file = match &entry.kind {
+            EntryKind::Directory => {
+                let parent = self.parent(folder)?;
+                mkdirat(parent, OsStr::from_bytes(name), Mode::RWXU)
+                    .map_err(|error| self.failed(&entry.path, error))?;
+                self.folders.push((entry.path.clone(), metadata));
+                None
+            }
+            EntryKind::File { size, .. } => self.file(&entry.path, *size, metadata)?,
+            EntryKind::Symlink { target } => {
+                let (name, shared) = (OsStr::from_bytes(name), Arc::clone(&self.shared));
+                let parent = self.parent(folder)?;
+                symlinkat(OsStr::from_bytes(target), parent, name)
+                    .and_then(|()| metadata.apply_to_link(parent, name, &shared.problems))
+                    .map_err(|error| self.failed(&entry.path, error))?;
+                None
+            }
+            EntryKind::HardLink { to } => {
+                self.hard_link(&entry.path, to)?;
+                None
+            }
+        };
+        Ok(file)
+    }
+
+    /// Sets the remaining metadata, and makes everything durable. The content must be complete.
+    pub(in crate::engine) fn finish(mut self) -> Result<Staging, EngineError> {
+        for file in self.files.drain(..).filter_map(|file| file.upgrade()) {
+            file.complete();
+        }
+        // Waits until the background sync has closed its file: the engine may open that next, and closing it then
+        // would release SQLite's locks.
+        let synced = self.shared.early_sync.lock().finish();
+        synced.map_err(|error| EngineError::target("syncing", self.staging.path(), error))?;
+        if let Some((path, error)) = self.shared.problems.take_failure() {
+            return Err(EngineError::target("restoring", &path, error));
+        }
+        // Members come after their folder, so the reverse order is deepest first.
+        for (path, metadata) in self.folders.drain(..).rev() {
+            let shown = self.staging.path().join(path.as_path());
+            open_folder(self.root.as_fd(), path.as_bytes(), OFlags::RDONLY)
+                .and_then(|folder| metadata.apply(folder.as_fd(), &self.shared.problems))
+                .map_err(|error| EngineError::target("restoring", &shown, error))?;
+        }
+        rustix::fs::syncfs(&self.root)
+            .map_err(|error| EngineError::target("syncing", self.staging.path(), error))?;
+        self.shared.problems.log();
+        Ok(self.staging)
+    }
+
+    fn root_entry(
+        &mut self,
+        entry: &Entry,
+        metadata: Metadata,
+    ) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+        if entry.kind != EntryKind::Directory || !self.folders.is_empty() {
+            return Err(EngineError::archive("the archive's root is not a single folder"));
+        }
+        self.folders.push((EntryPath::root(), metadata));
+        Ok(None)
+    }
+
+    fn file(
+        &mut self,
+        path: &EntryPath,
+        size: u64,
+        metadata: Metadata,
+    ) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+        let (folder, name) = split(path.as_bytes());
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let parent = self.parent(folder)?;
+        let file = openat(parent, OsStr::from_bytes(name), flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| self.failed(path, error))?;
+        let shown = self.shown(path);
+        let file = RestoredFile::new(file, shown, size, metadata, Arc::clone(&self.shared))
+            .map_err(|error| EngineError::target("creating", &self.shown(path), error))?;
+        if size == 0 {
+            return Ok(None);
+        }
+        let file = Arc::new(file);
+        if self.files.len() >= self.prune_at {
+            self.files.retain(|file| file.strong_count() > 0);
+            self.prune_at = PRUNE_AT.max(self.files.len() * 2);
+        }
+        self.files.push(Arc::downgrade(&file));
+        Ok(Some(file))
+    }
+
+    /// Links only to a regular file of this tree. A link to a symbolic link could lead out of it.
+    fn hard_link(&mut self, path: &EntryPath, to: &EntryPath) -> Result<(), EngineError> {
+        let (folder, name) = split(to.as_bytes());
+        let from_name = OsStr::from_bytes(name);
+        let from = open_folder(self.root.as_fd(), folder, OFlags::PATH)
+            .and_then(|from| Ok((look(from.as_fd(), from_name)?.kind, from)));
+        let from = match from {
+            Ok((FileType::RegularFile, from)) => from,
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                return Err(EngineError::archive(format!(
+                    "{} is a hard link to {}, which is not an earlier file",
+                    printable(path),
+                    printable(to)
+                )));
+            }
+            Err(error) => return Err(self.failed(to, error)),
+        };
+        let (folder, name) = split(path.as_bytes());
+        let parent = self.parent(folder)?;
+        linkat(from, from_name, parent, OsStr::from_bytes(name), AtFlags::empty())
+            .map_err(|error| self.failed(path, error))
+    }
+
+    /// The open folder that an entry is in.
+    fn parent(&mut self, folder: &[u8]) -> Result<BorrowedFd<'_>, EngineError> {
+        let known = self.parent.as_ref().is_some_and(|(path, _)| path == folder);
+        if !known {
+            let opened = open_folder(self.root.as_fd(), folder, OFlags::PATH);
+            let opened = opened.map_err(|error| match error {
+                Errno::NOENT | Errno::NOTDIR | Errno::LOOP => EngineError::archive(format!(
+                    "the archive has an entry in {}, which is not a folder of the archive",
+                    String::from_utf8_lossy(folder)
+                )),
+                other => EngineError::target("opening a folder in", self.staging.path(), other),
+            })?;
+            self.parent = Some((folder.to_vec(), opened));
+        }
+        Ok(self.parent.as_ref().map_or(self.root.as_fd(), |(_, folder)| folder.as_fd()))
+    }
+
+    fn failed(&self, path: &EntryPath, error: Errno) -> EngineError {
+        match error {
+            Errno::EXIST => {
+                EngineError::archive(format!("the archive holds {} twice", printable(path)))
+            }
+            Errno::NAMETOOLONG | Errno::INVAL => EngineError::archive(format!(
+                "{} cannot be created on this filesystem: {error}",
+                printable(path)
+            )),
+            other => EngineError::target("creating", &self.shown(path), other),
+        }
+    }
+
+    fn shown(&self, path: &EntryPath) -> PathBuf {
+        self.staging.path().join(path.as_path())
+    }
+}
