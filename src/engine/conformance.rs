@@ -1,4 +1,4 @@
-//! What every engine keeps to: one suite, passed by each.
+//! The rules of the engine traits, as tests that every engine runs.
 
 use std::any::Any;
 use std::os::unix::fs::symlink;
@@ -15,30 +15,30 @@ use crate::domain::{
     Cancel, CheckLevel, Entry, EntryKind, EntryPath, Extent, FailureCode, SEGMENT_BYTES, Source,
 };
 
-/// Nobody cancels a test.
+/// A cancel flag that is never set.
 pub(super) static NEVER: LazyLock<Cancel> = LazyLock::new(Cancel::default);
 
 /// An engine under test.
 pub(super) trait Subject {
     /// The engine.
     fn engine() -> &'static dyn Engine;
-    /// Makes a source of several segments below `folder`.
+    /// Creates a source of several segments below `folder`.
     fn plant(folder: &Path) -> Original;
-    /// Fails if the database restored to `restored` is not the original.
+    /// Fails if the data at `restored` differs from the original.
     fn assert_same(original: &Original, restored: &Path);
-    /// A source at `/nowhere/at all`.
+    /// A source that does not exist, at `/nowhere/at all`.
     fn nowhere() -> Source {
         Self::engine().source_of(Path::new("/nowhere/at all"))
     }
 }
 
-/// A planted source.
+/// A source created for a test.
 pub(super) struct Original {
-    /// How the engine gets at it.
+    /// The keys that the engine reads it by.
     pub(super) source: Source,
-    /// Where it lies; of a server, its folder.
+    /// Its path; of a server, its data folder.
     pub(super) path: PathBuf,
-    /// Ends the server with the test.
+    /// Dropped at the end of the test, to stop the server.
     pub(super) server: Option<Box<dyn Any>>,
 }
 
@@ -49,21 +49,21 @@ impl Original {
     }
 }
 
-/// An intake that keeps everything in memory and fails the test when an engine breaks the contract.
+/// An intake that keeps everything in memory, and fails the test if an engine breaks a rule.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     /// What was read, in order.
     pub(super) members: Vec<(Entry, Vec<u8>)>,
-    /// What was begun and taken back.
+    /// Files that were discarded.
     pub(super) retracted: Vec<EntryPath>,
-    /// The bytes that were announced.
+    /// The announced number of bytes.
     pub(super) expected: u64,
-    /// Paths whose content is not wanted if their stamp may be trusted.
+    /// Paths whose content is not needed if their stamp may be trusted.
     pub(super) unchanged: Vec<EntryPath>,
-    /// Entries may come in any order.
+    /// Whether entries may come in any order.
     pub(super) any_order: bool,
-    /// How many calls are taken before all are refused.
-    pub(super) patience: Option<usize>,
+    /// After how many calls all further ones fail; `None` means never.
+    pub(super) stop_after: Option<usize>,
     calls: usize,
     last: Option<EntryPath>,
     missing: u64,
@@ -81,19 +81,19 @@ impl Recorder {
         found.unwrap_or_else(|| panic!("{path} was not read"))
     }
 
-    /// The paths that were read, in order.
+    /// The paths of all members, in order.
     pub(super) fn paths(&self) -> Vec<String> {
         self.members.iter().map(|(entry, _)| super::printable(&entry.path)).collect()
     }
 
-    /// Ends the dump: the last file must be complete.
+    /// Checks that the last file is complete.
     pub(super) fn finished(&self) {
-        assert_eq!(self.missing, 0, "the last file was not given to its end");
+        assert_eq!(self.missing, 0, "the last file is not complete");
     }
 
     fn call(&mut self) -> Result<(), Refused> {
         self.calls += 1;
-        if self.patience.is_some_and(|patience| self.calls > patience) {
+        if self.stop_after.is_some_and(|stop_after| self.calls > stop_after) {
             Err(Refused)
         } else {
             Ok(())
@@ -113,7 +113,7 @@ impl Intake for Recorder {
         let in_order = self.last.as_ref().is_none_or(|last| *last < entry.path);
         let new = || self.members.iter().all(|(it, _)| it.path != entry.path);
         assert!(in_order || (self.any_order && new()), "order: {}", entry.path);
-        assert!(!trust_stamp || entry.stamp.is_some(), "a stamp that is not there was trusted");
+        assert!(!trust_stamp || entry.stamp.is_some(), "a missing stamp was trusted");
         self.last = Some(entry.path.clone());
         self.members.push((entry.clone(), Vec::new()));
         let EntryKind::File { size, .. } = entry.kind else { return Ok(Wants::Nothing) };
@@ -133,7 +133,7 @@ impl Intake for Recorder {
         let length = u64::try_from(bytes.len()).unwrap();
         let full = u64::try_from(SEGMENT_BYTES).unwrap();
         assert_eq!(length, self.missing.min(full), "a segment of the wrong length");
-        assert_eq!(bytes.capacity(), SEGMENT_BYTES, "a buffer grew or was not an intake's");
+        assert_eq!(bytes.capacity(), SEGMENT_BYTES, "a buffer grew or is not the intake's");
         self.missing -= length;
         self.members.last_mut().unwrap().1.extend_from_slice(&bytes);
         Ok(())
@@ -149,7 +149,7 @@ impl Intake for Recorder {
     }
 }
 
-/// Dumps `source` with `engine` as an executor does.
+/// Dumps `source` with `engine`, as the executor does.
 pub(super) fn dump(
     engine: &dyn Engine,
     source: &Source,
@@ -166,14 +166,14 @@ pub(super) fn dump(
         cancel: &NEVER,
     };
     let facts = engine.dump(&order, recorder);
-    assert_eq!(names(scratch.path()), [""; 0], "something was left in the scratch folder");
+    assert_eq!(names(scratch.path()), [""; 0], "the scratch folder is not empty");
     if facts.is_ok() {
         recorder.finished();
     }
     facts
 }
 
-/// Prepares a restore to a path, as an executor does.
+/// Begins a restore to a path, as the executor does.
 pub(super) fn load_to(engine: &dyn Engine, target: &Path) -> Result<Box<dyn Load>, EngineError> {
     engine.load(&LoadOrder {
         target: Target::Path(target),
@@ -187,16 +187,18 @@ fn loading<S: Subject>(target: &Path) -> Result<Box<dyn Load>, EngineError> {
     load_to(S::engine(), target)
 }
 
-/// Writes what was recorded into `load`, as an archive does: in pieces, and no holes.
+/// Writes the recorded members into `load`, as an archive does: in pieces, without holes.
 pub(super) fn pour(recorder: &Recorder, load: &mut dyn Load) -> Result<(), EngineError> {
     for (entry, content) in &recorder.members {
         let Some(place) = load.entry(entry)? else { continue };
-        let EntryKind::File { size, extents } = &entry.kind else { panic!("a place for no file") };
+        let EntryKind::File { size, extents } = &entry.kind else {
+            panic!("only a file has content")
+        };
         let whole = vec![Extent { offset: 0, length: *size }];
         for extent in extents.as_ref().unwrap_or(&whole) {
             let begin = usize::try_from(extent.offset).unwrap();
             let data = &content[begin..begin + usize::try_from(extent.length).unwrap()];
-            // Backwards, since several threads write in any order.
+            // In reverse, since threads write in any order.
             for (number, segment) in data.chunks(SEGMENT_BYTES).enumerate().rev() {
                 let offset = u64::try_from(number * SEGMENT_BYTES).unwrap();
                 place.write_at(segment, extent.offset + offset).unwrap();
@@ -215,39 +217,39 @@ pub(super) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The kind of an error.
+/// The failure code of an error.
 pub(super) fn code<T>(result: Result<T, EngineError>) -> FailureCode {
     result.err().and_then(|error| error.failure()).expect("a failure with a code").code
 }
 
-/// A planted source, and what was read from it. The server ends before its folder goes.
-struct Planted {
+/// A source, and what was read from it. The server stops before its folder is removed.
+struct DumpedSource {
     original: Original,
     recorder: Recorder,
     _folder: tempfile::TempDir,
 }
 
-fn planted<S: Subject>() -> Planted {
+fn dumped<S: Subject>() -> DumpedSource {
     let folder = tempfile::tempdir().unwrap();
     let original = S::plant(folder.path());
     S::engine().accept(&original.source).unwrap();
     let mut recorder = recording::<S>();
     dump(S::engine(), &original.source, &mut recorder).unwrap();
-    Planted { original, recorder, _folder: folder }
+    DumpedSource { original, recorder, _folder: folder }
 }
 
 pub(super) fn recording<S: Subject>() -> Recorder {
     Recorder { any_order: !S::engine().gives_in_order(), ..Recorder::default() }
 }
 
-pub(super) fn what_is_read_comes_back_the_same<S: Subject>() {
-    let Planted { original, recorder, .. } = &planted::<S>();
+pub(super) fn a_restore_equals_the_source<S: Subject>() {
+    let DumpedSource { original, recorder, .. } = &dumped::<S>();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join(S::engine().target_name("the shop"));
     let mut load = loading::<S>(&target).unwrap();
     pour(recorder, load.as_mut()).unwrap();
     let staged = load.finish(CheckLevel::Full).unwrap();
-    assert!(!target.exists(), "the target was touched before it was placed");
+    assert!(!target.exists(), "the target exists before it was placed");
     assert_eq!(staged.place().unwrap(), Placed::At(target.clone()));
     S::assert_same(original, &target);
     assert_eq!(names(place.path()).len(), 1, "something was left beside the target");
@@ -259,11 +261,11 @@ pub(super) fn what_is_read_comes_back_the_same<S: Subject>() {
     dump(S::engine(), &S::engine().source_of(&target), &mut again).unwrap();
     let content = |it: &Recorder| it.members.iter().map(|(_, it)| it.clone()).collect::<Vec<_>>();
     assert_eq!(again.paths(), recorder.paths());
-    assert!(content(&again) == content(recorder), "a second dump reads something else");
+    assert!(content(&again) == content(recorder), "a second dump differs");
 }
 
-pub(super) fn what_was_restored_holds_up_in_a_drill<S: Subject>() {
-    let Planted { original, recorder, .. } = &planted::<S>();
+pub(super) fn a_restore_passes_a_drill<S: Subject>() {
+    let DumpedSource { original, recorder, .. } = &dumped::<S>();
     let source = &original.source;
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join(S::engine().target_name("the shop"));
@@ -290,22 +292,22 @@ pub(super) fn what_was_restored_holds_up_in_a_drill<S: Subject>() {
     assert!(!report.check.is_empty() && !report.version.is_empty(), "{report:?}");
 }
 
-pub(super) fn a_refusal_ends_the_dump_wherever_it_comes<S: Subject>() {
-    let Planted { original, recorder, .. } = &planted::<S>();
+pub(super) fn a_dump_ends_when_the_intake_stops_at_any_call<S: Subject>() {
+    let DumpedSource { original, recorder, .. } = &dumped::<S>();
     let source = &original.source;
-    assert!(recorder.calls > 3, "the planted source is too small for this test");
-    // A server is not asked a thousand times.
+    assert!(recorder.calls > 3, "the source is too small for this test");
+    // Not at every call: a server is slow.
     let step = if S::engine().asks_a_server() { recorder.calls / 5 + 1 } else { 1 };
-    for patience in (0..recorder.calls).step_by(step) {
-        let mut refusing = Recorder { patience: Some(patience), ..recording::<S>() };
+    for stop_after in (0..recorder.calls).step_by(step) {
+        let mut refusing = Recorder { stop_after: Some(stop_after), ..recording::<S>() };
         let ended = dump(S::engine(), source, &mut refusing);
-        assert!(matches!(ended, Err(EngineError::Refused(Refused))), "after {patience} calls");
-        assert_eq!(refusing.calls, patience + 1, "it went on after the refusal");
+        assert!(matches!(ended, Err(EngineError::Refused(Refused))), "after {stop_after} calls");
+        assert_eq!(refusing.calls, stop_after + 1, "it went on after the intake stopped");
     }
 }
 
-pub(super) fn a_load_or_a_staged_restore_that_is_dropped_leaves_nothing<S: Subject>() {
-    let Planted { recorder, .. } = &planted::<S>();
+pub(super) fn dropping_an_unfinished_restore_leaves_nothing_behind<S: Subject>() {
+    let DumpedSource { recorder, .. } = &dumped::<S>();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("target");
     drop(loading::<S>(&target).unwrap());
@@ -322,8 +324,8 @@ pub(super) fn a_load_or_a_staged_restore_that_is_dropped_leaves_nothing<S: Subje
     assert_eq!(names(place.path()), [""; 0]);
 }
 
-pub(super) fn what_lies_at_the_target_is_never_replaced<S: Subject>() {
-    let Planted { recorder, .. } = &planted::<S>();
+pub(super) fn a_restore_never_replaces_anything<S: Subject>() {
+    let DumpedSource { recorder, .. } = &dumped::<S>();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("target");
     let occupy = || std::fs::copy("/proc/self/comm", &target).unwrap();
@@ -346,7 +348,7 @@ pub(super) fn what_lies_at_the_target_is_never_replaced<S: Subject>() {
     assert_eq!(code(loading::<S>(&place.path().join("no/folder"))), FailureCode::TargetDenied);
 }
 
-pub(super) fn a_source_that_cannot_be_read_is_told_apart<S: Subject>() {
+pub(super) fn missing_and_invalid_sources_have_different_codes<S: Subject>() {
     let nowhere = S::nowhere();
     assert_eq!(code(S::engine().probe(&nowhere)), FailureCode::SourceMissing);
     let missing = dump(S::engine(), &nowhere, &mut recording::<S>());
@@ -362,11 +364,11 @@ pub(super) fn a_source_that_cannot_be_read_is_told_apart<S: Subject>() {
     assert_eq!(code(S::engine().accept(&Source::default())), FailureCode::SourceInvalid);
 }
 
-pub(super) fn a_look_tells_about_how_much_there_is<S: Subject>() {
-    let Planted { original, recorder, .. } = &planted::<S>();
+pub(super) fn a_probe_and_a_dump_announce_about_the_size<S: Subject>() {
+    let DumpedSource { original, recorder, .. } = &dumped::<S>();
     let source = &original.source;
     let probe = S::engine().probe(source).unwrap();
-    let read: u64 = recorder.members.iter().map(|(entry, _)| held(&entry.kind)).sum();
+    let read: u64 = recorder.members.iter().map(|(entry, _)| data_bytes(&entry.kind)).sum();
     for announced in [probe.source_bytes, recorder.expected] {
         assert!(announced.abs_diff(read) < read / 10, "{announced} announced, {read} read");
     }
@@ -376,8 +378,8 @@ pub(super) fn a_look_tells_about_how_much_there_is<S: Subject>() {
     }
 }
 
-/// The bytes of a member that are no holes.
-fn held(kind: &EntryKind) -> u64 {
+/// The bytes of a member without holes.
+fn data_bytes(kind: &EntryKind) -> u64 {
     match kind {
         EntryKind::File { extents: Some(extents), .. } => extents.iter().map(|it| it.length).sum(),
         EntryKind::File { size, .. } => *size,
@@ -385,8 +387,8 @@ fn held(kind: &EntryKind) -> u64 {
     }
 }
 
-pub(super) fn an_archive_that_is_not_of_this_engine_is_refused<S: Subject>() {
-    let Planted { mut recorder, .. } = planted::<S>();
+pub(super) fn an_archive_with_an_unexpected_entry_is_refused<S: Subject>() {
+    let DumpedSource { mut recorder, .. } = dumped::<S>();
     let place = tempfile::tempdir().unwrap();
     let twice = recorder.members.last().unwrap().clone();
     recorder.members.push(twice);
@@ -396,7 +398,7 @@ pub(super) fn an_archive_that_is_not_of_this_engine_is_refused<S: Subject>() {
     assert_eq!(names(place.path()), [""; 0]);
 }
 
-/// The suite, as tests of the module it is called in.
+/// Defines the tests in the module that calls it: all of them, or those listed.
 macro_rules! engine_conformance {
     ($subject:ty: $($rule:ident)*) => { $(
         #[test]
@@ -406,14 +408,14 @@ macro_rules! engine_conformance {
     )* };
     ($subject:ty) => {
         $crate::engine::conformance::engine_conformance! { $subject:
-            what_is_read_comes_back_the_same
-            what_was_restored_holds_up_in_a_drill
-            a_refusal_ends_the_dump_wherever_it_comes
-            a_load_or_a_staged_restore_that_is_dropped_leaves_nothing
-            what_lies_at_the_target_is_never_replaced
-            a_source_that_cannot_be_read_is_told_apart
-            a_look_tells_about_how_much_there_is
-            an_archive_that_is_not_of_this_engine_is_refused
+            a_restore_equals_the_source
+            a_restore_passes_a_drill
+            a_dump_ends_when_the_intake_stops_at_any_call
+            dropping_an_unfinished_restore_leaves_nothing_behind
+            a_restore_never_replaces_anything
+            missing_and_invalid_sources_have_different_codes
+            a_probe_and_a_dump_announce_about_the_size
+            an_archive_with_an_unexpected_entry_is_refused
         }
     };
 }

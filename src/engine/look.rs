@@ -1,4 +1,4 @@
-//! A look at a file without opening it: statx(2), the same on every machine.
+//! File metadata from statx(2), which is the same on every machine.
 
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
@@ -7,43 +7,42 @@ use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, makedev, 
 
 use crate::domain::{Clock as _, Stamp, SystemClock};
 
-/// What a look at a file told.
+/// A file's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) kind: FileType,
     pub(super) size: u64,
-    /// How much room it takes: less than its size, if it has holes.
-    pub(super) stored: u64,
+    /// Bytes allocated on disk: less than `size` if the file has holes.
+    pub(super) allocated: u64,
     pub(super) mode: u32,
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) links: u32,
     pub(super) mtime_ns: i128,
     pub(super) ctime_ns: i128,
-    /// When the file was made; `None`: the filesystem does not keep it.
+    /// When the file was created; `None` if the filesystem does not record it.
     pub(super) born_ns: Option<i128>,
     pub(super) inode: u64,
     pub(super) device: u64,
 }
 
-/// How coarse a filesystem's clock can be, in nanoseconds: two ticks at 100 a second.
+/// The resolution of a filesystem's clock, at worst: two ticks of 1/100 second.
 const TICK_NS: i128 = 20_000_000;
 
-/// The same for filesystems that keep whole seconds, as FAT does (two of them).
+/// The same for filesystems that keep whole seconds. FAT keeps even ones only.
 const COARSE_TICK_NS: i128 = 2_000_000_000;
 
 impl Look {
-    /// How long after its last change a later change of this file could go unseen, because both would get
-    /// the same time.
+    /// How long after its last change another change of this file could get the same time.
     pub(super) fn tick_ns(&self) -> i128 {
         if self.ctime_ns.rem_euclid(1_000_000_000) == 0 { COARSE_TICK_NS } else { TICK_NS }
     }
 
     /// The stamp of a file in a dump that began at `began_ns`.
     ///
-    /// A file changed just before or during the dump has none: it could be changed again within the same
-    /// tick of the filesystem's clock, after it was read, and its stamp would not tell (git calls this the
-    /// racy index). Such a file is read again next time, and then gets one.
+    /// A file that changed just before or during the dump has none: it could change again after it was read, within the
+    /// same tick of the filesystem's clock, and its stamp would not show it (git calls this a racy index). Such a file
+    /// is read again next time, and then gets a stamp.
     pub(super) fn stamp(&self, began_ns: i128) -> Option<Stamp> {
         (self.ctime_ns + self.tick_ns() < began_ns).then_some(Stamp {
             ctime_ns: self.ctime_ns,
@@ -53,12 +52,12 @@ impl Look {
         })
     }
 
-    /// Whether a file is still as it was, as far as a look can tell.
+    /// Whether size and times are the same.
     pub(super) fn same_content(&self, later: &Self) -> bool {
         (self.size, self.mtime_ns, self.ctime_ns) == (later.size, later.mtime_ns, later.ctime_ns)
     }
 
-    /// Which file it is, whatever it is called.
+    /// Device and inode number.
     pub(super) fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
@@ -69,16 +68,15 @@ pub(super) fn now_ns() -> i128 {
     i128::from(SystemClock.now().as_micros()) * 1000
 }
 
-/// What is asked for.
 const ASKED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
-/// Looks at what `name` in `folder` is; a link is looked at, not followed.
+/// The metadata of `name` in `folder`. A symbolic link is not followed.
 pub(super) fn look(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Look> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     statx(folder, name, flags, ASKED).map(told)
 }
 
-/// Looks at an open file.
+/// The metadata of an open file.
 pub(super) fn look_open(file: BorrowedFd<'_>) -> rustix::io::Result<Look> {
     statx(file, "", AtFlags::EMPTY_PATH, ASKED).map(told)
 }
@@ -89,7 +87,7 @@ fn told(found: Statx) -> Look {
     Look {
         kind: FileType::from_raw_mode(mode),
         size: found.stx_size,
-        stored: found.stx_blocks.saturating_mul(512),
+        allocated: found.stx_blocks.saturating_mul(512),
         mode: mode & 0o7777,
         uid: found.stx_uid,
         gid: found.stx_gid,
@@ -113,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_given_only_when_a_later_change_would_show() {
+    fn only_a_file_whose_next_change_would_show_gets_a_stamp() {
         let file = tempfile::tempfile().unwrap();
         let mut found = look_open(file.as_fd()).unwrap();
         let second = 1_000_000_000;

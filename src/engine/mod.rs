@@ -1,8 +1,10 @@
-//! Databases: one file per kind. Bytes out ([`Engine::dump`]) and bytes in ([`Engine::load`]).
+//! Engines: one folder for each kind of database.
 //!
-//! An engine knows nothing of archives: it pours entries and segments into an [`Intake`], and gives
-//! back a [`Load`] that files are written into. A new engine is one file and one line in [`ENGINES`],
-//! and passes the conformance suite.
+//! An engine reads a database into an [`Intake`] ([`Engine::dump`]) and restores it through a [`Load`]
+//! ([`Engine::load`]). It knows nothing of archives.
+//!
+//! To add an engine, add its folder and a line in [`ENGINES`], and run the conformance suite in its tests. The keys of
+//! its `source` are checked by [`Engine::accept`] and nowhere else.
 
 #[cfg(test)]
 mod conformance;
@@ -33,7 +35,7 @@ pub use order::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, LoadOrder, Owners, PassedOver, Probe, Target,
 };
 
-/// Every engine, by the name it has in the configuration and on the wire.
+/// Every engine.
 pub static ENGINES: &[&dyn Engine] = &[
     &sqlite::Sqlite,
     &directory::Directory,
@@ -43,41 +45,41 @@ pub static ENGINES: &[&dyn Engine] = &[
     &redis::Redis,
 ];
 
-/// The engine with this name.
+/// The engine with this name in the configuration and in the API.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
     ENGINES.iter().copied().find(|engine| engine.name() == name)
 }
 
 /// One kind of database.
 pub trait Engine: Send + Sync {
-    /// Its name: `sqlite`, `directory`… On the wire `datastore.type`.
+    /// Its name: `sqlite`, `directory`… In the API it is `datastore.type`.
     fn name(&self) -> &'static str;
 
-    /// The version of what it reads, or of the library that reads it; `unknown` where only a server
-    /// that was not reached yet could tell. Does not touch the source.
+    /// The version of the database, or of the library that reads it; `unknown` if only a server could tell, and was
+    /// not asked yet. Does not access the source.
     fn version(&self, source: &Source) -> String;
 
-    /// Says whether these are keys and values this engine understands; names the key that is not.
-    /// Does not touch the source: it may not be there yet.
+    /// Checks the keys and values of `source`. The error names the first key that is unknown or invalid. Does not
+    /// access the source, which may not exist yet.
     fn accept(&self, source: &Source) -> Result<(), EngineError>;
 
-    /// Opens the source and looks whether a backup would work, without making one. Says how large it is.
+    /// Opens the source, and checks that a backup would work, without making one.
     fn probe(&self, source: &Source) -> Result<Probe, EngineError>;
 
-    /// The size of the pages that the database rewrites as a whole, in bytes: what an incremental compares.
+    /// The size in bytes of the pages in which the database writes. Incremental backups compare files page by page.
     fn page_bytes(&self) -> u32;
 
-    /// Whether a dump gives its entries in the order of [`EntryPath`]. A server that streams its files
-    /// gives them as it meets them; an incremental then keeps more of its parent's index in memory.
+    /// Whether a dump gives its entries in the order of [`EntryPath`]. If it does not, as when a server streams its
+    /// files, an incremental backup keeps more of its parent's index in memory.
     fn gives_in_order(&self) -> bool {
         true
     }
 
     /// Reads the source once, consistently, into `intake`.
     ///
-    /// Every path comes once, a folder before what is in it; see [`Engine::gives_in_order`]. When this returns
-    /// without an error, everything was read, every child process ended well, and the engine's own
-    /// check (as far as `order.check` asks) found nothing.
+    /// Every path comes once, and a folder before its members; see [`Engine::gives_in_order`]. If this succeeds,
+    /// everything was read, every child process succeeded, and the engine's own check (as thorough as `order.check`)
+    /// found no problem.
     fn dump(
         &self,
         order: &DumpOrder<'_>,
@@ -86,42 +88,39 @@ pub trait Engine: Send + Sync {
 
     /// Prepares a restore.
     ///
-    /// Into a path, which must not exist yet (or be an empty folder, for engines that restore to a folder):
-    /// writes beside it, on the same filesystem, under a name that starts with `.coffer-`, until
-    /// [`Staged::place`]. Into a running server, where the engine knows how: only what is not there yet.
+    /// To a path, which must not exist (or be an empty folder, for engines that restore a folder): until
+    /// [`Staged::place`], the data is beside it, on the same filesystem, under a name that starts with `.coffer-`.
+    /// Into a running server, if the engine supports that: only databases that do not exist there.
     fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError>;
 
-    /// Uses what was restored: starts it with its own server in a scratch place where it needs one, runs
-    /// the thorough check, counts the rows of every table, and stops it again. `order.restored` belongs
-    /// to the drill alone and may be changed. Data that is bad is `ArchiveDamaged`; anything else that
-    /// keeps the drill from being made has another code.
+    /// Uses what was restored: starts a private server on it if it needs one, runs the most thorough check, counts the
+    /// rows of every table, and stops the server. `order.restored` is for this drill only and may be changed. If the
+    /// data is bad, the failure is `ArchiveDamaged`; anything else that stops the drill has another code.
     fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError>;
 
-    /// The `source` that reads what was restored to `target`.
+    /// The `source` of an instance that was restored to `target`.
     fn source_of(&self, target: &Path) -> Source;
 
-    /// The name, below a folder for it alone, that a restore without a given path goes to:
-    /// `shop.db` for a SQLite instance named `shop`, the folder's name for a tree.
+    /// The name of the file or folder that a restore without a given path makes: `shop.db` for a SQLite instance
+    /// named `shop`.
     fn target_name(&self, instance_name: &str) -> PathBuf;
 
-    /// What a person without Coffer does after unpacking the archive into the folder `restored/`, so that
-    /// the data is in use again: shell commands and `#` comments for `RESTORE.txt`, a line each.
-    /// The data lies below `restored/data/`.
+    /// For `RESTORE.txt`: how a person without Coffer puts the data to use after unpacking the archive into the folder
+    /// `restored/`. Lines are shell commands or `#` comments. The data is in `restored/data/`.
     fn restore_hints(&self, instance_name: &str, source: &Source) -> Vec<String>;
 
-    /// How what Coffer restored to `target` comes into use, a line each: shell commands and `#` comments.
+    /// How to put to use what Coffer restored to `target`. Lines are shell commands or `#` comments.
     fn next_steps(&self, _target: &Path) -> Vec<String> {
         Vec::new()
     }
 
-    /// Whether it reads a running server through tools of that server's. Then a look at the source at
-    /// start-up ([`Engine::probe`]) is worth the connection.
+    /// Whether it reads a running server with that server's tools. Such a source is probed at start-up.
     fn asks_a_server(&self) -> bool {
         false
     }
 }
 
-/// The path of an entry as text for reports: bytes that are not UTF-8 as `\xNN`.
+/// An entry's path as text. Bytes that are not UTF-8 become `\xNN`.
 pub fn printable(path: &EntryPath) -> String {
     path.as_bytes().utf8_chunks().fold(String::new(), |mut text, chunk| {
         text.push_str(chunk.valid());

@@ -1,4 +1,4 @@
-//! What an engine is asked to do, and what it tells of it.
+//! What an engine is asked to do, and what it reports.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,134 +7,134 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Cancel, CheckLevel, Source};
 
-/// What a look at a source found.
+/// What a probe of a source found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// The version of the database, or of the library that reads it.
     pub version: String,
     /// About how many bytes a full backup would read.
     pub source_bytes: u64,
-    /// Facts worth a line in `coffer doctor`: journal mode, page count, owner…
+    /// Facts shown by `coffer doctor`: journal mode, page count, owner…
     pub notes: Vec<String>,
 }
 
-/// What is to be read, and how.
+/// What to read, and how.
 #[derive(Debug)]
 pub struct DumpOrder<'a> {
     /// Where the data is.
     pub source: &'a Source,
-    /// The instance's name: names the member in the archive where the source's own name would not do.
+    /// The instance's name, for members of the archive that have no name of their own.
     pub instance_name: &'a str,
-    /// How thoroughly to check what is read.
+    /// How thorough the engine's own check is.
     pub check: CheckLevel,
     /// A folder for unnamed temporary files, on the archive store's filesystem.
     pub scratch: &'a Path,
-    /// Whether unchanged files may be passed over ([`super::Wants::Nothing`]) or everything is to be read.
+    /// Whether files with an unchanged stamp may be skipped. If not, everything is read.
     pub trust_stamps: bool,
-    /// The check that the parent's source passed; `None`: it had none, or there is no parent.
+    /// The check that the parent's source passed, if any.
     pub parent_check: Option<&'a str>,
-    /// Looked at by whoever waits for something else than the intake: asked, the dump ends as refused.
+    /// Checked during every wait for anything but the intake.
     pub cancel: &'a Cancel,
 }
 
 /// Where a restore goes.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
-    /// A file or folder to make.
+    /// A new file or folder.
     Path(&'a Path),
     /// A running server: the `source` of an instance of the configuration.
     Server(&'a Source),
 }
 
-/// Whose the restored files are.
+/// Who owns the restored files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owners {
-    /// As in the archive, as far as Coffer has the right.
+    /// As in the archive, as far as Coffer may set that.
     Kept,
-    /// Whoever runs Coffer.
+    /// The user that runs Coffer.
     Mine,
 }
 
-/// What is to be restored where.
+/// What to restore, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadOrder<'a> {
     /// Where to.
     pub target: Target<'a>,
-    /// The `source` of the instance the backup is of, where that is known: which tools to use.
+    /// The `source` of the backup's instance, if known: it says which tools to use.
     pub source: Option<&'a Source>,
-    /// Whose the files are.
+    /// Who owns the files.
     pub owners: Owners,
-    /// Looked at by whoever waits: asked, the restore ends as refused.
+    /// Checked during every wait.
     pub cancel: &'a Cancel,
 }
 
-/// What is to be tried out.
+/// What to use in a drill.
 #[derive(Debug, Clone, Copy)]
 pub struct DrillOrder<'a> {
     /// What was restored, with [`Owners::Mine`].
     pub restored: &'a Path,
-    /// The `source` of the instance the backup is of, where that is known: which tools to use.
+    /// The `source` of the backup's instance, if known: it says which tools to use.
     pub source: Option<&'a Source>,
-    /// An empty folder for sockets and logs, removed afterwards.
+    /// An empty folder for sockets and logs. The caller removes it.
     pub scratch: &'a Path,
-    /// Looked at by whoever waits: asked, the drill ends as refused.
+    /// Checked during every wait.
     pub cancel: &'a Cancel,
 }
 
 /// What a drill found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DrillReport {
-    /// The version of the server or library that read what was restored.
+    /// The version of the server or library that read the data.
     pub version: String,
-    /// The checks that passed, by their names in the field (`integrity_check`, `pg_amcheck`…).
+    /// The checks that passed: `integrity_check`, `pg_amcheck`…
     pub check: String,
-    /// Rows in each table, by a name that tells it from all others (`shop.public.orders`), for the first
-    /// thousand; for data that has no tables, keys or members.
+    /// Rows in each of the first thousand tables, by full name (`shop.public.orders`). Data without tables counts keys
+    /// or members instead.
     pub rows: BTreeMap<String, u64>,
-    /// Tables in all.
+    /// The number of all tables.
     pub tables: u64,
-    /// Rows in all.
+    /// The number of all rows.
     pub total_rows: u64,
 }
 
 impl DrillReport {
-    /// How many tables [`DrillReport::rows`] names.
-    const NAMED: usize = 1000;
+    /// How many tables [`DrillReport::rows`] lists at most.
+    const MAX_LISTED: usize = 1000;
 
-    /// Counts a table.
+    /// Adds a table.
     pub(in crate::engine) fn count(&mut self, table: impl Into<String>, rows: u64) {
         self.tables = self.tables.saturating_add(1);
         self.total_rows = self.total_rows.saturating_add(rows);
-        if self.rows.len() < Self::NAMED {
+        if self.rows.len() < Self::MAX_LISTED {
             self.rows.insert(table.into(), rows);
         }
     }
 }
 
-/// What an engine tells of a finished dump; kept in the manifest.
+/// What an engine reports of a dump. It is kept in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DumpFacts {
     /// The version of the database, or of the library that read it.
     pub version: String,
-    /// Facts of the source, for people: `page_size`, `page_count`, `journal_mode`, `application_id`…
+    /// Facts about the source, for people: `page_size`, `journal_mode`…
     pub facts: BTreeMap<String, serde_json::Value>,
-    /// The check that was made and passed (`quick_check`, `integrity_check`); `None`: none was.
+    /// The check that passed (`quick_check`, `integrity_check`), if one was made.
     pub check: Option<String>,
-    /// How long that check took, in milliseconds.
+    /// How many milliseconds it took.
     pub check_ms: u64,
-    /// Nothing was read: everything is as it was, and `check` is the one its parent passed.
+    /// Nothing was read, because nothing changed; `check` is the parent's.
     #[serde(default)]
     pub unchanged: bool,
-    /// Members that were not read, with the reason: sockets, devices, files that vanished.
+    /// Members that were not read: sockets, devices, files that vanished.
     pub passed_over: Vec<PassedOver>,
-    /// Files that changed while they were read, each time it was tried: their content is torn.
+    /// Files that changed during every attempt to read them. Their content may be inconsistent.
     pub changed_while_read: Vec<String>,
 }
 
 /// A member of a source that is not in the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedOver {
-    /// Its path below the source's root; bytes that are not UTF-8 are shown as `\xNN`.
+    /// Its path below the source's root. Bytes that are not UTF-8 are `\xNN`.
     pub path: String,
     /// Why: `socket`, `device`, `fifo`, `vanished`.
     pub reason: String,

@@ -1,10 +1,10 @@
-//! Entries of what no file of the source is: dumps, notes, and the folders they lie in.
+//! Entries that are not files of the source: dumps, notes, and their folders.
 
 use super::EngineError;
 use super::look::now_ns;
 use crate::domain::{Entry, EntryKind, EntryPath, FailureCode};
 
-/// An entry made now, whoever runs Coffer owns it: a folder for its owner only, or a file.
+/// A private entry that is owned by the user that runs Coffer and was modified now.
 pub(super) fn own_entry(path: &str, kind: EntryKind) -> Result<Entry, EngineError> {
     let path = EntryPath::new(path)
         .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?;

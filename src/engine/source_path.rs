@@ -1,4 +1,4 @@
-//! Where a source lies: `path`, or `url` for a path that is not UTF-8.
+//! The keys `path`, and `url` for a path that is not UTF-8.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,24 +9,23 @@ use serde_json::Value;
 use super::EngineError;
 use crate::domain::{FailureCode, Source};
 
-/// A source that cannot be understood.
+/// The failure of a source that is not valid.
 pub(super) fn invalid(message: impl Into<String>) -> EngineError {
     EngineError::known(FailureCode::SourceInvalid, message)
 }
 
-/// Says no to the first key that is not among `known`.
+/// Fails with the name of the first key that is not in `known`.
 pub(super) fn only_keys(engine: &str, source: &Source, known: &[&str]) -> Result<(), EngineError> {
     match source.0.keys().find(|key| !known.contains(&key.as_str())) {
         None => Ok(()),
         Some(key) => Err(invalid(format!(
-            "source has a key {key:?} that the engine {engine} does not know; it knows {}",
+            "source has the key {key:?}, which the engine {engine} does not know; its keys are {}",
             known.join(", ")
         ))),
     }
 }
 
-/// The path under `path` or `url`, made absolute: SQLite would take a relative name that starts with
-/// `file:` for a URI.
+/// The path in `path` or `url`, made absolute: SQLite would read a relative name that starts with `file:` as a URI.
 pub(super) fn path_of(engine: &str, source: &Source) -> Result<PathBuf, EngineError> {
     let path = match (source.0.get("path"), source.0.get("url")) {
         (Some(Value::String(path)), None) => PathBuf::from(path),
@@ -39,13 +38,13 @@ pub(super) fn path_of(engine: &str, source: &Source) -> Result<PathBuf, EngineEr
         (None, Some(_)) => return Err(invalid("source.url must be text")),
     };
     if path.as_os_str().is_empty() || path.as_os_str().as_bytes().contains(&0) {
-        return Err(invalid("source.path must not be empty or hold a zero byte"));
+        return Err(invalid("source.path must not be empty or contain a zero byte"));
     }
     std::path::absolute(&path)
         .map_err(|error| invalid(format!("source.path {}: {error}", path.display())))
 }
 
-/// The source that reads `path`.
+/// A source with this path.
 pub(super) fn source_at(path: &Path) -> Source {
     match path.to_str() {
         Some(text) => Source::from_path(text),
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_any_bytes_comes_back_from_its_source() {
+    fn a_path_of_any_bytes_survives_the_way_through_a_source() {
         for bytes in [&b"/srv/a b'\"\n%41?#.db"[..], b"/srv/\xff\xfe%/x", b"/", "/ä".as_bytes()] {
             let path = Path::new(OsStr::from_bytes(bytes));
             assert_eq!(path_of("sqlite", &source_at(path)).unwrap(), path, "{path:?}");
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_without_a_usable_path_is_refused_in_words() {
+    fn a_source_without_a_usable_path_is_refused_with_the_reason() {
         for (bad, word) in [
             (Source::default(), "needs a path"),
             (source("path", ""), "empty"),

@@ -35,7 +35,7 @@ pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &Look) -> Entry {
 
 /// Where an open file holds data; `None` if it has no holes or the filesystem does not say.
 pub(super) fn extents(file: BorrowedFd<'_>, found: &Look) -> Option<Vec<Extent>> {
-    if found.stored >= found.size {
+    if found.allocated >= found.size {
         return None;
     }
     let mut extents = Vec::new();

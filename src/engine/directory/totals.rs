@@ -41,7 +41,7 @@ impl Visitor for Totals {
     fn member(&mut self, member: &Member<'_>) -> Result<(), EngineError> {
         self.members += 1;
         if member.found.kind == FileType::RegularFile {
-            let allocated = member.found.size.min(member.found.stored);
+            let allocated = member.found.size.min(member.found.allocated);
             let share = allocated / u64::from(member.found.links.max(1));
             self.bytes = self.bytes.saturating_add(share);
         }

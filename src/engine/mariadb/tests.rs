@@ -129,12 +129,12 @@ impl Subject for Logical {
 mod logical {
     // How long a dump is, nobody knows before: what is announced is only about the same.
     super::engine_conformance! { super::Logical:
-        what_is_read_comes_back_the_same
-        what_was_restored_holds_up_in_a_drill
-        a_refusal_ends_the_dump_wherever_it_comes
-        a_load_or_a_staged_restore_that_is_dropped_leaves_nothing
-        what_lies_at_the_target_is_never_replaced
-        a_source_that_cannot_be_read_is_told_apart
-        an_archive_that_is_not_of_this_engine_is_refused
+        a_restore_equals_the_source
+        a_restore_passes_a_drill
+        a_dump_ends_when_the_intake_stops_at_any_call
+        dropping_an_unfinished_restore_leaves_nothing_behind
+        a_restore_never_replaces_anything
+        missing_and_invalid_sources_have_different_codes
+        an_archive_with_an_unexpected_entry_is_refused
     }
 }
