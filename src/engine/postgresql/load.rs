@@ -76,7 +76,7 @@ impl Load for ClusterLoad {
 
     fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
         let Self { tree, aim, toolbox, cancel } = *self;
-        let staging = tree.into_staging()?;
+        let staging = tree.settle()?;
         let cluster = Cluster::read(staging.path())?;
         match aim {
             Aim::Folder(target) if staging.path().join(DATA_FOLDER).is_dir() => {

@@ -37,7 +37,7 @@ impl FolderLoad {
     }
 
     /// The complete folder, for an engine that has more to do with it.
-    pub(in crate::engine) fn into_staging(self) -> Result<Staging, EngineError> {
+    pub(in crate::engine) fn settle(self) -> Result<Staging, EngineError> {
         self.tree.finish()
     }
 
