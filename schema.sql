@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 3.
+-- The catalog of one Coffer data directory: the whole current schema, version 4.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
@@ -21,7 +21,7 @@ CREATE TABLE instances (
     check_level TEXT NOT NULL CHECK (check_level IN ('off', 'quick', 'full')),
     -- BACKUP is not stored: it is shown while a backup of the instance runs.
     status TEXT NOT NULL CHECK (status IN ('BUILD', 'ACTIVE', 'ERROR', 'DETACHED')),
-    -- What a restore wrote; the newest backup says it better as soon as there is one.
+    -- What a restore wrote. The size of the newest backup is shown instead as soon as there is one.
     used_bytes INTEGER NOT NULL DEFAULT 0 CHECK (used_bytes >= 0),
     failure_code TEXT,
     failure_message TEXT,
@@ -31,7 +31,7 @@ CREATE TABLE instances (
     removal TEXT CHECK (removal IN ('asked', 'claimed')),
     created INTEGER NOT NULL CHECK (created BETWEEN 0 AND 253402300799999999),
     updated INTEGER NOT NULL,
-    -- How far each new backup is proven before anybody asks: read back, or restored in a drill too.
+    -- How each new backup is proven: its archive is read back, or it is restored in a drill as well.
     verify TEXT NOT NULL DEFAULT 'archive' CHECK (verify IN ('archive', 'restore')),
     CHECK ((status = 'BUILD') = (restore IS NOT NULL)),
     CHECK (restore IS NULL OR restored_from IS NOT NULL),
@@ -87,29 +87,16 @@ CREATE TABLE backups (
     -- Why it failed, or why it could not be removed.
     failure_code TEXT,
     failure_message TEXT,
-    -- What a later look found wrong with a finished archive. Nothing is built on it from then on.
+    -- What a later check found wrong with a finished archive. Nothing is built on it from then on.
     damage_code TEXT,
     damage_message TEXT,
     -- A removal to make: asked for, claimed by a worker, or failed and to be tried again.
     removal TEXT CHECK (removal IN ('asked', 'claimed', 'failed')),
-    -- Whether that is in the bytes of the archive, which reading them again takes back, or in the data
-    -- that they restore to, which only a drill takes back.
+    -- Where that damage is: in the bytes of the archive, so that a proof of them clears it, or in the
+    -- data that they restore to, so that only a drill does.
     damage_in TEXT CHECK (damage_in IN ('archive', 'data')),
-    -- A drill to make, a restore only to prove it: asked for, or claimed by a worker.
-    drill TEXT CHECK (drill IS NULL
-                      OR drill IN ('asked', 'claimed') AND status IN ('COMPLETED', 'RESTORED')),
-    -- How the last drill ended: when, and after how many milliseconds.
-    drill_at INTEGER,
-    drill_ms INTEGER CHECK (drill_ms >= 0),
-    -- What one that passed found; the rows by table are a JSON object.
-    drill_version TEXT,
-    drill_check TEXT,
-    drill_tables INTEGER CHECK (drill_tables >= 0),
-    drill_rows INTEGER CHECK (drill_rows >= 0),
-    drill_rows_by_table TEXT CHECK (json_valid(drill_rows_by_table)),
-    -- What is wrong with the data, or why the drill could not be made.
-    drill_failure_code TEXT,
-    drill_failure_message TEXT CHECK ((drill_failure_code IS NULL) = (drill_failure_message IS NULL)),
+    -- The place that holds the archive.
+    storage TEXT NOT NULL DEFAULT 'local' CHECK (length(storage) BETWEEN 1 AND 64),
     CHECK ((kind = 'full') = (parent IS NULL)),
     CHECK (status NOT IN ('COMPLETED', 'RESTORED')
            OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),
@@ -125,14 +112,14 @@ CREATE TABLE backups (
     CHECK (task = 'backup' OR instance IS NULL)
 ) STRICT;
 
--- The lists, newest first: a project's, an instance's, everybody's.
+-- The lists, newest first: of a project, of an instance, of all projects.
 CREATE INDEX backups_by_project ON backups (project, created, id);
 CREATE INDEX backups_by_instance ON backups (instance, created, id);
 CREATE INDEX backups_by_age ON backups (created, id);
 -- What is built on a backup.
 CREATE INDEX backups_by_parent ON backups (parent) WHERE parent IS NOT NULL;
--- The same lists of one status or one engine: what is rare is found without walking past the rest. The
--- instance's is also what an incremental may be built on.
+-- The same lists of one status or one engine, so that rare rows are found without reading the others.
+-- The index by instance and status also finds what an incremental may be built on.
 CREATE INDEX backups_by_project_status ON backups (project, status, created, id);
 CREATE INDEX backups_by_project_engine ON backups (project, engine, created, id);
 CREATE INDEX backups_by_instance_status ON backups (instance, status, created, id);
@@ -144,7 +131,7 @@ CREATE INDEX backups_by_datastore ON backups (engine, version);
 CREATE INDEX backups_counted ON backups (project) WHERE status <> 'FAILED';
 -- An archive belongs to one row.
 CREATE UNIQUE INDEX backups_location ON backups (location) WHERE location IS NOT NULL;
--- One backup of an instance at a time, whatever the program thinks.
+-- One backup of an instance at a time.
 CREATE UNIQUE INDEX backups_running ON backups (instance)
     WHERE status IN ('NEW', 'BUILDING', 'SAVING') AND instance IS NOT NULL;
 -- The queues, oldest first.
@@ -152,10 +139,51 @@ CREATE INDEX backups_waiting ON backups (task, created, id) WHERE status = 'NEW'
 CREATE INDEX backups_claimed ON backups (status, created, id)
     WHERE status IN ('BUILDING', 'SAVING');
 CREATE INDEX backups_to_remove ON backups (removal, created, id) WHERE removal IS NOT NULL;
-CREATE INDEX backups_to_drill ON backups (drill, created, id) WHERE drill IS NOT NULL;
 
--- Where backups go: a subfolder for an instance, or ('') for every instance of the project that has
--- none of its own.
+-- Runs: every attempt at a job, from the moment it is asked for. A run that has not ended waits for a
+-- worker, or one has begun it; drills have no other queue. A run that has ended is history and does not
+-- change any more: another attempt is another row.
+--
+-- The table is bounded. Of each backup the newest 20 ended runs of one kind and result are kept; the runs
+-- of a deleted backup, and those that made and removed a deleted instance, expire after 90 days.
+CREATE TABLE runs (
+    id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
+    kind TEXT NOT NULL CHECK (kind IN ('backup', 'registration', 'restore', 'drill', 'verify', 'removal',
+                                       'instance_removal')),
+    project TEXT NOT NULL,
+    -- The instance that is backed up, restored into or removed.
+    instance TEXT CHECK (length(instance) = 36),
+    -- The backup that is made, proven, restored or removed.
+    backup TEXT CHECK (length(backup) = 36),
+    asked INTEGER NOT NULL,
+    begun INTEGER,
+    ended INTEGER,
+    result TEXT CHECK (result IN ('done', 'failed', 'damaged', 'cancelled', 'interrupted')),
+    failure_code TEXT,
+    failure_message TEXT,
+    -- What was measured and counted, as a JSON object: `RunNumbers` of src/domain/run.rs.
+    numbers TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(numbers)),
+    -- When the row may be deleted; NULL while what it is about exists.
+    expires INTEGER,
+    CHECK (instance IS NOT NULL OR backup IS NOT NULL),
+    CHECK ((ended IS NULL) = (result IS NULL)),
+    CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
+    CHECK ((failure_code IS NOT NULL) = (coalesce(result, '') IN ('failed', 'damaged')))
+) STRICT;
+
+-- The runs of a backup by kind: those that have not ended first, then oldest first.
+CREATE INDEX runs_of_backup ON runs (backup, kind, ended, id) WHERE backup IS NOT NULL;
+-- The history of an instance.
+CREATE INDEX runs_of_instance ON runs (instance, ended, id) WHERE instance IS NOT NULL;
+-- At most one open run of a kind for each backup and instance.
+CREATE UNIQUE INDEX runs_open ON runs (kind, coalesce(backup, ''), coalesce(instance, ''))
+    WHERE ended IS NULL;
+-- The queue of drills, oldest first.
+CREATE INDEX runs_waiting ON runs (kind, asked, id) WHERE ended IS NULL AND begun IS NULL;
+CREATE INDEX runs_expiring ON runs (expires) WHERE expires IS NOT NULL;
+
+-- The subfolder that backups go to: of one instance, or with '' of every instance of the project that
+-- has no row of its own.
 CREATE TABLE strategies (
     project TEXT NOT NULL,
     instance TEXT NOT NULL DEFAULT '' CHECK (length(instance) IN (0, 36)),

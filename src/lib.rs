@@ -1,17 +1,30 @@
 //! Coffer: database backups that people can trust on machines they own.
 //!
 //! One process speaks OpenStack Trove's Backups API, keeps its catalog in an embedded SQLite database
-//! and backs up live databases into archives on the local disk. The rooms of the house, and the stairs
-//! between them, which go one way only (`tests/layers.rs` holds them):
+//! and backs up live databases into archives on the local disk.
+//!
+//! # Rooms
+//!
+//! Each room names only the rooms listed behind its arrow, and never one above it. `tests/layers.rs` reads this
+//! list, holds the source to it, and fails on a step that nobody takes.
 //!
 //! ```text
-//! main ─ cli ─ server ─┬─ api ───────────┐            HTTP and Trove's words; no SQL, no files
-//!                      │                 ├─ catalog ─ store      rules over records │ SQLite
-//!                      └─ executor ──────┘            threads that do the work; no HTTP
-//!                           ├─ engine                 one file per kind of database
-//!                           ├─ archive                the file format
-//!                           └─ storage                where archives lie
-//! ground floor: domain · bell · early_sync · config · telemetry · failpoint
+//! main        the program                   → cli
+//! cli         commands                      → server executor catalog engine archive storage config telemetry domain
+//! server      one process, put together     → executor api catalog engine storage config bell domain
+//! executor    threads that do the work      → catalog engine archive storage bell failpoint domain
+//! api         HTTP and Trove's words        → catalog domain
+//! catalog     rules over records            → store bell domain
+//! store       records in SQLite             → domain
+//! engine      one kind of database each     → early_sync domain
+//! archive     the file format               → domain
+//! storage     where archives lie            → early_sync failpoint domain
+//! config      settings                      → domain
+//! telemetry   log lines and panics          → domain
+//! bell        wakes the executor            →
+//! early_sync  fsync while a file is written →
+//! failpoint   crashes on purpose, for tests →
+//! domain      what every room speaks about  →
 //! ```
 
 pub mod api;

@@ -1,176 +1,34 @@
-//! The stairs of the house go one way: which room may name which is the table below, and this test
-//! holds the source to it.
+//! The stairs of the house go one way: `src/lib.rs` lists which room may name which, and this test holds the
+//! source to that list. Files of a room do not need each other in circles.
 
+#[path = "layers/circles.rs"]
+mod circles;
 #[path = "layers/lexer.rs"]
 mod lexer;
 #[path = "layers/scanner.rs"]
 mod scanner;
+#[path = "layers/stairs.rs"]
+mod stairs;
 
 use std::path::{Path, PathBuf};
 
-use lexer::Token;
-use scanner::{Source, declared, named};
+use circles::{circles, needs};
+use scanner::{Source, declared};
+use stairs::Stairs;
 
-/// A room, and the rooms it may name besides itself.
-type Stair = (&'static str, &'static [&'static str]);
-
-/// Everything that is not listed is forbidden. The order is that of the stairs, top first.
-const STAIRS: &[Stair] = &[
-    ("main", &["cli"]),
-    (
-        "cli",
-        &[
-            "server",
-            "executor",
-            "api",
-            "catalog",
-            "store",
-            "engine",
-            "archive",
-            "storage",
-            "config",
-            "telemetry",
-            "bell",
-            "domain",
-        ],
-    ),
-    (
-        "server",
-        &[
-            "executor",
-            "api",
-            "catalog",
-            "engine",
-            "storage",
-            "config",
-            "telemetry",
-            "bell",
-            "domain",
-        ],
-    ),
-    (
-        "executor",
-        &["catalog", "engine", "archive", "storage", "config", "bell", "failpoint", "domain"],
-    ),
-    ("api", &["catalog", "domain"]),
-    ("catalog", &["store", "bell", "domain"]),
-    ("store", &["failpoint", "domain"]),
-    ("engine", &["early_sync", "domain"]),
-    ("archive", &["domain"]),
-    ("storage", &["early_sync", "failpoint", "domain"]),
-    ("config", &["domain"]),
-    ("telemetry", &["domain"]),
-    ("bell", &[]),
-    ("early_sync", &[]),
-    ("failpoint", &[]),
-    ("domain", &[]),
+/// Steps from file to file that close a circle and wait to be removed.
+const KNOWN_CIRCLES: &[(&str, &str)] = &[
+    ("archive/reader.rs", "archive/index/blocks.rs"),
+    ("archive/reader.rs", "archive/index/read.rs"),
+    ("cli/demo/backups.rs", "cli/demo/report.rs"),
+    ("cli/demo/ledger.rs", "cli/demo/ledger_rows.rs"),
+    ("engine/error.rs", "engine/flow.rs"),
+    ("engine/mariadb/rights.rs", "engine/mariadb/facts.rs"),
+    ("engine/postgresql/faults.rs", "engine/postgresql/login.rs"),
+    ("engine/tool/command.rs", "engine/tool/process.rs"),
+    ("engine/tool/command.rs", "engine/tool/servant.rs"),
+    ("engine/tool/command.rs", "engine/tool/stream.rs"),
 ];
-
-/// Words that belong to some files only: each with the beginnings of the paths where they may stand.
-const CRATES: &[(&[&str], &[&str])] = &[
-    (
-        &["rusqlite", "r2d2", "r2d2_sqlite", "libsqlite3_sys"],
-        // The engine reads users' databases, the demo plays a user's program.
-        &["store/", "engine/sqlite", "cli/demo"],
-    ),
-    (&["actix_web", "actix_http"], &["api/", "server"]),
-    (&["ureq"], &["cli/"]),
-    (&["zstd_safe"], &["archive/"]),
-];
-
-/// Trove's wire words, as string literals: written by the views, read by the command line's client.
-const WIRE_WORDS: &[&str] = &["locationRef", "swift_container"];
-const WIRE_PLACES: &[&str] = &["api/view", "cli/"];
-
-/// Rooms that have no business renaming or removing any file.
-const NEVER_RENAME: &[&str] =
-    &["api", "catalog", "archive", "executor", "server", "domain", "bell", "telemetry"];
-const RENAMES: &[&str] = &[
-    "rename",
-    "renameat",
-    "renameat_with",
-    "link",
-    "linkat",
-    "hard_link",
-    "unlink",
-    "unlinkat",
-    "remove_file",
-    "remove_dir",
-    "remove_dir_all",
-];
-
-/// What this source does that its room may not.
-fn broken_rules(source: &Source) -> Vec<String> {
-    let mut broken = broken_stairs(source);
-    if !source.test_only {
-        broken.extend(misplaced_words(source));
-    }
-    broken.into_iter().map(|what| format!("src/{}: {what}", source.file)).collect()
-}
-
-fn broken_stairs(source: &Source) -> Vec<String> {
-    let room = source.room();
-    if room == "lib" {
-        let rooms = declared(source).into_iter().filter_map(|it| it.module.first().cloned());
-        return rooms
-            .filter(|room| STAIRS.iter().all(|(known, _)| known != room))
-            .map(|room| format!("the room {room} is not in the table of tests/layers.rs"))
-            .collect();
-    }
-    let Some((_, may_name)) = STAIRS.iter().find(|(known, _)| *known == room) else {
-        return vec![format!("the room {room} is not in the table of tests/layers.rs")];
-    };
-    let mut broken = Vec::new();
-    for it in named(source) {
-        let path = it.parts.join("::");
-        let first = it.parts.first().map_or("*", String::as_str);
-        if first == room {
-            continue;
-        }
-        if !may_name.contains(&first) {
-            broken.push(format!("{room} may not name {path}"));
-        } else if it.given_on && first != "domain" {
-            // Else a room above could name it without the table noticing.
-            broken.push(format!("{room} may use {path} but not give it on with `pub use`"));
-        }
-    }
-    broken
-}
-
-fn misplaced_words(source: &Source) -> Vec<String> {
-    let may = |places: &[&str]| places.iter().any(|place| source.file.starts_with(place));
-    let mut broken = Vec::new();
-    let tokens = source.tokens_outside_tests();
-    let mut rest = tokens.as_slice();
-    while let Some((first, behind)) = rest.split_first() {
-        match (first, behind) {
-            (Token::Word(word), [Token::Path, Token::Word(code), ..])
-                if word == "StatusCode"
-                    && !may(&["api/error.rs"])
-                    && code.starts_with(|it: char| it.is_ascii_uppercase()) =>
-            {
-                broken.push(format!("only api/error.rs says {word}::{code}"));
-            }
-            (Token::Word(word), [next, ..]) => {
-                let crates = CRATES.iter().find(|(names, _)| names.contains(&word.as_str()));
-                if *next == Token::Path && crates.is_some_and(|(_, places)| !may(places)) {
-                    broken.push(format!("the crate {word} has no place here"));
-                }
-                let renames = RENAMES.contains(&word.as_str()) && *next == Token::Mark('(');
-                if renames && NEVER_RENAME.contains(&source.room()) {
-                    broken.push(format!("{} has no business with {word}()", source.room()));
-                }
-            }
-            (Token::Text(text), _) if !may(WIRE_PLACES) => {
-                let words = WIRE_WORDS.iter().filter(|word| text.contains(**word));
-                broken.extend(words.map(|word| format!("{word} is a word of the wire")));
-            }
-            _ => {}
-        }
-        rest = behind;
-    }
-    broken
-}
 
 fn read_folder(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("src can be listed") {
@@ -212,28 +70,115 @@ fn place_modules(sources: &mut [Source]) {
     }
 }
 
+fn stairs() -> Stairs {
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs");
+    Stairs::read(&std::fs::read_to_string(lib).expect("src/lib.rs is text"))
+}
+
 #[test]
 fn every_room_names_only_the_rooms_below_it() {
-    let sources = sources();
+    let (stairs, sources) = (stairs(), sources());
     assert!(sources.len() > 20, "the source was not found");
-    let broken: Vec<String> = sources.iter().flat_map(broken_rules).collect();
+    let broken: Vec<String> = sources.iter().flat_map(|it| stairs.broken_by(it)).collect();
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
 #[test]
-fn the_table_itself_goes_one_way_and_knows_no_room_that_is_gone() {
+fn the_list_of_rooms_goes_one_way_and_allows_nothing_that_is_not_used() {
+    let faults = stairs().faults(&sources());
+    assert!(faults.is_empty(), "src/lib.rs:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn no_files_need_each_other_in_a_circle() {
     let sources = sources();
-    for (at, (room, may_name)) in STAIRS.iter().enumerate() {
-        assert!(sources.iter().any(|it| it.room() == *room), "there is no room {room}");
-        for below in *may_name {
-            let found = STAIRS.iter().position(|(known, _)| known == below);
-            assert!(found.is_some_and(|it| it > at), "{below} is not below {room}");
-        }
+    let needs = needs(&sources);
+    let found = circles(&needs, KNOWN_CIRCLES);
+    assert!(found.is_empty(), "these files need each other: {found:#?}");
+    for (at, known) in KNOWN_CIRCLES.iter().enumerate() {
+        let others = [&KNOWN_CIRCLES[..at], &KNOWN_CIRCLES[at + 1..]].concat();
+        assert!(
+            !circles(&needs, &others).is_empty(),
+            "{known:?} closes no circle any more: remove it here"
+        );
+    }
+}
+
+#[test]
+fn a_list_with_a_fault_is_found() {
+    let sources = [
+        Source::new("api/mod.rs", "use crate::catalog::Catalog;"),
+        Source::new("catalog/mod.rs", "fn f() {}"),
+        Source::new("domain/mod.rs", "fn f() {}"),
+    ];
+    let faults = |list: &str| {
+        let lines = list.lines().map(|line| format!("//! {}\n", line.trim()));
+        Stairs::read(&format!(
+            "//! # Rooms\n//!\n//! ```text\n{}//! ```\n",
+            lines.collect::<String>()
+        ))
+        .faults(&sources)
+    };
+    let sound = "api      HTTP    → catalog\n catalog  rules   →\n domain → ";
+    assert_eq!(faults(sound), [""; 0]);
+    for (list, fault) in [
+        ("api → catalog\n catalog → domain\n domain →", "catalog does not use domain"),
+        ("catalog →\n api → catalog\n domain →", "catalog is not below api"),
+        ("api → catalog\n catalog →\n attic →\n domain →", "there is no room attic"),
+        ("api → catalog attic\n catalog →\n domain →", "attic is not below api"),
+    ] {
+        assert_eq!(faults(list), [fault], "{list}");
+    }
+}
+
+#[test]
+fn a_circle_is_found_through_re_exports_and_imports_and_however_long_it_is() {
+    let sources = |files: &[(&str, &str)]| -> Vec<Source> {
+        let mut sources: Vec<Source> =
+            files.iter().map(|(file, text)| Source::new(file, text)).collect();
+        place_modules(&mut sources);
+        sources
+    };
+    let lib = ("lib.rs", "pub mod api; pub mod domain;");
+    let module =
+        ("api/mod.rs", "mod a; mod b; mod c; pub use a::A; pub use self::b::{B as Other, f};");
+    for (a, b, c) in [
+        // Plainly, by a re-export, by its other name, by the crate's root, by a function's path.
+        ("use super::b::B; pub struct A;", "use super::a::A; pub struct B;", ""),
+        ("use super::b::B; pub struct A;", "use super::A; pub struct B;", ""),
+        ("use crate::api::Other; pub struct A;", "use super::A; pub struct B;", ""),
+        ("fn g() { super::f() }", "fn f() { crate::api::A::new() }", ""),
+        ("fn g() { super::b::f() }", "use super::a; fn f() { a::g() }", ""),
+        (
+            "use super::{b::{self, X}};",
+            "pub use super::c::X; fn f() { super::c::h() }",
+            "use super::A;",
+        ),
+        ("use super::c::X;", "use super::A;", "pub struct X; use super::b::B;"),
+    ] {
+        let sources = sources(&[lib, module, ("api/a.rs", a), ("api/b.rs", b), ("api/c.rs", c)]);
+        let needs = needs(&sources);
+        let found = circles(&needs, &[]);
+        assert!(found.len() == 1 && found[0].len() >= 2, "{a} {b} {c}: {found:?}");
+        assert_eq!(
+            circles(&needs, &[("api/a.rs", "api/b.rs"), ("api/a.rs", "api/c.rs")]),
+            [[""; 0]; 0]
+        );
+    }
+    for (a, b) in [
+        ("use super::b::B;", "use std::io; use super::super::domain::D; fn f() { io::a() }"),
+        ("use super::b::B;", "#[cfg(test)] mod tests { use super::super::a::A; }"),
+        ("use super::b::B; // super::c::C", "fn f() { \"super::a::A\" }"),
+        ("use super::b::B;", "pub use super::a::A;"),
+    ] {
+        let sources = sources(&[lib, module, ("api/a.rs", a), ("api/b.rs", b)]);
+        assert_eq!(circles(&needs(&sources), &[]), [[""; 0]; 0], "{a} {b}");
     }
 }
 
 #[test]
 fn a_path_that_goes_up_the_stairs_is_found_however_it_is_written() {
+    let stairs = stairs();
     for (file, text) in [
         ("api/backups.rs", "use crate::storage::Local;"),
         ("api/backups.rs", "use crate::{catalog::Catalog, domain::{self, Status}, executor};"),
@@ -261,12 +206,13 @@ fn a_path_that_goes_up_the_stairs_is_found_however_it_is_written() {
         ("catalog/mod.rs", "fn f() -> &str { r#\"{\"swift_container\": 1}\"# }"),
         ("executor/mod.rs", "fn f() { std::fs::remove_file(archive) }"),
     ] {
-        assert_eq!(broken_rules(&Source::new(file, text)).len(), 1, "{file}: {text}");
+        assert_eq!(stairs.broken_by(&Source::new(file, text)).len(), 1, "{file}: {text}");
     }
 }
 
 #[test]
 fn what_the_stairs_allow_is_left_alone() {
+    let stairs = stairs();
     for (file, text) in [
         (
             "api/mod.rs",
@@ -285,12 +231,13 @@ fn what_the_stairs_allow_is_left_alone() {
         ("engine/sqlite/dump.rs", "use rusqlite::Connection;"),
         ("main.rs", "use coffer::cli; fn main() { cli::run() }"),
     ] {
-        assert_eq!(broken_rules(&Source::new(file, text)), [""; 0], "{file}: {text}");
+        assert_eq!(stairs.broken_by(&Source::new(file, text)), [""; 0], "{file}: {text}");
     }
 }
 
 #[test]
 fn a_module_in_a_file_of_another_name_is_placed_where_it_is_declared() {
+    let stairs = stairs();
     let mut sources = [
         Source::new(
             "storage/local.rs",
@@ -300,6 +247,6 @@ fn a_module_in_a_file_of_another_name_is_placed_where_it_is_declared() {
         Source::new("storage/local/x.rs", "use super::super::super::api;"),
     ];
     place_modules(&mut sources);
-    let broken: Vec<usize> = sources.iter().map(|it| broken_rules(it).len()).collect();
+    let broken: Vec<usize> = sources.iter().map(|it| stairs.broken_by(it).len()).collect();
     assert_eq!(broken, [0, 0, 1]);
 }

@@ -41,6 +41,10 @@ struct Fixture {
 
 impl Fixture {
     fn new(slow_mib: usize, grace_seconds: &str) -> Self {
+        Self::compressing(slow_mib, grace_seconds, "19")
+    }
+
+    fn compressing(slow_mib: usize, grace_seconds: &str, level: &str) -> Self {
         let sources = tempfile::tempdir().unwrap();
         for (name, length) in [("slow", slow_mib * MIB), ("quick", 1000)] {
             let folder = sources.path().join(name);
@@ -50,7 +54,7 @@ impl Fixture {
         let server = TestServer::builder()
             .instance_directory("slow", &sources.path().join("slow"))
             .instance_directory("quick", &sources.path().join("quick"))
-            .setting("executor.compression_level", "19")
+            .setting("executor.compression_level", level)
             .setting("executor.compression_threads", "1")
             .setting("server.shutdown_grace_s", grace_seconds)
             .start();
@@ -127,6 +131,27 @@ fn without_grace_a_running_backup_is_interrupted_and_the_next_start_is_clean(
     assert_interrupted(&fixture.after_restart(&id));
     assert!(!fixture.server.log().text().contains("the last run was interrupted"));
     assert_eq!(fixture.server.by_admin().full("quick")["status"], "COMPLETED");
+}
+
+#[test]
+fn without_grace_a_running_restore_begins_again_at_the_next_start() {
+    let mut fixture = Fixture::compressing(300, "0", "1");
+    let backup = fixture.server.by_admin().full("slow");
+    let body = json!({"instance": {
+        "name": "again", "flavorRef": 1, "restorePoint": {"backupRef": backup["id"]},
+    }});
+    let made = fixture.server.by_admin().post("instances", &body).expect(200).json();
+    let id = made["instance"]["id"].as_str().unwrap().to_owned();
+    let folder = fixture.server.data_dir().join("restored").join("project-a").join(&id);
+    wait_until("the restore to begin", || folder.exists().then_some(()));
+    fixture.signal(Signal::TERM);
+    fixture.assert_exits();
+    fixture.server.restart();
+    fixture.server.by_admin().wait_for_instance(&id, &["ACTIVE"]);
+    let restored = std::fs::read(folder.join("again/file")).unwrap();
+    let source = std::fs::read(fixture.sources.path().join("slow/file")).unwrap();
+    assert!(restored == source);
+    assert_eq!(names_in(&folder), ["again"]);
 }
 
 #[test]

@@ -5,9 +5,6 @@ use actix_web::http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, WWW_AUTHENTICA
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::json;
 
-use crate::catalog::CatalogError;
-use crate::domain::with_causes;
-
 /// What a client is told when its own request cannot be read.
 const MALFORMED: &str = "The server could not comply with the request since it is either malformed \
                          or otherwise incorrect.";
@@ -126,28 +123,6 @@ impl ResponseError for ApiError {
 impl From<ApiError> for HttpResponse {
     fn from(error: ApiError) -> Self {
         error.error_response()
-    }
-}
-
-impl From<CatalogError> for ApiError {
-    fn from(error: CatalogError) -> Self {
-        let message = error.to_string();
-        match error {
-            CatalogError::NoSuchBackup { .. }
-            | CatalogError::NoSuchInstance { .. }
-            | CatalogError::NoSuchDatastore { .. }
-            | CatalogError::NoSuchStrategy { .. } => Self::NotFound(message),
-            CatalogError::Invalid { .. } => Self::BadRequest(message),
-            CatalogError::InstanceBusy { .. }
-            | CatalogError::NotNow { .. }
-            | CatalogError::ChainBroken { .. } => Self::Unprocessable(message),
-            CatalogError::NotSupported { .. } => Self::NotImplemented(message),
-            CatalogError::QuotaExceeded { .. } => Self::OverLimit(message),
-            CatalogError::Forbidden { .. } => Self::Forbidden(message),
-            CatalogError::Store(cause) => {
-                Self::Fault(format!("{message}: {}", with_causes(&cause)))
-            }
-        }
     }
 }
 

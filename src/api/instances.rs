@@ -66,15 +66,12 @@ pub(super) async fn show(
 /// `POST instances`: restores a backup into a new instance.
 pub(super) async fn create(
     scope: Scope<Write>,
-    looking: Scope<Read>,
     body: JsonBody,
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = body.into(view_restore::wanted)?;
-    let id = wanted.new.backup;
-    let backup = read(&state, move |state| Ok(state.catalog.backup(&looking, id)?)).await?;
-    let row = state.catalog.create_instance(&scope, wanted.fitting(&backup)?).done().await?;
+    let new = body.into(view_restore::wanted)?;
+    let row = state.catalog.create_instance(&scope, new).done().await?;
     let row = view::instance(&link::base(&request, &state), scope.project().as_str(), &row);
     Ok(HttpResponse::Ok().json(json!({ "instance": row })))
 }

@@ -22,6 +22,7 @@ mod openapi;
 mod quotas;
 mod range;
 mod reading;
+mod refusal;
 mod request_id;
 mod strategies;
 mod versions;

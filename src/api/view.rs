@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::catalog::Shelf;
-use crate::domain::{Backup, BackupId, BackupRow, Datastore, InstanceId, RowsByTable, Status};
+use crate::domain::{Backup, BackupId, Datastore, InstanceId, RowsByTable, Status};
 
 use super::json::{self, Fields, key};
 use super::view_drill;
@@ -23,15 +23,13 @@ impl<'a> Viewer<'a> {
         Self { shelf, version_ids: Vec::new() }
     }
 
-    fn version_id(&mut self, engine: &str, version: &str) -> Uuid {
-        let known =
-            self.version_ids.iter().find(|(it, _id)| it.engine == engine && it.version == version);
+    fn version_id(&mut self, datastore: &Datastore) -> Uuid {
+        let known = self.version_ids.iter().find(|(it, _id)| it == datastore);
         if let Some((_known, id)) = known {
             return *id;
         }
-        let datastore = Datastore { engine: engine.to_owned(), version: version.to_owned() };
         let id = datastore.version_uuid();
-        self.version_ids.push((datastore, id));
+        self.version_ids.push((datastore.clone(), id));
         id
     }
 
@@ -40,13 +38,13 @@ impl<'a> Viewer<'a> {
     pub(super) fn backup(
         &mut self,
         to: &mut Fields<'_>,
-        backup: &BackupRow<'_>,
+        backup: &Backup,
         counted: Option<RowsByTable>,
     ) {
         let facts = backup.facts.as_ref();
         to.id(key!("id"), backup.id.as_uuid());
-        to.text(key!("name"), backup.name);
-        to.text(key!("description"), backup.description);
+        to.text(key!("name"), backup.name.as_str());
+        to.text(key!("description"), backup.description.as_deref());
         to.id(key!("instance_id"), backup.instance.map(InstanceId::as_uuid));
         to.id(key!("parent_id"), backup.parent.map(BackupId::as_uuid));
         to.text(key!("project_id"), backup.project.as_str());
@@ -59,10 +57,10 @@ impl<'a> Viewer<'a> {
         to.time(key!("created"), backup.created);
         to.time(key!("updated"), backup.updated);
         to.word(key!("storage_driver"), self.shelf.driver());
-        let version_id = self.version_id(backup.engine, backup.version);
+        let version_id = self.version_id(&backup.datastore);
         to.object(key!("datastore"), |to| {
-            to.text(key!("type"), backup.engine);
-            to.text(key!("version"), backup.version);
+            to.text(key!("type"), backup.datastore.engine.as_str());
+            to.text(key!("version"), backup.datastore.version.as_str());
             to.id(key!("version_id"), version_id);
         });
         to.value(key!("size_bytes"), &facts.map(|facts| facts.stored_bytes));
@@ -92,11 +90,11 @@ pub(super) fn one_backup_with_rows(
     shelf: &dyn Shelf,
 ) -> Vec<u8> {
     json::object(1, |answer| {
-        answer.object(key!("backup"), |to| Viewer::new(shelf).backup(to, &backup.row(), counted));
+        answer.object(key!("backup"), |to| Viewer::new(shelf).backup(to, backup, counted));
     })
 }
 
-fn progress(backup: &BackupRow<'_>) -> f64 {
+fn progress(backup: &Backup) -> f64 {
     match backup.status {
         Status::Completed | Status::Restored | Status::DeleteFailed => 1.0,
         _ => backup.progress.clamp(0.0, 1.0),

@@ -1,79 +1,71 @@
-//! What the catalog says no with. Knows no status codes: `api::error` maps these.
+//! Why the catalog refuses something. The sentences are for logs and the command line; what clients of
+//! the API read is in `api::error`.
 
-use crate::domain::{BackupId, InstanceId};
+use crate::domain::{BackupId, InstanceId, InstanceStatus, ProjectId, Status};
 use crate::store::StoreError;
 
-/// A refusal, or a fault of the store below.
+use super::QuotaResource;
+
+/// A refusal, or an error of the store below.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// No such backup, or not this caller's: the two cannot be told apart.
-    #[error("Resource {id} cannot be found.")]
+    /// No such backup, or one that this caller may not see: the two cannot be told apart.
+    #[error("backup {id} is not in the catalog")]
     NoSuchBackup {
         /// The id asked for.
         id: BackupId,
     },
-    /// No such instance, or not this caller's.
-    #[error("Resource {id} cannot be found.")]
+    /// No such instance, or one that this caller may not see.
+    #[error("instance {id} is not in the catalog")]
     NoSuchInstance {
         /// The id asked for.
         id: InstanceId,
     },
-    /// No such datastore.
-    #[error("Datastore '{name}' cannot be found.")]
+    /// No engine of this name or id.
+    #[error("there is no datastore {name:?}")]
     NoSuchDatastore {
-        /// The name or id asked for.
+        /// The name or id asked for, cut to 80 characters.
         name: String,
     },
     /// No such strategy.
-    #[error("Backup strategy for project {project} and instance {instance} cannot be found.")]
+    #[error("project {project} has no such backup strategy")]
     NoSuchStrategy {
         /// The project.
-        project: String,
-        /// The instance, or nothing.
-        instance: String,
+        project: ProjectId,
+        /// The instance; `None`: the project's own.
+        instance: Option<InstanceId>,
     },
-    /// A value that cannot be.
-    #[error("{why}")]
-    Invalid {
-        /// What is wrong, naming the field.
-        why: String,
-    },
+    /// A value that cannot be accepted.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The instance is busy or gone.
-    #[error(
-        "Instance {id} is not currently available for an action to be performed (instance status was {status})."
-    )]
+    #[error("instance {id} is {status}", status = status.as_str())]
     InstanceBusy {
         /// The instance.
         id: InstanceId,
-        /// Its status in Trove's words.
-        status: &'static str,
+        /// Its status.
+        status: InstanceStatus,
     },
-    /// The backup is not in a state for this.
-    #[error("{why}")]
-    NotNow {
-        /// Which backup, its state, and what to do.
-        why: String,
-    },
-    /// The datastore has no engine here.
-    #[error("The '{operation}' operation is not supported for the '{engine}' datastore.")]
+    /// Not while things are as they are.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
+    /// This build has no engine for the datastore.
+    #[error("this build has no engine named {engine:?}")]
     NotSupported {
-        /// What was tried, in Trove's words.
-        operation: &'static str,
+        /// What was to be done.
+        operation: Operation,
         /// The engine.
         engine: String,
     },
-    /// Too many.
-    #[error("Quota exceeded for resources: ['{resource}'].")]
+    /// A quota is used up.
+    #[error("the quota of {resource} is used up", resource = resource.as_str())]
     QuotaExceeded {
         /// Of what.
-        resource: &'static str,
+        resource: QuotaResource,
     },
-    /// Not with these roles, or not in this project.
-    #[error("{why}")]
-    Forbidden {
-        /// What is not allowed.
-        why: String,
-    },
+    /// The caller may not do this.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// A backup this one is built on is missing or unusable.
     #[error("backup {id} cannot be restored: {which} {why}", which = bad_link(id, culprit))]
     ChainBroken {
@@ -89,13 +81,211 @@ pub enum CatalogError {
     Store(#[from] StoreError),
 }
 
+/// What an engine would have been needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Making a backup.
+    Backup,
+    /// Restoring one.
+    Restore,
+    /// Restoring one to prove it.
+    Drill,
+}
+
+/// Why a value cannot be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// A page is to start behind an instance that the project does not have.
+    #[error("the marker {id} is not an instance of this project")]
+    Marker {
+        /// The marker.
+        id: InstanceId,
+    },
+    /// No datastore version has this id.
+    #[error("there is no datastore version {version:?}")]
+    DatastoreVersion {
+        /// The id asked for, cut to 80 characters.
+        version: String,
+    },
+    /// The engine or version named for a restore is not that of the backup.
+    #[error("backup {backup} is of {field} {is:?}, not {asked:?}")]
+    DatastoreMismatch {
+        /// The backup.
+        backup: BackupId,
+        /// `type` or `version`.
+        field: &'static str,
+        /// What was named, cut to 80 characters.
+        asked: String,
+        /// What the backup has.
+        is: String,
+    },
+    /// An archive to register lies in another project's folder.
+    #[error("the archive is not below the folder of project {project}")]
+    ForeignArchive {
+        /// The caller's project.
+        project: ProjectId,
+    },
+    /// An archive to register belongs to a backup already.
+    #[error("the archive belongs to backup {owner} already")]
+    ArchiveTaken {
+        /// That backup.
+        owner: BackupId,
+    },
+    /// The named parent is a backup of something else.
+    #[error("backup {parent} is not a backup of instance {instance}")]
+    ParentOfOther {
+        /// The named parent.
+        parent: BackupId,
+        /// The instance to back up.
+        instance: InstanceId,
+    },
+    /// No quota can be set to this.
+    #[error("the quota of {resource} cannot be {limit}", resource = resource.as_str())]
+    QuotaLimit {
+        /// Of what.
+        resource: QuotaResource,
+        /// The limit asked for.
+        limit: i64,
+    },
+    /// Two configured instances have one id.
+    #[error("two instances of the configuration have the id {id}")]
+    DuplicateInstance {
+        /// The id.
+        id: InstanceId,
+    },
+    /// A configured instance has the id of one that is being restored or removed.
+    #[error(
+        "instance {id} of the configuration is being restored or removed: wait until that has ended, or give it another id"
+    )]
+    InstanceInUse {
+        /// The id.
+        id: InstanceId,
+    },
+    /// A record to import is not that of a finished backup.
+    #[error("the record of backup {id} is not that of a finished backup: it is left out")]
+    Unfinished {
+        /// The backup.
+        id: BackupId,
+    },
+    /// A full backup with a parent, or an incremental without.
+    #[error("backup {id}: a full backup has no parent, an incremental one has one")]
+    KindAndParent {
+        /// The backup.
+        id: BackupId,
+    },
+}
+
+/// What has to change before something can be done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotNow {
+    /// Nothing can be built on the named parent.
+    #[error("backup {id} {why}: name a COMPLETED one as parent, or none")]
+    ParentUnusable {
+        /// The named parent.
+        id: BackupId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The chain of the named parent cannot get longer.
+    #[error("the chain of backup {id} is as long as it may be: name no parent")]
+    ChainTooLong {
+        /// The named parent.
+        id: BackupId,
+    },
+    /// The backup, or one built on it, runs.
+    #[error("backup {member} is {status}: wait until it has ended, then delete {id} again")]
+    Running {
+        /// The backup to delete.
+        id: BackupId,
+        /// The one that runs.
+        member: BackupId,
+        /// Its status.
+        status: Status,
+    },
+    /// A restore reads the backup.
+    #[error(
+        "instance {instance} is being restored from backup {backup}: wait until that has ended"
+    )]
+    BeingRestored {
+        /// The instance that is restored into.
+        instance: InstanceId,
+        /// The backup that is restored.
+        backup: BackupId,
+    },
+    /// The backup is not finished, or failed.
+    #[error("backup {id} is {status}: only COMPLETED ones have what this needs")]
+    NotCompleted {
+        /// The backup.
+        id: BackupId,
+        /// Its status.
+        status: Status,
+        /// What was to be done with it.
+        operation: Operation,
+    },
+    /// The backup is being deleted.
+    #[error("backup {id} is being deleted")]
+    BeingDeleted {
+        /// The backup.
+        id: BackupId,
+    },
+    /// The backup has no archive.
+    #[error("backup {id} is {status} and has no archive")]
+    NoArchive {
+        /// The backup.
+        id: BackupId,
+        /// Its status.
+        status: Status,
+    },
+    /// The row is not marked for removal.
+    #[error("{what} is not marked for removal: its row stays")]
+    NotMarked {
+        /// The backup or instance.
+        what: String,
+    },
+    /// A new id was taken already.
+    #[error("the new id {id} is taken already: try again")]
+    IdTaken {
+        /// The id.
+        id: BackupId,
+    },
+}
+
+/// Why a caller may not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// The caller has no access to the project of the path.
+    #[error("this token has no access to the project")]
+    OtherPath,
+    /// The caller's roles do not allow this.
+    #[error("the roles of this token do not allow {action} access")]
+    Role {
+        /// `read`, `write` or `admin`.
+        action: &'static str,
+    },
+    /// The caller named another project than its own.
+    #[error("project {own} may not see or change what belongs to another one")]
+    OtherProject {
+        /// The caller's project.
+        own: ProjectId,
+    },
+    /// Only administrators list backups beyond their project.
+    #[error("only administrators list the backups of other projects")]
+    AllProjects,
+    /// Instances of the configuration are removed there.
+    #[error("instance {id} comes from the configuration and is removed there")]
+    ConfiguredInstance {
+        /// The instance.
+        id: InstanceId,
+    },
+}
+
 /// The bad link in words, seen from the backup that was asked for.
 fn bad_link(id: &BackupId, culprit: &BackupId) -> String {
     if id == culprit { "it".to_owned() } else { format!("{culprit}, which it is built on,") }
 }
 
 impl CatalogError {
-    /// Whether what was asked for is not there, or not the caller's to know of.
+    /// Whether what was asked for does not exist, or is not for this caller to know of.
     pub const fn is_not_found(&self) -> bool {
         matches!(
             self,

@@ -1,16 +1,25 @@
-//! Rows that were read back from archives: how a lost catalog is made again.
+//! Importing rows that were read back from archives, to rebuild a lost catalog.
 
 use super::rules::{LAST_INSTANT, Rules};
-use super::{Catalog, CatalogError, Recovered, Reply};
+use super::{Catalog, CatalogError, Invalid, Reply};
 use crate::domain::{
     Backup, CheckLevel, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, Location,
     Source, Timestamp, Verify,
 };
 use crate::store::{BackupRecord, Records, Task};
 
+/// A backup read back from its own archive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovered {
+    /// The row, COMPLETED or RESTORED.
+    pub backup: Backup,
+    /// The name its instance had.
+    pub instance_name: Option<String>,
+}
+
 impl Catalog {
-    /// Writes rows recovered from archives; one whose id or archive is there already is left alone. Says
-    /// how many were new. Instances that nobody knows appear as detached.
+    /// Adds rows that were read back from archives, except those whose id or archive the catalog has
+    /// already. Returns how many were new. Unknown instances are added as detached.
     pub fn import(&self, rows: Vec<Recovered>) -> Reply<usize> {
         self.write(move |db, rules| {
             let mut new = 0;
@@ -25,17 +34,17 @@ impl Catalog {
 impl Rules {
     fn import_one(&self, db: Records<'_>, row: Recovered) -> Result<bool, CatalogError> {
         let Recovered { backup, instance_name } = row;
-        let location = must_be_whole(&backup)?;
-        if db.backup(backup.id)?.is_some() || db.owner_of(&location)?.is_some() {
+        let location = require_finished(&backup)?;
+        if db.backup(backup.id)?.is_some() || db.owner_of_location(&location)?.is_some() {
             return Ok(false);
         }
         let backup = Backup {
-            created: within_the_calendar(backup.created),
-            updated: within_the_calendar(backup.updated),
+            created: clamp_to_calendar(backup.created),
+            updated: clamp_to_calendar(backup.updated),
             ..backup
         };
         if let Some(id) = backup.instance {
-            self.know_the_instance(db, id, &backup, instance_name)?;
+            self.ensure_instance(db, id, &backup, instance_name)?;
         }
         let task = if backup.instance.is_some() { Task::Backup } else { Task::Registration };
         let record = BackupRecord {
@@ -49,7 +58,7 @@ impl Rules {
         Ok(db.insert_backup(&record)?)
     }
 
-    fn know_the_instance(
+    fn ensure_instance(
         &self,
         db: Records<'_>,
         id: InstanceId,
@@ -79,22 +88,16 @@ impl Rules {
     }
 }
 
-/// A finished backup with an archive, whose kind and parent agree. Says where the archive lies.
-fn must_be_whole(backup: &Backup) -> Result<Location, CatalogError> {
+/// The location of a finished backup's archive; its kind and parent must agree.
+fn require_finished(backup: &Backup) -> Result<Location, CatalogError> {
     let consistent = (backup.kind == Kind::Full) == backup.parent.is_none();
     match &backup.facts {
         Some(facts) if consistent && backup.status.is_usable() => Ok(facts.location.clone()),
-        _ => {
-            let why = format!(
-                "The record of backup {} is not that of a finished backup: it is left out.",
-                backup.id
-            );
-            Err(CatalogError::Invalid { why })
-        }
+        _ => Err(Invalid::Unfinished { id: backup.id }.into()),
     }
 }
 
-/// An archive may say what it likes; a time that no format can write would stop every later backup.
-fn within_the_calendar(time: Timestamp) -> Timestamp {
+/// An archive may hold any time. One that no format can write would stop every later backup.
+fn clamp_to_calendar(time: Timestamp) -> Timestamp {
     Timestamp::from_micros(time.as_micros().clamp(0, LAST_INSTANT))
 }

@@ -2,16 +2,43 @@
 
 use std::collections::HashSet;
 
-use super::lineage;
+use crate::domain::{
+    Backup, BackupId, CheckLevel, Datastore, Failure, Instance, InstanceId, InstanceOrigin,
+    InstanceStatus, RunEnd, RunKind, RunResult, Source, Timestamp, Verify,
+};
+use crate::store::{InstanceRecord, Records, RunOf};
+
 use super::rules::{Rules, visible_backup, visible_instance};
 use super::{
-    Admin, Catalog, CatalogError, InstancePage, NewInstance, QuotaResource, Read, Reply, Scope,
-    Write,
+    Admin, Catalog, CatalogError, Invalid, NotNow, Operation, QuotaResource, Read, Reply, Scope,
+    Write, lineage,
 };
-use crate::domain::{
-    CheckLevel, Instance, InstanceId, InstanceOrigin, InstanceStatus, Source, Timestamp, Verify,
-};
-use crate::store::{InstanceRecord, Records};
+
+/// One page of instances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstancePage {
+    /// The rows.
+    pub rows: Vec<Instance>,
+    /// The id behind which the next page starts; `None` on the last one.
+    pub next: Option<InstanceId>,
+}
+
+/// A restore into a new instance, already checked field by field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInstance {
+    /// Its name, unique in the project.
+    pub name: String,
+    /// What to restore.
+    pub backup: BackupId,
+    /// The engine that the client named, by name or datastore id; it must be the backup's.
+    pub engine: Option<String>,
+    /// The version that the client named, or its id; it must be the backup's.
+    pub version: Option<String>,
+}
+
+const fn run(id: InstanceId) -> RunOf {
+    RunOf::instance(RunKind::Restore, id)
+}
 
 impl Catalog {
     /// Instances of the scope's project in order of (name, id), behind `after` (an instance's id).
@@ -23,20 +50,19 @@ impl Catalog {
     ) -> Result<InstancePage, CatalogError> {
         let project = scope.project();
         let mut found = self.store.read(|db| {
-            let behind = match after {
+            let marker = match after {
                 None => None,
                 Some(id) => {
-                    Some(db.instance(id)?.filter(|it| it.instance.project == *project).ok_or_else(
-                        || CatalogError::Invalid { why: format!("Marker '{id}' cannot be found.") },
-                    )?)
+                    let found = db.instance(id)?.filter(|it| it.instance.project == *project);
+                    Some(found.ok_or(Invalid::Marker { id })?.instance)
                 }
             };
-            let place = behind.as_ref().map(|it| (it.instance.name.as_str(), it.instance.id));
+            let place = marker.as_ref().map(|it| (it.name.as_str(), it.id));
             Ok::<_, CatalogError>(db.instances_of(project, place, limit.saturating_add(1))?)
         })?;
-        let asked = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = found.len() > asked;
-        found.truncate(asked);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
         let rows: Vec<Instance> = found.into_iter().map(|it| it.instance).collect();
         let next = rows.last().filter(|_last| more).map(|it| it.id);
         Ok(InstancePage { rows, next })
@@ -48,16 +74,10 @@ impl Catalog {
         Ok(found.into_iter().map(|it| it.instance).collect())
     }
 
-    /// One instance; another project's is unknown, an admin sees all. A detached one is not listed but
-    /// is there: its backups are.
+    /// One instance; that of another project is reported as not found, except to an administrator. A
+    /// detached one is found although it is not listed.
     pub fn instance(&self, scope: &Scope<Read>, id: InstanceId) -> Result<Instance, CatalogError> {
-        self.store.read_once(|db| visible_instance(db, scope, id))
-    }
-
-    /// An instance by id, whoever asks, also while it is being removed.
-    pub fn find_instance(&self, id: InstanceId) -> Result<Instance, CatalogError> {
-        let found = self.store.read(|db| Ok::<_, CatalogError>(db.instance(id)?))?;
-        found.map(|it| it.instance).ok_or(CatalogError::NoSuchInstance { id })
+        self.store.read(|db| visible_instance(db, scope, id))
     }
 
     /// Accepts a restore into a new instance of the scope's project.
@@ -66,29 +86,64 @@ impl Catalog {
         self.write_and_ring(move |db, rules| rules.accept_restore(db, &scope, new))
     }
 
-    /// Marks a restored instance for removal, with its data; a configured one is refused.
-    pub fn delete_instance(&self, scope: &Scope<Write>, id: InstanceId) -> Reply<()> {
-        let scope = scope.clone();
-        self.write_and_ring(move |db, rules| {
-            let instance = visible_instance(db, &scope, id)?;
-            if instance.origin == InstanceOrigin::Configured {
-                let why = format!(
-                    "Instance {id} comes from the server's configuration and is removed there; its data is not Coffer's to delete."
-                );
-                return Err(CatalogError::Forbidden { why });
-            }
-            if matches!(instance.status, InstanceStatus::Build | InstanceStatus::Backup) {
-                return Err(CatalogError::InstanceBusy { id, status: instance.status.as_str() });
-            }
-            db.ask_instance_removal(id, rules.now())?;
-            Ok(())
+    /// Takes over the instances of the configuration: new ones are added, changed ones updated, those that
+    /// are no longer there detached (their backups stay).
+    pub fn sync_instances(&self, configured: Vec<Instance>) -> Reply<()> {
+        self.write(move |db, rules| sync(db, &configured, rules.now()))
+    }
+
+    /// The database of an instance was reached and has this version.
+    pub fn note_version(&self, id: InstanceId, seen: Datastore) -> Reply<()> {
+        self.write(move |db, rules| Ok(db.set_version(id, &seen, rules.now())?))
+    }
+
+    /// An instance is restored: `source` is what reads it from now on.
+    pub fn restored(&self, id: InstanceId, source: Source, used_bytes: u64) -> Reply<()> {
+        self.write(move |db, rules| {
+            let now = rules.now();
+            let changed = db.set_restored(id, &source, used_bytes, now)?;
+            require_restoring(db, id, changed)?;
+            let mut end = RunEnd::new(now, RunResult::Done);
+            end.numbers.read_bytes = Some(used_bytes);
+            Ok(db.end_run(run(id), &end).map(drop)?)
         })
     }
 
-    /// Takes over the instances of the configuration: new ones appear, changed ones change, those that are
-    /// gone are detached (their backups stay). A version that is `unknown` does not replace a known one.
-    pub fn sync_instances(&self, configured: Vec<Instance>) -> Reply<()> {
-        self.write(move |db, rules| take_over(db, &configured, rules.now()))
+    /// The restore of an instance failed; nothing of it is left.
+    pub fn restore_failed(&self, id: InstanceId, failure: Failure) -> Reply<()> {
+        self.write(move |db, rules| {
+            let now = rules.now();
+            let changed = db.set_restore_failed(id, &failure, now)?;
+            require_restoring(db, id, changed)?;
+            Ok(db.end_run(run(id), &RunEnd::new(now, RunResult::of(failure))).map(drop)?)
+        })
+    }
+
+    /// A restore was interrupted by an orderly stop: as after a crash, it begins again.
+    pub fn retry_restore(&self, id: InstanceId) -> Reply<()> {
+        self.write(move |db, rules| {
+            let changed = db.retry_restore(id)?;
+            require_restoring(db, id, changed)?;
+            Ok(db.retry_run(run(id), rules.now()).map(drop)?)
+        })
+    }
+
+    /// After a crash: restores that a worker had wait again. Returns their instances.
+    pub fn reopen_restores(&self) -> Reply<Vec<Instance>> {
+        self.write_and_ring(|db, rules| {
+            let claimed: Vec<_> =
+                db.claimed_restores()?.into_iter().map(|it| it.instance).collect();
+            for instance in &claimed {
+                db.retry_restore(instance.id)?;
+            }
+            db.retry_runs(RunKind::Restore, rules.now())?;
+            Ok(claimed)
+        })
+    }
+
+    /// After a crash: drills that a worker had wait again. Returns how many.
+    pub fn reopen_drills(&self) -> Reply<usize> {
+        self.write_and_ring(|db, rules| Ok(db.retry_runs(RunKind::Drill, rules.now())?))
     }
 }
 
@@ -101,28 +156,18 @@ impl Rules {
     ) -> Result<Instance, CatalogError> {
         let id = new.backup;
         let record = visible_backup(db, scope, id)?;
+        let backup = record.backup;
+        ensure_datastore(&new, &backup)?;
         if record.removal.is_some() {
             return Err(CatalogError::NoSuchBackup { id });
         }
-        let backup = record.backup;
-        if !backup.status.is_usable() {
-            let why =
-                format!("Backup {id} is {}: only COMPLETED ones can be restored.", backup.status);
-            return Err(CatalogError::NotNow { why });
+        let (status, operation) = (backup.status, Operation::Restore);
+        if !status.is_usable() {
+            return Err(NotNow::NotCompleted { id, status, operation }.into());
         }
-        if let Some(asked) = new.engine.filter(|it| *it != backup.datastore.engine) {
-            let why = format!(
-                "Datastore '{asked}' does not match backup {id}, which is of '{}'.",
-                backup.datastore.engine
-            );
-            return Err(CatalogError::Invalid { why });
-        }
-        if !self.has_engine(&backup.datastore.engine) {
-            let engine = backup.datastore.engine;
-            return Err(CatalogError::NotSupported { operation: "restore", engine });
-        }
+        self.ensure_engine(&backup.datastore.engine, operation)?;
         lineage::chain(db, &backup.project, id)?.map_err(|broken| broken.refuse(id))?;
-        self.must_have_room(db, scope.project(), QuotaResource::Instances)?;
+        self.ensure_quota(db, scope.project(), QuotaResource::Instances)?;
         let now = self.now();
         let instance = Instance {
             id: InstanceId::generate(),
@@ -140,25 +185,41 @@ impl Rules {
             updated: now,
         };
         db.insert_instance(&instance)?;
+        db.open_run(run(instance.id).with_backup(id), &instance.project, now)?;
         Ok(instance)
     }
 }
 
-fn take_over(db: Records<'_>, configured: &[Instance], now: Timestamp) -> Result<(), CatalogError> {
+/// What the client named is the datastore of the backup.
+fn ensure_datastore(new: &NewInstance, backup: &Backup) -> Result<(), CatalogError> {
+    let Datastore { engine, version } = &backup.datastore;
+    let mismatch = |field, asked: &str, is: &str| {
+        let asked = asked.chars().take(80).collect();
+        Err(Invalid::DatastoreMismatch { backup: backup.id, field, asked, is: is.to_owned() }
+            .into())
+    };
+    match (&new.engine, &new.version) {
+        (Some(asked), _) if asked != engine && *asked != Datastore::datastore_id(engine) => {
+            mismatch("type", asked, engine)
+        }
+        (_, Some(asked)) if asked != version && *asked != backup.datastore.version_id() => {
+            mismatch("version", asked, version)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn sync(db: Records<'_>, configured: &[Instance], now: Timestamp) -> Result<(), CatalogError> {
     let mut named = HashSet::new();
     for instance in configured {
         let id = instance.id;
         if !named.insert(id) {
-            let why = format!("Two instances of the configuration have the id {id}.");
-            return Err(CatalogError::Invalid { why });
+            return Err(Invalid::DuplicateInstance { id }.into());
         }
-        if let Some(InstanceRecord { instance: there, removal }) = db.instance(id)?
-            && (there.status == InstanceStatus::Build || removal.is_some())
+        if let Some(InstanceRecord { instance: known, removal }) = db.instance(id)?
+            && (known.status == InstanceStatus::Build || removal.is_some())
         {
-            let why = format!(
-                "Instance {id} of the configuration is being restored or removed: wait until that has ended, or give it another id."
-            );
-            return Err(CatalogError::Invalid { why });
+            return Err(Invalid::InstanceInUse { id }.into());
         }
         db.put_configured(instance, now)?;
     }
@@ -166,4 +227,13 @@ fn take_over(db: Records<'_>, configured: &[Instance], now: Timestamp) -> Result
         db.detach(id, now)?;
     }
     Ok(())
+}
+
+/// An error unless the step changed the row.
+fn require_restoring(db: Records<'_>, id: InstanceId, changed: bool) -> Result<(), CatalogError> {
+    if changed {
+        return Ok(());
+    }
+    let record = db.instance(id)?.ok_or(CatalogError::NoSuchInstance { id })?;
+    Err(CatalogError::InstanceBusy { id, status: record.instance.status })
 }

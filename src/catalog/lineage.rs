@@ -1,19 +1,18 @@
-//! What a backup is built on, link by link, and whether every link holds.
+//! Chains: what a backup is built on, link by link, and whether every link can be used.
 
-use super::CatalogError;
 use crate::domain::{
     Backup, BackupId, Failure, FailureCode, Instance, Kind, ParentChoice, ProjectId,
 };
 use crate::store::{BackupRecord, Records};
 
 use super::rules::{Rules, visible_backup};
-use super::{Scope, Write};
+use super::{Catalog, CatalogError, Invalid, NotNow, Scope, Write};
 
-/// The longest chain that is followed, whatever clients insisted on: bounds time and memory, and ends
-/// rows that name each other as parents.
-const MOST_LINKS: usize = 1000;
+/// The longest chain that is followed, whatever parents clients named: bounds time and memory, also where
+/// rows name each other as parents.
+const LONGEST_CHAIN: usize = 1000;
 
-/// The link that does not hold.
+/// The link that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Break {
     pub(super) culprit: BackupId,
@@ -21,7 +20,7 @@ pub(super) struct Break {
 }
 
 impl Break {
-    /// The error for whoever asked for the backup `id`.
+    /// The error for a request for the backup `id`.
     pub(super) fn refuse(self, id: BackupId) -> CatalogError {
         CatalogError::ChainBroken { id, culprit: self.culprit, why: self.why }
     }
@@ -36,13 +35,13 @@ impl Break {
     }
 }
 
-/// Why nothing can be restored from or built on this one, if so.
-fn flaw(record: &BackupRecord) -> Option<String> {
-    gone(record).or_else(|| record.damage.as_ref().map(|damage| format!("is damaged: {damage}")))
+/// Why nothing can be restored from this one or built on it, if so.
+fn unusable(record: &BackupRecord) -> Option<String> {
+    missing(record).or_else(|| record.damage.as_ref().map(|damage| format!("is damaged: {damage}")))
 }
 
-/// Why there is nothing to look at, if so.
-fn gone(record: &BackupRecord) -> Option<String> {
+/// Why there is nothing to read, if so.
+fn missing(record: &BackupRecord) -> Option<String> {
     if record.removal.is_some() {
         return Some("is being deleted".to_owned());
     }
@@ -58,36 +57,36 @@ pub(super) fn chain(
     project: &ProjectId,
     id: BackupId,
 ) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
-    walk(db, project, id, flaw)
+    walk(db, project, id, unusable)
 }
 
-/// The same whatever damage was reported: for looking at it once more.
-pub(super) fn chain_to_look_at(
+/// The same whatever damage was reported: to check it once more.
+pub(super) fn chain_to_check(
     db: Records<'_>,
     project: &ProjectId,
     id: BackupId,
 ) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
-    walk(db, project, id, gone)
+    walk(db, project, id, missing)
 }
 
 fn walk(
     db: Records<'_>,
     project: &ProjectId,
     id: BackupId,
-    flaw: fn(&BackupRecord) -> Option<String>,
+    problem: fn(&BackupRecord) -> Option<String>,
 ) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
     let mut chain = Vec::new();
     let mut next = Some(id);
     while let Some(id) = next {
         let broken = |why: String| Ok(Err(Break { culprit: id, why }));
-        if chain.len() >= MOST_LINKS {
-            return broken(format!("is below more than {MOST_LINKS} others"));
+        if chain.len() >= LONGEST_CHAIN {
+            return broken(format!("is below more than {LONGEST_CHAIN} others"));
         }
-        // A parent in another project is unknown here: a registered archive may say what it likes.
+        // A registered archive may name any parent; one in another project does not count.
         let Some(record) = db.backup(id)?.filter(|it| it.backup.project == *project) else {
             return broken("is not in the catalog".to_owned());
         };
-        if let Some(why) = flaw(&record) {
+        if let Some(why) = problem(&record) {
             return broken(why);
         }
         next = record.backup.parent;
@@ -95,6 +94,17 @@ fn walk(
     }
     chain.reverse();
     Ok(Ok(chain))
+}
+
+impl Catalog {
+    /// The backups that restoring this one needs, root first, itself last. A link that is missing or not
+    /// usable is an error that names it.
+    pub fn chain(&self, id: BackupId) -> Result<Vec<Backup>, CatalogError> {
+        self.store.read(|db| {
+            let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
+            chain(db, &record.backup.project, id)?.map_err(|broken| broken.refuse(id))
+        })
+    }
 }
 
 impl Rules {
@@ -113,9 +123,9 @@ impl Rules {
         }
     }
 
-    /// The newest completed backup. None if there is none, if its chain is broken, or if that has become
-    /// so long that the next one is to be a full. A disk that lost one archive may lose others: what is
-    /// built after that stands on its own, even where an older backup is sound.
+    /// The newest completed backup. `None` if there is none, if its chain is broken, or if that is so long
+    /// that the next backup is to be a full one. A disk that lost one archive may lose others, so after a
+    /// broken chain comes a full backup, even where an older one is sound.
     fn newest_parent(
         &self,
         db: Records<'_>,
@@ -128,7 +138,7 @@ impl Rules {
         let Ok(chain) = chain(db, &instance.project, id)? else { return Ok(None) };
         let incrementals = chain.iter().filter(|it| it.kind == Kind::Incremental).count();
         let most = usize::try_from(self.settings.max_chain).unwrap_or(usize::MAX);
-        Ok((incrementals < most.min(MOST_LINKS)).then_some(id))
+        Ok((incrementals < most.min(LONGEST_CHAIN)).then_some(id))
     }
 }
 
@@ -144,19 +154,14 @@ fn named_parent(
         return Err(CatalogError::NoSuchBackup { id });
     }
     if record.backup.instance != Some(instance.id) {
-        let why = format!("parent_id: backup {id} is not a backup of instance {}.", instance.id);
-        return Err(CatalogError::Invalid { why });
+        return Err(Invalid::ParentOfOther { parent: id, instance: instance.id }.into());
     }
-    if let Some(why) = flaw(&record) {
-        let why = format!("Backup {id} {why}: name a COMPLETED one as parent, or none.");
-        return Err(CatalogError::NotNow { why });
+    if let Some(why) = unusable(&record) {
+        return Err(NotNow::ParentUnusable { id, why }.into());
     }
     match chain(db, &instance.project, id)? {
-        Ok(chain) if chain.len() < MOST_LINKS => Ok(id),
-        Ok(_long) => {
-            let why = format!("The chain of backup {id} is as long as it may be: name no parent.");
-            Err(CatalogError::NotNow { why })
-        }
+        Ok(chain) if chain.len() < LONGEST_CHAIN => Ok(id),
+        Ok(_long) => Err(NotNow::ChainTooLong { id }.into()),
         Err(broken) => Err(broken.refuse(id)),
     }
 }

@@ -1,43 +1,34 @@
 //! The records, and the rules over them: who may see and do what, what a backup may be built on, what
 //! may be deleted, what a quota allows. Knows neither HTTP nor files.
 //!
-//! Reads block for one indexed look-up; call them off the event loop, unless [`Catalog::answers_at_once`]
-//! says that they wait for nobody. Writes go to the store's one
-//! writer thread and are answered after their commit, as a [`Reply`]. Every rule that a write depends on
-//! is checked inside its own transaction, so that two at once cannot both pass it.
+//! Reads block: call them off the event loop. Writes go to the store's writer thread and are answered
+//! after their commit, as a [`Reply`]. Every rule that a write depends on is checked inside its own
+//! transaction, so that two at once cannot both pass it.
 //!
-//! For the API there is a [`Scope`] in every call; for the executor, the command line and recovery there
-//! is none, because no client asks.
+//! Calls on behalf of a client take a [`Scope`]. The executor, the command line and recovery have none.
 
-mod claim;
-mod create;
-mod datastores;
-mod delete;
-mod drill;
+mod backups;
+mod drills;
 mod error;
 mod import;
 mod instances;
-mod job;
 mod lineage;
 mod progress;
-mod query;
-mod quotas;
-mod read;
-mod recover;
-mod register;
+mod projects;
+mod queue;
+mod removals;
 mod rules;
 mod scope;
-mod settle;
 mod shelf;
-mod strategies;
+mod steps;
 #[cfg(test)]
 mod tests_create;
 #[cfg(test)]
 mod tests_delete;
 #[cfg(test)]
-mod tests_drill;
+mod tests_drills;
 #[cfg(test)]
-mod tests_house;
+mod tests_fixture;
 #[cfg(test)]
 mod tests_instances;
 #[cfg(test)]
@@ -47,48 +38,36 @@ mod tests_queue;
 #[cfg(test)]
 mod tests_races;
 #[cfg(test)]
-mod tests_recover;
+mod tests_recovery;
+#[cfg(test)]
+mod tests_runs;
 mod tokens;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::bell::Bell;
-use crate::domain::Clock;
-use crate::store::{Answer, Records, Store};
+use crate::domain::{BackupId, Clock, Run};
+use crate::store::{self, Records, Store};
 
-use drill::RunningDrills;
+use drills::RunningDrills;
 use progress::Progress;
 use rules::Rules;
 use tokens::Tokens;
 
-pub use drill::DrillEnd;
-pub use error::CatalogError;
-pub use job::{
+pub use backups::{BackupFilter, BackupPage};
+pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation};
+pub use import::Recovered;
+pub use instances::{InstancePage, NewInstance};
+pub use projects::{NewStrategy, Quota, QuotaResource};
+pub use queue::{
     BackupJob, DrillJob, InstanceRemovalJob, Job, RegistrationJob, RemovalJob, RestoreJob,
-};
-pub use query::{
-    BackupFilter, InstancePage, NewInstance, NewStrategy, Quota, QuotaResource, Recovered,
 };
 pub use scope::{Admin, Permission, Read, Scope, Write};
 pub use shelf::Shelf;
 
-/// The answer to a write: there after its commit.
-#[derive(Debug)]
-#[must_use = "a write may be refused"]
-pub struct Reply<T>(Answer<T, CatalogError>);
-
-impl<T> Reply<T> {
-    /// For handlers: waits without blocking. The write happens whether or not anybody waits.
-    pub async fn done(self) -> Result<T, CatalogError> {
-        self.0.done().await
-    }
-
-    /// For worker threads: blocks.
-    pub fn wait(self) -> Result<T, CatalogError> {
-        self.0.wait()
-    }
-}
+/// The answer to a write, given after its commit.
+pub type Reply<T> = store::Reply<T, CatalogError>;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -127,23 +106,22 @@ impl Catalog {
         Ok(Self { store, rules, bell, tokens, progress: Arc::default(), drills: Arc::default() })
     }
 
-    /// Commits what waits, truncates the WAL, closes. Later writes fail.
+    /// Commits what waits, truncates the write-ahead log, closes. Later writes fail.
     pub fn close(&self) {
         self.store.close();
     }
 
     /// Whether the database answers (for `/healthcheck`).
     pub fn ping(&self) -> Result<(), CatalogError> {
-        self.store.read_once(|db| Ok(db.ping()?))
+        self.store.read(|db| Ok(db.ping()?))
     }
 
-    /// Whether an indexed look-up would wait for no other: then it takes microseconds, and handing it to
-    /// another thread would take longer.
-    pub fn answers_at_once(&self) -> bool {
-        self.store.has_idle_reader()
+    /// Every attempt at something that concerned a backup: open ones and the history that is kept.
+    pub fn runs_of_backup(&self, id: BackupId) -> Result<Vec<Run>, CatalogError> {
+        self.store.read(|db| Ok(db.runs_of_backup(id)?))
     }
 
-    /// A write that makes no work for anybody.
+    /// A write that makes no work for the workers.
     fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
@@ -160,13 +138,13 @@ impl Catalog {
         self.write_then(work, move |_done| bell.ring())
     }
 
-    /// A write and what follows once it is durable, whether or not anybody waits for the answer.
+    /// A write, and what follows once it is durable.
     fn write_then<T: Send + 'static>(
         &self,
         work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
         after: impl FnOnce(&T) + Send + 'static,
     ) -> Reply<T> {
         let rules = Arc::clone(&self.rules);
-        Reply(self.store.write(move |db| work(db, &rules), after))
+        self.store.write(move |db| work(db, &rules), after)
     }
 }

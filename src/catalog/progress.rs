@@ -1,18 +1,18 @@
-//! How far running backups are. In memory only: a number that changes many times a second and is worth
-//! nothing after a crash does not belong on a disk that wears.
+//! How far running backups are. In memory only: the number changes many times a second, and nobody needs
+//! it after a crash.
 
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use crate::domain::{Backup, BackupId, Status};
+use crate::domain::{Backup, BackupId};
 
-/// Shares of 1, by backup; only those that run.
+/// Shares of 1 by backup, of those that run.
 #[derive(Debug, Default)]
 pub(super) struct Progress(Mutex<HashMap<BackupId, f64>>);
 
 impl Progress {
-    /// Remembers how far it is. What is not a share of 1 is brought there.
+    /// Sets how far it is, clamped to 0 to 1.
     pub(super) fn set(&self, id: BackupId, share: f64) {
         let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
         self.0.lock().insert(id, share);
@@ -23,17 +23,12 @@ impl Progress {
         self.0.lock().remove(&id);
     }
 
-    /// How far it is, if it runs.
-    pub(super) fn of(&self, id: BackupId, status: Status) -> Option<f64> {
-        status.is_running().then(|| {
-            let shares = self.0.lock();
-            shares.get(&id).copied().unwrap_or(0.0)
-        })
-    }
-
     /// The backup with how far it is.
     pub(super) fn on(&self, backup: Backup) -> Backup {
-        let progress = self.of(backup.id, backup.status).unwrap_or(backup.progress);
+        if !backup.status.is_running() {
+            return backup;
+        }
+        let progress = self.0.lock().get(&backup.id).copied().unwrap_or(0.0);
         Backup { progress, ..backup }
     }
 }

@@ -1,14 +1,15 @@
-//! What the rules go by besides the rows: the operator's settings, the clock, the engines there are.
+//! What the rules depend on besides the rows: the operator's settings, the clock, the engines of this
+//! build.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::{CatalogError, Scope, Settings};
-use crate::domain::{
-    BackupId, Clock, ContainerName, Datastore, Instance, InstanceId, ProjectId, Timestamp,
-};
-use crate::store::{BackupRecord, InstanceRecord, Records};
+use crate::domain::{BackupId, Clock, Datastore, Instance, InstanceId, InstanceStatus, Timestamp};
+use crate::store::{BackupRecord, Records};
+
+use super::{Catalog, CatalogError, Operation, Permission, Scope, Settings};
 
 /// The last instant that fits the four-digit years of every format we write.
 pub(super) const LAST_INSTANT: i64 = 253_402_300_799_999_999;
@@ -21,6 +22,18 @@ pub(super) struct Rules {
     engines: RwLock<Vec<Datastore>>,
 }
 
+impl Catalog {
+    /// Sets the engines of this build, with the version each reads with.
+    pub fn set_engines(&self, engines: Vec<Datastore>) {
+        *self.rules.engines.write() = engines;
+    }
+
+    /// Every engine and version that this build has, an instance has, or a backup was made of; ordered.
+    pub fn datastores(&self) -> Result<Vec<Datastore>, CatalogError> {
+        self.store.read(|db| self.rules.datastores(db))
+    }
+}
+
 impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
         Self { settings, clock, engines: RwLock::default() }
@@ -30,22 +43,56 @@ impl Rules {
         self.clock.now()
     }
 
-    pub(super) fn engines(&self) -> Vec<Datastore> {
-        self.engines.read().clone()
+    pub(super) fn datastores(&self, db: Records<'_>) -> Result<Vec<Datastore>, CatalogError> {
+        let engines = self.engines.read().clone();
+        let found = engines
+            .into_iter()
+            .chain(db.datastores_of_instances()?)
+            .chain(db.datastores_of_backups()?);
+        let ordered: BTreeSet<_> = found.map(|it| (it.engine, it.version)).collect();
+        Ok(ordered.into_iter().map(|(engine, version)| Datastore { engine, version }).collect())
     }
 
-    pub(super) fn set_engines(&self, engines: Vec<Datastore>) {
-        *self.engines.write() = engines;
+    /// The engine of this name or datastore id.
+    pub(super) fn engine_named(
+        &self,
+        db: Records<'_>,
+        asked: &str,
+    ) -> Result<String, CatalogError> {
+        self.datastores(db)?
+            .into_iter()
+            .find(|it| it.engine == asked || Datastore::datastore_id(&it.engine) == asked)
+            .map(|it| it.engine)
+            .ok_or_else(|| CatalogError::NoSuchDatastore { name: asked.chars().take(80).collect() })
     }
 
-    /// Whether this build reads and writes such databases.
-    pub(super) fn has_engine(&self, name: &str) -> bool {
-        let engines = self.engines.read();
-        engines.iter().any(|it| it.engine == name)
+    /// This build has the engine.
+    pub(super) fn ensure_engine(
+        &self,
+        name: &str,
+        operation: Operation,
+    ) -> Result<(), CatalogError> {
+        if self.engines.read().iter().any(|it| it.engine == name) {
+            return Ok(());
+        }
+        Err(CatalogError::NotSupported { operation, engine: name.to_owned() })
     }
 
-    /// The time now, or just behind the newest backup if the clock went back: the order of backups is
-    /// the order they were accepted in, and pages rely on that.
+    /// The instance exists, this build has its engine, and no backup of it runs.
+    pub(super) fn ensure_idle(&self, instance: &Instance) -> Result<(), CatalogError> {
+        let (id, status) = (instance.id, instance.status);
+        let busy = Err(CatalogError::InstanceBusy { id, status });
+        match status {
+            InstanceStatus::Build | InstanceStatus::Error | InstanceStatus::Detached => busy,
+            InstanceStatus::Backup | InstanceStatus::Active => {
+                self.ensure_engine(&instance.datastore.engine, Operation::Backup)?;
+                if status == InstanceStatus::Backup { busy } else { Ok(()) }
+            }
+        }
+    }
+
+    /// The time now, or just behind the newest backup if the clock went back: backups are listed in the
+    /// order they were accepted in, and pages rely on that.
     pub(super) fn next_created(&self, db: Records<'_>) -> Result<Timestamp, CatalogError> {
         let now = self.now();
         let behind = db
@@ -56,8 +103,8 @@ impl Rules {
     }
 }
 
-/// A backup that the scope may see; any other is as unknown as one that never was.
-pub(super) fn visible_backup<P: super::Permission>(
+/// A backup that the scope may see; any other is reported as not found.
+pub(super) fn visible_backup<P: Permission>(
     db: Records<'_>,
     scope: &Scope<P>,
     id: BackupId,
@@ -67,29 +114,14 @@ pub(super) fn visible_backup<P: super::Permission>(
         .ok_or(CatalogError::NoSuchBackup { id })
 }
 
-/// An instance that the scope may see. One whose removal was asked for is gone for everybody.
-pub(super) fn visible_instance<P: super::Permission>(
+/// An instance that the scope may see. One that is marked for removal is reported as not found.
+pub(super) fn visible_instance<P: Permission>(
     db: Records<'_>,
     scope: &Scope<P>,
     id: InstanceId,
 ) -> Result<Instance, CatalogError> {
     db.instance(id)?
         .filter(|it| scope.covers(&it.instance.project) && it.removal.is_none())
-        .map(|InstanceRecord { instance, .. }| instance)
+        .map(|it| it.instance)
         .ok_or(CatalogError::NoSuchInstance { id })
-}
-
-/// The subfolder for a new backup: the one asked for, the instance's, the project's, or none.
-pub(super) fn container_for(
-    db: Records<'_>,
-    project: &ProjectId,
-    instance: InstanceId,
-    asked: Option<ContainerName>,
-) -> Result<Option<ContainerName>, CatalogError> {
-    if asked.is_some() {
-        return Ok(asked);
-    }
-    let own = db.strategy(project, Some(instance))?;
-    let strategy = if own.is_some() { own } else { db.strategy(project, None)? };
-    Ok(strategy.map(|it| it.container))
 }

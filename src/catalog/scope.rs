@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 use crate::domain::{Caller, ProjectId};
 
-use super::CatalogError;
+use super::{CatalogError, Forbidden};
 
-/// A kind of thing to do.
+/// A kind of access.
 pub trait Permission {
     /// Whether the caller may, in a project that is its own or that it administers.
     fn allows(caller: &Caller) -> bool;
-    /// The action's name, for the message.
+    /// Its name, for messages.
     const ACTION: &'static str;
 }
 
-/// Look.
+/// Read.
 #[derive(Debug, Clone, Copy)]
 pub struct Read;
 /// Create, delete, restore.
 #[derive(Debug, Clone, Copy)]
 pub struct Write;
-/// What only administrators do.
+/// Administer.
 #[derive(Debug, Clone, Copy)]
 pub struct Admin;
 
@@ -61,13 +61,10 @@ impl<P: Permission> Scope<P> {
         let caller = caller.into();
         let own = caller.project.as_ref().is_none_or(|own| *own == project);
         if !own && !caller.is_admin() {
-            return Err(CatalogError::Forbidden {
-                why: "Access was denied to this resource.".to_owned(),
-            });
+            return Err(Forbidden::OtherPath.into());
         }
         if !P::allows(&caller) {
-            let why = format!("Policy doesn't allow {} access with this token's roles.", P::ACTION);
-            return Err(CatalogError::Forbidden { why });
+            return Err(Forbidden::Role { action: P::ACTION }.into());
         }
         Ok(Self { caller, project, permission: PhantomData })
     }
@@ -77,12 +74,12 @@ impl<P: Permission> Scope<P> {
         Scope::enter(Arc::clone(&self.caller), self.project.clone())
     }
 
-    /// The project that is worked in.
+    /// The project of the path.
     pub fn project(&self) -> &ProjectId {
         &self.project
     }
 
-    /// Who works.
+    /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }

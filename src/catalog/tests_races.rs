@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::tests_house::*;
+use super::tests_fixture::*;
 use super::*;
 use crate::domain::{Instance, ParentChoice};
 
@@ -25,46 +25,46 @@ fn at_once(many: usize, act: impl Fn(usize) -> bool + Sync) -> usize {
 
 #[test]
 fn of_racing_backups_of_one_instance_exactly_one_is_accepted() {
-    let house = House::new();
-    assert_eq!(at_once(16, |_| house.ask(shop(), ParentChoice::Newest).is_ok()), 1);
+    let fixture = Fixture::new();
+    assert_eq!(at_once(16, |_| fixture.ask(shop(), ParentChoice::Newest).is_ok()), 1);
 }
 
 #[test]
 fn racing_backups_never_overrun_a_quota() {
-    let house = House::with(Settings { max_backups: 5, ..settings() });
+    let fixture = Fixture::with(Settings { max_backups: 5, ..settings() });
     let instances: Vec<Instance> = (0..16).map(|at| configured("a", &format!("i{at}"))).collect();
-    house.catalog.sync_instances(instances.clone()).wait().unwrap();
-    let accepted = at_once(16, |at| house.ask(instances[at].id, ParentChoice::None).is_ok());
+    fixture.catalog.sync_instances(instances.clone()).wait().unwrap();
+    let accepted = at_once(16, |at| fixture.ask(instances[at].id, ParentChoice::None).is_ok());
     assert_eq!(accepted, 5);
 }
 
 #[test]
 fn racing_restores_never_overrun_a_quota() {
-    let house = House::with(Settings { max_instances: 3, ..settings() });
-    let backup = house.completed(ParentChoice::None);
-    assert_eq!(at_once(16, |_| house.restore_of(backup).is_ok()), 3);
+    let fixture = Fixture::with(Settings { max_instances: 3, ..settings() });
+    let backup = fixture.completed(ParentChoice::None);
+    assert_eq!(at_once(16, |_| fixture.restore_of(backup).is_ok()), 3);
 }
 
 #[test]
 fn racing_workers_never_claim_the_same_job() {
-    let house = House::new();
+    let fixture = Fixture::new();
     let instances: Vec<Instance> = (0..8).map(|at| configured("a", &format!("i{at}"))).collect();
-    house.catalog.sync_instances(instances.clone()).wait().unwrap();
+    fixture.catalog.sync_instances(instances.clone()).wait().unwrap();
     for instance in &instances {
-        house.ask(instance.id, ParentChoice::None).unwrap();
+        fixture.ask(instance.id, ParentChoice::None).unwrap();
     }
-    assert_eq!(at_once(16, |_| house.catalog.claim().unwrap().is_some()), 8);
-    assert_eq!(house.catalog.interrupted().unwrap().len(), 8);
+    assert_eq!(at_once(16, |_| fixture.catalog.claim().unwrap().is_some()), 8);
+    assert_eq!(fixture.catalog.interrupted().unwrap().len(), 8);
 }
 
 #[test]
 fn a_delete_and_an_incremental_on_the_same_backup_never_both_happen() {
     for _ in 0..20 {
-        let house = House::new();
-        let root = house.completed(ParentChoice::None);
+        let fixture = Fixture::new();
+        let root = fixture.completed(ParentChoice::None);
         let won = at_once(2, |at| match at {
-            0 => house.delete(root).is_ok(),
-            _ => house.ask(shop(), ParentChoice::This(root)).is_ok(),
+            0 => fixture.delete(root).is_ok(),
+            _ => fixture.ask(shop(), ParentChoice::This(root)).is_ok(),
         });
         assert_eq!(won, 1);
     }

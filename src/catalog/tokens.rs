@@ -1,4 +1,4 @@
-//! Who shows which secret. Secrets are never kept, only their SHA-256.
+//! Tokens: which secret is whose. Secrets are never kept, only their SHA-256.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Catalog, CatalogError, Reply};
 use crate::domain::Caller;
 use crate::store::TokenRecord;
 
-/// A token. Its caller is shared: every request holds it and none copies it.
+/// A token. Its caller is shared with the requests that show it.
 #[derive(Debug)]
 struct Known {
     caller: Arc<Caller>,
@@ -23,8 +23,7 @@ impl From<TokenRecord> for Known {
     }
 }
 
-/// Every token there is, in memory: asking the database at every request would cost more than all the
-/// comparisons.
+/// Every token, in memory: each request needs them.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     configured: RwLock<Vec<Known>>,
@@ -37,14 +36,14 @@ impl Tokens {
         Self { configured: RwLock::default(), stored: RwLock::new(stored) }
     }
 
-    fn remember(&self, token: TokenRecord) {
+    fn add(&self, token: TokenRecord) {
         let mut stored = self.stored.write();
         stored.retain(|it| it.caller.name != token.caller.name);
         stored.push(token.into());
     }
 
-    /// Compares with every token, so that the time says nothing about which one came near.
-    fn who(&self, digest: &[u8]) -> Option<Arc<Caller>> {
+    /// Compares with every token, so that the time taken does not depend on which one is alike.
+    fn caller_of(&self, digest: &[u8]) -> Option<Arc<Caller>> {
         let configured = self.configured.read();
         let stored = self.stored.read();
         let mut found = None;
@@ -59,9 +58,9 @@ impl Tokens {
 }
 
 impl Catalog {
-    /// Who shows this secret, if it is a known token's. Takes the same time for every wrong one.
+    /// Whose secret this is, if it is a known token's. Takes the same time for every wrong one.
     pub fn authenticate(&self, secret: &str) -> Option<Arc<Caller>> {
-        self.tokens.who(&Sha256::digest(secret.as_bytes()))
+        self.tokens.caller_of(&Sha256::digest(secret.as_bytes()))
     }
 
     /// Replaces the tokens that come from the configuration: name, project, roles, SHA-256 of the secret.
@@ -73,13 +72,13 @@ impl Catalog {
         *self.tokens.configured.write() = tokens;
     }
 
-    /// Stores a token made by the server itself (the bootstrap one). One of the same name is replaced.
+    /// Stores a token that the server made itself. One of the same name is replaced.
     pub fn add_token(&self, caller: Caller, sha256: [u8; 32]) -> Reply<()> {
         let token = TokenRecord { caller, sha256 };
-        let (tokens, remembered) = (Arc::clone(&self.tokens), token.clone());
+        let (tokens, added) = (Arc::clone(&self.tokens), token.clone());
         self.write_then(
             move |db, rules| Ok(db.put_token(&token, rules.now())?),
-            move |()| tokens.remember(remembered),
+            move |()| tokens.add(added),
         )
     }
 

@@ -1,11 +1,11 @@
-//! A backup and what is needed to ask for one.
+//! Backups, and requests for them.
 
 use super::{
     BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Location, ProjectId, Status,
     Timestamp, VerifyLevel,
 };
 
-/// Whether a backup stands alone.
+/// Whether a backup can be restored alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Restorable from its own archive.
@@ -24,7 +24,7 @@ impl Kind {
     }
 }
 
-/// What is known of an archive only once it is published. A row cannot become COMPLETED without.
+/// What is known of an archive once it is published. A row cannot become COMPLETED without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFacts {
     /// Where it lies.
@@ -35,7 +35,7 @@ pub struct ArchiveFacts {
     pub source_bytes: u64,
     /// BLAKE3 of the archive file, in hex: what `b3sum` prints.
     pub checksum: String,
-    /// When it was proven last.
+    /// When it was last proven.
     pub verified_at: Timestamp,
     /// How far.
     pub verify_level: VerifyLevel,
@@ -54,11 +54,11 @@ pub struct Backup {
     pub name: String,
     /// As given by the client.
     pub description: Option<String>,
-    /// Full or incremental. Until a worker has it, what was asked for.
+    /// Full or incremental; until a worker has it, what was asked for.
     pub kind: Kind,
     /// The backup this one is built on.
     pub parent: Option<BackupId>,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Which engine, and which version of the database.
     pub datastore: Datastore,
@@ -66,7 +66,7 @@ pub struct Backup {
     pub container: Option<ContainerName>,
     /// When it was asked for.
     pub created: Timestamp,
-    /// When its row changed last.
+    /// When its row last changed.
     pub updated: Timestamp,
     /// Present from the moment its archive is published.
     pub facts: Option<ArchiveFacts>,
@@ -74,7 +74,7 @@ pub struct Backup {
     pub failure: Option<Failure>,
     /// How much of the source has been read, 0 to 1. Kept in memory only.
     pub progress: f64,
-    /// Where it stands with drills.
+    /// Its drills.
     pub drill: Drill,
 }
 
@@ -83,7 +83,7 @@ pub struct Backup {
 pub enum ParentChoice {
     /// Nothing: a full one.
     None,
-    /// The newest COMPLETED backup of the instance whose chain is whole; a full one if there is none.
+    /// The newest COMPLETED backup of the instance; a full one if there is none or its chain is broken.
     Newest,
     /// This one.
     This(BackupId),

@@ -3,26 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Failure, Timestamp};
 
-/// Where a backup stands with drills.
+/// The drills of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drill {
-    /// The one that is to come.
+    /// The one that waits or runs.
     pub next: Option<DrillTurn>,
-    /// How the last one ended.
+    /// The last one that passed or failed.
     pub last: Option<DrillOutcome>,
 }
 
-/// Where a drill stands that is to come: its name is its word in the catalog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The state of a drill that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DrillTurn {
-    /// To be made.
+    /// It waits for a worker.
     Asked,
-    /// A worker makes it.
+    /// A worker has it.
     Claimed,
 }
 
@@ -33,12 +32,12 @@ pub struct DrillOutcome {
     pub at: Timestamp,
     /// How long it took, to the millisecond.
     pub took: Duration,
-    /// What it found; or what is wrong with the data, or why it could not be made.
+    /// What it found; an error if the data is bad or the drill could not be made.
     pub found: Result<DrillFacts, Failure>,
 }
 
 /// What a drill that passed found, in short.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DrillFacts {
     /// The version of the server or library that read what was restored.
     pub version: String,

@@ -1,16 +1,18 @@
-//! Why a backup or a restore did not work out, in words for whoever asked for it.
+//! Why a job failed, in words for the person who asked for it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The kind of a failure: stable words that scripts may match.
+use super::BackupId;
+
+/// The kind of a failure. Scripts may match these words: they do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// The server stopped or lost power while it ran.
     Interrupted,
-    /// The source is not there.
+    /// The source does not exist.
     SourceMissing,
     /// The source may not be read.
     SourceDenied,
@@ -20,11 +22,11 @@ pub enum FailureCode {
     SourceInvalid,
     /// The engine's own check found damage in the source.
     SourceDamaged,
-    /// The source changed while it was read, more often than it was tried.
+    /// The source changed while it was read, at every try.
     SourceChanged,
     /// A tool the engine needs is missing, too old, or failed.
     Tool,
-    /// The disk has, or would have, too little room.
+    /// The disk has too little room.
     DiskFull,
     /// The archive store answered with an error.
     Storage,
@@ -32,7 +34,7 @@ pub enum FailureCode {
     ChainBroken,
     /// The archive read back is not what was written, or not an archive at all.
     ArchiveDamaged,
-    /// The place to restore into is not free.
+    /// The place to restore into is occupied.
     TargetOccupied,
     /// The place to restore into cannot be written.
     TargetDenied,
@@ -41,8 +43,8 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
-    /// Whether the data itself is bad: not the place, the tools or the moment.
-    pub const fn is_of_the_data(self) -> bool {
+    /// Whether the data itself is bad, and not the place, the tools or the moment.
+    pub const fn is_damage(self) -> bool {
         matches!(self, Self::ArchiveDamaged | Self::SourceDamaged)
     }
 }
@@ -67,4 +69,34 @@ impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.message)
     }
+}
+
+/// Where damage was found: only a proof of the same thing clears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DamageIn {
+    /// In the bytes of the archive.
+    Archive,
+    /// In the database that they restore to.
+    Data,
+}
+
+impl DamageIn {
+    /// The word in the catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Data => "data",
+        }
+    }
+}
+
+/// Damage that was found in a finished backup. Nothing is built on it from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The damaged backup.
+    pub id: BackupId,
+    /// Where.
+    pub place: DamageIn,
+    /// What is damaged.
+    pub failure: Failure,
 }

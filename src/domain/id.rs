@@ -76,7 +76,20 @@ uuid_id!(
     "instance id"
 );
 
+uuid_id!(
+    /// One attempt at a job. A UUID of version 7.
+    RunId,
+    "run id"
+);
+
 impl BackupId {
+    /// A new id, which sorts after those made in earlier milliseconds.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl RunId {
     /// A new id, which sorts after those made in earlier milliseconds.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
@@ -106,34 +119,6 @@ impl InstanceId {
 #[serde(try_from = "String", into = "String")]
 pub struct ProjectId(String);
 
-/// The same where it lies: for what is only shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProjectIdRef<'a>(&'a str);
-
-impl<'a> ProjectIdRef<'a> {
-    /// The id as text.
-    pub const fn as_str(self) -> &'a str {
-        self.0
-    }
-
-    /// The id with text of its own.
-    pub fn to_owned(self) -> ProjectId {
-        ProjectId(self.0.to_owned())
-    }
-}
-
-impl<'a> TryFrom<&'a str> for ProjectIdRef<'a> {
-    type Error = MalformedId;
-
-    fn try_from(text: &'a str) -> Result<Self, MalformedId> {
-        if is_path_component(text, 64) && !text.contains('.') {
-            Ok(Self(text))
-        } else {
-            Err(MalformedId::new("project id (1 to 64 of A-Z a-z 0-9 _ -)", text))
-        }
-    }
-}
-
 /// Whether this is safe as one component of any path: letters, digits, `_`, `-`, and dots but not in front.
 fn is_path_component(text: &str, max_bytes: usize) -> bool {
     !text.is_empty()
@@ -147,18 +132,17 @@ impl ProjectId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The same, where it lies.
-    pub fn as_ref(&self) -> ProjectIdRef<'_> {
-        ProjectIdRef(&self.0)
-    }
 }
 
 impl FromStr for ProjectId {
     type Err = MalformedId;
 
     fn from_str(text: &str) -> Result<Self, MalformedId> {
-        ProjectIdRef::try_from(text).map(ProjectIdRef::to_owned)
+        if is_path_component(text, 64) && !text.contains('.') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(MalformedId::new("project id (1 to 64 of A-Z a-z 0-9 _ -)", text))
+        }
     }
 }
 

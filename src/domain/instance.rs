@@ -1,4 +1,4 @@
-//! Databases and directories, and the strategies that say where their backups go.
+//! Instances: databases and directories, and the strategies that say where their backups go.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ pub struct Datastore {
 const DATASTORE_NAMESPACE: Uuid = Uuid::from_u128(0x5c1f_7f0e_1a52_4e0b_9d0f_c0ff_e500_0002);
 
 impl Datastore {
-    /// The version of a database that is behind a server which was not reached yet.
+    /// The version of a database whose server was not reached yet.
     pub const UNKNOWN: &str = "unknown";
 
-    /// Whether this is a version, and not the word for one that is not known.
-    pub fn is_told(version: &str) -> bool {
+    /// Whether this is a version, and not the word for an unknown one.
+    pub fn is_known(version: &str) -> bool {
         !version.is_empty() && version != Self::UNKNOWN
     }
 
@@ -35,7 +35,7 @@ impl Datastore {
         self.version_uuid().to_string()
     }
 
-    /// The same as a number.
+    /// The same as a UUID.
     pub fn version_uuid(&self) -> Uuid {
         let text = format!("{}\n{}", self.engine, self.version);
         Uuid::new_v5(&DATASTORE_NAMESPACE, text.as_bytes())
@@ -74,12 +74,12 @@ pub enum InstanceOrigin {
     Restored(BackupId),
 }
 
-/// Where an instance stands. The words are Trove's.
+/// The status of an instance. The words are Trove's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceStatus {
     /// Being restored.
     Build,
-    /// There.
+    /// In use.
     Active,
     /// A backup of it runs.
     Backup,
@@ -90,6 +90,9 @@ pub enum InstanceStatus {
 }
 
 impl InstanceStatus {
+    /// Those that a row can have; BACKUP is shown while a backup of the instance runs.
+    pub const STORED: [Self; 4] = [Self::Build, Self::Active, Self::Error, Self::Detached];
+
     /// The word in the catalog and on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -119,9 +122,9 @@ pub struct Instance {
     pub source: Source,
     /// How thoroughly the engine checks what it reads.
     pub check: CheckLevel,
-    /// How far each new backup is proven before anybody asks.
+    /// How each new backup is proven.
     pub verify: Verify,
-    /// Where it stands.
+    /// Its status.
     pub status: InstanceStatus,
     /// Content bytes of its newest completed backup; 0 before the first.
     pub used_bytes: u64,

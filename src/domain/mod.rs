@@ -1,9 +1,8 @@
-//! The types every room shares: ids, states, backups, instances, entries of a source.
+//! The types every room shares: ids, states, backups, instances, runs, entries of a source.
 //!
 //! Nothing here does I/O, knows a wire format or uses another room.
 
 mod backup;
-mod backup_row;
 mod caller;
 mod cancel;
 mod causes;
@@ -18,24 +17,25 @@ mod location;
 pub mod num;
 mod page;
 mod proof;
+mod run;
 mod status;
 
 pub use backup::{ArchiveFacts, Backup, Kind, NewBackup, ParentChoice, Registration};
-pub use backup_row::BackupRow;
 pub use caller::{Caller, Role};
 pub use cancel::Cancel;
 pub use causes::with_causes;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use drill::{Drill, DrillFacts, DrillOutcome, DrillTurn, RowsByTable};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
-pub use failure::{Failure, FailureCode};
-pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId, ProjectIdRef};
+pub use failure::{Damage, DamageIn, Failure, FailureCode};
+pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId, RunId};
 pub use instance::{Datastore, Instance, InstanceOrigin, InstanceStatus, Source, Strategy};
 pub use io::{ReadAt, WriteAt};
 pub use location::{BadLocation, Location};
 pub use page::{Limit, Position};
 pub use proof::{CheckLevel, Verify, VerifyLevel};
-pub use status::{IllegalTransition, Status};
+pub use run::{BackupPhases, Run, RunEnd, RunKind, RunNumbers, RunResult};
+pub use status::Status;
 
 /// The length of a segment in bytes. Files are cut at multiples of it; only a file's last segment is shorter.
 ///

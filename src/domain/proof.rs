@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub enum VerifyLevel {
     /// Every frame of the published file was decoded again and equals what the source gave.
     Bytes,
-    /// And what was read passed the engine's own check.
+    /// Besides, what was read passed the engine's own check.
     Checked,
-    /// And a real restore of it passed.
+    /// Besides, a real restore passed.
     Restored,
 }
 
@@ -23,21 +23,16 @@ impl VerifyLevel {
             Self::Restored => "restored",
         }
     }
-
-    /// The level this word names.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Bytes, Self::Checked, Self::Restored].into_iter().find(|it| it.as_str() == word)
-    }
 }
 
-/// How far each new backup is proven before anybody asks (`verify` of an instance).
+/// How each new backup is proven (`verify` of an instance).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
     /// Its archive is read back and compared.
     #[default]
     Archive,
-    /// And it is restored, and used, in a drill.
+    /// Besides, it is restored and used in a drill.
     Restore,
 }
 

@@ -1,4 +1,4 @@
-//! Why a job ended badly, and what the client and the operator read of it.
+//! Why a job failed, and what clients and operators read of it.
 
 use crate::archive::ArchiveError;
 use crate::catalog::CatalogError;
@@ -9,7 +9,7 @@ use crate::storage::StorageError;
 /// An error of a job.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// The server is shutting down, or whoever asked went away.
+    /// It was cancelled: the server stops, or the result is no longer wanted.
     #[error("interrupted before it was done; nothing of it was kept")]
     Cancelled,
     /// The database or the place to restore into.
@@ -21,7 +21,7 @@ pub enum JobError {
     /// The archive store.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The catalog said no, or failed.
+    /// The catalog refused, or failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// A backup in the chain cannot be used.
@@ -42,7 +42,7 @@ pub enum JobError {
         /// What is bad.
         source: ArchiveError,
     },
-    /// A file named on the command line is not there.
+    /// A file named on the command line does not exist.
     #[error("there is no file {path}")]
     NoSuchFile {
         /// The file.
@@ -67,12 +67,18 @@ pub enum JobError {
         action: &'static str,
         /// On which file.
         what: String,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A job's code panicked; the log has the place.
     #[error("an internal error ended the job; the server's log says where")]
     Panicked,
+    /// A state that cannot be, if this program is right.
+    #[error("an error in this program ended the job: {what}; please report it")]
+    Bug {
+        /// The state.
+        what: &'static str,
+    },
 }
 
 impl From<ArchiveError> for JobError {
@@ -87,7 +93,7 @@ impl From<ArchiveError> for JobError {
 impl From<EngineError> for JobError {
     fn from(error: EngineError) -> Self {
         match error {
-            // An engine that waited saw that it was cancelled.
+            // An engine stops without an intake's refusal only if it was cancelled.
             EngineError::Refused(_) => Self::Cancelled,
             other => Self::Engine(other),
         }
@@ -118,7 +124,8 @@ impl JobError {
             | Self::NoEngine { .. }
             | Self::NoSuchFile { .. }
             | Self::Io { .. }
-            | Self::Panicked => FailureCode::Internal,
+            | Self::Panicked
+            | Self::Bug { .. } => FailureCode::Internal,
         };
         Failure::new(code, self.to_string())
     }
@@ -146,7 +153,7 @@ impl JobError {
         }
     }
 
-    /// Whether what was asked for is not there: exit code 3 on the command line.
+    /// Whether what was asked for does not exist: exit code 3 on the command line.
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::NoSuchFile { .. } => true,
@@ -156,7 +163,7 @@ impl JobError {
     }
 }
 
-/// Whether this is the system's way of saying that there is no room.
+/// Whether the system says that there is no room.
 pub(super) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }

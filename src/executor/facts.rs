@@ -1,4 +1,6 @@
-//! Between a backup's row, its manifest and the words left for people in its archive.
+//! What a backup's row and its manifest say of each other, and the texts for people in its archive.
+
+use serde::Deserialize;
 
 use crate::archive::{BackupFacts, Manifest, ManifestDraft};
 use crate::catalog::Recovered;
@@ -8,7 +10,7 @@ use crate::domain::{
 };
 use crate::engine::{DumpFacts, Engine};
 
-/// What the manifest says of a backup, from its row and what the engine told.
+/// The manifest of a backup, from its row and what the engine found.
 pub(super) fn draft(
     backup: &Backup,
     instance_name: &str,
@@ -36,11 +38,11 @@ pub(super) fn draft(
     }
 }
 
-/// The engine, and the version that was really read: the row may be from before the server was reached.
+/// The engine, and the version that was read: the row may be from before the server was reached.
 fn datastore(backup: &Backup, dump: &DumpFacts) -> Datastore {
     let engine = backup.datastore.engine.clone();
-    let told = Datastore::is_told(&dump.version);
-    let version = if told { &dump.version } else { &backup.datastore.version };
+    let known = Datastore::is_known(&dump.version);
+    let version = if known { &dump.version } else { &backup.datastore.version };
     Datastore { engine, version: version.clone() }
 }
 
@@ -51,7 +53,13 @@ pub(super) fn level_of(manifest: &Manifest) -> VerifyLevel {
 
 /// The check that the source passed when it was read.
 pub(super) fn check_of(manifest: &Manifest) -> Option<&str> {
-    manifest.source.get("check").and_then(serde_json::Value::as_str)
+    SourceCheck::deserialize(&manifest.source).ok()?.check
+}
+
+/// The one field of [`DumpFacts`] that later backups need.
+#[derive(Deserialize)]
+struct SourceCheck<'a> {
+    check: Option<&'a str>,
 }
 
 /// The row of a backup, read back from its own archive.
@@ -78,7 +86,7 @@ pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Recovered {
     Recovered { backup, instance_name: Some(said.instance_name.clone()) }
 }
 
-/// The shell commands that restore a full archive without Coffer, for a person in the folder it lies in.
+/// The shell commands that restore a full archive without Coffer, in the folder that it is in.
 pub(super) fn restore_commands(
     backup: &Backup,
     engine: &dyn Engine,
@@ -89,7 +97,7 @@ pub(super) fn restore_commands(
         "mkdir restored".to_owned(),
         format!("zstd -dc {file} | tar --xattrs --xattrs-include='*' -xpf - -C restored"),
     ];
-    // What an engine adds is advice, with paths that only the reader knows: never run as it stands.
+    // An engine's hints hold paths that only the reader knows, so they are comments.
     commands.extend(
         engine
             .restore_hints(&instance.name, &instance.source)

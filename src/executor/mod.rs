@@ -1,25 +1,20 @@
 //! The threads that do the work: they claim jobs from the catalog and bring engine, archive and storage
-//! together. No HTTP here; the command line uses the same functions without the threads.
+//! together. The command line uses the same functions without the threads.
 //!
 //! A backup runs engine → archive → storage → catalog: dump into a pending archive, finish it, sync it,
-//! read it back and prove it, publish it, and only then is it COMPLETED. Whatever instant the process
-//! dies, [`recover`] leaves no row running and no file half there at the next start.
+//! read it back and prove it, publish it; only then is it COMPLETED. Whenever the process
+//! dies, at the next start [`recover`] leaves no row running and no unfinished file.
 
-mod backup;
 mod chain;
 mod drill;
 mod error;
 mod export;
 mod facts;
-mod guard;
+mod jobs;
 mod pace;
-mod pour;
 mod rebuild;
 mod recover;
-mod register;
-mod remove;
 mod restore;
-mod settle;
 mod verify;
 mod worker;
 
@@ -53,7 +48,7 @@ pub struct Settings {
     pub compression_level: i32,
     /// Every Nth backup of an instance reads everything again, whatever the stamps say; 0: never.
     pub reread_every: u64,
-    /// How much of the machine's time the jobs leave to others: their threads' nice value.
+    /// The nice value of the threads that run jobs.
     pub nice: i32,
     /// How fast sources are read.
     pub pace: Arc<Pace>,
@@ -78,9 +73,9 @@ pub struct Context {
     pub bell: Arc<Bell>,
     /// How the work is done.
     pub settings: Settings,
-    /// Asked at shutdown.
+    /// Cancelled at shutdown.
     pub cancel: Cancel,
 }
 
-/// How far something long has come: bytes done, and bytes in all.
+/// Called with the bytes done so far and in all.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);

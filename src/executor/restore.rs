@@ -1,19 +1,18 @@
-//! Restoring: check the whole chain, write beside the target, check again, move into place.
+//! Restoring: checks the whole chain, writes beside the target, checks again, moves into place.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::archive::{ArchiveError, Cancelled, Chain, Outlet};
-use crate::catalog::RestoreJob;
 use crate::domain::{Cancel, CheckLevel, Entry, Source, WriteAt};
 use crate::engine::{self, Engine, EngineError, Load, LoadOrder, Owners, Placed, Target};
 use crate::failpoint;
 
-use super::chain::{self, blame};
-use super::{Context, JobError, Progress};
+use super::chain::blame;
+use super::{JobError, Progress};
 
-/// What a restore did.
+/// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreReport {
     /// Where the data is now.
@@ -32,7 +31,7 @@ pub struct Restoring<'a> {
     /// The file or folder to make, which must not exist, or be an empty folder where the engine restores
     /// one; or a server, where the engine restores into one.
     pub target: Target<'a>,
-    /// The `source` of the instance the backup is of, where that is known: which tools to use.
+    /// The `source` of the backup's instance, if it is known: which tools to use.
     pub source: Option<&'a Source>,
     /// Whose the restored files are.
     pub owners: Owners,
@@ -46,13 +45,13 @@ pub struct Restoring<'a> {
 
 /// One file being written, seen by the archive.
 #[derive(Debug)]
-struct Written {
+struct RestoredFile {
     place: Arc<dyn WriteAt>,
     target: Arc<Path>,
     cancel: Cancel,
 }
 
-impl WriteAt for Written {
+impl WriteAt for RestoredFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if self.cancel.is_cancelled() {
             return Err(Cancelled.into());
@@ -65,25 +64,25 @@ impl WriteAt for Written {
 }
 
 /// The engine's side of a restore, seen by the archive.
-struct Pouring<'a> {
+struct EngineOutlet<'a> {
     load: &'a mut dyn Load,
     target: Arc<Path>,
     cancel: &'a Cancel,
     error: Option<EngineError>,
 }
 
-impl Outlet for Pouring<'_> {
+impl Outlet for EngineOutlet<'_> {
     fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>> {
         match self.load.entry(entry) {
             Ok(place) => Ok(place.map(|place| {
                 let target = Arc::clone(&self.target);
                 let written: Arc<dyn WriteAt> =
-                    Arc::new(Written { place, target, cancel: self.cancel.clone() });
+                    Arc::new(RestoredFile { place, target, cancel: self.cancel.clone() });
                 written
             })),
             Err(error) => {
                 self.error = Some(error);
-                Err(io::Error::other("the target does not take more"))
+                Err(io::Error::other("the engine refused an entry"))
             }
         }
     }
@@ -108,20 +107,21 @@ pub fn restore(
         Target::Server(_) => Path::new("the folder for temporary files").into(),
     };
     let total = chain.target().manifest().totals.content_bytes;
-    let mut pouring = Pouring { load: &mut *load, target: shown, cancel: how.cancel, error: None };
-    let poured = chain
-        .restore(&mut pouring, how.workers, &|done| progress(done, total))
-        .map_err(|error| pouring.error.take().map_or_else(|| refused(error), Into::into))?;
+    let mut outlet =
+        EngineOutlet { load: &mut *load, target: shown, cancel: how.cancel, error: None };
+    let restored = chain
+        .restore(&mut outlet, how.workers, &|done| progress(done, total))
+        .map_err(|error| outlet.error.take().map_or_else(|| restore_error(error), Into::into))?;
     failpoint::reached("restore-before-finish");
     let staged = load.finish(how.check)?;
     let check = staged.check().map(str::to_owned);
     failpoint::reached("restore-before-place");
     let target = staged.place()?;
-    Ok(RestoreReport { target, entries: poured.entries, content_bytes: poured.bytes, check })
+    Ok(RestoreReport { target, entries: restored.entries, content_bytes: restored.bytes, check })
 }
 
-/// The engine's own words for a write that failed, or what is wrong with the archives.
-fn refused(error: ArchiveError) -> JobError {
+/// The engine's error for a write that failed, or what is wrong with the archives.
+fn restore_error(error: ArchiveError) -> JobError {
     match error {
         ArchiveError::Io(error) => error
             .downcast::<EngineError>()
@@ -134,29 +134,4 @@ fn refused(error: ArchiveError) -> JobError {
 pub(super) fn engine_of(chain: &Chain) -> Result<&'static dyn Engine, JobError> {
     let name = chain.target().manifest().datastore.engine.clone();
     engine::find(&name).ok_or(JobError::NoEngine { engine: name })
-}
-
-/// Restores into a new instance: a claimed job. Gives where the data is now, and the bytes restored.
-pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<(Source, u64), JobError> {
-    failpoint::reached("restore-begins");
-    let name = &job.instance.datastore.engine;
-    let engine = engine::find(name).ok_or_else(|| JobError::NoEngine { engine: name.clone() })?;
-    let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
-    let folder = context.local.restored_folder(&job.instance.project, job.instance.id)?;
-    let target = folder.join(engine.target_name(&job.instance.name));
-    let how = Restoring {
-        target: Target::Path(&target),
-        source: Some(&job.instance.source),
-        owners: Owners::Kept,
-        check: job.instance.check,
-        workers: context.settings.compression_threads,
-        cancel: &context.cancel,
-    };
-    let report = restore(&chain, &how, &|_done, _total| ())?;
-    failpoint::reached("restore-after-place");
-    log::info!("backup restored to {}", target.display());
-    for line in engine.next_steps(&target) {
-        log::info!("to use what instance {} holds: {line}", job.instance.id);
-    }
-    Ok((engine.source_of(&target), report.content_bytes))
 }

@@ -93,6 +93,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::catalog::Scope;
+    use crate::domain::{Caller, Role};
     use crate::server::open_alone;
 
     /// A configuration with a database that exists and one that does not.
@@ -118,7 +120,10 @@ mod tests {
 
     fn version_of(config: &Config, context: &Context, name: &str) -> String {
         let instance = config.instances.iter().find(|it| it.name == name).unwrap();
-        context.catalog.find_instance(instance.instance_id()).unwrap().datastore.version
+        let (project, roles) = (instance.project_id.clone(), vec![Role::Reader]);
+        let caller = Caller { name: "reader".to_owned(), project: None, roles };
+        let scope = Scope::enter(caller, project).unwrap();
+        context.catalog.instance(&scope, instance.instance_id()).unwrap().datastore.version
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What goes wrong in the catalog's database.
+//! Errors of the catalog's database.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,18 +8,18 @@ use rusqlite::ErrorCode;
 
 use crate::domain::{BackupId, Status};
 
-/// A fault of the database, or a step that the life of a backup does not have.
+/// An error of the database, or a step that a backup cannot take.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file cannot be made or reached.
+    /// The file cannot be created or opened.
     #[error("the catalog {path}: {source}", path = path.display())]
     Unreachable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The file is something else.
+    /// The file is not a catalog.
     #[error(
         "{path} is not a Coffer catalog; move it away and run `coffer catalog rebuild`, which makes a new one from the archives",
         path = path.display()
@@ -28,7 +28,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The file was written by a later program. Nothing in it was changed.
+    /// The file was written by a newer program, and is left as it is.
     #[error(
         "the catalog {path} has schema {found} and this program knows schemas up to {known}; use the newer Coffer that wrote it",
         path = path.display()
@@ -46,30 +46,30 @@ pub enum StoreError {
         "the catalog is damaged ({why}); move catalog.db away and run `coffer catalog rebuild`, which makes a new one from the archives"
     )]
     Damaged {
-        /// What SQLite said.
+        /// SQLite's message.
         why: String,
     },
-    /// Any other refusal of SQLite.
+    /// Any other error of SQLite.
     #[error("the catalog's database: {0}")]
     Sqlite(#[source] rusqlite::Error),
-    /// The writes were made, but not made durable: none of them counts.
+    /// The transaction could not be begun or committed: none of its writes was made.
     #[error("the catalog could not commit: {0}")]
     Commit(#[source] Arc<rusqlite::Error>),
     /// No connection for reading was free in time.
     #[error("no connection to the catalog was free: {0}")]
     Pool(#[from] r2d2::Error),
-    /// A step that the life of a backup does not have.
+    /// A step that a backup of this status cannot take.
     #[error("backup {id} is {from} and cannot become {to}")]
     IllegalTransition {
         /// Which backup.
         id: BackupId,
-        /// Where it stands.
+        /// Its status.
         from: Status,
-        /// Where it was to go.
+        /// The status it was to get.
         to: Status,
     },
-    /// A write panicked; it was rolled back and the others went on.
-    #[error("a write to the catalog failed in an unforeseen way; the log has more")]
+    /// A write panicked and was rolled back.
+    #[error("a write to the catalog panicked; the log has the place")]
     Panicked,
     /// The catalog was closed before the write was made.
     #[error("the catalog is closed")]
@@ -77,9 +77,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same write may work later: the disk is full or failing, or another process holds the
-    /// database.
-    pub fn is_passing(&self) -> bool {
+    /// Whether the same write may work later: the disk is full or failing, or another process has locked
+    /// the database.
+    pub fn is_transient(&self) -> bool {
         let code = match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
             Self::Commit(error) => error.sqlite_error_code(),

@@ -1,84 +1,91 @@
 //! The rows of instances.
 
-use rusqlite::{Row, named_params};
+use rusqlite::{Row, named_params, params};
 
-use super::columns::{Bytes, unfit};
-use super::{Records, Removal, StoreError, sql};
+use super::sql::{columns, execute, insert, query_all, query_first, query_one};
+use super::types::{Bytes, Json, failure, json};
+use super::{Records, Removal, StoreError};
 use crate::domain::{
-    BackupId, Datastore, Failure, Instance, InstanceId, InstanceOrigin, InstanceStatus, ProjectId,
-    Source, Timestamp,
+    BackupId, CheckLevel, Datastore, Failure, FailureCode, Instance, InstanceId, InstanceOrigin,
+    InstanceStatus, ProjectId, Source, Timestamp, Verify,
 };
 
-/// A row, with what only the catalog's rules look at.
+/// An instance's row, with what only the catalog's rules need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstanceRecord {
     /// The instance; its status is BACKUP while a backup of it runs.
     pub instance: Instance,
-    /// Where its removal stands.
+    /// The state of its removal.
     pub removal: Option<Removal>,
 }
 
-/// The columns that [`read`] reads, in its order: what is stored, and what backups tell.
-macro_rules! columns {
-    () => {
-        "id, project, name, engine, version, restored_from, source, check_level, status, \
-         failure_code, failure_message, removal, created, updated, verify, \
-         EXISTS (SELECT 1 FROM backups WHERE backups.instance = instances.id \
-                 AND backups.status IN ('NEW', 'BUILDING', 'SAVING')) AS runs, \
-         coalesce((SELECT source_bytes FROM backups WHERE backups.instance = instances.id \
-                   AND backups.status = 'COMPLETED' \
-                   ORDER BY backups.created DESC, backups.id DESC LIMIT 1), used_bytes) AS used"
+columns! {
+    InstanceColumns, instance_columns {
+        id: InstanceId = "id",
+        project: ProjectId = "project",
+        name: String = "name",
+        engine: String = "engine",
+        version: String = "version",
+        restored_from: Option<BackupId> = "restored_from",
+        source: Json<Source> = "source",
+        check: CheckLevel = "check_level",
+        verify: Verify = "verify",
+        status: InstanceStatus = "status",
+        failure_code: Option<FailureCode> = "failure_code",
+        failure_message: Option<String> = "failure_message",
+        removal: Option<Removal> = "removal",
+        created: Timestamp = "created",
+        updated: Timestamp = "updated",
+        is_backed_up: bool =
+            "EXISTS (SELECT 1 FROM backups WHERE backups.instance = instances.id
+                     AND backups.status IN ('NEW', 'BUILDING', 'SAVING'))",
+        used_bytes: Bytes =
+            "coalesce((SELECT source_bytes FROM backups WHERE backups.instance = instances.id
+                       AND backups.status = 'COMPLETED'
+                       ORDER BY backups.created DESC, backups.id DESC LIMIT 1), used_bytes)",
+    }
+}
+
+impl From<InstanceColumns> for InstanceRecord {
+    fn from(it: InstanceColumns) -> Self {
+        let instance = Instance {
+            id: it.id,
+            project: it.project,
+            name: it.name,
+            datastore: Datastore { engine: it.engine, version: it.version },
+            origin: it.restored_from.map_or(InstanceOrigin::Configured, InstanceOrigin::Restored),
+            source: it.source.0,
+            check: it.check,
+            verify: it.verify,
+            status: match it.status {
+                InstanceStatus::Active if it.is_backed_up => InstanceStatus::Backup,
+                other => other,
+            },
+            used_bytes: it.used_bytes.0,
+            failure: failure(it.failure_code, it.failure_message),
+            created: it.created,
+            updated: it.updated,
+        };
+        Self { instance, removal: it.removal }
+    }
+}
+
+macro_rules! select {
+    ($where:literal) => {
+        concat!("SELECT ", instance_columns!(), " FROM instances ", $where)
     };
 }
-pub(super) use columns;
 
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
-    let restored_from: Option<BackupId> = row.get(5)?;
-    let stored = row.get(8)?;
-    let source: String = row.get(6)?;
-    let source: Source = serde_json::from_str(&source).map_err(|error| unfit(6, error))?;
-    let instance = Instance {
-        id: row.get(0)?,
-        project: row.get(1)?,
-        name: row.get(2)?,
-        datastore: Datastore { engine: row.get(3)?, version: row.get(4)? },
-        origin: restored_from.map_or(InstanceOrigin::Configured, InstanceOrigin::Restored),
-        source,
-        check: row.get(7)?,
-        verify: row.get(14)?,
-        status: match stored {
-            InstanceStatus::Active if row.get(15)? => InstanceStatus::Backup,
-            other => other,
-        },
-        used_bytes: row.get::<_, Bytes>(16)?.0,
-        failure: failure(row, 9, 10)?,
-        created: row.get(12)?,
-        updated: row.get(13)?,
-    };
-    Ok(InstanceRecord { instance, removal: row.get(11)? })
-}
+const BY_ID: &str = select!("WHERE id = ?1");
 
-/// A failure in two columns.
-fn failure(row: &Row<'_>, code: usize, text: usize) -> rusqlite::Result<Option<Failure>> {
-    let Some(code) = row.get(code)? else { return Ok(None) };
-    let message = row.get::<_, Option<String>>(text)?.unwrap_or_default();
-    Ok(Some(Failure { code, message }))
-}
-
-const BY_ID: &str = concat!("SELECT ", columns!(), " FROM instances WHERE id = ?1");
-
-const OF_PROJECT: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM instances WHERE project = :project AND (name, id) > (:name, :id)
-      AND removal IS NULL AND status <> 'DETACHED' ORDER BY name, id LIMIT :rows"
+const OF_PROJECT: &str = select!(
+    "WHERE project = :project AND (name, id) > (:name, :id)
+         AND removal IS NULL AND status <> 'DETACHED' ORDER BY name, id LIMIT :rows"
 );
 
-const OF_EVERYBODY: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM instances WHERE (project, name, id) > ('', '', '')
-      AND removal IS NULL AND status <> 'DETACHED' ORDER BY project, name, id"
+const OF_ALL_PROJECTS: &str = select!(
+    "WHERE (project, name, id) > ('', '', '')
+         AND removal IS NULL AND status <> 'DETACHED' ORDER BY project, name, id"
 );
 
 const CONFIGURED: &str = "SELECT id FROM instances WHERE restored_from IS NULL";
@@ -105,61 +112,79 @@ const PUT_CONFIGURED: &str = "INSERT INTO instances
          OR source <> excluded.source OR check_level <> excluded.check_level
          OR verify <> excluded.verify";
 
-const INSERT: &str = "INSERT INTO instances
-     (id, project, name, engine, version, restored_from, source, check_level, verify, status,
-      restore, created, updated)
-     VALUES (:id, :project, :name, :engine, :version, :restored_from, :source, :check, :verify,
-      :status, :restore, :created, :updated)
-     ON CONFLICT (id) DO NOTHING";
+const INSERT: &str = insert!(
+    "instances" (
+        "id", "project", "name", "engine", "version", "restored_from", "source", "check_level",
+        "verify", "status", "restore", "created", "updated",
+    ) "ON CONFLICT (id) DO NOTHING"
+);
 
-const REACHED: &str = "UPDATE instances SET version = :version, updated = :at
+const SET_VERSION: &str = "UPDATE instances SET version = :version, updated = :at
      WHERE id = :id AND engine = :engine AND version <> :version";
 
 const DETACH: &str = "UPDATE instances SET status = 'DETACHED', updated = ?2
      WHERE id = ?1 AND status <> 'DETACHED'";
 
-const PLACED: &str = "UPDATE instances SET status = 'ACTIVE', restore = NULL, source = :source,
+const CLAIM_RESTORE: &str = "UPDATE instances SET restore = 'claimed'
+     WHERE id = (SELECT id FROM instances WHERE restore = 'asked' ORDER BY created, id LIMIT 1)
+     RETURNING id";
+
+const CLAIMED_RESTORES: &str = select!("WHERE restore = 'claimed' ORDER BY created, id");
+
+const RETRY_RESTORE: &str =
+    "UPDATE instances SET restore = 'asked' WHERE id = ?1 AND restore = 'claimed'";
+
+const RESTORED: &str = "UPDATE instances SET status = 'ACTIVE', restore = NULL, source = :source,
          used_bytes = :used, updated = :at
      WHERE id = :id AND status = 'BUILD'";
 
-const FAIL: &str = "UPDATE instances SET status = 'ERROR', restore = NULL, failure_code = :code,
-         failure_message = :message, updated = :at
+const RESTORE_FAILED: &str = "UPDATE instances SET status = 'ERROR', restore = NULL,
+         failure_code = :code, failure_message = :message, updated = :at
      WHERE id = :id AND status = 'BUILD'";
 
-const ASK_REMOVAL: &str = "UPDATE instances SET removal = 'asked', updated = ?2
+const MARK_FOR_REMOVAL: &str = "UPDATE instances SET removal = 'asked', updated = ?2
      WHERE id = ?1 AND removal IS NULL AND restored_from IS NOT NULL";
 
-const REMOVED: &str = "DELETE FROM instances WHERE id = ?1 AND removal IS NOT NULL";
+const CLAIM_REMOVAL: &str = "UPDATE instances SET removal = 'claimed'
+     WHERE id = (SELECT id FROM instances WHERE removal = 'asked' ORDER BY created, id LIMIT 1)
+     RETURNING id";
+
+const RETRY_REMOVALS: &str = "UPDATE instances SET removal = 'asked' WHERE removal = 'claimed'";
+
+const DELETE_MARKED: &str = "DELETE FROM instances WHERE id = ?1 AND removal IS NOT NULL";
 
 /// Every statement of this file.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     BY_ID,
     OF_PROJECT,
-    OF_EVERYBODY,
+    OF_ALL_PROJECTS,
     CONFIGURED,
     COUNTED,
     NEXT_DATASTORE,
     PUT_CONFIGURED,
     INSERT,
-    REACHED,
+    SET_VERSION,
     DETACH,
-    PLACED,
-    FAIL,
-    ASK_REMOVAL,
-    REMOVED,
+    CLAIM_RESTORE,
+    CLAIMED_RESTORES,
+    RETRY_RESTORE,
+    RESTORED,
+    RESTORE_FAILED,
+    MARK_FOR_REMOVAL,
+    CLAIM_REMOVAL,
+    RETRY_REMOVALS,
+    DELETE_MARKED,
 ];
 
-/// The source as one text: its keys are in order, so equal sources are equal texts.
-fn text_of(source: &Source) -> Result<String, StoreError> {
-    serde_json::to_string(source)
-        .map_err(|error| StoreError::from(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))
+fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
+    InstanceColumns::read(row).map(InstanceRecord::from)
 }
 
 impl Records<'_> {
     /// The row of an instance.
     pub fn instance(self, id: InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
-        sql::first(self.0, BY_ID, [id], read)
+        query_first(self.0, BY_ID, [id], read)
     }
 
     /// Instances of a project in order of (name, id), behind a place; without detached ones and those
@@ -172,41 +197,40 @@ impl Records<'_> {
     ) -> Result<Vec<InstanceRecord>, StoreError> {
         let (name, id) = after.map_or(("", String::new()), |(name, id)| (name, id.to_string()));
         let params = named_params! { ":project": project, ":name": name, ":id": id, ":rows": rows };
-        sql::all(self.0, OF_PROJECT, params, read)
+        query_all(self.0, OF_PROJECT, params, read)
     }
 
     /// The same of every project.
     pub fn every_instance(self) -> Result<Vec<InstanceRecord>, StoreError> {
-        sql::all(self.0, OF_EVERYBODY, [], read)
+        query_all(self.0, OF_ALL_PROJECTS, [], read)
     }
 
     /// Ids of the instances that come from the configuration, detached ones too.
     pub fn configured_instances(self) -> Result<Vec<InstanceId>, StoreError> {
-        sql::all(self.0, CONFIGURED, [], |row| row.get(0))
+        query_all(self.0, CONFIGURED, [], |row| row.get(0))
     }
 
-    /// Instances made by restores, which count against the project's quota.
-    pub fn restored_instances_of(self, project: &ProjectId) -> Result<i64, StoreError> {
-        sql::the(self.0, COUNTED, [project], |row| row.get(0))
+    /// How many instances made by restores count against the project's quota.
+    pub fn count_restored_of(self, project: &ProjectId) -> Result<i64, StoreError> {
+        query_one(self.0, COUNTED, [project], |row| row.get(0))
     }
 
     /// Every engine and version that an instance has, in order.
     pub fn datastores_of_instances(self) -> Result<Vec<Datastore>, StoreError> {
-        sql::each_datastore(self.0, NEXT_DATASTORE)
+        self.each_datastore(NEXT_DATASTORE)
     }
 
-    /// Adds a configured instance or brings it to date. A version that was known is kept while the
-    /// configuration does not know it. False: nothing was new.
-    pub fn put_configured(self, it: &Instance, at: Timestamp) -> Result<bool, StoreError> {
+    /// Adds or updates a configured instance. A known version is kept while the configuration has none.
+    pub fn put_configured(self, it: &Instance, at: Timestamp) -> Result<(), StoreError> {
         let params = named_params! {
             ":id": it.id, ":project": it.project, ":name": it.name,
             ":engine": it.datastore.engine, ":version": it.datastore.version,
-            ":source": text_of(&it.source)?, ":check": it.check, ":verify": it.verify, ":at": at
+            ":source": json(&it.source)?, ":check": it.check, ":verify": it.verify, ":at": at
         };
-        Ok(sql::change(self.0, PUT_CONFIGURED, params)? > 0)
+        execute(self.0, PUT_CONFIGURED, params).map(drop)
     }
 
-    /// Adds an instance as it stands; one in BUILD waits for its restore. False: the id is taken.
+    /// Adds an instance; one in BUILD waits for its restore. False: the id is taken.
     pub fn insert_instance(self, it: &Instance) -> Result<bool, StoreError> {
         let restored_from = match it.origin {
             InstanceOrigin::Configured => None,
@@ -215,34 +239,49 @@ impl Records<'_> {
         let params = named_params! {
             ":id": it.id, ":project": it.project, ":name": it.name,
             ":engine": it.datastore.engine, ":version": it.datastore.version,
-            ":restored_from": restored_from, ":source": text_of(&it.source)?,
-            ":check": it.check, ":verify": it.verify, ":status": it.status,
+            ":restored_from": restored_from, ":source": json(&it.source)?,
+            ":check_level": it.check, ":verify": it.verify, ":status": it.status,
             ":restore": (it.status == InstanceStatus::Build).then_some("asked"),
             ":created": it.created, ":updated": it.updated
         };
-        Ok(sql::change(self.0, INSERT, params)? > 0)
+        Ok(execute(self.0, INSERT, params)? > 0)
     }
 
-    /// Its database was reached and told its version. False: nothing was new, or it is another engine's.
+    /// Records the version that the instance's database has, unless it is of another engine.
     pub fn set_version(
         self,
         id: InstanceId,
         seen: &Datastore,
         at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         let params = named_params! {
             ":id": id, ":engine": seen.engine, ":version": seen.version, ":at": at
         };
-        Ok(sql::change(self.0, REACHED, params)? > 0)
+        execute(self.0, SET_VERSION, params).map(drop)
     }
 
     /// The configuration no longer names it.
-    pub fn detach(self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
-        Ok(sql::change(self.0, DETACH, rusqlite::params![id, at])? > 0)
+    pub fn detach(self, id: InstanceId, at: Timestamp) -> Result<(), StoreError> {
+        execute(self.0, DETACH, params![id, at]).map(drop)
     }
 
-    /// BUILD → ACTIVE: the restore is where it belongs.
-    pub fn set_placed(
+    /// Claims the oldest instance that waits for its restore.
+    pub fn claim_restore(self) -> Result<Option<InstanceRecord>, StoreError> {
+        self.claim(CLAIM_RESTORE)
+    }
+
+    /// Instances whose restore a worker has, oldest first.
+    pub fn claimed_restores(self) -> Result<Vec<InstanceRecord>, StoreError> {
+        query_all(self.0, CLAIMED_RESTORES, [], read)
+    }
+
+    /// A claimed restore waits again. False: it was not claimed.
+    pub fn retry_restore(self, id: InstanceId) -> Result<bool, StoreError> {
+        Ok(execute(self.0, RETRY_RESTORE, [id])? > 0)
+    }
+
+    /// BUILD → ACTIVE.
+    pub fn set_restored(
         self,
         id: InstanceId,
         source: &Source,
@@ -250,9 +289,9 @@ impl Records<'_> {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let params = named_params! {
-            ":id": id, ":source": text_of(source)?, ":used": Bytes(used_bytes), ":at": at
+            ":id": id, ":source": json(source)?, ":used": Bytes(used_bytes), ":at": at
         };
-        Ok(sql::change(self.0, PLACED, params)? > 0)
+        Ok(execute(self.0, RESTORED, params)? > 0)
     }
 
     /// BUILD → ERROR.
@@ -265,16 +304,39 @@ impl Records<'_> {
         let params = named_params! {
             ":id": id, ":code": failure.code, ":message": failure.message, ":at": at
         };
-        Ok(sql::change(self.0, FAIL, params)? > 0)
+        Ok(execute(self.0, RESTORE_FAILED, params)? > 0)
     }
 
     /// Marks a restored instance for removal.
-    pub fn ask_instance_removal(self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
-        Ok(sql::change(self.0, ASK_REMOVAL, rusqlite::params![id, at])? > 0)
+    pub fn mark_instance_for_removal(
+        self,
+        id: InstanceId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(execute(self.0, MARK_FOR_REMOVAL, params![id, at])? > 0)
     }
 
-    /// Deletes a marked row.
-    pub fn delete_marked_instance(self, id: InstanceId) -> Result<bool, StoreError> {
-        Ok(sql::change(self.0, REMOVED, [id])? > 0)
+    /// Claims the oldest instance that waits for its removal.
+    pub fn claim_instance_removal(self) -> Result<Option<InstanceRecord>, StoreError> {
+        self.claim(CLAIM_REMOVAL)
+    }
+
+    fn claim(self, statement: &str) -> Result<Option<InstanceRecord>, StoreError> {
+        let claimed = query_first(self.0, statement, [], |row| row.get(0))?;
+        claimed.map_or(Ok(None), |id| self.instance(id))
+    }
+
+    /// Claimed removals wait again.
+    pub fn retry_instance_removals(self) -> Result<(), StoreError> {
+        execute(self.0, RETRY_REMOVALS, []).map(drop)
+    }
+
+    /// Deletes a marked row. Its runs are kept for a while.
+    pub fn delete_marked_instance(self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
+        let deleted = execute(self.0, DELETE_MARKED, [id])? > 0;
+        if deleted {
+            self.expire_runs_of_instance(id, at)?;
+        }
+        Ok(deleted)
     }
 }

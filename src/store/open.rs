@@ -13,65 +13,47 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{StoreError, schema};
 
-/// How long to wait for another process, such as a command beside a running server.
+/// How long to wait for another process, such as a command beside a running server, or for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How every database file of SQLite starts.
 const HEADER: &[u8] = b"SQLite format 3\0";
 
-/// Connections for reading. Each may keep pages in memory: see [`READER_SETTINGS`].
+/// Connections for reading. Each may keep 7 MiB of pages in memory.
 const READERS: u32 = 2;
-
-/// So much of a large catalog is kept that pages which are asked for again need not be read again.
 const READER_SETTINGS: &str = "PRAGMA cache_size = -7168; PRAGMA trusted_schema = OFF;";
 
-/// Statements each connection keeps compiled.
+const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = FULL;
+    PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;";
+
+/// Compiled statements that each connection keeps.
 const STATEMENTS: usize = 64;
 
-/// The connection that writes: durable at every commit.
+/// The connection that writes: durable at every commit. Refuses a file that is damaged.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
     create(path)?;
-    must_be_a_database(path)?;
+    check_header(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    checked(settle_in(db)?, path)
-}
-
-fn settle_in(db: Connection) -> Result<Connection, StoreError> {
+    let mut db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(PATIENCE)?;
     keep_statements(&db)?;
-    db.execute_batch(
-        "PRAGMA cache_size = -2048; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;
-         PRAGMA cell_size_check = ON;",
-    )?;
-    Ok(db)
+    db.execute_batch(WRITER_SETTINGS)?;
+    // The schema first: a file that is not ours must not even change its journal mode.
+    schema::prepare(&mut db, path)?;
+    db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
+    let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" { Ok(db) } else { Err(StoreError::Damaged { why: verdict }) }
 }
 
-/// Compiled once, and never again: without the guarantee SQLite plans anew whenever a parameter changes
-/// that a partial index might care about, which takes longer than most of our statements.
+/// Statements are compiled once. Without the stability guarantee SQLite would plan them again whenever a
+/// parameter changes that a partial index might depend on, which takes longer than most of them run.
 fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
-/// The schema first: a file that is not ours must not even change its journal mode.
-fn checked(mut db: Connection, path: &Path) -> Result<Connection, StoreError> {
-    schema::prepare(&mut db, path)?;
-    db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
-    Ok(db)
-}
-
-/// A connection that keeps next to nothing in memory: to check the whole file, or to hold a snapshot.
-pub(super) fn barely_reading(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(PATIENCE)?;
-    db.execute_batch("PRAGMA cache_size = -256; PRAGMA trusted_schema = OFF;")?;
-    Ok(db)
-}
-
-/// A file too short for a header is an empty one to SQLite, which would write over it.
-fn must_be_a_database(path: &Path) -> Result<(), StoreError> {
+/// SQLite takes a file too short for a header for an empty one, and would write over it.
+fn check_header(path: &Path) -> Result<(), StoreError> {
     let mut start = Vec::with_capacity(HEADER.len());
     let limit = u64::try_from(HEADER.len()).unwrap_or(u64::MAX);
     File::open(path)
@@ -83,12 +65,11 @@ fn must_be_a_database(path: &Path) -> Result<(), StoreError> {
     Err(StoreError::NotACatalog { path: path.to_owned() })
 }
 
-/// Makes the file, readable by its owner only, before SQLite does; the write-ahead log takes its mode
-/// from it. An empty one is what a crash at this place leaves, and is as good as none.
+/// Creates the file, readable by its owner only, before SQLite does; the write-ahead log takes its mode
+/// from it. A crash here leaves an empty file, which is used as a new one.
 fn create(path: &Path) -> Result<(), StoreError> {
     let unreachable = |source| StoreError::Unreachable { path: path.to_owned(), source };
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    match made {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => {
             file.sync_all().map_err(unreachable)?;
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -1,4 +1,4 @@
-//! Makes an empty database a catalog, and an older catalog a current one.
+//! Creates the tables in an empty database, and migrates those of an older catalog.
 
 use std::path::Path;
 
@@ -9,20 +9,23 @@ use super::StoreError;
 /// The whole current schema.
 const SCHEMA: &str = include_str!("../../schema.sql");
 
-/// Says whose file it is, in its header: "Cofr".
-const APPLICATION: i64 = 0x436f_6672;
+/// The application id in the file's header: "Cofr".
+const APPLICATION_ID: i64 = 0x436f_6672;
 
-/// What brings a catalog of schema n+1 to n+2, in order; so the current schema is one more than there
-/// are steps. A step that was released is never edited: another one follows it.
-const STEPS: &[&str] =
-    &[include_str!("steps/2_drills.sql"), include_str!("steps/3_filtered_lists.sql")];
+/// Each step brings a catalog to the schema after its own, the first one from 1 to 2: the current schema
+/// is one more than there are steps. A step that was released is never edited.
+const STEPS: &[&str] = &[
+    include_str!("steps/2_drills.sql"),
+    include_str!("steps/3_filtered_lists.sql"),
+    include_str!("steps/4_runs.sql"),
+];
 
-/// Creates or migrates, in one transaction: whatever happens, the file is wholly the old or the new.
+/// Creates or migrates, in one transaction.
 pub(super) fn prepare(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    bring_to_date(db, path, SCHEMA, STEPS)
+    migrate(db, path, SCHEMA, STEPS)
 }
 
-fn bring_to_date(
+fn migrate(
     db: &mut Connection,
     path: &Path,
     schema: &str,
@@ -32,10 +35,10 @@ fn bring_to_date(
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let application: i64 = tx.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let found: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let things: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if things == 0 && application == 0 && found == 0 {
+    let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 && application == 0 && found == 0 {
         tx.execute_batch(schema)?;
-    } else if application != APPLICATION || found < 1 {
+    } else if application != APPLICATION_ID || found < 1 {
         return Err(StoreError::NotACatalog { path: path.to_owned() });
     } else if found > newest {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: newest });
@@ -47,7 +50,7 @@ fn bring_to_date(
             tx.execute_batch(step)?;
         }
     }
-    tx.pragma_update(None, "application_id", APPLICATION)?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.pragma_update(None, "user_version", newest)?;
     Ok(tx.commit()?)
 }
@@ -96,15 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn an_old_catalog_takes_every_step_it_lacks_and_ends_where_a_new_one_starts() {
+    fn an_old_catalog_takes_the_steps_it_lacks_and_ends_with_the_schema_of_a_new_one() {
         let steps = ["ALTER TABLE a ADD COLUMN b TEXT", "CREATE INDEX by_b ON a (b)"];
         let mut old = empty();
-        bring_to_date(&mut old, Path::new("c"), "CREATE TABLE a (id INTEGER) STRICT", &[]).unwrap();
-        bring_to_date(&mut old, Path::new("c"), "unused", &steps[..1]).unwrap();
-        bring_to_date(&mut old, Path::new("c"), "unused", &steps).unwrap();
+        migrate(&mut old, Path::new("c"), "CREATE TABLE a (id INTEGER) STRICT", &[]).unwrap();
+        migrate(&mut old, Path::new("c"), "unused", &steps[..1]).unwrap();
+        migrate(&mut old, Path::new("c"), "unused", &steps).unwrap();
         let mut new = empty();
         let current = "CREATE TABLE a (id INTEGER, b TEXT) STRICT; CREATE INDEX by_b ON a (b);";
-        bring_to_date(&mut new, Path::new("c"), current, &steps).unwrap();
+        migrate(&mut new, Path::new("c"), current, &steps).unwrap();
         assert_eq!(shape(&old), shape(&new));
     }
 
@@ -112,7 +115,7 @@ mod tests {
     fn the_oldest_catalog_migrated_equals_the_schema_file() {
         let first = include_str!("../../tests/data/catalog/schema_1.sql");
         let mut old = empty();
-        bring_to_date(&mut old, Path::new("c"), first, &[]).unwrap();
+        migrate(&mut old, Path::new("c"), first, &[]).unwrap();
         prepare(&mut old, Path::new("c")).unwrap();
         let mut new = empty();
         prepare(&mut new, Path::new("c")).unwrap();
@@ -120,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_of_an_old_catalog_are_whole_in_a_current_one_and_keep_its_rules() {
+    fn a_migrated_catalog_has_all_rows_of_the_old_one_and_the_rules_of_a_new_one() {
         let first = include_str!("../../tests/data/catalog/schema_1.sql");
         let mut db = empty();
-        bring_to_date(&mut db, Path::new("c"), first, &[]).unwrap();
-        let (shop, one, two, doomed) = ["1", "2", "3", "4"].map(|it| it.repeat(36)).into();
+        migrate(&mut db, Path::new("c"), first, &[]).unwrap();
+        let (shop, one, two, deleted) = ["1", "2", "3", "4"].map(|it| it.repeat(36)).into();
         db.execute_batch(&format!(
             "INSERT INTO instances (id, project, name, engine, version, source, check_level, status,
                  created, updated)
@@ -136,14 +139,14 @@ mod tests {
                  2, 2, 'x', 7, 9, 'c', 5, 'checked', 'archive_damaged', 'rot', NULL, NULL, NULL),
              ('{two}', 'a', '{shop}', 'n', 'backup', 'incremental', '{one}', 'NEW', 'sqlite', '3',
                  3, 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-             ('{doomed}', 'a', NULL, 'n', 'registration', 'full', NULL, 'DELETE_FAILED', 'sqlite', '3',
+             ('{deleted}', 'a', NULL, 'n', 'registration', 'full', NULL, 'DELETE_FAILED', 'sqlite', '3',
                  4, 4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'storage', 'no', 'failed');"
         ))
         .unwrap();
         prepare(&mut db, Path::new("c")).unwrap();
-        let told: Vec<String> = db
+        let found: Vec<String> = db
             .prepare(
-                "SELECT concat_ws(' ', status, size, verify_level, damage_message, drill, damage_in)
+                "SELECT concat_ws(' ', status, size, verify_level, damage_message, damage_in, storage)
                  FROM backups ORDER BY created",
             )
             .unwrap()
@@ -151,11 +154,10 @@ mod tests {
             .unwrap()
             .collect::<Result<_, _>>()
             .unwrap();
-        assert_eq!(told, ["COMPLETED 7 checked rot", "NEW", "DELETE_FAILED"]);
+        assert_eq!(found, ["COMPLETED 7 checked rot local", "NEW local", "DELETE_FAILED local"]);
         let verify: String =
             db.query_row("SELECT verify FROM instances", [], |row| row.get(0)).unwrap();
         assert_eq!(verify, "archive");
-        // The rules for new columns hold as in a catalog made today.
         let mut new = empty();
         prepare(&mut new, Path::new("c")).unwrap();
         new.execute_batch(&format!(
@@ -165,37 +167,122 @@ mod tests {
         ))
         .unwrap();
         for db in [&db, &new] {
-            for rule in [
-                "drill = 'asked'",
-                "drill = 'soon'",
-                "drill_ms = -1",
-                "drill_rows_by_table = '{'",
-                "drill_failure_code = 'tool'",
-                "damage_in = 'here'",
-            ] {
-                let sql = format!("UPDATE backups SET {rule} WHERE id = '{two}'");
-                let error = db.execute_batch(&sql).expect_err(rule);
-                assert!(error.to_string().contains("CHECK"), "{rule}: {error}");
-            }
+            assert_rules(db, &two);
         }
-        let asked = format!("UPDATE backups SET drill = 'asked' WHERE id = '{one}'");
-        assert_eq!(db.execute(&asked, []).unwrap(), 1);
+    }
+
+    /// What no row may hold is refused.
+    fn assert_rules(db: &Connection, backup: &str) {
+        let refused = |sql: String| {
+            let error = db.execute_batch(&sql).expect_err(&sql);
+            assert!(error.to_string().contains("CHECK"), "{sql}: {error}");
+        };
+        for rule in ["damage_in = 'here'", "storage = ''"] {
+            refused(format!("UPDATE backups SET {rule} WHERE id = '{backup}'"));
+        }
+        for (kind, ended, result, code, numbers) in [
+            ("walk", "NULL", "NULL", "NULL", "{}"),
+            ("drill", "9", "NULL", "NULL", "{}"),
+            ("drill", "NULL", "'done'", "NULL", "{}"),
+            ("drill", "9", "'lost'", "NULL", "{}"),
+            ("drill", "9", "'failed'", "NULL", "{}"),
+            ("drill", "9", "'done'", "'tool'", "{}"),
+            ("drill", "NULL", "NULL", "NULL", "{"),
+        ] {
+            refused(format!(
+                "INSERT INTO runs (id, kind, project, backup, asked, ended, result,
+                     failure_code, failure_message, numbers)
+                 VALUES ('{backup}', '{kind}', 'a', '{backup}', 1, {ended}, {result}, {code}, {code},
+                     '{numbers}')"
+            ));
+        }
+    }
+
+    /// Drills that wait, run and ended, a backup that waits, a restore and a removal that run.
+    fn insert_rows_of_schema_3(db: &Connection) {
+        let [shop, copy, passed, damaged, full, waits, goes] =
+            ["1", "2", "3", "4", "5", "6", "7"].map(|it| it.repeat(36));
+        let completed = "'a', 'n', 'backup', 'full', 'COMPLETED', 'sqlite', '3', 1000000, 2000000";
+        let facts = "7, 9, 'c', 5, 'checked'";
+        db.execute_batch(&format!(
+            "INSERT INTO instances (id, project, name, engine, version, source, check_level, status,
+                 restored_from, restore, created, updated)
+             VALUES ('{copy}', 'a', 'copy', 'sqlite', '3', '{{}}', 'quick', 'BUILD', '{passed}',
+                 'claimed', 1, 3000000);
+             INSERT INTO backups (id, project, name, task, kind, status, engine, version, created,
+                 updated, instance, location, size, source_bytes, checksum, verified_at,
+                 verify_level, drill, drill_at, drill_ms, drill_version, drill_check, drill_tables,
+                 drill_rows, drill_rows_by_table, drill_failure_code, drill_failure_message, removal)
+             VALUES
+             ('{passed}', {completed}, '{shop}', '1', {facts}, 'asked', 9000000, 1500, '3.50',
+                 'integrity_check', 2, 9007199254740993, '{{\"t\": 7}}', NULL, NULL, NULL),
+             ('{damaged}', {completed}, '{shop}', '2', {facts}, 'claimed', 9000000, 10, NULL, NULL,
+                 NULL, NULL, NULL, 'source_damaged', 'rot', NULL),
+             ('{full}', {completed}, '{shop}', '3', {facts}, NULL, 9000000, NULL, NULL, NULL, NULL,
+                 NULL, NULL, 'disk_full', 'no room', NULL),
+             ('{goes}', {completed}, '{shop}', '4', {facts}, NULL, NULL, NULL, NULL, NULL, NULL,
+                 NULL, NULL, NULL, NULL, 'claimed');
+             INSERT INTO backups (id, project, name, task, kind, status, engine, version, created,
+                 updated, instance)
+             VALUES ('{waits}', 'a', 'n', 'backup', 'full', 'NEW', 'sqlite', '3', 4000000, 4000000,
+                 '{shop}');"
+        ))
+        .unwrap();
     }
 
     #[test]
-    fn a_step_that_fails_leaves_the_old_catalog_whole() {
+    fn drills_and_work_under_way_become_runs() {
         let mut db = empty();
-        bring_to_date(&mut db, Path::new("c"), "CREATE TABLE a (id INTEGER) STRICT", &[]).unwrap();
+        migrate(
+            &mut db,
+            Path::new("c"),
+            include_str!("../../tests/data/catalog/schema_1.sql"),
+            &[],
+        )
+        .unwrap();
+        migrate(&mut db, Path::new("c"), "unused", &STEPS[..2]).unwrap();
+        insert_rows_of_schema_3(&db);
+        prepare(&mut db, Path::new("c")).unwrap();
+        let runs: Vec<String> = db
+            .prepare(
+                "SELECT concat_ws(' ', substr(coalesce(backup, instance), 1, 1), kind, asked, begun,
+                     ended, result, failure_code, numbers)
+                 FROM runs ORDER BY coalesce(ended, 0), 1",
+            )
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let expected = [
+            "3 drill 2000000 {}",
+            "3 restore 3000000 3000000 {}",
+            "4 drill 2000000 2000000 {}",
+            "6 backup 4000000 {}",
+            "7 removal 2000000 2000000 {}",
+            "3 drill 7500000 7500000 9000000 done {\"took_ms\":1500,\"drill\":{\"version\":\"3.50\",\
+             \"check\":\"integrity_check\",\"tables\":2,\"rows\":9007199254740993},\
+             \"rows_by_table\":{\"t\":7}}",
+            "4 drill 8990000 8990000 9000000 damaged source_damaged {\"took_ms\":10}",
+            "5 drill 9000000 9000000 9000000 failed disk_full {\"took_ms\":0}",
+        ];
+        assert_eq!(runs, expected);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_old_catalog_as_it_was() {
+        let mut db = empty();
+        migrate(&mut db, Path::new("c"), "CREATE TABLE a (id INTEGER) STRICT", &[]).unwrap();
         let before = shape(&db);
         let steps = ["CREATE TABLE b (id INTEGER) STRICT", "CREATE NONSENSE"];
-        assert!(bring_to_date(&mut db, Path::new("c"), "unused", &steps).is_err());
+        assert!(migrate(&mut db, Path::new("c"), "unused", &steps).is_err());
         assert_eq!(shape(&db), before);
         let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         assert_eq!(found, 1);
     }
 
     #[test]
-    fn a_catalog_of_a_later_program_is_refused_and_not_touched() {
+    fn a_catalog_of_a_newer_program_is_refused_and_not_changed() {
         let mut db = empty();
         prepare(&mut db, Path::new("c")).unwrap();
         db.pragma_update(None, "user_version", 99).unwrap();
@@ -206,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_something_else_is_refused_and_not_touched() {
+    fn a_database_of_another_program_is_refused_and_not_changed() {
         let mut db = empty();
         db.execute_batch("CREATE TABLE orders (id INTEGER)").unwrap();
         let error = prepare(&mut db, Path::new("c")).unwrap_err();

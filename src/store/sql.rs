@@ -1,15 +1,14 @@
-//! Runs one statement. Every statement is compiled once per connection and kept.
+//! Runs statements, each compiled once per connection and kept, and macros that name columns once.
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::StoreError;
-use crate::domain::Datastore;
 
 /// How a row becomes a value.
 pub(super) type Read<T> = fn(&Row<'_>) -> rusqlite::Result<T>;
 
 /// The first row, if there is one.
-pub(super) fn first<T>(
+pub(super) fn query_first<T>(
     db: &Connection,
     statement: &str,
     params: impl Params,
@@ -18,8 +17,8 @@ pub(super) fn first<T>(
     Ok(db.prepare_cached(statement)?.query_row(params, read).optional()?)
 }
 
-/// The first row of a statement that always has one.
-pub(super) fn the<T>(
+/// The only row of a statement that always has one.
+pub(super) fn query_one<T>(
     db: &Connection,
     statement: &str,
     params: impl Params,
@@ -29,7 +28,7 @@ pub(super) fn the<T>(
 }
 
 /// Every row, in order.
-pub(super) fn all<T>(
+pub(super) fn query_all<T>(
     db: &Connection,
     statement: &str,
     params: impl Params,
@@ -40,23 +39,8 @@ pub(super) fn all<T>(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Looks at every row where it lies, in order.
-pub(super) fn each(
-    db: &Connection,
-    statement: &str,
-    params: impl Params,
-    mut look: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
-) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(statement)?;
-    let mut rows = statement.query(params)?;
-    while let Some(row) = rows.next()? {
-        look(row)?;
-    }
-    Ok(())
-}
-
-/// How many rows it changed.
-pub(super) fn change(
+/// How many rows were added, changed or deleted.
+pub(super) fn execute(
     db: &Connection,
     statement: &str,
     params: impl Params,
@@ -64,18 +48,44 @@ pub(super) fn change(
     Ok(db.prepare_cached(statement)?.execute(params)?)
 }
 
-/// Every engine and version, each found by one look into an index behind the one before: `next` gives
-/// the first pair greater than its parameters.
-pub(super) fn each_datastore(db: &Connection, next: &str) -> Result<Vec<Datastore>, StoreError> {
-    let mut found: Vec<Datastore> = Vec::new();
-    loop {
-        let (engine, version) =
-            found.last().map_or(("", ""), |it| (it.engine.as_str(), it.version.as_str()));
-        let read: Read<Datastore> =
-            |row| Ok(Datastore { engine: row.get("engine")?, version: row.get("version")? });
-        match first(db, next, [engine, version], read)? {
-            Some(datastore) => found.push(datastore),
-            None => return Ok(found),
+/// Declares the columns of a query once: a struct with a field for each, which is read from a row, and a
+/// macro with their list for the statement's text. So none can be read as another.
+macro_rules! columns {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $list:ident {
+            $first:ident: $first_type:ty = $first_sql:literal,
+            $($field:ident: $type:ty = $sql:literal),+ $(,)?
         }
-    }
+    ) => {
+        macro_rules! $list {
+            () => { concat!($first_sql, $(", ", $sql),+) };
+        }
+
+        $(#[$doc])*
+        struct $name {
+            $first: $first_type,
+            $($field: $type),+
+        }
+
+        impl $name {
+            fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+                let mut columns = 0_usize..;
+                let mut next = || columns.next().unwrap_or_default();
+                Ok(Self { $first: row.get(next())?, $($field: row.get(next())?),+ })
+            }
+        }
+    };
 }
+
+/// `INSERT INTO table (a, b) VALUES (:a, :b)` with each column beside its own parameter, and what follows.
+macro_rules! insert {
+    ($table:literal ($first:literal $(, $column:literal)* $(,)?) $($rest:literal)?) => {
+        concat!(
+            "INSERT INTO ", $table, " (", $first, $(", ", $column,)*
+            ") VALUES (:", $first, $(", :", $column,)* ")" $(, " ", $rest)?
+        )
+    };
+}
+
+pub(super) use {columns, insert};

@@ -1,4 +1,4 @@
-//! Opening, committing together, closing.
+//! Opening, shared commits, closing.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
@@ -25,7 +25,7 @@ fn container(text: &str) -> ContainerName {
     text.parse().unwrap()
 }
 
-fn put(store: &Store, project: &str) -> Answer<(), StoreError> {
+fn put(store: &Store, project: &str) -> Reply<(), StoreError> {
     let project: ProjectId = project.parse().unwrap();
     store.write(move |db| db.put_strategy(&project, None, &container("c")), |()| {})
 }
@@ -36,7 +36,7 @@ fn is_there(store: &Store, project: &str) -> bool {
 }
 
 /// Keeps the writer busy until the sender is dropped, so that what comes next waits together.
-fn hold(store: &Store) -> (Gate<()>, Answer<(), StoreError>) {
+fn block_writer(store: &Store) -> (Gate<()>, Reply<(), StoreError>) {
     let (go, gate) = channel::<()>();
     let (started, running) = channel();
     let answer = store.write(
@@ -52,7 +52,7 @@ fn hold(store: &Store) -> (Gate<()>, Answer<(), StoreError>) {
 }
 
 #[test]
-fn a_new_catalog_is_for_its_owner_only_with_its_log() {
+fn a_new_catalog_and_its_log_are_readable_by_their_owner_only() {
     let (folder, path) = folder();
     let store = Store::open(&path).unwrap();
     put(&store, "a").wait().unwrap();
@@ -64,7 +64,7 @@ fn a_new_catalog_is_for_its_owner_only_with_its_log() {
 }
 
 #[test]
-fn what_was_answered_is_there_after_opening_again() {
+fn an_answered_write_is_there_after_reopening() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
     put(&store, "a").wait().unwrap();
@@ -78,10 +78,10 @@ fn what_was_answered_is_there_after_opening_again() {
 }
 
 #[test]
-fn closing_commits_what_still_waits() {
+fn closing_commits_the_writes_that_wait() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
-    let (go, first) = hold(&store);
+    let (go, first) = block_writer(&store);
     let waiting: Vec<_> = (0..200).map(|at| put(&store, &format!("p{at}"))).collect();
     drop(go);
     store.close();
@@ -93,10 +93,10 @@ fn closing_commits_what_still_waits() {
 }
 
 #[test]
-fn a_job_that_fails_or_panics_takes_back_its_own_writes_and_no_neighbours() {
+fn a_write_that_fails_or_panics_takes_back_its_own_changes_only() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
-    let (go, first) = hold(&store);
+    let (go, first) = block_writer(&store);
     let before = put(&store, "before");
     let fails = store.write(
         |db| {
@@ -124,21 +124,21 @@ fn a_job_that_fails_or_panics_takes_back_its_own_writes_and_no_neighbours() {
 }
 
 #[test]
-fn what_follows_a_commit_happens_even_if_nobody_waits_for_the_answer() {
+fn what_follows_a_commit_happens_even_if_the_answer_is_dropped() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     let write = |db: Records<'_>| db.put_strategy(&project(), None, &container("c"));
-    drop(store.write::<(), StoreError>(write, move |()| tell.send(()).unwrap()));
-    told.recv().unwrap();
+    drop(store.write::<(), StoreError>(write, move |()| sender.send(()).unwrap()));
+    receiver.recv().unwrap();
     assert!(is_there(&store, "a"));
 }
 
 #[test]
-fn jobs_that_wait_share_a_commit_and_fail_with_it_and_the_next_ones_go_on() {
+fn writes_that_wait_share_a_commit_and_fail_with_it_and_later_ones_are_made() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
-    let (go, first) = hold(&store);
+    let (go, first) = block_writer(&store);
     let good = put(&store, "good");
     // Ends the shared transaction, as SQLite does by itself when the disk is full.
     let breaks = store.write(|db| Ok::<_, StoreError>(db.0.execute_batch("ROLLBACK")?), |()| {});
@@ -191,7 +191,7 @@ fn a_read_cannot_write() {
 }
 
 #[test]
-fn a_file_that_is_no_catalog_is_refused_with_the_way_out_and_left_alone() {
+fn a_file_that_is_no_catalog_is_refused_with_advice_and_not_changed() {
     let (_folder, path) = folder();
     for content in
         ["not a database at all, but long enough to have a header".repeat(20), "x".into()]
@@ -206,7 +206,7 @@ fn a_file_that_is_no_catalog_is_refused_with_the_way_out_and_left_alone() {
 }
 
 #[test]
-fn a_damaged_catalog_is_refused_with_the_way_out() {
+fn a_damaged_catalog_is_refused_with_advice() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
     let many: Vec<_> = (0..500).map(|at| put(&store, &format!("project-{at}"))).collect();
@@ -225,7 +225,7 @@ fn a_damaged_catalog_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn an_empty_file_is_what_a_crash_leaves_and_becomes_a_catalog() {
+fn an_empty_file_that_a_crash_left_becomes_a_catalog() {
     let (_folder, path) = folder();
     #[expect(clippy::disallowed_methods, reason = "a test makes an empty file")]
     fs::write(&path, "").unwrap();
@@ -254,7 +254,7 @@ fn a_completed_row_without_an_archive_is_impossible() {
     assert_eq!(last, Some(1));
 }
 
-/// Overwrites the middle of a page that no look-up of these tests needs.
+/// Overwrites the middle of a page that no query of these tests reads.
 fn damage_an_index(path: &Path) {
     let db = Connection::open(path).unwrap();
     db.execute_batch(
@@ -277,29 +277,11 @@ fn damage_an_index(path: &Path) {
 }
 
 #[test]
-fn a_damaged_catalog_is_noticed_before_or_soon_after_it_is_used() {
+fn damage_that_no_query_would_meet_is_found_when_the_catalog_is_opened() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
     put(&store, "a").wait().unwrap();
     drop(store);
     damage_an_index(&path);
     assert!(matches!(Store::open(&path), Err(StoreError::Damaged { .. })));
-    let large = Store::open_checking(&path, 0).unwrap();
-    large.soundness.wait();
-    let project = project();
-    let read = large.read(|db| db.strategy(&project, None)).map(drop);
-    assert!(matches!(read, Err(StoreError::Damaged { .. })), "{read:?}");
-    let written = put(&large, "b").wait();
-    assert!(matches!(written, Err(StoreError::Damaged { .. })), "{written:?}");
-}
-
-#[test]
-fn a_check_that_is_under_way_does_not_keep_the_catalog_from_closing() {
-    let (_folder, path) = folder();
-    put(&Store::open(&path).unwrap(), "a").wait().unwrap();
-    for _round in 0..20 {
-        let store = Store::open_checking(&path, 0).unwrap();
-        assert!(is_there(&store, "a"));
-        drop(store);
-    }
 }

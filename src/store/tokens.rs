@@ -2,16 +2,17 @@
 
 use rusqlite::{Row, params};
 
-use super::columns::unfit;
-use super::{Records, StoreError, sql};
+use super::sql::{execute, query_all};
+use super::types::{Json, json};
+use super::{Records, StoreError};
 use crate::domain::{Caller, Role, Timestamp};
 
-/// A stored token: who shows it, and the SHA-256 of its secret.
+/// A stored token: whose it is, and the SHA-256 of its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
-    /// Who.
+    /// Whose it is.
     pub caller: Caller,
-    /// The digest.
+    /// The SHA-256 of the secret.
     pub sha256: [u8; 32],
 }
 
@@ -27,8 +28,7 @@ const PUT: &str = "INSERT INTO tokens (name, project, roles, sha256, created)
 pub(super) const STATEMENTS: &[&str] = &[EVERY, PUT];
 
 fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
-    let roles: String = row.get("roles")?;
-    let roles: Vec<Role> = serde_json::from_str(&roles).map_err(|error| unfit(2, error))?;
+    let Json(roles): Json<Vec<Role>> = row.get("roles")?;
     let caller = Caller { name: row.get("name")?, project: row.get("project")?, roles };
     Ok(TokenRecord { caller, sha256: row.get("sha256")? })
 }
@@ -36,15 +36,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
 impl Records<'_> {
     /// Every stored token, in order of name.
     pub fn tokens(self) -> Result<Vec<TokenRecord>, StoreError> {
-        sql::all(self.0, EVERY, [], read)
+        query_all(self.0, EVERY, [], read)
     }
 
-    /// Stores a token; one of the same name is replaced, so that its old secret is worth nothing.
+    /// Stores a token; one of the same name is replaced, so that its old secret no longer works.
     pub fn put_token(self, token: &TokenRecord, at: Timestamp) -> Result<(), StoreError> {
         let Caller { name, project, roles } = &token.caller;
-        let roles = serde_json::to_string(roles).map_err(|error| {
-            StoreError::from(rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-        })?;
-        sql::change(self.0, PUT, params![name, project, roles, token.sha256, at]).map(drop)
+        execute(self.0, PUT, params![name, project, json(roles)?, token.sha256, at]).map(drop)
     }
 }

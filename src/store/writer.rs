@@ -1,4 +1,4 @@
-//! The one thread that writes. Jobs that wait at the same time share one commit, and so one fsync.
+//! The one thread that writes. Writes that wait at the same time share one commit, and so one fsync.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,96 +9,77 @@ use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::anchor::Anchor;
-use super::ballast::Ballast;
+use super::disk_reserve::DiskReserve;
 use super::{Records, StoreError};
 
-/// Jobs that may share one commit.
+/// Writes that may share one commit.
 const BATCH: usize = 64;
 
-/// A write: run inside a transaction, answered after its commit.
-pub(super) trait Job: Send {
-    /// Does it. False: nothing of it is to be kept.
-    fn run(&mut self, db: &Connection) -> bool;
+/// Why a transaction failed: one error for all its writes.
+type Refusal = Arc<rusqlite::Error>;
 
-    /// Tells whoever waits. `refused`: what it did is not in the database, for this reason.
-    fn answer(self: Box<Self>, refused: Option<StoreError>);
+/// A write that waits. Given the open transaction it makes its changes; given an error, because no
+/// transaction could be begun, it answers with that.
+pub(super) type Write = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Option<Written> + Send>;
+
+/// A write that was made and is not yet committed.
+pub(super) struct Written {
+    /// Whether its changes are to be kept.
+    keep: bool,
+    /// Answers once the commit is known: `Some` is why the changes are not in the database.
+    answer: Box<dyn FnOnce(Option<StoreError>) + Send>,
 }
 
-/// A [`Job`] made of closures.
-pub(super) struct Write<W, A, T, E> {
-    /// The writes; an error takes them back.
-    pub(super) work: Option<W>,
-    /// What follows once they are durable.
-    pub(super) after: A,
-    /// What the work said.
-    pub(super) outcome: Option<Result<T, E>>,
-    /// Who waits.
-    pub(super) sender: oneshot::Sender<Result<T, E>>,
-}
-
-impl<W, A, T, E> Job for Write<W, A, T, E>
+/// A write made of closures: `work` makes the changes, and an error takes them back; `after` runs once
+/// they are durable.
+pub(super) fn write<T, E>(
+    work: impl FnOnce(Records<'_>) -> Result<T, E> + Send + 'static,
+    after: impl FnOnce(&T) + Send + 'static,
+    sender: oneshot::Sender<Result<T, E>>,
+) -> Write
 where
-    W: FnOnce(Records<'_>) -> Result<T, E> + Send,
-    A: FnOnce(&T) + Send,
-    T: Send,
-    E: From<StoreError> + Send,
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
 {
-    fn run(&mut self, db: &Connection) -> bool {
-        let Some(work) = self.work.take() else { return false };
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(Records(db))))
-            .unwrap_or_else(|_panic| Err(E::from(StoreError::Panicked)));
-        let keep = outcome.is_ok();
-        self.outcome = Some(outcome);
-        keep
-    }
-
-    fn answer(self: Box<Self>, refused: Option<StoreError>) {
-        let Self { after, outcome, sender, .. } = *self;
-        let result = match (outcome, refused) {
-            (Some(Err(error)), _) => Err(error),
-            (_, Some(refused)) => Err(E::from(refused)),
-            (None, None) => Err(E::from(StoreError::Closed)),
-            (Some(Ok(value)), None) => {
-                after(&value);
-                Ok(value)
+    Box::new(move |begun| {
+        let db = match begun {
+            Ok(db) => db,
+            Err(error) => {
+                drop(sender.send(Err(error.into())));
+                return None;
             }
         };
-        // Whoever asked may have left; what was asked for is done all the same.
-        drop(sender.send(result));
-    }
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(Records(db))))
+            .unwrap_or_else(|_panic| Err(StoreError::Panicked.into()));
+        let keep = outcome.is_ok();
+        let answer = move |refused: Option<StoreError>| {
+            let result = match (outcome, refused) {
+                (Ok(_lost), Some(refused)) => Err(refused.into()),
+                (outcome, _) => outcome.inspect(after),
+            };
+            // The receiver may be gone; the write is made all the same.
+            drop(sender.send(result));
+        };
+        Some(Written { keep, answer: Box::new(answer) })
+    })
 }
 
-/// Works until every sender is gone and the channel is empty, then truncates the WAL. While there is nothing to
-/// write, the anchor is held.
-pub(super) fn run(
-    db: Connection,
-    anchor: &Anchor,
-    mut ballast: Ballast,
-    jobs: &Receiver<Box<dyn Job>>,
-) {
+/// Works until every sender is gone and the channel is empty, then truncates the write-ahead log.
+pub(super) fn run(db: Connection, mut reserve: DiskReserve, writes: &Receiver<Write>) {
     let mut waiting = VecDeque::with_capacity(BATCH);
-    loop {
-        if waiting.is_empty() {
-            if jobs.is_empty() {
-                anchor.hold();
-            }
-            let job = jobs.recv();
-            anchor.release();
-            match job {
-                Ok(job) => waiting.push_back(job),
-                Err(_closed) => break,
-            }
-        }
+    while let Ok(first) = writes.recv() {
+        waiting.push_back(first);
         while waiting.len() < BATCH
-            && let Ok(job) = jobs.try_recv()
+            && let Ok(next) = writes.try_recv()
         {
-            waiting.push_back(job);
+            waiting.push_back(next);
         }
-        ballast.look();
-        commit_together(&db, &mut waiting);
+        while !waiting.is_empty() {
+            reserve.adjust();
+            commit_together(&db, &mut waiting);
+        }
     }
-    // A server beside a command holds the newest snapshot all the time: waiting for it would be in vain.
+    // Another process may be reading. Then the log stays, and there is no point in waiting.
     let truncated = db.busy_timeout(Duration::ZERO).and_then(|()| truncate(&db));
     match truncated {
         Ok(0) => {}
@@ -110,50 +91,53 @@ pub(super) fn run(
     }
 }
 
-/// Puts the log into the database and cuts it to nothing; else gives 1: somebody reads it.
+/// Moves the log into the database and truncates it. Returns 1 if a reader prevents that.
 fn truncate(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
 }
 
-/// One transaction over the jobs that wait. Those that could not be begun stay in `waiting`.
-fn commit_together(db: &Connection, waiting: &mut VecDeque<Box<dyn Job>>) {
+/// One transaction over the writes that wait. Those it did not get to stay in `waiting`.
+fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>) {
     if let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
-        return refuse(waiting.drain(..), error);
+        let error = Arc::new(error);
+        for write in waiting.drain(..) {
+            write(Err(StoreError::Commit(Arc::clone(&error))));
+        }
+        return;
     }
     let mut done = Vec::with_capacity(waiting.len());
-    while let Some(mut job) = waiting.pop_front() {
-        let kept = in_savepoint(db, &mut *job);
-        done.push(job);
-        match kept {
+    while let Some(write) = waiting.pop_front() {
+        match in_savepoint(db, write, &mut done) {
             Ok(()) if !db.is_autocommit() => {}
-            // A full disk or a failing one makes SQLite take back the whole transaction, with what the
-            // jobs before this one did.
-            Ok(()) => return refuse(done, rolled_back()),
+            // A full or failing disk makes SQLite roll back the whole transaction, with the writes before
+            // this one.
+            Ok(()) => return refuse(done, &Arc::new(rolled_back())),
             Err(error) => {
                 roll_back(db);
-                return refuse(done, error);
+                return refuse(done, &error);
             }
         }
     }
     match db.execute_batch("COMMIT") {
-        Ok(()) => done.into_iter().for_each(|job| job.answer(None)),
+        Ok(()) => done.into_iter().for_each(|written| (written.answer)(None)),
         Err(error) => {
             roll_back(db);
-            refuse(done, error);
+            refuse(done, &Arc::new(error));
         }
     }
 }
 
-/// Runs one job so that its failure takes back only what it did itself.
-fn in_savepoint(db: &Connection, job: &mut dyn Job) -> Result<(), rusqlite::Error> {
-    db.execute_batch("SAVEPOINT job")?;
-    if job.run(db) {
-        return db.execute_batch("RELEASE job");
+/// Makes one write so that its failure takes back only its own changes.
+fn in_savepoint(db: &Connection, write: Write, done: &mut Vec<Written>) -> Result<(), Refusal> {
+    if let Err(error) = db.execute_batch("SAVEPOINT write") {
+        let error = Arc::new(error);
+        write(Err(StoreError::Commit(Arc::clone(&error))));
+        return Err(error);
     }
-    if db.is_autocommit() {
-        return Ok(());
-    }
-    db.execute_batch("ROLLBACK TO job; RELEASE job")
+    let Some(written) = write(Ok(db)) else { return Ok(()) };
+    let end = if written.keep { "RELEASE write" } else { "ROLLBACK TO write; RELEASE write" };
+    done.push(written);
+    if db.is_autocommit() { Ok(()) } else { db.execute_batch(end).map_err(Arc::new) }
 }
 
 fn rolled_back() -> rusqlite::Error {
@@ -171,9 +155,8 @@ fn roll_back(db: &Connection) {
     }
 }
 
-fn refuse(jobs: impl IntoIterator<Item = Box<dyn Job>>, error: rusqlite::Error) {
-    let error = Arc::new(error);
-    for job in jobs {
-        job.answer(Some(StoreError::Commit(Arc::clone(&error))));
+fn refuse(done: Vec<Written>, error: &Refusal) {
+    for written in done {
+        (written.answer)(Some(StoreError::Commit(Arc::clone(error))));
     }
 }

@@ -9,18 +9,18 @@ mod shelf;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use actix_web::body::to_bytes;
 use actix_web::http::Method;
 use actix_web::{App, test, web};
 use coffer::api::{self, AuthMode, RequestCounts, State};
 use coffer::bell::Bell;
-use coffer::catalog::{Catalog, DrillEnd, Job, Permission, Recovered, Scope, Settings};
+use coffer::catalog::{Catalog, Job, Permission, Recovered, Scope, Settings};
 use coffer::domain::{
     ArchiveFacts, Backup, BackupId, Caller, CheckLevel, Datastore, Drill, DrillFacts, Failure,
     FailureCode, FixedClock, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, ProjectId,
-    Role, RowsByTable, Source, Status, Timestamp, Verify, VerifyLevel,
+    Role, RowsByTable, RunEnd, RunNumbers, RunResult, Source, Status, Timestamp, Verify,
+    VerifyLevel,
 };
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -204,15 +204,20 @@ impl House {
                         self.catalog.restored(job.instance.id, source, 4096).wait().unwrap();
                     }
                     Job::Drill(job) => {
-                        let end = DrillEnd { at: START, took: Duration::from_millis(1500) };
                         let facts = DrillFacts {
                             version: "5.7".to_owned(),
                             check: "CHECK TABLE".to_owned(),
                             tables: 1,
                             rows: 42,
                         };
-                        let rows = RowsByTable::from([("shop.orders".to_owned(), 42)]);
-                        self.catalog.drill_passed(job.id, end, facts, rows).wait().unwrap();
+                        let numbers = RunNumbers {
+                            took_ms: Some(1500),
+                            drill: Some(facts),
+                            rows_by_table: RowsByTable::from([("shop.orders".to_owned(), 42)]),
+                            ..RunNumbers::default()
+                        };
+                        let end = RunEnd { at: START, result: RunResult::Done, numbers };
+                        self.catalog.end_drill(job.id, end, None).wait().unwrap();
                     }
                     Job::Remove(job) => {
                         let ids = job.backups.iter().map(|it| it.id).collect();
@@ -232,7 +237,8 @@ impl House {
             let location = format!("{}/{}.tar.zst", backup.project, backup.id);
             self.shelf.put(&location, archive);
             self.catalog.saving(backup.id).wait().unwrap();
-            self.catalog.complete(backup.id, facts(&location, archive), "unknown").wait().unwrap();
+            let (facts, numbers) = (facts(&location, archive), RunNumbers::default());
+            self.catalog.complete(backup.id, facts, "unknown", numbers).wait().unwrap();
         });
     }
 

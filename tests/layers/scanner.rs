@@ -73,32 +73,47 @@ fn behind_braces(tokens: &[Token]) -> &[Token] {
     &[]
 }
 
-/// A path from the crate's root that a source names.
+/// A path that a source names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
-    /// Its parts; `*` for everything below.
+    /// Its parts from the crate's root; `*` for everything below.
     pub(crate) parts: Vec<String>,
-    /// Whether it is named to be given to others under another name (`pub use`).
-    pub(crate) given_on: bool,
+    /// Where it stands and what it is for.
+    pub(crate) role: Role,
+    /// The name that a `use` gives to it.
+    pub(crate) alias: Option<String>,
+    /// Whether it begins with a name of the module's own: it may as well be one of another crate.
+    pub(crate) relative: bool,
 }
 
-/// Every path from the crate's root that this source names: `crate::…`, `super::…`, `self::…`, and in
-/// `main.rs`, which is another crate, `coffer::…`; in `use` groups, however nested, each member.
-pub(crate) fn named(source: &Source) -> Vec<Named> {
+/// What a path is named for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// An expression, a type, a pattern.
+    Mention,
+    /// `use`
+    Import,
+    /// `pub use`: others may name it here.
+    Reexport,
+}
+
+/// Every path with `::` that this source names, from the crate's root: `crate::…`, `super::…`, `self::…`, and in
+/// `main.rs`, which is another crate, `coffer::…`; in `use` groups, however nested, each member. Other paths
+/// are taken for ones below the module itself.
+pub(crate) fn named(module: &[String], tokens: &[Token]) -> Vec<Named> {
+    let in_main = module == ["main"];
+    let module = if in_main { Vec::new() } else { module.to_vec() };
     let mut scanner = Scanner {
-        tokens: &source.tokens,
+        tokens,
         at: 0,
-        module: source.module.clone(),
+        module,
         inline: Vec::new(),
         depth: 0,
-        given_on: false,
+        role: Role::Mention,
         named: Vec::new(),
     };
-    if source.module == ["main"] {
-        scanner.module.clear();
-    }
     while scanner.at < scanner.tokens.len() {
-        scanner.step(source.module == ["main"]);
+        scanner.step(in_main);
     }
     scanner.named
 }
@@ -109,7 +124,7 @@ struct Scanner<'a> {
     module: Vec<String>,
     inline: Vec<u32>,
     depth: u32,
-    given_on: bool,
+    role: Role,
     named: Vec<Named>,
 }
 
@@ -118,31 +133,17 @@ impl Scanner<'_> {
         self.tokens.get(self.at + ahead)
     }
 
-    fn word(&self) -> Option<&str> {
-        match self.token(0) {
-            Some(Token::Word(word)) => Some(word),
-            _ => None,
-        }
-    }
-
     fn step(&mut self, in_main: bool) {
         match self.token(0) {
             Some(Token::Mark('{')) => self.depth += 1,
             Some(Token::Mark('}')) => self.close(),
-            Some(Token::Mark(';')) => self.given_on = false,
+            Some(Token::Mark(';')) => self.role = Role::Mention,
             Some(Token::Word(word)) => {
-                let root = match word.as_str() {
-                    "crate" => Some(Vec::new()),
-                    "coffer" if in_main => Some(Vec::new()),
-                    "self" | "super" => Some(self.module.clone()),
-                    _ => None,
-                };
-                let whole_crate = word == "crate" && self.is_use_of_whole_crate();
-                let leads_on = self.token(1) == Some(&Token::Path);
-                if let Some(root) = root.filter(|_| leads_on || whole_crate) {
-                    let root_word = word != "self" && word != "super";
-                    self.at += usize::from(root_word) * (1 + usize::from(leads_on));
-                    return self.tree(root);
+                if let Some((root, relative)) = self.start_of_path(word, in_main) {
+                    let keyword = matches!(word.as_str(), "crate" | "coffer") && !relative;
+                    let leads_on = self.token(1) == Some(&Token::Path);
+                    self.at += usize::from(keyword) * (1 + usize::from(leads_on));
+                    return self.tree(root, relative);
                 }
                 self.item();
             }
@@ -151,9 +152,21 @@ impl Scanner<'_> {
         self.at += 1;
     }
 
-    /// `use crate as name` and `use {crate as name}`.
-    fn is_use_of_whole_crate(&self) -> bool {
-        self.token(1).is_some_and(|it| it.is_word("as"))
+    /// The module that a path beginning with this word starts from, and whether the word is not a keyword.
+    fn start_of_path(&self, word: &str, in_main: bool) -> Option<(Vec<String>, bool)> {
+        let leads_on = self.token(1) == Some(&Token::Path);
+        // `use crate as name` and `use {crate as name}`.
+        let whole_crate = word == "crate" && self.token(1).is_some_and(|it| it.is_word("as"));
+        match word {
+            _ if !leads_on && !whole_crate => None,
+            "crate" => Some((Vec::new(), false)),
+            "coffer" if in_main => Some((Vec::new(), false)),
+            "self" | "super" => Some((self.module.clone(), false)),
+            _ => {
+                let before = self.tokens.get(self.at.wrapping_sub(1));
+                (before != Some(&Token::Path)).then(|| (self.module.clone(), true))
+            }
+        }
     }
 
     fn close(&mut self) {
@@ -164,15 +177,17 @@ impl Scanner<'_> {
         }
     }
 
-    /// Notes `mod name {` and `pub use`.
+    /// Notes `mod name {` and `use`.
     fn item(&mut self) {
-        match (self.word(), self.token(1), self.token(2)) {
-            (Some("mod"), Some(Token::Word(name)), Some(Token::Mark('{'))) => {
+        match (self.token(0), self.token(1), self.token(2)) {
+            (Some(word), Some(Token::Word(name)), Some(Token::Mark('{')))
+                if word.is_word("mod") =>
+            {
                 let name = name.clone();
                 self.module.push(name);
                 self.inline.push(self.depth);
             }
-            (Some("use"), _, _) => {
+            (Some(word), _, _) if word.is_word("use") => {
                 let before = self.tokens.get(..self.at).unwrap_or_default();
                 // `pub use` or `pub(…) use`.
                 let open = before.iter().rposition(|it| *it == Token::Mark('('));
@@ -180,14 +195,15 @@ impl Scanner<'_> {
                     Some(Token::Mark(')')) => open.and_then(|at| before.get(at.checked_sub(1)?)),
                     last => last,
                 };
-                self.given_on = public.is_some_and(|it| it.is_word("pub"));
+                let public = public.is_some_and(|it| it.is_word("pub"));
+                self.role = if public { Role::Reexport } else { Role::Import };
             }
             _ => {}
         }
     }
 
     /// The rest of a path, or of a tree of them.
-    fn tree(&mut self, mut base: Vec<String>) {
+    fn tree(&mut self, mut base: Vec<String>, relative: bool) {
         loop {
             match self.token(0) {
                 Some(Token::Word(word)) if word == "super" => {
@@ -200,18 +216,18 @@ impl Scanner<'_> {
                 Some(Token::Word(word)) if word == "as" => base.push("*".to_owned()),
                 Some(Token::Word(word)) => base.push(word.clone()),
                 Some(Token::Mark('*')) => base.push("*".to_owned()),
-                Some(Token::Mark('{')) => return self.group(&base),
-                _ => return self.leaf(base),
+                Some(Token::Mark('{')) => return self.group(&base, relative),
+                _ => return self.leaf(base, relative),
             }
             self.at += 1;
             if self.token(0) != Some(&Token::Path) {
-                return self.leaf(base);
+                return self.leaf(base, relative);
             }
             self.at += 1;
         }
     }
 
-    fn group(&mut self, base: &[String]) {
+    fn group(&mut self, base: &[String], relative: bool) {
         self.at += 1;
         while let Some(token) = self.token(0) {
             match token {
@@ -223,15 +239,20 @@ impl Scanner<'_> {
                 Token::Word(word) if word == "as" => self.at += 2,
                 _ => {
                     let before = self.at;
-                    self.tree(base.to_vec());
+                    self.tree(base.to_vec(), relative);
                     self.at = self.at.max(before + 1);
                 }
             }
         }
     }
 
-    fn leaf(&mut self, parts: Vec<String>) {
-        self.named.push(Named { parts, given_on: self.given_on });
+    fn leaf(&mut self, parts: Vec<String>, relative: bool) {
+        let alias = match (self.role, self.token(0), self.token(1)) {
+            (Role::Mention, ..) => None,
+            (_, Some(word), Some(Token::Word(alias))) if word.is_word("as") => Some(alias.clone()),
+            _ => parts.last().cloned(),
+        };
+        self.named.push(Named { parts, role: self.role, alias, relative });
     }
 }
 

@@ -1,0 +1,258 @@
+//! Backups: reading them, and accepting new ones.
+
+use crate::domain::{
+    Backup, BackupId, Datastore, Drill, InstanceId, Kind, Limit, Location, NewBackup, ParentChoice,
+    Position, ProjectId, Registration, RunKind, Status,
+};
+use crate::store::{self, BackupRecord, Records, RunOf, Task};
+
+use super::rules::{Rules, visible_instance};
+use super::{
+    Catalog, CatalogError, Forbidden, Invalid, NotNow, QuotaResource, Read, Reply, Scope, Write,
+};
+
+/// Which backups, and which page of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupFilter {
+    /// Of every project (admin only).
+    pub all_projects: bool,
+    /// Of another project (admin only).
+    pub project: Option<ProjectId>,
+    /// Of this instance. A text that is not an id matches nothing.
+    pub instance: Option<String>,
+    /// Of this engine, by name or datastore id; an unknown one is an error.
+    pub engine: Option<String>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Rows a page.
+    pub limit: Limit,
+    /// Behind this place.
+    pub after: Option<Position>,
+}
+
+/// One page of backups, newest first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BackupPage {
+    /// The rows.
+    pub rows: Vec<Backup>,
+    /// Behind which place the next page starts; `None` on the last one.
+    pub next: Option<Position>,
+}
+
+impl Catalog {
+    /// One page of backups. Those that are being deleted are listed until they are gone.
+    pub fn backups(
+        &self,
+        scope: &Scope<Read>,
+        filter: &BackupFilter,
+    ) -> Result<BackupPage, CatalogError> {
+        let project = listed_project(scope, filter)?;
+        let instance = match filter.instance.as_deref().map(str::parse::<InstanceId>) {
+            None => None,
+            Some(Ok(id)) => Some(id),
+            Some(Err(_not_an_id)) => return Ok(BackupPage::default()),
+        };
+        let (status, after, rows) = (filter.status, filter.after, filter.limit.rows());
+        let mut found = self.store.read(|db| {
+            let engine = filter
+                .engine
+                .as_deref()
+                .map(|asked| self.rules.engine_named(db, asked))
+                .transpose()?;
+            let engine = engine.as_deref();
+            let page = store::Page { project, instance, engine, status, after, rows };
+            Ok::<_, CatalogError>(db.backups_page(&page)?)
+        })?;
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        let more = found.len() > rows;
+        found.truncate(rows);
+        let rows: Vec<_> = found.into_iter().map(|it| self.progress.on(it)).collect();
+        let last = rows.last().map(|it| Position { created: it.created, id: it.id });
+        Ok(BackupPage { rows, next: last.filter(|_last| more) })
+    }
+
+    /// One backup. That of another project is reported as not found, except to an administrator.
+    pub fn backup(&self, scope: &Scope<Read>, id: BackupId) -> Result<Backup, CatalogError> {
+        self.find(id).and_then(|backup| {
+            if scope.covers(&backup.project) {
+                Ok(backup)
+            } else {
+                Err(CatalogError::NoSuchBackup { id })
+            }
+        })
+    }
+
+    /// A backup by id.
+    pub fn find(&self, id: BackupId) -> Result<Backup, CatalogError> {
+        let found = self.store.read(|db| db.backup(id))?;
+        found.map(|it| self.progress.on(it.backup)).ok_or(CatalogError::NoSuchBackup { id })
+    }
+
+    /// Every backup, oldest first.
+    pub fn every_backup(&self) -> Result<Vec<Backup>, CatalogError> {
+        let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
+        Ok(found.into_iter().map(|it| self.progress.on(it.backup)).collect())
+    }
+
+    /// Accepts a backup of an instance, which it then belongs to the project of; rings the bell.
+    pub fn create_backup(&self, scope: &Scope<Write>, new: NewBackup) -> Reply<Backup> {
+        let scope = scope.clone();
+        self.write_and_ring(move |db, rules| rules.accept_backup(db, &scope, new))
+    }
+
+    /// Accepts the registration of an archive that is in the store already; a worker proves it.
+    /// Only administrators register what is outside their project's folder.
+    pub fn register_backup(&self, scope: &Scope<Write>, new: Registration) -> Reply<Backup> {
+        let scope = scope.clone();
+        self.write_and_ring(move |db, rules| rules.accept_registration(db, &scope, new))
+    }
+}
+
+/// The project whose backups are listed; `None`: all.
+fn listed_project<'a>(
+    scope: &'a Scope<Read>,
+    filter: &'a BackupFilter,
+) -> Result<Option<&'a ProjectId>, CatalogError> {
+    if (filter.all_projects || filter.project.is_some()) && !scope.caller().is_admin() {
+        return Err(Forbidden::AllProjects.into());
+    }
+    Ok(match &filter.project {
+        Some(project) => Some(project),
+        None if filter.all_projects => None,
+        None => Some(scope.project()),
+    })
+}
+
+impl Rules {
+    fn accept_backup(
+        &self,
+        db: Records<'_>,
+        scope: &Scope<Write>,
+        new: NewBackup,
+    ) -> Result<Backup, CatalogError> {
+        let instance = visible_instance(db, scope, new.instance)?;
+        self.ensure_idle(&instance)?;
+        let parent = self.parent(db, scope, &instance, new.parent)?;
+        self.ensure_quota(db, &instance.project, QuotaResource::Backups)?;
+        let created = self.next_created(db)?;
+        let container = super::projects::container_for(db, &instance, new.container)?;
+        let backup = Backup {
+            id: BackupId::generate(),
+            project: instance.project,
+            instance: Some(instance.id),
+            name: new.name,
+            description: new.description,
+            kind: if parent.is_some() { Kind::Incremental } else { Kind::Full },
+            parent,
+            status: Status::New,
+            datastore: instance.datastore,
+            container,
+            created,
+            updated: created,
+            facts: None,
+            failure: None,
+            progress: 0.0,
+            drill: Drill::default(),
+        };
+        insert_new(
+            db,
+            BackupRecord {
+                backup,
+                task: Task::Backup,
+                parent_required: matches!(new.parent, ParentChoice::This(_)),
+                location: None,
+                damage: None,
+                removal: None,
+            },
+        )
+    }
+
+    fn accept_registration(
+        &self,
+        db: Records<'_>,
+        scope: &Scope<Write>,
+        new: Registration,
+    ) -> Result<Backup, CatalogError> {
+        let datastore = self.datastore_of(db, &new.version_id)?;
+        ensure_own_folder(scope, &new.location)?;
+        ensure_unowned(db, &new.location)?;
+        self.ensure_quota(db, scope.project(), QuotaResource::Backups)?;
+        let created = self.next_created(db)?;
+        let backup = Backup {
+            id: BackupId::generate(),
+            project: scope.project().clone(),
+            instance: None,
+            name: new.name,
+            description: new.description,
+            kind: Kind::Full,
+            parent: None,
+            status: Status::New,
+            datastore,
+            container: None,
+            created,
+            updated: created,
+            facts: None,
+            failure: None,
+            progress: 0.0,
+            drill: Drill::default(),
+        };
+        insert_new(
+            db,
+            BackupRecord {
+                backup,
+                task: Task::Registration,
+                parent_required: false,
+                location: Some(new.location),
+                damage: None,
+                removal: None,
+            },
+        )
+    }
+
+    fn datastore_of(&self, db: Records<'_>, version: &str) -> Result<Datastore, CatalogError> {
+        let known = self.datastores(db)?;
+        known.into_iter().find(|it| it.version_id() == version).ok_or_else(|| {
+            Invalid::DatastoreVersion { version: version.chars().take(80).collect() }.into()
+        })
+    }
+}
+
+/// Adds a row that waits for a worker, and opens its run.
+fn insert_new(db: Records<'_>, record: BackupRecord) -> Result<Backup, CatalogError> {
+    let backup = &record.backup;
+    if !db.insert_backup(&record)? {
+        return Err(NotNow::IdTaken { id: backup.id }.into());
+    }
+    let run = RunOf::backup(run_kind(record.task), backup.id).with_instance(backup.instance);
+    db.open_run(run, &backup.project, backup.created)?;
+    Ok(record.backup)
+}
+
+/// The kind of run that does this task.
+pub(super) const fn run_kind(task: Task) -> RunKind {
+    match task {
+        Task::Backup => RunKind::Backup,
+        Task::Registration => RunKind::Registration,
+    }
+}
+
+/// Archives lie below their project's folder: a location is a way into another project's data.
+fn ensure_own_folder(scope: &Scope<Write>, location: &Location) -> Result<(), CatalogError> {
+    if scope.caller().is_admin() || location.is_in(scope.project()) {
+        return Ok(());
+    }
+    Err(Invalid::ForeignArchive { project: scope.project().clone() }.into())
+}
+
+/// No backup has this archive, and none is about to publish it: an archive is named after its backup.
+fn ensure_unowned(db: Records<'_>, location: &Location) -> Result<(), CatalogError> {
+    let owner = match (db.owner_of_location(location)?, location.backup_id()) {
+        (Some(owner), _) => Some(owner),
+        (None, Some(id)) => db.backup(id)?.map(|_row| id),
+        (None, None) => None,
+    };
+    match owner {
+        None => Ok(()),
+        Some(owner) => Err(Invalid::ArchiveTaken { owner }.into()),
+    }
+}

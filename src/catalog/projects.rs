@@ -1,0 +1,201 @@
+//! What a project has of its own: quotas, and strategies that say which folder backups go to. What counts
+//! against a quota is counted from rows, in the transaction that adds one.
+
+use crate::domain::{ContainerName, Instance, InstanceId, ProjectId, Strategy};
+use crate::store::{Records, StoreError};
+
+use super::rules::Rules;
+use super::{
+    Admin, Catalog, CatalogError, Forbidden, Invalid, Permission, Read, Reply, Scope, Write,
+};
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuotaResource {
+    /// Backups that are not FAILED.
+    Backups,
+    /// Instances made by restores.
+    Instances,
+}
+
+impl QuotaResource {
+    /// The word on the wire and in the catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Backups => "backups",
+            Self::Instances => "instances",
+        }
+    }
+}
+
+/// What a project may have, and has, of one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Of what.
+    pub resource: QuotaResource,
+    /// How many there are.
+    pub in_use: i64,
+    /// How many there may be; -1: any number.
+    pub limit: i64,
+}
+
+/// A strategy to create or replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStrategy {
+    /// The instance; `None`: the whole project.
+    pub instance: Option<InstanceId>,
+    /// The subfolder.
+    pub container: ContainerName,
+}
+
+impl Catalog {
+    /// What a project may have, and has.
+    pub fn quotas(
+        &self,
+        scope: &Scope<Read>,
+        project: &ProjectId,
+    ) -> Result<Vec<Quota>, CatalogError> {
+        let project = visible_project(scope, Some(project))?;
+        let both = [QuotaResource::Instances, QuotaResource::Backups];
+        self.store
+            .read(|db| both.into_iter().map(|it| Ok(self.rules.quota(db, project, it)?)).collect())
+    }
+
+    /// Sets quotas of a project.
+    pub fn set_quotas(
+        &self,
+        _scope: &Scope<Admin>,
+        project: &ProjectId,
+        limits: Vec<(QuotaResource, i64)>,
+    ) -> Reply<()> {
+        let project = project.clone();
+        self.write(move |db, _rules| {
+            for (resource, limit) in limits {
+                if limit < -1 {
+                    return Err(Invalid::QuotaLimit { resource, limit }.into());
+                }
+                db.put_quota(&project, resource.as_str(), limit)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Strategies of a project (`None`: the scope's own), of one instance if given.
+    pub fn strategies(
+        &self,
+        scope: &Scope<Read>,
+        project: Option<&ProjectId>,
+        instance: Option<&str>,
+    ) -> Result<Vec<Strategy>, CatalogError> {
+        let project = visible_project(scope, project)?;
+        self.store.read(|db| match instance.map(str::parse::<InstanceId>) {
+            None => Ok(db.strategies_of(project)?),
+            Some(Ok(id)) => Ok(db.strategy(project, Some(id))?.into_iter().collect()),
+            Some(Err(_not_an_id)) => Ok(Vec::new()),
+        })
+    }
+
+    /// Creates or replaces the strategy of an instance or of the whole project. As in Trove the instance
+    /// need not be known: a strategy may be made before it.
+    pub fn put_strategy(&self, scope: &Scope<Write>, new: NewStrategy) -> Reply<Strategy> {
+        let project = scope.project().clone();
+        self.write(move |db, _rules| {
+            db.put_strategy(&project, new.instance, &new.container)?;
+            Ok(Strategy { project, instance: new.instance, container: new.container })
+        })
+    }
+
+    /// Removes a strategy; that there is none is an error.
+    pub fn delete_strategy(
+        &self,
+        scope: &Scope<Write>,
+        project: Option<&ProjectId>,
+        instance: Option<InstanceId>,
+    ) -> Reply<()> {
+        let project = visible_project(scope, project).cloned();
+        self.write(move |db, _rules| {
+            let project = project?;
+            if db.delete_strategy(&project, instance)? {
+                return Ok(());
+            }
+            Err(CatalogError::NoSuchStrategy { project, instance })
+        })
+    }
+}
+
+/// The project asked for: the scope's own, or for an administrator any.
+fn visible_project<'a, P: Permission>(
+    scope: &'a Scope<P>,
+    asked: Option<&'a ProjectId>,
+) -> Result<&'a ProjectId, CatalogError> {
+    let project = asked.unwrap_or(scope.project());
+    if scope.covers(project) {
+        return Ok(project);
+    }
+    Err(Forbidden::OtherProject { own: scope.project().clone() }.into())
+}
+
+/// The subfolder for a new backup: the one asked for, the instance's, the project's, or none.
+pub(super) fn container_for(
+    db: Records<'_>,
+    instance: &Instance,
+    asked: Option<ContainerName>,
+) -> Result<Option<ContainerName>, CatalogError> {
+    if asked.is_some() {
+        return Ok(asked);
+    }
+    let own = db.strategy(&instance.project, Some(instance.id))?;
+    let strategy = if own.is_some() { own } else { db.strategy(&instance.project, None)? };
+    Ok(strategy.map(|it| it.container))
+}
+
+impl Rules {
+    fn quota(
+        &self,
+        db: Records<'_>,
+        project: &ProjectId,
+        resource: QuotaResource,
+    ) -> Result<Quota, StoreError> {
+        let in_use = in_use(db, project, resource)?;
+        Ok(Quota { resource, in_use, limit: self.limit(db, project, resource)? })
+    }
+
+    /// The project's own limit, else the operator's; negative: any number.
+    fn limit(
+        &self,
+        db: Records<'_>,
+        project: &ProjectId,
+        resource: QuotaResource,
+    ) -> Result<i64, StoreError> {
+        let usual = match resource {
+            QuotaResource::Backups => self.settings.max_backups,
+            QuotaResource::Instances => self.settings.max_instances,
+        };
+        Ok(db.quota(project, resource.as_str())?.unwrap_or(usual))
+    }
+
+    /// The project may have one more.
+    pub(super) fn ensure_quota(
+        &self,
+        db: Records<'_>,
+        project: &ProjectId,
+        resource: QuotaResource,
+    ) -> Result<(), CatalogError> {
+        let limit = self.limit(db, project, resource)?;
+        if limit < 0 || in_use(db, project, resource)? < limit {
+            return Ok(());
+        }
+        Err(CatalogError::QuotaExceeded { resource })
+    }
+}
+
+fn in_use(
+    db: Records<'_>,
+    project: &ProjectId,
+    resource: QuotaResource,
+) -> Result<i64, StoreError> {
+    match resource {
+        QuotaResource::Backups => db.count_backups_of(project),
+        QuotaResource::Instances => db.count_restored_of(project),
+    }
+}

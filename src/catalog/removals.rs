@@ -1,0 +1,123 @@
+//! Deleting: a backup goes together with everything that is built on it, or not at all.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    BackupId, Failure, InstanceId, InstanceOrigin, InstanceStatus, ProjectId, RunEnd, RunKind,
+    RunResult, Status,
+};
+use crate::store::{Records, RunOf};
+
+use super::rules::{visible_backup, visible_instance};
+use super::steps::require_changed;
+use super::{Catalog, CatalogError, Forbidden, NotNow, Reply, Scope, Write};
+
+const fn backup_run(id: BackupId) -> RunOf {
+    RunOf::backup(RunKind::Removal, id)
+}
+
+const fn instance_run(id: InstanceId) -> RunOf {
+    RunOf::instance(RunKind::InstanceRemoval, id)
+}
+
+impl Catalog {
+    /// Marks a backup and all that is built on it for removal, or nothing if one of them runs, and cancels
+    /// their drills. One that is marked already is fine; one whose removal failed is tried again.
+    pub fn delete_backup(&self, scope: &Scope<Write>, id: BackupId) -> Reply<()> {
+        let scope = scope.clone();
+        let drills = Arc::clone(&self.drills);
+        self.write_and_ring(move |db, rules| {
+            let project = visible_backup(db, &scope, id)?.backup.project;
+            ensure_unused(db, id, &project)?;
+            db.mark_for_removal(id, &project, rules.now())?;
+            drills.cancel_removed(db)
+        })
+    }
+
+    /// The archives of these are gone, and so are their rows. One without a row is fine.
+    pub fn removed(&self, ids: Vec<BackupId>) -> Reply<()> {
+        self.write(move |db, rules| {
+            let now = rules.now();
+            for id in ids {
+                db.end_run(backup_run(id), &RunEnd::new(now, RunResult::Done))?;
+                if !db.delete_marked_backup(id, now)? && db.backup(id)?.is_some() {
+                    return Err(NotNow::NotMarked { what: format!("backup {id}") }.into());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The archive of this one could not be removed: `DELETE_FAILED`, tried again at the next delete or
+    /// start. What it is built on, claimed with it, waits for that too: children go before their parents.
+    pub fn removal_failed(&self, id: BackupId, failure: Failure) -> Reply<()> {
+        self.write(move |db, rules| {
+            let now = rules.now();
+            let changed = db.set_removal_failed(id, &failure, now)?;
+            require_changed(db, id, Status::DeleteFailed, changed)?;
+            db.end_run(backup_run(id), &RunEnd::new(now, RunResult::Failed(failure)))?;
+            Ok(())
+        })
+    }
+
+    /// Marks a restored instance for removal, with its data; a configured one is refused.
+    pub fn delete_instance(&self, scope: &Scope<Write>, id: InstanceId) -> Reply<()> {
+        let scope = scope.clone();
+        self.write_and_ring(move |db, rules| {
+            let instance = visible_instance(db, &scope, id)?;
+            if instance.origin == InstanceOrigin::Configured {
+                return Err(Forbidden::ConfiguredInstance { id }.into());
+            }
+            if matches!(instance.status, InstanceStatus::Build | InstanceStatus::Backup) {
+                return Err(CatalogError::InstanceBusy { id, status: instance.status });
+            }
+            let now = rules.now();
+            if db.mark_instance_for_removal(id, now)? {
+                db.open_run(instance_run(id), &instance.project, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// A restored instance's data is gone, and so is its row.
+    pub fn instance_removed(&self, id: InstanceId) -> Reply<()> {
+        self.write(move |db, rules| {
+            let now = rules.now();
+            db.end_run(instance_run(id), &RunEnd::new(now, RunResult::Done))?;
+            if !db.delete_marked_instance(id, now)? && db.instance(id)?.is_some() {
+                return Err(NotNow::NotMarked { what: format!("instance {id}") }.into());
+            }
+            Ok(())
+        })
+    }
+
+    /// A restored instance's data could not be removed; tried again at the next start.
+    pub fn instance_removal_failed(&self, id: InstanceId, failure: Failure) -> Reply<()> {
+        self.write(move |db, rules| {
+            let end = RunEnd::new(rules.now(), RunResult::Failed(failure));
+            Ok(db.end_run(instance_run(id), &end).map(drop)?)
+        })
+    }
+
+    /// After a crash: removals that a worker had, or that failed, wait again.
+    pub fn reopen_removals(&self) -> Reply<()> {
+        self.write_and_ring(|db, rules| {
+            let now = rules.now();
+            db.retry_removals(now)?;
+            db.retry_runs(RunKind::InstanceRemoval, now)?;
+            Ok(db.retry_instance_removals()?)
+        })
+    }
+}
+
+/// Nothing in the subtree runs, waits, or is read by a restore.
+fn ensure_unused(db: Records<'_>, id: BackupId, project: &ProjectId) -> Result<(), CatalogError> {
+    if let Some((member, status)) = db.running_member(id, project)? {
+        return Err(NotNow::Running { id, member, status }.into());
+    }
+    if let Some(restore) = db.restored_member(id, project)? {
+        let (instance, backup) = (restore.instance, restore.backup);
+        return Err(NotNow::BeingRestored { instance, backup }.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! Runs: every attempt at a job, from the moment it is asked for to its end.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackupId, DrillFacts, Failure, InstanceId, ProjectId, RowsByTable, RunId, Timestamp};
+
+/// What is attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RunKind {
+    /// Making a backup.
+    Backup,
+    /// Proving an archive that is already in the store, and taking it into the catalog.
+    Registration,
+    /// Restoring a backup into a new instance.
+    Restore,
+    /// Restoring a backup only to prove it.
+    Drill,
+    /// Proving the bytes of an archive again.
+    Verify,
+    /// Deleting a backup.
+    Removal,
+    /// Deleting a restored instance.
+    InstanceRemoval,
+}
+
+impl RunKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Backup,
+        Self::Registration,
+        Self::Restore,
+        Self::Drill,
+        Self::Verify,
+        Self::Removal,
+        Self::InstanceRemoval,
+    ];
+
+    /// The word in the catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Registration => "registration",
+            Self::Restore => "restore",
+            Self::Drill => "drill",
+            Self::Verify => "verify",
+            Self::Removal => "removal",
+            Self::InstanceRemoval => "instance_removal",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunResult {
+    /// It did what was asked for.
+    Done,
+    /// It could not be done.
+    Failed(Failure),
+    /// It found damage.
+    Damaged(Failure),
+    /// It was no longer wanted.
+    Cancelled,
+    /// The server stopped or lost power. What was asked for may be attempted again, as another run.
+    Interrupted,
+}
+
+impl RunResult {
+    /// The result of an attempt that failed with this.
+    pub fn of(failure: Failure) -> Self {
+        if failure.code.is_damage() { Self::Damaged(failure) } else { Self::Failed(failure) }
+    }
+
+    /// The result with this word in the catalog; only a failure or damage has a `failure`.
+    pub fn from_parts(word: &str, failure: Option<Failure>) -> Option<Self> {
+        match (word, failure) {
+            ("done", None) => Some(Self::Done),
+            ("failed", Some(failure)) => Some(Self::Failed(failure)),
+            ("damaged", Some(failure)) => Some(Self::Damaged(failure)),
+            ("cancelled", None) => Some(Self::Cancelled),
+            ("interrupted", None) => Some(Self::Interrupted),
+            _ => None,
+        }
+    }
+
+    /// The word in the catalog.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed(_) => "failed",
+            Self::Damaged(_) => "damaged",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Why it failed, or what is damaged.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) | Self::Damaged(failure) => Some(failure),
+            Self::Done | Self::Cancelled | Self::Interrupted => None,
+        }
+    }
+}
+
+/// What a run measured and counted. In the catalog this is a JSON object with these keys; what does not
+/// apply to a run is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunNumbers {
+    /// How long it took, by a clock that is never set back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// Bytes of content that were read from the source, or decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Bytes of the archive that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
+    /// Where the time of a backup went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases: Option<BackupPhases>,
+    /// What a drill found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillFacts>,
+    /// The rows that a drill counted in each table.
+    #[serde(skip_serializing_if = "RowsByTable::is_empty")]
+    pub rows_by_table: RowsByTable,
+}
+
+/// Milliseconds that the parts of a backup took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupPhases {
+    /// From opening the source to the synced archive, without the engine's check.
+    pub write_ms: u64,
+    /// The engine's check of what was read.
+    pub check_ms: u64,
+    /// Reading the archive back, decoding it and comparing every hash.
+    pub proof_ms: u64,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunEnd {
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub result: RunResult,
+    /// What it measured.
+    pub numbers: RunNumbers,
+}
+
+impl RunEnd {
+    /// An end of which nothing was measured.
+    pub fn new(at: Timestamp, result: RunResult) -> Self {
+        Self { at, result, numbers: RunNumbers::default() }
+    }
+}
+
+/// One attempt, as the catalog has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// What is attempted.
+    pub kind: RunKind,
+    /// Whose it is.
+    pub project: ProjectId,
+    /// The instance it is about.
+    pub instance: Option<InstanceId>,
+    /// The backup it is about.
+    pub backup: Option<BackupId>,
+    /// When it was asked for.
+    pub asked: Timestamp,
+    /// When a worker began; `None` while it waits.
+    pub begun: Option<Timestamp>,
+    /// How it ended; `None` while it waits or runs.
+    pub end: Option<RunEnd>,
+}

@@ -1,0 +1,209 @@
+//! One backup: dump, prove, publish, complete.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::archive::{self, Basis, Finished, Order, Reader, Writer, WriterOptions};
+use crate::catalog::BackupJob;
+use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
+use crate::engine::{self, DumpFacts, DumpOrder, Engine, EngineError};
+use crate::executor::chain::{StoredBytes, blame, open_readers};
+use crate::executor::{Context, JobError, facts};
+use crate::failpoint;
+use crate::storage::Pending;
+
+use super::intake::{BackupIntake, Sink, writer_error};
+
+/// A published backup.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) facts: ArchiveFacts,
+    /// The version of the database that was read.
+    pub(super) version: String,
+    phases: BackupPhases,
+    took: Duration,
+}
+
+impl Published {
+    /// What its run measured.
+    pub(super) fn numbers(&self) -> RunNumbers {
+        RunNumbers {
+            took_ms: Some(millis(self.took)),
+            phases: Some(self.phases),
+            ..RunNumbers::default()
+        }
+    }
+}
+
+/// For the log, where operators and the bench read it.
+impl fmt::Display for Published {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BackupPhases { write_ms, check_ms, proof_ms } = self.phases;
+        let (stored, read) = (self.facts.stored_bytes, self.facts.source_bytes);
+        write!(out, "{stored} bytes stored of {read}; written in {write_ms} ms, ")?;
+        write!(out, "checked in {check_ms} ms, proven in {proof_ms} ms")
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Makes the backup of a claimed job. On an error nothing of it is left but its row.
+pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, JobError> {
+    let name = job.instance.datastore.engine.clone();
+    let engine = engine::find(&name).ok_or(JobError::NoEngine { engine: name })?;
+    let error = match attempt(context, &job, engine, 0) {
+        Err(error) if !job.chain.is_empty() => error,
+        done => return done,
+    };
+    let Some((culprit, damage)) = error.damaged_archive() else { return Err(error) };
+    log::warn!("backup {culprit} is not usable, and so is nothing built on it: {damage}");
+    context.catalog.report_damage(culprit, damage).wait()?;
+    if !job.may_become_full {
+        return Err(error);
+    }
+    context.catalog.becomes_full(job.backup.id).wait()?;
+    job.chain.clear();
+    job.backup.kind = Kind::Full;
+    job.backup.parent = None;
+    attempt(context, &job, engine, 1)
+}
+
+/// One attempt. Its `number` tells its unfinished file from that of an earlier one.
+fn attempt(
+    context: &Context,
+    job: &BackupJob,
+    engine: &'static dyn Engine,
+    number: u32,
+) -> Result<Published, JobError> {
+    let backup = &job.backup;
+    let (started, stopwatch) = (context.clock.now(), Instant::now());
+    let readers = open_readers(&*context.storage, &job.chain, &context.cancel)?;
+    let sink = Sink::new(context.storage.create(backup.id, number)?);
+    let step = sink.reserve_step();
+    let text = facts::restore_text(backup, engine, &job.instance, &job.chain);
+    let options = WriterOptions {
+        workers: context.settings.compression_threads,
+        level: context.settings.compression_level,
+        page_bytes: engine.page_bytes(),
+        order: if engine.gives_in_order() { Order::ByPath } else { Order::AsItComes },
+    };
+    let mut writer = match (readers.last(), readers.first()) {
+        (Some(parent), Some(root)) => {
+            let basis = Basis::open(Arc::clone(parent), Arc::clone(root)).map_err(blame)?;
+            Writer::incremental(sink, &options, basis, &text)
+        }
+        _ => Writer::full(sink, &options, &text),
+    }
+    .map_err(writer_error)?;
+    failpoint::reached("before-dump");
+    let order = DumpOrder {
+        source: &job.instance.source,
+        instance_name: &job.instance.name,
+        check: job.instance.check,
+        scratch: context.storage.scratch(),
+        trust_stamps: trusts_stamps(context.settings.reread_every, job.earlier),
+        parent_check: readers.last().and_then(|it| facts::check_of(it.manifest())),
+        cancel: &context.cancel,
+    };
+    let dump = dump(engine, &order, BackupIntake::new(&mut writer, step, context, backup.id))?;
+    failpoint::reached("after-dump");
+    // This commit waits for the disk, as finishing the archive does: both at once.
+    let saving = context.catalog.saving(backup.id);
+    let hints = facts::restore_commands(backup, engine, &job.instance);
+    let times = (started, context.clock.now());
+    let draft = facts::draft(backup, &job.instance.name, &dump, hints, times);
+    let (sink, finished) = writer.finish(draft).map_err(writer_error)?;
+    let mut pending = sink.into_pending();
+    pending.sync()?;
+    saving.wait()?;
+    failpoint::reached("after-sync");
+    let check = Duration::from_millis(dump.check_ms);
+    let written = stopwatch.elapsed().saturating_sub(check);
+    prove(context, backup, &*pending, (&finished, readers.first()))?;
+    let proof = stopwatch.elapsed().saturating_sub(written + check);
+    let facts = publish(context, backup, pending, &finished)?;
+    let phases = BackupPhases {
+        write_ms: millis(written),
+        check_ms: dump.check_ms,
+        proof_ms: millis(proof),
+    };
+    Ok(Published { facts, version: dump.version, phases, took: stopwatch.elapsed() })
+}
+
+/// Whether files whose size and times are those of the parent are not read: not in every `reread_every`th
+/// backup.
+const fn trusts_stamps(reread_every: u64, earlier: u64) -> bool {
+    reread_every == 0 || !(earlier + 1).is_multiple_of(reread_every)
+}
+
+fn dump(
+    engine: &'static dyn Engine,
+    order: &DumpOrder<'_>,
+    mut intake: BackupIntake<'_>,
+) -> Result<DumpFacts, JobError> {
+    match engine.dump(order, &mut intake) {
+        Ok(dump) => Ok(dump),
+        Err(EngineError::Refused(_)) => Err(intake.into_error().unwrap_or(JobError::Cancelled)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads the synced file back, decodes it and compares every hash.
+fn prove(
+    context: &Context,
+    backup: &Backup,
+    pending: &dyn Pending,
+    (finished, root): (&Finished, Option<&Arc<Reader>>),
+) -> Result<(), JobError> {
+    let read_back = StoredBytes::new(pending.reopen()?, &context.cancel);
+    let workers = context.settings.compression_threads;
+    let reader = Arc::new(Reader::open(Arc::new(read_back))?);
+    archive::prove(&reader, root, finished, workers, &|_bytes| ()).map_err(|error| {
+        // A damaged root is the chain's fault; anything else is this archive's.
+        if error.culprit() == Some(backup.id) { error.into() } else { blame(error) }
+    })?;
+    failpoint::reached("after-prove");
+    Ok(())
+}
+
+/// Gives a proven archive its name: from here on the backup exists.
+fn publish(
+    context: &Context,
+    backup: &Backup,
+    pending: Box<dyn Pending>,
+    finished: &Finished,
+) -> Result<ArchiveFacts, JobError> {
+    let instance = backup.instance.ok_or(JobError::Bug { what: "a backup job has no instance" })?;
+    let location =
+        Location::of(&backup.project, backup.container.as_ref(), instance, backup.id, backup.kind);
+    let proven = context.clock.now();
+    if context.cancel.is_cancelled() {
+        return Err(JobError::Cancelled);
+    }
+    pending.publish(&location, proven)?;
+    Ok(ArchiveFacts {
+        location,
+        stored_bytes: finished.stored_bytes,
+        source_bytes: finished.source_bytes,
+        checksum: finished.checksum.clone(),
+        verified_at: proven,
+        verify_level: facts::level_of(&finished.manifest),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trusts_stamps;
+
+    #[test]
+    fn every_nth_backup_reads_everything_again() {
+        let trusted =
+            |every| (0..6).map(|earlier| trusts_stamps(every, earlier)).collect::<Vec<_>>();
+        assert_eq!(trusted(3), [true, true, false, true, true, false]);
+        assert_eq!(trusted(0), [true; 6]);
+        assert_eq!(trusted(1), [false; 6]);
+    }
+}

@@ -1,0 +1,204 @@
+//! From engine to archive: what an engine reads goes into the writer, segment by segment, with checks for
+//! cancellation and a count for progress.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::archive::{ArchiveError, Writer};
+use crate::domain::{BackupId, Entry, EntryKind};
+use crate::engine::{Intake, Refused, Wants};
+use crate::executor::chain::blame;
+use crate::executor::{Context, JobError};
+use crate::storage::{Pending, StorageError};
+
+/// Space that is reserved ahead of the writer at a time, so that a full disk is noticed between frames.
+const MOST_RESERVED: u64 = 64 << 20;
+/// The least that is reserved at a time; no frame is larger.
+const LEAST_RESERVED: u64 = 4 << 20;
+
+/// An archive being written, with space reserved ahead of what is written.
+#[derive(Debug)]
+pub(super) struct Sink {
+    pending: Box<dyn Pending>,
+    written: u64,
+    reserved: u64,
+    step: ReserveStep,
+}
+
+/// How much is reserved at a time: no more than the source could need. Shared with the intake, which
+/// learns that once the writer has the sink.
+#[derive(Debug, Clone)]
+pub(super) struct ReserveStep(Arc<AtomicU64>);
+
+impl Sink {
+    pub(super) fn new(pending: Box<dyn Pending>) -> Self {
+        let step = ReserveStep(Arc::new(AtomicU64::new(LEAST_RESERVED)));
+        Self { pending, written: 0, reserved: 0, step }
+    }
+
+    pub(super) fn reserve_step(&self) -> ReserveStep {
+        self.step.clone()
+    }
+
+    pub(super) fn into_pending(self) -> Box<dyn Pending> {
+        self.pending
+    }
+
+    /// Reserves on, so that `more` further bytes certainly fit.
+    fn reserve_for(&mut self, more: u64) -> Result<(), StorageError> {
+        let needed = more + LEAST_RESERVED / 2;
+        if self.written + needed <= self.reserved {
+            return Ok(());
+        }
+        let mut step = self.step.0.load(Ordering::Relaxed).max(needed);
+        match self.pending.reserve(step) {
+            // The content may compress well: only what is about to be written has to fit.
+            Err(error) if error.is_full() && step > needed => {
+                step = needed;
+                self.pending.reserve(step)?;
+            }
+            other => other?,
+        }
+        self.reserved = self.written + step;
+        Ok(())
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.reserve_for(u64::try_from(bytes.len()).unwrap_or(u64::MAX)).map_err(|error| {
+            let kind =
+                if error.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+            io::Error::new(kind, error)
+        })?;
+        let written = self.pending.write(bytes)?;
+        self.written += u64::try_from(written).unwrap_or(0);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pending.flush()
+    }
+}
+
+/// An error of the writer: the storage's own, if a [`Sink`] put it there, or the archive's.
+pub(super) fn writer_error(error: ArchiveError) -> JobError {
+    match error {
+        ArchiveError::Io(error) => error
+            .downcast::<StorageError>()
+            .map_or_else(|other| ArchiveError::Io(other).into(), JobError::Storage),
+        other => blame(other),
+    }
+}
+
+/// The intake of one backup.
+pub(super) struct BackupIntake<'a> {
+    writer: &'a mut Writer<Sink>,
+    step: ReserveStep,
+    context: &'a Context,
+    backup: BackupId,
+    expected: u64,
+    taken: u64,
+    file_bytes: u64,
+    error: Option<JobError>,
+}
+
+impl<'a> BackupIntake<'a> {
+    pub(super) fn new(
+        writer: &'a mut Writer<Sink>,
+        step: ReserveStep,
+        context: &'a Context,
+        backup: BackupId,
+    ) -> Self {
+        let (expected, taken, file_bytes) = (0, 0, 0);
+        Self { writer, step, context, backup, expected, taken, file_bytes, error: None }
+    }
+
+    /// Why the intake refused, if it did.
+    pub(super) fn into_error(self) -> Option<JobError> {
+        self.error
+    }
+
+    fn refuse(&mut self, error: JobError) -> Refused {
+        self.error.get_or_insert(error);
+        Refused
+    }
+
+    fn check_cancel(&mut self) -> Result<(), Refused> {
+        if self.context.cancel.is_cancelled() {
+            return Err(self.refuse(JobError::Cancelled));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.expected > 0 {
+            self.context.catalog.progress(self.backup, share(self.taken, self.expected));
+        }
+    }
+}
+
+/// `part` of `total`, 0 to 1, to a tenth of a percent.
+fn share(part: u64, total: u64) -> f64 {
+    let per_mille = (u128::from(part) * 1000).checked_div(u128::from(total)).unwrap_or(0);
+    f64::from(u16::try_from(per_mille.min(1000)).unwrap_or(1000)) / 1000.0
+}
+
+impl Intake for BackupIntake<'_> {
+    fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
+        self.check_cancel()?;
+        self.expected = bytes;
+        self.step.0.store(bytes.clamp(LEAST_RESERVED, MOST_RESERVED), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused> {
+        self.check_cancel()?;
+        let wanted = self
+            .writer
+            .entry(entry, trust_stamp)
+            .map_err(|error| self.refuse(writer_error(error)))?;
+        self.file_bytes = 0;
+        if !wanted && let EntryKind::File { size, .. } = entry.kind {
+            self.count(size);
+        }
+        Ok(if wanted { Wants::Content } else { Wants::Nothing })
+    }
+
+    fn buffer(&mut self) -> Vec<u8> {
+        self.writer.buffer()
+    }
+
+    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused> {
+        self.check_cancel()?;
+        let length = u64::try_from(bytes.len()).unwrap_or(0);
+        self.writer.segment(bytes).map_err(|error| self.refuse(writer_error(error)))?;
+        self.file_bytes += length;
+        self.count(length);
+        self.context.settings.pace.limit(length, &self.context.cancel);
+        crate::failpoint::reached("mid-dump");
+        Ok(())
+    }
+
+    fn retract(&mut self) -> Result<(), Refused> {
+        self.check_cancel()?;
+        self.taken = self.taken.saturating_sub(self.file_bytes);
+        self.file_bytes = 0;
+        self.writer.retract().map_err(|error| self.refuse(writer_error(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn progress_is_a_share_between_0_and_1() {
+        for (part, total, expected) in [(0, 10, 0.0), (5, 10, 0.5), (11, 10, 1.0), (1, 0, 0.0)] {
+            assert!((share(part, total) - expected).abs() < 1e-9, "{part} of {total}");
+        }
+        assert!((share(u64::MAX, u64::MAX) - 1.0).abs() < 1e-9);
+    }
+}

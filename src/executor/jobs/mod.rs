@@ -1,0 +1,54 @@
+//! Claimed jobs: one file for each kind. A job runs to an [`Outcome`], which is recorded and logged in one
+//! place.
+
+mod backup;
+mod drill;
+mod intake;
+mod outcome;
+mod register;
+mod remove;
+mod restore;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::catalog::Job;
+
+use super::{Context, JobError};
+
+pub(super) use outcome::POLL;
+pub(super) use remove::empty_trash;
+
+use outcome::Outcome;
+
+/// Runs a job to its end, and records how it ended.
+pub(super) fn run(context: &Context, job: Job) {
+    match job {
+        Job::Backup(job) => {
+            let id = job.backup.id;
+            log::info!("backup {id} of instance {} begins", job.instance.name);
+            let result = guarded(|| backup::run(context, *job));
+            Outcome::Backup { id, result }.settle(context);
+        }
+        Job::Register(job) => {
+            let result = guarded(|| register::run(context, &job));
+            Outcome::Registration { id: job.backup.id, result }.settle(context);
+        }
+        Job::Restore(job) => {
+            let result = guarded(|| restore::run(context, &job));
+            let instance = Box::new(job.instance);
+            Outcome::Restore { instance, result }.settle(context);
+        }
+        Job::Drill(job) => {
+            if let Some(outcome) = drill::run(context, &job) {
+                outcome.settle(context);
+            }
+        }
+        Job::Remove(job) => remove::run(context, &job),
+        Job::RemoveInstance(job) => remove::run_instance(context, &job),
+    }
+}
+
+/// A panic in a job ends that job, not the worker.
+fn guarded<T>(job: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or(Err(JobError::Panicked))
+}

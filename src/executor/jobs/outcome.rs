@@ -1,0 +1,144 @@
+//! How jobs end: what the catalog records of it, and the one line of the log that says so.
+
+use std::time::Duration;
+
+use crate::catalog::CatalogError;
+use crate::domain::{BackupId, FailureCode, Instance, InstanceId, with_causes};
+use crate::executor::drill::{self, Drilled};
+use crate::executor::{Context, JobError};
+use crate::failpoint;
+
+use super::backup::Published;
+use super::register::Found;
+use super::restore::{self, Restored};
+
+/// How often a worker looks for work, or tries to record an outcome again, when the bell does not ring.
+pub(in crate::executor) const POLL: Duration = Duration::from_secs(5);
+
+/// The end of a job.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Of a backup.
+    Backup { id: BackupId, result: Result<Published, JobError> },
+    /// Of a registration.
+    Registration { id: BackupId, result: Result<Found, JobError> },
+    /// Of a restore into this instance.
+    Restore { instance: Box<Instance>, result: Result<Restored, JobError> },
+    /// Of a drill, after this time.
+    Drill { id: BackupId, took: Duration, result: Result<Drilled, JobError> },
+    /// Of the removal of one archive.
+    Removal { id: BackupId, result: Result<(), JobError> },
+    /// Of the removal of a restored instance.
+    InstanceRemoval { id: InstanceId, result: Result<(), JobError> },
+}
+
+impl Outcome {
+    /// Records the outcome and logs it. While the catalog cannot be written (a full disk), tries again until
+    /// it can or the server stops; then the next start puts the row in order.
+    pub(super) fn settle(self, context: &Context) {
+        // What failed is logged first: it is known even if it cannot be recorded.
+        let failed = self.error().is_some();
+        if failed {
+            self.log();
+        }
+        loop {
+            let seen = context.bell.count();
+            let Err(error) = self.record(context) else { break };
+            log::error!("the outcome of a job cannot be recorded: {}", with_causes(&error));
+            let transient = matches!(&error, CatalogError::Store(cause) if cause.is_transient());
+            if !transient || context.cancel.is_cancelled() {
+                return;
+            }
+            context.bell.wait_past(seen, POLL);
+        }
+        if !failed {
+            self.log();
+        }
+    }
+
+    fn record(&self, context: &Context) -> Result<(), CatalogError> {
+        let catalog = &context.catalog;
+        match self {
+            Self::Backup { id, result: Ok(published) } => {
+                failpoint::reached("before-complete");
+                let Published { facts, version, .. } = published;
+                catalog.complete(*id, facts.clone(), version, published.numbers()).wait()
+            }
+            Self::Registration { id, result: Ok(found) } => {
+                let Found { kind, parent, facts } = found;
+                catalog.registered(*id, *kind, *parent, facts.clone()).wait()
+            }
+            Self::Backup { id, result: Err(error) }
+            | Self::Registration { id, result: Err(error) } => {
+                catalog.fail(*id, error.failure()).wait()
+            }
+            Self::Restore { instance, result } => match result {
+                Ok(Restored { source, content_bytes, .. }) => {
+                    catalog.restored(instance.id, source.clone(), *content_bytes).wait()
+                }
+                Err(JobError::Cancelled) => restore::retry(context, instance),
+                Err(error) => catalog.restore_failed(instance.id, error.failure()).wait(),
+            },
+            Self::Drill { id, took, result } => drill::record(context, *id, result, *took),
+            Self::Removal { id, result: Ok(()) } => catalog.removed(vec![*id]).wait(),
+            Self::Removal { id, result: Err(error) } => {
+                let mut failure = error.failure();
+                if let JobError::Storage(_) = error {
+                    failure.code = FailureCode::Storage;
+                    failure.message.push_str("; it is tried again at the next delete or start");
+                }
+                catalog.removal_failed(*id, failure).wait()
+            }
+            Self::InstanceRemoval { id, result: Ok(()) } => catalog.instance_removed(*id).wait(),
+            Self::InstanceRemoval { id, result: Err(error) } => {
+                catalog.instance_removal_failed(*id, error.failure()).wait()
+            }
+        }
+    }
+
+    fn error(&self) -> Option<&JobError> {
+        match self {
+            Self::Backup { result, .. } => result.as_ref().err(),
+            Self::Registration { result, .. } => result.as_ref().err(),
+            Self::Restore { result, .. } => result.as_ref().err(),
+            Self::Drill { result, .. } => result.as_ref().err(),
+            Self::Removal { result, .. } | Self::InstanceRemoval { result, .. } => {
+                result.as_ref().err()
+            }
+        }
+    }
+
+    fn log(&self) {
+        let what = match self {
+            Self::Backup { id, .. } => format!("backup {id}"),
+            Self::Registration { id, .. } => format!("registering backup {id}"),
+            Self::Restore { instance, .. } => format!("restoring into instance {}", instance.id),
+            Self::Drill { id, .. } => format!("drill of backup {id}"),
+            Self::Removal { id, .. } => format!("deleting backup {id}"),
+            Self::InstanceRemoval { id, .. } => format!("deleting instance {id}"),
+        };
+        match (self, self.error()) {
+            (_, Some(JobError::Cancelled)) => log::info!("{what}: interrupted"),
+            (Self::Drill { id, .. }, Some(error)) => {
+                let causes = with_causes(error);
+                if drill::damage(error, *id).is_some() {
+                    log::warn!("{what} failed, nothing is built on it: {causes}");
+                } else {
+                    log::warn!("the {what} could not be made: {causes}");
+                }
+            }
+            (_, Some(error)) => log::warn!("{what} failed: {}", with_causes(error)),
+            (Self::Backup { result: Ok(published), .. }, None) => {
+                log::info!("{what} is complete: {published}");
+            }
+            (Self::Restore { result: Ok(restored), .. }, None) => {
+                log::info!("{what}: the backup is at {}", restored.target.display());
+                for line in &restored.next_steps {
+                    log::info!("to use the restored data: {line}");
+                }
+            }
+            (Self::Drill { result: Ok(drilled), .. }, None) => log::info!("{what} {drilled}"),
+            _ => log::info!("{what}: done"),
+        }
+    }
+}

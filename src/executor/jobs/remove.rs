@@ -1,0 +1,46 @@
+//! Claimed removals: archives are moved to the trash newest first, then their rows are deleted; the trash is
+//! emptied later.
+
+use crate::catalog::{InstanceRemovalJob, RemovalJob};
+use crate::domain::{Backup, with_causes};
+use crate::executor::{Context, JobError, chain};
+use crate::failpoint;
+
+use super::outcome::Outcome;
+
+/// Removes a subtree. Stops at the first archive that cannot be removed: what is built on others must not
+/// outlive them.
+pub(super) fn run(context: &Context, job: &RemovalJob) {
+    for backup in &job.backups {
+        let result = discard(context, backup);
+        failpoint::reached("mid-delete");
+        let failed = result.is_err();
+        Outcome::Removal { id: backup.id, result }.settle(context);
+        if failed {
+            return;
+        }
+    }
+    empty_trash(context);
+}
+
+fn discard(context: &Context, backup: &Backup) -> Result<(), JobError> {
+    if backup.facts.is_some() {
+        context.storage.discard(chain::location_of(backup)?)?;
+    }
+    Ok(())
+}
+
+/// Removes a restored instance with its data.
+pub(super) fn run_instance(context: &Context, job: &InstanceRemovalJob) {
+    let result = context.local.discard_restored(&job.project, job.id).map_err(JobError::from);
+    Outcome::InstanceRemoval { id: job.id, result }.settle(context);
+}
+
+/// Empties what has been in the trash long enough. An error is only logged: the next call tries again.
+pub(in crate::executor) fn empty_trash(context: &Context) {
+    match context.storage.empty_trash(context.settings.trash_window) {
+        Ok(0) => {}
+        Ok(bytes) => log::info!("the trash was emptied of {bytes} bytes"),
+        Err(error) => log::warn!("the trash cannot be emptied: {}", with_causes(&error)),
+    }
+}

@@ -1,0 +1,59 @@
+//! A claimed restore: a backup becomes a new instance.
+
+use std::path::PathBuf;
+
+use crate::catalog::{CatalogError, RestoreJob};
+use crate::domain::{Instance, Source};
+use crate::engine::{self, Owners, Target};
+use crate::executor::restore::{Restoring, restore};
+use crate::executor::{Context, JobError, chain};
+use crate::failpoint;
+
+/// A restored instance.
+#[derive(Debug)]
+pub(super) struct Restored {
+    /// What reads it from now on.
+    pub(super) source: Source,
+    /// Bytes of file content.
+    pub(super) content_bytes: u64,
+    /// Where the data is.
+    pub(super) target: PathBuf,
+    /// What a person does to use it.
+    pub(super) next_steps: Vec<String>,
+}
+
+/// Restores into the instance's folder.
+pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobError> {
+    failpoint::reached("restore-begins");
+    let name = &job.instance.datastore.engine;
+    let engine = engine::find(name).ok_or_else(|| JobError::NoEngine { engine: name.clone() })?;
+    let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
+    let folder = context.local.restored_folder(&job.instance.project, job.instance.id)?;
+    let target = folder.join(engine.target_name(&job.instance.name));
+    let how = Restoring {
+        target: Target::Path(&target),
+        source: Some(&job.instance.source),
+        owners: Owners::Kept,
+        check: job.instance.check,
+        workers: context.settings.compression_threads,
+        cancel: &context.cancel,
+    };
+    let report = restore(&chain, &how, &|_done, _total| ())?;
+    failpoint::reached("restore-after-place");
+    Ok(Restored {
+        source: engine.source_of(&target),
+        content_bytes: report.content_bytes,
+        next_steps: engine.next_steps(&target),
+        target,
+    })
+}
+
+/// An interrupted restore begins again at the next start, as after a crash.
+pub(super) fn retry(context: &Context, instance: &Instance) -> Result<(), CatalogError> {
+    if let Err(error) = context.local.discard_restored(&instance.project, instance.id) {
+        // The restore stays claimed, and the next start tries again to discard what is there.
+        log::warn!("what was restored for instance {} stays for now: {error}", instance.id);
+        return Ok(());
+    }
+    context.catalog.retry_restore(instance.id).wait()
+}

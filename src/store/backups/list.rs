@@ -1,0 +1,134 @@
+//! Lists of backups.
+
+use rusqlite::ToSql;
+
+use super::{BackupRecord, read, select};
+use crate::domain::{Backup, InstanceId, Position, ProjectId, Status};
+use crate::store::sql::query_all;
+use crate::store::{Records, StoreError};
+
+/// Which rows, and which page of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// Of this project.
+    pub project: Option<&'a ProjectId>,
+    /// Of this instance.
+    pub instance: Option<InstanceId>,
+    /// Of this engine.
+    pub engine: Option<&'a str>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Behind this place, newest first.
+    pub after: Option<Position>,
+    /// How many at most.
+    pub rows: u32,
+}
+
+/// A page of rows: those of one index, behind a place in it.
+macro_rules! page {
+    ($where:literal, $and:literal) => {
+        select!(
+            "WHERE ",
+            $where,
+            " (backups.created, backups.id) < (:created, :id) ",
+            $and,
+            " ORDER BY backups.created DESC, backups.id DESC LIMIT :rows"
+        )
+    };
+}
+
+const OF_PROJECT: &str = page!("backups.project = :project AND", "");
+
+const OF_PROJECT_AND_ENGINE: &str =
+    page!("backups.project = :project AND backups.engine = :engine AND", "");
+
+const OF_PROJECT_IN_STATUS: &str = page!(
+    "backups.project = :project AND backups.status = :status AND",
+    "AND (:engine IS NULL OR backups.engine = :engine)"
+);
+
+const OF_INSTANCE: &str = page!(
+    "backups.instance = :instance AND",
+    "AND (:project IS NULL OR backups.project = :project)
+     AND (:engine IS NULL OR backups.engine = :engine)"
+);
+
+const OF_INSTANCE_IN_STATUS: &str = page!(
+    "backups.instance = :instance AND backups.status = :status AND",
+    "AND (:project IS NULL OR backups.project = :project)
+     AND (:engine IS NULL OR backups.engine = :engine)"
+);
+
+const OF_ALL_PROJECTS: &str = page!("", "");
+
+const OF_ENGINE: &str = page!("backups.engine = :engine AND", "");
+
+const IN_STATUS: &str =
+    page!("backups.status = :status AND", "AND (:engine IS NULL OR backups.engine = :engine)");
+
+const OLDEST_FIRST: &str =
+    select!("WHERE (backups.created, backups.id) > (-1, '') ORDER BY backups.created, backups.id");
+
+const INTERRUPTED: &str = select!("WHERE backups.status IN ('BUILDING', 'SAVING')");
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(in crate::store) const STATEMENTS: &[&str] = &[
+    OF_PROJECT,
+    OF_PROJECT_AND_ENGINE,
+    OF_PROJECT_IN_STATUS,
+    OF_INSTANCE,
+    OF_INSTANCE_IN_STATUS,
+    OF_ALL_PROJECTS,
+    OF_ENGINE,
+    IN_STATUS,
+    OLDEST_FIRST,
+    INTERRUPTED,
+];
+
+impl Records<'_> {
+    /// One page, newest first, with one row more than was asked for if there are more.
+    pub fn backups_page(self, page: &Page<'_>) -> Result<Vec<Backup>, StoreError> {
+        let Page { project, instance, engine, status, after, rows } = page;
+        let (created, id) = after.map_or((i64::MAX, String::new()), |place| {
+            (place.created.as_micros(), place.id.to_string())
+        });
+        let one_more = rows.saturating_add(1);
+        let mut params: Vec<(&str, &dyn ToSql)> =
+            vec![(":created", &created), (":id", &id), (":rows", &one_more)];
+        let (statement, names): (&str, &[&str]) = match (instance, project, status, engine) {
+            (Some(_), _, Some(_), _) => {
+                (OF_INSTANCE_IN_STATUS, &[":instance", ":project", ":engine", ":status"])
+            }
+            (Some(_), _, None, _) => (OF_INSTANCE, &[":instance", ":project", ":engine"]),
+            (None, Some(_), Some(_), _) => {
+                (OF_PROJECT_IN_STATUS, &[":project", ":engine", ":status"])
+            }
+            (None, Some(_), None, Some(_)) => (OF_PROJECT_AND_ENGINE, &[":project", ":engine"]),
+            (None, Some(_), None, None) => (OF_PROJECT, &[":project"]),
+            (None, None, Some(_), _) => (IN_STATUS, &[":engine", ":status"]),
+            (None, None, None, Some(_)) => (OF_ENGINE, &[":engine"]),
+            (None, None, None, None) => (OF_ALL_PROJECTS, &[]),
+        };
+        let filters: [(&str, &dyn ToSql); 4] = [
+            (":instance", instance),
+            (":project", project),
+            (":engine", engine),
+            (":status", status),
+        ];
+        params.extend(filters.into_iter().filter(|(name, _value)| names.contains(name)));
+        query_all(self.0, statement, params.as_slice(), |row| Ok(read(row)?.backup))
+    }
+
+    /// Every row, oldest first.
+    pub fn every_backup(self) -> Result<Vec<BackupRecord>, StoreError> {
+        query_all(self.0, OLDEST_FIRST, [], read)
+    }
+
+    /// Backups that a worker has, oldest first.
+    pub fn claimed_backups(self) -> Result<Vec<BackupRecord>, StoreError> {
+        let mut found = query_all(self.0, INTERRUPTED, [], read)?;
+        found.sort_by_key(|it| (it.backup.created, it.backup.id));
+        Ok(found)
+    }
+}

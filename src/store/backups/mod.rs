@@ -1,0 +1,288 @@
+//! The rows of backups: one row, adding rows, and what is counted of them.
+
+mod list;
+mod removal;
+mod steps;
+
+use rusqlite::named_params;
+
+use super::runs::DrillColumns;
+use super::sql::{columns, execute, insert, query_first, query_one};
+use super::types::{Bytes, Json, failure};
+use super::{Records, Removal, StoreError, Task};
+use crate::domain::{
+    ArchiveFacts, Backup, BackupId, ContainerName, Datastore, Failure, FailureCode, InstanceId,
+    Kind, Location, ProjectId, RunNumbers, Status, Timestamp, VerifyLevel,
+};
+
+pub use list::Page;
+pub use removal::RestoreInUse;
+pub use steps::{Finish, Lineage};
+
+/// A backup's row, with what only the catalog's rules need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackupRecord {
+    /// The backup. Its failure is the damage that was found later, if there is no other.
+    pub backup: Backup,
+    /// What a worker does with it.
+    pub task: Task,
+    /// Whether the client named the parent.
+    pub parent_required: bool,
+    /// Where its archive is, or, for a registration, is said to be.
+    pub location: Option<Location>,
+    /// What was found wrong with its archive.
+    pub damage: Option<Failure>,
+    /// The state of its removal.
+    pub removal: Option<Removal>,
+}
+
+columns! {
+    BackupColumns, backup_columns {
+        id: BackupId = "backups.id",
+        project: ProjectId = "backups.project",
+        instance: Option<InstanceId> = "backups.instance",
+        name: String = "backups.name",
+        description: Option<String> = "backups.description",
+        task: Task = "backups.task",
+        kind: Kind = "backups.kind",
+        parent: Option<BackupId> = "backups.parent",
+        parent_required: bool = "backups.parent_required",
+        status: Status = "backups.status",
+        engine: String = "backups.engine",
+        version: String = "backups.version",
+        container: Option<ContainerName> = "backups.container",
+        created: Timestamp = "backups.created",
+        updated: Timestamp = "backups.updated",
+        location: Option<Location> = "backups.location",
+        size: Option<Bytes> = "backups.size",
+        source_bytes: Option<Bytes> = "backups.source_bytes",
+        checksum: Option<String> = "backups.checksum",
+        verified_at: Option<Timestamp> = "backups.verified_at",
+        verify_level: Option<VerifyLevel> = "backups.verify_level",
+        failure_code: Option<FailureCode> = "backups.failure_code",
+        failure_message: Option<String> = "backups.failure_message",
+        damage_code: Option<FailureCode> = "backups.damage_code",
+        damage_message: Option<String> = "backups.damage_message",
+        removal: Option<Removal> = "backups.removal",
+        drill_asked: Option<Timestamp> = "open_drill.asked",
+        drill_begun: Option<Timestamp> = "open_drill.begun",
+        drill_ended: Option<Timestamp> = "last_drill.ended",
+        drill_failure_code: Option<FailureCode> = "last_drill.failure_code",
+        drill_failure_message: Option<String> = "last_drill.failure_message",
+        drill_numbers: Option<Json<RunNumbers>> =
+            "json_remove(last_drill.numbers, '$.rows_by_table')",
+    }
+}
+
+/// Selects rows of backups, each with its open drill and the last one that passed or failed.
+macro_rules! select {
+    ($($where:tt)+) => {
+        concat!(
+            "SELECT ",
+            $crate::store::backups::backup_columns!(),
+            " FROM backups
+              LEFT JOIN runs AS open_drill ON open_drill.backup = backups.id
+                  AND open_drill.kind = 'drill' AND open_drill.ended IS NULL
+              LEFT JOIN runs AS last_drill ON last_drill.rowid = (
+                  SELECT rowid FROM runs WHERE runs.backup = backups.id AND runs.kind = 'drill'
+                      AND runs.result IN ('done', 'failed', 'damaged')
+                  ORDER BY runs.ended DESC, runs.id DESC LIMIT 1) ",
+            $($where)+
+        )
+    };
+}
+use {backup_columns, select};
+
+impl BackupColumns {
+    /// All of an archive's facts, or none: a `CHECK` of the schema holds that.
+    fn facts(&self) -> Option<ArchiveFacts> {
+        Some(ArchiveFacts {
+            location: self.location.clone()?,
+            stored_bytes: self.size?.0,
+            source_bytes: self.source_bytes?.0,
+            checksum: self.checksum.clone()?,
+            verified_at: self.verified_at?,
+            verify_level: self.verify_level?,
+        })
+    }
+}
+
+impl From<BackupColumns> for BackupRecord {
+    fn from(it: BackupColumns) -> Self {
+        let facts = it.facts();
+        let damage = failure(it.damage_code, it.damage_message);
+        let drill = DrillColumns {
+            asked: it.drill_asked,
+            begun: it.drill_begun,
+            ended: it.drill_ended,
+            failure: failure(it.drill_failure_code, it.drill_failure_message),
+            numbers: it.drill_numbers,
+        };
+        let backup = Backup {
+            id: it.id,
+            project: it.project,
+            instance: it.instance,
+            name: it.name,
+            description: it.description,
+            kind: it.kind,
+            parent: it.parent,
+            status: it.status,
+            datastore: Datastore { engine: it.engine, version: it.version },
+            container: it.container,
+            created: it.created,
+            updated: it.updated,
+            facts,
+            failure: failure(it.failure_code, it.failure_message).or_else(|| damage.clone()),
+            progress: if it.status.is_usable() { 1.0 } else { 0.0 },
+            drill: drill.into(),
+        };
+        Self {
+            backup,
+            task: it.task,
+            parent_required: it.parent_required,
+            location: it.location,
+            damage,
+            removal: it.removal,
+        }
+    }
+}
+
+const PING: &str = "SELECT count(*) FROM backups WHERE id = ''";
+
+const BY_ID: &str = select!("WHERE backups.id = ?1");
+
+const LAST_CREATED: &str = "SELECT created FROM backups
+     WHERE (created, id) < (9223372036854775807, '') ORDER BY created DESC, id DESC LIMIT 1";
+
+const LOCATION_OWNER: &str = "SELECT id FROM backups WHERE location = ?1";
+
+const COUNTED: &str = "SELECT count(*) FROM backups WHERE project = ?1 AND status <> 'FAILED'";
+
+const COMPLETED_OF: &str =
+    "SELECT count(*) FROM backups WHERE instance = ?1 AND status = 'COMPLETED'";
+
+const NEXT_DATASTORE: &str = "SELECT engine, version FROM backups
+     WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
+
+const NEWEST_COMPLETED: &str = select!(
+    "WHERE backups.instance = :instance AND backups.status = 'COMPLETED'
+         AND backups.project = :project AND backups.removal IS NULL
+     ORDER BY backups.created DESC, backups.id DESC LIMIT 1"
+);
+
+const INSERT: &str = insert!(
+    "backups" (
+        "id", "project", "instance", "name", "description", "task", "kind", "parent",
+        "parent_required", "status", "engine", "version", "container", "created", "updated",
+        "location", "size", "source_bytes", "checksum", "verified_at", "verify_level",
+    ) "ON CONFLICT (id) DO NOTHING"
+);
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    PING,
+    BY_ID,
+    LAST_CREATED,
+    LOCATION_OWNER,
+    COUNTED,
+    COMPLETED_OF,
+    NEXT_DATASTORE,
+    NEWEST_COMPLETED,
+    INSERT,
+];
+
+#[cfg(test)]
+pub(super) use {
+    list::STATEMENTS as LIST_STATEMENTS, removal::STATEMENTS as REMOVAL_STATEMENTS,
+    steps::STATEMENTS as STEP_STATEMENTS,
+};
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<BackupRecord> {
+    BackupColumns::read(row).map(BackupRecord::from)
+}
+
+impl Records<'_> {
+    /// Reads the table, to see that the database answers.
+    pub fn ping(self) -> Result<(), StoreError> {
+        query_one(self.0, PING, [], |_row| Ok(()))
+    }
+
+    /// The row of a backup.
+    pub fn backup(self, id: BackupId) -> Result<Option<BackupRecord>, StoreError> {
+        query_first(self.0, BY_ID, [id], read)
+    }
+
+    /// When the newest backup was created.
+    pub fn last_created(self) -> Result<Option<Timestamp>, StoreError> {
+        query_first(self.0, LAST_CREATED, [], |row| row.get(0))
+    }
+
+    /// The backup whose archive is at this location.
+    pub fn owner_of_location(self, location: &Location) -> Result<Option<BackupId>, StoreError> {
+        query_first(self.0, LOCATION_OWNER, [location], |row| row.get(0))
+    }
+
+    /// How many backups count against the project's quota.
+    pub fn count_backups_of(self, project: &ProjectId) -> Result<i64, StoreError> {
+        query_one(self.0, COUNTED, [project], |row| row.get(0))
+    }
+
+    /// How many completed backups the instance has.
+    pub fn count_completed_of(self, instance: InstanceId) -> Result<u64, StoreError> {
+        Ok(query_one(self.0, COMPLETED_OF, [instance], |row| row.get::<_, Bytes>(0))?.0)
+    }
+
+    /// The newest completed backup of the instance in the project that is not being deleted.
+    pub fn newest_completed(
+        self,
+        project: &ProjectId,
+        instance: InstanceId,
+    ) -> Result<Option<BackupRecord>, StoreError> {
+        let params = named_params! { ":instance": instance, ":project": project };
+        query_first(self.0, NEWEST_COMPLETED, params, read)
+    }
+
+    /// Every engine and version that there is a backup of, in order.
+    pub fn datastores_of_backups(self) -> Result<Vec<Datastore>, StoreError> {
+        self.each_datastore(NEXT_DATASTORE)
+    }
+
+    /// Engines and versions, each found by one search of an index behind the one before: `next` gives
+    /// the first pair greater than its parameters.
+    pub(super) fn each_datastore(self, next: &str) -> Result<Vec<Datastore>, StoreError> {
+        let mut found: Vec<Datastore> = Vec::new();
+        loop {
+            let (engine, version) =
+                found.last().map_or(("", ""), |it| (it.engine.as_str(), it.version.as_str()));
+            let datastore = query_first(self.0, next, [engine, version], |row| {
+                Ok(Datastore { engine: row.get("engine")?, version: row.get("version")? })
+            })?;
+            match datastore {
+                Some(datastore) => found.push(datastore),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// Adds a row without failure, damage or removal. False: there is one with this id already.
+    pub fn insert_backup(self, record: &BackupRecord) -> Result<bool, StoreError> {
+        let BackupRecord { backup, task, parent_required, location, .. } = record;
+        let facts = backup.facts.as_ref();
+        let params = named_params! {
+            ":id": backup.id, ":project": backup.project, ":instance": backup.instance,
+            ":name": backup.name, ":description": backup.description, ":task": task,
+            ":kind": backup.kind, ":parent": backup.parent, ":parent_required": parent_required,
+            ":status": backup.status, ":engine": backup.datastore.engine,
+            ":version": backup.datastore.version, ":container": backup.container,
+            ":created": backup.created, ":updated": backup.updated,
+            ":location": facts.map(|it| &it.location).or(location.as_ref()),
+            ":size": facts.map(|it| Bytes(it.stored_bytes)),
+            ":source_bytes": facts.map(|it| Bytes(it.source_bytes)),
+            ":checksum": facts.map(|it| it.checksum.as_str()),
+            ":verified_at": facts.map(|it| it.verified_at),
+            ":verify_level": facts.map(|it| it.verify_level),
+        };
+        Ok(execute(self.0, INSERT, params)? > 0)
+    }
+}

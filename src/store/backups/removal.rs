@@ -1,0 +1,216 @@
+//! Deleting backups: a backup goes together with everything that is built on it.
+
+use rusqlite::{Row, named_params};
+
+use super::BackupRecord;
+use super::steps::one_of;
+use crate::domain::{BackupId, Failure, InstanceId, ProjectId, RunKind, Status, Timestamp};
+use crate::store::sql::{execute, query_all, query_first};
+use crate::store::{Records, RunOf, StoreError};
+
+/// The backup and everything of its project that is built on it. `UNION`, not `UNION ALL`: rows that
+/// name each other as parents must not make it run for ever.
+macro_rules! subtree {
+    ($($and:literal)?) => {
+        concat!(
+            "WITH RECURSIVE subtree (id) AS (
+                 SELECT :root
+                 UNION
+                 SELECT child.id FROM subtree JOIN backups AS child ON child.parent = subtree.id
+                 WHERE child.project = :project ",
+            $($and,)?
+            ") "
+        )
+    };
+}
+
+const RUNNING_MEMBER: &str = concat!(
+    subtree!(),
+    "SELECT member.id, member.status FROM subtree JOIN backups AS member ON member.id = subtree.id
+     WHERE member.status IN ('NEW', 'BUILDING', 'SAVING') LIMIT 1"
+);
+
+const RESTORED_MEMBER: &str = concat!(
+    subtree!(),
+    "SELECT instances.id, instances.restored_from
+     FROM subtree JOIN instances ON instances.restored_from = subtree.id
+     WHERE instances.status = 'BUILD' LIMIT 1"
+);
+
+const MARK: &str = concat!(
+    subtree!(),
+    "UPDATE backups SET removal = 'asked'
+     WHERE id IN (SELECT id FROM subtree) AND (removal IS NULL OR removal = 'failed')
+     RETURNING id, project, instance"
+);
+
+const CLAIM: &str = concat!(
+    subtree!("AND child.removal = 'asked'"),
+    "UPDATE backups SET removal = 'claimed'
+     WHERE id IN (SELECT id FROM subtree) AND removal = 'asked'
+     RETURNING id"
+);
+
+const OLDEST_MARKED: &str = "SELECT id, project FROM backups WHERE removal = 'asked'
+     ORDER BY created, id LIMIT 1";
+
+const FAIL: &str = "UPDATE backups SET status = 'DELETE_FAILED', removal = 'failed',
+         failure_code = :code, failure_message = :message, updated = :at
+     WHERE id = :id AND removal IS NOT NULL AND instr(:from, '|' || status || '|')";
+
+const RELEASE_ANCESTORS: &str = "WITH RECURSIVE above (id) AS (
+         SELECT parent FROM backups WHERE id = :id AND parent IS NOT NULL
+         UNION
+         SELECT backups.parent FROM above JOIN backups ON backups.id = above.id
+         WHERE backups.parent IS NOT NULL)
+     UPDATE backups SET removal = 'failed'
+     WHERE id IN (SELECT id FROM above) AND removal = 'claimed'
+     RETURNING id";
+
+const MARK_AGAIN: &str = "UPDATE backups SET removal = 'asked'
+     WHERE removal = 'claimed' OR removal = 'failed'
+     RETURNING id, project, instance";
+
+const DELETE: &str = "DELETE FROM backups WHERE id = ?1 AND removal IS NOT NULL";
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(in crate::store) const STATEMENTS: &[&str] = &[
+    RUNNING_MEMBER,
+    RESTORED_MEMBER,
+    MARK,
+    CLAIM,
+    OLDEST_MARKED,
+    FAIL,
+    RELEASE_ANCESTORS,
+    MARK_AGAIN,
+    DELETE,
+];
+
+/// A restore that still reads a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestoreInUse {
+    /// The instance that is restored into.
+    pub instance: InstanceId,
+    /// The backup that is restored.
+    pub backup: BackupId,
+}
+
+/// A row that was marked for removal.
+struct Marked {
+    id: BackupId,
+    project: ProjectId,
+    instance: Option<InstanceId>,
+}
+
+impl Marked {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project: row.get("project")?,
+            instance: row.get("instance")?,
+        })
+    }
+}
+
+impl Records<'_> {
+    /// A member of the subtree that runs or waits, and its status.
+    pub fn running_member(
+        self,
+        root: BackupId,
+        project: &ProjectId,
+    ) -> Result<Option<(BackupId, Status)>, StoreError> {
+        let params = named_params! { ":root": root, ":project": project };
+        query_first(self.0, RUNNING_MEMBER, params, |row| Ok((row.get("id")?, row.get("status")?)))
+    }
+
+    /// A restore that reads a member of the subtree.
+    pub fn restored_member(
+        self,
+        root: BackupId,
+        project: &ProjectId,
+    ) -> Result<Option<RestoreInUse>, StoreError> {
+        let params = named_params! { ":root": root, ":project": project };
+        query_first(self.0, RESTORED_MEMBER, params, |row| {
+            Ok(RestoreInUse { instance: row.get("id")?, backup: row.get("restored_from")? })
+        })
+    }
+
+    /// Marks the subtree for removal, and cancels the drills of its members.
+    pub fn mark_for_removal(
+        self,
+        root: BackupId,
+        project: &ProjectId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let params = named_params! { ":root": root, ":project": project };
+        let marked = query_all(self.0, MARK, params, Marked::read)?;
+        for backup in &marked {
+            self.cancel_run(RunOf::backup(RunKind::Drill, backup.id), at)?;
+        }
+        self.open_removals(&marked, at)
+    }
+
+    /// Marks removals that a worker had, or that failed, once more.
+    pub fn retry_removals(self, at: Timestamp) -> Result<(), StoreError> {
+        self.retry_runs(RunKind::Removal, at)?;
+        let marked = query_all(self.0, MARK_AGAIN, [], Marked::read)?;
+        self.open_removals(&marked, at)
+    }
+
+    fn open_removals(self, marked: &[Marked], at: Timestamp) -> Result<(), StoreError> {
+        for Marked { id, project, instance } in marked {
+            let run = RunOf::backup(RunKind::Removal, *id).with_instance(*instance);
+            self.open_run(run, project, at)?;
+        }
+        Ok(())
+    }
+
+    /// Claims the marked subtree whose root is oldest. Newest first: children go before their parents.
+    pub fn claim_removal(self, at: Timestamp) -> Result<Vec<BackupRecord>, StoreError> {
+        let oldest = query_first(self.0, OLDEST_MARKED, [], |row| {
+            Ok((row.get::<_, BackupId>("id")?, row.get::<_, ProjectId>("project")?))
+        })?;
+        let Some((root, project)) = oldest else { return Ok(Vec::new()) };
+        let params = named_params! { ":root": root, ":project": project };
+        let mut claimed = Vec::new();
+        for id in query_all(self.0, CLAIM, params, |row| row.get(0))? {
+            self.begin_run(RunOf::backup(RunKind::Removal, id), at)?;
+            claimed.extend(self.backup(id)?);
+        }
+        claimed.sort_by_key(|it| std::cmp::Reverse((it.backup.created, it.backup.id)));
+        Ok(claimed)
+    }
+
+    /// A marked row → `DELETE_FAILED`; one that has that status already gets the new reason. What it is
+    /// built on was claimed with it and cannot go before it: those removals fail too.
+    pub fn set_removal_failed(
+        self,
+        id: BackupId,
+        failure: &Failure,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let from = one_of(Status::before(Status::DeleteFailed).chain([Status::DeleteFailed]));
+        let params = named_params! {
+            ":id": id, ":code": failure.code, ":message": failure.message, ":at": at, ":from": from
+        };
+        if execute(self.0, FAIL, params)? == 0 {
+            return Ok(false);
+        }
+        let released: Vec<BackupId> =
+            query_all(self.0, RELEASE_ANCESTORS, named_params! { ":id": id }, |row| row.get(0))?;
+        for ancestor in released {
+            self.cancel_run(RunOf::backup(RunKind::Removal, ancestor), at)?;
+        }
+        Ok(true)
+    }
+
+    /// Deletes a marked row. Its runs are kept for a while.
+    pub fn delete_marked_backup(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+        let deleted = execute(self.0, DELETE, [id])? > 0;
+        if deleted {
+            self.expire_runs_of_backup(id, at)?;
+        }
+        Ok(deleted)
+    }
+}

@@ -1,0 +1,163 @@
+//! The steps of a backup's life. Each names the statuses it may start from: a row in any other is left
+//! as it is, and the step returns false.
+
+use rusqlite::named_params;
+
+use super::BackupRecord;
+use crate::domain::{
+    ArchiveFacts, BackupId, Damage, DamageIn, Failure, Kind, Status, Timestamp, VerifyLevel,
+};
+use crate::store::sql::{execute, query_first};
+use crate::store::types::Bytes;
+use crate::store::{Records, StoreError, Task};
+
+const CLAIM: &str = "UPDATE backups SET status = 'BUILDING', updated = ?2
+     WHERE id = (SELECT id FROM backups WHERE task = ?1 AND status = 'NEW'
+                 ORDER BY created, id LIMIT 1) AND status = 'NEW'
+     RETURNING id";
+
+/// `:from` is a text of statuses, each between bars; see [`one_of`].
+const SAVING: &str = "UPDATE backups SET status = 'SAVING', updated = :at
+     WHERE id = :id AND instr(:from, '|' || status || '|')";
+
+const FINISH: &str = "UPDATE backups SET status = :to, kind = coalesce(:kind, kind),
+         parent = CASE WHEN :kind IS NULL THEN parent ELSE :parent END,
+         location = :location, size = :size, source_bytes = :source_bytes, checksum = :checksum,
+         verified_at = :verified_at, verify_level = :verify_level, updated = :verified_at,
+         version = coalesce(:version, version),
+         failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL,
+         damage_in = NULL
+     WHERE id = :id AND removal IS NULL AND instr(:from, '|' || status || '|')";
+
+const FAIL: &str = "UPDATE backups SET status = 'FAILED', location = NULL, failure_code = :code,
+         failure_message = :message, updated = :at
+     WHERE id = :id AND instr(:from, '|' || status || '|')";
+
+const BECOME_FULL: &str =
+    "UPDATE backups SET kind = 'full', parent = NULL, parent_required = 0, updated = :at
+     WHERE id = :id AND status = 'BUILDING'";
+
+const DAMAGE: &str = "UPDATE backups SET damage_code = :code, damage_message = :message,
+         damage_in = :in, updated = :at
+     WHERE id = :id AND checksum IS NOT NULL";
+
+/// Damage from before its place was recorded is damage of the archive.
+const VERIFIED: &str = "UPDATE backups SET verified_at = :at, verify_level = :level, updated = :at,
+         damage_code = iif(coalesce(damage_in, 'archive') = :proven, NULL, damage_code),
+         damage_message = iif(coalesce(damage_in, 'archive') = :proven, NULL, damage_message),
+         damage_in = iif(damage_in = :proven, NULL, damage_in)
+     WHERE id = :id AND checksum IS NOT NULL";
+
+const TOUCH: &str = "UPDATE backups SET updated = ?2 WHERE id = ?1";
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(in crate::store) const STATEMENTS: &[&str] =
+    &[CLAIM, SAVING, FINISH, FAIL, BECOME_FULL, DAMAGE, VERIFIED, TOUCH];
+
+/// What a registered archive says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Lineage {
+    /// Full or incremental.
+    pub kind: Kind,
+    /// What it is built on.
+    pub parent: Option<BackupId>,
+}
+
+/// How a backup ends well.
+#[derive(Debug, Clone, Copy)]
+pub struct Finish<'a> {
+    /// COMPLETED or RESTORED.
+    pub to: Status,
+    /// The statuses it may have now.
+    pub allowed: &'a [Status],
+    /// What the archive turned out to be, if the row did not know.
+    pub lineage: Option<Lineage>,
+    /// The facts of its archive.
+    pub facts: &'a ArchiveFacts,
+    /// The version of the database that was read, if it is known.
+    pub version: Option<&'a str>,
+}
+
+/// Statuses as one text that `instr` finds a status in.
+pub(super) fn one_of(statuses: impl IntoIterator<Item = Status>) -> String {
+    statuses.into_iter().fold("|".to_owned(), |text, status| text + status.as_str() + "|")
+}
+
+impl Records<'_> {
+    /// Claims the oldest row that waits for this, NEW → BUILDING.
+    pub fn claim_backup(
+        self,
+        task: Task,
+        at: Timestamp,
+    ) -> Result<Option<BackupRecord>, StoreError> {
+        let claimed = query_first(self.0, CLAIM, rusqlite::params![task, at], |row| row.get(0))?;
+        claimed.map_or(Ok(None), |id| self.backup(id))
+    }
+
+    /// BUILDING → SAVING.
+    pub fn set_saving(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+        let from = one_of(Status::before(Status::Saving));
+        let params = named_params! { ":id": id, ":at": at, ":from": from };
+        Ok(execute(self.0, SAVING, params)? > 0)
+    }
+
+    /// To COMPLETED or RESTORED, with the archive's facts.
+    pub fn finish(self, id: BackupId, finish: &Finish<'_>) -> Result<bool, StoreError> {
+        let Finish { to, allowed, lineage, facts, version } = *finish;
+        let params = named_params! {
+            ":id": id, ":to": to, ":from": one_of(allowed.iter().copied()),
+            ":kind": lineage.map(|it| it.kind), ":parent": lineage.and_then(|it| it.parent),
+            ":location": facts.location, ":size": Bytes(facts.stored_bytes),
+            ":source_bytes": Bytes(facts.source_bytes), ":checksum": facts.checksum,
+            ":verified_at": facts.verified_at, ":verify_level": facts.verify_level,
+            ":version": version,
+        };
+        Ok(execute(self.0, FINISH, params)? > 0)
+    }
+
+    /// NEW, BUILDING or SAVING → FAILED. A registration gives up the archive it named.
+    pub fn set_failed(
+        self,
+        id: BackupId,
+        failure: &Failure,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let params = named_params! {
+            ":id": id, ":code": failure.code, ":message": failure.message, ":at": at,
+            ":from": one_of(Status::before(Status::Failed))
+        };
+        Ok(execute(self.0, FAIL, params)? > 0)
+    }
+
+    /// A claimed incremental becomes a full one.
+    pub fn set_full(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(execute(self.0, BECOME_FULL, named_params! { ":id": id, ":at": at })? > 0)
+    }
+
+    /// Records damage of a finished backup.
+    pub fn set_damaged(self, damage: &Damage, at: Timestamp) -> Result<bool, StoreError> {
+        let Damage { id, place, failure } = damage;
+        let params = named_params! {
+            ":id": id, ":code": failure.code, ":message": failure.message, ":in": place, ":at": at
+        };
+        Ok(execute(self.0, DAMAGE, params)? > 0)
+    }
+
+    /// Records a proof, and clears the damage that was found in the same place.
+    pub fn set_verified(
+        self,
+        id: BackupId,
+        at: Timestamp,
+        level: VerifyLevel,
+        proven: DamageIn,
+    ) -> Result<bool, StoreError> {
+        let params = named_params! { ":id": id, ":at": at, ":level": level, ":proven": proven };
+        Ok(execute(self.0, VERIFIED, params)? > 0)
+    }
+
+    /// The row changed in a way that no column of its own shows.
+    pub fn touch_backup(self, id: BackupId, at: Timestamp) -> Result<(), StoreError> {
+        execute(self.0, TOUCH, rusqlite::params![id, at]).map(drop)
+    }
+}

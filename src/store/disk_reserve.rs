@@ -1,0 +1,63 @@
+//! A reserve for a full disk. When something else has filled the disk to the last byte, even a delete is
+//! first of all a write to the catalog. A file beside it keeps some room, and is emptied when there is no
+//! other.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs, ftruncate};
+
+/// The size of the reserve: enough for some hundred writes.
+const RESERVE: u64 = 2 << 20;
+/// With less than this free, the reserve is given up.
+const LOW: u64 = 256 << 10;
+/// With more than this free, it is made again.
+const PLENTY: u64 = 8 << 20;
+
+/// The file that holds the reserve. No failure here is an error: on a filesystem that cannot allocate,
+/// the catalog has no reserve.
+#[derive(Debug)]
+pub(super) struct DiskReserve {
+    file: Option<File>,
+    reserved: bool,
+}
+
+impl DiskReserve {
+    /// The reserve of this catalog; given up at once if the disk is full.
+    pub(super) fn beside(catalog: &Path) -> Self {
+        let path = catalog.with_extension("ballast");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .inspect_err(|error| log::debug!("no disk reserve at {}: {error}", path.display()))
+            .ok();
+        let reserved =
+            file.as_ref().and_then(|file| file.metadata().ok()).is_some_and(|it| it.len() > 0);
+        let mut reserve = Self { file, reserved };
+        reserve.adjust();
+        reserve
+    }
+
+    /// Gives the reserve up, or makes it again, by what is free now. Called before each write.
+    pub(super) fn adjust(&mut self) {
+        let Some(file) = &self.file else { return };
+        let Ok(space) = fstatvfs(file) else { return };
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        if self.reserved && free < LOW {
+            self.reserved = ftruncate(file, 0).is_err();
+            log::warn!("the disk is full ({free} bytes free): the catalog uses its reserve");
+        } else if !self.reserved && free > PLENTY {
+            match fallocate(file, FallocateFlags::empty(), 0, RESERVE) {
+                Ok(()) => self.reserved = true,
+                Err(error) => {
+                    log::debug!("the catalog has no disk reserve: {error}");
+                    self.file = None;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a project has of its own: backup strategies and quotas.
+
+use rusqlite::{Row, params};
+
+use super::sql::{execute, query_all, query_first};
+use super::{Records, StoreError};
+use crate::domain::{ContainerName, InstanceId, ProjectId, Strategy};
+
+const STRATEGIES_OF: &str = "SELECT project, instance, container FROM strategies
+     WHERE project = ?1 ORDER BY instance";
+
+const STRATEGY: &str = "SELECT project, instance, container FROM strategies
+     WHERE project = ?1 AND instance = ?2";
+
+const PUT_STRATEGY: &str = "INSERT INTO strategies (project, instance, container)
+     VALUES (?1, ?2, ?3)
+     ON CONFLICT (project, instance) DO UPDATE SET container = excluded.container";
+
+const DELETE_STRATEGY: &str = "DELETE FROM strategies WHERE project = ?1 AND instance = ?2";
+
+const QUOTA: &str = "SELECT hard_limit FROM quotas WHERE project = ?1 AND resource = ?2";
+
+const PUT_QUOTA: &str = "INSERT INTO quotas (project, resource, hard_limit) VALUES (?1, ?2, ?3)
+     ON CONFLICT (project, resource) DO UPDATE SET hard_limit = excluded.hard_limit";
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[STRATEGIES_OF, STRATEGY, PUT_STRATEGY, DELETE_STRATEGY, QUOTA, PUT_QUOTA];
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Strategy> {
+    let instance: String = row.get("instance")?;
+    let instance = if instance.is_empty() { None } else { Some(row.get("instance")?) };
+    Ok(Strategy { project: row.get("project")?, instance, container: row.get("container")? })
+}
+
+/// The key of the row for the whole project is the empty text.
+fn key(instance: Option<InstanceId>) -> String {
+    instance.map_or_else(String::new, |id| id.to_string())
+}
+
+impl Records<'_> {
+    /// Every strategy of a project, the one for the whole project first.
+    pub fn strategies_of(self, project: &ProjectId) -> Result<Vec<Strategy>, StoreError> {
+        query_all(self.0, STRATEGIES_OF, [project], read)
+    }
+
+    /// The strategy of exactly this instance, or of the project itself.
+    pub fn strategy(
+        self,
+        project: &ProjectId,
+        instance: Option<InstanceId>,
+    ) -> Result<Option<Strategy>, StoreError> {
+        query_first(self.0, STRATEGY, params![project, key(instance)], read)
+    }
+
+    /// Adds or replaces one.
+    pub fn put_strategy(
+        self,
+        project: &ProjectId,
+        instance: Option<InstanceId>,
+        container: &ContainerName,
+    ) -> Result<(), StoreError> {
+        execute(self.0, PUT_STRATEGY, params![project, key(instance), container]).map(drop)
+    }
+
+    /// Removes one. False: there was none.
+    pub fn delete_strategy(
+        self,
+        project: &ProjectId,
+        instance: Option<InstanceId>,
+    ) -> Result<bool, StoreError> {
+        Ok(execute(self.0, DELETE_STRATEGY, params![project, key(instance)])? > 0)
+    }
+
+    /// The project's own limit of a resource, if it has one.
+    pub fn quota(self, project: &ProjectId, resource: &str) -> Result<Option<i64>, StoreError> {
+        query_first(self.0, QUOTA, params![project, resource], |row| row.get(0))
+    }
+
+    /// Sets the project's own limit.
+    pub fn put_quota(
+        self,
+        project: &ProjectId,
+        resource: &str,
+        limit: i64,
+    ) -> Result<(), StoreError> {
+        execute(self.0, PUT_QUOTA, params![project, resource, limit]).map(drop)
+    }
+}

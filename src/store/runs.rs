@@ -1,0 +1,355 @@
+//! The rows of runs. Drills are queued here; of every other job the rows say what became of it.
+
+use std::time::Duration;
+
+use rusqlite::named_params;
+
+use super::sql::{columns, execute, insert, query_all, query_first};
+use super::types::{Json, failure, json};
+use super::{Records, StoreError};
+use crate::domain::{
+    BackupId, Drill, DrillOutcome, DrillTurn, Failure, FailureCode, InstanceId, ProjectId,
+    RowsByTable, Run, RunEnd, RunId, RunKind, RunNumbers, RunResult, Timestamp,
+};
+
+/// Ended runs that are kept of one backup, kind and result.
+const KEPT: u32 = 20;
+
+/// How long the runs of something deleted are kept, in microseconds: 90 days.
+const KEPT_AFTER_DELETION: i64 = 90 * 24 * 3600 * 1_000_000;
+
+/// Which open run is meant: of this kind, about this backup or instance.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOf {
+    kind: RunKind,
+    backup: Option<BackupId>,
+    instance: Option<InstanceId>,
+}
+
+impl RunOf {
+    /// The run of this kind about a backup.
+    pub const fn backup(kind: RunKind, id: BackupId) -> Self {
+        Self { kind, backup: Some(id), instance: None }
+    }
+
+    /// The run of this kind about an instance.
+    pub const fn instance(kind: RunKind, id: InstanceId) -> Self {
+        Self { kind, backup: None, instance: Some(id) }
+    }
+
+    /// The same run, about this instance too.
+    #[must_use]
+    pub const fn with_instance(self, instance: Option<InstanceId>) -> Self {
+        Self { instance, ..self }
+    }
+
+    /// The same run, about this backup too.
+    #[must_use]
+    pub const fn with_backup(self, backup: BackupId) -> Self {
+        Self { backup: Some(backup), ..self }
+    }
+
+    /// Every run of this kind.
+    const fn every(kind: RunKind) -> Self {
+        Self { kind, backup: None, instance: None }
+    }
+}
+
+columns! {
+    RunColumns, run_columns {
+        id: RunId = "id",
+        kind: RunKind = "kind",
+        project: ProjectId = "project",
+        instance: Option<InstanceId> = "instance",
+        backup: Option<BackupId> = "backup",
+        asked: Timestamp = "asked",
+        begun: Option<Timestamp> = "begun",
+        ended: Option<Timestamp> = "ended",
+        result: Option<String> = "result",
+        failure_code: Option<FailureCode> = "failure_code",
+        failure_message: Option<String> = "failure_message",
+        numbers: Json<RunNumbers> = "numbers",
+    }
+}
+
+impl From<RunColumns> for Run {
+    fn from(it: RunColumns) -> Self {
+        let result = result(it.result, it.failure_code, it.failure_message);
+        Self {
+            id: it.id,
+            kind: it.kind,
+            project: it.project,
+            instance: it.instance,
+            backup: it.backup,
+            asked: it.asked,
+            begun: it.begun,
+            end: it.ended.zip(result).map(|(at, result)| RunEnd {
+                at,
+                result,
+                numbers: it.numbers.0,
+            }),
+        }
+    }
+}
+
+/// A result from its three columns.
+fn result(
+    word: Option<String>,
+    code: Option<FailureCode>,
+    message: Option<String>,
+) -> Option<RunResult> {
+    RunResult::from_parts(&word?, failure(code, message))
+}
+
+/// Finds open runs by [`RunOf`].
+macro_rules! is_meant {
+    () => {
+        "kind = :kind AND ended IS NULL AND (:backup IS NULL OR backup = :backup)
+             AND (:instance IS NULL OR instance = :instance)"
+    };
+}
+
+const OPEN: &str = insert!(
+    "runs" ("id", "kind", "project", "instance", "backup", "asked") "ON CONFLICT DO NOTHING"
+);
+
+const BEGIN: &str = concat!("UPDATE runs SET begun = :at WHERE begun IS NULL AND ", is_meant!());
+
+const CLAIM_DRILL: &str = "UPDATE runs SET begun = ?1
+     WHERE id = (SELECT id FROM runs WHERE kind = 'drill' AND ended IS NULL AND begun IS NULL
+                 ORDER BY asked, id LIMIT 1)
+     RETURNING backup";
+
+/// A drill or proof that somebody made by hand is not the one that still waits.
+const END: &str = concat!(
+    "UPDATE runs SET ended = :at, result = :result, failure_code = :code,
+         failure_message = :message, numbers = :numbers
+     WHERE (begun IS NOT NULL OR kind <> 'drill') AND ",
+    is_meant!()
+);
+
+const CANCEL: &str =
+    concat!("UPDATE runs SET ended = :at, result = 'cancelled' WHERE ", is_meant!());
+
+const INTERRUPT: &str = concat!(
+    "UPDATE runs SET ended = :at, result = 'interrupted' WHERE begun IS NOT NULL AND ",
+    is_meant!(),
+    " RETURNING ",
+    run_columns!()
+);
+
+const RECORD: &str = "INSERT INTO runs (id, kind, project, instance, backup, asked, begun, ended,
+         result, failure_code, failure_message, numbers)
+     SELECT :id, :kind, project, instance, id, :begun, :begun, :at, :result, :code, :message, :numbers
+     FROM backups WHERE id = :backup AND checksum IS NOT NULL AND removal IS NULL";
+
+const TRIM: &str = "DELETE FROM runs WHERE id IN (
+         SELECT id FROM runs WHERE backup = :backup AND kind = :kind AND result = :result
+         ORDER BY ended DESC, id DESC LIMIT -1 OFFSET :kept)";
+
+const EXPIRE_OF_BACKUP: &str = "UPDATE runs SET expires = ?2 WHERE backup = ?1";
+
+const EXPIRE_OF_INSTANCE: &str = "UPDATE runs SET expires = ?2
+     WHERE instance = ?1 AND kind IN ('restore', 'instance_removal')";
+
+const DELETE_EXPIRED: &str = "DELETE FROM runs WHERE expires < ?1";
+
+const OF_BACKUP: &str =
+    concat!("SELECT ", run_columns!(), " FROM runs WHERE backup = ?1 ORDER BY kind, ended, id");
+
+const ROWS_BY_TABLE: &str =
+    "SELECT coalesce(json_extract(numbers, '$.rows_by_table'), '{}') FROM runs
+     WHERE backup = ?1 AND kind = 'drill' AND result IN ('done', 'failed', 'damaged')
+     ORDER BY ended DESC, id DESC LIMIT 1";
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    OPEN,
+    BEGIN,
+    CLAIM_DRILL,
+    END,
+    CANCEL,
+    INTERRUPT,
+    RECORD,
+    TRIM,
+    EXPIRE_OF_BACKUP,
+    EXPIRE_OF_INSTANCE,
+    DELETE_EXPIRED,
+    OF_BACKUP,
+    ROWS_BY_TABLE,
+];
+
+impl Records<'_> {
+    /// Opens a run, unless there is an open one like it. A run that asks for a drill is its place in the
+    /// queue. False: there is one already.
+    pub fn open_run(
+        self,
+        of: RunOf,
+        project: &ProjectId,
+        asked: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let params = named_params! {
+            ":id": RunId::generate(), ":kind": of.kind, ":project": project,
+            ":instance": of.instance, ":backup": of.backup, ":asked": asked
+        };
+        Ok(execute(self.0, OPEN, params)? > 0)
+    }
+
+    /// A worker begins the run.
+    pub fn begin_run(self, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
+        let params = named_params! {
+            ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": at
+        };
+        execute(self.0, BEGIN, params).map(drop)
+    }
+
+    /// Ends an open run, and deletes history beyond what is kept. False: there was none.
+    pub fn end_run(self, of: RunOf, end: &RunEnd) -> Result<bool, StoreError> {
+        let failure = end.result.failure();
+        let params = named_params! {
+            ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": end.at,
+            ":result": end.result.as_str(), ":code": failure.map(|it| it.code),
+            ":message": failure.map(|it| it.message.as_str()), ":numbers": json(&end.numbers)?
+        };
+        let ended = execute(self.0, END, params)? > 0;
+        self.trim_runs(of, end)?;
+        Ok(ended)
+    }
+
+    /// Ends an open run of a backup, or adds one that ended just now: a command needs no queue. A backup
+    /// that is gone or going gets none.
+    pub fn end_or_add_run(
+        self,
+        kind: RunKind,
+        backup: BackupId,
+        end: &RunEnd,
+    ) -> Result<(), StoreError> {
+        if self.end_run(RunOf::backup(kind, backup), end)? {
+            return Ok(());
+        }
+        let failure = end.result.failure();
+        let took = i64::try_from(end.numbers.took_ms.unwrap_or(0)).unwrap_or(0);
+        let begun = end.at.as_micros().saturating_sub(took.saturating_mul(1000));
+        let params = named_params! {
+            ":id": RunId::generate(), ":kind": kind, ":backup": backup, ":begun": begun,
+            ":at": end.at, ":result": end.result.as_str(), ":code": failure.map(|it| it.code),
+            ":message": failure.map(|it| it.message.as_str()), ":numbers": json(&end.numbers)?
+        };
+        execute(self.0, RECORD, params)?;
+        self.trim_runs(RunOf::backup(kind, backup), end)
+    }
+
+    fn trim_runs(self, of: RunOf, end: &RunEnd) -> Result<(), StoreError> {
+        if let Some(backup) = of.backup {
+            let params = named_params! {
+                ":backup": backup, ":kind": of.kind, ":result": end.result.as_str(), ":kept": KEPT
+            };
+            execute(self.0, TRIM, params)?;
+        }
+        execute(self.0, DELETE_EXPIRED, [end.at]).map(drop)
+    }
+
+    /// Ends a run that is no longer wanted, whether it waits or was begun.
+    pub fn cancel_run(self, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
+        let params = named_params! {
+            ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": at
+        };
+        execute(self.0, CANCEL, params).map(drop)
+    }
+
+    /// Ends a begun run as interrupted and opens another one like it. False: it was not begun.
+    pub fn retry_run(self, of: RunOf, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.interrupt(of, at)? > 0)
+    }
+
+    /// The same of all begun runs of a kind; returns how many.
+    pub fn retry_runs(self, kind: RunKind, at: Timestamp) -> Result<usize, StoreError> {
+        self.interrupt(RunOf::every(kind), at)
+    }
+
+    fn interrupt(self, of: RunOf, at: Timestamp) -> Result<usize, StoreError> {
+        let params = named_params! {
+            ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": at
+        };
+        let ended = query_all(self.0, INTERRUPT, params, RunColumns::read)?;
+        for run in &ended {
+            let of = RunOf { kind: run.kind, backup: run.backup, instance: run.instance };
+            self.open_run(of, &run.project, run.asked)?;
+        }
+        Ok(ended.len())
+    }
+
+    /// Begins the drill that has waited longest.
+    pub fn claim_drill(self, at: Timestamp) -> Result<Option<BackupId>, StoreError> {
+        query_first(self.0, CLAIM_DRILL, [at], |row| row.get(0))
+    }
+
+    /// The runs of a deleted backup are kept for a while.
+    pub(super) fn expire_runs_of_backup(
+        self,
+        id: BackupId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute(self.0, EXPIRE_OF_BACKUP, rusqlite::params![id, expiry(at)]).map(drop)
+    }
+
+    /// The runs that made and removed a deleted instance are kept for a while.
+    pub(super) fn expire_runs_of_instance(
+        self,
+        id: InstanceId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute(self.0, EXPIRE_OF_INSTANCE, rusqlite::params![id, expiry(at)]).map(drop)
+    }
+
+    /// The runs of a backup: of each kind those that have not ended, then the others, oldest first.
+    pub fn runs_of_backup(self, id: BackupId) -> Result<Vec<Run>, StoreError> {
+        let found = query_all(self.0, OF_BACKUP, [id], RunColumns::read)?;
+        Ok(found.into_iter().map(Run::from).collect())
+    }
+
+    /// The rows that the last drill counted in each table; none if it did not pass.
+    pub fn drill_rows(self, id: BackupId) -> Result<RowsByTable, StoreError> {
+        let found: Option<Json<RowsByTable>> =
+            query_first(self.0, ROWS_BY_TABLE, [id], |row| row.get(0))?;
+        Ok(found.map(|it| it.0).unwrap_or_default())
+    }
+}
+
+fn expiry(at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(at.as_micros().saturating_add(KEPT_AFTER_DELETION))
+}
+
+/// The columns of a backup's row that say where it stands with drills.
+#[derive(Debug)]
+pub(super) struct DrillColumns {
+    /// When the open run was asked for.
+    pub(super) asked: Option<Timestamp>,
+    /// When it was begun.
+    pub(super) begun: Option<Timestamp>,
+    /// When the last drill ended that passed or failed.
+    pub(super) ended: Option<Timestamp>,
+    /// What is wrong with the data, or why the last drill could not be made.
+    pub(super) failure: Option<Failure>,
+    /// What the last drill measured, without the rows by table.
+    pub(super) numbers: Option<Json<RunNumbers>>,
+}
+
+impl From<DrillColumns> for Drill {
+    fn from(it: DrillColumns) -> Self {
+        let next = it
+            .asked
+            .map(|_at| if it.begun.is_some() { DrillTurn::Claimed } else { DrillTurn::Asked });
+        let numbers = it.numbers.map(|numbers| numbers.0).unwrap_or_default();
+        let last = it.ended.map(|at| DrillOutcome {
+            at,
+            took: Duration::from_millis(numbers.took_ms.unwrap_or(0)),
+            found: match it.failure {
+                Some(failure) => Err(failure),
+                None => Ok(numbers.drill.unwrap_or_default()),
+            },
+        });
+        Self { next, last }
+    }
+}
