@@ -10,15 +10,17 @@
 //!
 //! ```text
 //! main        the program                   → cli
-//! cli         commands                      → server executor catalog engine archive storage config telemetry domain
+//! cli         commands                      → server client executor catalog engine archive storage config telemetry wire domain
+//! client      asks the API over HTTP        → wire domain
 //! server      one process, put together     → executor api catalog engine storage config bell domain
 //! executor    threads that do the work      → catalog engine archive storage bell failpoint domain
-//! api         HTTP and Trove's words        → catalog domain
+//! api         HTTP and Trove's words        → catalog wire domain
 //! catalog     rules over records            → store bell domain
 //! store       records in SQLite             → domain
 //! engine      one kind of database each     → early_sync domain
 //! archive     the file format               → domain
 //! storage     where archives lie            → early_sync failpoint domain
+//! wire        bodies of requests, answers   → domain
 //! config      settings                      → domain
 //! telemetry   log lines and panics          → domain
 //! bell        wakes the executor            →
@@ -32,6 +34,7 @@ pub mod archive;
 pub mod bell;
 pub mod catalog;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod early_sync;
@@ -42,3 +45,4 @@ pub mod server;
 pub mod storage;
 pub mod store;
 pub mod telemetry;
+pub mod wire;

@@ -226,7 +226,7 @@ fn what_the_stairs_allow_is_left_alone() {
         ("api/metrics.rs", "fn f(s: StatusCode) { StatusCode::from_u16(1); }"),
         ("api/metrics.rs", "#[cfg(test)] #[x] mod t { use super::{StatusCode}; StatusCode::OK; }"),
         ("catalog/mod.rs", "pub use crate::domain::Page; use crate::store::Store; pub use a::b;"),
-        ("api/view.rs", "#[serde(rename = \"locationRef\")] struct X;"),
+        ("wire/backup.rs", "#[serde(rename = \"locationRef\")] struct X;"),
         ("executor/mod.rs", "#[serde(rename = \"x\")] struct X;"),
         ("engine/sqlite/dump.rs", "use rusqlite::Connection;"),
         ("main.rs", "use coffer::cli; fn main() { cli::run() }"),

@@ -75,6 +75,13 @@ clients() {
     target/venv/bin/python -B tests/clients/stock_clients.py target/debug/coffer
 }
 
+# Random requests, whose answers must be as /openapi.json says. `--deep` after the program's path takes longer.
+api_schema() {
+    install_clients
+    cargo build --locked
+    target/venv/bin/python -B tests/clients/api_schema.py target/debug/coffer
+}
+
 # What the package would put on a machine, looked at without installing it.
 package() {
     install_cargo_deb
@@ -129,6 +136,7 @@ part "packages the tests need" install_packages
 part "tests" cargo test --locked --no-fail-fast
 part "power cuts" cargo test --locked --features failpoints --test crash
 part "stock clients" clients
+part "API schema" api_schema
 part "Debian package" package
 
 printf '\n'

@@ -10,16 +10,39 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use crate::catalog::{Read, Scope};
 use crate::domain::{ArchiveFacts, BackupId, ReadAt};
+use crate::wire::ErrorBody;
 
-use super::State;
 use super::download::ArchivePart;
 use super::error::ApiError;
 use super::extract;
+use super::operation::{Operation, operations};
 use super::range::{Wanted, wanted};
-use super::reading::read;
+use super::{State, read};
 
-/// `GET backups/{id}/archive`.
-pub(super) async fn download(
+pub(super) fn routes() -> Vec<Operation> {
+    operations![download_archive]
+}
+
+/// Download the archive, whole or in part
+#[utoipa::path(
+    get,
+    path = "/backups/{id}/archive",
+    params(
+        ("Range" = Option<String>, Header, description = "One range of bytes."),
+        ("If-Range" = Option<String>, Header, description = "The `ETag` that Range holds for."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` the client has."),
+    ),
+    responses(
+        (status = 200, description = "The archive.", body = Vec<u8>,
+            content_type = "application/zstd", headers(("ETag" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "The part that Range asked for.", body = Vec<u8>,
+            content_type = "application/zstd", headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 304, description = "The client has it."),
+        (status = 416, description = "The range begins behind the end.", body = ErrorBody),
+        (status = 422, description = "There is no archive yet.", body = ErrorBody),
+    )
+)]
+async fn download_archive(
     scope: Scope<Read>,
     request: HttpRequest,
     state: web::Data<State>,

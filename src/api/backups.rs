@@ -1,176 +1,145 @@
-//! `…/backups`: list, show, create, delete, drill.
+//! `…/backups`: show, create, delete, drill.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
 
-use crate::catalog::{BackupFilter, CatalogError, Read, Scope, Write};
-use crate::domain::{BackupId, Limit, Position};
+use crate::catalog::{Read, Scope, Shelf, Write};
+use crate::domain::{NewBackup, ParentChoice, Registration};
+use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, RestoreFrom};
 
-use super::State;
 use super::error::ApiError;
-use super::extract::{self, Filters, JsonBody, Marker, Query};
-use super::json::key;
-use super::link::ListUrl;
-use super::reading::read;
-use super::view::Viewer;
-use super::view_create::Wanted;
-use super::{json, view, view_create};
+use super::extract::{self, Body};
+use super::operation::{Operation, operations};
+use super::{State, read, view};
 
-/// What is to be listed, before the marker has been looked at.
-struct Listing {
-    filters: Filters,
-    limit: Limit,
-    marker: Option<String>,
-    url: ListUrl,
+pub(super) fn routes() -> Vec<Operation> {
+    operations![create_backup, show_backup, delete_backup, drill_backup]
 }
 
-impl Listing {
-    fn of(
-        request: &HttpRequest,
-        state: &State,
-        filters: impl FnOnce(&Query) -> Result<Filters, ApiError>,
-    ) -> Result<Self, ApiError> {
-        let query = Query::of(request)?;
-        let filters = filters(&query)?;
-        let limit = extract::limit(&query, state.default_page, state.max_page)?;
-        let marker = query.once("marker")?.map(str::to_owned);
-        Ok(Self { filters, limit, marker, url: ListUrl::of(request, state) })
-    }
-}
-
-/// `GET backups`.
-pub(super) async fn list(
+/// Show a backup
+#[utoipa::path(
+    get,
+    path = "/backups/{id}",
+    responses((status = 200, description = "The backup.", body = BackupAnswer))
+)]
+async fn show_backup(
     scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let listing = Listing::of(&request, &state, Filters::of)?;
-    let page = read(&state, move |state| page(state, &scope, listing)).await?;
-    Ok(json::answer(HttpResponse::Ok(), page))
-}
-
-/// `GET instances/{id}/backups`: the same of one instance, which has to be there. Other filters are
-/// ignored.
-pub(super) async fn list_of_instance(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let id = extract::instance_id(&request)?;
-    let mut listing = Listing::of(&request, &state, |_query| Ok(Filters::default()))?;
-    let page = read(&state, move |state| {
-        let instance = state.catalog.instance(&scope, id)?;
-        listing.filters.instance = Some(id.to_string());
-        // An administrator may look at another project's instance from anywhere.
-        listing.filters.project =
-            (instance.project != *scope.project()).then_some(instance.project);
-        page(state, &scope, listing)
-    })
-    .await?;
-    Ok(json::answer(HttpResponse::Ok(), page))
-}
-
-/// One page, written row by row while it is read. `links` is left out on the last one: the stock client
-/// crashes over null.
-fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<Vec<u8>, ApiError> {
-    let Listing { filters, limit, marker, url } = listing;
-    let (after, filters) = start(state, scope, filters, marker.as_deref())?;
-    let all_projects = filters.all == Some(true);
-    let filter = BackupFilter {
-        all_projects: all_projects && filters.project.is_none(),
-        project: filters.project.clone(),
-        instance: filters.instance.clone(),
-        engine: filters.engine.clone(),
-        status: filters.status,
-        limit,
-        after,
-    };
-    json::try_object(limit.rows(), |page| {
-        let mut viewer = Viewer::new(&*state.shelf);
-        let found = state.catalog.backups(scope, &filter)?;
-        page.list(key!("backups"), |rows| {
-            for backup in &found.rows {
-                rows.row(|to| viewer.backup(to, backup, None));
-            }
-        });
-        if let Some(place) = found.next {
-            page.value(key!("links"), &[url.next(&Marker::new(place, filters).encode()?)]);
-        }
-        Ok(())
-    })
-}
-
-/// Where the page starts, and the filters that hold. A marker is one of ours, or a backup's id.
-fn start(
-    state: &State,
-    scope: &Scope<Read>,
-    asked: Filters,
-    marker: Option<&str>,
-) -> Result<(Option<Position>, Filters), ApiError> {
-    let Some(text) = marker else { return Ok((None, asked)) };
-    if let Some(marker) = Marker::decode(text) {
-        let (place, carried) = marker.into_parts();
-        return Ok((Some(place), asked.beside(carried)?));
-    }
-    let unknown = || {
-        let shown: String = text.chars().take(80).collect();
-        ApiError::BadRequest(format!("The marker '{shown}' is not one of this list."))
-    };
-    let id: BackupId = text.parse().map_err(|_malformed| unknown())?;
-    match state.catalog.backup(scope, id) {
-        Ok(backup) => Ok((Some(Position { created: backup.created, id }), asked)),
-        Err(CatalogError::NoSuchBackup { .. }) => Err(unknown()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// `GET backups/{id}`.
-pub(super) async fn show(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
+    state: Data<State>,
+) -> Result<Json<BackupAnswer>, ApiError> {
     let id = extract::backup_id(&request)?;
-    let (backup, counted) = read(&state, move |state| {
+    let (backup, rows) = read(&state, move |state| {
         let backup = state.catalog.backup(&scope, id)?;
         let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
-        let counted = passed.then(|| state.catalog.drill_rows(&scope, id)).transpose()?;
-        Ok((backup, counted))
+        let rows = passed.then(|| state.catalog.drill_rows(&scope, id)).transpose()?;
+        Ok((backup, rows))
     })
     .await?;
-    let view = view::one_backup_with_rows(&backup, counted, &*state.shelf);
-    Ok(json::answer(HttpResponse::Ok(), view))
+    let mut answer = view::answer(backup, &*state.shelf);
+    if let Some(drill) = &mut answer.backup.drill {
+        drill.rows_by_table = rows;
+    }
+    Ok(Json(answer))
 }
 
-/// `POST backups/{id}/drill`: restores it once, only to prove it. There is no body.
-pub(super) async fn drill(
+/// Restore a backup once, only to prove it
+///
+/// An extension. A drill that waits or runs already is not made twice. There is no request body.
+#[utoipa::path(
+    post,
+    path = "/backups/{id}/drill",
+    responses(
+        (status = 202, description = "Accepted; `drill` shows how it goes.", body = BackupAnswer),
+        (status = 422, description = "The backup cannot be restored now.", body = ErrorBody),
+        (status = 501, description = "The datastore has no engine here.", body = ErrorBody),
+    )
+)]
+async fn drill_backup(
     scope: Scope<Write>,
     request: HttpRequest,
-    state: web::Data<State>,
+    state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
     let backup = state.catalog.ask_drill(&scope, id).done().await?;
-    Ok(json::answer(HttpResponse::Accepted(), view::one_backup(&backup, &*state.shelf)))
+    Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.shelf)))
 }
 
-/// `POST backups`.
-pub(super) async fn create(
+/// Make a backup, or register an archive
+#[utoipa::path(
+    post,
+    path = "/backups",
+    request_body = CreateBackupBody,
+    responses(
+        (status = 202, description = "Accepted.", body = BackupAnswer),
+        (status = 422, description = "It cannot be made now.", body = ErrorBody),
+        (status = 501, description = "The datastore has no engine here.", body = ErrorBody),
+    )
+)]
+async fn create_backup(
     scope: Scope<Write>,
-    body: JsonBody,
-    state: web::Data<State>,
+    Body(body): Body<CreateBackupBody>,
+    state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let reply = match body.into(|body| view_create::wanted(body, &*state.shelf))? {
-        Wanted::Backup(new) => state.catalog.create_backup(&scope, new),
-        Wanted::Registration(new) => state.catalog.register_backup(&scope, new),
+    let mut wanted = body.backup;
+    let driver = state.shelf.driver();
+    if wanted.storage_driver.as_ref().is_some_and(|wanted| wanted != driver) {
+        return Err(ApiError::BadRequest(format!(
+            "backup['storage_driver']: this server stores archives with '{driver}' only."
+        )));
+    }
+    let reply = match wanted.restore_from.take() {
+        Some(archive) => {
+            let new = registration(wanted, &archive, &*state.shelf)?;
+            state.catalog.register_backup(&scope, new)
+        }
+        None => state.catalog.create_backup(&scope, new_backup(wanted)?),
     };
     let backup = reply.done().await?;
-    Ok(json::answer(HttpResponse::Accepted(), view::one_backup(&backup, &*state.shelf)))
+    Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.shelf)))
 }
 
-/// `DELETE backups/{id}`.
-pub(super) async fn delete(
+fn new_backup(wanted: CreateBackup) -> Result<NewBackup, ApiError> {
+    let instance =
+        wanted.instance.ok_or_else(|| ApiError::BadRequest("instance is missing.".to_owned()))?;
+    let parent = match wanted.parent_id {
+        Some(id) => ParentChoice::This(id),
+        None if wanted.incremental == Some(1) => ParentChoice::Newest,
+        None => ParentChoice::None,
+    };
+    let (name, description, container) = (wanted.name, wanted.description, wanted.swift_container);
+    Ok(NewBackup { name, description, instance, parent, container })
+}
+
+fn registration(
+    wanted: CreateBackup,
+    archive: &RestoreFrom,
+    shelf: &dyn Shelf,
+) -> Result<Registration, ApiError> {
+    let url = &archive.remote_location;
+    let location = shelf.locate(url).ok_or_else(|| {
+        let shown: String = url.chars().take(300).collect();
+        ApiError::BadRequest(format!(
+            "Failed to restore backup from {shown}: backup['restore_from']['remote_location'] has \
+             to name a file below this server's archive store."
+        ))
+    })?;
+    let version_id = archive.local_datastore_version_id.to_string();
+    Ok(Registration { name: wanted.name, description: wanted.description, location, version_id })
+}
+
+/// Delete a backup and every backup built on it
+#[utoipa::path(
+    delete,
+    path = "/backups/{id}",
+    responses(
+        (status = 202, description = "Accepted."),
+        (status = 422, description = "One of them is in use.", body = ErrorBody),
+    )
+)]
+async fn delete_backup(
     scope: Scope<Write>,
     request: HttpRequest,
-    state: web::Data<State>,
+    state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::backup_id(&request)?;
     state.catalog.delete_backup(&scope, id).done().await?;

@@ -1,90 +1,187 @@
 //! `…/datastores`: the engines and versions that backups here are of.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json};
 
 use crate::catalog::{Read, Scope};
 use crate::domain::Datastore;
+use crate::wire::{
+    DatastoreAnswer, DatastoreList, DatastoreVersion, DatastoreView, VersionAnswer, VersionList,
+};
 
-use super::State;
 use super::error::ApiError;
 use super::extract::segment;
-use super::link;
-use super::reading::read;
-use super::view_datastore::{self as view, Place};
+use super::operation::{Operation, operations};
+use super::{State, link, read};
 
-async fn known(state: &web::Data<State>) -> Result<Vec<Datastore>, ApiError> {
-    read(state, |state| Ok(state.catalog.datastores()?)).await
+pub(super) fn routes() -> Vec<Operation> {
+    operations![
+        list_datastores,
+        show_version,
+        show_datastore,
+        list_versions_of_datastore,
+        show_version_of_datastore,
+    ]
 }
 
-fn place(scope: &Scope<Read>, request: &HttpRequest, state: &State) -> Place {
-    Place { base: link::base(request, state), project: scope.project().to_string() }
+/// The known datastores, and where the links of the answer lead.
+struct Known {
+    datastores: Vec<Datastore>,
+    base: String,
+    project: String,
 }
 
-/// `GET datastores`.
-pub(super) async fn list(
+impl Known {
+    async fn read(
+        scope: &Scope<Read>,
+        request: &HttpRequest,
+        state: &Data<State>,
+    ) -> Result<Self, ApiError> {
+        let datastores = read(state, |state| Ok(state.catalog.datastores()?)).await?;
+        let (base, project) = (link::base(request, state), scope.project().to_string());
+        Ok(Self { datastores, base, project })
+    }
+
+    /// The engine with this name or id.
+    fn engine(&self, wanted: &str) -> Result<&str, ApiError> {
+        let mut engines = self.datastores.iter().map(|datastore| datastore.engine.as_str());
+        engines
+            .find(|engine| *engine == wanted || Datastore::datastore_id(engine) == wanted)
+            .ok_or_else(|| {
+                let shown: String = wanted.chars().take(80).collect();
+                ApiError::NotFound(format!("Datastore '{shown}' cannot be found."))
+            })
+    }
+
+    fn versions_of<'k>(&'k self, engine: &'k str) -> impl Iterator<Item = &'k Datastore> {
+        self.datastores.iter().filter(move |datastore| datastore.engine == engine)
+    }
+
+    fn datastore(&self, engine: &str) -> DatastoreView {
+        let id = Datastore::datastore_id(engine);
+        let versions: Vec<DatastoreVersion> = self
+            .versions_of(engine)
+            .map(|it| DatastoreVersion { datastore: None, ..self.version(it) })
+            .collect();
+        DatastoreView {
+            links: link::to(&self.base, &self.project, &format!("datastores/{id}")),
+            id,
+            name: engine.to_owned(),
+            default_version: versions.last().map(|version| version.id.clone()),
+            versions,
+        }
+    }
+
+    fn version(&self, datastore: &Datastore) -> DatastoreVersion {
+        let id = datastore.version_id();
+        DatastoreVersion {
+            links: link::to(&self.base, &self.project, &format!("datastores/versions/{id}")),
+            id,
+            name: datastore.version.clone(),
+            version: datastore.version.clone(),
+            datastore: Some(Datastore::datastore_id(&datastore.engine)),
+        }
+    }
+}
+
+/// Trove answers 400 and not 404, and so do we.
+fn no_such_version(wanted: &str) -> ApiError {
+    let shown: String = wanted.chars().take(80).collect();
+    ApiError::BadRequest(format!("Datastore version '{shown}' cannot be found."))
+}
+
+/// List datastores
+#[utoipa::path(
+    get,
+    path = "/datastores",
+    responses((status = 200, description = "All of them.", body = DatastoreList))
+)]
+async fn list_datastores(
     scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let known = known(&state).await?;
-    let rows = view::datastores(&place(&scope, &request, &state), &known);
-    Ok(HttpResponse::Ok().json(json!({ "datastores": rows })))
+    state: Data<State>,
+) -> Result<Json<DatastoreList>, ApiError> {
+    let known = Known::read(&scope, &request, &state).await?;
+    let mut engines: Vec<&str> = Vec::new();
+    for datastore in &known.datastores {
+        if !engines.contains(&datastore.engine.as_str()) {
+            engines.push(&datastore.engine);
+        }
+    }
+    let datastores = engines.into_iter().map(|engine| known.datastore(engine)).collect();
+    Ok(Json(DatastoreList { datastores }))
 }
 
-/// `GET datastores/{name or id}`.
-pub(super) async fn show(
+/// Show a datastore
+#[utoipa::path(
+    get,
+    path = "/datastores/{datastore}",
+    responses((status = 200, description = "The datastore.", body = DatastoreAnswer))
+)]
+async fn show_datastore(
     scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let known = known(&state).await?;
-    let engine = view::engine_named(segment(&request, "datastore"), &known)?;
-    let row = view::datastore(&place(&scope, &request, &state), engine, &known);
-    Ok(HttpResponse::Ok().json(json!({ "datastore": row })))
+    state: Data<State>,
+) -> Result<Json<DatastoreAnswer>, ApiError> {
+    let known = Known::read(&scope, &request, &state).await?;
+    let engine = known.engine(segment(&request, "datastore"))?;
+    Ok(Json(DatastoreAnswer { datastore: known.datastore(engine) }))
 }
 
-/// `GET datastores/{name or id}/versions`.
-pub(super) async fn versions(
+/// List the versions of a datastore
+#[utoipa::path(
+    get,
+    path = "/datastores/{datastore}/versions",
+    responses((status = 200, description = "All of them.", body = VersionList))
+)]
+async fn list_versions_of_datastore(
     scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let known = known(&state).await?;
-    let engine = view::engine_named(segment(&request, "datastore"), &known)?;
-    let place = place(&scope, &request, &state);
-    let rows: Vec<_> = known
-        .iter()
-        .filter(|datastore| datastore.engine == engine)
-        .map(|datastore| view::version(&place, datastore))
-        .collect();
-    Ok(HttpResponse::Ok().json(json!({ "versions": rows })))
+    state: Data<State>,
+) -> Result<Json<VersionList>, ApiError> {
+    let known = Known::read(&scope, &request, &state).await?;
+    let engine = known.engine(segment(&request, "datastore"))?;
+    let versions = known.versions_of(engine).map(|it| known.version(it)).collect();
+    Ok(Json(VersionList { versions }))
 }
 
-/// `GET datastores/{name or id}/versions/{name or id}`.
-pub(super) async fn show_version(
+/// Show a version of a datastore
+#[utoipa::path(
+    get,
+    path = "/datastores/{datastore}/versions/{version}",
+    responses((status = 200, description = "The version.", body = VersionAnswer))
+)]
+async fn show_version_of_datastore(
     scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let known = known(&state).await?;
-    let engine = view::engine_named(segment(&request, "datastore"), &known)?;
-    let of_engine = known.iter().filter(|datastore| datastore.engine == engine);
-    let found = view::version_named(segment(&request, "version"), of_engine)?;
-    let row = view::version(&place(&scope, &request, &state), found);
-    Ok(HttpResponse::Ok().json(json!({ "version": row })))
-}
-
-/// `GET datastores/versions/{id}`.
-pub(super) async fn show_version_alone(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let known = known(&state).await?;
+    state: Data<State>,
+) -> Result<Json<VersionAnswer>, ApiError> {
+    let known = Known::read(&scope, &request, &state).await?;
+    let engine = known.engine(segment(&request, "datastore"))?;
     let wanted = segment(&request, "version");
-    let by_id = known.iter().filter(|datastore| datastore.version_id() == wanted);
-    let found = view::version_named(wanted, by_id)?;
-    let row = view::version(&place(&scope, &request, &state), found);
-    Ok(HttpResponse::Ok().json(json!({ "version": row })))
+    let found = known
+        .versions_of(engine)
+        .find(|it| it.version == wanted || it.version_id() == wanted)
+        .ok_or_else(|| no_such_version(wanted))?;
+    Ok(Json(VersionAnswer { version: known.version(found) }))
+}
+
+/// Show a version by its id
+#[utoipa::path(
+    get,
+    path = "/datastores/versions/{version}",
+    responses((status = 200, description = "The version.", body = VersionAnswer))
+)]
+async fn show_version(
+    scope: Scope<Read>,
+    request: HttpRequest,
+    state: Data<State>,
+) -> Result<Json<VersionAnswer>, ApiError> {
+    let known = Known::read(&scope, &request, &state).await?;
+    let wanted = segment(&request, "version");
+    let mut datastores = known.datastores.iter();
+    let found = datastores
+        .find(|datastore| datastore.version_id() == wanted)
+        .ok_or_else(|| no_such_version(wanted))?;
+    Ok(Json(VersionAnswer { version: known.version(found) }))
 }

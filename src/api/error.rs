@@ -1,15 +1,17 @@
-//! What the API says no with: the only place that knows status codes and the names of faults.
+//! Refusals: the only place that knows status codes and the names of faults.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use serde_json::json;
 
-/// What a client is told when its own request cannot be read.
+use crate::domain::ProjectId;
+use crate::wire::ErrorBody;
+
+/// The message for a request that cannot be read.
 const MALFORMED: &str = "The server could not comply with the request since it is either malformed \
                          or otherwise incorrect.";
-/// What a client is told when the server is at fault: the cause is in the log, under the request id.
-const FAULT: &str = "The server met a fault of its own. Its log has the cause, under this answer's \
+/// The message for a fault of the server, whose cause is only in the log.
+const FAULT: &str = "The server failed to answer. The cause is in its log, under this answer's \
                      X-Openstack-Request-Id.";
 /// The realm that browsers show.
 const REALM: &str = "coffer";
@@ -23,7 +25,7 @@ pub(super) enum ApiError {
     Forbidden(String),
     #[error("{0}")]
     NotFound(String),
-    #[error("This method is not one of those that work here: {allow}.")]
+    #[error("This method is not allowed here; allowed are: {allow}.")]
     BadMethod { allow: String },
     #[error("{0}")]
     BadRequest(String),
@@ -33,7 +35,7 @@ pub(super) enum ApiError {
     OverLimit(String),
     #[error("The request media type {0} is not supported by this server.")]
     MediaType(String),
-    #[error("The archive has {length} bytes; the requested range lies behind its end.")]
+    #[error("The archive has {length} bytes; the requested range begins behind its end.")]
     BadRange { length: u64 },
     #[error("{0}")]
     Unprocessable(String),
@@ -47,7 +49,7 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
-    /// A path that leads nowhere.
+    /// A path without a route.
     pub(super) fn unknown_path() -> Self {
         Self::NotFound("The resource could not be found.".to_owned())
     }
@@ -56,6 +58,11 @@ impl ApiError {
     pub(super) fn unknown_id(id: &str) -> Self {
         let shown: String = id.chars().take(255).collect();
         Self::NotFound(format!("Resource {shown} cannot be found."))
+    }
+
+    /// Another project than the caller's own.
+    pub(super) fn foreign_project(own: &ProjectId) -> Self {
+        Self::Forbidden(format!("Operation not allowed for tenant {own}."))
     }
 
     /// A body or header that cannot be read, and why.
@@ -107,7 +114,7 @@ impl ResponseError for ApiError {
         self.fault().0
     }
 
-    /// The cause of a fault of the server stays here: `observe` writes it into the log.
+    /// Leaves out the cause of a fault of the server, which `observe` writes to the log.
     fn error_response(&self) -> HttpResponse {
         let (status, name) = self.fault();
         let message = match self {
@@ -116,7 +123,7 @@ impl ResponseError for ApiError {
         };
         let mut response = HttpResponse::build(status);
         self.add_headers(&mut response);
-        response.json(json!({ name: { "code": status.as_u16(), "message": message } }))
+        response.json(ErrorBody::new(name, status.as_u16(), message))
     }
 }
 
@@ -126,7 +133,7 @@ impl From<ApiError> for HttpResponse {
     }
 }
 
-/// The cause of an answer that is a fault of the server: for the log, never for the client.
+/// The cause of a fault of the server: for the log, never for the client.
 pub(super) fn cause<B>(response: &HttpResponse<B>) -> Option<&str> {
     match response.error()?.as_error::<ApiError>()? {
         ApiError::Fault(cause) => Some(cause),
@@ -134,8 +141,8 @@ pub(super) fn cause<B>(response: &HttpResponse<B>) -> Option<&str> {
     }
 }
 
-/// A response that is a refusal, but made by the HTTP library in its own words.
-pub(super) fn speaks_otherwise(response: &HttpResponse<impl Sized>) -> bool {
+/// Whether the response is a refusal that the HTTP library made, with a body of its own.
+pub(super) fn is_actix_error(response: &HttpResponse<impl Sized>) -> bool {
     let json = response
         .headers()
         .get(CONTENT_TYPE)
@@ -143,8 +150,8 @@ pub(super) fn speaks_otherwise(response: &HttpResponse<impl Sized>) -> bool {
     (response.status().is_client_error() || response.status().is_server_error()) && !json
 }
 
-/// The same refusal in ours.
-pub(super) fn in_our_words(status: StatusCode) -> ApiError {
+/// The refusal to send instead of one that the HTTP library made.
+pub(super) fn to_api_error(status: StatusCode) -> ApiError {
     match status {
         StatusCode::NOT_FOUND => ApiError::unknown_path(),
         StatusCode::UNAUTHORIZED => ApiError::Unauthorized,

@@ -1,17 +1,29 @@
 //! `GET /healthcheck`: whether this server could answer a client.
 
-use actix_web::{HttpResponse, web};
-use serde_json::json;
+use actix_web::web::{Data, Json};
 
-use super::State;
+use crate::wire::{ErrorBody, Health, HealthStatus};
+
 use super::error::ApiError;
-use super::reading::read;
+use super::operation::{Operation, operations};
+use super::{State, read};
 
-/// 200 if the catalog's database answers, 503 if not.
-pub(super) async fn check(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
-    let answers = read(&state, |state| Ok(state.catalog.ping()?)).await;
-    match answers {
-        Ok(()) => Ok(HttpResponse::Ok().json(json!({ "status": "ok", "version": state.version }))),
+pub(super) fn routes() -> Vec<Operation> {
+    operations![check_health]
+}
+
+/// Whether the server can answer
+#[utoipa::path(
+    get,
+    path = "/healthcheck",
+    responses(
+        (status = 200, description = "It can.", body = Health),
+        (status = 503, description = "The catalog's database does not answer.", body = ErrorBody),
+    )
+)]
+async fn check_health(state: Data<State>) -> Result<Json<Health>, ApiError> {
+    match read(&state, |state| Ok(state.catalog.ping()?)).await {
+        Ok(()) => Ok(Json(Health { status: HealthStatus::Ok, version: state.version.to_owned() })),
         Err(error) => {
             log::warn!("the health check failed: {error}");
             Err(ApiError::Unavailable)

@@ -1,23 +1,49 @@
-//! `…/instances`: what backups are made of, and restores, which make new ones.
+//! `…/instances`: what backups are made of, and restores, which make new ones; and the one flavor.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use std::collections::BTreeMap;
 
-use crate::catalog::{Admin, Read, Scope, Write};
-use crate::domain::InstanceId;
+use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::State;
+use crate::catalog::{Admin, NewInstance, Read, Scope, Write};
+use crate::domain::{Instance, InstanceId, InstanceOrigin};
+use crate::wire::{
+    CreateInstanceBody, ErrorBody, FlavorRef, InstanceAnswer, InstanceDatastore, InstanceFault,
+    InstanceList, InstanceView, VolumeView,
+};
+
 use super::error::ApiError;
-use super::extract::{self, JsonBody, Query};
-use super::reading::read;
-use super::{link, view_instance as view, view_restore};
+use super::extract::{self, Body, PageParameters, Query};
+use super::operation::{Operation, operations};
+use super::view::gigabytes;
+use super::{State, link, read};
 
-/// `GET instances` and `GET instances/detail`.
-pub(super) async fn list(
+/// The region that Trove names if it was told none.
+const REGION: &str = "RegionOne";
+
+pub(super) fn routes() -> Vec<Operation> {
+    operations![
+        list_instances,
+        create_instance,
+        list_instances_in_detail,
+        show_instance,
+        delete_instance,
+        list_all_instances,
+    ]
+}
+
+/// List instances
+#[utoipa::path(
+    get,
+    path = "/instances",
+    params(PageParameters),
+    responses((status = 200, description = "One page.", body = InstanceList))
+)]
+async fn list_instances(
     scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
+    state: Data<State>,
+) -> Result<Json<InstanceList>, ApiError> {
     let query = Query::of(&request)?;
     let limit = extract::limit(&query, state.instance_page, state.instance_page)?.rows();
     let after = query.once("marker")?.map(marker).transpose()?;
@@ -25,64 +51,156 @@ pub(super) async fn list(
     let page =
         read(&state, move |state| Ok(state.catalog.instances(&scope, after, limit)?)).await?;
     let base = link::base(&request, &state);
-    let rows: Vec<_> = page.rows.iter().map(|row| view::instance(&base, &project, row)).collect();
-    let mut body = json!({ "instances": rows });
-    if let (Some(next), Some(fields)) = (page.next, body.as_object_mut()) {
-        let next = link::ListUrl::of(&request, &state).next(&next.to_string());
-        fields.insert("links".to_owned(), json!([next]));
-    }
-    Ok(HttpResponse::Ok().json(body))
+    Ok(Json(InstanceList {
+        instances: page.rows.iter().map(|row| instance(&base, &project, row)).collect(),
+        links: page
+            .next
+            .map(|next| vec![link::ListUrl::of(&request, &state).next(&next.to_string())]),
+    }))
 }
 
 fn marker(text: &str) -> Result<InstanceId, ApiError> {
     text.parse().map_err(|error| ApiError::BadRequest(format!("marker: {error}")))
 }
 
-/// `GET mgmt/instances`: every project's.
-pub(super) async fn list_all(
-    scope: Scope<Admin>,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let rows = read(&state, move |state| Ok(state.catalog.all_instances(&scope)?)).await?;
-    let base = link::base(&request, &state);
-    let rows: Vec<_> = rows.iter().map(|row| view::instance_with_owner(&base, row)).collect();
-    Ok(HttpResponse::Ok().json(json!({ "instances": rows })))
-}
-
-/// `GET instances/{id}`.
-pub(super) async fn show(
+/// List instances: the same as without `detail`
+#[utoipa::path(
+    get,
+    path = "/instances/detail",
+    params(PageParameters),
+    responses((status = 200, description = "One page.", body = InstanceList))
+)]
+async fn list_instances_in_detail(
     scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
+    state: Data<State>,
+) -> Result<Json<InstanceList>, ApiError> {
+    list_instances(scope, request, state).await
+}
+
+/// List the instances of every project (administrators)
+#[utoipa::path(
+    get,
+    path = "/mgmt/instances",
+    responses((status = 200, description = "All of them.", body = InstanceList))
+)]
+async fn list_all_instances(
+    scope: Scope<Admin>,
+    request: HttpRequest,
+    state: Data<State>,
+) -> Result<Json<InstanceList>, ApiError> {
+    let rows = read(&state, move |state| Ok(state.catalog.all_instances(&scope)?)).await?;
+    let base = link::base(&request, &state);
+    let instances = rows.iter().map(|row| InstanceView {
+        tenant_id: Some(row.project.clone()),
+        ..instance(&base, row.project.as_str(), row)
+    });
+    Ok(Json(InstanceList { instances: instances.collect(), links: None }))
+}
+
+/// Show an instance
+#[utoipa::path(
+    get,
+    path = "/instances/{id}",
+    responses((status = 200, description = "The instance.", body = InstanceAnswer))
+)]
+async fn show_instance(
+    scope: Scope<Read>,
+    request: HttpRequest,
+    state: Data<State>,
+) -> Result<Json<InstanceAnswer>, ApiError> {
     let id = extract::instance_id(&request)?;
     let project = scope.project().to_string();
     let row = read(&state, move |state| Ok(state.catalog.instance(&scope, id)?)).await?;
-    let row = view::instance(&link::base(&request, &state), &project, &row);
-    Ok(HttpResponse::Ok().json(json!({ "instance": row })))
+    let instance = instance(&link::base(&request, &state), &project, &row);
+    Ok(Json(InstanceAnswer { instance }))
 }
 
-/// `POST instances`: restores a backup into a new instance.
-pub(super) async fn create(
+/// Restore a backup into a new instance
+#[utoipa::path(
+    post,
+    path = "/instances",
+    request_body = CreateInstanceBody,
+    responses(
+        (status = 200, description = "Accepted.", body = InstanceAnswer),
+        (status = 422, description = "The backup cannot be restored now.", body = ErrorBody),
+        (status = 501, description = "The datastore has no engine here.", body = ErrorBody),
+    )
+)]
+async fn create_instance(
     scope: Scope<Write>,
-    body: JsonBody,
+    Body(body): Body<CreateInstanceBody>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let new = body.into(view_restore::wanted)?;
+    state: Data<State>,
+) -> Result<Json<InstanceAnswer>, ApiError> {
+    let wanted = body.instance;
+    let datastore = wanted.datastore.unwrap_or_default();
+    let new = NewInstance {
+        name: wanted.name,
+        backup: wanted.restore_point.backup_ref,
+        engine: datastore.engine,
+        version: datastore.version,
+    };
     let row = state.catalog.create_instance(&scope, new).done().await?;
-    let row = view::instance(&link::base(&request, &state), scope.project().as_str(), &row);
-    Ok(HttpResponse::Ok().json(json!({ "instance": row })))
+    let instance = instance(&link::base(&request, &state), scope.project().as_str(), &row);
+    Ok(Json(InstanceAnswer { instance }))
 }
 
-/// `DELETE instances/{id}`: a restored one, with its data.
-pub(super) async fn delete(
+/// Delete a restored instance with its data
+#[utoipa::path(
+    delete,
+    path = "/instances/{id}",
+    responses(
+        (status = 202, description = "Accepted."),
+        (status = 422, description = "It is in use, or is one of the configuration.", body = ErrorBody),
+    )
+)]
+async fn delete_instance(
     scope: Scope<Write>,
     request: HttpRequest,
-    state: web::Data<State>,
+    state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::instance_id(&request)?;
     state.catalog.delete_instance(&scope, id).done().await?;
     Ok(HttpResponse::Accepted().finish())
+}
+
+/// An instance as clients see it. `base` is scheme and host, `project` the path's.
+fn instance(base: &str, project: &str, row: &Instance) -> InstanceView {
+    let (restored_from, restored_to) = match row.origin {
+        InstanceOrigin::Configured => (None, None),
+        InstanceOrigin::Restored(backup) => {
+            (Some(backup), row.source.text("path").map(str::to_owned))
+        }
+    };
+    InstanceView {
+        id: row.id,
+        name: row.name.clone(),
+        status: row.status,
+        operating_status: if row.failure.is_some() { "FAILED" } else { "HEALTHY" }.to_owned(),
+        links: link::to(base, project, &format!("instances/{}", row.id)),
+        flavor: FlavorRef { id: "1".to_owned(), links: link::to(base, project, "flavors/1") },
+        datastore: InstanceDatastore {
+            engine: row.datastore.engine.clone(),
+            version: row.datastore.version.clone(),
+            version_number: row.datastore.version.clone(),
+        },
+        region: REGION.to_owned(),
+        access: BTreeMap::new(),
+        volume: VolumeView {
+            size: row.used_bytes.div_ceil(1 << 30).max(1),
+            used: gigabytes(row.used_bytes),
+        },
+        created: row.created.into(),
+        updated: row.updated.into(),
+        service_status_updated: row.updated.into(),
+        fault: row.failure.as_ref().map(|failure| InstanceFault {
+            created: row.updated.into(),
+            details: failure.code,
+            message: failure.message.clone(),
+        }),
+        tenant_id: None,
+        restored_from,
+        restored_to,
+    }
 }

@@ -2,19 +2,13 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HOST;
-use serde::Serialize;
+
+use crate::wire::Link;
 
 use super::State;
 
-/// One entry of `links`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Link {
-    href: String,
-    rel: &'static str,
-}
-
 /// Scheme and host: the configured ones, or the request's own. Headers that any client could set
-/// to send another one elsewhere (`X-Forwarded-*`, `Forwarded`) are not believed.
+/// to send other clients elsewhere (`X-Forwarded-*`, `Forwarded`) are not believed.
 pub(super) fn base(request: &HttpRequest, state: &State) -> String {
     if let Some(url) = &state.public_url {
         return url.trim_end_matches('/').to_owned();
@@ -31,20 +25,14 @@ pub(super) fn base(request: &HttpRequest, state: &State) -> String {
     format!("{scheme}://{host}")
 }
 
-/// The links of a thing: where it is below the project, and where Trove says it stays.
-pub(super) fn of_thing(base: &str, project: &str, path: &str) -> [Link; 2] {
-    [
-        Link { href: format!("{base}/v1.0/{project}/{path}"), rel: "self" },
-        Link { href: format!("{base}/{path}"), rel: "bookmark" },
-    ]
+/// The links to something: where it is below the project, and Trove's bookmark.
+pub(super) fn to(base: &str, project: &str, path: &str) -> Vec<Link> {
+    [("self", format!("{base}/v1.0/{project}/{path}")), ("bookmark", format!("{base}/{path}"))]
+        .map(|(rel, href)| Link { href, rel: rel.to_owned() })
+        .into()
 }
 
-/// The one link of a version document.
-pub(super) fn itself(href: String) -> Link {
-    Link { href, rel: "self" }
-}
-
-/// The URL of a list, as it was asked for.
+/// The URL of a list, as the client wrote it.
 #[derive(Debug)]
 pub(super) struct ListUrl {
     path: String,
@@ -52,21 +40,21 @@ pub(super) struct ListUrl {
 }
 
 impl ListUrl {
-    /// That of the request.
+    /// The URL of the request.
     pub(super) fn of(request: &HttpRequest, state: &State) -> Self {
         let mut path = base(request, state);
         path.push_str(request.uri().path());
         Self { path, query: request.query_string().to_owned() }
     }
 
-    /// The next page: the same with another marker.
+    /// The link to the next page: the same URL with another marker.
     pub(super) fn next(&self, marker: &str) -> Link {
         let query = next_query(&self.query, marker);
-        Link { href: format!("{}?{query}", self.path), rel: "next" }
+        Link { href: format!("{}?{query}", self.path), rel: "next".to_owned() }
     }
 }
 
-/// The query as it came, byte for byte, but for the marker.
+/// The query as it came, byte for byte, except for the marker.
 fn next_query(query: &str, marker: &str) -> String {
     let mut parts: Vec<&str> = query
         .split('&')

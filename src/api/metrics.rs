@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
-use super::State;
-use super::reading::read;
+use super::operation::{Operation, operations};
+use super::{State, read};
 
-/// Answers given, by status code. A fixed table, so that counting takes no lock and no memory.
+/// How many answers were given, by status code. A fixed table, so that counting takes no lock.
 #[derive(Debug)]
 pub struct RequestCounts([AtomicU64; 600]);
 
@@ -20,22 +20,36 @@ impl Default for RequestCounts {
 }
 
 impl RequestCounts {
-    /// One more answer with this status.
+    /// Counts an answer with this status.
     pub(super) fn add(&self, status: StatusCode) {
         if let Some(count) = self.0.get(usize::from(status.as_u16())) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// The codes that were answered with at all, and how often.
+    /// The codes that occurred, and how often.
     fn seen(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed)).enumerate();
         counts.filter(|(_code, count)| *count > 0)
     }
 }
 
-/// `GET /metrics`.
-pub(super) async fn show(state: web::Data<State>) -> HttpResponse {
+pub(super) fn routes() -> Vec<Operation> {
+    operations![show_metrics]
+}
+
+/// Counts for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses((
+        status = 200,
+        description = "Prometheus' text format.",
+        body = String,
+        content_type = "text/plain; version=0.0.4; charset=utf-8"
+    ))
+)]
+async fn show_metrics(state: web::Data<State>) -> HttpResponse {
     let up = read(&state, |state| Ok(state.catalog.ping()?)).await.is_ok();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(exposition(
         &state.answered,
@@ -58,11 +72,12 @@ fn exposition(answered: &RequestCounts, version: &str, up: bool) -> String {
 }
 
 fn family(text: &mut String, name: &str, kind: &str, meaning: &str) {
-    writeln!(text, "# HELP {name} {meaning}\n# TYPE {name} {kind}").expect("a String takes all");
+    writeln!(text, "# HELP {name} {meaning}\n# TYPE {name} {kind}")
+        .expect("writing to a String cannot fail");
 }
 
 fn line(text: &mut String, series: &str, value: u64) {
-    writeln!(text, "{series} {value}").expect("a String takes all");
+    writeln!(text, "{series} {value}").expect("writing to a String cannot fail");
 }
 
 #[cfg(test)]
@@ -70,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_codes_that_were_answered_with_are_shown() {
+    fn only_codes_that_occurred_are_shown() {
         let answered = RequestCounts::default();
         answered.add(StatusCode::OK);
         answered.add(StatusCode::OK);

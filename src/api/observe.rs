@@ -1,5 +1,5 @@
-//! What happens around every request, whoever answers it: the request id, HEAD, the access log, the
-//! count, and that even the HTTP library's own refusals speak Trove's words.
+//! What happens around every request: the request id, HEAD, the access log, the count, and Trove's form
+//! for the refusals that the HTTP library makes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,27 +12,28 @@ use actix_web::http::header::{HeaderName, HeaderValue, RANGE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
+use uuid::Uuid;
 
 use crate::catalog::{Read, Scope};
 
 use super::State;
-use super::error::{cause, in_our_words, speaks_otherwise};
-use super::request_id::RequestId;
+use super::error::{cause, is_actix_error, to_api_error};
 
-/// Trove's name for the header by which an answer is found in the log.
+/// Trove's header for the id that leads from an answer to the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
 /// One line of the access log.
 struct Line {
-    id: RequestId,
+    /// `req-` and a random UUID.
+    id: String,
     method: Method,
     path: String,
     started: Instant,
 }
 
 impl Line {
-    /// The query is left out: names and ids in it are nobody's business. What pollers ask all day
-    /// long is for those who debug.
+    /// Leaves out the query, which may hold names. Requests that monitoring repeats all day are logged
+    /// at level debug.
     fn write(&self, status: StatusCode, caller: &str) {
         let level = match self.path.as_str() {
             "/healthcheck" | "/metrics" => log::Level::Debug,
@@ -40,7 +41,7 @@ impl Line {
         };
         let Self { id, method, path, started } = self;
         let took = started.elapsed().as_micros();
-        let (id, status) = (id.as_str(), status.as_str());
+        let status = status.as_str();
         log::log!(
             target: "coffer::access",
             level,
@@ -49,8 +50,7 @@ impl Line {
     }
 
     fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(self.id.as_str())
-            .unwrap_or_else(|_reason| HeaderValue::from_static("req-"))
+        HeaderValue::from_str(&self.id).expect("a word and a UUID are ASCII")
     }
 }
 
@@ -60,14 +60,14 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let line = Line {
-        id: RequestId::next(),
+        id: format!("req-{}", Uuid::new_v4()),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
         started: Instant::now(),
     };
     let head = line.method == Method::HEAD;
     if head {
-        // HEAD is answered as GET would be, for the whole of the thing.
+        // HEAD is answered as GET without Range would be.
         request.head_mut().method = Method::GET;
         request.headers_mut().remove(RANGE);
     }
@@ -79,22 +79,26 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     };
     match next.call(request).await {
         Ok(response) => {
-            let mut response = translated(response.map_into_boxed_body());
+            let mut response = in_trove_form(response.map_into_boxed_body());
             match response.request().extensions().get::<Scope<Read>>() {
                 Some(scope) => line.write(response.status(), &scope.caller().name),
                 None => line.write(response.status(), "-"),
             }
             if let Some(cause) = cause(response.response()) {
-                log::error!("{} {} failed: {cause} ({})", line.method, line.path, line.id.as_str());
+                log::error!("{} {} failed: {cause} ({})", line.method, line.path, line.id);
             }
             count(response.status());
             response.headers_mut().insert(REQUEST_ID, line.header());
-            Ok(if head { response.map_body(|_head, body| hollow(&body)) } else { response })
+            Ok(if head {
+                response.map_body(|_head, body| BoxBody::new(HeadBody(body.size())))
+            } else {
+                response
+            })
         }
         Err(error) => {
             let mut response = error.error_response();
-            if speaks_otherwise(&response) {
-                response = in_our_words(response.status()).into();
+            if is_actix_error(&response) {
+                response = to_api_error(response.status()).into();
             }
             line.write(response.status(), "-");
             count(response.status());
@@ -104,10 +108,10 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     }
 }
 
-/// A refusal of the HTTP library's own becomes one of ours.
-fn translated(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    if speaks_otherwise(response.response()) {
-        let ours = in_our_words(response.status());
+/// Puts refusals that the HTTP library made into Trove's form.
+fn in_trove_form(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    if is_actix_error(response.response()) {
+        let ours = to_api_error(response.status());
         let (request, _theirs) = response.into_parts();
         ServiceResponse::from_err(ours, request)
     } else {
@@ -115,10 +119,10 @@ fn translated(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     }
 }
 
-/// No bytes, but the size that the body would have had.
-struct Hollow(BodySize);
+/// The body of an answer to HEAD: no bytes, but the size that GET would give.
+struct HeadBody(BodySize);
 
-impl MessageBody for Hollow {
+impl MessageBody for HeadBody {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {
@@ -131,8 +135,4 @@ impl MessageBody for Hollow {
     ) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
         Poll::Ready(None)
     }
-}
-
-fn hollow(body: &BoxBody) -> BoxBody {
-    BoxBody::new(Hollow(body.size()))
 }

@@ -1,12 +1,179 @@
-//! `GET /openapi.json`: this API in the words of `OpenAPI`, kept by hand beside the code. A test holds it
-//! against the table of routes.
+//! `GET /openapi.json`: this API as an `OpenAPI` document, made from the routes themselves.
+
+use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
+use utoipa::openapi::path::{Operation as Document, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Type};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required,
+    Response, ResponseBuilder,
+};
+use utoipa::{PartialSchema as _, ToSchema as _};
 
-/// The document.
-pub(super) const DOCUMENT: &str = include_str!("openapi.json");
+use crate::wire::{ErrorBody, ErrorDetail};
 
-/// `GET /openapi.json`.
-pub(super) async fn document() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(DOCUMENT)
+use super::operation::{Operation, operations};
+use super::{PROJECT, project_operations, public_operations};
+
+/// The refusals that every request below a project may meet.
+const ANYWHERE: [&str; 5] = ["400", "401", "403", "404", "500"];
+/// The refusals of a request that has a body.
+const WITH_BODY: [&str; 3] = ["408", "413", "415"];
+
+/// What is meant by the variable parts of paths.
+const PATH_PARAMETERS: [(&str, &str); 5] = [
+    ("project_id", "The project; administrators may name any."),
+    ("id", "An id, in lower case."),
+    ("datastore", "Name or id of a datastore."),
+    ("version", "Name or id of a version."),
+    ("project", "The project that is asked about."),
+];
+
+pub(super) fn routes() -> Vec<Operation> {
+    operations![openapi_document]
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    responses((status = 200, description = "The document.", body = utoipa::openapi::Object))
+)]
+async fn openapi_document() -> HttpResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        serde_json::to_string(&document()).expect("every key of an OpenAPI document is a text")
+    });
+    HttpResponse::Ok().content_type("application/json").body(DOCUMENT.as_str())
+}
+
+/// The document of every route.
+pub(super) fn document() -> OpenApi {
+    let mut paths = Paths::new();
+    let mut components = ComponentsBuilder::new()
+        .security_scheme(
+            "token",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Auth-Token"))),
+        )
+        .security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)))
+        .security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
+        .schema(ErrorBody::name(), ErrorBody::schema())
+        .schema(ErrorDetail::name(), ErrorDetail::schema());
+    let public = public_operations().into_iter().map(|operation| (String::new(), operation));
+    let project = project_operations().into_iter().map(|it| (PROJECT.to_owned(), it));
+    for (prefix, operation) in public.chain(project) {
+        let Operation { method, path, mut document, schemas, .. } = operation;
+        let path = format!("{prefix}{path}");
+        add_path_parameters(&path, &mut document);
+        document.tags = None;
+        if prefix.is_empty() {
+            document.security = Some(Vec::new());
+        } else {
+            add_refusals(&mut document);
+        }
+        paths.add_path_operation(path, vec![method], document);
+        components = components.schemas_from_iter(schemas);
+    }
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Coffer")
+                .version("1.0")
+                .description(Some("OpenStack Trove's Backups API, in one binary"))
+                .license(Some(license)),
+        )
+        .security(Some(
+            ["token", "basic", "bearer"].map(|it| SecurityRequirement::new(it, [""; 0])),
+        ))
+        .paths(paths)
+        .components(Some(components.build()))
+        .build()
+}
+
+fn add_path_parameters(path: &str, document: &mut Document) {
+    let parameters = document.parameters.get_or_insert_default();
+    for (name, description) in PATH_PARAMETERS {
+        if path.contains(&format!("{{{name}}}")) {
+            let parameter: Parameter = ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .description(Some(description))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+                .build();
+            parameters.push(RefOr::T(parameter));
+        }
+    }
+}
+
+fn add_refusals(document: &mut Document) {
+    let with_body = document.request_body.is_some().then_some(WITH_BODY);
+    let codes = ANYWHERE.into_iter().chain(with_body.into_iter().flatten());
+    for code in codes {
+        document.responses.responses.entry(code.to_owned()).or_insert_with(refusal);
+    }
+}
+
+fn refusal() -> RefOr<Response> {
+    let content =
+        ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build();
+    ResponseBuilder::new()
+        .description("Refused. HEAD is answered as GET, without a body.")
+        .content("application/json", content)
+        .build()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Every value under this key, anywhere in the document.
+    fn all<'v>(document: &'v Value, key: &str, found: &mut Vec<&'v str>) {
+        match document {
+            Value::Object(fields) => {
+                found.extend(fields.get(key).and_then(Value::as_str));
+                fields.values().for_each(|value| all(value, key, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| all(item, key, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_to_a_schema() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut references = Vec::new();
+        all(&document, "$ref", &mut references);
+        assert!(references.len() > 50, "{}", references.len());
+        for reference in references {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn operation_ids_are_unique_and_path_parameters_are_described() {
+        let document = document();
+        let mut ids = BTreeSet::new();
+        for (path, item) in &document.paths.paths {
+            for operation in [&item.get, &item.post, &item.put, &item.delete].into_iter().flatten()
+            {
+                assert!(ids.insert(operation.operation_id.clone()), "{path}");
+                let described = operation.parameters.iter().flatten().filter(
+                    |it| matches!(it, RefOr::T(it) if it.parameter_in == ParameterIn::Path),
+                );
+                assert_eq!(described.count(), path.matches('{').count(), "{path}");
+            }
+        }
+    }
 }

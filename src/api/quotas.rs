@@ -1,60 +1,66 @@
-//! `…/mgmt/quotas/{project}`: how many backups and restored instances a project may have.
+//! `…/mgmt/quotas/{project}` and `…/limits`: how many backups and restored instances a project may have.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Map, Value, json};
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json};
 
-use crate::catalog::{Admin, QuotaResource, Read, Scope};
-use crate::domain::ProjectId;
+use crate::catalog::{Admin, Quota, QuotaResource, Read, Scope};
+use crate::domain::{Clock as _, ProjectId, SystemClock};
+use crate::wire::{
+    AbsoluteLimits, LimitList, LimitRow, QuotaLimits, QuotaLimitsBody, QuotaList, QuotaUsage,
+    RateLimit,
+};
 
-use super::State;
 use super::error::ApiError;
-use super::extract::{Checker, JsonBody, segment};
-use super::reading::read;
+use super::extract::{Body, segment};
+use super::operation::{Operation, operations};
+use super::{State, read};
 
-/// What there are quotas of.
-const RESOURCES: [QuotaResource; 2] = [QuotaResource::Backups, QuotaResource::Instances];
-
-/// `GET mgmt/quotas/{project}`.
-pub(super) async fn show(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let project = project(&request)?;
-    if !scope.covers(&project) {
-        let own = scope.project();
-        return Err(ApiError::Forbidden(format!("Operation not allowed for tenant {own}.")));
-    }
-    let quotas = read(&state, move |state| Ok(state.catalog.quotas(&scope, &project)?)).await?;
-    let rows: Vec<Value> = quotas
-        .iter()
-        .map(|quota| {
-            json!({
-                "resource": quota.resource.as_str(),
-                "in_use": quota.in_use,
-                "reserved": 0,
-                "limit": quota.limit,
-            })
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(json!({ "quotas": rows })))
+pub(super) fn routes() -> Vec<Operation> {
+    operations![show_limits, show_quotas, update_quotas]
 }
 
-/// `PUT mgmt/quotas/{project}`.
-pub(super) async fn update(
-    scope: Scope<Admin>,
-    body: JsonBody,
+/// Show what a project may have, and has
+#[utoipa::path(
+    get,
+    path = "/mgmt/quotas/{project}",
+    responses((status = 200, description = "One row for each resource.", body = QuotaList))
+)]
+async fn show_quotas(
+    scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
+    state: Data<State>,
+) -> Result<Json<QuotaList>, ApiError> {
     let project = project(&request)?;
-    let limits = body.into(wanted)?;
-    let answer: Map<String, Value> = limits
-        .iter()
-        .map(|(resource, limit)| (resource.as_str().to_owned(), Value::from(*limit)))
-        .collect();
+    if !scope.covers(&project) {
+        return Err(ApiError::foreign_project(scope.project()));
+    }
+    let quotas = read(&state, move |state| Ok(state.catalog.quotas(&scope, &project)?)).await?;
+    let quotas = quotas.into_iter().map(|quota| QuotaUsage {
+        resource: quota.resource.as_str().to_owned(),
+        in_use: quota.in_use,
+        reserved: 0,
+        limit: quota.limit,
+    });
+    Ok(Json(QuotaList { quotas: quotas.collect() }))
+}
+
+/// Set what a project may have (administrators)
+#[utoipa::path(
+    put,
+    path = "/mgmt/quotas/{project}",
+    request_body = QuotaLimitsBody,
+    responses((status = 200, description = "The limits that were set.", body = QuotaLimitsBody))
+)]
+async fn update_quotas(
+    scope: Scope<Admin>,
+    Body(body): Body<QuotaLimitsBody>,
+    request: HttpRequest,
+    state: Data<State>,
+) -> Result<Json<QuotaLimitsBody>, ApiError> {
+    let project = project(&request)?;
+    let limits = limits(&body.quotas)?;
     state.catalog.set_quotas(&scope, &project, limits).done().await?;
-    Ok(HttpResponse::Ok().json(json!({ "quotas": answer })))
+    Ok(Json(body))
 }
 
 fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
@@ -62,30 +68,61 @@ fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
     text.parse().map_err(|_malformed| ApiError::unknown_id(text))
 }
 
-fn wanted(body: &Value) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
-    let mut check = Checker::default();
-    let quotas = Checker::root(body, "quotas")?;
-    let unknown: Vec<&str> = quotas
-        .fields()
-        .keys()
-        .map(String::as_str)
-        .filter(|name| RESOURCES.iter().all(|resource| resource.as_str() != *name))
-        .collect();
-    if !unknown.is_empty() {
+fn limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
+    if !body.unknown.is_empty() {
+        let unknown: Vec<&str> = body.unknown.keys().map(String::as_str).collect();
         let shown: String = unknown.join(" ").chars().take(255).collect();
         return Err(ApiError::NotFound(format!("Unknown quota resources {shown}.")));
     }
-    let limits: Vec<(QuotaResource, i64)> = RESOURCES
-        .into_iter()
-        .filter_map(|resource| {
-            let limit = check.integer(&quotas, resource.as_str(), (-1, i64::from(i32::MAX)))?;
-            Some((resource, limit))
-        })
-        .collect();
-    check.finish()?;
+    let limits =
+        [(QuotaResource::Backups, body.backups), (QuotaResource::Instances, body.instances)];
+    let limits: Vec<_> =
+        limits.into_iter().filter_map(|(resource, limit)| Some((resource, limit?))).collect();
     if limits.is_empty() {
         let why = "Validation error: quotas {} does not have enough properties";
         return Err(ApiError::BadRequest(why.to_owned()));
     }
     Ok(limits)
+}
+
+/// Show what the project may have
+///
+/// The number of requests is not limited: the rows of the methods say -1.
+#[utoipa::path(
+    get,
+    path = "/limits",
+    responses((status = 200, description = "The quotas, and a row for each method.", body = LimitList))
+)]
+async fn show_limits(scope: Scope<Read>, state: Data<State>) -> Result<Json<LimitList>, ApiError> {
+    let quotas = read(&state, move |state| {
+        let project = scope.project().clone();
+        Ok(state.catalog.quotas(&scope, &project)?)
+    })
+    .await?;
+    let mut limits = vec![LimitRow::Absolute(AbsoluteLimits {
+        max_backups: limit(&quotas, QuotaResource::Backups),
+        max_instances: limit(&quotas, QuotaResource::Instances),
+        max_ram: -1,
+        max_volumes: -1,
+        verb: "ABSOLUTE".to_owned(),
+    })];
+    limits.extend(["POST", "PUT", "DELETE", "GET"].map(unlimited));
+    Ok(Json(LimitList { limits }))
+}
+
+fn limit(quotas: &[Quota], resource: QuotaResource) -> i64 {
+    quotas.iter().find(|quota| quota.resource == resource).map_or(-1, |quota| quota.limit)
+}
+
+/// The row of a method that may be used any number of times.
+fn unlimited(method: &str) -> LimitRow {
+    LimitRow::Rate(RateLimit {
+        verb: method.to_owned(),
+        uri: "*".to_owned(),
+        regex: ".*".to_owned(),
+        unit: "MINUTE".to_owned(),
+        value: -1,
+        remaining: -1,
+        next_available: format!("{}Z", SystemClock.now().to_wire()),
+    })
 }

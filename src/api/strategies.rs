@@ -1,23 +1,36 @@
 //! `…/backup_strategies`: which subfolder the backups of an instance or a project go to.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
 
-use crate::catalog::{CatalogError, Permission, Read, Scope, Write};
-use crate::domain::{InstanceId, ProjectId};
+use crate::catalog::{CatalogError, NewStrategy, Permission, Read, Scope, Write};
+use crate::domain::{InstanceId, ProjectId, Strategy};
+use crate::wire::{CreateStrategyBody, StrategyAnswer, StrategyList, StrategyView};
 
-use super::State;
 use super::error::ApiError;
-use super::extract::{JsonBody, Query};
-use super::reading::read;
-use super::view_strategy as view;
+use super::extract::{Body, Query};
+use super::operation::{Operation, operations};
+use super::{State, read};
 
-/// `GET backup_strategies`.
-pub(super) async fn list(
+pub(super) fn routes() -> Vec<Operation> {
+    operations![list_strategies, create_strategy, delete_strategy]
+}
+
+/// List backup strategies
+#[utoipa::path(
+    get,
+    path = "/backup_strategies",
+    params(
+        ("instance_id" = Option<String>, Query, description = "Of this instance only."),
+        ("project_id" = Option<String>, Query, description = "Of another project (administrators)."),
+    ),
+    responses((status = 200, description = "All of them.", body = StrategyList))
+)]
+async fn list_strategies(
     scope: Scope<Read>,
     request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
+    state: Data<State>,
+) -> Result<Json<StrategyList>, ApiError> {
     let query = Query::of(&request)?;
     let project = project(&query, &scope)?;
     let instance = query.filter("instance_id")?.map(str::to_owned);
@@ -25,28 +38,45 @@ pub(super) async fn list(
         Ok(state.catalog.strategies(&scope, project.as_ref(), instance.as_deref())?)
     })
     .await?;
-    let backend = state.shelf.driver();
-    let rows: Vec<_> = rows.iter().map(|row| view::strategy(row, backend)).collect();
-    Ok(HttpResponse::Ok().json(json!({ "backup_strategies": rows })))
+    let backup_strategies = rows.into_iter().map(|row| strategy(row, &state)).collect();
+    Ok(Json(StrategyList { backup_strategies }))
 }
 
-/// `POST backup_strategies`: creates or replaces.
-pub(super) async fn create(
+/// Set the subfolder of an instance's or the project's backups
+#[utoipa::path(
+    post,
+    path = "/backup_strategies",
+    request_body = CreateStrategyBody,
+    responses((status = 202, description = "Created or replaced.", body = StrategyAnswer))
+)]
+async fn create_strategy(
     scope: Scope<Write>,
-    body: JsonBody,
-    state: web::Data<State>,
+    Body(body): Body<CreateStrategyBody>,
+    state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let new = body.into(view::wanted)?;
+    let wanted = body.backup_strategy;
+    let new = NewStrategy { instance: wanted.instance_id, container: wanted.swift_container };
     let row = state.catalog.put_strategy(&scope, new).done().await?;
-    let row = view::strategy(&row, state.shelf.driver());
-    Ok(HttpResponse::Accepted().json(json!({ "backup_strategy": row })))
+    let answer = StrategyAnswer { backup_strategy: strategy(row, &state) };
+    Ok(HttpResponse::Accepted().json(answer))
 }
 
-/// `DELETE backup_strategies`. There being none is what was wanted.
-pub(super) async fn delete(
+/// Delete a backup strategy
+///
+/// It is no error if there is none.
+#[utoipa::path(
+    delete,
+    path = "/backup_strategies",
+    params(
+        ("instance_id" = Option<String>, Query, description = "That of this instance."),
+        ("project_id" = Option<String>, Query, description = "Of another project (administrators)."),
+    ),
+    responses((status = 202, description = "There is none any more."))
+)]
+async fn delete_strategy(
     scope: Scope<Write>,
     request: HttpRequest,
-    state: web::Data<State>,
+    state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::of(&request)?;
     let project = project(&query, &scope)?;
@@ -67,8 +97,16 @@ fn project<P: Permission>(query: &Query, scope: &Scope<P>) -> Result<Option<Proj
     let Some(text) = query.filter("project_id")? else { return Ok(None) };
     let wanted = text.parse::<ProjectId>();
     if !scope.caller().is_admin() && wanted.as_ref().ok() != Some(scope.project()) {
-        let own = scope.project();
-        return Err(ApiError::Forbidden(format!("Operation not allowed for tenant {own}.")));
+        return Err(ApiError::foreign_project(scope.project()));
     }
     wanted.map(Some).map_err(|error| ApiError::BadRequest(format!("project_id: {error}")))
+}
+
+fn strategy(row: Strategy, state: &State) -> StrategyView {
+    StrategyView {
+        project_id: row.project,
+        instance_id: row.instance.map(|id| id.to_string()).unwrap_or_default(),
+        backend: state.shelf.driver().to_owned(),
+        swift_container: row.container,
+    }
 }

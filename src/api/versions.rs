@@ -1,34 +1,66 @@
-//! The documents that say which versions of the API there are, and what is not there.
+//! The versions of the API, and the answers where nothing is.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
+use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::State;
+use crate::wire::{ApiVersion, ApiVersionAnswer, ApiVersionList, Link};
+
 use super::error::ApiError;
-use super::link;
+use super::operation::{Operation, operations};
+use super::{State, link};
+
+pub(super) fn public_routes() -> Vec<Operation> {
+    operations![list_versions, show_version_1, show_version_1_slash]
+}
+
+pub(super) fn project_routes() -> Vec<Operation> {
+    operations![bare_project]
+}
 
 /// The only version, as Trove describes it.
-fn v1_document(request: &HttpRequest, state: &State) -> Value {
-    json!({
-        "id": "v1.0",
-        "status": "CURRENT",
-        "updated": "2012-08-01T00:00:00Z",
-        "links": [link::itself(format!("{}/v1.0/", link::base(request, state)))],
-    })
+fn version_1(request: &HttpRequest, state: &State) -> ApiVersion {
+    let href = format!("{}/v1.0/", link::base(request, state));
+    ApiVersion {
+        id: "v1.0".to_owned(),
+        status: "CURRENT".to_owned(),
+        updated: "2012-08-01T00:00:00Z".to_owned(),
+        links: vec![Link { href, rel: "self".to_owned() }],
+    }
 }
 
-/// `GET /`.
-pub(super) async fn all(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "versions": [v1_document(&request, &state)] }))
+/// List the versions of this API
+#[utoipa::path(
+    get,
+    path = "/",
+    responses((status = 200, description = "The versions.", body = ApiVersionList))
+)]
+async fn list_versions(request: HttpRequest, state: Data<State>) -> Json<ApiVersionList> {
+    Json(ApiVersionList { versions: vec![version_1(&request, &state)] })
 }
 
-/// `GET /v1.0`.
-pub(super) async fn v1(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "version": v1_document(&request, &state) }))
+/// Show this version
+#[utoipa::path(
+    get,
+    path = "/v1.0",
+    responses((status = 200, description = "The version.", body = ApiVersionAnswer))
+)]
+async fn show_version_1(request: HttpRequest, state: Data<State>) -> Json<ApiVersionAnswer> {
+    Json(ApiVersionAnswer { version: version_1(&request, &state) })
 }
 
-/// `GET /v1.0/{project}`: nothing is there, and Trove says so with 403.
-pub(super) async fn bare_project() -> Result<HttpResponse, ApiError> {
+/// Show this version
+#[utoipa::path(
+    get,
+    path = "/v1.0/",
+    responses((status = 200, description = "The version.", body = ApiVersionAnswer))
+)]
+async fn show_version_1_slash(request: HttpRequest, state: Data<State>) -> Json<ApiVersionAnswer> {
+    show_version_1(request, state).await
+}
+
+/// Nothing is here: Trove answers 403
+#[utoipa::path(get, path = "", responses())]
+async fn bare_project() -> Result<HttpResponse, ApiError> {
     Err(ApiError::Forbidden("Access was denied to this resource.".to_owned()))
 }
 

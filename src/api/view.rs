@@ -1,109 +1,93 @@
-//! Backups as they go over the wire. Trove's words live in `view*.rs` and nowhere else.
-
-use uuid::Uuid;
+//! Backups as clients see them.
 
 use crate::catalog::Shelf;
-use crate::domain::{Backup, BackupId, Datastore, InstanceId, RowsByTable, Status};
-
-use super::json::{self, Fields, key};
-use super::view_drill;
+use crate::domain::{Backup, Drill, DrillOutcome, DrillTurn, RowsByTable, Status};
+use crate::wire::{BackupAnswer, BackupView, DatastoreRef, DrillStatus, DrillView};
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
 
-/// Writes backups. Remembers the ids of datastores, which are hashes: a page has one or two.
-pub(super) struct Viewer<'a> {
-    shelf: &'a dyn Shelf,
-    version_ids: Vec<(Datastore, Uuid)>,
+/// The answer that shows one backup.
+pub(super) fn answer(backup: Backup, shelf: &dyn Shelf) -> BackupAnswer {
+    BackupAnswer { backup: self::backup(backup, shelf) }
 }
 
-impl<'a> Viewer<'a> {
-    /// A viewer that has written nothing yet.
-    pub(super) const fn new(shelf: &'a dyn Shelf) -> Self {
-        Self { shelf, version_ids: Vec::new() }
-    }
-
-    fn version_id(&mut self, datastore: &Datastore) -> Uuid {
-        let known = self.version_ids.iter().find(|(it, _id)| it == datastore);
-        if let Some((_known, id)) = known {
-            return *id;
-        }
-        let id = datastore.version_uuid();
-        self.version_ids.push((datastore.clone(), id));
-        id
-    }
-
-    /// The fields of a backup, and what its last drill counted. Every key is always there: the stock
-    /// client asks again, or crashes, over a missing one.
-    pub(super) fn backup(
-        &mut self,
-        to: &mut Fields<'_>,
-        backup: &Backup,
-        counted: Option<RowsByTable>,
-    ) {
-        let facts = backup.facts.as_ref();
-        to.id(key!("id"), backup.id.as_uuid());
-        to.text(key!("name"), backup.name.as_str());
-        to.text(key!("description"), backup.description.as_deref());
-        to.id(key!("instance_id"), backup.instance.map(InstanceId::as_uuid));
-        to.id(key!("parent_id"), backup.parent.map(BackupId::as_uuid));
-        to.text(key!("project_id"), backup.project.as_str());
-        match facts.map(|facts| self.shelf.url(facts.location.as_str())) {
-            Some([store, place]) => to.joined(key!("locationRef"), [&store, &place]),
-            None => to.text(key!("locationRef"), None),
-        }
-        to.value(key!("size"), &facts.map(|facts| gigabytes(facts.stored_bytes)));
-        to.word(key!("status"), backup.status.as_str());
-        to.time(key!("created"), backup.created);
-        to.time(key!("updated"), backup.updated);
-        to.word(key!("storage_driver"), self.shelf.driver());
-        let version_id = self.version_id(&backup.datastore);
-        to.object(key!("datastore"), |to| {
-            to.text(key!("type"), backup.datastore.engine.as_str());
-            to.text(key!("version"), backup.datastore.version.as_str());
-            to.id(key!("version_id"), version_id);
-        });
-        to.value(key!("size_bytes"), &facts.map(|facts| facts.stored_bytes));
-        to.value(key!("source_bytes"), &facts.map(|facts| facts.source_bytes));
-        match facts {
-            Some(facts) => to.joined(key!("checksum"), ["blake3:", &facts.checksum]),
-            None => to.text(key!("checksum"), None),
-        }
-        to.word(key!("kind"), backup.kind.as_str());
-        to.value(key!("progress"), &progress(backup));
-        to.value(key!("failure"), &backup.failure);
-        to.time(key!("verified_at"), facts.map(|facts| facts.verified_at));
-        to.word(key!("verify_level"), facts.map(|facts| facts.verify_level.as_str()));
-        to.value(key!("drill"), &view_drill::drill(&backup.drill, counted));
+/// A backup.
+pub(super) fn backup(backup: Backup, shelf: &dyn Shelf) -> BackupView {
+    let progress = match backup.status {
+        Status::Completed | Status::Restored | Status::DeleteFailed => 1.0,
+        _ => backup.progress.clamp(0.0, 1.0),
+    };
+    let version_id = backup.datastore.version_id();
+    let facts = backup.facts.as_ref();
+    BackupView {
+        id: backup.id,
+        name: backup.name,
+        description: backup.description,
+        instance_id: backup.instance,
+        parent_id: backup.parent,
+        project_id: backup.project,
+        location_ref: facts.map(|it| shelf.url(it.location.as_str()).concat()),
+        size: facts.map(|it| gigabytes(it.stored_bytes)),
+        status: backup.status,
+        created: backup.created.into(),
+        updated: backup.updated.into(),
+        storage_driver: shelf.driver().to_owned(),
+        datastore: DatastoreRef {
+            engine: backup.datastore.engine,
+            version: backup.datastore.version,
+            version_id,
+        },
+        size_bytes: facts.map(|it| it.stored_bytes),
+        source_bytes: facts.map(|it| it.source_bytes),
+        checksum: facts.map(|it| format!("blake3:{}", it.checksum)),
+        kind: backup.kind,
+        progress,
+        failure: backup.failure,
+        verified_at: facts.map(|it| it.verified_at.into()),
+        verify_level: facts.map(|it| it.verify_level),
+        drill: drill(backup.drill, None),
     }
 }
 
-/// One backup as the answer to a request for it.
-pub(super) fn one_backup(backup: &Backup, shelf: &dyn Shelf) -> Vec<u8> {
-    one_backup_with_rows(backup, None, shelf)
-}
-
-/// The same with what the last drill counted, which is too much for a list.
-pub(super) fn one_backup_with_rows(
-    backup: &Backup,
-    counted: Option<RowsByTable>,
-    shelf: &dyn Shelf,
-) -> Vec<u8> {
-    json::object(1, |answer| {
-        answer.object(key!("backup"), |to| Viewer::new(shelf).backup(to, backup, counted));
+/// The newest drill of a backup, with the rows it counted in each table if it passed.
+pub(super) fn drill(drill: Drill, rows_by_table: Option<RowsByTable>) -> Option<DrillView> {
+    let status = drill_status(drill.next, drill.last.as_ref())?;
+    let (at, seconds, found) = match drill.last {
+        Some(last) => (Some(last.at), Some(last.took.as_secs_f64()), Some(last.found)),
+        None => (None, None, None),
+    };
+    let (facts, failure) = match found {
+        Some(Ok(facts)) => (Some(facts), None),
+        Some(Err(failure)) => (None, Some(failure)),
+        None => (None, None),
+    };
+    Some(DrillView {
+        status,
+        at: at.map(Into::into),
+        seconds,
+        tables: facts.as_ref().map(|it| it.tables),
+        rows: facts.as_ref().map(|it| it.rows),
+        rows_by_table: rows_by_table.filter(|_rows| facts.is_some()),
+        check: facts.as_ref().map(|it| it.check.clone()),
+        version: facts.map(|it| it.version),
+        failure,
     })
 }
 
-fn progress(backup: &Backup) -> f64 {
-    match backup.status {
-        Status::Completed | Status::Restored | Status::DeleteFailed => 1.0,
-        _ => backup.progress.clamp(0.0, 1.0),
+fn drill_status(next: Option<DrillTurn>, last: Option<&DrillOutcome>) -> Option<DrillStatus> {
+    match (next, last.map(|it| it.found.is_ok())) {
+        (Some(DrillTurn::Asked), _) => Some(DrillStatus::Waiting),
+        (Some(DrillTurn::Claimed), _) => Some(DrillStatus::Running),
+        (None, Some(true)) => Some(DrillStatus::Passed),
+        (None, Some(false)) => Some(DrillStatus::Failed),
+        (None, None) => None,
     }
 }
 
-/// Bytes as gigabytes, without rounding away what is small.
+/// Bytes as gigabytes, without rounding away small sizes.
 pub(super) fn gigabytes(bytes: u64) -> f64 {
-    // Two halves that each fit, since there is no exact way from 64 bits.
+    // Two halves that are exact, since 64 bits do not fit into a float.
     let high = u32::try_from(bytes >> 32).unwrap_or(u32::MAX);
     let low = u32::try_from(bytes & u64::from(u32::MAX)).unwrap_or(u32::MAX);
     (f64::from(high) * 4_294_967_296.0 + f64::from(low)) / GIB
@@ -111,12 +95,55 @@ pub(super) fn gigabytes(bytes: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::domain::{DrillFacts, Failure, FailureCode, Timestamp};
 
     #[test]
     fn a_small_archive_is_not_rounded_to_nothing() {
         assert!((gigabytes(42_000) - 0.000_039_115_548_133_850_1).abs() < 1e-12);
         assert!((gigabytes(10 << 30) - 10.0).abs() < f64::EPSILON);
         assert!(gigabytes(0).abs() < f64::EPSILON);
+    }
+
+    fn shown(next: Option<DrillTurn>, found: Option<Result<DrillFacts, Failure>>) -> Value {
+        let last = found.map(|found| DrillOutcome {
+            at: Timestamp::from_micros(1_795_460_400_000_000),
+            took: Duration::from_millis(1250),
+            found,
+        });
+        serde_json::to_value(drill(Drill { next, last }, None)).unwrap()
+    }
+
+    fn facts() -> DrillFacts {
+        DrillFacts { version: "3.51".into(), check: "integrity_check".into(), tables: 2, rows: 7 }
+    }
+
+    #[test]
+    fn a_backup_without_drill_shows_null_and_an_ended_drill_shows_what_it_found() {
+        assert_eq!(shown(None, None), Value::Null);
+        let passed = json!({
+            "status": "passed", "at": "2026-11-23T19:00:00", "seconds": 1.25, "tables": 2,
+            "rows": 7, "check": "integrity_check", "version": "3.51", "failure": null,
+        });
+        assert_eq!(shown(None, Some(Ok(facts()))), passed);
+        let failure = Failure::new(FailureCode::DiskFull, "no room");
+        let failed = json!({
+            "status": "failed", "at": "2026-11-23T19:00:00", "seconds": 1.25, "tables": null,
+            "rows": null, "check": null, "version": null,
+            "failure": {"code": "disk_full", "message": "no room"},
+        });
+        assert_eq!(shown(None, Some(Err(failure))), failed);
+    }
+
+    #[test]
+    fn a_drill_that_has_not_ended_shows_the_one_before_it() {
+        let first = shown(Some(DrillTurn::Asked), None);
+        assert_eq!((&first["status"], &first["at"]), (&json!("waiting"), &Value::Null));
+        let again = shown(Some(DrillTurn::Claimed), Some(Ok(facts())));
+        assert_eq!((&again["status"], &again["rows"]), (&json!("running"), &json!(7)));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::process;
 
 use crate::catalog::CatalogError;
+use crate::client::ClientError;
 use crate::config::ConfigError;
 use crate::executor::JobError;
 use crate::server::ServerError;
@@ -46,6 +47,8 @@ pub(crate) enum CommandError {
     Job(#[from] JobError),
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -62,7 +65,12 @@ impl CommandError {
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
             Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,
             Self::Job(error) if error.is_not_found() => ExitCode::NotFound,
-            Self::Server(_) | Self::Job(_) | Self::Catalog(_) | Self::Failed(_) => ExitCode::Failed,
+            Self::Client(error) if error.is_not_found() => ExitCode::NotFound,
+            Self::Server(_)
+            | Self::Job(_)
+            | Self::Catalog(_)
+            | Self::Client(_)
+            | Self::Failed(_) => ExitCode::Failed,
         }
     }
 }

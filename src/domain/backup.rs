@@ -1,12 +1,16 @@
 //! Backups, and requests for them.
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::{
     BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Location, ProjectId, Status,
     Timestamp, VerifyLevel,
 };
 
 /// Whether a backup can be restored alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Restorable from its own archive.
     Full,

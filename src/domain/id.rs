@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A text that is not a valid identifier.
@@ -33,7 +34,10 @@ fn parse_hyphenated(text: &str, what: &'static str) -> Result<Uuid, MalformedId>
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+            ToSchema,
+        )]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -115,8 +119,9 @@ impl InstanceId {
 
 /// The project (OpenStack's tenant) that owns instances and backups: 1 to 64 characters of
 /// `A-Z a-z 0-9 _ -`, because it becomes part of URLs and of paths in the archive store.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String)]
 pub struct ProjectId(String);
 
 /// Whether this is safe as one component of any path: letters, digits, `_`, `-`, and dots but not in front.
@@ -168,8 +173,9 @@ impl fmt::Display for ProjectId {
 
 /// The subfolder for a backup's archive that the client asked for (Trove's `swift_container`):
 /// 1 to 64 characters of `A-Z a-z 0-9 _ - .`, not starting with a dot.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, format = "container", min_length = 1)]
 pub struct ContainerName(String);
 
 impl ContainerName {

@@ -1,9 +1,10 @@
 //! How far a backup has been proven.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The strongest proof a backup has had. Later levels include the earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VerifyLevel {
     /// Every frame of the published file was decoded again and equals what the source gave.

@@ -96,13 +96,13 @@ const CRATES: &[(&[&str], &[&str])] = &[
         &["store/", "engine/sqlite", "cli/demo"],
     ),
     (&["actix_web", "actix_http"], &["api/", "server"]),
-    (&["ureq"], &["client/", "cli/"]),
+    (&["ureq"], &["client/"]),
     (&["zstd_safe"], &["archive/"]),
 ];
 
 /// Trove's wire words, as string literals.
 const WIRE_WORDS: &[&str] = &["locationRef", "swift_container"];
-const WIRE_PLACES: &[&str] = &["wire/", "api/view", "client/", "cli/"];
+const WIRE_PLACES: &[&str] = &["wire/"];
 
 /// Rooms that never rename or remove a file.
 const NEVER_RENAME: &[&str] = &[

@@ -1,14 +1,13 @@
-//! Asking a server over HTTP as somebody.
+//! A client of the server under test.
 
-use std::time::Duration;
-
+use coffer::client::Connection;
 use coffer::domain::{InstanceId, ProjectId};
 use serde_json::{Value, json};
-use ureq::http::{HeaderMap, Request};
+use ureq::http::HeaderMap;
 
 use super::wait_until;
 
-/// What the server answered.
+/// An answer of the server.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -17,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON; fails the test if it is none.
+    /// The body as JSON; fails the test if it is something else.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|reason| {
@@ -30,12 +29,12 @@ impl Answer {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
-    /// One header; empty if it is not there.
+    /// A header, or an empty text.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The same answer, if it has this status; else fails the test and shows it.
+    /// The same answer; fails the test unless it has this status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
@@ -55,41 +54,29 @@ impl Answer {
     }
 }
 
-/// Somebody with a token (or none) and a project.
+/// A client with or without a token, in one project.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    agent: ureq::Agent,
+    connection: Connection,
     base: String,
     project: String,
-    headers: Vec<(String, String)>,
 }
 
 impl Client {
-    /// Asks the server at `base`, like `http://127.0.0.1:1234`, with no token.
+    /// A client of the server at `base`, like `http://127.0.0.1:1234`, without a token.
     pub(crate) fn new(base: &str, project: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build();
-        Self {
-            agent: config.new_agent(),
-            base: base.to_owned(),
-            project: project.to_owned(),
-            headers: Vec::new(),
-        }
+        let (base, project) = (base.to_owned(), project.to_owned());
+        Self { connection: Connection::new(&base), base, project }
     }
 
-    /// The same, showing this token.
+    /// The same, with this token.
     pub(crate) fn with_token(self, secret: &str) -> Self {
-        self.with_header("X-Auth-Token", secret)
+        Self { connection: self.connection.with_token(secret), ..self }
     }
 
     /// The same, with one more header on every request.
-    pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
+    pub(crate) fn with_header(self, name: &str, value: &str) -> Self {
+        Self { connection: self.connection.with_header(name, value), ..self }
     }
 
     /// The same, in another project's part of the API.
@@ -98,8 +85,8 @@ impl Client {
         self
     }
 
-    /// `path` below the project's part of the API, or as it is if it starts with a slash; a whole
-    /// URL, as in a `next` link, stays one.
+    /// The URL of a path below the project. A path that begins with a slash is one of the server; a
+    /// URL, as in a `next` link, stays as it is.
     pub(crate) fn url(&self, path: &str) -> String {
         if path.starts_with("http://") {
             path.to_owned()
@@ -110,30 +97,20 @@ impl Client {
         }
     }
 
-    /// Any request at all.
+    /// Sends any request.
     #[track_caller]
     pub(crate) fn send(&self, method: &str, path: &str, body: Option<&[u8]>) -> Answer {
         self.try_send(method, path, body).unwrap_or_else(|lost| panic!("{method} {path}: {lost}"))
     }
 
-    /// The same to a server that may die before it answers.
+    /// The same, to a server that may die before it answers.
     pub(crate) fn try_send(
         &self,
         method: &str,
         path: &str,
         body: Option<&[u8]>,
     ) -> Result<Answer, ureq::Error> {
-        let mut request = Request::builder().method(method).uri(self.url(path));
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let mut answer = match body {
-            None => self.agent.run(request.body(()).unwrap()),
-            Some(bytes) => {
-                let request = request.header("Content-Type", "application/json");
-                self.agent.run(request.body(bytes).unwrap())
-            }
-        }?;
+        let mut answer = self.connection.send(method, &self.url(path), body)?;
         let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
         Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), bytes })
     }
@@ -158,13 +135,13 @@ impl Client {
         self.send("DELETE", path, None)
     }
 
-    /// The id an instance of the configuration has in this project.
+    /// The id of the configured instance with this name.
     pub(crate) fn instance_id(&self, name: &str) -> String {
         let project: ProjectId = self.project.parse().unwrap();
         InstanceId::derived(&project, name).to_string()
     }
 
-    /// Asks for a backup of the instance with this name. `more` are further fields of the body.
+    /// Asks for a backup of the instance with this name. `more` is added to the body.
     #[track_caller]
     pub(crate) fn create_backup(&self, instance: &str, more: &Value) -> Answer {
         let mut body = json!({"name": "test", "instance": self.instance_id(instance)});
@@ -174,19 +151,19 @@ impl Client {
         self.post("backups", &json!({ "backup": body }))
     }
 
-    /// A full backup, waited for: the COMPLETED row.
+    /// Makes a full backup and waits until it is COMPLETED.
     #[track_caller]
     pub(crate) fn full(&self, instance: &str) -> Value {
         self.completed(&self.create_backup(instance, &json!({})))
     }
 
-    /// An incremental on the newest backup, waited for: the COMPLETED row.
+    /// Makes an incremental backup on the newest one and waits until it is COMPLETED.
     #[track_caller]
     pub(crate) fn incremental(&self, instance: &str) -> Value {
         self.completed(&self.create_backup(instance, &json!({"incremental": 1})))
     }
 
-    /// The row of an accepted backup once it is COMPLETED; fails the test if it becomes anything else.
+    /// Waits until an accepted backup is COMPLETED; fails the test if it becomes FAILED.
     #[track_caller]
     pub(crate) fn completed(&self, accepted: &Answer) -> Value {
         assert_eq!(accepted.status, 202, "{}", accepted.text());
@@ -196,7 +173,7 @@ impl Client {
         row
     }
 
-    /// A full backup that fails, waited for: why it did, as `code` and `message`.
+    /// Makes a full backup that has to fail, and gives `code` and `message` of the failure.
     #[track_caller]
     pub(crate) fn failed(&self, instance: &str) -> (String, String) {
         let accepted = self.create_backup(instance, &json!({})).expect(202).json();
@@ -207,13 +184,13 @@ impl Client {
         (word("code"), word("message"))
     }
 
-    /// The backup's row.
+    /// The backup as the API shows it.
     #[track_caller]
     pub(crate) fn backup(&self, id: &str) -> Value {
         self.get(&format!("backups/{id}")).expect(200).json()["backup"].take()
     }
 
-    /// The backup's row once it has one of these statuses.
+    /// Waits until the backup has one of these statuses.
     #[track_caller]
     pub(crate) fn wait_for(&self, id: &str, statuses: &[&str]) -> Value {
         wait_until(&format!("backup {id} to become one of {statuses:?}"), || {
@@ -222,7 +199,7 @@ impl Client {
         })
     }
 
-    /// Waits until the backup is no more.
+    /// Waits until the backup no longer exists.
     #[track_caller]
     pub(crate) fn wait_until_gone(&self, id: &str) {
         wait_until(&format!("backup {id} to be gone"), || {
@@ -230,7 +207,7 @@ impl Client {
         });
     }
 
-    /// The instance's row once it has one of these statuses.
+    /// Waits until the instance has one of these statuses.
     #[track_caller]
     pub(crate) fn wait_for_instance(&self, id: &str, statuses: &[&str]) -> Value {
         wait_until(&format!("instance {id} to become one of {statuses:?}"), || {
@@ -239,7 +216,7 @@ impl Client {
         })
     }
 
-    /// Every row of a list over all its pages; `path` is the first one's, `rows` the list's name.
+    /// Every row of a list, over all pages. `path` is that of the first page, `rows` the key of the list.
     #[track_caller]
     pub(crate) fn all(&self, path: &str, rows: &str) -> Vec<Value> {
         let mut found = Vec::new();

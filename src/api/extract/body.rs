@@ -7,31 +7,24 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::rt::time::timeout;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 
-/// No body of this API is longer.
+use super::check::check;
+
+/// The longest body that is read.
 const LONGEST: usize = 1 << 20;
 /// How long a client may take to send one.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A body that is JSON, whatever it says.
+/// A body that conforms to the schema of its type.
 #[derive(Debug)]
-pub(in crate::api) struct JsonBody(Value);
+pub(in crate::api) struct Body<T>(pub(in crate::api) T);
 
-impl JsonBody {
-    /// What it asks for. The body ends here: a hostile one takes many times its length in memory, and
-    /// must not wait with its handler for a commit.
-    pub(in crate::api) fn into<T>(
-        self,
-        read: impl FnOnce(&Value) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
-        read(&self.0)
-    }
-}
-
-impl FromRequest for JsonBody {
+impl<T: DeserializeOwned + ToSchema> FromRequest for Body<T> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -39,22 +32,28 @@ impl FromRequest for JsonBody {
         let media_type = request.content_type().to_owned();
         let payload = web::Payload::from_request(request, payload);
         Box::pin(async move {
-            // Trove takes this spelling only, and every client sends it.
+            // Like Trove, takes this spelling only. Every client sends it.
             if media_type != "application/json" {
                 let shown = if media_type.is_empty() { "text/plain" } else { &media_type };
                 return Err(ApiError::MediaType(shown.to_owned()));
             }
             let payload = payload.await.map_err(|error| ApiError::malformed(&error.to_string()))?;
-            let bytes = timeout(PATIENCE, payload.to_bytes_limited(LONGEST))
+            let bytes = timeout(TIMEOUT, payload.to_bytes_limited(LONGEST))
                 .await
                 .map_err(|_elapsed| ApiError::Timeout)?
                 .map_err(|_too_long| {
                     ApiError::OverLimit(format!("The body is longer than {LONGEST} bytes."))
                 })?
                 .map_err(|error| ApiError::malformed(&error.to_string()))?;
-            let value = serde_json::from_slice(&bytes)
-                .map_err(|error| ApiError::malformed(&error.to_string()))?;
-            Ok(Self(value))
+            parse(&bytes).map(Self)
         })
     }
+}
+
+/// Parses to a value first, which can be checked for all problems at once.
+fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, ApiError> {
+    let malformed = |error: serde_json::Error| ApiError::malformed(&error.to_string());
+    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    check::<T>(&value)?;
+    serde_json::from_value(value).map_err(malformed)
 }

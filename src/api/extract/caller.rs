@@ -1,5 +1,5 @@
-//! Who asks. The first thing looked at below `/v1.0/{project}`, also on paths that lead nowhere, so
-//! that nobody without a token learns which exist.
+//! Authentication. It comes first below `/v1.0/{project}`, also on paths without a route, so that a
+//! client without a token does not learn which paths exist.
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -17,20 +17,20 @@ use crate::api::{AuthMode, State};
 use crate::catalog::{Read, Scope};
 use crate::domain::{Caller, ProjectId, Role};
 
-/// A secret as it was shown.
-struct Shown<'h> {
+/// The secret of a request.
+struct Credentials<'h> {
     secret: Cow<'h, str>,
-    /// The user name beside it, which has to be the token's.
+    /// The user name of HTTP Basic, which must be the token's name.
     name: Option<String>,
 }
 
-/// Lets a request through if its caller is known and may be in the project of the path.
+/// Lets a request through if its caller is known and may use the project of the path.
 pub(in crate::api) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let admitted = admit(&request);
-    match admitted {
+    let entered = enter(&request);
+    match entered {
         Ok(scope) => {
             request.extensions_mut().insert(scope);
             next.call(request).await.map(ServiceResponse::map_into_boxed_body)
@@ -39,13 +39,13 @@ pub(in crate::api) async fn authenticate(
     }
 }
 
-fn admit(request: &ServiceRequest) -> Result<Scope<Read>, ApiError> {
+fn enter(request: &ServiceRequest) -> Result<Scope<Read>, ApiError> {
     let state = request
         .app_data::<web::Data<State>>()
         .ok_or_else(|| ApiError::Fault("the application has no state".to_owned()))?;
     let caller = match state.auth {
-        AuthMode::None => anybody(),
-        AuthMode::Token => known(state, request.headers()).ok_or(ApiError::Unauthorized)?,
+        AuthMode::None => local_user(),
+        AuthMode::Token => caller(state, request.headers()).ok_or(ApiError::Unauthorized)?,
     };
     let project: ProjectId = request
         .match_info()
@@ -56,26 +56,26 @@ fn admit(request: &ServiceRequest) -> Result<Scope<Read>, ApiError> {
     Ok(Scope::enter(caller, project)?)
 }
 
-/// With authentication off, whoever reaches the port owns the machine's backups anyway.
-fn anybody() -> Arc<Caller> {
-    static ANYBODY: LazyLock<Arc<Caller>> = LazyLock::new(|| {
+/// The caller while authentication is off, which is possible on loopback addresses only.
+fn local_user() -> Arc<Caller> {
+    static LOCAL_USER: LazyLock<Arc<Caller>> = LazyLock::new(|| {
         let (name, roles) = ("anybody".to_owned(), vec![Role::Admin, Role::Member]);
         Arc::new(Caller { name, project: None, roles })
     });
-    Arc::clone(&ANYBODY)
+    Arc::clone(&LOCAL_USER)
 }
 
-fn known(state: &State, headers: &HeaderMap) -> Option<Arc<Caller>> {
-    let shown = shown(headers)?;
-    let caller = state.catalog.authenticate(&shown.secret)?;
-    shown.name.is_none_or(|name| name == caller.name).then_some(caller)
+fn caller(state: &State, headers: &HeaderMap) -> Option<Arc<Caller>> {
+    let credentials = credentials(headers)?;
+    let caller = state.catalog.authenticate(&credentials.secret)?;
+    credentials.name.is_none_or(|name| name == caller.name).then_some(caller)
 }
 
-/// The first secret of a request, in this order: X-Auth-Token, Basic, Bearer. A header that is there
-/// and cannot be read is a wrong secret: the next one is not tried.
-fn shown(headers: &HeaderMap) -> Option<Shown<'_>> {
+/// The first secret of a request, in the order X-Auth-Token, Basic, Bearer. A header that cannot be read
+/// is a wrong secret: the next one is not tried.
+fn credentials(headers: &HeaderMap) -> Option<Credentials<'_>> {
     if let Some(token) = headers.get("x-auth-token") {
-        return Some(Shown { secret: token.to_str().ok()?.into(), name: None });
+        return Some(Credentials { secret: token.to_str().ok()?.into(), name: None });
     }
     let mut offers = headers.get_all(AUTHORIZATION).filter_map(|value| {
         let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
@@ -91,13 +91,13 @@ fn shown(headers: &HeaderMap) -> Option<Shown<'_>> {
             }
             _ => None,
         })
-        .unwrap_or_else(|| Some(Shown { secret: bearer?.into(), name: None }))
+        .unwrap_or_else(|| Some(Credentials { secret: bearer?.into(), name: None }))
 }
 
-fn basic(credentials: &str) -> Option<Shown<'static>> {
+fn basic(credentials: &str) -> Option<Credentials<'static>> {
     let decoded = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
     let (name, secret) = decoded.split_once(':')?;
-    Some(Shown { secret: secret.to_owned().into(), name: Some(name.to_owned()) })
+    Some(Credentials { secret: secret.to_owned().into(), name: Some(name.to_owned()) })
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        shown(&map).map(|shown| shown.secret.into_owned())
+        credentials(&map).map(|it| it.secret.into_owned())
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_basic_header_that_cannot_be_read_is_not_passed_over_for_the_next() {
+    fn after_a_basic_header_that_cannot_be_read_no_other_is_tried() {
         assert_eq!(
             secret_of(&[("authorization", "Basic ###"), ("authorization", "Bearer b")]),
             None

@@ -7,14 +7,14 @@ use crate::domain::{ProjectId, Status};
 
 use super::paging::{Query, truthy};
 
-/// The longest value of a filter that is looked at.
+/// No value of a filter may be longer.
 const LONGEST: usize = 255;
 
 /// The filters of a list. Field names are short because markers, which carry them, go into URLs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Filters {
-    /// Whether every project was asked for, if anything was said of it.
+    /// `all_projects`, if it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::api) all: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,12 +23,12 @@ pub(in crate::api) struct Filters {
     pub(in crate::api) instance: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::api) engine: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "status_word")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::api) status: Option<Status>,
 }
 
 impl Filters {
-    /// The filters that a query spells out.
+    /// The filters of a query.
     pub(in crate::api) fn of(query: &Query) -> Result<Self, ApiError> {
         Ok(Self {
             all: query.filter("all_projects")?.map(truthy),
@@ -39,9 +39,9 @@ impl Filters {
         })
     }
 
-    /// These filters beside those a marker carries. The marker's apply; what is spelled out as well
-    /// has to be the same, because a page of another list is not what anybody wants.
-    pub(in crate::api) fn beside(self, carried: Self) -> Result<Self, ApiError> {
+    /// The filters of a marker, which apply. Those in the query beside it must be the same, or the page
+    /// would be one of another list.
+    pub(in crate::api) fn with_marker(self, carried: Self) -> Result<Self, ApiError> {
         let conflict = self.all.is_some_and(|all| all != carried.all.unwrap_or(false))
             || differs(self.project.as_ref(), carried.project.as_ref())
             || differs(self.instance.as_ref(), carried.instance.as_ref())
@@ -82,52 +82,23 @@ fn status(text: &str) -> Result<Status, ApiError> {
     })
 }
 
-/// A status as its word.
-mod status_word {
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    use crate::domain::Status;
-
-    #[expect(
-        clippy::ref_option,
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde calls it with a reference to the field"
-    )]
-    pub(super) fn serialize<S: Serializer>(
-        status: &Option<Status>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        match status {
-            Some(status) => to.serialize_str(status.as_str()),
-            None => to.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Status>, D::Error> {
-        let word = String::deserialize(from)?;
-        word.parse().map(Some).map_err(|()| de::Error::custom("no such status"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_markers_filters_apply_and_may_be_repeated_but_not_changed() {
+    fn the_filters_of_a_marker_apply_and_may_be_repeated_but_not_changed() {
         let carried = Filters { instance: Some("i".to_owned()), ..Filters::default() };
         let same = carried.clone();
         let other = Filters { instance: Some("j".to_owned()), ..Filters::default() };
         let more = Filters { status: Some(Status::Failed), ..carried.clone() };
         let all = Filters { all: Some(true), ..Filters::default() };
         let not_all = Filters { all: Some(false), ..Filters::default() };
-        assert_eq!(Filters::default().beside(carried.clone()).unwrap(), carried);
-        assert_eq!(same.beside(carried.clone()).unwrap(), carried);
-        assert_eq!(not_all.beside(carried.clone()).unwrap(), carried);
+        assert_eq!(Filters::default().with_marker(carried.clone()).unwrap(), carried);
+        assert_eq!(same.with_marker(carried.clone()).unwrap(), carried);
+        assert_eq!(not_all.with_marker(carried.clone()).unwrap(), carried);
         for conflicting in [other, more, all] {
-            assert!(conflicting.clone().beside(carried.clone()).is_err(), "{conflicting:?}");
+            assert!(conflicting.clone().with_marker(carried.clone()).is_err(), "{conflicting:?}");
         }
     }
 }

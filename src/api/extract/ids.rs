@@ -1,4 +1,4 @@
-//! Ids in paths. One that is malformed is as unknown as one that never was, so both get the same 404.
+//! Ids in paths. A malformed id gets the same 404 as an unknown one.
 
 use std::str::FromStr;
 
@@ -12,11 +12,11 @@ pub(in crate::api) fn segment<'r>(request: &'r HttpRequest, name: &str) -> &'r s
     request.match_info().get(name).unwrap_or_default()
 }
 
-/// Only the canonical spelling is an id, so that one backup has one URL (Trove: the same).
+/// The id in its canonical spelling only, so that one backup has one URL, as in Trove.
 fn canonical<T: FromStr>(request: &HttpRequest) -> Result<T, ApiError> {
     let text = segment(request, "id");
     match text.parse::<T>() {
-        // What parses is hyphenated; only its letters can be other than in the canonical spelling.
+        // An id that parses is hyphenated, so it can only differ by upper case.
         Ok(id) if !text.bytes().any(|byte| byte.is_ascii_uppercase()) => Ok(id),
         _ => Err(ApiError::unknown_id(text)),
     }

@@ -1,7 +1,7 @@
 //! The marker of a page: where the next one starts, and what was being listed.
 //!
-//! It carries the filters because the stock client forgets them after the first page. It is no
-//! secret and no proof: whoever shows one is checked as if they had spelled the filters out.
+//! It carries the filters, because the stock client forgets them after the first page. It gives no
+//! rights: the filters in it are checked like those of a query.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,9 +12,9 @@ use crate::domain::{BackupId, Position, Timestamp};
 
 use super::filters::Filters;
 
-/// Rises when the meaning of a marker changes.
+/// Increase it when the meaning of a marker changes.
 const VERSION: u8 = 1;
-/// No marker this server made is longer.
+/// The longest text that can be a marker.
 const LONGEST: usize = 2048;
 
 /// A marker, decoded. Field names are short because each makes URLs longer.
@@ -29,7 +29,7 @@ pub(in crate::api) struct Marker {
 }
 
 impl Marker {
-    /// A marker of this place in the list with these filters.
+    /// The marker of this position in the list with these filters.
     pub(in crate::api) fn new(position: Position, filters: Filters) -> Self {
         Self { v: VERSION, at: position.created.as_micros(), id: position.id, filters }
     }
@@ -39,14 +39,14 @@ impl Marker {
         (Position { created: Timestamp::from_micros(self.at), id: self.id }, self.filters)
     }
 
-    /// As it goes into a URL.
+    /// The text that goes into a URL.
     pub(in crate::api) fn encode(&self) -> Result<String, ApiError> {
         let json = serde_json::to_vec(self)
             .map_err(|error| ApiError::Fault(format!("a marker cannot be written: {error}")))?;
         Ok(URL_SAFE_NO_PAD.encode(json))
     }
 
-    /// As it comes back; `None` if this server never made it.
+    /// The marker that this text encodes; `None` if this server did not make it.
     pub(in crate::api) fn decode(text: &str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_server_never_made_is_no_marker() {
+    fn a_text_that_this_server_did_not_make_is_no_marker() {
         let position = Position { created: Timestamp::from_micros(0), id: BackupId::generate() };
         let older = Marker { v: 0, ..Marker::new(position, Filters::default()) };
         let odd = URL_SAFE_NO_PAD.encode(r#"{"v":1,"at":0,"id":"x","f":{"status":"LOST"}}"#);

@@ -5,6 +5,18 @@ use actix_web::{HttpRequest, web};
 use crate::api::error::ApiError;
 use crate::domain::Limit;
 
+/// The parameters of every list that has pages, for its documentation.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the values are read from the query one by one")]
+pub(in crate::api) struct PageParameters {
+    /// Rows a page; the server's maximum applies as well.
+    #[param(minimum = 1)]
+    limit: Option<usize>,
+    /// Where the page starts: from the link `next` of the page before, or the id of a row.
+    marker: Option<String>,
+}
+
 /// The parameters of a query, decoded, in the order they came.
 #[derive(Debug, Clone)]
 pub(in crate::api) struct Query(Vec<(String, String)>);
@@ -17,7 +29,7 @@ impl Query {
             .map_err(|error| ApiError::BadRequest(format!("The query cannot be read: {error}")))
     }
 
-    /// The value of a parameter; one that is given twice has to say the same twice.
+    /// The value of a parameter. If it is given twice, both values must be the same.
     pub(in crate::api) fn once(&self, name: &str) -> Result<Option<&str>, ApiError> {
         let mut values = self.0.iter().filter(|(key, _value)| key == name).map(|(_key, it)| it);
         let first = values.next();
@@ -29,18 +41,18 @@ impl Query {
         Ok(first.map(String::as_str))
     }
 
-    /// The same for a filter, where nothing between `=` and `&` means no filter.
+    /// The value of a filter; an empty value is no filter.
     pub(in crate::api) fn filter(&self, name: &str) -> Result<Option<&str>, ApiError> {
         Ok(self.once(name)?.filter(|value| !value.is_empty()))
     }
 }
 
-/// Whether a value of `all_projects` means yes, as Trove reads it: everything else means no.
+/// Whether Trove reads this value of `all_projects` as yes. Everything else means no.
 pub(in crate::api) fn truthy(value: &str) -> bool {
     ["1", "t", "true", "on", "y", "yes"].contains(&value.trim().to_ascii_lowercase().as_str())
 }
 
-/// Rows a page: `default` if the client does not say, `most` at most.
+/// The rows of a page: `default` unless the client says otherwise, and at most `most`.
 pub(in crate::api) fn limit(query: &Query, default: u32, most: u32) -> Result<Limit, ApiError> {
     let Some(text) = query.once("limit")? else { return Ok(Limit::clamped(default, most)) };
     let digits = text.trim();
@@ -52,7 +64,7 @@ pub(in crate::api) fn limit(query: &Query, default: u32, most: u32) -> Result<Li
             "The value of 'limit' has to be a number above 0, not '{shown}'."
         )));
     }
-    // Digits that do not fit are more than any page holds.
+    // A number that does not fit is more than any page holds.
     Ok(Limit::clamped(digits.parse().unwrap_or(u32::MAX), most))
 }
 
@@ -76,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_given_twice_has_to_agree_with_itself() {
+    fn a_parameter_given_twice_must_have_the_same_value() {
         assert!(limit(&query(&[("limit", "1"), ("limit", "2")]), 20, 100).is_err());
         assert!(limit(&query(&[("limit", "2"), ("limit", "2")]), 20, 100).is_ok());
     }
 
     #[test]
-    fn what_trove_takes_for_yes_is_yes() {
+    fn all_projects_reads_yes_as_trove_does() {
         for yes in ["true", "True", "1", "on", "yes"] {
             assert!(truthy(yes), "{yes}");
         }

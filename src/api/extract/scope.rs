@@ -1,4 +1,4 @@
-//! Where somebody asks, and that they may do so there: the extractor that handlers name.
+//! The permission that a handler needs, as an extractor: `scope: Scope<Write>`.
 
 use std::future::{Ready, ready};
 
@@ -13,11 +13,11 @@ impl<P: Permission + 'static> FromRequest for Scope<P> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(enter(request).map_err(Error::from))
+        ready(scope(request).map_err(Error::from))
     }
 }
 
-fn enter<P: Permission>(request: &HttpRequest) -> Result<Scope<P>, ApiError> {
+fn scope<P: Permission>(request: &HttpRequest) -> Result<Scope<P>, ApiError> {
     let extensions = request.extensions();
     let entered = extensions.get::<Scope<Read>>().ok_or(ApiError::Unauthorized)?;
     Ok(entered.also()?)

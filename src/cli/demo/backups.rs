@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use crate::cli::error::CommandError;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::terminal::{human, say};
+use crate::client::Client;
+use crate::domain::{BackupId, InstanceId, Kind, Status};
+use crate::wire::{BackupView, CreateBackup};
 
-use super::client::{Api, BackupView};
 use super::writer::Writer;
 
 /// How many backups are made: the first is full, the others are incremental.
@@ -21,7 +23,9 @@ pub(super) struct Point {
     /// 1, 2, 3.
     pub(super) number: usize,
     /// The completed backup.
-    pub(super) backup: BackupView,
+    pub(super) id: BackupId,
+    /// The URL of its archive.
+    pub(super) location: String,
     /// The transactions that may be its last one: from those committed when it was requested to those
     /// begun when it was completed.
     pub(super) possible: RangeInclusive<i64>,
@@ -29,8 +33,8 @@ pub(super) struct Point {
 
 /// Makes all backups, each after `transactions` more transactions.
 pub(super) fn make_all(
-    api: &Api,
-    instance: &str,
+    client: &Client,
+    instance: InstanceId,
     writer: &Writer,
     transactions: i64,
     interrupt: &Interrupt,
@@ -42,14 +46,14 @@ pub(super) fn make_all(
         let goal = writer.committed()? + transactions;
         interrupt
             .wait_for("the writer", TIMEOUT, || Ok((writer.committed()? >= goal).then_some(())))?;
-        points.push(make(api, instance, number, writer, interrupt)?);
+        points.push(make(client, instance, number, writer, interrupt)?);
     }
     Ok(points)
 }
 
 fn make(
-    api: &Api,
-    instance: &str,
+    client: &Client,
+    instance: InstanceId,
     number: usize,
     writer: &Writer,
     interrupt: &Interrupt,
@@ -57,13 +61,19 @@ fn make(
     writer.longest_commit();
     let before = writer.committed()?;
     let start = Instant::now();
-    let id = api.back_up(instance, &format!("point-{number}"), number > 1)?.id;
-    let backup = interrupt.wait_for("the backup", TIMEOUT, || completed(api, &id))?;
+    let request = CreateBackup {
+        name: format!("point-{number}"),
+        instance: Some(instance),
+        incremental: Some(u8::from(number > 1)),
+        ..CreateBackup::default()
+    };
+    let id = client.create_backup(request)?.id;
+    let backup = interrupt.wait_for("the backup", TIMEOUT, || completed(client, id))?;
     let took = start.elapsed();
     let commits = writer.committed()? - before;
     let possible = before..=writer.begun();
-    let expected = if number > 1 { "incremental" } else { "full" };
-    let kind = backup.kind.as_deref().unwrap_or("of no known kind");
+    let expected = if number > 1 { Kind::Incremental } else { Kind::Full };
+    let (kind, expected) = (backup.kind.as_str(), expected.as_str());
     if kind != expected {
         let text = format!("backup {id} was requested as {expected} and is {kind}");
         return Err(CommandError::Failed(text));
@@ -77,15 +87,16 @@ fn make(
         took.as_secs_f64(),
         writer.longest_commit().as_secs_f64() * 1000.0,
     ));
-    Ok(Point { number, backup, possible })
+    let location = backup.location_ref.unwrap_or_default();
+    Ok(Point { number, id, location, possible })
 }
 
 /// The backup once it is COMPLETED; one that failed is an error with the server's message.
-fn completed(api: &Api, id: &str) -> Result<Option<BackupView>, CommandError> {
-    let backup = api.backup(id)?;
-    match backup.status.as_str() {
-        "COMPLETED" => Ok(Some(backup)),
-        "NEW" | "BUILDING" | "SAVING" => Ok(None),
+fn completed(client: &Client, id: BackupId) -> Result<Option<BackupView>, CommandError> {
+    let backup = client.backup(id)?;
+    match backup.status {
+        Status::Completed => Ok(Some(backup)),
+        Status::New | Status::Building | Status::Saving => Ok(None),
         status => {
             let why = backup.failure.map(|it| it.message).unwrap_or_default();
             Err(CommandError::Failed(format!("backup {id} is {status}: {why}")))

@@ -6,7 +6,6 @@
 //! committed.
 
 mod backups;
-mod client;
 mod compare;
 mod ledger;
 mod restores;
@@ -23,9 +22,10 @@ use clap::Args;
 use super::error::{CommandError, failed};
 use super::interrupt::Interrupt;
 use super::terminal::{self, human, say};
+use crate::client::{Client, Connection};
+use crate::domain::InstanceId;
 
 use backups::Point;
-use client::Api;
 use ledger::{Ledger, Purpose};
 use server::Server;
 use workspace::{INSTANCE, PROJECT, Workspace};
@@ -91,12 +91,16 @@ fn tour(
     introduce(workspace, documents, &server);
 
     let token = fs::read_to_string(workspace.token_file()).map_err(failed("the admin token"))?;
-    let api = Api::new(server.url(), token.trim());
-    let instance = api.instance_named(INSTANCE)?;
+    let connection = Connection::new(server.url()).with_token(token.trim());
+    let client = Client::new(connection, PROJECT.parse().map_err(failed(PROJECT))?);
+    let instance = client.instances()?.into_iter().find(|instance| instance.name == INSTANCE);
+    let instance = instance
+        .map(|instance| instance.id)
+        .ok_or_else(|| CommandError::Failed(format!("the server does not list {INSTANCE}")))?;
     let mut writer = Writer::start(ledger)?;
     // Enough between two backups for an incremental one to be worth it.
     let transactions = (documents / 10).clamp(200, 2_000);
-    let points = backups::make_all(&api, &instance, &writer, transactions, interrupt)?;
+    let points = backups::make_all(&client, instance, &writer, transactions, interrupt)?;
     let last = writer.stop()?;
 
     let complaint = restores::destroy(&workspace.database())?;
@@ -104,12 +108,12 @@ fn tour(
         "\nThe writer stopped after transaction {last}. The database was overwritten with garbage\n\
          (SQLite: \"{complaint}\") and deleted.\n"
     ));
-    restore_all(&points, documents, workspace, &api, interrupt)?;
+    restore_all(&points, documents, workspace, &client, interrupt)?;
     say(format_args!(
         "\nAll {} restored points hold exactly what was committed when they were backed up.\n",
         points.len()
     ));
-    show_commands(workspace, &server, &instance, &points)?;
+    show_commands(workspace, &server, instance, &points)?;
     Ok(server)
 }
 
@@ -133,7 +137,7 @@ fn restore_all(
     points: &[Point],
     documents: i64,
     workspace: &Workspace,
-    api: &Api,
+    client: &Client,
     interrupt: &Interrupt,
 ) -> Result<(), CommandError> {
     let expected = workspace.path("expected.db");
@@ -143,7 +147,7 @@ fn restore_all(
     for point in points {
         interrupt.check()?;
         let start = Instant::now();
-        let (by, file) = restores::restore(point, workspace, api, interrupt)?;
+        let (by, file) = restores::restore(point, workspace, client, interrupt)?;
         let took = start.elapsed();
         let proof = compare::prove(&file, &point.possible, &mut reference)
             .map_err(|difference| damaged(point, &file, &difference))?;
@@ -171,7 +175,7 @@ fn damaged(point: &Point, file: &Path, difference: &compare::Difference) -> Comm
 fn show_commands(
     workspace: &Workspace,
     server: &Server,
-    instance: &str,
+    instance: InstanceId,
     points: &[Point],
 ) -> Result<(), CommandError> {
     let (url, token) = (server.url(), workspace.token_file());
@@ -190,7 +194,7 @@ fn show_commands(
         say(format_args!("  zstd -dc {} \\\n    | tar -xf - -C FOLDER", archive.display()));
         say(format_args!(
             "  coffer restore {} \\\n    --to FILE --config {}",
-            newest.backup.id,
+            newest.id,
             workspace.config_file().display()
         ));
     }

@@ -11,9 +11,11 @@ use percent_encoding::percent_decode_str;
 use crate::cli::doctor::find_tool;
 use crate::cli::error::{CommandError, failed};
 use crate::cli::interrupt::Interrupt;
+use crate::client::Client;
+use crate::domain::InstanceStatus;
+use crate::wire::{CreateInstance, RestorePoint};
 
 use super::backups::Point;
-use super::client::Api;
 use super::server::this_program;
 use super::workspace::{INSTANCE, PROJECT, Workspace};
 use super::{compare, ledger};
@@ -42,12 +44,12 @@ pub(super) fn destroy(database: &Path) -> Result<String, CommandError> {
 pub(super) fn restore(
     point: &Point,
     workspace: &Workspace,
-    api: &Api,
+    client: &Client,
     interrupt: &Interrupt,
 ) -> Result<(&'static str, PathBuf), CommandError> {
     let restored = match point.number {
         1 if tools_are_installed() => ("zstd | tar", with_tools(point, workspace)?),
-        2 => ("POST instances", over_the_api(point, workspace, api, interrupt)?),
+        2 => ("POST instances", over_the_api(point, workspace, client, interrupt)?),
         number => {
             let newest = number > 1;
             let file = if newest { workspace.database() } else { workspace.path("restored-1.db") };
@@ -65,7 +67,7 @@ pub(super) fn tools_are_installed() -> bool {
 
 /// The file that the API's `file://` URL names.
 pub(super) fn archive_of(point: &Point) -> Result<PathBuf, CommandError> {
-    let url = point.backup.location.as_deref().unwrap_or_default();
+    let url = &point.location;
     let path = url.strip_prefix("file://").map(|path| percent_decode_str(path).decode_utf8());
     match path {
         Some(Ok(path)) => Ok(PathBuf::from(path.into_owned())),
@@ -92,7 +94,7 @@ fn with_tools(point: &Point, workspace: &Workspace) -> Result<PathBuf, CommandEr
 }
 
 fn with_coffer(point: &Point, workspace: &Workspace, to: &Path) -> Result<(), CommandError> {
-    let mut command = this_program(&["restore", &point.backup.id, "--to"])?;
+    let mut command = this_program(&["restore", &point.id.to_string(), "--to"])?;
     command.arg(to).arg("--config").arg(workspace.config_file());
     let output = command.output().map_err(failed("starting coffer restore"))?;
     match require_success("coffer restore", output.status, &output.stderr) {
@@ -114,34 +116,46 @@ fn require_success(tool: &str, status: ExitStatus, stderr: &[u8]) -> Result<(), 
 fn over_the_api(
     point: &Point,
     workspace: &Workspace,
-    api: &Api,
+    client: &Client,
     interrupt: &Interrupt,
 ) -> Result<PathBuf, CommandError> {
     let name = format!("{INSTANCE}-{}", point.number);
-    let id = api.restore(&point.backup.id, &name)?.id;
+    let request = CreateInstance {
+        name: name.clone(),
+        flavor_ref: None,
+        volume: None,
+        datastore: None,
+        restore_point: RestorePoint { backup_ref: point.id },
+    };
+    let id = client.create_instance(request)?.id;
     interrupt.wait_for("the restore", TIMEOUT, || {
-        let instance = api.instance(&id)?;
-        match instance.status.as_str() {
-            "ACTIVE" => Ok(Some(())),
-            "BUILD" => Ok(None),
+        let instance = client.instance(id)?;
+        match instance.status {
+            InstanceStatus::Active => Ok(Some(())),
+            InstanceStatus::Build => Ok(None),
             status => {
+                let status = status.as_str();
                 let why = instance.fault.map(|it| it.message).unwrap_or_default();
                 Err(CommandError::Failed(format!("the restore {id} is {status}: {why}")))
             }
         }
     })?;
-    Ok(workspace.path("data/restored").join(PROJECT).join(&id).join(format!("{name}.db")))
+    Ok(workspace
+        .path("data/restored")
+        .join(PROJECT)
+        .join(id.to_string())
+        .join(format!("{name}.db")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::demo::client::BackupView;
     use crate::cli::demo::ledger::{Ledger, Purpose};
+    use crate::domain::BackupId;
 
     fn point(location: &str) -> Point {
-        let backup = BackupView { location: Some(location.to_owned()), ..BackupView::default() };
-        Point { number: 1, backup, possible: 0..=0 }
+        let (id, location) = (BackupId::generate(), location.to_owned());
+        Point { number: 1, id, location, possible: 0..=0 }
     }
 
     #[test]

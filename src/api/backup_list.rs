@@ -1,0 +1,134 @@
+//! `GET backups` and `GET instances/{id}/backups`: pages of backups.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json};
+
+use crate::catalog::{BackupFilter, CatalogError, Read, Scope};
+use crate::domain::{BackupId, Limit, Position};
+use crate::wire::BackupList;
+
+use super::error::ApiError;
+use super::extract::{self, Filters, Marker, PageParameters, Query};
+use super::link::ListUrl;
+use super::operation::{Operation, operations};
+use super::{State, read, view};
+
+pub(super) fn routes() -> Vec<Operation> {
+    operations![list_backups, list_backups_of_instance]
+}
+
+/// List backups, newest first
+#[utoipa::path(
+    get,
+    path = "/backups",
+    params(
+        ("instance_id" = Option<String>, Query, description = "Of this instance."),
+        ("datastore" = Option<String>, Query, description = "Of this datastore: name or id."),
+        ("status" = Option<String>, Query, description = "In this status."),
+        ("all_projects" = Option<bool>, Query, description = "Of every project (administrators)."),
+        ("project_id" = Option<String>, Query, description = "Of another project (administrators)."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "One page.", body = BackupList))
+)]
+async fn list_backups(
+    scope: Scope<Read>,
+    request: HttpRequest,
+    state: Data<State>,
+) -> Result<Json<BackupList>, ApiError> {
+    let listing = Listing::of(&request, &state, Filters::of)?;
+    read(&state, move |state| page(state, &scope, listing)).await.map(Json)
+}
+
+/// List the backups of an instance
+#[utoipa::path(
+    get,
+    path = "/instances/{id}/backups",
+    params(PageParameters),
+    responses((status = 200, description = "One page.", body = BackupList))
+)]
+async fn list_backups_of_instance(
+    scope: Scope<Read>,
+    request: HttpRequest,
+    state: Data<State>,
+) -> Result<Json<BackupList>, ApiError> {
+    let id = extract::instance_id(&request)?;
+    let mut listing = Listing::of(&request, &state, |_query| Ok(Filters::default()))?;
+    read(&state, move |state| {
+        let instance = state.catalog.instance(&scope, id)?;
+        listing.filters.instance = Some(id.to_string());
+        // An administrator may ask for another project's instance from anywhere.
+        listing.filters.project =
+            (instance.project != *scope.project()).then_some(instance.project);
+        page(state, &scope, listing)
+    })
+    .await
+    .map(Json)
+}
+
+/// A request for a page.
+struct Listing {
+    filters: Filters,
+    limit: Limit,
+    marker: Option<String>,
+    url: ListUrl,
+}
+
+impl Listing {
+    fn of(
+        request: &HttpRequest,
+        state: &State,
+        filters: impl FnOnce(&Query) -> Result<Filters, ApiError>,
+    ) -> Result<Self, ApiError> {
+        let query = Query::of(request)?;
+        let filters = filters(&query)?;
+        let limit = extract::limit(&query, state.default_page, state.max_page)?;
+        let marker = query.once("marker")?.map(str::to_owned);
+        Ok(Self { filters, limit, marker, url: ListUrl::of(request, state) })
+    }
+}
+
+fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<BackupList, ApiError> {
+    let Listing { filters, limit, marker, url } = listing;
+    let (after, filters) = start(state, scope, filters, marker.as_deref())?;
+    let filter = BackupFilter {
+        all_projects: filters.all == Some(true) && filters.project.is_none(),
+        project: filters.project.clone(),
+        instance: filters.instance.clone(),
+        engine: filters.engine.clone(),
+        status: filters.status,
+        limit,
+        after,
+    };
+    let page = state.catalog.backups(scope, &filter)?;
+    let links = match page.next {
+        Some(position) => Some(vec![url.next(&Marker::new(position, filters).encode()?)]),
+        None => None,
+    };
+    let backups = page.rows.into_iter().map(|row| view::backup(row, &*state.shelf)).collect();
+    Ok(BackupList { backups, links })
+}
+
+/// Where the page starts, and the filters that apply. A marker is one of ours, or a backup's id.
+fn start(
+    state: &State,
+    scope: &Scope<Read>,
+    asked: Filters,
+    marker: Option<&str>,
+) -> Result<(Option<Position>, Filters), ApiError> {
+    let Some(text) = marker else { return Ok((None, asked)) };
+    if let Some(marker) = Marker::decode(text) {
+        let (position, carried) = marker.into_parts();
+        return Ok((Some(position), asked.with_marker(carried)?));
+    }
+    let unknown = || {
+        let shown: String = text.chars().take(80).collect();
+        ApiError::BadRequest(format!("The marker '{shown}' is not one of this list."))
+    };
+    let id: BackupId = text.parse().map_err(|_malformed| unknown())?;
+    match state.catalog.backup(scope, id) {
+        Ok(backup) => Ok((Some(Position { created: backup.created, id }), asked)),
+        Err(CatalogError::NoSuchBackup { .. }) => Err(unknown()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,73 @@
+//! HTTP requests to one server, as bytes.
+
+use std::fmt;
+use std::time::Duration;
+
+use ureq::http::{Request, Response};
+use ureq::{Agent, Body};
+
+/// No request takes long: long work goes on after the answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A server, and the headers that go with every request to it.
+#[derive(Clone)]
+pub struct Connection {
+    agent: Agent,
+    base: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Connection {
+    /// The server at `base`, like `http://127.0.0.1:8779`. Opens nothing yet.
+    pub fn new(base: &str) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_global(Some(TIMEOUT))
+            .build()
+            .into();
+        Self { agent, base: base.trim_end_matches('/').to_owned(), headers: Vec::new() }
+    }
+
+    /// The same, with this token.
+    #[must_use]
+    pub fn with_token(self, secret: &str) -> Self {
+        self.with_header("X-Auth-Token", secret)
+    }
+
+    /// The same, with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sends a request and gives the answer, whatever its status. `path` begins with a slash, or is a
+    /// URL, as in a `next` link. A body is JSON.
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let url = if path.starts_with('/') { format!("{}{path}", self.base) } else { path.into() };
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        match body {
+            None => self.agent.run(request.body(())?),
+            Some(bytes) => {
+                self.agent.run(request.header("Content-Type", "application/json").body(bytes)?)
+            }
+        }
+    }
+}
+
+/// Leaves out the headers, which may hold a secret.
+impl fmt::Debug for Connection {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Connection").field("base", &self.base).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,160 @@
+//! A client of the API, for the command line and for tests.
+
+mod connection;
+mod error;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::{BackupId, InstanceId, ProjectId};
+use crate::wire::{
+    BackupAnswer, BackupView, CreateBackup, CreateBackupBody, CreateInstance, CreateInstanceBody,
+    ErrorBody, InstanceAnswer, InstanceList, InstanceView,
+};
+
+pub use connection::Connection;
+pub use error::ClientError;
+
+/// The API of one project.
+#[derive(Debug, Clone)]
+pub struct Client {
+    connection: Connection,
+    project: ProjectId,
+}
+
+impl Client {
+    /// The API of `project` over this connection.
+    pub fn new(connection: Connection, project: ProjectId) -> Self {
+        Self { connection, project }
+    }
+
+    /// Every instance of the project, over all pages.
+    pub fn instances(&self) -> Result<Vec<InstanceView>, ClientError> {
+        let mut page: InstanceList = self.get(&self.path("instances"))?;
+        let mut instances = page.instances;
+        while let Some(next) = page.links.iter().flatten().find(|link| link.rel == "next") {
+            page = self.get(&next.href)?;
+            instances.append(&mut page.instances);
+        }
+        Ok(instances)
+    }
+
+    /// An instance.
+    pub fn instance(&self, id: InstanceId) -> Result<InstanceView, ClientError> {
+        let answer: InstanceAnswer = self.get(&self.path(&format!("instances/{id}")))?;
+        Ok(answer.instance)
+    }
+
+    /// Asks for a restore into a new instance.
+    pub fn create_instance(&self, instance: CreateInstance) -> Result<InstanceView, ClientError> {
+        let body = CreateInstanceBody { instance };
+        let answer: InstanceAnswer = self.post(&self.path("instances"), &body)?;
+        Ok(answer.instance)
+    }
+
+    /// A backup.
+    pub fn backup(&self, id: BackupId) -> Result<BackupView, ClientError> {
+        let answer: BackupAnswer = self.get(&self.path(&format!("backups/{id}")))?;
+        Ok(answer.backup)
+    }
+
+    /// Asks for a backup, or for the registration of an archive.
+    pub fn create_backup(&self, backup: CreateBackup) -> Result<BackupView, ClientError> {
+        let body = CreateBackupBody { backup };
+        let answer: BackupAnswer = self.post(&self.path("backups"), &body)?;
+        Ok(answer.backup)
+    }
+
+    fn path(&self, below: &str) -> String {
+        format!("/v1.0/{}/{below}", self.project)
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.exchange("GET", path, None)
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).expect("every key of a body is a text");
+        self.exchange("POST", path, Some(&body))
+    }
+
+    fn exchange<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<T, ClientError> {
+        let request = || format!("{method} {path}");
+        let mut answer = self
+            .connection
+            .send(method, path, body)
+            .map_err(|cause| ClientError::NoAnswer { request: request(), cause })?;
+        let status = answer.status();
+        if status.is_success() {
+            return answer
+                .body_mut()
+                .read_json()
+                .map_err(|cause| ClientError::Unreadable { request: request(), cause });
+        }
+        let detail =
+            answer.body_mut().read_json::<ErrorBody>().ok().and_then(ErrorBody::into_detail);
+        let message = detail.map_or_else(|| "refused".to_owned(), |detail| detail.message);
+        Err(ClientError::Refused { request: request(), status: status.as_u16(), message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// A server that gives this answer to the only request it takes, and gives back that request.
+    fn server(answer: &'static str) -> (String, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let served = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        (base, served)
+    }
+
+    fn client(base: &str) -> Client {
+        Client::new(Connection::new(base).with_token("a-secret"), "project-a".parse().unwrap())
+    }
+
+    #[test]
+    fn a_refusal_is_an_error_with_the_servers_sentence() {
+        let (base, served) = server(
+            "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n\
+             {\"itemNotFound\": {\"code\": 404, \"message\": \"Resource x cannot be found.\"}}",
+        );
+        let id = BackupId::generate();
+        let error = client(&base).backup(id).unwrap_err();
+        assert!(error.is_not_found());
+        let expected =
+            format!("GET /v1.0/project-a/backups/{id}: Resource x cannot be found. (status 404)");
+        assert_eq!(error.to_string(), expected);
+        assert!(served.join().unwrap().to_ascii_lowercase().contains("x-auth-token: a-secret"));
+    }
+
+    #[test]
+    fn neither_errors_nor_debug_output_show_the_token() {
+        let client = client("http://127.0.0.1:9");
+        let error = client.instances().unwrap_err();
+        for shown in [format!("{error} {error:?}"), format!("{client:?}")] {
+            assert!(shown.contains("127.0.0.1") || shown.contains("instances"), "{shown}");
+            assert!(!shown.contains("a-secret"), "{shown}");
+        }
+    }
+}

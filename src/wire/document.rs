@@ -1,0 +1,36 @@
+//! What the server says of itself.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Link;
+
+/// A version of the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApiVersion {
+    /// Its id.
+    pub id: String,
+    /// Where it is.
+    pub links: Vec<Link>,
+    /// `CURRENT`.
+    pub status: String,
+    /// When it was made.
+    pub updated: String,
+}
+
+/// That the server can answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`: a server that cannot answer says 503.
+    pub status: HealthStatus,
+    /// The version of the server.
+    pub version: String,
+}
+
+/// How the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    /// It can answer.
+    Ok,
+}

@@ -1,0 +1,59 @@
+//! Bodies that are an object with a single key, which names its content.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    ApiVersion, BackupView, CreateBackup, CreateInstance, CreateStrategy, DatastoreVersion,
+    DatastoreView, Flavor, InstanceView, LimitRow, QuotaLimits, QuotaUsage, StrategyView,
+};
+
+macro_rules! envelopes {
+    ($($(#[$doc:meta])+ $name:ident { $key:ident: $content:ty })+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+        pub struct $name {
+            /// The content.
+            pub $key: $content,
+        }
+    )+};
+}
+
+envelopes! {
+    /// A single backup.
+    BackupAnswer { backup: BackupView }
+    /// The body that asks for a backup.
+    CreateBackupBody { backup: CreateBackup }
+    /// A single engine.
+    DatastoreAnswer { datastore: DatastoreView }
+    /// All engines.
+    DatastoreList { datastores: Vec<DatastoreView> }
+    /// A single version.
+    VersionAnswer { version: DatastoreVersion }
+    /// The versions of an engine.
+    VersionList { versions: Vec<DatastoreVersion> }
+    /// A single version of the API.
+    ApiVersionAnswer { version: ApiVersion }
+    /// All versions of the API.
+    ApiVersionList { versions: Vec<ApiVersion> }
+    /// A single instance.
+    InstanceAnswer { instance: InstanceView }
+    /// The body that asks for a restore.
+    CreateInstanceBody { instance: CreateInstance }
+    /// A single flavor.
+    FlavorAnswer { flavor: Flavor }
+    /// All flavors.
+    FlavorList { flavors: Vec<Flavor> }
+    /// The quotas of a project.
+    QuotaList { quotas: Vec<QuotaUsage> }
+    /// The body that sets quotas, and the answer to it.
+    QuotaLimitsBody { quotas: QuotaLimits }
+    /// The limits of a project.
+    LimitList { limits: Vec<LimitRow> }
+    /// A single strategy.
+    StrategyAnswer { backup_strategy: StrategyView }
+    /// The strategies of a project.
+    StrategyList { backup_strategies: Vec<StrategyView> }
+    /// The body that sets a strategy.
+    CreateStrategyBody { backup_strategy: CreateStrategy }
+}

@@ -1,0 +1,60 @@
+//! What goes over HTTP: the bodies of requests and answers, as types with their JSON schemas.
+//!
+//! The API writes the answers and reads the requests; the client does the reverse; `/openapi.json`
+//! describes both from the same types. The keys are Trove's, followed by Coffer's own.
+
+mod backup;
+mod datastore;
+mod document;
+mod envelope;
+mod error;
+mod instance;
+mod quota;
+mod request;
+mod strategy;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::Timestamp;
+
+pub use backup::{
+    BackupList, BackupView, CreateBackup, DatastoreRef, DrillStatus, DrillView, RestoreFrom,
+};
+pub use datastore::{DatastoreVersion, DatastoreView};
+pub use document::{ApiVersion, Health, HealthStatus};
+pub use error::{ErrorBody, ErrorDetail};
+pub use instance::{
+    CreateInstance, DatastoreWish, Flavor, FlavorRef, InstanceDatastore, InstanceFault,
+    InstanceList, InstanceView, RestorePoint, VolumeSize, VolumeView,
+};
+pub use quota::{AbsoluteLimits, LimitRow, QuotaLimits, QuotaUsage, RateLimit};
+pub use strategy::{CreateStrategy, StrategyView};
+
+pub use envelope::{
+    ApiVersionAnswer, ApiVersionList, BackupAnswer, CreateBackupBody, CreateInstanceBody,
+    CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer, FlavorList, InstanceAnswer,
+    LimitList, QuotaLimitsBody, QuotaList, StrategyAnswer, StrategyList, VersionAnswer,
+    VersionList,
+};
+
+/// One entry of `links`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Link {
+    /// The URL.
+    pub href: String,
+    /// What it leads to: `self`, `bookmark` or `next`.
+    pub rel: String,
+}
+
+/// A time in UTC, in whole seconds and without a zone: `2026-11-23T19:00:00`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, pattern = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")]
+pub struct UtcTime(String);
+
+impl From<Timestamp> for UtcTime {
+    fn from(time: Timestamp) -> Self {
+        Self(time.to_wire())
+    }
+}
