@@ -1,6 +1,5 @@
 //! What the API may ask about archives without knowing where or how they lie.
 
-use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -8,8 +7,8 @@ use crate::domain::{Location, ReadAt};
 
 /// The archive store, as seen by whoever answers clients. The server puts the real one behind it.
 pub trait Shelf: Send + Sync + std::fmt::Debug {
-    /// The `locationRef` of the archive at this location: one text in two parts, the store's and its own.
-    fn url<'a>(&'a self, location: &'a str) -> [Cow<'a, str>; 2];
+    /// The `locationRef` of the archive at this location.
+    fn url(&self, location: &str) -> String;
 
     /// The location that a `locationRef` names; `None` if it is not below the archive store.
     fn locate(&self, url: &str) -> Option<Location>;

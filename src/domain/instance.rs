@@ -33,13 +33,8 @@ impl Datastore {
 
     /// The id of this engine and version (Trove's `version_id`): the same on every machine.
     pub fn version_id(&self) -> String {
-        self.version_uuid().to_string()
-    }
-
-    /// The same as a UUID.
-    pub fn version_uuid(&self) -> Uuid {
         let text = format!("{}\n{}", self.engine, self.version);
-        Uuid::new_v5(&DATASTORE_NAMESPACE, text.as_bytes())
+        Uuid::new_v5(&DATASTORE_NAMESPACE, text.as_bytes()).to_string()
     }
 
     /// The id of an engine, whatever the version (Trove's datastore id): the same on every machine.

@@ -1,6 +1,5 @@
 //! The archive store as the API sees it.
 
-use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -18,8 +17,8 @@ fn as_io(error: StorageError) -> io::Error {
 }
 
 impl Shelf for StorageShelf {
-    fn url<'a>(&'a self, location: &'a str) -> [Cow<'a, str>; 2] {
-        self.0.url(location)
+    fn url(&self, location: &str) -> String {
+        self.0.url(location).concat()
     }
 
     fn locate(&self, url: &str) -> Option<Location> {

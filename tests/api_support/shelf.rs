@@ -1,6 +1,5 @@
 //! An archive store that is a folder and nothing more.
 
-use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -31,8 +30,8 @@ impl FolderShelf {
 }
 
 impl Shelf for FolderShelf {
-    fn url<'a>(&'a self, location: &'a str) -> [Cow<'a, str>; 2] {
-        ["file:///archives/".into(), location.into()]
+    fn url(&self, location: &str) -> String {
+        format!("file:///archives/{location}")
     }
 
     fn locate(&self, url: &str) -> Option<Location> {
