@@ -27,8 +27,8 @@ impl EarlySync {
         self.count(more, file, File::sync_data)
     }
 
-    /// The same for a file that is one of many: syncs the filesystem that `file` is on.
-    pub fn wrote_small(&mut self, file: &File, more: u64) -> io::Result<()> {
+    /// The same for a file that is one of many: syncs the filesystem it is on. syncfs(2) reports errors since Linux 5.8.
+    pub fn wrote_among_others(&mut self, file: &File, more: u64) -> io::Result<()> {
         self.count(more, file, |file| Ok(rustix::fs::syncfs(file)?))
     }
 
@@ -79,6 +79,15 @@ mod tests {
             std::thread::yield_now();
         }
         early.wrote(&file, STEP).unwrap_err();
+    }
+
+    #[test]
+    fn a_failed_sync_of_the_filesystem_is_reported_too() {
+        let flags = rustix::fs::OFlags::PATH;
+        let folder = rustix::fs::open("/", flags, rustix::fs::Mode::empty()).unwrap();
+        let mut early = EarlySync::default();
+        early.wrote_among_others(&File::from(folder), STEP).unwrap();
+        early.finish().unwrap_err();
     }
 
     #[test]

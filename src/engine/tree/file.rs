@@ -19,7 +19,10 @@ use crate::early_sync::EarlySync;
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) problems: MetadataProblems,
-    pub(super) early_sync: Mutex<EarlySync>,
+    /// Background fsyncs of files of a segment or more.
+    pub(super) large_files: Mutex<EarlySync>,
+    /// Background syncs of the filesystem, for all smaller files together: an fsync each would take far longer.
+    pub(super) small_files: Mutex<EarlySync>,
 }
 
 /// An open file. It gets its metadata when the last reference is dropped.
@@ -81,9 +84,10 @@ impl WriteAt for RestoredFile {
         self.file.write_all_at(bytes, offset)?;
         if bytes.len() >= SEGMENT_BYTES {
             self.start_write_back(length, offset);
-            self.shared.early_sync.lock().wrote(&self.file, length)?;
+            self.shared.large_files.lock().wrote(&self.file, length)
+        } else {
+            self.shared.small_files.lock().wrote_among_others(&self.file, length)
         }
-        Ok(())
     }
 }
 

@@ -98,10 +98,13 @@ impl Tree {
         for file in self.files.drain(..).filter_map(|file| file.upgrade()) {
             file.complete();
         }
-        // Waits until the background sync has closed its file: the engine may open that next, and closing it then
+        // Waits until the background syncs have closed their files: the engine may open one next, and closing it then
         // would release SQLite's locks.
-        let synced = self.shared.early_sync.lock().finish();
-        synced.map_err(|error| EngineError::target("syncing", self.staging.path(), error))?;
+        let small = self.shared.small_files.lock().finish();
+        let large = self.shared.large_files.lock().finish();
+        small
+            .and(large)
+            .map_err(|error| EngineError::target("syncing", self.staging.path(), error))?;
         if let Some((path, error)) = self.shared.problems.take_failure() {
             return Err(EngineError::target("restoring", &path, error));
         }
