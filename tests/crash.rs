@@ -1,5 +1,5 @@
-//! The power fails: the real process is killed at every point where something is half done, and started
-//! again. Built with `--features failpoints`.
+//! Power cuts: the process is killed at every point where work is unfinished, and started again. Needs
+//! `--features failpoints`.
 
 #![cfg(test)]
 
@@ -16,7 +16,7 @@ use support::{Client, TestServer, names_in, wait_until};
 
 const SIGKILL: i32 = 9;
 
-/// A database whose whole content a test can compare.
+/// A database whose content a test can compare.
 fn make_database(path: &Path) {
     let connection = Connection::open(path).unwrap();
     connection
@@ -45,13 +45,13 @@ fn content(path: &Path) -> Content {
 }
 
 /// A server over one database, and what each backup must restore to.
-struct House {
+struct Fixture {
     server: TestServer,
     database: PathBuf,
     _folder: tempfile::TempDir,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("source.db");
@@ -63,15 +63,15 @@ impl House {
         Self { server, database, _folder: folder }
     }
 
-    /// Starts the server anew so that it dies at `place`.
-    fn arm(&mut self, place: &str) {
+    /// Restarts the server so that it is killed at `place`.
+    fn set_failpoint(&mut self, place: &str) {
         self.server.terminate();
         self.server.set_env("COFFER_FAILPOINT", Some(place));
         self.server.restart();
     }
 
-    /// Asks for something that it dies of, with or without an answer; starts it as usual after that.
-    fn die_of(&mut self, method: &str, path: &str, body: Option<&Value>) {
+    /// Sends a request that kills the server, with or without an answer, and starts it without a failpoint.
+    fn crash_by(&mut self, method: &str, path: &str, body: Option<&Value>) {
         let body = body.map(|body| body.to_string().into_bytes());
         if let Ok(answer) = self.client().try_send(method, path, body.as_deref()) {
             assert!([200, 202].contains(&answer.status), "{}", answer.text());
@@ -90,10 +90,10 @@ impl House {
         self.client().all("backups", "backups")
     }
 
-    /// What must hold after any crash: no row runs, nothing unfinished lies about, and every COMPLETED
-    /// backup restores to what the source was when it was made.
+    /// After any crash no backup is unfinished, no file is left in `tmp/`, and every COMPLETED backup restores to
+    /// what its source was.
     fn assert_in_order(&self, contents: &[(String, Content)]) {
-        assert_eq!(names_in(&self.server.data_dir().join("tmp")), Vec::<String>::new());
+        self.server.assert_tmp_is_empty();
         for backup in self.backups() {
             let (id, status) = (backup["id"].as_str().unwrap(), backup["status"].as_str().unwrap());
             assert!(["COMPLETED", "FAILED"].contains(&status), "{backup}");
@@ -105,8 +105,7 @@ impl House {
             let (_, wanted) = contents.iter().find(|(known, _)| known == name).expect(name);
             let target = self.server.folder().join(format!("{id}.db"));
             let to = target.to_str().unwrap();
-            let output = self.server.command(&["restore", id, "--to", to]).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            self.server.run_ok(&["restore", id, "--to", to]);
             assert_eq!(content(&target), *wanted, "backup {name}");
         }
     }
@@ -133,24 +132,24 @@ fn a_backup_that_is_cut_short_is_failed_or_adopted(
     #[case] adopted: bool,
     #[values(0, 1)] incremental: u8,
 ) {
-    let mut house = House::new();
-    house.make("first", 0);
-    let first = content(&house.database);
-    change(&house.database, " changed");
-    let second = content(&house.database);
-    house.arm(place);
-    let instance = house.client().instance_id("shop");
+    let mut fixture = Fixture::new();
+    fixture.make("first", 0);
+    let first = content(&fixture.database);
+    change(&fixture.database, " changed");
+    let second = content(&fixture.database);
+    fixture.set_failpoint(place);
+    let instance = fixture.client().instance_id("shop");
     let body = json!({"backup": {
         "name": "cut", "instance": instance, "incremental": incremental,
     }});
-    house.die_of("POST", "backups", Some(&body));
+    fixture.crash_by("POST", "backups", Some(&body));
 
-    let cut = house.backups().into_iter().find(|row| row["name"] == "cut").unwrap();
+    let cut = fixture.backups().into_iter().find(|row| row["name"] == "cut").unwrap();
     assert_eq!(cut["status"], if adopted { "COMPLETED" } else { "FAILED" }, "{cut}");
-    house.make("next", 1);
+    fixture.make("next", 1);
     let contents =
         [("first".into(), first), ("cut".into(), second.clone()), ("next".into(), second)];
-    house.assert_in_order(&contents);
+    fixture.assert_in_order(&contents);
 }
 
 #[rstest]
@@ -158,28 +157,28 @@ fn a_backup_that_is_cut_short_is_failed_or_adopted(
 #[case::in_the_trash("discard-after-rename")]
 #[case::file_gone_but_not_its_row("mid-delete")]
 fn a_delete_that_is_cut_short_is_finished_at_the_next_start(#[case] place: &str) {
-    let mut house = House::new();
-    let first = house.make("first", 0);
-    let kept = content(&house.database);
-    let second = house.make("second", 1);
-    house.make("kept", 0);
-    house.arm(place);
+    let mut fixture = Fixture::new();
+    let first = fixture.make("first", 0);
+    let kept = content(&fixture.database);
+    let second = fixture.make("second", 1);
+    fixture.make("kept", 0);
+    fixture.set_failpoint(place);
     let id = first["id"].as_str().unwrap();
-    house.die_of("DELETE", &format!("backups/{id}"), None);
+    fixture.crash_by("DELETE", &format!("backups/{id}"), None);
 
-    house.client().wait_until_gone(id);
-    house.client().wait_until_gone(second["id"].as_str().unwrap());
-    let archives = house.server.data_dir().join("archives");
+    fixture.client().wait_until_gone(id);
+    fixture.client().wait_until_gone(second["id"].as_str().unwrap());
+    let archives = fixture.server.data_dir().join("archives");
     let left = wait_until("the files to go", || {
         let files = files_below(&archives);
         (files.len() == 1).then_some(files)
     });
     assert_eq!(left.len(), 1);
     wait_until("the trash to be empty", || {
-        names_in(&house.server.data_dir().join("trash")).is_empty().then_some(())
+        names_in(&fixture.server.data_dir().join("trash")).is_empty().then_some(())
     });
-    house.make("next", 1);
-    house.assert_in_order(&[("kept".into(), kept.clone()), ("next".into(), kept)]);
+    fixture.make("next", 1);
+    fixture.assert_in_order(&[("kept".into(), kept.clone()), ("next".into(), kept)]);
 }
 
 #[rstest]
@@ -191,21 +190,21 @@ fn a_delete_that_is_cut_short_is_finished_at_the_next_start(#[case] place: &str)
 fn a_drill_that_is_cut_short_leaves_nothing_and_is_made_again_at_the_next_start(
     #[case] place: &str,
 ) {
-    let mut house = House::new();
-    let first = house.make("first", 0);
-    let kept = content(&house.database);
-    house.arm(place);
+    let mut fixture = Fixture::new();
+    let first = fixture.make("first", 0);
+    let kept = content(&fixture.database);
+    fixture.set_failpoint(place);
     let id = first["id"].as_str().unwrap();
-    house.die_of("POST", &format!("backups/{id}/drill"), None);
+    fixture.crash_by("POST", &format!("backups/{id}/drill"), None);
 
     let row = wait_until("the drill to be made again", || {
-        let row = house.client().backup(id);
+        let row = fixture.client().backup(id);
         (row["drill"]["status"] == "passed").then_some(row)
     });
     assert_eq!(row["verify_level"], "restored");
     assert_eq!(row["drill"]["rows_by_table"], json!({"row": 2000}));
-    house.make("next", 1);
-    house.assert_in_order(&[("first".into(), kept.clone()), ("next".into(), kept)]);
+    fixture.make("next", 1);
+    fixture.assert_in_order(&[("first".into(), kept.clone()), ("next".into(), kept)]);
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -226,24 +225,24 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 #[case::about_to_be_placed("restore-before-place")]
 #[case::placed("restore-after-place")]
 fn a_restore_that_is_cut_short_begins_again_at_the_next_start(#[case] place: &str) {
-    let mut house = House::new();
-    let first = house.make("first", 0);
-    let kept = content(&house.database);
-    house.arm(place);
+    let mut fixture = Fixture::new();
+    let first = fixture.make("first", 0);
+    let kept = content(&fixture.database);
+    fixture.set_failpoint(place);
     let body = json!({"instance": {
         "name": "again", "flavorRef": 1, "restorePoint": {"backupRef": first["id"]},
     }});
-    house.die_of("POST", "instances", Some(&body));
+    fixture.crash_by("POST", "instances", Some(&body));
 
-    let instances = house.client().all("instances", "instances");
+    let instances = fixture.client().all("instances", "instances");
     let made = instances.iter().find(|row| row["name"] == "again").unwrap();
     let id = made["id"].as_str().unwrap().to_owned();
-    house.client().wait_for_instance(&id, &["ACTIVE"]);
-    let folder = house.server.data_dir().join("restored").join("project-a").join(&id);
+    fixture.client().wait_for_instance(&id, &["ACTIVE"]);
+    let folder = fixture.server.data_dir().join("restored").join("project-a").join(&id);
     let files = files_below(&folder);
     let databases: Vec<_> = files.iter().filter(|file| file.ends_with("again.db")).collect();
     assert_eq!((databases.len(), files.len()), (1, 1), "{files:?}");
     assert_eq!(content(databases[0]), kept);
-    house.make("next", 1);
-    house.assert_in_order(&[("first".into(), kept.clone()), ("next".into(), kept)]);
+    fixture.make("next", 1);
+    fixture.assert_in_order(&[("first".into(), kept.clone()), ("next".into(), kept)]);
 }

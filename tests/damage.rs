@@ -1,5 +1,5 @@
-//! Every kind of damage, in every part of an archive, and what each next step makes of it: the bad backup
-//! is named, the exit code is 4, wrong data never comes out, and what does not need it stays sound.
+//! Every kind of damage in every part of an archive: each command names the damaged backup and exits with 4,
+//! wrong data is never restored, and backups that do not need the archive stay usable.
 
 #![cfg(test)]
 
@@ -13,7 +13,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use support::{Client, TestServer, write_file};
+use support::{Client, TestServer, stderr_of, write_file};
 
 /// A part of an archive file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +36,14 @@ enum Damage {
 }
 
 impl Damage {
-    /// Whether it shows without decoding the data: at the next opening, and so before anything is built
-    /// on it.
-    fn shows_at_opening(self) -> bool {
+    /// Whether opening the archive finds it, without decoding the data.
+    fn is_found_on_open(self) -> bool {
         !matches!(self, Self::FlippedBit(part) | Self::Zeroed(part)
             if matches!(part, Part::RestoreText | Part::Data))
     }
 
     /// Whether a restore needs the damaged bytes.
-    fn is_in_restores_way(self) -> bool {
+    fn prevents_restore(self) -> bool {
         !matches!(self, Self::FlippedBit(Part::RestoreText) | Self::Zeroed(Part::RestoreText))
     }
 }
@@ -54,9 +53,9 @@ fn number(bytes: &[u8], at: usize) -> usize {
     usize::try_from(u32::from_le_bytes(four)).unwrap()
 }
 
-/// Where a part lies, found by the format as it is described and not by the code under test: the seek
-/// table at the end has how long each frame is, the trailer which frames are which.
-fn place_of(part: Part, bytes: &[u8]) -> std::ops::Range<usize> {
+/// The bytes of a part, found by the documented format and not by the code under test: the seek table at the end
+/// has the length of each frame, the trailer tells which frame is which.
+fn range_of(part: Part, bytes: &[u8]) -> std::ops::Range<usize> {
     let count = number(bytes, bytes.len() - 9);
     let table = bytes.len() - 9 - 8 * count;
     let mut frames = Vec::new();
@@ -81,21 +80,21 @@ fn place_of(part: Part, bytes: &[u8]) -> std::ops::Range<usize> {
     }
 }
 
-fn inflict(damage: Damage, archive: &Path, other: &Path) {
+fn apply_damage(damage: Damage, archive: &Path, other: &Path) {
     let mut bytes = std::fs::read(archive).unwrap();
-    // Published archives are read-only: the file is another one afterwards.
+    // Published archives are read-only, so the file is replaced.
     std::fs::remove_file(archive).unwrap();
     match damage {
         Damage::FlippedBit(part) => {
-            let place = place_of(part, &bytes);
+            let place = range_of(part, &bytes);
             bytes[usize::midpoint(place.start, place.end)] ^= 0x10;
         }
         Damage::CutShort(part) => {
-            let place = place_of(part, &bytes);
+            let place = range_of(part, &bytes);
             bytes.truncate(usize::midpoint(place.start, place.end));
         }
         Damage::Zeroed(part) => {
-            let place = place_of(part, &bytes);
+            let place = range_of(part, &bytes);
             bytes[place].fill(0);
         }
         Damage::AnotherBackups => bytes = std::fs::read(other).unwrap(),
@@ -105,17 +104,17 @@ fn inflict(damage: Damage, archive: &Path, other: &Path) {
     std::fs::set_permissions(archive, std::fs::Permissions::from_mode(0o440)).unwrap();
 }
 
-/// A full backup, one on it that gets damaged, one on that, and one beside it.
-struct House {
+/// A full backup, an incremental that gets damaged, its child and its sibling.
+struct Fixture {
     server: TestServer,
     database: PathBuf,
     root: Point,
-    bad: Point,
+    damaged: Point,
     child: Point,
     sibling: Point,
 }
 
-/// A backup, and what it must restore to.
+/// A backup and what it must restore to.
 struct Point {
     row: Value,
     bytes: Vec<u8>,
@@ -143,7 +142,7 @@ fn point(server: &TestServer, database: &Path, more: &Value) -> Point {
     Point { row, bytes: std::fs::read(database).unwrap() }
 }
 
-impl House {
+impl Fixture {
     fn new(damage: Damage) -> Self {
         let folder = tempfile::tempdir().unwrap().keep();
         let database = folder.join("source.db");
@@ -165,12 +164,12 @@ impl House {
             &database,
             "INSERT INTO row SELECT id + 90000, randomblob(900) FROM row WHERE id < 1000;",
         );
-        let bad = point(&server, &database, &on_root);
-        // Far from where the bad one's data are: those the child takes from it.
+        let damaged = point(&server, &database, &on_root);
+        // Far from the data of the damaged backup, so that the child needs them.
         change(&database, "UPDATE row SET data = randomblob(900) WHERE id < 9;");
-        let child = point(&server, &database, &json!({"parent_id": bad.id()}));
-        inflict(damage, &bad.archive(), &sibling.archive());
-        Self { server, database, root, bad, child, sibling }
+        let child = point(&server, &database, &json!({"parent_id": damaged.id()}));
+        apply_damage(damage, &damaged.archive(), &sibling.archive());
+        Self { server, database, root, damaged, child, sibling }
     }
 
     fn client(&self) -> Client {
@@ -178,35 +177,35 @@ impl House {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.server.command(arguments).output().unwrap()
+        self.server.run(arguments)
     }
 
     #[track_caller]
     fn assert_restores(&self, point: &Point) {
         let target = self.server.folder().join(point.id());
         let output = self.run(&["restore", point.id(), "--to", target.to_str().unwrap()]);
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(output.status.success(), "{}", stderr_of(&output));
         assert!(std::fs::read(&target).unwrap() == point.bytes, "wrong data");
         std::fs::remove_file(&target).unwrap();
     }
 
-    /// Neither a file nor a part of one comes out, and the bad one is named.
+    /// The restore leaves no files and names the damaged backup.
     #[track_caller]
     fn assert_refused(&self, point: &Point) {
         let target = self.server.folder().join(point.id());
         let output = self.run(&["restore", point.id(), "--to", target.to_str().unwrap()]);
-        self.assert_damage_told(&output);
+        self.assert_damage_reported(&output);
         let left = support::names_in(self.server.folder());
-        assert_eq!(left, ["coffer.toml", "data"], "something of the restore is left");
+        assert_eq!(left, ["coffer.toml", "data"], "the restore left files");
     }
 
     #[track_caller]
-    fn assert_damage_told(&self, output: &Output) {
-        assert_eq!(output.status.code(), Some(4), "{}", said(output));
-        assert!(said(output).contains(self.bad.id()), "not named: {}", said(output));
+    fn assert_damage_reported(&self, output: &Output) {
+        assert_eq!(output.status.code(), Some(4), "{}", stderr_of(output));
+        assert!(stderr_of(output).contains(self.damaged.id()), "not named: {}", stderr_of(output));
     }
 
-    /// The next backup stands on its own, and restores.
+    /// The next backup is a full one, and restores.
     #[track_caller]
     fn assert_next_is_full(&self) {
         let next = point(&self.server, &self.database, &json!({"incremental": 1}));
@@ -216,18 +215,14 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for Fixture {
     fn drop(&mut self) {
         std::fs::remove_dir_all(self.database.parent().unwrap()).unwrap();
     }
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 #[rstest]
-fn damage_is_told_by_name_and_reaches_no_further_than_it_must(
+fn damage_is_reported_with_the_backup_and_affects_only_its_descendants(
     #[values(
         Damage::Removed,
         Damage::AnotherBackups,
@@ -252,87 +247,85 @@ fn damage_is_told_by_name_and_reaches_no_further_than_it_must(
     )]
     damage: Damage,
 ) {
-    let mut house = House::new(damage);
-    // Restores: of the bad one, of what is built on it, of what is not.
-    for point in [&house.bad, &house.child] {
-        if damage.is_in_restores_way() {
-            house.assert_refused(point);
+    let mut fixture = Fixture::new(damage);
+    // Restores of the damaged backup, of its child, and of backups that do not need it.
+    for point in [&fixture.damaged, &fixture.child] {
+        if damage.prevents_restore() {
+            fixture.assert_refused(point);
         } else {
-            house.assert_restores(point);
+            fixture.assert_restores(point);
         }
     }
-    house.assert_restores(&house.sibling);
-    house.assert_restores(&house.root);
-    // A backup on top meets what shows at the opening, and becomes a full one.
-    if damage.shows_at_opening() {
-        house.assert_next_is_full();
+    fixture.assert_restores(&fixture.sibling);
+    fixture.assert_restores(&fixture.root);
+    // The next incremental opens its parent; if that finds the damage, it becomes a full backup.
+    if damage.is_found_on_open() {
+        fixture.assert_next_is_full();
     }
-    // Verifying finds every damage, and the catalog shows it.
-    house.assert_damage_told(&house.run(&["verify", house.child.id()]));
-    house.assert_damage_told(&house.run(&["verify", house.bad.id(), "--json"]));
-    for sound in [&house.sibling, &house.root] {
-        let output = house.run(&["verify", sound.id()]);
-        assert!(output.status.success(), "{}", said(&output));
+    // Verifying finds all damage, and the catalog shows it.
+    fixture.assert_damage_reported(&fixture.run(&["verify", fixture.child.id()]));
+    fixture.assert_damage_reported(&fixture.run(&["verify", fixture.damaged.id(), "--json"]));
+    for sound in [&fixture.sibling, &fixture.root] {
+        let output = fixture.run(&["verify", sound.id()]);
+        assert!(output.status.success(), "{}", stderr_of(&output));
     }
-    let shown = house.client().backup(house.bad.id());
+    let shown = fixture.client().backup(fixture.damaged.id());
     assert_eq!(shown["failure"]["code"], "archive_damaged", "{shown:#}");
-    house.assert_files_without_a_catalog(damage);
-    rebuild_leaves_the_bad_one_out(&mut house, damage);
+    fixture.assert_files_without_a_catalog(damage);
+    assert_rebuild_skips_the_damaged_backup(&mut fixture, damage);
 }
 
-impl House {
-    /// The same by the files alone.
+impl Fixture {
+    /// The same with the archive files alone.
     fn assert_files_without_a_catalog(&self, damage: Damage) {
-        let (root, bad) = (self.root.archive(), self.bad.archive());
-        let files = ["--archive", root.to_str().unwrap(), bad.to_str().unwrap()];
+        let (root, damaged) = (self.root.archive(), self.damaged.archive());
+        let files = ["--archive", root.to_str().unwrap(), damaged.to_str().unwrap()];
         let output = self.run(&[&["verify"], &files[..]].concat());
         match damage {
-            Damage::Removed => assert_eq!(output.status.code(), Some(3), "{}", said(&output)),
-            // Two sound archives that make a chain: whose they are is what they say.
-            Damage::AnotherBackups => assert!(output.status.success(), "{}", said(&output)),
-            _ => self.assert_damage_told(&output),
+            Damage::Removed => assert_eq!(output.status.code(), Some(3), "{}", stderr_of(&output)),
+            // Two sound archives that form a chain; which backups they are is written in them.
+            Damage::AnotherBackups => assert!(output.status.success(), "{}", stderr_of(&output)),
+            _ => self.assert_damage_reported(&output),
         }
     }
 }
 
-/// From nothing but the archives: the sound ones are there again and restore, the bad one is told.
-fn rebuild_leaves_the_bad_one_out(house: &mut House, damage: Damage) {
-    house.server.terminate();
-    for name in ["catalog.db", "catalog.db-wal", "catalog.db-shm"] {
-        std::fs::remove_file(house.server.data_dir().join(name)).unwrap_or_default();
-    }
-    let output = house.run(&["catalog", "rebuild", "--json"]);
+/// A catalog rebuilt from the archives has the sound backups, and the report names the damaged archive.
+fn assert_rebuild_skips_the_damaged_backup(fixture: &mut Fixture, damage: Damage) {
+    fixture.server.terminate();
+    fixture.server.remove_catalog();
+    let output = fixture.run(&["catalog", "rebuild", "--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let unusable = report["unusable"].as_array().unwrap();
     if damage == Damage::Removed {
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(output.status.success(), "{}", stderr_of(&output));
         assert!(unusable.is_empty(), "{report:#}");
     } else {
         assert_eq!(output.status.code(), Some(4), "{report:#}");
         assert_eq!(unusable.len(), 1, "{report:#}");
         let named = unusable[0]["location"].as_str().unwrap();
-        assert!(named.contains(house.bad.id()), "{report:#}");
+        assert!(named.contains(fixture.damaged.id()), "{report:#}");
     }
-    house.server.restart();
-    for sound in [&house.sibling, &house.root] {
-        house.assert_restores(sound);
+    fixture.server.restart();
+    for sound in [&fixture.sibling, &fixture.root] {
+        fixture.assert_restores(sound);
     }
-    house.client().get(&format!("backups/{}", house.bad.id())).expect(404);
-    house.assert_refused(&house.child);
+    fixture.client().get(&format!("backups/{}", fixture.damaged.id())).expect(404);
+    fixture.assert_refused(&fixture.child);
 }
 
-/// A full one has other parts than an incremental: its data are a tar's, and all is built on it.
+/// A full archive has other parts than an incremental, and every backup is built on it.
 #[rstest]
-fn damage_of_the_root_reaches_everything(
+fn damage_to_the_root_affects_every_backup_built_on_it(
     #[values(Damage::Removed, Damage::FlippedBit(Part::Data), Damage::Zeroed(Part::Index))]
     damage: Damage,
 ) {
-    let mut house = House::new(Damage::Zeroed(Part::Trailer));
-    std::mem::swap(&mut house.root, &mut house.bad);
-    inflict(damage, &house.bad.archive(), &house.sibling.archive());
-    for point in [&house.bad, &house.sibling] {
-        house.assert_refused(point);
-        house.assert_damage_told(&house.run(&["verify", point.id()]));
+    let mut fixture = Fixture::new(Damage::Zeroed(Part::Trailer));
+    std::mem::swap(&mut fixture.root, &mut fixture.damaged);
+    apply_damage(damage, &fixture.damaged.archive(), &fixture.sibling.archive());
+    for point in [&fixture.damaged, &fixture.sibling] {
+        fixture.assert_refused(point);
+        fixture.assert_damage_reported(&fixture.run(&["verify", point.id()]));
     }
-    house.assert_next_is_full();
+    fixture.assert_next_is_full();
 }

@@ -1,5 +1,5 @@
-//! Drills: real restores made only to prove a backup, through the server and by the command, of what is
-//! sound and of what is not.
+//! Drills, by the server and by the command: restores made only to prove a backup, of sound and of damaged
+//! ones.
 
 #![cfg(test)]
 
@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use support::{Client, TestServer, names_in, wait_until, write_file};
+use support::{Client, TestServer, archive_of, id_of, names_in, stderr_of, wait_until, write_file};
 
 fn run_sql(database: &Path, sql: &str) {
     Connection::open(database).unwrap().execute_batch(sql).unwrap();
@@ -35,9 +35,8 @@ fn make_database(path: &Path) {
     );
 }
 
-/// Overwrites the first page of an index with that of no b-tree at all. Counting rows does not meet it, and
-/// nor does a backup that makes no check.
-fn tear_index(path: &Path) {
+/// Overwrites the first page of an index. Counting rows does not read it, nor does a backup without a check.
+fn damage_index(path: &Path) {
     let (root, size): (u32, u32) = Connection::open(path)
         .unwrap()
         .query_row(
@@ -53,14 +52,14 @@ fn tear_index(path: &Path) {
 }
 
 /// A server over one database.
-struct House {
+struct Fixture {
     server: TestServer,
     database: PathBuf,
     folder: tempfile::TempDir,
 }
 
-impl House {
-    /// Whose instance has these further keys, as lines of TOML.
+impl Fixture {
+    /// With further keys of the instance, as lines of TOML.
     fn with(keys: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("source.db");
@@ -87,29 +86,12 @@ impl House {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.server.command(arguments).output().unwrap()
+        self.server.run(arguments)
     }
 
     fn tmp(&self) -> PathBuf {
         self.server.data_dir().join("tmp")
     }
-}
-
-/// The row of a backup whose drill has ended.
-#[track_caller]
-fn drilled(client: &Client, id: &str) -> Value {
-    wait_until(&format!("the drill of {id}"), || {
-        let row = client.backup(id);
-        ["passed", "failed"].iter().any(|it| row["drill"]["status"] == *it).then_some(row)
-    })
-}
-
-fn id_of(row: &Value) -> &str {
-    row["id"].as_str().unwrap()
-}
-
-fn archive_of(row: &Value) -> PathBuf {
-    row["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap().into()
 }
 
 /// When the file was modified, as the API writes times.
@@ -119,23 +101,19 @@ fn date_of(file: &Path) -> String {
     Timestamp::from_micros(i64::try_from(micros).unwrap()).to_wire()
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 #[track_caller]
 fn report(output: &Output) -> Value {
-    assert!(output.status.success(), "{}", said(output));
+    assert!(output.status.success(), "{}", stderr_of(output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]
-fn every_backup_of_an_instance_that_says_so_is_restored_and_its_rows_are_counted() {
-    let house = House::drilling();
-    let client = house.client();
-    let full = drilled(&client, id_of(&client.full("shop")));
-    run_sql(&house.database, "INSERT INTO customer VALUES ('Eve')");
-    let incremental = drilled(&client, id_of(&client.incremental("shop")));
+fn backups_of_an_instance_with_verify_restore_are_drilled_and_their_rows_counted() {
+    let fixture = Fixture::drilling();
+    let client = fixture.client();
+    let full = client.drilled(id_of(&client.full("shop")));
+    run_sql(&fixture.database, "INSERT INTO customer VALUES ('Eve')");
+    let incremental = client.drilled(id_of(&client.incremental("shop")));
     for (row, customers) in [(&full, 2), (&incremental, 3)] {
         let drill = &row["drill"];
         assert_eq!(
@@ -149,43 +127,43 @@ fn every_backup_of_an_instance_that_says_so_is_restored_and_its_rows_are_counted
         assert!(drill["seconds"].as_f64().unwrap() > 0.0 && drill["version"].is_string());
     }
     assert_eq!(incremental["kind"], "incremental");
-    // In a list the counts are there, the tables are not.
+    // A list has the counts, but not the rows by table.
     let listed = client.all("backups", "backups");
     let rows: Vec<_> = listed.iter().map(|row| &row["drill"]["rows"]).collect();
     assert_eq!(rows, [3003, 3002]);
     assert!(listed.iter().all(|row| row["drill"].get("rows_by_table").is_none()));
-    assert_eq!(names_in(&house.tmp()), Vec::<String>::new());
+    fixture.server.assert_tmp_is_empty();
 }
 
 #[test]
-fn members_ask_for_a_drill_and_nobody_else_does() {
-    let house = House::with("");
-    let client = house.client();
+fn only_members_of_the_project_may_ask_for_a_drill() {
+    let fixture = Fixture::with("");
+    let client = fixture.client();
     let made = client.full("shop");
     assert_eq!((&made["verify_level"], &made["drill"]), (&json!("checked"), &Value::Null));
     let path = format!("backups/{}/drill", id_of(&made));
-    house.server.by("reader").send("POST", &path, None).fault(403);
-    house.server.by("stranger").in_project("project-b").send("POST", &path, None).fault(404);
+    fixture.server.by("reader").send("POST", &path, None).fault(403);
+    fixture.server.by("stranger").in_project("project-b").send("POST", &path, None).fault(404);
     let unknown = "backups/01920000-0000-7000-8000-000000000000/drill";
     client.send("POST", unknown, None).fault(404);
     client.send("GET", &path, None).fault(405);
 
     let dated = std::fs::File::open(archive_of(&made)).unwrap();
     dated.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
-    let member = house.server.by("member");
+    let member = fixture.server.by("member");
     let accepted = member.send("POST", &path, None).expect(202).json()["backup"].take();
     assert_eq!(accepted["id"], made["id"]);
-    let row = drilled(&client, id_of(&made));
+    let row = client.drilled(id_of(&made));
     assert_eq!(
         (&row["verify_level"], &row["drill"]["status"]),
         (&json!("restored"), &json!("passed"))
     );
-    // A rebuilt catalog takes from the archive when it was proven last.
+    // A rebuilt catalog takes the time of the last proof from the archive.
     assert_eq!(row["verified_at"], date_of(&archive_of(&made)));
-    // Again, when it is worth it.
+    // A second time.
     client.send("POST", &path, None).expect(202);
     wait_until("the second drill", || {
-        (house.server.log().text().matches("passed in").count() == 2).then_some(())
+        (fixture.server.log().text().matches("passed in").count() == 2).then_some(())
     });
     client.delete(&format!("backups/{}", id_of(&made))).expect(202);
     let after = client.send("POST", &path, None).status;
@@ -194,14 +172,14 @@ fn members_ask_for_a_drill_and_nobody_else_does() {
 }
 
 #[test]
-fn a_torn_index_that_no_backup_looked_at_fails_the_drill_and_nothing_is_built_on_it() {
-    let mut house = House::with("check = \"off\"\nverify = \"restore\"");
-    house.server.allow_warning("nothing is built on it");
-    tear_index(&house.database);
-    let client = house.client();
+fn a_damaged_index_fails_the_drill_and_the_next_backup_is_full() {
+    let mut fixture = Fixture::with("check = \"off\"\nverify = \"restore\"");
+    fixture.server.allow_warning("nothing is built on it");
+    damage_index(&fixture.database);
+    let client = fixture.client();
     let made = client.full("shop");
     assert_eq!(made["status"], "COMPLETED");
-    let row = drilled(&client, id_of(&made));
+    let row = client.drilled(id_of(&made));
     let why = &row["drill"]["failure"];
     assert_eq!(
         (&row["drill"]["status"], &why["code"]),
@@ -209,92 +187,99 @@ fn a_torn_index_that_no_backup_looked_at_fails_the_drill_and_nothing_is_built_on
     );
     assert_eq!((&row["failure"], &row["status"]), (why, &json!("COMPLETED")));
     assert_eq!((&row["verify_level"], &row["drill"]["rows"]), (&json!("bytes"), &Value::Null));
-    let told = why["message"].as_str().unwrap();
-    assert!(told.contains("by_word") || told.contains("btree") || told.contains("page"), "{told}");
+    let message = why["message"].as_str().unwrap();
+    assert!(
+        message.contains("by_word") || message.contains("btree") || message.contains("page"),
+        "{message}"
+    );
 
-    // Its bytes are sound, which says nothing of the data.
-    assert!(house.run(&["verify", id_of(&made)]).status.success());
+    // The bytes of the archive are sound; the data in it are not.
+    assert!(fixture.run(&["verify", id_of(&made)]).status.success());
     assert_eq!(client.backup(id_of(&made))["failure"], *why);
     let next = client.incremental("shop");
     assert_eq!((&next["kind"], &next["parent_id"]), (&json!("full"), &Value::Null));
-    drilled(&client, id_of(&next));
+    client.drilled(id_of(&next));
 
     for form in [&["drill", id_of(&made)][..], &["drill", id_of(&made), "--json"]] {
-        let output = house.run(form);
-        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-        assert!(said(&output).contains(told) && output.stdout.is_empty(), "{}", said(&output));
+        let output = fixture.run(form);
+        assert_eq!(output.status.code(), Some(4), "{}", stderr_of(&output));
+        assert!(
+            stderr_of(&output).contains(message) && output.stdout.is_empty(),
+            "{}",
+            stderr_of(&output)
+        );
     }
     let archive = archive_of(&made);
-    let output = house.run(&["drill", "--archive", archive.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-    assert_eq!(names_in(&house.tmp()), Vec::<String>::new());
+    let output = fixture.run(&["drill", "--archive", archive.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr_of(&output));
+    fixture.server.assert_tmp_is_empty();
 }
 
 #[test]
-fn an_archive_that_was_damaged_meanwhile_is_named_by_the_drill_of_what_is_built_on_it() {
-    let mut house = House::with("");
-    house.server.allow_warning("nothing is built on it");
-    let client = house.client();
+fn a_drill_names_the_ancestor_whose_archive_is_missing() {
+    let mut fixture = Fixture::with("");
+    fixture.server.allow_warning("nothing is built on it");
+    let client = fixture.client();
     let full = client.full("shop");
-    run_sql(&house.database, "INSERT INTO customer VALUES ('Eve')");
+    run_sql(&fixture.database, "INSERT INTO customer VALUES ('Eve')");
     let child = client.incremental("shop");
     std::fs::remove_file(archive_of(&full)).unwrap();
-    client.send("POST", &format!("backups/{}/drill", id_of(&child)), None).expect(202);
-    let row = drilled(&client, id_of(&child));
+    client.ask_for_drill(id_of(&child));
+    let row = client.drilled(id_of(&child));
     let why = &row["drill"]["failure"];
     assert_eq!(why["code"], "chain_broken");
     assert!(why["message"].as_str().unwrap().contains(id_of(&full)), "{why}");
     assert_eq!(client.backup(id_of(&full))["failure"]["code"], "archive_damaged");
     assert_eq!(row["failure"], Value::Null);
-    assert_eq!(house.run(&["drill", id_of(&child)]).status.code(), Some(4));
+    assert_eq!(fixture.run(&["drill", id_of(&child)]).status.code(), Some(4));
 }
 
 #[test]
-fn the_command_drills_a_backup_and_writes_down_what_it_proved() {
-    let house = House::with("");
-    let client = house.client();
+fn the_drill_command_records_its_result_in_the_catalog() {
+    let fixture = Fixture::with("");
+    let client = fixture.client();
     client.full("shop");
-    run_sql(&house.database, "DELETE FROM \"order\" WHERE id > 10");
+    run_sql(&fixture.database, "DELETE FROM \"order\" WHERE id > 10");
     let made = client.incremental("shop");
     let id = id_of(&made);
-    let told = report(&house.run(&["drill", id, "--json"]));
-    assert_eq!((&told["backup"], &told["engine"]), (&made["id"], &json!("sqlite")));
-    assert_eq!((&told["tables"], &told["rows"]), (&json!(2), &json!(12)));
-    assert_eq!(told["rows_by_table"], json!({"customer": 2, "order": 10}));
-    assert_eq!(told["chain"].as_array().unwrap().len(), 2);
+    let result = report(&fixture.run(&["drill", id, "--json"]));
+    assert_eq!((&result["backup"], &result["engine"]), (&made["id"], &json!("sqlite")));
+    assert_eq!((&result["tables"], &result["rows"]), (&json!(2), &json!(12)));
+    assert_eq!(result["rows_by_table"], json!({"customer": 2, "order": 10}));
+    assert_eq!(result["chain"].as_array().unwrap().len(), 2);
     let row = client.backup(id);
     assert_eq!(
         (&row["verify_level"], &row["drill"]["status"]),
         (&json!("restored"), &json!("passed"))
     );
-    assert_eq!(row["drill"]["rows_by_table"], told["rows_by_table"]);
+    assert_eq!(row["drill"]["rows_by_table"], result["rows_by_table"]);
 
-    let elsewhere = house.folder.path().join("elsewhere");
+    let elsewhere = fixture.folder.path().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
-    let output = house.run(&["drill", id, "--in", elsewhere.to_str().unwrap()]);
+    let output = fixture.run(&["drill", id, "--in", elsewhere.to_str().unwrap()]);
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", stderr_of(&output));
     for word in [id, "integrity_check", "12 rows", "10  order", "2  customer"] {
-        assert!(text.contains(word), "{word} is not told:\n{text}");
+        assert!(text.contains(word), "no {word:?} in:\n{text}");
     }
     assert_eq!(names_in(&elsewhere), Vec::<String>::new());
 
-    // A place that is not there is no fault of the backup.
-    let output = house.run(&["drill", id, "--in", "/nowhere/at/all"]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("/nowhere/at/all"), "{}", said(&output));
+    // A missing folder is not a fault of the backup.
+    let output = fixture.run(&["drill", id, "--in", "/nowhere/at/all"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr_of(&output));
+    assert!(stderr_of(&output).contains("/nowhere/at/all"), "{}", stderr_of(&output));
     assert_eq!(client.backup(id)["drill"]["status"], "passed");
 }
 
 #[test]
-fn archive_files_alone_are_enough_for_a_drill() {
-    let house = House::with("");
-    let client = house.client();
+fn a_drill_of_archive_files_needs_no_catalog() {
+    let fixture = Fixture::with("");
+    let client = fixture.client();
     let full = archive_of(&client.full("shop"));
-    run_sql(&house.database, "INSERT INTO customer VALUES ('Eve')");
+    run_sql(&fixture.database, "INSERT INTO customer VALUES ('Eve')");
     let made = client.incremental("shop");
     let files = [archive_of(&made), full];
-    let temporary = house.folder.path().join("temporary");
+    let temporary = fixture.folder.path().join("temporary");
     std::fs::create_dir(&temporary).unwrap();
     // No configuration, no catalog, no server.
     let output = Command::new(env!("CARGO_BIN_EXE_coffer"))
@@ -303,15 +288,15 @@ fn archive_files_alone_are_enough_for_a_drill() {
         .env("TMPDIR", &temporary)
         .output()
         .unwrap();
-    let told = report(&output);
-    assert_eq!((&told["backup"], &told["rows"]), (&made["id"], &json!(3003)));
+    let result = report(&output);
+    assert_eq!((&result["backup"], &result["rows"]), (&made["id"], &json!(3003)));
     assert_eq!(names_in(&temporary), Vec::<String>::new());
-    // Nothing of it was written down anywhere.
+    // Nothing was recorded.
     assert_eq!(client.backup(id_of(&made))["drill"], Value::Null);
 }
 
 #[test]
-fn a_tree_with_folders_that_may_not_be_written_is_drilled_and_removed() {
+fn a_drill_removes_a_restored_tree_with_read_only_folders() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     std::fs::create_dir_all(tree.join("locked/deep")).unwrap();
@@ -327,24 +312,23 @@ fn a_tree_with_folders_that_may_not_be_written_is_drilled_and_removed() {
         .unprivileged()
         .start();
     let client = server.by_admin();
-    let row = drilled(&client, id_of(&client.full("tree")));
+    let row = client.drilled(id_of(&client.full("tree")));
     assert_eq!(
         (&row["verify_level"], &row["drill"]["status"]),
         (&json!("restored"), &json!("passed"))
     );
     assert!(row["drill"]["rows_by_table"]["members"].as_u64().unwrap() >= 4, "{row:#}");
-    assert_eq!(names_in(&server.data_dir().join("tmp")), Vec::<String>::new());
+    server.assert_tmp_is_empty();
 }
 
-/// A delete does not wait for a drill to come to its end.
 #[test]
-fn a_backup_that_is_deleted_while_its_drill_waits_or_runs_is_gone() {
-    let house = House::with("");
-    make_many(&house.database);
-    let client = house.client();
+fn deleting_a_backup_cancels_its_waiting_or_running_drill() {
+    let fixture = Fixture::with("");
+    make_large_table(&fixture.database);
+    let client = fixture.client();
     let (runs, waits) = (client.full("shop"), client.full("shop"));
     for made in [&runs, &waits] {
-        client.send("POST", &format!("backups/{}/drill", id_of(made)), None).expect(202);
+        client.ask_for_drill(id_of(made));
     }
     let status = |made: &Value| client.backup(id_of(made))["drill"]["status"].take();
     wait_until("the first drill to run", || (status(&runs) == "running").then_some(()));
@@ -355,14 +339,14 @@ fn a_backup_that_is_deleted_while_its_drill_waits_or_runs_is_gone() {
     for made in [&runs, &waits] {
         client.wait_until_gone(id_of(made));
     }
-    let log = house.server.log().text();
+    let log = fixture.server.log().text();
     assert!(log.contains(&format!("drill of backup {}: interrupted", id_of(&runs))), "{log}");
     assert!(!log.contains(&format!("drill of backup {} begins", id_of(&waits))), "{log}");
-    assert_eq!(names_in(&house.tmp()), Vec::<String>::new());
+    fixture.server.assert_tmp_is_empty();
 }
 
-/// A database that a drill takes a while over.
-fn make_many(database: &Path) {
+/// A table that takes a drill some time.
+fn make_large_table(database: &Path) {
     run_sql(
         database,
         "CREATE TABLE many(id INTEGER PRIMARY KEY, one INT, other INT);
@@ -373,58 +357,61 @@ fn make_many(database: &Path) {
 }
 
 #[test]
-fn a_drill_that_the_shutdown_interrupts_is_made_again_at_the_next_start() {
-    let mut house = House::with("");
-    make_many(&house.database);
-    let made = house.client().full("shop");
-    house.server.set_env("COFFER__SERVER__SHUTDOWN_GRACE_S", Some("0"));
-    house.server.restart();
-    let client = house.client();
-    client.send("POST", &format!("backups/{}/drill", id_of(&made)), None).expect(202);
-    wait_until("the restore to begin", || (!names_in(&house.tmp()).is_empty()).then_some(()));
-    assert!(house.server.terminate().success());
-    assert!(house.server.log().text().contains("interrupted"), "{}", house.server.log().text());
-    assert_eq!(names_in(&house.tmp()), Vec::<String>::new());
-    house.server.restart();
-    let row = drilled(&house.client(), id_of(&made));
+fn a_drill_interrupted_by_a_shutdown_runs_again_after_the_next_start() {
+    let mut fixture = Fixture::with("");
+    make_large_table(&fixture.database);
+    let made = fixture.client().full("shop");
+    fixture.server.set_env("COFFER__SERVER__SHUTDOWN_GRACE_S", Some("0"));
+    fixture.server.restart();
+    let client = fixture.client();
+    client.ask_for_drill(id_of(&made));
+    wait_until("the restore to begin", || (!names_in(&fixture.tmp()).is_empty()).then_some(()));
+    assert!(fixture.server.terminate().success());
+    assert!(fixture.server.log().text().contains("interrupted"), "{}", fixture.server.log().text());
+    fixture.server.assert_tmp_is_empty();
+    fixture.server.restart();
+    let row = fixture.client().drilled(id_of(&made));
     assert_eq!((&row["drill"]["status"], &row["failure"]), (&json!("passed"), &Value::Null));
 }
 
 #[test]
-fn a_command_that_is_interrupted_takes_away_what_it_restored() {
-    let house = House::with("");
-    make_many(&house.database);
-    let made = house.client().full("shop");
-    let mut command = house.server.command(&["drill", id_of(&made)]);
+fn an_interrupted_drill_command_removes_what_it_restored() {
+    let fixture = Fixture::with("");
+    make_large_table(&fixture.database);
+    let made = fixture.client().full("shop");
+    let mut command = fixture.server.command(&["drill", id_of(&made)]);
     let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    wait_until("the restore to begin", || (!names_in(&house.tmp()).is_empty()).then_some(()));
+    wait_until("the restore to begin", || (!names_in(&fixture.tmp()).is_empty()).then_some(()));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("interrupted") && output.stdout.is_empty(), "{}", said(&output));
-    assert_eq!(names_in(&house.tmp()), Vec::<String>::new());
-    assert_eq!(house.client().backup(id_of(&made))["drill"], Value::Null);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr_of(&output));
+    assert!(
+        stderr_of(&output).contains("interrupted") && output.stdout.is_empty(),
+        "{}",
+        stderr_of(&output)
+    );
+    fixture.server.assert_tmp_is_empty();
+    assert_eq!(fixture.client().backup(id_of(&made))["drill"], Value::Null);
 }
 
-/// As much as any disk has: the drill is refused before a byte is written.
 #[test]
-fn a_drill_that_does_not_fit_could_not_be_made_and_says_how_much_it_needs() {
-    let mut house = House::with("");
-    let client = house.client();
+fn a_drill_that_does_not_fit_is_refused_with_the_bytes_it_needs() {
+    let mut fixture = Fixture::with("");
+    let client = fixture.client();
     let made = client.full("shop");
-    house.server.terminate();
-    house.server.set_env("COFFER__STORAGE__HEADROOM_MIB", Some("1000000000"));
-    house.server.allow_warning("could not be made");
-    house.server.restart();
-    let client = house.client();
-    client.send("POST", &format!("backups/{}/drill", id_of(&made)), None).expect(202);
-    let row = drilled(&client, id_of(&made));
+    fixture.server.terminate();
+    fixture.server.set_env("COFFER__STORAGE__HEADROOM_MIB", Some("1000000000"));
+    fixture.server.allow_warning("could not be made");
+    fixture.server.restart();
+    let client = fixture.client();
+    client.ask_for_drill(id_of(&made));
+    let row = client.drilled(id_of(&made));
     let why = &row["drill"]["failure"];
     assert_eq!(why["code"], "disk_full");
-    let told = why["message"].as_str().unwrap();
-    assert!(told.contains("bytes are needed") && told.contains("are free"), "{told}");
+    let message = why["message"].as_str().unwrap();
+    assert!(message.contains("bytes are needed") && message.contains("are free"), "{message}");
     assert_eq!((&row["failure"], &row["verify_level"]), (&Value::Null, &json!("checked")));
-    let output = house.run(&["drill", id_of(&made)]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("bytes are needed"), "{}", said(&output));
+    let output = fixture.run(&["drill", id_of(&made)]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr_of(&output));
+    assert!(stderr_of(&output).contains("bytes are needed"), "{}", stderr_of(&output));
 }

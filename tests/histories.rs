@@ -1,5 +1,5 @@
-//! Random histories of changing, backing up, deleting, restoring and restarting, held against plain
-//! copies: whatever came before, every backup that is COMPLETED restores exactly what the source was.
+//! Random histories of changes, backups, deletions, restores and restarts, compared with plain copies: every
+//! COMPLETED backup restores exactly what its source was.
 //!
 //! The same few histories each time; many more, and longer ones, with `COFFER_LONG=1`.
 
@@ -40,7 +40,7 @@ enum Step {
     Delete(Which, usize),
     Restore(Which, usize),
     Restart,
-    /// The power fails between two steps.
+    /// A power cut between two steps.
     PowerCut,
 }
 
@@ -62,7 +62,7 @@ fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 12..longest)
 }
 
-/// A backup as it should be.
+/// A backup that should exist.
 struct Point {
     id: String,
     parent: Option<String>,
@@ -81,13 +81,13 @@ impl Line {
         Self { name, source, points: Vec::new() }
     }
 
-    /// The one that a number of a history means; none if there are none.
+    /// The point that a number stands for; `None` if there are no points.
     fn pick(&self, number: usize) -> Option<&Point> {
         self.points.get(number.checked_rem(self.points.len())?)
     }
 }
 
-/// A server, its sources, and what it should hold.
+/// A server, its sources and the backups that it should have.
 struct World {
     server: TestServer,
     database: Line,
@@ -160,7 +160,7 @@ impl World {
         line.points.push(Point { id, parent, content: line.source.content() });
     }
 
-    /// Deletes one with all that is built on it.
+    /// Deletes a backup with its descendants.
     fn delete(&mut self, which: Which, number: usize) {
         let client = self.server.by_admin();
         let line = self.line(which);
@@ -183,15 +183,14 @@ impl World {
         self.restored += 1;
         let target = self.server.folder().join(format!("restored-{}", self.restored));
         let arguments = ["restore", id, "--to", target.to_str().unwrap()];
-        let output = self.server.command(&arguments).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.server.run_ok(&arguments);
         let found = self.line(which).source.content_at(&target);
         let line = self.line(which);
         let point = line.points.iter().find(|point| point.id == id).unwrap();
         sources::assert_same(&found, &point.content);
     }
 
-    /// The server has what it should, no more and no less, and all of it restores.
+    /// The server has exactly the backups that it should have, and each restores.
     fn assert_in_order(&mut self) {
         for which in [Which::Database, Which::Tree] {
             let client = self.server.by_admin();

@@ -1,5 +1,5 @@
-//! Backups of `SQLite` databases while an application and a second process write to them: every archive
-//! holds one moment, and in WAL mode nobody who writes ever waits.
+//! Backups of `SQLite` databases while an application and a second process write to them: every archive is
+//! consistent, and in WAL mode no writer ever waits.
 //!
 //! `COFFER_LONG=1` makes the chains ten times as long.
 
@@ -16,9 +16,9 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use bank::{Bank, Tellers, audit};
-use support::{Client, Shell, TestServer, names_in, wait_until};
+use support::{Client, SqliteShell, TestServer, names_in, wait_until};
 
-/// Ends the writers also when the test fails.
+/// Stops the writers, also when the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -49,9 +49,9 @@ fn chain(client: &Client, committed: &AtomicU64, incrementals: u32) -> Vec<Taken
     taken
 }
 
-/// Backs the bank up while its tellers work, and audits every archive. Gives how many transfers were
-/// committed while backups ran.
-fn backed_up_while_open(mode: &str, patience_ms: u32) -> u64 {
+/// Backs the bank up under load and audits every archive; the number of transfers that were committed during
+/// backups.
+fn back_up_under_load(mode: &str, patience_ms: u32) -> u64 {
     let bank = Bank::found(mode);
     let server = TestServer::builder().instance_sqlite("bank", bank.path()).start();
     let client = server.by_admin();
@@ -64,7 +64,7 @@ fn backed_up_while_open(mode: &str, patience_ms: u32) -> u64 {
                 tellers.transfer();
                 committed.fetch_add(1, Ordering::Release);
             }
-            tellers.go_home();
+            tellers.stop();
         });
         let stopping = Stop(&stop);
         let mut taken = chain(&client, &committed, incrementals);
@@ -84,20 +84,20 @@ fn backed_up_while_open(mode: &str, patience_ms: u32) -> u64 {
 }
 
 #[test]
-fn in_wal_mode_every_archive_is_one_moment_and_no_writer_is_ever_told_to_wait() {
-    // The tellers take turns and have no patience at all: any SQLITE_BUSY would be the backup's fault.
-    let meanwhile = backed_up_while_open("wal", 0);
-    assert!(meanwhile > 0, "nobody wrote while the backups ran");
+fn in_wal_mode_archives_are_consistent_and_no_writer_gets_sqlite_busy() {
+    // The tellers take turns and never wait: any SQLITE_BUSY would be caused by the backup.
+    let meanwhile = back_up_under_load("wal", 0);
+    assert!(meanwhile > 0, "nothing was written during the backups");
 }
 
 #[test]
-fn with_a_rollback_journal_every_archive_is_one_moment_and_writers_go_on_after_a_wait() {
-    backed_up_while_open("delete", 60_000);
+fn with_a_rollback_journal_archives_are_consistent_and_writers_wait() {
+    back_up_under_load("delete", 60_000);
 }
 
 #[test]
-fn with_a_journal_that_stays_every_archive_is_one_moment() {
-    backed_up_while_open("persist", 60_000);
+fn with_a_persistent_journal_archives_are_consistent() {
+    back_up_under_load("persist", 60_000);
 }
 
 fn count(path: &Path, of: &str) -> i64 {
@@ -106,11 +106,11 @@ fn count(path: &Path, of: &str) -> i64 {
 }
 
 #[test]
-fn a_transaction_that_is_still_open_is_not_in_the_archive_and_commits_unhindered() {
+fn an_open_transaction_is_not_in_the_archive_and_can_commit() {
     for mode in ["wal", "delete"] {
         let bank = Bank::found(mode);
         let server = TestServer::builder().instance_sqlite("bank", bank.path()).start();
-        let mut writer = Shell::open(bank.path());
+        let mut writer = SqliteShell::open(bank.path());
         writer.run("BEGIN IMMEDIATE; INSERT INTO ledger(giver, taker, coins) VALUES (1, 2, 3);");
         let backup = server.by_admin().full("bank");
         writer.run("COMMIT;");
@@ -121,7 +121,7 @@ fn a_transaction_that_is_still_open_is_not_in_the_archive_and_commits_unhindered
 }
 
 #[test]
-fn an_application_that_opens_and_closes_its_wal_database_all_the_time_is_never_in_the_way() {
+fn an_application_that_keeps_reopening_its_wal_database_does_not_disturb_backups() {
     let bank = Bank::found("wal");
     let server = TestServer::builder().instance_sqlite("bank", bank.path()).start();
     let client = server.by_admin();
@@ -132,7 +132,7 @@ fn an_application_that_opens_and_closes_its_wal_database_all_the_time_is_never_i
                 // Whoever opens a database may meet another who closes it; SQLite tells both to wait.
                 let mut visit = Tellers::at(bank.path(), 10_000);
                 visit.transfer();
-                visit.go_home();
+                visit.stop();
                 committed.fetch_add(1, Ordering::Release);
             }
         });

@@ -77,7 +77,7 @@ fn number(value: &serde_json::Value) -> u64 {
 }
 
 #[test]
-fn a_database_across_its_lock_page_comes_back_exactly_and_an_unchanged_one_costs_next_to_nothing() {
+fn a_database_larger_than_the_lock_page_restores_exactly_and_unchanged_it_costs_almost_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.db");
     plant(&path);

@@ -25,7 +25,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use kept::{Folder, SECRET, data, expected_answers};
-use support::{Client, TestServer, wait_until, write_file};
+use support::{Client, TestServer, stderr_of, wait_until, write_file};
 
 /// The folders of `tests/data/archives`. Each holds the chain of one instance, except `states`, which holds
 /// backups of small databases in every state.
@@ -50,10 +50,6 @@ fn coffer(arguments: &[&str], archives: &[std::path::PathBuf]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command.args(arguments).arg("--archive").args(archives).output().unwrap()
-}
-
-fn stderr_of(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
@@ -153,8 +149,7 @@ fn a_catalog_rebuilt_from_old_archives_gives_the_answers_of_then() {
         let mut server = TestServer::builder().data_dir(data_dir.path()).start();
         assert!(server.terminate().success());
         std::fs::remove_file(data_dir.path().join("catalog.db")).unwrap();
-        let rebuilt = server.command(&["catalog", "rebuild"]).output().unwrap();
-        assert!(rebuilt.status.success(), "{}", stderr_of(&rebuilt));
+        server.run_ok(&["catalog", "rebuild"]);
         server.restart();
         let client = server.by_admin();
         for row in folders.iter().flat_map(Folder::rows) {

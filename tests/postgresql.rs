@@ -1,5 +1,5 @@
-//! PostgreSQL servers, live: backed up through the API, restored, started again, drilled; and every way in
-//! which that can go wrong. The servers are real and the tests' own.
+//! Real PostgreSQL servers, backed up through the API, restored, started and drilled, and the failures on the
+//! way.
 
 #![cfg(test)]
 
@@ -11,15 +11,15 @@ mod bank;
 mod drills;
 #[path = "postgresql/failures.rs"]
 mod failures;
-#[path = "postgresql/house.rs"]
-mod house;
+#[path = "postgresql/fixture.rs"]
+mod fixture;
 #[path = "postgresql/incrementals.rs"]
 mod incrementals;
 #[path = "postgresql/logical.rs"]
 mod logical;
+#[path = "postgresql/physical.rs"]
+mod physical;
 #[path = "servers/postgres.rs"]
 mod postgres;
 #[path = "postgresql/secrets.rs"]
 mod secrets;
-#[path = "postgresql/whole.rs"]
-mod whole;

@@ -1,30 +1,30 @@
-//! Redis servers that are written to, backed up through the API and restored: every archive holds one moment,
-//! and all of it.
+//! Real Redis servers, backed up through the API while they are written to, and restored: every archive is
+//! consistent and complete.
 
 #![cfg(test)]
 
-#[path = "redis/amiss.rs"]
-mod amiss;
+#[path = "redis/connections.rs"]
+mod connections;
+#[path = "redis/failures.rs"]
+mod failures;
 #[path = "servers/redis.rs"]
 mod server;
 mod support;
-#[path = "redis/ways.rs"]
-mod ways;
 
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
 use server::{Connection, RedisServer, Reply};
-use support::{Builder, Client, TestServer, names_in, wait_until};
+use support::{Builder, TestServer, id_of, names_in, run_script, wait_until};
 
 const ACCOUNTS: i64 = 50;
 const TOTAL: i64 = ACCOUNTS * 1000;
 
-/// A server of Coffer's over this one, named `cache`, by its socket.
+/// Coffer with this server as its instance `cache`, by its socket.
 fn coffer(redis: &RedisServer) -> Builder {
     with_source(&format!("{{ socket = {:?} }}", redis.socket()), "quick")
 }
@@ -40,7 +40,7 @@ fn open_accounts(connection: &mut Connection) {
     connection.run(&["SET", "transfers", "0"]);
 }
 
-/// Moves a coin from one account to another, and writes something else beside.
+/// Moves a coin from one account to another, and writes another key.
 fn transfer(connection: &mut Connection, round: i64) {
     let (giver, taker) = (round * 7 % ACCOUNTS, (round * 13 + 1) % ACCOUNTS);
     for command in [
@@ -63,7 +63,7 @@ fn transfers(redis: &RedisServer) -> i64 {
 }
 
 #[test]
-fn under_a_running_load_every_backup_of_a_chain_holds_one_moment() {
+fn under_load_every_backup_of_a_chain_is_consistent() {
     let redis = RedisServer::start();
     open_accounts(&mut redis.connect());
     let server = coffer(&redis).start();
@@ -94,7 +94,7 @@ fn under_a_running_load_every_backup_of_a_chain_holds_one_moment() {
     });
     for (number, (backup, before, after)) in taken.iter().enumerate() {
         assert_eq!(backup["kind"], if number == 0 { "full" } else { "incremental" });
-        assert!(after > before, "nobody wrote while the backup ran");
+        assert!(after > before, "nothing was written during the backup");
         let again = RedisServer::on(&server.restored(backup));
         let mut connection = again.connect();
         let names = (0..ACCOUNTS).map(|it| format!("account:{it}"));
@@ -104,8 +104,8 @@ fn under_a_running_load_every_backup_of_a_chain_holds_one_moment() {
     }
 }
 
-/// Every type there is, with times to live, two databases and a function.
-fn plant_every_type(connection: &mut Connection) {
+/// Values of every type, with times to live, in two databases, and a function.
+fn fill_with_every_type(connection: &mut Connection) {
     let lines = "SET text plain
         SET brief 1 PX 86400000
         SET counted 12345
@@ -138,21 +138,12 @@ fn plant_every_type(connection: &mut Connection) {
     connection.run(&["FUNCTION", "LOAD", library]);
 }
 
-fn drilled(client: &Client, backup: &Value) -> Value {
-    let id = backup["id"].as_str().unwrap();
-    client.send("POST", &format!("backups/{id}/drill"), None).expect(202);
-    wait_until("the drill", || {
-        let row = client.backup(id);
-        ["passed", "failed"].iter().any(|it| row["drill"]["status"] == *it).then_some(row)
-    })
-}
-
 #[test]
-fn of_a_quiet_server_everything_of_every_type_comes_back_the_same() {
+fn values_of_every_type_restore_exactly() {
     let redis = RedisServer::start();
-    plant_every_type(&mut redis.connect());
+    fill_with_every_type(&mut redis.connect());
     let before = redis.connect().contents();
-    assert_eq!(before.len(), 18, "the contents are not looked at whole");
+    assert_eq!(before.len(), 18, "the contents are incomplete");
     let server = coffer(&redis).start();
     let client = server.by_admin();
     let full = client.full("cache");
@@ -168,7 +159,7 @@ fn of_a_quiet_server_everything_of_every_type_comes_back_the_same() {
         assert_eq!(again.connect().run(&["FCALL", "total", "0"]), Reply::Number(42));
     }
 
-    let row = drilled(&client, &changed);
+    let row = client.drilled(id_of(&changed));
     assert_eq!(
         (&row["drill"]["status"], &row["verify_level"]),
         (&json!("passed"), &json!("restored"))
@@ -178,47 +169,41 @@ fn of_a_quiet_server_everything_of_every_type_comes_back_the_same() {
 }
 
 #[test]
-fn a_restore_through_the_api_gives_a_folder_a_server_starts_on_and_one_by_hand_too() {
+fn a_restore_through_the_api_and_one_by_hand_can_be_started() {
     let redis = RedisServer::start();
-    plant_every_type(&mut redis.connect());
+    fill_with_every_type(&mut redis.connect());
     let expected = redis.connect().contents();
     let server = coffer(&redis).start();
     let client = server.by_admin();
     let full = client.full("cache");
-    let wish = json!({"instance": {"name": "copy", "flavorRef": "1", "volume": {"size": 1},
-        "restorePoint": {"backupRef": full["id"]}, "datastore": {"type": "redis"}}});
-    let made = client.post("instances", &wish).expect(200).json();
-    let row =
-        client.wait_for_instance(made["instance"]["id"].as_str().unwrap(), &["ACTIVE", "ERROR"]);
-    assert_eq!(row["status"], "ACTIVE", "{row:#}");
-    let folder = PathBuf::from(row["restored_to"].as_str().unwrap());
+    let folder = client.restored_instance(&full);
     assert_eq!(names_in(&folder), ["dump.rdb"]);
     assert!(RedisServer::on(&folder).connect().contents() == expected);
 
     let id = full["id"].as_str().unwrap();
-    let here = server.command(&["restore", id, "--to", folder.to_str().unwrap()]).output().unwrap();
+    let here = server.run(&["restore", id, "--to", folder.to_str().unwrap()]);
     assert!(!here.status.success(), "a folder that is not empty was restored over");
     by_hand(&full, &expected);
 }
 
-/// Unpacks an archive with `tar`, and starts a server, by the commands that lie in it.
+/// Unpacks an archive and starts a server by the commands in it.
 fn by_hand(full: &Value, expected: &[String]) {
     let archive = Path::new(full["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap());
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join(archive.file_name().unwrap());
     std::fs::copy(archive, &copy).unwrap();
     let words = format!("zstd -dc '{}' | tar -xOf - .coffer/RESTORE.txt", copy.display());
-    let words = shell(&words, folder.path());
+    let words = run_script(&words, folder.path());
     let commands: Vec<&str> = words
         .lines()
         .filter_map(|line| line.strip_prefix("    "))
         .map(|line| line.strip_prefix("#   ").unwrap_or(line))
         .collect();
-    // Those behind the server's own would change this machine.
+    // The commands after the server's start would change this machine.
     let at = commands.iter().position(|it| it.starts_with("redis-server")).unwrap();
     let unpack = commands[..at].join("\n");
     assert!(unpack.contains("tar") && unpack.contains("redis-check-rdb"), "{words}");
-    shell(&unpack, folder.path());
+    run_script(&unpack, folder.path());
     let serve = commands[at];
     let serve = serve.replace("--port 6380", "--port 0 --unixsocket by-hand");
     let mut child = Command::new("bash");
@@ -233,14 +218,5 @@ fn by_hand(full: &Value, expected: &[String]) {
     let found = connection.contents();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(found == expected, "something else came back");
-}
-
-fn shell(script: &str, folder: &Path) -> String {
-    let mut command = Command::new("bash");
-    let output =
-        command.args(["-euo", "pipefail", "-c", script]).current_dir(folder).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{script}\n{said}");
-    String::from_utf8(output.stdout).unwrap()
+    assert!(found == expected, "other contents were restored");
 }

@@ -1,5 +1,5 @@
-//! Archives of another server, copied into the store by hand: registered with `restore_from` they are
-//! proven and then as good as any other; what is no archive of this store is refused.
+//! Archives of another server, copied into the store by hand and registered with `restore_from`: they are
+//! verified and then like any other backup; anything else is refused.
 
 #![cfg(test)]
 
@@ -12,10 +12,10 @@ use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use support::{Answer, Client, PROJECT, TestServer, write_file};
+use support::{Answer, Client, PROJECT, TestServer, archive_of, damage, stderr_of, write_file};
 
-/// A server, and archives that another one made: a full backup and an incremental on it.
-struct House {
+/// A server, and archives of another one: a full backup and an incremental.
+struct Fixture {
     server: TestServer,
     database: PathBuf,
     full: PathBuf,
@@ -27,16 +27,12 @@ fn change(database: &Path, sql: &str) {
     Connection::open(database).unwrap().execute_batch(sql).unwrap();
 }
 
-fn archive_of(backup: &Value) -> PathBuf {
-    PathBuf::from(backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
-}
-
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to.parent().unwrap()).unwrap();
     write_file(to, std::fs::read(from).unwrap());
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("source.db");
@@ -66,7 +62,7 @@ impl House {
         self.server.by_admin()
     }
 
-    /// A place in the store, and its URL.
+    /// A path in the store, and its URL.
     fn place(&self, location: &str) -> (PathBuf, String) {
         let path = self.server.data_dir().join("archives").join(location);
         let url = format!("file://{}", path.display());
@@ -85,7 +81,7 @@ impl House {
         )
     }
 
-    /// Registers what lies at this URL; the row once its fate is known.
+    /// Registers the archive at this URL; its row once that has ended.
     fn register(&self, url: &str) -> Value {
         let accepted = Self::ask(&self.client(), url).expect(202).json();
         let id = accepted["backup"]["id"].as_str().unwrap();
@@ -95,60 +91,46 @@ impl House {
     fn assert_restores(&self, id: &str) {
         let target = self.server.folder().join("restored.db");
         let arguments = ["restore", id, "--to", target.to_str().unwrap()];
-        let output = self.server.command(&arguments).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.server.run_ok(&arguments);
         assert!(std::fs::read(&target).unwrap() == std::fs::read(&self.database).unwrap());
         std::fs::remove_file(&target).unwrap();
     }
 }
 
 #[rstest]
-fn a_copied_archive_is_proven_registered_listed_restored_and_deleted(
+fn a_registered_archive_is_verified_listed_restored_and_deleted(
     #[values("project-a/found.tar.zst", "project-a/from-before/x/y.tar.zst")] location: &str,
 ) {
-    let mut house = House::new();
-    let (path, url) = house.place(location);
-    copy(&house.full, &path);
-    let row = house.register(&url);
+    let mut fixture = Fixture::new();
+    let (path, url) = fixture.place(location);
+    copy(&fixture.full, &path);
+    let row = fixture.register(&url);
     let id = row["id"].as_str().unwrap();
-    let told = (&row["status"], &row["locationRef"], &row["kind"]);
-    assert_eq!(told, (&json!("RESTORED"), &json!(url), &json!("full")), "{row:#}");
+    let outcome = (&row["status"], &row["locationRef"], &row["kind"]);
+    assert_eq!(outcome, (&json!("RESTORED"), &json!(url), &json!("full")), "{row:#}");
     let length = std::fs::metadata(&path).unwrap().len();
     assert_eq!(row["size_bytes"], length);
     assert!(row["verified_at"].is_string() && row["checksum"].is_string(), "{row:#}");
 
-    house.assert_restores(id);
-    house.server.restart();
-    assert_eq!(house.client().all("backups", "backups"), [house.client().backup(id)]);
-    house.assert_restores(id);
-    let verified = house.server.command(&["verify", id]).output().unwrap();
-    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
-    restores_into_an_instance(&house, id);
+    fixture.assert_restores(id);
+    fixture.server.restart();
+    assert_eq!(fixture.client().all("backups", "backups"), [fixture.client().backup(id)]);
+    fixture.assert_restores(id);
+    fixture.server.run_ok(&["verify", id]);
+    let restored = fixture.client().restored_instance(&row);
+    assert!(std::fs::read(restored).unwrap() == std::fs::read(&fixture.database).unwrap());
 
-    House::ask(&house.client(), &url).fault(400);
-    house.client().delete(&format!("backups/{id}")).expect(202);
-    house.client().wait_until_gone(id);
+    Fixture::ask(&fixture.client(), &url).fault(400);
+    fixture.client().delete(&format!("backups/{id}")).expect(202);
+    fixture.client().wait_until_gone(id);
     assert!(!path.exists());
-}
-
-fn restores_into_an_instance(house: &House, id: &str) {
-    let body = json!({"instance": {
-        "name": "again", "flavorRef": "1", "restorePoint": {"backupRef": id},
-        "datastore": {"type": "sqlite"},
-    }});
-    let made = house.client().post("instances", &body).expect(200).json();
-    let instance = made["instance"]["id"].as_str().unwrap();
-    let row = house.client().wait_for_instance(instance, &["ACTIVE", "ERROR", "FAILED"]);
-    assert_eq!(row["status"], "ACTIVE", "{row:#}");
-    let restored = row["restored_to"].as_str().unwrap();
-    assert!(std::fs::read(restored).unwrap() == std::fs::read(&house.database).unwrap());
 }
 
 #[test]
 fn a_location_that_is_not_below_the_store_is_refused() {
-    let house = House::new();
-    let outside = house.full.display().to_string();
-    let store = house.server.data_dir().join("archives").display().to_string();
+    let fixture = Fixture::new();
+    let outside = fixture.full.display().to_string();
+    let store = fixture.server.data_dir().join("archives").display().to_string();
     for url in [
         format!("file://{outside}"),
         format!("file://{store}/../../full.tar.zst"),
@@ -164,49 +146,48 @@ fn a_location_that_is_not_below_the_store_is_refused() {
         store,
         String::new(),
     ] {
-        let (_, message) = House::ask(&house.client(), &url).fault(400);
+        let (_, message) = Fixture::ask(&fixture.client(), &url).fault(400);
         assert!(message.contains("remote_location"), "{url}: {message}");
     }
-    assert_eq!(house.client().all("backups", "backups"), Vec::<Value>::new());
+    assert_eq!(fixture.client().all("backups", "backups"), Vec::<Value>::new());
 }
 
 #[test]
-fn another_projects_folder_is_closed_to_members() {
-    let house = House::new();
-    let (path, url) = house.place("project-a/found.tar.zst");
-    copy(&house.full, &path);
-    House::ask(&house.server.by("bob"), &url).fault(400);
-    let accepted = House::ask(&house.server.by("alice"), &url).expect(202).json();
+fn members_cannot_register_archives_of_another_project() {
+    let fixture = Fixture::new();
+    let (path, url) = fixture.place("project-a/found.tar.zst");
+    copy(&fixture.full, &path);
+    Fixture::ask(&fixture.server.by("bob"), &url).fault(400);
+    let accepted = Fixture::ask(&fixture.server.by("alice"), &url).expect(202).json();
     let id = accepted["backup"]["id"].as_str().unwrap();
-    house.server.by("alice").wait_for(id, &["RESTORED"]);
+    fixture.server.by("alice").wait_for(id, &["RESTORED"]);
 }
 
-/// A link in the store is followed by nobody: what it points to may be anything on this machine.
 #[rstest]
-fn a_link_in_the_store_leads_nowhere(#[values(true, false)] is_folder: bool) {
-    let mut house = House::new();
-    house.server.allow_warning("registering backup");
-    let (folder, _) = house.place("project-a");
+fn symbolic_links_in_the_store_are_not_followed(#[values(true, false)] is_folder: bool) {
+    let mut fixture = Fixture::new();
+    fixture.server.allow_warning("registering backup");
+    let (folder, _) = fixture.place("project-a");
     std::fs::create_dir_all(&folder).unwrap();
     let location = if is_folder {
-        symlink(house.folder.path(), folder.join("link")).unwrap();
+        symlink(fixture.folder.path(), folder.join("link")).unwrap();
         "project-a/link/full.tar.zst"
     } else {
-        symlink(&house.full, folder.join("link.tar.zst")).unwrap();
+        symlink(&fixture.full, folder.join("link.tar.zst")).unwrap();
         "project-a/link.tar.zst"
     };
-    let (_, url) = house.place(location);
-    let row = house.register(&url);
+    let (_, url) = fixture.place(location);
+    let row = fixture.register(&url);
     assert_eq!(row["status"], "FAILED", "{row:#}");
     assert!(row["locationRef"].is_null() && row["failure"]["message"].is_string(), "{row:#}");
-    delete_leaves(&house, &row, &house.full);
+    assert_delete_keeps(&fixture, &row, &fixture.full);
 }
 
-/// The failed row goes; what it named was never the server's to remove.
-fn delete_leaves(house: &House, row: &Value, file: &Path) {
+/// Deleting the failed row keeps the file, which was never the server's.
+fn assert_delete_keeps(fixture: &Fixture, row: &Value, file: &Path) {
     let id = row["id"].as_str().unwrap();
-    house.client().delete(&format!("backups/{id}")).expect(202);
-    house.client().wait_until_gone(id);
+    fixture.client().delete(&format!("backups/{id}")).expect(202);
+    fixture.client().wait_until_gone(id);
     assert!(file.exists(), "the file is gone");
 }
 
@@ -216,60 +197,57 @@ fn delete_leaves(house: &House, row: &Value, file: &Path) {
 #[case::cut_short(|bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 1000))]
 #[case::no_archive(|bytes: &mut Vec<u8>| *bytes = b"nothing of ours".to_vec())]
 #[case::empty(|bytes: &mut Vec<u8>| bytes.clear())]
-fn a_damaged_archive_is_told_and_not_taken(#[case] damage: fn(&mut Vec<u8>)) {
-    let mut house = House::new();
-    house.server.allow_warning("registering backup");
-    let (path, url) = house.place("project-a/found.tar.zst");
-    let mut bytes = std::fs::read(&house.full).unwrap();
+fn a_damaged_archive_is_refused(#[case] damage: fn(&mut Vec<u8>)) {
+    let mut fixture = Fixture::new();
+    fixture.server.allow_warning("registering backup");
+    let (path, url) = fixture.place("project-a/found.tar.zst");
+    let mut bytes = std::fs::read(&fixture.full).unwrap();
     damage(&mut bytes);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     write_file(&path, &bytes);
-    let row = house.register(&url);
-    let told = (&row["status"], &row["failure"]["code"]);
-    assert_eq!(told, (&json!("FAILED"), &json!("archive_damaged")), "{row:#}");
-    delete_leaves(&house, &row, &path);
+    let row = fixture.register(&url);
+    let outcome = (&row["status"], &row["failure"]["code"]);
+    assert_eq!(outcome, (&json!("FAILED"), &json!("archive_damaged")), "{row:#}");
+    assert_delete_keeps(&fixture, &row, &path);
 }
 
 #[test]
-fn damage_that_comes_later_is_told_under_the_rows_own_id() {
-    let house = House::new();
-    let (path, url) = house.place("project-a/found.tar.zst");
-    copy(&house.full, &path);
-    let row = house.register(&url);
+fn later_damage_is_reported_with_the_id_of_the_registration() {
+    let fixture = Fixture::new();
+    let (path, url) = fixture.place("project-a/found.tar.zst");
+    copy(&fixture.full, &path);
+    let row = fixture.register(&url);
     let id = row["id"].as_str().unwrap();
-    let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    write_file(&path, &bytes);
-    let target = house.server.folder().join("restored.db");
+    damage(&path);
+    let target = fixture.server.folder().join("restored.db");
     let restore = ["restore", id, "--to", target.to_str().unwrap()];
     for arguments in [&["verify", id][..], &restore] {
-        let output = house.server.command(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(4), "{said}");
-        assert!(said.contains(id), "not named: {said}");
+        let output = fixture.server.run(arguments);
+        let stderr = stderr_of(&output);
+        assert_eq!(output.status.code(), Some(4), "{stderr}");
+        assert!(stderr.contains(id), "not named: {stderr}");
     }
     assert!(!target.exists());
-    assert_eq!(house.client().backup(id)["failure"]["code"], "archive_damaged");
+    assert_eq!(fixture.client().backup(id)["failure"]["code"], "archive_damaged");
 }
 
 #[test]
-fn an_incremental_without_what_it_is_built_on_is_told_and_not_taken() {
-    let mut house = House::new();
-    house.server.allow_warning("registering backup");
-    let (path, url) = house.place("project-a/one.incr.zst");
-    copy(&house.incremental, &path);
-    let row = house.register(&url);
-    let told = (&row["status"], &row["failure"]["code"]);
-    assert_eq!(told, (&json!("FAILED"), &json!("chain_broken")), "{row:#}");
+fn an_incremental_without_its_parent_is_refused() {
+    let mut fixture = Fixture::new();
+    fixture.server.allow_warning("registering backup");
+    let (path, url) = fixture.place("project-a/one.incr.zst");
+    copy(&fixture.incremental, &path);
+    let row = fixture.register(&url);
+    let outcome = (&row["status"], &row["failure"]["code"]);
+    assert_eq!(outcome, (&json!("FAILED"), &json!("chain_broken")), "{row:#}");
 }
 
 #[test]
-fn what_is_not_there_is_told() {
-    let mut house = House::new();
-    house.server.allow_warning("registering backup");
-    let (_, url) = house.place("project-a/nowhere.tar.zst");
-    let row = house.register(&url);
+fn a_missing_archive_is_reported() {
+    let mut fixture = Fixture::new();
+    fixture.server.allow_warning("registering backup");
+    let (_, url) = fixture.place("project-a/nowhere.tar.zst");
+    let row = fixture.register(&url);
     assert_eq!(row["status"], "FAILED", "{row:#}");
     let message = row["failure"]["message"].as_str().unwrap();
     assert!(message.contains("nowhere.tar.zst is not there"), "{message}");

@@ -1,5 +1,5 @@
-//! `SQLite` databases of every shape and size, under every name, and what they turn into between two
-//! backups: what is restored is the file, byte for byte.
+//! `SQLite` databases of every format, size and name, and changes between two backups: the restored file is the
+//! same byte for byte.
 
 #![cfg(test)]
 
@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use support::{Builder, TestServer, names_in, write_file};
+use support::{TestServer, names_in, write_file};
 
-/// Empties the write-ahead log, so that the database file alone is the whole content.
+/// Empties the WAL, so that the database file holds everything.
 fn settle(connection: &Connection) {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_row| Ok(())).unwrap();
 }
@@ -52,7 +52,7 @@ fn assert_sound(path: &Path) {
 }
 
 #[test]
-fn every_page_size_with_every_auto_vacuum_and_tables_without_rowid_comes_back_exactly() {
+fn every_page_size_and_auto_vacuum_mode_restores_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let mut builder = TestServer::builder();
     let mut databases = Vec::new();
@@ -81,7 +81,7 @@ fn every_page_size_with_every_auto_vacuum_and_tables_without_rowid_comes_back_ex
 }
 
 #[test]
-fn an_empty_database_is_backed_up_grows_and_is_emptied_again() {
+fn an_empty_database_is_backed_up_before_and_after_it_holds_data() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new.db");
     write_file(&path, "");
@@ -100,7 +100,7 @@ fn an_empty_database_is_backed_up_grows_and_is_emptied_again() {
     }
 }
 
-/// Another database under the same name, as a restore or a deployment would put it there.
+/// Replaces the database by another, as a restore or a deployment would.
 fn replace(path: &Path, sql: &str) {
     let other = path.with_extension("other");
     run(&other, sql);
@@ -109,7 +109,7 @@ fn replace(path: &Path, sql: &str) {
 }
 
 #[test]
-fn whatever_a_database_turns_into_between_incrementals_every_point_comes_back_exactly() {
+fn every_point_restores_exactly_whatever_changed_between_incrementals() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
     run(&path, &format!("PRAGMA auto_vacuum = 2; PRAGMA journal_mode = wal; {}", rows(4000)));
@@ -139,7 +139,7 @@ fn whatever_a_database_turns_into_between_incrementals_every_point_comes_back_ex
 }
 
 #[test]
-fn a_database_replaced_while_its_application_keeps_the_old_file_open_is_the_new_one() {
+fn a_replaced_database_is_backed_up_while_the_old_file_is_still_open() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
     run(&path, &rows(100));
@@ -153,7 +153,7 @@ fn a_database_replaced_while_its_application_keeps_the_old_file_open_is_the_new_
     drop(old);
 }
 
-/// A `file` URL of these bytes, each one as `%XX`, so that no rule about which may stay is relied on.
+/// A `file` URL with every byte as `%XX`, so that no rule about unescaped characters matters.
 fn url(path: &Path) -> String {
     path.as_os_str().as_bytes().iter().fold("file://".to_owned(), |mut url, byte| {
         if *byte == b'/' {
@@ -166,7 +166,7 @@ fn url(path: &Path) -> String {
 }
 
 #[test]
-fn a_database_is_found_under_any_name_and_nothing_is_left_beside_it() {
+fn a_database_with_any_name_is_backed_up_and_no_files_are_left_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let names: [&[u8]; 8] = [
         b"with spaces .db",
@@ -178,14 +178,14 @@ fn a_database_is_found_under_any_name_and_nothing_is_left_beside_it() {
         b"-init",
         "ключ 鍵 \u{1f511}".as_bytes(),
     ];
-    let mut builder: Builder = TestServer::builder();
+    let mut builder = TestServer::builder();
     let mut databases: Vec<(String, PathBuf)> = Vec::new();
     for (number, bytes) in names.into_iter().enumerate() {
-        // Each in a folder with a strange name too.
+        // Each in a folder with the same strange name.
         let inside = folder.path().join(OsStr::from_bytes(bytes));
         std::fs::create_dir(&inside).unwrap();
         let path = inside.join(OsStr::from_bytes(bytes));
-        // SQLite's own way to such a name is through bytes too, so it is made elsewhere and moved.
+        // SQLite cannot open every such name by a string, so the file is made elsewhere and moved.
         let mode = ["wal", "delete"][number % 2];
         replace(&path, &format!("PRAGMA journal_mode = {mode}; {}", rows(100)));
         let name = format!("named-{number}");

@@ -1,5 +1,5 @@
-//! Trees of files on the real server: every shape comes back the same, from each point of a chain, also by
-//! `tar` alone; what is unchanged is not read; what moves while it is read is never torn silently.
+//! Trees of files: every kind of entry restores the same, from each point of a chain and by `tar` alone; unchanged
+//! files are not read; changes during the read are noticed.
 
 #![cfg(test)]
 
@@ -7,19 +7,19 @@ mod support;
 
 #[path = "trees/chain.rs"]
 mod chain;
-#[path = "trees/house.rs"]
-mod house;
+#[path = "trees/changed_while_read.rs"]
+mod changed_while_read;
+#[path = "trees/fixture.rs"]
+mod fixture;
 #[path = "trees/listing.rs"]
 mod listing;
-#[path = "trees/many.rs"]
-mod many;
-#[path = "trees/motion.rs"]
-mod motion;
-#[path = "trees/plant.rs"]
-mod plant;
-#[path = "trees/shapes.rs"]
-mod shapes;
-#[path = "trees/unread.rs"]
-mod unread;
-#[path = "trees/watch.rs"]
-mod watch;
+#[path = "trees/many_files.rs"]
+mod many_files;
+#[path = "trees/read_watch.rs"]
+mod read_watch;
+#[path = "trees/round_trip.rs"]
+mod round_trip;
+#[path = "trees/sample.rs"]
+mod sample;
+#[path = "trees/unchanged.rs"]
+mod unchanged;

@@ -1,5 +1,4 @@
-//! A full archive is restored with nothing but `tar` and `zstd`, by the words it carries; other tools find
-//! it sound.
+//! A full archive is restored with `tar` and `zstd` alone, by its own RESTORE.txt; other tools accept it.
 
 #![cfg(test)]
 
@@ -7,44 +6,32 @@ mod support;
 
 use std::io::{Cursor, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use rusqlite::Connection;
-use serde_json::Value;
 
-use support::{TestServer, write_file};
+use support::{TestServer, archive_of, bash, succeed, write_file};
 
 /// Runs the indented lines of an archive's own RESTORE.txt, in a folder that holds the archive, with a
 /// PATH of `tar`, `zstd` and the shell's basics; gives the folder.
-fn follow_the_words(archive: &Path) -> tempfile::TempDir {
+fn restore_by_own_commands(archive: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let name = archive.file_name().unwrap();
     std::fs::copy(archive, folder.path().join(name)).unwrap();
     let unpack = format!("zstd -dc '{}' | tar -xOf - .coffer/RESTORE.txt", name.to_str().unwrap());
-    let words = shell(&unpack, folder.path());
+    let words = run_alone(&unpack, folder.path());
     let commands: Vec<&str> = words.lines().filter_map(|line| line.strip_prefix("    ")).collect();
     let commands = commands.join("\n");
     assert!(commands.contains("tar"), "no commands in: {words}");
-    shell(&commands, folder.path());
+    run_alone(&commands, folder.path());
     folder
 }
 
-fn shell(script: &str, folder: &Path) -> String {
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", script])
-        .current_dir(folder)
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{script}\n{said}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn archive_of(backup: &Value) -> PathBuf {
-    PathBuf::from(backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
+/// Runs a script without any environment but a PATH.
+#[track_caller]
+fn run_alone(script: &str, folder: &Path) -> String {
+    succeed(bash(script, folder).env_clear().env("PATH", "/usr/bin:/bin"))
 }
 
 fn big_enough_database(path: &Path) {
@@ -59,19 +46,19 @@ fn big_enough_database(path: &Path) {
 }
 
 #[test]
-fn a_database_comes_back_by_the_archives_own_commands() {
+fn a_database_is_restored_by_the_commands_in_its_archive() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("it's a \"shop\".db");
     big_enough_database(&database);
     let server = TestServer::builder().instance_sqlite("my shop", &database).start();
     let backup = server.by_admin().full("my shop");
-    let restored = follow_the_words(&archive_of(&backup));
+    let restored = restore_by_own_commands(&archive_of(&backup));
     let bytes = std::fs::read(restored.path().join("restored/data/my_shop.db")).unwrap();
     assert!(bytes == std::fs::read(&database).unwrap());
 }
 
 #[test]
-fn a_tree_comes_back_by_the_archives_own_commands() {
+fn a_tree_is_restored_by_the_commands_in_its_archive() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     std::fs::create_dir_all(tree.join("empty")).unwrap();
@@ -84,7 +71,7 @@ fn a_tree_comes_back_by_the_archives_own_commands() {
     let server = TestServer::builder().instance_directory("files", &tree).start();
     let backup = server.by_admin().full("files");
 
-    let restored = follow_the_words(&archive_of(&backup));
+    let restored = restore_by_own_commands(&archive_of(&backup));
     let data = restored.path().join("restored/data");
     for name in ["plain.txt", "large.bin", "same.txt"] {
         assert!(std::fs::read(data.join(name)).unwrap() == std::fs::read(tree.join(name)).unwrap());
@@ -97,7 +84,7 @@ fn a_tree_comes_back_by_the_archives_own_commands() {
 }
 
 #[test]
-fn zstd_and_tar_and_a_foreign_seekable_reader_accept_the_archives() {
+fn zstd_tar_and_another_seekable_reader_accept_the_archives() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("shop.db");
     big_enough_database(&database);
@@ -105,7 +92,7 @@ fn zstd_and_tar_and_a_foreign_seekable_reader_accept_the_archives() {
     let full = archive_of(&server.by_admin().full("shop"));
     let incremental = archive_of(&server.by_admin().incremental("shop"));
     for archive in [&full, &incremental] {
-        let listed = shell(
+        let listed = run_alone(
             &format!("zstd -tq '{0}' && tar --zstd -tf '{0}'", archive.display()),
             Path::new("/"),
         );

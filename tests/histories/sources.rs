@@ -1,4 +1,4 @@
-//! The sources of a history: a database and a tree, the ways they change, and what is in them.
+//! The sources of a history, a database and a tree: their changes and their content.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -13,11 +13,11 @@ use super::support::write_file;
 pub(crate) enum Content {
     /// The bytes of the database file.
     Database(Vec<u8>),
-    /// What lies at each path.
+    /// The entry at each path.
     Tree(BTreeMap<PathBuf, Thing>),
 }
 
-/// What lies at a path: mode, time of change (not of links), and what it holds.
+/// An entry of a tree: mode, time of the last change (not of links), and content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thing {
     mode: u32,
@@ -86,7 +86,7 @@ impl Source {
         &self.path
     }
 
-    /// A change, in a tree some of them; the same number makes the same ones.
+    /// Makes a change, in a tree some; the same number makes the same changes.
     pub(crate) fn change(&self, seed: u32) {
         if self.is_database {
             return self.change_database(seed);
@@ -100,20 +100,20 @@ impl Source {
         self.content_at(&self.path)
     }
 
-    /// What is at another place, read as this source is.
+    /// The content at another path, read like this source.
     pub(crate) fn content_at(&self, path: &Path) -> Content {
         if self.is_database {
             return Content::Database(std::fs::read(path).unwrap());
         }
         let mut found = BTreeMap::new();
-        look(path, Path::new(""), &mut found);
+        read_tree(path, Path::new(""), &mut found);
         Content::Tree(found)
     }
 
     fn sql(&self, statements: &str) {
         let connection = Connection::open(&self.path).unwrap();
         connection.execute_batch(statements).unwrap();
-        // The file alone is then the whole content.
+        // Afterwards the file holds everything.
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(())).unwrap();
     }
 
@@ -163,7 +163,7 @@ impl Source {
         }
     }
 
-    /// Makes room for something at `path`: its folders are folders, and nothing is there.
+    /// Makes the folders of `path`, and removes what is at `path`.
     fn clear(&self, path: &Path) {
         let parent = path.parent().unwrap();
         for folder in parent.ancestors().take_while(|folder| folder.starts_with(&self.path)) {
@@ -247,7 +247,7 @@ fn remove(path: &Path) {
     }
 }
 
-fn look(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Thing>) {
+fn read_tree(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Thing>) {
     let path = root.join(below);
     let metadata = path.symlink_metadata().unwrap();
     let times = (metadata.mtime(), metadata.mtime_nsec());
@@ -255,7 +255,7 @@ fn look(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Thing>) {
         ((0, 0), Held::Link(std::fs::read_link(&path).unwrap()))
     } else if metadata.is_dir() {
         for entry in std::fs::read_dir(&path).unwrap() {
-            look(root, &below.join(entry.unwrap().file_name()), found);
+            read_tree(root, &below.join(entry.unwrap().file_name()), found);
         }
         (times, Held::Folder)
     } else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::support::Shell;
+use super::support::SqliteShell;
 
 const ACCOUNTS: u64 = 2000;
 const COINS_EACH: u64 = 100;
@@ -46,7 +46,7 @@ impl Bank {
 /// other's way.
 pub(crate) struct Tellers {
     own: Connection,
-    other: Shell,
+    other: SqliteShell,
     done: u64,
 }
 
@@ -56,7 +56,7 @@ impl Tellers {
         let own = Connection::open(path).unwrap();
         own.busy_timeout(Duration::from_millis(patience_ms.into())).unwrap();
         own.execute_batch("PRAGMA synchronous = OFF").unwrap();
-        let mut other = Shell::open(path);
+        let mut other = SqliteShell::open(path);
         other.run(&format!(".timeout {patience_ms}\nPRAGMA synchronous = OFF;"));
         Self { own, other, done: 0 }
     }
@@ -81,7 +81,7 @@ impl Tellers {
     }
 
     /// Closes the database, the second process last.
-    pub(crate) fn go_home(self) {
+    pub(crate) fn stop(self) {
         self.own.close().unwrap();
         self.other.close();
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use super::server::MariaDb;
-use super::support::wait_until;
+use super::support::{stderr_of, wait_until};
 
 /// Every transfer is one transaction. The till comes first, so that two tellers never hold each other up for
 /// good.
@@ -48,7 +48,7 @@ impl Bank {
         super::support::write_file(&script, SCHEMA);
         let mut client = server.ask(&[]);
         let made = client.stdin(std::fs::File::open(script).unwrap()).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(made.status.success(), "{}", stderr_of(&made));
         Self { server, tellers: Vec::new() }
     }
 

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::bank::{Bank, audit};
-use super::house::{size_of, source};
+use super::fixture::source;
 use super::server::MariaDb;
-use super::support::TestServer;
+use super::support::{TestServer, size_of};
 
 #[test]
-fn under_load_every_backup_of_a_chain_is_one_moment_and_starts() {
+fn under_load_every_backup_of_a_chain_is_consistent_and_starts() {
     let mut bank = Bank::found();
     let server = TestServer::builder()
         .instance_of("bank", "mariadb", &source(&bank.server, ""), "quick")
@@ -29,7 +29,10 @@ fn under_load_every_backup_of_a_chain_is_one_moment_and_starts() {
         let booked = audit(&server.restored(backup));
         assert!((*before..=*after).contains(&booked), "{before} <= {booked} <= {after}");
     }
-    assert!(taken.iter().all(|(_, before, after)| after > before), "nobody worked meanwhile");
+    assert!(
+        taken.iter().all(|(_, before, after)| after > before),
+        "nothing was written during a backup"
+    );
 }
 
 /// Every kind of table, and names of every kind of letter.
@@ -69,7 +72,7 @@ pub(crate) fn zoo() -> MariaDb {
 }
 
 #[test]
-fn at_a_quiet_moment_what_was_restored_is_the_same_line_by_line() {
+fn every_backup_of_a_chain_restores_to_the_same_dump() {
     let zoo = zoo();
     let server =
         TestServer::builder().instance_of("zoo", "mariadb", &source(&zoo, ""), "full").start();

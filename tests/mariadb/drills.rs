@@ -4,11 +4,11 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::house::{id_of, source};
+use super::fixture::source;
 use super::server::MariaDb;
-use super::support::{Client, TestServer, names_in, wait_until};
+use super::support::{TestServer, id_of};
 
 const SHOP: &str = "CREATE DATABASE shop; USE shop;
     CREATE TABLE orders(id INT PRIMARY KEY, what VARCHAR(200), coins INT, KEY by_coins(coins)) ENGINE=InnoDB;
@@ -17,15 +17,6 @@ const SHOP: &str = "CREATE DATABASE shop; USE shop;
     INSERT INTO log SELECT seq, MD5(seq) FROM seq_1_to_3000;
     CREATE TABLE notes(id INT PRIMARY KEY, what VARCHAR(100)) ENGINE=Aria;
     INSERT INTO notes SELECT seq, MD5(seq) FROM seq_1_to_3000";
-
-/// A row once its drill has ended.
-#[track_caller]
-fn drilled(client: &Client, backup: &Value) -> Value {
-    wait_until("the drill", || {
-        let row = client.backup(id_of(backup));
-        ["passed", "failed"].iter().any(|it| row["drill"]["status"] == *it).then_some(row)
-    })
-}
 
 fn drilling(database: &MariaDb, more: &str) -> TestServer {
     let source = source(database, more);
@@ -38,13 +29,13 @@ fn drilling(database: &MariaDb, more: &str) -> TestServer {
 }
 
 #[test]
-fn a_sound_backup_is_started_checked_and_counted() {
+fn a_drill_starts_a_server_checks_the_tables_and_counts_the_rows() {
     let database = MariaDb::start();
     database.sql(SHOP);
     for method in ["physical", "logical"] {
         let server = drilling(&database, &format!(", method = \"{method}\""));
         let client = server.by_admin();
-        let row = drilled(&client, &client.full("shop"));
+        let row = client.drilled(id_of(&client.full("shop")));
         assert_eq!(
             (&row["verify_level"], &row["drill"]["status"]),
             (&json!("restored"), &json!("passed")),
@@ -55,7 +46,7 @@ fn a_sound_backup_is_started_checked_and_counted() {
             json!({"shop.orders": 5000, "shop.log": 3000, "shop.notes": 3000})
         );
         assert!(row["drill"]["version"].as_str().unwrap().contains("MariaDB"), "{row:#}");
-        assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
+        server.assert_tmp_is_empty();
     }
 }
 
@@ -80,7 +71,7 @@ fn assert_found(database: &MariaDb, table: &str) {
     server.allow_warning("drill");
     server.allow_warning("nothing is built on it");
     let client = server.by_admin();
-    let row = drilled(&client, &client.full("shop"));
+    let row = client.drilled(id_of(&client.full("shop")));
     let why = &row["drill"]["failure"];
     assert_eq!(
         (&row["drill"]["status"], &why["code"]),
@@ -88,7 +79,7 @@ fn assert_found(database: &MariaDb, table: &str) {
         "{row:#}"
     );
     assert!(why["message"].as_str().unwrap().contains(table), "{why:#}");
-    assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
+    server.assert_tmp_is_empty();
 }
 
 #[test]
@@ -168,5 +159,5 @@ fn a_page_with_a_wrong_checksum_is_found_by_the_backup_itself() {
     let (code, why) = server.by_admin().failed("shop");
     assert_eq!(code, "source_damaged", "{why}");
     assert!(why.contains("orders.ibd"), "{why}");
-    assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
+    server.assert_tmp_is_empty();
 }

@@ -1,13 +1,9 @@
 //! Dumps: of both engines, to a path and into a running server.
 
-use std::process::Output;
-
-use serde_json::json;
-
 use super::chains::{ZOOS, zoo};
-use super::house::{id_of, source};
+use super::fixture::source;
 use super::server::MariaDb;
-use super::support::TestServer;
+use super::support::{TestServer, id_of, stderr_of};
 
 /// An account with every awkward letter, a role, and what both may do.
 const ACCOUNTS: &str = "CREATE ROLE `guards`; GRANT SELECT ON zoo.* TO `guards`;
@@ -15,12 +11,8 @@ const ACCOUNTS: &str = "CREATE ROLE `guards`; GRANT SELECT ON zoo.* TO `guards`;
     SET DEFAULT ROLE `guards` FOR `it's a \"me\"`@`%`;
     GRANT INSERT ON zoo.mine TO `it's a \"me\"`@`%`; GRANT EXECUTE ON FUNCTION zoo.twice TO `it's a \"me\"`@`%`";
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 #[test]
-fn a_dump_restored_to_a_path_is_a_server_with_the_same_data_and_accounts() {
+fn a_dump_restores_to_a_data_directory_with_the_same_data_and_accounts() {
     let zoo = zoo();
     let before = zoo.dump(&ZOOS);
     let show = "SHOW GRANTS FOR `it's a \"me\"`@`%`; SHOW GRANTS FOR guards";
@@ -43,7 +35,7 @@ fn a_dump_restored_to_a_path_is_a_server_with_the_same_data_and_accounts() {
 }
 
 #[test]
-fn dumps_go_into_a_running_server_that_has_none_of_the_databases() {
+fn dumps_restore_into_a_running_server_without_these_databases() {
     let (zoo, other) = (zoo(), MariaDb::start());
     let server = TestServer::builder()
         .instance_of("zoo", "mariadb", &source(&zoo, ", method = \"logical\""), "quick")
@@ -52,33 +44,33 @@ fn dumps_go_into_a_running_server_that_has_none_of_the_databases() {
         .start();
     let client = server.by_admin();
     let backup = client.full("zoo");
-    let into = |id: &str| server.command(&["restore", id, "--into", "other"]).output().unwrap();
+    let into = |id: &str| server.run(&["restore", id, "--into", "other"]);
 
     let output = into(id_of(&backup));
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", stderr_of(&output));
     assert!(other.dump(&ZOOS) == zoo.dump(&ZOOS));
 
     // One of them is there: nothing is touched.
     other.sql("DROP DATABASE zoo; DROP DATABASE `SYS`");
     let output = into(id_of(&backup));
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("Tür-zu.1"), "{}", said(&output));
+    assert!(stderr_of(&output).contains("Tür-zu.1"), "{}", stderr_of(&output));
     assert_eq!(other.sql("SHOW DATABASES LIKE 'zoo'"), "");
 
     // A server that cannot take the second: the first, which this restore made, is taken away again.
     other.sql("DROP DATABASE `Tür-zu.1`; SET GLOBAL max_allowed_packet = 1024");
     let output = into(id_of(&backup));
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr_of(&output));
     let left = "SHOW DATABASES WHERE `Database` IN ('zoo', 'Tür-zu.1', 'SYS') AND BINARY `Database` != 'sys'";
-    assert_eq!(other.sql(left), "", "{}", said(&output));
+    assert_eq!(other.sql(left), "", "{}", stderr_of(&output));
 
     // A data directory does not go into a server.
     let output = into(id_of(&client.full("whole")));
-    assert!(said(&output).contains("--to PATH"), "{}", said(&output));
+    assert!(stderr_of(&output).contains("--to PATH"), "{}", stderr_of(&output));
 }
 
 #[test]
-fn one_database_is_dumped_by_an_account_that_may_read_no_other() {
+fn one_database_is_dumped_by_an_account_that_may_read_only_it() {
     let zoo = zoo();
     zoo.sql("CREATE USER one@localhost; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON zoo.* TO one@localhost");
     // Without this right the routines would be missing without a word.
@@ -109,20 +101,14 @@ fn one_database_is_dumped_by_an_account_that_may_read_no_other() {
 }
 
 #[test]
-fn a_restore_through_the_api_makes_a_new_data_directory() {
+fn a_restore_through_the_api_creates_a_data_directory() {
     let zoo = zoo();
     let server =
         TestServer::builder().instance_of("zoo", "mariadb", &source(&zoo, ""), "quick").start();
     let client = server.by_admin();
     let backup = client.full("zoo");
-    let body = json!({"instance": {
-        "name": "again", "flavorRef": "1", "restorePoint": {"backupRef": id_of(&backup)},
-        "datastore": {"type": "mariadb"},
-    }});
-    let made = client.post("instances", &body).expect(200).json();
-    let id = made["instance"]["id"].as_str().unwrap();
-    let row = client.wait_for_instance(id, &["ACTIVE", "ERROR", "FAILED"]);
-    assert_eq!(row["status"], "ACTIVE", "{row:#}");
-    let restored = server.data_dir().join("restored").join("project-a").join(id).join("again");
+    let restored = client.restored_instance(&backup);
+    assert!(restored.starts_with(server.data_dir().join("restored").join("project-a")));
+    assert!(restored.ends_with("again"));
     assert!(MariaDb::on(&restored).dump(&ZOOS) == zoo.dump(&ZOOS));
 }

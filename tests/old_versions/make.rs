@@ -17,7 +17,7 @@ use super::kept::{SECRET, data};
 use super::mariadb::MariaDb;
 use super::postgres::{Postgres, Setup};
 use super::redis::RedisServer;
-use super::support::{Client, PROJECT, TestServer, archive_of, wait_until, write_file};
+use super::support::{Client, PROJECT, TestServer, archive_of, damage, id_of, write_file};
 
 /// The instances that have a folder each.
 const ENGINES: [&str; 7] = [
@@ -247,13 +247,8 @@ fn make_states(
     let contents = || Some(sources.contents("tiny"));
     let create = |more: &Value| client.completed(&client.create_backup("tiny", more));
     let drilled = |row: &Value| {
-        let id = row["id"].as_str().unwrap();
-        client.send("POST", &format!("backups/{id}/drill"), None).expect(202);
-        wait_until("the drill", || {
-            let row = client.backup(id);
-            (row["drill"]["seconds"].is_number() && row["drill"]["status"] != "waiting")
-                .then_some(())
-        });
+        client.ask_for_drill(id_of(row));
+        client.drilled(id_of(row));
     };
     let mut states = Vec::new();
     let passed = create(&json!({"name": "drill passed", "description": "all is well"}));
@@ -273,22 +268,18 @@ fn make_states(
     client.put(&format!("mgmt/quotas/{PROJECT}"), &json!({"quotas": {"backups": 500}})).expect(200);
 
     let damaged = create(&json!({"name": "archive damaged"}));
-    let archive = archive_of(&damaged);
-    let mut bytes = std::fs::read(&archive).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    write_file(&archive, bytes);
+    damage(&archive_of(&damaged));
     let id = damaged["id"].as_str().unwrap();
-    assert_eq!(server.command(&["verify", id]).output().unwrap().status.code(), Some(4));
+    assert_eq!(server.run(&["verify", id]).status.code(), Some(4));
     states.push((damaged, None));
 
-    tear_index(&sources.path("torn.db"));
+    damage_index(&sources.path("torn.db"));
     let torn = client.full("torn");
     drilled(&torn);
     states.push((torn, None));
     client.failed("missing");
     states.push((registered(client, server, &passed), contents()));
-    restored_instance(client, &passed);
+    client.restored_instance(&passed);
     let rows = states
         .into_iter()
         .map(|(row, contents)| (client.backup(row["id"].as_str().unwrap()), contents));
@@ -308,15 +299,6 @@ fn registered(client: &Client, server: &TestServer, full: &Value) -> Value {
     }}});
     let accepted = client.post("backups", &body).expect(202).json();
     client.wait_for(accepted["backup"]["id"].as_str().unwrap(), &["RESTORED"])
-}
-
-fn restored_instance(client: &Client, full: &Value) {
-    let body = json!({"instance": {
-        "name": "again", "flavorRef": "1", "restorePoint": {"backupRef": full["id"]},
-        "datastore": {"type": "sqlite"},
-    }});
-    let made = client.post("instances", &body).expect(200).json();
-    client.wait_for_instance(made["instance"]["id"].as_str().unwrap(), &["ACTIVE"]);
 }
 
 /// What the API answers about everything that will not change any more.
@@ -388,7 +370,7 @@ fn keep_catalog(catalog: &Path, number: u32, data_dir: &Path, sources: &Path) {
 }
 
 /// Overwrites the root page of an index; counting rows does not read it.
-fn tear_index(path: &Path) {
+fn damage_index(path: &Path) {
     let (root, size): (u32, u32) = Connection::open(path)
         .unwrap()
         .query_row(

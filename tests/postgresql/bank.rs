@@ -1,8 +1,8 @@
-//! A bank under load: concurrent transfers with a constant total, all the while it is backed up.
+//! A bank: concurrent transfers with a constant total while backups run.
 
 use std::process::{Child, Stdio};
 
-use super::house::{NAME, coffer_for, started};
+use super::fixture::{NAME, coffer_for, start_restored};
 use super::postgres::Postgres;
 use super::support::{wait_until, write_file};
 
@@ -45,7 +45,7 @@ impl Drop for Tellers {
     }
 }
 
-fn found_bank(server: &Postgres) {
+fn create_bank(server: &Postgres) {
     server.sql("postgres", "CREATE DATABASE bank");
     server.sql(
         "bank",
@@ -76,9 +76,9 @@ fn audit(server: &Postgres) -> u64 {
 }
 
 #[test]
-fn a_bank_at_work_is_backed_up_four_times_and_every_one_has_its_books_in_order() {
+fn under_load_every_backup_of_a_chain_is_consistent() {
     let server = Postgres::new();
-    found_bank(&server);
+    create_bank(&server);
     let coffer = coffer_for(&server, "").start();
     let client = coffer.by_admin();
     let tellers = Tellers::at(&server);
@@ -94,7 +94,7 @@ fn a_bank_at_work_is_backed_up_four_times_and_every_one_has_its_books_in_order()
     }
     drop(tellers);
     for (row, from, to) in &made {
-        let restored = started(&coffer, row);
+        let restored = start_restored(&coffer, row);
         let known = audit(&restored);
         assert!((*from..=*to).contains(&known), "{known} transfers, not {from} to {to}");
     }

@@ -1,20 +1,13 @@
-//! Drills of PostgreSQL through the server and by the command: of sound data, and of data that was spoiled
-//! in the source before it was backed up, where no checksum shows it.
+//! Drills by the server and by the command: of sound data, and of data that was damaged in the source before the
+//! backup, where no checksum shows it.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use super::house::{NAME, id_of, said, source};
+use super::fixture::{NAME, source};
 use super::postgres::{Postgres, Setup};
-use super::support::{Client, TestServer, names_in, wait_until, write_file};
-
-fn drilled(client: &Client, row: &Value) -> Value {
-    wait_until("the drill", || {
-        let row = client.backup(id_of(row));
-        ["passed", "failed"].iter().any(|it| row["drill"]["status"] == *it).then_some(row)
-    })
-}
+use super::support::{Client, TestServer, id_of, stderr_of, wait_until, write_file};
 
 fn drilling(server: &Postgres) -> TestServer {
     TestServer::builder()
@@ -26,8 +19,8 @@ fn drilling(server: &Postgres) -> TestServer {
         .start()
 }
 
-/// Spoils the file of a relation while the server is stopped.
-fn spoil(server: &mut Postgres, relation: &str, how: impl Fn(&mut Vec<u8>)) {
+/// Changes the file of a relation while the server is stopped.
+fn damage_relation(server: &mut Postgres, relation: &str, how: impl Fn(&mut Vec<u8>)) {
     let name = server.sql("postgres", &format!("SELECT pg_relation_filepath('{relation}')"));
     let path = server.data().join(name.trim());
     server.stop();
@@ -37,7 +30,7 @@ fn spoil(server: &mut Postgres, relation: &str, how: impl Fn(&mut Vec<u8>)) {
     server.start();
 }
 
-fn unchecked() -> Postgres {
+fn server_without_checksums() -> Postgres {
     let server = Postgres::with(&Setup { checksums: false, ..Setup::default() });
     server.sql(
         "postgres",
@@ -48,12 +41,12 @@ fn unchecked() -> Postgres {
 }
 
 #[test]
-fn a_drill_starts_the_server_and_counts_and_finds_what_was_spoiled() {
-    let mut server = unchecked();
+fn a_drill_starts_a_server_counts_the_rows_and_finds_damage() {
+    let mut server = server_without_checksums();
     let mut coffer = drilling(&server);
     coffer.allow_warning("nothing is built on it");
     let client = coffer.by_admin();
-    let row = drilled(&client, &client.full(NAME));
+    let row = client.drilled(id_of(&client.full(NAME)));
     assert_eq!(row["drill"]["status"], "passed", "{row:#}");
     assert_eq!(row["verify_level"], "restored");
     assert_eq!(row["drill"]["rows_by_table"], json!({"postgres.public.item": 10000}));
@@ -61,23 +54,24 @@ fn a_drill_starts_the_server_and_counts_and_finds_what_was_spoiled() {
     // On an incremental, by the command, with nothing but the archives to go by.
     server.sql("postgres", "DELETE FROM item WHERE id > 9000");
     let incremental = client.incremental(NAME);
-    drilled(&client, &incremental);
-    let output = coffer.command(&["drill", id_of(&incremental), "--json"]).output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(told["rows"], 9000, "{told:#}");
+    client.drilled(id_of(&incremental));
+    let output = coffer.run_ok(&["drill", id_of(&incremental), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["rows"], 9000, "{report:#}");
 
-    spoil(&mut server, "item_pkey", |content| content[2 * 8192 + 4000..3 * 8192].fill(7));
+    damage_relation(&mut server, "item_pkey", |content| content[2 * 8192 + 4000..3 * 8192].fill(7));
     assert_fails(&client, "item_pkey");
     server.sql("postgres", "REINDEX TABLE item");
-    spoil(&mut server, "item", |content| content.truncate(content.len() / 2 / 8192 * 8192));
+    damage_relation(&mut server, "item", |content| {
+        content.truncate(content.len() / 2 / 8192 * 8192);
+    });
     assert_fails(&client, "postgres.public.item");
-    assert_eq!(names_in(&coffer.data_dir().join("tmp")), Vec::<String>::new());
+    coffer.assert_tmp_is_empty();
 }
 
 #[track_caller]
 fn assert_fails(client: &Client, word: &str) {
-    let row = drilled(client, &client.full(NAME));
+    let row = client.drilled(id_of(&client.full(NAME)));
     let why = &row["drill"]["failure"];
     assert_eq!(
         (&row["drill"]["status"], &why["code"]),
@@ -87,8 +81,8 @@ fn assert_fails(client: &Client, word: &str) {
 }
 
 #[test]
-fn a_coffer_that_is_not_root_drills_and_fills_too() {
-    let server = unchecked();
+fn drills_work_without_root() {
+    let server = server_without_checksums();
     let logical = source(&server, "method = \"logical\"");
     let coffer = TestServer::builder()
         .instance_of(NAME, "postgresql", &source(&server, ""), "quick")
@@ -98,16 +92,16 @@ fn a_coffer_that_is_not_root_drills_and_fills_too() {
     let client = coffer.by_admin();
     for instance in [NAME, "dumped"] {
         let made = client.full(instance);
-        client.send("POST", &format!("backups/{}/drill", id_of(&made)), None).expect(202);
-        let row = drilled(&client, &made);
+        client.ask_for_drill(id_of(&made));
+        let row = client.drilled(id_of(&made));
         assert_eq!(row["drill"]["status"], "passed", "{row:#}");
         assert_eq!(row["drill"]["rows"], 10000);
     }
 }
 
 #[test]
-fn a_standby_is_backed_up_and_drilled_as_a_server_of_its_own() {
-    let primary = unchecked();
+fn a_standby_is_backed_up_and_drilled() {
+    let primary = server_without_checksums();
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let data = home.path().join("standby/data");
@@ -120,13 +114,13 @@ fn a_standby_is_backed_up_and_drilled_as_a_server_of_its_own() {
     });
     let coffer = drilling(&standby);
     let client = coffer.by_admin();
-    let row = drilled(&client, &client.full(NAME));
+    let row = client.drilled(id_of(&client.full(NAME)));
     assert_eq!(row["drill"]["rows_by_table"], json!({"postgres.public.item": 9000}), "{row:#}");
     // Restored for use it is a standby still, and the report says how it stops being one.
     let target = coffer.folder().join("restored");
     let to = target.to_str().unwrap();
-    let output = coffer.command(&["restore", id_of(&row), "--to", to]).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("pgdata/standby.signal"), "{told}{}", said(&output));
+    let output = coffer.run(&["restore", id_of(&row), "--to", to]);
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("pgdata/standby.signal"), "{report}{}", stderr_of(&output));
     assert!(target.join("pgdata/standby.signal").exists());
 }

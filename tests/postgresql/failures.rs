@@ -1,31 +1,31 @@
-//! Every way in which a backup of a server fails: it is FAILED and says why, and nothing is left of it.
+//! Backups that fail: each says why, and leaves neither a process nor a file.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
 
-use super::house::{NAME, children_of, coffer_for, said, tools_key, tools_with};
+use super::fixture::{NAME, coffer_for, tools_key, tools_with};
 use super::postgres::{Postgres, Setup};
-use super::support::{TestServer, names_in, wait_until, write_file};
+use super::support::{Disk, TestServer, children_of, stderr_of, wait_until, write_file};
 
-/// Fails the test unless a backup fails in this way and leaves neither process nor file.
+/// A backup fails with this code and these words, and leaves neither a process nor a file.
 #[track_caller]
 fn assert_fails(coffer: &TestServer, code: &str, words: &[&str]) {
     let failure = coffer.by_admin().failed(NAME);
     assert_clean(coffer);
     assert_eq!(failure.0, code, "{}", failure.1);
     for word in words {
-        assert!(failure.1.contains(word), "{word:?} is not told: {}", failure.1);
+        assert!(failure.1.contains(word), "no {word:?} in: {}", failure.1);
     }
 }
 
 #[track_caller]
 fn assert_clean(coffer: &TestServer) {
-    // The look at start-up may still be on its way.
+    // The check at the start may still run.
     let id = coffer.pid().unwrap();
     wait_until("no process to be left", || children_of(id).is_empty().then_some(()));
-    assert_eq!(names_in(&coffer.data_dir().join("tmp")), Vec::<String>::new());
+    coffer.assert_tmp_is_empty();
     assert!(!coffer.data_dir().join("archives/project-a").exists() || archives(coffer).is_empty());
 }
 
@@ -35,37 +35,37 @@ fn archives(coffer: &TestServer) -> String {
     String::from_utf8(found.stdout).unwrap()
 }
 
-/// Coffer that may complain: what is amiss is the test's own doing.
-fn complaining(server: &Postgres, more: &str) -> TestServer {
+/// Coffer whose warnings and errors are caused by the test.
+fn failing_coffer(server: &Postgres, more: &str) -> TestServer {
     coffer_for(server, more).allow_warning("").start()
 }
 
 #[test]
-fn a_role_without_the_right_a_line_that_is_missing_and_a_server_that_is_down_say_what_to_do() {
+fn missing_rights_and_a_stopped_server_fail_with_the_command_that_helps() {
     let hba = "local all all trust\nlocal replication postgres trust\n";
     let mut server = Postgres::with(&Setup { hba: hba.to_owned(), ..Setup::default() });
     server.sql("postgres", "CREATE ROLE weak LOGIN; CREATE ROLE shut LOGIN REPLICATION");
-    let coffer = complaining(&server, "user = \"weak\"");
+    let coffer = failing_coffer(&server, "user = \"weak\"");
     assert_fails(&coffer, "source_denied", &["ALTER ROLE \"weak\" REPLICATION"]);
-    let shut = complaining(&server, "user = \"shut\"");
+    let shut = failing_coffer(&server, "user = \"shut\"");
     assert_fails(
         &shut,
         "source_denied",
         &["`local  replication  shut  scram-sha-256`", "pg_hba.conf"],
     );
-    let unread = complaining(&server, "user = \"weak\", method = \"logical\"");
+    let unread = failing_coffer(&server, "user = \"weak\", method = \"logical\"");
     server.sql("postgres", "CREATE TABLE hidden(x int)");
     assert_fails(
         &unread,
         "source_denied",
         &["permission denied for table hidden", "pg_read_all_data"],
     );
-    let unknown = complaining(&server, "user = \"nobody-at-all\"");
+    let unknown = failing_coffer(&server, "user = \"nobody-at-all\"");
     assert_fails(&unknown, "source_denied", &["nobody-at-all", "does not exist"]);
 
     for (coffer, word) in [(&coffer, "REPLICATION"), (&shut, "pg_hba.conf")] {
-        let doctor = coffer.command(&["doctor"]).output().unwrap();
-        let text = String::from_utf8_lossy(&doctor.stdout).into_owned() + &said(&doctor);
+        let doctor = coffer.run(&["doctor"]);
+        let text = String::from_utf8_lossy(&doctor.stdout).into_owned() + &stderr_of(&doctor);
         assert!(!doctor.status.success() && text.contains(word), "{text}");
     }
     server.stop();
@@ -73,21 +73,24 @@ fn a_role_without_the_right_a_line_that_is_missing_and_a_server_that_is_down_say
 }
 
 #[test]
-fn a_tool_older_than_its_server_is_told_with_the_package_before_anything_is_tried() {
+fn a_tool_older_than_its_server_fails_with_the_package_to_install() {
     let server = Postgres::new();
     let old = tools_with("pg_basebackup", "echo must not run >&2; exit 9");
     let path = old.path().join("pg_basebackup");
     write_file(&path, "#!/bin/sh\necho 'pg_basebackup (PostgreSQL) 9.6.24'\n");
-    let coffer = complaining(&server, &tools_key(old.path()));
+    let coffer = failing_coffer(&server, &tools_key(old.path()));
     assert_fails(&coffer, "tool", &["pg_basebackup", "apt install postgresql-client-"]);
     let warned = coffer.log().text();
-    assert!(warned.contains("apt install postgresql-client-"), "not told at start-up:\n{warned}");
+    assert!(
+        warned.contains("apt install postgresql-client-"),
+        "not logged at the start:\n{warned}"
+    );
     std::fs::remove_file(&path).unwrap();
     assert_fails(&coffer, "tool", &["pg_basebackup is not there", "apt install"]);
 }
 
 #[test]
-fn a_tool_that_ends_badly_or_too_early_makes_no_backup() {
+fn a_base_backup_that_fails_or_ends_early_makes_no_backup() {
     let server = Postgres::new();
     for (script, words) in [
         (
@@ -99,23 +102,27 @@ fn a_tool_that_ends_badly_or_too_early_makes_no_backup() {
             &["exit status: 3", "last words"],
         ),
         ("real \"$@\" 2>/dev/null | head -c 3000000; exit 0", &["ends in the middle of"]),
-        // Cut where a member ends, which no reader of a tar stream could tell.
+        // Cut at the end of a member, which no reader of a tar stream could notice.
         ("real \"$@\" 2>/dev/null | head -c 512; exit 0", &["pg_basebackup"]),
         ("exit 0", &["before its manifest"]),
     ] {
         let tools = tools_with("pg_basebackup", script);
-        assert_fails(&complaining(&server, &tools_key(tools.path())), "tool", words);
+        assert_fails(&failing_coffer(&server, &tools_key(tools.path())), "tool", words);
     }
-    // One byte is another on the way: the server's manifest shows it.
+    // A byte changes on the way: the server's manifest shows it.
     let tools = tools_with(
         "pg_basebackup",
         "set -o pipefail\nreal \"$@\" | { head -c 3000000; head -c 1 >/dev/null; printf X; cat; }",
     );
-    assert_fails(&complaining(&server, &tools_key(tools.path())), "source_damaged", &["manifest"]);
+    assert_fails(
+        &failing_coffer(&server, &tools_key(tools.path())),
+        "source_damaged",
+        &["manifest"],
+    );
 }
 
 #[test]
-fn a_dump_that_ends_badly_makes_no_backup() {
+fn a_dump_that_fails_or_ends_early_makes_no_backup() {
     let server = Postgres::new();
     for (script, word) in [
         ("real \"$@\" | head -c 100; kill -9 $$", "signal: 9"),
@@ -124,17 +131,17 @@ fn a_dump_that_ends_badly_makes_no_backup() {
     ] {
         let tools = tools_with("pg_dump", script);
         let more = format!("method = \"logical\", {}", tools_key(tools.path()));
-        assert_fails(&complaining(&server, &more), "tool", &[word]);
+        assert_fails(&failing_coffer(&server, &more), "tool", &[word]);
     }
 }
 
 #[test]
-fn a_server_that_is_torn_down_in_the_middle_fails_the_backup_and_the_next_one_works() {
+fn a_server_that_crashes_during_the_backup_fails_it_and_the_next_one_succeeds() {
     let mut server = Postgres::new();
     let folder = tempfile::tempdir().unwrap();
     let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
-    let tools = pausing(&begun, &go);
-    let coffer = complaining(&server, &tools_key(tools.path()));
+    let tools = pausing_tools(&begun, &go);
+    let coffer = failing_coffer(&server, &tools_key(tools.path()));
     let client = coffer.by_admin();
     let made = client.create_backup(NAME, &json!({})).expect(202).json();
     wait_until("the backup to be in the middle", || begun.exists().then_some(()));
@@ -150,8 +157,8 @@ fn a_server_that_is_torn_down_in_the_middle_fails_the_backup_and_the_next_one_wo
     client.full(NAME);
 }
 
-/// Tools whose `pg_basebackup` stops in the middle, where it makes `begun`, until there is `go`.
-fn pausing(begun: &Path, go: &Path) -> tempfile::TempDir {
+/// Tools whose `pg_basebackup` pauses within the stream: it creates `begun` and waits for `go`.
+fn pausing_tools(begun: &Path, go: &Path) -> tempfile::TempDir {
     tools_with(
         "pg_basebackup",
         &format!(
@@ -162,12 +169,12 @@ fn pausing(begun: &Path, go: &Path) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_tablespace_made_meanwhile_would_be_the_original_s_and_fails_the_backup() {
+fn a_tablespace_created_during_the_backup_fails_it() {
     let server = Postgres::new();
     let folder = tempfile::tempdir().unwrap();
     let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
-    let tools = pausing(&begun, &go);
-    let coffer = complaining(&server, &tools_key(tools.path()));
+    let tools = pausing_tools(&begun, &go);
+    let coffer = failing_coffer(&server, &tools_key(tools.path()));
     let client = coffer.by_admin();
     let made = client.create_backup(NAME, &json!({})).expect(202).json();
     wait_until("the backup to be in the middle", || begun.exists().then_some(()));
@@ -179,31 +186,8 @@ fn a_tablespace_made_meanwhile_would_be_the_original_s_and_fails_the_backup() {
     assert_clean(&coffer);
 }
 
-/// A small filesystem in memory; unmounted when it goes out of scope.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn mounted(mib: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        run("mount", &["-t", "tmpfs", "-o", &format!("size={mib}m"), "coffer-test"], folder.path());
-        Self(folder)
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        run("umount", &["--lazy"], self.0.path());
-    }
-}
-
-#[track_caller]
-fn run(program: &str, arguments: &[&str], last: &Path) {
-    let status = Command::new(program).args(arguments).arg(last).status().unwrap();
-    assert!(status.success(), "this test mounts a filesystem and must run as root");
-}
-
 #[test]
-fn a_temporary_place_without_room_fails_the_backup() {
+fn a_temporary_folder_without_enough_space_fails_the_backup() {
     let server = Postgres::new();
     server.sql(
         "postgres",
@@ -213,7 +197,7 @@ fn a_temporary_place_without_room_fails_the_backup() {
     let on_disk = |more: &str| {
         let builder =
             coffer_for(&server, more).allow_warning("").setting("storage.headroom_mib", "1");
-        builder.data_dir(&disk.0.path().join("data")).start()
+        builder.data_dir(&disk.path().join("data")).start()
     };
     // A dump is spooled, and does not fit.
     assert_fails(&on_disk("method = \"logical\""), "disk_full", &["make room"]);
@@ -224,19 +208,19 @@ fn a_temporary_place_without_room_fails_the_backup() {
 }
 
 #[test]
-fn a_temporary_place_that_fills_up_while_the_tool_writes_fails_the_backup() {
+fn a_temporary_folder_that_fills_up_fails_the_backup() {
     let server = Postgres::new();
     let folder = server.tablespace_folder("space");
     server.sql("postgres", &format!("CREATE TABLESPACE space LOCATION '{}'", folder.display()));
     // Somebody else takes the room once it has begun.
     let disk = Disk::mounted(100);
-    let filling = disk.0.path().join("filling");
+    let filling = disk.path().join("filling");
     let tools = tools_with(
         "pg_basebackup",
         &format!("head -c 90000000 /dev/zero > {filling:?}; real \"$@\""),
     );
     let builder = coffer_for(&server, &tools_key(tools.path())).allow_warning("");
     let coffer =
-        builder.setting("storage.headroom_mib", "1").data_dir(&disk.0.path().join("data")).start();
+        builder.setting("storage.headroom_mib", "1").data_dir(&disk.path().join("data")).start();
     assert_fails(&coffer, "disk_full", &["No space left on device"]);
 }

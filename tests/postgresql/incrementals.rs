@@ -1,10 +1,11 @@
 //! How much an incremental keeps, of a database that is large beside the WAL of a quiet moment.
 
-use super::house::{NAME, coffer_for, size_of, started};
+use super::fixture::{NAME, coffer_for, start_restored};
 use super::postgres::Postgres;
+use super::support::size_of;
 
 #[test]
-fn an_incremental_keeps_what_changed_and_little_else() {
+fn an_incremental_stores_little_more_than_the_changes() {
     let server = Postgres::new();
     // More than 100 MiB that do not compress away.
     server.sql(
@@ -35,7 +36,7 @@ fn an_incremental_keeps_what_changed_and_little_else() {
     let peak = coffer.peak_rss_bytes();
     assert!(peak < 64 << 20, "{peak} bytes resident");
 
-    let restored = started(&coffer, &changed);
+    let restored = start_restored(&coffer, &changed);
     let sums = "SELECT count(*), sum(price), md5(string_agg(a, '' ORDER BY id)) FROM item";
     assert_eq!(restored.sql("postgres", sums), server.sql("postgres", sums));
 }

@@ -1,8 +1,8 @@
 //! Dumps: through the API, into a new data directory, into a server that runs.
 
-use super::house::{NAME, coffer_for, id_of, said, source, started};
+use super::fixture::{NAME, coffer_for, source, start_restored};
 use super::postgres::Postgres;
-use super::support::names_in;
+use super::support::{id_of, stderr_of};
 
 const LOGICAL: &str = "method = \"logical\"";
 
@@ -22,7 +22,7 @@ fn plant(server: &Postgres) {
 }
 
 #[test]
-fn dumps_become_a_data_directory_that_starts_or_go_into_a_server() {
+fn dumps_restore_to_a_data_directory_and_into_a_server() {
     let server = Postgres::new();
     plant(&server);
     let fresh = Postgres::new();
@@ -36,29 +36,31 @@ fn dumps_become_a_data_directory_that_starts_or_go_into_a_server() {
     assert_eq!(full["verify_level"], "checked");
 
     let before = server.dump_all();
-    assert!(started(&coffer, &incremental).dump_all() == before, "the dumps differ");
+    assert!(start_restored(&coffer, &incremental).dump_all() == before, "the dumps differ");
 
-    let into = |id: &str, instance: &str| {
-        coffer.command(&["restore", id, "--into", instance]).output().unwrap()
-    };
+    let into = |id: &str, instance: &str| coffer.run(&["restore", id, "--into", instance]);
     let output = into(id_of(&incremental), "fresh");
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", stderr_of(&output));
     assert!(fresh.dump_all() == before, "the dumps differ");
     // A second time, everything is there already.
     let output = into(id_of(&full), "fresh");
-    assert!(!output.status.success() && said(&output).contains("already has"), "{}", said(&output));
+    assert!(
+        !output.status.success() && stderr_of(&output).contains("already has"),
+        "{}",
+        stderr_of(&output)
+    );
     assert!(fresh.dump_all() == before, "the refused restore changed something");
 }
 
 #[test]
-fn one_database_of_several_is_dumped_without_the_right_to_replicate() {
+fn one_database_is_dumped_without_the_right_to_replicate() {
     let server = Postgres::new();
     plant(&server);
     server.sql("postgres", "CREATE ROLE reader LOGIN IN ROLE pg_read_all_data");
     let more = "user = \"reader\", method = \"logical\", databases = [\"t/w ö\"]";
     let coffer = coffer_for(&server, more).start();
     let full = coffer.by_admin().full(NAME);
-    let restored = started(&coffer, &full);
+    let restored = start_restored(&coffer, &full);
     assert_eq!(restored.sql("t/w ö", "SELECT x FROM t"), "7\n");
     let names = restored
         .sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database");
@@ -69,16 +71,24 @@ fn one_database_of_several_is_dumped_without_the_right_to_replicate() {
 }
 
 #[test]
-fn a_physical_backup_does_not_go_into_a_server() {
+fn a_physical_backup_cannot_be_restored_into_a_server() {
     let server = Postgres::new();
     let coffer = coffer_for(&server, "").start();
     let full = coffer.by_admin().full(NAME);
-    let output = coffer.command(&["restore", id_of(&full), "--into", NAME]).output().unwrap();
-    assert!(!output.status.success() && said(&output).contains("--to PATH"), "{}", said(&output));
+    let output = coffer.run(&["restore", id_of(&full), "--into", NAME]);
+    assert!(
+        !output.status.success() && stderr_of(&output).contains("--to PATH"),
+        "{}",
+        stderr_of(&output)
+    );
     // Nor onto a running server's folder.
     let target = server.data().to_str().unwrap().to_owned();
-    let output = coffer.command(&["restore", id_of(&full), "--to", &target]).output().unwrap();
-    assert!(!output.status.success() && said(&output).contains("not empty"), "{}", said(&output));
+    let output = coffer.run(&["restore", id_of(&full), "--to", &target]);
+    assert!(
+        !output.status.success() && stderr_of(&output).contains("not empty"),
+        "{}",
+        stderr_of(&output)
+    );
     assert_eq!(server.sql("postgres", "SELECT 1"), "1\n");
-    assert_eq!(names_in(&coffer.data_dir().join("tmp")), Vec::<String>::new());
+    coffer.assert_tmp_is_empty();
 }

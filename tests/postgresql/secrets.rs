@@ -1,12 +1,14 @@
-//! Passwords: of any letters they work, and nobody else sees them while a backup runs.
+//! Passwords with special characters work, and are visible in no command line or log.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::house::{NAME, tools_key, tools_with};
+use super::fixture::{NAME, tools_key, tools_with};
 use super::postgres::{Postgres, Setup, give_to_server};
-use super::support::{TestServer, wait_until, write_file};
+use super::support::{
+    TestServer, contains, is_in_a_command_line, stderr_of, wait_until, write_file,
+};
 
 /// With quotes of both kinds, blanks, a backslash, a newline, and letters of other scripts.
 const PASSWORD: &str = "it's \"a\"  secret\\ ö\nand a second line $(x)";
@@ -15,7 +17,7 @@ const SCRAM: &str = "local all postgres trust\nlocal all all scram-sha-256\n\
     local replication all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n\
     host replication all 127.0.0.1/32 scram-sha-256\n";
 
-fn guarded() -> Postgres {
+fn server_with_password() -> Postgres {
     let setup = Setup { hba: SCRAM.to_owned(), tcp: true, ..Setup::default() };
     let server = Postgres::with(&setup);
     let quoted = PASSWORD.replace('\\', "\\\\").replace('\'', "''");
@@ -33,19 +35,9 @@ fn password_file(folder: &Path, password: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Whether the environment's owner alone can see it is not asked: command lines are for everybody.
-fn command_lines() -> Vec<u8> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        all.extend(std::fs::read(entry.path().join("cmdline")).unwrap_or_default());
-        all.push(b'\n');
-    }
-    all
-}
-
 #[test]
-fn a_password_of_any_letters_opens_socket_and_port_and_is_seen_nowhere() {
-    let server = guarded();
+fn a_password_with_special_characters_works_and_is_visible_nowhere() {
+    let server = server_with_password();
     let folder = tempfile::tempdir().unwrap();
     let file = password_file(folder.path(), PASSWORD);
     let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
@@ -79,31 +71,26 @@ fn a_password_of_any_letters_opens_socket_and_port_and_is_seen_nowhere() {
     let client = coffer.by_admin();
     let made = client.create_backup(NAME, &serde_json::json!({}));
     wait_until("the tool to run", || begun.exists().then_some(()));
-    let seen = command_lines();
-    assert!(contains(&seen, b"pg_basebackup"), "the tool does not run");
+    assert!(is_in_a_command_line(b"pg_basebackup"), "the tool does not run");
     for part in PASSWORD.lines() {
-        assert!(!contains(&seen, part.as_bytes()), "a password is on a command line");
+        assert!(!is_in_a_command_line(part.as_bytes()), "a password is on a command line");
     }
     write_file(&go, "");
     client.completed(&made);
     client.full("by-port");
     client.full("dumped");
-    let doctor = coffer.command(&["doctor"]).output().unwrap();
-    let mut said = coffer.log().text().into_bytes();
-    said.extend([doctor.stdout, doctor.stderr].concat());
-    said.extend(server.log().into_bytes());
+    let doctor = coffer.run(&["doctor"]);
+    let mut logs = coffer.log().text().into_bytes();
+    logs.extend([doctor.stdout, doctor.stderr].concat());
+    logs.extend(server.log().into_bytes());
     for part in PASSWORD.lines() {
-        assert!(!contains(&said, part.as_bytes()), "a password is in a log");
+        assert!(!contains(&logs, part.as_bytes()), "a password is in a log");
     }
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|it| it == part)
-}
-
 #[test]
-fn a_wrong_password_and_a_user_that_is_not_let_in_are_told_with_what_to_do() {
-    let server = guarded();
+fn a_wrong_or_missing_password_is_reported() {
+    let server = server_with_password();
     let folder = tempfile::tempdir().unwrap();
     let file = password_file(folder.path(), "wrong but secret");
     let source = |keys: &str| format!("{{ socket = {:?}, {keys} }}", server.socket());
@@ -143,14 +130,14 @@ fn certificate(folder: &Path, name: &str) -> (String, String) {
         .args(["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
         .args(["-out", &certificate, "-keyout", &key])
         .output()
-        .expect("openssl is installed: tests/run.sh sees to it");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        .expect("openssl is installed: tests/run.sh installs it");
+    assert!(made.status.success(), "{}", stderr_of(&made));
     give_to_server(Path::new(&key));
     (certificate, key)
 }
 
 #[test]
-fn a_connection_is_encrypted_and_its_certificate_looked_at_as_the_source_says() {
+fn connections_are_encrypted_and_certificates_verified_as_configured() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let (own, key) = certificate(folder.path(), "own");

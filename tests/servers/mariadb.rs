@@ -1,4 +1,4 @@
-//! A real MariaDB server in a temporary folder, on a socket of its own. It ends with its value.
+//! A real MariaDB server for tests: in a temporary folder, on a private socket, killed with its value.
 
 #![allow(dead_code, reason = "each test uses a part of this")]
 
@@ -22,7 +22,7 @@ pub(crate) struct MariaDb {
 }
 
 impl MariaDb {
-    /// A new one with nothing in it, where `root` needs no password.
+    /// A new and empty one, where `root` needs no password.
     #[track_caller]
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
@@ -37,7 +37,7 @@ impl MariaDb {
         Self::up(folder, datadir, arguments)
     }
 
-    /// One on a data directory that is there already.
+    /// One on an existing data directory.
     #[track_caller]
     pub(crate) fn on(datadir: &Path) -> Self {
         Self::up(tempfile::tempdir().unwrap(), datadir.to_owned(), &[])
@@ -51,7 +51,7 @@ impl MariaDb {
         server
     }
 
-    /// Lets it listen at a port of this machine too.
+    /// Restarts it so that it also listens on a port.
     #[track_caller]
     pub(crate) fn listen(&mut self) -> u16 {
         self.stop();
@@ -63,7 +63,8 @@ impl MariaDb {
 
     #[track_caller]
     fn spawn(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = Command::new("mariadbd");
         command
             .arg("--no-defaults")
@@ -86,11 +87,11 @@ impl MariaDb {
         command.args(&self.arguments).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child =
-            Some(command.spawn().expect("mariadb-server is installed: tests/run.sh sees to it"));
+            Some(command.spawn().expect("mariadb-server is installed: tests/run.sh installs it"));
         let deadline = Instant::now() + PATIENCE;
         while !self.ask(&["-e", "SELECT 1"]).output().unwrap().status.success() {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
-            assert!(ended.is_none() && Instant::now() < deadline, "{}", self.said());
+            assert!(ended.is_none() && Instant::now() < deadline, "{}", self.log());
             std::thread::park_timeout(Duration::from_millis(30));
         }
     }
@@ -110,13 +111,13 @@ impl MariaDb {
         self.folder.path()
     }
 
-    fn log(&self) -> PathBuf {
+    fn log_file(&self) -> PathBuf {
         self.folder.path().join("log")
     }
 
-    /// What it said.
-    pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(self.log()).unwrap_or_default()
+    /// Its log.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
     /// The client, as root, with these arguments.
@@ -137,7 +138,7 @@ impl MariaDb {
         succeeds(&mut self.ask(&["--execute", sql])).trim_end().to_owned()
     }
 
-    /// A dump of these databases, in an order and without a date.
+    /// A dump of these databases, ordered and without a date.
     #[track_caller]
     pub(crate) fn dump(&self, databases: &[&str]) -> String {
         let mut command = Command::new("mariadb-dump");
@@ -149,7 +150,7 @@ impl MariaDb {
         succeeds(&mut command)
     }
 
-    /// Lets it write everything down and end.
+    /// Stops it in order.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
@@ -157,7 +158,7 @@ impl MariaDb {
         succeeds(Command::new("kill").args(["-TERM", &id]));
         let deadline = Instant::now() + PATIENCE;
         while child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "it does not end: {}", self.said());
+            assert!(Instant::now() < deadline, "it does not end: {}", self.log());
             std::thread::park_timeout(Duration::from_millis(30));
         }
     }
@@ -208,7 +209,7 @@ fn template() -> PathBuf {
         install.arg("--user=root");
     }
     succeeds(&mut install);
-    // Another test may have been faster: then its template stays, and this one goes.
+    // If another test was faster, its template is used and this one is removed.
     let mut moving = Command::new("mv");
     moving.arg("-nT").arg(&datadir).arg(&template).output().unwrap();
     assert!(template.exists(), "{moving:?}");
@@ -220,11 +221,11 @@ fn is_root() -> bool {
     id.stdout == b"0\n"
 }
 
-/// Runs a command to its good end; what it wrote.
+/// Runs a command and gives its output; fails the test unless it succeeds.
 #[track_caller]
 fn succeeds(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|reason| panic!("{command:?}: {reason}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

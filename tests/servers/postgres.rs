@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Its first superuser.
+/// The name of its superuser.
 pub(crate) const SUPERUSER: &str = "postgres";
 
 /// How long anything may take.
@@ -154,7 +154,7 @@ impl Postgres {
         }
     }
 
-    /// Tears it down, as a crash does, and waits for its end.
+    /// Crashes it, and waits for its end.
     #[track_caller]
     pub(crate) fn crash(&mut self) {
         let mut stop = as_server("pg_ctl");
@@ -170,7 +170,7 @@ impl Postgres {
         self.child.take().unwrap().wait().unwrap();
     }
 
-    /// What it said.
+    /// Its log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -195,7 +195,7 @@ impl Postgres {
         self.port
     }
 
-    /// A client's program on its way to this server, as the superuser.
+    /// A client program with this server's address, as the superuser.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(bin().join(name));
         command.env("PGHOST", self.folder.path()).env("PGPORT", self.port.to_string());
@@ -233,7 +233,7 @@ impl Postgres {
         )
     }
 
-    /// Runs a client's program to its good end.
+    /// Runs a client program; fails the test unless it succeeds.
     #[track_caller]
     pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> String {
         text(self.command(name).args(arguments).output().unwrap())
@@ -272,7 +272,7 @@ impl Drop for Postgres {
 /// The folder with the programs of the newest version.
 pub(crate) fn bin() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
-        .expect("the package postgresql is installed: tests/run.sh sees to it");
+        .expect("the package postgresql is installed: tests/run.sh installs it");
     let newest = versions
         .flatten()
         .filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok())
@@ -282,7 +282,7 @@ pub(crate) fn bin() -> PathBuf {
     PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin"))
 }
 
-/// Whom the server runs as, if the test is root's.
+/// The user and group of the server, if the test runs as root.
 pub(crate) fn server_user() -> Option<(u32, u32)> {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         return None;
@@ -344,5 +344,5 @@ fn text(output: Output) -> String {
 
 fn pause() {
     let (_sender, never) = mpsc::channel::<()>();
-    assert!(never.recv_timeout(Duration::from_millis(20)).is_err(), "nobody sends");
+    assert!(never.recv_timeout(Duration::from_millis(20)).is_err(), "the sender sends nothing");
 }

@@ -69,21 +69,21 @@ impl RedisServer {
     }
 
     fn spawn(folder: tempfile::TempDir, data: &Path, port: u16, options: &[&str]) -> Self {
-        let log = folder.path().join("log");
+        let log_file = folder.path().join("log");
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no", "--dbfilename", "dump.rdb"]);
         // A server waits for more replicas before it sends a snapshot; here come none.
         command.args(["--repl-diskless-sync-delay", "0"]);
         command.arg("--unixsocket").arg(folder.path().join("s")).arg("--dir").arg(data);
-        command.arg("--logfile").arg(&log).args(options);
+        command.arg("--logfile").arg(&log_file).args(options);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let mut server = Self { child: child.expect("redis-server is installed"), folder, port };
         let deadline = Instant::now() + PATIENCE;
         while !server.is_up() {
             let ended = server.child.try_wait().unwrap();
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}:\n{said}");
+            let log = std::fs::read_to_string(&log_file).unwrap_or_default();
+            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}:\n{log}");
             pause();
         }
         server
@@ -108,7 +108,7 @@ impl RedisServer {
         self.port
     }
 
-    /// A folder of its own, gone with it.
+    /// Its folder, removed with it.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -215,18 +215,18 @@ impl Connection {
             bytes.extend(part);
             bytes.extend(b"\r\n");
         }
-        // A server that was killed meanwhile is told by the answer that does not come.
+        // If the server was killed, the missing answer shows it.
         self.0.get_mut().write_all(&bytes).unwrap_or_default();
     }
 
-    /// The next answer; of a server that is gone, an error.
+    /// The next answer; an error if the server has ended.
     pub(crate) fn receive(&mut self) -> Reply {
         let mut line = Vec::new();
         let read = self.0.read_until(b'\n', &mut line);
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end();
         let Some((kind, rest)) = read.ok().and_then(|_| line.split_at_checked(1)) else {
-            return Reply::Error("the server is gone".to_owned());
+            return Reply::Error("the server has ended".to_owned());
         };
         match kind {
             "+" => Reply::Bytes(rest.as_bytes().to_vec()),
@@ -244,8 +244,7 @@ impl Connection {
         }
     }
 
-    /// Everything the server holds, in an order of its own: databases, keys with type, time and content,
-    /// functions. Two servers with the same lines hold the same.
+    /// Everything in the server, ordered: databases, keys with type, expiry and value, and functions.
     pub(crate) fn contents(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for database in 0..16 {
@@ -274,7 +273,7 @@ impl Connection {
             "zset" => ("ZRANGE", &["0", "-1", "WITHSCORES"], false),
             "hash" => ("HGETALL", &[], false),
             "stream" => ("XRANGE", &["-", "+"], false),
-            other => panic!("a key of a type nobody knows: {other}"),
+            other => panic!("a key of unknown type: {other}"),
         };
         let mut asked = vec![command.as_bytes(), key];
         asked.extend(more.iter().map(|it| it.as_bytes()));
@@ -356,7 +355,7 @@ impl Certificates {
 
 const NEW_KEY: &str = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
 
-/// A port that nothing listens at; nobody else is likely to take it within the next moment.
+/// A port that is free at the moment.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -379,5 +378,5 @@ pub(crate) fn tools_with(name: &str, body: &str) -> tempfile::TempDir {
 
 fn pause() {
     let (_sender, never) = mpsc::channel::<()>();
-    assert!(never.recv_timeout(Duration::from_millis(10)).is_err(), "nobody sends");
+    assert!(never.recv_timeout(Duration::from_millis(10)).is_err(), "the sender sends nothing");
 }

@@ -1,4 +1,4 @@
-//! What a server is started with.
+//! The configuration of a server under test.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) struct Token {
     pub(crate) project: String,
 }
 
-/// What a server is started with. Without any instance it has Coffer's own catalog.
+/// The configuration of a server. Without any instance it has Coffer's own catalog.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     text: String,
@@ -46,7 +46,7 @@ impl Builder {
         self.instance(name, "directory", path)
     }
 
-    /// Any engine, one that does not exist too.
+    /// Any engine, even one that does not exist, with a path.
     pub(crate) fn instance(self, name: &str, engine: &str, path: &Path) -> Self {
         let source = format!("{{ path = {} }}", quoted(path.to_str().unwrap()));
         self.instance_of(name, engine, &source, "quick")
@@ -65,7 +65,12 @@ impl Builder {
         ))
     }
 
-    /// A token whose secret nobody else knows; ask with it through [`TestServer::by`].
+    /// An instance whose backups are each drilled.
+    pub(crate) fn drilled_instance(self, name: &str, engine: &str, source: &str) -> Self {
+        self.instance_of(name, engine, source, "quick").toml("verify = \"restore\"")
+    }
+
+    /// A token with a new secret, for [`TestServer::by`].
     pub(crate) fn token(mut self, name: &str, project: &str, roles: &[&str]) -> Self {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).unwrap();
@@ -82,7 +87,7 @@ impl Builder {
         ))
     }
 
-    /// Nobody needs a token.
+    /// Requests need no token.
     pub(crate) fn auth_none(mut self) -> Self {
         self.open = true;
         self.setting("auth.mode", "none")
@@ -100,7 +105,7 @@ impl Builder {
         self.env(&name, value)
     }
 
-    /// More text for the configuration file. Tables only: it comes behind others.
+    /// More text for the configuration file: tables only, because it follows others.
     pub(crate) fn toml(mut self, text: &str) -> Self {
         self.text.push_str(text);
         self.text.push('\n');
@@ -113,26 +118,25 @@ impl Builder {
         self
     }
 
-    /// Keeps its data there and not in a temporary folder.
+    /// The data directory, instead of a temporary folder.
     pub(crate) fn data_dir(mut self, path: &Path) -> Self {
         self.data_dir = Some(path.to_owned());
         self
     }
 
-    /// A warning or error with this text in it is no fault of the test.
+    /// Warnings and errors that contain this text do not fail the test.
     pub(crate) fn allow_warning(mut self, text: &str) -> Self {
         self.allowed.push(text.to_owned());
         self
     }
 
-    /// Runs as a user that the modes of files apply to: as [`super::UNPRIVILEGED`] if the test is root's,
-    /// else as the test's own.
+    /// Runs as a user whom file modes bind: as [`super::UNPRIVILEGED`] if the test runs as root.
     pub(crate) fn unprivileged(mut self) -> Self {
         self.unprivileged = true;
         self
     }
 
-    /// Runs this program and not the one under test.
+    /// Runs this program instead of the one under test.
     pub(crate) fn program(mut self, path: &Path) -> Self {
         self.program = Some(path.to_owned());
         self

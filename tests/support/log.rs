@@ -1,4 +1,4 @@
-//! What the server says on stderr, line by line, while it runs.
+//! The lines that a server writes to stderr.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::ChildStderr;
@@ -8,18 +8,18 @@ use super::PATIENCE;
 
 #[derive(Debug, Default)]
 struct Lines {
-    said: Vec<String>,
+    lines: Vec<String>,
     closed: bool,
 }
 
-/// Everything said so far, over all starts of one server.
+/// The lines so far, over all starts of one server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log {
     lines: Arc<(Mutex<Lines>, Condvar)>,
 }
 
 impl Log {
-    /// Collects what comes out of `stderr` until it ends.
+    /// Collects the lines of `stderr` until it ends.
     pub(crate) fn follow(&self, stderr: ChildStderr) {
         self.lines.0.lock().unwrap().closed = false;
         let lines = Arc::clone(&self.lines);
@@ -27,7 +27,7 @@ impl Log {
             for line in BufReader::new(stderr).split(b'\n') {
                 let Ok(line) = line else { break };
                 let line = String::from_utf8_lossy(&line).into_owned();
-                lines.0.lock().unwrap().said.push(line);
+                lines.0.lock().unwrap().lines.push(line);
                 lines.1.notify_all();
             }
             lines.0.lock().unwrap().closed = true;
@@ -35,16 +35,16 @@ impl Log {
         });
     }
 
-    /// How many lines there are; what comes next has this index.
+    /// How many lines there are: the index of the next one.
     pub(crate) fn len(&self) -> usize {
-        self.lines.0.lock().unwrap().said.len()
+        self.lines.0.lock().unwrap().lines.len()
     }
 
-    /// The first line from index `from` on that contains `text`. `None` if the server ends without
-    /// saying it, or [`PATIENCE`] runs out.
+    /// Waits for a line that contains `text`, from index `from` on. `None` if the server ends without one, or
+    /// after [`PATIENCE`].
     pub(crate) fn wait_for(&self, text: &str, from: usize) -> Option<String> {
         let find =
-            |lines: &Lines| lines.said.iter().skip(from).find(|line| line.contains(text)).cloned();
+            |lines: &Lines| lines.lines.iter().skip(from).find(|line| line.contains(text)).cloned();
         let (mutex, changed) = &*self.lines;
         let waiting = |lines: &mut Lines| !lines.closed && find(lines).is_none();
         let guard = mutex.lock().unwrap();
@@ -63,7 +63,7 @@ impl Log {
 
     /// Every line.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.0.lock().unwrap().said.clone()
+        self.lines.0.lock().unwrap().lines.clone()
     }
 
     /// Every line as one text.
@@ -71,7 +71,7 @@ impl Log {
         self.lines().join("\n")
     }
 
-    /// The lines that report something amiss and contain none of the `allowed` texts.
+    /// The warnings, errors and panics that contain none of the `allowed` texts.
     pub(crate) fn complaints(&self, allowed: &[String]) -> Vec<String> {
         let mut lines = self.lines();
         lines.retain(|line| {
@@ -81,7 +81,7 @@ impl Log {
     }
 }
 
-/// Whether the line is a panic's, or its level, which stands near the start, is WARN or ERROR.
+/// Whether the line is a panic's, or its level, near the start, is WARN or ERROR.
 fn is_complaint(line: &str) -> bool {
     line.contains(" panicked at ")
         || line
@@ -92,7 +92,7 @@ fn is_complaint(line: &str) -> bool {
 }
 
 #[test]
-fn a_complaint_is_known_by_its_level() {
+fn warnings_errors_and_panics_are_complaints() {
     for line in [
         "[2026-01-02T03:04:05Z WARN  coffer::executor] x",
         "2026-01-02T03:04:05.678Z ERROR executor-0 x",

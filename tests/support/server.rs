@@ -1,25 +1,25 @@
-//! The server's life: started, ended, killed, started again, and looked over at the end.
+//! A server under test: started, stopped, killed, started again, and checked at the end.
 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Builder, Client, Log, PROJECT, UNPRIVILEGED, names_in, wait_until};
+use super::{Builder, Client, Log, PROJECT, UNPRIVILEGED, id_of, names_in, stderr_of, wait_until};
 
-/// The harness's own token: an admin's, for looking at every project.
-const HARNESS: &str = "test-harness";
+/// The name of an admin's token, for what a test does in any project.
+const ADMIN: &str = "test-admin";
 
-/// The binary in the folder of a server that runs as another user.
+/// The program's copy in the folder of a server that runs as another user.
 const BINARY_COPY: &str = "coffer";
 
-/// Gives `folder` to [`UNPRIVILEGED`], with a copy of the binary: the build may lie where only root may go.
-/// Another process makes the copy, since a program that this one has open for writing cannot be started
-/// by any thread of it.
+/// Gives `folder` to [`UNPRIVILEGED`], with a copy of the program: only root may reach the build's folder.
+/// Another process makes the copy, because no thread can start a program that its own process has open for
+/// writing.
 fn open_to_unprivileged(folder: &Path) {
     let binary = folder.join(BINARY_COPY);
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_coffer")).arg(&binary).status();
@@ -39,13 +39,11 @@ impl Drop for Process {
     }
 }
 
-/// A running server. When it goes out of scope the server is told to stop, and the test fails if
+/// A running server. Dropping it stops the server and fails the test if
 /// - a backup was still NEW, BUILDING or SAVING,
-/// - it did not end well on SIGTERM,
+/// - it did not end with success on SIGTERM,
 /// - a file is left in `tmp/`,
 /// - it logged a warning or an error that was not allowed, or panicked.
-///
-/// A test that leaves a mess on purpose says so with [`TestServer::expect_mess`].
 #[derive(Debug)]
 pub(crate) struct TestServer {
     builder: Builder,
@@ -55,8 +53,7 @@ pub(crate) struct TestServer {
     log: Log,
     child: Option<Process>,
     base: String,
-    mess: bool,
-    /// It runs as [`UNPRIVILEGED`], from a copy of the binary that this user can reach.
+    /// Whether it runs as [`UNPRIVILEGED`], from a copy of the program that this user can reach.
     other_user: bool,
 }
 
@@ -69,7 +66,7 @@ impl TestServer {
     #[track_caller]
     pub(super) fn start(mut builder: Builder) -> Self {
         if !builder.open && !builder.bootstrap {
-            builder = builder.token(HARNESS, PROJECT, &["admin"]);
+            builder = builder.token(ADMIN, PROJECT, &["admin"]);
         }
         let folder = tempfile::tempdir().unwrap();
         let data_dir = builder.data_dir.clone().unwrap_or_else(|| folder.path().join("data"));
@@ -79,9 +76,8 @@ impl TestServer {
             open_to_unprivileged(folder.path());
         }
         let (log, base) = (Log::default(), String::new());
-        let (child, mess) = (None, false);
-        let mut server =
-            Self { builder, folder, data_dir, config, log, child, base, mess, other_user };
+        let child = None;
+        let mut server = Self { builder, folder, data_dir, config, log, child, base, other_user };
         server.spawn();
         server
     }
@@ -102,7 +98,7 @@ impl TestServer {
         self.base = format!("http://{address}");
     }
 
-    /// The same binary with the same configuration and environment, for another command.
+    /// The program with this server's configuration and environment, for another command.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = if self.other_user {
             let mut command = Command::new(self.folder.path().join(BINARY_COPY));
@@ -123,16 +119,39 @@ impl TestServer {
         command
     }
 
-    /// Restores the backup with the command, to a new place in the server's folder; fails the test if
-    /// that does not succeed.
+    /// Runs the program with these arguments to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The same; fails the test unless it succeeds.
+    #[track_caller]
+    pub(crate) fn run_ok(&self, arguments: &[&str]) -> Output {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr_of(&output));
+        output
+    }
+
+    /// Restores the backup with the command to a new place in the server's folder.
     #[track_caller]
     pub(crate) fn restored(&self, backup: &Value) -> PathBuf {
-        let id = backup["id"].as_str().unwrap();
+        let id = id_of(backup);
         let target = self.folder().join(format!("{id}.restored"));
-        let to = target.to_str().unwrap();
-        let output = self.command(&["restore", id, "--to", to]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.run_ok(&["restore", id, "--to", target.to_str().unwrap()]);
         target
+    }
+
+    /// Fails the test if anything is left in `tmp/`.
+    #[track_caller]
+    pub(crate) fn assert_tmp_is_empty(&self) {
+        assert_eq!(names_in(&self.data_dir.join("tmp")), [""; 0]);
+    }
+
+    /// Removes the catalog of a server that is stopped.
+    pub(crate) fn remove_catalog(&self) {
+        for name in ["catalog.db", "catalog.db-wal", "catalog.db-shm"] {
+            std::fs::remove_file(self.data_dir.join(name)).unwrap_or_default();
+        }
     }
 
     /// Like `http://127.0.0.1:1234`.
@@ -140,7 +159,7 @@ impl TestServer {
         &self.base
     }
 
-    /// What it keeps.
+    /// Its data directory.
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }
@@ -150,17 +169,17 @@ impl TestServer {
         &self.config
     }
 
-    /// A folder of the test's own, gone with the server.
+    /// A folder for the test's files, removed with the server.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// What it said.
+    /// Its log.
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }
 
-    /// Asks as the holder of this token, in its project.
+    /// A client with this token, in its project.
     #[track_caller]
     pub(crate) fn by(&self, token: &str) -> Client {
         let token = self.builder.tokens.get(token).unwrap_or_else(|| panic!("no token {token}"));
@@ -173,12 +192,12 @@ impl TestServer {
         &self.builder.tokens.get(token).unwrap_or_else(|| panic!("no token {token}")).secret
     }
 
-    /// Asks without a token, in [`PROJECT`].
+    /// A client without a token, in [`PROJECT`].
     pub(crate) fn by_nobody(&self) -> Client {
         Client::new(&self.base, PROJECT)
     }
 
-    /// Asks as an admin, in [`PROJECT`]; without authentication, as anybody.
+    /// A client with an admin's token, in [`PROJECT`]; without a token if none is needed.
     pub(crate) fn by_admin(&self) -> Client {
         if self.builder.open {
             return self.by_nobody();
@@ -187,10 +206,10 @@ impl TestServer {
             let secret = std::fs::read_to_string(self.data_dir.join("admin.token")).unwrap();
             return self.by_nobody().with_token(secret.trim());
         }
-        self.by(HARNESS)
+        self.by(ADMIN)
     }
 
-    /// The most memory the process has had resident, in bytes.
+    /// The process's peak resident memory in bytes.
     pub(crate) fn peak_rss_bytes(&self) -> u64 {
         let id = self.pid().expect("the server runs");
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
@@ -204,7 +223,7 @@ impl TestServer {
         self.child.as_ref().map(|process| process.0.id())
     }
 
-    /// Changes the environment of the next start; `None` takes the variable away.
+    /// Changes the environment of the next start; `None` removes the variable.
     pub(crate) fn set_env(&mut self, name: &str, value: Option<&str>) {
         match value {
             Some(value) => self.builder.environment.insert(name.to_owned(), value.to_owned()),
@@ -212,7 +231,7 @@ impl TestServer {
         };
     }
 
-    /// Tells it to stop, and waits until it has.
+    /// Stops it with SIGTERM and waits for its end.
     #[track_caller]
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let child = self.child.as_ref().expect("the server runs");
@@ -237,7 +256,7 @@ impl TestServer {
         status
     }
 
-    /// Starts it again on the same data, ending it first if it runs.
+    /// Starts it again on the same data; stops it first if it runs.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
         if self.child.is_some() {
@@ -247,48 +266,46 @@ impl TestServer {
         self.spawn();
     }
 
-    /// From here on a warning or error with this text in it is no fault of the test.
+    /// From now on warnings and errors that contain this text do not fail the test.
     pub(crate) fn allow_warning(&mut self, text: &str) {
         self.builder.allowed.push(text.to_owned());
     }
 
-    /// This test leaves a mess on purpose: nothing is looked at in the end.
-    pub(crate) fn expect_mess(&mut self) {
-        self.mess = true;
-    }
-
-    /// What is wrong with what the test leaves behind. The server has ended afterwards.
-    fn faults(&mut self) -> Vec<String> {
-        let mut faults = Vec::new();
+    /// Stops the server and gives what the test left behind.
+    fn leftovers(&mut self) -> Vec<String> {
+        let mut leftovers = Vec::new();
         if self.child.is_some() {
             for row in self.by_admin().all("backups?all_projects=true&limit=1000", "backups") {
                 if ["NEW", "BUILDING", "SAVING"].iter().any(|status| row["status"] == *status) {
-                    faults.push(format!("still running: {row}"));
+                    leftovers.push(format!("not finished: {row}"));
                 }
             }
             let status = self.terminate();
             if !status.success() {
-                faults.push(format!("it did not end well: {status}"));
+                leftovers.push(format!("it ended with {status}"));
             }
         }
         let left = names_in(&self.data_dir.join("tmp"));
         if !left.is_empty() {
-            faults.push(format!("left in tmp/: {left:?}"));
+            leftovers.push(format!("files in tmp/: {left:?}"));
         }
-        faults.extend(self.log.complaints(&self.builder.allowed));
-        faults
+        leftovers.extend(self.log.complaints(&self.builder.allowed));
+        leftovers
     }
 }
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        if !std::thread::panicking() && !self.mess {
-            let faults = self.faults();
-            assert!(faults.is_empty(), "{}\nthe log:\n{}", faults.join("\n"), self.log.text());
-            return;
-        }
         if std::thread::panicking() {
             eprintln!("the server's log:\n{}", self.log.text());
+        } else {
+            let leftovers = self.leftovers();
+            assert!(
+                leftovers.is_empty(),
+                "{}\nthe log:\n{}",
+                leftovers.join("\n"),
+                self.log.text()
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A chain of trees: whatever was done between two backups, every point comes back the same.
+//! A chain of backups of a tree that changes between them.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, lchown, symlink};
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::house::{House, finished, id};
+use crate::fixture::Fixture;
 use crate::listing::{Listing, assert_same, listing};
-use crate::plant::{age, everything, mode, noise, sparse, xattr};
-use crate::support::write_file;
+use crate::sample::{fill_with_everything, mode, noise, set_mtime, sparse, xattr};
+use crate::support::{id_of, write_file};
 
-/// What it is called, and what it does to a tree.
+/// The name of a change, and the change.
 type Step = (&'static str, fn(&Path));
 
 /// What is done to the tree before each incremental.
@@ -23,47 +23,47 @@ const STEPS: &[Step] = &[
     ("replaced by other kinds", replaced),
     ("grown and cut", grown_and_cut),
     ("holes filled and made", holes),
-    ("hard links regrouped", regrouped),
-    ("modes, owners, times and attributes only", adorned),
-    ("rewritten under the old size and time", rewritten),
+    ("hard links regrouped", hard_links_changed),
+    ("modes, owners, times and attributes only", metadata_changed),
+    ("rewritten under the old size and time", rewritten_with_old_size_and_time),
     ("emptied", emptied),
-    ("planted anew", planted_anew),
+    ("filled again", filled_again),
 ];
 
 #[test]
-fn every_point_of_a_chain_of_trees_comes_back_the_same() {
-    let house = House::new(everything);
-    let mut points = vec![("the begin", house.full(), listing(&house.tree))];
+fn every_point_of_a_chain_restores_the_same_tree() {
+    let fixture = Fixture::new(fill_with_everything);
+    let mut points = vec![("the first", fixture.full(), listing(&fixture.tree))];
     for (what, step) in STEPS {
-        step(&house.tree);
-        let was = listing(&house.tree);
-        let backup = house.incremental();
+        step(&fixture.tree);
+        let was = listing(&fixture.tree);
+        let backup = fixture.incremental();
         assert_eq!(backup["kind"], "incremental", "{what}");
         points.push((what, backup, was));
     }
     for (what, backup, was) in &points {
-        assert_same(was, &house.restored_listing(backup), what);
-        finished(&mut house.server.command(&["verify", id(backup)]));
+        assert_same(was, &fixture.restored_listing(backup), what);
+        fixture.server.run_ok(&["verify", id_of(backup)]);
     }
 }
 
 #[test]
-fn a_point_in_the_middle_of_a_chain_is_exported_as_a_tar_of_the_same_tree() {
-    let house = House::new(everything);
-    house.full();
+fn a_point_within_a_chain_is_exported_as_a_tar_of_the_same_tree() {
+    let fixture = Fixture::new(fill_with_everything);
+    fixture.full();
     let mut points: Vec<Listing> = Vec::new();
     let mut middle = None;
     for (_, step) in &STEPS[1..9] {
-        step(&house.tree);
-        points.push(listing(&house.tree));
-        middle = Some(house.incremental());
+        step(&fixture.tree);
+        points.push(listing(&fixture.tree));
+        middle = Some(fixture.incremental());
     }
-    emptied(&house.tree);
-    house.incremental();
-    let archive = house.folder.path().join("point.tar.zst");
+    emptied(&fixture.tree);
+    fixture.incremental();
+    let archive = fixture.folder.path().join("point.tar.zst");
     let to = archive.to_str().unwrap();
-    finished(&mut house.server.command(&["export", id(&middle.unwrap()), "--to", to]));
-    let unpacked = house.unpacked(&archive);
+    fixture.server.run_ok(&["export", id_of(&middle.unwrap()), "--to", to]);
+    let unpacked = fixture.unpacked(&archive);
     assert_same(points.last().unwrap(), &listing(&unpacked), "exported");
 }
 
@@ -139,7 +139,7 @@ fn holes(root: &Path) {
     file.sync_all().unwrap();
 }
 
-fn regrouped(root: &Path) {
+fn hard_links_changed(root: &Path) {
     // The first name goes, so that a later one leads; another group is split; two files become one.
     std::fs::remove_file(root.join("big")).unwrap();
     std::fs::remove_file(root.join("sparse too")).unwrap();
@@ -149,7 +149,7 @@ fn regrouped(root: &Path) {
     std::fs::hard_link(root.join("to a folder"), root.join("~last of all")).unwrap();
 }
 
-fn adorned(root: &Path) {
+fn metadata_changed(root: &Path) {
     mode(&root.join("zz"), 0o600);
     mode(&root.join("moved"), 0o3700);
     lchown(root.join("huge"), Some(4), Some(5)).unwrap();
@@ -157,19 +157,19 @@ fn adorned(root: &Path) {
     xattr(&root.join("zz"), "user.origin", b"another");
     rustix::fs::removexattr(root.join("zz"), "user.empty").unwrap();
     xattr(&root.join("added"), "user.new", b"folder");
-    age(&root.join("sub-x"), 3, 3);
-    age(&root.join("raw target"), 4, 4);
-    age(&root.join("added/empty"), 5, 5);
+    set_mtime(&root.join("sub-x"), 3, 3);
+    set_mtime(&root.join("raw target"), 4, 4);
+    set_mtime(&root.join("added/empty"), 5, 5);
 }
 
-fn rewritten(root: &Path) {
+fn rewritten_with_old_size_and_time(root: &Path) {
     for name in ["zz", "to a folder", "sub-x"] {
         let path = root.join(name);
         let was = path.metadata().unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         file.write_all_at(b"changed", was.size() / 2).unwrap();
         drop(file);
-        age(&path, was.mtime(), was.mtime_nsec());
+        set_mtime(&path, was.mtime(), was.mtime_nsec());
     }
 }
 
@@ -184,6 +184,6 @@ fn emptied(root: &Path) {
     }
 }
 
-fn planted_anew(root: &Path) {
-    everything(root);
+fn filled_again(root: &Path) {
+    fill_with_everything(root);
 }

@@ -1,4 +1,4 @@
-//! A tree written down by a walk of the test's own, so that two trees can be compared.
+//! A list of everything in a tree, to compare two trees.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -49,7 +49,7 @@ pub(crate) fn listing(root: &Path) -> Listing {
 
 fn line(path: &Path, found: &Metadata) -> String {
     let what = if found.is_symlink() {
-        // A link has no mode of its own, and its attributes are nobody's to set.
+        // A link has no mode, and its attributes cannot be set.
         return format!(
             "link {}:{} {}.{:09} to {:?}",
             found.uid(),

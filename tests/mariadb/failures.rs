@@ -1,8 +1,8 @@
-//! What is wrong before a backup begins, said with what mends it.
+//! Backups that cannot begin: the failure says what to do.
 
-use super::house::{source, tools_with};
+use super::fixture::{source, tools_with};
 use super::server::MariaDb;
-use super::support::{TestServer, names_in, write_file};
+use super::support::{TestServer, write_file};
 
 /// An instance that cannot be backed up, the failure's code, and words in its message.
 type Case = (&'static str, &'static str, &'static [&'static str]);
@@ -16,7 +16,7 @@ const CASES: &[Case] = &[
     ),
     ("dump right missing", "source_denied", &["GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.*"]),
     ("down", "source_missing", &["/nowhere/s"]),
-    ("nobody there", "source_missing", &["127.0.0.1:1"]),
+    ("nothing listens", "source_missing", &["127.0.0.1:1"]),
     ("older tool", "tool", &["10.4.1", "install the package mariadb-backup of MariaDB 1"]),
     ("no tool", "tool", &["apt install mariadb-client"]),
     ("cut", "tool", &["cut off", "-- Dump completed"]),
@@ -48,7 +48,7 @@ fn coffer(database: &MariaDb) -> TestServer {
         ("right missing", "mariadb", weak(&right)),
         ("dump right missing", "mysql", weak(&right)),
         ("down", "mariadb", "{ socket = \"/nowhere/s\", user = \"root\" }".to_owned()),
-        ("nobody there", "mariadb", "{ url = \"mariadb://127.0.0.1:1\" }".to_owned()),
+        ("nothing listens", "mariadb", "{ url = \"mariadb://127.0.0.1:1\" }".to_owned()),
         ("older tool", "mariadb", root(format!(", tools = {older:?}"))),
         ("no tool", "mariadb", root(format!(", tools = {empty:?}"))),
         ("cut", "mariadb", root(format!(", method = \"logical\", tools = {cut:?}"))),
@@ -63,7 +63,7 @@ fn coffer(database: &MariaDb) -> TestServer {
 }
 
 #[test]
-fn what_keeps_a_backup_from_beginning_is_said_with_what_mends_it() {
+fn a_backup_that_cannot_begin_fails_with_the_command_that_helps() {
     let database = MariaDb::start();
     database.sql(
         "CREATE USER weak@localhost IDENTIFIED BY 'right'; GRANT PROCESS ON *.* TO weak@localhost;
@@ -80,12 +80,12 @@ fn what_keeps_a_backup_from_beginning_is_said_with_what_mends_it() {
         }
         assert!(!why.contains("wrong-password"), "{why}");
     }
-    assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
+    server.assert_tmp_is_empty();
     client.full("good");
 }
 
 #[test]
-fn doctor_and_start_up_say_before_the_first_backup_what_would_fail() {
+fn doctor_and_the_start_warn_about_backups_that_would_fail() {
     let database = MariaDb::start();
     let server = TestServer::builder()
         .allow_warning("a backup would fail now")
@@ -93,7 +93,7 @@ fn doctor_and_start_up_say_before_the_first_backup_what_would_fail() {
         .instance_of("down", "mariadb", "{ socket = \"/nowhere/s\" }", "quick")
         .start();
     assert!(server.log().wait_for("instance \"down\": a backup would fail now", 0).is_some());
-    let output = server.command(&["doctor"]).output().unwrap();
+    let output = server.run(&["doctor"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("MariaDB") && said.contains("data directory:"), "{said}");
     assert!(said.contains("/nowhere/s"), "{said}");

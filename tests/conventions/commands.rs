@@ -101,7 +101,7 @@ pub(crate) fn help(subcommands: &[&str]) -> String {
 }
 
 #[test]
-fn commands_are_found_in_blocks_and_spans() {
+fn commands_are_found_in_code_blocks_and_spans() {
     let text = "Run `coffer demo` and `cargo run`.\n```sh\n$ COFFER_URL=x ./coffer serve --config a \\\n  \
                 --now # and wait\ncoffer doctor --json | jq . \n cd / && coffer token new;\ncofferdam\n```\n";
     let expected = [
@@ -114,7 +114,7 @@ fn commands_are_found_in_blocks_and_spans() {
 }
 
 #[test]
-fn a_command_or_option_that_is_not_there_is_told() {
+fn an_unknown_command_or_option_is_found() {
     let help = |at: &[&str]| match at {
         [] => {
             "Usage\n\nCommands:\n  serve   Serve\n  backup  Make\n          more\n\nOptions:\n      \
@@ -124,16 +124,16 @@ fn a_command_or_option_that_is_not_there_is_told() {
         ["backup", "create"] => "Arguments:\n  <NAME>\n\nOptions:\n      --wait  Until done",
         _ => "",
     };
-    let told = |line: &str| {
+    let check = |line: &str| {
         let words: Vec<String> = line.split(' ').map(ToOwned::to_owned).collect();
         fault(&words, |at| help(at).to_owned())
     };
     for good in
         ["serve", "--config x serve", "--config=x backup --json", "backup create shop --wait"]
     {
-        assert_eq!(told(good), None, "{good}");
+        assert_eq!(check(good), None, "{good}");
     }
     for bad in ["server", "serve --now", "backup remove", "backup create --json", "--wait"] {
-        assert!(told(bad).is_some(), "{bad}");
+        assert!(check(bad).is_some(), "{bad}");
     }
 }

@@ -1,19 +1,16 @@
-//! A backup that ends in the middle: of a tool, of the server, of Coffer itself, of the disk.
-
-use std::path::Path;
-use std::process::Command;
+//! Backups that are interrupted: by the tool's end, the server's, Coffer's own, or a full disk.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::house::{id_of, processes_with, source};
+use super::fixture::source;
 use super::server::MariaDb;
-use super::support::{Client, TestServer, names_in, wait_until};
+use super::support::{Client, Disk, TestServer, id_of, names_in, processes_with, wait_until};
 
-/// So slow that there is a middle.
+/// Slows the copy down, so that it can be interrupted.
 const SLOWLY: &str = ", extra_args = [\"--throttle=1\"]";
 
-/// A server with enough in it.
+/// A server with enough data.
 fn database() -> MariaDb {
     let database = MariaDb::start();
     database.sql(
@@ -54,20 +51,20 @@ fn kill(process: u32, signal: Signal) {
 fn failure(server: &TestServer, client: &Client, id: &str) -> (String, String) {
     let row = client.wait_for(id, &["COMPLETED", "FAILED"]);
     assert_eq!(row["status"], "FAILED", "{row:#}");
-    nothing_is_left(server);
+    assert_nothing_is_left(server);
     let word = |key: &str| row["failure"][key].as_str().unwrap().to_owned();
     (word("code"), word("message"))
 }
 
 #[track_caller]
-fn nothing_is_left(server: &TestServer) {
+fn assert_nothing_is_left(server: &TestServer) {
     let place = format!("--target-dir={}", server.data_dir().display());
     assert_eq!(processes_with(&["mariadb-backup", &place]), [0; 0]);
-    assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
+    server.assert_tmp_is_empty();
 }
 
 #[test]
-fn a_tool_that_is_killed_is_a_failed_backup_and_the_next_one_works() {
+fn a_killed_tool_fails_the_backup() {
     let database = database();
     let mut server = slow(&database);
     server.allow_warning(" failed: ");
@@ -80,7 +77,7 @@ fn a_tool_that_is_killed_is_a_failed_backup_and_the_next_one_works() {
 }
 
 #[test]
-fn a_server_that_stops_meanwhile_is_a_failed_backup() {
+fn a_server_that_stops_during_the_backup_fails_it() {
     let mut database = database();
     let mut server = slow(&database);
     server.allow_warning(" failed: ");
@@ -92,7 +89,7 @@ fn a_server_that_stops_meanwhile_is_a_failed_backup() {
 }
 
 #[test]
-fn a_power_cut_leaves_a_copy_that_the_next_start_removes() {
+fn the_start_after_a_power_cut_removes_the_unfinished_copy() {
     let database = database();
     let mut server = slow(&database);
     server.allow_warning("interrupted");
@@ -118,64 +115,15 @@ fn a_shutdown_does_not_wait_for_the_copy() {
     let (id, _tool) = begun(&server, &client);
     server.allow_warning("interrupted");
     assert!(server.terminate().success());
-    nothing_is_left(&server);
+    assert_nothing_is_left(&server);
     server.restart();
     let row: Value = server.by_admin().backup(&id);
     assert_eq!(row["failure"]["code"], "interrupted", "{row:#}");
 }
 
-/// A filesystem in memory; unmounted with this value.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn of_mib(size: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}m"), "coffer-test"])
-            .arg(folder.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&mounted.stderr);
-        assert!(
-            mounted.status.success(),
-            "this test mounts a filesystem and must run as root: {said}"
-        );
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn fill(&self) {
-        let filling = self.path().join("filling");
-        let full = Command::new("dd")
-            .args(["if=/dev/zero", "bs=64K"])
-            .arg(format!("of={}", filling.display()))
-            .output()
-            .unwrap();
-        assert!(!full.status.success(), "the disk took everything");
-    }
-
-    fn make_room(&self) {
-        std::fs::remove_file(self.path().join("filling")).unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        Command::new("umount")
-            .arg("--lazy")
-            .arg(self.path())
-            .output()
-            .map(drop)
-            .unwrap_or_default();
-    }
-}
-
 #[test]
-fn a_copy_that_does_not_fit_is_refused_before_it_begins_and_says_how_much_it_needs() {
-    let (database, disk) = (database(), Disk::of_mib(40));
+fn a_copy_that_does_not_fit_is_refused_with_the_space_it_needs() {
+    let (database, disk) = (database(), Disk::mounted(40));
     let mut server = TestServer::builder()
         .instance_of("shop", "mariadb", &source(&database, ""), "quick")
         .setting("storage.headroom_mib", "1")
@@ -185,12 +133,12 @@ fn a_copy_that_does_not_fit_is_refused_before_it_begins_and_says_how_much_it_nee
     let (code, why) = server.by_admin().failed("shop");
     assert_eq!(code, "disk_full", "{why}");
     assert!(why.contains("MiB are free there") && why.contains("logical"), "{why}");
-    nothing_is_left(&server);
+    assert_nothing_is_left(&server);
 }
 
 #[test]
-fn a_disk_that_fills_up_while_the_copy_is_made_is_a_failed_backup() {
-    let (database, disk) = (database(), Disk::of_mib(300));
+fn a_disk_that_fills_up_during_the_copy_fails_the_backup() {
+    let (database, disk) = (database(), Disk::mounted(300));
     let mut server = TestServer::builder()
         .instance_of("shop", "mariadb", &source(&database, SLOWLY), "quick")
         .setting("storage.headroom_mib", "1")
@@ -200,12 +148,12 @@ fn a_disk_that_fills_up_while_the_copy_is_made_is_a_failed_backup() {
     server.allow_warning("the disk is full");
     let client = server.by_admin();
     let (id, _tool) = begun(&server, &client);
-    disk.fill();
+    disk.fill(0);
     wait_until("the tool to end", || {
         let place = format!("--target-dir={}", server.data_dir().display());
         processes_with(&["mariadb-backup", &place]).is_empty().then_some(())
     });
-    disk.make_room();
+    disk.empty();
     let (code, why) = failure(&server, &client, &id);
     assert_eq!(code, "disk_full", "{why}");
 }

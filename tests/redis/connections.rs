@@ -1,19 +1,16 @@
-//! The ways to a server: sockets, ports and TLS, with users and passwords that nobody else gets to see.
-
-use std::fs;
-use std::path::Path;
+//! Connections: sockets, ports and TLS, with users and passwords that are visible nowhere.
 
 use serde_json::json;
 
 use super::server::{Certificates, RedisServer};
-use super::support::{names_in, wait_until, write_file};
+use super::support::{is_in_a_command_line, wait_until, write_file};
 use super::{open_accounts, with_source};
 
-/// As nasty as a password can be that a file gives.
+/// A password with every kind of special character that a file can hold.
 pub(super) const PASSWORD: &str = "it's \"so\"; $(secret) \\ %20\nsecond line #1  ";
 
-/// A user with just the rights that the documentation names, and the file with its password.
-pub(super) fn let_in(redis: &RedisServer) -> std::path::PathBuf {
+/// Creates a user with the documented rights; the file with its password.
+pub(super) fn create_user(redis: &RedisServer) -> std::path::PathBuf {
     let mut connection = redis.connect();
     let password = format!(">{PASSWORD}");
     let rights = ["+ping", "+info", "+sync", "+psync", "+replconf"];
@@ -23,20 +20,12 @@ pub(super) fn let_in(redis: &RedisServer) -> std::path::PathBuf {
     file
 }
 
-/// Whether the bytes are anywhere in a command line of this machine.
-fn in_a_command_line(bytes: &[u8]) -> bool {
-    names_in(Path::new("/proc")).iter().any(|process| {
-        let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-        line.windows(bytes.len()).any(|part| part == bytes)
-    })
-}
-
 #[test]
-fn a_user_of_the_server_s_own_is_enough_and_its_password_is_seen_nowhere_while_a_backup_runs() {
-    // Each key takes a moment, so that there is time to look.
+fn a_user_with_few_rights_is_enough_and_its_password_is_visible_nowhere() {
+    // Each key takes a moment, so that there is time to check.
     let redis = RedisServer::at_a_port(&["--rdb-key-save-delay", "20000"]);
     open_accounts(&mut redis.connect());
-    let file = let_in(&redis);
+    let file = create_user(&redis);
     let source = format!(
         "{{ url = \"redis://coffer@127.0.0.1:{}\", password_file = {file:?} }}",
         redis.port()
@@ -46,17 +35,17 @@ fn a_user_of_the_server_s_own_is_enough_and_its_password_is_seen_nowhere_while_a
     let made = client.create_backup("cache", &json!({})).expect(202);
     let port = redis.port().to_string();
     let line = format!("-p\0{port}\0--user\0coffer\0--rdb");
-    wait_until("the tool to run", || in_a_command_line(line.as_bytes()).then_some(()));
-    let mut looks = 0;
-    while in_a_command_line(line.as_bytes()) {
-        looks += 1;
+    wait_until("the tool to run", || is_in_a_command_line(line.as_bytes()).then_some(()));
+    let mut checks = 0;
+    while is_in_a_command_line(line.as_bytes()) {
+        checks += 1;
         for part in [PASSWORD, "$(secret)", "second line"] {
-            assert!(!in_a_command_line(part.as_bytes()), "{part}");
+            assert!(!is_in_a_command_line(part.as_bytes()), "{part}");
         }
     }
-    assert!(looks > 0, "the backup was over too soon to look");
+    assert!(checks > 0, "the backup was too short to check");
     client.completed(&made);
-    let doctor = server.command(&["doctor"]).output().unwrap();
+    let doctor = server.run(&["doctor"]);
     let doctor = String::from_utf8_lossy(&[doctor.stdout, doctor.stderr].concat()).into_owned();
     assert!(doctor.contains("redis 7") && doctor.contains("role: master"), "{doctor}");
     for text in [server.log().text(), doctor, redis.log()] {
@@ -65,11 +54,11 @@ fn a_user_of_the_server_s_own_is_enough_and_its_password_is_seen_nowhere_while_a
 }
 
 #[test]
-fn a_server_behind_tls_is_backed_up_and_one_that_an_unknown_authority_vouches_for_is_not() {
+fn tls_connections_work_and_unknown_authorities_are_refused() {
     let certificates = Certificates::new();
     let redis = RedisServer::with_tls(&certificates);
     open_accounts(&mut redis.connect());
-    let password = let_in(&redis);
+    let password = create_user(&redis);
     let file = |name: &str| certificates.file(name).display().to_string();
     let client_pair =
         format!("cert_file = {:?}, key_file = {:?}", file("client.crt"), file("client.key"));

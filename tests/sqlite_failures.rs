@@ -1,5 +1,5 @@
-//! `SQLite` databases that cannot be backed up as they are: the backup is FAILED, its message says
-//! which file, why and what to do, and once that is done the next one is COMPLETED.
+//! `SQLite` databases that cannot be backed up as they are: the failure says which file, why and what to do, and
+//! after that the next backup succeeds.
 
 #![cfg(test)]
 
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use support::{PROJECT, Shell, TestServer, UNPRIVILEGED, names_in, write_file};
+use support::{PROJECT, SqliteShell, TestServer, UNPRIVILEGED, names_in, write_file};
 
-/// A folder with a database of a few hundred kilobytes, which everybody may go to and read.
+/// A folder with a database of a few hundred kilobytes that everybody may read.
 struct Source {
     folder: tempfile::TempDir,
     path: PathBuf,
@@ -41,7 +41,7 @@ impl Source {
 
     /// Gives the folder and every file in it these modes.
     fn allow(&self, folder: u32, files: u32) {
-        // Above, lest a file cannot be reached; the folder's own mode last.
+        // The folder must be open while its files change; its own mode comes last.
         let set = |path: &Path, mode| {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         };
@@ -79,7 +79,7 @@ fn server_user() -> u32 {
     if own.is_root() { UNPRIVILEGED } else { own.as_raw() }
 }
 
-/// The folder that the instance's archives lie in.
+/// The folder of the instance's archives.
 fn archives_of(server: &TestServer) -> PathBuf {
     let instance = server.by_admin().instance_id("shop");
     server.data_dir().join("archives").join(PROJECT).join(instance)
@@ -94,7 +94,7 @@ fn assert_fails(server: &TestServer, code: &str, words: &[&str]) {
     for word in words {
         assert!(message.contains(word), "no {word:?} in: {message}");
     }
-    assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
+    server.assert_tmp_is_empty();
     assert_eq!(archives(), before, "an archive was left");
 }
 
@@ -110,14 +110,14 @@ fn count(path: &Path, what: &str) -> i64 {
 }
 
 #[test]
-fn a_database_that_is_locked_exclusively_fails_after_the_wait_that_was_configured() {
+fn an_exclusive_lock_fails_the_backup_after_the_configured_wait() {
     for (mode, lock) in [
         ("delete", "BEGIN EXCLUSIVE;"),
         ("wal", "PRAGMA locking_mode = EXCLUSIVE; UPDATE row SET word = 'x' WHERE id = 1;"),
     ] {
         let source = Source::new(mode);
         let server = source.server_that(r#"path = "PATH", lock_wait_s = 1"#, "quick", false);
-        let mut holder = Shell::open(&source.path);
+        let mut holder = SqliteShell::open(&source.path);
         holder.run(lock);
         let asked = Instant::now();
         assert_fails(&server, "source_locked", &["shop.db", "locked for 1 s", "lock_wait_s"]);
@@ -128,7 +128,7 @@ fn a_database_that_is_locked_exclusively_fails_after_the_wait_that_was_configure
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_called_so() {
+fn a_file_that_is_not_a_database_is_refused() {
     let source = Source::new("delete");
     let server = source.server();
     for content in [&b"name = \"shop\"\n".repeat(1000)[..], b"no", b"SQLite format 3\0"] {
@@ -145,7 +145,7 @@ fn a_file_that_is_no_database_is_refused_and_called_so() {
 }
 
 #[test]
-fn a_database_that_is_missing_is_called_so_and_not_made() {
+fn a_missing_database_is_reported_and_not_created() {
     let source = Source::new("wal");
     let elsewhere = source.folder.path().join("elsewhere");
     let move_to = |from: &Path, to: &Path| {
@@ -161,26 +161,26 @@ fn a_database_that_is_missing_is_called_so_and_not_made() {
 }
 
 #[test]
-fn a_database_the_server_may_not_read_fails_with_the_line_that_mends_it() {
+fn an_unreadable_database_fails_with_the_command_that_helps() {
     for mode in ["wal", "delete"] {
         let source = Source::new(mode);
         source.allow(0o755, 0o000);
         let server = source.unprivileged_server();
-        let mend = format!("setfacl -m u:{}:r ", server_user());
-        assert_fails(&server, "source_denied", &["shop.db", "may not be read", &mend]);
+        let help = format!("setfacl -m u:{}:r ", server_user());
+        assert_fails(&server, "source_denied", &["shop.db", "may not be read", &help]);
         source.allow(0o755, 0o666);
         if mode == "delete" {
             assert_completes(&server);
         }
         source.allow(0o000, 0o666);
-        let mend = format!("setfacl -m u:{}:x ", server_user());
-        assert_fails(&server, "source_denied", &["shop.db", "cannot be reached", &mend]);
+        let help = format!("setfacl -m u:{}:x ", server_user());
+        assert_fails(&server, "source_denied", &["shop.db", "cannot be reached", &help]);
         source.allow(0o755, 0o644);
     }
 }
 
 #[test]
-fn a_wal_database_whose_shm_the_server_may_not_write_fails_with_the_lines_that_mend_it() {
+fn a_wal_database_with_an_unwritable_shm_fails_with_the_commands_that_help() {
     let source = Source::new("wal");
     let application = Connection::open(&source.path).unwrap();
     application.execute_batch("UPDATE row SET word = 'changed' WHERE id = 1").unwrap();
@@ -209,7 +209,7 @@ fn a_wal_database_whose_shm_the_server_may_not_write_fails_with_the_lines_that_m
 }
 
 #[test]
-fn an_idle_wal_database_in_a_folder_the_server_may_not_write_fails_with_the_lines_that_mend_it() {
+fn an_idle_wal_database_in_a_read_only_folder_fails_with_the_commands_that_help() {
     let source = Source::new("wal");
     source.allow(0o555, 0o444);
     let server = source.unprivileged_server();
@@ -219,12 +219,12 @@ fn an_idle_wal_database_in_a_folder_the_server_may_not_write_fails_with_the_line
 }
 
 #[test]
-fn a_backup_never_leaves_log_files_that_lock_the_application_out() {
+fn a_backup_leaves_no_wal_files_that_the_application_cannot_write() {
     let source = Source::new("wal");
     let other_user = rustix::process::geteuid().is_root();
     let server = source.unprivileged_server();
-    // Anybody may make files in the folder, but the database is only read; then it may be written too,
-    // but what the server makes would be the server's own.
+    // Everybody may create files in the folder, first with a read-only database, then with a writable one; files
+    // that the server creates would belong to the server.
     for files in [0o644, 0o666] {
         source.allow(0o777, files);
         if other_user {
@@ -234,7 +234,7 @@ fn a_backup_never_leaves_log_files_that_lock_the_application_out() {
         }
         assert_eq!(names_in(source.folder.path()), ["shop.db"]);
     }
-    // One group that both are in, and new files are its own.
+    // A group that both are in, and that owns new files.
     if other_user {
         chown(source.folder.path(), None, Some(UNPRIVILEGED)).unwrap();
         chown(&source.path, None, Some(UNPRIVILEGED)).unwrap();
@@ -244,9 +244,9 @@ fn a_backup_never_leaves_log_files_that_lock_the_application_out() {
     assert_eq!(names_in(source.folder.path()), ["shop.db"]);
 }
 
-/// A writer that dies in the middle of a transaction, with half of it in the file already.
+/// A writer that is killed within a transaction, with half of it in the file already.
 fn crash_in_transaction(path: &Path) {
-    let mut writer = Shell::open(path);
+    let mut writer = SqliteShell::open(path);
     writer.run(
         "PRAGMA cache_size = 5; PRAGMA cache_spill = 5; BEGIN;
          UPDATE row SET data = zeroblob(700), word = 'half';",
@@ -255,7 +255,7 @@ fn crash_in_transaction(path: &Path) {
 }
 
 #[test]
-fn what_a_crashed_writer_left_half_done_is_rolled_back_first() {
+fn an_unfinished_transaction_of_a_crashed_writer_is_rolled_back_first() {
     let source = Source::new("delete");
     let before = std::fs::read(&source.path).unwrap();
     crash_in_transaction(&source.path);
@@ -268,21 +268,21 @@ fn what_a_crashed_writer_left_half_done_is_rolled_back_first() {
 }
 
 #[test]
-fn what_a_crashed_writer_left_fails_clearly_where_the_server_may_not_roll_it_back() {
+fn an_unfinished_transaction_that_cannot_be_rolled_back_fails_the_backup() {
     let source = Source::new("delete");
     crash_in_transaction(&source.path);
     source.allow(0o555, 0o444);
     let server = source.unprivileged_server();
     assert_fails(&server, "source_denied", &["shop.db", "cut off", "setfacl"]);
     source.allow(0o755, 0o644);
-    assert_eq!(count(&source.path, "row WHERE word = 'half'"), 0, "its application mends it");
+    assert_eq!(count(&source.path, "row WHERE word = 'half'"), 0, "its application rolls it back");
     assert_eq!(count(&assert_completes(&server), "row WHERE word = 'half'"), 0);
 }
 
 #[test]
-fn a_log_that_a_crashed_writer_left_is_in_the_archive() {
+fn the_wal_of_a_crashed_writer_is_in_the_archive() {
     let source = Source::new("wal");
-    let mut writer = Shell::open(&source.path);
+    let mut writer = SqliteShell::open(&source.path);
     writer.run("UPDATE row SET word = 'committed'; BEGIN; UPDATE row SET word = 'half';");
     writer.kill();
     assert!(source.beside("-wal").exists());
@@ -291,7 +291,7 @@ fn a_log_that_a_crashed_writer_left_is_in_the_archive() {
     assert_eq!(count(&restored, "row WHERE word = 'committed'"), 400);
 }
 
-/// Takes the index out of the schema, adds rows that it does not get to know, and puts it back.
+/// Removes the index from the schema, adds rows, and puts the index back without them.
 fn leave_rows_out_of_index(path: &Path) {
     let forget = "CREATE TABLE kept AS SELECT * FROM sqlite_schema WHERE name = 'by_word';
         PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'by_word';";
@@ -303,7 +303,7 @@ fn leave_rows_out_of_index(path: &Path) {
 }
 
 #[test]
-fn a_full_check_finds_an_index_that_misses_rows() {
+fn a_full_check_finds_an_index_with_missing_rows() {
     for mode in ["wal", "delete"] {
         let source = Source::new(mode);
         leave_rows_out_of_index(&source.path);
@@ -316,7 +316,7 @@ fn a_full_check_finds_an_index_that_misses_rows() {
 }
 
 #[test]
-fn a_page_that_was_overwritten_is_found_by_the_quick_check() {
+fn the_quick_check_finds_an_overwritten_page() {
     for mode in ["wal", "delete"] {
         let source = Source::new(mode);
         let sound = std::fs::read(&source.path).unwrap();

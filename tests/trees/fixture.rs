@@ -1,25 +1,25 @@
-//! A server with one tree, and what is done with it.
+//! A server with a tree as its instance.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::listing::{Listing, listing};
-use crate::support::{Builder, Client, TestServer, wait_until};
+use crate::support::{Builder, Client, TestServer, id_of, succeed, wait_until};
 
 /// The instance's name.
 pub(crate) const TREE: &str = "tree";
 
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) server: TestServer,
     pub(crate) tree: PathBuf,
     pub(crate) folder: tempfile::TempDir,
 }
 
-impl House {
+impl Fixture {
     /// A server for the tree that `plant` makes.
     pub(crate) fn new(plant: impl FnOnce(&Path)) -> Self {
         Self::with(|builder| builder, plant)
@@ -47,12 +47,12 @@ impl House {
         self.client().incremental(TREE)
     }
 
-    /// What `coffer restore` makes of this backup, at a new place.
+    /// Restores this backup with the command, to a new folder.
     #[track_caller]
     pub(crate) fn restored(&self, backup: &Value) -> PathBuf {
-        let target = self.folder.path().join(format!("restored {}", id(backup)));
+        let target = self.folder.path().join(format!("restored {}", id_of(backup)));
         let to = target.to_str().unwrap();
-        finished(&mut self.server.command(&["restore", id(backup), "--to", to]));
+        self.server.run_ok(&["restore", id_of(backup), "--to", to]);
         target
     }
 
@@ -64,44 +64,19 @@ impl House {
         found
     }
 
-    /// What `tar` makes of a full archive, at a new place.
+    /// Unpacks a full archive with `tar`, to a new folder.
     #[track_caller]
     pub(crate) fn unpacked(&self, archive: &Path) -> PathBuf {
         let target = self.folder.path().join("unpacked");
         std::fs::create_dir(&target).unwrap();
         let mut tar = Command::new("tar");
         tar.args(["--zstd", "--xattrs", "--xattrs-include=*", "-xpf"]).arg(archive);
-        finished(tar.arg("-C").arg(&target));
+        succeed(tar.arg("-C").arg(&target));
         target.join("data")
     }
 }
 
-/// Runs it to a good end.
-#[track_caller]
-pub(crate) fn finished(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-pub(crate) fn id(backup: &Value) -> &str {
-    backup["id"].as_str().unwrap()
-}
-
-pub(crate) fn archive_of(backup: &Value) -> PathBuf {
-    PathBuf::from(backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
-}
-
-/// The manifest, read with nothing but `zstd` and `tar`.
-#[track_caller]
-pub(crate) fn manifest_of(backup: &Value) -> Value {
-    let script = "zstd -dc \"$1\" | tar -xOf - .coffer/manifest.json";
-    let mut shell = Command::new("bash");
-    shell.args(["-euo", "pipefail", "-c", script, "bash"]).arg(archive_of(backup));
-    serde_json::from_slice(&finished(&mut shell).stdout).unwrap()
-}
-
-/// Waits until the filesystem's clock has gone on so far that what is in the tree now counts as settled.
+/// Waits until the clock of the filesystem is so far ahead that the tree's last change counts as old.
 pub(crate) fn settle(folder: &Path) {
     let now = || {
         let probe = folder.join("clock");

@@ -1,4 +1,4 @@
-//! A whole server: databases, tablespaces, large objects and all, and each way back to it.
+//! Physical backups: databases, tablespaces, large objects, and every way to restore them.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::house::{NAME, archive_of, coffer_for, id_of, said, started};
+use super::fixture::{NAME, coffer_for, start_restored};
 use super::postgres::{Postgres, Setup, bin, server_user};
+use super::support::{archive_of, id_of};
 
 /// Two tablespaces, several databases, a large object, an unlogged table, a name that needs quotes.
 fn plant(server: &Postgres) {
@@ -40,7 +41,7 @@ fn comparable(dump: &str) -> String {
 }
 
 #[test]
-fn a_server_with_everything_in_it_comes_back_line_by_line() {
+fn a_server_restores_to_the_same_dump() {
     for checksums in [true, false] {
         let server = Postgres::with(&Setup { checksums, ..Setup::default() });
         plant(&server);
@@ -50,17 +51,17 @@ fn a_server_with_everything_in_it_comes_back_line_by_line() {
         server.sql("the \"shop", "UPDATE item SET t = 'new' WHERE id % 500 = 0");
         let incremental = client.incremental(NAME);
         let before = comparable(&server.dump_all());
-        let restored = started(&coffer, &incremental);
+        let restored = start_restored(&coffer, &incremental);
         let after = comparable(&restored.dump_all());
         assert!(before == after, "the dumps differ");
-        assert!(comparable(&started(&coffer, &full).dump_all()) != after);
+        assert!(comparable(&start_restored(&coffer, &full).dump_all()) != after);
         let setting = if checksums { "on\n" } else { "off\n" };
         assert_eq!(restored.sql("postgres", "SHOW data_checksums"), setting);
     }
 }
 
 #[test]
-fn a_new_instance_through_the_api_is_a_data_directory_that_starts() {
+fn a_restore_through_the_api_creates_a_data_directory_that_starts() {
     let server = Postgres::new();
     server.sql("postgres", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n");
     let coffer = coffer_for(&server, "").start();
@@ -79,7 +80,7 @@ fn a_new_instance_through_the_api_is_a_data_directory_that_starts() {
         Command::new("find").arg(&folders).args(["-path", "*pgdata/PG_VERSION"]).output().unwrap();
     let found = String::from_utf8(found.stdout).unwrap();
     let data = Path::new(found.trim()).parent().unwrap();
-    // It lies where only Coffer may go; the report says to give it to the server's user.
+    // Only Coffer may enter its folder; the report says to give it to the server's user.
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let copied = Command::new("cp")
@@ -90,11 +91,10 @@ fn a_new_instance_through_the_api_is_a_data_directory_that_starts() {
     assert!(copied.unwrap().success());
     let again = Postgres::on(&home.path().join("r/pgdata"));
     assert_eq!(again.sql("postgres", "SELECT count(*) FROM t"), "1000\n");
-    // Nobody serves it, and a backup of it says so.
     client.delete(&format!("instances/{instance}")).expect(202);
 }
 
-/// Runs what RESTORE.txt tells, its advice too, as root in a folder that holds the archive.
+/// Runs the commands of RESTORE.txt, as root, in a folder with the archive.
 fn follow(archive: &Path, folder: &Path) {
     let name = archive.file_name().unwrap().to_str().unwrap();
     std::fs::copy(archive, folder.join(name)).unwrap();
@@ -103,7 +103,7 @@ fn follow(archive: &Path, folder: &Path) {
     let commands: Vec<&str> = lines
         .filter_map(|line| match line.strip_prefix('#') {
             None => Some(line),
-            // Advice is a command behind a mark; a sentence has one blank behind it only.
+            // Advice is a command after `#` and three spaces; a sentence has one space.
             Some(advice) => advice.strip_prefix("   "),
         })
         .collect();
@@ -113,7 +113,7 @@ fn follow(archive: &Path, folder: &Path) {
 
 #[track_caller]
 fn bash(script: &str, folder: &Path) -> String {
-    // The server that the commands start goes on, and must not hold on to a pipe.
+    // The server that the commands start keeps running, and must not keep a pipe open.
     let (out, err) = (folder.join("out"), folder.join("err"));
     let file =
         |path: &Path| std::fs::File::options().create(true).truncate(true).write(true).open(path);
@@ -124,8 +124,8 @@ fn bash(script: &str, folder: &Path) -> String {
         .stderr(file(&err).unwrap())
         .status()
         .unwrap();
-    let said = std::fs::read_to_string(err).unwrap();
-    assert!(status.success(), "{script}\n{said}");
+    let stderr = std::fs::read_to_string(err).unwrap();
+    assert!(status.success(), "{script}\n{stderr}");
     std::fs::read_to_string(out).unwrap()
 }
 
@@ -147,7 +147,7 @@ impl Drop for Started {
 }
 
 #[test]
-fn the_commands_of_restore_txt_and_of_a_restore_start_a_server_of_debian_s_kind() {
+fn the_commands_of_the_archive_and_of_a_restore_start_a_debian_server() {
     assert!(
         server_user().is_some(),
         "this test starts a server as another user and must run as root"
@@ -167,10 +167,9 @@ fn the_commands_of_restore_txt_and_of_a_restore_start_a_server_of_debian_s_kind(
 
     let target = folder.path().join("it's here");
     let to = target.to_str().unwrap();
-    let output = coffer.command(&["restore", id_of(&full), "--to", to, "--json"]).output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let next = told["next"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
+    let output = coffer.run_ok(&["restore", id_of(&full), "--to", to, "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let next = report["next"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
     let stopped = Started(target.join("pgdata"));
     bash(&next.collect::<Vec<_>>().join("\n"), folder.path());
     assert_eq!(bash(ask, folder.path()), "20000|20000|9000\n");

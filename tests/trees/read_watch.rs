@@ -1,4 +1,4 @@
-//! What the kernel tells of who reads the files of a tree (inotify): seen from outside of the server.
+//! Notices from outside which files of a tree are read, with inotify.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! What trees are made of.
+//! Trees to back up.
 
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
@@ -25,7 +25,7 @@ pub(crate) fn mode(path: &Path, bits: u32) {
 }
 
 /// Sets the time of the last change, of a link itself too.
-pub(crate) fn age(path: &Path, seconds: i64, nanoseconds: i64) {
+pub(crate) fn set_mtime(path: &Path, seconds: i64, nanoseconds: i64) {
     let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
@@ -61,14 +61,14 @@ pub(crate) fn acl(others: u16) -> Vec<u8> {
     bytes
 }
 
-/// One of everything there is. Needs root, for owners and devices.
-pub(crate) fn everything(root: &Path) {
+/// Fills a tree with every kind of entry. Needs root, for owners and devices.
+pub(crate) fn fill_with_everything(root: &Path) {
     assert!(rustix::process::geteuid().is_root(), "owners and devices are root's to make");
     files(root);
     holes(root);
     links(root);
     attributes(root);
-    what_only_lives(root);
+    sockets_pipes_and_devices(root);
     owners_and_times(root);
 }
 
@@ -139,8 +139,7 @@ fn attributes(root: &Path) {
     xattr(&root.join("sub/one byte"), "security.capability", &capability);
 }
 
-/// Sockets, pipes and devices: passed over, and named.
-fn what_only_lives(root: &Path) {
+fn sockets_pipes_and_devices(root: &Path) {
     drop(UnixListener::bind(root.join("sub/socket")).unwrap());
     let make = |name: &str, kind, device| {
         rustix::fs::mknodat(CWD, root.join(name), kind, Mode::RUSR, device).unwrap();
@@ -186,8 +185,8 @@ fn owners_and_times(root: &Path) {
         ("sub/deep", 86_401, 20),
         ("sub", 2, 1),
     ] {
-        age(&root.join(name), seconds, nanoseconds);
+        set_mtime(&root.join(name), seconds, nanoseconds);
     }
     mode(root, 0o2751);
-    age(root, 1_500_000_000, 987_654_321);
+    set_mtime(root, 1_500_000_000, 987_654_321);
 }

@@ -1,8 +1,7 @@
-//! Coffer beside a PostgreSQL server, and tools that misbehave on purpose.
+//! Shared by the tests of PostgreSQL: Coffer for a server, and folders of tools with one replaced.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,7 +12,7 @@ use super::support::{Builder, TestServer, write_file};
 /// The instance's name.
 pub(crate) const NAME: &str = "shop";
 
-/// Coffer with one instance, which is this server, by these further keys of its source.
+/// Coffer with this server as its instance, with further keys of the source.
 pub(crate) fn coffer_for(server: &Postgres, more: &str) -> Builder {
     TestServer::builder().instance_of(NAME, "postgresql", &source(server, more), "quick")
 }
@@ -27,23 +26,8 @@ pub(crate) fn source(server: &Postgres, more: &str) -> String {
     format!("{{ socket = {folder:?}{user}{comma}{more} }}")
 }
 
-/// The id of a row.
-pub(crate) fn id_of(row: &Value) -> &str {
-    row["id"].as_str().unwrap()
-}
-
-/// How large a backup's archive is.
-pub(crate) fn size_of(row: &Value) -> u64 {
-    row["size_bytes"].as_u64().unwrap()
-}
-
-/// Where a backup's archive is.
-pub(crate) fn archive_of(row: &Value) -> PathBuf {
-    PathBuf::from(row["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
-}
-
-/// A folder with every tool of PostgreSQL, in which one is another: a script of bash, in which `real` is
-/// the tool itself.
+/// A folder with the tools of PostgreSQL, of which `name` is replaced by this bash script; `real` is the tool
+/// itself.
 pub(crate) fn tools_with(name: &str, script: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -68,23 +52,8 @@ pub(crate) fn tools_key(folder: &Path) -> String {
     format!("tools = {:?}", folder.to_str().unwrap())
 }
 
-/// What a command said, for messages.
-pub(crate) fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Processes started by this one and not ended yet.
-pub(crate) fn children_of(id: u32) -> Vec<String> {
-    let mut found = Vec::new();
-    for task in std::fs::read_dir(format!("/proc/{id}/task")).unwrap().flatten() {
-        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        found.extend(children.split_whitespace().map(str::to_owned));
-    }
-    found
-}
-
 /// A server on what `coffer restore` makes of this backup.
-pub(crate) fn started(coffer: &TestServer, row: &Value) -> Postgres {
+pub(crate) fn start_restored(coffer: &TestServer, row: &Value) -> Postgres {
     let restored = coffer.restored(row);
     // The server's user must be able to get there.
     let open = std::fs::Permissions::from_mode(0o755);

@@ -1,25 +1,25 @@
-//! Rules of the house that no lint holds.
+//! Conventions that no lint checks.
 
-#[path = "house/commands.rs"]
+#[path = "conventions/commands.rs"]
 mod commands;
 
 use std::path::{Path, PathBuf};
 
-/// A file longer than this wants to be two.
+/// The most lines of a file.
 const LONGEST_FILE: usize = 500;
 
-/// Names that say nothing about what is inside.
+/// Names that do not say what is inside.
 const BANNED_NAMES: &[&str] =
     &["util", "utils", "helper", "helpers", "common", "manager", "misc", "stuff"];
 
-/// Work that was left for later is an issue, not a comment.
+/// Unfinished work belongs into an issue, not into a comment.
 const LEFT_FOR_LATER: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The Rust files below `src` and `tests`, and what they say.
+/// The Rust files below `src` and `tests`, with their text.
 fn sources() -> Vec<(PathBuf, String)> {
     let mut folders = vec![root().join("src"), root().join("tests")];
     let mut sources = Vec::new();
@@ -42,14 +42,14 @@ fn sources() -> Vec<(PathBuf, String)> {
 
 fn failures(rule: impl Fn(&Path, &str) -> Option<String>) -> String {
     let all = sources();
-    let told = all.iter().filter_map(|(path, text)| {
+    let broken = all.iter().filter_map(|(path, text)| {
         rule(path, text).map(|what| format!("{}: {what}\n", path.display()))
     });
-    told.collect()
+    broken.collect()
 }
 
 #[test]
-fn no_file_is_longer_than_its_readers_patience() {
+fn no_file_is_too_long() {
     let broken = failures(|_path, text| {
         let lines = text.lines().count();
         (lines > LONGEST_FILE).then(|| format!("{lines} lines; split it by what it is about"))
@@ -58,7 +58,7 @@ fn no_file_is_longer_than_its_readers_patience() {
 }
 
 #[test]
-fn every_file_says_at_its_top_what_it_is_about() {
+fn every_file_begins_with_its_documentation() {
     let broken = failures(|_path, text| {
         (!text.starts_with("//! ")).then(|| "does not begin with //!".to_owned())
     });
@@ -66,7 +66,7 @@ fn every_file_says_at_its_top_what_it_is_about() {
 }
 
 #[test]
-fn nothing_has_a_name_that_says_nothing() {
+fn no_file_or_module_has_a_banned_name() {
     let banned = |name: &str| name.split(['_', '.']).any(|word| BANNED_NAMES.contains(&word));
     let broken = failures(|path, text| {
         let in_path = path.iter().filter_map(|part| part.to_str()).find(|part| banned(part));
@@ -82,7 +82,7 @@ fn nothing_has_a_name_that_says_nothing() {
 }
 
 #[test]
-fn nothing_was_left_for_later() {
+fn no_comment_marks_unfinished_work() {
     let broken = failures(|_path, text| {
         let word = LEFT_FOR_LATER.iter().find(|word| text.contains(**word))?;
         Some(format!("{word}: do it, or write it down where work is planned"))
@@ -91,7 +91,7 @@ fn nothing_was_left_for_later() {
 }
 
 #[test]
-fn the_commands_that_the_documents_show_exist() {
+fn the_commands_in_the_documents_exist() {
     let mut broken = Vec::new();
     for document in ["README.md", "CHANGELOG.md", "packaging/README.md"] {
         let Ok(text) = std::fs::read_to_string(root().join(document)) else { continue };

@@ -9,57 +9,57 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::house::{House, TREE, archive_of, finished, id, manifest_of};
+use crate::fixture::{Fixture, TREE};
 use crate::listing::{assert_same, listing};
-use crate::plant::noise;
-use crate::support::{wait_until, write_file};
-use crate::watch::Watch;
+use crate::read_watch::Watch;
+use crate::sample::noise;
+use crate::support::{archive_of, id_of, manifest_of, succeed, wait_until, write_file};
 
 /// So much that a slow reader is far from its end when its first read is seen.
 const LARGE: usize = 24 << 20;
 
 /// A server that compresses so thoroughly, and on one thread only, that reading `large` takes seconds.
-fn slow(plant: impl FnOnce(&Path)) -> House {
+fn slow(plant: impl FnOnce(&Path)) -> Fixture {
     let thorough = |builder: crate::support::Builder| {
         builder
             .setting("executor.compression_threads", "1")
             .setting("executor.compression_level", "19")
     };
-    House::with(thorough, plant)
+    Fixture::with(thorough, plant)
 }
 
 /// Begins a full backup, does `meddle` when `large` in the tree is being read, and gives the COMPLETED row.
-fn meddled(house: &House, meddle: impl FnOnce()) -> Value {
-    let watch = Watch::over(&[&house.tree]);
-    let accepted = house.client().create_backup(TREE, &json!({}));
-    watch.wait_for_read(&house.tree.join("large"));
+fn back_up_while(fixture: &Fixture, meddle: impl FnOnce()) -> Value {
+    let watch = Watch::over(&[&fixture.tree]);
+    let accepted = fixture.client().create_backup(TREE, &json!({}));
+    watch.wait_for_read(&fixture.tree.join("large"));
     meddle();
-    house.client().completed(&accepted)
+    fixture.client().completed(&accepted)
 }
 
 #[test]
-fn a_file_that_changes_once_while_it_is_read_is_read_again_and_whole() {
-    let house = slow(|root| write_file(&root.join("large"), noise("before", LARGE)));
-    let full = meddled(&house, || {
-        let file = File::options().write(true).open(house.tree.join("large")).unwrap();
+fn a_file_changed_once_while_it_is_read_is_read_again() {
+    let fixture = slow(|root| write_file(&root.join("large"), noise("before", LARGE)));
+    let full = back_up_while(&fixture, || {
+        let file = File::options().write(true).open(fixture.tree.join("large")).unwrap();
         file.write_all_at(&noise("after", LARGE), 0).unwrap();
     });
     assert_eq!(manifest_of(&full)["source"]["changed_while_read"], json!([]));
-    let was = listing(&house.tree);
-    assert_same(&was, &house.restored_listing(&full), "read again");
-    assert_same(&was, &listing(&house.unpacked(&archive_of(&full))), "by tar too");
+    let was = listing(&fixture.tree);
+    assert_same(&was, &fixture.restored_listing(&full), "read again");
+    assert_same(&was, &listing(&fixture.unpacked(&archive_of(&full))), "by tar too");
 }
 
 #[test]
-fn a_file_that_never_holds_still_is_named_and_read_again_next_time() {
-    let house = slow(|root| {
+fn a_file_that_keeps_changing_is_reported_and_read_again_next_time() {
+    let fixture = slow(|root| {
         write_file(&root.join("hot"), noise("hot", 8 << 20));
         write_file(&root.join("still"), noise("still", 300_000));
     });
     let (stop, begun) = (AtomicBool::new(false), AtomicBool::new(false));
     let full = std::thread::scope(|scope| {
         scope.spawn(|| {
-            let file = File::options().write(true).open(house.tree.join("hot")).unwrap();
+            let file = File::options().write(true).open(fixture.tree.join("hot")).unwrap();
             let mut round = 0_u32;
             while !stop.load(Ordering::Relaxed) {
                 round = round.wrapping_add(1);
@@ -70,8 +70,9 @@ fn a_file_that_never_holds_still_is_named_and_read_again_next_time() {
             }
         });
         wait_until("the writer", || begun.load(Ordering::Relaxed).then_some(()));
-        let accepted = house.client().create_backup(TREE, &json!({}));
-        let row = house.client().wait_for(id(&accepted.json()["backup"]), &["COMPLETED", "FAILED"]);
+        let accepted = fixture.client().create_backup(TREE, &json!({}));
+        let row =
+            fixture.client().wait_for(id_of(&accepted.json()["backup"]), &["COMPLETED", "FAILED"]);
         stop.store(true, Ordering::Relaxed);
         row
     });
@@ -79,18 +80,18 @@ fn a_file_that_never_holds_still_is_named_and_read_again_next_time() {
     let source = manifest_of(&full)["source"].take();
     assert_eq!(source["changed_while_read"], json!(["hot"]));
     assert_eq!(source["facts"]["changed_while_read"], 1);
-    let restored = house.restored(&full);
+    let restored = fixture.restored(&full);
     assert_eq!(restored.join("hot").metadata().unwrap().size(), 8 << 20);
     assert_eq!(std::fs::read(restored.join("still")).unwrap(), noise("still", 300_000));
 
-    let next = house.incremental();
+    let next = fixture.incremental();
     assert_eq!(manifest_of(&next)["source"]["changed_while_read"], json!([]));
-    assert_same(&listing(&house.tree), &house.restored_listing(&next), "held still at last");
+    assert_same(&listing(&fixture.tree), &fixture.restored_listing(&next), "held still at last");
 }
 
 #[test]
-fn what_vanishes_while_the_tree_is_read_is_named_and_the_rest_comes_back() {
-    let house = slow(|root| {
+fn files_that_vanish_while_the_tree_is_read_are_reported_and_the_rest_restores() {
+    let fixture = slow(|root| {
         write_file(&root.join("large"), noise("large", LARGE));
         std::fs::create_dir(root.join("stays")).unwrap();
         write_file(&root.join("stays/file"), "stays");
@@ -99,13 +100,13 @@ fn what_vanishes_while_the_tree_is_read_is_named_and_the_rest_comes_back() {
             write_file(&root.join(name), name);
         }
     });
-    let full = meddled(&house, || {
-        std::fs::remove_file(house.tree.join("vanishing file")).unwrap();
-        std::fs::remove_dir_all(house.tree.join("z folder")).unwrap();
-        std::fs::remove_file(house.tree.join("to be a link")).unwrap();
-        symlink("/etc/passwd", house.tree.join("to be a link")).unwrap();
-        std::fs::remove_file(house.tree.join("to be a pipe")).unwrap();
-        finished(Command::new("mkfifo").arg(house.tree.join("to be a pipe")));
+    let full = back_up_while(&fixture, || {
+        std::fs::remove_file(fixture.tree.join("vanishing file")).unwrap();
+        std::fs::remove_dir_all(fixture.tree.join("z folder")).unwrap();
+        std::fs::remove_file(fixture.tree.join("to be a link")).unwrap();
+        symlink("/etc/passwd", fixture.tree.join("to be a link")).unwrap();
+        std::fs::remove_file(fixture.tree.join("to be a pipe")).unwrap();
+        succeed(Command::new("mkfifo").arg(fixture.tree.join("to be a pipe")));
     });
     let passed_over = json!([
         {"path": "to be a pipe", "reason": "fifo"},
@@ -113,37 +114,37 @@ fn what_vanishes_while_the_tree_is_read_is_named_and_the_rest_comes_back() {
         {"path": "z folder", "reason": "vanished"},
     ]);
     assert_eq!(manifest_of(&full)["source"]["passed_over"], passed_over);
-    let mut was = listing(&house.tree);
-    let mut is = house.restored_listing(&full);
+    let mut was = listing(&fixture.tree);
+    let mut is = fixture.restored_listing(&full);
     // The folder itself was noted before anything in it was taken away.
     assert!(was.remove(Path::new("")).is_some() && is.remove(Path::new("")).is_some());
     assert_same(&was, &is, "what stayed");
 }
 
 #[test]
-fn a_new_file_that_takes_a_gone_ones_number_is_not_taken_for_another_name_of_it() {
-    let house = slow(|root| {
+fn a_new_file_with_a_reused_inode_is_not_taken_for_a_hard_link() {
+    let fixture = slow(|root| {
         write_file(&root.join("a twin"), "the old file");
         std::fs::hard_link(root.join("a twin"), root.parent().unwrap().join("outside")).unwrap();
         write_file(&root.join("large"), noise("large", LARGE));
         write_file(&root.join("new"), "in the way");
     });
-    let twin = house.tree.join("a twin");
+    let twin = fixture.tree.join("a twin");
     let number = twin.metadata().unwrap().ino();
-    let full = meddled(&house, || {
-        std::fs::remove_file(house.folder.path().join("outside")).unwrap();
+    let full = back_up_while(&fixture, || {
+        std::fs::remove_file(fixture.folder.path().join("outside")).unwrap();
         std::fs::remove_file(&twin).unwrap();
         // Filesystems give freed numbers out again at once, or never.
         for attempt in 0..200 {
-            let path = house.folder.path().join(format!("candidate {attempt}"));
+            let path = fixture.folder.path().join(format!("candidate {attempt}"));
             write_file(&path, "the new file");
             if path.metadata().unwrap().ino() == number || attempt == 199 {
-                rustix::fs::rename(&path, house.tree.join("new")).unwrap();
+                rustix::fs::rename(&path, fixture.tree.join("new")).unwrap();
                 break;
             }
         }
     });
-    let restored = house.restored(&full);
+    let restored = fixture.restored(&full);
     assert_eq!(std::fs::read_to_string(restored.join("a twin")).unwrap(), "the old file");
     assert_eq!(std::fs::read_to_string(restored.join("new")).unwrap(), "the new file");
 }
@@ -163,16 +164,16 @@ fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 ";
 
 #[test]
-fn a_file_that_a_file_server_has_lent_out_is_waited_for() {
-    let house = House::new(|root| write_file(&root.join("lent"), "pending"));
-    let lent = house.tree.join("lent");
+fn a_backup_waits_for_a_file_under_a_lease() {
+    let fixture = Fixture::new(|root| write_file(&root.join("lent"), "pending"));
+    let lent = fixture.tree.join("lent");
     let mut holder = Command::new("python3");
     holder.args(["-c", LEASE]).arg(&lent).stdout(Stdio::piped());
     let mut holder = holder.spawn().unwrap();
     let mut word = [0; 4];
     std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut word).unwrap();
-    let full = house.full();
+    let full = fixture.full();
     assert!(holder.wait().unwrap().success());
-    let restored = house.restored(&full);
+    let restored = fixture.restored(&full);
     assert_eq!(std::fs::read_to_string(restored.join("lent")).unwrap(), "flushed");
 }

@@ -1,19 +1,17 @@
-//! The words an archive carries, followed by somebody who has only them.
+//! Restores by the commands in an archive's RESTORE.txt alone.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::chains::{ZOOS, zoo};
-use super::house::{archive_of, shell, source};
+use super::fixture::source;
 use super::server::MariaDb;
-use super::support::TestServer;
+use super::support::{TestServer, archive_of, restore_text, run_script};
 
-/// The commands in an archive's RESTORE.txt: those that unpack it, and those that the engine advises.
+/// The commands in an archive's RESTORE.txt: to unpack it, and to start or load the result.
 fn commands(archive: &Path) -> Vec<String> {
-    let words = format!("zstd -dc '{}' | tar -xOf - .coffer/RESTORE.txt", archive.display());
-    let words = shell(&words, Path::new("/"));
-    words
-        .lines()
+    let text = restore_text(archive);
+    text.lines()
         .filter_map(|line| line.strip_prefix("    "))
         .map(|line| line.strip_prefix("#   ").unwrap_or(line).to_owned())
         .collect()
@@ -28,7 +26,7 @@ fn beside(archive: &Path) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_full_backup_starts_by_the_commands_of_its_own_restore_text() {
+fn a_physical_backup_is_started_by_the_commands_in_its_archive() {
     let zoo = zoo();
     let server =
         TestServer::builder().instance_of("zoo", "mariadb", &source(&zoo, ""), "quick").start();
@@ -43,12 +41,13 @@ fn a_full_backup_starts_by_the_commands_of_its_own_restore_text() {
     let stop = "mariadb-admin --no-defaults --socket=datadir/try.sock --user=root shutdown";
     // Their output is not this script's: it would be waited for.
     let script = script.replace("--skip-networking &", "--skip-networking >log 2>&1 &");
-    let said = shell(&format!("exec 3>&1 >&2\n{script}\n{dump} >&3\n{stop}\nwait"), folder.path());
+    let said =
+        run_script(&format!("exec 3>&1 >&2\n{script}\n{dump} >&3\n{stop}\nwait"), folder.path());
     assert!(said == zoo.dump(&ZOOS), "not the same: {}", said.len());
 }
 
 #[test]
-fn dumps_are_loaded_by_the_commands_of_their_own_restore_text() {
+fn dumps_are_loaded_by_the_commands_in_their_archive() {
     let zoo = zoo();
     zoo.sql(
         "CREATE USER keeper@localhost IDENTIFIED BY 'x'; GRANT SELECT ON zoo.* TO keeper@localhost",
@@ -62,7 +61,7 @@ fn dumps_are_loaded_by_the_commands_of_their_own_restore_text() {
     let socket = other.socket();
     let client = format!("mariadb --no-defaults --user=root --socket={}", socket.display());
     let script = commands(&archive).join("\n").replace("mariadb --", &format!("{client} --"));
-    shell(&script, folder.path());
+    run_script(&script, folder.path());
     assert!(other.dump(&ZOOS) == zoo.dump(&ZOOS));
     let grants = "SHOW GRANTS FOR keeper@localhost";
     assert_eq!(other.sql(grants), zoo.sql(grants));

@@ -1,22 +1,22 @@
-//! What can go wrong between a server, its tool and the disk: the backup fails and says why, and nothing of it
-//! stays behind.
+//! Backups that fail, by the server, its tool or the disk: each says why, and leaves neither a process nor a
+//! file.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
 
+use super::connections::create_user;
 use super::server::{RedisServer, tools_with};
-use super::support::{Builder, TestServer, names_in, wait_until, write_file};
-use super::ways::let_in;
-use super::{coffer, drilled, open_accounts, with_source};
+use super::support::{Builder, TestServer, id_of, names_in, wait_until, write_file};
+use super::{coffer, open_accounts, with_source};
 
-/// A server whose backups fail, and which says so in its log.
-fn troubled(builder: Builder) -> TestServer {
+/// Coffer whose backups fail and log warnings.
+fn failing_coffer(builder: Builder) -> TestServer {
     builder.allow_warning(" failed").allow_warning("would fail now").start()
 }
 
-/// No program of a backup of this server runs any more, and nothing lies in the scratch folder.
+/// No tool runs for this server, and `tmp/` is empty.
 #[track_caller]
 fn assert_nothing_is_left(server: &TestServer, redis: &RedisServer) {
     let socket = redis.socket().display().to_string();
@@ -25,13 +25,13 @@ fn assert_nothing_is_left(server: &TestServer, redis: &RedisServer) {
         String::from_utf8_lossy(&line).into_owned()
     });
     assert_eq!(lines.find(|line| line.contains(&socket) && line.contains("--rdb")), None);
-    assert_eq!(names_in(&server.data_dir().join("tmp")), [""; 0]);
+    server.assert_tmp_is_empty();
 }
 
 /// The backup with this `source` fails with this code and these words.
 #[track_caller]
 fn fails(redis: &RedisServer, source: &str, expected: (&str, &str)) {
-    let server = troubled(with_source(source, "quick"));
+    let server = failing_coffer(with_source(source, "quick"));
     let (code, message) = server.by_admin().failed("cache");
     assert_eq!(code, expected.0, "{message}");
     assert!(message.contains(expected.1), "{message}");
@@ -39,10 +39,10 @@ fn fails(redis: &RedisServer, source: &str, expected: (&str, &str)) {
 }
 
 #[test]
-fn a_server_that_lets_nobody_in_or_is_not_there_is_told_with_what_to_do() {
+fn refused_and_failed_connections_are_reported_with_what_to_do() {
     let redis = RedisServer::start();
     let socket = redis.socket();
-    let_in(&redis);
+    create_user(&redis);
     let mut connection = redis.connect();
     connection.run(&["ACL", "SETUSER", "curious", "on", ">pw", "+info"]);
     let wrong = redis.folder().join("wrong");
@@ -62,13 +62,13 @@ fn a_server_that_lets_nobody_in_or_is_not_there_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_server_newer_than_the_tool_is_told_with_the_package_before_the_first_backup() {
+fn a_tool_older_than_its_server_is_reported_before_the_first_backup() {
     let redis = RedisServer::start();
     let tools = tools_with("redis-check-rdb", "echo redis-check-rdb 6.0.16");
     let source = format!("{{ socket = {:?}, tools = {:?} }}", redis.socket(), tools.path());
     fails(&redis, &source, ("tool", "apt install redis-tools"));
-    let server = troubled(with_source(&source, "quick"));
-    let doctor = server.command(&["doctor"]).output().unwrap();
+    let server = failing_coffer(with_source(&source, "quick"));
+    let doctor = server.run(&["doctor"]);
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(!doctor.status.success() && said.contains("apt install redis-tools"), "{said}");
 }
@@ -83,7 +83,7 @@ fn filtered(filter: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_tool_that_is_killed_or_whose_stream_is_cut_off_leaves_a_failed_backup_and_nothing_else() {
+fn a_killed_tool_or_cut_stream_fails_the_backup_and_leaves_no_files() {
     let redis = RedisServer::start();
     open_accounts(&mut redis.connect());
     for (filter, words) in [
@@ -98,7 +98,7 @@ fn a_tool_that_is_killed_or_whose_stream_is_cut_off_leaves_a_failed_backup_and_n
 }
 
 #[test]
-fn a_server_that_is_killed_while_it_sends_leaves_a_failed_backup_and_nothing_else() {
+fn a_server_killed_while_it_sends_fails_the_backup_and_leaves_no_files() {
     let mut redis = RedisServer::with(&["--rdb-key-save-delay", "100000"]);
     let mut connection = redis.connect();
     for number in 0..50 {
@@ -106,7 +106,7 @@ fn a_server_that_is_killed_while_it_sends_leaves_a_failed_backup_and_nothing_els
         getrandom::fill(&mut noise).unwrap();
         connection.run(&[b"SET".as_slice(), format!("noise:{number}").as_bytes(), &noise]);
     }
-    let server = troubled(coffer(&redis));
+    let server = failing_coffer(coffer(&redis));
     let client = server.by_admin();
     let made = client.create_backup("cache", &json!({})).expect(202).json();
     wait_until("the snapshot to be on its way", || {
@@ -147,7 +147,7 @@ impl Drop for Disk {
 }
 
 #[test]
-fn a_snapshot_that_the_disk_has_no_room_for_leaves_a_failed_backup_and_nothing_else() {
+fn a_snapshot_that_does_not_fit_on_the_disk_fails_the_backup_and_leaves_no_files() {
     let redis = RedisServer::start();
     let mut noise = vec![0_u8; 24 << 20];
     getrandom::fill(&mut noise).unwrap();
@@ -155,7 +155,7 @@ fn a_snapshot_that_the_disk_has_no_room_for_leaves_a_failed_backup_and_nothing_e
     let disk = Disk::mounted(16);
     let server =
         coffer(&redis).data_dir(&disk.0.path().join("data")).setting("storage.headroom_mib", "1");
-    let server = troubled(server);
+    let server = failing_coffer(server);
     let (code, message) = server.by_admin().failed("cache");
     assert_eq!(code, "disk_full", "{message}");
     assert!(message.contains("make room"), "{message}");
@@ -163,15 +163,15 @@ fn a_snapshot_that_the_disk_has_no_room_for_leaves_a_failed_backup_and_nothing_e
 }
 
 #[test]
-fn a_drill_of_a_snapshot_that_was_damaged_before_it_was_archived_fails_with_the_reason() {
+fn a_drill_of_a_damaged_snapshot_fails_with_the_reason() {
     let redis = RedisServer::start();
     redis.connect().run(&["SET", "key", "a value to be damaged"]);
     let tools = filtered("| LC_ALL=C sed s/damaged/famaged/");
     let source = format!("{{ socket = {:?}, tools = {:?} }}", redis.socket(), tools.path());
     fails(&redis, &source, ("source_damaged", "RDB CRC error"));
-    let server = troubled(with_source(&source, "off"));
+    let server = failing_coffer(with_source(&source, "off"));
     let client = server.by_admin();
-    let row = drilled(&client, &client.full("cache"));
+    let row = client.drilled(id_of(&client.full("cache")));
     let drill = &row["drill"];
     assert_eq!(
         (&drill["status"], &drill["failure"]["code"]),

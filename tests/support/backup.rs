@@ -1,0 +1,91 @@
+//! A backup's row, and what belongs to it: its archive, its drill, an instance restored from it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::process::{bash, succeed};
+use super::{Client, wait_until, write_file};
+
+/// The id of a row.
+#[track_caller]
+pub(crate) fn id_of(row: &Value) -> &str {
+    row["id"].as_str().unwrap()
+}
+
+/// Where the archive of this backup lies.
+#[track_caller]
+pub(crate) fn archive_of(backup: &Value) -> PathBuf {
+    PathBuf::from(backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap())
+}
+
+/// The size of the archive in bytes.
+#[track_caller]
+pub(crate) fn size_of(backup: &Value) -> u64 {
+    backup["size_bytes"].as_u64().unwrap()
+}
+
+/// A file from the archive, read with nothing but `zstd` and `tar`.
+#[track_caller]
+fn member(archive: &Path, name: &str) -> String {
+    let script = format!("zstd -dc \"$1\" | tar -xOf - {name}");
+    succeed(bash(&script, Path::new("/")).arg("bash").arg(archive))
+}
+
+/// The manifest of this backup.
+#[track_caller]
+pub(crate) fn manifest_of(backup: &Value) -> Value {
+    serde_json::from_str(&member(&archive_of(backup), ".coffer/manifest.json")).unwrap()
+}
+
+/// How to restore the archive without Coffer, as it says itself.
+#[track_caller]
+pub(crate) fn restore_text(archive: &Path) -> String {
+    member(archive, ".coffer/RESTORE.txt")
+}
+
+/// Flips a bit in the middle of the archive. Published archives are read-only, so the file is replaced.
+#[track_caller]
+pub(crate) fn damage(archive: &Path) {
+    let mut bytes = std::fs::read(archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::remove_file(archive).unwrap();
+    write_file(archive, bytes);
+}
+
+impl Client {
+    /// Asks for a drill of the backup.
+    #[track_caller]
+    pub(crate) fn ask_for_drill(&self, id: &str) {
+        self.send("POST", &format!("backups/{id}/drill"), None).expect(202);
+    }
+
+    /// The backup's row once its drill has ended.
+    #[track_caller]
+    pub(crate) fn drilled(&self, id: &str) -> Value {
+        wait_until(&format!("the drill of {id}"), || {
+            let row = self.backup(id);
+            ["passed", "failed"].iter().any(|it| row["drill"]["status"] == *it).then_some(row)
+        })
+    }
+
+    /// The row of a new instance, restored from this backup, once the restore has ended.
+    #[track_caller]
+    pub(crate) fn restore_into_instance(&self, backup: &Value) -> Value {
+        let body = json!({"instance": {
+            "name": "again", "flavorRef": "1", "restorePoint": {"backupRef": backup["id"]},
+            "datastore": {"type": backup["datastore"]["type"]},
+        }});
+        let made = self.post("instances", &body).expect(200).json();
+        self.wait_for_instance(id_of(&made["instance"]), &["ACTIVE", "ERROR", "FAILED"])
+    }
+
+    /// Where the instance of such a row lies; fails the test unless it is ACTIVE.
+    #[track_caller]
+    pub(crate) fn restored_instance(&self, backup: &Value) -> PathBuf {
+        let row = self.restore_into_instance(backup);
+        assert_eq!(row["status"], "ACTIVE", "{row:#}");
+        PathBuf::from(row["restored_to"].as_str().unwrap())
+    }
+}

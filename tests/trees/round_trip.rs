@@ -1,0 +1,81 @@
+//! A tree with every kind of entry, backed up and restored.
+
+use std::os::unix::fs::chown;
+
+use serde_json::{Value, json};
+
+use crate::fixture::Fixture;
+use crate::listing::{assert_same, listing};
+use crate::sample::{acl, fill_with_everything, xattr};
+use crate::support::{archive_of, id_of, manifest_of};
+
+#[test]
+fn a_tree_with_every_kind_of_entry_restores_the_same() {
+    let fixture = Fixture::new(fill_with_everything);
+    let was = listing(&fixture.tree);
+    let full = fixture.full();
+    assert_same(&was, &fixture.restored_listing(&full), "a full backup");
+    let incremental = fixture.incremental();
+    assert_eq!(incremental["kind"], "incremental");
+    assert_same(&was, &fixture.restored_listing(&incremental), "an incremental");
+    assert_same(&was, &listing(&fixture.tree), "the source itself is left as it was");
+}
+
+#[test]
+fn tar_alone_restores_the_same_tree() {
+    let fixture = Fixture::new(fill_with_everything);
+    let was = listing(&fixture.tree);
+    let full = fixture.full();
+    let unpacked = fixture.unpacked(&archive_of(&full));
+    assert_same(&was, &listing(&unpacked), "unpacked with tar");
+}
+
+#[test]
+fn a_restore_through_the_api_gives_the_same_tree() {
+    let fixture = Fixture::new(fill_with_everything);
+    let full = fixture.full();
+    let restored = fixture.client().restored_instance(&full);
+    assert_same(&listing(&fixture.tree), &listing(&restored), "a restored instance");
+}
+
+#[test]
+fn sockets_pipes_and_devices_are_skipped_and_listed_in_the_manifest() {
+    let fixture = Fixture::new(fill_with_everything);
+    let manifest = manifest_of(&fixture.full());
+    let expected = json!([
+        {"path": "a pipe", "reason": "fifo"},
+        {"path": "block", "reason": "device"},
+        {"path": "sub/null", "reason": "device"},
+        {"path": "sub/socket", "reason": "socket"},
+    ]);
+    assert_eq!(manifest["source"]["passed_over"], expected);
+    assert_eq!(manifest["source"]["facts"]["passed_over"], 4);
+    assert_eq!(manifest["source"]["changed_while_read"], json!([]));
+}
+
+#[test]
+fn holes_need_no_space_in_the_archive() {
+    let fixture = Fixture::new(fill_with_everything);
+    let full = fixture.full();
+    let stored = full["size_bytes"].as_u64().unwrap();
+    // big, exact and the few pages of data; hundreds of MiB of holes are nowhere.
+    assert!(stored < 5 << 20, "{stored}");
+    let source: Value = manifest_of(&full)["totals"]["content_bytes"].take();
+    assert!(source.as_u64().unwrap() > 256 << 20, "holes are part of the files' length: {source}");
+}
+
+#[test]
+fn the_target_folders_acl_and_group_do_not_affect_a_restored_tree() {
+    let fixture = Fixture::new(fill_with_everything);
+    let was = listing(&fixture.tree);
+    let full = fixture.full();
+    let shared = fixture.folder.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    crate::sample::mode(&shared, 0o2777);
+    chown(&shared, None, Some(4321)).unwrap();
+    xattr(&shared, "system.posix_acl_default", &acl(7));
+    let target = shared.join("again");
+    let to = target.to_str().unwrap();
+    fixture.server.run_ok(&["restore", id_of(&full), "--to", to]);
+    assert_same(&was, &listing(&target), "in a folder with rights to pass on");
+}
