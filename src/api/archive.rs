@@ -16,7 +16,7 @@ use super::download::ArchivePart;
 use super::error::ApiError;
 use super::extract;
 use super::operation::{Operation, operations};
-use super::range::{Wanted, wanted};
+use super::range::{Selection, select};
 use super::{State, read};
 
 pub(super) fn routes() -> Vec<Operation> {
@@ -51,13 +51,13 @@ async fn download_archive(
     let (facts, archive) = read(&state, move |state| open(state, &scope, id)).await?;
     let length = facts.stored_bytes;
     let tag = format!("\"blake3:{}\"", facts.checksum);
-    let (mut response, first, count) = match wanted(request.headers(), &tag, length) {
-        Wanted::Beyond => return Err(ApiError::BadRange { length }),
-        Wanted::Nothing => {
+    let (mut response, first, count) = match select(request.headers(), &tag, length) {
+        Selection::OutOfRange => return Err(ApiError::BadRange { length }),
+        Selection::NotModified => {
             return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
         }
-        Wanted::Whole => (HttpResponse::Ok(), 0, length),
-        Wanted::Part { first, last } => {
+        Selection::All => (HttpResponse::Ok(), 0, length),
+        Selection::Part { first, last } => {
             let mut response = HttpResponse::PartialContent();
             response.insert_header((CONTENT_RANGE, format!("bytes {first}-{last}/{length}")));
             (response, first, last.saturating_sub(first).saturating_add(1))

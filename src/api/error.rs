@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
-use crate::domain::ProjectId;
 use crate::wire::ErrorBody;
 
 /// The message for a request that cannot be read.
@@ -58,11 +57,6 @@ impl ApiError {
     pub(super) fn unknown_id(id: &str) -> Self {
         let shown: String = id.chars().take(255).collect();
         Self::NotFound(format!("Resource {shown} cannot be found."))
-    }
-
-    /// Another project than the caller's own.
-    pub(super) fn foreign_project(own: &ProjectId) -> Self {
-        Self::Forbidden(format!("Operation not allowed for tenant {own}."))
     }
 
     /// A body or header that cannot be read, and why.

@@ -31,9 +31,6 @@ async fn show_quotas(
     state: Data<State>,
 ) -> Result<Json<QuotaList>, ApiError> {
     let project = project(&request)?;
-    if !scope.covers(&project) {
-        return Err(ApiError::foreign_project(scope.project()));
-    }
     let quotas = read(&state, move |state| Ok(state.catalog.quotas(&scope, &project)?)).await?;
     let quotas = quotas.into_iter().map(|quota| QuotaUsage {
         resource: quota.resource.as_str().to_owned(),

@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::catalog::{CatalogError, NewStrategy, Permission, Read, Scope, Write};
+use crate::catalog::{CatalogError, Forbidden, NewStrategy, Permission, Read, Scope, Write};
 use crate::domain::{InstanceId, ProjectId, Strategy};
 use crate::wire::{CreateStrategyBody, StrategyAnswer, StrategyList, StrategyView};
 
@@ -97,7 +97,8 @@ fn project<P: Permission>(query: &Query, scope: &Scope<P>) -> Result<Option<Proj
     let Some(text) = query.filter("project_id")? else { return Ok(None) };
     let wanted = text.parse::<ProjectId>();
     if !scope.caller().is_admin() && wanted.as_ref().ok() != Some(scope.project()) {
-        return Err(ApiError::foreign_project(scope.project()));
+        let own = scope.project().clone();
+        return Err(CatalogError::from(Forbidden::OtherProject { own }).into());
     }
     wanted.map(Some).map_err(|error| ApiError::BadRequest(format!("project_id: {error}")))
 }
