@@ -92,7 +92,8 @@ def run(server, token, settings, deep):
         "--warnings", "off", "--no-color",
     ]  # fmt: skip
     print(f"\nas {token.name}", flush=True)
-    return subprocess.run(command, check=False).returncode == 0
+    # Its notes about failures are of no use to the next run, which has another catalog.
+    return subprocess.run(command, cwd=server.root, check=False).returncode == 0
 
 
 def main():
