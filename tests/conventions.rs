@@ -103,3 +103,36 @@ fn the_commands_in_the_documents_exist() {
     }
     assert_eq!(broken, [""; 0]);
 }
+
+/// The paths in a document: words in backticks with a `/` and an ending, from the repository's root or below
+/// `src`. Those with a placeholder are none.
+fn documented_paths(text: &str) -> Vec<&str> {
+    let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let is_path = |span: &&str| {
+        let name = span.rsplit('/').next().unwrap_or_default();
+        let ending = [".rs", ".sql", ".toml", ".sh", ".md"].iter().any(|it| name.ends_with(it));
+        ending
+            && span.contains('/')
+            && !span.starts_with(['/', '<'])
+            && !span.contains(['…', '*', '<', '{', ' '])
+    };
+    spans.filter(is_path).collect()
+}
+
+#[test]
+fn the_paths_in_the_documentation_of_the_crate_exist() {
+    let text = std::fs::read_to_string(root().join("src/lib.rs")).expect("src/lib.rs is text");
+    let docs: Vec<&str> = text.lines().filter(|line| line.starts_with("//!")).collect();
+    let docs = docs.join("\n");
+    let paths = documented_paths(&docs);
+    assert!(!paths.is_empty(), "src/lib.rs names no path");
+    let exists = |path: &str| root().join(path).exists() || root().join("src").join(path).exists();
+    let missing: Vec<&str> = paths.into_iter().filter(|path| !exists(path)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn documented_paths_are_found_and_placeholders_are_not() {
+    let text = "See `src/lib.rs`, `engine/mod.rs` and `mod.rs`.\nNot `src/engine/<name>/mod.rs` nor `/etc/a.toml`.";
+    assert_eq!(documented_paths(text), ["src/lib.rs", "engine/mod.rs"]);
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test, and installs what they need first (Debian and its descendants; else it names what is
-# missing). Ends with one line for each part and exits with 1 if any failed.
+# Installs what the tests need and runs them all. Packages are installed on Debian and its derivatives;
+# elsewhere the missing ones are listed. Prints one line for each part, and exits with 1 if any failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# The Debian packages whose command is not there yet.
+# The Debian packages whose command is missing.
 missing_packages() {
     local command package
     while read -r command package; do
@@ -54,7 +54,7 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${packages[@]}"
 }
 
-# The stock clients in a virtual environment of their own, made anew when the versions change.
+# The stock clients in a virtual environment, recreated when their versions change.
 install_clients() {
     local wanted=tests/clients/requirements.txt venv=target/venv
     cmp -s "$wanted" "$venv/requirements.txt" && return
@@ -82,7 +82,7 @@ api_schema() {
     target/venv/bin/python -B tests/clients/api_schema.py target/debug/coffer
 }
 
-# What the package would put on a machine, looked at without installing it.
+# Builds the Debian package and checks its content without installing it.
 package() {
     install_cargo_deb
     local folder=target/package-test
@@ -116,11 +116,11 @@ LIST
     done
     grep -q 'deb-systemd-invoke' "$folder/control/postinst"
     "$folder/root/usr/bin/coffer" --version
-    # The whole promise in one command, with the very program that is shipped.
+    # The tour, with the program that is shipped.
     "$folder/root/usr/bin/coffer" demo
 }
 
-# Runs one part in a shell of its own, so that `set -e` holds in it, and goes on if it fails.
+# Runs one part in a subshell, so that `set -e` applies to it, and continues if it fails.
 part() {
     local name=$1 started=$SECONDS outcome=passed
     shift
