@@ -18,8 +18,6 @@ use stairs::Stairs;
 
 /// Steps from file to file that close a circle and wait to be removed.
 const KNOWN_CIRCLES: &[(&str, &str)] = &[
-    ("archive/reader.rs", "archive/index/blocks.rs"),
-    ("archive/reader.rs", "archive/index/read.rs"),
     ("catalog/error.rs", "catalog/projects.rs"),
     ("domain/location.rs", "domain/backup.rs"),
     ("engine/error.rs", "engine/flow.rs"),

@@ -1,75 +1,68 @@
-//! What can be wrong with an archive, or with making or reading one.
+//! What can go wrong while an archive is written or read.
 
 use std::io;
 
 use crate::domain::BackupId;
 
-/// Put inside an [`io::Error`] by a caller's `Bytes`, `Write` or `Outlet`, it ends the work with
-/// [`ArchiveError::Cancelled`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cancelled")]
-pub struct Cancelled;
-
-impl From<Cancelled> for io::Error {
-    fn from(cancelled: Cancelled) -> Self {
-        Self::other(cancelled)
-    }
-}
-
-/// An archive could not be made or read.
+/// An archive could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// The file is something else.
+    /// The file is not an archive.
     #[error("this is not a Coffer archive: {0}")]
     NotAnArchive(String),
-    /// Made by a newer Coffer, in a way this one does not understand.
-    #[error("the archive is of format {needed}, this Coffer reads up to {known}: use a newer one")]
+    /// The archive was made by a newer Coffer, in a format that this one does not know.
+    #[error(
+        "the archive has format {needed}, but this Coffer reads formats up to {known}: use a newer one"
+    )]
     NewerFormat {
-        /// The oldest reader that understands it.
+        /// The oldest format that a reader of this archive must know.
         needed: u32,
-        /// What this one understands.
+        /// The newest format that this Coffer knows.
         known: u32,
     },
     /// The file ends too early.
     #[error("the archive is cut short ({0}): copy it again, or use another backup")]
     Truncated(String),
-    /// Bytes are not what was written.
+    /// Bytes differ from those that were written.
     #[error("the archive{} is damaged: {what}; copy it again, or use another backup", of(*backup))]
     Damaged {
-        /// Whose archive, as far as it could be read.
+        /// Whose archive it is, if that could be read.
         backup: Option<BackupId>,
-        /// What was found.
+        /// The damage.
         what: String,
     },
-    /// An archive the one asked for is built on was not given.
+    /// An archive that this one is built on was not given.
     #[error("backup {id} is needed too: {needed_by} is built on it")]
     MissingParent {
-        /// The missing one.
+        /// The missing backup.
         id: BackupId,
-        /// The one that needs it.
+        /// The backup that needs it.
         needed_by: BackupId,
     },
-    /// An archive is not the one its child was built on.
-    #[error("the archive of backup {id} does not belong into this chain: {what}")]
+    /// An archive is not the one that its child was built on.
+    #[error("the archive of backup {id} does not belong to this chain: {what}")]
     ChainMismatch {
-        /// The one that does not fit.
+        /// The backup that does not belong to the chain.
         id: BackupId,
-        /// Why.
+        /// Why it does not.
         what: String,
     },
-    /// The source has something the format cannot hold.
+    /// The source has something that the format cannot hold.
     #[error("{0}: the archive format cannot hold it")]
     TooLarge(String),
-    /// The caller gave entries or segments against the rules of the writer.
-    #[error("the engine broke the writer's rules: {0}")]
+    /// The engine did not keep the rules of the writer.
+    #[error("the engine broke the archive writer's rules: {0}")]
     Misuse(String),
-    /// A worker thread could not be started, or ended without an answer; or zstd had no memory.
-    #[error("the archive's workers failed: {0}")]
-    Worker(String),
-    /// Reading or writing failed.
+    /// A thread could not be started or panicked, there was no memory for zstd, or a check of our own failed.
+    #[error("writing or reading the archive failed: {0}")]
+    Internal(String),
+    /// The archive could not be read or written.
     #[error(transparent)]
     Io(io::Error),
-    /// The caller wanted no more.
+    /// The restored content could not be written.
+    #[error(transparent)]
+    Target(io::Error),
+    /// The work was cancelled.
     #[error("cancelled")]
     Cancelled,
 }
@@ -80,16 +73,12 @@ fn of(backup: Option<BackupId>) -> String {
 
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
-        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Cancelled>) {
-            Self::Cancelled
-        } else {
-            Self::Io(error)
-        }
+        Self::Io(error)
     }
 }
 
 impl ArchiveError {
-    /// Whether the bytes at hand cannot be used, whatever is tried again.
+    /// Whether the archives themselves are bad, so that trying again cannot help.
     pub const fn is_damage(&self) -> bool {
         matches!(
             self,
@@ -100,8 +89,8 @@ impl ArchiveError {
         )
     }
 
-    /// The backup whose archive is to blame, where that is known.
-    pub const fn culprit(&self) -> Option<BackupId> {
+    /// The backup whose archive is at fault, if that is known.
+    pub const fn backup_at_fault(&self) -> Option<BackupId> {
         match self {
             Self::Damaged { backup, .. } => *backup,
             Self::MissingParent { id, .. } | Self::ChainMismatch { id, .. } => Some(*id),
@@ -110,17 +99,17 @@ impl ArchiveError {
     }
 }
 
-/// What a parser found wrong, before it is known whose archive it is.
+/// Damage that a parser found. It does not know whose archive it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flaw(pub(super) String);
+pub(crate) struct Damage(pub(crate) String);
 
-impl Flaw {
-    pub(super) fn new(what: impl Into<String>) -> Self {
+impl Damage {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
 
-    /// The flaw as damage of this backup's archive.
-    pub(super) fn of(self, backup: Option<BackupId>) -> ArchiveError {
+    /// The error for the archive of this backup.
+    pub(crate) fn of(self, backup: Option<BackupId>) -> ArchiveError {
         ArchiveError::Damaged { backup, what: self.0 }
     }
 }

@@ -1,25 +1,25 @@
-//! BLAKE3 of segments, and of files from those of their segments.
+//! BLAKE3 of segments, and of files from their segments.
 //!
-//! BLAKE3 is a tree: the hash of a file can be put together from the chaining values of its
-//! segments, because a segment is a power of two of BLAKE3's chunks. So each segment is hashed once,
-//! by any thread, and the file's hash (what `b3sum` prints) costs nothing more.
+//! BLAKE3 is a tree: the hash of a file can be computed from the chaining values of its segments, because a
+//! segment's length is a power of two of BLAKE3's chunks. So each segment is hashed once, by any thread, and the
+//! hash of the file, which is what `b3sum` prints, costs nothing more.
 
 use blake3::Hasher;
 use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
-use super::bytes::wide;
 use crate::domain::SEGMENT_BYTES;
+use crate::domain::num::to_u64;
 
 /// 32 bytes of BLAKE3.
-pub(super) type Digest = [u8; 32];
+pub(crate) type Digest = [u8; 32];
 
-/// The hash of a segment: of a file's only segment the file's own hash, else the chaining value
-/// of the span at its position in the file.
-pub(super) fn segment(bytes: &[u8], number: usize, only: bool) -> Digest {
+/// The hash of segment `number` of a file. The hash of a file's only segment is the file's own; otherwise it is
+/// the chaining value at that position.
+pub(crate) fn segment(bytes: &[u8], number: usize, only: bool) -> Digest {
     if only || bytes.is_empty() {
         return *blake3::hash(bytes).as_bytes();
     }
-    let offset = wide(number).saturating_mul(wide(SEGMENT_BYTES));
+    let offset = to_u64(number).saturating_mul(to_u64(SEGMENT_BYTES));
     let mut hasher = Hasher::new();
     hasher.set_input_offset(offset);
     hasher.update(bytes);
@@ -27,7 +27,7 @@ pub(super) fn segment(bytes: &[u8], number: usize, only: bool) -> Digest {
 }
 
 /// The BLAKE3 of the file with these segments.
-pub(super) fn file(segments: &[Digest]) -> Digest {
+pub(crate) fn file(segments: &[Digest]) -> Digest {
     match segments {
         [] => *blake3::hash(&[]).as_bytes(),
         [only] => *only,
@@ -59,20 +59,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_put_together_is_the_hash_of_the_file() {
+    fn the_hash_computed_from_segments_is_the_hash_of_the_file() {
         let content: Vec<u8> = (0..=250).cycle().take(5 * SEGMENT_BYTES + 4321).collect();
-        let mebi = SEGMENT_BYTES;
-        for length in
-            [0, 1, mebi - 1, mebi, mebi + 1, 2 * mebi, 3 * mebi + 5, 4 * mebi, content.len()]
-        {
-            let whole = &content[..length];
-            let only = length <= mebi;
-            let parts: Vec<_> = whole
-                .chunks(mebi)
+        let mib = SEGMENT_BYTES;
+        for length in [0, 1, mib - 1, mib, mib + 1, 2 * mib, 3 * mib + 5, 4 * mib, content.len()] {
+            let file_content = &content[..length];
+            let segments: Vec<_> = file_content
+                .chunks(mib)
                 .enumerate()
-                .map(|(number, part)| segment(part, number, only))
+                .map(|(number, part)| segment(part, number, length <= mib))
                 .collect();
-            assert_eq!(file(&parts), *blake3::hash(whole).as_bytes(), "{length}");
+            assert_eq!(file(&segments), *blake3::hash(file_content).as_bytes(), "{length}");
         }
     }
 }

@@ -1,90 +1,89 @@
-//! The manifest: what an archive is, for people, scripts and a catalog that has to be rebuilt.
+//! The manifest: what an archive is. It is for people, for scripts, and for rebuilding the catalog.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{ArchiveError, Flaw};
+use super::error::{ArchiveError, Damage};
 use super::order::Order;
 use crate::domain::{
     BackupId, ContainerName, Datastore, InstanceId, Kind, ProjectId, SEGMENT_BYTES, Timestamp,
 };
 
 /// The longest manifest that is written or read.
-pub(super) const LONGEST_MANIFEST: usize = 16 << 20;
-/// The longest chain.
-const LONGEST_CHAIN: usize = 10_000;
+pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;
+/// The longest chain that is written or read.
+const MAX_CHAIN: usize = 10_000;
 
-/// `.coffer/manifest.json`. Small whatever the backup's size: what is known of each file (path, size,
+/// `.coffer/manifest.json`. It is small whatever the size of the backup: the metadata of each file (path, size,
 /// mode, owner, times, BLAKE3) is in the index, because 100,000 files would make 30 MB of JSON.
 ///
-/// A reader ignores keys it does not know: a later Coffer may add some without a new format.
+/// A reader ignores keys that it does not know, so that a later Coffer can add some without a new format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The format's number.
+    /// The number of the format.
     pub format: u32,
-    /// The oldest format a reader must know to read this.
+    /// The oldest format that a reader must know.
     pub min_reader: u32,
-    /// `coffer` and its version.
+    /// `coffer` and its version: what wrote the archive.
     pub producer: String,
     /// `full` or `incremental`.
-    #[serde(with = "kind")]
     pub kind: Kind,
     /// What the catalog knew of the backup.
     pub backup: BackupFacts,
-    /// The engine, and the version of what it read.
+    /// The engine, and the version of the database.
     pub datastore: Datastore,
-    /// The full backup this one is built on; of a full one itself.
+    /// The full backup that this one is built on; the id of a full backup itself.
     pub root_id: BackupId,
-    /// Every backup needed to restore this one, the root first, this one last.
+    /// Every backup that is needed to restore this one: the root first, this one last.
     pub chain: Vec<BackupId>,
-    /// BLAKE3 of the parent's manifest, in hex.
+    /// BLAKE3 of the parent's manifest in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_manifest: Option<String>,
     /// The unit in which an incremental stores changes, in bytes.
     pub page_bytes: u32,
-    /// The unit in which files are cut, in bytes.
+    /// The length of a segment, in bytes.
     pub segment_bytes: u32,
-    /// When reading began.
-    #[serde(with = "text")]
+    /// When reading the source began.
+    #[serde(with = "rfc3339")]
     pub started: Timestamp,
-    /// When reading ended.
-    #[serde(with = "text")]
+    /// When reading the source ended.
+    #[serde(with = "rfc3339")]
     pub finished: Timestamp,
-    /// The engine's facts of the source.
+    /// What the engine recorded of the source.
     pub source: serde_json::Value,
-    /// Sums.
+    /// Sums over the archive.
     pub totals: Totals,
-    /// The index, which follows the manifest in the file.
+    /// How to check the index, which follows the manifest in the file.
     pub index: IndexFacts,
-    /// The shell commands that restore without Coffer.
+    /// Shell commands that restore the backup without Coffer.
     pub restore: Vec<String>,
-    /// Keys of later versions, kept as they are.
+    /// Keys of later versions, unchanged.
     #[serde(flatten)]
     pub further: BTreeMap<String, serde_json::Value>,
 }
 
-/// What the catalog knew of a backup: enough to make its row again.
+/// What the catalog knows of a backup: enough to write its row again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BackupFacts {
     /// Its id.
     pub id: BackupId,
-    /// As given by the client.
+    /// The name that the client gave.
     pub name: String,
-    /// As given by the client.
+    /// The description that the client gave.
     pub description: Option<String>,
-    /// Whose it is.
+    /// The project that owns it.
     pub project_id: ProjectId,
-    /// What it is a backup of.
+    /// The instance that it is a backup of.
     pub instance_id: Option<InstanceId>,
     /// That instance's name.
     pub instance_name: String,
-    /// The backup it is built on. Filled in by the writer.
+    /// The backup that it is built on. The writer fills it in.
     pub parent_id: Option<BackupId>,
-    /// The subfolder asked for.
+    /// The subfolder that the client asked for.
     pub container: Option<ContainerName>,
-    /// When it was asked for.
-    #[serde(with = "text")]
+    /// When the client asked for it.
+    #[serde(with = "rfc3339")]
     pub created: Timestamp,
 }
 
@@ -94,56 +93,56 @@ pub struct BackupFacts {
 pub struct Totals {
     /// Entries of every kind.
     pub entries: u64,
-    /// Regular files among them.
+    /// Regular files.
     pub files: u64,
     /// Bytes in these files, holes included.
     pub content_bytes: u64,
-    /// Segments that this archive holds whole.
+    /// Segments that this archive has completely.
     pub stored_segments: u64,
-    /// Segments that this archive holds changed pages of.
+    /// Segments of which this archive has the changed pages.
     pub patched_segments: u64,
-    /// Segments that were read and found as they were.
+    /// Segments that were read and had not changed.
     pub unchanged_segments: u64,
-    /// Files that were not read: size, times and inode said that they are as they were.
+    /// Files that were not read, because size, times and inode showed that they had not changed.
     pub unread_files: u64,
 }
 
-/// How to know the index again.
+/// How to check the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexFacts {
-    /// BLAKE3 of the index's frames as they are stored, in hex.
+    /// BLAKE3 of its frames as they are stored, in hex.
     pub blake3: String,
     /// Its length before compression.
     pub raw_bytes: u64,
-    /// In which order its entries are.
+    /// The order of its entries.
     #[serde(default)]
     pub order: Order,
 }
 
-/// What the maker of an archive says of it; the writer knows the rest.
+/// What the writer has to be told for the manifest; it knows the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ManifestDraft {
-    /// What the catalog knows; `parent_id` is filled in by the writer.
+    /// What the catalog knows. The writer fills in `parent_id`.
     pub backup: BackupFacts,
-    /// The engine, and the version of what it read.
+    /// The engine, and the version of the database.
     pub datastore: Datastore,
-    /// When reading began.
+    /// When reading the source began.
     pub started: Timestamp,
-    /// When reading ended.
+    /// When reading the source ended.
     pub finished: Timestamp,
-    /// The engine's facts of the source.
+    /// What the engine recorded of the source.
     pub source: serde_json::Value,
-    /// The shell commands that restore without Coffer.
+    /// Shell commands that restore the backup without Coffer.
     pub restore: Vec<String>,
 }
 
 impl Manifest {
-    /// The manifest as the member's content.
-    pub(super) fn to_json(&self) -> Result<Vec<u8>, ArchiveError> {
+    /// The content of the member.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, ArchiveError> {
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| ArchiveError::TooLarge(format!("the manifest ({error})")))?;
         json.push(b'\n');
-        if json.len() > LONGEST_MANIFEST || self.chain.len() > LONGEST_CHAIN {
+        if json.len() > MAX_MANIFEST_BYTES || self.chain.len() > MAX_CHAIN {
             let what =
                 format!("a manifest of {} bytes, a chain of {}", json.len(), self.chain.len());
             return Err(ArchiveError::TooLarge(what));
@@ -151,57 +150,33 @@ impl Manifest {
         Ok(json)
     }
 
-    /// The manifest in this member's content.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, Flaw> {
+    /// Reads the manifest from the content of the member.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Damage> {
         let found: Self = serde_json::from_slice(json)
-            .map_err(|error| Flaw(format!("its manifest cannot be read ({error})")))?;
+            .map_err(|error| Damage(format!("its manifest cannot be read ({error})")))?;
         let ends = (found.chain.first(), found.chain.last());
         let full = found.kind == Kind::Full;
         let sound = ends == (Some(&found.root_id), Some(&found.backup.id))
             && full == (found.chain.len() == 1)
             && full == found.backup.parent_id.is_none()
-            && found.chain.len() <= LONGEST_CHAIN
+            && found.chain.len() <= MAX_CHAIN
             && usize::try_from(found.segment_bytes) == Ok(SEGMENT_BYTES);
-        if sound { Ok(found) } else { Err(Flaw::new("its manifest contradicts itself")) }
+        if sound { Ok(found) } else { Err(Damage::new("its manifest contradicts itself")) }
     }
 }
 
 /// Times as RFC 3339 text.
-mod text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
+mod rfc3339 {
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
-    pub(super) fn serialize<T: Display, S: Serializer>(it: &T, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(it)
-    }
-
-    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
-    where
-        T: FromStr<Err: Display>,
-        D: Deserializer<'de>,
-    {
-        String::deserialize(from)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// The kind as its word.
-mod kind {
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    use crate::domain::Kind;
+    use crate::domain::Timestamp;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-    pub(super) fn serialize<S: Serializer>(it: &Kind, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(it.as_str())
+    pub(crate) fn serialize<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(at)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Kind, D::Error> {
-        let word = String::deserialize(from)?;
-        [Kind::Full, Kind::Incremental]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
-            .ok_or_else(|| de::Error::custom(format!("unknown kind {word:?}")))
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
     }
 }

@@ -1,51 +1,43 @@
-//! In which order an archive's entries come, and that no path comes twice.
+//! The order of an archive's entries, in which no path comes twice.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{ArchiveError, Flaw};
+use super::error::{ArchiveError, Damage};
 use crate::domain::EntryPath;
 
-/// An archive in no order has no more entries: 9 to 18 bytes of memory are held for each, by whoever writes or
-/// reads it.
-const MOST_UNORDERED: usize = 1 << 22;
+/// The most entries of an unordered archive. Writing or reading one takes 9 to 18 bytes of memory for each.
+const MAX_UNORDERED: usize = 1 << 22;
 
-/// In which order entries come.
+/// The order in which entries come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// In the order of [`EntryPath`]: each is greater than the one before.
+    /// In the order of [`EntryPath`]: each path is greater than the one before.
     #[default]
     ByPath,
-    /// In any order, as a server streams them.
-    AsItComes,
+    /// In any order, as a server streams its files.
+    #[serde(rename = "as_it_comes")]
+    Unordered,
 }
 
-/// Why an entry may not come now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfit {
-    /// It is not greater than the one before.
+/// Why a path may not come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OrderError {
+    #[error("is out of order")]
     OutOfOrder,
-    /// It was there already.
-    Twice,
-    /// There are too many already.
+    #[error("comes twice")]
+    Duplicate,
+    #[error("is one of more than 4 million unordered entries")]
     TooMany,
 }
 
-impl Unfit {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::OutOfOrder => "out of order",
-            Self::Twice => "there twice",
-            Self::TooMany => "one of more than 4 million entries in no order",
-        }
-    }
-
-    /// As the fault of the engine that gave this entry.
-    pub(super) fn given(self, path: &EntryPath) -> ArchiveError {
-        let what = format!("{path} is {}", self.text());
+impl OrderError {
+    /// The error for an engine that gave this path to a writer.
+    pub(crate) fn of_given(self, path: &EntryPath) -> ArchiveError {
+        let what = format!("{path} {self}");
         if self == Self::TooMany {
             ArchiveError::TooLarge(what)
         } else {
@@ -53,37 +45,35 @@ impl Unfit {
         }
     }
 
-    /// As the fault of the archive it was found in.
-    pub(super) fn found(self, path: &EntryPath) -> Flaw {
-        Flaw(format!("in its index {path} is {}", self.text()))
+    /// The damage of an archive that has this path in its index.
+    pub(crate) fn of_found(self, path: &EntryPath) -> Damage {
+        Damage(format!("in its index {path} {self}"))
     }
 }
 
-/// Paths as 64-bit hashes under a key of this set alone: nobody can make two that are taken for the same,
-/// and chance does so in one of ten million archives of a million entries.
+/// A set of paths, kept as 64-bit hashes with a random key. Nobody can make two paths that collide; by chance
+/// two do in one of ten million archives of a million entries.
 #[derive(Debug, Default)]
-pub(super) struct PathSet {
+pub(crate) struct PathSet {
     key: RandomState,
     hashes: HashSet<u64>,
 }
 
 impl PathSet {
-    /// What the set knows of this path.
-    pub(super) fn hash(&self, path: &EntryPath) -> u64 {
+    /// The hash by which this set knows the path.
+    pub(crate) fn hash(&self, path: &EntryPath) -> u64 {
         self.key.hash_one(path.as_bytes())
     }
 
-    /// Whether it was put in, and not taken out.
-    pub(super) fn contains(&self, path: &EntryPath) -> bool {
+    pub(crate) fn contains(&self, path: &EntryPath) -> bool {
         self.hashes.contains(&self.hash(path))
     }
 
-    /// Puts a path in that is not there yet.
-    pub(super) fn insert(&mut self, path: &EntryPath) -> Result<(), Unfit> {
-        if self.hashes.len() >= MOST_UNORDERED {
-            return Err(Unfit::TooMany);
+    pub(crate) fn insert(&mut self, path: &EntryPath) -> Result<(), OrderError> {
+        if self.hashes.len() >= MAX_UNORDERED {
+            return Err(OrderError::TooMany);
         }
-        if self.hashes.insert(self.hash(path)) { Ok(()) } else { Err(Unfit::Twice) }
+        if self.hashes.insert(self.hash(path)) { Ok(()) } else { Err(OrderError::Duplicate) }
     }
 
     fn remove(&mut self, path: &EntryPath) {
@@ -91,43 +81,42 @@ impl PathSet {
     }
 }
 
-/// The paths of an archive as they come, written or read.
+/// Checks the order of paths while an archive is written or read.
 #[derive(Debug)]
-pub(super) struct Sequence {
+pub(crate) struct PathSequence {
     order: Order,
     last: Option<EntryPath>,
-    /// The one before the last.
-    before: Option<EntryPath>,
-    /// All of them, where order does not tell that one is new.
-    known: PathSet,
+    /// The path before the last one.
+    previous: Option<EntryPath>,
+    /// Every path, if the order alone does not show that one is new.
+    seen: PathSet,
 }
 
-impl Sequence {
-    /// No path yet.
-    pub(super) fn new(order: Order) -> Self {
-        Self { order, last: None, before: None, known: PathSet::default() }
+impl PathSequence {
+    pub(crate) fn new(order: Order) -> Self {
+        Self { order, last: None, previous: None, seen: PathSet::default() }
     }
 
-    /// Takes the next path.
-    pub(super) fn admit(&mut self, path: &EntryPath) -> Result<(), Unfit> {
+    /// Adds the next path, if it may come now.
+    pub(crate) fn push(&mut self, path: &EntryPath) -> Result<(), OrderError> {
         match self.order {
             Order::ByPath if self.last.as_ref().is_some_and(|last| last >= path) => {
-                return Err(Unfit::OutOfOrder);
+                return Err(OrderError::OutOfOrder);
             }
             Order::ByPath => {}
-            Order::AsItComes => self.known.insert(path)?,
+            Order::Unordered => self.seen.insert(path)?,
         }
-        self.before = self.last.replace(path.clone());
+        self.previous = self.last.replace(path.clone());
         Ok(())
     }
 
-    /// Forgets the path that was taken last, once.
-    pub(super) fn retract(&mut self) {
+    /// Removes the last path. Works once: only the path before it is remembered.
+    pub(crate) fn pop(&mut self) {
         let Some(last) = self.last.take() else { return };
-        if self.order == Order::AsItComes {
-            self.known.remove(&last);
+        if self.order == Order::Unordered {
+            self.seen.remove(&last);
         }
-        self.last = self.before.take();
+        self.last = self.previous.take();
     }
 }
 
@@ -140,30 +129,30 @@ mod tests {
     }
 
     #[test]
-    fn in_order_a_path_is_greater_than_the_one_before() {
-        let mut paths = Sequence::new(Order::ByPath);
+    fn by_path_each_path_is_greater_than_the_one_before() {
+        let mut paths = PathSequence::new(Order::ByPath);
         for (given, outcome) in [
             ("b", Ok(())),
-            ("b", Err(Unfit::OutOfOrder)),
-            ("a", Err(Unfit::OutOfOrder)),
+            ("b", Err(OrderError::OutOfOrder)),
+            ("a", Err(OrderError::OutOfOrder)),
             ("b/a", Ok(())),
         ] {
-            assert_eq!(paths.admit(&path(given)), outcome, "{given}");
+            assert_eq!(paths.push(&path(given)), outcome, "{given}");
         }
-        paths.retract();
-        assert_eq!(paths.admit(&path("b")), Err(Unfit::OutOfOrder));
-        assert_eq!(paths.admit(&path("b/a")), Ok(()));
+        paths.pop();
+        assert_eq!(paths.push(&path("b")), Err(OrderError::OutOfOrder));
+        assert_eq!(paths.push(&path("b/a")), Ok(()));
     }
 
     #[test]
-    fn in_no_order_a_path_comes_once_unless_it_was_retracted() {
-        let mut paths = Sequence::new(Order::AsItComes);
+    fn unordered_a_path_comes_once_unless_it_was_removed() {
+        let mut paths = PathSequence::new(Order::Unordered);
         for given in ["b", "a", "c"] {
-            assert_eq!(paths.admit(&path(given)), Ok(()), "{given}");
+            assert_eq!(paths.push(&path(given)), Ok(()), "{given}");
         }
-        assert_eq!(paths.admit(&path("b")), Err(Unfit::Twice));
-        paths.retract();
-        assert_eq!(paths.admit(&path("c")), Ok(()));
-        assert_eq!(paths.admit(&path("a")), Err(Unfit::Twice));
+        assert_eq!(paths.push(&path("b")), Err(OrderError::Duplicate));
+        paths.pop();
+        assert_eq!(paths.push(&path("c")), Ok(()));
+        assert_eq!(paths.push(&path("a")), Err(OrderError::Duplicate));
     }
 }

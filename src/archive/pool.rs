@@ -1,4 +1,4 @@
-//! Threads that do jobs at once and give the results back in order.
+//! Threads that work on several jobs at the same time and return the results in order.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,18 +7,21 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::error::ArchiveError;
+use crate::domain::num::to_u64;
 
-/// A result with its number; `None`: the job panicked.
+/// The number of a job and its result; `None` if the job panicked.
 type Answer<R> = (u64, Option<R>);
 
-/// Workers for jobs `J` with results `R`. As many jobs are under way as [`Pool::submit`] was called
-/// more often than [`Pool::next`]: the caller bounds memory by looking at [`Pool::is_full`].
+/// Threads for jobs `J` with results `R`. To bound memory, the caller takes a result whenever
+/// [`Pool::is_full`] before it submits another job.
 #[derive(Debug)]
-pub(super) struct Pool<J, R> {
+pub(crate) struct Pool<J, R> {
+    /// `None` once the pool is being dropped.
     jobs: Option<Sender<(u64, J)>>,
-    /// The other end of the queue, to empty it when the work is given up.
+    /// The receiving end of `jobs`, to empty the queue when the pool is dropped.
     queue: Receiver<(u64, J)>,
     answers: Receiver<Answer<R>>,
+    /// Results that came before their turn.
     early: BTreeMap<u64, Option<R>>,
     submitted: u64,
     taken: u64,
@@ -27,26 +30,25 @@ pub(super) struct Pool<J, R> {
 }
 
 impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
-    /// Starts `workers` threads (1 at least); each works with what `make` gives it.
-    pub(super) fn start<F>(
+    /// Starts `workers` threads, 1 to 64; each has its own function from `make`.
+    pub(crate) fn start<F>(
         workers: usize,
         mut make: impl FnMut() -> Result<F, ArchiveError>,
     ) -> Result<Self, ArchiveError>
     where
         F: FnMut(J) -> R + Send + 'static,
     {
-        let (jobs, job_queue) = unbounded::<(u64, J)>();
+        let (jobs, queue) = unbounded::<(u64, J)>();
         let (answer, answers) = unbounded::<Answer<R>>();
         let workers = workers.clamp(1, 64);
-        let limit = u64::try_from(workers + 2).unwrap_or(4);
         let mut pool = Self {
             jobs: Some(jobs),
-            queue: job_queue,
+            queue,
             answers,
             early: BTreeMap::new(),
             submitted: 0,
             taken: 0,
-            limit,
+            limit: to_u64(workers + 2),
             threads: Vec::new(),
         };
         for number in 0..workers {
@@ -55,70 +57,89 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
             let thread = std::thread::Builder::new()
                 .name(format!("archive-{number}"))
                 .spawn(move || {
-                    for (ticket, job) in queue {
+                    for (number, job) in queue {
                         let result = catch_unwind(AssertUnwindSafe(|| work(job))).ok();
-                        let ended = result.is_none();
-                        // Nobody listens any more when the work was given up.
-                        if answer.send((ticket, result)).is_err() || ended {
+                        let panicked = result.is_none();
+                        // Sending fails if the pool is being dropped.
+                        if answer.send((number, result)).is_err() || panicked {
                             return;
                         }
                     }
                 })
-                .map_err(|error| ArchiveError::Worker(format!("no thread ({error})")))?;
+                .map_err(|error| ArchiveError::Internal(format!("no thread ({error})")))?;
             pool.threads.push(thread);
         }
         Ok(pool)
     }
 
-    /// Whether a result should be taken before the next job is given.
-    pub(super) const fn is_full(&self) -> bool {
+    /// Whether a result should be taken before the next job is submitted.
+    pub(crate) const fn is_full(&self) -> bool {
         self.submitted - self.taken >= self.limit
     }
 
-    /// Gives a job.
-    pub(super) fn submit(&mut self, job: J) -> Result<(), ArchiveError> {
-        let gone = || ArchiveError::Worker("all threads have ended".to_owned());
-        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
-        jobs.send((self.submitted, job)).map_err(|_gone| gone())?;
+    /// Adds a job.
+    pub(crate) fn submit(&mut self, job: J) -> Result<(), ArchiveError> {
+        let jobs = self.jobs.as_ref().ok_or_else(no_threads)?;
+        jobs.send((self.submitted, job)).map_err(|_job| no_threads())?;
         self.submitted += 1;
         Ok(())
     }
 
-    /// Waits for the result of the oldest job whose result was not taken; `None`: there is no such job.
-    pub(super) fn next(&mut self) -> Result<Option<R>, ArchiveError> {
+    /// Waits for the result of the oldest job whose result was not taken; `None` if there is no such job.
+    pub(crate) fn next(&mut self) -> Result<Option<R>, ArchiveError> {
         if self.taken == self.submitted {
             return Ok(None);
         }
         loop {
             if let Some(result) = self.early.remove(&self.taken) {
                 self.taken += 1;
-                let panicked = || ArchiveError::Worker("a thread panicked".to_owned());
+                let panicked = || ArchiveError::Internal("a thread panicked".to_owned());
                 return result.ok_or_else(panicked).map(Some);
             }
-            let answer = self.answers.recv();
-            let (ticket, result) = answer
-                .map_err(|_gone| ArchiveError::Worker("all threads have ended".to_owned()))?;
-            self.early.insert(ticket, result);
+            let (number, result) = self.answers.recv().map_err(|_closed| no_threads())?;
+            self.early.insert(number, result);
         }
     }
 
-    /// The same without waiting; `None`: it is not there yet.
-    pub(super) fn ready(&mut self) -> Result<Option<R>, ArchiveError> {
-        while let Ok((ticket, result)) = self.answers.try_recv() {
-            self.early.insert(ticket, result);
+    /// Submits all jobs and handles their results in the same order.
+    pub(crate) fn run<E: From<ArchiveError>>(
+        mut self,
+        jobs: impl IntoIterator<Item = Result<J, E>>,
+        mut handle: impl FnMut(R) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for job in jobs {
+            if self.is_full()
+                && let Some(result) = self.next()?
+            {
+                handle(result)?;
+            }
+            self.submit(job?)?;
         }
+        while let Some(result) = self.next()? {
+            handle(result)?;
+        }
+        Ok(())
+    }
+
+    /// Like [`Pool::next`], but does not wait: `None` if that result is not there yet.
+    pub(crate) fn try_next(&mut self) -> Result<Option<R>, ArchiveError> {
+        self.early.extend(self.answers.try_iter());
         if self.early.contains_key(&self.taken) { self.next() } else { Ok(None) }
     }
 }
 
+fn no_threads() -> ArchiveError {
+    ArchiveError::Internal("all threads have ended".to_owned())
+}
+
 impl<J, R> Drop for Pool<J, R> {
-    /// Ends the threads, once each has done the job it is at. What is still in the queue is dropped:
-    /// nobody takes the results, and at a high level the jobs would outlast the server's shutdown.
+    /// Ends the threads as soon as each has finished its job. Jobs that wait are dropped, because nobody takes
+    /// their results, and at a high compression level they could take longer than the server has to shut down.
     fn drop(&mut self) {
         self.jobs = None;
         self.queue.try_iter().for_each(drop);
         for thread in self.threads.drain(..) {
-            // A panic was caught and told as an answer already.
+            // A panic was caught and is reported as the result of its job.
             drop(thread.join());
         }
     }
@@ -163,16 +184,16 @@ mod tests {
         while !queue.is_empty() {
             std::thread::yield_now();
         }
-        // Without its sender every job that has begun ends.
+        // Dropping the sender ends the job that has begun.
         drop(go_on);
         dropping.join().unwrap();
         assert_eq!(first_begins.try_iter().count(), 0);
     }
 
     #[test]
-    fn a_job_that_panics_is_an_error_and_not_a_wait_for_ever() {
+    fn a_job_that_panics_is_an_error_and_not_an_endless_wait() {
         let mut pool = Pool::start(1, || Ok(|number: u64| 100 / number)).unwrap();
         pool.submit(0).unwrap();
-        assert!(matches!(pool.next(), Err(ArchiveError::Worker(_))));
+        assert!(matches!(pool.next(), Err(ArchiveError::Internal(_))));
     }
 }

@@ -1,107 +1,110 @@
-//! Holes: which parts of a segment hold data, and the map that GNU tar reads.
+//! Files with holes: which parts of a segment are data, and the map that GNU tar reads.
 
-use super::bytes::wide;
-use super::error::Flaw;
-use super::index::{Layout, segment_length};
+use std::ops::Range;
+
+use super::error::Damage;
+use super::index::{DataMap, segment_length, segment_start};
 use crate::domain::Extent;
+use crate::domain::num::{saturating_u32, to_u64, to_usize};
 
-/// Which bytes of a segment are data.
+/// How much of a segment is data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cover {
-    /// All.
-    Whole,
-    /// None.
+pub(crate) enum Coverage {
+    /// All of it.
+    Full,
+    /// Nothing.
     Hole,
-    /// These.
-    Part(Layout),
+    /// The ranges of this map.
+    Partial(DataMap),
 }
 
-/// Whether the extents are in order, apart, not empty and within the file.
-pub(super) fn check(extents: &[Extent], size: u64) -> Result<(), Flaw> {
+/// Checks that the extents are in order, do not overlap, are not empty and end within the file.
+pub(crate) fn check(extents: &[Extent], size: u64) -> Result<(), Damage> {
     let mut end = 0;
     for extent in extents {
         let stop = extent.offset.checked_add(extent.length).filter(|stop| *stop <= size);
         let sound = extent.length > 0 && extent.offset >= end;
         end = stop.filter(|_| sound).ok_or_else(|| {
-            Flaw(format!("the data range at {} is not in order or not in the file", extent.offset))
+            let offset = extent.offset;
+            Damage(format!("the data range at {offset} is not in order or not in the file"))
         })?;
     }
     Ok(())
 }
 
-/// Which bytes of this segment are data. The extents are sound (see [`check`]).
-pub(super) fn cover(extents: &[Extent], size: u64, number: usize) -> Cover {
-    let start = wide(number).saturating_mul(1 << 20);
+/// The coverage of segment `number`. The extents, if there are any, have passed [`check`]; a file without has no
+/// holes.
+pub(crate) fn coverage(extents: Option<&[Extent]>, size: u64, number: usize) -> Coverage {
+    let Some(extents) = extents else { return Coverage::Full };
+    let start = segment_start(number);
     let length = segment_length(size, number);
-    let stop = start.saturating_add(wide(length));
+    let stop = start.saturating_add(to_u64(length));
     let first = extents.partition_point(|it| it.offset.saturating_add(it.length) <= start);
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for extent in extents.iter().skip(first).take_while(|it| it.offset < stop) {
-        let from = narrow(extent.offset.max(start) - start);
-        let to = narrow(extent.offset.saturating_add(extent.length).min(stop) - start);
+        let from = saturating_u32(extent.offset.max(start) - start);
+        let to = saturating_u32(extent.offset.saturating_add(extent.length).min(stop) - start);
         match ranges.last_mut() {
-            Some((begin, long)) if *begin + *long == from => *long = to - *begin,
+            Some((begin, range)) if *begin + *range == from => *range = to - *begin,
             _ => ranges.push((from, to - from)),
         }
     }
-    let length = narrow(wide(length));
+    let length = saturating_u32(length);
     match ranges.as_slice() {
-        [] => Cover::Hole,
-        [(0, all)] if *all == length => Cover::Whole,
-        _ => Cover::Part(Layout { length, ranges }),
+        [] => Coverage::Hole,
+        [(0, all)] if *all == length => Coverage::Full,
+        _ => Coverage::Partial(DataMap { length, ranges }),
     }
 }
 
-/// Within a segment everything fits 32 bits.
-fn narrow(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
+impl DataMap {
+    /// The data ranges as positions in the segment.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = Range<usize>> {
+        self.ranges.iter().map(|(start, length)| {
+            let start = to_usize(*start);
+            start..start.saturating_add(to_usize(*length))
+        })
+    }
 
-/// The data ranges of a segment, as positions in it.
-pub(super) fn positions(layout: &Layout) -> impl Iterator<Item = std::ops::Range<usize>> {
-    layout.ranges.iter().map(|(start, length)| {
-        let start = usize::try_from(*start).unwrap_or(usize::MAX);
-        start..start.saturating_add(usize::try_from(*length).unwrap_or(usize::MAX))
-    })
-}
-
-/// Moves the data ranges of a segment together to its front, and cuts off the rest. `None`: a byte
-/// outside of them is not zero, or they are not within the segment.
-pub(super) fn gather(segment: &mut Vec<u8>, layout: &Layout) -> Option<()> {
-    let (mut end, mut kept) = (0, 0);
-    for range in positions(layout) {
-        if segment.get(end..range.start)?.iter().any(|byte| *byte != 0) {
+    /// Moves the data ranges to the front of the segment and cuts off the rest. `None` if a byte outside them is
+    /// not zero, or if they are not within the segment.
+    pub(crate) fn remove_holes(&self, segment: &mut Vec<u8>) -> Option<()> {
+        let (mut end, mut kept) = (0, 0);
+        for range in self.positions() {
+            if segment.get(end..range.start)?.iter().any(|byte| *byte != 0) {
+                return None;
+            }
+            end = range.end;
+            let length = range.len();
+            segment.get(range.clone())?;
+            segment.copy_within(range, kept);
+            kept += length;
+        }
+        if segment.get(end..)?.iter().any(|byte| *byte != 0) {
             return None;
         }
-        end = range.end;
-        let length = range.len();
-        segment.get(range.clone())?;
-        segment.copy_within(range, kept);
-        kept += length;
+        segment.truncate(kept);
+        Some(())
     }
-    if segment.get(end..)?.iter().any(|byte| *byte != 0) {
-        return None;
+
+    /// Replaces what is in `out` with the segment that has this data; `None` if it does not fit the ranges.
+    pub(crate) fn insert_holes(&self, data: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        out.clear();
+        out.resize(to_usize(self.length), 0);
+        let mut rest = data;
+        for range in self.positions() {
+            let (now, later) = rest.split_at_checked(range.len())?;
+            out.get_mut(range)?.copy_from_slice(now);
+            rest = later;
+        }
+        rest.is_empty().then_some(())
     }
-    segment.truncate(kept);
-    Some(())
 }
 
-/// The opposite: the segment from its data ranges. `None`: they do not fit.
-pub(super) fn scatter(data: &[u8], layout: &Layout, out: &mut Vec<u8>) -> Option<()> {
-    out.clear();
-    out.resize(usize::try_from(layout.length).ok()?, 0);
-    let mut rest = data;
-    for range in positions(layout) {
-        let (now, later) = rest.split_at_checked(range.len())?;
-        out.get_mut(range)?.copy_from_slice(now);
-        rest = later;
-    }
-    rest.is_empty().then_some(())
-}
-
-/// The head of a sparse member's data in GNU tar's format 1.0: how many ranges, then offset and length of
-/// each, in decimal, a line each, filled up to 512 bytes. A hole at the end is told by a range of length 0.
-pub(super) fn map(extents: &[Extent], size: u64) -> Vec<u8> {
+/// The map in front of a sparse member's data, in GNU tar's format 1.0: the number of ranges, then offset and
+/// length of each, in decimal, each number on a line, padded to 512 bytes. A hole at the end of the file is
+/// followed by a range of length 0.
+pub(crate) fn tar_map(extents: &[Extent], size: u64) -> Vec<u8> {
     let end = extents.last().map_or(0, |it| it.offset.saturating_add(it.length));
     let closing = (end < size).then_some(Extent { offset: size, length: 0 });
     let count = extents.len() + usize::from(closing.is_some());
@@ -126,33 +129,34 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_knows_its_data() {
+    fn the_extents_of_a_file_give_the_coverage_of_each_segment() {
         let extents = [extent(4096, 4096), extent(8192, 100), extent(1 << 20, 1 << 20)];
         let size = 4 << 20;
-        let layout = Layout { length: 1 << 20, ranges: vec![(4096, 4196)] };
-        assert_eq!(cover(&extents, size, 0), Cover::Part(layout));
-        assert_eq!(cover(&extents, size, 1), Cover::Whole);
-        assert_eq!(cover(&extents, size, 2), Cover::Hole);
+        let map = DataMap { length: 1 << 20, ranges: vec![(4096, 4196)] };
+        assert_eq!(coverage(Some(&extents), size, 0), Coverage::Partial(map));
+        assert_eq!(coverage(Some(&extents), size, 1), Coverage::Full);
+        assert_eq!(coverage(Some(&extents), size, 2), Coverage::Hole);
+        assert_eq!(coverage(None, size, 2), Coverage::Full);
     }
 
     #[test]
-    fn data_gathered_scatters_to_the_same_segment_and_lost_bytes_are_noticed() {
-        let layout = Layout { length: 20, ranges: vec![(2, 3), (10, 5)] };
+    fn holes_can_be_removed_and_inserted_again_and_data_in_a_hole_is_noticed() {
+        let map = DataMap { length: 20, ranges: vec![(2, 3), (10, 5)] };
         let mut segment = vec![0; 20];
         segment[2..5].copy_from_slice(b"abc");
         segment[10..15].copy_from_slice(b"defgh");
-        let (whole, mut back) = (segment.clone(), Vec::new());
-        gather(&mut segment, &layout).unwrap();
+        let (complete, mut back) = (segment.clone(), Vec::new());
+        map.remove_holes(&mut segment).unwrap();
         assert_eq!(segment, b"abcdefgh");
-        scatter(&segment, &layout, &mut back).unwrap();
-        assert_eq!(back, whole);
-        let mut outside = whole;
+        map.insert_holes(&segment, &mut back).unwrap();
+        assert_eq!(back, complete);
+        let mut outside = complete;
         outside[7] = 1;
-        assert_eq!(gather(&mut outside, &layout), None);
+        assert_eq!(map.remove_holes(&mut outside), None);
     }
 
     #[test]
-    fn ranges_out_of_order_or_beyond_the_file_are_refused() {
+    fn extents_out_of_order_or_beyond_the_file_are_refused() {
         assert!(check(&[extent(0, 5), extent(5, 5)], 10).is_ok());
         for bad in [[extent(5, 5), extent(0, 5)], [extent(0, 6), extent(5, 5)]] {
             assert!(check(&bad, 10).is_err());

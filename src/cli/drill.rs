@@ -46,7 +46,7 @@ pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
         other => other?,
     };
     let outcome = drill(args, &opened)?;
-    let id = opened.chain.target().name();
+    let id = opened.chain.last().reported_id();
     record(opened.context.as_ref(), id, &outcome, started.elapsed())?;
     report(args, &opened, &outcome?);
     Ok(())
@@ -60,7 +60,7 @@ fn drill(args: &DrillArgs, opened: &Opened) -> Result<Result<Drilled, JobError>,
         (None, Some(context)) => context.local.scratch(),
         (None, None) => &temporary,
     };
-    let instance = opened.chain.target().manifest().backup.instance_id;
+    let instance = opened.chain.last().manifest().backup.instance_id;
     let configured = config.instances.iter().find(|it| Some(it.instance_id()) == instance);
     // Ctrl-C ends the drill in order, so that what was restored is removed.
     let interrupt = Interrupt::listen()?;
@@ -99,8 +99,8 @@ fn record(
 }
 
 fn report(args: &DrillArgs, opened: &Opened, drilled: &Drilled) {
-    let id: BackupId = opened.chain.target().name();
-    let manifest = opened.chain.target().manifest();
+    let id: BackupId = opened.chain.last().reported_id();
+    let manifest = opened.chain.last().manifest();
     let Drilled { report, took, level } = drilled;
     let engine = &manifest.datastore.engine;
     if args.json {

@@ -47,7 +47,7 @@ fn parse_check(word: &str) -> Result<CheckLevel, String> {
 
 pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let opened = offline::open(&args.which, Purpose::Use, &args.with)?;
-    let manifest = opened.chain.target().manifest();
+    let manifest = opened.chain.last().manifest();
     let target = match (&args.to, &args.into) {
         (Some(path), _) => Target::Path(path),
         (None, into) => {
@@ -76,7 +76,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     };
     if args.json {
         terminal::say_json(&json!({
-            "backup": opened.chain.target().name(),
+            "backup": opened.chain.last().reported_id(),
             "chain": manifest.chain,
             "target": place,
             "entries": report.entries,
@@ -88,7 +88,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         let check = report.check.as_deref().unwrap_or("not asked for");
         terminal::say(format_args!(
             "Restored backup {} ({}, {}) to {}: {} in {}; check: {check}.",
-            opened.chain.target().name(),
+            opened.chain.last().reported_id(),
             manifest.backup.name,
             terminal::counted(manifest.chain.len(), "archive"),
             place,

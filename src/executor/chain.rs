@@ -6,37 +6,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::archive::{ArchiveError, Cancelled, Chain, Reader};
+use crate::archive::{ArchiveError, Chain, Reader};
 use crate::domain::{Backup, BackupId, Cancel, Location, ReadAt, Status};
 use crate::storage::Storage;
 
 use super::JobError;
-
-/// The archive store's bytes, as the archive room wants them. Stops giving when cancelled.
-#[derive(Debug)]
-pub(super) struct StoredBytes {
-    inner: Arc<dyn ReadAt>,
-    cancel: Cancel,
-}
-
-impl StoredBytes {
-    pub(super) fn new(inner: Arc<dyn ReadAt>, cancel: &Cancel) -> Self {
-        Self { inner, cancel: cancel.clone() }
-    }
-}
-
-impl ReadAt for StoredBytes {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        if self.cancel.is_cancelled() {
-            return Err(Cancelled.into());
-        }
-        self.inner.read_exact_at(buffer, offset)
-    }
-
-    fn len(&self) -> u64 {
-        self.inner.len()
-    }
-}
 
 /// An archive file outside the store: one named on the command line, or an export being read back.
 #[derive(Debug)]
@@ -91,7 +65,7 @@ pub(super) fn open_one(
             true,
         ));
     }
-    let reader = Reader::open(Arc::new(StoredBytes::new(stored, cancel))).map_err(|error| {
+    let reader = Reader::open(stored, cancel).map_err(|error| {
         if matches!(error, ArchiveError::Cancelled) {
             return JobError::Cancelled;
         }
@@ -103,7 +77,7 @@ pub(super) fn open_one(
         let other = reader.manifest().backup.id;
         return Err(broken(format!("the archive at {location} is that of backup {other}"), true));
     }
-    Ok(Arc::new(reader.known_as(backup.id)))
+    Ok(Arc::new(reader.reported_as(backup.id)))
 }
 
 /// Opens the archives of a chain, root first.
@@ -123,7 +97,7 @@ pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Resul
 
 /// An error of a chain, with the bad archive named where it is known.
 pub(super) fn blame(error: ArchiveError) -> JobError {
-    match error.culprit() {
+    match error.backup_at_fault() {
         Some(culprit) => {
             JobError::ChainBroken { culprit, why: error.to_string(), lasting: error.is_damage() }
         }
@@ -157,7 +131,7 @@ fn open_file(path: &Path) -> Result<Arc<Reader>, JobError> {
         opened => opened.map_err(failed)?,
     };
     let bytes = FileBytes::new(file).map_err(failed)?;
-    let reader = Reader::open(Arc::new(bytes)).map_err(|error| {
+    let reader = Reader::open(Arc::new(bytes), &Cancel::default()).map_err(|error| {
         if error.is_damage() {
             JobError::BadFile { path: what, source: error }
         } else {

@@ -64,7 +64,7 @@ pub fn drill(
     progress: Progress<'_>,
 ) -> Result<Drilled, JobError> {
     let started = Instant::now();
-    let manifest = chain.target().manifest();
+    let manifest = chain.last().manifest();
     let engine = engine_of(chain)?;
     let needed = manifest.totals.content_bytes;
     let workspace = Workspace::make(how.within, needed, how.headroom)?;

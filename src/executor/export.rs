@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::archive::{
     self, Chain, Finished, Manifest, ManifestDraft, Reader, Writer, WriterOptions,
 };
-use crate::domain::{Clock, Kind, Location};
+use crate::domain::{Cancel, Clock, Kind, Location};
 
 use super::chain::{FileBytes, blame};
 use super::restore::engine_of;
@@ -43,16 +43,16 @@ pub fn export(
         workers: settings.compression_threads,
         level: settings.compression_level,
         page_bytes: engine.page_bytes(),
-        order: chain.target().manifest().index.order,
+        order: chain.last().manifest().index.order,
     };
-    let (draft, text) = draft(chain.target().manifest(), to, clock);
-    let total = chain.target().manifest().totals.content_bytes;
+    let (draft, text) = draft(chain.last().manifest(), to, clock);
+    let total = chain.last().manifest().totals.content_bytes;
     let mut writer = Writer::full(file, &options, &text)?;
     chain.export(&mut writer, &|done| progress(done, total)).map_err(blame)?;
     let (file, finished) = writer.finish(draft)?;
     file.as_file().sync_all().map_err(failed("syncing"))?;
     let bytes = file.reopen().and_then(FileBytes::new).map_err(failed("reading back"))?;
-    let reader = Arc::new(Reader::open(Arc::new(bytes))?);
+    let reader = Arc::new(Reader::open(Arc::new(bytes), &Cancel::default())?);
     archive::prove(&reader, None, &finished, settings.compression_threads, &|_done| ())?;
     file.persist_noclobber(to).map_err(|error| failed("naming")(error.error))?;
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed("syncing"))?;

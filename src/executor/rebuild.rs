@@ -8,7 +8,6 @@ use crate::catalog::Recovered;
 use crate::domain::{ArchiveFacts, BackupId, Kind, Location};
 use crate::storage::Stored;
 
-use super::chain::StoredBytes;
 use super::{Context, JobError, Progress, facts};
 
 /// What a rebuild found.
@@ -74,7 +73,7 @@ fn read(
     };
     let workers = context.settings.compression_threads;
     let checksum = if manifest.kind == Kind::Full || root.is_some() {
-        archive::recheck(&reader, root.as_ref(), workers, progress)?
+        archive::verify_file(&reader, root.as_ref(), workers, progress)?
     } else {
         // Nothing restores it while its root is missing; its row says what is missing.
         reader.checksum(workers, progress)?
@@ -91,6 +90,6 @@ fn read(
 }
 
 fn open(context: &Context, location: &Location) -> Result<Arc<Reader>, JobError> {
-    let bytes = StoredBytes::new(context.storage.open(location)?, &context.cancel);
-    Ok(Arc::new(Reader::open(Arc::new(bytes))?))
+    let bytes = context.storage.open(location)?;
+    Ok(Arc::new(Reader::open(bytes, &context.cancel)?))
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::archive::Reader;
 use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode, Kind, Location};
 
-use super::chain::StoredBytes;
 use super::{Context, JobError, facts};
 
 /// What was found and put in order.
@@ -74,8 +73,8 @@ fn read_facts(
     location: &Location,
 ) -> Result<Option<(ArchiveFacts, String)>, JobError> {
     let Some(stored) = context.storage.stat(location)? else { return Ok(None) };
-    let bytes = StoredBytes::new(context.storage.open(location)?, &context.cancel);
-    let reader = Reader::open(Arc::new(bytes))?;
+    let bytes = context.storage.open(location)?;
+    let reader = Arc::new(Reader::open(bytes, &context.cancel)?);
     let manifest = reader.manifest();
     if manifest.backup.id != backup.id {
         let why = format!("it is that of backup {}", manifest.backup.id);

@@ -1,12 +1,10 @@
 //! Restoring: checks the whole chain, writes beside the target, checks again, moves into place.
 
-use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::archive::{ArchiveError, Cancelled, Chain, Outlet};
-use crate::domain::{Cancel, CheckLevel, Entry, Source, WriteAt};
-use crate::engine::{self, Engine, EngineError, Load, LoadOrder, Owners, Placed, Target};
+use crate::archive::{ArchiveError, Chain};
+use crate::domain::{Cancel, CheckLevel, Entry, Source};
+use crate::engine::{self, Engine, EngineError, LoadOrder, Owners, Placed, Target};
 use crate::failpoint;
 
 use super::chain::blame;
@@ -43,47 +41,24 @@ pub struct Restoring<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// One file being written, seen by the archive.
-#[derive(Debug)]
-struct RestoredFile {
-    place: Arc<dyn WriteAt>,
-    target: Arc<Path>,
-    cancel: Cancel,
+/// Why a restore ended early.
+#[derive(Debug, thiserror::Error)]
+enum RestoreError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
 }
 
-impl WriteAt for RestoredFile {
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if self.cancel.is_cancelled() {
-            return Err(Cancelled.into());
-        }
-        self.place.write_at(bytes, offset).map_err(|error| {
-            let kind = error.kind();
-            io::Error::new(kind, EngineError::target("restoring to", &self.target, error))
-        })
-    }
-}
-
-/// The engine's side of a restore, seen by the archive.
-struct EngineOutlet<'a> {
-    load: &'a mut dyn Load,
-    target: Arc<Path>,
-    cancel: &'a Cancel,
-    error: Option<EngineError>,
-}
-
-impl Outlet for EngineOutlet<'_> {
-    fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>> {
-        match self.load.entry(entry) {
-            Ok(place) => Ok(place.map(|place| {
-                let target = Arc::clone(&self.target);
-                let written: Arc<dyn WriteAt> =
-                    Arc::new(RestoredFile { place, target, cancel: self.cancel.clone() });
-                written
-            })),
-            Err(error) => {
-                self.error = Some(error);
-                Err(io::Error::other("the engine refused an entry"))
+impl RestoreError {
+    /// The job's error, for a restore to `target`.
+    fn into_job_error(self, target: &Path) -> JobError {
+        match self {
+            Self::Engine(error) => error.into(),
+            Self::Archive(ArchiveError::Target(error)) => {
+                EngineError::target("restoring to", target, error).into()
             }
+            Self::Archive(error) => blame(error),
         }
     }
 }
@@ -102,16 +77,15 @@ pub fn restore(
         owners: how.owners,
         cancel: how.cancel,
     })?;
-    let shown: Arc<Path> = match how.target {
-        Target::Path(path) => path.into(),
-        Target::Server(_) => Path::new("the folder for temporary files").into(),
+    let shown = match how.target {
+        Target::Path(path) => path,
+        Target::Server(_) => Path::new("the folder for temporary files"),
     };
-    let total = chain.target().manifest().totals.content_bytes;
-    let mut outlet =
-        EngineOutlet { load: &mut *load, target: shown, cancel: how.cancel, error: None };
+    let total = chain.last().manifest().totals.content_bytes;
+    let make = |entry: &Entry| Ok(load.entry(entry)?);
     let restored = chain
-        .restore(&mut outlet, how.workers, &|done| progress(done, total))
-        .map_err(|error| outlet.error.take().map_or_else(|| restore_error(error), Into::into))?;
+        .restore(make, how.workers, how.cancel, &|done| progress(done, total))
+        .map_err(|error: RestoreError| error.into_job_error(shown))?;
     failpoint::reached("restore-before-finish");
     let staged = load.finish(how.check)?;
     let check = staged.check().map(str::to_owned);
@@ -120,18 +94,8 @@ pub fn restore(
     Ok(RestoreReport { target, entries: restored.entries, content_bytes: restored.bytes, check })
 }
 
-/// The engine's error for a write that failed, or what is wrong with the archives.
-fn restore_error(error: ArchiveError) -> JobError {
-    match error {
-        ArchiveError::Io(error) => error
-            .downcast::<EngineError>()
-            .map_or_else(|other| ArchiveError::Io(other).into(), JobError::Engine),
-        other => blame(other),
-    }
-}
-
 /// The engine that made a chain.
 pub(super) fn engine_of(chain: &Chain) -> Result<&'static dyn Engine, JobError> {
-    let name = chain.target().manifest().datastore.engine.clone();
+    let name = chain.last().manifest().datastore.engine.clone();
     engine::find(&name).ok_or(JobError::NoEngine { engine: name })
 }

@@ -32,7 +32,7 @@ pub fn verify(
     workers: usize,
     progress: Progress<'_>,
 ) -> Result<Verified, JobError> {
-    let manifest = chain.target().manifest();
+    let manifest = chain.last().manifest();
     let content = manifest.totals.content_bytes;
     let total = chain.archives().fold(content, |sum, it| sum.saturating_add(it.stored_bytes()));
     let report = chain.verify(workers, &|done| progress(done, total)).map_err(blame)?;
@@ -43,7 +43,7 @@ pub fn verify(
         before = before.saturating_add(reader.stored_bytes());
     }
     Ok(Verified {
-        id: chain.target().name(),
+        id: chain.last().reported_id(),
         chain: manifest.chain.clone(),
         entries: report.entries,
         content_bytes: report.bytes,
@@ -59,16 +59,16 @@ fn whole(
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), JobError> {
-    let row = rows.iter().find(|row| row.id == reader.name());
+    let row = rows.iter().find(|row| row.id == reader.reported_id());
     let Some(facts) = row.and_then(|row| row.facts.as_ref()) else {
-        archive::recheck(reader, chain.archives().next(), workers, progress).map_err(blame)?;
+        archive::verify_file(reader, chain.archives().next(), workers, progress).map_err(blame)?;
         return Ok(());
     };
     if reader.checksum(workers, progress)? == facts.checksum {
         return Ok(());
     }
     Err(blame(ArchiveError::Damaged {
-        backup: Some(reader.name()),
+        backup: Some(reader.reported_id()),
         what: "its checksum is not the one in the catalog".to_owned(),
     }))
 }

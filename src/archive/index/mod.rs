@@ -1,175 +1,64 @@
-//! The index: what is in an archive, and where every segment's content lies.
+//! The index: what is in an archive, and where the content of every segment is.
 //!
-//! A stream of records, cut into compressed blocks (see `blocks`). Numbers are LEB128 varints,
-//! signed ones zigzagged.
+//! The index is a stream of records, one for each entry, which is cut into compressed blocks (see `block`).
+//! Numbers are LEB128 varints: 7 bits a byte, the lowest first. Signed numbers are zigzag-encoded.
 //!
-//! The manifest says in which order they are ([`super::Order`]): by path, each greater than the one before,
-//! which is the rule where it says nothing; or in any order, as a server streams its files. A path comes
-//! once in either case, and a reader refuses an index where it does not.
+//! The manifest says in which [order](super::Order) the records come: by path, each greater than the one before,
+//! which is also the rule if it says nothing; or in any order, as a server streams its files. In both a path
+//! comes only once, and a reader refuses an index in which one comes twice.
 //!
-//! A record, in order:
+//! A record has these fields, in this order:
 //!
 //! | field | form |
 //! |---|---|
-//! | kind and flags | byte: bits 0-1 file, directory, symlink, hard link; 4 stamp, 8 xattrs, 16 extents follow |
-//! | path | bytes shared with the record before, bytes that follow, these bytes |
+//! | kind and flags | a byte: bits 0-1 file (0), directory, symlink, hard link (3); 4 stamp, 8 xattrs, 16 extents follow |
+//! | path | number of bytes shared with the path before, number of bytes that follow, these bytes |
 //! | mode, uid, gid, mtime | varints; mtime in nanoseconds, signed |
-//! | stamp | ctime less mtime (signed), inode, device, digest of what lies beside |
-//! | xattrs | count, then name and value, each with its length in front |
-//! | symlink, hard link | length, bytes; the record ends here |
+//! | stamp | ctime minus mtime (signed), inode, device, digest of files that belong to this one |
+//! | xattrs | number of attributes; of each the length of the name, the name, the length of the value, the value |
+//! | symlink, hard link | length of the target, its bytes; the record ends here |
 //! | file: size | varint |
-//! | file: extents | count, then gap before and length of each |
-//! | file: segments | one for each started MiB, see below |
-//! | file: BLAKE3 | 32 bytes, only with two segments or more |
+//! | file: extents | number of data ranges; of each the gap in front of it, and its length |
+//! | file: segments | one for each MiB or part of one, see below |
+//! | file: BLAKE3 | 32 bytes, only if there are two segments or more |
 //!
-//! A segment is a tag (bits 0-1: hole, root, delta, alone; 4 root place is the next one; 8 a layout
-//! follows; 16 same holder as before), its 32-byte hash, then the root place, the layout, and the
-//! patch place, as far as the tag has them. A place is the frame (difference to the place before,
-//! signed), the offset in its content, and the length. "The next one": the whole of the frame after
-//! the last root place's. With that an unchanged segment costs 33 bytes, and compressed after the root's index
-//! next to none.
+//! A segment is a tag byte, a 32-byte hash, and then, as far as the tag says that there are any, a slice of a
+//! frame of the root, a data map, and a slice of a patch frame:
+//!
+//! | bits of the tag | meaning |
+//! |---|---|
+//! | 0-1 | 0 hole: zeros; 1 root: as in the root; 2 delta: as in the root but for the pages in a patch frame; 3 whole: all of it is in a patch frame |
+//! | 4 | the root's slice is not written: it is all of the frame after that of the root's slice before |
+//! | 8 | a data map follows the root's slice: the slice has only the data ranges of a segment with holes |
+//! | 16 | the patch is in the same archive as the patch before |
+//!
+//! The slice of a patch frame starts with the position of its archive in the chain (1 is the root's child), unless
+//! bit 16 is set. A slice is a frame (difference to the frame of the slice before of the same sort, signed), an
+//! offset in that frame's content, and a length. A data map is the length of the segment, the number of data
+//! ranges, and of each the gap in front of it and its length.
+//!
+//! What "before" refers to continues from record to record and from block to block; at the start of the
+//! index the path is empty and the numbers are 0. With all that an unchanged segment takes 33 bytes, and next to
+//! nothing after compression with the root's index.
 
-mod blocks;
+mod block;
+mod block_reader;
 mod code;
-mod read;
-mod write;
+mod encode;
+mod entries;
+mod record;
+mod root_index;
+mod writer;
 
-use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
-
-use super::hash::Digest;
-
+pub(super) use block::Block;
 #[cfg(test)]
-pub(super) use blocks::IndexBlocks;
-pub(super) use blocks::{RootIndex, raw_length};
-pub use read::Entries;
-pub(super) use write::{FinishedIndex, IndexWriter, check_fits, encode};
-
-/// How long a block of the index is at most, decompressed.
-pub(super) const BLOCK_BYTES: usize = 256 << 10;
-/// A file of more segments than this (4 TiB) is not taken.
-const MOST_SEGMENTS: u64 = 1 << 22;
-/// No path, link target, or name or value of an extended attribute is longer.
-const LONGEST_TEXT: usize = 1 << 20;
-/// An entry's extended attributes together are no longer, each counted 16 bytes longer than it is.
-const LONGEST_XATTRS: usize = 4 << 20;
-/// A file has no more data ranges.
-const MOST_EXTENTS: usize = 1 << 21;
-
-/// Where bytes lie in an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Place {
-    /// The frame's number in the file.
-    pub(super) frame: u32,
-    /// Where in its decompressed content.
-    pub(super) offset: u32,
-    /// How many.
-    pub(super) length: u32,
-}
-
-/// How the data ranges of a segment with holes are laid out; between them are zeros.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout {
-    /// The segment's length, holes included.
-    pub(super) length: u32,
-    /// Start and length of each range, in order.
-    pub(super) ranges: Vec<(u32, u32)>,
-}
-
-/// A segment in the chain's root, the full backup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RootPlace {
-    /// Where its bytes are.
-    pub(super) place: Place,
-    /// Which bytes of it these are; `None`: all.
-    pub(super) layout: Option<Box<Layout>>,
-}
-
-impl RootPlace {
-    /// How long the segment is in the root.
-    pub(super) fn length(&self) -> u32 {
-        self.layout.as_ref().map_or(self.place.length, |layout| layout.length)
-    }
-}
-
-/// What an incremental stored of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct PatchPlace {
-    /// Which archive of the chain has it: 1 is the root's child.
-    pub(super) holder: u16,
-    /// Where it is in that archive.
-    pub(super) place: Place,
-}
-
-/// Where a segment's content comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stored {
-    /// Zeros.
-    Hole,
-    /// As it is in the root.
-    Root(RootPlace),
-    /// As it is in the root, but for the pages that the patch holds.
-    Delta(RootPlace, PatchPlace),
-    /// The patch holds all of it.
-    Alone(PatchPlace),
-}
-
-/// A segment of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Segment {
-    /// See [`super::hash::segment`].
-    pub(super) hash: Digest,
-    /// Where its content comes from.
-    pub(super) stored: Stored,
-}
-
-impl Segment {
-    /// The root's version of it.
-    pub(super) const fn root(&self) -> Option<&RootPlace> {
-        match &self.stored {
-            Stored::Root(root) | Stored::Delta(root, _) => Some(root),
-            Stored::Hole | Stored::Alone(_) => None,
-        }
-    }
-}
-
-/// One entry of an archive, with where its content is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// The entry.
-    pub entry: Entry,
-    pub(super) segments: Vec<Segment>,
-    /// BLAKE3 of a regular file's content.
-    pub(super) hash: Option<Digest>,
-}
-
-impl Record {
-    /// BLAKE3 of a regular file's content in hex, as `b3sum` prints it.
-    pub fn blake3(&self) -> Option<String> {
-        self.hash.map(hex::encode)
-    }
-
-    /// The length of a regular file; 0 for everything else.
-    pub const fn size(&self) -> u64 {
-        match self.entry.kind {
-            EntryKind::File { size, .. } => size,
-            _ => 0,
-        }
-    }
-}
-
-/// How many segments a file of this length has; `None`: it is too long.
-pub(super) fn segment_count(size: u64) -> Option<usize> {
-    let count = size.div_ceil(1 << 20);
-    if count > MOST_SEGMENTS { None } else { usize::try_from(count).ok() }
-}
-
-/// How long this segment of a file of this length is.
-pub(super) fn segment_length(size: u64, number: usize) -> usize {
-    let before = super::bytes::wide(number).saturating_mul(1 << 20);
-    usize::try_from(size.saturating_sub(before)).unwrap_or(SEGMENT_BYTES).min(SEGMENT_BYTES)
-}
-
-/// What an extended attribute counts.
-const fn xattr_cost(name: &[u8], value: &[u8]) -> usize {
-    name.len().saturating_add(value.len()).saturating_add(16)
-}
+pub(super) use block_reader::BlockReader;
+pub(super) use encode::{check_fits, encode};
+pub use entries::Entries;
+pub use record::Record;
+pub(super) use record::{
+    DataMap, FrameSlice, PatchSlice, RootSlice, Segment, Stored, segment_count, segment_length,
+    segment_start,
+};
+pub(super) use root_index::RootIndex;
+pub(super) use writer::{FinishedIndex, IndexWriter};

@@ -1,17 +1,18 @@
-//! Damaged, cut and made-up archives: an error, never a panic and never wrong data.
+//! Damaged and truncated archives: they give an error, never a panic or wrong data.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::sample::{
-    Made, Tree, assert_same, chain_of, child, file, full, mixed_tree, noise, open, restore,
+use super::fixture::{
+    TestArchive, Tree, assert_same, chain_of, child, file, full, mixed_tree, noise, open, restore,
 };
+use super::proptest_config;
 use crate::archive::{ArchiveError, Chain, prove};
 use crate::domain::SEGMENT_BYTES;
 
-/// A small chain with something of every part in it.
-fn sample() -> (Vec<Made>, Tree) {
+/// A small chain with every kind of frame.
+fn sample() -> (Vec<TestArchive>, Tree) {
     let mut tree = vec![
         file("big", noise(SEGMENT_BYTES + 300, 1)),
         file("page", noise(20_000, 2)),
@@ -27,16 +28,16 @@ fn sample() -> (Vec<Made>, Tree) {
     (made, tree)
 }
 
-/// Opens and restores the chain with one archive's bytes replaced.
-fn with(made: &[Made], which: usize, bytes: &[u8]) -> Result<Tree, ArchiveError> {
+/// Restores the chain with the bytes of one archive replaced.
+fn restore_with(made: &[TestArchive], which: usize, bytes: &[u8]) -> Result<Tree, ArchiveError> {
     let mut readers: Vec<_> = made.iter().map(|it| Arc::clone(&it.reader)).collect();
     readers[which] = open(bytes)?;
     Ok(restore(&Chain::open(readers)?)?.tree())
 }
 
-/// What any damage must lead to: an error, or the right data and a proof that fails.
-fn assert_caught(made: &[Made], tree: &Tree, which: usize, bytes: &[u8]) {
-    match with(made, which, bytes) {
+/// Checks what any damage must lead to: an error, or the right data and a proof that fails.
+fn assert_caught(made: &[TestArchive], tree: &Tree, which: usize, bytes: &[u8]) {
+    match restore_with(made, which, bytes) {
         Err(error) => assert!(error.is_damage(), "{error}"),
         Ok(found) => assert_same(&found, tree),
     }
@@ -49,13 +50,13 @@ fn assert_caught(made: &[Made], tree: &Tree, which: usize, bytes: &[u8]) {
 }
 
 #[test]
-fn a_sample_is_sound_to_begin_with() {
+fn the_sample_restores_without_damage() {
     let (made, tree) = sample();
     assert_same(&restore(&chain_of(&made)).unwrap().tree(), &tree);
 }
 
 #[test]
-fn what_is_no_archive_is_said_to_be_none() {
+fn a_file_that_is_not_an_archive_is_reported_as_such() {
     for bytes in [&b""[..], b"x", &[0; 5000], b"PK\x03\x04 and so on"] {
         let error = open(bytes).unwrap_err();
         assert!(matches!(error, ArchiveError::NotAnArchive(_)), "{error}");
@@ -63,7 +64,7 @@ fn what_is_no_archive_is_said_to_be_none() {
 }
 
 #[test]
-fn an_archive_cut_anywhere_is_said_to_be_cut() {
+fn a_truncated_archive_is_reported_as_truncated_wherever_it_ends() {
     let made = full(&mixed_tree());
     let length = made.bytes.len();
     for cut in [1, 8, 9, 100, 300, 1000, length / 2, length - 10] {
@@ -73,19 +74,19 @@ fn an_archive_cut_anywhere_is_said_to_be_cut() {
 }
 
 #[test]
-fn damage_in_a_parent_names_the_parent() {
+fn damage_in_a_parent_is_reported_under_the_id_of_the_parent() {
     let (made, _) = sample();
     for which in 0..2 {
         let mut bytes = made[which].bytes.clone();
-        // In the data: behind the first frame, before the manifest.
+        // A byte of the data: after the first frame, before the manifest.
         bytes[which.abs_diff(1) * 4000 + 700] ^= 0xFF;
-        let error = with(&made, which, &bytes).unwrap_err();
-        assert_eq!(error.culprit(), Some(made[which].reader.id()), "{error}");
+        let error = restore_with(&made, which, &bytes).unwrap_err();
+        assert_eq!(error.backup_at_fault(), Some(made[which].reader.id()), "{error}");
     }
 }
 
 #[test]
-fn the_root_s_damage_is_found_through_every_child() {
+fn damage_in_the_root_is_found_when_a_child_is_verified() {
     let (made, _) = sample();
     let mut bytes = made[0].bytes.clone();
     let middle = bytes.len() / 2;
@@ -93,47 +94,47 @@ fn the_root_s_damage_is_found_through_every_child() {
     let readers =
         vec![open(&bytes).unwrap(), Arc::clone(&made[1].reader), Arc::clone(&made[2].reader)];
     let error = Chain::open(readers).unwrap().verify(2, &|_| {}).unwrap_err();
-    assert_eq!(error.culprit(), Some(made[0].reader.id()));
+    assert_eq!(error.backup_at_fault(), Some(made[0].reader.id()));
 }
 
 #[test]
-fn a_proof_decodes_every_patch_but_those_that_were_tried_when_they_were_made() {
+fn a_proof_applies_every_patch_except_those_that_were_verified_when_they_were_made() {
     let (made, _) = sample();
     let mut bytes = made[0].bytes.clone();
     bytes[4700] ^= 0xFF;
     let root = open(&bytes).unwrap();
     let mut finished = made[1].finished.clone();
     prove(&made[1].reader, Some(&root), &finished, 1, &|_| {}).unwrap();
-    finished.tried = Arc::default();
+    finished.verified = Arc::default();
     let error = prove(&made[1].reader, Some(&root), &finished, 1, &|_| {}).unwrap_err();
-    assert_eq!(error.culprit(), Some(root.id()));
+    assert_eq!(error.backup_at_fault(), Some(root.id()));
     prove(&made[1].reader, Some(&made[0].reader), &finished, 1, &|_| {}).unwrap();
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(proptest_config(200))]
 
     #[test]
     fn any_flipped_bit_is_caught(
-        which in 0_usize..3, at in any::<prop::sample::Index>(), bit in 0_u8..8, end in any::<bool>(),
+        which in 0_usize..3, at in any::<prop::sample::Index>(), bit in 0_u8..8, at_end in any::<bool>(),
     ) {
         let (made, tree) = sample_once();
         let mut bytes = made[which].bytes.clone();
-        // Half of the flips into the last KiB: there are the tables that everything hangs on.
-        let span = if end { bytes.len().min(1024) } else { bytes.len() };
+        // Half of the flips are in the last KiB, where the tables are that everything depends on.
+        let span = if at_end { bytes.len().min(1024) } else { bytes.len() };
         let at = bytes.len() - 1 - at.index(span);
         bytes[at] ^= 1 << bit;
         assert_caught(made, tree, which, &bytes);
     }
 
     #[test]
-    fn any_cut_or_zeroed_part_is_caught(
-        which in 0_usize..3, from in any::<prop::sample::Index>(), length in 1_usize..5000, cut in any::<bool>(),
+    fn any_truncation_or_zeroed_part_is_caught(
+        which in 0_usize..3, from in any::<prop::sample::Index>(), length in 1_usize..5000, truncate in any::<bool>(),
     ) {
         let (made, tree) = sample_once();
         let mut bytes = made[which].bytes.clone();
         let from = from.index(bytes.len());
-        if cut {
+        if truncate {
             bytes.truncate(from);
             prop_assert!(open(&bytes).is_err());
         } else {
@@ -161,7 +162,7 @@ proptest! {
     }
 }
 
-fn sample_once() -> &'static (Vec<Made>, Tree) {
-    static SAMPLE: std::sync::OnceLock<(Vec<Made>, Tree)> = std::sync::OnceLock::new();
+fn sample_once() -> &'static (Vec<TestArchive>, Tree) {
+    static SAMPLE: std::sync::OnceLock<(Vec<TestArchive>, Tree)> = std::sync::OnceLock::new();
     SAMPLE.get_or_init(sample)
 }

@@ -1,20 +1,21 @@
-//! Archives made to do harm: every hash in them is right, the content of the index is not.
+//! Malicious archives: every hash in them is right, but the content of the index is not.
 
 use std::slice::from_ref;
 use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
 
-use super::sample::{
-    Made, child, child_writer, draft, file, full, mixed_tree, noise, open, options,
+use super::fixture::{
+    TestArchive, child, child_writer, draft, file, full, mixed_tree, noise, open, options,
 };
-use crate::archive::index::IndexBlocks;
-use crate::archive::{ArchiveError, Basis, Chain, Reader, Writer};
+use super::proptest_config;
+use crate::archive::index::BlockReader;
+use crate::archive::{ArchiveError, Chain, ParentIndex, Reader, Writer};
 use crate::domain::{BackupId, SEGMENT_BYTES};
 
-/// An index before compression.
-fn raw_index(reader: &Reader, root: &Arc<Reader>) -> Vec<u8> {
-    let mut blocks = IndexBlocks::new(reader, Some(root)).unwrap();
+/// An index, decompressed.
+fn raw_index(reader: &Arc<Reader>, root: &Arc<Reader>) -> Vec<u8> {
+    let mut blocks = BlockReader::new(reader, Some(root)).unwrap();
     let (mut raw, mut block) = (Vec::new(), Vec::new());
     while blocks.next(&mut block).unwrap() {
         raw.extend_from_slice(&block);
@@ -22,8 +23,8 @@ fn raw_index(reader: &Reader, root: &Arc<Reader>) -> Vec<u8> {
     raw
 }
 
-fn root_and_child() -> &'static (Made, Made) {
-    static SAMPLE: OnceLock<(Made, Made)> = OnceLock::new();
+fn root_and_child() -> &'static (TestArchive, TestArchive) {
+    static SAMPLE: OnceLock<(TestArchive, TestArchive)> = OnceLock::new();
     SAMPLE.get_or_init(|| {
         let mut tree = mixed_tree();
         let root = full(&tree);
@@ -34,17 +35,17 @@ fn root_and_child() -> &'static (Made, Made) {
     })
 }
 
-/// An archive with this index, and everything that reads it.
-fn forged(root: Option<&Made>, index: &[u8]) -> Result<(), ArchiveError> {
+/// Makes an archive with this index, and reads it in every way.
+fn read_forged(root: Option<&TestArchive>, index: &[u8]) -> Result<(), ArchiveError> {
     let mut writer = match root {
         Some(root) => child_writer(from_ref(root)),
         None => Writer::full(Vec::new(), &options(), "").unwrap(),
     };
-    writer.pending.push_bytes(index);
+    writer.push_index_bytes(index);
     let (bytes, _) = writer.finish(draft(BackupId::generate())).unwrap();
     let reader = open(&bytes).unwrap();
     let root = root.map_or(&reader, |it| &it.reader);
-    Basis::open(Arc::clone(&reader), Arc::clone(root))?;
+    ParentIndex::open(Arc::clone(&reader), Arc::clone(root))?;
     let readers = [root, &reader].map(Arc::clone);
     let needed = reader.manifest().chain.len();
     let chain = Chain::open(readers[2 - needed..].to_vec())?;
@@ -52,37 +53,39 @@ fn forged(root: Option<&Made>, index: &[u8]) -> Result<(), ArchiveError> {
 }
 
 #[test]
-fn an_index_that_claims_what_is_not_there_is_refused() {
+fn an_index_of_data_that_is_not_in_the_archive_is_refused() {
     let (root, made) = root_and_child();
-    // The data of these indexes is in other archives than the forged ones.
-    assert!(forged(None, &raw_index(&root.reader, &root.reader)).unwrap_err().is_damage());
-    assert!(forged(Some(root), &raw_index(&made.reader, &root.reader)).unwrap_err().is_damage());
+    // The data of these indexes is not in the forged archives.
+    assert!(read_forged(None, &raw_index(&root.reader, &root.reader)).unwrap_err().is_damage());
+    assert!(
+        read_forged(Some(root), &raw_index(&made.reader, &root.reader)).unwrap_err().is_damage()
+    );
 }
 
 #[test]
-fn a_count_without_an_end_takes_no_memory() {
+fn a_huge_count_takes_no_memory() {
     let endless = [&[0xFF_u8; 17][..], &[0x03]].concat();
     for field in 0..9_usize {
         for flags in [0_u8, 8, 16, 24, 2, 3] {
             let index = [&[flags][..], &[0; 10][..field], &endless, &[0xFF; 400]].concat();
-            assert!(forged(None, &index).unwrap_err().is_damage(), "{flags} {field}");
+            assert!(read_forged(None, &index).unwrap_err().is_damage(), "{flags} {field}");
         }
     }
 }
 
 #[test]
-fn a_path_that_would_leave_the_target_is_refused() {
+fn a_path_that_leads_out_of_the_target_is_refused() {
     for bad in ["../a", "/a", "a/../../b", "a//b"] {
         let mut index = vec![1, 0, u8::try_from(bad.len()).unwrap()];
         index.extend_from_slice(bad.as_bytes());
         index.extend_from_slice(&[0, 0, 0, 0]);
-        assert!(forged(None, &index).unwrap_err().is_damage(), "{bad}");
+        assert!(read_forged(None, &index).unwrap_err().is_damage(), "{bad}");
     }
-    assert!(forged(None, &[1, 0, 1, b'a', 0, 0, 0, 0]).is_ok());
+    assert!(read_forged(None, &[1, 0, 1, b'a', 0, 0, 0, 0]).is_ok());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(proptest_config(150))]
     #[test]
     fn no_index_makes_a_reader_panic(
         incremental in any::<bool>(),
@@ -96,7 +99,7 @@ proptest! {
             index[at] = byte;
         }
         index.truncate(index.len() - cut.index(index.len()) / 8);
-        if let Err(error) = forged(incremental.then_some(root), &index) {
+        if let Err(error) = read_forged(incremental.then_some(root), &index) {
             prop_assert!(error.is_damage(), "{}", error);
         }
     }

@@ -1,22 +1,23 @@
-//! Incremental backups: small, and every point of a chain comes back.
+//! Incremental backups: they are small, and every point of a chain can be restored.
 
 use std::slice::from_ref;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::sample::{
-    Made, Member, assert_same, chain_of, child, child_writer, end, file, full, mixed_tree, noise,
-    open, options, other, pour, restore, sparse, stamped,
+use super::fixture::{
+    Member, TestArchive, assert_same, chain_of, child, child_writer, file, finish, full,
+    mixed_tree, noise, open, options, other, restore, sparse, stamped, write_tree,
 };
-use crate::archive::bytes::wide;
-use crate::archive::{ArchiveError, Basis, Chain, Writer};
+use super::proptest_config;
+use crate::archive::{ArchiveError, Chain, ParentIndex, Writer};
+use crate::domain::num::to_u64;
 use crate::domain::{EntryKind, Kind, SEGMENT_BYTES};
 
-const MEBI: usize = SEGMENT_BYTES;
+const MIB: usize = SEGMENT_BYTES;
 
-/// Every point of the chain, restored and verified.
-fn assert_points(made: &[Made], trees: &[Vec<Member>]) {
+/// Restores and verifies every point of the chain.
+fn assert_points(made: &[TestArchive], trees: &[Vec<Member>]) {
     for (number, tree) in trees.iter().enumerate() {
         let chain = chain_of(&made[..=number]);
         assert_same(&restore(&chain).unwrap().tree(), tree);
@@ -25,11 +26,11 @@ fn assert_points(made: &[Made], trees: &[Vec<Member>]) {
 }
 
 #[test]
-fn what_is_unchanged_costs_next_to_nothing() {
-    let tree = vec![file("db", vec![7; 200 * MEBI])];
+fn an_unchanged_database_takes_next_to_nothing() {
+    let tree = vec![file("db", vec![7; 200 * MIB])];
     let root = full(&tree);
     let made = child(from_ref(&root), &tree, false);
-    // The same with 200 hashes in its index as with one.
+    // No more with 200 hashes in its index than with one.
     assert!(made.bytes.len() < 1500, "{}", made.bytes.len());
     assert_eq!(made.finished.manifest.totals.unchanged_segments, 200);
     let again = child(&[root, made], &tree, false);
@@ -37,11 +38,11 @@ fn what_is_unchanged_costs_next_to_nothing() {
 }
 
 #[test]
-fn a_changed_page_costs_a_page_at_most() {
-    let mut tree = vec![file("db", noise(8 * MEBI + 100, 1))];
+fn a_changed_page_takes_a_page_at_most() {
+    let mut tree = vec![file("db", noise(8 * MIB + 100, 1))];
     let root = full(&tree);
     let noised = noise(4096, 9);
-    tree[0].content[3 * MEBI + 8192..3 * MEBI + 12288].copy_from_slice(&noised);
+    tree[0].content[3 * MIB + 8192..3 * MIB + 12288].copy_from_slice(&noised);
     let made = child(from_ref(&root), &tree, false);
     assert!(made.bytes.len() < 9000, "{}", made.bytes.len());
     assert_eq!(made.finished.manifest.totals.patched_segments, 1);
@@ -50,8 +51,8 @@ fn a_changed_page_costs_a_page_at_most() {
 }
 
 #[test]
-fn a_segment_that_is_the_root_s_again_is_not_stored() {
-    let mut trees = vec![vec![file("db", noise(2 * MEBI, 1))]; 3];
+fn a_segment_that_equals_the_roots_again_is_not_stored() {
+    let mut trees = vec![vec![file("db", noise(2 * MIB, 1))]; 3];
     trees[1][0].content[5] ^= 1;
     let root = full(&trees[0]);
     let first = child(from_ref(&root), &trees[1], false);
@@ -62,15 +63,15 @@ fn a_segment_that_is_the_root_s_again_is_not_stored() {
 }
 
 #[test]
-fn a_chain_of_ten_gives_back_every_point() {
+fn every_point_of_a_chain_of_ten_is_restored() {
     let mut tree = mixed_tree();
     let mut trees = vec![tree.clone()];
     let mut made = vec![full(&tree)];
     for step in 1..=10_usize {
         let big = tree.iter().position(|it| it.entry.path.as_bytes() == b"big.db").unwrap();
         let at = (step * 377_777) % (tree[big].content.len() - 50);
-        tree[big].content[at..at + 50].copy_from_slice(&noise(50, wide(step)));
-        tree.push(file(&format!("zz{step:02}"), noise(step * 10_000, wide(step))));
+        tree[big].content[at..at + 50].copy_from_slice(&noise(50, to_u64(step)));
+        tree.push(file(&format!("zz{step:02}"), noise(step * 10_000, to_u64(step))));
         if step == 5 {
             tree.retain(|it| it.entry.path.as_bytes() != b"mebi");
         }
@@ -81,9 +82,9 @@ fn a_chain_of_ten_gives_back_every_point() {
 }
 
 #[test]
-fn a_file_that_grows_and_shrinks_comes_back_at_every_point() {
-    let whole = noise(4 * MEBI, 1);
-    let lengths = [MEBI, 2 * MEBI + 5, 100, 0, 3 * MEBI, MEBI + 4096, MEBI, 4 * MEBI, MEBI - 1];
+fn a_file_that_grows_and_shrinks_is_restored_at_every_point() {
+    let whole = noise(4 * MIB, 1);
+    let lengths = [MIB, 2 * MIB + 5, 100, 0, 3 * MIB, MIB + 4096, MIB, 4 * MIB, MIB - 1];
     let trees: Vec<_> =
         lengths.iter().map(|length| vec![file("db", whole[..*length].to_vec())]).collect();
     let mut made = vec![full(&trees[0])];
@@ -94,19 +95,19 @@ fn a_file_that_grows_and_shrinks_comes_back_at_every_point() {
 }
 
 #[test]
-fn holes_come_and_go() {
-    let data = noise(2 * MEBI, 1);
-    let mut part = vec![0; 2 * MEBI];
+fn a_file_whose_holes_come_and_go_is_restored_at_every_point() {
+    let data = noise(2 * MIB, 1);
+    let mut part = vec![0; 2 * MIB];
     part[4096..9000].copy_from_slice(&data[..4904]);
     let mut other_part = part.clone();
     other_part[8000] ^= 1;
-    other_part[MEBI + 100] = 7;
-    let end = wide(2 * MEBI);
+    other_part[MIB + 100] = 7;
+    let end = to_u64(2 * MIB);
     let trees = vec![
         vec![sparse("disk", part.clone(), &[(4096, 4904)])],
-        vec![sparse("disk", other_part, &[(4096, 4904), (wide(MEBI), 4096)])],
+        vec![sparse("disk", other_part, &[(4096, 4904), (to_u64(MIB), 4096)])],
         vec![file("disk", data)],
-        vec![sparse("disk", vec![0; 2 * MEBI], &[])],
+        vec![sparse("disk", vec![0; 2 * MIB], &[])],
         vec![sparse("disk", part, &[(4096, 4904), (end - 4096, 4096)])],
     ];
     let mut made = vec![full(&trees[0])];
@@ -117,8 +118,8 @@ fn holes_come_and_go() {
 }
 
 #[test]
-fn a_file_with_the_parent_s_stamp_is_not_read() {
-    let tree = vec![stamped(file("a", noise(MEBI + 7, 1)), 5), stamped(file("b", "b"), 6)];
+fn a_file_with_the_parents_stamp_is_not_read() {
+    let tree = vec![stamped(file("a", noise(MIB + 7, 1)), 5), stamped(file("b", "b"), 6)];
     let root = full(&tree);
     let mut later = tree.clone();
     later[0].entry.mode = 0o600;
@@ -127,24 +128,27 @@ fn a_file_with_the_parent_s_stamp_is_not_read() {
     assert!(!writer.entry(&later[0].entry, true).unwrap());
     assert!(writer.entry(&later[1].entry, true).unwrap());
     writer.segment(b"b".to_vec()).unwrap();
-    let made = end(writer, Some(&root));
+    let made = finish(writer, Some(&root));
     assert_eq!(made.finished.manifest.totals.unread_files, 1);
     assert_same(&restore(&chain_of(&[root.clone(), made])).unwrap().tree(), &later);
 
     let mut writer = child_writer(from_ref(&root));
-    assert!(writer.entry(&later[0].entry, false).unwrap(), "asked for in any case");
+    assert!(
+        writer.entry(&later[0].entry, false).unwrap(),
+        "its content is wanted without trust in stamps"
+    );
 }
 
 #[test]
-fn a_file_retracted_from_an_incremental_is_compared_with_its_parent_again() {
-    let mut tree = vec![file("a", noise(2 * MEBI, 1)), file("b", "b")];
+fn a_retracted_file_that_comes_again_is_compared_with_its_parent() {
+    let mut tree = vec![file("a", noise(2 * MIB, 1)), file("b", "b")];
     let root = full(&tree);
     let mut writer = child_writer(from_ref(&root));
-    pour(&mut writer, &[file("a", noise(MEBI + 3, 8))], false);
+    write_tree(&mut writer, &[file("a", noise(MIB + 3, 8))], false);
     writer.retract().unwrap();
     tree[0].content[77] ^= 1;
-    pour(&mut writer, &tree, false);
-    let made = end(writer, Some(&root));
+    write_tree(&mut writer, &tree, false);
+    let made = finish(writer, Some(&root));
     let totals = made.finished.manifest.totals;
     assert_eq!((totals.patched_segments, totals.stored_segments), (1, 0));
     assert_same(&restore(&chain_of(&[root, made])).unwrap().tree(), &tree);
@@ -154,50 +158,51 @@ fn a_file_retracted_from_an_incremental_is_compared_with_its_parent_again() {
 fn any_point_can_be_exported_as_a_full_backup() {
     let mut tree = mixed_tree();
     let root = full(&tree);
-    tree.push(file("zz", noise(2 * MEBI, 8)));
+    tree.push(file("zz", noise(2 * MIB, 8)));
     let made = child(from_ref(&root), &tree, false);
     let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
     chain_of(&[root, made]).export(&mut writer, &|_done| ()).unwrap();
-    let plain = end(writer, None);
+    let plain = finish(writer, None);
     assert_eq!(plain.finished.manifest.kind, Kind::Full);
     assert_same(&restore(&chain_of(&[plain])).unwrap().tree(), &tree);
 }
 
 #[test]
-fn a_chain_with_a_gap_or_a_stranger_names_the_culprit() {
+fn a_chain_with_a_missing_or_wrong_archive_is_refused_and_the_backup_named() {
     let tree = vec![file("a", "a"), other("b", EntryKind::Directory)];
     let root = full(&tree);
     let first = child(from_ref(&root), &tree, false);
     let second = child(&[root.clone(), first.clone()], &tree, false);
-    let stranger = full(&tree);
-    let open = |made: &[&Made]| {
+    let unrelated = full(&tree);
+    let open = |made: &[&TestArchive]| {
         Chain::open(made.iter().map(|it| Arc::clone(&it.reader)).collect()).map(|_| ())
     };
     let gap = open(&[&root, &second]).unwrap_err();
     assert!(matches!(gap, ArchiveError::MissingParent { .. }), "{gap}");
-    assert_eq!(gap.culprit(), Some(first.reader.id()));
-    let gap = open(&[&stranger, &first]).unwrap_err();
-    assert_eq!(gap.culprit(), Some(root.reader.id()));
+    assert_eq!(gap.backup_at_fault(), Some(first.reader.id()));
+    let gap = open(&[&unrelated, &first]).unwrap_err();
+    assert_eq!(gap.backup_at_fault(), Some(root.reader.id()));
     let order = open(&[&first, &root, &second]).unwrap_err();
     assert!(matches!(order, ArchiveError::ChainMismatch { .. }), "{order}");
-    let alone = Basis::open(Arc::clone(&first.reader), Arc::clone(&stranger.reader)).unwrap_err();
+    let alone =
+        ParentIndex::open(Arc::clone(&first.reader), Arc::clone(&unrelated.reader)).unwrap_err();
     assert!(matches!(alone, ArchiveError::ChainMismatch { .. }), "{alone}");
 }
 
 #[test]
-fn a_parent_that_was_made_again_under_its_id_is_noticed() {
+fn another_archive_with_the_id_of_the_parent_is_refused() {
     let tree = vec![file("a", "a")];
     let root = full(&tree);
     let made = child(from_ref(&root), &tree, false);
     let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
-    pour(&mut writer, &[file("a", "another")], false);
-    let (bytes, _) = writer.finish(super::sample::draft(root.reader.id())).unwrap();
+    write_tree(&mut writer, &[file("a", "another")], false);
+    let (bytes, _) = writer.finish(super::fixture::draft(root.reader.id())).unwrap();
     let forged = open(&bytes).unwrap();
     let outcome = Chain::open(vec![forged, made.reader]).unwrap_err();
     assert!(matches!(outcome, ArchiveError::ChainMismatch { .. }), "{outcome}");
 }
 
-/// A change of a small tree: which file, where, how long it is then.
+/// A change of a small tree: which file, at which offset, its new length, and a byte.
 type Edit = (usize, usize, usize, u8);
 
 fn edited(tree: &[Member], edits: &[Edit]) -> Vec<Member> {
@@ -218,16 +223,16 @@ fn edited(tree: &[Member], edits: &[Edit]) -> Vec<Member> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(proptest_config(24))]
     #[test]
-    fn any_history_comes_back_at_every_point(
+    fn any_history_is_restored_at_every_point(
         history in prop::collection::vec(
             prop::collection::vec(
-                (0_usize..4, 0_usize..3 * MEBI, 0_usize..3 * MEBI, any::<u8>()), 0..3),
+                (0_usize..4, 0_usize..3 * MIB, 0_usize..3 * MIB, any::<u8>()), 0..3),
             1..5),
     ) {
         let mut tree: Vec<_> = (0..4_usize)
-            .map(|number| file(&format!("f{number}"), noise(number * 600_000, wide(number))))
+            .map(|number| file(&format!("f{number}"), noise(number * 600_000, to_u64(number))))
             .collect();
         let mut made = vec![full(&tree)];
         let mut trees = vec![tree.clone()];

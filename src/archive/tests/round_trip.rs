@@ -1,23 +1,24 @@
-//! Full backups: everything that goes in comes out.
+//! Full backups: everything that is written is restored.
 
 use std::slice::from_ref;
+use std::sync::Arc;
 
-use super::sample::{
-    assert_same, chain_of, draft, end, file, full, mixed_tree, noise, options, other, pour,
-    restore, sparse,
+use super::fixture::{
+    Content, assert_same, chain_of, draft, file, finish, full, mixed_tree, noise, options, other,
+    restore, sparse, write_tree,
 };
-use crate::archive::bytes::wide;
-use crate::archive::{ArchiveError, Writer};
-use crate::domain::{BackupId, EntryKind, Kind, SEGMENT_BYTES};
+use crate::archive::{ArchiveError, Chain, Reader, Writer};
+use crate::domain::num::to_u64;
+use crate::domain::{BackupId, Cancel, Entry, EntryKind, Kind, SEGMENT_BYTES, WriteAt};
 
 #[test]
-fn one_of_everything_comes_back_the_same() {
+fn every_kind_of_entry_is_restored() {
     let tree = mixed_tree();
     let made = full(&tree);
     let chain = chain_of(from_ref(&made));
     assert_same(&restore(&chain).unwrap().tree(), &tree);
     let report = chain.verify(2, &|_| {}).unwrap();
-    assert_eq!(report.entries, wide(tree.len()));
+    assert_eq!(report.entries, to_u64(tree.len()));
     assert_eq!(report.bytes, made.finished.source_bytes);
     let manifest = made.reader.manifest();
     assert_eq!(manifest.kind, Kind::Full);
@@ -38,7 +39,7 @@ fn the_hash_of_every_file_is_what_b3sum_prints() {
 }
 
 #[test]
-fn an_empty_source_makes_an_archive() {
+fn an_empty_source_can_be_backed_up() {
     let made = full(&[]);
     assert_same(&restore(&chain_of(&[made])).unwrap().tree(), &[]);
 }
@@ -56,7 +57,7 @@ fn holes_are_not_stored_and_not_written() {
 }
 
 #[test]
-fn data_outside_of_the_stated_ranges_is_refused() {
+fn data_in_a_hole_is_refused() {
     for at in [5000, SEGMENT_BYTES + 7] {
         let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
         let mut content = vec![0; 2 * SEGMENT_BYTES];
@@ -73,7 +74,7 @@ fn data_outside_of_the_stated_ranges_is_refused() {
 }
 
 #[test]
-fn a_retracted_file_is_forgotten_and_may_come_again() {
+fn a_retracted_file_is_not_in_the_archive_and_may_come_again() {
     let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
     let first = file("a", noise(3 * SEGMENT_BYTES, 1));
     assert!(writer.entry(&first.entry, false).unwrap());
@@ -82,28 +83,28 @@ fn a_retracted_file_is_forgotten_and_may_come_again() {
     let again = file("a", noise(SEGMENT_BYTES + 5, 2));
     let gone = file("b", noise(10, 3));
     let tree = [again, file("c", "c")];
-    pour(&mut writer, &tree[..1], false);
+    write_tree(&mut writer, &tree[..1], false);
     assert!(writer.entry(&gone.entry, false).unwrap());
     writer.retract().unwrap();
-    pour(&mut writer, &tree[1..], false);
-    let made = end(writer, None);
+    write_tree(&mut writer, &tree[1..], false);
+    let made = finish(writer, None);
     assert_eq!(made.finished.manifest.totals.files, 2);
     assert_same(&restore(&chain_of(&[made])).unwrap().tree(), &tree);
 }
 
 #[test]
-fn a_file_that_was_read_whole_can_still_be_retracted() {
+fn a_complete_file_can_still_be_retracted() {
     let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
-    pour(&mut writer, &[file("a", "torn")], false);
+    write_tree(&mut writer, &[file("a", "torn")], false);
     writer.retract().unwrap();
     assert!(matches!(writer.retract(), Err(ArchiveError::Misuse(_))));
     let tree = [file("a", "whole")];
-    pour(&mut writer, &tree, false);
-    assert_same(&restore(&chain_of(&[end(writer, None)])).unwrap().tree(), &tree);
+    write_tree(&mut writer, &tree, false);
+    assert_same(&restore(&chain_of(&[finish(writer, None)])).unwrap().tree(), &tree);
 }
 
 #[test]
-fn a_file_shorter_than_it_said_is_an_error() {
+fn a_file_that_is_shorter_than_its_entry_says_is_an_error() {
     let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
     let member = file("a", noise(SEGMENT_BYTES + 1, 1));
     writer.entry(&member.entry, false).unwrap();
@@ -124,25 +125,45 @@ fn entries_out_of_order_are_refused() {
 }
 
 #[test]
-fn a_tree_of_many_small_files_comes_back() {
+fn a_tree_of_many_small_files_is_restored() {
     let tree: Vec<_> = (0..9000)
-        .map(|number| file(&format!("f{number:05}"), noise(number % 700, wide(number))))
+        .map(|number| file(&format!("f{number:05}"), noise(number % 700, to_u64(number))))
         .collect();
     let made = full(&tree);
     assert_same(&restore(&chain_of(&[made])).unwrap().tree(), &tree);
 }
 
 #[test]
-fn an_archive_is_the_same_however_many_workers_make_it() {
+fn an_archive_has_the_same_bytes_whatever_the_number_of_workers() {
     let tree = mixed_tree();
     let id = BackupId::generate();
     let mut made = [1, 2, 5].into_iter().map(|workers| {
         let mut options = options();
         options.workers = workers;
         let mut writer = Writer::full(Vec::new(), &options, "").unwrap();
-        pour(&mut writer, &tree, false);
+        write_tree(&mut writer, &tree, false);
         writer.finish(draft(id)).unwrap().0
     });
     let first = made.next().unwrap();
     assert!(made.all(|it| it == first));
+}
+
+#[test]
+fn a_cancelled_restore_or_read_ends_as_cancelled() {
+    let made = full(&mixed_tree());
+    let cancel = Cancel::default();
+    let reader = Arc::new(Reader::open(Arc::new(made.bytes.clone()), &cancel).unwrap());
+    let chain = Chain::open(vec![Arc::clone(&reader)]).unwrap();
+    let gone = Cancel::default();
+    gone.cancel();
+    let make = |_: &Entry| Ok::<_, ArchiveError>(None);
+    let counts = chain.restore(make, 1, &gone, &|_| {}).unwrap();
+    assert_eq!(counts.bytes, 0, "nothing was wanted, so that there was nothing to cancel");
+    let place: Arc<dyn WriteAt> = Arc::new(Content::default());
+    let make = |_: &Entry| Ok::<_, ArchiveError>(Some(Arc::clone(&place)));
+    let error = chain.restore(make, 1, &gone, &|_| {}).unwrap_err();
+    assert!(matches!(error, ArchiveError::Cancelled), "{error}");
+    cancel.cancel();
+    let error = chain.verify(1, &|_| {}).unwrap_err();
+    assert!(matches!(error, ArchiveError::Cancelled), "{error}");
 }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::archive::{self, Basis, Finished, Order, Reader, Writer, WriterOptions};
+use crate::archive::{self, Finished, Order, ParentIndex, Reader, Writer, WriterOptions};
 use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
 use crate::engine::{self, DumpFacts, DumpOrder, Engine, EngineError};
-use crate::executor::chain::{StoredBytes, blame, open_readers};
+use crate::executor::chain::{blame, open_readers};
 use crate::executor::{Context, JobError, facts};
 use crate::failpoint;
 use crate::storage::Pending;
@@ -88,12 +88,12 @@ fn attempt(
         workers: context.settings.compression_threads,
         level: context.settings.compression_level,
         page_bytes: engine.page_bytes(),
-        order: if engine.gives_in_order() { Order::ByPath } else { Order::AsItComes },
+        order: if engine.gives_in_order() { Order::ByPath } else { Order::Unordered },
     };
     let mut writer = match (readers.last(), readers.first()) {
         (Some(parent), Some(root)) => {
-            let basis = Basis::open(Arc::clone(parent), Arc::clone(root)).map_err(blame)?;
-            Writer::incremental(sink, &options, basis, &text)
+            let parent = ParentIndex::open(Arc::clone(parent), Arc::clone(root)).map_err(blame)?;
+            Writer::incremental(sink, &options, parent, &text)
         }
         _ => Writer::full(sink, &options, &text),
     }
@@ -158,12 +158,11 @@ fn prove(
     pending: &dyn Pending,
     (finished, root): (&Finished, Option<&Arc<Reader>>),
 ) -> Result<(), JobError> {
-    let read_back = StoredBytes::new(pending.reopen()?, &context.cancel);
     let workers = context.settings.compression_threads;
-    let reader = Arc::new(Reader::open(Arc::new(read_back))?);
+    let reader = Arc::new(Reader::open(pending.reopen()?, &context.cancel)?);
     archive::prove(&reader, root, finished, workers, &|_bytes| ()).map_err(|error| {
         // A damaged root is the chain's fault; anything else is this archive's.
-        if error.culprit() == Some(backup.id) { error.into() } else { blame(error) }
+        if error.backup_at_fault() == Some(backup.id) { error.into() } else { blame(error) }
     })?;
     failpoint::reached("after-prove");
     Ok(())

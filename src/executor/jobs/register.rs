@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::archive::{self, ArchiveError, Chain, Reader};
 use crate::catalog::RegistrationJob;
 use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
-use crate::executor::chain::{StoredBytes, blame, open_readers};
+use crate::executor::chain::{blame, open_readers};
 use crate::executor::{Context, JobError, facts};
 
 /// What a registered archive turned out to be.
@@ -21,8 +21,7 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     let location = &job.location;
     let stored = context.storage.open(location)?;
     let stored_bytes = stored.len();
-    let bytes = Arc::new(StoredBytes::new(stored, &context.cancel));
-    let reader = Arc::new(Reader::open(bytes)?.known_as(job.backup.id));
+    let reader = Arc::new(Reader::open(stored, &context.cancel)?.reported_as(job.backup.id));
     let manifest = reader.manifest();
     if manifest.datastore.engine != job.backup.datastore.engine {
         let (is, said) = (&manifest.datastore.engine, &job.backup.datastore.engine);
@@ -31,7 +30,11 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     }
     // Damage of this very archive is not a broken chain.
     let own = |error: ArchiveError| {
-        if error.culprit() == Some(reader.name()) { error.into() } else { blame(error) }
+        if error.backup_at_fault() == Some(reader.reported_id()) {
+            error.into()
+        } else {
+            blame(error)
+        }
     };
     let parent = manifest.backup.parent_id;
     let mut readers = match parent {
@@ -44,8 +47,8 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     let chain = Chain::open(readers).map_err(own)?;
     let workers = context.settings.compression_threads;
     chain.verify(workers, &|_done| ()).map_err(own)?;
-    let checksum =
-        archive::recheck(&reader, chain.archives().next(), workers, &|_done| ()).map_err(own)?;
+    let checksum = archive::verify_file(&reader, chain.archives().next(), workers, &|_done| ())
+        .map_err(own)?;
     let facts = ArchiveFacts {
         location: location.clone(),
         stored_bytes,

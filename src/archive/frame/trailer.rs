@@ -1,46 +1,48 @@
-//! The trailer: the fixed-size frame from which everything else in an archive is found and checked.
+//! The trailer: the frame of fixed length from which everything else in an archive is found and checked.
 
-use super::bytes::{le32, le64};
-use super::error::{ArchiveError, Flaw};
-use super::frame::{SKIPPABLE_HEADER, TRAILER_MAGIC, skippable_content, skippable_header};
-use super::hash::Digest;
+use super::skippable::{
+    SKIPPABLE_HEADER, TRAILER_MAGIC, le32, le64, skippable_content, skippable_header,
+};
+use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::hash::Digest;
 
-/// The format this Coffer writes, and the newest it reads.
-pub(super) const FORMAT: u32 = 1;
-const TEXT: &[u8; 16] = b"coffer archive\r\n";
+/// The format that this Coffer writes, and the newest that it reads.
+pub(crate) const FORMAT: u32 = 1;
+const SIGNATURE: &[u8; 16] = b"coffer archive\r\n";
 const CONTENT_BYTES: usize = 192;
+/// The length of what the last 32 bytes are the hash of.
 const HASHED_BYTES: usize = CONTENT_BYTES - 32;
-/// How long the trailer's frame is.
-pub(super) const TRAILER_BYTES: usize = SKIPPABLE_HEADER + CONTENT_BYTES;
+/// The length of the trailer's frame.
+pub(crate) const TRAILER_BYTES: usize = SKIPPABLE_HEADER + CONTENT_BYTES;
 
-/// What the trailer says.
+/// The fields of the trailer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trailer {
+pub(crate) struct Trailer {
     /// The frame that the manifest starts in.
-    pub(super) manifest_frame: u32,
-    /// Where in that frame's content.
-    pub(super) manifest_offset: u32,
-    /// How long it is; it may go on in the frames that follow.
-    pub(super) manifest_bytes: u64,
-    /// Its BLAKE3.
-    pub(super) manifest_hash: Digest,
+    pub(crate) manifest_frame: u32,
+    /// Where the manifest starts in that frame's content.
+    pub(crate) manifest_offset: u32,
+    /// The length of the manifest, which may continue in the next frames.
+    pub(crate) manifest_bytes: u64,
+    /// BLAKE3 of the manifest.
+    pub(crate) manifest_hash: Digest,
     /// The first frame of the index.
-    pub(super) index_frame: u32,
-    /// How many frames it has.
-    pub(super) index_count: u32,
-    /// How long it is, decompressed.
-    pub(super) index_bytes: u64,
-    /// BLAKE3 of its frames, as they are stored.
-    pub(super) index_hash: Digest,
+    pub(crate) index_frame: u32,
+    /// The number of the index's frames.
+    pub(crate) index_count: u32,
+    /// The length of the index before compression.
+    pub(crate) index_bytes: u64,
+    /// BLAKE3 of the index's frames as they are stored.
+    pub(crate) index_hash: Digest,
     /// BLAKE3 of the seek table's frame.
-    pub(super) seek_hash: Digest,
+    pub(crate) seek_hash: Digest,
 }
 
 impl Trailer {
     /// The trailer as a frame.
-    pub(super) fn to_frame(&self) -> Vec<u8> {
+    pub(crate) fn to_frame(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(TRAILER_BYTES);
-        out.extend_from_slice(TEXT);
+        out.extend_from_slice(SIGNATURE);
         for number in [FORMAT, FORMAT, self.manifest_frame, self.manifest_offset] {
             out.extend_from_slice(&number.to_le_bytes());
         }
@@ -59,20 +61,21 @@ impl Trailer {
         frame
     }
 
-    /// The trailer that this frame holds.
-    pub(super) fn parse(frame: &[u8]) -> Result<Self, ArchiveError> {
-        let damaged = |what: &str| Flaw::new(what).of(None);
+    /// Reads the trailer from its frame.
+    pub(crate) fn parse(frame: &[u8]) -> Result<Self, ArchiveError> {
+        let damaged = |what: &str| Damage::new(what).of(None);
         let content = skippable_content(frame, TRAILER_MAGIC)
-            .map_err(|_flaw| ArchiveError::NotAnArchive("it has no trailer".to_owned()))?;
-        if !content.starts_with(TEXT) {
-            return Err(ArchiveError::NotAnArchive("its trailer is another program's".to_owned()));
+            .map_err(|_other_frame| ArchiveError::NotAnArchive("it has no trailer".to_owned()))?;
+        if !content.starts_with(SIGNATURE) {
+            let what = "its trailer is that of another program";
+            return Err(ArchiveError::NotAnArchive(what.to_owned()));
         }
-        // Whatever else a later format changes: this stays where it is.
+        // Whatever a later format changes, this number and the hash stay where they are.
         let needed = le32(content, 20).ok_or_else(|| damaged("the trailer is cut short"))?;
         let hashed = content.get(..HASHED_BYTES).unwrap_or(&[]);
         let hash = content.get(HASHED_BYTES..).unwrap_or(&[]);
         if blake3::hash(hashed).as_bytes() != hash {
-            return Err(damaged("the trailer is not what was written"));
+            return Err(damaged("the trailer differs from what was written"));
         }
         if needed > FORMAT {
             return Err(ArchiveError::NewerFormat { needed, known: FORMAT });
@@ -81,7 +84,7 @@ impl Trailer {
     }
 
     fn fields(content: &[u8]) -> Option<Self> {
-        let digest = |at: usize| content.get(at..at + 32).and_then(|it| it.try_into().ok());
+        let digest = |offset: usize| content.get(offset..)?.first_chunk().copied();
         Some(Self {
             manifest_frame: le32(content, 24)?,
             manifest_offset: le32(content, 28)?,
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trailer_of_a_newer_format_is_told_apart_from_damage() {
+    fn a_trailer_of_a_newer_format_is_not_reported_as_damage() {
         let mut frame = sample().to_frame();
         frame[SKIPPABLE_HEADER + 20] = 9;
         let (hashed, hash) = frame[SKIPPABLE_HEADER..].split_at_mut(HASHED_BYTES);

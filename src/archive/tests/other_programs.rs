@@ -1,4 +1,4 @@
-//! Archives in the hands of other programs: zstd, GNU tar, a foreign reader of the seekable format.
+//! Archives read by other programs: zstd, GNU tar, another reader of the seekable format.
 
 use std::fs::{self, File};
 use std::io::{Cursor, Write as _};
@@ -7,42 +7,43 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::sample::{Made, child, file, full, mixed_tree, noise, sparse};
-use crate::archive::bytes::wide;
+use super::fixture::{TestArchive, child, file, full, mixed_tree, noise, sparse};
+use crate::domain::num::to_u64;
 use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
 
 fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {said}");
-    let said: Vec<_> = said.lines().filter(|line| !line.contains("implausibly old")).collect();
-    assert!(said.is_empty(), "{program} {arguments:?}: {said:?}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
+    let warnings: Vec<_> =
+        stderr.lines().filter(|line| !line.contains("implausibly old")).collect();
+    assert!(warnings.is_empty(), "{program} {arguments:?}: {warnings:?}");
     output.stdout
 }
 
-/// The archive as a file.
-fn on_disk(folder: &Path, made: &Made) -> PathBuf {
+/// Writes the archive to a file.
+fn save(folder: &Path, made: &TestArchive) -> PathBuf {
     let at = folder.join("backup.tar.zst");
     let mut out = File::create_new(&at).unwrap();
     out.write_all(&made.bytes).unwrap();
     at
 }
 
-fn unpacked(folder: &Path, entry: &Entry) -> PathBuf {
+fn extracted(folder: &Path, entry: &Entry) -> PathBuf {
     folder.join("data").join(std::ffi::OsStr::from_bytes(entry.path.as_bytes()))
 }
 
 #[test]
-fn tar_alone_gives_back_a_full_backup() {
+fn tar_alone_restores_a_full_backup() {
     let folder = tempfile::tempdir().unwrap();
     let tree = mixed_tree();
-    let archive = on_disk(folder.path(), &full(&tree));
+    let archive = save(folder.path(), &full(&tree));
     let (archive, target) = (archive.to_str().unwrap(), folder.path().to_str().unwrap());
     run("zstd", &["-t", "-q", archive]);
-    // Not everyone may give files away, or has a filesystem for attributes.
+    // Only root may change owners, and not every filesystem has extended attributes.
     run("tar", &["--zstd", "--no-same-owner", "-xpf", archive, "-C", target]);
     for member in &tree {
-        let at = unpacked(folder.path(), &member.entry);
+        let at = extracted(folder.path(), &member.entry);
         let found = fs::symlink_metadata(&at).unwrap();
         match &member.entry.kind {
             EntryKind::File { .. } => {
@@ -69,7 +70,7 @@ fn tar_alone_gives_back_a_full_backup() {
 }
 
 #[test]
-fn tar_gives_back_extended_attributes_where_the_filesystem_has_them() {
+fn tar_restores_extended_attributes_where_the_filesystem_has_them() {
     let folder = tempfile::tempdir().unwrap();
     let flags = rustix::fs::XattrFlags::empty();
     if rustix::fs::setxattr(folder.path(), "user.probe", b"x", flags).is_err() {
@@ -78,11 +79,11 @@ fn tar_gives_back_extended_attributes_where_the_filesystem_has_them() {
     let value = b"a\nb=c\0".to_vec();
     let mut member = file("a", "a");
     member.entry.xattrs = vec![(b"user.note".to_vec(), value.clone())];
-    let archive = on_disk(folder.path(), &full(std::slice::from_ref(&member)));
+    let archive = save(folder.path(), &full(std::slice::from_ref(&member)));
     let target = folder.path().to_str().unwrap();
     run("tar", &["--zstd", "--xattrs", "-xf", archive.to_str().unwrap(), "-C", target]);
     let mut found = [0; 64];
-    let at = unpacked(folder.path(), &member.entry);
+    let at = extracted(folder.path(), &member.entry);
     let length = rustix::fs::getxattr(at, "user.note", &mut found).unwrap();
     assert_eq!(found[..length], value);
 }
@@ -95,25 +96,25 @@ fn tar_alone_keeps_holes() {
     content[start..start + 8192].copy_from_slice(&noise(8192, 1));
     let long = "h".repeat(120);
     let tree = [
-        sparse("end", content.clone(), &[(wide(start), 8192)]),
+        sparse("end", content.clone(), &[(to_u64(start), 8192)]),
         sparse(&long, vec![0; 9 * SEGMENT_BYTES], &[]),
     ];
-    let archive = on_disk(folder.path(), &full(&tree));
+    let archive = save(folder.path(), &full(&tree));
     let target = folder.path().to_str().unwrap();
     run("tar", &["--zstd", "-xf", archive.to_str().unwrap(), "-C", target]);
     for member in &tree {
-        let at = unpacked(folder.path(), &member.entry);
+        let at = extracted(folder.path(), &member.entry);
         assert!(fs::read(&at).unwrap() == member.content);
         assert!(fs::metadata(&at).unwrap().blocks() * 512 < 100_000, "{at:?}");
     }
 }
 
 #[test]
-fn tar_shows_of_an_incremental_what_it_is_and_how_to_restore_it() {
+fn tar_lists_the_instructions_and_the_manifest_of_an_incremental() {
     let folder = tempfile::tempdir().unwrap();
     let root = full(&[file("a", "a")]);
     let made = child(&[root], &[file("a", "b"), file("c", noise(SEGMENT_BYTES + 1, 1))], false);
-    let archive = on_disk(folder.path(), &made);
+    let archive = save(folder.path(), &made);
     let archive = archive.to_str().unwrap();
     run("zstd", &["-t", "-q", archive]);
     let list = run("tar", &["--zstd", "-tf", archive]);
@@ -121,12 +122,12 @@ fn tar_shows_of_an_incremental_what_it_is_and_how_to_restore_it() {
 }
 
 #[test]
-fn a_foreign_reader_of_the_seekable_format_finds_its_way() {
+fn another_reader_of_the_seekable_format_can_seek() {
     let made = full(&mixed_tree());
     let plain = zstd_content(&made.bytes);
     let source = Cursor::new(made.bytes.clone());
     let mut decoder = zeekstd::Decoder::new(source).unwrap();
-    let at = wide(plain.len() / 2);
+    let at = to_u64(plain.len() / 2);
     decoder.set_offset(at).unwrap();
     decoder.set_offset_limit(at + 100_000).unwrap();
     let mut found = vec![0; 100_000];
@@ -140,7 +141,7 @@ fn a_foreign_reader_of_the_seekable_format_finds_its_way() {
     assert!(found == plain[start..start + 100_000]);
 }
 
-/// All that zstd sees of the archive.
+/// The archive as zstd decompresses it.
 fn zstd_content(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 << 20);
     zstd_safe::decompress(&mut out, bytes).unwrap();

@@ -1,17 +1,17 @@
-//! Sources and targets in memory.
+//! Sources, archives and restore targets in memory.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use crate::archive::bytes::wide;
 use crate::archive::{
-    ArchiveError, BackupFacts, Basis, Chain, Finished, ManifestDraft, Order, Outlet, Reader,
-    Writer, WriterOptions, prove, recheck,
+    ArchiveError, BackupFacts, Chain, Finished, ManifestDraft, Order, ParentIndex, Reader, Writer,
+    WriterOptions, prove, verify_file,
 };
+use crate::domain::num::to_u64;
 use crate::domain::{
-    BackupId, Datastore, Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp, Timestamp,
-    WriteAt,
+    BackupId, Cancel, Datastore, Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp,
+    Timestamp, WriteAt,
 };
 
 /// An entry with its content.
@@ -42,10 +42,11 @@ pub(super) fn entry(at: EntryPath, kind: EntryKind) -> Entry {
 
 pub(super) fn file(name: &str, content: impl Into<Vec<u8>>) -> Member {
     let content = content.into();
-    let kind = EntryKind::File { size: wide(content.len()), extents: None };
+    let kind = EntryKind::File { size: to_u64(content.len()), extents: None };
     Member { entry: entry(path(name), kind), content }
 }
 
+/// An entry without content.
 pub(super) fn other(name: &str, kind: EntryKind) -> Member {
     Member { entry: entry(path(name), kind), content: Vec::new() }
 }
@@ -53,7 +54,7 @@ pub(super) fn other(name: &str, kind: EntryKind) -> Member {
 pub(super) fn sparse(name: &str, content: Vec<u8>, extents: &[(u64, u64)]) -> Member {
     let extents =
         extents.iter().map(|(offset, length)| Extent { offset: *offset, length: *length });
-    let kind = EntryKind::File { size: wide(content.len()), extents: Some(extents.collect()) };
+    let kind = EntryKind::File { size: to_u64(content.len()), extents: Some(extents.collect()) };
     Member { entry: entry(path(name), kind), content }
 }
 
@@ -103,20 +104,20 @@ pub(super) fn draft(id: BackupId) -> ManifestDraft {
 
 /// A written archive.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(super) struct TestArchive {
     pub(super) bytes: Vec<u8>,
     pub(super) finished: Finished,
     pub(super) reader: Arc<Reader>,
 }
 
 pub(super) fn open(bytes: &[u8]) -> Result<Arc<Reader>, ArchiveError> {
-    Reader::open(Arc::new(bytes.to_vec())).map(Arc::new)
+    Reader::open(Arc::new(bytes.to_vec()), &Cancel::default()).map(Arc::new)
 }
 
-/// Pours a tree into a writer, as an engine does.
-pub(super) fn pour(writer: &mut Writer<Vec<u8>>, tree: &[Member], trust: bool) {
+/// Gives a tree to a writer, as an engine does.
+pub(super) fn write_tree(writer: &mut Writer<Vec<u8>>, tree: &[Member], trust_stamps: bool) {
     for member in tree {
-        if writer.entry(&member.entry, trust).unwrap() {
+        if writer.entry(&member.entry, trust_stamps).unwrap() {
             for part in member.content.chunks(SEGMENT_BYTES) {
                 let mut buffer = writer.buffer();
                 buffer.extend_from_slice(part);
@@ -126,26 +127,26 @@ pub(super) fn pour(writer: &mut Writer<Vec<u8>>, tree: &[Member], trust: bool) {
     }
 }
 
-pub(super) fn end(writer: Writer<Vec<u8>>, root: Option<&Made>) -> Made {
+/// Ends an archive, and proves it with and without what the writer says of it.
+pub(super) fn finish(writer: Writer<Vec<u8>>, root: Option<&TestArchive>) -> TestArchive {
     let (bytes, finished) = writer.finish(draft(BackupId::generate())).unwrap();
     let reader = open(&bytes).unwrap();
     assert_eq!(finished.checksum, blake3::hash(&bytes).to_hex().as_str());
-    assert_eq!(finished.stored_bytes, wide(bytes.len()));
+    assert_eq!(finished.stored_bytes, to_u64(bytes.len()));
     let root = root.map(|it| &it.reader);
     prove(&reader, root, &finished, 2, &|_| {}).unwrap();
-    // And without what the writer says.
-    assert_eq!(recheck(&reader, root, 2, &|_| {}).unwrap(), finished.checksum);
-    Made { bytes, finished, reader }
+    assert_eq!(verify_file(&reader, root, 2, &|_| {}).unwrap(), finished.checksum);
+    TestArchive { bytes, finished, reader }
 }
 
-pub(super) fn full(tree: &[Member]) -> Made {
+pub(super) fn full(tree: &[Member]) -> TestArchive {
     full_in(Order::ByPath, tree)
 }
 
-pub(super) fn full_in(order: Order, tree: &[Member]) -> Made {
+pub(super) fn full_in(order: Order, tree: &[Member]) -> TestArchive {
     let mut writer = full_writer(order);
-    pour(&mut writer, tree, true);
-    end(writer, None)
+    write_tree(&mut writer, tree, true);
+    finish(writer, None)
 }
 
 pub(super) fn full_writer(order: Order) -> Writer<Vec<u8>> {
@@ -153,35 +154,40 @@ pub(super) fn full_writer(order: Order) -> Writer<Vec<u8>> {
     Writer::full(Vec::new(), &options, "how to restore\n").unwrap()
 }
 
-pub(super) fn child_writer(chain: &[Made]) -> Writer<Vec<u8>> {
+pub(super) fn child_writer(chain: &[TestArchive]) -> Writer<Vec<u8>> {
     child_writer_in(Order::ByPath, chain).unwrap()
 }
 
 pub(super) fn child_writer_in(
     order: Order,
-    chain: &[Made],
+    chain: &[TestArchive],
 ) -> Result<Writer<Vec<u8>>, ArchiveError> {
     let (root, parent) = (&chain[0], &chain[chain.len() - 1]);
-    let basis = Basis::open(Arc::clone(&parent.reader), Arc::clone(&root.reader))?;
+    let parent = ParentIndex::open(Arc::clone(&parent.reader), Arc::clone(&root.reader))?;
     let options = WriterOptions { order, ..options() };
-    Writer::incremental(Vec::new(), &options, basis, "how to restore\n")
+    Writer::incremental(Vec::new(), &options, parent, "how to restore\n")
 }
 
-pub(super) fn child(chain: &[Made], tree: &[Member], trust: bool) -> Made {
-    child_in(Order::ByPath, chain, tree, trust)
+pub(super) fn child(chain: &[TestArchive], tree: &[Member], trust_stamps: bool) -> TestArchive {
+    child_in(Order::ByPath, chain, tree, trust_stamps)
 }
 
-pub(super) fn child_in(order: Order, chain: &[Made], tree: &[Member], trust: bool) -> Made {
+pub(super) fn child_in(
+    order: Order,
+    chain: &[TestArchive],
+    tree: &[Member],
+    trust_stamps: bool,
+) -> TestArchive {
     let mut writer = child_writer_in(order, chain).unwrap();
-    pour(&mut writer, tree, trust);
-    end(writer, chain.first())
+    write_tree(&mut writer, tree, trust_stamps);
+    finish(writer, chain.first())
 }
 
-pub(super) fn chain_of(made: &[Made]) -> Chain {
-    Chain::open(made.iter().map(|it| Arc::clone(&it.reader)).collect()).unwrap()
+pub(super) fn chain_of(archives: &[TestArchive]) -> Chain {
+    Chain::open(archives.iter().map(|it| Arc::clone(&it.reader)).collect()).unwrap()
 }
 
-/// A target in memory: what was written, and what never was.
+/// A restored tree.
 #[derive(Debug, Default)]
 pub(super) struct Target {
     pub(super) entries: Vec<Entry>,
@@ -208,23 +214,22 @@ impl WriteAt for Content {
 }
 
 impl Content {
+    /// The number of bytes that were written, and not left as holes.
     pub(super) fn written(&self) -> usize {
         self.0.lock().unwrap().count
     }
 }
 
-impl Outlet for Target {
-    fn entry(&mut self, entry: &Entry) -> io::Result<Option<Arc<dyn WriteAt>>> {
+impl Target {
+    fn make(&mut self, entry: &Entry) -> Option<Arc<dyn WriteAt>> {
         self.entries.push(entry.clone());
-        let EntryKind::File { size, .. } = entry.kind else { return Ok(None) };
+        let EntryKind::File { size, .. } = entry.kind else { return None };
         let bytes = vec![0; usize::try_from(size).unwrap()];
         let content = Arc::new(Content(Mutex::new(Written { bytes, count: 0 })));
         self.files.insert(entry.path.as_bytes().to_vec(), Arc::clone(&content));
-        Ok(Some(content))
+        Some(content)
     }
-}
 
-impl Target {
     pub(super) fn tree(&self) -> Tree {
         let content = |entry: &Entry| {
             let found = self.files.get(entry.path.as_bytes());
@@ -237,10 +242,10 @@ impl Target {
     }
 }
 
-/// Restores a chain.
 pub(super) fn restore(chain: &Chain) -> Result<Target, ArchiveError> {
     let mut target = Target::default();
-    chain.restore(&mut target, 2, &|_| {})?;
+    let make = |entry: &Entry| Ok::<_, ArchiveError>(target.make(entry));
+    chain.restore(make, 2, &Cancel::default(), &|_| {})?;
     Ok(target)
 }
 
@@ -253,7 +258,7 @@ pub(super) fn assert_same(found: &[Member], wanted: &[Member]) {
     }
 }
 
-/// One of everything.
+/// A tree with every kind of entry.
 pub(super) fn mixed_tree() -> Tree {
     let long = format!("dir/{}", "n".repeat(180));
     let mut raw_name = other("dir/x", EntryKind::Symlink { target: b"../caf\xe9".to_vec() });
@@ -261,7 +266,7 @@ pub(super) fn mixed_tree() -> Tree {
     let mut holes = vec![0; 3 * SEGMENT_BYTES + 5000];
     holes[4096..8192].copy_from_slice(&noise(4096, 1));
     holes[2 * SEGMENT_BYTES..2 * SEGMENT_BYTES + 10].copy_from_slice(b"0123456789");
-    let extents = [(4096, 4096), (wide(2 * SEGMENT_BYTES), 4096)];
+    let extents = [(4096, 4096), (to_u64(2 * SEGMENT_BYTES), 4096)];
     let mut xattrs = file("attributes", "x");
     xattrs.entry.xattrs = vec![(b"user.note".to_vec(), b"a\nb=c\0".to_vec())];
     let mut old = file("before-1970", "old");

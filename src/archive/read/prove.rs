@@ -1,0 +1,224 @@
+//! Proving that what is in an archive file is what was read from the source.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use crossbeam_channel::unbounded;
+
+use super::reader::Reader;
+use super::segment_reader::{ChainReaders, decompress_segments};
+use super::verified_patches::VerifiedPatches;
+use super::walk::{Content, Walk, check_hash};
+use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::frame::Decompressor;
+use crate::archive::hash;
+use crate::archive::index::{RootSlice, Segment, Stored};
+use crate::archive::manifest::Manifest;
+use crate::archive::pool::Pool;
+use crate::domain::num::{saturating_usize, to_u64, to_usize};
+use crate::domain::{Cancel, Kind};
+
+/// What the writer of an archive says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The length of the file.
+    pub stored_bytes: u64,
+    /// The length of the content that it restores to.
+    pub source_bytes: u64,
+    /// BLAKE3 of the file, in hex.
+    pub checksum: String,
+    /// The manifest in it.
+    pub manifest: Manifest,
+    /// The patches that were verified when they were made.
+    pub(crate) verified: Arc<VerifiedPatches>,
+}
+
+/// Proves an archive that was just written, before its backup is COMPLETED. Reads the file once from front to back
+/// and compares its checksum, decompresses every frame, compares every stored segment with the hash taken from the
+/// source, and the manifest and the index with what the writer says. Patches that the writer verified are not
+/// applied again (see `verified_patches`). An incremental needs its `root`. `progress` is called with the
+/// number of bytes of the file that are done.
+pub fn prove(
+    reader: &Arc<Reader>,
+    root: Option<&Arc<Reader>>,
+    finished: &Finished,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), ArchiveError> {
+    let damaged = |what: &str| reader.damaged(Damage::new(what));
+    if reader.stored_bytes() != finished.stored_bytes {
+        return Err(damaged("the file is not as long as what was written"));
+    }
+    if *reader.manifest() != finished.manifest {
+        return Err(damaged("the manifest differs from what was written"));
+    }
+    let checksum = read_file(reader, workers, progress)?;
+    if checksum != finished.checksum {
+        return Err(damaged("the file's checksum is not that of what was written"));
+    }
+    check_own_segments(reader, root, &finished.verified, workers)
+}
+
+/// Verifies an archive file of which nothing is known but what it says itself: reads it once from front to back,
+/// decompresses every frame, and compares every segment that it stores with its hash. An incremental needs its
+/// `root`. Returns BLAKE3 of the file in hex.
+pub fn verify_file(
+    reader: &Arc<Reader>,
+    root: Option<&Arc<Reader>>,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<String, ArchiveError> {
+    let checksum = read_file(reader, workers, progress)?;
+    check_own_segments(reader, root, &Arc::default(), workers)?;
+    Ok(checksum)
+}
+
+/// Compares the segments that an incremental stores with their hashes, except for verified patches. Those of a full
+/// backup were compared frame by frame.
+fn check_own_segments(
+    reader: &Arc<Reader>,
+    root: Option<&Arc<Reader>>,
+    verified: &Arc<VerifiedPatches>,
+    workers: usize,
+) -> Result<(), ArchiveError> {
+    if reader.manifest().kind == Kind::Full {
+        return Ok(());
+    }
+    let chain = Arc::new(ChainReaders::root_and(reader.require_root(root)?, reader));
+    let walk = Walk {
+        backup: reader,
+        chain: &chain,
+        only_own_except: Some(verified),
+        workers,
+        cancel: &Cancel::default(),
+        progress: &|_bytes| {},
+    };
+    walk.run(|_entry| Ok(Content::Check)).map(drop)
+}
+
+/// A segment of a full backup.
+#[derive(Debug)]
+struct FullSegment {
+    number: usize,
+    /// Whether its file has no other segment.
+    only: bool,
+    segment: Segment,
+}
+
+/// Reads the whole file, checks the frames of its tar, and returns its BLAKE3 in hex. The workers also do the
+/// reading: a file that was just synced comes from the disk, and while one of them waits for it another
+/// decompresses.
+fn read_file(
+    reader: &Arc<Reader>,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<String, ArchiveError> {
+    let (spare, spares) = unbounded::<Vec<u8>>();
+    let pool = Pool::start(workers, || {
+        let mut decompressor = Decompressor::new()?;
+        let (mut content, mut scratch) = (Vec::new(), Vec::new());
+        let (reader, spares) = (Arc::clone(reader), spares.clone());
+        Ok(move |(number, segments): (u32, Vec<FullSegment>)| {
+            let mut stored = spares.try_recv().unwrap_or_default();
+            let frame = reader.stored_frame(number, &mut stored)?;
+            if frame.content_bytes > 0 {
+                decompress_segments(&mut decompressor, &stored, frame.content_bytes, &mut content)
+                    .and_then(|()| check_segments(&segments, &content, &mut scratch))
+                    .map_err(|damage| reader.damaged(damage))?;
+            }
+            Ok::<_, ArchiveError>(stored)
+        })
+    })?;
+    let is_full = reader.manifest().kind == Kind::Full;
+    let mut segments = if is_full { Some(full_segments(reader)?.peekable()) } else { None };
+    let frames = (0..reader.table().count()).map(|number| {
+        let segments = segments.iter_mut().flat_map(|all| in_frame(all, number));
+        Ok((number, segments.collect::<Result<_, _>>()?))
+    });
+    let (mut hasher, mut done) = (blake3::Hasher::new(), 0_u64);
+    pool.run::<ArchiveError>(frames, |stored| {
+        let stored = stored?;
+        hasher.update(&stored);
+        done = done.saturating_add(to_u64(stored.len()));
+        progress(done);
+        // Fails only once the workers have ended.
+        drop(spare.send(stored));
+        Ok(())
+    })?;
+    if segments.is_some_and(|mut rest| rest.next().is_some()) {
+        return Err(reader.damaged(Damage::new("a segment is in no frame of the tar")));
+    }
+    hash_seek_table(reader, &mut hasher)?;
+    progress(reader.stored_bytes());
+    Ok(hasher.finalize().to_hex().as_str().to_owned())
+}
+
+/// The segments of a full backup that are not holes. Their frames are in the order of the index, because they were
+/// written so.
+fn full_segments(
+    reader: &Arc<Reader>,
+) -> Result<impl Iterator<Item = Result<FullSegment, ArchiveError>>, ArchiveError> {
+    let entries = reader.entries(None)?;
+    let reader = Arc::clone(reader);
+    Ok(entries.flat_map(move |record| {
+        let checked = record.and_then(|record| check_hash(&reader, &record).map(|()| record));
+        let (segments, error) = match checked {
+            Ok(record) => (record.segments, None),
+            Err(error) => (Vec::new(), Some(Err(error))),
+        };
+        let only = segments.len() == 1;
+        let numbered = segments.into_iter().enumerate();
+        numbered
+            .filter(|(_, segment)| segment.stored != Stored::Hole)
+            .map(move |(number, segment)| Ok(FullSegment { number, only, segment }))
+            .chain(error)
+    }))
+}
+
+/// Takes the segments in this frame. Frames must be asked for in order, without gaps.
+fn in_frame<I: Iterator<Item = Result<FullSegment, ArchiveError>>>(
+    segments: &mut Peekable<I>,
+    frame: u32,
+) -> impl Iterator<Item = I::Item> {
+    let is_in_frame = move |next: &I::Item| match next {
+        Ok(next) => next.segment.root().is_some_and(|root| root.slice.frame == frame),
+        Err(_) => true,
+    };
+    std::iter::from_fn(move || segments.next_if(is_in_frame))
+}
+
+/// Adds the frame of the seek table, which does not list itself.
+fn hash_seek_table(reader: &Reader, hasher: &mut blake3::Hasher) -> Result<(), ArchiveError> {
+    let start = reader.table().end();
+    let mut frame = vec![0; saturating_usize(reader.stored_bytes().saturating_sub(start))];
+    reader.read_at(&mut frame, start)?;
+    hasher.update(&frame);
+    Ok(())
+}
+
+/// Compares the segments in a frame with their hashes.
+fn check_segments(
+    segments: &[FullSegment],
+    content: &[u8],
+    scratch: &mut Vec<u8>,
+) -> Result<(), Damage> {
+    for FullSegment { number, only, segment } in segments {
+        let Stored::Root(RootSlice { slice, map }) = &segment.stored else { continue };
+        let start = to_usize(slice.offset);
+        let found = content
+            .get(start..start.saturating_add(to_usize(slice.length)))
+            .ok_or_else(|| Damage::new("a segment is not within its frame"))?;
+        let bytes = match map {
+            None => found,
+            Some(map) => {
+                map.insert_holes(found, scratch)
+                    .ok_or_else(|| Damage::new("the holes of a segment do not fit"))?;
+                scratch.as_slice()
+            }
+        };
+        if hash::segment(bytes, *number, *only) != segment.hash {
+            return Err(Damage::new("a segment differs from what was read from the source"));
+        }
+    }
+    Ok(())
+}

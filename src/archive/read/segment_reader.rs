@@ -1,0 +1,271 @@
+//! Reading the content of segments from the archives of a chain.
+
+use std::sync::Arc;
+
+use super::reader::Reader;
+use super::verified_patches::{PatchProof, VerifiedPatches};
+use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::frame::{
+    Decompressor, PATCH_MAGIC, WHOLE_SEGMENTS, apply, content_length, skippable_content,
+};
+use crate::archive::hash;
+use crate::archive::index::{FrameSlice, PatchSlice, RootSlice, Segment, Stored};
+use crate::domain::SEGMENT_BYTES;
+use crate::domain::num::to_usize;
+
+/// The archives of a chain by their position in it; the root is 0. Those that are not needed may be missing.
+#[derive(Debug)]
+pub(crate) struct ChainReaders(Vec<Option<Arc<Reader>>>);
+
+impl ChainReaders {
+    /// These archives, the root first.
+    pub(crate) fn new(readers: impl IntoIterator<Item = Arc<Reader>>) -> Self {
+        Self(readers.into_iter().map(Some).collect())
+    }
+
+    /// The root and one archive that is built on it, without those between.
+    pub(super) fn root_and(root: &Arc<Reader>, other: &Arc<Reader>) -> Self {
+        let depth = usize::from(other.depth());
+        let mut readers = vec![None; depth + 1];
+        for (position, reader) in [(0, root), (depth, other)] {
+            if let Some(place) = readers.get_mut(position) {
+                *place = Some(Arc::clone(reader));
+            }
+        }
+        Self(readers)
+    }
+
+    /// The archives that are there, the root first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Reader>> {
+        self.0.iter().flatten()
+    }
+
+    /// The full backup that the chain starts with.
+    pub(crate) fn root(&self) -> Result<&Arc<Reader>, ArchiveError> {
+        self.get(0)
+    }
+
+    fn get(&self, depth: u16) -> Result<&Arc<Reader>, ArchiveError> {
+        let found = self.0.get(usize::from(depth)).and_then(Option::as_ref);
+        found.ok_or_else(|| Damage(format!("archive {depth} of its chain is missing")).of(None))
+    }
+}
+
+/// The number of a segment in its file, and what else its hash depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SegmentPosition {
+    pub(crate) number: usize,
+    /// Whether the file has no other segment.
+    pub(crate) only: bool,
+    pub(crate) length: usize,
+}
+
+/// Reads segments of a chain. Each thread has its own.
+#[derive(Debug)]
+pub(crate) struct SegmentReader {
+    chain: Arc<ChainReaders>,
+    frames: FrameCache,
+    patch: Vec<u8>,
+    old: Vec<u8>,
+}
+
+impl SegmentReader {
+    pub(crate) fn new(chain: Arc<ChainReaders>) -> Result<Self, ArchiveError> {
+        let frames = FrameCache::new(chain.iter().count())?;
+        Ok(Self { chain, frames, patch: Vec::new(), old: Vec::new() })
+    }
+
+    /// The content of a segment, once its hash is that of the source; otherwise an error. `scratch` is for content
+    /// that has to be put together.
+    pub(crate) fn read<'a>(
+        &'a mut self,
+        segment: &Segment,
+        position: SegmentPosition,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], ArchiveError> {
+        let chain = Arc::clone(&self.chain);
+        let content = match &segment.stored {
+            Stored::Hole => {
+                scratch.clear();
+                scratch.resize(position.length, 0);
+                scratch.as_slice()
+            }
+            Stored::Root(root) => self.read_root(root, scratch)?,
+            Stored::Whole(patch) => {
+                self.frames.slice(patch.depth, chain.get(patch.depth)?, patch.slice)?
+            }
+            Stored::Delta(root, patch) => {
+                self.read_delta(root, patch, position.length, scratch)?;
+                scratch.as_slice()
+            }
+        };
+        let found = hash::segment(content, position.number, position.only);
+        if content.len() == position.length && found == segment.hash {
+            Ok(content)
+        } else {
+            let at_fault = chain.get(segment.depth().unwrap_or(0))?;
+            Err(at_fault
+                .damaged(Damage::new("a segment differs from what was read from the source")))
+        }
+    }
+
+    /// The root's version of a segment, whose hash is not compared. `scratch` is for one with holes.
+    pub(crate) fn read_root<'a>(
+        &'a mut self,
+        root: &RootSlice,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], ArchiveError> {
+        self.frames.root_segment(self.chain.root()?, root, scratch)
+    }
+
+    /// Whether the segment has a patch that was verified when it was made.
+    pub(super) fn is_verified(
+        &mut self,
+        segment: &Segment,
+        position: SegmentPosition,
+        verified: &VerifiedPatches,
+    ) -> Result<bool, ArchiveError> {
+        let Stored::Delta(root, patch) = &segment.stored else { return Ok(false) };
+        let reader = self.chain.get(patch.depth)?;
+        let content = patch_content(reader, patch, &mut self.patch)?;
+        Ok(verified.contains(&PatchProof::new(content, root, position.length, &segment.hash)))
+    }
+
+    fn read_delta(
+        &mut self,
+        root: &RootSlice,
+        patch: &PatchSlice,
+        length: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
+        let old = self.frames.root_segment(self.chain.root()?, root, &mut self.old)?;
+        let reader = self.chain.get(patch.depth)?;
+        let content = patch_content(reader, patch, &mut self.patch)?;
+        apply(content, old, length, out).map_err(|damage| reader.damaged(damage))
+    }
+}
+
+/// The content of a patch frame with changed pages.
+fn patch_content<'a>(
+    reader: &Reader,
+    patch: &PatchSlice,
+    stored: &'a mut Vec<u8>,
+) -> Result<&'a [u8], ArchiveError> {
+    reader.stored_frame(patch.slice.frame, stored)?;
+    skippable_content(stored, PATCH_MAGIC).map_err(|damage| reader.damaged(damage))
+}
+
+/// The most decompressed frames in a cache. Neighbouring small files share frames, and in a chain they come from
+/// the root and from what was built on it. For an archive that stands alone one frame is enough.
+const MAX_CACHED_FRAMES: usize = 2;
+
+/// The content of a frame.
+#[derive(Debug)]
+struct CachedFrame {
+    depth: u16,
+    number: u32,
+    content: Vec<u8>,
+    /// A segment was all of it, so that it will not be needed again.
+    is_used_up: bool,
+}
+
+/// Decompressed frames, the one used last at the end.
+#[derive(Debug)]
+struct FrameCache {
+    decompressor: Decompressor,
+    frames: Vec<CachedFrame>,
+    capacity: usize,
+    stored: Vec<u8>,
+}
+
+impl FrameCache {
+    fn new(archives: usize) -> Result<Self, ArchiveError> {
+        let capacity = archives.clamp(1, MAX_CACHED_FRAMES);
+        let decompressor = Decompressor::new()?;
+        Ok(Self { decompressor, frames: Vec::new(), capacity, stored: Vec::new() })
+    }
+
+    fn root_segment<'a>(
+        &'a mut self,
+        reader: &Reader,
+        root: &RootSlice,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], ArchiveError> {
+        let found = self.slice(0, reader, root.slice)?;
+        let Some(map) = root.map.as_deref() else { return Ok(found) };
+        map.insert_holes(found, scratch)
+            .ok_or_else(|| reader.damaged(Damage::new("the holes of a segment do not fit")))?;
+        Ok(scratch)
+    }
+
+    fn slice(
+        &mut self,
+        depth: u16,
+        reader: &Reader,
+        slice: FrameSlice,
+    ) -> Result<&[u8], ArchiveError> {
+        let frame = self.frame(depth, reader, slice.frame)?;
+        let (start, length) = (to_usize(slice.offset), to_usize(slice.length));
+        frame.is_used_up = start == 0 && length == frame.content.len();
+        frame
+            .content
+            .get(start..start.saturating_add(length))
+            .ok_or_else(|| reader.damaged(Damage::new("a segment is not within its frame")))
+    }
+
+    fn frame(
+        &mut self,
+        depth: u16,
+        reader: &Reader,
+        number: u32,
+    ) -> Result<&mut CachedFrame, ArchiveError> {
+        let cached = self.frames.iter().position(|it| it.depth == depth && it.number == number);
+        let frame = match cached {
+            Some(at) => self.frames.remove(at),
+            None => self.read(depth, reader, number)?,
+        };
+        self.frames.push(frame);
+        let lost = || ArchiveError::Internal("a frame was lost".to_owned());
+        self.frames.last_mut().ok_or_else(lost)
+    }
+
+    /// Reads a frame, in place of one that is used up or else of the one that was not used for longest.
+    fn read(
+        &mut self,
+        depth: u16,
+        reader: &Reader,
+        number: u32,
+    ) -> Result<CachedFrame, ArchiveError> {
+        let is_full = self.frames.len() >= self.capacity;
+        let replaced = self.frames.iter().position(|it| it.is_used_up).or(is_full.then_some(0));
+        let mut content = replaced.map_or_else(Vec::new, |at| self.frames.remove(at).content);
+        let bytes = reader.stored_frame(number, &mut self.stored)?.content_bytes;
+        decompress_segments(&mut self.decompressor, &self.stored, bytes, &mut content)
+            .map_err(|damage| reader.damaged(damage))?;
+        Ok(CachedFrame { depth, number, content, is_used_up: false })
+    }
+}
+
+/// Replaces what is in `out` with the content of a frame that has segments: a frame of the tar, or a patch frame
+/// with whole segments. `content_bytes` is what the seek table says of the frame.
+pub(super) fn decompress_segments(
+    decompressor: &mut Decompressor,
+    stored: &[u8],
+    content_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Damage> {
+    let too_long = || Damage::new("a frame is longer than any that is written");
+    if content_bytes > SEGMENT_BYTES {
+        return Err(too_long());
+    }
+    if content_bytes > 0 {
+        return decompressor.decompress(stored, content_bytes, out);
+    }
+    let content = skippable_content(stored, PATCH_MAGIC)?;
+    let (kind, frame) = content.split_first().ok_or_else(|| Damage::new("a patch is empty"))?;
+    if *kind != WHOLE_SEGMENTS {
+        return Err(Damage::new("a patch is not of the kind that the index says"));
+    }
+    let length = content_length(frame).filter(|it| *it <= SEGMENT_BYTES).ok_or_else(too_long)?;
+    decompressor.decompress(frame, length, out)
+}

@@ -1,0 +1,182 @@
+//! Reads every segment of a backup with several threads, checks its hash, and writes it where it is wanted.
+
+use std::sync::Arc;
+
+use super::reader::Reader;
+use super::segment_reader::{ChainReaders, SegmentPosition, SegmentReader};
+use super::verified_patches::VerifiedPatches;
+use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::index::{Record, Segment, Stored, segment_length, segment_start};
+use crate::archive::pool::Pool;
+use crate::archive::sparse::{self, Coverage};
+use crate::domain::num::to_u64;
+use crate::domain::{Cancel, Entry, EntryKind, WriteAt};
+
+/// What a backup has: the result of verifying or restoring it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Entries of every kind.
+    pub entries: u64,
+    /// Regular files.
+    pub files: u64,
+    /// Bytes of content in these files, holes included.
+    pub bytes: u64,
+}
+
+/// A job is submitted when it has this many segments, which is also the most files it keeps open.
+const JOB_SEGMENTS: usize = 32;
+/// A job is submitted when it has this many bytes.
+const JOB_BYTES: usize = 1 << 20;
+
+/// A backup whose segments are to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Walk<'a> {
+    pub(super) backup: &'a Arc<Reader>,
+    /// The archives that have its content.
+    pub(super) chain: &'a Arc<ChainReaders>,
+    /// If given, only segments that the backup's own archive stores are read, without those whose patches are
+    /// verified.
+    pub(super) only_own_except: Option<&'a Arc<VerifiedPatches>>,
+    pub(super) workers: usize,
+    /// Ends the walk between two segments.
+    pub(super) cancel: &'a Cancel,
+    /// Called with the number of bytes of content that are done.
+    pub(super) progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What is to be done with the content of an entry.
+pub(super) enum Content {
+    Skip,
+    Check,
+    Write(Arc<dyn WriteAt>),
+}
+
+/// A segment to check, and to write if there is a place for it.
+struct Item {
+    segment: Segment,
+    position: SegmentPosition,
+    coverage: Coverage,
+    place: Option<Arc<dyn WriteAt>>,
+}
+
+impl Walk<'_> {
+    /// Reads the backup. `want` says for each entry what to do with its content.
+    pub(super) fn run<E: From<ArchiveError>>(
+        self,
+        mut want: impl FnMut(&Entry) -> Result<Content, E>,
+    ) -> Result<Counts, E> {
+        let mut counts = Counts::default();
+        let mut done = 0;
+        let mut items = self.backup.entries(Some(self.chain.root()?))?.flat_map(|record| {
+            let (items, error) = match self.items(record, &mut want, &mut counts) {
+                Ok(items) => (items, None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            items.into_iter().flatten().map(Ok).chain(error)
+        });
+        let jobs = std::iter::from_fn(|| next_job(&mut items).transpose());
+        self.start()?.run(jobs, |bytes| {
+            done += bytes?;
+            (self.progress)(done);
+            Ok(())
+        })?;
+        drop(items);
+        Ok(Counts { bytes: done, ..counts })
+    }
+
+    fn start(&self) -> Result<Pool<Vec<Item>, Result<u64, ArchiveError>>, ArchiveError> {
+        Pool::start(self.workers, || {
+            let mut reader = SegmentReader::new(Arc::clone(self.chain))?;
+            let mut scratch = Vec::new();
+            let verified = self.only_own_except.map(Arc::clone);
+            let cancel = self.cancel.clone();
+            Ok(move |items: Vec<Item>| {
+                items.iter().try_fold(0, |sum, item| {
+                    if cancel.is_cancelled() {
+                        return Err(ArchiveError::Cancelled);
+                    }
+                    let is_verified = match &verified {
+                        Some(verified) => {
+                            reader.is_verified(&item.segment, item.position, verified)?
+                        }
+                        None => false,
+                    };
+                    if !is_verified {
+                        item.run(&mut reader, &mut scratch)?;
+                    }
+                    Ok(sum + to_u64(item.position.length))
+                })
+            })
+        })
+    }
+
+    /// The segments of a record to check, unless it has none or its content is not wanted.
+    fn items<E: From<ArchiveError>, F: FnMut(&Entry) -> Result<Content, E>>(
+        &self,
+        record: Result<Record, ArchiveError>,
+        want: &mut F,
+        counts: &mut Counts,
+    ) -> Result<Option<impl Iterator<Item = Item> + use<E, F>>, E> {
+        let record = record?;
+        check_hash(self.backup, &record)?;
+        counts.entries += 1;
+        counts.files += u64::from(matches!(record.entry.kind, EntryKind::File { .. }));
+        let place = match want(&record.entry)? {
+            Content::Skip => return Ok(None),
+            Content::Check => None,
+            Content::Write(place) => Some(place),
+        };
+        let EntryKind::File { size, extents } = record.entry.kind else { return Ok(None) };
+        let only = record.segments.len() == 1;
+        let own = self.only_own_except.map(|_| self.backup.depth());
+        let segments = record.segments.into_iter().enumerate();
+        let wanted = segments.filter(move |(_, it)| own.is_none() || it.depth() == own);
+        Ok(Some(wanted.map(move |(number, segment)| {
+            let position = SegmentPosition { number, only, length: segment_length(size, number) };
+            let coverage = sparse::coverage(extents.as_deref(), size, number);
+            Item { segment, position, coverage, place: place.clone() }
+        })))
+    }
+}
+
+/// Takes items until they are enough for a job; `None` if there are none.
+fn next_job<E>(items: &mut impl Iterator<Item = Result<Item, E>>) -> Result<Option<Vec<Item>>, E> {
+    let (mut job, mut bytes) = (Vec::new(), 0);
+    while job.len() < JOB_SEGMENTS && bytes < JOB_BYTES {
+        let Some(item) = items.next().transpose()? else { break };
+        bytes += item.position.length;
+        job.push(item);
+    }
+    Ok(Some(job).filter(|job| !job.is_empty()))
+}
+
+/// Checks that the hash of a file is that of its segments.
+pub(super) fn check_hash(reader: &Reader, record: &Record) -> Result<(), ArchiveError> {
+    if record.hash == record.hash_of_segments() {
+        return Ok(());
+    }
+    let what = format!("the hash of {} is not that of its segments", record.entry.path);
+    Err(reader.damaged(Damage(what)))
+}
+
+impl Item {
+    fn run(&self, reader: &mut SegmentReader, scratch: &mut Vec<u8>) -> Result<(), ArchiveError> {
+        let content = reader.read(&self.segment, self.position, scratch)?;
+        let Some(place) = &self.place else { return Ok(()) };
+        self.write(place.as_ref(), content).map_err(ArchiveError::Target)
+    }
+
+    /// Writes what is data in the source, unless it was stored as a hole because it was zeros.
+    fn write(&self, place: &dyn WriteAt, content: &[u8]) -> std::io::Result<()> {
+        let start = segment_start(self.position.number);
+        match &self.coverage {
+            _ if self.segment.stored == Stored::Hole => Ok(()),
+            Coverage::Hole => Ok(()),
+            Coverage::Full => place.write_at(content, start),
+            Coverage::Partial(map) => map.positions().try_for_each(|range| {
+                let offset = start.saturating_add(to_u64(range.start));
+                place.write_at(content.get(range).unwrap_or(&[]), offset)
+            }),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Writing a backup again, as an archive that stands alone.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use super::writer::Writer;
+use crate::archive::error::ArchiveError;
+use crate::archive::index::segment_length;
+use crate::archive::read::{Chain, SegmentPosition, SegmentReader};
+use crate::domain::num::to_u64;
+
+impl Chain {
+    /// Gives the content of the backup to `writer`, as an engine would: with a writer of a full backup this makes one
+    /// of any point. `progress` is called with the number of bytes of content that are done.
+    pub fn export<W: Write>(
+        &self,
+        writer: &mut Writer<W>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), ArchiveError> {
+        let mut done = 0_u64;
+        let mut reader = SegmentReader::new(Arc::clone(self.readers()))?;
+        let mut scratch = Vec::new();
+        for record in self.last().entries(Some(self.readers().root()?))? {
+            let record = record?;
+            if !writer.entry(&record.entry, false)? {
+                continue;
+            }
+            let only = record.segments.len() == 1;
+            for (number, segment) in record.segments.iter().enumerate() {
+                let length = segment_length(record.size(), number);
+                let position = SegmentPosition { number, only, length };
+                let mut content = writer.buffer();
+                content.extend_from_slice(reader.read(segment, position, &mut scratch)?);
+                done = done.saturating_add(to_u64(content.len()));
+                writer.segment(content)?;
+                progress(done);
+            }
+        }
+        Ok(())
+    }
+}

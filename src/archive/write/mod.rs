@@ -1,0 +1,16 @@
+//! Writing archives.
+
+mod batch;
+mod encoder;
+mod export;
+mod finish;
+mod open_entry;
+mod output;
+mod parent_index;
+mod pending_records;
+mod skipped_records;
+mod tar_header;
+mod writer;
+
+pub use parent_index::ParentIndex;
+pub use writer::{Writer, WriterOptions};
