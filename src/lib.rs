@@ -28,6 +28,40 @@
 //! failpoint   crashes on purpose, for tests →
 //! domain      what every room speaks about  →
 //! ```
+//!
+//! # Words
+//!
+//! Words of our own, besides those of the field. Each has one meaning everywhere.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | archive | the file of one backup: a tar, compressed with zstd, with an index |
+//! | frame | a piece of an archive that is compressed on its own |
+//! | segment | a MiB of a file, cut at a fixed position: the unit that is hashed, compared and restored |
+//! | index | the list of an archive's entries, and of where their segments are |
+//! | manifest | what an archive says of itself: enough to write its row in the catalog again |
+//! | chain | the archives that a backup needs: its root, which is a full backup, and the incrementals built on it |
+//! | place | where archives are kept: a folder of the local disk |
+//! | publish | to give a proven archive its final name; from then on the backup exists |
+//! | claim | to take a job out of the queue for one worker |
+//! | run | one attempt at a job, with its result |
+//! | settle | to record the result of a run and what follows from it, in one transaction |
+//! | drill | a restore that is made only to prove that a backup can be restored |
+//!
+//! # Where things go
+//!
+//! * **An engine**, to back up another kind of database: a folder in `src/engine/<name>/` with an implementation of
+//!   [`engine::Engine`], and a line in `ENGINES` in `src/engine/mod.rs`. The engine alone checks the keys of its
+//!   `source`. Its tests run the suite in `src/engine/conformance.rs`.
+//! * **A place** for archives: an implementation of [`storage::Storage`] in `src/storage/<name>/`, and a line in
+//!   `src/storage/mod.rs`. Its tests run the suite in `src/storage/conformance.rs`.
+//! * **A field of a backup**: a column in `schema.sql`, with a step in `src/store/schema.rs` for older catalogs; the
+//!   field in `src/domain/backup.rs`; its column in `src/store/backups/mod.rs`; its key in `src/wire/backup.rs`, and its
+//!   value in `src/api/view.rs`. What an archive has to remember of it goes into `src/archive/manifest.rs`.
+//! * **A route**: a handler with its `#[utoipa::path]` in the file of its resource in `src/api/`, listed in that file's
+//!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them.
+//! * **A kind of job**: its file in `src/executor/jobs/`, and its task in `src/catalog/queue.rs`.
+//! * **A rule** of what is allowed goes into `src/catalog/`, its sentence for the client into `src/api/refusal.rs`.
 
 pub mod api;
 pub mod archive;
