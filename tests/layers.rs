@@ -21,11 +21,6 @@ const KNOWN_CIRCLES: &[(&str, &str)] = &[
     ("catalog/error.rs", "catalog/projects.rs"),
     ("domain/location.rs", "domain/backup.rs"),
     ("engine/error.rs", "engine/flow.rs"),
-    ("engine/mariadb/rights.rs", "engine/mariadb/facts.rs"),
-    ("engine/postgresql/faults.rs", "engine/postgresql/login.rs"),
-    ("engine/tool/command.rs", "engine/tool/process.rs"),
-    ("engine/tool/command.rs", "engine/tool/servant.rs"),
-    ("engine/tool/command.rs", "engine/tool/stream.rs"),
 ];
 
 fn read_folder(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -3,17 +3,18 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::tool::ToolError;
 use crate::domain::{Failure, FailureCode};
 
-/// An error of an engine. The text says what happened, to which file, and what to do next.
+/// An error of an engine. Its text says what happened, to which file, and what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// A failure whose kind is known; the sentence is for whoever asked for the backup.
+    /// A failure of a known kind; the message is for the user who asked for the backup.
     #[error("{message}")]
     Known {
         /// Its kind.
         code: FailureCode,
-        /// What happened, to which file, what to do next.
+        /// What happened, to which file, and what to do next.
         message: String,
     },
     /// A file operation failed.
@@ -23,12 +24,24 @@ pub enum EngineError {
         action: &'static str,
         /// On which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The intake said no; it knows why.
+    /// A tool failed, and no rule of the engine says what that means.
+    #[error(transparent)]
+    Tool(ToolError),
+    /// The intake refused more data; it knows why.
     #[error(transparent)]
     Refused(#[from] super::Refused),
+}
+
+impl From<ToolError> for EngineError {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Cancelled => super::Refused.into(),
+            other => Self::Tool(other),
+        }
+    }
 }
 
 impl EngineError {
@@ -37,55 +50,68 @@ impl EngineError {
         Self::Known { code, message: message.into() }
     }
 
-    /// A file operation on `path` that failed.
+    /// A tool's error as a failure of this kind, in the form `context: error; advice`. Context and advice may be
+    /// empty.
+    pub(super) fn from_tool(
+        error: &ToolError,
+        code: FailureCode,
+        context: &str,
+        advice: &str,
+    ) -> Self {
+        if matches!(error, ToolError::Cancelled) {
+            return super::Refused.into();
+        }
+        let context = if context.is_empty() { String::new() } else { format!("{context}: ") };
+        let advice = if advice.is_empty() { String::new() } else { format!("; {advice}") };
+        Self::known(code, format!("{context}{error}{advice}"))
+    }
+
+    /// A failed file operation.
     pub(super) fn io(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Io { action, path: path.to_owned(), source: source.into() }
     }
 
-    /// A file operation that failed in the place a restore goes to.
+    /// A file operation that failed at the target of a restore.
     pub fn target(action: &str, path: &Path, source: impl Into<io::Error>) -> Self {
         let source = source.into();
-        let (code, next) = match source.kind() {
+        let (code, advice) = match source.kind() {
             io::ErrorKind::AlreadyExists
             | io::ErrorKind::DirectoryNotEmpty
             | io::ErrorKind::NotADirectory => {
-                (FailureCode::TargetOccupied, "choose a place where nothing is")
+                (FailureCode::TargetOccupied, "choose a path where nothing exists yet")
             }
             io::ErrorKind::NotFound => {
-                (FailureCode::TargetDenied, "make the folder first, or choose another")
+                (FailureCode::TargetDenied, "create the folder first, or choose another")
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 (FailureCode::TargetDenied, "give Coffer the right to write there")
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                (FailureCode::DiskFull, "make room, or choose another place")
+                (FailureCode::DiskFull, "make room, or choose another path")
             }
             _ => (FailureCode::Internal, "look for disk errors in the system log"),
         };
-        Self::known(code, format!("{action} {}: {source}; {next}", path.display()))
+        Self::known(code, format!("{action} {}: {source}; {advice}", path.display()))
     }
 
-    /// An archive that asks for something no backup of ours holds.
+    /// The archive holds something that no backup of this engine does.
     pub(super) fn archive(message: impl Into<String>) -> Self {
         Self::known(FailureCode::ArchiveDamaged, message)
     }
 
-    /// The failure as the API shows it. `Refused` has none of its own: ask whoever refused.
+    /// The failure as the API shows it. [`EngineError::Refused`] has none: ask the intake that refused.
     pub fn failure(&self) -> Option<Failure> {
-        match self {
-            Self::Known { code, message } => Some(Failure::new(*code, message.clone())),
-            Self::Io { source, .. } => {
-                let code = match source.kind() {
-                    io::ErrorKind::NotFound => FailureCode::SourceMissing,
-                    io::ErrorKind::PermissionDenied => FailureCode::SourceDenied,
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        FailureCode::DiskFull
-                    }
-                    _ => FailureCode::Internal,
-                };
-                Some(Failure::new(code, self.to_string()))
-            }
-            Self::Refused(_) => None,
-        }
+        let code = match self {
+            Self::Known { code, .. } => *code,
+            Self::Tool(_) => FailureCode::Tool,
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => FailureCode::SourceMissing,
+                io::ErrorKind::PermissionDenied => FailureCode::SourceDenied,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureCode::DiskFull,
+                _ => FailureCode::Internal,
+            },
+            Self::Refused(_) => return None,
+        };
+        Some(Failure::new(code, self.to_string()))
     }
 }

@@ -19,6 +19,7 @@ mod own_entry;
 mod postgresql;
 mod redis;
 mod server_source;
+mod shell_quote;
 mod source_path;
 mod spool;
 mod sqlite;

@@ -1,30 +1,29 @@
-//! The keys of a `source` that is a running server: where it is, who asks, with which password and tools.
+//! The keys of a `source` that is a running server: its address, user, password and tools. They are checked here
+//! and nowhere else; what only one engine understands, that engine checks.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, PathBuf};
 
 use serde_json::Value;
 
 use super::EngineError;
-use super::source_path::{invalid, only_keys};
+use super::source_path::{invalid, only_keys, path_of};
 use super::tool::{Finder, Secret};
 use crate::domain::Source;
 
-/// What the engines that ask a server have in common, and what tells them apart.
+/// What differs between the engines that read a server.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dialect {
-    /// The engine's name.
+pub(super) struct ServerKind {
     pub(super) engine: &'static str,
-    /// What a URL may start with, before `://`.
+    /// The schemes of its URLs.
     pub(super) schemes: &'static [&'static str],
-    /// The server's port where none is given.
-    pub(super) port: u16,
-    /// The server's socket where neither URL nor socket is given.
-    pub(super) socket: &'static str,
-    /// Keys that this engine alone has.
-    pub(super) more: &'static [&'static str],
+    pub(super) default_port: u16,
+    /// Used if the source has neither a URL nor a socket.
+    pub(super) default_socket: &'static str,
+    /// Keys that only this engine has.
+    pub(super) own_keys: &'static [&'static str],
 }
 
-/// The keys that every such source may have.
+/// The keys that every server's source may have.
 const KEYS: [&str; 12] = [
     "path",
     "url",
@@ -43,44 +42,40 @@ const KEYS: [&str; 12] = [
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Address {
-    /// At a socket of this machine. PostgreSQL's is named by its folder.
+    /// A socket on this machine. PostgreSQL names its folder.
     Socket(PathBuf),
-    /// At a port.
     Tcp {
-        /// Name or address.
         host: String,
-        /// Port.
         port: u16,
     },
 }
 
-/// How much the connection is protected.
+/// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tls {
-    /// Not at all.
     Off,
-    /// Where the server can; what the tool does by default.
+    /// Encrypted if the server supports it: the tools' default.
     Prefer,
-    /// Encrypted, or there is no connection.
+    /// Encrypted, or no connection.
     Require,
-    /// And the server's certificate is signed by `ca_file`, or by an authority the system trusts.
+    /// Encrypted, with a certificate signed by `ca_file` or by an authority that the system trusts.
     VerifyCa,
-    /// And it is that of this host.
+    /// And the certificate is for this host.
     VerifyFull,
 }
 
-/// How a server is read.
+/// How a server is backed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
-    /// Its files.
+    /// By its files.
     Physical,
-    /// A dump of each database.
+    /// By a dump of each database.
     Logical,
 }
 
 impl Method {
-    /// The method that `source` asks for, if it asks for one.
-    pub(super) fn of(source: &Source) -> Result<Option<Self>, EngineError> {
+    /// The key `method`.
+    pub(super) fn parse(source: &Source) -> Result<Option<Self>, EngineError> {
         match text(source, "method")?.as_deref() {
             None => Ok(None),
             Some("physical") => Ok(Some(Self::Physical)),
@@ -90,7 +85,7 @@ impl Method {
     }
 }
 
-/// A server, as the configuration names it.
+/// A server, as the configuration describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerSource {
     pub(super) address: Address,
@@ -105,35 +100,55 @@ pub(super) struct ServerSource {
     pub(super) extra_args: Vec<String>,
 }
 
-/// What a source of such an engine can be.
+/// What the source of a server engine can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Whence {
-    /// A server.
+pub(super) enum ServerOrRestored {
     Server(Box<ServerSource>),
-    /// What a restore made, on which no server runs as far as Coffer knows.
+    /// The result of a restore. Coffer does not know of a server that runs on it.
     Restored(PathBuf),
 }
 
+impl ServerOrRestored {
+    /// The server. What was restored has none, which is an error that says what to do.
+    pub(super) fn into_server(self, kind: &ServerKind) -> Result<ServerSource, EngineError> {
+        match self {
+            Self::Server(server) => Ok(*server),
+            Self::Restored(path) => Err(invalid(format!(
+                "{} was restored by Coffer and no server is known to run on it: start one, and name its url \
+                 or socket in an instance of the engine {} in the configuration",
+                path.display(),
+                kind.engine
+            ))),
+        }
+    }
+}
+
 impl ServerSource {
-    /// Understands `source`, or names the key that it does not.
-    pub(super) fn parse(source: &Source, dialect: &Dialect) -> Result<Whence, EngineError> {
-        let known: Vec<&str> = KEYS.iter().chain(dialect.more).copied().collect();
-        only_keys(dialect.engine, source, &known)?;
+    /// Parses `source`; an error names the key that is wrong.
+    pub(super) fn parse(
+        source: &Source,
+        kind: &ServerKind,
+    ) -> Result<ServerOrRestored, EngineError> {
+        if source.0.contains_key("password") {
+            return Err(invalid(
+                "source.password is a secret in the open: put it into a file and name that with password_file",
+            ));
+        }
+        let known: Vec<&str> = KEYS.iter().chain(kind.own_keys).copied().collect();
+        only_keys(kind.engine, source, &known)?;
         if source.0.contains_key("path") {
-            only_keys(dialect.engine, source, &["path"])?;
-            return super::source_path::path_of(dialect.engine, source).map(Whence::Restored);
+            only_keys(kind.engine, source, &["path"])?;
+            return path_of(kind.engine, source).map(ServerOrRestored::Restored);
         }
         if source.0.is_empty() {
-            return Err(invalid(format!(
-                "source of the engine {} needs a url or a socket",
-                dialect.engine
-            )));
+            let engine = kind.engine;
+            return Err(invalid(format!("source of the engine {engine} needs a url or a socket")));
         }
-        let mut found = Self {
-            address: Address::Socket(dialect.socket.into()),
+        let mut server = Self {
+            address: Address::Socket(kind.default_socket.into()),
             user: text(source, "user")?,
             database: text(source, "database")?,
-            password_file: text(source, "password_file")?.map(PathBuf::from),
+            password_file: password_file(source)?,
             tls: tls(source)?,
             ca_file: file(source, "ca_file")?,
             cert_file: file(source, "cert_file")?,
@@ -145,62 +160,62 @@ impl ServerSource {
             (Some(_), Some(_)) => {
                 return Err(invalid("source has both url and socket: keep one"));
             }
-            (Some(url), None) => found.take_url(&url, dialect)?,
-            (None, Some(socket)) => found.address = Address::Socket(socket),
+            (Some(url), None) => server.apply_url(&url, kind)?,
+            (None, Some(socket)) => server.address = Address::Socket(socket),
             (None, None) => {}
         }
-        Ok(Whence::Server(Box::new(found)))
+        Ok(ServerOrRestored::Server(Box::new(server)))
     }
 
     /// `scheme://[user@]host[:port][/database]`.
-    fn take_url(&mut self, url: &str, dialect: &Dialect) -> Result<(), EngineError> {
-        let form = format!("{}://user@host:port/database", dialect.schemes.first().unwrap_or(&""));
-        // The text itself is not shown: it may hold a password.
+    fn apply_url(&mut self, url: &str, kind: &ServerKind) -> Result<(), EngineError> {
+        let form = format!("{}://user@host:port/database", kind.schemes.first().unwrap_or(&""));
+        // The URL itself is not shown: it may contain a password.
         let wrong = |why: &str| invalid(format!("source.url {why}; its form is {form}"));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("has no scheme"))?;
-        if !dialect.schemes.contains(&scheme) {
-            return Err(wrong("has a scheme that is not this engine's"));
+        if !kind.schemes.contains(&scheme) {
+            return Err(wrong("has a scheme of another engine"));
         }
         if rest.contains(['?', '#']) {
-            return Err(wrong("has options, which are keys of source here: tls, ca_file, user…"));
+            return Err(wrong("has options; use keys of source instead: tls, ca_file, user…"));
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, place) =
+        let (user, host) =
             authority.rsplit_once('@').map_or((None, authority), |(user, it)| (Some(user), it));
         if user.is_some_and(|user| user.contains(':')) {
             return Err(wrong(
-                "has a password in it: put that into a file, named by password_file",
+                "contains a password; put it into a file and name that with password_file",
             ));
         }
-        let (host, port) = host_and_port(place, dialect.port)
-            .ok_or_else(|| wrong("has no host or no proper port"))?;
+        let (host, port) = host_and_port(host, kind.default_port)
+            .ok_or_else(|| wrong("has no host or no valid port"))?;
         self.address = Address::Tcp { host, port };
-        for (key, value, kept) in [
+        for (key, value, field) in [
             ("user", user.unwrap_or_default(), &mut self.user),
             ("database", path, &mut self.database),
         ] {
             if value.is_empty() {
                 continue;
             }
-            if kept.is_some() {
-                return Err(wrong(&format!("has the {key} that source.{key} gives too")));
+            if field.is_some() {
+                return Err(wrong(&format!("names the {key}, and so does source.{key}")));
             }
-            *kept = Some(decoded(value).ok_or_else(|| wrong("is not percent-encoded properly"))?);
+            *field = Some(percent_decoded(value).ok_or_else(|| wrong("is not percent-encoded"))?);
         }
         Ok(())
     }
 
-    /// The password, if there is a file for it.
+    /// Reads the password file, if there is one.
     pub(super) fn password(&self) -> Result<Option<Secret>, EngineError> {
         self.password_file.as_deref().map(Secret::read).transpose()
     }
 
-    /// Looks for tools in `source.tools`, else in `usual` and where a shell looks.
-    pub(super) fn finder(&self, usual: Vec<PathBuf>) -> Finder {
-        Finder { folder: self.tools.clone(), usual }
+    /// Finds its tools in `source.tools`, or else in `PATH`.
+    pub(super) fn finder(&self) -> Finder {
+        Finder { folder: self.tools.clone(), ..Finder::default() }
     }
 
-    /// Where it is, for messages and reports.
+    /// Its address, for messages.
     pub(super) fn shown(&self) -> String {
         match &self.address {
             Address::Socket(path) => path.display().to_string(),
@@ -209,21 +224,20 @@ impl ServerSource {
     }
 }
 
-fn host_and_port(place: &str, default: u16) -> Option<(String, u16)> {
-    let (host, port) = match place.strip_prefix('[') {
+fn host_and_port(text: &str, default: u16) -> Option<(String, u16)> {
+    let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, behind) = rest.split_once(']')?;
             (host, behind.strip_prefix(':').or(if behind.is_empty() { Some("") } else { None })?)
         }
-        None => place.split_once(':').unwrap_or((place, "")),
+        None => text.split_once(':').unwrap_or((text, "")),
     };
     let port = if port.is_empty() { default } else { port.parse().ok()? };
     let plain = !host.is_empty() && host.chars().all(|it| it.is_ascii_graphic() && it != '@');
     (plain && !host.starts_with('-')).then(|| (host.to_owned(), port))
 }
 
-/// Text with `%41` for `A`.
-fn decoded(text: &str) -> Option<String> {
+fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut left = text.as_bytes();
     while let Some((first, after)) = left.split_first() {
@@ -239,7 +253,7 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }
 
-/// The text under `key`; not empty, without a zero byte.
+/// The text under `key`: not empty, without a zero byte.
 pub(super) fn text(source: &Source, key: &str) -> Result<Option<String>, EngineError> {
     match source.0.get(key) {
         None => Ok(None),
@@ -250,7 +264,7 @@ pub(super) fn text(source: &Source, key: &str) -> Result<Option<String>, EngineE
     }
 }
 
-/// The texts under `key`.
+/// The list of texts under `key`.
 pub(super) fn texts(source: &Source, key: &str) -> Result<Vec<String>, EngineError> {
     let wrong = || invalid(format!("source.{key} must be a list of texts"));
     match source.0.get(key) {
@@ -272,6 +286,19 @@ fn file(source: &Source, key: &str) -> Result<Option<PathBuf>, EngineError> {
     Err(invalid(format!("source.{key} must be an absolute path")))
 }
 
+/// The key `password_file`: an absolute path, or the name of a systemd credential.
+fn password_file(source: &Source) -> Result<Option<PathBuf>, EngineError> {
+    let Some(path) = text(source, "password_file")?.map(PathBuf::from) else { return Ok(None) };
+    let is_up = path.components().any(|part| part == Component::ParentDir);
+    let is_name = matches!(path.components().next(), Some(Component::Normal(name)) if name == path);
+    if !is_up && (path.is_absolute() || is_name) {
+        return Ok(Some(path));
+    }
+    Err(invalid(
+        "source.password_file must be an absolute path without `..`, or the name of a systemd credential",
+    ))
+}
+
 fn tls(source: &Source) -> Result<Tls, EngineError> {
     Ok(match text(source, "tls")?.as_deref() {
         None | Some("prefer") => Tls::Prefer,
@@ -287,35 +314,24 @@ fn tls(source: &Source) -> Result<Tls, EngineError> {
     })
 }
 
-/// The error for what a restore made: there is no server to ask.
-pub(super) fn nobody_serves(engine: &str, path: &Path) -> EngineError {
-    invalid(format!(
-        "{} was restored by Coffer and no server is known to run on it: start one, and name its url or \
-         socket in an instance of the engine {engine} in the configuration",
-        path.display()
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    const DIALECT: Dialect = Dialect {
+    const KIND: ServerKind = ServerKind {
         engine: "postgresql",
         schemes: &["postgresql", "postgres"],
-        port: 5432,
-        socket: "/run/postgresql",
-        more: &["method"],
+        default_port: 5432,
+        default_socket: "/run/postgresql",
+        own_keys: &["method"],
     };
 
     fn parse(value: Value) -> Result<ServerSource, String> {
-        match ServerSource::parse(&serde_json::from_value(value).unwrap(), &DIALECT) {
-            Ok(Whence::Server(server)) => Ok(*server),
-            Ok(Whence::Restored(path)) => panic!("{}", path.display()),
-            Err(error) => Err(error.to_string()),
-        }
+        ServerSource::parse(&serde_json::from_value(value).unwrap(), &KIND)
+            .and_then(|parsed| parsed.into_server(&KIND))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -343,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_named() {
+    fn an_invalid_source_is_refused_with_the_key_that_is_wrong() {
         for (source, word) in [
             (json!({}), "url or a socket"),
             (json!({"url": "mysql://db"}), "scheme"),
@@ -358,6 +374,10 @@ mod tests {
             (json!({"socket": "/s", "extra_args": "-v"}), "list"),
             (json!({"socket": "/s", "pasword_file": "/p"}), "pasword_file"),
             (json!({"path": "/s", "user": "b"}), "\"user\""),
+            (json!({"user": "b", "password": "x"}), "password_file"),
+            (json!({"user": "b", "password_file": "a/b"}), "systemd credential"),
+            (json!({"user": "b", "password_file": "/a/../b"}), "systemd credential"),
+            (json!({"path": "/s"}), "no server is known"),
         ] {
             let said = parse(source.clone()).unwrap_err();
             assert!(said.contains(word), "{source}: {said}");
@@ -365,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn without_url_and_socket_the_usual_socket_is_meant() {
+    fn without_url_and_socket_the_default_socket_is_used() {
         let found = parse(json!({"user": "coffer"})).unwrap();
         assert_eq!(found.address, Address::Socket("/run/postgresql".into()));
         assert_eq!((found.tls, found.user.as_deref()), (Tls::Prefer, Some("coffer")));

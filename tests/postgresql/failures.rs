@@ -86,7 +86,7 @@ fn a_tool_older_than_its_server_fails_with_the_package_to_install() {
         "not logged at the start:\n{warned}"
     );
     std::fs::remove_file(&path).unwrap();
-    assert_fails(&coffer, "tool", &["pg_basebackup is not there", "apt install"]);
+    assert_fails(&coffer, "tool", &["pg_basebackup was not found", "apt install"]);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_base_backup_that_fails_or_ends_early_makes_no_backup() {
             "real \"$@\" 2>/dev/null | head -c 3000000; echo last words >&2; exit 3",
             &["exit status: 3", "last words"],
         ),
-        ("real \"$@\" 2>/dev/null | head -c 3000000; exit 0", &["ends in the middle of"]),
+        ("real \"$@\" 2>/dev/null | head -c 3000000; exit 0", &["ends within"]),
         // Cut at the end of a member, which no reader of a tar stream could notice.
         ("real \"$@\" 2>/dev/null | head -c 512; exit 0", &["pg_basebackup"]),
         ("exit 0", &["before its manifest"]),

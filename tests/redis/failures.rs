@@ -88,7 +88,7 @@ fn a_killed_tool_or_cut_stream_fails_the_backup_and_leaves_no_files() {
     open_accounts(&mut redis.connect());
     for (filter, words) in [
         ("; echo last words >&2; kill -9 $$", "last words"),
-        ("| head -c 200", "no whole snapshot"),
+        ("| head -c 200", "incomplete snapshot"),
         ("; sh -c 'sleep 600; true' --rdb \"$2\" & exit 4", "exit status: 4"),
     ] {
         let tools = filtered(filter);

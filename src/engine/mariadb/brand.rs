@@ -1,18 +1,17 @@
-//! The two names this engine goes by.
+//! The two names of this engine.
 
-use crate::engine::server_source::Dialect;
+use crate::engine::server_source::ServerKind;
 
 /// Which server it is, by the engine's name in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Brand {
-    /// MariaDB: copied physically, or dumped.
+    /// Backed up by its files or by dumps.
     MariaDb,
-    /// MySQL: dumped.
+    /// Backed up by dumps only.
     MySql,
 }
 
 impl Brand {
-    /// The engine's name.
     pub(super) const fn engine(self) -> &'static str {
         match self {
             Self::MariaDb => "mariadb",
@@ -20,14 +19,13 @@ impl Brand {
         }
     }
 
-    /// What its sources look like.
-    pub(super) const fn dialect(self) -> Dialect {
-        Dialect {
+    pub(super) const fn kind(self) -> ServerKind {
+        ServerKind {
             engine: self.engine(),
             schemes: &["mariadb", "mysql"],
-            port: 3306,
-            socket: "/run/mysqld/mysqld.sock",
-            more: &["method"],
+            default_port: 3306,
+            default_socket: "/run/mysqld/mysqld.sock",
+            own_keys: &["method"],
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Asking a server through the command line client.
+//! The command line client, connected to one server.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::fault;
+use super::faults::classify;
 use super::login::Login;
 use super::options::Options;
 use super::programs::{Maker, maker, version_text};
@@ -15,86 +15,85 @@ use crate::engine::tool::{Tool, ToolError};
 /// A row of an answer.
 pub(super) type Row = Vec<String>;
 
-/// How long a short question may take.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The name of a private server's socket, in its data directory. The programs are run in that folder: a
-/// whole path may be longer than the system takes for a socket.
+/// A private server's socket, relative to its data directory, in which its programs run: an absolute path may be
+/// too long for a socket.
 pub(super) const PRIVATE_SOCKET: &str = "coffer.sock";
 
 #[derive(Debug)]
-enum Way {
-    /// The server of the configuration.
+enum Connection {
+    /// To the server of the configuration.
     Login(Login),
-    /// A server of our own, on this data directory, where root has no password.
+    /// To the private server on this data directory, where root needs no password.
     Private(PathBuf),
 }
 
-/// Somebody who asks a server.
 #[derive(Debug)]
 pub(super) struct Client {
     program: PathBuf,
-    way: Way,
+    connection: Connection,
     shown: String,
     pub(super) maker: Maker,
+    pub(super) cancel: Cancel,
 }
 
 impl Client {
-    /// Asks the server of the configuration.
-    pub(super) fn of(options: &Options, cancel: &Cancel) -> Result<Self, EngineError> {
+    /// For the server of the configuration.
+    pub(super) fn new(options: &Options, cancel: &Cancel) -> Result<Self, EngineError> {
         let program = options.programs().client()?;
         let maker = maker(&version_text(&program, cancel)?);
-        let way = Way::Login(Login::new(options, maker)?);
-        Ok(Self { program, way, shown: options.shown(), maker })
+        let connection = Connection::Login(Login::new(options, maker)?);
+        Ok(Self { program, connection, shown: options.shown(), maker, cancel: cancel.clone() })
     }
 
-    /// Asks a server of our own.
-    pub(super) fn of_private(program: PathBuf, data: &Path) -> Self {
+    /// For a private server.
+    pub(super) fn private(program: PathBuf, data: &Path, cancel: &Cancel) -> Self {
         Self {
             program,
-            way: Way::Private(data.to_owned()),
+            connection: Connection::Private(data.to_owned()),
             shown: "the private server".to_owned(),
             maker: Maker::MariaDb,
+            cancel: cancel.clone(),
         }
     }
 
     fn tool(&self) -> Tool {
         let tool = Tool::new(&self.program);
-        let tool = match &self.way {
-            Way::Login(login) => login.give_to(tool),
-            Way::Private(data) => tool
+        let tool = match &self.connection {
+            Connection::Login(login) => login.apply(tool),
+            Connection::Private(data) => tool
                 .args(["--no-defaults", "--protocol=socket", "--user=root"])
-                .arg(format!("--socket={PRIVATE_SOCKET}"))
-                .folder(data),
+                .option("--socket=", PRIVATE_SOCKET)
+                .current_dir(data),
         };
         tool.args(["--batch", "--skip-column-names", "--default-character-set=utf8mb4"])
             .arg("--connect-timeout=5")
     }
 
-    /// The rows that short statements give, one behind the other.
-    pub(super) fn ask(&self, sql: &str, cancel: &Cancel) -> Result<Vec<Row>, EngineError> {
-        let asked = self.tool().arg(format!("--execute={sql}")).within(ANSWER_WAIT);
-        let answer = asked.output(cancel).map_err(|error| fault::explain(error, &self.shown))?;
+    /// Runs short queries and returns the rows of all of them.
+    pub(super) fn query(&self, sql: &str) -> Result<Vec<Row>, EngineError> {
+        let tool = self.tool().option("--execute=", sql).timeout(QUERY_TIMEOUT);
+        let answer = tool.output(&self.cancel).map_err(|error| classify(error, &self.shown))?;
         Ok(rows(&answer))
     }
 
-    /// The same for statements that may take as long as they need.
-    pub(super) fn work(&self, sql: &str, cancel: &Cancel) -> Result<Vec<Row>, ToolError> {
-        let answer = self.tool().arg(format!("--execute={sql}")).output(cancel)?;
-        Ok(rows(&answer))
+    /// Runs statements that may take any time, and returns their rows.
+    pub(super) fn execute(&self, sql: &str) -> Result<Vec<Row>, ToolError> {
+        Ok(rows(&self.tool().option("--execute=", sql).output(&self.cancel)?))
     }
 
-    /// Runs the statements of a file, and stops at the first error. What the client itself could be told to
-    /// do (`\!`, `source`…) is not done: the file comes out of an archive.
-    pub(super) fn run(&self, script: File, cancel: &Cancel) -> Result<(), ToolError> {
+    /// Runs the statements of a file up to the first error. The client's own commands (`\!`, `source`…) are
+    /// disabled: the file comes from an archive.
+    pub(super) fn run_script(&self, script: File) -> Result<(), ToolError> {
         self.tool()
             .args(["--binary-mode", "--local-infile=0", "--max-allowed-packet=1G"])
-            .input(script)
-            .run(cancel)
+            .stdin(script)
+            .run(&self.cancel)
     }
 }
 
-/// The rows of an answer in batch mode: a line each, tabs between the fields.
+/// The rows of an answer in batch mode: a line each, with tabs between the fields.
 fn rows(answer: &[u8]) -> Vec<Row> {
     let text = String::from_utf8_lossy(answer);
     text.lines().map(|line| line.split('\t').map(unescaped).collect()).collect()
@@ -109,23 +108,23 @@ fn unescaped(field: &str) -> String {
             text.push(letter);
             continue;
         }
-        match letters.next() {
-            Some('n') => text.push('\n'),
-            Some('t') => text.push('\t'),
-            Some('0') => text.push('\0'),
-            Some(other) => text.push(other),
-            None => text.push('\\'),
-        }
+        text.push(match letters.next() {
+            Some('n') => '\n',
+            Some('t') => '\t',
+            Some('0') => '\0',
+            Some(other) => other,
+            None => '\\',
+        });
     }
     text
 }
 
-/// A name between backquotes.
+/// A name quoted for SQL.
 pub(super) fn quoted_name(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// A text between quotes, for any `sql_mode`.
+/// A text quoted for SQL, in any `sql_mode`.
 pub(super) fn quoted_text(text: &str) -> String {
     if text.is_empty() {
         return "''".to_owned();
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_come_back_as_they_were() {
+    fn fields_are_unescaped() {
         assert_eq!(
             rows(b"a\\tb\tc\\nd\\\\e\n\tNULL\n"),
             [vec!["a\tb", "c\nd\\e"], vec!["", "NULL"]]

@@ -1,155 +1,133 @@
-//! Using a restored data directory: a server started on it, every table checked and counted.
+//! Drills: a server started on the restored data directory, every table checked and counted.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::Brand;
-use super::fault;
+use super::faults::error_lines;
 use super::options::programs_for;
-use super::private_server::{PrivateServer, Running};
-use super::tables::{self, Examined, Table};
-use crate::domain::FailureCode;
-use crate::engine::tool::ToolError;
+use super::private_server::{Launch, PrivateServer};
+use super::tables::{self, Examined};
+use crate::domain::FailureCode::{DiskFull, Tool};
+use crate::engine::tool::{Rule, Rules, ToolError, read_end};
 use crate::engine::{DrillOrder, DrillReport, EngineError, Refused};
 
-/// What a copy says of how its server was set up.
+/// The settings of the original server, as the copying tool wrote them.
 const SETTINGS: &str = "backup-my.cnf";
 
 /// The settings without which a server does not start on the files.
 const NEEDED: [&str; 3] = ["innodb_page_size", "innodb_data_file_path", "innodb_undo_tablespaces"];
 
-/// How much of the end of a log is looked at.
-const LOG_END: u64 = 256 << 10;
+/// How many bytes at the end of a log are searched for errors, and how many lines a report shows.
+const LOG_TAIL: u64 = 256 << 10;
+const MAX_LINES: usize = 5;
 
-/// How many of its lines a report shows.
-const SHOWN: usize = 5;
+/// Errors in a server's log that are not the data's fault.
+const MACHINE_RULES: Rules = Rules {
+    ignore_case: true,
+    list: &[
+        Rule::says(&["no space left", "error number 28"], DiskFull, ""),
+        Rule::says(
+            &[
+                "permission denied",
+                "cannot allocate memory",
+                "unknown variable",
+                "unknown option",
+                "unsupported redo log format",
+                "downgrade",
+                "encryption",
+                "upgrade",
+            ],
+            Tool,
+            "this machine and not the data is the reason",
+        ),
+    ],
+};
 
-/// Signs in a server's log that it is not the data's fault that it did not start.
-const NOT_THE_DATA: [&str; 8] = [
-    "permission denied",
-    "cannot allocate memory",
-    "unknown variable",
-    "unknown option",
-    "unsupported redo log format",
-    "downgrade",
-    "encryption",
-    "upgrade",
-];
-
-/// Starts a server on `order.restored` and reads all of it.
 pub(super) fn drill(brand: Brand, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
     let programs = programs_for(brand, order.source);
     let log = order.scratch.join("server.log");
-    let mut more = vec!["--skip-grant-tables".to_owned()];
-    more.extend(settings(order.restored));
-    let server = PrivateServer {
-        server: programs.server()?,
-        client: programs.client()?,
-        data: order.restored.to_owned(),
-        log: log.clone(),
-        more,
-    };
-    let running = server.start(order.cancel).map_err(|error| not_started(error, &log))?;
-    let report = examine(&running, order, &log)?;
-    running.stop().map_err(|error| not_started(error, &log))?;
+    let mut arguments = vec!["--skip-grant-tables".to_owned()];
+    arguments.extend(settings(order.restored));
+    let launch = Launch::new(&programs, order.restored, &log, arguments)?;
+    let server = launch.start(order.cancel).map_err(|error| not_running(error, &log))?;
+    let report = examine(&server, order, &log)?;
+    server.stop().map_err(|error| not_running(error, &log))?;
     Ok(report)
 }
 
 fn examine(
-    running: &Running,
+    server: &PrivateServer,
     order: &DrillOrder<'_>,
     log: &Path,
 ) -> Result<DrillReport, EngineError> {
-    let ended = |error: ToolError, what: &str| match error {
+    let failed = |error: ToolError, what: &str| match error {
         ToolError::Cancelled => Refused.into(),
-        error if running.servant.has_ended() => {
+        error if server.process.has_ended() => {
             damaged(&format!("the server ended over {what}: {}", errors_in(log, &error)))
         }
-        error => damaged(&format!("{what}: {}", fault::telling(error.said()))),
+        error => damaged(&format!("{what}: {}", error_lines(error.output()))),
     };
-    let version = tables::version(&running.client, order.cancel)
-        .map_err(|error| ended(error, "its version"))?;
+    let version = tables::version(&server.client).map_err(|error| failed(error, "its version"))?;
     let mut report = DrillReport {
         version,
         check: "CHECK TABLE EXTENDED, rows counted by table and by index".to_owned(),
         ..DrillReport::default()
     };
-    let all = tables::all(&running.client, order.cancel)
-        .map_err(|error| ended(error, "the list of tables"))?;
-    for table in all {
+    let tables =
+        tables::list(&server.client).map_err(|error| failed(error, "the list of tables"))?;
+    for table in tables {
         if order.cancel.is_cancelled() {
             return Err(Refused.into());
         }
-        match table.examine(&running.client, order.cancel) {
-            Err(error) => return Err(ended(error, &table.shown())),
-            Ok(Examined::Damaged(what)) => {
-                return Err(damaged(&format!("{}: {what}", table.shown())));
+        match table.examine(&server.client) {
+            Err(error) => return Err(failed(error, &table.shown())),
+            Ok(Examined::Damaged(problem)) => {
+                return Err(damaged(&format!("{}: {problem}", table.shown())));
             }
-            Ok(Examined::Rows(rows)) => count(&mut report, &table, rows),
-            Ok(Examined::NotHere) => {}
+            // The server's own tables are checked, but not counted.
+            Ok(Examined::Rows(rows)) if !table.is_system() => report.count(table.shown(), rows),
+            Ok(Examined::Rows(_) | Examined::Elsewhere) => {}
         }
     }
     Ok(report)
 }
 
-/// The server's own tables are checked, and not counted among the user's.
-fn count(report: &mut DrillReport, table: &Table, rows: u64) {
-    if !table.is_system() {
-        report.count(table.shown(), rows);
-    }
+fn damaged(problem: &str) -> EngineError {
+    EngineError::archive(format!("the restored data is damaged: {problem}"))
 }
 
-fn damaged(what: &str) -> EngineError {
-    EngineError::archive(format!("the restored server does not hold up: {what}"))
-}
-
-/// The server did not come up, or did not end well.
-fn not_started(error: ToolError, log: &Path) -> EngineError {
+/// The server did not start, or did not stop in order.
+fn not_running(error: ToolError, log: &Path) -> EngineError {
     if matches!(error, ToolError::Cancelled | ToolError::Start { .. }) {
         return error.into();
     }
-    let said = errors_in(log, &error);
-    let lower = said.to_lowercase();
-    if lower.contains("no space left") || lower.contains("error number 28") {
-        return EngineError::known(FailureCode::DiskFull, format!("the drill's server: {said}"));
+    let errors = errors_in(log, &error);
+    let error = error.map_output(|_| errors.clone());
+    match MACHINE_RULES.classify(&error) {
+        Some(rule) => EngineError::from_tool(&error, rule.code, "the drill's server", rule.advice),
+        None => damaged(&errors),
     }
-    if NOT_THE_DATA.iter().any(|sign| lower.contains(sign)) {
-        return EngineError::known(
-            FailureCode::Tool,
-            format!("the drill's server does not start on this machine: {said}"),
-        );
-    }
-    damaged(&said)
 }
 
-/// The lines of a server's log that tell of errors; without any, what the program said last.
+/// The error lines in a server's log; if there are none, the error itself.
 fn errors_in(log: &Path, error: &ToolError) -> String {
-    let mut end = Vec::new();
-    let read = File::open(log).and_then(|mut file| {
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_END)))?;
-        file.take(LOG_END).read_to_end(&mut end)
-    });
+    let end = read_end(log, LOG_TAIL).unwrap_or_default();
     let text = String::from_utf8_lossy(&end);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| line.contains("[ERROR]") || line.contains("Assertion"))
-        .take(SHOWN)
-        .collect();
-    if read.is_err() || lines.is_empty() { error.to_string() } else { lines.join("\n") }
+    let is_error = |line: &&str| line.contains("[ERROR]") || line.contains("Assertion");
+    let lines: Vec<&str> = text.lines().filter(is_error).take(MAX_LINES).collect();
+    if lines.is_empty() { error.to_string() } else { lines.join("\n") }
 }
 
-/// The options that fit the files, as far as a copy says; from an archive, and so only those that are known
-/// and name nothing outside of it.
+/// The server options that a copy needs. The file comes from an archive, so only known settings are used, and none
+/// with a path.
 fn settings(restored: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(restored.join(SETTINGS)).unwrap_or_default();
-    let plain = |value: &str| {
+    let is_plain = |value: &str| {
         value.chars().all(|letter| letter.is_ascii_alphanumeric() || ":;._-".contains(letter))
     };
     text.lines()
         .filter_map(|line| line.split_once('='))
-        .filter(|(name, value)| NEEDED.contains(name) && plain(value))
+        .filter(|(name, value)| NEEDED.contains(name) && is_plain(value))
         .map(|(name, value)| format!("--{}={value}", name.replace('_', "-")))
         .collect()
 }
@@ -159,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_copys_settings_those_that_fit_its_files_are_taken() {
+    fn only_needed_settings_without_a_path_are_used() {
         let folder = tempfile::tempdir().unwrap();
         #[expect(clippy::disallowed_methods, reason = "a test's own file")]
         std::fs::write(

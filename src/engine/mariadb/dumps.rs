@@ -1,4 +1,4 @@
-//! The dumps of an archive, on their way into a server.
+//! The dumps of an archive, before they are loaded into a server.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,10 +11,10 @@ use super::database_file::{ACCOUNTS, FOLDER, database_at};
 use crate::domain::{Entry, EntryKind, WriteAt};
 use crate::engine::{EngineError, printable};
 
-/// Where in a dump the statement that makes the database is looked for.
+/// The statement that creates the database is within the first bytes of a dump.
 const HEAD_BYTES: u64 = 64 << 10;
 
-/// A dump in a file without a name: its room comes back whatever happens.
+/// A dump in an unnamed file, whose space is freed in any case.
 #[derive(Debug)]
 struct DumpFile(File);
 
@@ -24,7 +24,6 @@ impl WriteAt for DumpFile {
     }
 }
 
-/// The dumps that came so far.
 #[derive(Debug)]
 pub(super) struct Dumps {
     folder: PathBuf,
@@ -33,16 +32,16 @@ pub(super) struct Dumps {
 }
 
 impl Dumps {
-    /// None yet; they are kept in `folder`.
+    /// Dumps will be kept in `folder`.
     pub(super) const fn new(folder: PathBuf) -> Self {
         Self { folder, accounts: None, databases: BTreeMap::new() }
     }
 
-    /// Takes an entry of the archive.
+    /// Adds an entry of the archive.
     pub(super) fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
         let path = printable(&entry.path);
         let foreign =
-            || EngineError::archive(format!("{path} has no place in an archive of dumps"));
+            || EngineError::archive(format!("{path} does not belong in an archive of dumps"));
         let size = match entry.kind {
             EntryKind::Directory if path == FOLDER => return Ok(None),
             EntryKind::File { size, .. } => size,
@@ -63,22 +62,20 @@ impl Dumps {
         Ok((size > 0).then_some(file))
     }
 
-    /// The databases' names.
     pub(super) fn names(&self) -> Vec<&str> {
         self.databases.keys().map(String::as_str).collect()
     }
 
-    /// Each database's name with its dump, from its begin.
+    /// Each database's name and its dump.
     pub(super) fn databases(&self) -> impl Iterator<Item = Result<(&str, File), EngineError>> {
-        self.databases.iter().map(|(name, file)| Ok((name.as_str(), self.begun(file)?)))
+        self.databases.iter().map(|(name, file)| Ok((name.as_str(), self.reopened(file)?)))
     }
 
-    /// The accounts' statements.
     pub(super) fn accounts(&self) -> Result<Option<File>, EngineError> {
-        self.accounts.as_ref().map(|file| self.begun(file)).transpose()
+        self.accounts.as_ref().map(|file| self.reopened(file)).transpose()
     }
 
-    fn begun(&self, file: &DumpFile) -> Result<File, EngineError> {
+    fn reopened(&self, file: &DumpFile) -> Result<File, EngineError> {
         let again = file.0.try_clone().and_then(|mut file| {
             file.seek(SeekFrom::Start(0))?;
             Ok(file)
@@ -87,8 +84,8 @@ impl Dumps {
     }
 }
 
-/// The statement in a dump that makes its database, in a form that fails if it is there already.
-pub(super) fn making(dump: &mut File) -> Result<String, EngineError> {
+/// The statement in a dump that creates its database, made to fail if the database exists.
+pub(super) fn create_statement(dump: &mut File) -> Result<String, EngineError> {
     let mut head = Vec::new();
     let read = dump.by_ref().take(HEAD_BYTES).read_to_end(&mut head);
     read.and_then(|_| dump.seek(SeekFrom::Start(0)))
@@ -97,7 +94,7 @@ pub(super) fn making(dump: &mut File) -> Result<String, EngineError> {
     let line = head.lines().find(|line| line.starts_with("CREATE DATABASE "));
     line.map(|line| line.replacen("/*!32312 IF NOT EXISTS*/", "", 1))
         .filter(|line| !line.contains("IF NOT EXISTS"))
-        .ok_or_else(|| EngineError::archive("a dump in it does not say how its database is made"))
+        .ok_or_else(|| EngineError::archive("a dump in it does not create its database"))
 }
 
 #[cfg(test)]
@@ -107,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dumps_own_statement_makes_the_database_anew_or_fails() {
+    fn the_statement_that_creates_a_database_fails_if_it_exists() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"-- x\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;\n")
             .unwrap();
         file.seek(SeekFrom::Start(0)).unwrap();
-        let sql = making(&mut file).unwrap();
+        let sql = create_statement(&mut file).unwrap();
         assert_eq!(sql, "CREATE DATABASE  `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;");
-        assert!(making(&mut tempfile::tempfile().unwrap()).is_err());
+        assert!(create_statement(&mut tempfile::tempfile().unwrap()).is_err());
     }
 }

@@ -1,79 +1,74 @@
-//! What a server tells of itself before it is backed up.
+//! What a server reports about itself before it is backed up.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::client::{Client, Row};
+use super::advice::create_account;
+use super::client::{Client, Row, quoted_text};
 use super::options::Options;
-use super::rights;
-use crate::domain::{Cancel, FailureCode};
+use crate::domain::FailureCode;
 use crate::engine::EngineError;
 use crate::engine::server_source::Tls;
 
-/// In the order of [`Facts::of`]. MySQL knows all of them too.
-const QUESTIONS: &str = "SELECT 'facts', VERSION(), @@version_comment, @@hostname, @@datadir, \
+/// In the order of [`Facts::parse`]. MySQL knows all of them too.
+const QUERIES: &str = "SELECT 'facts', VERSION(), @@version_comment, @@hostname, @@datadir, \
      IFNULL(@@log_bin_basename, ''), CURRENT_USER(), @@lower_case_table_names, @@character_set_server; \
      SHOW GLOBAL STATUS LIKE 'Innodb_checkpoint_age'; SHOW SESSION STATUS LIKE 'Ssl_cipher'; SHOW GRANTS";
 
-/// The databases that every server has and makes itself. Compared byte by byte: `Sys` is somebody's own.
-pub(super) const SYSTEM: &str = "('information_schema', 'performance_schema', 'mysql', 'sys')";
+/// The databases that every server creates itself. Compared with case: `Sys` is a user's database.
+const SYSTEM: &str = "('information_schema', 'performance_schema', 'mysql', 'sys')";
 
-/// A server's answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) version: String,
     pub(super) comment: String,
     pub(super) hostname: String,
     pub(super) datadir: PathBuf,
-    /// Where its binary logs lie, without their numbers; empty: it writes none.
+    /// The path of its binary logs without their numbers; empty if it writes none.
     pub(super) binlog: PathBuf,
-    /// The account it took whoever asks for, as `name@host`.
+    /// The account that Coffer is logged in as: `name@host`.
     pub(super) user: String,
-    /// How many bytes of its redo log are not yet in its files.
+    /// How much of its redo log is not in its files yet.
     pub(super) redo_bytes: u64,
     pub(super) grants: Vec<String>,
-    /// How the connection is encrypted; empty: it is not.
+    /// Empty if the connection is not encrypted.
     pub(super) cipher: String,
     pub(super) lower_case: String,
     pub(super) charset: String,
 }
 
 impl Facts {
-    /// Asks the server. That it refuses whoever asks is told with the statement that mends it.
-    pub(super) fn ask(
-        client: &Client,
-        options: &Options,
-        cancel: &Cancel,
-    ) -> Result<Self, EngineError> {
-        let answer = client.ask(QUESTIONS, cancel).map_err(|error| denied(error, options))?;
-        let found = Self::of(&answer).ok_or_else(|| {
+    /// Asks the server. If it denies access, the error says how to create an account.
+    pub(super) fn query(client: &Client, options: &Options) -> Result<Self, EngineError> {
+        let answer = client.query(QUERIES).map_err(|error| with_account_advice(error, options))?;
+        let facts = Self::parse(&answer).ok_or_else(|| {
             EngineError::known(
                 FailureCode::SourceInvalid,
-                format!("{} does not answer as MariaDB or MySQL does", options.shown()),
+                format!("{} does not answer like MariaDB or MySQL", options.shown()),
             )
         })?;
-        found.is_protected(options)?;
-        Ok(found)
+        facts.require_encryption(options)?;
+        Ok(facts)
     }
 
-    /// MariaDB's tools go on without encryption where the server has none, unless they verify its certificate.
-    fn is_protected(&self, options: &Options) -> Result<(), EngineError> {
+    /// MariaDB's tools continue without encryption if the server has none, unless they verify its certificate.
+    fn require_encryption(&self, options: &Options) -> Result<(), EngineError> {
         if !self.cipher.is_empty() || matches!(options.server.tls, Tls::Off | Tls::Prefer) {
             return Ok(());
         }
         Err(EngineError::known(
             FailureCode::SourceDenied,
             format!(
-                "{} does not encrypt the connection, as source.tls asks for: set ssl_cert and ssl_key there, or \
+                "{} does not encrypt the connection, as source.tls demands: set ssl_cert and ssl_key there, or \
                  change source.tls",
                 options.shown()
             ),
         ))
     }
 
-    fn of(answer: &[Row]) -> Option<Self> {
+    fn parse(answer: &[Row]) -> Option<Self> {
         let mut found = Self::default();
         let row = answer.iter().find(|row| row.first().is_some_and(|it| it == "facts"))?;
         let mut fields = row.iter().skip(1).cloned();
@@ -98,13 +93,11 @@ impl Facts {
         Some(found)
     }
 
-    /// Whether it is MariaDB and not MySQL.
     pub(super) fn is_mariadb(&self) -> bool {
         self.version.contains("MariaDB") || self.comment.contains("MariaDB")
     }
 
-    /// What the manifest keeps.
-    pub(super) fn kept(&self) -> BTreeMap<String, Value> {
+    pub(super) fn for_manifest(&self) -> BTreeMap<String, Value> {
         [
             ("version_comment", &self.comment),
             ("hostname", &self.hostname),
@@ -116,50 +109,42 @@ impl Facts {
     }
 }
 
-fn denied(error: EngineError, options: &Options) -> EngineError {
+fn with_account_advice(error: EngineError, options: &Options) -> EngineError {
     match error {
         EngineError::Known { code: FailureCode::SourceDenied, message } => EngineError::known(
             FailureCode::SourceDenied,
-            format!("{message}. {}", rights::how_to_let_in(options)),
+            format!("{message}. {}", create_account(options)),
         ),
         other => other,
     }
 }
 
-/// About how many bytes the tables of all databases hold, or of the one that `source` names.
-pub(super) fn table_bytes(
-    client: &Client,
-    options: &Options,
-    cancel: &Cancel,
-) -> Result<u64, EngineError> {
-    let which = which(options);
+/// The approximate size of the tables in the databases that are backed up.
+pub(super) fn table_bytes(client: &Client, options: &Options) -> Result<u64, EngineError> {
+    let condition = condition(options);
     let sql = format!(
         "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES \
-         WHERE BINARY TABLE_SCHEMA {which}"
+         WHERE BINARY TABLE_SCHEMA {condition}"
     );
-    let answer = client.ask(&sql, cancel)?;
+    let answer = client.query(&sql)?;
     let bytes = answer.first().and_then(|row| row.first()).and_then(|it| it.parse().ok());
     Ok(bytes.unwrap_or(0))
 }
 
-/// The databases that are backed up, in the order of their names' bytes.
-pub(super) fn databases(
-    client: &Client,
-    options: &Options,
-    cancel: &Cancel,
-) -> Result<Vec<String>, EngineError> {
-    let which = which(options);
+/// The databases that are backed up, sorted by the bytes of their names.
+pub(super) fn databases(client: &Client, options: &Options) -> Result<Vec<String>, EngineError> {
+    let condition = condition(options);
     let sql = format!(
-        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE BINARY SCHEMA_NAME {which}"
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE BINARY SCHEMA_NAME {condition}"
     );
-    let answer = client.ask(&sql, cancel)?;
+    let answer = client.query(&sql)?;
     let mut names: Vec<String> = answer.into_iter().flatten().collect();
     names.sort();
     if let (Some(name), true) = (&options.server.database, names.is_empty()) {
         return Err(EngineError::known(
             FailureCode::SourceMissing,
             format!(
-                "{} has no database {name:?}, or does not show it: correct source.database, or grant \
+                "{} has no database {name:?} that this account can see: correct source.database, or grant \
                  the right to read it",
                 options.shown()
             ),
@@ -168,9 +153,9 @@ pub(super) fn databases(
     Ok(names)
 }
 
-fn which(options: &Options) -> String {
-    options.server.database.as_ref().map_or_else(
-        || format!("NOT IN {SYSTEM}"),
-        |name| format!("= {}", super::client::quoted_text(name)),
-    )
+fn condition(options: &Options) -> String {
+    match &options.server.database {
+        Some(name) => format!("= {}", quoted_text(name)),
+        None => format!("NOT IN {SYSTEM}"),
+    }
 }

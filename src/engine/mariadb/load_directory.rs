@@ -1,84 +1,63 @@
-//! Dumps loaded into a new data directory, by a server of our own.
+//! Dumps loaded into a new data directory by a private server.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::dumps::Dumps;
-use super::fault;
-use super::private_server::{PrivateServer, temporary_beside};
+use super::faults::classify;
+use super::private_server::{Launch, temporary_beside};
 use super::programs::Programs;
 use crate::domain::Cancel;
 use crate::engine::tool::Tool;
 use crate::engine::tree::Staging;
 use crate::engine::{EngineError, Placed, Staged};
 
-/// The folder in the staging one that becomes the target.
+/// The folder in the staging folder that becomes the target.
 const DATA: &str = "data";
 
-/// The server's log, beside it.
-const LOG: &str = "server.log";
+/// Root's account if the dumps do not define it: only the machine's root can use it.
+const DEFAULT_ROOT: &str = "ALTER USER root@localhost IDENTIFIED VIA unix_socket";
 
-/// If the dumps say nothing of root, its account is left as this one: whoever is root on the machine.
-const ROOT_OF_THE_MACHINE: &str = "ALTER USER root@localhost IDENTIFIED VIA unix_socket";
-
-/// A data directory about to be made.
-#[derive(Debug)]
-pub(super) struct Making<'a> {
-    pub(super) programs: &'a Programs,
-    pub(super) staging: Staging,
-    pub(super) target: PathBuf,
-    pub(super) cancel: &'a Cancel,
-}
-
-/// Makes it, loads every dump, and stops the server again.
-pub(super) fn make(making: Making<'_>, dumps: &Dumps) -> Result<Box<dyn Staged>, EngineError> {
-    let Making { programs, staging, target, cancel } = making;
+/// Makes a data directory of `dumps` in `staging`.
+pub(super) fn make(
+    programs: &Programs,
+    staging: Staging,
+    target: PathBuf,
+    dumps: &Dumps,
+    cancel: &Cancel,
+) -> Result<Box<dyn Staged>, EngineError> {
     let data = staging.path().join(DATA);
-    let log = staging.path().join(LOG);
-    install(programs, &data, cancel)?;
-    let server = PrivateServer {
-        server: programs.server()?,
-        client: programs.client()?,
-        data: data.clone(),
-        log,
-        more: Vec::new(),
-    };
-    let running = server
-        .start(cancel)
-        .map_err(|error| fault::explain(error, "the server that takes the dumps"))?;
-    let loaded = |name: &str, error| fault::explain(error, &format!("loading {name}"));
+    initialise(programs, &data, cancel)?;
+    let launch = Launch::new(programs, &data, &staging.path().join("server.log"), Vec::new())?;
+    let server =
+        launch.start(cancel).map_err(|error| classify(error, "the server for the dumps"))?;
     for dump in dumps.databases() {
         let (name, file) = dump?;
-        running.client.run(file, cancel).map_err(|error| loaded(&format!("{name:?}"), error))?;
+        let loaded = server.client.run_script(file);
+        loaded.map_err(|error| classify(error, &format!("loading {name:?}")))?;
     }
-    let root = running.client.work(ROOT_OF_THE_MACHINE, cancel);
-    root.map_err(|error| loaded("the accounts", error))?;
+    let root = server.client.execute(DEFAULT_ROOT);
+    root.map_err(|error| classify(error, "loading the accounts"))?;
     if let Some(accounts) = dumps.accounts()? {
-        let asked = running.client.run(accounts, cancel);
-        asked.map_err(|error| loaded("the accounts", error))?;
+        let loaded = server.client.run_script(accounts);
+        loaded.map_err(|error| classify(error, "loading the accounts"))?;
     }
-    running
-        .stop()
-        .map_err(|error| fault::explain(error, "stopping the server that took the dumps"))?;
+    server.stop().map_err(|error| classify(error, "stopping the server for the dumps"))?;
     sync(&data)?;
-    Ok(Box::new(MadeDirectory { staging, target }))
+    Ok(Box::new(NewDirectory { staging, target }))
 }
 
-fn install(programs: &Programs, data: &Path, cancel: &Cancel) -> Result<(), EngineError> {
-    let mut folder = std::ffi::OsString::from("--datadir=");
-    folder.push(data);
+/// Initialises an empty data directory.
+fn initialise(programs: &Programs, data: &Path, cancel: &Cancel) -> Result<(), EngineError> {
     let temporary = temporary_beside(data)
-        .map_err(|error| EngineError::target("making a folder beside", data, error))?;
+        .map_err(|error| EngineError::target("creating a folder beside", data, error))?;
     let tool = Tool::new(&programs.installer()?)
         .arg("--no-defaults")
-        .arg(folder)
+        .option("--datadir=", data)
         .env("TMPDIR", temporary.path())
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
     let tool = if rustix::process::geteuid().is_root() { tool.arg("--user=root") } else { tool };
-    // What it says of a server that it could not start is on its standard output.
-    tool.output(cancel)
-        .map(drop)
-        .map_err(|error| fault::explain(error, "making a new data directory"))
+    tool.run(cancel).map_err(|error| classify(error, "creating a new data directory"))
 }
 
 fn sync(data: &Path) -> Result<(), EngineError> {
@@ -87,14 +66,14 @@ fn sync(data: &Path) -> Result<(), EngineError> {
         .map_err(|error| EngineError::target("syncing", data, error))
 }
 
-/// A data directory that is whole, but not where it belongs yet.
+/// A complete data directory, not yet at its target.
 #[derive(Debug)]
-struct MadeDirectory {
+struct NewDirectory {
     staging: Staging,
     target: PathBuf,
 }
 
-impl Staged for MadeDirectory {
+impl Staged for NewDirectory {
     fn check(&self) -> Option<&str> {
         Some("loaded")
     }

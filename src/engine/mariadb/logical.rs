@@ -1,4 +1,4 @@
-//! A dump of each database, and the accounts.
+//! A logical dump: each database, and the accounts.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -6,10 +6,10 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use super::accounts;
 use super::database_file::{ACCOUNTS, FOLDER, path_of};
 use super::facts::{databases, table_bytes};
-use super::fault;
+use super::faults::classify;
 use super::login::Login;
 use super::options::Options;
-use super::probe::{Reached, reach};
+use super::probe::connect;
 use super::programs::{Maker, maker, version_text};
 use crate::domain::{CheckLevel, EntryKind, FailureCode};
 use crate::engine::own_entry::own_entry;
@@ -17,9 +17,9 @@ use crate::engine::spool::{self, Spool};
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
 
-/// What both makers' programs are asked for. In one transaction: tables of InnoDB are as they were at one
-/// moment, and nobody waits. With no date, so that two dumps of the same data are the same.
-const ASKED: [&str; 10] = [
+/// Options for the programs of both makers. A single transaction makes InnoDB tables consistent and blocks nobody.
+/// Without the date, two dumps of the same data are equal.
+const ARGUMENTS: [&str; 10] = [
     "--single-transaction",
     "--quick",
     "--routines",
@@ -32,14 +32,14 @@ const ASKED: [&str; 10] = [
     "--databases",
 ];
 
-/// What MySQL's is asked for besides. Versions that do not know one of these pass over it.
-const ASKED_OF_MYSQL: [&str; 3] =
+/// More options for MySQL's program. A version that does not know one of them ignores it.
+const MYSQL_ARGUMENTS: [&str; 3] =
     ["--loose-set-gtid-purged=OFF", "--loose-no-tablespaces", "--loose-column-statistics=0"];
 
-/// What a dump ends with if it is whole.
+/// The last line of a complete dump.
 const END: &str = "\n-- Dump completed";
 
-/// How much of the end of a dump is looked at.
+/// Where that line is searched for: in the last bytes.
 const END_BYTES: i64 = 512;
 
 /// Dumps every database, or the one that the source names.
@@ -48,21 +48,22 @@ pub(super) fn dump(
     order: &DumpOrder<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let Reached { client, facts } = reach(options, order.cancel)?;
-    let names = databases(&client, options, order.cancel)?;
-    intake.expect(table_bytes(&client, options, order.cancel)?)?;
+    let (client, facts) = connect(options, order.cancel)?;
+    let names = databases(&client, options)?;
+    intake.expect(table_bytes(&client, options)?)?;
     if options.server.database.is_none() {
-        let text = accounts::statements(&client, &facts, order.cancel)?;
-        let entry = own_entry(ACCOUNTS, EntryKind::File { size: length(&text), extents: None })?;
+        let text = accounts::statements(&client, &facts)?;
+        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let entry = own_entry(ACCOUNTS, EntryKind::File { size, extents: None })?;
         spool::pour(&entry, &mut text.as_bytes(), intake, |_| ())
             .map_err(|failed| failed.explain(|error| spool::scratch(order.scratch, error)))?;
     }
     intake.entry(&own_entry(FOLDER, EntryKind::Directory)?, false)?;
     let dumper = Dumper::new(options, order)?;
     for name in &names {
-        dumper.pour(name, intake)?;
+        dumper.dump(name, intake)?;
     }
-    let mut kept = facts.kept();
+    let mut kept = facts.for_manifest();
     kept.insert("databases".to_owned(), names.into());
     Ok(DumpFacts {
         version: facts.version,
@@ -88,25 +89,24 @@ impl<'a> Dumper<'a> {
         Ok(Self { program, maker, login, options, order })
     }
 
-    /// Dumps one database to its end, and then pours it.
-    fn pour(&self, database: &str, intake: &mut dyn Intake) -> Result<(), EngineError> {
-        let mut tool = self.login.give_to(Tool::new(&self.program)).args(ASKED);
+    /// Dumps one database to its end, and then passes it on.
+    fn dump(&self, database: &str, intake: &mut dyn Intake) -> Result<(), EngineError> {
+        let mut tool = self.login.apply(Tool::new(&self.program)).args(ARGUMENTS);
         if self.maker == Maker::MySql {
-            tool = tool.args(ASKED_OF_MYSQL);
+            tool = tool.args(MYSQL_ARGUMENTS);
         }
         let tool = tool.args(self.options.server.extra_args.clone()).args(["--", database]);
         let shown = format!("dumping {database:?} of {}", self.options.shown());
-        let stream =
-            tool.stream(self.order.cancel).map_err(|error| fault::explain(error, &shown))?;
-        let mut spool = Spool::of(stream, self.order.scratch)
-            .map_err(|error| fault::reconsider(error, &shown))?;
-        if !is_whole(spool.reopened()?)
+        let stream = tool.stream(self.order.cancel).map_err(|error| classify(error, &shown))?;
+        let mut spool =
+            Spool::of(stream, self.order.scratch).map_err(|error| classify(error, &shown))?;
+        if !is_complete(spool.reopened()?)
             .map_err(|error| spool::scratch(self.order.scratch, error))?
         {
             return Err(EngineError::known(
                 FailureCode::Tool,
                 format!(
-                    "{shown}: {} ended well and yet its output is cut off: the line {:?} is not at its end",
+                    "{shown}: {} succeeded, but its output is cut off: the line {:?} is missing at its end",
                     self.program.display(),
                     END.trim()
                 ),
@@ -116,16 +116,12 @@ impl<'a> Dumper<'a> {
     }
 }
 
-fn is_whole(mut dump: File) -> std::io::Result<bool> {
+fn is_complete(mut dump: File) -> std::io::Result<bool> {
     let mut end = Vec::new();
     let length = i64::try_from(dump.metadata()?.len()).unwrap_or(i64::MAX);
     dump.seek(SeekFrom::End(-length.min(END_BYTES)))?;
     dump.take(END_BYTES.unsigned_abs()).read_to_end(&mut end)?;
     Ok(String::from_utf8_lossy(&end).contains(END))
-}
-
-fn length(text: &str) -> u64 {
-    u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -135,16 +131,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dump_is_whole_when_its_last_line_says_so() {
-        let whole = |text: &str| {
+    fn a_dump_is_complete_if_its_last_line_says_so() {
+        let complete = |text: &str| {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(text.as_bytes()).unwrap();
-            is_whole(file).unwrap()
+            is_complete(file).unwrap()
         };
-        assert!(whole("CREATE TABLE a;\n\n-- Dump completed\n"));
-        assert!(whole(&format!("{}\n-- Dump completed on 2026-01-01\n", "x".repeat(5000))));
-        assert!(!whole(""));
-        assert!(!whole("-- Dump completed"));
-        assert!(!whole(&format!("\n-- Dump completed{}", "x".repeat(5000))));
+        assert!(complete("CREATE TABLE a;\n\n-- Dump completed\n"));
+        assert!(complete(&format!("{}\n-- Dump completed on 2026-01-01\n", "x".repeat(5000))));
+        assert!(!complete(""));
+        assert!(!complete("-- Dump completed"));
+        assert!(!complete(&format!("\n-- Dump completed{}", "x".repeat(5000))));
     }
 }

@@ -1,9 +1,7 @@
-//! Where the server is and who asks, in an option file that lies on no disk.
+//! Address, user and password in an option file that exists only in memory.
 //!
-//! A tool that is given this file reads no other: neither `/etc/my.cnf` nor somebody's `~/.my.cnf` changes
-//! where it goes.
+//! A tool that gets this file reads no other: neither `/etc/my.cnf` nor `~/.my.cnf` changes where it connects.
 
-use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::options::Options;
@@ -13,10 +11,10 @@ use crate::engine::server_source::{Address, ServerSource, Tls};
 use crate::engine::source_path::invalid;
 use crate::engine::tool::{Secret, SecretFile, Tool};
 
-/// The tools cut lines of an option file that are longer than 4096 bytes.
-const LONGEST_LINE: usize = 4000;
+/// The tools cut the lines of an option file at 4096 bytes.
+const MAX_LINE: usize = 4000;
 
-/// An option file for one maker's tools.
+/// An option file for the tools of one maker.
 #[derive(Debug)]
 pub(super) struct Login {
     file: SecretFile,
@@ -24,20 +22,17 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// The file for these options.
     pub(super) fn new(options: &Options, maker: Maker) -> Result<Self, EngineError> {
         let secret = options.server.password()?;
         let file = SecretFile::new(&content(&options.server, maker, secret.as_ref())?)?;
         Ok(Self { file, secret })
     }
 
-    /// Gives a tool the file, which must be its first argument, and takes the password out of what it says.
-    pub(super) fn give_to(&self, tool: Tool) -> Tool {
-        let mut argument = OsString::from("--defaults-file=");
-        argument.push(self.file.path());
-        let tool = tool.arg(argument);
+    /// Gives the file to a tool that has no arguments yet: it must be the first. Removes the password from messages.
+    pub(super) fn apply(&self, tool: Tool) -> Tool {
+        let tool = tool.option("--defaults-file=", self.file.path());
         match &self.secret {
-            Some(secret) => tool.hide(secret),
+            Some(secret) => tool.redact(secret),
             None => tool,
         }
     }
@@ -75,19 +70,19 @@ fn content(
             put(&mut text, name, file.as_os_str().as_bytes());
         }
     }
-    text.extend_from_slice(protection(server.tls, maker).as_bytes());
-    if text.split(|byte| *byte == b'\n').any(|line| line.len() > LONGEST_LINE) {
+    text.extend_from_slice(tls_options(server.tls, maker).as_bytes());
+    if text.split(|byte| *byte == b'\n').any(|line| line.len() > MAX_LINE) {
         return Err(invalid(
-            "a password, user or path of source is too long for an option file of the database's tools, \
-             which cuts lines at 4096 bytes: choose a shorter one",
+            "a password, user or path of source is too long for an option file, whose lines the database's \
+             tools cut at 4096 bytes: choose a shorter one",
         ));
     }
     Ok(text)
 }
 
-/// The options for how much the connection is protected. MariaDB's tools compare the host whenever they
-/// verify at all, so that `verify-ca` asks for more there than its name says.
-const fn protection(tls: Tls, maker: Maker) -> &'static str {
+/// The options for TLS. MariaDB's tools always compare the host when they verify a certificate, so `verify-ca` is
+/// stricter there than its name says.
+const fn tls_options(tls: Tls, maker: Maker) -> &'static str {
     match (maker, tls) {
         (_, Tls::Prefer) => "",
         (Maker::MariaDb, Tls::Off) => "skip-ssl\n",
@@ -100,7 +95,7 @@ const fn protection(tls: Tls, maker: Maker) -> &'static str {
     }
 }
 
-/// One option, quoted: within quotes only these letters mean something else than themselves.
+/// One quoted option; within quotes, only these characters need an escape.
 fn put(text: &mut Vec<u8>, name: &str, value: &[u8]) {
     text.extend_from_slice(name.as_bytes());
     text.extend_from_slice(b"=\"");
@@ -133,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_of_any_letters_is_one_quoted_line() {
+    fn a_password_of_any_characters_is_one_quoted_line() {
         let text = written(json!({"socket": "/s"}), Maker::MariaDb, "a'b\"c\\ d#\te\nf ").unwrap();
         assert!(text.contains("password=\"a'b\\\"c\\\\ d#\\te\\nf \"\n"), "{text}");
         assert!(text.contains("socket=\"/s\"\n"), "{text}");
@@ -146,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn protection_is_asked_for_in_each_makers_words() {
+    fn each_maker_has_its_own_options_for_tls() {
         let source = json!({"url": "mysql://me@db:7", "tls": "verify-full", "ca_file": "/ca.pem"});
         let mariadb = written(source.clone(), Maker::MariaDb, "x").unwrap();
         for line in ["ssl-ca=\"/ca.pem\"\n", "ssl\n", "ssl-verify-server-cert=1\n", "port=\"7\"\n"]

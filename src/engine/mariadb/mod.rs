@@ -1,19 +1,19 @@
-//! MariaDB and MySQL, read with their own tools.
+//! MariaDB and MySQL servers, read with their own tools.
 //!
-//! Physical (MariaDB only): `mariadb-backup` copies the data directory of the running server into a staging
-//! folder, prepares it there, and the prepared folder is read as a tree: the archive holds a data directory
-//! that starts. Logical: a dump of each database, and the accounts. Passwords reach the tools in a file that
-//! lies on no disk.
+//! Physical (MariaDB only): `mariadb-backup` copies the data directory of the running server into a staging folder
+//! and prepares it there; the archive holds a data directory that starts. Logical: a dump of each database, and
+//! the accounts. Passwords are passed to the tools in a file that is only in memory.
 
 mod accounts;
+mod advice;
 mod brand;
 mod client;
+mod data_files;
 mod database_file;
 mod drill;
 mod dumps;
 mod facts;
-mod fault;
-mod hints;
+mod faults;
 mod load;
 mod load_directory;
 mod load_server;
@@ -26,8 +26,8 @@ mod physical;
 mod private_server;
 mod probe;
 mod programs;
+mod restore_text;
 mod rights;
-mod room;
 mod tables;
 #[cfg(test)]
 #[path = "../../../tests/servers/mariadb.rs"]
@@ -63,7 +63,7 @@ impl Engine for Brand {
         probe::probe(&Options::parse(*self, source)?)
     }
 
-    /// InnoDB's default page.
+    /// InnoDB's default page size.
     fn page_bytes(&self) -> u32 {
         16 << 10
     }
@@ -94,18 +94,15 @@ impl Engine for Brand {
 
     fn target_name(&self, instance_name: &str) -> PathBuf {
         let name = plain_name(instance_name);
-        if name.chars().all(|letter| letter == '.') {
-            return PathBuf::from("data");
-        }
-        PathBuf::from(name)
+        PathBuf::from(if name.chars().all(|it| it == '.') { "data".to_owned() } else { name })
     }
 
     fn restore_hints(&self, _instance_name: &str, source: &Source) -> Vec<String> {
-        hints::after_unpacking(*self, source)
+        restore_text::after_unpacking(*self, source)
     }
 
     fn next_steps(&self, target: &Path) -> Vec<String> {
-        hints::after_restoring(target)
+        restore_text::next_steps(target)
     }
 
     fn asks_a_server(&self) -> bool {

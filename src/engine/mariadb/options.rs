@@ -1,14 +1,14 @@
-//! The keys of a `source` of MariaDB or MySQL.
+//! The keys of a MariaDB or MySQL `source`.
 
 use super::Brand;
 use super::programs::Programs;
 use crate::domain::Source;
 use crate::engine::EngineError;
 pub(super) use crate::engine::server_source::Method;
-use crate::engine::server_source::{ServerSource, Whence, nobody_serves};
+use crate::engine::server_source::{ServerOrRestored, ServerSource};
 use crate::engine::source_path::invalid;
 
-/// A `source`, understood.
+/// The parsed source of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub(super) brand: Brand,
@@ -17,19 +17,17 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Understands the `source` of a running server, or names the key that it does not.
+    /// Parses the `source` of a server; an error names the key that is wrong.
     pub(super) fn parse(brand: Brand, source: &Source) -> Result<Self, EngineError> {
-        match ServerSource::parse(source, &brand.dialect())? {
-            Whence::Restored(path) => Err(nobody_serves(brand.engine(), &path)),
-            Whence::Server(server) => Self::of(brand, *server, source),
-        }
+        let kind = brand.kind();
+        Self::of(brand, ServerSource::parse(source, &kind)?.into_server(&kind)?, source)
     }
 
-    /// Says whether `source` is understood; what a restore made is, too.
+    /// Checks `source`, which may also be the result of a restore.
     pub(super) fn accept(brand: Brand, source: &Source) -> Result<(), EngineError> {
-        match ServerSource::parse(source, &brand.dialect())? {
-            Whence::Restored(_) => Ok(()),
-            Whence::Server(server) => Self::of(brand, *server, source).map(drop),
+        match ServerSource::parse(source, &brand.kind())? {
+            ServerOrRestored::Restored(_) => Ok(()),
+            ServerOrRestored::Server(server) => Self::of(brand, *server, source).map(drop),
         }
     }
 
@@ -37,19 +35,18 @@ impl Options {
         let method = method(brand, source)?;
         if method == Method::Physical && server.database.is_some() {
             return Err(invalid(
-                "source.database names one database, but a physical backup is of the whole server: take \
-                 it away, or set method = \"logical\"",
+                "source.database names one database, but a physical backup is of the whole server: \
+                 remove it, or set method = \"logical\"",
             ));
         }
         Ok(Self { brand, server, method })
     }
 
-    /// Where its programs are.
     pub(super) fn programs(&self) -> Programs {
-        Programs { brand: self.brand, finder: self.server.finder(Vec::new()) }
+        Programs { brand: self.brand, finder: self.server.finder() }
     }
 
-    /// The server and who asks, for messages.
+    /// The server and the user, for messages.
     pub(super) fn shown(&self) -> String {
         let user = self.server.user.as_deref().map(|user| format!(" as {user}"));
         format!("the server at {}{}", self.server.shown(), user.unwrap_or_default())
@@ -57,20 +54,20 @@ impl Options {
 }
 
 fn method(brand: Brand, source: &Source) -> Result<Method, EngineError> {
-    match (brand, Method::of(source)?) {
+    match (brand, Method::parse(source)?) {
         (Brand::MariaDb, None) => Ok(Method::Physical),
         (Brand::MySql, None) => Ok(Method::Logical),
         (Brand::MySql, Some(Method::Physical)) => Err(invalid(
-            "source.method: a server of MySQL is backed up by dumps only, so far: set method = \"logical\"",
+            "source.method: MySQL is backed up by dumps only: set method = \"logical\"",
         )),
         (_, Some(method)) => Ok(method),
     }
 }
 
-/// Where the programs are that go with the instance a backup is of, as far as that is known.
+/// Where to find the programs for a backup whose instance may not be known.
 pub(super) fn programs_for(brand: Brand, source: Option<&Source>) -> Programs {
     let known = source.and_then(|source| Options::parse(brand, source).ok());
-    known.map_or_else(|| Programs::usual(brand), |options| options.programs())
+    known.map_or_else(|| Programs::in_path(brand), |options| options.programs())
 }
 
 #[cfg(test)]
@@ -85,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn mariadb_is_copied_unless_asked_otherwise_and_mysql_is_dumped() {
+    fn the_default_method_is_physical_for_mariadb_and_logical_for_mysql() {
         let socket = json!({"socket": "/s"});
         let logical = json!({"socket": "/s", "method": "logical"});
         assert_eq!(parse(Brand::MariaDb, socket.clone()), Ok(Method::Physical));
@@ -95,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_said() {
+    fn invalid_and_conflicting_keys_are_refused() {
         for (brand, source, word) in [
             (Brand::MySql, json!({"socket": "/s", "method": "physical"}), "dumps only"),
             (Brand::MariaDb, json!({"socket": "/s", "method": "fast"}), "source.method"),
@@ -103,8 +100,8 @@ mod tests {
             (Brand::MariaDb, json!({"path": "/srv/restored"}), "restored by Coffer"),
             (Brand::MariaDb, json!({"url": "postgresql://db"}), "scheme"),
         ] {
-            let said = parse(brand, source.clone()).unwrap_err();
-            assert!(said.contains(word), "{source}: {said}");
+            let message = parse(brand, source.clone()).unwrap_err();
+            assert!(message.contains(word), "{source}: {message}");
         }
         let one = json!({"url": "mysql://me@db/shop", "method": "logical"});
         assert_eq!(parse(Brand::MariaDb, one), Ok(Method::Logical));

@@ -1,24 +1,24 @@
-//! A staged copy given on as if it were the server's own folder.
+//! Passes a staged copy on as if it were the server's own folder.
 
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Entry, EntryKind};
 use crate::engine::{Intake, Refused, Wants};
 
-/// Gives every entry the owner of the server's files: the copy's is whoever runs Coffer. What was given is
-/// removed from the staging folder at once, while the archive's threads are still busy with it.
+/// Gives every entry the owner of the server's files; the copy belongs to Coffer's user. Removes each file from the
+/// staging folder once it was read, while the archive's threads are still busy with it.
 pub(super) struct Owned<'a> {
     intake: &'a mut dyn Intake,
     owner: (u32, u32),
     staging: &'a Path,
-    /// The file begun last.
-    given: Option<PathBuf>,
+    /// The file being read.
+    current: Option<PathBuf>,
 }
 
 impl<'a> Owned<'a> {
-    /// Hands on what is in `staging`. `owner`: user and group.
+    /// `owner`: user and group.
     pub(super) fn new(intake: &'a mut dyn Intake, owner: (u32, u32), staging: &'a Path) -> Self {
-        Self { intake, owner, staging, given: None }
+        Self { intake, owner, staging, current: None }
     }
 }
 
@@ -27,14 +27,14 @@ impl Intake for Owned<'_> {
         self.intake.expect(bytes)
     }
 
-    /// A copy is new each time: its stamp would never be met again.
+    /// A copy is new each time, so its stamps would never match.
     fn entry(&mut self, entry: &Entry, _trust_stamp: bool) -> Result<Wants, Refused> {
-        if let Some(given) = self.given.take() {
-            // What stays goes with the folder.
-            let _removed = std::fs::remove_file(given);
+        if let Some(done) = self.current.take() {
+            // A file that stays is removed with the folder.
+            let _removed = std::fs::remove_file(done);
         }
         if matches!(entry.kind, EntryKind::File { .. }) {
-            self.given = Some(self.staging.join(entry.path.as_path()));
+            self.current = Some(self.staging.join(entry.path.as_path()));
         }
         let (uid, gid) = self.owner;
         self.intake.entry(&Entry { uid, gid, stamp: None, ..entry.clone() }, false)
@@ -49,7 +49,7 @@ impl Intake for Owned<'_> {
     }
 
     fn retract(&mut self) -> Result<(), Refused> {
-        self.given = None;
+        self.current = None;
         self.intake.retract()
     }
 }

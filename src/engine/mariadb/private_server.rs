@@ -1,6 +1,5 @@
-//! A server of our own on a data directory that nobody else uses.
+//! A private server on a data directory that nothing else uses.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,18 +7,19 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::client::{Client, PRIVATE_SOCKET};
+use super::programs::Programs;
 use crate::domain::Cancel;
-use crate::engine::tool::{Servant, Tool, ToolError};
+use crate::engine::EngineError;
+use crate::engine::tool::{ServerProcess, Tool, ToolError};
 
-/// How long it may take to come up: it may have to recover.
-const START_WAIT: Duration = Duration::from_secs(600);
+/// It may have to recover first.
+const START_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long it may take to end.
-const STOP_WAIT: Duration = Duration::from_secs(300);
+const STOP_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// It listens at one socket, keeps to little memory, does nothing by itself (no events, no replication) and
-/// repairs nothing: a table that is damaged stays so, to be found.
-const MANNERS: [&str; 17] = [
+/// One socket, little memory, no activity of its own (events, replication), and no repairs: a damaged table must
+/// stay damaged to be found.
+const ARGUMENTS: [&str; 17] = [
     "--pid-file=coffer.pid",
     "--skip-networking",
     "--skip-log-bin",
@@ -39,59 +39,68 @@ const MANNERS: [&str; 17] = [
     "--character-set-server=utf8mb4",
 ];
 
-/// A server about to be started.
+/// What to start.
 #[derive(Debug)]
-pub(super) struct PrivateServer {
-    pub(super) server: PathBuf,
-    pub(super) client: PathBuf,
-    pub(super) data: PathBuf,
-    pub(super) log: PathBuf,
-    pub(super) more: Vec<String>,
+pub(super) struct Launch {
+    server: PathBuf,
+    client: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    arguments: Vec<String>,
 }
 
-/// A running one. Dropped, it is killed.
+/// A running server. When dropped, it is killed.
 #[derive(Debug)]
-pub(super) struct Running {
-    pub(super) servant: Servant,
+pub(super) struct PrivateServer {
+    pub(super) process: ServerProcess,
     pub(super) client: Client,
-    /// Goes when the server has.
+    /// Removed after the server has ended.
     _temporary: TempDir,
 }
 
-/// A folder beside `data` for a server's temporary tables. Never the usual one: a server that starts removes
-/// the temporary tables it finds there, also those of another server that runs.
+/// A folder beside `data` for temporary tables. Not the usual one: a server that starts removes the temporary
+/// tables that it finds there, even those of another running server.
 pub(super) fn temporary_beside(data: &Path) -> std::io::Result<TempDir> {
-    let beside = data.parent().unwrap_or(data);
-    tempfile::Builder::new().prefix(".coffer-tables-").tempdir_in(beside)
+    let parent = data.parent().unwrap_or(data);
+    tempfile::Builder::new().prefix(".coffer-tables-").tempdir_in(parent)
 }
 
-impl PrivateServer {
-    /// Starts it and waits until it answers.
-    pub(super) fn start(self, cancel: &Cancel) -> Result<Running, ToolError> {
-        let mut folder = OsString::from("--datadir=");
-        folder.push(&self.data);
+impl Launch {
+    /// Finds the programs for a server on `data` that writes its messages to `log`.
+    pub(super) fn new(
+        programs: &Programs,
+        data: &Path,
+        log: &Path,
+        arguments: Vec<String>,
+    ) -> Result<Self, EngineError> {
+        let (server, client) = (programs.server()?, programs.client()?);
+        Ok(Self { server, client, data: data.to_owned(), log: log.to_owned(), arguments })
+    }
+
+    /// Starts the server and waits until it answers.
+    pub(super) fn start(self, cancel: &Cancel) -> Result<PrivateServer, ToolError> {
         let temporary = temporary_beside(&self.data)
             .map_err(|source| ToolError::Start { path: self.server.clone(), source })?;
         let tool = Tool::new(&self.server)
             .arg("--no-defaults")
-            .arg(folder)
-            .arg(format!("--socket={PRIVATE_SOCKET}"))
-            .args(MANNERS)
-            .args(self.more)
+            .option("--datadir=", &self.data)
+            .option("--socket=", PRIVATE_SOCKET)
+            .args(ARGUMENTS)
+            .args(self.arguments)
             .env("TMPDIR", temporary.path())
-            .folder(&self.data);
+            .current_dir(&self.data);
         let tool =
             if rustix::process::geteuid().is_root() { tool.arg("--user=root") } else { tool };
-        let client = Client::of_private(self.client, &self.data);
-        let mut servant = tool.serve(&self.log, cancel)?;
-        servant.wait_until_up(START_WAIT, || client.ask("SELECT 1", cancel).is_ok())?;
-        Ok(Running { servant, client, _temporary: temporary })
+        let client = Client::private(self.client, &self.data, cancel);
+        let mut process = tool.start_server(&self.log, cancel)?;
+        process.wait_until_up(START_TIMEOUT, || client.query("SELECT 1").is_ok())?;
+        Ok(PrivateServer { process, client, _temporary: temporary })
     }
 }
 
-impl Running {
-    /// Lets it write everything down and end.
+impl PrivateServer {
+    /// Shuts it down.
     pub(super) fn stop(self) -> Result<(), ToolError> {
-        self.servant.stop(Signal::TERM, STOP_WAIT)
+        self.process.stop(Signal::TERM, STOP_TIMEOUT)
     }
 }

@@ -1,28 +1,27 @@
-//! The programs of MariaDB and MySQL: where they are, whose they are, of which version.
+//! Finding the programs of MariaDB and MySQL, and their makers and versions.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::Brand;
 use crate::domain::Cancel;
 use crate::engine::EngineError;
 use crate::engine::tool::{Finder, Tool};
 
-/// How long a program may take to say its version.
-const VERSION_WAIT: Duration = Duration::from_secs(5);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whose a program is: their options differ.
+/// Who made a program: the options differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maker {
     MariaDb,
     MySql,
 }
 
-/// Looks for the programs.
 #[derive(Debug, Clone)]
 pub(super) struct Programs {
     pub(super) brand: Brand,
@@ -30,32 +29,28 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Where a shell finds them.
-    pub(super) fn usual(brand: Brand) -> Self {
-        Self { brand, finder: Finder { folder: None, usual: Vec::new() } }
+    pub(super) fn in_path(brand: Brand) -> Self {
+        Self { brand, finder: Finder::default() }
     }
 
-    /// The command line client.
     pub(super) fn client(&self) -> Result<PathBuf, EngineError> {
-        self.named(["mariadb", "mysql"], self.client_package())
+        self.find(["mariadb", "mysql"], self.client_package())
     }
 
-    /// The program that writes dumps.
     pub(super) fn dumper(&self) -> Result<PathBuf, EngineError> {
-        self.named(["mariadb-dump", "mysqldump"], self.client_package())
+        self.find(["mariadb-dump", "mysqldump"], self.client_package())
     }
 
-    /// The program that copies a running server's files.
+    /// The program that copies the files of a running server.
     pub(super) fn backup(&self) -> Result<PathBuf, EngineError> {
         self.finder.find_any(&["mariadb-backup", "mariabackup"], "mariadb-backup")
     }
 
-    /// The server.
     pub(super) fn server(&self) -> Result<PathBuf, EngineError> {
-        self.named(["mariadbd", "mysqld"], "mariadb-server")
+        self.find(["mariadbd", "mysqld"], "mariadb-server")
     }
 
-    /// The program that makes a new data directory.
+    /// The program that initialises a data directory.
     pub(super) fn installer(&self) -> Result<PathBuf, EngineError> {
         self.finder.find_any(&["mariadb-install-db", "mysql_install_db"], "mariadb-server")
     }
@@ -67,8 +62,8 @@ impl Programs {
         }
     }
 
-    /// On a machine with both servers' programs, those of the right one.
-    fn named(&self, names: [&str; 2], package: &str) -> Result<PathBuf, EngineError> {
+    /// Prefers the brand's own program, for a machine that has both.
+    fn find(&self, names: [&str; 2], package: &str) -> Result<PathBuf, EngineError> {
         let [mariadb, mysql] = names;
         let names = match self.brand {
             Brand::MariaDb => [mariadb, mysql],
@@ -78,30 +73,29 @@ impl Programs {
     }
 }
 
-/// What tells that a program is the same file, not written to since.
+/// Inode, size and times of a program's file: if they are the same, the file is unchanged.
 type Identity = [i64; 5];
 
-/// What programs said of their version: asking one takes as long as a small table's copy.
-static SAID: Mutex<BTreeMap<PathBuf, (Identity, String)>> = Mutex::new(BTreeMap::new());
+/// The versions that programs reported: asking one takes as long as copying a small table.
+static VERSIONS: Mutex<BTreeMap<PathBuf, (Identity, String)>> = Mutex::new(BTreeMap::new());
 
-/// What a program says when asked for its version, in one line. It is asked once, and again when it is another
-/// file: the database is upgraded while Coffer runs. Some say it on their standard error.
+/// A program's version text. It is asked once, and again if its file changes: the database may be upgraded while
+/// Coffer runs. Some programs print it on their standard error.
 pub(super) fn version_text(program: &Path, cancel: &Cancel) -> Result<String, EngineError> {
-    let identity =
-        identity(program).map_err(|error| EngineError::io("looking at", program, error))?;
-    let said = || SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((known, text)) = said().get(program)
+    let identity = identity(program).map_err(|error| EngineError::io("reading", program, error))?;
+
+    if let Some((known, text)) = VERSIONS.lock().get(program)
         && *known == identity
     {
         return Ok(text.clone());
     }
-    let asked = Tool::new(Path::new("/bin/sh"))
+    let output = Tool::new(Path::new("/bin/sh"))
         .args(["-c", "exec \"$0\" --no-defaults --version 2>&1"])
         .arg(program)
-        .within(VERSION_WAIT)
+        .timeout(VERSION_TIMEOUT)
         .output(cancel)?;
-    let text = String::from_utf8_lossy(&asked).trim().to_owned();
-    said().insert(program.to_owned(), (identity, text.clone()));
+    let text = String::from_utf8_lossy(&output).trim().to_owned();
+    VERSIONS.lock().insert(program.to_owned(), (identity, text.clone()));
     Ok(text)
 }
 
@@ -111,13 +105,12 @@ fn identity(program: &Path) -> io::Result<Identity> {
     Ok([inode, size, found.mtime(), found.ctime(), found.ctime_nsec()])
 }
 
-/// Whose the program with this version is.
 pub(super) fn maker(version: &str) -> Maker {
     if version.contains("MariaDB") { Maker::MariaDb } else { Maker::MySql }
 }
 
-/// The release series in a version, `(10, 11)` of `mariadb-backup based on MariaDB server 10.11.6-MariaDB`:
-/// that of the first word of three numbers.
+/// The release series in a version text, taken from its first word of three numbers: `(10, 11)` in
+/// `mariadb-backup based on MariaDB server 10.11.6-MariaDB`.
 pub(super) fn series(version: &str) -> Option<(u32, u32)> {
     version.split(|it: char| it.is_whitespace() || it == ',').find_map(|word| {
         let mut numbers = word.splitn(3, '.');
@@ -134,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_series_is_that_of_the_server_and_not_the_programs_own_count() {
+    fn the_series_is_that_of_the_server_and_not_of_the_program() {
         for (text, expected) in [
             ("mariadb-backup based on MariaDB server 10.11.19-MariaDB debian-linux-gnu", (10, 11)),
             ("mariadb-dump  Ver 10.19 Distrib 11.4.2-MariaDB, for debian-linux-gnu", (11, 4)),
@@ -149,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_says_its_version_on_the_standard_error_is_heard() {
-        let program = Programs::usual(Brand::MariaDb).backup().unwrap();
-        let said = version_text(&program, &Cancel::default()).unwrap();
-        assert!(series(&said).is_some(), "{said}");
+    fn a_version_on_the_standard_error_is_read() {
+        let program = Programs::in_path(Brand::MariaDb).backup().unwrap();
+        let version = version_text(&program, &Cancel::default()).unwrap();
+        assert!(series(&version).is_some(), "{version}");
     }
 
     #[test]
-    fn a_program_that_was_replaced_is_asked_again_and_the_same_one_is_not() {
+    fn a_program_is_asked_for_its_version_again_only_if_it_was_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (program, asked) = (folder.path().join("mariadb"), folder.path().join("asked"));
         let put = |version: &str| {

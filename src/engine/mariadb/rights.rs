@@ -1,114 +1,76 @@
-//! The rights a backup needs.
+//! Whether the account has the rights that a backup needs.
 
-use super::Brand;
+use super::advice::{grant_statement, needed, quoted_account};
+use super::client::quoted_name;
 use super::facts::Facts;
 use super::options::{Method, Options};
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
 
-/// What `mariadb-backup` needs, on everything. The names before MariaDB 10.5 do as well.
-const PHYSICAL: &[&[&str]] =
-    &[&["RELOAD"], &["PROCESS"], &["LOCK TABLES"], &["BINLOG MONITOR", "REPLICATION CLIENT"]];
-
-/// What a dump needs.
-const LOGICAL: &[&[&str]] = &[&["SELECT"], &["SHOW VIEW"], &["TRIGGER"], &["EVENT"]];
-
-fn needed(method: Method) -> &'static [&'static [&'static str]] {
-    match method {
-        Method::Physical => PHYSICAL,
-        Method::Logical => LOGICAL,
-    }
-}
-
-/// The statement that grants what this way of backing up needs to `user`.
-fn statement(options: &Options, user: &str) -> String {
-    let names: Vec<&str> =
-        needed(options.method).iter().filter_map(|names| names.first()).copied().collect();
-    let on = options
-        .server
-        .database
-        .as_deref()
-        .map_or_else(|| "*.*".to_owned(), |name| format!("{}.*", super::client::quoted_name(name)));
-    format!("GRANT {} ON {on} TO {user};", names.join(", "))
-}
-
-/// For whoever is not let in at all: how an account for Coffer is made.
-pub(super) fn how_to_let_in(options: &Options) -> String {
-    let name = options.server.user.as_deref().unwrap_or("coffer");
-    let user = format!("'{}'@'localhost'", name.replace('\'', "''"));
-    let by = match options.brand {
-        Brand::MariaDb => "IDENTIFIED VIA unix_socket, or with a password",
-        Brand::MySql => "with a password",
-    };
-    format!(
-        "Correct source.user and source.password_file, or make the account ({by}): CREATE USER {user} \
-         IDENTIFIED BY '…'; {}",
-        statement(options, &user)
-    )
-}
-
-/// Fails, with the statement that mends it, if a right is missing. A right that comes with a role cannot
-/// always be seen: then the tool will say.
+/// Fails if a right is missing, with the statement that grants it. Rights that come with a role cannot always be
+/// seen; then the tool reports what is missing.
 pub(super) fn check(options: &Options, facts: &Facts) -> Result<(), EngineError> {
     if facts.grants.iter().any(|grant| !grant.contains(" ON ")) && !facts.is_mariadb() {
         return Ok(());
     }
-    let (name, host) = facts.user.rsplit_once('@').unwrap_or((&facts.user, "localhost"));
-    let user = format!("'{}'@'{}'", name.replace('\'', "''"), host.replace('\'', "''"));
-    let granted: Vec<&str> = facts.grants.iter().filter_map(|it| reaching(options, it)).collect();
+    let (user, host) = facts.user.rsplit_once('@').unwrap_or((&facts.user, "localhost"));
+    let account = quoted_account(user, host);
+    let granted: Vec<&str> = facts.grants.iter().filter_map(|it| applying(options, it)).collect();
     let missing: Vec<&str> = needed(options.method)
         .iter()
-        .filter(|names| !names.iter().any(|name| granted.iter().any(|it| holds(it, name))))
+        .filter(|names| !names.iter().any(|name| granted.iter().any(|it| includes(it, name))))
         .filter_map(|names| names.first())
         .copied()
         .collect();
     let (lacks, statement) = if !missing.is_empty() {
-        (missing.join(", "), statement(options, &user))
+        (missing.join(", "), grant_statement(options, &account))
     } else if options.method == Method::Logical && !sees_routines(facts) {
         let right = if facts.is_mariadb() { "SELECT ON mysql.proc" } else { "SHOW_ROUTINE ON *.*" };
-        let lacks = "the right to see routines, which would be missing without a word".to_owned();
-        (lacks, format!("GRANT {right} TO {user};"))
+        let lacks = "the right to see routines, which the dump would silently leave out".to_owned();
+        (lacks, format!("GRANT {right} TO {account};"))
     } else {
         return Ok(());
     };
     Err(EngineError::known(
         FailureCode::SourceDenied,
-        format!("{}: the account {user} lacks {lacks}: {statement}", options.shown()),
+        format!("{}: the account {account} lacks {lacks}: {statement}", options.shown()),
     ))
 }
 
-/// Whether the account sees what routines of others say.
+/// Whether the account can read the routines of other accounts.
 fn sees_routines(facts: &Facts) -> bool {
     facts.grants.iter().filter_map(|grant| parts(grant)).any(|(privileges, on)| {
         let of_server = ["SELECT", "SHOW_ROUTINE", "SHOW CREATE ROUTINE"];
         match on {
-            "*.*" => of_server.iter().any(|name| holds(privileges, name)),
-            "`mysql`.*" | "`mysql`.`proc`" => holds(privileges, "SELECT"),
-            _ => holds(privileges, "SHOW CREATE ROUTINE") && !privileges.contains("ALL PRIVILEGES"),
+            "*.*" => of_server.iter().any(|name| includes(privileges, name)),
+            "`mysql`.*" | "`mysql`.`proc`" => includes(privileges, "SELECT"),
+            _ => {
+                includes(privileges, "SHOW CREATE ROUTINE")
+                    && !privileges.contains("ALL PRIVILEGES")
+            }
         }
     })
 }
 
-/// The privileges a line of `SHOW GRANTS` gives on what is to be backed up.
-fn reaching<'grant>(options: &Options, grant: &'grant str) -> Option<&'grant str> {
+/// The privileges in a line of `SHOW GRANTS`, if they apply to what is backed up.
+fn applying<'grant>(options: &Options, grant: &'grant str) -> Option<&'grant str> {
     let (privileges, on) = parts(grant)?;
-    let one = options.server.database.as_deref();
-    // A pattern (`shop%`) is taken to mean this database: if it does not, the tool says so.
-    let reaches = on == "*.*"
-        || one.is_some_and(|name| {
-            on == format!("{}.*", super::client::quoted_name(name)) || on.contains(['%', '_'])
+    // A pattern (`shop%`) is assumed to match the database: if it does not, the tool says so.
+    let applies = on == "*.*"
+        || options.server.database.as_deref().is_some_and(|name| {
+            on == format!("{}.*", quoted_name(name)) || on.contains(['%', '_'])
         });
-    reaches.then_some(privileges)
+    applies.then_some(privileges)
 }
 
-/// The privileges of a grant, and on what.
+/// The privileges of a grant, and what they are on.
 fn parts(grant: &str) -> Option<(&str, &str)> {
     let (privileges, rest) = grant.strip_prefix("GRANT ")?.split_once(" ON ")?;
     let (on, _) = rest.split_once(" TO ")?;
     Some((privileges, on))
 }
 
-fn holds(privileges: &str, name: &str) -> bool {
+fn includes(privileges: &str, name: &str) -> bool {
     privileges.split(',').any(|it| it.trim() == name || it.trim() == "ALL PRIVILEGES")
 }
 
@@ -116,6 +78,7 @@ fn holds(privileges: &str, name: &str) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::Brand;
     use super::*;
 
     fn checked(source: Value, grants: &[&str]) -> Result<(), String> {
@@ -132,20 +95,21 @@ mod tests {
 
     #[test]
     fn a_missing_right_is_named_with_the_statement_that_grants_it() {
-        let said = checked(
+        let message = checked(
             json!({"socket": "/s"}),
             &["GRANT RELOAD, LOCK TABLES, BINLOG MONITOR ON *.* TO `me`@`%`"],
         )
         .unwrap_err();
-        assert!(said.contains("lacks PROCESS:"), "{said}");
+        assert!(message.contains("lacks PROCESS:"), "{message}");
         assert!(
-            said.contains("GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO 'me'@'%';"),
-            "{said}"
+            message
+                .contains("GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO 'me'@'%';"),
+            "{message}"
         );
     }
 
     #[test]
-    fn rights_on_everything_suffice_and_old_names_too() {
+    fn rights_on_everything_suffice_by_new_and_old_names() {
         for grant in [
             "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION",
             "GRANT RELOAD, PROCESS, LOCK TABLES, REPLICATION CLIENT ON *.* TO `me`@`%`",
@@ -155,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_on_one_database_suffice_for_a_dump_of_it_and_for_no_other() {
+    fn rights_on_one_database_suffice_for_a_dump_of_that_database_only() {
         let grant = [
             "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `shop`.* TO `me`@`%`",
             "GRANT SELECT ON `mysql`.`proc` TO `me`@`%`",

@@ -1,21 +1,19 @@
 //! The tables of a restored server, checked and counted.
 
 use super::client::{Client, Row, quoted_name};
-use crate::domain::Cancel;
 use crate::engine::tool::ToolError;
 
-/// Every table with rows of its own.
-const ALL: &str = "SELECT TABLE_SCHEMA, TABLE_NAME, IFNULL(ENGINE, '') FROM information_schema.TABLES \
+/// Every table that holds rows.
+const TABLES: &str = "SELECT TABLE_SCHEMA, TABLE_NAME, IFNULL(ENGINE, '') FROM information_schema.TABLES \
      WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') \
      AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema') ORDER BY 1, 2";
 
-/// Storage engines whose rows lie on other servers.
+/// Storage engines whose rows are on other servers.
 const ELSEWHERE: [&str; 4] = ["FEDERATED", "SPIDER", "CONNECT", "S3"];
 
-/// What `CHECK TABLE` says of a table in order, or of one that it cannot check.
-const SOUND: [&str; 2] = ["OK", "Table is already up to date"];
+/// The status from `CHECK TABLE` of a table that is in order or was not checked again.
+const GOOD: [&str; 2] = ["OK", "Table is already up to date"];
 
-/// A table.
 #[derive(Debug)]
 pub(super) struct Table {
     schema: String,
@@ -23,26 +21,24 @@ pub(super) struct Table {
     engine: String,
 }
 
-/// What became of a table.
+/// The result of examining a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Examined {
-    /// It is sound, and has so many rows.
+    /// It is in order and has this many rows.
     Rows(u64),
-    /// It is not, in the server's words.
+    /// What the server says is wrong.
     Damaged(String),
-    /// Its rows lie elsewhere, or this server lacks the storage engine.
-    NotHere,
+    /// Its rows are on another server, or this server lacks the storage engine.
+    Elsewhere,
 }
 
-/// The server's version.
-pub(super) fn version(client: &Client, cancel: &Cancel) -> Result<String, ToolError> {
-    let answer = client.work("SELECT VERSION()", cancel)?;
+pub(super) fn version(client: &Client) -> Result<String, ToolError> {
+    let answer = client.execute("SELECT VERSION()")?;
     Ok(answer.into_iter().flatten().next().unwrap_or_default())
 }
 
-/// Every table.
-pub(super) fn all(client: &Client, cancel: &Cancel) -> Result<Vec<Table>, ToolError> {
-    let answer = client.work(ALL, cancel)?;
+pub(super) fn list(client: &Client) -> Result<Vec<Table>, ToolError> {
+    let answer = client.execute(TABLES)?;
     Ok(answer
         .into_iter()
         .filter_map(|row| <[String; 3]>::try_from(row).ok())
@@ -51,24 +47,23 @@ pub(super) fn all(client: &Client, cancel: &Cancel) -> Result<Vec<Table>, ToolEr
 }
 
 impl Table {
-    /// Its name for people.
     pub(super) fn shown(&self) -> String {
         format!("{}.{}", self.schema, self.name)
     }
 
-    /// Whether it is the server's own.
+    /// Whether it is one of the server's own tables.
     pub(super) fn is_system(&self) -> bool {
         ["mysql", "sys"].contains(&self.schema.as_str())
     }
 
-    /// Runs the thorough check and counts the rows twice: as the server likes to, which is by the smallest
-    /// index or from a counter, and by reading every row.
-    pub(super) fn examine(&self, client: &Client, cancel: &Cancel) -> Result<Examined, ToolError> {
+    /// Runs the thorough check and counts the rows twice: the server's way, by the smallest index or from a counter,
+    /// and by reading every row.
+    pub(super) fn examine(&self, client: &Client) -> Result<Examined, ToolError> {
         if ELSEWHERE.contains(&self.engine.as_str()) {
-            return Ok(Examined::NotHere);
+            return Ok(Examined::Elsewhere);
         }
         let table = format!("{}.{}", quoted_name(&self.schema), quoted_name(&self.name));
-        let checked = client.work(&format!("CHECK TABLE {table} EXTENDED"), cancel)?;
+        let checked = client.execute(&format!("CHECK TABLE {table} EXTENDED"))?;
         match verdict(&checked) {
             Examined::Rows(_) => {}
             other => return Ok(other),
@@ -76,40 +71,36 @@ impl Table {
         let sql = format!(
             "SELECT COUNT(*) FROM {table}; SELECT IFNULL(SUM(1), 0) FROM {table} USE INDEX ()"
         );
-        let counts: Vec<u64> = client
-            .work(&sql, cancel)?
-            .iter()
-            .flatten()
-            .filter_map(|count| count.parse().ok())
-            .collect();
+        let counts: Vec<u64> =
+            client.execute(&sql)?.iter().flatten().filter_map(|count| count.parse().ok()).collect();
         Ok(match counts.as_slice() {
             [counted, read] if counted == read => Examined::Rows(*read),
             [counted, read] => Examined::Damaged(format!(
-                "{counted} rows by its index or counter, {read} by reading them"
+                "{counted} rows by its index or counter, but {read} by reading them"
             )),
             _ => Examined::Damaged("its rows cannot be counted".to_owned()),
         })
     }
 }
 
-/// What the rows of `CHECK TABLE` say: table, `check`, kind, text.
+/// Reads the rows of `CHECK TABLE`: table, `check`, kind, text.
 fn verdict(answer: &[Row]) -> Examined {
-    let mut wrong = Vec::new();
+    let mut problems = Vec::new();
     for row in answer {
         let [_, _, kind, text] = row.as_slice() else { continue };
         if text.contains("Unknown storage engine") {
-            return Examined::NotHere;
+            return Examined::Elsewhere;
         }
-        let is_wrong = match kind.to_lowercase().as_str() {
+        let is_problem = match kind.to_lowercase().as_str() {
             "error" => true,
-            "status" => !SOUND.contains(&text.as_str()),
+            "status" => !GOOD.contains(&text.as_str()),
             _ => false,
         };
-        if is_wrong || (kind.eq_ignore_ascii_case("warning") && text.contains("corrupt")) {
-            wrong.push(text.clone());
+        if is_problem || (kind.eq_ignore_ascii_case("warning") && text.contains("corrupt")) {
+            problems.push(text.clone());
         }
     }
-    if wrong.is_empty() { Examined::Rows(0) } else { Examined::Damaged(wrong.join("; ")) }
+    if problems.is_empty() { Examined::Rows(0) } else { Examined::Damaged(problems.join("; ")) }
 }
 
 #[cfg(test)]
@@ -125,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_is_passed_when_nothing_in_it_is_an_error() {
+    fn a_check_without_errors_is_passed() {
         assert_eq!(of(&[("status", "OK")]), Examined::Rows(0));
         let note = "The storage engine for the table doesn't support check";
         assert_eq!(of(&[("note", note)]), Examined::Rows(0));
@@ -138,12 +129,12 @@ mod tests {
         );
         assert_eq!(
             of(&[("Error", "Unknown storage engine 'X'"), ("error", "Corrupt")]),
-            Examined::NotHere
+            Examined::Elsewhere
         );
     }
 
     #[test]
-    fn an_error_or_another_status_is_damage() {
+    fn an_error_or_an_unknown_status_is_damage() {
         for rows in [
             &[("Error", "Size of datafile is: 1 Should be: 2"), ("error", "Corrupt")][..],
             &[("status", "Operation failed")],

@@ -1,108 +1,102 @@
-//! `cluster.json`, a member of every backup: what a restore or a drill must know of the server and
-//! cannot read from its files while no server runs on them.
+//! `cluster.json`, a member of every backup: what a restore or a drill must know about the server and cannot read
+//! from its files without running a server on them.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::look::ServerLook;
 use super::options::Method;
+use super::server_info::ServerInfo;
 use crate::engine::EngineError;
 
-/// Its name in the archive.
 pub(super) const CLUSTER_FILE: &str = "cluster.json";
 
-/// The data directory's name in the archive and in every restore.
+/// The data directory in the archive and in every restore.
 pub(super) const DATA_FOLDER: &str = "pgdata";
 
-/// The name of the folder with the tablespaces, each by its OID.
+/// The folder of the tablespaces, each named by its OID.
 pub(super) const TABLESPACES: &str = "tablespaces";
 
-/// The name of the folder with the dumps of a logical backup.
+/// The folder of a logical backup's dumps.
 pub(super) const DUMPS: &str = "databases";
 
-/// The name of the roles of a logical backup.
+/// The roles of a logical backup.
 pub(super) const ROLES: &str = "roles.sql";
 
-/// No such note is longer, in bytes.
-const LONGEST: u64 = 64 << 20;
+/// Larger files are not read, in bytes.
+const MAX_SIZE: u64 = 64 << 20;
 
-/// What is known of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cluster {
     /// `physical` or `logical`.
     pub(super) method: String,
-    /// The server's version: `15.18`.
+    /// `15.18`
     pub(super) version: String,
-    /// Its major version: `15`.
+    /// `15`
     pub(super) major: u32,
-    /// The role that made the cluster; there always is one, and it is a superuser.
+    /// The role that initialised the cluster; it always exists and is a superuser.
     pub(super) bootstrap_role: String,
-    /// Encoding of new databases.
+    /// Encoding and locale of new databases.
     pub(super) encoding: String,
-    /// Their order of text.
     pub(super) collate: String,
-    /// Their kinds of letters.
     pub(super) ctype: String,
-    /// Whether its pages have checksums.
     pub(super) data_checksums: bool,
-    /// The size of its WAL files, in bytes.
+    /// In bytes.
     pub(super) wal_segment_size: u64,
-    /// The OIDs of its tablespaces, but for those every server has.
+    /// The OIDs of its tablespaces other than the two that every server has.
     pub(super) tablespaces: Vec<u32>,
-    /// Of a logical backup: the databases in it.
+    /// The databases in a logical backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) databases: Vec<String>,
 }
 
 impl Cluster {
-    /// Of this server.
-    pub(super) fn of(look: &ServerLook, method: Method) -> Self {
-        let template = look.databases.iter().find(|it| it.name == "template1");
-        let locale = template.or_else(|| look.databases.first());
-        let text = |value: Option<&String>, otherwise: &str| {
-            value.map_or_else(|| otherwise.to_owned(), ToOwned::to_owned)
+    pub(super) fn of(info: &ServerInfo, method: Method) -> Self {
+        let template = info.databases.iter().find(|it| it.name == "template1");
+        let locale = template.or_else(|| info.databases.first());
+        let text = |value: Option<&String>, default: &str| {
+            value.map_or_else(|| default.to_owned(), ToOwned::to_owned)
         };
         Self {
             method: match method {
                 Method::Physical => "physical".to_owned(),
                 Method::Logical => "logical".to_owned(),
             },
-            version: look.short_version().to_owned(),
-            major: look.major(),
-            bootstrap_role: look.bootstrap.clone(),
+            version: info.short_version().to_owned(),
+            major: info.major(),
+            bootstrap_role: info.bootstrap.clone(),
             encoding: text(locale.map(|it| &it.encoding), "UTF8"),
             collate: text(locale.map(|it| &it.collate), "C"),
             ctype: text(locale.map(|it| &it.ctype), "C"),
-            data_checksums: look.data_checksums,
-            wal_segment_size: look.wal_segment_size,
-            tablespaces: look.tablespaces.keys().copied().collect(),
+            data_checksums: info.data_checksums,
+            wal_segment_size: info.wal_segment_size,
+            tablespaces: info.tablespaces.keys().copied().collect(),
             databases: Vec::new(),
         }
     }
 
-    /// As the content of [`CLUSTER_FILE`].
+    /// The content of [`CLUSTER_FILE`].
     pub(super) fn to_json(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
         text
     }
 
-    /// Of the backup restored to `folder`.
+    /// Reads it from the backup restored to `folder`.
     pub(super) fn read(folder: &Path) -> Result<Self, EngineError> {
         let path = folder.join(CLUSTER_FILE);
-        let strange = |why: String| {
+        let invalid = |why: String| {
             EngineError::archive(format!(
-                "{} is not what a backup of PostgreSQL holds: {why}",
+                "{} is not from a backup of PostgreSQL: {why}",
                 path.display()
             ))
         };
-        let size = std::fs::metadata(&path).map_err(|error| strange(error.to_string()))?.len();
-        if size > LONGEST {
-            return Err(strange(format!("it has {size} bytes")));
+        let size = std::fs::metadata(&path).map_err(|error| invalid(error.to_string()))?.len();
+        if size > MAX_SIZE {
+            return Err(invalid(format!("it has {size} bytes")));
         }
         let text =
             std::fs::read(&path).map_err(|error| EngineError::io("reading", &path, error))?;
-        serde_json::from_slice(&text).map_err(|error| strange(error.to_string()))
+        serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))
     }
 }

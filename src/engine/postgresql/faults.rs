@@ -1,166 +1,178 @@
-//! What PostgreSQL's programs say when they fail, as kinds of failures and what to do about them.
+//! What the messages of PostgreSQL's programs mean, and what to do about them.
+//!
+//! A server may write its messages in another language. Then no rule applies: the failure is the tool's, and
+//! its message is shown as it is.
 
 use super::login::Login;
-use crate::domain::FailureCode;
+use super::sql::quoted;
+use crate::domain::FailureCode::{
+    DiskFull, SourceChanged, SourceDamaged, SourceDenied, SourceLocked, SourceMissing, Tool,
+};
 use crate::engine::EngineError;
+use crate::engine::tool::{Rule, Rules};
 
-/// What to do next.
-enum Next {
-    /// This.
-    Do(&'static str),
-    /// A line in `pg_hba.conf`, for this kind of database.
-    Admit(&'static str),
-    /// The right to replicate.
-    Replicate,
+use Advice::{AddHbaLine, GrantReplication, Text};
+
+#[derive(Debug)]
+enum Advice {
+    Text(&'static str),
+    /// A line of `pg_hba.conf`, for this kind of database.
+    AddHbaLine(&'static str),
+    GrantReplication,
 }
 
-/// Words of a message, the kind of failure they tell, and what to do; the first that fits counts.
-/// A server's own words may come in another language: then the failure is the tool's, with those words.
-const KNOWN: &[(&str, FailureCode, Next)] = &[
-    ("no pg_hba.conf entry for replication", FailureCode::SourceDenied, Next::Admit("replication")),
-    ("no pg_hba.conf entry", FailureCode::SourceDenied, Next::Admit("all")),
-    ("pg_hba.conf rejects", FailureCode::SourceDenied, Next::Admit("all")),
-    (
-        "password authentication failed",
-        FailureCode::SourceDenied,
-        Next::Do("look at user and password_file"),
-    ),
-    ("no password supplied", FailureCode::SourceDenied, Next::Do("give a password_file")),
-    (
-        "authentication failed for user",
-        FailureCode::SourceDenied,
-        Next::Do("run Coffer as that user, map it in pg_ident.conf, or give a password_file"),
-    ),
-    ("must be superuser or replication role", FailureCode::SourceDenied, Next::Replicate),
-    ("permission denied to start WAL sender", FailureCode::SourceDenied, Next::Replicate),
-    (
-        "is not permitted to log in",
-        FailureCode::SourceDenied,
-        Next::Do("ALTER ROLE … LOGIN for it"),
-    ),
-    ("\" does not exist", FailureCode::SourceDenied, Next::Do("look at user and database")),
-    (
-        "permission denied",
-        FailureCode::SourceDenied,
-        Next::Do("grant the role what it lacks: GRANT pg_read_all_data, or make it a superuser"),
-    ),
-    (
-        "checksum verification fail",
-        FailureCode::SourceDamaged,
-        Next::Do("the server's own page checksums do not hold: restore the file's tables"),
-    ),
-    ("checksum error", FailureCode::SourceDamaged, Next::Do("look for disk errors")),
-    ("invalid page in block", FailureCode::SourceDamaged, Next::Do("look for disk errors")),
-    ("could not read block", FailureCode::SourceDamaged, Next::Do("look for disk errors")),
-    (
-        "has already been removed",
-        FailureCode::SourceChanged,
-        Next::Do("raise wal_keep_size on the server, so that WAL stays as long as a backup runs"),
-    ),
-    (
-        "could not find any WAL file",
-        FailureCode::SourceChanged,
-        Next::Do("raise wal_keep_size on the server"),
-    ),
-    (
-        "could not find WAL file",
-        FailureCode::SourceChanged,
-        Next::Do("raise wal_keep_size on the server, so that WAL stays as long as a backup runs"),
-    ),
-    (
-        "exceeds max_wal_senders",
-        FailureCode::SourceLocked,
-        Next::Do("raise max_wal_senders on the server"),
-    ),
-    (
-        "too many connections",
-        FailureCode::SourceLocked,
-        Next::Do("raise max_connections on the server"),
-    ),
-    (
-        "remaining connection slots are reserved",
-        FailureCode::SourceLocked,
-        Next::Do("raise max_connections on the server"),
-    ),
-    ("No space left on device", FailureCode::DiskFull, Next::Do("make room and try again")),
-    ("Disk quota exceeded", FailureCode::DiskFull, Next::Do("make room and try again")),
-    (
-        "server version mismatch",
-        FailureCode::Tool,
-        Next::Do("install the client tools of the server's version"),
-    ),
-    (
-        "incompatible server version",
-        FailureCode::Tool,
-        Next::Do("install the client tools of the server's version"),
-    ),
-    ("psql did not end within", FailureCode::SourceMissing, UP),
-    ("Is the server running", FailureCode::SourceMissing, UP),
-    ("Connection refused", FailureCode::SourceMissing, UP),
-    ("could not translate host name", FailureCode::SourceMissing, UP),
-    ("timeout expired", FailureCode::SourceMissing, UP),
-    ("No route to host", FailureCode::SourceMissing, UP),
-    ("Network is unreachable", FailureCode::SourceMissing, UP),
-    ("the database system is", FailureCode::SourceMissing, UP),
-    ("terminating connection due to", FailureCode::SourceMissing, WENT),
-    ("server closed the connection", FailureCode::SourceMissing, WENT),
-    ("lost synchronization with server", FailureCode::SourceMissing, WENT),
-    ("could not receive data from", FailureCode::SourceMissing, WENT),
-    ("Connection reset by peer", FailureCode::SourceMissing, WENT),
-    ("Connection timed out", FailureCode::SourceMissing, WENT),
-    (
-        "certificate",
-        FailureCode::SourceDenied,
-        Next::Do("look at tls, ca_file, cert_file and key_file"),
-    ),
-    (
-        "server does not support SSL",
-        FailureCode::SourceDenied,
-        Next::Do("turn ssl on in the server, or set tls = \"off\""),
-    ),
-];
+const START_SERVER: Advice = Text("start the server, or correct url or socket");
+const CONNECTION_LOST: Advice =
+    Text("the connection was lost: look at the server's log and try again");
 
-const UP: Next = Next::Do("start the server, or correct url or socket");
-const WENT: Next = Next::Do("the server went away in the middle: look at its log and try again");
+const RULES: Rules<Advice> = Rules {
+    ignore_case: false,
+    list: &[
+        Rule::says(
+            &["no pg_hba.conf entry for replication"],
+            SourceDenied,
+            AddHbaLine("replication"),
+        ),
+        Rule::says(
+            &["no pg_hba.conf entry", "pg_hba.conf rejects"],
+            SourceDenied,
+            AddHbaLine("all"),
+        ),
+        Rule::says(
+            &["password authentication failed"],
+            SourceDenied,
+            Text("check user and password_file"),
+        ),
+        Rule::says(&["no password supplied"], SourceDenied, Text("give a password_file")),
+        Rule::says(
+            &["authentication failed for user"],
+            SourceDenied,
+            Text("run Coffer as that user, map it in pg_ident.conf, or give a password_file"),
+        ),
+        Rule::says(
+            &["must be superuser or replication role", "permission denied to start WAL sender"],
+            SourceDenied,
+            GrantReplication,
+        ),
+        Rule::says(
+            &["is not permitted to log in"],
+            SourceDenied,
+            Text("run ALTER ROLE … LOGIN for it"),
+        ),
+        Rule::says(&["\" does not exist"], SourceDenied, Text("check user and database")),
+        Rule::says(
+            &["permission denied"],
+            SourceDenied,
+            Text("grant the role what it lacks: GRANT pg_read_all_data, or make it a superuser"),
+        ),
+        Rule::says(
+            &["checksum verification fail"],
+            SourceDamaged,
+            Text("the server's own page checksums do not match: restore the file's tables"),
+        ),
+        Rule::says(
+            &["checksum error", "invalid page in block", "could not read block"],
+            SourceDamaged,
+            Text("look for disk errors"),
+        ),
+        Rule::says(
+            &["has already been removed", "could not find WAL file", "could not find any WAL file"],
+            SourceChanged,
+            Text(
+                "raise wal_keep_size on the server, so that WAL is kept for as long as a backup takes",
+            ),
+        ),
+        Rule::says(
+            &["exceeds max_wal_senders"],
+            SourceLocked,
+            Text("raise max_wal_senders on the server"),
+        ),
+        Rule::says(
+            &["too many connections", "remaining connection slots are reserved"],
+            SourceLocked,
+            Text("raise max_connections on the server"),
+        ),
+        Rule::says(
+            &["No space left on device", "Disk quota exceeded"],
+            DiskFull,
+            Text("make room and try again"),
+        ),
+        Rule::says(
+            &["server version mismatch", "incompatible server version"],
+            Tool,
+            Text("install the client tools of the server's version"),
+        ),
+        Rule::timed_out(SourceMissing, START_SERVER),
+        Rule::says(
+            &[
+                "Is the server running",
+                "Connection refused",
+                "could not translate host name",
+                "timeout expired",
+                "No route to host",
+                "Network is unreachable",
+                "the database system is",
+            ],
+            SourceMissing,
+            START_SERVER,
+        ),
+        Rule::says(
+            &[
+                "terminating connection due to",
+                "server closed the connection",
+                "lost synchronization with server",
+                "could not receive data from",
+                "Connection reset by peer",
+                "Connection timed out",
+            ],
+            SourceMissing,
+            CONNECTION_LOST,
+        ),
+        Rule::says(
+            &["certificate"],
+            SourceDenied,
+            Text("check tls, ca_file, cert_file and key_file"),
+        ),
+        Rule::says(
+            &["server does not support SSL"],
+            SourceDenied,
+            Text("turn ssl on in the server, or set tls = \"off\""),
+        ),
+    ],
+};
 
-/// The same error as what it is, as far as the tool's words tell, with what to do next. Of a server of our
-/// own, whoever started it knows better.
-pub(super) fn sorted(error: EngineError, login: &Login) -> EngineError {
-    if login.private {
-        return error;
-    }
-    let EngineError::Known { code: FailureCode::Tool, message } = error else { return error };
-    let found = KNOWN.iter().find(|(words, _, _)| message.contains(words));
-    let Some((_, code, next)) = found else {
-        return EngineError::known(FailureCode::Tool, message);
+/// Gives a tool's error its kind and advice. Errors of a private server stay as they are: whoever started
+/// that server knows what they mean.
+pub(super) fn classify(error: EngineError, login: &Login) -> EngineError {
+    let tool = match error {
+        EngineError::Tool(tool) if !login.private => tool,
+        other => return other,
     };
-    EngineError::known(*code, format!("{message}; {}", advice(next, login)))
-}
-
-fn advice(next: &Next, login: &Login) -> String {
-    let user = login.user.as_deref().unwrap_or("USER");
-    match next {
-        Next::Do(what) => (*what).to_owned(),
-        Next::Admit(database) => admit(database, user, login.local),
-        Next::Replicate => replicate(user),
+    match RULES.classify(&tool) {
+        Some(rule) => EngineError::from_tool(&tool, rule.code, "", &advice(&rule.advice, login)),
+        None => tool.into(),
     }
 }
 
-/// The line that lets a user in.
-fn admit(database: &str, user: &str, local: bool) -> String {
-    let (kind, from) = if local { ("local", "") } else { ("host", "  ADDRESS/32") };
-    format!(
-        "add the line `{kind}  {database}  {user}{from}  scram-sha-256` to pg_hba.conf (its place: \
-         SHOW hba_file) and run SELECT pg_reload_conf()"
-    )
+fn advice(advice: &Advice, login: &Login) -> String {
+    let user = login.user.as_deref().unwrap_or("USER");
+    match advice {
+        Text(text) => (*text).to_owned(),
+        AddHbaLine(database) => {
+            let (kind, from) = if login.local { ("local", "") } else { ("host", "  ADDRESS/32") };
+            format!(
+                "add the line `{kind}  {database}  {user}{from}  scram-sha-256` to pg_hba.conf (SHOW hba_file \
+                 tells where it is) and run SELECT pg_reload_conf()"
+            )
+        }
+        GrantReplication => grant_replication(user),
+    }
 }
 
-/// The statement that gives the right to replicate.
-pub(super) fn replicate(user: &str) -> String {
-    format!(
-        "run ALTER ROLE {} REPLICATION as a superuser, or set method = \"logical\"",
-        super::login::quoted(user)
-    )
+/// How a role gets the right to replicate.
+pub(super) fn grant_replication(user: &str) -> String {
+    let user = quoted(user);
+    format!("run ALTER ROLE {user} REPLICATION as a superuser, or set method = \"logical\"")
 }
 
 #[cfg(test)]
@@ -168,83 +180,71 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::domain::FailureCode;
+    use crate::engine::tool::ToolError;
 
-    fn kind(message: &str) -> (FailureCode, String) {
-        let mut login = Login::to_socket(Path::new("/s"), "bob");
+    fn classified(output: &str) -> (FailureCode, String) {
+        let mut login = Login::to_private(Path::new("/s"), "bob");
         login.private = false;
-        let error = sorted(EngineError::known(FailureCode::Tool, message), &login);
-        let failure = error.failure().unwrap();
+        let error = ToolError::answer("psql", output);
+        let failure = classify(error.into(), &login).failure().unwrap();
         (failure.code, failure.message)
     }
 
-    use FailureCode as Code;
-
-    /// What is said, what it is, and a word of what to do.
-    const SAID: &[(&str, Code, &str)] = &[
-        (
-            "FATAL:  password authentication failed for user \"bob\"",
-            Code::SourceDenied,
-            "password_file",
-        ),
-        ("fe_sendauth: no password supplied", Code::SourceDenied, "password_file"),
-        ("FATAL:  Peer authentication failed for user \"bob\"", Code::SourceDenied, "pg_ident"),
+    /// A message, its kind, and a word of the advice.
+    const MESSAGES: &[(&str, FailureCode, &str)] = &[
+        ("FATAL:  password authentication failed for user \"bob\"", SourceDenied, "password_file"),
+        ("fe_sendauth: no password supplied", SourceDenied, "password_file"),
+        ("FATAL:  Peer authentication failed for user \"bob\"", SourceDenied, "pg_ident"),
         (
             "FATAL:  no pg_hba.conf entry for replication connection from host \"[local]\", user \"bob\"",
-            Code::SourceDenied,
+            SourceDenied,
             "`local  replication  bob  scram-sha-256`",
         ),
-        (
-            "FATAL:  no pg_hba.conf entry for host \"[local]\"",
-            Code::SourceDenied,
-            "`local  all  bob",
-        ),
+        ("FATAL:  no pg_hba.conf entry for host \"[local]\"", SourceDenied, "`local  all  bob"),
         (
             "FATAL:  must be superuser or replication role to start walsender",
-            Code::SourceDenied,
+            SourceDenied,
             "ALTER ROLE \"bob\" REPLICATION",
         ),
-        ("FATAL:  role \"bob\" does not exist", Code::SourceDenied, "user"),
-        ("ERROR:  permission denied for table t", Code::SourceDenied, "GRANT"),
-        (
-            "WARNING:  checksum verification failed in file \"base/5/1\"",
-            Code::SourceDamaged,
-            "checksums",
-        ),
-        ("ERROR:  invalid page in block 3 of relation base/5/1", Code::SourceDamaged, "disk"),
+        ("FATAL:  role \"bob\" does not exist", SourceDenied, "user"),
+        ("ERROR:  permission denied for table t", SourceDenied, "GRANT"),
+        ("WARNING:  checksum verification failed in file \"base/5/1\"", SourceDamaged, "checksums"),
+        ("ERROR:  invalid page in block 3 of relation base/5/1", SourceDamaged, "disk"),
         (
             "ERROR:  requested WAL segment 0001 has already been removed",
-            Code::SourceChanged,
+            SourceChanged,
             "wal_keep_size",
         ),
-        ("could not write to file \"x\": No space left on device", Code::DiskFull, "room"),
+        ("could not write to file \"x\": No space left on device", DiskFull, "room"),
         (
             "connection to server on socket \"/s/.s.PGSQL.5432\" failed: No such file or directory\n\
                  Is the server running locally and accepting connections on that socket?",
-            Code::SourceMissing,
+            SourceMissing,
             "start the server",
         ),
         (
             "connection to server at \"::1\", port 1 failed: Connection refused",
-            Code::SourceMissing,
+            SourceMissing,
             "start",
         ),
-        ("FATAL:  the database system is shutting down", Code::SourceMissing, "start"),
+        ("FATAL:  the database system is shutting down", SourceMissing, "start"),
         (
             "FATAL:  terminating connection due to administrator command",
-            Code::SourceMissing,
-            "went away",
+            SourceMissing,
+            "connection was lost",
         ),
-        ("server closed the connection unexpectedly", Code::SourceMissing, "went away"),
-        ("pg_dump: error: aborting because of server version mismatch", Code::Tool, "install"),
-        ("something new", Code::Tool, ""),
+        ("server closed the connection unexpectedly", SourceMissing, "connection was lost"),
+        ("pg_dump: error: aborting because of server version mismatch", Tool, "install"),
+        ("something new", Tool, ""),
     ];
 
     #[test]
-    fn what_the_tools_say_is_told_apart() {
-        for (said, code, next) in SAID {
-            let (found, message) = kind(said);
-            assert_eq!(found, *code, "{said}");
-            assert!(message.starts_with(said) && message.contains(next), "{message}");
+    fn messages_are_classified_with_advice() {
+        for (output, code, advice) in MESSAGES {
+            let (found, message) = classified(output);
+            assert_eq!(found, *code, "{output}");
+            assert!(message.contains(output) && message.contains(advice), "{message}");
         }
     }
 }

@@ -6,109 +6,107 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
-use super::fill::{self, Filling};
+use super::dump_loader::{self, DumpLoader};
 use super::logical::check_name;
 use super::options::tools_of;
+use super::programs::Programs;
 use super::session::Session;
-use super::toolbox::Toolbox;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, Staging};
 use crate::engine::{EngineError, Load, LoadOrder, Placed, Staged, Target};
 
-/// What stands before the OID in the links of an archive.
+/// The links to tablespaces in an archive begin like this; the OID follows.
 const RELATIVE: &[u8] = b"../../tablespaces/";
 
-/// Where it goes in the end.
 #[derive(Debug, Clone)]
-enum Aim {
+enum Destination {
     /// A new folder, by its absolute path.
     Folder(PathBuf),
-    /// A server.
     Server(Source),
 }
 
-/// A restore.
 #[derive(Debug)]
 pub(super) struct ClusterLoad {
     tree: FolderLoad,
-    aim: Aim,
-    toolbox: Toolbox,
+    destination: Destination,
+    programs: Programs,
     cancel: Cancel,
 }
 
 impl ClusterLoad {
-    /// Makes sure that the target is free. Dumps for a server are kept among temporary files meanwhile.
+    /// Makes sure that the target is free. Dumps for a server are kept with the temporary files until they are
+    /// loaded.
     pub(super) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
-        let cancel = order.cancel.clone();
-        let (tree, aim, tools) = match order.target {
+        let (tree, destination, tools) = match order.target {
             Target::Path(path) => {
                 let absolute = std::path::absolute(path)
-                    .map_err(|error| EngineError::target("looking at", path, error))?;
-                (FolderLoad::prepare(order)?, Aim::Folder(absolute), tools_of(order.source))
+                    .map_err(|error| EngineError::target("resolving", path, error))?;
+                let tree = FolderLoad::prepare(order)?;
+                (tree, Destination::Folder(absolute), tools_of(order.source))
             }
             Target::Server(source) => {
-                let place = std::env::temp_dir().join("dumps");
-                let tree = FolderLoad::beside(&place)?;
-                (tree, Aim::Server(source.clone()), tools_of(Some(source)))
+                let tree = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
+                (tree, Destination::Server(source.clone()), tools_of(Some(source)))
             }
         };
-        Ok(Self { tree, aim, toolbox: Toolbox::new(tools), cancel })
+        let programs = Programs::new(tools);
+        Ok(Self { tree, destination, programs, cancel: order.cancel.clone() })
     }
 }
 
 impl Load for ClusterLoad {
     fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
-        match &self.aim {
-            Aim::Server(_) if entry.path.as_bytes() == DATA_FOLDER.as_bytes() => {
+        match &self.destination {
+            Destination::Server(_) if entry.path.as_bytes() == DATA_FOLDER.as_bytes() => {
                 Err(EngineError::known(
                     FailureCode::TargetDenied,
-                    "a physical backup holds a whole data directory, which no running server takes: \
-                     restore it with --to PATH and start a server there",
+                    "a physical backup holds a data directory, which cannot be restored into a running \
+                     server: restore it with --to PATH and start a server there",
                 ))
             }
-            Aim::Folder(target) => match absolute_link(entry, target) {
-                Some(linked) => self.tree.entry(&linked),
+            Destination::Folder(target) => match with_absolute_link(entry, target) {
+                Some(entry) => self.tree.entry(&entry),
                 None => self.tree.entry(entry),
             },
-            Aim::Server(_) => self.tree.entry(entry),
+            Destination::Server(_) => self.tree.entry(entry),
         }
     }
 
     fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
-        let Self { tree, aim, toolbox, cancel } = *self;
+        let Self { tree, destination, programs, cancel } = *self;
         let staging = tree.settle()?;
         let cluster = Cluster::read(staging.path())?;
-        match aim {
-            Aim::Folder(target) if staging.path().join(DATA_FOLDER).is_dir() => {
+        match destination {
+            Destination::Folder(target) if staging.path().join(DATA_FOLDER).is_dir() => {
                 Ok(Box::new(StagedCluster { staging, target, check: None }))
             }
-            Aim::Folder(target) => {
-                fill::new_cluster(staging.path(), &cluster, &toolbox, &cancel)?;
+            Destination::Folder(target) => {
+                dump_loader::make_cluster(staging.path(), &cluster, &programs, &cancel)?;
                 Ok(Box::new(StagedCluster { staging, target, check: Some("pg_restore") }))
             }
-            Aim::Server(source) => {
-                let session = Session::with(&source)?;
-                let filling = Filling::of(session.login, session.toolbox, cancel);
-                filling.check(staging.path(), &cluster, check)?;
-                filling.refuse_occupied(staging.path(), &cluster)?;
+            Destination::Server(source) => {
+                let Session { client, address, .. } = Session::open(&source, &cancel)?;
+                let loader = DumpLoader { client };
+                loader.check(staging.path(), &cluster, check)?;
+                loader.require_absent(staging.path(), &cluster)?;
                 let check = (check != CheckLevel::Off).then(|| check_name(check));
-                Ok(Box::new(StagedDumps { staging, cluster, filling, shown: session.shown, check }))
+                Ok(Box::new(StagedDumps { staging, cluster, loader, address, check }))
             }
         }
     }
 }
 
-/// A link to a tablespace with the place it will have. The server itself would take a relative one, but
-/// `pg_basebackup` of that server silently leaves out the tablespaces behind relative links.
-fn absolute_link(entry: &Entry, target: &Path) -> Option<Entry> {
+/// The link to a tablespace, made absolute. The server accepts a relative one, but `pg_basebackup` of that server
+/// would silently leave out the tablespace.
+fn with_absolute_link(entry: &Entry, target: &Path) -> Option<Entry> {
     let EntryKind::Symlink { target: relative } = &entry.kind else { return None };
     let oid = relative.strip_prefix(RELATIVE)?;
-    let place = target.join(TABLESPACES).join(OsStr::from_bytes(oid));
-    let kind = EntryKind::Symlink { target: place.as_os_str().as_bytes().to_vec() };
+    let absolute = target.join(TABLESPACES).join(OsStr::from_bytes(oid));
+    let kind = EntryKind::Symlink { target: absolute.into_os_string().into_encoded_bytes() };
     Some(Entry { kind, ..entry.clone() })
 }
 
-/// A data directory that is whole, but not where it belongs yet.
+/// A complete data directory, not yet at its target.
 struct StagedCluster {
     staging: Staging,
     target: PathBuf,
@@ -126,12 +124,12 @@ impl Staged for StagedCluster {
     }
 }
 
-/// Dumps that are whole and checked, for a server where their databases are not there yet.
+/// Complete, checked dumps, not yet loaded into their server.
 struct StagedDumps {
     staging: Staging,
     cluster: Cluster,
-    filling: Filling,
-    shown: String,
+    loader: DumpLoader,
+    address: String,
     check: Option<&'static str>,
 }
 
@@ -141,8 +139,7 @@ impl Staged for StagedDumps {
     }
 
     fn place(self: Box<Self>) -> Result<Placed, EngineError> {
-        let made = self.filling.fill_server(self.staging.path(), &self.cluster)?;
-        let names = made.join(", ");
-        Ok(Placed::In(format!("the server at {}, databases {names}", self.shown)))
+        let names = self.loader.load_into_running(self.staging.path(), &self.cluster)?.join(", ");
+        Ok(Placed::In(format!("the server at {}, databases {names}", self.address)))
     }
 }

@@ -1,59 +1,48 @@
-//! How PostgreSQL's tools are told where to go and who asks: by environment, never by arguments.
+//! How PostgreSQL's tools connect: by their environment, never by their arguments.
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
-use serde_json::Value;
-
-use super::faults;
-use super::toolbox::Toolbox;
-use crate::domain::{Cancel, FailureCode};
 use crate::engine::EngineError;
 use crate::engine::server_source::{Address, ServerSource, Tls};
 use crate::engine::tool::{Secret, Tool};
 
-/// What a socket's file is called, before its port.
+/// The name of a socket file, before its port.
 const SOCKET_FILE: &str = ".s.PGSQL.";
 
-/// The database that every server has, unless somebody removed it.
-const USUAL_DATABASE: &str = "postgres";
+/// The database that every server has unless somebody dropped it.
+const DEFAULT_DATABASE: &str = "postgres";
 
-/// The database of a server of our own that is asked about the others: some people drop `postgres`.
+/// The database to connect to in a private server: `postgres` may have been dropped.
 const PRIVATE_DATABASE: &str = "template1";
 
-/// What databases and roles of a restored server may have set, and a check cannot use.
+/// Overrides settings of restored databases and roles that would break a check.
 const PRIVATE_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 \
      -c idle_in_transaction_session_timeout=0 -c session_preload_libraries= -c local_preload_libraries= \
      -c default_transaction_read_only=off";
 
-/// Where Debian and most others keep the authorities that the system trusts.
+/// Where Debian and most others keep the certificate authorities that the system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// How long a question about the server may take: a look at a source is not to hang.
-const ANSWER_WITHIN: Duration = Duration::from_secs(12);
-
-/// A way into a server.
+/// Where and as whom to connect.
 #[derive(Debug, Clone)]
 pub(super) struct Login {
     environment: Vec<(&'static str, OsString)>,
     password: Option<Secret>,
     database: String,
-    /// Who asks, where the configuration says so.
     pub(super) user: Option<String>,
-    /// Whether by a socket of this machine.
+    /// Connects by a socket of this machine.
     pub(super) local: bool,
-    /// Whether it is a server of our own.
+    /// To a server that Coffer runs.
     pub(super) private: bool,
 }
 
 impl Login {
-    /// Into the server of an instance.
     pub(super) fn to_server(server: &ServerSource) -> Result<Self, EngineError> {
         let mut login = Self {
-            environment: place(&server.address),
+            environment: address_variables(&server.address),
             password: server.password()?,
-            database: server.database.clone().unwrap_or_else(|| USUAL_DATABASE.to_owned()),
+            database: server.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
             user: server.user.clone(),
             local: matches!(server.address, Address::Socket(_)),
             private: false,
@@ -78,90 +67,52 @@ impl Login {
         Ok(login)
     }
 
-    /// Into a server of our own, by its socket in `folder`.
-    pub(super) fn to_socket(folder: &Path, user: &str) -> Self {
+    /// To a private server, by its socket in `folder`.
+    pub(super) fn to_private(folder: &Path, user: &str) -> Self {
+        let mut environment = address_variables(&Address::Socket(folder.to_owned()));
+        environment.push(("PGOPTIONS", PRIVATE_OPTIONS.into()));
         Self {
-            environment: place(&Address::Socket(folder.to_owned())),
+            environment,
             password: None,
             database: PRIVATE_DATABASE.to_owned(),
             user: Some(user.to_owned()),
             local: true,
             private: true,
         }
-        .with("PGOPTIONS", PRIVATE_OPTIONS)
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.environment.push((name, value.into()));
-        self
-    }
-
-    /// The same, into another database.
+    /// The same login to another database.
     pub(super) fn in_database(&self, name: &str) -> Self {
         Self { database: name.to_owned(), ..self.clone() }
     }
 
-    /// The database as libpq takes it in an argument: for tools that do not look at the environment.
-    pub(super) fn connection(&self) -> String {
+    /// The database as a connection string, for tools that take it only as an argument.
+    pub(super) fn connection_string(&self) -> String {
         let name = self.database.replace('\\', "\\\\").replace('\'', "\\'");
         format!("dbname='{name}'")
     }
 
-    /// Tells `tool` the way.
-    pub(super) fn dress(&self, tool: Tool) -> Tool {
-        let dressed =
-            self.environment.iter().fold(tool, |tool, (name, value)| tool.env(name, value));
-        let dressed = dressed
+    /// Sets the environment of `tool`.
+    pub(super) fn apply_env(&self, tool: Tool) -> Tool {
+        let mut tool = tool
             .env("PGDATABASE", &self.database)
             .env("PGCONNECT_TIMEOUT", "10")
             .env("PGAPPNAME", "coffer");
-        let dressed = match &self.user {
-            Some(user) => dressed.env("PGUSER", user),
-            None => dressed,
-        };
-        match &self.password {
-            Some(password) => dressed.secret_env("PGPASSWORD", password),
-            None => dressed,
+        for (name, value) in &self.environment {
+            tool = tool.env(name, value);
         }
-    }
-
-    /// `psql` for one of our statements: no start file, bare answers, the first error ends it.
-    pub(super) fn psql(&self, toolbox: &Toolbox) -> Result<Tool, EngineError> {
-        let tool = Tool::new(&toolbox.psql()?);
-        Ok(self.dress(tool).args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"]))
-    }
-
-    /// Asks the server something whose answer is one JSON value.
-    pub(super) fn ask(
-        &self,
-        toolbox: &Toolbox,
-        sql: &str,
-        cancel: &Cancel,
-    ) -> Result<Value, EngineError> {
-        let psql = self.psql(toolbox)?.args(["-c", sql]).within(ANSWER_WITHIN);
-        let answer = psql.output(cancel).map_err(|error| faults::sorted(error.into(), self))?;
-        serde_json::from_slice(&answer).map_err(|error| {
-            EngineError::known(
-                FailureCode::Tool,
-                format!("psql gave an answer that is not understood: {error}"),
-            )
-        })
-    }
-
-    /// Runs statements whose answer does not matter.
-    pub(super) fn tell(
-        &self,
-        toolbox: &Toolbox,
-        sql: &str,
-        cancel: &Cancel,
-    ) -> Result<(), EngineError> {
-        let psql = self.psql(toolbox)?.args(["-c", sql]);
-        psql.run(cancel).map_err(|error| faults::sorted(error.into(), self))
+        if let Some(user) = &self.user {
+            tool = tool.env("PGUSER", user);
+        }
+        match &self.password {
+            Some(password) => tool.secret_env("PGPASSWORD", password),
+            None => tool,
+        }
     }
 }
 
-/// Host and port, as libpq reads them. A socket is named by its folder, or by its file.
-fn place(address: &Address) -> Vec<(&'static str, OsString)> {
+/// Host and port as libpq expects them. A socket may be given by its folder or by its file.
+fn address_variables(address: &Address) -> Vec<(&'static str, OsString)> {
     match address {
         Address::Tcp { host, port } => {
             vec![("PGHOST", host.into()), ("PGPORT", port.to_string().into())]
@@ -178,11 +129,6 @@ fn place(address: &Address) -> Vec<(&'static str, OsString)> {
     }
 }
 
-/// A name as SQL takes it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,15 +139,14 @@ mod tests {
             ("/run/postgresql", "/run/postgresql", "5432"),
             ("/run/postgresql/.s.PGSQL.5433", "/run/postgresql", "5433"),
         ] {
-            let found = place(&Address::Socket(path.into()));
+            let found = address_variables(&Address::Socket(path.into()));
             assert_eq!(found, [("PGHOST", folder.into()), ("PGPORT", port.into())]);
         }
     }
 
     #[test]
-    fn names_cannot_leave_their_quotes() {
-        assert_eq!(quoted(r#"a"b"#), r#""a""b""#);
-        let login = Login::to_socket(Path::new("/s"), "u").in_database(r"a'b\c d");
-        assert_eq!(login.connection(), r"dbname='a\'b\\c d'");
+    fn a_database_name_is_escaped_in_a_connection_string() {
+        let login = Login::to_private(Path::new("/s"), "u").in_database(r"a'b\c d");
+        assert_eq!(login.connection_string(), r"dbname='a\'b\\c d'");
     }
 }

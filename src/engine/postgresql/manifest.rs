@@ -1,8 +1,8 @@
-//! The server's backup manifest, compared with what came: it is the last file of a base backup and tells
-//! size and CRC-32C of each before it.
+//! The server's backup manifest. It is the last file of a base backup and lists the size and CRC-32C of every
+//! file before it, which are compared here with what was received.
 //!
-//! It is JSON, but with one file a line, and its own checksum on the last; so it is read line by line as it
-//! passes, and needs no more memory than a checksum for each file.
+//! It is JSON with one file on each line, and its own checksum on the last. It is read line by line, so that it
+//! takes no more memory than a checksum for each file.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -10,15 +10,15 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-/// No line of a manifest is longer: a path, a size, a time and a checksum.
-const LONGEST_LINE: usize = 64 << 10;
+/// A line holds a path, a size, a time and a checksum.
+const MAX_LINE: usize = 64 << 10;
 
-/// The sums of the files that came.
+/// Size and CRC-32C of the files received, by a hash of their paths.
 #[derive(Debug, Default)]
-pub(super) struct Sums(HashMap<u64, (u64, u32)>);
+pub(super) struct Checksums(HashMap<u64, (u64, u32)>);
 
-impl Sums {
-    /// A file passed, with this path below the data directory.
+impl Checksums {
+    /// Adds a file; `path` is relative to the data directory.
     pub(super) fn add(&mut self, path: &[u8], size: u64, crc: u32) {
         self.0.insert(key(path), (size, crc));
     }
@@ -30,7 +30,7 @@ fn key(path: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// A file, as a line of the manifest tells it.
+/// A line of the manifest about a file.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct FileLine {
@@ -44,7 +44,7 @@ struct FileLine {
     checksum: Option<String>,
 }
 
-/// A stretch of WAL that the backup needs.
+/// A range of WAL that the backup needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct WalRange {
     #[serde(rename = "Timeline")]
@@ -55,69 +55,66 @@ pub(super) struct WalRange {
     pub(super) end: String,
 }
 
-/// A manifest as it passes.
+/// Reads a manifest piece by piece.
 #[derive(Debug)]
 pub(super) struct Manifest {
-    /// What came; `None`: nobody compares.
-    sums: Option<Sums>,
+    /// The files received; `None`: they are not compared.
+    checksums: Option<Checksums>,
     line: Vec<u8>,
     hash: Sha256,
     files: u64,
     wal: Vec<WalRange>,
+    /// Whether its own checksum is right, once that was read.
     own_checksum: Option<bool>,
-    wrong: Option<String>,
+    problem: Option<String>,
 }
 
-/// What a manifest told, and how it compares.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct ManifestSummary {
     pub(super) files: u64,
     pub(super) wal: Vec<WalRange>,
 }
 
 impl Manifest {
-    /// To be compared with `sums`.
-    pub(super) fn new(sums: Option<Sums>) -> Self {
+    pub(super) fn new(checksums: Option<Checksums>) -> Self {
         Self {
-            sums,
+            checksums,
             line: Vec::new(),
             hash: Sha256::new(),
             files: 0,
             wal: Vec::new(),
             own_checksum: None,
-            wrong: None,
+            problem: None,
         }
     }
 
-    /// The next piece of it.
-    pub(super) fn see(&mut self, piece: &[u8]) {
+    pub(super) fn update(&mut self, piece: &[u8]) {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            if self.line.len() + part.len() > LONGEST_LINE {
-                self.fault("a line of the backup manifest is too long".to_owned());
+            if self.line.len() + part.len() > MAX_LINE {
+                self.report("a line of it is too long".to_owned());
                 self.line.clear();
                 continue;
             }
             self.line.extend_from_slice(part);
             if part.ends_with(b"\n") {
                 let line = std::mem::take(&mut self.line);
-                self.whole_line(&line);
+                self.read_line(&line);
                 self.line = line;
                 self.line.clear();
             }
         }
     }
 
-    fn whole_line(&mut self, line: &[u8]) {
+    fn read_line(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
         if let Some(rest) = text.strip_prefix("\"Manifest-Checksum\":") {
-            let told = rest.trim().trim_end_matches('}').trim().trim_matches('"');
-            let own = hex::encode(self.hash.clone().finalize());
-            self.own_checksum = Some(told == own);
+            let expected = rest.trim().trim_end_matches('}').trim().trim_matches('"');
+            self.own_checksum = Some(expected == hex::encode(self.hash.clone().finalize()));
             return;
         }
         self.hash.update(line);
-        // The first of a list stands behind the list's name, on the same line or not.
+        // The first object of a list may follow the list's name on the same line.
         let Some(begin) = text.find("{ \"") else { return };
         let object = text.get(begin..).unwrap_or_default();
         let object = object.trim_end_matches(',').trim_end_matches("],").trim_end_matches(']');
@@ -127,55 +124,58 @@ impl Manifest {
         if object.starts_with("{ \"Timeline\"") {
             match serde_json::from_str(object) {
                 Ok(range) => self.wal.push(range),
-                Err(error) => self.fault(format!("a WAL range of it is not understood: {error}")),
+                Err(error) => self.report(format!("a WAL range in it is malformed: {error}")),
             }
             return;
         }
         match serde_json::from_str(object) {
-            Ok(file) => self.file(&file),
-            Err(error) => self.fault(format!("a line of it is not understood: {error}")),
+            Ok(file) => self.compare(&file),
+            Err(error) => self.report(format!("a line of it is malformed: {error}")),
         }
     }
 
-    fn file(&mut self, file: &FileLine) {
+    fn compare(&mut self, file: &FileLine) {
         self.files += 1;
-        let Some(sums) = &mut self.sums else { return };
+        let Some(checksums) = &mut self.checksums else { return };
         let path = match (&file.path, &file.encoded_path) {
             (Some(path), _) => path.as_bytes().to_vec(),
             (None, Some(encoded)) => hex::decode(encoded).unwrap_or_default(),
             (None, None) => Vec::new(),
         };
         let shown = String::from_utf8_lossy(&path).into_owned();
-        let Some((size, crc)) = sums.0.remove(&key(&path)) else {
-            return self.fault(format!("{shown} did not come"));
+        let Some((size, crc)) = checksums.0.remove(&key(&path)) else {
+            return self.report(format!("{shown} is missing"));
         };
         if size != file.size {
-            return self.fault(format!("{shown} came with {size} bytes instead of {}", file.size));
+            return self.report(format!("{shown} has {size} bytes instead of {}", file.size));
         }
-        let told = file.checksum.as_deref().unwrap_or_default();
-        if !told.eq_ignore_ascii_case(&hex::encode(crc.to_le_bytes())) {
-            self.fault(format!("{shown} has another checksum than the server read"));
+        let expected = file.checksum.as_deref().unwrap_or_default();
+        if !expected.eq_ignore_ascii_case(&hex::encode(crc.to_le_bytes())) {
+            self.report(format!("{shown} has another checksum than on the server"));
         }
     }
 
-    fn fault(&mut self, what: String) {
-        self.wrong.get_or_insert(what);
+    /// Keeps the first problem.
+    fn report(&mut self, problem: String) {
+        self.problem.get_or_insert(problem);
     }
 
-    /// It has passed to its end. Else what is wrong, with it or with what came.
-    pub(super) fn finish(mut self) -> Result<Told, String> {
+    /// After its last piece: the summary, or what is wrong with it or with the files received.
+    pub(super) fn finish(mut self) -> Result<ManifestSummary, String> {
         if !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
-            self.whole_line(&line);
+            self.read_line(&line);
         }
-        if let Some(wrong) = self.wrong {
-            return Err(wrong);
+        if let Some(problem) = self.problem {
+            return Err(problem);
         }
         match self.own_checksum {
-            Some(true) if self.files > 0 => Ok(Told { files: self.files, wal: self.wal }),
-            Some(true) => Err("it names no file".to_owned()),
+            Some(true) if self.files > 0 => {
+                Ok(ManifestSummary { files: self.files, wal: self.wal })
+            }
+            Some(true) => Err("it lists no files".to_owned()),
             Some(false) => Err("its own checksum is wrong".to_owned()),
-            None => Err("it does not end with its checksum".to_owned()),
+            None => Err("its checksum is missing at its end".to_owned()),
         }
     }
 }
@@ -186,7 +186,6 @@ mod tests {
 
     const NAMES: &[u8] = b"123456789";
 
-    /// As PostgreSQL writes it.
     fn text() -> String {
         let body = "{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [\n\
             { \"Path\": \"global/1\", \"Size\": 9, \"Last-Modified\": \"2026-01-01 00:00:00 GMT\", \
@@ -198,49 +197,49 @@ mod tests {
         format!("{body}\"Manifest-Checksum\": \"{sum}\"}}\n")
     }
 
-    fn sums() -> Sums {
-        let mut sums = Sums::default();
+    fn checksums() -> Checksums {
+        let mut checksums = Checksums::default();
         for path in [&b"global/1"[..], b"\xff", b"pg_wal/000000010000000000000002"] {
-            sums.add(path, 9, crc32c::crc32c(NAMES));
+            checksums.add(path, 9, crc32c::crc32c(NAMES));
         }
-        sums
+        checksums
     }
 
-    fn read(text: &str, sums: Sums, piece: usize) -> Result<Told, String> {
-        let mut manifest = Manifest::new(Some(sums));
-        text.as_bytes().chunks(piece).for_each(|piece| manifest.see(piece));
+    fn read(text: &str, checksums: Checksums, piece: usize) -> Result<ManifestSummary, String> {
+        let mut manifest = Manifest::new(Some(checksums));
+        text.as_bytes().chunks(piece).for_each(|piece| manifest.update(piece));
         manifest.finish()
     }
 
     #[test]
-    fn files_that_came_as_the_server_read_them_are_in_order() {
+    fn files_that_match_the_manifest_pass() {
         for piece in [1, 7, 100_000] {
-            let told = read(&text(), sums(), piece).unwrap();
-            assert_eq!((told.files, told.wal.len()), (2, 1));
-            assert_eq!((told.wal[0].timeline, told.wal[0].end.as_str()), (1, "0/2000100"));
+            let summary = read(&text(), checksums(), piece).unwrap();
+            assert_eq!((summary.files, summary.wal.len()), (2, 1));
+            assert_eq!((summary.wal[0].timeline, summary.wal[0].end.as_str()), (1, "0/2000100"));
         }
     }
 
     #[test]
-    fn every_difference_is_found_and_named() {
-        let mut missing = sums();
+    fn a_missing_or_changed_file_is_named() {
+        let mut missing = checksums();
         missing.0.remove(&key(b"global/1"));
-        assert!(read(&text(), missing, 50).unwrap_err().contains("global/1 did not come"));
-        let mut longer = sums();
+        assert!(read(&text(), missing, 50).unwrap_err().contains("global/1 is missing"));
+        let mut longer = checksums();
         longer.add(b"global/1", 10, crc32c::crc32c(NAMES));
         assert!(read(&text(), longer, 50).unwrap_err().contains("10 bytes"));
-        let mut other = sums();
+        let mut other = checksums();
         other.add(b"global/1", 9, 7);
         assert!(read(&text(), other, 50).unwrap_err().contains("another checksum"));
     }
 
     #[test]
-    fn a_manifest_that_is_cut_or_changed_is_not_trusted() {
-        let whole = text();
-        let changed = whole.replace("0/2000028", "0/2000029");
-        assert!(read(&changed, sums(), 50).unwrap_err().contains("own checksum"));
-        for end in [0, 50, whole.len() - 40] {
-            assert!(read(whole.get(..end).unwrap(), sums(), 50).is_err(), "{end}");
+    fn a_manifest_that_is_cut_or_changed_is_rejected() {
+        let full = text();
+        let changed = full.replace("0/2000028", "0/2000029");
+        assert!(read(&changed, checksums(), 50).unwrap_err().contains("own checksum"));
+        for end in [0, 50, full.len() - 40] {
+            assert!(read(full.get(..end).unwrap(), checksums(), 50).is_err(), "{end}");
         }
     }
 }

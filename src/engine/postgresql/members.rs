@@ -1,116 +1,88 @@
-//! The members of a base backup, as they come in its tar streams, poured under their names in the archive.
+//! The members of a base backup: read from its tar streams, given to the intake under their archive names.
 //!
-//! The data directory goes to `pgdata`, the tablespaces beside it to `tablespaces/<oid>`, and the links to
-//! them lead there wherever the archive is unpacked. `tablespace_map` is left out: a server that finds it
-//! would make links to where the tablespaces of the original are.
+//! The data directory goes to `pgdata` and each tablespace to `tablespaces/<oid>`, with relative links, so that
+//! the archive can be unpacked anywhere. `tablespace_map` is left out: a server that finds it would create
+//! links to the original's tablespaces.
 
 use std::io::{self, BufReader, Read};
 
 use tar::{Archive, EntryType};
 
 use super::cluster::{CLUSTER_FILE, Cluster, DATA_FOLDER, TABLESPACES};
-use super::manifest::{Manifest, Sums, Told};
+use super::manifest::{Checksums, Manifest, ManifestSummary};
 use crate::domain::{Entry, EntryKind, EntryPath, FailureCode};
 use crate::engine::look::now_ns;
 use crate::engine::spool::{NotPoured, pour};
-use crate::engine::{EngineError, Intake, Refused};
+use crate::engine::{EngineError, Intake};
 
-/// The server's list of what it sent.
+/// The server's list of the files that it sent.
 const MANIFEST: &str = "backup_manifest";
-/// Where the tablespaces of the original are.
 const TABLESPACE_MAP: &[u8] = b"tablespace_map";
 /// The folder of the links to tablespaces. The server does not send the links themselves.
 const LINKS: &str = "pg_tblspc";
 
-/// Small reads of headers are served from a buffer; content passes it by.
+/// For reading headers; content bypasses the buffer.
 const BUFFER: usize = 64 << 10;
 
-/// Why a stream was not taken to its end.
-#[derive(Debug)]
-pub(super) enum Broken {
-    /// The stream could not be read, or is no tar stream.
-    Read(io::Error),
-    /// Something else.
-    Engine(EngineError),
-}
-
-impl From<Refused> for Broken {
-    fn from(refused: Refused) -> Self {
-        Self::Engine(refused.into())
-    }
-}
-
-impl From<NotPoured> for Broken {
-    fn from(failed: NotPoured) -> Self {
-        match failed {
-            NotPoured::Read(error) => Self::Read(error),
-            NotPoured::Refused(refused) => refused.into(),
-        }
-    }
-}
-
-/// Which of a base backup's streams it is.
+/// One of a base backup's streams.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Part {
-    /// The data directory.
     Base,
-    /// The tablespace with this OID.
     Tablespace(u32),
 }
 
-/// Pours what comes.
+/// Reads the streams of one base backup.
 pub(super) struct Members<'a> {
     intake: &'a mut dyn Intake,
     cluster: &'a Cluster,
-    sums: Option<Sums>,
-    compares: bool,
-    /// Whose the server's files are; known from the first member on.
+    checksums: Option<Checksums>,
+    /// Owner and group of the server's files; known from the first member on.
     owner: Option<(u32, u32)>,
-    told: Option<Result<Told, String>>,
+    manifest: Option<Result<ManifestSummary, String>>,
 }
 
 impl<'a> Members<'a> {
-    /// `compares`: with the server's manifest.
-    pub(super) fn new(intake: &'a mut dyn Intake, cluster: &'a Cluster, compares: bool) -> Self {
-        let sums = compares.then(Sums::default);
-        Self { intake, cluster, sums, compares, owner: None, told: None }
+    /// `compare`: compare the content with the checksums in the server's manifest.
+    pub(super) fn new(intake: &'a mut dyn Intake, cluster: &'a Cluster, compare: bool) -> Self {
+        let checksums = compare.then(Checksums::default);
+        Self { intake, cluster, checksums, owner: None, manifest: None }
     }
 
-    /// Takes one stream to its end.
-    pub(super) fn take(&mut self, stream: &mut impl Read, part: Part) -> Result<(), Broken> {
+    /// Reads one stream to its end.
+    pub(super) fn read(&mut self, stream: &mut impl Read, part: Part) -> Result<(), NotPoured> {
         let mut archive = Archive::new(BufReader::with_capacity(BUFFER, &mut *stream));
-        for member in archive.entries().map_err(Broken::Read)? {
-            self.member(&mut member.map_err(Broken::Read)?, part)?;
+        for member in archive.entries().map_err(NotPoured::Read)? {
+            self.member(&mut member.map_err(NotPoured::Read)?, part)?;
         }
-        // Behind the end of the archive there may be padding, which its writer must get rid of.
-        io::copy(stream, &mut io::sink()).map(drop).map_err(Broken::Read)
+        // After the archive there may be padding, which its writer waits to get rid of.
+        io::copy(stream, &mut io::sink()).map(drop).map_err(NotPoured::Read)
     }
 
-    /// Takes a manifest that came as a file of its own.
-    pub(super) fn take_manifest(
+    /// Reads a manifest that is a file of its own.
+    pub(super) fn read_manifest(
         &mut self,
         content: &mut impl Read,
         size: u64,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), NotPoured> {
         let path = format!("{DATA_FOLDER}/{MANIFEST}");
-        let entry = self.own(&path, EntryKind::File { size, extents: None }, 0o600)?;
+        let entry = self.new_entry(&path, EntryKind::File { size, extents: None }, 0o600)?;
         self.manifest(&entry, content)
     }
 
-    /// Everything came. What the manifest told, if it and what came agree.
-    pub(super) fn finish(self) -> Result<Told, EngineError> {
-        match self.told {
-            Some(Ok(told)) => Ok(told),
-            Some(Err(wrong)) => Err(EngineError::known(
+    /// After the last stream: what the manifest says, if everything agrees with it.
+    pub(super) fn finish(self) -> Result<ManifestSummary, EngineError> {
+        match self.manifest {
+            Some(Ok(summary)) => Ok(summary),
+            Some(Err(problem)) => Err(EngineError::known(
                 FailureCode::SourceDamaged,
                 format!(
-                    "the base backup is not what the server's backup manifest says: {wrong}; look for \
+                    "the base backup does not match the server's backup manifest: {problem}; look for \
                      errors of disk, memory and network, and try again"
                 ),
             )),
             None => Err(EngineError::known(
                 FailureCode::Tool,
-                "the base backup ended before its manifest, its last file, came; try again",
+                "the base backup ended before its manifest, which is its last file; try again",
             )),
         }
     }
@@ -119,12 +91,12 @@ impl<'a> Members<'a> {
         &mut self,
         member: &mut tar::Entry<'_, R>,
         part: Part,
-    ) -> Result<(), Broken> {
-        let name = plain(&member.path_bytes()).to_vec();
+    ) -> Result<(), NotPoured> {
+        let name = without_dot_and_slash(&member.path_bytes()).to_vec();
         let entry = entry_of(member, &name, part)?;
         self.begin(&entry)?;
         match part {
-            Part::Base if name == TABLESPACE_MAP => self.left_out(member, &name),
+            Part::Base if name == TABLESPACE_MAP => self.leave_out(member, &name),
             Part::Base if name == MANIFEST.as_bytes() => {
                 let (uid, gid) = self.owner.unwrap_or_default();
                 self.manifest(&Entry { uid, gid, ..entry }, member)
@@ -134,153 +106,152 @@ impl<'a> Members<'a> {
                 if name == LINKS.as_bytes() { self.links() } else { Ok(()) }
             }
             Part::Tablespace(oid) => {
-                let whole = [format!("{LINKS}/{oid}/").as_bytes(), &name].concat();
-                self.content(&entry, member, &whole)
+                let in_manifest = [format!("{LINKS}/{oid}/").as_bytes(), &name].concat();
+                self.content(&entry, member, &in_manifest)
             }
         }
     }
 
-    /// `path`: how the manifest calls it.
-    fn content(&mut self, entry: &Entry, from: &mut impl Read, path: &[u8]) -> Result<(), Broken> {
+    /// `path`: the file's name in the manifest.
+    fn content(
+        &mut self,
+        entry: &Entry,
+        from: &mut impl Read,
+        path: &[u8],
+    ) -> Result<(), NotPoured> {
         let mut crc = 0;
-        let compares = self.compares;
+        let compare = self.checksums.is_some();
         let poured = pour(entry, from, self.intake, |piece| {
-            if compares {
+            if compare {
                 crc = crc32c::crc32c_append(crc, piece);
             }
         });
-        poured.map_err(|failed| cut(failed, path))?;
-        if let (EntryKind::File { size, .. }, Some(sums)) = (&entry.kind, &mut self.sums) {
-            sums.add(path, *size, crc);
+        poured.map_err(|failed| name_cut_member(failed, path))?;
+        if let (EntryKind::File { size, .. }, Some(checksums)) = (&entry.kind, &mut self.checksums)
+        {
+            checksums.add(path, *size, crc);
         }
         Ok(())
     }
 
-    fn links(&mut self) -> Result<(), Broken> {
+    fn links(&mut self) -> Result<(), NotPoured> {
         for oid in &self.cluster.tablespaces {
             let target = format!("../../{TABLESPACES}/{oid}").into_bytes();
             let path = format!("{DATA_FOLDER}/{LINKS}/{oid}");
-            let link = self.own(&path, EntryKind::Symlink { target }, 0o777)?;
-            self.intake.entry(&link, false)?;
+            self.add(&path, EntryKind::Symlink { target }, 0o777)?;
         }
         Ok(())
     }
 
-    fn left_out(&mut self, from: &mut impl Read, path: &[u8]) -> Result<(), Broken> {
+    fn leave_out(&mut self, from: &mut impl Read, path: &[u8]) -> Result<(), NotPoured> {
         let mut content = Vec::new();
-        from.read_to_end(&mut content).map_err(Broken::Read)?;
-        if let Some(sums) = &mut self.sums {
+        from.read_to_end(&mut content).map_err(NotPoured::Read)?;
+        if let Some(checksums) = &mut self.checksums {
             let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
-            sums.add(path, size, crc32c::crc32c(&content));
+            checksums.add(path, size, crc32c::crc32c(&content));
         }
         Ok(())
     }
 
-    fn manifest(&mut self, entry: &Entry, from: &mut impl Read) -> Result<(), Broken> {
-        let mut manifest = Manifest::new(self.sums.take());
-        pour(entry, from, self.intake, |piece| manifest.see(piece))?;
-        self.told = Some(manifest.finish());
+    fn manifest(&mut self, entry: &Entry, from: &mut impl Read) -> Result<(), NotPoured> {
+        let mut manifest = Manifest::new(self.checksums.take());
+        pour(entry, from, self.intake, |piece| manifest.update(piece))?;
+        self.manifest = Some(manifest.finish());
         Ok(())
     }
 
-    /// Before the first member: what the archive holds besides the server's files, as its owner's.
-    fn begin(&mut self, first: &Entry) -> Result<(), Broken> {
+    /// Before the first member: the entries that the archive has besides the server's files. They get the
+    /// same owner.
+    fn begin(&mut self, first: &Entry) -> Result<(), NotPoured> {
         if self.owner.is_some() {
             return Ok(());
         }
         self.owner = Some((first.uid, first.gid));
-        let folder = |members: &Self, path: &str| members.own(path, EntryKind::Directory, 0o700);
-        let root = folder(self, "")?;
-        self.intake.entry(&root, false)?;
+        self.add("", EntryKind::Directory, 0o700)?;
         let note = self.cluster.to_json();
         let size = u64::try_from(note.len()).unwrap_or_default();
-        let entry = self.own(CLUSTER_FILE, EntryKind::File { size, extents: None }, 0o600)?;
+        let entry = self.new_entry(CLUSTER_FILE, EntryKind::File { size, extents: None }, 0o600)?;
         pour(&entry, &mut note.as_slice(), self.intake, |_| ())?;
-        let data = folder(self, DATA_FOLDER)?;
-        self.intake.entry(&data, false)?;
+        self.add(DATA_FOLDER, EntryKind::Directory, 0o700)?;
         if self.cluster.tablespaces.is_empty() {
             return Ok(());
         }
-        let all = folder(self, TABLESPACES)?;
-        self.intake.entry(&all, false)?;
+        self.add(TABLESPACES, EntryKind::Directory, 0o700)?;
         for oid in &self.cluster.tablespaces {
-            let one = folder(self, &format!("{TABLESPACES}/{oid}"))?;
-            self.intake.entry(&one, false)?;
+            self.add(&format!("{TABLESPACES}/{oid}"), EntryKind::Directory, 0o700)?;
         }
         Ok(())
     }
 
-    /// An entry that no stream has.
-    fn own(&self, path: &str, kind: EntryKind, mode: u32) -> Result<Entry, Broken> {
+    /// Adds an entry without content that is in no stream.
+    fn add(&mut self, path: &str, kind: EntryKind, mode: u32) -> Result<(), NotPoured> {
+        let entry = self.new_entry(path, kind, mode)?;
+        self.intake.entry(&entry, false).map(drop).map_err(NotPoured::Refused)
+    }
+
+    fn new_entry(&self, path: &str, kind: EntryKind, mode: u32) -> Result<Entry, NotPoured> {
         let (uid, gid) = self.owner.unwrap_or_default();
-        let mtime_ns = now_ns();
-        let path = placed(path.as_bytes())?;
+        let (path, mtime_ns) = (entry_path(path.as_bytes())?, now_ns());
         Ok(Entry { path, kind, mode, uid, gid, mtime_ns, xattrs: Vec::new(), stamp: None })
     }
 }
 
-/// A stream that ends within a member, in words.
-fn cut(failed: NotPoured, path: &[u8]) -> NotPoured {
+/// Names the member in which a stream ends too early.
+fn name_cut_member(failed: NotPoured, path: &[u8]) -> NotPoured {
     match failed {
         NotPoured::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            let shown = String::from_utf8_lossy(path);
-            NotPoured::Read(io::Error::new(
-                error.kind(),
-                format!("it ends in the middle of {shown}"),
-            ))
+            let path = String::from_utf8_lossy(path);
+            NotPoured::Read(io::Error::new(error.kind(), format!("it ends within {path}")))
         }
         other => other,
     }
 }
 
-/// A member's name: the server writes `./pg_wal/archive_status`, and others with a slash at the end.
-fn plain(name: &[u8]) -> &[u8] {
+/// The server writes `./pg_wal/archive_status`, and some names with a slash at the end.
+fn without_dot_and_slash(name: &[u8]) -> &[u8] {
     let name = name.strip_prefix(b"./").unwrap_or(name);
     name.strip_suffix(b"/").unwrap_or(name)
 }
 
-/// The entry of a member.
-fn entry_of<R: Read>(member: &tar::Entry<'_, R>, name: &[u8], part: Part) -> Result<Entry, Broken> {
+fn entry_of<R: Read>(
+    member: &tar::Entry<'_, R>,
+    name: &[u8],
+    part: Part,
+) -> Result<Entry, NotPoured> {
     let header = member.header();
-    let (path, kind) = match part {
-        Part::Base => {
-            let path = [DATA_FOLDER.as_bytes(), b"/", name].concat();
-            (path, kind_of(member, name)?)
-        }
-        Part::Tablespace(oid) => {
-            let path = [format!("{TABLESPACES}/{oid}/").as_bytes(), name].concat();
-            (path, kind_of(member, name)?)
-        }
+    let folder = match part {
+        Part::Base => format!("{DATA_FOLDER}/"),
+        Part::Tablespace(oid) => format!("{TABLESPACES}/{oid}/"),
     };
     let number = |read: io::Result<u64>| {
-        read.and_then(|it| u32::try_from(it).map_err(io::Error::other)).map_err(Broken::Read)
+        read.and_then(|it| u32::try_from(it).map_err(io::Error::other)).map_err(NotPoured::Read)
     };
     Ok(Entry {
-        path: placed(&path)?,
-        kind,
-        mode: header.mode().map_err(Broken::Read)? & 0o7777,
+        path: entry_path(&[folder.as_bytes(), name].concat())?,
+        kind: kind_of(member, name)?,
+        mode: header.mode().map_err(NotPoured::Read)? & 0o7777,
         uid: number(header.uid())?,
         gid: number(header.gid())?,
-        mtime_ns: i128::from(header.mtime().map_err(Broken::Read)?) * 1_000_000_000,
+        mtime_ns: i128::from(header.mtime().map_err(NotPoured::Read)?) * 1_000_000_000,
         xattrs: Vec::new(),
         stamp: None,
     })
 }
 
-fn kind_of<R: Read>(member: &tar::Entry<'_, R>, name: &[u8]) -> Result<EntryKind, Broken> {
-    let strange = || {
-        let shown = String::from_utf8_lossy(name).into_owned();
-        Broken::Read(io::Error::other(format!("{shown} is nothing that a data directory holds")))
-    };
+fn kind_of<R: Read>(member: &tar::Entry<'_, R>, name: &[u8]) -> Result<EntryKind, NotPoured> {
     match member.header().entry_type() {
         EntryType::Directory => Ok(EntryKind::Directory),
         EntryType::Regular | EntryType::Continuous => {
             Ok(EntryKind::File { size: member.size(), extents: None })
         }
-        _ => Err(strange()),
+        _ => {
+            let name = String::from_utf8_lossy(name);
+            let problem = format!("{name} is neither a file nor a folder");
+            Err(NotPoured::Read(io::Error::other(problem)))
+        }
     }
 }
 
-fn placed(path: &[u8]) -> Result<EntryPath, Broken> {
-    EntryPath::new(path).map_err(|error| Broken::Read(io::Error::other(error)))
+fn entry_path(path: &[u8]) -> Result<EntryPath, NotPoured> {
+    EntryPath::new(path).map_err(|error| NotPoured::Read(io::Error::other(error)))
 }

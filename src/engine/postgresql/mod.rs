@@ -1,30 +1,32 @@
 //! PostgreSQL servers, read live with PostgreSQL's own tools.
 //!
-//! Physical: `pg_basebackup`, its tar streams taken apart, so that each file of the data directory is a
-//! member of the archive and its pages keep their places. Logical: a dump of each database. Either way a
-//! restore gives a data directory, `pgdata`, that a server starts on; dumps go into a running server too.
+//! Physical: the tar streams of `pg_basebackup` are taken apart, so that each file of the data directory is a
+//! member of the archive. Logical: a dump of each database. A restore of either makes a data directory,
+//! `pgdata`, on which a server starts; dumps can also be restored into a running server.
 
+mod client;
 mod cluster;
-mod count;
 mod drill;
+mod dump_loader;
 mod faults;
-mod fill;
-mod hints;
 mod load;
 mod logical;
 mod login;
-mod look;
 mod manifest;
 mod members;
 mod options;
 mod physical;
-mod private;
-mod rights;
+mod private_server;
+mod probe;
+mod programs;
+mod restore_text;
 mod roles;
+mod row_counts;
+mod server_info;
 mod session;
+mod sql;
 #[cfg(test)]
 mod tests;
-mod toolbox;
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +48,6 @@ impl Engine for Postgresql {
         ENGINE
     }
 
-    /// Only the server could tell.
     fn version(&self, _source: &Source) -> String {
         "unknown".to_owned()
     }
@@ -56,10 +57,10 @@ impl Engine for Postgresql {
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
-        rights::probe(source)
+        probe::probe(source)
     }
 
-    /// PostgreSQL's page size, unless somebody built it otherwise; a comparison at 8 KiB serves those too.
+    /// PostgreSQL's default page size. Comparing 8 KiB at a time works for other sizes too.
     fn page_bytes(&self) -> u32 {
         8192
     }
@@ -73,7 +74,7 @@ impl Engine for Postgresql {
         order: &DumpOrder<'_>,
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
-        let session = Session::with(order.source)?;
+        let session = Session::open(order.source, order.cancel)?;
         match session.options.method {
             Method::Physical => physical::dump(&session, order, intake),
             Method::Logical => logical::dump(&session, order, intake),
@@ -98,11 +99,11 @@ impl Engine for Postgresql {
     }
 
     fn restore_hints(&self, _instance_name: &str, source: &Source) -> Vec<String> {
-        hints::after_unpacking(source)
+        restore_text::after_unpacking(source)
     }
 
     fn next_steps(&self, target: &Path) -> Vec<String> {
-        hints::next_steps(target)
+        restore_text::next_steps(target)
     }
 
     fn asks_a_server(&self) -> bool {

@@ -1,60 +1,54 @@
-//! The keys of `source` that are PostgreSQL's own.
+//! The keys of a PostgreSQL `source`.
 
 use std::path::PathBuf;
 
 use crate::domain::Source;
 use crate::engine::EngineError;
 pub(super) use crate::engine::server_source::Method;
-use crate::engine::server_source::{Dialect, ServerSource, Whence, nobody_serves, texts};
+use crate::engine::server_source::{ServerKind, ServerOrRestored, ServerSource, texts};
 use crate::engine::source_path::invalid;
 
-/// The engine's name.
 pub(super) const ENGINE: &str = "postgresql";
 
-const DIALECT: Dialect = Dialect {
+const KIND: ServerKind = ServerKind {
     engine: ENGINE,
     schemes: &["postgresql", "postgres"],
-    port: 5432,
-    socket: "/run/postgresql",
-    more: &["method", "databases"],
+    default_port: 5432,
+    default_socket: "/run/postgresql",
+    own_keys: &["method", "databases"],
 };
 
-/// A source, understood.
+/// A parsed source.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
-    pub(super) whence: Whence,
+    source: ServerOrRestored,
     pub(super) method: Method,
-    /// Of a logical backup: these databases only; empty: all.
+    /// For a logical backup: only these databases; if empty, all.
     pub(super) databases: Vec<String>,
 }
 
 impl Options {
-    /// Understands `source`, or names the key that it does not.
+    /// Parses `source`; an error names the key that is wrong.
     pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
-        let whence = ServerSource::parse(source, &DIALECT)?;
-        let method = Method::of(source)?.unwrap_or(Method::Physical);
+        let server = ServerSource::parse(source, &KIND)?;
+        let method = Method::parse(source)?.unwrap_or(Method::Physical);
         let databases = texts(source, "databases")?;
         if method == Method::Physical && source.0.contains_key("databases") {
             return Err(invalid(
-                "source.databases goes with method = \"logical\": a physical backup holds them all",
+                "source.databases requires method = \"logical\": a physical backup holds them all",
             ));
         }
-        Ok(Self { whence, method, databases })
+        Ok(Self { source: server, method, databases })
     }
 
-    /// The server to ask.
-    pub(super) fn server(&self) -> Result<&ServerSource, EngineError> {
-        match &self.whence {
-            Whence::Server(server) => Ok(server),
-            Whence::Restored(path) => Err(nobody_serves(ENGINE, path)),
-        }
+    pub(super) fn server(&self) -> Result<ServerSource, EngineError> {
+        self.source.clone().into_server(&KIND)
     }
 }
 
-/// `source.tools` of a source that may be no server at all.
+/// `source.tools`, if the source is a server and names it.
 pub(super) fn tools_of(source: Option<&Source>) -> Option<PathBuf> {
-    let options = Options::parse(source?).ok()?;
-    options.server().ok()?.tools.clone()
+    Options::parse(source?).ok()?.server().ok()?.tools
 }
 
 #[cfg(test)]
@@ -68,22 +62,22 @@ mod tests {
     }
 
     #[test]
-    fn the_method_is_physical_unless_it_says_logical() {
+    fn the_method_is_physical_by_default() {
         assert_eq!(parse(json!({"user": "u"})).unwrap().method, Method::Physical);
         let logical = json!({"user": "u", "method": "logical", "databases": ["a", "b"]});
-        let found = parse(logical).unwrap();
-        assert_eq!((found.method, found.databases.len()), (Method::Logical, 2));
+        let options = parse(logical).unwrap();
+        assert_eq!((options.method, options.databases.len()), (Method::Logical, 2));
     }
 
     #[test]
-    fn what_does_not_go_together_is_named() {
+    fn invalid_and_conflicting_keys_are_refused() {
         for (source, word) in [
             (json!({"user": "u", "method": "magic"}), "source.method"),
             (json!({"user": "u", "databases": ["a"]}), "logical"),
             (json!({"user": "u", "method": "logical", "databases": "a"}), "list"),
         ] {
-            let said = parse(source).unwrap_err();
-            assert!(said.contains(word), "{said}");
+            let message = parse(source).unwrap_err();
+            assert!(message.contains(word), "{message}");
         }
     }
 }

@@ -1,68 +1,79 @@
-//! The statements of `pg_dumpall --roles-only`, without those for roles that are there already.
+//! The statements of `pg_dumpall --roles-only`, without those about roles that exist already.
 
 use std::collections::BTreeSet;
 
-/// What is to be run.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Script {
-    pub(super) text: Vec<u8>,
-    /// The roles it makes, as they are quoted in it.
-    pub(super) made: Vec<String>,
+/// What to do with roles that exist already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// Leave them and the memberships between them as they are.
+    Keep,
+    /// Make them as they were: in a new cluster, the only role is the original's bootstrap role.
+    Update,
 }
 
-/// Leaves out the making of roles in `there`. A role of a running server is not altered either; in a new
-/// cluster the one that is there is the original's own first role, and is to be as it was.
-pub(super) fn without(text: &[u8], there: &[String], new: bool) -> Script {
-    let text = String::from_utf8_lossy(text);
-    let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
-    let mut script = Script { text: Vec::new(), made: Vec::new() };
-    let mut skipping = false;
-    for line in text.split_inclusive('\n') {
-        let bare = line.trim_end();
-        let statement = bare.strip_suffix(';').unwrap_or(bare);
-        if !skipping {
-            if let Some(role) = statement.strip_prefix("CREATE ROLE ") {
-                skipping = there.contains(role);
-                if !skipping {
-                    script.made.push(role.to_owned());
+/// The statements to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct RoleScript {
+    text: Vec<u8>,
+    /// The roles it creates, quoted as in the script.
+    pub(super) created: Vec<String>,
+}
+
+impl RoleScript {
+    /// Leaves out what would create a role in `roles` or, for [`Existing::Keep`], change it.
+    pub(super) fn filter(text: &[u8], roles: &[String], existing: Existing) -> Self {
+        let text = String::from_utf8_lossy(text);
+        let roles: BTreeSet<&str> = roles.iter().map(String::as_str).collect();
+        let mut script = Self { text: Vec::new(), created: Vec::new() };
+        let mut skipping = false;
+        for line in text.split_inclusive('\n') {
+            let trimmed = line.trim_end();
+            let statement = trimmed.strip_suffix(';').unwrap_or(trimmed);
+            if !skipping {
+                if let Some(role) = statement.strip_prefix("CREATE ROLE ") {
+                    skipping = roles.contains(role);
+                    if !skipping {
+                        script.created.push(role.to_owned());
+                    }
+                } else if let Some(rest) = statement.strip_prefix("ALTER ROLE ") {
+                    skipping = existing == Existing::Keep && roles.contains(role_of(rest));
+                } else if let Some(rest) = statement.strip_prefix("GRANT ") {
+                    skipping = existing == Existing::Keep && is_membership_in(&roles, rest);
+                } else if statement.starts_with("\\restrict ")
+                    || statement.starts_with("\\unrestrict ")
+                {
+                    // Commands for psql, which does not interpret this script.
+                    continue;
                 }
-            } else if let Some(rest) = statement.strip_prefix("ALTER ROLE ") {
-                skipping = !new && there.contains(role_of(rest));
-            } else if let Some(rest) = statement.strip_prefix("GRANT ") {
-                skipping = !new && is_between(rest, &there);
-            } else if statement.starts_with("\\restrict ") || statement.starts_with("\\unrestrict ")
-            {
-                // Frames of newer versions for psql, which never gets to see this.
-                continue;
+            }
+            if skipping {
+                skipping = !trimmed.ends_with(';');
+            } else {
+                script.text.extend_from_slice(line.as_bytes());
             }
         }
-        if skipping {
-            skipping = !bare.ends_with(';');
-        } else {
-            script.text.extend_from_slice(line.as_bytes());
-        }
+        script
     }
-    script
+
+    /// The script for psql as one SQL string, which the server returns and psql then executes. Run directly, a
+    /// `\!` in an archive's script would be a command for this machine's shell.
+    pub(super) fn as_one_text(&self) -> Vec<u8> {
+        let text = &self.text;
+        let occurs = |tag: &str| text.windows(tag.len()).any(|it| it == tag.as_bytes());
+        let mut tags = (0..=text.len()).map(|number| format!("$coffer{number}$"));
+        let tag = tags.find(|tag| !occurs(tag)).expect("a text has fewer tags than bytes");
+        [b"SELECT ", tag.as_bytes(), text, tag.as_bytes(), b" \\gexec\n"].concat()
+    }
 }
 
-/// The script as psql sends it to the server byte for byte: as a text that it is given back and told to
-/// run. In a script from elsewhere, `\!` would be a command for this machine's shell.
-pub(super) fn sent_as_it_is(text: &[u8]) -> Vec<u8> {
-    let occurs = |tag: &str| text.windows(tag.len()).any(|it| it == tag.as_bytes());
-    let mut tags = (0..=text.len()).map(|number| format!("$coffer{number}$"));
-    let tag =
-        tags.find(|tag| !occurs(tag)).expect("a text has no room for more tags than it has bytes");
-    [b"SELECT ", tag.as_bytes(), text, tag.as_bytes(), b" \\gexec\n"].concat()
+/// Whether a `GRANT` makes one of `roles` a member of another.
+fn is_membership_in(roles: &BTreeSet<&str>, grant: &str) -> bool {
+    let role = role_of(grant);
+    let member = grant.get(role.len()..).and_then(|rest| rest.strip_prefix(" TO ")).map(role_of);
+    roles.contains(role) && member.is_some_and(|member| roles.contains(member))
 }
 
-/// Whether both roles of a membership are there: who belongs to whom in a running server is its own affair.
-fn is_between(rest: &str, there: &BTreeSet<&str>) -> bool {
-    let role = role_of(rest);
-    let member = rest.get(role.len()..).and_then(|rest| rest.strip_prefix(" TO ")).map(role_of);
-    there.contains(role) && member.is_some_and(|member| there.contains(member))
-}
-
-/// The role's name, quoted or not, at the begin of what follows `ALTER ROLE`.
+/// The role's name, quoted or not, at the beginning of what follows `ALTER ROLE`.
 fn role_of(rest: &str) -> &str {
     let mut quotes = false;
     let end = rest.char_indices().find(|(_, letter)| {
@@ -80,42 +91,42 @@ mod tests {
         CREATE ROLE postgres;\nALTER ROLE postgres WITH SUPERUSER;\n\
         ALTER ROLE postgres SET note TO 'two\nlines';\nGRANT \"a b\" TO postgres;\n";
 
-    fn run(there: &str, new: bool) -> (String, Vec<String>) {
-        let script = without(TEXT.as_bytes(), &[there.to_owned()], new);
-        (String::from_utf8(script.text).unwrap(), script.made)
+    fn filtered(role: &str, existing: Existing) -> (String, Vec<String>) {
+        let script = RoleScript::filter(TEXT.as_bytes(), &[role.to_owned()], existing);
+        (String::from_utf8(script.text).unwrap(), script.created)
     }
 
     #[test]
-    fn a_role_of_a_running_server_is_neither_made_nor_altered() {
-        let (text, made) = run("postgres", false);
-        assert_eq!(made, ["\"a b\""]);
+    fn an_existing_role_is_neither_created_nor_changed() {
+        let (text, created) = filtered("postgres", Existing::Keep);
+        assert_eq!(created, ["\"a b\""]);
         assert_eq!(
             text,
             "SET x = on;\nCREATE ROLE \"a b\";\nALTER ROLE \"a b\" WITH LOGIN;\nGRANT \"a b\" TO postgres;\n"
         );
-        let (text, made) = run("\"a b\"", false);
-        assert_eq!(made, ["postgres"]);
+        let (text, created) = filtered("\"a b\"", Existing::Keep);
+        assert_eq!(created, ["postgres"]);
         assert!(!text.contains("LOGIN") && text.contains("two\nlines"), "{text}");
     }
 
     #[test]
-    fn a_script_cannot_end_the_text_it_is_sent_as() {
-        let sent = sent_as_it_is(b"$coffer0$ \\! id");
-        assert_eq!(sent, b"SELECT $coffer1$$coffer0$ \\! id$coffer1$ \\gexec\n");
-        let framed = without(b"\\restrict x\nSELECT 1;\n\\unrestrict x\n", &[], true);
-        assert_eq!(framed.text, b"SELECT 1;\n");
+    fn a_script_cannot_end_the_string_it_is_sent_in() {
+        let sent = RoleScript::filter(b"$coffer0$ \\! id", &[], Existing::Update);
+        assert_eq!(sent.as_one_text(), b"SELECT $coffer1$$coffer0$ \\! id$coffer1$ \\gexec\n");
+        let script = b"\\restrict x\nSELECT 1;\n\\unrestrict x\n";
+        assert_eq!(RoleScript::filter(script, &[], Existing::Update).text, b"SELECT 1;\n");
     }
 
     #[test]
-    fn memberships_of_a_running_server_stay_as_they_are() {
-        let there = ["postgres".to_owned(), "\"a b\"".to_owned()];
-        let script = without(TEXT.as_bytes(), &there, false);
+    fn memberships_between_existing_roles_are_not_changed() {
+        let roles = ["postgres".to_owned(), "\"a b\"".to_owned()];
+        let script = RoleScript::filter(TEXT.as_bytes(), &roles, Existing::Keep);
         assert_eq!(script.text, b"SET x = on;\n");
     }
 
     #[test]
-    fn the_first_role_of_a_new_cluster_becomes_as_it_was() {
-        let (text, _) = run("postgres", true);
+    fn the_bootstrap_role_of_a_new_cluster_gets_its_settings() {
+        let (text, _) = filtered("postgres", Existing::Update);
         assert!(!text.contains("CREATE ROLE postgres") && text.contains("SUPERUSER"), "{text}");
     }
 }

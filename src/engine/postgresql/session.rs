@@ -1,40 +1,42 @@
-//! A server and the tools to ask it with.
+//! The server of an instance, and how to reach it.
 
+use super::client::Client;
 use super::login::Login;
-use super::look::ServerLook;
 use super::options::Options;
-use super::toolbox::Toolbox;
+use super::programs::Programs;
+use super::server_info::ServerInfo;
 use crate::domain::{Cancel, Source};
 use crate::engine::EngineError;
 
-/// A server that can be asked.
+/// The server of an instance.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) login: Login,
-    pub(super) toolbox: Toolbox,
+    pub(super) client: Client,
     pub(super) options: Options,
     /// More arguments for the tool that reads the data.
     pub(super) extra_args: Vec<String>,
-    /// Where it is, for people.
-    pub(super) shown: String,
+    /// The server's address, for messages.
+    pub(super) address: String,
 }
 
 impl Session {
-    /// With the server of `source`. Reads its password.
-    pub(super) fn with(source: &Source) -> Result<Self, EngineError> {
+    /// Reads the password of `source`; does not connect yet.
+    pub(super) fn open(source: &Source, cancel: &Cancel) -> Result<Self, EngineError> {
         let options = Options::parse(source)?;
         let server = options.server()?;
         Ok(Self {
-            login: Login::to_server(server)?,
-            toolbox: Toolbox::new(server.tools.clone()),
+            client: Client {
+                login: Login::to_server(&server)?,
+                programs: Programs::new(server.tools.clone()),
+                cancel: cancel.clone(),
+            },
             extra_args: server.extra_args.clone(),
-            shown: server.shown(),
+            address: server.shown(),
             options,
         })
     }
 
-    /// What the server tells of itself now.
-    pub(super) fn look(&self, cancel: &Cancel) -> Result<ServerLook, EngineError> {
-        ServerLook::take(&self.login, &self.toolbox, cancel)
+    pub(super) fn server_info(&self) -> Result<ServerInfo, EngineError> {
+        ServerInfo::query(&self.client)
     }
 }

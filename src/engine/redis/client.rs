@@ -1,23 +1,22 @@
-//! The server's own client, pointed at one server.
+//! `redis-cli` or `valkey-cli`, connected to one server.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::fault::{explain, means};
+use super::faults::classify;
 use super::info::Info;
 use super::options::{Protection, Server};
 use crate::domain::Cancel;
 use crate::engine::EngineError;
 use crate::engine::server_source::Address;
-use crate::engine::tool::{Secret, Tool};
+use crate::engine::tool::{Secret, Tool, ToolError};
 
-/// The package with the tools.
+/// The Debian package with the tools.
 pub(super) const PACKAGE: &str = "redis-tools";
 
-/// How long a server may take to answer a question.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a server may take to answer.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `redis-cli` or `valkey-cli`, and the server it asks.
 #[derive(Debug)]
 pub(super) struct Client<'a> {
     pub(super) server: &'a Server,
@@ -26,58 +25,61 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// Looks for the tool and reads the password.
-    pub(super) fn of(server: &'a Server) -> Result<Self, EngineError> {
-        let finder = server.at.finder(Vec::new());
-        let path = finder.find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
-        Ok(Self { server, path, password: server.at.password()? })
+    /// Finds the tool and reads the password.
+    pub(super) fn new(server: &'a Server) -> Result<Self, EngineError> {
+        let path = server.source.finder().find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
+        Ok(Self { server, path, password: server.source.password()? })
     }
 
-    /// The program with everything that leads it to the server. The password goes by environment only.
+    /// The tool with the options to connect. The password is passed in the environment only.
     pub(super) fn tool(&self) -> Tool {
-        let at = &self.server.at;
+        let source = &self.server.source;
         let mut tool = Tool::new(&self.path);
-        tool = match &at.address {
+        tool = match &source.address {
             Address::Socket(path) => tool.arg("-s").arg(path),
             Address::Tcp { host, port } => {
                 tool.args(["-h", host.as_str(), "-p", &port.to_string()])
             }
         };
-        if self.server.protection != Protection::Plain {
-            tool = tool.arg("--tls");
-            if self.server.protection == Protection::Encrypted {
-                tool = tool.arg("--insecure");
-            }
-        }
-        for (option, file) in
-            [("--cacert", &at.ca_file), ("--cert", &at.cert_file), ("--key", &at.key_file)]
-        {
+        tool = match self.server.protection {
+            Protection::Plain => tool,
+            Protection::Encrypted => tool.args(["--tls", "--insecure"]),
+            Protection::Verified => tool.arg("--tls"),
+        };
+        for (option, file) in [
+            ("--cacert", &source.ca_file),
+            ("--cert", &source.cert_file),
+            ("--key", &source.key_file),
+        ] {
             if let Some(file) = file {
                 tool = tool.arg(option).arg(file);
             }
         }
-        if let Some(user) = &at.user {
+        if let Some(user) = &source.user {
             tool = tool.arg("--user").arg(user);
         }
-        tool = match (&self.password, &at.user) {
+        tool = match (&self.password, &source.user) {
             (Some(password), _) => tool.secret_env("REDISCLI_AUTH", password),
-            // Without any password the client would not tell the server its user at all.
+            // Without any password, the client would ignore the user.
             (None, Some(_)) => tool.env("REDISCLI_AUTH", ""),
             (None, None) => tool,
         };
-        tool.args(at.extra_args.iter().cloned())
+        tool.args(source.extra_args.iter().cloned())
     }
 
-    /// Asks the server about itself.
+    /// What the server reports about itself.
     pub(super) fn info(&self, cancel: &Cancel) -> Result<Info, EngineError> {
-        let answer = self.tool().arg("INFO").within(PATIENCE).output(cancel);
-        let answer = answer.map_err(|error| explain(self.server, error))?;
-        Info::parse(&answer).ok_or_else(|| means(self.server, &String::from_utf8_lossy(&answer)))
+        let answer = self.tool().arg("INFO").timeout(ANSWER_TIMEOUT).output(cancel);
+        let answer = answer.map_err(|error| classify(self.server, error))?;
+        Info::parse(&answer).ok_or_else(|| {
+            let answer = String::from_utf8_lossy(&answer);
+            classify(self.server, ToolError::answer("redis-cli", &answer))
+        })
     }
 
-    /// What the tool calls itself.
+    /// The tool's own name and version.
     pub(super) fn version(&self, cancel: &Cancel) -> Result<String, EngineError> {
-        let said = Tool::new(&self.path).arg("--version").within(PATIENCE).output(cancel)?;
-        Ok(String::from_utf8_lossy(&said).trim().to_owned())
+        let output = Tool::new(&self.path).arg("--version").timeout(ANSWER_TIMEOUT);
+        Ok(String::from_utf8_lossy(&output.output(cancel)?).trim().to_owned())
     }
 }

@@ -1,15 +1,15 @@
-//! What a server says of itself: the answer to `INFO`.
+//! The answer to `INFO`: what a server reports about itself.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The lines of `INFO`, by their names.
+/// The lines of the answer, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Info(BTreeMap<String, String>);
 
 impl Info {
-    /// `None`: this is no answer to `INFO` but an error's text.
+    /// `None` if this is not an answer to `INFO` but an error message.
     pub(super) fn parse(answer: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(answer);
         let lines = text.lines().filter_map(|line| line.trim_end().split_once(':'));
@@ -18,22 +18,21 @@ impl Info {
         (text.starts_with('#') && found.contains_key("redis_version")).then_some(Self(found))
     }
 
-    /// A line's value; empty if there is none.
+    /// The value of a line; empty if it is missing.
     pub(super) fn get(&self, key: &str) -> &str {
         self.0.get(key).map_or("", String::as_str)
     }
 
-    /// A line's value as a number.
     pub(super) fn number(&self, key: &str) -> Option<u64> {
         self.get(key).parse().ok()
     }
 
-    /// Whether it is Valkey, which says for old clients which Redis it resembles.
+    /// Whether it is Valkey, which also reports a Redis version for old clients.
     pub(super) fn is_valkey(&self) -> bool {
         self.get("server_name") == "valkey" || self.0.contains_key("valkey_version")
     }
 
-    /// Its version, with its name where that is not Redis.
+    /// Its version, with its name if that is not Redis.
     pub(super) fn version(&self) -> String {
         match self.get("valkey_version") {
             "" => self.get("redis_version").to_owned(),
@@ -41,23 +40,23 @@ impl Info {
         }
     }
 
-    /// About how many bytes its data takes: what it has in memory for it, since nobody knows how well a
-    /// snapshot packs it.
+    /// The approximate size of its data: what it takes in memory. How much smaller the snapshot will be is not known
+    /// in advance.
     pub(super) fn data_bytes(&self) -> u64 {
         self.number("used_memory_dataset").or_else(|| self.number("used_memory")).unwrap_or(0)
     }
 
-    /// Keys in each database, by its number.
+    /// The number of keys in each database.
     pub(super) fn databases(&self) -> BTreeMap<u32, u64> {
-        let counted = self.0.iter().filter_map(|(key, value)| {
+        let counts = self.0.iter().filter_map(|(key, value)| {
             let number = key.strip_prefix("db")?.parse().ok()?;
             let keys = value.split(',').find_map(|part| part.strip_prefix("keys="))?;
             Some((number, keys.parse().ok()?))
         });
-        counted.collect()
+        counts.collect()
     }
 
-    /// What the manifest keeps of it.
+    /// What the manifest keeps.
     pub(super) fn facts(&self) -> BTreeMap<String, Value> {
         let texts = ["redis_version", "valkey_version", "run_id", "role"].into_iter();
         let numbers = ["used_memory", "master_repl_offset"].into_iter();
@@ -81,7 +80,7 @@ mod tests {
         db0:keys=12,expires=1,avg_ttl=0\r\ndb10:keys=3,expires=0,avg_ttl=0\r\n";
 
     #[test]
-    fn the_lines_are_found_by_their_names() {
+    fn values_are_found_by_name() {
         let info = Info::parse(ANSWER.as_bytes()).unwrap();
         assert_eq!((info.version().as_str(), info.data_bytes()), ("7.0.15", 300));
         assert_eq!(info.databases(), [(0, 12), (10, 3)].into());
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn valkey_is_told_from_the_redis_it_resembles() {
+    fn valkey_is_distinguished_from_the_redis_it_imitates() {
         let text =
             "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\n";
         let info = Info::parse(text.as_bytes()).unwrap();
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_no_answer() {
+    fn an_error_message_is_not_an_answer() {
         assert_eq!(Info::parse(b"NOAUTH Authentication required.\n"), None);
         assert_eq!(Info::parse(b"# Keyspace\r\n"), None);
     }

@@ -1,19 +1,20 @@
 //! Redis and Valkey servers, read live by the replication protocol.
 //!
-//! The server's own client asks for a snapshot as a replica would. Its length is known at its end only, so it
-//! is kept in the scratch folder, checked there by the server's own tool, and poured as `dump.rdb`: every
-//! database and every function. A restore is a folder with that file, which a server starts on.
+//! The server's own client asks for a snapshot as a replica would. Its length is known only at its end, so it is
+//! first kept in the scratch folder, where the server's own tool checks it. The archive holds it as `dump.rdb`,
+//! with every database and every function. A restore makes a folder with that file, on which a server starts.
 
 mod check;
 mod client;
 mod drill;
 mod dump;
-mod ending;
-mod fault;
+mod faults;
 mod info;
 mod load;
 mod options;
 mod probe;
+mod rdb_file;
+mod restore_text;
 #[cfg(test)]
 #[path = "../../../tests/servers/redis.rs"]
 mod server;
@@ -26,14 +27,12 @@ mod version;
 use std::path::{Path, PathBuf};
 
 use super::file_name::plain_name;
+use super::shell_quote::shell_quoted;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
     Probe, source_path,
 };
 use crate::domain::Source;
-
-/// What a snapshot is called in the archive and in the folder restored.
-const SNAPSHOT: &str = "dump.rdb";
 
 /// The engine for Redis and Valkey servers.
 #[derive(Debug, Clone, Copy)]
@@ -49,15 +48,15 @@ impl Engine for Redis {
     }
 
     fn accept(&self, source: &Source) -> Result<(), EngineError> {
-        options::parse(source).map(drop)
+        options::accept(source)
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
         probe::probe(source)
     }
 
-    /// A snapshot has no pages: one longer value moves all that is behind it. What stays in its place is
-    /// found at this grain, and what moved by the compressor.
+    /// A snapshot has no pages: a value that grows moves everything after it. Comparing 4 KiB at a time finds what
+    /// kept its place; the compressor finds what moved.
     fn page_bytes(&self) -> u32 {
         4096
     }
@@ -84,47 +83,18 @@ impl Engine for Redis {
 
     fn target_name(&self, instance_name: &str) -> PathBuf {
         let name = plain_name(instance_name);
-        if name.chars().all(|letter| letter == '.') {
-            return PathBuf::from("redis");
-        }
-        PathBuf::from(name)
+        PathBuf::from(if name.chars().all(|it| it == '.') { "redis".to_owned() } else { name })
     }
 
     fn restore_hints(&self, _instance_name: &str, _source: &Source) -> Vec<String> {
-        into_use("restored/data")
+        restore_text::steps("restored/data")
     }
 
     fn next_steps(&self, target: &Path) -> Vec<String> {
-        into_use(&quoted(target))
+        restore_text::steps(&shell_quoted(target))
     }
 
     fn asks_a_server(&self) -> bool {
         true
     }
-}
-
-/// How a folder with a snapshot comes into use. `folder` is a word of the shell's.
-fn into_use(folder: &str) -> Vec<String> {
-    vec![
-        "# Look at the snapshot, which holds all databases and functions:".to_owned(),
-        format!("redis-check-rdb {folder}/{SNAPSHOT}"),
-        "# A server on it, for a look (it ends with Ctrl-C and writes nothing):".to_owned(),
-        format!(
-            "redis-server --dir {folder} --dbfilename {SNAPSHOT} --appendonly no --save '' --port 6380"
-        ),
-        "# Into the machine's own server, which must be stopped first: it writes its old data over the".to_owned(),
-        "# snapshot when it stops, and with \"appendonly yes\" it does not read the snapshot at all.".to_owned(),
-        "# Then start it with \"appendonly no\" and switch on with redis-cli CONFIG SET appendonly yes.".to_owned(),
-        "systemctl stop redis-server".to_owned(),
-        format!("mv /var/lib/redis/{SNAPSHOT} /var/lib/redis/{SNAPSHOT}.old"),
-        format!("install -o redis -g redis -m 660 {folder}/{SNAPSHOT} /var/lib/redis/{SNAPSHOT}"),
-        "systemctl start redis-server".to_owned(),
-    ]
-}
-
-/// As one word of the shell's.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -1,77 +1,75 @@
-//! The keys of a Redis `source`: what of them the server's own client can do.
+//! The keys of a Redis `source`, as far as the server's own client supports them.
 
 use crate::domain::Source;
 use crate::engine::EngineError;
-use crate::engine::server_source::{Address, Dialect, ServerSource, Tls, Whence, nobody_serves};
-use crate::engine::source_path::{invalid, path_of};
+use crate::engine::server_source::{Address, ServerKind, ServerOrRestored, ServerSource, Tls};
+use crate::engine::source_path::invalid;
 
-/// The engine's name.
 pub(super) const NAME: &str = "redis";
 
-const DIALECT: Dialect = Dialect {
+const KIND: ServerKind = ServerKind {
     engine: NAME,
     schemes: &["redis", "rediss", "valkey", "valkeys"],
-    port: 6379,
-    socket: "/run/redis/redis-server.sock",
-    more: &[],
+    default_port: 6379,
+    default_socket: "/run/redis/redis-server.sock",
+    own_keys: &[],
 };
 
-/// Arguments by which `redis-cli` would take a password that everybody on the machine can read then.
-const TELL_TALES: [&str; 4] = ["-a", "--pass", "--askpass", "-u"];
+/// Arguments with a password, which every user of the machine could read.
+const PASSWORD_ARGUMENTS: [&str; 4] = ["-a", "--pass", "--askpass", "-u"];
 
 /// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protection {
-    /// Not at all.
     Plain,
-    /// Encrypted, with whoever answers.
+    /// Encrypted; the server's certificate is not verified.
     Encrypted,
     /// Encrypted, and the server's certificate is signed by a trusted authority.
     Verified,
 }
 
-/// A Redis server, as the configuration names it.
+/// A Redis server, as the configuration describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
-    pub(super) at: ServerSource,
+    pub(super) source: ServerSource,
     pub(super) protection: Protection,
 }
 
-/// Understands `source`, or names the key that cannot be.
-pub(super) fn parse(source: &Source) -> Result<Option<Server>, EngineError> {
-    let at = match ServerSource::parse(source, &DIALECT)? {
-        Whence::Restored(_) => return Ok(None),
-        Whence::Server(server) => *server,
-    };
-    if at.database.is_some() {
+/// Checks `source`, which may also be the result of a restore; an error names the key that is wrong.
+pub(super) fn accept(source: &Source) -> Result<(), EngineError> {
+    match ServerSource::parse(source, &KIND)? {
+        ServerOrRestored::Restored(_) => Ok(()),
+        ServerOrRestored::Server(server) => check(source, *server).map(drop),
+    }
+}
+
+/// Parses the `source` of a server.
+pub(super) fn server(source: &Source) -> Result<Server, EngineError> {
+    check(source, ServerSource::parse(source, &KIND)?.into_server(&KIND)?)
+}
+
+fn check(source: &Source, server: ServerSource) -> Result<Server, EngineError> {
+    if server.database.is_some() {
         return Err(invalid(
-            "source names a database, but a Redis snapshot always holds all of them: leave it out",
+            "source names a database, but a Redis snapshot always holds all of them: remove it",
         ));
     }
-    let told = at.extra_args.iter().find(|it| TELL_TALES.contains(&it.as_str()));
-    if let Some(argument) = told {
+    let mut arguments = server.extra_args.iter();
+    if let Some(argument) = arguments.find(|it| PASSWORD_ARGUMENTS.contains(&it.as_str())) {
         return Err(invalid(format!(
-            "source.extra_args has {argument}, by which everybody on this machine could read the \
-             password: put the password into a file, named by password_file"
+            "source.extra_args has {argument}, which would show the password to every user of this \
+             machine: put it into a file and name that with password_file"
         )));
     }
-    let protection = protection(source, &at)?;
-    files_fit(&at, protection)?;
-    Ok(Some(Server { at, protection }))
+    let protection = protection(source, &server)?;
+    check_tls_files(&server, protection)?;
+    Ok(Server { source: server, protection })
 }
 
-/// The server, which must be one.
-pub(super) fn server(source: &Source) -> Result<Server, EngineError> {
-    match parse(source)? {
-        Some(server) => Ok(server),
-        None => Err(nobody_serves(NAME, &path_of(NAME, source)?)),
-    }
-}
-
-fn protection(source: &Source, at: &ServerSource) -> Result<Protection, EngineError> {
+fn protection(source: &Source, server: &ServerSource) -> Result<Protection, EngineError> {
     let url = source.0.get("url").and_then(|url| url.as_str()).unwrap_or_default();
     let secure = url.starts_with("rediss:") || url.starts_with("valkeys:");
-    let wanted = match at.tls {
+    let wanted = match server.tls {
         Tls::Off if secure => {
             return Err(invalid(
                 "source.url asks for TLS and source.tls = \"off\" forbids it: keep one",
@@ -79,30 +77,30 @@ fn protection(source: &Source, at: &ServerSource) -> Result<Protection, EngineEr
         }
         Tls::VerifyFull => {
             return Err(invalid(
-                "source.tls = \"verify-full\" cannot be had: redis-cli does not compare the server's \
+                "source.tls = \"verify-full\" is not supported: redis-cli does not compare the server's \
                  name with its certificate; use \"verify-ca\" with a ca_file of the server's own",
             ));
         }
         Tls::Off | Tls::Prefer if !secure => Protection::Plain,
-        Tls::Require if at.ca_file.is_none() => Protection::Encrypted,
+        Tls::Require if server.ca_file.is_none() => Protection::Encrypted,
         Tls::Off | Tls::Prefer | Tls::Require | Tls::VerifyCa => Protection::Verified,
     };
-    if wanted != Protection::Plain && matches!(at.address, Address::Socket(_)) {
+    if wanted != Protection::Plain && matches!(server.address, Address::Socket(_)) {
         return Err(invalid(
-            "source.tls is for a url: a socket does not leave this machine, leave tls out",
+            "source.tls is for a url: a socket does not leave this machine; remove tls",
         ));
     }
     Ok(wanted)
 }
 
-fn files_fit(at: &ServerSource, protection: Protection) -> Result<(), EngineError> {
-    let any = at.ca_file.is_some() || at.cert_file.is_some() || at.key_file.is_some();
+fn check_tls_files(server: &ServerSource, protection: Protection) -> Result<(), EngineError> {
+    let any = server.ca_file.is_some() || server.cert_file.is_some() || server.key_file.is_some();
     if any && protection == Protection::Plain {
         return Err(invalid(
             "source has files for TLS but no TLS: use a rediss:// url, or tls = \"verify-ca\"",
         ));
     }
-    if at.cert_file.is_some() != at.key_file.is_some() {
+    if server.cert_file.is_some() != server.key_file.is_some() {
         return Err(invalid("source needs both cert_file and key_file, or neither"));
     }
     Ok(())
@@ -120,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_url_and_tls_say_together_how_the_connection_is_protected() {
+    fn url_and_tls_together_decide_the_protection() {
         for (source, protection) in [
             (json!({"url": "redis://h"}), Protection::Plain),
             (json!({"url": "valkey://h", "tls": "off"}), Protection::Plain),
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_cannot_do_is_refused_in_words() {
+    fn what_the_client_does_not_support_is_refused_with_a_reason() {
         for (source, word) in [
             (json!({"url": "rediss://h", "tls": "off"}), "keep one"),
             (json!({"url": "rediss://h", "tls": "verify-full"}), "verify-ca"),

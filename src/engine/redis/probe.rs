@@ -1,41 +1,38 @@
-//! A look at a server: whether a backup would work, without making one.
-
-use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+//! Checks whether a backup of this server would work, without making one.
 
 use super::check::Checker;
-use super::client::{Client, PATIENCE};
-use super::fault::{explain, line_that_mends, means};
+use super::client::{ANSWER_TIMEOUT, Client};
+use super::faults::{classify, grant_command};
 use super::info::Info;
 use super::options::{self, Server};
-use super::version::fits;
-use crate::domain::{Cancel, FailureCode, Source};
-use crate::engine::tool::ToolError;
+use super::version::check_version;
+use crate::domain::{Cancel, Source};
+use crate::engine::tool::{ToolError, says_any};
 use crate::engine::{EngineError, Probe};
 
-/// What a client that may have a snapshot is told here: the question before it is not answered yet. That
-/// comes after the look at its rights, and before anything is done.
-const MAY: &str = "SYNC and PSYNC are invalid with pending output";
+/// The server's error for a client that may replicate, if an earlier answer was not sent yet. It comes after the
+/// check of the client's rights and before anything is done.
+const MAY_REPLICATE: &str = "SYNC and PSYNC are invalid with pending output";
 
-/// The questions, sent at once.
-const QUESTIONS: &[u8] = b"PING\r\nREPLCONF rdb-only 1\r\nSYNC\r\n";
+/// Sent at once, so that the answer to the first is still pending when the server reads the last.
+const COMMANDS: &[u8] = b"PING\r\nREPLCONF rdb-only 1\r\nSYNC\r\n";
 
-/// Looks at tools, connection, rights and versions, in this order.
+/// Checks tools, connection, rights and versions, in this order.
 pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
     let cancel = Cancel::default();
     let server = options::server(source)?;
-    let client = Client::of(&server)?;
-    let finder = server.at.finder(Vec::new());
+    let client = Client::new(&server)?;
+    let finder = server.source.finder();
     let any_checker = Checker::find(&finder, false)?;
     let info = client.info(&cancel)?;
-    fits(&client.version(&cancel)?, &info)?;
+    check_version(&client.version(&cancel)?, &info)?;
     let checker = if info.is_valkey() { Checker::find(&finder, true)? } else { any_checker };
-    checker.fits(&info, &cancel)?;
+    checker.check_version(&info, &cancel)?;
     let mut notes = notes(&info);
-    notes.extend(rights(&client, &cancel)?);
+    notes.extend(check_rights(&client, &cancel)?);
     if finder.find_any(&["redis-server", "valkey-server"], "redis-server").is_err() {
         notes.push(
-            "redis-server is not there: drills on this machine need it (apt install redis-server)"
+            "redis-server is not installed: drills on this machine need it (apt install redis-server)"
                 .to_owned(),
         );
     }
@@ -56,53 +53,36 @@ fn notes(info: &Info) -> Vec<String> {
     }
     if info.get("master_link_status") == "down" {
         notes.push(
-            "this replica has lost its master, and gives no snapshot until it is back".to_owned(),
+            "this replica has lost its master; it gives no snapshot until the master is back"
+                .to_owned(),
         );
     }
     notes
 }
 
-/// Whether the user may have a snapshot, found out without starting one: a server sees to rights first and
-/// then refuses to start a replication while an answer is still to be sent.
-fn rights(client: &Client<'_>, cancel: &Cancel) -> Result<Vec<String>, EngineError> {
-    let server = client.server;
-    let tool = client.tool().args(["--pipe", "--pipe-timeout", "1"]).within(PATIENCE);
-    // The server's answers are errors by intention, and so is the tool's end.
-    let said = match tool.input(questions()?).run(cancel) {
-        Ok(()) => String::new(),
-        Err(ToolError::Failed { said, .. }) => said,
-        Err(other) => return Err(explain(server, other)),
-    };
-    told(server, &said)
+/// Whether the user may have a snapshot, without starting one: a server checks the rights first, and then refuses
+/// to start a replication while an answer is pending.
+fn check_rights(client: &Client<'_>, cancel: &Cancel) -> Result<Vec<String>, EngineError> {
+    let tool = client.tool().args(["--pipe", "--pipe-timeout", "1"]).timeout(ANSWER_TIMEOUT);
+    let ended = tool.stdin_bytes(COMMANDS)?.run(cancel);
+    // The answers are errors by intention, so the tool fails.
+    let error = ended.err().unwrap_or_else(|| ToolError::answer("redis-cli", ""));
+    rights_notes(client.server, error)
 }
 
-/// What the answers say; notes where a backup works all the same.
-fn told(server: &Server, said: &str) -> Result<Vec<String>, EngineError> {
-    if !said.contains(MAY) {
-        return Err(means(server, said));
+/// Reads the answers to [`COMMANDS`]; the notes are for rights that are missing but not necessary.
+fn rights_notes(server: &Server, error: ToolError) -> Result<Vec<String>, EngineError> {
+    if !says_any(error.output(), &[MAY_REPLICATE]) {
+        return Err(classify(server, error));
     }
-    if said.contains("'replconf'") {
+    if says_any(error.output(), &["'replconf'"]) {
         return Ok(vec![format!(
-            "the user may not say that it wants the snapshot only (REPLCONF), so that the server keeps a \
-             backlog for it; better is {}",
-            line_that_mends(server)
+            "the user may not ask for the snapshot alone (REPLCONF), so the server keeps a backlog for it; \
+             better is {}",
+            grant_command(server)
         )]);
     }
     Ok(Vec::new())
-}
-
-fn questions() -> Result<File, EngineError> {
-    let made = tempfile::tempfile().and_then(|mut file| {
-        file.write_all(QUESTIONS)?;
-        file.seek(SeekFrom::Start(0))?;
-        Ok(file)
-    });
-    made.map_err(|error| {
-        EngineError::known(
-            FailureCode::Internal,
-            format!("no temporary file can be made: {error}; make room in the folder for such"),
-        )
-    })
 }
 
 #[cfg(test)]
@@ -110,19 +90,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::FailureCode;
 
     #[test]
-    fn only_the_answer_behind_the_look_at_rights_says_that_a_snapshot_may_be_had() {
+    fn a_snapshot_is_allowed_only_if_the_answer_after_the_check_of_rights_came() {
         let source = serde_json::from_value(json!({"socket": "/s"})).unwrap();
         let server = options::server(&source).unwrap();
+        let notes = |output: &str| rights_notes(&server, ToolError::answer("redis-cli", output));
         let noise = "NOPERM this user has no permissions to run the 'echo' command";
-        assert_eq!(told(&server, &format!("ERR {MAY}\n{noise}")).unwrap(), [""; 0]);
-        let notes = told(&server, &format!("NOPERM … the 'replconf' command\nERR {MAY}\n{noise}"));
-        assert!(notes.unwrap()[0].contains("+replconf"));
-        let refused = "NOPERM this user has no permissions to run the 'sync' command\n";
-        let failure = told(&server, refused).unwrap_err().failure().unwrap();
+        assert_eq!(notes(&format!("ERR {MAY_REPLICATE}\n{noise}")).unwrap(), [""; 0]);
+        let backlog =
+            notes(&format!("NOPERM … the 'replconf' command\nERR {MAY_REPLICATE}\n{noise}"));
+        assert!(backlog.unwrap()[0].contains("+replconf"));
+        let refused = notes("NOPERM this user has no permissions to run the 'sync' command\n");
+        let failure = refused.unwrap_err().failure().unwrap();
         assert_eq!(failure.code, FailureCode::SourceDenied);
         assert!(failure.message.contains("+sync"), "{failure}");
-        assert!(told(&server, "").is_err());
+        assert!(notes("").is_err());
     }
 }

@@ -1,10 +1,11 @@
-//! Drills: a real server on what was restored.
+//! Drills with a real server.
 
 use std::path::Path;
 
+use super::Redis;
+use super::rdb_file::SNAPSHOT;
 use super::server::{RedisServer, tools_with};
 use super::tests_dump::of;
-use super::{Redis, SNAPSHOT};
 use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::conformance::{NEVER, Recorder, dump, load_to, names, pour};
 use crate::engine::{DrillOrder, DrillReport, Engine as _, EngineError};
@@ -45,7 +46,7 @@ fn drilled(target: &Path, tools: Option<&Path>) -> Result<DrillReport, EngineErr
 }
 
 #[test]
-fn a_drill_counts_the_keys_of_every_database_and_the_functions_in_a_folder_of_any_length() {
+fn a_drill_counts_keys_and_functions_in_a_folder_with_a_path_of_any_length() {
     let place = tempfile::tempdir().unwrap();
     let deep = place.path().join("a".repeat(200));
     std::fs::create_dir(&deep).unwrap();
@@ -59,7 +60,7 @@ fn a_drill_counts_the_keys_of_every_database_and_the_functions_in_a_folder_of_an
 }
 
 #[test]
-fn a_drill_on_damaged_data_says_so_with_the_reason_also_without_the_checking_tool() {
+fn a_drill_finds_damage_with_and_without_the_checking_tool() {
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("restored");
     restored(&target);
@@ -76,14 +77,14 @@ fn a_drill_on_damaged_data_says_so_with_the_reason_also_without_the_checking_too
             std::fs::write(&snapshot, &bytes).unwrap();
             let failure = drilled(&target, tools).unwrap_err().failure().unwrap();
             assert_eq!(failure.code, FailureCode::ArchiveDamaged, "{failure}");
-            assert!(failure.message.contains("does not hold up"), "{failure}");
+            assert!(failure.message.contains("snapshot is damaged"), "{failure}");
             assert!(failure.message.to_lowercase().contains("rdb"), "{failure}");
         }
     }
 }
 
 #[test]
-fn a_drill_without_a_server_of_its_own_names_the_package() {
+fn a_drill_without_a_server_program_names_the_package() {
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("restored");
     restored(&target);

@@ -1,4 +1,4 @@
-//! The engine keeps to the suite, and tells what goes wrong.
+//! The conformance suite, and errors of dumps.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ impl Subject for Server {
         &Redis
     }
 
-    /// Values that neither memory nor snapshot can make smaller or larger, so that their sizes compare.
+    /// Random values, whose sizes are about the same in memory and in a snapshot.
     fn plant(_folder: &Path) -> Original {
         let server = RedisServer::start();
         let mut connection = server.connect();
@@ -49,8 +49,8 @@ pub(super) fn of(server: &RedisServer) -> Source {
     serde_json::from_value(json!({"socket": server.socket()})).unwrap()
 }
 
-/// A little less than a megabyte, the same for the same seed: sizes that the server's allocator rounds up
-/// by next to nothing.
+/// A little less than a megabyte, the same for the same seed: the server's allocator rounds it up by almost
+/// nothing.
 fn noise(seed: u32) -> Vec<u8> {
     let mut state = u64::from(seed) + 0x9E37_79B9_7F4A_7C15;
     let words = (0..130_000).flat_map(|_| {
@@ -83,7 +83,7 @@ fn dumped_by(name: &str, body: &str, check: CheckLevel) -> Result<Recorder, Engi
 }
 
 #[test]
-fn a_stream_that_is_cut_off_is_no_backup_whatever_the_tool_says_of_it() {
+fn a_stream_that_is_cut_off_fails_the_backup_whatever_the_tool_reports() {
     for cut in ["head -c 100", "head -c -41", "head -c -1", "head -c 0"] {
         let body = format!(
             "case \"$*\" in *--rdb*) /usr/bin/redis-cli \"$@\" | {cut};; *) exec /usr/bin/redis-cli \"$@\";; esac"
@@ -91,17 +91,17 @@ fn a_stream_that_is_cut_off_is_no_backup_whatever_the_tool_says_of_it() {
         for check in [CheckLevel::Off, CheckLevel::Quick] {
             let failure = dumped_by("redis-cli", &body, check).unwrap_err().failure().unwrap();
             assert_eq!(failure.code, FailureCode::Tool, "{cut}: {failure}");
-            assert!(failure.message.contains("no whole snapshot"), "{failure}");
+            assert!(failure.message.contains("incomplete snapshot"), "{failure}");
         }
     }
 }
 
-/// Changes the letter `v` of the value on its way.
+/// Changes a letter of the value in transit.
 const FALSIFIED: &str = "case \"$*\" in *--rdb*) /usr/bin/redis-cli \"$@\" | \
     LC_ALL=C sed 's/value that is long/value thaT is long/';; *) exec /usr/bin/redis-cli \"$@\";; esac";
 
 #[test]
-fn a_byte_that_changed_on_the_way_is_found_by_the_check_and_only_by_it() {
+fn only_the_check_finds_a_byte_that_changed_in_transit() {
     let failure =
         dumped_by("redis-cli", FALSIFIED, CheckLevel::Quick).unwrap_err().failure().unwrap();
     assert_eq!(failure.code, FailureCode::SourceDamaged);
@@ -118,7 +118,7 @@ fn a_byte_that_changed_on_the_way_is_found_by_the_check_and_only_by_it() {
 }
 
 #[test]
-fn a_tool_that_ends_in_the_middle_or_is_killed_fails_the_backup_with_what_it_said() {
+fn a_tool_that_fails_or_is_killed_fails_the_backup_with_its_last_words() {
     for (end, words) in [("exit 3", "exit status: 3"), ("kill -9 $$", "SIGKILL")] {
         let body = format!(
             "case \"$*\" in *--rdb*) /usr/bin/redis-cli \"$@\"; echo 'out of luck' >&2; {end};; \
@@ -133,7 +133,7 @@ fn a_tool_that_ends_in_the_middle_or_is_killed_fails_the_backup_with_what_it_sai
 }
 
 #[test]
-fn a_checking_tool_that_is_too_old_or_broken_is_a_tool_s_failure_and_no_damage() {
+fn a_checker_that_is_too_old_or_broken_is_a_failure_of_the_tool_and_not_damage() {
     for (body, words) in [
         ("[ \"$1\" = --version ] && echo redis-check-rdb 6.0.16", "apt install redis-tools"),
         (
@@ -152,7 +152,7 @@ fn a_checking_tool_that_is_too_old_or_broken_is_a_tool_s_failure_and_no_damage()
 }
 
 #[test]
-fn the_manifest_keeps_who_was_backed_up_and_how_many_keys_each_database_had() {
+fn the_facts_identify_the_server_and_count_the_keys_of_each_database() {
     let original = Server::plant(Path::new("/"));
     let facts = dump(&Redis, &original.source, &mut Recorder::default()).unwrap();
     assert_eq!(facts.check.as_deref(), Some("redis-check-rdb"));
@@ -177,9 +177,8 @@ fn a_restore_into_a_running_server_is_refused() {
     assert_eq!(code(Redis.load(&order)), FailureCode::TargetDenied);
 }
 
-/// Who may what, and what a look at the server says of it.
 #[test]
-fn a_look_tells_a_user_who_may_have_a_snapshot_from_one_who_may_not() {
+fn a_probe_finds_out_whether_the_user_may_have_a_snapshot_without_making_one() {
     let server = RedisServer::start();
     let mut connection = server.connect();
     let folder = tempfile::tempdir().unwrap();
@@ -213,5 +212,5 @@ fn a_look_tells_a_user_who_may_have_a_snapshot_from_one_who_may_not() {
         }
     }
     let Reply::Bytes(info) = connection.run(&["INFO", "stats"]) else { panic!("no INFO") };
-    assert!(String::from_utf8_lossy(&info).contains("sync_full:0"), "a look made a snapshot");
+    assert!(String::from_utf8_lossy(&info).contains("sync_full:0"), "the probe made a snapshot");
 }

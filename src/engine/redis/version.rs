@@ -1,33 +1,33 @@
-//! Whether a tool is new enough for its server: each reads the snapshots of its own time and older ones.
+//! Whether a tool is new enough for its server: a tool reads snapshots of its own version and older ones.
 
 use super::info::Info;
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
 
-/// The Redis that Valkey started from: what its tools read of Redis' snapshots.
-const VALKEY_BEGAN: (u32, u32) = (7, 2);
-/// The first Valkey whose snapshots no Redis reads.
-const VALKEY_PARTED: (u32, u32) = (9, 0);
+/// The Redis version that Valkey was forked from; newer snapshots of Redis its tools cannot read.
+const VALKEY_FORK: (u32, u32) = (7, 2);
+/// The first Valkey version whose snapshots no Redis tool can read.
+const VALKEY_OWN_FORMAT: (u32, u32) = (9, 0);
 
-/// The first two numbers of a version, of `redis-cli 7.0.15` or `v=7.0.15` too.
-pub(super) fn numbers(text: &str) -> Option<(u32, u32)> {
+/// The first two numbers of a version, as in `redis-cli 7.0.15` or `v=7.0.15`.
+pub(super) fn major_and_minor(text: &str) -> Option<(u32, u32)> {
     let start = text.find(|letter: char| letter.is_ascii_digit())?;
     let mut parts = text.get(start..)?.split(|letter: char| !letter.is_ascii_digit());
     let major = parts.next()?.parse().ok()?;
     Some((major, parts.next().and_then(|it| it.parse().ok()).unwrap_or(0)))
 }
 
-/// Says no to a tool that cannot know what this server writes. `said` is what it calls itself.
-pub(super) fn fits(said: &str, info: &Info) -> Result<(), EngineError> {
-    let said = said.lines().next().unwrap_or_default().trim();
-    let Some(tool) = numbers(said) else { return Ok(()) };
-    let of_valkey = said.contains("valkey");
-    let valkey = numbers(info.get("valkey_version"));
-    let redis = numbers(info.get("redis_version")).unwrap_or_default();
+/// Fails if a tool is too old to read what this server writes. `version` is the tool's own name and version.
+pub(super) fn check_version(version: &str, info: &Info) -> Result<(), EngineError> {
+    let version = version.lines().next().unwrap_or_default().trim();
+    let Some(tool) = major_and_minor(version) else { return Ok(()) };
+    let of_valkey = version.contains("valkey");
+    let valkey = major_and_minor(info.get("valkey_version"));
+    let redis = major_and_minor(info.get("redis_version")).unwrap_or_default();
     let old = match (of_valkey, valkey) {
         (true, Some(server)) => tool < server,
-        (false, Some(server)) => server >= VALKEY_PARTED || tool < redis,
-        (true, None) => VALKEY_BEGAN < redis,
+        (false, Some(server)) => server >= VALKEY_OWN_FORMAT || tool < redis,
+        (true, None) => VALKEY_FORK < redis,
         (false, None) => tool < redis,
     };
     if !old {
@@ -37,9 +37,8 @@ pub(super) fn fits(said: &str, info: &Info) -> Result<(), EngineError> {
     Err(EngineError::known(
         FailureCode::Tool,
         format!(
-            "the server is {} and the tool is {said}, which is older than what it would have to read: \
-             apt install {package} in the server's version, or name the folder of such tools as \
-             source.tools",
+            "the server is {} and the tool is {version}, which is too old to read its snapshots: apt \
+             install {package} in the server's version, or set source.tools to the folder of such tools",
             info.version()
         ),
     ))
@@ -50,10 +49,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_its_first_two_numbers() {
-        assert_eq!(numbers("redis-cli 7.0.15"), Some((7, 0)));
-        assert_eq!(numbers("Redis server v=7.2.4 sha=0"), Some((7, 2)));
-        assert_eq!((numbers("8"), numbers("none")), (Some((8, 0)), None));
+    fn a_version_is_read_from_its_first_two_numbers() {
+        assert_eq!(major_and_minor("redis-cli 7.0.15"), Some((7, 0)));
+        assert_eq!(major_and_minor("Redis server v=7.2.4 sha=0"), Some((7, 2)));
+        assert_eq!((major_and_minor("8"), major_and_minor("none")), (Some((8, 0)), None));
     }
 
     #[test]
@@ -75,7 +74,7 @@ mod tests {
             ("built by hand", redis("7.4.0"), true),
         ] {
             let info = Info::parse(format!("# Server\r\n{server}").as_bytes()).unwrap();
-            let found = fits(tool, &info);
+            let found = check_version(tool, &info);
             assert_eq!(found.is_ok(), good, "{tool}, {server}");
             if let Err(error) = found {
                 let package =

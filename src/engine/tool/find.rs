@@ -1,4 +1,4 @@
-//! Where a program is, and which version.
+//! Finding programs, and reading their versions.
 
 use std::env;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,68 +7,59 @@ use std::path::{Path, PathBuf};
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
 
-/// Looks for the programs of one database.
-#[derive(Debug, Clone)]
-pub(in crate::engine) struct Finder {
-    /// `source.tools`: only there, if given.
-    pub(in crate::engine) folder: Option<PathBuf>,
-    /// Where they usually are besides `PATH`, best first.
-    pub(in crate::engine) usual: Vec<PathBuf>,
+/// Where to look for the programs of one database.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Finder {
+    /// `source.tools`: if set, the only folder that is searched.
+    pub(crate) folder: Option<PathBuf>,
+    /// Folders to search before `PATH`, best first.
+    pub(crate) usual: Vec<PathBuf>,
 }
 
 impl Finder {
-    /// The program with this name, looked for in `source.tools`, else in the usual folders, else as a
-    /// shell does.
-    pub(in crate::engine) fn find(
-        &self,
-        name: &str,
-        package: &str,
-    ) -> Result<PathBuf, EngineError> {
-        let path = env::var_os("PATH").unwrap_or_default();
+    /// Finds the program `name`. If it is missing, the error names the Debian package that has it.
+    pub(crate) fn find(&self, name: &str, package: &str) -> Result<PathBuf, EngineError> {
         let found = match &self.folder {
-            Some(folder) => Some(folder.join(name)).filter(|path| is_program(path)),
-            None => self
-                .usual
-                .iter()
-                .cloned()
-                .chain(env::split_paths(&path))
-                .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-                .map(|folder| folder.join(name))
-                .find(|path| is_program(path)),
+            Some(folder) => find_in([folder.clone()], name),
+            None => find_in(self.usual.iter().cloned(), name).or_else(|| find_in_path(name)),
         };
         found.ok_or_else(|| {
-            let place = self
-                .folder
-                .as_ref()
-                .map_or_else(String::new, |folder| format!(" in {}", folder.display()));
+            let folder = self.folder.as_ref().map(|folder| format!(" in {}", folder.display()));
             EngineError::known(
                 FailureCode::Tool,
                 format!(
-                    "the program {name} is not there{place}: apt install {package}, or name the folder \
-                     it is in as source.tools"
+                    "the program {name} was not found{}: apt install {package}, or set source.tools to \
+                     the folder it is in",
+                    folder.unwrap_or_default()
                 ),
             )
         })
     }
 
-    /// The first of several names that is there.
-    pub(in crate::engine) fn find_any(
-        &self,
-        names: &[&str],
-        package: &str,
-    ) -> Result<PathBuf, EngineError> {
+    /// Finds the first of several programs. If all are missing, the error names the first.
+    pub(crate) fn find_any(&self, names: &[&str], package: &str) -> Result<PathBuf, EngineError> {
         let mut found = names.iter().map(|name| self.find(name, package));
         let first = found.next().unwrap_or_else(|| self.find("", package));
         first.or_else(|error| found.find_map(Result::ok).ok_or(error))
     }
 }
 
-fn is_program(path: &Path) -> bool {
+/// Finds a program in `PATH` and in the folders for administrators' programs, which `PATH` often lacks.
+pub(super) fn find_in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    find_in(env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]), name)
+}
+
+fn find_in(folders: impl IntoIterator<Item = PathBuf>, name: &str) -> Option<PathBuf> {
+    folders.into_iter().map(|folder| folder.join(name)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
 }
 
-/// The first whole number behind the first digit of a version: `15` of `pg_basebackup (PostgreSQL) 15.18`.
-pub(in crate::engine) fn major_version(text: &str) -> Option<u32> {
+/// The first number in a version text: `15` in `pg_basebackup (PostgreSQL) 15.18`.
+pub(crate) fn major_version(text: &str) -> Option<u32> {
     let start = text.find(|letter: char| letter.is_ascii_digit())?;
     let digits: String = text.chars().skip(start).take_while(char::is_ascii_digit).collect();
     digits.parse().ok()

@@ -1,24 +1,27 @@
-//! Other programs at work: a database's own tools and, for drills, its own server.
+//! Running other programs: a database's own tools and, for drills, its own server.
 //!
-//! A program gets a clean environment, its secrets by environment or an unlinked file, never in its
-//! arguments. It leads a process group of its own that ends with the value it is held by, and it does not
-//! outlive Coffer, however that ends. What it says on its standard error is kept as far as the last lines,
-//! with every secret taken out, for the failure's message.
+//! A program gets a clean environment. Secrets reach it through that environment or an unlinked file, never
+//! through its arguments. It leads its own process group, which is killed when the value that holds it is
+//! dropped, and it does not outlive Coffer. The last lines of its standard error are kept for error messages,
+//! with every secret removed. [`Rules`] turn a [`ToolError`] into a kind of failure and advice.
 
+mod classify;
 mod command;
-mod failure;
+mod error;
 mod find;
 mod process;
+mod run;
 mod secret;
-mod servant;
+mod server_process;
 mod stream;
 mod tail;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::engine) use self::command::Tool;
-pub(in crate::engine) use self::failure::ToolError;
-pub(in crate::engine) use self::find::{Finder, major_version};
-pub(in crate::engine) use self::secret::{Secret, SecretFile};
-pub(in crate::engine) use self::servant::Servant;
-pub(in crate::engine) use self::stream::Stream;
+pub(super) use self::classify::{Rule, Rules, says_any};
+pub(super) use self::command::Tool;
+pub(super) use self::error::ToolError;
+pub(super) use self::find::{Finder, major_version};
+pub(super) use self::secret::{Secret, SecretFile};
+pub(super) use self::server_process::{ServerProcess, read_end};
+pub(super) use self::stream::Stream;

@@ -1,4 +1,4 @@
-//! A running program, and its end.
+//! A running program.
 
 use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus, Stdio};
@@ -8,51 +8,50 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 
-use super::tail::{Tail, last_lines};
+use super::tail::{StderrTail, last_lines};
 use super::{Secret, Tool, ToolError};
 use crate::domain::Cancel;
 
-/// How long nobody looks whether the job was cancelled.
-pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// How often a wait checks for cancellation and timeout.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A program that runs. Dropped, it and everything it started are killed.
+/// A running program. When dropped, it and everything it started are killed.
 #[derive(Debug)]
 pub(super) struct Process {
-    name: String,
-    child: Child,
+    pub(super) name: String,
+    pub(super) child: Child,
     /// Readable once the child has ended.
-    ended: OwnedFd,
-    tail: Option<Tail>,
+    pidfd: OwnedFd,
+    stderr: Option<StderrTail>,
     cancel: Cancel,
     deadline: Option<(Instant, Duration)>,
-    secrets: Vec<Secret>,
-    /// Its end was waited for: its number may be another process' by now.
+    pub(super) secrets: Vec<Secret>,
+    /// Its process id may belong to another process by now.
     reaped: bool,
 }
 
 impl Process {
-    /// Starts `tool` with its standard error followed.
-    pub(super) fn start(tool: Tool, output: Stdio, cancel: &Cancel) -> Result<Self, ToolError> {
-        let mut tool = tool;
+    /// Starts `tool` and collects its standard error.
+    pub(super) fn start(mut tool: Tool, stdout: Stdio, cancel: &Cancel) -> Result<Self, ToolError> {
         let mut command = tool.command();
-        command.stdout(output).stderr(Stdio::piped());
+        command.stdout(stdout).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| tool.start_error(error))?;
-        let messages = child.stderr.take();
-        let mut process = Self::of(tool, child, cancel)?;
-        process.tail = messages.and_then(|it| Tail::follow(it).ok());
+        let stderr = child.stderr.take();
+        let mut process = Self::watch(tool, child, cancel)?;
+        process.stderr = stderr.and_then(|it| StderrTail::collect(it).ok());
         Ok(process)
     }
 
-    /// Watches over a child that was just started.
-    pub(super) fn of(tool: Tool, child: Child, cancel: &Cancel) -> Result<Self, ToolError> {
-        let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+    /// Takes over a child that was just started.
+    pub(super) fn watch(tool: Tool, child: Child, cancel: &Cancel) -> Result<Self, ToolError> {
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
             .map_err(|error| tool.start_error(error.into()))?;
-        let deadline = tool.within.map(|longest| (Instant::now() + longest, longest));
+        let deadline = tool.timeout.map(|longest| (Instant::now() + longest, longest));
         Ok(Self {
             name: tool.name,
             child,
-            ended,
-            tail: None,
+            pidfd,
+            stderr: None,
             cancel: cancel.clone(),
             deadline,
             secrets: tool.secrets,
@@ -60,21 +59,9 @@ impl Process {
         })
     }
 
-    pub(super) fn child(&mut self) -> &mut Child {
-        &mut self.child
-    }
-
-    pub(super) fn secrets(&self) -> &[Secret] {
-        &self.secrets
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Waits at most [`LOOK`] until `other` (or, without it, the end of the program) is ready. An error
-    /// if there is nothing to wait for any more.
-    pub(super) fn ready(&mut self, other: Option<&OwnedFd>) -> Result<bool, ToolError> {
+    /// Waits a moment until `other` is readable or, without it, the program has ended. Fails if the job was
+    /// cancelled or the program's time is up.
+    pub(super) fn wait_a_moment(&mut self, other: Option<&OwnedFd>) -> Result<bool, ToolError> {
         if self.cancel.is_cancelled() {
             return Err(ToolError::Cancelled);
         }
@@ -82,63 +69,66 @@ impl Process {
             && Instant::now() >= deadline
         {
             self.kill();
-            let said = self.said();
-            let name = self.name.clone();
-            return Err(ToolError::Late { name, seconds: longest.as_secs(), said });
+            let output = self.stderr();
+            return Err(self.timed_out(longest, output));
         }
-        Ok(is_ready(other.unwrap_or(&self.ended), LOOK))
+        Ok(is_readable(other.unwrap_or(&self.pidfd), POLL_INTERVAL))
     }
 
-    /// Whether it has ended.
     pub(super) fn has_ended(&self) -> bool {
-        is_ready(&self.ended, Duration::ZERO)
+        is_readable(&self.pidfd, Duration::ZERO)
     }
 
-    /// Waits for its end, which must be a good one.
+    /// Waits for its end; an unsuccessful exit is an error.
     pub(super) fn finish(mut self) -> Result<(), ToolError> {
-        while !self.ready(None)? {}
+        while !self.wait_a_moment(None)? {}
         let status = self.reap()?;
-        if status.success() { Ok(()) } else { Err(self.failed(status)) }
+        let output = self.stderr();
+        self.check_exit(status, output)
     }
 
-    /// How it ended; it must have.
+    /// The exit status of a program that has ended. What it started is killed first, while its process id
+    /// cannot belong to another process yet.
     pub(super) fn reap(&mut self) -> Result<ExitStatus, ToolError> {
+        self.signal_group(Signal::KILL);
         let path = self.name.clone().into();
-        // What it started must not outlive it; it itself cannot be mistaken for another before it is reaped.
-        self.signal(Signal::KILL);
         let status = self.child.wait().map_err(|source| ToolError::Start { path, source })?;
         self.reaped = true;
         Ok(status)
     }
 
-    /// The error for a bad end.
-    pub(super) fn failed(&mut self, status: ExitStatus) -> ToolError {
-        let said = self.said();
-        ToolError::Failed { name: self.name.clone(), status, said }
+    pub(super) fn check_exit(&self, status: ExitStatus, output: String) -> Result<(), ToolError> {
+        if status.success() {
+            return Ok(());
+        }
+        Err(ToolError::Failed { name: self.name.clone(), status, output })
     }
 
-    fn said(&mut self) -> String {
-        let said = self.tail.take().map(Tail::end).unwrap_or_default();
-        last_lines(&said, &self.secrets)
+    pub(super) fn timed_out(&self, longest: Duration, output: String) -> ToolError {
+        ToolError::TimedOut { name: self.name.clone(), seconds: longest.as_secs(), output }
     }
 
-    /// Sends a signal to it and everything it started.
-    pub(super) fn signal(&self, signal: Signal) {
+    fn stderr(&mut self) -> String {
+        let bytes = self.stderr.take().map(StderrTail::wait).unwrap_or_default();
+        last_lines(&bytes, &self.secrets)
+    }
+
+    /// Signals the program and everything it started. That they may have ended already is no error.
+    pub(super) fn signal_group(&self, signal: Signal) {
         if !self.reaped {
-            // Nobody left to tell is fine.
             kill_process_group(Pid::from_child(&self.child), signal).unwrap_or_default();
         }
     }
 
-    /// Sends a signal to the program alone, for one that passes on to its own what they need to know.
-    pub(super) fn tell(&self, signal: Signal) {
+    /// Signals the program alone, which stops its own children in order.
+    pub(super) fn signal(&self, signal: Signal) {
         if !self.reaped {
             kill_process(Pid::from_child(&self.child), signal).unwrap_or_default();
         }
     }
 
     fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        self.signal_group(Signal::KILL);
         if !self.reaped {
             self.child.wait().map(drop).unwrap_or_default();
             self.reaped = true;
@@ -152,14 +142,14 @@ impl Drop for Process {
     }
 }
 
-/// Whether something can be read (or has ended) within this time.
-fn is_ready(what: &OwnedFd, longest: Duration) -> bool {
-    let mut waited = [PollFd::new(what, PollFlags::IN)];
+/// Whether `fd` becomes readable within this time.
+fn is_readable(fd: &OwnedFd, longest: Duration) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::IN)];
     let longest = Timespec::try_from(longest).ok();
-    match poll(&mut waited, longest.as_ref()) {
+    match poll(&mut fds, longest.as_ref()) {
         Ok(ready) => ready > 0,
         Err(Errno::INTR) => false,
-        // The read that follows says what is wrong.
+        // The read that follows reports what is wrong.
         Err(_) => true,
     }
 }

@@ -1,4 +1,4 @@
-//! Passwords: read from a file, handed on by environment or an unlinked file, shown to nobody.
+//! Passwords: read from a file, passed on through the environment or an unlinked file, never shown.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -13,27 +13,26 @@ use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
 
-/// No password is longer.
-const LONGEST: u64 = 64 << 10;
+/// The longest password that is accepted, in bytes.
+const MAX_PASSWORD: u64 = 64 << 10;
 
 /// Where systemd puts the files of `LoadCredential`.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// A password, byte for byte. Neither `Debug` nor an error shows it.
+/// A password. `Debug` and errors do not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::engine) struct Secret(OsString);
+pub(crate) struct Secret(OsString);
 
 impl fmt::Debug for Secret {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Secret(…)")
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
     }
 }
 
 impl Secret {
-    /// The content of a password file. One line end behind it is the editor's and not the password's.
-    /// A bare name is a systemd credential.
-    pub(in crate::engine) fn read(file: &Path) -> Result<Self, EngineError> {
-        let path = placed(file)?;
+    /// Reads a password file. A bare name is a systemd credential.
+    pub(crate) fn read(file: &Path) -> Result<Self, EngineError> {
+        let path = resolve(file)?;
         let denied = |error: std::io::Error| {
             EngineError::known(
                 FailureCode::SourceDenied,
@@ -46,17 +45,18 @@ impl Secret {
         };
         let mut bytes = Vec::new();
         let opened = File::open(&path).map_err(denied)?;
-        opened.take(LONGEST + 1).read_to_end(&mut bytes).map_err(denied)?;
-        Self::from_bytes(bytes).map_err(|what| {
+        opened.take(MAX_PASSWORD + 1).read_to_end(&mut bytes).map_err(denied)?;
+        Self::from_bytes(bytes).map_err(|problem| {
             EngineError::known(
                 FailureCode::SourceInvalid,
-                format!("the password file {} {what}", path.display()),
+                format!("the password file {} {problem}", path.display()),
             )
         })
     }
 
-    /// The same from bytes; else what is wrong with them.
-    pub(in crate::engine) fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, &'static str> {
+    /// The password in a file's content; else what is wrong with it. One line end at the end belongs to the
+    /// editor and not to the password.
+    pub(crate) fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, &'static str> {
         if bytes.ends_with(b"\n") {
             bytes.pop();
             if bytes.ends_with(b"\r") {
@@ -66,31 +66,30 @@ impl Secret {
         if bytes.is_empty() {
             return Err("is empty; put the password into it");
         }
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LONGEST {
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_PASSWORD {
             return Err("is longer than any password");
         }
         if bytes.contains(&0) {
-            return Err("holds a zero byte, which no password has");
+            return Err("contains a zero byte, which no password can");
         }
         Ok(Self(OsString::from_vec(bytes)))
     }
 
     /// The password itself, for a child's environment or a [`SecretFile`].
-    pub(in crate::engine) fn reveal(&self) -> &OsStr {
+    pub(crate) fn reveal(&self) -> &OsStr {
         &self.0
     }
 
-    /// Takes the password out of a text, and each of its lines too: a program may show it in pieces.
-    pub(super) fn conceal(&self, text: &str) -> String {
-        let whole = String::from_utf8_lossy(self.0.as_bytes()).into_owned();
-        let lines = whole.lines().filter(|line| line.len() > 3 && *line != whole);
-        let concealed = text.replace(&whole, "[password]");
-        lines.fold(concealed, |text, line| text.replace(line, "[password]"))
+    /// Replaces the password in `text`, and each of its lines: a program may print them separately.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let password = String::from_utf8_lossy(self.0.as_bytes()).into_owned();
+        let lines = password.lines().filter(|line| line.len() > 3 && *line != password);
+        let redacted = text.replace(&password, "[password]");
+        lines.fold(redacted, |text, line| text.replace(line, "[password]"))
     }
 }
 
-/// Where a password file lies: a bare name is among systemd's credentials.
-fn placed(file: &Path) -> Result<PathBuf, EngineError> {
+fn resolve(file: &Path) -> Result<PathBuf, EngineError> {
     if file.is_absolute() {
         return Ok(file.to_owned());
     }
@@ -107,30 +106,31 @@ fn placed(file: &Path) -> Result<PathBuf, EngineError> {
     })
 }
 
-/// A file with secrets that lies on no disk and is gone with this value or with the process.
+/// A file with secrets that exists only in memory, until it is dropped or the process ends.
 #[derive(Debug)]
-pub(in crate::engine) struct SecretFile(OwnedFd);
+pub(crate) struct SecretFile(OwnedFd);
 
 impl SecretFile {
-    /// Such a file with this content.
-    pub(in crate::engine) fn new(content: &[u8]) -> Result<Self, EngineError> {
-        let failed = |error: std::io::Error| {
+    pub(crate) fn new(content: &[u8]) -> Result<Self, EngineError> {
+        Self::create(content).map_err(|error| {
             EngineError::known(
                 FailureCode::Internal,
                 format!("no memory for a file with a password: {error}"),
             )
-        };
-        let file = memfd_create("coffer-secret", MemfdFlags::CLOEXEC)
-            .map_err(|error| failed(error.into()))?;
-        // Tools do not take passwords from files that others may write.
-        fchmod(&file, Mode::RUSR | Mode::WUSR).map_err(|error| failed(error.into()))?;
+        })
+    }
+
+    fn create(content: &[u8]) -> std::io::Result<Self> {
+        let file = memfd_create("coffer-secret", MemfdFlags::CLOEXEC)?;
+        // Tools refuse password files that others may write to.
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
         let mut file = File::from(file);
-        file.write_all(content).map_err(failed)?;
+        file.write_all(content)?;
         Ok(Self(file.into()))
     }
 
-    /// Its name for a child process of the same user, while this value lives.
-    pub(in crate::engine) fn path(&self) -> PathBuf {
+    /// A path at which a child process of the same user can read it, until this value is dropped.
+    pub(crate) fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()))
     }
 }

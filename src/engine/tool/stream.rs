@@ -1,4 +1,4 @@
-//! A program that is read from while it runs.
+//! A program that is read while it runs.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -13,69 +13,61 @@ use super::{Tool, ToolError};
 use crate::domain::Cancel;
 use crate::engine::EngineError;
 
-/// So much is worth a read of its own, in bytes: a part of what the pipe holds.
-const ENOUGH: usize = 256 << 10;
+/// A read is worth its wake-up once this many bytes wait in the pipe.
+const WORTH_READING: usize = 256 << 10;
 
-/// How long more is waited for, once. The pipe takes on meanwhile what a fast program writes.
-const MOMENT: Duration = Duration::from_micros(250);
+/// How long a read waits, once, for the pipe to fill up.
+const GATHER_TIME: Duration = Duration::from_micros(250);
 
-/// What a program writes, as it writes it.
+/// The standard output of a running program.
 ///
-/// The end of what it writes is not yet a good end: only [`Stream::finish`] says whether it was.
+/// The end of the output is not yet a success: only [`Stream::finish`] tells how the program ended.
 #[derive(Debug)]
-pub(in crate::engine) struct Stream {
+pub(crate) struct Stream {
     process: Process,
-    output: OwnedFd,
+    stdout: OwnedFd,
 }
 
 impl Stream {
     pub(super) fn start(tool: Tool, cancel: &Cancel) -> Result<Self, ToolError> {
-        let name = tool.name.clone();
         let mut process = Process::start(tool, Stdio::piped(), cancel)?;
-        let output = process.child().stdout.take().ok_or_else(|| ToolError::Start {
-            path: name.into(),
-            source: io::Error::other("it has no standard output"),
-        })?;
-        let output = OwnedFd::from(output);
-        // A larger pipe wakes reader and writer less often. Best effort: the user's share may be used up.
-        let _size = rustix::pipe::fcntl_setpipe_size(&output, 1 << 20);
-        Ok(Self { process, output })
+        let stdout = process.child.stdout.take().expect("its standard output is a pipe");
+        let stdout = OwnedFd::from(stdout);
+        // A larger pipe wakes both sides less often. It may be refused: the user's share may be used up.
+        let _size = rustix::pipe::fcntl_setpipe_size(&stdout, 1 << 20);
+        Ok(Self { process, stdout })
     }
 
-    /// Appends everything up to the end, or up to `most` bytes, to `into`.
-    pub(in crate::engine) fn read_up_to(
-        &mut self,
-        most: usize,
-        into: &mut Vec<u8>,
-    ) -> Result<(), ToolError> {
+    /// Appends the output to `into`, up to its end or to `limit` bytes.
+    pub(crate) fn read_up_to(&mut self, limit: usize, into: &mut Vec<u8>) -> Result<(), ToolError> {
         let before = into.len();
-        while into.len() - before < most {
+        while into.len() - before < limit {
             let filled = into.len();
-            let piece = (most - (filled - before)).min(64 << 10);
+            let piece = (limit - (filled - before)).min(64 << 10);
             into.resize(filled + piece, 0);
-            let got = self.piece(into.get_mut(filled..).unwrap_or_default());
-            into.truncate(filled + got.as_ref().map_or(0, |length| *length));
-            if got? == 0 {
+            let read = self.read_some(into.get_mut(filled..).unwrap_or_default());
+            into.truncate(filled + read.as_ref().map_or(0, |length| *length));
+            if read? == 0 {
                 break;
             }
         }
         Ok(())
     }
 
-    fn piece(&mut self, buffer: &mut [u8]) -> Result<usize, ToolError> {
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ToolError> {
         loop {
-            if !self.process.ready(Some(&self.output))? {
+            if !self.process.wait_a_moment(Some(&self.stdout))? {
                 if self.process.has_ended() {
-                    // Something it left behind holds the pipe and says nothing: it would never end.
-                    self.process.signal(Signal::KILL);
+                    // A process that it left behind holds the pipe open.
+                    self.process.signal_group(Signal::KILL);
                 }
                 continue;
             }
             self.gather(buffer.len());
-            match rustix::io::read(&self.output, &mut *buffer) {
+            match rustix::io::read(&self.stdout, &mut *buffer) {
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => {
-                    let path = self.process.name().into();
+                    let path = self.process.name.clone().into();
                     return Err(ToolError::Start { path, source: error.into() });
                 }
                 Ok(length) => return Ok(length),
@@ -83,40 +75,35 @@ impl Stream {
         }
     }
 
-    /// Lets more come together before it is read: a program that writes as fast as it can would be woken, and
-    /// wake this one, for every few kilobytes, which costs both more than the bytes do.
-    #[expect(clippy::disallowed_methods, reason = "nobody could call off so short a wait in time")]
+    /// Lets the pipe fill up: otherwise a fast program and this reader wake each other for every few
+    /// kilobytes, which costs more than moving the bytes.
+    #[expect(clippy::disallowed_methods, reason = "too short a wait to be worth cancelling")]
     fn gather(&self, wanted: usize) {
-        let enough = u64::try_from(wanted.min(ENOUGH)).unwrap_or(0);
-        if rustix::io::ioctl_fionread(&self.output).is_ok_and(|there| there < enough) {
-            std::thread::sleep(MOMENT);
+        let enough = u64::try_from(wanted.min(WORTH_READING)).unwrap_or(0);
+        if rustix::io::ioctl_fionread(&self.stdout).is_ok_and(|waiting| waiting < enough) {
+            std::thread::sleep(GATHER_TIME);
         }
     }
 
-    /// Waits for the program's end, which must be a good one. What it still writes is not read.
-    pub(in crate::engine) fn finish(self) -> Result<(), ToolError> {
-        let Self { process, output } = self;
-        drop(output);
+    /// Waits for the program's successful end. Output that was not read yet is dropped.
+    pub(crate) fn finish(self) -> Result<(), ToolError> {
+        let Self { process, stdout } = self;
+        drop(stdout);
         process.finish()
     }
 
-    /// The error a reader got from this stream's [`Read`], as what it was; anything else about the stream's
-    /// content is better explained by how the program ended, if it ended badly.
-    pub(in crate::engine) fn explain(self, error: io::Error) -> EngineError {
-        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<ToolError>) {
-            return error.downcast::<ToolError>().map_or_else(
-                |other| EngineError::io("reading from", "a program".as_ref(), other),
-                EngineError::from,
-            );
-        }
-        let name = self.process.name().to_owned();
+    /// Why reading this stream failed with `error`: an error of the stream itself is returned as it was;
+    /// output that could not be used is better explained by the program's own failure, if it failed.
+    pub(crate) fn explain(self, error: io::Error) -> EngineError {
+        let error = match error.downcast::<ToolError>() {
+            Ok(error) => return error.into(),
+            Err(error) => error,
+        };
+        let name = self.process.name.clone();
         match self.finish() {
-            // It wrote on, and nobody read any more: that is our doing.
             Err(failed) if !failed.is_broken_pipe() => failed.into(),
-            _ => EngineError::known(
-                crate::domain::FailureCode::Tool,
-                format!("{name} wrote something else than it should: {error}"),
-            ),
+            // It only failed because nobody read on.
+            _ => ToolError::answer(&name, &error).into(),
         }
     }
 }
@@ -126,6 +113,6 @@ impl Read for Stream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.piece(buffer).map_err(io::Error::other)
+        self.read_some(buffer).map_err(io::Error::other)
     }
 }

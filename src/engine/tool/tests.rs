@@ -1,4 +1,4 @@
-//! Programs run with a clean environment, watched, ended, and quoted without their secrets.
+//! Programs run with a clean environment, end when they should, and are quoted without their secrets.
 
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +16,7 @@ fn secret(text: &str) -> Secret {
     Secret::from_bytes(text.as_bytes().to_vec()).unwrap()
 }
 
-/// Whether a process with this argument is there.
+/// Whether a process with this argument exists.
 fn runs(mark: &str) -> bool {
     std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -24,7 +24,7 @@ fn runs(mark: &str) -> bool {
     })
 }
 
-/// Waits for the end of what was told to end: it does nothing more, but is seen until it had the processor once.
+/// Waits for the end of a process that was killed: it is listed until it has had the processor once more.
 fn is_gone(mark: &str) -> bool {
     let begun = Instant::now();
     while runs(mark) {
@@ -37,13 +37,13 @@ fn is_gone(mark: &str) -> bool {
 }
 
 #[test]
-fn what_a_program_writes_is_read_to_its_end() {
+fn the_output_of_a_program_is_read_to_its_end() {
     let written = shell("seq 1 100000").output(&Cancel::default()).unwrap();
     assert!(written.starts_with(b"1\n2\n") && written.ends_with(b"\n100000\n"));
 }
 
 #[test]
-fn a_bad_end_is_told_with_the_last_lines_and_without_the_password() {
+fn a_failure_shows_the_last_lines_without_the_password() {
     let hidden = secret("top\nsecret line");
     let failed = shell("echo \"$PASS\" >&2; seq 1 100 >&2; echo \"no: $PASS\" >&2; exit 3")
         .secret_env("PASS", &hidden)
@@ -56,7 +56,7 @@ fn a_bad_end_is_told_with_the_last_lines_and_without_the_password() {
 }
 
 #[test]
-fn a_program_that_is_killed_or_ends_in_the_middle_has_not_done_well() {
+fn a_program_that_is_killed_or_fails_is_an_error_though_it_wrote_something() {
     for (script, word) in [("echo half; kill -9 $$", "signal"), ("echo half; exit 1", "status: 1")]
     {
         let mut stream = shell(script).stream(&Cancel::default()).unwrap();
@@ -69,7 +69,7 @@ fn a_program_that_is_killed_or_ends_in_the_middle_has_not_done_well() {
 }
 
 #[test]
-fn what_a_program_leaves_behind_does_not_keep_its_reader_waiting() {
+fn a_process_left_behind_does_not_keep_the_reader_waiting() {
     let mut stream = shell("echo half; sleep 987652 & exit 1").stream(&Cancel::default()).unwrap();
     let mut read = String::new();
     stream.read_to_string(&mut read).unwrap();
@@ -79,7 +79,7 @@ fn what_a_program_leaves_behind_does_not_keep_its_reader_waiting() {
 }
 
 #[test]
-fn a_cancelled_job_ends_the_program_and_what_it_started() {
+fn cancelling_ends_the_program_and_what_it_started() {
     let cancel = Cancel::default();
     let mut stream = shell("sleep 987654 & sleep 987653; true").stream(&cancel).unwrap();
     cancel.cancel();
@@ -90,15 +90,15 @@ fn a_cancelled_job_ends_the_program_and_what_it_started() {
 }
 
 #[test]
-fn a_program_that_takes_too_long_is_ended() {
-    let late = shell("echo waiting >&2; exec sleep 987655").within(Duration::from_millis(300));
+fn a_program_that_takes_too_long_is_killed() {
+    let late = shell("echo waiting >&2; exec sleep 987655").timeout(Duration::from_millis(300));
     let said = late.output(&Cancel::default()).unwrap_err();
-    assert!(matches!(&said, ToolError::Late { said, .. } if said == "waiting"), "{said}");
+    assert!(matches!(&said, ToolError::TimedOut { output, .. } if output == "waiting"), "{said}");
     assert!(!runs("987655"));
 }
 
 #[test]
-fn a_program_sees_no_other_server_than_the_one_it_is_sent_to() {
+fn a_program_does_not_inherit_variables_that_name_a_server() {
     let names = Tool::new(Path::new("/usr/bin/env")).output(&Cancel::default()).unwrap();
     for line in String::from_utf8(names).unwrap().lines() {
         let (name, _) = line.split_once('=').unwrap();
@@ -107,13 +107,19 @@ fn a_program_sees_no_other_server_than_the_one_it_is_sent_to() {
 }
 
 #[test]
-fn root_looks_like_somebody_else_to_a_program_that_refuses_root() {
-    let id = Tool::new(Path::new("/usr/bin/id")).arg("-u").as_ordinary_user();
+fn a_program_that_refuses_root_sees_another_user() {
+    let id = Tool::new(Path::new("/usr/bin/id")).arg("-u").hide_root();
     assert_ne!(id.output(&Cancel::default()).unwrap(), b"0\n");
 }
 
 #[test]
-fn a_secret_file_is_read_by_a_child_and_by_nobody_else() {
+fn a_program_reads_bytes_on_its_standard_input() {
+    let tool = shell("cat").stdin_bytes(b"one\ntwo").unwrap();
+    assert_eq!(tool.output(&Cancel::default()).unwrap(), b"one\ntwo");
+}
+
+#[test]
+fn a_secret_file_can_be_read_by_a_child_until_it_is_dropped() {
     let file = SecretFile::new(b"[client]\npassword=\"x\"\n").unwrap();
     let read = shell("cat \"$0\"").arg(file.path()).output(&Cancel::default()).unwrap();
     assert_eq!(read, b"[client]\npassword=\"x\"\n");
@@ -125,7 +131,7 @@ fn a_secret_file_is_read_by_a_child_and_by_nobody_else() {
 }
 
 #[test]
-fn one_line_end_is_not_part_of_a_password() {
+fn one_line_end_at_the_end_is_not_part_of_a_password() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("password");
     for (content, password) in
@@ -143,7 +149,7 @@ fn one_line_end_is_not_part_of_a_password() {
 }
 
 #[test]
-fn a_tool_is_found_where_the_configuration_says_and_nowhere_else() {
+fn a_tool_is_searched_only_where_the_configuration_says() {
     let finder =
         |folder: Option<&str>| Finder { folder: folder.map(Into::into), usual: Vec::new() };
     assert!(finder(None).find("sh", "dash").unwrap().is_absolute());
@@ -153,7 +159,7 @@ fn a_tool_is_found_where_the_configuration_says_and_nowhere_else() {
 }
 
 #[test]
-fn a_version_is_the_first_number() {
+fn the_major_version_is_the_first_number() {
     assert_eq!(major_version("pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
     assert_eq!(major_version("none"), None);
 }

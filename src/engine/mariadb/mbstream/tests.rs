@@ -1,16 +1,16 @@
-//! Streams put together here, and what they become. The real ones are in the engine's own tests.
+//! Unpacking of handmade streams. Real ones are unpacked in the engine's own tests.
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use tempfile::TempDir;
 
-use super::{Broken, unpack};
+use super::{UnpackError, unpack};
 
 #[derive(Default)]
-struct Made(Vec<u8>);
+struct Stream(Vec<u8>);
 
-impl Made {
+impl Stream {
     fn head(mut self, flags: u8, kind: u8, path: &str) -> Self {
         self.0.extend_from_slice(b"XBSTCK01");
         self.0.extend_from_slice(&[flags, kind]);
@@ -28,12 +28,12 @@ impl Made {
     }
 
     fn flagged(self, flags: u8, path: &str, offset: u64, bytes: &[u8]) -> Self {
-        let mut made = self.head(flags, b'P', path);
-        made.0.extend_from_slice(&u64::try_from(bytes.len()).unwrap().to_le_bytes());
-        made.0.extend_from_slice(&offset.to_le_bytes());
-        made.0.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
-        made.0.extend_from_slice(bytes);
-        made
+        let mut stream = self.head(flags, b'P', path);
+        stream.0.extend_from_slice(&u64::try_from(bytes.len()).unwrap().to_le_bytes());
+        stream.0.extend_from_slice(&offset.to_le_bytes());
+        stream.0.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+        stream.0.extend_from_slice(bytes);
+        stream
     }
 
     fn end(self, path: &str) -> Self {
@@ -48,7 +48,7 @@ impl Made {
         self.head(0, b'D', path)
     }
 
-    fn unpacked_beside(&self, original: &TempDir) -> Result<TempDir, Broken> {
+    fn unpacked_beside(&self, original: &TempDir) -> Result<TempDir, UnpackError> {
         let root = tempfile::tempdir().unwrap();
         unpack(self.0.as_slice(), root.path(), original.path()).map(|()| root)
     }
@@ -59,7 +59,7 @@ impl Made {
 
     fn refusal(&self) -> String {
         match self.unpacked_beside(&tempfile::tempdir().unwrap()) {
-            Err(Broken::Stream(error)) => error.to_string(),
+            Err(UnpackError::Stream(error)) => error.to_string(),
             other => panic!("{other:?}"),
         }
     }
@@ -70,8 +70,8 @@ fn read(root: &TempDir, path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn files_that_come_by_turns_are_each_put_together() {
-    let root = Made::default()
+fn chunks_of_several_files_may_alternate() {
+    let root = Stream::default()
         .bytes("./ibdata1", 0, b"one ")
         .bytes("shop/orders.ibd", 0, b"three")
         .bytes("./ibdata1", 4, b"two")
@@ -85,8 +85,8 @@ fn files_that_come_by_turns_are_each_put_together() {
 }
 
 #[test]
-fn content_goes_where_it_says_it_belongs() {
-    let root = Made::default()
+fn content_is_written_at_its_offset() {
+    let root = Stream::default()
         .bytes("log", 0, b"abcdef")
         .bytes("log", 9, b"x")
         .bytes("log", 2, b"C")
@@ -96,37 +96,37 @@ fn content_goes_where_it_says_it_belongs() {
 }
 
 #[test]
-fn a_large_chunk_is_whole() {
+fn a_large_chunk_is_unpacked_completely() {
     let bytes: Vec<u8> = (0..=250).cycle().take((5 << 20) / 2 + 7).collect();
-    let root = Made::default().bytes("t.ibd", 0, &bytes).end("t.ibd").unpacked();
+    let root = Stream::default().bytes("t.ibd", 0, &bytes).end("t.ibd").unpacked();
     assert!(read(&root, "t.ibd") == bytes);
 }
 
 #[test]
-fn what_the_server_renamed_or_removed_meanwhile_is_so_in_the_folder() {
-    let file = |made: Made, path: &str| made.bytes(path, 0, path.as_bytes()).end(path);
-    let made =
-        ["a/t1.ibd", "a/t2.ibd", "a/other", "b/t1.ibd"].into_iter().fold(Made::default(), file);
-    let root = made
+fn renames_and_removals_during_the_copy_are_repeated() {
+    let file = |stream: Stream, path: &str| stream.bytes(path, 0, path.as_bytes()).end(path);
+    let stream =
+        ["a/t1.ibd", "a/t2.ibd", "a/other", "b/t1.ibd"].into_iter().fold(Stream::default(), file);
+    let root = stream
         .rename("./a/other", "a/renamed")
         .rename("a/never", "a/copied")
         .remove("a/t*")
         .remove("a/never")
         .remove("b")
         .remove("c/t*")
-        .flagged(2, "a/renamed", 0, b"anew")
+        .flagged(2, "a/renamed", 0, b"again")
         .end("a/renamed")
         .unpacked();
     let left: Vec<_> =
         fs::read_dir(root.path().join("a")).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert_eq!(left, ["renamed"]);
-    assert_eq!(read(&root, "a/renamed"), b"anew");
+    assert_eq!(read(&root, "a/renamed"), b"again");
     assert!(!root.path().join("b").exists());
 }
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
-fn a_file_with_holes_has_them_in_the_copy_too() {
+fn a_sparse_file_is_sparse_in_the_copy_too() {
     let original = tempfile::tempdir().unwrap();
     let file = fs::File::create(original.path().join("sparse.ibd")).unwrap();
     file.write_all_at(b"x", 0).unwrap();
@@ -134,7 +134,7 @@ fn a_file_with_holes_has_them_in_the_copy_too() {
     fs::write(original.path().join("full.ibd"), vec![0; 1 << 20]).unwrap();
     let mut bytes = vec![0; 1 << 20];
     bytes[70_000] = 7;
-    let root = Made::default()
+    let root = Stream::default()
         .bytes("sparse.ibd", 0, &bytes)
         .end("sparse.ibd")
         .bytes("full.ibd", 0, &bytes)
@@ -144,7 +144,7 @@ fn a_file_with_holes_has_them_in_the_copy_too() {
     let blocks = |path: &str| fs::metadata(root.path().join(path)).unwrap().blocks();
     assert!(read(&root, "sparse.ibd") == bytes && read(&root, "full.ibd") == bytes);
     assert!(blocks("sparse.ibd") < 64 && blocks("full.ibd") >= 2048);
-    let root = Made::default()
+    let root = Stream::default()
         .bytes("sparse.ibd", 0, &[7; 8192])
         .bytes("sparse.ibd", 4096, &[0; 4096])
         .end("sparse.ibd")
@@ -152,30 +152,31 @@ fn a_file_with_holes_has_them_in_the_copy_too() {
         .unwrap();
     assert!(
         read(&root, "sparse.ibd") == [[7; 4096], [0; 4096]].concat(),
-        "zeros over what was written"
+        "zeros over bytes that were written before"
     );
 }
 
 #[test]
-fn a_stream_that_is_cut_is_an_error_wherever_it_is_cut() {
-    let whole = Made::default().bytes("a/b", 0, b"content").end("a/b").bytes("c", 0, b"c").end("c");
-    let between = Made::default().bytes("a/b", 0, b"content").end("a/b").0.len();
-    for length in (1..whole.0.len()).filter(|length| *length != between) {
-        Made(whole.0[..length].to_vec()).refusal();
+fn a_stream_that_is_cut_anywhere_is_an_error() {
+    let full =
+        Stream::default().bytes("a/b", 0, b"content").end("a/b").bytes("c", 0, b"c").end("c");
+    let between = Stream::default().bytes("a/b", 0, b"content").end("a/b").0.len();
+    for length in (1..full.0.len()).filter(|length| *length != between) {
+        Stream(full.0[..length].to_vec()).refusal();
     }
-    Made(whole.0).unpacked();
+    Stream(full.0).unpacked();
 }
 
 #[test]
-fn what_is_no_stream_or_leaves_the_folder_is_refused() {
+fn a_malformed_stream_or_a_path_outside_the_folder_is_refused() {
     for path in ["../up", "/etc/passwd", "a/../../b", "", "./", "a//b"] {
-        assert!(!Made::default().bytes(path, 0, b"x").refusal().is_empty());
+        assert!(!Stream::default().bytes(path, 0, b"x").refusal().is_empty());
     }
-    let mut damaged = Made::default().bytes("a", 0, b"content");
+    let mut damaged = Stream::default().bytes("a", 0, b"content");
     *damaged.0.last_mut().unwrap() ^= 1;
     assert!(damaged.end("a").refusal().contains("checksum"));
-    assert!(Made(b"PK0123456789".to_vec()).refusal().contains("no chunk"));
-    assert!(Made::default().head(0, b'Q', "a").refusal().contains("method = \"logical\""));
-    let open = Made::default().bytes("a", 0, b"x").remove("a");
+    assert!(Stream(b"PK0123456789".to_vec()).refusal().contains("no chunk"));
+    assert!(Stream::default().head(0, b'Q', "a").refusal().contains("method = \"logical\""));
+    let open = Stream::default().bytes("a", 0, b"x").remove("a");
     assert!(open.refusal().contains("before its end"));
 }

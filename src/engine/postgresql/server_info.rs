@@ -1,21 +1,20 @@
-//! What a server tells of itself.
+//! What a server reports about itself.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::login::Login;
-use super::toolbox::Toolbox;
-use crate::domain::{Cancel, FailureCode};
+use super::client::Client;
+use crate::domain::FailureCode;
 use crate::engine::EngineError;
+use crate::engine::tool::ToolError;
 
-/// Backup manifests and `pg_control_system()` as they are asked for here: every version that its makers
-/// still mend, and one more.
+/// The oldest supported version: the first with backup manifests.
 const OLDEST: u32 = 13;
 
-/// One statement, so that the answers belong together. Sizes are told where the role may see them.
-const QUESTION: &str = "
+/// One statement, so that the answers are of one moment. Sizes are 0 where the role may not see them.
+const QUERY: &str = "
 SELECT json_build_object(
   'version', current_setting('server_version'),
   'number', current_setting('server_version_num')::int,
@@ -43,13 +42,12 @@ SELECT json_build_object(
       FROM pg_tablespace WHERE oid NOT IN (1663, 1664))
 )";
 
-/// What does not belong to any database: shared catalogs, commit logs, maps.
+/// About how much belongs to no database: shared catalogs, commit logs, maps.
 const SHARED_BYTES: u64 = 1 << 20;
 
-/// A server, as it is now.
 #[derive(Debug, Clone, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "what the server says, not states of one thing")]
-pub(super) struct ServerLook {
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one thing")]
+pub(super) struct ServerInfo {
     pub(super) version: String,
     number: u32,
     pub(super) role: String,
@@ -68,75 +66,59 @@ pub(super) struct ServerLook {
     pub(super) tablespaces: BTreeMap<u32, Tablespace>,
 }
 
-/// A database.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Database {
     pub(super) name: String,
     pub(super) encoding: String,
     pub(super) collate: String,
     pub(super) ctype: String,
-    /// Whether it takes connections and is no template. (-2 marks what a DROP that was broken off left.)
+    /// It accepts connections and is not a template. (A limit of -2 marks an interrupted DROP.)
     pub(super) open: bool,
     pub(super) bytes: u64,
 }
 
-/// A tablespace besides those that every server has.
+/// A tablespace other than the two that every server has.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Tablespace {
     pub(super) name: String,
     pub(super) location: String,
 }
 
-impl ServerLook {
-    /// Asks the server.
-    pub(super) fn take(
-        login: &Login,
-        toolbox: &Toolbox,
-        cancel: &Cancel,
-    ) -> Result<Self, EngineError> {
-        let answer = login.ask(toolbox, QUESTION, cancel)?;
-        let look: Self = serde_json::from_value(answer).map_err(|error| {
-            EngineError::known(
-                FailureCode::Tool,
-                format!("the server's answer about itself is not understood: {error}"),
-            )
-        })?;
-        if look.major() < OLDEST {
+impl ServerInfo {
+    pub(super) fn query(client: &Client) -> Result<Self, EngineError> {
+        let info: Self = serde_json::from_value(client.query(QUERY)?)
+            .map_err(|error| ToolError::answer("the server", &error))?;
+        if info.major() < OLDEST {
             return Err(EngineError::known(
                 FailureCode::SourceInvalid,
                 format!(
-                    "the server is PostgreSQL {}; backups are made of version {OLDEST} and newer",
-                    look.version
+                    "the server is PostgreSQL {}; Coffer backs up version {OLDEST} and newer",
+                    info.version
                 ),
             ));
         }
-        Ok(look)
+        Ok(info)
     }
 
-    /// The major version.
     pub(super) const fn major(&self) -> u32 {
         self.number / 10_000
     }
 
-    /// The version without the packager's words behind it.
+    /// The version without the distribution's suffix.
     pub(super) fn short_version(&self) -> &str {
         self.version.split_whitespace().next().unwrap_or(&self.version)
     }
 
-    /// About how many bytes of databases there are.
-    pub(super) fn database_bytes(&self) -> u64 {
-        self.databases.iter().map(|it| it.bytes).sum()
-    }
-
-    /// About how many bytes a base backup of it is: with the WAL of a quiet moment.
+    /// The approximate size of a base backup while nothing is being written.
     pub(super) fn base_bytes(&self) -> u64 {
-        self.database_bytes() + SHARED_BYTES + self.wal_segment_size
+        let databases: u64 = self.databases.iter().map(|it| it.bytes).sum();
+        databases + SHARED_BYTES + self.wal_segment_size
     }
 
-    /// What is kept with the backup, for people.
+    /// What the manifest keeps.
     pub(super) fn facts(&self) -> BTreeMap<String, Value> {
         let names: Vec<&str> = self.databases.iter().map(|it| it.name.as_str()).collect();
-        let places: BTreeMap<String, &str> =
+        let tablespaces: BTreeMap<String, &str> =
             self.tablespaces.iter().map(|(oid, it)| (oid.to_string(), it.name.as_str())).collect();
         [
             ("server_version", Value::from(self.version.as_str())),
@@ -145,7 +127,7 @@ impl ServerLook {
             ("wal_segment_size", Value::from(self.wal_segment_size)),
             ("standby", Value::from(self.standby)),
             ("databases", Value::from(names)),
-            ("tablespaces", serde_json::to_value(places).unwrap_or_default()),
+            ("tablespaces", serde_json::to_value(tablespaces).unwrap_or_default()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

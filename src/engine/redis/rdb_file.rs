@@ -1,29 +1,31 @@
-//! How a snapshot begins and ends, in its own bytes.
+//! The beginning and end of a snapshot file.
 //!
-//! The client writes what the server sends. A server that does not know the length beforehand sends a mark
-//! of 40 hexadecimal digits behind the snapshot, and the client leaves it there.
+//! The client writes what the server sends. A server that does not know the length in advance sends a mark of 40
+//! hexadecimal digits after the snapshot, and the client leaves it there.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+/// The snapshot's name in the archive and in a restored folder.
+pub(super) const SNAPSHOT: &str = "dump.rdb";
+
 /// The opcode at the end of every snapshot; eight bytes of checksum follow.
 const END: u8 = 0xFF;
-/// How many bytes the opcode and the checksum take.
+/// The length of the opcode and the checksum.
 const END_BYTES: u64 = 9;
-/// How many digits a mark has.
 const MARK_BYTES: u64 = 40;
-/// How a snapshot begins; Valkey's since its version 9 as the second. Digits of the format's version follow.
+/// The beginning of a snapshot, by Redis and by Valkey since version 9. The digits of the format's version follow.
 const MAGIC: [&[u8]; 2] = [b"REDIS", b"VALKEY"];
-/// How long the begin is, with the version.
+/// The length of the beginning with the version.
 const HEAD_BYTES: u64 = 9;
 
-/// The length of the snapshot in the first `length` bytes of `file`, without the mark.
-/// `None`: it is none, or not whole.
+/// The length of the snapshot in the first `length` bytes of `file`, without the mark. `None` if it is incomplete
+/// or not a snapshot.
 ///
-/// The two endings cannot be taken for each other: nine bytes before the end is either the opcode, which
-/// is no digit, or one of the mark's digits.
-pub(super) fn whole(file: &File, length: u64) -> io::Result<Option<u64>> {
+/// The two endings cannot be confused: nine bytes before the end is either the opcode, which is not a digit, or
+/// one of the mark's digits.
+pub(super) fn snapshot_length(file: &File, length: u64) -> io::Result<Option<u64>> {
     if length < HEAD_BYTES + END_BYTES || rdb_version(file)?.is_none() {
         return Ok(None);
     }
@@ -41,7 +43,7 @@ pub(super) fn whole(file: &File, length: u64) -> io::Result<Option<u64>> {
     Ok(marked.then_some(bare))
 }
 
-/// The format's version, of a file that begins as a snapshot does.
+/// The version of the format, if the file begins like a snapshot.
 pub(super) fn rdb_version(file: &File) -> io::Result<Option<u32>> {
     let mut head = [0_u8; 9];
     file.read_exact_at(&mut head, 0)?;
@@ -62,32 +64,32 @@ mod tests {
 
     use super::*;
 
-    const SNAPSHOT: &[u8] = b"REDIS0010\xfaaux\xff12345678";
+    const CONTENT: &[u8] = b"REDIS0010\xfaaux\xff12345678";
 
     fn length_of(bytes: &[u8]) -> Option<u64> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        whole(&file, u64::try_from(bytes.len()).unwrap()).unwrap()
+        snapshot_length(&file, u64::try_from(bytes.len()).unwrap()).unwrap()
     }
 
     #[test]
-    fn the_mark_behind_a_snapshot_is_not_part_of_it() {
-        let length = u64::try_from(SNAPSHOT.len()).unwrap();
-        assert_eq!(length_of(SNAPSHOT), Some(length));
-        let marked = [SNAPSHOT, &[b'a'; 40]].concat();
+    fn the_mark_after_a_snapshot_is_not_part_of_it() {
+        let length = u64::try_from(CONTENT.len()).unwrap();
+        assert_eq!(length_of(CONTENT), Some(length));
+        let marked = [CONTENT, &[b'a'; 40]].concat();
         assert_eq!(length_of(&marked), Some(length));
         let valkey = [&b"VALKEY080"[..], b"x\xff12345678"].concat();
         assert_eq!(length_of(&valkey), Some(19));
     }
 
     #[test]
-    fn a_snapshot_that_was_cut_off_is_not_whole_wherever_that_was() {
-        let marked = [SNAPSHOT, &[b'a'; 40]].concat();
+    fn a_snapshot_cut_anywhere_is_incomplete() {
+        let marked = [CONTENT, &[b'a'; 40]].concat();
         for length in 0..marked.len() {
-            if length != SNAPSHOT.len() {
+            if length != CONTENT.len() {
                 assert_eq!(length_of(&marked[..length]), None, "{length}");
             }
         }
-        assert_eq!(length_of(&[b"ERROR no such thing", SNAPSHOT].concat()), None);
+        assert_eq!(length_of(&[b"ERROR no such thing", CONTENT].concat()), None);
     }
 }

@@ -1,5 +1,6 @@
-//! The room that a copy of a data directory needs.
+//! The data directory that `mariadb-backup` copies: its size, and the space for a copy.
 
+use std::io;
 use std::path::Path;
 
 use serde_json::Value;
@@ -10,65 +11,63 @@ use crate::domain::{FailureCode, Source};
 use crate::engine::directory::Directory;
 use crate::engine::{Engine as _, EngineError, source_path, spool};
 
-/// Room beside the data itself: what the server writes while it is copied, and what preparing needs.
-const BESIDE: u64 = 16 << 20;
+/// Space for what the server writes during the copy, and for preparing it.
+const EXTRA_SPACE: u64 = 16 << 20;
 
-/// The files in a data directory that are not copied, by the beginning of their names: they are made anew
-/// when a server starts.
+/// The beginnings of the names of files that are not copied: a server creates them when it starts.
 const NOT_COPIED: [&str; 5] = ["ib_logfile", "ibtmp", "ib_buffer_pool", "#innodb_temp", "tc.log"];
 
-/// Makes sure that the data directory is on this machine and may be read; gives about how many bytes of it
-/// will be copied. `mariadb-backup` reads the files itself and asks the server for nothing but its locks.
+/// The approximate size of a copy. Fails if the data directory is not on this machine or cannot be read:
+/// `mariadb-backup` reads the files itself.
 pub(super) fn data_bytes(options: &Options, facts: &Facts) -> Result<u64, EngineError> {
     let folder = &facts.datadir;
-    let failed = |error: &std::io::Error| not_here(options, facts, error);
-    let listed = std::fs::read_dir(folder).map_err(|error| failed(&error))?;
+    let failed = |error: io::Error| unreadable(options, facts, &error);
     let binlog = facts.binlog.strip_prefix(folder).ok().map(Path::as_os_str);
     let binlog = binlog.map(|it| it.to_string_lossy().into_owned()).filter(|it| !it.is_empty());
-    let mut left_out = Vec::new();
-    for entry in listed {
-        let name = entry.map_err(|error| failed(&error))?.file_name();
+    let mut excluded = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
         let Some(name) = name.to_str() else { continue };
         let is_log = binlog.as_deref().is_some_and(|it| name.starts_with(it));
         if is_log || NOT_COPIED.iter().any(|it| name.starts_with(it)) {
-            left_out.push(Value::from(name));
+            excluded.push(Value::from(name));
         }
     }
     let mut source: Source = source_path::source_at(folder);
-    source.0.insert("exclude".to_owned(), left_out.into());
+    source.0.insert("exclude".to_owned(), excluded.into());
     match Directory.probe(&source) {
         Ok(probe) => Ok(probe.source_bytes),
         Err(EngineError::Known { code: FailureCode::SourceDenied, message }) => {
-            Err(failed(&std::io::Error::other(message)))
+            Err(failed(io::Error::other(message)))
         }
         Err(error) => Err(error),
     }
 }
 
-fn not_here(options: &Options, facts: &Facts, error: &std::io::Error) -> EngineError {
+fn unreadable(options: &Options, facts: &Facts, error: &io::Error) -> EngineError {
     let folder = facts.datadir.display();
     let uid = rustix::process::geteuid().as_raw();
-    let (code, next) = if error.kind() == std::io::ErrorKind::NotFound {
-        let next = "mariadb-backup copies the files itself and so runs on the server's own machine; for a \
-                    server elsewhere set method = \"logical\""
+    let (code, advice) = if error.kind() == io::ErrorKind::NotFound {
+        let advice = "mariadb-backup copies the files itself, so it must run on the server's machine; for a \
+                      server elsewhere set method = \"logical\""
             .to_owned();
-        (FailureCode::SourceMissing, next)
+        (FailureCode::SourceMissing, advice)
     } else {
-        let next = format!(
+        let advice = format!(
             "mariadb-backup copies the files itself: give the user that runs Coffer (uid {uid}) the right \
              to read them, with `usermod -aG mysql USER` and `chmod -R g+rX {folder}`, or `setfacl -R -m \
              u:{uid}:rX,d:u:{uid}:rX {folder}`; or set method = \"logical\""
         );
-        (FailureCode::SourceDenied, next)
+        (FailureCode::SourceDenied, advice)
     };
-    let shown = options.shown();
-    EngineError::known(code, format!("the data directory {folder} of {shown}: {error}; {next}"))
+    let server = options.shown();
+    EngineError::known(code, format!("the data directory {folder} of {server}: {error}; {advice}"))
 }
 
 /// Fails if the copy would not fit into `scratch`.
-pub(super) fn ensure(scratch: &Path, data: u64, redo: u64) -> Result<(), EngineError> {
+pub(super) fn check_free_space(scratch: &Path, data: u64, redo: u64) -> Result<(), EngineError> {
     let free = spool::free_bytes(scratch)?;
-    let needed = data.saturating_add(redo).saturating_add(BESIDE);
+    let needed = data.saturating_add(redo).saturating_add(EXTRA_SPACE);
     if free >= needed {
         return Ok(());
     }

@@ -1,12 +1,13 @@
-//! How a restored data directory comes into use, for people.
+//! Instructions: how to use what was restored.
 
 use std::path::Path;
 
 use super::cluster::DATA_FOLDER;
 use super::options::{Method, Options};
 use crate::domain::Source;
+use crate::engine::shell_quote::shell_quoted;
 
-/// What stands in `RESTORE.txt` behind the commands that unpack.
+/// For `RESTORE.txt`, after the commands that unpack the archive.
 pub(super) fn after_unpacking(source: &Source) -> Vec<String> {
     let logical = Options::parse(source).is_ok_and(|it| it.method == Method::Logical);
     if logical { dumps() } else { data_directory() }
@@ -16,40 +17,40 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Each line works as it stands, in this order, as root on Debian with the version's server installed.
+/// These lines work in this order, as root on Debian with a server of that version installed.
 fn data_directory() -> Vec<String> {
     lines(
-        r#"# PostgreSQL's data directory is restored/data/pgdata. As root, in this folder, with the server of
-# that version installed (apt install postgresql-$(cat restored/data/pgdata/PG_VERSION)):
+        r#"# The data directory is restored/data/pgdata. As root, in this folder, with a PostgreSQL server of
+# its version installed (apt install postgresql-$(cat restored/data/pgdata/PG_VERSION)):
 V=$(cat restored/data/pgdata/PG_VERSION); DATA=$(realpath restored/data/pgdata)
-# The links to tablespaces, if there are any, get their whole paths:
+# Make the links to tablespaces, if there are any, absolute:
 for T in restored/data/tablespaces/*/; do [ -d "$T" ] && ln -sfn "$(realpath "$T")" "$DATA/pg_tblspc/$(basename "$T")"; done
-# Debian keeps the settings in /etc/postgresql and not in the data directory. Without yours, these will do:
+# Debian keeps the settings in /etc/postgresql, not in the data directory. If you have none, start with these:
 [ -e "$DATA/postgresql.conf" ] || printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '/tmp'" "port = 5433" > "$DATA/postgresql.conf"
 [ -e "$DATA/pg_hba.conf" ] || echo 'local all all peer' > "$DATA/pg_hba.conf"
 [ -e "$DATA/pg_ident.conf" ] || : > "$DATA/pg_ident.conf"
-# The server starts as the owner of its files only, who must reach them through every folder above:
+# The server runs as the owner of its files, who must be able to enter every folder above them:
 chown -R postgres: restored/data && chmod 755 restored
-# (With settings of its own in it, look at port, listen_addresses and archive_command first.)
-# (If this is the backup of a standby: rm "$DATA/standby.signal" makes it a server of its own.)
+# (If it contains settings, check port, listen_addresses and archive_command first.)
+# (If this is the backup of a standby, rm "$DATA/standby.signal" makes it a primary.)
 runuser -u postgres -- /usr/lib/postgresql/$V/bin/pg_ctl -D "$DATA" -l "$DATA/start.log" -w -t 600 start
-# With the settings above, look at it with: runuser -u postgres -- psql -h /tmp -p 5433 -l"#,
+# With the settings above, connect with: runuser -u postgres -- psql -h /tmp -p 5433 -l"#,
     )
 }
 
 fn dumps() -> Vec<String> {
     lines(
-        r#"# restored/data/roles.sql holds the roles, restored/data/databases a dump of each database, for a
-# running server of that version or a newer one. As its superuser, in this folder ("already exists" for
-# roles that are there is no harm):
+        r#"# restored/data/roles.sql holds the roles, restored/data/databases a dump of each database. Restore them
+# into a running server of the same version or newer. As its superuser, in this folder (ignore "already
+# exists" for roles):
 psql -d postgres -f restored/data/roles.sql
 for D in restored/data/databases/*.dump; do [ "${D##*/}" = postgres.dump ] || pg_restore --exit-on-error --create -d postgres "$D"; done
-# What was in the database postgres itself:
+# The content of the database postgres itself:
 pg_restore -d postgres restored/data/databases/postgres.dump"#,
     )
 }
 
-/// How what Coffer restored to `target` comes into use.
+/// For what Coffer restored to `target`.
 pub(super) fn next_steps(target: &Path) -> Vec<String> {
     let data = target.join(DATA_FOLDER);
     let version = std::fs::read_to_string(data.join("PG_VERSION")).unwrap_or_default();
@@ -57,26 +58,24 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         "" => "15",
         version => version,
     };
-    let data = shell_quoted(&data.display().to_string());
-    let whole = shell_quoted(&target.display().to_string());
+    let (data, all) = (shell_quoted(&data), shell_quoted(target));
     let mut steps = vec![
-        "# Start a server on it, as root; its user must be able to enter the folders above:"
+        "# As root, start a server on it. Its user must be able to enter every folder above it:"
             .to_owned(),
-        format!("chown -R postgres: {whole}"),
+        format!("chown -R postgres: {all}"),
     ];
     let missing = |name: &str| !target.join(DATA_FOLDER).join(name).exists();
     if missing("postgresql.conf") {
         steps.push(
-            "# Debian keeps the settings in /etc; copy yours, or begin with these:".to_owned(),
+            "# Debian keeps the settings in /etc; copy yours, or start with these:".to_owned(),
         );
         steps.push(format!(
             "printf '%s\\n' \"listen_addresses = ''\" \"unix_socket_directories = '/tmp'\" \"port = 5433\" \
              > {data}/postgresql.conf"
         ));
-    }
-    if !missing("postgresql.conf") {
+    } else {
         steps.push(
-            "# Its settings are the original's: look at port, listen_addresses and archive_command first."
+            "# Its settings are the original's: check port, listen_addresses and archive_command first."
                 .to_owned(),
         );
     }
@@ -84,7 +83,7 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         steps.push(format!("echo 'local all all peer' > {data}/pg_hba.conf"));
     }
     if !missing("standby.signal") {
-        steps.push("# It is of a standby; to make it a server of its own:".to_owned());
+        steps.push("# This is the backup of a standby; to make it a primary:".to_owned());
         steps.push(format!("rm {data}/standby.signal"));
     }
     steps.push(format!(
@@ -92,18 +91,8 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
     ));
     if !missing("../tablespaces") {
         steps.push(
-            "# Its tablespaces are linked by their whole paths: do not move the folder.".to_owned(),
+            "# The links to its tablespaces are absolute: do not move the folder.".to_owned(),
         );
     }
     steps
-}
-
-/// A path as a shell takes it.
-fn shell_quoted(text: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }

@@ -1,0 +1,70 @@
+//! PostgreSQL's client tools, connected to one server.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::faults::classify;
+use super::login::Login;
+use super::programs::Programs;
+use crate::domain::Cancel;
+use crate::engine::EngineError;
+use crate::engine::tool::{Tool, ToolError};
+
+/// How long a query about the server may take.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// The tools, and the server they connect to.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) login: Login,
+    pub(super) programs: Programs,
+    pub(super) cancel: Cancel,
+}
+
+impl Client {
+    /// The same client in another database.
+    pub(super) fn in_database(&self, name: &str) -> Self {
+        Self { login: self.login.in_database(name), ..self.clone() }
+    }
+
+    /// `psql` for Coffer's own statements: no startup file, bare output, stops at the first error.
+    pub(super) fn psql(&self) -> Result<Tool, EngineError> {
+        let tool = self.login.apply_env(Tool::new(&self.programs.psql()?));
+        Ok(tool.args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"]))
+    }
+
+    /// The client tool `name`, for a server of version `major`.
+    pub(super) fn tool(&self, name: &str, major: u32) -> Result<Tool, EngineError> {
+        Ok(self.login.apply_env(Tool::new(&self.programs.client(name, major)?)))
+    }
+
+    /// Runs a query that returns one JSON value.
+    pub(super) fn query(&self, sql: &str) -> Result<Value, EngineError> {
+        let psql = self.psql()?.args(["-c", sql]).timeout(QUERY_TIMEOUT);
+        let answer = psql.output(&self.cancel).map_err(|error| self.classify(error))?;
+        serde_json::from_slice(&answer).map_err(|error| unexpected(&error))
+    }
+
+    /// Runs a query that returns a JSON list of names, or null.
+    pub(super) fn query_names(&self, sql: &str) -> Result<Vec<String>, EngineError> {
+        let names: Option<Vec<String>> =
+            serde_json::from_value(self.query(sql)?).map_err(|error| unexpected(&error))?;
+        Ok(names.unwrap_or_default())
+    }
+
+    /// Runs statements.
+    pub(super) fn execute(&self, sql: &str) -> Result<(), EngineError> {
+        let psql = self.psql()?.args(["-c", sql]);
+        psql.run(&self.cancel).map_err(|error| self.classify(error))
+    }
+
+    /// What a tool's error means for this server.
+    pub(super) fn classify(&self, error: ToolError) -> EngineError {
+        classify(error.into(), &self.login)
+    }
+}
+
+fn unexpected(error: &serde_json::Error) -> EngineError {
+    ToolError::answer("psql", error).into()
+}

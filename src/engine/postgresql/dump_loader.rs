@@ -1,0 +1,229 @@
+//! Loading dumps: into a new cluster, by a private server, or into a running server.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::client::Client;
+use super::cluster::{CLUSTER_FILE, Cluster, DATA_FOLDER, DUMPS, ROLES};
+use super::logical::{check_tool, file_name};
+use super::private_server::{Launch, PrivateServer};
+use super::programs::{Programs, version_of};
+use super::roles::{Existing, RoleScript};
+use super::sql::quoted;
+use crate::domain::{Cancel, CheckLevel, FailureCode};
+use crate::engine::EngineError;
+use crate::engine::tool::{Tool, ToolError};
+
+/// The database that every new cluster has. Its dump is loaded into the existing one.
+const DEFAULT_DATABASE: &str = "postgres";
+
+const DATABASES: &str = "SELECT json_agg(datname) FROM pg_database";
+
+/// Loads the dumps in a folder into a server.
+#[derive(Debug)]
+pub(super) struct DumpLoader {
+    pub(super) client: Client,
+}
+
+/// Makes a new cluster in `folder` from the dumps there, and removes the dumps.
+pub(super) fn make_cluster(
+    folder: &Path,
+    cluster: &Cluster,
+    programs: &Programs,
+    cancel: &Cancel,
+) -> Result<(), EngineError> {
+    let initdb = programs.server_for_dumps("initdb", cluster.major)?;
+    let major = version_of(&initdb)?;
+    let data = folder.join(DATA_FOLDER);
+    run_initdb(&initdb, &data, cluster, cancel)?;
+    let launch = Launch { data: &data, major, role: &cluster.bootstrap_role, scratch: folder };
+    let server = PrivateServer::start(&launch, programs, cancel)?;
+    let loader = DumpLoader { client: server.client.clone() };
+    loader.load_into_new(folder, cluster).map_err(|error| server.explain_if_ended(error))?;
+    server.stop()?;
+    let failed = |error| EngineError::target("finishing", folder, error);
+    std::fs::remove_dir_all(folder.join(DUMPS)).map_err(failed)?;
+    std::fs::remove_file(folder.join(ROLES)).map_err(failed)?;
+    let cluster = Cluster { major, databases: Vec::new(), ..cluster.clone() };
+    overwrite(&folder.join(CLUSTER_FILE), &cluster.to_json()).map_err(failed)?;
+    let opened = File::open(folder).map_err(failed)?;
+    rustix::fs::syncfs(&opened).map_err(|error| failed(error.into()))
+}
+
+/// Initialises a cluster like the original. Only its owner can log in, whatever the default is.
+fn run_initdb(
+    initdb: &Path,
+    data: &Path,
+    cluster: &Cluster,
+    cancel: &Cancel,
+) -> Result<(), EngineError> {
+    let mut tool = Tool::new(initdb)
+        .arg("-D")
+        .arg(data)
+        .option("--username=", &cluster.bootstrap_role)
+        .option("--encoding=", &cluster.encoding)
+        .option("--lc-collate=", &cluster.collate)
+        .option("--lc-ctype=", &cluster.ctype)
+        .arg(format!("--wal-segsize={}", (cluster.wal_segment_size >> 20).max(1)))
+        .args(["--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync"])
+        .hide_root();
+    if cluster.data_checksums {
+        tool = tool.arg("--data-checksums");
+    }
+    let advice = "initdb could not create the new cluster: if a locale is missing, install it";
+    let run = tool.run(cancel);
+    run.map_err(|error| EngineError::from_tool(&error, FailureCode::Tool, "", advice))
+}
+
+fn overwrite(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+    std::io::Write::write_all(&mut file, content)
+}
+
+impl DumpLoader {
+    /// Checks that `pg_restore` can read the dumps.
+    pub(super) fn check(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+        level: CheckLevel,
+    ) -> Result<(), EngineError> {
+        let program = self.client.programs.client("pg_restore", cluster.major)?;
+        if level == CheckLevel::Off {
+            return Ok(());
+        }
+        for name in &cluster.databases {
+            let tool = check_tool(Tool::new(&program), open_dump(folder, name)?, level);
+            tool.run(&self.client.cancel).map_err(|error| match error {
+                ToolError::Failed { .. } => EngineError::archive(error.to_string()),
+                other => other.into(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Fails if the server already has one of the databases. Returns the names of all that it has.
+    pub(super) fn require_absent(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+    ) -> Result<Vec<String>, EngineError> {
+        let existing = self.client.query_names(DATABASES)?;
+        for name in &cluster.databases {
+            if existing.contains(name) && !self.is_empty_default(folder, cluster, name)? {
+                return Err(EngineError::known(
+                    FailureCode::TargetOccupied,
+                    format!(
+                        "the server already has a database {name:?}, and a restore never replaces \
+                         anything: rename it, or restore to a path"
+                    ),
+                ));
+            }
+        }
+        Ok(existing)
+    }
+
+    fn load_into_new(&self, folder: &Path, cluster: &Cluster) -> Result<(), EngineError> {
+        self.create_roles(folder, Existing::Update)?;
+        for name in &cluster.databases {
+            self.load_database(folder, cluster, name, name != DEFAULT_DATABASE)?;
+        }
+        Ok(())
+    }
+
+    /// Loads the databases that do not exist yet into a running server, and returns their names. After a
+    /// failure, the server is as it was before.
+    pub(super) fn load_into_running(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+    ) -> Result<Vec<String>, EngineError> {
+        let existing = self.require_absent(folder, cluster)?;
+        let roles = self.create_roles(folder, Existing::Keep)?;
+        let mut created: Vec<String> = Vec::new();
+        for name in cluster.databases.iter().filter(|name| !existing.contains(name)) {
+            created.push(name.clone());
+            if let Err(error) = self.load_database(folder, cluster, name, true) {
+                self.undo(&created, &roles);
+                return Err(error);
+            }
+        }
+        Ok(created)
+    }
+
+    /// Drops what this restore created, also after the job was cancelled.
+    fn undo(&self, databases: &[String], roles: &[String]) {
+        let client = Client { cancel: Cancel::default(), ..self.client.clone() };
+        let drops =
+            databases.iter().map(|name| format!("DROP DATABASE IF EXISTS {}", quoted(name)));
+        for sql in drops.chain(roles.iter().map(|role| format!("DROP ROLE IF EXISTS {role}"))) {
+            if let Err(error) = client.execute(&sql) {
+                log::warn!("cleaning up after a failed restore: {sql} failed: {error}");
+            }
+        }
+    }
+
+    /// Creates the roles that do not exist yet, with their settings. Returns their quoted names.
+    fn create_roles(&self, folder: &Path, existing: Existing) -> Result<Vec<String>, EngineError> {
+        let path = folder.join(ROLES);
+        let text =
+            std::fs::read(&path).map_err(|error| EngineError::io("reading", &path, error))?;
+        let names =
+            self.client.query_names("SELECT json_agg(quote_ident(rolname)) FROM pg_roles")?;
+        let script = RoleScript::filter(&text, &names, existing);
+        let psql =
+            self.client.psql()?.args(["-f", "-", "-1"]).stdin_bytes(&script.as_one_text())?;
+        psql.run(&self.client.cancel).map_err(|error| self.denied_by_target(error))?;
+        Ok(script.created)
+    }
+
+    fn load_database(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+        name: &str,
+        create: bool,
+    ) -> Result<(), EngineError> {
+        let client = if create { self.client.clone() } else { self.client.in_database(name) };
+        let tool = client
+            .tool("pg_restore", cluster.major)?
+            .args(["--exit-on-error", "--no-password", "--no-tablespaces"])
+            .option("--dbname=", client.login.connection_string())
+            .stdin(open_dump(folder, name)?);
+        let tool = if create { tool.arg("--create") } else { tool };
+        tool.run(&self.client.cancel).map_err(|error| self.denied_by_target(error))
+    }
+
+    /// Whether it is the database that every server has, and its dump is empty.
+    fn is_empty_default(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+        name: &str,
+    ) -> Result<bool, EngineError> {
+        if name != DEFAULT_DATABASE {
+            return Ok(false);
+        }
+        let program = self.client.programs.client("pg_restore", cluster.major)?;
+        let list = check_tool(Tool::new(&program), open_dump(folder, name)?, CheckLevel::Quick);
+        let list = list.output(&self.client.cancel)?;
+        Ok(list.split(|byte| *byte == b'\n').all(|line| line.is_empty() || line.starts_with(b";")))
+    }
+
+    /// Classifies an error. Here, what denies access is the target.
+    fn denied_by_target(&self, error: ToolError) -> EngineError {
+        match self.client.classify(error) {
+            EngineError::Known { code: FailureCode::SourceDenied, message } => {
+                EngineError::known(FailureCode::TargetDenied, message)
+            }
+            other => other,
+        }
+    }
+}
+
+fn open_dump(folder: &Path, database: &str) -> Result<File, EngineError> {
+    let path = folder.join(DUMPS).join(file_name(database));
+    File::open(&path).map_err(|error| {
+        EngineError::archive(format!("the dump {} cannot be read: {error}", path.display()))
+    })
+}

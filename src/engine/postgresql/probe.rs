@@ -1,0 +1,117 @@
+//! Checks whether a backup of this server would work, without making one.
+
+use std::time::Duration;
+
+use super::faults::grant_replication;
+use super::options::Method;
+use super::server_info::ServerInfo;
+use super::session::Session;
+use crate::domain::{Cancel, FailureCode, Source};
+use crate::engine::tool::Tool;
+use crate::engine::{EngineError, Probe};
+
+/// How long the test of a replication connection may take.
+const REPLICATION_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
+    let session = Session::open(source, &Cancel::default())?;
+    let info = session.server_info()?;
+    let programs = &session.client.programs;
+    let mut notes = vec![format!("server: {}", info.version), format!("role: {}", info.role)];
+    let source_bytes = match session.options.method {
+        Method::Physical => {
+            programs.client("pg_basebackup", info.major())?;
+            check_base_backup(&info)?;
+            check_replication_login(&session)?;
+            notes.extend(physical_notes(&info));
+            info.base_bytes()
+        }
+        Method::Logical => {
+            for name in ["pg_dump", "pg_dumpall", "pg_restore"] {
+                programs.client(name, info.major())?;
+            }
+            let databases = super::logical::selected(&session, &info)?;
+            notes.push(format!(
+                "method: logical, {} databases, each consistent as of its own moment",
+                databases.len()
+            ));
+            databases.iter().map(|it| it.bytes).sum()
+        }
+    };
+    notes.push(match programs.server("postgres", info.major()) {
+        Ok(path) => format!("drills: with {}", path.display()),
+        Err(_) => format!(
+            "drills: not possible here, the server program is missing: apt install postgresql-{}",
+            info.major()
+        ),
+    });
+    Ok(Probe { version: info.short_version().to_owned(), source_bytes, notes })
+}
+
+/// Whether the role and the server's settings allow a base backup.
+pub(super) fn check_base_backup(info: &ServerInfo) -> Result<(), EngineError> {
+    if !info.replication {
+        return Err(EngineError::known(
+            FailureCode::SourceDenied,
+            format!(
+                "the role {} may not replicate, which a physical backup needs: {}",
+                info.role,
+                grant_replication(&info.role)
+            ),
+        ));
+    }
+    if info.wal_level == "minimal" {
+        return Err(EngineError::known(
+            FailureCode::SourceInvalid,
+            "the server's wal_level is minimal, which allows no base backup: set it to replica and \
+             restart the server, or set method = \"logical\"",
+        ));
+    }
+    if info.max_wal_senders <= info.wal_senders {
+        return Err(EngineError::known(
+            FailureCode::SourceLocked,
+            format!(
+                "all {} of the server's max_wal_senders are in use: raise it and restart the server",
+                info.max_wal_senders
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether `pg_hba.conf` admits this role for replication, which takes another line than a database.
+fn check_replication_login(session: &Session) -> Result<(), EngineError> {
+    let client = &session.client;
+    let psql = client.login.apply_env(Tool::new(&client.programs.psql()?));
+    psql.args(["-X", "-A", "-t", "-w", "-d", "replication=true", "-c", "IDENTIFY_SYSTEM"])
+        .timeout(REPLICATION_TIMEOUT)
+        .run(&client.cancel)
+        .map_err(|error| client.classify(error))
+}
+
+fn physical_notes(info: &ServerInfo) -> Vec<String> {
+    let mut notes = vec!["method: physical".to_owned()];
+    let mut note = |text: &str| notes.push(text.to_owned());
+    note(if info.data_checksums {
+        "data checksums: on, verified with each backup"
+    } else {
+        "data checksums: off; pg_checksums --enable turns them on while the server is stopped, and then \
+         each backup verifies them"
+    });
+    if info.wal_keep_size == "0" {
+        note(
+            "wal_keep_size: 0; a long backup under load needs its WAL kept: ALTER SYSTEM SET \
+             wal_keep_size = '2GB'",
+        );
+    }
+    if !info.tablespaces.is_empty() {
+        note(&format!(
+            "tablespaces: {}; a server with tablespaces is first copied to the archive's filesystem",
+            info.tablespaces.len()
+        ));
+    }
+    if info.standby {
+        note("standby: yes; restored, it starts as one until standby.signal is removed");
+    }
+    notes
+}

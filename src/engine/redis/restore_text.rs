@@ -1,0 +1,21 @@
+//! Instructions: how to use a restored snapshot.
+
+use super::rdb_file::SNAPSHOT;
+
+/// Shell commands and comments, a line each. `folder` is already quoted for the shell.
+pub(super) fn steps(folder: &str) -> Vec<String> {
+    let text = format!(
+        "# Check the snapshot, which holds all databases and functions:
+redis-check-rdb {folder}/{SNAPSHOT}
+# Start a server on it to look at the data (Ctrl-C ends it; it writes nothing):
+redis-server --dir {folder} --dbfilename {SNAPSHOT} --appendonly no --save '' --port 6380
+# To use it in this machine's server, stop that server first: when it stops, it writes its old data over
+# the snapshot, and with \"appendonly yes\" it does not read the snapshot at all. In that case start it
+# with \"appendonly no\", and then run redis-cli CONFIG SET appendonly yes.
+systemctl stop redis-server
+mv /var/lib/redis/{SNAPSHOT} /var/lib/redis/{SNAPSHOT}.old
+install -o redis -g redis -m 660 {folder}/{SNAPSHOT} /var/lib/redis/{SNAPSHOT}
+systemctl start redis-server"
+    );
+    text.lines().map(str::to_owned).collect()
+}

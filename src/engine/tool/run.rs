@@ -1,0 +1,41 @@
+//! Ways to run a [`Tool`].
+
+use std::path::Path;
+use std::process::Stdio;
+
+use super::process::Process;
+use super::{ServerProcess, Stream, Tool, ToolError};
+use crate::domain::Cancel;
+
+/// [`Tool::output`] reads at most this many bytes.
+const MAX_OUTPUT: usize = 64 << 20;
+
+impl Tool {
+    /// Runs it to its end and drops what it writes.
+    pub(crate) fn run(self, cancel: &Cancel) -> Result<(), ToolError> {
+        Process::start(self, Stdio::null(), cancel)?.finish()
+    }
+
+    /// Runs it to its end and returns what it wrote.
+    pub(crate) fn output(self, cancel: &Cancel) -> Result<Vec<u8>, ToolError> {
+        let mut stream = self.stream(cancel)?;
+        let mut output = Vec::new();
+        stream.read_up_to(MAX_OUTPUT, &mut output)?;
+        stream.finish()?;
+        Ok(output)
+    }
+
+    /// Starts it, to be read while it runs.
+    pub(crate) fn stream(self, cancel: &Cancel) -> Result<Stream, ToolError> {
+        Stream::start(self, cancel)
+    }
+
+    /// Starts it as a server that writes its messages to the file `log`.
+    pub(crate) fn start_server(
+        self,
+        log: &Path,
+        cancel: &Cancel,
+    ) -> Result<ServerProcess, ToolError> {
+        ServerProcess::start(self, log, cancel)
+    }
+}
