@@ -50,18 +50,18 @@ const fn operation_word(operation: Operation) -> &'static str {
 
 fn invalid_sentence(invalid: &Invalid) -> String {
     match invalid {
-        Invalid::Marker { id } => format!("Marker '{id}' cannot be found."),
-        Invalid::DatastoreVersion { version } => {
+        Invalid::Marker(id) => format!("Marker '{id}' cannot be found."),
+        Invalid::DatastoreVersion(version) => {
             format!("Datastore version '{version}' cannot be found.")
         }
         Invalid::DatastoreMismatch { backup, field, asked, is } => format!(
             "instance['datastore']['{field}'] '{asked}' is not that of backup {backup}, which is \
              '{is}'."
         ),
-        Invalid::ForeignArchive { project } => {
+        Invalid::ForeignArchive(project) => {
             format!("restore_from: the archive does not lie below the folder of project {project}.")
         }
-        Invalid::ArchiveTaken { owner } => {
+        Invalid::ArchiveTaken(owner) => {
             format!("restore_from: the archive belongs to backup {owner} already.")
         }
         Invalid::ParentOfOther { parent, instance } => {
@@ -70,10 +70,10 @@ fn invalid_sentence(invalid: &Invalid) -> String {
         Invalid::QuotaLimit { resource, limit } => {
             format!("The quota of {} cannot be {limit}.", resource.as_str())
         }
-        Invalid::DuplicateInstance { .. }
-        | Invalid::InstanceInUse { .. }
-        | Invalid::Unfinished { .. }
-        | Invalid::KindAndParent { .. } => invalid.to_string(),
+        Invalid::DuplicateInstance(_)
+        | Invalid::InstanceInUse(_)
+        | Invalid::Unfinished(_)
+        | Invalid::KindAndParent(_) => invalid.to_string(),
     }
 }
 
@@ -82,7 +82,7 @@ fn not_now_sentence(refusal: &NotNow) -> String {
         NotNow::ParentUnusable { id, why } => {
             format!("Backup {id} {why}: name a COMPLETED one as parent, or none.")
         }
-        NotNow::ChainTooLong { id } => {
+        NotNow::ChainTooLong(id) => {
             format!("The chain of backup {id} is as long as it may be: name no parent.")
         }
         NotNow::Running { id, member, status } => {
@@ -101,26 +101,26 @@ fn not_now_sentence(refusal: &NotNow) -> String {
             let what = if *operation == Operation::Drill { "drilled" } else { "restored" };
             format!("Backup {id} is {status}: only COMPLETED ones can be {what}.")
         }
-        NotNow::BeingDeleted { id } => {
+        NotNow::BeingDeleted(id) => {
             format!("Backup {id} is being deleted: there is nothing left to prove.")
         }
         NotNow::NoArchive { id, status } => format!("Backup {id} is {status} and has no archive."),
-        NotNow::IdTaken { id } => format!("The new id {id} is taken already: try again."),
-        NotNow::NotMarked { .. } => refusal.to_string(),
+        NotNow::IdTaken(id) => format!("The new id {id} is taken already: try again."),
+        NotNow::NotMarked(_) => refusal.to_string(),
     }
 }
 
 fn forbidden_sentence(refusal: &Forbidden) -> String {
     match refusal {
         Forbidden::OtherPath => "Access was denied to this resource.".to_owned(),
-        Forbidden::Role { action } => {
+        Forbidden::Role(action) => {
             format!("Policy doesn't allow {action} access with this token's roles.")
         }
-        Forbidden::OtherProject { own } => format!("Operation not allowed for tenant {own}."),
+        Forbidden::OtherProject(own) => format!("Operation not allowed for tenant {own}."),
         Forbidden::AllProjects => {
             "Policy doesn't allow backup:index:all_projects to be performed.".to_owned()
         }
-        Forbidden::ConfiguredInstance { id } => format!(
+        Forbidden::ConfiguredInstance(id) => format!(
             "Instance {id} comes from the server's configuration and is removed there; its data is \
              not Coffer's to delete."
         ),
@@ -149,12 +149,12 @@ mod tests {
                 "Datastore 'SQLite' cannot be found.".to_owned(),
             ),
             (
-                Invalid::DatastoreVersion { version: "7".to_owned() }.into(),
+                Invalid::DatastoreVersion("7".to_owned()).into(),
                 400,
                 "Datastore version '7' cannot be found.".to_owned(),
             ),
             (
-                Forbidden::OtherProject { own }.into(),
+                Forbidden::OtherProject(own).into(),
                 403,
                 "Operation not allowed for tenant b.".to_owned(),
             ),

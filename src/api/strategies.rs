@@ -98,7 +98,7 @@ fn project<P: Permission>(query: &Query, scope: &Scope<P>) -> Result<Option<Proj
     let wanted = text.parse::<ProjectId>();
     if !scope.caller().is_admin() && wanted.as_ref().ok() != Some(scope.project()) {
         let own = scope.project().clone();
-        return Err(CatalogError::from(Forbidden::OtherProject { own }).into());
+        return Err(CatalogError::from(Forbidden::OtherProject(own)).into());
     }
     wanted.map(Some).map_err(|error| ApiError::BadRequest(format!("project_id: {error}")))
 }

@@ -1,7 +1,7 @@
 //! Backups: reading them, and accepting new ones.
 
 use crate::domain::{
-    Backup, BackupId, Datastore, Drill, InstanceId, Kind, Limit, Location, NewBackup, ParentChoice,
+    Backup, BackupId, Datastore, InstanceId, Kind, Limit, Location, NewBackup, ParentChoice,
     Position, ProjectId, Registration, RunKind, Status,
 };
 use crate::store::{self, BackupRecord, Records, RunOf, Task};
@@ -136,23 +136,14 @@ impl Rules {
         self.ensure_quota(db, &instance.project, QuotaResource::Backups)?;
         let created = self.next_created(db)?;
         let container = super::projects::container_for(db, &instance, new.container)?;
+        let (project, datastore) = (instance.project, instance.datastore);
         let backup = Backup {
-            id: BackupId::generate(),
-            project: instance.project,
             instance: Some(instance.id),
-            name: new.name,
             description: new.description,
             kind: if parent.is_some() { Kind::Incremental } else { Kind::Full },
             parent,
-            status: Status::New,
-            datastore: instance.datastore,
             container,
-            created,
-            updated: created,
-            facts: None,
-            failure: None,
-            progress: 0.0,
-            drill: Drill::default(),
+            ..Backup::new(BackupId::generate(), project, new.name, datastore, created)
         };
         insert_new(
             db,
@@ -178,23 +169,10 @@ impl Rules {
         ensure_unowned(db, &new.location)?;
         self.ensure_quota(db, scope.project(), QuotaResource::Backups)?;
         let created = self.next_created(db)?;
+        let (id, project) = (BackupId::generate(), scope.project().clone());
         let backup = Backup {
-            id: BackupId::generate(),
-            project: scope.project().clone(),
-            instance: None,
-            name: new.name,
             description: new.description,
-            kind: Kind::Full,
-            parent: None,
-            status: Status::New,
-            datastore,
-            container: None,
-            created,
-            updated: created,
-            facts: None,
-            failure: None,
-            progress: 0.0,
-            drill: Drill::default(),
+            ..Backup::new(id, project, new.name, datastore, created)
         };
         insert_new(
             db,
@@ -211,9 +189,10 @@ impl Rules {
 
     fn datastore_of(&self, db: Records<'_>, version: &str) -> Result<Datastore, CatalogError> {
         let known = self.datastores(db)?;
-        known.into_iter().find(|it| it.version_id() == version).ok_or_else(|| {
-            Invalid::DatastoreVersion { version: version.chars().take(80).collect() }.into()
-        })
+        known
+            .into_iter()
+            .find(|it| it.version_id() == version)
+            .ok_or_else(|| Invalid::DatastoreVersion(version.chars().take(80).collect()).into())
     }
 }
 
@@ -221,7 +200,7 @@ impl Rules {
 fn insert_new(db: Records<'_>, record: BackupRecord) -> Result<Backup, CatalogError> {
     let backup = &record.backup;
     if !db.insert_backup(&record)? {
-        return Err(NotNow::IdTaken { id: backup.id }.into());
+        return Err(NotNow::IdTaken(backup.id).into());
     }
     let run = RunOf::backup(run_kind(record.task), backup.id).with_instance(backup.instance);
     db.open_run(run, &backup.project, backup.created)?;
@@ -241,7 +220,7 @@ fn ensure_own_folder(scope: &Scope<Write>, location: &Location) -> Result<(), Ca
     if scope.caller().is_admin() || location.is_in(scope.project()) {
         return Ok(());
     }
-    Err(Invalid::ForeignArchive { project: scope.project().clone() }.into())
+    Err(Invalid::ForeignArchive(scope.project().clone()).into())
 }
 
 /// No backup has this archive, and none is about to publish it: an archive is named after its backup.
@@ -253,6 +232,6 @@ fn ensure_unowned(db: Records<'_>, location: &Location) -> Result<(), CatalogErr
     };
     match owner {
         None => Ok(()),
-        Some(owner) => Err(Invalid::ArchiveTaken { owner }.into()),
+        Some(owner) => Err(Invalid::ArchiveTaken(owner).into()),
     }
 }

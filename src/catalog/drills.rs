@@ -112,7 +112,7 @@ impl Rules {
     ) -> Result<Backup, CatalogError> {
         let record = visible_backup(db, scope, id)?;
         if record.removal.is_some() {
-            return Err(NotNow::BeingDeleted { id }.into());
+            return Err(NotNow::BeingDeleted(id).into());
         }
         let Backup { status, datastore, project, instance, .. } = record.backup;
         let operation = Operation::Drill;

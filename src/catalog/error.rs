@@ -96,17 +96,11 @@ pub enum Operation {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// A page is to start behind an instance that the project does not have.
-    #[error("the marker {id} is not an instance of this project")]
-    Marker {
-        /// The marker.
-        id: InstanceId,
-    },
-    /// No datastore version has this id.
-    #[error("there is no datastore version {version:?}")]
-    DatastoreVersion {
-        /// The id asked for, cut to 80 characters.
-        version: String,
-    },
+    #[error("the marker {0} is not an instance of this project")]
+    Marker(InstanceId),
+    /// No datastore version has this id (cut to 80 characters).
+    #[error("there is no datastore version {0:?}")]
+    DatastoreVersion(String),
     /// The engine or version named for a restore is not that of the backup.
     #[error("backup {backup} is of {field} {is:?}, not {asked:?}")]
     DatastoreMismatch {
@@ -119,18 +113,12 @@ pub enum Invalid {
         /// What the backup has.
         is: String,
     },
-    /// An archive to register lies in another project's folder.
-    #[error("the archive is not below the folder of project {project}")]
-    ForeignArchive {
-        /// The caller's project.
-        project: ProjectId,
-    },
-    /// An archive to register belongs to a backup already.
-    #[error("the archive belongs to backup {owner} already")]
-    ArchiveTaken {
-        /// That backup.
-        owner: BackupId,
-    },
+    /// An archive to register is not in the folder of the caller's project.
+    #[error("the archive is not below the folder of project {0}")]
+    ForeignArchive(ProjectId),
+    /// An archive to register belongs to this backup already.
+    #[error("the archive belongs to backup {0} already")]
+    ArchiveTaken(BackupId),
     /// The named parent is a backup of something else.
     #[error("backup {parent} is not a backup of instance {instance}")]
     ParentOfOther {
@@ -147,32 +135,20 @@ pub enum Invalid {
         /// The limit asked for.
         limit: i64,
     },
-    /// Two configured instances have one id.
-    #[error("two instances of the configuration have the id {id}")]
-    DuplicateInstance {
-        /// The id.
-        id: InstanceId,
-    },
-    /// A configured instance has the id of one that is being restored or removed.
+    /// Two configured instances have this id.
+    #[error("two instances of the configuration have the id {0}")]
+    DuplicateInstance(InstanceId),
+    /// A configured instance has this id of one that is being restored or removed.
     #[error(
-        "instance {id} of the configuration is being restored or removed: wait until that has ended, or give it another id"
+        "instance {0} of the configuration is being restored or removed: wait until that has ended, or give it another id"
     )]
-    InstanceInUse {
-        /// The id.
-        id: InstanceId,
-    },
+    InstanceInUse(InstanceId),
     /// A record to import is not that of a finished backup.
-    #[error("the record of backup {id} is not that of a finished backup: it is left out")]
-    Unfinished {
-        /// The backup.
-        id: BackupId,
-    },
+    #[error("the record of backup {0} is not that of a finished backup: it is left out")]
+    Unfinished(BackupId),
     /// A full backup with a parent, or an incremental without.
-    #[error("backup {id}: a full backup has no parent, an incremental one has one")]
-    KindAndParent {
-        /// The backup.
-        id: BackupId,
-    },
+    #[error("backup {0}: a full backup has no parent, an incremental one has one")]
+    KindAndParent(BackupId),
 }
 
 /// What has to change before something can be done.
@@ -187,11 +163,8 @@ pub enum NotNow {
         why: String,
     },
     /// The chain of the named parent cannot get longer.
-    #[error("the chain of backup {id} is as long as it may be: name no parent")]
-    ChainTooLong {
-        /// The named parent.
-        id: BackupId,
-    },
+    #[error("the chain of backup {0} is as long as it may be: name no parent")]
+    ChainTooLong(BackupId),
     /// The backup, or one built on it, runs.
     #[error("backup {member} is {status}: wait until it has ended, then delete {id} again")]
     Running {
@@ -223,11 +196,8 @@ pub enum NotNow {
         operation: Operation,
     },
     /// The backup is being deleted.
-    #[error("backup {id} is being deleted")]
-    BeingDeleted {
-        /// The backup.
-        id: BackupId,
-    },
+    #[error("backup {0} is being deleted")]
+    BeingDeleted(BackupId),
     /// The backup has no archive.
     #[error("backup {id} is {status} and has no archive")]
     NoArchive {
@@ -236,18 +206,12 @@ pub enum NotNow {
         /// Its status.
         status: Status,
     },
-    /// The row is not marked for removal.
-    #[error("{what} is not marked for removal: its row stays")]
-    NotMarked {
-        /// The backup or instance.
-        what: String,
-    },
-    /// A new id was taken already.
-    #[error("the new id {id} is taken already: try again")]
-    IdTaken {
-        /// The id.
-        id: BackupId,
-    },
+    /// The row of this backup or instance is not marked for removal.
+    #[error("{0} is not marked for removal: its row stays")]
+    NotMarked(String),
+    /// This new id was taken already.
+    #[error("the new id {0} is taken already: try again")]
+    IdTaken(BackupId),
 }
 
 /// Why a caller may not do something.
@@ -256,27 +220,18 @@ pub enum Forbidden {
     /// The caller has no access to the project of the path.
     #[error("this token has no access to the project")]
     OtherPath,
-    /// The caller's roles do not allow this.
-    #[error("the roles of this token do not allow {action} access")]
-    Role {
-        /// `read`, `write` or `admin`.
-        action: &'static str,
-    },
-    /// The caller named another project than its own.
-    #[error("project {own} may not see or change what belongs to another one")]
-    OtherProject {
-        /// The caller's project.
-        own: ProjectId,
-    },
+    /// The caller's roles do not allow this: `read`, `write` or `admin`.
+    #[error("the roles of this token do not allow {0} access")]
+    Role(&'static str),
+    /// The caller named another project than this, its own.
+    #[error("project {0} may not see or change what belongs to another one")]
+    OtherProject(ProjectId),
     /// Only administrators list backups beyond their project.
     #[error("only administrators list the backups of other projects")]
     AllProjects,
     /// Instances of the configuration are removed there.
-    #[error("instance {id} comes from the configuration and is removed there")]
-    ConfiguredInstance {
-        /// The instance.
-        id: InstanceId,
-    },
+    #[error("instance {0} comes from the configuration and is removed there")]
+    ConfiguredInstance(InstanceId),
 }
 
 /// The bad link in words, seen from the backup that was asked for.

@@ -93,7 +93,7 @@ fn require_finished(backup: &Backup) -> Result<Location, CatalogError> {
     let consistent = (backup.kind == Kind::Full) == backup.parent.is_none();
     match &backup.facts {
         Some(facts) if consistent && backup.status.is_usable() => Ok(facts.location.clone()),
-        _ => Err(Invalid::Unfinished { id: backup.id }.into()),
+        _ => Err(Invalid::Unfinished(backup.id).into()),
     }
 }
 

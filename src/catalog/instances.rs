@@ -54,7 +54,7 @@ impl Catalog {
                 None => None,
                 Some(id) => {
                     let found = db.instance(id)?.filter(|it| it.instance.project == *project);
-                    Some(found.ok_or(Invalid::Marker { id })?.instance)
+                    Some(found.ok_or(Invalid::Marker(id))?.instance)
                 }
             };
             let place = marker.as_ref().map(|it| (it.name.as_str(), it.id));
@@ -214,12 +214,12 @@ fn sync(db: Records<'_>, configured: &[Instance], now: Timestamp) -> Result<(), 
     for instance in configured {
         let id = instance.id;
         if !named.insert(id) {
-            return Err(Invalid::DuplicateInstance { id }.into());
+            return Err(Invalid::DuplicateInstance(id).into());
         }
         if let Some(InstanceRecord { instance: known, removal }) = db.instance(id)?
             && (known.status == InstanceStatus::Build || removal.is_some())
         {
-            return Err(Invalid::InstanceInUse { id }.into());
+            return Err(Invalid::InstanceInUse(id).into());
         }
         db.put_configured(instance, now)?;
     }

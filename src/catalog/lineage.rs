@@ -161,7 +161,7 @@ fn named_parent(
     }
     match chain(db, &instance.project, id)? {
         Ok(chain) if chain.len() < LONGEST_CHAIN => Ok(id),
-        Ok(_long) => Err(NotNow::ChainTooLong { id }.into()),
+        Ok(_long) => Err(NotNow::ChainTooLong(id).into()),
         Err(broken) => Err(broken.refuse(id)),
     }
 }

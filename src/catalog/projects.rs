@@ -132,7 +132,7 @@ fn visible_project<'a, P: Permission>(
     if scope.covers(project) {
         return Ok(project);
     }
-    Err(Forbidden::OtherProject { own: scope.project().clone() }.into())
+    Err(Forbidden::OtherProject(scope.project().clone()).into())
 }
 
 /// The subfolder for a new backup: the one asked for, the instance's, the project's, or none.

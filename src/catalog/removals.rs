@@ -41,7 +41,7 @@ impl Catalog {
             for id in ids {
                 db.end_run(backup_run(id), &RunEnd::new(now, RunResult::Done))?;
                 if !db.delete_marked_backup(id, now)? && db.backup(id)?.is_some() {
-                    return Err(NotNow::NotMarked { what: format!("backup {id}") }.into());
+                    return Err(NotNow::NotMarked(format!("backup {id}")).into());
                 }
             }
             Ok(())
@@ -66,7 +66,7 @@ impl Catalog {
         self.write_and_ring(move |db, rules| {
             let instance = visible_instance(db, &scope, id)?;
             if instance.origin == InstanceOrigin::Configured {
-                return Err(Forbidden::ConfiguredInstance { id }.into());
+                return Err(Forbidden::ConfiguredInstance(id).into());
             }
             if matches!(instance.status, InstanceStatus::Build | InstanceStatus::Backup) {
                 return Err(CatalogError::InstanceBusy { id, status: instance.status });
@@ -85,7 +85,7 @@ impl Catalog {
             let now = rules.now();
             db.end_run(instance_run(id), &RunEnd::new(now, RunResult::Done))?;
             if !db.delete_marked_instance(id, now)? && db.instance(id)?.is_some() {
-                return Err(NotNow::NotMarked { what: format!("instance {id}") }.into());
+                return Err(NotNow::NotMarked(format!("instance {id}")).into());
             }
             Ok(())
         })
@@ -112,7 +112,8 @@ impl Catalog {
 
 /// Nothing in the subtree runs, waits, or is read by a restore.
 fn ensure_unused(db: Records<'_>, id: BackupId, project: &ProjectId) -> Result<(), CatalogError> {
-    if let Some((member, status)) = db.running_member(id, project)? {
+    if let Some(member) = db.running_member(id, project)? {
+        let (member, status) = (member.backup.id, member.backup.status);
         return Err(NotNow::Running { id, member, status }.into());
     }
     if let Some(restore) = db.restored_member(id, project)? {

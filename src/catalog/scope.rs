@@ -64,7 +64,7 @@ impl<P: Permission> Scope<P> {
             return Err(Forbidden::OtherPath.into());
         }
         if !P::allows(&caller) {
-            return Err(Forbidden::Role { action: P::ACTION }.into());
+            return Err(Forbidden::Role(P::ACTION).into());
         }
         Ok(Self { caller, project, permission: PhantomData })
     }

@@ -68,7 +68,7 @@ impl Catalog {
     ) -> Reply<()> {
         self.settle(id, move |db, now| {
             if (kind == Kind::Full) != parent.is_none() {
-                return Err(Invalid::KindAndParent { id }.into());
+                return Err(Invalid::KindAndParent(id).into());
             }
             let allowed: Vec<_> = Status::before(Status::Restored).collect();
             let finish = Finish {

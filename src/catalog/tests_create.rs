@@ -24,7 +24,7 @@ fn an_unknown_instance_and_another_projects_are_the_same_to_a_client() {
     for id in [InstanceId::generate(), configured("b", "shop").id] {
         let new = new_backup(id, ParentChoice::None);
         let error = fixture.catalog.create_backup(&member("a"), new).wait().unwrap_err();
-        assert!(matches!(error, CatalogError::NoSuchInstance { id: said } if said == id));
+        assert!(matches!(error, CatalogError::NoSuchInstance { id: unknown } if unknown == id));
     }
 }
 
@@ -114,7 +114,10 @@ fn a_named_parent_must_be_of_the_project_and_not_being_deleted() {
     for id in [BackupId::generate(), foreign, deleted] {
         let new = new_backup(shop(), ParentChoice::This(id));
         let error = fixture.catalog.create_backup(&member("a"), new).wait().unwrap_err();
-        assert!(matches!(error, CatalogError::NoSuchBackup { id: said } if said == id), "{error}");
+        assert!(
+            matches!(error, CatalogError::NoSuchBackup { id: unknown } if unknown == id),
+            "{error}"
+        );
     }
 }
 
@@ -241,9 +244,7 @@ fn an_archive_is_registered_once_and_again_only_after_that_failed() {
     assert!(ask().is_ok());
     let its = registration(facts(own).location.as_str());
     let error = fixture.catalog.register_backup(&member("a"), its).wait().unwrap_err();
-    assert!(
-        matches!(&error, CatalogError::Invalid(Invalid::ArchiveTaken { owner }) if *owner == own)
-    );
+    assert!(matches!(&error, CatalogError::Invalid(Invalid::ArchiveTaken(owner)) if *owner == own));
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn a_registration_names_a_known_version_and_its_own_projects_folder() {
     let fixture = Fixture::new();
     let unknown = Registration { version_id: "7".to_owned(), ..registration("a/x.tar.zst") };
     let error = fixture.catalog.register_backup(&member("a"), unknown).wait().unwrap_err();
-    let CatalogError::Invalid(Invalid::DatastoreVersion { version }) = error else {
+    let CatalogError::Invalid(Invalid::DatastoreVersion(version)) = error else {
         panic!("{error}");
     };
     assert_eq!(version, "7");

@@ -48,7 +48,7 @@ fn two_configured_instances_of_one_id_are_refused_and_nothing_changes() {
 }
 
 #[test]
-fn instances_are_paged_by_name_and_only_of_the_own_project() {
+fn instances_are_paged_by_name_within_the_callers_project() {
     let fixture = Fixture::new();
     let first = fixture.catalog.instances(&member("a"), None, 2).unwrap();
     assert_eq!(first.rows.len(), 2);
@@ -87,7 +87,7 @@ fn a_restore_is_claimed_with_its_chain_and_placed() {
 }
 
 #[test]
-fn a_restore_that_failed_says_why_and_settles_once() {
+fn a_restore_that_failed_says_why_and_ends_once() {
     let fixture = Fixture::new();
     let copy = fixture.restore_of(fixture.completed(ParentChoice::None)).unwrap();
     fixture.catalog.restore_failed(copy.id, failure("no room")).wait().unwrap();
@@ -132,7 +132,7 @@ fn only_a_visible_usable_backup_of_the_named_engine_is_restored() {
 }
 
 #[test]
-fn a_restored_instance_vanishes_when_its_removal_is_asked_and_a_configured_one_is_refused() {
+fn a_restored_instance_can_be_deleted_and_a_configured_one_cannot() {
     let fixture = Fixture::with(Settings { max_instances: 1, ..settings() });
     let backup = fixture.completed(ParentChoice::None);
     let copy = fixture.restore_of(backup).unwrap();
@@ -175,7 +175,7 @@ fn strategies_are_kept_by_project_and_instance() {
     assert_eq!(list(&member("a"), None, Some(&of_shop)).unwrap(), ["three"]);
     assert_eq!(list(&admin(), Some(&own), None).unwrap(), ["two", "three"]);
     let error = list(&member("b"), Some(&own), None).unwrap_err();
-    let CatalogError::Forbidden(Forbidden::OtherProject { own }) = error else {
+    let CatalogError::Forbidden(Forbidden::OtherProject(own)) = error else {
         panic!("{error}");
     };
     assert_eq!(own, project("b"));
@@ -234,7 +234,7 @@ fn a_token_is_known_by_its_secret_alone_and_survives_a_restart() {
 }
 
 #[test]
-fn datastores_are_those_of_engines_instances_and_backups_each_once() {
+fn datastores_are_those_of_engines_instances_and_backups_without_repeats() {
     let fixture = Fixture::new();
     fixture.completed(ParentChoice::None);
     let later = Datastore { engine: "redis".to_owned(), version: "8".to_owned() };

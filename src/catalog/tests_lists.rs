@@ -19,7 +19,7 @@ fn list(fixture: &Fixture, filter: &BackupFilter) -> Vec<BackupId> {
 }
 
 #[test]
-fn a_list_holds_the_own_project_newest_first() {
+fn a_list_has_the_backups_of_the_callers_project_newest_first() {
     let fixture = Fixture::new();
     let first = fixture.completed(ParentChoice::None);
     fixture.completed_of(configured("b", "shop").id, ParentChoice::None);
@@ -44,7 +44,7 @@ fn only_an_admin_lists_beyond_its_project() {
 }
 
 #[test]
-fn filters_hold_together() {
+fn filters_apply_together() {
     let fixture = Fixture::new();
     let done = fixture.completed(ParentChoice::None);
     let web = fixture.completed_of(configured("a", "web").id, ParentChoice::None);

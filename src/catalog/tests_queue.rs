@@ -16,7 +16,7 @@ fn illegal<T: std::fmt::Debug>(result: Result<T, CatalogError>, was: Status, wan
 }
 
 #[test]
-fn jobs_are_handed_out_once_and_oldest_first_within_their_kind() {
+fn jobs_are_claimed_once_and_oldest_first_within_their_kind() {
     let fixture = Fixture::new();
     let root = fixture.completed(ParentChoice::None);
     let first = fixture.ask(configured("a", "web").id, ParentChoice::None).unwrap().id;
@@ -38,7 +38,7 @@ fn jobs_are_handed_out_once_and_oldest_first_within_their_kind() {
 }
 
 impl Fixture {
-    /// A completed backup in project `b`, made while others wait: settled without the queue's help.
+    /// A completed backup in project `b`, made while others wait: ended without a worker.
     fn completed_instance_of_b(&self) -> BackupId {
         let id = self.ask(configured("b", "shop").id, ParentChoice::None).unwrap().id;
         self.catalog.fail(id, failure("no")).wait().unwrap();
@@ -47,7 +47,7 @@ impl Fixture {
 }
 
 #[test]
-fn a_backup_job_knows_its_chain_and_how_many_came_before() {
+fn a_backup_job_has_its_chain_and_the_number_of_earlier_backups() {
     let fixture = Fixture::new();
     let root = fixture.completed(ParentChoice::None);
     let child = fixture.completed(ParentChoice::This(root));
@@ -95,7 +95,7 @@ fn a_backup_that_waited_while_its_instance_left_the_configuration_fails_and_says
 }
 
 #[test]
-fn a_life_goes_forward_only_and_each_step_is_made_once() {
+fn a_backup_only_goes_forward_and_takes_each_step_once() {
     let fixture = Fixture::new();
     let catalog = &fixture.catalog;
     let id = fixture.ask(shop(), ParentChoice::None).unwrap().id;
@@ -162,7 +162,7 @@ fn a_claimed_incremental_may_become_full() {
 }
 
 #[test]
-fn a_chain_names_the_link_that_does_not_hold() {
+fn a_broken_chain_names_the_link_that_cannot_be_used() {
     let fixture = Fixture::new();
     let root = fixture.completed(ParentChoice::None);
     let middle = fixture.completed(ParentChoice::This(root));

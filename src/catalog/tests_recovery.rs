@@ -5,7 +5,7 @@ use super::*;
 use crate::domain::{Backup, BackupId, InstanceStatus, Kind, ParentChoice, Status, Timestamp};
 
 #[test]
-fn what_a_worker_had_is_found_and_what_only_waited_still_waits() {
+fn interrupted_backups_are_found_and_waiting_ones_still_wait() {
     let fixture = Fixture::new();
     let had = fixture.ask(shop(), ParentChoice::None).unwrap().id;
     fixture.claim_backup();
@@ -48,7 +48,7 @@ fn claimed_removals_of_backups_and_instances_can_be_claimed_again() {
 }
 
 #[test]
-fn a_published_archive_is_adopted_whatever_its_row_says_but_not_once_it_is_to_go() {
+fn a_published_archive_is_adopted_whatever_its_status_unless_it_is_being_deleted() {
     let fixture = Fixture::new();
     for steps in 0..3 {
         let id = fixture.ask(shop(), ParentChoice::None).unwrap().id;
@@ -109,7 +109,7 @@ fn an_import_makes_an_unknown_instance_a_detached_one_until_the_configuration_na
 }
 
 #[test]
-fn an_import_refuses_what_is_not_finished_and_bends_times_into_the_calendar() {
+fn an_import_refuses_unfinished_backups_and_clamps_times_to_the_calendar() {
     let fixture = Fixture::new();
     fixture.completed(ParentChoice::None);
     let finished = fixture.catalog.every_backup().unwrap().remove(0);

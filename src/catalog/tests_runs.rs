@@ -41,7 +41,7 @@ fn a_backup_is_a_run_from_the_request_to_its_end_with_what_was_measured() {
 }
 
 #[test]
-fn failures_and_interruptions_are_told_apart() {
+fn failures_damage_and_interruptions_are_different_results() {
     let fixture = Fixture::new();
     let ends = [
         (failure("no"), "failed"),

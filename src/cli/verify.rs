@@ -72,13 +72,16 @@ fn record_proof(context: &Context, verified: &Verified) -> Result<(), CommandErr
 
 /// Records permanent damage, so that no backup is built on it, and returns the error.
 fn record_damage(args: &VerifyArgs, error: JobError) -> CommandError {
-    if args.which.id.is_some()
+    if let Some(id) = args.which.id
         && let Some((culprit, damage)) = error.damaged_archive()
         && let Ok(config) = args.with.load()
         && let Ok(context) = server::open_existing(&config)
-        && let Err(cause) = context.catalog.report_damage(culprit, damage).wait()
     {
-        terminal::complain(&cause);
+        let failed = context.catalog.report_verify_failed(id, damage.clone());
+        let damaged = context.catalog.report_damage(culprit, damage);
+        if let Err(cause) = damaged.wait().and_then(|()| failed.wait()) {
+            terminal::complain(&cause);
+        }
     }
     error.into()
 }

@@ -82,6 +82,36 @@ pub struct Backup {
     pub drill: Drill,
 }
 
+impl Backup {
+    /// A full backup that was just asked for; what else is known of it is set field by field.
+    pub fn new(
+        id: BackupId,
+        project: ProjectId,
+        name: String,
+        datastore: Datastore,
+        created: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            project,
+            instance: None,
+            name,
+            description: None,
+            kind: Kind::Full,
+            parent: None,
+            status: Status::New,
+            datastore,
+            container: None,
+            created,
+            updated: created,
+            facts: None,
+            failure: None,
+            progress: 0.0,
+            drill: Drill::default(),
+        }
+    }
+}
+
 /// What a new backup is to be built on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParentChoice {

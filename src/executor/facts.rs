@@ -3,21 +3,21 @@
 use serde::Deserialize;
 
 use crate::archive::{BackupFacts, Manifest, ManifestDraft};
-use crate::catalog::Recovered;
+use crate::catalog::{BackupJob, Recovered};
 use crate::domain::{
-    ArchiveFacts, Backup, Datastore, Drill, Instance, Kind, Location, Status, Timestamp,
-    VerifyLevel,
+    ArchiveFacts, Backup, Datastore, Instance, Kind, Location, Status, Timestamp, VerifyLevel,
 };
 use crate::engine::{DumpFacts, Engine};
 
 /// The manifest of a backup, from its row and what the engine found.
 pub(super) fn draft(
-    backup: &Backup,
-    instance_name: &str,
+    job: &BackupJob,
+    engine: &dyn Engine,
     dump: &DumpFacts,
-    hints: Vec<String>,
-    (started, finished): (Timestamp, Timestamp),
+    started: Timestamp,
+    finished: Timestamp,
 ) -> ManifestDraft {
+    let BackupJob { backup, instance, .. } = job;
     ManifestDraft {
         backup: BackupFacts {
             id: backup.id,
@@ -25,7 +25,7 @@ pub(super) fn draft(
             description: backup.description.clone(),
             project_id: backup.project.clone(),
             instance_id: backup.instance,
-            instance_name: instance_name.to_owned(),
+            instance_name: instance.name.clone(),
             parent_id: backup.parent,
             container: backup.container.clone(),
             created: backup.created,
@@ -34,7 +34,7 @@ pub(super) fn draft(
         started,
         finished,
         source: serde_json::to_value(dump).unwrap_or_default(),
-        restore: hints,
+        restore: restore_commands(backup, engine, instance),
     }
 }
 
@@ -46,7 +46,7 @@ fn datastore(backup: &Backup, dump: &DumpFacts) -> Datastore {
     Datastore { engine, version: version.clone() }
 }
 
-/// How far the archive's own manifest says its backup was proven.
+/// How far a backup was proven, by its manifest.
 pub(super) fn level_of(manifest: &Manifest) -> VerifyLevel {
     if check_of(manifest).is_some() { VerifyLevel::Checked } else { VerifyLevel::Bytes }
 }
@@ -64,34 +64,25 @@ struct SourceCheck<'a> {
 
 /// The row of a backup, read back from its own archive.
 pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Recovered {
-    let said = &manifest.backup;
+    let known = manifest.backup.clone();
+    let datastore = manifest.datastore.clone();
     let backup = Backup {
-        id: said.id,
-        project: said.project_id.clone(),
-        instance: said.instance_id,
-        name: said.name.clone(),
-        description: said.description.clone(),
+        instance: known.instance_id,
+        description: known.description,
         kind: manifest.kind,
-        parent: said.parent_id,
+        parent: known.parent_id,
         status: Status::Completed,
-        datastore: manifest.datastore.clone(),
-        container: said.container.clone(),
-        created: said.created,
+        container: known.container,
         updated: facts.verified_at,
         facts: Some(facts),
-        failure: None,
         progress: 1.0,
-        drill: Drill::default(),
+        ..Backup::new(known.id, known.project_id, known.name, datastore, known.created)
     };
-    Recovered { backup, instance_name: Some(said.instance_name.clone()) }
+    Recovered { backup, instance_name: Some(known.instance_name) }
 }
 
 /// The shell commands that restore a full archive without Coffer, in the folder that it is in.
-pub(super) fn restore_commands(
-    backup: &Backup,
-    engine: &dyn Engine,
-    instance: &Instance,
-) -> Vec<String> {
+fn restore_commands(backup: &Backup, engine: &dyn Engine, instance: &Instance) -> Vec<String> {
     let file = Location::file_name(backup.id, Kind::Full);
     let mut commands = vec![
         "mkdir restored".to_owned(),

@@ -102,7 +102,7 @@ fn result(
 }
 
 /// Finds open runs by [`RunOf`].
-macro_rules! is_meant {
+macro_rules! matches_run_of {
     () => {
         "kind = :kind AND ended IS NULL AND (:backup IS NULL OR backup = :backup)
              AND (:instance IS NULL OR instance = :instance)"
@@ -113,27 +113,28 @@ const OPEN: &str = insert!(
     "runs" ("id", "kind", "project", "instance", "backup", "asked") "ON CONFLICT DO NOTHING"
 );
 
-const BEGIN: &str = concat!("UPDATE runs SET begun = :at WHERE begun IS NULL AND ", is_meant!());
+const BEGIN: &str =
+    concat!("UPDATE runs SET begun = :at WHERE begun IS NULL AND ", matches_run_of!());
 
 const CLAIM_DRILL: &str = "UPDATE runs SET begun = ?1
      WHERE id = (SELECT id FROM runs WHERE kind = 'drill' AND ended IS NULL AND begun IS NULL
                  ORDER BY asked, id LIMIT 1)
      RETURNING backup";
 
-/// A drill or proof that somebody made by hand is not the one that still waits.
+/// A drill made by a command does not end one that still waits for a worker.
 const END: &str = concat!(
     "UPDATE runs SET ended = :at, result = :result, failure_code = :code,
          failure_message = :message, numbers = :numbers
      WHERE (begun IS NOT NULL OR kind <> 'drill') AND ",
-    is_meant!()
+    matches_run_of!()
 );
 
 const CANCEL: &str =
-    concat!("UPDATE runs SET ended = :at, result = 'cancelled' WHERE ", is_meant!());
+    concat!("UPDATE runs SET ended = :at, result = 'cancelled' WHERE ", matches_run_of!());
 
 const INTERRUPT: &str = concat!(
     "UPDATE runs SET ended = :at, result = 'interrupted' WHERE begun IS NOT NULL AND ",
-    is_meant!(),
+    matches_run_of!(),
     " RETURNING ",
     run_columns!()
 );
@@ -181,8 +182,7 @@ pub(super) const STATEMENTS: &[&str] = &[
 ];
 
 impl Records<'_> {
-    /// Opens a run, unless there is an open one like it. A run that asks for a drill is its place in the
-    /// queue. False: there is one already.
+    /// Opens a run, unless one like it is open: then false. An open run of a drill is its place in the queue.
     pub fn open_run(
         self,
         of: RunOf,
@@ -198,10 +198,7 @@ impl Records<'_> {
 
     /// A worker begins the run.
     pub fn begin_run(self, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
-        let params = named_params! {
-            ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": at
-        };
-        execute(self.0, BEGIN, params).map(drop)
+        self.mark(BEGIN, of, at)
     }
 
     /// Ends an open run, and deletes history beyond what is kept. False: there was none.
@@ -252,10 +249,14 @@ impl Records<'_> {
 
     /// Ends a run that is no longer wanted, whether it waits or was begun.
     pub fn cancel_run(self, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
+        self.mark(CANCEL, of, at)
+    }
+
+    fn mark(self, statement: &str, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
         let params = named_params! {
             ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": at
         };
-        execute(self.0, CANCEL, params).map(drop)
+        execute(self.0, statement, params).map(drop)
     }
 
     /// Ends a begun run as interrupted and opens another one like it. False: it was not begun.

@@ -119,8 +119,8 @@ fn a_write_that_fails_or_panics_takes_back_its_own_changes_only() {
     assert!(matches!(fails.wait(), Err(StoreError::Closed)));
     assert!(matches!(panics.wait(), Err(StoreError::Panicked)));
     after.wait().unwrap();
-    let there = |name| is_there(&store, name);
-    assert_eq!(["before", "fails", "panics", "after"].map(there), [true, false, false, true]);
+    let kept = |name| is_there(&store, name);
+    assert_eq!(["before", "fails", "panics", "after"].map(kept), [true, false, false, true]);
 }
 
 #[test]

@@ -112,9 +112,7 @@ fn attempt(
     failpoint::reached("after-dump");
     // This commit waits for the disk, as finishing the archive does: both at once.
     let saving = context.catalog.saving(backup.id);
-    let hints = facts::restore_commands(backup, engine, &job.instance);
-    let times = (started, context.clock.now());
-    let draft = facts::draft(backup, &job.instance.name, &dump, hints, times);
+    let draft = facts::draft(job, engine, &dump, started, context.clock.now());
     let (sink, finished) = writer.finish(draft).map_err(writer_error)?;
     let mut pending = sink.into_pending();
     pending.sync()?;
@@ -122,7 +120,7 @@ fn attempt(
     failpoint::reached("after-sync");
     let check = Duration::from_millis(dump.check_ms);
     let written = stopwatch.elapsed().saturating_sub(check);
-    prove(context, backup, &*pending, (&finished, readers.first()))?;
+    prove(context, &*pending, &finished, readers.first())?;
     let proof = stopwatch.elapsed().saturating_sub(written + check);
     let facts = publish(context, backup, pending, &finished)?;
     let phases = BackupPhases {
@@ -154,15 +152,19 @@ fn dump(
 /// Reads the synced file back, decodes it and compares every hash.
 fn prove(
     context: &Context,
-    backup: &Backup,
     pending: &dyn Pending,
-    (finished, root): (&Finished, Option<&Arc<Reader>>),
+    finished: &Finished,
+    root: Option<&Arc<Reader>>,
 ) -> Result<(), JobError> {
     let workers = context.settings.compression_threads;
     let reader = Arc::new(Reader::open(pending.reopen()?, &context.cancel)?);
     archive::prove(&reader, root, finished, workers, &|_bytes| ()).map_err(|error| {
         // A damaged root is the chain's fault; anything else is this archive's.
-        if error.backup_at_fault() == Some(backup.id) { error.into() } else { blame(error) }
+        if error.backup_at_fault() == Some(finished.manifest.backup.id) {
+            error.into()
+        } else {
+            blame(error)
+        }
     })?;
     failpoint::reached("after-prove");
     Ok(())

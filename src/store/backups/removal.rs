@@ -26,7 +26,7 @@ macro_rules! subtree {
 
 const RUNNING_MEMBER: &str = concat!(
     subtree!(),
-    "SELECT member.id, member.status FROM subtree JOIN backups AS member ON member.id = subtree.id
+    "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
      WHERE member.status IN ('NEW', 'BUILDING', 'SAVING') LIMIT 1"
 );
 
@@ -114,14 +114,15 @@ impl Marked {
 }
 
 impl Records<'_> {
-    /// A member of the subtree that runs or waits, and its status.
+    /// A member of the subtree that runs or waits.
     pub fn running_member(
         self,
         root: BackupId,
         project: &ProjectId,
-    ) -> Result<Option<(BackupId, Status)>, StoreError> {
+    ) -> Result<Option<BackupRecord>, StoreError> {
         let params = named_params! { ":root": root, ":project": project };
-        query_first(self.0, RUNNING_MEMBER, params, |row| Ok((row.get("id")?, row.get("status")?)))
+        let found = query_first(self.0, RUNNING_MEMBER, params, |row| row.get(0))?;
+        found.map_or(Ok(None), |id| self.backup(id))
     }
 
     /// A restore that reads a member of the subtree.
