@@ -150,9 +150,9 @@ fn an_archive_has_the_same_bytes_whatever_the_number_of_workers() {
 
 #[test]
 fn a_cancelled_restore_or_read_ends_as_cancelled() {
-    let made = full(&mixed_tree());
+    let archive = full(&mixed_tree());
     let cancel = Cancel::default();
-    let reader = Arc::new(Reader::open(Arc::new(made.bytes.clone()), &cancel).unwrap());
+    let reader = Arc::new(Reader::open(Arc::new(archive.bytes.clone()), &cancel).unwrap());
     let chain = Chain::open(vec![Arc::clone(&reader)]).unwrap();
     let gone = Cancel::default();
     gone.cancel();

@@ -1,8 +1,8 @@
 //! Records of the parent's index that an incremental has skipped, where the two are not in the same order.
 //!
 //! A path is searched for by reading on in the parent's index. The records before it are kept until their paths are
-//! asked for. The paths of all of the parent's files are collected first, so that a file that the parent does
-//! not have makes nobody read on to the end: the index is read twice.
+//! asked for. The index is read twice: the paths of all of the parent's files are collected first, so that a search
+//! for a file that the parent does not have need not read on to the end.
 //!
 //! Memory: 9 to 18 bytes for each of the parent's files, for the paths; and for each skipped file its path, about
 //! 60 bytes, 45 more for each segment, and 40 for the table. With 100,000 files of one segment that is 1.2 MB if
