@@ -159,6 +159,7 @@ fn values_of_every_type_restore_exactly() {
         assert_eq!(again.connect().run(&["FCALL", "total", "0"]), Reply::Number(42));
     }
 
+    client.ask_for_drill(id_of(&changed));
     let row = client.drilled(id_of(&changed));
     assert_eq!(
         (&row["drill"]["status"], &row["verify_level"]),

@@ -171,7 +171,9 @@ fn a_drill_of_a_damaged_snapshot_fails_with_the_reason() {
     fails(&redis, &source, ("source_damaged", "RDB CRC error"));
     let server = failing_coffer(with_source(&source, "off"));
     let client = server.by_admin();
-    let row = client.drilled(id_of(&client.full("cache")));
+    let backup = client.full("cache");
+    client.ask_for_drill(id_of(&backup));
+    let row = client.drilled(id_of(&backup));
     let drill = &row["drill"];
     assert_eq!(
         (&drill["status"], &drill["failure"]["code"]),

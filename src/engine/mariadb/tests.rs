@@ -23,7 +23,7 @@ pub(super) const SHOP: &str = "CREATE DATABASE shop; USE shop; \
 /// What must be the same in a copy.
 const SUMS: &str = "CHECKSUM TABLE shop.orders, shop.log, shop.notes EXTENDED";
 
-/// The source that reaches a test's server.
+/// The source of a test's server.
 pub(super) fn source_of(server: &MariaDb, method: &str) -> Source {
     let source = json!({"socket": server.socket(), "user": "root", "method": method});
     serde_json::from_value(source).unwrap()
@@ -72,16 +72,16 @@ fn drill(datadir: &Path, source: Option<&Source>) -> Result<DrillReport, EngineE
     })
 }
 
-/// Cuts a file of the server's that was just ended.
+/// Stops the server and truncates one of its files.
 fn cut(server: &mut MariaDb, file: &str) {
     server.stop();
     let file = OpenOptions::new().write(true).open(server.datadir().join(file)).unwrap();
-    // InnoDB makes files longer than what is in them: a half could be missing and nothing be lost.
+    // InnoDB makes files longer than their content: half of a file could be lost without any data.
     file.set_len(file.metadata().unwrap().len() / 5).unwrap();
 }
 
 #[test]
-fn a_drill_finds_files_of_innodb_that_were_cut_off() {
+fn a_drill_finds_truncated_files_of_innodb() {
     for (file, word) in [("shop/orders.ibd", "shop.orders"), ("ibdata1", "ibdata1")] {
         let mut server = MariaDb::start();
         server.sql(SHOP);
@@ -94,7 +94,7 @@ fn a_drill_finds_files_of_innodb_that_were_cut_off() {
 }
 
 #[test]
-fn without_a_servers_program_a_drill_says_what_to_install() {
+fn a_drill_without_a_server_program_names_the_package() {
     let (datadir, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let source = json!({"socket": "/s", "tools": empty.path()});
     let source = serde_json::from_value(source).unwrap();
@@ -127,7 +127,7 @@ impl Subject for Logical {
 }
 
 mod logical {
-    // How long a dump is, nobody knows before: what is announced is only about the same.
+    // The size of a dump is not known in advance, so the rule about announced sizes is left out.
     super::engine_conformance! { super::Logical:
         a_restore_equals_the_source
         a_restore_passes_a_drill

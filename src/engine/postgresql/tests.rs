@@ -1,4 +1,4 @@
-//! The engine against a real server.
+//! Rules of the engine, on a real server.
 
 #[path = "../../../tests/servers/postgres.rs"]
 mod server;
@@ -100,7 +100,7 @@ impl Subject for Logical {
 }
 
 mod logical {
-    // Of a dump nobody knows the size before it is made, so the look is not held to it.
+    // The size of a dump is not known in advance, so the rule about announced sizes is left out.
     super::engine_conformance! { super::Logical:
         a_restore_equals_the_source
         a_restore_passes_a_drill
@@ -117,7 +117,7 @@ mod physical {
 }
 
 /// Dumps the server and restores it to a folder of the test.
-fn moved(source: &Source, owners: Owners) -> tempfile::TempDir {
+fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
     let mut recorder = recording::<Physical>();
     dump(&Postgresql, source, &mut recorder).unwrap();
     let place = tempfile::tempdir().unwrap();
@@ -135,16 +135,16 @@ fn moved(source: &Source, owners: Owners) -> tempfile::TempDir {
     place
 }
 
-fn drilled(place: &Path, source: &Source) -> Result<DrillReport, EngineError> {
+fn drill(place: &Path, source: &Source) -> Result<DrillReport, EngineError> {
     let scratch = tempfile::tempdir().unwrap();
     let (restored, scratch) = (&place.join("restored"), scratch.path());
-    let drilled =
+    let report =
         Postgresql.drill(&DrillOrder { restored, source: Some(source), scratch, cancel: &NEVER });
     assert_eq!(names(scratch), [""; 0], "the drill left something");
-    drilled
+    report
 }
 
-/// Several databases, tablespaces inside and outside of each other's reach, and all that is odd.
+/// Several databases, tablespaces, and settings that make a restored server hard to start.
 fn odd_server(checksums: bool) -> Postgres {
     let server = Postgres::with(&Setup { checksums, ..Setup::default() });
     for name in ["fast", "slow"] {
@@ -171,11 +171,11 @@ fn odd_server(checksums: bool) -> Postgres {
 }
 
 #[test]
-fn tablespaces_come_along_and_lead_to_their_own_copies() {
+fn tablespaces_are_restored_and_linked_to_their_copies() {
     for checksums in [true, false] {
         let server = odd_server(checksums);
         let source = source(&server, &json!({}));
-        let place = moved(&source, Owners::Mine);
+        let place = restore_copy(&source, Owners::Mine);
         let restored = place.path().join("restored");
         assert_eq!(names(&restored), ["cluster.json", "pgdata", "tablespaces"]);
         let links = restored.join("pgdata/pg_tblspc");
@@ -185,7 +185,7 @@ fn tablespaces_come_along_and_lead_to_their_own_copies() {
             assert_eq!(to, restored.join("tablespaces").join(oid));
         }
         assert!(!restored.join("pgdata/tablespace_map").exists());
-        let report = drilled(place.path(), &source).unwrap();
+        let report = drill(place.path(), &source).unwrap();
         assert_eq!(report.rows["shop.public.kept"], 3000);
         assert_eq!(report.rows["shop.public.fleeting"], 0);
         assert_eq!(report.rows["shop.public.Part\"1"], 50);
@@ -202,14 +202,14 @@ fn tablespaces_come_along_and_lead_to_their_own_copies() {
             server.sql("shop", "SET statement_timeout = 0; SELECT count(*) FROM fleeting"),
             "10\n"
         );
-        let third = moved(&self::source(&again, &json!({})), Owners::Mine);
+        let third = restore_copy(&self::source(&again, &json!({})), Owners::Mine);
         let tables = third.path().join("restored/tablespaces");
         assert!(names(&tables).iter().all(|oid| !names(&tables.join(oid)).is_empty()));
     }
 }
 
 #[test]
-fn an_archive_unpacked_anywhere_has_links_that_lead_into_it() {
+fn the_links_to_tablespaces_in_an_archive_are_relative() {
     let server = odd_server(false);
     let mut recorder = recording::<Physical>();
     dump(&Postgresql, &source(&server, &json!({})), &mut recorder).unwrap();
@@ -227,8 +227,8 @@ fn an_archive_unpacked_anywhere_has_links_that_lead_into_it() {
     }
 }
 
-/// A server without page checksums, a part of whose file for `relation` is spoiled while it is stopped.
-fn spoiled(relation: &str, spoil: impl Fn(&mut Vec<u8>)) -> Postgres {
+/// A server without page checksums whose file of `relation` was damaged while it was stopped.
+fn damaged(relation: &str, damage: impl Fn(&mut Vec<u8>)) -> Postgres {
     let mut server = Postgres::with(&Setup { checksums: false, ..Setup::default() });
     server.sql("postgres", ROWS);
     server.sql("postgres", "VACUUM item");
@@ -236,7 +236,7 @@ fn spoiled(relation: &str, spoil: impl Fn(&mut Vec<u8>)) -> Postgres {
     let path = server.data().join(name.trim());
     server.stop();
     let mut content = std::fs::read(&path).unwrap();
-    spoil(&mut content);
+    damage(&mut content);
     #[expect(clippy::disallowed_methods, reason = "a test's own file")]
     std::fs::write(&path, content).unwrap();
     server.start();
@@ -244,18 +244,18 @@ fn spoiled(relation: &str, spoil: impl Fn(&mut Vec<u8>)) -> Postgres {
 }
 
 #[test]
-fn a_drill_finds_a_spoiled_index_page_and_a_cut_table_and_says_where() {
+fn a_drill_finds_a_damaged_index_page_and_a_truncated_table_and_names_them() {
     let overwrite = |content: &mut Vec<u8>| content[3 * 8192 + 4000..3 * 8192 + 8000].fill(7);
     let cut = |content: &mut Vec<u8>| content.truncate(content.len() / 8192 / 2 * 8192);
     let empty = |content: &mut Vec<u8>| content[8 * 8192..10 * 8192].fill(0);
     for (server, words) in [
-        (spoiled("item_pkey", overwrite), "item_pkey"),
-        (spoiled("item", empty), "its index leads to 12000"),
-        (spoiled("item", cut), "postgres.public.item"),
-        (spoiled("pg_class", |content| content.fill(7)), "invalid page"),
+        (damaged("item_pkey", overwrite), "item_pkey"),
+        (damaged("item", empty), "its index leads to 12000"),
+        (damaged("item", cut), "postgres.public.item"),
+        (damaged("pg_class", |content| content.fill(7)), "invalid page"),
     ] {
         let source = source(&server, &json!({"database": "template1"}));
-        let failed = drilled(moved(&source, Owners::Mine).path(), &source);
+        let failed = drill(restore_copy(&source, Owners::Mine).path(), &source);
         let said = failed.as_ref().unwrap_err().to_string();
         assert!(said.contains(words), "{said}");
         assert_eq!(code(failed), FailureCode::ArchiveDamaged);
@@ -263,7 +263,7 @@ fn a_drill_finds_a_spoiled_index_page_and_a_cut_table_and_says_where() {
 }
 
 #[test]
-fn a_server_with_checksums_does_not_give_a_spoiled_page() {
+fn a_server_with_checksums_refuses_to_send_a_damaged_page() {
     let mut server = Postgres::new();
     server.sql("postgres", ROWS);
     let name = server.sql("postgres", "SELECT pg_relation_filepath('item')");
@@ -282,13 +282,13 @@ fn a_server_with_checksums_does_not_give_a_spoiled_page() {
 }
 
 #[test]
-fn without_a_server_of_its_version_a_drill_says_what_to_install() {
+fn a_drill_without_a_server_of_its_version_names_the_package() {
     let server = Postgres::new();
     let source = source(&server, &json!({}));
-    let place = moved(&source, Owners::Mine);
+    let place = restore_copy(&source, Owners::Mine);
     let tools = tempfile::tempdir().unwrap();
     let elsewhere = serde_json::from_value(json!({"user": "u", "tools": tools.path()})).unwrap();
-    let failed = drilled(place.path(), &elsewhere);
+    let failed = drill(place.path(), &elsewhere);
     let said = failed.as_ref().unwrap_err().to_string();
     assert!(said.contains("apt install postgresql-"), "{said}");
     assert_eq!(code(failed), FailureCode::Tool);
@@ -305,7 +305,7 @@ fn into(server: &Postgres, recorder: &Recorder) -> Result<Placed, EngineError> {
 }
 
 #[test]
-fn dumps_go_into_a_running_server_whole_or_not_at_all() {
+fn dumps_are_restored_into_a_running_server_completely_or_not_at_all() {
     let server = Postgres::new();
     server
         .sql("postgres", "CREATE ROLE owner; CREATE DATABASE one OWNER owner; CREATE DATABASE two");
@@ -322,7 +322,7 @@ fn dumps_go_into_a_running_server_whole_or_not_at_all() {
     assert_eq!(fresh.dump_all(), server.dump_all());
     assert_eq!(code(into(&fresh, &recorder)), FailureCode::TargetOccupied);
 
-    // The second database cannot be made there: the first and the role go again.
+    // The second database cannot be created there: the first one and the role are dropped again.
     let unfit = Postgres::new();
     unfit.sql("postgres", "CREATE DATABASE two");
     assert_eq!(code(into(&unfit, &recorder)), FailureCode::TargetOccupied);
@@ -343,7 +343,7 @@ fn dumps_go_into_a_running_server_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_script_of_roles_from_elsewhere_runs_nothing_on_this_machine() {
+fn a_script_of_roles_cannot_run_commands_on_this_machine() {
     let server = Postgres::new();
     let mut recorder = recording::<Physical>();
     dump(&Postgresql, &source(&server, &json!({"method": "logical"})), &mut recorder).unwrap();
