@@ -28,7 +28,7 @@ impl Fixture {
     }
 
     fn client(&self) -> Client {
-        self.server.by_admin()
+        self.server.admin()
     }
 
     fn restored_bytes(&self, id: &str) -> Result<Vec<u8>, String> {
@@ -116,9 +116,9 @@ fn deleting_a_backup_deletes_its_descendants_and_nothing_else() {
     let third = client.incremental("shop");
     let accepted =
         client.create_backup("shop", &json!({"name": "branch", "parent_id": id_of(&first)}));
-    let branch = client.completed(&accepted.expect(202));
+    let branch = client.completed(&accepted.with_status(202));
 
-    client.delete(&format!("backups/{}", id_of(&second))).expect(202);
+    client.delete(&format!("backups/{}", id_of(&second))).with_status(202);
     client.wait_until_gone(id_of(&third));
     client.wait_until_gone(id_of(&second));
     for kept in [&full, &first, &branch] {
@@ -202,7 +202,7 @@ fn a_rebuilt_catalog_gives_the_same_answers_field_by_field() {
         "name": "Überprüft 1", "description": "with words", "incremental": 1,
         "swift_container": "yearly",
     });
-    client.completed(&client.create_backup("shop", &more).expect(202));
+    client.completed(&client.create_backup("shop", &more).with_status(202));
     change(&fixture.database, 2);
     client.incremental("shop");
     let before = client.all("backups", "backups");

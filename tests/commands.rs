@@ -128,10 +128,10 @@ impl Fixture {
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
              INSERT INTO row SELECT randomblob(5000) FROM n;");
         let server = TestServer::builder().instance_sqlite("shop", &database).start();
-        let mut chain = vec![server.by_admin().full("shop")];
+        let mut chain = vec![server.admin().full("shop")];
         for share in [7, 9] {
             sql(&format!("UPDATE row SET data = randomblob(5000) WHERE rowid % {share} = 0"));
-            chain.push(server.by_admin().incremental("shop"));
+            chain.push(server.admin().incremental("shop"));
         }
         Self { server, database, chain, _folder: folder }
     }
@@ -338,8 +338,8 @@ fn a_new_token_is_shown_once_and_its_lines_are_a_configuration(
     };
     assert!(!lines.contains(&secret));
     let server = TestServer::builder().toml(&lines).start();
-    let client = server.by_nobody().with_token(&secret);
-    client.get("backups?all_projects=true").expect(200);
+    let client = server.anonymous().with_token(&secret);
+    client.get("backups?all_projects=true").with_status(200);
     let again = coffer(&arguments);
     assert!(!out(&again).contains(&secret), "two tokens with one secret");
 }

@@ -83,7 +83,7 @@ impl Fixture {
     }
 
     fn client(&self) -> Client {
-        self.server.by_admin()
+        self.server.admin()
     }
 
     fn backups(&self) -> Vec<Value> {
@@ -112,7 +112,7 @@ impl Fixture {
 
     fn make(&self, name: &str, incremental: u8) -> Value {
         let more = json!({"name": name, "incremental": incremental});
-        let accepted = self.client().create_backup("shop", &more).expect(202);
+        let accepted = self.client().create_backup("shop", &more).with_status(202);
         self.client().completed(&accepted)
     }
 }

@@ -137,7 +137,7 @@ fn change(database: &Path, sql: &str) {
 }
 
 fn point(server: &TestServer, database: &Path, more: &Value) -> Point {
-    let client = server.by_admin();
+    let client = server.admin();
     let row = client.completed(&client.create_backup("shop", more));
     Point { row, bytes: std::fs::read(database).unwrap() }
 }
@@ -173,7 +173,7 @@ impl Fixture {
     }
 
     fn client(&self) -> Client {
-        self.server.by_admin()
+        self.server.admin()
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -310,7 +310,7 @@ fn assert_rebuild_skips_the_damaged_backup(fixture: &mut Fixture, damage: Damage
     for sound in [&fixture.sibling, &fixture.root] {
         fixture.assert_restores(sound);
     }
-    fixture.client().get(&format!("backups/{}", fixture.damaged.id())).expect(404);
+    fixture.client().get(&format!("backups/{}", fixture.damaged.id())).with_status(404);
     fixture.assert_refused(&fixture.child);
 }
 

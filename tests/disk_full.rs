@@ -63,8 +63,8 @@ impl Fixture {
     #[track_caller]
     fn assert_fails_for_lack_of_space(&mut self, instance: &str) -> String {
         self.server.allow_warning(" failed: ");
-        let client = self.server.by_admin();
-        let made = client.create_backup(instance, &json!({})).expect(202).json();
+        let client = self.server.admin();
+        let made = client.create_backup(instance, &json!({})).with_status(202).json();
         let row = client.wait_for(made["backup"]["id"].as_str().unwrap(), &["COMPLETED", "FAILED"]);
         assert_eq!(
             (&row["status"], &row["failure"]["code"]),
@@ -123,8 +123,8 @@ fn a_backup_that_does_not_fit_fails_and_leaves_nothing(
     let gone = free_before.saturating_sub(fixture.disk.free_bytes());
     assert!(gone < 1 << 20, "{gone} bytes are still used");
 
-    let client = fixture.server.by_admin();
-    client.get("/healthcheck").expect(200);
+    let client = fixture.server.admin();
+    client.get("/healthcheck").with_status(200);
     let small = client.full("small");
     fixture.restores_to(&small, &fixture.sources.path().join("small/file"));
 }
@@ -133,7 +133,7 @@ fn a_backup_that_does_not_fit_fails_and_leaves_nothing(
 fn a_source_larger_than_the_free_space_is_backed_up_if_its_archive_fits() {
     let fixture = Fixture::new();
     fixture.write_large(repetition(2 * DISK_MIB * MIB));
-    let made = fixture.server.by_admin().full("large");
+    let made = fixture.server.admin().full("large");
     assert!(made["size_bytes"].as_u64().unwrap() < 1 << 20, "{made:#}");
     fixture.restores_to(&made, &fixture.sources.path().join("large/file"));
 }
@@ -143,13 +143,13 @@ fn a_delete_needs_no_free_space_and_frees_space_for_the_next_backup() {
     let mut fixture = Fixture::new();
     fixture.server.allow_warning("the disk is full");
     fixture.write_large(noise(14 * MIB));
-    let client = fixture.server.by_admin();
+    let client = fixture.server.admin();
     let large = client.full("large");
     fixture.assert_fails_for_lack_of_space("large");
     fixture.disk.fill(0);
 
     let path = format!("backups/{}", large["id"].as_str().unwrap());
-    client.delete(&path).expect(202);
+    client.delete(&path).with_status(202);
     client.wait_until_gone(large["id"].as_str().unwrap());
     assert_eq!(fixture.archives(), Vec::<PathBuf>::new());
     wait_until("the space to be freed", || (fixture.disk.free_bytes() > 12 << 20).then_some(()));
@@ -162,15 +162,15 @@ fn a_delete_needs_no_free_space_and_frees_space_for_the_next_backup() {
 #[test]
 fn a_backup_on_a_full_disk_fails_and_the_server_keeps_running() {
     let mut fixture = Fixture::new();
-    let client = fixture.server.by_admin();
+    let client = fixture.server.admin();
     client.full("small");
     fixture.server.allow_warning("the disk is full");
     fixture.disk.fill(0);
     fixture.assert_fails_for_lack_of_space("small");
-    client.get("backups").expect(200);
+    client.get("backups").with_status(200);
     fixture.server.restart();
     fixture.assert_fails_for_lack_of_space("small");
-    let client = fixture.server.by_admin();
+    let client = fixture.server.admin();
     fixture.disk.empty();
     client.full("small");
 }
@@ -179,7 +179,7 @@ fn a_backup_on_a_full_disk_fails_and_the_server_keeps_running() {
 fn a_restore_that_does_not_fit_fails_and_leaves_no_files() {
     let mut fixture = Fixture::new();
     fixture.write_large(repetition(2 * DISK_MIB * MIB));
-    let client = fixture.server.by_admin();
+    let client = fixture.server.admin();
     let made = client.full("large");
     let id = made["id"].as_str().unwrap();
 

@@ -82,7 +82,7 @@ impl Fixture {
     }
 
     fn client(&self) -> Client {
-        self.server.by_admin()
+        self.server.admin()
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -142,16 +142,21 @@ fn only_members_of_the_project_may_ask_for_a_drill() {
     let made = client.full("shop");
     assert_eq!((&made["verify_level"], &made["drill"]), (&json!("checked"), &Value::Null));
     let path = format!("backups/{}/drill", id_of(&made));
-    fixture.server.by("reader").send("POST", &path, None).fault(403);
-    fixture.server.by("stranger").in_project("project-b").send("POST", &path, None).fault(404);
+    fixture.server.client_of("reader").send("POST", &path, None).fault(403);
+    fixture
+        .server
+        .client_of("stranger")
+        .in_project("project-b")
+        .send("POST", &path, None)
+        .fault(404);
     let unknown = "backups/01920000-0000-7000-8000-000000000000/drill";
     client.send("POST", unknown, None).fault(404);
     client.send("GET", &path, None).fault(405);
 
     let dated = std::fs::File::open(archive_of(&made)).unwrap();
     dated.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
-    let member = fixture.server.by("member");
-    let accepted = member.send("POST", &path, None).expect(202).json()["backup"].take();
+    let member = fixture.server.client_of("member");
+    let accepted = member.send("POST", &path, None).with_status(202).json()["backup"].take();
     assert_eq!(accepted["id"], made["id"]);
     let row = client.drilled(id_of(&made));
     assert_eq!(
@@ -161,11 +166,11 @@ fn only_members_of_the_project_may_ask_for_a_drill() {
     // A rebuilt catalog takes the time of the last proof from the archive.
     assert_eq!(row["verified_at"], date_of(&archive_of(&made)));
     // A second time.
-    client.send("POST", &path, None).expect(202);
+    client.send("POST", &path, None).with_status(202);
     wait_until("the second drill", || {
         (fixture.server.log().text().matches("passed in").count() == 2).then_some(())
     });
-    client.delete(&format!("backups/{}", id_of(&made))).expect(202);
+    client.delete(&format!("backups/{}", id_of(&made))).with_status(202);
     let after = client.send("POST", &path, None).status;
     assert!([404, 422].contains(&after), "{after}");
     client.wait_until_gone(id_of(&made));
@@ -311,7 +316,7 @@ fn a_drill_removes_a_restored_tree_with_read_only_folders() {
         ))
         .unprivileged()
         .start();
-    let client = server.by_admin();
+    let client = server.admin();
     let row = client.drilled(id_of(&client.full("tree")));
     assert_eq!(
         (&row["verify_level"], &row["drill"]["status"]),
@@ -334,7 +339,7 @@ fn deleting_a_backup_cancels_its_waiting_or_running_drill() {
     wait_until("the first drill to run", || (status(&runs) == "running").then_some(()));
     assert_eq!(status(&waits), "waiting");
     for made in [&waits, &runs] {
-        client.delete(&format!("backups/{}", id_of(made))).expect(202);
+        client.delete(&format!("backups/{}", id_of(made))).with_status(202);
     }
     for made in [&runs, &waits] {
         client.wait_until_gone(id_of(made));

@@ -139,7 +139,7 @@ impl World {
     }
 
     fn back_up(&mut self, which: Which, base: Base) {
-        let client = self.server.by_admin();
+        let client = self.server.admin();
         let line = self.line(which);
         let named = match base {
             Base::Named(number) => line.pick(number).map(|point| point.id.clone()),
@@ -162,10 +162,10 @@ impl World {
 
     /// Deletes a backup with its descendants.
     fn delete(&mut self, which: Which, number: usize) {
-        let client = self.server.by_admin();
+        let client = self.server.admin();
         let line = self.line(which);
         let Some(root) = line.pick(number).map(|point| point.id.clone()) else { return };
-        client.delete(&format!("backups/{root}")).expect(202);
+        client.delete(&format!("backups/{root}")).with_status(202);
         let mut gone = vec![root];
         // In the order they were made, so parents come first.
         for point in &line.points {
@@ -193,7 +193,7 @@ impl World {
     /// The server has exactly the backups that it should have, and each restores.
     fn assert_in_order(&mut self) {
         for which in [Which::Database, Which::Tree] {
-            let client = self.server.by_admin();
+            let client = self.server.admin();
             let line = self.line(which);
             let path = format!("instances/{}/backups", client.instance_id(line.name));
             let mut listed = Vec::new();

@@ -54,7 +54,7 @@ fn chain(client: &Client, committed: &AtomicU64, incrementals: u32) -> Vec<Taken
 fn back_up_under_load(mode: &str, patience_ms: u32) -> u64 {
     let bank = Bank::found(mode);
     let server = TestServer::builder().instance_sqlite("bank", bank.path()).start();
-    let client = server.by_admin();
+    let client = server.admin();
     let incrementals = if std::env::var_os("COFFER_LONG").is_some() { 60 } else { 6 };
     let (stop, committed) = (AtomicBool::new(false), AtomicU64::new(0));
     let taken = std::thread::scope(|scope| {
@@ -112,7 +112,7 @@ fn an_open_transaction_is_not_in_the_archive_and_can_commit() {
         let server = TestServer::builder().instance_sqlite("bank", bank.path()).start();
         let mut writer = SqliteShell::open(bank.path());
         writer.run("BEGIN IMMEDIATE; INSERT INTO ledger(giver, taker, coins) VALUES (1, 2, 3);");
-        let backup = server.by_admin().full("bank");
+        let backup = server.admin().full("bank");
         writer.run("COMMIT;");
         writer.close();
         assert_eq!(count(&server.restored(&backup), "ledger"), 0, "{mode}");
@@ -124,7 +124,7 @@ fn an_open_transaction_is_not_in_the_archive_and_can_commit() {
 fn an_application_that_keeps_reopening_its_wal_database_does_not_disturb_backups() {
     let bank = Bank::found("wal");
     let server = TestServer::builder().instance_sqlite("bank", bank.path()).start();
-    let client = server.by_admin();
+    let client = server.admin();
     let (stop, committed) = (AtomicBool::new(false), AtomicU64::new(0));
     let taken = std::thread::scope(|scope| {
         let visitor = scope.spawn(|| {

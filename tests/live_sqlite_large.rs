@@ -52,9 +52,9 @@ fn digest(path: &Path) -> blake3::Hash {
 
 /// Restores into a new instance and gives the file it has then.
 fn restored(server: &TestServer, backup: &str) -> PathBuf {
-    let client = server.by_admin();
+    let client = server.admin();
     let body = json!({"instance": {"name": "again", "restorePoint": {"backupRef": backup}}});
-    let instance = client.post("instances", &body).expect(200).json()["instance"].take();
+    let instance = client.post("instances", &body).with_status(200).json()["instance"].take();
     let id = instance["id"].as_str().unwrap();
     client.wait_for_instance(id, &["ACTIVE", "ERROR"]);
     let shown = client.get(&format!("instances/{id}")).json();
@@ -84,7 +84,7 @@ fn a_database_larger_than_the_lock_page_restores_exactly_and_unchanged_it_costs_
     let length = std::fs::metadata(&path).unwrap().len();
     assert!(length > LOCK_BYTE + 32 * MIB, "{length} bytes do not reach across the lock page");
     let server = TestServer::builder().instance_sqlite("large", &path).start();
-    let client = server.by_admin();
+    let client = server.admin();
 
     // With a rollback journal: by way of the spool.
     let full = client.full("large");

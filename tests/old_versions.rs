@@ -151,7 +151,7 @@ fn a_catalog_rebuilt_from_old_archives_gives_the_answers_of_then() {
         std::fs::remove_file(data_dir.path().join("catalog.db")).unwrap();
         server.run_ok(&["catalog", "rebuild"]);
         server.restart();
-        let client = server.by_admin();
+        let client = server.admin();
         for row in folders.iter().flat_map(Folder::rows) {
             let id = row["id"].as_str().unwrap();
             assert_eq!(client.backup(id), moved(row, &server), "{version}");
@@ -169,11 +169,11 @@ fn a_data_directory_of_an_old_version_is_served_and_its_unfinished_work_is_finis
         }
         kept::place_catalog(*schema, data_dir.path());
         let server = server_on(data_dir.path());
-        let client = server.by_admin();
+        let client = server.admin();
         for (path, then) in expected_answers(*schema) {
             let unfinished = ["drill to make", "drill begun"].map(Value::from);
             if !unfinished.contains(&then["backup"]["name"]) {
-                let now = client.get(&path).expect(200).json();
+                let now = client.get(&path).with_status(200).json();
                 assert_same_answer(&path, &now, moved(&then, &server));
             }
         }

@@ -67,7 +67,7 @@ fn under_load_every_backup_of_a_chain_is_consistent() {
     let redis = RedisServer::start();
     open_accounts(&mut redis.connect());
     let server = coffer(&redis).start();
-    let client = server.by_admin();
+    let client = server.admin();
     let stop = AtomicBool::new(false);
     let taken = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -145,7 +145,7 @@ fn values_of_every_type_restore_exactly() {
     let before = redis.connect().contents();
     assert_eq!(before.len(), 18, "the contents are incomplete");
     let server = coffer(&redis).start();
-    let client = server.by_admin();
+    let client = server.admin();
     let full = client.full("cache");
     assert_eq!(full["verify_level"], "checked", "{full:#}");
     assert_eq!(full["datastore"]["type"], "redis");
@@ -175,7 +175,7 @@ fn a_restore_through_the_api_and_one_by_hand_can_be_started() {
     fill_with_every_type(&mut redis.connect());
     let expected = redis.connect().contents();
     let server = coffer(&redis).start();
-    let client = server.by_admin();
+    let client = server.admin();
     let full = client.full("cache");
     let folder = client.restored_instance(&full);
     assert_eq!(names_in(&folder), ["dump.rdb"]);

@@ -44,12 +44,12 @@ impl Fixture {
         );
         let other = TestServer::builder().instance_sqlite("shop", &database).start();
         let full = folder.path().join("full.tar.zst");
-        copy(&archive_of(&other.by_admin().full("shop")), &full);
+        copy(&archive_of(&other.admin().full("shop")), &full);
         let wanted = folder.path().join("wanted.db");
         copy(&database, &wanted);
         change(&database, "UPDATE row SET data = randomblob(5000) WHERE rowid % 9 = 0");
         let incremental = folder.path().join("one.incr.zst");
-        copy(&archive_of(&other.by_admin().incremental("shop")), &incremental);
+        copy(&archive_of(&other.admin().incremental("shop")), &incremental);
         let server = TestServer::builder()
             .instance_sqlite("elsewhere", &database)
             .token("alice", PROJECT, &["member"])
@@ -59,7 +59,7 @@ impl Fixture {
     }
 
     fn client(&self) -> Client {
-        self.server.by_admin()
+        self.server.admin()
     }
 
     /// A path in the store, and its URL.
@@ -70,7 +70,7 @@ impl Fixture {
     }
 
     fn ask(client: &Client, url: &str) -> Answer {
-        let datastore = client.get("datastores/sqlite").expect(200).json();
+        let datastore = client.get("datastores/sqlite").with_status(200).json();
         client.post(
             "backups",
             &json!({"backup": {"name": "found", "restore_from": {
@@ -83,7 +83,7 @@ impl Fixture {
 
     /// Registers the archive at this URL; its row once that has ended.
     fn register(&self, url: &str) -> Value {
-        let accepted = Self::ask(&self.client(), url).expect(202).json();
+        let accepted = Self::ask(&self.client(), url).with_status(202).json();
         let id = accepted["backup"]["id"].as_str().unwrap();
         self.client().wait_for(id, &["RESTORED", "COMPLETED", "FAILED"])
     }
@@ -121,7 +121,7 @@ fn a_registered_archive_is_verified_listed_restored_and_deleted(
     assert!(std::fs::read(restored).unwrap() == std::fs::read(&fixture.database).unwrap());
 
     Fixture::ask(&fixture.client(), &url).fault(400);
-    fixture.client().delete(&format!("backups/{id}")).expect(202);
+    fixture.client().delete(&format!("backups/{id}")).with_status(202);
     fixture.client().wait_until_gone(id);
     assert!(!path.exists());
 }
@@ -157,10 +157,10 @@ fn members_cannot_register_archives_of_another_project() {
     let fixture = Fixture::new();
     let (path, url) = fixture.place("project-a/found.tar.zst");
     copy(&fixture.full, &path);
-    Fixture::ask(&fixture.server.by("bob"), &url).fault(400);
-    let accepted = Fixture::ask(&fixture.server.by("alice"), &url).expect(202).json();
+    Fixture::ask(&fixture.server.client_of("bob"), &url).fault(400);
+    let accepted = Fixture::ask(&fixture.server.client_of("alice"), &url).with_status(202).json();
     let id = accepted["backup"]["id"].as_str().unwrap();
-    fixture.server.by("alice").wait_for(id, &["RESTORED"]);
+    fixture.server.client_of("alice").wait_for(id, &["RESTORED"]);
 }
 
 #[rstest]
@@ -186,7 +186,7 @@ fn symbolic_links_in_the_store_are_not_followed(#[values(true, false)] is_folder
 /// Deleting the failed row keeps the file, which was never the server's.
 fn assert_delete_keeps(fixture: &Fixture, row: &Value, file: &Path) {
     let id = row["id"].as_str().unwrap();
-    fixture.client().delete(&format!("backups/{id}")).expect(202);
+    fixture.client().delete(&format!("backups/{id}")).with_status(202);
     fixture.client().wait_until_gone(id);
     assert!(file.exists(), "the file is gone");
 }

@@ -63,7 +63,7 @@ impl Fixture {
 
     /// Requests a backup; returns its id.
     fn request(&self, instance: &str) -> String {
-        let accepted = self.server.by_admin().create_backup(instance, &json!({})).expect(202);
+        let accepted = self.server.admin().create_backup(instance, &json!({})).with_status(202);
         accepted.json()["backup"]["id"].as_str().unwrap().to_owned()
     }
 
@@ -71,7 +71,7 @@ impl Fixture {
     fn start_slow_backup(&self) -> String {
         let id = self.request("slow");
         wait_until("the backup to make progress", || {
-            let row = self.server.by_admin().backup(&id);
+            let row = self.server.admin().backup(&id);
             assert!(["NEW", "BUILDING"].contains(&row["status"].as_str().unwrap()), "{row:#}");
             (row["progress"].as_f64().unwrap() > 0.0).then_some(())
         });
@@ -92,7 +92,7 @@ impl Fixture {
 
     fn after_restart(&mut self, id: &str) -> Value {
         self.server.restart();
-        self.server.by_admin().backup(id)
+        self.server.admin().backup(id)
     }
 }
 
@@ -130,24 +130,24 @@ fn without_grace_a_running_backup_is_interrupted_and_the_next_start_is_clean(
     fixture.assert_exits();
     assert_interrupted(&fixture.after_restart(&id));
     assert!(!fixture.server.log().text().contains("the last run was interrupted"));
-    assert_eq!(fixture.server.by_admin().full("quick")["status"], "COMPLETED");
+    assert_eq!(fixture.server.admin().full("quick")["status"], "COMPLETED");
 }
 
 #[test]
 fn without_grace_a_running_restore_begins_again_at_the_next_start() {
     let mut fixture = Fixture::compressing(300, "0", "1");
-    let backup = fixture.server.by_admin().full("slow");
+    let backup = fixture.server.admin().full("slow");
     let body = json!({"instance": {
         "name": "again", "flavorRef": 1, "restorePoint": {"backupRef": backup["id"]},
     }});
-    let made = fixture.server.by_admin().post("instances", &body).expect(200).json();
+    let made = fixture.server.admin().post("instances", &body).with_status(200).json();
     let id = made["instance"]["id"].as_str().unwrap().to_owned();
     let folder = fixture.server.data_dir().join("restored").join("project-a").join(&id);
     wait_until("the restore to begin", || folder.exists().then_some(()));
     fixture.signal(Signal::TERM);
     fixture.assert_exits();
     fixture.server.restart();
-    fixture.server.by_admin().wait_for_instance(&id, &["ACTIVE"]);
+    fixture.server.admin().wait_for_instance(&id, &["ACTIVE"]);
     let restored = std::fs::read(folder.join("again/file")).unwrap();
     let source = std::fs::read(fixture.sources.path().join("slow/file")).unwrap();
     assert!(restored == source);
@@ -170,11 +170,11 @@ fn waiting_backups_are_kept_and_run_after_the_restart() {
     let mut fixture = Fixture::new(200, "0");
     let running = fixture.start_slow_backup();
     let waiting = fixture.request("quick");
-    assert_eq!(fixture.server.by_admin().backup(&waiting)["status"], "NEW");
+    assert_eq!(fixture.server.admin().backup(&waiting)["status"], "NEW");
     fixture.signal(Signal::TERM);
     fixture.assert_exits();
     assert_interrupted(&fixture.after_restart(&running));
-    let row = fixture.server.by_admin().wait_for(&waiting, &["COMPLETED", "FAILED"]);
+    let row = fixture.server.admin().wait_for(&waiting, &["COMPLETED", "FAILED"]);
     assert_eq!(row["status"], "COMPLETED", "{row:#}");
 }
 
@@ -188,7 +188,7 @@ fn a_second_process_that_writes_is_refused_and_the_lock_is_named(#[case] command
     assert_eq!(output.status.code(), Some(1), "{text}");
     let lock = server.data_dir().join("lock");
     assert!(text.contains(lock.to_str().unwrap()) && text.contains("stop that one"), "{text}");
-    server.by_admin().get("backups").expect(200);
+    server.admin().get("backups").with_status(200);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn systemd_is_notified_when_the_server_is_ready_and_when_it_stops() {
     };
     let mut server = TestServer::builder().env("NOTIFY_SOCKET", path.to_str().unwrap()).start();
     assert_eq!(received(), "READY=1");
-    server.by_nobody().get("/healthcheck").expect(200);
+    server.anonymous().get("/healthcheck").with_status(200);
     server.terminate();
     assert_eq!(received(), "STOPPING=1");
 }
@@ -221,12 +221,12 @@ fn the_first_start_makes_a_private_admin_token_and_the_next_one_keeps_it() {
     let secret = std::fs::read_to_string(&path).unwrap();
     assert!(server.log().text().contains(path.to_str().unwrap()), "the log does not say where");
     assert!(!server.log().text().contains(secret.trim()));
-    server.by_admin().get("backups?all_projects=true").expect(200);
-    server.by_nobody().get("backups").fault(401);
+    server.admin().get("backups?all_projects=true").with_status(200);
+    server.anonymous().get("backups").fault(401);
 
     server.restart();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), secret);
-    server.by_admin().get("backups").expect(200);
+    server.admin().get("backups").with_status(200);
 }
 
 #[test]
@@ -245,13 +245,13 @@ fn no_secret_is_logged(#[values("info", "trace")] level: &str) {
         .setting("server.log_level", level)
         .start();
     let secret = server.secret("alice").to_owned();
-    server.by("alice").get("backups").expect(200);
-    server.by("alice").get(&format!("backups?marker={secret}")).expect(400);
-    let stranger = server.by_nobody();
+    server.client_of("alice").get("backups").with_status(200);
+    server.client_of("alice").get(&format!("backups?marker={secret}")).with_status(400);
+    let stranger = server.anonymous();
     let bearer = format!("Bearer {secret}");
-    stranger.clone().with_header("Authorization", &bearer).get("backups").expect(200);
+    stranger.clone().with_header("Authorization", &bearer).get("backups").with_status(200);
     let basic = basic_of("alice", &secret);
-    stranger.clone().with_header("Authorization", &basic).get("backups").expect(200);
+    stranger.clone().with_header("Authorization", &basic).get("backups").with_status(200);
     let wrong = "0123456789abcdef0123456789abcdef";
     stranger.with_token(wrong).get("backups").fault(401);
     let text = server.log().text();

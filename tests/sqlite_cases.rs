@@ -69,7 +69,7 @@ fn every_page_size_and_auto_vacuum_mode_restores_exactly() {
         databases.push((name, path));
     }
     let server = builder.start();
-    let client = server.by_admin();
+    let client = server.admin();
     for (name, path) in &databases {
         let (full, first) = (client.full(name), std::fs::read(path).unwrap());
         run(path, "DELETE FROM row WHERE id % 7 = 0; UPDATE pair SET b = b + 1 WHERE b < 100;");
@@ -86,7 +86,7 @@ fn an_empty_database_is_backed_up_before_and_after_it_holds_data() {
     let path = folder.path().join("new.db");
     write_file(&path, "");
     let server = TestServer::builder().instance_sqlite("new", &path).start();
-    let client = server.by_admin();
+    let client = server.admin();
     let mut points = vec![(client.full("new"), Vec::new())];
     for sql in ["PRAGMA user_version = 1", &rows(3000), "DROP TABLE row; VACUUM"] {
         run(&path, sql);
@@ -114,7 +114,7 @@ fn every_point_restores_exactly_whatever_changed_between_incrementals() {
     let path = folder.path().join("shop.db");
     run(&path, &format!("PRAGMA auto_vacuum = 2; PRAGMA journal_mode = wal; {}", rows(4000)));
     let server = TestServer::builder().instance_sqlite("shop", &path).start();
-    let client = server.by_admin();
+    let client = server.admin();
     let mut points = vec![(client.full("shop"), std::fs::read(&path).unwrap())];
     let changes: [&dyn Fn(&Path); 9] = [
         &|path| run(path, "INSERT INTO row SELECT id + 10000, word, randomblob(500) FROM row"),
@@ -146,9 +146,9 @@ fn a_replaced_database_is_backed_up_while_the_old_file_is_still_open() {
     let server = TestServer::builder().instance_sqlite("shop", &path).start();
     let old = Connection::open(&path).unwrap();
     old.query_row("SELECT count(*) FROM row", (), |_row| Ok(())).unwrap();
-    server.by_admin().full("shop");
+    server.admin().full("shop");
     replace(&path, &rows(200));
-    let made = server.by_admin().incremental("shop");
+    let made = server.admin().incremental("shop");
     assert_restores(&server, &made, &std::fs::read(&path).unwrap());
     drop(old);
 }
@@ -195,7 +195,7 @@ fn a_database_with_any_name_is_backed_up_and_no_files_are_left_beside_it() {
     }
     let server = builder.start();
     for (name, path) in &databases {
-        let backup = server.by_admin().full(name);
+        let backup = server.admin().full(name);
         assert_restores(&server, &backup, &std::fs::read(path).unwrap());
         assert_eq!(names_in(path.parent().unwrap()).len(), 1, "something was left beside it");
     }

@@ -81,7 +81,7 @@ fn server_user() -> u32 {
 
 /// The folder of the instance's archives.
 fn archives_of(server: &TestServer) -> PathBuf {
-    let instance = server.by_admin().instance_id("shop");
+    let instance = server.admin().instance_id("shop");
     server.data_dir().join("archives").join(PROJECT).join(instance)
 }
 
@@ -89,7 +89,7 @@ fn archives_of(server: &TestServer) -> PathBuf {
 fn assert_fails(server: &TestServer, code: &str, words: &[&str]) {
     let archives = || names_in(&archives_of(server));
     let before = archives();
-    let (found, message) = server.by_admin().failed("shop");
+    let (found, message) = server.admin().failed("shop");
     assert_eq!(found, code, "{message}");
     for word in words {
         assert!(message.contains(word), "no {word:?} in: {message}");
@@ -100,7 +100,7 @@ fn assert_fails(server: &TestServer, code: &str, words: &[&str]) {
 
 #[track_caller]
 fn assert_completes(server: &TestServer) -> PathBuf {
-    let backup = server.by_admin().full("shop");
+    let backup = server.admin().full("shop");
     server.restored(&backup)
 }
 

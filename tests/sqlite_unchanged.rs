@@ -41,7 +41,7 @@ fn server_with_database(mode: &str) -> (tempfile::TempDir, std::path::PathBuf, T
 /// Backs up until the last change is older than the clock's tick.
 fn settled(server: &TestServer) -> Value {
     wait_until("a backup that reads nothing", || {
-        let backup = server.by_admin().incremental("db");
+        let backup = server.admin().incremental("db");
         let unchanged = manifest_of(&backup)["source"]["unchanged"] == true;
         unchanged.then_some(backup)
     })
@@ -51,7 +51,7 @@ fn settled(server: &TestServer) -> Value {
 fn an_unchanged_database_is_not_read_again_and_stays_checked() {
     for mode in ["wal", "delete"] {
         let (_folder, path, server) = server_with_database(mode);
-        server.by_admin().full("db");
+        server.admin().full("db");
         let backup = settled(&server);
         let made = manifest_of(&backup);
         assert_eq!(
@@ -64,7 +64,7 @@ fn an_unchanged_database_is_not_read_again_and_stays_checked() {
         let mut shell = SqliteShell::open(&path);
         shell.run("UPDATE t SET data = zeroblob(3000) WHERE id = 7;");
         shell.close();
-        let backup = server.by_admin().incremental("db");
+        let backup = server.admin().incremental("db");
         assert_eq!(manifest_of(&backup)["source"]["unchanged"], false, "{mode}");
         assert!(rows(&server.restored(&backup)) == rows(&path), "{mode}");
     }
@@ -89,7 +89,7 @@ const TRICKS: [&str; 5] = [
 #[test]
 fn changes_that_keep_size_and_time_are_still_found() {
     let (_folder, path, server) = server_with_database("wal");
-    server.by_admin().full("db");
+    server.admin().full("db");
     let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     for (number, trick) in TRICKS.iter().cycle().take(3 * TRICKS.len()).enumerate() {
         if number % 3 == 0 {
@@ -106,7 +106,7 @@ fn changes_that_keep_size_and_time_are_still_found() {
             // The log stays, and the database itself was not touched.
             shell.kill();
         }
-        let backup = server.by_admin().incremental("db");
+        let backup = server.admin().incremental("db");
         let same = rows(&server.restored(&backup)) == rows(&path);
         assert!(same, "{number}: {trick}; {}", id_of(&backup));
     }

@@ -51,7 +51,7 @@ fn a_database_is_restored_by_the_commands_in_its_archive() {
     let database = folder.path().join("it's a \"shop\".db");
     big_enough_database(&database);
     let server = TestServer::builder().instance_sqlite("my shop", &database).start();
-    let backup = server.by_admin().full("my shop");
+    let backup = server.admin().full("my shop");
     let restored = restore_by_own_commands(&archive_of(&backup));
     let bytes = std::fs::read(restored.path().join("restored/data/my_shop.db")).unwrap();
     assert!(bytes == std::fs::read(&database).unwrap());
@@ -69,7 +69,7 @@ fn a_tree_is_restored_by_the_commands_in_its_archive() {
     symlink("plain.txt", tree.join("link")).unwrap();
     std::fs::hard_link(tree.join("plain.txt"), tree.join("same.txt")).unwrap();
     let server = TestServer::builder().instance_directory("files", &tree).start();
-    let backup = server.by_admin().full("files");
+    let backup = server.admin().full("files");
 
     let restored = restore_by_own_commands(&archive_of(&backup));
     let data = restored.path().join("restored/data");
@@ -89,8 +89,8 @@ fn zstd_tar_and_another_seekable_reader_accept_the_archives() {
     let database = folder.path().join("shop.db");
     big_enough_database(&database);
     let server = TestServer::builder().instance_sqlite("shop", &database).start();
-    let full = archive_of(&server.by_admin().full("shop"));
-    let incremental = archive_of(&server.by_admin().incremental("shop"));
+    let full = archive_of(&server.admin().full("shop"));
+    let incremental = archive_of(&server.admin().incremental("shop"));
     for archive in [&full, &incremental] {
         let listed = run_alone(
             &format!("zstd -tq '{0}' && tar --zstd -tf '{0}'", archive.display()),
@@ -113,11 +113,11 @@ fn the_archives_checksum_is_what_b3sum_prints() {
     let database = folder.path().join("shop.db");
     big_enough_database(&database);
     let server = TestServer::builder().instance_sqlite("shop", &database).start();
-    let backup = server.by_admin().full("shop");
+    let backup = server.admin().full("shop");
     let bytes = std::fs::read(archive_of(&backup)).unwrap();
     assert_eq!(backup["checksum"], format!("blake3:{}", blake3::hash(&bytes).to_hex()));
     assert_eq!(backup["size_bytes"], bytes.len());
     let downloaded =
-        server.by_admin().get(&format!("backups/{}/archive", backup["id"].as_str().unwrap()));
-    assert!(downloaded.expect(200).bytes == bytes);
+        server.admin().get(&format!("backups/{}/archive", backup["id"].as_str().unwrap()));
+    assert!(downloaded.with_status(200).bytes == bytes);
 }

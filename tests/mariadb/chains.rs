@@ -13,7 +13,7 @@ fn under_load_every_backup_of_a_chain_is_consistent_and_starts() {
     let server = TestServer::builder()
         .instance_of("bank", "mariadb", &source(&bank.server, ""), "quick")
         .start();
-    let client = server.by_admin();
+    let client = server.admin();
     bank.open();
     let mut taken: Vec<(Value, u64, u64)> = Vec::new();
     for number in 0..4 {
@@ -76,7 +76,7 @@ fn every_backup_of_a_chain_restores_to_the_same_dump() {
     let zoo = zoo();
     let server =
         TestServer::builder().instance_of("zoo", "mariadb", &source(&zoo, ""), "full").start();
-    let client = server.by_admin();
+    let client = server.admin();
     let full = client.full("zoo");
     let before = zoo.dump(&ZOOS);
 

@@ -34,7 +34,7 @@ fn a_drill_starts_a_server_checks_the_tables_and_counts_the_rows() {
     database.sql(SHOP);
     for method in ["physical", "logical"] {
         let server = drilling(&database, &format!(", method = \"{method}\""));
-        let client = server.by_admin();
+        let client = server.admin();
         let row = client.drilled(id_of(&client.full("shop")));
         assert_eq!(
             (&row["verify_level"], &row["drill"]["status"]),
@@ -70,7 +70,7 @@ fn assert_found(database: &MariaDb, table: &str) {
     let mut server = drilling(database, "");
     server.allow_warning("drill");
     server.allow_warning("nothing is built on it");
-    let client = server.by_admin();
+    let client = server.admin();
     let row = client.drilled(id_of(&client.full("shop")));
     let why = &row["drill"]["failure"];
     assert_eq!(
@@ -156,7 +156,7 @@ fn a_page_with_a_wrong_checksum_is_found_by_the_backup_itself() {
         .instance_of("shop", "mariadb", &source(&database, ""), "quick")
         .start();
     server.allow_warning(" failed: ");
-    let (code, why) = server.by_admin().failed("shop");
+    let (code, why) = server.admin().failed("shop");
     assert_eq!(code, "source_damaged", "{why}");
     assert!(why.contains("orders.ibd"), "{why}");
     server.assert_tmp_is_empty();

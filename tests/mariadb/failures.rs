@@ -71,7 +71,7 @@ fn a_backup_that_cannot_begin_fails_with_the_command_that_helps() {
     );
     let mut server = coffer(&database);
     server.allow_warning(" failed: ");
-    let client = server.by_admin();
+    let client = server.admin();
     for (instance, code, words) in CASES {
         let (found, why) = client.failed(instance);
         assert_eq!(found, *code, "{instance}: {why}");

@@ -29,7 +29,7 @@ fn slow(database: &MariaDb) -> TestServer {
 
 /// Begins a backup and waits until its copy is being made; the tool's process.
 fn begun(server: &TestServer, client: &Client) -> (String, u32) {
-    let made = client.create_backup("shop", &json!({})).expect(202).json();
+    let made = client.create_backup("shop", &json!({})).with_status(202).json();
     let id = id_of(&made["backup"]).to_owned();
     let place = format!("--target-dir={}", server.data_dir().display());
     let tool = wait_until("the tool to copy", || {
@@ -68,7 +68,7 @@ fn a_killed_tool_fails_the_backup() {
     let database = database();
     let mut server = slow(&database);
     server.allow_warning(" failed: ");
-    let client = server.by_admin();
+    let client = server.admin();
     let (id, tool) = begun(&server, &client);
     kill(tool, Signal::KILL);
     let (code, why) = failure(&server, &client, &id);
@@ -81,7 +81,7 @@ fn a_server_that_stops_during_the_backup_fails_it() {
     let mut database = database();
     let mut server = slow(&database);
     server.allow_warning(" failed: ");
-    let client = server.by_admin();
+    let client = server.admin();
     let (id, _tool) = begun(&server, &client);
     database.kill();
     let (code, why) = failure(&server, &client, &id);
@@ -93,7 +93,7 @@ fn the_start_after_a_power_cut_removes_the_unfinished_copy() {
     let database = database();
     let mut server = slow(&database);
     server.allow_warning("interrupted");
-    let client = server.by_admin();
+    let client = server.admin();
     let (id, _tool) = begun(&server, &client);
     server.kill();
     let place = format!("--target-dir={}", server.data_dir().display());
@@ -102,7 +102,7 @@ fn the_start_after_a_power_cut_removes_the_unfinished_copy() {
     });
     assert!(!names_in(&server.data_dir().join("tmp")).is_empty(), "there was nothing to sweep");
     server.restart();
-    let client = server.by_admin();
+    let client = server.admin();
     let (code, _why) = failure(&server, &client, &id);
     assert_eq!(code, "interrupted");
 }
@@ -111,13 +111,13 @@ fn the_start_after_a_power_cut_removes_the_unfinished_copy() {
 fn a_shutdown_does_not_wait_for_the_copy() {
     let database = database();
     let mut server = slow(&database);
-    let client = server.by_admin();
+    let client = server.admin();
     let (id, _tool) = begun(&server, &client);
     server.allow_warning("interrupted");
     assert!(server.terminate().success());
     assert_nothing_is_left(&server);
     server.restart();
-    let row: Value = server.by_admin().backup(&id);
+    let row: Value = server.admin().backup(&id);
     assert_eq!(row["failure"]["code"], "interrupted", "{row:#}");
 }
 
@@ -130,7 +130,7 @@ fn a_copy_that_does_not_fit_is_refused_with_the_space_it_needs() {
         .data_dir(&disk.path().join("data"))
         .start();
     server.allow_warning(" failed: ");
-    let (code, why) = server.by_admin().failed("shop");
+    let (code, why) = server.admin().failed("shop");
     assert_eq!(code, "disk_full", "{why}");
     assert!(why.contains("MiB are free there") && why.contains("logical"), "{why}");
     assert_nothing_is_left(&server);
@@ -146,7 +146,7 @@ fn a_disk_that_fills_up_during_the_copy_fails_the_backup() {
         .start();
     server.allow_warning(" failed: ");
     server.allow_warning("the disk is full");
-    let client = server.by_admin();
+    let client = server.admin();
     let (id, _tool) = begun(&server, &client);
     disk.fill(0);
     wait_until("the tool to end", || {

@@ -23,7 +23,7 @@ fn a_dump_restores_to_a_data_directory_with_the_same_data_and_accounts() {
         .instance_of("mariadb", "mariadb", &dumps, "quick")
         .instance_of("mysql", "mysql", &dumps, "quick")
         .start();
-    let client = server.by_admin();
+    let client = server.admin();
     for engine in ["mariadb", "mysql"] {
         let full = client.full(engine);
         let unchanged = client.incremental(engine);
@@ -42,7 +42,7 @@ fn dumps_restore_into_a_running_server_without_these_databases() {
         .instance_of("other", "mariadb", &source(&other, ""), "quick")
         .instance_of("whole", "mariadb", &source(&zoo, ""), "quick")
         .start();
-    let client = server.by_admin();
+    let client = server.admin();
     let backup = client.full("zoo");
     let into = |id: &str| server.run(&["restore", id, "--into", "other"]);
 
@@ -86,7 +86,7 @@ fn one_database_is_dumped_by_an_account_that_may_read_only_it() {
         .instance_of("half", "mysql", &one(", database = \"zoo\"").replace("one", "half"), "quick")
         .allow_warning("a backup would fail now")
         .start();
-    let client = server.by_admin();
+    let client = server.admin();
     let restored = MariaDb::on(&server.restored(&client.full("zoo")));
     assert!(restored.dump(&["zoo"]) == zoo.dump(&["zoo"]));
     assert_eq!(restored.sql("SHOW DATABASES LIKE 'T%'"), "");
@@ -105,7 +105,7 @@ fn a_restore_through_the_api_creates_a_data_directory() {
     let zoo = zoo();
     let server =
         TestServer::builder().instance_of("zoo", "mariadb", &source(&zoo, ""), "quick").start();
-    let client = server.by_admin();
+    let client = server.admin();
     let backup = client.full("zoo");
     let restored = client.restored_instance(&backup);
     assert!(restored.starts_with(server.data_dir().join("restored").join("project-a")));

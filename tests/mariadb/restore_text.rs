@@ -30,7 +30,7 @@ fn a_physical_backup_is_started_by_the_commands_in_its_archive() {
     let zoo = zoo();
     let server =
         TestServer::builder().instance_of("zoo", "mariadb", &source(&zoo, ""), "quick").start();
-    let archive = archive_of(&server.by_admin().full("zoo"));
+    let archive = archive_of(&server.admin().full("zoo"));
     let folder = beside(&archive);
     let datadir = folder.path().join("datadir");
     let script = commands(&archive).join("\n");
@@ -55,7 +55,7 @@ fn dumps_are_loaded_by_the_commands_in_their_archive() {
     let server = TestServer::builder()
         .instance_of("zoo", "mysql", &source(&zoo, ", method = \"logical\""), "quick")
         .start();
-    let archive = archive_of(&server.by_admin().full("zoo"));
+    let archive = archive_of(&server.admin().full("zoo"));
     let folder = beside(&archive);
     let other = MariaDb::start();
     let socket = other.socket();

@@ -44,7 +44,7 @@ fn a_password_with_special_characters_works_and_is_visible_nowhere() {
         }
     }
     let server = builder.start();
-    let client = server.by_admin();
+    let client = server.admin();
     let (done, mut checks) = (AtomicBool::new(false), 0);
     std::thread::scope(|scope| {
         let watch = scope.spawn(|| {
@@ -106,7 +106,7 @@ fn connections_are_encrypted_and_certificates_verified_as_configured() {
             "quick",
         )
         .start();
-    let client = server.by_admin();
+    let client = server.admin();
     for instance in ["required", "verified", "dumped"] {
         client.full(instance);
     }

@@ -211,7 +211,7 @@ fn make_archives_of_a_released_version() {
     let program = PathBuf::from(std::env::var_os("COFFER_RELEASED").expect("COFFER_RELEASED"));
     let sources = Sources::new();
     let mut server = sources.server(&program);
-    let client = server.by_admin();
+    let client = server.admin();
     let names = ENGINES;
     let mut kept: Vec<Vec<(Value, Option<String>)>> = vec![Vec::new(); names.len()];
     for number in 0..3 {
@@ -261,11 +261,13 @@ fn make_states(
 
     let path = "backup_strategies";
     let strategy = json!({"backup_strategy": {"swift_container": "for-all"}});
-    client.post(path, &strategy).expect(202);
+    client.post(path, &strategy).with_status(202);
     let strategy = json!({"backup_strategy": {
         "swift_container": "for-tiny", "instance_id": client.instance_id("tiny")}});
-    client.post(path, &strategy).expect(202);
-    client.put(&format!("mgmt/quotas/{PROJECT}"), &json!({"quotas": {"backups": 500}})).expect(200);
+    client.post(path, &strategy).with_status(202);
+    client
+        .put(&format!("mgmt/quotas/{PROJECT}"), &json!({"quotas": {"backups": 500}}))
+        .with_status(200);
 
     let damaged = create(&json!({"name": "archive damaged"}));
     damage(&archive_of(&damaged));
@@ -291,13 +293,13 @@ fn registered(client: &Client, server: &TestServer, full: &Value) -> Value {
     let folder = server.data_dir().join("archives").join(PROJECT);
     let copy = folder.join("found.tar.zst");
     std::fs::copy(archive_of(full), &copy).unwrap();
-    let datastore = client.get("datastores/sqlite").expect(200).json();
+    let datastore = client.get("datastores/sqlite").with_status(200).json();
     let body = json!({"backup": {"name": "registered", "restore_from": {
         "remote_location": format!("file://{}", copy.display()),
         "local_datastore_version_id": datastore["datastore"]["default_version"],
         "size": 0.1,
     }}});
-    let accepted = client.post("backups", &body).expect(202).json();
+    let accepted = client.post("backups", &body).with_status(202).json();
     client.wait_for(accepted["backup"]["id"].as_str().unwrap(), &["RESTORED"])
 }
 
@@ -312,7 +314,7 @@ fn answers(client: &Client, server: &TestServer, sources: &Path) -> Value {
         paths.push(format!("instances/{}", row["id"].as_str().unwrap()));
     }
     for path in paths {
-        let answer = client.get(&path).expect(200).json();
+        let answer = client.get(&path).with_status(200).json();
         answers.insert(path, portable(&answer, server, sources));
     }
     Value::Object(answers)

@@ -80,7 +80,7 @@ fn under_load_every_backup_of_a_chain_is_consistent() {
     let server = Postgres::new();
     create_bank(&server);
     let coffer = coffer_for(&server, "").start();
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     let tellers = Tellers::at(&server);
     let mut made = Vec::new();
     for number in 0..4_u64 {

@@ -45,7 +45,7 @@ fn a_drill_starts_a_server_counts_the_rows_and_finds_damage() {
     let mut server = server_without_checksums();
     let mut coffer = drilling(&server);
     coffer.allow_warning("nothing is built on it");
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     let row = client.drilled(id_of(&client.full(NAME)));
     assert_eq!(row["drill"]["status"], "passed", "{row:#}");
     assert_eq!(row["verify_level"], "restored");
@@ -89,7 +89,7 @@ fn drills_work_without_root() {
         .instance_of("dumped", "postgresql", &logical, "full")
         .unprivileged()
         .start();
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     for instance in [NAME, "dumped"] {
         let made = client.full(instance);
         client.ask_for_drill(id_of(&made));
@@ -113,7 +113,7 @@ fn a_standby_is_backed_up_and_drilled() {
         (standby.sql("postgres", count) == "9000\n").then_some(())
     });
     let coffer = drilling(&standby);
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     let row = client.drilled(id_of(&client.full(NAME)));
     assert_eq!(row["drill"]["rows_by_table"], json!({"postgres.public.item": 9000}), "{row:#}");
     // Restored for use it is a standby still, and the report says how it stops being one.

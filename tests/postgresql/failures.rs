@@ -12,7 +12,7 @@ use super::support::{Disk, TestServer, children_of, stderr_of, wait_until, write
 /// A backup fails with this code and these words, and leaves neither a process nor a file.
 #[track_caller]
 fn assert_fails(coffer: &TestServer, code: &str, words: &[&str]) {
-    let failure = coffer.by_admin().failed(NAME);
+    let failure = coffer.admin().failed(NAME);
     assert_clean(coffer);
     assert_eq!(failure.0, code, "{}", failure.1);
     for word in words {
@@ -142,8 +142,8 @@ fn a_server_that_crashes_during_the_backup_fails_it_and_the_next_one_succeeds() 
     let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
     let tools = pausing_tools(&begun, &go);
     let coffer = failing_coffer(&server, &tools_key(tools.path()));
-    let client = coffer.by_admin();
-    let made = client.create_backup(NAME, &json!({})).expect(202).json();
+    let client = coffer.admin();
+    let made = client.create_backup(NAME, &json!({})).with_status(202).json();
     wait_until("the backup to be in the middle", || begun.exists().then_some(()));
     server.crash();
     write_file(&go, "");
@@ -175,8 +175,8 @@ fn a_tablespace_created_during_the_backup_fails_it() {
     let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
     let tools = pausing_tools(&begun, &go);
     let coffer = failing_coffer(&server, &tools_key(tools.path()));
-    let client = coffer.by_admin();
-    let made = client.create_backup(NAME, &json!({})).expect(202).json();
+    let client = coffer.admin();
+    let made = client.create_backup(NAME, &json!({})).with_status(202).json();
     wait_until("the backup to be in the middle", || begun.exists().then_some(()));
     let space = server.tablespace_folder("late");
     server.sql("postgres", &format!("CREATE TABLESPACE late LOCATION '{}'", space.display()));

@@ -19,7 +19,7 @@ fn an_incremental_stores_little_more_than_the_changes() {
         server.sql("postgres", "SELECT pg_relation_size('item')").trim().parse().unwrap();
     assert!(bytes > 100 << 20, "{bytes}");
     let coffer = coffer_for(&server, "").start();
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     let full = client.full(NAME);
     let unchanged = client.incremental(NAME);
     server.sql("postgres", "UPDATE item SET price = price + 1 WHERE id % 100 = 7; CHECKPOINT;");

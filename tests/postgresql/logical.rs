@@ -29,7 +29,7 @@ fn dumps_restore_to_a_data_directory_and_into_a_server() {
     let coffer = coffer_for(&server, LOGICAL)
         .instance_of("fresh", "postgresql", &source(&fresh, LOGICAL), "quick")
         .start();
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     let full = client.full(NAME);
     server.sql("one", "DELETE FROM item WHERE id > 49990");
     let incremental = client.incremental(NAME);
@@ -59,7 +59,7 @@ fn one_database_is_dumped_without_the_right_to_replicate() {
     server.sql("postgres", "CREATE ROLE reader LOGIN IN ROLE pg_read_all_data");
     let more = "user = \"reader\", method = \"logical\", databases = [\"t/w ö\"]";
     let coffer = coffer_for(&server, more).start();
-    let full = coffer.by_admin().full(NAME);
+    let full = coffer.admin().full(NAME);
     let restored = start_restored(&coffer, &full);
     assert_eq!(restored.sql("t/w ö", "SELECT x FROM t"), "7\n");
     let names = restored
@@ -74,7 +74,7 @@ fn one_database_is_dumped_without_the_right_to_replicate() {
 fn a_physical_backup_cannot_be_restored_into_a_server() {
     let server = Postgres::new();
     let coffer = coffer_for(&server, "").start();
-    let full = coffer.by_admin().full(NAME);
+    let full = coffer.admin().full(NAME);
     let output = coffer.run(&["restore", id_of(&full), "--into", NAME]);
     assert!(
         !output.status.success() && stderr_of(&output).contains("--to PATH"),

@@ -46,7 +46,7 @@ fn a_server_restores_to_the_same_dump() {
         let server = Postgres::with(&Setup { checksums, ..Setup::default() });
         plant(&server);
         let coffer = coffer_for(&server, "").start();
-        let client = coffer.by_admin();
+        let client = coffer.admin();
         let full = client.full(NAME);
         server.sql("the \"shop", "UPDATE item SET t = 'new' WHERE id % 500 = 0");
         let incremental = client.incremental(NAME);
@@ -65,13 +65,13 @@ fn a_restore_through_the_api_creates_a_data_directory_that_starts() {
     let server = Postgres::new();
     server.sql("postgres", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n");
     let coffer = coffer_for(&server, "").start();
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     let full = client.full(NAME);
     let body = json!({"instance": {
         "name": "again", "flavorRef": "1", "restorePoint": {"backupRef": id_of(&full)},
         "datastore": {"type": "postgresql"},
     }});
-    let made = client.post("instances", &body).expect(200).json();
+    let made = client.post("instances", &body).with_status(200).json();
     let instance = made["instance"]["id"].as_str().unwrap();
     let row = client.wait_for_instance(instance, &["ACTIVE", "ERROR", "FAILED"]);
     assert_eq!(row["status"], "ACTIVE", "{row:#}");
@@ -91,7 +91,7 @@ fn a_restore_through_the_api_creates_a_data_directory_that_starts() {
     assert!(copied.unwrap().success());
     let again = Postgres::on(&home.path().join("r/pgdata"));
     assert_eq!(again.sql("postgres", "SELECT count(*) FROM t"), "1000\n");
-    client.delete(&format!("instances/{instance}")).expect(202);
+    client.delete(&format!("instances/{instance}")).with_status(202);
 }
 
 /// Runs the commands of RESTORE.txt, as root, in a folder with the archive.
@@ -155,7 +155,7 @@ fn the_commands_of_the_archive_and_of_a_restore_start_a_debian_server() {
     let server = Postgres::with(&Setup { as_debian: true, ..Setup::default() });
     plant(&server);
     let coffer = coffer_for(&server, "").start();
-    let full = coffer.by_admin().full(NAME);
+    let full = coffer.admin().full(NAME);
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let stopped = Started(folder.path().join("restored/data/pgdata"));

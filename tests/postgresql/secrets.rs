@@ -68,7 +68,7 @@ fn a_password_with_special_characters_works_and_is_visible_nowhere() {
         .instance_of("dumped", "postgresql", &dumped, "quick")
         .env("RUST_LOG", "trace")
         .start();
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     let made = client.create_backup(NAME, &serde_json::json!({}));
     wait_until("the tool to run", || begun.exists().then_some(()));
     assert!(is_in_a_command_line(b"pg_basebackup"), "the tool does not run");
@@ -106,7 +106,7 @@ fn a_wrong_or_missing_password_is_reported() {
         .start();
     for (instance, word) in [("wrong", "password authentication failed"), ("none", "password_file")]
     {
-        let (code, message) = coffer.by_admin().failed(instance);
+        let (code, message) = coffer.admin().failed(instance);
         assert_eq!(code, "source_denied", "{message}");
         assert!(message.contains(word), "{message}");
     }
@@ -169,7 +169,7 @@ fn connections_are_encrypted_and_certificates_verified_as_configured() {
         )
         .allow_warning("")
         .start();
-    let client = coffer.by_admin();
+    let client = coffer.admin();
     for instance in ["any", "full"] {
         client.full(instance);
     }

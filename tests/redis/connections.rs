@@ -31,8 +31,8 @@ fn a_user_with_few_rights_is_enough_and_its_password_is_visible_nowhere() {
         redis.port()
     );
     let server = with_source(&source, "quick").start();
-    let client = server.by_admin();
-    let made = client.create_backup("cache", &json!({})).expect(202);
+    let client = server.admin();
+    let made = client.create_backup("cache", &json!({})).with_status(202);
     let port = redis.port().to_string();
     let line = format!("-p\0{port}\0--user\0coffer\0--rdb");
     wait_until("the tool to run", || is_in_a_command_line(line.as_bytes()).then_some(()));
@@ -69,7 +69,7 @@ fn tls_connections_work_and_unknown_authorities_are_refused() {
         format!("{{ url = \"redis://{place}\", tls = \"require\", {more} }}"),
     ] {
         let server = with_source(&source, "quick").start();
-        server.by_admin().full("cache");
+        server.admin().full("cache");
     }
     for (source, words) in [
         (format!("{{ url = \"rediss://{place}\", {more} }}"), "ca_file"),
@@ -85,7 +85,7 @@ fn tls_connections_work_and_unknown_authorities_are_refused() {
             .allow_warning(" failed")
             .allow_warning("would fail now")
             .start();
-        let (code, message) = server.by_admin().failed("cache");
+        let (code, message) = server.admin().failed("cache");
         assert!(["source_denied", "tool"].contains(&code.as_str()), "{code}: {message}");
         assert!(message.contains(words), "{message}");
     }

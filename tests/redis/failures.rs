@@ -32,7 +32,7 @@ fn assert_nothing_is_left(server: &TestServer, redis: &RedisServer) {
 #[track_caller]
 fn fails(redis: &RedisServer, source: &str, expected: (&str, &str)) {
     let server = failing_coffer(with_source(source, "quick"));
-    let (code, message) = server.by_admin().failed("cache");
+    let (code, message) = server.admin().failed("cache");
     assert_eq!(code, expected.0, "{message}");
     assert!(message.contains(expected.1), "{message}");
     assert_nothing_is_left(&server, redis);
@@ -107,8 +107,8 @@ fn a_server_killed_while_it_sends_fails_the_backup_and_leaves_no_files() {
         connection.run(&[b"SET".as_slice(), format!("noise:{number}").as_bytes(), &noise]);
     }
     let server = failing_coffer(coffer(&redis));
-    let client = server.by_admin();
-    let made = client.create_backup("cache", &json!({})).expect(202).json();
+    let client = server.admin();
+    let made = client.create_backup("cache", &json!({})).with_status(202).json();
     wait_until("the snapshot to be on its way", || {
         let stats = connection.run(&["INFO", "stats"]).text();
         let line = stats.lines().find_map(|it| it.strip_prefix("total_net_repl_output_bytes:"));
@@ -156,7 +156,7 @@ fn a_snapshot_that_does_not_fit_on_the_disk_fails_the_backup_and_leaves_no_files
     let server =
         coffer(&redis).data_dir(&disk.0.path().join("data")).setting("storage.headroom_mib", "1");
     let server = failing_coffer(server);
-    let (code, message) = server.by_admin().failed("cache");
+    let (code, message) = server.admin().failed("cache");
     assert_eq!(code, "disk_full", "{message}");
     assert!(message.contains("make room"), "{message}");
     assert_nothing_is_left(&server, &redis);
@@ -170,7 +170,7 @@ fn a_drill_of_a_damaged_snapshot_fails_with_the_reason() {
     let source = format!("{{ socket = {:?}, tools = {:?} }}", redis.socket(), tools.path());
     fails(&redis, &source, ("source_damaged", "RDB CRC error"));
     let server = failing_coffer(with_source(&source, "off"));
-    let client = server.by_admin();
+    let client = server.admin();
     let backup = client.full("cache");
     client.ask_for_drill(id_of(&backup));
     let row = client.drilled(id_of(&backup));

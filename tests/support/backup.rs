@@ -58,7 +58,7 @@ impl Client {
     /// Asks for a drill of the backup.
     #[track_caller]
     pub(crate) fn ask_for_drill(&self, id: &str) {
-        self.send("POST", &format!("backups/{id}/drill"), None).expect(202);
+        self.send("POST", &format!("backups/{id}/drill"), None).with_status(202);
     }
 
     /// The backup's row once its drill has ended.
@@ -77,7 +77,7 @@ impl Client {
             "name": "again", "flavorRef": "1", "restorePoint": {"backupRef": backup["id"]},
             "datastore": {"type": backup["datastore"]["type"]},
         }});
-        let made = self.post("instances", &body).expect(200).json();
+        let made = self.post("instances", &body).with_status(200).json();
         self.wait_for_instance(id_of(&made["instance"]), &["ACTIVE", "ERROR", "FAILED"])
     }
 

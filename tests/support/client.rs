@@ -36,7 +36,7 @@ impl Answer {
 
     /// The same answer; fails the test unless it has this status.
     #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Self {
+    pub(crate) fn with_status(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
@@ -45,7 +45,7 @@ impl Answer {
     /// envelope.
     #[track_caller]
     pub(crate) fn fault(self, status: u16) -> (String, String) {
-        let answer = self.expect(status);
+        let answer = self.with_status(status);
         let Value::Object(envelope) = answer.json() else { panic!("{}", answer.text()) };
         assert_eq!(envelope.len(), 1, "{envelope:?}");
         let (name, fault) = envelope.into_iter().next().unwrap();
@@ -176,7 +176,7 @@ impl Client {
     /// Makes a full backup that has to fail, and gives `code` and `message` of the failure.
     #[track_caller]
     pub(crate) fn failed(&self, instance: &str) -> (String, String) {
-        let accepted = self.create_backup(instance, &json!({})).expect(202).json();
+        let accepted = self.create_backup(instance, &json!({})).with_status(202).json();
         let id = accepted["backup"]["id"].as_str().unwrap().to_owned();
         let row = self.wait_for(&id, &["COMPLETED", "FAILED"]);
         assert_eq!(row["status"], "FAILED", "{row:#}");
@@ -187,7 +187,7 @@ impl Client {
     /// The backup as the API shows it.
     #[track_caller]
     pub(crate) fn backup(&self, id: &str) -> Value {
-        self.get(&format!("backups/{id}")).expect(200).json()["backup"].take()
+        self.get(&format!("backups/{id}")).with_status(200).json()["backup"].take()
     }
 
     /// Waits until the backup has one of these statuses.
@@ -211,7 +211,8 @@ impl Client {
     #[track_caller]
     pub(crate) fn wait_for_instance(&self, id: &str, statuses: &[&str]) -> Value {
         wait_until(&format!("instance {id} to become one of {statuses:?}"), || {
-            let row = self.get(&format!("instances/{id}")).expect(200).json()["instance"].take();
+            let row =
+                self.get(&format!("instances/{id}")).with_status(200).json()["instance"].take();
             statuses.contains(&row["status"].as_str().unwrap()).then_some(row)
         })
     }
@@ -222,7 +223,7 @@ impl Client {
         let mut found = Vec::new();
         let mut next = Some(path.to_owned());
         while let Some(path) = next {
-            let mut page = self.get(&path).expect(200).json();
+            let mut page = self.get(&path).with_status(200).json();
             found.extend(page[rows].take().as_array().unwrap().iter().cloned());
             next = page["links"][0]["href"].as_str().map(str::to_owned);
         }

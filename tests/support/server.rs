@@ -181,7 +181,7 @@ impl TestServer {
 
     /// A client with this token, in its project.
     #[track_caller]
-    pub(crate) fn by(&self, token: &str) -> Client {
+    pub(crate) fn client_of(&self, token: &str) -> Client {
         let token = self.builder.tokens.get(token).unwrap_or_else(|| panic!("no token {token}"));
         Client::new(&self.base, &token.project).with_token(&token.secret)
     }
@@ -193,20 +193,20 @@ impl TestServer {
     }
 
     /// A client without a token, in [`PROJECT`].
-    pub(crate) fn by_nobody(&self) -> Client {
+    pub(crate) fn anonymous(&self) -> Client {
         Client::new(&self.base, PROJECT)
     }
 
     /// A client with an admin's token, in [`PROJECT`]; without a token if none is needed.
-    pub(crate) fn by_admin(&self) -> Client {
+    pub(crate) fn admin(&self) -> Client {
         if self.builder.open {
-            return self.by_nobody();
+            return self.anonymous();
         }
         if self.builder.bootstrap {
             let secret = std::fs::read_to_string(self.data_dir.join("admin.token")).unwrap();
-            return self.by_nobody().with_token(secret.trim());
+            return self.anonymous().with_token(secret.trim());
         }
-        self.by(ADMIN)
+        self.client_of(ADMIN)
     }
 
     /// The process's peak resident memory in bytes.
@@ -275,7 +275,7 @@ impl TestServer {
     fn leftovers(&mut self) -> Vec<String> {
         let mut leftovers = Vec::new();
         if self.child.is_some() {
-            for row in self.by_admin().all("backups?all_projects=true&limit=1000", "backups") {
+            for row in self.admin().all("backups?all_projects=true&limit=1000", "backups") {
                 if ["NEW", "BUILDING", "SAVING"].iter().any(|status| row["status"] == *status) {
                     leftovers.push(format!("not finished: {row}"));
                 }

@@ -36,7 +36,7 @@ impl Fixture {
     }
 
     pub(crate) fn client(&self) -> Client {
-        self.server.by_admin()
+        self.server.admin()
     }
 
     pub(crate) fn full(&self) -> Value {
