@@ -10,21 +10,22 @@
 //!
 //! ```text
 //! main        the program                   → cli
-//! cli         commands                      → server client executor catalog engine archive storage config telemetry wire domain
+//! cli         commands                      → server client executor catalog engine archive storage config telemetry wire disk domain
 //! client      asks the API over HTTP        → wire domain
 //! server      one process, put together     → executor api catalog engine storage config bell domain
 //! executor    threads that do the work      → catalog engine archive storage bell failpoint domain
 //! api         HTTP and Trove's words        → catalog wire domain
 //! catalog     rules over records            → store bell domain
-//! store       records in SQLite             → domain
-//! engine      one kind of database each     → early_sync domain
+//! store       records in SQLite             → disk domain
+//! engine      one kind of database each     → early_sync disk domain
 //! archive     the file format               → domain
-//! storage     where archives lie            → early_sync failpoint domain
+//! storage     where archives lie            → early_sync disk failpoint domain
 //! wire        bodies of requests, answers   → domain
 //! config      settings                      → domain
 //! telemetry   log lines and panics          → domain
 //! bell        wakes the executor            →
 //! early_sync  fsync while a file is written →
+//! disk        renames, and free space       →
 //! failpoint   crashes on purpose, for tests →
 //! domain      what every room speaks about  →
 //! ```
@@ -70,6 +71,7 @@ pub mod catalog;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod disk;
 pub mod domain;
 pub mod early_sync;
 pub mod engine;

@@ -135,7 +135,7 @@ fn backup(backup_id: &str) -> Route {
 
 fn registration(house: &House) -> Route {
     let version = api_support::datastore("mysql", "5.7").version_id();
-    let archive = house.shelf.url("project-a/found.tar.zst");
+    let archive = house.shelf.url(&"project-a/found.tar.zst".parse().unwrap());
     Route {
         method: Method::POST,
         path: "/v1.0/project-a/backups",

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use support::{Client, TestServer, archive_of, damage, id_of, stderr_of, write_file};
+use coffer::domain::{Clock as _, SystemClock};
+use support::{Client, TestServer, archive_of, damage, id_of, stderr_of, wait_until, write_file};
 
 struct Fixture {
     server: TestServer,
@@ -202,10 +203,22 @@ fn a_rebuilt_catalog_gives_the_same_answers_field_by_field() {
         "name": "Überprüft 1", "description": "with words", "incremental": 1,
         "swift_container": "yearly",
     });
-    client.completed(&client.create_backup("shop", &more).with_status(202));
+    let second = client.completed(&client.create_backup("shop", &more).with_status(202));
     change(&fixture.database, 2);
-    client.incremental("shop");
-    let before = client.all("backups", "backups");
+    let third = client.incremental("shop");
+    // Later proofs are remembered too. Answers show seconds, so this waits for another one.
+    wait_until("the next second", || {
+        (SystemClock.now().to_wire() != second["verified_at"].as_str().unwrap()).then_some(())
+    });
+    fixture.server.run_ok(&["verify", id_of(&second)]);
+    fixture.server.run_ok(&["drill", id_of(&third)]);
+    let mut before = client.all("backups", "backups");
+    let levels: Vec<_> = before.iter().map(|it| &it["verify_level"]).collect();
+    assert_eq!(levels, ["restored", "checked", "checked"]);
+    assert_ne!(before[1]["verified_at"], second["verified_at"]);
+    // What a drill counted is in the catalog alone.
+    assert!(!before[0]["drill"].is_null());
+    before[0]["drill"] = Value::Null;
 
     fixture.server.terminate();
     fixture.server.remove_catalog();

@@ -70,7 +70,11 @@ impl Fixture {
     }
 
     fn ask(client: &Client, url: &str) -> Answer {
-        let datastore = client.get("datastores/sqlite").with_status(200).json();
+        Self::ask_as(client, url, "sqlite")
+    }
+
+    fn ask_as(client: &Client, url: &str, engine: &str) -> Answer {
+        let datastore = client.get(&format!("datastores/{engine}")).with_status(200).json();
         client.post(
             "backups",
             &json!({"backup": {"name": "found", "restore_from": {
@@ -83,7 +87,11 @@ impl Fixture {
 
     /// Registers the archive at this URL; its row once that has ended.
     fn register(&self, url: &str) -> Value {
-        let accepted = Self::ask(&self.client(), url).with_status(202).json();
+        self.register_as(url, "sqlite")
+    }
+
+    fn register_as(&self, url: &str, engine: &str) -> Value {
+        let accepted = Self::ask_as(&self.client(), url, engine).with_status(202).json();
         let id = accepted["backup"]["id"].as_str().unwrap();
         self.client().wait_for(id, &["RESTORED", "COMPLETED", "FAILED"])
     }
@@ -243,6 +251,21 @@ fn an_incremental_without_its_parent_is_refused() {
 }
 
 #[test]
+fn an_archive_of_another_engine_is_reported_as_a_mismatch_and_not_registered() {
+    let mut fixture = Fixture::new();
+    fixture.server.allow_warning("registering backup");
+    let (path, url) = fixture.place("project-a/found.tar.zst");
+    copy(&fixture.full, &path);
+    let row = fixture.register_as(&url, "directory");
+    assert_eq!(
+        (&row["status"], &row["failure"]["code"]),
+        (&json!("FAILED"), &json!("archive_mismatch"))
+    );
+    let message = row["failure"]["message"].as_str().unwrap();
+    assert!(message.contains("is of datastore sqlite, not directory"), "{message}");
+}
+
+#[test]
 fn a_missing_archive_is_reported() {
     let mut fixture = Fixture::new();
     fixture.server.allow_warning("registering backup");
@@ -250,5 +273,5 @@ fn a_missing_archive_is_reported() {
     let row = fixture.register(&url);
     assert_eq!(row["status"], "FAILED", "{row:#}");
     let message = row["failure"]["message"].as_str().unwrap();
-    assert!(message.contains("nowhere.tar.zst is not there"), "{message}");
+    assert!(message.contains("nowhere.tar.zst does not exist"), "{message}");
 }

@@ -59,7 +59,7 @@ impl Replay {
             ("http://h/v1/A/c/o", "three"),
         ] {
             let location = format!("project-a/{name}.tar.zst");
-            meaning.insert(recorded.to_owned(), house.shelf.url(&location));
+            meaning.insert(recorded.to_owned(), house.shelf.url(&location.parse().unwrap()));
         }
         Self { house, meaning }
     }

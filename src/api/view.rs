@@ -27,7 +27,7 @@ pub(super) fn backup(backup: Backup, shelf: &dyn Shelf) -> BackupView {
         instance_id: backup.instance,
         parent_id: backup.parent,
         project_id: backup.project,
-        location_ref: facts.map(|it| shelf.url(it.location.as_str())),
+        location_ref: facts.map(|it| shelf.url(&it.location)),
         size: facts.map(|it| gigabytes(it.stored_bytes)),
         status: backup.status,
         created: backup.created.into(),

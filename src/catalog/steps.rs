@@ -27,9 +27,9 @@ impl Catalog {
     }
 
     /// BUILDING → SAVING.
-    pub fn saving(&self, id: BackupId) -> Reply<()> {
-        self.write(move |db, rules| {
-            let changed = db.set_saving(id, rules.now())?;
+    pub fn saving(&self, id: BackupId, at: Timestamp) -> Reply<()> {
+        self.write(move |db, _rules| {
+            let changed = db.set_saving(id, at)?;
             require_changed(db, id, Status::Saving, changed)
         })
     }

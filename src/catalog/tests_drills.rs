@@ -89,7 +89,7 @@ impl Fixture {
     fn completed_of_web(&self) -> BackupId {
         let id = self.ask(configured("a", "web").id, ParentChoice::None).unwrap().id;
         assert_eq!(self.claim_backup().backup.id, id);
-        self.catalog.saving(id).wait().unwrap();
+        self.catalog.saving(id, START).wait().unwrap();
         self.catalog.complete(id, facts(id), "3.51", RunNumbers::default()).wait().unwrap();
         id
     }
@@ -284,7 +284,7 @@ fn a_backup_and_its_instance_have_the_version_that_was_read() {
     let made = |version: &str| {
         let id = fixture.ask(new, ParentChoice::None).unwrap().id;
         fixture.claim_backup();
-        fixture.catalog.saving(id).wait().unwrap();
+        fixture.catalog.saving(id, START).wait().unwrap();
         fixture.catalog.complete(id, facts(id), version, RunNumbers::default()).wait().unwrap();
         fixture.catalog.find(id).unwrap().datastore.version
     };

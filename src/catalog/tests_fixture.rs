@@ -162,7 +162,7 @@ impl Fixture {
     pub(super) fn completed_of(&self, instance: InstanceId, parent: ParentChoice) -> BackupId {
         let id = self.ask(instance, parent).unwrap().id;
         assert_eq!(self.claim_backup().backup.id, id);
-        self.catalog.saving(id).wait().unwrap();
+        self.catalog.saving(id, START).wait().unwrap();
         self.catalog.complete(id, facts(id), "unknown", RunNumbers::default()).wait().unwrap();
         id
     }

@@ -99,7 +99,7 @@ fn a_backup_only_goes_forward_and_takes_each_step_once() {
     let fixture = Fixture::new();
     let catalog = &fixture.catalog;
     let id = fixture.ask(shop(), ParentChoice::None).unwrap().id;
-    illegal(catalog.saving(id).wait(), Status::New, Status::Saving);
+    illegal(catalog.saving(id, START).wait(), Status::New, Status::Saving);
     illegal(
         catalog.complete(id, facts(id), "unknown", RunNumbers::default()).wait(),
         Status::New,
@@ -111,8 +111,8 @@ fn a_backup_only_goes_forward_and_takes_each_step_once() {
         Status::Building,
         Status::Completed,
     );
-    catalog.saving(id).wait().unwrap();
-    illegal(catalog.saving(id).wait(), Status::Saving, Status::Saving);
+    catalog.saving(id, START).wait().unwrap();
+    illegal(catalog.saving(id, START).wait(), Status::Saving, Status::Saving);
     illegal(catalog.becomes_full(id).wait(), Status::Saving, Status::Building);
     illegal(
         catalog.registered(id, Kind::Full, None, facts(id)).wait(),
@@ -141,12 +141,12 @@ fn a_backup_fails_from_any_running_status_and_stays_failed() {
             fixture.claim_backup();
         }
         if steps > 1 {
-            fixture.catalog.saving(id).wait().unwrap();
+            fixture.catalog.saving(id, START).wait().unwrap();
         }
         fixture.catalog.fail(id, failure("no")).wait().unwrap();
         let row = fixture.catalog.find(id).unwrap();
         assert_eq!((row.status, row.failure), (Status::Failed, Some(failure("no"))));
-        illegal(fixture.catalog.saving(id).wait(), Status::Failed, Status::Saving);
+        illegal(fixture.catalog.saving(id, START).wait(), Status::Failed, Status::Saving);
     }
 }
 

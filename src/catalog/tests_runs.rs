@@ -29,7 +29,7 @@ fn a_backup_is_a_run_from_the_request_to_its_end_with_what_was_measured() {
     assert_eq!(runs(&fixture.catalog, id), [(RunKind::Backup, "waits")]);
     fixture.claim_backup();
     assert_eq!(runs(&fixture.catalog, id), [(RunKind::Backup, "runs")]);
-    fixture.catalog.saving(id).wait().unwrap();
+    fixture.catalog.saving(id, START).wait().unwrap();
     let numbers = RunNumbers { took_ms: Some(12), ..RunNumbers::default() };
     fixture.catalog.complete(id, facts(id), "unknown", numbers).wait().unwrap();
     let run = fixture.catalog.runs_of_backup(id).unwrap().remove(0);

@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::domain::BackupId;
 use crate::executor::{self, Context, Drilled, Drilling, JobError};
 use crate::server;
-use crate::storage::Storage as _;
 
 use super::args::{Which, WithConfig};
 use super::error::CommandError;

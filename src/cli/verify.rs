@@ -63,9 +63,7 @@ fn report(args: &VerifyArgs, verified: &Verified) {
 fn record_proof(context: &Context, verified: &Verified) -> Result<(), CommandError> {
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;
-    if let Some(facts) = &backup.facts {
-        context.storage.touch(&facts.location, now).map_err(JobError::from)?;
-    }
+    executor::record_proof(&*context.storage, &backup, now, verified.level);
     context.catalog.report_verified(verified.id, now, verified.level).wait()?;
     Ok(())
 }

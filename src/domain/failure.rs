@@ -35,6 +35,8 @@ pub enum FailureCode {
     ChainBroken,
     /// The archive read back is not what was written, or not an archive at all.
     ArchiveDamaged,
+    /// The archive is not what the request says: it is of another kind of database.
+    ArchiveMismatch,
     /// The place to restore into is occupied.
     TargetOccupied,
     /// The place to restore into cannot be written.

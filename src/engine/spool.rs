@@ -139,7 +139,7 @@ pub(super) fn pour_content(
 /// How many bytes this user may still write on the scratch folder's filesystem.
 pub(super) fn free_bytes(folder: &Path) -> Result<u64, EngineError> {
     let found = rustix::fs::statvfs(folder).map_err(|error| scratch(folder, error.into()))?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    Ok(crate::disk::free_bytes(&found))
 }
 
 /// A file operation that failed in the scratch folder.

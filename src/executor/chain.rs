@@ -1,53 +1,36 @@
-//! From backups to opened archives: the place where storage and archive meet for reading.
+//! From backups to opened archives: storage and archive meet here for reading.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::archive::{ArchiveError, Chain, Reader};
-use crate::domain::{Backup, BackupId, Cancel, Location, ReadAt, Status};
-use crate::storage::Storage;
+use crate::domain::{Backup, BackupId, Cancel, Location, Status};
+use crate::storage::{OpenFile, Storage};
 
 use super::JobError;
 
-/// An archive file outside the store: one named on the command line, or an export being read back.
-#[derive(Debug)]
-pub(super) struct FileBytes {
-    file: File,
-    bytes: u64,
-}
-
-impl FileBytes {
-    pub(super) fn new(file: File) -> io::Result<Self> {
-        let bytes = file.metadata()?.len();
-        Ok(Self { file, bytes })
-    }
-}
-
-impl ReadAt for FileBytes {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
-
-    fn len(&self) -> u64 {
-        self.bytes
-    }
-}
-
-/// The location of a backup's archive; a usable row always has one.
+/// The location of a backup's archive; a usable backup always has one.
 pub(super) fn location_of(backup: &Backup) -> Result<&Location, JobError> {
-    let facts = backup.facts.as_ref().ok_or_else(|| JobError::ChainBroken {
+    backup.facts.as_ref().map(|facts| &facts.location).ok_or_else(|| JobError::ChainBroken {
         culprit: backup.id,
         why: format!("it is {} and has no archive", backup.status),
         lasting: true,
-    })?;
-    Ok(&facts.location)
+    })
 }
 
-/// Opens one backup's archive and makes sure that it is this backup's. Says which one is bad and whether
-/// that lasts.
+/// Opens the archive at a location, whatever backup it is of.
+pub(super) fn open_at(
+    storage: &dyn Storage,
+    location: &Location,
+    cancel: &Cancel,
+) -> Result<Reader, JobError> {
+    Ok(Reader::open(storage.open(location)?, cancel)?)
+}
+
+/// Opens a backup's archive and checks that it is this backup's. The error says which backup cannot be used,
+/// and whether that is permanent.
 pub(super) fn open_one(
     storage: &dyn Storage,
     backup: &Backup,
@@ -65,14 +48,11 @@ pub(super) fn open_one(
             true,
         ));
     }
-    let reader = Reader::open(stored, cancel).map_err(|error| {
-        if matches!(error, ArchiveError::Cancelled) {
-            return JobError::Cancelled;
-        }
-        let lasting = error.is_damage();
-        broken(format!("its archive {location}: {error}"), lasting)
+    let reader = Reader::open(stored, cancel).map_err(|error| match error {
+        ArchiveError::Cancelled => JobError::Cancelled,
+        error => broken(format!("its archive {location}: {error}"), error.is_damage()),
     })?;
-    // An archive that was registered says whose it was before; its row is another one.
+    // A registered archive names the backup that it was made as, which its row is not.
     if backup.status != Status::Restored && reader.manifest().backup.id != backup.id {
         let other = reader.manifest().backup.id;
         return Err(broken(format!("the archive at {location} is that of backup {other}"), true));
@@ -105,7 +85,7 @@ pub(super) fn blame(error: ArchiveError) -> JobError {
     }
 }
 
-/// Opens archive files given by name, in any order: a full one and the incrementals built on it.
+/// Opens archive files by path, in any order: a full one and the incrementals built on it.
 pub fn open_files(paths: &[PathBuf]) -> Result<Chain, JobError> {
     let mut readers = paths.iter().map(|path| open_file(path)).collect::<Result<Vec<_>, _>>()?;
     readers.sort_by_key(|reader| reader.manifest().chain.len());
@@ -128,15 +108,11 @@ fn open_file(path: &Path) -> Result<Arc<Reader>, JobError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(JobError::NoSuchFile { path: what });
         }
-        opened => opened.map_err(failed)?,
+        opened => opened.and_then(OpenFile::new).map_err(failed)?,
     };
-    let bytes = FileBytes::new(file).map_err(failed)?;
-    let reader = Reader::open(Arc::new(bytes), &Cancel::default()).map_err(|error| {
-        if error.is_damage() {
-            JobError::BadFile { path: what, source: error }
-        } else {
-            error.into()
-        }
-    })?;
-    Ok(Arc::new(reader))
+    match Reader::open(Arc::new(file), &Cancel::default()) {
+        Ok(reader) => Ok(Arc::new(reader)),
+        Err(error) if error.is_damage() => Err(JobError::BadFile { path: what, source: error }),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use crate::archive::Chain;
 use crate::catalog::CatalogError;
 use crate::domain::{
-    Backup, BackupId, Cancel, CheckLevel, Damage, DamageIn, DrillFacts, RunEnd, RunNumbers,
-    RunResult, Source, Timestamp, VerifyLevel,
+    BackupId, Cancel, CheckLevel, Damage, DamageIn, DrillFacts, RunEnd, RunNumbers, RunResult,
+    Source, VerifyLevel,
 };
 use crate::engine::{DrillOrder, DrillReport, Owners, Placed, Target};
 use crate::failpoint;
 use crate::storage::{StorageError, Workspace};
 
 use super::restore::{Restoring, engine_of, restore};
-use super::{Context, JobError, Progress, chain};
+use super::{Context, JobError, Progress, proof};
 
 /// Where a drill is made, and how.
 #[derive(Debug)]
@@ -122,8 +122,7 @@ pub(super) fn damage(error: &JobError, id: BackupId) -> Option<Damage> {
     failure.code.is_damage().then_some(Damage { id, place, failure })
 }
 
-/// Records how a drill ended: in the catalog, and, since a rebuilt catalog takes the time of the proof
-/// from there, on the archive.
+/// Records how a drill ended: in the catalog, and beside the archive, where a rebuilt catalog finds it.
 pub fn record(
     context: &Context,
     id: BackupId,
@@ -135,7 +134,7 @@ pub fn record(
     match result {
         Ok(Drilled { report, took, .. }) => {
             if let Ok(backup) = context.catalog.find(id) {
-                date(context, &backup, at);
+                proof::record(&*context.storage, &backup, at, VerifyLevel::Restored);
             }
             let drill = DrillFacts {
                 version: report.version.clone(),
@@ -157,19 +156,6 @@ pub fn record(
             let numbers = RunNumbers { took_ms: Some(millis(took)), ..RunNumbers::default() };
             let end = RunEnd { at, result: RunResult::of(error.failure()), numbers };
             context.catalog.end_drill(id, end, damage(error, id)).wait()
-        }
-    }
-}
-
-/// Dates the archive. One that was deleted meanwhile needs no date.
-fn date(context: &Context, backup: &Backup, at: Timestamp) {
-    let dated =
-        chain::location_of(backup).and_then(|location| Ok(context.storage.touch(location, at)?));
-    match dated {
-        Ok(()) => {}
-        Err(JobError::Storage(error)) if error.is_not_found() => {}
-        Err(error) => {
-            log::warn!("the archive of backup {} keeps its old date: {error}", backup.id);
         }
     }
 }

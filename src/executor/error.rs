@@ -54,10 +54,10 @@ pub enum JobError {
         /// The name.
         engine: String,
     },
-    /// What was given on the command line or in a request cannot be worked with.
+    /// An archive is not the one that it is said to be.
     #[error("{why}")]
-    Unsuitable {
-        /// What, and what to do.
+    ArchiveMismatch {
+        /// What it is, and what to do.
         why: String,
     },
     /// A file operation outside the archive store.
@@ -119,7 +119,7 @@ impl JobError {
             Self::Catalog(CatalogError::ChainBroken { .. }) | Self::ChainBroken { .. } => {
                 FailureCode::ChainBroken
             }
-            Self::Unsuitable { .. } => FailureCode::SourceInvalid,
+            Self::ArchiveMismatch { .. } => FailureCode::ArchiveMismatch,
             Self::Catalog(_)
             | Self::NoEngine { .. }
             | Self::NoSuchFile { .. }

@@ -1,4 +1,4 @@
-//! Any point of a chain as one plain full archive, for taking elsewhere.
+//! Any backup of a chain as one full archive, to be taken elsewhere.
 
 use std::fs::File;
 use std::io;
@@ -11,13 +11,14 @@ use crate::archive::{
     self, Chain, Finished, Manifest, ManifestDraft, Reader, Writer, WriterOptions,
 };
 use crate::domain::{Cancel, Clock, Kind, Location};
+use crate::storage::OpenFile;
 
-use super::chain::{FileBytes, blame};
+use super::chain::blame;
 use super::restore::engine_of;
 use super::{JobError, Progress, Settings, facts};
 
-/// Writes the last backup of `chain` to `to` as a full archive, proves it, and only then gives it its
-/// name. An existing file is never replaced.
+/// Writes the last backup of `chain` to a full archive, proves it, and only then names it `to`. An existing
+/// file is never replaced.
 pub fn export(
     chain: &Chain,
     to: &Path,
@@ -51,7 +52,7 @@ pub fn export(
     chain.export(&mut writer, &|done| progress(done, total)).map_err(blame)?;
     let (file, finished) = writer.finish(draft)?;
     file.as_file().sync_all().map_err(failed("syncing"))?;
-    let bytes = file.reopen().and_then(FileBytes::new).map_err(failed("reading back"))?;
+    let bytes = file.reopen().and_then(OpenFile::new).map_err(failed("reading back"))?;
     let reader = Arc::new(Reader::open(Arc::new(bytes), &Cancel::default())?);
     archive::prove(&reader, None, &finished, settings.compression_threads, &|_done| ())?;
     file.persist_noclobber(to).map_err(|error| failed("naming")(error.error))?;
@@ -59,7 +60,7 @@ pub fn export(
     Ok(finished)
 }
 
-/// The manifest and the words for people: the same backup, standing alone.
+/// The manifest and the restore text of the same backup as a full one.
 fn draft(manifest: &Manifest, to: &Path, clock: &dyn Clock) -> (ManifestDraft, String) {
     let mut backup = manifest.backup.clone();
     backup.parent_id = None;

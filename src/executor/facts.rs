@@ -51,6 +51,25 @@ pub(super) fn level_of(manifest: &Manifest) -> VerifyLevel {
     if check_of(manifest).is_some() { VerifyLevel::Checked } else { VerifyLevel::Bytes }
 }
 
+/// What is known of the archive that `manifest` describes. It was proven when it was finished, or at
+/// `verified_at` again.
+pub(super) fn of_archive(
+    manifest: &Manifest,
+    location: Location,
+    stored_bytes: u64,
+    checksum: String,
+    verified_at: Timestamp,
+) -> ArchiveFacts {
+    ArchiveFacts {
+        location,
+        stored_bytes,
+        source_bytes: manifest.totals.content_bytes,
+        checksum,
+        verified_at,
+        verify_level: level_of(manifest),
+    }
+}
+
 /// The check that the source passed when it was read.
 pub(super) fn check_of(manifest: &Manifest) -> Option<&str> {
     SourceCheck::deserialize(&manifest.source).ok()?.check

@@ -12,6 +12,7 @@ mod export;
 mod facts;
 mod jobs;
 mod pace;
+mod proof;
 mod rebuild;
 mod recover;
 mod restore;
@@ -31,6 +32,7 @@ pub use drill::{Drilled, Drilling, drill, record as record_drill};
 pub use error::JobError;
 pub use export::export;
 pub use pace::Pace;
+pub use proof::record as record_proof;
 pub use rebuild::{Rebuilt, rebuild};
 pub use recover::{Recovery, recover};
 pub use restore::{RestoreReport, Restoring, restore};
@@ -65,7 +67,7 @@ pub struct Context {
     pub catalog: Arc<Catalog>,
     /// Where archives lie.
     pub storage: Arc<dyn Storage>,
-    /// Where restored instances lie.
+    /// The data directory, wherever the archives lie: temporary files, restored instances, the trash.
     pub local: Arc<Local>,
     /// The time.
     pub clock: Arc<dyn Clock>,

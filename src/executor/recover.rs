@@ -1,13 +1,13 @@
-//! Start-up, before the port is bound: nothing is left running, nothing half there.
+//! Start-up, before the port is bound: settles what the last process left unfinished.
 
 use std::sync::Arc;
 
-use crate::archive::Reader;
 use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode, Kind, Location};
 
-use super::{Context, JobError, facts};
+use super::chain::open_at;
+use super::{Context, JobError, facts, proof};
 
-/// What was found and put in order.
+/// What was found and settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recovery {
     /// Unfinished files removed.
@@ -22,9 +22,9 @@ pub struct Recovery {
     pub drills: usize,
 }
 
-/// Puts in order what the last process left. The caller holds the store's lock.
+/// Settles what the last process left unfinished. The caller holds the store's lock.
 pub fn recover(context: &Context) -> Result<Recovery, JobError> {
-    let mut recovery = Recovery { swept: context.storage.sweep()?, ..Recovery::default() };
+    let mut recovery = Recovery { swept: context.local.sweep()?, ..Recovery::default() };
     for backup in context.catalog.interrupted()? {
         if let Some((facts, version)) = published(context, &backup) {
             log::info!("backup {} was published before the interruption: adopted", backup.id);
@@ -36,7 +36,7 @@ pub fn recover(context: &Context) -> Result<Recovery, JobError> {
         }
     }
     for instance in context.catalog.reopen_restores().wait()? {
-        context.local.discard_restored(&instance.project, instance.id)?;
+        context.local.remove_restored(&instance.project, instance.id)?;
         recovery.restores += 1;
     }
     recovery.drills = context.catalog.reopen_drills().wait()?;
@@ -51,19 +51,17 @@ fn interrupted() -> Failure {
     )
 }
 
-/// The facts of the backup's archive and the version of the database, if it got as far as being published: it was proven before that.
+/// The facts of the backup's archive, and the version of its database, if it was published. It was proven
+/// before that.
 fn published(context: &Context, backup: &Backup) -> Option<(ArchiveFacts, String)> {
     let instance = backup.instance?;
     [Kind::Full, Kind::Incremental].into_iter().find_map(|kind| {
         let location =
             Location::of(&backup.project, backup.container.as_ref(), instance, backup.id, kind);
-        match read_facts(context, backup, &location) {
-            Ok(facts) => facts,
-            Err(error) => {
-                log::warn!("archive {location} of interrupted backup {}: {error}", backup.id);
-                None
-            }
-        }
+        read_facts(context, backup, &location).unwrap_or_else(|error| {
+            log::warn!("archive {location} of interrupted backup {}: {error}", backup.id);
+            None
+        })
     })
 }
 
@@ -73,21 +71,14 @@ fn read_facts(
     location: &Location,
 ) -> Result<Option<(ArchiveFacts, String)>, JobError> {
     let Some(stored) = context.storage.stat(location)? else { return Ok(None) };
-    let bytes = context.storage.open(location)?;
-    let reader = Arc::new(Reader::open(bytes, &context.cancel)?);
+    let reader = Arc::new(open_at(&*context.storage, location, &context.cancel)?);
     let manifest = reader.manifest();
     if manifest.backup.id != backup.id {
         let why = format!("it is that of backup {}", manifest.backup.id);
-        return Err(JobError::Unsuitable { why });
+        return Err(JobError::ArchiveMismatch { why });
     }
-    let version = manifest.datastore.version.clone();
-    let facts = ArchiveFacts {
-        location: location.clone(),
-        stored_bytes: stored.bytes,
-        source_bytes: manifest.totals.content_bytes,
-        checksum: reader.checksum(context.settings.compression_threads, &|_done| ())?,
-        verified_at: stored.modified,
-        verify_level: facts::level_of(manifest),
-    };
-    Ok(Some((facts, version)))
+    let checksum = reader.checksum(context.settings.compression_threads, &|_done| ())?;
+    let proven = proof::of_finished(manifest, &stored);
+    let facts = facts::of_archive(manifest, stored.location, stored.bytes, checksum, proven);
+    Ok(Some((facts, manifest.datastore.version.clone())))
 }

@@ -1,4 +1,4 @@
-//! Proving a backup again: every segment its restore would need is decoded and its hash compared.
+//! Proving a backup again: every segment that a restore needs is decoded and its hash compared.
 
 use std::sync::Arc;
 
@@ -8,24 +8,24 @@ use crate::domain::{Backup, BackupId, VerifyLevel};
 use super::chain::blame;
 use super::{JobError, Progress, facts};
 
-/// What was proven.
+/// A proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// The backup.
     pub id: BackupId,
-    /// Those it needs, root first, itself last.
+    /// The backups that it needs, root first, itself last.
     pub chain: Vec<BackupId>,
-    /// Members.
+    /// Files, folders and links.
     pub entries: u64,
     /// Bytes of content decoded.
     pub content_bytes: u64,
-    /// How far it is proven: the check of its source, if one was made, still stands.
+    /// How far it is proven: bytes, and the check of its source if one was made then.
     pub level: VerifyLevel,
 }
 
-/// Decodes everything that restoring the last backup of `chain` would write, and writes nothing. Then
-/// looks at what no restore of ours reads, but one by hand does: each file as a whole is compared with the
-/// checksum in its row, or, where `rows` has none for it, decoded from front to back.
+/// Decodes everything that a restore of the last backup of `chain` would write. Then checks each complete
+/// archive, because a restore by hand also reads what ours does not need: against the checksum in its row, or,
+/// where `rows` has none for it, by decoding it from front to back.
 pub fn verify(
     chain: &Chain,
     rows: &[Backup],
@@ -38,8 +38,8 @@ pub fn verify(
     let report = chain.verify(workers, &|done| progress(done, total)).map_err(blame)?;
     let mut before = content;
     for reader in chain.archives() {
-        let told = |done: u64| progress(before.saturating_add(done), total);
-        whole(chain, reader, rows, workers, &told)?;
+        let progress = |done: u64| progress(before.saturating_add(done), total);
+        check_file(chain, reader, rows, workers, &progress)?;
         before = before.saturating_add(reader.stored_bytes());
     }
     Ok(Verified {
@@ -51,8 +51,8 @@ pub fn verify(
     })
 }
 
-/// Looks at one file as a whole.
-fn whole(
+/// Checks one complete archive.
+fn check_file(
     chain: &Chain,
     reader: &Arc<Reader>,
     rows: &[Backup],

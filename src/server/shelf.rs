@@ -5,20 +5,15 @@ use std::sync::Arc;
 
 use crate::catalog::Shelf;
 use crate::domain::{Location, ReadAt};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Local, Storage as _};
 
-/// A [`Shelf`] over the real store.
+/// A [`Shelf`] over the data directory.
 #[derive(Debug)]
-pub(super) struct StorageShelf(pub(super) Arc<dyn Storage>);
+pub(super) struct LocalShelf(pub(super) Arc<Local>);
 
-fn as_io(error: StorageError) -> io::Error {
-    let kind = if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
-    io::Error::new(kind, error)
-}
-
-impl Shelf for StorageShelf {
-    fn url(&self, location: &str) -> String {
-        self.0.url(location).concat()
+impl Shelf for LocalShelf {
+    fn url(&self, location: &Location) -> String {
+        self.0.url(location)
     }
 
     fn locate(&self, url: &str) -> Option<Location> {
@@ -26,7 +21,11 @@ impl Shelf for StorageShelf {
     }
 
     fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {
-        self.0.open(location).map_err(as_io)
+        self.0.open(location).map_err(|error| {
+            let kind =
+                if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
+            io::Error::new(kind, error)
+        })
     }
 
     fn driver(&self) -> &'static str {

@@ -1,28 +1,28 @@
-//! What can go wrong where archives lie.
+//! Errors of places for archives.
 
 use std::io;
 
 use crate::domain::BadLocation;
 
-/// An error of the archive store. The text says what happened and to which file.
+/// An error of a place for archives. The text says what happened to which file.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// Not a place below the store's root.
+    /// Not the location of an archive.
     #[error(transparent)]
     BadLocation(#[from] BadLocation),
-    /// It is certainly not there.
-    #[error("{what} is not there")]
+    /// It certainly does not exist.
+    #[error("{what} does not exist")]
     NotFound {
         /// The file.
         what: String,
     },
-    /// There is one already; nothing was replaced.
+    /// The name is taken; nothing was replaced.
     #[error("{what} exists already and is not replaced")]
     Exists {
         /// The file.
         what: String,
     },
-    /// No room.
+    /// There is no room.
     #[error("{what}: {needed} bytes are needed and {free} are free; make room and try again")]
     Full {
         /// The file.
@@ -32,7 +32,7 @@ pub enum StorageError {
         /// How many there are.
         free: u64,
     },
-    /// Another process works on this store.
+    /// Another process writes to this store.
     #[error("{what} is locked by another Coffer process; stop that one first")]
     Locked {
         /// The lock file.
@@ -51,12 +51,12 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// The file is certainly not there. Every other error says nothing about that.
+    /// Whether the file certainly does not exist. Other errors say nothing about that.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 
-    /// There was no room.
+    /// Whether there was no room.
     pub fn is_full(&self) -> bool {
         match self {
             Self::Full { .. } => true,

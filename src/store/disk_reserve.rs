@@ -46,7 +46,7 @@ impl DiskReserve {
     pub(super) fn adjust(&mut self) {
         let Some(file) = &self.file else { return };
         let Ok(space) = fstatvfs(file) else { return };
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        let free = crate::disk::free_bytes(&space);
         if self.reserved && free < LOW {
             self.reserved = ftruncate(file, 0).is_err();
             log::warn!("the disk is full ({free} bytes free): the catalog uses its reserve");

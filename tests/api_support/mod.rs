@@ -236,7 +236,7 @@ impl House {
         blocking(|| {
             let location = format!("{}/{}.tar.zst", backup.project, backup.id);
             self.shelf.put(&location, archive);
-            self.catalog.saving(backup.id).wait().unwrap();
+            self.catalog.saving(backup.id, START).wait().unwrap();
             let (facts, numbers) = (facts(&location, archive), RunNumbers::default());
             self.catalog.complete(backup.id, facts, "unknown", numbers).wait().unwrap();
         });

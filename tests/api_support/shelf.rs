@@ -30,7 +30,7 @@ impl FolderShelf {
 }
 
 impl Shelf for FolderShelf {
-    fn url(&self, location: &str) -> String {
+    fn url(&self, location: &Location) -> String {
         format!("file:///archives/{location}")
     }
 

@@ -101,7 +101,7 @@ impl Workspace {
 fn require_free_space(folder: &Path, size_mib: u32) -> Result<(), CommandError> {
     let space = rustix::fs::statvfs(folder).map_err(io::Error::from);
     let space = space.map_err(failed(format!("free space in {}", folder.display())))?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let free = crate::disk::free_bytes(&space);
     let needed = (u64::from(size_mib) * SPACE_FACTOR + 64) << 20;
     if free >= needed {
         return Ok(());

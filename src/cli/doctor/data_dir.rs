@@ -142,7 +142,7 @@ pub(super) fn disk_space(config: &Config, findings: &mut Findings) -> Option<u64
             return None;
         }
     };
-    let free = vfs.f_bavail.saturating_mul(vfs.f_frsize);
+    let free = crate::disk::free_bytes(&vfs);
     let usable = free.saturating_sub(config.storage.headroom_bytes());
     inodes(&vfs, findings);
     let found = format!("{} free, {} of them for archives", human(free), human(usable));

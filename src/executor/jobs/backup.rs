@@ -103,16 +103,17 @@ fn attempt(
         source: &job.instance.source,
         instance_name: &job.instance.name,
         check: job.instance.check,
-        scratch: context.storage.scratch(),
+        scratch: context.local.scratch(),
         trust_stamps: trusts_stamps(context.settings.reread_every, job.earlier),
         parent_check: readers.last().and_then(|it| facts::check_of(it.manifest())),
         cancel: &context.cancel,
     };
     let dump = dump(engine, &order, BackupIntake::new(&mut writer, step, context, backup.id))?;
     failpoint::reached("after-dump");
+    let end = context.clock.now();
     // This commit waits for the disk, as finishing the archive does: both at once.
-    let saving = context.catalog.saving(backup.id);
-    let draft = facts::draft(job, engine, &dump, started, context.clock.now());
+    let saving = context.catalog.saving(backup.id, end);
+    let draft = facts::draft(job, engine, &dump, started, end);
     let (sink, finished) = writer.finish(draft).map_err(writer_error)?;
     let mut pending = sink.into_pending();
     pending.sync()?;
@@ -180,19 +181,14 @@ fn publish(
     let instance = backup.instance.ok_or(JobError::Bug { what: "a backup job has no instance" })?;
     let location =
         Location::of(&backup.project, backup.container.as_ref(), instance, backup.id, backup.kind);
-    let proven = context.clock.now();
     if context.cancel.is_cancelled() {
         return Err(JobError::Cancelled);
     }
-    pending.publish(&location, proven)?;
-    Ok(ArchiveFacts {
-        location,
-        stored_bytes: finished.stored_bytes,
-        source_bytes: finished.source_bytes,
-        checksum: finished.checksum.clone(),
-        verified_at: proven,
-        verify_level: facts::level_of(&finished.manifest),
-    })
+    // The one time of this backup: its manifest's end, its row's last change, and its first proof.
+    let end = finished.manifest.finished;
+    pending.publish(&location, end)?;
+    let Finished { manifest, stored_bytes, checksum, .. } = finished;
+    Ok(facts::of_archive(manifest, location, *stored_bytes, checksum.clone(), end))
 }
 
 #[cfg(test)]

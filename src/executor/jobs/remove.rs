@@ -25,20 +25,20 @@ pub(super) fn run(context: &Context, job: &RemovalJob) {
 
 fn discard(context: &Context, backup: &Backup) -> Result<(), JobError> {
     if backup.facts.is_some() {
-        context.storage.discard(chain::location_of(backup)?)?;
+        context.storage.remove(chain::location_of(backup)?)?;
     }
     Ok(())
 }
 
 /// Removes a restored instance with its data.
 pub(super) fn run_instance(context: &Context, job: &InstanceRemovalJob) {
-    let result = context.local.discard_restored(&job.project, job.id).map_err(JobError::from);
+    let result = context.local.remove_restored(&job.project, job.id).map_err(JobError::from);
     Outcome::InstanceRemoval { id: job.id, result }.settle(context);
 }
 
 /// Empties what has been in the trash long enough. An error is only logged: the next call tries again.
 pub(in crate::executor) fn empty_trash(context: &Context) {
-    match context.storage.empty_trash(context.settings.trash_window) {
+    match context.local.empty_trash(context.settings.trash_window) {
         Ok(0) => {}
         Ok(bytes) => log::info!("the trash was emptied of {bytes} bytes"),
         Err(error) => log::warn!("the trash cannot be emptied: {}", with_causes(&error)),

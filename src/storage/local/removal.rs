@@ -1,22 +1,22 @@
-//! Removing whatever a name stands for, whole trees too, with few open files and little memory.
+//! Removing files and whole trees, with few open files and little memory.
 
 use std::ffi::{OsStr, OsString};
 
 use rustix::io::Errno;
 
-use super::StorageError;
 use super::folder::{Folder, failed};
-use super::moving::move_to_free_name;
+use crate::disk::rename_to_free_name;
+use crate::storage::StorageError;
 
-/// How many folders deep a removal goes with one open file each. What lies deeper is first moved up.
+/// How many folders deep a removal descends, with one open file each. Deeper ones are moved up first.
 const DEEPEST: usize = 24;
 
-/// Removes `name` in `top` with everything below it and follows no link. Gives back how many bytes the
-/// removed files were long. Folders too deep to descend to are moved to `top`, under names that begin with
-/// `stem`; a removal that is cut short leaves such names behind, for the next one.
+/// Removes `name` in `top` with everything below it, following no link; returns how many bytes the files
+/// had. Folders that are too deep are moved to `top` under names that begin with `stem`; a removal that is
+/// interrupted leaves such names to the next one.
 pub(super) fn remove(top: &Folder, name: &OsStr, stem: &str) -> Result<u64, StorageError> {
-    let mut removal = Removal { top, stem, next: 0, lifted: vec![name.to_owned()], bytes: 0 };
-    while let Some(name) = removal.lifted.pop() {
+    let mut removal = Removal { top, stem, next: 0, pending: vec![name.to_owned()], bytes: 0 };
+    while let Some(name) = removal.pending.pop() {
         removal.entry(top, &name, 0)?;
     }
     Ok(removal.bytes)
@@ -25,45 +25,38 @@ pub(super) fn remove(top: &Folder, name: &OsStr, stem: &str) -> Result<u64, Stor
 struct Removal<'a> {
     top: &'a Folder,
     stem: &'a str,
+    /// The number of the next folder that is moved up.
     next: u64,
-    lifted: Vec<OsString>,
+    /// Names in `top` that are still to be removed.
+    pending: Vec<OsString>,
     bytes: u64,
 }
 
 impl Removal<'_> {
     fn entry(&mut self, folder: &Folder, name: &OsStr, depth: usize) -> Result<(), StorageError> {
-        let what = folder.path_of(name);
-        let Some(metadata) = folder.look(name)? else { return Ok(()) };
+        let Some(metadata) = folder.metadata(name)? else { return Ok(()) };
         if !metadata.is_dir() {
-            return match folder.unlink(name) {
-                Ok(()) => {
-                    self.bytes = self.bytes.saturating_add(metadata.len());
-                    Ok(())
-                }
-                Err(Errno::NOENT) => Ok(()),
-                Err(error) => Err(failed("removing", &what)(error)),
-            };
+            folder.remove_file(name)?;
+            self.bytes = self.bytes.saturating_add(metadata.len());
+            return Ok(());
         }
-        let inner = folder.below_writable(name).map_err(failed("opening", &what))?;
+        let inner = folder.open_writable_folder(name)?;
         if depth >= DEEPEST {
-            return self.lift(folder, name);
+            return self.move_up(folder, name);
         }
         for inner_name in inner.names()? {
             self.entry(&inner, &inner_name?, depth + 1)?;
         }
-        match folder.unlink_folder(name) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(failed("removing", &what)(error)),
-        }
+        folder.remove_folder(name)
     }
 
-    fn lift(&mut self, folder: &Folder, name: &OsStr) -> Result<(), StorageError> {
+    fn move_up(&mut self, folder: &Folder, name: &OsStr) -> Result<(), StorageError> {
         loop {
             let free = OsString::from(format!("{}.lifted.{}", self.stem, self.next));
             self.next += 1;
-            match move_to_free_name((folder, name), (self.top, &free)) {
+            match rename_to_free_name((folder, name), (self.top, &free)) {
                 Ok(()) => {
-                    self.lifted.push(free);
+                    self.pending.push(free);
                     return Ok(());
                 }
                 Err(Errno::EXIST) => {}
@@ -81,7 +74,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
-    fn a_deep_tree_with_locked_folders_and_links_goes_and_what_links_name_stays() {
+    fn a_deep_tree_with_locked_folders_is_removed_and_links_are_not_followed() {
         let place = tempfile::tempdir().unwrap();
         std::fs::write(place.path().join("kept"), "kept").unwrap();
         let mut inner = place.path().join("tree");

@@ -1,7 +1,7 @@
-//! An archive on its way: written under a temporary name, proven, then renamed into place.
+//! An archive being written: under a temporary name until it is proven, then renamed into place.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
@@ -9,32 +9,31 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
+use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
-use super::folder::{Folder, failed};
-use super::moving::move_to_free_name;
-use super::place::{Place, Way};
-use super::{Pending, StorageError};
+use super::folder::{Folder, OpenedPath, failed};
+use super::layout::Layout;
+use crate::disk::rename_to_free_name;
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 use crate::early_sync::EarlySync;
 use crate::failpoint;
+use crate::storage::{Pending, StorageError};
 
-/// How much is reserved with one call: a reservation of many GiB stays interruptible.
+/// How much is reserved with one call, so that a reservation of many GiB can be interrupted.
 const RESERVE_STEP: u64 = 256 << 20;
 
-/// How much is written before the system is asked to begin putting it on the disk: the sync at the end
-/// then finds little left to do, and the archive does not push the database out of the cache.
+/// How much is written before the kernel is asked to start writing it back: the final sync then has little
+/// left to do, and the archive does not push the database out of the page cache.
 const WRITE_BACK_STEP: u64 = 8 << 20;
 
-/// How far an attempt has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Bytes may follow.
     Writing,
     /// Everything written so far is on the disk.
     Synced,
-    /// A write or a sync failed: what is on the disk is unknown, and stays unpublished.
+    /// A write or a sync failed. What is on the disk is unknown, and is never published.
     Failed,
     /// The temporary name is gone.
     Published,
@@ -43,35 +42,35 @@ enum Stage {
 /// A file in `tmp/`.
 #[derive(Debug)]
 pub(super) struct PendingFile {
-    place: Arc<Place>,
+    layout: Arc<Layout>,
     tmp: Folder,
     name: String,
     file: File,
     written: u64,
+    /// Room is allocated up to here.
     reserved_to: u64,
-    /// Up to here the system was asked to begin writing back.
+    /// The kernel was asked to start writing back up to here.
     written_back: u64,
     early: EarlySync,
     stage: Stage,
 }
 
 impl PendingFile {
-    /// Begins the file of this attempt.
+    /// Creates the file of this attempt.
     pub(super) fn create(
-        place: &Arc<Place>,
+        layout: &Arc<Layout>,
         backup: BackupId,
         attempt: u32,
     ) -> Result<Self, StorageError> {
-        let tmp = Folder::root(&place.tmp)?;
+        let tmp = Folder::root(&layout.tmp)?;
         let name = format!("{backup}.{attempt}");
-        let what = tmp.path_of(name.as_ref());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        match rustix::fs::openat(&tmp, &name, flags, Mode::from_raw_mode(0o600)) {
-            Ok(fd) => Ok(Self {
-                place: Arc::clone(place),
+        let what = tmp.path_of(&name);
+        match tmp.create_file(name.as_ref()) {
+            Ok(file) => Ok(Self {
+                layout: Arc::clone(layout),
                 tmp,
                 name,
-                file: File::from(fd),
+                file,
                 written: 0,
                 reserved_to: 0,
                 written_back: 0,
@@ -84,7 +83,7 @@ impl PendingFile {
     }
 
     fn path(&self) -> PathBuf {
-        self.tmp.path_of(OsStr::new(&self.name))
+        self.tmp.path_of(&self.name)
     }
 
     fn full(&self, needed: u64, free: u64) -> StorageError {
@@ -95,7 +94,7 @@ impl PendingFile {
         failed(action, &self.path())(io::Error::other(why))
     }
 
-    /// Allocates from `start` to `end` behind the end of the file. False: this filesystem cannot.
+    /// Allocates `start..end` beyond the end of the file. False: this filesystem cannot.
     fn allocate(&self, mut start: u64, end: u64) -> Result<bool, Errno> {
         while start < end {
             let step = (end - start).min(RESERVE_STEP);
@@ -109,10 +108,10 @@ impl PendingFile {
         Ok(true)
     }
 
-    /// Linux begins to write a range back when told that its cache is not needed, and lets it go when it is
-    /// told so again once that is done; so each range is named twice. Only a hint: whether the bytes
-    /// reached the disk is what the sync says.
-    fn begin_write_back(&mut self) {
+    /// Starts write-back of what was written last. Linux starts it when told that a range's cache is not
+    /// needed, and drops the cache when told again after it is done, so each range is named twice. This is
+    /// only a hint: whether the bytes are on the disk, the sync says.
+    fn start_write_back(&mut self) {
         if self.written.saturating_sub(self.written_back) >= WRITE_BACK_STEP {
             let start = self.written_back.saturating_sub(WRITE_BACK_STEP);
             let length = NonZeroU64::new(self.written - start);
@@ -122,10 +121,11 @@ impl PendingFile {
         }
     }
 
-    /// Frees what was allocated behind the end.
-    fn give_back(&mut self) -> Result<(), Errno> {
+    /// Frees the room that is allocated beyond the end.
+    fn release_reserve(&mut self) -> Result<(), StorageError> {
         if self.reserved_to > self.written {
-            rustix::fs::ftruncate(&self.file, self.written)?;
+            rustix::fs::ftruncate(&self.file, self.written)
+                .map_err(failed("truncating", &self.path()))?;
             self.reserved_to = self.written;
         }
         Ok(())
@@ -134,48 +134,46 @@ impl PendingFile {
     fn sync_written(&mut self) -> Result<(), StorageError> {
         let what = self.path();
         self.early.finish().map_err(failed("syncing", &what))?;
-        self.give_back().map_err(failed("truncating", &what))?;
+        self.release_reserve()?;
         self.file.sync_all().map_err(failed("syncing", &what))?;
-        self.expect_whole()
+        self.check_not_replaced()
     }
 
-    /// The name still stands for this file, and its length is what was written.
-    fn expect_whole(&self) -> Result<(), StorageError> {
-        let what = self.path();
-        let mine = self.file.metadata().map_err(failed("looking at", &what))?;
-        let there = self.tmp.look(OsStr::new(&self.name))?;
-        let same = there.is_some_and(|it| it.dev() == mine.dev() && it.ino() == mine.ino());
+    /// The name still stands for this file, and the file has the length that was written.
+    fn check_not_replaced(&self) -> Result<(), StorageError> {
+        let mine = self.file.metadata().map_err(failed("inspecting", &self.path()))?;
+        let found = self.tmp.metadata(OsStr::new(&self.name))?;
+        let same = found.is_some_and(|it| it.dev() == mine.dev() && it.ino() == mine.ino());
         if same && mine.len() == self.written {
             return Ok(());
         }
         Err(self.refused("checking", "another program has changed or replaced this file"))
     }
 
-    /// Time, mode and a last sync. The archive's owner may read it and nobody may write it.
-    fn seal(&self, modified: Timestamp) -> Result<(), StorageError> {
+    /// Sets the file's time, makes it read-only for its owner and inaccessible to others, and syncs that.
+    fn seal(&self, finished: Timestamp) -> Result<(), StorageError> {
         let what = self.path();
-        set_modified(&self.file, modified).map_err(failed("dating", &what))?;
-        self.file
-            .set_permissions(std::fs::Permissions::from_mode(0o400))
-            .map_err(failed("protecting", &what))?;
+        set_modified(&self.file, finished).map_err(failed("dating", &what))?;
+        let read_only = Permissions::from_mode(0o400);
+        self.file.set_permissions(read_only).map_err(failed("protecting", &what))?;
         self.file.sync_all().map_err(failed("syncing", &what))
     }
 
-    fn move_into_place(&mut self, way: &Way<'_>) -> Result<(), StorageError> {
+    fn move_into_place(&mut self, path: &OpenedPath<'_>) -> Result<(), StorageError> {
         failpoint::reached("publish-before-rename");
-        match move_to_free_name((&self.tmp, self.name.as_ref()), (&way.folder, way.name)) {
+        match rename_to_free_name((&self.tmp, &self.name), (&path.folder, path.name)) {
             Ok(()) => self.stage = Stage::Published,
             Err(Errno::EXIST) => {
-                return Err(StorageError::Exists { what: way.path().display().to_string() });
+                return Err(StorageError::Exists { what: path.path().display().to_string() });
             }
-            Err(error) => return Err(failed("publishing", &way.path())(error)),
+            Err(error) => return Err(failed("publishing", &path.path())(error)),
         }
         failpoint::reached("publish-after-rename");
-        // Which names a power cut would leave is unknown after an error here. The attempt has failed, so
+        // After an error here it is unknown which names a power cut would leave. The attempt has failed, so
         // its archive must not stay.
-        way.folder.sync().and_then(|()| self.tmp.sync()).inspect_err(|_error| {
-            if let Err(error) = way.folder.unlink(way.name) {
-                log::warn!("removing {}: {error}", way.path().display());
+        path.folder.sync().and_then(|()| self.tmp.sync()).inspect_err(|_error| {
+            if let Err(error) = path.folder.remove_file(path.name) {
+                log::warn!("{error}");
             }
         })
     }
@@ -194,7 +192,7 @@ impl Write for PendingFile {
         })?;
         let more = u64::try_from(written).map_err(io::Error::other)?;
         self.written = self.written.checked_add(more).ok_or(io::ErrorKind::FileTooLarge)?;
-        self.begin_write_back();
+        self.start_write_back();
         self.early.wrote(&self.file, more).inspect_err(|_error| {
             self.stage = Stage::Failed;
         })?;
@@ -213,8 +211,8 @@ impl Pending for PendingFile {
         if end <= start {
             return Ok(());
         }
-        let needed = (end - start).saturating_add(self.place.reserve_bytes);
-        let free = free_bytes(&self.tmp)?;
+        let needed = (end - start).saturating_add(self.layout.reserve_bytes);
+        let free = self.tmp.free_bytes()?;
         if needed > free {
             return Err(self.full(needed, free));
         }
@@ -226,9 +224,9 @@ impl Pending for PendingFile {
             Ok(false) => Ok(()),
             Err(error) => {
                 self.reserved_to = end;
-                self.give_back().map_err(failed("truncating", &self.path()))?;
+                self.release_reserve()?;
                 if matches!(error, Errno::NOSPC | Errno::DQUOT) {
-                    return Err(self.full(needed, free_bytes(&self.tmp)?));
+                    return Err(self.full(needed, self.tmp.free_bytes()?));
                 }
                 Err(failed("reserving room for", &self.path())(error))
             }
@@ -248,64 +246,64 @@ impl Pending for PendingFile {
         if self.stage != Stage::Synced {
             return Err(self.refused("reopening", "it is not synced"));
         }
-        self.expect_whole()?;
-        let (file, metadata) = self.tmp.open_file(OsStr::new(&self.name))?;
-        // Only what is on the disk proves the disk. Where the cache cannot be left, it is read.
+        self.check_not_replaced()?;
+        let file = self.tmp.open_file(OsStr::new(&self.name))?;
+        // Only a read from the disk proves the disk. Where the cache cannot be dropped, it is read.
         if let Err(error) = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed) {
             log::debug!("the cache of {} is kept: {error}", self.path().display());
         }
-        Ok(Arc::new(ReadFile { file, bytes: metadata.len() }))
+        let file = OpenFile::new(file).map_err(failed("inspecting", &self.path()))?;
+        Ok(Arc::new(file))
     }
 
     fn publish(
         mut self: Box<Self>,
         location: &Location,
-        modified: Timestamp,
+        finished: Timestamp,
     ) -> Result<(), StorageError> {
         if self.stage != Stage::Synced {
             return Err(self.refused("publishing", "it is not synced"));
         }
-        self.expect_whole()?;
-        self.seal(modified)?;
-        let place = Arc::clone(&self.place);
-        let tree = place.hold_tree();
-        let way = Way::make(&place.archives, location.as_str())?;
-        let moved = self.move_into_place(&way);
+        self.check_not_replaced()?;
+        self.seal(finished)?;
+        let layout = Arc::clone(&self.layout);
+        let _folders = layout.folders.lock();
+        let path = OpenedPath::make(&layout.archives, location.as_str())?;
+        let moved = self.move_into_place(&path);
         if moved.is_err() {
-            way.remove_empty_folders();
+            path.remove_empty_folders();
         }
-        drop(tree);
         moved
     }
 }
 
 impl Drop for PendingFile {
     fn drop(&mut self) {
-        if self.stage == Stage::Published {
-            return;
-        }
-        match self.tmp.unlink(OsStr::new(&self.name)) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => {
-                log::warn!(
-                    "removing {}: {error}; the next start removes it",
-                    self.path().display()
-                );
-            }
+        if self.stage != Stage::Published
+            && let Err(error) = self.tmp.remove_file(OsStr::new(&self.name))
+        {
+            log::warn!("{error}; the next start removes it");
         }
     }
 }
 
-/// A regular file open for reading.
+/// A file that is open for reading by ranges.
 #[derive(Debug)]
-pub(super) struct ReadFile {
-    /// The file.
-    pub(super) file: File,
+pub struct OpenFile {
+    file: File,
     /// Its length when it was opened. Archives never change.
-    pub(super) bytes: u64,
+    bytes: u64,
 }
 
-impl ReadAt for ReadFile {
+impl OpenFile {
+    /// This file, with the length that it has now.
+    pub fn new(file: File) -> io::Result<Self> {
+        let bytes = file.metadata()?.len();
+        Ok(Self { file, bytes })
+    }
+}
+
+impl ReadAt for OpenFile {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
     }
@@ -315,21 +313,14 @@ impl ReadAt for ReadFile {
     }
 }
 
-/// Sets when a file was modified last. Its owner may, whatever its mode.
-pub(super) fn set_modified(file: &File, modified: Timestamp) -> io::Result<()> {
-    let distance = Duration::from_micros(modified.as_micros().unsigned_abs());
-    let time = if modified.as_micros() < 0 {
+fn set_modified(file: &File, to: Timestamp) -> io::Result<()> {
+    let distance = Duration::from_micros(to.as_micros().unsigned_abs());
+    let time = if to.as_micros() < 0 {
         UNIX_EPOCH.checked_sub(distance)
     } else {
         UNIX_EPOCH.checked_add(distance)
     };
     file.set_modified(time.ok_or(io::ErrorKind::InvalidInput)?)
-}
-
-/// Bytes that an ordinary user may still write on the filesystem of `folder`.
-pub(super) fn free_bytes(folder: &Folder) -> Result<u64, StorageError> {
-    let facts = rustix::fs::fstatvfs(folder).map_err(failed("measuring", folder.path()))?;
-    Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
 #[cfg(test)]

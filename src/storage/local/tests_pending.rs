@@ -1,4 +1,4 @@
-//! An attempt when the disk, or somebody else, interferes.
+//! Attempts that the disk or another program interferes with.
 
 use std::fs::OpenOptions;
 
@@ -7,12 +7,12 @@ use crate::domain::SystemClock;
 
 fn attempt(reserve_bytes: u64) -> (tempfile::TempDir, PendingFile) {
     let dir = tempfile::tempdir().unwrap();
-    let place = Arc::new(Place::open(dir.path(), reserve_bytes, Arc::new(SystemClock)).unwrap());
-    let pending = PendingFile::create(&place, BackupId::generate(), 1).unwrap();
+    let layout = Layout::open(dir.path(), reserve_bytes, Arc::new(SystemClock)).unwrap();
+    let pending = PendingFile::create(&Arc::new(layout), BackupId::generate(), 1).unwrap();
     (dir, pending)
 }
 
-fn nothing_is_left(dir: &tempfile::TempDir) -> bool {
+fn is_clean(dir: &tempfile::TempDir) -> bool {
     ["tmp", "archives"]
         .iter()
         .all(|folder| std::fs::read_dir(dir.path().join(folder)).unwrap().next().is_none())
@@ -24,7 +24,7 @@ fn publish(pending: PendingFile) -> Result<(), StorageError> {
 }
 
 #[test]
-fn a_full_disk_is_told_as_one_and_ends_the_attempt() {
+fn a_full_disk_is_reported_as_such_and_ends_the_attempt() {
     let (dir, mut pending) = attempt(0);
     pending.write_all(b"bytes").unwrap();
     pending.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -34,45 +34,45 @@ fn a_full_disk_is_told_as_one_and_ends_the_attempt() {
     pending.sync().unwrap_err();
     pending.reopen().unwrap_err();
     publish(pending).unwrap_err();
-    assert!(nothing_is_left(&dir));
+    assert!(is_clean(&dir));
 }
 
 #[test]
-fn after_a_failed_sync_nothing_makes_the_attempt_good_again() {
+fn nothing_can_be_done_with_an_attempt_after_its_sync_failed() {
     let (dir, mut pending) = attempt(0);
     pending.write_all(b"bytes").unwrap();
     let path = pending.path();
-    let cut = OpenOptions::new().write(true).open(&path).unwrap();
-    cut.set_len(3).unwrap();
+    let other = OpenOptions::new().write(true).open(&path).unwrap();
+    other.set_len(3).unwrap();
     pending.sync().unwrap_err();
-    cut.set_len(5).unwrap();
+    other.set_len(5).unwrap();
     pending.sync().unwrap_err();
     pending.write_all(b"more").unwrap_err();
     pending.reopen().unwrap_err();
     publish(pending).unwrap_err();
-    assert!(nothing_is_left(&dir));
+    assert!(is_clean(&dir));
 }
 
 #[test]
-fn a_file_that_was_cut_or_exchanged_after_its_sync_is_not_published() {
-    for exchange in [false, true] {
+fn a_file_that_was_truncated_or_replaced_after_its_sync_is_not_published() {
+    for replace in [false, true] {
         let (dir, mut pending) = attempt(0);
         pending.write_all(b"bytes").unwrap();
         pending.sync().unwrap();
         let path = pending.path();
-        if exchange {
+        if replace {
             std::fs::remove_file(&path).unwrap();
         }
         let other = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         other.unwrap().set_len(4).unwrap();
         pending.reopen().unwrap_err();
         publish(pending).unwrap_err();
-        assert!(nothing_is_left(&dir));
+        assert!(is_clean(&dir));
     }
 }
 
 #[test]
-fn a_reservation_leaves_the_head_room_alone() {
+fn a_reservation_leaves_the_headroom_free() {
     let (_dir, mut pending) = attempt(u64::MAX / 2);
     let error = pending.reserve(1).unwrap_err();
     assert!(matches!(error, StorageError::Full { .. }), "{error}");
@@ -80,7 +80,7 @@ fn a_reservation_leaves_the_head_room_alone() {
 }
 
 #[test]
-fn reserved_room_is_taken_once_and_given_back_by_the_sync() {
+fn reserved_room_is_allocated_once_and_freed_by_the_sync() {
     let (_dir, mut pending) = attempt(0);
     pending.reserve(8 << 20).unwrap();
     let blocks = |pending: &PendingFile| pending.file.metadata().unwrap().blocks();
@@ -93,14 +93,13 @@ fn reserved_room_is_taken_once_and_given_back_by_the_sync() {
 }
 
 #[test]
-fn a_publish_into_a_store_without_room_for_its_folder_leaves_no_attempt() {
+fn a_publish_that_cannot_make_its_folder_leaves_nothing() {
     let (dir, mut pending) = attempt(0);
     pending.sync().unwrap();
     // A file lies where the folder should be made.
-    let flags = OFlags::CREATE | OFlags::WRONLY;
     let blocked = dir.path().join("archives/p");
-    drop(rustix::fs::open(&blocked, flags, Mode::from_raw_mode(0o600)).unwrap());
+    drop(OpenOptions::new().write(true).create_new(true).open(&blocked).unwrap());
     publish(pending).unwrap_err();
     std::fs::remove_file(blocked).unwrap();
-    assert!(nothing_is_left(&dir));
+    assert!(is_clean(&dir));
 }

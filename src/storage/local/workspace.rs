@@ -1,26 +1,25 @@
-//! A folder of one job's own, for what a restore makes and nobody keeps.
+//! A temporary folder for one job.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::StorageError;
 use super::folder::{Folder, failed};
-use super::pending::free_bytes;
 use super::removal;
+use crate::storage::StorageError;
 
-/// A folder for its owner only. Dropped, it is removed with all that is in it, also folders that may not
-/// be written. What a crash leaves of one in [`super::Storage::scratch`] is removed by the next start.
+/// A private folder. Dropped, it is removed with everything in it, also folders that may not be written.
+/// What a crash leaves of one in [`super::Local::scratch`], the next start removes.
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
 }
 
 impl Workspace {
-    /// Makes one in `within`, where `needed` bytes have to fit and `headroom` more stay free. Its name is
-    /// short: the sockets of servers that are started in it have names of a hundred bytes at most.
+    /// Makes one in `within`, where `needed` bytes must fit and `headroom` more stay free. Its name is short,
+    /// because the path of a server's socket in it may have a hundred bytes at most.
     pub fn make(within: &Path, needed: u64, headroom: u64) -> Result<Self, StorageError> {
-        let free = free_bytes(&Folder::root(within)?)?;
+        let free = Folder::root(within)?.free_bytes()?;
         let needed = needed.saturating_add(headroom);
         if needed > free {
             return Err(StorageError::Full { what: within.display().to_string(), needed, free });
@@ -29,18 +28,18 @@ impl Workspace {
             .prefix("drill-")
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(within)
-            .map_err(failed("making a folder in", within))?;
+            .map_err(failed("creating a folder in", within))?;
         Ok(Self { path: made.keep() })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A new folder in it.
+    /// Makes a folder in it.
     pub fn folder(&self, name: &str) -> Result<PathBuf, StorageError> {
-        let folder = Folder::root(&self.path)?.make(name.as_ref())?;
+        let folder = Folder::root(&self.path)?.make_folder(name.as_ref())?;
         Ok(folder.path().to_owned())
     }
 
@@ -55,7 +54,7 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            log::warn!("{} is left over and could not be removed: {error}", self.path.display());
+            log::warn!("removing {}: {error}; it is left over", self.path.display());
         }
     }
 }
@@ -69,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_with_all_that_is_in_it_also_what_may_not_be_written() {
+    fn a_dropped_workspace_is_removed_with_folders_that_may_not_be_written() {
         let within = tempfile::tempdir().unwrap();
         let workspace = Workspace::make(within.path(), 1, 0).unwrap();
         let deep = workspace.folder("data").unwrap().join("a/b");
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_fits_is_refused_with_both_numbers_before_anything_is_made() {
+    fn too_little_room_is_refused_with_both_numbers_before_anything_is_made() {
         let within = tempfile::tempdir().unwrap();
         for (needed, headroom) in [(u64::MAX / 2, 0), (0, u64::MAX / 2), (u64::MAX, 7)] {
             let error = Workspace::make(within.path(), needed, headroom).unwrap_err();
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_not_there_is_an_error_that_names_it() {
+    fn a_missing_parent_folder_is_an_error_that_names_it() {
         let error = Workspace::make(Path::new("/nowhere/at/all"), 0, 0).unwrap_err();
         assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
     }

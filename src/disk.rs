@@ -1,0 +1,79 @@
+//! What several rooms ask of a local disk.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, RenameFlags, StatVfs};
+use rustix::io::Errno;
+
+/// Bytes that an ordinary user may still write on a filesystem.
+pub fn free_bytes(filesystem: &StatVfs) -> u64 {
+    filesystem.f_bavail.saturating_mul(filesystem.f_frsize)
+}
+
+/// Renames `from` to `to`, which must be free: `EEXIST` otherwise. Each is a name in an open folder.
+///
+/// A filesystem that cannot promise this in one step (NFS, old kernels) does it with a second link. A folder
+/// cannot have one; there, `to` is looked up first, so the caller must be the only one that gives out names.
+pub fn rename_to_free_name(
+    (from_folder, from): (impl AsFd, impl AsRef<Path>),
+    (to_folder, to): (impl AsFd, impl AsRef<Path>),
+) -> Result<(), Errno> {
+    let from = (from_folder.as_fd(), from.as_ref());
+    let to = (to_folder.as_fd(), to.as_ref());
+    match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => rename_by_link(from, to),
+        other => other,
+    }
+}
+
+fn rename_by_link(from: (BorrowedFd<'_>, &Path), to: (BorrowedFd<'_>, &Path)) -> Result<(), Errno> {
+    match rustix::fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
+        Ok(()) => rustix::fs::unlinkat(from.0, from.1, AtFlags::empty()).or_else(|error| {
+            // The old name stays, so the new one must not, or the file would have both.
+            rustix::fs::unlinkat(to.0, to.1, AtFlags::empty()).and(Err(error))
+        }),
+        Err(Errno::PERM) => match rustix::fs::statat(to.0, to.1, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_taken) => Err(Errno::EXIST),
+            Err(Errno::NOENT) => rustix::fs::renameat(from.0, from.1, to.0, to.1),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
+    fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn neither_way_of_renaming_replaces_anything() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = File::open(place.path()).unwrap();
+        for (from, to) in [("file", "taken"), ("folder", "taken-folder")] {
+            if from == "file" {
+                write(&place.path().join(from), "new");
+                write(&place.path().join(to), "old");
+            } else {
+                std::fs::create_dir(place.path().join(from)).unwrap();
+                std::fs::create_dir(place.path().join(to)).unwrap();
+            }
+            let by_link = |from: &str, to: &str| {
+                rename_by_link((folder.as_fd(), Path::new(from)), (folder.as_fd(), Path::new(to)))
+            };
+            assert_eq!(rename_to_free_name((&folder, from), (&folder, to)), Err(Errno::EXIST));
+            assert_eq!(by_link(from, to), Err(Errno::EXIST));
+            assert_eq!(by_link(from, "x"), Ok(()));
+            assert_eq!(rename_to_free_name((&folder, "x"), (&folder, from)), Ok(()));
+        }
+        assert_eq!(std::fs::read(place.path().join("taken")).unwrap(), b"old");
+        assert_eq!(std::fs::read(place.path().join("file")).unwrap(), b"new");
+    }
+}

@@ -1,0 +1,261 @@
+//! Open folders. Names are looked up one at a time and never through a symbolic link, so what somebody
+//! plants below the store cannot lead out of it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::disk;
+use crate::storage::StorageError;
+
+/// Folders are private to their owner, because archives hold whole databases.
+const PRIVATE: u32 = 0o700;
+
+/// Turns an error of the system into a [`StorageError`] that says what was done to which file.
+pub(super) fn failed<E: Into<io::Error>>(
+    action: &'static str,
+    what: &Path,
+) -> impl FnOnce(E) -> StorageError {
+    let what = what.display().to_string();
+    move |source| StorageError::Io { action, what, source: source.into() }
+}
+
+/// An open folder, with its path for messages.
+#[derive(Debug)]
+pub(super) struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Folder {
+    /// Opens one of the store's own folders. Links on the way to it are the administrator's and are
+    /// followed. If it is missing, that is an error like any other: it says nothing about its content.
+    pub(super) fn root(path: &Path) -> Result<Self, StorageError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed("opening", path))?;
+        Ok(Self { fd, path: path.to_owned() })
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of `name` in it.
+    pub(super) fn path_of(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens the folder `name` in this one; a link is refused.
+    pub(super) fn open_folder(&self, name: &OsStr) -> Result<Self, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(self, name, flags, Mode::empty())?;
+        Ok(Self { fd, path: self.path_of(name) })
+    }
+
+    /// Opens the folder `name` in this one, and makes it if it is missing. In both cases its name is durable
+    /// afterwards, since another process may have made it and died before its sync.
+    pub(super) fn make_folder(&self, name: &OsStr) -> Result<Self, StorageError> {
+        match rustix::fs::mkdirat(self, name, Mode::from_raw_mode(PRIVATE)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed("creating", &self.path_of(name))(error)),
+        }
+        self.sync()?;
+        self.open_folder(name).map_err(failed("opening", &self.path_of(name)))
+    }
+
+    /// Opens the folder `name` and makes it writable. Restored trees keep the modes of their source, and a
+    /// folder that may not be written cannot be emptied or moved.
+    pub(super) fn open_writable_folder(&self, name: &OsStr) -> Result<Self, StorageError> {
+        let open = || {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let handle = File::from(rustix::fs::openat(self, name, flags, Mode::empty())?);
+            let mode = handle.metadata()?.permissions().mode();
+            if mode & PRIVATE != PRIVATE {
+                // By the open handle and not by name, which could be a link by now.
+                let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
+                rustix::fs::chmod(by_handle.as_str(), Mode::from_raw_mode(PRIVATE))?;
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            Ok::<_, io::Error>(rustix::fs::openat(&handle, ".", flags, Mode::empty())?)
+        };
+        let path = self.path_of(name);
+        let fd = open().map_err(failed("opening", &path))?;
+        Ok(Self { fd, path })
+    }
+
+    /// The metadata of `name`, without following it; `None`: it certainly does not exist.
+    pub(super) fn metadata(&self, name: &OsStr) -> Result<Option<Metadata>, StorageError> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = match rustix::fs::openat(self, name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd).metadata().map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        };
+        found.map_err(failed("inspecting", &self.path_of(name)))
+    }
+
+    /// Opens the regular file `name` for reading. Anything else is refused, without waiting for it.
+    pub(super) fn open_file(&self, name: &OsStr) -> Result<File, StorageError> {
+        let what = self.path_of(name);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => {
+                return Err(StorageError::NotFound { what: what.display().to_string() });
+            }
+            Err(error) => return Err(failed("opening", &what)(error)),
+        };
+        let metadata = file.metadata().map_err(failed("inspecting", &what))?;
+        require_regular_file(&metadata, &what)?;
+        Ok(file)
+    }
+
+    /// Creates the file `name` for writing, readable and writable by its owner; EEXIST if it exists.
+    pub(super) fn create_file(&self, name: &OsStr) -> Result<File, Errno> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::openat(self, name, flags, Mode::from_raw_mode(0o600)).map(File::from)
+    }
+
+    /// Bytes that may still be written on its filesystem.
+    pub(super) fn free_bytes(&self) -> Result<u64, StorageError> {
+        let filesystem = rustix::fs::fstatvfs(self).map_err(failed("measuring", &self.path))?;
+        Ok(disk::free_bytes(&filesystem))
+    }
+
+    /// Makes the names in this folder durable. A filesystem that cannot sync folders (EINVAL) is trusted.
+    pub(super) fn sync(&self) -> Result<(), StorageError> {
+        match rustix::fs::fsync(self) {
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(error) => Err(failed("syncing", &self.path)(error)),
+        }
+    }
+
+    /// Removes the file `name`, if it exists.
+    pub(super) fn remove_file(&self, name: &OsStr) -> Result<(), StorageError> {
+        match rustix::fs::unlinkat(self, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(failed("removing", &self.path_of(name))(error)),
+        }
+    }
+
+    /// Removes the empty folder `name`, if it exists.
+    pub(super) fn remove_folder(&self, name: &OsStr) -> Result<(), StorageError> {
+        match rustix::fs::unlinkat(self, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(failed("removing", &self.path_of(name))(error)),
+        }
+    }
+
+    /// The names in it, unordered, one at a time: a folder may hold more than fits in memory.
+    pub(super) fn names(&self) -> Result<Names, StorageError> {
+        let dir = Dir::read_from(self).map_err(failed("listing", &self.path))?;
+        Ok(Names { dir, path: self.path.clone() })
+    }
+}
+
+/// The names in a folder.
+#[derive(Debug)]
+pub(super) struct Names {
+    dir: Dir,
+    path: PathBuf,
+}
+
+impl Iterator for Names {
+    type Item = Result<OsString, StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.dir.read()? {
+                Ok(entry) => {
+                    let name = entry.file_name().to_bytes();
+                    if name != b"." && name != b".." {
+                        return Some(Ok(OsString::from_vec(name.to_vec())));
+                    }
+                }
+                Err(error) => return Some(Err(failed("listing", &self.path)(error))),
+            }
+        }
+    }
+}
+
+/// Refuses what is not a regular file.
+pub(super) fn require_regular_file(metadata: &Metadata, what: &Path) -> Result<(), StorageError> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let why = "this is not a regular file; an archive is never a link, a folder or a device";
+    Err(failed("opening", what)(io::Error::new(io::ErrorKind::InvalidInput, why)))
+}
+
+/// The open folder that holds a file, and the file's name.
+#[derive(Debug)]
+pub(super) struct OpenedPath<'a> {
+    /// The folders above the last one, the root first.
+    above: Vec<Folder>,
+    /// The folder that holds the file.
+    pub(super) folder: Folder,
+    /// The file's name in it.
+    pub(super) name: &'a OsStr,
+}
+
+impl<'a> OpenedPath<'a> {
+    fn open(
+        root: &Path,
+        text: &'a str,
+        step: impl Fn(&Folder, &OsStr) -> Result<Option<Folder>, StorageError>,
+    ) -> Result<Option<Self>, StorageError> {
+        let (folders, name) = text.rsplit_once('/').unwrap_or(("", text));
+        let mut path = Self { above: Vec::new(), folder: Folder::root(root)?, name: name.as_ref() };
+        for part in folders.split('/').filter(|part| !part.is_empty()) {
+            let Some(next) = step(&path.folder, part.as_ref())? else { return Ok(None) };
+            path.above.push(std::mem::replace(&mut path.folder, next));
+        }
+        Ok(Some(path))
+    }
+
+    /// Opens the folders of `text` below `root`; `None`: one of them certainly does not exist.
+    pub(super) fn find(root: &Path, text: &'a str) -> Result<Option<Self>, StorageError> {
+        Self::open(root, text, |folder, name| match folder.open_folder(name) {
+            Ok(next) => Ok(Some(next)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(failed("opening", &folder.path_of(name))(error)),
+        })
+    }
+
+    /// Opens the folders of `text` below `root`, and makes those that are missing, durably.
+    pub(super) fn make(root: &Path, text: &'a str) -> Result<Self, StorageError> {
+        let path = Self::open(root, text, |folder, name| folder.make_folder(name).map(Some))?;
+        Ok(path.expect("a folder that is missing was made"))
+    }
+
+    /// The file's path, for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path_of(self.name)
+    }
+
+    /// Removes the folders on the path that are empty now, the deepest first. Nothing depends on it: a folder
+    /// that stays is used by the next archive.
+    pub(super) fn remove_empty_folders(mut self) {
+        while let Some(above) = self.above.pop() {
+            let name = self.folder.path().file_name().map(ToOwned::to_owned);
+            if name.is_none_or(|name| above.remove_folder(&name).is_err()) {
+                return;
+            }
+            self.folder = above;
+        }
+    }
+}

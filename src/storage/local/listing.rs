@@ -1,0 +1,89 @@
+//! Listing the archives.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+
+use super::folder::{Folder, OpenedPath};
+use super::layout::Layout;
+use super::record;
+use crate::domain::{Location, Timestamp};
+use crate::storage::{StorageError, Stored};
+
+/// Every archive below `archives/`, in order of location. Other files are left alone and mentioned once, at
+/// debug; links are never followed.
+pub(super) fn list(layout: &Layout) -> Result<Vec<Stored>, StorageError> {
+    let mut listing = Listing::default();
+    listing.folder(&Folder::root(&layout.archives)?, "")?;
+    // Every folder is opened from the top again, so that depth costs no open files.
+    while let Some(path) = listing.folders.pop() {
+        let inside = format!("{path}/.");
+        if let Some(opened) = OpenedPath::find(&layout.archives, &inside)? {
+            listing.folder(&opened.folder, &path)?;
+        }
+    }
+    if let Some(example) = listing.first_foreign {
+        log::debug!(
+            "{} files below {} are not archives and are left alone, for example {example:?}",
+            listing.foreign,
+            layout.archives.display()
+        );
+    }
+    listing.found.sort_by(|a, b| a.location.cmp(&b.location));
+    Ok(listing.found)
+}
+
+/// The archive with this location and metadata.
+pub(super) fn stored(location: Location, metadata: &Metadata) -> Stored {
+    let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
+    // 0.1.0 set whole microseconds, which no copy made without its time has.
+    let proven_hint = (nanos % 1000 == 0).then(|| {
+        Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000))
+    });
+    Stored { location, bytes: metadata.len(), proven_hint }
+}
+
+#[derive(Default)]
+struct Listing {
+    folders: Vec<String>,
+    found: Vec<Stored>,
+    foreign: u64,
+    first_foreign: Option<String>,
+}
+
+impl Listing {
+    fn folder(&mut self, folder: &Folder, path: &str) -> Result<(), StorageError> {
+        for name in folder.names()? {
+            self.entry(folder, path, &name?)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, folder: &Folder, path: &str, name: &OsStr) -> Result<(), StorageError> {
+        // Another thread may have removed it since its name was read.
+        let Some(metadata) = folder.metadata(name)? else { return Ok(()) };
+        let path = name
+            .to_str()
+            .map(|name| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") });
+        match path {
+            Some(path) if metadata.is_dir() && may_hold_archives(&path) => self.folders.push(path),
+            Some(path) if metadata.is_file() => match path.parse() {
+                Ok(location) => self.found.push(stored(location, &metadata)),
+                Err(_not_an_archive) if record::is_record(&path) => {}
+                Err(_not_an_archive) => self.ignore(path),
+            },
+            _ => self.ignore(name.to_string_lossy().into_owned()),
+        }
+        Ok(())
+    }
+
+    fn ignore(&mut self, what: String) {
+        self.foreign += 1;
+        self.first_foreign.get_or_insert(what);
+    }
+}
+
+/// Whether a location can begin with this path.
+fn may_hold_archives(path: &str) -> bool {
+    format!("{path}/x.tar.zst").parse::<Location>().is_ok()
+}

@@ -1,0 +1,224 @@
+//! Archives on a local filesystem, in the data directory:
+//!
+//! ```text
+//! <data_dir>/archives/   published archives, read-only, below <project>/[<container>/]<instance>/,
+//!                        and beside each that was proven again its record, <archive's name>.proof
+//!            tmp/        unfinished attempts; emptied at every start
+//!            trash/      removed archives and instances, for the trash window
+//!            restored/   instances made by restores, <project>/<instance>/
+//!            lock        held by the process that writes here
+//! ```
+
+mod folder;
+mod layout;
+mod listing;
+mod pending;
+mod record;
+mod removal;
+mod trash;
+mod url;
+mod workspace;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::folder::{Folder, OpenedPath, failed, require_regular_file};
+use self::layout::Layout;
+use self::pending::PendingFile;
+use super::{Pending, Properties, Storage, StorageError, Stored};
+use crate::domain::{
+    BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock,
+};
+
+pub use layout::StoreLock;
+pub use pending::OpenFile;
+pub use workspace::Workspace;
+
+/// How a local store behaves.
+#[derive(Debug, Clone)]
+pub struct LocalSettings {
+    /// Free bytes that no reservation may take: the catalog and the rest of the machine need some.
+    pub reserve_bytes: u64,
+    /// Dates what is put into the trash.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for LocalSettings {
+    fn default() -> Self {
+        Self { reserve_bytes: 16 << 20, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// A data directory: archives on a local filesystem, and what else Coffer keeps there. Clones are the same
+/// store.
+#[derive(Debug, Clone)]
+pub struct Local {
+    layout: Arc<Layout>,
+}
+
+impl Local {
+    /// Opens the store below `data_dir`, and makes the folders that are missing. Takes no lock: readers need
+    /// none.
+    pub fn open(data_dir: &Path) -> Result<Self, StorageError> {
+        Self::open_with(data_dir, LocalSettings::default())
+    }
+
+    /// The same, with other settings than the usual ones.
+    pub fn open_with(data_dir: &Path, settings: LocalSettings) -> Result<Self, StorageError> {
+        let layout = Layout::open(data_dir, settings.reserve_bytes, settings.clock)?;
+        Ok(Self { layout: Arc::new(layout) })
+    }
+
+    /// Takes the right to write here, until the lock is dropped.
+    pub fn lock(&self) -> Result<StoreLock, StorageError> {
+        self.layout.lock()
+    }
+
+    /// Removes what unfinished attempts left behind, and returns how many there were. Called by the process
+    /// that holds the lock, before its first attempt.
+    pub fn sweep(&self) -> Result<usize, StorageError> {
+        let tmp = Folder::root(&self.layout.tmp)?;
+        let mut swept = 0;
+        let mut first_error = None;
+        for name in tmp.names()? {
+            match removal::remove(&tmp, &name?, "swept") {
+                Ok(_bytes) => swept += 1,
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        first_error.map_or(Ok(swept), Err)
+    }
+
+    /// The folder for temporary files, on the same filesystem as everything else here.
+    pub fn scratch(&self) -> &Path {
+        &self.layout.tmp
+    }
+
+    /// Removes what has been in the trash for at least `window`, and returns how many bytes that was. Needs
+    /// no free space.
+    pub fn empty_trash(&self, window: Duration) -> Result<u64, StorageError> {
+        trash::empty(&self.layout, window)
+    }
+
+    /// The folder of a restored instance, made if it is missing.
+    pub fn restored_folder(
+        &self,
+        project: &ProjectId,
+        instance: InstanceId,
+    ) -> Result<PathBuf, StorageError> {
+        let _folders = self.layout.folders.lock();
+        // The folders above the last name are made: that is whatever is restored into the instance's.
+        let inside = format!("{project}/{instance}/data");
+        let path = OpenedPath::make(&self.layout.restored, &inside)?;
+        Ok(path.folder.path().to_owned())
+    }
+
+    /// Moves a restored instance's folder into the trash, durably. It is no error if there is none.
+    pub fn remove_restored(
+        &self,
+        project: &ProjectId,
+        instance: InstanceId,
+    ) -> Result<(), StorageError> {
+        let _folders = self.layout.folders.lock();
+        let text = format!("{project}/{instance}");
+        if let Some(path) = OpenedPath::find(&self.layout.restored, &text)? {
+            trash::discard(&self.layout, &path, &text, |_anything, _path| Ok(()))?;
+            path.remove_empty_folders();
+        }
+        Ok(())
+    }
+
+    /// The `file://` URL of an archive.
+    pub fn url(&self, location: &Location) -> String {
+        url::of_path(&self.layout.archives.join(location.as_str()))
+    }
+
+    /// The location of the archive that a `file://` URL names; an error if it is not below this store.
+    pub fn locate(&self, text: &str) -> Result<Location, BadLocation> {
+        let bad = || BadLocation::new(text);
+        let path = url::to_path(text).ok_or_else(bad)?;
+        // Byte for byte: `Path` would overlook a doubled slash or a `.` on the way.
+        let below = path
+            .as_os_str()
+            .as_encoded_bytes()
+            .strip_prefix(self.layout.archives.as_os_str().as_encoded_bytes())
+            .and_then(|rest| rest.strip_prefix(b"/"))
+            .ok_or_else(bad)?;
+        str::from_utf8(below).map_err(|_not_text| bad())?.parse()
+    }
+
+    fn find<'a>(&self, location: &'a Location) -> Result<OpenedPath<'a>, StorageError> {
+        OpenedPath::find(&self.layout.archives, location.as_str())?.ok_or_else(|| {
+            let path = self.layout.archives.join(location.as_str());
+            StorageError::NotFound { what: path.display().to_string() }
+        })
+    }
+}
+
+impl Storage for Local {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn properties(&self) -> Properties {
+        Properties {
+            readable_before_publish: true,
+            refuses_taken_locations: true,
+            range_cost_bytes: 0,
+        }
+    }
+
+    fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>, StorageError> {
+        Ok(Box::new(PendingFile::create(&self.layout, backup, attempt)?))
+    }
+
+    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>, StorageError> {
+        let path = self.find(location)?;
+        let file = OpenFile::new(path.folder.open_file(path.name)?);
+        Ok(Arc::new(file.map_err(failed("inspecting", &path.path()))?))
+    }
+
+    fn stat(&self, location: &Location) -> Result<Option<Stored>, StorageError> {
+        let Some(path) = OpenedPath::find(&self.layout.archives, location.as_str())? else {
+            return Ok(None);
+        };
+        let Some(metadata) = path.folder.metadata(path.name)? else { return Ok(None) };
+        require_regular_file(&metadata, &path.path())?;
+        Ok(Some(listing::stored(location.clone(), &metadata)))
+    }
+
+    fn list(&self) -> Result<Vec<Stored>, StorageError> {
+        listing::list(&self.layout)
+    }
+
+    /// Moves the archive into the trash, where it can be fetched back until the trash window is over.
+    fn remove(&self, location: &Location) -> Result<(), StorageError> {
+        let _folders = self.layout.folders.lock();
+        let text = location.as_str();
+        if let Some(path) = OpenedPath::find(&self.layout.archives, text)? {
+            trash::discard(&self.layout, &path, text, require_regular_file)?;
+            record::remove(&path)?;
+            path.remove_empty_folders();
+        }
+        Ok(())
+    }
+
+    fn record(&self, location: &Location) -> Result<Option<Vec<u8>>, StorageError> {
+        match OpenedPath::find(&self.layout.archives, location.as_str())? {
+            Some(path) => record::read(&path),
+            None => Ok(None),
+        }
+    }
+
+    fn put_record(&self, location: &Location, record: &[u8]) -> Result<(), StorageError> {
+        let _folders = self.layout.folders.lock();
+        let path = self.find(location)?;
+        // Holds the archive open for reading only to be sure that it exists and is one.
+        drop(path.folder.open_file(path.name)?);
+        record::write(&self.layout, &path, record)
+    }
+}
+
+#[cfg(test)]
+mod tests;

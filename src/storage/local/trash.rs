@@ -1,0 +1,130 @@
+//! Removed archives and instances, kept for a while. The time of removal is in the name, `<unix
+//! seconds>.<what it was>`, so that a file keeps its own times.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::folder::{Folder, OpenedPath, failed};
+use super::layout::Layout;
+use super::{removal, url};
+use crate::disk::rename_to_free_name;
+use crate::failpoint;
+use crate::storage::StorageError;
+
+/// The longest label in a name. With time and number it stays below the 255 bytes of a file name.
+const LONGEST_LABEL: usize = 200;
+
+/// Moves what `path` leads to into the trash, durably, unless it does not exist. `check` says whether it may
+/// be moved; `text` is its path for the label.
+pub(super) fn discard(
+    layout: &Layout,
+    path: &OpenedPath<'_>,
+    text: &str,
+    check: impl Fn(&Metadata, &Path) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let Some(metadata) = path.folder.metadata(path.name)? else {
+        // An earlier try may have renamed it and stopped before this sync.
+        return path.folder.sync();
+    };
+    check(&metadata, &path.path())?;
+    let trash = Folder::root(&layout.trash)?;
+    if metadata.is_dir() {
+        // A folder that may not be written cannot be moved.
+        path.folder.open_writable_folder(path.name)?;
+    }
+    failpoint::reached("discard-before-rename");
+    move_to_trash(path, &trash, layout.now_seconds(), &label(text))?;
+    failpoint::reached("discard-after-rename");
+    trash.sync()?;
+    path.folder.sync()
+}
+
+fn move_to_trash(
+    path: &OpenedPath<'_>,
+    trash: &Folder,
+    seconds: u64,
+    label: &str,
+) -> Result<(), StorageError> {
+    for number in 0_u32.. {
+        let end = if number == 0 { String::new() } else { format!(".{number}") };
+        let name = format!("{seconds}.{label}{end}");
+        match rename_to_free_name((&path.folder, path.name), (trash, &name)) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed("discarding", &path.path())(error)),
+        }
+    }
+    Err(failed("discarding", &path.path())(Errno::EXIST))
+}
+
+/// A path as part of a file name; the end of a long one.
+fn label(text: &str) -> String {
+    let mut name = url::as_file_name(text);
+    name.drain(..name.len().saturating_sub(LONGEST_LABEL));
+    name
+}
+
+/// When something with this name was put into the trash; `None`: this store did not put it there.
+fn discarded_at(name: &OsStr) -> Option<u64> {
+    let (seconds, _label) = name.to_str()?.split_once('.')?;
+    seconds.bytes().all(|byte| byte.is_ascii_digit()).then(|| seconds.parse().ok())?
+}
+
+/// Removes what was discarded at least `window` ago; returns how many bytes the files had. What cannot be
+/// removed does not keep the others: the first error is returned at the end.
+pub(super) fn empty(layout: &Layout, window: Duration) -> Result<u64, StorageError> {
+    let trash = Folder::root(&layout.trash)?;
+    let now = layout.now_seconds();
+    let mut bytes = 0_u64;
+    let mut first_error = None;
+    for name in trash.names()? {
+        let name = name?;
+        let done = match discarded_at(&name) {
+            None => Ok(0),
+            Some(at) if at > now => redate(&trash, &name, now).map(|()| 0),
+            Some(at) if now - at < window.as_secs() => Ok(0),
+            Some(at) => removal::remove(&trash, &name, &at.to_string()),
+        };
+        match done {
+            Ok(more) => bytes = bytes.saturating_add(more),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(bytes), Err)
+}
+
+/// Dates something that a clock which was ahead dated: it would stay for years.
+fn redate(trash: &Folder, name: &OsStr, now: u64) -> Result<(), StorageError> {
+    let label = name.as_bytes().iter().position(|byte| *byte == b'.');
+    let label = label.and_then(|dot| name.as_bytes().get(dot..)).unwrap_or_default();
+    let mut dated = OsString::from(now.to_string());
+    dated.push(OsStr::from_bytes(label));
+    match rename_to_free_name((trash, name), (trash, &dated)) {
+        // If the new name is taken, the next time tries another second.
+        Ok(()) | Err(Errno::EXIST | Errno::NOENT) => Ok(()),
+        Err(error) => Err(failed("renaming", &trash.path_of(name))(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_the_trash_has_its_time_and_fits_the_filesystem() {
+        let long = format!("{}/{}.tar.zst", "ü/".repeat(300), "x".repeat(100));
+        for (text, end) in [("p/i/b.tar.zst", "p%2Fi%2Fb.tar.zst"), (&long, "xxx.tar.zst")] {
+            let label = label(text);
+            assert!(label.len() <= LONGEST_LABEL && label.ends_with(end), "{label}");
+            assert_eq!(discarded_at(format!("17.{label}").as_ref()), Some(17));
+        }
+        for foreign in ["17", "x.y", "-1.x", "+1.x", "1e3.x", ".x", "99999999999999999999999.x"] {
+            assert_eq!(discarded_at(foreign.as_ref()), None, "{foreign}");
+        }
+    }
+}
