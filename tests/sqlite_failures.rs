@@ -273,7 +273,11 @@ fn an_unfinished_transaction_that_cannot_be_rolled_back_fails_the_backup() {
     crash_in_transaction(&source.path);
     source.allow(0o555, 0o444);
     let server = source.unprivileged_server();
-    assert_fails(&server, "source_denied", &["shop.db", "cut off", "setfacl"]);
+    assert_fails(
+        &server,
+        "source_denied",
+        &["shop.db", "a transaction was interrupted", "setfacl"],
+    );
     source.allow(0o755, 0o644);
     assert_eq!(count(&source.path, "row WHERE word = 'half'"), 0, "its application rolls it back");
     assert_eq!(count(&assert_completes(&server), "row WHERE word = 'half'"), 0);
