@@ -1,18 +1,17 @@
-//! What every answer has in common: the envelope, the request id, methods, and the routes outside of
-//! projects.
+//! What all answers have in common: the error format, the request id, methods; and the public routes.
 
 #![cfg(test)]
 
 mod api_support;
 
 use actix_web::http::Method;
-use api_support::{A1, Ask, House};
+use api_support::{A1, Fixture, Request};
 use coffer::api::AuthMode;
 use serde_json::{Value, json};
 
 #[actix_web::test]
-async fn a_wrong_method_is_told_which_ones_work() {
-    let house = House::new();
+async fn a_wrong_method_is_answered_with_the_allowed_ones() {
+    let fixture = Fixture::new();
     for (method, path, allow) in [
         (Method::PATCH, "/v1.0/project-a/backups", "GET, HEAD, POST"),
         (Method::OPTIONS, "/v1.0/project-a/backups", "GET, HEAD, POST"),
@@ -20,32 +19,32 @@ async fn a_wrong_method_is_told_which_ones_work() {
         (Method::POST, "/", "GET, HEAD"),
         (Method::DELETE, "/healthcheck", "GET, HEAD"),
     ] {
-        let answer = house.ask(Ask::new(method, path).of("alice")).await;
-        answer.must_be_fault(405, "badMethod");
+        let answer = fixture.send(Request::new(method, path).token_of("alice")).await;
+        answer.assert_fault(405, "badMethod");
         assert_eq!(answer.header("allow"), allow);
     }
 }
 
 #[actix_web::test]
-async fn what_is_not_there_is_not_found_in_json_whatever_the_client_accepts() {
-    let house = House::new();
+async fn an_unknown_path_is_a_404_in_json_whatever_the_client_accepts() {
+    let fixture = Fixture::new();
     for path in
         ["/v2.0/", "/nothing", "/v1.0/project-a/backups/", "//", "/v1.0/project-a/nothing/x"]
     {
-        let ask = Ask::get(path).of("alice").header("Accept", "text/html");
-        house.ask(ask).await.must_be_fault(404, "itemNotFound");
+        let request = Request::get(path).token_of("alice").header("Accept", "text/html");
+        fixture.send(request).await.assert_fault(404, "itemNotFound");
     }
     let odd_project = "/v1.0/a.b/backups";
-    house.get(odd_project, "admin").await.must_be_fault(404, "itemNotFound");
-    house.get(odd_project, "").await.must_be_fault(401, "unauthorized");
+    fixture.get(odd_project, "admin").await.assert_fault(404, "itemNotFound");
+    fixture.get(odd_project, "").await.assert_fault(401, "unauthorized");
 }
 
 #[actix_web::test]
-async fn every_answer_has_an_id_of_its_own() {
-    let house = House::new();
-    let mine = Ask::get("/").header("X-Openstack-Request-Id", "req-mine");
-    let first = house.ask(mine).await;
-    let second = house.get("/nothing", "").await;
+async fn every_answer_has_a_new_request_id() {
+    let fixture = Fixture::new();
+    let mine = Request::get("/").header("X-Openstack-Request-Id", "req-mine");
+    let first = fixture.send(mine).await;
+    let second = fixture.get("/nothing", "").await;
     let ids = [first.header("x-openstack-request-id"), second.header("x-openstack-request-id")];
     assert!(ids.iter().all(|id| id.starts_with("req-") && id.len() == 40), "{ids:?}");
     assert_ne!(ids[0], ids[1]);
@@ -53,8 +52,8 @@ async fn every_answer_has_an_id_of_its_own() {
 
 #[actix_web::test]
 async fn head_is_answered_as_get_but_without_a_body() {
-    let house = House::new();
-    let id = house.completed("alice", "project-a", A1, "it").await;
+    let fixture = Fixture::new();
+    let id = fixture.completed_backup("alice", "project-a", A1, "it").await;
     for path in [
         "/".to_owned(),
         "/v1.0/project-a/backups".to_owned(),
@@ -63,26 +62,26 @@ async fn head_is_answered_as_get_but_without_a_body() {
         "/v1.0/project-a/backups/unknown".to_owned(),
         "/nothing".to_owned(),
     ] {
-        let get = house.get(&path, "alice").await;
-        let head = house.ask(Ask::new(Method::HEAD, &path).of("alice")).await;
+        let get = fixture.get(&path, "alice").await;
+        let head = fixture.send(Request::new(Method::HEAD, &path).token_of("alice")).await;
         assert_eq!(head.status, get.status, "{path}");
         assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
         assert_eq!(head.header("etag"), get.header("etag"), "{path}");
         assert!(head.body.is_empty() && !get.body.is_empty(), "{path}");
     }
-    let none = house.ask(Ask::new(Method::HEAD, "/v1.0/project-a/backups")).await;
+    let none = fixture.send(Request::new(Method::HEAD, "/v1.0/project-a/backups")).await;
     assert_eq!(none.status, 401);
 }
 
 #[actix_web::test]
 async fn a_path_may_be_percent_encoded() {
-    let house = House::new();
-    assert_eq!(house.get("/v1.0/project%2Da/b%61ckups", "alice").await.status, 200);
+    let fixture = Fixture::new();
+    assert_eq!(fixture.get("/v1.0/project%2Da/b%61ckups", "alice").await.status, 200);
 }
 
 #[actix_web::test]
-async fn the_documents_outside_of_projects_need_no_token() {
-    let house = House::new();
+async fn public_documents_need_no_token() {
+    let fixture = Fixture::new();
     for (path, key) in [
         ("/", "versions"),
         ("/v1.0", "version"),
@@ -90,32 +89,32 @@ async fn the_documents_outside_of_projects_need_no_token() {
         ("/healthcheck", "status"),
         ("/openapi.json", "openapi"),
     ] {
-        let answer = house.get(path, "").await;
+        let answer = fixture.get(path, "").await;
         assert_eq!(answer.status, 200, "{path}");
         assert!(answer.json().get(key).is_some(), "{path}: {answer:?}");
     }
-    let health = house.get("/healthcheck", "").await.json();
+    let health = fixture.get("/healthcheck", "").await.json();
     assert_eq!(health, json!({"status": "ok", "version": "9.9.9"}));
 }
 
 #[actix_web::test]
-async fn a_server_whose_catalog_is_closed_says_so() {
-    let house = House::new();
-    house.catalog.close();
+async fn a_server_whose_catalog_is_closed_answers_500() {
+    let fixture = Fixture::new();
+    fixture.catalog.close();
     let body = json!({"backup": {"name": "n", "instance": A1}});
-    let answer = house.post("/v1.0/project-a/backups", "alice", &body).await;
-    answer.must_be_fault(500, "instanceFault");
+    let answer = fixture.post("/v1.0/project-a/backups", "alice", &body).await;
+    answer.assert_fault(500, "instanceFault");
     // The cause is for the log.
     assert!(!answer.message().contains("closed"), "{answer:?}");
 }
 
 #[actix_web::test]
 async fn answers_are_counted_by_status() {
-    let house = House::new();
-    house.get("/", "").await;
-    house.get("/nothing", "").await;
-    house.get("/v1.0/project-a/backups", "").await;
-    let answer = house.get("/metrics", "").await;
+    let fixture = Fixture::new();
+    fixture.get("/", "").await;
+    fixture.get("/nothing", "").await;
+    fixture.get("/v1.0/project-a/backups", "").await;
+    let answer = fixture.get("/metrics", "").await;
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     for line in [
         "coffer_build_info{version=\"9.9.9\"} 1",
@@ -144,8 +143,8 @@ fn links(value: &Value) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn links_lead_where_the_client_came_from_and_nobody_else_can_bend_them() {
-    let bent = [
+async fn links_use_the_clients_host_whatever_the_forwarding_headers_say() {
+    let forwarded = [
         ("X-Forwarded-Host", "evil.test"),
         ("X-Forwarded-Proto", "https"),
         ("Forwarded", "host=evil.test"),
@@ -153,18 +152,18 @@ async fn links_lead_where_the_client_came_from_and_nobody_else_can_bend_them() {
     for (public, base) in
         [(None, "http://coffer.test/"), (Some("https://db.example/"), "https://db.example/")]
     {
-        let house = House::with(AuthMode::None, public);
+        let fixture = Fixture::with(AuthMode::None, public);
         for path in [
             "/",
             "/v1.0/project-a/instances",
             "/v1.0/project-a/flavors",
             "/v1.0/project-a/datastores",
         ] {
-            let mut ask = Ask::get(path);
-            for (name, value) in bent {
-                ask = ask.header(name, value);
+            let mut request = Request::get(path);
+            for (name, value) in forwarded {
+                request = request.header(name, value);
             }
-            let found = links(&house.ask(ask).await.json());
+            let found = links(&fixture.send(request).await.json());
             assert!(!found.is_empty() && found.iter().all(|it| it.starts_with(base)), "{found:?}");
         }
     }

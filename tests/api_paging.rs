@@ -1,32 +1,33 @@
-//! Pages of backups: nothing twice, nothing left out, whatever happens between two of them.
+//! Pages: no row is repeated or skipped, whatever happens between two requests.
 
 #![cfg(test)]
 
 mod api_support;
 
-use api_support::{A1, A2, House};
+use api_support::{A1, A2, Fixture};
 use serde_json::json;
 
 const LIST: &str = "/v1.0/project-a/backups";
 
-async fn with_backups(count: usize) -> (House, Vec<String>) {
-    let house = House::new();
+async fn with_backups(count: usize) -> (Fixture, Vec<String>) {
+    let fixture = Fixture::new();
     let mut ids = Vec::new();
     for number in 0..count {
         let instance = if number % 2 == 0 { A1 } else { A2 };
-        let id = house.completed("alice", "project-a", instance, &format!("n{number}")).await;
+        let id =
+            fixture.completed_backup("alice", "project-a", instance, &format!("n{number}")).await;
         ids.push(id.to_string());
     }
     ids.reverse();
-    (house, ids)
+    (fixture, ids)
 }
 
 /// Follows the links from this page on.
-async fn walk(house: &House, first: &str) -> Vec<String> {
+async fn walk(fixture: &Fixture, first: &str) -> Vec<String> {
     let mut ids = Vec::new();
     let mut next = Some(first.to_owned());
     while let Some(path) = next {
-        let page = house.get(&path, "alice").await;
+        let page = fixture.get(&path, "alice").await;
         assert_eq!(page.status, 200, "{page:?}");
         ids.extend(page.ids());
         next = page.next();
@@ -36,75 +37,75 @@ async fn walk(house: &House, first: &str) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn every_row_comes_once_newest_first_whatever_the_limit() {
-    let (house, ids) = with_backups(7).await;
+async fn every_row_is_listed_once_newest_first_whatever_the_limit() {
+    let (fixture, ids) = with_backups(7).await;
     for limit in [1, 2, 3, 6, 7, 8, 100, 1_000_000] {
-        assert_eq!(walk(&house, &format!("{LIST}?limit={limit}")).await, ids, "{limit}");
+        assert_eq!(walk(&fixture, &format!("{LIST}?limit={limit}")).await, ids, "{limit}");
     }
 }
 
 #[actix_web::test]
-async fn the_last_page_has_no_links_at_all_and_a_default_page_has_twenty_rows() {
-    let (house, ids) = with_backups(21).await;
-    let first = house.get(LIST, "alice").await;
+async fn the_last_page_has_no_links_and_a_default_page_has_twenty_rows() {
+    let (fixture, ids) = with_backups(21).await;
+    let first = fixture.get(LIST, "alice").await;
     assert_eq!(first.ids(), ids[..20]);
     assert_eq!(first.json()["links"].as_array().unwrap().len(), 1);
     assert_eq!(first.json()["links"][0]["rel"], "next");
-    let last = house.get(&first.next().unwrap(), "alice").await;
+    let last = fixture.get(&first.next().unwrap(), "alice").await;
     assert_eq!(last.ids(), ids[20..]);
     assert!(last.json().get("links").is_none());
-    let exact = house.get(&format!("{LIST}?limit=21"), "alice").await;
+    let exact = fixture.get(&format!("{LIST}?limit=21"), "alice").await;
     assert!(exact.json().get("links").is_none());
 }
 
 #[actix_web::test]
-async fn rows_neither_repeat_nor_vanish_while_others_come_and_go() {
-    let (house, ids) = with_backups(6).await;
-    let first = house.get(&format!("{LIST}?limit=2"), "alice").await;
-    house.completed("alice", "project-a", A1, "newer").await;
-    // The very row that the marker stands on goes away.
+async fn rows_are_neither_repeated_nor_skipped_while_others_are_added_and_deleted() {
+    let (fixture, ids) = with_backups(6).await;
+    let first = fixture.get(&format!("{LIST}?limit=2"), "alice").await;
+    fixture.completed_backup("alice", "project-a", A1, "newer").await;
+    // The row of the marker is one of those deleted.
     for gone in [&ids[1], &ids[0]] {
-        assert_eq!(house.delete(&format!("{LIST}/{gone}"), "alice").await.status, 202);
+        assert_eq!(fixture.delete(&format!("{LIST}/{gone}"), "alice").await.status, 202);
     }
-    house.work(b"");
-    assert_eq!(walk(&house, &first.next().unwrap()).await, ids[2..]);
+    fixture.run_jobs(b"");
+    assert_eq!(walk(&fixture, &first.next().unwrap()).await, ids[2..]);
 }
 
 #[actix_web::test]
 async fn the_marker_keeps_the_filters_that_the_stock_client_drops() {
-    let (house, ids) = with_backups(6).await;
+    let (fixture, ids) = with_backups(6).await;
     let of_a1: Vec<String> = ids.iter().skip(1).step_by(2).cloned().collect();
-    let first = house.get(&format!("{LIST}?instance_id={A1}&limit=1"), "alice").await;
+    let first = fixture.get(&format!("{LIST}?instance_id={A1}&limit=1"), "alice").await;
     let next = first.next().unwrap();
     let marker = next.split("marker=").nth(1).unwrap();
     // As the stock client asks: the marker and nothing else.
-    let second = house.get(&format!("{LIST}?marker={marker}"), "alice").await;
+    let second = fixture.get(&format!("{LIST}?marker={marker}"), "alice").await;
     assert_eq!([first.ids(), second.ids()].concat(), of_a1);
     // The same filter again is fine, another one is not.
-    assert_eq!(walk(&house, &next).await, of_a1[1..]);
-    let other = house.get(&format!("{LIST}?marker={marker}&instance_id={A2}"), "alice").await;
-    other.must_be_fault(400, "badRequest");
-    let status = house.get(&format!("{LIST}?status=COMPLETED&limit=1"), "alice").await;
-    let datastore = house.get(&format!("{LIST}?datastore=mysql&limit=1"), "alice").await;
-    assert_eq!(walk(&house, &status.next().unwrap()).await, ids[1..]);
-    assert_eq!(walk(&house, &datastore.next().unwrap()).await, ids[1..]);
+    assert_eq!(walk(&fixture, &next).await, of_a1[1..]);
+    let other = fixture.get(&format!("{LIST}?marker={marker}&instance_id={A2}"), "alice").await;
+    other.assert_fault(400, "badRequest");
+    let status = fixture.get(&format!("{LIST}?status=COMPLETED&limit=1"), "alice").await;
+    let datastore = fixture.get(&format!("{LIST}?datastore=mysql&limit=1"), "alice").await;
+    assert_eq!(walk(&fixture, &status.next().unwrap()).await, ids[1..]);
+    assert_eq!(walk(&fixture, &datastore.next().unwrap()).await, ids[1..]);
 }
 
 #[actix_web::test]
-async fn a_backups_own_id_is_a_marker_too() {
-    let (house, ids) = with_backups(4).await;
-    let behind = house.get(&format!("{LIST}?marker={}", ids[1]), "alice").await;
+async fn the_id_of_a_backup_is_a_marker_too() {
+    let (fixture, ids) = with_backups(4).await;
+    let behind = fixture.get(&format!("{LIST}?marker={}", ids[1]), "alice").await;
     assert_eq!(behind.ids(), ids[2..]);
-    let of_a2 = house.get(&format!("{LIST}?marker={}&instance_id={A2}", ids[1]), "alice").await;
+    let of_a2 = fixture.get(&format!("{LIST}?marker={}&instance_id={A2}", ids[1]), "alice").await;
     assert_eq!(of_a2.ids(), ids[2..3]);
 }
 
 #[actix_web::test]
 async fn the_next_link_keeps_the_other_parameters() {
-    let (house, _ids) = with_backups(3).await;
-    let page = house.get(&format!("{LIST}?limit=1&include=a%20b&marker="), "alice").await;
-    page.must_be_fault(400, "badRequest");
-    let page = house.get(&format!("{LIST}?limit=1&include=a%20b"), "alice").await;
+    let (fixture, _ids) = with_backups(3).await;
+    let page = fixture.get(&format!("{LIST}?limit=1&include=a%20b&marker="), "alice").await;
+    page.assert_fault(400, "badRequest");
+    let page = fixture.get(&format!("{LIST}?limit=1&include=a%20b"), "alice").await;
     let href = page.json()["links"][0]["href"].as_str().unwrap().to_owned();
     let start = format!("http://coffer.test{LIST}?limit=1&include=a%20b&marker=");
     assert!(href.starts_with(&start), "{href}");
@@ -112,10 +113,10 @@ async fn the_next_link_keeps_the_other_parameters() {
 
 #[actix_web::test]
 async fn filters_narrow_the_list() {
-    let (house, ids) = with_backups(3).await;
-    let failed = house.asked("alice", "project-a", A1, "bad").await.to_string();
-    house.fail_next();
-    let list = async |query: &str| house.get(&format!("{LIST}?{query}"), "alice").await.ids();
+    let (fixture, ids) = with_backups(3).await;
+    let failed = fixture.create_backup("alice", "project-a", A1, "bad").await.to_string();
+    fixture.fail_next();
+    let list = async |query: &str| fixture.get(&format!("{LIST}?{query}"), "alice").await.ids();
     assert_eq!(list("status=FAILED").await, std::slice::from_ref(&failed));
     assert_eq!(list("status=COMPLETED").await, ids);
     assert_eq!(list("datastore=postgresql").await, [""; 0]);
@@ -124,19 +125,19 @@ async fn filters_narrow_the_list() {
     assert_eq!(list(&format!("instance_id={A2}")).await, ids[1..2]);
     // Below the instance every other filter is ignored.
     let below = format!("/v1.0/project-a/instances/{A2}/backups?status=FAILED&datastore=oracle");
-    assert_eq!(house.get(&below, "alice").await.ids(), ids[1..2]);
-    let body = house.get(&format!("{LIST}/{failed}"), "alice").await.json();
-    let failure = json!({"code": "source_missing", "message": "the database is not there"});
+    assert_eq!(fixture.get(&below, "alice").await.ids(), ids[1..2]);
+    let body = fixture.get(&format!("{LIST}/{failed}"), "alice").await.json();
+    let failure = json!({"code": "source_missing", "message": "the database does not exist"});
     assert_eq!(body["backup"]["failure"], failure);
 }
 
 #[actix_web::test]
 async fn instances_are_paged_by_their_ids() {
-    let house = House::new();
+    let fixture = Fixture::new();
     let mut names = Vec::new();
     let mut next = Some("/v1.0/project-a/instances?limit=2".to_owned());
     while let Some(path) = next {
-        let page = house.get(&path, "alice").await;
+        let page = fixture.get(&path, "alice").await;
         let body = page.json();
         let rows = body["instances"].as_array().unwrap();
         assert!(rows.len() <= 2);

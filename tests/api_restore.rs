@@ -1,27 +1,27 @@
-//! The life of a backup and of a restore as a client sees it.
+//! Backups, restores, quotas, strategies and datastores as a client sees them.
 
 #![cfg(test)]
 
 mod api_support;
 
-use api_support::{A1, A2, B1, House, NOBODY, VERTICA};
+use api_support::{A1, A2, B1, Fixture, UNKNOWN_ID, VERTICA};
 use coffer::domain::Datastore;
 use serde_json::{Value, json};
 
 const BACKUPS: &str = "/v1.0/project-a/backups";
 const INSTANCES: &str = "/v1.0/project-a/instances";
 
-async fn shown(house: &House, path: &str) -> Value {
-    let answer = house.get(path, "alice").await;
+async fn shown(fixture: &Fixture, path: &str) -> Value {
+    let answer = fixture.get(path, "alice").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
 }
 
 #[actix_web::test]
-async fn a_new_backup_has_every_key_and_null_for_what_nobody_knows_yet() {
-    let house = House::new();
+async fn a_new_backup_has_every_key_with_null_for_unknown_values() {
+    let fixture = Fixture::new();
     let body = json!({"backup": {"name": "n", "instance": A1, "incremental": 1}});
-    let answer = house.post(BACKUPS, "alice", &body).await;
+    let answer = fixture.post(BACKUPS, "alice", &body).await;
     assert_eq!(answer.status, 202);
     let mut backup = answer.json()["backup"].clone();
     let id = backup["id"].take();
@@ -45,11 +45,11 @@ async fn a_new_backup_has_every_key_and_null_for_what_nobody_knows_yet() {
 
 #[actix_web::test]
 async fn a_completed_backup_shows_its_archive() {
-    let house = House::new();
+    let fixture = Fixture::new();
     let archive = vec![7_u8; 40_000];
-    let id = house.asked("alice", "project-a", A1, "n").await;
-    house.work(&archive);
-    let backup = shown(&house, &format!("{BACKUPS}/{id}")).await["backup"].clone();
+    let id = fixture.create_backup("alice", "project-a", A1, "n").await;
+    fixture.run_jobs(&archive);
+    let backup = shown(&fixture, &format!("{BACKUPS}/{id}")).await["backup"].clone();
     let location = format!("file:///archives/project-a/{id}.tar.zst");
     assert_eq!(backup["status"], "COMPLETED");
     assert_eq!(backup["locationRef"], location);
@@ -64,12 +64,12 @@ async fn a_completed_backup_shows_its_archive() {
 }
 
 #[actix_web::test]
-async fn a_drill_is_asked_for_and_shown() {
-    let house = House::new();
-    let id = house.completed("alice", "project-a", A1, "n").await;
+async fn a_drill_can_be_requested_and_its_result_is_shown() {
+    let fixture = Fixture::new();
+    let id = fixture.completed_backup("alice", "project-a", A1, "n").await;
     let path = format!("{BACKUPS}/{id}/drill");
     for _ in 0..2 {
-        let answer = house.post(&path, "alice", &json!({})).await;
+        let answer = fixture.post(&path, "alice", &json!({})).await;
         assert_eq!(answer.status, 202, "{answer:?}");
         assert_eq!(
             answer.json()["backup"]["drill"],
@@ -79,175 +79,176 @@ async fn a_drill_is_asked_for_and_shown() {
             })
         );
     }
-    house.work(b"");
+    fixture.run_jobs(b"");
     let mut drill = json!({
         "status": "passed", "at": "2026-11-23T19:00:00", "seconds": 1.5, "tables": 1, "rows": 42,
         "check": "CHECK TABLE", "version": "5.7", "failure": null,
     });
-    let list = shown(&house, BACKUPS).await;
+    let list = shown(&fixture, BACKUPS).await;
     assert_eq!(list["backups"][0]["drill"], drill);
     drill["rows_by_table"] = json!({"shop.orders": 42});
-    let backup = shown(&house, &format!("{BACKUPS}/{id}")).await;
+    let backup = shown(&fixture, &format!("{BACKUPS}/{id}")).await;
     assert_eq!(backup["backup"]["drill"], drill);
     assert_eq!(backup["backup"]["verify_level"], "restored");
 
-    assert_eq!(house.post(&path, "reader", &json!({})).await.status, 403);
-    let running = house.asked("alice", "project-a", A1, "n").await;
-    let refused = house.post(&format!("{BACKUPS}/{running}/drill"), "alice", &json!({})).await;
+    assert_eq!(fixture.post(&path, "reader", &json!({})).await.status, 403);
+    let running = fixture.create_backup("alice", "project-a", A1, "n").await;
+    let refused = fixture.post(&format!("{BACKUPS}/{running}/drill"), "alice", &json!({})).await;
     assert_eq!(refused.status, 422);
 }
 
 #[actix_web::test]
-async fn progress_is_shown_while_it_runs() {
-    let house = House::new();
-    let id = house.asked("alice", "project-a", A1, "n").await;
-    house.claimed();
-    house.catalog.progress(id, 0.25);
-    let body = shown(&house, &format!("{BACKUPS}/{id}")).await;
+async fn progress_is_shown_while_a_backup_runs() {
+    let fixture = Fixture::new();
+    let id = fixture.create_backup("alice", "project-a", A1, "n").await;
+    fixture.claim_backup();
+    fixture.catalog.progress(id, 0.25);
+    let body = shown(&fixture, &format!("{BACKUPS}/{id}")).await;
     assert_eq!(body["backup"]["status"], "BUILDING");
     assert_eq!(body["backup"]["progress"], 0.25);
-    assert_eq!(shown(&house, &format!("{INSTANCES}/{A1}")).await["instance"]["status"], "BACKUP");
-    house
+    assert_eq!(shown(&fixture, &format!("{INSTANCES}/{A1}")).await["instance"]["status"], "BACKUP");
+    fixture
         .delete(&format!("{BACKUPS}/{id}"), "alice")
         .await
-        .must_be_fault(422, "unprocessableEntity");
+        .assert_fault(422, "unprocessableEntity");
 }
 
 #[actix_web::test]
-async fn an_incremental_names_its_parent_and_refusals_have_the_right_code() {
-    let house = House::new();
-    let root = house.completed("alice", "project-a", A1, "root").await.to_string();
-    let ask = async |backup: Value| house.post(BACKUPS, "alice", &json!({"backup": backup})).await;
-    let child = ask(json!({"name": "n", "instance": A1, "incremental": 1})).await;
+async fn an_incremental_names_its_parent_and_refusals_have_their_status_codes() {
+    let fixture = Fixture::new();
+    let root = fixture.completed_backup("alice", "project-a", A1, "root").await.to_string();
+    let create =
+        async |backup: Value| fixture.post(BACKUPS, "alice", &json!({"backup": backup})).await;
+    let child = create(json!({"name": "n", "instance": A1, "incremental": 1})).await;
     assert_eq!(child.json()["backup"]["parent_id"], root.as_str());
     assert_eq!(child.json()["backup"]["kind"], "incremental");
     let running = child.json()["backup"]["id"].clone();
     let name = "n";
-    ask(json!({"name": name, "instance": A1})).await.must_be_fault(422, "unprocessableEntity");
-    let busy_parent = ask(json!({"name": name, "instance": A2, "parent_id": running})).await;
+    create(json!({"name": name, "instance": A1})).await.assert_fault(422, "unprocessableEntity");
+    let busy_parent = create(json!({"name": name, "instance": A2, "parent_id": running})).await;
     assert!([400, 422].contains(&busy_parent.status));
-    ask(json!({"name": name, "instance": A2, "parent_id": root}))
+    create(json!({"name": name, "instance": A2, "parent_id": root}))
         .await
-        .must_be_fault(400, "badRequest");
-    ask(json!({"name": name, "instance": A2, "parent_id": NOBODY}))
+        .assert_fault(400, "badRequest");
+    create(json!({"name": name, "instance": A2, "parent_id": UNKNOWN_ID}))
         .await
-        .must_be_fault(404, "itemNotFound");
-    ask(json!({"name": name, "instance": B1})).await.must_be_fault(404, "itemNotFound");
-    let unsupported = ask(json!({"name": name, "instance": VERTICA})).await;
-    unsupported.must_be_fault(501, "notImplemented");
+        .assert_fault(404, "itemNotFound");
+    create(json!({"name": name, "instance": B1})).await.assert_fault(404, "itemNotFound");
+    let unsupported = create(json!({"name": name, "instance": VERTICA})).await;
+    unsupported.assert_fault(501, "notImplemented");
     assert!(unsupported.message().contains("vertica"), "{unsupported:?}");
 }
 
 #[actix_web::test]
-async fn over_quota_is_413_and_the_quota_is_an_administrators_to_set() {
-    let house = House::new();
+async fn over_quota_is_413_and_only_an_administrator_sets_quotas() {
+    let fixture = Fixture::new();
     let quota = "/v1.0/p-admin/mgmt/quotas/project-a";
     let set = |limit: i64| json!({"quotas": {"backups": limit}});
-    house.completed("alice", "project-a", A1, "one").await;
+    fixture.completed_backup("alice", "project-a", A1, "one").await;
     let put = async |body: &Value, who: &str, path: &str| {
-        let ask = api_support::Ask::new(actix_web::http::Method::PUT, path);
-        house.ask(ask.of(who).json(body)).await
+        let request = api_support::Request::new(actix_web::http::Method::PUT, path);
+        fixture.send(request.token_of(who).json(body)).await
     };
     let own = "/v1.0/project-a/mgmt/quotas/project-a";
-    put(&set(9), "alice", own).await.must_be_fault(403, "forbidden");
+    put(&set(9), "alice", own).await.assert_fault(403, "forbidden");
     assert_eq!(put(&set(1), "admin", quota).await.json(), set(1));
     let body = json!({"backup": {"name": "n", "instance": A2}});
-    house.post(BACKUPS, "alice", &body).await.must_be_fault(413, "overLimit");
-    let rows = house.get(own, "alice").await.json();
+    fixture.post(BACKUPS, "alice", &body).await.assert_fault(413, "overLimit");
+    let rows = fixture.get(own, "alice").await.json();
     let rows = rows["quotas"].as_array().unwrap();
     let row = json!({"resource": "backups", "in_use": 1, "reserved": 0, "limit": 1});
     assert!(rows.contains(&row), "{rows:?}");
-    let limits = shown(&house, "/v1.0/project-a/limits").await;
+    let limits = shown(&fixture, "/v1.0/project-a/limits").await;
     assert_eq!(limits["limits"][0]["verb"], "ABSOLUTE");
     assert_eq!(limits["limits"][0]["max_backups"], 1);
     assert_eq!(put(&set(-1), "admin", quota).await.status, 200);
-    assert_eq!(house.post(BACKUPS, "alice", &body).await.status, 202);
+    assert_eq!(fixture.post(BACKUPS, "alice", &body).await.status, 202);
     let unknown = put(&json!({"quotas": {"ponies": 2}}), "admin", quota).await;
-    unknown.must_be_fault(404, "itemNotFound");
-    put(&json!({"quotas": {}}), "admin", quota).await.must_be_fault(400, "badRequest");
+    unknown.assert_fault(404, "itemNotFound");
+    put(&json!({"quotas": {}}), "admin", quota).await.assert_fault(400, "badRequest");
 }
 
 #[actix_web::test]
-async fn a_restore_makes_an_instance_that_can_be_deleted() {
-    let house = House::new();
-    let id = house.completed("alice", "project-a", A1, "n").await.to_string();
+async fn a_restore_creates_an_instance_that_can_be_deleted() {
+    let fixture = Fixture::new();
+    let id = fixture.completed_backup("alice", "project-a", A1, "n").await.to_string();
     let restore = |datastore: Value| {
         json!({"instance": {"name": "copy", "flavorRef": "1", "volume": {"size": 1, "type": null},
             "restorePoint": {"backupRef": id}, "datastore": datastore, "access": {"is_public": false}}})
     };
     for wrong in [json!({"type": "postgresql"}), json!({"type": "mysql", "version": "8.0"})] {
-        let answer = house.post(INSTANCES, "alice", &restore(wrong)).await;
-        answer.must_be_fault(400, "badRequest");
+        let answer = fixture.post(INSTANCES, "alice", &restore(wrong)).await;
+        answer.assert_fault(400, "badRequest");
     }
     let engine = json!({"type": Datastore::datastore_id("mysql"), "version": "5.7"});
-    let answer = house.post(INSTANCES, "alice", &restore(engine)).await;
+    let answer = fixture.post(INSTANCES, "alice", &restore(engine)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let made = answer.json()["instance"].clone();
     assert_eq!((&made["status"], &made["flavor"]["id"]), (&json!("BUILD"), &json!("1")));
     assert_eq!((&made["restored_from"], &made["restored_to"]), (&json!(id), &Value::Null));
     let path = format!("{INSTANCES}/{}", made["id"].as_str().unwrap());
-    house.delete(&path, "alice").await.must_be_fault(422, "unprocessableEntity");
-    house.work(b"");
-    let ready = shown(&house, &path).await["instance"].clone();
+    fixture.delete(&path, "alice").await.assert_fault(422, "unprocessableEntity");
+    fixture.run_jobs(b"");
+    let ready = shown(&fixture, &path).await["instance"].clone();
     assert_eq!(
         (&ready["status"], &ready["restored_to"]),
         (&json!("ACTIVE"), &json!("/restored/it"))
     );
-    let deleted = house.delete(&path, "alice").await;
+    let deleted = fixture.delete(&path, "alice").await;
     assert_eq!((deleted.status, deleted.body.len()), (202, 0));
-    house.work(b"");
-    house.get(&path, "alice").await.must_be_fault(404, "itemNotFound");
+    fixture.run_jobs(b"");
+    fixture.get(&path, "alice").await.assert_fault(404, "itemNotFound");
 }
 
 #[actix_web::test]
 async fn an_archive_in_the_store_can_be_registered() {
-    let house = House::new();
-    house.shelf.put("project-a/found.tar.zst", b"found");
+    let fixture = Fixture::new();
+    fixture.shelf.put("project-a/found.tar.zst", b"found");
     let version = api_support::datastore("mysql", "5.7").version_id();
     let body = |location: &str, version: &str| {
         json!({"backup": {"name": "found", "restore_from": {"remote_location": location,
             "local_datastore_version_id": version, "size": 0.1}}})
     };
     let url = "file:///archives/project-a/found.tar.zst";
-    let outside = house.post(BACKUPS, "alice", &body("file:///etc/passwd", &version)).await;
-    outside.must_be_fault(400, "badRequest");
-    house.post(BACKUPS, "alice", &body(url, NOBODY)).await.must_be_fault(400, "badRequest");
-    let answer = house.post(BACKUPS, "alice", &body(url, &version)).await;
+    let outside = fixture.post(BACKUPS, "alice", &body("file:///etc/passwd", &version)).await;
+    outside.assert_fault(400, "badRequest");
+    fixture.post(BACKUPS, "alice", &body(url, UNKNOWN_ID)).await.assert_fault(400, "badRequest");
+    let answer = fixture.post(BACKUPS, "alice", &body(url, &version)).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(answer.json()["backup"]["instance_id"], Value::Null);
-    house.work(b"found");
+    fixture.run_jobs(b"found");
     let id = answer.json()["backup"]["id"].as_str().unwrap().to_owned();
-    let backup = shown(&house, &format!("{BACKUPS}/{id}")).await["backup"].clone();
+    let backup = shown(&fixture, &format!("{BACKUPS}/{id}")).await["backup"].clone();
     assert_eq!((&backup["status"], &backup["locationRef"]), (&json!("RESTORED"), &json!(url)));
 }
 
 #[actix_web::test]
-async fn a_strategy_is_replaced_listed_and_forgotten() {
-    let house = House::new();
+async fn a_strategy_can_be_replaced_listed_and_deleted() {
+    let fixture = Fixture::new();
     let path = "/v1.0/project-a/backup_strategies";
     let put = async |strategy: Value| {
-        house.post(path, "alice", &json!({"backup_strategy": strategy})).await
+        fixture.post(path, "alice", &json!({"backup_strategy": strategy})).await
     };
     for container in ["first", "second"] {
         assert_eq!(put(json!({"swift_container": container})).await.status, 202);
     }
     assert_eq!(put(json!({"instance_id": A1, "swift_container": "own"})).await.status, 202);
-    let rows = shown(&house, path).await["backup_strategies"].clone();
+    let rows = shown(&fixture, path).await["backup_strategies"].clone();
     let row = |instance: &str, container: &str| {
         json!({"project_id": "project-a", "instance_id": instance, "backend": "local",
             "swift_container": container})
     };
     assert_eq!(rows, json!([row("", "second"), row(A1, "own")]));
     for query in ["", "", "?instance_id=abc"] {
-        assert_eq!(house.delete(&format!("{path}{query}"), "alice").await.status, 202, "{query}");
+        assert_eq!(fixture.delete(&format!("{path}{query}"), "alice").await.status, 202, "{query}");
     }
-    assert_eq!(shown(&house, path).await["backup_strategies"], json!([row(A1, "own")]));
+    assert_eq!(shown(&fixture, path).await["backup_strategies"], json!([row(A1, "own")]));
 }
 
 #[actix_web::test]
 async fn datastores_are_found_by_name_and_by_id() {
-    let house = House::new();
-    let list = shown(&house, "/v1.0/project-a/datastores").await;
+    let fixture = Fixture::new();
+    let list = shown(&fixture, "/v1.0/project-a/datastores").await;
     let mysql =
         list["datastores"].as_array().unwrap().iter().find(|it| it["name"] == "mysql").unwrap();
     let versions = mysql["versions"].as_array().unwrap();
@@ -256,20 +257,20 @@ async fn datastores_are_found_by_name_and_by_id() {
     let id = mysql["id"].as_str().unwrap();
     let version = versions[0]["id"].as_str().unwrap();
     for place in ["mysql", id] {
-        let one = shown(&house, &format!("/v1.0/project-a/datastores/{place}")).await;
+        let one = shown(&fixture, &format!("/v1.0/project-a/datastores/{place}")).await;
         assert_eq!(one["datastore"], *mysql);
         for wanted in ["5.7", version] {
             let path = format!("/v1.0/project-a/datastores/{place}/versions/{wanted}");
-            let found = shown(&house, &path).await["version"].clone();
+            let found = shown(&fixture, &path).await["version"].clone();
             assert_eq!((&found["version"], &found["datastore"]), (&json!("5.7"), &json!(id)));
         }
     }
-    let alone = shown(&house, &format!("/v1.0/project-a/datastores/versions/{version}")).await;
+    let alone = shown(&fixture, &format!("/v1.0/project-a/datastores/versions/{version}")).await;
     assert_eq!(alone["version"]["name"], "5.7");
-    house
+    fixture
         .get("/v1.0/project-a/datastores/oracle", "alice")
         .await
-        .must_be_fault(404, "itemNotFound");
-    let unknown = house.get("/v1.0/project-a/datastores/mysql/versions/9", "alice").await;
-    unknown.must_be_fault(400, "badRequest");
+        .assert_fault(404, "itemNotFound");
+    let unknown = fixture.get("/v1.0/project-a/datastores/mysql/versions/9", "alice").await;
+    unknown.assert_fault(400, "badRequest");
 }

@@ -1,4 +1,4 @@
-//! The same over a real connection, where it matters what the HTTP library makes of an answer.
+//! Answers over a real connection, where the HTTP library's part matters.
 
 #![cfg(test)]
 
@@ -8,12 +8,12 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use actix_web::{App, HttpServer, rt};
-use api_support::{A1, House};
+use api_support::{A1, Fixture};
 use coffer::api;
 
 /// Serves until the test ends.
-fn serve(house: &House) -> SocketAddr {
-    let state = house.state.clone();
+fn serve(fixture: &Fixture) -> SocketAddr {
+    let state = fixture.state.clone();
     let server = HttpServer::new(move || {
         App::new().wrap(api::request_id()).configure(api::routes(state.clone()))
     })
@@ -27,7 +27,7 @@ fn serve(house: &House) -> SocketAddr {
 }
 
 /// Head and body of the answer to one request.
-async fn ask(address: SocketAddr, request: String) -> (String, Vec<u8>) {
+async fn send(address: SocketAddr, request: String) -> (String, Vec<u8>) {
     let exchange = rt::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         let headers = "Host: it\r\nX-Auth-Token: alice-secret\r\nConnection: close\r\n\r\n";
@@ -43,29 +43,29 @@ async fn ask(address: SocketAddr, request: String) -> (String, Vec<u8>) {
 }
 
 #[actix_web::test]
-async fn a_large_archive_arrives_whole_and_head_tells_its_length_only() {
-    let house = House::new();
+async fn a_large_archive_is_sent_completely_and_head_gives_only_its_length() {
+    let fixture = Fixture::new();
     let archive: Vec<u8> = (0_u32..500_000).flat_map(u32::to_le_bytes).collect();
-    let id = house.asked("alice", "project-a", A1, "large").await;
-    house.work(&archive);
-    let address = serve(&house);
+    let id = fixture.create_backup("alice", "project-a", A1, "large").await;
+    fixture.run_jobs(&archive);
+    let address = serve(&fixture);
     let path = format!("/v1.0/project-a/backups/{id}/archive");
     let length = format!("content-length: {}", archive.len());
-    let (head, body) = ask(address, format!("GET {path}")).await;
+    let (head, body) = send(address, format!("GET {path}")).await;
     assert!(head.starts_with("http/1.1 200") && head.contains(&length), "{head}");
     assert!(body == archive, "{} bytes", body.len());
-    let (head, body) = ask(address, format!("HEAD {path}")).await;
+    let (head, body) = send(address, format!("HEAD {path}")).await;
     assert!(head.starts_with("http/1.1 200") && head.contains(&length), "{head}");
     assert!(body.is_empty());
 }
 
 #[actix_web::test]
-async fn a_refusal_of_head_has_the_length_of_the_envelope_and_no_body() {
-    let house = House::new();
-    let address = serve(&house);
-    let (get, envelope) = ask(address, "GET /nothing".to_owned()).await;
+async fn a_refused_head_request_has_the_length_of_the_error_and_no_body() {
+    let fixture = Fixture::new();
+    let address = serve(&fixture);
+    let (get, envelope) = send(address, "GET /nothing".to_owned()).await;
     assert!(get.starts_with("http/1.1 404"), "{get}");
-    let (head, body) = ask(address, "HEAD /nothing".to_owned()).await;
+    let (head, body) = send(address, "HEAD /nothing".to_owned()).await;
     assert!(head.contains(&format!("content-length: {}", envelope.len())), "{head}");
     assert!(body.is_empty() && !envelope.is_empty());
 }

@@ -1,48 +1,47 @@
-//! Every field of every body, wrong in every way: refused with 4xx and the field's name, and nothing
-//! is changed.
+//! Invalid input: each is refused with a 4xx that names the field, and the catalog stays as it was.
 
 #![cfg(test)]
 
 mod api_support;
 
 use actix_web::http::Method;
-use api_support::{A1, Answer, Ask, House, admin};
+use api_support::{A1, Answer, Fixture, Request, admin};
 use coffer::catalog::Shelf as _;
 use serde_json::{Value, json};
 
-/// What a field is made to hold.
+/// What a field holds.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// A line of words; required or not; null allowed or not.
+    /// One line of text.
     Words { required: bool, nullable: bool },
     /// A UUID.
     Uuid { required: bool },
     /// The integer 0 or 1.
     Flag,
-    /// A number that is not negative.
+    /// A number of at least 0.
     Amount { required: bool },
     /// A folder's name.
     Folder { required: bool },
-    /// The one storage driver, or null.
+    /// The only storage driver, or null.
     Driver,
     /// An object.
     Object { required: bool, nullable: bool },
     /// The flavor.
     Flavor,
-    /// An integer from -1 on.
+    /// An integer of at least -1.
     Quota,
-    /// A text that is looked up among what is known, or null.
+    /// A name or id of something known, or null.
     Named,
     /// A URL below the archive store.
     Url,
 }
 
-/// Texts that somebody might hope to get through.
+/// Texts that an attacker might try.
 const HOSTILE: [&str; 5] =
     ["../../etc/passwd", "'; DROP TABLE backups; --", "a\u{0}b", "${jndi:x}", "a b"];
 
 /// Texts that a field of this kind must refuse, besides an empty and a very long one.
-fn wrong_texts(kind: Kind) -> Vec<&'static str> {
+fn invalid_texts(kind: Kind) -> Vec<&'static str> {
     let own: &[&str] = match kind {
         Kind::Words { .. } => return vec!["...", "\n", "a\nb", "☃"],
         Kind::Uuid { .. } | Kind::Folder { .. } => &["é", ".", "..", ".hidden", "a/b"],
@@ -54,7 +53,7 @@ fn wrong_texts(kind: Kind) -> Vec<&'static str> {
 }
 
 /// Values of other types that it must refuse.
-fn wrong_values(kind: Kind) -> Vec<Value> {
+fn invalid_values(kind: Kind) -> Vec<Value> {
     let own = match kind {
         Kind::Flag | Kind::Quota => {
             json!([1.0, -2, 1e300, {}, u64::MAX])
@@ -82,11 +81,11 @@ fn optional(kind: Kind) -> (bool, bool) {
     }
 }
 
-/// Everything that the field must refuse. None: leaving it out.
-fn wrong(kind: Kind) -> Vec<Option<Value>> {
+/// Everything that the field must refuse; `None` leaves it out.
+fn invalid(kind: Kind) -> Vec<Option<Value>> {
     let mut texts: Vec<String> = vec![String::new(), "x".repeat(300)];
-    texts.extend(wrong_texts(kind).into_iter().map(str::to_owned));
-    let mut values: Vec<Option<Value>> = wrong_values(kind).into_iter().map(Some).collect();
+    texts.extend(invalid_texts(kind).into_iter().map(str::to_owned));
+    let mut values: Vec<Option<Value>> = invalid_values(kind).into_iter().map(Some).collect();
     values.extend(texts.into_iter().map(|text| Some(Value::from(text))));
     let (may_be_absent, may_be_null) = optional(kind);
     if !may_be_absent {
@@ -98,17 +97,17 @@ fn wrong(kind: Kind) -> Vec<Option<Value>> {
     values
 }
 
-/// A route with a body that is fine, and the fields in it.
+/// A route with a valid body, and the fields of that.
 struct Route {
     method: Method,
     path: &'static str,
     who: &'static str,
-    good: Value,
+    valid: Value,
     fields: Vec<(&'static str, Kind)>,
 }
 
-fn routes(house: &House, backup_id: &str) -> Vec<Route> {
-    vec![backup(backup_id), registration(house), restore(backup_id), strategy(), quota()]
+fn routes(fixture: &Fixture, backup_id: &str) -> Vec<Route> {
+    vec![backup(backup_id), registration(fixture), restore(backup_id), strategy(), quota()]
 }
 
 fn backup(backup_id: &str) -> Route {
@@ -117,7 +116,7 @@ fn backup(backup_id: &str) -> Route {
         method: Method::POST,
         path: "/v1.0/project-a/backups",
         who: "alice",
-        good: json!({"backup": {"name": "n", "description": "d", "instance": A1,
+        valid: json!({"backup": {"name": "n", "description": "d", "instance": A1,
                 "incremental": 0, "parent_id": backup_id, "swift_container": "c",
                 "storage_driver": "local"}}),
         fields: vec![
@@ -133,14 +132,14 @@ fn backup(backup_id: &str) -> Route {
     }
 }
 
-fn registration(house: &House) -> Route {
+fn registration(fixture: &Fixture) -> Route {
     let version = api_support::datastore("mysql", "5.7").version_id();
-    let archive = house.shelf.url(&"project-a/found.tar.zst".parse().unwrap());
+    let archive = fixture.shelf.url(&"project-a/found.tar.zst".parse().unwrap());
     Route {
         method: Method::POST,
         path: "/v1.0/project-a/backups",
         who: "alice",
-        good: json!({"backup": {"name": "n", "restore_from": {"remote_location": archive,
+        valid: json!({"backup": {"name": "n", "restore_from": {"remote_location": archive,
                 "local_datastore_version_id": version, "size": 1}}}),
         fields: vec![
             ("/backup/restore_from", Kind::Object { required: false, nullable: false }),
@@ -158,7 +157,7 @@ fn restore(backup_id: &str) -> Route {
         method: Method::POST,
         path: "/v1.0/project-a/instances",
         who: "alice",
-        good: json!({"instance": {"name": "n", "flavorRef": 1, "volume": {"size": 1},
+        valid: json!({"instance": {"name": "n", "flavorRef": 1, "volume": {"size": 1},
                 "datastore": {"type": "mysql", "version": "5.7"},
                 "restorePoint": {"backupRef": backup_id}}}),
         fields: vec![
@@ -181,7 +180,7 @@ fn strategy() -> Route {
         method: Method::POST,
         path: "/v1.0/project-a/backup_strategies",
         who: "alice",
-        good: json!({"backup_strategy": {"instance_id": A1, "swift_container": "c"}}),
+        valid: json!({"backup_strategy": {"instance_id": A1, "swift_container": "c"}}),
         fields: vec![
             ("/backup_strategy", Kind::Object { required: true, nullable: false }),
             ("/backup_strategy/instance_id", Kind::Uuid { required: false }),
@@ -195,7 +194,7 @@ fn quota() -> Route {
         method: Method::PUT,
         path: "/v1.0/p-admin/mgmt/quotas/project-a",
         who: "admin",
-        good: json!({"quotas": {"backups": 5, "instances": 6}}),
+        valid: json!({"quotas": {"backups": 5, "instances": 6}}),
         fields: vec![
             ("/quotas", Kind::Object { required: true, nullable: false }),
             ("/quotas/backups", Kind::Quota),
@@ -204,9 +203,9 @@ fn quota() -> Route {
     }
 }
 
-/// The good body with one field changed or left out.
-fn spoiled(good: &Value, field: &str, value: Option<Value>) -> Value {
-    let mut body = good.clone();
+/// The valid body with one field changed or left out.
+fn with_field(valid: &Value, field: &str, value: Option<Value>) -> Value {
+    let mut body = valid.clone();
     if let Some(value) = value {
         *body.pointer_mut(field).unwrap() = value;
     } else {
@@ -217,59 +216,61 @@ fn spoiled(good: &Value, field: &str, value: Option<Value>) -> Value {
 }
 
 /// Everything the catalog holds that these routes could change.
-fn everything(house: &House) -> String {
+fn catalog_contents(fixture: &Fixture) -> String {
     let project = api_support::project("project-a");
-    let look = admin();
+    let scope = admin();
     format!(
         "{:?}\n{:?}\n{:?}\n{:?}",
-        house.catalog.every_backup().unwrap(),
-        house.catalog.all_instances(&admin()).unwrap(),
-        house.catalog.strategies(&look, Some(&project), None).unwrap(),
-        house.catalog.quotas(&look, &project).unwrap(),
+        fixture.catalog.every_backup().unwrap(),
+        fixture.catalog.all_instances(&admin()).unwrap(),
+        fixture.catalog.strategies(&scope, Some(&project), None).unwrap(),
+        fixture.catalog.quotas(&scope, &project).unwrap(),
     )
 }
 
-async fn send(house: &House, route: &Route, body: &Value) -> Answer {
-    house.ask(Ask::new(route.method.clone(), route.path).of(route.who).json(body)).await
+async fn send(fixture: &Fixture, route: &Route, body: &Value) -> Answer {
+    fixture
+        .send(Request::new(route.method.clone(), route.path).token_of(route.who).json(body))
+        .await
 }
 
 #[actix_web::test]
-async fn every_field_wrong_in_every_way_is_refused_by_name_and_changes_nothing() {
-    let house = House::new();
-    let backup = house.completed("alice", "project-a", A1, "there").await.to_string();
-    house.shelf.put("project-a/found.tar.zst", b"found");
-    let before = everything(&house);
-    for route in routes(&house, &backup) {
+async fn every_invalid_value_of_every_field_is_refused_by_name_and_changes_nothing() {
+    let fixture = Fixture::new();
+    let backup = fixture.completed_backup("alice", "project-a", A1, "there").await.to_string();
+    fixture.shelf.put("project-a/found.tar.zst", b"found");
+    let before = catalog_contents(&fixture);
+    for route in routes(&fixture, &backup) {
         for (field, kind) in &route.fields {
-            for value in wrong(*kind) {
-                let body = spoiled(&route.good, field, value.clone());
-                let answer = send(&house, &route, &body).await;
+            for value in invalid(*kind) {
+                let body = with_field(&route.valid, field, value.clone());
+                let answer = send(&fixture, &route, &body).await;
                 let what = format!("{field} = {value:?}: {answer:?}");
                 assert!((400..500).contains(&answer.status), "{what}");
-                answer.must_be_fault(answer.status, &answer.fault().unwrap_or_default());
+                answer.assert_fault(answer.status, &answer.fault().unwrap_or_default());
                 let name = field.rsplit('/').next().unwrap();
                 assert!(answer.message().contains(name), "{name} is not named: {what}");
             }
         }
     }
-    assert_eq!(everything(&house), before);
+    assert_eq!(catalog_contents(&fixture), before);
 }
 
 #[actix_web::test]
-async fn the_bodies_that_are_spoiled_here_are_fine_before_that() {
+async fn the_bodies_without_the_invalid_value_are_accepted() {
     for index in 0..5 {
-        let house = House::new();
-        let backup = house.completed("alice", "project-a", A1, "there").await.to_string();
-        let route = routes(&house, &backup).swap_remove(index);
-        let answer = send(&house, &route, &route.good).await;
+        let fixture = Fixture::new();
+        let backup = fixture.completed_backup("alice", "project-a", A1, "there").await.to_string();
+        let route = routes(&fixture, &backup).swap_remove(index);
+        let answer = send(&fixture, &route, &route.valid).await;
         assert!(answer.status < 300, "{answer:?}");
     }
 }
 
 #[actix_web::test]
-async fn what_is_no_body_at_all_is_refused() {
-    let house = House::new();
-    let before = everything(&house);
+async fn a_malformed_body_is_refused() {
+    let fixture = Fixture::new();
+    let before = catalog_contents(&fixture);
     let path = "/v1.0/project-a/backups";
     let deep = "[".repeat(100_000);
     let huge_number = r#"{"backup": {"name": 1e999}}"#.to_owned();
@@ -289,11 +290,12 @@ async fn what_is_no_body_at_all_is_refused() {
         huge_number.as_bytes(),
     ];
     for body in bodies {
-        let ask = Ask::post(path).of("alice").header("Content-Type", "application/json");
-        house.ask(ask.body(body.to_vec())).await.must_be_fault(400, "badRequest");
+        let request =
+            Request::post(path).token_of("alice").header("Content-Type", "application/json");
+        fixture.send(request.body(body.to_vec())).await.assert_fault(400, "badRequest");
     }
     let long = json!({"backup": {"name": "n", "instance": A1, "junk": "j".repeat(1 << 20)}});
-    house.post(path, "alice", &long).await.must_be_fault(413, "overLimit");
+    fixture.post(path, "alice", &long).await.assert_fault(413, "overLimit");
     for media_type in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -301,26 +303,30 @@ async fn what_is_no_body_at_all_is_refused() {
         "APPLICATION/JSON",
         "",
     ] {
-        let ask = Ask::post(path).of("alice").header("Content-Type", media_type).body("{}");
-        house.ask(ask).await.must_be_fault(415, "badMediaType");
+        let request =
+            Request::post(path).token_of("alice").header("Content-Type", media_type).body("{}");
+        fixture.send(request).await.assert_fault(415, "badMediaType");
     }
-    house.ask(Ask::post(path).of("alice").body("{}")).await.must_be_fault(415, "badMediaType");
-    assert_eq!(everything(&house), before);
+    fixture
+        .send(Request::post(path).token_of("alice").body("{}"))
+        .await
+        .assert_fault(415, "badMediaType");
+    assert_eq!(catalog_contents(&fixture), before);
 }
 
 #[actix_web::test]
 async fn a_media_type_may_have_parameters() {
-    let house = House::new();
+    let fixture = Fixture::new();
     let body = json!({"backup": {"name": "n", "instance": A1}}).to_string();
-    let ask = Ask::post("/v1.0/project-a/backups").of("alice");
-    let ask = ask.header("Content-Type", "application/json; charset=utf-8").body(body);
-    assert_eq!(house.ask(ask).await.status, 202);
+    let request = Request::post("/v1.0/project-a/backups").token_of("alice");
+    let request = request.header("Content-Type", "application/json; charset=utf-8").body(body);
+    assert_eq!(fixture.send(request).await.status, 202);
 }
 
 #[actix_web::test]
-async fn a_query_that_is_not_understood_is_refused() {
-    let house = House::new();
-    house.completed("alice", "project-a", A1, "there").await;
+async fn an_invalid_query_is_refused() {
+    let fixture = Fixture::new();
+    fixture.completed_backup("alice", "project-a", A1, "there").await;
     let long = "x".repeat(3000);
     for query in [
         "limit=0",
@@ -341,26 +347,26 @@ async fn a_query_that_is_not_understood_is_refused() {
         &format!("instance_id={long}"),
         &format!("datastore={long}"),
     ] {
-        let answer = house.get(&format!("/v1.0/project-a/backups?{query}"), "alice").await;
-        answer.must_be_fault(400, "badRequest");
+        let answer = fixture.get(&format!("/v1.0/project-a/backups?{query}"), "alice").await;
+        answer.assert_fault(400, "badRequest");
         let name = query.split('=').next().unwrap();
         assert!(answer.message().contains(name), "{query}: {answer:?}");
     }
     for query in ["limit=0", "marker=abc", "marker=deadbeef-0000-4000-8000-00000000dead"] {
-        let answer = house.get(&format!("/v1.0/project-a/instances?{query}"), "alice").await;
-        answer.must_be_fault(400, "badRequest");
+        let answer = fixture.get(&format!("/v1.0/project-a/instances?{query}"), "alice").await;
+        answer.assert_fault(400, "badRequest");
     }
-    // Of no instance, and of no known engine.
-    let none = house.get("/v1.0/project-a/backups?instance_id=%27%20OR%201", "alice").await;
+    // No instance and no engine have these names.
+    let none = fixture.get("/v1.0/project-a/backups?instance_id=%27%20OR%201", "alice").await;
     assert_eq!(none.ids(), [""; 0]);
-    let unknown = house.get("/v1.0/project-a/backups?datastore=oracle", "alice").await;
-    unknown.must_be_fault(404, "itemNotFound");
+    let unknown = fixture.get("/v1.0/project-a/backups?datastore=oracle", "alice").await;
+    unknown.assert_fault(404, "itemNotFound");
 }
 
 #[actix_web::test]
-async fn an_id_in_a_path_that_is_none_is_not_found_whatever_it_holds() {
-    let house = House::new();
-    let there = house.completed("alice", "project-a", A1, "there").await.to_string();
+async fn a_malformed_id_in_a_path_is_not_found() {
+    let fixture = Fixture::new();
+    let known = fixture.completed_backup("alice", "project-a", A1, "there").await.to_string();
     for id in [
         "abc",
         "%00",
@@ -369,9 +375,9 @@ async fn an_id_in_a_path_that_is_none_is_not_found_whatever_it_holds() {
         "%C3%A9",
         "%27",
         "a%0d%0aSet-Cookie:%20x",
-        &there.to_uppercase(),
-        &there.replace('-', ""),
-        &format!("{there}.json"),
+        &known.to_uppercase(),
+        &known.replace('-', ""),
+        &format!("{known}.json"),
         &"9".repeat(2000),
     ] {
         for (method, place) in [
@@ -381,11 +387,11 @@ async fn an_id_in_a_path_that_is_none_is_not_found_whatever_it_holds() {
             (Method::DELETE, "instances/"),
         ] {
             let path = format!("/v1.0/project-a/{place}{id}");
-            let answer = house.ask(Ask::new(method, &path).of("alice")).await;
-            answer.must_be_fault(404, "itemNotFound");
+            let answer = fixture.send(Request::new(method, &path).token_of("alice")).await;
+            answer.assert_fault(404, "itemNotFound");
             assert!(answer.body.len() < 600, "{answer:?}");
         }
         let path = format!("/v1.0/project-a/backups/{id}/archive");
-        house.get(&path, "alice").await.must_be_fault(404, "itemNotFound");
+        fixture.get(&path, "alice").await.assert_fault(404, "itemNotFound");
     }
 }

@@ -1,5 +1,5 @@
-//! Who may do what: every route for every kind of caller, and that another project's things cannot be
-//! told from things that never were.
+//! Permissions: what each kind of caller may do on every route, and that another project's ids are
+//! answered like unknown ones.
 
 #![cfg(test)]
 
@@ -8,26 +8,26 @@ mod api_support;
 use std::slice::from_ref;
 
 use actix_web::http::Method;
-use api_support::{A1, A2, Answer, Ask, B1, House, NOBODY};
+use api_support::{A1, A2, Answer, B1, Fixture, Request, UNKNOWN_ID};
 use coffer::api::AuthMode;
 use serde_json::{Value, json};
 
-/// What is expected of a caller: nobody, with a wrong token, of another project, a reader, a member,
-/// an administrator.
+/// The status for each of [`CALLERS`].
 type Expected = [u16; 6];
 
+/// No token, a wrong token, another project's member, a reader, a member, an administrator.
 const CALLERS: [&str; 6] = ["", "stranger", "bob", "reader", "alice", "admin"];
-/// Everybody of the project may.
+/// Every role of the project may.
 const READ: Expected = [401, 401, 403, 200, 200, 200];
-/// The same, of something that is not there.
-const READ_NOTHING: Expected = [401, 401, 403, 404, 404, 404];
+/// The same for something that does not exist.
+const READ_UNKNOWN: Expected = [401, 401, 403, 404, 404, 404];
 const ADMIN_READ: Expected = [401, 401, 403, 403, 403, 200];
 
 fn write(done: u16) -> Expected {
     [401, 401, 403, 403, done, done]
 }
 
-/// One row: a request in project-a and what each caller is answered.
+/// A request in project-a and its expected statuses.
 struct Row {
     method: Method,
     path: String,
@@ -68,15 +68,15 @@ fn reads(backup: &str) -> Vec<Row> {
         row(Method::GET, "/backups?all_projects=true", None, ADMIN_READ),
         row(Method::GET, "/backups?project_id=project-b", None, ADMIN_READ),
         row(Method::GET, "/backup_strategies?project_id=project-b", None, ADMIN_READ),
-        row(Method::GET, "/nothing", None, READ_NOTHING),
-        row(Method::GET, &format!("/backups/{NOBODY}"), None, READ_NOTHING),
-        row(Method::GET, &format!("/backups/{NOBODY}/archive"), None, READ_NOTHING),
-        row(Method::GET, &format!("/instances/{NOBODY}"), None, READ_NOTHING),
-        row(Method::GET, &format!("/instances/{NOBODY}/backups"), None, READ_NOTHING),
+        row(Method::GET, "/nothing", None, READ_UNKNOWN),
+        row(Method::GET, &format!("/backups/{UNKNOWN_ID}"), None, READ_UNKNOWN),
+        row(Method::GET, &format!("/backups/{UNKNOWN_ID}/archive"), None, READ_UNKNOWN),
+        row(Method::GET, &format!("/instances/{UNKNOWN_ID}"), None, READ_UNKNOWN),
+        row(Method::GET, &format!("/instances/{UNKNOWN_ID}/backups"), None, READ_UNKNOWN),
     ]
 }
 
-/// Those that change something are asked by each caller on a server of its own.
+/// Each caller sends these to a new server.
 fn writes(backup: &str) -> Vec<Row> {
     let backup_of = |instance: &str| json!({"backup": {"name": "n", "instance": instance}});
     let restore = json!({"instance": {"name": "n", "restorePoint": {"backupRef": backup}}});
@@ -88,8 +88,8 @@ fn writes(backup: &str) -> Vec<Row> {
         row(Method::DELETE, &format!("/backups/{backup}"), None, write(202)),
         row(Method::POST, "/instances", Some(restore), write(200)),
         row(Method::DELETE, &format!("/instances/{A1}"), None, write(403)),
-        row(Method::DELETE, &format!("/instances/{NOBODY}"), None, write(404)),
-        row(Method::DELETE, &format!("/backups/{NOBODY}"), None, write(404)),
+        row(Method::DELETE, &format!("/instances/{UNKNOWN_ID}"), None, write(404)),
+        row(Method::DELETE, &format!("/backups/{UNKNOWN_ID}"), None, write(404)),
         row(Method::POST, "/backup_strategies", Some(strategy), write(202)),
         row(Method::DELETE, "/backup_strategies", None, write(202)),
         row(Method::DELETE, foreign, None, [401, 401, 403, 403, 403, 202]),
@@ -97,18 +97,18 @@ fn writes(backup: &str) -> Vec<Row> {
     ]
 }
 
-async fn house() -> (House, String) {
-    let house = House::new();
-    let backup = house.completed("alice", "project-a", A1, "mine").await;
-    (house, backup.to_string())
+async fn fixture() -> (Fixture, String) {
+    let fixture = Fixture::new();
+    let backup = fixture.completed_backup("alice", "project-a", A1, "mine").await;
+    (fixture, backup.to_string())
 }
 
-async fn answers(house: &House, row: &Row, caller: usize) -> Answer {
-    let mut ask = Ask::new(row.method.clone(), &row.path).of(CALLERS[caller]);
+async fn answer_to(fixture: &Fixture, row: &Row, caller: usize) -> Answer {
+    let mut request = Request::new(row.method.clone(), &row.path).token_of(CALLERS[caller]);
     if let Some(body) = &row.body {
-        ask = ask.json(body);
+        request = request.json(body);
     }
-    house.ask(ask).await
+    fixture.send(request).await
 }
 
 fn check(row: &Row, caller: usize, answer: &Answer) {
@@ -117,7 +117,7 @@ fn check(row: &Row, caller: usize, answer: &Answer) {
     assert_eq!(answer.status, row.expected[caller], "{who:?} {method} {path}: {answer:?}");
     if answer.status >= 400 {
         let name = answer.fault().unwrap_or_default();
-        answer.must_be_fault(row.expected[caller], &name);
+        answer.assert_fault(row.expected[caller], &name);
     }
     if answer.status == 401 {
         let offers: Vec<_> = answer.headers.get_all("www-authenticate").collect();
@@ -126,33 +126,33 @@ fn check(row: &Row, caller: usize, answer: &Answer) {
 }
 
 #[actix_web::test]
-async fn every_look_is_allowed_to_whom_it_should_be() {
-    let (house, backup) = house().await;
+async fn every_read_is_allowed_to_the_right_callers() {
+    let (fixture, backup) = fixture().await;
     for row in reads(&backup) {
         for caller in 0..CALLERS.len() {
-            check(&row, caller, &answers(&house, &row, caller).await);
+            check(&row, caller, &answer_to(&fixture, &row, caller).await);
         }
     }
 }
 
 #[actix_web::test]
-async fn every_change_is_allowed_to_whom_it_should_be() {
+async fn every_write_is_allowed_to_the_right_callers() {
     let count = writes("").len();
     for caller in 0..CALLERS.len() {
         for index in 0..count {
-            let (house, backup) = house().await;
+            let (fixture, backup) = fixture().await;
             let row = writes(&backup).swap_remove(index);
-            check(&row, caller, &answers(&house, &row, caller).await);
+            check(&row, caller, &answer_to(&fixture, &row, caller).await);
         }
     }
 }
 
 #[actix_web::test]
-async fn another_projects_things_are_as_unknown_as_what_never_was() {
-    let house = House::new();
-    let theirs = house.completed("bob", "project-b", B1, "theirs").await.to_string();
+async fn another_projects_ids_are_answered_like_unknown_ones() {
+    let fixture = Fixture::new();
+    let theirs = fixture.completed_backup("bob", "project-b", B1, "theirs").await.to_string();
     let alike = |known: &Answer, unknown: &Answer, id: &str| {
-        let body = String::from_utf8(known.body.to_vec()).unwrap().replace(id, NOBODY);
+        let body = String::from_utf8(known.body.to_vec()).unwrap().replace(id, UNKNOWN_ID);
         assert_eq!(known.status, unknown.status, "{known:?} {unknown:?}");
         assert_eq!(body.as_bytes(), &*unknown.body, "{known:?}");
     };
@@ -167,11 +167,11 @@ async fn another_projects_things_are_as_unknown_as_what_never_was() {
         (Method::GET, "/backups?marker={id}", &*theirs),
         (Method::GET, "/instances?marker={id}", B1),
     ] {
-        let ask = |id: &str| {
+        let request = |id: &str| {
             let path = format!("/v1.0/project-a{}", place.replace("{id}", id));
-            Ask::new(method.clone(), &path).of("alice")
+            Request::new(method.clone(), &path).token_of("alice")
         };
-        alike(&house.ask(ask(id)).await, &house.ask(ask(NOBODY)).await, id);
+        alike(&fixture.send(request(id)).await, &fixture.send(request(UNKNOWN_ID)).await, id);
     }
     let bodies = [
         ("/backups", json!({"backup": {"name": "n", "instance": B1}}), B1),
@@ -188,20 +188,20 @@ async fn another_projects_things_are_as_unknown_as_what_never_was() {
     ];
     for (place, body, id) in bodies {
         let path = format!("/v1.0/project-a{place}");
-        let known = house.post(&path, "alice", &body).await;
-        let body = serde_json::from_str(&body.to_string().replace(id, NOBODY)).unwrap();
-        let unknown = house.post(&path, "alice", &body).await;
+        let known = fixture.post(&path, "alice", &body).await;
+        let body = serde_json::from_str(&body.to_string().replace(id, UNKNOWN_ID)).unwrap();
+        let unknown = fixture.post(&path, "alice", &body).await;
         assert_eq!(known.status, 404);
         alike(&known, &unknown, id);
     }
 }
 
 #[actix_web::test]
-async fn the_list_of_one_project_never_holds_anothers_rows() {
-    let house = House::new();
-    let mine = house.completed("alice", "project-a", A1, "mine").await.to_string();
-    let theirs = house.completed("bob", "project-b", B1, "theirs").await.to_string();
-    let list = async |path: &str, who: &str| house.get(path, who).await.ids();
+async fn a_list_never_holds_another_projects_rows() {
+    let fixture = Fixture::new();
+    let mine = fixture.completed_backup("alice", "project-a", A1, "mine").await.to_string();
+    let theirs = fixture.completed_backup("bob", "project-b", B1, "theirs").await.to_string();
+    let list = async |path: &str, who: &str| fixture.get(path, who).await.ids();
     assert_eq!(list("/v1.0/project-a/backups", "alice").await, *from_ref(&mine));
     assert_eq!(list("/v1.0/project-b/backups", "bob").await, *from_ref(&theirs));
     assert_eq!(list("/v1.0/p-admin/backups", "admin").await, [""; 0]);
@@ -215,36 +215,37 @@ async fn the_list_of_one_project_never_holds_anothers_rows() {
 }
 
 #[actix_web::test]
-async fn a_marker_gives_nobody_what_they_may_not_see() {
-    let house = House::new();
+async fn a_marker_grants_no_permission() {
+    let fixture = Fixture::new();
     for name in ["one", "two"] {
-        house.completed("bob", "project-b", B1, name).await;
+        fixture.completed_backup("bob", "project-b", B1, name).await;
     }
-    let first = house.get("/v1.0/p-admin/backups?all_projects=true&limit=1", "admin").await;
+    let first = fixture.get("/v1.0/p-admin/backups?all_projects=true&limit=1", "admin").await;
     let next = first.next().unwrap();
     let marker = next.split("marker=").nth(1).unwrap();
     let stolen = format!("/v1.0/project-a/backups?marker={marker}");
-    house.get(&stolen, "alice").await.must_be_fault(403, "forbidden");
-    assert_eq!(house.get(&next, "admin").await.ids().len(), 1);
+    fixture.get(&stolen, "alice").await.assert_fault(403, "forbidden");
+    assert_eq!(fixture.get(&next, "admin").await.ids().len(), 1);
 }
 
 #[actix_web::test]
-async fn without_authentication_everybody_may_do_everything_anywhere() {
-    let house = House::with(AuthMode::None, None);
+async fn without_authentication_everything_is_allowed_in_every_project() {
+    let fixture = Fixture::with(AuthMode::None, None);
     let body = json!({"backup": {"name": "n", "instance": A1}});
     // The stock client sends this with --os-auth-type none.
-    let ask = Ask::post("/v1.0/project-a/backups").header("X-Auth-Token", "notused").json(&body);
-    assert_eq!(house.ask(ask).await.status, 202);
+    let request =
+        Request::post("/v1.0/project-a/backups").header("X-Auth-Token", "notused").json(&body);
+    assert_eq!(fixture.send(request).await.status, 202);
     for path in ["/v1.0/project-b/backups?all_projects=1", "/v1.0/whatever/mgmt/instances"] {
-        assert_eq!(house.get(path, "").await.status, 200, "{path}");
+        assert_eq!(fixture.get(path, "").await.status, 200, "{path}");
     }
 }
 
 #[actix_web::test]
-async fn a_token_is_taken_as_header_password_or_bearer_and_a_wrong_name_is_refused() {
-    let house = House::new();
+async fn a_token_is_accepted_as_header_password_or_bearer_and_a_wrong_user_name_is_refused() {
+    let fixture = Fixture::new();
     let path = "/v1.0/project-a/backups";
-    let asks = [
+    let requests = [
         ("X-Auth-Token", "alice-secret", 200),
         ("Authorization", "Basic YWxpY2U6YWxpY2Utc2VjcmV0", 200),
         ("Authorization", "bearer alice-secret", 200),
@@ -253,13 +254,13 @@ async fn a_token_is_taken_as_header_password_or_bearer_and_a_wrong_name_is_refus
         ("Authorization", "alice-secret", 401),
         ("X-Auth-Token", "", 401),
     ];
-    for (name, value, status) in asks {
-        let answer = house.ask(Ask::get(path).header(name, value)).await;
+    for (name, value, status) in requests {
+        let answer = fixture.send(Request::get(path).header(name, value)).await;
         assert_eq!(answer.status, status, "{name}: {value}");
     }
-    // The first that is there decides.
-    let both = Ask::get(path)
+    // The first one present decides.
+    let both = Request::get(path)
         .header("X-Auth-Token", "wrong")
         .header("Authorization", "Bearer alice-secret");
-    house.ask(both).await.must_be_fault(401, "unauthorized");
+    fixture.send(both).await.assert_fault(401, "unauthorized");
 }

@@ -1,5 +1,5 @@
-//! What a real Trove answered, replayed: half of the 416 cases that were recorded from it. Status,
-//! the fault's name and the set of keys have to be the same, but for what stands in one table.
+//! Replays half of the 416 cases recorded from a real Trove. The status, the fault's name and the set of
+//! keys must be the same, except for the listed differences.
 
 #![cfg(test)]
 
@@ -10,7 +10,9 @@ mod differences;
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::Method;
-use api_support::{A1, A2, Answer, Ask, B1, B2, House, NOBODY, datastore, fault, project};
+use api_support::{
+    A1, A2, Answer, B1, B2, Fixture, Request, UNKNOWN_ID, datastore, fault, project,
+};
 use coffer::catalog::{Admin, QuotaResource, Shelf as _};
 use coffer::domain::BackupId;
 use differences::{DIFFERENCES, EXTENSIONS, Ours};
@@ -31,21 +33,21 @@ struct Case {
 }
 
 const RECORDED: &str = include_str!("data/trove/recorded.jsonl");
-/// The backup that runs while the `running/` cases are asked.
+/// The backup that runs during the `running/` cases.
 const SLOW: &str = "4a08ee70-0bf4-48cf-8309-1bc071ca1029";
 /// The root that has a running child at the end.
 const ROOT: &str = "0057cd66-c436-47db-870c-d070b062e1a0";
 
-/// A replay: the server, and what recorded texts mean here.
+/// A replay.
 struct Replay {
-    house: House,
-    /// Recorded text to ours: ids, locations, versions.
+    fixture: Fixture,
+    /// Recorded ids, locations and versions, with those used here.
     meaning: BTreeMap<String, String>,
 }
 
 impl Replay {
     fn new() -> Self {
-        let house = House::new();
+        let fixture = Fixture::new();
         let mut meaning = BTreeMap::new();
         let versions =
             [("101", "mysql", "5.7"), ("102", "mysql", "8.0"), ("103", "postgresql", "16")];
@@ -59,88 +61,94 @@ impl Replay {
             ("http://h/v1/A/c/o", "three"),
         ] {
             let location = format!("project-a/{name}.tar.zst");
-            meaning.insert(recorded.to_owned(), house.shelf.url(&location.parse().unwrap()));
+            meaning.insert(recorded.to_owned(), fixture.shelf.url(&location.parse().unwrap()));
         }
-        Self { house, meaning }
+        Self { fixture, meaning }
     }
 
     fn ours(&self, recorded: &str) -> String {
-        // Longer texts first: one is the beginning of another.
+        // Longer ones first, as one may begin with another.
         let mut pairs: Vec<_> = self.meaning.iter().collect();
         pairs.sort_by_key(|(from, _to)| std::cmp::Reverse(from.len()));
         pairs.into_iter().fold(recorded.to_owned(), |text, (from, to)| text.replace(from, to))
     }
 
-    /// Brings the catalog to where Trove's was before a case, as far as earlier cases have not.
+    /// Makes what Trove had before this case and earlier cases have not made here.
     async fn prepare(&mut self, case: &str) {
-        let house = &self.house;
+        let fixture = &self.fixture;
         match case {
             "create/parent-id" => {
-                house.seed("e037af4e-f50e-4150-af41-7ae00af9a835", A1, None, "create-minimal");
+                fixture.import_backup(
+                    "e037af4e-f50e-4150-af41-7ae00af9a835",
+                    A1,
+                    None,
+                    "create-minimal",
+                );
             }
             "show/incremental" => {
                 let root = "afe5ad5c-465e-4395-806b-7b7d6efae24e";
-                house.seed(root, A1, None, "create-incremental-root");
+                fixture.import_backup(root, A1, None, "create-incremental-root");
                 let id = "ed5e72b1-b3b2-4144-a7be-773f9ab8aacb";
-                house.seed(id, A1, Some(root), "create-incremental-1");
+                fixture.import_backup(id, A1, Some(root), "create-incremental-1");
             }
             "show/cinder" => {
-                house.seed("36d0cdc2-8427-4243-9ce1-bdd3a031f757", A1, None, "cinder");
+                fixture.import_backup("36d0cdc2-8427-4243-9ce1-bdd3a031f757", A1, None, "cinder");
             }
             "delete/ok" => {
-                house.seed("353bc192-861e-42b7-89b7-6085d775ca5b", A2, None, "doomed");
+                fixture.import_backup("353bc192-861e-42b7-89b7-6085d775ca5b", A2, None, "doomed");
             }
             "create/bob-resizing" => {
-                house.asked("bob", "project-b", B2, "keeps it busy").await;
-                house.claimed();
+                fixture.create_backup("bob", "project-b", B2, "keeps it busy").await;
+                fixture.claim_backup();
             }
             "running/show" => {
-                let id = house.asked("alice", "project-a", A1, "slow4-a").await;
-                house.claimed();
+                let id = fixture.create_backup("alice", "project-a", A1, "slow4-a").await;
+                fixture.claim_backup();
                 self.meaning.insert(SLOW.to_owned(), id.to_string());
             }
             "show/ok" => {
                 let id: BackupId = self.ours(SLOW).parse().unwrap();
-                let backup = house.catalog.find(id).unwrap();
-                house.complete(&backup, b"late");
+                let backup = fixture.catalog.find(id).unwrap();
+                fixture.complete(&backup, b"late");
             }
             "list/limit-2" => {
-                // Trove's list was long by then.
-                house.completed("bob", "project-b", B1, "page").await;
+                // Trove's list had a second page by then.
+                fixture.completed_backup("bob", "project-b", B1, "page").await;
             }
-            _ => self.prepare_the_end(case).await,
+            _ => self.prepare_later(case).await,
         }
     }
 
-    /// The same, from the strategies on.
-    async fn prepare_the_end(&self, case: &str) {
-        let house = &self.house;
+    /// The same for the strategy cases and later ones.
+    async fn prepare_later(&self, case: &str) {
+        let fixture = &self.fixture;
         match case {
             "strategy/list-instance" => {
                 let body = serde_json::json!(
                     {"backup_strategy": {"instance_id": A1, "swift_container": "inst_container"}}
                 );
-                let answer = house.post("/v1.0/project-a/backup_strategies", "alice", &body).await;
+                let answer =
+                    fixture.post("/v1.0/project-a/backup_strategies", "alice", &body).await;
                 assert_eq!(answer.status, 202);
             }
             "strategy/list-after" => {
-                for instance in [B1, NOBODY] {
+                for instance in [B1, UNKNOWN_ID] {
                     let path = format!("/v1.0/project-a/backup_strategies?instance_id={instance}");
-                    assert_eq!(house.delete(&path, "alice").await.status, 202);
+                    assert_eq!(fixture.delete(&path, "alice").await.status, 202);
                 }
             }
             "quota/create-over" => {
                 let project = project("project-a");
-                let used = house.catalog.quotas(&api_support::admin(), &project).unwrap();
+                let used = fixture.catalog.quotas(&api_support::admin(), &project).unwrap();
                 let used = used.iter().find(|it| it.resource == QuotaResource::Backups).unwrap();
                 let limits = vec![(QuotaResource::Backups, used.in_use)];
                 let scope = api_support::admin::<Admin>();
-                let reply = house.catalog.set_quotas(&scope, &project, limits);
+                let reply = fixture.catalog.set_quotas(&scope, &project, limits);
                 reply.done().await.unwrap();
             }
             "delete/parent-of-running-child-sibling-after" => {
                 let path = format!("/v1.0/project-a/backups/{}", self.ours(ROOT));
-                house.delete(&path, "alice").await.must_be_fault(422, "unprocessableEntity");
+                fixture.delete(&path, "alice").await.assert_fault(422, "unprocessableEntity");
             }
             _ => {}
         }
@@ -149,22 +157,22 @@ impl Replay {
     async fn play(&mut self, case: &Case) -> Answer {
         self.prepare(&case.name).await;
         let method: Method = case.method.parse().unwrap();
-        let mut ask =
-            Ask::new(method, &self.ours(&case.path)).of(case.who.as_deref().unwrap_or(""));
+        let mut request = Request::new(method, &self.ours(&case.path))
+            .token_of(case.who.as_deref().unwrap_or(""));
         for (name, value) in headers(case) {
-            ask = ask.header(name, value);
+            request = request.header(name, value);
         }
         if let Some(body) = &case.body {
-            ask = ask.body(self.ours(&whole(case, body)));
+            request = request.body(self.ours(&full_body(case, body)));
         }
-        let answer = self.house.ask(ask).await;
+        let answer = self.fixture.send(request).await;
         if case.method == "POST" && answer.status == 202 && answer.json().get("backup").is_some() {
             self.settle(case, &answer);
         }
         answer
     }
 
-    /// What Trove's agents had done by the next case.
+    /// Does what Trove's agents had done by the next case.
     fn settle(&mut self, case: &Case, answer: &Answer) {
         let created = answer.json()["backup"].clone();
         if let Ok(recorded) = serde_json::from_str::<Value>(&case.response)
@@ -173,19 +181,19 @@ impl Replay {
             self.meaning.insert(id.to_owned(), created["id"].as_str().unwrap().to_owned());
         }
         match created["name"].as_str().unwrap() {
-            name if name.starts_with("fail") => self.house.fail_next(),
-            name if name.starts_with("slow") => drop(self.house.claimed()),
-            _ => self.house.work(b"an archive"),
+            name if name.starts_with("fail") => self.fixture.fail_next(),
+            name if name.starts_with("slow") => drop(self.fixture.claim_backup()),
+            _ => self.fixture.run_jobs(b"an archive"),
         }
     }
 }
 
-/// The body of a case: the recording cuts the longest.
-fn whole(case: &Case, body: &str) -> String {
+/// The body of a case; the recording cuts the longest one.
+fn full_body(case: &Case, body: &str) -> String {
     if case.name == "create-bad/big-body" { format!("{body}\"}}}}") } else { body.to_owned() }
 }
 
-/// The headers of a case: the recording has them in its name only.
+/// The headers of a case, which the recording tells only by its name.
 fn headers(case: &Case) -> Vec<(&'static str, &'static str)> {
     let mut headers = match case.name.as_str() {
         "auth/bearer" => vec![("Authorization", "Bearer alice-secret")],
@@ -209,7 +217,7 @@ fn headers(case: &Case) -> Vec<(&'static str, &'static str)> {
     headers
 }
 
-/// Every key of a document with those it stands under; the rows of a list are one.
+/// Adds the path of every key; all items of an array share one.
 fn keys(value: &Value, place: &str, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -236,7 +244,7 @@ fn keys_of(text: &[u8]) -> BTreeSet<String> {
     found
 }
 
-/// What differs from the recording, in words; nothing if nothing does.
+/// How the answer differs from the recording, if it does.
 fn difference(case: &Case, answer: &Answer) -> Option<String> {
     let recorded: Option<Value> = serde_json::from_str(&case.response).ok();
     let theirs = recorded.as_ref().and_then(fault);
@@ -248,20 +256,20 @@ fn difference(case: &Case, answer: &Answer) -> Option<String> {
         return None;
     }
     let (theirs, ours) = (keys_of(case.response.as_bytes()), keys_of(&answer.body));
-    let lacking: Vec<&String> = theirs.difference(&ours).collect();
+    let missing: Vec<&String> = theirs.difference(&ours).collect();
     let added: Vec<&String> = ours
         .difference(&theirs)
         .filter(|key| !EXTENSIONS.iter().any(|extension| key.contains(extension)))
         .collect();
-    if answer.ids_if_list().is_some_and(|ids| ids.is_empty()) && !lacking.is_empty() {
+    if answer.ids_if_list().is_some_and(|ids| ids.is_empty()) && !missing.is_empty() {
         return Some("no rows".to_owned());
     }
-    (!lacking.is_empty() || !added.is_empty())
-        .then(|| format!("lacks {lacking:?} adds {added:?}").replace('"', ""))
+    (!missing.is_empty() || !added.is_empty())
+        .then(|| format!("lacks {missing:?} adds {added:?}").replace('"', ""))
 }
 
 #[actix_web::test]
-async fn every_recorded_case_is_answered_as_trove_did_but_for_the_table() {
+async fn every_recorded_case_is_answered_as_trove_did_except_for_the_listed_differences() {
     let mut replay = Replay::new();
     let mut wrong = Vec::new();
     let mut used = BTreeSet::new();

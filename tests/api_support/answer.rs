@@ -1,4 +1,4 @@
-//! A request to make and the answer that came.
+//! A request and its answer.
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
@@ -7,9 +7,9 @@ use actix_web::web::Bytes;
 use serde_json::Value;
 
 /// A request.
-pub struct Ask(TestRequest);
+pub struct Request(TestRequest);
 
-impl Ask {
+impl Request {
     pub fn new(method: Method, path: &str) -> Self {
         Self(TestRequest::with_uri(path).method(method).insert_header(("Host", "coffer.test")))
     }
@@ -22,8 +22,8 @@ impl Ask {
         Self::new(Method::POST, path)
     }
 
-    /// With the token of this name; none for an empty one.
-    pub fn of(self, who: &str) -> Self {
+    /// Adds the token of this name; none if the name is empty.
+    pub fn token_of(self, who: &str) -> Self {
         if who.is_empty() { self } else { self.header("X-Auth-Token", &format!("{who}-secret")) }
     }
 
@@ -61,7 +61,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The name of the fault, if this is one in Trove's envelope.
+    /// The name of the fault, if this is an error in Trove's format.
     pub fn fault(&self) -> Option<String> {
         fault(&serde_json::from_slice(&self.body).ok()?)
     }
@@ -73,8 +73,8 @@ impl Answer {
         fault["message"].as_str().unwrap().to_owned()
     }
 
-    /// Asserts that this is a refusal in Trove's envelope, whole and consistent.
-    pub fn must_be_fault(&self, status: u16, name: &str) {
+    /// Asserts that this is a complete error in Trove's format.
+    pub fn assert_fault(&self, status: u16, name: &str) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.fault().as_deref(), Some(name), "{self:?}");
         assert_eq!(self.json()[name]["code"], status, "{self:?}");
@@ -89,7 +89,7 @@ impl Answer {
         rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The same, if this is such a list.
+    /// The ids, if this is a list of backups.
     pub fn ids_if_list(&self) -> Option<Vec<String>> {
         let body: Value = serde_json::from_slice(&self.body).ok()?;
         body.get("backups").is_some().then(|| self.ids())
@@ -110,7 +110,7 @@ impl Answer {
     }
 }
 
-/// The name of the fault in a body of Trove's shape.
+/// The name of the fault, if this body has Trove's error format.
 pub fn fault(body: &Value) -> Option<String> {
     let fields = body.as_object()?;
     let (name, fault) = fields.iter().next()?;

@@ -1,7 +1,7 @@
-//! The API over a real catalog in a temporary folder, asked without a network: two projects with
-//! their instances, a token for each kind of caller, and the steps that a worker would take.
-#![expect(clippy::allow_attributes, reason = "which of it is dead differs from test to test")]
-#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+//! The API without a network, over a real catalog in a temporary folder: two projects with instances, a
+//! token for each kind of caller, and a stand-in for the workers.
+#![expect(clippy::allow_attributes, reason = "each test uses other parts")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses other parts")]
 
 mod answer;
 mod shelf;
@@ -26,20 +26,20 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 #[allow(unused_imports, reason = "the same")]
-pub use answer::{Answer, Ask, fault};
+pub use answer::{Answer, Request, fault};
 pub use shelf::FolderShelf;
 
 /// 2026-11-23T19:00:00.
 pub const START: Timestamp = Timestamp::from_micros(1_795_460_400_000_000);
-/// The instances of project-a, project-b and those that stand for something.
+/// Instances of the two projects.
 pub const A1: &str = "11111111-0000-4000-8000-000000000001";
 pub const A2: &str = "11111111-0000-4000-8000-000000000002";
 pub const B1: &str = "11111111-0000-4000-8000-000000000003";
 pub const VERTICA: &str = "11111111-0000-4000-8000-000000000005";
 pub const POSTGRES: &str = "11111111-0000-4000-8000-000000000006";
 pub const B2: &str = "11111111-0000-4000-8000-000000000007";
-/// An id that nothing has.
-pub const NOBODY: &str = "deadbeef-0000-4000-8000-00000000dead";
+/// An id that does not exist.
+pub const UNKNOWN_ID: &str = "deadbeef-0000-4000-8000-00000000dead";
 
 /// Name, project and role of every token; the secret is the name and `-secret`.
 const TOKENS: [(&str, &str, Role); 4] = [
@@ -49,7 +49,7 @@ const TOKENS: [(&str, &str, Role); 4] = [
     ("admin", "p-admin", Role::Admin),
 ];
 
-/// Ids, projects, names and datastores of the configuration.
+/// Id, project, name, engine and version of every configured instance.
 const INSTANCES: [(&str, &str, &str, &str, &str); 7] = [
     (A1, "project-a", "a1", "mysql", "5.7"),
     (A2, "project-a", "a2", "mysql", "8.0"),
@@ -61,7 +61,7 @@ const INSTANCES: [(&str, &str, &str, &str, &str); 7] = [
 ];
 
 /// A server without a network.
-pub struct House {
+pub struct Fixture {
     pub catalog: Arc<Catalog>,
     pub state: web::Data<State>,
     pub shelf: FolderShelf,
@@ -80,17 +80,17 @@ fn caller(name: &str, of: &str, role: Role) -> Caller {
     Caller { name: name.to_owned(), project: Some(project(of)), roles: vec![role] }
 }
 
-/// An administrator's scope, for looking at the catalog past the API.
+/// An administrator's scope, to ask the catalog directly.
 pub fn admin<P: Permission>() -> Scope<P> {
     Scope::enter(caller("admin", "p-admin", Role::Admin), project("p-admin")).unwrap()
 }
 
-/// Runs something that blocks: the event loop of a test must not, so another thread does.
+/// Runs blocking code on another thread, as the event loop must not block.
 pub fn blocking<T: Send>(step: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(step).join().unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
-/// What a published archive has.
+/// The facts of a published archive.
 pub fn facts(location: &str, bytes: &[u8]) -> ArchiveFacts {
     ArchiveFacts {
         location: location.parse().unwrap(),
@@ -102,8 +102,8 @@ pub fn facts(location: &str, bytes: &[u8]) -> ArchiveFacts {
     }
 }
 
-impl House {
-    /// With tokens.
+impl Fixture {
+    /// A server that wants a token.
     pub fn new() -> Self {
         Self::with(AuthMode::Token, None)
     }
@@ -142,52 +142,57 @@ impl House {
         Self { catalog, state, shelf, _folder: folder }
     }
 
-    /// Asks, and takes the whole answer.
-    pub async fn ask(&self, ask: Ask) -> Answer {
+    /// Sends a request and reads the complete answer.
+    pub async fn send(&self, request: Request) -> Answer {
         let app = App::new().wrap(api::request_id()).configure(api::routes(self.state.clone()));
         let service = test::init_service(app).await;
-        let response = ask.into_inner().send_request(&service).await;
+        let response = request.into_inner().send_request(&service).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = to_bytes(response.into_body()).await.unwrap();
         Answer { status, headers, body }
     }
 
     pub async fn get(&self, path: &str, who: &str) -> Answer {
-        self.ask(Ask::new(Method::GET, path).of(who)).await
+        self.send(Request::new(Method::GET, path).token_of(who)).await
     }
 
     pub async fn delete(&self, path: &str, who: &str) -> Answer {
-        self.ask(Ask::new(Method::DELETE, path).of(who)).await
+        self.send(Request::new(Method::DELETE, path).token_of(who)).await
     }
 
     pub async fn post(&self, path: &str, who: &str, body: &serde_json::Value) -> Answer {
-        self.ask(Ask::new(Method::POST, path).of(who).json(body)).await
+        self.send(Request::new(Method::POST, path).token_of(who).json(body)).await
     }
 
-    /// A backup that was asked for over HTTP; its row is NEW.
-    pub async fn asked(&self, who: &str, project: &str, instance: &str, name: &str) -> BackupId {
-        let body = serde_json::json!({"backup": {"name": name, "instance": instance}});
-        let answer = self.post(&format!("/v1.0/{project}/backups"), who, &body).await;
-        assert_eq!(answer.status, 202, "{answer:?}");
-        answer.json()["backup"]["id"].as_str().unwrap().parse().unwrap()
-    }
-
-    /// The same, completed.
-    pub async fn completed(
+    /// Creates a backup over HTTP. Its status is NEW.
+    pub async fn create_backup(
         &self,
         who: &str,
         project: &str,
         instance: &str,
         name: &str,
     ) -> BackupId {
-        let id = self.asked(who, project, instance, name).await;
-        self.work(b"an archive");
+        let body = serde_json::json!({"backup": {"name": name, "instance": instance}});
+        let answer = self.post(&format!("/v1.0/{project}/backups"), who, &body).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.json()["backup"]["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Creates a backup over HTTP and completes it.
+    pub async fn completed_backup(
+        &self,
+        who: &str,
+        project: &str,
+        instance: &str,
+        name: &str,
+    ) -> BackupId {
+        let id = self.create_backup(who, project, instance, name).await;
+        self.run_jobs(b"an archive");
         id
     }
 
-    /// Does everything that waits, as workers would: backups and registrations end well, removals
-    /// are made.
-    pub fn work(&self, archive: &[u8]) {
+    /// Does all waiting jobs as the workers would; every one succeeds.
+    pub fn run_jobs(&self, archive: &[u8]) {
         blocking(|| {
             while let Some(job) = self.catalog.claim().unwrap() {
                 match job {
@@ -231,7 +236,7 @@ impl House {
         });
     }
 
-    /// Puts an archive on the shelf for a claimed backup and completes it.
+    /// Stores an archive for a claimed backup and completes it.
     pub fn complete(&self, backup: &Backup, archive: &[u8]) {
         blocking(|| {
             let location = format!("{}/{}.tar.zst", backup.project, backup.id);
@@ -242,24 +247,24 @@ impl House {
         });
     }
 
-    /// Claims the backup that waits; it stays BUILDING.
-    pub fn claimed(&self) -> Backup {
+    /// Claims the next backup, which stays BUILDING.
+    pub fn claim_backup(&self) -> Backup {
         blocking(|| match self.catalog.claim().unwrap() {
             Some(Job::Backup(job)) => job.backup,
             other => panic!("not a backup: {other:?}"),
         })
     }
 
-    /// Claims the backup that waits and fails it.
+    /// Claims the next backup and fails it.
     pub fn fail_next(&self) {
         blocking(|| {
-            let failure = Failure::new(FailureCode::SourceMissing, "the database is not there");
-            self.catalog.fail(self.claimed().id, failure).wait().unwrap();
+            let failure = Failure::new(FailureCode::SourceMissing, "the database does not exist");
+            self.catalog.fail(self.claim_backup().id, failure).wait().unwrap();
         });
     }
 
-    /// A completed backup with this id, as if it had been made before.
-    pub fn seed(&self, id: &str, instance: &str, parent: Option<&str>, name: &str) {
+    /// Imports a completed backup with this id.
+    pub fn import_backup(&self, id: &str, instance: &str, parent: Option<&str>, name: &str) {
         blocking(|| {
             let id: BackupId = id.parse().unwrap();
             let location = format!("project-a/{id}.tar.zst");
