@@ -46,7 +46,7 @@ pub struct WriterOptions {
 ///
 /// Memory is bounded by the number of workers. Besides, the hashes and places of segments (about 80 bytes a MiB) are
 /// kept until their file is complete, and the compressed index (about 60 bytes a file) until the end. Unordered entries
-/// take 9 to 18 bytes each, and an unordered incremental what [`super::skipped_records`] says.
+/// take 9 to 18 bytes each, and an unordered incremental what the documentation of `skipped_records` says.
 #[derive(Debug)]
 pub struct Writer<W> {
     pub(super) out: Output<W>,
