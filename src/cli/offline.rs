@@ -27,7 +27,7 @@ fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
         let row = context.catalog.find(parent).map_err(|_reason| JobError::ChainBroken {
             culprit: parent,
             why: format!("the catalog does not know it, and backup {id} is built on it"),
-            lasting: true,
+            permanent: true,
         })?;
         if seen {
             let why = format!("the catalog has backup {id} built on itself");

@@ -1,4 +1,4 @@
-//! Where an archive lies in its store.
+//! The location of an archive in its store.
 
 use std::fmt;
 use std::str::FromStr;
@@ -78,7 +78,7 @@ impl Location {
         if self.text.ends_with(INCREMENTAL) { Kind::Incremental } else { Kind::Full }
     }
 
-    /// Whether it lies in the folder of this project.
+    /// Whether it is in the folder of this project.
     pub fn is_in(&self, project: &ProjectId) -> bool {
         self.text.strip_prefix(project.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }

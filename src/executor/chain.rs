@@ -16,7 +16,7 @@ pub(super) fn location_of(backup: &Backup) -> Result<&Location, JobError> {
     backup.facts.as_ref().map(|facts| &facts.location).ok_or_else(|| JobError::ChainBroken {
         culprit: backup.id,
         why: format!("it is {} and has no archive", backup.status),
-        lasting: true,
+        permanent: true,
     })
 }
 
@@ -36,11 +36,12 @@ pub(super) fn open_one(
     backup: &Backup,
     cancel: &Cancel,
 ) -> Result<Arc<Reader>, JobError> {
-    let broken = |why: String, lasting| JobError::ChainBroken { culprit: backup.id, why, lasting };
+    let broken =
+        |why: String, permanent| JobError::ChainBroken { culprit: backup.id, why, permanent };
     let location = location_of(backup)?;
     let stored = storage.open(location).map_err(|error| {
-        let lasting = error.is_not_found();
-        broken(format!("its archive cannot be opened: {error}"), lasting)
+        let permanent = error.is_not_found();
+        broken(format!("its archive cannot be opened: {error}"), permanent)
     })?;
     if backup.facts.as_ref().is_some_and(|facts| facts.stored_bytes != stored.len()) {
         return Err(broken(
@@ -79,7 +80,7 @@ pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Resul
 pub(super) fn blame(error: ArchiveError) -> JobError {
     match error.backup_at_fault() {
         Some(culprit) => {
-            JobError::ChainBroken { culprit, why: error.to_string(), lasting: error.is_damage() }
+            JobError::ChainBroken { culprit, why: error.to_string(), permanent: error.is_damage() }
         }
         None => error.into(),
     }
@@ -95,7 +96,7 @@ pub fn open_files(paths: &[PathBuf]) -> Result<Chain, JobError> {
         return Err(JobError::ChainBroken {
             culprit: *missing,
             why: "its archive is needed too: name it with another --archive".to_owned(),
-            lasting: false,
+            permanent: false,
         });
     }
     Chain::open(readers).map_err(blame)

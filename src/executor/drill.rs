@@ -170,8 +170,8 @@ mod tests {
         EngineError::known(code, "so it is").into()
     }
 
-    fn broken(culprit: BackupId, lasting: bool) -> JobError {
-        JobError::ChainBroken { culprit, why: "bits rot".to_owned(), lasting }
+    fn broken(culprit: BackupId, permanent: bool) -> JobError {
+        JobError::ChainBroken { culprit, why: "bits rot".to_owned(), permanent }
     }
 
     #[test]

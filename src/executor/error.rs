@@ -32,7 +32,7 @@ pub enum JobError {
         /// What is bad about it.
         why: String,
         /// Whether its bytes are bad or gone, as opposed to out of reach at the moment.
-        lasting: bool,
+        permanent: bool,
     },
     /// An archive file named on the command line has bad bytes.
     #[error("{path} cannot be used: {source}")]
@@ -130,10 +130,10 @@ impl JobError {
         Failure::new(code, self.to_string())
     }
 
-    /// The archive that is lastingly bad, and what the catalog is to say of it.
+    /// The archive that is permanently bad, and what the catalog is to say of it.
     pub fn damaged_archive(&self) -> Option<(BackupId, Failure)> {
         match self {
-            Self::ChainBroken { culprit, why, lasting: true } => {
+            Self::ChainBroken { culprit, why, permanent: true } => {
                 Some((*culprit, Failure::new(FailureCode::ArchiveDamaged, why.clone())))
             }
             _ => None,
@@ -144,7 +144,7 @@ impl JobError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Archive(error) => error.is_damage(),
-            Self::ChainBroken { lasting, .. } => *lasting,
+            Self::ChainBroken { permanent, .. } => *permanent,
             Self::Catalog(CatalogError::ChainBroken { .. }) | Self::BadFile { .. } => true,
             Self::Engine(error) => error.failure().is_some_and(|failure| {
                 matches!(failure.code, FailureCode::SourceDamaged | FailureCode::ArchiveDamaged)

@@ -78,7 +78,7 @@ pub trait Pending: Write + Send + std::fmt::Debug {
     /// final; nothing of this attempt can be published.
     fn sync(&mut self) -> Result<(), StorageError>;
 
-    /// What was written, read back from where it lies durably and not from a cache, as far as possible.
+    /// Opens what was written for reading: from the disk and not from a cache, as far as possible.
     /// Only after [`Pending::sync`], and only with [`Properties::readable_before_publish`].
     fn reopen(&self) -> Result<Arc<dyn ReadAt>, StorageError>;
 

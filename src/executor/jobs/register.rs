@@ -8,7 +8,7 @@ use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
 use crate::executor::chain::{blame, open_at, open_readers};
 use crate::executor::{Context, JobError, facts};
 
-/// What a registered archive turned out to be.
+/// What a registered archive is.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) kind: Kind,
@@ -16,7 +16,7 @@ pub(super) struct Found {
     pub(super) facts: ArchiveFacts,
 }
 
-/// Proves the archive of a claimed registration, with all that it is built on.
+/// Proves the archive of a claimed registration, with everything that it is built on.
 pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, JobError> {
     let location = &job.location;
     let reader = open_at(&*context.storage, location, &context.cancel)?;
@@ -67,7 +67,7 @@ fn chain_of(
             "this archive is built on it, and the catalog does not have it: bring its archives \
                    into the store and run `coffer catalog rebuild`"
                 .to_owned();
-        JobError::ChainBroken { culprit: parent, why, lasting: false }
+        JobError::ChainBroken { culprit: parent, why, permanent: false }
     };
     match context.catalog.chain(parent) {
         Err(error) if error.is_not_found() => Err(unknown()),

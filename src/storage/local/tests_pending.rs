@@ -96,7 +96,7 @@ fn reserved_room_is_allocated_once_and_freed_by_the_sync() {
 fn a_publish_that_cannot_make_its_folder_leaves_nothing() {
     let (dir, mut pending) = attempt(0);
     pending.sync().unwrap();
-    // A file lies where the folder should be made.
+    // A file has the name of the folder that must be made.
     let blocked = dir.path().join("archives/p");
     drop(OpenOptions::new().write(true).create_new(true).open(&blocked).unwrap());
     publish(pending).unwrap_err();
