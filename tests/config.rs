@@ -126,13 +126,13 @@ fn the_examples_load() {
     let postgresql = Config::load(Some(&shipped("postgresql.example.toml"))).unwrap();
     for instance in &postgresql.instances {
         assert_eq!(instance.engine, "postgresql");
-        coffer::engine::find("postgresql").unwrap().accept(&instance.source).unwrap();
+        coffer::engine::find("postgresql").unwrap().check_source(&instance.source).unwrap();
     }
 
     let redis = Config::load(Some(&shipped("redis.example.toml"))).unwrap();
     for instance in &redis.instances {
         assert_eq!(instance.engine, "redis");
-        coffer::engine::find("redis").unwrap().accept(&instance.source).unwrap();
+        coffer::engine::find("redis").unwrap().check_source(&instance.source).unwrap();
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let how = Restoring {
         target,
         source: configured.map(|it| &it.source),
-        owners: Owners::Kept,
+        owners: Owners::FromArchive,
         check: args.check,
         workers: opened.config.executor.compression_thread_count(),
         cancel: &Cancel::default(),

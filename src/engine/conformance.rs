@@ -8,24 +8,24 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::{
-    DrillOrder, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder, Owners, Placed,
-    Refused, Target, Wants,
+    DrillOrder, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder, NeedsContent,
+    Owners, Placed, Stop, Target,
 };
 use crate::domain::{
     Cancel, CheckLevel, Entry, EntryKind, EntryPath, Extent, FailureCode, SEGMENT_BYTES, Source,
 };
 
 /// A cancel flag that is never set.
-pub(super) static NEVER: LazyLock<Cancel> = LazyLock::new(Cancel::default);
+pub(super) static NOT_CANCELLED: LazyLock<Cancel> = LazyLock::new(Cancel::default);
 
 /// An engine under test.
-pub(super) trait Subject {
+pub(super) trait EngineTest {
     /// The engine.
     fn engine() -> &'static dyn Engine;
     /// Creates a source of several segments below `folder`.
-    fn plant(folder: &Path) -> Original;
+    fn create(folder: &Path) -> TestSource;
     /// Fails if the data at `restored` differs from the original.
-    fn assert_same(original: &Original, restored: &Path);
+    fn assert_same(original: &TestSource, restored: &Path);
     /// A source that does not exist, at `/nowhere/at all`.
     fn nowhere() -> Source {
         Self::engine().source_of(Path::new("/nowhere/at all"))
@@ -33,7 +33,7 @@ pub(super) trait Subject {
 }
 
 /// A source created for a test.
-pub(super) struct Original {
+pub(super) struct TestSource {
     /// The keys that the engine reads it by.
     pub(super) source: Source,
     /// Its path; of a server, its data folder.
@@ -42,7 +42,7 @@ pub(super) struct Original {
     pub(super) server: Option<Box<dyn Any>>,
 }
 
-impl Original {
+impl TestSource {
     /// A source that is a path.
     pub(super) fn at(engine: &dyn Engine, path: PathBuf) -> Self {
         Self { source: engine.source_of(&path), path, server: None }
@@ -91,10 +91,10 @@ impl Recorder {
         assert_eq!(self.missing, 0, "the last file is not complete");
     }
 
-    fn call(&mut self) -> Result<(), Refused> {
+    fn call(&mut self) -> Result<(), Stop> {
         self.calls += 1;
         if self.stop_after.is_some_and(|stop_after| self.calls > stop_after) {
-            Err(Refused)
+            Err(Stop)
         } else {
             Ok(())
         }
@@ -102,12 +102,12 @@ impl Recorder {
 }
 
 impl Intake for Recorder {
-    fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
+    fn announce(&mut self, bytes: u64) -> Result<(), Stop> {
         self.expected = bytes;
         self.call()
     }
 
-    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused> {
+    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<NeedsContent, Stop> {
         self.call()?;
         self.finished();
         let in_order = self.last.as_ref().is_none_or(|last| *last < entry.path);
@@ -116,19 +116,19 @@ impl Intake for Recorder {
         assert!(!trust_stamp || entry.stamp.is_some(), "a missing stamp was trusted");
         self.last = Some(entry.path.clone());
         self.members.push((entry.clone(), Vec::new()));
-        let EntryKind::File { size, .. } = entry.kind else { return Ok(Wants::Nothing) };
+        let EntryKind::File { size, .. } = entry.kind else { return Ok(NeedsContent::No) };
         if trust_stamp && self.unchanged.contains(&entry.path) {
-            return Ok(Wants::Nothing);
+            return Ok(NeedsContent::No);
         }
         self.missing = size;
-        Ok(if size == 0 { Wants::Nothing } else { Wants::Content })
+        Ok(if size == 0 { NeedsContent::No } else { NeedsContent::Yes })
     }
 
     fn buffer(&mut self) -> Vec<u8> {
         Vec::with_capacity(SEGMENT_BYTES)
     }
 
-    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused> {
+    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
         self.call()?;
         let length = u64::try_from(bytes.len()).unwrap();
         let full = u64::try_from(SEGMENT_BYTES).unwrap();
@@ -139,7 +139,7 @@ impl Intake for Recorder {
         Ok(())
     }
 
-    fn retract(&mut self) -> Result<(), Refused> {
+    fn retract(&mut self) -> Result<(), Stop> {
         self.call()?;
         let (entry, _) = self.members.pop().unwrap();
         self.last = self.members.last().map(|(entry, _)| entry.path.clone());
@@ -163,7 +163,7 @@ pub(super) fn dump(
         scratch: scratch.path(),
         trust_stamps: true,
         parent_check: None,
-        cancel: &NEVER,
+        cancel: &NOT_CANCELLED,
     };
     let facts = engine.dump(&order, recorder);
     assert_eq!(names(scratch.path()), [""; 0], "the scratch folder is not empty");
@@ -178,12 +178,12 @@ pub(super) fn load_to(engine: &dyn Engine, target: &Path) -> Result<Box<dyn Load
     engine.load(&LoadOrder {
         target: Target::Path(target),
         source: None,
-        owners: Owners::Kept,
-        cancel: &NEVER,
+        owners: Owners::FromArchive,
+        cancel: &NOT_CANCELLED,
     })
 }
 
-fn loading<S: Subject>(target: &Path) -> Result<Box<dyn Load>, EngineError> {
+fn loading<S: EngineTest>(target: &Path) -> Result<Box<dyn Load>, EngineError> {
     load_to(S::engine(), target)
 }
 
@@ -224,25 +224,25 @@ pub(super) fn code<T>(result: Result<T, EngineError>) -> FailureCode {
 
 /// A source, and what was read from it. The server stops before its folder is removed.
 struct DumpedSource {
-    original: Original,
+    original: TestSource,
     recorder: Recorder,
     _folder: tempfile::TempDir,
 }
 
-fn dumped<S: Subject>() -> DumpedSource {
+fn dumped<S: EngineTest>() -> DumpedSource {
     let folder = tempfile::tempdir().unwrap();
-    let original = S::plant(folder.path());
-    S::engine().accept(&original.source).unwrap();
+    let original = S::create(folder.path());
+    S::engine().check_source(&original.source).unwrap();
     let mut recorder = recording::<S>();
     dump(S::engine(), &original.source, &mut recorder).unwrap();
     DumpedSource { original, recorder, _folder: folder }
 }
 
-pub(super) fn recording<S: Subject>() -> Recorder {
-    Recorder { any_order: !S::engine().gives_in_order(), ..Recorder::default() }
+pub(super) fn recording<S: EngineTest>() -> Recorder {
+    Recorder { any_order: !S::engine().dumps_in_order(), ..Recorder::default() }
 }
 
-pub(super) fn a_restore_equals_the_source<S: Subject>() {
+pub(super) fn a_restore_equals_the_source<S: EngineTest>() {
     let DumpedSource { original, recorder, .. } = &dumped::<S>();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join(S::engine().target_name("the shop"));
@@ -254,7 +254,7 @@ pub(super) fn a_restore_equals_the_source<S: Subject>() {
     S::assert_same(original, &target);
     assert_eq!(names(place.path()).len(), 1, "something was left beside the target");
 
-    if S::engine().asks_a_server() {
+    if S::engine().reads_server() {
         return;
     }
     let mut again = recording::<S>();
@@ -264,7 +264,7 @@ pub(super) fn a_restore_equals_the_source<S: Subject>() {
     assert!(content(&again) == content(recorder), "a second dump differs");
 }
 
-pub(super) fn a_restore_passes_a_drill<S: Subject>() {
+pub(super) fn a_restore_passes_a_drill<S: EngineTest>() {
     let DumpedSource { original, recorder, .. } = &dumped::<S>();
     let source = &original.source;
     let place = tempfile::tempdir().unwrap();
@@ -274,8 +274,8 @@ pub(super) fn a_restore_passes_a_drill<S: Subject>() {
     let order = LoadOrder {
         target: Target::Path(&target),
         source: Some(source),
-        owners: Owners::Mine,
-        cancel: &NEVER,
+        owners: Owners::CurrentUser,
+        cancel: &NOT_CANCELLED,
     };
     let mut load = S::engine().load(&order).unwrap();
     pour(recorder, load.as_mut()).unwrap();
@@ -285,28 +285,28 @@ pub(super) fn a_restore_passes_a_drill<S: Subject>() {
             restored: &target,
             source: Some(source),
             scratch: &scratch,
-            cancel: &NEVER,
+            cancel: &NOT_CANCELLED,
         })
         .unwrap();
     assert!(report.total_rows > 0 && report.tables > 0, "{report:?}");
     assert!(!report.check.is_empty() && !report.version.is_empty(), "{report:?}");
 }
 
-pub(super) fn a_dump_ends_when_the_intake_stops_at_any_call<S: Subject>() {
+pub(super) fn a_dump_ends_when_the_intake_stops_at_any_call<S: EngineTest>() {
     let DumpedSource { original, recorder, .. } = &dumped::<S>();
     let source = &original.source;
     assert!(recorder.calls > 3, "the source is too small for this test");
     // Not at every call: a server is slow.
-    let step = if S::engine().asks_a_server() { recorder.calls / 5 + 1 } else { 1 };
+    let step = if S::engine().reads_server() { recorder.calls / 5 + 1 } else { 1 };
     for stop_after in (0..recorder.calls).step_by(step) {
         let mut refusing = Recorder { stop_after: Some(stop_after), ..recording::<S>() };
         let ended = dump(S::engine(), source, &mut refusing);
-        assert!(matches!(ended, Err(EngineError::Refused(Refused))), "after {stop_after} calls");
+        assert!(matches!(ended, Err(EngineError::Stopped(Stop))), "after {stop_after} calls");
         assert_eq!(refusing.calls, stop_after + 1, "it went on after the intake stopped");
     }
 }
 
-pub(super) fn dropping_an_unfinished_restore_leaves_nothing_behind<S: Subject>() {
+pub(super) fn dropping_an_unfinished_restore_leaves_nothing_behind<S: EngineTest>() {
     let DumpedSource { recorder, .. } = &dumped::<S>();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("target");
@@ -324,7 +324,7 @@ pub(super) fn dropping_an_unfinished_restore_leaves_nothing_behind<S: Subject>()
     assert_eq!(names(place.path()), [""; 0]);
 }
 
-pub(super) fn a_restore_never_replaces_anything<S: Subject>() {
+pub(super) fn a_restore_never_replaces_anything<S: EngineTest>() {
     let DumpedSource { recorder, .. } = &dumped::<S>();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("target");
@@ -348,7 +348,7 @@ pub(super) fn a_restore_never_replaces_anything<S: Subject>() {
     assert_eq!(code(loading::<S>(&place.path().join("no/folder"))), FailureCode::TargetDenied);
 }
 
-pub(super) fn missing_and_invalid_sources_have_different_codes<S: Subject>() {
+pub(super) fn missing_and_invalid_sources_have_different_codes<S: EngineTest>() {
     let nowhere = S::nowhere();
     assert_eq!(code(S::engine().probe(&nowhere)), FailureCode::SourceMissing);
     let missing = dump(S::engine(), &nowhere, &mut recording::<S>());
@@ -358,13 +358,13 @@ pub(super) fn missing_and_invalid_sources_have_different_codes<S: Subject>() {
 
     let mut unknown = nowhere;
     unknown.0.insert("paht".to_owned(), Value::from("/srv"));
-    let refused = S::engine().accept(&unknown);
+    let refused = S::engine().check_source(&unknown);
     assert!(refused.as_ref().unwrap_err().to_string().contains("\"paht\""));
     assert_eq!(code(refused), FailureCode::SourceInvalid);
-    assert_eq!(code(S::engine().accept(&Source::default())), FailureCode::SourceInvalid);
+    assert_eq!(code(S::engine().check_source(&Source::default())), FailureCode::SourceInvalid);
 }
 
-pub(super) fn a_probe_and_a_dump_announce_about_the_size<S: Subject>() {
+pub(super) fn a_probe_and_a_dump_announce_about_the_size<S: EngineTest>() {
     let DumpedSource { original, recorder, .. } = &dumped::<S>();
     let source = &original.source;
     let probe = S::engine().probe(source).unwrap();
@@ -373,7 +373,7 @@ pub(super) fn a_probe_and_a_dump_announce_about_the_size<S: Subject>() {
         assert!(announced.abs_diff(read) < read / 10, "{announced} announced, {read} read");
     }
     assert!(!probe.version.is_empty());
-    if !S::engine().asks_a_server() {
+    if !S::engine().reads_server() {
         assert_eq!(probe.version, S::engine().version(source));
     }
 }
@@ -387,7 +387,7 @@ fn data_bytes(kind: &EntryKind) -> u64 {
     }
 }
 
-pub(super) fn an_archive_with_an_unexpected_entry_is_refused<S: Subject>() {
+pub(super) fn an_archive_with_an_unexpected_entry_is_refused<S: EngineTest>() {
     let DumpedSource { mut recorder, .. } = dumped::<S>();
     let place = tempfile::tempdir().unwrap();
     let twice = recorder.members.last().unwrap().clone();

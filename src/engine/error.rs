@@ -30,15 +30,18 @@ pub enum EngineError {
     /// A tool failed, and no rule of the engine says what that means.
     #[error(transparent)]
     Tool(ToolError),
-    /// The intake refused more data; it knows why.
+    /// The work was cancelled while the engine waited.
+    #[error("cancelled")]
+    Cancelled,
+    /// The intake stopped the dump, and knows why.
     #[error(transparent)]
-    Refused(#[from] super::Refused),
+    Stopped(#[from] super::Stop),
 }
 
 impl From<ToolError> for EngineError {
     fn from(error: ToolError) -> Self {
         match error {
-            ToolError::Cancelled => super::Refused.into(),
+            ToolError::Cancelled => Self::Cancelled,
             other => Self::Tool(other),
         }
     }
@@ -59,7 +62,7 @@ impl EngineError {
         advice: &str,
     ) -> Self {
         if matches!(error, ToolError::Cancelled) {
-            return super::Refused.into();
+            return Self::Cancelled;
         }
         let context = if context.is_empty() { String::new() } else { format!("{context}: ") };
         let advice = if advice.is_empty() { String::new() } else { format!("; {advice}") };
@@ -99,7 +102,8 @@ impl EngineError {
         Self::known(FailureCode::ArchiveDamaged, message)
     }
 
-    /// The failure as the API shows it. [`EngineError::Refused`] has none: ask the intake that refused.
+    /// The failure as the API shows it. Cancellation has none, nor has a stop by the
+    /// intake: ask the intake.
     pub fn failure(&self) -> Option<Failure> {
         let code = match self {
             Self::Known { code, .. } => *code,
@@ -110,7 +114,7 @@ impl EngineError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureCode::DiskFull,
                 _ => FailureCode::Internal,
             },
-            Self::Refused(_) => return None,
+            Self::Cancelled | Self::Stopped(_) => return None,
         };
         Some(Failure::new(code, self.to_string()))
     }

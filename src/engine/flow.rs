@@ -9,36 +9,36 @@ use crate::domain::{CheckLevel, Entry, WriteAt};
 
 /// Whether the intake needs the content of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wants {
+pub enum NeedsContent {
     /// Every segment must follow, in order.
-    Content,
+    Yes,
     /// It has none, or it is unchanged since the parent and its stamp was trusted.
-    Nothing,
+    No,
 }
 
 /// The dump must stop: it was cancelled, or the archive cannot be written. The intake knows which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the backup was stopped")]
-pub struct Refused;
+pub struct Stop;
 
 /// Takes what an engine reads.
 pub trait Intake {
     /// Announces about how many bytes of content will follow, to show progress and reserve space.
-    fn expect(&mut self, bytes: u64) -> Result<(), Refused>;
+    fn announce(&mut self, bytes: u64) -> Result<(), Stop>;
 
     /// Begins an entry. The previous one must be complete. `trust_stamp`: the content is not needed if the stamp is the
     /// same as in the parent.
-    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused>;
+    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<NeedsContent, Stop>;
 
     /// An empty buffer for a segment, with a capacity of [`crate::domain::SEGMENT_BYTES`]. Buffers are reused.
     fn buffer(&mut self) -> Vec<u8>;
 
     /// The next segment of the current file, in a buffer from [`Intake::buffer`]. Every segment but the last has the
     /// full length, holes are zeros, and together they must be as long as the entry says.
-    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused>;
+    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop>;
 
     /// Discards the current file, because it changed while it was read. The same path may be begun again.
-    fn retract(&mut self) -> Result<(), Refused>;
+    fn retract(&mut self) -> Result<(), Stop>;
 }
 
 /// A restore in progress. Dropped without [`Load::finish`] it leaves nothing behind.

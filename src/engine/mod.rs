@@ -4,19 +4,20 @@
 //! ([`Engine::load`]). It knows nothing of archives.
 //!
 //! To add an engine, add its folder and a line in [`ENGINES`], and run the conformance suite in its tests. The keys of
-//! its `source` are checked by [`Engine::accept`] and nowhere else.
+//! its `source` are checked by [`Engine::check_source`] and nowhere else.
 
 #[cfg(test)]
 mod conformance;
 mod directory;
 mod error;
 mod file_name;
+mod file_stat;
 mod flow;
-mod look;
 mod mariadb;
 mod order;
 mod own_entry;
 mod postgresql;
+mod pour;
 mod redis;
 mod server_source;
 mod shell_quote;
@@ -31,9 +32,9 @@ use std::path::{Path, PathBuf};
 use crate::domain::{EntryPath, Source};
 
 pub use error::EngineError;
-pub use flow::{Intake, Load, Placed, Refused, Staged, Wants};
+pub use flow::{Intake, Load, NeedsContent, Placed, Staged, Stop};
 pub use order::{
-    DrillOrder, DrillReport, DumpFacts, DumpOrder, LoadOrder, Owners, PassedOver, Probe, Target,
+    DrillOrder, DrillReport, DumpFacts, DumpOrder, LoadOrder, Owners, Probe, SkippedMember, Target,
 };
 
 /// Every engine.
@@ -62,7 +63,7 @@ pub trait Engine: Send + Sync {
 
     /// Checks the keys and values of `source`. The error names the first key that is unknown or invalid. Does not
     /// access the source, which may not exist yet.
-    fn accept(&self, source: &Source) -> Result<(), EngineError>;
+    fn check_source(&self, source: &Source) -> Result<(), EngineError>;
 
     /// Opens the source, and checks that a backup would work, without making one.
     fn probe(&self, source: &Source) -> Result<Probe, EngineError>;
@@ -72,13 +73,13 @@ pub trait Engine: Send + Sync {
 
     /// Whether a dump gives its entries in the order of [`EntryPath`]. If it does not, as when a server streams its
     /// files, an incremental backup keeps more of its parent's index in memory.
-    fn gives_in_order(&self) -> bool {
+    fn dumps_in_order(&self) -> bool {
         true
     }
 
     /// Reads the source once, consistently, into `intake`.
     ///
-    /// Every path comes once, and a folder before its members; see [`Engine::gives_in_order`]. If this succeeds,
+    /// Every path comes once, and a folder before its members; see [`Engine::dumps_in_order`]. If this succeeds,
     /// everything was read, every child process succeeded, and the engine's own check (as thorough as `order.check`)
     /// found no problem.
     fn dump(
@@ -116,7 +117,7 @@ pub trait Engine: Send + Sync {
     }
 
     /// Whether it reads a running server with that server's tools. Such a source is probed at start-up.
-    fn asks_a_server(&self) -> bool {
+    fn reads_server(&self) -> bool {
         false
     }
 }

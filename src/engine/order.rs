@@ -50,9 +50,9 @@ pub enum Target<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owners {
     /// As in the archive, as far as Coffer may set that.
-    Kept,
+    FromArchive,
     /// The user that runs Coffer.
-    Mine,
+    CurrentUser,
 }
 
 /// What to restore, and where.
@@ -71,7 +71,7 @@ pub struct LoadOrder<'a> {
 /// What to use in a drill.
 #[derive(Debug, Clone, Copy)]
 pub struct DrillOrder<'a> {
-    /// What was restored, with [`Owners::Mine`].
+    /// What was restored, with [`Owners::CurrentUser`].
     pub restored: &'a Path,
     /// The `source` of the backup's instance, if known: it says which tools to use.
     pub source: Option<&'a Source>,
@@ -126,14 +126,14 @@ pub struct DumpFacts {
     #[serde(default)]
     pub unchanged: bool,
     /// Members that were not read: sockets, devices, files that vanished.
-    pub passed_over: Vec<PassedOver>,
+    pub passed_over: Vec<SkippedMember>,
     /// Files that changed during every attempt to read them. Their content may be inconsistent.
     pub changed_while_read: Vec<String>,
 }
 
 /// A member of a source that is not in the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PassedOver {
+pub struct SkippedMember {
     /// Its path below the source's root. Bytes that are not UTF-8 are `\xNN`.
     pub path: String,
     /// Why: `socket`, `device`, `fifo`, `vanished`.

@@ -1,7 +1,7 @@
 //! Entries that are not files of the source: dumps, notes, and their folders.
 
 use super::EngineError;
-use super::look::now_ns;
+use super::file_stat::now_ns;
 use crate::domain::{Entry, EntryKind, EntryPath, FailureCode};
 
 /// A private entry that is owned by the user that runs Coffer and was modified now.

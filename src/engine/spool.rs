@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::flow::Wants;
 use super::own_entry::own_entry;
+use super::pour::pour;
 use super::tool::Stream;
 use super::{EngineError, Intake};
-use crate::domain::{Entry, EntryKind, FailureCode, SEGMENT_BYTES};
+use crate::domain::{EntryKind, FailureCode, SEGMENT_BYTES};
 
 /// The copy of a stream that ended without an error.
 #[derive(Debug)]
@@ -71,69 +71,6 @@ impl Spool {
         pour(&entry, &mut file, intake, |_| ())
             .map_err(|failed| failed.explain(|error| scratch(&self.folder, error)))
     }
-}
-
-/// Why a file did not reach the intake.
-#[derive(Debug)]
-pub(super) enum NotPoured<E = io::Error> {
-    /// It could not be read; `UnexpectedEof` means that it is shorter than its entry says.
-    Read(E),
-    /// The intake stopped.
-    Refused(super::Refused),
-}
-
-impl<E> From<super::Refused> for NotPoured<E> {
-    fn from(refused: super::Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-impl<E> NotPoured<E> {
-    /// Converts to an engine's error; `read` says what a read error means.
-    pub(super) fn explain(self, read: impl FnOnce(E) -> EngineError) -> EngineError {
-        match self {
-            Self::Read(error) => read(error),
-            Self::Refused(refused) => refused.into(),
-        }
-    }
-}
-
-/// Gives one regular file to `intake`: as many bytes of `content` as `entry` says. `inspect` sees each piece.
-pub(super) fn pour(
-    entry: &Entry,
-    content: &mut impl Read,
-    intake: &mut dyn Intake,
-    inspect: impl FnMut(&[u8]),
-) -> Result<(), NotPoured> {
-    let wants = intake.entry(entry, false)?;
-    match entry.kind {
-        EntryKind::File { size, .. } if wants == Wants::Content => {
-            pour_content(size, content, intake, inspect)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The same for a file whose entry the intake has and wants the content of.
-pub(super) fn pour_content(
-    size: u64,
-    content: &mut impl Read,
-    intake: &mut dyn Intake,
-    mut inspect: impl FnMut(&[u8]),
-) -> Result<(), NotPoured> {
-    let mut left = size;
-    while left > 0 {
-        let wanted = left.min(u64::try_from(SEGMENT_BYTES).unwrap_or(u64::MAX));
-        let mut buffer = intake.buffer();
-        let read = content.take(wanted).read_to_end(&mut buffer).map_err(NotPoured::Read)?;
-        if u64::try_from(read).ok() != Some(wanted) {
-            return Err(NotPoured::Read(io::ErrorKind::UnexpectedEof.into()));
-        }
-        inspect(&buffer);
-        intake.segment(buffer)?;
-        left -= wanted;
-    }
-    Ok(())
 }
 
 /// How many bytes this user may still write on the scratch folder's filesystem.

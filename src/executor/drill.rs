@@ -73,7 +73,7 @@ pub fn drill(
     let restoring = Restoring {
         target: Target::Path(&target),
         source: how.source,
-        owners: Owners::Mine,
+        owners: Owners::CurrentUser,
         check: CheckLevel::Off,
         workers: how.workers,
         cancel: how.cancel,

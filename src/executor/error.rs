@@ -93,8 +93,7 @@ impl From<ArchiveError> for JobError {
 impl From<EngineError> for JobError {
     fn from(error: EngineError) -> Self {
         match error {
-            // An engine stops without an intake's refusal only if it was cancelled.
-            EngineError::Refused(_) => Self::Cancelled,
+            EngineError::Cancelled | EngineError::Stopped(_) => Self::Cancelled,
             other => Self::Engine(other),
         }
     }

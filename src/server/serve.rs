@@ -41,7 +41,7 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
         );
     }
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
-    let probe = StartupProbe::start(config, &context, |engine| engine.asks_a_server());
+    let probe = StartupProbe::start(config, &context, |engine| engine.reads_server());
     // Signals are received until the jobs have ended: a second one interrupts them.
     let mut signals = None;
     let served = System::new().block_on(answer(config, &context, ready, &mut signals));

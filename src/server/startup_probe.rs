@@ -146,7 +146,7 @@ mod tests {
     fn without_a_database_server_there_is_nothing_to_wait_for() {
         let (_folder, config) = config();
         let (context, _lock) = open_alone(&config).unwrap();
-        let probe = StartupProbe::start(&config, &context, |engine| engine.asks_a_server());
+        let probe = StartupProbe::start(&config, &context, |engine| engine.reads_server());
         assert!(probe.ended.recv().is_err());
     }
 }

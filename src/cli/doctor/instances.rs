@@ -25,7 +25,7 @@ fn probe(config: &Config, instance: &InstanceConfig, free: Option<u64>, findings
             advice,
         );
     };
-    if let Err(error) = engine.accept(source) {
+    if let Err(error) = engine.check_source(source) {
         return findings.problem(&check, error.to_string(), "correct it in the configuration");
     }
     let catalog = config.catalog_file();

@@ -7,15 +7,15 @@ use rustix::io::{Errno, pread};
 
 use crate::domain::{Extent, SEGMENT_BYTES};
 use crate::engine::Intake;
-use crate::engine::look::{Look, look_open, now_ns};
-use crate::engine::spool::NotPoured;
+use crate::engine::file_stat::{FileStat, now_ns, stat_open};
+use crate::engine::pour::PourError;
 
 /// One attempt to read an open file.
 #[derive(Debug)]
 pub(super) struct ReadAttempt<'file> {
     pub(super) file: &'file OwnedFd,
     /// The file's metadata when the attempt began.
-    pub(super) found: Look,
+    pub(super) found: FileStat,
     /// Whether any change since then would show in the metadata.
     pub(super) changes_show: bool,
     /// Where the file holds data; `None` if it has no holes.
@@ -27,18 +27,18 @@ pub(super) struct ReadAttempt<'file> {
 impl ReadAttempt<'_> {
     /// Gives the content to `intake`, segment by segment. Returns whether the file stayed unchanged; if it did not,
     /// and this is not the last attempt, the rest was not read.
-    pub(super) fn pour(&self, intake: &mut dyn Intake) -> Result<bool, NotPoured<Errno>> {
+    pub(super) fn pour(&self, intake: &mut dyn Intake) -> Result<bool, PourError<Errno>> {
         let segment = u64::try_from(SEGMENT_BYTES).unwrap_or(u64::MAX);
         let mut unchanged = self.changes_show;
         let mut offset = 0;
         while offset < self.found.size {
             let wanted = segment.min(self.found.size - offset);
             let mut buffer = intake.buffer();
-            unchanged &= self.read(&mut buffer, offset, wanted).map_err(NotPoured::Read)?;
+            unchanged &= self.read(&mut buffer, offset, wanted).map_err(PourError::Read)?;
             offset += wanted;
             // Checked before the last segment is given, so that a small file that changed is not given at all.
             if offset == self.found.size {
-                let now = look_open(self.file.as_fd()).map_err(NotPoured::Read)?;
+                let now = stat_open(self.file.as_fd()).map_err(PourError::Read)?;
                 unchanged &= now.same_content(&self.found);
             }
             if !unchanged && !self.is_last {
@@ -80,8 +80,8 @@ impl ReadAttempt<'_> {
 /// The metadata of an open file that is about to be read. If the file was changed within the last tick of the
 /// filesystem's clock, waits for the next tick, so that a change during the read gets a different time. Also returns
 /// whether such a change would show: it would not if the file was changed during the wait.
-pub(super) fn stat_after_tick(file: BorrowedFd<'_>) -> Result<(Look, bool), Errno> {
-    let found = look_open(file)?;
+pub(super) fn stat_after_tick(file: BorrowedFd<'_>) -> Result<(FileStat, bool), Errno> {
+    let found = stat_open(file)?;
     let now = now_ns();
     let tick = found.tick_ns();
     // Filesystems that keep whole seconds are not waited for.
@@ -100,6 +100,6 @@ pub(super) fn stat_after_tick(file: BorrowedFd<'_>) -> Result<(Look, bool), Errn
             _ => break,
         }
     }
-    let later = look_open(file)?;
+    let later = stat_open(file)?;
     Ok((later, later.same_content(&found)))
 }

@@ -14,9 +14,11 @@ use super::options::Options;
 use super::totals::totals;
 use super::walk::{Member, Visitor, failed, walk};
 use crate::domain::{EntryKind, EntryPath};
-use crate::engine::look::{Look, look_open, now_ns};
-use crate::engine::spool::NotPoured;
-use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, PassedOver, Wants, printable};
+use crate::engine::file_stat::{FileStat, now_ns, stat_open};
+use crate::engine::pour::PourError;
+use crate::engine::{
+    DumpFacts, DumpOrder, EngineError, Intake, NeedsContent, SkippedMember, printable,
+};
 
 /// How often a file is read that changes meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -29,7 +31,7 @@ const LEASE_POLL: Duration = Duration::from_millis(10);
 /// How many members a list in the facts names. Further ones are only counted.
 const MAX_LISTED: usize = 1000;
 
-type Outcome<T> = Result<T, NotPoured<Errno>>;
+type Outcome<T> = Result<T, PourError<Errno>>;
 
 /// Reads the tree once into `intake`.
 pub(super) fn dump(
@@ -51,7 +53,7 @@ pub(super) fn dump_begun_at(
         (found.dev(), found.ino())
     });
     let (bytes, _) = totals(&options, scratch)?;
-    intake.expect(bytes)?;
+    intake.announce(bytes)?;
     let mut dump = Dump {
         options: &options,
         intake,
@@ -98,7 +100,7 @@ impl Counts {
 /// Device, inode and birth time: the inode number of a deleted file is soon reused.
 type Identity = (u64, u64, Option<i128>);
 
-fn identity(found: &Look) -> Identity {
+fn identity(found: &FileStat) -> Identity {
     (found.device, found.inode, found.born_ns)
 }
 
@@ -118,7 +120,7 @@ impl Visitor for Dump<'_> {
     fn folder(
         &mut self,
         path: &EntryPath,
-        found: &Look,
+        found: &FileStat,
         folder: BorrowedFd<'_>,
     ) -> Result<(), EngineError> {
         let mut made = entry(path, EntryKind::Directory, found);
@@ -136,13 +138,13 @@ impl Visitor for Dump<'_> {
         };
         match read {
             Ok(()) => Ok(()),
-            Err(NotPoured::Refused(refused)) => Err(refused.into()),
+            Err(PourError::Stopped(stop)) => Err(stop.into()),
             // Removed or replaced since the folder was read.
-            Err(NotPoured::Read(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::INVAL)) => {
+            Err(PourError::Read(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::INVAL)) => {
                 self.passed_over(&member.path, "vanished");
                 Ok(())
             }
-            Err(NotPoured::Read(error)) => Err(self.failed(&member.path, error)),
+            Err(PourError::Read(error)) => Err(self.failed(&member.path, error)),
         }
     }
 
@@ -150,11 +152,11 @@ impl Visitor for Dump<'_> {
         self.counts.passed_over += 1;
         if self.facts.passed_over.len() < MAX_LISTED {
             let reason = reason.to_owned();
-            self.facts.passed_over.push(PassedOver { path: printable(path), reason });
+            self.facts.passed_over.push(SkippedMember { path: printable(path), reason });
         }
     }
 
-    fn is_foreign(&self, found: &Look) -> bool {
+    fn is_foreign(&self, found: &FileStat) -> bool {
         self.scratch == Some(found.identity())
     }
 }
@@ -162,7 +164,7 @@ impl Visitor for Dump<'_> {
 impl Dump<'_> {
     fn link(&mut self, member: &Member<'_>) -> Outcome<()> {
         let target = readlinkat(member.folder, member.name, Vec::new())
-            .map_err(NotPoured::Read)?
+            .map_err(PourError::Read)?
             .into_bytes();
         let kind = EntryKind::Symlink { target };
         self.intake.entry(&entry(&member.path, kind, &member.found), false)?;
@@ -174,9 +176,9 @@ impl Dump<'_> {
         if self.hard_link(&member.path, &member.found)? {
             return Ok(());
         }
-        let file = open(member).map_err(NotPoured::Read)?;
-        if look_open(file.as_fd()).map_err(NotPoured::Read)?.kind != FileType::RegularFile {
-            return Err(NotPoured::Read(Errno::NOENT));
+        let file = open(member).map_err(PourError::Read)?;
+        if stat_open(file.as_fd()).map_err(PourError::Read)?.kind != FileType::RegularFile {
+            return Err(PourError::Read(Errno::NOENT));
         }
         let found = self.content(&member.path, &file)?;
         self.counts.files += 1;
@@ -189,7 +191,7 @@ impl Dump<'_> {
     }
 
     /// Gives the file as a hard link if it was read under another name. Returns whether it was.
-    fn hard_link(&mut self, path: &EntryPath, found: &Look) -> Outcome<bool> {
+    fn hard_link(&mut self, path: &EntryPath, found: &FileStat) -> Outcome<bool> {
         let Some((first, left)) = self.first_names.get_mut(&identity(found)) else {
             return Ok(false);
         };
@@ -205,18 +207,18 @@ impl Dump<'_> {
 
     /// Gives one file, again if it changed meanwhile. A file that changes at the last attempt too is kept as it was
     /// read and listed in the facts: its content may be inconsistent, and it has no stamp that could be trusted.
-    fn content(&mut self, path: &EntryPath, file: &OwnedFd) -> Outcome<Look> {
+    fn content(&mut self, path: &EntryPath, file: &OwnedFd) -> Outcome<FileStat> {
         let mut attempt = 1;
         loop {
             let is_last = attempt == ATTEMPTS;
-            let (found, changes_show) = stat_after_tick(file.as_fd()).map_err(NotPoured::Read)?;
+            let (found, changes_show) = stat_after_tick(file.as_fd()).map_err(PourError::Read)?;
             let extents = extents(file.as_fd(), &found);
             let kind = EntryKind::File { size: found.size, extents: extents.clone() };
             let mut made = entry(path, kind, &found);
-            made.xattrs = xattrs(file.as_fd()).map_err(NotPoured::Read)?;
+            made.xattrs = xattrs(file.as_fd()).map_err(PourError::Read)?;
             made.stamp = if is_last { None } else { found.stamp(self.began_ns) };
             let trust = self.trust_stamps && made.stamp.is_some();
-            if self.intake.entry(&made, trust)? == Wants::Nothing {
+            if self.intake.entry(&made, trust)? == NeedsContent::No {
                 return Ok(found);
             }
             let extents = extents.as_deref();

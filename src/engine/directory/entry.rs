@@ -8,7 +8,7 @@ use rustix::fs::{SeekFrom, fgetxattr, flistxattr, seek};
 use rustix::io::Errno;
 
 use crate::domain::{Entry, EntryKind, EntryPath, Extent};
-use crate::engine::look::Look;
+use crate::engine::file_stat::FileStat;
 
 /// A file with more extents is kept as if it had no holes.
 const MAX_EXTENTS: usize = 65_536;
@@ -20,7 +20,7 @@ const XATTR_BYTES: usize = 65_536;
 type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// An entry with the metadata in `found`, without extended attributes or stamp.
-pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &Look) -> Entry {
+pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &FileStat) -> Entry {
     Entry {
         path: path.clone(),
         kind,
@@ -34,7 +34,7 @@ pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &Look) -> Entry {
 }
 
 /// Where an open file holds data; `None` if it has no holes or the filesystem does not say.
-pub(super) fn extents(file: BorrowedFd<'_>, found: &Look) -> Option<Vec<Extent>> {
+pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Extent>> {
     if found.allocated >= found.size {
         return None;
     }
@@ -103,20 +103,20 @@ mod tests {
     use std::os::unix::fs::FileExt as _;
 
     use super::*;
-    use crate::engine::look::look_open;
+    use crate::engine::file_stat::stat_open;
 
     #[test]
     fn extents_show_the_holes_of_a_sparse_file() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(10 << 20).unwrap();
         file.write_all_at(&[7; 4096], 5 << 20).unwrap();
-        let found = look_open(file.as_fd()).unwrap();
+        let found = stat_open(file.as_fd()).unwrap();
         let extents = extents(file.as_fd(), &found).unwrap();
         assert_eq!(extents, [Extent { offset: 5 << 20, length: 4096 }]);
 
         let file = tempfile::tempfile().unwrap();
         file.set_len(1 << 20).unwrap();
-        let found = look_open(file.as_fd()).unwrap();
+        let found = stat_open(file.as_fd()).unwrap();
         assert_eq!(super::extents(file.as_fd(), &found), Some(Vec::new()));
     }
 }

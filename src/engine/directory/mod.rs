@@ -42,7 +42,7 @@ impl Engine for Directory {
         VERSION.to_owned()
     }
 
-    fn accept(&self, source: &Source) -> Result<(), EngineError> {
+    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
         Options::parse(source).map(drop)
     }
 

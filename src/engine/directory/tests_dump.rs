@@ -13,19 +13,19 @@ use super::Directory;
 use super::dump::dump_begun_at;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, Source};
 use crate::engine::conformance::{
-    NEVER, Original, Recorder, Subject, code, dump, engine_conformance,
+    EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance,
 };
 use crate::engine::source_path::source_at;
-use crate::engine::{DumpFacts, DumpOrder, Engine, EngineError, Intake, Refused, Wants};
+use crate::engine::{DumpFacts, DumpOrder, Engine, EngineError, Intake, NeedsContent, Stop};
 
 /// A tree with one of everything that is backed up.
 struct Tree;
 
-impl Subject for Tree {
+impl EngineTest for Tree {
     fn engine() -> &'static dyn Engine {
         &Directory
     }
-    fn plant(folder: &Path) -> Original {
+    fn create(folder: &Path) -> TestSource {
         let root = folder.join("the tree");
         for path in ["sub/deep", "empty", "sub-x"] {
             std::fs::create_dir_all(root.join(path)).unwrap();
@@ -54,9 +54,9 @@ impl Subject for Tree {
         xattr("big").and_then(|()| xattr("empty")).unwrap();
         age(&root.join("sub/deep"), -5);
         age(&root, 1_000_000_007);
-        Original::at(&Directory, root)
+        TestSource::at(&Directory, root)
     }
-    fn assert_same(original: &Original, restored: &Path) {
+    fn assert_same(original: &TestSource, restored: &Path) {
         assert_eq!(listed(&original.path), listed(restored));
     }
 }
@@ -136,10 +136,10 @@ struct ChangingIntake<'test> {
 }
 
 impl Intake for ChangingIntake<'_> {
-    fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
-        self.recorder.expect(bytes)
+    fn announce(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.recorder.announce(bytes)
     }
-    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused> {
+    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<NeedsContent, Stop> {
         (self.on_entry)(&entry.path);
         self.recorder.entry(entry, trust_stamp)
     }
@@ -147,10 +147,10 @@ impl Intake for ChangingIntake<'_> {
         (self.on_buffer)();
         self.recorder.buffer()
     }
-    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused> {
+    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
         self.recorder.segment(bytes)
     }
-    fn retract(&mut self) -> Result<(), Refused> {
+    fn retract(&mut self) -> Result<(), Stop> {
         self.recorder.retract()
     }
 }
@@ -179,14 +179,14 @@ fn order<'a>(source: &'a Source, scratch: &'a Path) -> DumpOrder<'a> {
         scratch,
         trust_stamps: true,
         parent_check: None,
-        cancel: &NEVER,
+        cancel: &NOT_CANCELLED,
     }
 }
 
 #[test]
 fn members_come_sorted_with_their_metadata() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Tree::plant(folder.path()).path;
+    let root = Tree::create(folder.path()).path;
     let (facts, recorder) = read(&root).unwrap();
     let paths = recorder.paths();
     assert_eq!(
@@ -246,7 +246,7 @@ fn sockets_and_pipes_are_skipped_and_listed() {
 #[test]
 fn excluded_paths_are_left_out() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Tree::plant(folder.path()).path;
+    let root = Tree::create(folder.path()).path;
     let mut source = source_at(&root);
     source.0.insert("exclude".to_owned(), json!(["sub", "big", "not/there"]));
     let mut recorder = Recorder::default();
@@ -273,7 +273,7 @@ fn coffers_own_working_folder_is_skipped() {
 #[test]
 fn an_unchanged_file_is_not_read_and_a_fresh_one_has_no_stamp() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Tree::plant(folder.path()).path;
+    let root = Tree::create(folder.path()).path;
     let source = source_at(&root);
     let order = order(&source, folder.path());
     let mut recorder = Recorder::default();

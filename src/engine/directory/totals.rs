@@ -8,7 +8,7 @@ use super::options::Options;
 use super::walk::{Member, Visitor, walk};
 use crate::domain::EntryPath;
 use crate::engine::EngineError;
-use crate::engine::look::Look;
+use crate::engine::file_stat::FileStat;
 
 /// About how many bytes of content the tree has, and how many members. Holes do not count, and a file with several
 /// names counts once.
@@ -31,7 +31,7 @@ impl Visitor for Totals {
     fn folder(
         &mut self,
         _path: &EntryPath,
-        _found: &Look,
+        _found: &FileStat,
         _folder: BorrowedFd<'_>,
     ) -> Result<(), EngineError> {
         self.members += 1;
@@ -50,7 +50,7 @@ impl Visitor for Totals {
 
     fn passed_over(&mut self, _path: &EntryPath, _reason: &str) {}
 
-    fn is_foreign(&self, found: &Look) -> bool {
+    fn is_foreign(&self, found: &FileStat) -> bool {
         self.scratch == Some(found.identity())
     }
 }

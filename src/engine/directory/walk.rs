@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::options::Options;
 use crate::domain::{EntryPath, FailureCode};
-use crate::engine::look::{Look, look, look_open};
+use crate::engine::file_stat::{FileStat, stat_at, stat_open};
 use crate::engine::source_path::invalid;
 use crate::engine::tree::open_folder;
 use crate::engine::{EngineError, printable};
@@ -30,7 +30,7 @@ pub(super) trait Visitor {
     fn folder(
         &mut self,
         path: &EntryPath,
-        found: &Look,
+        found: &FileStat,
         folder: BorrowedFd<'_>,
     ) -> Result<(), EngineError>;
     /// A file or symbolic link.
@@ -38,13 +38,13 @@ pub(super) trait Visitor {
     /// Something that is not read, and why.
     fn passed_over(&mut self, path: &EntryPath, reason: &str);
     /// Whether this folder, with everything in it, is not part of the source.
-    fn is_foreign(&self, found: &Look) -> bool;
+    fn is_foreign(&self, found: &FileStat) -> bool;
 }
 
 /// A file or symbolic link, and the open folder it is in.
 pub(super) struct Member<'walk> {
     pub(super) path: EntryPath,
-    pub(super) found: Look,
+    pub(super) found: FileStat,
     pub(super) folder: BorrowedFd<'walk>,
     pub(super) name: &'walk OsStr,
 }
@@ -109,7 +109,7 @@ impl Walker<'_> {
     ) -> Result<Option<(EntryPath, OwnedFd)>, EngineError> {
         let name = OsStr::from_bytes(name);
         let opened = self.reopened(level).and_then(|folder| {
-            let found = look(folder.as_fd(), name)?;
+            let found = stat_at(folder.as_fd(), name)?;
             if found.kind == FileType::Directory && !visitor.is_foreign(&found) {
                 return Ok((found, Some(openat(folder, name, FOLDER, Mode::empty())?)));
             }
@@ -154,7 +154,7 @@ impl Walker<'_> {
         levels: &mut Vec<Level>,
         visitor: &mut dyn Visitor,
     ) -> Result<(), EngineError> {
-        let read = || Ok((look_open(folder.as_fd())?, Names::of(&folder)?));
+        let read = || Ok((stat_open(folder.as_fd())?, Names::of(&folder)?));
         let (found, names) = read().map_err(|error| self.failed(&path, error))?;
         visitor.folder(&path, &found, folder.as_fd())?;
         levels.push(Level { path, names, folder: Some(folder) });

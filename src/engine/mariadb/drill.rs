@@ -9,7 +9,7 @@ use super::private_server::{Launch, PrivateServer};
 use super::tables::{self, Examined};
 use crate::domain::FailureCode::{DiskFull, Tool};
 use crate::engine::tool::{Rule, Rules, ToolError, read_end};
-use crate::engine::{DrillOrder, DrillReport, EngineError, Refused};
+use crate::engine::{DrillOrder, DrillReport, EngineError};
 
 /// The settings of the original server, as the copying tool wrote them.
 const SETTINGS: &str = "backup-my.cnf";
@@ -61,7 +61,7 @@ fn examine(
     log: &Path,
 ) -> Result<DrillReport, EngineError> {
     let failed = |error: ToolError, what: &str| match error {
-        ToolError::Cancelled => Refused.into(),
+        ToolError::Cancelled => EngineError::Cancelled,
         error if server.process.has_ended() => {
             damaged(&format!("the server ended over {what}: {}", errors_in(log, &error)))
         }
@@ -77,7 +77,7 @@ fn examine(
         tables::list(&server.client).map_err(|error| failed(error, "the list of tables"))?;
     for table in tables {
         if order.cancel.is_cancelled() {
-            return Err(Refused.into());
+            return Err(EngineError::Cancelled);
         }
         match table.examine(&server.client) {
             Err(error) => return Err(failed(error, &table.shown())),

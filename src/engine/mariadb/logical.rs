@@ -13,6 +13,7 @@ use super::probe::connect;
 use super::programs::{Maker, maker, version_text};
 use crate::domain::{CheckLevel, EntryKind, FailureCode};
 use crate::engine::own_entry::own_entry;
+use crate::engine::pour::pour;
 use crate::engine::spool::{self, Spool};
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
@@ -50,12 +51,12 @@ pub(super) fn dump(
 ) -> Result<DumpFacts, EngineError> {
     let (client, facts) = connect(options, order.cancel)?;
     let names = databases(&client, options)?;
-    intake.expect(table_bytes(&client, options)?)?;
+    intake.announce(table_bytes(&client, options)?)?;
     if options.server.database.is_none() {
         let text = accounts::statements(&client, &facts)?;
         let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
         let entry = own_entry(ACCOUNTS, EntryKind::File { size, extents: None })?;
-        spool::pour(&entry, &mut text.as_bytes(), intake, |_| ())
+        pour(&entry, &mut text.as_bytes(), intake, |_| ())
             .map_err(|failed| failed.explain(|error| spool::scratch(order.scratch, error)))?;
     }
     intake.entry(&own_entry(FOLDER, EntryKind::Directory)?, false)?;

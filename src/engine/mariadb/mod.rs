@@ -55,8 +55,8 @@ impl Engine for Brand {
         "unknown".to_owned()
     }
 
-    fn accept(&self, source: &Source) -> Result<(), EngineError> {
-        Options::accept(*self, source)
+    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+        Options::check_source(*self, source)
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
@@ -105,7 +105,7 @@ impl Engine for Brand {
         restore_text::next_steps(target)
     }
 
-    fn asks_a_server(&self) -> bool {
+    fn reads_server(&self) -> bool {
         true
     }
 }

@@ -24,7 +24,7 @@ impl Options {
     }
 
     /// Checks `source`, which may also be the result of a restore.
-    pub(super) fn accept(brand: Brand, source: &Source) -> Result<(), EngineError> {
+    pub(super) fn check_source(brand: Brand, source: &Source) -> Result<(), EngineError> {
         match ServerSource::parse(source, &brand.kind())? {
             ServerOrRestored::Restored(_) => Ok(()),
             ServerOrRestored::Server(server) => Self::of(brand, *server, source).map(drop),

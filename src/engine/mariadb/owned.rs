@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Entry, EntryKind};
-use crate::engine::{Intake, Refused, Wants};
+use crate::engine::{Intake, NeedsContent, Stop};
 
 /// Gives every entry the owner of the server's files; the copy belongs to Coffer's user. Removes each file from the
 /// staging folder once it was read, while the archive's threads are still busy with it.
@@ -23,12 +23,12 @@ impl<'a> Owned<'a> {
 }
 
 impl Intake for Owned<'_> {
-    fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
-        self.intake.expect(bytes)
+    fn announce(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.intake.announce(bytes)
     }
 
     /// A copy is new each time, so its stamps would never match.
-    fn entry(&mut self, entry: &Entry, _trust_stamp: bool) -> Result<Wants, Refused> {
+    fn entry(&mut self, entry: &Entry, _trust_stamp: bool) -> Result<NeedsContent, Stop> {
         if let Some(done) = self.current.take() {
             // A file that stays is removed with the folder.
             let _removed = std::fs::remove_file(done);
@@ -44,11 +44,11 @@ impl Intake for Owned<'_> {
         self.intake.buffer()
     }
 
-    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused> {
+    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
         self.intake.segment(bytes)
     }
 
-    fn retract(&mut self) -> Result<(), Refused> {
+    fn retract(&mut self) -> Result<(), Stop> {
         self.current = None;
         self.intake.retract()
     }

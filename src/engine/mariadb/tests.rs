@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Brand;
 use super::test_server::MariaDb;
 use crate::domain::{FailureCode, Source};
-use crate::engine::conformance::{NEVER, Original, Subject, code, engine_conformance};
+use crate::engine::conformance::{EngineTest, NOT_CANCELLED, TestSource, code, engine_conformance};
 use crate::engine::{DrillOrder, DrillReport, Engine, EngineError};
 
 /// Tables of three storage engines, several segments together.
@@ -35,19 +35,19 @@ fn nowhere() -> Source {
 
 struct Physical;
 
-impl Subject for Physical {
+impl EngineTest for Physical {
     fn engine() -> &'static dyn Engine {
         &Brand::MariaDb
     }
 
-    fn plant(_folder: &Path) -> Original {
+    fn create(_folder: &Path) -> TestSource {
         let server = MariaDb::start();
         server.sql(SHOP);
         let (source, path) = (source_of(&server, "physical"), server.datadir().to_owned());
-        Original { source, path, server: Some(Box::new(server)) }
+        TestSource { source, path, server: Some(Box::new(server)) }
     }
 
-    fn assert_same(original: &Original, restored: &Path) {
+    fn assert_same(original: &TestSource, restored: &Path) {
         let server = original.server.as_ref().unwrap().downcast_ref::<MariaDb>().unwrap();
         let again = MariaDb::on(restored);
         assert_eq!(again.sql(SUMS), server.sql(SUMS));
@@ -68,7 +68,7 @@ fn drill(datadir: &Path, source: Option<&Source>) -> Result<DrillReport, EngineE
         restored: datadir,
         source,
         scratch: scratch.path(),
-        cancel: &NEVER,
+        cancel: &NOT_CANCELLED,
     })
 }
 
@@ -105,19 +105,19 @@ fn a_drill_without_a_server_program_names_the_package() {
 
 struct Logical;
 
-impl Subject for Logical {
+impl EngineTest for Logical {
     fn engine() -> &'static dyn Engine {
         &Brand::MySql
     }
 
-    fn plant(folder: &Path) -> Original {
-        let Original { path, server, .. } = Physical::plant(folder);
+    fn create(folder: &Path) -> TestSource {
+        let TestSource { path, server, .. } = Physical::create(folder);
         let source =
             source_of(server.as_ref().unwrap().downcast_ref::<MariaDb>().unwrap(), "logical");
-        Original { source, path, server }
+        TestSource { source, path, server }
     }
 
-    fn assert_same(original: &Original, restored: &Path) {
+    fn assert_same(original: &TestSource, restored: &Path) {
         Physical::assert_same(original, restored);
     }
 

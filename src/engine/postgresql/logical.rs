@@ -14,7 +14,8 @@ use super::server_info::{Database, ServerInfo};
 use super::session::Session;
 use crate::domain::{CheckLevel, EntryKind, FailureCode};
 use crate::engine::own_entry::own_entry;
-use crate::engine::spool::{Spool, pour};
+use crate::engine::pour::pour;
+use crate::engine::spool::Spool;
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
 
@@ -40,7 +41,7 @@ pub(super) fn dump(
 ) -> Result<DumpFacts, EngineError> {
     let info = session.server_info()?;
     let databases = selected(session, &info)?;
-    intake.expect(databases.iter().map(|it| it.bytes).sum())?;
+    intake.announce(databases.iter().map(|it| it.bytes).sum())?;
     let mut cluster = Cluster::of(&info, Method::Logical);
     cluster.databases = databases.into_iter().map(|it| it.name).collect();
     let mut dumper =

@@ -11,8 +11,8 @@ use tar::{Archive, EntryType};
 use super::cluster::{CLUSTER_FILE, Cluster, DATA_FOLDER, TABLESPACES};
 use super::manifest::{Checksums, Manifest, ManifestSummary};
 use crate::domain::{Entry, EntryKind, EntryPath, FailureCode};
-use crate::engine::look::now_ns;
-use crate::engine::spool::{NotPoured, pour};
+use crate::engine::file_stat::now_ns;
+use crate::engine::pour::{PourError, pour};
 use crate::engine::{EngineError, Intake};
 
 /// The server's list of the files that it sent.
@@ -49,13 +49,13 @@ impl<'a> Members<'a> {
     }
 
     /// Reads one stream to its end.
-    pub(super) fn read(&mut self, stream: &mut impl Read, part: Part) -> Result<(), NotPoured> {
+    pub(super) fn read(&mut self, stream: &mut impl Read, part: Part) -> Result<(), PourError> {
         let mut archive = Archive::new(BufReader::with_capacity(BUFFER, &mut *stream));
-        for member in archive.entries().map_err(NotPoured::Read)? {
-            self.member(&mut member.map_err(NotPoured::Read)?, part)?;
+        for member in archive.entries().map_err(PourError::Read)? {
+            self.member(&mut member.map_err(PourError::Read)?, part)?;
         }
         // After the archive there may be padding, which its writer waits to get rid of.
-        io::copy(stream, &mut io::sink()).map(drop).map_err(NotPoured::Read)
+        io::copy(stream, &mut io::sink()).map(drop).map_err(PourError::Read)
     }
 
     /// Reads a manifest that is a file of its own.
@@ -63,7 +63,7 @@ impl<'a> Members<'a> {
         &mut self,
         content: &mut impl Read,
         size: u64,
-    ) -> Result<(), NotPoured> {
+    ) -> Result<(), PourError> {
         let path = format!("{DATA_FOLDER}/{MANIFEST}");
         let entry = self.new_entry(&path, EntryKind::File { size, extents: None }, 0o600)?;
         self.manifest(&entry, content)
@@ -91,7 +91,7 @@ impl<'a> Members<'a> {
         &mut self,
         member: &mut tar::Entry<'_, R>,
         part: Part,
-    ) -> Result<(), NotPoured> {
+    ) -> Result<(), PourError> {
         let name = without_dot_and_slash(&member.path_bytes()).to_vec();
         let entry = entry_of(member, &name, part)?;
         self.begin(&entry)?;
@@ -118,7 +118,7 @@ impl<'a> Members<'a> {
         entry: &Entry,
         from: &mut impl Read,
         path: &[u8],
-    ) -> Result<(), NotPoured> {
+    ) -> Result<(), PourError> {
         let mut crc = 0;
         let compare = self.checksums.is_some();
         let poured = pour(entry, from, self.intake, |piece| {
@@ -134,7 +134,7 @@ impl<'a> Members<'a> {
         Ok(())
     }
 
-    fn links(&mut self) -> Result<(), NotPoured> {
+    fn links(&mut self) -> Result<(), PourError> {
         for oid in &self.cluster.tablespaces {
             let target = format!("../../{TABLESPACES}/{oid}").into_bytes();
             let path = format!("{DATA_FOLDER}/{LINKS}/{oid}");
@@ -143,9 +143,9 @@ impl<'a> Members<'a> {
         Ok(())
     }
 
-    fn leave_out(&mut self, from: &mut impl Read, path: &[u8]) -> Result<(), NotPoured> {
+    fn leave_out(&mut self, from: &mut impl Read, path: &[u8]) -> Result<(), PourError> {
         let mut content = Vec::new();
-        from.read_to_end(&mut content).map_err(NotPoured::Read)?;
+        from.read_to_end(&mut content).map_err(PourError::Read)?;
         if let Some(checksums) = &mut self.checksums {
             let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
             checksums.add(path, size, crc32c::crc32c(&content));
@@ -153,7 +153,7 @@ impl<'a> Members<'a> {
         Ok(())
     }
 
-    fn manifest(&mut self, entry: &Entry, from: &mut impl Read) -> Result<(), NotPoured> {
+    fn manifest(&mut self, entry: &Entry, from: &mut impl Read) -> Result<(), PourError> {
         let mut manifest = Manifest::new(self.checksums.take());
         pour(entry, from, self.intake, |piece| manifest.update(piece))?;
         self.manifest = Some(manifest.finish());
@@ -162,7 +162,7 @@ impl<'a> Members<'a> {
 
     /// Before the first member: the entries that the archive has besides the server's files. They get the
     /// same owner.
-    fn begin(&mut self, first: &Entry) -> Result<(), NotPoured> {
+    fn begin(&mut self, first: &Entry) -> Result<(), PourError> {
         if self.owner.is_some() {
             return Ok(());
         }
@@ -184,12 +184,12 @@ impl<'a> Members<'a> {
     }
 
     /// Adds an entry without content that is in no stream.
-    fn add(&mut self, path: &str, kind: EntryKind, mode: u32) -> Result<(), NotPoured> {
+    fn add(&mut self, path: &str, kind: EntryKind, mode: u32) -> Result<(), PourError> {
         let entry = self.new_entry(path, kind, mode)?;
-        self.intake.entry(&entry, false).map(drop).map_err(NotPoured::Refused)
+        self.intake.entry(&entry, false).map(drop).map_err(PourError::Stopped)
     }
 
-    fn new_entry(&self, path: &str, kind: EntryKind, mode: u32) -> Result<Entry, NotPoured> {
+    fn new_entry(&self, path: &str, kind: EntryKind, mode: u32) -> Result<Entry, PourError> {
         let (uid, gid) = self.owner.unwrap_or_default();
         let (path, mtime_ns) = (entry_path(path.as_bytes())?, now_ns());
         Ok(Entry { path, kind, mode, uid, gid, mtime_ns, xattrs: Vec::new(), stamp: None })
@@ -197,11 +197,11 @@ impl<'a> Members<'a> {
 }
 
 /// Names the member in which a stream ends too early.
-fn name_cut_member(failed: NotPoured, path: &[u8]) -> NotPoured {
+fn name_cut_member(failed: PourError, path: &[u8]) -> PourError {
     match failed {
-        NotPoured::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+        PourError::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             let path = String::from_utf8_lossy(path);
-            NotPoured::Read(io::Error::new(error.kind(), format!("it ends within {path}")))
+            PourError::Read(io::Error::new(error.kind(), format!("it ends within {path}")))
         }
         other => other,
     }
@@ -217,28 +217,28 @@ fn entry_of<R: Read>(
     member: &tar::Entry<'_, R>,
     name: &[u8],
     part: Part,
-) -> Result<Entry, NotPoured> {
+) -> Result<Entry, PourError> {
     let header = member.header();
     let folder = match part {
         Part::Base => format!("{DATA_FOLDER}/"),
         Part::Tablespace(oid) => format!("{TABLESPACES}/{oid}/"),
     };
     let number = |read: io::Result<u64>| {
-        read.and_then(|it| u32::try_from(it).map_err(io::Error::other)).map_err(NotPoured::Read)
+        read.and_then(|it| u32::try_from(it).map_err(io::Error::other)).map_err(PourError::Read)
     };
     Ok(Entry {
         path: entry_path(&[folder.as_bytes(), name].concat())?,
         kind: kind_of(member, name)?,
-        mode: header.mode().map_err(NotPoured::Read)? & 0o7777,
+        mode: header.mode().map_err(PourError::Read)? & 0o7777,
         uid: number(header.uid())?,
         gid: number(header.gid())?,
-        mtime_ns: i128::from(header.mtime().map_err(NotPoured::Read)?) * 1_000_000_000,
+        mtime_ns: i128::from(header.mtime().map_err(PourError::Read)?) * 1_000_000_000,
         xattrs: Vec::new(),
         stamp: None,
     })
 }
 
-fn kind_of<R: Read>(member: &tar::Entry<'_, R>, name: &[u8]) -> Result<EntryKind, NotPoured> {
+fn kind_of<R: Read>(member: &tar::Entry<'_, R>, name: &[u8]) -> Result<EntryKind, PourError> {
     match member.header().entry_type() {
         EntryType::Directory => Ok(EntryKind::Directory),
         EntryType::Regular | EntryType::Continuous => {
@@ -247,11 +247,11 @@ fn kind_of<R: Read>(member: &tar::Entry<'_, R>, name: &[u8]) -> Result<EntryKind
         _ => {
             let name = String::from_utf8_lossy(name);
             let problem = format!("{name} is neither a file nor a folder");
-            Err(NotPoured::Read(io::Error::other(problem)))
+            Err(PourError::Read(io::Error::other(problem)))
         }
     }
 }
 
-fn entry_path(path: &[u8]) -> Result<EntryPath, NotPoured> {
-    EntryPath::new(path).map_err(|error| NotPoured::Read(io::Error::other(error)))
+fn entry_path(path: &[u8]) -> Result<EntryPath, PourError> {
+    EntryPath::new(path).map_err(|error| PourError::Read(io::Error::other(error)))
 }

@@ -52,7 +52,7 @@ impl Engine for Postgresql {
         "unknown".to_owned()
     }
 
-    fn accept(&self, source: &Source) -> Result<(), EngineError> {
+    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
         Options::parse(source).map(drop)
     }
 
@@ -65,7 +65,7 @@ impl Engine for Postgresql {
         8192
     }
 
-    fn gives_in_order(&self) -> bool {
+    fn dumps_in_order(&self) -> bool {
         false
     }
 
@@ -106,7 +106,7 @@ impl Engine for Postgresql {
         restore_text::next_steps(target)
     }
 
-    fn asks_a_server(&self) -> bool {
+    fn reads_server(&self) -> bool {
         true
     }
 }

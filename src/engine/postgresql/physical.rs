@@ -15,7 +15,8 @@ use super::probe::check_base_backup;
 use super::server_info::ServerInfo;
 use super::session::Session;
 use crate::domain::{CheckLevel, FailureCode};
-use crate::engine::spool::{NotPoured, free_bytes, scratch};
+use crate::engine::pour::PourError;
+use crate::engine::spool::{free_bytes, scratch};
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
 
@@ -39,7 +40,7 @@ pub(super) fn dump(
     check_base_backup(&info)?;
     let tool = session.client.tool("pg_basebackup", info.major())?;
     let tool = tool.args(ARGUMENTS).args(session.extra_args.iter().cloned());
-    intake.expect(info.base_bytes())?;
+    intake.announce(info.base_bytes())?;
     let cluster = Cluster::of(&info, Method::Physical);
     let compare = order.check != CheckLevel::Off;
     let mut members = Members::new(intake, &cluster, compare);
@@ -70,8 +71,8 @@ fn read_stream(
     let mut stream = tool.arg("--pgdata=-").stream(order.cancel)?;
     match members.read(&mut stream, Part::Base) {
         Ok(()) => Ok(stream.finish()?),
-        Err(NotPoured::Read(error)) => Err(stream.explain(error)),
-        Err(NotPoured::Refused(refused)) => Err(refused.into()),
+        Err(PourError::Read(error)) => Err(stream.explain(error)),
+        Err(PourError::Stopped(stop)) => Err(stop.into()),
     }
 }
 

@@ -103,7 +103,7 @@ impl PrivateServer {
         let (client, mut refusal) = (&self.client, None);
         let up = self.process.wait_until_up(START_TIMEOUT, || match client.query("SELECT 1") {
             Err(EngineError::Tool(error)) if says_any(error.output(), &STARTING) => false,
-            Err(EngineError::Refused(_)) => false,
+            Err(EngineError::Cancelled) => false,
             Err(error) => {
                 refusal = Some(error);
                 true
@@ -130,7 +130,7 @@ impl PrivateServer {
 
     /// The same for an error of something that is not a check: the server is to blame only if it has ended.
     pub(super) fn explain_if_ended(&self, error: EngineError) -> EngineError {
-        if self.process.has_ended() && !matches!(error, EngineError::Refused(_)) {
+        if self.process.has_ended() && !matches!(error, EngineError::Cancelled) {
             return self.explain_end();
         }
         error

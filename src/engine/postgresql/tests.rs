@@ -12,7 +12,8 @@ use self::server::{Postgres, Setup};
 use super::Postgresql;
 use crate::domain::{CheckLevel, EntryKind, FailureCode, Source};
 use crate::engine::conformance::{
-    NEVER, Original, Recorder, Subject, code, dump, engine_conformance, names, pour, recording,
+    EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance, names, pour,
+    recording,
 };
 use crate::engine::{
     DrillOrder, DrillReport, Engine, EngineError, LoadOrder, Owners, Placed, Target,
@@ -39,23 +40,23 @@ fn rows(server: &Postgres) -> String {
 
 struct Physical;
 
-impl Subject for Physical {
+impl EngineTest for Physical {
     fn engine() -> &'static dyn Engine {
         &Postgresql
     }
 
-    fn plant(_folder: &Path) -> Original {
+    fn create(_folder: &Path) -> TestSource {
         let server = Postgres::new();
         server.sql("postgres", ROWS);
         server.sql("postgres", "CHECKPOINT");
-        Original {
+        TestSource {
             source: source(&server, &json!({})),
             path: server.folder().to_owned(),
             server: Some(Box::new(server)),
         }
     }
 
-    fn assert_same(original: &Original, restored: &Path) {
+    fn assert_same(original: &TestSource, restored: &Path) {
         let old = original.server.as_ref().unwrap().downcast_ref::<Postgres>().unwrap();
         let new = Postgres::on(&restored.join("pgdata"));
         assert_eq!(rows(&new), rows(old));
@@ -69,26 +70,26 @@ impl Subject for Physical {
 
 struct Logical;
 
-impl Subject for Logical {
+impl EngineTest for Logical {
     fn engine() -> &'static dyn Engine {
         &Postgresql
     }
 
-    fn plant(_folder: &Path) -> Original {
+    fn create(_folder: &Path) -> TestSource {
         let server = Postgres::new();
         server.sql(
             "postgres",
             "CREATE ROLE \"a b\" LOGIN PASSWORD 'x'; CREATE DATABASE \"o/ö x\" OWNER \"a b\"",
         );
         server.sql("o/ö x", ROWS);
-        Original {
+        TestSource {
             source: source(&server, &json!({"method": "logical"})),
             path: server.folder().to_owned(),
             server: Some(Box::new(server)),
         }
     }
 
-    fn assert_same(original: &Original, restored: &Path) {
+    fn assert_same(original: &TestSource, restored: &Path) {
         let old = original.server.as_ref().unwrap().downcast_ref::<Postgres>().unwrap();
         let new = Postgres::on(&restored.join("pgdata"));
         assert_eq!(new.dump_all(), old.dump_all());
@@ -127,7 +128,7 @@ fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
         target: Target::Path(&place.path().join("restored")),
         source: Some(source),
         owners,
-        cancel: &NEVER,
+        cancel: &NOT_CANCELLED,
     };
     let mut load = Postgresql.load(&order).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
@@ -138,8 +139,12 @@ fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
 fn drill(place: &Path, source: &Source) -> Result<DrillReport, EngineError> {
     let scratch = tempfile::tempdir().unwrap();
     let (restored, scratch) = (&place.join("restored"), scratch.path());
-    let report =
-        Postgresql.drill(&DrillOrder { restored, source: Some(source), scratch, cancel: &NEVER });
+    let report = Postgresql.drill(&DrillOrder {
+        restored,
+        source: Some(source),
+        scratch,
+        cancel: &NOT_CANCELLED,
+    });
     assert_eq!(names(scratch), [""; 0], "the drill left something");
     report
 }
@@ -175,7 +180,7 @@ fn tablespaces_are_restored_and_linked_to_their_copies() {
     for checksums in [true, false] {
         let server = odd_server(checksums);
         let source = source(&server, &json!({}));
-        let place = restore_copy(&source, Owners::Mine);
+        let place = restore_copy(&source, Owners::CurrentUser);
         let restored = place.path().join("restored");
         assert_eq!(names(&restored), ["cluster.json", "pgdata", "tablespaces"]);
         let links = restored.join("pgdata/pg_tblspc");
@@ -202,7 +207,7 @@ fn tablespaces_are_restored_and_linked_to_their_copies() {
             server.sql("shop", "SET statement_timeout = 0; SELECT count(*) FROM fleeting"),
             "10\n"
         );
-        let third = restore_copy(&self::source(&again, &json!({})), Owners::Mine);
+        let third = restore_copy(&self::source(&again, &json!({})), Owners::CurrentUser);
         let tables = third.path().join("restored/tablespaces");
         assert!(names(&tables).iter().all(|oid| !names(&tables.join(oid)).is_empty()));
     }
@@ -255,7 +260,7 @@ fn a_drill_finds_a_damaged_index_page_and_a_truncated_table_and_names_them() {
         (damaged("pg_class", |content| content.fill(7)), "invalid page"),
     ] {
         let source = source(&server, &json!({"database": "template1"}));
-        let failed = drill(restore_copy(&source, Owners::Mine).path(), &source);
+        let failed = drill(restore_copy(&source, Owners::CurrentUser).path(), &source);
         let said = failed.as_ref().unwrap_err().to_string();
         assert!(said.contains(words), "{said}");
         assert_eq!(code(failed), FailureCode::ArchiveDamaged);
@@ -285,7 +290,7 @@ fn a_server_with_checksums_refuses_to_send_a_damaged_page() {
 fn a_drill_without_a_server_of_its_version_names_the_package() {
     let server = Postgres::new();
     let source = source(&server, &json!({}));
-    let place = restore_copy(&source, Owners::Mine);
+    let place = restore_copy(&source, Owners::CurrentUser);
     let tools = tempfile::tempdir().unwrap();
     let elsewhere = serde_json::from_value(json!({"user": "u", "tools": tools.path()})).unwrap();
     let failed = drill(place.path(), &elsewhere);
@@ -298,7 +303,8 @@ fn a_drill_without_a_server_of_its_version_names_the_package() {
 fn into(server: &Postgres, recorder: &Recorder) -> Result<Placed, EngineError> {
     let source = source(server, &json!({"method": "logical"}));
     let target = Target::Server(&source);
-    let order = LoadOrder { target, source: None, owners: Owners::Kept, cancel: &NEVER };
+    let order =
+        LoadOrder { target, source: None, owners: Owners::FromArchive, cancel: &NOT_CANCELLED };
     let mut load = Postgresql.load(&order)?;
     pour(recorder, load.as_mut())?;
     load.finish(CheckLevel::Full)?.place()

@@ -13,7 +13,7 @@ use super::rdb_file::SNAPSHOT;
 use super::version::major_and_minor;
 use crate::domain::FailureCode;
 use crate::engine::tool::{ServerProcess, Tool, ToolError, says_any};
-use crate::engine::{DrillOrder, DrillReport, EngineError, Refused};
+use crate::engine::{DrillOrder, DrillReport, EngineError};
 
 /// The socket, relative to the restored folder, in which server and client run: an absolute path may be too long
 /// for a socket.
@@ -120,7 +120,7 @@ impl<'a> PrivateServer<'a> {
         let mut cursor = "0".to_owned();
         loop {
             if self.order.cancel.is_cancelled() {
-                return Err(Refused.into());
+                return Err(EngineError::Cancelled);
             }
             let answer = self.query(&["-n", database, "EVAL", READ_KEYS, "0", &cursor])?;
             let text = String::from_utf8_lossy(&answer);

@@ -42,7 +42,7 @@ pub(super) fn dump(
             checker.run(spool.reopened()?, order.cancel, |problem| damaged(&address, &problem))?,
         ),
     };
-    intake.expect(length)?;
+    intake.announce(length)?;
     intake.entry(&own_entry("", EntryKind::Directory)?, false)?;
     spool.pour(SNAPSHOT, intake)?;
     let format = rdb_version(&file).map_err(failed)?;

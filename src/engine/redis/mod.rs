@@ -47,8 +47,8 @@ impl Engine for Redis {
         "unknown".to_owned()
     }
 
-    fn accept(&self, source: &Source) -> Result<(), EngineError> {
-        options::accept(source)
+    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+        options::check_source(source)
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
@@ -94,7 +94,7 @@ impl Engine for Redis {
         restore_text::steps(&shell_quoted(target))
     }
 
-    fn asks_a_server(&self) -> bool {
+    fn reads_server(&self) -> bool {
         true
     }
 }

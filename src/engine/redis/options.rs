@@ -36,7 +36,7 @@ pub(super) struct Server {
 }
 
 /// Checks `source`, which may also be the result of a restore; an error names the key that is wrong.
-pub(super) fn accept(source: &Source) -> Result<(), EngineError> {
+pub(super) fn check_source(source: &Source) -> Result<(), EngineError> {
     match ServerSource::parse(source, &KIND)? {
         ServerOrRestored::Restored(_) => Ok(()),
         ServerOrRestored::Server(server) => check(source, *server).map(drop),

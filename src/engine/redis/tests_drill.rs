@@ -7,7 +7,7 @@ use super::rdb_file::SNAPSHOT;
 use super::server::{RedisServer, tools_with};
 use super::tests_dump::of;
 use crate::domain::{CheckLevel, FailureCode};
-use crate::engine::conformance::{NEVER, Recorder, dump, load_to, names, pour};
+use crate::engine::conformance::{NOT_CANCELLED, Recorder, dump, load_to, names, pour};
 use crate::engine::{DrillOrder, DrillReport, Engine as _, EngineError};
 
 const LIBRARY: &str = "#!lua name=tests\nredis.register_function('one', function() return 1 end)";
@@ -41,7 +41,7 @@ fn drilled(target: &Path, tools: Option<&Path>) -> Result<DrillReport, EngineErr
         restored: target,
         source: source.as_ref(),
         scratch: scratch.path(),
-        cancel: &NEVER,
+        cancel: &NOT_CANCELLED,
     })
 }
 

@@ -8,19 +8,19 @@ use super::Redis;
 use super::server::{RedisServer, Reply, tools_with};
 use crate::domain::{CheckLevel, FailureCode, Source};
 use crate::engine::conformance::{
-    NEVER, Original, Recorder, Subject, code, dump, engine_conformance, load_to, pour,
+    EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance, load_to, pour,
 };
 use crate::engine::{DumpOrder, Engine, EngineError, LoadOrder, Owners, Target};
 
 struct Server;
 
-impl Subject for Server {
+impl EngineTest for Server {
     fn engine() -> &'static dyn Engine {
         &Redis
     }
 
     /// Random values, whose sizes are about the same in memory and in a snapshot.
-    fn plant(_folder: &Path) -> Original {
+    fn create(_folder: &Path) -> TestSource {
         let server = RedisServer::start();
         let mut connection = server.connect();
         for number in 0..16_u32 {
@@ -29,10 +29,10 @@ impl Subject for Server {
         connection.run(&["SELECT", "3"]);
         connection.run(&["SET", "other", "value"]);
         let source = of(&server);
-        Original { source, path: server.folder().to_owned(), server: Some(Box::new(server)) }
+        TestSource { source, path: server.folder().to_owned(), server: Some(Box::new(server)) }
     }
 
-    fn assert_same(original: &Original, restored: &Path) {
+    fn assert_same(original: &TestSource, restored: &Path) {
         let server = original.server.as_ref().unwrap().downcast_ref::<RedisServer>().unwrap();
         let again = RedisServer::on(restored);
         assert!(again.connect().contents() == server.connect().contents());
@@ -76,7 +76,7 @@ fn dumped_by(name: &str, body: &str, check: CheckLevel) -> Result<Recorder, Engi
         parent_check: None,
         scratch: scratch.path(),
         trust_stamps: true,
-        cancel: &NEVER,
+        cancel: &NOT_CANCELLED,
     };
     let mut recorder = Recorder::default();
     Redis.dump(&order, &mut recorder).map(|_| recorder)
@@ -153,7 +153,7 @@ fn a_checker_that_is_too_old_or_broken_is_a_failure_of_the_tool_and_not_damage()
 
 #[test]
 fn the_facts_identify_the_server_and_count_the_keys_of_each_database() {
-    let original = Server::plant(Path::new("/"));
+    let original = Server::create(Path::new("/"));
     let facts = dump(&Redis, &original.source, &mut Recorder::default()).unwrap();
     assert_eq!(facts.check.as_deref(), Some("redis-check-rdb"));
     assert_eq!(facts.facts["keys"], json!({"db0": 16, "db3": 1}));
@@ -171,8 +171,8 @@ fn a_restore_into_a_running_server_is_refused() {
     let order = LoadOrder {
         target: Target::Server(&source),
         source: None,
-        owners: Owners::Kept,
-        cancel: &NEVER,
+        owners: Owners::FromArchive,
+        cancel: &NOT_CANCELLED,
     };
     assert_eq!(code(Redis.load(&order)), FailureCode::TargetDenied);
 }

@@ -25,7 +25,7 @@ use super::info::DatabaseInfo;
 use super::wal::{self, Salts};
 use crate::domain::SEGMENT_BYTES;
 use crate::engine::EngineError;
-use crate::engine::look::look;
+use crate::engine::file_stat::stat_at;
 
 /// A longer log is read through SQLite, which has an index of it.
 const MAX_FRAMES: u32 = 1 << 20;
@@ -78,7 +78,7 @@ impl WalMark {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.frames.map_or(u64::MAX, u64::from).to_le_bytes());
         if self.frames.is_some_and(|frames| frames > 0) {
-            let log = look(CWD.as_fd(), companion(path, "-wal").as_os_str()).ok()?;
+            let log = stat_at(CWD.as_fd(), companion(path, "-wal").as_os_str()).ok()?;
             hasher.update(&self.salts?);
             hasher.update(&log.inode.to_le_bytes());
             hasher.update(&log.size.to_le_bytes());

@@ -7,14 +7,14 @@ use rusqlite::{Connection, OpenFlags};
 use super::check::check;
 use super::snapshot::connect;
 use crate::domain::CheckLevel;
-use crate::engine::{DrillOrder, DrillReport, EngineError, Refused};
+use crate::engine::{DrillOrder, DrillReport, EngineError};
 
 /// Opens the restored file as an application would, and reads all of it.
 pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
     let damaged =
         |what: String| EngineError::archive(format!("the restored database is damaged: {what}"));
     let failed = |what: String| {
-        if order.cancel.is_cancelled() { Refused.into() } else { damaged(what) }
+        if order.cancel.is_cancelled() { EngineError::Cancelled } else { damaged(what) }
     };
     let explain = |error: rusqlite::Error| failed(error.to_string());
     let connection = connect(order.restored, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)

@@ -12,8 +12,8 @@ use super::options::Options;
 use super::scratch_copy::ScratchCopy;
 use super::snapshot::Snapshot;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
-use crate::engine::look::now_ns;
-use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, Refused, Wants};
+use crate::engine::file_stat::now_ns;
+use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, NeedsContent};
 
 /// Reads the database once, as of one commit, into `intake`.
 pub(super) fn dump(
@@ -26,15 +26,15 @@ pub(super) fn dump(
     let mut info = snapshot.info()?;
     let mut entry = entry(&options, order.instance_name, info.bytes())?;
     entry.stamp = snapshot.stamp(began_ns);
-    intake.expect(info.bytes())?;
+    intake.announce(info.bytes())?;
     let trust = order.trust_stamps && entry.stamp.is_some() && parent_check_suffices(order);
-    let wants = intake.entry(&entry, trust)?;
-    if wants == Wants::Nothing && trust {
+    let needs = intake.entry(&entry, trust)?;
+    if needs == NeedsContent::No && trust {
         return Ok(unchanged(order, info));
     }
     let outcome = if info.is_wal {
         // Writers are not blocked, however slowly the archive takes the data.
-        if wants == Wants::Content {
+        if needs == NeedsContent::Yes {
             let read_from = pour(&mut snapshot, &info, intake)?;
             info.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
@@ -44,7 +44,7 @@ pub(super) fn dump(
         let mut copy = ScratchCopy::of(&mut snapshot, &info, order.scratch)?;
         // Unblocks the writers.
         drop(snapshot);
-        if wants == Wants::Content {
+        if needs == NeedsContent::Yes {
             copy.pour(intake)?;
         }
         check(&copy.connection, order.check, order.cancel).map_err(|error| {
@@ -57,7 +57,7 @@ pub(super) fn dump(
 
 /// A check also fails because the job was cancelled.
 fn cancelled(order: &DumpOrder<'_>) -> Option<EngineError> {
-    order.cancel.is_cancelled().then(|| Refused.into())
+    order.cancel.is_cancelled().then(|| EngineError::Cancelled)
 }
 
 /// Whether the check that the parent's source passed is as thorough as the one asked for now. If it is not, the

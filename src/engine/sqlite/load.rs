@@ -11,7 +11,7 @@ use super::fault::companion;
 use super::snapshot::connect;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode, WriteAt};
 use crate::engine::tree::{Staging, Tree, path_of};
-use crate::engine::{EngineError, Load, LoadOrder, Placed, Refused, Staged};
+use crate::engine::{EngineError, Load, LoadOrder, Placed, Staged};
 
 /// The file's name in the staging folder. It is alone there, so that the files that SQLite creates beside it during
 /// the check are never beside the target.
@@ -85,7 +85,7 @@ fn check_file(
     }
     let explain = |error: rusqlite::Error| {
         if cancel.is_cancelled() {
-            return Refused.into();
+            return EngineError::Cancelled;
         }
         EngineError::archive(format!("the restored database cannot be read: {error}"))
     };

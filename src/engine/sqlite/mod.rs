@@ -53,7 +53,7 @@ impl Engine for Sqlite {
         rusqlite::version().to_owned()
     }
 
-    fn accept(&self, source: &Source) -> Result<(), EngineError> {
+    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
         Options::parse(source).map(drop)
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::domain::Cancel;
-use crate::engine::{EngineError, Refused};
+use crate::engine::EngineError;
 
 /// How often a waiting reader looks at the cancel flag.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
@@ -47,7 +47,7 @@ impl ReaderGuard {
         let mut readers = READERS.lock();
         while readers.get(&id).is_some_and(|it| it.exclusive) {
             if cancel.is_cancelled() {
-                return Err(Refused.into());
+                return Err(EngineError::Cancelled);
             }
             READER_LEFT.wait_for(&mut readers, CANCEL_POLL);
         }
@@ -136,7 +136,7 @@ mod tests {
             std::thread::park_timeout(CANCEL_POLL / 2);
             assert!(!waiting.is_finished(), "a second reader did not wait");
             cancel.cancel();
-            assert!(matches!(waiting.join().unwrap(), Err(EngineError::Refused(_))));
+            assert!(matches!(waiting.join().unwrap(), Err(EngineError::Cancelled)));
         });
     }
 }

@@ -16,7 +16,7 @@ use super::fault::explain;
 use super::info::DatabaseInfo;
 use super::snapshot::{Snapshot, connect};
 use crate::domain::{FailureCode, SEGMENT_BYTES};
-use crate::engine::spool::pour_content;
+use crate::engine::pour::pour_content;
 use crate::engine::{EngineError, Intake};
 
 /// A copy without a name: its space is freed however this process ends.

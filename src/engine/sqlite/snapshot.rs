@@ -16,7 +16,7 @@ use super::readers::ReaderGuard;
 use super::wal_files;
 use crate::domain::{Cancel, FailureCode, SEGMENT_BYTES, Stamp};
 use crate::engine::EngineError;
-use crate::engine::look::look;
+use crate::engine::file_stat::stat_at;
 use crate::engine::source_path::invalid;
 
 /// SQLite's page cache. It can be small, since pages are read once, in order.
@@ -64,7 +64,7 @@ impl Snapshot {
     /// mode does, and so does a checkpoint of an earlier log. No program can set back a file's time of change.
     /// A checkpoint of this log changes no content, but counts as a change.
     pub(super) fn stamp(&self, began_ns: i128) -> Option<Stamp> {
-        let found = look(CWD.as_fd(), self.path.as_os_str()).ok()?;
+        let found = stat_at(CWD.as_fd(), self.path.as_os_str()).ok()?;
         Some(Stamp { beside: self.mark?.digest(&self.path)?, ..found.stamp(began_ns)? })
     }
 

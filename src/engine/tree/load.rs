@@ -24,8 +24,8 @@ impl FolderLoad {
         ensure_free(target)?;
         let staging = Staging::beside(target)?;
         let owner = match order.owners {
-            Owners::Kept => None,
-            Owners::Mine => Some(current_user()),
+            Owners::FromArchive => None,
+            Owners::CurrentUser => Some(current_user()),
         };
         Ok(Self { tree: Tree::new(staging)?, target: target.to_owned(), owner })
     }

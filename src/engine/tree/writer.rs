@@ -17,7 +17,7 @@ use super::file::{RestoredFile, Shared};
 use super::metadata::Metadata;
 use super::staging::Staging;
 use crate::domain::{Entry, EntryKind, EntryPath, WriteAt};
-use crate::engine::look::look;
+use crate::engine::file_stat::stat_at;
 use crate::engine::{EngineError, printable};
 
 /// How many files may be in the list of those being written before closed ones are removed from it.
@@ -165,7 +165,7 @@ impl Tree {
         let (folder, name) = split(to.as_bytes());
         let from_name = OsStr::from_bytes(name);
         let from = open_folder(self.root.as_fd(), folder, OFlags::PATH)
-            .and_then(|from| Ok((look(from.as_fd(), from_name)?.kind, from)));
+            .and_then(|from| Ok((stat_at(from.as_fd(), from_name)?.kind, from)));
         let from = match from {
             Ok((FileType::RegularFile, from)) => from,
             Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {

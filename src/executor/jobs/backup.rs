@@ -88,7 +88,7 @@ fn attempt(
         workers: context.settings.compression_threads,
         level: context.settings.compression_level,
         page_bytes: engine.page_bytes(),
-        order: if engine.gives_in_order() { Order::ByPath } else { Order::Unordered },
+        order: if engine.dumps_in_order() { Order::ByPath } else { Order::Unordered },
     };
     let mut writer = match (readers.last(), readers.first()) {
         (Some(parent), Some(root)) => {
@@ -145,7 +145,7 @@ fn dump(
 ) -> Result<DumpFacts, JobError> {
     match engine.dump(order, &mut intake) {
         Ok(dump) => Ok(dump),
-        Err(EngineError::Refused(_)) => Err(intake.into_error().unwrap_or(JobError::Cancelled)),
+        Err(EngineError::Stopped(_)) => Err(intake.into_error().unwrap_or(JobError::Cancelled)),
         Err(error) => Err(error.into()),
     }
 }

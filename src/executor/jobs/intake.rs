@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::archive::{ArchiveError, Writer};
 use crate::domain::{BackupId, Entry, EntryKind};
-use crate::engine::{Intake, Refused, Wants};
+use crate::engine::{Intake, NeedsContent, Stop};
 use crate::executor::chain::blame;
 use crate::executor::{Context, JobError};
 use crate::storage::{Pending, StorageError};
@@ -120,12 +120,12 @@ impl<'a> BackupIntake<'a> {
         self.error
     }
 
-    fn refuse(&mut self, error: JobError) -> Refused {
+    fn refuse(&mut self, error: JobError) -> Stop {
         self.error.get_or_insert(error);
-        Refused
+        Stop
     }
 
-    fn check_cancel(&mut self) -> Result<(), Refused> {
+    fn check_cancel(&mut self) -> Result<(), Stop> {
         if self.context.cancel.is_cancelled() {
             return Err(self.refuse(JobError::Cancelled));
         }
@@ -147,14 +147,14 @@ fn share(part: u64, total: u64) -> f64 {
 }
 
 impl Intake for BackupIntake<'_> {
-    fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
+    fn announce(&mut self, bytes: u64) -> Result<(), Stop> {
         self.check_cancel()?;
         self.expected = bytes;
         self.step.0.store(bytes.clamp(LEAST_RESERVED, MOST_RESERVED), Ordering::Relaxed);
         Ok(())
     }
 
-    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<Wants, Refused> {
+    fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<NeedsContent, Stop> {
         self.check_cancel()?;
         let wanted = self
             .writer
@@ -164,14 +164,14 @@ impl Intake for BackupIntake<'_> {
         if !wanted && let EntryKind::File { size, .. } = entry.kind {
             self.count(size);
         }
-        Ok(if wanted { Wants::Content } else { Wants::Nothing })
+        Ok(if wanted { NeedsContent::Yes } else { NeedsContent::No })
     }
 
     fn buffer(&mut self) -> Vec<u8> {
         self.writer.buffer()
     }
 
-    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Refused> {
+    fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
         self.check_cancel()?;
         let length = u64::try_from(bytes.len()).unwrap_or(0);
         self.writer.segment(bytes).map_err(|error| self.refuse(writer_error(error)))?;
@@ -182,7 +182,7 @@ impl Intake for BackupIntake<'_> {
         Ok(())
     }
 
-    fn retract(&mut self) -> Result<(), Refused> {
+    fn retract(&mut self) -> Result<(), Stop> {
         self.check_cancel()?;
         self.taken = self.taken.saturating_sub(self.file_bytes);
         self.file_bytes = 0;

@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobEr
     let how = Restoring {
         target: Target::Path(&target),
         source: Some(&job.instance.source),
-        owners: Owners::Kept,
+        owners: Owners::FromArchive,
         check: job.instance.check,
         workers: context.settings.compression_threads,
         cancel: &context.cancel,

@@ -9,7 +9,7 @@ use crate::domain::{Clock as _, Stamp, SystemClock};
 
 /// A file's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct FileStat {
     pub(super) kind: FileType,
     pub(super) size: u64,
     /// Bytes allocated on disk: less than `size` if the file has holes.
@@ -32,7 +32,7 @@ const TICK_NS: i128 = 20_000_000;
 /// The same for filesystems that keep whole seconds. FAT keeps even ones only.
 const COARSE_TICK_NS: i128 = 2_000_000_000;
 
-impl Look {
+impl FileStat {
     /// How long after its last change another change of this file could get the same time.
     pub(super) fn tick_ns(&self) -> i128 {
         if self.ctime_ns.rem_euclid(1_000_000_000) == 0 { COARSE_TICK_NS } else { TICK_NS }
@@ -71,20 +71,20 @@ pub(super) fn now_ns() -> i128 {
 const ASKED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
 /// The metadata of `name` in `folder`. A symbolic link is not followed.
-pub(super) fn look(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Look> {
+pub(super) fn stat_at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<FileStat> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    statx(folder, name, flags, ASKED).map(told)
+    statx(folder, name, flags, ASKED).map(from_statx)
 }
 
 /// The metadata of an open file.
-pub(super) fn look_open(file: BorrowedFd<'_>) -> rustix::io::Result<Look> {
-    statx(file, "", AtFlags::EMPTY_PATH, ASKED).map(told)
+pub(super) fn stat_open(file: BorrowedFd<'_>) -> rustix::io::Result<FileStat> {
+    statx(file, "", AtFlags::EMPTY_PATH, ASKED).map(from_statx)
 }
 
-fn told(found: Statx) -> Look {
+fn from_statx(found: Statx) -> FileStat {
     let mode = u32::from(found.stx_mode);
     let has_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
-    Look {
+    FileStat {
         kind: FileType::from_raw_mode(mode),
         size: found.stx_size,
         allocated: found.stx_blocks.saturating_mul(512),
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn only_a_file_whose_next_change_would_show_gets_a_stamp() {
         let file = tempfile::tempfile().unwrap();
-        let mut found = look_open(file.as_fd()).unwrap();
+        let mut found = stat_open(file.as_fd()).unwrap();
         let second = 1_000_000_000;
         found.ctime_ns = 5 * second + 1;
         assert!(found.stamp(5 * second + 1 + TICK_NS).is_none());
