@@ -15,7 +15,6 @@ mod file_stat;
 mod flow;
 mod mariadb;
 mod order;
-mod own_entry;
 mod postgresql;
 mod pour;
 mod redis;

@@ -1,9 +1,10 @@
-//! Gives the content of files to an intake.
+//! Gives files to an intake: those of a source, and those that an engine makes itself.
 
 use std::io::{self, Read};
 
+use super::file_stat::now_ns;
 use super::{EngineError, Intake, NeedsContent, Stop};
-use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
+use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES};
 
 /// Why a file did not reach the intake.
 #[derive(Debug)]
@@ -66,4 +67,21 @@ pub(super) fn pour_content(
         left -= wanted;
     }
     Ok(())
+}
+
+/// A private entry that is owned by the user that runs Coffer and was modified now.
+pub(super) fn own_entry(path: &str, kind: EntryKind) -> Result<Entry, EngineError> {
+    let path = EntryPath::new(path)
+        .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?;
+    let mode = if kind == EntryKind::Directory { 0o700 } else { 0o600 };
+    Ok(Entry {
+        path,
+        kind,
+        mode,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        mtime_ns: now_ns(),
+        xattrs: Vec::new(),
+        stamp: None,
+    })
 }

@@ -7,8 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::own_entry::own_entry;
-use super::pour::pour;
+use super::pour::{own_entry, pour};
 use super::tool::Stream;
 use super::{EngineError, Intake};
 use crate::domain::{EntryKind, FailureCode, SEGMENT_BYTES};

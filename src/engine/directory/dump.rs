@@ -11,8 +11,7 @@ use serde_json::Value;
 use super::content::{ReadAttempt, stat_after_tick};
 use super::entry::{entry, extents, xattrs};
 use super::options::Options;
-use super::totals::totals;
-use super::walk::{Member, Visitor, failed, walk};
+use super::walk::{Member, Visit, failed, totals, walk};
 use crate::domain::{EntryKind, EntryPath};
 use crate::engine::file_stat::{FileStat, now_ns, stat_open};
 use crate::engine::pour::PourError;
@@ -59,12 +58,11 @@ pub(super) fn dump_begun_at(
         intake,
         trust_stamps: order.trust_stamps,
         began_ns,
-        scratch,
         first_names: HashMap::new(),
         facts: DumpFacts { version: super::VERSION.to_owned(), ..DumpFacts::default() },
         counts: Counts::default(),
     };
-    walk(&options, &mut dump)?;
+    walk(&options, scratch, &mut |visit| dump.visit(visit))?;
     let Dump { mut facts, counts, .. } = dump;
     counts.add_to(&mut facts);
     Ok(facts)
@@ -109,14 +107,24 @@ struct Dump<'dump> {
     intake: &'dump mut dyn Intake,
     trust_stamps: bool,
     began_ns: i128,
-    scratch: Option<(u64, u64)>,
     /// Files with several names: the first name, and how many are still to come.
     first_names: HashMap<Identity, (EntryPath, u32)>,
     facts: DumpFacts,
     counts: Counts,
 }
 
-impl Visitor for Dump<'_> {
+impl Dump<'_> {
+    fn visit(&mut self, visit: Visit<'_>) -> Result<(), EngineError> {
+        match visit {
+            Visit::Folder { path, found, folder } => self.folder(path, found, folder),
+            Visit::Member(member) => self.member(member),
+            Visit::Skipped { path, reason } => {
+                self.skipped(path, reason);
+                Ok(())
+            }
+        }
+    }
+
     fn folder(
         &mut self,
         path: &EntryPath,
@@ -141,14 +149,14 @@ impl Visitor for Dump<'_> {
             Err(PourError::Stopped(stop)) => Err(stop.into()),
             // Removed or replaced since the folder was read.
             Err(PourError::Read(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::INVAL)) => {
-                self.passed_over(&member.path, "vanished");
+                self.skipped(&member.path, "vanished");
                 Ok(())
             }
             Err(PourError::Read(error)) => Err(self.failed(&member.path, error)),
         }
     }
 
-    fn passed_over(&mut self, path: &EntryPath, reason: &str) {
+    fn skipped(&mut self, path: &EntryPath, reason: &str) {
         self.counts.passed_over += 1;
         if self.facts.passed_over.len() < MAX_LISTED {
             let reason = reason.to_owned();
@@ -156,12 +164,6 @@ impl Visitor for Dump<'_> {
         }
     }
 
-    fn is_foreign(&self, found: &FileStat) -> bool {
-        self.scratch == Some(found.identity())
-    }
-}
-
-impl Dump<'_> {
     fn link(&mut self, member: &Member<'_>) -> Outcome<()> {
         let target = readlinkat(member.folder, member.name, Vec::new())
             .map_err(PourError::Read)?

@@ -12,7 +12,6 @@ mod options;
 mod tests_dump;
 #[cfg(test)]
 mod tests_load;
-mod totals;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -47,7 +46,7 @@ impl Engine for Directory {
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
-        let (source_bytes, members) = totals::totals(&Options::parse(source)?, None)?;
+        let (source_bytes, members) = walk::totals(&Options::parse(source)?, None)?;
         Ok(Probe {
             version: VERSION.to_owned(),
             source_bytes,
@@ -75,7 +74,7 @@ impl Engine for Directory {
     /// The restore has compared every byte. What is left to check is that the tree can be walked.
     fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
         let source = self.source_of(order.restored);
-        let (_bytes, members) = totals::totals(&Options::parse(&source)?, None)?;
+        let (_bytes, members) = walk::totals(&Options::parse(&source)?, None)?;
         let mut report = DrillReport {
             version: VERSION.to_owned(),
             check: "walk".to_owned(),

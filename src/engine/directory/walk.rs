@@ -24,22 +24,17 @@ const MAX_OPEN_FOLDERS: usize = 32;
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Receives what a walk finds.
-pub(super) trait Visitor {
+/// What a walk finds.
+pub(super) enum Visit<'walk> {
     /// An open folder. Its members come next.
-    fn folder(
-        &mut self,
-        path: &EntryPath,
-        found: &FileStat,
-        folder: BorrowedFd<'_>,
-    ) -> Result<(), EngineError>;
+    Folder { path: &'walk EntryPath, found: &'walk FileStat, folder: BorrowedFd<'walk> },
     /// A file or symbolic link.
-    fn member(&mut self, member: &Member<'_>) -> Result<(), EngineError>;
+    Member(&'walk Member<'walk>),
     /// Something that is not read, and why.
-    fn passed_over(&mut self, path: &EntryPath, reason: &str);
-    /// Whether this folder, with everything in it, is not part of the source.
-    fn is_foreign(&self, found: &FileStat) -> bool;
+    Skipped { path: &'walk EntryPath, reason: &'static str },
 }
+
+type Visitor<'visit> = dyn FnMut(Visit<'_>) -> Result<(), EngineError> + 'visit;
 
 /// A file or symbolic link, and the open folder it is in.
 pub(super) struct Member<'walk> {
@@ -63,14 +58,18 @@ struct Level {
     folder: Option<OwnedFd>,
 }
 
-/// Walks the tree that `options` describe.
-pub(super) fn walk(options: &Options, visitor: &mut dyn Visitor) -> Result<(), EngineError> {
+/// Walks the tree that `options` describe. Skips the folder that is `scratch`, by device and inode number.
+pub(super) fn walk(
+    options: &Options,
+    scratch: Option<(u64, u64)>,
+    visit: &mut Visitor<'_>,
+) -> Result<(), EngineError> {
     let root = open_root(&options.path)?;
     let mut levels = Vec::new();
-    let walker = Walker { options, root: &root };
+    let walker = Walker { options, scratch, root: &root };
     let opened = openat(&root, ".", FOLDER, Mode::empty())
         .map_err(|error| walker.failed(&EntryPath::root(), error))?;
-    walker.enter(EntryPath::root(), opened, &mut levels, visitor)?;
+    walker.enter(EntryPath::root(), opened, &mut levels, visit)?;
     while let Some(level) = levels.last_mut() {
         let Some(name) = level.names.pop() else {
             levels.pop();
@@ -80,21 +79,42 @@ pub(super) fn walk(options: &Options, visitor: &mut dyn Visitor) -> Result<(), E
         if options.exclude.contains(&path) {
             continue;
         }
-        if let Some(folder) = walker.step(level, path, &name, visitor)? {
+        if let Some(folder) = walker.step(level, path, &name, visit)? {
             let (path, opened) = folder;
             if levels.len() >= MAX_OPEN_FOLDERS
                 && let Some(above) = levels.last_mut()
             {
                 above.folder = None;
             }
-            walker.enter(path, opened, &mut levels, visitor)?;
+            walker.enter(path, opened, &mut levels, visit)?;
         }
     }
     Ok(())
 }
 
+/// About how many bytes of content the tree has, and how many members, from metadata alone. Holes do not count, and a
+/// file with several names counts once.
+pub(super) fn totals(
+    options: &Options,
+    scratch: Option<(u64, u64)>,
+) -> Result<(u64, u64), EngineError> {
+    let (mut bytes, mut members) = (0_u64, 0_u64);
+    walk(options, scratch, &mut |visit| {
+        members += u64::from(!matches!(visit, Visit::Skipped { .. }));
+        if let Visit::Member(Member { found, .. }) = visit
+            && found.kind == FileType::RegularFile
+        {
+            let allocated = found.size.min(found.allocated);
+            bytes = bytes.saturating_add(allocated / u64::from(found.links.max(1)));
+        }
+        Ok(())
+    })?;
+    Ok((bytes, members))
+}
+
 struct Walker<'walk> {
     options: &'walk Options,
+    scratch: Option<(u64, u64)>,
     root: &'walk OwnedFd,
 }
 
@@ -105,12 +125,12 @@ impl Walker<'_> {
         level: &mut Level,
         path: EntryPath,
         name: &[u8],
-        visitor: &mut dyn Visitor,
+        visit: &mut Visitor<'_>,
     ) -> Result<Option<(EntryPath, OwnedFd)>, EngineError> {
         let name = OsStr::from_bytes(name);
         let opened = self.reopened(level).and_then(|folder| {
             let found = stat_at(folder.as_fd(), name)?;
-            if found.kind == FileType::Directory && !visitor.is_foreign(&found) {
+            if found.kind == FileType::Directory && self.scratch != Some(found.identity()) {
                 return Ok((found, Some(openat(folder, name, FOLDER, Mode::empty())?)));
             }
             Ok((found, None))
@@ -120,22 +140,23 @@ impl Walker<'_> {
             Ok((found, None)) => found,
             // Removed or replaced meanwhile.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                visitor.passed_over(&path, "vanished");
+                visit(Visit::Skipped { path: &path, reason: "vanished" })?;
                 return Ok(None);
             }
             Err(error) => return Err(self.failed(&path, error)),
         };
-        match found.kind {
+        let reason = match found.kind {
             FileType::RegularFile | FileType::Symlink => {
                 let Some(folder) = &level.folder else { return Ok(None) };
-                visitor.member(&Member { path, found, folder: folder.as_fd(), name })?;
+                let member = Member { path, found, folder: folder.as_fd(), name };
+                return visit(Visit::Member(&member)).map(|()| None);
             }
-            FileType::Directory => visitor.passed_over(&path, "Coffer's own working folder"),
-            FileType::Fifo => visitor.passed_over(&path, "fifo"),
-            FileType::Socket => visitor.passed_over(&path, "socket"),
-            _ => visitor.passed_over(&path, "device"),
-        }
-        Ok(None)
+            FileType::Directory => "Coffer's own working folder",
+            FileType::Fifo => "fifo",
+            FileType::Socket => "socket",
+            _ => "device",
+        };
+        visit(Visit::Skipped { path: &path, reason }).map(|()| None)
     }
 
     /// The folder of a level, opened again if it was closed.
@@ -152,11 +173,11 @@ impl Walker<'_> {
         path: EntryPath,
         folder: OwnedFd,
         levels: &mut Vec<Level>,
-        visitor: &mut dyn Visitor,
+        visit: &mut Visitor<'_>,
     ) -> Result<(), EngineError> {
         let read = || Ok((stat_open(folder.as_fd())?, Names::of(&folder)?));
         let (found, names) = read().map_err(|error| self.failed(&path, error))?;
-        visitor.folder(&path, &found, folder.as_fd())?;
+        visit(Visit::Folder { path: &path, found: &found, folder: folder.as_fd() })?;
         levels.push(Level { path, names, folder: Some(folder) });
         Ok(())
     }

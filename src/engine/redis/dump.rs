@@ -7,7 +7,7 @@ use super::info::Info;
 use super::options;
 use super::rdb_file::{SNAPSHOT, rdb_version, snapshot_length};
 use crate::domain::{CheckLevel, EntryKind, FailureCode};
-use crate::engine::own_entry::own_entry;
+use crate::engine::pour::own_entry;
 use crate::engine::spool::{Spool, scratch};
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
 
