@@ -109,7 +109,7 @@ fn checked(configured: &InstanceConfig, now: Timestamp) -> Result<Instance, Serv
         known: ENGINES.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", "),
     })?;
     engine
-        .accept(&configured.source)
+        .check_source(&configured.source)
         .map_err(|source| ServerError::Instance { name: configured.name.clone(), source })?;
     Ok(Instance {
         id: configured.instance_id(),
