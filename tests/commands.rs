@@ -109,6 +109,18 @@ fn a_wrong_configuration_ends_with_2_and_names_the_key() {
         let text = err(&output) + &out(&output);
         assert!(text.contains("listen_on"), "{text}");
     }
+    // The keys of a source are checked by its engine.
+    let instance = "name = \"shop\"\nproject_id = \"p\"\nengine = \"sqlite\"";
+    let data = folder.path().join("data");
+    write_file(
+        &config,
+        format!(
+            "data_dir = {data:?}\n[[instances]]\n{instance}\nsource = {{ path = \"shop.db\" }}\n"
+        ),
+    );
+    let output = coffer(&["serve", "--config", config.to_str().unwrap()]);
+    assert_ends(&output, 2);
+    assert!(err(&output).contains("source.path"), "{}", err(&output));
 }
 
 /// A server with a chain of three backups, and the database that the last one restores to.

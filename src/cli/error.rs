@@ -61,6 +61,9 @@ impl CommandError {
     pub(super) fn code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::Usage,
+            Self::Server(ServerError::Instance { .. } | ServerError::NoEngine { .. }) => {
+                ExitCode::Usage
+            }
             Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
             Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,

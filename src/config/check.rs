@@ -5,13 +5,10 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
-use super::{AuthMode, Config, InstanceConfig, Problem, TokenConfig};
+use super::{AuthMode, Config, Problem, TokenConfig};
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-/// The keys of `source` that are paths.
-const PATH_KEYS: [&str; 6] = ["path", "socket", "tools", "ca_file", "cert_file", "key_file"];
 
 /// All problems, in the order of the file.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
@@ -46,13 +43,9 @@ impl Problems {
     }
 }
 
-/// Whether it is absolute, without `..`.
-fn is_plain_absolute(path: &Path) -> bool {
-    path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
-}
-
 fn data_dir(path: &Path, found: &mut Problems) {
-    if !is_plain_absolute(path) || path.parent().is_none() {
+    let goes_up = path.components().any(|part| part == Component::ParentDir);
+    if !path.is_absolute() || goes_up || path.parent().is_none() {
         let shown = path.display();
         found.add(
             "data_dir",
@@ -158,61 +151,11 @@ fn instances(config: &Config, found: &mut Problems) {
                 ),
             );
         }
-        source(instance, &config.data_dir, &key, found);
-    }
-}
-
-fn source(
-    instance: &InstanceConfig,
-    data_dir: &Path,
-    key: &impl Fn(&str) -> String,
-    found: &mut Problems,
-) {
-    if instance.source.0.is_empty() {
-        found.add(key("source"), "is empty; give the data's place, as { path = \"/srv/shop.db\" }");
-    }
-    if instance.source.0.contains_key("password") {
-        found.add(
-            key("source.password"),
-            "is a secret in the open; put it into a file and name that with password_file",
-        );
-    }
-    // Never shown: it is what it should not hold.
-    let authority = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
-    let url = instance.source.text("url").filter(|url| !url.starts_with("file://"));
-    let before_host = url.and_then(authority).and_then(|it| {
-        let authority = it.split('/').next().unwrap_or_default().to_owned();
-        authority.rsplit_once('@').map(|(user, _)| user.to_owned())
-    });
-    if before_host.is_some_and(|user| user.contains(':')) {
-        found.add(
-            key("source.url"),
-            "holds a password; put it into a file and name that with password_file",
-        );
-    }
-    if let Some(value) = instance.source.0.get("password_file") {
-        let text = value.as_str().unwrap_or_default();
-        // A bare name is one of systemd's credentials.
-        let bare = !text.is_empty() && !text.contains('/') && text != "." && text != "..";
-        if !bare && !is_plain_absolute(Path::new(text)) {
-            let why = format!(
-                "is {value}; give an absolute path without `..`, or the name of a systemd credential"
-            );
-            found.add(key("source.password_file"), why);
+        if instance.source.text("path").is_some_and(|path| config.data_dir.starts_with(path)) {
+            let why =
+                "contains data_dir: every backup would contain all earlier ones; move one of them";
+            found.add(key("source.path"), why);
         }
-    }
-    for field in PATH_KEYS {
-        let Some(value) = instance.source.0.get(field) else { continue };
-        // A path that is not UTF-8 is written as a URL with its bytes percent-encoded.
-        let path = value.as_str().map(|text| text.strip_prefix("file://").unwrap_or(text));
-        if !path.is_some_and(|path| is_plain_absolute(Path::new(path))) {
-            let why = format!("is {value}; give an absolute path without `..`");
-            found.add(key(&format!("source.{field}")), why);
-        }
-    }
-    if instance.source.text("path").is_some_and(|path| data_dir.starts_with(path)) {
-        let why = "holds data_dir: every backup would hold the ones before; move one of them";
-        found.add(key("source.path"), why);
     }
 }
 

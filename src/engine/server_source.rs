@@ -6,7 +6,9 @@ use std::path::{Component, PathBuf};
 use serde_json::Value;
 
 use super::EngineError;
-use super::source_path::{invalid, only_keys, path_of};
+use super::source_path::{
+    invalid, is_absolute_without_up, only_keys, path_of, require_absolute,
+};
 use super::tool::{Finder, Secret};
 use crate::domain::Source;
 
@@ -138,6 +140,7 @@ impl ServerSource {
         only_keys(kind.engine, source, &known)?;
         if source.0.contains_key("path") {
             only_keys(kind.engine, source, &["path"])?;
+            require_absolute(source)?;
             return path_of(kind.engine, source).map(ServerOrRestored::Restored);
         }
         if source.0.is_empty() {
@@ -280,18 +283,17 @@ pub(super) fn texts(source: &Source, key: &str) -> Result<Vec<String>, EngineErr
 
 fn file(source: &Source, key: &str) -> Result<Option<PathBuf>, EngineError> {
     let Some(path) = text(source, key)?.map(PathBuf::from) else { return Ok(None) };
-    if path.is_absolute() {
+    if is_absolute_without_up(&path) {
         return Ok(Some(path));
     }
-    Err(invalid(format!("source.{key} must be an absolute path")))
+    Err(invalid(format!("source.{key} must be an absolute path without `..`")))
 }
 
 /// The key `password_file`: an absolute path, or the name of a systemd credential.
 fn password_file(source: &Source) -> Result<Option<PathBuf>, EngineError> {
     let Some(path) = text(source, "password_file")?.map(PathBuf::from) else { return Ok(None) };
-    let is_up = path.components().any(|part| part == Component::ParentDir);
     let is_name = matches!(path.components().next(), Some(Component::Normal(name)) if name == path);
-    if !is_up && (path.is_absolute() || is_name) {
+    if is_name || is_absolute_without_up(&path) {
         return Ok(Some(path));
     }
     Err(invalid(
@@ -370,6 +372,8 @@ mod tests {
             (json!({"url": "postgresql://db", "socket": "/s"}), "keep one"),
             (json!({"url": "postgresql://a@db", "user": "b"}), "source.user"),
             (json!({"socket": "run/x"}), "absolute"),
+            (json!({"socket": "/run/../x"}), "absolute"),
+            (json!({"path": "s"}), "absolute"),
             (json!({"socket": "/s", "tls": "yes"}), "source.tls"),
             (json!({"socket": "/s", "extra_args": "-v"}), "list"),
             (json!({"socket": "/s", "pasword_file": "/p"}), "pasword_file"),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
@@ -42,6 +42,20 @@ pub(super) fn path_of(engine: &str, source: &Source) -> Result<PathBuf, EngineEr
     }
     std::path::absolute(&path)
         .map_err(|error| invalid(format!("source.path {}: {error}", path.display())))
+}
+
+/// Fails unless the key `path` is absolute and without `..`, as in a configuration it has to be.
+pub(super) fn require_absolute(source: &Source) -> Result<(), EngineError> {
+    let Some(path) = source.text("path").map(Path::new) else { return Ok(()) };
+    if is_absolute_without_up(path) {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(invalid(format!("source.path {shown} must be absolute and without `..`")))
+}
+
+pub(super) fn is_absolute_without_up(path: &Path) -> bool {
+    path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
 }
 
 /// A source with this path.

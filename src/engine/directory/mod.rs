@@ -42,6 +42,7 @@ impl Engine for Directory {
     }
 
     fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+        source_path::require_absolute(source)?;
         Options::parse(source).map(drop)
     }
 

@@ -54,6 +54,7 @@ impl Engine for Sqlite {
     }
 
     fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+        source_path::require_absolute(source)?;
         Options::parse(source).map(drop)
     }
 
