@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 use super::tool::ToolError;
 use crate::domain::{Failure, FailureCode};
 
+/// The dump must stop: it was cancelled, or the archive cannot be written. The intake knows which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the backup was stopped")]
+pub struct Stop;
+
 /// An error of an engine. Its text says what happened, to which file, and what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -35,7 +40,7 @@ pub enum EngineError {
     Cancelled,
     /// The intake stopped the dump, and knows why.
     #[error(transparent)]
-    Stopped(#[from] super::Stop),
+    Stopped(#[from] Stop),
 }
 
 impl From<ToolError> for EngineError {

@@ -13,6 +13,12 @@ pub(super) fn plain_name(instance: &str) -> String {
         .collect()
 }
 
+/// The same for a folder: `default` if that name is made of dots only.
+pub(super) fn folder_name(instance: &str, default: &str) -> String {
+    let name = plain_name(instance);
+    if name.chars().all(|letter| letter == '.') { default.to_owned() } else { name }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

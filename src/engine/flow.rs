@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::EngineError;
+use super::error::{EngineError, Stop};
 use crate::domain::{CheckLevel, Entry, WriteAt};
 
 /// Whether the intake needs the content of an entry.
@@ -15,11 +15,6 @@ pub enum NeedsContent {
     /// It has none, or it is unchanged since the parent and its stamp was trusted.
     No,
 }
-
-/// The dump must stop: it was cancelled, or the archive cannot be written. The intake knows which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the backup was stopped")]
-pub struct Stop;
 
 /// Takes what an engine reads.
 pub trait Intake {

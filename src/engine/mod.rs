@@ -30,8 +30,8 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{EntryPath, Source};
 
-pub use error::EngineError;
-pub use flow::{Intake, Load, NeedsContent, Placed, Staged, Stop};
+pub use error::{EngineError, Stop};
+pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
 pub use order::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, LoadOrder, Owners, Probe, SkippedMember, Target,
 };

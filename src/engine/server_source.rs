@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::EngineError;
 use super::source_path::{
-    invalid, is_absolute_without_up, only_keys, path_of, require_absolute,
+    invalid, is_absolute_without_up, only_keys, path_of, percent_decoded, require_absolute,
 };
 use super::tool::{Finder, Secret};
 use crate::domain::Source;
@@ -203,7 +203,9 @@ impl ServerSource {
             if field.is_some() {
                 return Err(wrong(&format!("names the {key}, and so does source.{key}")));
             }
-            *field = Some(percent_decoded(value).ok_or_else(|| wrong("is not percent-encoded"))?);
+            let decoded = percent_decoded(value).and_then(|it| String::from_utf8(it).ok());
+            let valid = decoded.filter(|text| !text.contains('\0'));
+            *field = Some(valid.ok_or_else(|| wrong("is not percent-encoded"))?);
         }
         Ok(())
     }
@@ -238,22 +240,6 @@ fn host_and_port(text: &str, default: u16) -> Option<(String, u16)> {
     let port = if port.is_empty() { default } else { port.parse().ok()? };
     let plain = !host.is_empty() && host.chars().all(|it| it.is_ascii_graphic() && it != '@');
     (plain && !host.starts_with('-')).then(|| (host.to_owned(), port))
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut left = text.as_bytes();
-    while let Some((first, after)) = left.split_first() {
-        left = after;
-        if *first == b'%' {
-            let (digits, after) = left.split_at_checked(2)?;
-            bytes.extend(hex::decode(digits).ok()?);
-            left = after;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }
 
 /// The text under `key`: not empty, without a zero byte.

@@ -1,13 +1,18 @@
 //! The keys `path`, and `url` for a path that is not UTF-8.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use serde_json::Value;
 
 use super::EngineError;
 use crate::domain::{FailureCode, Source};
+
+/// What is percent-encoded in the path of a URL.
+const NOT_IN_URL: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The failure of a source that is not valid.
 pub(super) fn invalid(message: impl Into<String>) -> EngineError {
@@ -67,15 +72,7 @@ pub(super) fn source_at(path: &Path) -> Source {
 }
 
 fn to_url(path: &Path) -> String {
-    path.as_os_str().as_bytes().iter().fold("file://".to_owned(), |mut url, byte| {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
-            url.push(char::from(*byte));
-        } else {
-            url.push('%');
-            url.push_str(&hex::encode_upper([*byte]));
-        }
-        url
-    })
+    format!("file://{}", percent_encode(path.as_os_str().as_bytes(), &NOT_IN_URL))
 }
 
 fn from_url(url: &str) -> Result<PathBuf, EngineError> {
@@ -85,23 +82,23 @@ fn from_url(url: &str) -> Result<PathBuf, EngineError> {
     if !rest.starts_with('/') || rest.contains(['?', '#']) {
         return Err(wrong());
     }
-    let mut bytes = Vec::with_capacity(rest.len());
-    let mut left = rest.as_bytes();
-    while let Some((first, after)) = left.split_first() {
-        left = after;
-        if *first == b'%' {
-            let (digits, after) = left.split_at_checked(2).ok_or_else(wrong)?;
-            bytes.extend(hex::decode(digits).map_err(|_reason| wrong())?);
-            left = after;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    Ok(PathBuf::from(OsStr::from_bytes(&bytes)))
+    let bytes = percent_decoded(rest).ok_or_else(wrong)?;
+    Ok(PathBuf::from(OsString::from_vec(bytes)))
+}
+
+/// The bytes that `text` stands for; `None` if a `%` is not followed by two hexadecimal digits.
+pub(super) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    // The decoder would leave a `%` that begins no code as it is.
+    let mut codes = text.as_bytes().split(|byte| *byte == b'%').skip(1);
+    codes
+        .all(|code| code.get(..2).is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit)))
+        .then(|| percent_decode_str(text).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     fn source(key: &str, value: impl Into<Value>) -> Source {

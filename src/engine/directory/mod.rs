@@ -17,7 +17,7 @@ mod walk;
 use std::path::{Path, PathBuf};
 
 use self::options::Options;
-use super::file_name::plain_name;
+use super::file_name::folder_name;
 use super::tree::FolderLoad;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
@@ -90,11 +90,7 @@ impl Engine for Directory {
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {
-        let name = plain_name(instance_name);
-        if name.chars().all(|letter| letter == '.') {
-            return PathBuf::from("tree");
-        }
-        PathBuf::from(name)
+        folder_name(instance_name, "tree").into()
     }
 
     fn restore_hints(&self, _instance_name: &str, _source: &Source) -> Vec<String> {

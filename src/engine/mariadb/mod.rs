@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) use self::brand::Brand;
 use self::options::{Method, Options};
-use super::file_name::plain_name;
+use super::file_name::folder_name;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
     Probe, source_path,
@@ -93,8 +93,7 @@ impl Engine for Brand {
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {
-        let name = plain_name(instance_name);
-        PathBuf::from(if name.chars().all(|it| it == '.') { "data".to_owned() } else { name })
+        folder_name(instance_name, "data").into()
     }
 
     fn restore_hints(&self, _instance_name: &str, source: &Source) -> Vec<String> {

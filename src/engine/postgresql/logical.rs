@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::cluster::{CLUSTER_FILE, Cluster, DUMPS, ROLES};
@@ -144,17 +145,8 @@ impl Dumper<'_> {
 
 /// The file name of a database's dump: everything but ASCII letters, digits, `_` and `-` is percent-encoded.
 pub(super) fn file_name(database: &str) -> String {
-    let mut name = database.bytes().fold(String::new(), |mut name, byte| {
-        if byte.is_ascii_alphanumeric() || b"_-".contains(&byte) {
-            name.push(char::from(byte));
-        } else {
-            name.push('%');
-            name.push_str(&hex::encode_upper([byte]));
-        }
-        name
-    });
-    name.push_str(".dump");
-    name
+    const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+    format!("{}.dump", utf8_percent_encode(database, &ENCODED))
 }
 
 #[cfg(test)]

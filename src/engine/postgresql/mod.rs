@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 
 use self::options::{ENGINE, Method, Options};
 use self::session::Session;
-use super::file_name::plain_name;
+use super::file_name::folder_name;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
     Probe, source_path,
@@ -94,8 +94,7 @@ impl Engine for Postgresql {
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {
-        let name = plain_name(instance_name);
-        PathBuf::from(if name.chars().all(|it| it == '.') { "postgresql".to_owned() } else { name })
+        folder_name(instance_name, "postgresql").into()
     }
 
     fn restore_hints(&self, _instance_name: &str, source: &Source) -> Vec<String> {

@@ -26,7 +26,7 @@ mod version;
 
 use std::path::{Path, PathBuf};
 
-use super::file_name::plain_name;
+use super::file_name::folder_name;
 use super::shell_quote::shell_quoted;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
@@ -82,8 +82,7 @@ impl Engine for Redis {
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {
-        let name = plain_name(instance_name);
-        PathBuf::from(if name.chars().all(|it| it == '.') { "redis".to_owned() } else { name })
+        folder_name(instance_name, "redis").into()
     }
 
     fn restore_hints(&self, _instance_name: &str, _source: &Source) -> Vec<String> {
