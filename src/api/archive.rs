@@ -47,7 +47,7 @@ async fn download_archive(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = extract::backup_id(&request)?;
+    let id = extract::id(&request)?;
     let (facts, archive) = read(&state, move |state| open(state, &scope, id)).await?;
     let length = facts.stored_bytes;
     let tag = format!("\"blake3:{}\"", facts.checksum);

@@ -53,7 +53,7 @@ async fn list_backups_of_instance(
     request: HttpRequest,
     state: Data<State>,
 ) -> Result<Json<BackupList>, ApiError> {
-    let id = extract::instance_id(&request)?;
+    let id = extract::id(&request)?;
     let mut listing = Listing::of(&request, &state, |_query| Ok(Filters::default()))?;
     read(&state, move |state| {
         let instance = state.catalog.instance(&scope, id)?;
@@ -122,10 +122,8 @@ fn start(
         let (position, carried) = marker.into_parts();
         return Ok((Some(position), asked.with_marker(carried)?));
     }
-    let unknown = || {
-        let shown: String = text.chars().take(80).collect();
-        ApiError::BadRequest(format!("The marker '{shown}' is not one of this list."))
-    };
+    let unknown =
+        || ApiError::BadRequest(format!("The marker '{text:.80}' is not one of this list."));
     let id: BackupId = text.parse().map_err(|_malformed| unknown())?;
     match state.catalog.backup(scope, id) {
         Ok(backup) => Ok((Some(Position { created: backup.created, id }), asked)),

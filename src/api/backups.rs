@@ -27,7 +27,7 @@ async fn show_backup(
     request: HttpRequest,
     state: Data<State>,
 ) -> Result<Json<BackupAnswer>, ApiError> {
-    let id = extract::backup_id(&request)?;
+    let id = extract::id(&request)?;
     let (backup, rows) = read(&state, move |state| {
         let backup = state.catalog.backup(&scope, id)?;
         let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
@@ -59,7 +59,7 @@ async fn drill_backup(
     request: HttpRequest,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = extract::backup_id(&request)?;
+    let id = extract::id(&request)?;
     let backup = state.catalog.ask_drill(&scope, id).done().await?;
     Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.shelf)))
 }
@@ -117,9 +117,8 @@ fn registration(
 ) -> Result<Registration, ApiError> {
     let url = &archive.remote_location;
     let location = shelf.locate(url).ok_or_else(|| {
-        let shown: String = url.chars().take(300).collect();
         ApiError::BadRequest(format!(
-            "Failed to restore backup from {shown}: backup['restore_from']['remote_location'] has \
+            "Failed to restore backup from {url:.300}: backup['restore_from']['remote_location'] has \
              to name a file below this server's archive store."
         ))
     })?;
@@ -141,7 +140,7 @@ async fn delete_backup(
     request: HttpRequest,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = extract::backup_id(&request)?;
+    let id = extract::id(&request)?;
     state.catalog.delete_backup(&scope, id).done().await?;
     Ok(HttpResponse::Accepted().finish())
 }

@@ -47,10 +47,7 @@ impl Known {
         let mut engines = self.datastores.iter().map(|datastore| datastore.engine.as_str());
         engines
             .find(|engine| *engine == wanted || Datastore::datastore_id(engine) == wanted)
-            .ok_or_else(|| {
-                let shown: String = wanted.chars().take(80).collect();
-                ApiError::NotFound(format!("Datastore '{shown}' cannot be found."))
-            })
+            .ok_or_else(|| ApiError::NotFound(format!("Datastore '{wanted:.80}' cannot be found.")))
     }
 
     fn versions_of<'k>(&'k self, engine: &'k str) -> impl Iterator<Item = &'k Datastore> {
@@ -86,8 +83,7 @@ impl Known {
 
 /// Trove answers 400 and not 404, and so do we.
 fn no_such_version(wanted: &str) -> ApiError {
-    let shown: String = wanted.chars().take(80).collect();
-    ApiError::BadRequest(format!("Datastore version '{shown}' cannot be found."))
+    ApiError::BadRequest(format!("Datastore version '{wanted:.80}' cannot be found."))
 }
 
 /// List datastores

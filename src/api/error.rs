@@ -55,8 +55,7 @@ impl ApiError {
 
     /// An id that is malformed, unknown or another project's: one and the same answer.
     pub(super) fn unknown_id(id: &str) -> Self {
-        let shown: String = id.chars().take(255).collect();
-        Self::NotFound(format!("Resource {shown} cannot be found."))
+        Self::NotFound(format!("Resource {id:.255} cannot be found."))
     }
 
     /// A body or header that cannot be read, and why.

@@ -1,4 +1,4 @@
-//! `…/instances`: what backups are made of, and restores, which make new ones; and the one flavor.
+//! `…/instances`: the databases, and restores, which create new ones.
 
 use std::collections::BTreeMap;
 
@@ -109,7 +109,7 @@ async fn show_instance(
     request: HttpRequest,
     state: Data<State>,
 ) -> Result<Json<InstanceAnswer>, ApiError> {
-    let id = extract::instance_id(&request)?;
+    let id = extract::id(&request)?;
     let project = scope.project().to_string();
     let row = read(&state, move |state| Ok(state.catalog.instance(&scope, id)?)).await?;
     let instance = instance(&link::base(&request, &state), &project, &row);
@@ -160,7 +160,7 @@ async fn delete_instance(
     request: HttpRequest,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = extract::instance_id(&request)?;
+    let id = extract::id(&request)?;
     state.catalog.delete_instance(&scope, id).done().await?;
     Ok(HttpResponse::Accepted().finish())
 }

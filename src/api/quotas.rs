@@ -68,8 +68,8 @@ fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
 fn limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
     if !body.unknown.is_empty() {
         let unknown: Vec<&str> = body.unknown.keys().map(String::as_str).collect();
-        let shown: String = unknown.join(" ").chars().take(255).collect();
-        return Err(ApiError::NotFound(format!("Unknown quota resources {shown}.")));
+        let unknown = unknown.join(" ");
+        return Err(ApiError::NotFound(format!("Unknown quota resources {unknown:.255}.")));
     }
     let limits =
         [(QuotaResource::Backups, body.backups), (QuotaResource::Instances, body.instances)];

@@ -1,7 +1,7 @@
 //! Backups as clients see them.
 
 use crate::catalog::Shelf;
-use crate::domain::{Backup, Drill, DrillOutcome, DrillTurn, RowsByTable, Status};
+use crate::domain::{Backup, Drill, DrillOutcome, DrillTurn, Status};
 use crate::wire::{BackupAnswer, BackupView, DatastoreRef, DrillStatus, DrillView};
 
 /// A gigabyte, as Trove counts them.
@@ -46,29 +46,27 @@ pub(super) fn backup(backup: Backup, shelf: &dyn Shelf) -> BackupView {
         failure: backup.failure,
         verified_at: facts.map(|it| it.verified_at.into()),
         verify_level: facts.map(|it| it.verify_level),
-        drill: drill(backup.drill, None),
+        drill: drill(backup.drill),
     }
 }
 
-/// The newest drill of a backup, with the rows it counted in each table if it passed.
-pub(super) fn drill(drill: Drill, rows_by_table: Option<RowsByTable>) -> Option<DrillView> {
+/// The newest drill of a backup, without the rows of each table.
+fn drill(drill: Drill) -> Option<DrillView> {
     let status = drill_status(drill.next, drill.last.as_ref())?;
-    let (at, seconds, found) = match drill.last {
-        Some(last) => (Some(last.at), Some(last.took.as_secs_f64()), Some(last.found)),
-        None => (None, None, None),
-    };
-    let (facts, failure) = match found {
+    let at = drill.last.as_ref().map(|last| last.at.into());
+    let seconds = drill.last.as_ref().map(|last| last.took.as_secs_f64());
+    let (facts, failure) = match drill.last.map(|last| last.found) {
         Some(Ok(facts)) => (Some(facts), None),
         Some(Err(failure)) => (None, Some(failure)),
         None => (None, None),
     };
     Some(DrillView {
         status,
-        at: at.map(Into::into),
+        at,
         seconds,
         tables: facts.as_ref().map(|it| it.tables),
         rows: facts.as_ref().map(|it| it.rows),
-        rows_by_table: rows_by_table.filter(|_rows| facts.is_some()),
+        rows_by_table: None,
         check: facts.as_ref().map(|it| it.check.clone()),
         version: facts.map(|it| it.version),
         failure,
@@ -115,7 +113,7 @@ mod tests {
             took: Duration::from_millis(1250),
             found,
         });
-        serde_json::to_value(drill(Drill { next, last }, None)).unwrap()
+        serde_json::to_value(drill(Drill { next, last })).unwrap()
     }
 
     fn facts() -> DrillFacts {

@@ -7,11 +7,10 @@ mod filters;
 mod ids;
 mod marker;
 mod paging;
-mod scope;
 
 pub(super) use body::Body;
 pub(super) use caller::authenticate;
 pub(super) use filters::Filters;
-pub(super) use ids::{backup_id, instance_id, segment};
+pub(super) use ids::{id, segment};
 pub(super) use marker::Marker;
 pub(super) use paging::{PageParameters, Query, limit};

@@ -59,9 +59,8 @@ pub(in crate::api) fn limit(query: &Query, default: u32, most: u32) -> Result<Li
     let digits = digits.strip_prefix('+').unwrap_or(digits);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number || digits.bytes().all(|byte| byte == b'0') {
-        let shown: String = text.chars().take(40).collect();
         return Err(ApiError::BadRequest(format!(
-            "The value of 'limit' has to be a number above 0, not '{shown}'."
+            "The value of 'limit' has to be a number above 0, not '{text:.40}'."
         )));
     }
     // A number that does not fit is more than any page holds.
