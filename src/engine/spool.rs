@@ -4,7 +4,7 @@
 //! snapshot is known only at its end. The copy has no name, so its space is freed however this process ends.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::pour::{own_entry, pour};

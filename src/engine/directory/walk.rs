@@ -25,6 +25,7 @@ const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// What a walk finds.
+#[derive(Clone, Copy)]
 pub(super) enum Visit<'walk> {
     /// An open folder. Its members come next.
     Folder { path: &'walk EntryPath, found: &'walk FileStat, folder: BorrowedFd<'walk> },

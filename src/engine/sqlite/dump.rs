@@ -57,7 +57,7 @@ pub(super) fn dump(
 
 /// A check also fails because the job was cancelled.
 fn cancelled(order: &DumpOrder<'_>) -> Option<EngineError> {
-    order.cancel.is_cancelled().then(|| EngineError::Cancelled)
+    order.cancel.is_cancelled().then_some(EngineError::Cancelled)
 }
 
 /// Whether the check that the parent's source passed is as thorough as the one asked for now. If it is not, the
