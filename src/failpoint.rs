@@ -5,7 +5,7 @@
 
 /// Kills the process if this is the point that `COFFER_FAILPOINT` names.
 #[cfg(feature = "failpoints")]
-pub fn reached(name: &str) {
+pub fn at(name: &str) {
     if std::env::var("COFFER_FAILPOINT").is_ok_and(|wanted| wanted == name) {
         let itself = rustix::process::getpid();
         rustix::process::kill_process(itself, rustix::process::Signal::KILL)
@@ -15,4 +15,4 @@ pub fn reached(name: &str) {
 
 /// Nothing, in a build without the feature `failpoints`.
 #[cfg(not(feature = "failpoints"))]
-pub fn reached(_name: &str) {}
+pub fn at(_name: &str) {}

@@ -53,7 +53,7 @@
 //!
 //! * **An engine**, to back up another kind of database: a folder in `src/engine/<name>/` with an implementation of
 //!   [`engine::Engine`], and a line in `ENGINES` in `src/engine/mod.rs`. The engine alone checks the keys of its
-//!   `source`. Its tests run the suite in `src/engine/conformance.rs`.
+//!   `source`. Its tests are in `tests/rooms/engine/<name>`, and run the suite in `tests/rooms/engine/conformance.rs`.
 //! * **A place** for archives: an implementation of [`storage::Storage`] in `src/storage/<name>/`, and a line in
 //!   `src/storage/mod.rs`. Its tests run the suite in `src/storage/conformance.rs`.
 //! * **A field of a backup**: a column in `schema.sql`, with a step in `src/store/schema.rs` for older catalogs; the
@@ -61,6 +61,8 @@
 //!   value in `src/api/view.rs`. What an archive has to remember of it goes into `src/archive/manifest.rs`.
 //! * **A route**: a handler with its `#[utoipa::path]` in the file of its resource in `src/api/`, listed in that file's
 //!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them.
+//! * **A test** of one type stands beside it, in `mod tests` of its file. What drives a whole room through its public
+//!   face is in `tests/rooms/<room>/`, part of `tests/rooms.rs`; what drives the program is in `tests/`.
 //! * **A kind of job**: its file in `src/executor/jobs/`, and its task in `src/catalog/queue.rs`.
 //! * **A rule** of what is allowed goes into `src/catalog/`, its sentence for the client into `src/api/refusal.rs`.
 

@@ -3,10 +3,11 @@
 //! An engine reads a database into an [`Intake`] ([`Engine::dump`]) and restores it through a [`Load`]
 //! ([`Engine::load`]). It knows nothing of archives.
 //!
-//! To add an engine, add its folder and a line in [`ENGINES`], and run the conformance suite in its tests. The keys of
-//! its `source` are checked by [`Engine::check_source`] and nowhere else.
+//! To add an engine, add its folder and a line in [`ENGINES`], and run the suite in `tests/rooms/engine/conformance.rs`
+//! on it. The keys of its `source` are checked by [`Engine::check_source`] and nowhere else.
 
 #[cfg(test)]
+#[path = "../../tests/rooms/engine/conformance.rs"]
 mod conformance;
 mod directory;
 mod error;

@@ -79,7 +79,7 @@ pub fn drill(
         cancel: how.cancel,
     };
     let report = restore(chain, &restoring, progress).and_then(|restored| {
-        failpoint::reached("drill-restored");
+        failpoint::at("drill-restored");
         let restored = match &restored.target {
             Placed::At(path) => path.as_path(),
             Placed::In(_server) => &target,
@@ -91,7 +91,7 @@ pub fn drill(
     let report = report
         .map_err(|error| cancelled_or(error, how.cancel))
         .map_err(|error| missing_folder_is_not_damage(error, &workspace))?;
-    failpoint::reached("drill-passed");
+    failpoint::at("drill-passed");
     drop(workspace);
     Ok(Drilled { level: VerifyLevel::Restored, took: started.elapsed(), report })
 }

@@ -86,10 +86,10 @@ pub fn restore(
     let restored = chain
         .restore(make, how.workers, how.cancel, &|done| progress(done, total))
         .map_err(|error: RestoreError| error.into_job_error(shown))?;
-    failpoint::reached("restore-before-finish");
+    failpoint::at("restore-before-finish");
     let staged = load.finish(how.check)?;
     let check = staged.check().map(str::to_owned);
-    failpoint::reached("restore-before-place");
+    failpoint::at("restore-before-place");
     let target = staged.place()?;
     Ok(RestoreReport { target, entries: restored.entries, content_bytes: restored.bytes, check })
 }

@@ -107,7 +107,7 @@ fn work(context: &Context, stopping: &AtomicBool) {
         let seen = context.bell.count();
         match context.catalog.claim() {
             Ok(Some(job)) => {
-                failpoint::reached("after-claim");
+                failpoint::at("after-claim");
                 jobs::run(context, job);
             }
             Ok(None) => {

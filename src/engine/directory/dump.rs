@@ -37,15 +37,7 @@ pub(super) fn dump(
     order: &DumpOrder<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    dump_begun_at(now_ns(), order, intake)
-}
-
-/// The same, with the time at which the dump began.
-pub(super) fn dump_begun_at(
-    began_ns: i128,
-    order: &DumpOrder<'_>,
-    intake: &mut dyn Intake,
-) -> Result<DumpFacts, EngineError> {
+    let began_ns = now_ns();
     let options = Options::parse(order.source)?;
     let scratch = std::fs::metadata(order.scratch).ok().map(|found| {
         use std::os::unix::fs::MetadataExt as _;

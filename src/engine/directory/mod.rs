@@ -8,10 +8,6 @@ mod content;
 mod dump;
 mod entry;
 mod options;
-#[cfg(test)]
-mod tests_dump;
-#[cfg(test)]
-mod tests_load;
 mod walk;
 
 use std::path::{Path, PathBuf};

@@ -18,10 +18,6 @@ mod scratch_copy;
 mod snapshot;
 #[cfg(test)]
 mod tests_direct_reader;
-#[cfg(test)]
-mod tests_dump;
-#[cfg(test)]
-mod tests_load;
 mod wal;
 mod wal_files;
 

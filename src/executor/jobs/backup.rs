@@ -98,7 +98,7 @@ fn attempt(
         _ => Writer::full(sink, &options, &text),
     }
     .map_err(writer_error)?;
-    failpoint::reached("before-dump");
+    failpoint::at("before-dump");
     let order = DumpOrder {
         source: &job.instance.source,
         instance_name: &job.instance.name,
@@ -109,7 +109,7 @@ fn attempt(
         cancel: &context.cancel,
     };
     let dump = dump(engine, &order, BackupIntake::new(&mut writer, step, context, backup.id))?;
-    failpoint::reached("after-dump");
+    failpoint::at("after-dump");
     let end = context.clock.now();
     // This commit waits for the disk, as finishing the archive does: both at once.
     let saving = context.catalog.saving(backup.id, end);
@@ -118,7 +118,7 @@ fn attempt(
     let mut pending = sink.into_pending();
     pending.sync()?;
     saving.wait()?;
-    failpoint::reached("after-sync");
+    failpoint::at("after-sync");
     let check = Duration::from_millis(dump.check_ms);
     let written = stopwatch.elapsed().saturating_sub(check);
     prove(context, &*pending, &finished, readers.first())?;
@@ -167,7 +167,7 @@ fn prove(
             blame(error)
         }
     })?;
-    failpoint::reached("after-prove");
+    failpoint::at("after-prove");
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, job: &DrillJob) -> Option<Outcome> {
             return None;
         }
     }
-    failpoint::reached("drill-begins");
+    failpoint::at("drill-begins");
     let result = guarded(|| {
         let chain = chain::open(&*context.storage, &job.chain, &cancel)?;
         let how = Drilling {
@@ -42,6 +42,6 @@ pub(super) fn run(context: &Context, job: &DrillJob) -> Option<Outcome> {
         drill(&chain, &how, &|_done, _total| ())
     });
     let result = result.map_err(|error| cancelled_or(error, &cancel));
-    failpoint::reached("drill-before-settle");
+    failpoint::at("drill-before-settle");
     Some(Outcome::Drill { id, took: started.elapsed(), result })
 }

@@ -178,7 +178,7 @@ impl Intake for BackupIntake<'_> {
         self.file_bytes += length;
         self.count(length);
         self.context.settings.pace.limit(length, &self.context.cancel);
-        crate::failpoint::reached("mid-dump");
+        crate::failpoint::at("mid-dump");
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl Outcome {
         let catalog = &context.catalog;
         match self {
             Self::Backup { id, result: Ok(published) } => {
-                failpoint::reached("before-complete");
+                failpoint::at("before-complete");
                 let Published { facts, version, .. } = published;
                 catalog.complete(*id, facts.clone(), version, published.numbers()).wait()
             }

@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 pub(super) fn run(context: &Context, job: &RemovalJob) {
     for backup in &job.backups {
         let result = discard(context, backup);
-        failpoint::reached("mid-delete");
+        failpoint::at("mid-delete");
         let failed = result.is_err();
         Outcome::Removal { id: backup.id, result }.settle(context);
         if failed {

@@ -24,7 +24,7 @@ pub(super) struct Restored {
 
 /// Restores into the instance's folder.
 pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobError> {
-    failpoint::reached("restore-begins");
+    failpoint::at("restore-begins");
     let name = &job.instance.datastore.engine;
     let engine = engine::find(name).ok_or_else(|| JobError::NoEngine { engine: name.clone() })?;
     let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
@@ -39,7 +39,7 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobEr
         cancel: &context.cancel,
     };
     let report = restore(&chain, &how, &|_done, _total| ())?;
-    failpoint::reached("restore-after-place");
+    failpoint::at("restore-after-place");
     Ok(Restored {
         source: engine.source_of(&target),
         content_bytes: report.content_bytes,

@@ -160,7 +160,7 @@ impl PendingFile {
     }
 
     fn move_into_place(&mut self, path: &OpenedPath<'_>) -> Result<(), StorageError> {
-        failpoint::reached("publish-before-rename");
+        failpoint::at("publish-before-rename");
         match rename_to_free_name((&self.tmp, &self.name), (&path.folder, path.name)) {
             Ok(()) => self.stage = Stage::Published,
             Err(Errno::EXIST) => {
@@ -168,7 +168,7 @@ impl PendingFile {
             }
             Err(error) => return Err(failed("publishing", &path.path())(error)),
         }
-        failpoint::reached("publish-after-rename");
+        failpoint::at("publish-after-rename");
         // After an error here it is unknown which names a power cut would leave. The attempt has failed, so
         // its archive must not stay.
         path.folder.sync().and_then(|()| self.tmp.sync()).inspect_err(|_error| {

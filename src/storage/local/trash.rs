@@ -37,9 +37,9 @@ pub(super) fn discard(
         // A folder that may not be written cannot be moved.
         path.folder.open_writable_folder(path.name)?;
     }
-    failpoint::reached("discard-before-rename");
+    failpoint::at("discard-before-rename");
     move_to_trash(path, &trash, layout.now_seconds(), &label(text))?;
-    failpoint::reached("discard-after-rename");
+    failpoint::at("discard-after-rename");
     trash.sync()?;
     path.folder.sync()
 }

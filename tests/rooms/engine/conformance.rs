@@ -1,5 +1,7 @@
 //! The rules of the engine traits, as tests that every engine runs.
 
+#![allow(dead_code, reason = "each engine uses a part of this")]
+
 use std::any::Any;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

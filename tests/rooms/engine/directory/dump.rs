@@ -1,131 +1,20 @@
 //! Backups of trees, unchanging and changing.
 
-use std::ffi::OsStr;
-use std::fs::{File, Metadata};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::Duration;
 
+use coffer::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, Source};
+use coffer::engine::{DumpFacts, DumpOrder, EngineError, Intake, NeedsContent, Stop};
 use serde_json::json;
 
-use super::Directory;
-use super::dump::dump_begun_at;
-use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, Source};
-use crate::engine::conformance::{
-    EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance,
-};
-use crate::engine::source_path::source_at;
-use crate::engine::{DumpFacts, DumpOrder, Engine, EngineError, Intake, NeedsContent, Stop};
-
-/// A tree with one of everything that is backed up.
-struct Tree;
-
-impl EngineTest for Tree {
-    fn engine() -> &'static dyn Engine {
-        &Directory
-    }
-    fn create(folder: &Path) -> TestSource {
-        let root = folder.join("the tree");
-        for path in ["sub/deep", "empty", "sub-x"] {
-            std::fs::create_dir_all(root.join(path)).unwrap();
-        }
-        write(&root.join("big"), &noise(3 * 1024 * 1024 + 17));
-        write(&root.join("exact"), &noise(1 << 20));
-        write(&root.join("sub/deep/a \"b\"\n'c"), b"small");
-        write(&root.join("sub/none"), b"");
-        write(&root.join(OsStr::from_bytes(b"sub-x/\xff\xfe")), b"not UTF-8");
-        let sparse = write(&root.join("sparse"), b"");
-        sparse.set_len(5 << 20).unwrap();
-        sparse.write_all_at(b"in the middle", 3 << 20).unwrap();
-        std::fs::hard_link(root.join("big"), root.join("sub/again")).unwrap();
-        symlink("../nowhere/at all", root.join("link")).unwrap();
-        for (path, mode) in
-            [("big", 0o4711), ("empty", 0o1755), ("sub/deep", 0o555), ("sub", 0o750)]
-        {
-            std::fs::set_permissions(root.join(path), std::fs::Permissions::from_mode(mode))
-                .unwrap();
-        }
-        let xattr = |path: &str| {
-            let file = File::open(root.join(path)).unwrap();
-            let flags = rustix::fs::XattrFlags::empty();
-            rustix::fs::fsetxattr(&file, "user.origin", b"a\0b", flags)
-        };
-        xattr("big").and_then(|()| xattr("empty")).unwrap();
-        age(&root.join("sub/deep"), -5);
-        age(&root, 1_000_000_007);
-        TestSource::at(&Directory, root)
-    }
-    fn assert_same(original: &TestSource, restored: &Path) {
-        assert_eq!(listed(&original.path), listed(restored));
-    }
-}
-
-engine_conformance!(Tree);
-
-fn write(path: &Path, content: &[u8]) -> File {
-    let file = File::options().write(true).create_new(true).open(path).unwrap();
-    file.write_all_at(content, 0).unwrap();
-    file
-}
-
-fn noise(length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    blake3::Hasher::new().update(b"noise").finalize_xof().fill(&mut bytes);
-    bytes
-}
-
-/// Sets the time of the last change to these seconds and some nanoseconds.
-fn age(path: &Path, seconds: i64) {
-    let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: 123_456_789 };
-    let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
-    rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::empty()).unwrap();
-}
-
-/// Everything that the standard library tells about a tree: a line for each member.
-fn listed(root: &Path) -> Vec<String> {
-    let tell = |path: &Path, found: &Metadata| {
-        let content = if found.is_file() {
-            blake3::hash(&std::fs::read(path).unwrap()).to_string()
-        } else if found.is_symlink() {
-            format!("{:?}", std::fs::read_link(path).unwrap())
-        } else {
-            String::new()
-        };
-        let xattr = File::open(path).ok().and_then(|file| {
-            let mut value = vec![0; 16];
-            let length = rustix::fs::fgetxattr(&file, "user.origin", &mut value).ok()?;
-            value.truncate(length);
-            Some(value)
-        });
-        let links = if found.is_dir() { 0 } else { found.nlink() };
-        let shared = found.is_file().then(|| found.blocks() * 512 >= found.size());
-        format!(
-            "{:?} {:o} {}:{} {}.{:09} {links} {shared:?} {xattr:?} {content}",
-            path.strip_prefix(root).unwrap(),
-            found.mode(),
-            found.uid(),
-            found.gid(),
-            found.mtime(),
-            found.mtime_nsec(),
-        )
-    };
-    let mut lines = Vec::new();
-    let mut left = vec![root.to_owned()];
-    while let Some(path) = left.pop() {
-        let found = std::fs::symlink_metadata(&path).unwrap();
-        lines.push(tell(&path, &found));
-        if found.is_dir() {
-            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        }
-    }
-    lines.sort();
-    lines
-}
+use super::{Tree, age, engine, noise, write};
+use crate::engine::conformance::{EngineTest as _, NOT_CANCELLED, Recorder, code, dump};
 
 fn read(root: &Path) -> Result<(DumpFacts, Recorder), EngineError> {
     let mut recorder = Recorder::default();
-    dump(&Directory, &source_at(root), &mut recorder).map(|facts| (facts, recorder))
+    dump(engine(), &engine().source_of(root), &mut recorder).map(|facts| (facts, recorder))
 }
 
 /// An intake during whose calls the tree changes.
@@ -165,8 +54,8 @@ fn read_changing(
         on_entry: Box::new(on_entry),
         on_buffer: Box::new(on_buffer),
     };
-    let source = source_at(root);
-    let facts = Directory.dump(&order(&source, Path::new("/nowhere")), &mut intake).unwrap();
+    let source = engine().source_of(root);
+    let facts = engine().dump(&order(&source, Path::new("/nowhere")), &mut intake).unwrap();
     intake.recorder.finished();
     (facts, intake.recorder)
 }
@@ -247,10 +136,10 @@ fn sockets_and_pipes_are_skipped_and_listed() {
 fn excluded_paths_are_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let root = Tree::create(folder.path()).path;
-    let mut source = source_at(&root);
+    let mut source = engine().source_of(&root);
     source.0.insert("exclude".to_owned(), json!(["sub", "big", "not/there"]));
     let mut recorder = Recorder::default();
-    dump(&Directory, &source, &mut recorder).unwrap();
+    dump(engine(), &source, &mut recorder).unwrap();
     assert_eq!(
         recorder.paths(),
         ["", "empty", "exact", "link", "sparse", "sub-x", "sub-x/\\xff\\xfe"]
@@ -263,9 +152,9 @@ fn coffers_own_working_folder_is_skipped() {
     let scratch = folder.path().join("tmp");
     std::fs::create_dir(&scratch).unwrap();
     write(&scratch.join("archive"), b"x");
-    let source = source_at(folder.path());
+    let source = engine().source_of(folder.path());
     let mut recorder = Recorder::default();
-    let facts = Directory.dump(&order(&source, &scratch), &mut recorder).unwrap();
+    let facts = engine().dump(&order(&source, &scratch), &mut recorder).unwrap();
     assert_eq!(recorder.paths(), [""]);
     assert_eq!(facts.passed_over[0].path, "tmp");
 }
@@ -274,11 +163,11 @@ fn coffers_own_working_folder_is_skipped() {
 fn an_unchanged_file_is_not_read_and_a_fresh_one_has_no_stamp() {
     let folder = tempfile::tempdir().unwrap();
     let root = Tree::create(folder.path()).path;
-    let source = source_at(&root);
-    let order = order(&source, folder.path());
+    // Longer than a tick of the filesystem's clock.
+    std::thread::park_timeout(Duration::from_millis(50));
     let mut recorder = Recorder::default();
     recorder.unchanged.push(EntryPath::new("big").unwrap());
-    dump_begun_at(i128::MAX, &order, &mut recorder).unwrap();
+    dump(engine(), &engine().source_of(&root), &mut recorder).unwrap();
     let (entry, content) = recorder.member("big");
     let found = std::fs::metadata(root.join("big")).unwrap();
     let stamp = entry.stamp.unwrap();
@@ -290,10 +179,19 @@ fn an_unchanged_file_is_not_read_and_a_fresh_one_has_no_stamp() {
     assert!(content.is_empty(), "it was read");
     assert!(!recorder.content("exact").is_empty());
 
-    let mut early = Recorder::default();
-    dump_begun_at(0, &order, &mut early).unwrap();
-    assert!(early.members.iter().all(|(entry, _)| entry.stamp.is_none()));
-    assert!(!early.content("big").is_empty());
+    let is_file = |entry: &Entry| matches!(entry.kind, EntryKind::File { .. });
+    let files = recorder.members.iter().filter(|(entry, _)| is_file(entry));
+    let files: Vec<_> = files.map(|(entry, _)| root.join(entry.path.as_path())).collect();
+    let touch_all = |path: &EntryPath| {
+        if path.is_root() {
+            for file in &files {
+                age(file, 1_500_000_000);
+            }
+        }
+    };
+    let (_, fresh) = read_changing(&root, touch_all, || {});
+    assert!(fresh.members.iter().all(|(entry, _)| entry.stamp.is_none()));
+    assert!(!fresh.content("big").is_empty());
 }
 
 #[test]

@@ -4,13 +4,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use coffer::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
+use coffer::engine::EngineError;
 use rustix::fs::{Mode, OFlags, mkdirat, openat};
 
-use super::Directory;
-use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
-use crate::engine::EngineError;
+use super::engine;
 use crate::engine::conformance::{Recorder, code, dump, load_to, names, pour};
-use crate::engine::source_path::source_at;
 
 fn entry(path: &str, kind: EntryKind) -> Entry {
     Entry {
@@ -38,7 +37,7 @@ fn hard_link(path: &str, to: &str) -> Entry {
 }
 
 fn load(target: &Path, entries: &[Entry]) -> Result<(), EngineError> {
-    let mut load = load_to(&Directory, target)?;
+    let mut load = load_to(engine(), target)?;
     for entry in entries {
         load.entry(entry)?;
     }
@@ -85,7 +84,7 @@ fn an_empty_target_folder_is_replaced_and_one_that_is_not_empty_is_refused() {
 
     let late = place.path().join("late");
     std::fs::create_dir(&late).unwrap();
-    let staged = load_to(&Directory, &late).unwrap().finish(CheckLevel::Off).unwrap();
+    let staged = load_to(engine(), &late).unwrap().finish(CheckLevel::Off).unwrap();
     std::fs::create_dir(late.join("x")).unwrap();
     assert_eq!(code(staged.place()), FailureCode::TargetOccupied);
     assert_eq!(names(&late), ["x"]);
@@ -96,7 +95,7 @@ fn an_empty_target_folder_is_replaced_and_one_that_is_not_empty_is_refused() {
 fn a_file_gets_its_time_whenever_its_last_writer_is_dropped() {
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("t");
-    let mut load = load_to(&Directory, &target).unwrap();
+    let mut load = load_to(engine(), &target).unwrap();
     let held = load.entry(&file("held", 4)).unwrap().unwrap();
     held.write_at(b"held", 0).unwrap();
     let gone = load.entry(&file("gone", 4)).unwrap().unwrap();
@@ -114,7 +113,7 @@ fn a_file_gets_its_time_whenever_its_last_writer_is_dropped() {
 #[test]
 fn while_it_is_restored_only_its_owner_may_read_it() {
     let place = tempfile::tempdir().unwrap();
-    let mut load = load_to(&Directory, &place.path().join("t")).unwrap();
+    let mut load = load_to(engine(), &place.path().join("t")).unwrap();
     load.entry(&Entry { mode: 0o777, ..entry("", EntryKind::Directory) }).unwrap();
     let _file = load.entry(&Entry { mode: 0o666, ..file("f", 1) }).unwrap();
     let staged = place.path().join(&names(place.path())[0]);
@@ -142,14 +141,14 @@ fn a_tree_deeper_than_path_max_is_restored() {
     }
     let read = |path: &Path| {
         let mut recorder = Recorder::default();
-        dump(&Directory, &source_at(path), &mut recorder).unwrap();
+        dump(engine(), &engine().source_of(path), &mut recorder).unwrap();
         recorder
     };
     let original = read(&root);
     assert_eq!(original.members.len(), 1 + 3 * DEPTH);
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("t");
-    let mut load = load_to(&Directory, &target).unwrap();
+    let mut load = load_to(engine(), &target).unwrap();
     pour(&original, load.as_mut()).unwrap();
     load.finish(CheckLevel::Off).unwrap().place().unwrap();
     assert_eq!(read(&target).paths(), original.paths());

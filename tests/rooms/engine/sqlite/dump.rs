@@ -4,86 +4,17 @@ use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use coffer::domain::{Cancel, CheckLevel, EntryKind, FailureCode};
+use coffer::engine::{DrillOrder, DumpFacts, DumpOrder, EngineError};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::Sqlite;
-use crate::domain::{Cancel, CheckLevel, EntryKind, FailureCode, Source};
-use crate::engine::conformance::{
-    EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance, names,
-};
-use crate::engine::source_path::source_at;
-use crate::engine::{DumpFacts, Engine, EngineError};
-
-/// A database in WAL mode, of more than three segments.
-struct Wal;
-/// A database in rollback mode.
-struct Rollback;
-
-impl EngineTest for Wal {
-    fn engine() -> &'static dyn Engine {
-        &Sqlite
-    }
-    fn create(folder: &Path) -> TestSource {
-        let path = folder.join("an app's \"data\".db");
-        fill(&open(&path, "wal"));
-        TestSource::at(&Sqlite, path)
-    }
-    fn assert_same(original: &TestSource, restored: &Path) {
-        let (original, restored) = (content(&original.path), content(restored));
-        assert!(original.len() > 1000 && original == restored);
-    }
-}
-
-impl EngineTest for Rollback {
-    fn engine() -> &'static dyn Engine {
-        &Sqlite
-    }
-    fn create(folder: &Path) -> TestSource {
-        let path = folder.join("file:rollback.db");
-        fill(&open(&path, "delete"));
-        TestSource::at(&Sqlite, path)
-    }
-    fn assert_same(original: &TestSource, restored: &Path) {
-        Wal::assert_same(original, restored);
-    }
-}
-
-mod wal {
-    super::engine_conformance!(super::Wal);
-}
-
-mod rollback {
-    super::engine_conformance!(super::Rollback);
-}
-
-fn open(path: &Path, mode: &str) -> Connection {
-    let connection = Connection::open(path).unwrap();
-    connection.pragma_update(None, "journal_mode", mode).unwrap();
-    connection
-}
-
-fn fill(connection: &Connection) {
-    connection
-        .execute_batch(
-            "CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB NOT NULL, word TEXT);
-             CREATE INDEX by_word ON t (word);
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100)
-             INSERT INTO t SELECT i, randomblob(3000), hex(randomblob(8)) FROM n;",
-        )
-        .unwrap();
-}
-
-fn content(path: &Path) -> Vec<(i64, Vec<u8>, String)> {
-    let connection = Connection::open(path).unwrap();
-    let mut rows = connection.prepare("SELECT id, data, word FROM t ORDER BY id").unwrap();
-    let rows = rows.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-    rows.map(Result::unwrap).collect()
-}
+use super::{Rollback, Wal, companion, engine, fill, open};
+use crate::engine::conformance::{EngineTest as _, NOT_CANCELLED, Recorder, code, dump, names};
 
 fn read(path: &Path) -> Result<(DumpFacts, Recorder), EngineError> {
     let mut recorder = Recorder::default();
-    dump(&Sqlite, &source_at(path), &mut recorder).map(|facts| (facts, recorder))
+    dump(engine(), &engine().source_of(path), &mut recorder).map(|facts| (facts, recorder))
 }
 
 /// Writes the dumped database to a file and opens it.
@@ -185,7 +116,7 @@ fn a_log_left_by_a_crash_is_read_and_left_unchanged() {
     let copy = crashed.path().join("c.db");
     std::fs::copy(&path, &copy).unwrap();
     let log = crashed.path().join("c.db-wal");
-    std::fs::copy(super::fault::companion(&path, "-wal"), &log).unwrap();
+    std::fs::copy(companion(&path, "-wal"), &log).unwrap();
     let (before, log_before) = (std::fs::read(&copy).unwrap(), std::fs::read(&log).unwrap());
     // Through a link, beside which there is no log.
     let link = crashed.path().join("link");
@@ -210,8 +141,7 @@ fn a_transaction_interrupted_by_a_crash_is_rolled_back_first() {
     let crashed = tempfile::tempdir().unwrap();
     let copy = crashed.path().join("c.db");
     std::fs::copy(&path, &copy).unwrap();
-    std::fs::copy(super::fault::companion(&path, "-journal"), crashed.path().join("c.db-journal"))
-        .unwrap();
+    std::fs::copy(companion(&path, "-journal"), crashed.path().join("c.db-journal")).unwrap();
     let (_, recorder) = read(&copy).unwrap();
     let (_file, restored) = reopened(&recorder);
     let wiped: i64 = restored
@@ -226,9 +156,9 @@ fn a_lock_that_is_not_released_is_an_error_with_the_time_waited() {
     let path = Rollback::create(folder.path()).path;
     let holder = Connection::open(&path).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let mut source = source_at(&path);
+    let mut source = engine().source_of(&path);
     source.0.insert("lock_wait_s".to_owned(), json!(0));
-    let locked = dump(&Sqlite, &source, &mut Recorder::default());
+    let locked = dump(engine(), &source, &mut Recorder::default());
     assert!(locked.as_ref().unwrap_err().to_string().contains("locked for 0 s"));
     assert_eq!(code(locked), FailureCode::SourceLocked);
 }
@@ -331,8 +261,8 @@ fn a_backup_beside_a_rollback_mode_writer_is_consistent() {
 fn the_check_can_be_turned_off() {
     let folder = tempfile::tempdir().unwrap();
     let path = Rollback::create(folder.path()).path;
-    let source: Source = source_at(&path);
-    let order = crate::engine::DumpOrder {
+    let source = engine().source_of(&path);
+    let order = DumpOrder {
         source: &source,
         instance_name: "ä/b",
         check: CheckLevel::Off,
@@ -342,7 +272,7 @@ fn the_check_can_be_turned_off() {
         cancel: &NOT_CANCELLED,
     };
     let mut recorder = Recorder::default();
-    let facts = Sqlite.dump(&order, &mut recorder).unwrap();
+    let facts = engine().dump(&order, &mut recorder).unwrap();
     assert_eq!((facts.check, facts.check_ms), (None, 0));
     assert_eq!(recorder.paths(), ["__b.db"]);
 }
@@ -360,11 +290,7 @@ fn cancelling_ends_a_check() {
         .unwrap();
     let cancel = Cancel::default();
     cancel.cancel();
-    let order = crate::engine::DrillOrder {
-        restored: &path,
-        source: None,
-        scratch: folder.path(),
-        cancel: &cancel,
-    };
-    assert!(matches!(Sqlite.drill(&order), Err(EngineError::Cancelled)));
+    let order =
+        DrillOrder { restored: &path, source: None, scratch: folder.path(), cancel: &cancel };
+    assert!(matches!(engine().drill(&order), Err(EngineError::Cancelled)));
 }
