@@ -1,35 +1,56 @@
 #!/bin/sh
-# Coffer beside its peers, in one interleaved run, with one table at the end.
+# Measures Coffer beside other backup tools, in interleaved rounds, and prints tables of the results.
 #
-#   tests/bench.sh                  the short form, under four minutes once everything is built
-#   tests/bench.sh --long           1 GiB and a million rows, five rounds: for publishing (about an hour)
+#   tests/bench.sh                  the short form: under four minutes once everything is built
+#   tests/bench.sh --long           1 GiB, a million rows, five rounds: for publishing (about an hour)
 #   tests/bench.sh --only sqlite    or tree, large, api, footprint, postgresql, mariadb, redis; several with commas
 #   tests/bench.sh --rounds 3
 #   tests/bench.sh --publish        also writes tests/bench/results.md
 #
-# Installs the peers from Debian if it may (as root). COFFER_BENCH_RUSTIC=1 builds rustic with cargo.
+# To compare with an older version of Coffer:
+#
+#   tests/bench.sh --before PATH --only-coffer [--long]
+#
+#   --before PATH     another Coffer binary takes part in every row of Coffer, in the same rounds and in turns. A table
+#                     "Before and after" at the end has the medians of both, their ratio, and its spread over the
+#                     rounds (five, unless --rounds says otherwise). The binary must understand the same
+#                     configuration and API.
+#   --only-coffer     leaves the other tools out, except tar, which the restore of a tree is compared with.
+#
+# As root, installs the other tools from Debian. COFFER_BENCH_RUSTIC=1 builds rustic with cargo.
 set -eu
 cd "$(dirname "$0")/.."
 
 publish=""
+only_coffer=""
 arguments=""
 for argument in "$@"; do
     case "$argument" in
     --publish) publish=1 ;;
     --short) ;;
-    *) arguments="$arguments $argument" ;;
+    *)
+        [ "$argument" != --only-coffer ] || only_coffer=1
+        arguments="$arguments $argument"
+        ;;
     esac
 done
 
+needed="tar zstd time strip mariabackup mariadbd redis-server pg_basebackup"
+packages="tar zstd time binutils mariadb-backup mariadb-server redis-server postgresql"
+if [ -z "$only_coffer" ]; then
+    needed="$needed restic borg sqlite3 pgbackrest"
+    packages="$packages restic borgbackup sqlite3 pgbackrest"
+fi
 missing=""
-for tool in restic borg zstd tar sqlite3 time strip pgbackrest mariabackup mariadbd redis-server pg_basebackup; do
+for tool in $needed; do
     command -v "$tool" >/dev/null 2>&1 || [ -x "/usr/bin/$tool" ] || missing="$missing $tool"
 done
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get install -y --no-install-recommends restic borgbackup zstd tar sqlite3 time binutils \
-        pgbackrest mariadb-backup mariadb-server redis-server postgresql >/dev/null || echo "not all peers could be installed:$missing" >&2
+    # The packages are words without spaces.
+    # shellcheck disable=SC2086
+    apt-get install -y --no-install-recommends $packages >/dev/null || echo "could not install all of:$missing" >&2
 elif [ -n "$missing" ]; then
-    echo "left out, because they are not installed:$missing" >&2
+    echo "not installed, and left out:$missing" >&2
 fi
 if [ "${COFFER_BENCH_RUSTIC:-}" = 1 ] && ! command -v rustic >/dev/null; then
     cargo install --locked rustic-rs --root "${CARGO_INSTALL_ROOT:-$HOME/.cargo}"
@@ -42,4 +63,4 @@ if [ -n "$publish" ]; then
 fi
 # Every argument is a word without spaces.
 # shellcheck disable=SC2086
-exec cargo bench --bench peers -- $arguments
+exec cargo bench --locked --bench peers -- $arguments

@@ -1,5 +1,5 @@
-//! The yardstick of the API's rows: an actix-web handler that returns ready bytes and does nothing else,
-//! with as many workers as the server has. The bench runs it as a child of its own: `peers bare FILE`.
+//! What the API is compared with: an actix-web handler that only returns prepared bytes, with as many workers
+//! as the server has. The bench runs it as a child process: `peers bare FILE WORKERS`.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -31,7 +31,7 @@ pub(crate) fn serve(file: &Path, workers: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// A running one.
+/// A running handler.
 #[derive(Debug)]
 pub(crate) struct Bare {
     child: Child,
@@ -46,7 +46,7 @@ impl Drop for Bare {
 }
 
 impl Bare {
-    /// Starts this program once more, as the yardstick for `body`.
+    /// Starts this program again, as a handler that returns `body`.
     pub(crate) fn start(folder: &Path, body: &[u8], workers: usize) -> Outcome<Self> {
         let file = folder.join("bare.json");
         #[expect(clippy::disallowed_methods, reason = "a file of the bench's own")]

@@ -5,14 +5,15 @@ use std::path::Path;
 use super::Outcome;
 use super::data;
 use super::measure::Cost;
-use super::server::{Made, Server, at, configure};
-use super::table::{Figures, Table};
+use super::options::{Options, Program};
+use super::server::{Backup, Server, at, configure};
+use super::table::Results;
 use super::tools::{Kind, TOOLS, Tool, Work};
 
 /// A row, and what changes before it.
 pub(crate) type Change = (&'static str, fn(&Path, u64) -> Outcome<()>);
 
-/// What is backed up, and what becomes of it.
+/// The source, and where everything that is made from it lies.
 pub(crate) struct Contest<'a> {
     /// The word in front of the rows.
     pub(crate) name: &'static str,
@@ -21,27 +22,92 @@ pub(crate) struct Contest<'a> {
     pub(crate) kind: Kind,
     /// The file or folder; of a server, the folder with its socket and its data.
     pub(crate) source: &'a Path,
-    /// The same, as Coffer's configuration has it.
+    /// The source in Coffer's configuration.
     pub(crate) configured: String,
-    /// Where stores and targets lie: the same disk for everybody.
+    /// Where stores and targets lie, all on one disk.
     pub(crate) folder: &'a Path,
-    /// Row, and what changes before it.
     pub(crate) changes: &'a [Change],
 }
 
-const COFFER: &str = "coffer";
+/// One Coffer in the contest.
+struct Coffer {
+    server: Server,
+    /// A second server, which reads every byte again each time. Of a database server Coffer always does.
+    rereading: Option<Server>,
+    /// The last full backup, and the last backup.
+    full: String,
+    newest: String,
+    /// The most memory that the server itself took in this round.
+    own_mib: f64,
+}
 
-/// Chain depth of the deep restore.
+impl Coffer {
+    fn name(&self) -> &'static str {
+        self.server.program.name
+    }
+
+    fn backup(&mut self, instance: &str, incremental: bool) -> Outcome<Backup> {
+        let backup = self.server.backup(instance, incremental)?;
+        self.newest.clone_from(&backup.id);
+        self.own_mib = self.own_mib.max(backup.own_mib);
+        Ok(backup)
+    }
+}
+
+/// The length of the chain that the deep restore needs.
 const DEPTH: u64 = 30;
 
 impl Contest<'_> {
-    /// The peers that can take part.
-    fn peers(&self) -> impl Iterator<Item = &'static Tool> {
-        TOOLS.iter().filter(|it| it.reads.contains(&self.kind) && it.is_there())
+    /// Runs every round, then the deep chain.
+    pub(crate) fn run(&self, options: &Options, results: &mut Results) -> Outcome<()> {
+        let tools: Vec<&Tool> = TOOLS.iter().filter(|it| self.takes_part(it, options)).collect();
+        let programs = options.programs.iter();
+        let mut coffers =
+            programs.map(|it| self.coffer(it, options)).collect::<Outcome<Vec<_>>>()?;
+        for number in 0..options.rounds {
+            eprintln!("{}: round {} of {}", self.name, number + 1, options.rounds);
+            Round { contest: self, number, tools: &tools, results }.run(&mut coffers)?;
+            if self.kind.is_server() {
+                for coffer in &coffers {
+                    let row =
+                        format!("{}: peak RSS of Coffer itself, without the tools", self.name);
+                    results.figure(&row, coffer.name(), "MiB", coffer.own_mib);
+                }
+            }
+            // Each round begins with another binary.
+            coffers.rotate_left(1);
+        }
+        if self.kind.is_server() {
+            return Ok(());
+        }
+        self.deep_chain(options.rounds, &mut coffers, results)
+    }
+
+    fn takes_part(&self, tool: &Tool, options: &Options) -> bool {
+        let asked_for = !options.only_coffer || tool.program == "tar";
+        asked_for && tool.reads.contains(&self.kind) && tool.is_installed()
+    }
+
+    fn coffer(&self, program: &Program, options: &Options) -> Outcome<Coffer> {
+        let server = self.server("main", "reread_every = 0", program, options)?;
+        let rereading = if self.kind.is_server() {
+            None
+        } else {
+            let mut server = self.server("reread", "reread_every = 1", program, options)?;
+            server.backup(self.name, false)?;
+            Some(server)
+        };
+        Ok(Coffer { server, rereading, full: String::new(), newest: String::new(), own_mib: 0.0 })
     }
 
     /// Starts a server. `settings` are lines of its `[catalog]`.
-    fn server(&self, name: &str, settings: &str) -> Outcome<Server> {
+    fn server(
+        &self,
+        role: &str,
+        settings: &str,
+        program: &Program,
+        options: &Options,
+    ) -> Outcome<Server> {
         let settings = format!(
             "[auth]\nmode = \"none\"\n[executor]\nnice = 0\n[storage]\ntrash_window_s = 0\n\
              [catalog]\nmax_chain = 100\n{settings}"
@@ -51,149 +117,176 @@ impl Contest<'_> {
             (self.name, engine, "off", self.configured.as_str()),
             (checked.as_str(), engine, "quick", self.configured.as_str()),
         ];
-        let config = configure(self.folder, name, &settings, &instances)?;
-        let server = Server::start(&config)?;
-        Ok(if self.kind.is_cached() { server.reading(self.source) } else { server })
+        let name = format!("{}-{role}", program.name);
+        let config = configure(self.folder, &name, &settings, &instances)?;
+        let server = Server::start(program, &config)?;
+        Ok(if options.only_coffer {
+            // Only some of the other tools drop files from the page cache.
+            server.caching(&[])
+        } else if self.kind.is_cached() {
+            server.caching(&[&self.folder.join(name), self.source])
+        } else {
+            server
+        })
     }
 
-    /// Every round, then the deep chain. Of a running server every byte is read each time anyway.
-    pub(crate) fn run(&self, rounds: u64, table: &mut Table, own: &mut Figures) -> Outcome<()> {
-        let mut server = self.server("coffer-main", "reread_every = 0")?;
-        let mut reader = None;
-        if !self.kind.is_server() {
-            let reader = reader.insert(self.server("coffer-reread", "reread_every = 1")?);
-            reader.backup(self.name, false)?;
-        }
-        for round in 0..rounds {
-            eprintln!("{}: round {} of {rounds}", self.name, round + 1);
-            let most = self.round(round, table, &mut server, reader.as_mut())?;
-            if self.kind.is_server() {
-                let row = format!("{}: peak RSS of Coffer itself, without the tools", self.name);
-                own.put(&row, "MiB", most);
-            }
-        }
-        if self.kind.is_server() {
-            return Ok(());
-        }
-        self.deep_chain(rounds, table, &mut server)
-    }
-
-    fn peers_do(&self, row: &str, work: Work, table: &mut Table) -> Outcome<()> {
-        for tool in self.peers() {
-            if let Some(cost) = tool.run(self.folder, self.source, work)? {
-                table.put(&format!("{}: {row}", self.name), tool.name, cost);
-            }
-        }
-        Ok(())
-    }
-
-    /// One round; the most memory that Coffer itself took in it.
-    fn round(
+    fn deep_chain(
         &self,
-        round: u64,
-        table: &mut Table,
-        server: &mut Server,
-        reader: Option<&mut Server>,
-    ) -> Outcome<f64> {
-        let name = self.name;
-        let Made { id: full, own_mib: mut most, .. } = self.full(table, server)?;
-        self.peers_do("unchanged", Work::Again, table)?;
-        table.put(&format!("{name}: unchanged"), COFFER, server.backup(name, true)?.cost);
-        if let Some(reader) = reader {
-            // Catches up with what the round before changed; not measured.
-            reader.backup(name, true)?;
-            self.peers_do("unchanged, every byte read", Work::Reread, table)?;
-            let reread = reader.backup(name, true)?;
-            table.put(&format!("{name}: unchanged, every byte read"), COFFER, reread.cost);
-        }
-        let mut newest = full.clone();
-        for (row, change) in self.changes {
-            change(self.source, round)?;
-            self.peers_do(row, Work::Changed, table)?;
-            let made = server.backup(name, true)?;
-            table.put(&format!("{name}: {row}"), COFFER, made.cost);
-            most = most.max(made.own_mib);
-            newest = made.id;
-        }
-        self.peers_do("restore", Work::Restore, table)?;
-        let target = self.folder.join("coffer-restored");
-        let restored = server.restore(&full, &target)?;
-        table.put(&format!("{name}: restore"), COFFER, restored);
-        if self.kind == Kind::MariaDb {
-            let row = "restore, ready to start";
-            self.peers_do(row, Work::Ready, table)?;
-            table.put(&format!("{name}: {row}"), COFFER, restored);
-        }
-        table.put(
-            &format!("{name}: restore, newest incremental"),
-            COFFER,
-            server.restore(&newest, &target)?,
-        );
-        self.peers_do("verify", Work::Verify, table)?;
-        table.put(&format!("{name}: verify"), COFFER, server.verify(&full)?);
-        Ok(most)
-    }
-
-    /// The full backup, up to the synced file and up to COMPLETED, and with the engine's check.
-    fn full(&self, table: &mut Table, server: &mut Server) -> Outcome<Made> {
-        let name = self.name;
-        let (written, proven) =
-            (format!("{name}: full, to the finished file"), format!("{name}: full, proven"));
-        for tool in self.peers() {
-            let Some(cost) = tool.run(self.folder, self.source, Work::Full)? else { continue };
-            table.put(&written, tool.name, cost);
-            if let Some(proof) = tool.run(self.folder, self.source, Work::Verify)? {
-                table.put(
-                    &proven,
-                    tool.name,
-                    Cost {
-                        wall_s: cost.wall_s + proof.wall_s,
-                        cpu_s: cost.cpu_s + proof.cpu_s,
-                        ..cost
-                    },
-                );
-            }
-        }
-        let full = server.backup(name, false)?;
-        table.put(&written, COFFER, Cost { wall_s: full.written_s, ..full.cost });
-        table.put(&proven, COFFER, full.cost);
-        let check = match self.kind {
-            Kind::File => Some("SQLite's quick_check of the source"),
-            Kind::Folder => None,
-            Kind::PostgreSql | Kind::MariaDb | Kind::Redis => Some("the engine's quick check"),
-        };
-        if let Some(check) = check {
-            let checked = server.backup(&format!("{name}-checked"), false)?;
-            let wall_s = checked.cost.wall_s + checked.check_s;
-            let row = format!("{name}: full, proven, with {check}");
-            table.put(&row, COFFER, Cost { wall_s, ..checked.cost });
-        }
-        Ok(full)
-    }
-
-    fn deep_chain(&self, rounds: u64, table: &mut Table, server: &mut Server) -> Outcome<()> {
+        rounds: u64,
+        coffers: &mut [Coffer],
+        results: &mut Results,
+    ) -> Outcome<()> {
         let Some((_row, change)) = self.changes.first() else { return Ok(()) };
         eprintln!("{}: a chain of {DEPTH}", self.name);
-        let full = server.backup(self.name, false)?.id;
-        let mut newest = full.clone();
+        for coffer in &mut *coffers {
+            coffer.full = coffer.backup(self.name, false)?.id;
+        }
         for step in 0..DEPTH {
             change(self.source, 50 + step)?;
-            newest = server.backup(self.name, true)?.id;
+            for coffer in &mut *coffers {
+                coffer.backup(self.name, true)?;
+            }
         }
         let target = self.folder.join("coffer-restored");
         for _round in 0..rounds {
-            for (depth, id) in [(0, &full), (DEPTH, &newest)] {
-                let row = format!("{}: restore at depth {depth}", self.name);
-                table.put(&row, COFFER, server.restore(id, &target)?);
+            for coffer in &*coffers {
+                for (depth, id) in [(0, &coffer.full), (DEPTH, &coffer.newest)] {
+                    let row = format!("{}: restore at depth {depth}", self.name);
+                    results.cost(&row, coffer.name(), coffer.server.restore(id, &target)?);
+                }
             }
+            coffers.rotate_left(1);
         }
         Ok(())
     }
 }
 
-/// The SQLite rows.
-pub(crate) fn sqlite(folder: &Path, mib: u64, rounds: u64, table: &mut Table) -> Outcome<()> {
-    let source = folder.join("bench.db");
+/// One round of a contest.
+struct Round<'a> {
+    contest: &'a Contest<'a>,
+    number: u64,
+    tools: &'a [&'static Tool],
+    results: &'a mut Results,
+}
+
+impl Round<'_> {
+    fn run(&mut self, coffers: &mut [Coffer]) -> Outcome<()> {
+        let name = self.contest.name;
+        self.full(coffers)?;
+        self.tools("unchanged", Work::Unchanged)?;
+        for coffer in &mut *coffers {
+            let cost = coffer.backup(name, true)?.cost;
+            self.cost("unchanged", coffer.name(), cost);
+        }
+        self.reread(coffers)?;
+        for (row, change) in self.contest.changes {
+            change(self.contest.source, self.number)?;
+            self.tools(row, Work::Changed)?;
+            for coffer in &mut *coffers {
+                let cost = coffer.backup(name, true)?.cost;
+                self.cost(row, coffer.name(), cost);
+            }
+        }
+        self.restore(coffers)?;
+        self.tools("verify", Work::Verify)?;
+        for coffer in &*coffers {
+            self.cost("verify", coffer.name(), coffer.server.verify(&coffer.full)?);
+        }
+        Ok(())
+    }
+
+    fn cost(&mut self, row: &str, by: &'static str, cost: Cost) {
+        self.results.cost(&format!("{}: {row}", self.contest.name), by, cost);
+    }
+
+    /// Has every tool that can do it do the same work.
+    fn tools(&mut self, row: &str, work: Work) -> Outcome<()> {
+        for tool in self.tools {
+            if let Some(cost) = tool.run(self.contest.folder, self.contest.source, work)? {
+                self.cost(row, tool.name, cost);
+            }
+        }
+        Ok(())
+    }
+
+    /// The full backup, up to the synced file and up to COMPLETED, and with the engine's check.
+    fn full(&mut self, coffers: &mut [Coffer]) -> Outcome<()> {
+        let (written, proven) = ("full, to the finished file", "full, proven");
+        for tool in self.tools {
+            let run = |work| tool.run(self.contest.folder, self.contest.source, work);
+            let Some(cost) = run(Work::Full)? else { continue };
+            let proof = run(Work::Verify)?;
+            self.cost(written, tool.name, cost);
+            if let Some(proof) = proof {
+                let (wall_s, cpu_s) = (cost.wall_s + proof.wall_s, cost.cpu_s + proof.cpu_s);
+                self.cost(proven, tool.name, Cost { wall_s, cpu_s, ..cost });
+            }
+        }
+        let check = match self.contest.kind {
+            Kind::File => Some("SQLite's quick_check of the source"),
+            Kind::Folder => None,
+            Kind::PostgreSql | Kind::MariaDb | Kind::Redis => Some("the engine's quick check"),
+        };
+        for coffer in coffers {
+            coffer.own_mib = 0.0;
+            let full = coffer.backup(self.contest.name, false)?;
+            self.cost(written, coffer.name(), Cost { wall_s: full.written_s, ..full.cost });
+            self.cost(proven, coffer.name(), full.cost);
+            coffer.full = full.id;
+            if let Some(check) = check {
+                let instance = format!("{}-checked", self.contest.name);
+                let checked = coffer.server.backup(&instance, false)?;
+                let wall_s = checked.cost.wall_s + checked.check_s;
+                let row = format!("{proven}, with {check}");
+                self.cost(&row, coffer.name(), Cost { wall_s, ..checked.cost });
+            }
+        }
+        Ok(())
+    }
+
+    /// The unchanged source once more, every byte of it read.
+    fn reread(&mut self, coffers: &mut [Coffer]) -> Outcome<()> {
+        let row = "unchanged, every byte read";
+        if self.contest.kind.is_server() {
+            return Ok(());
+        }
+        self.tools(row, Work::Reread)?;
+        for coffer in coffers {
+            let Some(server) = &mut coffer.rereading else { continue };
+            // Catches up with the changes of the round before; not measured.
+            server.backup(self.contest.name, true)?;
+            let cost = server.backup(self.contest.name, true)?.cost;
+            self.cost(row, server.program.name, cost);
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, coffers: &[Coffer]) -> Outcome<()> {
+        let ready = "restore, ready to start";
+        self.tools("restore", Work::Restore)?;
+        if self.contest.kind == Kind::MariaDb {
+            self.tools(ready, Work::RestoreReady)?;
+        }
+        let target = self.contest.folder.join("coffer-restored");
+        for coffer in coffers {
+            let (by, server) = (coffer.name(), &coffer.server);
+            let cost = server.restore(&coffer.full, &target)?;
+            self.cost("restore", by, cost);
+            if self.contest.kind == Kind::MariaDb {
+                self.cost(ready, by, cost);
+            }
+        }
+        for coffer in coffers {
+            let cost = coffer.server.restore(&coffer.newest, &target)?;
+            self.cost("restore, newest incremental", coffer.name(), cost);
+        }
+        Ok(())
+    }
+}
+
+/// The SQLite rows, and what a backup costs a writer.
+pub(crate) fn sqlite(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
+    let (source, mib) = (folder.join("bench.db"), options.size.mib);
     eprintln!("making a database of {mib} MiB");
     data::make(&source, mib)?;
     let changes: [Change; 2] =
@@ -207,17 +300,13 @@ pub(crate) fn sqlite(folder: &Path, mib: u64, rounds: u64, table: &mut Table) ->
         folder,
         changes: &changes,
     };
-    contest.run(rounds, table, &mut Figures::default())
+    contest.run(options, results)?;
+    super::live::writer_waits(folder, options, results)
 }
 
 /// The tree's rows.
-pub(crate) fn tree(
-    folder: &Path,
-    (files, mib): (u64, u64),
-    rounds: u64,
-    table: &mut Table,
-) -> Outcome<()> {
-    let source = folder.join("tree");
+pub(crate) fn tree(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
+    let (source, files, mib) = (folder.join("tree"), options.size.files, options.size.mib);
     eprintln!("making a tree of {files} files, {mib} MiB");
     data::make_tree(&source, files, mib)?;
     let changes: [Change; 1] = [("1 % changed", data::change_tree)];
@@ -230,5 +319,5 @@ pub(crate) fn tree(
         folder,
         changes: &changes,
     };
-    contest.run(rounds, table, &mut Figures::default())
+    contest.run(options, results)
 }

@@ -1,40 +1,50 @@
-//! What Coffer takes when it does nothing: bytes on the disk, memory, and the time of its start.
+//! What an idle Coffer takes: bytes on the disk, memory, and the time to start.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::measure::{memory_of, mib, said, settle};
-use super::server::{COFFER, Server, configure};
-use super::table::Figures;
-use super::{Outcome, Size, seed};
+use super::measure::{memory_of, mib, output_of, settle};
+use super::options::Options;
+use super::server::{Server, configure};
+use super::table::Results;
+use super::{Outcome, seed};
 
 /// Starts that are measured.
-const STARTS: usize = 5;
+const STARTS: u64 = 5;
 
-/// The rows.
-pub(crate) fn rows(folder: &Path, size: &Size, figures: &mut Figures) -> Outcome<()> {
-    std::fs::create_dir_all(folder)?;
-    let binary = folder.join("coffer");
-    said(&format!("strip -o '{}' '{COFFER}'", binary.display()));
-    figures.put("footprint: stripped binary", "MiB", mib(std::fs::metadata(&binary)?.len()));
-    for (name, rows) in [("empty", 0), ("large", size.rows)] {
+pub(crate) fn rows(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
+    for program in &options.programs {
+        let binary = folder.join(program.name);
+        output_of(&format!("strip -o '{}' '{}'", binary.display(), program.path.display()));
+        let bytes = std::fs::metadata(&binary)?.len();
+        results.figure("footprint: stripped binary", program.name, "MiB", mib(bytes));
+    }
+    for rows in [0, options.size.rows] {
         eprintln!("footprint: a catalog of {rows} rows");
-        let auth = "[auth]\nmode = \"none\"\n";
-        let config = configure(folder, name, auth, &[])?;
-        Server::start(&config)?.stop()?;
-        if rows > 0 {
-            seed::backups(&folder.join(name).join("catalog.db"), rows)?;
+        let config = |name: &str| {
+            configure(folder, &format!("{name}-{rows}"), "[auth]\nmode = \"none\"\n", &[])
+        };
+        for program in &options.programs {
+            let config = config(program.name)?;
+            Server::start(program, &config)?.stop()?;
+            if rows > 0 {
+                seed::backups(&config.with_extension("").join("catalog.db"), rows)?;
+            }
         }
-        for _start in 0..STARTS {
-            settle(&[])?;
-            let server = Server::start(&config)?;
-            let row = format!("footprint: cold start to listening, {rows} rows");
-            figures.put(&row, "ms", server.started_in.as_secs_f64() * 1000.0);
-            // What it needs to start is given back within a second, or it is kept.
-            std::thread::park_timeout(Duration::from_secs(1));
-            let row = format!("footprint: idle RSS, {rows} rows");
-            figures.put(&row, "MiB", memory_of(server.pid(), "VmRSS:")?);
-            server.stop()?;
+        for start in 0..STARTS {
+            for program in options.programs_in(start) {
+                settle([])?;
+                let server = Server::start(program, &config(program.name)?)?;
+                let started_ms = server.started_in.as_secs_f64() * 1000.0;
+                let row = format!("footprint: cold start to listening, {rows} rows");
+                results.figure(&row, program.name, "ms", started_ms);
+                // Memory that only the start needs is released within a second.
+                std::thread::park_timeout(Duration::from_secs(1));
+                let row = format!("footprint: idle RSS, {rows} rows");
+                let idle = memory_of(server.pid(), "VmRSS:")?;
+                results.figure(&row, program.name, "MiB", idle);
+                server.stop()?;
+            }
         }
     }
     Ok(())

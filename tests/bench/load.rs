@@ -1,4 +1,4 @@
-//! Clients: connections that stay open and each ask the next question as soon as they have an answer.
+//! Clients: connections that stay open, and each send the next request as soon as they have an answer.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,9 +10,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Outcome;
 
-/// What the clients saw.
+/// The answers that the clients got.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct LoadResult {
     pub(crate) answers: u32,
     /// Answers with another status than 2xx.
     pub(crate) refused: u32,
@@ -20,13 +20,13 @@ pub(crate) struct Seen {
     latencies: Vec<Duration>,
 }
 
-impl Seen {
+impl LoadResult {
     /// Answers a second.
     pub(crate) fn rate(&self) -> f64 {
         f64::from(self.answers) / self.taken.as_secs_f64()
     }
 
-    /// The latency that this share (in thousandths) of the answers did not exceed, in milliseconds.
+    /// The latency in milliseconds that this share of the answers, in thousandths, did not exceed.
     pub(crate) fn latency_ms(&self, per_mille: usize) -> f64 {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
@@ -46,7 +46,7 @@ impl Seen {
 /// One connection.
 struct Client {
     stream: TcpStream,
-    asked: Instant,
+    sent: Instant,
     answer: Vec<u8>,
 }
 
@@ -55,18 +55,18 @@ impl Client {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, asked: Instant::now(), answer: Vec::with_capacity(64 << 10) })
+        Ok(Self { stream, sent: Instant::now(), answer: Vec::with_capacity(64 << 10) })
     }
 
-    fn ask(&mut self, question: &[u8]) -> Outcome<()> {
+    fn send(&mut self, request: &[u8]) -> Outcome<()> {
         self.answer.clear();
-        self.asked = Instant::now();
-        // A question fits into the buffer of a connection that waits for nothing.
-        Ok(self.stream.write_all(question)?)
+        self.sent = Instant::now();
+        // A request fits into the empty buffer of the socket.
+        Ok(self.stream.write_all(request)?)
     }
 
-    /// Reads what is there; the status when the answer is whole.
-    fn listen(&mut self) -> Outcome<Option<u16>> {
+    /// Reads without waiting. Returns the status once the answer is complete.
+    fn receive(&mut self) -> Outcome<Option<u16>> {
         let mut piece = [0; 16 << 10];
         loop {
             match self.stream.read(&mut piece) {
@@ -75,15 +75,15 @@ impl Client {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
-            if let Some(status) = whole(&self.answer) {
+            if let Some(status) = complete_status(&self.answer) {
                 return Ok(Some(status));
             }
         }
     }
 }
 
-/// The status of an answer, if its head and as much body as that says are there.
-fn whole(answer: &[u8]) -> Option<u16> {
+/// The status of an answer, once its head and its body are complete.
+fn complete_status(answer: &[u8]) -> Option<u16> {
     let head = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
     let text = str::from_utf8(answer.get(..head)?).ok()?;
     let length = text.lines().find_map(|line| {
@@ -94,34 +94,39 @@ fn whole(answer: &[u8]) -> Option<u16> {
     (answer.len() >= head + 4 + length.unwrap_or(0)).then_some(status)
 }
 
-/// As many connections as there are in `shares`, each with its own questions, asked in turn until the
-/// time is over or a share is used up when `once` is set.
-fn drive(address: &str, shares: &[Vec<Vec<u8>>], time: Duration, once: bool) -> Outcome<Seen> {
+/// Opens a connection for each of `shares`, which sends the requests of its share in turn until the time is
+/// over or, with `once`, until a share is used up.
+fn drive(
+    address: &str,
+    shares: &[Vec<Vec<u8>>],
+    time: Duration,
+    once: bool,
+) -> Outcome<LoadResult> {
     let mut clients = Vec::new();
     let mut turns: Vec<_> = shares.iter().map(|share| share.iter().cycle()).collect();
     for _share in shares {
         clients.push(Client::open(address)?);
     }
-    let (mut seen, started) = (Seen::default(), Instant::now());
+    let (mut result, started) = (LoadResult::default(), Instant::now());
     for (client, turn) in clients.iter_mut().zip(&mut turns) {
-        client.ask(turn.next().ok_or("no questions")?)?;
+        client.send(turn.next().ok_or("no requests")?)?;
     }
-    let mut asked = vec![1; shares.len()];
-    let used_up = |asked: &[usize]| asked.iter().zip(shares).any(|(asked, it)| *asked >= it.len());
-    while started.elapsed() < time && !(once && used_up(&asked)) {
+    let mut sent = vec![1; shares.len()];
+    let used_up = |sent: &[usize]| sent.iter().zip(shares).any(|(sent, it)| *sent >= it.len());
+    while started.elapsed() < time && !(once && used_up(&sent)) {
         let ready = readable(&clients)?;
-        let each = clients.iter_mut().zip(&mut turns).zip(&mut asked).zip(ready);
-        for (((client, turn), asked), _) in each.filter(|(_, ready)| *ready) {
-            let Some(status) = client.listen()? else { continue };
-            seen.answers += 1;
-            seen.refused += u32::from(!(200..300).contains(&status));
-            seen.latencies.push(client.asked.elapsed());
-            client.ask(turn.next().ok_or("no questions")?)?;
-            *asked += 1;
+        let each = clients.iter_mut().zip(&mut turns).zip(&mut sent).zip(ready);
+        for (((client, turn), sent), _) in each.filter(|(_, ready)| *ready) {
+            let Some(status) = client.receive()? else { continue };
+            result.answers += 1;
+            result.refused += u32::from(!(200..300).contains(&status));
+            result.latencies.push(client.sent.elapsed());
+            client.send(turn.next().ok_or("no requests")?)?;
+            *sent += 1;
         }
     }
-    seen.taken = started.elapsed();
-    Ok(seen)
+    result.taken = started.elapsed();
+    Ok(result)
 }
 
 fn readable(clients: &[Client]) -> Outcome<Vec<bool>> {
@@ -133,56 +138,54 @@ fn readable(clients: &[Client]) -> Outcome<Vec<bool>> {
     Ok(waiting.iter().map(|it| it.revents().intersects(PollFlags::IN)).collect())
 }
 
-/// 32 connections from two threads. `questions` are asked in turn; with `once`, each is asked once.
-pub(crate) fn flood(
+/// Sends `requests` in turn over 32 connections from two threads; with `once`, each at most once.
+pub(crate) fn load(
     address: &str,
-    questions: &[Vec<u8>],
+    requests: &[Vec<u8>],
     time: Duration,
     once: bool,
-) -> Outcome<Seen> {
+) -> Outcome<LoadResult> {
     const CONNECTIONS: usize = 32;
     let mut shares = vec![Vec::new(); CONNECTIONS];
-    for (at, question) in
-        questions.iter().cycle().take(questions.len().max(CONNECTIONS)).enumerate()
-    {
-        shares.get_mut(at % CONNECTIONS).ok_or("a share is missing")?.push(question.clone());
+    for (at, request) in requests.iter().cycle().take(requests.len().max(CONNECTIONS)).enumerate() {
+        shares.get_mut(at % CONNECTIONS).ok_or("a share is missing")?.push(request.clone());
     }
     let (left, right) = shares.split_at(CONNECTIONS / 2);
-    let (address_, left) = (address.to_owned(), left.to_vec());
-    let other: JoinHandle<Result<Seen, String>> = std::thread::spawn(move || {
-        drive(&address_, &left, time, once).map_err(|error| error.to_string())
+    let (other_address, left) = (address.to_owned(), left.to_vec());
+    let other: JoinHandle<Result<LoadResult, String>> = std::thread::spawn(move || {
+        drive(&other_address, &left, time, once).map_err(|error| error.to_string())
     });
-    let mut seen = drive(address, right, time, once)?;
-    seen.add(other.join().map_err(|_panic| "a client panicked")??);
-    Ok(seen)
+    let mut result = drive(address, right, time, once)?;
+    result.add(other.join().map_err(|_panic| "a client panicked")??);
+    Ok(result)
 }
 
-/// Four clients that together ask every 5 ms, whatever the answers take, while `busy` says so.
-pub(crate) fn poll_gently(
+/// Four clients that together send a request every 5 ms, however long the answers take, while `busy` is true.
+pub(crate) fn poll_steadily(
     address: &str,
-    questions: &[Vec<u8>],
+    requests: &[Vec<u8>],
     busy: &dyn Fn() -> bool,
-) -> Outcome<Seen> {
+) -> Outcome<LoadResult> {
     let mut clients = Vec::new();
     for _number in 0..4 {
         clients.push((Client::open(address)?, false));
     }
-    let (mut seen, started) = (Seen::default(), Instant::now());
+    let (mut result, started) = (LoadResult::default(), Instant::now());
     let mut next = started;
-    let mut turn = questions.iter().cycle();
+    let mut turn = requests.iter().cycle();
     while busy() {
         for (client, waits) in &mut clients {
-            if *waits && let Some(status) = client.listen()? {
+            if *waits && let Some(status) = client.receive()? {
                 *waits = false;
-                seen.answers += 1;
-                seen.refused += u32::from(!(200..300).contains(&status));
-                seen.latencies.push(client.asked.elapsed());
+                result.answers += 1;
+                result.refused += u32::from(!(200..300).contains(&status));
+                result.latencies.push(client.sent.elapsed());
             }
         }
         if Instant::now() >= next
             && let Some((client, waits)) = clients.iter_mut().find(|(_client, waits)| !waits)
         {
-            client.ask(turn.next().ok_or("no questions")?)?;
+            client.send(turn.next().ok_or("no requests")?)?;
             *waits = true;
             next += Duration::from_millis(5);
         }
@@ -193,12 +196,12 @@ pub(crate) fn poll_gently(
             .collect();
         poll(&mut waiting, Some(&Timespec { tv_sec: 0, tv_nsec: 1_000_000 }))?;
     }
-    seen.taken = started.elapsed();
-    Ok(seen)
+    result.taken = started.elapsed();
+    Ok(result)
 }
 
-/// A request as it goes over the wire.
-pub(crate) fn question(method: &str, path: &str, body: &str) -> Vec<u8> {
+/// The bytes of a request.
+pub(crate) fn request(method: &str, path: &str, body: &str) -> Vec<u8> {
     let head =
         format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: secret-secret\r\n");
     if body.is_empty() {

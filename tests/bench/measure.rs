@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Outcome;
 
-/// Times, memory, and what was stored for it.
+/// Times, memory, and bytes that were stored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cost {
     pub(crate) wall_s: f64,
@@ -18,59 +18,59 @@ pub(crate) struct Cost {
     pub(crate) stored_mib: f64,
 }
 
-/// How often memory is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often memory is sampled.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Bytes as MiB.
 pub(crate) fn mib(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
 }
 
-/// Waits until the disk has nothing left to write, and reads all that is in these places: what one tool
-/// leaves, in the disk's queue or thrown out of the page cache (borg drops what it has read), must not
-/// fall into the next one's row.
-pub(crate) fn settle(places: &[&Path]) -> Outcome<()> {
+/// Waits until the disk has nothing left to write, and reads everything in these places. Otherwise what one
+/// tool leaves behind, in the disk's queue or dropped from the page cache (borg drops what it has read), would
+/// slow down the next one.
+pub(crate) fn settle<'a>(places: impl IntoIterator<Item = &'a Path>) -> Outcome<()> {
     for place in places {
         // A running server's files come and go.
-        sh(&format!(
+        run_shell(&format!(
             "find '{}' -type f -exec cat {{}} + >/dev/null 2>&1 || true",
             place.display()
         ))?;
     }
-    sh("sync")
+    run_shell("sync")
 }
 
-/// Takes what was restored out of the way: its bytes go at once, its files with all the rest at the end.
-/// ext4 gives no inode out again for minutes after it was freed, and looks at every such inode whenever it
-/// makes a file: removing one tool's 20,000 files would be paid for by the next.
+/// Moves away what was restored: its bytes are freed at once, its files with everything else at the end. ext4
+/// does not reuse an inode for minutes after it was freed, but examines every such inode when it makes a file,
+/// so the next tool would pay for removing the 20,000 files of this one.
 pub(crate) fn discard(target: &Path) -> Outcome<()> {
     let beside = target.parent().unwrap_or(Path::new(".")).display();
     let target = target.display();
-    sh(&format!(
+    run_shell(&format!(
         "[ -e '{target}' ] || exit 0; find '{target}' -type f -exec truncate -s 0 {{}} +; \
          mv '{target}' \"$(mktemp -d -p '{beside}')\""
     ))
 }
 
-/// Runs a line of shell to its end, unmeasured.
-pub(crate) fn sh(line: &str) -> Outcome<()> {
+/// Runs a line of shell without measuring it.
+pub(crate) fn run_shell(line: &str) -> Outcome<()> {
     let output = Command::new("sh").args(["-ec", line]).stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(format!("{line}: {}: {said}", output.status).into())
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(format!("{line}: {}: {message}", output.status).into())
 }
 
-/// What a line of shell prints; nothing if it fails.
-pub(crate) fn said(line: &str) -> String {
+/// What a line of shell prints; empty if it cannot be run.
+pub(crate) fn output_of(line: &str) -> String {
     let output = Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output();
     output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default()
 }
 
-/// Runs a line of shell to its end and says what it cost, without what it stored.
-pub(crate) fn watched(line: &str) -> Outcome<Cost> {
-    let (times, said) = (tempfile::NamedTempFile::new()?, tempfile::NamedTempFile::new()?);
+/// Runs a line of shell and measures its cost, but not what it stored.
+pub(crate) fn measure(line: &str) -> Outcome<Cost> {
+    let (times, stderr) = (tempfile::NamedTempFile::new()?, tempfile::NamedTempFile::new()?);
     let started = Instant::now();
     let mut child = Command::new("/usr/bin/time")
         .args(["-f", "%U %S", "-o"])
@@ -79,49 +79,48 @@ pub(crate) fn watched(line: &str) -> Outcome<Cost> {
         .args(["bash", "-o", "pipefail", "-ec", line])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(said.reopen()?)
+        .stderr(stderr.reopen()?)
         .spawn()?;
-    let memory = Memory::watch(child.id());
+    let memory = MemoryWatch::start(child.id());
     let status = child.wait()?;
     let wall_s = started.elapsed().as_secs_f64();
-    let rss_mib = memory.most()?;
+    let rss_mib = memory.peak()?;
     if !status.success() {
-        return Err(format!("{line}: {status}: {}", std::fs::read_to_string(said.path())?).into());
+        return Err(format!("{line}: {status}: {}", std::fs::read_to_string(stderr.path())?).into());
     }
     let times = std::fs::read_to_string(times.path())?;
     let cpu_s = times.split_whitespace().filter_map(|it| it.parse::<f64>().ok()).sum();
     Ok(Cost { wall_s, cpu_s, rss_mib, stored_mib: 0.0 })
 }
 
-/// A look, again and again, at the memory of a process and all below it.
+/// Samples the memory of a process and its descendants.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct MemoryWatch {
     end: Sender<()>,
     watcher: JoinHandle<u64>,
 }
 
-impl Memory {
-    /// Begins.
-    pub(crate) fn watch(root: u32) -> Self {
+impl MemoryWatch {
+    pub(crate) fn start(root: u32) -> Self {
         let (end, ended) = channel::<()>();
         let watcher = std::thread::spawn(move || {
-            let mut most = 0;
-            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                most = most.max(resident(root));
+            let mut peak = 0;
+            while ended.recv_timeout(SAMPLE_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                peak = peak.max(resident(root));
             }
-            most
+            peak
         });
         Self { end, watcher }
     }
 
-    /// Ends; the most MiB that were seen.
-    pub(crate) fn most(self) -> Outcome<f64> {
+    /// Ends, and returns the most MiB of all samples.
+    pub(crate) fn peak(self) -> Outcome<f64> {
         drop(self.end);
         Ok(mib(self.watcher.join().map_err(|_panic| "the watcher panicked")?))
     }
 }
 
-/// Bytes resident of a process and all below it, whichever thread started them.
+/// Resident bytes of a process and its descendants, whichever of its threads started them.
 fn resident(pid: u32) -> u64 {
     let own = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages: u64 = own.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
@@ -150,8 +149,8 @@ pub(crate) fn memory_of(pid: u32, line: &str) -> Outcome<f64> {
     Ok(f64::from(kib) / 1024.0)
 }
 
-/// Makes the kernel forget the peak of a process so far (`VmHWM`).
-pub(crate) fn forget_peak(pid: u32) -> Outcome<()> {
+/// Resets the peak memory of a process (`VmHWM`).
+pub(crate) fn reset_peak(pid: u32) -> Outcome<()> {
     let mut file =
         std::fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/clear_refs"))?;
     Ok(file.write_all(b"5")?)
@@ -159,6 +158,6 @@ pub(crate) fn forget_peak(pid: u32) -> Outcome<()> {
 
 /// Bytes of all files below a folder.
 pub(crate) fn stored_below(folder: &Path) -> u64 {
-    let text = said(&format!("du -sb --apparent-size '{}' | cut -f1", folder.display()));
+    let text = output_of(&format!("du -sb --apparent-size '{}' | cut -f1", folder.display()));
     text.parse().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Catalogs with many rows, written past the server: nobody makes a million backups for a bench.
+//! Catalogs with many rows, written directly: a million backups would take too long.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ pub(crate) fn backups(catalog: &Path, rows: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// Adds instances that a backup can be asked of; they look as restores made them.
+/// Adds instances that can be backed up, as if restores had made them.
 pub(crate) fn instances(catalog: &Path, rows: u64) -> Outcome<()> {
     let db = Connection::open(catalog)?;
     db.execute_batch(&format!(

@@ -1,4 +1,4 @@
-//! The real server, release build, driven over HTTP.
+//! The server, a release build, used over HTTP.
 #![expect(clippy::indexing_slicing, reason = "what a JSON value does not have is null")]
 
 use std::fmt::Write as _;
@@ -12,20 +12,19 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::measure::{
-    Cost, Memory, cpu_of, discard, forget_peak, memory_of, mib, settle, sh, watched,
+    Cost, MemoryWatch, cpu_of, discard, measure, memory_of, mib, reset_peak, run_shell, settle,
 };
+use super::options::Program;
 
 pub(crate) const PROJECT: &str = "bench";
 /// The secret of the one token, where tokens are asked for.
 pub(crate) const SECRET: &str = "secret-secret";
-/// The program, as released.
-pub(crate) const COFFER: &str = env!("CARGO_BIN_EXE_coffer");
 /// Longer than any backup here takes.
-const PATIENCE: Duration = Duration::from_secs(900);
+const TIMEOUT: Duration = Duration::from_secs(900);
 
 /// A finished backup and what it cost.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct Backup {
     pub(crate) id: String,
     /// From the request to COMPLETED, as the client sees it, without the engine's check.
     pub(crate) cost: Cost,
@@ -39,13 +38,14 @@ pub(crate) struct Made {
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
+    pub(crate) program: Program,
     child: Child,
     url: String,
     log: Receiver<String>,
     config: PathBuf,
-    /// What it backs up, where that is to lie in the page cache first.
-    source: Option<PathBuf>,
-    made: u32,
+    /// What is read into the page cache before each measurement.
+    cached: Vec<PathBuf>,
+    backups: u32,
     /// From the start of the process to the line that says where it listens.
     pub(crate) started_in: Duration,
 }
@@ -65,7 +65,7 @@ pub(crate) fn at(path: &Path) -> String {
     format!("{{ path = {} }}", json!(path))
 }
 
-/// Writes a configuration. Peers run at the usual priority, and so does the server here.
+/// Writes a configuration whose data directory is the folder `name`.
 pub(crate) fn configure(
     folder: &Path,
     name: &str,
@@ -91,9 +91,9 @@ pub(crate) fn configure(
 
 impl Server {
     /// Starts it on a free port.
-    pub(crate) fn start(config: &Path) -> Outcome<Self> {
+    pub(crate) fn start(program: &Program, config: &Path) -> Outcome<Self> {
         let started = Instant::now();
-        let mut child = Command::new(COFFER)
+        let mut child = Command::new(&program.path)
             .args(["serve", "--config"])
             .arg(config)
             .stderr(Stdio::piped())
@@ -103,19 +103,20 @@ impl Server {
         let (send, log) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // The access log of the load is nobody's business here.
+                // Nothing here reads the access log.
                 if !line.contains("coffer::access") && send.send(line).is_err() {
                     return;
                 }
             }
         });
         let mut server = Self {
+            program: program.clone(),
             child,
             url: String::new(),
             log,
             config: config.to_owned(),
-            source: None,
-            made: 0,
+            cached: vec![config.with_extension("")],
+            backups: 0,
             started_in: Duration::ZERO,
         };
         let line = server.wait_for_line("listening on ")?;
@@ -125,18 +126,18 @@ impl Server {
         Ok(server)
     }
 
-    /// The same server, whose source is read into the page cache before each backup.
-    pub(crate) fn reading(mut self, source: &Path) -> Self {
-        self.source = Some(source.to_owned());
+    /// The same server, which reads these into the page cache before each measurement.
+    pub(crate) fn caching(mut self, places: &[&Path]) -> Self {
+        self.cached = places.iter().map(|it| it.to_path_buf()).collect();
         self
     }
 
-    /// Where its archives are.
-    fn data_dir(&self) -> PathBuf {
+    /// The folder that it stores everything in.
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.config.with_extension("")
     }
 
-    /// The process.
+    /// The id of its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -148,13 +149,13 @@ impl Server {
 
     /// Ends it as systemd would.
     pub(crate) fn stop(mut self) -> Outcome<()> {
-        sh(&format!("kill {}", self.pid()))?;
+        run_shell(&format!("kill {}", self.pid()))?;
         self.child.wait()?;
         Ok(())
     }
 
     fn wait_for_line(&self, part: &str) -> Outcome<String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let line = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now()))?;
             if line.contains(part) {
@@ -166,7 +167,8 @@ impl Server {
         }
     }
 
-    fn instance(&self, name: &str) -> Outcome<String> {
+    /// The id of the instance with this name.
+    pub(crate) fn instance(&self, name: &str) -> Outcome<String> {
         let url = format!("{}/v1.0/{PROJECT}/instances", self.url);
         let listed: Value =
             ureq::get(&url).header("X-Auth-Token", SECRET).call()?.body_mut().read_json()?;
@@ -175,45 +177,47 @@ impl Server {
         Ok(found["id"].as_str().ok_or("no id")?.to_owned())
     }
 
-    /// Asks for a backup; its id.
-    pub(crate) fn ask(&mut self, instance: &str, incremental: bool) -> Outcome<String> {
-        self.made += 1;
-        let name = format!("bench {}", self.made);
+    /// Requests a backup of an instance, by its id. Returns the backup's id.
+    pub(crate) fn request_backup(&mut self, instance: &str, incremental: bool) -> Outcome<String> {
+        self.backups += 1;
+        let name = format!("bench {}", self.backups);
         let body = json!({"backup": {
-            "name": name, "instance": self.instance(instance)?, "incremental": u8::from(incremental),
+            "name": name, "instance": instance, "incremental": u8::from(incremental),
         }});
         let url = format!("{}/v1.0/{PROJECT}/backups", self.url);
-        let made: Value = ureq::post(&url)
+        let answer: Value = ureq::post(&url)
             .header("X-Auth-Token", SECRET)
             .send_json(&body)?
             .body_mut()
             .read_json()?;
-        Ok(made["backup"]["id"].as_str().ok_or("no id")?.to_owned())
+        Ok(answer["backup"]["id"].as_str().ok_or("no id")?.to_owned())
     }
 
-    /// Waits until it is COMPLETED; the line of the log that says so.
+    /// Waits until a backup is COMPLETED. Returns the line of the log that says so.
     pub(crate) fn wait_for(&self, id: &str) -> Outcome<String> {
         self.wait_for_line(&format!("backup {id} is complete"))
     }
 
-    /// How many backups were completed since this was asked last.
+    /// How many backups were completed since the last call.
     pub(crate) fn completed_since(&self) -> usize {
         self.log.try_iter().filter(|line| line.contains(" is complete: ")).count()
     }
 
-    /// Makes a backup.
-    pub(crate) fn backup(&mut self, instance: &str, incremental: bool) -> Outcome<Made> {
-        self.instance(instance)?;
-        let data = self.data_dir();
-        let places = [Some(data.as_path()), self.source.as_deref()];
-        settle(&places.into_iter().flatten().collect::<Vec<_>>())?;
-        forget_peak(self.pid())?;
+    fn settle(&self) -> Outcome<()> {
+        settle(self.cached.iter().map(PathBuf::as_path))
+    }
+
+    /// Makes a backup of the instance with this name.
+    pub(crate) fn backup(&mut self, instance: &str, incremental: bool) -> Outcome<Backup> {
+        let instance = self.instance(instance)?;
+        self.settle()?;
+        reset_peak(self.pid())?;
         let (started, cpu) = (Instant::now(), cpu_of(self.pid())?);
-        let tree = Memory::watch(self.pid());
-        let id = self.ask(instance, incremental)?;
+        let tree = MemoryWatch::start(self.pid());
+        let id = self.request_backup(&instance, incremental)?;
         let line = self.wait_for(&id)?;
         let wall_s = started.elapsed().as_secs_f64();
-        let (tree_mib, own_mib) = (tree.most()?, memory_of(self.pid(), "VmHWM:")?);
+        let (tree_mib, own_mib) = (tree.peak()?, memory_of(self.pid(), "VmHWM:")?);
         let check_s = milliseconds(&line, "checked in ")? / 1000.0;
         let url = format!("{}/v1.0/{PROJECT}/backups/{id}", self.url);
         let shown: Value =
@@ -225,25 +229,28 @@ impl Server {
             stored_mib: mib(shown["backup"]["size_bytes"].as_u64().ok_or("no size")?),
         };
         let written_s = milliseconds(&line, "written in ")? / 1000.0;
-        Ok(Made { id, cost, written_s, check_s, own_mib })
+        Ok(Backup { id, cost, written_s, check_s, own_mib })
     }
 
-    /// `coffer restore` of a backup, by a process of its own.
+    /// Runs `coffer restore`, in a process of its own.
     pub(crate) fn restore(&self, id: &str, target: &Path) -> Outcome<Cost> {
-        let (config, to) = (self.config.display(), target.display());
+        let to = target.display();
         discard(target)?;
-        settle(&[&self.data_dir()])?;
-        let cost = watched(&format!(
-            "'{COFFER}' restore {id} --check off --config '{config}' --to '{to}'"
-        ))?;
+        self.settle()?;
+        let cost = self.command(&format!("restore {id} --check off --to '{to}'"))?;
         discard(target)?;
         Ok(cost)
     }
 
-    /// `coffer verify` of a backup, by a process of its own.
+    /// Runs `coffer verify`, in a process of its own.
     pub(crate) fn verify(&self, id: &str) -> Outcome<Cost> {
-        settle(&[&self.data_dir()])?;
-        watched(&format!("'{COFFER}' verify {id} --config '{}'", self.config.display()))
+        self.settle()?;
+        self.command(&format!("verify {id}"))
+    }
+
+    fn command(&self, arguments: &str) -> Outcome<Cost> {
+        let (program, config) = (self.program.path.display(), self.config.display());
+        measure(&format!("'{program}' {arguments} --config '{config}'"))
     }
 }
 

@@ -3,13 +3,71 @@
 use std::fmt::Write as _;
 
 use super::measure::Cost;
+use super::options::COFFER;
 
-/// Costs by row and tool, in order of first appearance.
+/// Everything that was measured.
 #[derive(Debug, Default)]
-pub(crate) struct Table(Vec<(String, &'static str, Vec<Cost>)>);
+pub(crate) struct Results {
+    pub(crate) costs: Table<Cost>,
+    pub(crate) figures: Figures,
+}
 
-/// Who fsyncs and who encrypts, for the last column.
-pub(crate) type Notes<'a> = &'a dyn Fn(&str) -> &'static str;
+impl Results {
+    /// Adds what one tool took in one round for a row.
+    pub(crate) fn cost(&mut self, row: &str, by: &'static str, cost: Cost) {
+        self.costs.add(row, by, cost);
+    }
+
+    /// Adds a figure of one round. `by` is a tool, or whatever the figure is of.
+    pub(crate) fn figure(&mut self, row: &str, by: &'static str, unit: &'static str, figure: f64) {
+        if !self.figures.units.iter().any(|(known, _)| known == row) {
+            self.figures.units.push((row.to_owned(), unit));
+        }
+        self.figures.table.add(row, by, figure);
+    }
+}
+
+/// Series of measurements by row and tool, in order of first appearance.
+#[derive(Debug)]
+pub(crate) struct Table<T>(Vec<(String, &'static str, Vec<T>)>);
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Table<T> {
+    fn add(&mut self, row: &str, by: &'static str, value: T) {
+        match self.0.iter_mut().find(|(known, tool, _)| known == row && *tool == by) {
+            Some((_, _, values)) => values.push(value),
+            None => self.0.push((row.to_owned(), by, vec![value])),
+        }
+    }
+
+    /// What one tool took for a row, round by round.
+    pub(crate) fn series(&self, row: &str, by: &str) -> Option<&[T]> {
+        let found = self.0.iter().find(|(known, tool, _)| known == row && *tool == by);
+        found.map(|(_, _, values)| values.as_slice())
+    }
+
+    /// The names of all rows.
+    pub(crate) fn rows(&self) -> Vec<&str> {
+        let mut rows: Vec<&str> = Vec::new();
+        for (row, ..) in &self.0 {
+            if !rows.contains(&row.as_str()) {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    /// Every series, those of one row together.
+    fn by_row(&self) -> impl Iterator<Item = &(String, &'static str, Vec<T>)> {
+        let rows = self.rows().into_iter();
+        rows.flat_map(move |row| self.0.iter().filter(move |(it, ..)| it == row))
+    }
+}
 
 /// The middle of some figures.
 pub(crate) fn median(figures: &[f64]) -> f64 {
@@ -19,89 +77,78 @@ pub(crate) fn median(figures: &[f64]) -> f64 {
 }
 
 /// `median (least–most)`.
-pub(crate) fn range(figures: &[f64], digits: usize) -> String {
+pub(crate) fn range(figures: &[f64]) -> String {
+    let middle = median(figures);
+    let digits = if middle < 10.0 { 3 } else { 1 };
     let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
     let most = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    format!("{:.digits$} ({least:.digits$}–{most:.digits$})", median(figures))
+    format!("{middle:.digits$} ({least:.digits$}–{most:.digits$})")
 }
 
-fn of(costs: &[Cost], what: fn(&Cost) -> f64) -> Vec<f64> {
-    costs.iter().map(what).collect()
+/// One figure of each cost.
+pub(crate) fn each(costs: &[Cost], figure: fn(&Cost) -> f64) -> Vec<f64> {
+    costs.iter().map(figure).collect()
 }
 
-impl Table {
-    /// Adds one round's cost.
-    pub(crate) fn put(&mut self, row: &str, tool: &'static str, cost: Cost) {
-        match self.0.iter_mut().find(|(known, by, _)| known == row && *by == tool) {
-            Some((_, _, costs)) => costs.push(cost),
-            None => self.0.push((row.to_owned(), tool, vec![cost])),
-        }
-    }
-
+impl Table<Cost> {
     /// How many times as much a tool takes as Coffer in the same row: the median of the rounds' ratios,
     /// so that a machine that drifts from round to round does not matter.
-    fn ratio(&self, row: &str, costs: &[Cost], what: fn(&Cost) -> f64) -> String {
-        let ours = self.0.iter().find(|(known, by, _)| known == row && *by == "coffer");
-        let Some((_, _, ours)) = ours else { return "–".to_owned() };
-        let ratios: Vec<f64> =
-            costs.iter().zip(ours).map(|(it, our)| what(it) / what(our).max(1e-4)).collect();
+    fn ratio(&self, row: &str, costs: &[Cost], figure: fn(&Cost) -> f64) -> String {
+        let Some(coffer) = self.series(row, COFFER) else { return "–".to_owned() };
+        let ratios: Vec<f64> = costs
+            .iter()
+            .zip(coffer)
+            .map(|(it, ours)| figure(it) / figure(ours).max(1e-4))
+            .collect();
         let ratio = median(&ratios);
         if ratio.is_finite() && ratio > 0.0 { format!("{ratio:.2}") } else { "–".to_owned() }
     }
 
-    /// As Markdown.
-    pub(crate) fn markdown(&self, notes: Notes<'_>) -> String {
+    /// As Markdown. `notes` says of a tool whether it syncs and encrypts.
+    pub(crate) fn markdown(&self, notes: fn(&str) -> &'static str) -> String {
         let mut text = String::from(
             "| row | tool | wall s: median (min–max) | CPU s | peak RSS MiB | stored MiB | wall ÷ coffer | stored ÷ coffer | fsync, encryption | n |\n\
              |---|---|---|---|---|---|---|---|---|---|\n",
         );
-        let mut rows: Vec<&str> = Vec::new();
-        for (row, ..) in &self.0 {
-            if !rows.contains(&row.as_str()) {
-                rows.push(row);
-            }
-        }
-        for row in rows {
-            for (_, tool, costs) in self.0.iter().filter(|(it, ..)| it == row) {
-                writeln!(
-                    text,
-                    "| {row} | {tool} | {} | {:.2} | {:.0} | {:.2} | {} | {} | {} | {} |",
-                    range(&of(costs, |it| it.wall_s), 3),
-                    median(&of(costs, |it| it.cpu_s)),
-                    of(costs, |it| it.rss_mib).into_iter().fold(0.0, f64::max),
-                    median(&of(costs, |it| it.stored_mib)),
-                    self.ratio(row, costs, |it| it.wall_s),
-                    self.ratio(row, costs, |it| it.stored_mib),
-                    notes(tool),
-                    costs.len(),
-                )
-                .ok();
-            }
+        for (row, tool, costs) in self.by_row() {
+            writeln!(
+                text,
+                "| {row} | {tool} | {} | {:.2} | {:.0} | {:.2} | {} | {} | {} | {} |",
+                range(&each(costs, |it| it.wall_s)),
+                median(&each(costs, |it| it.cpu_s)),
+                each(costs, |it| it.rss_mib).into_iter().fold(0.0, f64::max),
+                median(&each(costs, |it| it.stored_mib)),
+                self.ratio(row, costs, |it| it.wall_s),
+                self.ratio(row, costs, |it| it.stored_mib),
+                notes(tool),
+                costs.len(),
+            )
+            .ok();
         }
         text
     }
 }
 
-/// A table of plain figures: name, median and range, unit.
+/// A table of single figures, each row with its unit.
 #[derive(Debug, Default)]
-pub(crate) struct Figures(Vec<(String, &'static str, Vec<f64>)>);
+pub(crate) struct Figures {
+    pub(crate) table: Table<f64>,
+    units: Vec<(String, &'static str)>,
+}
 
 impl Figures {
-    /// Adds one figure.
-    pub(crate) fn put(&mut self, row: &str, unit: &'static str, figure: f64) {
-        match self.0.iter_mut().find(|(known, ..)| known == row) {
-            Some((.., figures)) => figures.push(figure),
-            None => self.0.push((row.to_owned(), unit, vec![figure])),
-        }
+    /// The unit of a row.
+    pub(crate) fn unit(&self, row: &str) -> &'static str {
+        self.units.iter().find(|(known, _)| known == row).map_or("", |(_, unit)| unit)
     }
 
     /// As Markdown.
     pub(crate) fn markdown(&self) -> String {
-        let mut text = String::from("| row | median (min–max) | unit | n |\n|---|---|---|---|\n");
-        for (row, unit, figures) in &self.0 {
-            let digits = if median(figures) < 10.0 { 3 } else { 1 };
-            writeln!(text, "| {row} | {} | {unit} | {} |", range(figures, digits), figures.len())
-                .ok();
+        let mut text =
+            String::from("| row | of | median (min–max) | unit | n |\n|---|---|---|---|---|\n");
+        for (row, by, figures) in self.table.by_row() {
+            let (range, unit, n) = (range(figures), self.unit(row), figures.len());
+            writeln!(text, "| {row} | {by} | {range} | {unit} | {n} |").ok();
         }
         text
     }

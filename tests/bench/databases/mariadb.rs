@@ -7,13 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use super::super::Outcome;
 use super::super::contest::{Change, Contest};
 use super::super::data::{Numbers, write};
 use super::super::mariadb::MariaDb;
-use super::super::measure::sh;
-use super::super::table::{Figures, Table};
+use super::super::measure::run_shell;
+use super::super::options::Options;
+use super::super::table::Results;
 use super::super::tools::Kind;
-use super::super::{Outcome, Size};
 
 /// Rows in one file to load.
 const AT_ONCE: u64 = 50_000;
@@ -21,12 +22,8 @@ const AT_ONCE: u64 = 50_000;
 /// Bytes that a row takes in the table, about.
 const ROW: u64 = 700;
 
-pub(super) fn rows(
-    folder: &Path,
-    size: &Size,
-    table: &mut Table,
-    figures: &mut Figures,
-) -> Outcome<()> {
+pub(crate) fn rows(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
+    let size = &options.size;
     eprintln!("mariadb: making {} MiB", size.mariadb_mib);
     let server = MariaDb::start_with(&[
         "--innodb-log-file-size=96M",
@@ -47,7 +44,7 @@ pub(super) fn rows(
         folder,
         changes: &changes,
     };
-    contest.run(size.rounds, table, figures)
+    contest.run(options, results)
 }
 
 /// Rows of words, of hexadecimal digits and of base64, as applications have them.
@@ -90,7 +87,7 @@ fn cluster(server: &Path, round: u64) -> Outcome<()> {
 fn change(server: &Path, which: &str) -> Outcome<()> {
     let client = client(server);
     let changed = "n = n + 1000000, body = reverse(body)";
-    sh(&format!("{client} bench --execute='UPDATE document SET {changed} WHERE {which}'"))?;
+    run_shell(&format!("{client} bench --execute='UPDATE document SET {changed} WHERE {which}'"))?;
     quiet(server)
 }
 
@@ -98,7 +95,7 @@ fn change(server: &Path, which: &str) -> Outcome<()> {
 /// the bench has done before, and not only what is in the tables.
 fn quiet(server: &Path) -> Outcome<()> {
     let age = "SHOW GLOBAL STATUS LIKE \"Innodb_checkpoint_age\"";
-    sh(&format!(
+    run_shell(&format!(
         "for _ in $(seq 600); do set -- $({} -N --execute='{age}'); [ \"$2\" -gt 50000 ] || exit 0; \
          sleep 0.1; done; echo \"no checkpoint: $*\" >&2; exit 1",
         client(server)

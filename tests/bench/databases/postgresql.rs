@@ -4,22 +4,19 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::super::Outcome;
 use super::super::contest::{Change, Contest};
-use super::super::measure::sh;
+use super::super::measure::run_shell;
+use super::super::options::Options;
 use super::super::postgres::{Postgres, Setup, bin};
-use super::super::table::{Figures, Table};
+use super::super::table::Results;
 use super::super::tools::Kind;
-use super::super::{Outcome, Size};
 
 /// Nothing but the bench changes anything: what is called unchanged is.
 const SETTINGS: &str = "autovacuum = off\nmax_wal_size = 4GB\ncheckpoint_timeout = 1h\n";
 
-pub(super) fn rows(
-    folder: &Path,
-    size: &Size,
-    table: &mut Table,
-    figures: &mut Figures,
-) -> Outcome<()> {
+pub(crate) fn rows(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
+    let size = &options.size;
     eprintln!("postgresql: pgbench at scale {}", size.pgbench);
     let server = Postgres::with(&Setup { settings: SETTINGS.to_owned(), ..Setup::default() });
     server.fill("postgres", size.pgbench);
@@ -35,7 +32,7 @@ pub(super) fn rows(
         folder,
         changes: &changes,
     };
-    contest.run(size.rounds, table, figures)
+    contest.run(options, results)
 }
 
 fn scatter(server: &Path, round: u64) -> Outcome<()> {
@@ -50,7 +47,7 @@ fn cluster(server: &Path, round: u64) -> Outcome<()> {
 }
 
 fn change(server: &Path, which: &str) -> Outcome<()> {
-    sh(&format!(
+    run_shell(&format!(
         "'{}' -h '{}' -U postgres -Xq -v ON_ERROR_STOP=1 \
          -c 'UPDATE pgbench_accounts SET abalance = abalance + aid % 1000 WHERE {which}' -c CHECKPOINT postgres",
         bin().join("psql").display(),

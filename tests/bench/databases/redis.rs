@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::super::Outcome;
 use super::super::contest::{Change, Contest};
 use super::super::data::{Numbers, mixed};
+use super::super::options::Options;
 use super::super::redis::{Connection, RedisServer, Reply};
-use super::super::table::{Figures, Table};
+use super::super::table::Results;
 use super::super::tools::Kind;
-use super::super::{Outcome, Size};
 
 /// Bytes of a value.
 const VALUE: usize = 4000;
@@ -18,12 +19,8 @@ const VALUE: usize = 4000;
 /// Commands sent before their answers are read.
 const AT_ONCE: u64 = 100;
 
-pub(super) fn rows(
-    folder: &Path,
-    size: &Size,
-    table: &mut Table,
-    figures: &mut Figures,
-) -> Outcome<()> {
+pub(crate) fn rows(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
+    let size = &options.size;
     eprintln!("redis: making {} MiB", size.redis_mib);
     let server = RedisServer::start();
     let (mut connection, mut numbers) = (server.connect(), Numbers::new(6));
@@ -41,7 +38,7 @@ pub(super) fn rows(
         folder,
         changes: &changes,
     };
-    contest.run(size.rounds, table, figures)
+    contest.run(options, results)
 }
 
 fn set(

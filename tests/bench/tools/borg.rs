@@ -1,6 +1,6 @@
 //! borg, without encryption and with zstd, as fast as it goes.
 
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "borg",
@@ -12,17 +12,17 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "other tools do not do every work")]
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let (source, target) = (place.source.display(), place.target.display());
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let (source, target) = (paths.source.display(), paths.target.display());
     let before = if work == Work::Full { "borg init -e none" } else { "" };
     // The files cache that borg goes by is off for the forced row.
     let create = "borg create --compression zstd,3";
     let line = match work {
-        Work::Full | Work::Again | Work::Changed => {
+        Work::Full | Work::Unchanged | Work::Changed => {
             format!("{create} --files-cache ctime,size,inode '::{{now:%s.%f}}' '{source}'")
         }
         Work::Reread => format!("{create} --files-cache disabled '::{{now:%s.%f}}' '{source}'"),
-        Work::Restore | Work::Ready => {
+        Work::Restore | Work::RestoreReady => {
             format!("cd '{target}'; borg extract \"::$(borg list --short --last 1)\"")
         }
         Work::Verify => "borg check --verify-data".to_owned(),

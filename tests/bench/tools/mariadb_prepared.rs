@@ -1,7 +1,7 @@
 //! `mariadb-backup` to a folder, prepared there, and `tar | zstd -3 -T2`: what an archive of Coffer holds.
 
 use super::mariadb_backup::backup;
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "mariadb-backup, prepared, tar, zstd -3 -T2",
@@ -12,8 +12,8 @@ pub(super) const TOOL: Tool = Tool {
     lines,
 };
 
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let (store, target) = (place.store.display(), place.target.display());
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let (store, target) = (paths.store.display(), paths.target.display());
     let packed = format!("'{store}/packed.tar.zst'");
     let line = match work {
         // Its staging lies where restores go, and is removed like those: unmeasured.
@@ -21,11 +21,13 @@ fn lines(place: &Place, work: Work) -> Option<Lines> {
             "{} --target-dir='{target}'; \
              mariadb-backup --no-defaults --prepare --target-dir='{target}'; \
              tar -C '{target}' -cf - . | zstd -3 -T2 -q -f -o {packed}",
-            backup(place)
+            backup(paths)
         ),
-        Work::Restore | Work::Ready => format!("zstd -d -q -c {packed} | tar -C '{target}' -xf -"),
+        Work::Restore | Work::RestoreReady => {
+            format!("zstd -d -q -c {packed} | tar -C '{target}' -xf -")
+        }
         Work::Verify => format!("zstd -t -q {packed}"),
-        Work::Again | Work::Changed | Work::Reread => return None,
+        Work::Unchanged | Work::Changed | Work::Reread => return None,
     };
     Some(Lines { before: String::new(), line })
 }

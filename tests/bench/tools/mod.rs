@@ -1,4 +1,4 @@
-//! The peers: one file each, as lines of shell.
+//! The other tools: one file each, as lines of shell.
 
 mod borg;
 mod mariadb_backup;
@@ -15,7 +15,7 @@ mod zstd;
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::measure::{Cost, discard, mib, said, sh, stored_below, watched};
+use super::measure::{Cost, discard, measure, mib, output_of, run_shell, settle, stored_below};
 
 /// What is backed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,68 +33,69 @@ impl Kind {
         matches!(self, Self::PostgreSql | Self::MariaDb | Self::Redis)
     }
 
-    /// Whether its files lie in the page cache while it is in use. MariaDB reads and writes past it, and
-    /// mariadb-backup drops what it has read: to read its files for a row would be a gift.
+    /// Whether its files are in the page cache while it is in use. MariaDB bypasses the cache, and mariadb-backup
+    /// drops what it has read, so reading the files before a row would favour Coffer.
     pub(crate) const fn is_cached(self) -> bool {
         !matches!(self, Self::MariaDb)
     }
 }
 
-/// What is asked of a tool.
+/// The work of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     /// The first backup, into a new store.
     Full,
-    /// The same source once more, with whatever shortcut the tool has.
-    Again,
-    /// The same, every byte read.
+    /// Another backup of the same source, with whatever shortcut the tool has.
+    Unchanged,
+    /// Another backup of the same source, every byte of it read.
     Reread,
-    /// A source that changed.
+    /// A backup of a source that changed.
     Changed,
-    /// The newest backup into an empty place.
+    /// Restores the newest backup into an empty folder.
     Restore,
-    /// A full backup, up to a data directory that a server starts on, where a plain restore is none.
-    Ready,
-    /// Every stored byte read and checked.
+    /// Restores a full backup and prepares it until a server could start on it. Only where a restore alone is
+    /// not enough for that.
+    RestoreReady,
+    /// Reads and checks every stored byte.
     Verify,
 }
 
-/// Where things lie.
+/// Where a tool reads from and writes to.
 #[derive(Debug)]
-pub(crate) struct Place {
-    /// What is backed up: a file, a folder, or the folder with a server's socket and data.
+pub(crate) struct Paths {
+    /// A file, a folder, or the folder with a server's socket and data.
     pub(crate) source: PathBuf,
     /// The tool's own folder.
     pub(crate) store: PathBuf,
-    /// What it restores into.
+    /// The folder that it restores into.
     pub(crate) target: PathBuf,
 }
 
-/// A line to run before, unmeasured, and the one that is measured.
+/// A line to run before, which is not measured, and the one that is.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     pub(crate) before: String,
     pub(crate) line: String,
 }
 
-/// One peer.
+/// One tool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
     /// Its name in the table.
     pub(crate) name: &'static str,
-    /// The program that has to be there.
+    /// The program that must be installed.
     pub(crate) program: &'static str,
-    /// What prints its version.
+    /// The command that prints its version.
     pub(crate) version: &'static str,
     /// What it does beyond the work, for the table.
     pub(crate) notes: &'static str,
     /// What it backs up.
     pub(crate) reads: &'static [Kind],
-    /// How it does it; `None`: it does not.
-    pub(crate) lines: fn(&Place, Work) -> Option<Lines>,
+    /// The commands for this work; `None` if it cannot do it.
+    pub(crate) lines: fn(&Paths, Work) -> Option<Lines>,
 }
 
-/// Every peer there is a file for. One that is not installed is left out, and the report says so.
+/// Every tool. Those that are not installed are left out, and the report says so.
 pub(crate) const TOOLS: &[Tool] = &[
     zstd::TOOL,
     tar::TOOL,
@@ -110,43 +111,42 @@ pub(crate) const TOOLS: &[Tool] = &[
 ];
 
 impl Tool {
-    /// Whether it can be run here.
-    pub(crate) fn is_there(&self) -> bool {
-        !said(&format!("command -v {}", self.program)).is_empty()
+    pub(crate) fn is_installed(&self) -> bool {
+        !output_of(&format!("command -v {}", self.program)).is_empty()
     }
 
-    /// Does the work once; `None`: it does not do such work.
+    /// Does the work once. Returns `None` if it cannot do it.
     pub(crate) fn run(&self, folder: &Path, source: &Path, work: Work) -> Outcome<Option<Cost>> {
-        let place = Place {
+        let paths = Paths {
             source: source.to_owned(),
             store: folder.join(format!("peer-{}", self.name.replace([' ', ',', '.'], ""))),
             target: folder.join("peer-restored"),
         };
-        let Some(Lines { before, line }) = (self.lines)(&place, work) else { return Ok(None) };
+        let Some(Lines { before, line }) = (self.lines)(&paths, work) else { return Ok(None) };
         let environment = format!(
             "export RESTIC_PASSWORD=bench RESTIC_REPOSITORY='{0}' RUSTIC_PASSWORD=bench \
              RUSTIC_REPOSITORY='{0}' RUSTIC_NO_CACHE=true BORG_REPO='{0}' \
              BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes BORG_RELOCATED_REPO_ACCESS_IS_OK=yes \
              BORG_CACHE_DIR='{0}.cache' RESTIC_CACHE_DIR='{0}.cache'",
-            place.store.display()
+            paths.store.display()
         );
         if work == Work::Full {
-            sh(&format!("rm -rf '{0}' '{0}.cache'; mkdir -p '{0}'", place.store.display()))?;
+            run_shell(&format!("rm -rf '{0}' '{0}.cache'; mkdir -p '{0}'", paths.store.display()))?;
         }
-        discard(&place.target)?;
-        std::fs::create_dir_all(&place.target)?;
+        discard(&paths.target)?;
+        std::fs::create_dir_all(&paths.target)?;
         if !before.is_empty() {
-            sh(&format!("{environment}; {before}"))?;
+            run_shell(&format!("{environment}; {before}"))?;
         }
-        let before = if work == Work::Full { 0 } else { stored_below(&place.store) };
+        let before = if work == Work::Full { 0 } else { stored_below(&paths.store) };
         let cached = self.reads.iter().all(|kind| kind.is_cached());
-        let places = [Some(&*place.store), cached.then_some(&*place.source)];
-        super::measure::settle(&places.into_iter().flatten().collect::<Vec<_>>())?;
-        let mut cost = watched(&format!("{environment}; {line}"))?;
-        if matches!(work, Work::Full | Work::Again | Work::Reread | Work::Changed) {
-            cost.stored_mib = mib(stored_below(&place.store).saturating_sub(before));
+        let places = [Some(&*paths.store), cached.then_some(&*paths.source)];
+        settle(places.into_iter().flatten())?;
+        let mut cost = measure(&format!("{environment}; {line}"))?;
+        if matches!(work, Work::Full | Work::Unchanged | Work::Reread | Work::Changed) {
+            cost.stored_mib = mib(stored_below(&paths.store).saturating_sub(before));
         }
-        discard(&place.target)?;
+        discard(&paths.target)?;
         Ok(Some(cost))
     }
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL's own tool, which packs on the client. Version 15 knows no incremental backup.
 
 use super::super::postgres::bin;
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "pg_basebackup client-zstd:3",
@@ -12,9 +12,9 @@ pub(super) const TOOL: Tool = Tool {
     lines,
 };
 
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let (source, target) = (place.source.display(), place.target.display());
-    let (program, copy) = (bin().join("pg_basebackup"), place.store.join("copy"));
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let (source, target) = (paths.source.display(), paths.target.display());
+    let (program, copy) = (bin().join("pg_basebackup"), paths.store.join("copy"));
     let (program, copy) = (program.display(), copy.display());
     let line = match work {
         Work::Full => format!(

@@ -1,7 +1,7 @@
 //! pgBackRest with a stanza and a repository of its own, with zstd and as many processes as Coffer's workers.
 //! Debian's 2.45 keeps changed files whole: increments of blocks came later.
 
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "pgBackRest zst:3 x2",
@@ -12,9 +12,9 @@ pub(super) const TOOL: Tool = Tool {
     lines,
 };
 
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let (source, target) = (place.source.display(), place.target.display());
-    let (store, config) = (place.store.display(), place.store.join("pgbackrest.conf"));
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let (source, target) = (paths.source.display(), paths.target.display());
+    let (store, config) = (paths.store.display(), paths.store.join("pgbackrest.conf"));
     let run = format!("pgbackrest --config='{}' --stanza=bench", config.display());
     let before = if work == Work::Full {
         format!(
@@ -30,7 +30,7 @@ fn lines(place: &Place, work: Work) -> Option<Lines> {
     };
     let line = match work {
         Work::Full => format!("{run} backup --type=full"),
-        Work::Again | Work::Changed => format!("{run} backup --type=incr"),
+        Work::Unchanged | Work::Changed => format!("{run} backup --type=incr"),
         Work::Restore => format!("{run} restore --type=none --pg1-path='{target}'"),
         _ => return None,
     };

@@ -1,6 +1,6 @@
 //! `redis-cli --rdb - | zstd -3 -T2`: the snapshot, packed.
 
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "redis-cli --rdb, zstd -3 -T2",
@@ -11,9 +11,9 @@ pub(super) const TOOL: Tool = Tool {
     lines,
 };
 
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let (source, target) = (place.source.display(), place.target.display());
-    let packed = place.store.join("dump.rdb.zst");
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let (source, target) = (paths.source.display(), paths.target.display());
+    let packed = paths.store.join("dump.rdb.zst");
     let packed = packed.display();
     let line = match work {
         Work::Full => {

@@ -1,6 +1,6 @@
 //! restic. Each run derives its key anew (scrypt, about 0.3 s), as it does for its users.
 
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "restic",
@@ -12,13 +12,15 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "other tools do not do every work")]
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let (source, target) = (place.source.display(), place.target.display());
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let (source, target) = (paths.source.display(), paths.target.display());
     let before = if work == Work::Full { "restic -q init >/dev/null" } else { "" };
     let line = match work {
-        Work::Full | Work::Again | Work::Changed => format!("restic -q backup '{source}'"),
+        Work::Full | Work::Unchanged | Work::Changed => format!("restic -q backup '{source}'"),
         Work::Reread => format!("restic -q backup --force '{source}'"),
-        Work::Restore | Work::Ready => format!("restic -q restore latest --target '{target}'"),
+        Work::Restore | Work::RestoreReady => {
+            format!("restic -q restore latest --target '{target}'")
+        }
         Work::Verify => "restic -q check --read-data".to_owned(),
     };
     Some(Lines { before: before.to_owned(), line })

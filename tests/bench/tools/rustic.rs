@@ -1,6 +1,6 @@
 //! rustic, restic's format in Rust. Installed by `COFFER_BENCH_RUSTIC=1 tests/bench.sh`.
 
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "rustic",
@@ -12,15 +12,15 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "other tools do not do every work")]
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let (source, target) = (place.source.display(), place.target.display());
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let (source, target) = (paths.source.display(), paths.target.display());
     let quiet = "rustic --log-level error --no-progress";
     let before =
         if work == Work::Full { format!("{quiet} init >/dev/null") } else { String::new() };
     let line = match work {
-        Work::Full | Work::Again | Work::Changed => format!("{quiet} backup '{source}'"),
+        Work::Full | Work::Unchanged | Work::Changed => format!("{quiet} backup '{source}'"),
         Work::Reread => format!("{quiet} backup --force '{source}'"),
-        Work::Restore | Work::Ready => format!("{quiet} restore latest '{target}'"),
+        Work::Restore | Work::RestoreReady => format!("{quiet} restore latest '{target}'"),
         Work::Verify => format!("{quiet} check --read-data"),
     };
     Some(Lines { before, line })

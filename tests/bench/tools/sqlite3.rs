@@ -1,6 +1,6 @@
 //! `sqlite3 .backup`: what SQLite itself does for a live database: a copy, neither packed nor checked.
 
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "sqlite3 .backup",
@@ -11,11 +11,11 @@ pub(super) const TOOL: Tool = Tool {
     lines,
 };
 
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let copy = place.store.join("copy.db");
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let copy = paths.store.join("copy.db");
     let line = match work {
         Work::Full | Work::Reread => {
-            format!("sqlite3 '{}' \".backup '{}'\"", place.source.display(), copy.display())
+            format!("sqlite3 '{}' \".backup '{}'\"", paths.source.display(), copy.display())
         }
         _ => return None,
     };

@@ -1,6 +1,6 @@
 //! `tar | zstd -3 -T2`: the same for folders.
 
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "tar, zstd -3 -T2",
@@ -11,8 +11,8 @@ pub(super) const TOOL: Tool = Tool {
     lines,
 };
 
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let Place { source, store, target } = place;
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let Paths { source, store, target } = paths;
     let packed = store.join("packed.tar.zst");
     let (source, packed) = (source.display(), packed.display());
     let line = match work {

@@ -1,6 +1,6 @@
 //! `zstd -3 -T2`: the physical limit of a full backup, without any of the rest.
 
-use super::{Kind, Lines, Place, Tool, Work};
+use super::{Kind, Lines, Paths, Tool, Work};
 
 pub(super) const TOOL: Tool = Tool {
     name: "zstd -3 -T2",
@@ -11,8 +11,8 @@ pub(super) const TOOL: Tool = Tool {
     lines,
 };
 
-fn lines(place: &Place, work: Work) -> Option<Lines> {
-    let Place { source, store, target } = place;
+fn lines(paths: &Paths, work: Work) -> Option<Lines> {
+    let Paths { source, store, target } = paths;
     let (source, packed) = (source.display(), store.join("packed.zst"));
     let packed = packed.display();
     let line = match work {
