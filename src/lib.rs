@@ -55,7 +55,7 @@
 //!   [`engine::Engine`], and a line in `ENGINES` in `src/engine/mod.rs`. The engine alone checks the keys of its
 //!   `source`. Its tests are in `tests/rooms/engine/<name>`, and run the suite in `tests/rooms/engine/conformance.rs`.
 //! * **A place** for archives: an implementation of [`storage::Storage`] in `src/storage/<name>/`, and a line in
-//!   `src/storage/mod.rs`. Its tests run the suite in `src/storage/conformance.rs`.
+//!   `src/storage/mod.rs`. Its tests run the suite in `tests/rooms/storage/conformance.rs`.
 //! * **A field of a backup**: a column in `schema.sql`, with a step in `src/store/schema.rs` for older catalogs; the
 //!   field in `src/domain/backup.rs`; its column in `src/store/backups/mod.rs`; its key in `src/wire/backup.rs`, and its
 //!   value in `src/api/view.rs`. What an archive has to remember of it goes into `src/archive/manifest.rs`.

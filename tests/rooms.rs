@@ -2,7 +2,11 @@
 
 #![cfg(test)]
 
+#[path = "rooms/archive/mod.rs"]
+mod archive;
 #[path = "rooms/engine/mod.rs"]
 mod engine;
+#[path = "rooms/storage/mod.rs"]
+mod storage;
 
 use coffer::domain;

@@ -115,6 +115,3 @@ pub use manifest::{BackupFacts, IndexFacts, Manifest, ManifestDraft, Totals};
 pub use order::Order;
 pub use read::{Chain, Counts, Finished, Reader, prove, verify_file};
 pub use write::{ParentIndex, Writer, WriterOptions};
-
-#[cfg(test)]
-mod tests;

@@ -93,9 +93,12 @@ mod tests {
 
     use super::*;
     use crate::domain::BackupId;
-    use crate::storage::Memory;
+    use crate::storage::Local;
 
-    fn stored(storage: &Memory) -> ArchiveFacts {
+    /// A store with one archive, and the facts of that.
+    fn stored() -> (tempfile::TempDir, Local, ArchiveFacts) {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Local::open(folder.path()).unwrap();
         let facts = ArchiveFacts {
             location: "p/x.tar.zst".parse().unwrap(),
             stored_bytes: 5,
@@ -108,13 +111,12 @@ mod tests {
         pending.write_all(b"bytes").unwrap();
         pending.sync().unwrap();
         pending.publish(&facts.location, facts.verified_at).unwrap();
-        facts
+        (folder, storage, facts)
     }
 
     #[test]
     fn the_last_recorded_proof_of_an_archive_reads_back_to_the_microsecond() {
-        let storage = Memory::default();
-        let facts = stored(&storage);
+        let (_folder, storage, facts) = stored();
         assert_eq!(with_record(&storage, facts.clone()), facts);
         for (micros, level) in
             [(2_000_001, VerifyLevel::Checked), (3_000_002, VerifyLevel::Restored)]
@@ -128,8 +130,7 @@ mod tests {
 
     #[test]
     fn a_record_of_another_archive_a_newer_version_or_garbage_is_left_out() {
-        let storage = Memory::default();
-        let facts = stored(&storage);
+        let (_folder, storage, facts) = stored();
         let other = ArchiveFacts { checksum: "11".repeat(32), ..facts.clone() };
         write(&storage, &other, Timestamp::from_micros(9), VerifyLevel::Restored).unwrap();
         assert_eq!(with_record(&storage, facts.clone()), facts);

@@ -2,18 +2,13 @@
 //!
 //! What every place promises: nothing is visible before [`Pending::publish`]; an archive is never replaced;
 //! what was published survives a power cut; and an error other than "not there" is never taken for "not
-//! there". `conformance.rs` checks this for each place.
+//! there".
 //!
-//! To add a place: implement [`Storage`] in a file or folder here, name it below, and call
-//! `storage_conformance!` in its tests.
+//! To add a place, implement [`Storage`] in a folder here, name it below, and run the suite in
+//! `tests/rooms/storage/conformance.rs` on it.
 
 mod error;
 mod local;
-
-#[cfg(test)]
-mod conformance;
-#[cfg(test)]
-mod memory;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -22,16 +17,11 @@ use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 
 pub use error::StorageError;
 pub use local::{Local, LocalSettings, OpenFile, StoreLock, Workspace};
-#[cfg(test)]
-pub use memory::Memory;
 
 /// A place for archives.
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Its name in the catalog and on the wire.
     fn name(&self) -> &'static str;
-
-    /// What this place can do that others cannot.
-    fn properties(&self) -> Properties;
 
     /// Begins an archive. `attempt` tells this try from an earlier one of the same backup.
     fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>, StorageError>;
@@ -56,19 +46,6 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     fn put_record(&self, location: &Location, record: &[u8]) -> Result<(), StorageError>;
 }
 
-/// What places differ in, as far as their users have to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Properties {
-    /// An archive can be read back before it is published. Otherwise it is proven afterwards, and removed
-    /// if the proof fails.
-    pub readable_before_publish: bool,
-    /// A location that is taken is refused in the same step that would take it. Otherwise two publishers need
-    /// a lock of their own.
-    pub refuses_taken_locations: bool,
-    /// Reading this many more bytes costs as much as one more range. A reader joins ranges with smaller gaps.
-    pub range_cost_bytes: u64,
-}
-
 /// An archive being written. Dropped, it leaves nothing behind.
 pub trait Pending: Write + Send + std::fmt::Debug {
     /// Makes sure that `more` further bytes fit, and reserves room for them where the place can.
@@ -78,8 +55,8 @@ pub trait Pending: Write + Send + std::fmt::Debug {
     /// final; nothing of this attempt can be published.
     fn sync(&mut self) -> Result<(), StorageError>;
 
-    /// Opens what was written for reading: from the disk and not from a cache, as far as possible.
-    /// Only after [`Pending::sync`], and only with [`Properties::readable_before_publish`].
+    /// Opens what was written for reading: from the disk and not from a cache, as far as possible. Only after
+    /// [`Pending::sync`].
     fn reopen(&self) -> Result<Arc<dyn ReadAt>, StorageError>;
 
     /// Makes it the archive at `location`, durably; never replaces one. `finished` is when the backup was

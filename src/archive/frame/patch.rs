@@ -171,7 +171,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::archive::tests::proptest_config;
 
     /// Makes a patch, applies it, and returns whether the segments differed.
     fn round_trip(old: &[u8], new: &[u8], page_bytes: usize) -> bool {
@@ -204,7 +203,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(proptest_config(256))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn the_patch_between_any_two_segments_makes_the_new_one(

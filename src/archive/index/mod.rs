@@ -51,8 +51,6 @@ mod root_index;
 mod writer;
 
 pub(super) use block::Block;
-#[cfg(test)]
-pub(super) use block_reader::BlockReader;
 pub(super) use encode::{check_fits, encode};
 pub use entries::Entries;
 pub use record::Record;

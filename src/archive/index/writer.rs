@@ -80,12 +80,6 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Adds bytes that need not be records, to make an index with right hashes and wrong content.
-    #[cfg(test)]
-    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
-        self.block.extend_from_slice(bytes);
-    }
-
     /// Compresses the last block.
     pub(crate) fn finish(mut self) -> Result<FinishedIndex, ArchiveError> {
         if !self.block.is_empty() {

@@ -123,12 +123,6 @@ impl PendingRecords {
         Ok(())
     }
 
-    /// See [`IndexWriter::push_bytes`].
-    #[cfg(test)]
-    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
-        self.index.push_bytes(bytes);
-    }
-
     /// Returns the index and the sums, once no record waits.
     pub(super) fn finish(self) -> Result<(FinishedIndex, Totals), ArchiveError> {
         Ok((self.index.finish()?, self.totals))

@@ -294,12 +294,6 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// See [`IndexWriter::push_bytes`].
-    #[cfg(test)]
-    pub(crate) fn push_index_bytes(&mut self, bytes: &[u8]) {
-        self.pending.push_bytes(bytes);
-    }
-
     fn append(&mut self, bytes: &[u8]) {
         if self.bytes.capacity() == 0 {
             self.bytes = self.buffer();

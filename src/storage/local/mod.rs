@@ -26,7 +26,7 @@ use std::time::Duration;
 use self::folder::{Folder, OpenedPath, failed, require_regular_file};
 use self::layout::Layout;
 use self::pending::PendingFile;
-use super::{Pending, Properties, Storage, StorageError, Stored};
+use super::{Pending, Storage, StorageError, Stored};
 use crate::domain::{
     BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock,
 };
@@ -161,14 +161,6 @@ impl Storage for Local {
         "local"
     }
 
-    fn properties(&self) -> Properties {
-        Properties {
-            readable_before_publish: true,
-            refuses_taken_locations: true,
-            range_cost_bytes: 0,
-        }
-    }
-
     fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>, StorageError> {
         Ok(Box::new(PendingFile::create(&self.layout, backup, attempt)?))
     }
@@ -219,6 +211,3 @@ impl Storage for Local {
         record::write(&self.layout, &path, record)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use crate::archive::{
+use coffer::archive::{
     ArchiveError, BackupFacts, Chain, Finished, ManifestDraft, Order, ParentIndex, Reader, Writer,
     WriterOptions, prove, verify_file,
 };
-use crate::domain::num::to_u64;
-use crate::domain::{
+use coffer::domain::num::to_u64;
+use coffer::domain::{
     BackupId, Cancel, Datastore, Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp,
     Timestamp, WriteAt,
 };

@@ -3,10 +3,11 @@
 use std::slice::from_ref;
 use std::sync::OnceLock;
 
+use coffer::archive::{ArchiveError, Order};
+
 use super::fixture::{
     Member, TestArchive, assert_same, chain_of, child, child_in, file, full, full_in, restore,
 };
-use crate::archive::{ArchiveError, Order};
 
 /// Enough files for an index of several blocks.
 const MANY: usize = 16_000;

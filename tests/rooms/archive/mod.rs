@@ -1,7 +1,8 @@
-//! Tests of whole archives: writing, reading, restoring, and damage.
+//! Whole archives: written, read, restored, damaged.
 
 mod damage;
 mod fixture;
+mod forge;
 mod hostile;
 mod incremental;
 mod index_blocks;
@@ -12,8 +13,8 @@ mod round_trip;
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
 
-/// The configuration for property tests: so many cases, and failures kept below `tests/`.
-pub(super) fn proptest_config(cases: u32) -> ProptestConfig {
-    let kept = FileFailurePersistence::SourceParallel("tests/proptest-regressions");
+/// The configuration of property tests: the number of cases, and the file that keeps those that failed.
+fn proptest_config(cases: u32, failures: &'static str) -> ProptestConfig {
+    let kept = FileFailurePersistence::Direct(failures);
     ProptestConfig { cases, failure_persistence: Some(Box::new(kept)), ..ProptestConfig::default() }
 }

@@ -1,20 +1,21 @@
-//! Archives in memory, for tests.
+//! Archives in memory: a place that is added from outside, with what the room makes public.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use coffer::domain::{BackupId, Location, ReadAt, Timestamp};
+use coffer::storage::{Pending, Storage, StorageError, Stored};
 use parking_lot::Mutex;
 
-use super::{Pending, Properties, Storage, StorageError, Stored};
-use crate::domain::{BackupId, Location, ReadAt, Timestamp};
+use super::conformance::storage_conformance;
 
 /// What one archive may take.
 const CAPACITY: u64 = 1 << 30;
 
 /// A place that lasts as long as the process. Clones are the same place.
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Arc<Mutex<Content>>);
+struct Memory(Arc<Mutex<Content>>);
 
 #[derive(Debug, Default)]
 struct Content {
@@ -52,14 +53,6 @@ fn stored(location: &Location, archive: &Archive) -> Stored {
 impl Storage for Memory {
     fn name(&self) -> &'static str {
         "memory"
-    }
-
-    fn properties(&self) -> Properties {
-        Properties {
-            readable_before_publish: true,
-            refuses_taken_locations: true,
-            range_cost_bytes: 0,
-        }
     }
 
     fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>, StorageError> {
@@ -170,10 +163,4 @@ impl Drop for PendingBytes {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::conformance::storage_conformance;
-    use super::*;
-
-    storage_conformance!(((), Memory::default()));
-}
+storage_conformance!(((), Memory::default()));

@@ -4,10 +4,10 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use super::{Pending, Storage, StorageError};
-use crate::domain::{
+use coffer::domain::{
     BackupId, ContainerName, InstanceId, Kind, Location, ProjectId, ReadAt, Timestamp,
 };
+use coffer::storage::{Pending, Storage, StorageError};
 
 /// Makes a test of every promise.
 macro_rules! storage_conformance {
@@ -99,11 +99,7 @@ pub(super) fn a_published_archive_reads_back_with_its_length(storage: &dyn Stora
 pub(super) fn a_synced_archive_reads_back_before_it_is_published(storage: &dyn Storage) {
     let (id, _location) = new_location("p", None);
     let pending = written(storage, id, b"some bytes");
-    if storage.properties().readable_before_publish {
-        assert_eq!(read(&pending.reopen().unwrap()), b"some bytes");
-    } else {
-        pending.reopen().unwrap_err();
-    }
+    assert_eq!(read(&pending.reopen().unwrap()), b"some bytes");
 }
 
 pub(super) fn an_archive_that_is_not_synced_is_neither_reopened_nor_published(
@@ -120,9 +116,6 @@ pub(super) fn an_archive_that_is_not_synced_is_neither_reopened_nor_published(
 pub(super) fn a_second_archive_at_a_location_is_refused_and_replaces_nothing(
     storage: &dyn Storage,
 ) {
-    if !storage.properties().refuses_taken_locations {
-        return;
-    }
     let location = published(storage, b"first");
     let error =
         written(storage, BackupId::generate(), b"second").publish(&location, time(2)).unwrap_err();

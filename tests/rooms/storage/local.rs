@@ -1,10 +1,20 @@
 //! What a local store promises beyond what every place promises.
 
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::*;
-use crate::domain::{FixedClock, Kind, Timestamp};
-use crate::storage::conformance::storage_conformance;
+use coffer::domain::{BackupId, FixedClock, InstanceId, Kind, Location, ProjectId, Timestamp};
+use coffer::storage::{Local, LocalSettings, Storage as _, StorageError};
+
+use super::conformance::storage_conformance;
+
+/// A folder of the store.
+fn folder_of(store: &Local, name: &str) -> PathBuf {
+    store.scratch().with_file_name(name)
+}
 
 fn store() -> (tempfile::TempDir, Local) {
     let place = tempfile::tempdir().unwrap();
@@ -34,7 +44,7 @@ fn published(store: &Local) -> Location {
 }
 
 fn path_of(store: &Local, location: &Location) -> PathBuf {
-    store.layout.archives.join(location.as_str())
+    folder_of(store, "archives").join(location.as_str())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
@@ -84,7 +94,7 @@ fn links_folders_and_other_files_are_not_archives() {
     let kept = published(&store);
     let outside = place.path().join("outside");
     write(&outside.join("x.tar.zst"), "secret");
-    let archives = store.layout.archives.clone();
+    let archives = folder_of(&store, "archives");
     symlink(&outside, archives.join("link")).unwrap();
     symlink(outside.join("x.tar.zst"), archives.join("p/link.tar.zst")).unwrap();
     std::fs::create_dir(archives.join("p/folder.tar.zst")).unwrap();
@@ -109,7 +119,7 @@ fn links_folders_and_other_files_are_not_archives() {
 fn a_missing_archive_folder_is_an_error_and_not_an_empty_store() {
     let (_place, store) = store();
     let location = published(&store);
-    std::fs::remove_dir_all(&store.layout.archives).unwrap();
+    std::fs::remove_dir_all(folder_of(&store, "archives")).unwrap();
     assert!(!store.open(&location).unwrap_err().is_not_found());
     store.stat(&location).unwrap_err();
     store.remove(&location).unwrap_err();
@@ -120,7 +130,7 @@ fn a_missing_archive_folder_is_an_error_and_not_an_empty_store() {
 fn a_missing_trash_keeps_the_archive() {
     let (_place, store) = store();
     let location = published(&store);
-    std::fs::remove_dir(&store.layout.trash).unwrap();
+    std::fs::remove_dir(folder_of(&store, "trash")).unwrap();
     store.remove(&location).unwrap_err();
     assert!(store.stat(&location).unwrap().is_some());
 }
@@ -130,24 +140,24 @@ fn empty_folders_are_removed_with_their_last_archive() {
     let (_place, store) = store();
     let (first, second) = (published(&store), published(&store));
     store.remove(&first).unwrap();
-    assert_eq!(names(&store.layout.archives), ["p"]);
+    assert_eq!(names(&folder_of(&store, "archives")), ["p"]);
     store.remove(&second).unwrap();
-    assert!(names(&store.layout.archives).is_empty());
+    assert!(names(&folder_of(&store, "archives")).is_empty());
 }
 
 #[test]
 fn the_trash_is_emptied_when_its_window_is_over_and_not_before() {
     let (_place, store) = store();
-    let trash = &store.layout.trash;
+    let trash = folder_of(&store, "trash");
     // The clock starts at second 1000 and advances by one with every call.
     for name in ["1.old", "900.file", "901.file", "foreign", "notes.txt", "5000.ahead"] {
         write(&trash.join(name), "12345");
     }
     write(&trash.join("2.folder/inner/file"), "1234567");
     assert_eq!(store.empty_trash(Duration::from_secs(100)).unwrap(), 5 + 5 + 7);
-    assert_eq!(names(trash), ["1000.ahead", "901.file", "foreign", "notes.txt"]);
+    assert_eq!(names(&trash), ["1000.ahead", "901.file", "foreign", "notes.txt"]);
     assert_eq!(store.empty_trash(Duration::from_secs(100)).unwrap(), 5);
-    assert_eq!(names(trash), ["1000.ahead", "foreign", "notes.txt"]);
+    assert_eq!(names(&trash), ["1000.ahead", "foreign", "notes.txt"]);
 }
 
 #[test]
@@ -160,10 +170,10 @@ fn a_restored_instance_is_moved_to_the_trash_with_everything_in_it() {
     write(&folder.join("inner/shop.db"), "12345");
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o500)).unwrap();
     store.remove_restored(&project(), instance).unwrap();
-    assert!(names(&store.layout.restored).is_empty());
+    assert!(names(&folder_of(&store, "restored")).is_empty());
     store.remove_restored(&project(), instance).unwrap();
     assert_eq!(store.empty_trash(Duration::ZERO).unwrap(), 5);
-    assert!(names(&store.layout.trash).is_empty());
+    assert!(names(&folder_of(&store, "trash")).is_empty());
 }
 
 #[test]
@@ -184,12 +194,12 @@ fn an_archive_that_a_person_put_there_is_found_at_any_depth() {
     let (_place, store) = store();
     let mut text = "folder/".repeat(100);
     text.push_str("x.tar.zst");
-    write(&store.layout.archives.join(&text), "bytes");
+    write(&folder_of(&store, "archives").join(&text), "bytes");
     let listed = store.list().unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].location.as_str(), text);
     store.remove(&listed[0].location).unwrap();
-    assert!(names(&store.layout.archives).is_empty());
+    assert!(names(&folder_of(&store, "archives")).is_empty());
 }
 
 #[test]
@@ -231,7 +241,7 @@ fn a_record_lies_beside_its_archive_and_leaves_nothing_behind() {
     assert_eq!(std::fs::read(beside).unwrap(), b"{}");
     assert!(names(store.scratch()).is_empty());
     store.remove(&location).unwrap();
-    assert!(names(&store.layout.archives).is_empty());
+    assert!(names(&folder_of(&store, "archives")).is_empty());
 }
 
 #[test]
@@ -258,7 +268,7 @@ fn a_location_comes_back_from_its_url_and_urls_that_leave_the_store_are_refused(
         let named = url.replacen("file://", "file://localhost", 1);
         assert_eq!(store.locate(&named).unwrap(), location);
     }
-    let root = url::of_path(&store.layout.archives);
+    let root = format!("file://{}", folder_of(&store, "archives").display()).replace(' ', "%20");
     for bad in [
         format!("{root}/"),
         format!("{root}/../x.tar.zst"),

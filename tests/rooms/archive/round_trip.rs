@@ -3,13 +3,14 @@
 use std::slice::from_ref;
 use std::sync::Arc;
 
+use coffer::archive::{ArchiveError, Chain, Reader, Writer};
+use coffer::domain::num::to_u64;
+use coffer::domain::{BackupId, Cancel, Entry, EntryKind, Kind, SEGMENT_BYTES, WriteAt};
+
 use super::fixture::{
     Content, assert_same, chain_of, draft, file, finish, full, mixed_tree, noise, options, other,
     restore, sparse, write_tree,
 };
-use crate::archive::{ArchiveError, Chain, Reader, Writer};
-use crate::domain::num::to_u64;
-use crate::domain::{BackupId, Cancel, Entry, EntryKind, Kind, SEGMENT_BYTES, WriteAt};
 
 #[test]
 fn every_kind_of_entry_is_restored() {

@@ -3,6 +3,9 @@
 use std::slice::from_ref;
 use std::sync::Arc;
 
+use coffer::archive::{ArchiveError, Chain, ParentIndex, Writer};
+use coffer::domain::num::to_u64;
+use coffer::domain::{EntryKind, Kind, SEGMENT_BYTES};
 use proptest::prelude::*;
 
 use super::fixture::{
@@ -10,9 +13,6 @@ use super::fixture::{
     mixed_tree, noise, open, options, other, restore, sparse, stamped, write_tree,
 };
 use super::proptest_config;
-use crate::archive::{ArchiveError, Chain, ParentIndex, Writer};
-use crate::domain::num::to_u64;
-use crate::domain::{EntryKind, Kind, SEGMENT_BYTES};
 
 const MIB: usize = SEGMENT_BYTES;
 
@@ -223,7 +223,7 @@ fn edited(tree: &[Member], edits: &[Edit]) -> Vec<Member> {
 }
 
 proptest! {
-    #![proptest_config(proptest_config(24))]
+    #![proptest_config(proptest_config(24, "tests/proptest-regressions/archive/incremental.txt"))]
     #[test]
     fn any_history_is_restored_at_every_point(
         history in prop::collection::vec(

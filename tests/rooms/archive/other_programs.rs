@@ -7,9 +7,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use coffer::domain::num::to_u64;
+use coffer::domain::{Entry, EntryKind, SEGMENT_BYTES};
+
 use super::fixture::{TestArchive, child, file, full, mixed_tree, noise, sparse};
-use crate::domain::num::to_u64;
-use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
 
 fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program).args(arguments).output().unwrap();
@@ -66,7 +67,7 @@ fn tar_alone_restores_a_full_backup() {
     let text = fs::read_to_string(folder.path().join(".coffer/RESTORE.txt")).unwrap();
     assert_eq!(text, "how to restore\n");
     let json = fs::read(folder.path().join(".coffer/manifest.json")).unwrap();
-    assert!(serde_json::from_slice::<crate::archive::Manifest>(&json).is_ok());
+    assert!(serde_json::from_slice::<coffer::archive::Manifest>(&json).is_ok());
 }
 
 #[test]
