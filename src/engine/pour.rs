@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::file_stat::now_ns;
 use super::{EngineError, Intake, NeedsContent, Stop};
-use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES};
+use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES, num};
 
 /// Why a file did not reach the intake.
 #[derive(Debug)]
@@ -56,10 +56,10 @@ pub(super) fn pour_content(
 ) -> Result<(), PourError> {
     let mut left = size;
     while left > 0 {
-        let wanted = left.min(u64::try_from(SEGMENT_BYTES).unwrap_or(u64::MAX));
+        let wanted = left.min(num::to_u64(SEGMENT_BYTES));
         let mut buffer = intake.buffer();
         let read = content.take(wanted).read_to_end(&mut buffer).map_err(PourError::Read)?;
-        if u64::try_from(read).ok() != Some(wanted) {
+        if num::to_u64(read) != wanted {
             return Err(PourError::Read(io::ErrorKind::UnexpectedEof.into()));
         }
         inspect(&buffer);
@@ -67,6 +67,24 @@ pub(super) fn pour_content(
         left -= wanted;
     }
     Ok(())
+}
+
+/// Gives a folder that the engine itself makes to `intake`.
+pub(super) fn pour_folder(path: &str, intake: &mut dyn Intake) -> Result<(), EngineError> {
+    intake.entry(&own_entry(path, EntryKind::Directory)?, false)?;
+    Ok(())
+}
+
+/// Gives a file that the engine itself makes to `intake`.
+pub(super) fn pour_bytes(
+    path: &str,
+    mut content: &[u8],
+    intake: &mut dyn Intake,
+) -> Result<(), EngineError> {
+    let size = num::to_u64(content.len());
+    let entry = own_entry(path, EntryKind::File { size, extents: None })?;
+    pour(&entry, &mut content, intake, |_| ())
+        .map_err(|failed| failed.explain(|error| EngineError::io("reading", path.as_ref(), error)))
 }
 
 /// A private entry that is owned by the user that runs Coffer and was modified now.

@@ -12,19 +12,6 @@ use super::source_path::{
 use super::tool::{Finder, Secret};
 use crate::domain::Source;
 
-/// What differs between the engines that read a server.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ServerKind {
-    pub(super) engine: &'static str,
-    /// The schemes of its URLs.
-    pub(super) schemes: &'static [&'static str],
-    pub(super) default_port: u16,
-    /// Used if the source has neither a URL nor a socket.
-    pub(super) default_socket: &'static str,
-    /// Keys that only this engine has.
-    pub(super) own_keys: &'static [&'static str],
-}
-
 /// The keys that every server's source may have.
 const KEYS: [&str; 12] = [
     "path",
@@ -66,6 +53,14 @@ pub(super) enum Tls {
     VerifyFull,
 }
 
+const TLS: &[(&str, Tls)] = &[
+    ("off", Tls::Off),
+    ("prefer", Tls::Prefer),
+    ("require", Tls::Require),
+    ("verify-ca", Tls::VerifyCa),
+    ("verify-full", Tls::VerifyFull),
+];
+
 /// How a server is backed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
@@ -75,22 +70,32 @@ pub(super) enum Method {
     Logical,
 }
 
-impl Method {
-    /// The key `method`.
-    pub(super) fn parse(source: &Source) -> Result<Option<Self>, EngineError> {
-        match text(source, "method")?.as_deref() {
-            None => Ok(None),
-            Some("physical") => Ok(Some(Self::Physical)),
-            Some("logical") => Ok(Some(Self::Logical)),
-            Some(_) => Err(invalid("source.method must be \"physical\" or \"logical\"")),
-        }
-    }
+pub(super) const PHYSICAL: (&str, Method) = ("physical", Method::Physical);
+pub(super) const LOGICAL: (&str, Method) = ("logical", Method::Logical);
+
+/// What differs between the engines that read a server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ServerKind {
+    pub(super) engine: &'static str,
+    /// The schemes of its URLs.
+    pub(super) schemes: &'static [&'static str],
+    pub(super) default_port: u16,
+    /// Used if the source has neither a URL nor a socket.
+    pub(super) default_socket: &'static str,
+    /// The values of the key `method`, the default first.
+    pub(super) methods: &'static [(&'static str, Method)],
+    /// Keys that only this engine has.
+    pub(super) own_keys: &'static [&'static str],
+    /// Checks what only this engine requires.
+    pub(super) check: fn(&ServerSource, &Source) -> Result<(), EngineError>,
 }
 
 /// A server, as the configuration describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerSource {
     pub(super) address: Address,
+    /// Of the URL, if there is one.
+    pub(super) scheme: Option<&'static str>,
     pub(super) user: Option<String>,
     pub(super) database: Option<String>,
     pub(super) password_file: Option<PathBuf>,
@@ -100,83 +105,95 @@ pub(super) struct ServerSource {
     pub(super) key_file: Option<PathBuf>,
     pub(super) tools: Option<PathBuf>,
     pub(super) extra_args: Vec<String>,
+    pub(super) method: Method,
 }
 
-/// What the source of a server engine can be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ServerOrRestored {
-    Server(Box<ServerSource>),
-    /// The result of a restore. Coffer does not know of a server that runs on it.
-    Restored(PathBuf),
-}
+impl ServerKind {
+    /// Checks `source`, which may also be the result of a restore; an error names the key that is wrong.
+    pub(super) fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+        match self.restored(source)? {
+            Some(_) => Ok(()),
+            None => self.parse(source).map(drop),
+        }
+    }
 
-impl ServerOrRestored {
-    /// The server. What was restored has none, which is an error that says what to do.
-    pub(super) fn into_server(self, kind: &ServerKind) -> Result<ServerSource, EngineError> {
-        match self {
-            Self::Server(server) => Ok(*server),
-            Self::Restored(path) => Err(invalid(format!(
+    /// Parses the `source` of a server. The result of a restore is an error that says what to do.
+    pub(super) fn server(&self, source: &Source) -> Result<ServerSource, EngineError> {
+        match self.restored(source)? {
+            None => self.parse(source),
+            Some(path) => Err(invalid(format!(
                 "{} was restored by Coffer and no server is known to run on it: start one, and name its url \
                  or socket in an instance of the engine {} in the configuration",
                 path.display(),
-                kind.engine
+                self.engine
             ))),
         }
     }
-}
 
-impl ServerSource {
-    /// Parses `source`; an error names the key that is wrong.
-    pub(super) fn parse(
-        source: &Source,
-        kind: &ServerKind,
-    ) -> Result<ServerOrRestored, EngineError> {
+    /// Finds the tools for a backup: where the source of its instance says, if that is known.
+    pub(super) fn finder(&self, source: Option<&Source>) -> Finder {
+        let server = source.and_then(|source| self.server(source).ok());
+        server.map_or_else(Finder::default, |server| server.finder())
+    }
+
+    /// Checks that every key is known. Returns the path of what was restored.
+    fn restored(&self, source: &Source) -> Result<Option<PathBuf>, EngineError> {
         if source.0.contains_key("password") {
             return Err(invalid(
                 "source.password is a secret in the open: put it into a file and name that with password_file",
             ));
         }
-        let known: Vec<&str> = KEYS.iter().chain(kind.own_keys).copied().collect();
-        only_keys(kind.engine, source, &known)?;
-        if source.0.contains_key("path") {
-            only_keys(kind.engine, source, &["path"])?;
-            require_absolute(source)?;
-            return path_of(kind.engine, source).map(ServerOrRestored::Restored);
+        let method = if self.methods.is_empty() { None } else { Some("method") };
+        let known: Vec<&str> = KEYS.iter().chain(self.own_keys).copied().chain(method).collect();
+        only_keys(self.engine, source, &known)?;
+        if !source.0.contains_key("path") {
+            return Ok(None);
         }
+        only_keys(self.engine, source, &["path"])?;
+        require_absolute(source)?;
+        path_of(self.engine, source).map(Some)
+    }
+
+    fn parse(&self, source: &Source) -> Result<ServerSource, EngineError> {
         if source.0.is_empty() {
-            let engine = kind.engine;
+            let engine = self.engine;
             return Err(invalid(format!("source of the engine {engine} needs a url or a socket")));
         }
-        let mut server = Self {
-            address: Address::Socket(kind.default_socket.into()),
+        let default = self.methods.first().unwrap_or(&PHYSICAL).1;
+        let mut server = ServerSource {
+            address: Address::Socket(self.default_socket.into()),
+            scheme: None,
             user: text(source, "user")?,
             database: text(source, "database")?,
             password_file: password_file(source)?,
-            tls: tls(source)?,
+            tls: choice(source, "tls", TLS)?.unwrap_or(Tls::Prefer),
             ca_file: file(source, "ca_file")?,
             cert_file: file(source, "cert_file")?,
             key_file: file(source, "key_file")?,
             tools: file(source, "tools")?,
             extra_args: texts(source, "extra_args")?,
+            method: choice(source, "method", self.methods)?.unwrap_or(default),
         };
         match (text(source, "url")?, file(source, "socket")?) {
-            (Some(_), Some(_)) => {
-                return Err(invalid("source has both url and socket: keep one"));
-            }
-            (Some(url), None) => server.apply_url(&url, kind)?,
+            (Some(_), Some(_)) => return Err(invalid("source has both url and socket: keep one")),
+            (Some(url), None) => server.apply_url(&url, self)?,
             (None, Some(socket)) => server.address = Address::Socket(socket),
             (None, None) => {}
         }
-        Ok(ServerOrRestored::Server(Box::new(server)))
+        (self.check)(&server, source)?;
+        Ok(server)
     }
+}
 
+impl ServerSource {
     /// `scheme://[user@]host[:port][/database]`.
     fn apply_url(&mut self, url: &str, kind: &ServerKind) -> Result<(), EngineError> {
         let form = format!("{}://user@host:port/database", kind.schemes.first().unwrap_or(&""));
         // The URL itself is not shown: it may contain a password.
         let wrong = |why: &str| invalid(format!("source.url {why}; its form is {form}"));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("has no scheme"))?;
-        if !kind.schemes.contains(&scheme) {
+        self.scheme = kind.schemes.iter().copied().find(|it| *it == scheme);
+        if self.scheme.is_none() {
             return Err(wrong("has a scheme of another engine"));
         }
         if rest.contains(['?', '#']) {
@@ -287,19 +304,18 @@ fn password_file(source: &Source) -> Result<Option<PathBuf>, EngineError> {
     ))
 }
 
-fn tls(source: &Source) -> Result<Tls, EngineError> {
-    Ok(match text(source, "tls")?.as_deref() {
-        None | Some("prefer") => Tls::Prefer,
-        Some("off") => Tls::Off,
-        Some("require") => Tls::Require,
-        Some("verify-ca") => Tls::VerifyCa,
-        Some("verify-full") => Tls::VerifyFull,
-        Some(_) => {
-            return Err(invalid(
-                "source.tls must be \"off\", \"prefer\", \"require\", \"verify-ca\" or \"verify-full\"",
-            ));
-        }
-    })
+/// The value that the text under `key` names.
+fn choice<T: Copy>(
+    source: &Source,
+    key: &str,
+    choices: &[(&str, T)],
+) -> Result<Option<T>, EngineError> {
+    let Some(text) = text(source, key)? else { return Ok(None) };
+    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
+        return Ok(Some(*value));
+    }
+    let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+    Err(invalid(format!("source.{key} must be {}", names.join(" or "))))
 }
 
 #[cfg(test)]
@@ -313,13 +329,13 @@ mod tests {
         schemes: &["postgresql", "postgres"],
         default_port: 5432,
         default_socket: "/run/postgresql",
-        own_keys: &["method"],
+        methods: &[PHYSICAL, LOGICAL],
+        own_keys: &[],
+        check: |_server, _source| Ok(()),
     };
 
     fn parse(value: Value) -> Result<ServerSource, String> {
-        ServerSource::parse(&serde_json::from_value(value).unwrap(), &KIND)
-            .and_then(|parsed| parsed.into_server(&KIND))
-            .map_err(|error| error.to_string())
+        KIND.server(&serde_json::from_value(value).unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]

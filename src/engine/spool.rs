@@ -8,9 +8,9 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::pour::{own_entry, pour};
-use super::tool::Stream;
+use super::tool::Tool;
 use super::{EngineError, Intake};
-use crate::domain::{EntryKind, FailureCode, SEGMENT_BYTES};
+use crate::domain::{Cancel, EntryKind, FailureCode, SEGMENT_BYTES, num};
 
 /// The copy of a stream that ended without an error.
 #[derive(Debug)]
@@ -21,8 +21,9 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Copies everything that a program writes, and checks that it succeeded.
-    pub(super) fn of(mut stream: Stream, folder: &Path) -> Result<Self, EngineError> {
+    /// Runs a program, copies everything that it writes, and checks that it succeeded.
+    pub(super) fn of(tool: Tool, folder: &Path, cancel: &Cancel) -> Result<Self, EngineError> {
+        let mut stream = tool.stream(cancel)?;
         let mut file = tempfile::tempfile_in(folder).map_err(|error| scratch(folder, error))?;
         let mut buffer = vec![0_u8; SEGMENT_BYTES];
         let mut bytes = 0_u64;
@@ -34,7 +35,7 @@ impl Spool {
             };
             let piece = buffer.get(..length).unwrap_or_default();
             file.write_all(piece).map_err(|error| scratch(folder, error))?;
-            bytes = bytes.saturating_add(u64::try_from(length).unwrap_or_default());
+            bytes = bytes.saturating_add(num::to_u64(length));
         }
         stream.finish()?;
         Ok(Self { file, folder: folder.to_owned(), bytes })
@@ -72,10 +73,23 @@ impl Spool {
     }
 }
 
-/// How many bytes this user may still write on the scratch folder's filesystem.
-pub(super) fn free_bytes(folder: &Path) -> Result<u64, EngineError> {
+/// Fails if `what`, a copy of this many bytes, would not fit into the scratch folder.
+pub(super) fn require_free(folder: &Path, bytes: u64, what: &str) -> Result<(), EngineError> {
     let found = rustix::fs::statvfs(folder).map_err(|error| scratch(folder, error.into()))?;
-    Ok(crate::disk::free_bytes(&found))
+    let free = crate::disk::free_bytes(&found);
+    if free >= bytes {
+        return Ok(());
+    }
+    Err(EngineError::known(
+        FailureCode::DiskFull,
+        format!(
+            "{what} in {} needs about {} MiB and {} MiB are free there: make room, or set method = \"logical\", \
+             which needs room for one database's dump at a time",
+            folder.display(),
+            bytes.div_ceil(1 << 20),
+            free >> 20
+        ),
+    ))
 }
 
 /// A file operation that failed in the scratch folder.

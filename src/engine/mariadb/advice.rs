@@ -26,7 +26,7 @@ pub(super) fn quoted_account(user: &str, host: &str) -> String {
 /// The statement that grants what a backup needs.
 pub(super) fn grant_statement(options: &Options, account: &str) -> String {
     let names: Vec<&str> =
-        needed(options.method).iter().filter_map(|names| names.first()).copied().collect();
+        needed(options.server.method).iter().filter_map(|names| names.first()).copied().collect();
     let on = match options.server.database.as_deref() {
         Some(name) => format!("{}.*", quoted_name(name)),
         None => "*.*".to_owned(),

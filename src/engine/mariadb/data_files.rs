@@ -9,10 +9,7 @@ use super::facts::Facts;
 use super::options::Options;
 use crate::domain::{FailureCode, Source};
 use crate::engine::directory::Directory;
-use crate::engine::{Engine as _, EngineError, source_path, spool};
-
-/// Space for what the server writes during the copy, and for preparing it.
-const EXTRA_SPACE: u64 = 16 << 20;
+use crate::engine::{Engine as _, EngineError, source_path};
 
 /// The beginnings of the names of files that are not copied: a server creates them when it starts.
 const NOT_COPIED: [&str; 5] = ["ib_logfile", "ibtmp", "ib_buffer_pool", "#innodb_temp", "tc.log"];
@@ -62,23 +59,4 @@ fn unreadable(options: &Options, facts: &Facts, error: &io::Error) -> EngineErro
     };
     let server = options.shown();
     EngineError::known(code, format!("the data directory {folder} of {server}: {error}; {advice}"))
-}
-
-/// Fails if the copy would not fit into `scratch`.
-pub(super) fn check_free_space(scratch: &Path, data: u64, redo: u64) -> Result<(), EngineError> {
-    let free = spool::free_bytes(scratch)?;
-    let needed = data.saturating_add(redo).saturating_add(EXTRA_SPACE);
-    if free >= needed {
-        return Ok(());
-    }
-    Err(EngineError::known(
-        FailureCode::DiskFull,
-        format!(
-            "the prepared copy in {} needs about {} MiB and {} MiB are free there: make room, or set \
-             method = \"logical\", which needs room for one database's dump at a time",
-            scratch.display(),
-            needed.div_ceil(1 << 20),
-            free >> 20
-        ),
-    ))
 }

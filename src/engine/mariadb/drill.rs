@@ -4,11 +4,10 @@ use std::path::Path;
 
 use super::Brand;
 use super::faults::error_lines;
-use super::options::programs_for;
 use super::private_server::{Launch, PrivateServer};
+use super::programs::Programs;
 use super::tables::{self, Examined};
-use crate::domain::FailureCode::{DiskFull, Tool};
-use crate::engine::tool::{Rule, Rules, ToolError, read_end};
+use crate::engine::tool::{Rule, ToolError, find_rule, read_end, rules};
 use crate::engine::{DrillOrder, DrillReport, EngineError};
 
 /// The settings of the original server, as the copying tool wrote them.
@@ -22,29 +21,16 @@ const LOG_TAIL: u64 = 256 << 10;
 const MAX_LINES: usize = 5;
 
 /// Errors in a server's log that are not the data's fault.
-const MACHINE_RULES: Rules = Rules {
-    ignore_case: true,
-    list: &[
-        Rule::says(&["no space left", "error number 28"], DiskFull, ""),
-        Rule::says(
-            &[
-                "permission denied",
-                "cannot allocate memory",
-                "unknown variable",
-                "unknown option",
-                "unsupported redo log format",
-                "downgrade",
-                "encryption",
-                "upgrade",
-            ],
-            Tool,
-            "this machine and not the data is the reason",
-        ),
-    ],
+const MACHINE_RULES: &[Rule] = rules! {
+    DiskFull: "no space left", "error number 28" => "";
+    Tool:
+        "permission denied", "cannot allocate memory", "unknown variable", "unknown option",
+        "unsupported redo log format", "downgrade", "encryption", "upgrade" =>
+        "this machine and not the data is the reason";
 };
 
 pub(super) fn drill(brand: Brand, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-    let programs = programs_for(brand, order.source);
+    let programs = Programs::of(brand, order.source);
     let log = order.scratch.join("server.log");
     let mut arguments = vec!["--skip-grant-tables".to_owned()];
     arguments.extend(settings(order.restored));
@@ -103,7 +89,7 @@ fn not_running(error: ToolError, log: &Path) -> EngineError {
     }
     let errors = errors_in(log, &error);
     let error = error.map_output(|_| errors.clone());
-    match MACHINE_RULES.classify(&error) {
+    match find_rule(MACHINE_RULES, &error) {
         Some(rule) => EngineError::from_tool(&error, rule.code, "the drill's server", rule.advice),
         None => damaged(&errors),
     }

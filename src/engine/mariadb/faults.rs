@@ -1,117 +1,58 @@
 //! What the messages of the server and its tools mean, and what to do about them.
 
-use crate::domain::FailureCode::{
-    DiskFull, SourceChanged, SourceDamaged, SourceDenied, SourceLocked, SourceMissing,
-    TargetDenied, TargetOccupied, Tool,
-};
+use crate::domain::FailureCode;
 use crate::engine::EngineError;
-use crate::engine::tool::{Rule, Rules, says_any};
+use crate::engine::tool::{Rule, find_rule, rules, says_any};
 
-const ACCESS_DENIED: &[&str] =
-    &["access denied", "command denied", "you need (at least one of)", "is not allowed to connect"];
-
-const RULES: Rules = Rules {
-    ignore_case: true,
-    list: &[
-        Rule::says(
-            &["no space left on device", "errcode: 28", "errno: 28", "disk full"],
-            DiskFull,
-            "make room there and try again",
-        ),
-        Rule::says(
-            &[
-                "page corruption detected",
-                "page is corrupted",
-                "is marked as crashed",
-                "incorrect key file",
-                "incorrect information in file",
-                "is corrupted",
-                "corrupted page",
-                "try to repair it",
-                "checksum mismatch",
-            ],
-            SourceDamaged,
-            "the server's own files are damaged: check them with mariadb-check, and restore an earlier backup",
-        ),
-        Rule::says(ACCESS_DENIED, SourceDenied, ""),
-        Rule::says(
-            &["ssl connection error", "tls/ssl error", "ssl is required", "certificate verif"],
-            SourceDenied,
-            "correct source.tls, source.ca_file, source.cert_file and source.key_file",
-        ),
-        Rule::says(&["unknown database"], SourceMissing, "correct source.database, or create it"),
-        Rule::says(
-            &[
-                "lost connection",
-                "server has gone away",
-                "server shutdown in progress",
-                "connection was killed",
-            ],
-            SourceMissing,
-            "the connection was lost: look in the server's log for the reason",
-        ),
-        Rule::says(
-            &[
-                "can't connect to",
-                "unknown mysql server host",
-                "unknown server host",
-                "unknown host",
-            ],
-            SourceMissing,
-            "start the server, or correct source.url or source.socket",
-        ),
-        Rule::says(
-            &["lock wait timeout"],
-            SourceLocked,
-            "a long statement holds a lock that the backup needs: end it and try again",
-        ),
-        Rule::says(
-            &["alter table or optimize table", "table definition has changed"],
-            SourceChanged,
-            "tables were altered while they were copied: try again",
-        ),
-        Rule::says(
-            &["permission denied", "errcode: 13", "errno: 13"],
-            SourceDenied,
-            "give the user that runs Coffer the right to read the server's files",
-        ),
-    ],
+const RULES: &[Rule] = rules! {
+    DiskFull: "no space left on device", "errcode: 28", "errno: 28", "disk full" =>
+        "make room there and try again";
+    SourceDamaged:
+        "page corruption detected", "page is corrupted", "is marked as crashed", "incorrect key file",
+        "incorrect information in file", "is corrupted", "corrupted page", "try to repair it",
+        "checksum mismatch" =>
+        "the server's own files are damaged: check them with mariadb-check, and restore an earlier backup";
+    SourceDenied:
+        "access denied", "command denied", "you need (at least one of)", "is not allowed to connect" => "";
+    SourceDenied: "ssl connection error", "tls/ssl error", "ssl is required", "certificate verif" =>
+        "correct source.tls, source.ca_file, source.cert_file and source.key_file";
+    SourceMissing: "unknown database" => "correct source.database, or create it";
+    SourceMissing:
+        "lost connection", "server has gone away", "server shutdown in progress", "connection was killed" =>
+        "the connection was lost: look in the server's log for the reason";
+    SourceMissing:
+        "can't connect to", "unknown mysql server host", "unknown server host", "unknown host" =>
+        "start the server, or correct source.url or source.socket";
+    SourceLocked: "lock wait timeout" =>
+        "a long statement holds a lock that the backup needs: end it and try again";
+    SourceChanged: "alter table or optimize table", "table definition has changed" =>
+        "tables were altered while they were copied: try again";
+    SourceDenied: "permission denied", "errcode: 13", "errno: 13" =>
+        "give the user that runs Coffer the right to read the server's files";
 };
 
 /// What the target of a restore says when a database is created.
-const CREATE_RULES: Rules = Rules {
-    ignore_case: true,
-    list: &[
-        Rule::says(
-            &["database exists"],
-            TargetOccupied,
-            "the database was created while this restore ran",
-        ),
-        Rule::says(
-            ACCESS_DENIED,
-            TargetDenied,
-            "the account needs the right to create databases and everything in them",
-        ),
-    ],
+const CREATE_RULES: &[Rule] = rules! {
+    TargetOccupied: "database exists" => "the database was created while this restore ran";
+    TargetDenied:
+        "access denied", "command denied", "you need (at least one of)", "is not allowed to connect" =>
+        "the account needs the right to create databases and everything in them";
 };
 
 /// Gives a tool's error its kind and advice. `context` says which server or what was tried.
 pub(super) fn classify(error: impl Into<EngineError>, context: &str) -> EngineError {
-    classify_by(&[&RULES], error.into(), context)
+    classify_by(&[RULES], error.into(), context)
 }
 
 /// The same for a failure to create a database at the target of a restore.
 pub(super) fn classify_create(error: impl Into<EngineError>, context: &str) -> EngineError {
-    classify_by(&[&CREATE_RULES, &RULES], error.into(), context)
+    classify_by(&[CREATE_RULES, RULES], error.into(), context)
 }
 
-fn classify_by(tables: &[&Rules], error: EngineError, context: &str) -> EngineError {
-    let tool = match error {
-        EngineError::Tool(tool) => tool,
-        other => return other,
-    };
-    let rule = tables.iter().find_map(|rules| rules.classify(&tool));
-    let (code, advice) = rule.map_or((Tool, ""), |rule| (rule.code, rule.advice));
+fn classify_by(tables: &[&[Rule]], error: EngineError, context: &str) -> EngineError {
+    let EngineError::Tool(tool) = error else { return error };
+    let rule = tables.iter().find_map(|rules| find_rule(rules, &tool));
+    let (code, advice) = rule.map_or((FailureCode::Tool, ""), |rule| (rule.code, rule.advice));
     EngineError::from_tool(&tool.map_output(error_lines), code, context, advice)
 }
 
@@ -126,65 +67,63 @@ pub(super) fn error_lines(output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::FailureCode;
-    use crate::engine::tool::ToolError;
+    use crate::domain::FailureCode::{
+        DiskFull, SourceDamaged, SourceDenied, SourceLocked, SourceMissing, TargetDenied,
+        TargetOccupied, Tool,
+    };
+    use crate::engine::tool::assert_classified;
 
-    fn code(error: &EngineError) -> FailureCode {
-        error.failure().unwrap().code
-    }
+    const MESSAGES: &[(&str, FailureCode, &str)] = &[
+        (
+            "ERROR 1045 (28000): Access denied for user 'a'@'b' (using password: YES)",
+            SourceDenied,
+            "",
+        ),
+        ("[00] Failed to connect to MariaDB server: Access denied for user 'x'", SourceDenied, ""),
+        (
+            "ERROR 1227 (42000): Access denied; you need (at least one of) the RELOAD privilege(s)",
+            SourceDenied,
+            "",
+        ),
+        (
+            "mariadb-dump: Error 2013: Lost connection to server during query when dumping table `a`",
+            SourceMissing,
+            "was lost",
+        ),
+        (
+            "ERROR 2002 (HY000): Can't connect to local server through socket",
+            SourceMissing,
+            "start",
+        ),
+        ("ERROR 2005 (HY000): Unknown server host 'db' (-2)", SourceMissing, "start"),
+        ("ERROR 1049 (42000): Unknown database 'shop'", SourceMissing, "source.database"),
+        ("[01] Error: Database page corruption detected at page 7", SourceDamaged, "mariadb-check"),
+        (
+            "mariadb-dump: Error 145: Table './shop/m' is marked as crashed and should be repaired",
+            SourceDamaged,
+            "mariadb-check",
+        ),
+        ("Error writing file 'x' (Errcode: 28 \"No space left on device\")", DiskFull, "make room"),
+        ("ERROR 2026 (HY000): SSL connection error: unknown error number", SourceDenied, "tls"),
+        ("Can't open file './a.ibd' (errno: 13 \"Permission denied\")", SourceDenied, "the right"),
+        ("ERROR 1205 (HY000): Lock wait timeout exceeded", SourceLocked, "a long statement"),
+        ("Segmentation fault", Tool, ""),
+    ];
+
+    const CREATE_MESSAGES: &[(&str, FailureCode, &str)] = &[
+        ("ERROR 1007 (HY000): Can't create database 'a'; database exists", TargetOccupied, ""),
+        ("ERROR 1044 (42000): Access denied for user 'a'@'b' to database 'c'", TargetDenied, ""),
+        ("ERROR 1205 (HY000): Lock wait timeout exceeded", SourceLocked, ""),
+    ];
 
     #[test]
     fn messages_of_server_and_tools_are_classified() {
-        for (output, expected) in [
-            (
-                "ERROR 1045 (28000): Access denied for user 'a'@'b' (using password: YES)",
-                SourceDenied,
-            ),
-            (
-                "[00] 2026-01-01 00:00:00 Failed to connect to MariaDB server: Access denied for user 'x'",
-                SourceDenied,
-            ),
-            (
-                "ERROR 1227 (42000): Access denied; you need (at least one of) the RELOAD privilege(s)",
-                SourceDenied,
-            ),
-            (
-                "mariadb-dump: Error 2013: Lost connection to server during query when dumping table `a`",
-                SourceMissing,
-            ),
-            (
-                "ERROR 2002 (HY000): Can't connect to local server through socket '/s' (2)",
-                SourceMissing,
-            ),
-            ("ERROR 2005 (HY000): Unknown server host 'db' (-2)", SourceMissing),
-            ("ERROR 1049 (42000): Unknown database 'shop'", SourceMissing),
-            ("[01] Error: Database page corruption detected at page 7, retrying...", SourceDamaged),
-            (
-                "mariadb-dump: Error 145: Table './shop/m' is marked as crashed and should be repaired",
-                SourceDamaged,
-            ),
-            ("mysqld: Error writing file 'x' (Errcode: 28 \"No space left on device\")", DiskFull),
-            ("ERROR 2026 (HY000): SSL connection error: unknown error number", SourceDenied),
-            ("Can't open file './shop/a.ibd' (errno: 13 \"Permission denied\")", SourceDenied),
-            ("ERROR 1205 (HY000): Lock wait timeout exceeded", SourceLocked),
-            ("Segmentation fault", Tool),
-        ] {
-            let error = classify(ToolError::answer("mariadb", output), "the server");
-            assert_eq!(code(&error), expected, "{output}");
-            assert!(error.to_string().starts_with("the server: "), "{error}");
-        }
+        assert_classified(|error| classify(error, "the server"), "the server: ", MESSAGES);
     }
 
     #[test]
     fn errors_of_creating_a_database_are_those_of_the_target() {
-        for (output, expected) in [
-            ("ERROR 1007 (HY000): Can't create database 'a'; database exists", TargetOccupied),
-            ("ERROR 1044 (42000): Access denied for user 'a'@'b' to database 'c'", TargetDenied),
-            ("ERROR 1205 (HY000): Lock wait timeout exceeded", SourceLocked),
-        ] {
-            let error = classify_create(ToolError::answer("mariadb", output), "loading");
-            assert_eq!(code(&error), expected, "{output}");
-        }
+        assert_classified(|error| classify_create(error, "loading"), "loading: ", CREATE_MESSAGES);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::Brand;
 use super::dumps::Dumps;
 use super::load_directory;
 use super::load_server::IntoServer;
-use super::options::{Options, programs_for};
+use super::options::Options;
 use super::programs::Programs;
 use crate::domain::{Cancel, CheckLevel, Entry, FailureCode, WriteAt};
 use crate::engine::tree::{FolderLoad, Staging};
@@ -42,7 +42,7 @@ impl AnyLoad {
         let (destination, state, programs) = match order.target {
             Target::Path(target) => {
                 let folder = Some(Box::new(FolderLoad::prepare(order)?));
-                let programs = programs_for(brand, order.source);
+                let programs = Programs::of(brand, order.source);
                 (Destination::Path(target.to_owned()), State::Waiting(folder), programs)
             }
             Target::Server(source) => {

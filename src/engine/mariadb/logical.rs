@@ -11,8 +11,8 @@ use super::login::Login;
 use super::options::Options;
 use super::probe::connect;
 use super::programs::{Maker, maker, version_text};
-use crate::domain::{CheckLevel, EntryKind, FailureCode};
-use crate::engine::pour::{own_entry, pour};
+use crate::domain::{CheckLevel, FailureCode};
+use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::{self, Spool};
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
@@ -52,13 +52,9 @@ pub(super) fn dump(
     let names = databases(&client, options)?;
     intake.announce(table_bytes(&client, options)?)?;
     if options.server.database.is_none() {
-        let text = accounts::statements(&client, &facts)?;
-        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        let entry = own_entry(ACCOUNTS, EntryKind::File { size, extents: None })?;
-        pour(&entry, &mut text.as_bytes(), intake, |_| ())
-            .map_err(|failed| failed.explain(|error| spool::scratch(order.scratch, error)))?;
+        pour_bytes(ACCOUNTS, accounts::statements(&client, &facts)?.as_bytes(), intake)?;
     }
-    intake.entry(&own_entry(FOLDER, EntryKind::Directory)?, false)?;
+    pour_folder(FOLDER, intake)?;
     let dumper = Dumper::new(options, order)?;
     for name in &names {
         dumper.dump(name, intake)?;
@@ -97,9 +93,8 @@ impl<'a> Dumper<'a> {
         }
         let tool = tool.args(self.options.server.extra_args.clone()).args(["--", database]);
         let shown = format!("dumping {database:?} of {}", self.options.shown());
-        let stream = tool.stream(self.order.cancel).map_err(|error| classify(error, &shown))?;
-        let mut spool =
-            Spool::of(stream, self.order.scratch).map_err(|error| classify(error, &shown))?;
+        let mut spool = Spool::of(tool, self.order.scratch, self.order.cancel)
+            .map_err(|error| classify(error, &shown))?;
         if !is_complete(spool.reopened()?)
             .map_err(|error| spool::scratch(self.order.scratch, error))?
         {

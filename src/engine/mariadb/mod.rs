@@ -48,7 +48,7 @@ use crate::domain::Source;
 
 impl Engine for Brand {
     fn name(&self) -> &'static str {
-        self.engine()
+        self.kind().engine
     }
 
     fn version(&self, _source: &Source) -> String {
@@ -56,7 +56,7 @@ impl Engine for Brand {
     }
 
     fn check_source(&self, source: &Source) -> Result<(), EngineError> {
-        Options::check_source(*self, source)
+        self.kind().check_source(source)
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
@@ -74,7 +74,7 @@ impl Engine for Brand {
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
         let options = Options::parse(*self, order.source)?;
-        match options.method {
+        match options.server.method {
             Method::Physical => physical::dump(&options, order, intake),
             Method::Logical => logical::dump(&options, order, intake),
         }

@@ -1,45 +1,23 @@
-//! The keys of a MariaDB or MySQL `source`.
+//! The server of an instance, and its programs.
 
 use super::Brand;
 use super::programs::Programs;
 use crate::domain::Source;
 use crate::engine::EngineError;
 pub(super) use crate::engine::server_source::Method;
-use crate::engine::server_source::{ServerOrRestored, ServerSource};
-use crate::engine::source_path::invalid;
+use crate::engine::server_source::ServerSource;
 
 /// The parsed source of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub(super) brand: Brand,
     pub(super) server: ServerSource,
-    pub(super) method: Method,
 }
 
 impl Options {
     /// Parses the `source` of a server; an error names the key that is wrong.
     pub(super) fn parse(brand: Brand, source: &Source) -> Result<Self, EngineError> {
-        let kind = brand.kind();
-        Self::of(brand, ServerSource::parse(source, &kind)?.into_server(&kind)?, source)
-    }
-
-    /// Checks `source`, which may also be the result of a restore.
-    pub(super) fn check_source(brand: Brand, source: &Source) -> Result<(), EngineError> {
-        match ServerSource::parse(source, &brand.kind())? {
-            ServerOrRestored::Restored(_) => Ok(()),
-            ServerOrRestored::Server(server) => Self::of(brand, *server, source).map(drop),
-        }
-    }
-
-    fn of(brand: Brand, server: ServerSource, source: &Source) -> Result<Self, EngineError> {
-        let method = method(brand, source)?;
-        if method == Method::Physical && server.database.is_some() {
-            return Err(invalid(
-                "source.database names one database, but a physical backup is of the whole server: \
-                 remove it, or set method = \"logical\"",
-            ));
-        }
-        Ok(Self { brand, server, method })
+        Ok(Self { brand, server: brand.kind().server(source)? })
     }
 
     pub(super) fn programs(&self) -> Programs {
@@ -53,23 +31,6 @@ impl Options {
     }
 }
 
-fn method(brand: Brand, source: &Source) -> Result<Method, EngineError> {
-    match (brand, Method::parse(source)?) {
-        (Brand::MariaDb, None) => Ok(Method::Physical),
-        (Brand::MySql, None) => Ok(Method::Logical),
-        (Brand::MySql, Some(Method::Physical)) => Err(invalid(
-            "source.method: MySQL is backed up by dumps only: set method = \"logical\"",
-        )),
-        (_, Some(method)) => Ok(method),
-    }
-}
-
-/// Where to find the programs for a backup whose instance may not be known.
-pub(super) fn programs_for(brand: Brand, source: Option<&Source>) -> Programs {
-    let known = source.and_then(|source| Options::parse(brand, source).ok());
-    known.map_or_else(|| Programs::in_path(brand), |options| options.programs())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -78,7 +39,7 @@ mod tests {
 
     fn parse(brand: Brand, value: Value) -> Result<Method, String> {
         let source = serde_json::from_value(value).unwrap();
-        Options::parse(brand, &source).map(|it| it.method).map_err(|error| error.to_string())
+        Options::parse(brand, &source).map(|it| it.server.method).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -94,7 +55,7 @@ mod tests {
     #[test]
     fn invalid_and_conflicting_keys_are_refused() {
         for (brand, source, word) in [
-            (Brand::MySql, json!({"socket": "/s", "method": "physical"}), "dumps only"),
+            (Brand::MySql, json!({"socket": "/s", "method": "physical"}), "must be \"logical\""),
             (Brand::MariaDb, json!({"socket": "/s", "method": "fast"}), "source.method"),
             (Brand::MariaDb, json!({"socket": "/s", "database": "shop"}), "whole server"),
             (Brand::MariaDb, json!({"path": "/srv/restored"}), "restored by Coffer"),

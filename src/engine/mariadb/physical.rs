@@ -21,6 +21,9 @@ use crate::engine::directory::Directory;
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, Engine as _, EngineError, Intake, source_path, spool};
 
+/// Space for what the server writes during the copy, and for preparing it.
+const EXTRA_SPACE: u64 = 16 << 20;
+
 /// The memory of the tool that prepares the copy.
 const PREPARE_MEMORY: &str = "--use-memory=64M";
 
@@ -51,7 +54,8 @@ pub(super) fn dump(
 ) -> Result<DumpFacts, EngineError> {
     let (_, facts) = connect(options, order.cancel)?;
     let bytes = data_files::data_bytes(options, &facts)?;
-    data_files::check_free_space(order.scratch, bytes, facts.redo_bytes)?;
+    let needed = bytes.saturating_add(facts.redo_bytes).saturating_add(EXTRA_SPACE);
+    spool::require_free(order.scratch, needed, "the prepared copy")?;
     let datadir = std::fs::metadata(&facts.datadir)
         .map_err(|error| EngineError::io("reading", &facts.datadir, error))?;
     let staging = tempfile::Builder::new()
@@ -81,7 +85,7 @@ pub(super) fn dump(
     }
     log::info!(
         "{}: copied in {} ms, prepared in {} ms, archived in {} ms",
-        options.brand.engine(),
+        options.brand.kind().engine,
         copied.as_millis(),
         prepared.as_millis(),
         began.elapsed().saturating_sub(copied + prepared).as_millis()

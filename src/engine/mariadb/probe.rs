@@ -14,7 +14,7 @@ use crate::engine::{EngineError, Probe};
 pub(super) fn connect(options: &Options, cancel: &Cancel) -> Result<(Client, Facts), EngineError> {
     let client = Client::new(options, cancel)?;
     let facts = Facts::query(&client, options)?;
-    match options.method {
+    match options.server.method {
         Method::Physical => {
             check_version(options, &facts, cancel)?;
             check_same_machine(options, &facts)?;
@@ -28,7 +28,7 @@ pub(super) fn connect(options: &Options, cancel: &Cancel) -> Result<(Client, Fac
 pub(super) fn probe(options: &Options) -> Result<Probe, EngineError> {
     let (client, facts) = connect(options, &Cancel::default())?;
     let mut notes = vec![format!("server: {} ({})", facts.version, facts.comment)];
-    let source_bytes = match options.method {
+    let source_bytes = match options.server.method {
         Method::Physical => {
             notes.push(format!("data directory: {}", facts.datadir.display()));
             notes.push("while a backup is prepared, it needs as much space again".to_owned());
@@ -56,7 +56,7 @@ fn check_version(options: &Options, facts: &Facts, cancel: &Cancel) -> Result<()
             "{} is {} and not MariaDB: set engine = \"{}\"",
             options.shown(),
             facts.version,
-            Brand::MySql.engine()
+            Brand::MySql.kind().engine
         )));
     }
     let program = options.programs().backup()?;

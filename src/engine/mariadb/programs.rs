@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Brand;
-use crate::domain::Cancel;
+use crate::domain::{Cancel, Source};
 use crate::engine::EngineError;
 use crate::engine::tool::{Finder, Tool};
 
@@ -29,8 +29,9 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    pub(super) fn in_path(brand: Brand) -> Self {
-        Self { brand, finder: Finder::default() }
+    /// For a backup whose instance may not be known.
+    pub(super) fn of(brand: Brand, source: Option<&Source>) -> Self {
+        Self { brand, finder: brand.kind().finder(source) }
     }
 
     pub(super) fn client(&self) -> Result<PathBuf, EngineError> {
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_version_on_the_standard_error_is_read() {
-        let program = Programs::in_path(Brand::MariaDb).backup().unwrap();
+        let program = Programs::of(Brand::MariaDb, None).backup().unwrap();
         let version = version_text(&program, &Cancel::default()).unwrap();
         assert!(series(&version).is_some(), "{version}");
     }

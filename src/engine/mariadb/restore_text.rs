@@ -10,7 +10,7 @@ use crate::engine::shell_quote::shell_quoted;
 /// For `RESTORE.txt`, after the commands that unpack the archive.
 pub(super) fn after_unpacking(brand: Brand, source: &Source) -> Vec<String> {
     let logical = match Options::parse(brand, source) {
-        Ok(options) => options.method == Method::Logical,
+        Ok(options) => options.server.method == Method::Logical,
         Err(_) => brand == Brand::MySql,
     };
     let lines: &[&str] = if logical {

@@ -16,7 +16,7 @@ pub(super) fn check(options: &Options, facts: &Facts) -> Result<(), EngineError>
     let (user, host) = facts.user.rsplit_once('@').unwrap_or((&facts.user, "localhost"));
     let account = quoted_account(user, host);
     let granted: Vec<&str> = facts.grants.iter().filter_map(|it| applying(options, it)).collect();
-    let missing: Vec<&str> = needed(options.method)
+    let missing: Vec<&str> = needed(options.server.method)
         .iter()
         .filter(|names| !names.iter().any(|name| granted.iter().any(|it| includes(it, name))))
         .filter_map(|names| names.first())
@@ -24,7 +24,7 @@ pub(super) fn check(options: &Options, facts: &Facts) -> Result<(), EngineError>
         .collect();
     let (lacks, statement) = if !missing.is_empty() {
         (missing.join(", "), grant_statement(options, &account))
-    } else if options.method == Method::Logical && !sees_routines(facts) {
+    } else if options.server.method == Method::Logical && !sees_routines(facts) {
         let right = if facts.is_mariadb() { "SELECT ON mysql.proc" } else { "SHOW_ROUTINE ON *.*" };
         let lacks = "the right to see routines, which the dump would silently leave out".to_owned();
         (lacks, format!("GRANT {right} TO {account};"))

@@ -6,13 +6,37 @@ use serde_json::Value;
 
 use super::faults::classify;
 use super::login::Login;
+use super::options::{KIND, databases};
 use super::programs::Programs;
-use crate::domain::Cancel;
+use crate::domain::{Cancel, Source};
 use crate::engine::EngineError;
+use crate::engine::server_source::ServerSource;
 use crate::engine::tool::{Tool, ToolError};
 
 /// How long a query about the server may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// The server of an instance.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) server: ServerSource,
+    /// For a logical backup: only these databases; if empty, all.
+    pub(super) databases: Vec<String>,
+}
+
+impl Session {
+    /// Reads the password of `source`; does not connect yet.
+    pub(super) fn open(source: &Source, cancel: &Cancel) -> Result<Self, EngineError> {
+        let server = KIND.server(source)?;
+        let client = Client {
+            login: Login::to_server(&server)?,
+            programs: Programs::in_folder(server.tools.clone()),
+            cancel: cancel.clone(),
+        };
+        Ok(Self { client, server, databases: databases(source)? })
+    }
+}
 
 /// The tools, and the server they connect to.
 #[derive(Debug, Clone)]
@@ -60,7 +84,7 @@ impl Client {
     }
 
     /// What a tool's error means for this server.
-    pub(super) fn classify(&self, error: ToolError) -> EngineError {
+    pub(super) fn classify(&self, error: impl Into<EngineError>) -> EngineError {
         classify(error.into(), &self.login)
     }
 }

@@ -6,7 +6,6 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
-use super::options::tools_of;
 use super::private_server::{Launch, PrivateServer, blame};
 use super::programs::Programs;
 use super::row_counts;
@@ -34,7 +33,7 @@ struct Contents {
 
 pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
     let cluster = Cluster::read(order.restored)?;
-    let programs = Programs::new(tools_of(order.source));
+    let programs = Programs::of(order.source);
     let data = order.restored.join(DATA_FOLDER);
     // Before anything is changed: there may be no program to start it with.
     programs.server("postgres", cluster.major)?;

@@ -5,12 +5,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::client::Session;
 use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
 use super::dump_loader::{self, DumpLoader};
 use super::logical::check_name;
-use super::options::tools_of;
 use super::programs::Programs;
-use super::session::Session;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, Staging};
 use crate::engine::{EngineError, Load, LoadOrder, Placed, Staged, Target};
@@ -37,19 +36,19 @@ impl ClusterLoad {
     /// Makes sure that the target is free. Dumps for a server are kept with the temporary files until they are
     /// loaded.
     pub(super) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
-        let (tree, destination, tools) = match order.target {
+        let (tree, destination, instance) = match order.target {
             Target::Path(path) => {
                 let absolute = std::path::absolute(path)
                     .map_err(|error| EngineError::target("resolving", path, error))?;
                 let tree = FolderLoad::prepare(order)?;
-                (tree, Destination::Folder(absolute), tools_of(order.source))
+                (tree, Destination::Folder(absolute), order.source)
             }
             Target::Server(source) => {
                 let tree = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
-                (tree, Destination::Server(source.clone()), tools_of(Some(source)))
+                (tree, Destination::Server(source.clone()), Some(source))
             }
         };
-        let programs = Programs::new(tools);
+        let programs = Programs::of(instance);
         Ok(Self { tree, destination, programs, cancel: order.cancel.clone() })
     }
 }
@@ -85,7 +84,8 @@ impl Load for ClusterLoad {
                 Ok(Box::new(StagedCluster { staging, target, check: Some("pg_restore") }))
             }
             Destination::Server(source) => {
-                let Session { client, address, .. } = Session::open(&source, &cancel)?;
+                let Session { client, server, .. } = Session::open(&source, &cancel)?;
+                let address = server.shown();
                 let loader = DumpLoader { client };
                 loader.check(staging.path(), &cluster, check)?;
                 loader.require_absent(staging.path(), &cluster)?;

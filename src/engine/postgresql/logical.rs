@@ -8,25 +8,24 @@ use std::time::{Duration, Instant};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::client::Session;
 use super::cluster::{CLUSTER_FILE, Cluster, DUMPS, ROLES};
-use super::faults::classify;
 use super::options::Method;
 use super::server_info::{Database, ServerInfo};
-use super::session::Session;
-use crate::domain::{CheckLevel, EntryKind, FailureCode};
-use crate::engine::pour::{own_entry, pour};
+use crate::domain::{CheckLevel, FailureCode};
+use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::Spool;
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
 
 /// The databases to dump.
 pub(super) fn selected(session: &Session, info: &ServerInfo) -> Result<Vec<Database>, EngineError> {
-    let named = &session.options.databases;
+    let named = &session.databases;
     let exists = |name: &String| info.databases.iter().any(|it| it.name == *name);
     if let Some(missing) = named.iter().find(|name| !exists(name)) {
         return Err(EngineError::known(
             FailureCode::SourceMissing,
-            format!("the server at {} has no database {missing:?}", session.address),
+            format!("the server at {} has no database {missing:?}", session.server.shown()),
         ));
     }
     let select = |it: &&Database| if named.is_empty() { it.open } else { named.contains(&it.name) };
@@ -39,16 +38,16 @@ pub(super) fn dump(
     order: &DumpOrder<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let info = session.server_info()?;
+    let info = ServerInfo::query(&session.client)?;
     let databases = selected(session, &info)?;
     intake.announce(databases.iter().map(|it| it.bytes).sum())?;
     let mut cluster = Cluster::of(&info, Method::Logical);
     cluster.databases = databases.into_iter().map(|it| it.name).collect();
+    pour_folder("", intake)?;
+    pour_bytes(CLUSTER_FILE, &cluster.to_json(), intake)?;
+    pour_folder(DUMPS, intake)?;
     let mut dumper =
         Dumper { session, order, intake, major: info.major(), check_time: Duration::ZERO };
-    dumper.folder("")?;
-    dumper.file(CLUSTER_FILE, &cluster.to_json())?;
-    dumper.folder(DUMPS)?;
     for name in &cluster.databases {
         dumper.database(name)?;
     }
@@ -98,7 +97,7 @@ impl Dumper<'_> {
         let tool = client
             .tool("pg_dump", self.major)?
             .args(["--format=custom", "--compress=0", "--no-password", "--no-sync"])
-            .args(self.session.extra_args.iter().cloned());
+            .args(self.session.server.extra_args.iter().cloned());
         let mut spool = self.spool(tool)?;
         if self.order.check != CheckLevel::Off {
             let stopwatch = Instant::now();
@@ -123,23 +122,8 @@ impl Dumper<'_> {
     }
 
     fn spool(&self, tool: Tool) -> Result<Spool, EngineError> {
-        let stream = tool.stream(self.order.cancel).map_err(EngineError::from);
-        stream
-            .and_then(|stream| Spool::of(stream, self.order.scratch))
-            .map_err(|error| classify(error, &self.session.client.login))
-    }
-
-    fn folder(&mut self, path: &str) -> Result<(), EngineError> {
-        self.intake.entry(&own_entry(path, EntryKind::Directory)?, false)?;
-        Ok(())
-    }
-
-    fn file(&mut self, path: &str, mut content: &[u8]) -> Result<(), EngineError> {
-        let size = u64::try_from(content.len()).unwrap_or_default();
-        let entry = own_entry(path, EntryKind::File { size, extents: None })?;
-        pour(&entry, &mut content, self.intake, |_| ()).map_err(|failed| {
-            failed.explain(|error| EngineError::io("reading", path.as_ref(), error))
-        })
+        Spool::of(tool, self.order.scratch, self.order.cancel)
+            .map_err(|error| self.session.client.classify(error))
     }
 }
 

@@ -23,15 +23,14 @@ mod restore_text;
 mod roles;
 mod row_counts;
 mod server_info;
-mod session;
 mod sql;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
-use self::options::{ENGINE, Method, Options};
-use self::session::Session;
+use self::client::Session;
+use self::options::{KIND, Method};
 use super::file_name::folder_name;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
@@ -45,7 +44,7 @@ pub(super) struct Postgresql;
 
 impl Engine for Postgresql {
     fn name(&self) -> &'static str {
-        ENGINE
+        KIND.engine
     }
 
     fn version(&self, _source: &Source) -> String {
@@ -53,7 +52,7 @@ impl Engine for Postgresql {
     }
 
     fn check_source(&self, source: &Source) -> Result<(), EngineError> {
-        Options::parse(source).map(drop)
+        KIND.check_source(source)
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
@@ -75,7 +74,7 @@ impl Engine for Postgresql {
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
         let session = Session::open(order.source, order.cancel)?;
-        match session.options.method {
+        match session.server.method {
             Method::Physical => physical::dump(&session, order, intake),
             Method::Logical => logical::dump(&session, order, intake),
         }

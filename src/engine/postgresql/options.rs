@@ -1,54 +1,34 @@
 //! The keys of a PostgreSQL `source`.
 
-use std::path::PathBuf;
-
 use crate::domain::Source;
 use crate::engine::EngineError;
 pub(super) use crate::engine::server_source::Method;
-use crate::engine::server_source::{ServerKind, ServerOrRestored, ServerSource, texts};
+use crate::engine::server_source::{LOGICAL, PHYSICAL, ServerKind, ServerSource, texts};
 use crate::engine::source_path::invalid;
 
-pub(super) const ENGINE: &str = "postgresql";
-
-const KIND: ServerKind = ServerKind {
-    engine: ENGINE,
+pub(super) const KIND: ServerKind = ServerKind {
+    engine: "postgresql",
     schemes: &["postgresql", "postgres"],
     default_port: 5432,
     default_socket: "/run/postgresql",
-    own_keys: &["method", "databases"],
+    methods: &[PHYSICAL, LOGICAL],
+    own_keys: &["databases"],
+    check,
 };
 
-/// A parsed source.
-#[derive(Debug, Clone)]
-pub(super) struct Options {
-    source: ServerOrRestored,
-    pub(super) method: Method,
-    /// For a logical backup: only these databases; if empty, all.
-    pub(super) databases: Vec<String>,
+fn check(server: &ServerSource, source: &Source) -> Result<(), EngineError> {
+    databases(source)?;
+    if server.method == Method::Physical && source.0.contains_key("databases") {
+        return Err(invalid(
+            "source.databases requires method = \"logical\": a physical backup holds them all",
+        ));
+    }
+    Ok(())
 }
 
-impl Options {
-    /// Parses `source`; an error names the key that is wrong.
-    pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
-        let server = ServerSource::parse(source, &KIND)?;
-        let method = Method::parse(source)?.unwrap_or(Method::Physical);
-        let databases = texts(source, "databases")?;
-        if method == Method::Physical && source.0.contains_key("databases") {
-            return Err(invalid(
-                "source.databases requires method = \"logical\": a physical backup holds them all",
-            ));
-        }
-        Ok(Self { source: server, method, databases })
-    }
-
-    pub(super) fn server(&self) -> Result<ServerSource, EngineError> {
-        self.source.clone().into_server(&KIND)
-    }
-}
-
-/// `source.tools`, if the source is a server and names it.
-pub(super) fn tools_of(source: Option<&Source>) -> Option<PathBuf> {
-    Options::parse(source?).ok()?.server().ok()?.tools
+/// For a logical backup: only these databases; if empty, all.
+pub(super) fn databases(source: &Source) -> Result<Vec<String>, EngineError> {
+    texts(source, "databases")
 }
 
 #[cfg(test)]
@@ -57,16 +37,16 @@ mod tests {
 
     use super::*;
 
-    fn parse(value: Value) -> Result<Options, String> {
-        Options::parse(&serde_json::from_value(value).unwrap()).map_err(|error| error.to_string())
+    fn parse(value: Value) -> Result<Method, String> {
+        let server = KIND.server(&serde_json::from_value(value).unwrap());
+        server.map(|it| it.method).map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_method_is_physical_by_default() {
-        assert_eq!(parse(json!({"user": "u"})).unwrap().method, Method::Physical);
+        assert_eq!(parse(json!({"user": "u"})), Ok(Method::Physical));
         let logical = json!({"user": "u", "method": "logical", "databases": ["a", "b"]});
-        let options = parse(logical).unwrap();
-        assert_eq!((options.method, options.databases.len()), (Method::Logical, 2));
+        assert_eq!(parse(logical), Ok(Method::Logical));
     }
 
     #[test]

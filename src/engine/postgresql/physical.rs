@@ -6,17 +6,16 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::client::Session;
 use super::cluster::Cluster;
-use super::faults::classify;
 use super::manifest::ManifestSummary;
 use super::members::{Members, Part};
 use super::options::Method;
 use super::probe::check_base_backup;
 use super::server_info::ServerInfo;
-use super::session::Session;
 use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::pour::PourError;
-use crate::engine::spool::{free_bytes, scratch};
+use crate::engine::spool::{require_free, scratch};
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
 
@@ -36,10 +35,10 @@ pub(super) fn dump(
     order: &DumpOrder<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let info = session.server_info()?;
+    let info = ServerInfo::query(&session.client)?;
     check_base_backup(&info)?;
     let tool = session.client.tool("pg_basebackup", info.major())?;
-    let tool = tool.args(ARGUMENTS).args(session.extra_args.iter().cloned());
+    let tool = tool.args(ARGUMENTS).args(session.server.extra_args.iter().cloned());
     intake.announce(info.base_bytes())?;
     let cluster = Cluster::of(&info, Method::Physical);
     let compare = order.check != CheckLevel::Off;
@@ -49,10 +48,10 @@ pub(super) fn dump(
     } else {
         read_files(tool, order, &info, &mut members)
     }
-    .map_err(|error| classify(error, &session.client.login))?;
+    .map_err(|error| session.client.classify(error))?;
     let stopwatch = Instant::now();
     let summary = members.finish()?;
-    if session.server_info()?.tablespaces != info.tablespaces {
+    if ServerInfo::query(&session.client)?.tablespaces != info.tablespaces {
         // The WAL in the backup would create the new tablespace at the place of the original.
         return Err(EngineError::known(
             FailureCode::SourceChanged,
@@ -83,7 +82,7 @@ fn read_files(
     info: &ServerInfo,
     members: &mut Members<'_>,
 ) -> Result<(), EngineError> {
-    check_free_space(order.scratch, info.base_bytes())?;
+    require_free(order.scratch, info.base_bytes(), "the copy of a server with tablespaces")?;
     let folder = tempfile::Builder::new()
         .prefix("pg_basebackup-")
         .tempdir_in(order.scratch)
@@ -106,21 +105,6 @@ fn read_files(
     let read = members.read_manifest(&mut manifest, size);
     read.map_err(|failed| failed.explain(|error| unreadable(&path, &error)))?;
     folder.close().map_err(|error| scratch(order.scratch, error))
-}
-
-fn check_free_space(folder: &Path, bytes: u64) -> Result<(), EngineError> {
-    let free = free_bytes(folder)?;
-    if free >= bytes {
-        return Ok(());
-    }
-    Err(EngineError::known(
-        FailureCode::DiskFull,
-        format!(
-            "a server with tablespaces is first copied to {}, which takes {bytes} bytes, but only {free} \
-             are free; make room, or set method = \"logical\"",
-            folder.display()
-        ),
-    ))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> EngineError {

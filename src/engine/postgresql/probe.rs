@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::client::Session;
 use super::faults::grant_replication;
 use super::options::Method;
 use super::server_info::ServerInfo;
-use super::session::Session;
 use crate::domain::{Cancel, FailureCode, Source};
 use crate::engine::tool::Tool;
 use crate::engine::{EngineError, Probe};
@@ -15,10 +15,10 @@ const REPLICATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
     let session = Session::open(source, &Cancel::default())?;
-    let info = session.server_info()?;
+    let info = ServerInfo::query(&session.client)?;
     let programs = &session.client.programs;
     let mut notes = vec![format!("server: {}", info.version), format!("role: {}", info.role)];
-    let source_bytes = match session.options.method {
+    let source_bytes = match session.server.method {
         Method::Physical => {
             programs.client("pg_basebackup", info.major())?;
             check_base_backup(&info)?;

@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::{Cancel, FailureCode};
+use super::options::KIND;
+use crate::domain::{Cancel, FailureCode, Source};
 use crate::engine::EngineError;
 use crate::engine::tool::{Finder, Tool, ToolError, major_version};
 
@@ -45,7 +46,13 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    pub(super) fn new(folder: Option<PathBuf>) -> Self {
+    /// For a backup whose instance may not be known.
+    pub(super) fn of(source: Option<&Source>) -> Self {
+        Self::in_folder(KIND.finder(source).folder)
+    }
+
+    /// `folder` is `source.tools`.
+    pub(super) fn in_folder(folder: Option<PathBuf>) -> Self {
         let mut versions: Vec<(u32, PathBuf)> =
             VERSION_FOLDERS.iter().flat_map(installed).collect();
         versions.sort_by(|one, other| other.cmp(one));
@@ -140,7 +147,7 @@ mod tests {
     fn a_tool_older_than_its_server_is_refused_with_the_package_to_install() {
         let folder = tempfile::tempdir().unwrap();
         fake(folder.path(), "pg_basebackup", "14.2");
-        let programs = Programs::new(Some(folder.path().to_owned()));
+        let programs = Programs::in_folder(Some(folder.path().to_owned()));
         assert!(programs.client("pg_basebackup", 14).is_ok());
         assert!(programs.client("pg_basebackup", 13).is_ok());
         let message = programs.client("pg_basebackup", 16).unwrap_err().to_string();
@@ -157,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_newest_version_is_preferred() {
-        let programs = Programs::new(None);
+        let programs = Programs::of(None);
         let found = programs.client("pg_dump", 13).unwrap();
         let newest = &programs.versions.first().unwrap().1;
         assert_eq!(found, newest.join("pg_dump"));

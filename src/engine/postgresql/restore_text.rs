@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::cluster::DATA_FOLDER;
-use super::options::{Method, Options};
+use super::options::{KIND, Method};
 use crate::domain::Source;
 use crate::engine::shell_quote::shell_quoted;
 
 /// For `RESTORE.txt`, after the commands that unpack the archive.
 pub(super) fn after_unpacking(source: &Source) -> Vec<String> {
-    let logical = Options::parse(source).is_ok_and(|it| it.method == Method::Logical);
+    let logical = KIND.server(source).is_ok_and(|it| it.method == Method::Logical);
     if logical { dumps() } else { data_directory() }
 }
 

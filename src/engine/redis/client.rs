@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::faults::classify;
 use super::info::Info;
-use super::options::{Protection, Server};
+use super::options::{Protection, protection};
 use crate::domain::Cancel;
 use crate::engine::EngineError;
-use crate::engine::server_source::Address;
+use crate::engine::server_source::{Address, ServerSource};
 use crate::engine::tool::{Secret, Tool, ToolError};
 
 /// The Debian package with the tools.
@@ -19,21 +19,23 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Client<'a> {
-    pub(super) server: &'a Server,
+    pub(super) server: &'a ServerSource,
+    protection: Protection,
     path: PathBuf,
     password: Option<Secret>,
 }
 
 impl<'a> Client<'a> {
     /// Finds the tool and reads the password.
-    pub(super) fn new(server: &'a Server) -> Result<Self, EngineError> {
-        let path = server.source.finder().find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
-        Ok(Self { server, path, password: server.source.password()? })
+    pub(super) fn new(server: &'a ServerSource) -> Result<Self, EngineError> {
+        let path = server.finder().find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
+        let protection = protection(server)?;
+        Ok(Self { server, protection, path, password: server.password()? })
     }
 
     /// The tool with the options to connect. The password is passed in the environment only.
     pub(super) fn tool(&self) -> Tool {
-        let source = &self.server.source;
+        let source = self.server;
         let mut tool = Tool::new(&self.path);
         tool = match &source.address {
             Address::Socket(path) => tool.arg("-s").arg(path),
@@ -41,7 +43,7 @@ impl<'a> Client<'a> {
                 tool.args(["-h", host.as_str(), "-p", &port.to_string()])
             }
         };
-        tool = match self.server.protection {
+        tool = match self.protection {
             Protection::Plain => tool,
             Protection::Encrypted => tool.args(["--tls", "--insecure"]),
             Protection::Verified => tool.arg("--tls"),

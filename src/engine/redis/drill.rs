@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::check::Checker;
 use super::client::PACKAGE;
 use super::info::Info;
-use super::load::finder;
+use super::options::KIND;
 use super::rdb_file::SNAPSHOT;
 use super::version::major_and_minor;
 use crate::domain::FailureCode;
@@ -33,7 +33,7 @@ const READ_KEYS: &str = "local found = redis.call('SCAN', ARGV[1], 'COUNT', 5000
     return {found[1], #found[2]}";
 
 pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-    let finder = finder(order.source);
+    let finder = KIND.finder(order.source);
     let program = finder.find_any(&["redis-server", "valkey-server"], "redis-server")?;
     let cli = finder.find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
     if let Ok(checker) = Checker::find(&finder, false) {

@@ -4,10 +4,10 @@ use super::check::{CHECK, Checked, Checker};
 use super::client::Client;
 use super::faults::classify;
 use super::info::Info;
-use super::options;
+use super::options::KIND;
 use super::rdb_file::{SNAPSHOT, rdb_version, snapshot_length};
-use crate::domain::{CheckLevel, EntryKind, FailureCode};
-use crate::engine::pour::own_entry;
+use crate::domain::{CheckLevel, FailureCode};
+use crate::engine::pour::pour_folder;
 use crate::engine::spool::{Spool, scratch};
 use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
 
@@ -16,21 +16,21 @@ pub(super) fn dump(
     order: &DumpOrder<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let server = options::server(order.source)?;
+    let server = KIND.server(order.source)?;
     let client = Client::new(&server)?;
     let info = client.info(order.cancel)?;
     let checker = match order.check {
         CheckLevel::Off => None,
         CheckLevel::Quick | CheckLevel::Full => {
-            let checker = Checker::find(&server.source.finder(), info.is_valkey())?;
+            let checker = Checker::find(&server.finder(), info.is_valkey())?;
             checker.check_version(&info, order.cancel)?;
             Some(checker)
         }
     };
-    let address = server.source.shown();
-    let stream = client.tool().args(["--rdb", "-"]).stream(order.cancel);
-    let stream = stream.map_err(|error| classify(&server, error))?;
-    let mut spool = Spool::of(stream, order.scratch).map_err(|error| classify(&server, error))?;
+    let address = server.shown();
+    let tool = client.tool().args(["--rdb", "-"]);
+    let mut spool =
+        Spool::of(tool, order.scratch, order.cancel).map_err(|error| classify(&server, error))?;
     let file = spool.reopened()?;
     let failed = |error| scratch(order.scratch, error);
     let length = snapshot_length(&file, spool.bytes()).map_err(failed)?;
@@ -43,7 +43,7 @@ pub(super) fn dump(
         ),
     };
     intake.announce(length)?;
-    intake.entry(&own_entry("", EntryKind::Directory)?, false)?;
+    pour_folder("", intake)?;
     spool.pour(SNAPSHOT, intake)?;
     let format = rdb_version(&file).map_err(failed)?;
     Ok(facts(&info, format, passed.as_ref()))

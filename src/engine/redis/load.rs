@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::check::{CHECK, Checker};
-use super::options;
+use super::options::KIND;
 use super::rdb_file::SNAPSHOT;
-use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source, WriteAt};
+use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, WriteAt};
 use crate::engine::tool::Finder;
 use crate::engine::tree::FolderLoad;
 use crate::engine::{EngineError, Load, LoadOrder, Staged, Target, printable};
@@ -29,15 +29,9 @@ impl RedisLoad {
             ));
         }
         let folder = FolderLoad::prepare(order)?;
-        let finder = finder(order.source);
+        let finder = KIND.finder(order.source);
         Ok(Self { folder, finder, cancel: order.cancel.clone(), has_snapshot: false })
     }
-}
-
-/// Finds tools where the instance's source says, if that is known.
-pub(super) fn finder(source: Option<&Source>) -> Finder {
-    let server = source.and_then(|source| options::server(source).ok());
-    server.map_or_else(Finder::default, |server| server.source.finder())
 }
 
 impl Load for RedisLoad {

@@ -26,6 +26,7 @@ mod version;
 
 use std::path::{Path, PathBuf};
 
+use self::options::KIND;
 use super::file_name::folder_name;
 use super::shell_quote::shell_quoted;
 use super::{
@@ -40,7 +41,7 @@ pub(super) struct Redis;
 
 impl Engine for Redis {
     fn name(&self) -> &'static str {
-        options::NAME
+        KIND.engine
     }
 
     fn version(&self, _source: &Source) -> String {
@@ -48,7 +49,7 @@ impl Engine for Redis {
     }
 
     fn check_source(&self, source: &Source) -> Result<(), EngineError> {
-        options::check_source(source)
+        KIND.check_source(source)
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {

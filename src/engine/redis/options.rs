@@ -2,17 +2,17 @@
 
 use crate::domain::Source;
 use crate::engine::EngineError;
-use crate::engine::server_source::{Address, ServerKind, ServerOrRestored, ServerSource, Tls};
+use crate::engine::server_source::{Address, ServerKind, ServerSource, Tls};
 use crate::engine::source_path::invalid;
 
-pub(super) const NAME: &str = "redis";
-
-const KIND: ServerKind = ServerKind {
-    engine: NAME,
+pub(super) const KIND: ServerKind = ServerKind {
+    engine: "redis",
     schemes: &["redis", "rediss", "valkey", "valkeys"],
     default_port: 6379,
     default_socket: "/run/redis/redis-server.sock",
+    methods: &[],
     own_keys: &[],
+    check,
 };
 
 /// Arguments with a password, which every user of the machine could read.
@@ -28,27 +28,7 @@ pub(super) enum Protection {
     Verified,
 }
 
-/// A Redis server, as the configuration describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Server {
-    pub(super) source: ServerSource,
-    pub(super) protection: Protection,
-}
-
-/// Checks `source`, which may also be the result of a restore; an error names the key that is wrong.
-pub(super) fn check_source(source: &Source) -> Result<(), EngineError> {
-    match ServerSource::parse(source, &KIND)? {
-        ServerOrRestored::Restored(_) => Ok(()),
-        ServerOrRestored::Server(server) => check(source, *server).map(drop),
-    }
-}
-
-/// Parses the `source` of a server.
-pub(super) fn server(source: &Source) -> Result<Server, EngineError> {
-    check(source, ServerSource::parse(source, &KIND)?.into_server(&KIND)?)
-}
-
-fn check(source: &Source, server: ServerSource) -> Result<Server, EngineError> {
+fn check(server: &ServerSource, _source: &Source) -> Result<(), EngineError> {
     if server.database.is_some() {
         return Err(invalid(
             "source names a database, but a Redis snapshot always holds all of them: remove it",
@@ -61,14 +41,21 @@ fn check(source: &Source, server: ServerSource) -> Result<Server, EngineError> {
              machine: put it into a file and name that with password_file"
         )));
     }
-    let protection = protection(source, &server)?;
-    check_tls_files(&server, protection)?;
-    Ok(Server { source: server, protection })
+    let any = server.ca_file.is_some() || server.cert_file.is_some() || server.key_file.is_some();
+    if protection(server)? == Protection::Plain && any {
+        return Err(invalid(
+            "source has files for TLS but no TLS: use a rediss:// url, or tls = \"verify-ca\"",
+        ));
+    }
+    if server.cert_file.is_some() != server.key_file.is_some() {
+        return Err(invalid("source needs both cert_file and key_file, or neither"));
+    }
+    Ok(())
 }
 
-fn protection(source: &Source, server: &ServerSource) -> Result<Protection, EngineError> {
-    let url = source.0.get("url").and_then(|url| url.as_str()).unwrap_or_default();
-    let secure = url.starts_with("rediss:") || url.starts_with("valkeys:");
+/// The protection that url and tls together ask for.
+pub(super) fn protection(server: &ServerSource) -> Result<Protection, EngineError> {
+    let secure = matches!(server.scheme, Some("rediss" | "valkeys"));
     let wanted = match server.tls {
         Tls::Off if secure => {
             return Err(invalid(
@@ -93,19 +80,6 @@ fn protection(source: &Source, server: &ServerSource) -> Result<Protection, Engi
     Ok(wanted)
 }
 
-fn check_tls_files(server: &ServerSource, protection: Protection) -> Result<(), EngineError> {
-    let any = server.ca_file.is_some() || server.cert_file.is_some() || server.key_file.is_some();
-    if any && protection == Protection::Plain {
-        return Err(invalid(
-            "source has files for TLS but no TLS: use a rediss:// url, or tls = \"verify-ca\"",
-        ));
-    }
-    if server.cert_file.is_some() != server.key_file.is_some() {
-        return Err(invalid("source needs both cert_file and key_file, or neither"));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -114,7 +88,7 @@ mod tests {
 
     fn parsed(value: Value) -> Result<Protection, String> {
         let source = serde_json::from_value(value).unwrap();
-        server(&source).map(|it| it.protection).map_err(|error| error.to_string())
+        KIND.server(&source).and_then(|it| protection(&it)).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -4,9 +4,10 @@ use super::check::Checker;
 use super::client::{ANSWER_TIMEOUT, Client};
 use super::faults::{classify, grant_command};
 use super::info::Info;
-use super::options::{self, Server};
+use super::options::KIND;
 use super::version::check_version;
 use crate::domain::{Cancel, Source};
+use crate::engine::server_source::ServerSource;
 use crate::engine::tool::{ToolError, says_any};
 use crate::engine::{EngineError, Probe};
 
@@ -20,9 +21,9 @@ const COMMANDS: &[u8] = b"PING\r\nREPLCONF rdb-only 1\r\nSYNC\r\n";
 /// Checks tools, connection, rights and versions, in this order.
 pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
     let cancel = Cancel::default();
-    let server = options::server(source)?;
+    let server = KIND.server(source)?;
     let client = Client::new(&server)?;
-    let finder = server.source.finder();
+    let finder = server.finder();
     let any_checker = Checker::find(&finder, false)?;
     let info = client.info(&cancel)?;
     check_version(&client.version(&cancel)?, &info)?;
@@ -71,7 +72,7 @@ fn check_rights(client: &Client<'_>, cancel: &Cancel) -> Result<Vec<String>, Eng
 }
 
 /// Reads the answers to [`COMMANDS`]; the notes are for rights that are missing but not necessary.
-fn rights_notes(server: &Server, error: ToolError) -> Result<Vec<String>, EngineError> {
+fn rights_notes(server: &ServerSource, error: ToolError) -> Result<Vec<String>, EngineError> {
     if !says_any(error.output(), &[MAY_REPLICATE]) {
         return Err(classify(server, error));
     }
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn a_snapshot_is_allowed_only_if_the_answer_after_the_check_of_rights_came() {
         let source = serde_json::from_value(json!({"socket": "/s"})).unwrap();
-        let server = options::server(&source).unwrap();
+        let server = KIND.server(&source).unwrap();
         let notes = |output: &str| rights_notes(&server, ToolError::answer("redis-cli", output));
         let noise = "NOPERM this user has no permissions to run the 'echo' command";
         assert_eq!(notes(&format!("ERR {MAY_REPLICATE}\n{noise}")).unwrap(), [""; 0]);

@@ -1,55 +1,55 @@
 //! What a tool's error means. This is the only place that searches the words of tools; each engine brings
-//! its tables of rules as data.
+//! its rules as data.
 
 use super::ToolError;
 use crate::domain::FailureCode;
+use crate::engine::EngineError;
 
-/// One thing that can go wrong: how to recognise it, its kind, and what to do about it.
+/// One thing that can go wrong: what the tool says then, its kind, and what to do about it.
 #[derive(Debug)]
-pub(crate) struct Rule<A = &'static str> {
-    sign: Sign,
+pub(crate) struct Rule {
+    pub(crate) words: &'static [&'static str],
     pub(crate) code: FailureCode,
-    pub(crate) advice: A,
+    pub(crate) advice: &'static str,
 }
 
-#[derive(Debug)]
-enum Sign {
-    Says(&'static [&'static str]),
-    TimedOut,
-}
+/// What the output of a tool that did not finish in time is taken for.
+pub(crate) const TIMED_OUT: &str = "did not end in time";
 
-impl<A> Rule<A> {
-    /// The tool said any of `words`.
-    pub(crate) const fn says(words: &'static [&'static str], code: FailureCode, advice: A) -> Self {
-        Self { sign: Sign::Says(words), code, advice }
+/// A table of [`Rule`]s: for each a kind, the words of which one is said, and the advice.
+macro_rules! rules {
+    ($($code:ident: $($words:expr),+ => $advice:expr;)+) => {
+        &[$($crate::engine::tool::Rule {
+            words: &[$($words),+],
+            code: $crate::domain::FailureCode::$code,
+            advice: $advice,
+        }),+]
+    };
+}
+pub(crate) use rules;
+
+/// The first rule that applies. The case of letters does not matter.
+pub(crate) fn find_rule<'a>(rules: &'a [Rule], error: &ToolError) -> Option<&'a Rule> {
+    let mut output = error.output().to_lowercase();
+    if matches!(error, ToolError::TimedOut { .. }) {
+        output.push_str(TIMED_OUT);
     }
-
-    /// The tool did not finish in time.
-    pub(crate) const fn timed_out(code: FailureCode, advice: A) -> Self {
-        Self { sign: Sign::TimedOut, code, advice }
-    }
+    let says = |word: &&str| output.contains(&word.to_lowercase());
+    rules.iter().find(|rule| rule.words.iter().any(says))
 }
 
-/// A table of rules. The first rule that applies counts.
-#[derive(Debug)]
-pub(crate) struct Rules<A: 'static = &'static str> {
-    /// Compare without regard to the case of ASCII letters; the rules' words are lower case then.
-    pub(crate) ignore_case: bool,
-    pub(crate) list: &'static [Rule<A>],
-}
-
-impl<A> Rules<A> {
-    /// The rule for this error, if there is one.
-    pub(crate) fn classify(&self, error: &ToolError) -> Option<&'static Rule<A>> {
-        let output = if self.ignore_case {
-            error.output().to_ascii_lowercase()
-        } else {
-            error.output().to_owned()
-        };
-        self.list.iter().find(|rule| match rule.sign {
-            Sign::Says(words) => says_any(&output, words),
-            Sign::TimedOut => matches!(error, ToolError::TimedOut { .. }),
-        })
+/// Gives a tool's error its kind and advice. `context` says which server or what was tried; `complete` fills in
+/// what an advice leaves open.
+pub(crate) fn classify(
+    rules: &[Rule],
+    error: EngineError,
+    context: &str,
+    complete: impl FnOnce(&str) -> String,
+) -> EngineError {
+    let EngineError::Tool(error) = error else { return error };
+    match find_rule(rules, &error) {
+        Some(rule) => EngineError::from_tool(&error, rule.code, context, &complete(rule.advice)),
+        None => EngineError::from_tool(&error, FailureCode::Tool, context, ""),
     }
 }
 
@@ -58,36 +58,47 @@ pub(crate) fn says_any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
 }
 
+/// Checks an engine's rules: a failure begins with `context`, repeats the tool's message, and has the kind and the
+/// word of advice that are beside the message in `table`.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn assert_classified(
+    classify: impl Fn(ToolError) -> EngineError,
+    context: &str,
+    table: &[(&str, FailureCode, &str)],
+) {
+    for (output, code, word) in table {
+        let failure = classify(ToolError::answer("tool", *output)).failure().unwrap();
+        assert_eq!(failure.code, *code, "{output}");
+        let message = failure.message;
+        assert!(message.starts_with(context) && message.contains(output.trim()), "{message}");
+        assert!(message.contains(word), "{message}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(text: &str) -> ToolError {
-        ToolError::answer("tool", text)
-    }
-
-    const LIST: &[Rule] = &[
-        Rule::says(&["denied", "no entry"], FailureCode::SourceDenied, "one"),
-        Rule::says(&["den"], FailureCode::SourceMissing, "two"),
-        Rule::timed_out(FailureCode::SourceLocked, "three"),
-    ];
+    const RULES: &[Rule] = rules! {
+        SourceDenied: "Denied", "no entry" => "one";
+        SourceMissing: "den" => "two";
+        SourceLocked: TIMED_OUT => "three";
+    };
 
     #[test]
     fn the_first_rule_that_applies_counts() {
-        let rules = Rules { ignore_case: false, list: LIST };
-        let advice = |error: &ToolError| rules.classify(error).map(|rule| rule.advice);
-        assert_eq!(advice(&answer("it was denied")), Some("one"));
-        assert_eq!(advice(&answer("no entry")), Some("one"));
-        assert_eq!(advice(&answer("a den")), Some("two"));
-        assert_eq!(advice(&answer("it was Denied")), None);
+        for (text, advice) in [
+            ("it was denied", Some("one")),
+            ("NO ENTRY", Some("one")),
+            ("a den", Some("two")),
+            ("something else", None),
+        ] {
+            let rule = find_rule(RULES, &ToolError::answer("tool", text));
+            assert_eq!(rule.map(|rule| rule.advice), advice, "{text}");
+        }
         let late =
             ToolError::TimedOut { name: "tool".to_owned(), seconds: 1, output: String::new() };
-        assert_eq!(advice(&late), Some("three"));
-    }
-
-    #[test]
-    fn case_is_ignored_where_a_table_asks_for_it() {
-        let rules = Rules { ignore_case: true, list: LIST };
-        assert!(rules.classify(&answer("DENIED")).is_some());
+        assert_eq!(find_rule(RULES, &late).map(|rule| rule.advice), Some("three"));
     }
 }

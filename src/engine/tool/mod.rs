@@ -3,7 +3,7 @@
 //! A program gets a clean environment. Secrets reach it through that environment or an unlinked file, never
 //! through its arguments. It leads its own process group, which is killed when the value that holds it is
 //! dropped, and it does not outlive Coffer. The last lines of its standard error are kept for error messages,
-//! with every secret removed. [`Rules`] turn a [`ToolError`] into a kind of failure and advice.
+//! with every secret removed. [`Rule`]s turn a [`ToolError`] into a kind of failure and advice.
 
 mod classify;
 mod command;
@@ -18,7 +18,9 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::classify::{Rule, Rules, says_any};
+#[cfg(test)]
+pub(super) use self::classify::assert_classified;
+pub(super) use self::classify::{Rule, TIMED_OUT, classify, find_rule, rules, says_any};
 pub(super) use self::command::Tool;
 pub(super) use self::error::ToolError;
 pub(super) use self::find::{Finder, major_version};
