@@ -6,9 +6,6 @@
 //! To add an engine, add its folder and a line in [`ENGINES`], and run the suite in `tests/rooms/engine/conformance.rs`
 //! on it. The keys of its `source` are checked by [`Engine::check_source`] and nowhere else.
 
-#[cfg(test)]
-#[path = "../../tests/rooms/engine/conformance.rs"]
-mod conformance;
 mod directory;
 mod error;
 mod file_name;
@@ -59,7 +56,9 @@ pub trait Engine: Send + Sync {
 
     /// The version of the database, or of the library that reads it; `unknown` if only a server could tell, and was
     /// not asked yet. Does not access the source.
-    fn version(&self, source: &Source) -> String;
+    fn version(&self, _source: &Source) -> String {
+        "unknown".to_owned()
+    }
 
     /// Checks the keys and values of `source`. The error names the first key that is unknown or invalid. Does not
     /// access the source, which may not exist yet.
@@ -101,7 +100,9 @@ pub trait Engine: Send + Sync {
     fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError>;
 
     /// The `source` of an instance that was restored to `target`.
-    fn source_of(&self, target: &Path) -> Source;
+    fn source_of(&self, target: &Path) -> Source {
+        source_path::source_at(target)
+    }
 
     /// The name of the file or folder that a restore without a given path makes: `shop.db` for a SQLite instance
     /// named `shop`.

@@ -10,7 +10,7 @@ mod entry;
 mod options;
 mod walk;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use self::options::Options;
 use super::file_name::folder_name;
@@ -79,10 +79,6 @@ impl Engine for Directory {
         };
         report.count("members", members);
         Ok(report)
-    }
-
-    fn source_of(&self, target: &Path) -> Source {
-        source_path::source_at(target)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

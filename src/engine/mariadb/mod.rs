@@ -29,11 +29,6 @@ mod programs;
 mod restore_text;
 mod rights;
 mod tables;
-#[cfg(test)]
-#[path = "../../../tests/servers/mariadb.rs"]
-mod test_server;
-#[cfg(test)]
-mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -42,17 +37,13 @@ use self::options::{Method, Options};
 use super::file_name::folder_name;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
-    Probe, source_path,
+    Probe,
 };
 use crate::domain::Source;
 
 impl Engine for Brand {
     fn name(&self) -> &'static str {
         self.kind().engine
-    }
-
-    fn version(&self, _source: &Source) -> String {
-        "unknown".to_owned()
     }
 
     fn check_source(&self, source: &Source) -> Result<(), EngineError> {
@@ -86,10 +77,6 @@ impl Engine for Brand {
 
     fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
         drill::drill(*self, order)
-    }
-
-    fn source_of(&self, target: &Path) -> Source {
-        source_path::source_at(target)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

@@ -24,8 +24,6 @@ mod roles;
 mod row_counts;
 mod server_info;
 mod sql;
-#[cfg(test)]
-mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +32,7 @@ use self::options::{KIND, Method};
 use super::file_name::folder_name;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
-    Probe, source_path,
+    Probe,
 };
 use crate::domain::Source;
 
@@ -45,10 +43,6 @@ pub(super) struct Postgresql;
 impl Engine for Postgresql {
     fn name(&self) -> &'static str {
         KIND.engine
-    }
-
-    fn version(&self, _source: &Source) -> String {
-        "unknown".to_owned()
     }
 
     fn check_source(&self, source: &Source) -> Result<(), EngineError> {
@@ -86,10 +80,6 @@ impl Engine for Postgresql {
 
     fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
         drill::drill(order)
-    }
-
-    fn source_of(&self, target: &Path) -> Source {
-        source_path::source_at(target)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

@@ -15,13 +15,6 @@ mod options;
 mod probe;
 mod rdb_file;
 mod restore_text;
-#[cfg(test)]
-#[path = "../../../tests/servers/redis.rs"]
-mod server;
-#[cfg(test)]
-mod tests_drill;
-#[cfg(test)]
-mod tests_dump;
 mod version;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +24,7 @@ use super::file_name::folder_name;
 use super::shell_quote::shell_quoted;
 use super::{
     DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
-    Probe, source_path,
+    Probe,
 };
 use crate::domain::Source;
 
@@ -42,10 +35,6 @@ pub(super) struct Redis;
 impl Engine for Redis {
     fn name(&self) -> &'static str {
         KIND.engine
-    }
-
-    fn version(&self, _source: &Source) -> String {
-        "unknown".to_owned()
     }
 
     fn check_source(&self, source: &Source) -> Result<(), EngineError> {
@@ -76,10 +65,6 @@ impl Engine for Redis {
 
     fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
         drill::drill(order)
-    }
-
-    fn source_of(&self, target: &Path) -> Source {
-        source_path::source_at(target)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

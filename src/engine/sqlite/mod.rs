@@ -21,7 +21,7 @@ mod tests_direct_reader;
 mod wal;
 mod wal_files;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use self::options::Options;
@@ -84,10 +84,6 @@ impl Engine for Sqlite {
 
     fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
         drill::drill(order)
-    }
-
-    fn source_of(&self, target: &Path) -> Source {
-        source_path::source_at(target)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

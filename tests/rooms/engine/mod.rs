@@ -2,6 +2,9 @@
 
 mod conformance;
 mod directory;
+mod mariadb;
+mod postgresql;
+mod redis;
 mod sqlite;
 
 use coffer::engine::{

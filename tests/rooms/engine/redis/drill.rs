@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::Redis;
-use super::rdb_file::SNAPSHOT;
+use coffer::domain::{CheckLevel, FailureCode};
+use coffer::engine::{DrillOrder, DrillReport, EngineError};
+
+use super::super::conformance::{NOT_CANCELLED, Recorder, dump, load_to, names, pour};
 use super::server::{RedisServer, tools_with};
-use super::tests_dump::of;
-use crate::domain::{CheckLevel, FailureCode};
-use crate::engine::conformance::{NOT_CANCELLED, Recorder, dump, load_to, names, pour};
-use crate::engine::{DrillOrder, DrillReport, Engine as _, EngineError};
+use super::{engine, of};
+
+const SNAPSHOT: &str = "dump.rdb";
 
 const LIBRARY: &str = "#!lua name=tests\nredis.register_function('one', function() return 1 end)";
 
@@ -26,8 +27,8 @@ fn restored(target: &Path) {
     connection.run(&["SELECT", "5"]);
     connection.run(&["RPUSH", "list", "a", "b"]);
     let mut recorder = Recorder::default();
-    dump(&Redis, &of(&server), &mut recorder).unwrap();
-    let mut load = load_to(&Redis, target).unwrap();
+    dump(engine(), &of(&server), &mut recorder).unwrap();
+    let mut load = load_to(engine(), target).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     load.finish(CheckLevel::Off).unwrap().place().unwrap();
 }
@@ -37,7 +38,7 @@ fn drilled(target: &Path, tools: Option<&Path>) -> Result<DrillReport, EngineErr
     let source = tools.map(|tools| {
         serde_json::from_value(serde_json::json!({"socket": "/s", "tools": tools})).unwrap()
     });
-    Redis.drill(&DrillOrder {
+    engine().drill(&DrillOrder {
         restored: target,
         source: source.as_ref(),
         scratch: scratch.path(),

@@ -1,23 +1,26 @@
-//! Rules of the engine, on a real server.
+//! The engine `postgresql`, on real servers.
 
-#[path = "../../../tests/servers/postgres.rs"]
+#[path = "../../servers/postgres.rs"]
 mod server;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use coffer::domain::{CheckLevel, EntryKind, FailureCode, Source};
+use coffer::engine::{
+    DrillOrder, DrillReport, Engine, EngineError, LoadOrder, Owners, Placed, Target, find,
+};
 use serde_json::{Value, json};
 
 use self::server::{Postgres, Setup};
-use super::Postgresql;
-use crate::domain::{CheckLevel, EntryKind, FailureCode, Source};
-use crate::engine::conformance::{
+use super::conformance::{
     EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance, names, pour,
     recording,
 };
-use crate::engine::{
-    DrillOrder, DrillReport, Engine, EngineError, LoadOrder, Owners, Placed, Target,
-};
+
+fn engine() -> &'static dyn Engine {
+    find("postgresql").unwrap()
+}
 
 fn source(server: &Postgres, more: &Value) -> Source {
     let mut source = json!({"socket": server.folder(), "user": server::SUPERUSER});
@@ -42,7 +45,7 @@ struct Physical;
 
 impl EngineTest for Physical {
     fn engine() -> &'static dyn Engine {
-        &Postgresql
+        engine()
     }
 
     fn create(_folder: &Path) -> TestSource {
@@ -72,7 +75,7 @@ struct Logical;
 
 impl EngineTest for Logical {
     fn engine() -> &'static dyn Engine {
-        &Postgresql
+        engine()
     }
 
     fn create(_folder: &Path) -> TestSource {
@@ -120,7 +123,7 @@ mod physical {
 /// Dumps the server and restores it to a folder of the test.
 fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
     let mut recorder = recording::<Physical>();
-    dump(&Postgresql, source, &mut recorder).unwrap();
+    dump(engine(), source, &mut recorder).unwrap();
     let place = tempfile::tempdir().unwrap();
     let opened = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(place.path(), opened).unwrap();
@@ -130,7 +133,7 @@ fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
         owners,
         cancel: &NOT_CANCELLED,
     };
-    let mut load = Postgresql.load(&order).unwrap();
+    let mut load = engine().load(&order).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     load.finish(CheckLevel::Quick).unwrap().place().unwrap();
     place
@@ -139,7 +142,7 @@ fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
 fn drill(place: &Path, source: &Source) -> Result<DrillReport, EngineError> {
     let scratch = tempfile::tempdir().unwrap();
     let (restored, scratch) = (&place.join("restored"), scratch.path());
-    let report = Postgresql.drill(&DrillOrder {
+    let report = engine().drill(&DrillOrder {
         restored,
         source: Some(source),
         scratch,
@@ -217,7 +220,7 @@ fn tablespaces_are_restored_and_linked_to_their_copies() {
 fn the_links_to_tablespaces_in_an_archive_are_relative() {
     let server = odd_server(false);
     let mut recorder = recording::<Physical>();
-    dump(&Postgresql, &source(&server, &json!({})), &mut recorder).unwrap();
+    dump(engine(), &source(&server, &json!({})), &mut recorder).unwrap();
     let first: Vec<String> = recorder.paths().into_iter().take(4).collect();
     assert_eq!(first, ["", "cluster.json", "pgdata", "tablespaces"]);
     let links = recorder.members.iter().filter_map(|(entry, _)| match &entry.kind {
@@ -280,7 +283,7 @@ fn a_server_with_checksums_refuses_to_send_a_damaged_page() {
     std::fs::write(&path, content).unwrap();
     server.start();
     let mut recorder = recording::<Physical>();
-    let failed = dump(&Postgresql, &source(&server, &json!({})), &mut recorder);
+    let failed = dump(engine(), &source(&server, &json!({})), &mut recorder);
     let said = failed.as_ref().unwrap_err().to_string();
     assert!(said.contains(name.trim()), "{said}");
     assert_eq!(code(failed), FailureCode::SourceDamaged);
@@ -305,7 +308,7 @@ fn into(server: &Postgres, recorder: &Recorder) -> Result<Placed, EngineError> {
     let target = Target::Server(&source);
     let order =
         LoadOrder { target, source: None, owners: Owners::FromArchive, cancel: &NOT_CANCELLED };
-    let mut load = Postgresql.load(&order)?;
+    let mut load = engine().load(&order)?;
     pour(recorder, load.as_mut())?;
     load.finish(CheckLevel::Full)?.place()
 }
@@ -319,7 +322,7 @@ fn dumps_are_restored_into_a_running_server_completely_or_not_at_all() {
     server.sql("two", "CREATE TABLE t(x int); INSERT INTO t VALUES (1)");
     let source = source(&server, &json!({"method": "logical"}));
     let mut recorder = recording::<Physical>();
-    dump(&Postgresql, &source, &mut recorder).unwrap();
+    dump(engine(), &source, &mut recorder).unwrap();
     let databases = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database";
 
     let fresh = Postgres::new();
@@ -352,7 +355,7 @@ fn dumps_are_restored_into_a_running_server_completely_or_not_at_all() {
 fn a_script_of_roles_cannot_run_commands_on_this_machine() {
     let server = Postgres::new();
     let mut recorder = recording::<Physical>();
-    dump(&Postgresql, &source(&server, &json!({"method": "logical"})), &mut recorder).unwrap();
+    dump(engine(), &source(&server, &json!({"method": "logical"})), &mut recorder).unwrap();
     let mark = server.folder().join("mark");
     let (entry, content) = recorder
         .members

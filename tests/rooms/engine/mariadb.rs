@@ -1,18 +1,20 @@
-//! Rules of the engines `mariadb` and `mysql`, on a real server.
+//! The engines `mariadb` and `mysql`, on real servers.
+
+#[path = "../../servers/mariadb.rs"]
+mod server;
 
 use std::fs::OpenOptions;
 use std::path::Path;
 
+use coffer::domain::{FailureCode, Source};
+use coffer::engine::{DrillOrder, DrillReport, Engine, EngineError, find};
 use serde_json::json;
 
-use super::Brand;
-use super::test_server::MariaDb;
-use crate::domain::{FailureCode, Source};
-use crate::engine::conformance::{EngineTest, NOT_CANCELLED, TestSource, code, engine_conformance};
-use crate::engine::{DrillOrder, DrillReport, Engine, EngineError};
+use self::server::MariaDb;
+use super::conformance::{EngineTest, NOT_CANCELLED, TestSource, code, engine_conformance};
 
 /// Tables of three storage engines, several segments together.
-pub(super) const SHOP: &str = "CREATE DATABASE shop; USE shop; \
+const SHOP: &str = "CREATE DATABASE shop; USE shop; \
      CREATE TABLE orders(id INT PRIMARY KEY, what VARCHAR(200), coins INT, KEY(coins)) ENGINE=InnoDB; \
      INSERT INTO orders SELECT seq, REPEAT(MD5(seq), 6), seq * 7 % 1000 FROM seq_1_to_20000; \
      CREATE TABLE log(id INT PRIMARY KEY, what VARCHAR(100)) ENGINE=MyISAM; \
@@ -24,7 +26,7 @@ pub(super) const SHOP: &str = "CREATE DATABASE shop; USE shop; \
 const SUMS: &str = "CHECKSUM TABLE shop.orders, shop.log, shop.notes EXTENDED";
 
 /// The source of a test's server.
-pub(super) fn source_of(server: &MariaDb, method: &str) -> Source {
+fn source_of(server: &MariaDb, method: &str) -> Source {
     let source = json!({"socket": server.socket(), "user": "root", "method": method});
     serde_json::from_value(source).unwrap()
 }
@@ -37,7 +39,7 @@ struct Physical;
 
 impl EngineTest for Physical {
     fn engine() -> &'static dyn Engine {
-        &Brand::MariaDb
+        find("mariadb").unwrap()
     }
 
     fn create(_folder: &Path) -> TestSource {
@@ -64,7 +66,7 @@ mod physical {
 
 fn drill(datadir: &Path, source: Option<&Source>) -> Result<DrillReport, EngineError> {
     let scratch = tempfile::tempdir().unwrap();
-    Brand::MariaDb.drill(&DrillOrder {
+    Physical::engine().drill(&DrillOrder {
         restored: datadir,
         source,
         scratch: scratch.path(),
@@ -107,7 +109,7 @@ struct Logical;
 
 impl EngineTest for Logical {
     fn engine() -> &'static dyn Engine {
-        &Brand::MySql
+        find("mysql").unwrap()
     }
 
     fn create(folder: &Path) -> TestSource {

@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
+use coffer::domain::{CheckLevel, FailureCode, Source};
+use coffer::engine::{DumpOrder, Engine, EngineError, LoadOrder, Owners, Target};
 use serde_json::json;
 
-use super::Redis;
-use super::server::{RedisServer, Reply, tools_with};
-use crate::domain::{CheckLevel, FailureCode, Source};
-use crate::engine::conformance::{
+use super::super::conformance::{
     EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance, load_to, pour,
 };
-use crate::engine::{DumpOrder, Engine, EngineError, LoadOrder, Owners, Target};
+use super::server::{RedisServer, Reply, tools_with};
+use super::{engine, of};
 
 struct Server;
 
 impl EngineTest for Server {
     fn engine() -> &'static dyn Engine {
-        &Redis
+        engine()
     }
 
     /// Random values, whose sizes are about the same in memory and in a snapshot.
@@ -44,10 +44,6 @@ impl EngineTest for Server {
 }
 
 engine_conformance!(Server);
-
-pub(super) fn of(server: &RedisServer) -> Source {
-    serde_json::from_value(json!({"socket": server.socket()})).unwrap()
-}
 
 /// A little less than a megabyte, the same for the same seed: the server's allocator rounds it up by almost
 /// nothing.
@@ -79,7 +75,7 @@ fn dumped_by(name: &str, body: &str, check: CheckLevel) -> Result<Recorder, Engi
         cancel: &NOT_CANCELLED,
     };
     let mut recorder = Recorder::default();
-    Redis.dump(&order, &mut recorder).map(|_| recorder)
+    engine().dump(&order, &mut recorder).map(|_| recorder)
 }
 
 #[test]
@@ -110,7 +106,7 @@ fn only_the_check_finds_a_byte_that_changed_in_transit() {
     let recorder = dumped_by("redis-cli", FALSIFIED, CheckLevel::Off).unwrap();
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("restored");
-    let mut load = load_to(&Redis, &target).unwrap();
+    let mut load = load_to(engine(), &target).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     let failure = load.finish(CheckLevel::Quick).err().unwrap().failure().unwrap();
     assert_eq!(failure.code, FailureCode::ArchiveDamaged);
@@ -154,7 +150,7 @@ fn a_checker_that_is_too_old_or_broken_is_a_failure_of_the_tool_and_not_damage()
 #[test]
 fn the_facts_identify_the_server_and_count_the_keys_of_each_database() {
     let original = Server::create(Path::new("/"));
-    let facts = dump(&Redis, &original.source, &mut Recorder::default()).unwrap();
+    let facts = dump(engine(), &original.source, &mut Recorder::default()).unwrap();
     assert_eq!(facts.check.as_deref(), Some("redis-check-rdb"));
     assert_eq!(facts.facts["keys"], json!({"db0": 16, "db3": 1}));
     assert_eq!(
@@ -174,7 +170,7 @@ fn a_restore_into_a_running_server_is_refused() {
         owners: Owners::FromArchive,
         cancel: &NOT_CANCELLED,
     };
-    assert_eq!(code(Redis.load(&order)), FailureCode::TargetDenied);
+    assert_eq!(code(engine().load(&order)), FailureCode::TargetDenied);
 }
 
 #[test]
@@ -201,7 +197,7 @@ fn a_probe_finds_out_whether_the_user_may_have_a_snapshot_without_making_one() {
         let mut source = of(&server);
         source.0.insert("user".to_owned(), user.into());
         source.0.insert("password_file".to_owned(), file.to_str().unwrap().into());
-        let failure = Redis.probe(&source).map_err(|error| error.failure().unwrap());
+        let failure = engine().probe(&source).map_err(|error| error.failure().unwrap());
         match words {
             None => assert!(failure.is_ok(), "{failure:?}"),
             Some(words) => {
