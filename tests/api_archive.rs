@@ -4,8 +4,27 @@
 
 mod api_support;
 
+use std::sync::Mutex;
+
 use actix_web::http::Method;
 use api_support::{A1, Answer, Fixture, Request};
+
+/// Collects what is logged at level error.
+struct Errors(Mutex<Vec<String>>);
+
+impl log::Log for Errors {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Error
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
 
 /// Longer than two of the pieces that a download reads.
 fn archive() -> Vec<u8> {
@@ -97,8 +116,21 @@ async fn an_archive_that_differs_from_the_catalog_is_not_sent() {
     let (fixture, path) = fixture().await;
     let id = path.split('/').nth(4).unwrap();
     let location = format!("project-a/{id}.tar.zst");
-    fixture.shelf.put(&location, b"cut short");
+    fixture.archives.put(&location, b"cut short");
     fixture.get(&path, "alice").await.assert_fault(500, "instanceFault");
-    fixture.shelf.lose(&location);
+    fixture.archives.lose(&location);
     fixture.get(&path, "alice").await.assert_fault(404, "itemNotFound");
+}
+
+#[actix_web::test]
+async fn an_archive_that_a_delete_removed_during_a_download_is_no_error_of_the_server() {
+    static ERRORS: Errors = Errors(Mutex::new(Vec::new()));
+    log::set_logger(&ERRORS).unwrap();
+    log::set_max_level(log::LevelFilter::Error);
+    let (fixture, path) = fixture().await;
+    let id = path.split('/').nth(4).unwrap();
+    fixture.archives.lose(&format!("project-a/{id}.tar.zst"));
+    fixture.get(&path, "alice").await.assert_fault(404, "itemNotFound");
+    let errors = ERRORS.0.lock().unwrap();
+    assert!(!errors.iter().any(|it| it.contains(id)), "{errors:?}");
 }

@@ -203,7 +203,7 @@ async fn a_restore_creates_an_instance_that_can_be_deleted() {
 #[actix_web::test]
 async fn an_archive_in_the_store_can_be_registered() {
     let fixture = Fixture::new();
-    fixture.shelf.put("project-a/found.tar.zst", b"found");
+    fixture.archives.put("project-a/found.tar.zst", b"found");
     let version = api_support::datastore("mysql", "5.7").version_id();
     let body = |location: &str, version: &str| {
         json!({"backup": {"name": "found", "restore_from": {"remote_location": location,

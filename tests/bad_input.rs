@@ -6,7 +6,7 @@ mod api_support;
 
 use actix_web::http::Method;
 use api_support::{A1, Answer, Fixture, Request, admin};
-use coffer::catalog::Shelf as _;
+use coffer::api::ArchiveStore as _;
 use serde_json::{Value, json};
 
 /// What a field holds.
@@ -134,7 +134,7 @@ fn backup(backup_id: &str) -> Route {
 
 fn registration(fixture: &Fixture) -> Route {
     let version = api_support::datastore("mysql", "5.7").version_id();
-    let archive = fixture.shelf.url(&"project-a/found.tar.zst".parse().unwrap());
+    let archive = fixture.archives.url(&"project-a/found.tar.zst".parse().unwrap());
     Route {
         method: Method::POST,
         path: "/v1.0/project-a/backups",
@@ -238,7 +238,7 @@ async fn send(fixture: &Fixture, route: &Route, body: &Value) -> Answer {
 async fn every_invalid_value_of_every_field_is_refused_by_name_and_changes_nothing() {
     let fixture = Fixture::new();
     let backup = fixture.completed_backup("alice", "project-a", A1, "there").await.to_string();
-    fixture.shelf.put("project-a/found.tar.zst", b"found");
+    fixture.archives.put("project-a/found.tar.zst", b"found");
     let before = catalog_contents(&fixture);
     for route in routes(&fixture, &backup) {
         for (field, kind) in &route.fields {

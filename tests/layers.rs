@@ -16,10 +16,6 @@ use circles::{circles, needs};
 use scanner::{Source, declared};
 use stairs::Stairs;
 
-/// Steps from file to file that close a circle and wait to be removed.
-const KNOWN_CIRCLES: &[(&str, &str)] =
-    &[("catalog/error.rs", "catalog/projects.rs"), ("domain/location.rs", "domain/backup.rs")];
-
 fn read_folder(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("src can be listed") {
         let path = entry.expect("src can be listed").path();
@@ -83,15 +79,8 @@ fn the_list_of_rooms_goes_one_way_and_allows_nothing_that_is_not_used() {
 fn no_files_need_each_other_in_a_circle() {
     let sources = sources();
     let needs = needs(&sources);
-    let found = circles(&needs, KNOWN_CIRCLES);
+    let found = circles(&needs);
     assert!(found.is_empty(), "these files need each other: {found:#?}");
-    for (at, known) in KNOWN_CIRCLES.iter().enumerate() {
-        let others = [&KNOWN_CIRCLES[..at], &KNOWN_CIRCLES[at + 1..]].concat();
-        assert!(
-            !circles(&needs, &others).is_empty(),
-            "{known:?} closes no circle any more: remove it here"
-        );
-    }
 }
 
 #[test]
@@ -148,12 +137,8 @@ fn a_circle_is_found_through_re_exports_and_imports() {
     ] {
         let sources = sources(&[lib, module, ("api/a.rs", a), ("api/b.rs", b), ("api/c.rs", c)]);
         let needs = needs(&sources);
-        let found = circles(&needs, &[]);
+        let found = circles(&needs);
         assert!(found.len() == 1 && found[0].len() >= 2, "{a} {b} {c}: {found:?}");
-        assert_eq!(
-            circles(&needs, &[("api/a.rs", "api/b.rs"), ("api/a.rs", "api/c.rs")]),
-            [[""; 0]; 0]
-        );
     }
     for (a, b) in [
         ("use super::b::B;", "use std::io; use super::super::domain::D; fn f() { io::a() }"),
@@ -162,7 +147,7 @@ fn a_circle_is_found_through_re_exports_and_imports() {
         ("use super::b::B;", "pub use super::a::A;"),
     ] {
         let sources = sources(&[lib, module, ("api/a.rs", a), ("api/b.rs", b)]);
-        assert_eq!(circles(&needs(&sources), &[]), [[""; 0]; 0], "{a} {b}");
+        assert_eq!(circles(&needs(&sources)), [[""; 0]; 0], "{a} {b}");
     }
 }
 

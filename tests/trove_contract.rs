@@ -13,8 +13,9 @@ use actix_web::http::Method;
 use api_support::{
     A1, A2, Answer, B1, B2, Fixture, Request, UNKNOWN_ID, datastore, fault, project,
 };
-use coffer::catalog::{Admin, QuotaResource, Shelf as _};
-use coffer::domain::BackupId;
+use coffer::api::ArchiveStore as _;
+use coffer::catalog::Admin;
+use coffer::domain::{BackupId, QuotaResource};
 use differences::{DIFFERENCES, EXTENSIONS, Ours};
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,7 +62,7 @@ impl Replay {
             ("http://h/v1/A/c/o", "three"),
         ] {
             let location = format!("project-a/{name}.tar.zst");
-            meaning.insert(recorded.to_owned(), fixture.shelf.url(&location.parse().unwrap()));
+            meaning.insert(recorded.to_owned(), fixture.archives.url(&location.parse().unwrap()));
         }
         Self { fixture, meaning }
     }

@@ -97,10 +97,10 @@ fn open(
     let fault = |why: String| {
         ApiError::Fault(format!("the archive of backup {id} ({}): {why}", facts.location))
     };
-    let archive = match state.shelf.open(&facts.location) {
+    let archive = match state.archives.open(&facts.location) {
         Ok(archive) => archive,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            log::error!("the archive of backup {id} ({}) is gone", facts.location);
+            log::warn!("the archive of backup {id} ({}) is gone", facts.location);
             return Err(ApiError::NotFound(format!(
                 "The archive of backup {id} is not in the archive store."
             )));

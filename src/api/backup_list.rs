@@ -106,8 +106,7 @@ fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<BackupLi
         Some(position) => Some(vec![url.next(&Marker::new(position, filters).encode()?)]),
         None => None,
     };
-    let backups = page.rows.into_iter().map(|row| view::backup(row, &*state.shelf)).collect();
-    Ok(BackupList { backups, links })
+    Ok(BackupList { backups: view::backups(page.rows, &*state.archives), links })
 }
 
 /// Where the page starts, and the filters that apply. A marker is one of ours, or a backup's id.

@@ -3,14 +3,14 @@
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::catalog::{Read, Scope, Shelf, Write};
+use crate::catalog::{Read, Scope, Write};
 use crate::domain::{NewBackup, ParentChoice, Registration};
 use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, RestoreFrom};
 
 use super::error::ApiError;
 use super::extract::{self, Body};
 use super::operation::{Operation, operations};
-use super::{State, read, view};
+use super::{ArchiveStore, State, read, view};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![create_backup, show_backup, delete_backup, drill_backup]
@@ -35,7 +35,7 @@ async fn show_backup(
         Ok((backup, rows))
     })
     .await?;
-    let mut answer = view::answer(backup, &*state.shelf);
+    let mut answer = view::answer(backup, &*state.archives);
     if let Some(drill) = &mut answer.backup.drill {
         drill.rows_by_table = rows;
     }
@@ -61,7 +61,7 @@ async fn drill_backup(
 ) -> Result<HttpResponse, ApiError> {
     let id = extract::id(&request)?;
     let backup = state.catalog.ask_drill(&scope, id).done().await?;
-    Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.shelf)))
+    Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.archives)))
 }
 
 /// Make a backup, or register an archive
@@ -81,7 +81,7 @@ async fn create_backup(
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let mut wanted = body.backup;
-    let driver = state.shelf.driver();
+    let driver = state.archives.driver();
     if wanted.storage_driver.as_ref().is_some_and(|wanted| wanted != driver) {
         return Err(ApiError::BadRequest(format!(
             "backup['storage_driver']: this server stores archives with '{driver}' only."
@@ -89,13 +89,13 @@ async fn create_backup(
     }
     let reply = match wanted.restore_from.take() {
         Some(archive) => {
-            let new = registration(wanted, &archive, &*state.shelf)?;
+            let new = registration(wanted, &archive, &*state.archives)?;
             state.catalog.register_backup(&scope, new)
         }
         None => state.catalog.create_backup(&scope, new_backup(wanted)?),
     };
     let backup = reply.done().await?;
-    Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.shelf)))
+    Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.archives)))
 }
 
 fn new_backup(wanted: CreateBackup) -> Result<NewBackup, ApiError> {
@@ -113,10 +113,10 @@ fn new_backup(wanted: CreateBackup) -> Result<NewBackup, ApiError> {
 fn registration(
     wanted: CreateBackup,
     archive: &RestoreFrom,
-    shelf: &dyn Shelf,
+    archives: &dyn ArchiveStore,
 ) -> Result<Registration, ApiError> {
     let url = &archive.remote_location;
-    let location = shelf.locate(url).ok_or_else(|| {
+    let location = archives.locate(url).ok_or_else(|| {
         ApiError::BadRequest(format!(
             "Failed to restore backup from {url:.300}: backup['restore_from']['remote_location'] has \
              to name a file below this server's archive store."

@@ -7,6 +7,7 @@
 //! its bodies in `wire`. `/openapi.json` is made from the same lists.
 
 mod archive;
+mod archive_store;
 mod backup_list;
 mod backups;
 mod datastores;
@@ -35,11 +36,12 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::middleware::from_fn;
 use actix_web::{Error, web};
 
-use crate::catalog::{Catalog, Shelf};
+use crate::catalog::Catalog;
 
 use error::ApiError;
 use operation::Operation;
 
+pub use archive_store::ArchiveStore;
 pub use metrics::RequestCounts;
 
 /// How callers are recognised.
@@ -57,7 +59,7 @@ pub struct State {
     /// The records.
     pub catalog: Arc<Catalog>,
     /// The archives, for downloads and `locationRef`.
-    pub shelf: Arc<dyn Shelf>,
+    pub archives: Arc<dyn ArchiveStore>,
     /// How callers are recognised.
     pub auth: AuthMode,
     /// Scheme and host that clients reach this server by, if not the ones of their requests.

@@ -65,7 +65,10 @@ pub(super) fn document() -> OpenApi {
     let public = public_operations().into_iter().map(|operation| (String::new(), operation));
     let project = project_operations().into_iter().map(|it| (PROJECT.to_owned(), it));
     for (prefix, operation) in public.chain(project) {
-        let Operation { method, path, mut document, schemas, .. } = operation;
+        let Operation { method, path, .. } = operation;
+        let mut document = (operation.document)();
+        let mut schemas = Vec::new();
+        (operation.add_schemas)(&mut schemas);
         let path = format!("{prefix}{path}");
         add_path_parameters(&path, &mut document);
         document.tags = None;

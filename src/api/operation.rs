@@ -12,9 +12,10 @@ use super::error::ApiError;
 pub(super) struct Operation {
     pub(super) method: HttpMethod,
     pub(super) path: String,
-    pub(super) document: openapi::path::Operation,
-    /// The schemas that the documentation refers to, by name.
-    pub(super) schemas: Vec<(String, RefOr<Schema>)>,
+    /// Makes its documentation, which is only needed when somebody asks for that.
+    pub(super) document: fn() -> openapi::path::Operation,
+    /// Adds the schemas that the documentation refers to, by name.
+    pub(super) add_schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
     route: Route,
 }
 
@@ -38,14 +39,12 @@ impl Operation {
         F::Output: Responder + 'static,
     {
         let method = P::methods().pop().unwrap_or(HttpMethod::Get);
-        let mut schemas = Vec::new();
-        P::schemas(&mut schemas);
         Self {
             route: web::method(to_actix(&method)).to(handler),
             method,
             path: P::path(),
-            document: P::operation(),
-            schemas,
+            document: P::operation,
+            add_schemas: P::schemas,
         }
     }
 }

@@ -3,8 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json};
 
-use crate::catalog::{Admin, Quota, QuotaResource, Read, Scope};
-use crate::domain::{Clock as _, ProjectId, SystemClock};
+use crate::catalog::{Admin, Read, Scope};
+use crate::domain::{Clock as _, ProjectId, ProjectQuota, QuotaResource, SystemClock};
 use crate::wire::{
     AbsoluteLimits, LimitList, LimitRow, QuotaLimits, QuotaLimitsBody, QuotaList, QuotaUsage,
     RateLimit,
@@ -107,7 +107,7 @@ async fn show_limits(scope: Scope<Read>, state: Data<State>) -> Result<Json<Limi
     Ok(Json(LimitList { limits }))
 }
 
-fn limit(quotas: &[Quota], resource: QuotaResource) -> i64 {
+fn limit(quotas: &[ProjectQuota], resource: QuotaResource) -> i64 {
     quotas.iter().find(|quota| quota.resource == resource).map_or(-1, |quota| quota.limit)
 }
 

@@ -132,8 +132,7 @@ mod tests {
     use actix_web::ResponseError as _;
 
     use super::*;
-    use crate::catalog::QuotaResource;
-    use crate::domain::{BackupId, InstanceId, InstanceStatus, Status};
+    use crate::domain::{BackupId, InstanceId, InstanceStatus, QuotaResource, Status};
 
     #[test]
     fn clients_read_troves_sentences() {

@@ -107,7 +107,7 @@ fn strategy(row: Strategy, state: &State) -> StrategyView {
     StrategyView {
         project_id: row.project,
         instance_id: row.instance.map(|id| id.to_string()).unwrap_or_default(),
-        backend: state.shelf.driver().to_owned(),
+        backend: state.archives.driver().to_owned(),
         swift_container: row.container,
     }
 }

@@ -1,24 +1,37 @@
 //! Backups as clients see them.
 
-use crate::catalog::Shelf;
-use crate::domain::{Backup, Drill, DrillOutcome, DrillTurn, Status};
+use crate::domain::{Backup, Datastore, Drill, DrillOutcome, DrillTurn, Status};
 use crate::wire::{BackupAnswer, BackupView, DatastoreRef, DrillStatus, DrillView};
+
+use super::ArchiveStore;
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
 
 /// The answer that shows one backup.
-pub(super) fn answer(backup: Backup, shelf: &dyn Shelf) -> BackupAnswer {
-    BackupAnswer { backup: self::backup(backup, shelf) }
+pub(super) fn answer(backup: Backup, archives: &dyn ArchiveStore) -> BackupAnswer {
+    BackupAnswer { backup: self::backup(backup.datastore.version_id(), backup, archives) }
 }
 
-/// A backup.
-pub(super) fn backup(backup: Backup, shelf: &dyn Shelf) -> BackupView {
+/// A page of backups. Most are of one datastore, whose id is a hash: it is worked out once.
+pub(super) fn backups(rows: Vec<Backup>, archives: &dyn ArchiveStore) -> Vec<BackupView> {
+    let mut last: Option<(Datastore, String)> = None;
+    let mut version_id = |datastore: &Datastore| match &last {
+        Some((known, id)) if known == datastore => id.clone(),
+        _ => {
+            let id = datastore.version_id();
+            last = Some((datastore.clone(), id.clone()));
+            id
+        }
+    };
+    rows.into_iter().map(|row| backup(version_id(&row.datastore), row, archives)).collect()
+}
+
+fn backup(version_id: String, backup: Backup, archives: &dyn ArchiveStore) -> BackupView {
     let progress = match backup.status {
         Status::Completed | Status::Restored | Status::DeleteFailed => 1.0,
         _ => backup.progress.clamp(0.0, 1.0),
     };
-    let version_id = backup.datastore.version_id();
     let facts = backup.facts.as_ref();
     BackupView {
         id: backup.id,
@@ -27,12 +40,12 @@ pub(super) fn backup(backup: Backup, shelf: &dyn Shelf) -> BackupView {
         instance_id: backup.instance,
         parent_id: backup.parent,
         project_id: backup.project,
-        location_ref: facts.map(|it| shelf.url(&it.location)),
+        location_ref: facts.map(|it| archives.url(&it.location)),
         size: facts.map(|it| gigabytes(it.stored_bytes)),
         status: backup.status,
         created: backup.created.into(),
         updated: backup.updated.into(),
-        storage_driver: shelf.driver().to_owned(),
+        storage_driver: archives.driver().to_owned(),
         datastore: DatastoreRef {
             engine: backup.datastore.engine,
             version: backup.datastore.version,

@@ -2,14 +2,12 @@
 
 use crate::domain::{
     Backup, BackupId, Datastore, InstanceId, Kind, Limit, Location, NewBackup, ParentChoice,
-    Position, ProjectId, Registration, RunKind, Status,
+    Position, ProjectId, QuotaResource, Registration, RunKind, Status,
 };
 use crate::store::{self, BackupRecord, Records, RunOf, Task};
 
 use super::rules::{Rules, visible_instance};
-use super::{
-    Catalog, CatalogError, Forbidden, Invalid, NotNow, QuotaResource, Read, Reply, Scope, Write,
-};
+use super::{Catalog, CatalogError, Forbidden, Invalid, NotNow, Read, Reply, Scope, Write};
 
 /// Which backups, and which page of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! Why the catalog refuses something. The sentences are for logs and the command line; what clients of
 //! the API read is in `api::error`.
 
-use crate::domain::{BackupId, InstanceId, InstanceStatus, ProjectId, Status};
+use crate::domain::{BackupId, InstanceId, InstanceStatus, ProjectId, QuotaResource, Status};
 use crate::store::StoreError;
-
-use super::QuotaResource;
 
 /// A refusal, or an error of the store below.
 #[derive(Debug, thiserror::Error)]

@@ -4,14 +4,13 @@ use std::collections::HashSet;
 
 use crate::domain::{
     Backup, BackupId, CheckLevel, Datastore, Failure, Instance, InstanceId, InstanceOrigin,
-    InstanceStatus, RunEnd, RunKind, RunResult, Source, Timestamp, Verify,
+    InstanceStatus, QuotaResource, RunEnd, RunKind, RunResult, Source, Timestamp, Verify,
 };
 use crate::store::{InstanceRecord, Records, RunOf};
 
 use super::rules::{Rules, visible_backup, visible_instance};
 use super::{
-    Admin, Catalog, CatalogError, Invalid, NotNow, Operation, QuotaResource, Read, Reply, Scope,
-    Write, lineage,
+    Admin, Catalog, CatalogError, Invalid, NotNow, Operation, Read, Reply, Scope, Write, lineage,
 };
 
 /// One page of instances.

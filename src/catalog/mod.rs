@@ -19,7 +19,6 @@ mod queue;
 mod removals;
 mod rules;
 mod scope;
-mod shelf;
 mod steps;
 #[cfg(test)]
 mod tests_create;
@@ -59,12 +58,11 @@ pub use backups::{BackupFilter, BackupPage};
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation};
 pub use import::Recovered;
 pub use instances::{InstancePage, NewInstance};
-pub use projects::{NewStrategy, Quota, QuotaResource};
+pub use projects::NewStrategy;
 pub use queue::{
     BackupJob, DrillJob, InstanceRemovalJob, Job, RegistrationJob, RemovalJob, RestoreJob,
 };
 pub use scope::{Admin, Permission, Read, Scope, Write};
-pub use shelf::Shelf;
 
 /// The answer to a write, given after its commit.
 pub type Reply<T> = store::Reply<T, CatalogError>;

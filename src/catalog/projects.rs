@@ -1,43 +1,15 @@
 //! What a project has of its own: quotas, and strategies that say which folder backups go to. What counts
 //! against a quota is counted from rows, in the transaction that adds one.
 
-use crate::domain::{ContainerName, Instance, InstanceId, ProjectId, Strategy};
+use crate::domain::{
+    ContainerName, Instance, InstanceId, ProjectId, ProjectQuota, QuotaResource, Strategy,
+};
 use crate::store::{Records, StoreError};
 
 use super::rules::Rules;
 use super::{
     Admin, Catalog, CatalogError, Forbidden, Invalid, Permission, Read, Reply, Scope, Write,
 };
-
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum QuotaResource {
-    /// Backups that are not FAILED.
-    Backups,
-    /// Instances made by restores.
-    Instances,
-}
-
-impl QuotaResource {
-    /// The word on the wire and in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Backups => "backups",
-            Self::Instances => "instances",
-        }
-    }
-}
-
-/// What a project may have, and has, of one resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// Of what.
-    pub resource: QuotaResource,
-    /// How many there are.
-    pub in_use: i64,
-    /// How many there may be; -1: any number.
-    pub limit: i64,
-}
 
 /// A strategy to create or replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +26,7 @@ impl Catalog {
         &self,
         scope: &Scope<Read>,
         project: &ProjectId,
-    ) -> Result<Vec<Quota>, CatalogError> {
+    ) -> Result<Vec<ProjectQuota>, CatalogError> {
         let project = visible_project(scope, Some(project))?;
         let both = [QuotaResource::Instances, QuotaResource::Backups];
         self.store
@@ -155,9 +127,9 @@ impl Rules {
         db: Records<'_>,
         project: &ProjectId,
         resource: QuotaResource,
-    ) -> Result<Quota, StoreError> {
+    ) -> Result<ProjectQuota, StoreError> {
         let in_use = in_use(db, project, resource)?;
-        Ok(Quota { resource, in_use, limit: self.limit(db, project, resource)? })
+        Ok(ProjectQuota { resource, in_use, limit: self.limit(db, project, resource)? })
     }
 
     /// The project's own limit, else the operator's; negative: any number.

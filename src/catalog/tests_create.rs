@@ -4,7 +4,7 @@ use super::tests_fixture::*;
 use super::*;
 use crate::domain::{
     ArchiveFacts, BackupId, InstanceId, InstanceStatus, Kind, NewBackup, ParentChoice,
-    Registration, Status, Timestamp, VerifyLevel,
+    QuotaResource, Registration, Status, Timestamp, VerifyLevel,
 };
 
 #[test]

@@ -6,7 +6,7 @@ use super::tests_fixture::*;
 use super::*;
 use crate::domain::{
     BackupId, Caller, Datastore, Instance, InstanceId, InstanceOrigin, InstanceStatus,
-    ParentChoice, Role, Source,
+    ParentChoice, ProjectQuota, QuotaResource, Role, Source,
 };
 
 fn names(fixture: &Fixture, of: &str) -> Vec<String> {
@@ -189,7 +189,7 @@ fn quotas_are_the_operators_until_an_admin_sets_a_projects_own() {
     let fixture = Fixture::with(Settings { max_backups: 5, ..settings() });
     fixture.completed(ParentChoice::None);
     let of = |name: &str| fixture.catalog.quotas(&member("a"), &project(name));
-    let backups = |quotas: Vec<Quota>| {
+    let backups = |quotas: Vec<ProjectQuota>| {
         quotas.into_iter().find(|it| it.resource == QuotaResource::Backups).unwrap()
     };
     let quota = backups(of("a").unwrap());

@@ -1,32 +1,9 @@
 //! Backups, and requests for them.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use super::{
-    BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Location, ProjectId, Status,
-    Timestamp, VerifyLevel,
+    BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Kind, Location, ProjectId,
+    Status, Timestamp, VerifyLevel,
 };
-
-/// Whether a backup can be restored alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Restorable from its own archive.
-    Full,
-    /// Restorable together with the archives it is built on.
-    Incremental,
-}
-
-impl Kind {
-    /// The word in the catalog, the manifest and on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Incremental => "incremental",
-        }
-    }
-}
 
 /// What is known of an archive once it is published. A row cannot become COMPLETED without it.
 #[derive(Debug, Clone, PartialEq, Eq)]

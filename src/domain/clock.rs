@@ -27,7 +27,8 @@ impl Timestamp {
 
     /// `YYYY-MM-DDTHH:MM:SS` in UTC, without zone or fraction: the only form that all of Trove's clients read.
     pub fn to_wire(self) -> String {
-        self.to_civil().strftime("%Y-%m-%dT%H:%M:%S").to_string()
+        let second = self.0.saturating_sub(self.0.rem_euclid(1_000_000));
+        Self(second).to_civil().to_string()
     }
 
     /// The date and time in UTC; the epoch where that has no year of four digits.
@@ -43,7 +44,7 @@ impl Timestamp {
 /// RFC 3339 with microseconds, for manifests and reports.
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_civil().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").fmt(out)
+        write!(out, "{:.6}Z", self.to_civil())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Wires everything together: opens the data directory, serves, shuts down in order.
 
+mod archive_store;
 mod error;
 mod open;
 mod serve;
-mod shelf;
 mod signals;
 mod startup_probe;
 mod token;

@@ -9,9 +9,9 @@ use actix_web::{App, HttpServer, web};
 use crate::api::{self, State};
 use crate::config::{AuthMode, Config};
 use crate::executor::{self, Context, Executor};
+use crate::storage::Local;
 
 use super::open::open_alone;
-use super::shelf::LocalShelf;
 use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
 use super::{ServerError, token};
@@ -63,7 +63,7 @@ async fn answer(
 ) -> Result<(), ServerError> {
     let state = web::Data::new(State {
         catalog: Arc::clone(&context.catalog),
-        shelf: Arc::new(LocalShelf(Arc::clone(&context.local))),
+        archives: Arc::<Local>::clone(&context.local),
         auth: match config.auth.mode {
             AuthMode::Token => api::AuthMode::Token,
             AuthMode::None => api::AuthMode::None,

@@ -9,6 +9,7 @@ mod backups;
 mod disk_reserve;
 mod error;
 mod instances;
+mod integrity;
 mod open;
 mod projects;
 mod runs;
@@ -24,6 +25,7 @@ mod writer;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded};
@@ -41,6 +43,7 @@ pub use tokens::TokenRecord;
 pub use types::{Removal, Task};
 
 use disk_reserve::DiskReserve;
+use integrity::IntegrityCheck;
 use writer::Write;
 
 /// Writes that may wait before `write` blocks.
@@ -73,6 +76,7 @@ pub struct Store {
     writes: RwLock<Option<Sender<Write>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Pool<SqliteConnectionManager>,
+    integrity: IntegrityCheck,
 }
 
 impl fmt::Debug for Store {
@@ -82,18 +86,24 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the file, creating it (for its owner only) or migrating it. The whole file is checked for
-    /// damage first, which takes some 0.2 s per 100 MiB.
+    /// Opens the file, creating it (for its owner only) or migrating it. A damaged file is refused; a large
+    /// one is checked in a thread, and refused as soon as that finds damage.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, integrity::CHECKED_AT_ONCE)
+    }
+
+    fn open_with(path: &Path, checked_at_once: u64) -> Result<Self, StoreError> {
         let reserve = DiskReserve::beside(path);
         let db = open::for_writing(path)?;
+        let integrity = IntegrityCheck::start(path, checked_at_once)?;
         let readers = open::for_reading(path)?;
         let (sender, receiver) = bounded(WAITING_WRITES);
         let writer = Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer::run(db, reserve, &receiver))
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
-        Ok(Self { writes: RwLock::new(Some(sender)), writer: Mutex::new(Some(writer)), readers })
+        let (writes, writer) = (RwLock::new(Some(sender)), Mutex::new(Some(writer)));
+        Ok(Self { writes, writer, readers, integrity })
     }
 
     /// Reads the tables in one snapshot. Blocks.
@@ -101,6 +111,7 @@ impl Store {
         &self,
         read: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        IntegrityCheck::ensure_sound(self.integrity.damage())?;
         let db = self.readers.get().map_err(StoreError::from)?;
         let snapshot = db.unchecked_transaction().map_err(StoreError::from)?;
         read(Records(&snapshot))
@@ -117,6 +128,11 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let damage = Arc::clone(self.integrity.damage());
+        let work = move |db: Records<'_>| {
+            IntegrityCheck::ensure_sound(&damage)?;
+            work(db)
+        };
         let (sender, receiver) = oneshot::channel();
         let writes = self.writes.read().clone();
         if let Some(writes) = writes {
@@ -128,6 +144,7 @@ impl Store {
 
     /// Commits what waits, truncates the write-ahead log and ends the writer. Later writes fail.
     pub fn close(&self) {
+        self.integrity.stop();
         drop(self.writes.write().take());
         if let Some(writer) = self.writer.lock().take()
             && writer.join().is_err()

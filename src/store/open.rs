@@ -16,6 +16,9 @@ use super::{StoreError, schema};
 /// How long to wait for another process, such as a command beside a running server, or for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+const READ_ONLY: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// How every database file of SQLite starts.
 const HEADER: &[u8] = b"SQLite format 3\0";
 
@@ -29,7 +32,7 @@ const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = F
 /// Compiled statements that each connection keeps.
 const STATEMENTS: usize = 64;
 
-/// The connection that writes: durable at every commit. Refuses a file that is damaged.
+/// The connection that writes: durable at every commit.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
     create(path)?;
     check_header(path)?;
@@ -41,8 +44,7 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
     // The schema first: a file that is not ours must not even change its journal mode.
     schema::prepare(&mut db, path)?;
     db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
-    let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict == "ok" { Ok(db) } else { Err(StoreError::Damaged { why: verdict }) }
+    Ok(db)
 }
 
 /// Statements are compiled once. Without the stability guarantee SQLite would plan them again whenever a
@@ -82,10 +84,16 @@ fn create(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// A connection that reads the file once, for a check.
+pub(super) fn for_checking(path: &Path) -> Result<Connection, StoreError> {
+    let db = Connection::open_with_flags(path, READ_ONLY)?;
+    db.busy_timeout(PATIENCE)?;
+    Ok(db)
+}
+
 /// Connections that SQLite itself keeps from writing.
 pub(super) fn for_reading(path: &Path) -> Result<Pool<SqliteConnectionManager>, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connect = SqliteConnectionManager::file(path).with_flags(flags).with_init(|db| {
+    let connect = SqliteConnectionManager::file(path).with_flags(READ_ONLY).with_init(|db| {
         db.busy_timeout(PATIENCE)?;
         keep_statements(db)?;
         db.execute_batch(READER_SETTINGS)

@@ -284,4 +284,9 @@ fn damage_that_no_query_would_meet_is_found_when_the_catalog_is_opened() {
     drop(store);
     damage_an_index(&path);
     assert!(matches!(Store::open(&path), Err(StoreError::Damaged { .. })));
+    let large = Store::open_with(&path, 0).unwrap();
+    large.integrity.wait();
+    let read = large.read(|db| db.strategy(&project(), None));
+    assert!(matches!(read, Err(StoreError::Damaged { .. })));
+    assert!(matches!(put(&large, "b").wait(), Err(StoreError::Damaged { .. })));
 }

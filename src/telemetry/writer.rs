@@ -14,6 +14,10 @@ use parking_lot::{Condvar, Mutex};
 /// Bytes that may wait.
 const MAX_WAITING: usize = 256 << 10;
 
+/// How long lines are collected before they are written together: waking this thread for each one would take
+/// time from the requests that are logged.
+const COLLECT: Duration = Duration::from_millis(2);
+
 /// The longest that [`flush`] waits for the reader of the log.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -38,7 +42,7 @@ pub(super) fn flush() {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
-    /// Notified when a line is added, and when all are written.
+    /// Notified when there are lines to write, and when all are written.
     changed: Condvar,
 }
 
@@ -57,8 +61,10 @@ impl Write for &Queue {
         if waiting.lines.len() + line.len() > MAX_WAITING {
             waiting.dropped += 1;
         } else {
+            if waiting.lines.is_empty() {
+                self.changed.notify_all();
+            }
             waiting.lines.extend_from_slice(line);
-            self.changed.notify_all();
         }
         Ok(line.len())
     }
@@ -89,6 +95,7 @@ impl Queue {
         lines.clear();
         let mut waiting = self.waiting.lock();
         self.changed.wait_while(&mut waiting, |waiting| waiting.lines.is_empty());
+        self.changed.wait_for(&mut waiting, COLLECT);
         mem::swap(&mut waiting.lines, lines);
         waiting.writing = true;
         mem::take(&mut waiting.dropped)

@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses other parts")]
 
 mod answer;
-mod shelf;
+mod archives;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use tempfile::TempDir;
 
 #[allow(unused_imports, reason = "the same")]
 pub use answer::{Answer, Request, fault};
-pub use shelf::FolderShelf;
+pub use archives::FolderArchives;
 
 /// 2026-11-23T19:00:00.
 pub const START: Timestamp = Timestamp::from_micros(1_795_460_400_000_000);
@@ -64,7 +64,7 @@ const INSTANCES: [(&str, &str, &str, &str, &str); 7] = [
 pub struct Fixture {
     pub catalog: Arc<Catalog>,
     pub state: web::Data<State>,
-    pub shelf: FolderShelf,
+    pub archives: FolderArchives,
     _folder: TempDir,
 }
 
@@ -127,10 +127,10 @@ impl Fixture {
         );
         let instances = INSTANCES.iter().map(|it| instance(*it)).collect();
         blocking(|| catalog.sync_instances(instances).wait().unwrap());
-        let shelf = FolderShelf::new(folder.path().join("archives"));
+        let archives = FolderArchives::new(folder.path().join("archives"));
         let state = web::Data::new(State {
             catalog: Arc::clone(&catalog),
-            shelf: Arc::new(shelf.clone()),
+            archives: Arc::new(archives.clone()),
             auth,
             public_url: public_url.map(str::to_owned),
             default_page: 20,
@@ -139,7 +139,7 @@ impl Fixture {
             version: "9.9.9",
             answered: RequestCounts::default(),
         });
-        Self { catalog, state, shelf, _folder: folder }
+        Self { catalog, state, archives, _folder: folder }
     }
 
     /// Sends a request and reads the complete answer.
@@ -240,7 +240,7 @@ impl Fixture {
     pub fn complete(&self, backup: &Backup, archive: &[u8]) {
         blocking(|| {
             let location = format!("{}/{}.tar.zst", backup.project, backup.id);
-            self.shelf.put(&location, archive);
+            self.archives.put(&location, archive);
             self.catalog.saving(backup.id, START).wait().unwrap();
             let (facts, numbers) = (facts(&location, archive), RunNumbers::default());
             self.catalog.complete(backup.id, facts, "unknown", numbers).wait().unwrap();
@@ -268,7 +268,7 @@ impl Fixture {
         blocking(|| {
             let id: BackupId = id.parse().unwrap();
             let location = format!("project-a/{id}.tar.zst");
-            self.shelf.put(&location, b"an older archive");
+            self.archives.put(&location, b"an older archive");
             let backup = Backup {
                 id,
                 project: project("project-a"),

@@ -111,14 +111,14 @@ pub(crate) fn needs(sources: &[Source]) -> Needs<'_> {
     needs
 }
 
-/// The circles that are left when nobody needs the files of `but`: each a list of files that need each other.
-pub(crate) fn circles<'a>(needs: &Needs<'a>, but: &[(&str, &str)]) -> Vec<Vec<&'a str>> {
+/// The circles: each a list of files that need each other.
+pub(crate) fn circles<'a>(needs: &Needs<'a>) -> Vec<Vec<&'a str>> {
     let reach = |from: &'a str| {
         let mut found = BTreeSet::new();
         let mut left = vec![from];
         while let Some(file) = left.pop() {
             for next in needs.get(file).into_iter().flatten() {
-                if !but.contains(&(file, next)) && found.insert(*next) {
+                if found.insert(*next) {
                     left.push(next);
                 }
             }

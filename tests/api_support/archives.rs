@@ -5,14 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use coffer::catalog::Shelf;
+use coffer::api::ArchiveStore;
 use coffer::domain::{Location, ReadAt};
 
 /// A folder.
 #[derive(Debug, Clone)]
-pub struct FolderShelf(PathBuf);
+pub struct FolderArchives(PathBuf);
 
-impl FolderShelf {
+impl FolderArchives {
     pub fn new(folder: PathBuf) -> Self {
         Self(folder)
     }
@@ -29,7 +29,7 @@ impl FolderShelf {
     }
 }
 
-impl Shelf for FolderShelf {
+impl ArchiveStore for FolderArchives {
     fn url(&self, location: &Location) -> String {
         format!("file:///archives/{location}")
     }

@@ -1,12 +1,12 @@
-//! What the API may ask about archives without knowing where or how they are stored.
+//! What the API asks about archives, without knowing where or how they are stored.
 
 use std::io;
 use std::sync::Arc;
 
 use crate::domain::{Location, ReadAt};
 
-/// The archive store as the API sees it; the server implements it.
-pub trait Shelf: Send + Sync + std::fmt::Debug {
+/// The place of the archives as the API sees it; the server implements it.
+pub trait ArchiveStore: Send + Sync + std::fmt::Debug {
     /// The `locationRef` of an archive.
     fn url(&self, location: &Location) -> String;
 

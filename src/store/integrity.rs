@@ -1,0 +1,92 @@
+//! Checks the whole file when it is opened: SQLite reads every page of it.
+//!
+//! A small catalog is checked before it is used. A large one would delay the start (0.2 s per 100 MiB), so a
+//! thread checks it beside the work; once that finds damage, every read and write is refused.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{Builder, JoinHandle};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, ErrorCode};
+
+use super::{StoreError, open};
+
+/// Files up to this length are checked before they are used, which takes some milliseconds.
+pub(super) const CHECKED_AT_ONCE: u64 = 8 << 20;
+
+/// Steps of SQLite after which a check sees that the catalog is being closed.
+const STEPS: i32 = 10_000;
+
+/// The check of one open catalog.
+#[derive(Debug)]
+pub(super) struct IntegrityCheck {
+    damage: Arc<OnceLock<String>>,
+    closing: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl IntegrityCheck {
+    /// Checks the file: now if it has at most `at_once` bytes, else in a thread.
+    pub(super) fn start(path: &Path, at_once: u64) -> Result<Self, StoreError> {
+        let unreachable = |source| StoreError::Unreachable { path: path.to_owned(), source };
+        let (damage, closing) = (Arc::<OnceLock<String>>::default(), Arc::<AtomicBool>::default());
+        let db = open::for_checking(path)?;
+        if std::fs::metadata(path).map_err(unreachable)?.len() <= at_once {
+            check(&db)?;
+            return Ok(Self { damage, closing, thread: Mutex::default() });
+        }
+        let stop = Arc::clone(&closing);
+        db.progress_handler(STEPS, Some(move || stop.load(Ordering::Relaxed)))?;
+        let found = Arc::clone(&damage);
+        let thread = Builder::new().name("store-check".to_owned());
+        let thread = thread.spawn(move || check_beside_work(&db, &found)).map_err(unreachable)?;
+        Ok(Self { damage, closing, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// An error once damage was found.
+    pub(super) fn ensure_sound(damage: &OnceLock<String>) -> Result<(), StoreError> {
+        damage.get().map_or(Ok(()), |why| Err(StoreError::Damaged { why: why.clone() }))
+    }
+
+    /// Where the damage is written once it is found.
+    pub(super) const fn damage(&self) -> &Arc<OnceLock<String>> {
+        &self.damage
+    }
+
+    /// Waits for the end of the check.
+    pub(super) fn wait(&self) {
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            log::error!("catalog: its check ended with a panic");
+        }
+    }
+
+    /// Ends a check that still runs, so that its snapshot does not keep the write-ahead log.
+    pub(super) fn stop(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.wait();
+    }
+}
+
+fn check(db: &Connection) -> Result<(), StoreError> {
+    let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged { why: verdict }) }
+}
+
+fn check_beside_work(db: &Connection, damage: &OnceLock<String>) {
+    // The lowest priority, for this thread alone. Without it the check only takes more from the others.
+    rustix::process::setpriority_process(None, 19).ok();
+    match check(db) {
+        Ok(()) => log::debug!("catalog: the file is sound"),
+        Err(StoreError::Sqlite(error))
+            if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {}
+        Err(StoreError::Damaged { why }) => {
+            log::error!("{}; it is not used any more", StoreError::Damaged { why: why.clone() });
+            damage.get_or_init(|| why);
+        }
+        Err(error) => log::error!("the catalog could not be checked: {error}"),
+    }
+}
