@@ -4,6 +4,8 @@
 
 #[path = "rooms/archive/mod.rs"]
 mod archive;
+#[path = "rooms/catalog/mod.rs"]
+mod catalog;
 #[path = "rooms/engine/mod.rs"]
 mod engine;
 #[path = "rooms/storage/mod.rs"]

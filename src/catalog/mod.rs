@@ -20,26 +20,6 @@ mod removals;
 mod rules;
 mod scope;
 mod steps;
-#[cfg(test)]
-mod tests_create;
-#[cfg(test)]
-mod tests_delete;
-#[cfg(test)]
-mod tests_drills;
-#[cfg(test)]
-mod tests_fixture;
-#[cfg(test)]
-mod tests_instances;
-#[cfg(test)]
-mod tests_lists;
-#[cfg(test)]
-mod tests_queue;
-#[cfg(test)]
-mod tests_races;
-#[cfg(test)]
-mod tests_recovery;
-#[cfg(test)]
-mod tests_runs;
 mod tokens;
 
 use std::path::Path;

@@ -102,8 +102,8 @@ impl Store {
             .name("store-writer".to_owned())
             .spawn(move || writer::run(db, reserve, &receiver))
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
-        let (writes, writer) = (RwLock::new(Some(sender)), Mutex::new(Some(writer)));
-        Ok(Self { writes, writer, readers, integrity })
+        let (sender, writer) = (RwLock::new(Some(sender)), Mutex::new(Some(writer)));
+        Ok(Self { writes: sender, writer, readers, integrity })
     }
 
     /// Reads the tables in one snapshot. Blocks.

@@ -1,8 +1,8 @@
 //! After a crash, and after the loss of the catalog itself.
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{Backup, BackupId, InstanceStatus, Kind, ParentChoice, Status, Timestamp};
+use coffer::domain::{Backup, BackupId, InstanceStatus, Kind, ParentChoice, Status, Timestamp};
 
 #[test]
 fn interrupted_backups_are_found_and_waiting_ones_still_wait() {
@@ -98,7 +98,7 @@ fn an_import_makes_an_unknown_instance_a_detached_one_until_the_configuration_na
     fixture.completed(ParentChoice::None);
     let rows = fixture.catalog.every_backup().unwrap();
     let folder = tempfile::TempDir::new().unwrap();
-    let clock = Arc::new(crate::domain::FixedClock::starting_at(START));
+    let clock = Arc::new(FixedClock::starting_at(START));
     let path = folder.path().join("catalog.db");
     let fresh = Catalog::open(&path, settings(), clock, Arc::default()).unwrap();
     fresh.import(recovered(&rows)).wait().unwrap();

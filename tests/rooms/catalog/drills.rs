@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{
+use coffer::domain::{
     Backup, BackupId, Caller, Cancel, Damage, DamageIn, Drill, DrillFacts, DrillTurn, Failure,
     FailureCode, Instance, ParentChoice, Role, RowsByTable, RunEnd, RunNumbers, RunResult, Status,
     Verify, VerifyLevel,
@@ -272,10 +272,7 @@ impl Fixture {
 fn a_backup_and_its_instance_have_the_version_that_was_read() {
     let fixture = Fixture::new();
     let unknown = |name| Instance {
-        datastore: crate::domain::Datastore {
-            engine: "sqlite".to_owned(),
-            version: "unknown".to_owned(),
-        },
+        datastore: Datastore { engine: "sqlite".to_owned(), version: "unknown".to_owned() },
         ..configured("a", name)
     };
     fixture.catalog.sync_instances(vec![unknown("new"), configured("a", "shop")]).wait().unwrap();
@@ -291,10 +288,7 @@ fn a_backup_and_its_instance_have_the_version_that_was_read() {
     assert_eq!((made("unknown"), version(new)), ("unknown".into(), "unknown".into()));
     assert_eq!((made("16.3"), version(new)), ("16.3".into(), "16.3".into()));
     assert_eq!((made(""), version(new)), ("16.3".into(), "16.3".into()));
-    let seen = |engine: &str| crate::domain::Datastore {
-        engine: engine.to_owned(),
-        version: "17".to_owned(),
-    };
+    let seen = |engine: &str| Datastore { engine: engine.to_owned(), version: "17".to_owned() };
     fixture.catalog.note_version(new, seen("vertica")).wait().unwrap();
     assert_eq!(version(new), "16.3");
     fixture.catalog.note_version(new, seen("sqlite")).wait().unwrap();

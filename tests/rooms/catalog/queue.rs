@@ -1,9 +1,9 @@
 //! Claiming and settling: every job once, every step once.
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{FailureCode, InstanceStatus, Kind, ParentChoice, RunNumbers, Status};
-use crate::store::StoreError;
+use coffer::domain::{FailureCode, InstanceStatus, Kind, ParentChoice, RunNumbers, Status};
+use coffer::store::StoreError;
 
 fn illegal<T: std::fmt::Debug>(result: Result<T, CatalogError>, was: Status, wanted: Status) {
     let error = result.unwrap_err();
@@ -175,7 +175,7 @@ fn a_broken_chain_names_the_link_that_cannot_be_used() {
         assert!(matches!(error, CatalogError::ChainBroken { culprit, .. } if culprit == bad));
         assert!(error.to_string().contains("bits rot"), "{error}");
         let again = START;
-        let level = crate::domain::VerifyLevel::Bytes;
+        let level = VerifyLevel::Bytes;
         fixture.catalog.report_verified(bad, again, level).wait().unwrap();
     }
     assert!(fixture.catalog.chain(top).is_ok());

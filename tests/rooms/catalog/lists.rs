@@ -1,8 +1,8 @@
 //! Lists of backups: whose, which, and page by page.
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{BackupId, Datastore, ParentChoice, Position, Status};
+use coffer::domain::{BackupId, Datastore, ParentChoice, Position, Status};
 
 /// The ids of one page, and where the next one starts.
 fn page(

@@ -2,9 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{
+use coffer::domain::{
     BackupId, Caller, Datastore, Instance, InstanceId, InstanceOrigin, InstanceStatus,
     ParentChoice, ProjectQuota, QuotaResource, Role, Source,
 };

@@ -1,8 +1,8 @@
 //! Deleting: a whole subtree or nothing, children before parents, and nothing that is still needed.
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{ArchiveFacts, BackupId, Kind, ParentChoice, Registration, Status};
+use coffer::domain::{ArchiveFacts, BackupId, Kind, ParentChoice, Registration, Status};
 
 /// A full with two branches: root ← child ← grandchild, root ← other.
 fn tree(fixture: &Fixture) -> [BackupId; 4] {

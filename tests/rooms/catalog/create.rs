@@ -1,8 +1,8 @@
 //! Which new backups are accepted, and what they are built on.
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{
+use coffer::domain::{
     ArchiveFacts, BackupId, InstanceId, InstanceStatus, Kind, NewBackup, ParentChoice,
     QuotaResource, Registration, Status, Timestamp, VerifyLevel,
 };

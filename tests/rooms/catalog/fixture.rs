@@ -7,27 +7,27 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::{
+use coffer::domain::{
     ArchiveFacts, Backup, BackupId, Caller, CheckLevel, Datastore, Failure, FailureCode,
     FixedClock, Instance, InstanceId, InstanceOrigin, InstanceStatus, Limit, NewBackup,
     ParentChoice, ProjectId, Role, RunNumbers, Source, Timestamp, Verify, VerifyLevel,
 };
 
 /// 2026-01-01.
-pub(super) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
-pub(super) struct Fixture {
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) bell: Arc<Bell>,
-    pub(super) path: PathBuf,
+pub(crate) struct Fixture {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) path: PathBuf,
     _folder: TempDir,
 }
 
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings { max_backups: -1, max_instances: -1, max_chain: 3 }
 }
 
-pub(super) fn project(text: &str) -> ProjectId {
+pub(crate) fn project(text: &str) -> ProjectId {
     text.parse().unwrap()
 }
 
@@ -36,21 +36,21 @@ fn caller(project: &ProjectId, role: Role) -> Caller {
 }
 
 /// A member of the project.
-pub(super) fn member<P: Permission>(of: &str) -> Scope<P> {
+pub(crate) fn member<P: Permission>(of: &str) -> Scope<P> {
     Scope::enter(caller(&project(of), Role::Member), project(of)).unwrap()
 }
 
 /// An administrator, in its own project.
-pub(super) fn admin<P: Permission>() -> Scope<P> {
+pub(crate) fn admin<P: Permission>() -> Scope<P> {
     Scope::enter(caller(&project("ops"), Role::Admin), project("ops")).unwrap()
 }
 
-pub(super) fn sqlite() -> Datastore {
+pub(crate) fn sqlite() -> Datastore {
     Datastore { engine: "sqlite".to_owned(), version: "3.51".to_owned() }
 }
 
 /// An instance of the configuration.
-pub(super) fn configured(of: &str, name: &str) -> Instance {
+pub(crate) fn configured(of: &str, name: &str) -> Instance {
     let project = project(of);
     Instance {
         id: InstanceId::derived(&project, name),
@@ -69,15 +69,15 @@ pub(super) fn configured(of: &str, name: &str) -> Instance {
     }
 }
 
-pub(super) fn shop() -> InstanceId {
+pub(crate) fn shop() -> InstanceId {
     configured("a", "shop").id
 }
 
-pub(super) fn failure(text: &str) -> Failure {
+pub(crate) fn failure(text: &str) -> Failure {
     Failure::new(FailureCode::Storage, text)
 }
 
-pub(super) fn facts(id: BackupId) -> ArchiveFacts {
+pub(crate) fn facts(id: BackupId) -> ArchiveFacts {
     ArchiveFacts {
         location: format!("a/{id}.tar.zst").parse().unwrap(),
         stored_bytes: 1000,
@@ -88,12 +88,12 @@ pub(super) fn facts(id: BackupId) -> ArchiveFacts {
     }
 }
 
-pub(super) fn new_backup(instance: InstanceId, parent: ParentChoice) -> NewBackup {
+pub(crate) fn new_backup(instance: InstanceId, parent: ParentChoice) -> NewBackup {
     let name = "nightly".to_owned();
     NewBackup { name, description: None, instance, parent, container: None }
 }
 
-pub(super) fn everything(rows: u32) -> BackupFilter {
+pub(crate) fn everything(rows: u32) -> BackupFilter {
     BackupFilter {
         all_projects: false,
         project: None,
@@ -107,11 +107,11 @@ pub(super) fn everything(rows: u32) -> BackupFilter {
 
 impl Fixture {
     /// Project `a` has the instances `shop` and `web`, project `b` has `shop`; the engine is `sqlite`.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(settings())
     }
 
-    pub(super) fn with(settings: Settings) -> Self {
+    pub(crate) fn with(settings: Settings) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("catalog.db");
         let bell = Arc::new(Bell::default());
@@ -132,13 +132,13 @@ impl Fixture {
     }
 
     /// The same files after a restart.
-    pub(super) fn reopened(&self) -> Catalog {
+    pub(crate) fn reopened(&self) -> Catalog {
         self.catalog.close();
         let clock = Arc::new(FixedClock::starting_at(START));
         Catalog::open(&self.path, settings(), clock, Arc::clone(&self.bell)).unwrap()
     }
 
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &self,
         instance: InstanceId,
         parent: ParentChoice,
@@ -147,7 +147,7 @@ impl Fixture {
     }
 
     /// Claims the backup that waits.
-    pub(super) fn claim_backup(&self) -> BackupJob {
+    pub(crate) fn claim_backup(&self) -> BackupJob {
         match self.catalog.claim().unwrap() {
             Some(Job::Backup(job)) => *job,
             other => panic!("not a backup: {other:?}"),
@@ -155,11 +155,11 @@ impl Fixture {
     }
 
     /// A completed backup of `shop` in project `a`.
-    pub(super) fn completed(&self, parent: ParentChoice) -> BackupId {
+    pub(crate) fn completed(&self, parent: ParentChoice) -> BackupId {
         self.completed_of(shop(), parent)
     }
 
-    pub(super) fn completed_of(&self, instance: InstanceId, parent: ParentChoice) -> BackupId {
+    pub(crate) fn completed_of(&self, instance: InstanceId, parent: ParentChoice) -> BackupId {
         let id = self.ask(instance, parent).unwrap().id;
         assert_eq!(self.claim_backup().backup.id, id);
         self.catalog.saving(id, START).wait().unwrap();
@@ -167,18 +167,18 @@ impl Fixture {
         id
     }
 
-    pub(super) fn delete(&self, id: BackupId) -> Result<(), CatalogError> {
+    pub(crate) fn delete(&self, id: BackupId) -> Result<(), CatalogError> {
         self.catalog.delete_backup(&member("a"), id).wait()
     }
 
-    pub(super) fn removal(&self) -> Vec<BackupId> {
+    pub(crate) fn removal(&self) -> Vec<BackupId> {
         match self.catalog.claim().unwrap() {
             Some(Job::Remove(job)) => job.backups.iter().map(|it| it.id).collect(),
             other => panic!("not a removal: {other:?}"),
         }
     }
 
-    pub(super) fn restore_of(&self, backup: BackupId) -> Result<Instance, CatalogError> {
+    pub(crate) fn restore_of(&self, backup: BackupId) -> Result<Instance, CatalogError> {
         let new = NewInstance { name: "copy".to_owned(), backup, engine: None, version: None };
         self.catalog.create_instance(&member("a"), new).wait()
     }

@@ -1,8 +1,8 @@
 //! Runs: what is kept of every attempt, and for how long.
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{
+use coffer::domain::{
     Failure, FailureCode, InstanceStatus, ParentChoice, RunEnd, RunKind, RunNumbers, RunResult,
     Source, Timestamp, VerifyLevel,
 };

@@ -2,9 +2,9 @@
 
 use std::thread;
 
-use super::tests_fixture::*;
+use super::fixture::*;
 use super::*;
-use crate::domain::{Instance, ParentChoice};
+use coffer::domain::{Instance, ParentChoice};
 
 /// Runs it on many threads at once and counts how often it worked.
 fn at_once(many: usize, act: impl Fn(usize) -> bool + Sync) -> usize {

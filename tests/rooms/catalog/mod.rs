@@ -1,0 +1,18 @@
+//! The catalog: its rules, its queue, and what is kept of every attempt.
+
+mod create;
+mod delete;
+mod drills;
+mod fixture;
+mod instances;
+mod lists;
+mod queue;
+mod races;
+mod recovery;
+mod runs;
+
+use std::sync::Arc;
+
+use coffer::bell::Bell;
+use coffer::catalog::*;
+use coffer::domain::*;
