@@ -17,15 +17,16 @@
 //! api         HTTP and Trove's words        → catalog wire domain
 //! catalog     rules over records            → store bell domain
 //! store       records in SQLite             → disk domain
-//! engine      one kind of database each     → early_sync disk domain
+//! engine      one kind of database each     → early_sync disk file_url domain
 //! archive     the file format               → domain
-//! storage     where archives lie            → early_sync disk failpoint domain
+//! storage     where archives lie            → early_sync disk file_url failpoint domain
 //! wire        bodies of requests, answers   → domain
 //! config      settings                      → domain
 //! telemetry   log lines and panics          → domain
 //! bell        wakes the executor            →
 //! early_sync  fsync while a file is written →
 //! disk        renames, and free space       →
+//! file_url    `file://` URLs of paths       →
 //! failpoint   crashes on purpose, for tests →
 //! domain      what every room speaks about  →
 //! ```
@@ -79,6 +80,7 @@ pub mod early_sync;
 pub mod engine;
 pub mod executor;
 pub mod failpoint;
+pub mod file_url;
 pub mod server;
 pub mod storage;
 pub mod store;

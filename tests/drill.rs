@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs::Permissions;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -15,7 +15,10 @@ use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use support::{Client, TestServer, archive_of, id_of, names_in, stderr_of, wait_until, write_file};
+use support::{
+    Client, TestServer, archive_of, damage_index, id_of, names_in, stderr_of, wait_until,
+    write_file,
+};
 
 fn run_sql(database: &Path, sql: &str) {
     Connection::open(database).unwrap().execute_batch(sql).unwrap();
@@ -32,22 +35,6 @@ fn make_database(path: &Path) {
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
          INSERT INTO \"order\" SELECT i, 'word ' || i, zeroblob(700) FROM n;",
     );
-}
-
-/// Overwrites the first page of an index. Counting rows does not read it, nor does a backup without a check.
-fn damage_index(path: &Path) {
-    let (root, size): (u32, u32) = Connection::open(path)
-        .unwrap()
-        .query_row(
-            "SELECT rootpage, (SELECT page_size FROM pragma_page_size)
-             FROM sqlite_schema WHERE name = 'by_word'",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    let page = vec![0x5a; usize::try_from(size).unwrap()];
-    file.write_all_at(&page, u64::from(root - 1) * u64::from(size)).unwrap();
 }
 
 /// A server over one database.
@@ -180,7 +167,7 @@ fn only_members_of_the_project_may_ask_for_a_drill() {
 fn a_damaged_index_fails_the_drill_and_the_next_backup_is_full() {
     let mut fixture = Fixture::with("check = \"off\"\nverify = \"restore\"");
     fixture.server.allow_warning("nothing is built on it");
-    damage_index(&fixture.database);
+    damage_index(&fixture.database, "by_word");
     let client = fixture.client();
     let made = client.full("shop");
     assert_eq!(made["status"], "COMPLETED");

@@ -1,18 +1,14 @@
 //! The keys `path`, and `url` for a path that is not UTF-8.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use serde_json::Value;
 
 use super::EngineError;
 use crate::domain::{FailureCode, Source};
-
-/// What is percent-encoded in the path of a URL.
-const NOT_IN_URL: AsciiSet =
-    NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::file_url;
+pub(super) use crate::file_url::percent_decoded;
 
 /// The failure of a source that is not valid.
 pub(super) fn invalid(message: impl Into<String>) -> EngineError {
@@ -34,7 +30,9 @@ pub(super) fn only_keys(engine: &str, source: &Source, known: &[&str]) -> Result
 pub(super) fn path_of(engine: &str, source: &Source) -> Result<PathBuf, EngineError> {
     let path = match (source.0.get("path"), source.0.get("url")) {
         (Some(Value::String(path)), None) => PathBuf::from(path),
-        (None, Some(Value::String(url))) => from_url(url)?,
+        (None, Some(Value::String(url))) => file_url::to_path(url).ok_or_else(|| {
+            invalid(format!("source.url {url:?} is not of the form file:///path"))
+        })?,
         (None, None) => {
             return Err(invalid(format!("source of the engine {engine} needs a path")));
         }
@@ -67,32 +65,8 @@ pub(super) fn is_absolute_without_up(path: &Path) -> bool {
 pub(super) fn source_at(path: &Path) -> Source {
     match path.to_str() {
         Some(text) => Source::from_path(text),
-        None => Source([("url".to_owned(), Value::from(to_url(path)))].into()),
+        None => Source([("url".to_owned(), Value::from(file_url::of_path(path)))].into()),
     }
-}
-
-fn to_url(path: &Path) -> String {
-    format!("file://{}", percent_encode(path.as_os_str().as_bytes(), &NOT_IN_URL))
-}
-
-fn from_url(url: &str) -> Result<PathBuf, EngineError> {
-    let wrong = || invalid(format!("source.url {url:?} is not of the form file:///path"));
-    let rest = url.strip_prefix("file://").ok_or_else(wrong)?;
-    let rest = rest.strip_prefix("localhost").unwrap_or(rest);
-    if !rest.starts_with('/') || rest.contains(['?', '#']) {
-        return Err(wrong());
-    }
-    let bytes = percent_decoded(rest).ok_or_else(wrong)?;
-    Ok(PathBuf::from(OsString::from_vec(bytes)))
-}
-
-/// The bytes that `text` stands for; `None` if a `%` is not followed by two hexadecimal digits.
-pub(super) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    // The decoder would leave a `%` that begins no code as it is.
-    let mut codes = text.as_bytes().split(|byte| *byte == b'%').skip(1);
-    codes
-        .all(|code| code.get(..2).is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit)))
-        .then(|| percent_decode_str(text).collect())
 }
 
 #[cfg(test)]
@@ -110,7 +84,7 @@ mod tests {
         for bytes in [&b"/srv/a b'\"\n%41?#.db"[..], b"/srv/\xff\xfe%/x", b"/", "/ä".as_bytes()] {
             let path = Path::new(OsStr::from_bytes(bytes));
             assert_eq!(path_of("sqlite", &source_at(path)).unwrap(), path, "{path:?}");
-            let url = source("url", to_url(path));
+            let url = source("url", file_url::of_path(path));
             assert_eq!(path_of("sqlite", &url).unwrap(), path, "{path:?}");
         }
     }

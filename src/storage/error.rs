@@ -1,6 +1,7 @@
 //! Errors of places for archives.
 
 use std::io;
+use std::path::Path;
 
 use crate::domain::BadLocation;
 
@@ -51,6 +52,16 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// The file certainly does not exist.
+    pub(super) fn not_found(file: &Path) -> Self {
+        Self::NotFound { what: file.display().to_string() }
+    }
+
+    /// The file exists, and is not replaced.
+    pub(super) fn exists(file: &Path) -> Self {
+        Self::Exists { what: file.display().to_string() }
+    }
+
     /// Whether the file certainly does not exist. Other errors say nothing about that.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })

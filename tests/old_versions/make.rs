@@ -5,7 +5,7 @@
 //! ```
 
 use std::fs::Permissions;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -17,7 +17,9 @@ use super::kept::{SECRET, data};
 use super::mariadb::MariaDb;
 use super::postgres::{Postgres, Setup};
 use super::redis::RedisServer;
-use super::support::{Client, PROJECT, TestServer, archive_of, damage, id_of, write_file};
+use super::support::{
+    Client, PROJECT, TestServer, archive_of, damage, damage_index, id_of, write_file,
+};
 
 /// The instances that have a folder each.
 const ENGINES: [&str; 7] = [
@@ -275,7 +277,7 @@ fn make_states(
     assert_eq!(server.run(&["verify", id]).status.code(), Some(4));
     states.push((damaged, None));
 
-    damage_index(&sources.path("torn.db"));
+    damage_index(&sources.path("torn.db"), "by_name");
     let torn = client.full("torn");
     drilled(&torn);
     states.push((torn, None));
@@ -369,20 +371,4 @@ fn keep_catalog(catalog: &Path, number: u32, data_dir: &Path, sources: &Path) {
          PRAGMA application_id = {application};\nPRAGMA user_version = {number};\n"
     );
     write_file(&data().join(format!("catalog/schema_{number}.sql")), text);
-}
-
-/// Overwrites the root page of an index; counting rows does not read it.
-fn damage_index(path: &Path) {
-    let (root, size): (u32, u32) = Connection::open(path)
-        .unwrap()
-        .query_row(
-            "SELECT rootpage, (SELECT page_size FROM pragma_page_size)
-             FROM sqlite_schema WHERE name = 'by_name'",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    let page = vec![0x5a; usize::try_from(size).unwrap()];
-    file.write_all_at(&page, u64::from(root - 1) * u64::from(size)).unwrap();
 }

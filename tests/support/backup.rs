@@ -1,7 +1,9 @@
 //! A backup's row, and what belongs to it: its archive, its drill, an instance restored from it.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::process::{bash, succeed};
@@ -88,4 +90,17 @@ impl Client {
         assert_eq!(row["status"], "ACTIVE", "{row:#}");
         PathBuf::from(row["restored_to"].as_str().unwrap())
     }
+}
+
+/// Overwrites the first page of an index of a SQLite database. Counting rows does not read it, nor does a backup
+/// without a check.
+pub(crate) fn damage_index(database: &Path, index: &str) {
+    let sql = "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?1";
+    let (root, size): (u32, u32) = Connection::open(database)
+        .unwrap()
+        .query_row(sql, [index], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(database).unwrap();
+    let page = vec![0x5a; usize::try_from(size).unwrap()];
+    file.write_all_at(&page, u64::from(root - 1) * u64::from(size)).unwrap();
 }

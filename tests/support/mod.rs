@@ -19,7 +19,9 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-pub(crate) use backup::{archive_of, damage, id_of, manifest_of, restore_text, size_of};
+pub(crate) use backup::{
+    archive_of, damage, damage_index, id_of, manifest_of, restore_text, size_of,
+};
 pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Client};
 pub(crate) use disk::Disk;

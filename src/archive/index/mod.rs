@@ -55,8 +55,8 @@ pub(super) use encode::{check_fits, encode};
 pub use entries::Entries;
 pub use record::Record;
 pub(super) use record::{
-    DataMap, FrameSlice, PatchSlice, RootSlice, Segment, Stored, segment_count, segment_length,
-    segment_start,
+    DataMap, FrameSlice, PatchSlice, RootSlice, Segment, SegmentPosition, Stored, segment_count,
+    segment_length, segment_start,
 };
 pub(super) use root_index::RootIndex;
 pub(super) use writer::{FinishedIndex, IndexWriter};

@@ -96,6 +96,22 @@ impl Segment {
     }
 }
 
+/// The number of a segment in its file, and what else its hash depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SegmentPosition {
+    pub(crate) number: usize,
+    /// Whether the file has no other segment.
+    pub(crate) only: bool,
+    pub(crate) length: usize,
+}
+
+impl SegmentPosition {
+    /// The hash of a segment with this content.
+    pub(crate) fn hash(self, content: &[u8]) -> Digest {
+        hash::segment(content, self.number, self.only)
+    }
+}
+
 /// An entry of an archive, with where its content is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -118,6 +134,15 @@ impl Record {
             EntryKind::File { size, .. } => size,
             _ => 0,
         }
+    }
+
+    /// The segments of a file, and their positions in it.
+    pub(crate) fn into_segments(self) -> impl Iterator<Item = (SegmentPosition, Segment)> {
+        let (size, only) = (self.size(), self.segments.len() == 1);
+        self.segments.into_iter().enumerate().map(move |(number, segment)| {
+            let length = segment_length(size, number);
+            (SegmentPosition { number, only, length }, segment)
+        })
     }
 
     /// The hash that follows from those of the segments; `None` for everything but a regular file.

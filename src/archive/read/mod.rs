@@ -1,7 +1,6 @@
 //! Reading archives: one alone, or a chain of them.
 
 mod chain;
-mod checksum;
 mod prove;
 mod reader;
 mod segment_reader;
@@ -11,6 +10,6 @@ mod walk;
 pub use chain::Chain;
 pub use prove::{Finished, prove, verify_file};
 pub use reader::Reader;
-pub(super) use segment_reader::{ChainReaders, SegmentPosition, SegmentReader};
+pub(super) use segment_reader::{ChainReaders, SegmentReader};
 pub(super) use verified_patches::{PatchProof, VerifiedPatches};
 pub use walk::Counts;

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use crossbeam_channel::unbounded;
 
 use super::reader::Reader;
-use super::segment_reader::{ChainReaders, decompress_segments};
+use super::segment_reader::{ChainReaders, decompress_segments, slice_of, with_holes};
 use super::verified_patches::VerifiedPatches;
 use super::walk::{Content, Walk, check_hash};
 use crate::archive::error::{ArchiveError, Damage};
 use crate::archive::frame::Decompressor;
-use crate::archive::hash;
-use crate::archive::index::{RootSlice, Segment, Stored};
+use crate::archive::hash::{self, Digest};
+use crate::archive::index::{Segment, SegmentPosition, Stored, segment_length, segment_start};
 use crate::archive::manifest::Manifest;
 use crate::archive::pool::Pool;
-use crate::domain::num::{saturating_usize, to_u64, to_usize};
-use crate::domain::{Cancel, Kind};
+use crate::domain::num::{saturating_usize, to_u64};
+use crate::domain::{Cancel, Kind, SEGMENT_BYTES};
 
 /// What the writer of an archive says of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,14 +96,8 @@ fn check_own_segments(
     walk.run(|_entry| Ok(Content::Check)).map(drop)
 }
 
-/// A segment of a full backup.
-#[derive(Debug)]
-struct FullSegment {
-    number: usize,
-    /// Whether its file has no other segment.
-    only: bool,
-    segment: Segment,
-}
+/// A segment of a full backup, and its position in its file.
+type FullSegment = (SegmentPosition, Segment);
 
 /// Reads the whole file, checks the frames of its tar, and returns its BLAKE3 in hex. The workers also do the
 /// reading: a file that was just synced comes from the disk, and while one of them waits for it another
@@ -163,15 +157,11 @@ fn full_segments(
     Ok(entries.flat_map(move |record| {
         let checked = record.and_then(|record| check_hash(&reader, &record).map(|()| record));
         let (segments, error) = match checked {
-            Ok(record) => (record.segments, None),
-            Err(error) => (Vec::new(), Some(Err(error))),
+            Ok(record) => (Some(record.into_segments()), None),
+            Err(error) => (None, Some(Err(error))),
         };
-        let only = segments.len() == 1;
-        let numbered = segments.into_iter().enumerate();
-        numbered
-            .filter(|(_, segment)| segment.stored != Stored::Hole)
-            .map(move |(number, segment)| Ok(FullSegment { number, only, segment }))
-            .chain(error)
+        let segments = segments.into_iter().flatten();
+        segments.filter(|(_, segment)| segment.stored != Stored::Hole).map(Ok).chain(error)
     }))
 }
 
@@ -181,7 +171,7 @@ fn in_frame<I: Iterator<Item = Result<FullSegment, ArchiveError>>>(
     frame: u32,
 ) -> impl Iterator<Item = I::Item> {
     let is_in_frame = move |next: &I::Item| match next {
-        Ok(next) => next.segment.root().is_some_and(|root| root.slice.frame == frame),
+        Ok((_, segment)) => segment.root().is_some_and(|root| root.slice.frame == frame),
         Err(_) => true,
     };
     std::iter::from_fn(move || segments.next_if(is_in_frame))
@@ -202,23 +192,40 @@ fn check_segments(
     content: &[u8],
     scratch: &mut Vec<u8>,
 ) -> Result<(), Damage> {
-    for FullSegment { number, only, segment } in segments {
-        let Stored::Root(RootSlice { slice, map }) = &segment.stored else { continue };
-        let start = to_usize(slice.offset);
-        let found = content
-            .get(start..start.saturating_add(to_usize(slice.length)))
-            .ok_or_else(|| Damage::new("a segment is not within its frame"))?;
-        let bytes = match map {
-            None => found,
-            Some(map) => {
-                map.insert_holes(found, scratch)
-                    .ok_or_else(|| Damage::new("the holes of a segment do not fit"))?;
-                scratch.as_slice()
-            }
-        };
-        if hash::segment(bytes, *number, *only) != segment.hash {
+    for (position, segment) in segments {
+        let Stored::Root(root) = &segment.stored else { continue };
+        let bytes = with_holes(slice_of(content, root.slice)?, root, scratch)?;
+        if position.hash(bytes) != segment.hash {
             return Err(Damage::new("a segment differs from what was read from the source"));
         }
     }
     Ok(())
+}
+
+impl Reader {
+    /// BLAKE3 of the file in hex, as `b3sum` prints it. Several threads read and hash a MiB each; 32 bytes for each
+    /// MiB are kept. `progress` is called with the number of bytes that are done.
+    pub fn checksum(
+        self: &Arc<Self>,
+        workers: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<String, ArchiveError> {
+        let length = self.stored_bytes();
+        let pool = Pool::start(workers, || {
+            let (reader, mut buffer) = (Arc::clone(self), Vec::new());
+            Ok(move |number: usize| -> Result<Digest, ArchiveError> {
+                buffer.resize(segment_length(length, number), 0);
+                reader.read_at(&mut buffer, segment_start(number))?;
+                Ok(hash::segment(&buffer, number, length <= to_u64(SEGMENT_BYTES)))
+            })
+        })?;
+        let count = saturating_usize(length.div_ceil(to_u64(SEGMENT_BYTES)));
+        let mut hashes = Vec::new();
+        pool.run((0..count).map(Ok::<_, ArchiveError>), |hash| {
+            hashes.push(hash?);
+            progress(segment_start(hashes.len()).min(length));
+            Ok(())
+        })?;
+        Ok(hex::encode(hash::file(&hashes)))
+    }
 }

@@ -8,8 +8,7 @@ use crate::archive::error::{ArchiveError, Damage};
 use crate::archive::frame::{
     Decompressor, PATCH_MAGIC, WHOLE_SEGMENTS, apply, content_length, skippable_content,
 };
-use crate::archive::hash;
-use crate::archive::index::{FrameSlice, PatchSlice, RootSlice, Segment, Stored};
+use crate::archive::index::{FrameSlice, PatchSlice, RootSlice, Segment, SegmentPosition, Stored};
 use crate::domain::SEGMENT_BYTES;
 use crate::domain::num::to_usize;
 
@@ -51,15 +50,6 @@ impl ChainReaders {
     }
 }
 
-/// The number of a segment in its file, and what else its hash depends on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SegmentPosition {
-    pub(crate) number: usize,
-    /// Whether the file has no other segment.
-    pub(crate) only: bool,
-    pub(crate) length: usize,
-}
-
 /// Reads segments of a chain. Each thread has its own.
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
@@ -99,14 +89,11 @@ impl SegmentReader {
                 scratch.as_slice()
             }
         };
-        let found = hash::segment(content, position.number, position.only);
-        if content.len() == position.length && found == segment.hash {
-            Ok(content)
-        } else {
-            let at_fault = chain.get(segment.depth().unwrap_or(0))?;
-            Err(at_fault
-                .damaged(Damage::new("a segment differs from what was read from the source")))
+        if content.len() == position.length && position.hash(content) == segment.hash {
+            return Ok(content);
         }
+        let at_fault = chain.get(segment.depth().unwrap_or(0))?;
+        Err(at_fault.damaged(Damage::new("a segment differs from what was read from the source")))
     }
 
     /// The root's version of a segment, whose hash is not compared. `scratch` is for one with holes.
@@ -192,10 +179,7 @@ impl FrameCache {
         scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], ArchiveError> {
         let found = self.slice(0, reader, root.slice)?;
-        let Some(map) = root.map.as_deref() else { return Ok(found) };
-        map.insert_holes(found, scratch)
-            .ok_or_else(|| reader.damaged(Damage::new("the holes of a segment do not fit")))?;
-        Ok(scratch)
+        with_holes(found, root, scratch).map_err(|damage| reader.damaged(damage))
     }
 
     fn slice(
@@ -205,12 +189,8 @@ impl FrameCache {
         slice: FrameSlice,
     ) -> Result<&[u8], ArchiveError> {
         let frame = self.frame(depth, reader, slice.frame)?;
-        let (start, length) = (to_usize(slice.offset), to_usize(slice.length));
-        frame.is_used_up = start == 0 && length == frame.content.len();
-        frame
-            .content
-            .get(start..start.saturating_add(length))
-            .ok_or_else(|| reader.damaged(Damage::new("a segment is not within its frame")))
+        frame.is_used_up = slice.offset == 0 && to_usize(slice.length) == frame.content.len();
+        slice_of(&frame.content, slice).map_err(|damage| reader.damaged(damage))
     }
 
     fn frame(
@@ -244,6 +224,26 @@ impl FrameCache {
             .map_err(|damage| reader.damaged(damage))?;
         Ok(CachedFrame { depth, number, content, is_used_up: false })
     }
+}
+
+/// The bytes of a slice, in the content of its frame.
+pub(super) fn slice_of(content: &[u8], slice: FrameSlice) -> Result<&[u8], Damage> {
+    let (start, length) = (to_usize(slice.offset), to_usize(slice.length));
+    content
+        .get(start..start.saturating_add(length))
+        .ok_or_else(|| Damage::new("a segment is not within its frame"))
+}
+
+/// A segment of the root from the bytes of its slice. `scratch` is for one with holes.
+pub(super) fn with_holes<'a>(
+    found: &'a [u8],
+    root: &RootSlice,
+    scratch: &'a mut Vec<u8>,
+) -> Result<&'a [u8], Damage> {
+    let Some(map) = root.map.as_deref() else { return Ok(found) };
+    map.insert_holes(found, scratch)
+        .ok_or_else(|| Damage::new("the holes of a segment do not fit"))?;
+    Ok(scratch)
 }
 
 /// Replaces what is in `out` with the content of a frame that has segments: a frame of the tar, or a patch frame

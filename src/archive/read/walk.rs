@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::reader::Reader;
-use super::segment_reader::{ChainReaders, SegmentPosition, SegmentReader};
+use super::segment_reader::{ChainReaders, SegmentReader};
 use super::verified_patches::VerifiedPatches;
 use crate::archive::error::{ArchiveError, Damage};
-use crate::archive::index::{Record, Segment, Stored, segment_length, segment_start};
+use crate::archive::index::{Record, Segment, SegmentPosition, Stored, segment_start};
 use crate::archive::pool::Pool;
 use crate::archive::sparse::{self, Coverage};
 use crate::domain::num::to_u64;
@@ -117,7 +117,7 @@ impl Walk<'_> {
         want: &mut F,
         counts: &mut Counts,
     ) -> Result<Option<impl Iterator<Item = Item> + use<E, F>>, E> {
-        let record = record?;
+        let mut record = record?;
         check_hash(self.backup, &record)?;
         counts.entries += 1;
         counts.files += u64::from(matches!(record.entry.kind, EntryKind::File { .. }));
@@ -126,14 +126,14 @@ impl Walk<'_> {
             Content::Check => None,
             Content::Write(place) => Some(place),
         };
-        let EntryKind::File { size, extents } = record.entry.kind else { return Ok(None) };
-        let only = record.segments.len() == 1;
+        let size = record.size();
+        let EntryKind::File { extents, .. } = &mut record.entry.kind else { return Ok(None) };
+        let extents = extents.take();
         let own = self.only_own_except.map(|_| self.backup.depth());
-        let segments = record.segments.into_iter().enumerate();
+        let segments = record.into_segments();
         let wanted = segments.filter(move |(_, it)| own.is_none() || it.depth() == own);
-        Ok(Some(wanted.map(move |(number, segment)| {
-            let position = SegmentPosition { number, only, length: segment_length(size, number) };
-            let coverage = sparse::coverage(extents.as_deref(), size, number);
+        Ok(Some(wanted.map(move |(position, segment)| {
+            let coverage = sparse::coverage(extents.as_deref(), size, position.number);
             Item { segment, position, coverage, place: place.clone() }
         })))
     }

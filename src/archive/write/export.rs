@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::writer::Writer;
 use crate::archive::error::ArchiveError;
-use crate::archive::index::segment_length;
-use crate::archive::read::{Chain, SegmentPosition, SegmentReader};
+use crate::archive::read::{Chain, SegmentReader};
 use crate::domain::num::to_u64;
 
 impl Chain {
@@ -25,12 +24,9 @@ impl Chain {
             if !writer.entry(&record.entry, false)? {
                 continue;
             }
-            let only = record.segments.len() == 1;
-            for (number, segment) in record.segments.iter().enumerate() {
-                let length = segment_length(record.size(), number);
-                let position = SegmentPosition { number, only, length };
+            for (position, segment) in record.into_segments() {
                 let mut content = writer.buffer();
-                content.extend_from_slice(reader.read(segment, position, &mut scratch)?);
+                content.extend_from_slice(reader.read(&segment, position, &mut scratch)?);
                 done = done.saturating_add(to_u64(content.len()));
                 writer.segment(content)?;
                 progress(done);

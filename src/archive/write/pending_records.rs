@@ -99,9 +99,9 @@ impl PendingRecords {
 
     /// Ends the record and keeps it out of the index.
     pub(super) fn retract(&mut self, number: u64) {
+        self.close(number);
         if let Some(pending) = self.get(number) {
             pending.retracted = true;
-            pending.closed = true;
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, OFlags, openat, readlinkat};
 use rustix::io::Errno;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::content::{ReadAttempt, stat_after_tick};
@@ -56,11 +57,14 @@ pub(super) fn dump(
     };
     walk(&options, scratch, &mut |visit| dump.visit(visit))?;
     let Dump { mut facts, counts, .. } = dump;
-    counts.add_to(&mut facts);
+    if let Ok(Value::Object(counts)) = serde_json::to_value(counts) {
+        facts.facts.extend(counts);
+    }
     Ok(facts)
 }
 
-#[derive(Debug, Default)]
+/// Counted for the facts, under these names.
+#[derive(Debug, Default, Serialize)]
 struct Counts {
     files: u64,
     bytes: u64,
@@ -69,22 +73,6 @@ struct Counts {
     hard_links: u64,
     passed_over: u64,
     changed_while_read: u64,
-}
-
-impl Counts {
-    fn add_to(&self, facts: &mut DumpFacts) {
-        for (name, count) in [
-            ("files", self.files),
-            ("bytes", self.bytes),
-            ("folders", self.folders),
-            ("symbolic_links", self.symbolic_links),
-            ("hard_links", self.hard_links),
-            ("passed_over", self.passed_over),
-            ("changed_while_read", self.changed_while_read),
-        ] {
-            facts.facts.insert(name.to_owned(), Value::from(count));
-        }
-    }
 }
 
 /// Device, inode and birth time: the inode number of a deleted file is soon reused.

@@ -9,8 +9,8 @@ use super::private_server::{Launch, temporary_beside};
 use super::programs::Programs;
 use crate::domain::Cancel;
 use crate::engine::tool::Tool;
-use crate::engine::tree::Staging;
-use crate::engine::{EngineError, Placed, Staged};
+use crate::engine::tree::{StagedFolder, Staging};
+use crate::engine::{EngineError, Staged};
 
 /// The folder in the staging folder that becomes the target.
 const DATA: &str = "data";
@@ -44,7 +44,7 @@ pub(super) fn make(
     }
     server.stop().map_err(|error| classify(error, "stopping the server for the dumps"))?;
     sync(&data)?;
-    Ok(Box::new(NewDirectory { staging, target }))
+    Ok(Box::new(StagedFolder { staging, inside: DATA, target, check: Some("loaded") }))
 }
 
 /// Initialises an empty data directory.
@@ -64,22 +64,4 @@ fn sync(data: &Path) -> Result<(), EngineError> {
     File::open(data)
         .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
         .map_err(|error| EngineError::target("syncing", data, error))
-}
-
-/// A complete data directory, not yet at its target.
-#[derive(Debug)]
-struct NewDirectory {
-    staging: Staging,
-    target: PathBuf,
-}
-
-impl Staged for NewDirectory {
-    fn check(&self) -> Option<&str> {
-        Some("loaded")
-    }
-
-    fn place(self: Box<Self>) -> Result<Placed, EngineError> {
-        self.staging.place_folder_in_it(DATA, &self.target)?;
-        Ok(Placed::At(self.target))
-    }
 }

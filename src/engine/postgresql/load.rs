@@ -11,7 +11,7 @@ use super::dump_loader::{self, DumpLoader};
 use super::logical::check_name;
 use super::programs::Programs;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source, WriteAt};
-use crate::engine::tree::{FolderLoad, Staging};
+use crate::engine::tree::{FolderLoad, StagedFolder, Staging};
 use crate::engine::{EngineError, Load, LoadOrder, Placed, Staged, Target};
 
 /// The links to tablespaces in an archive begin like this; the OID follows.
@@ -73,15 +73,16 @@ impl Load for ClusterLoad {
 
     fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
         let Self { tree, destination, programs, cancel } = *self;
-        let staging = tree.settle()?;
+        let staging = tree.into_staging()?;
         let cluster = Cluster::read(staging.path())?;
         match destination {
             Destination::Folder(target) if staging.path().join(DATA_FOLDER).is_dir() => {
-                Ok(Box::new(StagedCluster { staging, target, check: None }))
+                Ok(Box::new(StagedFolder { staging, inside: "", target, check: None }))
             }
             Destination::Folder(target) => {
                 dump_loader::make_cluster(staging.path(), &cluster, &programs, &cancel)?;
-                Ok(Box::new(StagedCluster { staging, target, check: Some("pg_restore") }))
+                let check = Some("pg_restore");
+                Ok(Box::new(StagedFolder { staging, inside: "", target, check }))
             }
             Destination::Server(source) => {
                 let Session { client, server, .. } = Session::open(&source, &cancel)?;
@@ -104,24 +105,6 @@ fn with_absolute_link(entry: &Entry, target: &Path) -> Option<Entry> {
     let absolute = target.join(TABLESPACES).join(OsStr::from_bytes(oid));
     let kind = EntryKind::Symlink { target: absolute.into_os_string().into_encoded_bytes() };
     Some(Entry { kind, ..entry.clone() })
-}
-
-/// A complete data directory, not yet at its target.
-struct StagedCluster {
-    staging: Staging,
-    target: PathBuf,
-    check: Option<&'static str>,
-}
-
-impl Staged for StagedCluster {
-    fn check(&self) -> Option<&str> {
-        self.check
-    }
-
-    fn place(self: Box<Self>) -> Result<Placed, EngineError> {
-        self.staging.place_folder(&self.target)?;
-        Ok(Placed::At(self.target))
-    }
 }
 
 /// Complete, checked dumps, not yet loaded into their server.

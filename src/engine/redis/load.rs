@@ -66,7 +66,7 @@ impl Load for RedisLoad {
                     "{CHECK} found damage in the restored snapshot: {problem}; the target was not touched"
                 ))
             })?;
-            Ok(Some(CHECK.to_owned()))
+            Ok(Some(CHECK))
         })
     }
 }

@@ -1,15 +1,18 @@
 //! SQLite's own check of a database.
 
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
+use super::snapshot::connect;
 use crate::domain::{Cancel, CheckLevel};
+use crate::engine::EngineError;
 
 /// How many problems are reported at most.
 const MAX_PROBLEMS: usize = 5;
 
-/// How many virtual machine steps SQLite makes between two looks at the cancel flag: a few milliseconds.
+/// How many virtual machine steps SQLite makes between two checks of the cancel flag: a few milliseconds.
 const STEPS_PER_POLL: std::ffi::c_int = 20_000;
 
 /// The outcome of a check that ran to its end.
@@ -57,6 +60,31 @@ pub(super) fn check(
     }
     outcome.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)
+}
+
+/// Opens a restored database and checks it. The connection only reads: in WAL mode it creates `-wal` and `-shm` beside
+/// the file and removes them again, and never writes to the file itself.
+pub(super) fn check_restored(
+    path: &Path,
+    level: CheckLevel,
+    cancel: &Cancel,
+) -> Result<(Connection, Option<&'static str>), EngineError> {
+    let checked = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)
+        .and_then(|connection| check(&connection, level, cancel).map(|it| (connection, it)));
+    let (connection, outcome) = checked.map_err(|error| damaged(&error.to_string(), cancel))?;
+    if outcome.problems.is_empty() {
+        return Ok((connection, outcome.name));
+    }
+    let (check, problems) = (outcome.name.unwrap_or("check"), outcome.problems.join("; "));
+    Err(damaged(&format!("SQLite's {check} found {problems}"), cancel))
+}
+
+/// The error for a restored database; everything that a connection does also fails once `cancel` is cancelled.
+pub(super) fn damaged(what: &str, cancel: &Cancel) -> EngineError {
+    if cancel.is_cancelled() {
+        return EngineError::Cancelled;
+    }
+    EngineError::archive(format!("the restored database is damaged: {what}"))
 }
 
 /// SQLite cannot check a file at once if an index in it uses a collation that only the application defines.

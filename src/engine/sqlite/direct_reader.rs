@@ -116,25 +116,18 @@ impl<'a> DirectReader<'a> {
         info: &DatabaseInfo,
     ) -> Option<Self> {
         let page_size = info.page_size;
-        let bytes = info.bytes();
         let frames = mark.uncopied_frames();
-        if frames == 0 {
-            return Some(Self {
-                database,
-                path,
-                wal: None,
-                wal_pages: Vec::new(),
-                page_size,
-                bytes,
-            });
+        let (mut wal, mut wal_pages) = (None, Vec::new());
+        if frames > 0 {
+            let log = File::open(companion(path, "-wal")).ok()?;
+            let (salts, wal_page_size) = wal::header(&log)?;
+            if Some(salts) != mark.salts || wal_page_size != page_size || frames > MAX_FRAMES {
+                return None;
+            }
+            wal_pages = wal::pages(&log, salts, page_size, frames).ok()?;
+            wal = Some(log);
         }
-        let wal = File::open(companion(path, "-wal")).ok()?;
-        let (salts, wal_page_size) = wal::header(&wal)?;
-        if Some(salts) != mark.salts || wal_page_size != page_size || frames > MAX_FRAMES {
-            return None;
-        }
-        let wal_pages = wal::pages(&wal, salts, page_size, frames).ok()?;
-        Some(Self { database, path, wal: Some(wal), wal_pages, page_size, bytes })
+        Some(Self { database, path, wal, wal_pages, page_size, bytes: info.bytes() })
     }
 
     /// Gives every segment to `take`, in order, in buffers from `buffer`.

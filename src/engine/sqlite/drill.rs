@@ -1,34 +1,21 @@
 //! The drill of a restored database: SQLite's full check, and a count of every table's rows.
 
-use std::time::Duration;
+use rusqlite::Connection;
 
-use rusqlite::{Connection, OpenFlags};
-
-use super::check::check;
-use super::snapshot::connect;
+use super::check::{check_restored, damaged};
 use crate::domain::CheckLevel;
 use crate::engine::{DrillOrder, DrillReport, EngineError};
 
 /// Opens the restored file as an application would, and reads all of it.
 pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-    let damaged =
-        |what: String| EngineError::archive(format!("the restored database is damaged: {what}"));
-    let failed = |what: String| {
-        if order.cancel.is_cancelled() { EngineError::Cancelled } else { damaged(what) }
-    };
-    let explain = |error: rusqlite::Error| failed(error.to_string());
-    let connection = connect(order.restored, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)
-        .map_err(explain)?;
-    let outcome = check(&connection, CheckLevel::Full, order.cancel).map_err(explain)?;
-    if !outcome.problems.is_empty() {
-        return Err(damaged(outcome.problems.join("; ")));
-    }
+    let (connection, check) = check_restored(order.restored, CheckLevel::Full, order.cancel)?;
+    let failed = |what: String| damaged(&what, order.cancel);
     let mut report = DrillReport {
         version: rusqlite::version().to_owned(),
-        check: outcome.name.unwrap_or_default().to_owned(),
+        check: check.unwrap_or_default().to_owned(),
         ..DrillReport::default()
     };
-    for table in tables(&connection).map_err(explain)? {
+    for table in tables(&connection).map_err(|error| failed(error.to_string()))? {
         let rows =
             count(&connection, &table).map_err(|error| failed(format!("{table}: {error}")))?;
         report.count(table, rows);

@@ -36,10 +36,8 @@ impl DatabaseInfo {
         // The file says only whether it is in WAL mode. Each writer chooses its own rollback mode.
         let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         let is_wal = mode.eq_ignore_ascii_case("wal");
-        facts.insert(
-            "journal_mode".to_owned(),
-            Value::from(if is_wal { "wal" } else { "rollback" }),
-        );
+        let mode = if is_wal { "wal" } else { "rollback" };
+        facts.insert("journal_mode".to_owned(), Value::from(mode));
         let page_size = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let page_count = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
         Ok(Self { page_size, page_count, is_wal, facts })

@@ -2,13 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use rusqlite::OpenFlags;
-
-use super::check::check;
+use super::check::check_restored;
 use super::fault::companion;
-use super::snapshot::connect;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode, WriteAt};
 use crate::engine::tree::{Staging, Tree, path_of};
 use crate::engine::{EngineError, Load, LoadOrder, Placed, Staged};
@@ -68,41 +64,12 @@ impl Load for SqliteLoad {
         std::fs::File::open(&file)
             .and_then(|opened| opened.sync_all())
             .map_err(|error| EngineError::target("syncing", &file, error))?;
-        let check = check_file(&file, level, &self.cancel)?;
+        let check = match level {
+            CheckLevel::Off => None,
+            _ => check_restored(&file, level, &self.cancel)?.1,
+        };
         Ok(Box::new(StagedDatabase { staging, target: self.target, check }))
     }
-}
-
-/// Runs SQLite's check on the restored file. The connection only reads: in WAL mode it creates `-wal` and `-shm`
-/// beside the file and removes them again, and never writes to the file itself.
-fn check_file(
-    path: &Path,
-    level: CheckLevel,
-    cancel: &Cancel,
-) -> Result<Option<&'static str>, EngineError> {
-    if level == CheckLevel::Off {
-        return Ok(None);
-    }
-    let explain = |error: rusqlite::Error| {
-        if cancel.is_cancelled() {
-            return EngineError::Cancelled;
-        }
-        EngineError::archive(format!("the restored database cannot be read: {error}"))
-    };
-    let connection =
-        connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO).map_err(explain)?;
-    let outcome = check(&connection, level, cancel).map_err(explain)?;
-    if outcome.problems.is_empty() {
-        return Ok(outcome.name);
-    }
-    Err(EngineError::known(
-        FailureCode::ArchiveDamaged,
-        format!(
-            "the restored database is damaged according to SQLite's {}: {}; it was not put in place",
-            outcome.name.unwrap_or("check"),
-            outcome.problems.join("; ")
-        ),
-    ))
 }
 
 /// A complete, synced and checked database that is not at its target yet.

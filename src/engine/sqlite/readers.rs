@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::domain::Cancel;
 use crate::engine::EngineError;
 
-/// How often a waiting reader looks at the cancel flag.
+/// How often a waiting reader checks the cancel flag.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
 
 /// Device and inode number.

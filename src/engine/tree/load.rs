@@ -37,18 +37,18 @@ impl FolderLoad {
     }
 
     /// The complete folder, for an engine that has more to do with it.
-    pub(in crate::engine) fn settle(self) -> Result<Staging, EngineError> {
+    pub(in crate::engine) fn into_staging(self) -> Result<Staging, EngineError> {
         self.tree.finish()
     }
 
     /// Like [`Load::finish`], with a check of the complete folder. `check` returns the name of the check, if it made one.
     pub(in crate::engine) fn finish_checked(
         self,
-        check: impl FnOnce(&Path) -> Result<Option<String>, EngineError>,
+        check: impl FnOnce(&Path) -> Result<Option<&'static str>, EngineError>,
     ) -> Result<Box<dyn Staged>, EngineError> {
         let staging = self.tree.finish()?;
         let check = check(staging.path())?;
-        Ok(Box::new(StagedFolder { staging, target: self.target, check }))
+        Ok(Box::new(StagedFolder { staging, inside: "", target: self.target, check }))
     }
 }
 
@@ -67,19 +67,22 @@ impl Load for FolderLoad {
 }
 
 /// A complete, synced folder that is not at its target yet.
-struct StagedFolder {
-    staging: Staging,
-    target: PathBuf,
-    check: Option<String>,
+#[derive(Debug)]
+pub(in crate::engine) struct StagedFolder {
+    pub(in crate::engine) staging: Staging,
+    /// The name of the folder in the staging folder; empty if it is the staging folder itself.
+    pub(in crate::engine) inside: &'static str,
+    pub(in crate::engine) target: PathBuf,
+    pub(in crate::engine) check: Option<&'static str>,
 }
 
 impl Staged for StagedFolder {
     fn check(&self) -> Option<&str> {
-        self.check.as_deref()
+        self.check
     }
 
     fn place(self: Box<Self>) -> Result<Placed, EngineError> {
-        self.staging.place_folder(&self.target)?;
+        self.staging.place_folder(self.inside, &self.target)?;
         Ok(Placed::At(self.target))
     }
 }

@@ -5,11 +5,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    AtFlags, CWD, Mode, RenameFlags, chmod, linkat, removexattr, renameat, renameat_with,
-};
+use rustix::fs::{CWD, Mode, chmod, removexattr, renameat};
 use rustix::io::Errno;
 
+use crate::disk::rename_to_free_name;
 use crate::engine::EngineError;
 
 /// A private folder named `.coffer-…` on the target's filesystem. Dropping it removes it with everything in it.
@@ -40,16 +39,13 @@ impl Staging {
         for list in ["system.posix_acl_default", "system.posix_acl_access"] {
             match removexattr(&self.path, list) {
                 Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => {}
-                Err(error) => {
-                    return Err(EngineError::target("preparing", &self.path, error));
-                }
+                Err(error) => return Err(EngineError::target("preparing", &self.path, error)),
             }
         }
         chmod(&self.path, Mode::RWXU)
             .map_err(|error| EngineError::target("preparing", &self.path, error))
     }
 
-    /// Its path.
     pub(in crate::engine) fn path(&self) -> &Path {
         &self.path
     }
@@ -60,26 +56,15 @@ impl Staging {
         name: &str,
         target: &Path,
     ) -> Result<(), EngineError> {
-        let from = self.path.join(name);
-        let placed = match renameat_with(CWD, &from, CWD, target, RenameFlags::NOREPLACE) {
-            // A filesystem without that flag. A hard link does not replace anything either.
-            Err(Errno::INVAL | Errno::NOSYS) => linkat(CWD, &from, CWD, target, AtFlags::empty()),
-            other => other,
-        };
-        placed.map_err(|error| EngineError::target("placing", target, error))?;
+        rename_to_free_name((CWD, self.path.join(name)), (CWD, target))
+            .map_err(|error| EngineError::target("placing", target, error))?;
         drop(self);
         sync(target)
     }
 
-    /// Becomes the folder `target`, durably. rename(2) of a folder can only replace an empty folder.
-    pub(in crate::engine) fn place_folder(self, target: &Path) -> Result<(), EngineError> {
-        renameat(CWD, &self.path, CWD, target)
-            .map_err(|error| EngineError::target("placing", target, error))?;
-        sync(target)
-    }
-
-    /// Moves the folder `name` in it to `target`, like [`Staging::place_folder`]. The rest is removed.
-    pub(in crate::engine) fn place_folder_in_it(
+    /// Moves the folder `name` in it, or itself if the name is empty, to `target`, durably. The rest is removed.
+    /// rename(2) of a folder can only replace an empty folder.
+    pub(in crate::engine) fn place_folder(
         self,
         name: &str,
         target: &Path,

@@ -114,9 +114,7 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
-            Err(Errno::NOENT) => {
-                return Err(StorageError::NotFound { what: what.display().to_string() });
-            }
+            Err(Errno::NOENT) => return Err(StorageError::not_found(&what)),
             Err(error) => return Err(failed("opening", &what)(error)),
         };
         let metadata = file.metadata().map_err(failed("inspecting", &what))?;
@@ -146,18 +144,36 @@ impl Folder {
 
     /// Removes the file `name`, if it exists.
     pub(super) fn remove_file(&self, name: &OsStr) -> Result<(), StorageError> {
-        match rustix::fs::unlinkat(self, name, AtFlags::empty()) {
+        self.remove(name, AtFlags::empty())
+    }
+
+    /// Removes the empty folder `name`, if it exists.
+    pub(super) fn remove_folder(&self, name: &OsStr) -> Result<(), StorageError> {
+        self.remove(name, AtFlags::REMOVEDIR)
+    }
+
+    fn remove(&self, name: &OsStr, kind: AtFlags) -> Result<(), StorageError> {
+        match rustix::fs::unlinkat(self, name, kind) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(failed("removing", &self.path_of(name))(error)),
         }
     }
 
-    /// Removes the empty folder `name`, if it exists.
-    pub(super) fn remove_folder(&self, name: &OsStr) -> Result<(), StorageError> {
-        match rustix::fs::unlinkat(self, name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(failed("removing", &self.path_of(name))(error)),
+    /// Moves `name` to the folder `to`, under the first of these names that is free; returns that name.
+    pub(super) fn move_to(
+        &self,
+        name: &OsStr,
+        to: &Self,
+        names: impl IntoIterator<Item = String>,
+    ) -> Result<OsString, StorageError> {
+        for free in names {
+            match disk::rename_to_free_name((self, name), (to, &free)) {
+                Ok(()) => return Ok(free.into()),
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(failed("moving", &self.path_of(name))(error)),
+            }
         }
+        Err(failed("moving", &self.path_of(name))(Errno::EXIST))
     }
 
     /// The names in it, unordered, one at a time: a folder may hold more than fits in memory.

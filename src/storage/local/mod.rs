@@ -16,7 +16,6 @@ mod pending;
 mod record;
 mod removal;
 mod trash;
-mod url;
 mod workspace;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +29,7 @@ use super::{Pending, Storage, StorageError, Stored};
 use crate::domain::{
     BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock,
 };
+use crate::file_url;
 
 pub use layout::StoreLock;
 pub use pending::OpenFile;
@@ -79,15 +79,12 @@ impl Local {
     /// that holds the lock, before its first attempt.
     pub fn sweep(&self) -> Result<usize, StorageError> {
         let tmp = Folder::root(&self.layout.tmp)?;
-        let mut swept = 0;
-        let mut first_error = None;
+        let (mut swept, mut result) = (0, Ok(()));
         for name in tmp.names()? {
-            match removal::remove(&tmp, &name?, "swept") {
-                Ok(_bytes) => swept += 1,
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
+            let removed = removal::remove(&tmp, &name?, "swept");
+            result = result.and(removed.map(|_bytes| swept += 1));
         }
-        first_error.map_or(Ok(swept), Err)
+        result.map(|()| swept)
     }
 
     /// The folder for temporary files, on the same filesystem as everything else here.
@@ -131,13 +128,13 @@ impl Local {
 
     /// The `file://` URL of an archive.
     pub fn url(&self, location: &Location) -> String {
-        url::of_path(&self.layout.archives.join(location.as_str()))
+        file_url::of_path(&self.layout.archives.join(location.as_str()))
     }
 
     /// The location of the archive that a `file://` URL names; an error if it is not below this store.
     pub fn locate(&self, text: &str) -> Result<Location, BadLocation> {
         let bad = || BadLocation::new(text);
-        let path = url::to_path(text).ok_or_else(bad)?;
+        let path = file_url::to_path(text).ok_or_else(bad)?;
         // Byte for byte: `Path` would overlook a doubled slash or a `.` on the way.
         let below = path
             .as_os_str()
@@ -149,10 +146,8 @@ impl Local {
     }
 
     fn find<'a>(&self, location: &'a Location) -> Result<OpenedPath<'a>, StorageError> {
-        OpenedPath::find(&self.layout.archives, location.as_str())?.ok_or_else(|| {
-            let path = self.layout.archives.join(location.as_str());
-            StorageError::NotFound { what: path.display().to_string() }
-        })
+        OpenedPath::find(&self.layout.archives, location.as_str())?
+            .ok_or_else(|| StorageError::not_found(&self.layout.archives.join(location.as_str())))
     }
 }
 

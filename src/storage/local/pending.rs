@@ -77,7 +77,7 @@ impl PendingFile {
                 early: EarlySync::default(),
                 stage: Stage::Writing,
             }),
-            Err(Errno::EXIST) => Err(StorageError::Exists { what: what.display().to_string() }),
+            Err(Errno::EXIST) => Err(StorageError::exists(&what)),
             Err(error) => Err(failed("creating", &what)(error)),
         }
     }
@@ -163,9 +163,7 @@ impl PendingFile {
         failpoint::at("publish-before-rename");
         match rename_to_free_name((&self.tmp, &self.name), (&path.folder, path.name)) {
             Ok(()) => self.stage = Stage::Published,
-            Err(Errno::EXIST) => {
-                return Err(StorageError::Exists { what: path.path().display().to_string() });
-            }
+            Err(Errno::EXIST) => return Err(StorageError::exists(&path.path())),
             Err(error) => return Err(failed("publishing", &path.path())(error)),
         }
         failpoint::at("publish-after-rename");

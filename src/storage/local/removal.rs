@@ -2,10 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use rustix::io::Errno;
-
-use super::folder::{Folder, failed};
-use crate::disk::rename_to_free_name;
+use super::folder::Folder;
 use crate::storage::StorageError;
 
 /// How many folders deep a removal descends, with one open file each. Deeper ones are moved up first.
@@ -51,18 +48,10 @@ impl Removal<'_> {
     }
 
     fn move_up(&mut self, folder: &Folder, name: &OsStr) -> Result<(), StorageError> {
-        loop {
-            let free = OsString::from(format!("{}.lifted.{}", self.stem, self.next));
-            self.next += 1;
-            match rename_to_free_name((folder, name), (self.top, &free)) {
-                Ok(()) => {
-                    self.pending.push(free);
-                    return Ok(());
-                }
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(failed("moving", &folder.path_of(name))(error)),
-            }
-        }
+        let names = (self.next..).map(|number| format!("{}.lifted.{number}", self.stem));
+        self.pending.push(folder.move_to(name, self.top, names)?);
+        self.next += 1;
+        Ok(())
     }
 }
 

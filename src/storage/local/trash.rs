@@ -11,9 +11,10 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, OpenedPath, failed};
 use super::layout::Layout;
-use super::{removal, url};
+use super::removal;
 use crate::disk::rename_to_free_name;
 use crate::failpoint;
+use crate::file_url;
 use crate::storage::StorageError;
 
 /// The longest label in a name. With time and number it stays below the 255 bytes of a file name.
@@ -38,33 +39,18 @@ pub(super) fn discard(
         path.folder.open_writable_folder(path.name)?;
     }
     failpoint::at("discard-before-rename");
-    move_to_trash(path, &trash, layout.now_seconds(), &label(text))?;
+    let (seconds, label) = (layout.now_seconds(), label(text));
+    let numbered = (1_u32..).map(|number| format!("{seconds}.{label}.{number}"));
+    let names = std::iter::once(format!("{seconds}.{label}")).chain(numbered);
+    path.folder.move_to(path.name, &trash, names)?;
     failpoint::at("discard-after-rename");
     trash.sync()?;
     path.folder.sync()
 }
 
-fn move_to_trash(
-    path: &OpenedPath<'_>,
-    trash: &Folder,
-    seconds: u64,
-    label: &str,
-) -> Result<(), StorageError> {
-    for number in 0_u32.. {
-        let end = if number == 0 { String::new() } else { format!(".{number}") };
-        let name = format!("{seconds}.{label}{end}");
-        match rename_to_free_name((&path.folder, path.name), (trash, &name)) {
-            Ok(()) => return Ok(()),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(failed("discarding", &path.path())(error)),
-        }
-    }
-    Err(failed("discarding", &path.path())(Errno::EXIST))
-}
-
 /// A path as part of a file name; the end of a long one.
 fn label(text: &str) -> String {
-    let mut name = url::as_file_name(text);
+    let mut name = file_url::as_file_name(text);
     name.drain(..name.len().saturating_sub(LONGEST_LABEL));
     name
 }
@@ -80,8 +66,7 @@ fn discarded_at(name: &OsStr) -> Option<u64> {
 pub(super) fn empty(layout: &Layout, window: Duration) -> Result<u64, StorageError> {
     let trash = Folder::root(&layout.trash)?;
     let now = layout.now_seconds();
-    let mut bytes = 0_u64;
-    let mut first_error = None;
+    let (mut bytes, mut result) = (0_u64, Ok(()));
     for name in trash.names()? {
         let name = name?;
         let done = match discarded_at(&name) {
@@ -90,12 +75,9 @@ pub(super) fn empty(layout: &Layout, window: Duration) -> Result<u64, StorageErr
             Some(at) if now - at < window.as_secs() => Ok(0),
             Some(at) => removal::remove(&trash, &name, &at.to_string()),
         };
-        match done {
-            Ok(more) => bytes = bytes.saturating_add(more),
-            Err(error) => first_error = first_error.or(Some(error)),
-        }
+        result = result.and(done.map(|more| bytes = bytes.saturating_add(more)));
     }
-    first_error.map_or(Ok(bytes), Err)
+    result.map(|()| bytes)
 }
 
 /// Dates something that a clock which was ahead dated: it would stay for years.

@@ -1,45 +1,48 @@
 //! `file://` URLs of paths, byte for byte: a path need not be UTF-8.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const PLAIN_IN_PATH: AsciiSet = PLAIN.remove(b'/');
 
 /// The URL of an absolute path.
-pub(super) fn of_path(path: &Path) -> String {
+pub fn of_path(path: &Path) -> String {
     format!("file://{}", percent_encode(path.as_os_str().as_bytes(), &PLAIN_IN_PATH))
 }
 
 /// The path that a `file://` URL of this machine names; `None` if it is none.
-pub(super) fn to_path(url: &str) -> Option<PathBuf> {
+pub fn to_path(url: &str) -> Option<PathBuf> {
     let (scheme, rest) = url.split_once("://")?;
     let (host, _path) = rest.split_once('/')?;
     let is_local = host.is_empty() || host.eq_ignore_ascii_case("localhost");
     if !scheme.eq_ignore_ascii_case("file") || !is_local || rest.contains(['?', '#']) {
         return None;
     }
-    let path = rest.get(host.len()..)?.as_bytes();
+    percent_decoded(rest.get(host.len()..)?).map(|path| OsString::from_vec(path).into())
+}
+
+/// The bytes that `text` stands for; `None` if a `%` is not followed by two hexadecimal digits.
+pub fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     // The decoder would leave a `%` that begins no code as it is.
-    let mut codes = path.split(|byte| *byte == b'%').skip(1);
-    let are_complete = codes
-        .all(|code| code.get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
-    are_complete.then(|| {
-        let bytes: Vec<u8> = percent_decode(path).collect();
-        PathBuf::from(OsStr::from_bytes(&bytes))
-    })
+    let mut codes = text.as_bytes().split(|byte| *byte == b'%').skip(1);
+    codes
+        .all(|code| code.get(..2).is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit)))
+        .then(|| percent_decode_str(text).collect())
 }
 
 /// Text as one file name: everything but letters, digits, `-`, `.`, `_` and `~` becomes `%XX`.
-pub(super) fn as_file_name(text: &str) -> String {
+pub fn as_file_name(text: &str) -> String {
     percent_encode(text.as_bytes(), &PLAIN).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[test]
