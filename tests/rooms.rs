@@ -10,5 +10,3 @@ mod catalog;
 mod engine;
 #[path = "rooms/storage/mod.rs"]
 mod storage;
-
-use coffer::domain;

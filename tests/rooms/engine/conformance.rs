@@ -1,21 +1,18 @@
 //! The rules of the engine traits, as tests that every engine runs.
 
-#![allow(dead_code, reason = "each engine uses a part of this")]
-
 use std::any::Any;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use serde_json::Value;
-
-use super::{
-    DrillOrder, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder, NeedsContent,
-    Owners, Placed, Stop, Target,
-};
-use crate::domain::{
+use coffer::domain::{
     Cancel, CheckLevel, Entry, EntryKind, EntryPath, Extent, FailureCode, SEGMENT_BYTES, Source,
 };
+use coffer::engine::{
+    DrillOrder, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder, NeedsContent,
+    Owners, Placed, Stop, Target, printable,
+};
+use serde_json::Value;
 
 /// A cancel flag that is never set.
 pub(super) static NOT_CANCELLED: LazyLock<Cancel> = LazyLock::new(Cancel::default);
@@ -85,7 +82,7 @@ impl Recorder {
 
     /// The paths of all members, in order.
     pub(super) fn paths(&self) -> Vec<String> {
-        self.members.iter().map(|(entry, _)| super::printable(&entry.path)).collect()
+        self.members.iter().map(|(entry, _)| printable(&entry.path)).collect()
     }
 
     /// Checks that the last file is complete.

@@ -6,8 +6,3 @@ mod mariadb;
 mod postgresql;
 mod redis;
 mod sqlite;
-
-use coffer::engine::{
-    DrillOrder, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder, NeedsContent,
-    Owners, Placed, Stop, Target, printable,
-};
