@@ -6,6 +6,8 @@
 mod archive;
 #[path = "rooms/catalog/mod.rs"]
 mod catalog;
+#[path = "rooms/config/mod.rs"]
+mod config;
 #[path = "rooms/engine/mod.rs"]
 mod engine;
 #[path = "rooms/storage/mod.rs"]

@@ -5,48 +5,33 @@ use std::path::PathBuf;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ConfigError {
-    /// The file cannot be read.
     #[error(
         "cannot read the configuration {}: {reason}; check its path and permissions",
         path.display()
     )]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The error of the system.
-        reason: std::io::Error,
-    },
-    /// The text is not TOML, has an unknown key, or has a value of the wrong type.
+    Unreadable { path: PathBuf, reason: std::io::Error },
+    /// The text is not TOML, has an unknown key, or has a value of the wrong type. `origin` is the file, or
+    /// `the environment`.
     #[error(
         "the configuration in {origin} is wrong: {reason}; config/default.toml lists every key"
     )]
-    Malformed {
-        /// The file, or `the environment`.
-        origin: String,
-        /// What is wrong, with the key.
-        reason: String,
-    },
-    /// An environment variable cannot be used.
+    Malformed { origin: String, reason: String },
     #[error("the environment variable {name} {reason}")]
-    Variable {
-        /// The variable.
-        name: String,
-        /// What is wrong with it and what to do.
-        reason: String,
-    },
+    Variable { name: String, reason: String },
     /// Values that make no sense; all of them.
     #[error("the configuration cannot be used:{}", Lines(.0))]
     Values(Vec<Problem>),
 }
 
-/// A value that makes no sense.
+/// A value that makes no sense: its key, such as `instances[2] (shop): name`, and what is wrong with it and what
+/// to do, as the rest of a sentence that starts with the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} {why}")]
+#[expect(missing_docs, reason = "the type's documentation names them")]
 pub struct Problem {
-    /// The key: `server.listen`, `instances[2] (shop): name`…
     pub key: String,
-    /// What is wrong with it and what to do, as the rest of a sentence that starts with the key.
     pub why: String,
 }
 

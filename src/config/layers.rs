@@ -153,3 +153,85 @@ fn collect_keys(prefix: &str, value: &Value, keys: &mut BTreeSet<String>) {
         keys.insert(prefix.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::*;
+
+    fn layer(text: &str) -> Layer {
+        Layer { path: PathBuf::from("/etc/coffer/test.toml"), text: text.to_owned() }
+    }
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let all = pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        variables(all).unwrap()
+    }
+
+    #[test]
+    fn the_default_file_need_not_exist_but_a_folder_is_no_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read_if_exists(&folder.path().join("none.toml")).unwrap().is_none());
+        assert!(read_if_exists(folder.path()).is_err());
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let file = layer("data_dir = \"/srv/a\"\n[executor]\nworkers = 2\ncompression_level = 5");
+        let names = environment(&[
+            ("COFFER__DATA_DIR", "/srv/B"),
+            ("COFFER__EXECUTOR__COMPRESSION_LEVEL", "7"),
+            ("COFFER__QUOTA__BACKUPS", "-1"),
+            ("COFFER__AUTH__MODE", "none"),
+            ("COFFER_URL", "http://127.0.0.1:8779"),
+            ("PATH", "/bin"),
+        ]);
+        let config = merge(Some(&file), names).unwrap();
+        assert_eq!(config.data_dir, Path::new("/srv/B"));
+        assert_eq!((config.executor.workers, config.executor.compression_level), (2, 7));
+    }
+
+    #[test]
+    fn the_own_catalog_is_in_the_final_data_dir() {
+        let config = merge(None, environment(&[("COFFER__DATA_DIR", "/srv/b")])).unwrap();
+        let config = config.finished().unwrap();
+        assert_eq!(config.instances[0].source.text("path"), Some("/srv/b/catalog.db"));
+    }
+
+    #[test]
+    fn an_unknown_variable_is_refused() {
+        for name in ["COFFER__SERVER__LISEN", "COFFER__SERVER", "COFFER__DATADIR", "COFFER__"] {
+            let error = merge(None, environment(&[(name, "1")])).unwrap_err();
+            assert!(matches!(&error, ConfigError::Variable { name: named, .. } if named == name));
+        }
+    }
+
+    #[test]
+    fn a_list_cannot_come_from_the_environment() {
+        for name in ["COFFER__INSTANCES", "COFFER__AUTH__TOKENS", "COFFER__INSTANCES[0]__NAME"] {
+            let error = merge(None, environment(&[(name, "x")])).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains("only the configuration file"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_in_a_variable_names_the_environment() {
+        let file = layer("[executor]\nworkers = 2");
+        let error = merge(Some(&file), environment(&[("COFFER__EXECUTOR__WORKERS", "two")]));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("executor.workers") && error.contains("the environment"), "{error}");
+        assert!(!error.contains("test.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_utf8_is_refused() {
+        let bytes = OsString::from_vec(vec![b'/', 0xff]);
+        let error =
+            variables([(OsString::from("COFFER__DATA_DIR"), bytes)].into_iter()).unwrap_err();
+        assert!(error.to_string().contains("COFFER__DATA_DIR is not UTF-8"), "{error}");
+    }
+}

@@ -9,10 +9,6 @@ mod error;
 mod instance;
 mod layers;
 mod section;
-#[cfg(test)]
-mod tests_check;
-#[cfg(test)]
-mod tests_layers;
 mod token;
 mod word;
 

@@ -1,5 +1,7 @@
 //! The sections. `config/default.toml` explains every key.
 
+#![expect(missing_docs, reason = "config/default.toml explains every key")]
+
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::thread::available_parallelism;
@@ -14,19 +16,12 @@ use super::{TokenConfig, word};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// The address; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What links start with; empty: the scheme and host of each request.
     pub public_url: String,
-    /// Threads that answer requests; 0: chosen by [`Server::worker_count`].
     pub http_workers: usize,
-    /// Connections held open at once.
     pub max_connections: usize,
-    /// Seconds that a client may take to send the head of a request.
     pub request_timeout_s: u64,
-    /// Seconds that running backups get to finish when the server stops.
     pub shutdown_grace_s: u64,
-    /// What is logged.
     #[serde(deserialize_with = "word::one")]
     pub log_level: LevelFilter,
 }
@@ -58,10 +53,8 @@ impl Server {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    /// Whether a token is required.
     #[serde(deserialize_with = "word::one")]
     pub mode: AuthMode,
-    /// The tokens of the file.
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
 }
@@ -80,15 +73,10 @@ pub enum AuthMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Executor {
-    /// Jobs that run at the same time.
     pub workers: usize,
-    /// Threads that compress for them; 0: chosen by [`Executor::compression_thread_count`].
     pub compression_threads: usize,
-    /// The level of zstd.
     pub compression_level: i32,
-    /// The nice value of the jobs.
     pub nice: i32,
-    /// MiB per second that all backups together read from their sources; 0: no limit.
     pub max_read_mib_s: u64,
 }
 
@@ -103,9 +91,7 @@ impl Executor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
-    /// Seconds that files of deleted backups stay in `trash/`.
     pub trash_window_s: u64,
-    /// MiB that a backup leaves free on the filesystem.
     pub headroom_mib: u64,
 }
 
@@ -125,9 +111,7 @@ impl Storage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalog {
-    /// Incremental backups that may follow a full one; the next becomes a full one.
     pub max_chain: u32,
-    /// Every Nth backup of a tree reads all files again; 0: never.
     pub reread_every: u32,
 }
 
@@ -135,9 +119,7 @@ pub struct Catalog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    /// Backups.
     pub backups: i64,
-    /// Instances made by restores.
     pub instances: i64,
 }
 
@@ -145,11 +127,8 @@ pub struct Quota {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paging {
-    /// Backups on a page if the client does not say.
     pub default: u32,
-    /// The most items on a page.
     pub max: u32,
-    /// Instances on a page.
     pub instances: u32,
 }
 

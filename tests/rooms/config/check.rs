@@ -1,9 +1,8 @@
 //! Values that make no sense are refused, all in one error.
 
+use coffer::config::{Config, ConfigError};
+use coffer::domain::Verify;
 use rstest::rstest;
-
-use super::{Config, ConfigError};
-use crate::domain::Verify;
 
 fn problems(text: &str) -> Vec<String> {
     match Config::from_toml(text, "test.toml") {

@@ -1,0 +1,4 @@
+//! The configuration through its public face.
+
+mod check;
+mod file;
