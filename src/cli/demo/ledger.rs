@@ -13,6 +13,8 @@ use crate::cli::error::{CommandError, failed};
 use crate::cli::interrupt::Interrupt;
 
 const SCHEMA: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
     CREATE TABLE accounts (
         id INTEGER PRIMARY KEY, owner TEXT NOT NULL, balance INTEGER NOT NULL);
     CREATE TABLE transfers (
@@ -36,8 +38,8 @@ const REWRITE_EVERY: i64 = 4;
 const REPLACE_EVERY: i64 = 64;
 /// With row and page overhead, a document fills about 4 KiB.
 const DOCUMENT_BYTES: usize = 3_400;
-/// Documents that the first rows are written by, at a time.
-const BATCH: i64 = 500;
+/// First rows that are written in one transaction.
+const BATCH: usize = 500;
 
 const WORDS: &[&str] = &[
     "ledger", "harbour", "copper", "invoice", "window", "garden", "seventh", "paper", "north",
@@ -45,15 +47,6 @@ const WORDS: &[&str] = &[
     "lantern", "river", "measure", "station", "velvet", "anchor", "market", "pencil", "summit",
     "thread", "village", "amber", "current", "meadow", "of", "the", "and", "with", "under", "for",
 ];
-
-/// What the database is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To be used and backed up: in WAL mode, as a careful program does.
-    Live,
-    /// To be compared with. It need not survive anything.
-    Reference,
-}
 
 /// An open database.
 #[derive(Debug)]
@@ -67,17 +60,40 @@ impl Ledger {
     /// Makes the database, with its accounts and this many documents.
     pub(super) fn create(
         file: &Path,
-        purpose: Purpose,
         documents: i64,
         interrupt: &Interrupt,
     ) -> Result<Self, CommandError> {
         let doing = || failed(format!("making {}", file.display()));
-        let database = open_new(file, purpose).map_err(doing())?;
-        for first in (1..=documents).step_by(500) {
+        let database = Connection::open(file).map_err(doing())?;
+        let mut ledger = Self { database, documents, transactions: 0 };
+        ledger.write_accounts().map_err(doing())?;
+        for first in (1..=documents).step_by(BATCH) {
             interrupt.check()?;
-            write_documents(&database, first, documents.min(first + BATCH - 1)).map_err(doing())?;
+            ledger.write_documents(first).map_err(doing())?;
         }
-        Ok(Self { database, documents, transactions: 0 })
+        Ok(ledger)
+    }
+
+    fn write_accounts(&mut self) -> rusqlite::Result<()> {
+        self.database.busy_timeout(Duration::from_secs(10))?;
+        self.database.execute_batch(SCHEMA)?;
+        let transaction = self.database.transaction()?;
+        for id in 1..=ACCOUNTS {
+            let owner = format!("{} {id}", two_words(&mut random(id, 0)));
+            transaction
+                .prepare_cached("INSERT INTO accounts VALUES (?1, ?2, ?3)")?
+                .execute(params![id, owner, OPENING_BALANCE])?;
+        }
+        transaction.commit()
+    }
+
+    /// Writes the documents from `first` on, as many as one transaction takes.
+    fn write_documents(&mut self, first: i64) -> rusqlite::Result<()> {
+        let transaction = self.database.transaction()?;
+        for id in (first..=self.documents).take(BATCH) {
+            write_document(&transaction, id, 0)?;
+        }
+        transaction.commit()
     }
 
     /// Commits transaction after transaction up to number `last`, all in one: the rows are the same.
@@ -107,31 +123,9 @@ pub(super) fn transactions_in(database: &Connection) -> rusqlite::Result<i64> {
     database.query_row("SELECT transactions FROM progress", [], |row| row.get(0))
 }
 
-fn open_new(file: &Path, purpose: Purpose) -> rusqlite::Result<Connection> {
-    let mut database = Connection::open(file)?;
-    database.busy_timeout(Duration::from_secs(10))?;
-    database.execute_batch(match purpose {
-        Purpose::Live => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
-        Purpose::Reference => "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
-    })?;
-    let transaction = database.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
-    for id in 1..=ACCOUNTS {
-        let owner = format!("{} {id}", two_words(&mut random(id, 0)));
-        transaction
-            .prepare_cached("INSERT INTO accounts VALUES (?1, ?2, ?3)")?
-            .execute(params![id, owner, OPENING_BALANCE])?;
-    }
-    transaction.commit()?;
-    Ok(database)
-}
-
-fn write_documents(database: &Connection, first: i64, last: i64) -> rusqlite::Result<()> {
-    let transaction = database.unchecked_transaction()?;
-    for id in first..=last {
-        write_document(&transaction, id, 0)?;
-    }
-    transaction.commit()
+/// What all accounts of a database hold together.
+pub(super) fn total_in(database: &Connection) -> rusqlite::Result<i64> {
+    database.query_row("SELECT SUM(balance) FROM accounts", [], |row| row.get(0))
 }
 
 /// Writes the document with this id as transaction `revision` writes it.
@@ -199,47 +193,26 @@ mod tests {
     use crate::cli::demo::compare;
 
     fn ledger(file: &Path, documents: i64) -> Ledger {
-        let interrupt = Interrupt::listen().unwrap();
-        Ledger::create(file, Purpose::Reference, documents, &interrupt).unwrap()
+        Ledger::create(file, documents, &Interrupt::listen().unwrap()).unwrap()
     }
 
     #[test]
-    fn the_content_depends_on_the_number_of_transactions_alone() {
+    fn the_content_depends_on_the_number_of_transactions_alone_and_each_changes_it() {
         let folder = tempfile::tempdir().unwrap();
-        let interrupt = Interrupt::listen().unwrap();
-        let live = folder.path().join("live.db");
-        let mut one_by_one = Ledger::create(&live, Purpose::Live, 30, &interrupt).unwrap();
+        let mut one_by_one = ledger(&folder.path().join("a.db"), 30);
+        let mut behind = ledger(&folder.path().join("b.db"), 30);
+        let mut at_once = ledger(&folder.path().join("c.db"), 30);
         for number in 1..=200 {
             one_by_one.advance_to(number).unwrap();
+            assert!(compare::rows(one_by_one.database(), behind.database()).is_err(), "{number}");
+            behind.advance_to(number).unwrap();
+            assert_eq!(total_in(one_by_one.database()), Ok(TOTAL));
         }
-        let mut at_once = ledger(&folder.path().join("reference.db"), 30);
         at_once.advance_to(200).unwrap();
         assert_eq!(transactions_in(at_once.database()), Ok(200));
         let rows = compare::rows(one_by_one.database(), at_once.database()).unwrap();
         // Accounts, transfers, documents (replaced, never more of them), the progress row.
         assert_eq!(rows, 1_000 + 200 + 30 + 1);
-    }
-
-    #[test]
-    fn transfers_keep_the_total() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut ledger = ledger(&folder.path().join("a.db"), 30);
-        for number in [1, 2, 50, 333] {
-            ledger.advance_to(number).unwrap();
-            assert_eq!(compare::total_in(ledger.database()), Ok(TOTAL));
-        }
-    }
-
-    #[test]
-    fn every_transaction_changes_the_content() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut ahead = ledger(&folder.path().join("a.db"), 30);
-        let mut behind = ledger(&folder.path().join("b.db"), 30);
-        for number in 1..=130 {
-            ahead.advance_to(number).unwrap();
-            assert!(compare::rows(ahead.database(), behind.database()).is_err(), "{number}");
-            behind.advance_to(number).unwrap();
-        }
     }
 
     #[test]

@@ -10,25 +10,20 @@ mod compare;
 mod ledger;
 mod restores;
 mod server;
+mod tour;
 mod workspace;
 mod writer;
 
-use std::fs;
-use std::path::Path;
-use std::time::Instant;
-
 use clap::Args;
 
-use super::error::{CommandError, failed};
+use super::error::CommandError;
 use super::interrupt::Interrupt;
 use super::terminal::{self, human, say};
-use crate::client::{Client, Connection};
-use crate::domain::InstanceId;
 
-use backups::Point;
-use ledger::{Ledger, Purpose};
+use ledger::Ledger;
 use server::Server;
-use workspace::{INSTANCE, PROJECT, Workspace};
+use tour::{Point, Tour};
+use workspace::{CONFIG, DATABASE, LOG, PROJECT, TOKEN, Workspace};
 use writer::Writer;
 
 #[derive(Debug, Args)]
@@ -49,15 +44,14 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     let keep = args.keep && interrupt.check().is_ok();
     match result {
         Ok(server) if keep => {
+            let (url, pid, log) = (&server.url, server.pid(), workspace.path(LOG));
             let root = workspace.keep();
-            say("\nKept, with the newest point back in the database's place:");
-            say(format_args!("  folder     {}", root.display()));
+            let root = root.display();
             say(format_args!(
-                "  server     {}, log in {}/server.log",
-                server.url(),
-                root.display()
+                "\nKept, with the newest point back in the database's place:\n  folder     {root}\n  \
+                 server     {url}, log in {}\n  to end it  kill {pid}; rm -r {root}",
+                log.display()
             ));
-            say(format_args!("  to end it  kill {}; rm -r {}", server.pid(), root.display()));
             server.keep();
             Ok(())
         }
@@ -85,117 +79,56 @@ fn tour(
     interrupt: &Interrupt,
 ) -> Result<Server, CommandError> {
     say(format_args!("Coffer's demo, on temporary data in {}\n", workspace.root().display()));
-    let documents = i64::from(args.size_mib) * 250;
-    let ledger = Ledger::create(&workspace.database(), Purpose::Live, documents, interrupt)?;
-    let server = Server::start(workspace, interrupt)?;
-    introduce(workspace, documents, &server);
+    let (database, documents) = (workspace.path(DATABASE), i64::from(args.size_mib) * 250);
+    let ledger = Ledger::create(&database, documents, interrupt)?;
+    let tour = Tour::start(workspace, interrupt, documents)?;
+    say(format_args!(
+        "  database   {}, SQLite in WAL mode, {}: {} accounts, {documents} documents\n  \
+         server     {}, process {}\n  \
+         writer     commits transfers all the time; the accounts always hold {} together\n",
+        database.display(),
+        human(database.metadata().map_or(0, |metadata| metadata.len())),
+        ledger::ACCOUNTS,
+        tour.server.url,
+        tour.server.pid(),
+        ledger::TOTAL
+    ));
 
-    let token = fs::read_to_string(workspace.token_file()).map_err(failed("the admin token"))?;
-    let connection = Connection::new(server.url()).with_token(token.trim());
-    let client = Client::new(connection, PROJECT.parse().map_err(failed(PROJECT))?);
-    let instance = client.instances()?.into_iter().find(|instance| instance.name == INSTANCE);
-    let instance = instance
-        .map(|instance| instance.id)
-        .ok_or_else(|| CommandError::Failed(format!("the server does not list {INSTANCE}")))?;
     let mut writer = Writer::start(ledger)?;
-    // Enough between two backups for an incremental one to be worth it.
-    let transactions = (documents / 10).clamp(200, 2_000);
-    let points = backups::make_all(&client, instance, &writer, transactions, interrupt)?;
+    let points = tour.back_up(&writer)?;
     let last = writer.stop()?;
-
-    let complaint = restores::destroy(&workspace.database())?;
+    let complaint = restores::destroy(&database)?;
     say(format_args!(
         "\nThe writer stopped after transaction {last}. The database was overwritten with garbage\n\
          (SQLite: \"{complaint}\") and deleted.\n"
     ));
-    restore_all(&points, documents, workspace, &client, interrupt)?;
+    tour.restore_all(&points)?;
     say(format_args!(
         "\nAll {} restored points hold exactly what was committed when they were backed up.\n",
         points.len()
     ));
-    show_commands(workspace, &server, instance, &points)?;
-    Ok(server)
+    show_commands(&tour, &points)?;
+    Ok(tour.server)
 }
 
-fn introduce(workspace: &Workspace, documents: i64, server: &Server) {
-    let database = workspace.database();
+fn show_commands(tour: &Tour<'_>, points: &[Point]) -> Result<(), CommandError> {
     say(format_args!(
-        "  database   {}, SQLite in WAL mode, {}: {} accounts, {documents} documents",
-        database.display(),
-        human(database.metadata().map_or(0, |metadata| metadata.len())),
-        ledger::ACCOUNTS,
+        "The same by hand, when the server was left running with --keep:\n  \
+         API=\"{}/v1.0/{PROJECT}\" TOKEN=\"X-Auth-Token: $(cat {})\"\n  \
+         curl -H \"$TOKEN\" -H 'Content-Type: application/json' \"$API/backups\" \\\n    \
+         -d '{{\"backup\": {{\"name\": \"next\", \"instance\": \"{}\", \"incremental\": 1}}}}'\n  \
+         curl -H \"$TOKEN\" \"$API/backups\"",
+        tour.server.url,
+        tour.workspace.path(TOKEN).display(),
+        tour.instance
     ));
-    say(format_args!("  server     {}, process {}", server.url(), server.pid()));
-    say(format_args!(
-        "  writer     commits transfers all the time; the accounts always hold {} together\n",
-        ledger::TOTAL
-    ));
-}
-
-/// Restores each point and compares it with what was committed.
-fn restore_all(
-    points: &[Point],
-    documents: i64,
-    workspace: &Workspace,
-    client: &Client,
-    interrupt: &Interrupt,
-) -> Result<(), CommandError> {
-    let expected = workspace.path("expected.db");
-    let mut reference = Ledger::create(&expected, Purpose::Reference, documents, interrupt)?;
-    say("Restores, each compared with what the writer had committed at that moment:");
-    say("  point  by                  took  transactions  integrity       total  rows");
-    for point in points {
-        interrupt.check()?;
-        let start = Instant::now();
-        let (by, file) = restores::restore(point, workspace, client, interrupt)?;
-        let took = start.elapsed();
-        let proof = compare::prove(&file, &point.possible, &mut reference)
-            .map_err(|difference| damaged(point, &file, &difference))?;
-        say(format_args!(
-            "  {:<6} {by:<14} {:>7.2} s  {:>12}         ok   unchanged  {} rows equal",
-            point.number,
-            took.as_secs_f64(),
-            proof.transactions,
-            proof.rows,
-        ));
-        say(format_args!("         in {}", file.display()));
-    }
-    if !restores::tools_are_installed() {
-        say("  (With zstd and tar installed, a full backup needs no Coffer to be restored.)");
-    }
-    drop(reference);
-    fs::remove_file(&expected).map_err(failed(format!("removing {}", expected.display())))
-}
-
-fn damaged(point: &Point, file: &Path, difference: &compare::Difference) -> CommandError {
-    let file = file.display();
-    CommandError::Damaged(format!("point {} restored to {file}: {difference}", point.number))
-}
-
-fn show_commands(
-    workspace: &Workspace,
-    server: &Server,
-    instance: InstanceId,
-    points: &[Point],
-) -> Result<(), CommandError> {
-    let (url, token) = (server.url(), workspace.token_file());
-    say("The same by hand, when the server was left running with --keep:");
-    say(format_args!(
-        "  API=\"{url}/v1.0/{PROJECT}\" TOKEN=\"X-Auth-Token: $(cat {})\"",
-        token.display()
-    ));
-    say(format_args!(
-        "  curl -H \"$TOKEN\" -H 'Content-Type: application/json' \"$API/backups\" \\\n    \
-         -d '{{\"backup\": {{\"name\": \"next\", \"instance\": \"{instance}\", \"incremental\": 1}}}}'"
-    ));
-    say("  curl -H \"$TOKEN\" \"$API/backups\"");
     if let [full, .., newest] = points {
-        let archive = restores::archive_of(full)?;
-        say(format_args!("  zstd -dc {} \\\n    | tar -xf - -C FOLDER", archive.display()));
         say(format_args!(
-            "  coffer restore {} \\\n    --to FILE --config {}",
+            "  zstd -dc {} \\\n    | tar -xf - -C FOLDER\n  \
+             coffer restore {} \\\n    --to FILE --config {}",
+            full.archive()?.display(),
             newest.id,
-            workspace.config_file().display()
+            tour.workspace.path(CONFIG).display()
         ));
     }
     Ok(())

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::cli::error::{CommandError, failed};
 use crate::cli::interrupt::Interrupt;
 
-use super::workspace::Workspace;
+use super::workspace::{CONFIG, LOG, Workspace};
 
 /// How long the server may take to start or to stop; it takes a fraction of a second.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(super) struct Server {
     child: Child,
-    url: String,
+    pub(super) url: String,
     keep: bool,
 }
 
@@ -34,7 +34,7 @@ impl Drop for Server {
     }
 }
 
-/// This program with these arguments, without what this process's environment says to it.
+/// This program with these arguments and without this process's settings in the environment.
 pub(super) fn this_program(arguments: &[&str]) -> Result<Command, CommandError> {
     let program = std::env::current_exe().map_err(failed("finding this program's own file"))?;
     let mut command = Command::new(program);
@@ -54,11 +54,11 @@ impl Server {
         workspace: &Workspace,
         interrupt: &Interrupt,
     ) -> Result<Self, CommandError> {
-        let log = workspace.log_file();
+        let log = workspace.path(LOG);
         let doing = || failed(format!("the server's log {}", log.display()));
         let stderr = File::create_new(&log).map_err(doing())?;
         let mut command = this_program(&["serve", "--config"])?;
-        command.arg(workspace.config_file()).current_dir("/");
+        command.arg(workspace.path(CONFIG)).current_dir("/");
         // In a process group of its own: Ctrl-C reaches the demo only, which then stops the server.
         command.process_group(0).stdout(Stdio::null()).stderr(stderr);
         let child = command.spawn().map_err(failed("starting the server"))?;
@@ -72,10 +72,6 @@ impl Server {
             }
         })?;
         Ok(server)
-    }
-
-    pub(super) fn url(&self) -> &str {
-        &self.url
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -100,9 +96,9 @@ impl Server {
 
 /// The address in the log, once its line is complete.
 fn url_in(log: &str) -> Option<String> {
-    let complete = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    let mut urls = complete.filter_map(|line| line.split_once("listening on "));
-    urls.next().map(|(_before, url)| url.trim().to_owned())
+    let (_before, after) = log.split_once("listening on ")?;
+    let (url, _rest) = after.split_once('\n')?;
+    Some(url.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -15,86 +15,69 @@ pub(super) const PROJECT: &str = "default";
 /// The instance's name.
 pub(super) const INSTANCE: &str = "shop";
 
+/// Paths below the folder.
+pub(super) const DATABASE: &str = "shop/shop.db";
+pub(super) const CONFIG: &str = "coffer.toml";
+pub(super) const LOG: &str = "server.log";
+/// The token that the server makes at its first start.
+pub(super) const TOKEN: &str = "data/admin.token";
+
 /// How many times the database's size is in use at most: the database with its WAL, the archives, three
 /// restored copies, and the one they are compared with.
 const SPACE_FACTOR: u64 = 7;
 
 /// The folder. Dropped, it is removed with everything in it.
 #[derive(Debug)]
-pub(super) struct Workspace {
-    folder: TempDir,
-    root: PathBuf,
-}
+pub(super) struct Workspace(TempDir);
 
 impl Workspace {
     /// Makes the folder and the server's configuration.
     pub(super) fn create(size_mib: u32) -> Result<Self, CommandError> {
         let doing = || failed("making a temporary folder (TMPDIR says where)");
-        let folder = tempfile::Builder::new().prefix("coffer-demo-").tempdir().map_err(doing())?;
-        let root = folder.path().canonicalize().map_err(doing())?;
-        require_free_space(&root, size_mib)?;
-        let workspace = Self { folder, root };
-        fs::create_dir(workspace.path("shop")).map_err(doing())?;
-        let config = workspace.config()?;
-        let file = File::create_new(workspace.config_file());
-        file.and_then(|mut file| file.write_all(config.as_bytes())).map_err(doing())?;
-        Ok(workspace)
-    }
-
-    fn config(&self) -> Result<String, CommandError> {
+        let parent = std::env::temp_dir().canonicalize().map_err(doing())?;
+        require_free_space(&parent, size_mib)?;
+        let folder = tempfile::Builder::new().prefix("coffer-demo-").tempdir_in(&parent);
+        let workspace = Self(folder.map_err(doing())?);
+        fs::create_dir(workspace.path(INSTANCE)).map_err(doing())?;
         // A JSON string is a TOML string, too.
-        let quoted = |path: PathBuf| {
-            let text = path.to_str().map(|text| json!(text));
-            text.ok_or_else(|| failed("TMPDIR is not UTF-8")(path.display()))
+        let quoted = |name: &str| {
+            let path = workspace.path(name);
+            path.to_str()
+                .map(|text| json!(text))
+                .ok_or(failed("TMPDIR is not UTF-8")(parent.display()))
         };
-        Ok(format!(
+        let config = format!(
             "# Made by `coffer demo`.\n\
              data_dir = {}\n\n\
              [server]\nlisten = \"127.0.0.1:0\"\n\n\
              [[instances]]\nname = \"{INSTANCE}\"\nproject_id = \"{PROJECT}\"\nengine = \"sqlite\"\n\
              source = {{ path = {} }}\n",
-            quoted(self.path("data"))?,
-            quoted(self.database())?,
-        ))
+            quoted("data")?,
+            quoted(DATABASE)?,
+        );
+        let mut file = File::create_new(workspace.path(CONFIG)).map_err(doing())?;
+        file.write_all(config.as_bytes()).map_err(doing())?;
+        Ok(workspace)
     }
 
     pub(super) fn root(&self) -> &Path {
-        &self.root
+        self.0.path()
     }
 
     /// A path below the folder.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
-    }
-
-    /// The live database.
-    pub(super) fn database(&self) -> PathBuf {
-        self.path("shop/shop.db")
-    }
-
-    pub(super) fn config_file(&self) -> PathBuf {
-        self.path("coffer.toml")
-    }
-
-    /// What the server logs.
-    pub(super) fn log_file(&self) -> PathBuf {
-        self.path("server.log")
-    }
-
-    /// The token that the server makes at its first start.
-    pub(super) fn token_file(&self) -> PathBuf {
-        self.path("data/admin.token")
+        self.root().join(name)
     }
 
     /// Leaves everything where it is.
     pub(super) fn keep(self) -> PathBuf {
-        drop(self.folder.keep());
-        self.root
+        self.0.keep()
     }
 
     /// Removes everything.
     pub(super) fn remove(self) -> Result<(), CommandError> {
-        self.folder.close().map_err(failed(format!("removing {}", self.root.display())))
+        let doing = failed(format!("removing {}", self.root().display()));
+        self.0.close().map_err(doing)
     }
 }
 
@@ -110,7 +93,7 @@ fn require_free_space(folder: &Path, size_mib: u32) -> Result<(), CommandError> 
         "the demo needs about {} in {}, and {} are free; choose a smaller --size-mib, or another \
          place with TMPDIR",
         terminal::human(needed),
-        folder.parent().unwrap_or(folder).display(),
+        folder.display(),
         terminal::human(free)
     )))
 }

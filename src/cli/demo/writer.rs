@@ -1,11 +1,9 @@
 //! A thread that commits one transaction after the other while backups are made.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use crate::cli::error::{CommandError, failed};
 
@@ -16,6 +14,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
 struct Progress {
+    stop: AtomicBool,
     begun: AtomicI64,
     committed: AtomicI64,
     longest_micros: AtomicU64,
@@ -25,7 +24,6 @@ struct Progress {
 #[derive(Debug)]
 pub(super) struct Writer {
     progress: Arc<Progress>,
-    stop: Option<Sender<()>>,
     thread: Option<JoinHandle<rusqlite::Result<()>>>,
 }
 
@@ -36,27 +34,28 @@ impl Drop for Writer {
     }
 }
 
+fn write(ledger: &mut Ledger, progress: &Progress) -> rusqlite::Result<()> {
+    while !progress.stop.load(Ordering::SeqCst) {
+        let number = ledger.transactions() + 1;
+        progress.begun.store(number, Ordering::SeqCst);
+        let start = Instant::now();
+        ledger.advance_to(number)?;
+        let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        progress.committed.store(number, Ordering::SeqCst);
+        progress.longest_micros.fetch_max(micros, Ordering::SeqCst);
+        thread::park_timeout(PAUSE);
+    }
+    Ok(())
+}
+
 impl Writer {
     /// Starts writing; the database is closed when the writer stops.
     pub(super) fn start(mut ledger: Ledger) -> Result<Self, CommandError> {
         let progress = Arc::new(Progress::default());
-        let (stop, stopped) = bounded::<()>(0);
         let shared = Arc::clone(&progress);
-        let write = move || {
-            while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-                let number = ledger.transactions() + 1;
-                shared.begun.store(number, Ordering::SeqCst);
-                let start = Instant::now();
-                ledger.advance_to(number)?;
-                let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-                shared.committed.store(number, Ordering::SeqCst);
-                shared.longest_micros.fetch_max(micros, Ordering::SeqCst);
-            }
-            Ok(())
-        };
-        let thread = thread::Builder::new().name("writer".to_owned()).spawn(write);
-        let thread = thread.map_err(failed("starting the writer"))?;
-        Ok(Self { progress, stop: Some(stop), thread: Some(thread) })
+        let thread = thread::Builder::new().name("writer".to_owned());
+        let thread = thread.spawn(move || write(&mut ledger, &shared));
+        Ok(Self { progress, thread: Some(thread.map_err(failed("starting the writer"))?) })
     }
 
     /// The number of the last transaction that is certainly committed. An error if the writer failed.
@@ -80,7 +79,7 @@ impl Writer {
 
     /// Stops; returns the number of the last transaction.
     pub(super) fn stop(&mut self) -> Result<i64, CommandError> {
-        drop(self.stop.take());
+        self.progress.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             let ended = thread.join().map_err(|_panic| "it panicked");
             ended.map_err(failed("the writer"))?.map_err(failed("the writer's transaction"))?;
