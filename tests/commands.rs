@@ -5,14 +5,17 @@
 
 mod support;
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rstest::rstest;
 use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use support::{TestServer, names_in, write_file};
+use support::{TestServer, names_in, wait_until, write_file};
 
 const UNKNOWN: &str = "01920000-0000-7000-8000-000000000000";
 
@@ -311,6 +314,53 @@ fn a_damaged_archive_ends_with_4() {
             assert!(!Path::new(&to).exists(), "{arguments:?} left something");
         }
     }
+}
+
+/// Runs a command and sends it SIGINT as soon as it reads `archive`.
+fn interrupted(mut command: Command, archive: &Path) -> Output {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let open_files = format!("/proc/{}/fd", child.id());
+    wait_until("the archive to be opened", || {
+        let mut files = std::fs::read_dir(&open_files).ok()?.flatten();
+        files.any(|it| std::fs::read_link(it.path()).is_ok_and(|it| it == archive)).then_some(())
+    });
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn an_interrupted_command_ends_with_1_and_leaves_nothing_behind() {
+    let source = tempfile::tempdir().unwrap();
+    let mut file = File::create_new(source.path().join("large")).unwrap();
+    for _ in 0..24 {
+        file.write_all(&b"a line that repeats\n".repeat(1 << 20)).unwrap();
+    }
+    let server = TestServer::builder().instance_directory("large", source.path()).start();
+    let backup = server.admin().full("large");
+    let id = backup["id"].as_str().unwrap();
+    let archive = backup["locationRef"].as_str().unwrap().strip_prefix("file://").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("target");
+    for command in ["verify", "export", "restore", "drill"] {
+        let mut arguments = vec![command, id];
+        match command {
+            "drill" => arguments.extend(["--in", folder.path().to_str().unwrap()]),
+            "verify" => {}
+            _ => arguments.extend(["--to", to.to_str().unwrap()]),
+        }
+        let output = interrupted(server.command(&arguments), Path::new(archive));
+        assert_ends(&output, 1);
+        assert_eq!(out(&output), "");
+        assert!(err(&output).contains("interrupted"), "{command}: {}", err(&output));
+        assert_eq!(names_in(folder.path()), [""; 0], "{command}");
+    }
+    // Nothing was recorded of the backup.
+    let after = server.admin().backup(id);
+    assert_eq!(
+        (&after["status"], &after["verified_at"]),
+        (&backup["status"], &backup["verified_at"])
+    );
 }
 
 #[test]

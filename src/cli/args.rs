@@ -22,13 +22,18 @@ impl WithConfig {
     }
 }
 
-/// A backup of the catalog, or archive files.
+/// A backup of the catalog, or archive files, and how to report what is done with it.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct BackupArgs {
     /// The backup's id.
     #[arg(value_name = "ID", required_unless_present = "archive", conflicts_with = "archive")]
     pub(super) id: Option<BackupId>,
     /// An archive file; for an incremental backup, all files of its chain, in any order. Needs no catalog.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) archive: Vec<PathBuf>,
+    /// Report as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) with: WithConfig,
 }

@@ -10,70 +10,56 @@ use crate::domain::BackupId;
 use crate::executor::{self, Context, Drilled, Drilling, JobError};
 use crate::server;
 
-use super::args::{Which, WithConfig};
+use super::args::BackupArgs;
 use super::error::CommandError;
-use super::interrupt::Interrupt;
 use super::offline::{self, Opened, Purpose};
 use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct DrillArgs {
     #[command(flatten)]
-    which: Which,
+    backup: BackupArgs,
     /// Where to make the temporary folder [default: tmp/ of the data directory; for archive files, the
     /// system's folder for temporary files].
     #[arg(long = "in", value_name = "FOLDER")]
     within: Option<PathBuf>,
-    /// Report as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    with: WithConfig,
 }
 
 pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
     let started = Instant::now();
-    let opened = match offline::open(&args.which, Purpose::Verify, &args.with) {
+    let opened = match offline::open(&args.backup, Purpose::Verify) {
         Err(CommandError::Job(error)) => {
-            let context = args.with.load().ok().and_then(|it| server::open_existing(&it).ok());
+            let context =
+                args.backup.with.load().ok().and_then(|it| server::open_existing(&it).ok());
             let outcome = Err(error);
-            if let Some(id) = args.which.id {
+            if let Some(id) = args.backup.id {
                 record(context.as_ref(), id, &outcome, started.elapsed())?;
             }
             return outcome.map_err(CommandError::from).map(drop::<Drilled>);
         }
         other => other?,
     };
-    let outcome = drill(args, &opened)?;
-    let id = opened.chain.last().reported_id();
-    record(opened.context.as_ref(), id, &outcome, started.elapsed())?;
+    let outcome = drill(args, &opened);
+    record(opened.context.as_ref(), opened.id(), &outcome, started.elapsed())?;
     report(args, &opened, &outcome?);
     Ok(())
 }
 
-fn drill(args: &DrillArgs, opened: &Opened) -> Result<Result<Drilled, JobError>, CommandError> {
-    let config = &opened.config;
+fn drill(args: &DrillArgs, opened: &Opened) -> Result<Drilled, JobError> {
     let temporary = std::env::temp_dir();
     let within: &Path = match (&args.within, &opened.context) {
         (Some(folder), _) => folder,
         (None, Some(context)) => context.local.scratch(),
         (None, None) => &temporary,
     };
-    let instance = opened.chain.last().manifest().backup.instance_id;
-    let configured = config.instances.iter().find(|it| Some(it.instance_id()) == instance);
-    // Ctrl-C ends the drill in order, so that what was restored is removed.
-    let interrupt = Interrupt::listen()?;
     let how = Drilling {
         within,
-        headroom: config.storage.headroom_bytes(),
-        source: configured.map(|it| &it.source),
-        workers: config.executor.compression_thread_count(),
-        cancel: interrupt.cancel(),
+        headroom: opened.config.storage.headroom_bytes(),
+        source: opened.instance().map(|it| &it.source),
+        workers: opened.workers(),
+        cancel: opened.cancel(),
     };
-    let drilled = terminal::with_progress("restoring", |progress| {
-        executor::drill(&opened.chain, &how, progress)
-    });
-    Ok(drilled)
+    terminal::with_progress("restoring", |progress| executor::drill(&opened.chain, &how, progress))
 }
 
 /// Records what is known about the backup now. A drill that could not be made says nothing about it.
@@ -98,11 +84,10 @@ fn record(
 }
 
 fn report(args: &DrillArgs, opened: &Opened, drilled: &Drilled) {
-    let id: BackupId = opened.chain.last().reported_id();
-    let manifest = opened.chain.last().manifest();
+    let (id, manifest) = (opened.id(), opened.manifest());
     let Drilled { report, took, level } = drilled;
     let engine = &manifest.datastore.engine;
-    if args.json {
+    if args.backup.json {
         terminal::say_json(&json!({
             "backup": id,
             "chain": manifest.chain,
@@ -118,9 +103,8 @@ fn report(args: &DrillArgs, opened: &Opened, drilled: &Drilled) {
         return;
     }
     terminal::say(format_args!(
-        "Backup {id} ({}, {}) was restored and used by {engine} {}: {} passed; {} in {}; {:.1} s. The restored copy was removed.",
-        manifest.backup.name,
-        terminal::counted(manifest.chain.len(), "archive"),
+        "Backup {id} ({}) was restored and used by {engine} {}: {} passed; {} in {}; {:.1} s. The restored copy was removed.",
+        opened.title(),
         report.version,
         report.check,
         terminal::counted(report.total_rows, "row"),

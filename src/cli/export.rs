@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::domain::SystemClock;
 use crate::executor;
 use crate::server;
 
-use super::args::{Which, WithConfig};
+use super::args::BackupArgs;
 use super::error::CommandError;
 use super::offline::{self, Purpose};
 use super::terminal;
@@ -17,25 +16,20 @@ use super::terminal;
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    which: Which,
+    backup: BackupArgs,
     /// The archive to write, usually named `….tar.zst`. It must not exist.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// Report as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    with: WithConfig,
 }
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
-    let opened = offline::open(&args.which, Purpose::Use, &args.with)?;
+    let opened = offline::open(&args.backup, Purpose::Use)?;
     let settings = server::executor_settings(&opened.config);
     let finished = terminal::with_progress("exporting", |progress| {
-        executor::export(&opened.chain, &args.to, &settings, &SystemClock, progress)
+        executor::export(&opened.chain, &args.to, &settings, opened.cancel(), progress)
     })?;
     let id = finished.manifest.backup.id;
-    if args.json {
+    if args.backup.json {
         terminal::say_json(&json!({
             "backup": id,
             "file": args.to,

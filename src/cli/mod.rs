@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 
 pub use error::ExitCode;
 
-use args::WithConfig;
+use args::{BackupArgs, WithConfig};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ enum Command {
     /// Restore a backup, full or incremental, to a new file or folder, or into a running server.
     Restore(restore::RestoreArgs),
     /// Verify a backup: decode everything that its restore needs and compare every hash.
-    Verify(verify::VerifyArgs),
+    Verify(BackupArgs),
     /// Prove that a backup works: restore it into a temporary folder, use it there, and remove it.
     Drill(drill::DrillArgs),
     /// Write a backup, full or incremental, as one plain full archive.

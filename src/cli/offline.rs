@@ -1,13 +1,15 @@
 //! Opens the chain of a backup, from the catalog or from archive files, without a server.
 
-use crate::archive::Chain;
-use crate::config::Config;
+use crate::archive::{Chain, Manifest};
+use crate::config::{Config, InstanceConfig};
 use crate::domain::{Backup, BackupId, Cancel};
 use crate::executor::{self, Context, JobError};
 use crate::server;
 
-use super::args::{Which, WithConfig};
+use super::args::BackupArgs;
 use super::error::CommandError;
+use super::interrupt::Interrupt;
+use super::terminal::counted;
 
 /// An opened chain, and the catalog that it came from, if it did.
 pub(super) struct Opened {
@@ -16,27 +18,41 @@ pub(super) struct Opened {
     pub(super) rows: Vec<Backup>,
     pub(super) context: Option<Context>,
     pub(super) config: Config,
+    /// Ctrl-C cancels what reads the chain, so that a command ends in order and leaves nothing behind.
+    interrupt: Interrupt,
 }
 
-/// The chain of a backup by its rows alone, also if they report damage: a verification that passes
-/// withdraws it.
-fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
-    let mut chain = vec![context.catalog.find(id)?];
-    while let Some(parent) = chain.last().and_then(|backup| backup.parent) {
-        let seen = chain.iter().any(|backup| backup.id == parent);
-        let row = context.catalog.find(parent).map_err(|_reason| JobError::ChainBroken {
-            culprit: parent,
-            why: format!("the catalog does not know it, and backup {id} is built on it"),
-            permanent: true,
-        })?;
-        if seen {
-            let why = format!("the catalog has backup {id} built on itself");
-            return Err(CommandError::Damaged(why));
-        }
-        chain.push(row);
+impl Opened {
+    /// Cancelled by Ctrl-C.
+    pub(super) fn cancel(&self) -> &Cancel {
+        self.interrupt.cancel()
     }
-    chain.reverse();
-    Ok(chain)
+
+    /// The id of the backup.
+    pub(super) fn id(&self) -> BackupId {
+        self.chain.last().reported_id()
+    }
+
+    pub(super) fn manifest(&self) -> &Manifest {
+        self.chain.last().manifest()
+    }
+
+    /// The backup's instance, if the configuration has it.
+    pub(super) fn instance(&self) -> Option<&InstanceConfig> {
+        let id = self.manifest().backup.instance_id;
+        self.config.instances.iter().find(|it| Some(it.instance_id()) == id)
+    }
+
+    /// Threads that decode.
+    pub(super) fn workers(&self) -> usize {
+        self.config.executor.compression_thread_count()
+    }
+
+    /// The backup's name, and how many archives it needs.
+    pub(super) fn title(&self) -> String {
+        let manifest = self.manifest();
+        format!("{}, {}", manifest.backup.name, counted(manifest.chain.len(), "archive"))
+    }
 }
 
 /// What a chain is opened for.
@@ -44,26 +60,40 @@ fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
 pub(super) enum Purpose {
     /// To use its content: fails if damage was reported.
     Use,
-    /// To verify it, whatever was reported.
+    /// To verify it, whatever was reported: a verification that passes withdraws the report.
     Verify,
 }
 
-/// Opens the chain of the given backup.
-pub(super) fn open(
-    which: &Which,
-    purpose: Purpose,
-    with: &WithConfig,
-) -> Result<Opened, CommandError> {
-    let config = with.load()?;
-    let Some(id) = which.id else {
-        let chain = executor::open_files(&which.archive)?;
-        return Ok(Opened { chain, rows: Vec::new(), context: None, config });
+/// Opens the chain of the given backup. From here on Ctrl-C cancels instead of ending the process.
+pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, CommandError> {
+    let (config, interrupt) = (args.with.load()?, Interrupt::listen()?);
+    let Some(id) = args.id else {
+        let chain = executor::open_files(&args.archive, interrupt.cancel())?;
+        return Ok(Opened { chain, rows: Vec::new(), context: None, config, interrupt });
     };
     let context = server::open_existing(&config)?;
     let rows = match purpose {
         Purpose::Use => context.catalog.chain(id)?,
         Purpose::Verify => rows(&context, id)?,
     };
-    let chain = executor::open_chain(&*context.storage, &rows, &Cancel::default())?;
-    Ok(Opened { chain, rows, context: Some(context), config })
+    let chain = executor::open_chain(&*context.storage, &rows, interrupt.cancel())?;
+    Ok(Opened { chain, rows, context: Some(context), config, interrupt })
+}
+
+/// The chain of a backup by its rows alone, also if they report damage.
+fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
+    let mut chain = vec![context.catalog.find(id)?];
+    while let Some(parent) = chain.last().and_then(|backup| backup.parent) {
+        if chain.iter().any(|backup| backup.id == parent) {
+            let why = format!("the catalog has backup {id} built on itself");
+            return Err(CommandError::Damaged(why));
+        }
+        chain.push(context.catalog.find(parent).map_err(|_reason| JobError::ChainBroken {
+            culprit: parent,
+            why: format!("the catalog does not know it, and backup {id} is built on it"),
+            permanent: true,
+        })?);
+    }
+    chain.reverse();
+    Ok(chain)
 }

@@ -6,11 +6,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::domain::{Cancel, CheckLevel, Source};
+use crate::domain::{CheckLevel, Source};
 use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, Restoring};
 
-use super::args::{Which, WithConfig};
+use super::args::BackupArgs;
 use super::error::CommandError;
 use super::offline::{self, Purpose};
 use super::terminal;
@@ -18,7 +18,7 @@ use super::terminal;
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
     #[command(flatten)]
-    which: Which,
+    backup: BackupArgs,
     /// The file or folder to restore to. It must not exist: a restore never replaces anything.
     #[arg(long, value_name = "PATH", required_unless_present = "into", conflicts_with = "into")]
     to: Option<PathBuf>,
@@ -29,11 +29,6 @@ pub(super) struct RestoreArgs {
     /// How thoroughly the engine checks the result: off, quick or full.
     #[arg(long, value_name = "LEVEL", default_value = "quick", value_parser = parse_check)]
     check: CheckLevel,
-    /// Report as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    with: WithConfig,
 }
 
 fn parse_check(word: &str) -> Result<CheckLevel, String> {
@@ -46,38 +41,35 @@ fn parse_check(word: &str) -> Result<CheckLevel, String> {
 }
 
 pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
-    let opened = offline::open(&args.which, Purpose::Use, &args.with)?;
-    let manifest = opened.chain.last().manifest();
+    let opened = offline::open(&args.backup, Purpose::Use)?;
     let target = match (&args.to, &args.into) {
         (Some(path), _) => Target::Path(path),
         (None, into) => {
             Target::Server(server(&opened.config, into.as_deref().unwrap_or_default())?)
         }
     };
-    let instance = manifest.backup.instance_id;
-    let configured = opened.config.instances.iter().find(|it| Some(it.instance_id()) == instance);
     let how = Restoring {
         target,
-        source: configured.map(|it| &it.source),
+        source: opened.instance().map(|it| &it.source),
         owners: Owners::FromArchive,
         check: args.check,
-        workers: opened.config.executor.compression_thread_count(),
-        cancel: &Cancel::default(),
+        workers: opened.workers(),
+        cancel: opened.cancel(),
     };
     let report = terminal::with_progress("restoring", |progress| {
         executor::restore(&opened.chain, &how, progress)
     })?;
     let (place, next) = match &report.target {
         Placed::At(path) => {
-            let engine = engine::find(&manifest.datastore.engine);
+            let engine = engine::find(&opened.manifest().datastore.engine);
             (path.display().to_string(), engine.map(|it| it.next_steps(path)).unwrap_or_default())
         }
         Placed::In(server) => (server.clone(), Vec::new()),
     };
-    if args.json {
+    if args.backup.json {
         terminal::say_json(&json!({
-            "backup": opened.chain.last().reported_id(),
-            "chain": manifest.chain,
+            "backup": opened.id(),
+            "chain": opened.manifest().chain,
             "target": place,
             "entries": report.entries,
             "content_bytes": report.content_bytes,
@@ -87,11 +79,9 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     } else {
         let check = report.check.as_deref().unwrap_or("not asked for");
         terminal::say(format_args!(
-            "Restored backup {} ({}, {}) to {}: {} in {}; check: {check}.",
-            opened.chain.last().reported_id(),
-            manifest.backup.name,
-            terminal::counted(manifest.chain.len(), "archive"),
-            place,
+            "Restored backup {} ({}) to {place}: {} in {}; check: {check}.",
+            opened.id(),
+            opened.title(),
             terminal::human(report.content_bytes),
             terminal::counted(report.entries, "member"),
         ));

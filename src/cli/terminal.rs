@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
+use serde_json::Value;
 
 use crate::domain::with_causes;
 use crate::executor::Progress;
@@ -16,11 +16,8 @@ pub(super) fn say(line: impl Display) {
 }
 
 /// Prints a report as one JSON document.
-pub(super) fn say_json(report: &impl Serialize) {
-    match serde_json::to_string_pretty(report) {
-        Ok(text) => say(text),
-        Err(error) => complain(&error),
-    }
+pub(super) fn say_json(report: &Value) {
+    say(format_args!("{report:#}"));
 }
 
 /// Prints an error with its causes to stderr.

@@ -1,35 +1,22 @@
 //! `coffer verify`.
 
-use clap::Args;
 use serde_json::json;
 
 use crate::executor::{self, Context, JobError, Verified};
 use crate::server;
 
-use super::args::{Which, WithConfig};
+use super::args::BackupArgs;
 use super::error::CommandError;
 use super::offline::{self, Purpose};
 use super::terminal;
 
-#[derive(Debug, Args)]
-pub(super) struct VerifyArgs {
-    #[command(flatten)]
-    which: Which,
-    /// Report as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    with: WithConfig,
-}
-
-pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
-    let opened = match offline::open(&args.which, Purpose::Verify, &args.with) {
+pub(super) fn run(args: &BackupArgs) -> Result<(), CommandError> {
+    let opened = match offline::open(args, Purpose::Verify) {
         Err(CommandError::Job(error)) => return Err(record_damage(args, error)),
         other => other?,
     };
-    let workers = opened.config.executor.compression_thread_count();
     let verified = terminal::with_progress("verifying", |progress| {
-        executor::verify(&opened.chain, &opened.rows, workers, progress)
+        executor::verify(&opened.chain, &opened.rows, opened.workers(), progress)
     });
     let verified = verified.map_err(|error| record_damage(args, error))?;
     if let Some(context) = &opened.context {
@@ -39,7 +26,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn report(args: &VerifyArgs, verified: &Verified) {
+fn report(args: &BackupArgs, verified: &Verified) {
     if args.json {
         terminal::say_json(&json!({
             "backup": verified.id,
@@ -69,8 +56,8 @@ fn record_proof(context: &Context, verified: &Verified) -> Result<(), CommandErr
 }
 
 /// Records permanent damage, so that no backup is built on it, and returns the error.
-fn record_damage(args: &VerifyArgs, error: JobError) -> CommandError {
-    if let Some(id) = args.which.id
+fn record_damage(args: &BackupArgs, error: JobError) -> CommandError {
+    if let Some(id) = args.id
         && let Some((culprit, damage)) = error.damaged_archive()
         && let Ok(config) = args.with.load()
         && let Ok(context) = server::open_existing(&config)

@@ -1,34 +1,15 @@
 //! Why a request did not work.
 
-/// A request that did not work. Holds no secret.
+/// A request that did not work. `request` is its method and path. Holds no secret.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ClientError {
-    /// There was no answer.
     #[error("{request}: {cause}")]
-    NoAnswer {
-        /// Method and path.
-        request: String,
-        /// What happened instead.
-        cause: ureq::Error,
-    },
-    /// The server refused.
+    NoAnswer { request: String, cause: ureq::Error },
     #[error("{request}: {message} (status {status})")]
-    Refused {
-        /// Method and path.
-        request: String,
-        /// The HTTP status.
-        status: u16,
-        /// The server's sentence.
-        message: String,
-    },
-    /// The answer is not what it should be.
+    Refused { request: String, status: u16, message: String },
     #[error("{request}: the answer cannot be read: {cause}")]
-    Unreadable {
-        /// Method and path.
-        request: String,
-        /// What is wrong with it.
-        cause: ureq::Error,
-    },
+    Unreadable { request: String, cause: ureq::Error },
 }
 
 impl ClientError {

@@ -87,8 +87,9 @@ pub(super) fn blame(error: ArchiveError) -> JobError {
 }
 
 /// Opens archive files by path, in any order: a full one and the incrementals built on it.
-pub fn open_files(paths: &[PathBuf]) -> Result<Chain, JobError> {
-    let mut readers = paths.iter().map(|path| open_file(path)).collect::<Result<Vec<_>, _>>()?;
+pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain, JobError> {
+    let readers = paths.iter().map(|path| open_file(path, cancel));
+    let mut readers = readers.collect::<Result<Vec<_>, _>>()?;
     readers.sort_by_key(|reader| reader.manifest().chain.len());
     let ids: Vec<BackupId> = readers.iter().map(|reader| reader.manifest().backup.id).collect();
     let needed = readers.last().map(|reader| reader.manifest().chain.clone()).unwrap_or_default();
@@ -102,16 +103,16 @@ pub fn open_files(paths: &[PathBuf]) -> Result<Chain, JobError> {
     Chain::open(readers).map_err(blame)
 }
 
-fn open_file(path: &Path) -> Result<Arc<Reader>, JobError> {
+fn open_file(path: &Path, cancel: &Cancel) -> Result<Arc<Reader>, JobError> {
     let what = path.display().to_string();
     let failed = |source| JobError::Io { action: "opening", what: what.clone(), source };
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(JobError::NoSuchFile { path: what });
+            return Err(JobError::NoSuchFile(what));
         }
         opened => opened.and_then(OpenFile::new).map_err(failed)?,
     };
-    match Reader::open(Arc::new(file), &Cancel::default()) {
+    match Reader::open(Arc::new(file), cancel) {
         Ok(reader) => Ok(Arc::new(reader)),
         Err(error) if error.is_damage() => Err(JobError::BadFile { path: what, source: error }),
         Err(error) => Err(error.into()),

@@ -8,8 +8,9 @@ use crate::storage::StorageError;
 
 /// An error of a job.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum JobError {
-    /// It was cancelled: the server stops, or the result is no longer wanted.
+    /// The server stops, or the result is no longer wanted.
     #[error("interrupted before it was done; nothing of it was kept")]
     Cancelled,
     /// The database or the place to restore into.
@@ -18,67 +19,34 @@ pub enum JobError {
     /// The archive's own bytes.
     #[error(transparent)]
     Archive(ArchiveError),
-    /// The archive store.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The catalog refused, or failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// A backup in the chain cannot be used.
+    /// A backup in the chain cannot be used. `permanent`: its bytes are bad or gone, as opposed to out of reach
+    /// at the moment.
     #[error("backup {culprit} cannot be used: {why}")]
-    ChainBroken {
-        /// The bad one.
-        culprit: BackupId,
-        /// What is bad about it.
-        why: String,
-        /// Whether its bytes are bad or gone, as opposed to out of reach at the moment.
-        permanent: bool,
-    },
+    ChainBroken { culprit: BackupId, why: String, permanent: bool },
     /// An archive file named on the command line has bad bytes.
     #[error("{path} cannot be used: {source}")]
-    BadFile {
-        /// The file.
-        path: String,
-        /// What is bad.
-        source: ArchiveError,
-    },
-    /// A file named on the command line does not exist.
-    #[error("there is no file {path}")]
-    NoSuchFile {
-        /// The file.
-        path: String,
-    },
-    /// There is no engine of this name in this build.
-    #[error("this build has no engine named {engine:?}")]
-    NoEngine {
-        /// The name.
-        engine: String,
-    },
-    /// An archive is not the one that it is said to be.
-    #[error("{why}")]
-    ArchiveMismatch {
-        /// What it is, and what to do.
-        why: String,
-    },
+    BadFile { path: String, source: ArchiveError },
+    /// A file named on the command line.
+    #[error("there is no file {0}")]
+    NoSuchFile(String),
+    #[error("this build has no engine named {0:?}")]
+    NoEngine(String),
+    /// An archive is not the one that it is said to be: what it is, and what to do.
+    #[error("{0}")]
+    ArchiveMismatch(String),
     /// A file operation outside the archive store.
     #[error("{action} {what}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file.
-        what: String,
-        /// The error of the system.
-        source: std::io::Error,
-    },
+    Io { action: &'static str, what: String, source: std::io::Error },
     /// A job's code panicked; the log has the place.
     #[error("an internal error ended the job; the server's log says where")]
     Panicked,
     /// A state that cannot be, if this program is right.
-    #[error("an error in this program ended the job: {what}; please report it")]
-    Bug {
-        /// The state.
-        what: &'static str,
-    },
+    #[error("an error in this program ended the job: {0}; please report it")]
+    Bug(&'static str),
 }
 
 impl From<ArchiveError> for JobError {
@@ -118,13 +86,13 @@ impl JobError {
             Self::Catalog(CatalogError::ChainBroken { .. }) | Self::ChainBroken { .. } => {
                 FailureCode::ChainBroken
             }
-            Self::ArchiveMismatch { .. } => FailureCode::ArchiveMismatch,
+            Self::ArchiveMismatch(_) => FailureCode::ArchiveMismatch,
             Self::Catalog(_)
-            | Self::NoEngine { .. }
-            | Self::NoSuchFile { .. }
+            | Self::NoEngine(_)
+            | Self::NoSuchFile(_)
             | Self::Io { .. }
             | Self::Panicked
-            | Self::Bug { .. } => FailureCode::Internal,
+            | Self::Bug(_) => FailureCode::Internal,
         };
         Failure::new(code, self.to_string())
     }
@@ -155,7 +123,7 @@ impl JobError {
     /// Whether what was asked for does not exist: exit code 3 on the command line.
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::NoSuchFile { .. } => true,
+            Self::NoSuchFile(_) => true,
             Self::Catalog(error) => error.is_not_found(),
             _ => false,
         }

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::archive::{
     self, Chain, Finished, Manifest, ManifestDraft, Reader, Writer, WriterOptions,
 };
-use crate::domain::{Cancel, Clock, Kind, Location};
+use crate::domain::{Cancel, Clock as _, Kind, Location, SystemClock};
 use crate::storage::OpenFile;
 
 use super::chain::blame;
@@ -23,7 +23,7 @@ pub fn export(
     chain: &Chain,
     to: &Path,
     settings: &Settings,
-    clock: &dyn Clock,
+    cancel: &Cancel,
     progress: Progress<'_>,
 ) -> Result<Finished, JobError> {
     let failed = |action: &'static str| {
@@ -46,14 +46,14 @@ pub fn export(
         page_bytes: engine.page_bytes(),
         order: chain.last().manifest().index.order,
     };
-    let (draft, text) = draft(chain.last().manifest(), to, clock);
+    let (draft, text) = draft(chain.last().manifest(), to);
     let total = chain.last().manifest().totals.content_bytes;
     let mut writer = Writer::full(file, &options, &text)?;
     chain.export(&mut writer, &|done| progress(done, total)).map_err(blame)?;
     let (file, finished) = writer.finish(draft)?;
     file.as_file().sync_all().map_err(failed("syncing"))?;
     let bytes = file.reopen().and_then(OpenFile::new).map_err(failed("reading back"))?;
-    let reader = Arc::new(Reader::open(Arc::new(bytes), &Cancel::default())?);
+    let reader = Arc::new(Reader::open(Arc::new(bytes), cancel)?);
     archive::prove(&reader, None, &finished, settings.compression_threads, &|_done| ())?;
     file.persist_noclobber(to).map_err(|error| failed("naming")(error.error))?;
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed("syncing"))?;
@@ -61,7 +61,7 @@ pub fn export(
 }
 
 /// The manifest and the restore text of the same backup as a full one.
-fn draft(manifest: &Manifest, to: &Path, clock: &dyn Clock) -> (ManifestDraft, String) {
+fn draft(manifest: &Manifest, to: &Path) -> (ManifestDraft, String) {
     let mut backup = manifest.backup.clone();
     backup.parent_id = None;
     let old_name = Location::file_name(backup.id, Kind::Full);
@@ -74,7 +74,7 @@ fn draft(manifest: &Manifest, to: &Path, clock: &dyn Clock) -> (ManifestDraft, S
         backup,
         datastore: manifest.datastore.clone(),
         started: manifest.started,
-        finished: clock.now(),
+        finished: SystemClock.now(),
         source: manifest.source.clone(),
         restore: commands,
     };

@@ -65,7 +65,7 @@ fn read(
     let id = manifest.backup.id;
     if archive.location.backup_id().is_some_and(|named| named != id) {
         let why = format!("it is the archive of backup {id}, under another backup's name");
-        return Err(JobError::ArchiveMismatch { why });
+        return Err(JobError::ArchiveMismatch(why));
     }
     let root = match roots.get(&manifest.root_id) {
         Some(location) if manifest.kind == Kind::Incremental => Some(open(location)?),

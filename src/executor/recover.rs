@@ -75,7 +75,7 @@ fn read_facts(
     let manifest = reader.manifest();
     if manifest.backup.id != backup.id {
         let why = format!("it is that of backup {}", manifest.backup.id);
-        return Err(JobError::ArchiveMismatch { why });
+        return Err(JobError::ArchiveMismatch(why));
     }
     let checksum = reader.checksum(context.settings.compression_threads, &|_done| ())?;
     let proven = proof::of_finished(manifest, &stored);

@@ -97,5 +97,5 @@ pub fn restore(
 /// The engine that made a chain.
 pub(super) fn engine_of(chain: &Chain) -> Result<&'static dyn Engine, JobError> {
     let name = chain.last().manifest().datastore.engine.clone();
-    engine::find(&name).ok_or(JobError::NoEngine { engine: name })
+    engine::find(&name).ok_or(JobError::NoEngine(name))
 }

@@ -1,12 +1,12 @@
 //! The worker threads, which claim jobs and run them.
 
-use std::fmt;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::domain::with_causes;
 use crate::failpoint;
@@ -17,63 +17,30 @@ use super::jobs::{self, POLL};
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
 
-/// How many workers still run.
-#[derive(Debug, Default)]
-struct Running {
-    workers: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Running {
-    fn add(&self) {
-        *self.workers.lock() += 1;
-    }
-
-    fn done(&self) {
-        *self.workers.lock() -= 1;
-        self.changed.notify_all();
-    }
-
-    /// True when all have ended within `longest`.
-    fn wait(&self, longest: Duration) -> bool {
-        let mut workers = self.workers.lock();
-        !self.changed.wait_while_for(&mut workers, |workers| *workers > 0, longest).timed_out()
-    }
-}
-
 /// The running workers. Ended with [`Executor::drain`].
+#[derive(Debug)]
 pub struct Executor {
     context: Context,
     stopping: Arc<AtomicBool>,
-    running: Arc<Running>,
+    /// Disconnected once all workers have ended: each holds a sender.
+    running: Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
-}
-
-impl fmt::Debug for Executor {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Executor").field("threads", &self.threads.len()).finish_non_exhaustive()
-    }
 }
 
 impl Executor {
     /// Starts the workers. [`super::recover`] must have run.
     pub fn start(context: &Context) -> std::io::Result<Self> {
-        let mut executor = Self {
-            context: context.clone(),
-            stopping: Arc::default(),
-            running: Arc::default(),
-            threads: Vec::new(),
-        };
-        for number in 0..context.settings.workers.max(1) {
-            let (context, stopping) = (context.clone(), Arc::clone(&executor.stopping));
-            let running = Arc::clone(&executor.running);
-            running.add();
-            let thread =
-                thread::Builder::new().name(format!("executor-{number}")).spawn(move || {
-                    work(&context, &stopping);
-                    running.done();
-                })?;
-            executor.threads.push(thread);
+        let (runs, running) = bounded(0);
+        let (context, stopping, threads) = (context.clone(), Arc::default(), Vec::new());
+        let mut executor = Self { context, stopping, running, threads };
+        for number in 0..executor.context.settings.workers.max(1) {
+            let (context, stopping) = (executor.context.clone(), Arc::clone(&executor.stopping));
+            let runs: Sender<Infallible> = runs.clone();
+            let thread = thread::Builder::new().name(format!("executor-{number}"));
+            executor.threads.push(thread.spawn(move || {
+                work(&context, &stopping);
+                drop(runs);
+            })?);
         }
         Ok(executor)
     }
@@ -83,10 +50,12 @@ impl Executor {
     pub fn drain(self, grace: Duration) -> bool {
         self.stopping.store(true, Ordering::Release);
         self.context.bell.ring();
-        let ended = self.running.wait(grace) || {
+        let end_within =
+            |longest| self.running.recv_timeout(longest) == Err(RecvTimeoutError::Disconnected);
+        let ended = end_within(grace) || {
             log::info!("running jobs had {} s to end and are now interrupted", grace.as_secs());
             self.context.cancel.cancel();
-            self.running.wait(CANCELLED_WITHIN)
+            end_within(CANCELLED_WITHIN)
         };
         if ended {
             for thread in self.threads {

@@ -53,7 +53,7 @@ fn millis(duration: Duration) -> u64 {
 /// Makes the backup of a claimed job. On an error nothing of it is left but its row.
 pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, JobError> {
     let name = job.instance.datastore.engine.clone();
-    let engine = engine::find(&name).ok_or(JobError::NoEngine { engine: name })?;
+    let engine = engine::find(&name).ok_or(JobError::NoEngine(name))?;
     let error = match attempt(context, &job, engine, 0) {
         Err(error) if !job.chain.is_empty() => error,
         done => return done,
@@ -178,7 +178,7 @@ fn publish(
     pending: Box<dyn Pending>,
     finished: &Finished,
 ) -> Result<ArchiveFacts, JobError> {
-    let instance = backup.instance.ok_or(JobError::Bug { what: "a backup job has no instance" })?;
+    let instance = backup.instance.ok_or(JobError::Bug("a backup job has no instance"))?;
     let location =
         Location::of(&backup.project, backup.container.as_ref(), instance, backup.id, backup.kind);
     if context.cancel.is_cancelled() {

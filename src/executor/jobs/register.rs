@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
         let why = format!(
             "the archive {location} is of datastore {is}, not {said}; register it with a version of {is}"
         );
-        return Err(JobError::ArchiveMismatch { why });
+        return Err(JobError::ArchiveMismatch(why));
     }
     // Damage of this archive itself is not a broken chain.
     let own = |error: ArchiveError| {
