@@ -67,7 +67,7 @@ impl Bank {
         wait_until("more transfers", || (self.transfers() > before + 20).then_some(()));
     }
 
-    /// The tellers go home, each at the end of a transfer.
+    /// Stops the tellers, each at the end of a transfer.
     pub(crate) fn close(&mut self) {
         self.server.sql("INSERT INTO bank.closed VALUES (1)");
         for mut teller in self.tellers.drain(..) {
@@ -94,8 +94,8 @@ fn transfers(server: &MariaDb) -> u64 {
     server.sql("SELECT transfers FROM bank.till").parse().unwrap()
 }
 
-/// Starts a server on a restored data directory; fails the test unless its books are in order. Gives how many
-/// transfers it knows.
+/// Starts a server on a restored data directory; fails the test unless its books are in order. Returns the
+/// number of its transfers.
 pub(crate) fn audit(restored: &Path) -> u64 {
     let server = MariaDb::on(restored);
     assert_eq!(server.sql("SELECT SUM(coins) FROM bank.account"), "200000", "coins were lost");

@@ -1,6 +1,6 @@
 //! Backups that cannot begin: the failure says what to do.
 
-use super::fixture::{source, tools_with};
+use super::fixture::{source, tools_replacing};
 use super::server::MariaDb;
 use super::support::{TestServer, write_file};
 
@@ -34,8 +34,8 @@ fn coffer(database: &MariaDb) -> TestServer {
     std::fs::create_dir(&empty).unwrap();
     let older = "case \"$*\" in *--version*) echo 'mariadb-backup based on MariaDB server 10.4.1-MariaDB' >&2;; \
          *) exec \"$real\" \"$@\";; esac";
-    let older = tools_with(folder, "mariadb-backup", older);
-    let cut = tools_with(folder, "mariadb-dump", "\"$real\" \"$@\" | head -c 300");
+    let older = tools_replacing(folder, "mariadb-backup", older);
+    let cut = tools_replacing(folder, "mariadb-dump", "\"$real\" \"$@\" | head -c 300");
     let socket = database.socket();
     let weak = |file: &std::path::Path| {
         format!("{{ socket = {socket:?}, user = \"weak\", password_file = {file:?} }}")

@@ -15,7 +15,7 @@ pub(crate) fn source(server: &MariaDb, more: &str) -> String {
 }
 
 /// A folder with the tools of MariaDB, of which `name` is replaced by this script; `$real` is the tool itself.
-pub(crate) fn tools_with(folder: &Path, name: &str, script: &str) -> PathBuf {
+pub(crate) fn tools_replacing(folder: &Path, name: &str, script: &str) -> PathBuf {
     let tools = folder.join(format!("tools-with-{name}"));
     std::fs::create_dir(&tools).unwrap();
     for tool in ["mariadb", "mariadb-backup", "mariadb-dump", "mariadbd", "mariadb-install-db"] {

@@ -50,21 +50,21 @@ fn dumps_restore_into_a_running_server_without_these_databases() {
     assert!(output.status.success(), "{}", stderr_of(&output));
     assert!(other.dump(&ZOOS) == zoo.dump(&ZOOS));
 
-    // One of them is there: nothing is touched.
+    // One of them exists: nothing is changed.
     other.sql("DROP DATABASE zoo; DROP DATABASE `SYS`");
     let output = into(id_of(&backup));
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr_of(&output).contains("Tür-zu.1"), "{}", stderr_of(&output));
     assert_eq!(other.sql("SHOW DATABASES LIKE 'zoo'"), "");
 
-    // A server that cannot take the second: the first, which this restore made, is taken away again.
+    // A server that cannot create the second: the first, which this restore created, is dropped again.
     other.sql("DROP DATABASE `Tür-zu.1`; SET GLOBAL max_allowed_packet = 1024");
     let output = into(id_of(&backup));
     assert_eq!(output.status.code(), Some(1), "{}", stderr_of(&output));
     let left = "SHOW DATABASES WHERE `Database` IN ('zoo', 'Tür-zu.1', 'SYS') AND BINARY `Database` != 'sys'";
     assert_eq!(other.sql(left), "", "{}", stderr_of(&output));
 
-    // A data directory does not go into a server.
+    // A data directory cannot be restored into a server.
     let output = into(id_of(&client.full("whole")));
     assert!(stderr_of(&output).contains("--to PATH"), "{}", stderr_of(&output));
 }
@@ -73,7 +73,7 @@ fn dumps_restore_into_a_running_server_without_these_databases() {
 fn one_database_is_dumped_by_an_account_that_may_read_only_it() {
     let zoo = zoo();
     zoo.sql("CREATE USER one@localhost; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON zoo.* TO one@localhost");
-    // Without this right the routines would be missing without a word.
+    // Without this right, the dump would silently lack the routines.
     zoo.sql("CREATE USER half@localhost; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON zoo.* TO half@localhost");
     zoo.sql("GRANT SELECT ON mysql.proc TO one@localhost");
     let socket = zoo.socket();
@@ -90,7 +90,7 @@ fn one_database_is_dumped_by_an_account_that_may_read_only_it() {
     let restored = MariaDb::on(&server.restored(&client.full("zoo")));
     assert!(restored.dump(&["zoo"]) == zoo.dump(&["zoo"]));
     assert_eq!(restored.sql("SHOW DATABASES LIKE 'T%'"), "");
-    // What an account cannot see would be missing without a word.
+    // The dump would silently lack what the account cannot see.
     server.allow_warning(" failed: ");
     let (code, why) = client.failed("all");
     assert_eq!(code, "source_denied");

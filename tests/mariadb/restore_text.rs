@@ -39,7 +39,7 @@ fn a_physical_backup_is_started_by_the_commands_in_its_archive() {
     let dump = "mariadb-dump --no-defaults --socket=datadir/try.sock --user=root --skip-dump-date \
          --order-by-primary --routines --events --triggers --skip-extended-insert --databases zoo 'Tür-zu.1' SYS";
     let stop = "mariadb-admin --no-defaults --socket=datadir/try.sock --user=root shutdown";
-    // Their output is not this script's: it would be waited for.
+    // If they shared this script's output, the test would wait for their end.
     let script = script.replace("--skip-networking &", "--skip-networking >log 2>&1 &");
     let said =
         run_script(&format!("exec 3>&1 >&2\n{script}\n{dump} >&3\n{stop}\nwait"), folder.path());

@@ -61,7 +61,7 @@ fn transfers(server: &Postgres) -> u64 {
     server.sql("bank", "SELECT count(*) FROM ledger").trim().parse().unwrap()
 }
 
-/// Fails the test unless the books are in order; gives how many transfers they know.
+/// Fails the test unless the books are in order; returns the number of transfers in them.
 #[track_caller]
 fn audit(server: &Postgres) -> u64 {
     let total = server.sql("bank", "SELECT sum(coins) FROM account");

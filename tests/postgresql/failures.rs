@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::fixture::{NAME, coffer_for, tools_key, tools_with};
+use super::fixture::{NAME, coffer_for, tools_key, tools_replacing};
 use super::postgres::{Postgres, Setup};
 use super::support::{Disk, TestServer, children_of, stderr_of, wait_until, write_file};
 
@@ -75,7 +75,7 @@ fn missing_rights_and_a_stopped_server_fail_with_the_command_that_helps() {
 #[test]
 fn a_tool_older_than_its_server_fails_with_the_package_to_install() {
     let server = Postgres::new();
-    let old = tools_with("pg_basebackup", "echo must not run >&2; exit 9");
+    let old = tools_replacing("pg_basebackup", "echo must not run >&2; exit 9");
     let path = old.path().join("pg_basebackup");
     write_file(&path, "#!/bin/sh\necho 'pg_basebackup (PostgreSQL) 9.6.24'\n");
     let coffer = failing_coffer(&server, &tools_key(old.path()));
@@ -106,11 +106,11 @@ fn a_base_backup_that_fails_or_ends_early_makes_no_backup() {
         ("real \"$@\" 2>/dev/null | head -c 512; exit 0", &["pg_basebackup"]),
         ("exit 0", &["before its manifest"]),
     ] {
-        let tools = tools_with("pg_basebackup", script);
+        let tools = tools_replacing("pg_basebackup", script);
         assert_fails(&failing_coffer(&server, &tools_key(tools.path())), "tool", words);
     }
     // A byte changes on the way: the server's manifest shows it.
-    let tools = tools_with(
+    let tools = tools_replacing(
         "pg_basebackup",
         "set -o pipefail\nreal \"$@\" | { head -c 3000000; head -c 1 >/dev/null; printf X; cat; }",
     );
@@ -129,7 +129,7 @@ fn a_dump_that_fails_or_ends_early_makes_no_backup() {
         ("real \"$@\" | head -c 100; exit 0", "pg_restore"),
         ("echo last words >&2; exit 1", "last words"),
     ] {
-        let tools = tools_with("pg_dump", script);
+        let tools = tools_replacing("pg_dump", script);
         let more = format!("method = \"logical\", {}", tools_key(tools.path()));
         assert_fails(&failing_coffer(&server, &more), "tool", &[word]);
     }
@@ -159,7 +159,7 @@ fn a_server_that_crashes_during_the_backup_fails_it_and_the_next_one_succeeds() 
 
 /// Tools whose `pg_basebackup` pauses within the stream: it creates `begun` and waits for `go`.
 fn pausing_tools(begun: &Path, go: &Path) -> tempfile::TempDir {
-    tools_with(
+    tools_replacing(
         "pg_basebackup",
         &format!(
             "set -o pipefail\nreal \"$@\" | {{ head -c 1000000; touch {begun:?}; \
@@ -199,9 +199,9 @@ fn a_temporary_folder_without_enough_space_fails_the_backup() {
             coffer_for(&server, more).allow_warning("").setting("storage.headroom_mib", "1");
         builder.data_dir(&disk.path().join("data")).start()
     };
-    // A dump is spooled, and does not fit.
+    // A dump that does not fit into the spool.
     assert_fails(&on_disk("method = \"logical\""), "disk_full", &["make room"]);
-    // A server with tablespaces is copied first: there would not be room enough, and it is not tried.
+    // A server with tablespaces is copied first. Without enough space for that, the copy is not begun.
     let folder = server.tablespace_folder("space");
     server.sql("postgres", &format!("CREATE TABLESPACE space LOCATION '{}'", folder.display()));
     assert_fails(&on_disk(""), "disk_full", &["tablespaces", "make room"]);
@@ -212,10 +212,10 @@ fn a_temporary_folder_that_fills_up_fails_the_backup() {
     let server = Postgres::new();
     let folder = server.tablespace_folder("space");
     server.sql("postgres", &format!("CREATE TABLESPACE space LOCATION '{}'", folder.display()));
-    // Somebody else takes the room once it has begun.
+    // Another program uses up the space after the start.
     let disk = Disk::mounted(100);
     let filling = disk.path().join("filling");
-    let tools = tools_with(
+    let tools = tools_replacing(
         "pg_basebackup",
         &format!("head -c 90000000 /dev/zero > {filling:?}; real \"$@\""),
     );

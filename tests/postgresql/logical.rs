@@ -42,7 +42,7 @@ fn dumps_restore_to_a_data_directory_and_into_a_server() {
     let output = into(id_of(&incremental), "fresh");
     assert!(output.status.success(), "{}", stderr_of(&output));
     assert!(fresh.dump_all() == before, "the dumps differ");
-    // A second time, everything is there already.
+    // The second time, everything exists already.
     let output = into(id_of(&full), "fresh");
     assert!(
         !output.status.success() && stderr_of(&output).contains("already has"),
@@ -65,7 +65,7 @@ fn one_database_is_dumped_without_the_right_to_replicate() {
     let names = restored
         .sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database");
     assert_eq!(names, "postgres t/w ö template0 template1\n");
-    // Hashes of passwords are the superuser's; the role comes without.
+    // Only a superuser may read hashes of passwords; the role is dumped without one.
     let stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'clerk'";
     assert_eq!(restored.sql("postgres", stored), "\n");
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::fixture::{NAME, tools_key, tools_with};
+use super::fixture::{NAME, tools_key, tools_replacing};
 use super::postgres::{Postgres, Setup, give_to_server};
 use super::support::{
     TestServer, contains, is_in_a_command_line, stderr_of, wait_until, write_file,
@@ -41,7 +41,7 @@ fn a_password_with_special_characters_works_and_is_visible_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     let file = password_file(folder.path(), PASSWORD);
     let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
-    let slow = tools_with(
+    let slow = tools_replacing(
         "pg_basebackup",
         &format!(
             "set -o pipefail\ntouch {begun:?}\n\

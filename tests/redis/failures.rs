@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::connections::create_user;
-use super::server::{RedisServer, tools_with};
+use super::server::{RedisServer, tools_replacing};
 use super::support::{Builder, TestServer, id_of, names_in, wait_until, write_file};
 use super::{coffer, open_accounts, with_source};
 
@@ -64,7 +64,7 @@ fn refused_and_failed_connections_are_reported_with_what_to_do() {
 #[test]
 fn a_tool_older_than_its_server_is_reported_before_the_first_backup() {
     let redis = RedisServer::start();
-    let tools = tools_with("redis-check-rdb", "echo redis-check-rdb 6.0.16");
+    let tools = tools_replacing("redis-check-rdb", "echo redis-check-rdb 6.0.16");
     let source = format!("{{ socket = {:?}, tools = {:?} }}", redis.socket(), tools.path());
     fails(&redis, &source, ("tool", "apt install redis-tools"));
     let server = failing_coffer(with_source(&source, "quick"));
@@ -73,10 +73,10 @@ fn a_tool_older_than_its_server_is_reported_before_the_first_backup() {
     assert!(!doctor.status.success() && said.contains("apt install redis-tools"), "{said}");
 }
 
-/// A `redis-cli` whose snapshot goes through `filter`, and everything else straight on.
+/// A `redis-cli` whose snapshot is changed by `filter`, and nothing else.
 fn filtered(filter: &str) -> tempfile::TempDir {
     let real = "/usr/bin/redis-cli \"$@\"";
-    tools_with(
+    tools_replacing(
         "redis-cli",
         &format!("case \"$*\" in *--rdb*) {real} {filter};; *) exec {real};; esac"),
     )

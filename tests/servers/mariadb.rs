@@ -106,7 +106,7 @@ impl MariaDb {
         &self.datadir
     }
 
-    /// A folder for whatever belongs to it.
+    /// Its folder, also for the test's own files.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -132,7 +132,7 @@ impl MariaDb {
         command
     }
 
-    /// Runs statements as root; what they gave.
+    /// Runs statements as root and returns their output.
     #[track_caller]
     pub(crate) fn sql(&self, sql: &str) -> String {
         succeeds(&mut self.ask(&["--execute", sql])).trim_end().to_owned()
@@ -221,7 +221,7 @@ fn is_root() -> bool {
     id.stdout == b"0\n"
 }
 
-/// Runs a command and gives its output; fails the test unless it succeeds.
+/// Runs a command and returns its output; fails the test unless it succeeds.
 #[track_caller]
 fn succeeds(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|reason| panic!("{command:?}: {reason}"));

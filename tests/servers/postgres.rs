@@ -1,12 +1,12 @@
 //! A real PostgreSQL server for tests: in a temporary folder, on a private socket, ended with its value.
 //!
-//! PostgreSQL refuses to run as root; then the server is the user `postgres`, as Debian's package makes
-//! it, or nobody. Everything needs only the standard library and `tempfile`.
+//! PostgreSQL refuses to run as root. In that case the server runs as the user `postgres` that Debian's package
+//! creates, or as `nobody`. Everything needs only the standard library and `tempfile`.
 
 #![allow(dead_code, reason = "each user of this file needs a part of it")]
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -37,7 +37,7 @@ pub(crate) struct Setup {
     pub(crate) settings: String,
     /// Whether it listens on 127.0.0.1 too.
     pub(crate) tcp: bool,
-    /// Whether its settings lie beside the data directory and not in it, as Debian has it.
+    /// Whether its settings are beside the data directory and not in it, as on Debian.
     pub(crate) as_debian: bool,
     /// The size of a WAL segment, if not the usual one.
     pub(crate) wal_segment_mib: Option<u32>,
@@ -129,7 +129,7 @@ impl Postgres {
         server
     }
 
-    /// Starts it and waits until it takes connections.
+    /// Starts it and waits until it accepts connections.
     #[track_caller]
     pub(crate) fn start(&mut self) {
         let log = self.folder.path().join("log");
@@ -203,7 +203,7 @@ impl Postgres {
         command
     }
 
-    /// Runs statements in a database and gives what they answer; fails the test if one fails.
+    /// Runs statements in a database and returns their output; fails the test if one fails.
     #[track_caller]
     pub(crate) fn sql(&self, database: &str, statements: &str) -> String {
         let mut psql = self.command("psql");
@@ -222,7 +222,7 @@ impl Postgres {
     #[track_caller]
     pub(crate) fn dump_all(&self) -> String {
         let dumped = text(self.command("pg_dumpall").output().unwrap());
-        // Newer versions frame a dump with a key that is another each time.
+        // Newer versions put a random key at the beginning and end of a dump.
         dumped.lines().filter(|line| !line.contains("restrict ")).fold(
             String::new(),
             |mut text, line| {
@@ -280,6 +280,33 @@ pub(crate) fn bin() -> PathBuf {
         .max()
         .expect("a version of PostgreSQL is installed");
     PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin"))
+}
+
+/// A folder with the tools of PostgreSQL, of which `name` is replaced by this bash script; `real` is the tool
+/// itself.
+pub(crate) fn tools_replacing(name: &str, script: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    for entry in std::fs::read_dir(bin()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != name {
+            symlink(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let real = format!("real() {{ {} \"$@\"; }}", bin().join(name).display());
+    let version = "case \"$1\" in --version) real --version; exit;; esac";
+    write_program(
+        &folder.path().join(name),
+        &format!("#!/bin/bash\n{real}\n{version}\n{script}\n"),
+    );
+    folder
+}
+
+/// Writes an executable script, by another process: while this one has it open for writing, no thread can run it.
+pub(crate) fn write_program(path: &Path, text: &str) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "printf '%s' \"$1\" > \"$0\" && chmod 755 \"$0\""]);
+    assert!(command.arg(path).arg(text).status().unwrap().success());
 }
 
 /// The user and group of the server, if the test runs as root.
@@ -342,7 +369,7 @@ fn text(output: Output) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn pause() {
+pub(crate) fn pause() {
     let (_sender, never) = mpsc::channel::<()>();
     assert!(never.recv_timeout(Duration::from_millis(20)).is_err(), "the sender sends nothing");
 }

@@ -1,6 +1,6 @@
 //! A real Redis server for tests: on a private socket in a temporary folder, ended with the value.
 //!
-//! A test takes this file in with `#[path = "servers/redis.rs"]`; it needs nothing else of the project.
+//! A test includes this file with `#[path = "servers/redis.rs"]`; it needs nothing else of the project.
 
 #![allow(dead_code, reason = "each test uses a part of this")]
 
@@ -43,14 +43,14 @@ impl RedisServer {
         Self::spawn(tempfile::tempdir().unwrap(), data, 0, &[])
     }
 
-    /// One that listens at a port too.
+    /// One that also listens on a port.
     pub(crate) fn at_a_port(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_owned();
         Self::spawn(folder, &data, free_port(), options)
     }
 
-    /// One that speaks TLS at a port, and asks for a certificate of `of`'s authority.
+    /// One that listens on a port with TLS, and requires a certificate of `of`'s authority.
     pub(crate) fn with_tls(of: &Certificates) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_owned();
@@ -73,7 +73,7 @@ impl RedisServer {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no", "--dbfilename", "dump.rdb"]);
-        // A server waits for more replicas before it sends a snapshot; here come none.
+        // By default, a server waits for more replicas before it sends a snapshot.
         command.args(["--repl-diskless-sync-delay", "0"]);
         command.arg("--unixsocket").arg(folder.path().join("s")).arg("--dir").arg(data);
         command.arg("--logfile").arg(&log_file).args(options);
@@ -192,13 +192,13 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
-    /// Asks, and gives the answer.
+    /// Sends a command and returns the answer.
     pub(crate) fn ask<T: AsRef<[u8]>>(&mut self, command: &[T]) -> Reply {
         self.send(command);
         self.receive()
     }
 
-    /// Asks, and fails the test on an error.
+    /// Sends a command and returns the answer; fails the test if that is an error.
     #[track_caller]
     pub(crate) fn run<T: AsRef<[u8]> + std::fmt::Debug>(&mut self, command: &[T]) -> Reply {
         let reply = self.ask(command);
@@ -291,7 +291,7 @@ impl Connection {
         }
         let mut line = format!("{} {kind} {until} {}", key.escape_ascii(), shown(&content));
         if kind == "stream" {
-            // Groups and their consumers, but for how long ago each of them was seen.
+            // Groups and their consumers, without the time since each was last active.
             let groups = self.run(&[b"XINFO".as_slice(), b"GROUPS", key]);
             line += &shown(&groups);
             for group in groups.list() {
@@ -361,14 +361,14 @@ fn free_port() -> u16 {
 }
 
 /// A folder of tools in which `name` is the shell script `body`; the others are the system's.
-pub(crate) fn tools_with(name: &str, body: &str) -> tempfile::TempDir {
+pub(crate) fn tools_replacing(name: &str, body: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for tool in ["redis-cli", "redis-check-rdb", "redis-server"] {
         if tool != name {
             symlink(format!("/usr/bin/{tool}"), folder.path().join(tool)).unwrap();
         }
     }
-    // Another process writes it: what this one has open for writing, no child of any thread can start.
+    // Another process writes it: while this one has it open for writing, no thread can run it.
     let script = "printf '%s\\n' '#!/bin/sh' \"$1\" > \"$0\" && chmod 755 \"$0\"";
     let mut command = Command::new("sh");
     command.args(["-c", script]).arg(folder.path().join(name)).arg(body);

@@ -78,6 +78,11 @@ impl Client {
         Ok(rows(&answer))
     }
 
+    /// Whether the server answers.
+    pub(super) fn is_up(&self) -> Result<bool, EngineError> {
+        self.tool().arg("--execute=SELECT 1").timeout(QUERY_TIMEOUT).succeeds(&self.cancel)
+    }
+
     /// Runs statements that may take any time, and returns their rows.
     pub(super) fn execute(&self, sql: &str) -> Result<Vec<Row>, ToolError> {
         Ok(rows(&self.tool().option("--execute=", sql).output(&self.cancel)?))

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::engine::source_path::percent_decoded;
+
 /// The folder of the dumps in an archive.
 pub(super) const FOLDER: &str = "databases";
 
@@ -31,16 +33,7 @@ pub(super) fn database_at(path: &str) -> Option<String> {
     if name.is_empty() || name.contains('/') {
         return None;
     }
-    let mut database = String::new();
-    let mut rest = name;
-    while let Some((before, behind)) = rest.split_once('%') {
-        database.push_str(before);
-        let (digits, behind) = behind.split_at_checked(2)?;
-        let code = u8::from_str_radix(digits, 16).ok()?;
-        database.push(code.is_ascii().then_some(char::from(code))?);
-        rest = behind;
-    }
-    database.push_str(rest);
+    let database = String::from_utf8(percent_decoded(name)?).ok()?;
     (!database.contains('\0')).then_some(database)
 }
 

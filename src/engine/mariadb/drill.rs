@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Brand;
 use super::faults::error_lines;
-use super::private_server::{Launch, PrivateServer};
+use super::private_server::PrivateServer;
 use super::programs::Programs;
 use super::tables::{self, Examined};
 use crate::engine::tool::{Rule, ToolError, find_rule, read_end, rules};
@@ -34,10 +34,10 @@ pub(super) fn drill(brand: Brand, order: &DrillOrder<'_>) -> Result<DrillReport,
     let log = order.scratch.join("server.log");
     let mut arguments = vec!["--skip-grant-tables".to_owned()];
     arguments.extend(settings(order.restored));
-    let launch = Launch::new(&programs, order.restored, &log, arguments)?;
-    let server = launch.start(order.cancel).map_err(|error| not_running(error, &log))?;
+    let server = PrivateServer::start(&programs, order.restored, &log, arguments, order.cancel)
+        .map_err(|error| not_running(error, &log))?;
     let report = examine(&server, order, &log)?;
-    server.stop().map_err(|error| not_running(error, &log))?;
+    server.stop().map_err(|error| not_running(error.into(), &log))?;
     Ok(report)
 }
 
@@ -47,7 +47,7 @@ fn examine(
     log: &Path,
 ) -> Result<DrillReport, EngineError> {
     let failed = |error: ToolError, what: &str| match error {
-        ToolError::Cancelled => EngineError::Cancelled,
+        ToolError::Cancelled | ToolError::Start { .. } => error.into(),
         error if server.process.has_ended() => {
             damaged(&format!("the server ended over {what}: {}", errors_in(log, &error)))
         }
@@ -83,10 +83,11 @@ fn damaged(problem: &str) -> EngineError {
 }
 
 /// The server did not start, or did not stop in order.
-fn not_running(error: ToolError, log: &Path) -> EngineError {
-    if matches!(error, ToolError::Cancelled | ToolError::Start { .. }) {
-        return error.into();
-    }
+fn not_running(error: EngineError, log: &Path) -> EngineError {
+    let error = match error {
+        EngineError::Tool(error) if !matches!(error, ToolError::Start { .. }) => error,
+        other => return other,
+    };
     let errors = errors_in(log, &error);
     let error = error.map_output(|_| errors.clone());
     match find_rule(MACHINE_RULES, &error) {

@@ -1,86 +1,71 @@
-//! The dumps of an archive, before they are loaded into a server.
+//! The dumps of a backup, before they are loaded into a server.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use super::database_file::{ACCOUNTS, FOLDER, database_at};
-use crate::domain::{Entry, EntryKind, WriteAt};
+use super::database_file::{ACCOUNTS, FOLDER, database_at, path_of};
+use crate::domain::{Entry, EntryKind};
+use crate::engine::tree::Staging;
 use crate::engine::{EngineError, printable};
 
 /// The statement that creates the database is within the first bytes of a dump.
 const HEAD_BYTES: u64 = 64 << 10;
 
-/// A dump in an unnamed file, whose space is freed in any case.
-#[derive(Debug)]
-struct DumpFile(File);
-
-impl WriteAt for DumpFile {
-    fn write_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()> {
-        self.0.write_all_at(bytes, offset)
-    }
-}
-
+/// Complete dumps in a staging folder, which is removed with this value unless it is taken.
 #[derive(Debug)]
 pub(super) struct Dumps {
-    folder: PathBuf,
-    accounts: Option<Arc<DumpFile>>,
-    databases: BTreeMap<String, Arc<DumpFile>>,
+    pub(super) staging: Staging,
+    names: Vec<String>,
+}
+
+/// Fails if `entry` does not belong in an archive of dumps.
+pub(super) fn require_dump(entry: &Entry) -> Result<(), EngineError> {
+    let path = printable(&entry.path);
+    let belongs = match entry.kind {
+        EntryKind::Directory => path == FOLDER,
+        EntryKind::File { .. } => {
+            path == ACCOUNTS || database_at(&path).is_some_and(|name| path_of(&name) == path)
+        }
+        _ => false,
+    };
+    if belongs {
+        return Ok(());
+    }
+    Err(EngineError::archive(format!("{path} does not belong in an archive of dumps")))
 }
 
 impl Dumps {
-    /// Dumps will be kept in `folder`.
-    pub(super) const fn new(folder: PathBuf) -> Self {
-        Self { folder, accounts: None, databases: BTreeMap::new() }
-    }
-
-    /// Adds an entry of the archive.
-    pub(super) fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
-        let path = printable(&entry.path);
-        let foreign =
-            || EngineError::archive(format!("{path} does not belong in an archive of dumps"));
-        let size = match entry.kind {
-            EntryKind::Directory if path == FOLDER => return Ok(None),
-            EntryKind::File { size, .. } => size,
-            _ => return Err(foreign()),
-        };
-        let file = tempfile::tempfile_in(&self.folder)
-            .map_err(|error| EngineError::target("writing a dump in", &self.folder, error))?;
-        let file = Arc::new(DumpFile(file));
-        let kept = Arc::clone(&file);
-        let earlier = if path == ACCOUNTS {
-            self.accounts.replace(kept)
-        } else {
-            self.databases.insert(database_at(&path).ok_or_else(foreign)?, kept)
-        };
-        if earlier.is_some() {
-            return Err(EngineError::archive(format!("{path} is in the archive twice")));
+    /// `staging` holds only what [`require_dump`] lets pass.
+    pub(super) fn new(staging: Staging) -> Result<Self, EngineError> {
+        let folder = staging.path().join(FOLDER);
+        let failed = |error| EngineError::archive(format!("the archive holds no dumps: {error}"));
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let file = entry.map_err(failed)?.file_name();
+            names.extend(database_at(&format!("{FOLDER}/{}", file.to_string_lossy())));
         }
-        Ok((size > 0).then_some(file))
+        names.sort();
+        Ok(Self { staging, names })
     }
 
-    pub(super) fn names(&self) -> Vec<&str> {
-        self.databases.keys().map(String::as_str).collect()
+    /// The databases, in order.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Each database's name and its dump.
     pub(super) fn databases(&self) -> impl Iterator<Item = Result<(&str, File), EngineError>> {
-        self.databases.iter().map(|(name, file)| Ok((name.as_str(), self.reopened(file)?)))
+        self.names.iter().map(|name| Ok((name.as_str(), self.open(&path_of(name))?)))
     }
 
     pub(super) fn accounts(&self) -> Result<Option<File>, EngineError> {
-        self.accounts.as_ref().map(|file| self.reopened(file)).transpose()
+        let exists = self.staging.path().join(ACCOUNTS).exists();
+        exists.then(|| self.open(ACCOUNTS)).transpose()
     }
 
-    fn reopened(&self, file: &DumpFile) -> Result<File, EngineError> {
-        let again = file.0.try_clone().and_then(|mut file| {
-            file.seek(SeekFrom::Start(0))?;
-            Ok(file)
-        });
-        again.map_err(|error| EngineError::target("reading a dump in", &self.folder, error))
+    fn open(&self, path: &str) -> Result<File, EngineError> {
+        let path = self.staging.path().join(path);
+        File::open(&path).map_err(|error| EngineError::target("reading", &path, error))
     }
 }
 

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Brand;
-use super::dumps::Dumps;
+use super::dumps::{Dumps, require_dump};
 use super::load_directory;
 use super::load_server::IntoServer;
 use super::options::Options;
 use super::programs::Programs;
 use crate::domain::{Cancel, CheckLevel, Entry, FailureCode, WriteAt};
-use crate::engine::tree::{FolderLoad, Staging};
+use crate::engine::tree::FolderLoad;
 use crate::engine::{EngineError, Load, LoadOrder, Staged, Target};
 
 #[derive(Debug)]
@@ -19,88 +19,73 @@ enum Destination {
     Server(Box<Options>),
 }
 
-#[derive(Debug)]
-enum State {
-    /// Before the first entry. For a path, holds the target, which was free.
-    Waiting(Option<Box<FolderLoad>>),
-    DataDirectory(Box<FolderLoad>),
-    /// For a path, with the staging folder in which the data directory will be made.
-    Dumps(Dumps, Option<Staging>),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    DataDirectory,
+    Dumps,
 }
 
 #[derive(Debug)]
 pub(super) struct AnyLoad {
+    folder: FolderLoad,
     destination: Destination,
     programs: Programs,
     cancel: Cancel,
-    state: State,
+    /// Known from the first entry on: a data directory begins with its root; dumps have none.
+    content: Option<Content>,
 }
 
 impl AnyLoad {
-    /// Makes sure that the target is free, or that the server is one of this engine.
+    /// Makes sure that the target is free. Dumps for a server are kept with the temporary files until they are
+    /// loaded.
     pub(super) fn prepare(brand: Brand, order: &LoadOrder<'_>) -> Result<Self, EngineError> {
-        let (destination, state, programs) = match order.target {
+        let (folder, destination, programs) = match order.target {
             Target::Path(target) => {
-                let folder = Some(Box::new(FolderLoad::prepare(order)?));
-                let programs = Programs::of(brand, order.source);
-                (Destination::Path(target.to_owned()), State::Waiting(folder), programs)
+                let destination = Destination::Path(target.to_owned());
+                (FolderLoad::prepare(order)?, destination, Programs::of(brand, order.source))
             }
             Target::Server(source) => {
                 let options = Options::parse(brand, source)?;
                 let programs = options.programs();
-                (Destination::Server(Box::new(options)), State::Waiting(None), programs)
+                let folder = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
+                (folder, Destination::Server(Box::new(options)), programs)
             }
         };
-        Ok(Self { destination, programs, cancel: order.cancel.clone(), state })
-    }
-
-    /// A data directory begins with its root; dumps have none.
-    fn begin(&self, first: &Entry, folder: Option<Box<FolderLoad>>) -> Result<State, EngineError> {
-        if first.path.is_root() {
-            return folder.map(State::DataDirectory).ok_or_else(|| {
-                EngineError::known(
-                    FailureCode::TargetDenied,
-                    "the backup is a data directory and can only be restored to a path, not into a \
-                     server: give --to PATH",
-                )
-            });
-        }
-        drop(folder);
-        match &self.destination {
-            Destination::Path(target) => {
-                let staging = Staging::beside(target)?;
-                Ok(State::Dumps(Dumps::new(staging.path().to_owned()), Some(staging)))
-            }
-            Destination::Server(_) => Ok(State::Dumps(Dumps::new(std::env::temp_dir()), None)),
-        }
+        Ok(Self { folder, destination, programs, cancel: order.cancel.clone(), content: None })
     }
 }
 
 impl Load for AnyLoad {
     fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
-        if let State::Waiting(folder) = &mut self.state {
-            let folder = folder.take();
-            self.state = self.begin(entry, folder)?;
+        let first = if entry.path.is_root() { Content::DataDirectory } else { Content::Dumps };
+        match (*self.content.get_or_insert(first), &self.destination) {
+            (Content::DataDirectory, Destination::Path(_)) => {}
+            (Content::Dumps, _) => require_dump(entry)?,
+            (Content::DataDirectory, Destination::Server(_)) => {
+                return Err(EngineError::known(
+                    FailureCode::TargetDenied,
+                    "the backup is a data directory and can only be restored to a path, not into a \
+                     server: give --to PATH",
+                ));
+            }
         }
-        match &mut self.state {
-            State::DataDirectory(folder) => folder.entry(entry),
-            State::Dumps(dumps, _) => dumps.entry(entry),
-            State::Waiting(_) => Ok(None),
-        }
+        self.folder.entry(entry)
     }
 
     fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
-        let Self { destination, programs, cancel, state } = *self;
-        match (state, destination) {
-            (State::DataDirectory(folder), _) => folder.finish(check),
-            (State::Dumps(dumps, Some(staging)), Destination::Path(target)) => {
-                load_directory::make(&programs, staging, target, &dumps, &cancel)
-            }
-            (State::Dumps(dumps, _), Destination::Server(options)) => {
+        let Self { folder, destination, programs, cancel, content } = *self;
+        match (content, destination) {
+            (None, _) => Err(EngineError::archive("the archive is empty")),
+            (Some(Content::DataDirectory), _) => Box::new(folder).finish(check),
+            (Some(Content::Dumps), Destination::Path(target)) => load_directory::make(
+                &programs,
+                Dumps::new(folder.into_staging()?)?,
+                target,
+                &cancel,
+            ),
+            (Some(Content::Dumps), Destination::Server(options)) => {
+                let dumps = Dumps::new(folder.into_staging()?)?;
                 Ok(Box::new(IntoServer::prepare(&options, dumps, &cancel)?))
-            }
-            (State::Dumps(..) | State::Waiting(_), _) => {
-                Err(EngineError::archive("the archive is empty"))
             }
         }
     }

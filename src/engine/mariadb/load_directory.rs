@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::dumps::Dumps;
 use super::faults::classify;
-use super::private_server::{Launch, temporary_beside};
+use super::private_server::{PrivateServer, with_temporary_folder};
 use super::programs::Programs;
 use crate::domain::Cancel;
 use crate::engine::tool::Tool;
-use crate::engine::tree::{StagedFolder, Staging};
+use crate::engine::tree::StagedFolder;
 use crate::engine::{EngineError, Staged};
 
 /// The folder in the staging folder that becomes the target.
@@ -18,19 +18,18 @@ const DATA: &str = "data";
 /// Root's account if the dumps do not define it: only the machine's root can use it.
 const DEFAULT_ROOT: &str = "ALTER USER root@localhost IDENTIFIED VIA unix_socket";
 
-/// Makes a data directory of `dumps` in `staging`.
+/// Makes a data directory of `dumps`, in their staging folder.
 pub(super) fn make(
     programs: &Programs,
-    staging: Staging,
+    dumps: Dumps,
     target: PathBuf,
-    dumps: &Dumps,
     cancel: &Cancel,
 ) -> Result<Box<dyn Staged>, EngineError> {
-    let data = staging.path().join(DATA);
+    let data = dumps.staging.path().join(DATA);
     initialise(programs, &data, cancel)?;
-    let launch = Launch::new(programs, &data, &staging.path().join("server.log"), Vec::new())?;
-    let server =
-        launch.start(cancel).map_err(|error| classify(error, "the server for the dumps"))?;
+    let log = dumps.staging.path().join("server.log");
+    let server = PrivateServer::start(programs, &data, &log, Vec::new(), cancel)
+        .map_err(|error| classify(error, "the server for the dumps"))?;
     for dump in dumps.databases() {
         let (name, file) = dump?;
         let loaded = server.client.run_script(file);
@@ -44,19 +43,17 @@ pub(super) fn make(
     }
     server.stop().map_err(|error| classify(error, "stopping the server for the dumps"))?;
     sync(&data)?;
+    let Dumps { staging, .. } = dumps;
     Ok(Box::new(StagedFolder { staging, inside: DATA, target, check: Some("loaded") }))
 }
 
 /// Initialises an empty data directory.
 fn initialise(programs: &Programs, data: &Path, cancel: &Cancel) -> Result<(), EngineError> {
-    let temporary = temporary_beside(data)
-        .map_err(|error| EngineError::target("creating a folder beside", data, error))?;
     let tool = Tool::new(&programs.installer()?)
         .arg("--no-defaults")
         .option("--datadir=", data)
-        .env("TMPDIR", temporary.path())
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
-    let tool = if rustix::process::geteuid().is_root() { tool.arg("--user=root") } else { tool };
+    let (tool, _temporary) = with_temporary_folder(tool, data)?;
     tool.run(cancel).map_err(|error| classify(error, "creating a new data directory"))
 }
 

@@ -31,7 +31,7 @@ impl IntoServer {
     }
 
     fn require_absent(&self) -> Result<(), EngineError> {
-        let names: Vec<String> = self.dumps.names().into_iter().map(quoted_text).collect();
+        let names: Vec<String> = self.dumps.names().iter().map(|name| quoted_text(name)).collect();
         if names.is_empty() {
             return Err(EngineError::archive("there is no database in the archive"));
         }

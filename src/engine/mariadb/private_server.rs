@@ -1,6 +1,6 @@
 //! A private server on a data directory that nothing else uses.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -39,16 +39,6 @@ const ARGUMENTS: [&str; 17] = [
     "--character-set-server=utf8mb4",
 ];
 
-/// What to start.
-#[derive(Debug)]
-pub(super) struct Launch {
-    server: PathBuf,
-    client: PathBuf,
-    data: PathBuf,
-    log: PathBuf,
-    arguments: Vec<String>,
-}
-
 /// A running server. When dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct PrivateServer {
@@ -58,49 +48,48 @@ pub(super) struct PrivateServer {
     _temporary: TempDir,
 }
 
-/// A folder beside `data` for temporary tables. Not the usual one: a server that starts removes the temporary
-/// tables that it finds there, even those of another running server.
-pub(super) fn temporary_beside(data: &Path) -> std::io::Result<TempDir> {
-    let parent = data.parent().unwrap_or(data);
-    tempfile::Builder::new().prefix(".coffer-tables-").tempdir_in(parent)
-}
-
-impl Launch {
-    /// Finds the programs for a server on `data` that writes its messages to `log`.
-    pub(super) fn new(
+impl PrivateServer {
+    /// Starts a server on `data` that writes its messages to `log`, and waits until it answers.
+    pub(super) fn start(
         programs: &Programs,
         data: &Path,
         log: &Path,
         arguments: Vec<String>,
+        cancel: &Cancel,
     ) -> Result<Self, EngineError> {
-        let (server, client) = (programs.server()?, programs.client()?);
-        Ok(Self { server, client, data: data.to_owned(), log: log.to_owned(), arguments })
-    }
-
-    /// Starts the server and waits until it answers.
-    pub(super) fn start(self, cancel: &Cancel) -> Result<PrivateServer, ToolError> {
-        let temporary = temporary_beside(&self.data)
-            .map_err(|source| ToolError::Start { path: self.server.clone(), source })?;
-        let tool = Tool::new(&self.server)
+        let tool = Tool::new(&programs.server()?)
             .arg("--no-defaults")
-            .option("--datadir=", &self.data)
+            .option("--datadir=", data)
             .option("--socket=", PRIVATE_SOCKET)
             .args(ARGUMENTS)
-            .args(self.arguments)
-            .env("TMPDIR", temporary.path())
-            .current_dir(&self.data);
-        let tool =
-            if rustix::process::geteuid().is_root() { tool.arg("--user=root") } else { tool };
-        let client = Client::private(self.client, &self.data, cancel);
-        let mut process = tool.start_server(&self.log, cancel)?;
-        process.wait_until_up(START_TIMEOUT, || client.query("SELECT 1").is_ok())?;
-        Ok(PrivateServer { process, client, _temporary: temporary })
+            .args(arguments)
+            .current_dir(data);
+        let client = Client::private(programs.client()?, data, cancel);
+        let (tool, temporary) = with_temporary_folder(tool, data)?;
+        let mut process = tool.start_server(log, cancel)?;
+        process.wait_until_up(START_TIMEOUT, || client.is_up())?;
+        Ok(Self { process, client, _temporary: temporary })
     }
-}
 
-impl PrivateServer {
     /// Shuts it down.
     pub(super) fn stop(self) -> Result<(), ToolError> {
         self.process.stop(Signal::TERM, STOP_TIMEOUT)
     }
+}
+
+/// Makes a program that works on `data` keep its temporary tables in a folder beside that, and run as root if Coffer
+/// does. Not in the usual folder: a server that starts removes the temporary tables that it finds there, even those of
+/// another running server.
+pub(super) fn with_temporary_folder(
+    tool: Tool,
+    data: &Path,
+) -> Result<(Tool, TempDir), EngineError> {
+    let parent = data.parent().unwrap_or(data);
+    let folder = tempfile::Builder::new()
+        .prefix(".coffer-tables-")
+        .tempdir_in(parent)
+        .map_err(|error| EngineError::target("creating a folder in", parent, error))?;
+    let tool = tool.env("TMPDIR", folder.path());
+    let is_root = rustix::process::geteuid().is_root();
+    Ok((if is_root { tool.arg("--user=root") } else { tool }, folder))
 }

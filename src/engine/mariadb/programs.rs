@@ -1,19 +1,11 @@
 //! Finding the programs of MariaDB and MySQL, and their makers and versions.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::Brand;
 use crate::domain::{Cancel, Source};
 use crate::engine::EngineError;
-use crate::engine::tool::{Finder, Tool};
-
-const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::engine::tool::{self, Finder};
 
 /// Who made a program: the options differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,36 +66,9 @@ impl Programs {
     }
 }
 
-/// Inode, size and times of a program's file: if they are the same, the file is unchanged.
-type Identity = [i64; 5];
-
-/// The versions that programs reported: asking one takes as long as copying a small table.
-static VERSIONS: Mutex<BTreeMap<PathBuf, (Identity, String)>> = Mutex::new(BTreeMap::new());
-
-/// A program's version text. It is asked once, and again if its file changes: the database may be upgraded while
-/// Coffer runs. Some programs print it on their standard error.
+/// A program's version text.
 pub(super) fn version_text(program: &Path, cancel: &Cancel) -> Result<String, EngineError> {
-    let identity = identity(program).map_err(|error| EngineError::io("reading", program, error))?;
-
-    if let Some((known, text)) = VERSIONS.lock().get(program)
-        && *known == identity
-    {
-        return Ok(text.clone());
-    }
-    let output = Tool::new(Path::new("/bin/sh"))
-        .args(["-c", "exec \"$0\" --no-defaults --version 2>&1"])
-        .arg(program)
-        .timeout(VERSION_TIMEOUT)
-        .output(cancel)?;
-    let text = String::from_utf8_lossy(&output).trim().to_owned();
-    VERSIONS.lock().insert(program.to_owned(), (identity, text.clone()));
-    Ok(text)
-}
-
-fn identity(program: &Path) -> io::Result<Identity> {
-    let found = program.metadata()?;
-    let (inode, size) = (found.ino().cast_signed(), found.size().cast_signed());
-    Ok([inode, size, found.mtime(), found.ctime(), found.ctime_nsec()])
+    tool::version_text(program, &["--no-defaults", "--version"], cancel)
 }
 
 pub(super) fn maker(version: &str) -> Maker {
@@ -123,8 +88,6 @@ pub(super) fn series(version: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -147,28 +110,5 @@ mod tests {
         let program = Programs::of(Brand::MariaDb, None).backup().unwrap();
         let version = version_text(&program, &Cancel::default()).unwrap();
         assert!(series(&version).is_some(), "{version}");
-    }
-
-    #[test]
-    fn a_program_is_asked_for_its_version_again_only_if_it_was_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let (program, asked) = (folder.path().join("mariadb"), folder.path().join("asked"));
-        let put = |version: &str| {
-            let text = format!("#!/bin/sh\necho x >> '{}'\necho {version}\n", asked.display());
-            let fresh = folder.path().join("fresh");
-            #[expect(clippy::disallowed_methods, reason = "a test's own file")]
-            std::fs::write(&fresh, text).unwrap();
-            std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o755)).unwrap();
-            #[expect(clippy::disallowed_methods, reason = "a test's own file")]
-            std::fs::rename(&fresh, &program).unwrap();
-        };
-        for (version, times) in [("10.11.1", 2), ("10.11.22", 4)] {
-            put(version);
-            for _twice in 0..2 {
-                assert_eq!(version_text(&program, &Cancel::default()).unwrap(), version);
-            }
-            let asked = std::fs::read_to_string(&asked).unwrap();
-            assert_eq!(asked.len(), times, "{asked}");
-        }
     }
 }

@@ -3,8 +3,7 @@
 //! A server may write its messages in another language. Then no rule applies: the failure is the tool's, and
 //! its message is shown as it is.
 
-use super::login::Login;
-use super::sql::quoted;
+use super::login::{Login, quoted};
 use crate::engine::EngineError;
 use crate::engine::tool::{self, Rule, TIMED_OUT, rules};
 

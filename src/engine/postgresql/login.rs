@@ -1,4 +1,4 @@
-//! How PostgreSQL's tools connect: by their environment, never by their arguments.
+//! How PostgreSQL's tools connect: by their environment, never by their arguments. And how they quote names.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -111,6 +111,11 @@ impl Login {
     }
 }
 
+/// A name quoted for SQL.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// Host and port as libpq expects them. A socket may be given by its folder or by its file.
 fn address_variables(address: &Address) -> Vec<(&'static str, OsString)> {
     match address {
@@ -142,6 +147,11 @@ mod tests {
             let found = address_variables(&Address::Socket(path.into()));
             assert_eq!(found, [("PGHOST", folder.into()), ("PGPORT", port.into())]);
         }
+    }
+
+    #[test]
+    fn quotes_in_a_name_are_doubled() {
+        assert_eq!(quoted(r#"a"b"#), r#""a""b""#);
     }
 
     #[test]

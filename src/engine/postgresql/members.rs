@@ -10,7 +10,7 @@ use tar::{Archive, EntryType};
 
 use super::cluster::{CLUSTER_FILE, Cluster, DATA_FOLDER, TABLESPACES};
 use super::manifest::{Checksums, Manifest, ManifestSummary};
-use crate::domain::{Entry, EntryKind, EntryPath, FailureCode};
+use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, num};
 use crate::engine::file_stat::now_ns;
 use crate::engine::pour::{PourError, pour};
 use crate::engine::{EngineError, Intake};
@@ -147,7 +147,7 @@ impl<'a> Members<'a> {
         let mut content = Vec::new();
         from.read_to_end(&mut content).map_err(PourError::Read)?;
         if let Some(checksums) = &mut self.checksums {
-            let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+            let size = num::to_u64(content.len());
             checksums.add(path, size, crc32c::crc32c(&content));
         }
         Ok(())
@@ -169,7 +169,7 @@ impl<'a> Members<'a> {
         self.owner = Some((first.uid, first.gid));
         self.add("", EntryKind::Directory, 0o700)?;
         let note = self.cluster.to_json();
-        let size = u64::try_from(note.len()).unwrap_or_default();
+        let size = num::to_u64(note.len());
         let entry = self.new_entry(CLUSTER_FILE, EntryKind::File { size, extents: None }, 0o600)?;
         pour(&entry, &mut note.as_slice(), self.intake, |_| ())?;
         self.add(DATA_FOLDER, EntryKind::Directory, 0o700)?;

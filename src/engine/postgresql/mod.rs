@@ -23,7 +23,6 @@ mod restore_text;
 mod roles;
 mod row_counts;
 mod server_info;
-mod sql;
 
 use std::path::{Path, PathBuf};
 

@@ -100,30 +100,21 @@ impl PrivateServer {
     }
 
     fn wait_until_up(&mut self) -> Result<(), EngineError> {
-        let (client, mut refusal) = (&self.client, None);
+        let client = &self.client;
         let up = self.process.wait_until_up(START_TIMEOUT, || match client.query("SELECT 1") {
-            Err(EngineError::Tool(error)) if says_any(error.output(), &STARTING) => false,
-            Err(EngineError::Cancelled) => false,
-            Err(error) => {
-                refusal = Some(error);
-                true
-            }
-            Ok(_) => true,
+            Err(EngineError::Tool(error)) if says_any(error.output(), &STARTING) => Ok(false),
+            answer => answer.map(|_| true),
         });
-        match (up, refusal) {
-            (Ok(()), None) => Ok(()),
-            (Ok(()), Some(error)) => Err(self.explain(error)),
-            (Err(error @ (ToolError::Cancelled | ToolError::Start { .. })), _) => Err(error.into()),
-            (Err(error), _) => Err(blame(&error.to_string())),
-        }
+        up.map_err(|error| self.explain(error))
     }
 
     /// What an error of a check on this server means: the data is damaged, unless this machine is the reason.
     /// If the server has ended, its log says more than the check.
     pub(super) fn explain(&self, error: EngineError) -> EngineError {
         match error {
-            EngineError::Tool(error) if !self.process.has_ended() => blame(&error.to_string()),
-            EngineError::Tool(_) => self.explain_end(),
+            EngineError::Tool(ToolError::Start { .. }) => error,
+            EngineError::Tool(_) if self.process.has_ended() => self.explain_end(),
+            EngineError::Tool(error) => blame(&error.to_string()),
             other => other,
         }
     }

@@ -5,12 +5,11 @@
 //! version.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::options::KIND;
 use crate::domain::{Cancel, FailureCode, Source};
 use crate::engine::EngineError;
-use crate::engine::tool::{Finder, Tool, ToolError, major_version};
+use crate::engine::tool::{Finder, ToolError, major_and_minor, version_text};
 
 /// Where distributions put a version's programs: the text before and after the version.
 const VERSION_FOLDERS: [(&str, &str, &str); 3] = [
@@ -18,8 +17,6 @@ const VERSION_FOLDERS: [(&str, &str, &str); 3] = [
     ("/usr", "pgsql-", "bin"),
     ("/opt/homebrew/opt", "postgresql@", "bin"),
 ];
-
-const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which versions of a program are suitable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,10 +120,10 @@ fn installed((parent, before, after): &(&str, &str, &str)) -> Vec<(u32, PathBuf)
 
 /// The major version that a program reports.
 pub(super) fn version_of(program: &Path) -> Result<u32, EngineError> {
-    let tool = Tool::new(program).arg("--version").timeout(VERSION_TIMEOUT);
-    let output = String::from_utf8_lossy(&tool.output(&Cancel::default())?).into_owned();
-    major_version(&output)
-        .ok_or_else(|| ToolError::answer(&program.display().to_string(), &output).into())
+    let text = version_text(program, &["--version"], &Cancel::default())?;
+    let (major, _) = major_and_minor(&text)
+        .ok_or_else(|| ToolError::answer(&program.display().to_string(), &text))?;
+    Ok(major)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 use serde::Deserialize;
 
 use super::client::Client;
+use super::login::quoted;
 use super::private_server::blame;
-use super::sql::quoted;
 use crate::engine::tool::ToolError;
 use crate::engine::{DrillReport, EngineError};
 
@@ -93,9 +93,9 @@ fn run(client: &Client, script: &str) -> Result<(String, Option<ToolError>), Eng
     let mut stream = tool.env("PGAPPNAME", "coffer-drill").stream(&client.cancel)?;
     let mut output = Vec::new();
     stream.read_up_to(MAX_OUTPUT, &mut output)?;
-    let error = stream.finish().err();
-    if let Some(ToolError::Cancelled) = error {
-        return Err(ToolError::Cancelled.into());
-    }
+    let error = match stream.finish() {
+        Err(error @ (ToolError::Cancelled | ToolError::Start { .. })) => return Err(error.into()),
+        ended => ended.err(),
+    };
     Ok((String::from_utf8_lossy(&output).into_owned(), error))
 }

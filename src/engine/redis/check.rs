@@ -4,12 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::client::{ANSWER_TIMEOUT, PACKAGE};
+use super::client::PACKAGE;
 use super::info::Info;
 use super::version::check_version;
 use crate::domain::{Cancel, FailureCode};
 use crate::engine::EngineError;
-use crate::engine::tool::{Finder, Tool, ToolError};
+use crate::engine::tool::{Finder, Tool, ToolError, version_text};
 
 /// The check's name in reports.
 pub(super) const CHECK: &str = "redis-check-rdb";
@@ -45,9 +45,9 @@ impl Checker {
 
     /// Makes sure that it is new enough for the server.
     pub(super) fn check_version(&self, info: &Info, cancel: &Cancel) -> Result<(), EngineError> {
-        let version = Tool::new(&self.0).arg("--version").timeout(ANSWER_TIMEOUT).output(cancel);
         // An old tool lacks this option. Its check then says what it cannot read.
-        version.map_or(Ok(()), |version| check_version(&String::from_utf8_lossy(&version), info))
+        let version = version_text(&self.0, &["--version"], cancel);
+        version.map_or(Ok(()), |version| check_version(&version, info))
     }
 
     /// Checks an open snapshot from its beginning. `damaged` makes an error of a description of the damage.

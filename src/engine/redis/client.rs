@@ -9,7 +9,7 @@ use super::options::{Protection, protection};
 use crate::domain::Cancel;
 use crate::engine::EngineError;
 use crate::engine::server_source::{Address, ServerSource};
-use crate::engine::tool::{Secret, Tool, ToolError};
+use crate::engine::tool::{Secret, Tool, ToolError, version_text};
 
 /// The Debian package with the tools.
 pub(super) const PACKAGE: &str = "redis-tools";
@@ -81,7 +81,6 @@ impl<'a> Client<'a> {
 
     /// The tool's own name and version.
     pub(super) fn version(&self, cancel: &Cancel) -> Result<String, EngineError> {
-        let output = Tool::new(&self.path).arg("--version").timeout(ANSWER_TIMEOUT);
-        Ok(String::from_utf8_lossy(&output.output(cancel)?).trim().to_owned())
+        version_text(&self.path, &["--version"], cancel)
     }
 }

@@ -10,9 +10,10 @@ use super::client::PACKAGE;
 use super::info::Info;
 use super::options::KIND;
 use super::rdb_file::SNAPSHOT;
-use super::version::major_and_minor;
 use crate::domain::FailureCode;
-use crate::engine::tool::{ServerProcess, Tool, ToolError, says_any};
+use crate::engine::tool::{
+    ServerProcess, Tool, ToolError, major_and_minor, says_any, version_text,
+};
 use crate::engine::{DrillOrder, DrillReport, EngineError};
 
 /// The socket, relative to the restored folder, in which server and client run: an absolute path may be too long
@@ -64,27 +65,28 @@ struct PrivateServer<'a> {
 impl<'a> PrivateServer<'a> {
     /// Starts it and waits until everything is loaded.
     fn start(order: &'a DrillOrder<'a>, program: &Path, cli: PathBuf) -> Result<Self, EngineError> {
-        let version = Tool::new(program).arg("--version").timeout(ANSWER_TIMEOUT);
-        let version = version.output(order.cancel)?;
-        let version = major_and_minor(&String::from_utf8_lossy(&version)).unwrap_or_default();
+        let version = version_text(program, &["--version"], order.cancel)?;
         let mut tool = Tool::new(program)
             .current_dir(order.restored)
             .args(["--port", "0", "--unixsocket", SOCKET, "--unixsocketperm", "700"])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .args(["--dir", ".", "--dbfilename", SNAPSHOT]);
-        if version >= CHECKS_VALUES {
+        if major_and_minor(&version).unwrap_or_default() >= CHECKS_VALUES {
             tool = tool.args(["--sanitize-dump-payload", "yes"]);
             // Damage can crash it. A crash report is long, and tests the machine's memory first.
             tool = tool.args(["--crash-log-enabled", "no", "--crash-memcheck-enabled", "no"]);
         }
         let mut process = tool.start_server(&order.scratch.join("redis.log"), order.cancel)?;
-        let is_loaded = || {
-            let answer = query(order, &cli, &["INFO"]);
-            answer.is_ok_and(|it| Info::parse(&it).is_some_and(|it| it.get("loading") == "0"))
+        let is_loaded = || match query(order, &cli, &["INFO"]) {
+            Err(error @ ToolError::Start { .. }) => Err(error.into()),
+            answer => {
+                let info = answer.ok().and_then(|answer| Info::parse(&answer));
+                Ok(info.is_some_and(|info| info.get("loading") == "0"))
+            }
         };
         match process.wait_until_up(LOAD_TIMEOUT, is_loaded) {
             Ok(()) => Ok(Self { order, cli, process }),
-            Err(error @ ToolError::Failed { .. }) => {
+            Err(EngineError::Tool(error @ ToolError::Failed { .. })) => {
                 if says_any(error.output(), &[MISSING_MODULE]) {
                     let context =
                         "the snapshot needs a module that redis-server does not have here";
@@ -92,7 +94,7 @@ impl<'a> PrivateServer<'a> {
                 }
                 Err(damaged(&format!("while loading {SNAPSHOT}, {error}")))
             }
-            Err(other) => Err(other.into()),
+            Err(other) => Err(other),
         }
     }
 

@@ -106,21 +106,4 @@ mod tests {
             assert_eq!(parsed(source.clone()), Ok(protection), "{source}");
         }
     }
-
-    #[test]
-    fn what_the_client_does_not_support_is_refused_with_a_reason() {
-        for (source, word) in [
-            (json!({"url": "rediss://h", "tls": "off"}), "keep one"),
-            (json!({"url": "rediss://h", "tls": "verify-full"}), "verify-ca"),
-            (json!({"socket": "/s", "tls": "require"}), "does not leave this machine"),
-            (json!({"url": "redis://h", "ca_file": "/c"}), "rediss://"),
-            (json!({"url": "rediss://h", "cert_file": "/c"}), "key_file"),
-            (json!({"url": "redis://h/3"}), "all of them"),
-            (json!({"url": "redis://h", "extra_args": ["-a", "x"]}), "password_file"),
-            (json!({"path": "/srv/restored"}), "no server is known"),
-        ] {
-            let said = parsed(source.clone()).unwrap_err();
-            assert!(said.contains(word), "{source}: {said}");
-        }
-    }
 }

@@ -3,19 +3,12 @@
 use super::info::Info;
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
+use crate::engine::tool::major_and_minor;
 
 /// The Redis version that Valkey was forked from; newer snapshots of Redis its tools cannot read.
 const VALKEY_FORK: (u32, u32) = (7, 2);
 /// The first Valkey version whose snapshots no Redis tool can read.
 const VALKEY_OWN_FORMAT: (u32, u32) = (9, 0);
-
-/// The first two numbers of a version, as in `redis-cli 7.0.15` or `v=7.0.15`.
-pub(super) fn major_and_minor(text: &str) -> Option<(u32, u32)> {
-    let start = text.find(|letter: char| letter.is_ascii_digit())?;
-    let mut parts = text.get(start..)?.split(|letter: char| !letter.is_ascii_digit());
-    let major = parts.next()?.parse().ok()?;
-    Some((major, parts.next().and_then(|it| it.parse().ok()).unwrap_or(0)))
-}
 
 /// Fails if a tool is too old to read what this server writes. `version` is the tool's own name and version.
 pub(super) fn check_version(version: &str, info: &Info) -> Result<(), EngineError> {
@@ -47,13 +40,6 @@ pub(super) fn check_version(version: &str, info: &Info) -> Result<(), EngineErro
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_version_is_read_from_its_first_two_numbers() {
-        assert_eq!(major_and_minor("redis-cli 7.0.15"), Some((7, 0)));
-        assert_eq!(major_and_minor("Redis server v=7.2.4 sha=0"), Some((7, 2)));
-        assert_eq!((major_and_minor("8"), major_and_minor("none")), (Some((8, 0)), None));
-    }
 
     #[test]
     fn a_tool_older_than_its_server_is_refused_with_the_package_to_install() {

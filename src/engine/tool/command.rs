@@ -3,15 +3,13 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Seek as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, memfd_create};
-
 use super::find::find_in_path;
+use super::secret::memory_file;
 use super::{Secret, ToolError};
 
 /// The variables that a program inherits. Not those that would point it at another server (`PGHOST`,
@@ -22,7 +20,7 @@ const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "TZ"];
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(super) name: String,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
@@ -97,13 +95,7 @@ impl Tool {
 
     /// The bytes that it reads on its standard input; they touch no disk.
     pub(crate) fn stdin_bytes(self, content: &[u8]) -> Result<Self, ToolError> {
-        let made = memfd_create("coffer-input", MemfdFlags::CLOEXEC).map_err(Into::into);
-        let filled = made.map(File::from).and_then(|mut file| {
-            file.write_all(content)?;
-            file.rewind()?;
-            Ok(file)
-        });
-        match filled {
+        match memory_file(content) {
             Ok(file) => Ok(self.stdin(file)),
             Err(error) => Err(self.start_error(error)),
         }

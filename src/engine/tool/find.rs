@@ -1,4 +1,4 @@
-//! Finding programs, and reading their versions.
+//! Finding programs.
 
 use std::env;
 use std::os::unix::fs::PermissionsExt as _;
@@ -56,11 +56,4 @@ fn find_in(folders: impl IntoIterator<Item = PathBuf>, name: &str) -> Option<Pat
 
 fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
-}
-
-/// The first number in a version text: `15` in `pg_basebackup (PostgreSQL) 15.18`.
-pub(crate) fn major_version(text: &str) -> Option<u32> {
-    let start = text.find(|letter: char| letter.is_ascii_digit())?;
-    let digits: String = text.chars().skip(start).take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
 }

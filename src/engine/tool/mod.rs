@@ -17,13 +17,15 @@ mod stream;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod version;
 
 #[cfg(test)]
 pub(super) use self::classify::assert_classified;
 pub(super) use self::classify::{Rule, TIMED_OUT, classify, find_rule, rules, says_any};
 pub(super) use self::command::Tool;
 pub(super) use self::error::ToolError;
-pub(super) use self::find::{Finder, major_version};
+pub(super) use self::find::Finder;
 pub(super) use self::secret::{Secret, SecretFile};
 pub(super) use self::server_process::{ServerProcess, read_end};
 pub(super) use self::stream::Stream;
+pub(super) use self::version::{major_and_minor, version_text};

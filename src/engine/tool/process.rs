@@ -1,5 +1,6 @@
 //! A running program.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -100,6 +101,11 @@ impl Process {
     pub(super) fn check_exit(&self, status: ExitStatus, output: String) -> Result<(), ToolError> {
         if status.success() {
             return Ok(());
+        }
+        // What a shell or another wrapper ends with if it could not run the program.
+        if matches!(status.code(), Some(126 | 127)) {
+            let path = self.name.clone().into();
+            return Err(ToolError::Start { path, source: io::Error::other(output) });
         }
         Err(ToolError::Failed { name: self.name.clone(), status, output })
     }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use super::process::Process;
 use super::{ServerProcess, Stream, Tool, ToolError};
 use crate::domain::Cancel;
+use crate::engine::EngineError;
 
 /// [`Tool::output`] reads at most this many bytes.
 const MAX_OUTPUT: usize = 64 << 20;
@@ -14,6 +15,14 @@ impl Tool {
     /// Runs it to its end and drops what it writes.
     pub(crate) fn run(self, cancel: &Cancel) -> Result<(), ToolError> {
         Process::start(self, Stdio::null(), cancel)?.finish()
+    }
+
+    /// Runs it to its end, and returns whether it succeeded. That it cannot be run, or was cancelled, is an error.
+    pub(crate) fn succeeds(self, cancel: &Cancel) -> Result<bool, EngineError> {
+        match self.run(cancel) {
+            Err(error @ (ToolError::Start { .. } | ToolError::Cancelled)) => Err(error.into()),
+            ended => Ok(ended.is_ok()),
+        }
     }
 
     /// Runs it to its end and returns what it wrote.

@@ -3,14 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 
-use crate::domain::FailureCode;
+use crate::domain::{FailureCode, num};
 use crate::engine::EngineError;
 
 /// The longest password that is accepted, in bytes.
@@ -33,7 +33,7 @@ impl Secret {
     /// Reads a password file. A bare name is a systemd credential.
     pub(crate) fn read(file: &Path) -> Result<Self, EngineError> {
         let path = resolve(file)?;
-        let denied = |error: std::io::Error| {
+        let denied = |error: io::Error| {
             EngineError::known(
                 FailureCode::SourceDenied,
                 format!(
@@ -66,7 +66,7 @@ impl Secret {
         if bytes.is_empty() {
             return Err("is empty; put the password into it");
         }
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_PASSWORD {
+        if num::to_u64(bytes.len()) > MAX_PASSWORD {
             return Err("is longer than any password");
         }
         if bytes.contains(&0) {
@@ -106,27 +106,30 @@ fn resolve(file: &Path) -> Result<PathBuf, EngineError> {
     })
 }
 
+/// A file that touches no disk, at its beginning.
+pub(super) fn memory_file(content: &[u8]) -> io::Result<File> {
+    let file = memfd_create("coffer", MemfdFlags::CLOEXEC)?;
+    // Tools refuse password files that others may write to.
+    fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+    let mut file = File::from(file);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file)
+}
+
 /// A file with secrets that exists only in memory, until it is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct SecretFile(OwnedFd);
 
 impl SecretFile {
     pub(crate) fn new(content: &[u8]) -> Result<Self, EngineError> {
-        Self::create(content).map_err(|error| {
+        let made = memory_file(content).map_err(|error| {
             EngineError::known(
                 FailureCode::Internal,
                 format!("no memory for a file with a password: {error}"),
             )
-        })
-    }
-
-    fn create(content: &[u8]) -> std::io::Result<Self> {
-        let file = memfd_create("coffer-secret", MemfdFlags::CLOEXEC)?;
-        // Tools refuse password files that others may write to.
-        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
-        let mut file = File::from(file);
-        file.write_all(content)?;
-        Ok(Self(file.into()))
+        });
+        Ok(Self(made?.into()))
     }
 
     /// A path at which a child process of the same user can read it, until this value is dropped.

@@ -13,6 +13,7 @@ use super::process::Process;
 use super::tail::last_lines;
 use super::{Tool, ToolError};
 use crate::domain::Cancel;
+use crate::engine::EngineError;
 
 /// How many bytes of the end of a log are searched for a message.
 const LOG_TAIL: u64 = 16 << 10;
@@ -35,20 +36,20 @@ impl ServerProcess {
         Ok(Self { process: Process::watch(tool, child, cancel)?, log: log.to_owned() })
     }
 
-    /// Calls `is_up` until it returns true. Fails if the server ends, or takes longer than `longest`.
+    /// Calls `is_up` until it returns true. Fails if it does, if the server ends, or if it takes longer than `longest`.
     pub(crate) fn wait_until_up(
         &mut self,
         longest: Duration,
-        mut is_up: impl FnMut() -> bool,
-    ) -> Result<(), ToolError> {
+        mut is_up: impl FnMut() -> Result<bool, EngineError>,
+    ) -> Result<(), EngineError> {
         let deadline = Instant::now() + longest;
-        while !is_up() {
+        while !is_up()? {
             if self.process.wait_a_moment(None)? {
-                let (status, output) = (self.process.reap()?, self.log_tail());
-                return Err(ToolError::Failed { name: self.process.name.clone(), status, output });
+                let (name, status) = (self.process.name.clone(), self.process.reap()?);
+                return Err(ToolError::Failed { name, status, output: self.log_tail() }.into());
             }
             if Instant::now() >= deadline {
-                return Err(self.process.timed_out(longest, self.log_tail()));
+                return Err(self.process.timed_out(longest, self.log_tail()).into());
             }
         }
         Ok(())

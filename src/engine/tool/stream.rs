@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::process::Process;
 use super::{Tool, ToolError};
-use crate::domain::Cancel;
+use crate::domain::{Cancel, num};
 use crate::engine::EngineError;
 
 /// A read is worth its wake-up once this many bytes wait in the pipe.
@@ -79,7 +79,7 @@ impl Stream {
     /// kilobytes, which costs more than moving the bytes.
     #[expect(clippy::disallowed_methods, reason = "too short a wait to be worth cancelling")]
     fn gather(&self, wanted: usize) {
-        let enough = u64::try_from(wanted.min(WORTH_READING)).unwrap_or(0);
+        let enough = num::to_u64(wanted.min(WORTH_READING));
         if rustix::io::ioctl_fionread(&self.stdout).is_ok_and(|waiting| waiting < enough) {
             std::thread::sleep(GATHER_TIME);
         }

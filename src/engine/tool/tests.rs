@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Finder, Secret, SecretFile, Tool, ToolError, major_version};
+use super::{Finder, Secret, SecretFile, Tool, ToolError};
 use crate::domain::Cancel;
 
 fn shell(script: &str) -> Tool {
@@ -156,10 +156,4 @@ fn a_tool_is_searched_only_where_the_configuration_says() {
     assert!(finder(Some("/bin")).find("sh", "dash").is_ok());
     let said = finder(Some("/proc")).find("sh", "dash").unwrap_err().to_string();
     assert!(said.contains("/proc") && said.contains("apt install dash"), "{said}");
-}
-
-#[test]
-fn the_major_version_is_the_first_number() {
-    assert_eq!(major_version("pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
-    assert_eq!(major_version("none"), None);
 }

@@ -5,4 +5,5 @@ mod directory;
 mod mariadb;
 mod postgresql;
 mod redis;
+mod sources;
 mod sqlite;

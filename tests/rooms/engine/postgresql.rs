@@ -5,14 +5,15 @@ mod server;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use coffer::domain::{CheckLevel, EntryKind, FailureCode, Source};
+use coffer::domain::{Cancel, CheckLevel, EntryKind, FailureCode, Source};
 use coffer::engine::{
     DrillOrder, DrillReport, Engine, EngineError, LoadOrder, Owners, Placed, Target, find,
 };
 use serde_json::{Value, json};
 
-use self::server::{Postgres, Setup};
+use self::server::{Postgres, Setup, tools_replacing, write_program};
 use super::conformance::{
     EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance, names, pour,
     recording,
@@ -140,14 +141,13 @@ fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
 }
 
 fn drill(place: &Path, source: &Source) -> Result<DrillReport, EngineError> {
+    drill_until(place, source, &NOT_CANCELLED)
+}
+
+fn drill_until(place: &Path, source: &Source, cancel: &Cancel) -> Result<DrillReport, EngineError> {
     let scratch = tempfile::tempdir().unwrap();
     let (restored, scratch) = (&place.join("restored"), scratch.path());
-    let report = engine().drill(&DrillOrder {
-        restored,
-        source: Some(source),
-        scratch,
-        cancel: &NOT_CANCELLED,
-    });
+    let report = engine().drill(&DrillOrder { restored, source: Some(source), scratch, cancel });
     assert_eq!(names(scratch), [""; 0], "the drill left something");
     report
 }
@@ -300,6 +300,77 @@ fn a_drill_without_a_server_of_its_version_names_the_package() {
     let said = failed.as_ref().unwrap_err().to_string();
     assert!(said.contains("apt install postgresql-"), "{said}");
     assert_eq!(code(failed), FailureCode::Tool);
+}
+
+#[test]
+fn a_drill_whose_psql_is_missing_or_cannot_start_fails_at_once_and_not_as_damage() {
+    let server = Postgres::new();
+    let place = restore_copy(&source(&server, &json!({})), Owners::CurrentUser);
+    for (script, word) in [(None, "postgresql-client"), (Some("#!/nowhere/sh\n"), "cannot be run")]
+    {
+        let tools = tools_replacing("psql", "");
+        let psql = tools.path().join("psql");
+        match script {
+            None => std::fs::remove_file(&psql).unwrap(),
+            Some(script) => write_program(&psql, script),
+        }
+        let began = Instant::now();
+        let failed = drill(place.path(), &source(&server, &json!({"tools": tools.path()})));
+        assert!(began.elapsed() < Duration::from_secs(60));
+        let said = failed.as_ref().unwrap_err().to_string();
+        assert!(said.contains(word), "{said}");
+        assert_eq!(code(failed), FailureCode::Tool, "{said}");
+    }
+}
+
+/// A tool that reports something, notes that it was started, and does not end.
+const ENDLESS: &str = "echo 'something is wrong'; touch \"${0%/*}/started\"; exec sleep 600";
+
+/// Cancels `work` once the [`ENDLESS`] tool in `tools` was started.
+fn cancelled<T>(tools: &Path, work: impl FnOnce(&Cancel) -> T) -> T {
+    let (cancel, began) = (Cancel::default(), Instant::now());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !tools.join("started").exists() {
+                assert!(began.elapsed() < Duration::from_secs(300), "the tool was not started");
+                server::pause();
+            }
+            cancel.cancel();
+        });
+        work(&cancel)
+    })
+}
+
+#[test]
+fn a_cancelled_pg_amcheck_is_not_called_damage() {
+    let server = Postgres::new();
+    let place = restore_copy(&source(&server, &json!({})), Owners::CurrentUser);
+    let tools = tools_replacing("pg_amcheck", ENDLESS);
+    let source = source(&server, &json!({"tools": tools.path()}));
+    let ended = cancelled(tools.path(), |cancel| drill_until(place.path(), &source, cancel));
+    assert!(matches!(ended, Err(EngineError::Cancelled)), "{ended:?}");
+}
+
+#[test]
+fn a_cancelled_check_of_dumps_is_not_called_damage() {
+    let server = Postgres::new();
+    let logical = source(&server, &json!({"method": "logical"}));
+    let mut recorder = recording::<Physical>();
+    dump(engine(), &logical, &mut recorder).unwrap();
+    let tools = tools_replacing("pg_restore", ENDLESS);
+    let source = source(&server, &json!({"method": "logical", "tools": tools.path()}));
+    let ended = cancelled(tools.path(), |cancel| {
+        let order = LoadOrder {
+            target: Target::Server(&source),
+            source: None,
+            owners: Owners::FromArchive,
+            cancel,
+        };
+        let mut load = engine().load(&order).unwrap();
+        pour(&recorder, load.as_mut()).unwrap();
+        load.finish(CheckLevel::Full).map(drop)
+    });
+    assert!(matches!(ended, Err(EngineError::Cancelled)), "{ended:?}");
 }
 
 /// Restores what was recorded into a running server.

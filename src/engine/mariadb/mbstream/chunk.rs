@@ -21,15 +21,35 @@
 //!
 //! Source: `xbstream.h` and `xbstream_write.cc` in MariaDB's `extra/mariabackup`.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::path::PathBuf;
 
-use super::error::{UnpackError, malformed};
-use crate::domain::{EntryPath, SEGMENT_BYTES};
+use crate::domain::{EntryPath, SEGMENT_BYTES, num};
 
 const MAGIC: [u8; 8] = *b"XBSTCK01";
 const REPLACES: u8 = 2;
 /// The longest path the tool knows (`FN_REFLEN`) is 512 bytes.
 const MAX_PATH: u32 = 4096;
+
+/// Why a stream could not be unpacked.
+#[derive(Debug)]
+pub(in crate::engine::mariadb) enum UnpackError {
+    /// The stream could not be read, or is malformed.
+    Stream(io::Error),
+    /// This path could not be written.
+    Folder(PathBuf, io::Error),
+}
+
+impl From<io::Error> for UnpackError {
+    fn from(error: io::Error) -> Self {
+        Self::Stream(error)
+    }
+}
+
+/// The error for a malformed stream.
+pub(super) fn malformed(problem: impl Into<String>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, problem.into())
+}
 
 /// The beginning of a chunk. Read the content with [`Chunks::read`] before calling [`Chunks::next`].
 #[derive(Debug, PartialEq, Eq)]
@@ -120,12 +140,12 @@ impl<R: Read> Chunks<R> {
         let mut sum = crc32fast::Hasher::new();
         let mut left = content.length;
         while left > 0 {
-            let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.piece.len());
+            let length = num::saturating_usize(left).min(self.piece.len());
             let piece = self.piece.get_mut(..length).unwrap_or_default();
             self.stream.read_exact(piece)?;
             sum.update(piece);
             write(piece)?;
-            left = left.saturating_sub(u64::try_from(length).unwrap_or(left));
+            left = left.saturating_sub(num::to_u64(length));
         }
         if sum.finalize() == content.crc {
             Ok(())
@@ -145,7 +165,7 @@ impl<R: Read> Chunks<R> {
         if length > MAX_PATH {
             return Err(malformed(format!("a path of {length} bytes")));
         }
-        let mut path = vec![0; usize::try_from(length).unwrap_or_default()];
+        let mut path = vec![0; num::to_usize(length)];
         self.stream.read_exact(&mut path)?;
         let plain = path.strip_prefix(b"./").unwrap_or(&path);
         let path = EntryPath::new(plain).map_err(|bad| malformed(bad.to_string()))?;

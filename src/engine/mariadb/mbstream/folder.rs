@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::error::{UnpackError, malformed};
-use crate::domain::EntryPath;
+use super::chunk::{UnpackError, malformed};
+use crate::domain::{EntryPath, num};
 
 /// The smallest hole: a block of most filesystems.
 const BLOCK: usize = 4096;
@@ -54,7 +54,7 @@ impl OpenFile {
     }
 
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), UnpackError> {
-        let end = offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let end = offset.saturating_add(num::to_u64(bytes.len()));
         // Over bytes that were written before, zeros must be written too.
         let written = if self.sparse && offset >= self.length {
             self.write_sparse(bytes, offset)

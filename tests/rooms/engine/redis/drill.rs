@@ -6,7 +6,7 @@ use coffer::domain::{CheckLevel, FailureCode};
 use coffer::engine::{DrillOrder, DrillReport, EngineError};
 
 use super::super::conformance::{NOT_CANCELLED, Recorder, dump, load_to, names, pour};
-use super::server::{RedisServer, tools_with};
+use super::server::{RedisServer, tools_replacing};
 use super::{engine, of};
 
 const SNAPSHOT: &str = "dump.rdb";
@@ -70,7 +70,7 @@ fn a_drill_finds_damage_with_and_without_the_checking_tool() {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     let cut = whole[..whole.len() / 2].to_vec();
-    let without = tools_with("redis-check-rdb", "exit 1");
+    let without = tools_replacing("redis-check-rdb", "exit 1");
     std::fs::remove_file(without.path().join("redis-check-rdb")).unwrap();
     for bytes in [flipped, cut] {
         for tools in [None, Some(without.path())] {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::super::conformance::{
     EngineTest, NOT_CANCELLED, Recorder, TestSource, code, dump, engine_conformance, load_to, pour,
 };
-use super::server::{RedisServer, Reply, tools_with};
+use super::server::{RedisServer, Reply, tools_replacing};
 use super::{engine, of};
 
 struct Server;
@@ -61,7 +61,7 @@ fn noise(seed: u32) -> Vec<u8> {
 fn dumped_by(name: &str, body: &str, check: CheckLevel) -> Result<Recorder, EngineError> {
     let server = RedisServer::start();
     server.connect().run(&["SET", "key", "a value that is long enough to be cut in two"]);
-    let folder = tools_with(name, body);
+    let folder = tools_replacing(name, body);
     let mut source = of(&server);
     source.0.insert("tools".to_owned(), folder.path().to_str().unwrap().into());
     let scratch = tempfile::tempdir().unwrap();

@@ -1,0 +1,111 @@
+//! The keys of a source that is a running server. No server is needed: what is wrong is found before one is asked.
+
+use coffer::domain::{FailureCode, Source};
+use coffer::engine::find;
+use serde_json::{Value, json};
+
+fn source(keys: &Value) -> Source {
+    serde_json::from_value(keys.clone()).unwrap()
+}
+
+#[track_caller]
+fn assert_refused(engine: &str, keys: &Value, word: &str) {
+    let refused = find(engine).unwrap().check_source(&source(keys)).unwrap_err();
+    let failure = refused.failure().unwrap();
+    assert_eq!(failure.code, FailureCode::SourceInvalid, "{keys}: {failure}");
+    assert!(failure.message.contains(word), "{keys}: {failure}");
+}
+
+#[test]
+fn an_invalid_key_of_any_server_is_named() {
+    for (keys, word) in [
+        (json!({}), "url or a socket"),
+        (json!({"url": "sqlite://db"}), "scheme"),
+        (json!({"url": "SCHEME://db?sslmode=off"}), "tls"),
+        (json!({"url": "SCHEME://"}), "host"),
+        (json!({"url": "SCHEME://-h"}), "host"),
+        (json!({"url": "SCHEME://db:x"}), "port"),
+        (json!({"url": "SCHEME://db", "socket": "/s"}), "keep one"),
+        (json!({"url": "SCHEME://a@db", "user": "b"}), "source.user"),
+        (json!({"socket": "run/x"}), "absolute"),
+        (json!({"socket": "/run/../x"}), "absolute"),
+        (json!({"path": "s"}), "absolute"),
+        (json!({"socket": "/s", "tls": "yes"}), "source.tls"),
+        (json!({"socket": "/s", "extra_args": "-v"}), "list"),
+        (json!({"socket": "/s", "pasword_file": "/p"}), "pasword_file"),
+        (json!({"path": "/s", "user": "b"}), "\"user\""),
+        (json!({"user": "b", "password": "x"}), "password_file"),
+        (json!({"user": "b", "password_file": "a/b"}), "systemd credential"),
+        (json!({"user": "b", "password_file": "/a/../b"}), "systemd credential"),
+    ] {
+        for (engine, scheme) in [
+            ("postgresql", "postgres"),
+            ("mariadb", "mysql"),
+            ("mysql", "mysql"),
+            ("redis", "redis"),
+        ] {
+            let mut keys = keys.clone();
+            if let Some(Value::String(url)) = keys.get_mut("url") {
+                *url = url.replace("SCHEME", scheme);
+            }
+            assert_refused(engine, &keys, word);
+        }
+    }
+}
+
+#[test]
+fn what_an_engine_does_not_support_is_refused_with_a_reason() {
+    for (engine, keys, word) in [
+        ("postgresql", json!({"url": "mysql://db"}), "scheme"),
+        ("postgresql", json!({"user": "u", "method": "magic"}), "source.method"),
+        ("postgresql", json!({"user": "u", "databases": ["a"]}), "logical"),
+        ("postgresql", json!({"user": "u", "method": "logical", "databases": "a"}), "list"),
+        ("mariadb", json!({"url": "postgresql://db"}), "scheme"),
+        ("mariadb", json!({"socket": "/s", "method": "fast"}), "source.method"),
+        ("mariadb", json!({"socket": "/s", "database": "shop"}), "whole server"),
+        ("mysql", json!({"socket": "/s", "method": "physical"}), "must be \"logical\""),
+        ("redis", json!({"socket": "/s", "method": "logical"}), "\"method\""),
+        ("redis", json!({"url": "rediss://h", "tls": "off"}), "keep one"),
+        ("redis", json!({"url": "rediss://h", "tls": "verify-full"}), "verify-ca"),
+        ("redis", json!({"socket": "/s", "tls": "require"}), "does not leave this machine"),
+        ("redis", json!({"url": "redis://h", "ca_file": "/c"}), "rediss://"),
+        ("redis", json!({"url": "rediss://h", "cert_file": "/c"}), "key_file"),
+        ("redis", json!({"url": "redis://h/3"}), "all of them"),
+        ("redis", json!({"url": "redis://h", "extra_args": ["-a", "x"]}), "password_file"),
+    ] {
+        assert_refused(engine, &keys, word);
+    }
+    let one = json!({"url": "mysql://me@db/shop", "method": "logical"});
+    assert!(find("mariadb").unwrap().check_source(&source(&one)).is_ok());
+}
+
+#[test]
+fn a_restored_folder_is_a_valid_source_but_has_no_server_to_ask() {
+    for engine in ["postgresql", "mariadb", "mysql", "redis"] {
+        let engine = find(engine).unwrap();
+        let restored = source(&json!({"path": "/srv/restored"}));
+        assert!(engine.check_source(&restored).is_ok());
+        let failure = engine.probe(&restored).unwrap_err().failure().unwrap();
+        assert_eq!(failure.code, FailureCode::SourceInvalid);
+        assert!(failure.message.contains("no server is known"), "{failure}");
+    }
+}
+
+#[test]
+fn the_default_method_is_logical_for_mysql_and_physical_for_the_others() {
+    for (engine, method, logical) in [
+        ("postgresql", None, false),
+        ("postgresql", Some("logical"), true),
+        ("mariadb", None, false),
+        ("mariadb", Some("logical"), true),
+        ("mysql", None, true),
+        ("mysql", Some("logical"), true),
+    ] {
+        let mut keys = json!({"socket": "/s"});
+        if let Some(method) = method {
+            keys["method"] = method.into();
+        }
+        let hints = find(engine).unwrap().restore_hints("shop", &source(&keys)).join("\n");
+        assert_eq!(hints.contains("restored/data/databases"), logical, "{engine}, {method:?}");
+    }
+}
