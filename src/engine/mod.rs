@@ -12,10 +12,10 @@ mod file_name;
 mod file_stat;
 mod flow;
 mod mariadb;
-mod order;
 mod postgresql;
 mod pour;
 mod redis;
+mod request;
 mod server_source;
 mod shell_quote;
 mod source_path;
@@ -30,8 +30,9 @@ use crate::domain::{EntryPath, Source};
 
 pub use error::{EngineError, Stop};
 pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
-pub use order::{
-    DrillOrder, DrillReport, DumpFacts, DumpOrder, LoadOrder, Owners, Probe, SkippedMember, Target,
+pub use request::{
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, SkippedMember,
+    Target,
 };
 
 /// Every engine.
@@ -79,11 +80,11 @@ pub trait Engine: Send + Sync {
     /// Reads the source once, consistently, into `intake`.
     ///
     /// Every path comes once, and a folder before its members; see [`Engine::dumps_in_order`]. If this succeeds,
-    /// everything was read, every child process succeeded, and the engine's own check (as thorough as `order.check`)
+    /// everything was read, every child process succeeded, and the engine's own check (as thorough as `request.check`)
     /// found no problem.
     fn dump(
         &self,
-        order: &DumpOrder<'_>,
+        request: &DumpRequest<'_>,
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError>;
 
@@ -92,12 +93,12 @@ pub trait Engine: Send + Sync {
     /// To a path, which must not exist (or be an empty folder, for engines that restore a folder): until
     /// [`Staged::place`], the data is beside it, on the same filesystem, under a name that starts with `.coffer-`.
     /// Into a running server, if the engine supports that: only databases that do not exist there.
-    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError>;
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError>;
 
     /// Uses what was restored: starts a private server on it if it needs one, runs the most thorough check, counts the
-    /// rows of every table, and stops the server. `order.restored` is for this drill only and may be changed. If the
+    /// rows of every table, and stops the server. `request.restored` is for this drill only and may be changed. If the
     /// data is bad, the failure is `ArchiveDamaged`; anything else that stops the drill has another code.
-    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError>;
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError>;
 
     /// The `source` of an instance that was restored to `target`.
     fn source_of(&self, target: &Path) -> Source {

@@ -10,7 +10,7 @@ use crate::domain::{
     BackupId, Cancel, CheckLevel, Damage, DamageIn, DrillFacts, RunEnd, RunNumbers, RunResult,
     Source, VerifyLevel,
 };
-use crate::engine::{DrillOrder, DrillReport, Owners, Placed, Target};
+use crate::engine::{DrillReport, DrillRequest, Owners, Placed, Target};
 use crate::failpoint;
 use crate::storage::{StorageError, Workspace};
 
@@ -85,8 +85,8 @@ pub fn drill(
             Placed::In(_server) => &target,
         };
         let (source, cancel) = (how.source, how.cancel);
-        let order = DrillOrder { restored, source, scratch: &scratch, cancel };
-        Ok(engine.drill(&order)?)
+        let request = DrillRequest { restored, source, scratch: &scratch, cancel };
+        Ok(engine.drill(&request)?)
     });
     let report = report
         .map_err(|error| cancelled_or(error, how.cancel))

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::archive::{ArchiveError, Chain};
 use crate::domain::{Cancel, CheckLevel, Entry, Source};
-use crate::engine::{self, Engine, EngineError, LoadOrder, Owners, Placed, Target};
+use crate::engine::{self, Engine, EngineError, LoadRequest, Owners, Placed, Target};
 use crate::failpoint;
 
 use super::chain::blame;
@@ -71,7 +71,7 @@ pub fn restore(
     progress: Progress<'_>,
 ) -> Result<RestoreReport, JobError> {
     let engine = engine_of(chain)?;
-    let mut load = engine.load(&LoadOrder {
+    let mut load = engine.load(&LoadRequest {
         target: how.target,
         source: how.source,
         owners: how.owners,

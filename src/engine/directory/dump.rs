@@ -17,7 +17,7 @@ use crate::domain::{EntryKind, EntryPath};
 use crate::engine::file_stat::{FileStat, now_ns, stat_open};
 use crate::engine::pour::PourError;
 use crate::engine::{
-    DumpFacts, DumpOrder, EngineError, Intake, NeedsContent, SkippedMember, printable,
+    DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, SkippedMember, printable,
 };
 
 /// How often a file is read that changes meanwhile.
@@ -35,12 +35,12 @@ type Outcome<T> = Result<T, PourError<Errno>>;
 
 /// Reads the tree once into `intake`.
 pub(super) fn dump(
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
     let began_ns = now_ns();
-    let options = Options::parse(order.source)?;
-    let scratch = std::fs::metadata(order.scratch).ok().map(|found| {
+    let options = Options::parse(request.source)?;
+    let scratch = std::fs::metadata(request.scratch).ok().map(|found| {
         use std::os::unix::fs::MetadataExt as _;
         (found.dev(), found.ino())
     });
@@ -49,7 +49,7 @@ pub(super) fn dump(
     let mut dump = Dump {
         options: &options,
         intake,
-        trust_stamps: order.trust_stamps,
+        trust_stamps: request.trust_stamps,
         began_ns,
         first_names: HashMap::new(),
         facts: DumpFacts { version: super::VERSION.to_owned(), ..DumpFacts::default() },

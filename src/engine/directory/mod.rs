@@ -16,8 +16,8 @@ use self::options::Options;
 use super::file_name::folder_name;
 use super::tree::FolderLoad;
 use super::{
-    DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
-    Probe, source_path,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
+    LoadRequest, Probe, source_path,
 };
 use crate::domain::Source;
 
@@ -58,19 +58,19 @@ impl Engine for Directory {
 
     fn dump(
         &self,
-        order: &DumpOrder<'_>,
+        request: &DumpRequest<'_>,
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
-        dump::dump(order, intake)
+        dump::dump(request, intake)
     }
 
-    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError> {
-        Ok(Box::new(FolderLoad::prepare(order)?))
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(FolderLoad::prepare(request)?))
     }
 
     /// The restore has compared every byte. What is left to check is that the tree can be walked.
-    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-        let source = self.source_of(order.restored);
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+        let source = self.source_of(request.restored);
         let (_bytes, members) = walk::totals(&Options::parse(&source)?, None)?;
         let mut report = DrillReport {
             version: VERSION.to_owned(),

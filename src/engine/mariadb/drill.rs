@@ -8,7 +8,7 @@ use super::private_server::PrivateServer;
 use super::programs::Programs;
 use super::tables::{self, Examined};
 use crate::engine::tool::{Rule, ToolError, find_rule, read_end, rules};
-use crate::engine::{DrillOrder, DrillReport, EngineError};
+use crate::engine::{DrillReport, DrillRequest, EngineError};
 
 /// The settings of the original server, as the copying tool wrote them.
 const SETTINGS: &str = "backup-my.cnf";
@@ -29,21 +29,21 @@ const MACHINE_RULES: &[Rule] = rules! {
         "this machine and not the data is the reason";
 };
 
-pub(super) fn drill(brand: Brand, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-    let programs = Programs::of(brand, order.source);
-    let log = order.scratch.join("server.log");
+pub(super) fn drill(brand: Brand, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+    let programs = Programs::of(brand, request.source);
+    let log = request.scratch.join("server.log");
     let mut arguments = vec!["--skip-grant-tables".to_owned()];
-    arguments.extend(settings(order.restored));
-    let server = PrivateServer::start(&programs, order.restored, &log, arguments, order.cancel)
+    arguments.extend(settings(request.restored));
+    let server = PrivateServer::start(&programs, request.restored, &log, arguments, request.cancel)
         .map_err(|error| not_running(error, &log))?;
-    let report = examine(&server, order, &log)?;
+    let report = examine(&server, request, &log)?;
     server.stop().map_err(|error| not_running(error.into(), &log))?;
     Ok(report)
 }
 
 fn examine(
     server: &PrivateServer,
-    order: &DrillOrder<'_>,
+    request: &DrillRequest<'_>,
     log: &Path,
 ) -> Result<DrillReport, EngineError> {
     let failed = |error: ToolError, what: &str| match error {
@@ -62,7 +62,7 @@ fn examine(
     let tables =
         tables::list(&server.client).map_err(|error| failed(error, "the list of tables"))?;
     for table in tables {
-        if order.cancel.is_cancelled() {
+        if request.cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
         match table.examine(&server.client) {

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::programs::Programs;
 use crate::domain::{Cancel, CheckLevel, Entry, FailureCode, WriteAt};
 use crate::engine::tree::FolderLoad;
-use crate::engine::{EngineError, Load, LoadOrder, Staged, Target};
+use crate::engine::{EngineError, Load, LoadRequest, Staged, Target};
 
 #[derive(Debug)]
 enum Destination {
@@ -38,11 +38,11 @@ pub(super) struct AnyLoad {
 impl AnyLoad {
     /// Makes sure that the target is free. Dumps for a server are kept with the temporary files until they are
     /// loaded.
-    pub(super) fn prepare(brand: Brand, order: &LoadOrder<'_>) -> Result<Self, EngineError> {
-        let (folder, destination, programs) = match order.target {
+    pub(super) fn prepare(brand: Brand, request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+        let (folder, destination, programs) = match request.target {
             Target::Path(target) => {
                 let destination = Destination::Path(target.to_owned());
-                (FolderLoad::prepare(order)?, destination, Programs::of(brand, order.source))
+                (FolderLoad::prepare(request)?, destination, Programs::of(brand, request.source))
             }
             Target::Server(source) => {
                 let options = Options::parse(brand, source)?;
@@ -51,7 +51,7 @@ impl AnyLoad {
                 (folder, Destination::Server(Box::new(options)), programs)
             }
         };
-        Ok(Self { folder, destination, programs, cancel: order.cancel.clone(), content: None })
+        Ok(Self { folder, destination, programs, cancel: request.cancel.clone(), content: None })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::{self, Spool};
 use crate::engine::tool::Tool;
-use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
 
 /// Options for the programs of both makers. A single transaction makes InnoDB tables consistent and blocks nobody.
 /// Without the date, two dumps of the same data are equal.
@@ -45,17 +45,17 @@ const END_BYTES: i64 = 512;
 /// Dumps every database, or the one that the source names.
 pub(super) fn dump(
     options: &Options,
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let (client, facts) = connect(options, order.cancel)?;
+    let (client, facts) = connect(options, request.cancel)?;
     let names = databases(&client, options)?;
     intake.announce(table_bytes(&client, options)?)?;
     if options.server.database.is_none() {
         pour_bytes(ACCOUNTS, accounts::statements(&client, &facts)?.as_bytes(), intake)?;
     }
     pour_folder(FOLDER, intake)?;
-    let dumper = Dumper::new(options, order)?;
+    let dumper = Dumper::new(options, request)?;
     for name in &names {
         dumper.dump(name, intake)?;
     }
@@ -64,7 +64,7 @@ pub(super) fn dump(
     Ok(DumpFacts {
         version: facts.version,
         facts: kept,
-        check: (order.check != CheckLevel::Off).then(|| "dump_completed".to_owned()),
+        check: (request.check != CheckLevel::Off).then(|| "dump_completed".to_owned()),
         ..DumpFacts::default()
     })
 }
@@ -74,15 +74,15 @@ struct Dumper<'a> {
     maker: Maker,
     login: Login,
     options: &'a Options,
-    order: &'a DumpOrder<'a>,
+    request: &'a DumpRequest<'a>,
 }
 
 impl<'a> Dumper<'a> {
-    fn new(options: &'a Options, order: &'a DumpOrder<'a>) -> Result<Self, EngineError> {
+    fn new(options: &'a Options, request: &'a DumpRequest<'a>) -> Result<Self, EngineError> {
         let program = options.programs().dumper()?;
-        let maker = maker(&version_text(&program, order.cancel)?);
+        let maker = maker(&version_text(&program, request.cancel)?);
         let login = Login::new(options, maker)?;
-        Ok(Self { program, maker, login, options, order })
+        Ok(Self { program, maker, login, options, request })
     }
 
     /// Dumps one database to its end, and then passes it on.
@@ -93,10 +93,10 @@ impl<'a> Dumper<'a> {
         }
         let tool = tool.args(self.options.server.extra_args.clone()).args(["--", database]);
         let shown = format!("dumping {database:?} of {}", self.options.shown());
-        let mut spool = Spool::of(tool, self.order.scratch, self.order.cancel)
+        let mut spool = Spool::of(tool, self.request.scratch, self.request.cancel)
             .map_err(|error| classify(error, &shown))?;
         if !is_complete(spool.reopened()?)
-            .map_err(|error| spool::scratch(self.order.scratch, error))?
+            .map_err(|error| spool::scratch(self.request.scratch, error))?
         {
             return Err(EngineError::known(
                 FailureCode::Tool,

@@ -36,8 +36,8 @@ pub(super) use self::brand::Brand;
 use self::options::{Method, Options};
 use super::file_name::folder_name;
 use super::{
-    DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
-    Probe,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
+    LoadRequest, Probe,
 };
 use crate::domain::Source;
 
@@ -61,22 +61,22 @@ impl Engine for Brand {
 
     fn dump(
         &self,
-        order: &DumpOrder<'_>,
+        request: &DumpRequest<'_>,
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
-        let options = Options::parse(*self, order.source)?;
+        let options = Options::parse(*self, request.source)?;
         match options.server.method {
-            Method::Physical => physical::dump(&options, order, intake),
-            Method::Logical => logical::dump(&options, order, intake),
+            Method::Physical => physical::dump(&options, request, intake),
+            Method::Logical => logical::dump(&options, request, intake),
         }
     }
 
-    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError> {
-        Ok(Box::new(load::AnyLoad::prepare(*self, order)?))
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(load::AnyLoad::prepare(*self, request)?))
     }
 
-    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-        drill::drill(*self, order)
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+        drill::drill(*self, request)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

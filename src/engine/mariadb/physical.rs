@@ -19,7 +19,7 @@ use super::programs::Maker;
 use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::directory::Directory;
 use crate::engine::tool::Tool;
-use crate::engine::{DumpFacts, DumpOrder, Engine as _, EngineError, Intake, source_path, spool};
+use crate::engine::{DumpFacts, DumpRequest, Engine as _, EngineError, Intake, source_path, spool};
 
 /// Space for what the server writes during the copy, and for preparing it.
 const EXTRA_SPACE: u64 = 16 << 20;
@@ -45,38 +45,38 @@ const CHECKPOINTS: &str = "xtrabackup_checkpoints";
 /// The tool's file with the position in the binary log, if there is one.
 const BINLOG_INFO: &str = "xtrabackup_binlog_info";
 
-/// Copies, prepares and reads the data directory. The copy is in a folder in `order.scratch` that is removed in any
+/// Copies, prepares and reads the data directory. The copy is in a folder in `request.scratch` that is removed in any
 /// case; after a power cut, the next start removes it.
 pub(super) fn dump(
     options: &Options,
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let (_, facts) = connect(options, order.cancel)?;
+    let (_, facts) = connect(options, request.cancel)?;
     let bytes = data_files::data_bytes(options, &facts)?;
     let needed = bytes.saturating_add(facts.redo_bytes).saturating_add(EXTRA_SPACE);
-    spool::require_free(order.scratch, needed, "the prepared copy")?;
+    spool::require_free(request.scratch, needed, "the prepared copy")?;
     let datadir = std::fs::metadata(&facts.datadir)
         .map_err(|error| EngineError::io("reading", &facts.datadir, error))?;
     let staging = tempfile::Builder::new()
         .prefix("mariadb-")
         .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(order.scratch)
-        .map_err(|error| spool::scratch(order.scratch, error))?;
+        .tempdir_in(request.scratch)
+        .map_err(|error| spool::scratch(request.scratch, error))?;
 
     let began = Instant::now();
-    copy(options, order, staging.path(), &facts.datadir)?;
+    copy(options, request, staging.path(), &facts.datadir)?;
     let copied = began.elapsed();
-    prepare(options, order, staging.path())?;
+    prepare(options, request, staging.path())?;
     let prepared = began.elapsed().saturating_sub(copied);
 
     let mut kept = facts.for_manifest();
     add_copy_facts(staging.path(), &mut kept)?;
     let source = source_path::source_at(staging.path());
     let mut owned = Owned::new(intake, (datadir.uid(), datadir.gid()), staging.path());
-    let order_of_copy =
-        DumpOrder { source: &source, trust_stamps: false, parent_check: None, ..*order };
-    let tree = Directory.dump(&order_of_copy, &mut owned)?;
+    let request_of_copy =
+        DumpRequest { source: &source, trust_stamps: false, parent_check: None, ..*request };
+    let tree = Directory.dump(&request_of_copy, &mut owned)?;
     check_unchanged(&tree)?;
     for name in ["files", "bytes"] {
         if let Some(count) = tree.facts.get(name) {
@@ -94,14 +94,14 @@ pub(super) fn dump(
         version: facts.version,
         facts: kept,
         // The tool verifies the checksum of each InnoDB page that it copies, and fails if one stays wrong.
-        check: (order.check != CheckLevel::Off).then(|| "page_checksums".to_owned()),
+        check: (request.check != CheckLevel::Off).then(|| "page_checksums".to_owned()),
         ..DumpFacts::default()
     })
 }
 
 fn copy(
     options: &Options,
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     staging: &Path,
     datadir: &Path,
 ) -> Result<(), EngineError> {
@@ -112,7 +112,7 @@ fn copy(
         .args(["--backup", COPY_THREADS, COPY_FLUSH, "--stream=mbstream"])
         .option("--target-dir=", staging)
         .args(options.server.extra_args.clone())
-        .stream(order.cancel)
+        .stream(request.cancel)
         .map_err(|error| classify(error, &shown))?;
     match mbstream::unpack(&mut stream, staging, datadir) {
         Ok(()) => stream.finish().map_err(|error| classify(error, &shown)),
@@ -121,11 +121,15 @@ fn copy(
     }
 }
 
-fn prepare(options: &Options, order: &DumpOrder<'_>, staging: &Path) -> Result<(), EngineError> {
+fn prepare(
+    options: &Options,
+    request: &DumpRequest<'_>,
+    staging: &Path,
+) -> Result<(), EngineError> {
     Tool::new(&options.programs().backup()?)
         .args(["--no-defaults", "--prepare", PREPARE_MEMORY, PREPARE_FLUSH])
         .option("--target-dir=", staging)
-        .run(order.cancel)
+        .run(request.cancel)
         .map_err(|error| classify(error, &format!("preparing the copy of {}", options.shown())))
 }
 

@@ -10,7 +10,7 @@ use super::private_server::{Launch, PrivateServer, blame};
 use super::programs::Programs;
 use super::row_counts;
 use crate::engine::tool::ToolError;
-use crate::engine::{DrillOrder, DrillReport, EngineError};
+use crate::engine::{DrillReport, DrillRequest, EngineError};
 
 /// The first version that has `pg_amcheck`.
 const HAS_AMCHECK: u32 = 14;
@@ -31,20 +31,20 @@ struct Contents {
     databases: Vec<String>,
 }
 
-pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-    let cluster = Cluster::read(order.restored)?;
-    let programs = Programs::of(order.source);
-    let data = order.restored.join(DATA_FOLDER);
+pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+    let cluster = Cluster::read(request.restored)?;
+    let programs = Programs::of(request.source);
+    let data = request.restored.join(DATA_FOLDER);
     // Before anything is changed: there may be no program to start it with.
     programs.server("postgres", cluster.major)?;
-    detach(order.restored, &data, &cluster)?;
+    detach(request.restored, &data, &cluster)?;
     let launch = Launch {
         data: &data,
         major: cluster.major,
         role: &cluster.bootstrap_role,
-        scratch: order.scratch,
+        scratch: request.scratch,
     };
-    let server = PrivateServer::start(&launch, &programs, order.cancel)?;
+    let server = PrivateServer::start(&launch, &programs, request.cancel)?;
     let report = examine(&server, &cluster).map_err(|error| server.explain(error))?;
     server.stop()?;
     Ok(report)

@@ -12,7 +12,7 @@ use super::logical::check_name;
 use super::programs::Programs;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, StagedFolder, Staging};
-use crate::engine::{EngineError, Load, LoadOrder, Placed, Staged, Target};
+use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged, Target};
 
 /// The links to tablespaces in an archive begin like this; the OID follows.
 const RELATIVE: &[u8] = b"../../tablespaces/";
@@ -35,13 +35,13 @@ pub(super) struct ClusterLoad {
 impl ClusterLoad {
     /// Makes sure that the target is free. Dumps for a server are kept with the temporary files until they are
     /// loaded.
-    pub(super) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
-        let (tree, destination, instance) = match order.target {
+    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+        let (tree, destination, instance) = match request.target {
             Target::Path(path) => {
                 let absolute = std::path::absolute(path)
                     .map_err(|error| EngineError::target("resolving", path, error))?;
-                let tree = FolderLoad::prepare(order)?;
-                (tree, Destination::Folder(absolute), order.source)
+                let tree = FolderLoad::prepare(request)?;
+                (tree, Destination::Folder(absolute), request.source)
             }
             Target::Server(source) => {
                 let tree = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
@@ -49,7 +49,7 @@ impl ClusterLoad {
             }
         };
         let programs = Programs::of(instance);
-        Ok(Self { tree, destination, programs, cancel: order.cancel.clone() })
+        Ok(Self { tree, destination, programs, cancel: request.cancel.clone() })
     }
 }
 

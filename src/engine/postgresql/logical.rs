@@ -16,7 +16,7 @@ use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::Spool;
 use crate::engine::tool::Tool;
-use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
 
 /// The databases to dump.
 pub(super) fn selected(session: &Session, info: &ServerInfo) -> Result<Vec<Database>, EngineError> {
@@ -35,7 +35,7 @@ pub(super) fn selected(session: &Session, info: &ServerInfo) -> Result<Vec<Datab
 /// Dumps roles and databases.
 pub(super) fn dump(
     session: &Session,
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
     let info = ServerInfo::query(&session.client)?;
@@ -47,7 +47,7 @@ pub(super) fn dump(
     pour_bytes(CLUSTER_FILE, &cluster.to_json(), intake)?;
     pour_folder(DUMPS, intake)?;
     let mut dumper =
-        Dumper { session, order, intake, major: info.major(), check_time: Duration::ZERO };
+        Dumper { session, request, intake, major: info.major(), check_time: Duration::ZERO };
     for name in &cluster.databases {
         dumper.database(name)?;
     }
@@ -60,7 +60,7 @@ pub(super) fn dump(
     Ok(DumpFacts {
         version: info.short_version().to_owned(),
         facts,
-        check: (order.check != CheckLevel::Off).then(|| check_name(order.check).to_owned()),
+        check: (request.check != CheckLevel::Off).then(|| check_name(request.check).to_owned()),
         check_ms: check_time.as_millis().try_into().unwrap_or_default(),
         ..DumpFacts::default()
     })
@@ -85,7 +85,7 @@ pub(super) fn check_tool(pg_restore: Tool, dump: std::fs::File, level: CheckLeve
 
 struct Dumper<'a> {
     session: &'a Session,
-    order: &'a DumpOrder<'a>,
+    request: &'a DumpRequest<'a>,
     intake: &'a mut dyn Intake,
     major: u32,
     check_time: Duration,
@@ -99,11 +99,11 @@ impl Dumper<'_> {
             .args(["--format=custom", "--compress=0", "--no-password", "--no-sync"])
             .args(self.session.server.extra_args.iter().cloned());
         let mut spool = self.spool(tool)?;
-        if self.order.check != CheckLevel::Off {
+        if self.request.check != CheckLevel::Off {
             let stopwatch = Instant::now();
             let pg_restore = Tool::new(&client.programs.client("pg_restore", self.major)?);
-            let tool = check_tool(pg_restore, spool.reopened()?, self.order.check);
-            tool.run(self.order.cancel)?;
+            let tool = check_tool(pg_restore, spool.reopened()?, self.request.check);
+            tool.run(self.request.cancel)?;
             self.check_time += stopwatch.elapsed();
         }
         spool.pour(&format!("{DUMPS}/{}", file_name(name)), self.intake)
@@ -122,7 +122,7 @@ impl Dumper<'_> {
     }
 
     fn spool(&self, tool: Tool) -> Result<Spool, EngineError> {
-        Spool::of(tool, self.order.scratch, self.order.cancel)
+        Spool::of(tool, self.request.scratch, self.request.cancel)
             .map_err(|error| self.session.client.classify(error))
     }
 }

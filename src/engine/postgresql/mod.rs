@@ -30,8 +30,8 @@ use self::client::Session;
 use self::options::{KIND, Method};
 use super::file_name::folder_name;
 use super::{
-    DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
-    Probe,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
+    LoadRequest, Probe,
 };
 use crate::domain::Source;
 
@@ -63,22 +63,22 @@ impl Engine for Postgresql {
 
     fn dump(
         &self,
-        order: &DumpOrder<'_>,
+        request: &DumpRequest<'_>,
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
-        let session = Session::open(order.source, order.cancel)?;
+        let session = Session::open(request.source, request.cancel)?;
         match session.server.method {
-            Method::Physical => physical::dump(&session, order, intake),
-            Method::Logical => logical::dump(&session, order, intake),
+            Method::Physical => physical::dump(&session, request, intake),
+            Method::Logical => logical::dump(&session, request, intake),
         }
     }
 
-    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError> {
-        Ok(Box::new(load::ClusterLoad::prepare(order)?))
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(load::ClusterLoad::prepare(request)?))
     }
 
-    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-        drill::drill(order)
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+        drill::drill(request)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

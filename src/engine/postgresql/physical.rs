@@ -17,7 +17,7 @@ use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::pour::PourError;
 use crate::engine::spool::{require_free, scratch};
 use crate::engine::tool::Tool;
-use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
 
 /// Tar files that include the WAL written during the backup. Page checksums are verified by default.
 const ARGUMENTS: [&str; 7] = [
@@ -32,7 +32,7 @@ const ARGUMENTS: [&str; 7] = [
 
 pub(super) fn dump(
     session: &Session,
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
     let info = ServerInfo::query(&session.client)?;
@@ -41,12 +41,12 @@ pub(super) fn dump(
     let tool = tool.args(ARGUMENTS).args(session.server.extra_args.iter().cloned());
     intake.announce(info.base_bytes())?;
     let cluster = Cluster::of(&info, Method::Physical);
-    let compare = order.check != CheckLevel::Off;
+    let compare = request.check != CheckLevel::Off;
     let mut members = Members::new(intake, &cluster, compare);
     if info.tablespaces.is_empty() {
-        read_stream(tool, order, &mut members)
+        read_stream(tool, request, &mut members)
     } else {
-        read_files(tool, order, &info, &mut members)
+        read_files(tool, request, &info, &mut members)
     }
     .map_err(|error| session.client.classify(error))?;
     let stopwatch = Instant::now();
@@ -64,10 +64,10 @@ pub(super) fn dump(
 /// Without tablespaces, everything is in one stream.
 fn read_stream(
     tool: Tool,
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     members: &mut Members<'_>,
 ) -> Result<(), EngineError> {
-    let mut stream = tool.arg("--pgdata=-").stream(order.cancel)?;
+    let mut stream = tool.arg("--pgdata=-").stream(request.cancel)?;
     match members.read(&mut stream, Part::Base) {
         Ok(()) => Ok(stream.finish()?),
         Err(PourError::Read(error)) => Err(stream.explain(error)),
@@ -78,16 +78,16 @@ fn read_stream(
 /// With tablespaces, `pg_basebackup` insists on writing a file for each, into a temporary folder.
 fn read_files(
     tool: Tool,
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     info: &ServerInfo,
     members: &mut Members<'_>,
 ) -> Result<(), EngineError> {
-    require_free(order.scratch, info.base_bytes(), "the copy of a server with tablespaces")?;
+    require_free(request.scratch, info.base_bytes(), "the copy of a server with tablespaces")?;
     let folder = tempfile::Builder::new()
         .prefix("pg_basebackup-")
-        .tempdir_in(order.scratch)
-        .map_err(|error| scratch(order.scratch, error))?;
-    tool.option("--pgdata=", folder.path()).run(order.cancel)?;
+        .tempdir_in(request.scratch)
+        .map_err(|error| scratch(request.scratch, error))?;
+    tool.option("--pgdata=", folder.path()).run(request.cancel)?;
     let mut read = |name: &str, part: Part| {
         let path = folder.path().join(name);
         let mut file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
@@ -104,7 +104,7 @@ fn read_files(
     let size = manifest.metadata().map_err(|error| unreadable(&path, &error))?.len();
     let read = members.read_manifest(&mut manifest, size);
     read.map_err(|failed| failed.explain(|error| unreadable(&path, &error)))?;
-    folder.close().map_err(|error| scratch(order.scratch, error))
+    folder.close().map_err(|error| scratch(request.scratch, error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> EngineError {

@@ -14,7 +14,7 @@ use crate::domain::FailureCode;
 use crate::engine::tool::{
     ServerProcess, Tool, ToolError, major_and_minor, says_any, version_text,
 };
-use crate::engine::{DrillOrder, DrillReport, EngineError};
+use crate::engine::{DrillReport, DrillRequest, EngineError};
 
 /// The socket, relative to the restored folder, in which server and client run: an absolute path may be too long
 /// for a socket.
@@ -33,14 +33,14 @@ const READ_KEYS: &str = "local found = redis.call('SCAN', ARGV[1], 'COUNT', 5000
     for _, key in ipairs(found[2]) do redis.call('TYPE', key) redis.call('DUMP', key) end \
     return {found[1], #found[2]}";
 
-pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-    let finder = KIND.finder(order.source);
+pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+    let finder = KIND.finder(request.source);
     let program = finder.find_any(&["redis-server", "valkey-server"], "redis-server")?;
     let cli = finder.find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
     if let Ok(checker) = Checker::find(&finder, false) {
-        checker.run_on(&order.restored.join(SNAPSHOT), order.cancel, |it| damaged(&it))?;
+        checker.run_on(&request.restored.join(SNAPSHOT), request.cancel, |it| damaged(&it))?;
     }
-    let server = PrivateServer::start(order, &program, cli)?;
+    let server = PrivateServer::start(request, &program, cli)?;
     match server.read() {
         Ok(report) => {
             server.process.stop(Signal::TERM, ANSWER_TIMEOUT)?;
@@ -57,17 +57,21 @@ fn damaged(problem: &str) -> EngineError {
 }
 
 struct PrivateServer<'a> {
-    order: &'a DrillOrder<'a>,
+    request: &'a DrillRequest<'a>,
     cli: PathBuf,
     process: ServerProcess,
 }
 
 impl<'a> PrivateServer<'a> {
     /// Starts it and waits until everything is loaded.
-    fn start(order: &'a DrillOrder<'a>, program: &Path, cli: PathBuf) -> Result<Self, EngineError> {
-        let version = version_text(program, &["--version"], order.cancel)?;
+    fn start(
+        request: &'a DrillRequest<'a>,
+        program: &Path,
+        cli: PathBuf,
+    ) -> Result<Self, EngineError> {
+        let version = version_text(program, &["--version"], request.cancel)?;
         let mut tool = Tool::new(program)
-            .current_dir(order.restored)
+            .current_dir(request.restored)
             .args(["--port", "0", "--unixsocket", SOCKET, "--unixsocketperm", "700"])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .args(["--dir", ".", "--dbfilename", SNAPSHOT]);
@@ -76,8 +80,8 @@ impl<'a> PrivateServer<'a> {
             // Damage can crash it. A crash report is long, and tests the machine's memory first.
             tool = tool.args(["--crash-log-enabled", "no", "--crash-memcheck-enabled", "no"]);
         }
-        let mut process = tool.start_server(&order.scratch.join("redis.log"), order.cancel)?;
-        let is_loaded = || match query(order, &cli, &["INFO"]) {
+        let mut process = tool.start_server(&request.scratch.join("redis.log"), request.cancel)?;
+        let is_loaded = || match query(request, &cli, &["INFO"]) {
             Err(error @ ToolError::Start { .. }) => Err(error.into()),
             answer => {
                 let info = answer.ok().and_then(|answer| Info::parse(&answer));
@@ -85,7 +89,7 @@ impl<'a> PrivateServer<'a> {
             }
         };
         match process.wait_until_up(LOAD_TIMEOUT, is_loaded) {
-            Ok(()) => Ok(Self { order, cli, process }),
+            Ok(()) => Ok(Self { request, cli, process }),
             Err(EngineError::Tool(error @ ToolError::Failed { .. })) => {
                 if says_any(error.output(), &[MISSING_MODULE]) {
                     let context =
@@ -121,7 +125,7 @@ impl<'a> PrivateServer<'a> {
     fn read_keys(&self, database: &str) -> Result<(), EngineError> {
         let mut cursor = "0".to_owned();
         loop {
-            if self.order.cancel.is_cancelled() {
+            if self.request.cancel.is_cancelled() {
                 return Err(EngineError::Cancelled);
             }
             let answer = self.query(&["-n", database, "EVAL", READ_KEYS, "0", &cursor])?;
@@ -146,11 +150,11 @@ impl<'a> PrivateServer<'a> {
     }
 
     fn query(&self, command: &[&str]) -> Result<Vec<u8>, EngineError> {
-        Ok(query(self.order, &self.cli, command)?)
+        Ok(query(self.request, &self.cli, command)?)
     }
 }
 
-fn query(order: &DrillOrder<'_>, cli: &Path, command: &[&str]) -> Result<Vec<u8>, ToolError> {
-    let tool = Tool::new(cli).current_dir(order.restored).args(["-s", SOCKET]);
-    tool.args(command.iter().copied()).timeout(ANSWER_TIMEOUT).output(order.cancel)
+fn query(request: &DrillRequest<'_>, cli: &Path, command: &[&str]) -> Result<Vec<u8>, ToolError> {
+    let tool = Tool::new(cli).current_dir(request.restored).args(["-s", SOCKET]);
+    tool.args(command.iter().copied()).timeout(ANSWER_TIMEOUT).output(request.cancel)
 }

@@ -9,37 +9,38 @@ use super::rdb_file::{SNAPSHOT, rdb_version, snapshot_length};
 use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::pour::pour_folder;
 use crate::engine::spool::{Spool, scratch};
-use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
 
 /// Makes the server send a snapshot, and checks it.
 pub(super) fn dump(
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let server = KIND.server(order.source)?;
+    let server = KIND.server(request.source)?;
     let client = Client::new(&server)?;
-    let info = client.info(order.cancel)?;
-    let checker = match order.check {
+    let info = client.info(request.cancel)?;
+    let checker = match request.check {
         CheckLevel::Off => None,
         CheckLevel::Quick | CheckLevel::Full => {
             let checker = Checker::find(&server.finder(), info.is_valkey())?;
-            checker.check_version(&info, order.cancel)?;
+            checker.check_version(&info, request.cancel)?;
             Some(checker)
         }
     };
     let address = server.shown();
     let tool = client.tool().args(["--rdb", "-"]);
-    let mut spool =
-        Spool::of(tool, order.scratch, order.cancel).map_err(|error| classify(&server, error))?;
+    let mut spool = Spool::of(tool, request.scratch, request.cancel)
+        .map_err(|error| classify(&server, error))?;
     let file = spool.reopened()?;
-    let failed = |error| scratch(order.scratch, error);
+    let failed = |error| scratch(request.scratch, error);
     let length = snapshot_length(&file, spool.bytes()).map_err(failed)?;
     let length = length.ok_or_else(|| cut_off(&address, spool.bytes()))?;
     spool.shorten(length)?;
     let passed = match checker {
         None => None,
         Some(checker) => Some(
-            checker.run(spool.reopened()?, order.cancel, |problem| damaged(&address, &problem))?,
+            checker
+                .run(spool.reopened()?, request.cancel, |problem| damaged(&address, &problem))?,
         ),
     };
     intake.announce(length)?;

@@ -8,7 +8,7 @@ use super::rdb_file::SNAPSHOT;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, WriteAt};
 use crate::engine::tool::Finder;
 use crate::engine::tree::FolderLoad;
-use crate::engine::{EngineError, Load, LoadOrder, Staged, Target, printable};
+use crate::engine::{EngineError, Load, LoadRequest, Staged, Target, printable};
 
 #[derive(Debug)]
 pub(super) struct RedisLoad {
@@ -20,17 +20,17 @@ pub(super) struct RedisLoad {
 
 impl RedisLoad {
     /// Makes sure that the target is free.
-    pub(super) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
-        if matches!(order.target, Target::Server(_)) {
+    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+        if matches!(request.target, Target::Server(_)) {
             return Err(EngineError::known(
                 FailureCode::TargetDenied,
                 "a Redis snapshot cannot be loaded into a running server: it would replace the server's own \
                  keys or mix with them. Restore to a new folder (--to PATH) and start a server on that",
             ));
         }
-        let folder = FolderLoad::prepare(order)?;
-        let finder = KIND.finder(order.source);
-        Ok(Self { folder, finder, cancel: order.cancel.clone(), has_snapshot: false })
+        let folder = FolderLoad::prepare(request)?;
+        let finder = KIND.finder(request.source);
+        Ok(Self { folder, finder, cancel: request.cancel.clone(), has_snapshot: false })
     }
 }
 

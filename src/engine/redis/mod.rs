@@ -23,8 +23,8 @@ use self::options::KIND;
 use super::file_name::folder_name;
 use super::shell_quote::shell_quoted;
 use super::{
-    DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
-    Probe,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
+    LoadRequest, Probe,
 };
 use crate::domain::Source;
 
@@ -53,18 +53,18 @@ impl Engine for Redis {
 
     fn dump(
         &self,
-        order: &DumpOrder<'_>,
+        request: &DumpRequest<'_>,
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
-        dump::dump(order, intake)
+        dump::dump(request, intake)
     }
 
-    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError> {
-        Ok(Box::new(load::RedisLoad::prepare(order)?))
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(load::RedisLoad::prepare(request)?))
     }
 
-    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-        drill::drill(order)
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+        drill::drill(request)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

@@ -4,12 +4,12 @@ use rusqlite::Connection;
 
 use super::check::{check_restored, damaged};
 use crate::domain::CheckLevel;
-use crate::engine::{DrillOrder, DrillReport, EngineError};
+use crate::engine::{DrillReport, DrillRequest, EngineError};
 
 /// Opens the restored file as an application would, and reads all of it.
-pub(super) fn drill(order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-    let (connection, check) = check_restored(order.restored, CheckLevel::Full, order.cancel)?;
-    let failed = |what: String| damaged(&what, order.cancel);
+pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+    let (connection, check) = check_restored(request.restored, CheckLevel::Full, request.cancel)?;
+    let failed = |what: String| damaged(&what, request.cancel);
     let mut report = DrillReport {
         version: rusqlite::version().to_owned(),
         check: check.unwrap_or_default().to_owned(),

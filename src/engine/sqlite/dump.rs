@@ -13,24 +13,24 @@ use super::scratch_copy::ScratchCopy;
 use super::snapshot::Snapshot;
 use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
 use crate::engine::file_stat::now_ns;
-use crate::engine::{DumpFacts, DumpOrder, EngineError, Intake, NeedsContent};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent};
 
 /// Reads the database once, as of one commit, into `intake`.
 pub(super) fn dump(
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
     let began_ns = now_ns();
-    let options = Options::parse(order.source)?;
-    let mut snapshot = Snapshot::open(&options, order.cancel)?;
+    let options = Options::parse(request.source)?;
+    let mut snapshot = Snapshot::open(&options, request.cancel)?;
     let mut info = snapshot.info()?;
-    let mut entry = entry(&options, order.instance_name, info.bytes())?;
+    let mut entry = entry(&options, request.instance_name, info.bytes())?;
     entry.stamp = snapshot.stamp(began_ns);
     intake.announce(info.bytes())?;
-    let trust = order.trust_stamps && entry.stamp.is_some() && parent_check_suffices(order);
+    let trust = request.trust_stamps && entry.stamp.is_some() && parent_check_suffices(request);
     let needs = intake.entry(&entry, trust)?;
     if needs == NeedsContent::No && trust {
-        return Ok(unchanged(order, info));
+        return Ok(unchanged(request, info));
     }
     let outcome = if info.is_wal {
         // Writers are not blocked, however slowly the archive takes the data.
@@ -38,45 +38,45 @@ pub(super) fn dump(
             let read_from = pour(&mut snapshot, &info, intake)?;
             info.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
-        check(&snapshot.connection, order.check, order.cancel)
-            .map_err(|error| cancelled(order).unwrap_or_else(|| snapshot.explain(&error)))?
+        check(&snapshot.connection, request.check, request.cancel)
+            .map_err(|error| cancelled(request).unwrap_or_else(|| snapshot.explain(&error)))?
     } else {
-        let mut copy = ScratchCopy::of(&mut snapshot, &info, order.scratch)?;
+        let mut copy = ScratchCopy::of(&mut snapshot, &info, request.scratch)?;
         // Unblocks the writers.
         drop(snapshot);
         if needs == NeedsContent::Yes {
             copy.pour(intake)?;
         }
-        check(&copy.connection, order.check, order.cancel).map_err(|error| {
+        check(&copy.connection, request.check, request.cancel).map_err(|error| {
             let wait = options.lock_wait;
-            cancelled(order).unwrap_or_else(|| super::fault::explain(&options.path, wait, &error))
+            cancelled(request).unwrap_or_else(|| super::fault::explain(&options.path, wait, &error))
         })?
     };
     facts(&options, info, outcome)
 }
 
 /// A check also fails because the job was cancelled.
-fn cancelled(order: &DumpOrder<'_>) -> Option<EngineError> {
-    order.cancel.is_cancelled().then_some(EngineError::Cancelled)
+fn cancelled(request: &DumpRequest<'_>) -> Option<EngineError> {
+    request.cancel.is_cancelled().then_some(EngineError::Cancelled)
 }
 
 /// Whether the check that the parent's source passed is as thorough as the one asked for now. If it is not, the
 /// database must be read even if it is unchanged.
-fn parent_check_suffices(order: &DumpOrder<'_>) -> bool {
-    match order.check {
+fn parent_check_suffices(request: &DumpRequest<'_>) -> bool {
+    match request.check {
         CheckLevel::Off => true,
-        CheckLevel::Quick => order.parent_check.is_some(),
-        CheckLevel::Full => order.parent_check == name_of(CheckLevel::Full),
+        CheckLevel::Quick => request.parent_check.is_some(),
+        CheckLevel::Full => request.parent_check == name_of(CheckLevel::Full),
     }
 }
 
 /// The facts of a database that has not changed since the parent.
-fn unchanged(order: &DumpOrder<'_>, info: DatabaseInfo) -> DumpFacts {
-    let asked = order.check != CheckLevel::Off;
+fn unchanged(request: &DumpRequest<'_>, info: DatabaseInfo) -> DumpFacts {
+    let asked = request.check != CheckLevel::Off;
     DumpFacts {
         version: rusqlite::version().to_owned(),
         facts: info.facts,
-        check: order.parent_check.filter(|_| asked).map(str::to_owned),
+        check: request.parent_check.filter(|_| asked).map(str::to_owned),
         unchanged: true,
         ..DumpFacts::default()
     }

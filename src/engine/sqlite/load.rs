@@ -7,7 +7,7 @@ use super::check::check_restored;
 use super::fault::companion;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode, WriteAt};
 use crate::engine::tree::{Staging, Tree, path_of};
-use crate::engine::{EngineError, Load, LoadOrder, Placed, Staged};
+use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged};
 
 /// The file's name in the staging folder. It is alone there, so that the files that SQLite creates beside it during
 /// the check are never beside the target.
@@ -27,15 +27,15 @@ pub(super) struct SqliteLoad {
 
 impl SqliteLoad {
     /// Checks that the target does not exist, and creates a staging folder beside it.
-    pub(super) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
-        let target = path_of(order)?;
+    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+        let target = path_of(request)?;
         ensure_free(target)?;
         let staging = Staging::beside(target)?;
         Ok(Self {
             tree: Tree::new(staging)?,
             target: target.to_owned(),
             has_file: false,
-            cancel: order.cancel.clone(),
+            cancel: request.cancel.clone(),
         })
     }
 }

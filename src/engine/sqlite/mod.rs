@@ -28,8 +28,8 @@ use self::options::Options;
 use self::snapshot::Snapshot;
 use super::file_name::plain_name;
 use super::{
-    DrillOrder, DrillReport, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder,
-    Probe, source_path,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
+    LoadRequest, Probe, source_path,
 };
 use crate::domain::{Cancel, Source};
 
@@ -72,18 +72,18 @@ impl Engine for Sqlite {
 
     fn dump(
         &self,
-        order: &DumpOrder<'_>,
+        request: &DumpRequest<'_>,
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
-        dump::dump(order, intake)
+        dump::dump(request, intake)
     }
 
-    fn load(&self, order: &LoadOrder<'_>) -> Result<Box<dyn Load>, EngineError> {
-        Ok(Box::new(load::SqliteLoad::prepare(order)?))
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+        Ok(Box::new(load::SqliteLoad::prepare(request)?))
     }
 
-    fn drill(&self, order: &DrillOrder<'_>) -> Result<DrillReport, EngineError> {
-        drill::drill(order)
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+        drill::drill(request)
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

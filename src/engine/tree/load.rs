@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Staging, Tree};
 use crate::domain::{CheckLevel, Entry, FailureCode, WriteAt};
-use crate::engine::{EngineError, Load, LoadOrder, Owners, Placed, Staged, Target};
+use crate::engine::{EngineError, Load, LoadRequest, Owners, Placed, Staged, Target};
 
 /// A restore of a folder.
 #[derive(Debug)]
@@ -19,11 +19,11 @@ pub(in crate::engine) struct FolderLoad {
 
 impl FolderLoad {
     /// Checks that the target is free, and creates the staging folder beside it.
-    pub(in crate::engine) fn prepare(order: &LoadOrder<'_>) -> Result<Self, EngineError> {
-        let target = path_of(order)?;
+    pub(in crate::engine) fn prepare(request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+        let target = path_of(request)?;
         ensure_free(target)?;
         let staging = Staging::beside(target)?;
-        let owner = match order.owners {
+        let owner = match request.owners {
             Owners::FromArchive => None,
             Owners::CurrentUser => Some(current_user()),
         };
@@ -88,8 +88,8 @@ impl Staged for StagedFolder {
 }
 
 /// The path to restore to. Files cannot be restored into a server.
-pub(in crate::engine) fn path_of<'a>(order: &LoadOrder<'a>) -> Result<&'a Path, EngineError> {
-    match order.target {
+pub(in crate::engine) fn path_of<'a>(request: &LoadRequest<'a>) -> Result<&'a Path, EngineError> {
+    match request.target {
         Target::Path(target) => Ok(target),
         Target::Server(_) => Err(EngineError::known(
             FailureCode::TargetDenied,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::archive::{self, Finished, Order, ParentIndex, Reader, Writer, WriterOptions};
 use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
-use crate::engine::{self, DumpFacts, DumpOrder, Engine, EngineError};
+use crate::engine::{self, DumpFacts, DumpRequest, Engine, EngineError};
 use crate::executor::chain::{blame, open_readers};
 use crate::executor::{Context, JobError, facts};
 use crate::failpoint;
@@ -99,7 +99,7 @@ fn attempt(
     }
     .map_err(writer_error)?;
     failpoint::at("before-dump");
-    let order = DumpOrder {
+    let request = DumpRequest {
         source: &job.instance.source,
         instance_name: &job.instance.name,
         check: job.instance.check,
@@ -108,7 +108,7 @@ fn attempt(
         parent_check: readers.last().and_then(|it| facts::check_of(it.manifest())),
         cancel: &context.cancel,
     };
-    let dump = dump(engine, &order, BackupIntake::new(&mut writer, step, context, backup.id))?;
+    let dump = dump(engine, &request, BackupIntake::new(&mut writer, step, context, backup.id))?;
     failpoint::at("after-dump");
     let end = context.clock.now();
     // This commit waits for the disk, as finishing the archive does: both at once.
@@ -140,10 +140,10 @@ const fn trusts_stamps(reread_every: u64, earlier: u64) -> bool {
 
 fn dump(
     engine: &'static dyn Engine,
-    order: &DumpOrder<'_>,
+    request: &DumpRequest<'_>,
     mut intake: BackupIntake<'_>,
 ) -> Result<DumpFacts, JobError> {
-    match engine.dump(order, &mut intake) {
+    match engine.dump(request, &mut intake) {
         Ok(dump) => Ok(dump),
         Err(EngineError::Stopped(_)) => Err(intake.into_error().unwrap_or(JobError::Cancelled)),
         Err(error) => Err(error.into()),

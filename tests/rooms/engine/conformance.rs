@@ -9,8 +9,8 @@ use coffer::domain::{
     Cancel, CheckLevel, Entry, EntryKind, EntryPath, Extent, FailureCode, SEGMENT_BYTES, Source,
 };
 use coffer::engine::{
-    DrillOrder, DumpFacts, DumpOrder, Engine, EngineError, Intake, Load, LoadOrder, NeedsContent,
-    Owners, Placed, Stop, Target, printable,
+    DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load, LoadRequest,
+    NeedsContent, Owners, Placed, Stop, Target, printable,
 };
 use serde_json::Value;
 
@@ -155,7 +155,7 @@ pub(super) fn dump(
     recorder: &mut Recorder,
 ) -> Result<DumpFacts, EngineError> {
     let scratch = tempfile::tempdir().unwrap();
-    let order = DumpOrder {
+    let request = DumpRequest {
         source,
         instance_name: "the shop",
         check: CheckLevel::Quick,
@@ -164,7 +164,7 @@ pub(super) fn dump(
         parent_check: None,
         cancel: &NOT_CANCELLED,
     };
-    let facts = engine.dump(&order, recorder);
+    let facts = engine.dump(&request, recorder);
     assert_eq!(names(scratch.path()), [""; 0], "the scratch folder is not empty");
     if facts.is_ok() {
         recorder.finished();
@@ -174,7 +174,7 @@ pub(super) fn dump(
 
 /// Begins a restore to a path, as the executor does.
 pub(super) fn load_to(engine: &dyn Engine, target: &Path) -> Result<Box<dyn Load>, EngineError> {
-    engine.load(&LoadOrder {
+    engine.load(&LoadRequest {
         target: Target::Path(target),
         source: None,
         owners: Owners::FromArchive,
@@ -270,17 +270,17 @@ pub(super) fn a_restore_passes_a_drill<S: EngineTest>() {
     let target = place.path().join(S::engine().target_name("the shop"));
     let scratch = place.path().join("scratch");
     std::fs::create_dir(&scratch).unwrap();
-    let order = LoadOrder {
+    let request = LoadRequest {
         target: Target::Path(&target),
         source: Some(source),
         owners: Owners::CurrentUser,
         cancel: &NOT_CANCELLED,
     };
-    let mut load = S::engine().load(&order).unwrap();
+    let mut load = S::engine().load(&request).unwrap();
     pour(recorder, load.as_mut()).unwrap();
     load.finish(CheckLevel::Off).unwrap().place().unwrap();
     let report = S::engine()
-        .drill(&DrillOrder {
+        .drill(&DrillRequest {
             restored: &target,
             source: Some(source),
             scratch: &scratch,

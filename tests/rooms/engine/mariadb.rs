@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::path::Path;
 
 use coffer::domain::{FailureCode, Source};
-use coffer::engine::{DrillOrder, DrillReport, Engine, EngineError, find};
+use coffer::engine::{DrillReport, DrillRequest, Engine, EngineError, find};
 use serde_json::json;
 
 use self::server::MariaDb;
@@ -66,7 +66,7 @@ mod physical {
 
 fn drill(datadir: &Path, source: Option<&Source>) -> Result<DrillReport, EngineError> {
     let scratch = tempfile::tempdir().unwrap();
-    Physical::engine().drill(&DrillOrder {
+    Physical::engine().drill(&DrillRequest {
         restored: datadir,
         source,
         scratch: scratch.path(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use coffer::domain::{Cancel, CheckLevel, EntryKind, FailureCode, Source};
 use coffer::engine::{
-    DrillOrder, DrillReport, Engine, EngineError, LoadOrder, Owners, Placed, Target, find,
+    DrillReport, DrillRequest, Engine, EngineError, LoadRequest, Owners, Placed, Target, find,
 };
 use serde_json::{Value, json};
 
@@ -128,13 +128,13 @@ fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
     let opened = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(place.path(), opened).unwrap();
-    let order = LoadOrder {
+    let request = LoadRequest {
         target: Target::Path(&place.path().join("restored")),
         source: Some(source),
         owners,
         cancel: &NOT_CANCELLED,
     };
-    let mut load = engine().load(&order).unwrap();
+    let mut load = engine().load(&request).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
     load.finish(CheckLevel::Quick).unwrap().place().unwrap();
     place
@@ -147,7 +147,7 @@ fn drill(place: &Path, source: &Source) -> Result<DrillReport, EngineError> {
 fn drill_until(place: &Path, source: &Source, cancel: &Cancel) -> Result<DrillReport, EngineError> {
     let scratch = tempfile::tempdir().unwrap();
     let (restored, scratch) = (&place.join("restored"), scratch.path());
-    let report = engine().drill(&DrillOrder { restored, source: Some(source), scratch, cancel });
+    let report = engine().drill(&DrillRequest { restored, source: Some(source), scratch, cancel });
     assert_eq!(names(scratch), [""; 0], "the drill left something");
     report
 }
@@ -360,13 +360,13 @@ fn a_cancelled_check_of_dumps_is_not_called_damage() {
     let tools = tools_replacing("pg_restore", ENDLESS);
     let source = source(&server, &json!({"method": "logical", "tools": tools.path()}));
     let ended = cancelled(tools.path(), |cancel| {
-        let order = LoadOrder {
+        let request = LoadRequest {
             target: Target::Server(&source),
             source: None,
             owners: Owners::FromArchive,
             cancel,
         };
-        let mut load = engine().load(&order).unwrap();
+        let mut load = engine().load(&request).unwrap();
         pour(&recorder, load.as_mut()).unwrap();
         load.finish(CheckLevel::Full).map(drop)
     });
@@ -377,9 +377,9 @@ fn a_cancelled_check_of_dumps_is_not_called_damage() {
 fn into(server: &Postgres, recorder: &Recorder) -> Result<Placed, EngineError> {
     let source = source(server, &json!({"method": "logical"}));
     let target = Target::Server(&source);
-    let order =
-        LoadOrder { target, source: None, owners: Owners::FromArchive, cancel: &NOT_CANCELLED };
-    let mut load = engine().load(&order)?;
+    let request =
+        LoadRequest { target, source: None, owners: Owners::FromArchive, cancel: &NOT_CANCELLED };
+    let mut load = engine().load(&request)?;
     pour(recorder, load.as_mut())?;
     load.finish(CheckLevel::Full)?.place()
 }

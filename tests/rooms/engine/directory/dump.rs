@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use coffer::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode, Source};
-use coffer::engine::{DumpFacts, DumpOrder, EngineError, Intake, NeedsContent, Stop};
+use coffer::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, Stop};
 use serde_json::json;
 
 use super::{Tree, age, engine, noise, write};
@@ -55,13 +55,13 @@ fn read_changing(
         on_buffer: Box::new(on_buffer),
     };
     let source = engine().source_of(root);
-    let facts = engine().dump(&order(&source, Path::new("/nowhere")), &mut intake).unwrap();
+    let facts = engine().dump(&request(&source, Path::new("/nowhere")), &mut intake).unwrap();
     intake.recorder.finished();
     (facts, intake.recorder)
 }
 
-fn order<'a>(source: &'a Source, scratch: &'a Path) -> DumpOrder<'a> {
-    DumpOrder {
+fn request<'a>(source: &'a Source, scratch: &'a Path) -> DumpRequest<'a> {
+    DumpRequest {
         source,
         instance_name: "tree",
         check: CheckLevel::Quick,
@@ -154,7 +154,7 @@ fn coffers_own_working_folder_is_skipped() {
     write(&scratch.join("archive"), b"x");
     let source = engine().source_of(folder.path());
     let mut recorder = Recorder::default();
-    let facts = engine().dump(&order(&source, &scratch), &mut recorder).unwrap();
+    let facts = engine().dump(&request(&source, &scratch), &mut recorder).unwrap();
     assert_eq!(recorder.paths(), [""]);
     assert_eq!(facts.passed_over[0].path, "tmp");
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use coffer::domain::{CheckLevel, FailureCode};
-use coffer::engine::{DrillOrder, DrillReport, EngineError};
+use coffer::engine::{DrillReport, DrillRequest, EngineError};
 
 use super::super::conformance::{NOT_CANCELLED, Recorder, dump, load_to, names, pour};
 use super::server::{RedisServer, tools_replacing};
@@ -38,7 +38,7 @@ fn drilled(target: &Path, tools: Option<&Path>) -> Result<DrillReport, EngineErr
     let source = tools.map(|tools| {
         serde_json::from_value(serde_json::json!({"socket": "/s", "tools": tools})).unwrap()
     });
-    engine().drill(&DrillOrder {
+    engine().drill(&DrillRequest {
         restored: target,
         source: source.as_ref(),
         scratch: scratch.path(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use coffer::domain::{CheckLevel, FailureCode, Source};
-use coffer::engine::{DumpOrder, Engine, EngineError, LoadOrder, Owners, Target};
+use coffer::engine::{DumpRequest, Engine, EngineError, LoadRequest, Owners, Target};
 use serde_json::json;
 
 use super::super::conformance::{
@@ -65,7 +65,7 @@ fn dumped_by(name: &str, body: &str, check: CheckLevel) -> Result<Recorder, Engi
     let mut source = of(&server);
     source.0.insert("tools".to_owned(), folder.path().to_str().unwrap().into());
     let scratch = tempfile::tempdir().unwrap();
-    let order = DumpOrder {
+    let request = DumpRequest {
         source: &source,
         instance_name: "cache",
         check,
@@ -75,7 +75,7 @@ fn dumped_by(name: &str, body: &str, check: CheckLevel) -> Result<Recorder, Engi
         cancel: &NOT_CANCELLED,
     };
     let mut recorder = Recorder::default();
-    engine().dump(&order, &mut recorder).map(|_| recorder)
+    engine().dump(&request, &mut recorder).map(|_| recorder)
 }
 
 #[test]
@@ -164,13 +164,13 @@ fn the_facts_identify_the_server_and_count_the_keys_of_each_database() {
 #[test]
 fn a_restore_into_a_running_server_is_refused() {
     let source = Server::nowhere();
-    let order = LoadOrder {
+    let request = LoadRequest {
         target: Target::Server(&source),
         source: None,
         owners: Owners::FromArchive,
         cancel: &NOT_CANCELLED,
     };
-    assert_eq!(code(engine().load(&order)), FailureCode::TargetDenied);
+    assert_eq!(code(engine().load(&request)), FailureCode::TargetDenied);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use coffer::domain::{Cancel, CheckLevel, EntryKind, FailureCode};
-use coffer::engine::{DrillOrder, DumpFacts, DumpOrder, EngineError};
+use coffer::engine::{DrillRequest, DumpFacts, DumpRequest, EngineError};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -262,7 +262,7 @@ fn the_check_can_be_turned_off() {
     let folder = tempfile::tempdir().unwrap();
     let path = Rollback::create(folder.path()).path;
     let source = engine().source_of(&path);
-    let order = DumpOrder {
+    let request = DumpRequest {
         source: &source,
         instance_name: "ä/b",
         check: CheckLevel::Off,
@@ -272,7 +272,7 @@ fn the_check_can_be_turned_off() {
         cancel: &NOT_CANCELLED,
     };
     let mut recorder = Recorder::default();
-    let facts = engine().dump(&order, &mut recorder).unwrap();
+    let facts = engine().dump(&request, &mut recorder).unwrap();
     assert_eq!((facts.check, facts.check_ms), (None, 0));
     assert_eq!(recorder.paths(), ["__b.db"]);
 }
@@ -290,7 +290,7 @@ fn cancelling_ends_a_check() {
         .unwrap();
     let cancel = Cancel::default();
     cancel.cancel();
-    let order =
-        DrillOrder { restored: &path, source: None, scratch: folder.path(), cancel: &cancel };
-    assert!(matches!(engine().drill(&order), Err(EngineError::Cancelled)));
+    let request =
+        DrillRequest { restored: &path, source: None, scratch: folder.path(), cancel: &cancel };
+    assert!(matches!(engine().drill(&request), Err(EngineError::Cancelled)));
 }

@@ -20,7 +20,7 @@ pub struct Probe {
 
 /// What to read, and how.
 #[derive(Debug)]
-pub struct DumpOrder<'a> {
+pub struct DumpRequest<'a> {
     /// Where the data is.
     pub source: &'a Source,
     /// The instance's name, for members of the archive that have no name of their own.
@@ -57,7 +57,7 @@ pub enum Owners {
 
 /// What to restore, and where.
 #[derive(Debug, Clone, Copy)]
-pub struct LoadOrder<'a> {
+pub struct LoadRequest<'a> {
     /// Where to.
     pub target: Target<'a>,
     /// The `source` of the backup's instance, if known: it says which tools to use.
@@ -70,7 +70,7 @@ pub struct LoadOrder<'a> {
 
 /// What to use in a drill.
 #[derive(Debug, Clone, Copy)]
-pub struct DrillOrder<'a> {
+pub struct DrillRequest<'a> {
     /// What was restored, with [`Owners::CurrentUser`].
     pub restored: &'a Path,
     /// The `source` of the backup's instance, if known: it says which tools to use.
