@@ -46,7 +46,7 @@ impl Catalog {
                 if limit < -1 {
                     return Err(Invalid::QuotaLimit { resource, limit }.into());
                 }
-                db.put_quota(&project, resource.as_str(), limit)?;
+                db.put_quota(&project, resource, limit)?;
             }
             Ok(())
         })
@@ -143,7 +143,7 @@ impl Rules {
             QuotaResource::Backups => self.settings.max_backups,
             QuotaResource::Instances => self.settings.max_instances,
         };
-        Ok(db.quota(project, resource.as_str())?.unwrap_or(usual))
+        Ok(db.quota(project, resource)?.unwrap_or(usual))
     }
 
     /// The project may have one more.

@@ -93,7 +93,7 @@ impl Catalog {
                 _ => Status::Restored,
             };
             let allowed: Vec<_> =
-                Status::ALL.into_iter().filter(|it| *it != Status::DeleteFailed).collect();
+                Status::ALL.iter().copied().filter(|it| *it != Status::DeleteFailed).collect();
             let finish = Finish {
                 to,
                 allowed: &allowed,

@@ -6,43 +6,44 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::BackupId;
+use super::words::words;
 
-/// The kind of a failure. Scripts may match these words: they do not change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureCode {
-    /// The server stopped or lost power while it ran.
-    Interrupted,
-    /// The source does not exist.
-    SourceMissing,
-    /// The source may not be read.
-    SourceDenied,
-    /// The source stayed locked longer than the configured wait.
-    SourceLocked,
-    /// The source is not what its engine reads.
-    SourceInvalid,
-    /// The engine's own check found damage in the source.
-    SourceDamaged,
-    /// The source changed while it was read, at every try.
-    SourceChanged,
-    /// A tool the engine needs is missing, too old, or failed.
-    Tool,
-    /// The disk has too little room.
-    DiskFull,
-    /// The archive store answered with an error.
-    Storage,
-    /// An archive this one is built on is missing or damaged; the message names its id.
-    ChainBroken,
-    /// The archive read back is not what was written, or not an archive at all.
-    ArchiveDamaged,
-    /// The archive is not what the request says: it is of another kind of database.
-    ArchiveMismatch,
-    /// The place to restore into is occupied.
-    TargetOccupied,
-    /// The place to restore into cannot be written.
-    TargetDenied,
-    /// Something that should not happen; the log has more.
-    Internal,
+words! {
+    /// The kind of a failure. Scripts may match these words: they do not change.
+    pub enum FailureCode {
+        /// The server stopped or lost power while it ran.
+        Interrupted = "interrupted",
+        /// The source does not exist.
+        SourceMissing = "source_missing",
+        /// The source may not be read.
+        SourceDenied = "source_denied",
+        /// The source stayed locked longer than the configured wait.
+        SourceLocked = "source_locked",
+        /// The source is not what its engine reads.
+        SourceInvalid = "source_invalid",
+        /// The engine's own check found damage in the source.
+        SourceDamaged = "source_damaged",
+        /// The source changed while it was read, at every try.
+        SourceChanged = "source_changed",
+        /// A tool the engine needs is missing, too old, or failed.
+        Tool = "tool",
+        /// The disk has too little room.
+        DiskFull = "disk_full",
+        /// The archive store answered with an error.
+        Storage = "storage",
+        /// An archive this one is built on is missing or damaged; the message names its id.
+        ChainBroken = "chain_broken",
+        /// The archive read back is not what was written, or not an archive at all.
+        ArchiveDamaged = "archive_damaged",
+        /// The archive is not what the request says: it is of another kind of database.
+        ArchiveMismatch = "archive_mismatch",
+        /// The place to restore into is occupied.
+        TargetOccupied = "target_occupied",
+        /// The place to restore into cannot be written.
+        TargetDenied = "target_denied",
+        /// Something that should not happen; the log has more.
+        Internal = "internal",
+    }
 }
 
 impl FailureCode {
@@ -74,22 +75,13 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Where damage was found: only a proof of the same thing clears it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DamageIn {
-    /// In the bytes of the archive.
-    Archive,
-    /// In the database that they restore to.
-    Data,
-}
-
-impl DamageIn {
-    /// The word in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Archive => "archive",
-            Self::Data => "data",
-        }
+words! {
+    /// Where damage was found: only a proof of the same thing clears it.
+    pub enum DamageIn {
+        /// In the bytes of the archive.
+        Archive = "archive",
+        /// In the database that they restore to.
+        Data = "data",
     }
 }
 

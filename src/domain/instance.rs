@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::words::words;
 use super::{
     BackupId, CheckLevel, ContainerName, Failure, InstanceId, ProjectId, Timestamp, Verify,
 };
@@ -70,35 +70,19 @@ pub enum InstanceOrigin {
     Restored(BackupId),
 }
 
-/// The status of an instance. The words are Trove's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum InstanceStatus {
-    /// Being restored.
-    Build,
-    /// In use.
-    Active,
-    /// A backup of it runs.
-    Backup,
-    /// The restore failed; the reason is in the row.
-    Error,
-    /// No longer in the configuration: its backups stay, new ones cannot be made.
-    Detached,
-}
-
-impl InstanceStatus {
-    /// Those that a row can have; BACKUP is shown while a backup of the instance runs.
-    pub const STORED: [Self; 4] = [Self::Build, Self::Active, Self::Error, Self::Detached];
-
-    /// The word in the catalog and on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Build => "BUILD",
-            Self::Active => "ACTIVE",
-            Self::Backup => "BACKUP",
-            Self::Error => "ERROR",
-            Self::Detached => "DETACHED",
-        }
+words! {
+    /// The status of an instance. The words are Trove's.
+    pub enum InstanceStatus {
+        /// Being restored.
+        Build = "BUILD",
+        /// In use.
+        Active = "ACTIVE",
+        /// A backup of it runs.
+        Backup = "BACKUP",
+        /// The restore failed; the reason is in the row.
+        Error = "ERROR",
+        /// No longer in the configuration: its backups stay, new ones cannot be made.
+        Detached = "DETACHED",
     }
 }
 

@@ -21,6 +21,7 @@ mod proof;
 mod quota;
 mod run;
 mod status;
+mod words;
 
 pub use backup::{ArchiveFacts, Backup, NewBackup, ParentChoice, Registration};
 pub use caller::{Caller, Role};
@@ -40,6 +41,7 @@ pub use proof::{CheckLevel, Verify, VerifyLevel};
 pub use quota::{ProjectQuota, QuotaResource};
 pub use run::{BackupPhases, Run, RunEnd, RunKind, RunNumbers, RunResult};
 pub use status::Status;
+pub(crate) use words::words;
 
 /// The length of a segment in bytes. Files are cut at multiples of it; only a file's last segment is shorter.
 ///

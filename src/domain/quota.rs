@@ -1,21 +1,14 @@
 //! Quotas: how many backups and restored instances a project may have.
 
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum QuotaResource {
-    /// Backups that are not FAILED.
-    Backups,
-    /// Instances made by restores.
-    Instances,
-}
+use super::words::words;
 
-impl QuotaResource {
-    /// The word on the wire and in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Backups => "backups",
-            Self::Instances => "instances",
-        }
+words! {
+    /// What is counted.
+    pub enum QuotaResource {
+        /// Backups that are not FAILED.
+        Backups = "backups",
+        /// Instances made by restores.
+        Instances = "instances",
     }
 }
 

@@ -2,50 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::words::words;
 use super::{BackupId, DrillFacts, Failure, InstanceId, ProjectId, RowsByTable, RunId, Timestamp};
 
-/// What is attempted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RunKind {
-    /// Making a backup.
-    Backup,
-    /// Proving an archive that is already in the store, and taking it into the catalog.
-    Registration,
-    /// Restoring a backup into a new instance.
-    Restore,
-    /// Restoring a backup only to prove it.
-    Drill,
-    /// Proving the bytes of an archive again.
-    Verify,
-    /// Deleting a backup.
-    Removal,
-    /// Deleting a restored instance.
-    InstanceRemoval,
-}
-
-impl RunKind {
-    /// Every kind.
-    pub const ALL: [Self; 7] = [
-        Self::Backup,
-        Self::Registration,
-        Self::Restore,
-        Self::Drill,
-        Self::Verify,
-        Self::Removal,
-        Self::InstanceRemoval,
-    ];
-
-    /// The word in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Backup => "backup",
-            Self::Registration => "registration",
-            Self::Restore => "restore",
-            Self::Drill => "drill",
-            Self::Verify => "verify",
-            Self::Removal => "removal",
-            Self::InstanceRemoval => "instance_removal",
-        }
+words! {
+    /// What is attempted.
+    pub enum RunKind {
+        /// Making a backup.
+        Backup = "backup",
+        /// Proving an archive that is already in the store, and taking it into the catalog.
+        Registration = "registration",
+        /// Restoring a backup into a new instance.
+        Restore = "restore",
+        /// Restoring a backup only to prove it.
+        Drill = "drill",
+        /// Proving the bytes of an archive again.
+        Verify = "verify",
+        /// Deleting a backup.
+        Removal = "removal",
+        /// Deleting a restored instance.
+        InstanceRemoval = "instance_removal",
     }
 }
 

@@ -1,56 +1,30 @@
 //! The life of a backup, as Trove names its stages.
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use super::words::words;
 
-/// The status of a backup. The words are Trove's (`trove/backup/state.py`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Status {
-    /// Accepted, waiting for a worker.
-    New,
-    /// A worker reads the source.
-    Building,
-    /// The archive is complete and is being proven and published.
-    Saving,
-    /// Published and proven.
-    Completed,
-    /// It failed; the reason is in the row.
-    Failed,
-    /// Registered from an archive that was already in the store, and proven.
-    Restored,
-    /// Its archive could not be removed; tried again at every start and every delete.
-    DeleteFailed,
+words! {
+    /// The status of a backup. The words are Trove's (`trove/backup/state.py`).
+    pub enum Status {
+        /// Accepted, waiting for a worker.
+        New = "NEW",
+        /// A worker reads the source.
+        Building = "BUILDING",
+        /// The archive is complete and is being proven and published.
+        Saving = "SAVING",
+        /// Published and proven.
+        Completed = "COMPLETED",
+        /// It failed; the reason is in the row.
+        Failed = "FAILED",
+        /// Registered from an archive that was already in the store, and proven.
+        Restored = "RESTORED",
+        /// Its archive could not be removed; tried again at every start and every delete.
+        DeleteFailed = "DELETE_FAILED",
+    }
 }
 
 impl Status {
-    /// Every status, in the order of a backup's life.
-    pub const ALL: [Self; 7] = [
-        Self::New,
-        Self::Building,
-        Self::Saving,
-        Self::Completed,
-        Self::Failed,
-        Self::Restored,
-        Self::DeleteFailed,
-    ];
-
-    /// The word on the wire and in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "NEW",
-            Self::Building => "BUILDING",
-            Self::Saving => "SAVING",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-            Self::Restored => "RESTORED",
-            Self::DeleteFailed => "DELETE_FAILED",
-        }
-    }
-
     /// The statuses that may follow this one.
     pub const fn next(self) -> &'static [Self] {
         match self {
@@ -64,7 +38,7 @@ impl Status {
 
     /// The statuses from which `to` may be reached.
     pub fn before(to: Self) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |from| from.next().contains(&to))
+        Self::ALL.iter().copied().filter(move |from| from.next().contains(&to))
     }
 
     /// Whether a worker has it or will take it: such a backup cannot be deleted.
@@ -81,14 +55,6 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Status {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(())
     }
 }
 
@@ -114,7 +80,7 @@ mod tests {
     #[test]
     fn every_word_reads_back_as_its_status() {
         for status in Status::ALL {
-            assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(status.as_str().parse(), Ok(*status));
         }
         assert_eq!("completed".parse::<Status>(), Err(()));
     }

@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::sql::{execute, query_all, query_first};
 use super::{Records, StoreError};
-use crate::domain::{ContainerName, InstanceId, ProjectId, Strategy};
+use crate::domain::{ContainerName, InstanceId, ProjectId, QuotaResource, Strategy};
 
 const STRATEGIES_OF: &str = "SELECT project, instance, container FROM strategies
      WHERE project = ?1 ORDER BY instance";
@@ -74,7 +74,11 @@ impl Records<'_> {
     }
 
     /// The project's own limit of a resource, if it has one.
-    pub fn quota(self, project: &ProjectId, resource: &str) -> Result<Option<i64>, StoreError> {
+    pub fn quota(
+        self,
+        project: &ProjectId,
+        resource: QuotaResource,
+    ) -> Result<Option<i64>, StoreError> {
         query_first(self.0, QUOTA, params![project, resource], |row| row.get(0))
     }
 
@@ -82,7 +86,7 @@ impl Records<'_> {
     pub fn put_quota(
         self,
         project: &ProjectId,
-        resource: &str,
+        resource: QuotaResource,
         limit: i64,
     ) -> Result<(), StoreError> {
         execute(self.0, PUT_QUOTA, params![project, resource, limit]).map(drop)

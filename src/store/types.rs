@@ -4,15 +4,14 @@
 use std::error::Error;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use serde::de::value::{Error as WordError, StrDeserializer};
-use serde::de::{DeserializeOwned, IntoDeserializer as _};
-use serde::{Deserialize as _, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use crate::domain::{
     BackupId, CheckLevel, ContainerName, DamageIn, Failure, FailureCode, InstanceId,
-    InstanceStatus, Kind, Location, ProjectId, RunId, RunKind, Status, Timestamp, Verify,
-    VerifyLevel,
+    InstanceStatus, Kind, Location, ProjectId, QuotaResource, RunId, RunKind, Status, Timestamp,
+    Verify, VerifyLevel, words,
 };
 
 /// A value in the database that this program did not write.
@@ -52,13 +51,12 @@ text_columns! {
     RunId, "run id";
     ProjectId, "project id";
     ContainerName, "container name";
-    Status, "backup status";
     Location, "location of an archive";
 }
 
-/// Types with `as_str` that are one of a few words.
+/// Types that are one of a few words.
 macro_rules! word_columns {
-    ($($name:ty, $what:literal, $all:expr);+ $(;)?) => {$(
+    ($($name:ty, $what:literal);+ $(;)?) => {$(
         impl ToSql for $name {
             fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
                 Ok(ToSqlOutput::from(self.as_str()))
@@ -68,47 +66,25 @@ macro_rules! word_columns {
         impl FromSql for $name {
             fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
                 let text = value.as_str()?;
-                $all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| unreadable($what, text))
+                text.parse().map_err(|_unknown| unreadable($what, text))
             }
         }
     )+};
 }
 
 word_columns! {
-    Kind, "kind of backup", [Kind::Full, Kind::Incremental];
-    DamageIn, "place of damage", [DamageIn::Archive, DamageIn::Data];
-    InstanceStatus, "instance status", InstanceStatus::STORED;
-    RunKind, "kind of run", RunKind::ALL;
-    Task, "task", [Task::Backup, Task::Registration];
-    Removal, "state of a removal", Removal::ALL;
-}
-
-/// Types whose words only serde knows.
-macro_rules! serde_columns {
-    ($($name:ty, $what:literal);+ $(;)?) => {$(
-        impl ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                let word = serde_json::to_value(self)
-                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-                Ok(ToSqlOutput::from(word.as_str().unwrap_or_default().to_owned()))
-            }
-        }
-
-        impl FromSql for $name {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                let text = value.as_str()?;
-                let word: StrDeserializer<'_, WordError> = text.into_deserializer();
-                Self::deserialize(word).map_err(|_reason| unreadable($what, text))
-            }
-        }
-    )+};
-}
-
-serde_columns! {
+    Status, "backup status";
+    Kind, "kind of backup";
+    DamageIn, "place of damage";
+    InstanceStatus, "instance status";
+    RunKind, "kind of run";
+    Task, "task";
+    Removal, "state of a removal";
     FailureCode, "kind of failure";
     CheckLevel, "check level";
     Verify, "way to prove backups";
     VerifyLevel, "level of proof";
+    QuotaResource, "resource with a quota";
 }
 
 impl ToSql for Timestamp {
@@ -164,51 +140,32 @@ pub(super) fn failure(code: Option<FailureCode>, message: Option<String>) -> Opt
     code.map(|code| Failure { code, message: message.unwrap_or_default() })
 }
 
-/// What a worker does with a new row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
-    /// Makes an archive.
-    Backup,
-    /// Proves an archive that is already in the store.
-    Registration,
-}
-
-impl Task {
-    /// The word in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Backup => "backup",
-            Self::Registration => "registration",
-        }
+words! {
+    /// What a worker does with a new row.
+    pub enum Task {
+        /// Makes an archive.
+        Backup = "backup",
+        /// Proves an archive that is already in the store.
+        Registration = "registration",
     }
 }
 
-/// The state of a removal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
-    /// It waits for a worker.
-    Asked,
-    /// A worker has it.
-    Claimed,
-    /// It failed, and is tried again at the next delete or start.
-    Failed,
-}
-
-impl Removal {
-    const ALL: [Self; 3] = [Self::Asked, Self::Claimed, Self::Failed];
-
-    /// The word in the catalog.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::Claimed => "claimed",
-            Self::Failed => "failed",
-        }
+words! {
+    /// The state of a removal.
+    pub enum Removal {
+        /// It waits for a worker.
+        Asked = "asked",
+        /// A worker has it.
+        Claimed = "claimed",
+        /// It failed, and is tried again at the next delete or start.
+        Failed = "failed",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+
     use rusqlite::Connection;
 
     use super::*;
@@ -225,30 +182,19 @@ mod tests {
 
     #[test]
     fn every_word_reads_back_as_what_it_was_written_for() {
-        for status in Status::ALL {
-            assert_eq!(write_and_read(&status), status);
+        fn assert_all<T: ToSql + FromSql + PartialEq + Debug>(all: &[T]) {
+            for value in all {
+                assert_eq!(write_and_read(value), *value);
+            }
         }
-        for status in InstanceStatus::STORED {
-            assert_eq!(write_and_read(&status), status);
-        }
-        for removal in Removal::ALL {
-            assert_eq!(write_and_read(&removal), removal);
-        }
-        for kind in RunKind::ALL {
-            assert_eq!(write_and_read(&kind), kind);
-        }
-        for level in [VerifyLevel::Bytes, VerifyLevel::Checked, VerifyLevel::Restored] {
-            assert_eq!(write_and_read(&level), level);
-        }
-        for verify in [Verify::Archive, Verify::Restore] {
-            assert_eq!(write_and_read(&verify), verify);
-        }
-        for code in [FailureCode::DiskFull, FailureCode::ChainBroken, FailureCode::Internal] {
-            assert_eq!(write_and_read(&code), code);
-        }
-        for check in [CheckLevel::Off, CheckLevel::Quick, CheckLevel::Full] {
-            assert_eq!(write_and_read(&check), check);
-        }
+        assert_all(Status::ALL);
+        assert_all(InstanceStatus::ALL);
+        assert_all(Removal::ALL);
+        assert_all(RunKind::ALL);
+        assert_all(VerifyLevel::ALL);
+        assert_all(Verify::ALL);
+        assert_all(FailureCode::ALL);
+        assert_all(CheckLevel::ALL);
         assert_eq!(write_and_read(&Bytes(7)).0, 7);
     }
 

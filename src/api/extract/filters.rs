@@ -74,7 +74,7 @@ fn project(text: &str) -> Result<ProjectId, ApiError> {
 
 fn status(text: &str) -> Result<Status, ApiError> {
     text.parse().map_err(|()| {
-        let known: Vec<&str> = Status::ALL.into_iter().map(Status::as_str).collect();
+        let known: Vec<&str> = Status::ALL.iter().map(|it| it.as_str()).collect();
         ApiError::BadRequest(format!(
             "The value of 'status' has to be one of {}.",
             known.join(", ")
