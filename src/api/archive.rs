@@ -6,18 +6,18 @@ use std::sync::Arc;
 use actix_web::http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
 };
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use crate::catalog::{Read, Scope};
 use crate::domain::{ArchiveFacts, BackupId, ReadAt};
 use crate::wire::ErrorBody;
 
+use super::State;
 use super::download::ArchivePart;
 use super::error::ApiError;
-use super::extract;
+use super::extract::Call;
 use super::operation::{Operation, operations};
 use super::range::{Selection, select};
-use super::{State, read};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![download_archive]
@@ -42,16 +42,13 @@ pub(super) fn routes() -> Vec<Operation> {
         (status = 422, description = "There is no archive yet.", body = ErrorBody),
     )
 )]
-async fn download_archive(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let id = extract::id(&request)?;
-    let (facts, archive) = read(&state, move |state| open(state, &scope, id)).await?;
+async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
+    let id = call.id()?;
+    let (state, scope) = (call.state.clone(), call.scope.clone());
+    let (facts, archive) = call.read(move |_, _| open(&state, &scope, id)).await?;
     let length = facts.stored_bytes;
     let tag = format!("\"blake3:{}\"", facts.checksum);
-    let (mut response, first, count) = match select(request.headers(), &tag, length) {
+    let (mut response, first, count) = match select(call.request.headers(), &tag, length) {
         Selection::OutOfRange => return Err(ApiError::BadRange { length }),
         Selection::NotModified => {
             return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());

@@ -1,17 +1,15 @@
 //! `GET backups` and `GET instances/{id}/backups`: pages of backups.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 
-use crate::catalog::{BackupFilter, CatalogError, Read, Scope};
+use crate::catalog::{BackupFilter, BackupPage, Catalog, CatalogError, Read, Scope};
 use crate::domain::{BackupId, Limit, Position};
 use crate::wire::BackupList;
 
 use super::error::ApiError;
-use super::extract::{self, Filters, Marker, PageParameters, Query};
-use super::link::ListUrl;
+use super::extract::{self, Call, Filters, Marker, PageParameters, Query};
 use super::operation::{Operation, operations};
-use super::{State, read, view};
+use super::view;
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![list_backups, list_backups_of_instance]
@@ -32,13 +30,10 @@ pub(super) fn routes() -> Vec<Operation> {
     ),
     responses((status = 200, description = "One page.", body = BackupList))
 )]
-async fn list_backups(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<BackupList>, ApiError> {
-    let listing = Listing::of(&request, &state, Filters::of)?;
-    read(&state, move |state| page(state, &scope, listing)).await.map(Json)
+async fn list_backups(call: Call<Read>) -> Result<Json<BackupList>, ApiError> {
+    let listing = Listing::of(&call, Filters::of)?;
+    let page = call.read(move |catalog, scope| listing.page(catalog, scope)).await?;
+    Ok(Json(page.answer(&call)?))
 }
 
 /// List the backups of an instance
@@ -48,23 +43,18 @@ async fn list_backups(
     params(PageParameters),
     responses((status = 200, description = "One page.", body = BackupList))
 )]
-async fn list_backups_of_instance(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<BackupList>, ApiError> {
-    let id = extract::id(&request)?;
-    let mut listing = Listing::of(&request, &state, |_query| Ok(Filters::default()))?;
-    read(&state, move |state| {
-        let instance = state.catalog.instance(&scope, id)?;
+async fn list_backups_of_instance(call: Call<Read>) -> Result<Json<BackupList>, ApiError> {
+    let id = call.id()?;
+    let mut listing = Listing::of(&call, |_query| Ok(Filters::default()))?;
+    let look_up = move |catalog: &Catalog, scope: &Scope<Read>| {
+        let instance = catalog.instance(scope, id)?;
         listing.filters.instance = Some(id.to_string());
         // An administrator may ask for another project's instance from anywhere.
         listing.filters.project =
             (instance.project != *scope.project()).then_some(instance.project);
-        page(state, &scope, listing)
-    })
-    .await
-    .map(Json)
+        listing.page(catalog, scope)
+    };
+    Ok(Json(call.read(look_up).await?.answer(&call)?))
 }
 
 /// A request for a page.
@@ -72,46 +62,56 @@ struct Listing {
     filters: Filters,
     limit: Limit,
     marker: Option<String>,
-    url: ListUrl,
+}
+
+/// The answer to it, and the filters that applied.
+struct Page {
+    found: BackupPage,
+    filters: Filters,
 }
 
 impl Listing {
     fn of(
-        request: &HttpRequest,
-        state: &State,
+        call: &Call<Read>,
         filters: impl FnOnce(&Query) -> Result<Filters, ApiError>,
     ) -> Result<Self, ApiError> {
-        let query = Query::of(request)?;
+        let (query, state) = (call.query()?, &call.state);
         let filters = filters(&query)?;
         let limit = extract::limit(&query, state.default_page, state.max_page)?;
-        let marker = query.once("marker")?.map(str::to_owned);
-        Ok(Self { filters, limit, marker, url: ListUrl::of(request, state) })
+        Ok(Self { filters, limit, marker: query.once("marker")?.map(str::to_owned) })
+    }
+
+    fn page(self, catalog: &Catalog, scope: &Scope<Read>) -> Result<Page, ApiError> {
+        let Self { filters, limit, marker } = self;
+        let (after, filters) = start(catalog, scope, filters, marker.as_deref())?;
+        let filter = BackupFilter {
+            all_projects: filters.all == Some(true) && filters.project.is_none(),
+            project: filters.project.clone(),
+            instance: filters.instance.clone(),
+            engine: filters.engine.clone(),
+            status: filters.status,
+            limit,
+            after,
+        };
+        Ok(Page { found: catalog.backups(scope, &filter)?, filters })
     }
 }
 
-fn page(state: &State, scope: &Scope<Read>, listing: Listing) -> Result<BackupList, ApiError> {
-    let Listing { filters, limit, marker, url } = listing;
-    let (after, filters) = start(state, scope, filters, marker.as_deref())?;
-    let filter = BackupFilter {
-        all_projects: filters.all == Some(true) && filters.project.is_none(),
-        project: filters.project.clone(),
-        instance: filters.instance.clone(),
-        engine: filters.engine.clone(),
-        status: filters.status,
-        limit,
-        after,
-    };
-    let page = state.catalog.backups(scope, &filter)?;
-    let links = match page.next {
-        Some(position) => Some(vec![url.next(&Marker::new(position, filters).encode()?)]),
-        None => None,
-    };
-    Ok(BackupList { backups: view::backups(page.rows, &*state.archives), links })
+impl Page {
+    fn answer(self, call: &Call<Read>) -> Result<BackupList, ApiError> {
+        let links = match self.found.next {
+            Some(position) => {
+                Some(vec![call.url().next(&Marker::new(position, self.filters).encode()?)])
+            }
+            None => None,
+        };
+        Ok(BackupList { backups: view::backups(self.found.rows, &*call.state.archives), links })
+    }
 }
 
 /// Where the page starts, and the filters that apply. A marker is one of ours, or a backup's id.
 fn start(
-    state: &State,
+    catalog: &Catalog,
     scope: &Scope<Read>,
     asked: Filters,
     marker: Option<&str>,
@@ -124,7 +124,7 @@ fn start(
     let unknown =
         || ApiError::BadRequest(format!("The marker '{text:.80}' is not one of this list."));
     let id: BackupId = text.parse().map_err(|_malformed| unknown())?;
-    match state.catalog.backup(scope, id) {
+    match catalog.backup(scope, id) {
         Ok(backup) => Ok((Some(Position { created: backup.created, id }), asked)),
         Err(CatalogError::NoSuchBackup { .. }) => Err(unknown()),
         Err(error) => Err(error.into()),

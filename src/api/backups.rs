@@ -1,16 +1,16 @@
 //! `…/backups`: show, create, delete, drill.
 
-use actix_web::web::{Data, Json};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::Json;
 
-use crate::catalog::{Read, Scope, Write};
+use crate::catalog::{Catalog, Read, Scope, Write};
 use crate::domain::{NewBackup, ParentChoice, Registration};
 use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, RestoreFrom};
 
 use super::error::ApiError;
-use super::extract::{self, Body};
+use super::extract::{Body, Call};
 use super::operation::{Operation, operations};
-use super::{ArchiveStore, State, read, view};
+use super::{ArchiveStore, State, view};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![create_backup, show_backup, delete_backup, drill_backup]
@@ -22,20 +22,16 @@ pub(super) fn routes() -> Vec<Operation> {
     path = "/backups/{id}",
     responses((status = 200, description = "The backup.", body = BackupAnswer))
 )]
-async fn show_backup(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<BackupAnswer>, ApiError> {
-    let id = extract::id(&request)?;
-    let (backup, rows) = read(&state, move |state| {
-        let backup = state.catalog.backup(&scope, id)?;
+async fn show_backup(call: Call<Read>) -> Result<Json<BackupAnswer>, ApiError> {
+    let id = call.id()?;
+    let look_up = move |catalog: &Catalog, scope: &Scope<Read>| {
+        let backup = catalog.backup(scope, id)?;
         let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
-        let rows = passed.then(|| state.catalog.drill_rows(&scope, id)).transpose()?;
+        let rows = passed.then(|| catalog.drill_rows(scope, id)).transpose()?;
         Ok((backup, rows))
-    })
-    .await?;
-    let mut answer = view::answer(backup, &*state.archives);
+    };
+    let (backup, rows) = call.read(look_up).await?;
+    let mut answer = view::answer(backup, &*call.state.archives);
     if let Some(drill) = &mut answer.backup.drill {
         drill.rows_by_table = rows;
     }
@@ -54,14 +50,10 @@ async fn show_backup(
         (status = 501, description = "The datastore has no engine here.", body = ErrorBody),
     )
 )]
-async fn drill_backup(
-    scope: Scope<Write>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let id = extract::id(&request)?;
-    let backup = state.catalog.ask_drill(&scope, id).done().await?;
-    Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.archives)))
+async fn drill_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
+    let id = call.id()?;
+    let backup = call.state.catalog.ask_drill(&call.scope, id).done().await?;
+    Ok(HttpResponse::Accepted().json(view::answer(backup, &*call.state.archives)))
 }
 
 /// Make a backup, or register an archive
@@ -76,26 +68,26 @@ async fn drill_backup(
     )
 )]
 async fn create_backup(
-    scope: Scope<Write>,
+    call: Call<Write>,
     Body(body): Body<CreateBackupBody>,
-    state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let mut wanted = body.backup;
-    let driver = state.archives.driver();
-    if wanted.storage_driver.as_ref().is_some_and(|wanted| wanted != driver) {
+    let State { catalog, archives, .. } = &**call.state;
+    if wanted.storage_driver.as_ref().is_some_and(|wanted| wanted != archives.driver()) {
         return Err(ApiError::BadRequest(format!(
-            "backup['storage_driver']: this server stores archives with '{driver}' only."
+            "backup['storage_driver']: this server stores archives with '{}' only.",
+            archives.driver()
         )));
     }
     let reply = match wanted.restore_from.take() {
         Some(archive) => {
-            let new = registration(wanted, &archive, &*state.archives)?;
-            state.catalog.register_backup(&scope, new)
+            let new = registration(wanted, &archive, &**archives)?;
+            catalog.register_backup(&call.scope, new)
         }
-        None => state.catalog.create_backup(&scope, new_backup(wanted)?),
+        None => catalog.create_backup(&call.scope, new_backup(wanted)?),
     };
     let backup = reply.done().await?;
-    Ok(HttpResponse::Accepted().json(view::answer(backup, &*state.archives)))
+    Ok(HttpResponse::Accepted().json(view::answer(backup, &*call.state.archives)))
 }
 
 fn new_backup(wanted: CreateBackup) -> Result<NewBackup, ApiError> {
@@ -135,12 +127,8 @@ fn registration(
         (status = 422, description = "One of them is in use.", body = ErrorBody),
     )
 )]
-async fn delete_backup(
-    scope: Scope<Write>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let id = extract::id(&request)?;
-    state.catalog.delete_backup(&scope, id).done().await?;
+async fn delete_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
+    let id = call.id()?;
+    call.state.catalog.delete_backup(&call.scope, id).done().await?;
     Ok(HttpResponse::Accepted().finish())
 }

@@ -1,18 +1,16 @@
 //! `…/datastores`: the engines and versions that backups here are of.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 
-use crate::catalog::{Read, Scope};
+use crate::catalog::Read;
 use crate::domain::Datastore;
 use crate::wire::{
     DatastoreAnswer, DatastoreList, DatastoreVersion, DatastoreView, VersionAnswer, VersionList,
 };
 
 use super::error::ApiError;
-use super::extract::segment;
+use super::extract::Call;
 use super::operation::{Operation, operations};
-use super::{State, link, read};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![
@@ -24,22 +22,16 @@ pub(super) fn routes() -> Vec<Operation> {
     ]
 }
 
-/// The known datastores, and where the links of the answer lead.
-struct Known {
+/// The known datastores, and the request that the links of the answer are made for.
+struct Known<'c> {
     datastores: Vec<Datastore>,
-    base: String,
-    project: String,
+    call: &'c Call<Read>,
 }
 
-impl Known {
-    async fn read(
-        scope: &Scope<Read>,
-        request: &HttpRequest,
-        state: &Data<State>,
-    ) -> Result<Self, ApiError> {
-        let datastores = read(state, |state| Ok(state.catalog.datastores()?)).await?;
-        let (base, project) = (link::base(request, state), scope.project().to_string());
-        Ok(Self { datastores, base, project })
+impl<'c> Known<'c> {
+    async fn read(call: &'c Call<Read>) -> Result<Self, ApiError> {
+        let datastores = call.read(|catalog, _scope| Ok(catalog.datastores()?)).await?;
+        Ok(Self { datastores, call })
     }
 
     /// The engine with this name or id.
@@ -61,7 +53,7 @@ impl Known {
             .map(|it| DatastoreVersion { datastore: None, ..self.version(it) })
             .collect();
         DatastoreView {
-            links: link::to(&self.base, &self.project, &format!("datastores/{id}")),
+            links: self.call.links(&format!("datastores/{id}")),
             id,
             name: engine.to_owned(),
             default_version: versions.last().map(|version| version.id.clone()),
@@ -72,7 +64,7 @@ impl Known {
     fn version(&self, datastore: &Datastore) -> DatastoreVersion {
         let id = datastore.version_id();
         DatastoreVersion {
-            links: link::to(&self.base, &self.project, &format!("datastores/versions/{id}")),
+            links: self.call.links(&format!("datastores/versions/{id}")),
             id,
             name: datastore.version.clone(),
             version: datastore.version.clone(),
@@ -92,12 +84,8 @@ fn no_such_version(wanted: &str) -> ApiError {
     path = "/datastores",
     responses((status = 200, description = "All of them.", body = DatastoreList))
 )]
-async fn list_datastores(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<DatastoreList>, ApiError> {
-    let known = Known::read(&scope, &request, &state).await?;
+async fn list_datastores(call: Call<Read>) -> Result<Json<DatastoreList>, ApiError> {
+    let known = Known::read(&call).await?;
     let mut engines: Vec<&str> = Vec::new();
     for datastore in &known.datastores {
         if !engines.contains(&datastore.engine.as_str()) {
@@ -114,13 +102,9 @@ async fn list_datastores(
     path = "/datastores/{datastore}",
     responses((status = 200, description = "The datastore.", body = DatastoreAnswer))
 )]
-async fn show_datastore(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<DatastoreAnswer>, ApiError> {
-    let known = Known::read(&scope, &request, &state).await?;
-    let engine = known.engine(segment(&request, "datastore"))?;
+async fn show_datastore(call: Call<Read>) -> Result<Json<DatastoreAnswer>, ApiError> {
+    let known = Known::read(&call).await?;
+    let engine = known.engine(call.segment("datastore"))?;
     Ok(Json(DatastoreAnswer { datastore: known.datastore(engine) }))
 }
 
@@ -130,13 +114,9 @@ async fn show_datastore(
     path = "/datastores/{datastore}/versions",
     responses((status = 200, description = "All of them.", body = VersionList))
 )]
-async fn list_versions_of_datastore(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<VersionList>, ApiError> {
-    let known = Known::read(&scope, &request, &state).await?;
-    let engine = known.engine(segment(&request, "datastore"))?;
+async fn list_versions_of_datastore(call: Call<Read>) -> Result<Json<VersionList>, ApiError> {
+    let known = Known::read(&call).await?;
+    let engine = known.engine(call.segment("datastore"))?;
     let versions = known.versions_of(engine).map(|it| known.version(it)).collect();
     Ok(Json(VersionList { versions }))
 }
@@ -147,14 +127,10 @@ async fn list_versions_of_datastore(
     path = "/datastores/{datastore}/versions/{version}",
     responses((status = 200, description = "The version.", body = VersionAnswer))
 )]
-async fn show_version_of_datastore(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<VersionAnswer>, ApiError> {
-    let known = Known::read(&scope, &request, &state).await?;
-    let engine = known.engine(segment(&request, "datastore"))?;
-    let wanted = segment(&request, "version");
+async fn show_version_of_datastore(call: Call<Read>) -> Result<Json<VersionAnswer>, ApiError> {
+    let known = Known::read(&call).await?;
+    let engine = known.engine(call.segment("datastore"))?;
+    let wanted = call.segment("version");
     let found = known
         .versions_of(engine)
         .find(|it| it.version == wanted || it.version_id() == wanted)
@@ -168,13 +144,9 @@ async fn show_version_of_datastore(
     path = "/datastores/versions/{version}",
     responses((status = 200, description = "The version.", body = VersionAnswer))
 )]
-async fn show_version(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<VersionAnswer>, ApiError> {
-    let known = Known::read(&scope, &request, &state).await?;
-    let wanted = segment(&request, "version");
+async fn show_version(call: Call<Read>) -> Result<Json<VersionAnswer>, ApiError> {
+    let known = Known::read(&call).await?;
+    let wanted = call.segment("version");
     let mut datastores = known.datastores.iter();
     let found = datastores
         .find(|datastore| datastore.version_id() == wanted)

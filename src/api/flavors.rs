@@ -1,15 +1,13 @@
 //! `…/flavors`: one, because the stock client insists on naming one to restore.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 
-use crate::catalog::{Read, Scope};
+use crate::catalog::Read;
 use crate::wire::{Flavor, FlavorAnswer, FlavorList};
 
 use super::error::ApiError;
-use super::extract::segment;
+use super::extract::Call;
 use super::operation::{Operation, operations};
-use super::{State, link};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![list_flavors, show_flavor]
@@ -21,12 +19,8 @@ pub(super) fn routes() -> Vec<Operation> {
     path = "/flavors",
     responses((status = 200, description = "All of them.", body = FlavorList))
 )]
-async fn list_flavors(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Json<FlavorList> {
-    Json(FlavorList { flavors: vec![flavor(&scope, &request, &state)] })
+async fn list_flavors(call: Call<Read>) -> Json<FlavorList> {
+    Json(FlavorList { flavors: vec![flavor(&call)] })
 }
 
 /// Show a flavor
@@ -35,19 +29,15 @@ async fn list_flavors(
     path = "/flavors/{id}",
     responses((status = 200, description = "The flavor.", body = FlavorAnswer))
 )]
-async fn show_flavor(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<FlavorAnswer>, ApiError> {
-    let id = segment(&request, "id");
+async fn show_flavor(call: Call<Read>) -> Result<Json<FlavorAnswer>, ApiError> {
+    let id = call.segment("id");
     if id != "1" {
         return Err(ApiError::unknown_id(id));
     }
-    Ok(Json(FlavorAnswer { flavor: flavor(&scope, &request, &state) }))
+    Ok(Json(FlavorAnswer { flavor: flavor(&call) }))
 }
 
-fn flavor(scope: &Scope<Read>, request: &HttpRequest, state: &State) -> Flavor {
+fn flavor(call: &Call<Read>) -> Flavor {
     Flavor {
         id: 1,
         str_id: "1".to_owned(),
@@ -56,6 +46,6 @@ fn flavor(scope: &Scope<Read>, request: &HttpRequest, state: &State) -> Flavor {
         vcpus: 0,
         disk: 0,
         ephemeral: 0,
-        links: link::to(&link::base(request, state), scope.project().as_str(), "flavors/1"),
+        links: call.links("flavors/1"),
     }
 }

@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web::{Data, Json};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::Json;
 
-use crate::catalog::{Admin, NewInstance, Read, Scope, Write};
-use crate::domain::{Instance, InstanceId, InstanceOrigin};
+use crate::catalog::{Admin, NewInstance, Permission, Read, Write};
+use crate::domain::{Instance, InstanceId, InstanceOrigin, ProjectId};
 use crate::wire::{
     CreateInstanceBody, ErrorBody, FlavorRef, InstanceAnswer, InstanceDatastore, InstanceFault,
     InstanceList, InstanceView, VolumeView,
 };
 
 use super::error::ApiError;
-use super::extract::{self, Body, PageParameters, Query};
+use super::extract::{self, Body, Call, PageParameters};
 use super::operation::{Operation, operations};
 use super::view::gigabytes;
-use super::{State, link, read};
 
 /// The region that Trove names if it was told none.
 const REGION: &str = "RegionOne";
@@ -39,23 +38,14 @@ pub(super) fn routes() -> Vec<Operation> {
     params(PageParameters),
     responses((status = 200, description = "One page.", body = InstanceList))
 )]
-async fn list_instances(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<InstanceList>, ApiError> {
-    let query = Query::of(&request)?;
-    let limit = extract::limit(&query, state.instance_page, state.instance_page)?.rows();
+async fn list_instances(call: Call<Read>) -> Result<Json<InstanceList>, ApiError> {
+    let (query, most) = (call.query()?, call.state.instance_page);
+    let limit = extract::limit(&query, most, most)?.rows();
     let after = query.once("marker")?.map(marker).transpose()?;
-    let project = scope.project().to_string();
-    let page =
-        read(&state, move |state| Ok(state.catalog.instances(&scope, after, limit)?)).await?;
-    let base = link::base(&request, &state);
+    let page = call.read(move |catalog, scope| Ok(catalog.instances(scope, after, limit)?)).await?;
     Ok(Json(InstanceList {
-        instances: page.rows.iter().map(|row| instance(&base, &project, row)).collect(),
-        links: page
-            .next
-            .map(|next| vec![link::ListUrl::of(&request, &state).next(&next.to_string())]),
+        instances: page.rows.iter().map(|row| instance(&call, call.scope.project(), row)).collect(),
+        links: page.next.map(|next| vec![call.url().next(&next.to_string())]),
     }))
 }
 
@@ -70,12 +60,8 @@ fn marker(text: &str) -> Result<InstanceId, ApiError> {
     params(PageParameters),
     responses((status = 200, description = "One page.", body = InstanceList))
 )]
-async fn list_instances_in_detail(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<InstanceList>, ApiError> {
-    list_instances(scope, request, state).await
+async fn list_instances_in_detail(call: Call<Read>) -> Result<Json<InstanceList>, ApiError> {
+    list_instances(call).await
 }
 
 /// List the instances of every project (administrators)
@@ -84,16 +70,11 @@ async fn list_instances_in_detail(
     path = "/mgmt/instances",
     responses((status = 200, description = "All of them.", body = InstanceList))
 )]
-async fn list_all_instances(
-    scope: Scope<Admin>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<InstanceList>, ApiError> {
-    let rows = read(&state, move |state| Ok(state.catalog.all_instances(&scope)?)).await?;
-    let base = link::base(&request, &state);
+async fn list_all_instances(call: Call<Admin>) -> Result<Json<InstanceList>, ApiError> {
+    let rows = call.read(|catalog, scope| Ok(catalog.all_instances(scope)?)).await?;
     let instances = rows.iter().map(|row| InstanceView {
         tenant_id: Some(row.project.clone()),
-        ..instance(&base, row.project.as_str(), row)
+        ..instance(&call, &row.project, row)
     });
     Ok(Json(InstanceList { instances: instances.collect(), links: None }))
 }
@@ -104,16 +85,10 @@ async fn list_all_instances(
     path = "/instances/{id}",
     responses((status = 200, description = "The instance.", body = InstanceAnswer))
 )]
-async fn show_instance(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<InstanceAnswer>, ApiError> {
-    let id = extract::id(&request)?;
-    let project = scope.project().to_string();
-    let row = read(&state, move |state| Ok(state.catalog.instance(&scope, id)?)).await?;
-    let instance = instance(&link::base(&request, &state), &project, &row);
-    Ok(Json(InstanceAnswer { instance }))
+async fn show_instance(call: Call<Read>) -> Result<Json<InstanceAnswer>, ApiError> {
+    let id = call.id()?;
+    let row = call.read(move |catalog, scope| Ok(catalog.instance(scope, id)?)).await?;
+    Ok(Json(InstanceAnswer { instance: instance(&call, call.scope.project(), &row) }))
 }
 
 /// Restore a backup into a new instance
@@ -128,10 +103,8 @@ async fn show_instance(
     )
 )]
 async fn create_instance(
-    scope: Scope<Write>,
+    call: Call<Write>,
     Body(body): Body<CreateInstanceBody>,
-    request: HttpRequest,
-    state: Data<State>,
 ) -> Result<Json<InstanceAnswer>, ApiError> {
     let wanted = body.instance;
     let datastore = wanted.datastore.unwrap_or_default();
@@ -141,9 +114,8 @@ async fn create_instance(
         engine: datastore.engine,
         version: datastore.version,
     };
-    let row = state.catalog.create_instance(&scope, new).done().await?;
-    let instance = instance(&link::base(&request, &state), scope.project().as_str(), &row);
-    Ok(Json(InstanceAnswer { instance }))
+    let row = call.state.catalog.create_instance(&call.scope, new).done().await?;
+    Ok(Json(InstanceAnswer { instance: instance(&call, call.scope.project(), &row) }))
 }
 
 /// Delete a restored instance with its data
@@ -155,18 +127,15 @@ async fn create_instance(
         (status = 422, description = "It is in use, or is one of the configuration.", body = ErrorBody),
     )
 )]
-async fn delete_instance(
-    scope: Scope<Write>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let id = extract::id(&request)?;
-    state.catalog.delete_instance(&scope, id).done().await?;
+async fn delete_instance(call: Call<Write>) -> Result<HttpResponse, ApiError> {
+    let id = call.id()?;
+    call.state.catalog.delete_instance(&call.scope, id).done().await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// An instance as clients see it. `base` is scheme and host, `project` the path's.
-fn instance(base: &str, project: &str, row: &Instance) -> InstanceView {
+/// An instance as clients see it, with links below this project.
+fn instance<P: Permission>(call: &Call<P>, project: &ProjectId, row: &Instance) -> InstanceView {
+    let links = |path: &str| call.links_in(project.as_str(), path);
     let (restored_from, restored_to) = match row.origin {
         InstanceOrigin::Configured => (None, None),
         InstanceOrigin::Restored(backup) => {
@@ -178,8 +147,8 @@ fn instance(base: &str, project: &str, row: &Instance) -> InstanceView {
         name: row.name.clone(),
         status: row.status,
         operating_status: if row.failure.is_some() { "FAILED" } else { "HEALTHY" }.to_owned(),
-        links: link::to(base, project, &format!("instances/{}", row.id)),
-        flavor: FlavorRef { id: "1".to_owned(), links: link::to(base, project, "flavors/1") },
+        links: links(&format!("instances/{}", row.id)),
+        flavor: FlavorRef { id: "1".to_owned(), links: links("flavors/1") },
         datastore: InstanceDatastore {
             engine: row.datastore.engine.clone(),
             version: row.datastore.version.clone(),

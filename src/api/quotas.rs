@@ -1,9 +1,8 @@
 //! `…/mgmt/quotas/{project}` and `…/limits`: how many backups and restored instances a project may have.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 
-use crate::catalog::{Admin, Read, Scope};
+use crate::catalog::{Admin, Permission, Read};
 use crate::domain::{Clock as _, ProjectId, ProjectQuota, QuotaResource, SystemClock};
 use crate::wire::{
     AbsoluteLimits, LimitList, LimitRow, QuotaLimits, QuotaLimitsBody, QuotaList, QuotaUsage,
@@ -11,9 +10,8 @@ use crate::wire::{
 };
 
 use super::error::ApiError;
-use super::extract::{Body, segment};
+use super::extract::{Body, Call};
 use super::operation::{Operation, operations};
-use super::{State, read};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![show_limits, show_quotas, update_quotas]
@@ -25,13 +23,9 @@ pub(super) fn routes() -> Vec<Operation> {
     path = "/mgmt/quotas/{project}",
     responses((status = 200, description = "One row for each resource.", body = QuotaList))
 )]
-async fn show_quotas(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<QuotaList>, ApiError> {
-    let project = project(&request)?;
-    let quotas = read(&state, move |state| Ok(state.catalog.quotas(&scope, &project)?)).await?;
+async fn show_quotas(call: Call<Read>) -> Result<Json<QuotaList>, ApiError> {
+    let project = project(&call)?;
+    let quotas = call.read(move |catalog, scope| Ok(catalog.quotas(scope, &project)?)).await?;
     let quotas = quotas.into_iter().map(|quota| QuotaUsage {
         resource: quota.resource.as_str().to_owned(),
         in_use: quota.in_use,
@@ -49,19 +43,17 @@ async fn show_quotas(
     responses((status = 200, description = "The limits that were set.", body = QuotaLimitsBody))
 )]
 async fn update_quotas(
-    scope: Scope<Admin>,
+    call: Call<Admin>,
     Body(body): Body<QuotaLimitsBody>,
-    request: HttpRequest,
-    state: Data<State>,
 ) -> Result<Json<QuotaLimitsBody>, ApiError> {
-    let project = project(&request)?;
+    let project = project(&call)?;
     let limits = limits(&body.quotas)?;
-    state.catalog.set_quotas(&scope, &project, limits).done().await?;
+    call.state.catalog.set_quotas(&call.scope, &project, limits).done().await?;
     Ok(Json(body))
 }
 
-fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
-    let text = segment(request, "project");
+fn project<P: Permission>(call: &Call<P>) -> Result<ProjectId, ApiError> {
+    let text = call.segment("project");
     text.parse().map_err(|_malformed| ApiError::unknown_id(text))
 }
 
@@ -90,12 +82,8 @@ fn limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
     path = "/limits",
     responses((status = 200, description = "The quotas, and a row for each method.", body = LimitList))
 )]
-async fn show_limits(scope: Scope<Read>, state: Data<State>) -> Result<Json<LimitList>, ApiError> {
-    let quotas = read(&state, move |state| {
-        let project = scope.project().clone();
-        Ok(state.catalog.quotas(&scope, &project)?)
-    })
-    .await?;
+async fn show_limits(call: Call<Read>) -> Result<Json<LimitList>, ApiError> {
+    let quotas = call.read(|catalog, scope| Ok(catalog.quotas(scope, scope.project())?)).await?;
     let mut limits = vec![LimitRow::Absolute(AbsoluteLimits {
         max_backups: limit(&quotas, QuotaResource::Backups),
         max_instances: limit(&quotas, QuotaResource::Instances),

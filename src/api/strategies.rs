@@ -1,16 +1,18 @@
 //! `…/backup_strategies`: which subfolder the backups of an instance or a project go to.
 
-use actix_web::web::{Data, Json};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::Json;
 
-use crate::catalog::{CatalogError, Forbidden, NewStrategy, Permission, Read, Scope, Write};
+use crate::catalog::{
+    Catalog, CatalogError, Forbidden, NewStrategy, Permission, Read, Scope, Write,
+};
 use crate::domain::{InstanceId, ProjectId, Strategy};
 use crate::wire::{CreateStrategyBody, StrategyAnswer, StrategyList, StrategyView};
 
+use super::State;
 use super::error::ApiError;
-use super::extract::{Body, Query};
+use super::extract::{Body, Call, Query};
 use super::operation::{Operation, operations};
-use super::{State, read};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![list_strategies, create_strategy, delete_strategy]
@@ -26,19 +28,15 @@ pub(super) fn routes() -> Vec<Operation> {
     ),
     responses((status = 200, description = "All of them.", body = StrategyList))
 )]
-async fn list_strategies(
-    scope: Scope<Read>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<Json<StrategyList>, ApiError> {
-    let query = Query::of(&request)?;
-    let project = project(&query, &scope)?;
+async fn list_strategies(call: Call<Read>) -> Result<Json<StrategyList>, ApiError> {
+    let query = call.query()?;
+    let project = project(&query, &call.scope)?;
     let instance = query.filter("instance_id")?.map(str::to_owned);
-    let rows = read(&state, move |state| {
-        Ok(state.catalog.strategies(&scope, project.as_ref(), instance.as_deref())?)
-    })
-    .await?;
-    let backup_strategies = rows.into_iter().map(|row| strategy(row, &state)).collect();
+    let look_up = move |catalog: &Catalog, scope: &Scope<Read>| {
+        Ok(catalog.strategies(scope, project.as_ref(), instance.as_deref())?)
+    };
+    let rows = call.read(look_up).await?;
+    let backup_strategies = rows.into_iter().map(|row| strategy(row, &call.state)).collect();
     Ok(Json(StrategyList { backup_strategies }))
 }
 
@@ -50,14 +48,13 @@ async fn list_strategies(
     responses((status = 202, description = "Created or replaced.", body = StrategyAnswer))
 )]
 async fn create_strategy(
-    scope: Scope<Write>,
+    call: Call<Write>,
     Body(body): Body<CreateStrategyBody>,
-    state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = body.backup_strategy;
     let new = NewStrategy { instance: wanted.instance_id, container: wanted.swift_container };
-    let row = state.catalog.put_strategy(&scope, new).done().await?;
-    let answer = StrategyAnswer { backup_strategy: strategy(row, &state) };
+    let row = call.state.catalog.put_strategy(&call.scope, new).done().await?;
+    let answer = StrategyAnswer { backup_strategy: strategy(row, &call.state) };
     Ok(HttpResponse::Accepted().json(answer))
 }
 
@@ -73,20 +70,17 @@ async fn create_strategy(
     ),
     responses((status = 202, description = "There is none any more."))
 )]
-async fn delete_strategy(
-    scope: Scope<Write>,
-    request: HttpRequest,
-    state: Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let query = Query::of(&request)?;
-    let project = project(&query, &scope)?;
+async fn delete_strategy(call: Call<Write>) -> Result<HttpResponse, ApiError> {
+    let query = call.query()?;
+    let project = project(&query, &call.scope)?;
     let instance: Option<InstanceId> = match query.filter("instance_id")?.map(str::parse) {
         // No instance has such an id, so none has a strategy.
         Some(Err(_malformed)) => return Ok(HttpResponse::Accepted().finish()),
         Some(Ok(id)) => Some(id),
         None => None,
     };
-    match state.catalog.delete_strategy(&scope, project.as_ref(), instance).done().await {
+    let catalog = &call.state.catalog;
+    match catalog.delete_strategy(&call.scope, project.as_ref(), instance).done().await {
         Ok(()) | Err(CatalogError::NoSuchStrategy { .. }) => Ok(HttpResponse::Accepted().finish()),
         Err(error) => Err(error.into()),
     }

@@ -9,7 +9,7 @@ use crate::domain::{Caller, ProjectId};
 use super::{CatalogError, Forbidden};
 
 /// A kind of access.
-pub trait Permission {
+pub trait Permission: Copy + Send + Sync + 'static {
     /// Whether the caller may, in a project that is its own or that it administers.
     fn allows(caller: &Caller) -> bool;
     /// Its name, for messages.

@@ -2,20 +2,19 @@
 //! client without a token does not learn which paths exist.
 
 use std::borrow::Cow;
-use std::future::{Ready, ready};
 use std::sync::{Arc, LazyLock};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{Error, HttpMessage as _, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::api::error::ApiError;
 use crate::api::{AuthMode, State};
-use crate::catalog::{Permission, Read, Scope};
+use crate::catalog::{Read, Scope};
 use crate::domain::{Caller, ProjectId, Role};
 
 /// The secret of a request.
@@ -55,18 +54,6 @@ fn enter(request: &ServiceRequest) -> Result<Scope<Read>, ApiError> {
         .parse()
         .map_err(|_malformed| ApiError::unknown_path())?;
     Ok(Scope::enter(caller, project)?)
-}
-
-/// The permission that a handler needs, as an extractor: `scope: Scope<Write>`.
-impl<P: Permission + 'static> FromRequest for Scope<P> {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        let extensions = request.extensions();
-        let entered = extensions.get::<Scope<Read>>().ok_or(ApiError::Unauthorized);
-        ready(entered.and_then(|scope| Ok(scope.also()?)).map_err(Error::from))
-    }
 }
 
 /// The caller while authentication is off, which is possible on loopback addresses only.

@@ -1,0 +1,85 @@
+//! A request below a project, as its handler sees it.
+
+use std::future::{Ready, ready};
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
+
+use crate::api::error::ApiError;
+use crate::api::link::{self, ListUrl};
+use crate::api::{State, read};
+use crate::catalog::{Catalog, Permission, Read, Scope};
+use crate::wire::Link;
+
+use super::Query;
+
+/// A request whose caller may do `P` in the project of the path.
+pub(in crate::api) struct Call<P> {
+    pub(in crate::api) scope: Scope<P>,
+    pub(in crate::api) request: HttpRequest,
+    pub(in crate::api) state: Data<State>,
+}
+
+impl<P: Permission> FromRequest for Call<P> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let scope = extensions.get::<Scope<Read>>().zip(request.app_data::<Data<State>>());
+        let call = scope.ok_or(ApiError::Unauthorized).and_then(|(scope, state)| {
+            let (scope, request) = (scope.also()?, request.clone());
+            Ok(Self { scope, request, state: state.clone() })
+        });
+        ready(call.map_err(Error::from))
+    }
+}
+
+impl<P: Permission> Call<P> {
+    /// The decoded segment of the path with this name.
+    pub(in crate::api) fn segment(&self, name: &str) -> &str {
+        self.request.match_info().get(name).unwrap_or_default()
+    }
+
+    /// The id of the path, in its canonical spelling only, so that one backup has one URL, as in Trove. A
+    /// malformed id gets the same 404 as an unknown one.
+    pub(in crate::api) fn id<T: FromStr>(&self) -> Result<T, ApiError> {
+        let text = self.segment("id");
+        match text.parse::<T>() {
+            // An id that parses is hyphenated, so it can only differ by upper case.
+            Ok(id) if !text.bytes().any(|byte| byte.is_ascii_uppercase()) => Ok(id),
+            _ => Err(ApiError::unknown_id(text)),
+        }
+    }
+
+    /// The query.
+    pub(in crate::api) fn query(&self) -> Result<Query, ApiError> {
+        Query::of(&self.request)
+    }
+
+    /// The URL of the request, to make the link to the next page of.
+    pub(in crate::api) fn url(&self) -> ListUrl {
+        ListUrl::of(&self.request, &self.state)
+    }
+
+    /// The links to something below the project of the path.
+    pub(in crate::api) fn links(&self, path: &str) -> Vec<Link> {
+        self.links_in(self.scope.project().as_str(), path)
+    }
+
+    /// The links to something below another project.
+    pub(in crate::api) fn links_in(&self, project: &str, path: &str) -> Vec<Link> {
+        link::to(&link::base(&self.request, &self.state), project, path)
+    }
+
+    /// Runs a look-up in the catalog, which blocks, off the event loop.
+    pub(in crate::api) async fn read<T: Send + 'static>(
+        &self,
+        look_up: impl FnOnce(&Catalog, &Scope<P>) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let scope = self.scope.clone();
+        read(&self.state, move |state| look_up(&state.catalog, &scope)).await
+    }
+}
