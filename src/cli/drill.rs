@@ -17,12 +17,12 @@ use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct DrillArgs {
-    #[command(flatten)]
-    backup: BackupArgs,
     /// Where to make the temporary folder [default: tmp/ of the data directory; for archive files, the
     /// system's folder for temporary files].
     #[arg(long = "in", value_name = "FOLDER")]
     within: Option<PathBuf>,
+    #[command(flatten)]
+    backup: BackupArgs,
 }
 
 pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {

@@ -15,11 +15,11 @@ use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    #[command(flatten)]
-    backup: BackupArgs,
     /// The archive to write, usually named `….tar.zst`. It must not exist.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
+    #[command(flatten)]
+    backup: BackupArgs,
 }
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {

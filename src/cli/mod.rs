@@ -35,7 +35,7 @@ pub struct Cli {
 enum Command {
     /// Run the server: the API, and the workers that make the backups.
     Serve(WithConfig),
-    /// Show on temporary data how it works: back up a live SQLite database, destroy it, restore, compare.
+    /// Try it on temporary data: back up a live SQLite database, destroy it, restore it, and compare.
     Demo(demo::DemoArgs),
     /// Restore a backup, full or incremental, to a new file or folder, or into a running server.
     Restore(restore::RestoreArgs),
@@ -45,9 +45,9 @@ enum Command {
     Drill(drill::DrillArgs),
     /// Write a backup, full or incremental, as one plain full archive.
     Export(export::ExportArgs),
-    /// Work on the catalog of backups.
+    /// Rebuild the catalog of backups.
     Catalog(catalog::CatalogArgs),
-    /// Work on access tokens.
+    /// Make access tokens.
     Token(token::TokenArgs),
     /// Check that everything a backup needs is in place.
     Doctor(doctor::DoctorArgs),

@@ -17,18 +17,18 @@ use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
-    #[command(flatten)]
-    backup: BackupArgs,
     /// The file or folder to restore to. It must not exist: a restore never replaces anything.
     #[arg(long, value_name = "PATH", required_unless_present = "into", conflicts_with = "into")]
     to: Option<PathBuf>,
-    /// The instance of the configuration, by name or id, into whose running server the databases of a
-    /// logical backup are loaded. None of them may exist there.
+    /// Load the databases of a logical backup into the running server of this instance of the configuration,
+    /// given by name or id. None of them may exist there.
     #[arg(long, value_name = "INSTANCE")]
     into: Option<String>,
     /// How thoroughly the engine checks the result: off, quick or full.
     #[arg(long, value_name = "LEVEL", default_value = "quick", value_parser = parse_check)]
     check: CheckLevel,
+    #[command(flatten)]
+    backup: BackupArgs,
 }
 
 fn parse_check(word: &str) -> Result<CheckLevel, String> {

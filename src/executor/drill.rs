@@ -15,7 +15,7 @@ use crate::failpoint;
 use crate::storage::{StorageError, Workspace};
 
 use super::restore::{Restoring, engine_of, restore};
-use super::{Context, JobError, Progress, proof};
+use super::{Context, JobError, Progress, millis, proof};
 
 /// Where a drill is made, and how.
 #[derive(Debug)]
@@ -130,34 +130,26 @@ pub fn record(
     took: Duration,
 ) -> Result<(), CatalogError> {
     let at = context.clock.now();
-    let millis = |took: Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match result {
-        Ok(Drilled { report, took, .. }) => {
+    let took = result.as_ref().map_or(took, |drilled| drilled.took);
+    let mut numbers = RunNumbers { took_ms: Some(millis(took)), ..RunNumbers::default() };
+    let (result, damage) = match result {
+        Ok(Drilled { report, .. }) => {
             if let Ok(backup) = context.catalog.find(id) {
                 proof::record(&*context.storage, &backup, at, VerifyLevel::Restored);
             }
-            let drill = DrillFacts {
+            numbers.drill = Some(DrillFacts {
                 version: report.version.clone(),
                 check: report.check.clone(),
                 tables: report.tables,
                 rows: report.total_rows,
-            };
-            let numbers = RunNumbers {
-                took_ms: Some(millis(*took)),
-                drill: Some(drill),
-                rows_by_table: report.rows.clone(),
-                ..RunNumbers::default()
-            };
-            let end = RunEnd { at, result: RunResult::Done, numbers };
-            context.catalog.end_drill(id, end, None).wait()
+            });
+            numbers.rows_by_table.clone_from(&report.rows);
+            (RunResult::Done, None)
         }
-        Err(JobError::Cancelled) => context.catalog.retry_drill(id).wait(),
-        Err(error) => {
-            let numbers = RunNumbers { took_ms: Some(millis(took)), ..RunNumbers::default() };
-            let end = RunEnd { at, result: RunResult::of(error.failure()), numbers };
-            context.catalog.end_drill(id, end, damage(error, id)).wait()
-        }
-    }
+        Err(JobError::Cancelled) => return context.catalog.retry_drill(id).wait(),
+        Err(error) => (RunResult::of(error.failure()), damage(error, id)),
+    };
+    context.catalog.end_drill(id, RunEnd { at, result, numbers }, damage).wait()
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ pub(super) fn restore_text(
 pub(super) fn plain_restore_text(what: &str, commands: &[String]) -> String {
     let mut text = format!(
         "This is a Coffer archive: full {what}.\n\n\
-         It restores without Coffer, with GNU tar and zstd. In the folder this archive lies in:\n\n"
+         It restores without Coffer, with GNU tar and zstd. In the folder of this archive:\n\n"
     );
     for command in commands {
         text.push_str("    ");

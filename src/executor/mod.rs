@@ -60,23 +60,23 @@ pub struct Settings {
     pub headroom_bytes: u64,
 }
 
-/// Everything a job needs.
+/// Everything a job needs. `bell` is rung when there is something to do; `cancel` is cancelled at shutdown.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the types say what the fields are")]
 pub struct Context {
-    /// The records.
     pub catalog: Arc<Catalog>,
-    /// Where archives lie.
     pub storage: Arc<dyn Storage>,
-    /// The data directory, wherever the archives lie: temporary files, restored instances, the trash.
+    /// The data directory, wherever the archives are: temporary files, restored instances, the trash.
     pub local: Arc<Local>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Rung when there is something to do.
     pub bell: Arc<Bell>,
-    /// How the work is done.
     pub settings: Settings,
-    /// Cancelled at shutdown.
     pub cancel: Cancel,
+}
+
+/// A duration as it is recorded.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Called with the bytes done so far and in all.

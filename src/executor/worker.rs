@@ -46,7 +46,7 @@ impl Executor {
     }
 
     /// Claims nothing more; gives running jobs `grace` to end, then cancels them. False if some did not end:
-    /// the next start puts them in order.
+    /// the next start cleans up after them.
     pub fn drain(self, grace: Duration) -> bool {
         self.stopping.store(true, Ordering::Release);
         self.context.bell.ring();
@@ -64,7 +64,7 @@ impl Executor {
                 }
             }
         } else {
-            log::warn!("a job did not stop in time; the next start puts it in order");
+            log::warn!("a job did not stop in time; the next start cleans up after it");
         }
         ended
     }

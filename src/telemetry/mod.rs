@@ -18,7 +18,7 @@ static STARTED: Once = Once::new();
 
 /// Sends log lines and panics to stderr. `level` is the configuration's `log_level`; the environment
 /// variable `RUST_LOG` overrides it, with `env_logger`'s filters. Only the first call has an effect.
-/// Whoever calls this calls [`flush`] before the process exits.
+/// The caller also calls [`flush`] before the process exits.
 pub fn start(level: LevelFilter) {
     STARTED.call_once(|| {
         if let Err(error) = logging::builder(level).try_init() {

@@ -160,7 +160,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome<()> {
     Ok(std::fs::write(path, bytes)?)
 }
 
-/// Writes one file in a hundred anew, adds as many a thousandth, and removes one.
+/// Rewrites 1 % of the files, adds 0.1 %, and removes one.
 pub(crate) fn change_tree(root: &Path, round: u64) -> Outcome<()> {
     let mut numbers = Numbers::new(1000 + round);
     let mut files = Vec::new();

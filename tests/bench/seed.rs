@@ -52,7 +52,7 @@ pub(crate) fn instances(catalog: &Path, rows: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// Ids of backups, evenly over the whole table.
+/// Ids of backups, spread evenly over the table.
 pub(crate) fn some_ids(catalog: &Path, count: u32) -> Outcome<Vec<String>> {
     let db = Connection::open(catalog)?;
     let rows: u32 = db.query_row("SELECT max(rowid) FROM backups", [], |row| row.get(0))?;

@@ -135,12 +135,9 @@ fn run(what: &str, mut command: Command) -> Result<(), CommandError> {
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
     let text = format!("{what}: {}: {}", output.status, complaint.trim());
-    Err(match output.status.code() {
-        // What the other tools exit with says nothing of the kind of failure, but they read a proven archive.
-        Some(4) => CommandError::Damaged(text),
-        _ if what != "coffer restore" => CommandError::Damaged(text),
-        _ => CommandError::Failed(text),
-    })
+    // Other tools have no exit code for damage, but they read an archive that was proven.
+    let failed = what == "coffer restore" && output.status.code() != Some(4);
+    Err(if failed { CommandError::Failed(text) } else { CommandError::Damaged(text) })
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub(super) struct Point {
     /// The URL of its archive.
     pub(super) location: String,
     /// The transactions that may be its last one: from those committed when it was requested to those
-    /// begun when it was completed.
+    /// that may have been when it was completed.
     pub(super) possible: RangeInclusive<i64>,
 }
 

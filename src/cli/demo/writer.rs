@@ -15,7 +15,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 struct Progress {
     stop: AtomicBool,
-    begun: AtomicI64,
     committed: AtomicI64,
     longest_micros: AtomicU64,
 }
@@ -37,7 +36,6 @@ impl Drop for Writer {
 fn write(ledger: &mut Ledger, progress: &Progress) -> rusqlite::Result<()> {
     while !progress.stop.load(Ordering::SeqCst) {
         let number = ledger.transactions() + 1;
-        progress.begun.store(number, Ordering::SeqCst);
         let start = Instant::now();
         ledger.advance_to(number)?;
         let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -65,11 +63,6 @@ impl Writer {
             return Err(CommandError::Failed(why.to_owned()));
         }
         Ok(self.progress.committed.load(Ordering::SeqCst))
-    }
-
-    /// The number of the last transaction that may be committed by now.
-    pub(super) fn begun(&self) -> i64 {
-        self.progress.begun.load(Ordering::SeqCst)
     }
 
     /// The longest that a transaction took since the last call.

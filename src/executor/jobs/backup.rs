@@ -9,7 +9,7 @@ use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
 use crate::engine::{self, DumpFacts, DumpRequest, Engine, EngineError};
 use crate::executor::chain::{blame, open_readers};
-use crate::executor::{Context, JobError, facts};
+use crate::executor::{Context, JobError, facts, millis};
 use crate::failpoint;
 use crate::storage::Pending;
 
@@ -46,10 +46,6 @@ impl fmt::Display for Published {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Makes the backup of a claimed job. On an error nothing of it is left but its row.
 pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, JobError> {
     let name = job.instance.datastore.engine.clone();
@@ -59,7 +55,7 @@ pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, Jo
         done => return done,
     };
     let Some((culprit, damage)) = error.damaged_archive() else { return Err(error) };
-    log::warn!("backup {culprit} is not usable, and so is nothing built on it: {damage}");
+    log::warn!("backup {culprit} is not usable, and neither are those built on it: {damage}");
     context.catalog.report_damage(culprit, damage).wait()?;
     if !job.may_become_full {
         return Err(error);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::archive::{ArchiveError, Writer};
+use crate::domain::num::to_u64;
 use crate::domain::{BackupId, Entry, EntryKind};
 use crate::engine::{Intake, NeedsContent, Stop};
 use crate::executor::chain::blame;
@@ -67,13 +68,13 @@ impl Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.reserve_for(u64::try_from(bytes.len()).unwrap_or(u64::MAX)).map_err(|error| {
+        self.reserve_for(to_u64(bytes.len())).map_err(|error| {
             let kind =
                 if error.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
             io::Error::new(kind, error)
         })?;
         let written = self.pending.write(bytes)?;
-        self.written += u64::try_from(written).unwrap_or(0);
+        self.written += to_u64(written);
         Ok(written)
     }
 
@@ -173,7 +174,7 @@ impl Intake for BackupIntake<'_> {
 
     fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
         self.check_cancel()?;
-        let length = u64::try_from(bytes.len()).unwrap_or(0);
+        let length = to_u64(bytes.len());
         self.writer.segment(bytes).map_err(|error| self.refuse(writer_error(error)))?;
         self.file_bytes += length;
         self.count(length);

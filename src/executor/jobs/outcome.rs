@@ -34,9 +34,9 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// Records the outcome and logs it. While the catalog cannot be written (a full disk), tries again until
-    /// it can or the server stops; then the next start puts the row in order.
+    /// it can or the server stops; then the next start settles the row.
     pub(super) fn settle(self, context: &Context) {
-        // What failed is logged first: it is known even if it cannot be recorded.
+        // A failure is logged first, in case it cannot be recorded.
         let failed = self.error().is_some();
         if failed {
             self.log();
@@ -122,7 +122,7 @@ impl Outcome {
             (Self::Drill { id, .. }, Some(error)) => {
                 let causes = with_causes(error);
                 if drill::damage(error, *id).is_some() {
-                    log::warn!("{what} failed, nothing is built on it: {causes}");
+                    log::warn!("{what} failed, so nothing is built on it from now on: {causes}");
                 } else {
                     log::warn!("the {what} could not be made: {causes}");
                 }

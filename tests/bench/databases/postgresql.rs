@@ -12,7 +12,7 @@ use super::super::postgres::{Postgres, Setup, bin};
 use super::super::table::Results;
 use super::super::tools::Kind;
 
-/// Nothing but the bench changes anything: what is called unchanged is.
+/// Nothing but the bench changes anything.
 const SETTINGS: &str = "autovacuum = off\nmax_wal_size = 4GB\ncheckpoint_timeout = 1h\n";
 
 pub(crate) fn rows(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
@@ -40,7 +40,7 @@ fn scatter(server: &Path, round: u64) -> Outcome<()> {
 }
 
 fn cluster(server: &Path, round: u64) -> Outcome<()> {
-    // By the index: a look at every row would write to many pages too.
+    // By the index: a scan of the table would set hint bits on many pages.
     let hundredth = "(SELECT max(aid) / 100 FROM pgbench_accounts)";
     let part = (round * 7 + 3) % 99;
     change(server, &format!("aid > {hundredth} * {part} AND aid <= {hundredth} * ({part} + 1)"))

@@ -16,7 +16,7 @@ use super::super::tools::Kind;
 /// Bytes of a value.
 const VALUE: usize = 4000;
 
-/// Commands sent before their answers are read.
+/// Commands that are sent before their answers are read.
 const AT_ONCE: u64 = 100;
 
 pub(crate) fn rows(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
@@ -51,8 +51,8 @@ fn set(
         connection.send(&[b"SET".as_slice(), format!("document:{key}").as_bytes(), &value]);
     }
     for _key in keys {
-        if let Reply::Error(said) = connection.receive() {
-            return Err(said.into());
+        if let Reply::Error(message) = connection.receive() {
+            return Err(message.into());
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ pub(super) const TOOL: Tool = Tool {
 fn lines(paths: &Paths, work: Work) -> Option<Lines> {
     let (source, target) = (paths.source.display(), paths.target.display());
     let before = if work == Work::Full { "borg init -e none" } else { "" };
-    // The files cache that borg goes by is off for the forced row.
+    // Without the files cache, borg reads every byte.
     let create = "borg create --compression zstd,3";
     let line = match work {
         Work::Full | Work::Unchanged | Work::Changed => {

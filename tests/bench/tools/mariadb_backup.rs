@@ -11,7 +11,7 @@ pub(super) const TOOL: Tool = Tool {
     lines,
 };
 
-/// The program, on its way to the server of this folder.
+/// The command that backs up the server of this folder.
 pub(super) fn backup(paths: &Paths) -> String {
     let source = paths.source.display();
     format!("mariadb-backup --no-defaults --backup --user=root --socket='{source}/s'")

@@ -16,7 +16,7 @@ fn lines(paths: &Paths, work: Work) -> Option<Lines> {
     let (store, target) = (paths.store.display(), paths.target.display());
     let packed = format!("'{store}/packed.tar.zst'");
     let line = match work {
-        // Its staging lies where restores go, and is removed like those: unmeasured.
+        // It prepares in the folder for restores, which is removed without being measured.
         Work::Full => format!(
             "{} --target-dir='{target}'; \
              mariadb-backup --no-defaults --prepare --target-dir='{target}'; \

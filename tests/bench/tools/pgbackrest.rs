@@ -1,5 +1,5 @@
 //! pgBackRest with a stanza and a repository of its own, with zstd and as many processes as Coffer's workers.
-//! Debian's 2.45 keeps changed files whole: increments of blocks came later.
+//! Debian's 2.45 stores changed files completely: incremental blocks came later.
 
 use super::{Kind, Lines, Paths, Tool, Work};
 

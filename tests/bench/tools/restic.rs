@@ -1,4 +1,4 @@
-//! restic. Each run derives its key anew (scrypt, about 0.3 s), as it does for its users.
+//! restic. Each run derives its key again (scrypt, about 0.3 s), as for every user.
 
 use super::{Kind, Lines, Paths, Tool, Work};
 

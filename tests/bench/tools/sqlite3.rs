@@ -1,4 +1,4 @@
-//! `sqlite3 .backup`: what SQLite itself does for a live database: a copy, neither packed nor checked.
+//! `sqlite3 .backup`, SQLite's own way to copy a live database, neither compressed nor checked.
 
 use super::{Kind, Lines, Paths, Tool, Work};
 

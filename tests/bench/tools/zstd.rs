@@ -1,4 +1,4 @@
-//! `zstd -3 -T2`: the physical limit of a full backup, without any of the rest.
+//! `zstd -3 -T2`: a full backup that only compresses.
 
 use super::{Kind, Lines, Paths, Tool, Work};
 
