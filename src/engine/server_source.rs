@@ -1,7 +1,7 @@
 //! The keys of a `source` that is a running server: its address, user, password and tools. They are checked here
 //! and nowhere else; what only one engine understands, that engine checks.
 
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
@@ -235,6 +235,15 @@ impl ServerSource {
     /// Finds its tools in `source.tools`, or else in `PATH`.
     pub(super) fn finder(&self) -> Finder {
         Finder { folder: self.tools.clone(), ..Finder::default() }
+    }
+
+    /// The files for TLS that are set: authority, certificate and key, each with its name in `names`.
+    pub(super) fn tls_files(
+        &self,
+        names: [&'static str; 3],
+    ) -> impl Iterator<Item = (&'static str, &Path)> {
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        names.into_iter().zip(files).filter_map(|(name, file)| Some((name, file.as_deref()?)))
     }
 
     /// Its address, for messages.

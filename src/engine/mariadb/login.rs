@@ -61,14 +61,8 @@ fn content(
             put(&mut text, "port", port.to_string().as_bytes());
         }
     }
-    for (name, file) in [
-        ("ssl-ca", &server.ca_file),
-        ("ssl-cert", &server.cert_file),
-        ("ssl-key", &server.key_file),
-    ] {
-        if let Some(file) = file {
-            put(&mut text, name, file.as_os_str().as_bytes());
-        }
+    for (name, file) in server.tls_files(["ssl-ca", "ssl-cert", "ssl-key"]) {
+        put(&mut text, name, file.as_os_str().as_bytes());
     }
     text.extend_from_slice(tls_options(server.tls, maker).as_bytes());
     if text.split(|byte| *byte == b'\n').any(|line| line.len() > MAX_LINE) {

@@ -21,6 +21,9 @@ const PRIVATE_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_
      -c idle_in_transaction_session_timeout=0 -c session_preload_libraries= -c local_preload_libraries= \
      -c default_transaction_read_only=off";
 
+/// The variable with the file of the certificate authorities.
+const AUTHORITIES: &str = "PGSSLROOTCERT";
+
 /// Where Debian and most others keep the certificate authorities that the system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -55,14 +58,10 @@ impl Login {
             Tls::VerifyFull => "verify-full",
         };
         login.environment.push(("PGSSLMODE", mode.into()));
-        let trusted = matches!(server.tls, Tls::VerifyCa | Tls::VerifyFull)
-            .then(|| SYSTEM_AUTHORITIES.into());
-        for (name, file) in [
-            ("PGSSLROOTCERT", server.ca_file.clone().or(trusted)),
-            ("PGSSLCERT", server.cert_file.clone()),
-            ("PGSSLKEY", server.key_file.clone()),
-        ] {
-            login.environment.extend(file.map(|file| (name, file.into_os_string())));
+        let files = server.tls_files([AUTHORITIES, "PGSSLCERT", "PGSSLKEY"]);
+        login.environment.extend(files.map(|(name, file)| (name, file.into())));
+        if server.ca_file.is_none() && matches!(server.tls, Tls::VerifyCa | Tls::VerifyFull) {
+            login.environment.push((AUTHORITIES, SYSTEM_AUTHORITIES.into()));
         }
         Ok(login)
     }

@@ -48,14 +48,8 @@ impl<'a> Client<'a> {
             Protection::Encrypted => tool.args(["--tls", "--insecure"]),
             Protection::Verified => tool.arg("--tls"),
         };
-        for (option, file) in [
-            ("--cacert", &source.ca_file),
-            ("--cert", &source.cert_file),
-            ("--key", &source.key_file),
-        ] {
-            if let Some(file) = file {
-                tool = tool.arg(option).arg(file);
-            }
+        for (option, file) in source.tls_files(["--cacert", "--cert", "--key"]) {
+            tool = tool.arg(option).arg(file);
         }
         if let Some(user) = &source.user {
             tool = tool.arg("--user").arg(user);

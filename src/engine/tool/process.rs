@@ -99,15 +99,19 @@ impl Process {
     }
 
     pub(super) fn check_exit(&self, status: ExitStatus, output: String) -> Result<(), ToolError> {
-        if status.success() {
-            return Ok(());
+        if status.success() { Ok(()) } else { Err(self.failure(status, output)) }
+    }
+
+    /// The error of a program that ended like this and should not have.
+    pub(super) fn failure(&self, status: ExitStatus, output: String) -> ToolError {
+        let name = self.name.clone();
+        match status.code() {
+            // What a shell or another wrapper ends with if it could not run the program.
+            Some(126 | 127) => {
+                ToolError::Start { path: name.into(), source: io::Error::other(output) }
+            }
+            _ => ToolError::Failed { name, status, output },
         }
-        // What a shell or another wrapper ends with if it could not run the program.
-        if matches!(status.code(), Some(126 | 127)) {
-            let path = self.name.clone().into();
-            return Err(ToolError::Start { path, source: io::Error::other(output) });
-        }
-        Err(ToolError::Failed { name: self.name.clone(), status, output })
     }
 
     pub(super) fn timed_out(&self, longest: Duration, output: String) -> ToolError {

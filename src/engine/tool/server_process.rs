@@ -45,8 +45,8 @@ impl ServerProcess {
         let deadline = Instant::now() + longest;
         while !is_up()? {
             if self.process.wait_a_moment(None)? {
-                let (name, status) = (self.process.name.clone(), self.process.reap()?);
-                return Err(ToolError::Failed { name, status, output: self.log_tail() }.into());
+                let status = self.process.reap()?;
+                return Err(self.process.failure(status, self.log_tail()).into());
             }
             if Instant::now() >= deadline {
                 return Err(self.process.timed_out(longest, self.log_tail()).into());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Finder, Secret, SecretFile, Tool, ToolError};
 use crate::domain::Cancel;
+use crate::engine::EngineError;
 
 fn shell(script: &str) -> Tool {
     Tool::new(Path::new("/bin/sh")).args(["-c", script])
@@ -66,6 +67,18 @@ fn a_program_that_is_killed_or_fails_is_an_error_though_it_wrote_something() {
         let said = stream.finish().unwrap_err().to_string();
         assert!(said.contains(word), "{said}");
     }
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_distinguished_from_one_that_fails() {
+    let failed = shell("exec /nowhere/at-all").run(&Cancel::default()).unwrap_err();
+    assert!(matches!(&failed, ToolError::Start { .. }), "{failed}");
+    assert!(failed.to_string().contains("cannot be run"), "{failed}");
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut server = shell("exec /nowhere/at-all").start_server(&log, &Cancel::default()).unwrap();
+    let ended = server.wait_until_up(Duration::from_secs(60), || Ok(false)).unwrap_err();
+    assert!(matches!(ended, EngineError::Tool(ToolError::Start { .. })), "{ended}");
 }
 
 #[test]
