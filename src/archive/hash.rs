@@ -10,7 +10,6 @@ use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtre
 use crate::domain::SEGMENT_BYTES;
 use crate::domain::num::to_u64;
 
-/// 32 bytes of BLAKE3.
 pub(crate) type Digest = [u8; 32];
 
 /// The hash of segment `number` of a file. The hash of a file's only segment is the file's own; otherwise it is

@@ -12,7 +12,6 @@ use crate::domain::{
 
 /// The longest manifest that is written or read.
 pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;
-/// The longest chain that is written or read.
 const MAX_CHAIN: usize = 10_000;
 
 /// `.coffer/manifest.json`. It is small whatever the size of the backup: the metadata of each file (path, size,
@@ -137,7 +136,6 @@ pub struct ManifestDraft {
 }
 
 impl Manifest {
-    /// The content of the member.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, ArchiveError> {
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| ArchiveError::TooLarge(format!("the manifest ({error})")))?;
@@ -150,7 +148,6 @@ impl Manifest {
         Ok(json)
     }
 
-    /// Reads the manifest from the content of the member.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Damage> {
         let found: Self = serde_json::from_slice(json)
             .map_err(|error| Damage(format!("its manifest cannot be read ({error})")))?;

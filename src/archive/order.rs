@@ -86,7 +86,6 @@ impl PathSet {
 pub(crate) struct PathSequence {
     order: Order,
     last: Option<EntryPath>,
-    /// The path before the last one.
     previous: Option<EntryPath>,
     /// Every path, if the order alone does not show that one is new.
     seen: PathSet,

@@ -77,7 +77,6 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
         self.submitted - self.taken >= self.limit
     }
 
-    /// Adds a job.
     pub(crate) fn submit(&mut self, job: J) -> Result<(), ArchiveError> {
         let jobs = self.jobs.as_ref().ok_or_else(no_threads)?;
         jobs.send((self.submitted, job)).map_err(|_job| no_threads())?;

@@ -19,9 +19,7 @@ const MAX_FRAMES: u32 = 1 << 24;
 /// A frame of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
-    /// Where it starts in the file.
     pub(crate) offset: u64,
-    /// Its length in the file.
     pub(crate) stored_bytes: usize,
     /// The length of its content; 0 for a skippable frame.
     pub(crate) content_bytes: usize,
@@ -32,23 +30,19 @@ pub(crate) struct Frame {
 pub(crate) struct SeekTable {
     /// Stored length and content length of each frame.
     lengths: Vec<(u32, u32)>,
-    /// Where each frame starts.
     offsets: Vec<u64>,
     end: u64,
 }
 
 impl SeekTable {
-    /// The number of frames.
     pub(crate) fn count(&self) -> u32 {
         saturating_u32(self.lengths.len())
     }
 
-    /// Where the last frame ends.
     pub(crate) const fn end(&self) -> u64 {
         self.end
     }
 
-    /// Adds the next frame.
     pub(crate) fn push(&mut self, stored: u32, content: u32) -> Result<(), Damage> {
         if self.count() >= MAX_FRAMES {
             return Err(Damage::new("more than 16 million frames"));
@@ -62,7 +56,6 @@ impl SeekTable {
         Ok(())
     }
 
-    /// The frame with this number.
     pub(crate) fn get(&self, number: u32) -> Option<Frame> {
         let (stored, content) = *self.lengths.get(to_usize(number))?;
         Some(Frame {
@@ -72,7 +65,6 @@ impl SeekTable {
         })
     }
 
-    /// The table as the skippable frame at the end of the file.
     pub(crate) fn to_frame(&self) -> Vec<u8> {
         let length = self.lengths.len().saturating_mul(ENTRY_BYTES).saturating_add(FOOTER_BYTES);
         let mut out = Vec::with_capacity(length.saturating_add(SKIPPABLE_HEADER));
@@ -98,7 +90,6 @@ impl SeekTable {
         entries.checked_add(to_u64(SKIPPABLE_HEADER + FOOTER_BYTES))
     }
 
-    /// Reads the table from its frame.
     pub(crate) fn parse(frame: &[u8]) -> Result<Self, Damage> {
         let content = skippable_content(frame, SEEK_MAGIC)?;
         let entries = content.len().saturating_sub(FOOTER_BYTES);

@@ -5,13 +5,10 @@ use std::ops::Range;
 use crate::archive::error::Damage;
 use crate::domain::num::saturating_u32;
 
-/// Magic of the frames that hold the data of an incremental.
 pub(crate) const PATCH_MAGIC: u32 = 0x184D_2A5B;
-/// Magic of the frames that hold the index.
 pub(crate) const INDEX_MAGIC: u32 = 0x184D_2A5C;
-/// Magic of the frame that holds the trailer.
 pub(super) const TRAILER_MAGIC: u32 = 0x184D_2A5D;
-/// Magic of the frame that holds the seek table, as zstd's seekable format says.
+/// From zstd's seekable format.
 pub(super) const SEEK_MAGIC: u32 = 0x184D_2A5E;
 /// The length of the magic and the length in front of the content.
 pub(crate) const SKIPPABLE_HEADER: usize = 8;
@@ -21,7 +18,6 @@ pub(crate) fn le32(bytes: &[u8], offset: usize) -> Option<u32> {
     bytes.get(offset..)?.first_chunk().map(|found| u32::from_le_bytes(*found))
 }
 
-/// The number of 64 bits at this offset, if the bytes reach so far.
 pub(crate) fn le64(bytes: &[u8], offset: usize) -> Option<u64> {
     bytes.get(offset..)?.first_chunk().map(|found| u64::from_le_bytes(*found))
 }

@@ -12,34 +12,23 @@ const SIGNATURE: &[u8; 16] = b"coffer archive\r\n";
 const CONTENT_BYTES: usize = 192;
 /// The length of what the last 32 bytes are the hash of.
 const HASHED_BYTES: usize = CONTENT_BYTES - 32;
-/// The length of the trailer's frame.
 pub(crate) const TRAILER_BYTES: usize = SKIPPABLE_HEADER + CONTENT_BYTES;
 
-/// The fields of the trailer.
+/// The fields of the trailer, which the description of the format explains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trailer {
-    /// The frame that the manifest starts in.
     pub(crate) manifest_frame: u32,
-    /// Where the manifest starts in that frame's content.
     pub(crate) manifest_offset: u32,
-    /// The length of the manifest, which may continue in the next frames.
     pub(crate) manifest_bytes: u64,
-    /// BLAKE3 of the manifest.
     pub(crate) manifest_hash: Digest,
-    /// The first frame of the index.
     pub(crate) index_frame: u32,
-    /// The number of the index's frames.
     pub(crate) index_count: u32,
-    /// The length of the index before compression.
     pub(crate) index_bytes: u64,
-    /// BLAKE3 of the index's frames as they are stored.
     pub(crate) index_hash: Digest,
-    /// BLAKE3 of the seek table's frame.
     pub(crate) seek_hash: Digest,
 }
 
 impl Trailer {
-    /// The trailer as a frame.
     pub(crate) fn to_frame(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(TRAILER_BYTES);
         out.extend_from_slice(SIGNATURE);
@@ -61,7 +50,6 @@ impl Trailer {
         frame
     }
 
-    /// Reads the trailer from its frame.
     pub(crate) fn parse(frame: &[u8]) -> Result<Self, ArchiveError> {
         let damaged = |what: &str| Damage::new(what).of(None);
         let content = skippable_content(frame, TRAILER_MAGIC)

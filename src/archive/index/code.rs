@@ -35,7 +35,6 @@ impl Previous {
     }
 }
 
-/// Appends a number.
 pub(super) fn put(out: &mut Vec<u8>, number: impl Into<u128>) {
     let mut rest = number.into();
     loop {
@@ -54,7 +53,6 @@ pub(super) const fn zigzag(number: i128) -> u128 {
     (number.cast_unsigned() << 1) ^ (number >> 127).cast_unsigned()
 }
 
-/// The reverse of [`zigzag`].
 pub(super) const fn unzigzag(number: u128) -> i128 {
     (number >> 1).cast_signed() ^ (number & 1).cast_signed().wrapping_neg()
 }

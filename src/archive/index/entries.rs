@@ -19,7 +19,6 @@ use crate::archive::sparse;
 use crate::domain::num::saturating_u32;
 use crate::domain::{Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp};
 
-/// Name and value of an extended attribute.
 type Xattr = (Vec<u8>, Vec<u8>);
 
 /// The entries of an archive, in its order; no path comes twice. Of an unordered archive 9 to 18 bytes are kept

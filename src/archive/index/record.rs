@@ -10,13 +10,11 @@ const MAX_SEGMENTS: u64 = 1 << 22;
 pub(super) const MAX_TEXT_BYTES: usize = 1 << 20;
 /// The most that the extended attributes of an entry may [count](xattr_cost) together.
 pub(super) const MAX_XATTRS_BYTES: usize = 4 << 20;
-/// The most data ranges of a file.
 pub(super) const MAX_EXTENTS: usize = 1 << 21;
 
 /// Bytes in the decompressed content of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FrameSlice {
-    /// The number of the frame in its file.
     pub(crate) frame: u32,
     pub(crate) offset: u32,
     pub(crate) length: u32,
@@ -34,7 +32,6 @@ pub(crate) struct DataMap {
 /// A segment in the root of the chain, which is a full backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RootSlice {
-    /// The bytes.
     pub(crate) slice: FrameSlice,
     /// Which bytes of the segment these are; `None` if they are all.
     pub(crate) map: Option<Box<DataMap>>,
@@ -106,7 +103,6 @@ pub(crate) struct SegmentPosition {
 }
 
 impl SegmentPosition {
-    /// The hash of a segment with this content.
     pub(crate) fn hash(self, content: &[u8]) -> Digest {
         hash::segment(content, self.number, self.only)
     }
@@ -159,7 +155,6 @@ pub(crate) fn segment_count(size: u64) -> Option<usize> {
     if count > MAX_SEGMENTS { None } else { usize::try_from(count).ok() }
 }
 
-/// Where segment `number` starts in its file.
 pub(crate) const fn segment_start(number: usize) -> u64 {
     to_u64(number).saturating_mul(to_u64(SEGMENT_BYTES))
 }

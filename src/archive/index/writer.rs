@@ -29,9 +29,7 @@ pub(crate) struct IndexWriter {
 /// A finished index.
 #[derive(Debug)]
 pub(crate) struct FinishedIndex {
-    /// Its skippable frames.
     pub(crate) frames: Vec<Vec<u8>>,
-    /// Its length before compression.
     pub(crate) raw_bytes: u64,
     /// BLAKE3 of its frames as they are stored.
     pub(crate) hash: Digest,
@@ -51,7 +49,6 @@ impl IndexWriter {
         }
     }
 
-    /// Adds the next record.
     pub(crate) fn push(&mut self, record: &Record) -> Result<(), ArchiveError> {
         put_record(&mut self.block, record, &mut self.previous);
         while self.block.len() >= BLOCK_BYTES {
@@ -80,7 +77,6 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Compresses the last block.
     pub(crate) fn finish(mut self) -> Result<FinishedIndex, ArchiveError> {
         if !self.block.is_empty() {
             self.finish_block(self.block.len())?;

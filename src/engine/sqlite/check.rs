@@ -9,7 +9,6 @@ use super::snapshot::connect;
 use crate::domain::{Cancel, CheckLevel};
 use crate::engine::EngineError;
 
-/// How many problems are reported at most.
 const MAX_PROBLEMS: usize = 5;
 
 /// How many virtual machine steps SQLite makes between two checks of the cancel flag: a few milliseconds.

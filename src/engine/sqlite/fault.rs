@@ -110,7 +110,6 @@ pub(super) fn unreachable(path: &Path) -> EngineError {
     )
 }
 
-/// The database file does not exist.
 pub(super) fn missing(path: &Path) -> EngineError {
     EngineError::known(
         FailureCode::SourceMissing,

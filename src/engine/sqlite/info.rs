@@ -43,7 +43,6 @@ impl DatabaseInfo {
         Ok(Self { page_size, page_count, is_wal, facts })
     }
 
-    /// The length of the database file.
     pub(super) fn bytes(&self) -> u64 {
         u64::from(self.page_size) * u64::from(self.page_count)
     }

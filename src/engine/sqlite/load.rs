@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::check::check_restored;
 use super::fault::companion;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode, WriteAt};
-use crate::engine::tree::{Staging, Tree, path_of};
+use crate::engine::tree::{Staging, Tree, occupied, path_of};
 use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged};
 
 /// The file's name in the staging folder. It is alone there, so that the files that SQLite creates beside it during
@@ -72,7 +72,6 @@ impl Load for SqliteLoad {
     }
 }
 
-/// A complete, synced and checked database that is not at its target yet.
 struct StagedDatabase {
     staging: Staging,
     target: PathBuf,
@@ -99,16 +98,7 @@ fn ensure_free(target: &Path) -> Result<(), EngineError> {
         match std::fs::symlink_metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(EngineError::target("inspecting", &path, error)),
-            Ok(_) => {
-                return Err(EngineError::known(
-                    FailureCode::TargetOccupied,
-                    format!(
-                        "{} exists, and a restore never replaces anything: move it away, or \
-                         restore to another place",
-                        path.display()
-                    ),
-                ));
-            }
+            Ok(_) => return Err(occupied(&path, "exists, and a restore never replaces anything")),
         }
     }
     Ok(())

@@ -7,7 +7,6 @@ use crate::domain::Source;
 use crate::engine::EngineError;
 use crate::engine::source_path::{invalid, only_keys, path_of};
 
-/// How long to wait for a lock by default.
 const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// Longer waits would only hide a lock that is never released.
@@ -18,7 +17,6 @@ const MAX_LOCK_WAIT_S: u64 = 3600;
 pub(super) struct Options {
     /// The absolute path of the database file.
     pub(super) path: PathBuf,
-    /// How long to wait for an application's lock.
     pub(super) lock_wait: Duration,
 }
 

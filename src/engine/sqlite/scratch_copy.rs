@@ -30,7 +30,6 @@ pub(super) struct ScratchCopy {
 }
 
 impl ScratchCopy {
-    /// Copies what `snapshot` sees.
     pub(super) fn of(
         snapshot: &mut Snapshot,
         info: &DatabaseInfo,

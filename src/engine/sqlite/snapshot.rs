@@ -133,7 +133,6 @@ impl Snapshot {
         }
     }
 
-    /// What an error of this connection means to the user.
     pub(super) fn explain(&self, error: &rusqlite::Error) -> EngineError {
         explain(&self.options.path, self.options.lock_wait, error)
     }

@@ -1,6 +1,6 @@
 //! Reading the files of a snapshot gives the same bytes as SQLite does, whatever writers do meanwhile.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -130,47 +130,10 @@ fn beside_constant_writers_every_snapshot_equals_what_sqlite_reads() {
 }
 
 #[test]
-fn a_partly_checkpointed_log_is_read_correctly() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = database(folder.path(), "wal", 4096);
-    // In another process, since the file must be open only once in this one. Killed, it leaves its log behind.
-    let mut writer = Command::new("sqlite3")
-        .arg(&path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = writer.stdin.take().unwrap();
-    let sql = "PRAGMA wal_autocheckpoint = 0;
-         UPDATE t SET data = randomblob(2900) WHERE id % 3 = 0;
-         PRAGMA wal_checkpoint;
-         INSERT INTO t SELECT id + 5000, randomblob(3000) FROM t;
-         SELECT 'written';";
-    writeln!(input, "{sql}").unwrap();
-    let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line == "written"));
-    writer.kill().unwrap();
-    writer.wait().unwrap();
-    let mut snapshot = Snapshot::open(&options(&path), &Cancel::default()).unwrap();
-    let (files, pages, read_from) = both_ways(&mut snapshot);
-    assert!(read_from == "file" && files == pages && files.len() > 5_000_000);
-}
-
-#[test]
 fn in_rollback_mode_the_file_itself_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "delete", 4096);
     let mut snapshot = Snapshot::open(&options(&path), &Cancel::default()).unwrap();
     let (files, pages, read_from) = both_ways(&mut snapshot);
     assert!(read_from == "file" && files == pages);
-}
-
-#[test]
-fn a_database_open_elsewhere_in_this_process_is_read_through_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = database(folder.path(), "wal", 4096);
-    let _application = Connection::open(&path).unwrap();
-    let mut snapshot = Snapshot::open(&options(&path), &Cancel::default()).unwrap();
-    let (files, pages, read_from) = both_ways(&mut snapshot);
-    assert!(read_from == "sqlite_dbpage" && files == pages);
 }

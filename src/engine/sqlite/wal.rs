@@ -51,13 +51,11 @@ pub(super) fn pages(
     Ok(found)
 }
 
-/// Reads the page in a frame.
 pub(super) fn read_page(log: &File, frame: u32, page: &mut [u8]) -> io::Result<()> {
     let size = u32::try_from(page.len()).map_err(io::Error::other)?;
     log.read_exact_at(page, position(frame, size) + FRAME_HEADER_BYTES)
 }
 
-/// The offset of a frame.
 fn position(frame: u32, page_size: u32) -> u64 {
     HEADER_BYTES + u64::from(frame) * (FRAME_HEADER_BYTES + u64::from(page_size))
 }

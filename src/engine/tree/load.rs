@@ -98,16 +98,19 @@ pub(in crate::engine) fn path_of<'a>(request: &LoadRequest<'a>) -> Result<&'a Pa
     }
 }
 
+/// The failure of a target that is not free.
+pub(in crate::engine) fn occupied(target: &Path, why: &str) -> EngineError {
+    let text = format!("{} {why}; restore to another place", target.display());
+    EngineError::known(FailureCode::TargetOccupied, text)
+}
+
 fn current_user() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
 /// Fails if anything exists at `target` but an empty folder that can be replaced.
 fn ensure_free(target: &Path) -> Result<(), EngineError> {
-    let occupied = |why: &str| {
-        let text = format!("{} {why}; restore to another place", target.display());
-        Err(EngineError::known(FailureCode::TargetOccupied, text))
-    };
+    let occupied = |why| Err(occupied(target, why));
     let failed = |error| EngineError::target("inspecting", target, error);
     let found = match std::fs::symlink_metadata(target) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

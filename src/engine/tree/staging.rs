@@ -118,7 +118,6 @@ fn sync(target: &Path) -> Result<(), EngineError> {
         .map_err(|error| EngineError::target("syncing", &folder, error))
 }
 
-/// The folder that `target` is in.
 fn parent_of(target: &Path) -> PathBuf {
     match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),

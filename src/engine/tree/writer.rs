@@ -37,7 +37,6 @@ pub(in crate::engine) struct Tree {
 }
 
 impl Tree {
-    /// An empty tree in `staging`.
     pub(in crate::engine) fn new(staging: Staging) -> Result<Self, EngineError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = rustix::fs::open(staging.path(), flags, Mode::empty())
@@ -183,7 +182,6 @@ impl Tree {
             .map_err(|error| self.failed(path, error))
     }
 
-    /// The open folder that an entry is in.
     fn parent(&mut self, folder: &[u8]) -> Result<BorrowedFd<'_>, EngineError> {
         let known = self.parent.as_ref().is_some_and(|(path, _)| path == folder);
         if !known {

@@ -49,12 +49,10 @@ impl Folder {
         Ok(Self { fd, path: path.to_owned() })
     }
 
-    /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of `name` in it.
     pub(super) fn path_of(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path.join(name)
     }
@@ -208,7 +206,6 @@ impl Iterator for Names {
     }
 }
 
-/// Refuses what is not a regular file.
 pub(super) fn require_regular_file(metadata: &Metadata, what: &Path) -> Result<(), StorageError> {
     if metadata.is_file() {
         return Ok(());
@@ -222,9 +219,7 @@ pub(super) fn require_regular_file(metadata: &Metadata, what: &Path) -> Result<(
 pub(super) struct OpenedPath<'a> {
     /// The folders above the last one, the root first.
     above: Vec<Folder>,
-    /// The folder that holds the file.
     pub(super) folder: Folder,
-    /// The file's name in it.
     pub(super) name: &'a OsStr,
 }
 

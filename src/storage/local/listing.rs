@@ -33,7 +33,6 @@ pub(super) fn list(layout: &Layout) -> Result<Vec<Stored>, StorageError> {
     Ok(listing.found)
 }
 
-/// The archive with this location and metadata.
 pub(super) fn stored(location: Location, metadata: &Metadata) -> Stored {
     let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
     // 0.1.0 set whole microseconds, which no copy made without its time has.

@@ -56,7 +56,6 @@ pub(super) struct PendingFile {
 }
 
 impl PendingFile {
-    /// Creates the file of this attempt.
     pub(super) fn create(
         layout: &Arc<Layout>,
         backup: BackupId,
@@ -121,7 +120,6 @@ impl PendingFile {
         }
     }
 
-    /// Frees the room that is allocated beyond the end.
     fn release_reserve(&mut self) -> Result<(), StorageError> {
         if self.reserved_to > self.written {
             rustix::fs::ftruncate(&self.file, self.written)

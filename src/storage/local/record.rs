@@ -19,7 +19,6 @@ fn name_of(archive: &OsStr) -> OsString {
     name
 }
 
-/// Whether this is the path of a record.
 pub(super) fn is_record(path: &str) -> bool {
     path.strip_suffix(ENDING).is_some_and(|archive| archive.parse::<Location>().is_ok())
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Rollback, Wal, companion, engine, fill, open};
 use crate::engine::conformance::{EngineTest as _, NOT_CANCELLED, Recorder, code, dump, names};
 
-fn read(path: &Path) -> Result<(DumpFacts, Recorder), EngineError> {
+pub(super) fn read(path: &Path) -> Result<(DumpFacts, Recorder), EngineError> {
     let mut recorder = Recorder::default();
     dump(engine(), &engine().source_of(path), &mut recorder).map(|facts| (facts, recorder))
 }

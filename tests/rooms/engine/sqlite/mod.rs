@@ -2,6 +2,7 @@
 
 mod dump;
 mod load;
+mod read_from;
 
 use std::path::{Path, PathBuf};
 
