@@ -1,4 +1,7 @@
-//! An instance's name as the name of a file.
+//! Names of files that engines make, such as an instance's name as the name of a file.
+
+use super::EngineError;
+use crate::domain::{EntryPath, FailureCode};
 
 /// Longer names are cut off.
 const MAX_NAME_BYTES: usize = 200;
@@ -17,6 +20,12 @@ pub(super) fn plain_name(instance: &str) -> String {
 pub(super) fn folder_name(instance: &str, default: &str) -> String {
     let name = plain_name(instance);
     if name.chars().all(|letter| letter == '.') { default.to_owned() } else { name }
+}
+
+/// The path of an entry that an engine names itself.
+pub(super) fn entry_path(name: impl Into<Vec<u8>>) -> Result<EntryPath, EngineError> {
+    EntryPath::new(name)
+        .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, makedev, statx};
 
-use crate::domain::{Clock as _, Stamp, SystemClock};
+use crate::domain::{Clock as _, Entry, EntryKind, EntryPath, Stamp, SystemClock};
 
 /// A file's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,20 @@ impl FileStat {
     /// Whether size and times are the same.
     pub(super) fn same_content(&self, later: &Self) -> bool {
         (self.size, self.mtime_ns, self.ctime_ns) == (later.size, later.mtime_ns, later.ctime_ns)
+    }
+
+    /// An entry with this metadata, without extended attributes or stamp.
+    pub(super) fn entry(&self, path: EntryPath, kind: EntryKind) -> Entry {
+        Entry {
+            path,
+            kind,
+            mode: self.mode,
+            uid: self.uid,
+            gid: self.gid,
+            mtime_ns: self.mtime_ns,
+            xattrs: Vec::new(),
+            stamp: None,
+        }
     }
 
     /// Device and inode number.

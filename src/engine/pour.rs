@@ -2,9 +2,10 @@
 
 use std::io::{self, Read};
 
+use super::file_name::entry_path;
 use super::file_stat::now_ns;
 use super::{EngineError, Intake, NeedsContent, Stop};
-use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, SEGMENT_BYTES, num};
+use crate::domain::{Entry, EntryKind, SEGMENT_BYTES, num};
 
 /// Why a file did not reach the intake.
 #[derive(Debug)]
@@ -89,8 +90,7 @@ pub(super) fn pour_bytes(
 
 /// A private entry that is owned by the user that runs Coffer and was modified now.
 pub(super) fn own_entry(path: &str, kind: EntryKind) -> Result<Entry, EngineError> {
-    let path = EntryPath::new(path)
-        .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?;
+    let path = entry_path(path)?;
     let mode = if kind == EntryKind::Directory { 0o700 } else { 0o600 };
     Ok(Entry {
         path,

@@ -5,12 +5,12 @@ use super::code::{
     ROOT, ROOT_IS_NEXT, SAME_ARCHIVE, SYMLINK, WHOLE, put, zigzag,
 };
 use super::record::{
-    DataMap, FrameSlice, MAX_EXTENTS, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice, Record,
-    RootSlice, Segment, Stored, segment_length, xattr_cost,
+    FrameSlice, MAX_EXTENTS, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice, Record, RootSlice,
+    Segment, Stored, segment_length, xattr_cost,
 };
 use crate::archive::error::ArchiveError;
 use crate::domain::num::{saturating_u32, to_u64};
-use crate::domain::{Entry, EntryKind, Extent};
+use crate::domain::{Entry, EntryKind};
 
 /// Checks that a record can hold this entry.
 pub(crate) fn check_fits(entry: &Entry) -> Result<(), ArchiveError> {
@@ -99,7 +99,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, previous: &mut Previous) {
         EntryKind::File { size, extents } => {
             put(out, *size);
             if let Some(extents) = extents {
-                put_extents(out, extents);
+                put_ranges(out, extents.iter().map(|it| (it.offset, it.length)));
             }
         }
         EntryKind::Symlink { target } => put_text(out, target),
@@ -108,13 +108,14 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, previous: &mut Previous) {
     }
 }
 
-fn put_extents(out: &mut Vec<u8>, extents: &[Extent]) {
-    put_length(out, extents.len());
+/// The gap in front of each range, and its length.
+fn put_ranges(out: &mut Vec<u8>, ranges: impl ExactSizeIterator<Item = (u64, u64)>) {
+    put_length(out, ranges.len());
     let mut end = 0;
-    for extent in extents {
-        put(out, extent.offset.saturating_sub(end));
-        put(out, extent.length);
-        end = extent.offset.saturating_add(extent.length);
+    for (start, length) in ranges {
+        put(out, start.saturating_sub(end));
+        put(out, length);
+        end = start.saturating_add(length);
     }
 }
 
@@ -149,7 +150,9 @@ fn put_root(out: &mut Vec<u8>, root: &RootSlice, is_next: bool, previous: &mut P
         put_slice(out, root.slice, previous.root);
     }
     if let Some(map) = root.map.as_deref() {
-        put_map(out, map);
+        put(out, map.length);
+        let ranges = map.ranges.iter();
+        put_ranges(out, ranges.map(|(start, length)| (u64::from(*start), u64::from(*length))));
     }
     previous.root = root.slice;
 }
@@ -166,15 +169,4 @@ fn put_slice(out: &mut Vec<u8>, slice: FrameSlice, previous: FrameSlice) {
     put(out, zigzag(i128::from(slice.frame) - i128::from(previous.frame)));
     put(out, slice.offset);
     put(out, slice.length);
-}
-
-fn put_map(out: &mut Vec<u8>, map: &DataMap) {
-    put(out, map.length);
-    put_length(out, map.ranges.len());
-    let mut end = 0;
-    for (start, length) in &map.ranges {
-        put(out, start.saturating_sub(end));
-        put(out, *length);
-        end = start.saturating_add(*length);
-    }
 }

@@ -16,7 +16,7 @@ use crate::archive::hash::{self, Digest};
 use crate::archive::order::PathSequence;
 use crate::archive::read::Reader;
 use crate::archive::sparse;
-use crate::domain::num::saturating_u32;
+use crate::domain::num::{saturating_u32, to_usize};
 use crate::domain::{Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp};
 
 type Xattr = (Vec<u8>, Vec<u8>);
@@ -234,17 +234,8 @@ impl Entries {
         if count > MAX_EXTENTS {
             return Err(self.damaged("a file has too many data ranges"));
         }
-        let (mut extents, mut end) = (Vec::new(), 0_u64);
-        for _ in 0..count {
-            let gap: u64 = self.number()?;
-            let (offset, length) = (end.saturating_add(gap), self.number()?);
-            extents.push(Extent { offset, length });
-            end = offset.saturating_add(length);
-            // Checked for each, so that a made-up count cannot fill the memory.
-            if end > size || length == 0 {
-                return Err(self.damaged("a data range is not within its file"));
-            }
-        }
+        let ranges = self.ranges(count, size)?.into_iter();
+        let extents: Vec<_> = ranges.map(|(offset, length)| Extent { offset, length }).collect();
         sparse::check(&extents, size).map_err(|damage| self.damaged(&damage.0))?;
         Ok(EntryKind::File { size, extents: Some(extents) })
     }
@@ -304,16 +295,24 @@ impl Entries {
         if length > saturating_u32(SEGMENT_BYTES) || count > length {
             return Err(self.damaged("a segment is too long"));
         }
-        let (mut ranges, mut end) = (Vec::new(), 0_u32);
+        let ranges = self.ranges(to_usize(count), u64::from(length))?.into_iter();
+        let ranges = ranges.map(|(start, range)| (saturating_u32(start), saturating_u32(range)));
+        Ok(DataMap { length, ranges: ranges.collect() })
+    }
+
+    /// Start and length of data ranges, of which the last ends at `limit` at most.
+    fn ranges(&mut self, count: usize, limit: u64) -> Result<Vec<(u64, u64)>, ArchiveError> {
+        let (mut ranges, mut end) = (Vec::new(), 0_u64);
         for _ in 0..count {
-            let gap: u32 = self.number()?;
-            let (start, range) = (end.saturating_add(gap), self.number()?);
-            ranges.push((start, range));
-            end = start.saturating_add(range);
-            if end > length || range == 0 {
-                return Err(self.damaged("a data range is not within its segment"));
+            let gap: u64 = self.number()?;
+            let (start, length) = (end.saturating_add(gap), self.number()?);
+            ranges.push((start, length));
+            end = start.saturating_add(length);
+            // Checked for each, so that a made-up count cannot fill the memory.
+            if end > limit || length == 0 {
+                return Err(self.damaged("a data range is not within its file or segment"));
             }
         }
-        Ok(DataMap { length, ranges })
+        Ok(ranges)
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::content::{ReadAttempt, stat_after_tick};
-use super::entry::{entry, extents, xattrs};
+use super::entry::{extents, xattrs};
 use super::options::Options;
 use super::walk::{Member, Visit, failed, totals, walk};
 use crate::domain::{EntryKind, EntryPath};
@@ -111,7 +111,7 @@ impl Dump<'_> {
         found: &FileStat,
         folder: BorrowedFd<'_>,
     ) -> Result<(), EngineError> {
-        let mut made = entry(path, EntryKind::Directory, found);
+        let mut made = found.entry(path.clone(), EntryKind::Directory);
         made.xattrs = xattrs(folder).map_err(|error| self.failed(path, error))?;
         self.intake.entry(&made, false)?;
         self.counts.folders += 1;
@@ -149,7 +149,7 @@ impl Dump<'_> {
             .map_err(PourError::Read)?
             .into_bytes();
         let kind = EntryKind::Symlink { target };
-        self.intake.entry(&entry(&member.path, kind, &member.found), false)?;
+        self.intake.entry(&member.found.entry(member.path.clone(), kind), false)?;
         self.counts.symbolic_links += 1;
         Ok(())
     }
@@ -182,7 +182,7 @@ impl Dump<'_> {
         if *left == 0 {
             self.first_names.remove(&identity(found));
         }
-        self.intake.entry(&entry(path, kind, found), false)?;
+        self.intake.entry(&found.entry(path.clone(), kind), false)?;
         self.counts.hard_links += 1;
         Ok(true)
     }
@@ -196,7 +196,7 @@ impl Dump<'_> {
             let (found, changes_show) = stat_after_tick(file.as_fd()).map_err(PourError::Read)?;
             let extents = extents(file.as_fd(), &found);
             let kind = EntryKind::File { size: found.size, extents: extents.clone() };
-            let mut made = entry(path, kind, &found);
+            let mut made = found.entry(path.clone(), kind);
             made.xattrs = xattrs(file.as_fd()).map_err(PourError::Read)?;
             made.stamp = if is_last { None } else { found.stamp(self.began_ns) };
             let trust = self.trust_stamps && made.stamp.is_some();

@@ -1,4 +1,4 @@
-//! A file's metadata, holes and extended attributes.
+//! A file's holes and extended attributes.
 
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{SeekFrom, fgetxattr, flistxattr, seek};
 use rustix::io::Errno;
 
-use crate::domain::{Entry, EntryKind, EntryPath, Extent};
+use crate::domain::Extent;
 use crate::engine::file_stat::FileStat;
 
 /// A file with more extents is kept as if it had no holes.
@@ -18,20 +18,6 @@ const XATTR_BYTES: usize = 65_536;
 
 /// Names and values.
 type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// An entry with the metadata in `found`, without extended attributes or stamp.
-pub(super) fn entry(path: &EntryPath, kind: EntryKind, found: &FileStat) -> Entry {
-    Entry {
-        path: path.clone(),
-        kind,
-        mode: found.mode,
-        uid: found.uid,
-        gid: found.gid,
-        mtime_ns: found.mtime_ns,
-        xattrs: Vec::new(),
-        stamp: None,
-    }
-}
 
 /// Where an open file holds data; `None` if it has no holes or the filesystem does not say.
 pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Extent>> {

@@ -1,17 +1,18 @@
 //! The backup of a SQLite database.
 
 use std::cell::RefCell;
-use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::Value;
 
 use super::check::{CheckOutcome, check, name_of};
+use super::fault::explain;
 use super::info::DatabaseInfo;
 use super::member_name;
 use super::options::Options;
 use super::scratch_copy::ScratchCopy;
 use super::snapshot::Snapshot;
-use crate::domain::{CheckLevel, Entry, EntryKind, EntryPath, FailureCode};
+use crate::domain::{CheckLevel, EntryKind, FailureCode};
+use crate::engine::file_name::entry_path;
 use crate::engine::file_stat::now_ns;
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent};
 
@@ -24,7 +25,9 @@ pub(super) fn dump(
     let options = Options::parse(request.source)?;
     let mut snapshot = Snapshot::open(&options, request.cancel)?;
     let mut info = snapshot.info()?;
-    let mut entry = entry(&options, request.instance_name, info.bytes())?;
+    let path = entry_path(member_name(request.instance_name))?;
+    let kind = EntryKind::File { size: info.bytes(), extents: None };
+    let mut entry = snapshot.file_stat()?.entry(path, kind);
     entry.stamp = snapshot.stamp(began_ns);
     intake.announce(info.bytes())?;
     let trust = request.trust_stamps && entry.stamp.is_some() && parent_check_suffices(request);
@@ -39,7 +42,6 @@ pub(super) fn dump(
             info.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
         check(&snapshot.connection, request.check, request.cancel)
-            .map_err(|error| cancelled(request).unwrap_or_else(|| snapshot.explain(&error)))?
     } else {
         let mut copy = ScratchCopy::of(&mut snapshot, &info, request.scratch)?;
         // Unblocks the writers.
@@ -47,17 +49,15 @@ pub(super) fn dump(
         if needs == NeedsContent::Yes {
             copy.pour(intake)?;
         }
-        check(&copy.connection, request.check, request.cancel).map_err(|error| {
-            let wait = options.lock_wait;
-            cancelled(request).unwrap_or_else(|| super::fault::explain(&options.path, wait, &error))
-        })?
+        check(&copy.connection, request.check, request.cancel)
     };
+    let outcome = outcome.map_err(|error| {
+        if request.cancel.is_cancelled() {
+            return EngineError::Cancelled;
+        }
+        explain(&options.path, options.lock_wait, &error)
+    })?;
     facts(&options, info, outcome)
-}
-
-/// A check also fails because the job was cancelled.
-fn cancelled(request: &DumpRequest<'_>) -> Option<EngineError> {
-    request.cancel.is_cancelled().then_some(EngineError::Cancelled)
 }
 
 /// Whether the check that the parent's source passed is as thorough as the one asked for now. If it is not, the
@@ -91,24 +91,6 @@ fn pour(
     let intake = RefCell::new(intake);
     let buffer = || intake.borrow_mut().buffer();
     snapshot.segments(info, buffer, |segment| Ok(intake.borrow_mut().segment(segment)?))
-}
-
-/// Mode, owner and time come from stat(2). Do not open the file here: closing it would release every POSIX lock
-/// that SQLite connections of this process hold on it.
-fn entry(options: &Options, instance: &str, size: u64) -> Result<Entry, EngineError> {
-    let found = std::fs::metadata(&options.path)
-        .map_err(|error| EngineError::io("inspecting", &options.path, error))?;
-    Ok(Entry {
-        path: EntryPath::new(member_name(instance))
-            .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?,
-        kind: EntryKind::File { size, extents: None },
-        mode: found.mode() & 0o7777,
-        uid: found.uid(),
-        gid: found.gid(),
-        mtime_ns: i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec()),
-        xattrs: Vec::new(),
-        stamp: None,
-    })
 }
 
 fn facts(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::check::check_restored;
 use super::fault::companion;
-use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, EntryPath, FailureCode, WriteAt};
+use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, WriteAt};
+use crate::engine::file_name::entry_path;
 use crate::engine::tree::{Staging, Tree, occupied, path_of};
 use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged};
 
@@ -49,9 +50,7 @@ impl Load for SqliteLoad {
             )));
         }
         self.has_file = true;
-        let path = EntryPath::new(STAGED_NAME)
-            .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))?;
-        self.tree.entry(&Entry { path, ..entry.clone() })
+        self.tree.entry(&Entry { path: entry_path(STAGED_NAME)?, ..entry.clone() })
     }
 
     fn finish(self: Box<Self>, level: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {

@@ -16,7 +16,7 @@ use super::readers::ReaderGuard;
 use super::wal_files;
 use crate::domain::{Cancel, FailureCode, SEGMENT_BYTES, Stamp};
 use crate::engine::EngineError;
-use crate::engine::file_stat::stat_at;
+use crate::engine::file_stat::{FileStat, stat_at};
 use crate::engine::source_path::invalid;
 
 /// SQLite's page cache. It can be small, since pages are read once, in order.
@@ -64,8 +64,15 @@ impl Snapshot {
     /// mode does, and so does a checkpoint of an earlier log. No program can set back a file's time of change.
     /// A checkpoint of this log changes no content, but counts as a change.
     pub(super) fn stamp(&self, began_ns: i128) -> Option<Stamp> {
-        let found = stat_at(CWD.as_fd(), self.path.as_os_str()).ok()?;
+        let found = self.file_stat().ok()?;
         Some(Stamp { beside: self.mark?.digest(&self.path)?, ..found.stamp(began_ns)? })
+    }
+
+    /// The metadata of the database file. It is not opened for that: closing it would release every POSIX lock that
+    /// SQLite connections of this process hold on it.
+    pub(super) fn file_stat(&self) -> Result<FileStat, EngineError> {
+        stat_at(CWD.as_fd(), self.path.as_os_str())
+            .map_err(|error| EngineError::io("inspecting", &self.path, error))
     }
 
     pub(super) fn info(&self) -> Result<DatabaseInfo, EngineError> {
