@@ -59,7 +59,8 @@
 //!   `src/storage/mod.rs`. Its tests run the suite in `tests/rooms/storage/conformance.rs`.
 //! * **A field of a backup**: a column in `schema.sql`, with a step in `src/store/schema.rs` for older catalogs; the
 //!   field in `src/domain/backup.rs`; its column in `src/store/backups/mod.rs`; its key in `src/wire/backup.rs`, and its
-//!   value in `src/api/view.rs`. What an archive has to remember of it goes into `src/archive/manifest.rs`.
+//!   value in `src/api/view.rs`. What is known of an archive comes from its manifest in `src/executor/facts.rs`; what
+//!   the archive has to remember goes into `src/archive/manifest.rs`.
 //! * **A route**: a handler with its `#[utoipa::path]` in the file of its resource in `src/api/`, listed in that file's
 //!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them.
 //! * **A test** of one type stands beside it, in `mod tests` of its file. What drives a whole room through its public

@@ -2,6 +2,8 @@
 
 #[path = "conventions/commands.rs"]
 mod commands;
+#[path = "conventions/places.rs"]
+mod places;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
 };
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
 
 use crate::catalog::{Read, Scope};
 use crate::domain::{ArchiveFacts, BackupId, ReadAt};
@@ -45,7 +45,9 @@ pub(super) fn routes() -> Vec<Operation> {
 async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
     let id = call.id()?;
     let (state, scope) = (call.state.clone(), call.scope.clone());
-    let (facts, archive) = call.read(move |_, _| open(&state, &scope, id)).await?;
+    let (facts, archive) = web::block(move || open(&state, &scope, id))
+        .await
+        .map_err(|error| ApiError::Fault(format!("the archive was not opened: {error}")))??;
     let length = facts.stored_bytes;
     let tag = format!("\"blake3:{}\"", facts.checksum);
     let (mut response, first, count) = match select(call.request.headers(), &tag, length) {

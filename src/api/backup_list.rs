@@ -2,7 +2,7 @@
 
 use actix_web::web::Json;
 
-use crate::catalog::{BackupFilter, BackupPage, Catalog, CatalogError, Read, Scope};
+use crate::catalog::{BackupFilter, Catalog, CatalogError, Read, Scope};
 use crate::domain::{BackupId, Limit, Position};
 use crate::wire::BackupList;
 
@@ -32,8 +32,7 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn list_backups(call: Call<Read>) -> Result<Json<BackupList>, ApiError> {
     let listing = Listing::of(&call, Filters::of)?;
-    let page = call.read(move |catalog, scope| listing.page(catalog, scope)).await?;
-    Ok(Json(page.answer(&call)?))
+    listing.answer(&call).map(Json)
 }
 
 /// List the backups of an instance
@@ -46,15 +45,12 @@ async fn list_backups(call: Call<Read>) -> Result<Json<BackupList>, ApiError> {
 async fn list_backups_of_instance(call: Call<Read>) -> Result<Json<BackupList>, ApiError> {
     let id = call.id()?;
     let mut listing = Listing::of(&call, |_query| Ok(Filters::default()))?;
-    let look_up = move |catalog: &Catalog, scope: &Scope<Read>| {
-        let instance = catalog.instance(scope, id)?;
-        listing.filters.instance = Some(id.to_string());
-        // An administrator may ask for another project's instance from anywhere.
-        listing.filters.project =
-            (instance.project != *scope.project()).then_some(instance.project);
-        listing.page(catalog, scope)
-    };
-    Ok(Json(call.read(look_up).await?.answer(&call)?))
+    let (catalog, scope) = call.catalog();
+    let instance = catalog.instance(scope, id)?;
+    listing.filters.instance = Some(id.to_string());
+    // An administrator may ask for another project's instance from anywhere.
+    listing.filters.project = (instance.project != *scope.project()).then_some(instance.project);
+    listing.answer(&call).map(Json)
 }
 
 /// A request for a page.
@@ -62,12 +58,6 @@ struct Listing {
     filters: Filters,
     limit: Limit,
     marker: Option<String>,
-}
-
-/// The answer to it, and the filters that applied.
-struct Page {
-    found: BackupPage,
-    filters: Filters,
 }
 
 impl Listing {
@@ -81,8 +71,9 @@ impl Listing {
         Ok(Self { filters, limit, marker: query.once("marker")?.map(str::to_owned) })
     }
 
-    fn page(self, catalog: &Catalog, scope: &Scope<Read>) -> Result<Page, ApiError> {
+    fn answer(self, call: &Call<Read>) -> Result<BackupList, ApiError> {
         let Self { filters, limit, marker } = self;
+        let (catalog, scope) = call.catalog();
         let (after, filters) = start(catalog, scope, filters, marker.as_deref())?;
         let filter = BackupFilter {
             all_projects: filters.all == Some(true) && filters.project.is_none(),
@@ -93,19 +84,14 @@ impl Listing {
             limit,
             after,
         };
-        Ok(Page { found: catalog.backups(scope, &filter)?, filters })
-    }
-}
-
-impl Page {
-    fn answer(self, call: &Call<Read>) -> Result<BackupList, ApiError> {
-        let links = match self.found.next {
+        let page = catalog.backups(scope, &filter)?;
+        let links = match page.next {
             Some(position) => {
-                Some(vec![call.url().next(&Marker::new(position, self.filters).encode()?)])
+                Some(vec![call.url().next(&Marker::new(position, filters).encode()?)])
             }
             None => None,
         };
-        Ok(BackupList { backups: view::backups(self.found.rows, &*call.state.archives), links })
+        Ok(BackupList { backups: view::backups(page.rows, &*call.state.archives), links })
     }
 }
 

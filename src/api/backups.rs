@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Json;
 
-use crate::catalog::{Catalog, Read, Scope, Write};
+use crate::catalog::{Read, Write};
 use crate::domain::{NewBackup, ParentChoice, Registration};
 use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, RestoreFrom};
 
@@ -24,13 +24,10 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn show_backup(call: Call<Read>) -> Result<Json<BackupAnswer>, ApiError> {
     let id = call.id()?;
-    let look_up = move |catalog: &Catalog, scope: &Scope<Read>| {
-        let backup = catalog.backup(scope, id)?;
-        let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
-        let rows = passed.then(|| catalog.drill_rows(scope, id)).transpose()?;
-        Ok((backup, rows))
-    };
-    let (backup, rows) = call.read(look_up).await?;
+    let (catalog, scope) = call.catalog();
+    let backup = catalog.backup(scope, id)?;
+    let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
+    let rows = passed.then(|| catalog.drill_rows(scope, id)).transpose()?;
     let mut answer = view::answer(backup, &*call.state.archives);
     if let Some(drill) = &mut answer.backup.drill {
         drill.rows_by_table = rows;

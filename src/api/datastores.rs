@@ -29,8 +29,8 @@ struct Known<'c> {
 }
 
 impl<'c> Known<'c> {
-    async fn read(call: &'c Call<Read>) -> Result<Self, ApiError> {
-        let datastores = call.read(|catalog, _scope| Ok(catalog.datastores()?)).await?;
+    fn read(call: &'c Call<Read>) -> Result<Self, ApiError> {
+        let datastores = call.state.catalog.datastores()?;
         Ok(Self { datastores, call })
     }
 
@@ -85,7 +85,7 @@ fn no_such_version(wanted: &str) -> ApiError {
     responses((status = 200, description = "All of them.", body = DatastoreList))
 )]
 async fn list_datastores(call: Call<Read>) -> Result<Json<DatastoreList>, ApiError> {
-    let known = Known::read(&call).await?;
+    let known = Known::read(&call)?;
     let mut engines: Vec<&str> = Vec::new();
     for datastore in &known.datastores {
         if !engines.contains(&datastore.engine.as_str()) {
@@ -103,7 +103,7 @@ async fn list_datastores(call: Call<Read>) -> Result<Json<DatastoreList>, ApiErr
     responses((status = 200, description = "The datastore.", body = DatastoreAnswer))
 )]
 async fn show_datastore(call: Call<Read>) -> Result<Json<DatastoreAnswer>, ApiError> {
-    let known = Known::read(&call).await?;
+    let known = Known::read(&call)?;
     let engine = known.engine(call.segment("datastore"))?;
     Ok(Json(DatastoreAnswer { datastore: known.datastore(engine) }))
 }
@@ -115,7 +115,7 @@ async fn show_datastore(call: Call<Read>) -> Result<Json<DatastoreAnswer>, ApiEr
     responses((status = 200, description = "All of them.", body = VersionList))
 )]
 async fn list_versions_of_datastore(call: Call<Read>) -> Result<Json<VersionList>, ApiError> {
-    let known = Known::read(&call).await?;
+    let known = Known::read(&call)?;
     let engine = known.engine(call.segment("datastore"))?;
     let versions = known.versions_of(engine).map(|it| known.version(it)).collect();
     Ok(Json(VersionList { versions }))
@@ -128,7 +128,7 @@ async fn list_versions_of_datastore(call: Call<Read>) -> Result<Json<VersionList
     responses((status = 200, description = "The version.", body = VersionAnswer))
 )]
 async fn show_version_of_datastore(call: Call<Read>) -> Result<Json<VersionAnswer>, ApiError> {
-    let known = Known::read(&call).await?;
+    let known = Known::read(&call)?;
     let engine = known.engine(call.segment("datastore"))?;
     let wanted = call.segment("version");
     let found = known
@@ -145,7 +145,7 @@ async fn show_version_of_datastore(call: Call<Read>) -> Result<Json<VersionAnswe
     responses((status = 200, description = "The version.", body = VersionAnswer))
 )]
 async fn show_version(call: Call<Read>) -> Result<Json<VersionAnswer>, ApiError> {
-    let known = Known::read(&call).await?;
+    let known = Known::read(&call)?;
     let wanted = call.segment("version");
     let mut datastores = known.datastores.iter();
     let found = datastores

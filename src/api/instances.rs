@@ -42,7 +42,7 @@ async fn list_instances(call: Call<Read>) -> Result<Json<InstanceList>, ApiError
     let (query, most) = (call.query()?, call.state.instance_page);
     let limit = extract::limit(&query, most, most)?.rows();
     let after = query.once("marker")?.map(marker).transpose()?;
-    let page = call.read(move |catalog, scope| Ok(catalog.instances(scope, after, limit)?)).await?;
+    let page = call.state.catalog.instances(&call.scope, after, limit)?;
     Ok(Json(InstanceList {
         instances: page.rows.iter().map(|row| instance(&call, call.scope.project(), row)).collect(),
         links: page.next.map(|next| vec![call.url().next(&next.to_string())]),
@@ -71,7 +71,7 @@ async fn list_instances_in_detail(call: Call<Read>) -> Result<Json<InstanceList>
     responses((status = 200, description = "All of them.", body = InstanceList))
 )]
 async fn list_all_instances(call: Call<Admin>) -> Result<Json<InstanceList>, ApiError> {
-    let rows = call.read(|catalog, scope| Ok(catalog.all_instances(scope)?)).await?;
+    let rows = call.state.catalog.all_instances(&call.scope)?;
     let instances = rows.iter().map(|row| InstanceView {
         tenant_id: Some(row.project.clone()),
         ..instance(&call, &row.project, row)
@@ -87,7 +87,7 @@ async fn list_all_instances(call: Call<Admin>) -> Result<Json<InstanceList>, Api
 )]
 async fn show_instance(call: Call<Read>) -> Result<Json<InstanceAnswer>, ApiError> {
     let id = call.id()?;
-    let row = call.read(move |catalog, scope| Ok(catalog.instance(scope, id)?)).await?;
+    let row = call.state.catalog.instance(&call.scope, id)?;
     Ok(Json(InstanceAnswer { instance: instance(&call, call.scope.project(), &row) }))
 }
 

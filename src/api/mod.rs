@@ -38,7 +38,6 @@ use actix_web::{Error, web};
 
 use crate::catalog::Catalog;
 
-use error::ApiError;
 use operation::Operation;
 
 pub use archive_store::ArchiveStore;
@@ -132,15 +131,4 @@ fn project_operations() -> Vec<Operation> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// Runs a look-up, which blocks, off the event loop.
-async fn read<T: Send + 'static>(
-    state: &web::Data<State>,
-    look_up: impl FnOnce(&State) -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let state = state.clone();
-    web::block(move || look_up(&state))
-        .await
-        .map_err(|error| ApiError::Fault(format!("a look-up was not run: {error}")))?
 }

@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn show_quotas(call: Call<Read>) -> Result<Json<QuotaList>, ApiError> {
     let project = project(&call)?;
-    let quotas = call.read(move |catalog, scope| Ok(catalog.quotas(scope, &project)?)).await?;
+    let quotas = call.state.catalog.quotas(&call.scope, &project)?;
     let quotas = quotas.into_iter().map(|quota| QuotaUsage {
         resource: quota.resource.as_str().to_owned(),
         in_use: quota.in_use,
@@ -83,7 +83,7 @@ fn limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
     responses((status = 200, description = "The quotas, and a row for each method.", body = LimitList))
 )]
 async fn show_limits(call: Call<Read>) -> Result<Json<LimitList>, ApiError> {
-    let quotas = call.read(|catalog, scope| Ok(catalog.quotas(scope, scope.project())?)).await?;
+    let quotas = call.state.catalog.quotas(&call.scope, call.scope.project())?;
     let mut limits = vec![LimitRow::Absolute(AbsoluteLimits {
         max_backups: limit(&quotas, QuotaResource::Backups),
         max_instances: limit(&quotas, QuotaResource::Instances),

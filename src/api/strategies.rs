@@ -3,9 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Json;
 
-use crate::catalog::{
-    Catalog, CatalogError, Forbidden, NewStrategy, Permission, Read, Scope, Write,
-};
+use crate::catalog::{CatalogError, Forbidden, NewStrategy, Permission, Read, Scope, Write};
 use crate::domain::{InstanceId, ProjectId, Strategy};
 use crate::wire::{CreateStrategyBody, StrategyAnswer, StrategyList, StrategyView};
 
@@ -31,11 +29,9 @@ pub(super) fn routes() -> Vec<Operation> {
 async fn list_strategies(call: Call<Read>) -> Result<Json<StrategyList>, ApiError> {
     let query = call.query()?;
     let project = project(&query, &call.scope)?;
-    let instance = query.filter("instance_id")?.map(str::to_owned);
-    let look_up = move |catalog: &Catalog, scope: &Scope<Read>| {
-        Ok(catalog.strategies(scope, project.as_ref(), instance.as_deref())?)
-    };
-    let rows = call.read(look_up).await?;
+    let instance = query.filter("instance_id")?;
+    let (catalog, scope) = call.catalog();
+    let rows = catalog.strategies(scope, project.as_ref(), instance)?;
     let backup_strategies = rows.into_iter().map(|row| strategy(row, &call.state)).collect();
     Ok(Json(StrategyList { backup_strategies }))
 }

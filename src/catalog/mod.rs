@@ -1,9 +1,9 @@
 //! The records, and the rules over them: who may see and do what, what a backup may be built on, what
 //! may be deleted, what a quota allows. Knows neither HTTP nor files.
 //!
-//! Reads block: call them off the event loop. Writes go to the store's writer thread and are answered
-//! after their commit, as a [`Reply`]. Every rule that a write depends on is checked inside its own
-//! transaction, so that two at once cannot both pass it.
+//! Reads block, but for a fraction of a millisecond: the API makes them on its event loop. Writes go to the
+//! store's writer thread and are answered after their commit, as a [`Reply`]. Every rule that a write depends
+//! on is checked inside its own transaction, so that two at once cannot both pass it.
 //!
 //! Calls on behalf of a client take a [`Scope`]. The executor, the command line and recovery have none.
 

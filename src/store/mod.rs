@@ -71,6 +71,26 @@ impl<T, E: From<StoreError>> Reply<T, E> {
     }
 }
 
+/// A transaction that only reads. What begins and ends it is compiled once, like every other statement.
+struct Snapshot<'a>(&'a Connection);
+
+impl<'a> Snapshot<'a> {
+    fn begin(db: &'a Connection) -> Result<Self, StoreError> {
+        sql::execute(db, "BEGIN", [])?;
+        Ok(Self(db))
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = sql::execute(self.0, "COMMIT", [])
+        {
+            log::error!("catalog: a read could not be ended: {error}");
+        }
+    }
+}
+
 /// An open catalog database.
 pub struct Store {
     writes: RwLock<Option<Sender<Write>>>,
@@ -113,8 +133,8 @@ impl Store {
     ) -> Result<T, E> {
         IntegrityCheck::ensure_sound(self.integrity.damage())?;
         let db = self.readers.get().map_err(StoreError::from)?;
-        let snapshot = db.unchecked_transaction().map_err(StoreError::from)?;
-        read(Records(&snapshot))
+        let snapshot = Snapshot::begin(&db)?;
+        read(Records(snapshot.0))
     }
 
     /// Queues a write. `work` runs on the writer's thread, and its error takes back what it did; `after`

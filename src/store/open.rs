@@ -22,8 +22,9 @@ const READ_ONLY: OpenFlags =
 /// How every database file of SQLite starts.
 const HEADER: &[u8] = b"SQLite format 3\0";
 
-/// Connections for reading. Each may keep 7 MiB of pages in memory.
-const READERS: u32 = 2;
+/// Connections for reading, opened as they are needed: more than there are threads that read at once, since
+/// the event loops of the API must not wait. Each may keep 7 MiB of pages in memory.
+const READERS: u32 = 16;
 const READER_SETTINGS: &str = "PRAGMA cache_size = -7168; PRAGMA trusted_schema = OFF;";
 
 const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = FULL;

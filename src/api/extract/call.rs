@@ -7,9 +7,9 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 
+use crate::api::State;
 use crate::api::error::ApiError;
 use crate::api::link::{self, ListUrl};
-use crate::api::{State, read};
 use crate::catalog::{Catalog, Permission, Read, Scope};
 use crate::wire::Link;
 
@@ -74,12 +74,9 @@ impl<P: Permission> Call<P> {
         link::to(&link::base(&self.request, &self.state), project, path)
     }
 
-    /// Runs a look-up in the catalog, which blocks, off the event loop.
-    pub(in crate::api) async fn read<T: Send + 'static>(
-        &self,
-        look_up: impl FnOnce(&Catalog, &Scope<P>) -> Result<T, ApiError> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let scope = self.scope.clone();
-        read(&self.state, move |state| look_up(&state.catalog, &scope)).await
+    /// The catalog, for look-ups by this caller. They run on the event loop: each takes a fraction of a
+    /// millisecond, and handing it to another thread takes several times as long on a busy machine.
+    pub(in crate::api) fn catalog(&self) -> (&Catalog, &Scope<P>) {
+        (&self.state.catalog, &self.scope)
     }
 }

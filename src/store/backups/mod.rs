@@ -17,7 +17,30 @@ use crate::domain::{
 
 pub use list::Page;
 pub use removal::RestoreInUse;
-pub use steps::{Finish, Lineage};
+
+/// What a registered archive says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Lineage {
+    /// Full or incremental.
+    pub kind: Kind,
+    /// What it is built on.
+    pub parent: Option<BackupId>,
+}
+
+/// How a backup ends well.
+#[derive(Debug, Clone, Copy)]
+pub struct Finish<'a> {
+    /// COMPLETED or RESTORED.
+    pub to: Status,
+    /// The statuses it may have now.
+    pub allowed: &'a [Status],
+    /// What the archive turned out to be, if the row did not know.
+    pub lineage: Option<Lineage>,
+    /// The facts of its archive.
+    pub facts: &'a ArchiveFacts,
+    /// The version of the database that was read, if it is known.
+    pub version: Option<&'a str>,
+}
 
 /// A backup's row, with what only the catalog's rules need.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,6 +201,15 @@ const INSERT: &str = insert!(
     ) "ON CONFLICT (id) DO NOTHING"
 );
 
+const FINISH: &str = "UPDATE backups SET status = :to, kind = coalesce(:kind, kind),
+         parent = CASE WHEN :kind IS NULL THEN parent ELSE :parent END,
+         location = :location, size = :size, source_bytes = :source_bytes, checksum = :checksum,
+         verified_at = :verified_at, verify_level = :verify_level, updated = :verified_at,
+         version = coalesce(:version, version),
+         failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL,
+         damage_in = NULL
+     WHERE id = :id AND removal IS NULL AND instr(:from, '|' || status || '|')";
+
 /// Every statement of this file.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
@@ -190,6 +222,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     NEXT_DATASTORE,
     NEWEST_COMPLETED,
     INSERT,
+    FINISH,
 ];
 
 #[cfg(test)]
@@ -284,5 +317,18 @@ impl Records<'_> {
             ":verify_level": facts.map(|it| it.verify_level),
         };
         Ok(execute(self.0, INSERT, params)? > 0)
+    }
+    /// To COMPLETED or RESTORED, with the archive's facts.
+    pub fn finish(self, id: BackupId, finish: &Finish<'_>) -> Result<bool, StoreError> {
+        let Finish { to, allowed, lineage, facts, version } = *finish;
+        let params = named_params! {
+            ":id": id, ":to": to, ":from": steps::one_of(allowed.iter().copied()),
+            ":kind": lineage.map(|it| it.kind), ":parent": lineage.and_then(|it| it.parent),
+            ":location": facts.location, ":size": Bytes(facts.stored_bytes),
+            ":source_bytes": Bytes(facts.source_bytes), ":checksum": facts.checksum,
+            ":verified_at": facts.verified_at, ":verify_level": facts.verify_level,
+            ":version": version,
+        };
+        Ok(execute(self.0, FINISH, params)? > 0)
     }
 }

@@ -4,11 +4,8 @@
 use rusqlite::named_params;
 
 use super::BackupRecord;
-use crate::domain::{
-    ArchiveFacts, BackupId, Damage, DamageIn, Failure, Kind, Status, Timestamp, VerifyLevel,
-};
+use crate::domain::{BackupId, Damage, DamageIn, Failure, Status, Timestamp, VerifyLevel};
 use crate::store::sql::{execute, query_first};
-use crate::store::types::Bytes;
 use crate::store::{Records, StoreError, Task};
 
 const CLAIM: &str = "UPDATE backups SET status = 'BUILDING', updated = ?2
@@ -19,15 +16,6 @@ const CLAIM: &str = "UPDATE backups SET status = 'BUILDING', updated = ?2
 /// `:from` is a text of statuses, each between bars; see [`one_of`].
 const SAVING: &str = "UPDATE backups SET status = 'SAVING', updated = :at
      WHERE id = :id AND instr(:from, '|' || status || '|')";
-
-const FINISH: &str = "UPDATE backups SET status = :to, kind = coalesce(:kind, kind),
-         parent = CASE WHEN :kind IS NULL THEN parent ELSE :parent END,
-         location = :location, size = :size, source_bytes = :source_bytes, checksum = :checksum,
-         verified_at = :verified_at, verify_level = :verify_level, updated = :verified_at,
-         version = coalesce(:version, version),
-         failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL,
-         damage_in = NULL
-     WHERE id = :id AND removal IS NULL AND instr(:from, '|' || status || '|')";
 
 const FAIL: &str = "UPDATE backups SET status = 'FAILED', location = NULL, failure_code = :code,
          failure_message = :message, updated = :at
@@ -53,31 +41,7 @@ const TOUCH: &str = "UPDATE backups SET updated = ?2 WHERE id = ?1";
 /// Every statement of this file.
 #[cfg(test)]
 pub(in crate::store) const STATEMENTS: &[&str] =
-    &[CLAIM, SAVING, FINISH, FAIL, BECOME_FULL, DAMAGE, VERIFIED, TOUCH];
-
-/// What a registered archive says of itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Lineage {
-    /// Full or incremental.
-    pub kind: Kind,
-    /// What it is built on.
-    pub parent: Option<BackupId>,
-}
-
-/// How a backup ends well.
-#[derive(Debug, Clone, Copy)]
-pub struct Finish<'a> {
-    /// COMPLETED or RESTORED.
-    pub to: Status,
-    /// The statuses it may have now.
-    pub allowed: &'a [Status],
-    /// What the archive turned out to be, if the row did not know.
-    pub lineage: Option<Lineage>,
-    /// The facts of its archive.
-    pub facts: &'a ArchiveFacts,
-    /// The version of the database that was read, if it is known.
-    pub version: Option<&'a str>,
-}
+    &[CLAIM, SAVING, FAIL, BECOME_FULL, DAMAGE, VERIFIED, TOUCH];
 
 /// Statuses as one text that `instr` finds a status in.
 pub(super) fn one_of(statuses: impl IntoIterator<Item = Status>) -> String {
@@ -100,20 +64,6 @@ impl Records<'_> {
         let from = one_of(Status::before(Status::Saving));
         let params = named_params! { ":id": id, ":at": at, ":from": from };
         Ok(execute(self.0, SAVING, params)? > 0)
-    }
-
-    /// To COMPLETED or RESTORED, with the archive's facts.
-    pub fn finish(self, id: BackupId, finish: &Finish<'_>) -> Result<bool, StoreError> {
-        let Finish { to, allowed, lineage, facts, version } = *finish;
-        let params = named_params! {
-            ":id": id, ":to": to, ":from": one_of(allowed.iter().copied()),
-            ":kind": lineage.map(|it| it.kind), ":parent": lineage.and_then(|it| it.parent),
-            ":location": facts.location, ":size": Bytes(facts.stored_bytes),
-            ":source_bytes": Bytes(facts.source_bytes), ":checksum": facts.checksum,
-            ":verified_at": facts.verified_at, ":verify_level": facts.verify_level,
-            ":version": version,
-        };
-        Ok(execute(self.0, FINISH, params)? > 0)
     }
 
     /// NEW, BUILDING or SAVING → FAILED. A registration gives up the archive it named.
