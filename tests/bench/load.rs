@@ -182,8 +182,10 @@ pub(crate) fn poll_steadily(
                 result.latencies.push(client.sent.elapsed());
             }
         }
+        // In turn: the server closes a connection that is idle for too long.
+        let idle = clients.iter_mut().filter(|(_client, waits)| !waits);
         if Instant::now() >= next
-            && let Some((client, waits)) = clients.iter_mut().find(|(_client, waits)| !waits)
+            && let Some((client, waits)) = idle.min_by_key(|(client, _waits)| client.sent)
         {
             client.send(turn.next().ok_or("no requests")?)?;
             *waits = true;

@@ -81,8 +81,9 @@ fn same_rows(
     table: &str,
     columns: &[String],
 ) -> Result<u64, Difference> {
-    let literals: String = columns.iter().map(|it| format!(", quote(\"{it}\")")).collect();
-    let query = format!("SELECT rowid{literals} FROM \"{table}\" ORDER BY rowid");
+    let literals: Vec<String> = columns.iter().map(|it| format!("quote(\"{it}\")")).collect();
+    let literals = literals.join(", ");
+    let query = format!("SELECT rowid, {literals} FROM \"{table}\" ORDER BY rowid");
     let read = |row: &Row<'_>| {
         let values = (1..=columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<_>>();
         Ok((row.get(0)?, values?))
