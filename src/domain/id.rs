@@ -117,13 +117,6 @@ impl InstanceId {
     }
 }
 
-/// The project (OpenStack's tenant) that owns instances and backups: 1 to 64 characters of
-/// `A-Z a-z 0-9 _ -`, because it becomes part of URLs and of paths in the archive store.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schema(value_type = String)]
-pub struct ProjectId(String);
-
 /// Whether this is safe as one component of any path: letters, digits, `_`, `-`, and dots but not in front.
 fn is_path_component(text: &str, max_bytes: usize) -> bool {
     !text.is_empty()
@@ -132,91 +125,76 @@ fn is_path_component(text: &str, max_bytes: usize) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-impl ProjectId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+/// A name that becomes part of paths: `$valid` says besides which components are allowed.
+macro_rules! path_name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr) => {
+        #[derive(
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+        )]
+        #[serde(try_from = "String", into = "String")]
+        $(#[$doc])*
+        pub struct $name(String);
 
-impl FromStr for ProjectId {
-    type Err = MalformedId;
-
-    fn from_str(text: &str) -> Result<Self, MalformedId> {
-        if is_path_component(text, 64) && !text.contains('.') {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(MalformedId::new("project id (1 to 64 of A-Z a-z 0-9 _ -)", text))
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-    }
-}
 
-impl TryFrom<String> for ProjectId {
-    type Error = MalformedId;
+        impl FromStr for $name {
+            type Err = MalformedId;
 
-    fn try_from(text: String) -> Result<Self, MalformedId> {
-        text.parse()
-    }
-}
-
-impl From<ProjectId> for String {
-    fn from(id: ProjectId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for ProjectId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-/// The subfolder for a backup's archive that the client asked for (Trove's `swift_container`):
-/// 1 to 64 characters of `A-Z a-z 0-9 _ - .`, not starting with a dot.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, format = "container", min_length = 1)]
-pub struct ContainerName(String);
-
-impl ContainerName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ContainerName {
-    type Err = MalformedId;
-
-    fn from_str(text: &str) -> Result<Self, MalformedId> {
-        // A UUID would be mistaken for the folder of an instance.
-        if is_path_component(text, 64) && parse_hyphenated(text, "").is_err() {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(MalformedId::new("container name (1 to 64 of A-Z a-z 0-9 _ - .)", text))
+            fn from_str(text: &str) -> Result<Self, MalformedId> {
+                let valid: fn(&str) -> bool = $valid;
+                if is_path_component(text, 64) && valid(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(MalformedId::new($what, text))
+                }
+            }
         }
-    }
+
+        impl TryFrom<String> for $name {
+            type Error = MalformedId;
+
+            fn try_from(text: String) -> Result<Self, MalformedId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+    };
 }
 
-impl TryFrom<String> for ContainerName {
-    type Error = MalformedId;
+path_name!(
+    /// The project (OpenStack's tenant) that owns instances and backups: 1 to 64 characters of
+    /// `A-Z a-z 0-9 _ -`, because it becomes part of URLs and of paths in the archive store.
+    #[schema(value_type = String)]
+    ProjectId,
+    "project id (1 to 64 of A-Z a-z 0-9 _ -)",
+    |text| !text.contains('.')
+);
 
-    fn try_from(text: String) -> Result<Self, MalformedId> {
-        text.parse()
-    }
-}
-
-impl From<ContainerName> for String {
-    fn from(name: ContainerName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for ContainerName {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
+path_name!(
+    /// The subfolder for a backup's archive that the client asked for (Trove's `swift_container`):
+    /// 1 to 64 characters of `A-Z a-z 0-9 _ - .`, not starting with a dot, and no UUID, which would be
+    /// mistaken for the folder of an instance.
+    #[schema(value_type = String, format = "container", min_length = 1)]
+    ContainerName,
+    "container name (1 to 64 of A-Z a-z 0-9 _ - .)",
+    |text| parse_hyphenated(text, "").is_err()
+);
 
 #[cfg(test)]
 mod tests {
