@@ -6,11 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::Value;
 
 use super::EngineError;
-use super::source_path::{
-    invalid, is_absolute_without_up, only_keys, path_of, percent_decoded, require_absolute,
-};
+use super::source_path::{invalid, is_absolute_without_up, only_keys, path_of, require_absolute};
 use super::tool::{Finder, Secret};
 use crate::domain::Source;
+use crate::file_url::percent_decoded;
 
 /// The keys that every server's source may have.
 const KEYS: [&str; 12] = [

@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::EngineError;
 use crate::domain::{FailureCode, Source};
 use crate::file_url;
-pub(super) use crate::file_url::percent_decoded;
 
 /// The failure of a source that is not valid.
 pub(super) fn invalid(message: impl Into<String>) -> EngineError {

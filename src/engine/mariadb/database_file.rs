@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::engine::source_path::percent_decoded;
+use crate::file_url::percent_decoded;
 
 /// The folder of the dumps in an archive.
 pub(super) const FOLDER: &str = "databases";
