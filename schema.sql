@@ -173,6 +173,8 @@ CREATE TABLE runs (
 
 -- The runs of a backup by kind: those that have not ended first, then oldest first.
 CREATE INDEX runs_of_backup ON runs (backup, kind, ended, id) WHERE backup IS NOT NULL;
+-- The same of drills alone: every list of backups searches it, and most backups have none.
+CREATE INDEX runs_drills ON runs (backup, ended, id) WHERE kind = 'drill';
 -- The history of an instance.
 CREATE INDEX runs_of_instance ON runs (instance, ended, id) WHERE instance IS NOT NULL;
 -- At most one open run of a kind for each backup and instance.

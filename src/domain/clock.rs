@@ -27,8 +27,18 @@ impl Timestamp {
 
     /// `YYYY-MM-DDTHH:MM:SS` in UTC, without zone or fraction: the only form that all of Trove's clients read.
     pub fn to_wire(self) -> String {
-        let second = self.0.saturating_sub(self.0.rem_euclid(1_000_000));
-        Self(second).to_civil().to_string()
+        self.to_second().to_civil().to_string()
+    }
+
+    /// Writes the same.
+    pub fn write_wire(self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.to_second().to_civil(), out)
+    }
+
+    /// The second that it is in.
+    #[must_use]
+    pub const fn to_second(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(1_000_000)))
     }
 
     /// The date and time in UTC; the epoch where that has no year of four digits.

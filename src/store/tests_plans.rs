@@ -77,7 +77,7 @@ fn every_page_of_backups_reads_the_one_index_that_has_its_rows_in_order() {
         assert!(first.contains("(created,id)<(?,?)"), "{first}\n{sql}");
         // A backup's drills are found by one search each.
         for step in joins {
-            let search = step.contains("USING INDEX runs_of_backup (backup=? AND kind=?")
+            let search = step.contains("USING INDEX runs_drills (backup=?")
                 || step.contains("USING INTEGER PRIMARY KEY")
                 || step.starts_with("CORRELATED");
             assert!(search, "{step}\n{sql}");

@@ -4,6 +4,7 @@
 //! describes both from the same types. The keys are Trove's, followed by Coffer's own.
 
 mod backup;
+mod backup_view;
 mod datastore;
 mod document;
 mod envelope;
@@ -13,7 +14,9 @@ mod quota;
 mod request;
 mod strategy;
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 
 use crate::domain::Timestamp;
@@ -21,6 +24,7 @@ use crate::domain::Timestamp;
 pub use backup::{
     BackupList, BackupView, CreateBackup, DatastoreRef, DrillStatus, DrillView, RestoreFrom,
 };
+pub use backup_view::{ArchiveUrls, gigabytes};
 pub use datastore::{DatastoreVersion, DatastoreView};
 pub use document::{ApiVersion, Health, HealthStatus};
 pub use error::{ErrorBody, ErrorDetail};
@@ -48,13 +52,37 @@ pub struct Link {
 }
 
 /// A time in UTC, in whole seconds and without a zone: `2026-11-23T19:00:00`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, pattern = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")]
-pub struct UtcTime(String);
+pub struct UtcTime(Timestamp);
+
+impl UtcTime {
+    /// The instant, to the second.
+    pub const fn at(self) -> Timestamp {
+        self.0
+    }
+}
 
 impl From<Timestamp> for UtcTime {
     fn from(time: Timestamp) -> Self {
-        Self(time.to_wire())
+        Self(time.to_second())
+    }
+}
+
+impl fmt::Display for UtcTime {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write_wire(out)
+    }
+}
+
+impl Serialize for UtcTime {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UtcTime {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map(Self).map_err(de::Error::custom)
     }
 }

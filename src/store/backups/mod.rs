@@ -104,10 +104,10 @@ macro_rules! select {
             "SELECT ",
             $crate::store::backups::backup_columns!(),
             " FROM backups
-              LEFT JOIN runs AS open_drill ON open_drill.backup = backups.id
+              LEFT JOIN runs AS open_drill INDEXED BY runs_drills ON open_drill.backup = backups.id
                   AND open_drill.kind = 'drill' AND open_drill.ended IS NULL
               LEFT JOIN runs AS last_drill ON last_drill.rowid = (
-                  SELECT rowid FROM runs WHERE runs.backup = backups.id AND runs.kind = 'drill'
+                  SELECT rowid FROM runs INDEXED BY runs_drills WHERE runs.backup = backups.id AND runs.kind = 'drill'
                       AND runs.result IN ('done', 'failed', 'damaged')
                   ORDER BY runs.ended DESC, runs.id DESC LIMIT 1) ",
             $($where)+

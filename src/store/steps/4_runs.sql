@@ -21,6 +21,7 @@ CREATE TABLE runs (
     CHECK ((failure_code IS NOT NULL) = (coalesce(result, '') IN ('failed', 'damaged')))
 ) STRICT;
 CREATE INDEX runs_of_backup ON runs (backup, kind, ended, id) WHERE backup IS NOT NULL;
+CREATE INDEX runs_drills ON runs (backup, ended, id) WHERE kind = 'drill';
 CREATE INDEX runs_of_instance ON runs (instance, ended, id) WHERE instance IS NOT NULL;
 CREATE UNIQUE INDEX runs_open ON runs (kind, coalesce(backup, ''), coalesce(instance, ''))
     WHERE ended IS NULL;
