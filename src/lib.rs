@@ -12,7 +12,7 @@
 //! main        the program                   → cli
 //! cli         commands                      → server client executor catalog engine archive storage config telemetry wire disk domain
 //! client      asks the API over HTTP        → wire domain
-//! server      one process, put together     → executor api catalog engine storage config bell domain
+//! server      one process, put together     → executor api catalog engine storage config wire bell domain
 //! executor    threads that do the work      → catalog engine archive storage bell failpoint domain
 //! api         HTTP and Trove's words        → catalog wire domain
 //! catalog     rules over records            → store bell domain

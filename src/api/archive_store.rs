@@ -4,18 +4,13 @@ use std::io;
 use std::sync::Arc;
 
 use crate::domain::{Location, ReadAt};
+use crate::wire::ArchiveUrls;
 
 /// The place of the archives as the API sees it; the server implements it.
-pub trait ArchiveStore: Send + Sync + std::fmt::Debug {
-    /// The `locationRef` of an archive.
-    fn url(&self, location: &Location) -> String;
-
+pub trait ArchiveStore: ArchiveUrls + Send + Sync + std::fmt::Debug {
     /// The location that a `locationRef` names; `None` if it is not in the archive store.
     fn locate(&self, url: &str) -> Option<Location>;
 
     /// Opens an archive for a download.
     fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>>;
-
-    /// The name of the store on the wire (`storage_driver`).
-    fn driver(&self) -> &'static str;
 }

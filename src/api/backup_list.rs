@@ -4,12 +4,11 @@ use actix_web::web::Json;
 
 use crate::catalog::{BackupFilter, Catalog, CatalogError, Read, Scope};
 use crate::domain::{BackupId, Limit, Position};
-use crate::wire::BackupList;
+use crate::wire::{BackupList, BackupView};
 
 use super::error::ApiError;
 use super::extract::{self, Call, Filters, Marker, PageParameters, Query};
 use super::operation::{Operation, operations};
-use super::view;
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![list_backups, list_backups_of_instance]
@@ -91,7 +90,7 @@ impl Listing {
             }
             None => None,
         };
-        Ok(BackupList { backups: view::backups(page.rows, &*call.state.archives), links })
+        Ok(BackupList { backups: BackupView::page(page.rows, &*call.state.archives), links })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, Resto
 use super::error::ApiError;
 use super::extract::{Body, Call};
 use super::operation::{Operation, operations};
-use super::{ArchiveStore, State, view};
+use super::{ArchiveStore, State};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![create_backup, show_backup, delete_backup, drill_backup]
@@ -28,7 +28,7 @@ async fn show_backup(call: Call<Read>) -> Result<Json<BackupAnswer>, ApiError> {
     let backup = catalog.backup(scope, id)?;
     let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
     let rows = passed.then(|| catalog.drill_rows(scope, id)).transpose()?;
-    let mut answer = view::answer(backup, &*call.state.archives);
+    let mut answer = BackupAnswer { backup: call.state.view(backup) };
     if let Some(drill) = &mut answer.backup.drill {
         drill.rows_by_table = rows;
     }
@@ -50,7 +50,7 @@ async fn show_backup(call: Call<Read>) -> Result<Json<BackupAnswer>, ApiError> {
 async fn drill_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
     let id = call.id()?;
     let backup = call.state.catalog.ask_drill(&call.scope, id).done().await?;
-    Ok(HttpResponse::Accepted().json(view::answer(backup, &*call.state.archives)))
+    Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view(backup) }))
 }
 
 /// Make a backup, or register an archive
@@ -84,7 +84,7 @@ async fn create_backup(
         None => catalog.create_backup(&call.scope, new_backup(wanted)?),
     };
     let backup = reply.done().await?;
-    Ok(HttpResponse::Accepted().json(view::answer(backup, &*call.state.archives)))
+    Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view(backup) }))
 }
 
 fn new_backup(wanted: CreateBackup) -> Result<NewBackup, ApiError> {

@@ -9,13 +9,12 @@ use crate::catalog::{Admin, NewInstance, Permission, Read, Write};
 use crate::domain::{Instance, InstanceId, InstanceOrigin, ProjectId};
 use crate::wire::{
     CreateInstanceBody, ErrorBody, FlavorRef, InstanceAnswer, InstanceDatastore, InstanceFault,
-    InstanceList, InstanceView, VolumeView,
+    InstanceList, InstanceView, VolumeView, gigabytes,
 };
 
 use super::error::ApiError;
 use super::extract::{self, Body, Call, PageParameters};
 use super::operation::{Operation, operations};
-use super::view::gigabytes;
 
 /// The region that Trove names if it was told none.
 const REGION: &str = "RegionOne";

@@ -27,7 +27,6 @@ mod range;
 mod refusal;
 mod strategies;
 mod versions;
-mod view;
 
 use std::sync::Arc;
 
@@ -37,6 +36,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{Error, web};
 
 use crate::catalog::Catalog;
+use crate::domain::Backup;
+use crate::wire::BackupView;
 
 use operation::Operation;
 
@@ -73,6 +74,13 @@ pub struct State {
     pub version: &'static str,
     /// Answers given so far, for `/metrics`.
     pub answered: RequestCounts,
+}
+
+impl State {
+    /// A backup as clients see it.
+    fn view(&self, backup: Backup) -> BackupView {
+        BackupView::new(backup, &*self.archives)
+    }
 }
 
 /// The middleware around every request: gives each answer its id, logs and counts it, and answers HEAD.

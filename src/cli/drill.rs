@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::domain::BackupId;
 use crate::executor::{self, Context, Drilled, Drilling, JobError};
-use crate::server;
 
 use super::args::BackupArgs;
 use super::error::CommandError;
@@ -29,11 +28,9 @@ pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
     let started = Instant::now();
     let opened = match offline::open(&args.backup, Purpose::Verify) {
         Err(CommandError::Job(error)) => {
-            let context =
-                args.backup.with.load().ok().and_then(|it| server::open_existing(&it).ok());
             let outcome = Err(error);
-            if let Some(id) = args.backup.id {
-                record(context.as_ref(), id, &outcome, started.elapsed())?;
+            if let Some((context, id)) = offline::reopen(&args.backup) {
+                record(Some(&context), id, &outcome, started.elapsed())?;
             }
             return outcome.map_err(CommandError::from).map(drop::<Drilled>);
         }

@@ -6,6 +6,7 @@ use std::process;
 use crate::catalog::CatalogError;
 use crate::client::ClientError;
 use crate::config::ConfigError;
+use crate::domain::BackupId;
 use crate::executor::JobError;
 use crate::server::ServerError;
 
@@ -52,18 +53,30 @@ pub(crate) enum CommandError {
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
     Failed(String),
     #[error("{0}")]
     Damaged(String),
 }
 
 impl CommandError {
+    /// The same, but for a backup that was not found: this says where it was looked for.
+    pub(super) fn not_found_in(self, id: BackupId, place: &str) -> Self {
+        if self.code() == ExitCode::NotFound {
+            Self::NotFound(format!("{place} has no backup {id}"))
+        } else {
+            self
+        }
+    }
+
     pub(super) fn code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Server(ServerError::Instance { .. } | ServerError::NoEngine { .. }) => {
                 ExitCode::Usage
             }
+            Self::NotFound(_) => ExitCode::NotFound,
             Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
             Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,

@@ -1,6 +1,7 @@
 //! The commands. Each reads the configuration, calls the room that does the work, and reports the result.
 
 mod args;
+mod backups;
 mod catalog;
 mod demo;
 mod doctor;
@@ -27,6 +28,8 @@ use args::{BackupArgs, WithConfig};
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 damaged.\n\
     Configuration: built-in defaults < /etc/coffer/coffer.toml or --config FILE < COFFER__SECTION__KEY.")]
 pub struct Cli {
+    #[command(flatten)]
+    _with: WithConfig,
     #[command(subcommand)]
     command: Command,
 }
@@ -37,6 +40,16 @@ enum Command {
     Serve(WithConfig),
     /// Try it on temporary data: back up a live SQLite database, destroy it, restore it, and compare.
     Demo(demo::DemoArgs),
+    /// List backups, newest first.
+    List(backups::ListArgs),
+    /// Show everything that is known about a backup.
+    Show(backups::ShowArgs),
+    /// Show each instance with its newest backup.
+    Status(backups::StatusArgs),
+    /// Ask the server for a backup of an instance.
+    Backup(backups::BackupArgs),
+    /// Ask the server to delete a backup.
+    Delete(backups::DeleteArgs),
     /// Restore a backup, full or incremental, to a new file or folder, or into a running server.
     Restore(restore::RestoreArgs),
     /// Verify a backup: decode everything that its restore needs and compare every hash.
@@ -67,6 +80,11 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::List(args) => backups::list(&args),
+        Command::Show(args) => backups::show(&args),
+        Command::Status(args) => backups::status(&args),
+        Command::Backup(args) => backups::create(&args),
+        Command::Delete(args) => backups::delete(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Drill(args) => drill::run(&args),

@@ -1,5 +1,7 @@
 //! Opens the chain of a backup, from the catalog or from archive files, without a server.
 
+use std::collections::HashMap;
+
 use crate::archive::{Chain, Manifest};
 use crate::config::{Config, InstanceConfig};
 use crate::domain::{Backup, BackupId, Cancel};
@@ -7,6 +9,7 @@ use crate::executor::{self, Context, JobError};
 use crate::server;
 
 use super::args::BackupArgs;
+use super::backups::{Candidate, Selector};
 use super::error::CommandError;
 use super::interrupt::Interrupt;
 use super::terminal::counted;
@@ -67,17 +70,50 @@ pub(super) enum Purpose {
 /// Opens the chain of the given backup. From here on Ctrl-C cancels instead of ending the process.
 pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, CommandError> {
     let (config, interrupt) = (args.with.load()?, Interrupt::listen()?);
-    let Some(id) = args.id else {
+    let Some(selector) = &args.backup else {
         let chain = executor::open_files(&args.archive, interrupt.cancel())?;
         return Ok(Opened { chain, rows: Vec::new(), context: None, config, interrupt });
     };
     let context = server::open_existing(&config)?;
+    let id = find(selector, &context, &config)?;
     let rows = match purpose {
-        Purpose::Use => context.catalog.chain(id)?,
-        Purpose::Verify => rows(&context, id)?,
+        Purpose::Use => context.catalog.chain(id).map_err(CommandError::from),
+        Purpose::Verify => rows(&context, id),
     };
+    let rows = rows.map_err(|error| error.not_found_in(id, &place(&config)))?;
     let chain = executor::open_chain(&*context.storage, &rows, interrupt.cancel())?;
     Ok(Opened { chain, rows, context: Some(context), config, interrupt })
+}
+
+/// The id of the backup that is meant.
+fn find(selector: &Selector, context: &Context, config: &Config) -> Result<BackupId, CommandError> {
+    let candidates = || {
+        let instances = context.catalog.every_instance()?;
+        let names: HashMap<_, _> = instances.into_iter().map(|it| (it.id, it.name)).collect();
+        let newest_first = context.catalog.every_backup()?.into_iter().rev();
+        Ok(newest_first
+            .map(|it| Candidate {
+                id: it.id,
+                instance_name: it.instance.and_then(|id| names.get(&id).cloned()),
+                name: it.name,
+                instance: it.instance,
+                usable: it.status.is_usable(),
+            })
+            .collect())
+    };
+    selector.find(candidates, &place(config))
+}
+
+/// The catalog and the id of the backup, for recording what an attempt to open it found.
+pub(super) fn reopen(args: &BackupArgs) -> Option<(Context, BackupId)> {
+    let config = args.with.load().ok()?;
+    let context = server::open_existing(&config).ok()?;
+    let id = find(args.backup.as_ref()?, &context, &config).ok()?;
+    Some((context, id))
+}
+
+fn place(config: &Config) -> String {
+    format!("the catalog {}", config.catalog_file().display())
 }
 
 /// The chain of a backup by its rows alone, also if they report damage.

@@ -25,6 +25,11 @@ pub(super) fn complain(error: &dyn Error) {
     writeln!(io::stderr().lock(), "coffer: {}", with_causes(error)).ok();
 }
 
+/// Prints a warning to stderr.
+pub(super) fn warn(line: impl Display) {
+    writeln!(io::stderr().lock(), "coffer: warning: {line}").ok();
+}
+
 /// Runs long work under a progress bar, which is shown on a terminal only.
 pub(super) fn with_progress<T>(doing: &str, work: impl FnOnce(Progress<'_>) -> T) -> T {
     let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::executor::{self, Context, JobError, Verified};
-use crate::server;
 
 use super::args::BackupArgs;
 use super::error::CommandError;
@@ -57,10 +56,8 @@ fn record_proof(context: &Context, verified: &Verified) -> Result<(), CommandErr
 
 /// Records permanent damage, so that no backup is built on it, and returns the error.
 fn record_damage(args: &BackupArgs, error: JobError) -> CommandError {
-    if let Some(id) = args.id
-        && let Some((culprit, damage)) = error.damaged_archive()
-        && let Ok(config) = args.with.load()
-        && let Ok(context) = server::open_existing(&config)
+    if let Some((culprit, damage)) = error.damaged_archive()
+        && let Some((context, id)) = offline::reopen(args)
     {
         let failed = context.catalog.report_verify_failed(id, damage.clone());
         let damaged = context.catalog.report_damage(culprit, damage);

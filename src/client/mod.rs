@@ -5,11 +5,13 @@ mod error;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use ureq::Body;
+use ureq::http::Response;
 
 use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
-    BackupAnswer, BackupView, CreateBackup, CreateBackupBody, CreateInstance, CreateInstanceBody,
-    ErrorBody, InstanceAnswer, InstanceList, InstanceView,
+    BackupAnswer, BackupList, BackupView, CreateBackup, CreateBackupBody, CreateInstance,
+    CreateInstanceBody, ErrorBody, InstanceAnswer, InstanceList, InstanceView,
 };
 
 pub use connection::Connection;
@@ -26,6 +28,17 @@ impl Client {
     /// The API of `project` over this connection.
     pub fn new(connection: Connection, project: ProjectId) -> Self {
         Self { connection, project }
+    }
+
+    /// The same server and token, and another project.
+    #[must_use]
+    pub fn of_project(&self, project: ProjectId) -> Self {
+        Self { connection: self.connection.clone(), project }
+    }
+
+    /// The project.
+    pub const fn project(&self) -> &ProjectId {
+        &self.project
     }
 
     /// Every instance of the project, over all pages.
@@ -52,6 +65,34 @@ impl Client {
         Ok(answer.instance)
     }
 
+    /// The instances of every project, which only administrators may list.
+    pub fn instances_of_every_project(&self) -> Result<Vec<InstanceView>, ClientError> {
+        let answer: InstanceList = self.get(&self.path("mgmt/instances"))?;
+        Ok(answer.instances)
+    }
+
+    /// Every backup of the project, or of every project, or of one instance; newest first.
+    pub fn backups(
+        &self,
+        instance: Option<InstanceId>,
+        every_project: bool,
+    ) -> Result<Vec<BackupView>, ClientError> {
+        let mut path = self.path("backups?limit=1000");
+        if let Some(id) = instance {
+            path.push_str(&format!("&instance_id={id}"));
+        }
+        if every_project {
+            path.push_str("&all_projects=true");
+        }
+        let mut page: BackupList = self.get(&path)?;
+        let mut backups = page.backups;
+        while let Some(next) = page.links.iter().flatten().find(|link| link.rel == "next") {
+            page = self.get(&next.href)?;
+            backups.append(&mut page.backups);
+        }
+        Ok(backups)
+    }
+
     /// A backup.
     pub fn backup(&self, id: BackupId) -> Result<BackupView, ClientError> {
         let answer: BackupAnswer = self.get(&self.path(&format!("backups/{id}")))?;
@@ -63,6 +104,17 @@ impl Client {
         let body = CreateBackupBody { backup };
         let answer: BackupAnswer = self.post(&self.path("backups"), &body)?;
         Ok(answer.backup)
+    }
+
+    /// Deletes a backup and those that are built on it.
+    pub fn delete_backup(&self, id: BackupId) -> Result<(), ClientError> {
+        let path = self.path(&format!("backups/{id}"));
+        let request = || format!("DELETE {path}");
+        let answer = self
+            .connection
+            .send("DELETE", &path, None)
+            .map_err(|cause| ClientError::NoAnswer { request: request(), cause })?;
+        if answer.status().is_success() { Ok(()) } else { Err(refused(request(), answer)) }
     }
 
     fn path(&self, below: &str) -> String {
@@ -100,11 +152,15 @@ impl Client {
                 .read_json()
                 .map_err(|cause| ClientError::Unreadable { request: request(), cause });
         }
-        let detail =
-            answer.body_mut().read_json::<ErrorBody>().ok().and_then(ErrorBody::into_detail);
-        let message = detail.map_or_else(|| "refused".to_owned(), |detail| detail.message);
-        Err(ClientError::Refused { request: request(), status: status.as_u16(), message })
+        Err(refused(request(), answer))
     }
+}
+
+/// The error for an answer that is a refusal.
+fn refused(request: String, mut answer: Response<Body>) -> ClientError {
+    let detail = answer.body_mut().read_json::<ErrorBody>().ok().and_then(ErrorBody::into_detail);
+    let message = detail.map_or_else(|| "refused".to_owned(), |detail| detail.message);
+    ClientError::Refused { request, status: answer.status().as_u16(), message }
 }
 
 #[cfg(test)]

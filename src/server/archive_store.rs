@@ -6,12 +6,19 @@ use std::sync::Arc;
 use crate::api::ArchiveStore;
 use crate::domain::{Location, ReadAt};
 use crate::storage::{Local, Storage};
+use crate::wire::ArchiveUrls;
 
-impl ArchiveStore for Local {
+impl ArchiveUrls for Local {
     fn url(&self, location: &Location) -> String {
         self.url(location)
     }
 
+    fn driver(&self) -> &'static str {
+        self.name()
+    }
+}
+
+impl ArchiveStore for Local {
     fn locate(&self, url: &str) -> Option<Location> {
         self.locate(url).ok()
     }
@@ -22,9 +29,5 @@ impl ArchiveStore for Local {
                 if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
             io::Error::new(kind, error)
         })
-    }
-
-    fn driver(&self) -> &'static str {
-        self.name()
     }
 }

@@ -63,6 +63,16 @@ pub enum ServerError {
     /// Threads or sockets.
     #[error("running the server: {0}")]
     Run(#[source] io::Error),
+    /// The catalog is there but cannot be opened.
+    #[error(
+        "the catalog {path}: {source}; run this as root, or as the user that runs the server (sudo -u coffer coffer …)"
+    )]
+    CatalogUnreadable {
+        /// The database file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The command needs a data directory that the server has used.
     #[error("{path} holds no catalog; is data_dir right, and was the server ever started?")]
     NoCatalog {

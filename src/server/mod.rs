@@ -11,4 +11,4 @@ mod token;
 pub use error::ServerError;
 pub use open::{executor_settings, open_alone, open_existing};
 pub use serve::serve;
-pub use token::NewToken;
+pub use token::{ADMIN_TOKEN, NewToken};

@@ -1,5 +1,7 @@
 //! Opening a data directory: the archive store and the catalog, with what the configuration adds to them.
 
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use crate::bell::Bell;
@@ -45,9 +47,13 @@ pub fn open_alone(config: &Config) -> Result<(Context, StoreLock), ServerError> 
 /// Opens an existing data directory, also beside a running server: for commands that read.
 pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
     let file = config.catalog_file();
-    if !file.exists() {
-        return Err(ServerError::NoCatalog { path: file.display().to_string() });
-    }
+    File::open(&file).map_err(|error| {
+        let path = file.display().to_string();
+        match error.kind() {
+            io::ErrorKind::NotFound => ServerError::NoCatalog { path },
+            _ => ServerError::CatalogUnreadable { path, source: error },
+        }
+    })?;
     let (local, clock) = store(config)?;
     open(config, local, clock)
 }

@@ -17,7 +17,7 @@ use super::ServerError;
 use super::open::in_catalog;
 
 /// The file of the first admin token, in the data directory.
-const FILE_NAME: &str = "admin.token";
+pub const ADMIN_TOKEN: &str = "admin.token";
 
 /// A new token: 256 random bits.
 pub struct NewToken(String);
@@ -58,7 +58,7 @@ pub(super) fn bootstrap(config: &Config, context: &Context) -> Result<(), Server
     if known > 0 {
         return Ok(());
     }
-    let path = config.data_dir.join(FILE_NAME);
+    let path = config.data_dir.join(ADMIN_TOKEN);
     let failed = |source| ServerError::Token { file: path.display().to_string(), source };
     let token = NewToken::generate().map_err(failed)?;
     // The file first: after a crash in between, the next start makes another token.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use coffer::api::ArchiveStore;
 use coffer::domain::{Location, ReadAt};
+use coffer::wire::ArchiveUrls;
 
 /// A folder.
 #[derive(Debug, Clone)]
@@ -29,20 +30,22 @@ impl FolderArchives {
     }
 }
 
-impl ArchiveStore for FolderArchives {
+impl ArchiveUrls for FolderArchives {
     fn url(&self, location: &Location) -> String {
         format!("file:///archives/{location}")
     }
 
+    fn driver(&self) -> &'static str {
+        "local"
+    }
+}
+
+impl ArchiveStore for FolderArchives {
     fn locate(&self, url: &str) -> Option<Location> {
         url.strip_prefix("file:///archives/")?.parse().ok()
     }
 
     fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {
         Ok(Arc::new(fs::read(self.0.join(location.as_str()))?))
-    }
-
-    fn driver(&self) -> &'static str {
-        "local"
     }
 }

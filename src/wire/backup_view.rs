@@ -1,65 +1,77 @@
-//! Backups as clients see them.
+//! A backup's row as clients see it.
 
-use crate::domain::{Backup, Datastore, Drill, DrillOutcome, DrillTurn, Status};
-use crate::wire::{BackupAnswer, BackupView, DatastoreRef, DrillStatus, DrillView};
+use crate::domain::{Backup, Datastore, Drill, DrillOutcome, DrillTurn, Location, Status};
 
-use super::ArchiveStore;
+use super::{BackupView, DatastoreRef, DrillStatus, DrillView};
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
 
-/// The answer that shows one backup.
-pub(super) fn answer(backup: Backup, archives: &dyn ArchiveStore) -> BackupAnswer {
-    BackupAnswer { backup: self::backup(backup.datastore.version_id(), backup, archives) }
+/// What a row does not know: how clients name its archive.
+pub trait ArchiveUrls {
+    /// The `locationRef` of an archive.
+    fn url(&self, location: &Location) -> String;
+
+    /// The name of the archive storage (`storage_driver`).
+    fn driver(&self) -> &'static str;
 }
 
-/// A page of backups. Most are of one datastore, whose id is a hash: it is worked out once.
-pub(super) fn backups(rows: Vec<Backup>, archives: &dyn ArchiveStore) -> Vec<BackupView> {
-    let mut last: Option<(Datastore, String)> = None;
-    let mut version_id = |datastore: &Datastore| match &last {
-        Some((known, id)) if known == datastore => id.clone(),
-        _ => {
-            let id = datastore.version_id();
-            last = Some((datastore.clone(), id.clone()));
-            id
+impl BackupView {
+    /// What clients see of a row.
+    pub fn new(backup: Backup, archives: &dyn ArchiveUrls) -> Self {
+        Self::with_version_id(backup.datastore.version_id(), backup, archives)
+    }
+
+    /// A page of backups. Most are of one datastore, whose id is a hash: it is worked out once.
+    pub fn page(rows: Vec<Backup>, archives: &dyn ArchiveUrls) -> Vec<Self> {
+        let mut last: Option<(Datastore, String)> = None;
+        let mut version_id = |datastore: &Datastore| match &last {
+            Some((known, id)) if known == datastore => id.clone(),
+            _ => {
+                let id = datastore.version_id();
+                last = Some((datastore.clone(), id.clone()));
+                id
+            }
+        };
+        rows.into_iter()
+            .map(|row| Self::with_version_id(version_id(&row.datastore), row, archives))
+            .collect()
+    }
+
+    fn with_version_id(version_id: String, backup: Backup, archives: &dyn ArchiveUrls) -> Self {
+        let progress = match backup.status {
+            Status::Completed | Status::Restored | Status::DeleteFailed => 1.0,
+            _ => backup.progress.clamp(0.0, 1.0),
+        };
+        let facts = backup.facts.as_ref();
+        Self {
+            id: backup.id,
+            name: backup.name,
+            description: backup.description,
+            instance_id: backup.instance,
+            parent_id: backup.parent,
+            project_id: backup.project,
+            location_ref: facts.map(|it| archives.url(&it.location)),
+            size: facts.map(|it| gigabytes(it.stored_bytes)),
+            status: backup.status,
+            created: backup.created.into(),
+            updated: backup.updated.into(),
+            storage_driver: archives.driver().to_owned(),
+            datastore: DatastoreRef {
+                engine: backup.datastore.engine,
+                version: backup.datastore.version,
+                version_id,
+            },
+            size_bytes: facts.map(|it| it.stored_bytes),
+            source_bytes: facts.map(|it| it.source_bytes),
+            checksum: facts.map(|it| format!("blake3:{}", it.checksum)),
+            kind: backup.kind,
+            progress,
+            failure: backup.failure,
+            verified_at: facts.map(|it| it.verified_at.into()),
+            verify_level: facts.map(|it| it.verify_level),
+            drill: drill(backup.drill),
         }
-    };
-    rows.into_iter().map(|row| backup(version_id(&row.datastore), row, archives)).collect()
-}
-
-fn backup(version_id: String, backup: Backup, archives: &dyn ArchiveStore) -> BackupView {
-    let progress = match backup.status {
-        Status::Completed | Status::Restored | Status::DeleteFailed => 1.0,
-        _ => backup.progress.clamp(0.0, 1.0),
-    };
-    let facts = backup.facts.as_ref();
-    BackupView {
-        id: backup.id,
-        name: backup.name,
-        description: backup.description,
-        instance_id: backup.instance,
-        parent_id: backup.parent,
-        project_id: backup.project,
-        location_ref: facts.map(|it| archives.url(&it.location)),
-        size: facts.map(|it| gigabytes(it.stored_bytes)),
-        status: backup.status,
-        created: backup.created.into(),
-        updated: backup.updated.into(),
-        storage_driver: archives.driver().to_owned(),
-        datastore: DatastoreRef {
-            engine: backup.datastore.engine,
-            version: backup.datastore.version,
-            version_id,
-        },
-        size_bytes: facts.map(|it| it.stored_bytes),
-        source_bytes: facts.map(|it| it.source_bytes),
-        checksum: facts.map(|it| format!("blake3:{}", it.checksum)),
-        kind: backup.kind,
-        progress,
-        failure: backup.failure,
-        verified_at: facts.map(|it| it.verified_at.into()),
-        verify_level: facts.map(|it| it.verify_level),
-        drill: drill(backup.drill),
     }
 }
 
@@ -97,7 +109,7 @@ fn drill_status(next: Option<DrillTurn>, last: Option<&DrillOutcome>) -> Option<
 }
 
 /// Bytes as gigabytes, without rounding away small sizes.
-pub(super) fn gigabytes(bytes: u64) -> f64 {
+pub fn gigabytes(bytes: u64) -> f64 {
     // Two halves that are exact, since 64 bits do not fit into a float.
     let high = u32::try_from(bytes >> 32).unwrap_or(u32::MAX);
     let low = u32::try_from(bytes & u64::from(u32::MAX)).unwrap_or(u32::MAX);

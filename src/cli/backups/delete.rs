@@ -1,0 +1,64 @@
+//! `coffer delete`.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::args::WithConfig;
+use crate::cli::error::CommandError;
+use crate::cli::terminal;
+use crate::domain::BackupId;
+use crate::wire::BackupView;
+
+use super::origin;
+use super::selector::Selector;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DeleteArgs {
+    /// The backup: its id, the beginning of it, its name, or latest:INSTANCE.
+    #[arg(value_name = "BACKUP")]
+    backup: Selector,
+    /// Delete the incremental backups that are built on it as well. Without this, a backup that others are
+    /// built on is not deleted.
+    #[arg(long)]
+    with_incrementals: bool,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    with: WithConfig,
+}
+
+pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<(), CommandError> {
+    let config = args.with.load()?;
+    let origin = origin::running_server(&config)?;
+    let id = origin.find(&args.backup)?;
+    let backup = origin.backup(id)?;
+    let others = built_on(id, &origin.backups(backup.instance_id)?);
+    let counted = terminal::counted(others.len(), "incremental backup");
+    if !others.is_empty() && !args.with_incrementals {
+        return Err(CommandError::Usage(format!(
+            "{counted} built on {id} would be deleted too; say --with-incrementals to do that"
+        )));
+    }
+    origin.client()?.of_project(backup.project_id).delete_backup(id)?;
+    if args.json {
+        terminal::say_json(&json!({ "deleted": id, "also_deleted": others }));
+    } else if others.is_empty() {
+        terminal::say(format_args!("Backup {id} is deleted."));
+    } else {
+        terminal::say(format_args!("Backup {id} and {counted} built on it are deleted."));
+    }
+    Ok(())
+}
+
+/// The backups that need this one, in any order.
+fn built_on(id: BackupId, backups: &[BackupView]) -> Vec<BackupId> {
+    let mut found = vec![id];
+    let mut checked = 0;
+    while let Some(parent) = found.get(checked).copied() {
+        checked += 1;
+        let children = backups.iter().filter(|it| it.parent_id == Some(parent)).map(|it| it.id);
+        found.extend(children.filter(|child| *child != id).collect::<Vec<_>>());
+    }
+    found.split_off(1)
+}

@@ -1,0 +1,90 @@
+//! `coffer list`.
+
+use std::collections::HashMap;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::args::WithConfig;
+use crate::cli::error::CommandError;
+use crate::cli::terminal;
+use crate::domain::InstanceId;
+use crate::wire::BackupView;
+
+use super::origin::Origin;
+use super::table::{self, NOTHING};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ListArgs {
+    /// Only the backups of this instance, by name or id.
+    #[arg(long, value_name = "INSTANCE")]
+    instance: Option<String>,
+    /// How many at most, the newest first; 0 for all.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    limit: usize,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    with: WithConfig,
+}
+
+/// A backup with the name of its instance.
+#[derive(Debug, Serialize)]
+pub(super) struct Listed<'a> {
+    instance_name: Option<&'a str>,
+    #[serde(flatten)]
+    backup: &'a BackupView,
+}
+
+impl<'a> Listed<'a> {
+    pub(super) fn new(backup: &'a BackupView, names: &'a HashMap<InstanceId, String>) -> Self {
+        let instance = backup.instance_id.and_then(|id| names.get(&id));
+        Self { instance_name: instance.map(String::as_str), backup }
+    }
+
+    pub(super) fn instance(&self) -> String {
+        self.instance_name.unwrap_or(NOTHING).to_owned()
+    }
+}
+
+pub(in crate::cli) fn run(args: &ListArgs) -> Result<(), CommandError> {
+    let config = args.with.load()?;
+    let origin = Origin::open(&config)?;
+    let instance = args.instance.as_deref().map(|it| origin.instance(it)).transpose()?;
+    let backups = origin.backups(instance.as_ref().map(|it| it.id))?;
+    let names = origin.names()?;
+    let most = if args.limit == 0 { usize::MAX } else { args.limit };
+    let shown: Vec<_> = backups.iter().take(most).map(|it| Listed::new(it, &names)).collect();
+    if args.json {
+        terminal::say_json(&json!({ "backups": shown, "total": backups.len() }));
+        return Ok(());
+    }
+    if backups.is_empty() {
+        terminal::say(format_args!("{} has no backups.", origin.place()));
+        return Ok(());
+    }
+    let rows: Vec<_> = shown.iter().map(row).collect();
+    let headings = ["ID", "INSTANCE", "NAME", "KIND", "STATUS", "SIZE", "MADE", "PROVEN"];
+    table::print(headings, &rows);
+    let more = backups.len().saturating_sub(shown.len());
+    if more > 0 {
+        terminal::say(format_args!("and {more} older; --limit 0 shows all"));
+    }
+    Ok(())
+}
+
+fn row(listed: &Listed<'_>) -> [String; 8] {
+    let backup = listed.backup;
+    [
+        backup.id.to_string(),
+        listed.instance(),
+        backup.name.clone(),
+        backup.kind.as_str().to_owned(),
+        table::status(backup),
+        table::size(backup),
+        table::age(backup.created),
+        table::proof(backup),
+    ]
+}

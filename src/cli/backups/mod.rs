@@ -1,0 +1,17 @@
+//! Commands about backups and instances: they ask the server, and read the catalog where none runs.
+
+mod create;
+mod delete;
+mod list;
+mod origin;
+mod selector;
+mod show;
+mod status;
+mod table;
+
+pub(super) use create::{BackupArgs, run as create};
+pub(super) use delete::{DeleteArgs, run as delete};
+pub(super) use list::{ListArgs, run as list};
+pub(super) use selector::{Candidate, Selector};
+pub(super) use show::{ShowArgs, run as show};
+pub(super) use status::{StatusArgs, run as status};

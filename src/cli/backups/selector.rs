@@ -1,0 +1,172 @@
+//! Which backup a person means: an id, the beginning of one, a name, or the latest of an instance.
+
+use std::str::FromStr;
+
+use crate::cli::error::CommandError;
+use crate::domain::{BackupId, InstanceId};
+
+/// The shortest beginning of an id. A shorter word is more likely a name.
+const SHORTEST_PREFIX: usize = 4;
+/// How many candidates an error lists.
+const LISTED: usize = 5;
+
+/// What stands before an instance's name to mean its newest usable backup.
+const LATEST: &str = "latest:";
+
+/// A backup as the command line names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) enum Selector {
+    /// By its id.
+    Id(BackupId),
+    /// The newest usable one of the instance with this name or id.
+    Latest(String),
+    /// By the beginning of its id, or by its name.
+    Text(String),
+}
+
+/// A backup among which a selector chooses.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Candidate {
+    pub(in crate::cli) id: BackupId,
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) instance: Option<InstanceId>,
+    /// The name of that instance, if it is known.
+    pub(in crate::cli) instance_name: Option<String>,
+    /// Whether it can be restored.
+    pub(in crate::cli) usable: bool,
+}
+
+impl FromStr for Selector {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        match text.strip_prefix(LATEST) {
+            Some("") => Err("name an instance after the colon: latest:shop".to_owned()),
+            Some(instance) => Ok(Self::Latest(instance.to_owned())),
+            None if text.is_empty() => Err("it is empty".to_owned()),
+            None => Ok(Self::Text(text.to_owned())),
+        }
+    }
+}
+
+impl Selector {
+    /// The id of the backup that is meant. `candidates` gives every known backup, newest first; `place` says
+    /// where they are from, for errors.
+    pub(in crate::cli) fn find<F>(
+        &self,
+        candidates: F,
+        place: &str,
+    ) -> Result<BackupId, CommandError>
+    where
+        F: FnOnce() -> Result<Vec<Candidate>, CommandError>,
+    {
+        match self {
+            Self::Id(id) => Ok(*id),
+            Self::Latest(instance) => latest(&candidates()?, instance, place),
+            Self::Text(text) => by_text(&candidates()?, text, place),
+        }
+    }
+}
+
+fn latest(candidates: &[Candidate], instance: &str, place: &str) -> Result<BackupId, CommandError> {
+    let is_of = |it: &&Candidate| {
+        it.instance_name.as_deref() == Some(instance)
+            || it.instance.is_some_and(|id| id.to_string() == instance)
+    };
+    let of_instance: Vec<_> = candidates.iter().filter(is_of).collect();
+    let found = of_instance.iter().find(|it| it.usable).map(|it| it.id);
+    found.ok_or_else(|| {
+        let what = if of_instance.is_empty() { "backup" } else { "usable backup" };
+        CommandError::NotFound(format!("{place} has no {what} of an instance {instance:?}"))
+    })
+}
+
+fn by_text(candidates: &[Candidate], text: &str, place: &str) -> Result<BackupId, CommandError> {
+    let prefix = text.to_ascii_lowercase();
+    let is_prefix = prefix.len() >= SHORTEST_PREFIX
+        && prefix.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let mut found: Vec<_> = candidates
+        .iter()
+        .filter(|it| is_prefix && it.id.to_string().starts_with(&prefix))
+        .collect();
+    if found.is_empty() {
+        found = candidates.iter().filter(|it| it.name == text).collect();
+    }
+    match found.as_slice() {
+        [only] => Ok(only.id),
+        [] => Err(CommandError::NotFound(format!(
+            "{place} has no backup whose id begins with {text:?} or whose name it is"
+        ))),
+        several => Err(CommandError::Usage(ambiguous(text, several))),
+    }
+}
+
+fn ambiguous(text: &str, several: &[&Candidate]) -> String {
+    let listed: Vec<String> = several.iter().take(LISTED).map(|it| it.id.to_string()).collect();
+    let more = several.len().saturating_sub(LISTED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!(
+        "{text:?} may mean {} backups; name one by its id: {}{more}",
+        several.len(),
+        listed.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(id: &str, name: &str, instance: Option<&str>, usable: bool) -> Candidate {
+        Candidate {
+            id: id.parse().unwrap(),
+            name: name.to_owned(),
+            instance: None,
+            instance_name: instance.map(str::to_owned),
+            usable,
+        }
+    }
+
+    const FIRST: &str = "0199aaaa-0000-7000-8000-000000000001";
+    const SECOND: &str = "0199aaab-0000-7000-8000-000000000002";
+    const THIRD: &str = "0199bbbb-0000-7000-8000-000000000003";
+
+    fn find(text: &str) -> Result<String, String> {
+        let known = vec![
+            candidate(THIRD, "nightly", Some("shop"), false),
+            candidate(SECOND, "nightly", Some("shop"), true),
+            candidate(FIRST, "before the move", None, true),
+        ];
+        let selector: Selector = text.parse()?;
+        let found = selector.find(|| Ok(known), "the catalog c.db");
+        found.map(|id| id.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_backup_is_found_by_id_by_the_beginning_of_its_id_and_by_its_name() {
+        assert_eq!(find(SECOND).unwrap(), SECOND);
+        assert_eq!(find("0199bb").unwrap(), THIRD);
+        assert_eq!(find("0199AAAB").unwrap(), SECOND);
+        assert_eq!(find("before the move").unwrap(), FIRST);
+    }
+
+    #[test]
+    fn the_latest_of_an_instance_is_the_newest_that_can_be_restored() {
+        assert_eq!(find("latest:shop").unwrap(), SECOND);
+        let error = find("latest:library").unwrap_err();
+        assert!(error.contains("c.db has no backup") && error.contains("library"), "{error}");
+        assert!(find("latest:").is_err());
+    }
+
+    #[test]
+    fn what_may_mean_several_backups_is_refused_with_their_ids() {
+        for text in ["0199aa", "nightly"] {
+            let error = find(text).unwrap_err();
+            assert!(error.contains("2 backups") && error.contains(SECOND), "{error}");
+        }
+        assert!(find("019").unwrap_err().contains("no backup"), "too short for an id");
+        assert!(find("").is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! `coffer show`.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::args::WithConfig;
+use crate::cli::error::CommandError;
+use crate::cli::terminal;
+
+use super::list::Listed;
+use super::origin::Origin;
+use super::selector::Selector;
+use super::table::{self, NOTHING};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ShowArgs {
+    /// The backup: its id, the beginning of it, its name, or latest:INSTANCE.
+    #[arg(value_name = "BACKUP")]
+    backup: Selector,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    with: WithConfig,
+}
+
+pub(in crate::cli) fn run(args: &ShowArgs) -> Result<(), CommandError> {
+    let config = args.with.load()?;
+    let origin = Origin::open(&config)?;
+    let backup = origin.backup(origin.find(&args.backup)?)?;
+    let names = origin.names()?;
+    let listed = Listed::new(&backup, &names);
+    if args.json {
+        terminal::say_json(&json!(listed));
+        return Ok(());
+    }
+    let text = |value: Option<String>| value.unwrap_or_else(|| NOTHING.to_owned());
+    let kind = match backup.parent_id {
+        Some(parent) => format!("{}, built on {parent}", backup.kind.as_str()),
+        None => backup.kind.as_str().to_owned(),
+    };
+    let datastore = &backup.datastore;
+    let mut lines = vec![
+        ("backup", backup.id.to_string()),
+        ("name", backup.name.clone()),
+        ("description", text(backup.description.clone())),
+        ("instance", listed.instance()),
+        ("project", backup.project_id.to_string()),
+        ("database", format!("{} {}", datastore.engine, datastore.version)),
+        ("kind", kind),
+        ("status", table::status(&backup)),
+        ("asked for", format!("{} UTC, {}", backup.created, table::age(backup.created))),
+        ("archive", text(backup.location_ref.clone())),
+        ("size", table::size(&backup)),
+        ("restores to", text(backup.source_bytes.map(terminal::human))),
+        ("checksum", text(backup.checksum.clone())),
+        ("proven", table::proof(&backup)),
+        ("drill", table::drill(&backup)),
+    ];
+    let drill_failure = backup.drill.as_ref().and_then(|drill| drill.failure.as_ref());
+    for (label, failure) in [("failure", backup.failure.as_ref()), ("drill failed", drill_failure)]
+    {
+        lines.extend(failure.map(|failure| (label, failure.message.clone())));
+    }
+    for (label, value) in lines {
+        terminal::say(format_args!("{label:<12}  {value}"));
+    }
+    Ok(())
+}

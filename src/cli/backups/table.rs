@@ -1,0 +1,106 @@
+//! Tables of text, and what stands in their cells.
+
+use crate::cli::terminal;
+use crate::domain::{Clock as _, SystemClock};
+use crate::wire::{BackupView, DrillStatus, UtcTime};
+
+/// What stands in a cell about which nothing is known.
+pub(super) const NOTHING: &str = "-";
+
+/// Prints rows under their headings, each column as wide as its longest cell.
+pub(super) fn print<const COLUMNS: usize>(headings: [&str; COLUMNS], rows: &[[String; COLUMNS]]) {
+    let mut widths = headings.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    terminal::say(line(&headings.map(str::to_owned), &widths));
+    for row in rows {
+        terminal::say(line(row, &widths));
+    }
+}
+
+fn line(cells: &[String], widths: &[usize]) -> String {
+    let padded: Vec<String> =
+        cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+    padded.join("  ").trim_end().to_owned()
+}
+
+/// How long ago that was: `5 min ago`.
+pub(super) fn age(time: UtcTime) -> String {
+    let passed = SystemClock.now().as_micros().saturating_sub(time.at().as_micros());
+    format!("{} ago", span(passed / 1_000_000))
+}
+
+/// A time span in the largest unit of which there are at least two; less is shown in seconds.
+fn span(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    for (unit, length) in [("d", 86_400), ("h", 3600), ("min", 60)] {
+        if seconds >= 2 * length {
+            return format!("{} {unit}", seconds / length);
+        }
+    }
+    format!("{seconds} s")
+}
+
+/// How large the archive is.
+pub(super) fn size(backup: &BackupView) -> String {
+    backup.size_bytes.map_or_else(|| NOTHING.to_owned(), terminal::human)
+}
+
+/// How far the backup is proven, and how long ago that was found.
+pub(super) fn proof(backup: &BackupView) -> String {
+    match (backup.verify_level, backup.verified_at) {
+        (Some(level), Some(at)) => format!("{} {}", level.as_str(), age(at)),
+        _ => NOTHING.to_owned(),
+    }
+}
+
+/// The status; of a running backup also how far it is.
+pub(super) fn status(backup: &BackupView) -> String {
+    if backup.status.is_running() && backup.progress > 0.0 {
+        format!("{} {:.0} %", backup.status, backup.progress * 100.0)
+    } else {
+        backup.status.to_string()
+    }
+}
+
+/// What the newest drill ended with, in a word or two.
+pub(super) fn drill(backup: &BackupView) -> String {
+    let Some(drill) = &backup.drill else { return NOTHING.to_owned() };
+    let word = match drill.status {
+        DrillStatus::Waiting => "waiting",
+        DrillStatus::Running => "running",
+        DrillStatus::Passed => "passed",
+        DrillStatus::Failed => "failed",
+    };
+    drill.at.map_or_else(|| word.to_owned(), |at| format!("{word} {}", age(at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_shown_in_the_largest_unit_of_which_there_are_two() {
+        for (seconds, shown) in [
+            (-5, "0 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7199, "119 min"),
+            (7200, "2 h"),
+            (172_799, "47 h"),
+            (172_800, "2 d"),
+            (31_536_000, "365 d"),
+        ] {
+            assert_eq!(span(seconds), shown);
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_longest_cell_and_lines_have_no_blanks_at_the_end() {
+        let cells = ["ä".to_owned(), "b".to_owned()];
+        assert_eq!(line(&cells, &[3, 4]), "ä    b");
+    }
+}
