@@ -9,9 +9,21 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const PLAIN_IN_PATH: AsciiSet = PLAIN.remove(b'/');
 
+const SCHEME: &str = "file://";
+
 /// The URL of an absolute path.
 pub fn of_path(path: &Path) -> String {
-    format!("file://{}", percent_encode(path.as_os_str().as_bytes(), &PLAIN_IN_PATH))
+    let path = percent_encode(path.as_os_str().as_bytes(), &PLAIN_IN_PATH);
+    [SCHEME].into_iter().chain(path).collect()
+}
+
+/// The URL of what lies at `path` below the folder with this URL.
+pub fn of_child(folder: &str, path: &str) -> String {
+    let mut url = String::with_capacity(folder.len() + 1 + path.len());
+    url.push_str(folder);
+    url.push('/');
+    url.extend(percent_encode(path.as_bytes(), &PLAIN_IN_PATH));
+    url
 }
 
 /// The path that a `file://` URL of this machine names; `None` if it is none.

@@ -51,7 +51,7 @@ impl Catalog {
             Some(Err(_not_an_id)) => return Ok(BackupPage::default()),
         };
         let (status, after, rows) = (filter.status, filter.after, filter.limit.rows());
-        let mut found = self.store.read(|db| {
+        let mut backups = self.store.read(|db| {
             let engine = filter
                 .engine
                 .as_deref()
@@ -62,11 +62,11 @@ impl Catalog {
             Ok::<_, CatalogError>(db.backups_page(&page)?)
         })?;
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        let more = found.len() > rows;
-        found.truncate(rows);
-        let rows: Vec<_> = found.into_iter().map(|it| self.progress.on(it)).collect();
-        let last = rows.last().map(|it| Position { created: it.created, id: it.id });
-        Ok(BackupPage { rows, next: last.filter(|_last| more) })
+        let more = backups.len() > rows;
+        backups.truncate(rows);
+        backups.iter_mut().for_each(|it| self.progress.read_into(it));
+        let last = backups.last().map(|it| Position { created: it.created, id: it.id });
+        Ok(BackupPage { rows: backups, next: last.filter(|_last| more) })
     }
 
     /// One backup. That of another project is reported as not found, except to an administrator.
@@ -83,13 +83,17 @@ impl Catalog {
     /// A backup by id.
     pub fn find(&self, id: BackupId) -> Result<Backup, CatalogError> {
         let found = self.store.read(|db| db.backup(id))?;
-        found.map(|it| self.progress.on(it.backup)).ok_or(CatalogError::NoSuchBackup { id })
+        let mut backup = found.ok_or(CatalogError::NoSuchBackup { id })?.backup;
+        self.progress.read_into(&mut backup);
+        Ok(backup)
     }
 
     /// Every backup, oldest first.
     pub fn every_backup(&self) -> Result<Vec<Backup>, CatalogError> {
         let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
-        Ok(found.into_iter().map(|it| self.progress.on(it.backup)).collect())
+        let mut backups: Vec<_> = found.into_iter().map(|it| it.backup).collect();
+        backups.iter_mut().for_each(|it| self.progress.read_into(it));
+        Ok(backups)
     }
 
     /// Accepts a backup of an instance, which it then belongs to the project of; rings the bell.

@@ -23,12 +23,10 @@ impl Progress {
         self.0.lock().remove(&id);
     }
 
-    /// The backup with how far it is.
-    pub(super) fn on(&self, backup: Backup) -> Backup {
-        if !backup.status.is_running() {
-            return backup;
+    /// Sets how far the backup is, if it runs.
+    pub(super) fn read_into(&self, backup: &mut Backup) {
+        if backup.status.is_running() {
+            backup.progress = self.0.lock().get(&backup.id).copied().unwrap_or(0.0);
         }
-        let progress = self.0.lock().get(&backup.id).copied().unwrap_or(0.0);
-        Backup { progress, ..backup }
     }
 }

@@ -1,5 +1,7 @@
 //! Backups: how one is shown, and how one is asked for.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -42,7 +44,8 @@ pub struct BackupView {
     /// When it changed last.
     pub updated: UtcTime,
     /// The kind of archive store it lies in.
-    pub storage_driver: String,
+    #[schema(value_type = String)]
+    pub storage_driver: Cow<'static, str>,
     /// The engine and version of the database.
     pub datastore: DatastoreRef,
     /// The archive's size in bytes.

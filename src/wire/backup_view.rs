@@ -56,7 +56,7 @@ impl BackupView {
             status: backup.status,
             created: backup.created.into(),
             updated: backup.updated.into(),
-            storage_driver: archives.driver().to_owned(),
+            storage_driver: archives.driver().into(),
             datastore: DatastoreRef {
                 engine: backup.datastore.engine,
                 version: backup.datastore.version,
@@ -64,7 +64,7 @@ impl BackupView {
             },
             size_bytes: facts.map(|it| it.stored_bytes),
             source_bytes: facts.map(|it| it.source_bytes),
-            checksum: facts.map(|it| format!("blake3:{}", it.checksum)),
+            checksum: facts.map(|it| ["blake3:", &it.checksum].concat()),
             kind: backup.kind,
             progress,
             failure: backup.failure,

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, failed};
 use crate::domain::Clock;
+use crate::file_url;
 use crate::storage::StorageError;
 
 /// The folders of a data directory, and what the operations on them share.
@@ -19,6 +20,8 @@ use crate::storage::StorageError;
 pub(super) struct Layout {
     /// Published archives.
     pub(super) archives: PathBuf,
+    /// Their folder's URL.
+    pub(super) archives_url: String,
     /// Unfinished attempts.
     pub(super) tmp: PathBuf,
     /// What was removed, until the trash window is over.
@@ -45,8 +48,10 @@ impl Layout {
         // Links are kept, so that people see the path they configured.
         let root = std::path::absolute(data_dir).map_err(failed("finding", data_dir))?;
         make_root(&root)?;
+        let archives = root.join("archives");
         let layout = Self {
-            archives: root.join("archives"),
+            archives_url: file_url::of_path(&archives),
+            archives,
             tmp: root.join("tmp"),
             trash: root.join("trash"),
             restored: root.join("restored"),

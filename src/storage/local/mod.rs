@@ -128,7 +128,7 @@ impl Local {
 
     /// The `file://` URL of an archive.
     pub fn url(&self, location: &Location) -> String {
-        file_url::of_path(&self.layout.archives.join(location.as_str()))
+        file_url::of_child(&self.layout.archives_url, location.as_str())
     }
 
     /// The location of the archive that a `file://` URL names; an error if it is not below this store.

@@ -51,7 +51,7 @@ pub struct BackupRecord {
     pub task: Task,
     /// Whether the client named the parent.
     pub parent_required: bool,
-    /// Where its archive is, or, for a registration, is said to be.
+    /// Where the archive of a registration is said to be, until it is proven: then the backup's facts say it.
     pub location: Option<Location>,
     /// What was found wrong with its archive.
     pub damage: Option<Failure>,
@@ -117,22 +117,26 @@ macro_rules! select {
 use {backup_columns, select};
 
 impl BackupColumns {
-    /// All of an archive's facts, or none: a `CHECK` of the schema holds that.
-    fn facts(&self) -> Option<ArchiveFacts> {
+    /// Takes all of an archive's facts, or none: a `CHECK` of the schema holds that.
+    fn take_facts(&mut self) -> Option<ArchiveFacts> {
+        let (stored_bytes, source_bytes) = (self.size?.0, self.source_bytes?.0);
+        let (verified_at, verify_level) = (self.verified_at?, self.verify_level?);
+        let checksum = self.checksum.take()?;
+        let location = self.location.take()?;
         Some(ArchiveFacts {
-            location: self.location.clone()?,
-            stored_bytes: self.size?.0,
-            source_bytes: self.source_bytes?.0,
-            checksum: self.checksum.clone()?,
-            verified_at: self.verified_at?,
-            verify_level: self.verify_level?,
+            location,
+            stored_bytes,
+            source_bytes,
+            checksum,
+            verified_at,
+            verify_level,
         })
     }
 }
 
 impl From<BackupColumns> for BackupRecord {
-    fn from(it: BackupColumns) -> Self {
-        let facts = it.facts();
+    fn from(mut it: BackupColumns) -> Self {
+        let facts = it.take_facts();
         let damage = failure(it.damage_code, it.damage_message);
         let drill = DrillColumns {
             asked: it.drill_asked,
