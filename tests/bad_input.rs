@@ -6,7 +6,7 @@ mod api_support;
 
 use actix_web::http::Method;
 use api_support::{A1, Answer, Fixture, Request, admin};
-use coffer::api::ArchiveStore as _;
+use coffer::wire::ArchiveUrls as _;
 use serde_json::{Value, json};
 
 /// What a field holds.

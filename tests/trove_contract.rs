@@ -13,9 +13,9 @@ use actix_web::http::Method;
 use api_support::{
     A1, A2, Answer, B1, B2, Fixture, Request, UNKNOWN_ID, datastore, fault, project,
 };
-use coffer::api::ArchiveStore as _;
 use coffer::catalog::Admin;
 use coffer::domain::{BackupId, QuotaResource};
+use coffer::wire::ArchiveUrls as _;
 use differences::{DIFFERENCES, EXTENSIONS, Ours};
 use serde::Deserialize;
 use serde_json::Value;
