@@ -80,7 +80,7 @@ fn invalid_sentence(invalid: &Invalid) -> String {
 fn not_now_sentence(refusal: &NotNow) -> String {
     match refusal {
         NotNow::ParentUnusable { id, why } => {
-            format!("Backup {id} {why}: name a COMPLETED one as parent, or none.")
+            format!("Backup {id} {why}: name a COMPLETED or RESTORED one as parent, or none.")
         }
         NotNow::ChainTooLong(id) => {
             format!("The chain of backup {id} is as long as it may be: name no parent.")
@@ -99,7 +99,7 @@ fn not_now_sentence(refusal: &NotNow) -> String {
         ),
         NotNow::NotCompleted { id, status, operation } => {
             let what = if *operation == Operation::Drill { "drilled" } else { "restored" };
-            format!("Backup {id} is {status}: only COMPLETED ones can be {what}.")
+            format!("Backup {id} is {status}: only COMPLETED and RESTORED ones can be {what}.")
         }
         NotNow::BeingDeleted(id) => {
             format!("Backup {id} is being deleted: there is nothing left to prove.")
@@ -185,7 +185,7 @@ mod tests {
                 NotNow::NotCompleted { id, status: Status::New, operation: Operation::Drill }
                     .into(),
                 422,
-                format!("Backup {id} is NEW: only COMPLETED ones can be drilled."),
+                format!("Backup {id} is NEW: only COMPLETED and RESTORED ones can be drilled."),
             ),
         ];
         for (error, status, sentence) in cases {

@@ -24,7 +24,7 @@ pub struct BackupFilter {
     pub status: Option<Status>,
     /// Rows a page.
     pub limit: Limit,
-    /// Behind this place.
+    /// Only rows after this position.
     pub after: Option<Position>,
 }
 
@@ -33,7 +33,7 @@ pub struct BackupFilter {
 pub struct BackupPage {
     /// The rows.
     pub rows: Vec<Backup>,
-    /// Behind which place the next page starts; `None` on the last one.
+    /// The position after which the next page starts; `None` on the last one.
     pub next: Option<Position>,
 }
 
@@ -61,6 +61,7 @@ impl Catalog {
             let page = store::Page { project, instance, engine, status, after, rows };
             Ok::<_, CatalogError>(db.backups_page(&page)?)
         })?;
+        // The store adds one row more, if there is one: then this is not the last page.
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         let more = backups.len() > rows;
         backups.truncate(rows);
@@ -80,7 +81,7 @@ impl Catalog {
         })
     }
 
-    /// A backup by id.
+    /// A backup by id, without a check of access: for jobs and commands, not for requests.
     pub fn find(&self, id: BackupId) -> Result<Backup, CatalogError> {
         let found = self.store.read(|db| db.backup(id))?;
         let mut backup = found.ok_or(CatalogError::NoSuchBackup { id })?.backup;
@@ -88,7 +89,7 @@ impl Catalog {
         Ok(backup)
     }
 
-    /// Every backup, oldest first.
+    /// Every backup of every project, oldest first, without a check of access.
     pub fn every_backup(&self) -> Result<Vec<Backup>, CatalogError> {
         let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
         let mut backups: Vec<_> = found.into_iter().map(|it| it.backup).collect();
@@ -96,14 +97,14 @@ impl Catalog {
         Ok(backups)
     }
 
-    /// Accepts a backup of an instance, which it then belongs to the project of; rings the bell.
+    /// Accepts a new backup, and wakes the executor. It belongs to the project of its instance.
     pub fn create_backup(&self, scope: &Scope<Write>, new: NewBackup) -> Reply<Backup> {
         let scope = scope.clone();
         self.write_and_ring(move |db, rules| rules.accept_backup(db, &scope, new))
     }
 
-    /// Accepts the registration of an archive that is in the store already; a worker proves it.
-    /// Only administrators register what is outside their project's folder.
+    /// Accepts the registration of an archive that is in the storage already; a worker proves it.
+    /// Only administrators register an archive outside their project's folder.
     pub fn register_backup(&self, scope: &Scope<Write>, new: Registration) -> Reply<Backup> {
         let scope = scope.clone();
         self.write_and_ring(move |db, rules| rules.accept_registration(db, &scope, new))
@@ -136,7 +137,7 @@ impl Rules {
         self.ensure_idle(&instance)?;
         let parent = self.parent(db, scope, &instance, new.parent)?;
         self.ensure_quota(db, &instance.project, QuotaResource::Backups)?;
-        let created = self.next_created(db)?;
+        let created = self.creation_time(db)?;
         let container = super::projects::container_for(db, &instance, new.container)?;
         let (project, datastore) = (instance.project, instance.datastore);
         let backup = Backup {
@@ -168,9 +169,9 @@ impl Rules {
     ) -> Result<Backup, CatalogError> {
         let datastore = self.datastore_of(db, &new.version_id)?;
         ensure_own_folder(scope, &new.location)?;
-        ensure_unowned(db, &new.location)?;
+        ensure_not_taken(db, &new.location)?;
         self.ensure_quota(db, scope.project(), QuotaResource::Backups)?;
-        let created = self.next_created(db)?;
+        let created = self.creation_time(db)?;
         let (id, project) = (BackupId::generate(), scope.project().clone());
         let backup = Backup {
             description: new.description,
@@ -217,7 +218,8 @@ pub(super) const fn run_kind(task: Task) -> RunKind {
     }
 }
 
-/// Archives lie below their project's folder: a location is a way into another project's data.
+/// Whoever could register any location could read another project's archive, so only an administrator may
+/// name one outside the project's folder.
 fn ensure_own_folder(scope: &Scope<Write>, location: &Location) -> Result<(), CatalogError> {
     if scope.caller().is_admin() || location.is_in(scope.project()) {
         return Ok(());
@@ -225,8 +227,8 @@ fn ensure_own_folder(scope: &Scope<Write>, location: &Location) -> Result<(), Ca
     Err(Invalid::ForeignArchive(scope.project().clone()).into())
 }
 
-/// No backup has this archive, and none is about to publish it: an archive is named after its backup.
-fn ensure_unowned(db: Records<'_>, location: &Location) -> Result<(), CatalogError> {
+/// Fails if a backup has this archive, or may be about to publish it: an archive is named after its backup.
+fn ensure_not_taken(db: Records<'_>, location: &Location) -> Result<(), CatalogError> {
     let owner = match (db.owner_of_location(location)?, location.backup_id()) {
         (Some(owner), _) => Some(owner),
         (None, Some(id)) => db.backup(id)?.map(|_row| id),

@@ -144,7 +144,7 @@ impl Rules {
                 }
                 Err(broken) => {
                     let now = self.now();
-                    let result = RunResult::of(broken.failure());
+                    let result = RunResult::from_failure(broken.failure());
                     db.end_run(run(id), &RunEnd::new(now, result))?;
                     db.touch_backup(id, now)?;
                 }

@@ -1,5 +1,5 @@
-//! Why the catalog refuses something. The sentences are for logs and the command line; what clients of
-//! the API read is in `api::error`.
+//! Why the catalog refuses something. The sentences are for logs and the command line; those that clients of
+//! the API read are in `api::refusal`.
 
 use crate::domain::{BackupId, InstanceId, InstanceStatus, ProjectId, QuotaResource, Status};
 use crate::store::StoreError;
@@ -19,13 +19,13 @@ pub enum CatalogError {
         /// The id asked for.
         id: InstanceId,
     },
-    /// No engine of this name or id.
+    /// A request names a datastore that is unknown: no engine has this name or id.
     #[error("there is no datastore {name:?}")]
     NoSuchDatastore {
         /// The name or id asked for, cut to 80 characters.
         name: String,
     },
-    /// No such strategy.
+    /// The project or instance has no strategy: no default folder for its backups.
     #[error("project {project} has no such backup strategy")]
     NoSuchStrategy {
         /// The project.
@@ -47,7 +47,7 @@ pub enum CatalogError {
     /// Not while things are as they are.
     #[error(transparent)]
     NotNow(#[from] NotNow),
-    /// This build has no engine for the datastore.
+    /// The catalog has rows of this datastore, but this build has no engine for it.
     #[error("this build has no engine named {engine:?}")]
     NotSupported {
         /// What was to be done.
@@ -65,7 +65,7 @@ pub enum CatalogError {
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     /// A backup this one is built on is missing or unusable.
-    #[error("backup {id} cannot be restored: {which} {why}", which = bad_link(id, culprit))]
+    #[error("backup {id} cannot be restored: {which} {why}", which = seen_from(id, culprit))]
     ChainBroken {
         /// The backup that was asked for.
         id: BackupId,
@@ -93,7 +93,7 @@ pub enum Operation {
 /// Why a value cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// A page is to start behind an instance that the project does not have.
+    /// The marker of the requested page is not an instance of the project.
     #[error("the marker {0} is not an instance of this project")]
     Marker(InstanceId),
     /// No datastore version has this id (cut to 80 characters).
@@ -125,7 +125,7 @@ pub enum Invalid {
         /// The instance to back up.
         instance: InstanceId,
     },
-    /// No quota can be set to this.
+    /// The limit is below the lowest that a quota can have.
     #[error("the quota of {resource} cannot be {limit}", resource = resource.as_str())]
     QuotaLimit {
         /// Of what.
@@ -136,16 +136,18 @@ pub enum Invalid {
     /// Two configured instances have this id.
     #[error("two instances of the configuration have the id {0}")]
     DuplicateInstance(InstanceId),
-    /// A configured instance has this id of one that is being restored or removed.
+    /// A configured instance has the id of an instance that is being restored or removed.
     #[error(
         "instance {0} of the configuration is being restored or removed: wait until that has ended, or give it another id"
     )]
     InstanceInUse(InstanceId),
-    /// A record to import is not that of a finished backup.
+    /// A row to import is not that of a finished backup.
     #[error("the record of backup {0} is not that of a finished backup: it is left out")]
     Unfinished(BackupId),
     /// A full backup with a parent, or an incremental without.
-    #[error("backup {0}: a full backup has no parent, an incremental one has one")]
+    #[error(
+        "backup {0}: a full backup must not have a parent, and an incremental one must have one"
+    )]
     KindAndParent(BackupId),
 }
 
@@ -153,7 +155,7 @@ pub enum Invalid {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotNow {
     /// Nothing can be built on the named parent.
-    #[error("backup {id} {why}: name a COMPLETED one as parent, or none")]
+    #[error("backup {id} {why}: name a COMPLETED or RESTORED one as parent, or none")]
     ParentUnusable {
         /// The named parent.
         id: BackupId,
@@ -163,12 +165,12 @@ pub enum NotNow {
     /// The chain of the named parent cannot get longer.
     #[error("the chain of backup {0} is as long as it may be: name no parent")]
     ChainTooLong(BackupId),
-    /// The backup, or one built on it, runs.
+    /// The backup, or one built on it, is not finished.
     #[error("backup {member} is {status}: wait until it has ended, then delete {id} again")]
     Running {
         /// The backup to delete.
         id: BackupId,
-        /// The one that runs.
+        /// The one that is not finished.
         member: BackupId,
         /// Its status.
         status: Status,
@@ -184,7 +186,7 @@ pub enum NotNow {
         backup: BackupId,
     },
     /// The backup is not finished, or failed.
-    #[error("backup {id} is {status}: only COMPLETED ones have what this needs")]
+    #[error("backup {id} is {status}: only COMPLETED and RESTORED ones can be restored")]
     NotCompleted {
         /// The backup.
         id: BackupId,
@@ -204,7 +206,7 @@ pub enum NotNow {
         /// Its status.
         status: Status,
     },
-    /// The row of this backup or instance is not marked for removal.
+    /// A worker has removed what is stored of this backup or instance, but its row is not marked for removal.
     #[error("{0} is not marked for removal: its row stays")]
     NotMarked(String),
     /// This new id was taken already.
@@ -218,13 +220,13 @@ pub enum Forbidden {
     /// The caller has no access to the project of the path.
     #[error("this token has no access to the project")]
     OtherPath,
-    /// The caller's roles do not allow this: `read`, `write` or `admin`.
+    /// The caller's roles do not allow this kind of access (`read`, `write` or `admin`).
     #[error("the roles of this token do not allow {0} access")]
     Role(&'static str),
-    /// The caller named another project than this, its own.
+    /// The caller's project is this one, but the request is about another.
     #[error("project {0} may not see or change what belongs to another one")]
     OtherProject(ProjectId),
-    /// Only administrators list backups beyond their project.
+    /// Only administrators list the backups of other projects.
     #[error("only administrators list the backups of other projects")]
     AllProjects,
     /// Instances of the configuration are removed there.
@@ -232,8 +234,8 @@ pub enum Forbidden {
     ConfiguredInstance(InstanceId),
 }
 
-/// The bad link in words, seen from the backup that was asked for.
-fn bad_link(id: &BackupId, culprit: &BackupId) -> String {
+/// The bad backup of a chain, as a sentence about backup `id` names it.
+fn seen_from(id: &BackupId, culprit: &BackupId) -> String {
     if id == culprit { "it".to_owned() } else { format!("{culprit}, which it is built on,") }
 }
 

@@ -119,7 +119,9 @@ impl Catalog {
             let now = rules.now();
             let changed = db.set_restore_failed(id, &failure, now)?;
             require_restoring(db, id, changed)?;
-            Ok(db.end_run(run(id), &RunEnd::new(now, RunResult::of(failure))).map(drop)?)
+            Ok(db
+                .end_run(run(id), &RunEnd::new(now, RunResult::from_failure(failure)))
+                .map(drop)?)
         })
     }
 

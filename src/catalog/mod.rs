@@ -107,7 +107,7 @@ impl Catalog {
         self.write_then(work, |_done| {})
     }
 
-    /// A write that makes work: the bell rings once it is durable.
+    /// A write that makes work for the executor, which is woken once the write is durable.
     fn write_and_ring<T: Send + 'static>(
         &self,
         work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,

@@ -18,7 +18,7 @@ impl Progress {
         self.0.lock().insert(id, share);
     }
 
-    /// It no longer runs.
+    /// Forgets a backup that no longer runs.
     pub(super) fn forget(&self, id: BackupId) {
         self.0.lock().remove(&id);
     }

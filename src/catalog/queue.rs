@@ -152,7 +152,7 @@ impl Rules {
                 }
                 Err(failure) => {
                     db.set_restore_failed(instance.id, &failure, now)?;
-                    db.end_run(run, &RunEnd::new(now, RunResult::of(failure)))?;
+                    db.end_run(run, &RunEnd::new(now, RunResult::from_failure(failure)))?;
                 }
             }
         }

@@ -78,7 +78,7 @@ impl Rules {
         Err(CatalogError::NotSupported { operation, engine: name.to_owned() })
     }
 
-    /// The instance exists, this build has its engine, and no backup of it runs.
+    /// Fails unless the instance exists, this build has its engine, and no backup of it runs.
     pub(super) fn ensure_idle(&self, instance: &Instance) -> Result<(), CatalogError> {
         let (id, status) = (instance.id, instance.status);
         let busy = Err(CatalogError::InstanceBusy { id, status });
@@ -91,9 +91,9 @@ impl Rules {
         }
     }
 
-    /// The time now, or just behind the newest backup if the clock went back: backups are listed in the
-    /// order they were accepted in, and pages rely on that.
-    pub(super) fn next_created(&self, db: Records<'_>) -> Result<Timestamp, CatalogError> {
+    /// The time of creation of a new backup: now, or just after that of the newest backup if the clock went
+    /// back. Backups are listed in the order they were accepted in, and pages rely on that.
+    pub(super) fn creation_time(&self, db: Records<'_>) -> Result<Timestamp, CatalogError> {
         let now = self.now();
         let behind = db
             .last_created()?

@@ -1,5 +1,5 @@
-//! Proof that a caller may do something in a project. Methods of the catalog ask for it, so that no
-//! handler can forget.
+//! Proof that a caller may do something in a project. Methods that serve requests ask for it, so that no
+//! handler can forget the check. Methods without it are for jobs and commands.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use super::{CatalogError, Forbidden};
 
 /// A kind of access.
 pub trait Permission: Copy + Send + Sync + 'static {
-    /// Whether the caller may, in a project that is its own or that it administers.
+    /// Whether the caller's roles allow this access, in a project that it may enter.
     fn allows(caller: &Caller) -> bool;
     /// Its name, for messages.
     const ACTION: &'static str;
 }
 
-/// Read.
+/// To read the project's rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Read;
-/// Create, delete, restore.
+/// To create, delete and restore.
 #[derive(Debug, Clone, Copy)]
 pub struct Write;
-/// Administer.
+/// To set quotas and see every project.
 #[derive(Debug, Clone, Copy)]
 pub struct Admin;
 
@@ -59,6 +59,7 @@ impl<P: Permission> Scope<P> {
     /// Lets the caller into the project of the path, if it may do `P` there.
     pub fn enter(caller: impl Into<Arc<Caller>>, project: ProjectId) -> Result<Self, CatalogError> {
         let caller = caller.into();
+        // Only with `auth.mode = "none"` does a caller have no project; it may enter each.
         let own = caller.project.as_ref().is_none_or(|own| *own == project);
         if !own && !caller.is_admin() {
             return Err(Forbidden::OtherPath.into());

@@ -132,7 +132,7 @@ impl Catalog {
     /// The bytes of the archive, or those of one that it is built on, could not be proven.
     pub fn report_verify_failed(&self, id: BackupId, failure: Failure) -> Reply<()> {
         self.write(move |db, rules| {
-            let end = RunEnd::new(rules.now(), RunResult::of(failure));
+            let end = RunEnd::new(rules.now(), RunResult::from_failure(failure));
             Ok(db.end_or_add_run(RunKind::Verify, id, &end)?)
         })
     }
@@ -196,7 +196,7 @@ pub(super) fn fail_backup(
     let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
     let result = match failure.code {
         FailureCode::Interrupted => RunResult::Interrupted,
-        _ => RunResult::of(failure),
+        _ => RunResult::from_failure(failure),
     };
     db.end_run(RunOf::backup(run_kind(record.task), id), &RunEnd::new(now, result))?;
     Ok(())

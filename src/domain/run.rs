@@ -10,7 +10,7 @@ words! {
     pub enum RunKind {
         /// Making a backup.
         Backup = "backup",
-        /// Proving an archive that is already in the store, and taking it into the catalog.
+        /// Proving an archive that is already in the storage, and taking it into the catalog.
         Registration = "registration",
         /// Restoring a backup into a new instance.
         Restore = "restore",
@@ -42,11 +42,11 @@ pub enum RunResult {
 
 impl RunResult {
     /// The result of an attempt that failed with this.
-    pub fn of(failure: Failure) -> Self {
+    pub fn from_failure(failure: Failure) -> Self {
         if failure.code.is_damage() { Self::Damaged(failure) } else { Self::Failed(failure) }
     }
 
-    /// The result with this word in the catalog; only a failure or damage has a `failure`.
+    /// The result for a word of the catalog; `None` if there is no such word, or if `failure` does not fit it.
     pub fn from_parts(word: &str, failure: Option<Failure>) -> Option<Self> {
         match (word, failure) {
             ("done", None) => Some(Self::Done),
@@ -83,7 +83,7 @@ impl RunResult {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunNumbers {
-    /// How long it took, by a clock that is never set back.
+    /// How long it took, by a monotonic clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
     /// Bytes of content that were read from the source, or decoded.
@@ -139,7 +139,7 @@ pub struct Run {
     pub id: RunId,
     /// What is attempted.
     pub kind: RunKind,
-    /// Whose it is.
+    /// The project it belongs to.
     pub project: ProjectId,
     /// The instance it is about.
     pub instance: Option<InstanceId>,

@@ -5,7 +5,8 @@ use std::fmt;
 use super::words::words;
 
 words! {
-    /// The status of a backup. The words are Trove's (`trove/backup/state.py`).
+    /// The status of a backup. The words are Trove's (`trove/backup/state.py`). A backup keeps its status while
+    /// it is being deleted; its row is marked for removal.
     pub enum Status {
         /// Accepted, waiting for a worker.
         New = "NEW",
@@ -17,9 +18,9 @@ words! {
         Completed = "COMPLETED",
         /// It failed; the reason is in the row.
         Failed = "FAILED",
-        /// Registered from an archive that was already in the store, and proven.
+        /// Registered from an archive that was already in the storage, and proven.
         Restored = "RESTORED",
-        /// Its archive could not be removed; tried again at every start and every delete.
+        /// Its archive could not be removed; tried again at every start, and when it is deleted again.
         DeleteFailed = "DELETE_FAILED",
     }
 }
@@ -36,12 +37,12 @@ impl Status {
         }
     }
 
-    /// The statuses from which `to` may be reached.
+    /// The statuses that `to` may follow.
     pub fn before(to: Self) -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(move |from| from.next().contains(&to))
     }
 
-    /// Whether a worker has it or will take it: such a backup cannot be deleted.
+    /// Whether it waits for a worker or is being made: such a backup cannot be deleted.
     pub const fn is_running(self) -> bool {
         matches!(self, Self::New | Self::Building | Self::Saving)
     }

@@ -147,7 +147,7 @@ pub fn record(
             (RunResult::Done, None)
         }
         Err(JobError::Cancelled) => return context.catalog.retry_drill(id).wait(),
-        Err(error) => (RunResult::of(error.failure()), damage(error, id)),
+        Err(error) => (RunResult::from_failure(error.failure()), damage(error, id)),
     };
     context.catalog.end_drill(id, RunEnd { at, result, numbers }, damage).wait()
 }

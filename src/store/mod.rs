@@ -53,8 +53,8 @@ const WAITING_WRITES: usize = 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct Records<'a>(&'a Connection);
 
-/// The answer to a write, given after its commit. The write happens whether or not anything waits for
-/// the answer.
+/// The result of a write, to wait for: it comes after the commit. The write happens whether or not anything
+/// waits.
 #[derive(Debug)]
 #[must_use = "a write may be refused"]
 pub struct Reply<T, E>(oneshot::Receiver<Result<T, E>>);

@@ -18,7 +18,7 @@ pub struct Page<'a> {
     pub engine: Option<&'a str>,
     /// In this status.
     pub status: Option<Status>,
-    /// Behind this place, newest first.
+    /// Only rows after this position, newest first.
     pub after: Option<Position>,
     /// How many at most.
     pub rows: u32,

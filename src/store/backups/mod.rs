@@ -49,7 +49,7 @@ pub struct BackupRecord {
     pub backup: Backup,
     /// What a worker does with it.
     pub task: Task,
-    /// Whether the client named the parent.
+    /// Whether the client named the parent. A parent that Coffer chose may give way to a full backup.
     pub parent_required: bool,
     /// Where the archive of a registration is said to be, until it is proven: then the backup's facts say it.
     pub location: Option<Location>,

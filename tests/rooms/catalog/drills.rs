@@ -53,14 +53,14 @@ impl Fixture {
     }
 
     fn fail_drill(&self, id: BackupId, failure: Failure) {
-        let end = RunEnd::new(START, RunResult::of(failure));
+        let end = RunEnd::new(START, RunResult::from_failure(failure));
         self.catalog.end_drill(id, end, None).wait().unwrap();
     }
 
     fn find_damage(&self, id: BackupId) {
         let failure = Failure::new(FailureCode::ArchiveDamaged, "an index is torn");
         let damage = Damage { id, place: DamageIn::Data, failure: failure.clone() };
-        let end = RunEnd::new(START, RunResult::of(failure));
+        let end = RunEnd::new(START, RunResult::from_failure(failure));
         self.catalog.end_drill(id, end, Some(damage)).wait().unwrap();
     }
 }
