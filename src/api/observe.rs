@@ -32,19 +32,13 @@ struct Line {
 }
 
 impl Line {
-    /// Leaves out the query, which may hold names. Requests that monitoring repeats all day are logged
-    /// at level debug.
+    /// Leaves out the query, which may hold names.
     fn write(&self, status: StatusCode, caller: &str) {
-        let level = match self.path.as_str() {
-            "/healthcheck" | "/metrics" => log::Level::Debug,
-            _ => log::Level::Info,
-        };
         let Self { id, method, path, started } = self;
         let took = started.elapsed().as_micros();
         let status = status.as_str();
-        log::log!(
+        log::debug!(
             target: "coffer::access",
-            level,
             "{method} {path} {status} {took}us caller={caller} {id}"
         );
     }

@@ -14,10 +14,6 @@ use parking_lot::{Condvar, Mutex};
 /// Bytes that may wait.
 const MAX_WAITING: usize = 256 << 10;
 
-/// How long lines are collected before they are written together: waking this thread for each one would take
-/// time from the requests that are logged.
-const COLLECT: Duration = Duration::from_millis(2);
-
 /// The longest that [`flush`] waits for the reader of the log.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -95,7 +91,6 @@ impl Queue {
         lines.clear();
         let mut waiting = self.waiting.lock();
         self.changed.wait_while(&mut waiting, |waiting| waiting.lines.is_empty());
-        self.changed.wait_for(&mut waiting, COLLECT);
         mem::swap(&mut waiting.lines, lines);
         waiting.writing = true;
         mem::take(&mut waiting.dropped)
