@@ -103,8 +103,6 @@ async fn the_id_of_a_backup_is_a_marker_too() {
 #[actix_web::test]
 async fn the_next_link_keeps_the_other_parameters() {
     let (fixture, _ids) = with_backups(3).await;
-    let page = fixture.get(&format!("{LIST}?limit=1&include=a%20b&marker="), "alice").await;
-    page.assert_fault(400, "badRequest");
     let page = fixture.get(&format!("{LIST}?limit=1&include=a%20b"), "alice").await;
     let href = page.json()["links"][0]["href"].as_str().unwrap().to_owned();
     let start = format!("http://coffer.test{LIST}?limit=1&include=a%20b&marker=");

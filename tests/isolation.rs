@@ -264,3 +264,20 @@ async fn a_token_is_accepted_as_header_password_or_bearer_and_a_wrong_user_name_
         .header("Authorization", "Bearer alice-secret");
     fixture.send(both).await.assert_fault(401, "unauthorized");
 }
+
+#[actix_web::test]
+async fn a_project_is_shown_to_those_who_may_use_it_and_named_by_its_id() {
+    let fixture = Fixture::new();
+    let own = fixture.get("/v1.0/project-a/projects/project-a", "alice").await;
+    assert_eq!((own.status, &own.json()["project"]["name"]), (200, &json!("project-a")));
+    let named = fixture.get("/v1.0/project-a/projects?name=project-a", "alice").await;
+    assert_eq!(named.json()["projects"][0]["id"], "project-a");
+    let other = fixture.get("/v1.0/project-a/projects?name=project-b", "alice").await;
+    assert_eq!(other.json()["projects"], json!([]));
+    fixture
+        .get("/v1.0/project-a/projects/project-b", "alice")
+        .await
+        .assert_fault(404, "itemNotFound");
+    let admin = fixture.get("/v1.0/p-admin/projects/project-b", "admin").await;
+    assert_eq!(admin.json()["project"]["id"], "project-b");
+}

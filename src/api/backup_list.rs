@@ -67,7 +67,7 @@ impl Listing {
         let (query, state) = (call.query()?, &call.state);
         let filters = filters(&query)?;
         let limit = extract::limit(&query, state.default_page, state.max_page)?;
-        Ok(Self { filters, limit, marker: query.once("marker")?.map(str::to_owned) })
+        Ok(Self { filters, limit, marker: query.filter("marker")?.map(str::to_owned) })
     }
 
     fn answer(self, call: &Call<Read>) -> Result<BackupList, ApiError> {

@@ -40,7 +40,7 @@ pub(super) fn routes() -> Vec<Operation> {
 async fn list_instances(call: Call<Read>) -> Result<Json<InstanceList>, ApiError> {
     let (query, most) = (call.query()?, call.state.instance_page);
     let limit = extract::limit(&query, most, most)?.rows();
-    let after = query.once("marker")?.map(marker).transpose()?;
+    let after = query.filter("marker")?.map(marker).transpose()?;
     let page = call.state.catalog.instances(&call.scope, after, limit)?;
     Ok(Json(InstanceList {
         instances: page.rows.iter().map(|row| instance(&call, call.scope.project(), row)).collect(),

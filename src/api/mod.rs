@@ -22,6 +22,7 @@ mod metrics;
 mod observe;
 mod openapi;
 mod operation;
+mod projects;
 mod quotas;
 mod range;
 mod refusal;
@@ -134,6 +135,7 @@ fn project_operations() -> Vec<Operation> {
         datastores::routes(),
         strategies::routes(),
         flavors::routes(),
+        projects::routes(),
         quotas::routes(),
     ]
     .into_iter()

@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use super::{
     ApiVersion, BackupView, CreateBackup, CreateInstance, CreateStrategy, DatastoreVersion,
-    DatastoreView, Flavor, InstanceView, LimitRow, QuotaLimits, QuotaUsage, StrategyView,
+    DatastoreView, Flavor, InstanceView, LimitRow, ProjectView, QuotaLimits, QuotaUsage,
+    StrategyView,
 };
 
 macro_rules! envelopes {
@@ -44,6 +45,10 @@ envelopes! {
     FlavorAnswer { flavor: Flavor }
     /// All flavors.
     FlavorList { flavors: Vec<Flavor> }
+    /// A single project.
+    ProjectAnswer { project: ProjectView }
+    /// Projects.
+    ProjectList { projects: Vec<ProjectView> }
     /// The quotas of a project.
     QuotaList { quotas: Vec<QuotaUsage> }
     /// The body that sets quotas, and the answer to it.

@@ -10,6 +10,7 @@ mod document;
 mod envelope;
 mod error;
 mod instance;
+mod project;
 mod quota;
 mod request;
 mod strategy;
@@ -32,14 +33,15 @@ pub use instance::{
     CreateInstance, DatastoreWish, Flavor, FlavorRef, InstanceDatastore, InstanceFault,
     InstanceList, InstanceView, RestorePoint, VolumeSize, VolumeView,
 };
+pub use project::ProjectView;
 pub use quota::{AbsoluteLimits, LimitRow, QuotaLimits, QuotaUsage, RateLimit};
 pub use strategy::{CreateStrategy, StrategyView};
 
 pub use envelope::{
     ApiVersionAnswer, ApiVersionList, BackupAnswer, CreateBackupBody, CreateInstanceBody,
     CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer, FlavorList, InstanceAnswer,
-    LimitList, QuotaLimitsBody, QuotaList, StrategyAnswer, StrategyList, VersionAnswer,
-    VersionList,
+    LimitList, ProjectAnswer, ProjectList, QuotaLimitsBody, QuotaList, StrategyAnswer,
+    StrategyList, VersionAnswer, VersionList,
 };
 
 /// One entry of `links`.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::rt::time::timeout;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::web::Bytes;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -32,22 +33,29 @@ impl<T: DeserializeOwned + ToSchema> FromRequest for Body<T> {
         let media_type = request.content_type().to_owned();
         let payload = web::Payload::from_request(request, payload);
         Box::pin(async move {
+            let bytes = read(payload.await).await?;
+            if bytes.is_empty() {
+                return Err(ApiError::malformed("the request has no body"));
+            }
             // Like Trove, takes this spelling only. Every client sends it.
             if media_type != "application/json" {
                 let shown = if media_type.is_empty() { "text/plain" } else { &media_type };
                 return Err(ApiError::MediaType(shown.to_owned()));
             }
-            let payload = payload.await.map_err(|error| ApiError::malformed(&error.to_string()))?;
-            let bytes = timeout(TIMEOUT, payload.to_bytes_limited(LONGEST))
-                .await
-                .map_err(|_elapsed| ApiError::Timeout)?
-                .map_err(|_too_long| {
-                    ApiError::OverLimit(format!("The body is longer than {LONGEST} bytes."))
-                })?
-                .map_err(|error| ApiError::malformed(&error.to_string()))?;
             parse(&bytes).map(Self)
         })
     }
+}
+
+async fn read(payload: Result<web::Payload, Error>) -> Result<Bytes, ApiError> {
+    let payload = payload.map_err(|error| ApiError::malformed(&error.to_string()))?;
+    timeout(TIMEOUT, payload.to_bytes_limited(LONGEST))
+        .await
+        .map_err(|_elapsed| ApiError::Timeout)?
+        .map_err(|_too_long| {
+            ApiError::OverLimit(format!("The body is longer than {LONGEST} bytes."))
+        })?
+        .map_err(|error| ApiError::malformed(&error.to_string()))
 }
 
 /// Parses to a value first, which can be checked for all problems at once.

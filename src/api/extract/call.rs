@@ -64,6 +64,12 @@ impl<P: Permission> Call<P> {
         ListUrl::of(&self.request, &self.state)
     }
 
+    /// The URL of something below the project of the path.
+    pub(in crate::api) fn url_of(&self, path: &str) -> String {
+        let base = link::base(&self.request, &self.state);
+        format!("{base}/v1.0/{}/{path}", self.scope.project())
+    }
+
     /// The links to something below the project of the path.
     pub(in crate::api) fn links(&self, path: &str) -> Vec<Link> {
         self.links_in(self.scope.project().as_str(), path)

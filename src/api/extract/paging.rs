@@ -41,7 +41,7 @@ impl Query {
         Ok(first.map(String::as_str))
     }
 
-    /// The value of a filter; an empty value is no filter.
+    /// The value of a parameter that is the same left out and empty.
     pub(in crate::api) fn filter(&self, name: &str) -> Result<Option<&str>, ApiError> {
         Ok(self.once(name)?.filter(|value| !value.is_empty()))
     }
@@ -54,7 +54,7 @@ pub(in crate::api) fn truthy(value: &str) -> bool {
 
 /// The rows of a page: `default` unless the client says otherwise, and at most `most`.
 pub(in crate::api) fn limit(query: &Query, default: u32, most: u32) -> Result<Limit, ApiError> {
-    let Some(text) = query.once("limit")? else { return Ok(Limit::clamped(default, most)) };
+    let Some(text) = query.filter("limit")? else { return Ok(Limit::clamped(default, most)) };
     let digits = text.trim();
     let digits = digits.strip_prefix('+').unwrap_or(digits);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -80,8 +80,10 @@ mod tests {
         for (text, rows) in [("1", 1), ("+2", 2), (" 2", 2), ("101", 100), (&"9".repeat(50), 100)] {
             assert_eq!(limit(&query(&[("limit", text)]), 20, 100).unwrap().rows(), rows, "{text}");
         }
-        assert_eq!(limit(&query(&[]), 20, 100).unwrap().rows(), 20);
-        for bad in ["", "0", "000", "-1", "abc", "1.5", "0x10", "+", "--1", "٢", "1e3"] {
+        for none in [&[][..], &[("limit", "")]] {
+            assert_eq!(limit(&query(none), 20, 100).unwrap().rows(), 20);
+        }
+        for bad in ["0", "000", "-1", "abc", "1.5", "0x10", "+", "--1", "٢", "1e3"] {
             assert!(limit(&query(&[("limit", bad)]), 20, 100).is_err(), "{bad}");
         }
     }
