@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 4.
+-- The catalog of one Coffer data directory: the whole current schema, version 5.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
@@ -97,6 +97,8 @@ CREATE TABLE backups (
     damage_in TEXT CHECK (damage_in IN ('archive', 'data')),
     -- The place that holds the archive.
     storage TEXT NOT NULL DEFAULT 'local' CHECK (length(storage) BETWEEN 1 AND 64),
+    -- What the archive does not hold of the source, as a JSON list of `{"what": …, "why": …}`.
+    left_out TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(left_out)),
     CHECK ((kind = 'full') = (parent IS NULL)),
     CHECK (status NOT IN ('COMPLETED', 'RESTORED')
            OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),

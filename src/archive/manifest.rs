@@ -133,6 +133,9 @@ pub struct ManifestDraft {
     pub source: serde_json::Value,
     /// Shell commands that restore the backup without Coffer.
     pub restore: Vec<String>,
+    /// A second `.coffer/RESTORE.txt`, which replaces the first one when the archive is unpacked: for what is
+    /// only known at the end.
+    pub final_text: Option<String>,
 }
 
 impl Manifest {

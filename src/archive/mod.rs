@@ -14,7 +14,7 @@
 //!
 //! | part | frames | content |
 //! |---|---|---|
-//! | tar | zstd frames | `.coffer/RESTORE.txt`; in a full backup the data; `.coffer/manifest.json`; the end of the tar |
+//! | tar | zstd frames | `.coffer/RESTORE.txt`; in a full backup the data; if something was left out a longer `.coffer/RESTORE.txt`; `.coffer/manifest.json`; the end of the tar |
 //! | patches | skippable, magic `0x184D2A5B` | the data of an incremental, between the two members of its tar, see `frame::patch` |
 //! | index | skippable, magic `0x184D2A5C` | all entries, and where their content is, see `index` and `index::block` |
 //! | trailer | one skippable frame, magic `0x184D2A5D` | 192 bytes, see below |

@@ -66,6 +66,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         }
         Placed::In(server) => (server.clone(), Vec::new()),
     };
+    let left_out = executor::left_out(opened.manifest());
     if args.backup.json {
         terminal::say_json(&json!({
             "backup": opened.id(),
@@ -74,6 +75,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "entries": report.entries,
             "content_bytes": report.content_bytes,
             "check": report.check,
+            "left_out": left_out,
             "next": next,
         }));
     } else {
@@ -85,6 +87,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             terminal::human(report.content_bytes),
             terminal::counted(report.entries, "member"),
         ));
+        terminal::say_left_out(&left_out);
         for line in next {
             terminal::say(format_args!("    {line}"));
         }

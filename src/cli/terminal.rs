@@ -7,8 +7,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use crate::domain::with_causes;
+use crate::domain::{LeftOut, with_causes};
 use crate::executor::Progress;
+
+/// How much of what a backup leaves out is printed.
+const LEFT_OUT_SHOWN: usize = 20;
 
 /// Prints a line. A closed pipe (`| head`) is no error.
 pub(super) fn say(line: impl Display) {
@@ -44,6 +47,17 @@ pub(super) fn with_progress<T>(doing: &str, work: impl FnOnce(Progress<'_>) -> T
     });
     bar.finish_and_clear();
     result
+}
+
+/// Says what a backup does not hold, if that is anything.
+pub(super) fn say_left_out(left_out: &[LeftOut]) {
+    if !left_out.is_empty() {
+        let count = counted(left_out.len(), "thing");
+        say(format_args!("Not in this backup, or not as it was: {count}"));
+    }
+    for one in LeftOut::first(left_out.to_vec(), LEFT_OUT_SHOWN) {
+        say(format_args!("    {one}"));
+    }
 }
 
 /// Bytes as people read them: `40.2 KiB`.

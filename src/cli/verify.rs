@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::domain::LeftOut;
 use crate::executor::{self, Context, JobError, Verified};
 
 use super::args::BackupArgs;
@@ -21,11 +22,11 @@ pub(super) fn run(args: &BackupArgs) -> Result<(), CommandError> {
     if let Some(context) = &opened.context {
         record_proof(context, &verified)?;
     }
-    report(args, &verified);
+    report(args, &verified, &executor::left_out(opened.manifest()));
     Ok(())
 }
 
-fn report(args: &BackupArgs, verified: &Verified) {
+fn report(args: &BackupArgs, verified: &Verified, left_out: &[LeftOut]) {
     if args.json {
         terminal::say_json(&json!({
             "backup": verified.id,
@@ -33,6 +34,7 @@ fn report(args: &BackupArgs, verified: &Verified) {
             "entries": verified.entries,
             "content_bytes": verified.content_bytes,
             "sound": true,
+            "left_out": left_out,
         }));
     } else {
         terminal::say(format_args!(
@@ -42,6 +44,7 @@ fn report(args: &BackupArgs, verified: &Verified) {
             terminal::counted(verified.entries, "member"),
             terminal::counted(verified.chain.len(), "archive"),
         ));
+        terminal::say_left_out(left_out);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Backups, and requests for them.
 
 use super::{
-    BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Kind, Location, ProjectId,
-    Status, Timestamp, VerifyLevel,
+    BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Kind, LeftOut, Location,
+    ProjectId, Status, Timestamp, VerifyLevel,
 };
 
 /// What is known of an archive once it is published. A row cannot become COMPLETED without it.
@@ -20,6 +20,8 @@ pub struct ArchiveFacts {
     pub verified_at: Timestamp,
     /// How far.
     pub verify_level: VerifyLevel,
+    /// What it does not hold of the source; the archive's manifest may list more.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A backup, as the catalog knows it.

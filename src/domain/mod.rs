@@ -14,6 +14,7 @@ mod id;
 mod instance;
 mod io;
 mod kind;
+mod left_out;
 mod location;
 pub mod num;
 mod page;
@@ -35,6 +36,7 @@ pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId, RunId}
 pub use instance::{Datastore, Instance, InstanceOrigin, InstanceStatus, Source, Strategy};
 pub use io::{ReadAt, WriteAt};
 pub use kind::Kind;
+pub use left_out::LeftOut;
 pub use location::{BadLocation, Location};
 pub use page::{Limit, Position};
 pub use proof::{CheckLevel, Verify, VerifyLevel};

@@ -31,8 +31,7 @@ use crate::domain::{EntryPath, Source};
 pub use error::{EngineError, Stop};
 pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
 pub use request::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, SkippedMember,
-    Target,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Target,
 };
 
 /// Every engine.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Cancel, CheckLevel, Source};
+use crate::domain::{Cancel, CheckLevel, LeftOut, Source};
 
 /// What a probe of a source found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,17 +125,24 @@ pub struct DumpFacts {
     /// Nothing was read, because nothing changed; `check` is the parent's.
     #[serde(default)]
     pub unchanged: bool,
-    /// Members that were not read: sockets, devices, files that vanished.
-    pub passed_over: Vec<SkippedMember>,
-    /// Files that changed during every attempt to read them. Their content may be inconsistent.
-    pub changed_while_read: Vec<String>,
+    /// What of the source is not in the archive, or may be inconsistent there, and a person could miss.
+    /// Empty if `unchanged`: then it is the parent's.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
 }
 
-/// A member of a source that is not in the archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkippedMember {
-    /// Its path below the source's root. Bytes that are not UTF-8 are `\xNN`.
-    pub path: String,
-    /// Why: `socket`, `device`, `fifo`, `vanished`.
-    pub reason: String,
+impl DumpFacts {
+    /// How many things [`DumpFacts::left_out`] names at most.
+    const MAX_LEFT_OUT: usize = 1000;
+
+    /// Notes that something is not in the archive. A path is written as `printable` does.
+    pub fn leave_out(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        match self.left_out.len() {
+            Self::MAX_LEFT_OUT => {
+                self.left_out.push(LeftOut::new("more than these", "only the first are listed"));
+            }
+            listed if listed < Self::MAX_LEFT_OUT => self.left_out.push(LeftOut::new(what, why)),
+            _ => {}
+        }
+    }
 }

@@ -5,9 +5,17 @@ use serde::Deserialize;
 use crate::archive::{BackupFacts, Manifest, ManifestDraft};
 use crate::catalog::{BackupJob, Recovered};
 use crate::domain::{
-    ArchiveFacts, Backup, Datastore, Instance, Kind, Location, Status, Timestamp, VerifyLevel,
+    ArchiveFacts, Backup, Datastore, Instance, Kind, LeftOut, Location, Status, Timestamp,
+    VerifyLevel,
 };
 use crate::engine::{DumpFacts, Engine};
+
+/// How much of what a backup leaves out its row names. A page shows a thousand rows.
+const LEFT_OUT_IN_ROW: usize = 100;
+/// How much of it `RESTORE.txt` names.
+const LEFT_OUT_IN_TEXT: usize = 200;
+/// In letters: text and manifest begin in one frame.
+const LONGEST_LINE: usize = 1000;
 
 /// The manifest of a backup, from its row and what the engine found.
 pub(super) fn draft(
@@ -35,7 +43,27 @@ pub(super) fn draft(
         finished,
         source: serde_json::to_value(dump).unwrap_or_default(),
         restore: restore_commands(backup, engine, instance),
+        final_text: with_left_out(
+            restore_text(backup, engine, instance, &job.chain),
+            &dump.left_out,
+        ),
     }
+}
+
+/// The text of `RESTORE.txt` with what the backup leaves out. Its commands are indented by a tab, so that
+/// whoever prints both texts and runs the lines that begin with spaces runs each only once.
+pub(super) fn with_left_out(text: String, left_out: &[LeftOut]) -> Option<String> {
+    if left_out.is_empty() {
+        return None;
+    }
+    let mut text = text.replace("\n    ", "\n\t");
+    text.push_str("\nNot in this backup, or not as it was:\n");
+    for one in LeftOut::first(left_out.to_vec(), LEFT_OUT_IN_TEXT) {
+        let line = format!("- {one}");
+        text.extend(line.chars().take(LONGEST_LINE));
+        text.push('\n');
+    }
+    Some(text)
 }
 
 /// The engine, and the version that was read: the row may be from before the server was reached.
@@ -67,7 +95,32 @@ pub(super) fn of_archive(
         checksum,
         verified_at,
         verify_level: level_of(manifest),
+        left_out: LeftOut::first(left_out(manifest), LEFT_OUT_IN_ROW),
     }
+}
+
+/// What the backup leaves out. Version 0.1.0 named that of trees under two other keys.
+pub fn left_out(manifest: &Manifest) -> Vec<LeftOut> {
+    let SourceFacts { mut left_out, passed_over, changed_while_read } =
+        SourceFacts::deserialize(&manifest.source).unwrap_or_default();
+    left_out.extend(passed_over.into_iter().map(|it| LeftOut::new(it.path, it.reason)));
+    let changed = "changed while it was read: its content may be inconsistent";
+    left_out.extend(changed_while_read.into_iter().map(|path| LeftOut::new(path, changed)));
+    left_out
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SourceFacts {
+    left_out: Vec<LeftOut>,
+    passed_over: Vec<SkippedMember>,
+    changed_while_read: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SkippedMember {
+    path: String,
+    reason: String,
 }
 
 /// The check that the source passed when it was read.

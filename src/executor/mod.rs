@@ -31,6 +31,7 @@ pub use chain::{open as open_chain, open_files};
 pub use drill::{Drilled, Drilling, drill, record as record_drill};
 pub use error::JobError;
 pub use export::export;
+pub use facts::left_out;
 pub use pace::Pace;
 pub use proof::record as record_proof;
 pub use rebuild::{Rebuilt, rebuild};

@@ -106,6 +106,7 @@ mod tests {
             checksum: "00".repeat(32),
             verified_at: Timestamp::from_micros(1_000_000),
             verify_level: VerifyLevel::Checked,
+            left_out: Vec::new(),
         };
         let mut pending = storage.create(BackupId::generate(), 0).unwrap();
         pending.write_all(b"bytes").unwrap();

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/2_drills.sql"),
     include_str!("steps/3_filtered_lists.sql"),
     include_str!("steps/4_runs.sql"),
+    include_str!("steps/5_left_out.sql"),
 ];
 
 /// Creates or migrates, in one transaction.

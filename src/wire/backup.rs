@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::{
-    BackupId, ContainerName, Failure, InstanceId, Kind, ProjectId, RowsByTable, Status, VerifyLevel,
+    BackupId, ContainerName, Failure, InstanceId, Kind, LeftOut, ProjectId, RowsByTable, Status,
+    VerifyLevel,
 };
 
 use super::{Link, UtcTime, request};
@@ -74,6 +75,9 @@ pub struct BackupView {
     /// The newest drill; null if there was none.
     #[schema(required)]
     pub drill: Option<DrillView>,
+    /// What the source holds and this backup does not, or not for sure. A long list is cut; the manifest in
+    /// the archive has all of it.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// The engine and version of a backup.

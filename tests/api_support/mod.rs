@@ -99,6 +99,7 @@ pub fn facts(location: &str, bytes: &[u8]) -> ArchiveFacts {
         checksum: blake3::hash(bytes).to_string(),
         verified_at: START,
         verify_level: VerifyLevel::Bytes,
+        left_out: Vec::new(),
     }
 }
 

@@ -44,7 +44,7 @@ fn a_file_changed_once_while_it_is_read_is_read_again() {
         let file = File::options().write(true).open(fixture.tree.join("large")).unwrap();
         file.write_all_at(&noise("after", LARGE), 0).unwrap();
     });
-    assert_eq!(manifest_of(&full)["source"]["changed_while_read"], json!([]));
+    assert_eq!(full["left_out"], json!([]));
     let was = listing(&fixture.tree);
     assert_same(&was, &fixture.restored_listing(&full), "read again");
     assert_same(&was, &listing(&fixture.unpacked(&archive_of(&full))), "by tar too");
@@ -78,14 +78,15 @@ fn a_file_that_keeps_changing_is_reported_and_read_again_next_time() {
     });
     assert_eq!(full["status"], "COMPLETED", "{full:#}");
     let source = manifest_of(&full)["source"].take();
-    assert_eq!(source["changed_while_read"], json!(["hot"]));
+    let hot = "changed while it was read: its content may be inconsistent";
+    assert_eq!(source["left_out"], json!([{"what": "hot", "why": hot}]));
     assert_eq!(source["facts"]["changed_while_read"], 1);
     let restored = fixture.restored(&full);
     assert_eq!(restored.join("hot").metadata().unwrap().size(), 8 << 20);
     assert_eq!(std::fs::read(restored.join("still")).unwrap(), noise("still", 300_000));
 
     let next = fixture.incremental();
-    assert_eq!(manifest_of(&next)["source"]["changed_while_read"], json!([]));
+    assert_eq!(next["left_out"], json!([]));
     assert_same(&listing(&fixture.tree), &fixture.restored_listing(&next), "held still at last");
 }
 
@@ -108,12 +109,12 @@ fn files_that_vanish_while_the_tree_is_read_are_reported_and_the_rest_restores()
         std::fs::remove_file(fixture.tree.join("to be a pipe")).unwrap();
         succeed(Command::new("mkfifo").arg(fixture.tree.join("to be a pipe")));
     });
-    let passed_over = json!([
-        {"path": "to be a pipe", "reason": "fifo"},
-        {"path": "vanishing file", "reason": "vanished"},
-        {"path": "z folder", "reason": "vanished"},
+    let left_out = json!([
+        {"what": "to be a pipe", "why": "fifo"},
+        {"what": "vanishing file", "why": "vanished"},
+        {"what": "z folder", "why": "vanished"},
     ]);
-    assert_eq!(manifest_of(&full)["source"]["passed_over"], passed_over);
+    assert_eq!(full["left_out"], left_out);
     let mut was = listing(&fixture.tree);
     let mut is = fixture.restored_listing(&full);
     // The folder itself was noted before anything in it was taken away.

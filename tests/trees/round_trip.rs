@@ -1,13 +1,14 @@
 //! A tree with every kind of entry, backed up and restored.
 
 use std::os::unix::fs::chown;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
 use crate::listing::{assert_same, listing};
 use crate::sample::{acl, fill_with_everything, xattr};
-use crate::support::{archive_of, id_of, manifest_of};
+use crate::support::{archive_of, id_of, manifest_of, succeed, write_file};
 
 #[test]
 fn a_tree_with_every_kind_of_entry_restores_the_same() {
@@ -43,14 +44,42 @@ fn sockets_pipes_and_devices_are_skipped_and_listed_in_the_manifest() {
     let fixture = Fixture::new(fill_with_everything);
     let manifest = manifest_of(&fixture.full());
     let expected = json!([
-        {"path": "a pipe", "reason": "fifo"},
-        {"path": "block", "reason": "device"},
-        {"path": "sub/null", "reason": "device"},
-        {"path": "sub/socket", "reason": "socket"},
+        {"what": "a pipe", "why": "fifo"},
+        {"what": "block", "why": "device"},
+        {"what": "sub/null", "why": "device"},
+        {"what": "sub/socket", "why": "socket"},
     ]);
-    assert_eq!(manifest["source"]["passed_over"], expected);
+    assert_eq!(manifest["source"]["left_out"], expected);
     assert_eq!(manifest["source"]["facts"]["passed_over"], 4);
-    assert_eq!(manifest["source"]["changed_while_read"], json!([]));
+    assert_eq!(manifest["source"]["facts"]["changed_while_read"], 0);
+}
+
+#[test]
+fn what_a_backup_leaves_out_is_said_wherever_a_backup_is_shown() {
+    let fixture = Fixture::new(|root| {
+        write_file(&root.join("file"), "x");
+        succeed(Command::new("mkfifo").arg(root.join("a pipe")));
+    });
+    let full = fixture.full();
+    let expected = json!([{"what": "a pipe", "why": "fifo"}]);
+    assert_eq!(full["left_out"], expected);
+    assert_eq!(fixture.incremental()["left_out"], expected);
+    let text = fixture.unpacked(&archive_of(&full)).with_file_name(".coffer/RESTORE.txt");
+    let text = std::fs::read_to_string(text).unwrap();
+    assert!(text.contains("- a pipe: fifo") && text.contains("| tar "), "{text}");
+    let id = id_of(&full);
+    for arguments in [&["verify", id][..], &["doctor"]] {
+        let said = fixture.server.run(arguments);
+        assert!(
+            String::from_utf8_lossy(&said.stdout).contains("a pipe"),
+            "{arguments:?}: {said:?}"
+        );
+    }
+    let verified = fixture.server.run_ok(&["verify", "--json", id]);
+    let verified: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!(verified["left_out"], expected);
+    std::fs::remove_file(fixture.tree.join("a pipe")).unwrap();
+    assert_eq!(fixture.incremental()["left_out"], json!([]));
 }
 
 #[test]

@@ -28,11 +28,13 @@ impl<W: Write> Writer<W> {
             raw_bytes: index.raw_bytes,
             order: options.order,
         };
+        let text = draft.final_text.as_deref().map_or_else(Vec::new, tar_header::restore_txt);
         let manifest = manifest(draft, &options, parent.as_ref(), totals, facts);
         let json = manifest.to_json()?;
 
         let manifest_frame = out.table().count();
-        let head = tar_header::own_member(".coffer/manifest.json", json.len());
+        let mut head = text;
+        head.extend(tar_header::own_member(".coffer/manifest.json", json.len()));
         let end_of_tar = padding(to_u64(json.len())) + 2 * BLOCK_BYTES;
         let tail = [head.as_slice(), &json, &vec![0; end_of_tar]].concat();
         let mut compressor = Compressor::new(options.level);

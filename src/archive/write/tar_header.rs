@@ -32,6 +32,14 @@ pub(super) fn own_member(name: &str, length: usize) -> Vec<u8> {
     finish(own_header(), EntryType::Regular, name.as_bytes(), to_u64(length))
 }
 
+/// The member `.coffer/RESTORE.txt`, complete.
+pub(super) fn restore_txt(text: &str) -> Vec<u8> {
+    let mut member = own_member(".coffer/RESTORE.txt", text.len());
+    member.extend_from_slice(text.as_bytes());
+    member.resize(member.len() + padding(to_u64(text.len())), 0);
+    member
+}
+
 /// A header for what is not an entry of the source.
 fn own_header() -> Header {
     let mut header = Header::new_gnu();

@@ -121,10 +121,7 @@ impl<W: Write> Writer<W> {
             spare_inputs: Vec::new(),
             spare_outputs: Vec::new(),
         };
-        let text = restore_txt.as_bytes();
-        writer.push_tar(&tar_header::own_member(".coffer/RESTORE.txt", text.len()))?;
-        writer.push_tar(text)?;
-        writer.push_zeros(to_u64(padding(to_u64(text.len()))))?;
+        writer.push_tar(&tar_header::restore_txt(restore_txt))?;
         if writer.parent.is_some() {
             writer.submit_batch()?;
             writer.in_tar = false;

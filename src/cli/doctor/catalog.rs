@@ -1,6 +1,6 @@
 //! The catalog, whether a server uses it, and whether archives and records agree.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::catalog::CatalogError;
+use crate::cli::terminal::counted;
 use crate::config::Config;
 use crate::domain::{Backup, BackupId, Clock as _, Location, SystemClock};
 use crate::executor::Context;
@@ -103,6 +104,7 @@ fn compare(context: &Context, findings: &mut Findings) -> Result<usize, CatalogE
         Ok(stored) => {
             orphans(&stored, &backups, findings);
             missing_archives(context, &stored, &backups, findings)?;
+            left_out(&backups, findings);
         }
         Err(error) => findings.problem("archives", error.to_string(), RUN_AS_COFFER),
     }
@@ -171,6 +173,21 @@ fn missing_archives(
         );
     }
     Ok(())
+}
+
+/// What the newest backup of each instance leaves out.
+fn left_out(backups: &[Backup], findings: &mut Findings) {
+    let usable = backups.iter().filter(|backup| backup.status.is_usable());
+    // Oldest first, so that the newest stays.
+    let newest: BTreeMap<_, _> = usable.map(|backup| (backup.instance, backup)).collect();
+    for backup in newest.into_values() {
+        let Some(facts) = backup.facts.as_ref().filter(|facts| !facts.left_out.is_empty()) else {
+            continue;
+        };
+        let left_out: Vec<&str> = facts.left_out.iter().map(|it| it.what.as_str()).collect();
+        let (count, id) = (counted(left_out.len(), "thing"), backup.id);
+        findings.ok("left out", format!("backup {id} lacks {count}: {}", list(&left_out)));
+    }
 }
 
 fn still_exists(context: &Context, id: BackupId) -> Result<bool, CatalogError> {

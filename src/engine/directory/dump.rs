@@ -16,9 +16,7 @@ use super::walk::{Member, Visit, failed, totals, walk};
 use crate::domain::{EntryKind, EntryPath};
 use crate::engine::file_stat::{FileStat, now_ns, stat_open};
 use crate::engine::pour::PourError;
-use crate::engine::{
-    DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, SkippedMember, printable,
-};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, printable};
 
 /// How often a file is read that changes meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -28,8 +26,8 @@ const ATTEMPTS: u32 = 3;
 const LEASE_WAIT: Duration = Duration::from_secs(60);
 const LEASE_POLL: Duration = Duration::from_millis(10);
 
-/// How many members a list in the facts names. Further ones are only counted.
-const MAX_LISTED: usize = 1000;
+/// Why a file that changed during every attempt to read it cannot be vouched for.
+const CHANGED: &str = "changed while it was read: its content may be inconsistent";
 
 type Outcome<T> = Result<T, PourError<Errno>>;
 
@@ -138,10 +136,7 @@ impl Dump<'_> {
 
     fn skipped(&mut self, path: &EntryPath, reason: &str) {
         self.counts.passed_over += 1;
-        if self.facts.passed_over.len() < MAX_LISTED {
-            let reason = reason.to_owned();
-            self.facts.passed_over.push(SkippedMember { path: printable(path), reason });
-        }
+        self.facts.leave_out(printable(path), reason);
     }
 
     fn link(&mut self, member: &Member<'_>) -> Outcome<()> {
@@ -210,9 +205,7 @@ impl Dump<'_> {
             }
             if is_last {
                 self.counts.changed_while_read += 1;
-                if self.facts.changed_while_read.len() < MAX_LISTED {
-                    self.facts.changed_while_read.push(printable(path));
-                }
+                self.facts.leave_out(printable(path), CHANGED);
                 return Ok(found);
             }
             self.intake.retract()?;

@@ -160,7 +160,7 @@ fn add_copy_facts(staging: &Path, facts: &mut BTreeMap<String, Value>) -> Result
 
 /// The copy belongs to Coffer: nothing else may have changed it while it was read.
 fn check_unchanged(tree: &DumpFacts) -> Result<(), EngineError> {
-    if tree.changed_while_read.is_empty() && tree.passed_over.is_empty() {
+    if tree.left_out.is_empty() {
         return Ok(());
     }
     Err(EngineError::known(

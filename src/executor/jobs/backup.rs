@@ -104,7 +104,11 @@ fn attempt(
         parent_check: readers.last().and_then(|it| facts::check_of(it.manifest())),
         cancel: &context.cancel,
     };
-    let dump = dump(engine, &request, BackupIntake::new(&mut writer, step, context, backup.id))?;
+    let intake = BackupIntake::new(&mut writer, step, context, backup.id);
+    let mut dump = dump(engine, &request, intake)?;
+    if let (true, Some(parent)) = (dump.unchanged, readers.last()) {
+        dump.left_out = facts::left_out(parent.manifest());
+    }
     failpoint::at("after-dump");
     let end = context.clock.now();
     // This commit waits for the disk, as finishing the archive does: both at once.

@@ -8,11 +8,11 @@ use rusqlite::named_params;
 
 use super::runs::DrillColumns;
 use super::sql::{columns, execute, insert, query_first, query_one};
-use super::types::{Bytes, Json, failure};
+use super::types::{Bytes, Json, failure, json};
 use super::{Records, Removal, StoreError, Task};
 use crate::domain::{
     ArchiveFacts, Backup, BackupId, ContainerName, Datastore, Failure, FailureCode, InstanceId,
-    Kind, Location, ProjectId, RunNumbers, Status, Timestamp, VerifyLevel,
+    Kind, LeftOut, Location, ProjectId, RunNumbers, Status, Timestamp, VerifyLevel,
 };
 
 pub use list::Page;
@@ -82,6 +82,7 @@ columns! {
         checksum: Option<String> = "backups.checksum",
         verified_at: Option<Timestamp> = "backups.verified_at",
         verify_level: Option<VerifyLevel> = "backups.verify_level",
+        left_out: Json<Vec<LeftOut>> = "backups.left_out",
         failure_code: Option<FailureCode> = "backups.failure_code",
         failure_message: Option<String> = "backups.failure_message",
         damage_code: Option<FailureCode> = "backups.damage_code",
@@ -130,6 +131,7 @@ impl BackupColumns {
             checksum,
             verified_at,
             verify_level,
+            left_out: std::mem::take(&mut self.left_out.0),
         })
     }
 }
@@ -201,7 +203,7 @@ const INSERT: &str = insert!(
     "backups" (
         "id", "project", "instance", "name", "description", "task", "kind", "parent",
         "parent_required", "status", "engine", "version", "container", "created", "updated",
-        "location", "size", "source_bytes", "checksum", "verified_at", "verify_level",
+        "location", "size", "source_bytes", "checksum", "verified_at", "verify_level", "left_out",
     ) "ON CONFLICT (id) DO NOTHING"
 );
 
@@ -209,6 +211,7 @@ const FINISH: &str = "UPDATE backups SET status = :to, kind = coalesce(:kind, ki
          parent = CASE WHEN :kind IS NULL THEN parent ELSE :parent END,
          location = :location, size = :size, source_bytes = :source_bytes, checksum = :checksum,
          verified_at = :verified_at, verify_level = :verify_level, updated = :verified_at,
+         left_out = :left_out,
          version = coalesce(:version, version),
          failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL,
          damage_in = NULL
@@ -319,6 +322,7 @@ impl Records<'_> {
             ":checksum": facts.map(|it| it.checksum.as_str()),
             ":verified_at": facts.map(|it| it.verified_at),
             ":verify_level": facts.map(|it| it.verify_level),
+            ":left_out": json(&facts.map(|it| it.left_out.as_slice()).unwrap_or_default())?,
         };
         Ok(execute(self.0, INSERT, params)? > 0)
     }
@@ -331,7 +335,7 @@ impl Records<'_> {
             ":location": facts.location, ":size": Bytes(facts.stored_bytes),
             ":source_bytes": Bytes(facts.source_bytes), ":checksum": facts.checksum,
             ":verified_at": facts.verified_at, ":verify_level": facts.verify_level,
-            ":version": version,
+            ":left_out": json(&facts.left_out)?, ":version": version,
         };
         Ok(execute(self.0, FINISH, params)? > 0)
     }

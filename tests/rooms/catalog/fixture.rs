@@ -85,6 +85,7 @@ pub(crate) fn facts(id: BackupId) -> ArchiveFacts {
         checksum: "00".repeat(32),
         verified_at: Timestamp::from_micros(START.as_micros() + 86_400_000_000),
         verify_level: VerifyLevel::Checked,
+        left_out: Vec::new(),
     }
 }
 

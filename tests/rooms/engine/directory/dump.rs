@@ -110,7 +110,7 @@ fn members_come_sorted_with_their_metadata() {
     );
     assert_eq!(recorder.member("sub/deep").0.mtime_ns, -5_000_000_000 + 123_456_789);
     assert_eq!((&facts.facts["files"], &facts.facts["hard_links"]), (&json!(6), &json!(1)));
-    assert_eq!((facts.check, facts.passed_over.len()), (None, 0));
+    assert_eq!((facts.check, facts.left_out.len()), (None, 0));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn sockets_and_pipes_are_skipped_and_listed() {
     )
     .unwrap();
     let (facts, recorder) = read(folder.path()).unwrap();
-    let over: Vec<_> = facts.passed_over.iter().map(|it| (&*it.path, &*it.reason)).collect();
+    let over: Vec<_> = facts.left_out.iter().map(|it| (&*it.what, &*it.why)).collect();
     assert_eq!(over, [("p", "fifo"), ("s", "socket")]);
     assert_eq!(recorder.paths(), [""]);
 }
@@ -156,7 +156,7 @@ fn coffers_own_working_folder_is_skipped() {
     let mut recorder = Recorder::default();
     let facts = engine().dump(&request(&source, &scratch), &mut recorder).unwrap();
     assert_eq!(recorder.paths(), [""]);
-    assert_eq!(facts.passed_over[0].path, "tmp");
+    assert_eq!(facts.left_out[0].what, "tmp");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_file_that_changes_while_it_is_read_is_read_again() {
         );
         assert_eq!(recorder.retracted.len(), 1);
         assert!(recorder.content("f") == std::fs::read(folder.path().join("f")).unwrap());
-        assert!(facts.changed_while_read.is_empty());
+        assert!(facts.left_out.is_empty());
     }
 }
 
@@ -228,7 +228,7 @@ fn a_file_that_keeps_changing_is_kept_as_it_was_read_and_listed() {
             file.set_len(length).unwrap();
         },
     );
-    assert_eq!(facts.changed_while_read, ["f"]);
+    assert_eq!(facts.left_out[0].what, "f");
     assert_eq!(recorder.retracted.len(), 2);
     let (entry, content) = recorder.member("f");
     assert_eq!(entry.stamp, None);
@@ -250,7 +250,7 @@ fn a_growing_file_is_cut_off_where_it_ended_when_reading_began() {
             length += 7;
         },
     );
-    assert_eq!(facts.changed_while_read, ["log"]);
+    assert_eq!(facts.left_out[0].what, "log");
     assert_eq!(recorder.content("log").len(), 114);
 }
 
@@ -282,7 +282,7 @@ fn members_that_vanish_or_become_links_during_the_walk_are_not_followed() {
     );
     assert_eq!(recorder.paths(), ["", "a", "a/secret", "b", "d"]);
     assert!(recorder.members.iter().all(|(_, content)| content != b"not yours"));
-    assert_eq!((&*facts.passed_over[0].path, &*facts.passed_over[0].reason), ("c", "vanished"));
+    assert_eq!((&*facts.left_out[0].what, &*facts.left_out[0].why), ("c", "vanished"));
 }
 
 #[test]

@@ -1,0 +1,53 @@
+//! What a backup does not hold.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Something of the source that a backup does not hold, or cannot vouch for, and that a person could miss.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LeftOut {
+    /// What: a path below the source's root, a database, an account…
+    pub what: String,
+    /// Why, and where it can be had instead.
+    pub why: String,
+}
+
+impl LeftOut {
+    /// This thing, left out for this reason.
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into() }
+    }
+
+    /// The first `most` of a list, and how many more there are.
+    pub fn first(mut all: Vec<Self>, most: usize) -> Vec<Self> {
+        let more = all.len().saturating_sub(most);
+        if more > 0 {
+            all.truncate(most);
+            all.push(Self::new(format!("{more} more"), "the manifest in the archive lists all"));
+        }
+        all
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.what, self.why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LeftOut;
+
+    #[test]
+    fn a_long_list_ends_with_the_number_of_those_it_does_not_name() {
+        let all =
+            |count: u32| (0..count).map(|it| LeftOut::new(it.to_string(), "socket")).collect();
+        assert_eq!(LeftOut::first(all(2), 2).len(), 2);
+        let cut = LeftOut::first(all(7), 2);
+        assert_eq!((cut.len(), cut[1].to_string().as_str()), (3, "1: socket"));
+        assert_eq!(cut[2].what, "5 more");
+    }
+}
