@@ -22,17 +22,17 @@ const MAX_CHAIN: usize = 10_000;
 pub struct Manifest {
     /// The number of the format.
     pub format: u32,
-    /// The oldest format that a reader must know.
+    /// The lowest format number that a reader must support. The trailer has it too, and is checked first.
     pub min_reader: u32,
     /// `coffer` and its version: what wrote the archive.
     pub producer: String,
     /// `full` or `incremental`.
     pub kind: Kind,
-    /// What the catalog knew of the backup.
+    /// What the catalog knew of the backup when the archive was made.
     pub backup: BackupFacts,
     /// The engine, and the version of the database.
     pub datastore: Datastore,
-    /// The full backup that this one is built on; the id of a full backup itself.
+    /// The full backup at the root of the chain; of a full backup, its own id.
     pub root_id: BackupId,
     /// Every backup that is needed to restore this one: the root first, this one last.
     pub chain: Vec<BackupId>,
@@ -57,9 +57,9 @@ pub struct Manifest {
     pub index: IndexFacts,
     /// Shell commands that restore the backup without Coffer.
     pub restore: Vec<String>,
-    /// Keys of later versions, unchanged.
+    /// Keys of later versions, which this one does not know and keeps unchanged.
     #[serde(flatten)]
-    pub further: BTreeMap<String, serde_json::Value>,
+    pub unknown: BTreeMap<String, serde_json::Value>,
 }
 
 /// What the catalog knows of a backup: enough to write its row again.
@@ -109,7 +109,7 @@ pub struct Totals {
 /// How to check the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexFacts {
-    /// BLAKE3 of its frames as they are stored, in hex.
+    /// BLAKE3 of the index's compressed frames, in hex.
     pub blake3: String,
     /// Its length before compression.
     pub raw_bytes: u64,
@@ -139,6 +139,7 @@ pub struct ManifestDraft {
 }
 
 impl Manifest {
+    /// The content of `.coffer/manifest.json`.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, ArchiveError> {
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| ArchiveError::TooLarge(format!("the manifest ({error})")))?;
@@ -151,6 +152,7 @@ impl Manifest {
         Ok(json)
     }
 
+    /// Reads `.coffer/manifest.json`, and checks that kind, chain, parent and segment length agree.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Damage> {
         let found: Self = serde_json::from_slice(json)
             .map_err(|error| Damage(format!("its manifest cannot be read ({error})")))?;

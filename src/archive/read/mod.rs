@@ -11,5 +11,5 @@ pub use chain::Chain;
 pub use prove::{Finished, prove, verify_file};
 pub use reader::Reader;
 pub(super) use segment_reader::{ChainReaders, SegmentReader};
-pub(super) use verified_patches::{PatchProof, VerifiedPatches};
+pub(super) use verified_patches::{PatchDigest, VerifiedPatches};
 pub use walk::Counts;

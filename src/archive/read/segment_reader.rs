@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::reader::Reader;
-use super::verified_patches::{PatchProof, VerifiedPatches};
+use super::verified_patches::{PatchDigest, VerifiedPatches};
 use crate::archive::error::{ArchiveError, Damage};
 use crate::archive::frame::{
     Decompressor, PATCH_MAGIC, WHOLE_SEGMENTS, apply, content_length, skippable_content,
@@ -22,13 +22,13 @@ impl ChainReaders {
         Self(readers.into_iter().map(Some).collect())
     }
 
-    /// The root and one archive that is built on it, without those between.
+    /// The root and one archive that is built on it: enough for the segments that are in one of these two.
     pub(super) fn root_and(root: &Arc<Reader>, other: &Arc<Reader>) -> Self {
         let depth = usize::from(other.depth());
         let mut readers = vec![None; depth + 1];
         for (position, reader) in [(0, root), (depth, other)] {
-            if let Some(place) = readers.get_mut(position) {
-                *place = Some(Arc::clone(reader));
+            if let Some(slot) = readers.get_mut(position) {
+                *slot = Some(Arc::clone(reader));
             }
         }
         Self(readers)
@@ -55,18 +55,18 @@ impl ChainReaders {
 pub(crate) struct SegmentReader {
     chain: Arc<ChainReaders>,
     frames: FrameCache,
-    patch: Vec<u8>,
-    old: Vec<u8>,
+    patch_buffer: Vec<u8>,
+    root_buffer: Vec<u8>,
 }
 
 impl SegmentReader {
     pub(crate) fn new(chain: Arc<ChainReaders>) -> Result<Self, ArchiveError> {
         let frames = FrameCache::new(chain.iter().count())?;
-        Ok(Self { chain, frames, patch: Vec::new(), old: Vec::new() })
+        Ok(Self { chain, frames, patch_buffer: Vec::new(), root_buffer: Vec::new() })
     }
 
-    /// The content of a segment, once its hash is that of the source; otherwise an error. `scratch` is for content
-    /// that has to be put together.
+    /// The content of a segment. An error if its hash differs from the one taken from the source. The result may
+    /// borrow from the buffer `scratch`.
     pub(crate) fn read<'a>(
         &'a mut self,
         segment: &Segment,
@@ -96,7 +96,7 @@ impl SegmentReader {
         Err(at_fault.damaged(Damage::new("a segment differs from what was read from the source")))
     }
 
-    /// The root's version of a segment, whose hash is not compared. `scratch` is for one with holes.
+    /// The segment as it is in the root, without comparing its hash. The result may borrow from `scratch`.
     pub(crate) fn read_root<'a>(
         &'a mut self,
         root: &RootSlice,
@@ -105,7 +105,7 @@ impl SegmentReader {
         self.frames.root_segment(self.chain.root()?, root, scratch)
     }
 
-    /// Whether the segment has a patch that was verified when it was made.
+    /// Whether the segment is a delta whose patch is in `verified`: the writer has applied and compared it already.
     pub(super) fn is_verified(
         &mut self,
         segment: &Segment,
@@ -114,8 +114,8 @@ impl SegmentReader {
     ) -> Result<bool, ArchiveError> {
         let Stored::Delta(root, patch) = &segment.stored else { return Ok(false) };
         let reader = self.chain.get(patch.depth)?;
-        let content = patch_content(reader, patch, &mut self.patch)?;
-        Ok(verified.contains(&PatchProof::new(content, root, position.length, &segment.hash)))
+        let content = patch_content(reader, patch, &mut self.patch_buffer)?;
+        Ok(verified.contains(&PatchDigest::new(content, root, position.length, &segment.hash)))
     }
 
     fn read_delta(
@@ -125,9 +125,9 @@ impl SegmentReader {
         length: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
-        let old = self.frames.root_segment(self.chain.root()?, root, &mut self.old)?;
+        let old = self.frames.root_segment(self.chain.root()?, root, &mut self.root_buffer)?;
         let reader = self.chain.get(patch.depth)?;
-        let content = patch_content(reader, patch, &mut self.patch)?;
+        let content = patch_content(reader, patch, &mut self.patch_buffer)?;
         apply(content, old, length, out).map_err(|damage| reader.damaged(damage))
     }
 }
@@ -142,8 +142,8 @@ fn patch_content<'a>(
     skippable_content(stored, PATCH_MAGIC).map_err(|damage| reader.damaged(damage))
 }
 
-/// The most decompressed frames in a cache. Neighbouring small files share frames, and in a chain they come from
-/// the root and from what was built on it. For an archive that stands alone one frame is enough.
+/// The most decompressed frames in a cache. Neighbouring small files share frames: in a full backup one frame, in a
+/// chain one of the root and one of an incremental.
 const MAX_CACHED_FRAMES: usize = 2;
 
 /// The content of a frame.
@@ -152,7 +152,7 @@ struct CachedFrame {
     depth: u16,
     number: u32,
     content: Vec<u8>,
-    /// A segment was all of it, so that it will not be needed again.
+    /// A segment that fills the frame was read from it, so no other segment needs it.
     is_used_up: bool,
 }
 
@@ -162,14 +162,14 @@ struct FrameCache {
     decompressor: Decompressor,
     frames: Vec<CachedFrame>,
     capacity: usize,
-    stored: Vec<u8>,
+    compressed: Vec<u8>,
 }
 
 impl FrameCache {
     fn new(archives: usize) -> Result<Self, ArchiveError> {
         let capacity = archives.clamp(1, MAX_CACHED_FRAMES);
         let decompressor = Decompressor::new()?;
-        Ok(Self { decompressor, frames: Vec::new(), capacity, stored: Vec::new() })
+        Ok(Self { decompressor, frames: Vec::new(), capacity, compressed: Vec::new() })
     }
 
     fn root_segment<'a>(
@@ -193,6 +193,7 @@ impl FrameCache {
         slice_of(&frame.content, slice).map_err(|damage| reader.damaged(damage))
     }
 
+    /// Gets a frame from the cache or the archive, and makes it the one used last.
     fn frame(
         &mut self,
         depth: u16,
@@ -219,8 +220,8 @@ impl FrameCache {
         let is_full = self.frames.len() >= self.capacity;
         let replaced = self.frames.iter().position(|it| it.is_used_up).or(is_full.then_some(0));
         let mut content = replaced.map_or_else(Vec::new, |at| self.frames.remove(at).content);
-        let bytes = reader.stored_frame(number, &mut self.stored)?.content_bytes;
-        decompress_segments(&mut self.decompressor, &self.stored, bytes, &mut content)
+        let bytes = reader.stored_frame(number, &mut self.compressed)?.content_bytes;
+        decompress_segments(&mut self.decompressor, &self.compressed, bytes, &mut content)
             .map_err(|damage| reader.damaged(damage))?;
         Ok(CachedFrame { depth, number, content, is_used_up: false })
     }
@@ -234,7 +235,7 @@ pub(super) fn slice_of(content: &[u8], slice: FrameSlice) -> Result<&[u8], Damag
         .ok_or_else(|| Damage::new("a segment is not within its frame"))
 }
 
-/// A segment of the root from the bytes of its slice. `scratch` is for one with holes.
+/// A segment of the root from the bytes of its slice; one with holes is put together in `scratch`.
 pub(super) fn with_holes<'a>(
     found: &'a [u8],
     root: &RootSlice,
@@ -247,7 +248,7 @@ pub(super) fn with_holes<'a>(
 }
 
 /// Replaces what is in `out` with the content of a frame that has segments: a frame of the tar, or a patch frame
-/// with whole segments. `content_bytes` is what the seek table says of the frame.
+/// with whole segments. `content_bytes` is from the seek table: 0 for a patch frame, which zstd skips.
 pub(super) fn decompress_segments(
     decompressor: &mut Decompressor,
     stored: &[u8],

@@ -3,7 +3,7 @@
 //!
 //! The proof of a finished archive reads the file back. Its checksum shows that every patch is still the one
 //! that was verified, so it only remains to show that the index leads to it: that for this patch it names the same
-//! segment of the root, the same length and the same hash. A [`PatchProof`] covers exactly these. Without it the
+//! segment of the root, the same length and the same hash. A [`PatchDigest`] covers exactly these. Without it the
 //! proof would decompress the root's segments a second time, which is most of its work when a database has
 //! changes all over.
 
@@ -14,14 +14,14 @@ use crate::archive::index::RootSlice;
 use crate::domain::num::to_u64;
 
 /// This much of a BLAKE3 is enough to tell patches apart.
-const PROOF_BYTES: usize = 16;
+const DIGEST_BYTES: usize = 16;
 
 /// A hash of a patch, of the root's segment that it was applied to, and of the length and hash of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct PatchProof([u8; PROOF_BYTES]);
+pub(crate) struct PatchDigest([u8; DIGEST_BYTES]);
 
-impl PatchProof {
-    /// The proof for a patch frame with this content.
+impl PatchDigest {
+    /// The digest for a patch frame with this content.
     pub(crate) fn new(patch: &[u8], root: &RootSlice, length: usize, hash: &Digest) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&to_u64(length).to_le_bytes());
@@ -40,14 +40,14 @@ impl PatchProof {
         }
         hasher.update(hash);
         hasher.update(patch);
-        let mut proof = [0; PROOF_BYTES];
-        hasher.finalize_xof().fill(&mut proof);
-        Self(proof)
+        let mut digest = [0; DIGEST_BYTES];
+        hasher.finalize_xof().fill(&mut digest);
+        Self(digest)
     }
 }
 
-/// The proofs of an archive's patches: 16 bytes for each.
-pub(crate) type VerifiedPatches = HashSet<PatchProof>;
+/// The digests of an archive's patches: 16 bytes for each.
+pub(crate) type VerifiedPatches = HashSet<PatchDigest>;
 
 #[cfg(test)]
 mod tests {
@@ -60,17 +60,17 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_holds_for_one_patch_of_one_segment_with_one_result() {
+    fn a_digest_stands_for_one_patch_of_one_segment_with_one_result() {
         let mut verified = VerifiedPatches::default();
-        verified.extend([PatchProof::new(b"patch", &root(7, None), 90, &[1; 32])]);
-        assert!(verified.contains(&PatchProof::new(b"patch", &root(7, None), 90, &[1; 32])));
+        verified.extend([PatchDigest::new(b"patch", &root(7, None), 90, &[1; 32])]);
+        assert!(verified.contains(&PatchDigest::new(b"patch", &root(7, None), 90, &[1; 32])));
         let map = DataMap { length: 100, ranges: vec![(0, 50), (60, 50)] };
         for other in [
-            PatchProof::new(b"Patch", &root(7, None), 90, &[1; 32]),
-            PatchProof::new(b"patch", &root(8, None), 90, &[1; 32]),
-            PatchProof::new(b"patch", &root(7, Some(map)), 90, &[1; 32]),
-            PatchProof::new(b"patch", &root(7, None), 91, &[1; 32]),
-            PatchProof::new(b"patch", &root(7, None), 90, &[2; 32]),
+            PatchDigest::new(b"Patch", &root(7, None), 90, &[1; 32]),
+            PatchDigest::new(b"patch", &root(8, None), 90, &[1; 32]),
+            PatchDigest::new(b"patch", &root(7, Some(map)), 90, &[1; 32]),
+            PatchDigest::new(b"patch", &root(7, None), 91, &[1; 32]),
+            PatchDigest::new(b"patch", &root(7, None), 90, &[2; 32]),
         ] {
             assert!(!verified.contains(&other), "{other:?}");
         }

@@ -2,7 +2,7 @@
 
 use crate::archive::hash::Digest;
 use crate::archive::index::{DataMap, Segment};
-use crate::archive::read::PatchProof;
+use crate::archive::read::PatchDigest;
 
 /// Identifies a segment: the number of its record in the archive, and its own number in the file.
 #[derive(Debug, Clone, Copy)]
@@ -79,5 +79,5 @@ pub(super) struct EncodedBatch {
     pub(super) frames: Vec<(u32, u32)>,
     pub(super) segments: Vec<EncodedSegment>,
     /// The proofs of the patches among the frames.
-    pub(super) proofs: Vec<PatchProof>,
+    pub(super) proofs: Vec<PatchDigest>,
 }

@@ -11,7 +11,7 @@ use crate::archive::frame::{
 };
 use crate::archive::hash::{self, Digest};
 use crate::archive::index::{FrameSlice, PatchSlice, RootSlice, Segment, Stored};
-use crate::archive::read::{ChainReaders, PatchProof, Reader, SegmentReader};
+use crate::archive::read::{ChainReaders, PatchDigest, Reader, SegmentReader};
 use crate::domain::num::{saturating_u32, to_usize};
 
 /// What an incremental is compared with.
@@ -118,7 +118,7 @@ impl Encoder {
             let what = "changed pages do not make the segment that they were taken from";
             return Err(ArchiveError::Internal(what.to_owned()));
         }
-        encoded.proofs.push(PatchProof::new(patch, old, content.len(), hash));
+        encoded.proofs.push(PatchDigest::new(patch, old, content.len(), hash));
         let slice = FrameSlice { frame, offset: 0, length };
         let stored = Stored::Delta(old.clone(), PatchSlice { depth: *depth, slice });
         Ok((SegmentOutcome::Patched, stored))

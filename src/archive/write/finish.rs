@@ -104,6 +104,6 @@ fn manifest(
         totals,
         index,
         restore: draft.restore,
-        further: BTreeMap::new(),
+        unknown: BTreeMap::new(),
     }
 }
