@@ -1,7 +1,7 @@
 //! When an archive was proven last, and how far.
 //!
 //! The first proof's time is the end of the backup, which the archive's manifest says. Each later proof
-//! (`coffer verify`, drills) replaces a small record beside the archive, from which a rebuilt catalog takes it.
+//! (`coffer verify`, drills) replaces a small proof beside the archive, from which a rebuilt catalog takes it.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ fn write(
         verify_level: level,
     };
     let json = serde_json::to_vec(&record).expect("a record of texts and numbers is valid JSON");
-    storage.put_record(&facts.location, &json)
+    storage.put_proof(&facts.location, &json)
 }
 
 /// When an archive was proven before it was published. Version 0.1.0 did that a little after the end that the
@@ -58,7 +58,7 @@ pub(super) fn of_finished(manifest: &Manifest, stored: &Stored) -> Timestamp {
 
 /// The facts of an archive, with its last recorded proof.
 pub(super) fn with_record(storage: &dyn Storage, facts: ArchiveFacts) -> ArchiveFacts {
-    let found = storage.record(&facts.location).map_err(|error| error.to_string());
+    let found = storage.proof(&facts.location).map_err(|error| error.to_string());
     let read = found.and_then(|json| match json {
         Some(json) => parse(&json, &facts.checksum),
         None => Ok(None),
@@ -136,7 +136,7 @@ mod tests {
         write(&storage, &other, Timestamp::from_micros(9), VerifyLevel::Restored).unwrap();
         assert_eq!(with_record(&storage, facts.clone()), facts);
         for bad in ["", "{}", "[1]", "{\"version\": 2}"] {
-            storage.put_record(&facts.location, bad.as_bytes()).unwrap();
+            storage.put_proof(&facts.location, bad.as_bytes()).unwrap();
             assert_eq!(with_record(&storage, facts.clone()), facts, "{bad}");
         }
     }

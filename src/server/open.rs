@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::engine::{self, ENGINES};
 use crate::executor::{Context, Pace, Settings};
-use crate::storage::{Local, LocalSettings, Storage, StoreLock};
+use crate::storage::{DataDirLock, Local, LocalSettings, Storage};
 
 use super::ServerError;
 
@@ -32,7 +32,7 @@ pub fn executor_settings(config: &Config) -> Settings {
 
 /// Opens everything for a process that has the data directory for itself, as long as the lock lives.
 /// Makes the directory if it does not exist.
-pub fn open_alone(config: &Config) -> Result<(Context, StoreLock), ServerError> {
+pub fn open_alone(config: &Config) -> Result<(Context, DataDirLock), ServerError> {
     let (local, clock) = store(config)?;
     let lock = local.lock()?;
     let context = open(config, local, clock)?;
@@ -60,8 +60,10 @@ pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
 
 fn store(config: &Config) -> Result<(Arc<Local>, Arc<dyn Clock>), ServerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings =
-        LocalSettings { reserve_bytes: config.storage.headroom_bytes(), clock: Arc::clone(&clock) };
+    let settings = LocalSettings {
+        headroom_bytes: config.storage.headroom_bytes(),
+        clock: Arc::clone(&clock),
+    };
     let local = Local::open_with(&config.data_dir, settings)?;
     Ok((Arc::new(local), clock))
 }

@@ -1,11 +1,11 @@
-//! Errors of places for archives.
+//! Errors of storing archives.
 
 use std::io;
 use std::path::Path;
 
 use crate::domain::BadLocation;
 
-/// An error of a place for archives. The text says what happened to which file.
+/// An error of the storage. The text says what happened to which file.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// Not the location of an archive.
@@ -33,7 +33,7 @@ pub enum StorageError {
         /// How many there are.
         free: u64,
     },
-    /// Another process writes to this store.
+    /// Another process writes to this data directory.
     #[error("{what} is locked by another Coffer process; stop that one first")]
     Locked {
         /// The lock file.

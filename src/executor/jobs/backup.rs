@@ -78,7 +78,7 @@ fn attempt(
     let (started, stopwatch) = (context.clock.now(), Instant::now());
     let readers = open_readers(&*context.storage, &job.chain, &context.cancel)?;
     let sink = Sink::new(context.storage.create(backup.id, number)?);
-    let step = sink.reserve_step();
+    let step = sink.allocation_step();
     let text = facts::restore_text(backup, engine, &job.instance, &job.chain);
     let options = WriterOptions {
         workers: context.settings.compression_threads,

@@ -13,32 +13,32 @@ use crate::executor::chain::blame;
 use crate::executor::{Context, JobError};
 use crate::storage::{Pending, StorageError};
 
-/// Space that is reserved ahead of the writer at a time, so that a full disk is noticed between frames.
-const MOST_RESERVED: u64 = 64 << 20;
-/// The least that is reserved at a time; no frame is larger.
-const LEAST_RESERVED: u64 = 4 << 20;
+/// Room that is allocated ahead of the writer at a time, so that a full disk is noticed between frames.
+const MOST_ALLOCATED: u64 = 64 << 20;
+/// The least that is allocated at a time; no frame is larger.
+const LEAST_ALLOCATED: u64 = 4 << 20;
 
-/// An archive being written, with space reserved ahead of what is written.
+/// An archive being written, with room allocated ahead of what is written.
 #[derive(Debug)]
 pub(super) struct Sink {
     pending: Box<dyn Pending>,
     written: u64,
-    reserved: u64,
-    step: ReserveStep,
+    allocated_to: u64,
+    step: AllocationStep,
 }
 
-/// How much is reserved at a time: no more than the source could need. Shared with the intake, which
+/// How much is allocated at a time: no more than the source could need. Shared with the intake, which
 /// learns that once the writer has the sink.
 #[derive(Debug, Clone)]
-pub(super) struct ReserveStep(Arc<AtomicU64>);
+pub(super) struct AllocationStep(Arc<AtomicU64>);
 
 impl Sink {
     pub(super) fn new(pending: Box<dyn Pending>) -> Self {
-        let step = ReserveStep(Arc::new(AtomicU64::new(LEAST_RESERVED)));
-        Self { pending, written: 0, reserved: 0, step }
+        let step = AllocationStep(Arc::new(AtomicU64::new(LEAST_ALLOCATED)));
+        Self { pending, written: 0, allocated_to: 0, step }
     }
 
-    pub(super) fn reserve_step(&self) -> ReserveStep {
+    pub(super) fn allocation_step(&self) -> AllocationStep {
         self.step.clone()
     }
 
@@ -46,29 +46,29 @@ impl Sink {
         self.pending
     }
 
-    /// Reserves on, so that `more` further bytes certainly fit.
-    fn reserve_for(&mut self, more: u64) -> Result<(), StorageError> {
-        let needed = more + LEAST_RESERVED / 2;
-        if self.written + needed <= self.reserved {
+    /// Allocates room, so that `more` further bytes certainly fit.
+    fn allocate_for(&mut self, more: u64) -> Result<(), StorageError> {
+        let needed = more + LEAST_ALLOCATED / 2;
+        if self.written + needed <= self.allocated_to {
             return Ok(());
         }
         let mut step = self.step.0.load(Ordering::Relaxed).max(needed);
-        match self.pending.reserve(step) {
+        match self.pending.allocate(step) {
             // The content may compress well: only what is about to be written has to fit.
             Err(error) if error.is_full() && step > needed => {
                 step = needed;
-                self.pending.reserve(step)?;
+                self.pending.allocate(step)?;
             }
             other => other?,
         }
-        self.reserved = self.written + step;
+        self.allocated_to = self.written + step;
         Ok(())
     }
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.reserve_for(to_u64(bytes.len())).map_err(|error| {
+        self.allocate_for(to_u64(bytes.len())).map_err(|error| {
             let kind =
                 if error.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
             io::Error::new(kind, error)
@@ -96,7 +96,7 @@ pub(super) fn writer_error(error: ArchiveError) -> JobError {
 /// The intake of one backup.
 pub(super) struct BackupIntake<'a> {
     writer: &'a mut Writer<Sink>,
-    step: ReserveStep,
+    step: AllocationStep,
     context: &'a Context,
     backup: BackupId,
     expected: u64,
@@ -108,7 +108,7 @@ pub(super) struct BackupIntake<'a> {
 impl<'a> BackupIntake<'a> {
     pub(super) fn new(
         writer: &'a mut Writer<Sink>,
-        step: ReserveStep,
+        step: AllocationStep,
         context: &'a Context,
         backup: BackupId,
     ) -> Self {
@@ -151,7 +151,7 @@ impl Intake for BackupIntake<'_> {
     fn announce(&mut self, bytes: u64) -> Result<(), Stop> {
         self.check_cancel()?;
         self.expected = bytes;
-        self.step.0.store(bytes.clamp(LEAST_RESERVED, MOST_RESERVED), Ordering::Relaxed);
+        self.step.0.store(bytes.clamp(LEAST_ALLOCATED, MOST_ALLOCATED), Ordering::Relaxed);
         Ok(())
     }
 

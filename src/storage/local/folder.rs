@@ -1,5 +1,5 @@
 //! Open folders. Names are looked up one at a time and never through a symbolic link, so what somebody
-//! plants below the store cannot lead out of it.
+//! plants below it cannot lead out of it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -41,9 +41,9 @@ impl AsFd for Folder {
 }
 
 impl Folder {
-    /// Opens one of the store's own folders. Links on the way to it are the administrator's and are
+    /// Opens one of the data directory's own folders. Links on the way to it are the administrator's and are
     /// followed. If it is missing, that is an error like any other: it says nothing about its content.
-    pub(super) fn root(path: &Path) -> Result<Self, StorageError> {
+    pub(super) fn open(path: &Path) -> Result<Self, StorageError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed("opening", path))?;
         Ok(Self { fd, path: path.to_owned() })
@@ -230,7 +230,7 @@ impl<'a> OpenedPath<'a> {
         step: impl Fn(&Folder, &OsStr) -> Result<Option<Folder>, StorageError>,
     ) -> Result<Option<Self>, StorageError> {
         let (folders, name) = text.rsplit_once('/').unwrap_or(("", text));
-        let mut path = Self { above: Vec::new(), folder: Folder::root(root)?, name: name.as_ref() };
+        let mut path = Self { above: Vec::new(), folder: Folder::open(root)?, name: name.as_ref() };
         for part in folders.split('/').filter(|part| !part.is_empty()) {
             let Some(next) = step(&path.folder, part.as_ref())? else { return Ok(None) };
             path.above.push(std::mem::replace(&mut path.folder, next));

@@ -30,8 +30,8 @@ pub(super) struct Layout {
     pub(super) restored: PathBuf,
     /// Locked by the process that writes here.
     pub(super) lock: PathBuf,
-    /// Free bytes that no reservation may take.
-    pub(super) reserve_bytes: u64,
+    /// Bytes that archives leave free.
+    pub(super) headroom_bytes: u64,
     /// Dates what is put into the trash.
     pub(super) clock: Arc<dyn Clock>,
     /// Held while folders are made and used, or found empty and removed.
@@ -42,7 +42,7 @@ impl Layout {
     /// Opens a data directory, and makes the folders that are missing.
     pub(super) fn open(
         data_dir: &Path,
-        reserve_bytes: u64,
+        headroom_bytes: u64,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StorageError> {
         // Links are kept, so that people see the path they configured.
@@ -56,7 +56,7 @@ impl Layout {
             trash: root.join("trash"),
             restored: root.join("restored"),
             lock: root.join("lock"),
-            reserve_bytes,
+            headroom_bytes,
             clock,
             folders: Mutex::new(()),
         };
@@ -70,22 +70,22 @@ impl Layout {
                 return Err(failed("opening", folder)(io::Error::other(why)));
             }
         }
-        Folder::root(&root)?.sync()?;
+        Folder::open(&root)?.sync()?;
         Ok(layout)
     }
 
-    /// Seconds since 1970 by the store's clock.
+    /// Seconds since 1970.
     pub(super) fn now_seconds(&self) -> u64 {
         u64::try_from(self.clock.now().as_micros() / 1_000_000).unwrap_or(0)
     }
 
     /// Takes the lock, unless another process has it.
-    pub(super) fn lock(&self) -> Result<StoreLock, StorageError> {
+    pub(super) fn lock(&self) -> Result<DataDirLock, StorageError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&self.lock, flags, Mode::from_raw_mode(0o600))
             .map_err(failed("opening", &self.lock))?;
         match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(StoreLock { _file: File::from(fd) }),
+            Ok(()) => Ok(DataDirLock { _file: File::from(fd) }),
             Err(Errno::WOULDBLOCK) => {
                 Err(StorageError::Locked { what: self.lock.display().to_string() })
             }
@@ -97,8 +97,8 @@ impl Layout {
 /// The right to write in a data directory, until it is dropped. The kernel releases it when the process
 /// ends, however it ends, so no stale lock is ever left.
 #[derive(Debug)]
-#[must_use = "the store is unlocked as soon as this is dropped"]
-pub struct StoreLock {
+#[must_use = "the data directory is unlocked as soon as this is dropped"]
+pub struct DataDirLock {
     _file: File,
 }
 
@@ -109,7 +109,7 @@ fn make_root(root: &Path) -> Result<(), StorageError> {
     DirBuilder::new().mode(0o700).recursive(true).create(root).map_err(failed("creating", root))?;
     for above in root.ancestors().skip(1) {
         // A folder that may not even be read existed before.
-        if let Err(error) = Folder::root(above).and_then(|folder| folder.sync()) {
+        if let Err(error) = Folder::open(above).and_then(|folder| folder.sync()) {
             log::debug!("{error}");
         }
     }

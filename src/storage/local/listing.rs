@@ -6,20 +6,21 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::folder::{Folder, OpenedPath};
 use super::layout::Layout;
-use super::record;
+use super::proof_file;
 use crate::domain::{Location, Timestamp};
 use crate::storage::{StorageError, Stored};
 
-/// Every archive below `archives/`, in order of location. Other files are left alone and mentioned once, at
-/// debug; links are never followed.
+/// Every archive below `archives/`, in order of location. Other files are left alone, and one log line counts
+/// them; symbolic links are never followed.
 pub(super) fn list(layout: &Layout) -> Result<Vec<Stored>, StorageError> {
     let mut listing = Listing::default();
-    listing.folder(&Folder::root(&layout.archives)?, "")?;
-    // Every folder is opened from the top again, so that depth costs no open files.
+    listing.read_folder(&Folder::open(&layout.archives)?, "")?;
+    // Every folder is opened anew from the top, so that only one is open at a time. `find` opens all but the
+    // last name, hence the dot.
     while let Some(path) = listing.folders.pop() {
         let inside = format!("{path}/.");
         if let Some(opened) = OpenedPath::find(&layout.archives, &inside)? {
-            listing.folder(&opened.folder, &path)?;
+            listing.read_folder(&opened.folder, &path)?;
         }
     }
     if let Some(example) = listing.first_foreign {
@@ -35,7 +36,7 @@ pub(super) fn list(layout: &Layout) -> Result<Vec<Stored>, StorageError> {
 
 pub(super) fn stored(location: Location, metadata: &Metadata) -> Stored {
     let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
-    // 0.1.0 set whole microseconds, which no copy made without its time has.
+    // Version 0.1.0 set the mtime to a whole microsecond. A copy that did not keep the mtime rarely has one.
     let proven_hint = (nanos % 1000 == 0).then(|| {
         Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000))
     });
@@ -51,14 +52,14 @@ struct Listing {
 }
 
 impl Listing {
-    fn folder(&mut self, folder: &Folder, path: &str) -> Result<(), StorageError> {
+    fn read_folder(&mut self, folder: &Folder, path: &str) -> Result<(), StorageError> {
         for name in folder.names()? {
-            self.entry(folder, path, &name?)?;
+            self.add_entry(folder, path, &name?)?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, folder: &Folder, path: &str, name: &OsStr) -> Result<(), StorageError> {
+    fn add_entry(&mut self, folder: &Folder, path: &str, name: &OsStr) -> Result<(), StorageError> {
         // Another thread may have removed it since its name was read.
         let Some(metadata) = folder.metadata(name)? else { return Ok(()) };
         let path = name
@@ -68,7 +69,7 @@ impl Listing {
             Some(path) if metadata.is_dir() && may_hold_archives(&path) => self.folders.push(path),
             Some(path) if metadata.is_file() => match path.parse() {
                 Ok(location) => self.found.push(stored(location, &metadata)),
-                Err(_not_an_archive) if record::is_record(&path) => {}
+                Err(_not_an_archive) if proof_file::is_proof(&path) => {}
                 Err(_not_an_archive) => self.ignore(path),
             },
             _ => self.ignore(name.to_string_lossy().into_owned()),
@@ -82,7 +83,7 @@ impl Listing {
     }
 }
 
-/// Whether a location can begin with this path.
+/// Whether a location can begin with this path: one with a made-up archive in it is valid.
 fn may_hold_archives(path: &str) -> bool {
     format!("{path}/x.tar.zst").parse::<Location>().is_ok()
 }

@@ -1,8 +1,8 @@
 //! Archives on a local filesystem, in the data directory:
 //!
 //! ```text
-//! <data_dir>/archives/   published archives, read-only, below <project>/[<container>/]<instance>/,
-//!                        and beside each that was proven again its record, <archive's name>.proof
+//! <data_dir>/archives/   published archives, read-only, below <project>/[<container>/]<instance>/, and
+//!                        beside an archive that was verified later its proof, <archive's name>.proof
 //!            tmp/        unfinished attempts; emptied at every start
 //!            trash/      removed archives and instances, for the trash window
 //!            restored/   instances made by restores, <project>/<instance>/
@@ -13,7 +13,7 @@ mod folder;
 mod layout;
 mod listing;
 mod pending;
-mod record;
+mod proof_file;
 mod removal;
 mod trash;
 mod workspace;
@@ -31,56 +31,55 @@ use crate::domain::{
 };
 use crate::file_url;
 
-pub use layout::StoreLock;
+pub use layout::DataDirLock;
 pub use pending::OpenFile;
 pub use workspace::Workspace;
 
-/// How a local store behaves.
+/// How a data directory is used.
 #[derive(Debug, Clone)]
 pub struct LocalSettings {
-    /// Free bytes that no reservation may take: the catalog and the rest of the machine need some.
-    pub reserve_bytes: u64,
+    /// Bytes that archives leave free: the catalog and the rest of the machine need some.
+    pub headroom_bytes: u64,
     /// Dates what is put into the trash.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Default for LocalSettings {
     fn default() -> Self {
-        Self { reserve_bytes: 16 << 20, clock: Arc::new(SystemClock) }
+        Self { headroom_bytes: 16 << 20, clock: Arc::new(SystemClock) }
     }
 }
 
-/// A data directory: archives on a local filesystem, and what else Coffer keeps there. Clones are the same
-/// store.
+/// A data directory: archives on a local filesystem, and what else Coffer keeps there. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Local {
     layout: Arc<Layout>,
 }
 
 impl Local {
-    /// Opens the store below `data_dir`, and makes the folders that are missing. Takes no lock: readers need
-    /// none.
+    /// Opens `data_dir`, and makes the folders that are missing. Only writing needs the [lock](Self::lock).
     pub fn open(data_dir: &Path) -> Result<Self, StorageError> {
         Self::open_with(data_dir, LocalSettings::default())
     }
 
-    /// The same, with other settings than the usual ones.
+    /// The same, with these settings.
     pub fn open_with(data_dir: &Path, settings: LocalSettings) -> Result<Self, StorageError> {
-        let layout = Layout::open(data_dir, settings.reserve_bytes, settings.clock)?;
+        let layout = Layout::open(data_dir, settings.headroom_bytes, settings.clock)?;
         Ok(Self { layout: Arc::new(layout) })
     }
 
     /// Takes the right to write here, until the lock is dropped.
-    pub fn lock(&self) -> Result<StoreLock, StorageError> {
+    pub fn lock(&self) -> Result<DataDirLock, StorageError> {
         self.layout.lock()
     }
 
     /// Removes what unfinished attempts left behind, and returns how many there were. Called by the process
     /// that holds the lock, before its first attempt.
     pub fn sweep(&self) -> Result<usize, StorageError> {
-        let tmp = Folder::root(&self.layout.tmp)?;
+        let tmp = Folder::open(&self.layout.tmp)?;
         let (mut swept, mut result) = (0, Ok(()));
         for name in tmp.names()? {
+            // Folders that are too deep to be removed at once get names that begin with "swept".
             let removed = removal::remove(&tmp, &name?, "swept");
             result = result.and(removed.map(|_bytes| swept += 1));
         }
@@ -105,7 +104,7 @@ impl Local {
         instance: InstanceId,
     ) -> Result<PathBuf, StorageError> {
         let _folders = self.layout.folders.lock();
-        // The folders above the last name are made: that is whatever is restored into the instance's.
+        // `make` makes all folders but the last name, so `data` stands for whatever will be restored.
         let inside = format!("{project}/{instance}/data");
         let path = OpenedPath::make(&self.layout.restored, &inside)?;
         Ok(path.folder.path().to_owned())
@@ -131,7 +130,7 @@ impl Local {
         file_url::of_child(&self.layout.archives_url, location.as_str())
     }
 
-    /// The location of the archive that a `file://` URL names; an error if it is not below this store.
+    /// The location of the archive that a `file://` URL names; an error if it is not below `archives/`.
     pub fn locate(&self, text: &str) -> Result<Location, BadLocation> {
         let bad = || BadLocation::new(text);
         let path = file_url::to_path(text).ok_or_else(bad)?;
@@ -185,24 +184,24 @@ impl Storage for Local {
         let text = location.as_str();
         if let Some(path) = OpenedPath::find(&self.layout.archives, text)? {
             trash::discard(&self.layout, &path, text, require_regular_file)?;
-            record::remove(&path)?;
+            proof_file::remove(&path)?;
             path.remove_empty_folders();
         }
         Ok(())
     }
 
-    fn record(&self, location: &Location) -> Result<Option<Vec<u8>>, StorageError> {
+    fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>, StorageError> {
         match OpenedPath::find(&self.layout.archives, location.as_str())? {
-            Some(path) => record::read(&path),
+            Some(path) => proof_file::read(&path),
             None => Ok(None),
         }
     }
 
-    fn put_record(&self, location: &Location, record: &[u8]) -> Result<(), StorageError> {
+    fn put_proof(&self, location: &Location, proof: &[u8]) -> Result<(), StorageError> {
         let _folders = self.layout.folders.lock();
         let path = self.find(location)?;
-        // Holds the archive open for reading only to be sure that it exists and is one.
+        // Only to make sure that the archive exists and is a regular file.
         drop(path.folder.open_file(path.name)?);
-        record::write(&self.layout, &path, record)
+        proof_file::write(&self.layout, &path, proof)
     }
 }

@@ -20,8 +20,8 @@ use crate::early_sync::EarlySync;
 use crate::failpoint;
 use crate::storage::{Pending, StorageError};
 
-/// How much is reserved with one call, so that a reservation of many GiB can be interrupted.
-const RESERVE_STEP: u64 = 256 << 20;
+/// How much is allocated with one call, so that allocating many GiB can be interrupted.
+const ALLOCATE_STEP: u64 = 256 << 20;
 
 /// How much is written before the kernel is asked to start writing it back: the final sync then has little
 /// left to do, and the archive does not push the database out of the page cache.
@@ -29,13 +29,13 @@ const WRITE_BACK_STEP: u64 = 8 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Bytes may follow.
+    /// Bytes may follow, also after a sync.
     Writing,
     /// Everything written so far is on the disk.
     Synced,
     /// A write or a sync failed. What is on the disk is unknown, and is never published.
     Failed,
-    /// The temporary name is gone.
+    /// The temporary name is gone, so that nothing remains to be removed.
     Published,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct PendingFile {
     file: File,
     written: u64,
     /// Room is allocated up to here.
-    reserved_to: u64,
+    allocated_to: u64,
     /// The kernel was asked to start writing back up to here.
     written_back: u64,
     early: EarlySync,
@@ -56,12 +56,13 @@ pub(super) struct PendingFile {
 }
 
 impl PendingFile {
+    /// Creates `tmp/<backup>.<attempt>`; an error if it exists.
     pub(super) fn create(
         layout: &Arc<Layout>,
         backup: BackupId,
         attempt: u32,
     ) -> Result<Self, StorageError> {
-        let tmp = Folder::root(&layout.tmp)?;
+        let tmp = Folder::open(&layout.tmp)?;
         let name = format!("{backup}.{attempt}");
         let what = tmp.path_of(&name);
         match tmp.create_file(name.as_ref()) {
@@ -71,7 +72,7 @@ impl PendingFile {
                 name,
                 file,
                 written: 0,
-                reserved_to: 0,
+                allocated_to: 0,
                 written_back: 0,
                 early: EarlySync::default(),
                 stage: Stage::Writing,
@@ -85,18 +86,18 @@ impl PendingFile {
         self.tmp.path_of(&self.name)
     }
 
-    fn full(&self, needed: u64, free: u64) -> StorageError {
+    fn full_error(&self, needed: u64, free: u64) -> StorageError {
         StorageError::Full { what: self.path().display().to_string(), needed, free }
     }
 
-    fn refused(&self, action: &'static str, why: &'static str) -> StorageError {
+    fn other_error(&self, action: &'static str, why: &'static str) -> StorageError {
         failed(action, &self.path())(io::Error::other(why))
     }
 
-    /// Allocates `start..end` beyond the end of the file. False: this filesystem cannot.
-    fn allocate(&self, mut start: u64, end: u64) -> Result<bool, Errno> {
+    /// Allocates `start..end` beyond the end of the file. `false`: this filesystem does not support that.
+    fn allocate_range(&self, mut start: u64, end: u64) -> Result<bool, Errno> {
         while start < end {
-            let step = (end - start).min(RESERVE_STEP);
+            let step = (end - start).min(ALLOCATE_STEP);
             match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, start, step) {
                 Ok(()) => start += step,
                 Err(Errno::INTR) => {}
@@ -108,8 +109,8 @@ impl PendingFile {
     }
 
     /// Starts write-back of what was written last. Linux starts it when told that a range's cache is not
-    /// needed, and drops the cache when told again after it is done, so each range is named twice. This is
-    /// only a hint: whether the bytes are on the disk, the sync says.
+    /// needed, and drops the cache when told again after it is done, so each call covers the previous range
+    /// again. This is only a hint: the sync makes the bytes durable.
     fn start_write_back(&mut self) {
         if self.written.saturating_sub(self.written_back) >= WRITE_BACK_STEP {
             let start = self.written_back.saturating_sub(WRITE_BACK_STEP);
@@ -120,11 +121,11 @@ impl PendingFile {
         }
     }
 
-    fn release_reserve(&mut self) -> Result<(), StorageError> {
-        if self.reserved_to > self.written {
+    fn release_unused(&mut self) -> Result<(), StorageError> {
+        if self.allocated_to > self.written {
             rustix::fs::ftruncate(&self.file, self.written)
                 .map_err(failed("truncating", &self.path()))?;
-            self.reserved_to = self.written;
+            self.allocated_to = self.written;
         }
         Ok(())
     }
@@ -132,12 +133,12 @@ impl PendingFile {
     fn sync_written(&mut self) -> Result<(), StorageError> {
         let what = self.path();
         self.early.finish().map_err(failed("syncing", &what))?;
-        self.release_reserve()?;
+        self.release_unused()?;
         self.file.sync_all().map_err(failed("syncing", &what))?;
         self.check_not_replaced()
     }
 
-    /// The name still stands for this file, and the file has the length that was written.
+    /// Fails if the name no longer leads to this file, or if its length differs from what was written.
     fn check_not_replaced(&self) -> Result<(), StorageError> {
         let mine = self.file.metadata().map_err(failed("inspecting", &self.path()))?;
         let found = self.tmp.metadata(OsStr::new(&self.name))?;
@@ -145,7 +146,7 @@ impl PendingFile {
         if same && mine.len() == self.written {
             return Ok(());
         }
-        Err(self.refused("checking", "another program has changed or replaced this file"))
+        Err(self.other_error("checking", "another program has changed or replaced this file"))
     }
 
     /// Sets the file's time, makes it read-only for its owner and inaccessible to others, and syncs that.
@@ -165,8 +166,8 @@ impl PendingFile {
             Err(error) => return Err(failed("publishing", &path.path())(error)),
         }
         failpoint::at("publish-after-rename");
-        // After an error here it is unknown which names a power cut would leave. The attempt has failed, so
-        // its archive must not stay.
+        // If a folder cannot be synced, a power cut may undo the rename: the attempt has failed, and its archive
+        // must not stay.
         path.folder.sync().and_then(|()| self.tmp.sync()).inspect_err(|_error| {
             if let Err(error) = path.folder.remove_file(path.name) {
                 log::warn!("{error}");
@@ -201,37 +202,38 @@ impl Write for PendingFile {
 }
 
 impl Pending for PendingFile {
-    fn reserve(&mut self, more: u64) -> Result<(), StorageError> {
+    fn allocate(&mut self, more: u64) -> Result<(), StorageError> {
         let end = self.written.saturating_add(more);
-        let start = self.written.max(self.reserved_to);
+        let start = self.written.max(self.allocated_to);
         if end <= start {
             return Ok(());
         }
-        let needed = (end - start).saturating_add(self.layout.reserve_bytes);
+        let needed = (end - start).saturating_add(self.layout.headroom_bytes);
         let free = self.tmp.free_bytes()?;
         if needed > free {
-            return Err(self.full(needed, free));
+            return Err(self.full_error(needed, free));
         }
-        match self.allocate(start, end) {
+        match self.allocate_range(start, end) {
             Ok(true) => {
-                self.reserved_to = end;
+                self.allocated_to = end;
                 Ok(())
             }
             Ok(false) => Ok(()),
             Err(error) => {
-                self.reserved_to = end;
-                self.release_reserve()?;
+                // A part may be allocated.
+                self.allocated_to = end;
+                self.release_unused()?;
                 if matches!(error, Errno::NOSPC | Errno::DQUOT) {
-                    return Err(self.full(needed, self.tmp.free_bytes()?));
+                    return Err(self.full_error(needed, self.tmp.free_bytes()?));
                 }
-                Err(failed("reserving room for", &self.path())(error))
+                Err(failed("allocating room for", &self.path())(error))
             }
         }
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
         if self.stage == Stage::Failed {
-            return Err(self.refused("syncing", "an earlier write or sync of this file failed"));
+            return Err(self.other_error("syncing", "an earlier write or sync of this file failed"));
         }
         let result = self.sync_written();
         self.stage = if result.is_ok() { Stage::Synced } else { Stage::Failed };
@@ -240,11 +242,11 @@ impl Pending for PendingFile {
 
     fn reopen(&self) -> Result<Arc<dyn ReadAt>, StorageError> {
         if self.stage != Stage::Synced {
-            return Err(self.refused("reopening", "it is not synced"));
+            return Err(self.other_error("reopening", "it is not synced"));
         }
         self.check_not_replaced()?;
         let file = self.tmp.open_file(OsStr::new(&self.name))?;
-        // Only a read from the disk proves the disk. Where the cache cannot be dropped, it is read.
+        // Reading the cache would prove nothing about the disk. If it cannot be dropped, it is read all the same.
         if let Err(error) = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed) {
             log::debug!("the cache of {} is kept: {error}", self.path().display());
         }
@@ -258,7 +260,7 @@ impl Pending for PendingFile {
         finished: Timestamp,
     ) -> Result<(), StorageError> {
         if self.stage != Stage::Synced {
-            return Err(self.refused("publishing", "it is not synced"));
+            return Err(self.other_error("publishing", "it is not synced"));
         }
         self.check_not_replaced()?;
         self.seal(finished)?;

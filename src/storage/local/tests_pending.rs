@@ -5,9 +5,9 @@ use std::fs::OpenOptions;
 use super::*;
 use crate::domain::SystemClock;
 
-fn attempt(reserve_bytes: u64) -> (tempfile::TempDir, PendingFile) {
+fn attempt(headroom_bytes: u64) -> (tempfile::TempDir, PendingFile) {
     let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::open(dir.path(), reserve_bytes, Arc::new(SystemClock)).unwrap();
+    let layout = Layout::open(dir.path(), headroom_bytes, Arc::new(SystemClock)).unwrap();
     let pending = PendingFile::create(&Arc::new(layout), BackupId::generate(), 1).unwrap();
     (dir, pending)
 }
@@ -72,24 +72,24 @@ fn a_file_that_was_truncated_or_replaced_after_its_sync_is_not_published() {
 }
 
 #[test]
-fn a_reservation_leaves_the_headroom_free() {
+fn an_allocation_leaves_the_headroom_free() {
     let (_dir, mut pending) = attempt(u64::MAX / 2);
-    let error = pending.reserve(1).unwrap_err();
+    let error = pending.allocate(1).unwrap_err();
     assert!(matches!(error, StorageError::Full { .. }), "{error}");
-    pending.reserve(0).unwrap();
+    pending.allocate(0).unwrap();
 }
 
 #[test]
-fn reserved_room_is_allocated_once_and_freed_by_the_sync() {
+fn room_is_allocated_once_and_freed_by_the_sync() {
     let (_dir, mut pending) = attempt(0);
-    pending.reserve(8 << 20).unwrap();
+    pending.allocate(8 << 20).unwrap();
     let blocks = |pending: &PendingFile| pending.file.metadata().unwrap().blocks();
-    let reserved = blocks(&pending);
-    pending.reserve(8 << 20).unwrap();
-    assert_eq!(blocks(&pending), reserved);
+    let allocated = blocks(&pending);
+    pending.allocate(8 << 20).unwrap();
+    assert_eq!(blocks(&pending), allocated);
     pending.write_all(b"bytes").unwrap();
     pending.sync().unwrap();
-    assert!(blocks(&pending) * 512 < 1 << 20, "{reserved}");
+    assert!(blocks(&pending) * 512 < 1 << 20, "{allocated}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) fn discard(
         return path.folder.sync();
     };
     check(&metadata, &path.path())?;
-    let trash = Folder::root(&layout.trash)?;
+    let trash = Folder::open(&layout.trash)?;
     if metadata.is_dir() {
         // A folder that may not be written cannot be moved.
         path.folder.open_writable_folder(path.name)?;
@@ -55,7 +55,7 @@ fn label(text: &str) -> String {
     name
 }
 
-/// When something with this name was put into the trash; `None`: this store did not put it there.
+/// When something with this name was put into the trash; `None`: Coffer did not put it there.
 fn discarded_at(name: &OsStr) -> Option<u64> {
     let (seconds, _label) = name.to_str()?.split_once('.')?;
     seconds.bytes().all(|byte| byte.is_ascii_digit()).then(|| seconds.parse().ok())?
@@ -64,7 +64,7 @@ fn discarded_at(name: &OsStr) -> Option<u64> {
 /// Removes what was discarded at least `window` ago; returns how many bytes the files had. What cannot be
 /// removed does not keep the others: the first error is returned at the end.
 pub(super) fn empty(layout: &Layout, window: Duration) -> Result<u64, StorageError> {
-    let trash = Folder::root(&layout.trash)?;
+    let trash = Folder::open(&layout.trash)?;
     let now = layout.now_seconds();
     let (mut bytes, mut result) = (0_u64, Ok(()));
     for name in trash.names()? {

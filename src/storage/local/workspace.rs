@@ -19,7 +19,7 @@ impl Workspace {
     /// Makes one in `within`, where `needed` bytes must fit and `headroom` more stay free. Its name is short,
     /// because the path of a server's socket in it may have a hundred bytes at most.
     pub fn make(within: &Path, needed: u64, headroom: u64) -> Result<Self, StorageError> {
-        let free = Folder::root(within)?.free_bytes()?;
+        let free = Folder::open(within)?.free_bytes()?;
         let needed = needed.saturating_add(headroom);
         if needed > free {
             return Err(StorageError::Full { what: within.display().to_string(), needed, free });
@@ -39,7 +39,7 @@ impl Workspace {
 
     /// Makes a folder in it.
     pub fn folder(&self, name: &str) -> Result<PathBuf, StorageError> {
-        let folder = Folder::root(&self.path)?.make_folder(name.as_ref())?;
+        let folder = Folder::open(&self.path)?.make_folder(name.as_ref())?;
         Ok(folder.path().to_owned())
     }
 
@@ -47,7 +47,7 @@ impl Workspace {
         let (Some(within), Some(name)) = (self.path.parent(), self.path.file_name()) else {
             return Ok(0);
         };
-        removal::remove(&Folder::root(within)?, name, &name.to_string_lossy())
+        removal::remove(&Folder::open(within)?, name, &name.to_string_lossy())
     }
 }
 

@@ -33,7 +33,7 @@ macro_rules! storage_conformance {
             a_missing_archive_is_reported_as_missing,
             a_reservation_of_more_than_is_free_is_refused_and_leaves_nothing,
             room_that_was_reserved_but_not_used_is_not_part_of_the_archive,
-            a_record_is_replaced_not_listed_and_removed_with_its_archive,
+            a_proof_is_replaced_not_listed_and_removed_with_its_archive,
         }
     };
 }
@@ -188,8 +188,8 @@ pub(super) fn a_missing_archive_is_reported_as_missing(storage: &dyn Storage) {
     let (_id, location) = new_location("p", None);
     assert_eq!(storage.stat(&location).unwrap(), None);
     assert!(storage.open(&location).unwrap_err().is_not_found());
-    assert_eq!(storage.record(&location).unwrap(), None);
-    assert!(storage.put_record(&location, b"{}").unwrap_err().is_not_found());
+    assert_eq!(storage.proof(&location).unwrap(), None);
+    assert!(storage.put_proof(&location, b"{}").unwrap_err().is_not_found());
     storage.remove(&location).unwrap();
 }
 
@@ -199,7 +199,7 @@ pub(super) fn a_reservation_of_more_than_is_free_is_refused_and_leaves_nothing(
     let mut pending = storage.create(BackupId::generate(), 1).unwrap();
     pending.write_all(b"bytes").unwrap();
     for too_much in [u64::MAX / 2, u64::MAX] {
-        let error = pending.reserve(too_much).unwrap_err();
+        let error = pending.allocate(too_much).unwrap_err();
         assert!(matches!(error, StorageError::Full { .. }) && error.is_full(), "{error}");
     }
     drop(pending);
@@ -212,7 +212,7 @@ pub(super) fn room_that_was_reserved_but_not_used_is_not_part_of_the_archive(
     let (id, location) = new_location("p", None);
     let mut pending = storage.create(id, 1).unwrap();
     for _ in 0..3 {
-        pending.reserve(1 << 20).unwrap();
+        pending.allocate(1 << 20).unwrap();
         pending.write_all(b"bytes").unwrap();
     }
     pending.sync().unwrap();
@@ -220,19 +220,19 @@ pub(super) fn room_that_was_reserved_but_not_used_is_not_part_of_the_archive(
     assert_eq!(read(&storage.open(&location).unwrap()), b"bytesbytesbytes");
 }
 
-pub(super) fn a_record_is_replaced_not_listed_and_removed_with_its_archive(storage: &dyn Storage) {
+pub(super) fn a_proof_is_replaced_not_listed_and_removed_with_its_archive(storage: &dyn Storage) {
     let (id, location) = new_location("p", None);
     for _ in 0..2 {
         written(storage, id, b"bytes").publish(&location, time(1)).unwrap();
-        assert_eq!(storage.record(&location).unwrap(), None);
-        for record in [b"{\"a\": 1}".as_slice(), b"{}"] {
-            storage.put_record(&location, record).unwrap();
-            assert_eq!(storage.record(&location).unwrap().as_deref(), Some(record));
+        assert_eq!(storage.proof(&location).unwrap(), None);
+        for proof in [b"{\"a\": 1}".as_slice(), b"{}"] {
+            storage.put_proof(&location, proof).unwrap();
+            assert_eq!(storage.proof(&location).unwrap().as_deref(), Some(proof));
         }
         assert_eq!(storage.list().unwrap().len(), 1);
         assert_eq!(read(&storage.open(&location).unwrap()), b"bytes");
         storage.remove(&location).unwrap();
-        assert_eq!(storage.record(&location).unwrap(), None);
+        assert_eq!(storage.proof(&location).unwrap(), None);
     }
     assert!(is_empty(storage));
 }

@@ -1,4 +1,4 @@
-//! What a local store promises beyond what every place promises.
+//! What the local storage promises beyond what every backend promises.
 
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -102,7 +102,7 @@ fn links_folders_and_other_files_are_not_archives() {
     for text in ["link/x.tar.zst", "p/link.tar.zst", "p/folder.tar.zst"] {
         let there = text.parse::<Location>().unwrap();
         assert!(!store.open(&there).unwrap_err().is_not_found(), "{text}");
-        store.put_record(&there, b"{}").unwrap_err();
+        store.put_proof(&there, b"{}").unwrap_err();
         store.stat(&there).unwrap_err();
         store.remove(&there).unwrap_err();
     }
@@ -232,10 +232,10 @@ fn a_removed_archive_stays_in_the_trash_for_its_window() {
 }
 
 #[test]
-fn a_record_lies_beside_its_archive_and_leaves_nothing_behind() {
+fn a_proof_lies_beside_its_archive_and_leaves_nothing_behind() {
     let (_place, store) = store();
     let location = published(&store);
-    store.put_record(&location, b"{}").unwrap();
+    store.put_proof(&location, b"{}").unwrap();
     let mut beside = path_of(&store, &location).into_os_string();
     beside.push(".proof");
     assert_eq!(std::fs::read(beside).unwrap(), b"{}");

@@ -27,7 +27,7 @@ struct Content {
 #[derive(Debug)]
 struct Archive {
     bytes: Arc<Vec<u8>>,
-    record: Option<Vec<u8>>,
+    proof: Option<Vec<u8>>,
 }
 
 impl Memory {
@@ -84,12 +84,12 @@ impl Storage for Memory {
         Ok(())
     }
 
-    fn record(&self, location: &Location) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.0.lock().archives.get(location).and_then(|archive| archive.record.clone()))
+    fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.0.lock().archives.get(location).and_then(|archive| archive.proof.clone()))
     }
 
-    fn put_record(&self, location: &Location, record: &[u8]) -> Result<(), StorageError> {
-        self.find(location, |archive| archive.record = Some(record.to_owned()))
+    fn put_proof(&self, location: &Location, proof: &[u8]) -> Result<(), StorageError> {
+        self.find(location, |archive| archive.proof = Some(proof.to_owned()))
     }
 }
 
@@ -124,7 +124,7 @@ impl Write for PendingBytes {
 }
 
 impl Pending for PendingBytes {
-    fn reserve(&mut self, more: u64) -> Result<(), StorageError> {
+    fn allocate(&mut self, more: u64) -> Result<(), StorageError> {
         let written = self.bytes.len().try_into().unwrap_or(u64::MAX);
         let free = CAPACITY.saturating_sub(written);
         if more <= free {
@@ -152,7 +152,7 @@ impl Pending for PendingBytes {
         if content.archives.contains_key(location) {
             return Err(StorageError::Exists { what: location.to_string() });
         }
-        content.archives.insert(location.clone(), Archive { bytes, record: None });
+        content.archives.insert(location.clone(), Archive { bytes, proof: None });
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The record beside an archive: `<archive's name>.proof`.
+//! The proof beside an archive, `<archive's name>.proof`: when it was verified last.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
@@ -10,7 +10,7 @@ use crate::storage::StorageError;
 
 const ENDING: &str = ".proof";
 
-/// A record that is longer is not one of ours.
+/// A longer file is not one that Coffer wrote.
 const LONGEST: u64 = 64 << 10;
 
 fn name_of(archive: &OsStr) -> OsString {
@@ -19,37 +19,37 @@ fn name_of(archive: &OsStr) -> OsString {
     name
 }
 
-pub(super) fn is_record(path: &str) -> bool {
+pub(super) fn is_proof(path: &str) -> bool {
     path.strip_suffix(ENDING).is_some_and(|archive| archive.parse::<Location>().is_ok())
 }
 
-/// Reads the record of an archive; `None`: there is none.
+/// Reads the proof of an archive; `None`: there is none.
 pub(super) fn read(path: &OpenedPath<'_>) -> Result<Option<Vec<u8>>, StorageError> {
     let name = name_of(path.name);
     let file = match path.folder.open_file(&name) {
         Err(error) if error.is_not_found() => return Ok(None),
         opened => opened?,
     };
-    let mut record = Vec::new();
+    let mut proof = Vec::new();
     file.take(LONGEST)
-        .read_to_end(&mut record)
+        .read_to_end(&mut proof)
         .map_err(failed("reading", &path.folder.path_of(&name)))?;
-    Ok(Some(record))
+    Ok(Some(proof))
 }
 
-/// Writes the record of an archive under a temporary name, and renames it.
+/// Writes the proof of an archive under a temporary name, and renames it.
 pub(super) fn write(
     layout: &Layout,
     path: &OpenedPath<'_>,
-    record: &[u8],
+    proof: &[u8],
 ) -> Result<(), StorageError> {
-    let tmp = Folder::root(&layout.tmp)?;
+    let tmp = Folder::open(&layout.tmp)?;
     let mut unfinished = tempfile::Builder::new()
         .prefix("proof-")
         .tempfile_in(tmp.path())
         .map_err(failed("creating a file in", tmp.path()))?;
     let what = unfinished.path().to_owned();
-    unfinished.write_all(record).map_err(failed("writing", &what))?;
+    unfinished.write_all(proof).map_err(failed("writing", &what))?;
     unfinished.as_file().sync_all().map_err(failed("syncing", &what))?;
     let name = name_of(path.name);
     rustix::fs::renameat(&tmp, &*what, &path.folder, &*name)
@@ -57,7 +57,7 @@ pub(super) fn write(
     path.folder.sync()
 }
 
-/// Removes the record of an archive, if there is one.
+/// Removes the proof of an archive, if there is one.
 pub(super) fn remove(path: &OpenedPath<'_>) -> Result<(), StorageError> {
     let name = name_of(path.name);
     if path.folder.metadata(&name)?.is_none() {
