@@ -111,10 +111,9 @@ fn a_wrong_configuration_ends_with_2_and_names_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("coffer.toml");
     write_file(&config, "data_dir = \"/nowhere\"\n[server]\nlisten_on = \"x\"\n");
-    // The doctor reports it as a problem and goes on.
-    for (command, code) in [(&["serve"][..], 2), (&["verify", UNKNOWN], 2), (&["doctor"], 1)] {
+    for command in [&["serve"][..], &["verify", UNKNOWN], &["doctor"]] {
         let output = coffer(&[command, &["--config", config.to_str().unwrap()]].concat());
-        assert_ends(&output, code);
+        assert_ends(&output, 2);
         let text = err(&output) + &out(&output);
         assert!(text.contains("listen_on"), "{text}");
     }
@@ -130,6 +129,23 @@ fn a_wrong_configuration_ends_with_2_and_names_the_key() {
     let output = coffer(&["serve", "--config", config.to_str().unwrap()]);
     assert_ends(&output, 2);
     assert!(err(&output).contains("source.path"), "{}", err(&output));
+}
+
+#[test]
+fn an_error_of_a_command_that_reports_as_json_is_json() {
+    let fixture = Fixture::new();
+    for (arguments, code) in [
+        (&["verify", UNKNOWN, "--json"][..], 3),
+        (&["show", "no such name", "--json"], 3),
+        (&["restore", "--archive", "/nowhere/x.tar.zst", "--to", "/nowhere/y", "--json"], 3),
+        (&["backup", "shop", "--json"], 1),
+    ] {
+        let output = fixture.run(arguments);
+        assert_ends(&output, code);
+        let error: Value = serde_json::from_str(&err(&output)).unwrap();
+        assert_eq!(error["exit_code"], code);
+        assert!(error["error"].as_str().is_some_and(|it| it.len() > 10), "{error}");
+    }
 }
 
 /// A server with a chain of three backups, and the database that the last one restores to.

@@ -60,6 +60,8 @@ fn reads(backup: &str) -> Vec<Row> {
         read("/backup_strategies"),
         read("/flavors"),
         read("/flavors/1"),
+        read("/projects"),
+        read("/projects/project-a"),
         read("/limits"),
         read("/mgmt/quotas/project-a"),
         row(Method::GET, "", None, [401, 401, 403, 403, 403, 403]),

@@ -96,8 +96,17 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {
-            terminal::complain(&error);
+            if wants_json() {
+                terminal::complain_in_json(&error, error.code().number());
+            } else {
+                terminal::complain(&error);
+            }
             error.code()
         }
     }
+}
+
+/// Whether the command was asked to report as JSON: then its error is JSON too.
+fn wants_json() -> bool {
+    std::env::args_os().any(|argument| argument == "--json")
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::{LeftOut, with_causes};
 use crate::executor::Progress;
@@ -26,6 +26,12 @@ pub(super) fn say_json(report: &Value) {
 /// Prints an error with its causes to stderr.
 pub(super) fn complain(error: &dyn Error) {
     writeln!(io::stderr().lock(), "coffer: {}", with_causes(error)).ok();
+}
+
+/// Prints an error to stderr as a JSON document in one line.
+pub(super) fn complain_in_json(error: &dyn Error, exit_code: u8) {
+    let report = json!({ "error": with_causes(error).to_string(), "exit_code": exit_code });
+    writeln!(io::stderr().lock(), "{report}").ok();
 }
 
 /// Prints a warning to stderr.

@@ -32,14 +32,16 @@ pub(super) struct DoctorArgs {
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
     let mut findings = Findings::default();
-    match args.with.load() {
-        Ok(config) => check_all(&config, &mut findings),
+    let config = args.with.load();
+    match &config {
+        Ok(config) => check_all(config, &mut findings),
         Err(error) => {
             let advice = "correct it; config/default.toml lists and explains every key";
             findings.problem("configuration", error.to_string(), advice);
         }
     }
     report(args, &findings);
+    config?;
     match findings.count(Level::Problem) {
         0 => Ok(()),
         some => Err(CommandError::Failed(format!("{}; see above", counted(some, "problem")))),
