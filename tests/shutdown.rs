@@ -129,7 +129,7 @@ fn without_grace_a_running_backup_is_interrupted_and_the_next_start_is_clean(
     fixture.signal(signal);
     fixture.assert_exits();
     assert_interrupted(&fixture.after_restart(&id));
-    assert!(!fixture.server.log().text().contains("the last run was interrupted"));
+    assert!(!fixture.server.log().text().contains("the previous process was interrupted"));
     assert_eq!(fixture.server.admin().full("quick")["status"], "COMPLETED");
 }
 

@@ -86,7 +86,7 @@ impl Listing {
         let page = catalog.backups(scope, &filter)?;
         let links = match page.next {
             Some(position) => {
-                Some(vec![call.url().next(&Marker::new(position, filters).encode()?)])
+                Some(vec![call.url().next_page(&Marker::new(position, filters).encode()?)])
             }
             None => None,
         };

@@ -10,7 +10,7 @@ use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, Resto
 use super::error::ApiError;
 use super::extract::{Body, Call};
 use super::operation::{Operation, operations};
-use super::{ArchiveStore, State};
+use super::{ArchiveAccess, State};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![create_backup, show_backup, delete_backup, drill_backup]
@@ -102,7 +102,7 @@ fn new_backup(wanted: CreateBackup) -> Result<NewBackup, ApiError> {
 fn registration(
     wanted: CreateBackup,
     archive: &RestoreFrom,
-    archives: &dyn ArchiveStore,
+    archives: &dyn ArchiveAccess,
 ) -> Result<Registration, ApiError> {
     let url = &archive.remote_location;
     let location = archives.locate(url).ok_or_else(|| {

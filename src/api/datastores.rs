@@ -104,7 +104,7 @@ async fn list_datastores(call: Call<Read>) -> Result<Json<DatastoreList>, ApiErr
 )]
 async fn show_datastore(call: Call<Read>) -> Result<Json<DatastoreAnswer>, ApiError> {
     let known = Known::read(&call)?;
-    let engine = known.engine(call.segment("datastore"))?;
+    let engine = known.engine(call.path_parameter("datastore"))?;
     Ok(Json(DatastoreAnswer { datastore: known.datastore(engine) }))
 }
 
@@ -116,7 +116,7 @@ async fn show_datastore(call: Call<Read>) -> Result<Json<DatastoreAnswer>, ApiEr
 )]
 async fn list_versions_of_datastore(call: Call<Read>) -> Result<Json<VersionList>, ApiError> {
     let known = Known::read(&call)?;
-    let engine = known.engine(call.segment("datastore"))?;
+    let engine = known.engine(call.path_parameter("datastore"))?;
     let versions = known.versions_of(engine).map(|it| known.version(it)).collect();
     Ok(Json(VersionList { versions }))
 }
@@ -129,8 +129,8 @@ async fn list_versions_of_datastore(call: Call<Read>) -> Result<Json<VersionList
 )]
 async fn show_version_of_datastore(call: Call<Read>) -> Result<Json<VersionAnswer>, ApiError> {
     let known = Known::read(&call)?;
-    let engine = known.engine(call.segment("datastore"))?;
-    let wanted = call.segment("version");
+    let engine = known.engine(call.path_parameter("datastore"))?;
+    let wanted = call.path_parameter("version");
     let found = known
         .versions_of(engine)
         .find(|it| it.version == wanted || it.version_id() == wanted)
@@ -146,7 +146,7 @@ async fn show_version_of_datastore(call: Call<Read>) -> Result<Json<VersionAnswe
 )]
 async fn show_version(call: Call<Read>) -> Result<Json<VersionAnswer>, ApiError> {
     let known = Known::read(&call)?;
-    let wanted = call.segment("version");
+    let wanted = call.path_parameter("version");
     let mut datastores = known.datastores.iter();
     let found = datastores
         .find(|datastore| datastore.version_id() == wanted)

@@ -30,7 +30,7 @@ async fn list_flavors(call: Call<Read>) -> Json<FlavorList> {
     responses((status = 200, description = "The flavor.", body = FlavorAnswer))
 )]
 async fn show_flavor(call: Call<Read>) -> Result<Json<FlavorAnswer>, ApiError> {
-    let id = call.segment("id");
+    let id = call.path_parameter("id");
     if id != "1" {
         return Err(ApiError::unknown_id(id));
     }

@@ -44,7 +44,7 @@ async fn list_instances(call: Call<Read>) -> Result<Json<InstanceList>, ApiError
     let page = call.state.catalog.instances(&call.scope, after, limit)?;
     Ok(Json(InstanceList {
         instances: page.rows.iter().map(|row| instance(&call, call.scope.project(), row)).collect(),
-        links: page.next.map(|next| vec![call.url().next(&next.to_string())]),
+        links: page.next.map(|next| vec![call.url().next_page(&next.to_string())]),
     }))
 }
 

@@ -1,4 +1,4 @@
-//! URLs of this server, as the client sees it.
+//! Absolute URLs in responses.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HOST;
@@ -25,14 +25,14 @@ pub(super) fn base(request: &HttpRequest, state: &State) -> String {
     format!("{scheme}://{host}")
 }
 
-/// The links to something: where it is below the project, and Trove's bookmark.
-pub(super) fn to(base: &str, project: &str, path: &str) -> Vec<Link> {
+/// The `self` link of a resource, with version and project, and Trove's `bookmark` link, without.
+pub(super) fn self_and_bookmark(base: &str, project: &str, path: &str) -> Vec<Link> {
     [("self", format!("{base}/v1.0/{project}/{path}")), ("bookmark", format!("{base}/{path}"))]
         .map(|(rel, href)| Link { href, rel: rel.to_owned() })
         .into()
 }
 
-/// The URL of a list, as the client wrote it.
+/// The URL of a list request, for the link to its next page.
 #[derive(Debug)]
 pub(super) struct ListUrl {
     path: String,
@@ -41,14 +41,14 @@ pub(super) struct ListUrl {
 
 impl ListUrl {
     /// The URL of the request.
-    pub(super) fn of(request: &HttpRequest, state: &State) -> Self {
+    pub(super) fn from_request(request: &HttpRequest, state: &State) -> Self {
         let mut path = base(request, state);
         path.push_str(request.uri().path());
         Self { path, query: request.query_string().to_owned() }
     }
 
     /// The link to the next page: the same URL with another marker.
-    pub(super) fn next(&self, marker: &str) -> Link {
+    pub(super) fn next_page(&self, marker: &str) -> Link {
         let query = next_query(&self.query, marker);
         Link { href: format!("{}?{query}", self.path), rel: "next".to_owned() }
     }

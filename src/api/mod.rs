@@ -7,7 +7,7 @@
 //! its bodies in `wire`. `/openapi.json` is made from the same lists.
 
 mod archive;
-mod archive_store;
+mod archive_access;
 mod backup_list;
 mod backups;
 mod datastores;
@@ -42,7 +42,7 @@ use crate::wire::BackupView;
 
 use operation::Operation;
 
-pub use archive_store::ArchiveStore;
+pub use archive_access::ArchiveAccess;
 pub use metrics::RequestCounts;
 
 /// How callers are recognised.
@@ -60,7 +60,7 @@ pub struct State {
     /// The records.
     pub catalog: Arc<Catalog>,
     /// The archives, for downloads and `locationRef`.
-    pub archives: Arc<dyn ArchiveStore>,
+    pub archives: Arc<dyn ArchiveAccess>,
     /// How callers are recognised.
     pub auth: AuthMode,
     /// Scheme and host that clients reach this server by, if not the ones of their requests.

@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
-use utoipa::openapi::path::{Operation as Document, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{
+    Operation as OpenApiOperation, Parameter, ParameterBuilder, ParameterIn,
+};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
@@ -19,25 +21,25 @@ use crate::wire::{ErrorBody, ErrorDetail};
 use super::operation::{Operation, operations};
 use super::{PROJECT, project_operations, public_operations};
 
-/// The refusals that every request below a project may meet.
-const ANYWHERE: [&str; 5] = ["400", "401", "403", "404", "500"];
+/// The refusals that every request below a project may get.
+const ON_EVERY_PROJECT_ROUTE: [&str; 5] = ["400", "401", "403", "404", "500"];
 /// The refusals of a request that has a body.
 const WITH_BODY: [&str; 3] = ["408", "413", "415"];
 
 /// What is meant by the variable parts of paths.
 const PATH_PARAMETERS: [(&str, &str); 5] = [
-    ("project_id", "The project; administrators may name any."),
+    ("project_id", "The project in which the request is made; administrators may name any."),
     ("id", "An id, in lower case."),
     ("datastore", "Name or id of a datastore."),
     ("version", "Name or id of a version."),
-    ("project", "The project that is asked about."),
+    ("project", "The project whose quotas are meant."),
 ];
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![openapi_document]
 }
 
-/// This document
+/// Show this API as an OpenAPI document
 #[utoipa::path(
     get,
     path = "/openapi.json",
@@ -66,18 +68,19 @@ pub(super) fn document() -> OpenApi {
     let project = project_operations().into_iter().map(|it| (PROJECT.to_owned(), it));
     for (prefix, operation) in public.chain(project) {
         let Operation { method, path, .. } = operation;
-        let mut document = (operation.document)();
+        let mut described = (operation.document)();
         let mut schemas = Vec::new();
         (operation.add_schemas)(&mut schemas);
         let path = format!("{prefix}{path}");
-        add_path_parameters(&path, &mut document);
-        document.tags = None;
+        add_path_parameters(&path, &mut described);
+        described.tags = None;
         if prefix.is_empty() {
-            document.security = Some(Vec::new());
+            // Public: no authentication.
+            described.security = Some(Vec::new());
         } else {
-            add_refusals(&mut document);
+            add_refusals(&mut described);
         }
-        paths.add_path_operation(path, vec![method], document);
+        paths.add_path_operation(path, vec![method], described);
         components = components.schemas_from_iter(schemas);
     }
     let mut license = License::new("Apache-2.0");
@@ -87,7 +90,9 @@ pub(super) fn document() -> OpenApi {
             InfoBuilder::new()
                 .title("Coffer")
                 .version("1.0")
-                .description(Some("OpenStack Trove's Backups API, in one binary"))
+                .description(Some(
+                    "OpenStack Trove's Backups API, in one binary. HEAD is answered as GET, without a body.",
+                ))
                 .license(Some(license)),
         )
         .security(Some(
@@ -98,8 +103,8 @@ pub(super) fn document() -> OpenApi {
         .build()
 }
 
-fn add_path_parameters(path: &str, document: &mut Document) {
-    let parameters = document.parameters.get_or_insert_default();
+fn add_path_parameters(path: &str, operation: &mut OpenApiOperation) {
+    let parameters = operation.parameters.get_or_insert_default();
     for (name, description) in PATH_PARAMETERS {
         if path.contains(&format!("{{{name}}}")) {
             let parameter: Parameter = ParameterBuilder::new()
@@ -114,11 +119,11 @@ fn add_path_parameters(path: &str, document: &mut Document) {
     }
 }
 
-fn add_refusals(document: &mut Document) {
-    let with_body = document.request_body.is_some().then_some(WITH_BODY);
-    let codes = ANYWHERE.into_iter().chain(with_body.into_iter().flatten());
+fn add_refusals(operation: &mut OpenApiOperation) {
+    let with_body = operation.request_body.is_some().then_some(WITH_BODY);
+    let codes = ON_EVERY_PROJECT_ROUTE.into_iter().chain(with_body.into_iter().flatten());
     for code in codes {
-        document.responses.responses.entry(code.to_owned()).or_insert_with(refusal);
+        operation.responses.responses.entry(code.to_owned()).or_insert_with(refusal);
     }
 }
 
@@ -126,7 +131,7 @@ fn refusal() -> RefOr<Response> {
     let content =
         ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build();
     ResponseBuilder::new()
-        .description("Refused. HEAD is answered as GET, without a body.")
+        .description("The request was refused; the body says why.")
         .content("application/json", content)
         .build()
         .into()

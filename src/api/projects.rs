@@ -31,7 +31,7 @@ struct ProjectParameters {
     responses((status = 200, description = "The project.", body = ProjectAnswer))
 )]
 async fn show_project(call: Call<Read>) -> Result<Json<ProjectAnswer>, ApiError> {
-    let text = call.segment("id");
+    let text = call.path_parameter("id");
     let project = usable(&call, text).ok_or_else(|| ApiError::unknown_id(text))?;
     Ok(Json(ProjectAnswer { project: view(&call, &project) }))
 }

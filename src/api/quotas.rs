@@ -13,18 +13,21 @@ use super::error::ApiError;
 use super::extract::{Body, Call};
 use super::operation::{Operation, operations};
 
+/// Trove's number for "no limit".
+const UNLIMITED: i64 = -1;
+
 pub(super) fn routes() -> Vec<Operation> {
     operations![show_limits, show_quotas, update_quotas]
 }
 
-/// Show what a project may have, and has
+/// Show a project's quotas and their use
 #[utoipa::path(
     get,
     path = "/mgmt/quotas/{project}",
     responses((status = 200, description = "One row for each resource.", body = QuotaList))
 )]
 async fn show_quotas(call: Call<Read>) -> Result<Json<QuotaList>, ApiError> {
-    let project = project(&call)?;
+    let project = named_project(&call)?;
     let quotas = call.state.catalog.quotas(&call.scope, &project)?;
     let quotas = quotas.into_iter().map(|quota| QuotaUsage {
         resource: quota.resource.as_str().to_owned(),
@@ -35,7 +38,7 @@ async fn show_quotas(call: Call<Read>) -> Result<Json<QuotaList>, ApiError> {
     Ok(Json(QuotaList { quotas: quotas.collect() }))
 }
 
-/// Set what a project may have (administrators)
+/// Set a project's quotas (administrators)
 #[utoipa::path(
     put,
     path = "/mgmt/quotas/{project}",
@@ -46,18 +49,19 @@ async fn update_quotas(
     call: Call<Admin>,
     Body(body): Body<QuotaLimitsBody>,
 ) -> Result<Json<QuotaLimitsBody>, ApiError> {
-    let project = project(&call)?;
-    let limits = limits(&body.quotas)?;
+    let project = named_project(&call)?;
+    let limits = parse_limits(&body.quotas)?;
     call.state.catalog.set_quotas(&call.scope, &project, limits).done().await?;
     Ok(Json(body))
 }
 
-fn project<P: Permission>(call: &Call<P>) -> Result<ProjectId, ApiError> {
-    let text = call.segment("project");
+/// The project at the end of the path, which need not be that of the request.
+fn named_project<P: Permission>(call: &Call<P>) -> Result<ProjectId, ApiError> {
+    let text = call.path_parameter("project");
     text.parse().map_err(|_malformed| ApiError::unknown_id(text))
 }
 
-fn limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
+fn parse_limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
     if !body.unknown.is_empty() {
         let unknown: Vec<&str> = body.unknown.keys().map(String::as_str).collect();
         let unknown = unknown.join(" ");
@@ -68,13 +72,14 @@ fn limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
     let limits: Vec<_> =
         limits.into_iter().filter_map(|(resource, limit)| Some((resource, limit?))).collect();
     if limits.is_empty() {
+        // Trove's sentence: the braces are the empty object.
         let why = "Validation error: quotas {} does not have enough properties";
         return Err(ApiError::BadRequest(why.to_owned()));
     }
     Ok(limits)
 }
 
-/// Show what the project may have
+/// Show the limits of the project of the request
 ///
 /// The number of requests is not limited: the rows of the methods say -1.
 #[utoipa::path(
@@ -85,18 +90,18 @@ fn limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
 async fn show_limits(call: Call<Read>) -> Result<Json<LimitList>, ApiError> {
     let quotas = call.state.catalog.quotas(&call.scope, call.scope.project())?;
     let mut limits = vec![LimitRow::Absolute(AbsoluteLimits {
-        max_backups: limit(&quotas, QuotaResource::Backups),
-        max_instances: limit(&quotas, QuotaResource::Instances),
-        max_ram: -1,
-        max_volumes: -1,
+        max_backups: limit_of(&quotas, QuotaResource::Backups),
+        max_instances: limit_of(&quotas, QuotaResource::Instances),
+        max_ram: UNLIMITED,
+        max_volumes: UNLIMITED,
         verb: "ABSOLUTE".to_owned(),
     })];
     limits.extend(["POST", "PUT", "DELETE", "GET"].map(unlimited));
     Ok(Json(LimitList { limits }))
 }
 
-fn limit(quotas: &[ProjectQuota], resource: QuotaResource) -> i64 {
-    quotas.iter().find(|quota| quota.resource == resource).map_or(-1, |quota| quota.limit)
+fn limit_of(quotas: &[ProjectQuota], resource: QuotaResource) -> i64 {
+    quotas.iter().find(|it| it.resource == resource).map_or(UNLIMITED, |quota| quota.limit)
 }
 
 /// The row of a method that may be used any number of times.
@@ -106,8 +111,8 @@ fn unlimited(method: &str) -> LimitRow {
         uri: "*".to_owned(),
         regex: ".*".to_owned(),
         unit: "MINUTE".to_owned(),
-        value: -1,
-        remaining: -1,
+        value: UNLIMITED,
+        remaining: UNLIMITED,
         next_available: format!("{}Z", SystemClock.now().to_wire()),
     })
 }

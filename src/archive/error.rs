@@ -90,7 +90,7 @@ impl ArchiveError {
     }
 
     /// The backup whose archive is at fault, if that is known.
-    pub const fn backup_at_fault(&self) -> Option<BackupId> {
+    pub const fn bad_backup(&self) -> Option<BackupId> {
         match self {
             Self::Damaged { backup, .. } => *backup,
             Self::MissingParent { id, .. } | Self::ChainMismatch { id, .. } => Some(*id),

@@ -65,12 +65,12 @@ pub enum CatalogError {
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     /// A backup this one is built on is missing or unusable.
-    #[error("backup {id} cannot be restored: {which} {why}", which = seen_from(id, culprit))]
+    #[error("backup {id} cannot be restored: {which} {why}", which = seen_from(id, bad_backup))]
     ChainBroken {
         /// The backup that was asked for.
         id: BackupId,
         /// The one that is bad.
-        culprit: BackupId,
+        bad_backup: BackupId,
         /// What is bad about it.
         why: String,
     },
@@ -235,8 +235,8 @@ pub enum Forbidden {
 }
 
 /// The bad backup of a chain, as a sentence about backup `id` names it.
-fn seen_from(id: &BackupId, culprit: &BackupId) -> String {
-    if id == culprit { "it".to_owned() } else { format!("{culprit}, which it is built on,") }
+fn seen_from(id: &BackupId, bad_backup: &BackupId) -> String {
+    if id == bad_backup { "it".to_owned() } else { format!("{bad_backup}, which it is built on,") }
 }
 
 impl CatalogError {

@@ -15,21 +15,21 @@ const LONGEST_CHAIN: usize = 1000;
 /// The link that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Break {
-    pub(super) culprit: BackupId,
+    pub(super) bad_backup: BackupId,
     pub(super) why: String,
 }
 
 impl Break {
     /// The error for a request for the backup `id`.
     pub(super) fn refuse(self, id: BackupId) -> CatalogError {
-        CatalogError::ChainBroken { id, culprit: self.culprit, why: self.why }
+        CatalogError::ChainBroken { id, bad_backup: self.bad_backup, why: self.why }
     }
 
     /// The failure of a row that was to be built on it.
     pub(super) fn failure(self) -> Failure {
-        let Self { culprit, why } = self;
+        let Self { bad_backup, why } = self;
         let text = format!(
-            "backup {culprit}, which this one needs, {why}; make a new full backup, or verify that one again"
+            "backup {bad_backup}, which this one needs, {why}; make a new full backup, or verify that one again"
         );
         Failure::new(FailureCode::ChainBroken, text)
     }
@@ -78,7 +78,7 @@ fn walk(
     let mut chain = Vec::new();
     let mut next = Some(id);
     while let Some(id) = next {
-        let broken = |why: String| Ok(Err(Break { culprit: id, why }));
+        let broken = |why: String| Ok(Err(Break { bad_backup: id, why }));
         if chain.len() >= LONGEST_CHAIN {
             return broken(format!("is below more than {LONGEST_CHAIN} others"));
         }

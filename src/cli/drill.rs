@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::domain::BackupId;
-use crate::executor::{self, Context, Drilled, Drilling, JobError};
+use crate::executor::{self, Context, DrillPlan, JobError, PassedDrill};
 
 use super::args::BackupArgs;
 use super::error::CommandError;
@@ -32,7 +32,7 @@ pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
             if let Some((context, id)) = offline::reopen(&args.backup) {
                 record(Some(&context), id, &outcome, started.elapsed())?;
             }
-            return outcome.map_err(CommandError::from).map(drop::<Drilled>);
+            return outcome.map_err(CommandError::from).map(drop::<PassedDrill>);
         }
         other => other?,
     };
@@ -42,18 +42,18 @@ pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn drill(args: &DrillArgs, opened: &Opened) -> Result<Drilled, JobError> {
+fn drill(args: &DrillArgs, opened: &Opened) -> Result<PassedDrill, JobError> {
     let temporary = std::env::temp_dir();
     let within: &Path = match (&args.within, &opened.context) {
         (Some(folder), _) => folder,
         (None, Some(context)) => context.local.scratch(),
         (None, None) => &temporary,
     };
-    let how = Drilling {
+    let how = DrillPlan {
         within,
         headroom: opened.config.storage.headroom_bytes(),
         source: opened.instance().map(|it| &it.source),
-        workers: opened.workers(),
+        workers: opened.decoder_threads(),
         cancel: opened.cancel(),
     };
     terminal::with_progress("restoring", |progress| executor::drill(&opened.chain, &how, progress))
@@ -63,7 +63,7 @@ fn drill(args: &DrillArgs, opened: &Opened) -> Result<Drilled, JobError> {
 fn record(
     context: Option<&Context>,
     id: BackupId,
-    outcome: &Result<Drilled, JobError>,
+    outcome: &Result<PassedDrill, JobError>,
     took: Duration,
 ) -> Result<(), CommandError> {
     let Some(context) = context else { return Ok(()) };
@@ -80,9 +80,9 @@ fn record(
     }
 }
 
-fn report(args: &DrillArgs, opened: &Opened, drilled: &Drilled) {
+fn report(args: &DrillArgs, opened: &Opened, drilled: &PassedDrill) {
     let (id, manifest) = (opened.id(), opened.manifest());
-    let Drilled { report, took, level } = drilled;
+    let PassedDrill { report, took, level } = drilled;
     let engine = &manifest.datastore.engine;
     if args.backup.json {
         terminal::say_json(&json!({

@@ -1,4 +1,4 @@
-//! Opens the chain of a backup, from the catalog or from archive files, without a server.
+//! Opens the chain of a backup in this process, from the catalog or from archive files; no server has to run.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::error::CommandError;
 use super::interrupt::Interrupt;
 use super::terminal::counted;
 
-/// An opened chain, and the catalog that it came from, if it did.
+/// An opened chain; and the open catalog, if the backup was named and not archive files.
 pub(super) struct Opened {
     pub(super) chain: Chain,
     /// The chain's rows in that catalog; none for archive files.
@@ -26,7 +26,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Cancelled by Ctrl-C.
+    /// What Ctrl-C cancels.
     pub(super) fn cancel(&self) -> &Cancel {
         self.interrupt.cancel()
     }
@@ -46,8 +46,8 @@ impl Opened {
         self.config.instances.iter().find(|it| Some(it.instance_id()) == id)
     }
 
-    /// Threads that decode.
-    pub(super) fn workers(&self) -> usize {
+    /// How many threads decode: as many as compress in a backup.
+    pub(super) fn decoder_threads(&self) -> usize {
         self.config.executor.compression_thread_count()
     }
 
@@ -61,9 +61,9 @@ impl Opened {
 /// What a chain is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To use its content: fails if damage was reported.
+    /// To use its content: fails if the catalog has a backup of the chain marked as damaged.
     Use,
-    /// To verify it, whatever was reported: a verification that passes withdraws the report.
+    /// To verify it, also if it is marked as damaged: a verification that passes removes the mark.
     Verify,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, Comman
     let id = find(selector, &context, &config)?;
     let rows = match purpose {
         Purpose::Use => context.catalog.chain(id).map_err(CommandError::from),
-        Purpose::Verify => rows(&context, id),
+        Purpose::Verify => chain_rows_even_if_damaged(&context, id),
     };
     let rows = rows.map_err(|error| error.not_found_in(id, &place(&config)))?;
     let chain = executor::open_chain(&*context.storage, &rows, interrupt.cancel())?;
@@ -116,8 +116,11 @@ fn place(config: &Config) -> String {
     format!("the catalog {}", config.catalog_file().display())
 }
 
-/// The chain of a backup by its rows alone, also if they report damage.
-fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
+/// The rows of a backup's chain, root first, also if they are marked as damaged.
+fn chain_rows_even_if_damaged(
+    context: &Context,
+    id: BackupId,
+) -> Result<Vec<Backup>, CommandError> {
     let mut chain = vec![context.catalog.find(id)?];
     while let Some(parent) = chain.last().and_then(|backup| backup.parent) {
         if chain.iter().any(|backup| backup.id == parent) {
@@ -125,7 +128,7 @@ fn rows(context: &Context, id: BackupId) -> Result<Vec<Backup>, CommandError> {
             return Err(CommandError::Damaged(why));
         }
         chain.push(context.catalog.find(parent).map_err(|_reason| JobError::ChainBroken {
-            culprit: parent,
+            bad_backup: parent,
             why: format!("the catalog does not know it, and backup {id} is built on it"),
             permanent: true,
         })?);

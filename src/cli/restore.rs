@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::domain::{CheckLevel, Source};
 use crate::engine::{self, Owners, Placed, Target};
-use crate::executor::{self, Restoring};
+use crate::executor::{self, RestorePlan};
 
 use super::args::BackupArgs;
 use super::error::CommandError;
@@ -48,12 +48,12 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             Target::Server(server(&opened.config, into.as_deref().unwrap_or_default())?)
         }
     };
-    let how = Restoring {
+    let how = RestorePlan {
         target,
         source: opened.instance().map(|it| &it.source),
         owners: Owners::FromArchive,
         check: args.check,
-        workers: opened.workers(),
+        workers: opened.decoder_threads(),
         cancel: opened.cancel(),
     };
     let report = terminal::with_progress("restoring", |progress| {

@@ -1,4 +1,4 @@
-//! `coffer serve`.
+//! The command `coffer serve`: runs the server until a signal stops it.
 
 use crate::{server, telemetry};
 

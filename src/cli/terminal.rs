@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::domain::{LeftOut, with_causes};
-use crate::executor::Progress;
+use crate::executor::OnProgress;
 
 /// How much of what a backup leaves out is printed.
 const LEFT_OUT_SHOWN: usize = 20;
 
-/// Prints a line. A closed pipe (`| head`) is no error.
+/// Prints a line. Errors are ignored, because a closed pipe (`| head`) is usual.
 pub(super) fn say(line: impl Display) {
     writeln!(io::stdout().lock(), "{line}").ok();
 }
@@ -40,7 +40,7 @@ pub(super) fn warn(line: impl Display) {
 }
 
 /// Runs long work under a progress bar, which is shown on a terminal only.
-pub(super) fn with_progress<T>(doing: &str, work: impl FnOnce(Progress<'_>) -> T) -> T {
+pub(super) fn with_progress<T>(doing: &str, work: impl FnOnce(OnProgress<'_>) -> T) -> T {
     let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let template = "{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::domain::LeftOut;
-use crate::executor::{self, Context, JobError, Verified};
+use crate::executor::{self, Context, JobError, VerifyReport};
 
 use super::args::BackupArgs;
 use super::error::CommandError;
@@ -16,7 +16,7 @@ pub(super) fn run(args: &BackupArgs) -> Result<(), CommandError> {
         other => other?,
     };
     let verified = terminal::with_progress("verifying", |progress| {
-        executor::verify(&opened.chain, &opened.rows, opened.workers(), progress)
+        executor::verify(&opened.chain, &opened.rows, opened.decoder_threads(), progress)
     });
     let verified = verified.map_err(|error| record_damage(args, error))?;
     if let Some(context) = &opened.context {
@@ -26,7 +26,7 @@ pub(super) fn run(args: &BackupArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn report(args: &BackupArgs, verified: &Verified, left_out: &[LeftOut]) {
+fn report(args: &BackupArgs, verified: &VerifyReport, left_out: &[LeftOut]) {
     if args.json {
         terminal::say_json(&json!({
             "backup": verified.id,
@@ -49,7 +49,7 @@ fn report(args: &BackupArgs, verified: &Verified, left_out: &[LeftOut]) {
 }
 
 /// Records the proof in the catalog, and with the archive, from which a rebuilt catalog takes it.
-fn record_proof(context: &Context, verified: &Verified) -> Result<(), CommandError> {
+fn record_proof(context: &Context, verified: &VerifyReport) -> Result<(), CommandError> {
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;
     executor::record_proof(&*context.storage, &backup, now, verified.level);
@@ -59,11 +59,11 @@ fn record_proof(context: &Context, verified: &Verified) -> Result<(), CommandErr
 
 /// Records permanent damage, so that no backup is built on it, and returns the error.
 fn record_damage(args: &BackupArgs, error: JobError) -> CommandError {
-    if let Some((culprit, damage)) = error.damaged_archive()
+    if let Some((bad_backup, damage)) = error.damaged_archive()
         && let Some((context, id)) = offline::reopen(args)
     {
         let failed = context.catalog.report_verify_failed(id, damage.clone());
-        let damaged = context.catalog.report_damage(culprit, damage);
+        let damaged = context.catalog.report_damage(bad_backup, damage);
         if let Err(cause) = damaged.wait().and_then(|()| failed.wait()) {
             terminal::complain(&cause);
         }

@@ -1,4 +1,4 @@
-//! HTTP requests to one server, as bytes.
+//! Sends HTTP requests to one server; bodies are bytes.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
 
-/// No request takes long: long work goes on after the answer.
+/// No request takes long: the server answers before it does long work.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server, and the headers that go with every request to it.
@@ -44,7 +44,7 @@ impl Connection {
     }
 
     /// Sends a request and gives the answer, whatever its status. `path` begins with a slash, or is a
-    /// URL, as in a `next` link. A body is JSON.
+    /// URL that the server gave, such as a `next` link: the headers go there too. A body is JSON.
     pub fn send(
         &self,
         method: &str,

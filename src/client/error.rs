@@ -4,10 +4,13 @@
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ClientError {
+    /// The request could not be sent, or no response came.
     #[error("{request}: {cause}")]
     NoAnswer { request: String, cause: ureq::Error },
+    /// The response has a status other than 2xx. `message` is the server's, or only "refused".
     #[error("{request}: {message} (status {status})")]
     Refused { request: String, status: u16, message: String },
+    /// The status says success, but the body is not what was expected.
     #[error("{request}: the answer cannot be read: {cause}")]
     Unreadable { request: String, cause: ureq::Error },
 }

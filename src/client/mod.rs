@@ -59,7 +59,10 @@ impl Client {
     }
 
     /// Asks for a restore into a new instance.
-    pub fn create_instance(&self, instance: CreateInstance) -> Result<InstanceView, ClientError> {
+    pub fn restore_to_new_instance(
+        &self,
+        instance: CreateInstance,
+    ) -> Result<InstanceView, ClientError> {
         let body = CreateInstanceBody { instance };
         let answer: InstanceAnswer = self.post(&self.path("instances"), &body)?;
         Ok(answer.instance)

@@ -8,11 +8,11 @@ use crate::domain::{CheckLevel, InstanceId, ProjectId, Source, Verify};
 
 use super::word;
 
-/// One database or directory of the file.
+/// A database or directory to back up: an entry of `[[instances]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceConfig {
-    /// Its id, if it is not to be derived.
+    /// Its id; without one it is derived from project and name.
     #[serde(default)]
     pub id: Option<InstanceId>,
     /// Its name, unique in the project.
@@ -23,26 +23,26 @@ pub struct InstanceConfig {
     pub engine: String,
     /// Where the data is. Its keys are checked by the engine.
     pub source: Source,
-    /// How thoroughly the engine checks what it reads.
+    /// How thoroughly the engine checks the source with the database's own means.
     #[serde(default, deserialize_with = "word::one")]
     pub check: CheckLevel,
-    /// How far each new backup is proven.
+    /// How each new backup is proven: by reading the archive back, or also by a drill.
     #[serde(default, deserialize_with = "word::one")]
     pub verify: Verify,
 }
 
 impl InstanceConfig {
-    /// Its id: the one given, or the one derived from project and name.
+    /// Its id, given or derived.
     pub fn instance_id(&self) -> InstanceId {
         self.id.unwrap_or_else(|| InstanceId::derived(&self.project_id, &self.name))
     }
 
-    /// Coffer's own catalog: something real to back up if nothing else is configured.
+    /// Coffer's own catalog, so that a fresh installation has something to back up.
     pub(super) fn own_catalog(file: &Path) -> Self {
         Self {
             id: None,
             name: "coffer-catalog".to_owned(),
-            project_id: "default".parse().expect("a word is a project id"),
+            project_id: "default".parse().expect("this is a valid project id"),
             engine: "sqlite".to_owned(),
             source: Source::from_path(&file.to_string_lossy()),
             check: CheckLevel::Quick,

@@ -2,7 +2,8 @@
 //!
 //! Three layers: the defaults compiled in from `config/default.toml`, one file, and the environment
 //! (`COFFER__SECTION__KEY`). A later layer replaces single keys of an earlier one. A key that does not
-//! exist is an error, and so is a value that makes no sense, so a [`Config`] is always valid.
+//! exist is an error, and so is a value that makes no sense, so a loaded [`Config`] is valid, except that the
+//! engines check their own keys.
 
 mod check;
 mod error;
@@ -18,7 +19,10 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
 pub use instance::InstanceConfig;
-pub use section::{Auth, AuthMode, Catalog, Executor, Paging, Quota, Server, Storage};
+pub use section::{
+    AuthConfig, AuthMode, CatalogConfig, ExecutorConfig, PagingConfig, QuotaConfig, ServerConfig,
+    StorageConfig,
+};
 pub use token::{TokenConfig, TokenDigest};
 
 /// The file that is read if none is given.
@@ -31,19 +35,19 @@ pub struct Config {
     /// The folder of everything that Coffer stores. Absolute.
     pub data_dir: PathBuf,
     /// The HTTP server.
-    pub server: Server,
+    pub server: ServerConfig,
     /// Who has access.
-    pub auth: Auth,
+    pub auth: AuthConfig,
     /// The threads that do the work.
-    pub executor: Executor,
-    /// The archive store.
-    pub storage: Storage,
+    pub executor: ExecutorConfig,
+    /// The disk that archives are on.
+    pub storage: StorageConfig,
     /// Rules for chains of backups.
-    pub catalog: Catalog,
+    pub catalog: CatalogConfig,
     /// What a project may have.
-    pub quota: Quota,
-    /// The lengths of pages.
-    pub paging: Paging,
+    pub quota: QuotaConfig,
+    /// How long the pages of lists are.
+    pub paging: PagingConfig,
     /// What to back up. Never empty: without any, Coffer's own catalog.
     #[serde(default)]
     pub instances: Vec<InstanceConfig>,

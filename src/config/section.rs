@@ -15,7 +15,7 @@ use super::{TokenConfig, word};
 /// The HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Server {
+pub struct ServerConfig {
     pub listen: SocketAddr,
     pub public_url: String,
     pub http_workers: usize,
@@ -26,7 +26,7 @@ pub struct Server {
     pub log_level: LevelFilter,
 }
 
-impl Server {
+impl ServerConfig {
     /// What links start with, if not the scheme and host of the request. Without a slash at the end.
     pub fn public_url(&self) -> Option<&str> {
         let url = self.public_url.trim_end_matches('/');
@@ -52,7 +52,7 @@ impl Server {
 /// Who has access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Auth {
+pub struct AuthConfig {
     #[serde(deserialize_with = "word::one")]
     pub mode: AuthMode,
     #[serde(default)]
@@ -72,7 +72,7 @@ pub enum AuthMode {
 /// The threads that do the work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Executor {
+pub struct ExecutorConfig {
     pub workers: usize,
     pub compression_threads: usize,
     pub compression_level: i32,
@@ -80,22 +80,22 @@ pub struct Executor {
     pub max_read_mib_s: u64,
 }
 
-impl Executor {
+impl ExecutorConfig {
     /// The number of threads that compress.
     pub fn compression_thread_count(&self) -> usize {
         if self.compression_threads == 0 { processors() } else { self.compression_threads }
     }
 }
 
-/// The archive store.
+/// The disk that archives are on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Storage {
+pub struct StorageConfig {
     pub trash_window_s: u64,
     pub headroom_mib: u64,
 }
 
-impl Storage {
+impl StorageConfig {
     /// How long files of deleted backups stay in `trash/`.
     pub const fn trash_window(&self) -> Duration {
         Duration::from_secs(self.trash_window_s)
@@ -110,7 +110,7 @@ impl Storage {
 /// Rules for chains of backups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Catalog {
+pub struct CatalogConfig {
     pub max_chain: u32,
     pub reread_every: u32,
 }
@@ -118,15 +118,15 @@ pub struct Catalog {
 /// What a project may have if no quota was set for it; -1: any number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Quota {
+pub struct QuotaConfig {
     pub backups: i64,
     pub instances: i64,
 }
 
-/// The lengths of pages.
+/// How long the pages of lists are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Paging {
+pub struct PagingConfig {
     pub default: u32,
     pub max: u32,
     pub instances: u32,

@@ -25,7 +25,7 @@ pub struct TokenConfig {
 
 impl TokenConfig {
     /// Who sends this token, and the hash of its secret.
-    pub fn to_caller(&self) -> (Caller, [u8; 32]) {
+    pub fn caller_and_hash(&self) -> (Caller, [u8; 32]) {
         let caller = Caller {
             name: self.name.clone(),
             project: Some(self.project_id.clone()),

@@ -4,7 +4,7 @@ use serde::de::value::Error as WordError;
 use serde::de::{DeserializeOwned, Error as _, IntoDeserializer as _};
 use serde::{Deserialize as _, Deserializer};
 
-/// One word. The `config` crate's own error for an unknown one speaks of constructors.
+/// A value of an enum by its word. The `config` crate's own error for an unknown one speaks of constructors.
 pub(super) fn one<'de, D, T>(input: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

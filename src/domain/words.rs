@@ -1,6 +1,7 @@
 //! Enums of words: how a value is written in the catalog, in manifests, on the wire and in reports.
 
-/// Declares an enum whose values each have a word. `as_str`, `FromStr`, serde and the JSON schema use it.
+/// Declares an enum whose values each have a word, with `ALL` and `as_str`. `FromStr`, serde and the JSON schema
+/// use the words.
 macro_rules! words {
     (
         $(#[$about:meta])*

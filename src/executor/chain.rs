@@ -11,10 +11,10 @@ use crate::storage::{OpenFile, Storage};
 
 use super::JobError;
 
-/// The location of a backup's archive; a usable backup always has one.
+/// The location of a backup's archive. An error if it has none, which a usable backup always has.
 pub(super) fn location_of(backup: &Backup) -> Result<&Location, JobError> {
     backup.facts.as_ref().map(|facts| &facts.location).ok_or_else(|| JobError::ChainBroken {
-        culprit: backup.id,
+        bad_backup: backup.id,
         why: format!("it is {} and has no archive", backup.status),
         permanent: true,
     })
@@ -37,7 +37,7 @@ pub(super) fn open_one(
     cancel: &Cancel,
 ) -> Result<Arc<Reader>, JobError> {
     let broken =
-        |why: String, permanent| JobError::ChainBroken { culprit: backup.id, why, permanent };
+        |why: String, permanent| JobError::ChainBroken { bad_backup: backup.id, why, permanent };
     let location = location_of(backup)?;
     let stored = storage.open(location).map_err(|error| {
         let permanent = error.is_not_found();
@@ -53,7 +53,7 @@ pub(super) fn open_one(
         ArchiveError::Cancelled => JobError::Cancelled,
         error => broken(format!("its archive {location}: {error}"), error.is_damage()),
     })?;
-    // A registered archive names the backup that it was made as, which its row is not.
+    // The manifest of a registered archive has the id that the backup was first made with; its row has another.
     if backup.status != Status::Restored && reader.manifest().backup.id != backup.id {
         let other = reader.manifest().backup.id;
         return Err(broken(format!("the archive at {location} is that of backup {other}"), true));
@@ -70,23 +70,25 @@ pub(super) fn open_readers(
     backups.iter().map(|backup| open_one(storage, backup, cancel)).collect()
 }
 
-/// Opens a chain for restoring its last backup.
+/// Opens the archives of a chain, root first, to restore or verify its last backup.
 pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Result<Chain, JobError> {
     let readers = open_readers(storage, backups, cancel)?;
-    Chain::open(readers).map_err(blame)
+    Chain::open(readers).map_err(into_job_error)
 }
 
-/// An error of a chain, with the bad archive named where it is known.
-pub(super) fn blame(error: ArchiveError) -> JobError {
-    match error.backup_at_fault() {
-        Some(culprit) => {
-            JobError::ChainBroken { culprit, why: error.to_string(), permanent: error.is_damage() }
-        }
+/// The error of a job whose chain has this error; it names the bad backup if that is known.
+pub(super) fn into_job_error(error: ArchiveError) -> JobError {
+    match error.bad_backup() {
+        Some(bad_backup) => JobError::ChainBroken {
+            bad_backup,
+            why: error.to_string(),
+            permanent: error.is_damage(),
+        },
         None => error.into(),
     }
 }
 
-/// Opens archive files by path, in any order: a full one and the incrementals built on it.
+/// Opens archive files by path, which must be those of one chain, in any order.
 pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain, JobError> {
     let readers = paths.iter().map(|path| open_file(path, cancel));
     let mut readers = readers.collect::<Result<Vec<_>, _>>()?;
@@ -95,12 +97,12 @@ pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain, JobError>
     let needed = readers.last().map(|reader| reader.manifest().chain.clone()).unwrap_or_default();
     if let Some(missing) = needed.iter().find(|id| !ids.contains(id)) {
         return Err(JobError::ChainBroken {
-            culprit: *missing,
+            bad_backup: *missing,
             why: "its archive is needed too: name it with another --archive".to_owned(),
             permanent: false,
         });
     }
-    Chain::open(readers).map_err(blame)
+    Chain::open(readers).map_err(into_job_error)
 }
 
 fn open_file(path: &Path, cancel: &Cancel) -> Result<Arc<Reader>, JobError> {

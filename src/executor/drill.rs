@@ -14,12 +14,12 @@ use crate::engine::{DrillReport, DrillRequest, Owners, Placed, Target};
 use crate::failpoint;
 use crate::storage::{StorageError, Workspace};
 
-use super::restore::{Restoring, engine_of, restore};
-use super::{Context, JobError, Progress, millis, proof};
+use super::restore::{RestorePlan, engine_of, restore};
+use super::{Context, JobError, OnProgress, millis, proof};
 
 /// Where a drill is made, and how.
 #[derive(Debug)]
-pub struct Drilling<'a> {
+pub struct DrillPlan<'a> {
     /// The folder in which the drill makes one of its own.
     pub within: &'a Path,
     /// Bytes that stay free there.
@@ -34,7 +34,7 @@ pub struct Drilling<'a> {
 
 /// A drill that passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Drilled {
+pub struct PassedDrill {
     /// How far the backup is proven now.
     pub level: VerifyLevel,
     /// How long it took.
@@ -44,7 +44,7 @@ pub struct Drilled {
 }
 
 /// For the log.
-impl fmt::Display for Drilled {
+impl fmt::Display for PassedDrill {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { took, report, .. } = self;
         let DrillReport { check, total_rows, tables, .. } = report;
@@ -60,9 +60,9 @@ impl fmt::Display for Drilled {
 /// use it, and removes it, however this ends. Checks first that there is room.
 pub fn drill(
     chain: &Chain,
-    how: &Drilling<'_>,
-    progress: Progress<'_>,
-) -> Result<Drilled, JobError> {
+    how: &DrillPlan<'_>,
+    progress: OnProgress<'_>,
+) -> Result<PassedDrill, JobError> {
     let started = Instant::now();
     let manifest = chain.last().manifest();
     let engine = engine_of(chain)?;
@@ -70,7 +70,7 @@ pub fn drill(
     let workspace = Workspace::make(how.within, needed, how.headroom)?;
     let target = workspace.folder("data")?.join(engine.target_name(&manifest.backup.instance_name));
     let scratch = workspace.folder("run")?;
-    let restoring = Restoring {
+    let restoring = RestorePlan {
         target: Target::Path(&target),
         source: how.source,
         owners: Owners::CurrentUser,
@@ -93,7 +93,7 @@ pub fn drill(
         .map_err(|error| missing_folder_is_not_damage(error, &workspace))?;
     failpoint::at("drill-passed");
     drop(workspace);
-    Ok(Drilled { level: VerifyLevel::Restored, took: started.elapsed(), report })
+    Ok(PassedDrill { level: VerifyLevel::Restored, took: started.elapsed(), report })
 }
 
 /// An error after a cancellation says nothing of the backup: its archive may be in the trash by now.
@@ -126,14 +126,14 @@ pub(super) fn damage(error: &JobError, id: BackupId) -> Option<Damage> {
 pub fn record(
     context: &Context,
     id: BackupId,
-    result: &Result<Drilled, JobError>,
+    result: &Result<PassedDrill, JobError>,
     took: Duration,
 ) -> Result<(), CatalogError> {
     let at = context.clock.now();
     let took = result.as_ref().map_or(took, |drilled| drilled.took);
     let mut numbers = RunNumbers { took_ms: Some(millis(took)), ..RunNumbers::default() };
     let (result, damage) = match result {
-        Ok(Drilled { report, .. }) => {
+        Ok(PassedDrill { report, .. }) => {
             if let Ok(backup) = context.catalog.find(id) {
                 proof::record(&*context.storage, &backup, at, VerifyLevel::Restored);
             }
@@ -162,8 +162,8 @@ mod tests {
         EngineError::known(code, "so it is").into()
     }
 
-    fn broken(culprit: BackupId, permanent: bool) -> JobError {
-        JobError::ChainBroken { culprit, why: "bits rot".to_owned(), permanent }
+    fn broken(bad_backup: BackupId, permanent: bool) -> JobError {
+        JobError::ChainBroken { bad_backup, why: "bits rot".to_owned(), permanent }
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub enum JobError {
     Catalog(#[from] CatalogError),
     /// A backup in the chain cannot be used. `permanent`: its bytes are bad or gone, as opposed to out of reach
     /// at the moment.
-    #[error("backup {culprit} cannot be used: {why}")]
-    ChainBroken { culprit: BackupId, why: String, permanent: bool },
+    #[error("backup {bad_backup} cannot be used: {why}")]
+    ChainBroken { bad_backup: BackupId, why: String, permanent: bool },
     /// An archive file named on the command line has bad bytes.
     #[error("{path} cannot be used: {source}")]
     BadFile { path: String, source: ArchiveError },
@@ -38,7 +38,7 @@ pub enum JobError {
     /// An archive is not the one that it is said to be: what it is, and what to do.
     #[error("{0}")]
     ArchiveMismatch(String),
-    /// A file operation outside the archive store.
+    /// A file operation outside the storage.
     #[error("{action} {what}: {source}")]
     Io { action: &'static str, what: String, source: std::io::Error },
     /// A job's code panicked; the log has the place.
@@ -100,8 +100,8 @@ impl JobError {
     /// The archive that is permanently bad, and what the catalog is to say of it.
     pub fn damaged_archive(&self) -> Option<(BackupId, Failure)> {
         match self {
-            Self::ChainBroken { culprit, why, permanent: true } => {
-                Some((*culprit, Failure::new(FailureCode::ArchiveDamaged, why.clone())))
+            Self::ChainBroken { bad_backup, why, permanent: true } => {
+                Some((*bad_backup, Failure::new(FailureCode::ArchiveDamaged, why.clone())))
             }
             _ => None,
         }

@@ -13,9 +13,9 @@ use crate::archive::{
 use crate::domain::{Cancel, Clock as _, Kind, Location, SystemClock};
 use crate::storage::OpenFile;
 
-use super::chain::blame;
+use super::chain::into_job_error;
 use super::restore::engine_of;
-use super::{JobError, Progress, Settings, facts};
+use super::{JobError, OnProgress, Settings, facts};
 
 /// Writes the last backup of `chain` to a full archive, proves it, and only then names it `to`. An existing
 /// file is never replaced.
@@ -24,7 +24,7 @@ pub fn export(
     to: &Path,
     settings: &Settings,
     cancel: &Cancel,
-    progress: Progress<'_>,
+    progress: OnProgress<'_>,
 ) -> Result<Finished, JobError> {
     let failed = |action: &'static str| {
         move |source| JobError::Io { action, what: to.display().to_string(), source }
@@ -49,7 +49,7 @@ pub fn export(
     let (draft, text) = draft(chain.last().manifest(), to);
     let total = chain.last().manifest().totals.content_bytes;
     let mut writer = Writer::full(file, &options, &text)?;
-    chain.export(&mut writer, &|done| progress(done, total)).map_err(blame)?;
+    chain.export(&mut writer, &|done| progress(done, total)).map_err(into_job_error)?;
     let (file, finished) = writer.finish(draft)?;
     file.as_file().sync_all().map_err(failed("syncing"))?;
     let bytes = file.reopen().and_then(OpenFile::new).map_err(failed("reading back"))?;

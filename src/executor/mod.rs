@@ -1,9 +1,9 @@
 //! The threads that do the work: they claim jobs from the catalog and bring engine, archive and storage
 //! together. The command line uses the same functions without the threads.
 //!
-//! A backup runs engine → archive → storage → catalog: dump into a pending archive, finish it, sync it,
-//! read it back and prove it, publish it; only then is it COMPLETED. Whenever the process
-//! dies, at the next start [`recover`] leaves no row running and no unfinished file.
+//! A backup runs engine → archive → storage → catalog: the engine's dump goes into an archive under a temporary
+//! name, which is synced, read back and proven, and published; only then is the backup COMPLETED. Whenever the
+//! process dies, at the next start [`recover`] settles every job that was running and removes unfinished files.
 
 mod chain;
 mod drill;
@@ -28,16 +28,16 @@ use crate::domain::{Cancel, Clock};
 use crate::storage::{Local, Storage};
 
 pub use chain::{open as open_chain, open_files};
-pub use drill::{Drilled, Drilling, drill, record as record_drill};
+pub use drill::{DrillPlan, PassedDrill, drill, record as record_drill};
 pub use error::JobError;
 pub use export::export;
 pub use facts::left_out;
 pub use pace::Pace;
 pub use proof::record as record_proof;
-pub use rebuild::{Rebuilt, rebuild};
+pub use rebuild::{RebuildReport, rebuild};
 pub use recover::{Recovery, recover};
-pub use restore::{RestoreReport, Restoring, restore};
-pub use verify::{Verified, verify};
+pub use restore::{RestorePlan, RestoreReport, restore};
+pub use verify::{VerifyReport, verify};
 pub use worker::Executor;
 
 /// How the work is done.
@@ -49,7 +49,7 @@ pub struct Settings {
     pub compression_threads: usize,
     /// zstd's level.
     pub compression_level: i32,
-    /// Every Nth backup of an instance reads everything again, whatever the stamps say; 0: never.
+    /// Every Nth backup of an instance reads every file, also if size, times and inode are unchanged; 0: none does.
     pub reread_every: u64,
     /// The nice value of the threads that run jobs.
     pub nice: i32,
@@ -67,7 +67,7 @@ pub struct Settings {
 pub struct Context {
     pub catalog: Arc<Catalog>,
     pub storage: Arc<dyn Storage>,
-    /// The data directory, wherever the archives are: temporary files, restored instances, the trash.
+    /// The data directory: temporary files, restored instances and the trash, wherever the archives are.
     pub local: Arc<Local>,
     pub clock: Arc<dyn Clock>,
     pub bell: Arc<Bell>,
@@ -80,5 +80,5 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Called with the bytes done so far and in all.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+/// Called with the bytes done so far, and the total.
+pub type OnProgress<'a> = &'a (dyn Fn(u64, u64) + Sync);

@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::domain::Cancel;
 
-/// After a pause, so much may be read at once: what the limit allows in this time.
+/// After a pause, as much may be read at once as the limit allows in this time.
 const BURST: Duration = Duration::from_millis(100);
 
 /// How often a reader that waits checks whether it was cancelled.
@@ -20,7 +20,7 @@ pub struct Pace {
     began: Instant,
     /// The time since `began` at which the next byte may be read.
     free_at: Mutex<Duration>,
-    /// Never notified: waiting on it is sleeping.
+    /// Never notified: waiting on it is a sleep that releases the lock.
     timer: Condvar,
 }
 
@@ -36,11 +36,11 @@ impl Pace {
     }
 
     /// Counts bytes that were read, and waits until the limit allows more, or until cancelled.
-    pub(super) fn limit(&self, bytes: u64, cancel: &Cancel) {
+    pub(super) fn wait_for_turn(&self, bytes: u64, cancel: &Cancel) {
         if self.bytes_per_second == 0 {
             return;
         }
-        let free_at = self.take(bytes, self.began.elapsed());
+        let free_at = self.book(bytes, self.began.elapsed());
         let mut guard = self.free_at.lock();
         while !cancel.is_cancelled() {
             let left = free_at.saturating_sub(self.began.elapsed());
@@ -51,9 +51,9 @@ impl Pace {
         }
     }
 
-    /// Takes bytes at the time `now` and returns when the next may be read. Time that passed unused is
-    /// saved up only as far as the burst.
-    fn take(&self, bytes: u64, now: Duration) -> Duration {
+    /// Books bytes at the time `now` and returns when the next may be read. Time that passed unused is saved up
+    /// only as far as the burst.
+    fn book(&self, bytes: u64, now: Duration) -> Duration {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second.max(1));
         let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         let mut free_at = self.free_at.lock();
@@ -73,12 +73,12 @@ mod tests {
         let pace = Pace::mib_per_second(10);
         let start = 5 * SECOND;
         // At first a burst is allowed: a tenth of a second's worth costs nothing.
-        assert_eq!(pace.take(1 << 20, start), start);
+        assert_eq!(pace.book(1 << 20, start), start);
         // From then on a MiB takes a tenth of a second, also when two readers come at once.
-        assert_eq!(pace.take(1 << 20, start), start + SECOND / 10);
-        assert_eq!(pace.take(5 << 20, start), start + 6 * SECOND / 10);
+        assert_eq!(pace.book(1 << 20, start), start + SECOND / 10);
+        assert_eq!(pace.book(5 << 20, start), start + 6 * SECOND / 10);
         // Time that passed unused is not saved up beyond the burst.
-        assert_eq!(pace.take(2 << 20, 60 * SECOND), 60 * SECOND + SECOND / 10);
+        assert_eq!(pace.book(2 << 20, 60 * SECOND), 60 * SECOND + SECOND / 10);
     }
 
     #[test]
@@ -86,8 +86,8 @@ mod tests {
         let (free, cancelled) = (Cancel::default(), Cancel::default());
         cancelled.cancel();
         let before = Instant::now();
-        Pace::mib_per_second(0).limit(u64::MAX, &free);
-        Pace::mib_per_second(1).limit(1 << 40, &cancelled);
+        Pace::mib_per_second(0).wait_for_turn(u64::MAX, &free);
+        Pace::mib_per_second(1).wait_for_turn(1 << 40, &cancelled);
         assert!(before.elapsed() < 60 * SECOND);
     }
 }

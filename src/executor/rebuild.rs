@@ -9,11 +9,11 @@ use crate::domain::{BackupId, Kind, Location};
 use crate::storage::Stored;
 
 use super::chain::open_at;
-use super::{Context, JobError, Progress, facts, proof};
+use super::{Context, JobError, OnProgress, facts, proof};
 
 /// What a rebuild found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rebuilt {
+pub struct RebuildReport {
     /// Archives that were read.
     pub archives: usize,
     /// Backups that the catalog did not have.
@@ -25,13 +25,13 @@ pub struct Rebuilt {
 /// Where the full backups are that are sound.
 type Roots = BTreeMap<BackupId, Location>;
 
-/// Reads every archive of the store and adds the rows that the catalog lacks. All bytes are decoded and
+/// Reads every archive in the storage and adds the rows that the catalog lacks. All bytes are decoded and
 /// compared with their hashes, because a COMPLETED row says that they are sound. Existing rows stay as they
 /// are.
-pub fn rebuild(context: &Context, progress: Progress<'_>) -> Result<Rebuilt, JobError> {
+pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildReport, JobError> {
     let mut stored = context.storage.list()?;
     let total = stored.iter().map(|archive| archive.bytes).sum();
-    let mut rebuilt = Rebuilt { archives: stored.len(), ..Rebuilt::default() };
+    let mut rebuilt = RebuildReport { archives: stored.len(), ..RebuildReport::default() };
     // An incremental is checked against its root, so full ones come first.
     stored.sort_by_key(|archive| archive.location.kind() == Kind::Incremental);
     let (mut rows, mut roots) = (Vec::new(), Roots::new());

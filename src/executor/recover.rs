@@ -7,7 +7,7 @@ use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode, Kind, Location};
 use super::chain::open_at;
 use super::{Context, JobError, facts, proof};
 
-/// What was found and settled.
+/// How much of each was found and settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recovery {
     /// Unfinished files removed.
@@ -22,12 +22,16 @@ pub struct Recovery {
     pub drills: usize,
 }
 
-/// Settles what the last process left unfinished. The caller holds the store's lock.
+/// Settles what the last process left unfinished. The caller holds the lock of the data
+/// directory.
 pub fn recover(context: &Context) -> Result<Recovery, JobError> {
     let mut recovery = Recovery { swept: context.local.sweep()?, ..Recovery::default() };
     for backup in context.catalog.interrupted()? {
         if let Some((facts, version)) = published(context, &backup) {
-            log::info!("backup {} was published before the interruption: adopted", backup.id);
+            log::info!(
+                "backup {} was published before the interruption: it is COMPLETED",
+                backup.id
+            );
             context.catalog.adopt(backup.id, facts, &version).wait()?;
             recovery.adopted += 1;
         } else {

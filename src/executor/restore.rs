@@ -7,8 +7,8 @@ use crate::domain::{Cancel, CheckLevel, Entry, Source};
 use crate::engine::{self, Engine, EngineError, LoadRequest, Owners, Placed, Target};
 use crate::failpoint;
 
-use super::chain::blame;
-use super::{JobError, Progress};
+use super::chain::into_job_error;
+use super::{JobError, OnProgress};
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct RestoreReport {
 
 /// Where to restore to, and how.
 #[derive(Debug)]
-pub struct Restoring<'a> {
+pub struct RestorePlan<'a> {
     /// The file or folder to make, which must not exist, or be an empty folder where the engine restores
     /// one; or a server, where the engine restores into one.
     pub target: Target<'a>,
@@ -58,7 +58,7 @@ impl RestoreError {
             Self::Archive(ArchiveError::Target(error)) => {
                 EngineError::target("restoring to", target, error).into()
             }
-            Self::Archive(error) => blame(error),
+            Self::Archive(error) => into_job_error(error),
         }
     }
 }
@@ -67,8 +67,8 @@ impl RestoreError {
 /// that fails leaves the target as it was.
 pub fn restore(
     chain: &Chain,
-    how: &Restoring<'_>,
-    progress: Progress<'_>,
+    how: &RestorePlan<'_>,
+    progress: OnProgress<'_>,
 ) -> Result<RestoreReport, JobError> {
     let engine = engine_of(chain)?;
     let mut load = engine.load(&LoadRequest {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::archive::{self, ArchiveError, Chain, Reader};
 use crate::domain::{Backup, BackupId, VerifyLevel};
 
-use super::chain::blame;
-use super::{JobError, Progress, facts};
+use super::chain::into_job_error;
+use super::{JobError, OnProgress, facts};
 
 /// A proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifyReport {
     /// The backup.
     pub id: BackupId,
     /// The backups that it needs, root first, itself last.
@@ -30,19 +30,19 @@ pub fn verify(
     chain: &Chain,
     rows: &[Backup],
     workers: usize,
-    progress: Progress<'_>,
-) -> Result<Verified, JobError> {
+    progress: OnProgress<'_>,
+) -> Result<VerifyReport, JobError> {
     let manifest = chain.last().manifest();
     let content = manifest.totals.content_bytes;
     let total = chain.archives().fold(content, |sum, it| sum.saturating_add(it.stored_bytes()));
-    let report = chain.verify(workers, &|done| progress(done, total)).map_err(blame)?;
+    let report = chain.verify(workers, &|done| progress(done, total)).map_err(into_job_error)?;
     let mut before = content;
     for reader in chain.archives() {
         let progress = |done: u64| progress(before.saturating_add(done), total);
         check_file(chain, reader, rows, workers, &progress)?;
         before = before.saturating_add(reader.stored_bytes());
     }
-    Ok(Verified {
+    Ok(VerifyReport {
         id: chain.last().reported_id(),
         chain: manifest.chain.clone(),
         entries: report.entries,
@@ -61,13 +61,14 @@ fn check_file(
 ) -> Result<(), JobError> {
     let row = rows.iter().find(|row| row.id == reader.reported_id());
     let Some(facts) = row.and_then(|row| row.facts.as_ref()) else {
-        archive::verify_file(reader, chain.archives().next(), workers, progress).map_err(blame)?;
+        archive::verify_file(reader, chain.archives().next(), workers, progress)
+            .map_err(into_job_error)?;
         return Ok(());
     };
     if reader.checksum(workers, progress)? == facts.checksum {
         return Ok(());
     }
-    Err(blame(ArchiveError::Damaged {
+    Err(into_job_error(ArchiveError::Damaged {
         backup: Some(reader.reported_id()),
         what: "its checksum is not the one in the catalog".to_owned(),
     }))

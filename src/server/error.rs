@@ -10,10 +10,10 @@ use crate::storage::StorageError;
 /// An error of starting or running the server.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The data directory.
+    /// The data directory cannot be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The catalog in it.
+    /// The catalog cannot be used.
     #[error("the catalog {file}: {source}")]
     Catalog {
         /// The database file.
@@ -41,8 +41,8 @@ pub enum ServerError {
         /// The engines of this build.
         known: String,
     },
-    /// Recovering what the last process left.
-    #[error("recovering what the last run left: {0}")]
+    /// What the previous process left unfinished could not be settled.
+    #[error("recovering what the previous process left: {0}")]
     Recovery(#[from] JobError),
     /// The first token could not be made.
     #[error("writing the first admin token to {file}: {source}")]
@@ -60,7 +60,7 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
-    /// Threads or sockets.
+    /// A thread or the HTTP server failed.
     #[error("running the server: {0}")]
     Run(#[source] io::Error),
     /// The catalog is there but cannot be opened.

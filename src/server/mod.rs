@@ -1,6 +1,6 @@
 //! Wires everything together: opens the data directory, serves, shuts down in order.
 
-mod archive_store;
+mod archive_access;
 mod error;
 mod open;
 mod serve;

@@ -1,4 +1,4 @@
-//! Opening a data directory: the archive store and the catalog, with what the configuration adds to them.
+//! Opening a data directory: the archives and the catalog, with what the configuration adds to them.
 
 use std::fs::File;
 use std::io;
@@ -33,12 +33,14 @@ pub fn executor_settings(config: &Config) -> Settings {
 /// Opens everything for a process that has the data directory for itself, as long as the lock lives.
 /// Makes the directory if it does not exist.
 pub fn open_alone(config: &Config) -> Result<(Context, DataDirLock), ServerError> {
-    let (local, clock) = store(config)?;
+    let (local, clock) = data_dir(config)?;
     let lock = local.lock()?;
     let context = open(config, local, clock)?;
     let catalog = &context.catalog;
     catalog.set_engines(engines());
-    catalog.set_configured_tokens(config.auth.tokens.iter().map(TokenConfig::to_caller).collect());
+    catalog.set_configured_tokens(
+        config.auth.tokens.iter().map(TokenConfig::caller_and_hash).collect(),
+    );
     let instances = instances(config, context.clock.now())?;
     catalog.sync_instances(instances).wait().map_err(|error| in_catalog(config, error))?;
     Ok((context, lock))
@@ -54,11 +56,11 @@ pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
             _ => ServerError::CatalogUnreadable { path, source: error },
         }
     })?;
-    let (local, clock) = store(config)?;
+    let (local, clock) = data_dir(config)?;
     open(config, local, clock)
 }
 
-fn store(config: &Config) -> Result<(Arc<Local>, Arc<dyn Clock>), ServerError> {
+fn data_dir(config: &Config) -> Result<(Arc<Local>, Arc<dyn Clock>), ServerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = LocalSettings {
         headroom_bytes: config.storage.headroom_bytes(),

@@ -19,7 +19,7 @@ use super::{ServerError, token};
 /// Seconds that requests in flight get when the server stops.
 const REQUEST_GRACE_S: u64 = 10;
 
-/// Serves until a signal comes. Calls `ready` with the address once it listens.
+/// Serves until a signal comes. Calls `ready` with its first address once it listens.
 pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), ServerError> {
     log::info!(
         "coffer {} starts; configuration: {}; data: {}",
@@ -32,7 +32,7 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
     let recovery = executor::recover(&context)?;
     if recovery != executor::Recovery::default() {
         log::info!(
-            "the last run was interrupted: {} backups failed, {} adopted, {} restores and {} drills begin again, {} unfinished files removed",
+            "the previous process was interrupted: {} backups failed, {} were published already and are COMPLETED, {} restores and {} drills begin again, {} unfinished files removed",
             recovery.failed,
             recovery.adopted,
             recovery.restores,
@@ -42,7 +42,7 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
     }
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
     let probe = StartupProbe::start(config, &context, |engine| engine.reads_server());
-    // Signals are received until the jobs have ended: a second one interrupts them.
+    // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
     let served = System::new().block_on(answer(config, &context, ready, &mut signals));
     notify(sd_notify::NotifyState::Stopping);

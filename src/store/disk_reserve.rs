@@ -1,6 +1,5 @@
-//! A reserve for a full disk. When something else has filled the disk to the last byte, even a delete is
-//! first of all a write to the catalog. A file beside it keeps some room, and is emptied when there is no
-//! other.
+//! A reserve for a full disk. Even deleting a backup needs room, because it first writes to the catalog. A file
+//! beside the catalog takes up some room in advance, and is truncated when something else has filled the disk.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,8 +14,8 @@ const LOW: u64 = 256 << 10;
 /// With more than this free, it is made again.
 const PLENTY: u64 = 8 << 20;
 
-/// The file that holds the reserve. No failure here is an error: on a filesystem that cannot allocate,
-/// the catalog has no reserve.
+/// The file that takes up the room. Failures are logged and otherwise ignored: on a filesystem that cannot
+/// allocate, the catalog has no reserve.
 #[derive(Debug)]
 pub(super) struct DiskReserve {
     file: Option<File>,

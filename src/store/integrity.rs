@@ -1,4 +1,4 @@
-//! Checks the whole file when it is opened: SQLite reads every page of it.
+//! Checks the complete database file of the catalog when it is opened: SQLite reads every page of it.
 //!
 //! A small catalog is checked before it is used. A large one would delay the start (0.2 s per 100 MiB), so a
 //! thread checks it beside the work; once that finds damage, every read and write is refused.
@@ -14,9 +14,9 @@ use rusqlite::{Connection, ErrorCode};
 use super::{StoreError, open};
 
 /// Files up to this length are checked before they are used, which takes some milliseconds.
-pub(super) const CHECKED_AT_ONCE: u64 = 8 << 20;
+pub(super) const MAX_CHECKED_BEFORE_USE: u64 = 8 << 20;
 
-/// Steps of SQLite after which a check sees that the catalog is being closed.
+/// After how many steps of SQLite's virtual machine a check looks whether the catalog is being closed.
 const STEPS: i32 = 10_000;
 
 /// The check of one open catalog.
@@ -45,12 +45,12 @@ impl IntegrityCheck {
         Ok(Self { damage, closing, thread: Mutex::new(Some(thread)) })
     }
 
-    /// An error once damage was found.
-    pub(super) fn ensure_sound(damage: &OnceLock<String>) -> Result<(), StoreError> {
+    /// Fails once damage was found.
+    pub(super) fn refuse_damaged(damage: &OnceLock<String>) -> Result<(), StoreError> {
         damage.get().map_or(Ok(()), |why| Err(StoreError::Damaged { why: why.clone() }))
     }
 
-    /// Where the damage is written once it is found.
+    /// Holds the damage, once it is found.
     pub(super) const fn damage(&self) -> &Arc<OnceLock<String>> {
         &self.damage
     }
@@ -64,7 +64,8 @@ impl IntegrityCheck {
         }
     }
 
-    /// Ends a check that still runs, so that its snapshot does not keep the write-ahead log.
+    /// Ends a check that still runs, because its read transaction would prevent the checkpoint of the write-ahead
+    /// log.
     pub(super) fn stop(&self) {
         self.closing.store(true, Ordering::Relaxed);
         self.wait();
@@ -77,7 +78,7 @@ fn check(db: &Connection) -> Result<(), StoreError> {
 }
 
 fn check_beside_work(db: &Connection, damage: &OnceLock<String>) {
-    // The lowest priority, for this thread alone. Without it the check only takes more from the others.
+    // The lowest priority, for this thread alone. If that fails, the check runs at the normal one.
     rustix::process::setpriority_process(None, 19).ok();
     match check(db) {
         Ok(()) => log::debug!("catalog: the file is sound"),

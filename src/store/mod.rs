@@ -109,7 +109,7 @@ impl Store {
     /// Opens the file, creating it (for its owner only) or migrating it. A damaged file is refused; a large
     /// one is checked in a thread, and refused as soon as that finds damage.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, integrity::CHECKED_AT_ONCE)
+        Self::open_with(path, integrity::MAX_CHECKED_BEFORE_USE)
     }
 
     fn open_with(path: &Path, checked_at_once: u64) -> Result<Self, StoreError> {
@@ -131,7 +131,7 @@ impl Store {
         &self,
         read: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        IntegrityCheck::ensure_sound(self.integrity.damage())?;
+        IntegrityCheck::refuse_damaged(self.integrity.damage())?;
         let db = self.readers.get().map_err(StoreError::from)?;
         let snapshot = Snapshot::begin(&db)?;
         read(Records(snapshot.0))
@@ -150,7 +150,7 @@ impl Store {
     {
         let damage = Arc::clone(self.integrity.damage());
         let work = move |db: Records<'_>| {
-            IntegrityCheck::ensure_sound(&damage)?;
+            IntegrityCheck::refuse_damaged(&damage)?;
             work(db)
         };
         let (sender, receiver) = oneshot::channel();

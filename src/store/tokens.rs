@@ -1,4 +1,4 @@
-//! The rows of tokens that the server made itself.
+//! The rows of tokens that the server made itself; those of the configuration are not stored.
 
 use rusqlite::{Row, params};
 
@@ -7,10 +7,10 @@ use super::types::{Json, json};
 use super::{Records, StoreError};
 use crate::domain::{Caller, Role, Timestamp};
 
-/// A stored token: whose it is, and the SHA-256 of its secret.
+/// A stored token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
-    /// Whose it is.
+    /// Who sends it.
     pub caller: Caller,
     /// The SHA-256 of the secret.
     pub sha256: [u8; 32],

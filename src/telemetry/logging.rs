@@ -11,7 +11,7 @@ use log::{Level, LevelFilter, Record};
 use super::writer;
 use crate::domain::{Clock as _, SystemClock, Timestamp};
 
-/// A logger of this level. Libraries log from `warn` on, or at Coffer's own level if that is quieter.
+/// A logger of this level. Libraries log errors and warnings only, or less if `level` is less.
 pub(super) fn builder(level: LevelFilter) -> Builder {
     let journal = stderr_is_the_journal();
     let mut builder = Builder::new();

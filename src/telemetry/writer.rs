@@ -19,7 +19,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 static QUEUE: OnceLock<&'static Queue> = OnceLock::new();
 
-/// Starts the thread. Returns what log lines are to be written to, each in one call.
+/// Starts the thread. Returns the writer for the logger, which writes each line in one call.
 pub(super) fn start() -> io::Result<impl Write + Send> {
     let queue: &'static Queue = Box::leak(Box::default());
     let thread = thread::Builder::new().name("log".to_owned()).stack_size(64 << 10);
@@ -46,7 +46,7 @@ struct Queue {
 struct Waiting {
     lines: Vec<u8>,
     dropped: u64,
-    /// Lines were taken out and are being written.
+    /// The thread has taken lines and is writing them.
     writing: bool,
 }
 
@@ -86,7 +86,7 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and moves them to `lines`; returns how many were dropped after them.
+    /// Waits for lines and moves them to `lines`; returns how many were dropped since the last call.
     fn take(&self, lines: &mut Vec<u8>) -> u64 {
         lines.clear();
         let mut waiting = self.waiting.lock();

@@ -5,18 +5,18 @@ use utoipa::ToSchema;
 
 use super::Link;
 
-/// An engine with its versions.
+/// A datastore, which is an engine, with its versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DatastoreView {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Its URLs.
     pub links: Vec<Link>,
     /// Its versions.
     pub versions: Vec<DatastoreVersion>,
-    /// The id of one of `versions`, where the stock client looks it up.
+    /// The id of the default version. The OpenStack client looks it up in `versions`.
     #[schema(required)]
     pub default_version: Option<String>,
 }
@@ -28,11 +28,11 @@ pub struct DatastoreVersion {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// The same.
+    /// The same as `name`; Trove sends both.
     pub version: String,
-    /// Where it is.
+    /// Its URLs.
     pub links: Vec<Link>,
-    /// The id of its engine; left out below the engine itself.
+    /// The id of its datastore; left out inside the datastore's own object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub datastore: Option<String>,

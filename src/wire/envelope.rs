@@ -25,13 +25,13 @@ envelopes! {
     BackupAnswer { backup: BackupView }
     /// The body that asks for a backup.
     CreateBackupBody { backup: CreateBackup }
-    /// A single engine.
+    /// A single datastore.
     DatastoreAnswer { datastore: DatastoreView }
-    /// All engines.
+    /// All datastores.
     DatastoreList { datastores: Vec<DatastoreView> }
-    /// A single version.
+    /// A single version of a datastore.
     VersionAnswer { version: DatastoreVersion }
-    /// The versions of an engine.
+    /// The versions of a datastore.
     VersionList { versions: Vec<DatastoreVersion> }
     /// A single version of the API.
     ApiVersionAnswer { version: ApiVersion }
@@ -49,11 +49,11 @@ envelopes! {
     ProjectAnswer { project: ProjectView }
     /// Projects.
     ProjectList { projects: Vec<ProjectView> }
-    /// The quotas of a project.
+    /// The quotas of a project, with their use.
     QuotaList { quotas: Vec<QuotaUsage> }
     /// The body that sets quotas, and the answer to it.
     QuotaLimitsBody { quotas: QuotaLimits }
-    /// The limits of a project.
+    /// Trove's `limits`: the quotas of a project, and a row for each HTTP method.
     LimitList { limits: Vec<LimitRow> }
     /// A single strategy.
     StrategyAnswer { backup_strategy: StrategyView }

@@ -21,11 +21,11 @@ pub struct ErrorDetail {
 
 impl ErrorBody {
     /// A refusal of this kind.
-    pub fn new(name: &str, code: u16, message: String) -> Self {
-        Self(BTreeMap::from([(name.to_owned(), ErrorDetail { code, message })]))
+    pub fn new(kind: &str, code: u16, message: String) -> Self {
+        Self(BTreeMap::from([(kind.to_owned(), ErrorDetail { code, message })]))
     }
 
-    /// What is wrong, if the body has the form of a refusal at all.
+    /// What is wrong; `None` if the object is empty.
     pub fn into_detail(self) -> Option<ErrorDetail> {
         self.0.into_values().next()
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use coffer::api::ArchiveStore;
+use coffer::api::ArchiveAccess;
 use coffer::domain::{Location, ReadAt};
 use coffer::wire::ArchiveUrls;
 
@@ -40,7 +40,7 @@ impl ArchiveUrls for FolderArchives {
     }
 }
 
-impl ArchiveStore for FolderArchives {
+impl ArchiveAccess for FolderArchives {
     fn locate(&self, url: &str) -> Option<Location> {
         url.strip_prefix("file:///archives/")?.parse().ok()
     }

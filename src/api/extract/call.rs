@@ -38,15 +38,15 @@ impl<P: Permission> FromRequest for Call<P> {
 }
 
 impl<P: Permission> Call<P> {
-    /// The decoded segment of the path with this name.
-    pub(in crate::api) fn segment(&self, name: &str) -> &str {
+    /// The decoded parameter of the path with this name.
+    pub(in crate::api) fn path_parameter(&self, name: &str) -> &str {
         self.request.match_info().get(name).unwrap_or_default()
     }
 
     /// The id of the path, in its canonical spelling only, so that one backup has one URL, as in Trove. A
     /// malformed id gets the same 404 as an unknown one.
     pub(in crate::api) fn id<T: FromStr>(&self) -> Result<T, ApiError> {
-        let text = self.segment("id");
+        let text = self.path_parameter("id");
         match text.parse::<T>() {
             // An id that parses is hyphenated, so it can only differ by upper case.
             Ok(id) if !text.bytes().any(|byte| byte.is_ascii_uppercase()) => Ok(id),
@@ -61,7 +61,7 @@ impl<P: Permission> Call<P> {
 
     /// The URL of the request, to make the link to the next page of.
     pub(in crate::api) fn url(&self) -> ListUrl {
-        ListUrl::of(&self.request, &self.state)
+        ListUrl::from_request(&self.request, &self.state)
     }
 
     /// The URL of something below the project of the path.
@@ -77,7 +77,7 @@ impl<P: Permission> Call<P> {
 
     /// The links to something below another project.
     pub(in crate::api) fn links_in(&self, project: &str, path: &str) -> Vec<Link> {
-        link::to(&link::base(&self.request, &self.state), project, path)
+        link::self_and_bookmark(&link::base(&self.request, &self.state), project, path)
     }
 
     /// The catalog, for look-ups by this caller. They run on the event loop: each takes a fraction of a

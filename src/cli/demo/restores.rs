@@ -93,7 +93,7 @@ impl Tour<'_> {
             datastore: None,
             restore_point: RestorePoint { backup_ref: point.id },
         };
-        let id = self.client.create_instance(request)?.id;
+        let id = self.client.restore_to_new_instance(request)?.id;
         self.interrupt.wait_for("the restore", TIMEOUT, || {
             let instance = self.client.instance(id)?;
             match instance.status {

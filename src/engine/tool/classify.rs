@@ -1,11 +1,12 @@
-//! What a tool's error means. This is the only place that searches the words of tools; each engine brings
-//! its rules as data.
+//! What a tool's error means. Only this code looks for phrases in the output of external programs; each engine
+//! brings its rules as data.
 
 use super::ToolError;
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
 
-/// One thing that can go wrong: what the tool says then, its kind, and what to do about it.
+/// One thing that can go wrong: phrases of which the tool then says one, the failure code, and what to do about it
+/// ("" for no advice).
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) words: &'static [&'static str],
@@ -13,10 +14,10 @@ pub(crate) struct Rule {
     pub(crate) advice: &'static str,
 }
 
-/// What the output of a tool that did not finish in time is taken for.
+/// Is appended to the output of a tool that did not finish in time, so that a rule can match it.
 pub(crate) const TIMED_OUT: &str = "did not end in time";
 
-/// A table of [`Rule`]s: for each a kind, the words of which one is said, and the advice.
+/// A table of [`Rule`]s, one in each line: failure code, phrases, advice.
 macro_rules! rules {
     ($($code:ident: $($words:expr),+ => $advice:expr;)+) => {
         &[$($crate::engine::tool::Rule {
@@ -38,8 +39,8 @@ pub(crate) fn find_rule<'a>(rules: &'a [Rule], error: &ToolError) -> Option<&'a 
     rules.iter().find(|rule| rule.words.iter().any(says))
 }
 
-/// Gives a tool's error its kind and advice. `context` says which server or what was tried; `complete` fills in
-/// what an advice leaves open.
+/// Gives a tool's error its failure code and advice. `context` says which server or what was tried; `complete`
+/// may replace placeholders in the advice.
 pub(crate) fn classify(
     rules: &[Rule],
     error: EngineError,
@@ -53,13 +54,13 @@ pub(crate) fn classify(
     }
 }
 
-/// Whether `text` contains any of `words`.
+/// Whether `text` contains any of `words`, with regard to case.
 pub(crate) fn says_any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
 }
 
-/// Checks an engine's rules: a failure begins with `context`, repeats the tool's message, and has the kind and the
-/// word of advice that are beside the message in `table`.
+/// Checks an engine's rules: a failure begins with `context` and repeats the tool's message. `table` has for each
+/// message the expected failure code and a word of the advice.
 #[cfg(test)]
 #[track_caller]
 pub(crate) fn assert_classified(

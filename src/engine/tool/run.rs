@@ -8,16 +8,17 @@ use super::{ServerProcess, Stream, Tool, ToolError};
 use crate::domain::Cancel;
 use crate::engine::EngineError;
 
-/// [`Tool::output`] reads at most this many bytes.
+/// [`Tool::output`] reads at most this many bytes; then it stops listening, which ends most programs with an error.
 const MAX_OUTPUT: usize = 64 << 20;
 
 impl Tool {
-    /// Runs it to its end and drops what it writes.
+    /// Runs it to its end. Discards its standard output; stderr is kept for the error.
     pub(crate) fn run(self, cancel: &Cancel) -> Result<(), ToolError> {
         Process::start(self, Stdio::null(), cancel)?.finish()
     }
 
-    /// Runs it to its end, and returns whether it succeeded. That it cannot be run, or was cancelled, is an error.
+    /// Runs it to its end: `true` if it succeeds, `false` if it fails or takes too long. An error if it cannot be
+    /// started or was cancelled.
     pub(crate) fn succeeds(self, cancel: &Cancel) -> Result<bool, EngineError> {
         match self.run(cancel) {
             Err(error @ (ToolError::Start { .. } | ToolError::Cancelled)) => Err(error.into()),

@@ -8,7 +8,7 @@ use crate::archive::{self, Finished, Order, ParentIndex, Reader, Writer, WriterO
 use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
 use crate::engine::{self, DumpFacts, DumpRequest, Engine, EngineError};
-use crate::executor::chain::{blame, open_readers};
+use crate::executor::chain::{into_job_error, open_readers};
 use crate::executor::{Context, JobError, facts, millis};
 use crate::failpoint;
 use crate::storage::Pending;
@@ -54,9 +54,9 @@ pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, Jo
         Err(error) if !job.chain.is_empty() => error,
         done => return done,
     };
-    let Some((culprit, damage)) = error.damaged_archive() else { return Err(error) };
-    log::warn!("backup {culprit} is not usable, and neither are those built on it: {damage}");
-    context.catalog.report_damage(culprit, damage).wait()?;
+    let Some((bad_backup, damage)) = error.damaged_archive() else { return Err(error) };
+    log::warn!("backup {bad_backup} is not usable, and neither are those built on it: {damage}");
+    context.catalog.report_damage(bad_backup, damage).wait()?;
     if !job.may_become_full {
         return Err(error);
     }
@@ -88,7 +88,8 @@ fn attempt(
     };
     let mut writer = match (readers.last(), readers.first()) {
         (Some(parent), Some(root)) => {
-            let parent = ParentIndex::open(Arc::clone(parent), Arc::clone(root)).map_err(blame)?;
+            let parent =
+                ParentIndex::open(Arc::clone(parent), Arc::clone(root)).map_err(into_job_error)?;
             Writer::incremental(sink, &options, parent, &text)
         }
         _ => Writer::full(sink, &options, &text),
@@ -161,10 +162,10 @@ fn prove(
     let reader = Arc::new(Reader::open(pending.reopen()?, &context.cancel)?);
     archive::prove(&reader, root, finished, workers, &|_bytes| ()).map_err(|error| {
         // A damaged root is the chain's fault; anything else is this archive's.
-        if error.backup_at_fault() == Some(finished.manifest.backup.id) {
+        if error.bad_backup() == Some(finished.manifest.backup.id) {
             error.into()
         } else {
-            blame(error)
+            into_job_error(error)
         }
     })?;
     failpoint::at("after-prove");

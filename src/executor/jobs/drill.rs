@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::catalog::DrillJob;
 use crate::domain::with_causes;
-use crate::executor::drill::{Drilling, cancelled_or, drill};
+use crate::executor::drill::{DrillPlan, cancelled_or, drill};
 use crate::executor::{Context, chain};
 use crate::failpoint;
 
@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, job: &DrillJob) -> Option<Outcome> {
     failpoint::at("drill-begins");
     let result = guarded(|| {
         let chain = chain::open(&*context.storage, &job.chain, &cancel)?;
-        let how = Drilling {
+        let how = DrillPlan {
             within: context.local.scratch(),
             headroom: context.settings.headroom_bytes,
             source: job.source.as_ref(),

@@ -9,7 +9,7 @@ use crate::archive::{ArchiveError, Writer};
 use crate::domain::num::to_u64;
 use crate::domain::{BackupId, Entry, EntryKind};
 use crate::engine::{Intake, NeedsContent, Stop};
-use crate::executor::chain::blame;
+use crate::executor::chain::into_job_error;
 use crate::executor::{Context, JobError};
 use crate::storage::{Pending, StorageError};
 
@@ -89,7 +89,7 @@ pub(super) fn writer_error(error: ArchiveError) -> JobError {
         ArchiveError::Io(error) => error
             .downcast::<StorageError>()
             .map_or_else(|other| ArchiveError::Io(other).into(), JobError::Storage),
-        other => blame(other),
+        other => into_job_error(other),
     }
 }
 
@@ -178,7 +178,7 @@ impl Intake for BackupIntake<'_> {
         self.writer.segment(bytes).map_err(|error| self.refuse(writer_error(error)))?;
         self.file_bytes += length;
         self.count(length);
-        self.context.settings.pace.limit(length, &self.context.cancel);
+        self.context.settings.pace.wait_for_turn(length, &self.context.cancel);
         crate::failpoint::at("mid-dump");
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::catalog::CatalogError;
 use crate::domain::{BackupId, FailureCode, Instance, InstanceId, with_causes};
-use crate::executor::drill::{self, Drilled};
+use crate::executor::drill::{self, PassedDrill};
 use crate::executor::{Context, JobError};
 use crate::failpoint;
 
@@ -25,7 +25,7 @@ pub(super) enum Outcome {
     /// Of a restore into this instance.
     Restore { instance: Box<Instance>, result: Result<Restored, JobError> },
     /// Of a drill, after this time.
-    Drill { id: BackupId, took: Duration, result: Result<Drilled, JobError> },
+    Drill { id: BackupId, took: Duration, result: Result<PassedDrill, JobError> },
     /// Of the removal of one archive.
     Removal { id: BackupId, result: Result<(), JobError> },
     /// Of the removal of a restored instance.

@@ -1,11 +1,11 @@
-//! Registering an archive that is already in the store (`restore_from`): proves it, and says what it is.
+//! Registering an archive that is already in the storage (`restore_from`): proves it, and says what it is.
 
 use std::sync::Arc;
 
 use crate::archive::{self, ArchiveError, Chain};
 use crate::catalog::RegistrationJob;
 use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
-use crate::executor::chain::{blame, open_at, open_readers};
+use crate::executor::chain::{into_job_error, open_at, open_readers};
 use crate::executor::{Context, JobError, facts};
 
 /// What a registered archive is.
@@ -31,10 +31,10 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
     }
     // Damage of this archive itself is not a broken chain.
     let own = |error: ArchiveError| {
-        if error.backup_at_fault() == Some(reader.reported_id()) {
+        if error.bad_backup() == Some(reader.reported_id()) {
             error.into()
         } else {
-            blame(error)
+            into_job_error(error)
         }
     };
     let parent = manifest.backup.parent_id;
@@ -67,7 +67,7 @@ fn chain_of(
             "this archive is built on it, and the catalog does not have it: bring its archives \
                    into the store and run `coffer catalog rebuild`"
                 .to_owned();
-        JobError::ChainBroken { culprit: parent, why, permanent: false }
+        JobError::ChainBroken { bad_backup: parent, why, permanent: false }
     };
     match context.catalog.chain(parent) {
         Err(error) if error.is_not_found() => Err(unknown()),

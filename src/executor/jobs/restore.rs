@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::catalog::{CatalogError, RestoreJob};
 use crate::domain::{Instance, Source};
 use crate::engine::{self, Owners, Target};
-use crate::executor::restore::{Restoring, restore};
+use crate::executor::restore::{RestorePlan, restore};
 use crate::executor::{Context, JobError, chain};
 use crate::failpoint;
 
@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobEr
     let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
     let folder = context.local.restored_folder(&job.instance.project, job.instance.id)?;
     let target = folder.join(engine.target_name(&job.instance.name));
-    let how = Restoring {
+    let how = RestorePlan {
         target: Target::Path(&target),
         source: Some(&job.instance.source),
         owners: Owners::FromArchive,

@@ -81,7 +81,7 @@ fn damage_in_a_parent_is_reported_under_the_id_of_the_parent() {
         // A byte of the data: after the first frame, before the manifest.
         bytes[which.abs_diff(1) * 4000 + 700] ^= 0xFF;
         let error = restore_with(&made, which, &bytes).unwrap_err();
-        assert_eq!(error.backup_at_fault(), Some(made[which].reader.id()), "{error}");
+        assert_eq!(error.bad_backup(), Some(made[which].reader.id()), "{error}");
     }
 }
 
@@ -94,7 +94,7 @@ fn damage_in_the_root_is_found_when_a_child_is_verified() {
     let readers =
         vec![open(&bytes).unwrap(), Arc::clone(&made[1].reader), Arc::clone(&made[2].reader)];
     let error = Chain::open(readers).unwrap().verify(2, &|_| {}).unwrap_err();
-    assert_eq!(error.backup_at_fault(), Some(made[0].reader.id()));
+    assert_eq!(error.bad_backup(), Some(made[0].reader.id()));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn only_a_proof_of_a_new_archive_trusts_the_patches_that_were_verified_when_they
     let root = open(&bytes).unwrap();
     prove(&made[1].reader, Some(&root), &made[1].finished, 1, &|_| {}).unwrap();
     let error = verify_file(&made[1].reader, Some(&root), 1, &|_| {}).unwrap_err();
-    assert_eq!(error.backup_at_fault(), Some(root.id()));
+    assert_eq!(error.bad_backup(), Some(root.id()));
     verify_file(&made[1].reader, Some(&made[0].reader), 1, &|_| {}).unwrap();
 }
 

@@ -179,9 +179,9 @@ fn a_chain_with_a_missing_or_wrong_archive_is_refused_and_the_backup_named() {
     };
     let gap = open(&[&root, &second]).unwrap_err();
     assert!(matches!(gap, ArchiveError::MissingParent { .. }), "{gap}");
-    assert_eq!(gap.backup_at_fault(), Some(first.reader.id()));
+    assert_eq!(gap.bad_backup(), Some(first.reader.id()));
     let gap = open(&[&unrelated, &first]).unwrap_err();
-    assert_eq!(gap.backup_at_fault(), Some(root.reader.id()));
+    assert_eq!(gap.bad_backup(), Some(root.reader.id()));
     let order = open(&[&first, &root, &second]).unwrap_err();
     assert!(matches!(order, ArchiveError::ChainMismatch { .. }), "{order}");
     let alone =

@@ -139,7 +139,7 @@ fn a_named_parent_must_be_of_the_instance_and_usable() {
     let error = fixture.ask(shop(), ParentChoice::This(root)).unwrap_err();
     assert!(matches!(error, CatalogError::NotNow(_)), "{error}");
     let error = fixture.ask(shop(), ParentChoice::This(child)).unwrap_err();
-    assert!(matches!(error, CatalogError::ChainBroken { culprit, .. } if culprit == root));
+    assert!(matches!(error, CatalogError::ChainBroken { bad_backup, .. } if bad_backup == root));
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn a_delete_neither_depends_on_another_project_nor_affects_it() {
     let kind = Kind::Incremental;
     fixture.catalog.registered(child, kind, Some(root), proof).wait().unwrap();
     let error = fixture.catalog.chain(child).unwrap_err();
-    assert!(matches!(error, CatalogError::ChainBroken { culprit, .. } if culprit == root));
+    assert!(matches!(error, CatalogError::ChainBroken { bad_backup, .. } if bad_backup == root));
     fixture.delete(root).unwrap();
     assert_eq!(fixture.removal(), [root]);
     assert_eq!(fixture.catalog.find(child).unwrap().status, Status::Restored);

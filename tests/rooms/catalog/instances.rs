@@ -98,7 +98,7 @@ fn a_restore_that_failed_says_why_and_ends_once() {
 }
 
 #[test]
-fn a_restore_whose_chain_breaks_while_it_waits_fails_with_the_culprits_name() {
+fn a_restore_whose_chain_breaks_while_it_waits_fails_with_the_name_of_the_bad_backup() {
     let fixture = Fixture::new();
     let root = fixture.completed(ParentChoice::None);
     let child = fixture.completed(ParentChoice::This(root));
@@ -108,7 +108,7 @@ fn a_restore_whose_chain_breaks_while_it_waits_fails_with_the_culprits_name() {
     let row = fixture.catalog.instance(&admin(), copy.id).unwrap();
     assert!(row.failure.unwrap().message.contains(&root.to_string()));
     let error = fixture.restore_of(child).unwrap_err();
-    assert!(matches!(error, CatalogError::ChainBroken { culprit, .. } if culprit == root));
+    assert!(matches!(error, CatalogError::ChainBroken { bad_backup, .. } if bad_backup == root));
 }
 
 #[test]

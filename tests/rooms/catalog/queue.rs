@@ -172,7 +172,7 @@ fn a_broken_chain_names_the_link_that_cannot_be_used() {
     for bad in [top, middle, root] {
         fixture.catalog.report_damage(bad, failure("bits rot")).wait().unwrap();
         let error = fixture.catalog.chain(top).unwrap_err();
-        assert!(matches!(error, CatalogError::ChainBroken { culprit, .. } if culprit == bad));
+        assert!(matches!(error, CatalogError::ChainBroken { bad_backup, .. } if bad_backup == bad));
         assert!(error.to_string().contains("bits rot"), "{error}");
         let again = START;
         let level = VerifyLevel::Bytes;

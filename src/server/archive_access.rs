@@ -1,16 +1,16 @@
-//! The local store as the API sees it.
+//! The archives of the data directory as the API sees them.
 
 use std::io;
 use std::sync::Arc;
 
-use crate::api::ArchiveStore;
+use crate::api::ArchiveAccess;
 use crate::domain::{Location, ReadAt};
 use crate::storage::{Local, Storage};
 use crate::wire::ArchiveUrls;
 
 impl ArchiveUrls for Local {
     fn url(&self, location: &Location) -> String {
-        self.url(location)
+        Self::url(self, location)
     }
 
     fn driver(&self) -> &'static str {
@@ -18,9 +18,9 @@ impl ArchiveUrls for Local {
     }
 }
 
-impl ArchiveStore for Local {
+impl ArchiveAccess for Local {
     fn locate(&self, url: &str) -> Option<Location> {
-        self.locate(url).ok()
+        Self::locate(self, url).ok()
     }
 
     fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::domain::{Location, ReadAt};
 use crate::wire::ArchiveUrls;
 
-/// The place of the archives as the API sees it; the server implements it.
-pub trait ArchiveStore: ArchiveUrls + Send + Sync + std::fmt::Debug {
-    /// The location that a `locationRef` names; `None` if it is not in the archive store.
+/// Access to archives, as the API needs it; the server implements it.
+pub trait ArchiveAccess: ArchiveUrls + Send + Sync + std::fmt::Debug {
+    /// The location that a `locationRef` names; `None` if it is not in the storage.
     fn locate(&self, url: &str) -> Option<Location>;
 
     /// Opens an archive for a download.
