@@ -15,8 +15,12 @@ mod failures;
 mod fixture;
 #[path = "mariadb/interrupted.rs"]
 mod interrupted;
+#[path = "mariadb/loading.rs"]
+mod loading;
 #[path = "mariadb/logical.rs"]
 mod logical;
+#[path = "mariadb/outside.rs"]
+mod outside;
 #[path = "mariadb/restore_text.rs"]
 mod restore_text;
 #[path = "mariadb/secrets.rs"]

@@ -23,6 +23,8 @@ pub enum ExitCode {
     NotFound,
     /// 4: an archive or its data is damaged.
     Damaged,
+    /// 5: restored, but for what the target refused.
+    InPart,
 }
 
 impl ExitCode {
@@ -34,6 +36,7 @@ impl ExitCode {
             Self::Usage => 2,
             Self::NotFound => 3,
             Self::Damaged => 4,
+            Self::InPart => 5,
         }
     }
 }
@@ -65,6 +68,8 @@ pub(crate) enum CommandError {
     Failed(String),
     #[error("{0}")]
     Damaged(String),
+    #[error("{0}")]
+    InPart(String),
 }
 
 impl CommandError {
@@ -84,6 +89,7 @@ impl CommandError {
                 ExitCode::Usage
             }
             Self::NotFound(_) => ExitCode::NotFound,
+            Self::InPart(_) => ExitCode::InPart,
             Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
             Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::domain::{CheckLevel, Source};
+use crate::domain::{CheckLevel, Source, num};
 use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, RestorePlan};
 
@@ -76,6 +76,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "content_bytes": report.content_bytes,
             "check": report.check,
             "left_out": left_out,
+            "not_restored": report.left_out,
             "next": next,
         }));
     } else {
@@ -88,11 +89,20 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             terminal::counted(report.entries, "member"),
         ));
         terminal::say_left_out(&left_out);
+        for it in &report.left_out {
+            terminal::say(format_args!("Not restored: {it}"));
+        }
         for line in next {
             terminal::say(format_args!("    {line}"));
         }
     }
-    Ok(())
+    match report.left_out.len() {
+        0 => Ok(()),
+        count => Err(CommandError::InPart(format!(
+            "restored in part: the server refused {}; everything else is in {place}",
+            terminal::counted(num::to_u64(count), "statement")
+        ))),
+    }
 }
 
 /// The source of the instance with this name or id.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::{EngineError, Stop};
-use crate::domain::{CheckLevel, Entry, WriteAt};
+use crate::domain::{CheckLevel, Entry, LeftOut, WriteAt};
 
 /// Whether the intake needs the content of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +53,9 @@ pub trait Staged: Send {
     /// The name of the check that it passed, if one was made.
     fn check(&self) -> Option<&str>;
 
-    /// Moves it to the target, durably. Never replaces anything.
-    fn place(self: Box<Self>) -> Result<Placed, EngineError>;
+    /// Moves it to the target, durably. Never replaces anything. Adds to `left_out` what of the backup could not be
+    /// created there.
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError>;
 }
 
 /// Where the restored data is.

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::pour::{own_entry, pour};
@@ -66,10 +67,46 @@ impl Spool {
 
     /// Gives the copy to `intake` as the file `path`, readable by its owner only.
     pub(super) fn pour(&mut self, path: &str, intake: &mut dyn Intake) -> Result<(), EngineError> {
-        let entry = own_entry(path, EntryKind::File { size: self.bytes, extents: None })?;
-        let mut file = self.reopened()?;
-        pour(&entry, &mut file, intake, |_| ())
+        self.pour_with(&[], 0, path, intake)
+    }
+
+    /// The same with `inserted` at this offset.
+    pub(super) fn pour_with(
+        &self,
+        inserted: &[u8],
+        at: u64,
+        path: &str,
+        intake: &mut dyn Intake,
+    ) -> Result<(), EngineError> {
+        let size = self.bytes.saturating_add(num::to_u64(inserted.len()));
+        let entry = own_entry(path, EntryKind::File { size, extents: None })?;
+        let file = self.reopened()?;
+        let mut content = (&file).take(at).chain(inserted).chain(&file);
+        pour(&entry, &mut content, intake, |_| ())
             .map_err(|failed| failed.explain(|error| scratch(&self.folder, error)))
+    }
+
+    /// At most this many bytes of the copy, from an offset.
+    pub(super) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, EngineError> {
+        let length = length.min(num::saturating_usize(self.bytes.saturating_sub(offset)));
+        let mut bytes = vec![0; length];
+        let read = self.file.read_exact_at(&mut bytes, offset);
+        read.map(|()| bytes).map_err(|error| scratch(&self.folder, error))
+    }
+
+    /// The offset of the last `wanted` in the copy, which is searched from its end.
+    pub(super) fn find_last(&self, wanted: &[u8]) -> Result<Option<u64>, EngineError> {
+        let (step, mut end) = (num::to_u64(SEGMENT_BYTES), self.bytes);
+        while end > 0 {
+            let start = end.saturating_sub(step);
+            let length = num::saturating_usize(end - start).saturating_add(wanted.len());
+            let piece = self.read(start, length)?;
+            if let Some(at) = piece.windows(wanted.len()).rposition(|it| it == wanted) {
+                return Ok(Some(start.saturating_add(num::to_u64(at))));
+            }
+            end = start;
+        }
+        Ok(None)
     }
 }
 

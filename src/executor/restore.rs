@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::archive::{ArchiveError, Chain};
-use crate::domain::{Cancel, CheckLevel, Entry, Source};
+use crate::domain::{Cancel, CheckLevel, Entry, LeftOut, Source};
 use crate::engine::{self, Engine, EngineError, LoadRequest, Owners, Placed, Target};
 use crate::failpoint;
 
@@ -21,6 +21,8 @@ pub struct RestoreReport {
     pub content_bytes: u64,
     /// The engine's check that the result passed, if one was asked for.
     pub check: Option<String>,
+    /// What could not be created at the target; everything else was.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Where to restore to, and how.
@@ -90,8 +92,18 @@ pub fn restore(
     let staged = load.finish(how.check)?;
     let check = staged.check().map(str::to_owned);
     failpoint::at("restore-before-place");
-    let target = staged.place()?;
-    Ok(RestoreReport { target, entries: restored.entries, content_bytes: restored.bytes, check })
+    let mut left_out = Vec::new();
+    let target = staged.place(&mut left_out)?;
+    for it in &left_out {
+        log::warn!("not restored: {it}");
+    }
+    Ok(RestoreReport {
+        target,
+        entries: restored.entries,
+        content_bytes: restored.bytes,
+        check,
+        left_out,
+    })
 }
 
 /// The engine that made a chain.

@@ -50,6 +50,34 @@ fn a_drill_starts_a_server_checks_the_tables_and_counts_the_rows() {
     }
 }
 
+#[test]
+fn a_drill_reaches_no_other_server_and_runs_no_event() {
+    let mut remote = MariaDb::start();
+    remote.sql("CREATE DATABASE d; CREATE TABLE d.t(id INT PRIMARY KEY); CREATE USER r@'127.0.0.1'; GRANT ALL ON d.* TO r@'127.0.0.1'");
+    let port = remote.listen();
+    let database = MariaDb::start();
+    database.sql(SHOP);
+    database.sql(&format!(
+        "INSTALL SONAME 'ha_federatedx';
+         CREATE TABLE shop.far(id INT PRIMARY KEY) ENGINE=FEDERATED CONNECTION='mysql://r@127.0.0.1:{port}/d/t';
+         CREATE EVENT shop.ticks ON SCHEDULE EVERY 1 SECOND DO INSERT INTO shop.far VALUES (UNIX_TIMESTAMP());
+         CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='r', MASTER_CONNECT_RETRY=1"
+    ));
+    for method in ["physical", "logical"] {
+        let mut server = drilling(&database, &format!(", method = \"{method}\""));
+        server.allow_warning("not restored: ");
+        let client = server.admin();
+        let backup = client.full("shop");
+        let accepted = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'CONNECTIONS'";
+        let before: u64 = remote.sql(accepted).parse().unwrap();
+        let row = client.drilled(id_of(&backup));
+        assert_eq!(row["drill"]["status"], "passed", "{row:#}");
+        let after: u64 = remote.sql(accepted).parse().unwrap();
+        // The question itself is one.
+        assert_eq!(after, before + 1, "{method}");
+    }
+}
+
 /// Flushes the tables, ends the server, damages a file, and starts it again.
 fn damaged(file: &str, damage: impl Fn(&Path)) -> MariaDb {
     let mut database = MariaDb::start();

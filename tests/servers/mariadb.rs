@@ -43,6 +43,26 @@ impl MariaDb {
         Self::up(tempfile::tempdir().unwrap(), datadir.to_owned(), &[])
     }
 
+    /// The same, with more arguments.
+    #[track_caller]
+    pub(crate) fn on_with(datadir: &Path, arguments: &[&str]) -> Self {
+        Self::up(tempfile::tempdir().unwrap(), datadir.to_owned(), arguments)
+    }
+
+    /// One on a copy of a data directory.
+    #[track_caller]
+    pub(crate) fn copy_of(datadir: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("data");
+        succeeds(Command::new("cp").args(["-a", "--reflink=auto"]).arg(datadir).arg(&own));
+        Self::up(folder, own, &[])
+    }
+
+    /// The process id of a running one.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     #[track_caller]
     fn up(folder: tempfile::TempDir, datadir: PathBuf, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|it| (*it).to_owned()).collect();

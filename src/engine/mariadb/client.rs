@@ -1,6 +1,7 @@
 //! The command line client, connected to one server.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +21,13 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A private server's socket, relative to its data directory, in which its programs run: an absolute path may be
 /// too long for a socket.
 pub(super) const PRIVATE_SOCKET: &str = "coffer.sock";
+
+/// What a session needs to load a dump of anything that a server may hold. A row or table that was made while checks
+/// were off is data; a table's folder outside of the data directory is the original's; a table whose engine is missing
+/// is refused, and not made empty with another.
+pub(super) const SETTINGS: &str = "SET SESSION innodb_strict_mode=0, check_constraint_checks=0, \
+     max_statement_time=0, max_heap_table_size=4294967296, \
+     sql_mode=CONCAT(@@sql_mode, ',NO_DIR_IN_CREATE,NO_ENGINE_SUBSTITUTION')";
 
 #[derive(Debug)]
 enum Connection {
@@ -88,13 +96,41 @@ impl Client {
         Ok(rows(&self.tool().option("--execute=", sql).output(&self.cancel)?))
     }
 
-    /// Runs the statements of a file up to the first error. The client's own commands (`\!`, `source`…) are
-    /// disabled: the file comes from an archive.
-    pub(super) fn run_script(&self, script: File) -> Result<(), ToolError> {
-        self.tool()
-            .args(["--binary-mode", "--local-infile=0", "--max-allowed-packet=1G"])
+    /// Runs all statements of a file, also after one that the server refuses; `messages` gets the errors. The client's
+    /// own commands (`\!`, `source`…) are disabled: the file comes from an archive.
+    pub(super) fn run_script(&self, script: File, messages: File) -> Result<(), ToolError> {
+        let tool = match self.connection {
+            Connection::Private(_) => self.tool().option("--init-command=", SETTINGS),
+            Connection::Login(_) => self.tool(),
+        };
+        tool.args(["--force", "--skip-reconnect", "--binary-mode", "--local-infile=0"])
+            .arg("--max-allowed-packet=1G")
             .stdin(script)
+            .messages(messages)
             .run(&self.cancel)
+    }
+
+    /// Does `work` while the server holds the locks that `sql` takes.
+    pub(super) fn while_locked<T>(
+        &self,
+        sql: &str,
+        work: impl FnOnce() -> T,
+    ) -> Result<T, EngineError> {
+        let failed = |error: ToolError| classify(error, &self.shown);
+        let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+        let (input, statements) =
+            pipe.map_err(|error| EngineError::io("making", "a pipe".as_ref(), error))?;
+        let mut statements = File::from(statements);
+        let tool = self.tool().arg("--unbuffered").stdin(input.into());
+        let mut stream = tool.stream(&self.cancel).map_err(failed)?;
+        // If this fails the client has ended, and says why.
+        let _written = writeln!(statements, "{sql};\nSELECT 'locked';");
+        let mut answer = Vec::new();
+        stream.read_up_to(b"locked\n".len(), &mut answer).map_err(failed)?;
+        let done = (answer == b"locked\n").then(work);
+        drop(statements);
+        stream.finish().map_err(failed)?;
+        done.ok_or_else(|| failed(ToolError::answer("the client", "no locks")))
     }
 }
 

@@ -14,6 +14,9 @@ use crate::engine::{Engine as _, EngineError, source_path};
 /// The beginnings of the names of files that are not copied: a server creates them when it starts.
 const NOT_COPIED: [&str; 5] = ["ib_logfile", "ibtmp", "ib_buffer_pool", "#innodb_temp", "tc.log"];
 
+/// The folder of a filesystem's own in its root, which the server and its tools take for a database.
+pub(super) const NO_DATABASE: &str = "lost+found";
+
 /// The approximate size of a copy. Fails if the data directory is not on this machine or cannot be read:
 /// `mariadb-backup` reads the files itself.
 pub(super) fn data_bytes(options: &Options, facts: &Facts) -> Result<u64, EngineError> {
@@ -26,7 +29,7 @@ pub(super) fn data_bytes(options: &Options, facts: &Facts) -> Result<u64, Engine
         let name = entry.map_err(failed)?.file_name();
         let Some(name) = name.to_str() else { continue };
         let is_log = binlog.as_deref().is_some_and(|it| name.starts_with(it));
-        if is_log || NOT_COPIED.iter().any(|it| name.starts_with(it)) {
+        if is_log || name == NO_DATABASE || NOT_COPIED.iter().any(|it| name.starts_with(it)) {
             excluded.push(Value::from(name));
         }
     }

@@ -1,21 +1,26 @@
-//! The file name of a database's dump.
+//! The files in an archive of dumps.
 
 use std::fmt::Write as _;
 
 use crate::file_url::percent_decoded;
 
-/// The folder of the dumps in an archive.
-pub(super) const FOLDER: &str = "databases";
+/// The folder of the databases, without their views.
+pub(super) const DATABASES: &str = "databases";
 
-/// The file of the accounts in an archive.
+/// The folder of their views: a view may be on tables of any other database.
+pub(super) const VIEWS: &str = "views";
+
 pub(super) const ACCOUNTS: &str = "accounts.sql";
+
+/// The plugins, functions of libraries, servers and time zones.
+pub(super) const SERVER: &str = "server.sql";
 
 const ENDING: &str = ".sql";
 
 /// `databases/a%2Fb.sql` for the database `a/b`. Letters of other scripts are not encoded: a long name could become
 /// longer than a file name may be.
-pub(super) fn path_of(database: &str) -> String {
-    let mut path = format!("{FOLDER}/");
+pub(super) fn path_in(folder: &str, database: &str) -> String {
+    let mut path = format!("{folder}/");
     for letter in database.chars() {
         if letter.is_ascii_alphanumeric() || letter == '_' || letter == '-' || !letter.is_ascii() {
             path.push(letter);
@@ -27,9 +32,9 @@ pub(super) fn path_of(database: &str) -> String {
     path
 }
 
-/// The database whose dump is at `path` in an archive.
-pub(super) fn database_at(path: &str) -> Option<String> {
-    let name = path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(ENDING)?;
+/// The database whose file in `folder` is at `path` in an archive.
+pub(super) fn database_at(folder: &str, path: &str) -> Option<String> {
+    let name = path.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(ENDING)?;
     if name.is_empty() || name.contains('/') {
         return None;
     }
@@ -44,11 +49,11 @@ mod tests {
     #[test]
     fn a_database_name_is_recovered_from_its_file_name() {
         for name in ["shop", "a/b", "..", "läden", "100%", "a b`c'd\"e", "-x", "日本", "a\\b"] {
-            let path = path_of(name);
+            let path = path_in(DATABASES, name);
             assert_eq!(path.split('/').count(), 2, "{path}");
-            assert_eq!(database_at(&path).as_deref(), Some(name));
+            assert_eq!(database_at(DATABASES, &path).as_deref(), Some(name));
         }
-        assert_eq!(path_of("a/b.c"), "databases/a%2Fb%2Ec.sql");
+        assert_eq!(path_in(DATABASES, "a/b.c"), "databases/a%2Fb%2Ec.sql");
     }
 
     #[test]
@@ -61,7 +66,7 @@ mod tests {
             "databases/%0",
             "databases/%zz.sql",
         ] {
-            assert_eq!(database_at(path), None, "{path}");
+            assert_eq!(database_at(DATABASES, path), None, "{path}");
         }
     }
 }

@@ -3,37 +3,59 @@
 use std::path::Path;
 
 use super::Brand;
+use super::copied_settings::{has_keys, needed_options};
 use super::faults::error_lines;
 use super::private_server::PrivateServer;
 use super::programs::Programs;
 use super::tables::{self, Examined};
-use crate::engine::tool::{Rule, ToolError, find_rule, read_end, rules};
+use crate::domain::FailureCode;
+use crate::engine::tool::{Rule, ToolError, find_rule, read_end, rules, says_any};
 use crate::engine::{DrillReport, DrillRequest, EngineError};
-
-/// The settings of the original server, as the copying tool wrote them.
-const SETTINGS: &str = "backup-my.cnf";
-
-/// The settings without which a server does not start on the files.
-const NEEDED: [&str; 3] = ["innodb_page_size", "innodb_data_file_path", "innodb_undo_tablespaces"];
 
 /// How many bytes at the end of a log are searched for errors, and how many lines a report shows.
 const LOG_TAIL: u64 = 256 << 10;
 const MAX_LINES: usize = 5;
 
-/// Errors in a server's log that are not the data's fault.
+/// Errors that say nothing of the data.
 const MACHINE_RULES: &[Rule] = rules! {
-    DiskFull: "no space left", "error number 28" => "";
+    DiskFull: "no space left", "error number 28", "errcode: 28" => "";
     Tool:
         "permission denied", "cannot allocate memory", "unknown variable", "unknown option",
-        "unsupported redo log format", "downgrade", "encryption", "upgrade" =>
+        "unsupported redo log format", "downgrade", "encryption", "decrypt", "upgrade", "lock wait timeout",
+        "too many open files", "interrupted", "not loaded", "can't open shared library" =>
         "this machine and not the data is the reason";
 };
+
+/// What a server says of data that is wrong. Whatever else stops a drill is no evidence.
+const DAMAGE: [&str; 18] = [
+    "corrupt",
+    "crashed",
+    "checksum",
+    "assertion",
+    "incorrect",
+    "was not found",
+    "not exist",
+    "doesn't exist",
+    "missing",
+    "damaged",
+    "can't find",
+    "cannot find",
+    "cannot open",
+    "invalid",
+    "mismatch",
+    "in the future",
+    "wrong",
+    "error number 2.",
+];
+
+const NO_KEYS: &str = "the tables are encrypted, and their keys cannot be read here: give the user that runs Coffer \
+     the right to read them; nothing is known of the data without them";
 
 pub(super) fn drill(brand: Brand, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
     let programs = Programs::of(brand, request.source);
     let log = request.scratch.join("server.log");
     let mut arguments = vec!["--skip-grant-tables".to_owned()];
-    arguments.extend(settings(request.restored));
+    arguments.extend(needed_options(request.restored));
     let server = PrivateServer::start(&programs, request.restored, &log, arguments, request.cancel)
         .map_err(|error| not_running(error, &log))?;
     let report = examine(&server, request, &log)?;
@@ -46,14 +68,23 @@ fn examine(
     request: &DrillRequest<'_>,
     log: &Path,
 ) -> Result<DrillReport, EngineError> {
-    let failed = |error: ToolError, what: &str| match error {
-        ToolError::Cancelled | ToolError::Start { .. } => error.into(),
-        error if server.process.has_ended() => {
-            damaged(&format!("the server ended over {what}: {}", errors_in(log, &error)))
-        }
-        error => damaged(&format!("{what}: {}", error_lines(error.output()))),
+    let failed = |error: ToolError, what: &str| {
+        let (context, text) = if server.process.has_ended() {
+            (format!("the server ended over {what}"), errors_in(log, &error))
+        } else {
+            (what.to_owned(), error_lines(error.output()))
+        };
+        judged(error, &context, &text)
     };
     let version = tables::version(&server.client).map_err(|error| failed(error, "its version"))?;
+    if has_keys(request.restored) {
+        let sql = "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'ENCRYPTION' \
+                   AND PLUGIN_STATUS = 'ACTIVE'";
+        let active = server.client.execute(sql).map_err(|error| failed(error, "its plugins"))?;
+        if active.into_iter().flatten().any(|count| count == "0") {
+            return Err(EngineError::known(FailureCode::Tool, NO_KEYS));
+        }
+    }
     let mut report = DrillReport {
         version,
         check: "CHECK TABLE EXTENDED, rows counted by table and by index".to_owned(),
@@ -84,15 +115,27 @@ fn damaged(problem: &str) -> EngineError {
 
 /// The server did not start, or did not stop in order.
 fn not_running(error: EngineError, log: &Path) -> EngineError {
-    let error = match error {
-        EngineError::Tool(error) if !matches!(error, ToolError::Start { .. }) => error,
-        other => return other,
-    };
-    let errors = errors_in(log, &error);
-    let error = error.map_output(|_| errors.clone());
+    let EngineError::Tool(error) = error else { return error };
+    let text = errors_in(log, &error);
+    judged(error, "the drill's server", &text)
+}
+
+/// What stopped a drill: damage only if the server's own words say so.
+fn judged(error: ToolError, context: &str, text: &str) -> EngineError {
+    if matches!(error, ToolError::Cancelled | ToolError::Start { .. }) {
+        return error.into();
+    }
+    let error = error.map_output(|_| text.to_owned());
+    let words = text.to_lowercase();
     match find_rule(MACHINE_RULES, &error) {
-        Some(rule) => EngineError::from_tool(&error, rule.code, "the drill's server", rule.advice),
-        None => damaged(&errors),
+        Some(rule) => EngineError::from_tool(&error, rule.code, context, rule.advice),
+        None if says_any(&words, &DAMAGE) => damaged(&format!("{context}: {text}")),
+        None => EngineError::from_tool(
+            &error,
+            FailureCode::Tool,
+            context,
+            "the data was not shown to be wrong",
+        ),
     }
 }
 
@@ -105,38 +148,33 @@ fn errors_in(log: &Path, error: &ToolError) -> String {
     if lines.is_empty() { error.to_string() } else { lines.join("\n") }
 }
 
-/// The server options that a copy needs. The file comes from an archive, so only known settings are used, and none
-/// with a path.
-fn settings(restored: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(restored.join(SETTINGS)).unwrap_or_default();
-    let is_plain = |value: &str| {
-        value.chars().all(|letter| letter.is_ascii_alphanumeric() || ":;._-".contains(letter))
-    };
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .filter(|(name, value)| NEEDED.contains(name) && is_plain(value))
-        .map(|(name, value)| format!("--{}={value}", name.replace('_', "-")))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_needed_settings_without_a_path_are_used() {
-        let folder = tempfile::tempdir().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
-        std::fs::write(
-            folder.path().join(SETTINGS),
-            "[mysqld]\ninnodb_page_size=8192\ninnodb_data_file_path=ibdata1:12M:autoextend\n\
-             innodb_undo_tablespaces=/etc\nplugin_load=evil.so\n",
-        )
-        .unwrap();
-        assert_eq!(
-            settings(folder.path()),
-            ["--innodb-page-size=8192", "--innodb-data-file-path=ibdata1:12M:autoextend"]
-        );
-        assert_eq!(settings(Path::new("/nowhere")), [""; 0]);
+    fn only_words_about_the_data_are_damage() {
+        let code = |text: &str| {
+            let error = ToolError::answer("mariadbd", text);
+            judged(error, "the drill's server", text).failure().unwrap().code
+        };
+        for text in [
+            "[ERROR] InnoDB: Database page corruption on disk",
+            "InnoDB: Failing assertion: page_no < 7",
+            "[ERROR] InnoDB: Operating system error number 2 in a file operation.\n[ERROR] InnoDB: File ./ibdata1 was not found",
+            "ERROR 145 (HY000): Table './a/b' is marked as crashed and should be repaired",
+        ] {
+            assert_eq!(code(text), FailureCode::ArchiveDamaged, "{text}");
+        }
+        for text in [
+            "mariadbd ended with signal: 9 (SIGKILL)",
+            "mariadbd did not end within 600 s",
+            "ERROR 1205 (HY000): Lock wait timeout exceeded",
+            "[ERROR] mariadbd: unknown variable 'x=1'",
+            "ERROR 2013 (HY000): Lost connection to server during query",
+        ] {
+            assert_eq!(code(text), FailureCode::Tool, "{text}");
+        }
+        assert_eq!(code("Error writing: No space left on device"), FailureCode::DiskFull);
     }
 }

@@ -1,9 +1,10 @@
 //! The dumps of a backup, before they are loaded into a server.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::Read as _;
 
-use super::database_file::{ACCOUNTS, FOLDER, database_at, path_of};
+use super::database_file::{ACCOUNTS, DATABASES, SERVER, VIEWS, database_at, path_in};
+use super::script::Script;
 use crate::domain::{Entry, EntryKind};
 use crate::engine::tree::Staging;
 use crate::engine::{EngineError, printable};
@@ -22,9 +23,11 @@ pub(super) struct Dumps {
 pub(super) fn require_dump(entry: &Entry) -> Result<(), EngineError> {
     let path = printable(&entry.path);
     let belongs = match entry.kind {
-        EntryKind::Directory => path == FOLDER,
+        EntryKind::Directory => [DATABASES, VIEWS].contains(&path.as_str()),
         EntryKind::File { .. } => {
-            path == ACCOUNTS || database_at(&path).is_some_and(|name| path_of(&name) == path)
+            let is_of =
+                |folder| database_at(folder, &path).is_some_and(|it| path_in(folder, &it) == path);
+            [ACCOUNTS, SERVER].contains(&path.as_str()) || is_of(DATABASES) || is_of(VIEWS)
         }
         _ => false,
     };
@@ -37,12 +40,13 @@ pub(super) fn require_dump(entry: &Entry) -> Result<(), EngineError> {
 impl Dumps {
     /// `staging` holds only what [`require_dump`] lets pass.
     pub(super) fn new(staging: Staging) -> Result<Self, EngineError> {
-        let folder = staging.path().join(FOLDER);
+        let folder = staging.path().join(DATABASES);
         let failed = |error| EngineError::archive(format!("the archive holds no dumps: {error}"));
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let file = entry.map_err(failed)?.file_name();
-            names.extend(database_at(&format!("{FOLDER}/{}", file.to_string_lossy())));
+            names
+                .extend(database_at(DATABASES, &format!("{DATABASES}/{}", file.to_string_lossy())));
         }
         names.sort();
         Ok(Self { staging, names })
@@ -53,27 +57,48 @@ impl Dumps {
         &self.names
     }
 
-    /// Each database's name and its dump.
-    pub(super) fn databases(&self) -> impl Iterator<Item = Result<(&str, File), EngineError>> {
-        self.names.iter().map(|name| Ok((name.as_str(), self.open(&path_of(name))?)))
+    /// What is loaded before any database: plugins, functions, servers, time zones.
+    pub(super) fn server(&self) -> Option<Script> {
+        self.script("the plugins, servers and time zones", SERVER)
     }
 
-    pub(super) fn accounts(&self) -> Result<Option<File>, EngineError> {
-        let exists = self.staging.path().join(ACCOUNTS).exists();
-        exists.then(|| self.open(ACCOUNTS)).transpose()
+    pub(super) fn accounts(&self) -> Option<Script> {
+        self.script("the accounts", ACCOUNTS)
     }
 
-    fn open(&self, path: &str) -> Result<File, EngineError> {
-        let path = self.staging.path().join(path);
-        File::open(&path).map_err(|error| EngineError::target("reading", &path, error))
+    /// The tables, rows, triggers, routines and events of each database.
+    pub(super) fn databases(&self) -> Vec<Script> {
+        self.scripts(DATABASES, "")
+    }
+
+    /// The views of each database that has some, to be loaded after all databases. Older archives hold them with the
+    /// database.
+    pub(super) fn views(&self) -> Vec<Script> {
+        self.scripts(VIEWS, "the views of ")
+    }
+
+    fn scripts(&self, folder: &str, of: &str) -> Vec<Script> {
+        let script = |name: &String| self.script(&format!("{of}{name:?}"), &path_in(folder, name));
+        self.names.iter().filter_map(script).collect()
+    }
+
+    fn script(&self, name: &str, file: &str) -> Option<Script> {
+        let path = self.staging.path().join(file);
+        path.exists().then(|| Script { name: name.to_owned(), path })
+    }
+
+    /// The statement that creates a database, made to fail if the database exists.
+    pub(super) fn create_statement(&self, database: &str) -> Result<String, EngineError> {
+        let path = self.staging.path().join(path_in(DATABASES, database));
+        let dump = File::open(&path).map_err(|error| EngineError::io("reading", &path, error))?;
+        create_statement(dump)
     }
 }
 
-/// The statement in a dump that creates its database, made to fail if the database exists.
-pub(super) fn create_statement(dump: &mut File) -> Result<String, EngineError> {
+fn create_statement(dump: File) -> Result<String, EngineError> {
     let mut head = Vec::new();
-    let read = dump.by_ref().take(HEAD_BYTES).read_to_end(&mut head);
-    read.and_then(|_| dump.seek(SeekFrom::Start(0)))
+    dump.take(HEAD_BYTES)
+        .read_to_end(&mut head)
         .map_err(|error| EngineError::io("reading", "a dump".as_ref(), error))?;
     let head = String::from_utf8_lossy(&head);
     let line = head.lines().find(|line| line.starts_with("CREATE DATABASE "));
@@ -84,7 +109,7 @@ pub(super) fn create_statement(dump: &mut File) -> Result<String, EngineError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Seek as _, SeekFrom, Write as _};
 
     use super::*;
 
@@ -94,8 +119,8 @@ mod tests {
         file.write_all(b"-- x\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;\n")
             .unwrap();
         file.seek(SeekFrom::Start(0)).unwrap();
-        let sql = create_statement(&mut file).unwrap();
+        let sql = create_statement(file).unwrap();
         assert_eq!(sql, "CREATE DATABASE  `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;");
-        assert!(create_statement(&mut tempfile::tempfile().unwrap()).is_err());
+        assert!(create_statement(tempfile::tempfile().unwrap()).is_err());
     }
 }

@@ -121,10 +121,9 @@ fn with_account_advice(error: EngineError, options: &Options) -> EngineError {
 
 /// The approximate size of the tables in the databases that are backed up.
 pub(super) fn table_bytes(client: &Client, options: &Options) -> Result<u64, EngineError> {
-    let condition = condition(options);
+    let condition = condition("TABLE_SCHEMA", options);
     let sql = format!(
-        "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES \
-         WHERE BINARY TABLE_SCHEMA {condition}"
+        "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES WHERE {condition}"
     );
     let answer = client.query(&sql)?;
     let bytes = answer.first().and_then(|row| row.first()).and_then(|it| it.parse().ok());
@@ -133,10 +132,8 @@ pub(super) fn table_bytes(client: &Client, options: &Options) -> Result<u64, Eng
 
 /// The databases that are backed up, sorted by the bytes of their names.
 pub(super) fn databases(client: &Client, options: &Options) -> Result<Vec<String>, EngineError> {
-    let condition = condition(options);
-    let sql = format!(
-        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE BINARY SCHEMA_NAME {condition}"
-    );
+    let condition = condition("SCHEMA_NAME", options);
+    let sql = format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE {condition}");
     let answer = client.query(&sql)?;
     let mut names: Vec<String> = answer.into_iter().flatten().collect();
     names.sort();
@@ -153,9 +150,11 @@ pub(super) fn databases(client: &Client, options: &Options) -> Result<Vec<String
     Ok(names)
 }
 
-fn condition(options: &Options) -> String {
+/// That `column` names a database which is backed up. `lost+found` and other folders in the data directory are shown as
+/// databases too, with a prefix.
+pub(super) fn condition(column: &str, options: &Options) -> String {
     match &options.server.database {
-        Some(name) => format!("= {}", quoted_text(name)),
-        None => format!("NOT IN {SYSTEM}"),
+        Some(name) => format!("BINARY {column} = {}", quoted_text(name)),
+        None => format!("BINARY {column} NOT IN {SYSTEM} AND {column} NOT LIKE '#mysql50#%'"),
     }
 }

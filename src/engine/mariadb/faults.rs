@@ -7,6 +7,10 @@ use crate::engine::tool::{Rule, find_rule, rules, says_any};
 const RULES: &[Rule] = rules! {
     DiskFull: "no space left on device", "errcode: 28", "errno: 28", "disk full" =>
         "make room there and try again";
+    Tool:
+        "encryption plugin", "encryption key", "cannot be decrypted", "decryption failed", "key_management" =>
+        "the tables are encrypted: give the user that runs Coffer the right to read the keys that the server's \
+         encryption plugin names, or set method = \"logical\"";
     SourceDamaged:
         "page corruption detected", "page is corrupted", "is marked as crashed", "incorrect key file",
         "incorrect information in file", "is corrupted", "corrupted page", "try to repair it",

@@ -1,22 +1,43 @@
 //! Dumps loaded into a new data directory by a private server.
 
 use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::dumps::Dumps;
 use super::faults::classify;
 use super::private_server::{PrivateServer, with_temporary_folder};
 use super::programs::Programs;
-use crate::domain::Cancel;
+use super::script::{Script, run_all};
+use crate::domain::{Cancel, LeftOut};
 use crate::engine::tool::Tool;
-use crate::engine::tree::StagedFolder;
-use crate::engine::{EngineError, Staged};
+use crate::engine::tree::Staging;
+use crate::engine::{EngineError, Placed, Staged};
 
 /// The folder in the staging folder that becomes the target.
 const DATA: &str = "data";
 
 /// Root's account if the dumps do not define it: only the machine's root can use it.
-const DEFAULT_ROOT: &str = "ALTER USER root@localhost IDENTIFIED VIA unix_socket";
+const DEFAULT_ROOT: &str = "ALTER USER root@localhost IDENTIFIED VIA unix_socket;\n";
+
+/// A data directory made of dumps.
+struct DataDirectory {
+    staging: Staging,
+    target: PathBuf,
+    left_out: Vec<LeftOut>,
+}
+
+impl Staged for DataDirectory {
+    fn check(&self) -> Option<&str> {
+        Some("loaded")
+    }
+
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+        self.staging.place_folder(DATA, &self.target)?;
+        left_out.extend(self.left_out);
+        Ok(Placed::At(self.target))
+    }
+}
 
 /// Makes a data directory of `dumps`, in their staging folder.
 pub(super) fn make(
@@ -30,21 +51,40 @@ pub(super) fn make(
     let log = dumps.staging.path().join("server.log");
     let server = PrivateServer::start(programs, &data, &log, Vec::new(), cancel)
         .map_err(|error| classify(error, "the server for the dumps"))?;
-    for dump in dumps.databases() {
-        let (name, file) = dump?;
-        let loaded = server.client.run_script(file);
-        loaded.map_err(|error| classify(error, &format!("loading {name:?}")))?;
-    }
-    let root = server.client.execute(DEFAULT_ROOT);
-    root.map_err(|error| classify(error, "loading the accounts"))?;
-    if let Some(accounts) = dumps.accounts()? {
-        let loaded = server.client.run_script(accounts);
-        loaded.map_err(|error| classify(error, "loading the accounts"))?;
-    }
+    let left_out = load(&server, &dumps)?;
     server.stop().map_err(|error| classify(error, "stopping the server for the dumps"))?;
     sync(&data)?;
-    let Dumps { staging, .. } = dumps;
-    Ok(Box::new(StagedFolder { staging, inside: DATA, target, check: Some("loaded") }))
+    Ok(Box::new(DataDirectory { staging: dumps.staging, target, left_out }))
+}
+
+/// Loads everything in an order that works: events need time zones, views need the tables of every database, and the
+/// accounts that define other views. Returns what the server refused.
+fn load(server: &PrivateServer, dumps: &Dumps) -> Result<Vec<LeftOut>, EngineError> {
+    let client = &server.client;
+    let first: Vec<Script> = dumps.server().into_iter().collect();
+    let mut refused = run_all(client, &first)?;
+    refused.extend(run_all(client, &dumps.databases())?);
+    // A view on another account's view needs that account, which comes last.
+    let again: Vec<Script> =
+        run_all(client, &dumps.views())?.into_iter().map(|(script, _)| script).collect();
+    refused.extend(run_all(client, &[with_accounts(dumps, &again)?])?);
+    Ok(refused.into_iter().flat_map(|(_, statements)| statements).collect())
+}
+
+/// A script of the accounts and of what needs them. It is one, because root's own password may change in it.
+fn with_accounts(dumps: &Dumps, views: &[Script]) -> Result<Script, EngineError> {
+    let path = dumps.staging.path().join("last.sql");
+    let append = || -> io::Result<()> {
+        let mut script = File::create_new(&path)?;
+        script.write_all(DEFAULT_ROOT.as_bytes())?;
+        for part in dumps.accounts().iter().chain(views) {
+            io::copy(&mut File::open(&part.path)?, &mut script)?;
+        }
+        Ok(())
+    };
+    append().map_err(|error| EngineError::target("writing", &path, error))?;
+    let name = if views.is_empty() { "the accounts" } else { "the accounts and views" };
+    Ok(Script { name: name.to_owned(), path })
 }
 
 /// Initialises an empty data directory.

@@ -1,11 +1,12 @@
 //! Dumps loaded into a running server: only databases that it does not have yet.
 
 use super::client::{Client, quoted_name, quoted_text};
-use super::dumps::{Dumps, create_statement};
+use super::dumps::Dumps;
 use super::facts::Facts;
-use super::faults::{classify, classify_create};
+use super::faults::classify_create;
 use super::options::Options;
-use crate::domain::{Cancel, FailureCode};
+use super::script::run_all;
+use crate::domain::{Cancel, FailureCode, LeftOut};
 use crate::engine::{EngineError, Placed, Staged};
 
 /// Complete dumps, and a server that has none of their databases.
@@ -54,18 +55,19 @@ impl IntoServer {
         ))
     }
 
-    /// Creates each database and loads its dump. `created` gets the databases that exist because of this.
-    fn load(&self, created: &mut Vec<String>) -> Result<(), EngineError> {
-        for dump in self.dumps.databases() {
-            let (name, mut file) = dump?;
-            let context = format!("loading {name:?} into {}", self.shown);
+    /// Creates each database and loads its dump, and then the views of all. `created` gets the databases that exist
+    /// because of this. Returns what the server refused.
+    fn load(&self, created: &mut Vec<String>) -> Result<Vec<LeftOut>, EngineError> {
+        let context = |name: &str| format!("loading {name:?} into {}", self.shown);
+        for name in self.dumps.names() {
             self.client
-                .execute(&create_statement(&mut file)?)
-                .map_err(|error| classify_create(error, &context))?;
-            created.push(name.to_owned());
-            self.client.run_script(file).map_err(|error| classify(error, &context))?;
+                .execute(&self.dumps.create_statement(name)?)
+                .map_err(|error| classify_create(error, &context(name)))?;
+            created.push(name.clone());
         }
-        Ok(())
+        let mut refused = run_all(&self.client, &self.dumps.databases())?;
+        refused.extend(run_all(&self.client, &self.dumps.views())?);
+        Ok(refused.into_iter().flat_map(|(_, statements)| statements).collect())
     }
 
     /// Drops what a failed restore created, also after the job was cancelled. Returns the statements that failed.
@@ -82,21 +84,27 @@ impl Staged for IntoServer {
         None
     }
 
-    fn place(mut self: Box<Self>) -> Result<Placed, EngineError> {
+    fn place(mut self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
         self.require_absent()?;
         let mut created = Vec::new();
-        if let Err(error) = self.load(&mut created) {
-            return Err(match (self.undo(&created), error.failure()) {
-                (Some(left), Some(failure)) => EngineError::known(
-                    failure.code,
-                    format!("{error}; what it had created could not be dropped, so run: {left}"),
-                ),
-                _ => error,
-            });
+        match self.load(&mut created) {
+            Ok(refused) => left_out.extend(refused),
+            Err(error) => {
+                return Err(match (self.undo(&created), error.failure()) {
+                    (Some(left), Some(failure)) => EngineError::known(
+                        failure.code,
+                        format!(
+                            "{error}; what it had created could not be dropped, so run: {left}"
+                        ),
+                    ),
+                    _ => error,
+                });
+            }
         }
         let names = self.dumps.names().join(", ");
         Ok(Placed::In(format!(
-            "{}: {names}. Accounts were not changed; those of the backup are in the archive's accounts.sql",
+            "{}: {names}. Accounts, plugins and time zones were not changed; those of the backup are in the archive's accounts.sql \
+             and server.sql",
             self.shown
         )))
     }

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::data_files;
+use super::copied_settings::{self, SETTINGS_FILE};
+use super::data_files::{self, NO_DATABASE};
+use super::far_files;
 use super::faults::classify;
 use super::login::Login;
 use super::mbstream::{self, UnpackError};
@@ -16,7 +18,7 @@ use super::options::Options;
 use super::owned::Owned;
 use super::probe::connect;
 use super::programs::Maker;
-use crate::domain::{CheckLevel, FailureCode};
+use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::directory::Directory;
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpRequest, Engine as _, EngineError, Intake, source_path, spool};
@@ -52,7 +54,7 @@ pub(super) fn dump(
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let (_, facts) = connect(options, request.cancel)?;
+    let (client, facts) = connect(options, request.cancel)?;
     let bytes = data_files::data_bytes(options, &facts)?;
     let needed = bytes.saturating_add(facts.redo_bytes).saturating_add(EXTRA_SPACE);
     spool::require_free(request.scratch, needed, "the prepared copy")?;
@@ -66,6 +68,8 @@ pub(super) fn dump(
 
     let began = Instant::now();
     copy(options, request, staging.path(), &facts.datadir)?;
+    let left_out = far_files::collect(&client, staging.path(), &facts.datadir)?;
+    let keys = copied_settings::keep_inside(staging.path())?;
     let copied = began.elapsed();
     prepare(options, request, staging.path())?;
     let prepared = began.elapsed().saturating_sub(copied);
@@ -90,13 +94,17 @@ pub(super) fn dump(
         prepared.as_millis(),
         began.elapsed().saturating_sub(copied + prepared).as_millis()
     );
-    Ok(DumpFacts {
+    let mut found = DumpFacts {
         version: facts.version,
         facts: kept,
         // The tool verifies the checksum of each InnoDB page that it copies, and fails if one stays wrong.
         check: (request.check != CheckLevel::Off).then(|| "page_checksums".to_owned()),
         ..DumpFacts::default()
-    })
+    };
+    for LeftOut { what, why } in left_out.into_iter().chain(keys) {
+        found.leave_out(what, why);
+    }
+    Ok(found)
 }
 
 fn copy(
@@ -111,6 +119,12 @@ fn copy(
         .apply(Tool::new(&options.programs().backup()?))
         .args(["--backup", COPY_THREADS, COPY_FLUSH, "--stream=mbstream"])
         .option("--target-dir=", staging)
+        .args(
+            datadir
+                .join(NO_DATABASE)
+                .exists()
+                .then(|| format!("--databases-exclude={NO_DATABASE}")),
+        )
         .args(options.server.extra_args.clone())
         .stream(request.cancel)
         .map_err(|error| classify(error, &shown))?;
@@ -127,7 +141,8 @@ fn prepare(
     staging: &Path,
 ) -> Result<(), EngineError> {
     Tool::new(&options.programs().backup()?)
-        .args(["--no-defaults", "--prepare", PREPARE_MEMORY, PREPARE_FLUSH])
+        .option("--defaults-file=", staging.join(SETTINGS_FILE))
+        .args(["--prepare", PREPARE_MEMORY, PREPARE_FLUSH])
         .option("--target-dir=", staging)
         .run(request.cancel)
         .map_err(|error| classify(error, &format!("preparing the copy of {}", options.shown())))

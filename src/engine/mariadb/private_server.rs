@@ -17,14 +17,17 @@ const START_TIMEOUT: Duration = Duration::from_secs(600);
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// One socket, little memory, no activity of its own (events, replication), and no repairs: a damaged table must
+/// One socket, little memory, no activity of its own (events, replication, tables on other servers), and no repairs: a damaged table must
 /// stay damaged to be found.
-const ARGUMENTS: [&str; 17] = [
+const ARGUMENTS: [&str; 20] = [
     "--pid-file=coffer.pid",
     "--skip-networking",
     "--skip-log-bin",
     "--skip-slave-start",
     "--event-scheduler=OFF",
+    "--loose-federated=OFF",
+    "--loose-spider=OFF",
+    "--strict-password-validation=OFF",
     "--performance-schema=OFF",
     "--aria-recover-options=OFF",
     "--myisam-recover-options=OFF",

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::facts::{Facts, databases, table_bytes};
+use super::left_out::Inventory;
 use super::options::{Method, Options};
 use super::programs::{Maker, maker, series, version_text};
 use super::{Brand, data_files, rights};
@@ -9,6 +10,9 @@ use crate::domain::{Cancel, FailureCode};
 use crate::engine::server_source::Address;
 use crate::engine::source_path::invalid;
 use crate::engine::{EngineError, Probe};
+
+/// How many things that a backup leaves out are noted.
+const MAX_NOTES: usize = 20;
 
 /// Finds the tools, asks the server, and checks that a backup of it is possible.
 pub(super) fn connect(options: &Options, cancel: &Cancel) -> Result<(Client, Facts), EngineError> {
@@ -40,6 +44,9 @@ pub(super) fn probe(options: &Options) -> Result<Probe, EngineError> {
         Method::Logical => {
             let names = databases(&client, options)?;
             notes.push(format!("databases: {}", names.len()));
+            let inventory = Inventory::query(&client, &facts, options)?;
+            let left_out = inventory.left_out.iter().take(MAX_NOTES);
+            notes.extend(left_out.map(|it| format!("not in a backup: {it}")));
             if client.maker == Maker::MariaDb && !facts.is_mariadb() {
                 notes.push("the tools are MariaDB's, but the server is MySQL".to_owned());
             }

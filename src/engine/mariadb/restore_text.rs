@@ -16,9 +16,11 @@ pub(super) fn after_unpacking(brand: Brand, source: &Source) -> Vec<String> {
     let lines: &[&str] = if logical {
         &[
             "# A dump of each database. To load them into a running server that has none of these databases yet:",
-            "for dump in restored/data/databases/*.sql; do mariadb --binary-mode <\"$dump\" || break; done",
+            "for dump in restored/data/server.sql restored/data/databases/*.sql restored/data/views/*.sql; do",
+            "[ ! -e \"$dump\" ] || mariadb --force --binary-mode <\"$dump\"; done",
+            "# With --force the client goes on after a statement that the server refuses, and shows the error.",
             "# The accounts with their passwords and rights, if you want them there too:",
-            "mariadb --binary-mode <restored/data/accounts.sql",
+            "mariadb --force --binary-mode <restored/data/accounts.sql",
         ]
     } else {
         &[

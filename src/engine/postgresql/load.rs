@@ -10,7 +10,7 @@ use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
 use super::dump_loader::{self, DumpLoader};
 use super::logical::check_name;
 use super::programs::Programs;
-use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, Source, WriteAt};
+use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, LeftOut, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, StagedFolder, Staging};
 use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged, Target};
 
@@ -121,7 +121,7 @@ impl Staged for StagedDumps {
         self.check
     }
 
-    fn place(self: Box<Self>) -> Result<Placed, EngineError> {
+    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
         let names = self.loader.load_into_running(self.staging.path(), &self.cluster)?.join(", ");
         Ok(Placed::In(format!("the server at {}, databases {names}", self.address)))
     }

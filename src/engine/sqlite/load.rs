@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::check::check_restored;
 use super::fault::companion;
-use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, WriteAt};
+use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, LeftOut, WriteAt};
 use crate::engine::file_name::entry_path;
 use crate::engine::tree::{Staging, Tree, occupied, path_of};
 use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged};
@@ -82,7 +82,7 @@ impl Staged for StagedDatabase {
         self.check
     }
 
-    fn place(self: Box<Self>) -> Result<Placed, EngineError> {
+    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
         ensure_free(&self.target)?;
         self.staging.place_file(STAGED_NAME, &self.target)?;
         Ok(Placed::At(self.target))

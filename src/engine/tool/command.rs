@@ -25,6 +25,7 @@ pub(crate) struct Tool {
     environment: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
     input: Option<File>,
+    pub(super) messages: Option<File>,
     hide_root: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) secrets: Vec<Secret>,
@@ -39,6 +40,7 @@ impl Tool {
             environment: Vec::new(),
             folder: None,
             input: None,
+            messages: None,
             hide_root: false,
             timeout: None,
             secrets: Vec::new(),
@@ -90,6 +92,12 @@ impl Tool {
     /// The file that it reads on its standard input.
     pub(crate) fn stdin(mut self, file: File) -> Self {
         self.input = Some(file);
+        self
+    }
+
+    /// Where it writes its standard error, for a program whose messages are more than the end of a failure.
+    pub(crate) fn messages(mut self, file: File) -> Self {
+        self.messages = Some(file);
         self
     }
 

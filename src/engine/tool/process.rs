@@ -35,7 +35,8 @@ impl Process {
     /// Starts `tool` and collects its standard error.
     pub(super) fn start(mut tool: Tool, stdout: Stdio, cancel: &Cancel) -> Result<Self, ToolError> {
         let mut command = tool.command();
-        command.stdout(stdout).stderr(Stdio::piped());
+        let stderr = tool.messages.take().map_or_else(Stdio::piped, Stdio::from);
+        command.stdout(stdout).stderr(stderr);
         let mut child = command.spawn().map_err(|error| tool.start_error(error))?;
         let stderr = child.stderr.take();
         let mut process = Self::watch(tool, child, cancel)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Staging, Tree};
-use crate::domain::{CheckLevel, Entry, FailureCode, WriteAt};
+use crate::domain::{CheckLevel, Entry, FailureCode, LeftOut, WriteAt};
 use crate::engine::{EngineError, Load, LoadRequest, Owners, Placed, Staged, Target};
 
 /// A restore of a folder.
@@ -81,7 +81,7 @@ impl Staged for StagedFolder {
         self.check
     }
 
-    fn place(self: Box<Self>) -> Result<Placed, EngineError> {
+    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
         self.staging.place_folder(self.inside, &self.target)?;
         Ok(Placed::At(self.target))
     }

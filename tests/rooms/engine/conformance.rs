@@ -249,7 +249,7 @@ pub(super) fn a_restore_equals_the_source<S: EngineTest>() {
     pour(recorder, load.as_mut()).unwrap();
     let staged = load.finish(CheckLevel::Full).unwrap();
     assert!(!target.exists(), "the target exists before it was placed");
-    assert_eq!(staged.place().unwrap(), Placed::At(target.clone()));
+    assert_eq!(staged.place(&mut Vec::new()).unwrap(), Placed::At(target.clone()));
     S::assert_same(original, &target);
     assert_eq!(names(place.path()).len(), 1, "something was left beside the target");
 
@@ -278,7 +278,7 @@ pub(super) fn a_restore_passes_a_drill<S: EngineTest>() {
     };
     let mut load = S::engine().load(&request).unwrap();
     pour(recorder, load.as_mut()).unwrap();
-    load.finish(CheckLevel::Off).unwrap().place().unwrap();
+    load.finish(CheckLevel::Off).unwrap().place(&mut Vec::new()).unwrap();
     let report = S::engine()
         .drill(&DrillRequest {
             restored: &target,
@@ -337,7 +337,7 @@ pub(super) fn a_restore_never_replaces_anything<S: EngineTest>() {
     pour(recorder, load.as_mut()).unwrap();
     let staged = load.finish(CheckLevel::Off).unwrap();
     occupy();
-    assert_eq!(code(staged.place()), FailureCode::TargetOccupied);
+    assert_eq!(code(staged.place(&mut Vec::new())), FailureCode::TargetOccupied);
     assert_eq!(names(place.path()), ["target"]);
     assert!(target.is_file());
     std::fs::remove_file(&target).unwrap();

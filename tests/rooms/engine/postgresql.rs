@@ -136,7 +136,7 @@ fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
     };
     let mut load = engine().load(&request).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
-    load.finish(CheckLevel::Quick).unwrap().place().unwrap();
+    load.finish(CheckLevel::Quick).unwrap().place(&mut Vec::new()).unwrap();
     place
 }
 
@@ -381,7 +381,7 @@ fn into(server: &Postgres, recorder: &Recorder) -> Result<Placed, EngineError> {
         LoadRequest { target, source: None, owners: Owners::FromArchive, cancel: &NOT_CANCELLED };
     let mut load = engine().load(&request)?;
     pour(recorder, load.as_mut())?;
-    load.finish(CheckLevel::Full)?.place()
+    load.finish(CheckLevel::Full)?.place(&mut Vec::new())
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::domain::{EntryPath, num};
 const BLOCK: usize = 4096;
 
 /// The modes that a server gives its own files and folders.
-const FILE_MODE: u32 = 0o660;
+pub(in crate::engine::mariadb) const FILE_MODE: u32 = 0o660;
 const FOLDER_MODE: u32 = 0o700;
 
 /// A folder, and the files in it that are not complete yet.

@@ -20,6 +20,7 @@ use std::path::Path;
 
 pub(super) use self::chunk::UnpackError;
 use self::chunk::{Chunk, Chunks};
+pub(super) use self::folder::FILE_MODE;
 use self::folder::Folder;
 use crate::domain::num;
 

@@ -41,7 +41,7 @@ fn load(target: &Path, entries: &[Entry]) -> Result<(), EngineError> {
     for entry in entries {
         load.entry(entry)?;
     }
-    load.finish(CheckLevel::Quick)?.place().map(drop)
+    load.finish(CheckLevel::Quick)?.place(&mut Vec::new()).map(drop)
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn an_empty_target_folder_is_replaced_and_one_that_is_not_empty_is_refused() {
     std::fs::create_dir(&late).unwrap();
     let staged = load_to(engine(), &late).unwrap().finish(CheckLevel::Off).unwrap();
     std::fs::create_dir(late.join("x")).unwrap();
-    assert_eq!(code(staged.place()), FailureCode::TargetOccupied);
+    assert_eq!(code(staged.place(&mut Vec::new())), FailureCode::TargetOccupied);
     assert_eq!(names(&late), ["x"]);
     assert_eq!(names(place.path()), ["late", "t"]);
 }
@@ -101,7 +101,7 @@ fn a_file_gets_its_time_whenever_its_last_writer_is_dropped() {
     let gone = load.entry(&file("gone", 4)).unwrap().unwrap();
     gone.write_at(b"gone", 0).unwrap();
     drop(gone);
-    load.finish(CheckLevel::Off).unwrap().place().unwrap();
+    load.finish(CheckLevel::Off).unwrap().place(&mut Vec::new()).unwrap();
     drop(held);
     for name in ["held", "gone"] {
         let found = std::fs::metadata(target.join(name)).unwrap();
@@ -150,7 +150,7 @@ fn a_tree_deeper_than_path_max_is_restored() {
     let target = place.path().join("t");
     let mut load = load_to(engine(), &target).unwrap();
     pour(&original, load.as_mut()).unwrap();
-    load.finish(CheckLevel::Off).unwrap().place().unwrap();
+    load.finish(CheckLevel::Off).unwrap().place(&mut Vec::new()).unwrap();
     assert_eq!(read(&target).paths(), original.paths());
 }
 

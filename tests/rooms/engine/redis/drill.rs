@@ -30,7 +30,7 @@ fn restored(target: &Path) {
     dump(engine(), &of(&server), &mut recorder).unwrap();
     let mut load = load_to(engine(), target).unwrap();
     pour(&recorder, load.as_mut()).unwrap();
-    load.finish(CheckLevel::Off).unwrap().place().unwrap();
+    load.finish(CheckLevel::Off).unwrap().place(&mut Vec::new()).unwrap();
 }
 
 fn drilled(target: &Path, tools: Option<&Path>) -> Result<DrillReport, EngineError> {

@@ -31,7 +31,7 @@ fn a_restored_wal_database_has_its_mode_and_time_and_no_files_beside_it() {
     pour(&recorder, load.as_mut()).unwrap();
     let staged = load.finish(CheckLevel::Full).unwrap();
     assert_eq!(staged.check(), Some("integrity_check"));
-    staged.place().unwrap();
+    staged.place(&mut Vec::new()).unwrap();
     assert_eq!(names(place.path()), ["b.db"]);
     let found = std::fs::metadata(&target).unwrap();
     assert_eq!(found.mode() & 0o7777, 0o640);
@@ -55,7 +55,7 @@ fn an_old_journal_beside_the_target_stops_the_restore() {
         pour(&recorder, load.as_mut()).unwrap();
         let staged = load.finish(CheckLevel::Quick).unwrap();
         std::fs::copy("/proc/self/comm", &stale).unwrap();
-        assert_eq!(code(staged.place()), FailureCode::TargetOccupied);
+        assert_eq!(code(staged.place(&mut Vec::new())), FailureCode::TargetOccupied);
         let refused = load_to(engine(), &target);
         assert!(refused.as_ref().err().unwrap().to_string().contains(suffix));
         assert_eq!(code(refused), FailureCode::TargetOccupied);
