@@ -25,6 +25,12 @@ pub(crate) fn segment(bytes: &[u8], number: usize, only: bool) -> Digest {
     hasher.finalize_non_root()
 }
 
+/// The hash of a segment of zeros.
+pub(crate) fn zeros(length: usize, number: usize, only: bool) -> Digest {
+    static ZEROS: [u8; SEGMENT_BYTES] = [0; SEGMENT_BYTES];
+    segment(ZEROS.get(..length).unwrap_or(&ZEROS), number, only)
+}
+
 /// The BLAKE3 of the file with these segments.
 pub(crate) fn file(segments: &[Digest]) -> Digest {
     match segments {

@@ -57,6 +57,12 @@ pub(crate) fn coverage(extents: Option<&[Extent]>, size: u64, number: usize) -> 
     }
 }
 
+/// Whether all bytes are zero; compared in pieces, which is far faster than one by one.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|piece| ZEROS.get(..piece.len()) == Some(piece))
+}
+
 impl DataMap {
     /// The data ranges as positions in the segment.
     pub(crate) fn positions(&self) -> impl Iterator<Item = Range<usize>> {
@@ -71,7 +77,7 @@ impl DataMap {
     pub(crate) fn remove_holes(&self, segment: &mut Vec<u8>) -> Option<()> {
         let (mut end, mut kept) = (0, 0);
         for range in self.positions() {
-            if segment.get(end..range.start)?.iter().any(|byte| *byte != 0) {
+            if !is_zero(segment.get(end..range.start)?) {
                 return None;
             }
             end = range.end;
@@ -80,7 +86,7 @@ impl DataMap {
             segment.copy_within(range, kept);
             kept += length;
         }
-        if segment.get(end..)?.iter().any(|byte| *byte != 0) {
+        if !is_zero(segment.get(end..)?) {
             return None;
         }
         segment.truncate(kept);

@@ -32,6 +32,13 @@ pub trait Intake {
     /// full length, holes are zeros, and together they must be as long as the entry says.
     fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop>;
 
+    /// The same for a segment of `length` zeros in which the entry has no data.
+    fn hole(&mut self, length: u64) -> Result<(), Stop> {
+        let mut zeros = self.buffer();
+        zeros.resize(usize::try_from(length).map_err(|_too_long| Stop)?, 0);
+        self.segment(zeros)
+    }
+
     /// Discards the current file, because it changed while it was read. The same path may be begun again.
     fn retract(&mut self) -> Result<(), Stop>;
 }

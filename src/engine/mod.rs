@@ -12,6 +12,7 @@ mod file_name;
 mod file_stat;
 mod flow;
 mod mariadb;
+mod mounts;
 mod postgresql;
 mod pour;
 mod redis;
@@ -23,6 +24,7 @@ mod spool;
 mod sqlite;
 mod tool;
 mod tree;
+mod xattrs;
 
 use std::path::{Path, PathBuf};
 

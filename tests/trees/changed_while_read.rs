@@ -28,6 +28,9 @@ fn slow(plant: impl FnOnce(&Path)) -> Fixture {
     Fixture::with(thorough, plant)
 }
 
+const NAMES_CHANGED: &str =
+    "changed after its names were read: what was moved into it meanwhile may be missing";
+
 /// Begins a full backup, does `meddle` when `large` in the tree is being read, and gives the COMPLETED row.
 fn back_up_while(fixture: &Fixture, meddle: impl FnOnce()) -> Value {
     let watch = Watch::over(&[&fixture.tree]);
@@ -113,6 +116,7 @@ fn files_that_vanish_while_the_tree_is_read_are_reported_and_the_rest_restores()
         {"what": "to be a pipe", "why": "fifo"},
         {"what": "vanishing file", "why": "vanished"},
         {"what": "z folder", "why": "vanished"},
+        {"what": ".", "why": NAMES_CHANGED},
     ]);
     assert_eq!(full["left_out"], left_out);
     let mut was = listing(&fixture.tree);
@@ -120,6 +124,35 @@ fn files_that_vanish_while_the_tree_is_read_are_reported_and_the_rest_restores()
     // The folder itself was noted before anything in it was taken away.
     assert!(was.remove(Path::new("")).is_some() && is.remove(Path::new("")).is_some());
     assert_same(&was, &is, "what stayed");
+}
+
+#[test]
+fn a_folder_whose_names_change_after_they_were_read_is_reported() {
+    // What is moved, to where, and the folders that this changes after they were read.
+    for (from, to, changed) in [
+        ("new/message", "current/message", "current"),
+        ("new/box", "current/box", "current"),
+        ("new/message", "message", "."),
+        ("z file", "a file", "."),
+    ] {
+        let fixture = slow(|root| {
+            write_file(&root.join("large"), noise("large", LARGE));
+            std::fs::create_dir_all(root.join("new/box")).unwrap();
+            std::fs::create_dir(root.join("current")).unwrap();
+            write_file(&root.join("new/message"), "message");
+            write_file(&root.join("new/box/inside"), "inside");
+            write_file(&root.join("z file"), "z");
+        });
+        let full = back_up_while(&fixture, || {
+            rustix::fs::rename(fixture.tree.join(from), fixture.tree.join(to)).unwrap();
+        });
+        let left_out = full["left_out"].as_array().unwrap();
+        let named = json!({"what": changed, "why": NAMES_CHANGED});
+        assert!(left_out.contains(&named), "{from} to {to}: {left_out:?}");
+        let incremental = fixture.incremental();
+        assert_eq!(incremental["left_out"], json!([]));
+        assert_same(&listing(&fixture.tree), &fixture.restored_listing(&incremental), to);
+    }
 }
 
 #[test]

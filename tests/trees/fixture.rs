@@ -35,6 +35,16 @@ impl Fixture {
         Self { server, tree, folder }
     }
 
+    /// A server for a tree on the filesystem of `place`.
+    pub(crate) fn within(place: &Path, plant: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir_in(place).unwrap();
+        let tree = folder.path().join("source");
+        std::fs::create_dir(&tree).unwrap();
+        plant(&tree);
+        let server = TestServer::builder().instance_directory(TREE, &tree).start();
+        Self { server, tree, folder }
+    }
+
     pub(crate) fn client(&self) -> Client {
         self.server.admin()
     }

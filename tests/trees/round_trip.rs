@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
 use crate::listing::{assert_same, listing};
-use crate::sample::{acl, fill_with_everything, xattr};
+use crate::sample::{acl, fill_with_everything, set_mtime, xattr};
 use crate::support::{archive_of, id_of, manifest_of, succeed, write_file};
 
 #[test]
@@ -107,4 +107,24 @@ fn the_target_folders_acl_and_group_do_not_affect_a_restored_tree() {
     let to = target.to_str().unwrap();
     fixture.server.run_ok(&["restore", id_of(&full), "--to", to]);
     assert_same(&was, &listing(&target), "in a folder with rights to pass on");
+}
+
+#[test]
+fn the_attributes_of_links_and_the_access_times_of_a_tree_are_kept() {
+    let fixture = Fixture::new(|root| {
+        std::os::unix::fs::symlink("nowhere", root.join("link")).unwrap();
+        std::os::unix::fs::symlink(".", root.join("to a folder")).unwrap();
+        xattr(&root.join("link"), "trusted.label", b"a\0b");
+        xattr(&root.join("to a folder"), "trusted.other", b"");
+        write_file(&root.join("file"), "read me");
+        for name in ["file", ""] {
+            set_mtime(&root.join(name), 1_500_000_000, 1);
+        }
+    });
+    let was = listing(&fixture.tree);
+    let accessed = |name: &str| fixture.tree.join(name).metadata().unwrap().accessed().unwrap();
+    let before = [accessed("file"), accessed("")];
+    let full = fixture.full();
+    assert_eq!([accessed("file"), accessed("")], before, "reading changed access times");
+    assert_same(&was, &fixture.restored_listing(&full), "links with attributes");
 }

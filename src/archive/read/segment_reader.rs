@@ -75,10 +75,11 @@ impl SegmentReader {
     ) -> Result<&'a [u8], ArchiveError> {
         let chain = Arc::clone(&self.chain);
         let content = match &segment.stored {
+            // Nothing is stored that could be damaged.
             Stored::Hole => {
                 scratch.clear();
                 scratch.resize(position.length, 0);
-                scratch.as_slice()
+                return Ok(scratch);
             }
             Stored::Root(root) => self.read_root(root, scratch)?,
             Stored::Whole(patch) => {

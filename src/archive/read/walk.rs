@@ -161,16 +161,18 @@ pub(super) fn check_hash(reader: &Reader, record: &Record) -> Result<(), Archive
 
 impl Item {
     fn run(&self, reader: &mut SegmentReader, scratch: &mut Vec<u8>) -> Result<(), ArchiveError> {
+        if self.segment.stored == Stored::Hole {
+            return Ok(());
+        }
         let content = reader.read(&self.segment, self.position, scratch)?;
         let Some(place) = &self.place else { return Ok(()) };
         self.write(place.as_ref(), content).map_err(ArchiveError::Target)
     }
 
-    /// Writes what is data in the source, unless it was stored as a hole because it was zeros.
+    /// Writes what is data in the source.
     fn write(&self, place: &dyn WriteAt, content: &[u8]) -> std::io::Result<()> {
         let start = segment_start(self.position.number);
         match &self.coverage {
-            _ if self.segment.stored == Stored::Hole => Ok(()),
             Coverage::Hole => Ok(()),
             Coverage::Full => place.write_at(content, start),
             Coverage::Partial(map) => map.positions().try_for_each(|range| {

@@ -56,6 +56,15 @@ impl OpenEntry {
         Ok(BatchSegment { id, start: 0, length, only: self.count == 1, sparse: None, old })
     }
 
+    /// Takes the next segment, which must have no data.
+    pub(super) fn next_hole(&mut self) -> Result<BatchSegment, ArchiveError> {
+        let segment = self.next_segment(segment_length(self.size, self.given))?;
+        match sparse::coverage(self.extents.as_deref(), self.size, segment.id.number) {
+            Coverage::Hole => Ok(segment),
+            _ => Err(ArchiveError::Misuse(format!("{}: a hole where data is", self.path))),
+        }
+    }
+
     /// Removes the holes of a segment. The tar has only its data ranges. A patch frame keeps the holes as zeros,
     /// because a restore knows from the entry where they are.
     pub(super) fn remove_holes(
@@ -70,7 +79,7 @@ impl OpenEntry {
             || ArchiveError::Misuse(format!("{}: data outside of the data ranges", self.path));
         match sparse::coverage(self.extents.as_deref(), self.size, number) {
             Coverage::Full => Ok(SegmentData::Bytes(bytes)),
-            Coverage::Hole if bytes.iter().all(|byte| *byte == 0) => {
+            Coverage::Hole if sparse::is_zero(&bytes) => {
                 let hash = hash::segment(&bytes, number, segment.only);
                 Ok(SegmentData::Hole(bytes, hash))
             }

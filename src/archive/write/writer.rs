@@ -11,6 +11,7 @@ use super::parent_index::ParentIndex;
 use super::pending_records::PendingRecords;
 use super::tar_header::{self, padding};
 use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::hash;
 use crate::archive::index::{
     IndexWriter, Record, RootIndex, Segment, Stored, check_fits, segment_count,
 };
@@ -185,6 +186,18 @@ impl<W: Write> Writer<W> {
         buffer.clear();
         buffer.reserve(SEGMENT_BYTES);
         buffer
+    }
+
+    /// Adds the next segment of the entry that was begun last: one in which it has no data.
+    pub fn hole(&mut self) -> Result<(), ArchiveError> {
+        let no_file = || ArchiveError::Misuse("a segment of no file".to_owned());
+        let open = self.open.as_mut().ok_or_else(no_file)?;
+        let segment = open.next_hole()?;
+        self.pending.await_segment(segment.id.record);
+        let hash = hash::zeros(segment.length, segment.id.number, segment.only);
+        let hole = Segment { hash, stored: Stored::Hole };
+        self.pending.add_segment(segment.id, SegmentOutcome::Hole, hole);
+        self.pad_after_data()
     }
 
     /// Adds the next segment of the entry that was begun last.

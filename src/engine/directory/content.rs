@@ -33,8 +33,11 @@ impl ReadAttempt<'_> {
         let mut offset = 0;
         while offset < self.found.size {
             let wanted = segment.min(self.found.size - offset);
-            let mut buffer = intake.buffer();
-            unchanged &= self.read(&mut buffer, offset, wanted).map_err(PourError::Read)?;
+            let is_hole = self.is_hole(offset, wanted);
+            let mut buffer = if is_hole { Vec::new() } else { intake.buffer() };
+            if !is_hole {
+                unchanged &= self.read(&mut buffer, offset, wanted).map_err(PourError::Read)?;
+            }
             offset += wanted;
             // Checked before the last segment is given, so that a small file that changed is not given at all.
             if offset == self.found.size {
@@ -44,7 +47,11 @@ impl ReadAttempt<'_> {
             if !unchanged && !self.is_last {
                 return Ok(false);
             }
-            intake.segment(buffer)?;
+            if is_hole {
+                intake.hole(wanted)?;
+            } else {
+                intake.segment(buffer)?;
+            }
         }
         Ok(unchanged)
     }
@@ -53,10 +60,6 @@ impl ReadAttempt<'_> {
     fn read(&self, buffer: &mut Vec<u8>, offset: u64, wanted: u64) -> Result<bool, Errno> {
         let length = usize::try_from(wanted).map_err(|_reason| Errno::OVERFLOW)?;
         buffer.clear();
-        if self.is_hole(offset, wanted) {
-            buffer.resize(length, 0);
-            return Ok(true);
-        }
         while buffer.len() < length {
             let done = u64::try_from(buffer.len()).map_err(|_reason| Errno::OVERFLOW)?;
             match pread(self.file, spare_capacity(buffer), offset + done) {

@@ -4,18 +4,21 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{FileType, OFlags, readlinkat};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::content::{ReadAttempt, stat_after_tick};
-use super::entry::{extents, xattrs};
+use super::extents::extents;
 use super::options::Options;
-use super::walk::{Member, Visit, failed, totals, walk};
+use super::walk::{Member, Visit, failed, open_quietly, open_root, totals, walk};
+use super::write_back::WriteBack;
 use crate::domain::{EntryKind, EntryPath};
 use crate::engine::file_stat::{FileStat, now_ns, stat_open};
 use crate::engine::pour::PourError;
+use crate::engine::tree::{open_folder, path_in};
+use crate::engine::xattrs::{xattrs, xattrs_at};
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, printable};
 
 /// How often a file is read that changes meanwhile.
@@ -25,6 +28,10 @@ const ATTEMPTS: u32 = 3;
 /// (`/proc/sys/fs/lease-break-time`).
 const LEASE_WAIT: Duration = Duration::from_secs(60);
 const LEASE_POLL: Duration = Duration::from_millis(10);
+
+/// Why the names in a folder cannot be vouched for.
+const NAMES_CHANGED: &str =
+    "changed after its names were read: what was moved into it meanwhile may be missing";
 
 /// Why a file that changed during every attempt to read it cannot be vouched for.
 const CHANGED: &str = "changed while it was read: its content may be inconsistent";
@@ -49,11 +56,14 @@ pub(super) fn dump(
         intake,
         trust_stamps: request.trust_stamps,
         began_ns,
+        write_back: WriteBack::new(began_ns),
+        folders: Vec::new(),
         first_names: HashMap::new(),
         facts: DumpFacts { version: super::VERSION.to_owned(), ..DumpFacts::default() },
         counts: Counts::default(),
     };
     walk(&options, scratch, &mut |visit| dump.visit(visit))?;
+    dump.check_folders();
     let Dump { mut facts, counts, .. } = dump;
     if let Ok(Value::Object(counts)) = serde_json::to_value(counts) {
         facts.facts.extend(counts);
@@ -85,6 +95,9 @@ struct Dump<'dump> {
     intake: &'dump mut dyn Intake,
     trust_stamps: bool,
     began_ns: i128,
+    write_back: WriteBack,
+    /// The folders whose names were read, with their inode number and time of change before that.
+    folders: Vec<(EntryPath, (u64, i128))>,
     /// Files with several names: the first name, and how many are still to come.
     first_names: HashMap<Identity, (EntryPath, u32)>,
     facts: DumpFacts,
@@ -112,8 +125,29 @@ impl Dump<'_> {
         let mut made = found.entry(path.clone(), EntryKind::Directory);
         made.xattrs = xattrs(folder).map_err(|error| self.failed(path, error))?;
         self.intake.entry(&made, false)?;
+        self.folders.push((path.clone(), (found.inode, found.ctime_ns)));
         self.counts.folders += 1;
         Ok(())
+    }
+
+    /// Lists the folders that changed after their names were read. A file that was moved from a folder still to be read
+    /// into one of these may be missing in the backup, although it was in the tree all the time.
+    fn check_folders(&mut self) {
+        let Ok(root) = open_root(&self.options.path) else { return };
+        for (path, before) in std::mem::take(&mut self.folders) {
+            let now = open_folder(root.as_fd(), path.as_bytes(), OFlags::PATH)
+                .and_then(|folder| stat_open(folder.as_fd()))
+                .map(|found| (found.inode, found.ctime_ns));
+            if now != Ok(before) {
+                self.changed(&path, NAMES_CHANGED);
+            }
+        }
+    }
+
+    fn changed(&mut self, path: &EntryPath, why: &str) {
+        self.counts.changed_while_read += 1;
+        let what = if path.is_root() { ".".to_owned() } else { printable(path) };
+        self.facts.leave_out(what, why);
     }
 
     fn member(&mut self, member: &Member<'_>) -> Result<(), EngineError> {
@@ -143,8 +177,9 @@ impl Dump<'_> {
         let target = readlinkat(member.folder, member.name, Vec::new())
             .map_err(PourError::Read)?
             .into_bytes();
-        let kind = EntryKind::Symlink { target };
-        self.intake.entry(&member.found.entry(member.path.clone(), kind), false)?;
+        let mut made = member.found.entry(member.path.clone(), EntryKind::Symlink { target });
+        made.xattrs = xattrs_at(&path_in(member.folder, member.name)).map_err(PourError::Read)?;
+        self.intake.entry(&made, false)?;
         self.counts.symbolic_links += 1;
         Ok(())
     }
@@ -188,12 +223,14 @@ impl Dump<'_> {
         let mut attempt = 1;
         loop {
             let is_last = attempt == ATTEMPTS;
+            let before = stat_open(file.as_fd()).map_err(PourError::Read)?;
+            let has_stamp = self.write_back.changes_show(file.as_fd(), &before) && !is_last;
             let (found, changes_show) = stat_after_tick(file.as_fd()).map_err(PourError::Read)?;
             let extents = extents(file.as_fd(), &found);
             let kind = EntryKind::File { size: found.size, extents: extents.clone() };
             let mut made = found.entry(path.clone(), kind);
             made.xattrs = xattrs(file.as_fd()).map_err(PourError::Read)?;
-            made.stamp = if is_last { None } else { found.stamp(self.began_ns) };
+            made.stamp = found.stamp(self.began_ns).filter(|_| has_stamp);
             let trust = self.trust_stamps && made.stamp.is_some();
             if self.intake.entry(&made, trust)? == NeedsContent::No {
                 return Ok(found);
@@ -204,8 +241,7 @@ impl Dump<'_> {
                 return Ok(found);
             }
             if is_last {
-                self.counts.changed_while_read += 1;
-                self.facts.leave_out(printable(path), CHANGED);
+                self.changed(path, CHANGED);
                 return Ok(found);
             }
             self.intake.retract()?;
@@ -226,7 +262,7 @@ fn open(member: &Member<'_>) -> Result<OwnedFd, Errno> {
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let deadline = Instant::now() + LEASE_WAIT;
     loop {
-        match openat(member.folder, member.name, flags, Mode::empty()) {
+        match open_quietly(member.folder, member.name, flags) {
             Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::park_timeout(LEASE_POLL),
             other => return other,
         }

@@ -6,9 +6,10 @@
 
 mod content;
 mod dump;
-mod entry;
+mod extents;
 mod options;
 mod walk;
+mod write_back;
 
 use std::path::PathBuf;
 

@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::domain::{EntryPath, Source};
-use crate::engine::EngineError;
+use crate::engine::mounts::answer_wait;
 use crate::engine::source_path::{invalid, only_keys, path_of};
+use crate::engine::{EngineError, printable};
+
+const KEYS: [&str; 5] = ["path", "url", "exclude", "one_file_system", "answer_wait_s"];
 
 /// A parsed directory `source`.
 #[derive(Debug, Clone)]
@@ -15,13 +19,17 @@ pub(super) struct Options {
     /// The absolute path of the tree's root.
     pub(super) path: PathBuf,
     /// What is left out, including everything below it.
-    pub(super) exclude: HashSet<EntryPath>,
+    exclude: HashSet<EntryPath>,
+    /// Whether mounted filesystems in the tree are left out.
+    pub(super) one_file_system: bool,
+    /// How long to wait for a filesystem that does not answer.
+    pub(super) answer_wait: Duration,
 }
 
 impl Options {
     /// Fails with the name of the first key that is unknown or invalid.
     pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
-        only_keys("directory", source, &["path", "url", "exclude"])?;
+        only_keys("directory", source, &KEYS)?;
         let exclude = match source.0.get("exclude") {
             None => HashSet::new(),
             Some(Value::Array(paths)) => {
@@ -29,8 +37,37 @@ impl Options {
             }
             Some(_) => return Err(invalid("source.exclude must be a list of relative paths")),
         };
-        Ok(Self { path: path_of("directory", source)?, exclude })
+        let one_file_system = match source.0.get("one_file_system") {
+            None => false,
+            Some(Value::Bool(value)) => *value,
+            Some(_) => return Err(invalid("source.one_file_system must be true or false")),
+        };
+        let path = path_of("directory", source)?;
+        Ok(Self { path, exclude, one_file_system, answer_wait: answer_wait(source)? })
     }
+
+    /// Whether `path` is to be left out. A name that is not UTF-8 cannot be written in the configuration, so it is left
+    /// out by the text that [`printable`] makes of it.
+    pub(super) fn excludes(&self, path: &EntryPath) -> bool {
+        let is_text = || std::str::from_utf8(path.as_bytes()).is_ok();
+        let by_text = || EntryPath::new(printable(path)).is_ok_and(|it| self.exclude.contains(&it));
+        !self.exclude.is_empty() && (self.exclude.contains(path) || (!is_text() && by_text()))
+    }
+}
+
+/// The text as a string of the configuration, in which what cannot be seen is escaped.
+pub(super) fn toml_text(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        let is_hidden = letter.is_control() || letter.escape_debug().nth(1) == Some('u');
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            _ if is_hidden => quoted += &format!("\\U{:08X}", u32::from(letter)),
+            _ => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 fn excluded(value: &Value) -> Result<EntryPath, EngineError> {
@@ -53,14 +90,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn any_name_is_one_string_of_the_configuration() {
+        for (text, quoted) in [
+            ("a b", r#""a b""#),
+            ("a\"\\", r#""a\"\\""#),
+            ("it's \u{fc}\u{202f}", "\"it's \u{fc}\\U0000202F\""),
+            ("\n\u{7f}", r#""\U0000000A\U0000007F""#),
+        ] {
+            assert_eq!(toml_text(text), quoted);
+        }
+    }
+
+    #[test]
     fn exclude_is_a_list_of_relative_paths() {
         let parse = |exclude: Value| {
             let source = json!({"path": "/srv", "exclude": exclude});
-            Options::parse(&serde_json::from_value(source).unwrap()).map(|it| it.exclude)
+            Options::parse(&serde_json::from_value(source).unwrap())
         };
-        let known = parse(json!(["cache", "./a/b/"])).unwrap();
-        assert!(known.contains(&EntryPath::new("cache").unwrap()));
-        assert!(known.contains(&EntryPath::new("a/b").unwrap()));
+        let options = parse(json!(["cache", "./a/b/", "c/\\xff"])).unwrap();
+        let excludes = |path: &[u8]| options.excludes(&EntryPath::new(path).unwrap());
+        assert!(excludes(b"cache") && excludes(b"a/b") && excludes(b"c/\xff"));
+        assert!(excludes(b"c/\\xff") && !excludes(b"a") && !excludes(b"c/\xfe"));
         for bad in
             [json!(["/etc"]), json!([".."]), json!(["."]), json!([""]), json!([1]), json!("a")]
         {

@@ -3,17 +3,21 @@
 //! Every folder is opened relative to the one it is in, and no symbolic link is followed, so the walk never leaves the
 //! root, whatever is renamed. It keeps the names of the folders it is in, and few of those open.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::options::Options;
+use super::content::stat_after_tick;
+use super::options::{Options, toml_text};
 use crate::domain::{EntryPath, FailureCode};
 use crate::engine::file_stat::{FileStat, stat_at, stat_open};
+use crate::engine::mounts::{answers, mount_points_below, require_answer};
+use crate::engine::shell_quote::shell_quoted;
 use crate::engine::source_path::invalid;
 use crate::engine::tree::open_folder;
 use crate::engine::{EngineError, printable};
@@ -23,6 +27,8 @@ const MAX_OPEN_FOLDERS: usize = 32;
 
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+const OTHER_FILE_SYSTEM: &str = "another filesystem (one_file_system)";
 
 /// What a walk finds.
 #[derive(Clone, Copy)]
@@ -65,10 +71,12 @@ pub(super) fn walk(
     scratch: Option<(u64, u64)>,
     visit: &mut Visitor<'_>,
 ) -> Result<(), EngineError> {
+    require_answer(&options.path, options.answer_wait)?;
     let root = open_root(&options.path)?;
     let mut levels = Vec::new();
-    let walker = Walker { options, scratch, root: &root };
-    let opened = openat(&root, ".", FOLDER, Mode::empty())
+    let device = stat_open(root.as_fd()).map_or(0, |found| found.device);
+    let walker = Walker { options, scratch, root: &root, device, mounts: mounts(options) };
+    let opened = open_quietly(root.as_fd(), OsStr::new("."), FOLDER)
         .map_err(|error| walker.failed(&EntryPath::root(), error))?;
     walker.enter(EntryPath::root(), opened, &mut levels, visit)?;
     while let Some(level) = levels.last_mut() {
@@ -77,7 +85,11 @@ pub(super) fn walk(
             continue;
         };
         let path = level.path.join(&name).map_err(|error| invalid(error.to_string()))?;
-        if options.exclude.contains(&path) {
+        if options.excludes(&path) {
+            continue;
+        }
+        if let Some(reason) = walker.passes_mount(&path) {
+            visit(Visit::Skipped { path: &path, reason })?;
             continue;
         }
         if let Some(folder) = walker.step(level, path, &name, visit)? {
@@ -117,9 +129,31 @@ struct Walker<'walk> {
     options: &'walk Options,
     scratch: Option<(u64, u64)>,
     root: &'walk OwnedFd,
+    /// The device of the root.
+    device: u64,
+    mounts: HashSet<EntryPath>,
+}
+
+/// Where filesystems are mounted in the tree.
+fn mounts(options: &Options) -> HashSet<EntryPath> {
+    let root = std::fs::canonicalize(&options.path).unwrap_or_else(|_| options.path.clone());
+    let points = mount_points_below(&root).into_iter();
+    points.filter_map(|point| EntryPath::new(point.into_os_string().into_vec()).ok()).collect()
 }
 
 impl Walker<'_> {
+    /// Why the filesystem that is mounted at `path` is not read; `None` if there is none, or it is read.
+    fn passes_mount(&self, path: &EntryPath) -> Option<&'static str> {
+        if !self.mounts.contains(path) {
+            return None;
+        }
+        if self.options.one_file_system {
+            return Some(OTHER_FILE_SYSTEM);
+        }
+        let answers = answers(&self.options.path.join(path.as_path()), self.options.answer_wait);
+        (!answers).then_some("mounted filesystem that does not answer")
+    }
+
     /// Visits one name. Returns an opened folder, to be entered.
     fn step(
         &self,
@@ -131,8 +165,9 @@ impl Walker<'_> {
         let name = OsStr::from_bytes(name);
         let opened = self.reopened(level).and_then(|folder| {
             let found = stat_at(folder.as_fd(), name)?;
-            if found.kind == FileType::Directory && self.scratch != Some(found.identity()) {
-                return Ok((found, Some(openat(folder, name, FOLDER, Mode::empty())?)));
+            let is_read = self.scratch != Some(found.identity()) && !self.is_elsewhere(&found);
+            if found.kind == FileType::Directory && is_read {
+                return Ok((found, Some(open_quietly(folder.as_fd(), name, FOLDER)?)));
             }
             Ok((found, None))
         });
@@ -147,6 +182,7 @@ impl Walker<'_> {
             Err(error) => return Err(self.failed(&path, error)),
         };
         let reason = match found.kind {
+            _ if self.is_elsewhere(&found) => OTHER_FILE_SYSTEM,
             FileType::RegularFile | FileType::Symlink => {
                 let Some(folder) = &level.folder else { return Ok(None) };
                 let member = Member { path, found, folder: folder.as_fd(), name };
@@ -158,6 +194,10 @@ impl Walker<'_> {
             _ => "device",
         };
         visit(Visit::Skipped { path: &path, reason }).map(|()| None)
+    }
+
+    fn is_elsewhere(&self, found: &FileStat) -> bool {
+        self.options.one_file_system && found.device != self.device
     }
 
     /// The folder of a level, opened again if it was closed.
@@ -176,7 +216,8 @@ impl Walker<'_> {
         levels: &mut Vec<Level>,
         visit: &mut Visitor<'_>,
     ) -> Result<(), EngineError> {
-        let read = || Ok((stat_open(folder.as_fd())?, Names::of(&folder)?));
+        // The metadata first: a change of the names from here on has a later time.
+        let read = || Ok((stat_after_tick(folder.as_fd())?.0, Names::of(&folder)?));
         let (found, names) = read().map_err(|error| self.failed(&path, error))?;
         visit(Visit::Folder { path: &path, found: &found, folder: folder.as_fd() })?;
         levels.push(Level { path, names, folder: Some(folder) });
@@ -188,6 +229,19 @@ impl Walker<'_> {
     }
 }
 
+/// Opens what is in a folder, and leaves its access time alone if this user may.
+pub(super) fn open_quietly(
+    folder: BorrowedFd<'_>,
+    name: &OsStr,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
+    match openat(folder, name, flags | OFlags::NOATIME, Mode::empty()) {
+        // Only its owner and root may.
+        Err(Errno::PERM) => openat(folder, name, flags, Mode::empty()),
+        other => other,
+    }
+}
+
 /// The failure to read `path` in the tree at `root`.
 pub(super) fn failed(root: &Path, path: &EntryPath, error: Errno) -> EngineError {
     let shown = root.join(path.as_path());
@@ -195,19 +249,23 @@ pub(super) fn failed(root: &Path, path: &EntryPath, error: Errno) -> EngineError
         return EngineError::io("reading", &shown, error);
     }
     let uid = rustix::process::geteuid().as_raw();
+    let exclude = if path.is_root() {
+        String::new()
+    } else {
+        format!(", or leave it out with source.exclude = [{}]", toml_text(&printable(path)))
+    };
     EngineError::known(
         FailureCode::SourceDenied,
         format!(
             "{} may not be read by the user Coffer runs as (uid {uid}): give it the right, with \
-             `setfacl -R -m u:{uid}:rX {}`, or leave it out with source.exclude = [{:?}]",
+             `setfacl -R -m u:{uid}:rX {}`{exclude}",
             shown.display(),
-            root.display(),
-            printable(path)
+            shell_quoted(root)
         ),
     )
 }
 
-fn open_root(path: &PathBuf) -> Result<OwnedFd, EngineError> {
+pub(super) fn open_root(path: &PathBuf) -> Result<OwnedFd, EngineError> {
     // The root itself may be a symbolic link, since it is named by the configuration.
     let flags = FOLDER.difference(OFlags::NOFOLLOW);
     rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {

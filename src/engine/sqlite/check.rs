@@ -3,13 +3,24 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::snapshot::connect;
-use crate::domain::{Cancel, CheckLevel};
+use crate::domain::{Cancel, CheckLevel, FailureCode};
 use crate::engine::EngineError;
 
 const MAX_PROBLEMS: usize = 5;
+
+/// How many lines SQLite may report in all: first as few as are shown; and if those are no problems, so many that
+/// problems after them are found.
+const LINE_LIMITS: [usize; 2] = [MAX_PROBLEMS, 1_000_000];
+
+/// A report of FTS that it could not check a table; whether that is damage, the end of the line says.
+const NOT_VALIDATED: &str = "unable to validate the inverted index for ";
+const MALFORMED: &str = "database disk image is malformed";
+
+/// How many lines SQLite reports of one table, whatever it is asked for.
+const TABLE_LINES: usize = 100;
 
 /// How many virtual machine steps SQLite makes between two checks of the cancel flag: a few milliseconds.
 const STEPS_PER_POLL: std::ffi::c_int = 20_000;
@@ -22,8 +33,12 @@ pub(super) struct CheckOutcome {
     pub(super) took_ms: u64,
     /// What is wrong, as SQLite reports it; empty if the database is sound.
     pub(super) problems: Vec<String>,
-    /// Tables that could not be checked, because they use a collation that only the application defines.
-    pub(super) skipped_tables: Vec<String>,
+    /// Values that break a rule of their column (its type, or `NOT NULL`). The rule is newer than they are: SQLite reads
+    /// them, and so does the application.
+    pub(super) odd_values: usize,
+    /// Tables that could not be checked completely, because they use something that only the application has: a
+    /// function, a collation, a tokenizer, a module.
+    pub(super) unchecked: Vec<String>,
 }
 
 /// The name of SQLite's check for this level.
@@ -52,11 +67,18 @@ pub(super) fn check(
     connection.progress_handler(STEPS_PER_POLL, Some(move || cancel.is_cancelled()))?;
     connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     let mut outcome = CheckOutcome { name: Some(name), ..CheckOutcome::default() };
-    match rows(connection, &format!("PRAGMA {name}({MAX_PROBLEMS})")) {
-        Ok(problems) => outcome.problems = problems,
-        Err(error) if is_unknown_collation(&error) => check_tables(connection, &mut outcome)?,
-        Err(error) => return Err(error),
+    if outcome.add_report(connection, name)? == Report::NeedsApplication {
+        // The structure of the file and all rows, if they can be read without the indexes.
+        if level == CheckLevel::Full {
+            outcome.add_report(connection, "quick_check")?;
+        }
+        if outcome.problems.is_empty() {
+            outcome.check_tables(connection, name)?;
+        }
     }
+    outcome.find_unknown_modules(connection)?;
+    outcome.unchecked.sort();
+    outcome.unchecked.dedup();
     outcome.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)
 }
@@ -67,56 +89,181 @@ pub(super) fn check_restored(
     path: &Path,
     level: CheckLevel,
     cancel: &Cancel,
-) -> Result<(Connection, Option<&'static str>), EngineError> {
+) -> Result<(Connection, CheckOutcome), EngineError> {
     let checked = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)
         .and_then(|connection| check(&connection, level, cancel).map(|it| (connection, it)));
-    let (connection, outcome) = checked.map_err(|error| damaged(&error.to_string(), cancel))?;
+    let (connection, outcome) = checked.map_err(|error| failed("", &error, cancel))?;
     if outcome.problems.is_empty() {
-        return Ok((connection, outcome.name));
+        if !outcome.unchecked.is_empty() {
+            let tables = outcome.unchecked.join(", ");
+            log::info!("not checked, because only the application can read it: {tables}");
+        }
+        return Ok((connection, outcome));
     }
     let (check, problems) = (outcome.name.unwrap_or("check"), outcome.problems.join("; "));
-    Err(damaged(&format!("SQLite's {check} found {problems}"), cancel))
+    Err(damaged(&format!("SQLite's {check} found {problems}")))
 }
 
-/// The error for a restored database; everything that a connection does also fails once `cancel` is cancelled.
-pub(super) fn damaged(what: &str, cancel: &Cancel) -> EngineError {
-    if cancel.is_cancelled() {
-        return EngineError::Cancelled;
-    }
+fn damaged(what: &str) -> EngineError {
     EngineError::archive(format!("the restored database is damaged: {what}"))
 }
 
-/// SQLite cannot check a file at once if an index in it uses a collation that only the application defines.
-/// This checks table by table, and lists those that have such an index.
-fn check_tables(connection: &Connection, outcome: &mut CheckOutcome) -> rusqlite::Result<()> {
-    let tables = rows(
-        connection,
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name",
-    )?;
-    let name = outcome.name.unwrap_or_default();
-    for table in tables {
-        match rows(connection, &format!("PRAGMA {name}(\"{}\")", table.replace('"', "\"\""))) {
-            Ok(problems) => outcome.problems.extend(problems),
-            Err(error) if is_unknown_collation(&error) => outcome.skipped_tables.push(table),
-            Err(error) => return Err(error),
+/// What an error means that occurred in a restored database, at `place`. Only some errors are about the data.
+/// Everything that a connection does fails once `cancel` is cancelled.
+pub(super) fn failed(place: &str, error: &rusqlite::Error, cancel: &Cancel) -> EngineError {
+    let what = if place.is_empty() { error.to_string() } else { format!("{place}: {error}") };
+    match error.sqlite_error_code() {
+        _ if cancel.is_cancelled() => EngineError::Cancelled,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(&what),
+        _ => EngineError::known(
+            FailureCode::Internal,
+            format!("the restored database could not be checked: {what}"),
+        ),
+    }
+}
+
+/// Whether SQLite could make a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Report {
+    Made,
+    /// Something that only the application has is missing.
+    NeedsApplication,
+}
+
+impl CheckOutcome {
+    /// Adds SQLite's report on the complete file.
+    fn add_report(&mut self, connection: &Connection, name: &str) -> rusqlite::Result<Report> {
+        for limit in LINE_LIMITS {
+            let mut found = Self::default();
+            let lines = found.add(connection, &format!("PRAGMA {name}({limit})"))?;
+            let Some(lines) = lines else { return Ok(Report::NeedsApplication) };
+            if !found.problems.is_empty() || lines < limit || limit > MAX_PROBLEMS {
+                self.problems = found.problems;
+                self.odd_values = found.odd_values;
+                self.unchecked = found.unchecked;
+                break;
+            }
         }
-        if outcome.problems.len() >= MAX_PROBLEMS {
-            break;
+        Ok(Report::Made)
+    }
+
+    /// Checks table by table, and lists those that cannot be checked completely.
+    fn check_tables(&mut self, connection: &Connection, name: &str) -> rusqlite::Result<()> {
+        let sql =
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name";
+        self.odd_values = 0;
+        for table in names(connection, sql)? {
+            let quoted = table.replace('"', "\"\"");
+            let complete = self.add(connection, &format!("PRAGMA {name}(\"{quoted}\")"))?;
+            if complete.is_none() && name_of(CheckLevel::Full) == Some(name) {
+                self.add(connection, &format!("PRAGMA quick_check(\"{quoted}\")"))?;
+            }
+            if complete.is_none_or(|lines| lines >= TABLE_LINES) {
+                self.unchecked.push(table);
+            }
+            if self.problems.len() >= MAX_PROBLEMS {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what a statement reports. Returns how many lines that were; `None` if it cannot run, because something is
+    /// missing that only the application has.
+    fn add(&mut self, connection: &Connection, sql: &str) -> rusqlite::Result<Option<usize>> {
+        let mut report = || -> rusqlite::Result<usize> {
+            let mut lines = 0;
+            let mut statement = connection.prepare(sql)?;
+            let mut rows = statement.query(())?;
+            while let Some(row) = rows.next()? {
+                let line = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned();
+                lines += 1;
+                self.add_line(line);
+                if self.problems.len() >= MAX_PROBLEMS {
+                    break;
+                }
+            }
+            Ok(lines)
+        };
+        match report() {
+            Ok(lines) => Ok(Some(lines)),
+            Err(error) if needs_application(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
-    Ok(())
+
+    fn add_line(&mut self, line: String) {
+        if line == "ok" {
+            return;
+        }
+        if is_column_rule(&line) {
+            self.odd_values += 1;
+        } else if let Some(what) = line.strip_prefix(NOT_VALIDATED)
+            && !line.ends_with(MALFORMED)
+        {
+            self.unchecked.push(what.to_owned());
+        } else {
+            let shown: Vec<_> = line.lines().take(MAX_PROBLEMS + 1).collect();
+            self.problems.push(shown.join("\n"));
+        }
+    }
+
+    /// Lists the virtual tables whose modules SQLite does not have: it leaves them out of its report.
+    fn find_unknown_modules(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql =
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name";
+        for table in names(connection, sql)? {
+            let query = format!("SELECT 1 FROM \"{}\"", table.replace('"', "\"\""));
+            match connection.prepare(&query) {
+                Err(error) if needs_application(&error) => self.unchecked.push(table),
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The first column of each row, without SQLite's `ok`.
-fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare(sql)?;
-    let lines = statement.query_map((), |row| {
-        Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
-    })?;
-    lines.filter(|line| !matches!(line, Ok(text) if text == "ok")).collect()
+/// The first column of each row.
+fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    connection.prepare(sql)?.query_map((), |row| row.get(0))?.collect()
 }
 
-fn is_unknown_collation(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::SqliteFailure(_, Some(text))
-        | rusqlite::Error::SqlInputError { msg: text, .. } if text.contains("no such collation"))
+/// Whether SQLite refuses a statement for a reason that is not the data: it cannot make a program of it. Damage has
+/// other codes.
+fn needs_application(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{SqlInputError, SqliteFailure};
+    let (SqliteFailure(error, _) | SqlInputError { error, .. }) = error else { return false };
+    error.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR
+}
+
+/// Whether a line of SQLite's report is about a value that does not keep a rule of its column (`pragma.c`).
+fn is_column_rule(line: &str) -> bool {
+    let kinds = ["ANY", "BLOB", "INT", "INTEGER", "REAL", "TEXT"];
+    match line.split_once(" value in ") {
+        Some(("NULL" | "NUMERIC" | "TEXT", _)) => true,
+        Some((kind, _)) => kind.strip_prefix("non-").is_some_and(|kind| kinds.contains(&kind)),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_break_a_rule_of_their_column_are_told_from_damage() {
+        for rule in
+            ["NULL value in t.b", "NUMERIC value in t.b", "non-INTEGER value in t.a value in b"]
+        {
+            assert!(is_column_rule(rule), "{rule}");
+        }
+        for damage in [
+            "non-unique entry in index a value in b",
+            "row 7 missing from index NULL value in t.b",
+            "*** in database main ***\nTree 2 page 2: btreeInitPage() returns error code 11",
+        ] {
+            assert!(!is_column_rule(damage), "{damage}");
+        }
+    }
 }

@@ -2,22 +2,22 @@
 
 use rusqlite::Connection;
 
-use super::check::{check_restored, damaged};
+use super::check::{check_restored, failed};
 use crate::domain::CheckLevel;
 use crate::engine::{DrillReport, DrillRequest, EngineError};
 
 /// Opens the restored file as an application would, and reads all of it.
 pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
-    let (connection, check) = check_restored(request.restored, CheckLevel::Full, request.cancel)?;
-    let failed = |what: String| damaged(&what, request.cancel);
-    let mut report = DrillReport {
-        version: rusqlite::version().to_owned(),
-        check: check.unwrap_or_default().to_owned(),
-        ..DrillReport::default()
-    };
-    for table in tables(&connection).map_err(|error| failed(error.to_string()))? {
+    let (connection, outcome) = check_restored(request.restored, CheckLevel::Full, request.cancel)?;
+    let mut check = outcome.name.unwrap_or_default().to_owned();
+    if !outcome.unchecked.is_empty() {
+        check = format!("{check}, but not of {}", outcome.unchecked.join(", "));
+    }
+    let mut report =
+        DrillReport { version: rusqlite::version().to_owned(), check, ..DrillReport::default() };
+    for table in tables(&connection).map_err(|error| failed("", &error, request.cancel))? {
         let rows =
-            count(&connection, &table).map_err(|error| failed(format!("{table}: {error}")))?;
+            count(&connection, &table).map_err(|error| failed(&table, &error, request.cancel))?;
         report.count(table, rows);
     }
     Ok(report)

@@ -23,11 +23,12 @@ pub(super) fn dump(
 ) -> Result<DumpFacts, EngineError> {
     let began_ns = now_ns();
     let options = Options::parse(request.source)?;
-    let mut snapshot = Snapshot::open(&options, request.cancel)?;
+    let mut snapshot = Snapshot::open(&options, Some(request.scratch), request.cancel)?;
     let mut info = snapshot.info()?;
     let path = entry_path(member_name(request.instance_name))?;
     let kind = EntryKind::File { size: info.bytes(), extents: None };
     let mut entry = snapshot.file_stat()?.entry(path, kind);
+    entry.xattrs = snapshot.xattrs()?;
     entry.stamp = snapshot.stamp(began_ns);
     intake.announce(info.bytes())?;
     let trust = request.trust_stamps && entry.stamp.is_some() && parent_check_suffices(request);
@@ -111,8 +112,11 @@ fn facts(
         ));
     }
     let mut facts = info.facts;
-    if !outcome.skipped_tables.is_empty() {
-        facts.insert("tables_not_checked".to_owned(), Value::from(outcome.skipped_tables));
+    if !outcome.unchecked.is_empty() {
+        facts.insert("tables_not_checked".to_owned(), Value::from(outcome.unchecked));
+    }
+    if outcome.odd_values > 0 {
+        facts.insert("values_breaking_column_rules".to_owned(), Value::from(outcome.odd_values));
     }
     Ok(DumpFacts {
         version: rusqlite::version().to_owned(),

@@ -9,6 +9,7 @@ use rustix::fs::{Access, access};
 
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
+use crate::engine::shell_quote::shell_quoted;
 
 /// The failure that `error` is, when it occurred while reading the database at `path`.
 pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> EngineError {
@@ -57,7 +58,8 @@ fn denied(path: &Path, error: &rusqlite::Error) -> EngineError {
         Err(rustix::io::Errno::NOENT) => return missing(path),
         Err(_unreadable) => format!(
             "{shown} may not be read by the user Coffer runs as (uid {uid}): give it the right, \
-             with `setfacl -m u:{uid}:r {shown}` and x on the folders above"
+             with `setfacl -m u:{uid}:r {}` and x on the folders above",
+            shell_quoted(path)
         ),
         Ok(()) => companions_denied(path, error),
     };
@@ -83,7 +85,7 @@ fn companions_denied(path: &Path, error: &rusqlite::Error) -> String {
 /// creates them again, so the folder's permissions decide who may use the new files.
 pub(super) fn permission_advice(path: &Path) -> String {
     let uid = rustix::process::geteuid().as_raw();
-    let shown = path.display();
+    let shown = shell_quoted(path);
     let folder = path.parent().unwrap_or(Path::new("/"));
     let owner = std::fs::metadata(path).map_or(0, |found| found.uid());
     format!(
@@ -91,15 +93,16 @@ pub(super) fn permission_advice(path: &Path) -> String {
          there: with one group that both are in and that owns the files, `chmod g+rw {shown}*` and \
          `chmod g+rwxs {folder}`; or with `setfacl -m u:{uid}:rwx,d:u:{uid}:rw,d:u:{owner}:rw \
          {folder}` and `setfacl -m u:{uid}:rw {shown}*`. Under systemd also \
-         `ReadWritePaths={folder}`",
-        folder = folder.display()
+         `ReadWritePaths={}`",
+        folder.display(),
+        folder = shell_quoted(folder)
     )
 }
 
 /// A folder above the file may not be entered.
 pub(super) fn unreachable(path: &Path) -> EngineError {
     let uid = rustix::process::geteuid().as_raw();
-    let folder = path.parent().unwrap_or(Path::new("/")).display();
+    let folder = shell_quoted(path.parent().unwrap_or(Path::new("/")));
     EngineError::known(
         FailureCode::SourceDenied,
         format!(

@@ -65,7 +65,7 @@ impl Load for SqliteLoad {
             .map_err(|error| EngineError::target("syncing", &file, error))?;
         let check = match level {
             CheckLevel::Off => None,
-            _ => check_restored(&file, level, &self.cancel)?.1,
+            _ => check_restored(&file, level, &self.cancel)?.1.name,
         };
         Ok(Box::new(StagedDatabase { staging, target: self.target, check }))
     }

@@ -13,6 +13,7 @@ mod fault;
 mod info;
 mod load;
 mod options;
+mod read_only;
 mod readers;
 mod scratch_copy;
 mod snapshot;
@@ -57,7 +58,7 @@ impl Engine for Sqlite {
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
         let mut options = Options::parse(source)?;
         options.lock_wait = options.lock_wait.min(PROBE_WAIT);
-        let info = Snapshot::open(&options, &Cancel::default())?.info()?;
+        let info = Snapshot::open(&options, None, &Cancel::default())?.info()?;
         Ok(Probe {
             version: rusqlite::version().to_owned(),
             source_bytes: info.bytes(),

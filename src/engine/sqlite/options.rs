@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::Source;
 use crate::engine::EngineError;
+use crate::engine::mounts::answer_wait;
 use crate::engine::source_path::{invalid, only_keys, path_of};
 
 const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -18,12 +19,14 @@ pub(super) struct Options {
     /// The absolute path of the database file.
     pub(super) path: PathBuf,
     pub(super) lock_wait: Duration,
+    /// How long to wait for a filesystem that does not answer.
+    pub(super) answer_wait: Duration,
 }
 
 impl Options {
     /// Fails with the name of the first key that is unknown or invalid.
     pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
-        only_keys("sqlite", source, &["path", "url", "lock_wait_s"])?;
+        only_keys("sqlite", source, &["path", "url", "lock_wait_s", "answer_wait_s"])?;
         let lock_wait = match source.0.get("lock_wait_s") {
             None => DEFAULT_LOCK_WAIT,
             Some(value) => value
@@ -37,7 +40,8 @@ impl Options {
                     ))
                 })?,
         };
-        Ok(Self { path: path_of("sqlite", source)?, lock_wait })
+        let path = path_of("sqlite", source)?;
+        Ok(Self { path, lock_wait, answer_wait: answer_wait(source)? })
     }
 }
 

@@ -56,18 +56,20 @@ impl ReaderGuard {
     }
 
     /// A handle outside of SQLite, if this is the only reader and nothing else in this process has the file
-    /// open but the reader's own `connections`.
+    /// open but the reader's own `connections`. From then on other readers wait until this one ends.
     pub(super) fn exclusive_handle(&mut self, path: &Path, connections: usize) -> Option<&File> {
         let mut readers = READERS.lock();
         let this = readers.get_mut(&self.id).filter(|it| it.count == 1)?;
-        if open_handles(self.id)? != connections {
-            return None;
+        if self.handle.is_none() {
+            if open_handles(self.id)? != connections {
+                return None;
+            }
+            // Now the handle must not be closed before the connections are, so it is kept even if it is of no use.
+            self.handle = Some(File::open(path).ok()?);
+            this.exclusive = true;
         }
-        let file = File::open(path).ok()?;
-        // Now the handle must not be closed before the connections are, so it is kept even if it is of no use.
-        this.exclusive = true;
+        let file = self.handle.as_ref()?;
         let id = file.metadata().ok().map(|it| (it.dev(), it.ino()));
-        let file = self.handle.insert(file);
         (id == Some(self.id)).then_some(file)
     }
 }

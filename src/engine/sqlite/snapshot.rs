@@ -7,17 +7,21 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 use rustix::fs::CWD;
+use tempfile::TempDir;
 
 use super::direct_reader::{DirectReader, WalMark};
 use super::fault::{explain, missing, unreachable};
 use super::info::DatabaseInfo;
 use super::options::Options;
+use super::read_only;
 use super::readers::ReaderGuard;
 use super::wal_files;
 use crate::domain::{Cancel, FailureCode, SEGMENT_BYTES, Stamp};
 use crate::engine::EngineError;
 use crate::engine::file_stat::{FileStat, stat_at};
+use crate::engine::mounts::require_answer;
 use crate::engine::source_path::invalid;
+use crate::engine::xattrs::xattrs_at;
 
 /// SQLite's page cache. It can be small, since pages are read once, in order.
 const CACHE_KIB: i32 = 512;
@@ -25,7 +29,7 @@ const CACHE_KIB: i32 = 512;
 /// How often the transaction is begun again because something was committed meanwhile.
 const ATTEMPTS: usize = 20;
 
-/// A database that does not change for this connection. Fields drop in order: `reader` must be the last.
+/// A database that does not change for this connection. Fields drop in order: `reader` after the connections.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) connection: Connection,
@@ -37,6 +41,8 @@ pub(super) struct Snapshot {
     path: PathBuf,
     options: Options,
     reader: ReaderGuard,
+    /// The copy that is read instead of a database on a read-only filesystem, and the path of that database.
+    copy: Option<(TempDir, PathBuf)>,
 }
 
 impl Snapshot {
@@ -47,14 +53,55 @@ impl Snapshot {
     /// connection that may write removes it, so this one may; `query_only` keeps it from changing data. Like every
     /// reader, SQLite rolls back a transaction that a crash interrupted; and if an application came, wrote and left
     /// while this one read, the last connection to close moves that log into the database.
-    pub(super) fn open(options: &Options, cancel: &Cancel) -> Result<Self, EngineError> {
+    ///
+    /// SQLite cannot create a log on a read-only filesystem. A database that needs one is copied to `scratch` with its
+    /// log, or without a `scratch` opened as it is, which is enough to look at it.
+    pub(super) fn open(
+        options: &Options,
+        scratch: Option<&Path>,
+        cancel: &Cancel,
+    ) -> Result<Self, EngineError> {
+        require_answer(&options.path, options.answer_wait)?;
         let path = regular_file(&options.path)?;
         wal_files::refuse_if_not_removable(&path)?;
-        let reader = ReaderGuard::register(&path, cancel)?;
-        let (connection, watcher, mark) = begin(&path, options.lock_wait)
-            .map_err(|error| explain(&options.path, options.lock_wait, &error))?;
+        let mut reader = ReaderGuard::register(&path, cancel)?;
+        if let Some(file) = reader.exclusive_handle(&path, 0) {
+            wal_files::refuse_if_log_is_elsewhere(file, &path)?;
+        }
+        let explain = |error| explain(&options.path, options.lock_wait, &error);
+        let begun = match begin(&path, options.lock_wait) {
+            Err(error) if read_only::cannot_open(&path, &error) => match scratch {
+                Some(scratch) => {
+                    let folder = read_only::copy(&mut reader, &path, scratch)?;
+                    let copy = folder.path().join(read_only::COPY_NAME);
+                    reader = ReaderGuard::register(&copy, cancel)?;
+                    let begun = begin(&copy, options.lock_wait).map_err(explain)?;
+                    let copied = Some((folder, path));
+                    return Ok(Self::new(begun, copy, options, reader, copied));
+                }
+                None => read_only::look(&path).map(|(one, other)| (one, other, None)),
+            },
+            other => other,
+        };
+        let begun = begun.map_err(explain)?;
         wal_files::refuse_if_owner_locked_out(&path)?;
-        Ok(Self { connection, _watcher: watcher, mark, path, options: options.clone(), reader })
+        Ok(Self::new(begun, path, options, reader, None))
+    }
+
+    fn new(
+        (connection, watcher, mark): (Connection, Connection, Option<WalMark>),
+        path: PathBuf,
+        options: &Options,
+        reader: ReaderGuard,
+        copy: Option<(TempDir, PathBuf)>,
+    ) -> Self {
+        let options = options.clone();
+        Self { connection, _watcher: watcher, mark, path, options, reader, copy }
+    }
+
+    /// The path of the database itself.
+    fn original(&self) -> &Path {
+        self.copy.as_ref().map_or(&self.path, |(_, original)| original)
     }
 
     /// A stamp that shows, without reading, whether the database is still as this transaction sees it; `None` if
@@ -64,6 +111,9 @@ impl Snapshot {
     /// mode does, and so does a checkpoint of an earlier log. No program can set back a file's time of change.
     /// A checkpoint of this log changes no content, but counts as a change.
     pub(super) fn stamp(&self, began_ns: i128) -> Option<Stamp> {
+        if self.copy.is_some() {
+            return None;
+        }
         let found = self.file_stat().ok()?;
         Some(Stamp { beside: self.mark?.digest(&self.path)?, ..found.stamp(began_ns)? })
     }
@@ -71,8 +121,14 @@ impl Snapshot {
     /// The metadata of the database file. It is not opened for that: closing it would release every POSIX lock that
     /// SQLite connections of this process hold on it.
     pub(super) fn file_stat(&self) -> Result<FileStat, EngineError> {
-        stat_at(CWD.as_fd(), self.path.as_os_str())
-            .map_err(|error| EngineError::io("inspecting", &self.path, error))
+        stat_at(CWD.as_fd(), self.original().as_os_str())
+            .map_err(|error| EngineError::io("inspecting", self.original(), error))
+    }
+
+    /// The extended attributes of the database file, with its access control list.
+    pub(super) fn xattrs(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
+        xattrs_at(self.original())
+            .map_err(|error| EngineError::io("inspecting", self.original(), error))
     }
 
     pub(super) fn info(&self) -> Result<DatabaseInfo, EngineError> {

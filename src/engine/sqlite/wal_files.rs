@@ -5,13 +5,16 @@
 //! write to those files, the application cannot open its database. A backup must never cause that, so it fails
 //! instead, and says which permissions are needed.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, access, getxattr};
-use rustix::process::geteuid;
+use rustix::io::Errno;
+use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk, geteuid};
 
 use super::fault::{companion, permission_advice};
 use crate::domain::FailureCode;
@@ -27,6 +30,71 @@ const MAX_ACL_BYTES: usize = 4096;
 const USER_TAG: [u8; 2] = 0x02_u16.to_le_bytes();
 /// The tag of the entry that limits the others.
 const MASK_TAG: [u8; 2] = 0x10_u16.to_le_bytes();
+
+/// The bytes that every connection locks while it has a database open ("File Locking", and `wal.html`, 2.3), and the byte
+/// of `-shm` that it locks in WAL mode.
+const SHARED_BYTES: (u64, u64) = (0x4000_0002, 510);
+const SHM_BYTE: (u64, u64) = (128, 1);
+
+/// How long an application may take between opening a database and its log.
+const OPENING: Duration = Duration::from_secs(1);
+const OPENING_POLL: Duration = Duration::from_millis(20);
+
+/// Refuses a database that an application has open under another name: through a mount of this one file, or a hard
+/// link. Its log is then beside that name, and what it holds of the latest commits cannot be seen from here. `file` is
+/// an open handle.
+pub(super) fn refuse_if_log_is_elsewhere(file: &File, path: &Path) -> Result<(), EngineError> {
+    let mut header = [0_u8; 20];
+    let read = file.read_exact_at(&mut header, 0);
+    if read.is_err() || header.get(READ_VERSION_AT) != Some(&2) {
+        return Ok(());
+    }
+    let deadline = Instant::now() + OPENING;
+    while is_open_elsewhere(file, path) {
+        if Instant::now() >= deadline {
+            return Err(EngineError::known(
+                FailureCode::SourceInvalid,
+                format!(
+                    "{} is in WAL mode, and a program has it open under another name (a mount of this one \
+                     file, or a hard link), so the log with its latest commits is not here: mount the \
+                     folder instead of the file, or set source.path to the name that the program uses",
+                    path.display()
+                ),
+            ));
+        }
+        std::thread::park_timeout(OPENING_POLL);
+    }
+    let links = file.metadata().map_or(1, |found| found.nlink());
+    if links > 1 && !companion(path, "-wal").exists() {
+        log::warn!(
+            "{} has {links} names: if a program that uses another one has crashed, its last commits are in a \
+             log beside that name, and not in this backup",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether a program has the database open, and none has the log here open.
+fn is_open_elsewhere(file: &File, path: &Path) -> bool {
+    if is_log_in_use(path) || locked(file, SHARED_BYTES) != Some(FlockType::ReadLock) {
+        return false;
+    }
+    // Nothing in this process has it open, so closing it releases no lock.
+    File::open(companion(path, "-shm")).ok().is_none_or(|shm| locked(&shm, SHM_BYTE).is_none())
+}
+
+/// How another process has locked some of the bytes.
+fn locked(file: &File, (start, length): (u64, u64)) -> Option<FlockType> {
+    let mut lock = Flock::from(FlockType::WriteLock);
+    (lock.start, lock.length, lock.offset_type) = (start, length, FlockOffsetType::Set);
+    fcntl_getlk(file, &lock).ok().flatten().map(|found| found.typ)
+}
+
+/// Whether nothing can be written there, because the filesystem is read-only: a snapshot, or a mount that is.
+pub(super) fn is_on_read_only_filesystem(path: &Path) -> bool {
+    access(path, Access::WRITE_OK) == Err(Errno::ROFS)
+}
 
 /// Whether the log of the database at `path` is not empty. If it is empty, the last connection to close removes it.
 pub(super) fn is_log_in_use(path: &Path) -> bool {
@@ -84,7 +152,7 @@ fn is_writable_by(path: &Path, user: u32) -> bool {
 /// is only for files that nothing else in this process reads: other users' files, in one backup at a time.
 fn is_wal(path: &Path) -> bool {
     let mut header = [0_u8; 20];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     read.is_ok() && header.get(READ_VERSION_AT) == Some(&2)
 }
 

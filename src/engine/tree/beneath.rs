@@ -1,6 +1,8 @@
 //! Opens folders below a root, and never through a symbolic link.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
@@ -29,6 +31,11 @@ pub(in crate::engine) fn open_folder(
         opened = Some(open(folder, start, OFlags::PATH)?);
         rest = rest.get(start.len() + 1..).unwrap_or_default();
     }
+}
+
+/// A path of `name` in an open folder, for system calls that take no folder.
+pub(in crate::engine) fn path_in(folder: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name)
 }
 
 /// A path as the folder it is in, and its name there.

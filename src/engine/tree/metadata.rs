@@ -10,9 +10,16 @@ use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use super::beneath::path_in;
 use crate::domain::Entry;
 
 const SETID_BITS: u32 = 0o6000;
+
+/// The access control list, in Linux's format: a version of four bytes, then entries of eight: a tag (two bytes),
+/// permissions (two bytes), and a user or group.
+const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
+/// The tag of the owning group's entry.
+const GROUP_TAG: [u8; 2] = 0x04_u16.to_le_bytes();
 
 /// An entry's metadata.
 #[derive(Debug)]
@@ -55,6 +62,15 @@ impl MetadataProblems {
     }
 }
 
+/// The mode of a file that loses its access control list. With a list, the group's bits are the most that the list
+/// gives to anyone; the owning group itself may have less, and must not get more.
+fn without_list(mode: u32, list: &[u8]) -> u32 {
+    let mut entries = list.get(4..).unwrap_or_default().chunks_exact(8);
+    let group = entries.find(|entry| entry.starts_with(&GROUP_TAG));
+    let bits = group.and_then(|entry| entry.get(2)).map_or(0, |bits| u32::from(bits & 7));
+    mode & !0o070 | (mode & (bits << 3))
+}
+
 impl Metadata {
     /// The metadata of `entry`; `None` if its time is out of the system's range.
     pub(super) fn of(entry: &Entry) -> Option<Self> {
@@ -81,23 +97,44 @@ impl Metadata {
     ) -> Result<(), Errno> {
         let owned =
             self.set_owner(problems, |user, group| rustix::fs::fchown(file, user, group))?;
-        for (name, value) in &self.xattrs {
-            let name = OsStr::from_bytes(name);
-            match rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()) {
-                Ok(()) => {}
-                Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => return Err(error),
-                Err(_not_permitted) => {
-                    problems.lost_xattrs.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+        let list_lost = self.set_xattrs(problems, |name, value| {
+            rustix::fs::fsetxattr(file, name, value, XattrFlags::empty())
+        })?;
+        let mut mode = self.mode;
+        if let Some(list) = list_lost {
+            mode = without_list(mode, list);
         }
         // A set-uid program of somebody else must not become one of the user who restores it.
-        let mode = if owned { self.mode } else { self.mode & !SETID_BITS };
+        if !owned {
+            mode &= !SETID_BITS;
+        }
         rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
         rustix::fs::futimens(file, &self.times)
     }
 
-    /// Sets the owner and time of a symbolic link, which has no mode.
+    /// Sets the extended attributes that may be set. Returns the access control list if it is not one of them.
+    fn set_xattrs(
+        &self,
+        problems: &MetadataProblems,
+        set: impl Fn(&OsStr, &[u8]) -> Result<(), Errno>,
+    ) -> Result<Option<&[u8]>, Errno> {
+        let mut list_lost = None;
+        for (name, value) in &self.xattrs {
+            match set(OsStr::from_bytes(name), value) {
+                Ok(()) => {}
+                Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => return Err(error),
+                Err(_not_permitted) => {
+                    problems.lost_xattrs.fetch_add(1, Ordering::Relaxed);
+                    if name == ACCESS_LIST {
+                        list_lost = Some(value.as_slice());
+                    }
+                }
+            }
+        }
+        Ok(list_lost)
+    }
+
+    /// Sets the owner, extended attributes and time of a symbolic link, which has no mode.
     pub(super) fn apply_to_link(
         &self,
         folder: BorrowedFd<'_>,
@@ -107,6 +144,10 @@ impl Metadata {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         self.set_owner(problems, |user, group| {
             rustix::fs::chownat(folder, name, user, group, flags)
+        })?;
+        let path = path_in(folder, name);
+        self.set_xattrs(problems, |name, value| {
+            rustix::fs::lsetxattr(&path, name, value, XattrFlags::empty())
         })?;
         rustix::fs::utimensat(folder, name, &self.times, flags)
     }
@@ -132,5 +173,25 @@ impl Metadata {
             Ok(()) | Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_loses_its_access_control_list_gives_nobody_more_rights() {
+        let list = |group: u8| {
+            let mut list = vec![2, 0, 0, 0];
+            for (tag, bits) in [(1, 6), (2, 6), (4, group), (0x10, 6), (0x20, 0)] {
+                list.extend([tag, 0, bits, 0, 0xff, 0xff, 0xff, 0xff]);
+            }
+            list
+        };
+        for (group, mode) in [(0, 0o4600), (4, 0o4640), (7, 0o4660)] {
+            assert_eq!(without_list(0o4660, &list(group)), mode);
+        }
+        assert_eq!(without_list(0o660, b"cut"), 0o600);
     }
 }

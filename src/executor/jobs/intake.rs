@@ -183,6 +183,12 @@ impl Intake for BackupIntake<'_> {
         Ok(())
     }
 
+    /// Nothing is read, so it takes no share of the permitted speed, and is no progress.
+    fn hole(&mut self, _length: u64) -> Result<(), Stop> {
+        self.check_cancel()?;
+        self.writer.hole().map_err(|error| self.refuse(writer_error(error)))
+    }
+
     fn retract(&mut self) -> Result<(), Stop> {
         self.check_cancel()?;
         self.taken = self.taken.saturating_sub(self.file_bytes);

@@ -1,5 +1,6 @@
 //! The engine `sqlite`, with databases in both journal modes.
 
+mod checks;
 mod dump;
 mod load;
 mod read_from;

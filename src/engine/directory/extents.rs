@@ -1,23 +1,15 @@
-//! A file's holes and extended attributes.
+//! A file's holes.
 
-use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::fs::{SeekFrom, fgetxattr, flistxattr, seek};
+use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 use crate::domain::Extent;
 use crate::engine::file_stat::FileStat;
 
-/// A file with more extents is kept as if it had no holes.
-const MAX_EXTENTS: usize = 65_536;
-
-/// The kernel's limits (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
-const XATTR_BYTES: usize = 65_536;
-
-/// Names and values.
-type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+/// The most extents that an archive keeps of a file.
+const MAX_EXTENTS: usize = 2_000_000;
 
 /// Where an open file holds data; `None` if it has no holes or the filesystem does not say.
 pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Extent>> {
@@ -40,47 +32,30 @@ pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Exte
             None => return None,
             Some(length) => extents.push(Extent { offset, length }),
         }
-        if extents.len() > MAX_EXTENTS {
-            return None;
+        if extents.len() >= 2 * MAX_EXTENTS {
+            merge_shortest_holes(&mut extents, MAX_EXTENTS);
         }
         at = end;
     }
+    merge_shortest_holes(&mut extents, MAX_EXTENTS);
     let complete = [Extent { offset: 0, length: found.size }];
     (extents != complete).then_some(extents)
 }
 
-/// The extended attributes of an open file or folder, sorted by name. Attributes that are removed meanwhile or may
-/// not be read are left out.
-pub(super) fn xattrs(file: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
-    let list = match read_all(|buffer| flistxattr(file, buffer)) {
-        Ok(list) => list,
-        Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut found = Vec::new();
-    for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        match read_all(|buffer| fgetxattr(file, OsStr::from_bytes(name), buffer)) {
-            Ok(value) => found.push((name.to_vec(), value)),
-            Err(Errno::NODATA | Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
-            Err(error) => return Err(error),
-        }
+/// Keeps at most `most` extents, by taking the shortest holes between them for data. Such holes are read as zeros.
+fn merge_shortest_holes(extents: &mut Vec<Extent>, most: usize) {
+    let mut shortest = 4096;
+    while extents.len() > most {
+        shortest *= 2;
+        extents.dedup_by(|next, before| {
+            let end = before.offset + before.length;
+            let merge = next.offset - end < shortest;
+            if merge {
+                before.length = next.offset + next.length - before.offset;
+            }
+            merge
+        });
     }
-    found.sort();
-    Ok(found)
-}
-
-/// Reads into a small buffer, and if that is too small into one of the kernel's limit.
-fn read_all(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    let mut small = [0_u8; 512];
-    match read(&mut small) {
-        Ok(length) => return Ok(small.iter().take(length).copied().collect()),
-        Err(Errno::RANGE) => {}
-        Err(error) => return Err(error),
-    }
-    let mut large = vec![0_u8; XATTR_BYTES];
-    let length = read(&mut large)?;
-    large.truncate(length);
-    Ok(large)
 }
 
 #[cfg(test)]
@@ -104,5 +79,20 @@ mod tests {
         file.set_len(1 << 20).unwrap();
         let found = stat_open(file.as_fd()).unwrap();
         assert_eq!(super::extents(file.as_fd(), &found), Some(Vec::new()));
+    }
+
+    #[test]
+    fn the_shortest_holes_are_given_up_if_there_are_too_many() {
+        let made = |starts: &[u64]| -> Vec<Extent> {
+            starts.iter().map(|offset| Extent { offset: *offset, length: 4096 }).collect()
+        };
+        let mut extents = made(&[0, 8192, 1 << 20, 2 << 20]);
+        merge_shortest_holes(&mut extents, 4);
+        assert_eq!(extents.len(), 4);
+        merge_shortest_holes(&mut extents, 3);
+        assert_eq!(extents[0], Extent { offset: 0, length: 12288 });
+        assert_eq!(extents[1..], made(&[1 << 20, 2 << 20]));
+        merge_shortest_holes(&mut extents, 1);
+        assert_eq!(extents, [Extent { offset: 0, length: (2 << 20) + 4096 }]);
     }
 }

@@ -1,0 +1,122 @@
+//! Mounted filesystems: where they are, and whether they answer.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+use parking_lot::Mutex;
+
+use super::EngineError;
+use super::source_path::invalid;
+use crate::domain::{FailureCode, Source};
+
+/// How long to wait for a filesystem that does not answer, unless `source.answer_wait_s` says otherwise.
+const DEFAULT_WAIT: Duration = Duration::from_secs(15);
+const MAX_WAIT_S: u64 = 3600;
+
+/// The paths that were asked and have not answered yet, and since when. A thread that waits for such an answer cannot
+/// be ended, so there is one for each path, and not one for each backup.
+static WAITING: Mutex<BTreeMap<PathBuf, Instant>> = Mutex::new(BTreeMap::new());
+
+/// Whether the filesystem at `path` answers within `wait`. If a file server is gone, every call on its mount waits,
+/// perhaps for ever; so a thread of its own makes this one.
+pub(super) fn answers(path: &Path, wait: Duration) -> bool {
+    let asked = Instant::now();
+    if WAITING.lock().get(path).is_some_and(|since| asked.duration_since(*since) > wait) {
+        return false;
+    }
+    let (done, is_done) = bounded::<()>(1);
+    let path = path.to_owned();
+    let thread = std::thread::Builder::new().name("mount".to_owned()).spawn(move || {
+        WAITING.lock().entry(path.clone()).or_insert(asked);
+        let is_folder = std::fs::metadata(&path).is_ok_and(|found| found.is_dir());
+        // Some servers answer for the mount itself, but not for what is in it.
+        let _first = is_folder.then(|| std::fs::read_dir(&path).map(|mut names| names.next()));
+        WAITING.lock().remove(&path);
+        drop(done);
+    });
+    // The channel closes when the thread ends. Without a thread, the caller has to find out itself.
+    thread.is_err()
+        || is_done.recv_timeout(wait) != Err(crossbeam_channel::RecvTimeoutError::Timeout)
+}
+
+/// Fails if the filesystem that the source at `path` is on does not answer.
+pub(super) fn require_answer(path: &Path, wait: Duration) -> Result<(), EngineError> {
+    if answers(path, wait) {
+        return Ok(());
+    }
+    Err(EngineError::known(
+        FailureCode::SourceMissing,
+        format!(
+            "the filesystem of {} has not answered for {} s: is its file server up? For one that is slow, \
+             raise source.answer_wait_s",
+            path.display(),
+            wait.as_secs()
+        ),
+    ))
+}
+
+/// The key `answer_wait_s`.
+pub(super) fn answer_wait(source: &Source) -> Result<Duration, EngineError> {
+    let Some(value) = source.0.get("answer_wait_s") else { return Ok(DEFAULT_WAIT) };
+    let seconds = value.as_u64().filter(|seconds| (1..=MAX_WAIT_S).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        invalid(format!(
+            "source.answer_wait_s must be a whole number of seconds from 1 to {MAX_WAIT_S}, not {value}"
+        ))
+    })
+}
+
+/// The places below `root` at which filesystems are mounted. Does not ask these filesystems.
+pub(super) fn mount_points_below(root: &Path) -> Vec<PathBuf> {
+    let list = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let points = list.split(|byte| *byte == b'\n').filter_map(mount_point);
+    points.filter_map(|point| point.strip_prefix(root).map(Path::to_owned).ok()).collect()
+}
+
+/// The fifth field of a line, in which special characters are written as octal numbers.
+fn mount_point(line: &[u8]) -> Option<PathBuf> {
+    let field = line.split(|byte| *byte == b' ').nth(4)?;
+    let mut parts = field.split(|byte| *byte == b'\\');
+    let mut path = parts.next()?.to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(3)?;
+        path.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()?);
+        path.extend_from_slice(rest);
+    }
+    Some(PathBuf::from(OsString::from_vec(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_mount_point_with_special_characters_is_read() {
+        let line =
+            br"36 35 98:0 /mnt1 /srv/a\040b\134\011c rw,noatime master:1 - ext3 /dev/root rw";
+        assert_eq!(mount_point(line).unwrap(), Path::new("/srv/a b\\\tc"));
+        assert_eq!(mount_point(b"36 35"), None);
+    }
+
+    #[test]
+    fn the_wait_for_an_answer_is_a_whole_number_of_seconds_up_to_an_hour() {
+        let wait = |value| answer_wait(&Source([("answer_wait_s".to_owned(), value)].into()));
+        assert_eq!(wait(json!(3)).unwrap(), Duration::from_secs(3));
+        assert_eq!(answer_wait(&Source::default()).unwrap(), DEFAULT_WAIT);
+        for bad in [json!(0), json!(3601), json!("3"), json!(null)] {
+            assert!(wait(bad.clone()).unwrap_err().to_string().contains("answer_wait_s"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_local_folder_and_a_missing_path_answer_at_once() {
+        assert!(answers(Path::new("/proc"), DEFAULT_WAIT));
+        assert!(answers(Path::new("/nowhere"), DEFAULT_WAIT));
+    }
+}
