@@ -5,6 +5,8 @@
 
 #[path = "redis/connections.rs"]
 mod connections;
+#[path = "redis/drills.rs"]
+mod drills;
 #[path = "redis/failures.rs"]
 mod failures;
 #[path = "servers/redis.rs"]

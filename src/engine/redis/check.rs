@@ -16,6 +16,7 @@ pub(super) const CHECK: &str = "redis-check-rdb";
 const GOOD: &str = "RDB looks OK";
 /// Printed if anything is wrong, whatever the exit status.
 const BAD: &str = "RDB ERROR DETECTED";
+const SELECTING: &str = "Selecting DB ID ";
 const TOO_NEW: &str = "Can't handle RDB format version";
 /// How many bytes of output are read; most of it is a line for each database.
 const MAX_OUTPUT: usize = 4 << 20;
@@ -30,6 +31,8 @@ pub(super) struct Checker(PathBuf);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Checked {
     pub(super) keys: Option<u64>,
+    /// How many databases a server needs to load it.
+    pub(super) databases: u32,
     pub(super) took_ms: u64,
 }
 
@@ -66,7 +69,7 @@ impl Checker {
         match ended {
             Ok(()) if output.contains(GOOD) && !output.contains(BAD) => {
                 let took_ms = u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX);
-                Ok(Checked { keys: keys(&output), took_ms })
+                Ok(Checked { keys: keys(&output), databases: databases(&output), took_ms })
             }
             // Cancelled, not started, or killed before it found anything.
             Err(error) if !matches!(error, ToolError::Failed { .. }) || !output.contains(BAD) => {
@@ -102,9 +105,29 @@ fn keys(output: &str) -> Option<u64> {
     line.split_whitespace().find_map(|word| word.parse().ok())
 }
 
+/// One more than the highest number in lines like `[offset 99] Selecting DB ID 40`.
+fn databases(output: &str) -> u32 {
+    let numbers =
+        output.lines().filter_map(|line| line.split_once(SELECTING)?.1.trim().parse::<u32>().ok());
+    numbers.max().map_or(0, |highest| highest.saturating_add(1))
+}
+
 /// Where and why it stopped, without the statistics.
 fn last_lines(output: &str) -> String {
     let lines: Vec<&str> =
         output.lines().filter(|line| !line.starts_with("[info]") && !line.is_empty()).collect();
     lines.get(lines.len().saturating_sub(MAX_LINES)..).unwrap_or_default().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_database_decides_how_many_a_server_needs() {
+        let output =
+            "[offset 9] Selecting DB ID 0\n[offset 99] Selecting DB ID 40\n[info] 2 keys read\n";
+        assert_eq!((databases(output), keys(output)), (41, Some(2)));
+        assert_eq!(databases(""), 0);
+    }
 }

@@ -24,8 +24,23 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 /// The first version that can check every value while it loads, and be told not to write a crash report.
 const CHECKS_VALUES: (u32, u32) = (6, 2);
+/// A server's number of databases, if nothing says how many it needs.
+const MANY_DATABASES: u32 = 4096;
+/// A server's usual number of databases.
+const USUAL_DATABASES: u32 = 16;
 /// What a server says if its snapshot needs a module that it does not have.
 const MISSING_MODULE: &str = "no matching module";
+/// What a server says if it has too little memory; that the file is complete was checked before.
+const NO_MEMORY: &str = "Short read or OOM";
+/// What a server says of a snapshot that is not as it was written.
+const DAMAGE: [&str; 6] = [
+    "Internal error in RDB",
+    "RDB CRC error",
+    "Wrong RDB checksum",
+    "Wrong signature",
+    "ntegrity check failed",
+    "orrupt",
+];
 
 /// Reads some keys completely and returns where to continue. It runs in the server, so that keys of any bytes
 /// need no quoting.
@@ -37,23 +52,37 @@ pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineErr
     let finder = KIND.finder(request.source);
     let program = finder.find_any(&["redis-server", "valkey-server"], "redis-server")?;
     let cli = finder.find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
-    if let Ok(checker) = Checker::find(&finder, false) {
-        checker.run_on(&request.restored.join(SNAPSHOT), request.cancel, |it| damaged(&it))?;
-    }
-    let server = PrivateServer::start(request, &program, cli)?;
+    let databases = match Checker::find(&finder, false) {
+        Err(_) => MANY_DATABASES,
+        Ok(checker) => {
+            let snapshot = request.restored.join(SNAPSHOT);
+            checker.run_on(&snapshot, request.cancel, |it| damaged(&it))?.databases
+        }
+    };
+    let server = PrivateServer::start(request, &program, cli, databases.max(USUAL_DATABASES))?;
     match server.read() {
         Ok(report) => {
             server.process.stop(Signal::TERM, ANSWER_TIMEOUT)?;
             Ok(report)
         }
-        // A server that a value crashed has logged why.
-        Err(_) if server.process.has_ended() => Err(damaged(&server.process.log_tail())),
+        Err(_) if server.process.has_ended() => Err(verdict(&server.process.log_tail())),
         Err(error) => Err(error),
     }
 }
 
 fn damaged(problem: &str) -> EngineError {
     EngineError::archive(format!("the restored snapshot is damaged: {problem}"))
+}
+
+/// What the words of a server show: that the snapshot is damaged, or only that something stopped the drill.
+fn verdict(said: &str) -> EngineError {
+    if says_any(said, &DAMAGE) && !said.contains(NO_MEMORY) {
+        return damaged(said);
+    }
+    EngineError::known(
+        FailureCode::Tool,
+        format!("redis-server ended; it said: {said}; this stopped the drill, and shows no damage"),
+    )
 }
 
 struct PrivateServer<'a> {
@@ -68,13 +97,15 @@ impl<'a> PrivateServer<'a> {
         request: &'a DrillRequest<'a>,
         program: &Path,
         cli: PathBuf,
+        databases: u32,
     ) -> Result<Self, EngineError> {
         let version = version_text(program, &["--version"], request.cancel)?;
         let mut tool = Tool::new(program)
             .current_dir(request.restored)
             .args(["--port", "0", "--unixsocket", SOCKET, "--unixsocketperm", "700"])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
-            .args(["--dir", ".", "--dbfilename", SNAPSHOT]);
+            .args(["--dir", ".", "--dbfilename", SNAPSHOT])
+            .args(["--databases", &databases.to_string()]);
         if major_and_minor(&version).unwrap_or_default() >= CHECKS_VALUES {
             tool = tool.args(["--sanitize-dump-payload", "yes"]);
             // Damage can crash it. A crash report is long, and tests the machine's memory first.
@@ -96,7 +127,7 @@ impl<'a> PrivateServer<'a> {
                         "the snapshot needs a module that redis-server does not have here";
                     return Err(EngineError::from_tool(&error, FailureCode::Tool, context, ""));
                 }
-                Err(damaged(&format!("while loading {SNAPSHOT}, {error}")))
+                Err(verdict(&format!("while loading {SNAPSHOT}, {error}")))
             }
             Err(other) => Err(other),
         }
@@ -132,7 +163,7 @@ impl<'a> PrivateServer<'a> {
             let text = String::from_utf8_lossy(&answer);
             let next = text.lines().next().unwrap_or_default();
             if next.is_empty() || !next.bytes().all(|it| it.is_ascii_digit()) {
-                return Err(damaged(text.trim()));
+                return Err(ToolError::answer("redis-server", text.trim()).into());
             }
             if next == "0" {
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use super::check::{CHECK, Checked, Checker};
 use super::client::Client;
+use super::cluster;
 use super::faults::classify;
 use super::info::Info;
 use super::options::KIND;
@@ -47,7 +48,11 @@ pub(super) fn dump(
     pour_folder("", intake)?;
     spool.pour(SNAPSHOT, intake)?;
     let format = rdb_version(&file).map_err(failed)?;
-    Ok(facts(&info, format, passed.as_ref()))
+    let mut facts = facts(&info, format, passed.as_ref());
+    if let Some(missing) = cluster::left_out(&client, &info, request.cancel)? {
+        facts.leave_out(missing.what, missing.why);
+    }
+    Ok(facts)
 }
 
 fn cut_off(address: &str, bytes: u64) -> EngineError {

@@ -11,6 +11,9 @@ const RULES: &[Rule] = rules! {
     SourceMissing: TIMED_OUT =>
         "the server does not answer: check whether it hangs, and whether only one end uses TLS";
     SourceDenied: "NOPERM" => "grant the right with {grant}";
+    SourceInvalid: "unknown command" =>
+        "the server renames or removes a command that a snapshot needs (rename-command in redis.conf): Coffer needs \
+         PING, INFO and SYNC by their own names";
     SourceDenied: "certificate" =>
         "set source.ca_file to the authority that signed the server's certificate, and cert_file and \
          key_file to Coffer's own certificate if the server asks for one";
@@ -56,7 +59,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::FailureCode::{self, SourceDenied, SourceLocked, SourceMissing, Tool};
+    use crate::domain::FailureCode::{
+        self, SourceDenied, SourceInvalid, SourceLocked, SourceMissing, Tool,
+    };
     use crate::engine::redis::options::KIND;
     use crate::engine::tool::assert_classified;
 
@@ -75,6 +80,7 @@ mod tests {
             SourceDenied,
             "ACL SETUSER keeper on '>PASSWORD' +ping +info +sync +psync +replconf",
         ),
+        ("ERR unknown command 'SYNC', with args beginning with: ", SourceInvalid, "rename-command"),
         ("LOADING Redis is loading", SourceLocked, "wait"),
         ("-NOMASTERLINK Can't SYNC", SourceLocked, "master"),
         ("ERR max number of clients reached", SourceLocked, "maxclients"),

@@ -56,6 +56,11 @@ impl Info {
         counts.collect()
     }
 
+    /// Whether it is one node of a cluster, which holds a part of the cluster's keys.
+    pub(super) fn is_cluster_node(&self) -> bool {
+        self.get("cluster_enabled") == "1"
+    }
+
     /// What the manifest keeps.
     pub(super) fn facts(&self) -> BTreeMap<String, Value> {
         let texts = ["redis_version", "valkey_version", "run_id", "role"].into_iter();
@@ -67,6 +72,9 @@ impl Info {
         let keys = self.databases().into_iter();
         let keys = keys.map(|(number, keys)| (format!("db{number}"), Value::from(keys)));
         facts.insert("keys".to_owned(), Value::Object(keys.collect()));
+        if self.is_cluster_node() {
+            facts.insert("cluster_node".to_owned(), true.into());
+        }
         facts
     }
 }

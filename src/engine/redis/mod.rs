@@ -6,6 +6,7 @@
 
 mod check;
 mod client;
+mod cluster;
 mod drill;
 mod dump;
 mod faults;

@@ -2,13 +2,14 @@
 
 use super::check::Checker;
 use super::client::{ANSWER_TIMEOUT, Client};
+use super::cluster;
 use super::faults::{classify, grant_command};
 use super::info::Info;
 use super::options::KIND;
 use super::version::check_version;
 use crate::domain::{Cancel, Source};
 use crate::engine::server_source::ServerSource;
-use crate::engine::tool::{ToolError, says_any};
+use crate::engine::tool::{ToolError, drill_network, says_any};
 use crate::engine::{EngineError, Probe};
 
 /// The server's error for a client that may replicate, if an earlier answer was not sent yet. It comes after the
@@ -30,13 +31,13 @@ pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
     let checker = if info.is_valkey() { Checker::find(&finder, true)? } else { any_checker };
     checker.check_version(&info, &cancel)?;
     let mut notes = notes(&info);
+    notes.extend(cluster::left_out(&client, &info, &cancel)?.map(|it| format!("left out: {it}")));
     notes.extend(check_rights(&client, &cancel)?);
-    if finder.find_any(&["redis-server", "valkey-server"], "redis-server").is_err() {
-        notes.push(
-            "redis-server is not installed: drills on this machine need it (apt install redis-server)"
-                .to_owned(),
-        );
-    }
+    notes.push(match finder.find_any(&["redis-server", "valkey-server"], "redis-server") {
+        Ok(path) => format!("drills: with {}, {}", path.display(), drill_network()),
+        Err(_) => "redis-server is not installed: drills on this machine need it (apt install redis-server)"
+            .to_owned(),
+    });
     Ok(Probe { version: info.version(), source_bytes: info.data_bytes(), notes })
 }
 

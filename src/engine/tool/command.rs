@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::find::find_in_path;
@@ -15,6 +16,27 @@ use super::{Secret, ToolError};
 /// The variables that a program inherits. Not those that would point it at another server (`PGHOST`,
 /// `MYSQL_HOST`…): only the configuration says where to connect.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "TZ"];
+
+/// Whether a program can be run without any network, not even this machine's own: the kernel gives this user a
+/// network namespace. Tried once.
+fn has_network_namespaces() -> bool {
+    static TRIED: OnceLock<bool> = OnceLock::new();
+    *TRIED.get_or_init(|| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-user=1000", "--net", "--", "true"]);
+        let tried = unshare.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        tried.status().is_ok_and(|status| status.success())
+    })
+}
+
+/// What keeps a drill's server from other servers, for `coffer doctor`.
+pub(crate) fn drill_network() -> &'static str {
+    if has_network_namespaces() {
+        "without a network"
+    } else {
+        "kept from other servers by its settings only: the kernel gives this user no network namespace"
+    }
+}
 
 /// A program with its arguments.
 #[derive(Debug)]
@@ -27,6 +49,7 @@ pub(crate) struct Tool {
     input: Option<File>,
     pub(super) messages: Option<File>,
     hide_root: bool,
+    pub(super) offline: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) secrets: Vec<Secret>,
 }
@@ -42,6 +65,7 @@ impl Tool {
             input: None,
             messages: None,
             hide_root: false,
+            offline: false,
             timeout: None,
             secrets: Vec::new(),
         }
@@ -130,8 +154,20 @@ impl Tool {
     /// of util-linux, which is on every Debian but not on every machine.
     pub(super) fn command(&mut self) -> Command {
         let mut line: Vec<OsString> = Vec::new();
-        if self.hide_root && rustix::process::geteuid().is_root() {
-            line.extend(["unshare", "--user", "--map-user=1000", "--"].map(Into::into));
+        let user = rustix::process::geteuid();
+        let hide_root = self.hide_root && user.is_root();
+        let offline = self.offline && has_network_namespaces();
+        if hide_root || offline {
+            let seen_as = if hide_root { 1000 } else { user.as_raw() };
+            line.extend([
+                "unshare".into(),
+                "--user".into(),
+                format!("--map-user={seen_as}").into(),
+            ]);
+            if offline {
+                line.push("--net".into());
+            }
+            line.push("--".into());
         }
         if find_in_path("setpriv").is_some() {
             line.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(Into::into));

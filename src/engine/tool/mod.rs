@@ -22,7 +22,7 @@ mod version;
 #[cfg(test)]
 pub(super) use self::classify::assert_classified;
 pub(super) use self::classify::{Rule, TIMED_OUT, classify, find_rule, rules, says_any};
-pub(super) use self::command::Tool;
+pub(super) use self::command::{Tool, drill_network};
 pub(super) use self::error::ToolError;
 pub(super) use self::find::Finder;
 pub(super) use self::secret::{Secret, SecretFile};

@@ -1,4 +1,5 @@
-//! A server that Coffer runs for a drill or a restore.
+//! A server that Coffer runs for a drill or a restore. It has no network, where the kernel allows that: whatever
+//! its data tells it to do, it cannot reach another server.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -30,6 +31,8 @@ impl ServerProcess {
         let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(log);
         let stdout = opened.map_err(|error| tool.start_error(error))?;
         let stderr = stdout.try_clone().map_err(|error| tool.start_error(error))?;
+        // Its clients use its socket.
+        tool.offline = true;
         let mut command = tool.command();
         command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr));
         let child = command.spawn().map_err(|error| tool.start_error(error))?;
