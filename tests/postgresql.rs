@@ -13,8 +13,12 @@ mod drills;
 mod failures;
 #[path = "postgresql/fixture.rs"]
 mod fixture;
+#[path = "postgresql/hostile.rs"]
+mod hostile;
 #[path = "postgresql/incrementals.rs"]
 mod incrementals;
+#[path = "postgresql/left_out.rs"]
+mod left_out;
 #[path = "postgresql/logical.rs"]
 mod logical;
 #[path = "postgresql/physical.rs"]

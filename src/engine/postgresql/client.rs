@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use super::faults::classify;
 use super::login::Login;
@@ -55,7 +55,11 @@ impl Client {
     /// `psql` for Coffer's own statements: no startup file, bare output, stops at the first error.
     pub(super) fn psql(&self) -> Result<Tool, EngineError> {
         let tool = self.login.apply_env(Tool::new(&self.programs.psql()?));
-        Ok(tool.args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"]))
+        let tool = tool.args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"]);
+        // An error of a private server is judged by its SQLSTATE.
+        let tool = if self.login.private { tool.args(["-v", "VERBOSITY=verbose"]) } else { tool };
+        // Whatever encoding the database has, or sets for its sessions.
+        Ok(tool.env("PGCLIENTENCODING", "UTF8"))
     }
 
     /// The client tool `name`, for a server of version `major`.
@@ -64,17 +68,15 @@ impl Client {
     }
 
     /// Runs a query that returns one JSON value.
-    pub(super) fn query(&self, sql: &str) -> Result<Value, EngineError> {
+    pub(super) fn query<T: DeserializeOwned>(&self, sql: &str) -> Result<T, EngineError> {
         let psql = self.psql()?.args(["-c", sql]).timeout(QUERY_TIMEOUT);
         let answer = psql.output(&self.cancel).map_err(|error| self.classify(error))?;
-        serde_json::from_slice(&answer).map_err(|error| unexpected(&error))
+        serde_json::from_slice(&answer).map_err(|error| ToolError::answer("psql", &error).into())
     }
 
     /// Runs a query that returns a JSON list of names, or null.
     pub(super) fn query_names(&self, sql: &str) -> Result<Vec<String>, EngineError> {
-        let names: Option<Vec<String>> =
-            serde_json::from_value(self.query(sql)?).map_err(|error| unexpected(&error))?;
-        Ok(names.unwrap_or_default())
+        Ok(self.query::<Option<Vec<String>>>(sql)?.unwrap_or_default())
     }
 
     /// Runs statements.
@@ -87,8 +89,4 @@ impl Client {
     pub(super) fn classify(&self, error: impl Into<EngineError>) -> EngineError {
         classify(error.into(), &self.login)
     }
-}
-
-fn unexpected(error: &serde_json::Error) -> EngineError {
-    ToolError::answer("psql", error).into()
 }

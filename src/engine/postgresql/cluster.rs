@@ -1,12 +1,13 @@
 //! `cluster.json`, a member of every backup: what a restore or a drill must know about the server and cannot read
 //! from its files without running a server on them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::options::Method;
-use super::server_info::ServerInfo;
+use super::server_info::{Database, ServerInfo};
 use crate::engine::EngineError;
 
 pub(super) const CLUSTER_FILE: &str = "cluster.json";
@@ -22,6 +23,9 @@ pub(super) const DUMPS: &str = "databases";
 
 /// The roles of a logical backup.
 pub(super) const ROLES: &str = "roles.sql";
+
+/// The folder of the server's configuration files, by their absolute paths there.
+pub(super) const SETTINGS: &str = "settings";
 
 /// Larger files are not read, in bytes.
 const MAX_SIZE: u64 = 64 << 20;
@@ -48,6 +52,30 @@ pub(super) struct Cluster {
     /// The databases in a logical backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) databases: Vec<String>,
+    /// The rights to them, where they are not the default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) rights: BTreeMap<String, String>,
+    /// The databases whose content is not in a logical backup, because they accept no connections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) closed: Vec<ClosedDatabase>,
+}
+
+/// What a database that accepts no connections is created from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ClosedDatabase {
+    pub(super) name: String,
+    pub(super) owner: String,
+    pub(super) encoding: String,
+    pub(super) collate: String,
+    pub(super) ctype: String,
+    pub(super) template: bool,
+}
+
+impl From<&Database> for ClosedDatabase {
+    fn from(database: &Database) -> Self {
+        let Database { name, owner, encoding, collate, ctype, template, .. } = database.clone();
+        Self { name, owner, encoding, collate, ctype, template }
+    }
 }
 
 impl Cluster {
@@ -72,6 +100,8 @@ impl Cluster {
             wal_segment_size: info.wal_segment_size,
             tablespaces: info.tablespaces.keys().copied().collect(),
             databases: Vec::new(),
+            rights: BTreeMap::new(),
+            closed: Vec::new(),
         }
     }
 

@@ -6,17 +6,37 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
-use super::private_server::{Launch, PrivateServer, blame};
+use super::private_server::{Launch, PrivateServer};
 use super::programs::Programs;
 use super::row_counts;
+use super::verdict::{damaged, is_damage};
+use crate::domain::FailureCode;
 use crate::engine::tool::ToolError;
 use crate::engine::{DrillReport, DrillRequest, EngineError};
 
 /// The first version that has `pg_amcheck`.
 const HAS_AMCHECK: u32 = 14;
 
-/// How many lines of what `pg_amcheck` found a message shows.
-const MAX_FINDINGS: usize = 6;
+/// With what `pg_amcheck` ends if it ran to its end and found something.
+const FOUND: i32 = 2;
+
+/// The SQLSTATE of an index that is not in order.
+const INDEX_CORRUPTED: &str = "XX002";
+
+/// How many findings of `pg_amcheck` a message shows.
+const MAX_FINDINGS: usize = 3;
+
+/// Opens every database, so that all are checked.
+const OPEN: &str = "UPDATE pg_catalog.pg_database SET datallowconn = true
+    WHERE NOT datallowconn AND datname <> 'template0'";
+
+/// Run in each database before anything is checked: what the user's own triggers and open transactions forbid or hold
+/// locked must not decide the verdict.
+const PREPARE: &str = "SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_catalog.pg_prepared_xacts
+    WHERE database = current_database() \\gexec
+UPDATE pg_catalog.pg_event_trigger SET evtenabled = 'D';
+SELECT 'ALTER EXTENSION amcheck UPDATE' FROM pg_catalog.pg_extension WHERE extname = 'amcheck' \\gexec
+";
 
 const QUERY: &str = "SELECT json_build_object(
   'version', current_setting('server_version'),
@@ -77,36 +97,46 @@ fn detach(restored: &Path, data: &Path, cluster: &Cluster) -> Result<(), EngineE
 }
 
 fn examine(server: &PrivateServer, cluster: &Cluster) -> Result<DrillReport, EngineError> {
-    let contents: Contents = serde_json::from_value(server.client.query(QUERY)?)
-        .map_err(|error| ToolError::answer("the server", &error))?;
+    server.client.execute(OPEN)?;
+    let contents: Contents = server.client.query(QUERY)?;
     let mut report = DrillReport {
         version: contents.version.split_whitespace().next().unwrap_or_default().to_owned(),
         ..DrillReport::default()
     };
+    for name in &contents.databases {
+        let psql = server.client.in_database(name).psql()?.args(["-f", "-"]);
+        psql.stdin_bytes(PREPARE.as_bytes())?.run(&server.client.cancel)?;
+    }
     let mut checks = Vec::new();
-    if contents.amcheck && cluster.major >= HAS_AMCHECK && amcheck(server, cluster.major)? {
-        checks.push("pg_amcheck --heapallindexed --parent-check");
+    if contents.amcheck && cluster.major >= HAS_AMCHECK {
+        checks.extend(amcheck(server, &contents.databases, cluster.major)?);
     }
     for name in &contents.databases {
         row_counts::tables(&server.client.in_database(name), name, &mut report)?;
     }
-    checks.push("rows by table and by index");
+    checks.push("rows by table and by index".to_owned());
     report.check = checks.join(", ");
     Ok(report)
 }
 
-/// Runs PostgreSQL's check of every table and B-tree. False if the tool is not installed; on Debian, it is part
-/// of the server's package.
-fn amcheck(server: &PrivateServer, major: u32) -> Result<bool, EngineError> {
-    let Ok(tool) = server.client.tool("pg_amcheck", major) else { return Ok(false) };
+/// Runs PostgreSQL's check of every table and B-tree, and returns what was checked. Nothing if the tool is not
+/// installed; on Debian, it is part of the server's package.
+fn amcheck(
+    server: &PrivateServer,
+    databases: &[String],
+    major: u32,
+) -> Result<Option<String>, EngineError> {
+    let Ok(tool) = server.client.tool("pg_amcheck", major) else { return Ok(None) };
     let tool = tool.args([
         "--all",
-        "--maintenance-db=template1",
         "--install-missing",
         "--heapallindexed",
         "--parent-check",
         "--no-password",
+        // With the SQLSTATE of each error.
+        "--verbose",
     ]);
+    let tool = tool.option("--maintenance-db=", server.client.login.connection_string());
     let mut stream = tool.stream(&server.client.cancel)?;
     let mut output = Vec::new();
     let ended = stream.read_up_to(1 << 20, &mut output).and_then(|()| {
@@ -114,14 +144,108 @@ fn amcheck(server: &PrivateServer, major: u32) -> Result<bool, EngineError> {
         std::io::copy(&mut stream, &mut std::io::sink()).map(drop).unwrap_or_default();
         stream.finish()
     });
-    let output = String::from_utf8_lossy(&output);
-    let lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
-    let findings: Vec<&str> = lines.take(MAX_FINDINGS).collect();
-    match ended {
-        Ok(()) => Ok(true),
-        Err(ToolError::Failed { .. }) if !findings.is_empty() => {
-            Err(blame(&format!("pg_amcheck found: {}", findings.join(" "))))
+    let (damage, unchecked): (Vec<_>, Vec<_>) =
+        findings(&String::from_utf8_lossy(&output)).into_iter().partition(|it| is_damage(&it.said));
+    if !damage.is_empty() {
+        let order = damage.iter().all(|it| it.said.contains(INDEX_CORRUPTED));
+        if order && sorts_differently(server, databases, major)? {
+            return Err(EngineError::known(
+                FailureCode::Tool,
+                format!(
+                    "this machine's collations have other versions than the server's, and sort text in another \
+                     order, so its indexes cannot be checked here: {}",
+                    listed(&damage)
+                ),
+            ));
         }
-        Err(error) => Err(error.into()),
+        return Err(damaged(&format!("pg_amcheck found: {}", listed(&damage))));
+    }
+    match ended {
+        Err(ToolError::Failed { status, .. })
+            if status.code() == Some(FOUND) && !unchecked.is_empty() => {}
+        ended => ended?,
+    }
+    let checked = "pg_amcheck --heapallindexed --parent-check";
+    Ok(Some(match unchecked.len() {
+        0 => checked.to_owned(),
+        _ => format!("{checked} (which could not check {})", listed(&unchecked)),
+    }))
+}
+
+/// Whether a collation has another version here than when an index was sorted by it.
+fn sorts_differently(
+    server: &PrivateServer,
+    databases: &[String],
+    major: u32,
+) -> Result<bool, EngineError> {
+    let of_database = if major >= 15 {
+        " OR EXISTS (SELECT FROM pg_database WHERE datname = current_database()
+            AND datcollversion <> pg_database_collation_actual_version(oid))"
+    } else {
+        ""
+    };
+    let query = format!(
+        "SELECT to_json(EXISTS (SELECT FROM pg_collation \
+         WHERE collversion <> pg_collation_actual_version(oid)){of_database})"
+    );
+    for name in databases {
+        if server.client.in_database(name).query(&query)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What `pg_amcheck` says of a table or an index.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    what: String,
+    said: String,
+}
+
+/// The findings in the tool's output: the name of a table or index, and what is wrong with it on indented lines.
+fn findings(output: &str) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for line in output.lines().filter(|line| !line.trim().is_empty()) {
+        match found.last_mut() {
+            Some(finding) if line.starts_with(' ') => {
+                finding.said.push_str(line.trim());
+                finding.said.push(' ');
+            }
+            _ if line.starts_with("heap table ") || line.starts_with("btree index ") => {
+                let what = line.trim_end_matches(':').to_owned();
+                found.push(Finding { what, said: String::new() });
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn listed(findings: &[Finding]) -> String {
+    let shown = findings.iter().take(MAX_FINDINGS).map(|Finding { what, said }| {
+        let said = said.split_once(" LOCATION:").map_or(said.as_str(), |(said, _)| said);
+        format!("{what}: {}", said.trim_start_matches("ERROR:").trim())
+    });
+    let more = match findings.len().saturating_sub(MAX_FINDINGS) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    shown.collect::<Vec<_>>().join("; ") + &more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_findings_of_amcheck_are_read_from_its_output() {
+        let found = findings(
+            "heap table \"a.b.c\", block 1, offset 2:\n    xmin precedes\n\
+             btree index \"a.b.i\":\n    ERROR:  XX002: high key\n    LOCATION:  x\n",
+        );
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].what, "heap table \"a.b.c\", block 1, offset 2");
+        assert_eq!(found[1].said, "ERROR:  XX002: high key LOCATION:  x ");
     }
 }

@@ -1,21 +1,25 @@
 //! Loading dumps: into a new cluster, by a private server, or into a running server.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
 use super::client::Client;
-use super::cluster::{CLUSTER_FILE, Cluster, DATA_FOLDER, DUMPS, ROLES};
-use super::logical::{check_tool, file_name};
-use super::login::quoted;
+use super::cluster::{CLUSTER_FILE, ClosedDatabase, Cluster, DATA_FOLDER, DUMPS, ROLES};
+use super::logical::{check_tool, file_name, statements_name};
+use super::login::{literal, quoted};
 use super::private_server::{Launch, PrivateServer};
 use super::programs::{Programs, version_of};
-use super::roles::{Existing, RoleScript};
+use super::roles::{Existing, RoleScript, as_one_text};
 use crate::domain::{Cancel, CheckLevel, FailureCode};
 use crate::engine::EngineError;
 use crate::engine::tool::{Tool, ToolError};
 
-/// The database that every new cluster has. Its dump is loaded into the existing one.
+/// The database that every new cluster has.
 const DEFAULT_DATABASE: &str = "postgres";
+
+/// The template of new databases, which every server has too.
+const TEMPLATE: &str = "template1";
 
 const DATABASES: &str = "SELECT json_agg(datname) FROM pg_database";
 
@@ -44,7 +48,13 @@ pub(super) fn make_cluster(
     let failed = |error| EngineError::target("finishing", folder, error);
     std::fs::remove_dir_all(folder.join(DUMPS)).map_err(failed)?;
     std::fs::remove_file(folder.join(ROLES)).map_err(failed)?;
-    let cluster = Cluster { major, databases: Vec::new(), ..cluster.clone() };
+    let cluster = Cluster {
+        major,
+        databases: Vec::new(),
+        rights: BTreeMap::new(),
+        closed: Vec::new(),
+        ..cluster.clone()
+    };
     overwrite(&folder.join(CLUSTER_FILE), &cluster.to_json()).map_err(failed)?;
     let opened = File::open(folder).map_err(failed)?;
     rustix::fs::syncfs(&opened).map_err(|error| failed(error.into()))
@@ -110,7 +120,11 @@ impl DumpLoader {
     ) -> Result<Vec<String>, EngineError> {
         let existing = self.client.query_names(DATABASES)?;
         for name in &cluster.databases {
-            if existing.contains(name) && !self.is_empty_default(folder, cluster, name)? {
+            let is_template = name == TEMPLATE;
+            if existing.contains(name)
+                && !is_template
+                && !self.is_empty_default(folder, cluster, name)?
+            {
                 return Err(EngineError::known(
                     FailureCode::TargetOccupied,
                     format!(
@@ -126,9 +140,41 @@ impl DumpLoader {
     fn load_into_new(&self, folder: &Path, cluster: &Cluster) -> Result<(), EngineError> {
         self.create_roles(folder, Existing::Update)?;
         for name in &cluster.databases {
-            self.load_database(folder, cluster, name, name != DEFAULT_DATABASE)?;
+            self.load_database(folder, cluster, name)?;
+        }
+        for database in &cluster.closed {
+            self.create_closed(database)?;
+        }
+        for (name, rights) in &cluster.rights {
+            self.order_rights(name, rights)?;
         }
         Ok(())
+    }
+
+    /// Gives the rights to a database, which its dump has granted, the order that they had.
+    fn order_rights(&self, name: &str, rights: &str) -> Result<(), EngineError> {
+        let rights = format!("{}::pg_catalog.aclitem[]", literal(rights));
+        self.client.execute(&format!(
+            "UPDATE pg_catalog.pg_database SET datacl = {rights} WHERE datname = {} \
+             AND datacl @> {rights} AND datacl <@ {rights}",
+            literal(name)
+        ))
+    }
+
+    /// Creates a database that accepts no connections, so that its content was not dumped.
+    fn create_closed(&self, database: &ClosedDatabase) -> Result<(), EngineError> {
+        let name = quoted(&database.name);
+        self.client.execute(&format!(
+            "CREATE DATABASE {name} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+            quoted(&database.owner),
+            literal(&database.encoding),
+            literal(&database.collate),
+            literal(&database.ctype)
+        ))?;
+        self.client.execute(&format!(
+            "ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false IS_TEMPLATE {}",
+            database.template
+        ))
     }
 
     /// Loads the databases that do not exist yet into a running server, and returns their names. After a
@@ -143,7 +189,7 @@ impl DumpLoader {
         let mut created: Vec<String> = Vec::new();
         for name in cluster.databases.iter().filter(|name| !existing.contains(name)) {
             created.push(name.clone());
-            if let Err(error) = self.load_database(folder, cluster, name, true) {
+            if let Err(error) = self.load_database(folder, cluster, name) {
                 self.undo(&created, &roles);
                 return Err(error);
             }
@@ -177,21 +223,39 @@ impl DumpLoader {
         Ok(script.created)
     }
 
+    /// Creates a database, with its properties, and loads its dump. The two that every new cluster has are created
+    /// again: only so they get their owner, rights and settings.
     fn load_database(
         &self,
         folder: &Path,
         cluster: &Cluster,
         name: &str,
-        create: bool,
     ) -> Result<(), EngineError> {
-        let client = if create { self.client.clone() } else { self.client.in_database(name) };
+        let again = self.client.login.private && [DEFAULT_DATABASE, TEMPLATE].contains(&name);
+        let client = match name {
+            TEMPLATE if again => self.client.in_database(DEFAULT_DATABASE),
+            _ => self.client.clone(),
+        };
         let tool = client
             .tool("pg_restore", cluster.major)?
-            .args(["--exit-on-error", "--no-password", "--no-tablespaces"])
+            .args(["--exit-on-error", "--no-password", "--no-tablespaces", "--create"])
+            .args(["--clean", "--if-exists"].iter().take(if again { 2 } else { 0 }).copied())
             .option("--dbname=", client.login.connection_string())
             .stdin(open_dump(folder, name)?);
-        let tool = if create { tool.arg("--create") } else { tool };
-        tool.run(&self.client.cancel).map_err(|error| self.denied_by_target(error))
+        tool.run(&self.client.cancel).map_err(|error| self.denied_by_target(error))?;
+        self.execute_statements(folder, name)
+    }
+
+    /// Executes what a dump by a role that was no superuser left out.
+    fn execute_statements(&self, folder: &Path, name: &str) -> Result<(), EngineError> {
+        let path = folder.join(DUMPS).join(statements_name(name));
+        let text = match std::fs::read(&path) {
+            Ok(text) => as_one_text(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(EngineError::io("reading", &path, error)),
+        };
+        let psql = self.client.in_database(name).psql()?.args(["-f", "-"]).stdin_bytes(&text)?;
+        psql.run(&self.client.cancel).map_err(|error| self.denied_by_target(error))
     }
 
     /// Whether it is the database that every server has, and its dump is empty.

@@ -7,6 +7,11 @@ use super::login::{Login, quoted};
 use crate::engine::EngineError;
 use crate::engine::tool::{self, Rule, TIMED_OUT, rules};
 
+/// In an advice, stand for [`bypass_row_security`], [`read_large_objects`] and [`connect`].
+const BYPASS: &str = "{bypass}";
+const LARGE_OBJECTS: &str = "{large objects}";
+const CONNECT: &str = "{connect}";
+
 /// In an advice, stand for the line of `pg_hba.conf` that admits the role to databases or for replication, and for
 /// [`grant_replication`].
 const HBA_LINE: &str = "{all line}";
@@ -23,6 +28,11 @@ const RULES: &[Rule] = rules! {
     SourceDenied: "must be superuser or replication role", "permission denied to start WAL sender" => GRANT;
     SourceDenied: "is not permitted to log in" => "run ALTER ROLE … LOGIN for it";
     SourceDenied: "\" does not exist" => "check user and database";
+    SourceDenied: "row-level security" => BYPASS;
+    SourceDenied: "permission denied for large object" => LARGE_OBJECTS;
+    SourceDenied: "permission denied for database" => CONNECT;
+    SourceDenied: "is not currently accepting connections" =>
+        "ALTER DATABASE … ALLOW_CONNECTIONS true, or do not name it in source.databases";
     SourceDenied: "permission denied" =>
         "grant the role what it lacks: GRANT pg_read_all_data, or make it a superuser";
     SourceDamaged: "checksum verification fail" =>
@@ -62,6 +72,9 @@ pub(super) fn classify(error: EngineError, login: &Login) -> EngineError {
             HBA_LINE => hba_line("all", user, login.local),
             HBA_REPLICATION => hba_line("replication", user, login.local),
             GRANT => grant_replication(user),
+            BYPASS => bypass_row_security(user),
+            LARGE_OBJECTS => read_large_objects(user),
+            CONNECT => format!("run GRANT CONNECT ON DATABASE … TO {}", quoted(user)),
             other => other.to_owned(),
         }
     })
@@ -79,6 +92,20 @@ fn hba_line(database: &str, user: &str, local: bool) -> String {
 pub(super) fn grant_replication(user: &str) -> String {
     let user = quoted(user);
     format!("run ALTER ROLE {user} REPLICATION as a superuser, or set method = \"logical\"")
+}
+
+/// How a role gets to see every row.
+pub(super) fn bypass_row_security(user: &str) -> String {
+    format!("run ALTER ROLE {} BYPASSRLS as a superuser", quoted(user))
+}
+
+/// How a role gets to read every large object; `pg_read_all_data` gives it none.
+pub(super) fn read_large_objects(user: &str) -> String {
+    let user = quoted(user);
+    format!(
+        "run ALTER ROLE {user} SET lo_compat_privileges = on as a superuser (it may then also change large \
+         objects), or GRANT SELECT ON LARGE OBJECT … TO {user} for each"
+    )
 }
 
 #[cfg(test)]
@@ -108,6 +135,13 @@ mod tests {
         ),
         ("FATAL:  role \"bob\" does not exist", SourceDenied, "user"),
         ("ERROR:  permission denied for table t", SourceDenied, "GRANT"),
+        (
+            "ERROR:  query would be affected by row-level security policy for table \"t\"",
+            SourceDenied,
+            "ALTER ROLE \"bob\" BYPASSRLS",
+        ),
+        ("ERROR:  permission denied for large object 4711", SourceDenied, "lo_compat_privileges"),
+        ("FATAL:  permission denied for database \"x\"", SourceDenied, "GRANT CONNECT"),
         ("WARNING:  checksum verification failed in file \"base/5/1\"", SourceDamaged, "checksums"),
         ("ERROR:  invalid page in block 3 of relation base/5/1", SourceDamaged, "disk"),
         ("ERROR:  WAL segment 1 has already been removed", SourceChanged, "wal_keep_size"),
@@ -128,7 +162,7 @@ mod tests {
 
     #[test]
     fn messages_are_classified_with_advice() {
-        let mut login = Login::to_private(Path::new("/s"), "bob");
+        let mut login = Login::to_private(Path::new("/s"), "bob", 15);
         login.private = false;
         assert_classified(|error| classify(error.into(), &login), "", MESSAGES);
     }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::client::Session;
+use super::client::{Client, Session};
 use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
 use super::dump_loader::{self, DumpLoader};
 use super::logical::check_name;
@@ -87,7 +87,8 @@ impl Load for ClusterLoad {
             Destination::Server(source) => {
                 let Session { client, server, .. } = Session::open(&source, &cancel)?;
                 let address = server.shown();
-                let loader = DumpLoader { client };
+                let login = client.login.clone().for_loading();
+                let loader = DumpLoader { client: Client { login, ..client } };
                 loader.check(staging.path(), &cluster, check)?;
                 loader.require_absent(staging.path(), &cluster)?;
                 let check = (check != CheckLevel::Off).then(|| check_name(check));

@@ -1,4 +1,4 @@
-//! A logical dump: `pg_dumpall --roles-only`, and `pg_dump` for each database.
+//! A logical dump: `pg_dumpall --roles-only`, and `pg_dump` for each database, also for templates.
 //!
 //! Each database is consistent as of the moment its own dump began; different databases are of different
 //! moments. Coffer compresses the archive, so the dumps are not compressed.
@@ -12,24 +12,76 @@ use super::client::Session;
 use super::cluster::{CLUSTER_FILE, Cluster, DUMPS, ROLES};
 use super::options::Method;
 use super::server_info::{Database, ServerInfo};
-use crate::domain::{CheckLevel, FailureCode};
+use super::settings::{SettingsEntry, no_settings};
+use super::unseen::Unseen;
+use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::Spool;
 use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
 
-/// The databases to dump.
-pub(super) fn selected(session: &Session, info: &ServerInfo) -> Result<Vec<Database>, EngineError> {
-    let named = &session.databases;
-    let exists = |name: &String| info.databases.iter().any(|it| it.name == *name);
-    if let Some(missing) = named.iter().find(|name| !exists(name)) {
-        return Err(EngineError::known(
-            FailureCode::SourceMissing,
-            format!("the server at {} has no database {missing:?}", session.server.shown()),
-        ));
+/// Which databases a dump holds.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    pub(super) dumped: Vec<Database>,
+    /// Those that accept no connections.
+    closed: Vec<Database>,
+    /// Templates that the role may not connect to.
+    denied: Vec<Database>,
+}
+
+impl Selection {
+    /// The databases that the source names; without any, all.
+    pub(super) fn of(session: &Session, info: &ServerInfo) -> Result<Self, EngineError> {
+        let named = &session.databases;
+        let exists = |name: &String| info.databases.iter().any(|it| it.name == *name);
+        if let Some(missing) = named.iter().find(|name| !exists(name)) {
+            return Err(EngineError::known(
+                FailureCode::SourceMissing,
+                format!("the server at {} has no database {missing:?}", session.server.shown()),
+            ));
+        }
+        let mut selection = Self::default();
+        for database in info.databases.iter().cloned() {
+            if !named.is_empty() {
+                if named.contains(&database.name) {
+                    selection.dumped.push(database);
+                }
+            } else if !database.dumped {
+            } else if database.closed {
+                selection.closed.push(database);
+            } else if database.template && !database.admits {
+                selection.denied.push(database);
+            } else {
+                selection.dumped.push(database);
+            }
+        }
+        Ok(selection)
     }
-    let select = |it: &&Database| if named.is_empty() { it.open } else { named.contains(&it.name) };
-    Ok(info.databases.iter().filter(select).cloned().collect())
+
+    /// What of the server a dump does not hold.
+    pub(super) fn left_out(&self, info: &ServerInfo) -> Vec<LeftOut> {
+        let mut list = Vec::new();
+        let mut add = |what: String, why: &str| list.push(LeftOut::new(what, why));
+        for database in &self.closed {
+            add(
+                format!("the content, settings, rights and comment of database {}", database.name),
+                "it accepts no connections; a restore creates it empty, and method = \"physical\" holds it",
+            );
+        }
+        for database in &self.denied {
+            let why = format!("the role {} may not connect to this template", info.role);
+            add(format!("database {}", database.name), &why);
+        }
+        for space in info.tablespaces.values() {
+            add(format!("tablespace {}", space.name), "everything is restored to the default one");
+        }
+        if !info.reads_passwords {
+            add("passwords of roles".to_owned(), "the role may not read pg_authid");
+        }
+        list.extend(info.slots_left_out());
+        list
+    }
 }
 
 /// Dumps roles and databases.
@@ -39,31 +91,38 @@ pub(super) fn dump(
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
     let info = ServerInfo::query(&session.client)?;
-    let databases = selected(session, &info)?;
-    intake.announce(databases.iter().map(|it| it.bytes).sum())?;
+    let selection = Selection::of(session, &info)?;
+    intake.announce(selection.dumped.iter().map(|it| it.bytes).sum())?;
     let mut cluster = Cluster::of(&info, Method::Logical);
-    cluster.databases = databases.into_iter().map(|it| it.name).collect();
+    cluster.closed = selection.closed.iter().map(Into::into).collect();
+    let rights = selection.dumped.iter().filter_map(|it| Some((it.name.clone(), it.acl.clone()?)));
+    cluster.rights = rights.collect();
+    cluster.databases = selection.dumped.iter().map(|it| it.name.clone()).collect();
     pour_folder("", intake)?;
     pour_bytes(CLUSTER_FILE, &cluster.to_json(), intake)?;
     pour_folder(DUMPS, intake)?;
+    let left_out = selection.left_out(&info);
     let mut dumper =
-        Dumper { session, request, intake, major: info.major(), check_time: Duration::ZERO };
+        Dumper { session, request, intake, info: &info, check_time: Duration::ZERO, left_out };
     for name in &cluster.databases {
         dumper.database(name)?;
     }
-    dumper.roles(info.superuser)?;
-    let check_time = dumper.check_time;
+    dumper.roles()?;
+    dumper.settings()?;
+    let Dumper { check_time, left_out, .. } = dumper;
     let mut facts = info.facts();
     facts.insert("method".to_owned(), Value::from("logical"));
     facts.insert("databases".to_owned(), Value::from(cluster.databases));
-    facts.insert("role_passwords".to_owned(), Value::from(info.superuser));
-    Ok(DumpFacts {
+    facts.insert("role_passwords".to_owned(), Value::from(info.reads_passwords));
+    let mut facts = DumpFacts {
         version: info.short_version().to_owned(),
         facts,
         check: (request.check != CheckLevel::Off).then(|| check_name(request.check).to_owned()),
         check_ms: check_time.as_millis().try_into().unwrap_or_default(),
         ..DumpFacts::default()
-    })
+    };
+    left_out.into_iter().for_each(|it| facts.leave_out(it.what, it.why));
+    Ok(facts)
 }
 
 /// The name of a dump's check in reports.
@@ -87,34 +146,60 @@ struct Dumper<'a> {
     session: &'a Session,
     request: &'a DumpRequest<'a>,
     intake: &'a mut dyn Intake,
-    major: u32,
+    info: &'a ServerInfo,
     check_time: Duration,
+    left_out: Vec<LeftOut>,
 }
 
 impl Dumper<'_> {
     fn database(&mut self, name: &str) -> Result<(), EngineError> {
         let client = self.session.client.in_database(name);
         let tool = client
-            .tool("pg_dump", self.major)?
+            .tool("pg_dump", self.info.major())?
             .args(["--format=custom", "--compress=0", "--no-password", "--no-sync"])
             .args(self.session.server.extra_args.iter().cloned());
         let mut spool = self.spool(tool)?;
         if self.request.check != CheckLevel::Off {
             let stopwatch = Instant::now();
-            let pg_restore = Tool::new(&client.programs.client("pg_restore", self.major)?);
+            let pg_restore = Tool::new(&client.programs.client("pg_restore", self.info.major())?);
             let tool = check_tool(pg_restore, spool.reopened()?, self.request.check);
             tool.run(self.request.cancel)?;
             self.check_time += stopwatch.elapsed();
         }
-        spool.pour(&format!("{DUMPS}/{}", file_name(name)), self.intake)
+        spool.pour(&format!("{DUMPS}/{}", file_name(name)), self.intake)?;
+        if self.info.superuser {
+            return Ok(());
+        }
+        let unseen = Unseen::query(&client)?;
+        self.left_out.extend(unseen.left_out(name));
+        match unseen.statements() {
+            statements if statements.is_empty() => Ok(()),
+            statements => {
+                let path = format!("{DUMPS}/{}", statements_name(name));
+                pour_bytes(&path, statements.as_bytes(), self.intake)
+            }
+        }
     }
 
-    fn roles(&mut self, with_passwords: bool) -> Result<(), EngineError> {
+    fn settings(&mut self) -> Result<(), EngineError> {
+        let Some(files) = self.info.settings(&self.session.client)? else {
+            self.left_out.push(no_settings(&self.info.role));
+            return Ok(());
+        };
+        for entry in SettingsEntry::all(&files) {
+            match entry {
+                SettingsEntry::Folder(path) => pour_folder(&path, self.intake)?,
+                SettingsEntry::File(path, content) => pour_bytes(&path, content, self.intake)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn roles(&mut self) -> Result<(), EngineError> {
         let client = &self.session.client;
-        let mut tool = client.tool("pg_dumpall", self.major)?;
-        tool = tool.args(["--roles-only", "--no-password", "--no-sync"]);
-        if !with_passwords {
-            // Only a superuser may read the passwords' hashes.
+        let mut tool = client.tool("pg_dumpall", self.info.major())?;
+        tool = tool.args(["--roles-only", "--no-password", "--no-sync", "--encoding=UTF8"]);
+        if !self.info.reads_passwords {
             tool = tool.arg("--no-role-passwords");
         }
         let tool = tool.option("--database=", client.login.connection_string());
@@ -129,8 +214,17 @@ impl Dumper<'_> {
 
 /// The file name of a database's dump: everything but ASCII letters, digits, `_` and `-` is percent-encoded.
 pub(super) fn file_name(database: &str) -> String {
+    encoded(database) + ".dump"
+}
+
+/// The file name of what is to be executed after the dump was loaded.
+pub(super) fn statements_name(database: &str) -> String {
+    encoded(database) + ".sql"
+}
+
+fn encoded(database: &str) -> String {
     const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'_').remove(b'-');
-    format!("{}.dump", utf8_percent_encode(database, &ENCODED))
+    utf8_percent_encode(database, &ENCODED).to_string()
 }
 
 #[cfg(test)]

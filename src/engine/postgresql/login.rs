@@ -16,10 +16,15 @@ const DEFAULT_DATABASE: &str = "postgres";
 /// The database to connect to in a private server: `postgres` may have been dropped.
 const PRIVATE_DATABASE: &str = "template1";
 
-/// Overrides settings of restored databases and roles that would break a check.
-const PRIVATE_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 \
-     -c idle_in_transaction_session_timeout=0 -c session_preload_libraries= -c local_preload_libraries= \
-     -c default_transaction_read_only=off";
+/// Overrides what a database or a role sets for its sessions and would keep a dump from being loaded.
+const OWN_SESSION: &str = "-c role=none -c default_transaction_read_only=off \
+     -c default_transaction_deferrable=off -c statement_timeout=0 \
+     -c idle_in_transaction_session_timeout=0 -c local_preload_libraries=";
+
+/// The same in a private server, where nothing may wait for a lock, and nothing of the user's may come first in a
+/// search path.
+const PRIVATE_SESSION: &str = " -c lock_timeout=20s -c session_preload_libraries= \
+     -c search_path=pg_catalog -c default_transaction_isolation=read\\ committed -c row_security=on";
 
 /// The variable with the file of the certificate authorities.
 const AUTHORITIES: &str = "PGSSLROOTCERT";
@@ -66,10 +71,23 @@ impl Login {
         Ok(login)
     }
 
-    /// To a private server, by its socket in `folder`.
-    pub(super) fn to_private(folder: &Path, user: &str) -> Self {
+    /// The same login, whose sessions keep none of the settings of a database or a role that would keep a dump from
+    /// being loaded.
+    pub(super) fn for_loading(mut self) -> Self {
+        self.environment.push(("PGOPTIONS", OWN_SESSION.into()));
+        self
+    }
+
+    /// To a private server of version `major`, by its socket in `folder`.
+    pub(super) fn to_private(folder: &Path, user: &str, major: u32) -> Self {
         let mut environment = address_variables(&Address::Socket(folder.to_owned()));
-        environment.push(("PGOPTIONS", PRIVATE_OPTIONS.into()));
+        let mut options = format!("{OWN_SESSION}{PRIVATE_SESSION}");
+        for (since, option) in [(14, "idle_session_timeout"), (17, "transaction_timeout")] {
+            if major >= since {
+                options += &format!(" -c {option}=0");
+            }
+        }
+        environment.push(("PGOPTIONS", options.into()));
         Self {
             environment,
             password: None,
@@ -115,6 +133,11 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// A text quoted for SQL.
+pub(super) fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
 /// Host and port as libpq expects them. A socket may be given by its folder or by its file.
 fn address_variables(address: &Address) -> Vec<(&'static str, OsString)> {
     match address {
@@ -155,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_database_name_is_escaped_in_a_connection_string() {
-        let login = Login::to_private(Path::new("/s"), "u").in_database(r"a'b\c d");
+        let login = Login::to_private(Path::new("/s"), "u", 15).in_database(r"a'b\c d");
         assert_eq!(login.connection_string(), r"dbname='a\'b\\c d'");
     }
 }

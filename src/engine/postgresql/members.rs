@@ -10,7 +10,9 @@ use tar::{Archive, EntryType};
 
 use super::cluster::{CLUSTER_FILE, Cluster, DATA_FOLDER, TABLESPACES};
 use super::manifest::{Checksums, Manifest, ManifestSummary};
-use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, num};
+use super::server_info::SettingsFile;
+use super::settings::{SettingsEntry, no_settings};
+use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, LeftOut, num};
 use crate::engine::file_stat::now_ns;
 use crate::engine::pour::{PourError, pour};
 use crate::engine::{EngineError, Intake};
@@ -35,6 +37,12 @@ pub(super) enum Part {
 pub(super) struct Members<'a> {
     intake: &'a mut dyn Intake,
     cluster: &'a Cluster,
+    /// Configuration files from outside of the data directory.
+    settings: &'a [SettingsFile],
+    /// The data directory holds a `postgresql.conf`.
+    has_settings: bool,
+    /// The number of files of unlogged tables and their indexes, of which a base backup has only the empty beginning.
+    unlogged: u64,
     checksums: Option<Checksums>,
     /// Owner and group of the server's files; known from the first member on.
     owner: Option<(u32, u32)>,
@@ -43,9 +51,23 @@ pub(super) struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// `compare`: compare the content with the checksums in the server's manifest.
-    pub(super) fn new(intake: &'a mut dyn Intake, cluster: &'a Cluster, compare: bool) -> Self {
+    pub(super) fn new(
+        intake: &'a mut dyn Intake,
+        cluster: &'a Cluster,
+        settings: &'a [SettingsFile],
+        compare: bool,
+    ) -> Self {
         let checksums = compare.then(Checksums::default);
-        Self { intake, cluster, checksums, owner: None, manifest: None }
+        Self {
+            intake,
+            cluster,
+            settings,
+            has_settings: !settings.is_empty(),
+            unlogged: 0,
+            checksums,
+            owner: None,
+            manifest: None,
+        }
     }
 
     /// Reads one stream to its end.
@@ -87,6 +109,22 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// What of the server is in none of the members that were read.
+    pub(super) fn left_out(&self, role: &str) -> Vec<LeftOut> {
+        let mut list = Vec::new();
+        if !self.has_settings {
+            list.push(no_settings(role));
+        }
+        if self.unlogged > 0 {
+            let why = "an unlogged table is empty in a base backup, as after a crash";
+            list.push(LeftOut::new(
+                format!("unlogged tables and their indexes ({})", self.unlogged),
+                why,
+            ));
+        }
+        list
+    }
+
     fn member<R: Read>(
         &mut self,
         member: &mut tar::Entry<'_, R>,
@@ -95,6 +133,8 @@ impl<'a> Members<'a> {
         let name = without_dot_and_slash(&member.path_bytes()).to_vec();
         let entry = entry_of(member, &name, part)?;
         self.begin(&entry)?;
+        self.has_settings |= matches!(part, Part::Base) && name == b"postgresql.conf";
+        self.unlogged += u64::from(name.ends_with(b"_init"));
         match part {
             Part::Base if name == TABLESPACE_MAP => self.leave_out(member, &name),
             Part::Base if name == MANIFEST.as_bytes() => {
@@ -168,10 +208,13 @@ impl<'a> Members<'a> {
         }
         self.owner = Some((first.uid, first.gid));
         self.add("", EntryKind::Directory, 0o700)?;
-        let note = self.cluster.to_json();
-        let size = num::to_u64(note.len());
-        let entry = self.new_entry(CLUSTER_FILE, EntryKind::File { size, extents: None }, 0o600)?;
-        pour(&entry, &mut note.as_slice(), self.intake, |_| ())?;
+        self.add_file(CLUSTER_FILE, &self.cluster.to_json())?;
+        for entry in SettingsEntry::all(self.settings) {
+            match entry {
+                SettingsEntry::Folder(path) => self.add(&path, EntryKind::Directory, 0o700)?,
+                SettingsEntry::File(path, content) => self.add_file(&path, content)?,
+            }
+        }
         self.add(DATA_FOLDER, EntryKind::Directory, 0o700)?;
         if self.cluster.tablespaces.is_empty() {
             return Ok(());
@@ -181,6 +224,13 @@ impl<'a> Members<'a> {
             self.add(&format!("{TABLESPACES}/{oid}"), EntryKind::Directory, 0o700)?;
         }
         Ok(())
+    }
+
+    /// Adds a file that is in no stream.
+    fn add_file(&mut self, path: &str, mut content: &[u8]) -> Result<(), PourError> {
+        let size = num::to_u64(content.len());
+        let entry = self.new_entry(path, EntryKind::File { size, extents: None }, 0o600)?;
+        pour(&entry, &mut content, self.intake, |_| ())
     }
 
     /// Adds an entry without content that is in no stream.

@@ -4,6 +4,7 @@
 //! member of the archive. Logical: a dump of each database. A restore of either makes a data directory,
 //! `pgdata`, on which a server starts; dumps can also be restored into a running server.
 
+mod access;
 mod client;
 mod cluster;
 mod drill;
@@ -17,12 +18,16 @@ mod members;
 mod options;
 mod physical;
 mod private_server;
+mod private_settings;
 mod probe;
 mod programs;
 mod restore_text;
 mod roles;
 mod row_counts;
 mod server_info;
+mod settings;
+mod unseen;
+mod verdict;
 
 use std::path::{Path, PathBuf};
 

@@ -42,7 +42,9 @@ pub(super) fn dump(
     intake.announce(info.base_bytes())?;
     let cluster = Cluster::of(&info, Method::Physical);
     let compare = request.check != CheckLevel::Off;
-    let mut members = Members::new(intake, &cluster, compare);
+    let mut settings = info.settings(&session.client)?.unwrap_or_default();
+    settings.retain(|file| !file.in_data);
+    let mut members = Members::new(intake, &cluster, &settings, compare);
     if info.tablespaces.is_empty() {
         read_stream(tool, request, &mut members)
     } else {
@@ -50,6 +52,8 @@ pub(super) fn dump(
     }
     .map_err(|error| session.client.classify(error))?;
     let stopwatch = Instant::now();
+    let mut left_out = members.left_out(&info.role);
+    left_out.extend(info.slots_left_out());
     let summary = members.finish()?;
     if ServerInfo::query(&session.client)?.tablespaces != info.tablespaces {
         // The WAL in the backup would create the new tablespace at the place of the original.
@@ -58,7 +62,9 @@ pub(super) fn dump(
             "a tablespace was created, moved or dropped while the backup ran; try again",
         ));
     }
-    Ok(facts(&info, &summary, compare, stopwatch))
+    let mut facts = facts(&info, &summary, compare, stopwatch);
+    left_out.into_iter().for_each(|it| facts.leave_out(it.what, it.why));
+    Ok(facts)
 }
 
 /// Without tablespaces, everything is in one stream.

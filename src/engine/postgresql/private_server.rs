@@ -15,10 +15,14 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use super::login::Login;
+use super::private_settings::{Needs, configuration};
 use super::programs::Programs;
-use crate::domain::{Cancel, FailureCode};
+use super::verdict::of_server;
+use crate::domain::Cancel;
 use crate::engine::EngineError;
 use crate::engine::tool::{ServerProcess, Tool, ToolError, says_any};
+
+const SETTINGS: &str = "postgresql.conf";
 
 /// A socket's path, with the zero byte at its end, has at most 108 bytes.
 const MAX_FOLDER: usize = 107 - "/.s.PGSQL.5432".len();
@@ -33,20 +37,17 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(600);
 const STARTING: [&str; 4] =
     ["the database system is", "Is the server running", "Connection refused", "No such file"];
 
-/// What a server says if this machine, and not the data, keeps it from starting.
-const MACHINE: [&str; 11] = [
-    "shared memory",
-    "semaphore",
-    "No space left",
-    "Cannot allocate memory",
-    "could not bind",
-    "could not create any Unix-domain sockets",
-    "incompatible with operating system",
-    "is not recognized by setlocale",
-    "could not access file \"$libdir",
-    "could not load library",
-    "execution of the PostgreSQL server is not permitted",
-];
+const IS_SUPERUSER: &str =
+    "SELECT to_json(rolsuper) FROM pg_catalog.pg_roles WHERE rolname = session_user";
+
+/// What psql says if the data's own settings keep even its superuser out of a database.
+const REFUSED: [&str; 3] =
+    ["is not currently accepting connections", "is not permitted to log in", "does not exist"];
+
+/// Run in single-user mode, in which no setting keeps anybody out. A statement on each line.
+const ADMIT: &[u8] =
+    b"UPDATE pg_catalog.pg_authid SET rolcanlogin = true, rolsuper = true WHERE oid = 10\n\
+    UPDATE pg_catalog.pg_database SET datallowconn = true WHERE datname <> 'template0'\n";
 
 /// A running server. When dropped, it is killed.
 #[derive(Debug)]
@@ -75,46 +76,69 @@ impl PrivateServer {
         programs: &Programs,
         cancel: &Cancel,
     ) -> Result<Self, EngineError> {
-        let program = programs.server("postgres", launch.major)?;
+        let mut server = Self::run(launch, programs, cancel)?;
+        let Some(database) = server.wait_until_up()? else { return Ok(server) };
+        let folder = server.folder.path().to_owned();
+        server.process.stop(Signal::INT, STOP_TIMEOUT)?;
+        let tool = program(launch, programs, &folder, &["--single"])?.arg(database);
+        tool.stdin_bytes(ADMIT)?.run(cancel)?;
+        let mut server = Self::run(launch, programs, cancel)?;
+        server.client = server.client.in_database(database);
+        match server.wait_until_up()? {
+            None => Ok(server),
+            Some(_) => Err(of_server("the data's own settings let nobody log in")),
+        }
+    }
+
+    fn run(launch: &Launch<'_>, programs: &Programs, cancel: &Cancel) -> Result<Self, EngineError> {
         let folder = socket_folder(launch.scratch)?;
-        let settings = folder.path().join("postgresql.conf");
+        let settings = folder.path().join(SETTINGS);
+        let needs = Needs::of(launch.data, programs, launch.major, cancel);
         write(&folder.path().join("pg_hba.conf"), "local all all trust\n")?;
         write(&folder.path().join("pg_ident.conf"), "")?;
-        write(&settings, &configuration(folder.path(), launch.major))?;
-        let tool = Tool::new(&program)
-            .arg("-D")
-            .arg(launch.data)
-            .arg("-c")
-            .option("config_file=", &settings)
-            .current_dir(folder.path())
-            .hide_root();
+        write(&settings, &configuration(folder.path(), launch.major, needs))?;
+        let tool = program(launch, programs, folder.path(), &[])?;
         let process = tool.start_server(&folder.path().join("log"), cancel)?;
         let client = Client {
-            login: Login::to_private(folder.path(), launch.role),
+            login: Login::to_private(folder.path(), launch.role, launch.major),
             programs: programs.clone(),
             cancel: cancel.clone(),
         };
-        let mut server = Self { process, client, folder };
-        server.wait_until_up()?;
-        Ok(server)
+        Ok(Self { process, client, folder })
     }
 
-    fn wait_until_up(&mut self) -> Result<(), EngineError> {
+    /// Returns a database that exists, if the data's own settings let nobody log in.
+    fn wait_until_up(&mut self) -> Result<Option<&'static str>, EngineError> {
         let client = &self.client;
-        let up = self.process.wait_until_up(START_TIMEOUT, || match client.query("SELECT 1") {
-            Err(EngineError::Tool(error)) if says_any(error.output(), &STARTING) => Ok(false),
-            answer => answer.map(|_| true),
+        let mut refused = None;
+        let up = self.process.wait_until_up(START_TIMEOUT, || {
+            match client.query::<bool>(IS_SUPERUSER) {
+                Ok(true) => return Ok(true),
+                Ok(false) => refused = Some("template1"),
+                Err(EngineError::Tool(error)) if says_any(error.output(), &STARTING) => {
+                    return Ok(false);
+                }
+                Err(EngineError::Tool(error)) if says_any(error.output(), &REFUSED) => {
+                    let gone = error.output().contains("database \"template1\" does not exist");
+                    refused = Some(if gone { "postgres" } else { "template1" });
+                }
+                Err(error) => return Err(error),
+            }
+            Ok(true)
         });
-        up.map_err(|error| self.explain(error))
+        up.map(|()| refused).map_err(|error| self.explain(error))
     }
 
-    /// What an error of a check on this server means: the data is damaged, unless this machine is the reason.
-    /// If the server has ended, its log says more than the check.
+    /// What an error of a check on this server means. If the server has ended, its log says more than the check.
     pub(super) fn explain(&self, error: EngineError) -> EngineError {
         match error {
             EngineError::Tool(ToolError::Start { .. }) => error,
             EngineError::Tool(_) if self.process.has_ended() => self.explain_end(),
-            EngineError::Tool(error) => blame(&error.to_string()),
+            // The SQLSTATE of a refused connection is in the log only.
+            EngineError::Tool(error) if error.output().contains("FATAL:") => {
+                of_server(&format!("{error}; the server said: {}", self.process.log_tail()))
+            }
+            EngineError::Tool(error) => of_server(&error.to_string()),
             other => other,
         }
     }
@@ -128,7 +152,7 @@ impl PrivateServer {
     }
 
     fn explain_end(&self) -> EngineError {
-        blame(&format!("the server ended; it said: {}", self.process.log_tail()))
+        of_server(&format!("the server ended; it said: {}", self.process.log_tail()))
     }
 
     /// Shuts it down.
@@ -137,20 +161,25 @@ impl PrivateServer {
         drop(self.folder);
         stopped.map_err(|error| match error {
             ToolError::Cancelled => error.into(),
-            other => blame(&other.to_string()),
+            other => of_server(&other.to_string()),
         })
     }
 }
 
-/// The error for what a server or a check said: damage, unless it says that this machine is the reason.
-pub(super) fn blame(message: &str) -> EngineError {
-    if says_any(message, &MACHINE) {
-        return EngineError::known(
-            FailureCode::Tool,
-            format!("{message}; this machine and not the data is the reason"),
-        );
-    }
-    EngineError::archive(format!("the restored data is damaged: {message}"))
+/// The server program on this data, with the settings in `folder`.
+fn program(
+    launch: &Launch<'_>,
+    programs: &Programs,
+    folder: &Path,
+    first: &[&str],
+) -> Result<Tool, EngineError> {
+    let tool = Tool::new(&programs.server("postgres", launch.major)?)
+        .args(first.iter().copied())
+        .arg("-D")
+        .arg(launch.data)
+        .arg("-c")
+        .option("config_file=", folder.join(SETTINGS));
+    Ok(tool.current_dir(folder).hide_root())
 }
 
 /// A folder for the socket: in `scratch`, or with the temporary files if that path is too long for a socket.
@@ -177,40 +206,6 @@ fn write(path: &Path, text: &str) -> Result<(), EngineError> {
         .map_err(|error| EngineError::target("writing", path, error))
 }
 
-/// Everything else keeps PostgreSQL's default.
-fn configuration(folder: &Path, major: u32) -> String {
-    let folder = folder.display().to_string().replace('\'', "''");
-    let mut text = format!(
-        "listen_addresses = ''\n\
-         port = 5432\n\
-         unix_socket_directories = '\"{folder}\"'\n\
-         unix_socket_permissions = 0700\n\
-         hba_file = '{folder}/pg_hba.conf'\n\
-         ident_file = '{folder}/pg_ident.conf'\n\
-         external_pid_file = ''\n\
-         max_connections = 10\n\
-         max_prepared_transactions = 200\n\
-         max_locks_per_transaction = 256\n\
-         max_worker_processes = 4\n\
-         max_wal_senders = 0\n\
-         wal_level = minimal\n\
-         shared_buffers = 64MB\n\
-         dynamic_shared_memory_type = mmap\n\
-         fsync = off\n\
-         full_page_writes = off\n\
-         synchronous_commit = off\n\
-         autovacuum = off\n\
-         jit = off\n\
-         logging_collector = off\n\
-         log_destination = 'stderr'\n\
-         lc_messages = 'C'\n"
-    );
-    if major >= 17 {
-        text.push_str("event_triggers = off\n");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,12 +219,5 @@ mod tests {
         let folder = socket_folder(&long).unwrap();
         assert!(folder.path().as_os_str().len() <= MAX_FOLDER);
         assert!(std::fs::read_dir(&long).unwrap().next().is_none());
-    }
-
-    #[test]
-    fn a_machine_that_lacks_something_is_not_damage_of_the_archive() {
-        let code = |text: &str| blame(text).failure().unwrap().code;
-        assert_eq!(code("could not create shared memory segment"), FailureCode::Tool);
-        assert_eq!(code("PANIC: could not locate a valid checkpoint"), FailureCode::ArchiveDamaged);
     }
 }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use super::access::require_readable;
 use super::client::Session;
 use super::faults::grant_replication;
+use super::logical::Selection;
 use super::options::Method;
 use super::server_info::ServerInfo;
+use super::settings::no_settings;
+use super::unseen::Unseen;
 use crate::domain::{Cancel, FailureCode, Source};
-use crate::engine::tool::Tool;
+use crate::engine::tool::{Tool, drill_network};
 use crate::engine::{EngineError, Probe};
 
 /// How long the test of a replication connection may take.
@@ -24,22 +28,42 @@ pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
             check_base_backup(&info)?;
             check_replication_login(&session)?;
             notes.extend(physical_notes(&info));
+            if info.settings(&session.client)?.is_none() {
+                let settings = no_settings(&info.role);
+                notes.push(format!("left out, unless they are in the data directory: {settings}"));
+            }
             info.base_bytes()
         }
         Method::Logical => {
             for name in ["pg_dump", "pg_dumpall", "pg_restore"] {
                 programs.client(name, info.major())?;
             }
-            let databases = super::logical::selected(&session, &info)?;
+            let selection = Selection::of(&session, &info)?;
             notes.push(format!(
                 "method: logical, {} databases, each consistent as of its own moment",
-                databases.len()
+                selection.dumped.len()
             ));
-            databases.iter().map(|it| it.bytes).sum()
+            let mut left_out = selection.left_out(&info);
+            for database in &selection.dumped {
+                let client = session.client.in_database(&database.name);
+                // Further arguments may keep from the dump what the role may not read.
+                if session.server.extra_args.is_empty() {
+                    require_readable(&client, &database.name, &info.role)
+                        .map_err(|error| client.classify(error))?;
+                }
+                if !info.superuser {
+                    left_out.extend(Unseen::query(&client)?.left_out(&database.name));
+                }
+            }
+            if info.settings(&session.client)?.is_none() {
+                left_out.push(no_settings(&info.role));
+            }
+            notes.extend(left_out.iter().map(|it| format!("left out: {it}")));
+            selection.dumped.iter().map(|it| it.bytes).sum()
         }
     };
     notes.push(match programs.server("postgres", info.major()) {
-        Ok(path) => format!("drills: with {}", path.display()),
+        Ok(path) => format!("drills: with {}, {}", path.display(), drill_network()),
         Err(_) => format!(
             "drills: not possible here, the server program is missing: apt install postgresql-{}",
             info.major()
@@ -65,6 +89,16 @@ pub(super) fn check_base_backup(info: &ServerInfo) -> Result<(), EngineError> {
             FailureCode::SourceInvalid,
             "the server's wal_level is minimal, which allows no base backup: set it to replica and \
              restart the server, or set method = \"logical\"",
+        ));
+    }
+    if let Some(inside) = info.tablespaces.values().find(|it| !it.location.starts_with('/')) {
+        return Err(EngineError::known(
+            FailureCode::SourceInvalid,
+            format!(
+                "tablespace {} lies in the data directory (allow_in_place_tablespaces), and pg_basebackup leaves \
+                 such tablespaces out: move its tables to another, or set method = \"logical\"",
+                inside.name
+            ),
         ));
     }
     if info.max_wal_senders <= info.wal_senders {
@@ -110,6 +144,8 @@ fn physical_notes(info: &ServerInfo) -> Vec<String> {
             info.tablespaces.len()
         ));
     }
+    notes.extend(info.slots_left_out().map(|it| format!("left out: {it}")));
+    let mut note = |text: &str| notes.push(text.to_owned());
     if info.standby {
         note("standby: yes; restored, it starts as one until standby.signal is removed");
     }

@@ -7,6 +7,10 @@ use super::options::{KIND, Method};
 use crate::domain::Source;
 use crate::engine::shell_quote::shell_quoted;
 
+/// The options of a server that is started to look at the data.
+const PRIVATE: &str = "-p 5433 -k /tmp -c listen_addresses= -c archive_mode=off \
+    -c max_logical_replication_workers=0 -c primary_conninfo=";
+
 /// For `RESTORE.txt`, after the commands that unpack the archive.
 pub(super) fn after_unpacking(source: &Source) -> Vec<String> {
     let logical = KIND.server(source).is_ok_and(|it| it.method == Method::Logical);
@@ -25,16 +29,19 @@ fn data_directory() -> Vec<String> {
 V=$(cat restored/data/pgdata/PG_VERSION); DATA=$(realpath restored/data/pgdata)
 # Make the links to tablespaces, if there are any, absolute:
 for T in restored/data/tablespaces/*/; do [ -d "$T" ] && ln -sfn "$(realpath "$T")" "$DATA/pg_tblspc/$(basename "$T")"; done
-# Debian keeps the settings in /etc/postgresql, not in the data directory. If you have none, start with these:
+# Debian keeps the settings in /etc/postgresql, not in the data directory. If Coffer could read them, they are in
+# restored/data/settings. To look at the data, start with these:
 [ -e "$DATA/postgresql.conf" ] || printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '/tmp'" "port = 5433" > "$DATA/postgresql.conf"
 [ -e "$DATA/pg_hba.conf" ] || echo 'local all all peer' > "$DATA/pg_hba.conf"
 [ -e "$DATA/pg_ident.conf" ] || : > "$DATA/pg_ident.conf"
 # The server runs as the owner of its files, who must be able to enter every folder above them:
 chown -R postgres: restored/data && chmod 755 restored
-# (If it contains settings, check port, listen_addresses and archive_command first.)
 # (If this is the backup of a standby, rm "$DATA/standby.signal" makes it a primary.)
-runuser -u postgres -- /usr/lib/postgresql/$V/bin/pg_ctl -D "$DATA" -l "$DATA/start.log" -w -t 600 start
-# With the settings above, connect with: runuser -u postgres -- psql -h /tmp -p 5433 -l"#,
+# These options keep it from the original's socket, port, WAL archive, publishers and primary. Without them, it
+# takes the original's place:
+O="-p 5433 -k /tmp -c listen_addresses= -c archive_mode=off -c max_logical_replication_workers=0 -c primary_conninfo="
+runuser -u postgres -- /usr/lib/postgresql/$V/bin/pg_ctl -D "$DATA" -l "$DATA/start.log" -o "$O" -w -t 600 start
+# Connect with: runuser -u postgres -- psql -h /tmp -p 5433 -l"#,
     )
 }
 
@@ -44,9 +51,11 @@ fn dumps() -> Vec<String> {
 # into a running server of the same version or newer. As its superuser, in this folder (ignore "already
 # exists" for roles):
 psql -d postgres -f restored/data/roles.sql
-for D in restored/data/databases/*.dump; do [ "${D##*/}" = postgres.dump ] || pg_restore --exit-on-error --create -d postgres "$D"; done
-# The content of the database postgres itself:
-pg_restore -d postgres restored/data/databases/postgres.dump"#,
+for D in restored/data/databases/*.dump; do case "${D##*/}" in postgres.dump|template1.dump) ;; *) pg_restore --exit-on-error --create -d postgres "$D";; esac; done
+# The content of the databases that every server has:
+for D in postgres template1; do [ ! -e restored/data/databases/$D.dump ] || pg_restore -d $D restored/data/databases/$D.dump; done
+# What only a superuser's dump holds is in restored/data/databases/NAME.sql, if there is any: psql -d NAME -f it.
+# The server's settings are in restored/data/settings, if Coffer could read them."#,
     )
 }
 
@@ -66,18 +75,16 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
     ];
     let missing = |name: &str| !target.join(DATA_FOLDER).join(name).exists();
     if missing("postgresql.conf") {
-        steps.push(
-            "# Debian keeps the settings in /etc; copy yours, or start with these:".to_owned(),
-        );
+        steps.push(if missing("../settings") {
+            "# Debian keeps the settings in /etc; copy yours, or start with these:".to_owned()
+        } else {
+            "# Debian keeps the settings in /etc; they are in the folder settings. To look at the data:"
+                .to_owned()
+        });
         steps.push(format!(
             "printf '%s\\n' \"listen_addresses = ''\" \"unix_socket_directories = '/tmp'\" \"port = 5433\" \
              > {data}/postgresql.conf"
         ));
-    } else {
-        steps.push(
-            "# Its settings are the original's: check port, listen_addresses and archive_command first."
-                .to_owned(),
-        );
     }
     if missing("pg_hba.conf") {
         steps.push(format!("echo 'local all all peer' > {data}/pg_hba.conf"));
@@ -86,8 +93,14 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         steps.push("# This is the backup of a standby; to make it a primary:".to_owned());
         steps.push(format!("rm {data}/standby.signal"));
     }
+    steps.push(
+        "# The options keep it from the original's socket, port, WAL archive, publishers and primary. Without \
+         them, it takes the original's place:"
+            .to_owned(),
+    );
     steps.push(format!(
-        "runuser -u postgres -- /usr/lib/postgresql/{version}/bin/pg_ctl -D {data} -l {data}/start.log -w start"
+        "runuser -u postgres -- /usr/lib/postgresql/{version}/bin/pg_ctl -D {data} -l {data}/start.log \
+         -o '{PRIVATE}' -w start"
     ));
     if !missing("../tablespaces") {
         steps.push(

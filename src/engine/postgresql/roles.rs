@@ -55,15 +55,19 @@ impl RoleScript {
         script
     }
 
-    /// The script for psql as one SQL string, which the server returns and psql then executes. Run directly, a
-    /// `\!` in an archive's script would be a command for this machine's shell.
+    /// What to give to psql.
     pub(super) fn as_one_text(&self) -> Vec<u8> {
-        let text = &self.text;
-        let occurs = |tag: &str| text.windows(tag.len()).any(|it| it == tag.as_bytes());
-        let mut tags = (0..=text.len()).map(|number| format!("$coffer{number}$"));
-        let tag = tags.find(|tag| !occurs(tag)).expect("a text has fewer tags than bytes");
-        [b"SELECT ", tag.as_bytes(), text, tag.as_bytes(), b" \\gexec\n"].concat()
+        as_one_text(&self.text)
     }
+}
+
+/// A script for psql as one SQL string, which the server returns and psql then executes. Run directly, a `\!` in an
+/// archive's script would be a command for this machine's shell.
+pub(super) fn as_one_text(script: &[u8]) -> Vec<u8> {
+    let occurs = |tag: &str| script.windows(tag.len()).any(|it| it == tag.as_bytes());
+    let mut tags = (0..=script.len()).map(|number| format!("$coffer{number}$"));
+    let tag = tags.find(|tag| !occurs(tag)).expect("a text has fewer tags than bytes");
+    [b"SELECT ", tag.as_bytes(), script, tag.as_bytes(), b" \\gexec\n"].concat()
 }
 
 /// Whether a `GRANT` makes one of `roles` a member of another.

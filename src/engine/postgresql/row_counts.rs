@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::login::quoted;
-use super::private_server::blame;
+use super::verdict::{damaged, of_server};
 use crate::engine::tool::ToolError;
 use crate::engine::{DrillReport, EngineError};
 
@@ -66,8 +66,7 @@ pub(super) fn tables(
     database: &str,
     report: &mut DrillReport,
 ) -> Result<(), EngineError> {
-    let tables: Vec<Table> = serde_json::from_value(client.query(TABLES)?)
-        .map_err(|error| blame(&format!("the tables of {database} cannot be listed: {error}")))?;
+    let tables: Vec<Table> = client.query(TABLES)?;
     let script: String = tables.iter().map(Table::statements).collect();
     let (output, error) = run(client, &script)?;
     let mut lines = output.lines();
@@ -75,10 +74,10 @@ pub(super) fn tables(
         let shown = format!("{database}.{}.{}", table.schema, table.name);
         let (Some(rows), Some(indexed)) = (lines.next(), lines.next()) else {
             let why = error.map_or_else(|| "psql gave no reason".to_owned(), |it| it.to_string());
-            return Err(blame(&format!("table {shown} cannot be read: {why}")));
+            return Err(of_server(&format!("table {shown} cannot be read: {why}")));
         };
         if indexed != "-" && indexed != rows {
-            return Err(blame(&format!(
+            return Err(damaged(&format!(
                 "table {shown} has {rows} rows, but its index leads to {indexed}"
             )));
         }

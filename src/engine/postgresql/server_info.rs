@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use super::client::Client;
-use crate::domain::FailureCode;
+use crate::domain::{FailureCode, LeftOut};
 use crate::engine::EngineError;
-use crate::engine::tool::ToolError;
 
 /// The oldest supported version: the first with backup manifests.
 const OLDEST: u32 = 13;
@@ -31,9 +31,16 @@ SELECT json_build_object(
   'data_checksums', current_setting('data_checksums') = 'on',
   'standby', pg_is_in_recovery(),
   'system_identifier', (SELECT system_identifier::text FROM pg_control_system()),
+  'reads_passwords', has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
+  'reads_settings', has_function_privilege(
+      'pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)', 'EXECUTE')
+    AND pg_has_role('pg_read_server_files', 'USAGE') AND pg_has_role('pg_read_all_settings', 'USAGE'),
+  'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE NOT temporary),
   'databases', (SELECT json_agg(json_build_object(
       'name', datname, 'encoding', pg_encoding_to_char(encoding), 'collate', datcollate,
-      'ctype', datctype, 'open', datallowconn AND NOT datistemplate AND datconnlimit <> -2,
+      'ctype', datctype, 'owner', pg_get_userbyid(datdba), 'acl', datacl::text, 'template', datistemplate,
+      'closed', NOT datallowconn, 'admits', has_database_privilege(oid, 'CONNECT'),
+      'dumped', datconnlimit <> -2 AND datname <> 'template0',
       'bytes', CASE WHEN has_database_privilege(oid, 'CONNECT')
                       OR pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
                     THEN pg_database_size(oid) ELSE 0 END) ORDER BY datname) FROM pg_database),
@@ -41,6 +48,16 @@ SELECT json_build_object(
       'name', spcname, 'location', pg_tablespace_location(oid))), '{}')
       FROM pg_tablespace WHERE oid NOT IN (1663, 1664))
 )";
+
+/// The configuration files of the server.
+const SETTINGS: &str = "
+SELECT coalesce(json_agg(json_build_object('path', path, 'content', encode(content, 'hex'),
+    'in_data', path LIKE current_setting('data_directory') || '/%') ORDER BY path), '[]')
+FROM (SELECT path, pg_read_binary_file(path, 0, 4194304, true) AS content
+  FROM (SELECT current_setting('config_file') AS path UNION SELECT current_setting('hba_file')
+      UNION SELECT current_setting('ident_file')
+      UNION SELECT sourcefile FROM pg_settings WHERE sourcefile IS NOT NULL) named) file
+WHERE content IS NOT NULL AND path LIKE '/%'";
 
 /// About how much belongs to no database: shared catalogs, commit logs, maps.
 const SHARED_BYTES: u64 = 1 << 20;
@@ -62,6 +79,12 @@ pub(super) struct ServerInfo {
     pub(super) data_checksums: bool,
     pub(super) standby: bool,
     pub(super) system_identifier: String,
+    /// The role may read the passwords of roles.
+    pub(super) reads_passwords: bool,
+    /// The role may read the server's configuration files.
+    reads_settings: bool,
+    /// The names of its replication slots.
+    slots: Vec<String>,
     pub(super) databases: Vec<Database>,
     pub(super) tablespaces: BTreeMap<u32, Tablespace>,
 }
@@ -72,9 +95,28 @@ pub(super) struct Database {
     pub(super) encoding: String,
     pub(super) collate: String,
     pub(super) ctype: String,
-    /// It accepts connections and is not a template. (A limit of -2 marks an interrupted DROP.)
-    pub(super) open: bool,
+    pub(super) owner: String,
+    /// The rights to it; `None`: the default.
+    pub(super) acl: Option<String>,
+    pub(super) template: bool,
+    /// It accepts no connections.
+    pub(super) closed: bool,
+    /// The role may connect to it.
+    pub(super) admits: bool,
+    /// It belongs in a dump of all: it is not `template0`, nor what an interrupted DROP left.
+    pub(super) dumped: bool,
     pub(super) bytes: u64,
+}
+
+/// A configuration file.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct SettingsFile {
+    /// Absolute, on the server.
+    pub(super) path: String,
+    #[serde(deserialize_with = "from_hex")]
+    pub(super) content: Vec<u8>,
+    /// It is in the data directory, and so in every base backup.
+    pub(super) in_data: bool,
 }
 
 /// A tablespace other than the two that every server has.
@@ -84,10 +126,13 @@ pub(super) struct Tablespace {
     pub(super) location: String,
 }
 
+fn from_hex<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    hex::decode(String::deserialize(from)?).map_err(D::Error::custom)
+}
+
 impl ServerInfo {
     pub(super) fn query(client: &Client) -> Result<Self, EngineError> {
-        let info: Self = serde_json::from_value(client.query(QUERY)?)
-            .map_err(|error| ToolError::answer("the server", &error))?;
+        let info: Self = client.query(QUERY)?;
         if info.major() < OLDEST {
             return Err(EngineError::known(
                 FailureCode::SourceInvalid,
@@ -98,6 +143,23 @@ impl ServerInfo {
             ));
         }
         Ok(info)
+    }
+
+    /// The server's configuration files, if the role may read them.
+    pub(super) fn settings(
+        &self,
+        client: &Client,
+    ) -> Result<Option<Vec<SettingsFile>>, EngineError> {
+        if !self.reads_settings {
+            return Ok(None);
+        }
+        client.query(SETTINGS).map(Some)
+    }
+
+    /// No backup holds a replication slot: it says what a server still needs of this one.
+    pub(super) fn slots_left_out(&self) -> impl Iterator<Item = LeftOut> {
+        let why = "a slot belongs to the running server: create it again where it is needed";
+        self.slots.iter().map(move |name| LeftOut::new(format!("replication slot {name}"), why))
     }
 
     pub(super) const fn major(&self) -> u32 {
