@@ -314,6 +314,34 @@ fn assert_rebuild_skips_the_damaged_backup(fixture: &mut Fixture, damage: Damage
     fixture.assert_refused(&fixture.child);
 }
 
+#[test]
+fn a_salvage_restores_what_can_be_had_and_names_what_it_cannot_vouch_for() {
+    let fixture = Fixture::new(Damage::FlippedBit(Part::Data));
+    let (id, bytes) = (fixture.damaged.id(), &fixture.damaged.bytes);
+    let target = fixture.server.folder().join("salvaged");
+    let restore = ["restore", id, "--to", target.to_str().unwrap()];
+    let refused = fixture.run(&restore);
+    fixture.assert_damage_reported(&refused);
+    assert!(stderr_of(&refused).contains("--salvage"), "{}", stderr_of(&refused));
+    let output = fixture.run(&[&restore[..], &["--salvage", "--json"]].concat());
+    assert_eq!(output.status.code(), Some(6), "{}", stderr_of(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let lost = report["lost"].as_array().unwrap();
+    assert!(!lost.is_empty(), "{report:#}");
+    let found = std::fs::read(&target).unwrap();
+    assert_eq!(found.len(), bytes.len());
+    let is_lost = |at: usize| {
+        lost.iter().any(|range| {
+            let at = u64::try_from(at).unwrap();
+            let offset = range["offset"].as_u64().unwrap();
+            (offset..offset + range["bytes"].as_u64().unwrap()).contains(&at)
+        })
+    };
+    let differs: Vec<usize> = (0..found.len()).filter(|at| found[*at] != bytes[*at]).collect();
+    assert!(!differs.is_empty() && differs.into_iter().all(is_lost), "{report:#}");
+    std::fs::remove_file(&target).unwrap();
+}
+
 /// A full archive has other parts than an incremental, and every backup is built on it.
 #[rstest]
 fn damage_to_the_root_affects_every_backup_built_on_it(

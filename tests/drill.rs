@@ -9,8 +9,10 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use coffer::domain::Timestamp;
+use coffer::domain::{Cancel, Timestamp};
+use coffer::executor::{self, DrillPlan, JobError};
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -175,7 +177,7 @@ fn a_damaged_index_fails_the_drill_and_the_next_backup_is_full() {
     let why = &row["drill"]["failure"];
     assert_eq!(
         (&row["drill"]["status"], &why["code"]),
-        (&json!("failed"), &json!("archive_damaged"))
+        (&json!("damaged"), &json!("archive_damaged"))
     );
     assert_eq!((&row["failure"], &row["status"]), (why, &json!("COMPLETED")));
     assert_eq!((&row["verify_level"], &row["drill"]["rows"]), (&json!("bytes"), &Value::Null));
@@ -205,6 +207,68 @@ fn a_damaged_index_fails_the_drill_and_the_next_backup_is_full() {
     let output = fixture.run(&["drill", "--archive", archive.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr_of(&output));
     fixture.server.assert_tmp_is_empty();
+}
+
+#[test]
+fn bad_data_with_sound_bytes_is_restored_with_a_warning_and_an_exit_code_of_its_own() {
+    let mut fixture = Fixture::with("check = \"off\"");
+    fixture.server.allow_warning("nothing is built on it");
+    fixture.server.allow_warning("its data is bad");
+    damage_index(&fixture.database, "by_word");
+    let client = fixture.client();
+    let made = client.full("shop");
+    let id = id_of(&made);
+    let bytes = std::fs::read(&fixture.database).unwrap();
+    // Found by the check of the restore, and then reported by a drill already.
+    for (name, check) in [("found", "quick"), ("reported", "off")] {
+        let to = fixture.folder.path().join(name);
+        let output = fixture.run(&["restore", id, "--check", check, "--to", to.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(6), "{}", stderr_of(&output));
+        assert!(stderr_of(&output).contains("warning"), "{}", stderr_of(&output));
+        assert!(std::fs::read(&to).unwrap() == bytes);
+        client.ask_for_drill(id);
+        assert_eq!(client.drilled(id)["drill"]["status"], "damaged");
+    }
+    let restored = client.restored_instance(&made);
+    assert!(std::fs::read(restored).unwrap() == bytes);
+}
+
+#[test]
+fn a_drill_over_its_time_limit_is_stopped_and_says_nothing_of_the_backup() {
+    let fixture = Fixture::with("");
+    let archive = archive_of(&fixture.client().full("shop"));
+    let (cancel, within) = (Cancel::default(), tempfile::tempdir().unwrap());
+    let chain = executor::open_files(&[archive], &cancel).unwrap();
+    let how = DrillPlan {
+        within: within.path(),
+        headroom: 0,
+        source: None,
+        workers: 1,
+        limit: Some(Duration::ZERO),
+        cancel: &cancel,
+    };
+    let error = executor::drill(&chain, &how, &|_done, _total| ()).unwrap_err();
+    assert!(error.to_string().contains("executor.drill_limit_s"), "{error}");
+    assert!(!error.is_damage() && !matches!(error, JobError::Cancelled));
+    assert_eq!(names_in(within.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_backup_does_not_wait_for_a_drill() {
+    let fixture = Fixture::with("");
+    make_large_table(&fixture.database);
+    let client = fixture.client();
+    let made = client.full("shop");
+    client.ask_for_drill(id_of(&made));
+    wait_until("the drill to run", || {
+        (client.backup(id_of(&made))["drill"]["status"] == "running").then_some(())
+    });
+    let next = client.full("shop");
+    client.drilled(id_of(&made));
+    let log = fixture.server.log().text();
+    let begun = log.find(&format!("backup {} of instance shop begins", id_of(&next))).unwrap();
+    let ended = log.find(&format!("drill of backup {} passed", id_of(&made))).unwrap();
+    assert!(begun < ended, "{log}");
 }
 
 #[test]
@@ -393,7 +457,7 @@ fn a_drill_that_does_not_fit_is_refused_with_the_bytes_it_needs() {
     let made = client.full("shop");
     fixture.server.terminate();
     fixture.server.set_env("COFFER__STORAGE__HEADROOM_MIB", Some("1000000000"));
-    fixture.server.allow_warning("could not be made");
+    fixture.server.allow_warning("is inconclusive");
     fixture.server.restart();
     let client = fixture.client();
     client.ask_for_drill(id_of(&made));

@@ -26,7 +26,7 @@ async fn show_backup(call: Call<Read>) -> Result<Json<BackupAnswer>, ApiError> {
     let id = call.id()?;
     let (catalog, scope) = call.catalog();
     let backup = catalog.backup(scope, id)?;
-    let passed = backup.drill.last.as_ref().is_some_and(|it| it.found.is_ok());
+    let passed = backup.drill.last.as_ref().is_some_and(|it| it.verdict.facts().is_some());
     let rows = passed.then(|| catalog.drill_rows(scope, id)).transpose()?;
     let mut answer = BackupAnswer { backup: call.state.view(backup) };
     if let Some(drill) = &mut answer.backup.drill {

@@ -113,5 +113,5 @@ pub use error::ArchiveError;
 pub use index::{Entries, Record};
 pub use manifest::{BackupFacts, IndexFacts, Manifest, ManifestDraft, Totals};
 pub use order::Order;
-pub use read::{Chain, Counts, Finished, Reader, prove, verify_file};
+pub use read::{Chain, Counts, Finished, Lost, Reader, prove, verify_file};
 pub use write::{ParentIndex, Writer, WriterOptions};

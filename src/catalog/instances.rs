@@ -172,7 +172,7 @@ impl Rules {
             return Err(NotNow::NotCompleted { id, status, operation }.into());
         }
         self.ensure_engine(&backup.datastore.engine, operation)?;
-        lineage::chain(db, &backup.project, id)?.map_err(|broken| broken.refuse(id))?;
+        lineage::chain_to_check(db, &backup.project, id)?.map_err(|broken| broken.refuse(id))?;
         self.ensure_quota(db, scope.project(), QuotaResource::Instances)?;
         let now = self.now();
         let instance = Instance {

@@ -1,7 +1,7 @@
 //! Chains: what a backup is built on, link by link, and whether every link can be used.
 
 use crate::domain::{
-    Backup, BackupId, Failure, FailureCode, Instance, Kind, ParentChoice, ProjectId,
+    Backup, BackupId, Damage, Failure, FailureCode, Instance, Kind, ParentChoice, ProjectId,
 };
 use crate::store::{BackupRecord, Records};
 
@@ -37,7 +37,8 @@ impl Break {
 
 /// Why nothing can be restored from this one or built on it, if so.
 fn unusable(record: &BackupRecord) -> Option<String> {
-    missing(record).or_else(|| record.damage.as_ref().map(|damage| format!("is damaged: {damage}")))
+    missing(record)
+        .or_else(|| record.damage.as_ref().map(|damage| format!("is damaged: {}", damage.failure)))
 }
 
 /// Why there is nothing to read, if so.
@@ -60,7 +61,7 @@ pub(super) fn chain(
     walk(db, project, id, unusable)
 }
 
-/// The same whatever damage was reported: to check it once more.
+/// The same whatever damage was reported: to check it once more, or to restore it.
 pub(super) fn chain_to_check(
     db: Records<'_>,
     project: &ProjectId,
@@ -103,6 +104,26 @@ impl Catalog {
         self.store.read(|db| {
             let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
             chain(db, &record.backup.project, id)?.map_err(|broken| broken.refuse(id))
+        })
+    }
+}
+
+impl Catalog {
+    /// The same whatever damage was reported, and those reports: nothing stands between a person and the only
+    /// copy of their data.
+    pub fn chain_to_restore(
+        &self,
+        id: BackupId,
+    ) -> Result<(Vec<Backup>, Vec<Damage>), CatalogError> {
+        self.store.read(|db| {
+            let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
+            let chain = chain_to_check(db, &record.backup.project, id)?;
+            let chain = chain.map_err(|broken| broken.refuse(id))?;
+            let mut reported = Vec::new();
+            for link in &chain {
+                reported.extend(db.backup(link.id)?.and_then(|it| it.damage));
+            }
+            Ok((chain, reported))
         })
     }
 }

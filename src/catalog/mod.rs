@@ -40,7 +40,7 @@ pub use import::Recovered;
 pub use instances::{InstancePage, NewInstance};
 pub use projects::NewStrategy;
 pub use queue::{
-    BackupJob, DrillJob, InstanceRemovalJob, Job, RegistrationJob, RemovalJob, RestoreJob,
+    BackupJob, DrillJob, InstanceRemovalJob, Job, Lane, RegistrationJob, RemovalJob, RestoreJob,
 };
 pub use scope::{Admin, Permission, Read, Scope, Write};
 

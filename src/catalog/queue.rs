@@ -89,24 +89,37 @@ pub struct InstanceRemovalJob {
     pub project: ProjectId,
 }
 
+/// Jobs that wait for each other. Those of one lane never wait for another lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Registrations, restores and backups, in this order.
+    Work,
+    /// Drills.
+    Drills,
+    /// Removals, of backups first.
+    Removals,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 3] = [Self::Removals, Self::Work, Self::Drills];
+}
+
 impl Catalog {
-    /// Claims the oldest thing to do: removals first, then registrations, restores, backups, drills.
-    /// Blocks for a commit.
-    pub fn claim(&self) -> Result<Option<Job>, CatalogError> {
-        self.write(|db, rules| rules.next_job(db)).wait()
+    /// Claims the oldest thing to do in a lane. Blocks for a commit.
+    pub fn claim(&self, lane: Lane) -> Result<Option<Job>, CatalogError> {
+        self.write(move |db, rules| rules.next_job(db, lane)).wait()
     }
 }
 
 impl Rules {
-    fn next_job(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
-        for next in [
-            Self::next_removal,
-            Self::next_instance_removal,
-            Self::next_registration,
-            Self::next_restore,
-            Self::next_backup,
-            Self::next_drill,
-        ] {
+    fn next_job(&self, db: Records<'_>, lane: Lane) -> Result<Option<Job>, CatalogError> {
+        let next: &[fn(&Self, Records<'_>) -> Result<Option<Job>, CatalogError>] = match lane {
+            Lane::Work => &[Self::next_registration, Self::next_restore, Self::next_backup],
+            Lane::Drills => &[Self::next_drill],
+            Lane::Removals => &[Self::next_removal, Self::next_instance_removal],
+        };
+        for next in next {
             if let Some(job) = next(self, db)? {
                 return Ok(Some(job));
             }
@@ -219,7 +232,8 @@ impl Rules {
     }
 }
 
-/// What the instance is restored from, root first, or why that is not possible.
+/// What the instance is restored from, root first, or why that is not possible. Damage that was reported is
+/// not: the restore compares every byte.
 fn chain_to_restore(
     db: Records<'_>,
     instance: &Instance,
@@ -232,5 +246,5 @@ fn chain_to_restore(
         let text = format!("backup {id} is no longer in the catalog; restore from another one");
         return Ok(Err(Failure::new(FailureCode::ChainBroken, text)));
     };
-    Ok(lineage::chain(db, &record.backup.project, id)?.map_err(lineage::Break::failure))
+    Ok(lineage::chain_to_check(db, &record.backup.project, id)?.map_err(lineage::Break::failure))
 }

@@ -36,7 +36,7 @@ impl Catalog {
 
     /// SAVING → COMPLETED, with what only a published archive has. `version` is that of the database as
     /// the dump found it, and from then on the instance's too. If the instance wants each backup drilled,
-    /// the drill is asked for; the worker that calls this claims next, so that needs no bell.
+    /// the drill is asked for.
     pub fn complete(
         &self,
         id: BackupId,
@@ -143,14 +143,18 @@ impl Catalog {
         Ok(found.into_iter().map(|it| it.backup).collect())
     }
 
-    /// A step after which the backup no longer runs.
+    /// A step after which the backup no longer runs; rings the bell, as a drill may be asked for.
     fn settle(
         &self,
         id: BackupId,
         step: impl FnOnce(Records<'_>, Timestamp) -> Result<(), CatalogError> + Send + 'static,
     ) -> Reply<()> {
-        let progress = Arc::clone(&self.progress);
-        self.write_then(move |db, rules| step(db, rules.now()), move |()| progress.forget(id))
+        let (progress, bell) = (Arc::clone(&self.progress), Arc::clone(&self.bell));
+        let settled = move |_done: &()| {
+            progress.forget(id);
+            bell.ring();
+        };
+        self.write_then(move |db, rules| step(db, rules.now()), settled)
     }
 }
 

@@ -38,7 +38,14 @@ pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
     };
     let outcome = drill(args, &opened);
     record(opened.context.as_ref(), opened.id(), &outcome, started.elapsed())?;
-    report(args, &opened, &outcome?);
+    let drilled = outcome.map_err(|error| match error {
+        JobError::Cancelled => error.into(),
+        error if error.is_damage() => error.into(),
+        error => CommandError::Failed(format!(
+            "the drill is inconclusive, which takes nothing from the backup: {error}"
+        )),
+    })?;
+    report(args, &opened, &drilled);
     Ok(())
 }
 
@@ -54,12 +61,13 @@ fn drill(args: &DrillArgs, opened: &Opened) -> Result<PassedDrill, JobError> {
         headroom: opened.config.storage.headroom_bytes(),
         source: opened.instance().map(|it| &it.source),
         workers: opened.decoder_threads(),
+        limit: opened.config.executor.drill_limit(),
         cancel: opened.cancel(),
     };
     terminal::with_progress("restoring", |progress| executor::drill(&opened.chain, &how, progress))
 }
 
-/// Records what is known about the backup now. A drill that could not be made says nothing about it.
+/// Records what is known about the backup now. An inconclusive drill says nothing about it.
 fn record(
     context: Option<&Context>,
     id: BackupId,
@@ -76,7 +84,7 @@ fn record(
             }
             Ok(())
         }
-        Err(_not_made) => Ok(()),
+        Err(_inconclusive) => Ok(()),
     }
 }
 

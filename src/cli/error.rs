@@ -25,6 +25,8 @@ pub enum ExitCode {
     Damaged,
     /// 5: restored, but for what the target refused.
     InPart,
+    /// 6: restored, but not all of the data is sound.
+    Warned,
 }
 
 impl ExitCode {
@@ -37,6 +39,7 @@ impl ExitCode {
             Self::NotFound => 3,
             Self::Damaged => 4,
             Self::InPart => 5,
+            Self::Warned => 6,
         }
     }
 }
@@ -70,6 +73,9 @@ pub(crate) enum CommandError {
     Damaged(String),
     #[error("{0}")]
     InPart(String),
+    /// It was done, but the data is not all sound.
+    #[error("{0}")]
+    Warned(String),
 }
 
 impl CommandError {
@@ -90,6 +96,7 @@ impl CommandError {
             }
             Self::NotFound(_) => ExitCode::NotFound,
             Self::InPart(_) => ExitCode::InPart,
+            Self::Warned(_) => ExitCode::Warned,
             Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
             Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,

@@ -26,7 +26,8 @@ use args::{BackupArgs, WithConfig};
 #[derive(Debug, Parser)]
 #[command(name = "coffer", version, about, long_about = None, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 damaged, 5 restored in part.\n\
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 damaged, 5 restored in part,\n\
+    6 restored with a warning.\n\
     Configuration: built-in defaults < /etc/coffer/coffer.toml or --config FILE < COFFER__SECTION__KEY."
 )]
 pub struct Cli {

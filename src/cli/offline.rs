@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::archive::{Chain, Manifest};
 use crate::config::{Config, InstanceConfig};
-use crate::domain::{Backup, BackupId, Cancel};
+use crate::domain::{Backup, BackupId, Cancel, Damage};
 use crate::executor::{self, Context, JobError};
 use crate::server;
 
@@ -12,13 +12,15 @@ use super::args::BackupArgs;
 use super::backups::{Candidate, Selector};
 use super::error::CommandError;
 use super::interrupt::Interrupt;
-use super::terminal::counted;
+use super::terminal::{self, counted};
 
 /// An opened chain; and the open catalog, if the backup was named and not archive files.
 pub(super) struct Opened {
     pub(super) chain: Chain,
     /// The chain's rows in that catalog; none for archive files.
     pub(super) rows: Vec<Backup>,
+    /// The damage that was reported of them.
+    pub(super) reported: Vec<Damage>,
     pub(super) context: Option<Context>,
     pub(super) config: Config,
     /// Ctrl-C cancels what reads the chain, so that a command ends in order and leaves nothing behind.
@@ -61,9 +63,9 @@ impl Opened {
 /// What a chain is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To use its content: fails if the catalog has a backup of the chain marked as damaged.
+    /// To use its content: warns if the catalog has a backup of the chain marked as damaged.
     Use,
-    /// To verify it, also if it is marked as damaged: a verification that passes removes the mark.
+    /// To verify it, whatever its status: a verification that passes removes the mark.
     Verify,
 }
 
@@ -72,17 +74,21 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, Comman
     let (config, interrupt) = (args.with.load()?, Interrupt::listen()?);
     let Some(selector) = &args.backup else {
         let chain = executor::open_files(&args.archive, interrupt.cancel())?;
-        return Ok(Opened { chain, rows: Vec::new(), context: None, config, interrupt });
+        let (rows, reported) = (Vec::new(), Vec::new());
+        return Ok(Opened { chain, rows, reported, context: None, config, interrupt });
     };
     let context = server::open_existing(&config)?;
     let id = find(selector, &context, &config)?;
-    let rows = match purpose {
-        Purpose::Use => context.catalog.chain(id).map_err(CommandError::from),
-        Purpose::Verify => chain_rows_even_if_damaged(&context, id),
+    let found = match purpose {
+        Purpose::Use => context.catalog.chain_to_restore(id).map_err(CommandError::from),
+        Purpose::Verify => chain_rows_even_if_damaged(&context, id).map(|rows| (rows, Vec::new())),
     };
-    let rows = rows.map_err(|error| error.not_found_in(id, &place(&config)))?;
+    let (rows, reported) = found.map_err(|error| error.not_found_in(id, &place(&config)))?;
+    for Damage { id, failure, .. } in &reported {
+        terminal::warn(format_args!("backup {id} was reported as damaged: {failure}"));
+    }
     let chain = executor::open_chain(&*context.storage, &rows, interrupt.cancel())?;
-    Ok(Opened { chain, rows, context: Some(context), config, interrupt })
+    Ok(Opened { chain, rows, reported, context: Some(context), config, interrupt })
 }
 
 /// The id of the backup that is meant.

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::archive::Lost;
 use crate::config::Config;
-use crate::domain::{CheckLevel, Source, num};
+use crate::domain::{CheckLevel, DamageIn, Source, num};
 use crate::engine::{self, Owners, Placed, Target};
-use crate::executor::{self, RestorePlan};
+use crate::executor::{self, RestorePlan, RestoreReport};
 
 use super::args::BackupArgs;
 use super::error::CommandError;
-use super::offline::{self, Purpose};
+use super::offline::{self, Opened, Purpose};
 use super::terminal;
 
 #[derive(Debug, Args)]
@@ -27,6 +28,10 @@ pub(super) struct RestoreArgs {
     /// How thoroughly the engine checks the result: off, quick or full.
     #[arg(long, value_name = "LEVEL", default_value = "quick", value_parser = parse_check)]
     check: CheckLevel,
+    /// Restore what can be had of a backup whose archive is damaged. Every file and range that cannot be
+    /// vouched for is named; it is filled with zeros.
+    #[arg(long)]
+    salvage: bool,
     #[command(flatten)]
     backup: BackupArgs,
 }
@@ -54,11 +59,19 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         owners: Owners::FromArchive,
         check: args.check,
         workers: opened.decoder_threads(),
+        salvage: args.salvage,
         cancel: opened.cancel(),
     };
     let report = terminal::with_progress("restoring", |progress| {
         executor::restore(&opened.chain, &how, progress)
-    })?;
+    });
+    let report = match report {
+        Err(error) if error.is_damaged_archive() && !args.salvage => {
+            let advice = "what can be had of it is restored with --salvage";
+            return Err(CommandError::Damaged(format!("{error}; {advice}")));
+        }
+        report => report?,
+    };
     let (place, next) = match &report.target {
         Placed::At(path) => {
             let engine = engine::find(&opened.manifest().datastore.engine);
@@ -75,12 +88,18 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "entries": report.entries,
             "content_bytes": report.content_bytes,
             "check": report.check,
+            "warning": report.warning,
+            "lost": report.lost.iter().map(lost_json).collect::<Vec<_>>(),
             "left_out": left_out,
             "not_restored": report.left_out,
             "next": next,
         }));
     } else {
-        let check = report.check.as_deref().unwrap_or("not asked for");
+        let check = match (&report.check, &report.warning) {
+            (Some(check), _) => check,
+            (None, Some(_)) => "failed",
+            (None, None) => "not made",
+        };
         terminal::say(format_args!(
             "Restored backup {} ({}) to {place}: {} in {}; check: {check}.",
             opened.id(),
@@ -95,14 +114,44 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         for line in next {
             terminal::say(format_args!("    {line}"));
         }
+        for lost in &report.lost {
+            let (path, end) = (engine::printable(&lost.path), lost.offset + lost.bytes);
+            terminal::say(format_args!(
+                "Lost: {path}, bytes {} to {end}: {}",
+                lost.offset, lost.why
+            ));
+        }
     }
     match report.left_out.len() {
-        0 => Ok(()),
+        0 => warnings(&opened, &report),
         count => Err(CommandError::InPart(format!(
             "restored in part: the server refused {}; everything else is in {place}",
             terminal::counted(num::to_u64(count), "statement")
         ))),
     }
+}
+
+fn lost_json(lost: &Lost) -> serde_json::Value {
+    let Lost { path, offset, bytes, why } = lost;
+    json!({"path": engine::printable(path), "offset": offset, "bytes": bytes, "why": why})
+}
+
+/// What the person who restored must know about the data: an exit code of its own.
+fn warnings(opened: &Opened, report: &RestoreReport) -> Result<(), CommandError> {
+    let in_data = opened.reported.iter().find(|it| it.place == DamageIn::Data);
+    let warning = match (&report.warning, in_data, report.lost.len()) {
+        (_, _, lost) if lost > 0 => {
+            format!("{} lost: there are zeros instead", terminal::counted(lost, "range"))
+        }
+        (Some(failure), ..) => {
+            format!("the data is as it was backed up, but it is bad: {failure}")
+        }
+        (None, Some(damage), _) => {
+            format!("the data is as it was backed up, but a drill found it bad: {}", damage.failure)
+        }
+        (None, None, _) => return Ok(()),
+    };
+    Err(CommandError::Warned(format!("restored with a warning: {warning}")))
 }
 
 /// The source of the instance with this name or id.

@@ -78,12 +78,18 @@ pub struct ExecutorConfig {
     pub compression_level: i32,
     pub nice: i32,
     pub max_read_mib_s: u64,
+    pub drill_limit_s: u64,
 }
 
 impl ExecutorConfig {
     /// The number of threads that compress.
     pub fn compression_thread_count(&self) -> usize {
         if self.compression_threads == 0 { processors() } else { self.compression_threads }
+    }
+
+    /// How long a drill may take.
+    pub fn drill_limit(&self) -> Option<Duration> {
+        (self.drill_limit_s > 0).then(|| Duration::from_secs(self.drill_limit_s))
     }
 }
 

@@ -2,19 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Whether the work in hand is to stop. Clones share one flag.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
     flag: Arc<AtomicBool>,
-    parent: Option<Arc<AtomicBool>>,
+    parent: Option<Arc<Self>>,
+    deadline: Option<Instant>,
 }
 
 impl Cancel {
     /// A flag that is cancelled with this one, and can be cancelled alone.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { flag: Arc::default(), parent: Some(Arc::clone(&self.flag)) }
+        Self { flag: Arc::default(), parent: Some(Arc::new(self.clone())), deadline: None }
+    }
+
+    /// The same, which is also cancelled after this time.
+    #[must_use]
+    pub fn child_within(&self, limit: Duration) -> Self {
+        Self { deadline: Instant::now().checked_add(limit), ..self.child() }
     }
 
     /// Tells everything that checks this flag, or a child of it, to stop.
@@ -22,15 +30,18 @@ impl Cancel {
         self.flag.store(true, Ordering::Release);
     }
 
-    /// Whether this flag or its parent was cancelled.
+    /// Whether this flag or one above it was cancelled, or its time is over.
     pub fn is_cancelled(&self) -> bool {
-        let parent = self.parent.as_ref().is_some_and(|it| it.load(Ordering::Acquire));
-        parent || self.flag.load(Ordering::Acquire)
+        self.flag.load(Ordering::Acquire)
+            || self.parent.as_ref().is_some_and(|it| it.is_cancelled())
+            || self.deadline.is_some_and(|at| Instant::now() >= at)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::Cancel;
 
     #[test]
@@ -40,7 +51,16 @@ mod tests {
         one.cancel();
         let cancelled = [&parent, &one, &other].map(Cancel::is_cancelled);
         assert_eq!(cancelled, [false, true, false]);
+        let below = other.child();
         parent.cancel();
-        assert!(other.is_cancelled());
+        assert!(other.is_cancelled() && below.is_cancelled());
+    }
+
+    #[test]
+    fn a_child_with_a_time_limit_is_cancelled_when_that_is_over() {
+        let parent = Cancel::default();
+        assert!(parent.child_within(Duration::ZERO).is_cancelled());
+        assert!(!parent.child_within(Duration::from_secs(3600)).is_cancelled());
+        assert!(!parent.is_cancelled());
     }
 }

@@ -12,7 +12,7 @@ use super::{Failure, Timestamp};
 pub struct Drill {
     /// The one that waits or runs.
     pub next: Option<DrillTurn>,
-    /// The last one that passed or failed.
+    /// The last one that ended by itself.
     pub last: Option<DrillOutcome>,
 }
 
@@ -25,15 +25,44 @@ pub enum DrillTurn {
     Claimed,
 }
 
-/// How a drill ended.
+/// The end of a drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrillOutcome {
     /// When.
     pub at: Timestamp,
     /// How long it took, to the millisecond.
     pub took: Duration,
-    /// What it found; an error if the data is bad or the drill could not be made.
-    pub found: Result<DrillFacts, Failure>,
+    /// What that says of the backup.
+    pub verdict: Verdict,
+}
+
+/// What a drill says of its backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was restored and used.
+    Passed(DrillFacts),
+    /// Its data was shown to be wrong; the evidence.
+    Damaged(Failure),
+    /// Nothing: this stopped the drill, and takes nothing from the backup.
+    Inconclusive(Failure),
+}
+
+impl Verdict {
+    /// What was found, if it passed.
+    pub const fn facts(&self) -> Option<&DrillFacts> {
+        match self {
+            Self::Passed(facts) => Some(facts),
+            Self::Damaged(_) | Self::Inconclusive(_) => None,
+        }
+    }
+
+    /// What is damaged, or what stopped the drill.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Passed(_) => None,
+            Self::Damaged(failure) | Self::Inconclusive(failure) => Some(failure),
+        }
+    }
 }
 
 /// What a drill that passed found, in short.

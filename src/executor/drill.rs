@@ -18,7 +18,7 @@ use super::restore::{RestorePlan, engine_of, restore};
 use super::{Context, JobError, OnProgress, millis, proof};
 
 /// Where a drill is made, and how.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct DrillPlan<'a> {
     /// The folder in which the drill makes one of its own.
     pub within: &'a Path,
@@ -28,6 +28,8 @@ pub struct DrillPlan<'a> {
     pub source: Option<&'a Source>,
     /// Threads that decode.
     pub workers: usize,
+    /// How long it may take.
+    pub limit: Option<Duration>,
     /// Checked between two segments, and by the engine.
     pub cancel: &'a Cancel,
 }
@@ -57,8 +59,21 @@ impl fmt::Display for PassedDrill {
 }
 
 /// Restores the last backup of `chain` into a folder of the drill's own below `how.within`, has the engine
-/// use it, and removes it, however this ends. Checks first that there is room.
+/// use it, and removes it, however this ends. Checks first that there is room. One that takes too long is stopped.
 pub fn drill(
+    chain: &Chain,
+    how: &DrillPlan<'_>,
+    progress: OnProgress<'_>,
+) -> Result<PassedDrill, JobError> {
+    let Some(limit) = how.limit else { return make(chain, how, progress) };
+    let limited = DrillPlan { cancel: &how.cancel.child_within(limit), ..*how };
+    make(chain, &limited, progress).map_err(|error| match error {
+        JobError::Cancelled if !how.cancel.is_cancelled() => JobError::DrillLimit(limit.as_secs()),
+        other => other,
+    })
+}
+
+fn make(
     chain: &Chain,
     how: &DrillPlan<'_>,
     progress: OnProgress<'_>,
@@ -76,6 +91,7 @@ pub fn drill(
         owners: Owners::CurrentUser,
         check: CheckLevel::Off,
         workers: how.workers,
+        salvage: false,
         cancel: how.cancel,
     };
     let report = restore(chain, &restoring, progress).and_then(|restored| {
@@ -110,8 +126,8 @@ fn missing_folder_is_not_damage(error: JobError, workspace: &Workspace) -> JobEr
     error
 }
 
-/// The damage that a drill of `id` found, if this is how it ended. Any other error says only that the
-/// drill could not be made.
+/// The damage that a drill of `id` found, if this is how it ended. Any other error makes the drill
+/// inconclusive.
 pub(super) fn damage(error: &JobError, id: BackupId) -> Option<Damage> {
     if let Some((id, failure)) = error.damaged_archive() {
         return Some(Damage { id, place: DamageIn::Archive, failure });
@@ -147,7 +163,11 @@ pub fn record(
             (RunResult::Done, None)
         }
         Err(JobError::Cancelled) => return context.catalog.retry_drill(id).wait(),
-        Err(error) => (RunResult::from_failure(error.failure()), damage(error, id)),
+        Err(error) => {
+            let damage = damage(error, id);
+            let result = if damage.is_some() { RunResult::Damaged } else { RunResult::Failed };
+            (result(error.failure()), damage)
+        }
     };
     context.catalog.end_drill(id, RunEnd { at, result, numbers }, damage).wait()
 }

@@ -41,6 +41,9 @@ pub enum JobError {
     /// A file operation outside the storage.
     #[error("{action} {what}: {source}")]
     Io { action: &'static str, what: String, source: std::io::Error },
+    /// A drill was stopped after this many seconds.
+    #[error("it took longer than the {0} seconds of executor.drill_limit_s and was stopped")]
+    DrillLimit(u64),
     /// A job's code panicked; the log has the place.
     #[error("an internal error ended the job; the server's log says where")]
     Panicked,
@@ -71,7 +74,7 @@ impl JobError {
     /// What the API shows and the catalog keeps.
     pub fn failure(&self) -> Failure {
         let code = match self {
-            Self::Cancelled => FailureCode::Interrupted,
+            Self::Cancelled | Self::DrillLimit(_) => FailureCode::Interrupted,
             Self::Engine(error) => {
                 return error
                     .failure()
@@ -104,6 +107,15 @@ impl JobError {
                 Some((*bad_backup, Failure::new(FailureCode::ArchiveDamaged, why.clone())))
             }
             _ => None,
+        }
+    }
+
+    /// Whether bytes of an archive that could be opened are not those that were written.
+    pub fn is_damaged_archive(&self) -> bool {
+        match self {
+            Self::Archive(error) => error.is_damage(),
+            Self::ChainBroken { permanent, .. } => *permanent,
+            _ => false,
         }
     }
 

@@ -59,6 +59,8 @@ pub struct Settings {
     pub trash_window: Duration,
     /// Bytes that a drill leaves free where it restores to.
     pub headroom_bytes: u64,
+    /// How long a drill may take.
+    pub drill_limit: Option<Duration>,
 }
 
 /// Everything a job needs. `bell` is rung when there is something to do; `cancel` is cancelled at shutdown.

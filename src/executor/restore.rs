@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::archive::{ArchiveError, Chain};
-use crate::domain::{Cancel, CheckLevel, Entry, LeftOut, Source};
+use crate::archive::{ArchiveError, Chain, Lost};
+use crate::domain::{Cancel, CheckLevel, Entry, Failure, LeftOut, Source};
 use crate::engine::{self, Engine, EngineError, LoadRequest, Owners, Placed, Target};
 use crate::failpoint;
 
@@ -23,6 +23,10 @@ pub struct RestoreReport {
     pub check: Option<String>,
     /// What could not be created at the target; everything else was.
     pub left_out: Vec<LeftOut>,
+    /// What the check found wrong with the data, whose bytes are those that were backed up.
+    pub warning: Option<Failure>,
+    /// What a salvage could not vouch for; it is zeros.
+    pub lost: Vec<Lost>,
 }
 
 /// Where to restore to, and how.
@@ -39,6 +43,8 @@ pub struct RestorePlan<'a> {
     pub check: CheckLevel,
     /// Threads that decode and write.
     pub workers: usize,
+    /// Whether to go on where bytes of an archive are damaged, without the engine's check.
+    pub salvage: bool,
     /// Stops the restore between two segments.
     pub cancel: &'a Cancel,
 }
@@ -66,12 +72,35 @@ impl RestoreError {
 }
 
 /// Restores the last backup of `chain`. Every byte's hash is compared before it is written; a restore
-/// that fails leaves the target as it was.
+/// that fails leaves the target as it was. Data that does not pass the engine's check was backed up so: it is
+/// restored all the same, with a warning.
 pub fn restore(
     chain: &Chain,
     how: &RestorePlan<'_>,
     progress: OnProgress<'_>,
 ) -> Result<RestoreReport, JobError> {
+    let check = if how.salvage { CheckLevel::Off } else { how.check };
+    match attempt(chain, how, check, progress)? {
+        Attempt::Restored(report) => Ok(report),
+        Attempt::Unsound(failure) => match attempt(chain, how, CheckLevel::Off, progress)? {
+            Attempt::Restored(report) => Ok(RestoreReport { warning: Some(failure), ..report }),
+            Attempt::Unsound(_) => Err(JobError::Bug("a check failed that was not made")),
+        },
+    }
+}
+
+enum Attempt {
+    Restored(RestoreReport),
+    /// The engine's check found the data bad. Nothing is left of the attempt.
+    Unsound(Failure),
+}
+
+fn attempt(
+    chain: &Chain,
+    how: &RestorePlan<'_>,
+    check: CheckLevel,
+    progress: OnProgress<'_>,
+) -> Result<Attempt, JobError> {
     let engine = engine_of(chain)?;
     let mut load = engine.load(&LoadRequest {
         target: how.target,
@@ -85,11 +114,25 @@ pub fn restore(
     };
     let total = chain.last().manifest().totals.content_bytes;
     let make = |entry: &Entry| Ok(load.entry(entry)?);
-    let restored = chain
-        .restore(make, how.workers, how.cancel, &|done| progress(done, total))
-        .map_err(|error: RestoreError| error.into_job_error(shown))?;
+    let (workers, progress) = (how.workers, |done| progress(done, total));
+    let restored = if how.salvage {
+        chain.salvage(make, workers, how.cancel, &progress)
+    } else {
+        chain.restore(make, workers, how.cancel, &progress).map(|counts| (counts, Vec::new()))
+    };
+    let (restored, lost) = restored.map_err(|error: RestoreError| error.into_job_error(shown))?;
     failpoint::at("restore-before-finish");
-    let staged = load.finish(how.check)?;
+    let staged = match load.finish(check) {
+        Ok(staged) => staged,
+        Err(error) => {
+            let damage = error.failure().filter(|it| it.code.is_damage());
+            let in_path = matches!(how.target, Target::Path(_)) && check != CheckLevel::Off;
+            return match damage.filter(|_| in_path) {
+                Some(failure) => Ok(Attempt::Unsound(failure)),
+                None => Err(error.into()),
+            };
+        }
+    };
     let check = staged.check().map(str::to_owned);
     failpoint::at("restore-before-place");
     let mut left_out = Vec::new();
@@ -97,13 +140,15 @@ pub fn restore(
     for it in &left_out {
         log::warn!("not restored: {it}");
     }
-    Ok(RestoreReport {
+    Ok(Attempt::Restored(RestoreReport {
         target,
         entries: restored.entries,
         content_bytes: restored.bytes,
         check,
         left_out,
-    })
+        warning: None,
+        lost,
+    }))
 }
 
 /// The engine that made a chain.

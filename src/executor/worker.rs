@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::domain::with_causes;
+use crate::catalog::Lane;
+use crate::domain::{Cancel, with_causes};
 use crate::failpoint;
 
 use super::Context;
@@ -21,6 +22,8 @@ const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Executor {
     context: Context,
+    /// Cancels drills, which are made again after the next start: a stop does not wait for them.
+    drills: Cancel,
     stopping: Arc<AtomicBool>,
     /// Disconnected once all workers have ended: each holds a sender.
     running: Receiver<Infallible>,
@@ -31,24 +34,38 @@ impl Executor {
     /// Starts the workers. [`super::recover`] must have run.
     pub fn start(context: &Context) -> std::io::Result<Self> {
         let (runs, running) = bounded(0);
+        let drills = context.cancel.child();
         let (context, stopping, threads) = (context.clone(), Arc::default(), Vec::new());
-        let mut executor = Self { context, stopping, running, threads };
+        let mut executor = Self { context, drills, stopping, running, threads };
         for number in 0..executor.context.settings.workers.max(1) {
-            let (context, stopping) = (executor.context.clone(), Arc::clone(&executor.stopping));
-            let runs: Sender<Infallible> = runs.clone();
-            let thread = thread::Builder::new().name(format!("executor-{number}"));
-            executor.threads.push(thread.spawn(move || {
-                work(&context, &stopping);
-                drop(runs);
-            })?);
+            executor.spawn(format!("executor-{number}"), Lane::Work, &runs)?;
         }
+        executor.spawn("drills".to_owned(), Lane::Drills, &runs)?;
+        executor.spawn("removals".to_owned(), Lane::Removals, &runs)?;
         Ok(executor)
     }
 
-    /// Claims nothing more; gives running jobs `grace` to end, then cancels them. False if some did not end:
-    /// the next start cleans up after them.
+    fn spawn(
+        &mut self,
+        name: String,
+        lane: Lane,
+        runs: &Sender<Infallible>,
+    ) -> std::io::Result<()> {
+        let cancel = if lane == Lane::Drills { &self.drills } else { &self.context.cancel };
+        let context = Context { cancel: cancel.clone(), ..self.context.clone() };
+        let (stopping, runs) = (Arc::clone(&self.stopping), runs.clone());
+        self.threads.push(thread::Builder::new().name(name).spawn(move || {
+            work(&context, lane, &stopping);
+            drop(runs);
+        })?);
+        Ok(())
+    }
+
+    /// Claims nothing more and cancels drills; gives other running jobs `grace` to end, then cancels them.
+    /// False if some did not end: the next start cleans up after them.
     pub fn drain(self, grace: Duration) -> bool {
         self.stopping.store(true, Ordering::Release);
+        self.drills.cancel();
         self.context.bell.ring();
         let end_within =
             |longest| self.running.recv_timeout(longest) == Err(RecvTimeoutError::Disconnected);
@@ -70,17 +87,19 @@ impl Executor {
     }
 }
 
-fn work(context: &Context, stopping: &AtomicBool) {
+fn work(context: &Context, lane: Lane, stopping: &AtomicBool) {
     lower_priority(context.settings.nice);
     while !stopping.load(Ordering::Acquire) {
         let seen = context.bell.count();
-        match context.catalog.claim() {
+        match context.catalog.claim(lane) {
             Ok(Some(job)) => {
                 failpoint::at("after-claim");
                 jobs::run(context, job);
             }
             Ok(None) => {
-                jobs::empty_trash(context);
+                if lane == Lane::Removals {
+                    jobs::empty_trash(context);
+                }
                 context.bell.wait_past(seen, POLL);
             }
             Err(error) => {

@@ -27,6 +27,7 @@ pub fn executor_settings(config: &Config) -> Settings {
         reread_every: u64::from(config.catalog.reread_every),
         trash_window: config.storage.trash_window(),
         headroom_bytes: config.storage.headroom_bytes(),
+        drill_limit: config.executor.drill_limit(),
     }
 }
 

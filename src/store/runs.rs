@@ -9,7 +9,7 @@ use super::types::{Json, failure, json};
 use super::{Records, StoreError};
 use crate::domain::{
     BackupId, Drill, DrillOutcome, DrillTurn, Failure, FailureCode, InstanceId, ProjectId,
-    RowsByTable, Run, RunEnd, RunId, RunKind, RunNumbers, RunResult, Timestamp,
+    RowsByTable, Run, RunEnd, RunId, RunKind, RunNumbers, RunResult, Timestamp, Verdict,
 };
 
 /// Ended runs that are kept of one backup, kind and result.
@@ -329,9 +329,11 @@ pub(super) struct DrillColumns {
     pub(super) asked: Option<Timestamp>,
     /// When it was begun.
     pub(super) begun: Option<Timestamp>,
-    /// When the last drill ended that passed or failed.
+    /// When the last drill ended that ended by itself.
     pub(super) ended: Option<Timestamp>,
-    /// What is wrong with the data, or why the last drill could not be made.
+    /// Whether it found damage.
+    pub(super) damaged: bool,
+    /// What is wrong with the data, or what stopped the last drill.
     pub(super) failure: Option<Failure>,
     /// What the last drill measured, without the rows by table.
     pub(super) numbers: Option<Json<RunNumbers>>,
@@ -346,9 +348,10 @@ impl From<DrillColumns> for Drill {
         let last = it.ended.map(|at| DrillOutcome {
             at,
             took: Duration::from_millis(numbers.took_ms.unwrap_or(0)),
-            found: match it.failure {
-                Some(failure) => Err(failure),
-                None => Ok(numbers.drill.unwrap_or_default()),
+            verdict: match it.failure {
+                Some(failure) if it.damaged => Verdict::Damaged(failure),
+                Some(failure) => Verdict::Inconclusive(failure),
+                None => Verdict::Passed(numbers.drill.unwrap_or_default()),
             },
         });
         Self { next, last }

@@ -116,7 +116,7 @@ pub struct DrillView {
     /// The version of the server or library that read what was restored.
     #[schema(required)]
     pub version: Option<String>,
-    /// Why it failed.
+    /// What is damaged, or what stopped it.
     #[schema(required)]
     pub failure: Option<Failure>,
     /// The rows of each table; only where a single backup is shown.
@@ -135,8 +135,10 @@ pub enum DrillStatus {
     Running,
     /// The backup was restored and used.
     Passed,
-    /// It found damage, or could not be made.
-    Failed,
+    /// The data was shown to be wrong.
+    Damaged,
+    /// Something else stopped it, which says nothing of the backup.
+    Inconclusive,
 }
 
 /// A page of backups, newest first.

@@ -1,6 +1,6 @@
 //! A backup's row as clients see it.
 
-use crate::domain::{Backup, Datastore, Drill, DrillOutcome, DrillTurn, Location, Status};
+use crate::domain::{Backup, Datastore, Drill, DrillOutcome, DrillTurn, Location, Status, Verdict};
 
 use super::{BackupView, DatastoreRef, DrillStatus, DrillView};
 
@@ -81,9 +81,10 @@ fn drill(drill: Drill) -> Option<DrillView> {
     let status = drill_status(drill.next, drill.last.as_ref())?;
     let at = drill.last.as_ref().map(|last| last.at.into());
     let seconds = drill.last.as_ref().map(|last| last.took.as_secs_f64());
-    let (facts, failure) = match drill.last.map(|last| last.found) {
-        Some(Ok(facts)) => (Some(facts), None),
-        Some(Err(failure)) => (None, Some(failure)),
+    let verdict = drill.last.map(|last| last.verdict);
+    let (facts, failure) = match verdict {
+        Some(Verdict::Passed(facts)) => (Some(facts), None),
+        Some(Verdict::Damaged(failure) | Verdict::Inconclusive(failure)) => (None, Some(failure)),
         None => (None, None),
     };
     Some(DrillView {
@@ -100,11 +101,12 @@ fn drill(drill: Drill) -> Option<DrillView> {
 }
 
 fn drill_status(next: Option<DrillTurn>, last: Option<&DrillOutcome>) -> Option<DrillStatus> {
-    match (next, last.map(|it| it.found.is_ok())) {
+    match (next, last.map(|it| &it.verdict)) {
         (Some(DrillTurn::Asked), _) => Some(DrillStatus::Waiting),
         (Some(DrillTurn::Claimed), _) => Some(DrillStatus::Running),
-        (None, Some(true)) => Some(DrillStatus::Passed),
-        (None, Some(false)) => Some(DrillStatus::Failed),
+        (None, Some(Verdict::Passed(_))) => Some(DrillStatus::Passed),
+        (None, Some(Verdict::Damaged(_))) => Some(DrillStatus::Damaged),
+        (None, Some(Verdict::Inconclusive(_))) => Some(DrillStatus::Inconclusive),
         (None, None) => None,
     }
 }
@@ -133,11 +135,11 @@ mod tests {
         assert!(gigabytes(0).abs() < f64::EPSILON);
     }
 
-    fn shown(next: Option<DrillTurn>, found: Option<Result<DrillFacts, Failure>>) -> Value {
-        let last = found.map(|found| DrillOutcome {
+    fn shown(next: Option<DrillTurn>, verdict: Option<Verdict>) -> Value {
+        let last = verdict.map(|verdict| DrillOutcome {
             at: Timestamp::from_micros(1_795_460_400_000_000),
             took: Duration::from_millis(1250),
-            found,
+            verdict,
         });
         serde_json::to_value(drill(Drill { next, last })).unwrap()
     }
@@ -153,21 +155,23 @@ mod tests {
             "status": "passed", "at": "2026-11-23T19:00:00", "seconds": 1.25, "tables": 2,
             "rows": 7, "check": "integrity_check", "version": "3.51", "failure": null,
         });
-        assert_eq!(shown(None, Some(Ok(facts()))), passed);
+        assert_eq!(shown(None, Some(Verdict::Passed(facts()))), passed);
         let failure = Failure::new(FailureCode::DiskFull, "no room");
-        let failed = json!({
-            "status": "failed", "at": "2026-11-23T19:00:00", "seconds": 1.25, "tables": null,
+        let stopped = json!({
+            "status": "inconclusive", "at": "2026-11-23T19:00:00", "seconds": 1.25, "tables": null,
             "rows": null, "check": null, "version": null,
             "failure": {"code": "disk_full", "message": "no room"},
         });
-        assert_eq!(shown(None, Some(Err(failure))), failed);
+        assert_eq!(shown(None, Some(Verdict::Inconclusive(failure.clone()))), stopped);
+        let damaged = shown(None, Some(Verdict::Damaged(failure)));
+        assert_eq!(damaged["status"], "damaged");
     }
 
     #[test]
     fn a_drill_that_has_not_ended_shows_the_one_before_it() {
         let first = shown(Some(DrillTurn::Asked), None);
         assert_eq!((&first["status"], &first["at"]), (&json!("waiting"), &Value::Null));
-        let again = shown(Some(DrillTurn::Claimed), Some(Ok(facts())));
+        let again = shown(Some(DrillTurn::Claimed), Some(Verdict::Passed(facts())));
         assert_eq!((&again["status"], &again["rows"]), (&json!("running"), &json!(7)));
     }
 }

@@ -15,7 +15,7 @@ use actix_web::http::Method;
 use actix_web::{App, test, web};
 use coffer::api::{self, AuthMode, RequestCounts, State};
 use coffer::bell::Bell;
-use coffer::catalog::{Catalog, Job, Permission, Recovered, Scope, Settings};
+use coffer::catalog::{Catalog, CatalogError, Job, Lane, Permission, Recovered, Scope, Settings};
 use coffer::domain::{
     ArchiveFacts, Backup, BackupId, Caller, CheckLevel, Datastore, Drill, DrillFacts, Failure,
     FailureCode, FixedClock, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, ProjectId,
@@ -28,6 +28,18 @@ use tempfile::TempDir;
 #[allow(unused_imports, reason = "the same")]
 pub use answer::{Answer, Request, fault};
 pub use archives::FolderArchives;
+
+/// Claims whatever there is to do.
+trait ClaimAny {
+    fn claim_any(&self) -> Result<Option<Job>, CatalogError>;
+}
+
+impl ClaimAny for Catalog {
+    fn claim_any(&self) -> Result<Option<Job>, CatalogError> {
+        let claims = Lane::ALL.into_iter().map(|lane| self.claim(lane).transpose());
+        claims.flatten().next().transpose()
+    }
+}
 
 /// 2026-11-23T19:00:00.
 pub const START: Timestamp = Timestamp::from_micros(1_795_460_400_000_000);
@@ -195,7 +207,7 @@ impl Fixture {
     /// Does all waiting jobs as the workers would; every one succeeds.
     pub fn run_jobs(&self, archive: &[u8]) {
         blocking(|| {
-            while let Some(job) = self.catalog.claim().unwrap() {
+            while let Some(job) = self.catalog.claim_any().unwrap() {
                 match job {
                     Job::Backup(job) => self.complete(&job.backup, archive),
                     Job::Register(job) => {
@@ -250,7 +262,7 @@ impl Fixture {
 
     /// Claims the next backup, which stays BUILDING.
     pub fn claim_backup(&self) -> Backup {
-        blocking(|| match self.catalog.claim().unwrap() {
+        blocking(|| match self.catalog.claim_any().unwrap() {
             Some(Job::Backup(job)) => job.backup,
             other => panic!("not a backup: {other:?}"),
         })

@@ -103,7 +103,7 @@ fn assert_found(database: &MariaDb, table: &str) {
     let why = &row["drill"]["failure"];
     assert_eq!(
         (&row["drill"]["status"], &why["code"]),
-        (&json!("failed"), &json!("archive_damaged")),
+        (&json!("damaged"), &json!("archive_damaged")),
         "{row:#}"
     );
     assert!(why["message"].as_str().unwrap().contains(table), "{why:#}");

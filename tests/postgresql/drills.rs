@@ -75,7 +75,7 @@ fn assert_fails(client: &Client, word: &str) {
     let why = &row["drill"]["failure"];
     assert_eq!(
         (&row["drill"]["status"], &why["code"]),
-        (&json!("failed"), &json!("archive_damaged"))
+        (&json!("damaged"), &json!("archive_damaged"))
     );
     assert!(why["message"].as_str().unwrap().contains(word), "{why:#}");
 }

@@ -177,7 +177,7 @@ fn a_drill_of_a_damaged_snapshot_fails_with_the_reason() {
     let drill = &row["drill"];
     assert_eq!(
         (&drill["status"], &drill["failure"]["code"]),
-        (&json!("failed"), &json!("archive_damaged"))
+        (&json!("damaged"), &json!("archive_damaged"))
     );
     let message = drill["failure"]["message"].as_str().unwrap();
     assert!(message.contains("RDB CRC error"), "{message}");

@@ -68,7 +68,10 @@ impl Client {
     pub(crate) fn drilled(&self, id: &str) -> Value {
         wait_until(&format!("the drill of {id}"), || {
             let row = self.backup(id);
-            ["passed", "failed"].iter().any(|it| row["drill"]["status"] == *it).then_some(row)
+            ["passed", "damaged", "inconclusive"]
+                .iter()
+                .any(|it| row["drill"]["status"] == *it)
+                .then_some(row)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::lost::{Lost, LostRanges};
 use super::reader::Reader;
 use super::segment_reader::ChainReaders;
 use super::walk::{Content, Counts, Walk};
@@ -75,6 +76,23 @@ impl Chain {
             .run(|entry| Ok(make(entry)?.map_or(Content::Skip, Content::Write)))
     }
 
+    /// Restores what can be had of a damaged backup: where a segment cannot be read as it was backed up, nothing is
+    /// written, and its range is returned.
+    pub fn salvage<E: From<ArchiveError>>(
+        &self,
+        mut make: impl FnMut(&Entry) -> Result<Option<Arc<dyn WriteAt>>, E>,
+        workers: usize,
+        cancel: &Cancel,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(Counts, Vec<Lost>), E> {
+        let lost = Arc::<LostRanges>::default();
+        let walk = Walk { lost: Some(&lost), ..self.walk(workers, cancel, progress) };
+        let counts =
+            walk.run::<E>(|entry| Ok(make(entry)?.map_or(Content::Skip, Content::Write)))?;
+        // The workers, which shared it, have ended.
+        Ok((counts, Arc::into_inner(lost).unwrap_or_default().into_ranges()))
+    }
+
     fn walk<'a>(
         &'a self,
         workers: usize,
@@ -82,7 +100,7 @@ impl Chain {
         progress: &'a (dyn Fn(u64) + Sync),
     ) -> Walk<'a> {
         let (backup, chain) = (&self.last, &self.readers);
-        Walk { backup, chain, only_own_except: None, workers, cancel, progress }
+        Walk { backup, chain, only_own_except: None, lost: None, workers, cancel, progress }
     }
 }
 

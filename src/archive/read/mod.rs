@@ -1,6 +1,7 @@
 //! Reading archives: one alone, or a chain of them.
 
 mod chain;
+mod lost;
 mod prove;
 mod reader;
 mod segment_reader;
@@ -8,6 +9,7 @@ mod verified_patches;
 mod walk;
 
 pub use chain::Chain;
+pub use lost::Lost;
 pub use prove::{Finished, prove, verify_file};
 pub use reader::Reader;
 pub(super) use segment_reader::{ChainReaders, SegmentReader};

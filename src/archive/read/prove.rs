@@ -89,6 +89,7 @@ fn check_own_segments(
         backup: reader,
         chain: &chain,
         only_own_except: Some(verified),
+        lost: None,
         workers,
         cancel: &Cancel::default(),
         progress: &|_bytes| {},

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::lost::LostRanges;
 use super::reader::Reader;
 use super::segment_reader::{ChainReaders, SegmentReader};
 use super::verified_patches::VerifiedPatches;
@@ -10,7 +11,7 @@ use crate::archive::index::{Record, Segment, SegmentPosition, Stored, segment_st
 use crate::archive::pool::Pool;
 use crate::archive::sparse::{self, Coverage};
 use crate::domain::num::to_u64;
-use crate::domain::{Cancel, Entry, EntryKind, WriteAt};
+use crate::domain::{Cancel, Entry, EntryKind, EntryPath, WriteAt};
 
 /// What a backup has: the result of verifying or restoring it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +38,8 @@ pub(super) struct Walk<'a> {
     /// If given, only segments that the backup's own archive stores are read, without those whose patches are
     /// verified.
     pub(super) only_own_except: Option<&'a Arc<VerifiedPatches>>,
+    /// If given, a segment that cannot be read is noted here, and the walk goes on.
+    pub(super) lost: Option<&'a Arc<LostRanges>>,
     pub(super) workers: usize,
     /// Ends the walk between two segments.
     pub(super) cancel: &'a Cancel,
@@ -57,6 +60,8 @@ struct Item {
     position: SegmentPosition,
     coverage: Coverage,
     place: Option<Arc<dyn WriteAt>>,
+    /// The file, where a segment may be lost.
+    path: Option<Arc<EntryPath>>,
 }
 
 impl Walk<'_> {
@@ -90,6 +95,7 @@ impl Walk<'_> {
             let mut scratch = Vec::new();
             let verified = self.only_own_except.map(Arc::clone);
             let cancel = self.cancel.clone();
+            let lost = self.lost.map(Arc::clone);
             Ok(move |items: Vec<Item>| {
                 items.iter().try_fold(0, |sum, item| {
                     if cancel.is_cancelled() {
@@ -102,7 +108,13 @@ impl Walk<'_> {
                         None => false,
                     };
                     if !is_verified {
-                        item.run(&mut reader, &mut scratch)?;
+                        let done = item.run(&mut reader, &mut scratch);
+                        match (done, &lost, &item.path) {
+                            (Err(error), Some(lost), Some(path)) => {
+                                lost.note(path, item.position, error)?;
+                            }
+                            (done, ..) => done?,
+                        }
                     }
                     Ok(sum + to_u64(item.position.length))
                 })
@@ -129,12 +141,13 @@ impl Walk<'_> {
         let size = record.size();
         let EntryKind::File { extents, .. } = &mut record.entry.kind else { return Ok(None) };
         let extents = extents.take();
+        let path = self.lost.map(|_| Arc::new(record.entry.path.clone()));
         let own = self.only_own_except.map(|_| self.backup.depth());
         let segments = record.into_segments();
         let wanted = segments.filter(move |(_, it)| own.is_none() || it.depth() == own);
         Ok(Some(wanted.map(move |(position, segment)| {
             let coverage = sparse::coverage(extents.as_deref(), size, position.number);
-            Item { segment, position, coverage, place: place.clone() }
+            Item { segment, position, coverage, place: place.clone(), path: path.clone() }
         })))
     }
 }

@@ -73,7 +73,8 @@ pub(super) fn drill(backup: &BackupView) -> String {
         DrillStatus::Waiting => "waiting",
         DrillStatus::Running => "running",
         DrillStatus::Passed => "passed",
-        DrillStatus::Failed => "failed",
+        DrillStatus::Damaged => "damaged",
+        DrillStatus::Inconclusive => "inconclusive",
     };
     drill.at.map_or_else(|| word.to_owned(), |at| format!("{word} {}", age(at)))
 }

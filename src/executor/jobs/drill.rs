@@ -37,6 +37,7 @@ pub(super) fn run(context: &Context, job: &DrillJob) -> Option<Outcome> {
             headroom: context.settings.headroom_bytes,
             source: job.source.as_ref(),
             workers: context.settings.compression_threads,
+            limit: context.settings.drill_limit,
             cancel: &cancel,
         };
         drill(&chain, &how, &|_done, _total| ())

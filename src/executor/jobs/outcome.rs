@@ -122,9 +122,9 @@ impl Outcome {
             (Self::Drill { id, .. }, Some(error)) => {
                 let causes = with_causes(error);
                 if drill::damage(error, *id).is_some() {
-                    log::warn!("{what} failed, so nothing is built on it from now on: {causes}");
+                    log::warn!("{what} found damage, nothing is built on it from now on: {causes}");
                 } else {
-                    log::warn!("the {what} could not be made: {causes}");
+                    log::warn!("{what} is inconclusive, and says nothing of the backup: {causes}");
                 }
             }
             (_, Some(error)) => log::warn!("{what} failed: {}", with_causes(error)),

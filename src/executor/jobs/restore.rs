@@ -36,10 +36,15 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobEr
         owners: Owners::FromArchive,
         check: job.instance.check,
         workers: context.settings.compression_threads,
+        salvage: false,
         cancel: &context.cancel,
     };
     let report = restore(&chain, &how, &|_done, _total| ())?;
     failpoint::at("restore-after-place");
+    if let Some(warning) = &report.warning {
+        let id = job.instance.id;
+        log::warn!("instance {id} is restored as it was backed up, but its data is bad: {warning}");
+    }
     Ok(Restored {
         source: engine.source_of(&target),
         content_bytes: report.content_bytes,

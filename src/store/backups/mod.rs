@@ -11,8 +11,8 @@ use super::sql::{columns, execute, insert, query_first, query_one};
 use super::types::{Bytes, Json, failure, json};
 use super::{Records, Removal, StoreError, Task};
 use crate::domain::{
-    ArchiveFacts, Backup, BackupId, ContainerName, Datastore, Failure, FailureCode, InstanceId,
-    Kind, LeftOut, Location, ProjectId, RunNumbers, Status, Timestamp, VerifyLevel,
+    ArchiveFacts, Backup, BackupId, ContainerName, Damage, DamageIn, Datastore, FailureCode,
+    InstanceId, Kind, LeftOut, Location, ProjectId, RunNumbers, Status, Timestamp, VerifyLevel,
 };
 
 pub use list::Page;
@@ -54,7 +54,7 @@ pub struct BackupRecord {
     /// Where the archive of a registration is said to be, until it is proven: then the backup's facts say it.
     pub location: Option<Location>,
     /// What was found wrong with its archive.
-    pub damage: Option<Failure>,
+    pub damage: Option<Damage>,
     /// The state of its removal.
     pub removal: Option<Removal>,
 }
@@ -87,10 +87,12 @@ columns! {
         failure_message: Option<String> = "backups.failure_message",
         damage_code: Option<FailureCode> = "backups.damage_code",
         damage_message: Option<String> = "backups.damage_message",
+        damage_in: Option<DamageIn> = "backups.damage_in",
         removal: Option<Removal> = "backups.removal",
         drill_asked: Option<Timestamp> = "open_drill.asked",
         drill_begun: Option<Timestamp> = "open_drill.begun",
         drill_ended: Option<Timestamp> = "last_drill.ended",
+        drill_result: Option<String> = "last_drill.result",
         drill_failure_code: Option<FailureCode> = "last_drill.failure_code",
         drill_failure_message: Option<String> = "last_drill.failure_message",
         drill_numbers: Option<Json<RunNumbers>> =
@@ -139,11 +141,18 @@ impl BackupColumns {
 impl From<BackupColumns> for BackupRecord {
     fn from(mut it: BackupColumns) -> Self {
         let facts = it.take_facts();
-        let damage = failure(it.damage_code, it.damage_message);
+        // Damage from before its place was recorded is damage of the archive.
+        let place = it.damage_in.unwrap_or(DamageIn::Archive);
+        let damage = failure(it.damage_code, it.damage_message).map(|failure| Damage {
+            id: it.id,
+            place,
+            failure,
+        });
         let drill = DrillColumns {
             asked: it.drill_asked,
             begun: it.drill_begun,
             ended: it.drill_ended,
+            damaged: it.drill_result.as_deref() == Some("damaged"),
             failure: failure(it.drill_failure_code, it.drill_failure_message),
             numbers: it.drill_numbers,
         };
@@ -161,7 +170,8 @@ impl From<BackupColumns> for BackupRecord {
             created: it.created,
             updated: it.updated,
             facts,
-            failure: failure(it.failure_code, it.failure_message).or_else(|| damage.clone()),
+            failure: failure(it.failure_code, it.failure_message)
+                .or_else(|| damage.as_ref().map(|it| it.failure.clone())),
             progress: if it.status.is_usable() { 1.0 } else { 0.0 },
             drill: drill.into(),
         };

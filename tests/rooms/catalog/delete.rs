@@ -21,7 +21,7 @@ fn a_backup_goes_with_everything_built_on_it_newest_first() {
     fixture.delete(root).unwrap();
     assert!(fixture.bell.count() > seen);
     assert_eq!(fixture.removal(), [other, grandchild, child, root]);
-    assert_eq!(fixture.catalog.claim().unwrap(), None);
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
     fixture.catalog.removed(vec![other, grandchild, child, root]).wait().unwrap();
     assert!(matches!(fixture.catalog.find(root), Err(CatalogError::NoSuchBackup { .. })));
     assert!(matches!(fixture.delete(root), Err(CatalogError::NoSuchBackup { .. })));
@@ -46,7 +46,7 @@ fn deleting_twice_is_fine_and_makes_one_job() {
     fixture.delete(root).unwrap();
     assert_eq!(fixture.removal().len(), 4);
     fixture.delete(root).unwrap();
-    assert_eq!(fixture.catalog.claim().unwrap(), None);
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_delete_neither_depends_on_another_project_nor_affects_it() {
         version_id,
     };
     let child = fixture.catalog.register_backup(&member("b"), new).wait().unwrap().id;
-    assert!(matches!(fixture.catalog.claim().unwrap(), Some(Job::Register(_))));
+    assert!(matches!(fixture.catalog.claim_any().unwrap(), Some(Job::Register(_))));
     let proof = ArchiveFacts { location: "b/x.tar.zst".parse().unwrap(), ..facts(child) };
     let kind = Kind::Incremental;
     fixture.catalog.registered(child, kind, Some(root), proof).wait().unwrap();
@@ -127,7 +127,7 @@ fn a_removal_that_fails_is_visible_and_tried_again_at_the_next_delete_with_its_p
     fixture.catalog.removal_failed(grandchild, failure("disk says no")).wait().unwrap();
     let row = fixture.catalog.find(grandchild).unwrap();
     assert_eq!((row.status, row.failure), (Status::DeleteFailed, Some(failure("disk says no"))));
-    assert_eq!(fixture.catalog.claim().unwrap(), None);
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
     fixture.delete(root).unwrap();
     assert_eq!(fixture.removal(), [grandchild, child, root]);
     fixture.catalog.removal_failed(grandchild, failure("still no")).wait().unwrap();

@@ -7,7 +7,7 @@ use super::*;
 use coffer::domain::{
     Backup, BackupId, Caller, Cancel, Damage, DamageIn, Drill, DrillFacts, DrillTurn, Failure,
     FailureCode, Instance, ParentChoice, Role, RowsByTable, RunEnd, RunNumbers, RunResult, Status,
-    Verify, VerifyLevel,
+    Verdict, Verify, VerifyLevel,
 };
 
 const TOOK: Duration = Duration::from_millis(1500);
@@ -35,7 +35,7 @@ impl Fixture {
     }
 
     fn claim_drill(&self) -> DrillJob {
-        match self.catalog.claim().unwrap() {
+        match self.catalog.claim_any().unwrap() {
             Some(Job::Drill(job)) => *job,
             other => panic!("not a drill: {other:?}"),
         }
@@ -82,7 +82,7 @@ fn a_completed_backup_waits_for_its_drill_where_the_instance_says_so_and_behind_
     assert_eq!(fixture.drill_of(root).next, Some(DrillTurn::Claimed));
     let job = fixture.claim_drill();
     assert_eq!(job.chain.iter().map(|it| it.id).collect::<Vec<_>>(), [root, id]);
-    assert_eq!(fixture.catalog.claim().unwrap(), None);
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
 }
 
 impl Fixture {
@@ -115,7 +115,7 @@ fn members_and_admins_ask_for_a_drill_once_and_only_of_what_is_finished() {
     assert!(fixture.bell.count() > rings);
     assert_eq!(fixture.claim_drill().id, id);
     assert_eq!(fixture.ask_drill(id).unwrap().drill.next, Some(DrillTurn::Claimed));
-    assert_eq!(fixture.catalog.claim().unwrap(), None);
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
 
     let runs = fixture.ask(shop(), ParentChoice::None).unwrap().id;
     assert!(matches!(fixture.ask_drill(runs), Err(CatalogError::NotNow(_))));
@@ -144,7 +144,7 @@ fn a_drill_that_passed_is_the_strongest_proof_and_keeps_what_it_counted() {
     assert_eq!((proof.verify_level, proof.verified_at), (VerifyLevel::Restored, START));
     let last = row.drill.last.unwrap();
     assert_eq!((row.drill.next, last.at, last.took), (None, START, TOOK));
-    assert_eq!(last.found, Ok(drilled_facts()));
+    assert_eq!(last.verdict, Verdict::Passed(drilled_facts()));
     assert_eq!(fixture.catalog.drill_rows(&member("a"), id).unwrap()["orders"], 7);
     let stranger = fixture.catalog.drill_rows(&member("b"), id);
     assert!(matches!(stranger, Err(CatalogError::NoSuchBackup { .. })));
@@ -168,10 +168,10 @@ fn nothing_is_built_on_what_a_drill_found_damaged_until_another_drill_passes() {
     // Its bytes are as they were read: that proves nothing of the data.
     fixture.catalog.report_verified(id, START, VerifyLevel::Bytes).wait().unwrap();
     assert!(fixture.catalog.chain(id).is_err());
-    // Nor does a drill that could not be made.
+    // Nor does a drill that was inconclusive.
     let failure = Failure::new(FailureCode::DiskFull, "no room");
     fixture.fail_drill(id, failure.clone());
-    assert_eq!(fixture.drill_of(id).last.unwrap().found, Err(failure));
+    assert_eq!(fixture.drill_of(id).last.unwrap().verdict, Verdict::Inconclusive(failure));
     assert!(fixture.catalog.chain(id).is_err());
     fixture.ask_drill(id).unwrap();
     assert_eq!(fixture.claim_drill().id, id);
@@ -192,13 +192,16 @@ fn a_drill_does_not_clear_damage_of_the_archives_bytes() {
 }
 
 #[test]
-fn a_drill_that_could_not_be_made_damages_nothing() {
+fn an_inconclusive_drill_takes_nothing_from_its_backup() {
     let fixture = Fixture::new();
     let id = fixture.completed(ParentChoice::None);
     let failure = Failure::new(FailureCode::Tool, "mariadbd is missing");
     fixture.fail_drill(id, failure.clone());
     let row = fixture.catalog.find(id).unwrap();
-    assert_eq!((row.failure, row.drill.last.unwrap().found), (None, Err(failure)));
+    assert_eq!(
+        (row.failure, row.drill.last.unwrap().verdict),
+        (None, Verdict::Inconclusive(failure))
+    );
     assert_eq!(row.facts.unwrap().verify_level, VerifyLevel::Checked);
     assert!(fixture.catalog.chain(id).is_ok());
 }
@@ -240,10 +243,10 @@ fn an_interrupted_drill_is_made_again() {
     fixture.catalog.retry_drill(id).wait().unwrap();
     assert_eq!(fixture.claim_drill().id, id);
     let again = fixture.reopened();
-    assert_eq!(again.claim().unwrap(), None);
+    assert_eq!(again.claim_any().unwrap(), None);
     assert_eq!(again.reopen_drills().wait().unwrap(), 1);
     assert_eq!(again.reopen_drills().wait().unwrap(), 0);
-    assert!(matches!(again.claim().unwrap(), Some(Job::Drill(job)) if job.id == id));
+    assert!(matches!(again.claim_any().unwrap(), Some(Job::Drill(job)) if job.id == id));
 }
 
 #[test]
@@ -253,16 +256,17 @@ fn a_drill_whose_chain_is_no_longer_there_fails_and_says_which_link() {
     let child = fixture.completed(ParentChoice::This(root));
     fixture.claim_drill();
     fixture.forget_row(root);
-    assert_eq!(fixture.catalog.claim().unwrap(), None);
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
     let Drill { next, last } = fixture.drill_of(child);
-    let why = last.unwrap().found.unwrap_err();
+    let last = last.unwrap();
+    let why = last.verdict.failure().unwrap();
     assert_eq!((next, why.code), (None, FailureCode::ChainBroken));
     assert!(why.message.contains(&root.to_string()), "{why}");
 }
 
 impl Fixture {
     /// Takes a row out of the catalog and leaves what is built on it, as a hand might.
-    fn forget_row(&self, id: BackupId) {
+    pub(super) fn forget_row(&self, id: BackupId) {
         let db = rusqlite::Connection::open(&self.path).unwrap();
         db.execute("DELETE FROM backups WHERE id = ?1", [id.to_string()]).unwrap();
     }

@@ -13,6 +13,18 @@ use coffer::domain::{
     ParentChoice, ProjectId, Role, RunNumbers, Source, Timestamp, Verify, VerifyLevel,
 };
 
+/// Claims whatever there is to do.
+pub(crate) trait ClaimAny {
+    fn claim_any(&self) -> Result<Option<Job>, CatalogError>;
+}
+
+impl ClaimAny for Catalog {
+    fn claim_any(&self) -> Result<Option<Job>, CatalogError> {
+        let claims = Lane::ALL.into_iter().map(|lane| self.claim(lane).transpose());
+        claims.flatten().next().transpose()
+    }
+}
+
 /// 2026-01-01.
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
@@ -149,7 +161,7 @@ impl Fixture {
 
     /// Claims the backup that waits.
     pub(crate) fn claim_backup(&self) -> BackupJob {
-        match self.catalog.claim().unwrap() {
+        match self.catalog.claim_any().unwrap() {
             Some(Job::Backup(job)) => *job,
             other => panic!("not a backup: {other:?}"),
         }
@@ -173,7 +185,7 @@ impl Fixture {
     }
 
     pub(crate) fn removal(&self) -> Vec<BackupId> {
-        match self.catalog.claim().unwrap() {
+        match self.catalog.claim_any().unwrap() {
             Some(Job::Remove(job)) => job.backups.iter().map(|it| it.id).collect(),
             other => panic!("not a removal: {other:?}"),
         }

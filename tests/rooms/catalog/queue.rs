@@ -24,7 +24,7 @@ fn jobs_are_claimed_once_and_oldest_first_within_their_kind() {
     let deleted = fixture.completed_instance_of_b();
     fixture.catalog.delete_backup(&admin(), deleted).wait().unwrap();
     let copy = fixture.restore_of(root).unwrap();
-    let kinds: Vec<_> = std::iter::from_fn(|| fixture.catalog.claim().unwrap())
+    let kinds: Vec<_> = std::iter::from_fn(|| fixture.catalog.claim_any().unwrap())
         .map(|job| match job {
             Job::Remove(job) => job.backups[0].id.to_string(),
             Job::Restore(job) => job.instance.id.to_string(),
@@ -74,7 +74,7 @@ fn a_chain_that_breaks_while_the_job_waits_makes_a_full_or_a_failure_if_the_clie
     let root = fixture.completed(ParentChoice::None);
     let id = fixture.ask(shop(), ParentChoice::This(root)).unwrap().id;
     fixture.catalog.report_damage(root, failure("bits rot")).wait().unwrap();
-    assert_eq!(fixture.catalog.claim().unwrap(), None);
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
     let row = fixture.catalog.find(id).unwrap();
     let why = row.failure.unwrap();
     assert_eq!((row.status, why.code), (Status::Failed, FailureCode::ChainBroken));
@@ -86,7 +86,7 @@ fn a_backup_that_waited_while_its_instance_left_the_configuration_fails_and_says
     let fixture = Fixture::new();
     let id = fixture.ask(shop(), ParentChoice::None).unwrap().id;
     fixture.catalog.sync_instances(vec![configured("a", "web")]).wait().unwrap();
-    assert_eq!(fixture.catalog.claim().unwrap(), None);
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
     let row = fixture.catalog.find(id).unwrap();
     assert_eq!(
         (row.status, row.failure.unwrap().code),

@@ -13,7 +13,7 @@ fn interrupted_backups_are_found_and_waiting_ones_still_wait() {
     let again = fixture.reopened();
     let interrupted = again.interrupted().unwrap();
     assert_eq!(interrupted.iter().map(|it| it.id).collect::<Vec<_>>(), [had]);
-    let Some(Job::Backup(job)) = again.claim().unwrap() else { panic!("nothing waits") };
+    let Some(Job::Backup(job)) = again.claim_any().unwrap() else { panic!("nothing waits") };
     assert_eq!(job.backup.id, waits);
 }
 
@@ -21,11 +21,11 @@ fn interrupted_backups_are_found_and_waiting_ones_still_wait() {
 fn a_claimed_restore_can_be_claimed_again() {
     let fixture = Fixture::new();
     let copy = fixture.restore_of(fixture.completed(ParentChoice::None)).unwrap();
-    assert!(matches!(fixture.catalog.claim().unwrap(), Some(Job::Restore(_))));
+    assert!(matches!(fixture.catalog.claim_any().unwrap(), Some(Job::Restore(_))));
     let again = fixture.reopened();
-    assert_eq!(again.claim().unwrap(), None);
+    assert_eq!(again.claim_any().unwrap(), None);
     assert_eq!(again.reopen_restores().wait().unwrap(), [copy]);
-    assert!(matches!(again.claim().unwrap(), Some(Job::Restore(_))));
+    assert!(matches!(again.claim_any().unwrap(), Some(Job::Restore(_))));
 }
 
 #[test]
@@ -37,9 +37,9 @@ fn claimed_removals_of_backups_and_instances_can_be_claimed_again() {
     fixture.catalog.delete_instance(&member("a"), copy).wait().unwrap();
     fixture.delete(id).unwrap();
     let both = |catalog: &Catalog| {
-        assert!(matches!(catalog.claim().unwrap(), Some(Job::Remove(_))));
-        assert!(matches!(catalog.claim().unwrap(), Some(Job::RemoveInstance(_))));
-        assert_eq!(catalog.claim().unwrap(), None);
+        assert!(matches!(catalog.claim_any().unwrap(), Some(Job::Remove(_))));
+        assert!(matches!(catalog.claim_any().unwrap(), Some(Job::RemoveInstance(_))));
+        assert_eq!(catalog.claim_any().unwrap(), None);
     };
     both(&fixture.catalog);
     let again = fixture.reopened();

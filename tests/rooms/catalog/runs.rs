@@ -67,7 +67,7 @@ fn another_drill_leaves_the_history_of_those_before() {
     fixture.catalog.ask_drill(&member("a"), id).wait().unwrap();
     // A drill made by hand is not the one that waits.
     end_drill(&fixture, id, RunResult::Done);
-    assert!(matches!(fixture.catalog.claim().unwrap(), Some(Job::Drill(_))));
+    assert!(matches!(fixture.catalog.claim_any().unwrap(), Some(Job::Drill(_))));
     fixture.catalog.retry_drill(id).wait().unwrap();
     let drills: Vec<_> = runs(&fixture.catalog, id)
         .into_iter()
@@ -77,7 +77,7 @@ fn another_drill_leaves_the_history_of_those_before() {
     assert_eq!(drills, ["waits", "failed", "done", "interrupted"]);
     // What was interrupted has found nothing.
     let last = fixture.catalog.find(id).unwrap().drill.last.unwrap();
-    assert!(last.found.is_ok());
+    assert!(last.verdict.facts().is_some());
 }
 
 #[test]
@@ -97,13 +97,15 @@ fn a_restore_that_an_orderly_stop_interrupts_begins_again_as_after_a_crash() {
     let fixture = Fixture::new();
     let backup = fixture.completed(ParentChoice::None);
     let copy = fixture.restore_of(backup).unwrap().id;
-    assert!(matches!(fixture.catalog.claim().unwrap(), Some(Job::Restore(_))));
+    assert!(matches!(fixture.catalog.claim_any().unwrap(), Some(Job::Restore(_))));
     fixture.catalog.retry_restore(copy).wait().unwrap();
     let shown = fixture.catalog.instance(&admin(), copy).unwrap();
     assert_eq!((shown.status, shown.failure), (InstanceStatus::Build, None));
     let again = fixture.reopened();
     assert_eq!(again.reopen_restores().wait().unwrap(), []);
-    assert!(matches!(again.claim().unwrap(), Some(Job::Restore(job)) if job.instance.id == copy));
+    assert!(
+        matches!(again.claim_any().unwrap(), Some(Job::Restore(job)) if job.instance.id == copy)
+    );
     again.restored(copy, Source::from_path("/x"), 9).wait().unwrap();
     // The clock starts again with the reopened catalog, so the second restore ends first.
     let expected =
