@@ -5,8 +5,8 @@
 //!
 //! # Rooms
 //!
-//! Each room names only the rooms listed behind its arrow, and never one above it. `tests/layers.rs` reads this
-//! list, holds the source to it, and fails on a step that nobody takes.
+//! Each top-level module is called a room. It uses only the rooms listed behind its arrow, and never one above it.
+//! `tests/layers.rs` fails if a room uses one that is not in its list, or does not use one that is.
 //!
 //! ```text
 //! main        the program                   → cli
@@ -19,13 +19,13 @@
 //! store       records in SQLite             → disk domain
 //! engine      one kind of database each     → early_sync disk file_url domain
 //! archive     the file format               → domain
-//! storage     where archives lie            → early_sync disk file_url failpoint domain
+//! storage     keeps archives                → early_sync disk file_url failpoint domain
 //! wire        bodies of requests, answers   → domain
 //! config      settings                      → domain
 //! telemetry   log lines and panics          → domain
 //! bell        wakes the executor            →
 //! early_sync  fsync while a file is written →
-//! disk        renames, and free space       →
+//! disk        file-system calls             →
 //! file_url    `file://` URLs of paths       →
 //! failpoint   crashes on purpose, for tests →
 //! domain      what every room speaks about  →
@@ -33,39 +33,40 @@
 //!
 //! # Words
 //!
-//! Words of our own, besides those of the field. Each has one meaning everywhere.
+//! Words of our own, or with a meaning of our own, besides those of zstd, SQLite and Trove.
 //!
 //! | word | meaning |
 //! |---|---|
-//! | archive | the file of one backup: a tar, compressed with zstd, with an index |
-//! | frame | a piece of an archive that is compressed on its own |
-//! | segment | a MiB of a file, cut at a fixed position: the unit that is hashed, compared and restored |
-//! | index | the list of an archive's entries, and of where their segments are |
-//! | manifest | what an archive says of itself: enough to write its row in the catalog again |
+//! | archive | the file of one backup: a tar, compressed with zstd, with an index and a manifest |
 //! | chain | the archives that a backup needs: its root, which is a full backup, and the incrementals built on it |
-//! | place | where archives are kept: a folder of the local disk |
+//! | segment | a MiB of a file, cut at a fixed position: the unit that is hashed, compared and restored |
+//! | patch | what an incremental stores of a changed segment: the changed pages (a delta), or all of it (whole) |
+//! | stamp | ctime, inode and device of a file: if they and its size have not changed, it need not be read again |
+//! | prove | to read an archive back, decode it, and compare every hash with that of the source |
 //! | publish | to give a proven archive its final name; from then on the backup exists |
-//! | claim | to take a job out of the queue for one worker |
-//! | run | one attempt at a job, with its result |
-//! | settle | to record the result of a run and what follows from it, in one transaction |
+//! | verify | to prove a published archive again |
 //! | drill | a restore that is made only to prove that a backup can be restored |
+//! | job | what a worker does: a backup, registration, restore, drill or removal |
+//! | run | one attempt at a job or a verification, from the request to its result |
+//! | settle | to record the result of a run and its effect on the rows, in one transaction |
 //!
 //! # Where things go
 //!
 //! * **An engine**, to back up another kind of database: a folder in `src/engine/<name>/` with an implementation of
 //!   [`engine::Engine`], and a line in `ENGINES` in `src/engine/mod.rs`. The engine alone checks the keys of its
 //!   `source`. Its tests are in `tests/rooms/engine/<name>`, and run the suite in `tests/rooms/engine/conformance.rs`.
-//! * **A place** for archives: an implementation of [`storage::Storage`] in `src/storage/<name>/`, and a line in
+//! * **A storage backend**: an implementation of [`storage::Storage`] in `src/storage/<name>/`, and a line in
 //!   `src/storage/mod.rs`. Its tests run the suite in `tests/rooms/storage/conformance.rs`.
 //! * **A field of a backup**: a column in `schema.sql`, with a step in `src/store/schema.rs` for older catalogs; the
 //!   field in `src/domain/backup.rs`; its column in `src/store/backups/mod.rs`; its key in `src/wire/backup.rs`, and its
-//!   value in `src/api/view.rs`. What is known of an archive comes from its manifest in `src/executor/facts.rs`; what
+//!   value in `src/wire/backup_view.rs`. What is known of an archive comes from its manifest in `src/executor/facts.rs`; what
 //!   the archive has to remember goes into `src/archive/manifest.rs`.
 //! * **A route**: a handler with its `#[utoipa::path]` in the file of its resource in `src/api/`, listed in that file's
 //!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them.
-//! * **A test** of one type stands beside it, in `mod tests` of its file. What drives a whole room through its public
-//!   face is in `tests/rooms/<room>/`, part of `tests/rooms.rs`; what drives the program is in `tests/`.
-//! * **A kind of job**: its file in `src/executor/jobs/`, and its task in `src/catalog/queue.rs`.
+//! * **A test** of one type stands beside it, in `mod tests` of its file. What uses a room only through its public
+//!   functions is in `tests/rooms/<room>/`, part of `tests/rooms.rs`; what drives the program is in `tests/`.
+//! * **A kind of job**: its file in `src/executor/jobs/`, its `Job` and how it is claimed in `src/catalog/queue.rs`,
+//!   and its `RunKind` in `src/domain/run.rs`.
 //! * **A rule** of what is allowed goes into `src/catalog/`, its sentence for the client into `src/api/refusal.rs`.
 
 pub mod api;

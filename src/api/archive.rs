@@ -101,7 +101,7 @@ fn open(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             log::warn!("the archive of backup {id} ({}) is gone", facts.location);
             return Err(ApiError::NotFound(format!(
-                "The archive of backup {id} is not in the archive store."
+                "The archive of backup {id} is not in the storage."
             )));
         }
         Err(error) => return Err(fault(error.to_string())),

@@ -108,7 +108,7 @@ fn registration(
     let location = archives.locate(url).ok_or_else(|| {
         ApiError::BadRequest(format!(
             "Failed to restore backup from {url:.300}: backup['restore_from']['remote_location'] has \
-             to name a file below this server's archive store."
+             to name a file below this server's archive folder."
         ))
     })?;
     let version_id = archive.local_datastore_version_id.to_string();

@@ -1,4 +1,4 @@
-//! `…/flavors`: one, because the stock client insists on naming one to restore.
+//! `…/flavors`: one, because the OpenStack client insists on naming one to restore.
 
 use actix_web::web::Json;
 

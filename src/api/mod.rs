@@ -69,7 +69,7 @@ pub struct State {
     pub default_page: u32,
     /// Backups a page at most.
     pub max_page: u32,
-    /// Instances a page, always: the stock client looks names up on the first page only.
+    /// Instances a page, always: the OpenStack client looks names up on the first page only.
     pub instance_page: u32,
     /// The server's version.
     pub version: &'static str,

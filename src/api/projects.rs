@@ -1,4 +1,4 @@
-//! `…/projects`: what the stock client asks Keystone about a project that it is given the name of. Here a
+//! `…/projects`: what the OpenStack client asks Keystone about a project that it is given the name of. Here a
 //! project's name is its id, and a project exists as soon as somebody may use it.
 
 use actix_web::web::Json;

@@ -16,7 +16,7 @@ pub(super) enum Selection {
         /// The last.
         last: u64,
     },
-    /// Nothing: the range begins behind the end.
+    /// Nothing: the range begins after the end.
     OutOfRange,
 }
 

@@ -4,7 +4,7 @@
 use crate::domain::{BackupId, InstanceId, InstanceStatus, ProjectId, QuotaResource, Status};
 use crate::store::StoreError;
 
-/// A refusal, or an error of the store below.
+/// A refusal, or an error of the catalog's database.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// No such backup, or one that this caller may not see: the two cannot be told apart.

@@ -18,7 +18,7 @@ use super::{
 pub struct InstancePage {
     /// The rows.
     pub rows: Vec<Instance>,
-    /// The id behind which the next page starts; `None` on the last one.
+    /// The id after which the next page starts; `None` on the last one.
     pub next: Option<InstanceId>,
 }
 

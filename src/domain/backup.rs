@@ -29,7 +29,7 @@ pub struct ArchiveFacts {
 pub struct Backup {
     /// Its id.
     pub id: BackupId,
-    /// Whose it is.
+    /// The project it belongs to.
     pub project: ProjectId,
     /// What it is a backup of; `None` for a registered archive.
     pub instance: Option<InstanceId>,
@@ -117,7 +117,7 @@ pub struct NewBackup {
     pub container: Option<ContainerName>,
 }
 
-/// A request to register an archive that already lies in the archive store (`restore_from`).
+/// A request to register an archive that is already in the storage (`restore_from`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// 1 to 255 characters, at least one letter or digit.

@@ -29,7 +29,7 @@ words! {
         Tool = "tool",
         /// The disk has too little room.
         DiskFull = "disk_full",
-        /// The archive store answered with an error.
+        /// The storage of archives failed.
         Storage = "storage",
         /// An archive this one is built on is missing or damaged; the message names its id.
         ChainBroken = "chain_broken",

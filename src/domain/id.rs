@@ -179,7 +179,7 @@ macro_rules! path_name {
 
 path_name!(
     /// The project (OpenStack's tenant) that owns instances and backups: 1 to 64 characters of
-    /// `A-Z a-z 0-9 _ -`, because it becomes part of URLs and of paths in the archive store.
+    /// `A-Z a-z 0-9 _ -`, because it becomes part of URLs and of paths of archives.
     #[schema(value_type = String)]
     ProjectId,
     "project id (1 to 64 of A-Z a-z 0-9 _ -)",

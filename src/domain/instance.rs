@@ -91,7 +91,7 @@ words! {
 pub struct Instance {
     /// Its id.
     pub id: InstanceId,
-    /// Whose it is.
+    /// The project it belongs to.
     pub project: ProjectId,
     /// Its name, unique in the project.
     pub name: String,
@@ -120,7 +120,7 @@ pub struct Instance {
 /// Where the backups of an instance, or of a whole project, are put (Trove's backup strategy).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strategy {
-    /// Whose it is.
+    /// The project it belongs to.
     pub project: ProjectId,
     /// The instance; `None`: every instance of the project that has no strategy of its own.
     pub instance: Option<InstanceId>,

@@ -12,10 +12,10 @@ const INCREMENTAL: &str = ".incr.zst";
 /// The longest location, in bytes.
 const LONGEST: usize = 1024;
 
-/// The path of an archive below the store's root, `/`-separated.
+/// The path of an archive in the storage, `/`-separated.
 ///
 /// Ours are `<project>/[<container>/]<instance>/<backup id>.tar.zst`, or `.incr.zst` for an incremental. An
-/// archive that a person put into the store may lie at any path that stays below the root, has no hidden
+/// archive that a person put there may have any path that does not lead out of the storage, has no hidden
 /// folder in it and ends as archives do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
@@ -25,7 +25,7 @@ pub struct Location {
 
 /// A text that is not the location of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not the location of an archive in this store")]
+#[error("{text:?} is not the location of an archive in this storage")]
 pub struct BadLocation {
     /// The text as it came, cut to 200 characters.
     pub text: String,

@@ -149,6 +149,6 @@ pub struct Run {
     pub asked: Timestamp,
     /// When a worker began; `None` while it waits.
     pub begun: Option<Timestamp>,
-    /// How it ended; `None` while it waits or runs.
+    /// How it ended; `None` while it waits for a worker or runs.
     pub end: Option<RunEnd>,
 }

@@ -27,7 +27,7 @@ pub struct DumpRequest<'a> {
     pub instance_name: &'a str,
     /// How thorough the engine's own check is.
     pub check: CheckLevel,
-    /// A folder for unnamed temporary files, on the archive store's filesystem.
+    /// A folder for unnamed temporary files, on the filesystem of the archives.
     pub scratch: &'a Path,
     /// Whether files with an unchanged stamp may be skipped. If not, everything is read.
     pub trust_stamps: bool,

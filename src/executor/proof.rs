@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::Manifest;
 use crate::domain::{ArchiveFacts, Backup, Timestamp, VerifyLevel};
-use crate::storage::{Storage, StorageError, Stored};
+use crate::storage::{Storage, StorageError, StoredArchive};
 
 /// The version of [`Record`] that is written, and the newest that is read.
 const VERSION: u32 = 1;
@@ -52,7 +52,7 @@ fn write(
 
 /// When an archive was proven before it was published. Version 0.1.0 did that a little after the end that the
 /// manifest says, and kept the time, also that of later proofs, with the file.
-pub(super) fn of_finished(manifest: &Manifest, stored: &Stored) -> Timestamp {
+pub(super) fn of_finished(manifest: &Manifest, stored: &StoredArchive) -> Timestamp {
     stored.proven_hint.map_or(manifest.finished, |hint| hint.max(manifest.finished))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::archive;
 use crate::catalog::Recovered;
 use crate::domain::{BackupId, Kind, Location};
-use crate::storage::Stored;
+use crate::storage::StoredArchive;
 
 use super::chain::open_at;
 use super::{Context, JobError, OnProgress, facts, proof};
@@ -56,7 +56,7 @@ pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildRep
 fn read(
     context: &Context,
     roots: &Roots,
-    archive: &Stored,
+    archive: &StoredArchive,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Recovered, JobError> {
     let open = |location| open_at(&*context.storage, location, &context.cancel).map(Arc::new);

@@ -30,10 +30,10 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>, StorageError>;
 
     /// The archive at this location; `None`: there certainly is none.
-    fn stat(&self, location: &Location) -> Result<Option<Stored>, StorageError>;
+    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>, StorageError>;
 
     /// Every archive, in order of location. A backend that lists page by page reads all pages.
-    fn list(&self) -> Result<Vec<Stored>, StorageError>;
+    fn list(&self) -> Result<Vec<StoredArchive>, StorageError>;
 
     /// Removes an archive and its proof, durably. It is no error if there is none.
     fn remove(&self, location: &Location) -> Result<(), StorageError>;
@@ -70,7 +70,7 @@ pub trait Pending: Write + Send + std::fmt::Debug {
 
 /// An archive in the storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredArchive {
     /// Where.
     pub location: Location,
     /// How long, in bytes.

@@ -145,7 +145,7 @@ words! {
     pub enum Task {
         /// Makes an archive.
         Backup = "backup",
-        /// Proves an archive that is already in the store.
+        /// Proves an archive that is already in the storage.
         Registration = "registration",
     }
 }

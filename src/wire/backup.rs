@@ -13,7 +13,7 @@ use crate::domain::{
 
 use super::{Link, UtcTime, request};
 
-/// A backup. Every key is always there: the stock client asks again, or crashes, over a missing one.
+/// A backup. Every key is always there: the OpenStack client asks again, or crashes, over a missing one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BackupView {
     /// Its id.
@@ -44,7 +44,7 @@ pub struct BackupView {
     pub created: UtcTime,
     /// When it changed last.
     pub updated: UtcTime,
-    /// The kind of archive store it lies in.
+    /// The kind of storage it is in.
     #[schema(value_type = String)]
     pub storage_driver: Cow<'static, str>,
     /// The engine and version of the database.
@@ -146,7 +146,7 @@ pub enum DrillStatus {
 pub struct BackupList {
     /// The backups.
     pub backups: Vec<BackupView>,
-    /// The next page. Left out on the last one: the stock client crashes over null.
+    /// The next page. Left out on the last one: the OpenStack client crashes over null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub links: Option<Vec<Link>>,
@@ -186,7 +186,7 @@ pub struct CreateBackup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub swift_container: Option<ContainerName>,
-    /// The kind of archive store to put it in.
+    /// The kind of storage to put it in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1)]
     pub storage_driver: Option<String>,
@@ -196,7 +196,7 @@ pub struct CreateBackup {
     pub restore_from: Option<RestoreFrom>,
 }
 
-/// An archive that already lies in the archive store.
+/// An archive that is already in the storage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RestoreFrom {
     /// Its URL.

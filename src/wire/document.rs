@@ -10,7 +10,7 @@ use super::Link;
 pub struct ApiVersion {
     /// Its id.
     pub id: String,
-    /// Where it is.
+    /// Its URLs.
     pub links: Vec<Link>,
     /// `CURRENT`.
     pub status: String,

@@ -20,7 +20,7 @@ pub struct InstanceView {
     pub status: InstanceStatus,
     /// `HEALTHY` or `FAILED`.
     pub operating_status: String,
-    /// Where it is.
+    /// Its URLs.
     pub links: Vec<Link>,
     /// The only flavor.
     pub flavor: FlavorRef,
@@ -59,7 +59,7 @@ pub struct InstanceView {
 pub struct FlavorRef {
     /// Its id.
     pub id: String,
-    /// Where it is.
+    /// Its URLs.
     pub links: Vec<Link>,
 }
 
@@ -166,7 +166,7 @@ pub struct Flavor {
     pub ephemeral: u64,
     /// Its id.
     pub id: u64,
-    /// Where it is.
+    /// Its URLs.
     pub links: Vec<Link>,
     /// Its name.
     pub name: String,

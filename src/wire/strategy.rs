@@ -10,9 +10,9 @@ use super::request;
 /// A strategy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StrategyView {
-    /// The kind of archive store.
+    /// The kind of storage.
     pub backend: String,
-    /// The instance; empty for the whole project, because the stock client wants a text.
+    /// The instance; empty for the whole project, because the OpenStack client wants a text.
     pub instance_id: String,
     /// The project.
     pub project_id: ProjectId,

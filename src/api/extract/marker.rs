@@ -1,6 +1,6 @@
 //! The marker of a page: where the next one starts, and what was being listed.
 //!
-//! It carries the filters, because the stock client forgets them after the first page. It gives no
+//! It carries the filters, because the OpenStack client forgets them after the first page. It gives no
 //! rights: the filters in it are checked like those of a query.
 
 use base64::Engine as _;

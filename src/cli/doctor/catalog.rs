@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::{Backup, BackupId, Clock as _, Location, SystemClock};
 use crate::executor::Context;
 use crate::server;
-use crate::storage::Stored;
+use crate::storage::StoredArchive;
 
 use super::finding::Findings;
 
@@ -119,7 +119,7 @@ fn compare(context: &Context, findings: &mut Findings) -> Result<usize, CatalogE
 }
 
 /// Archives without a record.
-fn orphans(stored: &[Stored], backups: &[Backup], findings: &mut Findings) {
+fn orphans(stored: &[StoredArchive], backups: &[Backup], findings: &mut Findings) {
     let ids: HashSet<BackupId> = backups.iter().map(|backup| backup.id).collect();
     let locations: HashSet<&Location> =
         backups.iter().filter_map(|backup| Some(&backup.facts.as_ref()?.location)).collect();
@@ -142,7 +142,7 @@ fn orphans(stored: &[Stored], backups: &[Backup], findings: &mut Findings) {
 /// Records whose archive is missing or has another length.
 fn missing_archives(
     context: &Context,
-    stored: &[Stored],
+    stored: &[StoredArchive],
     backups: &[Backup],
     findings: &mut Findings,
 ) -> Result<(), CatalogError> {

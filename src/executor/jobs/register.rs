@@ -65,7 +65,7 @@ fn chain_of(
     let unknown = || {
         let why =
             "this archive is built on it, and the catalog does not have it: bring its archives \
-                   into the store and run `coffer catalog rebuild`"
+                   into the storage and run `coffer catalog rebuild`"
                 .to_owned();
         JobError::ChainBroken { bad_backup: parent, why, permanent: false }
     };

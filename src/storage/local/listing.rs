@@ -8,11 +8,11 @@ use super::folder::{Folder, OpenedPath};
 use super::layout::Layout;
 use super::proof_file;
 use crate::domain::{Location, Timestamp};
-use crate::storage::{StorageError, Stored};
+use crate::storage::{StorageError, StoredArchive};
 
 /// Every archive below `archives/`, in order of location. Other files are left alone, and one log line counts
 /// them; symbolic links are never followed.
-pub(super) fn list(layout: &Layout) -> Result<Vec<Stored>, StorageError> {
+pub(super) fn list(layout: &Layout) -> Result<Vec<StoredArchive>, StorageError> {
     let mut listing = Listing::default();
     listing.read_folder(&Folder::open(&layout.archives)?, "")?;
     // Every folder is opened anew from the top, so that only one is open at a time. `find` opens all but the
@@ -34,19 +34,19 @@ pub(super) fn list(layout: &Layout) -> Result<Vec<Stored>, StorageError> {
     Ok(listing.found)
 }
 
-pub(super) fn stored(location: Location, metadata: &Metadata) -> Stored {
+pub(super) fn stored_archive(location: Location, metadata: &Metadata) -> StoredArchive {
     let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
     // Version 0.1.0 set the mtime to a whole microsecond. A copy that did not keep the mtime rarely has one.
     let proven_hint = (nanos % 1000 == 0).then(|| {
         Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000))
     });
-    Stored { location, bytes: metadata.len(), proven_hint }
+    StoredArchive { location, bytes: metadata.len(), proven_hint }
 }
 
 #[derive(Default)]
 struct Listing {
     folders: Vec<String>,
-    found: Vec<Stored>,
+    found: Vec<StoredArchive>,
     foreign: u64,
     first_foreign: Option<String>,
 }
@@ -68,7 +68,7 @@ impl Listing {
         match path {
             Some(path) if metadata.is_dir() && may_hold_archives(&path) => self.folders.push(path),
             Some(path) if metadata.is_file() => match path.parse() {
-                Ok(location) => self.found.push(stored(location, &metadata)),
+                Ok(location) => self.found.push(stored_archive(location, &metadata)),
                 Err(_not_an_archive) if proof_file::is_proof(&path) => {}
                 Err(_not_an_archive) => self.ignore(path),
             },

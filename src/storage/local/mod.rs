@@ -25,7 +25,7 @@ use std::time::Duration;
 use self::folder::{Folder, OpenedPath, failed, require_regular_file};
 use self::layout::Layout;
 use self::pending::PendingFile;
-use super::{Pending, Storage, StorageError, Stored};
+use super::{Pending, Storage, StorageError, StoredArchive};
 use crate::domain::{
     BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock,
 };
@@ -165,16 +165,16 @@ impl Storage for Local {
         Ok(Arc::new(file.map_err(failed("inspecting", &path.path()))?))
     }
 
-    fn stat(&self, location: &Location) -> Result<Option<Stored>, StorageError> {
+    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>, StorageError> {
         let Some(path) = OpenedPath::find(&self.layout.archives, location.as_str())? else {
             return Ok(None);
         };
         let Some(metadata) = path.folder.metadata(path.name)? else { return Ok(None) };
         require_regular_file(&metadata, &path.path())?;
-        Ok(Some(listing::stored(location.clone(), &metadata)))
+        Ok(Some(listing::stored_archive(location.clone(), &metadata)))
     }
 
-    fn list(&self) -> Result<Vec<Stored>, StorageError> {
+    fn list(&self) -> Result<Vec<StoredArchive>, StorageError> {
         listing::list(&self.layout)
     }
 

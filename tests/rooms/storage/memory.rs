@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use coffer::domain::{BackupId, Location, ReadAt, Timestamp};
-use coffer::storage::{Pending, Storage, StorageError, Stored};
+use coffer::storage::{Pending, Storage, StorageError, StoredArchive};
 use parking_lot::Mutex;
 
 use super::conformance::storage_conformance;
@@ -42,8 +42,8 @@ impl Memory {
     }
 }
 
-fn stored(location: &Location, archive: &Archive) -> Stored {
-    Stored {
+fn stored_archive(location: &Location, archive: &Archive) -> StoredArchive {
+    StoredArchive {
         location: location.clone(),
         bytes: ReadAt::len(archive.bytes.as_ref()),
         proven_hint: None,
@@ -71,12 +71,18 @@ impl Storage for Memory {
         Ok(bytes)
     }
 
-    fn stat(&self, location: &Location) -> Result<Option<Stored>, StorageError> {
-        Ok(self.0.lock().archives.get(location).map(|archive| stored(location, archive)))
+    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>, StorageError> {
+        Ok(self.0.lock().archives.get(location).map(|archive| stored_archive(location, archive)))
     }
 
-    fn list(&self) -> Result<Vec<Stored>, StorageError> {
-        Ok(self.0.lock().archives.iter().map(|(location, it)| stored(location, it)).collect())
+    fn list(&self) -> Result<Vec<StoredArchive>, StorageError> {
+        Ok(self
+            .0
+            .lock()
+            .archives
+            .iter()
+            .map(|(location, it)| stored_archive(location, it))
+            .collect())
     }
 
     fn remove(&self, location: &Location) -> Result<(), StorageError> {
