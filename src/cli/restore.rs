@@ -125,8 +125,8 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     match report.left_out.len() {
         0 => warnings(&opened, &report),
         count => Err(CommandError::InPart(format!(
-            "restored in part: the server refused {}; everything else is in {place}",
-            terminal::counted(num::to_u64(count), "statement")
+            "restored in part: {} could not be restored, as named above; everything else is in {place}",
+            terminal::counted(num::to_u64(count), "thing")
         ))),
     }
 }

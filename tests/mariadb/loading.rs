@@ -73,7 +73,9 @@ fn databases_load_whatever_needs_what_and_whatever_their_names() {
     );
     again.sql("INSERT INTO aaa.child VALUES (8, 1)");
     assert_eq!(again.sql("SELECT id FROM zzz.log"), "8");
-    assert_eq!(again.sql("INSERT INTO aaa.numbered(what) VALUES ('x') RETURNING id"), "41");
+    // A sequence goes on behind the numbers that the original had set aside.
+    let next = again.sql("INSERT INTO aaa.numbered(what) VALUES ('x') RETURNING id");
+    assert!(next.parse::<u64>().unwrap() > 40, "{next}");
     assert_eq!(backup["left_out"], Value::Array(Vec::new()));
 }
 

@@ -115,6 +115,30 @@ fn undo_logs_outside_of_the_data_directory_come_inside_and_a_folder_of_the_files
 }
 
 #[test]
+fn a_dump_of_encrypted_tables_loads_where_their_keys_are_not() {
+    let keys = tempfile::tempdir().unwrap();
+    let file = keys.path().join("keys");
+    write_file(&file, "1;a7addd9adea9978fda19f21e6be987880e68ac92632ca052e5bb42b1a506939a\n");
+    let option = format!("--file-key-management-filename={}", file.display());
+    let database = MariaDb::start_with(&["--plugin-load-add=file_key_management", &option]);
+    database.sql(
+        "CREATE DATABASE shop; USE shop; CREATE TABLE open(id INT PRIMARY KEY); INSERT INTO open VALUES (1);
+         CREATE TABLE t(id INT PRIMARY KEY, t TEXT) ENCRYPTED=YES ENCRYPTION_KEY_ID=1 COMMENT='secret things';
+         INSERT INTO t SELECT seq, REPEAT('x', 200) FROM seq_1_to_5000",
+    );
+    let dumps = source(&database, ", method = \"logical\"");
+    let server = TestServer::builder().instance_of("all", "mariadb", &dumps, "quick").start();
+    let backup = server.admin().full("all");
+    let target = server.folder().join("again");
+    let output = server.run(&["restore", id_of(&backup), "--to", target.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("Not restored: the encryption of tables in \"shop\""), "{said}");
+    let again = MariaDb::on(&target);
+    assert_eq!(again.sql("SELECT COUNT(*) FROM shop.t; SELECT id FROM shop.open"), "5000\n1");
+}
+
+#[test]
 fn encrypted_tables_are_prepared_and_drilled_with_the_servers_keys_which_are_named_as_missing() {
     let keys = tempfile::tempdir().unwrap();
     let file = keys.path().join("keys");

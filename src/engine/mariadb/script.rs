@@ -1,7 +1,7 @@
 //! Scripts of statements, run to their end although the server refuses some.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::client::Client;
@@ -27,6 +27,12 @@ const OF_SERVER: [u32; 3] = [1053, 1317, 1927];
 
 const DISK_FULL: [&str; 5] =
     ["no space left", "errcode: 28", "errno: 28", "error 28 ", "disk full"];
+
+/// What a server without keys says of a table that is to be encrypted.
+const WRONG_OPTIONS: &str = "errno: 140";
+
+/// The options of such a table.
+const ENCRYPTED: [&str; 2] = ["`ENCRYPTED`=", "`ENCRYPTION_KEY_ID`="];
 
 /// A statement that the server refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,8 +60,17 @@ pub(super) fn run_all(
     let mut before = usize::MAX;
     loop {
         let mut refused = Vec::new();
-        for script in waiting {
-            let found = run(client, &script)?;
+        for mut script in waiting {
+            let mut found = run(client, &script)?;
+            if found.iter().any(|it| it.message.contains(WRONG_OPTIONS))
+                && let Some(plain) = without_encryption(&script)?
+            {
+                let what = format!("the encryption of tables in {}", script.name);
+                let why = "this server has not their keys, so they were created without";
+                ended.push((script, vec![LeftOut::new(what, why)]));
+                found = run(client, &plain)?;
+                script = plain;
+            }
             if found.iter().any(|it| NEEDS_OTHERS.contains(&it.code)) {
                 refused.push((script, found));
             } else if !found.is_empty() {
@@ -74,6 +89,35 @@ pub(super) fn run_all(
         before = count;
         waiting = refused.into_iter().map(|(script, _)| script).collect();
     }
+}
+
+/// A copy of a script, beside it, whose tables are not encrypted; `None` if none is.
+fn without_encryption(script: &Script) -> Result<Option<Script>, EngineError> {
+    let path = script.path.with_extension("plain");
+    let copy = || -> std::io::Result<bool> {
+        let mut from = BufReader::new(File::open(&script.path)?);
+        let mut to = BufWriter::new(File::create_new(&path)?);
+        let (mut line, mut changed) = (Vec::new(), false);
+        while from.read_until(b'\n', &mut line)? > 0 {
+            let plain = plain_options(&line);
+            changed |= plain.is_some();
+            to.write_all(plain.as_deref().map_or(&line[..], str::as_bytes))?;
+            line.clear();
+        }
+        to.flush().map(|()| changed)
+    };
+    let changed = copy().map_err(|error| EngineError::target("writing", &path, error))?;
+    Ok(changed.then(|| Script { name: script.name.clone(), path }))
+}
+
+/// The line that ends the columns of a table, without the options for encryption, if it has some.
+fn plain_options(line: &[u8]) -> Option<String> {
+    let text = line.strip_prefix(b") ENGINE=").and_then(|_| std::str::from_utf8(line).ok())?;
+    let is_plain = |word: &&str| !ENCRYPTED.iter().any(|option| word.starts_with(option));
+    let words: Vec<&str> = text.trim_end().split(' ').collect();
+    let kept: Vec<&str> = words.iter().copied().filter(is_plain).collect();
+    let end = if words.last().is_some_and(|it| it.ends_with(';')) { ";\n" } else { "\n" };
+    (kept.len() < words.len()).then(|| kept.join(" ").trim_end_matches(';').to_owned() + end)
 }
 
 /// Runs one script.
@@ -177,9 +221,28 @@ fn shown(statement: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
+
+    #[test]
+    fn only_the_options_for_encryption_are_taken_from_a_table() {
+        let plain = |line: &str| plain_options(line.as_bytes());
+        assert_eq!(
+            plain(") ENGINE=InnoDB `ENCRYPTED`=YES `ENCRYPTION_KEY_ID`=1 COMMENT='a  b';\n")
+                .as_deref(),
+            Some(") ENGINE=InnoDB COMMENT='a  b';\n")
+        );
+        assert_eq!(
+            plain(") ENGINE=InnoDB `ENCRYPTED`=YES;\n").as_deref(),
+            Some(") ENGINE=InnoDB;\n")
+        );
+        assert_eq!(
+            plain(") ENGINE=InnoDB `ENCRYPTED`=YES\n").as_deref(),
+            Some(") ENGINE=InnoDB\n")
+        );
+        for line in [") ENGINE=InnoDB;\n", "INSERT INTO `t` VALUES (' `ENCRYPTED`=YES');\n"] {
+            assert_eq!(plain(line), None);
+        }
+    }
 
     #[test]
     fn a_message_of_the_client_names_line_and_error() {

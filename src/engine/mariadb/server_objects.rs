@@ -22,7 +22,7 @@ pub(super) const TIME_ZONE_TABLES: [&str; 6] = [
 const PLUGINS: &str = "SELECT 'plugin', PLUGIN_NAME, PLUGIN_LIBRARY FROM information_schema.PLUGINS \
      WHERE PLUGIN_LIBRARY IS NOT NULL AND PLUGIN_STATUS = 'ACTIVE' AND PLUGIN_TYPE <> 'ENCRYPTION' AND \
      (PLUGIN_TYPE IN ('AUTHENTICATION', 'STORAGE ENGINE', 'FUNCTION', 'DATA TYPE', 'FTPARSER') \
-     OR PLUGIN_NAME IN (SELECT name FROM mysql.plugin)) ORDER BY 2";
+     OR PLUGIN_NAME LIKE 'provider\\_%' OR PLUGIN_NAME IN (SELECT name FROM mysql.plugin)) ORDER BY 2";
 
 const FUNCTIONS: &str = "SELECT 'function', name, ret, dl, type FROM mysql.func ORDER BY 2";
 
