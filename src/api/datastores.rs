@@ -1,4 +1,4 @@
-//! `…/datastores`: the engines and versions that backups here are of.
+//! `…/datastores`: Trove's name for engines, with the versions of databases that there are backups of.
 
 use actix_web::web::Json;
 

@@ -54,7 +54,7 @@ impl ListUrl {
     }
 }
 
-/// The query as it came, byte for byte, except for the marker.
+/// The query of the request, byte for byte, except for the marker.
 fn next_query(query: &str, marker: &str) -> String {
     let mut parts: Vec<&str> = query
         .split('&')

@@ -57,7 +57,7 @@ pub enum AuthMode {
 /// What every handler can reach. Built once, shared by all workers.
 #[derive(Debug)]
 pub struct State {
-    /// The records.
+    /// The catalog of backups, instances and what else the API shows.
     pub catalog: Arc<Catalog>,
     /// The archives, for downloads and `locationRef`.
     pub archives: Arc<dyn ArchiveAccess>,

@@ -32,6 +32,7 @@ async fn show_quotas(call: Call<Read>) -> Result<Json<QuotaList>, ApiError> {
     let quotas = quotas.into_iter().map(|quota| QuotaUsage {
         resource: quota.resource.as_str().to_owned(),
         in_use: quota.in_use,
+        // Trove's count of resources that are promised but not made yet; here a new row counts at once.
         reserved: 0,
         limit: quota.limit,
     });

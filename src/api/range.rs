@@ -28,7 +28,7 @@ pub(super) fn select(headers: &HeaderMap, tag: &str, length: u64) -> Selection {
         return Selection::NotModified;
     }
     let Some(range) = text(headers, &RANGE) else { return Selection::All };
-    // The range must be of the version of which the client has a part. A date does not prove that.
+    // The client has a part of some version already, and the range must be of the same. A date cannot tell.
     if headers.contains_key(IF_RANGE) && text(headers, &IF_RANGE).map(str::trim) != Some(tag) {
         return Selection::All;
     }

@@ -108,8 +108,8 @@ impl Damage {
         Self(what.into())
     }
 
-    /// The error for the archive of this backup.
-    pub(crate) fn of(self, backup: Option<BackupId>) -> ArchiveError {
+    /// The error for the archive of this backup; `None` if it is not known whose archive it is.
+    pub(crate) fn in_backup(self, backup: Option<BackupId>) -> ArchiveError {
         ArchiveError::Damaged { backup, what: self.0 }
     }
 }

@@ -141,6 +141,7 @@ pub struct ManifestDraft {
 impl Manifest {
     /// The content of `.coffer/manifest.json`.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, ArchiveError> {
+        // In memory only the size of the text can be a reason.
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| ArchiveError::TooLarge(format!("the manifest ({error})")))?;
         json.push(b'\n');

@@ -15,7 +15,7 @@ const MAX_UNORDERED: usize = 1 << 22;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// In the order of [`EntryPath`]: each path is greater than the one before.
+    /// In the order of [`EntryPath`]: each path is greater than the previous one.
     #[default]
     ByPath,
     /// In any order, as a server streams its files.

@@ -87,7 +87,7 @@ impl Catalog {
     /// Accepts a restore into a new instance of the scope's project.
     pub fn create_instance(&self, scope: &Scope<Write>, new: NewInstance) -> Reply<Instance> {
         let scope = scope.clone();
-        self.write_and_ring(move |db, rules| rules.accept_restore(db, &scope, new))
+        self.write_and_wake(move |db, rules| rules.accept_restore(db, &scope, new))
     }
 
     /// Takes over the instances of the configuration: new ones are added, changed ones updated, those that
@@ -136,7 +136,7 @@ impl Catalog {
 
     /// After a crash: restores that a worker had wait again. Returns their instances.
     pub fn reopen_restores(&self) -> Reply<Vec<Instance>> {
-        self.write_and_ring(|db, rules| {
+        self.write_and_wake(|db, rules| {
             let claimed: Vec<_> =
                 db.claimed_restores()?.into_iter().map(|it| it.instance).collect();
             for instance in &claimed {
@@ -149,7 +149,7 @@ impl Catalog {
 
     /// After a crash: drills that a worker had wait again. Returns how many.
     pub fn reopen_drills(&self) -> Reply<usize> {
-        self.write_and_ring(|db, rules| Ok(db.retry_runs(RunKind::Drill, rules.now())?))
+        self.write_and_wake(|db, rules| Ok(db.retry_runs(RunKind::Drill, rules.now())?))
     }
 }
 

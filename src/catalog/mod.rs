@@ -108,7 +108,7 @@ impl Catalog {
     }
 
     /// A write that makes work for the executor, which is woken once the write is durable.
-    fn write_and_ring<T: Send + 'static>(
+    fn write_and_wake<T: Send + 'static>(
         &self,
         work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
     ) -> Reply<T> {

@@ -26,7 +26,7 @@ impl Catalog {
     pub fn delete_backup(&self, scope: &Scope<Write>, id: BackupId) -> Reply<()> {
         let scope = scope.clone();
         let drills = Arc::clone(&self.drills);
-        self.write_and_ring(move |db, rules| {
+        self.write_and_wake(move |db, rules| {
             let project = visible_backup(db, &scope, id)?.backup.project;
             ensure_unused(db, id, &project)?;
             db.mark_for_removal(id, &project, rules.now())?;
@@ -63,7 +63,7 @@ impl Catalog {
     /// Marks a restored instance for removal, with its data; a configured one is refused.
     pub fn delete_instance(&self, scope: &Scope<Write>, id: InstanceId) -> Reply<()> {
         let scope = scope.clone();
-        self.write_and_ring(move |db, rules| {
+        self.write_and_wake(move |db, rules| {
             let instance = visible_instance(db, &scope, id)?;
             if instance.origin == InstanceOrigin::Configured {
                 return Err(Forbidden::ConfiguredInstance(id).into());
@@ -101,7 +101,7 @@ impl Catalog {
 
     /// After a crash: removals that a worker had, or that failed, wait again.
     pub fn reopen_removals(&self) -> Reply<()> {
-        self.write_and_ring(|db, rules| {
+        self.write_and_wake(|db, rules| {
             let now = rules.now();
             db.retry_removals(now)?;
             db.retry_runs(RunKind::InstanceRemoval, now)?;

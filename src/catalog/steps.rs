@@ -143,7 +143,7 @@ impl Catalog {
         Ok(found.into_iter().map(|it| it.backup).collect())
     }
 
-    /// A step after which the backup no longer runs; rings the bell, as a drill may be asked for.
+    /// A step after which the backup no longer runs; wakes the executor, as a drill may be asked for.
     fn settle(
         &self,
         id: BackupId,

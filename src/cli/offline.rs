@@ -23,7 +23,7 @@ pub(super) struct Opened {
     pub(super) reported: Vec<Damage>,
     pub(super) context: Option<Context>,
     pub(super) config: Config,
-    /// Ctrl-C cancels what reads the chain, so that a command ends in order and leaves nothing behind.
+    /// Ctrl-C cancels what reads the chain, so that a command ends cleanly and leaves nothing behind.
     interrupt: Interrupt,
 }
 

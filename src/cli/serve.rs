@@ -8,7 +8,7 @@ use super::error::CommandError;
 pub(super) fn run(with: &WithConfig) -> Result<(), CommandError> {
     let config = with.load()?;
     telemetry::start(config.server.log_level);
-    let served = server::serve(&config, |_address| ());
+    let served = server::serve(&config);
     telemetry::flush();
     Ok(served?)
 }

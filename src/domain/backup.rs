@@ -8,7 +8,7 @@ use super::{
 /// What is known of an archive once it is published. A row cannot become COMPLETED without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFacts {
-    /// Where it lies.
+    /// Where it is.
     pub location: Location,
     /// The archive file's length.
     pub stored_bytes: u64,
@@ -124,7 +124,7 @@ pub struct Registration {
     pub name: String,
     /// The same, if given.
     pub description: Option<String>,
-    /// Where the archive lies.
+    /// Where the archive is.
     pub location: Location,
     /// The datastore version the client says it is for.
     pub version_id: String,

@@ -83,7 +83,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests: every reading is one second after the one before.
+/// A clock for tests: every reading is one second after the previous one.
 #[derive(Debug)]
 pub struct FixedClock(Mutex<i64>);
 

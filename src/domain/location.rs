@@ -27,7 +27,7 @@ pub struct Location {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not the location of an archive in this storage")]
 pub struct BadLocation {
-    /// The text as it came, cut to 200 characters.
+    /// The text, cut to 200 characters.
     pub text: String,
 }
 

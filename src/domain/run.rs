@@ -126,7 +126,7 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
-    /// An end of which nothing was measured.
+    /// An end without measurements.
     pub fn new(at: Timestamp, result: RunResult) -> Self {
         Self { at, result, numbers: RunNumbers::default() }
     }

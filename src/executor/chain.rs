@@ -20,7 +20,7 @@ pub(super) fn location_of(backup: &Backup) -> Result<&Location, JobError> {
     })
 }
 
-/// Opens the archive at a location, whatever backup it is of.
+/// Opens the archive at a location without checking which backup it is of.
 pub(super) fn open_at(
     storage: &dyn Storage,
     location: &Location,

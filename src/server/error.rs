@@ -63,7 +63,7 @@ pub enum ServerError {
     /// A thread or the HTTP server failed.
     #[error("running the server: {0}")]
     Run(#[source] io::Error),
-    /// The catalog is there but cannot be opened.
+    /// The catalog exists but cannot be opened.
     #[error(
         "the catalog {path}: {source}; run this as root, or as the user that runs the server (sudo -u coffer coffer …)"
     )]

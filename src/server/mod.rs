@@ -1,4 +1,4 @@
-//! Wires everything together: opens the data directory, serves, shuts down in order.
+//! Wires everything together: opens the data directory, serves, shuts down cleanly.
 
 mod archive_access;
 mod error;

@@ -1,6 +1,5 @@
-//! Runs the server: recovers, starts the workers, answers requests, stops in order.
+//! Runs the server: recovers, starts the workers, answers requests, shuts down cleanly.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::rt::System;
@@ -19,8 +18,8 @@ use super::{ServerError, token};
 /// Seconds that requests in flight get when the server stops.
 const REQUEST_GRACE_S: u64 = 10;
 
-/// Serves until a signal comes. Calls `ready` with its first address once it listens.
-pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), ServerError> {
+/// Serves until a signal comes.
+pub fn serve(config: &Config) -> Result<(), ServerError> {
     log::info!(
         "coffer {} starts; configuration: {}; data: {}",
         env!("CARGO_PKG_VERSION"),
@@ -44,7 +43,7 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
     let probe = StartupProbe::start(config, &context, |engine| engine.reads_server());
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
-    let served = System::new().block_on(answer(config, &context, ready, &mut signals));
+    let served = System::new().block_on(answer(config, &context, &mut signals));
     notify(sd_notify::NotifyState::Stopping);
     workers.drain(config.server.shutdown_grace());
     probe.stop();
@@ -58,7 +57,6 @@ pub fn serve(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Serv
 async fn answer(
     config: &Config,
     context: &Context,
-    ready: impl FnOnce(SocketAddr),
     signals: &mut Option<SignalListener>,
 ) -> Result<(), ServerError> {
     let state = web::Data::new(State {
@@ -95,9 +93,6 @@ async fn answer(
         log::info!("listening on http://{address}");
     }
     notify(sd_notify::NotifyState::Ready);
-    if let Some(address) = addresses.first() {
-        ready(*address);
-    }
     server.await.map_err(ServerError::Run)
 }
 

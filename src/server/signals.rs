@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first stops in order, the second interrupts running jobs.
+//! SIGTERM and SIGINT: the first shuts the server down, the second also cancels running jobs.
 
 use std::io;
 use std::thread;
@@ -21,7 +21,7 @@ impl Drop for SignalListener {
 }
 
 impl SignalListener {
-    /// The first signal stops the HTTP server, which lets requests finish; a second one interrupts the jobs.
+    /// The first signal stops the HTTP server, which lets requests finish; a second one cancels the jobs.
     pub(super) fn start(server: ServerHandle, cancel: Cancel) -> io::Result<Self> {
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let handle = signals.handle();

@@ -8,11 +8,11 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs, ftruncate};
 
 /// The size of the reserve: enough for some hundred writes.
-const RESERVE: u64 = 2 << 20;
-/// With less than this free, the reserve is given up.
-const LOW: u64 = 256 << 10;
+const RESERVE_BYTES: u64 = 2 << 20;
+/// With less than this free, the reserve is released.
+const RELEASE_BELOW_BYTES: u64 = 256 << 10;
 /// With more than this free, it is made again.
-const PLENTY: u64 = 8 << 20;
+const RESTORE_ABOVE_BYTES: u64 = 8 << 20;
 
 /// The file that takes up the room. Failures are logged and otherwise ignored: on a filesystem that cannot
 /// allocate, the catalog has no reserve.
@@ -23,7 +23,7 @@ pub(super) struct DiskReserve {
 }
 
 impl DiskReserve {
-    /// The reserve of this catalog; given up at once if the disk is full.
+    /// The reserve of this catalog; released at once if the disk is full.
     pub(super) fn beside(catalog: &Path) -> Self {
         let path = catalog.with_extension("ballast");
         let file = OpenOptions::new()
@@ -41,16 +41,23 @@ impl DiskReserve {
         reserve
     }
 
-    /// Gives the reserve up, or makes it again, by what is free now. Called before each write.
+    /// Releases the reserve, or makes it again, by what is free now. Called before each write.
     pub(super) fn adjust(&mut self) {
         let Some(file) = &self.file else { return };
         let Ok(space) = fstatvfs(file) else { return };
         let free = crate::disk::free_bytes(&space);
-        if self.reserved && free < LOW {
-            self.reserved = ftruncate(file, 0).is_err();
-            log::warn!("the disk is full ({free} bytes free): the catalog uses its reserve");
-        } else if !self.reserved && free > PLENTY {
-            match fallocate(file, FallocateFlags::empty(), 0, RESERVE) {
+        if self.reserved && free < RELEASE_BELOW_BYTES {
+            match ftruncate(file, 0) {
+                Ok(()) => {
+                    self.reserved = false;
+                    log::warn!(
+                        "the disk is full ({free} bytes free): the catalog uses its reserve"
+                    );
+                }
+                Err(error) => log::warn!("the catalog's reserve cannot be released: {error}"),
+            }
+        } else if !self.reserved && free > RESTORE_ABOVE_BYTES {
+            match fallocate(file, FallocateFlags::empty(), 0, RESERVE_BYTES) {
                 Ok(()) => self.reserved = true,
                 Err(error) => {
                     log::debug!("the catalog has no disk reserve: {error}");

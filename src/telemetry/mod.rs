@@ -1,8 +1,8 @@
 //! What the process reports about itself: log lines on stderr. A panic is logged as one.
 //!
 //! ```text
-//! 2026-11-23T19:13:14.250001Z INFO  coffer::server::serve: stopped     a terminal or a file
-//! <6>coffer::server::serve: stopped                                    the journal
+//! 2026-11-23T19:13:14.250001Z INFO  coffer::server::serve: stopped     in a terminal or a file
+//! <6>coffer::server::serve: stopped                                    in the journal
 //! ```
 
 mod logging;

@@ -1,4 +1,4 @@
-//! Datastores: the engines and versions that backups are of.
+//! Datastores: Trove's name for engines, with the versions of databases that there are backups of.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

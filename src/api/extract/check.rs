@@ -187,7 +187,7 @@ fn custom_format(schema: &Object) -> Option<&str> {
     }
 }
 
-/// Hyphenated. Trove's pattern lets one line end through.
+/// With hyphens. Trove's pattern also matches if a line feed follows.
 fn is_uuid(text: &str) -> bool {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.len() == 36 && Uuid::try_parse(text).is_ok()

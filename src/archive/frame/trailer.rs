@@ -51,7 +51,7 @@ impl Trailer {
     }
 
     pub(crate) fn parse(frame: &[u8]) -> Result<Self, ArchiveError> {
-        let damaged = |what: &str| Damage::new(what).of(None);
+        let damaged = |what: &str| Damage::new(what).in_backup(None);
         let content = skippable_content(frame, TRAILER_MAGIC)
             .map_err(|_other_frame| ArchiveError::NotAnArchive("it has no trailer".to_owned()))?;
         if !content.starts_with(SIGNATURE) {

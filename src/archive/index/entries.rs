@@ -103,7 +103,7 @@ impl Entries {
         self.number::<u128>().map(unzigzag)
     }
 
-    /// Appends the next `length` bytes. Memory is allocated only for bytes that are there.
+    /// Appends the next `length` bytes. Memory is allocated only for bytes that exist.
     fn take(&mut self, length: usize, out: &mut Vec<u8>) -> Result<(), ArchiveError> {
         let mut missing = length;
         while missing > 0 {

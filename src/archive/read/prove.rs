@@ -59,7 +59,7 @@ pub fn prove(
     check_own_segments(reader, root, &finished.verified, workers)
 }
 
-/// Verifies an archive file of which nothing is known but what it says itself: reads it once from front to back,
+/// Verifies an archive file that only its own manifest describes: reads it once from front to back,
 /// decompresses every frame, and compares every segment that it stores with its hash. An incremental needs its
 /// `root`. Returns BLAKE3 of the file in hex.
 pub fn verify_file(

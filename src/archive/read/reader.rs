@@ -49,7 +49,7 @@ impl Reader {
         let file = File { bytes, cancel: cancel.clone() };
         let (table, trailer) = file.read_ends()?;
         let json = file.read_manifest(&table, &trailer)?;
-        let manifest = Manifest::parse(&json).map_err(|damage| damage.of(None))?;
+        let manifest = Manifest::parse(&json).map_err(|damage| damage.in_backup(None))?;
         let reader = Self { file, table, trailer, manifest, reported_id: None };
         reader.check_index()?;
         Ok(reader)
@@ -145,7 +145,7 @@ impl Reader {
 
     /// The error for damage of this archive.
     pub(crate) fn damaged(&self, damage: Damage) -> ArchiveError {
-        damage.of(Some(self.reported_id()))
+        damage.in_backup(Some(self.reported_id()))
     }
 
     /// Replaces what is in `out` with a frame as it is stored.
@@ -188,7 +188,7 @@ impl File {
     ) -> Result<Frame, ArchiveError> {
         let frame =
             table.get(number).filter(|frame| frame.stored_bytes <= MAX_FRAME_BYTES).ok_or_else(
-                || Damage(format!("there is no frame {number}, or it is too long")).of(None),
+                || Damage(format!("there is no frame {number}, or it is too long")).in_backup(None),
             )?;
         // The old content is overwritten, so that only growing costs zeros. The exact size is reserved because
         // growing by doubling would make each thread's buffer up to twice as long as the longest frame.
@@ -209,7 +209,7 @@ impl File {
         let mut frame = vec![0; saturating_usize(table_bytes)];
         self.read_at(&mut frame, table_start)?;
         let seek_hash: Digest = *blake3::hash(&frame).as_bytes();
-        let table = SeekTable::parse(&frame).map_err(|damage| damage.of(None))?;
+        let table = SeekTable::parse(&frame).map_err(|damage| damage.in_backup(None))?;
 
         let trailer_start =
             table_start.checked_sub(to_u64(TRAILER_BYTES)).ok_or_else(|| self.no_end())?;
@@ -217,7 +217,7 @@ impl File {
         self.read_at(&mut frame, trailer_start)?;
         let trailer = Trailer::parse(&frame)?;
         if seek_hash != trailer.seek_hash || table.end() != table_start {
-            return Err(Damage::new("its seek table differs from what was written").of(None));
+            return Err(Damage::new("its seek table differs from what was written").in_backup(None));
         }
         Ok((table, trailer))
     }
@@ -234,7 +234,7 @@ impl File {
     }
 
     fn read_manifest(&self, table: &SeekTable, trailer: &Trailer) -> Result<Vec<u8>, ArchiveError> {
-        let damage = || Damage::new("its manifest differs from what was written").of(None);
+        let damage = || Damage::new("its manifest differs from what was written").in_backup(None);
         let length = usize::try_from(trailer.manifest_bytes)
             .ok()
             .filter(|length| *length <= MAX_MANIFEST_BYTES)
@@ -248,7 +248,9 @@ impl File {
             if bytes > SEGMENT_BYTES || bytes == 0 {
                 return Err(damage());
             }
-            decompressor.decompress(&stored, bytes, &mut content).map_err(|it| it.of(None))?;
+            decompressor
+                .decompress(&stored, bytes, &mut content)
+                .map_err(|it| it.in_backup(None))?;
             let found = content.get(skip..).ok_or_else(damage)?;
             let missing = length - json.len();
             json.extend_from_slice(found.get(..missing).unwrap_or(found));

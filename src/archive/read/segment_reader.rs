@@ -34,7 +34,7 @@ impl ChainReaders {
         Self(readers)
     }
 
-    /// The archives that are there, the root first.
+    /// The archives that are open, the root first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Reader>> {
         self.0.iter().flatten()
     }
@@ -46,7 +46,9 @@ impl ChainReaders {
 
     fn get(&self, depth: u16) -> Result<&Arc<Reader>, ArchiveError> {
         let found = self.0.get(usize::from(depth)).and_then(Option::as_ref);
-        found.ok_or_else(|| Damage(format!("archive {depth} of its chain is missing")).of(None))
+        found.ok_or_else(|| {
+            Damage(format!("archive {depth} of its chain is missing")).in_backup(None)
+        })
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn drill_network() -> &'static str {
     }
 }
 
-/// A program with its arguments.
+/// An external program with its arguments.
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(super) name: String,

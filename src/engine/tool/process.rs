@@ -131,7 +131,7 @@ impl Process {
         }
     }
 
-    /// Signals the program alone, which stops its own children in order.
+    /// Signals the program alone, which stops its own children cleanly.
     pub(super) fn signal(&self, signal: Signal) {
         if !self.reaped {
             kill_process(Pid::from_child(&self.child), signal).unwrap_or_default();

@@ -172,7 +172,7 @@ fn prove(
     Ok(())
 }
 
-/// Gives a proven archive its name: from here on the backup exists.
+/// Publishes a proven archive: from here on the backup exists.
 fn publish(
     context: &Context,
     backup: &Backup,

@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobEr
 /// An interrupted restore begins again at the next start, as after a crash.
 pub(super) fn retry(context: &Context, instance: &Instance) -> Result<(), CatalogError> {
     if let Err(error) = context.local.remove_restored(&instance.project, instance.id) {
-        // The restore stays claimed, and the next start tries again to discard what is there.
+        // The restore stays claimed, and the next start tries again to discard what was restored.
         log::warn!("what was restored for instance {} stays for now: {error}", instance.id);
         return Ok(());
     }

@@ -24,7 +24,7 @@ pub struct Page<'a> {
     pub rows: u32,
 }
 
-/// A page of rows: those of one index, behind a place in it.
+/// A page of rows: those of one index, after a position in it.
 macro_rules! page {
     ($where:literal, $and:literal) => {
         select!(

@@ -298,7 +298,7 @@ impl Records<'_> {
         self.each_datastore(NEXT_DATASTORE)
     }
 
-    /// Engines and versions, each found by one search of an index behind the one before: `next` gives
+    /// Engines and versions, each found by one search of an index after the previous one: `next` gives
     /// the first pair greater than its parameters.
     pub(super) fn each_datastore(self, next: &str) -> Result<Vec<Datastore>, StoreError> {
         let mut found: Vec<Datastore> = Vec::new();
