@@ -30,7 +30,7 @@ pub(super) fn routes() -> Vec<Operation> {
     responses((status = 200, description = "One page.", body = BackupList))
 )]
 async fn list_backups(call: Call<Read>) -> Result<Json<BackupList>, ApiError> {
-    let listing = Listing::of(&call, Filters::of)?;
+    let listing = Listing::from_call(&call, Filters::from_query)?;
     listing.answer(&call).map(Json)
 }
 
@@ -43,7 +43,7 @@ async fn list_backups(call: Call<Read>) -> Result<Json<BackupList>, ApiError> {
 )]
 async fn list_backups_of_instance(call: Call<Read>) -> Result<Json<BackupList>, ApiError> {
     let id = call.id()?;
-    let mut listing = Listing::of(&call, |_query| Ok(Filters::default()))?;
+    let mut listing = Listing::from_call(&call, |_query| Ok(Filters::default()))?;
     let (catalog, scope) = call.catalog();
     let instance = catalog.instance(scope, id)?;
     listing.filters.instance = Some(id.to_string());
@@ -60,7 +60,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn of(
+    fn from_call(
         call: &Call<Read>,
         filters: impl FnOnce(&Query) -> Result<Filters, ApiError>,
     ) -> Result<Self, ApiError> {

@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::extract::{self, Body, Call, PageParameters};
 use super::operation::{Operation, operations};
 
-/// The region that Trove names if it was told none.
+/// The region that Trove names if none is given.
 const REGION: &str = "RegionOne";
 
 pub(super) fn routes() -> Vec<Operation> {

@@ -29,7 +29,7 @@ pub struct Manifest {
     /// `full` or `incremental`.
     pub kind: Kind,
     /// What the catalog knew of the backup when the archive was made.
-    pub backup: BackupFacts,
+    pub backup: BackupDescription,
     /// The engine, and the version of the database.
     pub datastore: Datastore,
     /// The full backup at the root of the chain; of a full backup, its own id.
@@ -54,7 +54,7 @@ pub struct Manifest {
     /// Sums over the archive.
     pub totals: Totals,
     /// How to check the index, which follows the manifest in the file.
-    pub index: IndexFacts,
+    pub index: IndexSummary,
     /// Shell commands that restore the backup without Coffer.
     pub restore: Vec<String>,
     /// Keys of later versions, which this one does not know and keeps unchanged.
@@ -64,7 +64,7 @@ pub struct Manifest {
 
 /// What the catalog knows of a backup: enough to write its row again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BackupFacts {
+pub struct BackupDescription {
     /// Its id.
     pub id: BackupId,
     /// The name that the client gave.
@@ -108,7 +108,7 @@ pub struct Totals {
 
 /// How to check the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IndexFacts {
+pub struct IndexSummary {
     /// BLAKE3 of the index's compressed frames, in hex.
     pub blake3: String,
     /// Its length before compression.
@@ -118,11 +118,11 @@ pub struct IndexFacts {
     pub order: Order,
 }
 
-/// What the writer has to be told for the manifest; it knows the rest.
+/// What the writer needs for the manifest; it knows the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ManifestDraft {
     /// What the catalog knows. The writer fills in `parent_id`.
-    pub backup: BackupFacts,
+    pub backup: BackupDescription,
     /// The engine, and the version of the database.
     pub datastore: Datastore,
     /// When reading the source began.

@@ -111,7 +111,7 @@ mod write;
 
 pub use error::ArchiveError;
 pub use index::{Entries, Record};
-pub use manifest::{BackupFacts, IndexFacts, Manifest, ManifestDraft, Totals};
+pub use manifest::{BackupDescription, IndexSummary, Manifest, ManifestDraft, Totals};
 pub use order::Order;
 pub use read::{Chain, Counts, Finished, Lost, Reader, prove, verify_file};
 pub use write::{ParentIndex, Writer, WriterOptions};

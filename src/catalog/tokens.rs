@@ -58,7 +58,7 @@ impl Tokens {
 }
 
 impl Catalog {
-    /// Whose secret this is, if it is a known token's. Takes the same time for every wrong one.
+    /// The caller whose token has this secret, if one has. Takes the same time for every wrong secret.
     pub fn authenticate(&self, secret: &str) -> Option<Arc<Caller>> {
         self.tokens.caller_of(&Sha256::digest(secret.as_bytes()))
     }

@@ -125,7 +125,7 @@ fn is_path_component(text: &str, max_bytes: usize) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// A name that becomes part of paths: `$valid` says besides which components are allowed.
+/// A name that becomes part of paths: `$valid` says which components are allowed.
 macro_rules! path_name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr) => {
         #[derive(

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::archive::{BackupFacts, Manifest, ManifestDraft};
+use crate::archive::{BackupDescription, Manifest, ManifestDraft};
 use crate::catalog::{BackupJob, Recovered};
 use crate::domain::{
     ArchiveFacts, Backup, Datastore, Instance, Kind, LeftOut, Location, Status, Timestamp,
@@ -27,7 +27,7 @@ pub(super) fn draft(
 ) -> ManifestDraft {
     let BackupJob { backup, instance, .. } = job;
     ManifestDraft {
-        backup: BackupFacts {
+        backup: BackupDescription {
             id: backup.id,
             name: backup.name.clone(),
             description: backup.description.clone(),

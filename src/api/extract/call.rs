@@ -56,7 +56,7 @@ impl<P: Permission> Call<P> {
 
     /// The query.
     pub(in crate::api) fn query(&self) -> Result<Query, ApiError> {
-        Query::of(&self.request)
+        Query::from_request(&self.request)
     }
 
     /// The URL of the request, to make the link to the next page of.

@@ -29,7 +29,7 @@ pub(in crate::api) struct Filters {
 
 impl Filters {
     /// The filters of a query.
-    pub(in crate::api) fn of(query: &Query) -> Result<Self, ApiError> {
+    pub(in crate::api) fn from_query(query: &Query) -> Result<Self, ApiError> {
         Ok(Self {
             all: query.filter("all_projects")?.map(truthy),
             project: query.filter("project_id")?.map(project).transpose()?,

@@ -23,7 +23,7 @@ pub(in crate::api) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Reads the query of a request.
-    pub(in crate::api) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+    pub(in crate::api) fn from_request(request: &HttpRequest) -> Result<Self, ApiError> {
         web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map(|query| Self(query.into_inner()))
             .map_err(|error| ApiError::BadRequest(format!("The query cannot be read: {error}")))

@@ -9,7 +9,7 @@ use super::tar_header::{self, BLOCK_BYTES, padding};
 use super::writer::{Writer, WriterOptions};
 use crate::archive::error::ArchiveError;
 use crate::archive::frame::{Compressor, FORMAT, TRAILER_BYTES, Trailer};
-use crate::archive::manifest::{IndexFacts, Manifest, ManifestDraft, Totals};
+use crate::archive::manifest::{IndexSummary, Manifest, ManifestDraft, Totals};
 use crate::archive::read::Finished;
 use crate::domain::num::{saturating_u32, to_u64};
 use crate::domain::{Kind, SEGMENT_BYTES};
@@ -23,7 +23,7 @@ impl<W: Write> Writer<W> {
         // Ends the workers: their memory is not needed any more.
         drop(pool);
         let (index, totals) = pending.finish()?;
-        let facts = IndexFacts {
+        let facts = IndexSummary {
             blake3: hex::encode(index.hash),
             raw_bytes: index.raw_bytes,
             order: options.order,
@@ -78,7 +78,7 @@ fn manifest(
     options: &WriterOptions,
     parent: Option<&ParentIndex>,
     totals: Totals,
-    index: IndexFacts,
+    index: IndexSummary,
 ) -> Manifest {
     let id = draft.backup.id;
     let mut chain = parent.map_or_else(Vec::new, |it| it.chain().to_vec());

@@ -5,8 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use coffer::archive::{
-    ArchiveError, BackupFacts, Chain, Finished, ManifestDraft, Order, ParentIndex, Reader, Writer,
-    WriterOptions, prove, verify_file,
+    ArchiveError, BackupDescription, Chain, Finished, ManifestDraft, Order, ParentIndex, Reader,
+    Writer, WriterOptions, prove, verify_file,
 };
 use coffer::domain::num::to_u64;
 use coffer::domain::{
@@ -83,7 +83,7 @@ pub(super) fn options() -> WriterOptions {
 
 pub(super) fn draft(id: BackupId) -> ManifestDraft {
     ManifestDraft {
-        backup: BackupFacts {
+        backup: BackupDescription {
             id,
             name: "nightly".to_owned(),
             description: None,
