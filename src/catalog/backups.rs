@@ -65,7 +65,9 @@ impl Catalog {
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         let more = backups.len() > rows;
         backups.truncate(rows);
-        backups.iter_mut().for_each(|it| self.progress.read_into(it));
+        for backup in &mut backups {
+            self.progress.read_into(backup);
+        }
         let last = backups.last().map(|it| Position { created: it.created, id: it.id });
         Ok(BackupPage { rows: backups, next: last.filter(|_last| more) })
     }
@@ -93,7 +95,9 @@ impl Catalog {
     pub fn every_backup(&self) -> Result<Vec<Backup>, CatalogError> {
         let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
         let mut backups: Vec<_> = found.into_iter().map(|it| it.backup).collect();
-        backups.iter_mut().for_each(|it| self.progress.read_into(it));
+        for backup in &mut backups {
+            self.progress.read_into(backup);
+        }
         Ok(backups)
     }
 

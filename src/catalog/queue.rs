@@ -112,9 +112,12 @@ impl Catalog {
     }
 }
 
+/// Claims the oldest job of a kind.
+type Claim = fn(&Rules, Records<'_>) -> Result<Option<Job>, CatalogError>;
+
 impl Rules {
     fn next_job(&self, db: Records<'_>, lane: Lane) -> Result<Option<Job>, CatalogError> {
-        let next: &[fn(&Self, Records<'_>) -> Result<Option<Job>, CatalogError>] = match lane {
+        let next: &[Claim] = match lane {
             Lane::Work => &[Self::next_registration, Self::next_restore, Self::next_backup],
             Lane::Drills => &[Self::next_drill],
             Lane::Removals => &[Self::next_removal, Self::next_instance_removal],

@@ -72,55 +72,14 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         }
         report => report?,
     };
-    let (place, next) = match &report.target {
-        Placed::At(path) => {
-            let engine = engine::find(&opened.manifest().datastore.engine);
-            (path.display().to_string(), engine.map(|it| it.next_steps(path)).unwrap_or_default())
-        }
-        Placed::In(server) => (server.clone(), Vec::new()),
+    let place = match &report.target {
+        Placed::At(path) => path.display().to_string(),
+        Placed::In(server) => server.clone(),
     };
-    let left_out = executor::left_out(opened.manifest());
     if args.backup.json {
-        terminal::say_json(&json!({
-            "backup": opened.id(),
-            "chain": opened.manifest().chain,
-            "target": place,
-            "entries": report.entries,
-            "content_bytes": report.content_bytes,
-            "check": report.check,
-            "warning": report.warning,
-            "lost": report.lost.iter().map(lost_json).collect::<Vec<_>>(),
-            "left_out": left_out,
-            "not_restored": report.left_out,
-            "next": next,
-        }));
+        report_in_json(&opened, &report, &place);
     } else {
-        let check = match (&report.check, &report.warning) {
-            (Some(check), _) => check,
-            (None, Some(_)) => "failed",
-            (None, None) => "not made",
-        };
-        terminal::say(format_args!(
-            "Restored backup {} ({}) to {place}: {} in {}; check: {check}.",
-            opened.id(),
-            opened.title(),
-            terminal::human(report.content_bytes),
-            terminal::counted(report.entries, "member"),
-        ));
-        terminal::say_left_out(&left_out);
-        for it in &report.left_out {
-            terminal::say(format_args!("Not restored: {it}"));
-        }
-        for line in next {
-            terminal::say(format_args!("    {line}"));
-        }
-        for lost in &report.lost {
-            let (path, end) = (engine::printable(&lost.path), lost.offset + lost.bytes);
-            terminal::say(format_args!(
-                "Lost: {path}, bytes {} to {end}: {}",
-                lost.offset, lost.why
-            ));
-        }
+        report_as_text(&opened, &report, &place);
     }
     match report.left_out.len() {
         0 => warnings(&opened, &report),
@@ -128,6 +87,59 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "restored in part: {} could not be restored, as named above; everything else is in {place}",
             terminal::counted(num::to_u64(count), "thing")
         ))),
+    }
+}
+
+/// What a person does to use what was restored.
+fn next_steps(opened: &Opened, report: &RestoreReport) -> Vec<String> {
+    match &report.target {
+        Placed::At(path) => {
+            let engine = engine::find(&opened.manifest().datastore.engine);
+            engine.map(|it| it.next_steps(path)).unwrap_or_default()
+        }
+        Placed::In(_server) => Vec::new(),
+    }
+}
+
+fn report_in_json(opened: &Opened, report: &RestoreReport, place: &str) {
+    terminal::say_json(&json!({
+        "backup": opened.id(),
+        "chain": opened.manifest().chain,
+        "target": place,
+        "entries": report.entries,
+        "content_bytes": report.content_bytes,
+        "check": report.check,
+        "warning": report.warning,
+        "lost": report.lost.iter().map(lost_json).collect::<Vec<_>>(),
+        "left_out": executor::left_out(opened.manifest()),
+        "not_restored": report.left_out,
+        "next": next_steps(opened, report),
+    }));
+}
+
+fn report_as_text(opened: &Opened, report: &RestoreReport, place: &str) {
+    let check = match (&report.check, &report.warning) {
+        (Some(check), _) => check,
+        (None, Some(_)) => "failed",
+        (None, None) => "not made",
+    };
+    terminal::say(format_args!(
+        "Restored backup {} ({}) to {place}: {} in {}; check: {check}.",
+        opened.id(),
+        opened.title(),
+        terminal::human(report.content_bytes),
+        terminal::counted(report.entries, "member"),
+    ));
+    terminal::say_left_out(&executor::left_out(opened.manifest()));
+    for it in &report.left_out {
+        terminal::say(format_args!("Not restored: {it}"));
+    }
+    for line in next_steps(opened, report) {
+        terminal::say(format_args!("    {line}"));
+    }
+    for lost in &report.lost {
+        let (path, end) = (engine::printable(&lost.path), lost.offset + lost.bytes);
+        terminal::say(format_args!("Lost: {path}, bytes {} to {end}: {}", lost.offset, lost.why));
     }
 }
 

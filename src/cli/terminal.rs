@@ -30,7 +30,7 @@ pub(super) fn complain(error: &dyn Error) {
 
 /// Prints an error to stderr as a JSON document in one line.
 pub(super) fn complain_in_json(error: &dyn Error, exit_code: u8) {
-    let report = json!({ "error": with_causes(error).to_string(), "exit_code": exit_code });
+    let report = json!({ "error": with_causes(error), "exit_code": exit_code });
     writeln!(io::stderr().lock(), "{report}").ok();
 }
 

@@ -80,13 +80,9 @@ impl Client {
         instance: Option<InstanceId>,
         every_project: bool,
     ) -> Result<Vec<BackupView>, ClientError> {
-        let mut path = self.path("backups?limit=1000");
-        if let Some(id) = instance {
-            path.push_str(&format!("&instance_id={id}"));
-        }
-        if every_project {
-            path.push_str("&all_projects=true");
-        }
+        let instance = instance.map(|id| format!("&instance_id={id}")).unwrap_or_default();
+        let all = if every_project { "&all_projects=true" } else { "" };
+        let path = self.path(&format!("backups?limit=1000{instance}{all}"));
         let mut page: BackupList = self.get(&path)?;
         let mut backups = page.backups;
         while let Some(next) = page.links.iter().flatten().find(|link| link.rel == "next") {

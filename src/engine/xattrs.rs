@@ -12,7 +12,7 @@ use rustix::io::Errno;
 const XATTR_BYTES: usize = 65_536;
 
 /// Names and values.
-type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+pub(super) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Those of an open file or folder, sorted by name. Attributes that are removed meanwhile or may not be read are left
 /// out.

@@ -77,7 +77,7 @@ fn draft(manifest: &Manifest, to: &Path) -> (ManifestDraft, String) {
         finished: SystemClock.now(),
         source: manifest.source.clone(),
         restore: commands,
-        final_text: facts::with_left_out(text.clone(), &facts::left_out(manifest)),
+        final_text: facts::with_left_out(&text, &facts::left_out(manifest)),
     };
     (draft, text)
 }

@@ -44,7 +44,7 @@ pub(super) fn draft(
         source: serde_json::to_value(dump).unwrap_or_default(),
         restore: restore_commands(backup, engine, instance),
         final_text: with_left_out(
-            restore_text(backup, engine, instance, &job.chain),
+            &restore_text(backup, engine, instance, &job.chain),
             &dump.left_out,
         ),
     }
@@ -52,7 +52,7 @@ pub(super) fn draft(
 
 /// The text of `RESTORE.txt` with what the backup leaves out. Its commands are indented by a tab, so that
 /// whoever prints both texts and runs the lines that begin with spaces runs each only once.
-pub(super) fn with_left_out(text: String, left_out: &[LeftOut]) -> Option<String> {
+pub(super) fn with_left_out(text: &str, left_out: &[LeftOut]) -> Option<String> {
     if left_out.is_empty() {
         return None;
     }

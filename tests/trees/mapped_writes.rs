@@ -53,7 +53,9 @@ impl Drop for Writer {
 fn fixture(place: &str, files: usize) -> (Fixture, Vec<PathBuf>) {
     let names: Vec<_> = (0..files).map(|number| format!("file {number}")).collect();
     let plant = |root: &Path| {
-        names.iter().for_each(|name| write_file(&root.join(name), vec![b'-'; 10_000]));
+        for name in &names {
+            write_file(&root.join(name), vec![b'-'; 10_000]);
+        }
     };
     let fixture = Fixture::within(Path::new(place), plant);
     let paths = names.iter().map(|name| fixture.tree.join(name)).collect();

@@ -1,6 +1,7 @@
 //! A tree with every kind of entry, backed up and restored.
 
 use std::os::unix::fs::chown;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -112,8 +113,8 @@ fn the_target_folders_acl_and_group_do_not_affect_a_restored_tree() {
 #[test]
 fn the_attributes_of_links_and_the_access_times_of_a_tree_are_kept() {
     let fixture = Fixture::new(|root| {
-        std::os::unix::fs::symlink("nowhere", root.join("link")).unwrap();
-        std::os::unix::fs::symlink(".", root.join("to a folder")).unwrap();
+        symlink("nowhere", root.join("link")).unwrap();
+        symlink(".", root.join("to a folder")).unwrap();
         xattr(&root.join("link"), "trusted.label", b"a\0b");
         xattr(&root.join("to a folder"), "trusted.other", b"");
         write_file(&root.join("file"), "read me");

@@ -78,7 +78,7 @@ fn wait(client: &Client, id: BackupId) -> Result<BackupView, CommandError> {
         }
         bar.set_message(backup.status.to_string());
         bar.set_position(permille(backup.progress));
-        thread::sleep(POLL);
+        thread::park_timeout(POLL);
     };
     bar.finish_and_clear();
     Ok(ended)

@@ -62,12 +62,17 @@ pub(super) fn toml_text(text: &str) -> String {
         let is_hidden = letter.is_control() || letter.escape_debug().nth(1) == Some('u');
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
-            _ if is_hidden => quoted += &format!("\\U{:08X}", u32::from(letter)),
+            _ if is_hidden => quoted.push_str(&hidden(letter)),
             _ => quoted.push(letter),
         }
     }
     quoted.push('"');
     quoted
+}
+
+/// A letter that cannot be seen, as TOML escapes it.
+fn hidden(letter: char) -> String {
+    format!("\\U{:08X}", u32::from(letter))
 }
 
 fn excluded(value: &Value) -> Result<EntryPath, EngineError> {

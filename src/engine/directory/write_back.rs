@@ -54,9 +54,9 @@ impl WriteBack {
         // In 1/100 second. If the kernel's flusher is off, pages wait until there are too many of them.
         let is_off = setting("dirty_writeback_centisecs") == Some(0);
         let longest_s = setting("dirty_expire_centisecs").unwrap_or(0) / 50;
-        let longest_ns = LEAST_DIRTY_S.max(longest_s) * 1_000_000_000;
+        let stays_dirty = LEAST_DIRTY_S.max(longest_s) * 1_000_000_000;
         Self {
-            clean_before_ns: (!is_off).then_some(began_ns - longest_ns),
+            clean_before_ns: (!is_off).then_some(began_ns - stays_dirty),
             synced_files: 0,
             synced: HashSet::new(),
             good: Vec::new(),

@@ -151,16 +151,9 @@ fn decoded(name: &str) -> String {
     while let Some((before, after)) = rest.split_once('@') {
         text.push_str(before);
         let code = after.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        match code.and_then(char::from_u32) {
-            Some(letter) => {
-                text.push(letter);
-                rest = after.get(4..).unwrap_or_default();
-            }
-            None => {
-                text.push('@');
-                rest = after;
-            }
-        }
+        let letter = code.and_then(char::from_u32);
+        text.push(letter.unwrap_or('@'));
+        rest = if letter.is_some() { after.get(4..).unwrap_or_default() } else { after };
     }
     text + rest
 }

@@ -121,7 +121,9 @@ pub(super) fn dump(
         check_ms: check_time.as_millis().try_into().unwrap_or_default(),
         ..DumpFacts::default()
     };
-    left_out.into_iter().for_each(|it| facts.leave_out(it.what, it.why));
+    for it in left_out {
+        facts.leave_out(it.what, it.why);
+    }
     Ok(facts)
 }
 

@@ -82,9 +82,11 @@ impl Login {
     pub(super) fn to_private(folder: &Path, user: &str, major: u32) -> Self {
         let mut environment = address_variables(&Address::Socket(folder.to_owned()));
         let mut options = format!("{OWN_SESSION}{PRIVATE_SESSION}");
-        for (since, option) in [(14, "idle_session_timeout"), (17, "transaction_timeout")] {
+        for (since, option) in
+            [(14, " -c idle_session_timeout=0"), (17, " -c transaction_timeout=0")]
+        {
             if major >= since {
-                options += &format!(" -c {option}=0");
+                options.push_str(option);
             }
         }
         environment.push(("PGOPTIONS", options.into()));

@@ -63,7 +63,9 @@ pub(super) fn dump(
         ));
     }
     let mut facts = facts(&info, &summary, compare, stopwatch);
-    left_out.into_iter().for_each(|it| facts.leave_out(it.what, it.why));
+    for it in left_out {
+        facts.leave_out(it.what, it.why);
+    }
     Ok(facts)
 }
 

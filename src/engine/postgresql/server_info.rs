@@ -90,6 +90,7 @@ pub(super) struct ServerInfo {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of the server's list of databases")]
 pub(super) struct Database {
     pub(super) name: String,
     pub(super) encoding: String,

@@ -70,7 +70,9 @@ impl Unseen {
 
     pub(super) fn statements(&self) -> String {
         match self {
-            Self::Read(statements) => statements.iter().map(|it| format!("{it}\n")).collect(),
+            Self::Read(statements) => {
+                statements.iter().flat_map(|it| [it.as_str(), "\n"]).collect()
+            }
             Self::Hidden(_) => String::new(),
         }
     }

@@ -178,7 +178,7 @@ impl CheckOutcome {
             while let Some(row) = rows.next()? {
                 let line = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned();
                 lines += 1;
-                self.add_line(line);
+                self.add_line(&line);
                 if self.problems.len() >= MAX_PROBLEMS {
                     break;
                 }
@@ -192,11 +192,11 @@ impl CheckOutcome {
         }
     }
 
-    fn add_line(&mut self, line: String) {
+    fn add_line(&mut self, line: &str) {
         if line == "ok" {
             return;
         }
-        if is_column_rule(&line) {
+        if is_column_rule(line) {
             self.odd_values += 1;
         } else if let Some(what) = line.strip_prefix(NOT_VALIDATED)
             && !line.ends_with(MALFORMED)

@@ -21,7 +21,7 @@ use crate::engine::EngineError;
 use crate::engine::file_stat::{FileStat, stat_at};
 use crate::engine::mounts::require_answer;
 use crate::engine::source_path::invalid;
-use crate::engine::xattrs::xattrs_at;
+use crate::engine::xattrs::{Xattrs, xattrs_at};
 
 /// SQLite's page cache. It can be small, since pages are read once, in order.
 const CACHE_KIB: i32 = 512;
@@ -126,7 +126,7 @@ impl Snapshot {
     }
 
     /// The extended attributes of the database file, with its access control list.
-    pub(super) fn xattrs(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
+    pub(super) fn xattrs(&self) -> Result<Xattrs, EngineError> {
         xattrs_at(self.original())
             .map_err(|error| EngineError::io("inspecting", self.original(), error))
     }
