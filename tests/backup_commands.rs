@@ -120,8 +120,8 @@ fn a_backup_may_be_named_by_the_beginning_of_its_id_its_name_or_as_the_latest(#[
     };
     let (full, incremental) = (id(&fixture.full), id(&fixture.incremental));
     let name = fixture.full["name"].as_str().unwrap();
-    let unique = &full[..30];
-    for (selector, expected) in [(full, full), (unique, full), ("latest:shop", incremental)] {
+    let unique: String = full.chars().take(30).collect();
+    for (selector, expected) in [(full, full), (&unique, full), ("latest:shop", incremental)] {
         assert_eq!(report(&run(&["show", selector, "--json"]))["id"], expected, "{selector}");
     }
     if fixture.incremental["name"] != name {
@@ -131,7 +131,8 @@ fn a_backup_may_be_named_by_the_beginning_of_its_id_its_name_or_as_the_latest(#[
         let error = text(&run(&["show", selector]), 3);
         assert!(error.contains("catalog") || error.contains(fixture.server.base()), "{error}");
     }
-    let ambiguous = text(&run(&["show", &full[..4]]), 2);
+    let beginning: String = full.chars().take(4).collect();
+    let ambiguous = text(&run(&["show", &beginning]), 2);
     assert!(ambiguous.contains(full) && ambiguous.contains(incremental), "{ambiguous}");
 }
 
