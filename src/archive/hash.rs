@@ -12,6 +12,9 @@ use crate::domain::num::to_u64;
 
 pub(crate) type Digest = [u8; 32];
 
+/// In place of a hash, for a segment of zeros that was not hashed.
+pub(crate) const NOT_TAKEN: Digest = [0; 32];
+
 /// The hash of segment `number` of a file. The hash of a file's only segment is the file's own; otherwise it is
 /// the chaining value at that position.
 pub(crate) fn segment(bytes: &[u8], number: usize, only: bool) -> Digest {

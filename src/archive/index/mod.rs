@@ -33,6 +33,9 @@
 //! | 8 | a data map follows the root slice, which has only the data ranges of a segment with holes |
 //! | 16 | the patch is in the same archive as the previous patch |
 //!
+//! In a file of more than 4096 segments the hash of a hole may be 32 zero bytes: it was not hashed. The file's BLAKE3 is
+//! then made with these in its place, and is not that of its content.
+//!
 //! A slice is three numbers: a frame (signed difference to the frame of the previous slice of the same sort, root or
 //! patch), an offset in that frame's content, and a length. A patch slice starts with the depth of its archive, which
 //! is its position in the chain (1 is the root's child), unless mask 16 is set. A data map is the length of the

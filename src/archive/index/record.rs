@@ -119,9 +119,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// BLAKE3 of a regular file's content in hex, as `b3sum` prints it.
+    /// BLAKE3 of a regular file's content in hex, as `b3sum` prints it; `None` if not all of it was hashed.
     pub fn blake3(&self) -> Option<String> {
-        self.hash.map(hex::encode)
+        let is_complete = self.segments.iter().all(|it| it.hash != hash::NOT_TAKEN);
+        self.hash.filter(|_| is_complete).map(hex::encode)
     }
 
     /// The length of a regular file; 0 for everything else.

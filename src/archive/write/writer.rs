@@ -26,6 +26,8 @@ use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
 const BATCH_ENTRIES: usize = 1024;
 /// The most records that may wait for their segments.
 const MAX_PENDING: usize = 8 * BATCH_ENTRIES;
+/// Holes of a file with more segments, which is 4 GiB, are not hashed: it would take as long as if they were data.
+const MAX_HASHED_HOLES: usize = 4096;
 /// The most buffers that are kept to be used again.
 const MAX_SPARE: usize = 8;
 const ZEROS: [u8; 4096] = [0; 4096];
@@ -194,7 +196,11 @@ impl<W: Write> Writer<W> {
         let open = self.open.as_mut().ok_or_else(no_file)?;
         let segment = open.next_hole()?;
         self.pending.await_segment(segment.id.record);
-        let hash = hash::zeros(segment.length, segment.id.number, segment.only);
+        let hash = if open.count > MAX_HASHED_HOLES {
+            hash::NOT_TAKEN
+        } else {
+            hash::zeros(segment.length, segment.id.number, segment.only)
+        };
         let hole = Segment { hash, stored: Stored::Hole };
         self.pending.add_segment(segment.id, SegmentOutcome::Hole, hole);
         self.pad_after_data()

@@ -58,6 +58,34 @@ fn holes_are_not_stored_and_not_written() {
 }
 
 #[test]
+fn holes_are_given_without_their_zeros_and_those_of_very_long_files_are_not_hashed() {
+    let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
+    let lengths = [("long", 4097), ("short", 2)];
+    for (name, segments) in lengths {
+        let mut member = sparse(name, Vec::new(), &[]);
+        let size = to_u64(segments * SEGMENT_BYTES - 7);
+        member.entry.kind = EntryKind::File { size, extents: Some(Vec::new()) };
+        assert!(writer.entry(&member.entry, false).unwrap());
+        (0..segments).for_each(|_| writer.hole().unwrap());
+        assert!(matches!(writer.hole(), Err(ArchiveError::Misuse(_))), "one too many");
+    }
+    let made = finish(writer, None);
+    let hashes = made.reader.entries(None).unwrap().map(|record| record.unwrap().blake3());
+    let short = blake3::hash(&vec![0; 2 * SEGMENT_BYTES - 7]).to_hex().as_str().to_owned();
+    assert_eq!(hashes.collect::<Vec<_>>(), [None, Some(short)]);
+    let report = chain_of(from_ref(&made)).verify(2, &|_| {}).unwrap();
+    assert_eq!(report.bytes, made.finished.source_bytes);
+}
+
+#[test]
+fn a_hole_where_data_is_is_refused() {
+    let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
+    let member = sparse("disk", vec![1; 4096], &[(0, 4096)]);
+    writer.entry(&member.entry, false).unwrap();
+    assert!(matches!(writer.hole(), Err(ArchiveError::Misuse(_))));
+}
+
+#[test]
 fn data_in_a_hole_is_refused() {
     for at in [5000, SEGMENT_BYTES + 7] {
         let mut writer = Writer::full(Vec::new(), &options(), "").unwrap();
