@@ -11,7 +11,7 @@ use crate::store::{BackupRecord, Records};
 
 use super::{Catalog, CatalogError, Operation, Permission, Scope, Settings};
 
-/// The last instant that fits the four-digit years of every format we write.
+/// The last time that fits the four-digit years of every format that Coffer writes.
 pub(super) const LAST_INSTANT: i64 = 253_402_300_799_999_999;
 
 /// Settings, clock and engines.

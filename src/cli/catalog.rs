@@ -34,7 +34,7 @@ struct RebuildArgs {
 pub(super) fn run(args: &CatalogArgs) -> Result<(), CommandError> {
     let CatalogCommand::Rebuild(args) = &args.command;
     let config = args.with.load()?;
-    let (context, _lock) = server::open_alone(&config)?;
+    let (context, _lock) = server::open_and_lock(&config)?;
     let rebuilt = terminal::with_progress("reading archives", |progress| {
         executor::rebuild(&context, progress)
     })?;

@@ -9,6 +9,6 @@ mod startup_probe;
 mod token;
 
 pub use error::ServerError;
-pub use open::{executor_settings, open_alone, open_existing};
+pub use open::{executor_settings, open_and_lock, open_existing};
 pub use serve::serve;
 pub use token::{ADMIN_TOKEN, NewToken};

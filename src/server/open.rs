@@ -33,7 +33,7 @@ pub fn executor_settings(config: &Config) -> Settings {
 
 /// Opens everything for a process that has the data directory for itself, as long as the lock lives.
 /// Makes the directory if it does not exist.
-pub fn open_alone(config: &Config) -> Result<(Context, DataDirLock), ServerError> {
+pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerError> {
     let (local, clock) = data_dir(config)?;
     let lock = local.lock()?;
     let context = open(config, local, clock)?;

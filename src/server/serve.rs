@@ -10,7 +10,7 @@ use crate::config::{AuthMode, Config};
 use crate::executor::{self, Context, Executor};
 use crate::storage::Local;
 
-use super::open::open_alone;
+use super::open::open_and_lock;
 use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
 use super::{ServerError, token};
@@ -26,8 +26,8 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
         config.file.as_ref().map_or("built-in".to_owned(), |file| file.display().to_string()),
         config.data_dir.display()
     );
-    let (context, lock) = open_alone(config)?;
-    token::bootstrap(config, &context)?;
+    let (context, lock) = open_and_lock(config)?;
+    token::make_first(config, &context)?;
     let recovery = executor::recover(&context)?;
     if recovery != executor::Recovery::default() {
         log::info!(

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::catalog::Scope;
     use crate::domain::{Caller, Role};
-    use crate::server::open_alone;
+    use crate::server::open_and_lock;
 
     /// A configuration with a database that exists and one that does not.
     fn config() -> (tempfile::TempDir, Config) {
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn each_source_is_probed_and_its_version_is_recorded() {
         let (_folder, config) = config();
-        let (context, _lock) = open_alone(&config).unwrap();
+        let (context, _lock) = open_and_lock(&config).unwrap();
         let before = Datastore { engine: "sqlite".to_owned(), version: "before".to_owned() };
         for instance in &config.instances {
             context.catalog.note_version(instance.instance_id(), before.clone()).wait().unwrap();
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn without_a_database_server_there_is_nothing_to_wait_for() {
         let (_folder, config) = config();
-        let (context, _lock) = open_alone(&config).unwrap();
+        let (context, _lock) = open_and_lock(&config).unwrap();
         let probe = StartupProbe::start(&config, &context, |engine| engine.reads_server());
         assert!(probe.ended.recv().is_err());
     }

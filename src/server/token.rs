@@ -49,7 +49,7 @@ impl NewToken {
 }
 
 /// Makes an admin token if tokens are required and there is none, and logs where it is.
-pub(super) fn bootstrap(config: &Config, context: &Context) -> Result<(), ServerError> {
+pub(super) fn make_first(config: &Config, context: &Context) -> Result<(), ServerError> {
     if config.auth.mode == AuthMode::None {
         log::info!("authentication is off: everyone on this machine may do everything");
         return Ok(());
