@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 5.
+-- The catalog of one Coffer data directory: the whole current schema, version 6.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
@@ -99,6 +99,8 @@ CREATE TABLE backups (
     storage TEXT NOT NULL DEFAULT 'local' CHECK (length(storage) BETWEEN 1 AND 64),
     -- What the archive does not hold of the source, as a JSON list of `{"what": …, "why": …}`.
     left_out TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(left_out)),
+    -- When its archive was put into the trash, where it can be fetched back for a while. `removal` is 'claimed'.
+    trashed INTEGER,
     CHECK ((kind = 'full') = (parent IS NULL)),
     CHECK (status NOT IN ('COMPLETED', 'RESTORED')
            OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),
@@ -141,6 +143,8 @@ CREATE INDEX backups_waiting ON backups (task, created, id) WHERE status = 'NEW'
 CREATE INDEX backups_claimed ON backups (status, created, id)
     WHERE status IN ('BUILDING', 'SAVING');
 CREATE INDEX backups_to_remove ON backups (removal, created, id) WHERE removal IS NOT NULL;
+-- What the trash holds, so that the rows go when the files do.
+CREATE INDEX backups_trashed ON backups (trashed) WHERE trashed IS NOT NULL;
 
 -- Runs: every attempt at a job, from the moment it is asked for. A run that has not ended waits for a
 -- worker, or one has begun it; drills have no other queue. A run that has ended is history and does not

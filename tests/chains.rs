@@ -108,6 +108,49 @@ fn every_point_of_a_chain_of_ten_incrementals_restores_exactly() {
 }
 
 #[test]
+fn a_deleted_backup_is_gone_at_once_and_comes_back_from_the_trash_with_its_chain() {
+    let fixture = Fixture::new();
+    let client = fixture.client();
+    let full = client.full("shop");
+    let first = client.incremental("shop");
+    let bytes = fixture.restored_bytes(id_of(&first)).unwrap();
+    let path = |row: &Value| format!("backups/{}", id_of(row));
+    let undelete = |row: &Value| client.send("POST", &format!("{}/undelete", path(row)), None);
+    undelete(&full).fault(404);
+    client.delete(&path(&full)).with_status(202);
+    for gone in [&full, &first] {
+        client.get(&path(gone)).fault(404);
+        client.get(&format!("{}/archive", path(gone))).fault(404);
+        client.delete(&path(gone)).fault(404);
+    }
+    assert_eq!(client.all("backups", "backups"), Vec::<Value>::new());
+    assert!(fixture.server.log().text().contains("is deleted, and 1 that are built on it"));
+
+    undelete(&first).with_status(202);
+    let without_time = |mut row: Value| {
+        row["updated"].take();
+        row
+    };
+    for back in [&full, &first] {
+        let now = client.backup(id_of(back));
+        assert_eq!(without_time(now), without_time(back.clone()));
+    }
+    assert!(fixture.restored_bytes(id_of(&first)).unwrap() == bytes);
+    client.delete(&path(&full)).with_status(202);
+    client.wait_until_gone(id_of(&first));
+    client.wait_until_gone(id_of(&full));
+    let said = wait_until("the command to bring it back", || {
+        let output = fixture.server.run(&["undelete", id_of(&full)]);
+        output.status.success().then_some(output)
+    });
+    assert!(String::from_utf8_lossy(&said.stdout).contains(id_of(&first)), "{said:?}");
+    assert!(fixture.restored_bytes(id_of(&first)).unwrap() == bytes);
+    assert_eq!(client.incremental("shop")["kind"], "incremental");
+    let output = fixture.server.run(&["undelete", id_of(&full)]);
+    assert_eq!(output.status.code(), Some(3), "it is not deleted");
+}
+
+#[test]
 fn deleting_a_backup_deletes_its_descendants_and_nothing_else() {
     let fixture = Fixture::new();
     let client = fixture.client();

@@ -12,7 +12,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use support::{Client, TestServer, names_in, wait_until};
+use support::{Client, TestServer, files_below, names_in, wait_until};
 
 const SIGKILL: i32 = 9;
 
@@ -205,18 +205,6 @@ fn a_drill_that_is_cut_short_leaves_nothing_and_is_made_again_at_the_next_start(
     assert_eq!(row["drill"]["rows_by_table"], json!({"row": 2000}));
     fixture.make("next", 1);
     fixture.assert_in_order(&[("first".into(), kept.clone()), ("next".into(), kept)]);
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            files.extend(files_below(&entry.path()));
-        } else {
-            files.push(entry.path());
-        }
-    }
-    files
 }
 
 #[rstest]

@@ -13,4 +13,7 @@ pub trait ArchiveAccess: ArchiveUrls + Send + Sync + std::fmt::Debug {
 
     /// Opens an archive for a download.
     fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>>;
+
+    /// Fetches a deleted archive out of the trash; `NotFound`: it is not there any more.
+    fn bring_back(&self, location: &Location) -> io::Result<()>;
 }

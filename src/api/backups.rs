@@ -1,10 +1,15 @@
 //! `…/backups`: show, create, delete, drill.
 
-use actix_web::HttpResponse;
-use actix_web::web::Json;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::catalog::{Read, Write};
-use crate::domain::{NewBackup, ParentChoice, Registration};
+use actix_web::HttpResponse;
+use actix_web::rt::time::sleep;
+use actix_web::web::{self, Json};
+
+use crate::catalog::{CatalogError, Read, Write};
+use crate::domain::{Backup, BackupId, NewBackup, ParentChoice, ProjectId, Registration};
 use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, RestoreFrom};
 
 use super::error::ApiError;
@@ -13,7 +18,7 @@ use super::operation::{Operation, operations};
 use super::{ArchiveAccess, State};
 
 pub(super) fn routes() -> Vec<Operation> {
-    operations![create_backup, show_backup, delete_backup, drill_backup]
+    operations![create_backup, show_backup, delete_backup, undelete_backup, drill_backup]
 }
 
 /// Show a backup
@@ -113,6 +118,51 @@ fn registration(
     })?;
     let version_id = archive.local_datastore_version_id.to_string();
     Ok(Registration { name: wanted.name, description: wanted.description, location, version_id })
+}
+
+/// Bring back a deleted backup
+///
+/// An extension. As long as the trash holds their archives, it comes back with the backups that were built on it
+/// and those that it is built on. There is no request body.
+#[utoipa::path(
+    post,
+    path = "/backups/{id}/undelete",
+    responses(
+        (status = 202, description = "It is there again.", body = BackupAnswer),
+        (status = 422, description = "It is still being deleted.", body = ErrorBody),
+    )
+)]
+async fn undelete_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
+    let id = call.id()?;
+    let deleted = deleted(&call, id).await?;
+    let archives = Arc::clone(&call.state.archives);
+    let ids = deleted.iter().map(|it| it.id).collect();
+    let fetch = move || {
+        let mut locations = deleted.iter().filter_map(|it| it.facts.as_ref());
+        locations.try_for_each(|facts| archives.bring_back(&facts.location))
+    };
+    let fetched = web::block(fetch).await.map_err(|error| ApiError::Fault(error.to_string()))?;
+    fetched.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            ApiError::NotFound(format!("The archive of backup {id} is not in the trash any more."))
+        }
+        _ => ApiError::Fault(format!("backup {id} was not brought back: {error}")),
+    })?;
+    call.state.catalog.undeleted(ids).done().await?;
+    let backup = call.state.catalog.find(id)?;
+    Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view(backup) }))
+}
+
+/// What a delete took with this backup. A delete that has just begun ends soon.
+async fn deleted(call: &Call<Write>, id: BackupId) -> Result<Vec<Backup>, ApiError> {
+    let may_see = |project: &ProjectId| call.scope.covers(project);
+    for _attempt in 0..100 {
+        match call.state.catalog.deleted(id, may_see) {
+            Err(CatalogError::NotNow(_)) => sleep(Duration::from_millis(50)).await,
+            ended => return Ok(ended?),
+        }
+    }
+    Ok(call.state.catalog.deleted(id, may_see)?)
 }
 
 /// Delete a backup and every backup built on it

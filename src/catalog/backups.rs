@@ -6,7 +6,7 @@ use crate::domain::{
 };
 use crate::store::{self, BackupRecord, Records, RunOf, Task};
 
-use super::rules::{Rules, visible_instance};
+use super::rules::{Rules, visible_backup, visible_instance};
 use super::{Catalog, CatalogError, Forbidden, Invalid, NotNow, Read, Reply, Scope, Write};
 
 /// Which backups, and which page of them.
@@ -38,7 +38,7 @@ pub struct BackupPage {
 }
 
 impl Catalog {
-    /// One page of backups. Those that are being deleted are listed until they are gone.
+    /// One page of backups, without those that were deleted.
     pub fn backups(
         &self,
         scope: &Scope<Read>,
@@ -72,20 +72,17 @@ impl Catalog {
         Ok(BackupPage { rows: backups, next: last.filter(|_last| more) })
     }
 
-    /// One backup. That of another project is reported as not found, except to an administrator.
+    /// One backup. That of another project, or one that was deleted, is reported as not found, except to an administrator.
     pub fn backup(&self, scope: &Scope<Read>, id: BackupId) -> Result<Backup, CatalogError> {
-        self.find(id).and_then(|backup| {
-            if scope.covers(&backup.project) {
-                Ok(backup)
-            } else {
-                Err(CatalogError::NoSuchBackup { id })
-            }
-        })
+        let mut backup = self.store.read(|db| visible_backup(db, scope, id))?.backup;
+        self.progress.read_into(&mut backup);
+        Ok(backup)
     }
 
-    /// A backup by id, without a check of access: for jobs and commands, not for requests.
+    /// A backup by id, unless its archive is in the trash; without a check of access: for jobs and commands,
+    /// not for requests.
     pub fn find(&self, id: BackupId) -> Result<Backup, CatalogError> {
-        let found = self.store.read(|db| db.backup(id))?;
+        let found = self.store.read(|db| db.backup(id))?.filter(|it| it.trashed.is_none());
         let mut backup = found.ok_or(CatalogError::NoSuchBackup { id })?.backup;
         self.progress.read_into(&mut backup);
         Ok(backup)
@@ -161,6 +158,7 @@ impl Rules {
                 location: None,
                 damage: None,
                 removal: None,
+                trashed: None,
             },
         )
     }
@@ -190,6 +188,7 @@ impl Rules {
                 location: Some(new.location),
                 damage: None,
                 removal: None,
+                trashed: None,
             },
         )
     }

@@ -35,6 +35,10 @@ impl Rules {
     fn import_one(&self, db: Records<'_>, row: Recovered) -> Result<bool, CatalogError> {
         let Recovered { backup, instance_name } = row;
         let location = require_finished(&backup)?;
+        if db.backup(backup.id)?.is_some_and(|it| it.trashed.is_some()) {
+            // A person fetched its archive back.
+            return Ok(db.bring_back(backup.id, self.now())?);
+        }
         if db.backup(backup.id)?.is_some() || db.owner_of_location(&location)?.is_some() {
             return Ok(false);
         }
@@ -54,6 +58,7 @@ impl Rules {
             location: Some(location),
             damage: None,
             removal: None,
+            trashed: None,
         };
         Ok(db.insert_backup(&record)?)
     }

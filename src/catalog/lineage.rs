@@ -44,7 +44,7 @@ fn unusable(record: &BackupRecord) -> Option<String> {
 /// Why there is nothing to read, if so.
 fn missing(record: &BackupRecord) -> Option<String> {
     if record.removal.is_some() {
-        return Some("is being deleted".to_owned());
+        return Some("was deleted".to_owned());
     }
     if !record.backup.status.is_usable() {
         return Some(format!("is {}", record.backup.status));

@@ -1,12 +1,13 @@
 //! Deleting: a backup goes together with everything that is built on it, or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::{
-    BackupId, Failure, InstanceId, InstanceOrigin, InstanceStatus, ProjectId, RunEnd, RunKind,
-    RunResult, Status,
+    Backup, BackupId, Failure, InstanceId, InstanceOrigin, InstanceStatus, ProjectId, RunEnd,
+    RunKind, RunResult, Status, Timestamp,
 };
-use crate::store::{Records, RunOf};
+use crate::store::{BackupRecord, Records, RunOf};
 
 use super::rules::{visible_backup, visible_instance};
 use super::steps::require_changed;
@@ -21,17 +22,100 @@ const fn instance_run(id: InstanceId) -> RunOf {
 }
 
 impl Catalog {
-    /// Marks a backup and all that is built on it for removal, or nothing if one of them runs, and cancels
-    /// their drills. One that is marked already is fine; one whose removal failed is tried again.
-    pub fn delete_backup(&self, scope: &Scope<Write>, id: BackupId) -> Reply<()> {
+    /// Deletes a backup and all that is built on it, or nothing if one of them runs: from then on they are
+    /// shown to nobody. Cancels their drills. One whose removal failed is tried again. Returns how many go.
+    pub fn delete_backup(&self, scope: &Scope<Write>, id: BackupId) -> Reply<usize> {
         let scope = scope.clone();
-        let drills = Arc::clone(&self.drills);
-        self.write_and_wake(move |db, rules| {
-            let project = visible_backup(db, &scope, id)?.backup.project;
-            ensure_unused(db, id, &project)?;
-            db.mark_for_removal(id, &project, rules.now())?;
-            drills.cancel_removed(db)
+        let (drills, bell) = (Arc::clone(&self.drills), Arc::clone(&self.bell));
+        let marked = move |count: &usize| {
+            let more = count.saturating_sub(1);
+            log::info!("backup {id} is deleted, and {more} that are built on it");
+            bell.ring();
+        };
+        self.write_then(
+            move |db, rules| {
+                let project = visible_backup(db, &scope, id)?.backup.project;
+                ensure_unused(db, id, &project)?;
+                let count = db.mark_for_removal(id, &project, rules.now())?;
+                drills.cancel_removed(db)?;
+                Ok(count)
+            },
+            marked,
+        )
+    }
+
+    /// The archives of these are in the trash. Until they are removed from there, a delete can be undone.
+    pub fn trashed(&self, ids: Vec<BackupId>) -> Reply<()> {
+        self.write(move |db, rules| {
+            let now = rules.now();
+            for id in ids {
+                db.end_run(backup_run(id), &RunEnd::new(now, RunResult::Done))?;
+                if !db.set_trashed(id, now)? && db.backup(id)?.is_some() {
+                    return Err(NotNow::NotMarked(format!("backup {id}")).into());
+                }
+            }
+            Ok(())
         })
+    }
+
+    /// What has to be fetched out of the trash to undelete a backup, oldest first: itself, what was built on
+    /// it, and what it is built on. `may_see` says of which projects.
+    pub fn deleted(
+        &self,
+        id: BackupId,
+        may_see: impl Fn(&ProjectId) -> bool,
+    ) -> Result<Vec<Backup>, CatalogError> {
+        self.store.read(|db| {
+            let record = db.backup(id)?.filter(|it| it.is_deleted() && may_see(&it.backup.project));
+            let record = record.ok_or(CatalogError::NoSuchBackup { id })?;
+            if record.trashed.is_none() {
+                return Err(NotNow::BeingDeleted(id).into());
+            }
+            let mut found = Vec::new();
+            for member in db.trashed_members(id, &record.backup.project)? {
+                found.extend(db.backup(member)?.map(|it| it.backup));
+            }
+            let mut above = record.backup.parent;
+            while let Some(parent) = above {
+                let Some(record) = db.backup(parent)?.filter(BackupRecord::is_deleted) else {
+                    break;
+                };
+                if record.trashed.is_none() {
+                    return Err(NotNow::BeingDeleted(parent).into());
+                }
+                if found.iter().any(|it| it.id == parent) {
+                    break;
+                }
+                above = record.backup.parent;
+                found.push(record.backup);
+            }
+            found.sort_by_key(|it| (it.created, it.id));
+            Ok(found)
+        })
+    }
+
+    /// The archives of these were fetched out of the trash: they are what they were before the delete.
+    pub fn undeleted(&self, ids: Vec<BackupId>) -> Reply<()> {
+        self.write(move |db, rules| {
+            for id in ids {
+                if !db.bring_back(id, rules.now())? {
+                    return Err(CatalogError::NoSuchBackup { id });
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes the rows whose archives have been in the trash for at least `window`.
+    pub fn forget_trashed(&self, window: Duration) -> Result<(), CatalogError> {
+        let window = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
+        let cutoff = Timestamp::from_micros(self.rules.now().as_micros().saturating_sub(window));
+        // A write waits for the disk, and this is called every few seconds.
+        let oldest = self.store.read(|db| Ok::<_, CatalogError>(db.oldest_trashed()?))?;
+        if oldest.is_none_or(|at| at >= cutoff) {
+            return Ok(());
+        }
+        self.write(move |db, rules| Ok(db.forget_trashed(cutoff, rules.now())?)).wait()
     }
 
     /// The archives of these are gone, and so are their rows. One without a row is fine.

@@ -103,14 +103,14 @@ impl Rules {
     }
 }
 
-/// A backup that the scope may see; any other is reported as not found.
+/// A backup that the scope may see; any other, and one that was deleted, is reported as not found.
 pub(super) fn visible_backup<P: Permission>(
     db: Records<'_>,
     scope: &Scope<P>,
     id: BackupId,
 ) -> Result<BackupRecord, CatalogError> {
     db.backup(id)?
-        .filter(|it| scope.covers(&it.backup.project))
+        .filter(|it| scope.covers(&it.backup.project) && !it.is_deleted())
         .ok_or(CatalogError::NoSuchBackup { id })
 }
 

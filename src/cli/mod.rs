@@ -14,6 +14,7 @@ mod restore;
 mod serve;
 mod terminal;
 mod token;
+mod undelete;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -59,6 +60,8 @@ enum Command {
     Verify(BackupArgs),
     /// Prove that a backup works: restore it into a temporary folder, use it there, and remove it.
     Drill(drill::DrillArgs),
+    /// Bring back a deleted backup, with what was built on it, as long as the trash holds the archives.
+    Undelete(undelete::UndeleteArgs),
     /// Write a backup, full or incremental, as one plain full archive.
     Export(export::ExportArgs),
     /// Rebuild the catalog of backups.
@@ -91,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Restore(args) => restore::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Drill(args) => drill::run(&args),
+        Command::Undelete(args) => undelete::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Catalog(args) => catalog::run(&args),
         Command::Token(args) => token::run(&args),

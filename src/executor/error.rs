@@ -135,7 +135,7 @@ impl JobError {
     /// Whether what was asked for does not exist: exit code 3 on the command line.
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::NoSuchFile(_) => true,
+            Self::NoSuchFile(_) | Self::Storage(StorageError::NotFound { .. }) => true,
             Self::Catalog(error) => error.is_not_found(),
             _ => false,
         }

@@ -16,6 +16,7 @@ mod proof;
 mod rebuild;
 mod recover;
 mod restore;
+mod undelete;
 mod verify;
 mod worker;
 
@@ -37,6 +38,7 @@ pub use proof::record as record_proof;
 pub use rebuild::{RebuildReport, rebuild};
 pub use recover::{Recovery, recover};
 pub use restore::{RestorePlan, RestoreReport, restore};
+pub use undelete::undelete;
 pub use verify::{VerifyReport, verify};
 pub use worker::Executor;
 

@@ -5,8 +5,13 @@ use std::sync::Arc;
 
 use crate::api::ArchiveAccess;
 use crate::domain::{Location, ReadAt};
-use crate::storage::{Local, Storage};
+use crate::storage::{Local, Storage, StorageError};
 use crate::wire::ArchiveUrls;
+
+fn to_io(error: StorageError) -> io::Error {
+    let kind = if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
+    io::Error::new(kind, error)
+}
 
 impl ArchiveUrls for Local {
     fn url(&self, location: &Location) -> String {
@@ -24,10 +29,10 @@ impl ArchiveAccess for Local {
     }
 
     fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {
-        Storage::open(self, location).map_err(|error| {
-            let kind =
-                if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
-            io::Error::new(kind, error)
-        })
+        Storage::open(self, location).map_err(to_io)
+    }
+
+    fn bring_back(&self, location: &Location) -> io::Result<()> {
+        self.bring_back(location).map_err(to_io)
     }
 }

@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/3_filtered_lists.sql"),
     include_str!("steps/4_runs.sql"),
     include_str!("steps/5_left_out.sql"),
+    include_str!("steps/6_trash.sql"),
 ];
 
 /// Creates or migrates, in one transaction.

@@ -1,11 +1,13 @@
 //! A client of the server under test.
 
+use std::path::PathBuf;
+
 use coffer::client::Connection;
 use coffer::domain::{InstanceId, ProjectId};
 use serde_json::{Value, json};
 use ureq::http::HeaderMap;
 
-use super::wait_until;
+use super::{files_below, wait_until};
 
 /// An answer of the server.
 #[derive(Debug)]
@@ -60,13 +62,19 @@ pub(crate) struct Client {
     connection: Connection,
     base: String,
     project: String,
+    archives: Option<PathBuf>,
 }
 
 impl Client {
     /// A client of the server at `base`, like `http://127.0.0.1:1234`, without a token.
     pub(crate) fn new(base: &str, project: &str) -> Self {
         let (base, project) = (base.to_owned(), project.to_owned());
-        Self { connection: Connection::new(&base), base, project }
+        Self { connection: Connection::new(&base), base, project, archives: None }
+    }
+
+    /// The same, which knows where the server keeps its archives.
+    pub(crate) fn with_archives(self, archives: PathBuf) -> Self {
+        Self { archives: Some(archives), ..self }
     }
 
     /// The same, with this token.
@@ -199,11 +207,15 @@ impl Client {
         })
     }
 
-    /// Waits until the backup no longer exists.
+    /// Waits until the archive of a deleted backup is gone; nobody is shown the backup any more.
     #[track_caller]
     pub(crate) fn wait_until_gone(&self, id: &str) {
-        wait_until(&format!("backup {id} to be gone"), || {
-            (self.get(&format!("backups/{id}")).status == 404).then_some(())
+        self.get(&format!("backups/{id}")).with_status(404);
+        let Some(archives) = &self.archives else { return };
+        wait_until(&format!("the archive of backup {id} to be gone"), || {
+            let files = files_below(archives);
+            let found = files.iter().any(|file| file.to_string_lossy().contains(id));
+            (!found).then_some(())
         });
     }
 

@@ -15,7 +15,7 @@ mod process;
 mod server;
 mod sqlite_shell;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,19 @@ pub(crate) fn wait_until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> 
 pub(crate) fn write_file(path: &Path, content: impl AsRef<[u8]>) {
     #[expect(clippy::disallowed_methods, reason = "a test's own files need not survive a crash")]
     std::fs::write(path, content).unwrap();
+}
+
+/// Every file below a folder; none if the folder does not exist.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(files_below(&entry.path()));
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files
 }
 
 /// The names in a folder, sorted; none if the folder does not exist.

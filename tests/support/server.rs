@@ -183,7 +183,8 @@ impl TestServer {
     #[track_caller]
     pub(crate) fn client_of(&self, token: &str) -> Client {
         let token = self.builder.tokens.get(token).unwrap_or_else(|| panic!("no token {token}"));
-        Client::new(&self.base, &token.project).with_token(&token.secret)
+        let client = Client::new(&self.base, &token.project).with_token(&token.secret);
+        client.with_archives(self.data_dir().join("archives"))
     }
 
     /// The secret of this token.

@@ -10,6 +10,7 @@ use crate::failpoint;
 
 use super::backup::Published;
 use super::register::Found;
+use super::remove::Removed;
 use super::restore::{self, Restored};
 
 /// How often a worker looks for work, or tries to record an outcome again, when the bell does not ring.
@@ -27,7 +28,7 @@ pub(super) enum Outcome {
     /// Of a drill, after this time.
     Drill { id: BackupId, took: Duration, result: Result<PassedDrill, JobError> },
     /// Of the removal of one archive.
-    Removal { id: BackupId, result: Result<(), JobError> },
+    Removal { id: BackupId, result: Result<Removed, JobError> },
     /// Of the removal of a restored instance.
     InstanceRemoval { id: InstanceId, result: Result<(), JobError> },
 }
@@ -80,7 +81,8 @@ impl Outcome {
                 Err(error) => catalog.restore_failed(instance.id, error.failure()).wait(),
             },
             Self::Drill { id, took, result } => drill::record(context, *id, result, *took),
-            Self::Removal { id, result: Ok(()) } => catalog.removed(vec![*id]).wait(),
+            Self::Removal { id, result: Ok(Removed::InTrash) } => catalog.trashed(vec![*id]).wait(),
+            Self::Removal { id, result: Ok(Removed::Gone) } => catalog.removed(vec![*id]).wait(),
             Self::Removal { id, result: Err(error) } => {
                 let mut failure = error.failure();
                 if let JobError::Storage(_) = error {
@@ -102,9 +104,8 @@ impl Outcome {
             Self::Registration { result, .. } => result.as_ref().err(),
             Self::Restore { result, .. } => result.as_ref().err(),
             Self::Drill { result, .. } => result.as_ref().err(),
-            Self::Removal { result, .. } | Self::InstanceRemoval { result, .. } => {
-                result.as_ref().err()
-            }
+            Self::Removal { result, .. } => result.as_ref().err(),
+            Self::InstanceRemoval { result, .. } => result.as_ref().err(),
         }
     }
 

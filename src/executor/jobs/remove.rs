@@ -23,11 +23,22 @@ pub(super) fn run(context: &Context, job: &RemovalJob) {
     empty_trash(context);
 }
 
-fn discard(context: &Context, backup: &Backup) -> Result<(), JobError> {
-    if backup.facts.is_some() {
-        context.storage.remove(chain::location_of(backup)?)?;
+fn discard(context: &Context, backup: &Backup) -> Result<Removed, JobError> {
+    if backup.facts.is_none() {
+        return Ok(Removed::Gone);
     }
-    Ok(())
+    context.storage.remove(chain::location_of(backup)?)?;
+    let kept = !context.settings.trash_window.is_zero();
+    Ok(if kept { Removed::InTrash } else { Removed::Gone })
+}
+
+/// What became of a backup that was removed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Removed {
+    /// Its archive can be fetched out of the trash.
+    InTrash,
+    /// Nothing is left of it.
+    Gone,
 }
 
 /// Removes a restored instance with its data.
@@ -38,7 +49,11 @@ pub(super) fn run_instance(context: &Context, job: &InstanceRemovalJob) {
 
 /// Empties what has been in the trash long enough. An error is only logged: the next call tries again.
 pub(in crate::executor) fn empty_trash(context: &Context) {
-    match context.local.empty_trash(context.settings.trash_window) {
+    let window = context.settings.trash_window;
+    if let Err(error) = context.catalog.forget_trashed(window) {
+        log::warn!("what was in the trash stays in the catalog: {}", with_causes(&error));
+    }
+    match context.local.empty_trash(window) {
         Ok(0) => {}
         Ok(bytes) => log::info!("the trash was emptied of {bytes} bytes"),
         Err(error) => log::warn!("the trash cannot be emptied: {}", with_causes(&error)),

@@ -91,6 +91,18 @@ impl Local {
         &self.layout.tmp
     }
 
+    /// Moves a removed archive back to where it was, durably. It is no error if it is there already.
+    pub fn bring_back(&self, location: &Location) -> Result<(), StorageError> {
+        let _folders = self.layout.folders.lock();
+        let text = location.as_str();
+        let path = OpenedPath::make(&self.layout.archives, text)?;
+        if trash::bring_back(&self.layout, &path, text)? {
+            return Ok(());
+        }
+        path.remove_empty_folders();
+        Err(StorageError::not_found(&self.layout.archives.join(text)))
+    }
+
     /// Removes what has been in the trash for at least `window`, and returns how many bytes that was. Needs
     /// no free space.
     pub fn empty_trash(&self, window: Duration) -> Result<u64, StorageError> {

@@ -48,6 +48,39 @@ pub(super) fn discard(
     path.folder.sync()
 }
 
+/// Moves what was discarded last from `text` back to `path`. False: it is not in the trash any more.
+pub(super) fn bring_back(
+    layout: &Layout,
+    path: &OpenedPath<'_>,
+    text: &str,
+) -> Result<bool, StorageError> {
+    if path.folder.metadata(path.name)?.is_some() {
+        return Ok(true);
+    }
+    let (trash, label) = (Folder::open(&layout.trash)?, label(text));
+    let mut newest = None;
+    for name in trash.names()? {
+        let name = name?;
+        if has_label(&name, &label) {
+            newest = newest.max(discarded_at(&name).map(|at| (at, name)));
+        }
+    }
+    let Some((_at, name)) = newest else { return Ok(false) };
+    rename_to_free_name((&trash, &name), (&path.folder, path.name))
+        .map_err(failed("moving", &trash.path_of(&name)))?;
+    path.folder.sync()?;
+    trash.sync().map(|()| true)
+}
+
+/// Whether a name in the trash is that of something with this label, with or without a number.
+fn has_label(name: &OsStr, label: &str) -> bool {
+    let rest = name.to_str().and_then(|name| name.split_once('.')).map(|(_seconds, rest)| rest);
+    rest.and_then(|rest| rest.strip_prefix(label)).is_some_and(|number| {
+        number.is_empty()
+            || number.strip_prefix('.').is_some_and(|it| it.bytes().all(|it| it.is_ascii_digit()))
+    })
+}
+
 /// A path as part of a file name; the end of a long one.
 fn label(text: &str) -> String {
     let mut name = file_url::as_file_name(text);
@@ -104,6 +137,9 @@ mod tests {
             let label = label(text);
             assert!(label.len() <= LONGEST_LABEL && label.ends_with(end), "{label}");
             assert_eq!(discarded_at(format!("17.{label}").as_ref()), Some(17));
+            for (name, same) in [("", true), (".2", true), (".x", false), ("x", false)] {
+                assert_eq!(has_label(format!("17.{label}{name}").as_ref(), &label), same, "{name}");
+            }
         }
         for foreign in ["17", "x.y", "-1.x", "+1.x", "1e3.x", ".x", "99999999999999999999999.x"] {
             assert_eq!(discarded_at(foreign.as_ref()), None, "{foreign}");

@@ -24,7 +24,7 @@ pub struct Page<'a> {
     pub rows: u32,
 }
 
-/// A page of rows: those of one index, after a position in it.
+/// A page of rows that were not deleted: those of one index, behind a place in it.
 macro_rules! page {
     ($where:literal, $and:literal) => {
         select!(
@@ -32,7 +32,8 @@ macro_rules! page {
             $where,
             " (backups.created, backups.id) < (:created, :id) ",
             $and,
-            " ORDER BY backups.created DESC, backups.id DESC LIMIT :rows"
+            " AND coalesce(backups.removal, 'failed') = 'failed'
+              ORDER BY backups.created DESC, backups.id DESC LIMIT :rows"
         )
     };
 }
@@ -66,8 +67,10 @@ const OF_ENGINE: &str = page!("backups.engine = :engine AND", "");
 const IN_STATUS: &str =
     page!("backups.status = :status AND", "AND (:engine IS NULL OR backups.engine = :engine)");
 
-const OLDEST_FIRST: &str =
-    select!("WHERE (backups.created, backups.id) > (-1, '') ORDER BY backups.created, backups.id");
+const OLDEST_FIRST: &str = select!(
+    "WHERE (backups.created, backups.id) > (-1, '') AND backups.trashed IS NULL
+             ORDER BY backups.created, backups.id"
+);
 
 const INTERRUPTED: &str = select!("WHERE backups.status IN ('BUILDING', 'SAVING')");
 
@@ -120,7 +123,7 @@ impl Records<'_> {
         query_all(self.0, statement, params.as_slice(), |row| Ok(read(row)?.backup))
     }
 
-    /// Every row, oldest first.
+    /// Every row but those in the trash, oldest first.
     pub fn every_backup(self) -> Result<Vec<BackupRecord>, StoreError> {
         query_all(self.0, OLDEST_FIRST, [], read)
     }

@@ -57,6 +57,15 @@ pub struct BackupRecord {
     pub damage: Option<Damage>,
     /// The state of its removal.
     pub removal: Option<Removal>,
+    /// When its archive was put into the trash.
+    pub trashed: Option<Timestamp>,
+}
+
+impl BackupRecord {
+    /// Whether it was deleted, and is shown to nobody. One whose removal failed is shown again.
+    pub const fn is_deleted(&self) -> bool {
+        matches!(self.removal, Some(Removal::Asked | Removal::Claimed))
+    }
 }
 
 columns! {
@@ -89,6 +98,7 @@ columns! {
         damage_message: Option<String> = "backups.damage_message",
         damage_in: Option<DamageIn> = "backups.damage_in",
         removal: Option<Removal> = "backups.removal",
+        trashed: Option<Timestamp> = "backups.trashed",
         drill_asked: Option<Timestamp> = "open_drill.asked",
         drill_begun: Option<Timestamp> = "open_drill.begun",
         drill_ended: Option<Timestamp> = "last_drill.ended",
@@ -182,6 +192,7 @@ impl From<BackupColumns> for BackupRecord {
             location: it.location,
             damage,
             removal: it.removal,
+            trashed: it.trashed,
         }
     }
 }
@@ -195,7 +206,8 @@ const LAST_CREATED: &str = "SELECT created FROM backups
 
 const LOCATION_OWNER: &str = "SELECT id FROM backups WHERE location = ?1";
 
-const COUNTED: &str = "SELECT count(*) FROM backups WHERE project = ?1 AND status <> 'FAILED'";
+const COUNTED: &str = "SELECT count(*) FROM backups
+     WHERE project = ?1 AND status <> 'FAILED' AND coalesce(removal, 'failed') = 'failed'";
 
 const COMPLETED_OF: &str =
     "SELECT count(*) FROM backups WHERE instance = ?1 AND status = 'COMPLETED'";

@@ -5,7 +5,7 @@ use rusqlite::{Row, named_params};
 use super::BackupRecord;
 use super::steps::one_of;
 use crate::domain::{BackupId, Failure, InstanceId, ProjectId, RunKind, Status, Timestamp};
-use crate::store::sql::{execute, query_all, query_first};
+use crate::store::sql::{execute, query_all, query_first, query_one};
 use crate::store::{Records, RunOf, StoreError};
 
 /// The backup and everything of its project that is built on it. `UNION`, not `UNION ALL`: rows that
@@ -64,14 +64,33 @@ const RELEASE_ANCESTORS: &str = "WITH RECURSIVE above (id) AS (
          SELECT backups.parent FROM above JOIN backups ON backups.id = above.id
          WHERE backups.parent IS NOT NULL)
      UPDATE backups SET removal = 'failed'
-     WHERE id IN (SELECT id FROM above) AND removal = 'claimed'
+     WHERE id IN (SELECT id FROM above) AND removal = 'claimed' AND trashed IS NULL
      RETURNING id";
 
 const MARK_AGAIN: &str = "UPDATE backups SET removal = 'asked'
-     WHERE removal = 'claimed' OR removal = 'failed'
+     WHERE (removal = 'claimed' OR removal = 'failed') AND trashed IS NULL
      RETURNING id, project, instance";
 
 const DELETE: &str = "DELETE FROM backups WHERE id = ?1 AND removal IS NOT NULL";
+
+const TRASH: &str = "UPDATE backups SET removal = 'claimed', trashed = ?2, updated = ?2
+     WHERE id = ?1 AND removal IS NOT NULL AND checksum IS NOT NULL";
+
+const TRASHED_MEMBERS: &str = concat!(
+    subtree!(),
+    "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
+     WHERE member.trashed IS NOT NULL"
+);
+
+const OLDEST_TRASHED: &str = "SELECT min(trashed) FROM backups WHERE trashed IS NOT NULL";
+
+const BRING_BACK: &str = "UPDATE backups SET removal = NULL, trashed = NULL, updated = ?2,
+         status = CASE WHEN status <> 'DELETE_FAILED' THEN status
+                       WHEN task = 'backup' THEN 'COMPLETED' ELSE 'RESTORED' END,
+         failure_code = NULL, failure_message = NULL
+     WHERE id = ?1 AND trashed IS NOT NULL";
+
+const FORGET: &str = "DELETE FROM backups WHERE trashed < ?1 RETURNING id";
 
 /// Every statement of this file.
 #[cfg(test)]
@@ -85,6 +104,11 @@ pub(in crate::store) const STATEMENTS: &[&str] = &[
     RELEASE_ANCESTORS,
     MARK_AGAIN,
     DELETE,
+    TRASH,
+    TRASHED_MEMBERS,
+    OLDEST_TRASHED,
+    BRING_BACK,
+    FORGET,
 ];
 
 /// A restore that still reads a backup.
@@ -137,19 +161,21 @@ impl Records<'_> {
         })
     }
 
-    /// Marks the subtree for removal, and cancels the drills of its members.
+    /// Marks the subtree for removal, and cancels the drills of its members. Returns how many were not
+    /// marked before.
     pub fn mark_for_removal(
         self,
         root: BackupId,
         project: &ProjectId,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         let params = named_params! { ":root": root, ":project": project };
         let marked = query_all(self.0, MARK, params, Marked::read)?;
         for backup in &marked {
             self.cancel_run(RunOf::backup(RunKind::Drill, backup.id), at)?;
         }
-        self.open_removals(&marked, at)
+        self.open_removals(&marked, at)?;
+        Ok(marked.len())
     }
 
     /// Marks removals that a worker had, or that failed, once more.
@@ -204,6 +230,39 @@ impl Records<'_> {
             self.cancel_run(RunOf::backup(RunKind::Removal, ancestor), at)?;
         }
         Ok(true)
+    }
+
+    /// The archive of a marked row is in the trash. False: the row has no archive, or is not marked.
+    pub fn set_trashed(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(execute(self.0, TRASH, rusqlite::params![id, at])? > 0)
+    }
+
+    /// Members of the subtree that are in the trash.
+    pub fn trashed_members(
+        self,
+        root: BackupId,
+        project: &ProjectId,
+    ) -> Result<Vec<BackupId>, StoreError> {
+        let params = named_params! { ":root": root, ":project": project };
+        query_all(self.0, TRASHED_MEMBERS, params, |row| row.get(0))
+    }
+
+    /// When the oldest row that is in the trash was put there.
+    pub fn oldest_trashed(self) -> Result<Option<Timestamp>, StoreError> {
+        query_one(self.0, OLDEST_TRASHED, [], |row| row.get(0))
+    }
+
+    /// A row in the trash is as it was before its removal. False: it is not there.
+    pub fn bring_back(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(execute(self.0, BRING_BACK, rusqlite::params![id, at])? > 0)
+    }
+
+    /// Deletes the rows that were put into the trash before `cutoff`. Their runs are kept for a while.
+    pub fn forget_trashed(self, cutoff: Timestamp, at: Timestamp) -> Result<(), StoreError> {
+        for id in query_all(self.0, FORGET, [cutoff], |row| row.get(0))? {
+            self.expire_runs_of_backup(id, at)?;
+        }
+        Ok(())
     }
 
     /// Deletes a marked row. Its runs are kept for a while.

@@ -173,7 +173,7 @@ fn the_container_is_the_one_asked_for_or_the_instances_or_the_projects() {
 }
 
 #[test]
-fn a_quota_counts_all_but_failed_backups_until_they_are_removed() {
+fn a_quota_counts_all_but_failed_and_deleted_backups() {
     let fixture = Fixture::with(Settings { max_backups: 2, ..settings() });
     let failed = fixture.ask(shop(), ParentChoice::None).unwrap().id;
     fixture.catalog.fail(failed, failure("no")).wait().unwrap();
@@ -186,7 +186,13 @@ fn a_quota_counts_all_but_failed_backups_until_they_are_removed() {
     };
     full(&fixture);
     fixture.delete(first).unwrap();
+    let next = fixture.ask(shop(), ParentChoice::None).unwrap().id;
+    fixture.catalog.fail(next, failure("no")).wait().unwrap();
+    assert_eq!(fixture.removal(), [first]);
+    // It comes back into view, and counts again.
+    fixture.catalog.removal_failed(first, failure("no")).wait().unwrap();
     full(&fixture);
+    fixture.delete(first).unwrap();
     assert_eq!(fixture.removal(), [first]);
     fixture.catalog.removed(vec![first]).wait().unwrap();
     fixture.ask(shop(), ParentChoice::None).unwrap();

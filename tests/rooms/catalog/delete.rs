@@ -39,13 +39,13 @@ fn a_branch_goes_alone() {
 }
 
 #[test]
-fn deleting_twice_is_fine_and_makes_one_job() {
+fn deleting_twice_finds_nothing_and_makes_one_job() {
     let fixture = Fixture::new();
     let [root, ..] = tree(&fixture);
-    fixture.delete(root).unwrap();
-    fixture.delete(root).unwrap();
+    assert_eq!(fixture.delete(root).unwrap(), 4);
+    assert!(matches!(fixture.delete(root), Err(CatalogError::NoSuchBackup { .. })));
     assert_eq!(fixture.removal().len(), 4);
-    fixture.delete(root).unwrap();
+    assert!(matches!(fixture.delete(root), Err(CatalogError::NoSuchBackup { .. })));
     assert_eq!(fixture.catalog.claim_any().unwrap(), None);
 }
 
@@ -147,11 +147,53 @@ fn a_row_that_is_not_marked_for_removal_stays() {
 }
 
 #[test]
-fn a_backup_that_is_being_deleted_is_shown_until_it_is_gone_but_not_restored() {
-    let fixture = Fixture::new();
+fn a_backup_is_gone_as_soon_as_its_delete_is_accepted() {
+    let fixture = Fixture::with(Settings { max_backups: 1, ..settings() });
     let id = fixture.completed(ParentChoice::None);
     fixture.delete(id).unwrap();
-    assert!(fixture.catalog.backup(&member("a"), id).is_ok());
+    let error = fixture.catalog.backup(&member("a"), id).unwrap_err();
+    assert!(matches!(error, CatalogError::NoSuchBackup { .. }));
+    let listed = fixture.catalog.backups(&member("a"), &everything(10)).unwrap();
+    assert!(listed.rows.is_empty());
+    // Its quota is free, whatever the workers do.
+    fixture.ask(shop(), ParentChoice::None).unwrap();
     assert!(matches!(fixture.restore_of(id), Err(CatalogError::NoSuchBackup { .. })));
     assert!(fixture.catalog.chain(id).is_err());
+}
+
+#[test]
+fn what_a_delete_took_comes_back_from_the_trash_as_it_was() {
+    let fixture = Fixture::new();
+    let [root, child, grandchild, other] = tree(&fixture);
+    let was = [root, child, grandchild].map(|id| fixture.catalog.find(id).unwrap());
+    fixture.delete(root).unwrap();
+    let deleted = |id| fixture.catalog.deleted(id, |_project| true);
+    assert!(matches!(deleted(child), Err(CatalogError::NotNow(NotNow::BeingDeleted(_)))));
+    fixture.catalog.trashed(fixture.removal()).wait().unwrap();
+    for id in [root, child, grandchild, other] {
+        assert!(matches!(fixture.catalog.find(id), Err(CatalogError::NoSuchBackup { .. })));
+    }
+    // A start leaves the trash alone.
+    fixture.catalog.reopen_removals().wait().unwrap();
+    assert_eq!(fixture.catalog.claim_any().unwrap(), None);
+    assert!(matches!(
+        fixture.catalog.deleted(root, |_| false),
+        Err(CatalogError::NoSuchBackup { .. })
+    ));
+    // A branch comes with what it is built on and what was built on it.
+    let found: Vec<_> = deleted(child).unwrap().into_iter().map(|it| it.id).collect();
+    assert_eq!(found, [root, child, grandchild]);
+    fixture.catalog.undeleted(found).wait().unwrap();
+    for mut row in was {
+        let now = fixture.catalog.find(row.id).unwrap();
+        row.updated = now.updated;
+        assert_eq!(now, row);
+    }
+    assert_eq!(fixture.catalog.chain(grandchild).unwrap().len(), 3);
+    assert_eq!(deleted(other).unwrap().len(), 1);
+    // The window ends: the row is gone for good.
+    fixture.catalog.forget_trashed(std::time::Duration::from_secs(3600)).unwrap();
+    assert_eq!(deleted(other).unwrap().len(), 1);
+    fixture.catalog.forget_trashed(std::time::Duration::ZERO).unwrap();
+    assert!(matches!(deleted(other), Err(CatalogError::NoSuchBackup { .. })));
 }

@@ -124,7 +124,7 @@ fn members_and_admins_ask_for_a_drill_once_and_only_of_what_is_finished() {
     let unknown = fixture.ask_drill(BackupId::generate());
     assert!(matches!(unknown, Err(CatalogError::NoSuchBackup { .. })));
     fixture.delete(id).unwrap();
-    assert!(matches!(fixture.ask_drill(id), Err(CatalogError::NotNow(_))));
+    assert!(matches!(fixture.ask_drill(id), Err(CatalogError::NoSuchBackup { .. })));
     let reader =
         Caller { name: "r".to_owned(), project: Some(project("a")), roles: vec![Role::Reader] };
     let refused = Scope::<Write>::enter(reader, project("a")).unwrap_err();

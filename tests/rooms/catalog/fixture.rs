@@ -180,7 +180,7 @@ impl Fixture {
         id
     }
 
-    pub(crate) fn delete(&self, id: BackupId) -> Result<(), CatalogError> {
+    pub(crate) fn delete(&self, id: BackupId) -> Result<usize, CatalogError> {
         self.catalog.delete_backup(&member("a"), id).wait()
     }
 

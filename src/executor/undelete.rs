@@ -1,0 +1,17 @@
+//! Undoing a delete while the trash still holds the archives.
+
+use crate::domain::{Backup, BackupId};
+
+use super::chain::location_of;
+use super::{Context, JobError};
+
+/// Brings back a deleted backup, with what was built on it and what it is built on. Returns them, oldest
+/// first.
+pub fn undelete(context: &Context, id: BackupId) -> Result<Vec<Backup>, JobError> {
+    let backups = context.catalog.deleted(id, |_project| true)?;
+    for backup in &backups {
+        context.local.bring_back(location_of(backup)?)?;
+    }
+    context.catalog.undeleted(backups.iter().map(|it| it.id).collect()).wait()?;
+    Ok(backups)
+}
