@@ -11,7 +11,11 @@ const LOGICAL: &str = "method = \"logical\"";
 /// What a backup's row says is not in it.
 fn left_out(row: &Value) -> String {
     let list = row["left_out"].as_array().unwrap();
-    list.iter().map(|it| format!("{}: {}\n", it["what"].as_str().unwrap(), it["why"])).collect()
+    let lines: Vec<_> = list
+        .iter()
+        .map(|it| format!("{}: {}\n", it["what"].as_str().unwrap(), it["why"]))
+        .collect();
+    lines.concat()
 }
 
 /// Each of these queries gives the same on both servers.
