@@ -28,3 +28,5 @@ mod secrets;
 #[path = "servers/mariadb.rs"]
 mod server;
 mod support;
+#[path = "mariadb/survey.rs"]
+mod survey;

@@ -81,7 +81,7 @@ pub(super) fn dump(
     let request_of_copy =
         DumpRequest { source: &source, trust_stamps: false, parent_check: None, ..*request };
     let tree = Directory.dump(&request_of_copy, &mut owned)?;
-    check_unchanged(&tree)?;
+    check_unchanged(&tree, staging.path())?;
     for name in ["files", "bytes"] {
         if let Some(count) = tree.facts.get(name) {
             kept.insert(name.to_owned(), count.clone());
@@ -174,13 +174,16 @@ fn add_copy_facts(staging: &Path, facts: &mut BTreeMap<String, Value>) -> Result
 }
 
 /// The copy belongs to Coffer: nothing else may have changed it while it was read.
-fn check_unchanged(tree: &DumpFacts) -> Result<(), EngineError> {
-    if tree.left_out.is_empty() {
+/// Its folders do change, because each file is removed once it was read.
+fn check_unchanged(tree: &DumpFacts, staging: &Path) -> Result<(), EngineError> {
+    let Some(changed) = tree.left_out.iter().find(|it| !staging.join(&it.what).is_dir()) else {
         return Ok(());
-    }
+    };
     Err(EngineError::known(
         FailureCode::Internal,
-        "the prepared copy changed while it was read: does another program write into Coffer's folder for \
-         temporary files?",
+        format!(
+            "the prepared copy changed while it was read: does another program write into Coffer's folder for \
+             temporary files? {changed}"
+        ),
     ))
 }

@@ -209,8 +209,9 @@ fn statements(script: &Path, lines: Vec<usize>) -> std::io::Result<Vec<String>> 
 
 /// A statement on one line, without version comments and without passwords.
 fn shown(statement: &str) -> String {
-    let words = statement.split_whitespace();
-    let plain = words.filter(|it| !it.starts_with("/*!") && !it.starts_with("/*M!") && *it != "*/");
+    let words = statement.split_whitespace().map(|it| it.trim_end_matches("*/"));
+    let plain =
+        words.filter(|it| !it.starts_with("/*!") && !it.starts_with("/*M!") && !it.is_empty());
     let text = plain.collect::<Vec<_>>().join(" ");
     let text = text.trim_end_matches([';', '*', '/', ' ']);
     let secret = [" IDENTIFIED ", " OPTIONS ("].iter().filter_map(|word| text.find(word)).min();
@@ -264,7 +265,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(
             b"-- head\nCREATE TABLE `wide` (\n  `a` int\n);\nLOCK TABLES `wide` WRITE;\n\
-              INSERT INTO `wide` VALUES (1);\n/*!50001 CREATE ALGORITHM=UNDEFINED */\n\
+              INSERT INTO `wide` VALUES (1);\n/*!50001 CREATE ALGORITHM=UNDEFINED*/\n\
               /*!50013 DEFINER=`a`@`b` SQL SECURITY DEFINER */\n/*!50001 VIEW `v` AS select 1 */;\n\
               CREATE USER a@b IDENTIFIED BY PASSWORD '*secret';\n",
         )

@@ -164,6 +164,11 @@ impl Tool {
                 "--user".into(),
                 format!("--map-user={seen_as}").into(),
             ]);
+            if !hide_root {
+                // A server gives copies of its files the group of the originals, which must exist for it.
+                let group = rustix::process::getegid().as_raw();
+                line.push(format!("--map-group={group}").into());
+            }
             if offline {
                 line.push("--net".into());
             }
