@@ -3,9 +3,7 @@
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
-use utoipa::openapi::path::{
-    Operation as OpenApiOperation, Parameter, ParameterBuilder, ParameterIn,
-};
+use utoipa::openapi::path::{self, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
@@ -103,7 +101,7 @@ pub(super) fn document() -> OpenApi {
         .build()
 }
 
-fn add_path_parameters(path: &str, operation: &mut OpenApiOperation) {
+fn add_path_parameters(path: &str, operation: &mut path::Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     for (name, description) in PATH_PARAMETERS {
         if path.contains(&format!("{{{name}}}")) {
@@ -119,7 +117,7 @@ fn add_path_parameters(path: &str, operation: &mut OpenApiOperation) {
     }
 }
 
-fn add_refusals(operation: &mut OpenApiOperation) {
+fn add_refusals(operation: &mut path::Operation) {
     let with_body = operation.request_body.is_some().then_some(WITH_BODY);
     let codes = ON_EVERY_PROJECT_ROUTE.into_iter().chain(with_body.into_iter().flatten());
     for code in codes {

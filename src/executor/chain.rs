@@ -73,11 +73,11 @@ pub(super) fn open_readers(
 /// Opens the archives of a chain, root first, to restore or verify its last backup.
 pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Result<Chain, JobError> {
     let readers = open_readers(storage, backups, cancel)?;
-    Chain::open(readers).map_err(into_job_error)
+    Chain::open(readers).map_err(job_error)
 }
 
 /// The error of a job whose chain has this error; it names the bad backup if that is known.
-pub(super) fn into_job_error(error: ArchiveError) -> JobError {
+pub(super) fn job_error(error: ArchiveError) -> JobError {
     match error.bad_backup() {
         Some(bad_backup) => JobError::ChainBroken {
             bad_backup,
@@ -102,7 +102,7 @@ pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain, JobError>
             permanent: false,
         });
     }
-    Chain::open(readers).map_err(into_job_error)
+    Chain::open(readers).map_err(job_error)
 }
 
 fn open_file(path: &Path, cancel: &Cancel) -> Result<Arc<Reader>, JobError> {

@@ -13,7 +13,7 @@ use crate::archive::{
 use crate::domain::{Cancel, Clock as _, Kind, Location, SystemClock};
 use crate::storage::OpenFile;
 
-use super::chain::into_job_error;
+use super::chain::job_error;
 use super::restore::engine_of;
 use super::{JobError, OnProgress, Settings, facts};
 
@@ -49,7 +49,7 @@ pub fn export(
     let (draft, text) = draft(chain.last().manifest(), to);
     let total = chain.last().manifest().totals.content_bytes;
     let mut writer = Writer::full(file, &options, &text)?;
-    chain.export(&mut writer, &|done| progress(done, total)).map_err(into_job_error)?;
+    chain.export(&mut writer, &|done| progress(done, total)).map_err(job_error)?;
     let (file, finished) = writer.finish(draft)?;
     file.as_file().sync_all().map_err(failed("syncing"))?;
     let bytes = file.reopen().and_then(OpenFile::new).map_err(failed("reading back"))?;

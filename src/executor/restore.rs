@@ -7,7 +7,7 @@ use crate::domain::{Cancel, CheckLevel, Entry, Failure, LeftOut, Source};
 use crate::engine::{self, Engine, EngineError, LoadRequest, Owners, Placed, Target};
 use crate::failpoint;
 
-use super::chain::into_job_error;
+use super::chain::job_error;
 use super::{JobError, OnProgress};
 
 /// What was restored.
@@ -60,13 +60,13 @@ enum RestoreError {
 
 impl RestoreError {
     /// The job's error, for a restore to `target`.
-    fn into_job_error(self, target: &Path) -> JobError {
+    fn job_error(self, target: &Path) -> JobError {
         match self {
             Self::Engine(error) => error.into(),
             Self::Archive(ArchiveError::Target(error)) => {
                 EngineError::target("restoring to", target, error).into()
             }
-            Self::Archive(error) => into_job_error(error),
+            Self::Archive(error) => job_error(error),
         }
     }
 }
@@ -120,7 +120,7 @@ fn attempt(
     } else {
         chain.restore(make, workers, how.cancel, &progress).map(|counts| (counts, Vec::new()))
     };
-    let (restored, lost) = restored.map_err(|error: RestoreError| error.into_job_error(shown))?;
+    let (restored, lost) = restored.map_err(|error: RestoreError| error.job_error(shown))?;
     failpoint::at("restore-before-finish");
     let staged = match load.finish(check) {
         Ok(staged) => staged,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::archive::{self, ArchiveError, Chain, Reader};
 use crate::domain::{Backup, BackupId, VerifyLevel};
 
-use super::chain::into_job_error;
+use super::chain::job_error;
 use super::{JobError, OnProgress, facts};
 
 /// A proof.
@@ -35,7 +35,7 @@ pub fn verify(
     let manifest = chain.last().manifest();
     let content = manifest.totals.content_bytes;
     let total = chain.archives().fold(content, |sum, it| sum.saturating_add(it.stored_bytes()));
-    let report = chain.verify(workers, &|done| progress(done, total)).map_err(into_job_error)?;
+    let report = chain.verify(workers, &|done| progress(done, total)).map_err(job_error)?;
     let mut before = content;
     for reader in chain.archives() {
         let progress = |done: u64| progress(before.saturating_add(done), total);
@@ -62,13 +62,13 @@ fn check_file(
     let row = rows.iter().find(|row| row.id == reader.reported_id());
     let Some(facts) = row.and_then(|row| row.facts.as_ref()) else {
         archive::verify_file(reader, chain.archives().next(), workers, progress)
-            .map_err(into_job_error)?;
+            .map_err(job_error)?;
         return Ok(());
     };
     if reader.checksum(workers, progress)? == facts.checksum {
         return Ok(());
     }
-    Err(into_job_error(ArchiveError::Damaged {
+    Err(job_error(ArchiveError::Damaged {
         backup: Some(reader.reported_id()),
         what: "its checksum is not the one in the catalog".to_owned(),
     }))

@@ -8,7 +8,7 @@ use crate::archive::{self, Finished, Order, ParentIndex, Reader, Writer, WriterO
 use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
 use crate::engine::{self, DumpFacts, DumpRequest, Engine, EngineError};
-use crate::executor::chain::{into_job_error, open_readers};
+use crate::executor::chain::{job_error, open_readers};
 use crate::executor::{Context, JobError, facts, millis};
 use crate::failpoint;
 use crate::storage::Pending;
@@ -89,7 +89,7 @@ fn attempt(
     let mut writer = match (readers.last(), readers.first()) {
         (Some(parent), Some(root)) => {
             let parent =
-                ParentIndex::open(Arc::clone(parent), Arc::clone(root)).map_err(into_job_error)?;
+                ParentIndex::open(Arc::clone(parent), Arc::clone(root)).map_err(job_error)?;
             Writer::incremental(sink, &options, parent, &text)
         }
         _ => Writer::full(sink, &options, &text),
@@ -165,7 +165,7 @@ fn prove(
         if error.bad_backup() == Some(finished.manifest.backup.id) {
             error.into()
         } else {
-            into_job_error(error)
+            job_error(error)
         }
     })?;
     failpoint::at("after-prove");

@@ -9,7 +9,7 @@ use crate::archive::{ArchiveError, Writer};
 use crate::domain::num::to_u64;
 use crate::domain::{BackupId, Entry, EntryKind};
 use crate::engine::{Intake, NeedsContent, Stop};
-use crate::executor::chain::into_job_error;
+use crate::executor::chain::job_error;
 use crate::executor::{Context, JobError};
 use crate::storage::{Pending, StorageError};
 
@@ -89,7 +89,7 @@ pub(super) fn writer_error(error: ArchiveError) -> JobError {
         ArchiveError::Io(error) => error
             .downcast::<StorageError>()
             .map_or_else(|other| ArchiveError::Io(other).into(), JobError::Storage),
-        other => into_job_error(other),
+        other => job_error(other),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::archive::{self, ArchiveError, Chain};
 use crate::catalog::RegistrationJob;
 use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
-use crate::executor::chain::{into_job_error, open_at, open_readers};
+use crate::executor::chain::{job_error, open_at, open_readers};
 use crate::executor::{Context, JobError, facts};
 
 /// What a registered archive is.
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
         if error.bad_backup() == Some(reader.reported_id()) {
             error.into()
         } else {
-            into_job_error(error)
+            job_error(error)
         }
     };
     let parent = manifest.backup.parent_id;
