@@ -395,8 +395,11 @@ fn deleting_a_backup_cancels_its_waiting_or_running_drill() {
     for made in [&runs, &waits] {
         client.wait_until_gone(id_of(made));
     }
+    let interrupted = format!("drill of backup {}: interrupted", id_of(&runs));
+    wait_until("the drill to end", || {
+        fixture.server.log().text().contains(&interrupted).then_some(())
+    });
     let log = fixture.server.log().text();
-    assert!(log.contains(&format!("drill of backup {}: interrupted", id_of(&runs))), "{log}");
     assert!(!log.contains(&format!("drill of backup {} begins", id_of(&waits))), "{log}");
     fixture.server.assert_tmp_is_empty();
 }

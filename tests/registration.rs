@@ -131,7 +131,7 @@ fn a_registered_archive_is_verified_listed_restored_and_deleted(
     Fixture::ask(&fixture.client(), &url).fault(400);
     fixture.client().delete(&format!("backups/{id}")).with_status(202);
     fixture.client().wait_until_gone(id);
-    assert!(!path.exists());
+    support::wait_until("the archive to be gone", || (!path.exists()).then_some(()));
 }
 
 #[test]
