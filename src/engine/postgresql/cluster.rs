@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::Method;
 use super::server_info::{Database, ServerInfo};
+use crate::domain::LeftOut;
 use crate::engine::EngineError;
 
 pub(super) const CLUSTER_FILE: &str = "cluster.json";
@@ -58,6 +59,9 @@ pub(super) struct Cluster {
     /// The databases whose content is not in a logical backup, because they accept no connections.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) closed: Vec<ClosedDatabase>,
+    /// Of a cluster that was made from dumps: what could not be created in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) refused: Vec<LeftOut>,
 }
 
 /// What a database that accepts no connections is created from.
@@ -102,6 +106,7 @@ impl Cluster {
             databases: Vec::new(),
             rights: BTreeMap::new(),
             closed: Vec::new(),
+            refused: Vec::new(),
         }
     }
 

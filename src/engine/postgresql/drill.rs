@@ -67,7 +67,16 @@ pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineErr
     let server = PrivateServer::start(&launch, &programs, request.cancel)?;
     let report = examine(&server, &cluster).map_err(|error| server.explain(error))?;
     server.stop()?;
-    Ok(report)
+    match cluster.refused.split_first() {
+        None => Ok(report),
+        Some((first, more)) => Err(EngineError::known(
+            FailureCode::Tool,
+            format!(
+                "the server here refused {first}; and {} more; what could be loaded is sound",
+                more.len()
+            ),
+        )),
+    }
 }
 
 /// Removes what ties a data directory to the original server: its settings, its primary, and the paths of its

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::path::Path;
 
 use super::client::Client;
@@ -10,16 +11,28 @@ use super::logical::{check_tool, file_name, statements_name};
 use super::login::{literal, quoted};
 use super::private_server::{Launch, PrivateServer};
 use super::programs::{Programs, version_of};
+use super::refused::{TO_THE_END, objects};
 use super::roles::{Existing, RoleScript, as_one_text};
-use crate::domain::{Cancel, CheckLevel, FailureCode};
+use crate::domain::{Cancel, CheckLevel, FailureCode, LeftOut};
 use crate::engine::EngineError;
-use crate::engine::tool::{Tool, ToolError};
+use crate::engine::tool::{Tool, ToolError, says_any};
 
 /// The database that every new cluster has.
 const DEFAULT_DATABASE: &str = "postgres";
 
 /// The template of new databases, which every server has too.
 const TEMPLATE: &str = "template1";
+
+/// Errors that are not about the object that is being created: nothing after it can be created either.
+const NOT_OF_AN_OBJECT: [&str; 4] = [
+    "No space left on device",
+    "Disk quota exceeded",
+    "server closed the connection",
+    "terminating connection",
+];
+
+/// How many of the last lines of a failure are shown.
+const SHOWN_LINES: usize = 8;
 
 const DATABASES: &str = "SELECT json_agg(datname) FROM pg_database";
 
@@ -29,13 +42,13 @@ pub(super) struct DumpLoader {
     pub(super) client: Client,
 }
 
-/// Makes a new cluster in `folder` from the dumps there, and removes the dumps.
+/// Makes a new cluster in `folder` from the dumps there, and removes the dumps. Returns what could not be created.
 pub(super) fn make_cluster(
     folder: &Path,
     cluster: &Cluster,
     programs: &Programs,
     cancel: &Cancel,
-) -> Result<(), EngineError> {
+) -> Result<Vec<LeftOut>, EngineError> {
     let initdb = programs.server_for_dumps("initdb", cluster.major)?;
     let major = version_of(&initdb)?;
     let data = folder.join(DATA_FOLDER);
@@ -43,7 +56,8 @@ pub(super) fn make_cluster(
     let launch = Launch { data: &data, major, role: &cluster.bootstrap_role, scratch: folder };
     let server = PrivateServer::start(&launch, programs, cancel)?;
     let loader = DumpLoader { client: server.client.clone() };
-    loader.load_into_new(folder, cluster).map_err(|error| server.explain_if_ended(error))?;
+    let loaded = loader.load_into_new(folder, cluster);
+    let refused = loaded.map_err(|error| server.explain_if_ended(error))?;
     server.stop()?;
     let failed = |error| EngineError::target("finishing", folder, error);
     std::fs::remove_dir_all(folder.join(DUMPS)).map_err(failed)?;
@@ -53,11 +67,13 @@ pub(super) fn make_cluster(
         databases: Vec::new(),
         rights: BTreeMap::new(),
         closed: Vec::new(),
+        refused: refused.clone(),
         ..cluster.clone()
     };
     overwrite(&folder.join(CLUSTER_FILE), &cluster.to_json()).map_err(failed)?;
     let opened = File::open(folder).map_err(failed)?;
-    rustix::fs::syncfs(&opened).map_err(|error| failed(error.into()))
+    rustix::fs::syncfs(&opened).map_err(|error| failed(error.into()))?;
+    Ok(refused)
 }
 
 /// Initialises a cluster like the original. Only its owner can log in, whatever the default is.
@@ -137,18 +153,20 @@ impl DumpLoader {
         Ok(existing)
     }
 
-    fn load_into_new(&self, folder: &Path, cluster: &Cluster) -> Result<(), EngineError> {
+    fn load_into_new(&self, folder: &Path, cluster: &Cluster) -> Result<Vec<LeftOut>, EngineError> {
         self.create_roles(folder, Existing::Update)?;
+        let mut refused = Vec::new();
         for name in &cluster.databases {
-            self.load_database(folder, cluster, name)?;
+            refused.extend(self.load_database(folder, cluster, name)?);
         }
         for database in &cluster.closed {
-            self.create_closed(database)?;
+            let created = self.create_closed(database);
+            refused.extend(refusal(created, || format!("database {}", database.name))?);
         }
         for (name, rights) in &cluster.rights {
             self.order_rights(name, rights)?;
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// Gives the rights to a database, which its dump has granted, the order that they had.
@@ -177,22 +195,33 @@ impl DumpLoader {
         ))
     }
 
-    /// Loads the databases that do not exist yet into a running server, and returns their names. After a
-    /// failure, the server is as it was before.
+    /// Loads the databases that do not exist yet into a running server, and returns their names. Adds to `left_out`
+    /// what could not be created. After a failure, the server is as it was before.
     pub(super) fn load_into_running(
         &self,
         folder: &Path,
         cluster: &Cluster,
+        left_out: &mut Vec<LeftOut>,
     ) -> Result<Vec<String>, EngineError> {
         let existing = self.require_absent(folder, cluster)?;
         let roles = self.create_roles(folder, Existing::Keep)?;
         let mut created: Vec<String> = Vec::new();
         for name in cluster.databases.iter().filter(|name| !existing.contains(name)) {
             created.push(name.clone());
-            if let Err(error) = self.load_database(folder, cluster, name) {
-                self.undo(&created, &roles);
-                return Err(error);
+            match self.load_database(folder, cluster, name) {
+                Ok(refused) => left_out.extend(refused),
+                Err(error) => {
+                    self.undo(&created, &roles);
+                    return Err(error);
+                }
             }
+        }
+        if cluster.databases.iter().any(|name| name == TEMPLATE) {
+            let why = "the server has one of its own, which a restore does not change";
+            left_out.extend(
+                (!self.is_empty_default(folder, cluster, TEMPLATE)?)
+                    .then(|| LeftOut::new("the content of template1", why)),
+            );
         }
         Ok(created)
     }
@@ -223,27 +252,49 @@ impl DumpLoader {
         Ok(script.created)
     }
 
-    /// Creates a database, with its properties, and loads its dump. The two that every new cluster has are created
+    /// Creates a database, with its properties, and loads its dump. Returns what the server refused. The two that every new cluster has are created
     /// again: only so they get their owner, rights and settings.
     fn load_database(
         &self,
         folder: &Path,
         cluster: &Cluster,
         name: &str,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<LeftOut>, EngineError> {
         let again = self.client.login.private && [DEFAULT_DATABASE, TEMPLATE].contains(&name);
         let client = match name {
             TEMPLATE if again => self.client.in_database(DEFAULT_DATABASE),
             _ => self.client.clone(),
         };
+        let broken =
+            |error| EngineError::target("reading the messages in", &std::env::temp_dir(), error);
+        let mut messages = tempfile::tempfile().map_err(broken)?;
         let tool = client
             .tool("pg_restore", cluster.major)?
-            .args(["--exit-on-error", "--no-password", "--no-tablespaces", "--create"])
+            .args(["--no-password", "--no-tablespaces", "--create"])
             .args(["--clean", "--if-exists"].iter().take(if again { 2 } else { 0 }).copied())
             .option("--dbname=", client.login.connection_string())
-            .stdin(open_dump(folder, name)?);
-        tool.run(&self.client.cancel).map_err(|error| self.denied_by_target(error))?;
-        self.execute_statements(folder, name)
+            .stdin(open_dump(folder, name)?)
+            .messages(messages.try_clone().map_err(broken)?);
+        let ended = tool.run(&self.client.cancel);
+        let mut text = Vec::new();
+        messages.rewind().and_then(|()| messages.read_to_end(&mut text)).map_err(broken)?;
+        let text = String::from_utf8_lossy(&text);
+        let mut refused = match ended {
+            Ok(()) => Vec::new(),
+            Err(ToolError::Failed { .. })
+                if text.contains(TO_THE_END) && !says_any(&text, &NOT_OF_AN_OBJECT) =>
+            {
+                objects(&text, name)
+            }
+            Err(error) => {
+                let last = text.lines().rev().take(SHOWN_LINES).collect::<Vec<_>>();
+                let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
+                return Err(self.denied_by_target(error.map_output(|_| last)));
+            }
+        };
+        let more = self.execute_statements(folder, name);
+        refused.extend(refusal(more, || format!("what no dump of database {name} holds"))?);
+        Ok(refused)
     }
 
     /// Executes what a dump by a role that was no superuser left out.
@@ -265,7 +316,7 @@ impl DumpLoader {
         cluster: &Cluster,
         name: &str,
     ) -> Result<bool, EngineError> {
-        if name != DEFAULT_DATABASE {
+        if ![DEFAULT_DATABASE, TEMPLATE].contains(&name) {
             return Ok(false);
         }
         let program = self.client.programs.client("pg_restore", cluster.major)?;
@@ -282,6 +333,18 @@ impl DumpLoader {
             }
             other => other,
         }
+    }
+}
+
+/// If a statement failed, and not because the work was cancelled: that as something that was left out.
+fn refusal(
+    ended: Result<(), EngineError>,
+    what: impl FnOnce() -> String,
+) -> Result<Option<LeftOut>, EngineError> {
+    match ended {
+        Ok(()) => Ok(None),
+        Err(EngineError::Cancelled) => Err(EngineError::Cancelled),
+        Err(error) => Ok(Some(LeftOut::new(what(), error.to_string()))),
     }
 }
 

@@ -80,9 +80,11 @@ impl Load for ClusterLoad {
                 Ok(Box::new(StagedFolder { staging, inside: "", target, check: None }))
             }
             Destination::Folder(target) => {
-                dump_loader::make_cluster(staging.path(), &cluster, &programs, &cancel)?;
+                let refused =
+                    dump_loader::make_cluster(staging.path(), &cluster, &programs, &cancel)?;
                 let check = Some("pg_restore");
-                Ok(Box::new(StagedFolder { staging, inside: "", target, check }))
+                let folder = StagedFolder { staging, inside: "", target, check };
+                Ok(Box::new(StagedCluster { folder, refused }))
             }
             Destination::Server(source) => {
                 let Session { client, server, .. } = Session::open(&source, &cancel)?;
@@ -108,6 +110,24 @@ fn with_absolute_link(entry: &Entry, target: &Path) -> Option<Entry> {
     Some(Entry { kind, ..entry.clone() })
 }
 
+/// A data directory made from dumps.
+struct StagedCluster {
+    folder: StagedFolder,
+    /// What could not be created in it.
+    refused: Vec<LeftOut>,
+}
+
+impl Staged for StagedCluster {
+    fn check(&self) -> Option<&str> {
+        self.folder.check()
+    }
+
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+        left_out.extend(self.refused);
+        Box::new(self.folder).place(left_out)
+    }
+}
+
 /// Complete, checked dumps, not yet loaded into their server.
 struct StagedDumps {
     staging: Staging,
@@ -122,8 +142,9 @@ impl Staged for StagedDumps {
         self.check
     }
 
-    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
-        let names = self.loader.load_into_running(self.staging.path(), &self.cluster)?.join(", ");
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+        let folder = self.staging.path();
+        let names = self.loader.load_into_running(folder, &self.cluster, left_out)?.join(", ");
         Ok(Placed::In(format!("the server at {}, databases {names}", self.address)))
     }
 }

@@ -21,6 +21,7 @@ mod private_server;
 mod private_settings;
 mod probe;
 mod programs;
+mod refused;
 mod restore_text;
 mod roles;
 mod row_counts;

@@ -3,6 +3,7 @@
 #[path = "../../servers/postgres.rs"]
 mod server;
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -126,7 +127,7 @@ fn restore_copy(source: &Source, owners: Owners) -> tempfile::TempDir {
     let mut recorder = recording::<Physical>();
     dump(engine(), source, &mut recorder).unwrap();
     let place = tempfile::tempdir().unwrap();
-    let opened = std::fs::Permissions::from_mode(0o755);
+    let opened = Permissions::from_mode(0o755);
     std::fs::set_permissions(place.path(), opened).unwrap();
     let request = LoadRequest {
         target: Target::Path(&place.path().join("restored")),
@@ -412,14 +413,52 @@ fn dumps_are_restored_into_a_running_server_completely_or_not_at_all() {
     let mut cut = recorder;
     let dumped = cut.members.iter_mut().find(|(it, _)| it.path.as_bytes().ends_with(b"two.dump"));
     let (_, content) = dumped.unwrap();
-    let at = content.windows(8).position(|it| it == b"CREATE T").unwrap();
+    let statement = b"CREATE DATABASE two";
+    let at = content.windows(statement.len()).position(|it| it == statement).unwrap();
     content[at..at + 8].copy_from_slice(b"CREATE Q");
-    assert_eq!(code(into(&broken, &cut)), FailureCode::Tool);
+    assert!(into(&broken, &cut).is_err());
     assert_eq!(broken.sql("postgres", databases), "postgres template0 template1\n");
     assert_eq!(
         broken.sql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'owner'"),
         "0\n"
     );
+}
+
+#[test]
+fn a_statement_that_the_server_refuses_is_named_and_everything_else_is_restored() {
+    let server = Postgres::new();
+    server.sql(
+        "postgres",
+        "CREATE TABLE odd(x int); CREATE TABLE t AS SELECT generate_series(1, 7) x",
+    );
+    let mut recorder = recording::<Physical>();
+    dump(engine(), &source(&server, &json!({"method": "logical"})), &mut recorder).unwrap();
+    let dumped = recorder.members.iter_mut();
+    let (_, content) =
+        dumped.into_iter().find(|(it, _)| it.path.as_bytes().ends_with(b"postgres.dump")).unwrap();
+    let statement = b"CREATE TABLE public.odd";
+    let at = content.windows(statement.len()).position(|it| it == statement).unwrap();
+    content[at..at + 8].copy_from_slice(b"CREATE Q");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let target = folder.path().join("again");
+    let request = LoadRequest {
+        target: Target::Path(&target),
+        source: None,
+        owners: Owners::CurrentUser,
+        cancel: &NOT_CANCELLED,
+    };
+    let mut load = engine().load(&request).unwrap();
+    pour(&recorder, load.as_mut()).unwrap();
+    let mut left_out = Vec::new();
+    load.finish(CheckLevel::Full).unwrap().place(&mut left_out).unwrap();
+    let named: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+    assert!(
+        named.iter().any(|it| it.contains("TABLE odd") && it.contains("CREATE Q")),
+        "{named:?}"
+    );
+    let restored = Postgres::on(&target.join("pgdata"));
+    assert_eq!(restored.sql("postgres", "SELECT count(*) FROM t"), "7\n");
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! What a server refused while `pg_restore` loaded a dump, from the tool's messages.
+
+use crate::domain::LeftOut;
+
+/// How the tool ends its messages if it came to the end of the dump all the same.
+pub(super) const TO_THE_END: &str = "pg_restore: warning: errors ignored on restore";
+
+const ENTRY: &str = "pg_restore: from TOC entry ";
+const ERROR: &str = "pg_restore: error: ";
+const STATEMENT: &str = "Command was: ";
+
+/// How many characters of a message are shown, and of a statement.
+const SHOWN: usize = 300;
+
+/// The objects that were refused, each with the error and the statement.
+pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
+    let mut found: Vec<LeftOut> = Vec::new();
+    let mut entry = "";
+    let mut in_error = false;
+    for line in messages.lines().filter(|line| !line.is_empty()) {
+        if let Some(rest) = line.strip_prefix(ENTRY) {
+            // `3350; 1259 16404 INDEX by_name postgres`
+            entry = rest.splitn(4, ' ').nth(3).unwrap_or(rest);
+        }
+        if let Some(error) = line.strip_prefix(ERROR) {
+            found.push(LeftOut::new(format!("{entry} in database {database}"), error));
+        }
+        in_error = (in_error && !line.starts_with("pg_restore: ")) || line.starts_with(ERROR);
+        if let Some(last) = found.last_mut().filter(|_| in_error && !line.starts_with(ERROR)) {
+            last.why.push(' ');
+            last.why.push_str(line);
+        }
+    }
+    for object in &mut found {
+        object.why = shown(&object.why);
+    }
+    found
+}
+
+/// A statement with a password is not shown.
+fn shown(why: &str) -> String {
+    let cut = |text: &str| text.chars().take(SHOWN).collect::<String>();
+    match why.split_once(STATEMENT) {
+        Some((error, statement)) if statement.to_lowercase().contains("password") => {
+            cut(error.trim())
+        }
+        Some((error, statement)) => format!("{}: {}", cut(error.trim()), cut(statement)),
+        None => cut(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refused_object_is_named_with_its_error_and_statement() {
+        let messages = "pg_restore: while PROCESSING TOC:\n\
+            pg_restore: from TOC entry 3350; 1259 16404 INDEX by_name postgres\n\
+            pg_restore: error: could not execute query: ERROR:  function f(text) does not exist\n\
+            HINT:  Add casts.\nCommand was: CREATE INDEX by_name\n    ON t (f(x));\n\n\n\
+            pg_restore: from TOC entry 3351; 1418 16405 USER MAPPING app s postgres\n\
+            pg_restore: error: could not execute query: ERROR:  no server\n\
+            Command was: CREATE USER MAPPING FOR app SERVER s OPTIONS (password 'pw');\n\n\n\
+            pg_restore: warning: errors ignored on restore: 2\n";
+        let found = objects(messages, "shop");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].what, "INDEX by_name postgres in database shop");
+        assert!(
+            found[0].why.ends_with("Add casts.: CREATE INDEX by_name     ON t (f(x));"),
+            "{found:?}"
+        );
+        assert!(found[1].why.contains("no server") && !found[1].why.contains("pw"), "{found:?}");
+    }
+}
