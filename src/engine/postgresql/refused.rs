@@ -12,6 +12,9 @@ const STATEMENT: &str = "Command was: ";
 /// How many characters of a message are shown, and of a statement.
 const SHOWN: usize = 300;
 
+/// How many characters of a statement name an object.
+const SHORT: usize = 80;
+
 /// The objects that were refused, each with the error and the statement.
 pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
     let mut found: Vec<LeftOut> = Vec::new();
@@ -23,7 +26,7 @@ pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
             entry = rest.splitn(4, ' ').nth(3).unwrap_or(rest);
         }
         if let Some(error) = line.strip_prefix(ERROR) {
-            found.push(LeftOut::new(format!("{entry} in database {database}"), error));
+            found.push(LeftOut::new(entry, error));
         }
         in_error = (in_error && !line.starts_with("pg_restore: ")) || line.starts_with(ERROR);
         if let Some(last) = found.last_mut().filter(|_| in_error && !line.starts_with(ERROR)) {
@@ -32,6 +35,12 @@ pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
         }
     }
     for object in &mut found {
+        if object.what.is_empty() {
+            // Not every version of the tool names the entry.
+            let statement = object.why.split_once(STATEMENT).map_or("an object", |(_, it)| it);
+            object.what = statement.chars().take_while(|it| *it != '(').take(SHORT).collect();
+        }
+        object.what = format!("{} in database {database}", object.what.trim());
         object.why = shown(&object.why);
     }
     found

@@ -454,7 +454,9 @@ fn a_statement_that_the_server_refuses_is_named_and_everything_else_is_restored(
     load.finish(CheckLevel::Full).unwrap().place(&mut left_out).unwrap();
     let named: Vec<String> = left_out.iter().map(ToString::to_string).collect();
     assert!(
-        named.iter().any(|it| it.contains("TABLE odd") && it.contains("CREATE Q")),
+        named
+            .iter()
+            .any(|it| it.contains("public.odd in database postgres: ") && it.contains("CREATE Q")),
         "{named:?}"
     );
     let restored = Postgres::on(&target.join("pgdata"));
