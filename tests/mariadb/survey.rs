@@ -98,7 +98,7 @@ const KINDS: &[(&str, &str)] = &[
     ("sequences", "SELECT next_not_cached_value, increment, cache_size FROM one.numbers"),
     (
         "accounts",
-        "SHOW CREATE USER app@'10.%'; SHOW GRANTS FOR app@'10.%'; SHOW GRANTS FOR readers; SHOW GRANTS FOR leaders; SHOW GRANTS FOR root@localhost",
+        "SHOW CREATE USER app@'10.%'; SHOW GRANTS FOR app@'10.%'; SHOW GRANTS FOR readers; SHOW GRANTS FOR leaders",
     ),
     ("servers", "SELECT Server_name, Host, Port, Wrapper FROM mysql.servers"),
     (
