@@ -30,6 +30,7 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     ".failure",
     ".verified_at",
     ".verify_level",
+    ".left_out",
     ".drill",
     ".volume.used",
     ".restored_from",
@@ -160,5 +161,10 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         cases: &["delete/parent-of-running-child-sibling-after"],
         ours: Ours::Answers(200, ""),
         why: "a subtree is deleted in one transaction, or not at all",
+    },
+    Difference {
+        cases: &["delete/ok-immediately-again"],
+        ours: Ours::Answers(404, "itemNotFound"),
+        why: "a deleted backup is gone as soon as its delete is accepted",
     },
 ];
