@@ -31,6 +31,9 @@ const NOT_OF_AN_OBJECT: [&str; 4] = [
     "terminating connection",
 ];
 
+/// How many bytes of messages are read: far more than a person does.
+const MOST_MESSAGES: u64 = 64 << 20;
+
 /// How many of the last lines of a failure are shown.
 const SHOWN_LINES: usize = 8;
 
@@ -56,8 +59,8 @@ pub(super) fn make_cluster(
     let launch = Launch { data: &data, major, role: &cluster.bootstrap_role, scratch: folder };
     let server = PrivateServer::start(&launch, programs, cancel)?;
     let loader = DumpLoader { client: server.client.clone() };
-    let loaded = loader.load_into_new(folder, cluster);
-    let refused = loaded.map_err(|error| server.explain_if_ended(error))?;
+    let result = loader.load_into_new(folder, cluster);
+    let refused = result.map_err(|error| server.explain_if_ended(error))?;
     server.stop()?;
     let failed = |error| EngineError::target("finishing", folder, error);
     std::fs::remove_dir_all(folder.join(DUMPS)).map_err(failed)?;
@@ -277,7 +280,10 @@ impl DumpLoader {
             .messages(messages.try_clone().map_err(broken)?);
         let ended = tool.run(&self.client.cancel);
         let mut text = Vec::new();
-        messages.rewind().and_then(|()| messages.read_to_end(&mut text)).map_err(broken)?;
+        messages
+            .rewind()
+            .and_then(|()| messages.take(MOST_MESSAGES).read_to_end(&mut text))
+            .map_err(broken)?;
         let text = String::from_utf8_lossy(&text);
         let mut refused = match ended {
             Ok(()) => Vec::new(),
