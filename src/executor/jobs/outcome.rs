@@ -10,7 +10,6 @@ use crate::failpoint;
 
 use super::backup::Published;
 use super::register::Found;
-use super::remove::Removed;
 use super::restore::{self, Restored};
 
 /// How often a worker looks for work, or tries to record an outcome again, when the bell does not ring.
@@ -31,6 +30,15 @@ pub(super) enum Outcome {
     Removal { id: BackupId, result: Result<Removed, JobError> },
     /// Of the removal of a restored instance.
     InstanceRemoval { id: InstanceId, result: Result<(), JobError> },
+}
+
+/// What became of a backup that was removed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Removed {
+    /// Its archive can be fetched out of the trash.
+    InTrash,
+    /// Nothing is left of it.
+    Gone,
 }
 
 impl Outcome {

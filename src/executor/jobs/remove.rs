@@ -6,7 +6,7 @@ use crate::domain::{Backup, with_causes};
 use crate::executor::{Context, JobError, chain};
 use crate::failpoint;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Removed};
 
 /// Removes a subtree. Stops at the first archive that cannot be removed: what is built on others must not
 /// outlive them.
@@ -30,15 +30,6 @@ fn discard(context: &Context, backup: &Backup) -> Result<Removed, JobError> {
     context.storage.remove(chain::location_of(backup)?)?;
     let kept = !context.settings.trash_window.is_zero();
     Ok(if kept { Removed::InTrash } else { Removed::Gone })
-}
-
-/// What became of a backup that was removed.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Removed {
-    /// Its archive can be fetched out of the trash.
-    InTrash,
-    /// Nothing is left of it.
-    Gone,
 }
 
 /// Removes a restored instance with its data.
