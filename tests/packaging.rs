@@ -64,8 +64,9 @@ mod tests {
     fn the_service_is_sandboxed() {
         let (_folder, path) = unit_for_this_build();
         let mut security = Command::new("systemd-analyze");
-        // Exposure in tenths, from 0 to 100. Most services of a distribution have 96.
-        output_of(security.args(["security", "--offline=true", "--threshold=20"]).arg(&path));
+        // Exposure in tenths, from 0 to 100. Most services of a distribution have 96. Namespaces for users and networks
+        // are allowed (0.4): in them, the server of a drill reaches nobody.
+        output_of(security.args(["security", "--offline=true", "--threshold=21"]).arg(&path));
     }
 
     #[test]
