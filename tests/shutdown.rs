@@ -265,8 +265,9 @@ fn no_secret_is_logged(#[values("info", "trace")] level: &str) {
 fn a_log_that_is_not_read_delays_no_answer_and_reports_dropped_lines() {
     let folder = tempfile::tempdir().unwrap();
     let (config, data) = (folder.path().join("coffer.toml"), folder.path().join("data"));
-    let text =
-        format!("data_dir = {data:?}\n[server]\nlisten = \"127.0.0.1:0\"\n[auth]\nmode = \"none\"");
+    let text = format!(
+        "data_dir = {data:?}\n[server]\nlisten = \"127.0.0.1:0\"\nlog_level = \"debug\"\n[auth]\nmode = \"none\""
+    );
     write_file(&config, text);
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     command.args(["serve", "--config"]).arg(&config).env_remove("RUST_LOG");

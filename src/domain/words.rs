@@ -6,7 +6,7 @@ macro_rules! words {
     (
         $(#[$about:meta])*
         pub enum $name:ident {
-            $($(#[$meaning:meta])* $value:ident = $word:literal),+ $(,)?
+            $($(#[$meaning:meta])* $value:ident = $word:tt),+ $(,)?
         }
     ) => {
         $(#[$about])*

@@ -13,7 +13,8 @@ use super::{coffer, open_accounts, with_source};
 
 /// Coffer whose backups fail and log warnings.
 fn failing_coffer(builder: Builder) -> TestServer {
-    builder.allow_warning(" failed").allow_warning("would fail now").start()
+    let builder = builder.allow_warning(" failed").allow_warning("found damage");
+    builder.allow_warning("would fail now").start()
 }
 
 /// No tool runs for this server, and `tmp/` is empty.

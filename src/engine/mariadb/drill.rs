@@ -27,7 +27,7 @@ const MACHINE_RULES: &[Rule] = rules! {
 };
 
 /// What a server says of data that is wrong. Whatever else stops a drill is no evidence.
-const DAMAGE: [&str; 18] = [
+const DAMAGE: [&str; 19] = [
     "corrupt",
     "crashed",
     "checksum",
@@ -44,6 +44,7 @@ const DAMAGE: [&str; 18] = [
     "invalid",
     "mismatch",
     "in the future",
+    "of a different size",
     "wrong",
     "error number 2.",
 ];
@@ -161,6 +162,7 @@ mod tests {
         for text in [
             "[ERROR] InnoDB: Database page corruption on disk",
             "InnoDB: Failing assertion: page_no < 7",
+            "InnoDB: The Auto-extending data file './ibdata1' is of a different size 153 pages",
             "[ERROR] InnoDB: Operating system error number 2 in a file operation.\n[ERROR] InnoDB: File ./ibdata1 was not found",
             "ERROR 145 (HY000): Table './a/b' is marked as crashed and should be repaired",
         ] {

@@ -33,7 +33,8 @@ const MISSING_MODULE: &str = "no matching module";
 /// What a server says if it has too little memory; that the file is complete was checked before.
 const NO_MEMORY: &str = "Short read or OOM";
 /// What a server says of a snapshot that is not as it was written.
-const DAMAGE: [&str; 6] = [
+const DAMAGE: [&str; 7] = [
+    "Unexpected EOF reading RDB file",
     "Internal error in RDB",
     "RDB CRC error",
     "Wrong RDB checksum",
