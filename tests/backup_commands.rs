@@ -142,8 +142,8 @@ fn a_backup_is_asked_for_and_waited_for() {
     let made =
         report(&fixture.ask(&["backup", "library", "--wait", "--name", "by hand", "--json"]));
     assert_eq!((&made["status"], &made["name"]), (&json!("COMPLETED"), &json!("by hand")));
-    let told = text(&fixture.ask(&["backup", "library", "--incremental", "--wait"]), 0);
-    assert!(told.contains("COMPLETED") && told.contains("incremental"), "{told}");
+    let shown = text(&fixture.ask(&["backup", "library", "--incremental", "--wait"]), 0);
+    assert!(shown.contains("COMPLETED") && shown.contains("incremental"), "{shown}");
     let error = text(&fixture.ask(&["backup", "nowhere"]), 3);
     assert!(error.contains("nowhere"), "{error}");
     let status = text(&fixture.ask(&["status"]), 0);

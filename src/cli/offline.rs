@@ -98,13 +98,7 @@ fn find(selector: &Selector, context: &Context, config: &Config) -> Result<Backu
         let names: HashMap<_, _> = instances.into_iter().map(|it| (it.id, it.name)).collect();
         let newest_first = context.catalog.every_backup()?.into_iter().rev();
         Ok(newest_first
-            .map(|it| Candidate {
-                id: it.id,
-                instance_name: it.instance.and_then(|id| names.get(&id).cloned()),
-                name: it.name,
-                instance: it.instance,
-                usable: it.status.is_usable(),
-            })
+            .map(|it| Candidate::new(it.id, it.name, it.instance, it.status, &names))
             .collect())
     };
     selector.find(candidates, &place(config))

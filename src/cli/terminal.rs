@@ -39,13 +39,20 @@ pub(super) fn warn(line: impl Display) {
     writeln!(io::stderr().lock(), "coffer: warning: {line}").ok();
 }
 
-/// Runs long work under a progress bar, which is shown on a terminal only.
-pub(super) fn with_progress<T>(doing: &str, work: impl FnOnce(OnProgress<'_>) -> T) -> T {
-    let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    let template = "{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+/// A bar of this length, which is shown on a terminal only.
+pub(super) fn progress_bar(length: u64, template: &str) -> ProgressBar {
+    let bar =
+        if io::stderr().is_terminal() { ProgressBar::new(length) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
+    bar
+}
+
+/// Runs long work under a progress bar, which is shown on a terminal only.
+pub(super) fn with_progress<T>(doing: &str, work: impl FnOnce(OnProgress<'_>) -> T) -> T {
+    let bar =
+        progress_bar(0, "{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
     bar.set_message(doing.to_owned());
     let result = work(&|done, total| {
         bar.set_length(total);

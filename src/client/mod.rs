@@ -107,13 +107,7 @@ impl Client {
 
     /// Deletes a backup and those that are built on it.
     pub fn delete_backup(&self, id: BackupId) -> Result<(), ClientError> {
-        let path = self.path(&format!("backups/{id}"));
-        let request = || format!("DELETE {path}");
-        let answer = self
-            .connection
-            .send("DELETE", &path, None)
-            .map_err(|cause| ClientError::NoAnswer { request: request(), cause })?;
-        if answer.status().is_success() { Ok(()) } else { Err(refused(request(), answer)) }
+        self.send("DELETE", &self.path(&format!("backups/{id}")), None).map(drop)
     }
 
     fn path(&self, below: &str) -> String {
@@ -139,19 +133,26 @@ impl Client {
         path: &str,
         body: Option<&[u8]>,
     ) -> Result<T, ClientError> {
+        let mut answer = self.send(method, path, body)?;
+        answer.body_mut().read_json().map_err(|cause| {
+            let request = format!("{method} {path}");
+            ClientError::Unreadable { request, cause }
+        })
+    }
+
+    /// The answer to a request, unless it is a refusal.
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Response<Body>, ClientError> {
         let request = || format!("{method} {path}");
-        let mut answer = self
+        let answer = self
             .connection
             .send(method, path, body)
             .map_err(|cause| ClientError::NoAnswer { request: request(), cause })?;
-        let status = answer.status();
-        if status.is_success() {
-            return answer
-                .body_mut()
-                .read_json()
-                .map_err(|cause| ClientError::Unreadable { request: request(), cause });
-        }
-        Err(refused(request(), answer))
+        if answer.status().is_success() { Ok(answer) } else { Err(refused(request(), answer)) }
     }
 }
 

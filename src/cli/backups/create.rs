@@ -1,11 +1,9 @@
 //! `coffer backup`.
 
-use std::io::{self, IsTerminal as _};
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
@@ -66,11 +64,7 @@ pub(in crate::cli) fn run(args: &BackupArgs) -> Result<(), CommandError> {
 
 /// Asks until the backup has ended.
 fn wait(client: &Client, id: BackupId) -> Result<BackupView, CommandError> {
-    let bar =
-        if io::stderr().is_terminal() { ProgressBar::new(1000) } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {percent} %, {elapsed}") {
-        bar.set_style(style);
-    }
+    let bar = terminal::progress_bar(1000, "{msg} [{bar:30}] {percent} %, {elapsed}");
     let ended = loop {
         let backup = client.backup(id)?;
         if !backup.status.is_running() {

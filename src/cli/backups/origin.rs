@@ -141,7 +141,10 @@ impl Origin {
         let candidates = || {
             let names = self.names()?;
             let backups = self.backups(None)?;
-            Ok(backups.into_iter().map(|it| candidate(it, &names)).collect())
+            Ok(backups
+                .into_iter()
+                .map(|it| Candidate::new(it.id, it.name, it.instance_id, it.status, &names))
+                .collect())
         };
         selector.find(candidates, &self.place())
     }
@@ -179,16 +182,6 @@ impl Named {
             project: view.tenant_id.unwrap_or_else(|| project.clone()),
             status: view.status.as_str().to_owned(),
         }
-    }
-}
-
-fn candidate(backup: BackupView, names: &HashMap<InstanceId, String>) -> Candidate {
-    Candidate {
-        id: backup.id,
-        name: backup.name,
-        instance: backup.instance_id,
-        instance_name: backup.instance_id.and_then(|id| names.get(&id).cloned()),
-        usable: backup.status.is_usable(),
     }
 }
 

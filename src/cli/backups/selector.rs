@@ -1,9 +1,10 @@
 //! Which backup a person means: an id, the beginning of one, a name, or the latest of an instance.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use crate::cli::error::CommandError;
-use crate::domain::{BackupId, InstanceId};
+use crate::domain::{BackupId, InstanceId, Status};
 
 /// The shortest beginning of an id. A shorter word is more likely a name.
 const SHORTEST_PREFIX: usize = 4;
@@ -34,6 +35,20 @@ pub(in crate::cli) struct Candidate {
     pub(in crate::cli) instance_name: Option<String>,
     /// Whether it can be restored.
     pub(in crate::cli) usable: bool,
+}
+
+impl Candidate {
+    /// A backup with this status. `names` are those of the instances.
+    pub(in crate::cli) fn new(
+        id: BackupId,
+        name: String,
+        instance: Option<InstanceId>,
+        status: Status,
+        names: &HashMap<InstanceId, String>,
+    ) -> Self {
+        let instance_name = instance.and_then(|id| names.get(&id).cloned());
+        Self { id, name, instance, instance_name, usable: status.is_usable() }
+    }
 }
 
 impl FromStr for Selector {

@@ -15,7 +15,7 @@ use crate::storage::{StorageError, StoredArchive};
 pub(super) fn list(layout: &Layout) -> Result<Vec<StoredArchive>, StorageError> {
     let mut listing = Listing::default();
     listing.read_folder(&Folder::open(&layout.archives)?, "")?;
-    // Every folder is opened anew from the top, so that only one is open at a time. `find` opens all but the
+    // Every folder is opened again from the top, so that only one is open at a time. `find` opens all but the
     // last name, hence the dot.
     while let Some(path) = listing.folders.pop() {
         let inside = format!("{path}/.");

@@ -109,7 +109,7 @@ impl PendingFile {
     }
 
     /// Starts write-back of what was written last. Linux starts it when told that a range's cache is not
-    /// needed, and drops the cache when told again after it is done, so each call covers the previous range
+    /// needed, and drops the cache when asked again after it is done, so each call covers the previous range
     /// again. This is only a hint: the sync makes the bytes durable.
     fn start_write_back(&mut self) {
         if self.written.saturating_sub(self.written_back) >= WRITE_BACK_STEP {
