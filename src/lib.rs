@@ -64,7 +64,8 @@
 //! * **A route**: a handler with its `#[utoipa::path]` in the file of its resource in `src/api/`, listed in that file's
 //!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them.
 //! * **A test** of one type stands beside it, in `mod tests` of its file. What uses a room only through its public
-//!   functions is in `tests/rooms/<room>/`, part of `tests/rooms.rs`; what drives the program is in `tests/`.
+//!   functions is in `tests/rooms/<room>/`, part of `tests/rooms.rs`; what asks the API without a network is in
+//!   `tests/api/`; what drives the program is in `tests/program/`. Few test programs are quick to build and to link.
 //! * **A kind of job**: its file in `src/executor/jobs/`, its `Job` and how it is claimed in `src/catalog/queue.rs`,
 //!   and its `RunKind` in `src/domain/run.rs`.
 //! * **A rule** of what is allowed goes into `src/catalog/`, its sentence for the client into `src/api/refusal.rs`.

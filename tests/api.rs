@@ -1,0 +1,22 @@
+//! The API over a real catalog, without a network.
+
+#![cfg(test)]
+
+#[path = "api/archive.rs"]
+mod archive;
+#[path = "api/bad_input.rs"]
+mod bad_input;
+#[path = "api/http.rs"]
+mod http;
+#[path = "api/isolation.rs"]
+mod isolation;
+#[path = "api/paging.rs"]
+mod paging;
+#[path = "api/restore.rs"]
+mod restore;
+#[path = "api/support/mod.rs"]
+mod support;
+#[path = "api/trove_contract.rs"]
+mod trove_contract;
+#[path = "api/wire.rs"]
+mod wire;

@@ -1,0 +1,132 @@
+//! Downloads of archives: complete, by range, resumed, and of archives that are damaged or missing.
+
+use std::sync::Mutex;
+
+use crate::support::{A1, Answer, Fixture, Request};
+use actix_web::http::Method;
+
+/// Collects what is logged at level error.
+struct Errors(Mutex<Vec<String>>);
+
+impl log::Log for Errors {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Error
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Longer than two of the pieces that a download reads.
+fn archive() -> Vec<u8> {
+    (0_u32..100_000).flat_map(u32::to_le_bytes).collect()
+}
+
+async fn fixture() -> (Fixture, String) {
+    let fixture = Fixture::new();
+    let id = fixture.create_backup("alice", "project-a", A1, "it").await;
+    fixture.run_jobs(&archive());
+    (fixture, format!("/v1.0/project-a/backups/{id}/archive"))
+}
+
+async fn part(fixture: &Fixture, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = Request::get(path).token_of("alice");
+    fixture
+        .send(headers.iter().fold(request, |request, (name, value)| request.header(name, value)))
+        .await
+}
+
+#[actix_web::test]
+async fn a_download_has_the_archives_bytes_and_file_name() {
+    let (fixture, path) = fixture().await;
+    let answer = fixture.get(&path, "alice").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.body == archive(), "{} bytes", answer.body.len());
+    let id = path.split('/').nth(4).unwrap();
+    assert_eq!(answer.header("content-type"), "application/zstd");
+    assert_eq!(answer.header("accept-ranges"), "bytes");
+    assert_eq!(
+        answer.header("content-disposition"),
+        format!("attachment; filename=\"{id}.tar.zst\"")
+    );
+    let hash = blake3::hash(&archive());
+    assert_eq!(answer.header("etag"), format!("\"blake3:{hash}\""));
+}
+
+#[actix_web::test]
+async fn a_range_request_returns_those_bytes() {
+    let (fixture, path) = fixture().await;
+    let whole = archive();
+    let end = whole.len();
+    for (range, first, last) in [
+        ("bytes=0-0".to_owned(), 0, 0),
+        ("bytes=1000-299999".to_owned(), 1000, 299_999),
+        ("bytes=399990-".to_owned(), 399_990, end - 1),
+        ("bytes=-10".to_owned(), end - 10, end - 1),
+        (format!("bytes=5-{}", end * 2), 5, end - 1),
+    ] {
+        let answer = part(&fixture, &path, &[("Range", &range)]).await;
+        assert_eq!(answer.status, 206, "{range}");
+        assert!(answer.body == whole[first..=last], "{range}");
+        assert_eq!(answer.header("content-range"), format!("bytes {first}-{last}/{end}"));
+    }
+    let beyond = part(&fixture, &path, &[("Range", "bytes=400000-")]).await;
+    beyond.assert_fault(416, "badRange");
+    assert_eq!(beyond.header("content-range"), "bytes */400000");
+    for ignored in ["bytes=0-1,5-6", "lines=1-2", "bytes=9-1"] {
+        assert_eq!(part(&fixture, &path, &[("Range", ignored)]).await.status, 200, "{ignored}");
+    }
+}
+
+#[actix_web::test]
+async fn a_download_can_be_resumed_only_if_the_archive_is_the_same() {
+    let (fixture, path) = fixture().await;
+    let tag = fixture.get(&path, "alice").await.header("etag").to_owned();
+    let range = ("Range", "bytes=0-9");
+    assert_eq!(part(&fixture, &path, &[range, ("If-Range", &tag)]).await.status, 206);
+    assert_eq!(part(&fixture, &path, &[range, ("If-Range", "\"other\"")]).await.status, 200);
+    let known = part(&fixture, &path, &[("If-None-Match", &tag)]).await;
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    assert_eq!(known.header("etag"), tag);
+    let head = Request::new(Method::HEAD, &path).token_of("alice").header("Range", "bytes=0-9");
+    let head = fixture.send(head).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+}
+
+#[actix_web::test]
+async fn downloading_a_backup_without_an_archive_is_refused_with_its_status() {
+    let fixture = Fixture::new();
+    let id = fixture.create_backup("alice", "project-a", A1, "it").await;
+    let answer = fixture.get(&format!("/v1.0/project-a/backups/{id}/archive"), "alice").await;
+    answer.assert_fault(422, "unprocessableEntity");
+    assert!(answer.message().contains("NEW"), "{answer:?}");
+}
+
+#[actix_web::test]
+async fn an_archive_that_differs_from_the_catalog_is_not_sent() {
+    let (fixture, path) = fixture().await;
+    let id = path.split('/').nth(4).unwrap();
+    let location = format!("project-a/{id}.tar.zst");
+    fixture.archives.put(&location, b"cut short");
+    fixture.get(&path, "alice").await.assert_fault(500, "instanceFault");
+    fixture.archives.lose(&location);
+    fixture.get(&path, "alice").await.assert_fault(404, "itemNotFound");
+}
+
+#[actix_web::test]
+async fn an_archive_that_a_delete_removed_during_a_download_is_no_error_of_the_server() {
+    static ERRORS: Errors = Errors(Mutex::new(Vec::new()));
+    log::set_logger(&ERRORS).unwrap();
+    log::set_max_level(log::LevelFilter::Error);
+    let (fixture, path) = fixture().await;
+    let id = path.split('/').nth(4).unwrap();
+    fixture.archives.lose(&format!("project-a/{id}.tar.zst"));
+    fixture.get(&path, "alice").await.assert_fault(404, "itemNotFound");
+    let errors = ERRORS.0.lock().unwrap();
+    assert!(!errors.iter().any(|it| it.contains(id)), "{errors:?}");
+}

@@ -1,0 +1,40 @@
+//! The program as its users run it: servers, commands and databases are real.
+
+#![cfg(test)]
+
+#[path = "program/backup_commands.rs"]
+mod backup_commands;
+#[path = "program/chains.rs"]
+mod chains;
+#[path = "program/commands.rs"]
+mod commands;
+#[path = "program/damage.rs"]
+mod damage;
+#[path = "program/demo.rs"]
+mod demo;
+#[path = "program/disk_full.rs"]
+mod disk_full;
+#[path = "program/drill.rs"]
+mod drill;
+#[path = "program/histories/mod.rs"]
+mod histories;
+#[path = "program/mariadb/mod.rs"]
+mod mariadb;
+#[path = "program/old_versions/mod.rs"]
+mod old_versions;
+#[path = "program/postgresql/mod.rs"]
+mod postgresql;
+#[path = "program/redis/mod.rs"]
+mod redis;
+#[path = "program/registration.rs"]
+mod registration;
+mod servers;
+#[path = "program/shutdown.rs"]
+mod shutdown;
+#[path = "program/sqlite/mod.rs"]
+mod sqlite;
+mod support;
+#[path = "program/trees/mod.rs"]
+mod trees;
+#[path = "program/without_coffer.rs"]
+mod without_coffer;

@@ -1,0 +1,186 @@
+//! The commands about backups: list, show, status, backup, delete. They ask the server, and read the catalog
+//! where none runs.
+
+use std::process::Output;
+
+use rstest::rstest;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::support::{PROJECT, TestServer};
+
+/// A server with two instances; the first has a full backup and an incremental one.
+struct Fixture {
+    server: TestServer,
+    full: Value,
+    incremental: Value,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = |name: &str| {
+            let path = folder.path().join(name);
+            Connection::open(&path).unwrap().execute_batch("CREATE TABLE row(data BLOB)").unwrap();
+            path
+        };
+        let (shop, library) = (database("shop.db"), database("library.db"));
+        let server = TestServer::builder()
+            .instance_sqlite("shop", &shop)
+            .instance_sqlite("library", &library)
+            .token("root", PROJECT, &["admin"])
+            .start();
+        let full = server.admin().full("shop");
+        Connection::open(&shop).unwrap().execute_batch("CREATE TABLE more(data BLOB)").unwrap();
+        let incremental = server.admin().incremental("shop");
+        Self { server, full, incremental, _folder: folder }
+    }
+
+    /// Runs a command that asks the server, as a user elsewhere would.
+    fn ask(&self, arguments: &[&str]) -> Output {
+        let mut command = self.server.command(arguments);
+        command
+            .env("COFFER_URL", self.server.base())
+            .env("COFFER_TOKEN", self.server.secret("root"))
+            .env("COFFER_PROJECT", PROJECT);
+        command.output().unwrap()
+    }
+
+    /// Runs a command that reads the catalog: it knows of no server.
+    fn read(&self, arguments: &[&str]) -> Output {
+        self.server.command(arguments).output().unwrap()
+    }
+}
+
+fn id(backup: &Value) -> &str {
+    backup["id"].as_str().unwrap()
+}
+
+#[track_caller]
+fn text(output: &Output, code: i32) -> String {
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}{err}");
+    if code == 0 { out.into_owned() } else { err.into_owned() }
+}
+
+#[track_caller]
+fn report(output: &Output) -> Value {
+    serde_json::from_str(&text(output, 0)).unwrap()
+}
+
+#[test]
+fn the_server_and_the_catalog_list_and_show_the_same_backups() {
+    let mut fixture = Fixture::new();
+    let asked = report(&fixture.ask(&["list", "--json"]));
+    let ids: Vec<_> = asked["backups"].as_array().unwrap().iter().map(id).collect();
+    assert_eq!(ids, [id(&fixture.incremental), id(&fixture.full)], "newest first");
+    assert_eq!(asked["backups"][0]["instance_name"], "shop");
+    let shown = report(&fixture.ask(&["show", id(&fixture.full), "--json"]));
+    assert_eq!(shown["locationRef"], fixture.full["locationRef"]);
+
+    assert_eq!(report(&fixture.read(&["list", "--json"])), asked);
+    assert_eq!(report(&fixture.read(&["show", id(&fixture.full), "--json"])), shown);
+    fixture.server.terminate();
+    assert_eq!(report(&fixture.read(&["list", "--json"])), asked);
+    fixture.server.restart();
+}
+
+#[test]
+fn a_list_for_people_has_a_line_for_each_backup_and_can_be_narrowed_to_an_instance() {
+    let fixture = Fixture::new();
+    let listed = text(&fixture.ask(&["list"]), 0);
+    let lines: Vec<_> = listed.lines().collect();
+    assert!(lines[0].starts_with("ID") && lines.len() == 3, "{listed}");
+    assert!(
+        lines[1].contains(id(&fixture.incremental)) && lines[1].contains("incremental"),
+        "{listed}"
+    );
+    assert!(lines[2].contains("shop") && lines[2].contains("COMPLETED"), "{listed}");
+    let cut = text(&fixture.ask(&["list", "--limit", "1"]), 0);
+    assert!(cut.lines().count() == 3 && cut.contains("1 older"), "{cut}");
+    let empty = text(&fixture.ask(&["list", "--instance", "library"]), 0);
+    assert!(empty.contains("no backups"), "{empty}");
+    let unknown = text(&fixture.ask(&["list", "--instance", "nowhere"]), 3);
+    assert!(unknown.contains("nowhere") && unknown.contains(fixture.server.base()), "{unknown}");
+}
+
+#[rstest]
+#[case::asked(true)]
+#[case::read(false)]
+fn a_backup_may_be_named_by_the_beginning_of_its_id_its_name_or_as_the_latest(#[case] asked: bool) {
+    let fixture = Fixture::new();
+    let run = |arguments: &[&str]| {
+        if asked { fixture.ask(arguments) } else { fixture.read(arguments) }
+    };
+    let (full, incremental) = (id(&fixture.full), id(&fixture.incremental));
+    let name = fixture.full["name"].as_str().unwrap();
+    let unique: String = full.chars().take(30).collect();
+    for (selector, expected) in [(full, full), (&unique, full), ("latest:shop", incremental)] {
+        assert_eq!(report(&run(&["show", selector, "--json"]))["id"], expected, "{selector}");
+    }
+    if fixture.incremental["name"] != name {
+        assert_eq!(report(&run(&["show", name, "--json"]))["id"], full);
+    }
+    for selector in ["latest:library", "no such name", "ffffffff"] {
+        let error = text(&run(&["show", selector]), 3);
+        assert!(error.contains("catalog") || error.contains(fixture.server.base()), "{error}");
+    }
+    let beginning: String = full.chars().take(4).collect();
+    let ambiguous = text(&run(&["show", &beginning]), 2);
+    assert!(ambiguous.contains(full) && ambiguous.contains(incremental), "{ambiguous}");
+}
+
+#[test]
+fn a_backup_is_asked_for_and_waited_for() {
+    let fixture = Fixture::new();
+    let made =
+        report(&fixture.ask(&["backup", "library", "--wait", "--name", "by hand", "--json"]));
+    assert_eq!((&made["status"], &made["name"]), (&json!("COMPLETED"), &json!("by hand")));
+    let shown = text(&fixture.ask(&["backup", "library", "--incremental", "--wait"]), 0);
+    assert!(shown.contains("COMPLETED") && shown.contains("incremental"), "{shown}");
+    let error = text(&fixture.ask(&["backup", "nowhere"]), 3);
+    assert!(error.contains("nowhere"), "{error}");
+    let status = text(&fixture.ask(&["status"]), 0);
+    assert!(status.contains("library") && !status.contains("never backed up"), "{status}");
+}
+
+#[test]
+fn a_backup_that_others_are_built_on_is_deleted_with_them_only_when_that_is_said() {
+    let fixture = Fixture::new();
+    let (full, incremental) = (id(&fixture.full), id(&fixture.incremental));
+    let error = text(&fixture.ask(&["delete", full]), 2);
+    assert!(error.contains("--with-incrementals") && error.contains("1 incremental"), "{error}");
+    assert_eq!(fixture.server.admin().get(&format!("backups/{full}")).status, 200);
+    let report = report(&fixture.ask(&["delete", full, "--with-incrementals", "--json"]));
+    assert_eq!(report, json!({"deleted": full, "also_deleted": [incremental]}));
+    fixture.server.admin().wait_until_gone(full);
+    let gone = text(&fixture.ask(&["show", full]), 3);
+    assert!(gone.contains(full) && gone.contains(fixture.server.base()), "{gone}");
+}
+
+#[test]
+fn what_changes_something_needs_a_server_and_says_so() {
+    let mut fixture = Fixture::new();
+    fixture.server.terminate();
+    for arguments in [&["backup", "shop"][..], &["delete", "latest:shop"]] {
+        let error = text(&fixture.read(arguments), 1);
+        assert!(error.contains("no server answers"), "{error}");
+    }
+    let status = text(&fixture.read(&["status"]), 0);
+    assert!(status.contains("No server answers") && status.contains("never backed up"), "{status}");
+    fixture.server.restart();
+}
+
+#[test]
+fn the_configuration_may_be_named_before_or_after_the_command() {
+    let fixture = Fixture::new();
+    let config = fixture.server.config().to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coffer"));
+        command.args(arguments).env_remove("RUST_LOG").output().unwrap()
+    };
+    let after = report(&run(&["list", "--json", "--config", config]));
+    assert_eq!(report(&run(&["--config", config, "list", "--json"])), after);
+}

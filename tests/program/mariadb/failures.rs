@@ -1,0 +1,101 @@
+//! Backups that cannot begin: the failure says what to do.
+
+use super::fixture::{source, tools_replacing};
+use super::server::MariaDb;
+use crate::support::{TestServer, write_file};
+
+/// An instance that cannot be backed up, the failure's code, and words in its message.
+type Case = (&'static str, &'static str, &'static [&'static str]);
+
+const CASES: &[Case] = &[
+    ("wrong password", "source_denied", &["Access denied", "GRANT RELOAD, PROCESS"]),
+    (
+        "right missing",
+        "source_denied",
+        &["lacks RELOAD, LOCK TABLES, BINLOG MONITOR", "'weak'@'localhost'"],
+    ),
+    ("dump right missing", "source_denied", &["GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.*"]),
+    ("down", "source_missing", &["/nowhere/s"]),
+    ("nothing listens", "source_missing", &["127.0.0.1:1"]),
+    ("older tool", "tool", &["10.4.1", "install the package mariadb-backup of MariaDB 1"]),
+    ("no tool", "tool", &["apt install mariadb-client"]),
+    ("cut", "tool", &["cut off", "-- Dump completed"]),
+    ("no password file", "source_denied", &["password file"]),
+    ("no tls there", "source_denied", &["source.tls"]),
+    ("no such option", "tool", &["--no-such-thing"]),
+];
+
+/// A Coffer with an instance for each case.
+fn coffer(database: &MariaDb) -> TestServer {
+    let folder = database.folder();
+    let (right, wrong, empty) = (folder.join("right"), folder.join("wrong"), folder.join("empty"));
+    write_file(&right, "right\n");
+    write_file(&wrong, "wrong-password\n");
+    std::fs::create_dir(&empty).unwrap();
+    let older = "case \"$*\" in *--version*) echo 'mariadb-backup based on MariaDB server 10.4.1-MariaDB' >&2;; \
+         *) exec \"$real\" \"$@\";; esac";
+    let older = tools_replacing(folder, "mariadb-backup", older);
+    let cut = tools_replacing(folder, "mariadb-dump", "\"$real\" \"$@\" | head -c 300");
+    let socket = database.socket();
+    let weak = |file: &std::path::Path| {
+        format!("{{ socket = {socket:?}, user = \"weak\", password_file = {file:?} }}")
+    };
+    let root = |more: String| source(database, &more);
+    let none = folder.join("none");
+    let mut builder = TestServer::builder().allow_warning("a backup would fail now");
+    for (name, engine, source) in [
+        ("wrong password", "mariadb", weak(&wrong)),
+        ("right missing", "mariadb", weak(&right)),
+        ("dump right missing", "mysql", weak(&right)),
+        ("down", "mariadb", "{ socket = \"/nowhere/s\", user = \"root\" }".to_owned()),
+        ("nothing listens", "mariadb", "{ url = \"mariadb://127.0.0.1:1\" }".to_owned()),
+        ("older tool", "mariadb", root(format!(", tools = {older:?}"))),
+        ("no tool", "mariadb", root(format!(", tools = {empty:?}"))),
+        ("cut", "mariadb", root(format!(", method = \"logical\", tools = {cut:?}"))),
+        ("no password file", "mariadb", weak(&none)),
+        ("no tls there", "mariadb", root(", tls = \"require\"".to_owned())),
+        ("no such option", "mariadb", root(", extra_args = [\"--no-such-thing\"]".to_owned())),
+        ("good", "mariadb", root(", tls = \"off\"".to_owned())),
+    ] {
+        builder = builder.instance_of(name, engine, &source, "quick");
+    }
+    builder.start()
+}
+
+#[test]
+fn a_backup_that_cannot_begin_fails_with_the_command_that_helps() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE USER weak@localhost IDENTIFIED BY 'right'; GRANT PROCESS ON *.* TO weak@localhost;
+         CREATE DATABASE shop; CREATE TABLE shop.a(x INT PRIMARY KEY)",
+    );
+    let mut server = coffer(&database);
+    server.allow_warning(" failed: ");
+    let client = server.admin();
+    for (instance, code, words) in CASES {
+        let (found, why) = client.failed(instance);
+        assert_eq!(found, *code, "{instance}: {why}");
+        for word in *words {
+            assert!(why.contains(word), "{instance}: {why}");
+        }
+        assert!(!why.contains("wrong-password"), "{why}");
+    }
+    server.assert_tmp_is_empty();
+    client.full("good");
+}
+
+#[test]
+fn doctor_and_the_start_warn_about_backups_that_would_fail() {
+    let database = MariaDb::start();
+    let server = TestServer::builder()
+        .allow_warning("a backup would fail now")
+        .instance_of("good", "mariadb", &source(&database, ""), "quick")
+        .instance_of("down", "mariadb", "{ socket = \"/nowhere/s\" }", "quick")
+        .start();
+    assert!(server.log().wait_for("instance \"down\": a backup would fail now", 0).is_some());
+    let output = server.run(&["doctor"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("MariaDB") && said.contains("data directory:"), "{said}");
+    assert!(said.contains("/nowhere/s"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}

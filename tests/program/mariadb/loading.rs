@@ -1,0 +1,219 @@
+//! Dumps of what a server may hold load: whatever needs what, and whatever a strict server would refuse today.
+
+use serde_json::Value;
+
+use super::fixture::source;
+use super::server::MariaDb;
+use crate::support::{TestServer, id_of, stderr_of};
+
+fn logical(database: &MariaDb) -> TestServer {
+    let source = source(database, ", method = \"logical\"");
+    TestServer::builder().instance_of("all", "mariadb", &source, "quick").start()
+}
+
+/// A server on a restored backup that was just made of `database`, and the backup.
+#[track_caller]
+fn round_trip(database: &MariaDb) -> (MariaDb, Value) {
+    let server = logical(database);
+    let backup = server.admin().full("all");
+    // On files of its own: the test server removes the restored ones when it ends.
+    let again = MariaDb::copy_of(&server.restored(&backup));
+    (again, backup)
+}
+
+#[track_caller]
+fn assert_same(database: &MariaDb, again: &MariaDb, questions: &[&str]) {
+    for question in questions {
+        let expected = database.sql(question);
+        assert!(!expected.is_empty(), "{question}");
+        assert_eq!(again.sql(question), expected, "{question}");
+    }
+}
+
+#[test]
+fn databases_load_whatever_needs_what_and_whatever_their_names() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE aaa; CREATE DATABASE mmm; CREATE DATABASE zzz;
+         CREATE TABLE zzz.t(id INT PRIMARY KEY); INSERT INTO zzz.t VALUES (1), (2);
+         CREATE VIEW aaa.v AS SELECT id FROM zzz.t;
+         CREATE FUNCTION zzz.twice(x INT) RETURNS INT DETERMINISTIC RETURN 2 * x;
+         CREATE VIEW mmm.w AS SELECT zzz.twice(id) AS two FROM aaa.v;
+         CREATE USER app@localhost; GRANT SELECT ON *.* TO app@localhost;
+         CREATE DEFINER=app@localhost VIEW aaa.base AS SELECT id FROM zzz.t;
+         CREATE VIEW aaa.top AS SELECT id + 1 AS next FROM aaa.base;
+         CREATE SEQUENCE zzz.numbers START 40;
+         CREATE TABLE aaa.numbered(id INT PRIMARY KEY DEFAULT NEXTVAL(zzz.numbers), what TEXT);
+         INSERT INTO aaa.numbered(what) VALUES ('first');
+         CREATE TABLE aaa.child(id INT PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES zzz.t(id));
+         INSERT INTO aaa.child VALUES (7, 2);
+         CREATE TABLE zzz.log(id INT);
+         CREATE TRIGGER aaa.logs AFTER INSERT ON aaa.child FOR EACH ROW INSERT INTO zzz.log VALUES (NEW.id);
+         CREATE FUNCTION aaa.odd() RETURNS TEXT RETURN '
+--
+-- Current Database: `aaa`
+--
+'",
+    );
+    let (again, backup) = round_trip(&database);
+    assert_same(
+        &database,
+        &again,
+        &[
+            "SELECT * FROM aaa.v",
+            "SELECT * FROM mmm.w",
+            "SELECT * FROM aaa.top",
+            "SELECT * FROM aaa.numbered",
+            "SELECT * FROM aaa.child",
+            "SHOW CREATE TABLE aaa.child",
+            "SHOW CREATE VIEW aaa.top",
+            "SELECT aaa.odd()",
+            "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE FROM information_schema.TRIGGERS",
+        ],
+    );
+    again.sql("INSERT INTO aaa.child VALUES (8, 1)");
+    assert_eq!(again.sql("SELECT id FROM zzz.log"), "8");
+    // A sequence goes on behind the numbers that the original had set aside.
+    let next = again.sql("INSERT INTO aaa.numbered(what) VALUES ('x') RETURNING id");
+    assert!(next.parse::<u64>().unwrap() > 40, "{next}");
+    assert_eq!(backup["left_out"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn rows_and_tables_that_a_strict_server_would_refuse_load() {
+    let database = MariaDb::start_with(&["--innodb-strict-mode=OFF", "--sql-mode="]);
+    let columns: Vec<String> = (0..40).map(|at| format!("c{at} VARCHAR(250)")).collect();
+    database.sql(&format!(
+        "CREATE DATABASE shop CHARACTER SET latin1; USE shop;
+         CREATE TABLE wide(id INT PRIMARY KEY, {}); INSERT INTO wide(id, c1) VALUES (1, 'x');
+         CREATE TABLE checked(x INT CHECK (x > 0)); SET check_constraint_checks = 0;
+         INSERT INTO checked VALUES (-1);
+         CREATE TABLE dates(d DATE NOT NULL DEFAULT '0000-00-00', e DATETIME); INSERT INTO dates VALUES ('2024-00-00', 0);
+         CREATE TABLE zero(id INT AUTO_INCREMENT PRIMARY KEY); SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';
+         INSERT INTO zero VALUES (0);
+         SET max_heap_table_size = 67108864;
+         CREATE TABLE fast(id INT, pad CHAR(250)) ENGINE=MEMORY; INSERT INTO fast SELECT seq, 'x' FROM seq_1_to_100000",
+        columns.join(", ")
+    ));
+    let (again, _) = round_trip(&database);
+    assert_same(
+        &database,
+        &again,
+        &[
+            "SELECT id, c1 FROM shop.wide",
+            "SELECT * FROM shop.checked",
+            "SELECT * FROM shop.dates",
+            "SELECT * FROM shop.zero",
+        ],
+    );
+    // The rows of a MEMORY table end with the server that loaded them; that it loaded at all is what counts.
+    assert_eq!(again.sql("SELECT COUNT(*) FROM shop.fast"), "0");
+}
+
+const ZONE: &str = "INSERT INTO mysql.time_zone VALUES (1, 'N');
+    INSERT INTO mysql.time_zone_name VALUES ('Mine/Here', 1);
+    INSERT INTO mysql.time_zone_transition_type VALUES (1, 0, 7200, 0, 'MINE')";
+
+const EVENT: &str =
+    "CREATE DATABASE shop; USE shop; CREATE TABLE t(id INT PRIMARY KEY); INSERT INTO t VALUES (1);
+    SET time_zone = 'Mine/Here';
+    CREATE EVENT ev ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01 00:00:00' DO DELETE FROM t";
+
+#[test]
+fn time_zones_servers_plugins_and_history_come_back() {
+    let database = MariaDb::start();
+    database.sql(ZONE);
+    database.sql(EVENT);
+    database.sql(
+        "INSTALL SONAME 'auth_ed25519';
+         CREATE USER elliptic@localhost IDENTIFIED VIA ed25519 USING PASSWORD('secret');
+         CREATE SERVER far FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1', DATABASE 'x', USER 'u', PASSWORD 'it''s \\\\', PORT 3307);
+         CREATE SERVER `other one` FOREIGN DATA WRAPPER mysql OPTIONS (SOCKET '/nowhere/s');
+         USE shop; CREATE TABLE price(id INT PRIMARY KEY, eur INT) WITH SYSTEM VERSIONING;
+         INSERT INTO price VALUES (1, 10), (2, 20); UPDATE price SET eur = 11 WHERE id = 1; DELETE FROM price WHERE id = 2",
+    );
+    let (again, backup) = round_trip(&database);
+    assert_same(
+        &database,
+        &again,
+        &[
+            "SELECT name, time_zone, starts FROM mysql.event",
+            "SELECT CONVERT_TZ('2024-07-01 12:00:00', '+00:00', 'Mine/Here')",
+            "SELECT Server_name, Host, Db, Username, Password, Port, Socket, Wrapper FROM mysql.servers ORDER BY 1",
+            "SHOW CREATE USER elliptic@localhost",
+            "SELECT name, dl FROM mysql.plugin",
+            "SELECT *, row_start, row_end FROM shop.price FOR SYSTEM_TIME ALL ORDER BY id, row_start",
+        ],
+    );
+    assert_eq!(backup["left_out"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn what_a_server_refuses_is_named_with_its_error_and_everything_else_is_restored() {
+    let (database, other) = (MariaDb::start(), MariaDb::start());
+    database.sql(ZONE);
+    database.sql(EVENT);
+    database.sql("CREATE VIEW shop.v AS SELECT id FROM shop.t");
+    let server = TestServer::builder()
+        .instance_of("all", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .instance_of("other", "mariadb", &source(&other, ""), "quick")
+        .start();
+    let backup = server.admin().full("all");
+    // The other server knows no time zone of this name.
+    let output = server.run(&["restore", id_of(&backup), "--into", "other"]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr_of(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = said.lines().find(|line| line.starts_with("Not restored: ")).unwrap_or_default();
+    assert!(line.contains("time_zone") && line.contains("Mine/Here"), "{said}");
+    assert!(stderr_of(&output).contains("restored in part"), "{}", stderr_of(&output));
+    assert_eq!(other.sql("SELECT id FROM shop.v"), "1");
+}
+
+#[test]
+fn an_account_whose_plugin_is_missing_costs_only_itself() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE shop; CREATE TABLE shop.t(id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1);
+         CREATE USER plain@localhost IDENTIFIED BY 'x';
+         INSTALL SONAME 'auth_ed25519';
+         CREATE USER gone@localhost IDENTIFIED VIA ed25519 USING PASSWORD('secret');
+         UNINSTALL SONAME 'auth_ed25519'",
+    );
+    let server = logical(&database);
+    let backup = server.admin().full("all");
+    let target = server.folder().join("again");
+    let output = server.run(&["restore", id_of(&backup), "--to", target.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr_of(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("gone") && said.contains("ed25519"), "{said}");
+    let again = MariaDb::on(&target);
+    assert_eq!(again.sql("SELECT id FROM shop.t"), "1");
+    assert_same(&database, &again, &["SHOW CREATE USER plain@localhost"]);
+}
+
+#[test]
+fn what_a_dump_does_not_hold_is_named_and_a_folder_of_the_filesystem_is_no_database() {
+    let database = MariaDb::start();
+    std::fs::create_dir(database.datadir().join("lost+found")).unwrap();
+    database.sql(
+        "CREATE DATABASE shop; CREATE TABLE shop.t(id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1);
+         CREATE TABLE shop.gone(id INT); CREATE VIEW shop.broken AS SELECT id FROM shop.gone; DROP TABLE shop.gone;
+         CREATE TABLE shop.precise(id INT, a BIGINT UNSIGNED GENERATED ALWAYS AS ROW START,
+             b BIGINT UNSIGNED GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME(a, b)) WITH SYSTEM VERSIONING;
+         INSERT INTO shop.precise(id) VALUES (1); UPDATE shop.precise SET id = 2;
+         CREATE TABLE mysql.mine(id INT); CREATE PROCEDURE mysql.helps() SELECT 1",
+    );
+    let (again, backup) = round_trip(&database);
+    assert_eq!(again.sql("SELECT id FROM shop.t UNION ALL SELECT id FROM shop.precise"), "1\n2");
+    let named: Vec<&str> = backup["left_out"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        named,
+        ["the history of shop.precise", "the view shop.broken", "mysql.mine", "mysql.helps"]
+    );
+    assert_eq!(again.sql("SHOW DATABASES LIKE '%lost%'"), "");
+}

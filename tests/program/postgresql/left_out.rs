@@ -1,0 +1,276 @@
+//! What a backup does not hold it names; what can be had is in it.
+
+use serde_json::Value;
+
+use super::fixture::{NAME, coffer_for, source, start_restored};
+use super::postgres::{Postgres, Setup};
+use crate::support::{TestServer, id_of, stderr_of};
+
+const LOGICAL: &str = "method = \"logical\"";
+
+/// What a backup's row says is not in it.
+fn left_out(row: &Value) -> String {
+    let list = row["left_out"].as_array().unwrap();
+    let lines: Vec<_> = list
+        .iter()
+        .map(|it| format!("{}: {}\n", it["what"].as_str().unwrap(), it["why"]))
+        .collect();
+    lines.concat()
+}
+
+/// Each of these queries gives the same on both servers.
+#[track_caller]
+fn assert_same(source: &Postgres, restored: &Postgres, queries: &[(&str, &str)]) {
+    for (database, query) in queries {
+        assert_eq!(restored.sql(database, query), source.sql(database, query), "{query}");
+    }
+}
+
+fn doctor(coffer: &TestServer) -> String {
+    let output = coffer.run(&["doctor"]);
+    String::from_utf8_lossy(&output.stdout).into_owned() + &stderr_of(&output)
+}
+
+#[test]
+fn templates_closed_databases_and_properties_of_every_database_are_dumped_or_named() {
+    let server = Postgres::new();
+    server.sql(
+        "postgres",
+        "CREATE ROLE app LOGIN; CREATE ROLE tenant; CREATE DATABASE pattern OWNER app;
+         CREATE DATABASE shut OWNER app; CREATE DATABASE \"we'ird \"\"name\" CONNECTION LIMIT 7;
+         CREATE TABLE own(id int PRIMARY KEY); INSERT INTO own VALUES (1);
+         ALTER DATABASE postgres OWNER TO app; ALTER DATABASE postgres SET work_mem = '7MB';
+         ALTER DATABASE postgres SET timezone = 'Asia/Tokyo'; COMMENT ON DATABASE postgres IS 'the app';
+         REVOKE CONNECT ON DATABASE postgres FROM PUBLIC; GRANT CREATE ON DATABASE postgres TO tenant;
+         ALTER ROLE app IN DATABASE postgres SET statement_timeout = '77s';
+         COMMENT ON DATABASE template1 IS 'ours'; ALTER DATABASE template1 SET work_mem = '9MB';",
+    );
+    server.sql("pattern", "CREATE TABLE seed AS SELECT generate_series(1, 500) AS n");
+    server.sql("template1", "CREATE TABLE everywhere(a int)");
+    server.sql(
+        "postgres",
+        "ALTER DATABASE pattern IS_TEMPLATE true; ALTER DATABASE shut ALLOW_CONNECTIONS false;
+         SELECT pg_create_physical_replication_slot('spare');",
+    );
+    let coffer = coffer_for(&server, LOGICAL).start();
+    let text = doctor(&coffer);
+    assert!(
+        text.contains("left out: the content, settings, rights and comment of database shut"),
+        "{text}"
+    );
+    let full = coffer.admin().full(NAME);
+    let named = left_out(&full);
+    assert!(
+        named.contains("the content, settings, rights and comment of database shut"),
+        "{named}"
+    );
+    assert!(
+        named.contains("replication slot spare") && !named.contains("postgresql.conf"),
+        "{named}"
+    );
+    let restored = start_restored(&coffer, &full);
+    assert_same(
+        &server,
+        &restored,
+        &[
+            (
+                "postgres",
+                "SELECT datname, datistemplate, datallowconn, datconnlimit, datdba::regrole, datacl,
+                    shobj_description(oid, 'pg_database') FROM pg_database ORDER BY 1",
+            ),
+            (
+                "postgres",
+                "SELECT datname, setrole::regrole, setconfig FROM pg_db_role_setting
+                 LEFT JOIN pg_database d ON d.oid = setdatabase ORDER BY 1, 2",
+            ),
+            ("postgres", "SELECT count(*) FROM own"),
+            ("pattern", "SELECT count(*) FROM seed"),
+            ("template1", "SELECT count(*) FROM everywhere"),
+        ],
+    );
+}
+
+#[test]
+fn a_dump_loads_whatever_its_database_sets_for_sessions() {
+    let server = Postgres::new();
+    server.sql(
+        "postgres",
+        "CREATE ROLE tenant; CREATE ROLE clerk; CREATE DATABASE shop OWNER clerk;",
+    );
+    server.sql(
+        "shop",
+        "CREATE TABLE item(id int PRIMARY KEY); INSERT INTO item SELECT generate_series(1, 9);
+         ALTER DATABASE shop SET role = tenant; ALTER DATABASE shop SET search_path = nowhere;
+         ALTER DATABASE shop SET default_transaction_read_only = on;
+         ALTER DATABASE shop SET statement_timeout = '5s';",
+    );
+    // The dump's own session has to get in.
+    server.sql("postgres", "GRANT pg_read_all_data TO tenant");
+    let fresh = Postgres::new();
+    let coffer = coffer_for(&server, LOGICAL)
+        .instance_of("fresh", "postgresql", &source(&fresh, LOGICAL), "quick")
+        .start();
+    let full = coffer.admin().full(NAME);
+    let restored = start_restored(&coffer, &full);
+    let output = coffer.run(&["restore", id_of(&full), "--into", "fresh"]);
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    for target in [&restored, &fresh] {
+        assert_eq!(target.sql("shop", "SET role none; SELECT count(*) FROM public.item"), "9\n");
+        let kept = "SELECT setconfig FROM pg_db_role_setting";
+        assert_eq!(target.sql("postgres", kept), server.sql("postgres", kept));
+    }
+}
+
+fn plant_for_a_reader(server: &Postgres) {
+    server.sql(
+        "postgres",
+        "CREATE ROLE coffer LOGIN; CREATE ROLE app LOGIN PASSWORD 'x'; CREATE DATABASE shop;
+         GRANT ALL ON DATABASE shop TO coffer;",
+    );
+    server.sql(
+        "shop",
+        "CREATE TABLE o(id int PRIMARY KEY); GRANT SELECT ON o TO coffer;
+         CREATE SUBSCRIPTION sub CONNECTION 'host=127.0.0.1 port=1 dbname=x password=s3cret'
+            PUBLICATION p, \"q q\" WITH (connect = false, binary = true);
+         CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w OPTIONS (host 'h');
+         CREATE USER MAPPING FOR app SERVER far OPTIONS (user 'u', password 'it''s');
+         CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'pub', password 'pw2');",
+    );
+}
+
+#[test]
+fn what_pg_dump_hides_from_a_reader_of_all_data_is_restored() {
+    let server = Postgres::new();
+    plant_for_a_reader(&server);
+    server.sql("postgres", "GRANT pg_read_all_data TO coffer");
+    let coffer = coffer_for(&server, "user = \"coffer\", method = \"logical\"").start();
+    let full = coffer.admin().full(NAME);
+    let restored = start_restored(&coffer, &full);
+    assert_same(
+        &server,
+        &restored,
+        &[
+            (
+                "shop",
+                "SELECT subname, subconninfo, subpublications, subslotname, subbinary FROM pg_subscription",
+            ),
+            ("shop", "SELECT usename, umoptions FROM pg_user_mappings ORDER BY 1"),
+            ("shop", "SELECT rolpassword FROM pg_authid WHERE rolname = 'app'"),
+        ],
+    );
+    let named = left_out(&full);
+    assert!(named.starts_with("the server's settings") && named.lines().count() == 1, "{named}");
+}
+
+#[test]
+fn what_a_role_may_not_read_is_named() {
+    let server = Postgres::new();
+    plant_for_a_reader(&server);
+    let more = "user = \"coffer\", method = \"logical\", databases = [\"shop\"]";
+    let coffer = coffer_for(&server, more).start();
+    let full = coffer.admin().full(NAME);
+    let named = left_out(&full);
+    let stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'app'";
+    assert_eq!(start_restored(&coffer, &full).sql("postgres", stored), "\n");
+    let text = doctor(&coffer);
+    for what in [
+        "subscription sub in database shop",
+        "options of the user mapping of app on server far in database shop",
+        "passwords of roles",
+        "the server's settings",
+    ] {
+        assert!(named.contains(what), "no {what:?} in {named}");
+        assert!(text.contains(&format!("left out: {what}")), "no {what:?} in {text}");
+    }
+}
+
+#[test]
+fn what_would_stop_a_dump_is_found_before_and_the_advice_helps() {
+    let server = Postgres::new();
+    server.sql(
+        "postgres",
+        "CREATE ROLE coffer LOGIN; GRANT pg_read_all_data TO coffer; CREATE ROLE app;
+         CREATE DATABASE policy; CREATE DATABASE object;",
+    );
+    server.sql(
+        "policy",
+        "CREATE TABLE o(id int); INSERT INTO o VALUES (1); ALTER TABLE o ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY p ON o TO app USING (true);",
+    );
+    server.sql("object", "SELECT lo_from_bytea(4711, 'abc')");
+    let socket = |database: &str| {
+        let keys = format!("user = \"coffer\", method = \"logical\", databases = [{database:?}]");
+        source(&server, &keys)
+    };
+    let coffer = TestServer::builder()
+        .instance_of("policy", "postgresql", &socket("policy"), "quick")
+        .instance_of("object", "postgresql", &socket("object"), "quick")
+        .allow_warning("")
+        .start();
+    let text = doctor(&coffer);
+    for (database, advice) in [
+        ("policy", "ALTER ROLE \"coffer\" BYPASSRLS"),
+        ("object", "ALTER ROLE \"coffer\" SET lo_compat_privileges = on"),
+    ] {
+        let (code, message) = coffer.admin().failed(database);
+        assert_eq!(code, "source_denied", "{message}");
+        assert!(message.contains(advice), "{message}");
+        assert!(
+            text.contains(&format!("in database {database}")) && text.contains(advice),
+            "{text}"
+        );
+        server.sql("postgres", advice);
+        coffer.admin().full(database);
+    }
+    let text = doctor(&coffer);
+    assert!(!text.contains("in database"), "{text}");
+}
+
+#[test]
+fn a_base_backup_names_what_it_does_not_hold_and_takes_the_settings_in() {
+    let server = Postgres::with(&Setup { as_debian: true, ..Setup::default() });
+    server.sql(
+        "postgres",
+        "CREATE ROLE coffer LOGIN REPLICATION; CREATE UNLOGGED TABLE brief(id int PRIMARY KEY);
+         SELECT pg_create_physical_replication_slot('spare');",
+    );
+    let coffer = coffer_for(&server, "")
+        .instance_of("plain", "postgresql", &source(&server, "user = \"coffer\""), "quick")
+        .start();
+    let client = coffer.admin();
+    let full = client.full(NAME);
+    let named = left_out(&full);
+    assert!(named.contains("unlogged tables") && named.contains("slot spare"), "{named}");
+    assert!(!named.contains("settings"), "{named}");
+    let named = left_out(&client.full("plain"));
+    assert!(named.contains("postgresql.conf") && named.contains("pg_read_all_settings"), "{named}");
+
+    let restored = coffer.restored(&full);
+    let original = server.folder().join("etc/pg_hba.conf");
+    let kept = restored.join("settings").join(original.strip_prefix("/").unwrap());
+    assert_eq!(std::fs::read(kept).unwrap(), std::fs::read(original).unwrap());
+}
+
+#[test]
+fn a_tablespace_that_pg_basebackup_would_leave_out_is_found_before() {
+    let server = Postgres::with(&Setup {
+        settings: "allow_in_place_tablespaces = on\n".to_owned(),
+        ..Setup::default()
+    });
+    server.sql(
+        "postgres",
+        "CREATE TABLESPACE inside LOCATION ''; CREATE TABLE kept(id int) TABLESPACE inside;
+         INSERT INTO kept VALUES (1);",
+    );
+    let coffer = coffer_for(&server, "")
+        .instance_of("dumped", "postgresql", &source(&server, LOGICAL), "quick")
+        .allow_warning("")
+        .start();
+    assert!(doctor(&coffer).contains("tablespace inside"));
+    let (code, message) = coffer.admin().failed(NAME);
+    assert_eq!(code, "source_invalid", "{message}");
+    let dumped = coffer.admin().full("dumped");
+    assert!(left_out(&dumped).contains("tablespace inside"));
+    let restored = start_restored(&coffer, &dumped);
+    assert_eq!(restored.sql("postgres", "SELECT count(*) FROM kept"), "1\n");
+}

@@ -1,0 +1,94 @@
+//! Dumps: through the API, into a new data directory, into a server that runs.
+
+use super::fixture::{NAME, coffer_for, source, start_restored};
+use super::postgres::Postgres;
+use crate::support::{id_of, stderr_of};
+
+const LOGICAL: &str = "method = \"logical\"";
+
+fn plant(server: &Postgres) {
+    server.sql(
+        "postgres",
+        "CREATE ROLE clerk LOGIN PASSWORD 'secret'; CREATE DATABASE one OWNER clerk; CREATE DATABASE \"t/w ö\";",
+    );
+    server.sql(
+        "one",
+        "CREATE TABLE item(id int PRIMARY KEY, t text);
+         INSERT INTO item SELECT n, md5(n::text) FROM generate_series(1, 50000) n;
+         CREATE VIEW few AS SELECT * FROM item WHERE id < 5;
+         ALTER TABLE item OWNER TO clerk; SELECT lo_from_bytea(4711, 'abc');",
+    );
+    server.sql("t/w ö", "CREATE TABLE t(x int); INSERT INTO t VALUES (7)");
+}
+
+#[test]
+fn dumps_restore_to_a_data_directory_and_into_a_server() {
+    let server = Postgres::new();
+    plant(&server);
+    let fresh = Postgres::new();
+    let coffer = coffer_for(&server, LOGICAL)
+        .instance_of("fresh", "postgresql", &source(&fresh, LOGICAL), "quick")
+        .start();
+    let client = coffer.admin();
+    let full = client.full(NAME);
+    server.sql("one", "DELETE FROM item WHERE id > 49990");
+    let incremental = client.incremental(NAME);
+    assert_eq!(full["verify_level"], "checked");
+
+    let before = server.dump_all();
+    assert!(start_restored(&coffer, &incremental).dump_all() == before, "the dumps differ");
+
+    let into = |id: &str, instance: &str| coffer.run(&["restore", id, "--into", instance]);
+    let output = into(id_of(&incremental), "fresh");
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    assert!(fresh.dump_all() == before, "the dumps differ");
+    // The second time, everything exists already.
+    let output = into(id_of(&full), "fresh");
+    assert!(
+        !output.status.success() && stderr_of(&output).contains("already has"),
+        "{}",
+        stderr_of(&output)
+    );
+    assert!(fresh.dump_all() == before, "the refused restore changed something");
+}
+
+#[test]
+fn one_database_is_dumped_without_the_right_to_replicate() {
+    let server = Postgres::new();
+    plant(&server);
+    server.sql("postgres", "CREATE ROLE reader LOGIN IN ROLE pg_read_all_data");
+    let more = "user = \"reader\", method = \"logical\", databases = [\"t/w ö\"]";
+    let coffer = coffer_for(&server, more).start();
+    let full = coffer.admin().full(NAME);
+    let restored = start_restored(&coffer, &full);
+    assert_eq!(restored.sql("t/w ö", "SELECT x FROM t"), "7\n");
+    let names = restored
+        .sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database");
+    assert_eq!(names, "postgres t/w ö template0 template1\n");
+    // Who reads all data reads the hashes of passwords too.
+    let stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'clerk'";
+    assert_eq!(restored.sql("postgres", stored), server.sql("postgres", stored));
+}
+
+#[test]
+fn a_physical_backup_cannot_be_restored_into_a_server() {
+    let server = Postgres::new();
+    let coffer = coffer_for(&server, "").start();
+    let full = coffer.admin().full(NAME);
+    let output = coffer.run(&["restore", id_of(&full), "--into", NAME]);
+    assert!(
+        !output.status.success() && stderr_of(&output).contains("--to PATH"),
+        "{}",
+        stderr_of(&output)
+    );
+    // Nor onto a running server's folder.
+    let target = server.data().to_str().unwrap().to_owned();
+    let output = coffer.run(&["restore", id_of(&full), "--to", &target]);
+    assert!(
+        !output.status.success() && stderr_of(&output).contains("not empty"),
+        "{}",
+        stderr_of(&output)
+    );
+    assert_eq!(server.sql("postgres", "SELECT 1"), "1\n");
+    coffer.assert_tmp_is_empty();
+}

@@ -1,0 +1,8 @@
+//! `SQLite` databases, backed up by the program while others use them.
+
+mod cases;
+mod failures;
+mod live;
+mod live_large;
+mod mounts;
+mod unchanged;

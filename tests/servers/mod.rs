@@ -1,0 +1,5 @@
+//! Database servers that tests start for themselves.
+
+pub(crate) mod mariadb;
+pub(crate) mod postgres;
+pub(crate) mod redis;
