@@ -27,7 +27,6 @@ pub(super) struct ArchivePart {
     left: u64,
     /// The whole range, for the answer's length.
     length: u64,
-    /// The piece that is being read.
     reading: Option<Reading>,
 }
 

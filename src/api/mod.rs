@@ -48,7 +48,6 @@ pub use metrics::RequestCounts;
 /// How callers are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthMode {
-    /// By their token.
     Token,
     /// Not at all: everyone may do everything. Only for loopback addresses.
     None,
@@ -57,11 +56,9 @@ pub enum AuthMode {
 /// What every handler can reach. Built once, shared by all workers.
 #[derive(Debug)]
 pub struct State {
-    /// The catalog of backups, instances and what else the API shows.
     pub catalog: Arc<Catalog>,
     /// The archives, for downloads and `locationRef`.
     pub archives: Arc<dyn ArchiveAccess>,
-    /// How callers are recognised.
     pub auth: AuthMode,
     /// Scheme and host that clients reach this server by, if not the ones of their requests.
     pub public_url: Option<String>,
@@ -71,7 +68,6 @@ pub struct State {
     pub max_page: u32,
     /// Instances a page, always: the OpenStack client looks names up on the first page only.
     pub instance_page: u32,
-    /// The server's version.
     pub version: &'static str,
     /// Answers given so far, for `/metrics`.
     pub answered: RequestCounts,

@@ -10,12 +10,7 @@ pub(super) enum Selection {
     /// All of it.
     All,
     /// These bytes.
-    Part {
-        /// The first.
-        first: u64,
-        /// The last.
-        last: u64,
-    },
+    Part { first: u64, last: u64 },
     /// Nothing: the range begins after the end.
     OutOfRange,
 }

@@ -7,7 +7,6 @@ use crate::domain::BackupId;
 /// An archive could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// The file is not an archive.
     #[error("this is not a Coffer archive: {0}")]
     NotAnArchive(String),
     /// The archive was made by a newer Coffer, in a format that this one does not know.
@@ -20,33 +19,17 @@ pub enum ArchiveError {
         /// The newest format that this Coffer knows.
         known: u32,
     },
-    /// The file ends too early.
     #[error("the archive is cut short ({0}): copy it again, or use another backup")]
     Truncated(String),
     /// Bytes differ from those that were written.
     #[error("the archive{} is damaged: {what}; copy it again, or use another backup", of(*backup))]
-    Damaged {
-        /// Whose archive it is, if that could be read.
-        backup: Option<BackupId>,
-        /// The damage.
-        what: String,
-    },
+    Damaged { backup: Option<BackupId>, what: String },
     /// An archive that this one is built on was not given.
     #[error("backup {id} is needed too: {needed_by} is built on it")]
-    MissingParent {
-        /// The missing backup.
-        id: BackupId,
-        /// The backup that needs it.
-        needed_by: BackupId,
-    },
+    MissingParent { id: BackupId, needed_by: BackupId },
     /// An archive is not the one that its child was built on.
     #[error("the archive of backup {id} does not belong to this chain: {what}")]
-    ChainMismatch {
-        /// The backup that does not belong to the chain.
-        id: BackupId,
-        /// Why it does not.
-        what: String,
-    },
+    ChainMismatch { id: BackupId, what: String },
     /// The source has something that the format cannot hold.
     #[error("{0}: the archive format cannot hold it")]
     TooLarge(String),
@@ -62,7 +45,6 @@ pub enum ArchiveError {
     /// The restored content could not be written.
     #[error(transparent)]
     Target(io::Error),
-    /// The work was cancelled.
     #[error("cancelled")]
     Cancelled,
 }

@@ -20,17 +20,14 @@ const MAX_CHAIN: usize = 10_000;
 /// A reader ignores keys that it does not know, so that a later Coffer can add some without a new format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The number of the format.
     pub format: u32,
     /// The lowest format number that a reader must support. The trailer has it too, and is checked first.
     pub min_reader: u32,
     /// `coffer` and its version: what wrote the archive.
     pub producer: String,
-    /// `full` or `incremental`.
     pub kind: Kind,
     /// What the catalog knew of the backup when the archive was made.
     pub backup: BackupDescription,
-    /// The engine, and the version of the database.
     pub datastore: Datastore,
     /// The full backup at the root of the chain; of a full backup, its own id.
     pub root_id: BackupId,
@@ -41,17 +38,14 @@ pub struct Manifest {
     pub parent_manifest: Option<String>,
     /// The unit in which an incremental stores changes, in bytes.
     pub page_bytes: u32,
-    /// The length of a segment, in bytes.
     pub segment_bytes: u32,
     /// When reading the source began.
     #[serde(with = "rfc3339")]
     pub started: Timestamp,
-    /// When reading the source ended.
     #[serde(with = "rfc3339")]
     pub finished: Timestamp,
     /// What the engine recorded of the source.
     pub source: serde_json::Value,
-    /// Sums over the archive.
     pub totals: Totals,
     /// How to check the index, which follows the manifest in the file.
     pub index: IndexSummary,
@@ -65,23 +59,15 @@ pub struct Manifest {
 /// What the catalog knows of a backup: enough to write its row again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BackupDescription {
-    /// Its id.
     pub id: BackupId,
-    /// The name that the client gave.
     pub name: String,
-    /// The description that the client gave.
     pub description: Option<String>,
-    /// The project that owns it.
     pub project_id: ProjectId,
-    /// The instance that it is a backup of.
     pub instance_id: Option<InstanceId>,
-    /// That instance's name.
     pub instance_name: String,
     /// The backup that it is built on. The writer fills it in.
     pub parent_id: Option<BackupId>,
-    /// The subfolder that the client asked for.
     pub container: Option<ContainerName>,
-    /// When the client asked for it.
     #[serde(with = "rfc3339")]
     pub created: Timestamp,
 }
@@ -92,7 +78,6 @@ pub struct BackupDescription {
 pub struct Totals {
     /// Entries of every kind.
     pub entries: u64,
-    /// Regular files.
     pub files: u64,
     /// Bytes in these files, holes included.
     pub content_bytes: u64,
@@ -113,7 +98,6 @@ pub struct IndexSummary {
     pub blake3: String,
     /// Its length before compression.
     pub raw_bytes: u64,
-    /// The order of its entries.
     #[serde(default)]
     pub order: Order,
 }
@@ -123,11 +107,8 @@ pub struct IndexSummary {
 pub struct ManifestDraft {
     /// What the catalog knows. The writer fills in `parent_id`.
     pub backup: BackupDescription,
-    /// The engine, and the version of the database.
     pub datastore: Datastore,
-    /// When reading the source began.
     pub started: Timestamp,
-    /// When reading the source ended.
     pub finished: Timestamp,
     /// What the engine recorded of the source.
     pub source: serde_json::Value,

@@ -10,11 +10,8 @@ use crate::domain::num::{saturating_u32, to_u64, to_usize};
 /// How much of a segment is data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Coverage {
-    /// All of it.
     Full,
-    /// Nothing.
     Hole,
-    /// The ranges of this map.
     Partial(DataMap),
 }
 

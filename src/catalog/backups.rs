@@ -20,7 +20,6 @@ pub struct BackupFilter {
     pub instance: Option<String>,
     /// Of this engine, by name or datastore id; an unknown one is an error.
     pub engine: Option<String>,
-    /// In this status.
     pub status: Option<Status>,
     /// Rows a page.
     pub limit: Limit,
@@ -31,7 +30,6 @@ pub struct BackupFilter {
 /// One page of backups, newest first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BackupPage {
-    /// The rows.
     pub rows: Vec<Backup>,
     /// The position after which the next page starts; `None` on the last one.
     pub next: Option<Position>,

@@ -9,16 +9,10 @@ use crate::store::StoreError;
 pub enum CatalogError {
     /// No such backup, or one that this caller may not see: the two cannot be told apart.
     #[error("backup {id} is not in the catalog")]
-    NoSuchBackup {
-        /// The id asked for.
-        id: BackupId,
-    },
+    NoSuchBackup { id: BackupId },
     /// No such instance, or one that this caller may not see.
     #[error("instance {id} is not in the catalog")]
-    NoSuchInstance {
-        /// The id asked for.
-        id: InstanceId,
-    },
+    NoSuchInstance { id: InstanceId },
     /// A request names a datastore that is unknown: no engine has this name or id.
     #[error("there is no datastore {name:?}")]
     NoSuchDatastore {
@@ -28,53 +22,27 @@ pub enum CatalogError {
     /// The project or instance has no strategy: no default folder for its backups.
     #[error("project {project} has no such backup strategy")]
     NoSuchStrategy {
-        /// The project.
         project: ProjectId,
         /// The instance; `None`: the project's own.
         instance: Option<InstanceId>,
     },
-    /// A value that cannot be accepted.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The instance is busy or gone.
     #[error("instance {id} is {status}", status = status.as_str())]
-    InstanceBusy {
-        /// The instance.
-        id: InstanceId,
-        /// Its status.
-        status: InstanceStatus,
-    },
-    /// Not while things are as they are.
+    InstanceBusy { id: InstanceId, status: InstanceStatus },
     #[error(transparent)]
     NotNow(#[from] NotNow),
     /// The catalog has rows of this datastore, but this build has no engine for it.
     #[error("this build has no engine named {engine:?}")]
-    NotSupported {
-        /// What was to be done.
-        operation: Operation,
-        /// The engine.
-        engine: String,
-    },
-    /// A quota is used up.
+    NotSupported { operation: Operation, engine: String },
     #[error("the quota of {resource} is used up", resource = resource.as_str())]
-    QuotaExceeded {
-        /// Of what.
-        resource: QuotaResource,
-    },
-    /// The caller may not do this.
+    QuotaExceeded { resource: QuotaResource },
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     /// A backup this one is built on is missing or unusable.
     #[error("backup {id} cannot be restored: {which} {why}", which = seen_from(id, bad_backup))]
-    ChainBroken {
-        /// The backup that was asked for.
-        id: BackupId,
-        /// The one that is bad.
-        bad_backup: BackupId,
-        /// What is bad about it.
-        why: String,
-    },
-    /// The database of the catalog itself failed.
+    ChainBroken { id: BackupId, bad_backup: BackupId, why: String },
     #[error("the catalog's database failed")]
     Store(#[from] StoreError),
 }
@@ -82,11 +50,8 @@ pub enum CatalogError {
 /// What an engine would have been needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Making a backup.
     Backup,
-    /// Restoring one.
     Restore,
-    /// Restoring one to prove it.
     Drill,
 }
 
@@ -102,49 +67,29 @@ pub enum Invalid {
     /// The engine or version named for a restore is not that of the backup.
     #[error("backup {backup} is of {field} {is:?}, not {asked:?}")]
     DatastoreMismatch {
-        /// The backup.
         backup: BackupId,
         /// `type` or `version`.
         field: &'static str,
         /// What was named, cut to 80 characters.
         asked: String,
-        /// What the backup has.
         is: String,
     },
-    /// An archive to register is not in the folder of the caller's project.
     #[error("the archive is not below the folder of project {0}")]
     ForeignArchive(ProjectId),
-    /// An archive to register belongs to this backup already.
     #[error("the archive belongs to backup {0} already")]
     ArchiveTaken(BackupId),
-    /// The named parent is a backup of something else.
     #[error("backup {parent} is not a backup of instance {instance}")]
-    ParentOfOther {
-        /// The named parent.
-        parent: BackupId,
-        /// The instance to back up.
-        instance: InstanceId,
-    },
-    /// The limit is below the lowest that a quota can have.
+    ParentOfOther { parent: BackupId, instance: InstanceId },
     #[error("the quota of {resource} cannot be {limit}", resource = resource.as_str())]
-    QuotaLimit {
-        /// Of what.
-        resource: QuotaResource,
-        /// The limit asked for.
-        limit: i64,
-    },
-    /// Two configured instances have this id.
+    QuotaLimit { resource: QuotaResource, limit: i64 },
     #[error("two instances of the configuration have the id {0}")]
     DuplicateInstance(InstanceId),
-    /// A configured instance has the id of an instance that is being restored or removed.
     #[error(
         "instance {0} of the configuration is being restored or removed: wait until that has ended, or give it another id"
     )]
     InstanceInUse(InstanceId),
-    /// A row to import is not that of a finished backup.
     #[error("the record of backup {0} is not that of a finished backup: it is left out")]
     Unfinished(BackupId),
-    /// A full backup with a parent, or an incremental without.
     #[error(
         "backup {0}: a full backup must not have a parent, and an incremental one must have one"
     )]
@@ -154,62 +99,26 @@ pub enum Invalid {
 /// What has to change before something can be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotNow {
-    /// Nothing can be built on the named parent.
     #[error("backup {id} {why}: name a COMPLETED or RESTORED one as parent, or none")]
-    ParentUnusable {
-        /// The named parent.
-        id: BackupId,
-        /// What is wrong with it.
-        why: String,
-    },
+    ParentUnusable { id: BackupId, why: String },
     /// The chain of the named parent cannot get longer.
     #[error("the chain of backup {0} is as long as it may be: name no parent")]
     ChainTooLong(BackupId),
-    /// The backup, or one built on it, is not finished.
     #[error("backup {member} is {status}: wait until it has ended, then delete {id} again")]
-    Running {
-        /// The backup to delete.
-        id: BackupId,
-        /// The one that is not finished.
-        member: BackupId,
-        /// Its status.
-        status: Status,
-    },
-    /// A restore reads the backup.
+    Running { id: BackupId, member: BackupId, status: Status },
     #[error(
         "instance {instance} is being restored from backup {backup}: wait until that has ended"
     )]
-    BeingRestored {
-        /// The instance that is restored into.
-        instance: InstanceId,
-        /// The backup that is restored.
-        backup: BackupId,
-    },
-    /// The backup is not finished, or failed.
+    BeingRestored { instance: InstanceId, backup: BackupId },
     #[error("backup {id} is {status}: only COMPLETED and RESTORED ones can be restored")]
-    NotCompleted {
-        /// The backup.
-        id: BackupId,
-        /// Its status.
-        status: Status,
-        /// What was to be done with it.
-        operation: Operation,
-    },
-    /// The backup is being deleted.
+    NotCompleted { id: BackupId, status: Status, operation: Operation },
     #[error("backup {0} is being deleted")]
     BeingDeleted(BackupId),
-    /// The backup has no archive.
     #[error("backup {id} is {status} and has no archive")]
-    NoArchive {
-        /// The backup.
-        id: BackupId,
-        /// Its status.
-        status: Status,
-    },
+    NoArchive { id: BackupId, status: Status },
     /// A worker has removed what is stored of this backup or instance, but its row is not marked for removal.
     #[error("{0} is not marked for removal: its row stays")]
     NotMarked(String),
-    /// This new id was taken already.
     #[error("the new id {0} is taken already: try again")]
     IdTaken(BackupId),
 }
@@ -229,7 +138,6 @@ pub enum Forbidden {
     /// Only administrators list the backups of other projects.
     #[error("only administrators list the backups of other projects")]
     AllProjects,
-    /// Instances of the configuration are removed there.
     #[error("instance {0} comes from the configuration and is removed there")]
     ConfiguredInstance(InstanceId),
 }

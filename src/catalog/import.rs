@@ -13,7 +13,6 @@ use crate::store::{BackupRecord, Records, Task};
 pub struct Recovered {
     /// The row, COMPLETED or RESTORED.
     pub backup: Backup,
-    /// The name its instance had.
     pub instance_name: Option<String>,
 }
 

@@ -13,10 +13,8 @@ use super::{
     Admin, Catalog, CatalogError, Invalid, NotNow, Operation, Read, Reply, Scope, Write, lineage,
 };
 
-/// One page of instances.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstancePage {
-    /// The rows.
     pub rows: Vec<Instance>,
     /// The id after which the next page starts; `None` on the last one.
     pub next: Option<InstanceId>,
@@ -27,7 +25,6 @@ pub struct InstancePage {
 pub struct NewInstance {
     /// Its name, unique in the project.
     pub name: String,
-    /// What to restore.
     pub backup: BackupId,
     /// The engine that the client named, by name or datastore id; it must be the backup's.
     pub engine: Option<String>,

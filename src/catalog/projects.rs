@@ -16,7 +16,6 @@ use super::{
 pub struct NewStrategy {
     /// The instance; `None`: the whole project.
     pub instance: Option<InstanceId>,
-    /// The subfolder.
     pub container: ContainerName,
 }
 
@@ -33,7 +32,6 @@ impl Catalog {
             .read(|db| both.into_iter().map(|it| Ok(self.rules.quota(db, project, it)?)).collect())
     }
 
-    /// Sets quotas of a project.
     pub fn set_quotas(
         &self,
         _scope: &Scope<Admin>,

@@ -15,26 +15,18 @@ use super::{Catalog, CatalogError, lineage};
 /// Something a worker has to do, claimed by it alone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Job {
-    /// Make a backup.
     Backup(Box<BackupJob>),
-    /// Prove and register an archive.
     Register(Box<RegistrationJob>),
-    /// Restore a backup into a new instance.
     Restore(Box<RestoreJob>),
-    /// Restore a backup only to prove it.
     Drill(Box<DrillJob>),
-    /// Remove archives.
     Remove(RemovalJob),
-    /// Remove a restored instance's data.
     RemoveInstance(InstanceRemovalJob),
 }
 
 /// A backup to make; its row is BUILDING.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackupJob {
-    /// Its row.
     pub backup: Backup,
-    /// What to back up.
     pub instance: Instance,
     /// The backups it is built on, root first; empty for a full one.
     pub chain: Vec<Backup>,
@@ -49,7 +41,6 @@ pub struct BackupJob {
 pub struct RegistrationJob {
     /// Its row; instance is `None`.
     pub backup: Backup,
-    /// Where the archive is.
     pub location: Location,
 }
 
@@ -67,7 +58,6 @@ pub struct RestoreJob {
 pub struct DrillJob {
     /// The backup to restore and those it is built on, root first, itself last.
     pub chain: Vec<Backup>,
-    /// Its id.
     pub id: BackupId,
     /// Where its instance's data is, if that is known: which tools to use.
     pub source: Option<Source>,
@@ -76,16 +66,13 @@ pub struct DrillJob {
 /// Archives to remove: one subtree, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemovalJob {
-    /// The rows.
     pub backups: Vec<Backup>,
 }
 
 /// A restored instance to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceRemovalJob {
-    /// Which.
     pub id: InstanceId,
-    /// Its project, for the path.
     pub project: ProjectId,
 }
 
@@ -94,14 +81,12 @@ pub struct InstanceRemovalJob {
 pub enum Lane {
     /// Registrations, restores and backups, in this order.
     Work,
-    /// Drills.
     Drills,
     /// Removals, of backups first.
     Removals,
 }
 
 impl Lane {
-    /// Every lane.
     pub const ALL: [Self; 3] = [Self::Removals, Self::Work, Self::Drills];
 }
 

@@ -75,12 +75,10 @@ impl<P: Permission> Scope<P> {
         Scope::enter(Arc::clone(&self.caller), self.project.clone())
     }
 
-    /// The project of the path.
     pub fn project(&self) -> &ProjectId {
         &self.project
     }
 
-    /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }

@@ -206,7 +206,6 @@ pub(super) fn fail_backup(
     Ok(())
 }
 
-/// A version, if it is known.
 fn known_version(version: &str) -> Option<String> {
     Datastore::is_known(version).then(|| version.to_owned())
 }

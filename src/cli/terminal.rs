@@ -13,7 +13,6 @@ use crate::executor::OnProgress;
 /// How much of what a backup leaves out is printed.
 const LEFT_OUT_SHOWN: usize = 20;
 
-/// Prints a line. Errors are ignored, because a closed pipe (`| head`) is usual.
 pub(super) fn say(line: impl Display) {
     writeln!(io::stdout().lock(), "{line}").ok();
 }

@@ -36,7 +36,6 @@ impl Client {
         Self { connection: self.connection.clone(), project }
     }
 
-    /// The project.
     pub const fn project(&self) -> &ProjectId {
         &self.project
     }
@@ -52,7 +51,6 @@ impl Client {
         Ok(instances)
     }
 
-    /// An instance.
     pub fn instance(&self, id: InstanceId) -> Result<InstanceView, ClientError> {
         let answer: InstanceAnswer = self.get(&self.path(&format!("instances/{id}")))?;
         Ok(answer.instance)
@@ -92,7 +90,6 @@ impl Client {
         Ok(backups)
     }
 
-    /// A backup.
     pub fn backup(&self, id: BackupId) -> Result<BackupView, ClientError> {
         let answer: BackupAnswer = self.get(&self.path(&format!("backups/{id}")))?;
         Ok(answer.backup)

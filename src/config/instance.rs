@@ -17,16 +17,13 @@ pub struct InstanceConfig {
     pub id: Option<InstanceId>,
     /// Its name, unique in the project.
     pub name: String,
-    /// The project that it belongs to.
     pub project_id: ProjectId,
     /// The engine that reads it. Whether it exists is not checked here.
     pub engine: String,
     /// Where the data is. Its keys are checked by the engine.
     pub source: Source,
-    /// How thoroughly the engine checks the source with the database's own means.
     #[serde(default, deserialize_with = "word::one")]
     pub check: CheckLevel,
-    /// How each new backup is proven: by reading the archive back, or also by a drill.
     #[serde(default, deserialize_with = "word::one")]
     pub verify: Verify,
 }

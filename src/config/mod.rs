@@ -34,19 +34,12 @@ pub const DEFAULT_FILE: &str = "/etc/coffer/coffer.toml";
 pub struct Config {
     /// The folder of everything that Coffer stores. Absolute.
     pub data_dir: PathBuf,
-    /// The HTTP server.
     pub server: ServerConfig,
-    /// Who has access.
     pub auth: AuthConfig,
-    /// The threads that do the work.
     pub executor: ExecutorConfig,
-    /// The disk that archives are on.
     pub storage: StorageConfig,
-    /// Rules for chains of backups.
     pub catalog: CatalogConfig,
-    /// What a project may have.
     pub quota: QuotaConfig,
-    /// How long the pages of lists are.
     pub paging: PagingConfig,
     /// What to back up. Never empty: without any, Coffer's own catalog.
     #[serde(default)]
@@ -85,7 +78,6 @@ impl Config {
         if problems.is_empty() { Ok(self) } else { Err(ConfigError::Values(problems)) }
     }
 
-    /// The catalog's database.
     pub fn catalog_file(&self) -> PathBuf {
         self.data_dir.join("catalog.db")
     }

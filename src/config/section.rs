@@ -63,7 +63,6 @@ pub struct AuthConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
-    /// For every request.
     Token,
     /// For none; allowed on a loopback address only.
     None,

@@ -8,18 +8,14 @@ use crate::domain::{Caller, ProjectId, Role};
 
 use super::word;
 
-/// One token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenConfig {
     /// Its name, for the log and as the user name of HTTP Basic. Unique.
     pub name: String,
-    /// The project that it gives access to.
     pub project_id: ProjectId,
-    /// What it allows.
     #[serde(deserialize_with = "word::many")]
     pub roles: Vec<Role>,
-    /// The hash of its secret.
     pub sha256: TokenDigest,
 }
 

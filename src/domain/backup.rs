@@ -8,7 +8,6 @@ use super::{
 /// What is known of an archive once it is published. A row cannot become COMPLETED without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFacts {
-    /// Where it is.
     pub location: Location,
     /// The archive file's length.
     pub stored_bytes: u64,
@@ -16,9 +15,7 @@ pub struct ArchiveFacts {
     pub source_bytes: u64,
     /// BLAKE3 of the archive file, in hex: what `b3sum` prints.
     pub checksum: String,
-    /// When it was last proven.
     pub verified_at: Timestamp,
-    /// How far.
     pub verify_level: VerifyLevel,
     /// What it does not hold of the source; the archive's manifest may list more.
     pub left_out: Vec<LeftOut>,
@@ -27,23 +24,16 @@ pub struct ArchiveFacts {
 /// A backup, as the catalog knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backup {
-    /// Its id.
     pub id: BackupId,
-    /// The project it belongs to.
     pub project: ProjectId,
     /// What it is a backup of; `None` for a registered archive.
     pub instance: Option<InstanceId>,
-    /// As given by the client.
     pub name: String,
-    /// As given by the client.
     pub description: Option<String>,
     /// Full or incremental; until a worker has it, what was asked for.
     pub kind: Kind,
-    /// The backup this one is built on.
     pub parent: Option<BackupId>,
-    /// Its status.
     pub status: Status,
-    /// Which engine, and which version of the database.
     pub datastore: Datastore,
     /// The subfolder asked for.
     pub container: Option<ContainerName>,
@@ -53,11 +43,9 @@ pub struct Backup {
     pub updated: Timestamp,
     /// Present from the moment its archive is published.
     pub facts: Option<ArchiveFacts>,
-    /// Why it failed.
     pub failure: Option<Failure>,
     /// How much of the source has been read, 0 to 1. Kept in memory only.
     pub progress: f64,
-    /// Its drills.
     pub drill: Drill,
 }
 
@@ -98,7 +86,6 @@ pub enum ParentChoice {
     None,
     /// The newest COMPLETED backup of the instance; a full one if there is none or its chain is broken.
     Newest,
-    /// This one.
     This(BackupId),
 }
 
@@ -109,9 +96,7 @@ pub struct NewBackup {
     pub name: String,
     /// The same, if given.
     pub description: Option<String>,
-    /// What to back up.
     pub instance: InstanceId,
-    /// What to build it on.
     pub parent: ParentChoice,
     /// Subfolder of the project's archives; `None`: the strategy's, else none.
     pub container: Option<ContainerName>,
@@ -124,7 +109,6 @@ pub struct Registration {
     pub name: String,
     /// The same, if given.
     pub description: Option<String>,
-    /// Where the archive is.
     pub location: Location,
     /// The datastore version the client says it is for.
     pub version_id: String,

@@ -23,7 +23,6 @@ pub struct Caller {
     pub name: String,
     /// The token's project; `None` when authentication is off, where the path names the project.
     pub project: Option<ProjectId>,
-    /// The token's roles.
     pub roles: Vec<Role>,
 }
 

@@ -15,12 +15,10 @@ use parking_lot::Mutex;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant this many microseconds after the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
@@ -67,9 +65,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Tells the time.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The time now.
     fn now(&self) -> Timestamp;
 }
 

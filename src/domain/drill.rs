@@ -28,11 +28,9 @@ pub enum DrillTurn {
 /// The end of a drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrillOutcome {
-    /// When.
     pub at: Timestamp,
     /// How long it took, to the millisecond.
     pub took: Duration,
-    /// What that says of the backup.
     pub verdict: Verdict,
 }
 
@@ -72,9 +70,7 @@ pub struct DrillFacts {
     pub version: String,
     /// The checks that passed.
     pub check: String,
-    /// Tables in all.
     pub tables: u64,
-    /// Rows in all.
     pub rows: u64,
 }
 

@@ -47,7 +47,6 @@ impl EntryPath {
         Self::new(bytes)
     }
 
-    /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -57,7 +56,6 @@ impl EntryPath {
         Path::new(OsStr::from_bytes(&self.0))
     }
 
-    /// Whether this is the root.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
@@ -96,9 +94,7 @@ pub struct Extent {
 pub struct Stamp {
     /// When data or metadata last changed, in nanoseconds. No program can set it.
     pub ctime_ns: i128,
-    /// The inode number.
     pub inode: u64,
-    /// The filesystem's device number.
     pub device: u64,
     /// A digest of what else shows a change: where a database's log began and how long it is. 0 if the file
     /// stands alone.
@@ -108,23 +104,19 @@ pub struct Stamp {
 /// The kind of an entry, with what only that kind has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
-    /// A regular file.
     File {
         /// Its length in bytes, holes included.
         size: u64,
         /// The ranges that hold data, in order; `None` if the file has no holes.
         extents: Option<Vec<Extent>>,
     },
-    /// A folder.
     Directory,
-    /// A symbolic link.
     Symlink {
         /// Its content, byte for byte.
         target: Vec<u8>,
     },
     /// Another name of a regular file that comes earlier.
     HardLink {
-        /// The earlier name.
         to: EntryPath,
     },
 }
@@ -134,13 +126,10 @@ pub enum EntryKind {
 pub struct Entry {
     /// Its path, relative to the source.
     pub path: EntryPath,
-    /// File, folder or link.
     pub kind: EntryKind,
     /// Permission bits, with set-uid, set-gid and sticky: 12 bits.
     pub mode: u32,
-    /// The owner's number.
     pub uid: u32,
-    /// The group's number.
     pub gid: u32,
     /// When the data last changed, in nanoseconds since the epoch; may be negative.
     pub mtime_ns: i128,

@@ -56,7 +56,6 @@ impl FailureCode {
 /// A failure as the API shows it and the catalog keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
-    /// Its kind.
     pub code: FailureCode,
     /// What happened, to which file or id, and what to do next. Holds no secret.
     pub message: String,
@@ -88,10 +87,7 @@ words! {
 /// Damage that was found in a finished backup. Nothing is built on it from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// The damaged backup.
     pub id: BackupId,
-    /// Where.
     pub place: DamageIn,
-    /// What is damaged.
     pub failure: Failure,
 }

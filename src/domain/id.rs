@@ -42,12 +42,10 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id with this UUID.
             pub const fn from_uuid(value: Uuid) -> Self {
                 Self(value)
             }
 
-            /// The UUID.
             pub const fn as_uuid(self) -> Uuid {
                 self.0
             }
@@ -136,7 +134,6 @@ macro_rules! path_name {
         pub struct $name(String);
 
         impl $name {
-            /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

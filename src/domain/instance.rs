@@ -50,7 +50,6 @@ impl Datastore {
 pub struct Source(pub BTreeMap<String, serde_json::Value>);
 
 impl Source {
-    /// The text under `key`.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key).and_then(serde_json::Value::as_str)
     }
@@ -64,7 +63,6 @@ impl Source {
 /// Where an instance comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceOrigin {
-    /// From the configuration.
     Configured,
     /// Made by restoring this backup; such an instance can be deleted through the API.
     Restored(BackupId),
@@ -89,41 +87,29 @@ words! {
 /// A database or directory, as the catalog knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
-    /// Its id.
     pub id: InstanceId,
-    /// The project it belongs to.
     pub project: ProjectId,
     /// Its name, unique in the project.
     pub name: String,
-    /// Which engine reads it, and its version.
     pub datastore: Datastore,
-    /// Where it comes from.
     pub origin: InstanceOrigin,
-    /// Where the data is.
     pub source: Source,
-    /// How thoroughly the engine checks what it reads.
     pub check: CheckLevel,
-    /// How each new backup is proven.
     pub verify: Verify,
-    /// Its status.
     pub status: InstanceStatus,
     /// Content bytes of its newest completed backup; 0 before the first.
     pub used_bytes: u64,
-    /// Why its restore failed.
     pub failure: Option<Failure>,
     /// When it was first seen or asked for.
     pub created: Timestamp,
-    /// When its row changed last.
     pub updated: Timestamp,
 }
 
 /// Where the backups of an instance, or of a whole project, are put (Trove's backup strategy).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strategy {
-    /// The project it belongs to.
     pub project: ProjectId,
     /// The instance; `None`: every instance of the project that has no strategy of its own.
     pub instance: Option<InstanceId>,
-    /// The subfolder.
     pub container: ContainerName,
 }

@@ -15,7 +15,6 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// This thing, left out for this reason.
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self { what: what.into(), why: why.into() }
     }

@@ -58,7 +58,6 @@ impl Location {
         format!("{backup}{ending}")
     }
 
-    /// The location as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }

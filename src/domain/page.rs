@@ -12,7 +12,6 @@ impl Limit {
         Self(wanted.clamp(1, max.max(1)))
     }
 
-    /// The number of rows.
     pub const fn rows(self) -> u32 {
         self.0
     }
@@ -22,8 +21,6 @@ impl Limit {
 /// neither repeats nor skips rows, whatever was added or deleted in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// When the last backup of the previous page was created.
     pub created: Timestamp,
-    /// The id of that backup.
     pub id: BackupId,
 }

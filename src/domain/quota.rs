@@ -15,9 +15,7 @@ words! {
 /// What a project may have, and has, of one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProjectQuota {
-    /// Of what.
     pub resource: QuotaResource,
-    /// How many there are.
     pub in_use: i64,
     /// How many there may be; -1: any number.
     pub limit: i64,

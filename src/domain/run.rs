@@ -69,7 +69,6 @@ impl RunResult {
         }
     }
 
-    /// Why it failed, or what is damaged.
     pub const fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Failed(failure) | Self::Damaged(failure) => Some(failure),
@@ -95,7 +94,6 @@ pub struct RunNumbers {
     /// Where the time of a backup went.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases: Option<BackupPhases>,
-    /// What a drill found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillFacts>,
     /// The rows that a drill counted in each table.
@@ -117,11 +115,8 @@ pub struct BackupPhases {
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunEnd {
-    /// When.
     pub at: Timestamp,
-    /// How.
     pub result: RunResult,
-    /// What it measured.
     pub numbers: RunNumbers,
 }
 
@@ -135,17 +130,11 @@ impl RunEnd {
 /// One attempt, as the catalog has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Its id.
     pub id: RunId,
-    /// What is attempted.
     pub kind: RunKind,
-    /// The project it belongs to.
     pub project: ProjectId,
-    /// The instance it is about.
     pub instance: Option<InstanceId>,
-    /// The backup it is about.
     pub backup: Option<BackupId>,
-    /// When it was asked for.
     pub asked: Timestamp,
     /// When a worker began; `None` while it waits.
     pub begun: Option<Timestamp>,

@@ -22,7 +22,6 @@ macro_rules! words {
             /// Every value, in order.
             pub const ALL: &[Self] = &[$(Self::$value),+];
 
-            /// The word.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$value => $word),+

@@ -17,25 +17,20 @@ pub enum EngineError {
     /// A failure of a known kind; the message is for the user who asked for the backup.
     #[error("{message}")]
     Known {
-        /// Its kind.
         code: FailureCode,
         /// What happened, to which file, and what to do next.
         message: String,
     },
-    /// A file operation failed.
     #[error("{action} {}: {source}", path.display())]
     Io {
         /// What was tried: `reading`, `writing`…
         action: &'static str,
-        /// On which file.
         path: PathBuf,
-        /// The system's error.
         source: io::Error,
     },
     /// A tool failed, and no rule of the engine says what that means.
     #[error(transparent)]
     Tool(ToolError),
-    /// The work was cancelled while the engine waited.
     #[error("cancelled")]
     Cancelled,
     /// The intake stopped the dump, and knows why.

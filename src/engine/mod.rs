@@ -36,7 +36,6 @@ pub use request::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Target,
 };
 
-/// Every engine.
 pub static ENGINES: &[&dyn Engine] = &[
     &sqlite::Sqlite,
     &directory::Directory,

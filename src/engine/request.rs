@@ -21,11 +21,9 @@ pub struct Probe {
 /// What to read, and how.
 #[derive(Debug)]
 pub struct DumpRequest<'a> {
-    /// Where the data is.
     pub source: &'a Source,
     /// The instance's name, for members of the archive that have no name of their own.
     pub instance_name: &'a str,
-    /// How thorough the engine's own check is.
     pub check: CheckLevel,
     /// A folder for unnamed temporary files, on the filesystem of the archives.
     pub scratch: &'a Path,
@@ -58,13 +56,10 @@ pub enum Owners {
 /// What to restore, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadRequest<'a> {
-    /// Where to.
     pub target: Target<'a>,
     /// The `source` of the backup's instance, if known: it says which tools to use.
     pub source: Option<&'a Source>,
-    /// Who owns the files.
     pub owners: Owners,
-    /// Checked during every wait.
     pub cancel: &'a Cancel,
 }
 
@@ -77,7 +72,6 @@ pub struct DrillRequest<'a> {
     pub source: Option<&'a Source>,
     /// An empty folder for sockets and logs. The caller removes it.
     pub scratch: &'a Path,
-    /// Checked during every wait.
     pub cancel: &'a Cancel,
 }
 
@@ -91,9 +85,7 @@ pub struct DrillReport {
     /// Rows in each of the first thousand tables, by full name (`shop.public.orders`). Data without tables counts keys
     /// or members instead.
     pub rows: BTreeMap<String, u64>,
-    /// The number of all tables.
     pub tables: u64,
-    /// The number of all rows.
     pub total_rows: u64,
 }
 
@@ -101,7 +93,6 @@ impl DrillReport {
     /// How many tables [`DrillReport::rows`] lists at most.
     const MAX_LISTED: usize = 1000;
 
-    /// Adds a table.
     pub(in crate::engine) fn count(&mut self, table: impl Into<String>, rows: u64) {
         self.tables = self.tables.saturating_add(1);
         self.total_rows = self.total_rows.saturating_add(rows);
@@ -120,7 +111,6 @@ pub struct DumpFacts {
     pub facts: BTreeMap<String, serde_json::Value>,
     /// The check that passed (`quick_check`, `integrity_check`), if one was made.
     pub check: Option<String>,
-    /// How many milliseconds it took.
     pub check_ms: u64,
     /// Nothing was read, because nothing changed; `check` is the parent's.
     #[serde(default)]

@@ -42,7 +42,6 @@ impl Spool {
         Ok(Self { file, folder: folder.to_owned(), bytes })
     }
 
-    /// The length of the stream.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }

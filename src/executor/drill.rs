@@ -28,7 +28,6 @@ pub struct DrillPlan<'a> {
     pub source: Option<&'a Source>,
     /// Threads that decode.
     pub workers: usize,
-    /// How long it may take.
     pub limit: Option<Duration>,
     /// Checked between two segments, and by the engine.
     pub cancel: &'a Cancel,
@@ -37,11 +36,8 @@ pub struct DrillPlan<'a> {
 /// A drill that passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedDrill {
-    /// How far the backup is proven now.
     pub level: VerifyLevel,
-    /// How long it took.
     pub took: Duration,
-    /// What the engine found.
     pub report: DrillReport,
 }
 

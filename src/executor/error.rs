@@ -44,7 +44,6 @@ pub enum JobError {
     /// A drill was stopped after this many seconds.
     #[error("it took longer than the {0} seconds of executor.drill_limit_s and was stopped")]
     DrillLimit(u64),
-    /// A job's code panicked; the log has the place.
     #[error("an internal error ended the job; the server's log says where")]
     Panicked,
     /// A state that cannot be, if this program is right.

@@ -10,10 +10,8 @@ use crate::failpoint;
 use super::chain::job_error;
 use super::{JobError, OnProgress};
 
-/// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreReport {
-    /// Where the data is now.
     pub target: Placed,
     /// Members restored: files, folders, links.
     pub entries: u64,
@@ -29,7 +27,6 @@ pub struct RestoreReport {
     pub lost: Vec<Lost>,
 }
 
-/// Where to restore to, and how.
 #[derive(Debug)]
 pub struct RestorePlan<'a> {
     /// The file or folder to make, which must not exist, or be an empty folder where the engine restores

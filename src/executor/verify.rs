@@ -11,7 +11,6 @@ use super::{JobError, OnProgress, facts};
 /// A proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// The backup.
     pub id: BackupId,
     /// The backups that it needs, root first, itself last.
     pub chain: Vec<BackupId>,

@@ -42,7 +42,6 @@ impl NewToken {
         &self.0
     }
 
-    /// What Coffer stores.
     pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }

@@ -8,45 +8,24 @@ use crate::domain::BadLocation;
 /// An error of the storage. The text says what happened to which file.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// Not the location of an archive.
     #[error(transparent)]
     BadLocation(#[from] BadLocation),
     /// It certainly does not exist.
     #[error("{what} does not exist")]
-    NotFound {
-        /// The file.
-        what: String,
-    },
+    NotFound { what: String },
     /// The name is taken; nothing was replaced.
     #[error("{what} exists already and is not replaced")]
-    Exists {
-        /// The file.
-        what: String,
-    },
-    /// There is no room.
+    Exists { what: String },
     #[error("{what}: {needed} bytes are needed and {free} are free; make room and try again")]
-    Full {
-        /// The file.
-        what: String,
-        /// How many bytes were asked for.
-        needed: u64,
-        /// How many there are.
-        free: u64,
-    },
+    Full { what: String, needed: u64, free: u64 },
     /// Another process writes to this data directory.
     #[error("{what} is locked by another Coffer process; stop that one first")]
-    Locked {
-        /// The lock file.
-        what: String,
-    },
-    /// Anything else.
+    Locked { what: String },
     #[error("{action} {what}: {source}")]
     Io {
         /// What was tried: `writing`, `syncing`…
         action: &'static str,
-        /// On which file.
         what: String,
-        /// What the system said.
         source: io::Error,
     },
 }

@@ -68,10 +68,8 @@ pub trait Pending: Write + Send + std::fmt::Debug {
     ) -> Result<(), StorageError>;
 }
 
-/// An archive in the storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredArchive {
-    /// Where.
     pub location: Location,
     /// How long, in bytes.
     pub bytes: u64,

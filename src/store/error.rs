@@ -11,45 +11,28 @@ use crate::domain::{BackupId, Status};
 /// An error of the database, or a step that a backup cannot take.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file cannot be created or opened.
     #[error("the catalog {path}: {source}", path = path.display())]
-    Unreachable {
-        /// The file.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// The file is not a catalog.
+    Unreachable { path: PathBuf, source: io::Error },
     #[error(
         "{path} is not a Coffer catalog; move it away and run `coffer catalog rebuild`, which makes a new one from the archives",
         path = path.display()
     )]
-    NotACatalog {
-        /// The file.
-        path: PathBuf,
-    },
+    NotACatalog { path: PathBuf },
     /// The file was written by a newer program, and is left as it is.
     #[error(
         "the catalog {path} has schema {found} and this program knows schemas up to {known}; use the newer Coffer that wrote it",
         path = path.display()
     )]
     Newer {
-        /// The file.
         path: PathBuf,
-        /// Its schema.
         found: i64,
         /// The newest this program knows.
         known: i64,
     },
-    /// The file is damaged.
     #[error(
         "the catalog is damaged ({why}); move catalog.db away and run `coffer catalog rebuild`, which makes a new one from the archives"
     )]
-    Damaged {
-        /// SQLite's message.
-        why: String,
-    },
-    /// Any other error of SQLite.
+    Damaged { why: String },
     #[error("the catalog's database: {0}")]
     Sqlite(#[source] rusqlite::Error),
     /// The transaction could not be begun or committed: none of its writes was made.
@@ -60,14 +43,7 @@ pub enum StoreError {
     Pool(#[from] r2d2::Error),
     /// A step that a backup of this status cannot take.
     #[error("backup {id} is {from} and cannot become {to}")]
-    IllegalTransition {
-        /// Which backup.
-        id: BackupId,
-        /// Its status.
-        from: Status,
-        /// The status it was to get.
-        to: Status,
-    },
+    IllegalTransition { id: BackupId, from: Status, to: Status },
     /// A write panicked and was rolled back.
     #[error("a write to the catalog panicked; the log has the place")]
     Panicked,

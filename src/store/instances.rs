@@ -15,7 +15,6 @@ use crate::domain::{
 pub struct InstanceRecord {
     /// The instance; its status is BACKUP while a backup of it runs.
     pub instance: Instance,
-    /// The state of its removal.
     pub removal: Option<Removal>,
 }
 
@@ -182,7 +181,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
 }
 
 impl Records<'_> {
-    /// The row of an instance.
     pub fn instance(self, id: InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
         query_first(self.0, BY_ID, [id], read)
     }
@@ -307,7 +305,6 @@ impl Records<'_> {
         Ok(execute(self.0, RESTORE_FAILED, params)? > 0)
     }
 
-    /// Marks a restored instance for removal.
     pub fn mark_instance_for_removal(
         self,
         id: InstanceId,

@@ -64,7 +64,6 @@ impl Records<'_> {
         execute(self.0, PUT_STRATEGY, params![project, key(instance), container]).map(drop)
     }
 
-    /// Removes one. False: there was none.
     pub fn delete_strategy(
         self,
         project: &ProjectId,

@@ -196,7 +196,6 @@ impl Records<'_> {
         Ok(execute(self.0, OPEN, params)? > 0)
     }
 
-    /// A worker begins the run.
     pub fn begin_run(self, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
         self.mark(BEGIN, of, at)
     }
@@ -325,9 +324,7 @@ fn expiry(at: Timestamp) -> Timestamp {
 /// The columns of a backup's row that say where it stands with drills.
 #[derive(Debug)]
 pub(super) struct DrillColumns {
-    /// When the open run was asked for.
     pub(super) asked: Option<Timestamp>,
-    /// When it was begun.
     pub(super) begun: Option<Timestamp>,
     /// When the last drill ended that ended by itself.
     pub(super) ended: Option<Timestamp>,

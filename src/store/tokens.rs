@@ -7,12 +7,9 @@ use super::types::{Json, json};
 use super::{Records, StoreError};
 use crate::domain::{Caller, Role, Timestamp};
 
-/// A stored token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
-    /// Who sends it.
     pub caller: Caller,
-    /// The SHA-256 of the secret.
     pub sha256: [u8; 32],
 }
 

@@ -54,7 +54,6 @@ impl<P: Permission> Call<P> {
         }
     }
 
-    /// The query.
     pub(in crate::api) fn query(&self) -> Result<Query, ApiError> {
         Query::from_request(&self.request)
     }

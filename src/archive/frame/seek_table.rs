@@ -16,7 +16,6 @@ const ENTRY_BYTES: usize = 8;
 /// A table of more frames than this, which is 16 TiB of data, is neither written nor read.
 const MAX_FRAMES: u32 = 1 << 24;
 
-/// A frame of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) offset: u64,

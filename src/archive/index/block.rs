@@ -25,7 +25,6 @@ pub(super) const PREFIX_BYTES: usize = 2 * BLOCK_BYTES;
 pub(crate) struct Block<'a> {
     /// Of an incremental: where in the root's index its prefix starts.
     pub(super) prefix_start: Option<u64>,
-    /// The zstd frame.
     pub(super) frame: &'a [u8],
     /// The length of its content.
     pub(crate) length: usize,

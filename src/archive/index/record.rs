@@ -111,7 +111,6 @@ impl SegmentPosition {
 /// An entry of an archive, with where its content is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The entry.
     pub entry: Entry,
     pub(crate) segments: Vec<Segment>,
     /// BLAKE3 of a regular file's content.

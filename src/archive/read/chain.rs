@@ -42,7 +42,6 @@ impl Chain {
         &self.last
     }
 
-    /// Every archive of the chain, the root first.
     pub fn archives(&self) -> impl Iterator<Item = &Arc<Reader>> {
         self.readers.iter()
     }

@@ -10,13 +10,9 @@ use crate::domain::num::to_u64;
 /// A range of a file that could not be read back as it was backed up. What was restored has zeros there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
-    /// The file.
     pub path: EntryPath,
-    /// Where the range begins.
     pub offset: u64,
-    /// How long it is.
     pub bytes: u64,
-    /// What is wrong with it.
     pub why: String,
 }
 

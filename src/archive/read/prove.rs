@@ -27,7 +27,6 @@ pub struct Finished {
     pub source_bytes: u64,
     /// BLAKE3 of the file, in hex.
     pub checksum: String,
-    /// The manifest in it.
     pub manifest: Manifest,
     /// The patches that were verified when they were made.
     pub(crate) verified: Arc<VerifiedPatches>,

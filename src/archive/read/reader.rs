@@ -100,7 +100,6 @@ impl Reader {
         Ok(start..end)
     }
 
-    /// The manifest.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -110,12 +109,10 @@ impl Reader {
         hex::encode(self.trailer.manifest_hash)
     }
 
-    /// The backup that the archive is of, according to its manifest.
     pub const fn id(&self) -> BackupId {
         self.manifest.backup.id
     }
 
-    /// The length of the file.
     pub fn stored_bytes(&self) -> u64 {
         self.file.bytes.len()
     }
@@ -129,7 +126,6 @@ impl Reader {
         root.ok_or(ArchiveError::MissingParent { id, needed_by })
     }
 
-    /// The order of the entries.
     pub(crate) const fn order(&self) -> Order {
         self.manifest.index.order
     }

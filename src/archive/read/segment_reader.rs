@@ -149,7 +149,6 @@ fn patch_content<'a>(
 /// chain one of the root and one of an incremental.
 const MAX_CACHED_FRAMES: usize = 2;
 
-/// The content of a frame.
 #[derive(Debug)]
 struct CachedFrame {
     depth: u16,

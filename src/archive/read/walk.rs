@@ -18,7 +18,6 @@ use crate::domain::{Cancel, Entry, EntryKind, EntryPath, WriteAt};
 pub struct Counts {
     /// Entries of every kind.
     pub entries: u64,
-    /// Regular files.
     pub files: u64,
     /// Bytes of content in these files, holes included.
     pub bytes: u64,

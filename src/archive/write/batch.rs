@@ -17,7 +17,6 @@ pub(super) struct BatchSegment {
     pub(super) id: SegmentId,
     /// Where its bytes start in the batch.
     pub(super) start: usize,
-    /// How many they are.
     pub(super) length: usize,
     /// Whether its file has no other segment.
     pub(super) only: bool,
@@ -41,7 +40,6 @@ pub(super) struct Batch {
     pub(super) in_tar: bool,
     /// The bytes, at most a MiB.
     pub(super) bytes: Vec<u8>,
-    /// The segments in them.
     pub(super) segments: Vec<BatchSegment>,
     /// A buffer for the frames.
     pub(super) out: Vec<u8>,

@@ -14,7 +14,6 @@ use crate::archive::index::{FrameSlice, PatchSlice, RootSlice, Segment, Stored};
 use crate::archive::read::{ChainReaders, PatchDigest, Reader, SegmentReader};
 use crate::domain::num::{saturating_u32, to_usize};
 
-/// What an incremental is compared with.
 #[derive(Debug)]
 struct Root {
     /// The position of the incremental in the chain.

@@ -20,7 +20,6 @@ impl<W: Write> Output<W> {
         Self { sink, hasher: blake3::Hasher::new(), table: SeekTable::default(), bytes: 0 }
     }
 
-    /// The frames so far.
     pub(super) const fn table(&self) -> &SeekTable {
         &self.table
     }

@@ -51,7 +51,6 @@ impl SkippedRecords {
         self.files.contains(path)
     }
 
-    /// Keeps what an incremental needs of a skipped record.
     pub(super) fn insert(&mut self, record: Record) {
         let mut record = record;
         let EntryKind::File { extents, .. } = &mut record.entry.kind else { return };

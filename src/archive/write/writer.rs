@@ -41,7 +41,6 @@ pub struct WriterOptions {
     pub level: i32,
     /// The unit in which an incremental stores changes: the engine's page size.
     pub page_bytes: u32,
-    /// The order in which entries will come.
     pub order: Order,
 }
 
@@ -63,7 +62,6 @@ pub struct Writer<W> {
     sequence: PathSequence,
     /// The bytes of the next batch.
     bytes: Vec<u8>,
-    /// The segments of the next batch.
     segments: Vec<BatchSegment>,
     /// Whether the next batch belongs to the tar.
     in_tar: bool,
@@ -79,7 +77,6 @@ impl<W: Write> Writer<W> {
         Self::begin(out, options, None, restore_txt)
     }
 
-    /// Begins an incremental backup.
     pub fn incremental(
         out: W,
         options: &WriterOptions,
@@ -284,7 +281,6 @@ impl<W: Write> Writer<W> {
         self.pending.move_to_index()
     }
 
-    /// Adds bytes to the tar.
     fn push_tar(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -299,7 +295,6 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Adds zeros to the tar.
     fn push_zeros(&mut self, count: u64) -> Result<(), ArchiveError> {
         let mut left = count;
         while left > 0 {

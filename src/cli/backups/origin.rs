@@ -58,7 +58,6 @@ impl Origin {
         Ok(Self::Catalog(Box::new(context), config.catalog_file().display().to_string()))
     }
 
-    /// The client of the server.
     pub(super) fn client(&self) -> Result<&Client, CommandError> {
         match self {
             Self::Server(server) => Ok(&server.client),
@@ -103,7 +102,6 @@ impl Origin {
         found.map_err(|error| error.not_found_in(id, &self.place()))
     }
 
-    /// Every instance.
     pub(super) fn instances(&self) -> Result<Vec<Named>, CommandError> {
         match self {
             Self::Server(server) => {

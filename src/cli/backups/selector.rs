@@ -17,7 +17,6 @@ const LATEST: &str = "latest:";
 /// A backup as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) enum Selector {
-    /// By its id.
     Id(BackupId),
     /// The newest usable one of the instance with this name or id.
     Latest(String),
@@ -33,7 +32,6 @@ pub(in crate::cli) struct Candidate {
     pub(in crate::cli) instance: Option<InstanceId>,
     /// The name of that instance, if it is known.
     pub(in crate::cli) instance_name: Option<String>,
-    /// Whether it can be restored.
     pub(in crate::cli) usable: bool,
 }
 

@@ -130,7 +130,6 @@ pub(super) fn table_bytes(client: &Client, options: &Options) -> Result<u64, Eng
     Ok(bytes.unwrap_or(0))
 }
 
-/// The databases that are backed up, sorted by the bytes of their names.
 pub(super) fn databases(client: &Client, options: &Options) -> Result<Vec<String>, EngineError> {
     let condition = condition("SCHEMA_NAME", options);
     let sql = format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE {condition}");

@@ -38,7 +38,6 @@ pub(crate) fn drill_network() -> &'static str {
     }
 }
 
-/// An external program with its arguments.
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(super) name: String,

@@ -9,41 +9,22 @@ use rustix::process::Signal;
 /// A program did not do what it was asked. `output` is the end of what it said, without secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
-    /// The job was cancelled while the program ran.
     #[error("cancelled")]
     Cancelled,
-    /// It could not be started or read from.
     #[error("{} cannot be run: {source}", path.display())]
-    Start {
-        /// The program.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// It was killed because it took too long.
+    Start { path: PathBuf, source: std::io::Error },
     #[error("{name} did not end within {seconds} s; {output}")]
     TimedOut {
-        /// The program.
         name: String,
         /// How long it was given.
         seconds: u64,
-        /// Its last lines.
         output: String,
     },
-    /// It failed or was killed.
     #[error("{name} ended with {status}; it said: {output}")]
-    Failed {
-        /// The program.
-        name: String,
-        /// Its exit status or the signal.
-        status: ExitStatus,
-        /// Its last lines.
-        output: String,
-    },
+    Failed { name: String, status: ExitStatus, output: String },
     /// It succeeded, but its answer is not what it should be.
     #[error("{name} gave an unexpected answer: {output}")]
     Answer {
-        /// The program.
         name: String,
         /// What it answered, or what is wrong with that.
         output: String,

@@ -32,12 +32,10 @@ impl Workspace {
         Ok(Self { path: made.keep() })
     }
 
-    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes a folder in it.
     pub fn folder(&self, name: &str) -> Result<PathBuf, StorageError> {
         let folder = Folder::open(&self.path)?.make_folder(name.as_ref())?;
         Ok(folder.path().to_owned())

@@ -10,17 +10,12 @@ use crate::store::{Records, StoreError};
 /// Which rows, and which page of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
-    /// Of this project.
     pub project: Option<&'a ProjectId>,
-    /// Of this instance.
     pub instance: Option<InstanceId>,
-    /// Of this engine.
     pub engine: Option<&'a str>,
-    /// In this status.
     pub status: Option<Status>,
     /// Only rows after this position, newest first.
     pub after: Option<Position>,
-    /// How many at most.
     pub rows: u32,
 }
 

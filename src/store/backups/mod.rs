@@ -21,9 +21,7 @@ pub use removal::RestoreInUse;
 /// What a registered archive says of itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Lineage {
-    /// Full or incremental.
     pub kind: Kind,
-    /// What it is built on.
     pub parent: Option<BackupId>,
 }
 
@@ -36,7 +34,6 @@ pub struct Finish<'a> {
     pub allowed: &'a [Status],
     /// What the archive turned out to be, if the row did not know.
     pub lineage: Option<Lineage>,
-    /// The facts of its archive.
     pub facts: &'a ArchiveFacts,
     /// The version of the database that was read, if it is known.
     pub version: Option<&'a str>,
@@ -47,7 +44,6 @@ pub struct Finish<'a> {
 pub struct BackupRecord {
     /// The backup. Its failure is the damage that was found later, if there is no other.
     pub backup: Backup,
-    /// What a worker does with it.
     pub task: Task,
     /// Whether the client named the parent. A parent that Coffer chose may give way to a full backup.
     pub parent_required: bool,
@@ -55,7 +51,6 @@ pub struct BackupRecord {
     pub location: Option<Location>,
     /// What was found wrong with its archive.
     pub damage: Option<Damage>,
-    /// The state of its removal.
     pub removal: Option<Removal>,
     /// When its archive was put into the trash.
     pub trashed: Option<Timestamp>,
@@ -270,7 +265,6 @@ impl Records<'_> {
         query_one(self.0, PING, [], |_row| Ok(()))
     }
 
-    /// The row of a backup.
     pub fn backup(self, id: BackupId) -> Result<Option<BackupRecord>, StoreError> {
         query_first(self.0, BY_ID, [id], read)
     }

@@ -237,7 +237,6 @@ impl Records<'_> {
         Ok(execute(self.0, TRASH, rusqlite::params![id, at])? > 0)
     }
 
-    /// Members of the subtree that are in the trash.
     pub fn trashed_members(
         self,
         root: BackupId,
