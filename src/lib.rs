@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! main        the program                   → cli
-//! cli         commands                      → server client executor catalog engine archive storage config telemetry wire disk domain
+//! cli         commands                      → server client executor catalog engine archive storage config telemetry wire disk file_url domain
 //! client      asks the API over HTTP        → wire domain
 //! server      one process, put together     → executor api catalog engine storage config wire bell domain
 //! executor    threads that do the work      → catalog engine archive storage bell failpoint domain

@@ -5,7 +5,6 @@
 //! transactions ([`ledger`]), so each restored point is compared, row by row, with exactly what had been
 //! committed.
 
-mod backups;
 mod compare;
 mod ledger;
 mod restores;
@@ -107,11 +106,11 @@ fn tour(
         "\nAll {} restored points hold exactly what was committed when they were backed up.\n",
         points.len()
     ));
-    show_commands(&tour, &points)?;
+    show_commands(&tour, &points);
     Ok(tour.server)
 }
 
-fn show_commands(tour: &Tour<'_>, points: &[Point]) -> Result<(), CommandError> {
+fn show_commands(tour: &Tour<'_>, points: &[Point]) {
     say(format_args!(
         "The same by hand, when the server was left running with --keep:\n  \
          API=\"{}/v1.0/{PROJECT}\" TOKEN=\"X-Auth-Token: $(cat {})\"\n  \
@@ -126,10 +125,9 @@ fn show_commands(tour: &Tour<'_>, points: &[Point]) -> Result<(), CommandError> 
         say(format_args!(
             "  zstd -dc {} \\\n    | tar -xf - -C FOLDER\n  \
              coffer restore {} \\\n    --to FILE --config {}",
-            full.archive()?.display(),
+            full.archive.display(),
             newest.id,
             tour.workspace.path(CONFIG).display()
         ));
     }
-    Ok(())
 }

@@ -25,13 +25,11 @@ pub(super) fn destroy(database: &Path) -> Result<String, CommandError> {
     let mut file = File::options().write(true).open(database).map_err(doing())?;
     let length = file.metadata().map_err(doing())?.len();
     io::copy(&mut io::repeat(b'?').take(length), &mut file).map_err(doing())?;
-    let answer = compare::open(database).and_then(|it| ledger::transactions_in(&it));
-    let Err(complaint) = answer else {
-        let text = "the database was overwritten, and SQLite can still read it";
-        return Err(CommandError::Failed(text.to_owned()));
+    let Err(complaint) = compare::open(database).and_then(|it| ledger::transactions_in(&it)) else {
+        return Err(failed("the database was overwritten")("SQLite can still read it"));
     };
     // SQLite has removed the -wal and -shm files when the writer closed the database.
-    fs::remove_file(database).map_err(doing())?;
+    fs::remove_file(database).map_err(failed(format!("removing {}", database.display())))?;
     Ok(complaint.to_string())
 }
 
@@ -47,16 +45,14 @@ impl Tour<'_> {
             let start = Instant::now();
             let (by, file) = self.restore(point)?;
             let (number, took, shown) = (point.number, start.elapsed(), file.display());
-            let proof = compare::prove(&file, &point.possible, &mut reference).map_err(|it| {
+            let proof = compare::prove(&file, &point.possible, &mut reference);
+            let (transactions, rows) = proof.map_err(|it| {
                 CommandError::Damaged(format!("point {number} restored to {shown}: {it}"))
             })?;
             say(format_args!(
-                "  {number:<6} {by:<14} {:>7.2} s  {:>12}         ok   unchanged  {} rows equal",
+                "  {number:<6} {by:<14} {:>7.2} s  {transactions:>12}         ok   unchanged  {rows} rows equal\n         in {shown}",
                 took.as_secs_f64(),
-                proof.transactions,
-                proof.rows,
             ));
-            say(format_args!("         in {shown}"));
         }
         if !tools_are_installed() {
             say("  (With zstd and tar installed, a full backup needs no Coffer to be restored.)");
@@ -100,9 +96,8 @@ impl Tour<'_> {
                 InstanceStatus::Active => Ok(Some(())),
                 InstanceStatus::Build => Ok(None),
                 status => {
-                    let status = status.as_str();
                     let why = instance.fault.map(|it| it.message).unwrap_or_default();
-                    Err(CommandError::Failed(format!("the restore {id} is {status}: {why}")))
+                    Err(failed(format!("the restore {id} is {}", status.as_str()))(why))
                 }
             }
         })?;
@@ -120,10 +115,8 @@ fn with_tools(point: &Point, workspace: &Workspace) -> Result<PathBuf, CommandEr
     fs::create_dir(&folder).map_err(failed(format!("making {}", folder.display())))?;
     let mut shell = Command::new("sh");
     shell.args(["-c", "zstd -q -dc -- \"$0\" | tar -xf - -C \"$1\""]);
-    run("zstd | tar", {
-        shell.arg(point.archive()?).arg(&folder).stdin(Stdio::null());
-        shell
-    })?;
+    shell.arg(&point.archive).arg(&folder).stdin(Stdio::null());
+    run("zstd | tar", shell)?;
     Ok(folder.join("data/shop.db"))
 }
 
@@ -134,10 +127,7 @@ fn run(what: &str, mut command: Command) -> Result<(), CommandError> {
         return Ok(());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let text = format!("{what}: {}: {}", output.status, complaint.trim());
-    // Other tools have no exit code for damage, but they read an archive that was proven.
-    let failed = what == "coffer restore" && output.status.code() != Some(4);
-    Err(if failed { CommandError::Failed(text) } else { CommandError::Damaged(text) })
+    Err(CommandError::Damaged(format!("{what}: {}: {}", output.status, complaint.trim())))
 }
 
 #[cfg(test)]
@@ -149,8 +139,8 @@ mod tests {
     #[test]
     fn an_archive_that_does_not_unpack_is_an_error_with_the_tools_message() {
         let workspace = Workspace::create(2).unwrap();
-        let (id, location) = (BackupId::generate(), "file:///nowhere/none.tar.zst".to_owned());
-        let point = Point { number: 1, id, location, possible: 0..=0 };
+        let (id, archive) = (BackupId::generate(), PathBuf::from("/nowhere/none.tar.zst"));
+        let point = Point { number: 1, id, archive, possible: 0..=0 };
         let error = with_tools(&point, &workspace).unwrap_err();
         assert!(error.to_string().contains("none.tar.zst"), "{error}");
     }

@@ -35,7 +35,7 @@ impl Drop for Writer {
 
 fn write(ledger: &mut Ledger, progress: &Progress) -> rusqlite::Result<()> {
     while !progress.stop.load(Ordering::SeqCst) {
-        let number = ledger.transactions() + 1;
+        let number = ledger.transactions + 1;
         let start = Instant::now();
         ledger.advance_to(number)?;
         let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -59,8 +59,7 @@ impl Writer {
     /// The number of the last transaction that is certainly committed. An error if the writer failed.
     pub(super) fn committed(&self) -> Result<i64, CommandError> {
         if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
-            let why = "the writer stopped by itself: a transaction failed";
-            return Err(CommandError::Failed(why.to_owned()));
+            return Err(failed("the writer stopped by itself")("a transaction failed"));
         }
         Ok(self.progress.committed.load(Ordering::SeqCst))
     }
@@ -74,8 +73,8 @@ impl Writer {
     pub(super) fn stop(&mut self) -> Result<i64, CommandError> {
         self.progress.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
-            let ended = thread.join().map_err(|_panic| "it panicked");
-            ended.map_err(failed("the writer"))?.map_err(failed("the writer's transaction"))?;
+            let ended = thread.join().map_err(|_panic| failed("the writer")("it panicked"))?;
+            ended.map_err(failed("the writer's transaction"))?;
         }
         Ok(self.progress.committed.load(Ordering::SeqCst))
     }
