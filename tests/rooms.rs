@@ -12,3 +12,5 @@ mod config;
 mod engine;
 #[path = "rooms/storage/mod.rs"]
 mod storage;
+#[path = "rooms/store/mod.rs"]
+mod store;

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{StoreError, open};
 
 /// Files up to this length are checked before they are used, which takes some milliseconds.
-pub(super) const MAX_CHECKED_BEFORE_USE: u64 = 8 << 20;
+const MAX_CHECKED_BEFORE_USE: u64 = 8 << 20;
 
 /// After how many steps of SQLite's virtual machine a check looks whether the catalog is being closed.
 const STEPS: i32 = 10_000;
@@ -28,12 +28,12 @@ pub(super) struct IntegrityCheck {
 }
 
 impl IntegrityCheck {
-    /// Checks the file: now if it has at most `at_once` bytes, else in a thread.
-    pub(super) fn start(path: &Path, at_once: u64) -> Result<Self, StoreError> {
+    /// Checks the file: now if it is small, else in a thread.
+    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
         let unreachable = |source| StoreError::Unreachable { path: path.to_owned(), source };
         let (damage, closing) = (Arc::<OnceLock<String>>::default(), Arc::<AtomicBool>::default());
         let db = open::for_checking(path)?;
-        if std::fs::metadata(path).map_err(unreachable)?.len() <= at_once {
+        if std::fs::metadata(path).map_err(unreachable)?.len() <= MAX_CHECKED_BEFORE_USE {
             check(&db)?;
             return Ok(Self { damage, closing, thread: Mutex::default() });
         }
@@ -55,20 +55,15 @@ impl IntegrityCheck {
         &self.damage
     }
 
-    /// Waits for the end of the check.
-    pub(super) fn wait(&self) {
+    /// Ends a check that still runs, because its read transaction would prevent the checkpoint of the write-ahead
+    /// log.
+    pub(super) fn stop(&self) {
+        self.closing.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
         {
             log::error!("catalog: its check ended with a panic");
         }
-    }
-
-    /// Ends a check that still runs, because its read transaction would prevent the checkpoint of the write-ahead
-    /// log.
-    pub(super) fn stop(&self) {
-        self.closing.store(true, Ordering::Relaxed);
-        self.wait();
     }
 }
 

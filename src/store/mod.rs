@@ -17,8 +17,6 @@ mod schema;
 mod sql;
 #[cfg(test)]
 mod tests_plans;
-#[cfg(test)]
-mod tests_store;
 mod tokens;
 mod types;
 mod writer;
@@ -109,13 +107,9 @@ impl Store {
     /// Opens the file, creating it (for its owner only) or migrating it. A damaged file is refused; a large
     /// one is checked in a thread, and refused as soon as that finds damage.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, integrity::MAX_CHECKED_BEFORE_USE)
-    }
-
-    fn open_with(path: &Path, checked_at_once: u64) -> Result<Self, StoreError> {
         let reserve = DiskReserve::beside(path);
         let db = open::for_writing(path)?;
-        let integrity = IntegrityCheck::start(path, checked_at_once)?;
+        let integrity = IntegrityCheck::start(path)?;
         let readers = open::for_reading(path)?;
         let (sender, receiver) = bounded(WAITING_WRITES);
         let writer = Builder::new()

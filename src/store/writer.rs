@@ -160,3 +160,49 @@ fn refuse(done: Vec<Written>, error: &Refusal) {
         (written.answer)(Some(StoreError::Commit(Arc::clone(error))));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use crate::store::{Store, StoreError};
+
+    #[test]
+    fn writes_that_wait_share_a_commit_and_fail_with_it_and_later_ones_are_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("catalog.db")).unwrap();
+        let put = |project: &'static str| {
+            let container = "c".parse().unwrap();
+            store.write::<_, StoreError>(
+                move |db| db.put_strategy(&project.parse().unwrap(), None, &container),
+                |()| {},
+            )
+        };
+        // What comes next waits together.
+        let (go, gate) = channel::<()>();
+        let (started, running) = channel();
+        let first = store.write::<_, StoreError>(
+            move |_db| {
+                started.send(()).unwrap();
+                Ok(drop(gate.recv()))
+            },
+            |()| {},
+        );
+        running.recv().unwrap();
+        let good = put("good");
+        // Ends the shared transaction, as SQLite does by itself when the disk is full.
+        let breaks =
+            store.write::<_, StoreError>(|db| Ok(db.0.execute_batch("ROLLBACK")?), |()| {});
+        let later = put("later");
+        drop(go);
+        first.wait().unwrap();
+        assert!(matches!(good.wait(), Err(StoreError::Commit(_))));
+        assert!(matches!(breaks.wait(), Err(StoreError::Commit(_))));
+        later.wait().unwrap();
+        let found = ["good", "later"].map(|project: &str| {
+            let project = project.parse().unwrap();
+            store.read::<_, StoreError>(|db| db.strategy(&project, None)).unwrap().is_some()
+        });
+        assert_eq!(found, [false, true]);
+    }
+}

@@ -1,0 +1,4 @@
+//! The catalog's database through its public face.
+
+mod open;
+mod schema;
