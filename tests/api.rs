@@ -6,6 +6,8 @@
 mod archive;
 #[path = "api/bad_input.rs"]
 mod bad_input;
+#[path = "api/bodies.rs"]
+mod bodies;
 #[path = "api/http.rs"]
 mod http;
 #[path = "api/isolation.rs"]

@@ -79,21 +79,3 @@ fn family(text: &mut String, name: &str, kind: &str, meaning: &str) {
 fn line(text: &mut String, series: &str, value: u64) {
     writeln!(text, "{series} {value}").expect("writing to a String cannot fail");
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_codes_that_occurred_are_shown() {
-        let answered = RequestCounts::default();
-        answered.add(StatusCode::OK);
-        answered.add(StatusCode::OK);
-        answered.add(StatusCode::NOT_FOUND);
-        let text = exposition(&answered, "1.2.3", true);
-        assert!(text.contains("coffer_build_info{version=\"1.2.3\"} 1\n"), "{text}");
-        assert!(text.contains("coffer_http_responses_total{code=\"200\"} 2\n"), "{text}");
-        assert!(text.contains("coffer_http_responses_total{code=\"404\"} 1\n"), "{text}");
-        assert!(!text.contains("code=\"500\""), "{text}");
-    }
-}

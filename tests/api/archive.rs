@@ -98,6 +98,65 @@ async fn a_download_can_be_resumed_only_if_the_archive_is_the_same() {
     assert_eq!((head.status, head.body.len()), (200, 0));
 }
 
+/// A backup whose archive has so many bytes.
+async fn small(bytes: usize) -> (Fixture, String) {
+    let fixture = Fixture::new();
+    let id = fixture.create_backup("alice", "project-a", A1, "it").await;
+    fixture.run_jobs(&vec![b'x'; bytes]);
+    (fixture, format!("/v1.0/project-a/backups/{id}/archive"))
+}
+
+#[actix_web::test]
+async fn a_range_is_cut_to_the_length() {
+    let (fixture, path) = small(100).await;
+    for (range, expected) in [
+        ("bytes=0-", Some((0, 99))),
+        ("bytes=10-19", Some((10, 19))),
+        ("Bytes = 10-500", Some((10, 99))),
+        ("bytes=99-99", Some((99, 99))),
+        ("bytes=-5", Some((95, 99))),
+        ("bytes=-500", Some((0, 99))),
+        ("bytes=0-99999999999999999999999", Some((0, 99))),
+        ("bytes=100-", None),
+        ("bytes=99999999999999999999999-", None),
+        ("bytes=-0", None),
+    ] {
+        let answer = part(&fixture, &path, &[("Range", range)]).await;
+        let Some((first, last)) = expected else {
+            answer.assert_fault(416, "badRange");
+            continue;
+        };
+        assert_eq!((answer.status, answer.body.len()), (206, last - first + 1), "{range}");
+        assert_eq!(answer.header("content-range"), format!("bytes {first}-{last}/100"));
+    }
+    let (fixture, path) = small(0).await;
+    part(&fixture, &path, &[("Range", "bytes=0-")]).await.assert_fault(416, "badRange");
+}
+
+#[actix_web::test]
+async fn a_range_that_cannot_be_read_is_ignored() {
+    let (fixture, path) = small(100).await;
+    for range in ["", "bytes", "bytes=", "bytes=-", "bytes=5-1", "bytes=a-b", "bytes=+1-2"] {
+        let answer = part(&fixture, &path, &[("Range", range)]).await;
+        assert_eq!((answer.status, answer.body.len()), (200, 100), "{range}");
+    }
+}
+
+#[actix_web::test]
+async fn conditions_are_compared_with_the_tag() {
+    let (fixture, path) = small(100).await;
+    let tag = fixture.get(&path, "alice").await.header("etag").to_owned();
+    let (range, weak) = (("Range", "bytes=0-1"), format!("W/{tag}"));
+    let listed = format!("\"x\", {tag}");
+    let status = async |condition| part(&fixture, &path, &[range, condition]).await.status;
+    assert_eq!(status(("If-Range", &*tag)).await, 206);
+    assert_eq!(status(("If-Range", &*weak)).await, 200);
+    for known in [&*tag, "*", &listed, &weak] {
+        assert_eq!(status(("If-None-Match", known)).await, 304, "{known}");
+    }
+    assert_eq!(status(("If-None-Match", "\"x\"")).await, 206);
+}
+
 #[actix_web::test]
 async fn downloading_a_backup_without_an_archive_is_refused_with_its_status() {
     let fixture = Fixture::new();

@@ -1,5 +1,7 @@
 //! What all answers have in common: the error format, the request id, methods; and the public routes.
 
+use std::collections::BTreeSet;
+
 use crate::support::{A1, Fixture, Request};
 use actix_web::http::Method;
 use coffer::api::AuthMode;
@@ -120,6 +122,7 @@ async fn answers_are_counted_by_status() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
     }
+    assert!(!text.contains("code=\"500\""), "{text}");
     assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
 }
 
@@ -163,4 +166,43 @@ async fn links_use_the_clients_host_whatever_the_forwarding_headers_say() {
             assert!(!found.is_empty() && found.iter().all(|it| it.starts_with(base)), "{found:?}");
         }
     }
+}
+
+/// Every value under this key, anywhere in the document.
+fn all<'v>(document: &'v Value, key: &str, found: &mut Vec<&'v str>) {
+    match document {
+        Value::Object(fields) => {
+            found.extend(fields.get(key).and_then(Value::as_str));
+            fields.values().for_each(|value| all(value, key, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| all(item, key, found)),
+        _ => {}
+    }
+}
+
+#[actix_web::test]
+async fn every_reference_of_the_openapi_document_leads_to_a_schema() {
+    let document = Fixture::new().get("/openapi.json", "").await.json();
+    let mut references = Vec::new();
+    all(&document, "$ref", &mut references);
+    assert!(references.len() > 50, "{}", references.len());
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[actix_web::test]
+async fn operation_ids_are_unique_and_path_parameters_are_described() {
+    let document = Fixture::new().get("/openapi.json", "").await.json();
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in ["get", "post", "put", "delete"].iter().filter_map(|it| item.get(it)) {
+            assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{path}");
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let described = parameters.filter(|it| it["in"] == "path");
+            assert_eq!(described.count(), path.matches('{').count(), "{path}");
+        }
+    }
+    assert!(ids.len() > 20, "{ids:?}");
 }

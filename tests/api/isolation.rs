@@ -256,11 +256,21 @@ async fn a_token_is_accepted_as_header_password_or_bearer_and_a_wrong_user_name_
         let answer = fixture.send(Request::get(path).header(name, value)).await;
         assert_eq!(answer.status, status, "{name}: {value}");
     }
-    // The first one present decides.
-    let both = Request::get(path)
-        .header("X-Auth-Token", "wrong")
-        .header("Authorization", "Bearer alice-secret");
-    fixture.send(both).await.assert_fault(401, "unauthorized");
+    // The first one present decides, in the order X-Auth-Token, Basic, Bearer; one that cannot be read is wrong.
+    let (token, basic) = ("X-Auth-Token", "Basic YWxpY2U6YWxpY2Utc2VjcmV0");
+    let (name, bearer) = ("Authorization", "Bearer alice-secret");
+    for (headers, status) in [
+        ([(token, "wrong"), (name, bearer)], 401),
+        ([(name, "Bearer wrong"), (token, "alice-secret")], 200),
+        ([(name, "Bearer wrong"), (name, basic)], 200),
+        ([(name, "Basic ###"), (name, bearer)], 401),
+        ([(name, "Basic bm9jb2xvbg=="), (name, bearer)], 401),
+        ([(name, "Digest x"), (name, bearer)], 200),
+    ] {
+        let request =
+            headers.iter().fold(Request::get(path), |it, (name, value)| it.header(name, value));
+        assert_eq!(fixture.send(request).await.status, status, "{headers:?}");
+    }
 }
 
 #[actix_web::test]

@@ -140,3 +140,51 @@ async fn instances_are_paged_by_their_ids() {
     }
     assert_eq!(names, ["a1", "a2", "a4", "a5", "a6"]);
 }
+
+#[actix_web::test]
+async fn a_limit_is_a_number_above_zero_and_never_more_than_the_most() {
+    let (fixture, _ids) = with_backups(101).await;
+    let rows = async |query: &str| {
+        let answer = fixture.get(&format!("{LIST}?{query}"), "alice").await;
+        (answer.status == 200).then(|| answer.ids().len())
+    };
+    for (limit, most) in
+        [("1", 1), ("%2B2", 2), ("%202", 2), ("101", 100), (&"9".repeat(50), 100), ("", 20)]
+    {
+        assert_eq!(rows(&format!("limit={limit}")).await, Some(most), "{limit}");
+    }
+    for bad in ["0", "000", "-1", "abc", "1.5", "0x10", "%2B", "--1", "%D9%A2", "1e3"] {
+        assert_eq!(rows(&format!("limit={bad}")).await, None, "{bad}");
+    }
+    assert_eq!(rows("limit=1&limit=2").await, None);
+    assert_eq!(rows("limit=2&limit=2").await, Some(2));
+}
+
+#[actix_web::test]
+async fn all_projects_reads_yes_as_trove_does() {
+    let fixture = Fixture::new();
+    let status =
+        async |text| fixture.get(&format!("{LIST}?all_projects={text}"), "alice").await.status;
+    for yes in ["true", "True", "1", "on", "yes"] {
+        assert_eq!(status(yes).await, 403, "{yes}");
+    }
+    for no in ["false", "0", "", "maybe", "no", "2"] {
+        assert_eq!(status(no).await, 200, "{no}");
+    }
+}
+
+#[actix_web::test]
+async fn the_filters_of_a_marker_apply_and_may_be_repeated_but_not_changed() {
+    let (fixture, _ids) = with_backups(3).await;
+    let first = fixture.get(&format!("{LIST}?instance_id={A1}&limit=1"), "admin").await;
+    let next = first.next().unwrap();
+    let marker = next.split(['?', '&']).find(|it| it.starts_with("marker=")).unwrap();
+    let status =
+        async |more: &str| fixture.get(&format!("{LIST}?{marker}{more}"), "admin").await.status;
+    assert_eq!(status("").await, 200);
+    assert_eq!(status(&format!("&instance_id={A1}")).await, 200);
+    assert_eq!(status("&all_projects=false").await, 200);
+    assert_eq!(status(&format!("&instance_id={A2}")).await, 400);
+    assert_eq!(status("&status=FAILED").await, 400);
+    assert_eq!(status("&all_projects=true").await, 400);
+}

@@ -99,37 +99,3 @@ fn basic(credentials: &str) -> Option<Credentials<'static>> {
     let (name, secret) = decoded.split_once(':')?;
     Some(Credentials { secret: secret.to_owned().into(), name: Some(name.to_owned()) })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::http::header::{HeaderName, HeaderValue};
-
-    fn secret_of(headers: &[(&'static str, &'static str)]) -> Option<String> {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        credentials(&map).map(|it| it.secret.into_owned())
-    }
-
-    #[test]
-    fn the_first_of_several_secrets_counts() {
-        let basic = ("authorization", "Basic YWxpY2U6cw==");
-        let bearer = ("authorization", "bearer b");
-        assert_eq!(secret_of(&[bearer, basic, ("x-auth-token", "t")]).as_deref(), Some("t"));
-        assert_eq!(secret_of(&[bearer, basic]).as_deref(), Some("s"));
-        assert_eq!(secret_of(&[bearer]).as_deref(), Some("b"));
-        assert_eq!(secret_of(&[("authorization", "Digest x")]), None);
-        assert_eq!(secret_of(&[]), None);
-    }
-
-    #[test]
-    fn after_a_basic_header_that_cannot_be_read_no_other_is_tried() {
-        assert_eq!(
-            secret_of(&[("authorization", "Basic ###"), ("authorization", "Bearer b")]),
-            None
-        );
-        assert_eq!(secret_of(&[("authorization", "Basic bm9jb2xvbg==")]), None);
-    }
-}

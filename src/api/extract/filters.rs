@@ -81,24 +81,3 @@ fn status(text: &str) -> Result<Status, ApiError> {
         ))
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_filters_of_a_marker_apply_and_may_be_repeated_but_not_changed() {
-        let carried = Filters { instance: Some("i".to_owned()), ..Filters::default() };
-        let same = carried.clone();
-        let other = Filters { instance: Some("j".to_owned()), ..Filters::default() };
-        let more = Filters { status: Some(Status::Failed), ..carried.clone() };
-        let all = Filters { all: Some(true), ..Filters::default() };
-        let not_all = Filters { all: Some(false), ..Filters::default() };
-        assert_eq!(Filters::default().with_marker(carried.clone()).unwrap(), carried);
-        assert_eq!(same.with_marker(carried.clone()).unwrap(), carried);
-        assert_eq!(not_all.with_marker(carried.clone()).unwrap(), carried);
-        for conflicting in [other, more, all] {
-            assert!(conflicting.clone().with_marker(carried.clone()).is_err(), "{conflicting:?}");
-        }
-    }
-}
