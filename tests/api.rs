@@ -14,6 +14,8 @@ mod http;
 mod isolation;
 #[path = "api/paging.rs"]
 mod paging;
+#[path = "api/refusals.rs"]
+mod refusals;
 #[path = "api/restore.rs"]
 mod restore;
 #[path = "api/support/mod.rs"]

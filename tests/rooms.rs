@@ -4,13 +4,23 @@
 
 #[path = "rooms/archive/mod.rs"]
 mod archive;
+#[path = "rooms/bell.rs"]
+mod bell;
 #[path = "rooms/catalog/mod.rs"]
 mod catalog;
+#[path = "rooms/client.rs"]
+mod client;
 #[path = "rooms/config/mod.rs"]
 mod config;
+#[path = "rooms/domain.rs"]
+mod domain;
 #[path = "rooms/engine/mod.rs"]
 mod engine;
+#[path = "rooms/file_url.rs"]
+mod file_url;
 #[path = "rooms/storage/mod.rs"]
 mod storage;
 #[path = "rooms/store/mod.rs"]
 mod store;
+#[path = "rooms/wire.rs"]
+mod wire;

@@ -104,15 +104,19 @@ pub enum NotNow {
     /// The chain of the named parent cannot get longer.
     #[error("the chain of backup {0} is as long as it may be: name no parent")]
     ChainTooLong(BackupId),
-    #[error("backup {member} is {status}: wait until it has ended, then delete {id} again")]
+    #[error("{} is {status}: wait until it has ended, then delete again", which(id, member))]
     Running { id: BackupId, member: BackupId, status: Status },
     #[error(
-        "instance {instance} is being restored from backup {backup}: wait until that has ended"
+        "instance {instance} is being restored from backup {backup}: wait until that has ended, \
+         then delete again"
     )]
     BeingRestored { instance: InstanceId, backup: BackupId },
-    #[error("backup {id} is {status}: only COMPLETED and RESTORED ones can be restored")]
+    #[error(
+        "backup {id} is {status}: only COMPLETED and RESTORED ones can be {}",
+        if *operation == Operation::Drill { "drilled" } else { "restored" }
+    )]
     NotCompleted { id: BackupId, status: Status, operation: Operation },
-    #[error("backup {0} is being deleted")]
+    #[error("backup {0} is being deleted: there is nothing left to prove")]
     BeingDeleted(BackupId),
     #[error("backup {id} is {status} and has no archive")]
     NoArchive { id: BackupId, status: Status },
@@ -145,6 +149,15 @@ pub enum Forbidden {
 /// The bad backup of a chain, as a sentence about backup `id` names it.
 fn seen_from(id: &BackupId, bad_backup: &BackupId) -> String {
     if id == bad_backup { "it".to_owned() } else { format!("{bad_backup}, which it is built on,") }
+}
+
+/// The backup that is not finished, as a sentence about the delete of `id` names it.
+fn which(id: &BackupId, member: &BackupId) -> String {
+    if id == member {
+        format!("backup {id}")
+    } else {
+        format!("backup {member}, which is built on {id},")
+    }
 }
 
 impl CatalogError {

@@ -37,30 +37,3 @@ impl Cancel {
             || self.deadline.is_some_and(|at| Instant::now() >= at)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::Cancel;
-
-    #[test]
-    fn a_child_is_cancelled_with_its_parent_and_never_the_other_way_round() {
-        let parent = Cancel::default();
-        let [one, other] = [parent.child(), parent.child()];
-        one.cancel();
-        let cancelled = [&parent, &one, &other].map(Cancel::is_cancelled);
-        assert_eq!(cancelled, [false, true, false]);
-        let below = other.child();
-        parent.cancel();
-        assert!(other.is_cancelled() && below.is_cancelled());
-    }
-
-    #[test]
-    fn a_child_with_a_time_limit_is_cancelled_when_that_is_over() {
-        let parent = Cancel::default();
-        assert!(parent.child_within(Duration::ZERO).is_cancelled());
-        assert!(!parent.child_within(Duration::from_secs(3600)).is_cancelled());
-        assert!(!parent.is_cancelled());
-    }
-}

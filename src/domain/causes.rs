@@ -17,25 +17,3 @@ pub fn with_causes(error: &dyn Error) -> String {
     }
     line
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{text}")]
-    struct Layer {
-        text: &'static str,
-        #[source]
-        cause: Option<Box<Layer>>,
-    }
-
-    #[test]
-    fn each_cause_is_named_once() {
-        let layer = |text, cause: Option<Layer>| Layer { text, cause: cause.map(Box::new) };
-        let disk = layer("the disk is full", None);
-        let write = layer("cannot write x: the disk is full", Some(disk));
-        let backup = layer("the backup failed", Some(write));
-        assert_eq!(with_causes(&backup), "the backup failed: cannot write x: the disk is full");
-    }
-}

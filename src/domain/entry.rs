@@ -138,29 +138,3 @@ pub struct Entry {
     /// For regular files; `None` if only reading the file can show whether it has changed.
     pub stamp: Option<Stamp>,
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(text: &str) -> EntryPath {
-        EntryPath::new(text).unwrap()
-    }
-
-    #[test]
-    fn a_path_that_could_leave_its_root_is_refused() {
-        for bad in ["/etc", "..", "a/../b", "a//b", "a/", "./a", "a\0b"] {
-            assert!(EntryPath::new(bad).is_err(), "{bad}");
-        }
-        assert!(EntryPath::root().is_root());
-        assert_eq!(path("a").join(b"b").unwrap(), path("a/b"));
-        assert!(path("a").join(b"..").is_err());
-    }
-
-    #[test]
-    fn paths_sort_in_the_order_of_a_depth_first_walk() {
-        let mut paths = [path("a.txt"), path("a/b"), path("a"), path("a-b"), EntryPath::root()];
-        paths.sort();
-        assert_eq!(paths, [EntryPath::root(), path("a"), path("a/b"), path("a-b"), path("a.txt")]);
-    }
-}

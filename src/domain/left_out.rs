@@ -35,18 +35,3 @@ impl fmt::Display for LeftOut {
         write!(out, "{}: {}", self.what, self.why)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::LeftOut;
-
-    #[test]
-    fn a_long_list_ends_with_the_number_of_those_it_does_not_name() {
-        let all =
-            |count: u32| (0..count).map(|it| LeftOut::new(it.to_string(), "socket")).collect();
-        assert_eq!(LeftOut::first(all(2), 2).len(), 2);
-        let cut = LeftOut::first(all(7), 2);
-        assert_eq!((cut.len(), cut[1].to_string().as_str()), (3, "1: socket"));
-        assert_eq!(cut[2].what, "5 more");
-    }
-}

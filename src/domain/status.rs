@@ -58,31 +58,3 @@ impl fmt::Display for Status {
         out.write_str(self.as_str())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_backup_goes_forward_only() {
-        assert!(Status::New.next().contains(&Status::Building));
-        assert!(Status::Saving.next().contains(&Status::Completed));
-        for (from, to) in [
-            (Status::New, Status::Completed),
-            (Status::Building, Status::Completed),
-            (Status::Completed, Status::Failed),
-            (Status::Failed, Status::Building),
-            (Status::DeleteFailed, Status::Completed),
-        ] {
-            assert!(!from.next().contains(&to), "{from} to {to}");
-        }
-    }
-
-    #[test]
-    fn every_word_reads_back_as_its_status() {
-        for status in Status::ALL {
-            assert_eq!(status.as_str().parse(), Ok(*status));
-        }
-        assert_eq!("completed".parse::<Status>(), Err(()));
-    }
-}
