@@ -9,7 +9,7 @@ use super::check::Checker;
 use super::client::PACKAGE;
 use super::info::Info;
 use super::options::KIND;
-use super::rdb_file::SNAPSHOT;
+use super::rdb_file::{SNAPSHOT, contradicts_its_checksum};
 use crate::domain::FailureCode;
 use crate::engine::tool::{
     ServerProcess, Tool, ToolError, major_and_minor, says_any, version_text,
@@ -66,7 +66,7 @@ pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineErr
             server.process.stop(Signal::TERM, ANSWER_TIMEOUT)?;
             Ok(report)
         }
-        Err(_) if server.process.has_ended() => Err(verdict(&server.process.log_tail())),
+        Err(_) if server.process.has_ended() => Err(verdict(request, &server.process.log_tail())),
         Err(error) => Err(error),
     }
 }
@@ -75,10 +75,15 @@ fn damaged(problem: &str) -> EngineError {
     EngineError::archive(format!("the restored snapshot is damaged: {problem}"))
 }
 
-/// What the words of a server show: that the snapshot is damaged, or only that something stopped the drill.
-fn verdict(said: &str) -> EngineError {
-    if says_any(said, &DAMAGE) && !said.contains(NO_MEMORY) {
-        return damaged(said);
+/// What it means that a server ended: the snapshot is damaged, or something else stopped the drill. Damage makes
+/// a server say almost anything before it ends, so the snapshot's own checksum is asked too.
+fn verdict(request: &DrillRequest<'_>, said: &str) -> EngineError {
+    let says_damage = says_any(said, &DAMAGE) && !said.contains(NO_MEMORY);
+    match contradicts_its_checksum(&request.restored.join(SNAPSHOT), request.cancel) {
+        Ok(true) => return damaged(&format!("its RDB checksum is wrong; {said}")),
+        _ if says_damage => return damaged(said),
+        Err(error) => return error,
+        Ok(false) => {}
     }
     EngineError::known(
         FailureCode::Tool,
@@ -128,7 +133,7 @@ impl<'a> PrivateServer<'a> {
                         "the snapshot needs a module that redis-server does not have here";
                     return Err(EngineError::from_tool(&error, FailureCode::Tool, context, ""));
                 }
-                Err(verdict(&format!("while loading {SNAPSHOT}, {error}")))
+                Err(verdict(request, &format!("while loading {SNAPSHOT}, {error}")))
             }
             Err(other) => Err(other),
         }

@@ -4,8 +4,14 @@
 //! hexadecimal digits after the snapshot, and the client leaves it there.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use crc::{CRC_64_REDIS, Crc};
+
+use crate::domain::Cancel;
+use crate::engine::EngineError;
 
 /// The snapshot's name in the archive and in a restored folder.
 pub(super) const SNAPSHOT: &str = "dump.rdb";
@@ -13,7 +19,8 @@ pub(super) const SNAPSHOT: &str = "dump.rdb";
 /// The opcode at the end of every snapshot; eight bytes of checksum follow.
 const END: u8 = 0xFF;
 /// The length of the opcode and the checksum.
-const END_BYTES: u64 = 9;
+const END_BYTES: u64 = CHECKSUM_BYTES + 1;
+const CHECKSUM_BYTES: u64 = 8;
 const MARK_BYTES: u64 = 40;
 /// The beginning of a snapshot, by Redis and by Valkey since version 9. The digits of the format's version follow.
 const MAGIC: [&[u8]; 2] = [b"REDIS", b"VALKEY"];
@@ -41,6 +48,32 @@ pub(super) fn snapshot_length(file: &File, length: u64) -> io::Result<Option<u64
     let marked =
         mark.iter().all(u8::is_ascii_hexdigit) && byte_before(file, bare, END_BYTES)? == END;
     Ok(marked.then_some(bare))
+}
+
+/// Whether the snapshot at `path` is cut off or its bytes do not have the CRC-64 that is written at its end. A
+/// server with `rdbchecksum no` writes 0 there, which says nothing.
+pub(super) fn contradicts_its_checksum(path: &Path, cancel: &Cancel) -> Result<bool, EngineError> {
+    let failed = |error| EngineError::target("reading", path, error);
+    let mut file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let Some(length) = snapshot_length(&file, length).map_err(failed)? else { return Ok(true) };
+    let crc = Crc::<u64>::new(&CRC_64_REDIS);
+    let mut digest = crc.digest();
+    let mut bytes = vec![0; 1 << 16];
+    let mut covered = file.by_ref().take(length - CHECKSUM_BYTES);
+    loop {
+        if cancel.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        match covered.read(&mut bytes).map_err(failed)? {
+            0 => break,
+            count => digest.update(&bytes[..count]),
+        }
+    }
+    let mut written = [0; 8];
+    file.read_exact(&mut written).map_err(failed)?;
+    let written = u64::from_le_bytes(written);
+    Ok(written != 0 && written != digest.finalize())
 }
 
 /// The version of the format, if the file begins like a snapshot.

@@ -67,12 +67,17 @@ fn a_drill_finds_damage_with_and_without_the_checking_tool() {
     restored(&target);
     let snapshot = target.join(SNAPSHOT);
     let whole = std::fs::read(&snapshot).unwrap();
-    let mut flipped = whole.clone();
-    flipped[whole.len() / 2] ^= 1;
-    let cut = whole[..whole.len() / 2].to_vec();
+    // What a server says depends on what the bit is part of.
+    let flipped = |place: usize| {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1 << (place % 8);
+        bytes
+    };
+    let mut all: Vec<Vec<u8>> = (1..8).map(|part| flipped(whole.len() * part / 8)).collect();
+    all.push(whole[..whole.len() / 2].to_vec());
     let without = tools_replacing("redis-check-rdb", "exit 1");
     std::fs::remove_file(without.path().join("redis-check-rdb")).unwrap();
-    for bytes in [flipped, cut] {
+    for bytes in all {
         for tools in [None, Some(without.path())] {
             #[expect(clippy::disallowed_methods, reason = "a test's own file")]
             std::fs::write(&snapshot, &bytes).unwrap();
