@@ -14,8 +14,12 @@ mod damage;
 mod demo;
 #[path = "program/disk_full.rs"]
 mod disk_full;
+#[path = "program/doctor.rs"]
+mod doctor;
 #[path = "program/drill.rs"]
 mod drill;
+#[path = "program/environment.rs"]
+mod environment;
 #[path = "program/histories/mod.rs"]
 mod histories;
 #[path = "program/mariadb/mod.rs"]

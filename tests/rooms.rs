@@ -18,6 +18,8 @@ mod domain;
 mod engine;
 #[path = "rooms/file_url.rs"]
 mod file_url;
+#[path = "rooms/server.rs"]
+mod server;
 #[path = "rooms/storage/mod.rs"]
 mod storage;
 #[path = "rooms/store/mod.rs"]

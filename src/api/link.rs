@@ -64,14 +64,3 @@ fn next_query(query: &str, marker: &str) -> String {
     parts.push(&marker);
     parts.join("&")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_keeps_everything_but_the_marker() {
-        assert_eq!(next_query("", "m"), "marker=m");
-        assert_eq!(next_query("limit=2&marker=old&x=%20a", "m"), "limit=2&x=%20a&marker=m");
-    }
-}

@@ -92,8 +92,6 @@ fn mount_point(line: &[u8]) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -102,16 +100,6 @@ mod tests {
             br"36 35 98:0 /mnt1 /srv/a\040b\134\011c rw,noatime master:1 - ext3 /dev/root rw";
         assert_eq!(mount_point(line).unwrap(), Path::new("/srv/a b\\\tc"));
         assert_eq!(mount_point(b"36 35"), None);
-    }
-
-    #[test]
-    fn the_wait_for_an_answer_is_a_whole_number_of_seconds_up_to_an_hour() {
-        let wait = |value| answer_wait(&Source([("answer_wait_s".to_owned(), value)].into()));
-        assert_eq!(wait(json!(3)).unwrap(), Duration::from_secs(3));
-        assert_eq!(answer_wait(&Source::default()).unwrap(), DEFAULT_WAIT);
-        for bad in [json!(0), json!(3601), json!("3"), json!(null)] {
-            assert!(wait(bad.clone()).unwrap_err().to_string().contains("answer_wait_s"), "{bad}");
-        }
     }
 
     #[test]

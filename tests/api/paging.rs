@@ -1,5 +1,8 @@
 //! Pages: no row is repeated or skipped, whatever happens between two requests.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::support::{A1, A2, Fixture};
 use serde_json::json;
 
@@ -187,4 +190,19 @@ async fn the_filters_of_a_marker_apply_and_may_be_repeated_but_not_changed() {
     assert_eq!(status(&format!("&instance_id={A2}")).await, 400);
     assert_eq!(status("&status=FAILED").await, 400);
     assert_eq!(status("&all_projects=true").await, 400);
+}
+
+#[actix_web::test]
+async fn a_text_that_this_server_did_not_make_is_no_marker() {
+    let (fixture, _ids) = with_backups(2).await;
+    let next = fixture.get(&format!("{LIST}?limit=1"), "alice").await.next().unwrap();
+    let marker = next.split(['?', '&']).find_map(|it| it.strip_prefix("marker=")).unwrap();
+    let own = String::from_utf8(URL_SAFE_NO_PAD.decode(marker).unwrap()).unwrap();
+    assert!(own.contains("\"v\":1"), "{own}");
+    let older = URL_SAFE_NO_PAD.encode(own.replace("\"v\":1", "\"v\":0"));
+    let odd = URL_SAFE_NO_PAD.encode(r#"{"v":1,"at":0,"id":"x","f":{"status":"LOST"}}"#);
+    for text in ["2", "abc", "e30", &older, &odd, &"A".repeat(2049)] {
+        let answer = fixture.get(&format!("{LIST}?marker={text}"), "alice").await;
+        answer.assert_fault(400, "badRequest");
+    }
 }

@@ -55,36 +55,3 @@ impl Marker {
         serde_json::from_slice::<Self>(&json).ok().filter(|marker| marker.v == VERSION)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Status;
-
-    #[test]
-    fn a_marker_comes_back_with_its_filters() {
-        let created = Timestamp::from_micros(1_700_000_000_000_001);
-        let position = Position { created, id: BackupId::generate() };
-        let filters = Filters {
-            instance: Some("0d5a4f6e-7b1c-4c55-9d6e-1f2a3b4c5d6e".to_owned()),
-            status: Some(Status::Completed),
-            project: Some("project-a".parse().unwrap()),
-            ..Filters::default()
-        };
-        for filters in [filters, Filters::default()] {
-            let text = Marker::new(position, filters.clone()).encode().unwrap();
-            assert_eq!(Marker::decode(&text).unwrap().into_parts(), (position, filters));
-        }
-    }
-
-    #[test]
-    fn a_text_that_this_server_did_not_make_is_no_marker() {
-        let position = Position { created: Timestamp::from_micros(0), id: BackupId::generate() };
-        let older = Marker { v: 0, ..Marker::new(position, Filters::default()) };
-        let odd = URL_SAFE_NO_PAD.encode(r#"{"v":1,"at":0,"id":"x","f":{"status":"LOST"}}"#);
-        for text in ["", "2", "abc", "e30", &older.encode().unwrap(), &odd] {
-            assert_eq!(Marker::decode(text), None, "{text}");
-        }
-        assert_eq!(Marker::decode(&"A".repeat(LONGEST + 1)), None);
-    }
-}

@@ -44,26 +44,3 @@ impl Options {
         Ok(Self { path, lock_wait, answer_wait: answer_wait(source)? })
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn parse(value: serde_json::Value) -> Result<Options, EngineError> {
-        Options::parse(&serde_json::from_value(value).unwrap())
-    }
-
-    #[test]
-    fn lock_wait_s_is_a_whole_number_of_seconds_up_to_an_hour() {
-        let wait =
-            |value| parse(json!({"path": "/a", "lock_wait_s": value})).map(|it| it.lock_wait);
-        assert_eq!(wait(json!(0)).unwrap(), Duration::ZERO);
-        assert_eq!(wait(json!(3600)).unwrap(), Duration::from_secs(3600));
-        for bad in [json!(-1), json!(3601), json!("30"), json!(1.5), json!(null)] {
-            assert!(wait(bad.clone()).unwrap_err().to_string().contains("lock_wait_s"), "{bad}");
-        }
-        assert_eq!(parse(json!({"path": "/a"})).unwrap().lock_wait, DEFAULT_LOCK_WAIT);
-    }
-}

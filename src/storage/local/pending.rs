@@ -322,5 +322,26 @@ fn set_modified(file: &File, to: Timestamp) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "tests_pending.rs"]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::domain::SystemClock;
+
+    #[test]
+    fn a_full_disk_is_reported_as_such_and_ends_the_attempt() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Arc::new(Layout::open(dir.path(), 0, Arc::new(SystemClock)).unwrap());
+        let mut pending = PendingFile::create(&layout, BackupId::generate(), 1).unwrap();
+        pending.write_all(b"bytes").unwrap();
+        pending.file = File::options().write(true).open("/dev/full").unwrap();
+        let error = pending.write_all(b"more").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        pending.write_all(b"more").unwrap_err();
+        pending.sync().unwrap_err();
+        pending.reopen().unwrap_err();
+        let location = "p/i/x.tar.zst".parse().unwrap();
+        Box::new(pending).publish(&location, Timestamp::from_micros(0)).unwrap_err();
+        for folder in ["tmp", "archives"] {
+            assert_eq!(std::fs::read_dir(dir.path().join(folder)).unwrap().count(), 0);
+        }
+    }
+}

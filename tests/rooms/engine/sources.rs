@@ -1,4 +1,7 @@
-//! The keys of a source that is a running server. No server is needed: what is wrong is found before one is asked.
+//! The keys of sources. No server is needed: what is wrong is found before one is asked.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use coffer::domain::{FailureCode, Source};
 use coffer::engine::find;
@@ -107,5 +110,52 @@ fn the_default_method_is_logical_for_mysql_and_physical_for_the_others() {
         }
         let hints = find(engine).unwrap().restore_hints("shop", &source(&keys)).join("\n");
         assert_eq!(hints.contains("restored/data/databases"), logical, "{engine}, {method:?}");
+    }
+}
+
+#[test]
+fn a_path_of_any_bytes_survives_the_way_through_a_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = find("directory").unwrap();
+    for name in [&b"a b'\"\n%41?#.db"[..], b"\xff\xfe%", "ä".as_bytes()] {
+        let path = folder.path().join(OsStr::from_bytes(name));
+        std::fs::create_dir_all(path.join("inner")).unwrap();
+        let found = directory.probe(&directory.source_of(&path)).unwrap();
+        assert_eq!(found.notes, ["members: 2"], "{path:?}");
+        let url = json!({ "url": coffer::file_url::of_path(&path) });
+        assert!(directory.probe(&source(&url)).is_ok(), "{url}");
+    }
+    assert!(directory.check_source(&directory.source_of("/".as_ref())).is_ok());
+}
+
+#[test]
+fn a_source_without_a_usable_path_is_refused_with_the_reason() {
+    for (bad, word) in [
+        (json!({}), "needs a path"),
+        (json!({"path": ""}), "absolute"),
+        (json!({"path": "/a\0b"}), "zero byte"),
+        (json!({"path": 7}), "text"),
+        (json!({"url": "http:///srv/a"}), "file:///path"),
+        (json!({"url": "file://host/a"}), "file:///path"),
+        (json!({"url": "file:///a%4"}), "file:///path"),
+        (json!({"url": "file:///a%zz"}), "file:///path"),
+        (json!({"url": "file:///a%00"}), "zero byte"),
+        (json!({"pth": "/x"}), "\"pth\""),
+    ] {
+        assert_refused("sqlite", &bad, word);
+    }
+}
+
+#[test]
+fn waits_are_whole_numbers_of_seconds_up_to_an_hour() {
+    let sqlite = find("sqlite").unwrap();
+    for (key, least) in [("lock_wait_s", 0), ("answer_wait_s", 1)] {
+        for good in [least, 3600] {
+            let keys = json!({"path": "/a", key: good});
+            assert!(sqlite.check_source(&source(&keys)).is_ok(), "{keys}");
+        }
+        for bad in [json!(least - 1), json!(3601), json!("30"), json!(1.5), json!(null)] {
+            assert_refused("sqlite", &json!({"path": "/a", key: bad}), key);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coffer::domain::{BackupId, FixedClock, InstanceId, Kind, Location, ProjectId, Timestamp};
-use coffer::storage::{Local, LocalSettings, Storage as _, StorageError};
+use coffer::storage::{Local, LocalSettings, Storage as _, StorageError, Workspace};
 
 use super::conformance::storage_conformance;
 
@@ -290,4 +290,31 @@ fn a_location_comes_back_from_its_url_and_urls_that_leave_the_store_are_refused(
     ] {
         store.locate(&bad).unwrap_err();
     }
+}
+
+#[test]
+fn a_dropped_workspace_is_removed_with_folders_that_may_not_be_written() {
+    let within = tempfile::tempdir().unwrap();
+    let workspace = Workspace::make(within.path(), 1, 0).unwrap();
+    let deep = workspace.folder("data").unwrap().join("a/b");
+    std::fs::create_dir_all(&deep).unwrap();
+    for folder in [&deep, deep.parent().unwrap()] {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o500)).unwrap();
+    }
+    let mode = std::fs::metadata(workspace.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    drop(workspace);
+    assert!(names(within.path()).is_empty());
+}
+
+#[test]
+fn a_workspace_without_room_or_parent_is_refused_before_anything_is_made() {
+    let within = tempfile::tempdir().unwrap();
+    for (needed, headroom) in [(u64::MAX / 2, 0), (0, u64::MAX / 2), (u64::MAX, 7)] {
+        let error = Workspace::make(within.path(), needed, headroom).unwrap_err();
+        assert!(error.is_full() && error.to_string().contains("are free"), "{error}");
+    }
+    assert!(names(within.path()).is_empty());
+    let error = Workspace::make(Path::new("/nowhere/at/all"), 0, 0).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
 }

@@ -1,47 +1,44 @@
 //! Attempts that the disk or another program interferes with.
 
 use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 
-use super::*;
-use crate::domain::SystemClock;
+use coffer::domain::{BackupId, Location, Timestamp};
+use coffer::storage::{Local, LocalSettings, Pending, Storage as _, StorageError};
+use tempfile::TempDir;
 
-fn attempt(headroom_bytes: u64) -> (tempfile::TempDir, PendingFile) {
+fn attempt(headroom_bytes: u64) -> (TempDir, Box<dyn Pending>) {
     let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::open(dir.path(), headroom_bytes, Arc::new(SystemClock)).unwrap();
-    let pending = PendingFile::create(&Arc::new(layout), BackupId::generate(), 1).unwrap();
+    let settings = LocalSettings { headroom_bytes, ..LocalSettings::default() };
+    let store = Local::open_with(dir.path(), settings).unwrap();
+    let pending = store.create(BackupId::generate(), 1).unwrap();
     (dir, pending)
 }
 
-fn is_clean(dir: &tempfile::TempDir) -> bool {
+/// The unfinished file.
+fn tmp_file(dir: &TempDir) -> PathBuf {
+    let mut files = std::fs::read_dir(dir.path().join("tmp")).unwrap();
+    files.next().unwrap().unwrap().path()
+}
+
+fn is_clean(dir: &TempDir) -> bool {
     ["tmp", "archives"]
         .iter()
         .all(|folder| std::fs::read_dir(dir.path().join(folder)).unwrap().next().is_none())
 }
 
-fn publish(pending: PendingFile) -> Result<(), StorageError> {
+fn publish(pending: Box<dyn Pending>) -> Result<(), StorageError> {
     let location = "p/i/x.tar.zst".parse::<Location>().unwrap();
-    Box::new(pending).publish(&location, Timestamp::from_micros(0))
-}
-
-#[test]
-fn a_full_disk_is_reported_as_such_and_ends_the_attempt() {
-    let (dir, mut pending) = attempt(0);
-    pending.write_all(b"bytes").unwrap();
-    pending.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let error = pending.write_all(b"more").unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    pending.write_all(b"more").unwrap_err();
-    pending.sync().unwrap_err();
-    pending.reopen().unwrap_err();
-    publish(pending).unwrap_err();
-    assert!(is_clean(&dir));
+    pending.publish(&location, Timestamp::from_micros(0))
 }
 
 #[test]
 fn nothing_can_be_done_with_an_attempt_after_its_sync_failed() {
     let (dir, mut pending) = attempt(0);
     pending.write_all(b"bytes").unwrap();
-    let path = pending.path();
+    let path = tmp_file(&dir);
     let other = OpenOptions::new().write(true).open(&path).unwrap();
     other.set_len(3).unwrap();
     pending.sync().unwrap_err();
@@ -59,7 +56,7 @@ fn a_file_that_was_truncated_or_replaced_after_its_sync_is_not_published() {
         let (dir, mut pending) = attempt(0);
         pending.write_all(b"bytes").unwrap();
         pending.sync().unwrap();
-        let path = pending.path();
+        let path = tmp_file(&dir);
         if replace {
             std::fs::remove_file(&path).unwrap();
         }
@@ -81,15 +78,15 @@ fn an_allocation_leaves_the_headroom_free() {
 
 #[test]
 fn room_is_allocated_once_and_freed_by_the_sync() {
-    let (_dir, mut pending) = attempt(0);
+    let (dir, mut pending) = attempt(0);
     pending.allocate(8 << 20).unwrap();
-    let blocks = |pending: &PendingFile| pending.file.metadata().unwrap().blocks();
-    let allocated = blocks(&pending);
+    let blocks = || tmp_file(&dir).metadata().unwrap().blocks();
+    let allocated = blocks();
     pending.allocate(8 << 20).unwrap();
-    assert_eq!(blocks(&pending), allocated);
+    assert_eq!(blocks(), allocated);
     pending.write_all(b"bytes").unwrap();
     pending.sync().unwrap();
-    assert!(blocks(&pending) * 512 < 1 << 20, "{allocated}");
+    assert!(blocks() * 512 < 1 << 20, "{allocated}");
 }
 
 #[test]

@@ -1,0 +1,82 @@
+//! `coffer doctor` on machines where something is not in place.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{names_in, write_file};
+
+/// The findings for a data directory in `folder` and these instances.
+fn findings(folder: &Path, instances: &str) -> Vec<Value> {
+    let config = folder.join("coffer.toml");
+    write_file(&config, format!("data_dir = {:?}\n{instances}", folder.join("data")));
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    let output = doctor.args(["doctor", "--json", "--config"]).arg(config).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    report["findings"].as_array().unwrap().clone()
+}
+
+fn find<'a>(findings: &'a [Value], check: &str) -> &'a Value {
+    findings.iter().find(|finding| finding["check"] == check).unwrap()
+}
+
+#[track_caller]
+fn assert_problem(findings: &[Value], check: &str, word: &str) {
+    let finding = find(findings, check);
+    assert_eq!(finding["level"], "problem", "{findings:#?}");
+    assert!(finding.to_string().contains(word), "{finding}");
+}
+
+#[test]
+fn a_fresh_machine_has_no_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = findings(folder.path(), "");
+    assert!(found.iter().all(|finding| finding["level"] != "problem"), "{found:#?}");
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn an_existing_data_directory_is_probed_and_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let found = findings(folder.path(), "");
+    let found = find(&found, "data directory")["found"].as_str().unwrap();
+    assert!(found.contains("flock"), "{found}");
+    assert_eq!(names_in(&data), [""; 0]);
+}
+
+#[test]
+fn a_data_directory_that_is_a_file_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    symlink("/dev/null", folder.path().join("data")).unwrap();
+    assert_problem(&findings(folder.path(), ""), "data directory", "");
+}
+
+#[test]
+fn a_missing_source_and_an_unknown_engine_are_problems_that_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.db");
+    let found = findings(
+        folder.path(),
+        &format!(
+            "[[instances]]\nname = \"shop\"\nproject_id = \"a\"\nengine = \"sqlite\"\n\
+             source = {{ path = {missing:?} }}\n\
+             [[instances]]\nname = \"erp\"\nproject_id = \"a\"\nengine = \"oracle\"\n\
+             source = {{ path = \"/x\" }}\n"
+        ),
+    );
+    assert_problem(&found, "instance shop", "none.db");
+    assert_problem(&found, "instance erp", "sqlite");
+}
+
+#[test]
+fn a_file_that_is_not_a_catalog_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    symlink("/proc/version", data.join("catalog.db")).unwrap();
+    assert_problem(&findings(folder.path(), ""), "catalog", "");
+}
