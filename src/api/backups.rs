@@ -47,7 +47,7 @@ async fn show_backup(call: Call<Read>) -> Result<Json<BackupAnswer>, ApiError> {
     post,
     path = "/backups/{id}/drill",
     responses(
-        (status = 202, description = "Accepted; `drill` shows how it goes.", body = BackupAnswer),
+        (status = 202, description = "Accepted; `next_drill` shows that it waits or runs, `drill` what it ended with.", body = BackupAnswer),
         (status = 422, description = "The backup cannot be restored now.", body = ErrorBody),
         (status = 501, description = "The datastore has no engine here.", body = ErrorBody),
     )

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::domain::{
-    Backup, BackupId, Cancel, Damage, DamageIn, Datastore, DrillTurn, InstanceId, RowsByTable,
+    Backup, BackupId, Cancel, Damage, DamageIn, Datastore, InstanceId, NextDrill, RowsByTable,
     RunEnd, RunKind, RunResult, Source, VerifyLevel,
 };
 use crate::store::{Records, RunOf};
@@ -63,7 +63,7 @@ impl Catalog {
         // A write, so that it comes after every delete that did not see the flag.
         self.write(move |db, _rules| {
             let claimed =
-                db.backup(id)?.is_some_and(|it| it.backup.drill.next == Some(DrillTurn::Claimed));
+                db.backup(id)?.is_some_and(|it| it.backup.drill.next == Some(NextDrill::Running));
             if claimed {
                 drills.0.lock().insert(id, cancel);
             }

@@ -11,11 +11,14 @@ use ureq::http::Response;
 use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
     BackupAnswer, BackupList, BackupView, CreateBackup, CreateBackupBody, CreateInstance,
-    CreateInstanceBody, ErrorBody, InstanceAnswer, InstanceList, InstanceView,
+    CreateInstanceBody, ErrorBody, InstanceAnswer, InstanceList, InstanceView, Link,
 };
 
 pub use connection::Connection;
 pub use error::ClientError;
+
+/// What every path of the API begins with.
+const VERSION: &str = "/v1.0/";
 
 /// The API of one project.
 #[derive(Debug, Clone)]
@@ -40,15 +43,9 @@ impl Client {
         &self.project
     }
 
-    /// Every instance of the project, over all pages.
+    /// Every instance of the project.
     pub fn instances(&self) -> Result<Vec<InstanceView>, ClientError> {
-        let mut page: InstanceList = self.get(&self.path("instances"))?;
-        let mut instances = page.instances;
-        while let Some(next) = page.links.iter().flatten().find(|link| link.rel == "next") {
-            page = self.get(&next.href)?;
-            instances.append(&mut page.instances);
-        }
-        Ok(instances)
+        self.pages("instances", |page: InstanceList| (page.instances, page.links))
     }
 
     pub fn instance(&self, id: InstanceId) -> Result<InstanceView, ClientError> {
@@ -68,8 +65,7 @@ impl Client {
 
     /// The instances of every project, which only administrators may list.
     pub fn instances_of_every_project(&self) -> Result<Vec<InstanceView>, ClientError> {
-        let answer: InstanceList = self.get(&self.path("mgmt/instances"))?;
-        Ok(answer.instances)
+        self.pages("mgmt/instances", |page: InstanceList| (page.instances, page.links))
     }
 
     /// Every backup of the project, or of every project, or of one instance; newest first.
@@ -80,14 +76,8 @@ impl Client {
     ) -> Result<Vec<BackupView>, ClientError> {
         let instance = instance.map(|id| format!("&instance_id={id}")).unwrap_or_default();
         let all = if every_project { "&all_projects=true" } else { "" };
-        let path = self.path(&format!("backups?limit=1000{instance}{all}"));
-        let mut page: BackupList = self.get(&path)?;
-        let mut backups = page.backups;
-        while let Some(next) = page.links.iter().flatten().find(|link| link.rel == "next") {
-            page = self.get(&next.href)?;
-            backups.append(&mut page.backups);
-        }
-        Ok(backups)
+        let first = format!("backups?limit=1000{instance}{all}");
+        self.pages(&first, |page: BackupList| (page.backups, page.links))
     }
 
     pub fn backup(&self, id: BackupId) -> Result<BackupView, ClientError> {
@@ -108,7 +98,24 @@ impl Client {
     }
 
     fn path(&self, below: &str) -> String {
-        format!("/v1.0/{}/{below}", self.project)
+        format!("{VERSION}{}/{below}", self.project)
+    }
+
+    /// The rows of all pages, from this one on; `parts` are the rows of a page and its links.
+    fn pages<P: DeserializeOwned, T>(
+        &self,
+        first: &str,
+        parts: impl Fn(P) -> (Vec<T>, Option<Vec<Link>>),
+    ) -> Result<Vec<T>, ClientError> {
+        let (mut rows, mut next) = (Vec::new(), Some(self.path(first)));
+        while let Some(path) = next {
+            let (mut page, links) = parts(self.get(&path)?);
+            rows.append(&mut page);
+            let link = links.into_iter().flatten().find(|it| it.rel == "next");
+            // By the way this request came, which need not be the server's public URL.
+            next = link.and_then(|it| Some(it.href.get(it.href.find(VERSION)?..)?.to_owned()));
+        }
+        Ok(rows)
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

@@ -5,24 +5,26 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::words;
 use super::{Failure, Timestamp};
 
 /// The drills of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drill {
     /// The one that waits or runs.
-    pub next: Option<DrillTurn>,
+    pub next: Option<NextDrill>,
     /// The last one that ended by itself.
     pub last: Option<DrillOutcome>,
 }
 
-/// The state of a drill that has not ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DrillTurn {
-    /// It waits for a worker.
-    Asked,
-    /// A worker has it.
-    Claimed,
+words! {
+    /// The state of a drill that has not ended.
+    pub enum NextDrill {
+        /// It waits for a worker.
+        Waiting = "waiting",
+        /// A worker has it.
+        Running = "running",
+    }
 }
 
 /// The end of a drill.

@@ -29,7 +29,7 @@ pub use caller::{Caller, Role};
 pub use cancel::Cancel;
 pub use causes::with_causes;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
-pub use drill::{Drill, DrillFacts, DrillOutcome, DrillTurn, RowsByTable, Verdict};
+pub use drill::{Drill, DrillFacts, DrillOutcome, NextDrill, RowsByTable, Verdict};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use failure::{Damage, DamageIn, Failure, FailureCode};
 pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId, RunId};

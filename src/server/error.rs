@@ -25,15 +25,14 @@ pub enum ServerError {
     Recovery(#[from] JobError),
     #[error("writing the first admin token to {file}: {source}")]
     Token { file: String, source: io::Error },
-    #[error("listening on {address}: {source}; is another server running there?")]
-    Bind { address: String, source: io::Error },
+    #[error("listening on {address}: {source}; {advice}")]
+    Bind { address: String, source: io::Error, advice: &'static str },
     /// A thread or the HTTP server failed.
     #[error("running the server: {0}")]
     Run(#[source] io::Error),
-    #[error(
-        "the catalog {path}: {source}; run this as root, or as the user that runs the server (sudo -u coffer coffer …)"
-    )]
-    CatalogUnreadable { path: String, source: io::Error },
+    /// This user may not use the data directory or the catalog.
+    #[error("{what}: permission denied; run this {as_whom}")]
+    Denied { what: String, as_whom: String },
     /// The command needs a data directory that the server has used.
     #[error("{path} holds no catalog; is data_dir right, and was the server ever started?")]
     NoCatalog { path: String },

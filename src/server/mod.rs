@@ -2,7 +2,9 @@
 
 mod archive_access;
 mod error;
+mod listener;
 mod open;
+mod owner;
 mod serve;
 mod signals;
 mod startup_probe;
@@ -10,5 +12,6 @@ mod token;
 
 pub use error::ServerError;
 pub use open::{executor_settings, open_and_lock, open_existing};
+pub use owner::as_whom;
 pub use serve::serve;
 pub use token::{ADMIN_TOKEN, NewToken};

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::bell::Bell;
@@ -12,9 +13,10 @@ use crate::domain::{
 };
 use crate::engine::{self, ENGINES};
 use crate::executor::{Context, Pace, Settings};
-use crate::storage::{DataDirLock, Local, LocalSettings, Storage};
+use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError};
 
 use super::ServerError;
+use super::owner::as_whom;
 
 /// The settings of the executor, from the configuration.
 pub fn executor_settings(config: &Config) -> Settings {
@@ -35,7 +37,7 @@ pub fn executor_settings(config: &Config) -> Settings {
 /// Makes the directory if it does not exist.
 pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerError> {
     let (local, clock) = data_dir(config)?;
-    let lock = local.lock()?;
+    let lock = local.lock().map_err(|error| in_data_dir(config, error))?;
     let context = open(config, local, clock)?;
     let catalog = &context.catalog;
     catalog.set_engines(engines());
@@ -50,13 +52,11 @@ pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerEr
 /// Opens an existing data directory, also beside a running server: for commands that read.
 pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
     let file = config.catalog_file();
-    File::open(&file).map_err(|error| {
-        let path = file.display().to_string();
-        match error.kind() {
-            io::ErrorKind::NotFound => ServerError::NoCatalog { path },
-            _ => ServerError::CatalogUnreadable { path, source: error },
-        }
-    })?;
+    if let Err(error) = File::open(&file)
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        return Err(ServerError::NoCatalog { path: file.display().to_string() });
+    }
     let (local, clock) = data_dir(config)?;
     open(config, local, clock)
 }
@@ -67,7 +67,8 @@ fn data_dir(config: &Config) -> Result<(Arc<Local>, Arc<dyn Clock>), ServerError
         headroom_bytes: config.storage.headroom_bytes(),
         clock: Arc::clone(&clock),
     };
-    let local = Local::open_with(&config.data_dir, settings)?;
+    let local =
+        Local::open_with(&config.data_dir, settings).map_err(|error| in_data_dir(config, error))?;
     Ok((Arc::new(local), clock))
 }
 
@@ -79,6 +80,11 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         max_chain: config.catalog.max_chain,
     };
     let file = config.catalog_file();
+    if let Err(error) = File::options().read(true).write(true).open(&file)
+        && error.kind() == io::ErrorKind::PermissionDenied
+    {
+        return Err(denied(format!("the catalog {}", file.display()), &file));
+    }
     let catalog = Catalog::open(&file, settings, Arc::clone(&clock), Arc::clone(&bell))
         .map_err(|error| in_catalog(config, error))?;
     let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);
@@ -91,6 +97,23 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         settings: executor_settings(config),
         cancel: Cancel::default(),
     })
+}
+
+/// The error for a file of the data directory; a refusal says who may.
+fn in_data_dir(config: &Config, error: StorageError) -> ServerError {
+    match error {
+        StorageError::Io { action, what, source }
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            let what = format!("data_dir {}: {action} {what}", config.data_dir.display());
+            denied(what, &config.data_dir)
+        }
+        error => error.into(),
+    }
+}
+
+fn denied(what: String, path: &Path) -> ServerError {
+    ServerError::Denied { what, as_whom: as_whom(path) }
 }
 
 pub(super) fn in_catalog(config: &Config, source: CatalogError) -> ServerError {

@@ -10,6 +10,7 @@ use crate::config::{AuthMode, Config};
 use crate::executor::{self, Context, Executor};
 use crate::storage::Local;
 
+use super::listener::{self, Bound};
 use super::open::open_and_lock;
 use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
@@ -26,6 +27,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
         config.file.as_ref().map_or("built-in".to_owned(), |file| file.display().to_string()),
         config.data_dir.display()
     );
+    let address = Bound::new(config.server.listen)?;
     let (context, lock) = open_and_lock(config)?;
     token::make_first(config, &context)?;
     let recovery = executor::recover(&context)?;
@@ -43,7 +45,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     let probe = StartupProbe::start(config, &context, |engine| engine.reads_server());
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
-    let served = System::new().block_on(answer(config, &context, &mut signals));
+    let served = System::new().block_on(answer(config, &context, address, &mut signals));
     notify(sd_notify::NotifyState::Stopping);
     workers.drain(config.server.shutdown_grace());
     probe.stop();
@@ -57,6 +59,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
 async fn answer(
     config: &Config,
     context: &Context,
+    address: Bound,
     signals: &mut Option<SignalListener>,
 ) -> Result<(), ServerError> {
     let state = web::Data::new(State {
@@ -73,7 +76,6 @@ async fn answer(
         version: env!("CARGO_PKG_VERSION"),
         answered: api::RequestCounts::default(),
     });
-    let in_bind = |source| ServerError::Bind { address: config.server.listen.to_string(), source };
     let server = HttpServer::new(move || {
         App::new().wrap(api::request_id()).configure(api::routes(web::Data::clone(&state)))
     })
@@ -83,8 +85,8 @@ async fn answer(
     .client_request_timeout(config.server.request_timeout())
     .shutdown_timeout(REQUEST_GRACE_S)
     .disable_signals()
-    .bind_auto_h2c(config.server.listen)
-    .map_err(in_bind)?;
+    .listen_auto_h2c(address.listen()?)
+    .map_err(ServerError::Run)?;
     let addresses = server.addrs();
     let server = server.run();
     let listener = SignalListener::start(server.handle(), context.cancel.clone());
@@ -92,6 +94,7 @@ async fn answer(
     for address in &addresses {
         log::info!("listening on http://{address}");
     }
+    listener::warn_without_tls(&config.server);
     notify(sd_notify::NotifyState::Ready);
     server.await.map_err(ServerError::Run)
 }

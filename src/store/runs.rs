@@ -8,7 +8,7 @@ use super::sql::{columns, execute, insert, query_all, query_first};
 use super::types::{Json, failure, json};
 use super::{Records, StoreError};
 use crate::domain::{
-    BackupId, Drill, DrillOutcome, DrillTurn, Failure, FailureCode, InstanceId, ProjectId,
+    BackupId, Drill, DrillOutcome, Failure, FailureCode, InstanceId, NextDrill, ProjectId,
     RowsByTable, Run, RunEnd, RunId, RunKind, RunNumbers, RunResult, Timestamp, Verdict,
 };
 
@@ -340,7 +340,7 @@ impl From<DrillColumns> for Drill {
     fn from(it: DrillColumns) -> Self {
         let next = it
             .asked
-            .map(|_at| if it.begun.is_some() { DrillTurn::Claimed } else { DrillTurn::Asked });
+            .map(|_at| if it.begun.is_some() { NextDrill::Running } else { NextDrill::Waiting });
         let numbers = it.numbers.map(|numbers| numbers.0).unwrap_or_default();
         let last = it.ended.map(|at| DrillOutcome {
             at,

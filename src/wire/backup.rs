@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::{
-    BackupId, ContainerName, Failure, InstanceId, Kind, LeftOut, ProjectId, RowsByTable, Status,
-    VerifyLevel,
+    BackupId, ContainerName, Failure, InstanceId, Kind, LeftOut, NextDrill, ProjectId, RowsByTable,
+    Status, VerifyLevel,
 };
 
 use super::{Link, UtcTime, request};
@@ -72,9 +72,12 @@ pub struct BackupView {
     /// How far it was proven.
     #[schema(required)]
     pub verify_level: Option<VerifyLevel>,
-    /// The newest drill; null if there was none.
+    /// The last drill that ended; null if none did.
     #[schema(required)]
     pub drill: Option<DrillView>,
+    /// A drill that has not ended; null if none waits or runs.
+    #[schema(required)]
+    pub next_drill: Option<NextDrill>,
     /// What the source holds and this backup does not, or not for sure. A long list is cut; the manifest in
     /// the archive has all of it.
     pub left_out: Vec<LeftOut>,
@@ -92,18 +95,15 @@ pub struct DatastoreRef {
     pub version_id: String,
 }
 
-/// A drill: a restore made only to prove a backup. While one waits or runs, everything but `status`
-/// is the one before it.
+/// What a drill ended with: a restore made only to prove a backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DrillView {
-    /// Where it stands.
+    /// Its verdict.
     pub status: DrillStatus,
     /// When it ended.
-    #[schema(required)]
-    pub at: Option<UtcTime>,
+    pub at: UtcTime,
     /// How long it took.
-    #[schema(required)]
-    pub seconds: Option<f64>,
+    pub seconds: f64,
     /// How many tables were read.
     #[schema(required)]
     pub tables: Option<u64>,
@@ -125,14 +125,10 @@ pub struct DrillView {
     pub rows_by_table: Option<RowsByTable>,
 }
 
-/// Where a drill stands.
+/// The verdict of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DrillStatus {
-    /// It was asked for.
-    Waiting,
-    /// It is being made.
-    Running,
     /// The backup was restored and used.
     Passed,
     /// The data was shown to be wrong.

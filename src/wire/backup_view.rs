@@ -1,6 +1,6 @@
 //! A backup's row as clients see it.
 
-use crate::domain::{Backup, Datastore, Drill, DrillOutcome, DrillTurn, Location, Status, Verdict};
+use crate::domain::{Backup, Datastore, DrillOutcome, Location, Status, Verdict};
 
 use super::{BackupView, DatastoreRef, DrillStatus, DrillView};
 
@@ -71,43 +71,31 @@ impl BackupView {
             verified_at: facts.map(|it| it.verified_at.into()),
             verify_level: facts.map(|it| it.verify_level),
             left_out: facts.map(|it| it.left_out.clone()).unwrap_or_default(),
-            drill: drill(backup.drill),
+            drill: backup.drill.last.map(DrillView::from),
+            next_drill: backup.drill.next,
         }
     }
 }
 
-/// The newest drill of a backup, without the rows of each table.
-fn drill(drill: Drill) -> Option<DrillView> {
-    let status = drill_status(drill.next, drill.last.as_ref())?;
-    let at = drill.last.as_ref().map(|last| last.at.into());
-    let seconds = drill.last.as_ref().map(|last| last.took.as_secs_f64());
-    let verdict = drill.last.map(|last| last.verdict);
-    let (facts, failure) = match verdict {
-        Some(Verdict::Passed(facts)) => (Some(facts), None),
-        Some(Verdict::Damaged(failure) | Verdict::Inconclusive(failure)) => (None, Some(failure)),
-        None => (None, None),
-    };
-    Some(DrillView {
-        status,
-        at,
-        seconds,
-        tables: facts.as_ref().map(|it| it.tables),
-        rows: facts.as_ref().map(|it| it.rows),
-        rows_by_table: None,
-        check: facts.as_ref().map(|it| it.check.clone()),
-        version: facts.map(|it| it.version),
-        failure,
-    })
-}
-
-fn drill_status(next: Option<DrillTurn>, last: Option<&DrillOutcome>) -> Option<DrillStatus> {
-    match (next, last.map(|it| &it.verdict)) {
-        (Some(DrillTurn::Asked), _) => Some(DrillStatus::Waiting),
-        (Some(DrillTurn::Claimed), _) => Some(DrillStatus::Running),
-        (None, Some(Verdict::Passed(_))) => Some(DrillStatus::Passed),
-        (None, Some(Verdict::Damaged(_))) => Some(DrillStatus::Damaged),
-        (None, Some(Verdict::Inconclusive(_))) => Some(DrillStatus::Inconclusive),
-        (None, None) => None,
+impl From<DrillOutcome> for DrillView {
+    /// Without the rows of each table.
+    fn from(DrillOutcome { at, took, verdict }: DrillOutcome) -> Self {
+        let (status, facts, failure) = match verdict {
+            Verdict::Passed(facts) => (DrillStatus::Passed, Some(facts), None),
+            Verdict::Damaged(failure) => (DrillStatus::Damaged, None, Some(failure)),
+            Verdict::Inconclusive(failure) => (DrillStatus::Inconclusive, None, Some(failure)),
+        };
+        Self {
+            status,
+            at: at.into(),
+            seconds: took.as_secs_f64(),
+            tables: facts.as_ref().map(|it| it.tables),
+            rows: facts.as_ref().map(|it| it.rows),
+            rows_by_table: None,
+            check: facts.as_ref().map(|it| it.check.clone()),
+            version: facts.map(|it| it.version),
+            failure,
+        }
     }
 }
 

@@ -33,7 +33,7 @@ async fn a_new_backup_has_every_key_with_null_for_unknown_values() {
             "datastore": {"type": "mysql", "version": "5.7", "version_id": datastore.version_id()},
             "size_bytes": null, "source_bytes": null, "checksum": null, "kind": "full",
             "progress": 0.0, "failure": null, "verified_at": null,
-            "verify_level": null, "drill": null, "left_out": [],
+            "verify_level": null, "drill": null, "next_drill": null, "left_out": [],
         })
     );
     assert_eq!(created.as_str().unwrap().len(), "2026-11-23T19:00:00".len());
@@ -67,13 +67,8 @@ async fn a_drill_can_be_requested_and_its_result_is_shown() {
     for _ in 0..2 {
         let answer = fixture.post(&path, "alice", &json!({})).await;
         assert_eq!(answer.status, 202, "{answer:?}");
-        assert_eq!(
-            answer.json()["backup"]["drill"],
-            json!({
-                "status": "waiting", "at": null, "seconds": null, "tables": null, "rows": null,
-                "check": null, "version": null, "failure": null,
-            })
-        );
+        let backup = &answer.json()["backup"];
+        assert_eq!((&backup["drill"], &backup["next_drill"]), (&Value::Null, &json!("waiting")));
     }
     fixture.run_jobs(b"");
     let mut drill = json!({
@@ -82,6 +77,11 @@ async fn a_drill_can_be_requested_and_its_result_is_shown() {
     });
     let list = shown(&fixture, BACKUPS).await;
     assert_eq!(list["backups"][0]["drill"], drill);
+    assert_eq!(list["backups"][0]["next_drill"], Value::Null);
+    let again = fixture.post(&path, "alice", &json!({})).await.json();
+    assert_eq!(again["backup"]["drill"], drill, "the last drill that ended");
+    assert_eq!(again["backup"]["next_drill"], "waiting");
+    fixture.run_jobs(b"");
     drill["rows_by_table"] = json!({"shop.orders": 42});
     let backup = shown(&fixture, &format!("{BACKUPS}/{id}")).await;
     assert_eq!(backup["backup"]["drill"], drill);

@@ -256,7 +256,7 @@ fn a_backup_does_not_wait_for_a_drill() {
     let made = client.full("shop");
     client.ask_for_drill(id_of(&made));
     wait_until("the drill to run", || {
-        (client.backup(id_of(&made))["drill"]["status"] == "running").then_some(())
+        (client.backup(id_of(&made))["next_drill"] == "running").then_some(())
     });
     let next = client.full("shop");
     client.drilled(id_of(&made));
@@ -381,7 +381,7 @@ fn deleting_a_backup_cancels_its_waiting_or_running_drill() {
     for made in [&runs, &waits] {
         client.ask_for_drill(id_of(made));
     }
-    let status = |made: &Value| client.backup(id_of(made))["drill"]["status"].take();
+    let status = |made: &Value| client.backup(id_of(made))["next_drill"].take();
     wait_until("the first drill to run", || (status(&runs) == "running").then_some(()));
     assert_eq!(status(&waits), "waiting");
     for made in [&waits, &runs] {

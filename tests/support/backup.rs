@@ -68,10 +68,7 @@ impl Client {
     pub(crate) fn drilled(&self, id: &str) -> Value {
         wait_until(&format!("the drill of {id}"), || {
             let row = self.backup(id);
-            ["passed", "damaged", "inconclusive"]
-                .iter()
-                .any(|it| row["drill"]["status"] == *it)
-                .then_some(row)
+            (row["next_drill"].is_null() && !row["drill"].is_null()).then_some(row)
         })
     }
 

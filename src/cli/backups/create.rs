@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::domain::{BackupId, Clock as _, Status, SystemClock};
 use crate::wire::{BackupView, CreateBackup};
 
-use super::origin;
+use super::origin::Origin;
 use super::table;
 
 /// How often the server is asked how far the backup is.
@@ -42,9 +42,9 @@ pub(in crate::cli) struct BackupArgs {
 
 pub(in crate::cli) fn run(args: &BackupArgs) -> Result<(), CommandError> {
     let config = args.with.load()?;
-    let origin = origin::running_server(&config)?;
+    let (origin, client) = Origin::running_server(&config)?;
     let instance = origin.instance(&args.instance)?;
-    let client = origin.client()?.of_project(instance.project.clone());
+    let client = client.of_project(instance.project.clone());
     let name = args.name.clone();
     let asked = client.create_backup(CreateBackup {
         name: name.unwrap_or_else(|| format!("{} {}", instance.name, SystemClock.now().to_wire())),

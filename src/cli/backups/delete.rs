@@ -9,7 +9,7 @@ use crate::cli::terminal;
 use crate::domain::BackupId;
 use crate::wire::BackupView;
 
-use super::origin;
+use super::origin::Origin;
 use super::selector::Selector;
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(in crate::cli) struct DeleteArgs {
 
 pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<(), CommandError> {
     let config = args.with.load()?;
-    let origin = origin::running_server(&config)?;
+    let (origin, client) = Origin::running_server(&config)?;
     let id = origin.find(&args.backup)?;
     let backup = origin.backup(id)?;
     let others = built_on(id, &origin.backups(backup.instance_id)?);
@@ -40,7 +40,7 @@ pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<(), CommandError> {
             "{counted} built on {id} would be deleted too; say --with-incrementals to do that"
         )));
     }
-    origin.client()?.of_project(backup.project_id).delete_backup(id)?;
+    client.of_project(backup.project_id).delete_backup(id)?;
     if args.json {
         terminal::say_json(&json!({ "deleted": id, "also_deleted": others }));
     } else if others.is_empty() {

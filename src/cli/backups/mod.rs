@@ -1,5 +1,6 @@
 //! Commands about backups and instances: they ask the server, and read the catalog where none runs.
 
+mod connect;
 mod create;
 mod delete;
 mod list;

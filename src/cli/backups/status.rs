@@ -22,7 +22,7 @@ pub(in crate::cli) struct StatusArgs {
 
 /// An instance with its backups.
 struct Summary<'a> {
-    instance: Named,
+    instance: &'a Named,
     /// The newest that can be restored.
     newest_usable: Option<&'a BackupView>,
     /// The newest, whatever became of it.
@@ -36,17 +36,17 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<(), CommandError> {
     let origin = Origin::open(&config)?;
     let backups = origin.backups(None)?;
     let summaries: Vec<_> =
-        origin.instances()?.into_iter().map(|it| Summary::new(it, &backups)).collect();
-    let running = matches!(origin, Origin::Server(_));
+        origin.instances()?.iter().map(|it| Summary::new(it, &backups)).collect();
+    let without_server = origin.without_server();
     if args.json {
         let instances: Vec<_> = summaries.iter().map(Summary::to_json).collect();
-        terminal::say_json(&json!({ "server_answers": running, "instances": instances }));
+        let server = without_server.is_none();
+        terminal::say_json(&json!({ "server_answers": server, "instances": instances }));
         return Ok(());
     }
-    terminal::say(if running {
-        format!("Coffer runs: {} answers.", origin.place())
-    } else {
-        format!("No server answers; this is from {}.", origin.place())
+    terminal::say(match without_server {
+        None => format!("Coffer runs: {} answers.", origin.place()),
+        Some(why) => format!("{why}; this is from {}.", origin.place()),
     });
     if summaries.is_empty() {
         terminal::say("There are no instances.");
@@ -59,7 +59,7 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<(), CommandError> {
 }
 
 impl<'a> Summary<'a> {
-    fn new(instance: Named, backups: &'a [BackupView]) -> Self {
+    fn new(instance: &'a Named, backups: &'a [BackupView]) -> Self {
         let own = || backups.iter().filter(|it| it.instance_id == Some(instance.id));
         let newest_usable = own().find(|it| it.status.is_usable());
         let (newest, usable) = (own().next(), own().filter(|it| it.status.is_usable()).count());
@@ -86,7 +86,7 @@ impl<'a> Summary<'a> {
     }
 
     fn to_json(&self) -> serde_json::Value {
-        let Named { id, name, engine, project, status } = &self.instance;
+        let Named { id, name, engine, project, status } = self.instance;
         json!({
             "id": id, "name": name, "engine": engine, "project_id": project, "status": status,
             "usable_backups": self.usable,

@@ -1,7 +1,7 @@
 //! Tables of text, and what stands in their cells.
 
 use crate::cli::terminal;
-use crate::domain::{Clock as _, SystemClock};
+use crate::domain::{Clock as _, NextDrill, SystemClock};
 use crate::wire::{BackupView, DrillStatus, UtcTime};
 
 /// What stands in a cell about which nothing is known.
@@ -66,17 +66,22 @@ pub(super) fn status(backup: &BackupView) -> String {
     }
 }
 
-/// What the newest drill ended with, in a word or two.
+/// What the last drill ended with, and whether another one is to come, in a word or two.
 pub(super) fn drill(backup: &BackupView) -> String {
-    let Some(drill) = &backup.drill else { return NOTHING.to_owned() };
-    let word = match drill.status {
-        DrillStatus::Waiting => "waiting",
-        DrillStatus::Running => "running",
-        DrillStatus::Passed => "passed",
-        DrillStatus::Damaged => "damaged",
-        DrillStatus::Inconclusive => "inconclusive",
-    };
-    drill.at.map_or_else(|| word.to_owned(), |at| format!("{word} {}", age(at)))
+    let ended = backup.drill.as_ref().map(|drill| {
+        let word = match drill.status {
+            DrillStatus::Passed => "passed",
+            DrillStatus::Damaged => "damaged",
+            DrillStatus::Inconclusive => "inconclusive",
+        };
+        format!("{word} {}", age(drill.at))
+    });
+    let next = backup.next_drill.map(|it| match it {
+        NextDrill::Waiting => "one waits".to_owned(),
+        NextDrill::Running => "one runs".to_owned(),
+    });
+    let parts: Vec<_> = [ended, next].into_iter().flatten().collect();
+    if parts.is_empty() { NOTHING.to_owned() } else { parts.join("; ") }
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     ".verify_level",
     ".left_out",
     ".drill",
+    ".next_drill",
     ".volume.used",
     ".restored_from",
     ".restored_to",

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::fixture::*;
 use super::*;
 use coffer::domain::{
-    Backup, BackupId, Caller, Cancel, Damage, DamageIn, Drill, DrillFacts, DrillTurn, Failure,
-    FailureCode, Instance, ParentChoice, Role, RowsByTable, RunEnd, RunNumbers, RunResult, Status,
+    Backup, BackupId, Caller, Cancel, Damage, DamageIn, Drill, DrillFacts, Failure, FailureCode,
+    Instance, NextDrill, ParentChoice, Role, RowsByTable, RunEnd, RunNumbers, RunResult, Status,
     Verdict, Verify, VerifyLevel,
 };
 
@@ -71,7 +71,7 @@ fn a_completed_backup_waits_for_its_drill_where_the_instance_says_so_and_behind_
     let root = fixture.completed(ParentChoice::None);
     let other = fixture.completed_of_web();
     let id = fixture.completed(ParentChoice::This(root));
-    for (backup, next) in [(root, Some(DrillTurn::Asked)), (other, None)] {
+    for (backup, next) in [(root, Some(NextDrill::Waiting)), (other, None)] {
         assert_eq!(fixture.drill_of(backup), Drill { next, last: None });
     }
     let waits = fixture.ask(shop(), ParentChoice::Newest).unwrap().id;
@@ -79,7 +79,7 @@ fn a_completed_backup_waits_for_its_drill_where_the_instance_says_so_and_behind_
     let job = fixture.claim_drill();
     assert_eq!((job.id, job.chain.len()), (root, 1));
     assert_eq!(job.source, Some(configured("a", "shop").source));
-    assert_eq!(fixture.drill_of(root).next, Some(DrillTurn::Claimed));
+    assert_eq!(fixture.drill_of(root).next, Some(NextDrill::Running));
     let job = fixture.claim_drill();
     assert_eq!(job.chain.iter().map(|it| it.id).collect::<Vec<_>>(), [root, id]);
     assert_eq!(fixture.catalog.claim_any().unwrap(), None);
@@ -110,11 +110,11 @@ fn members_and_admins_ask_for_a_drill_once_and_only_of_what_is_finished() {
     let id = fixture.completed(ParentChoice::None);
     let rings = fixture.bell.count();
     for ask in [fixture.ask_drill(id), fixture.catalog.ask_drill(&admin(), id).wait()] {
-        assert_eq!(ask.unwrap().drill.next, Some(DrillTurn::Asked));
+        assert_eq!(ask.unwrap().drill.next, Some(NextDrill::Waiting));
     }
     assert!(fixture.bell.count() > rings);
     assert_eq!(fixture.claim_drill().id, id);
-    assert_eq!(fixture.ask_drill(id).unwrap().drill.next, Some(DrillTurn::Claimed));
+    assert_eq!(fixture.ask_drill(id).unwrap().drill.next, Some(NextDrill::Running));
     assert_eq!(fixture.catalog.claim_any().unwrap(), None);
 
     let runs = fixture.ask(shop(), ParentChoice::None).unwrap().id;

@@ -1,0 +1,109 @@
+//! Reaching the server of this machine, or the one that the environment names.
+
+use std::env;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::cli::error::CommandError;
+use crate::client::{Client, ClientError, Connection};
+use crate::config::{AuthMode, Config};
+use crate::server;
+use crate::wire::Health;
+
+/// The server to ask, as a URL. Without it, the one of the configuration.
+const URL: &str = "COFFER_URL";
+/// The token to send. Without it, the one in the data directory.
+const TOKEN: &str = "COFFER_TOKEN";
+/// The project to ask about. Without it, `default`; with the token of the data directory, every project.
+const PROJECT: &str = "COFFER_PROJECT";
+
+/// What came of it.
+pub(super) enum Connected {
+    Server(Server),
+    /// No server runs on this machine.
+    Nobody {
+        url: String,
+    },
+    /// One runs, but this user has no token for it.
+    NoToken {
+        why: String,
+    },
+}
+
+/// A server that answers.
+pub(super) struct Server {
+    pub(super) client: Client,
+    pub(super) url: String,
+    /// Whether it is asked about every project.
+    pub(super) every_project: bool,
+}
+
+/// Asks the server whether it answers, and finds a token for it. A server that `COFFER_URL` names has to answer.
+pub(super) fn connect(config: &Config) -> Result<Connected, CommandError> {
+    let named = env::var(URL).ok();
+    let elsewhere = named.is_some();
+    let url = named.unwrap_or_else(|| format!("http://{}", reachable(config.server.listen)));
+    let connection = Connection::new(&url);
+    match connection.send("GET", "/healthcheck", None) {
+        Err(cause) if elsewhere => {
+            let request = format!("GET {url}/healthcheck");
+            return Err(ClientError::NoAnswer { request, cause }.into());
+        }
+        Err(_nobody) => return Ok(Connected::Nobody { url }),
+        Ok(mut answer) => {
+            let is_coffer =
+                answer.status() == 503 || answer.body_mut().read_json::<Health>().is_ok();
+            if !is_coffer {
+                let why = format!("what answers at {url} is not Coffer; is its address right?");
+                return Err(CommandError::Failed(why));
+            }
+        }
+    }
+    let (token, may_see_all) = match token(config, elsewhere) {
+        Ok(found) => found,
+        Err(_missing) if elsewhere => {
+            return Err(CommandError::Usage(format!("{URL} is set; set {TOKEN} as well")));
+        }
+        Err(missing) => {
+            let why = format!("The server {url} answers, but {missing}");
+            return Ok(Connected::NoToken { why });
+        }
+    };
+    let named = env::var(PROJECT).ok();
+    let every_project = may_see_all && named.is_none();
+    let project = named.unwrap_or_else(|| "default".to_owned());
+    let project =
+        project.parse().map_err(|error| CommandError::Usage(format!("{PROJECT}: {error}")))?;
+    let client = Client::new(connection.with_token(&token), project);
+    Ok(Connected::Server(Server { client, url, every_project }))
+}
+
+/// The token to send, and whether it is an administrator's of this machine; or why there is none.
+fn token(config: &Config, elsewhere: bool) -> Result<(String, bool), String> {
+    if let Ok(token) = env::var(TOKEN) {
+        return Ok((token, false));
+    }
+    if config.auth.mode == AuthMode::None {
+        return Ok((String::new(), !elsewhere));
+    }
+    let path = config.data_dir.join(server::ADMIN_TOKEN);
+    match fs::read_to_string(&path) {
+        Ok(secret) if !elsewhere => Ok((secret.trim().to_owned(), true)),
+        Ok(_) => Err("its token is not on this machine".to_owned()),
+        Err(error) => Err(format!(
+            "its token {} cannot be read ({error}): run this {}, or set {TOKEN}",
+            path.display(),
+            server::as_whom(&path)
+        )),
+    }
+}
+
+/// The address to connect to, for one to listen on.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
