@@ -52,7 +52,6 @@ async fn list_backups_of_instance(call: Call<Read>) -> Result<Json<BackupList>, 
     listing.answer(&call).map(Json)
 }
 
-/// A request for a page.
 struct Listing {
     filters: Filters,
     limit: Limit,

@@ -34,7 +34,6 @@ impl<'c> Known<'c> {
         Ok(Self { datastores, call })
     }
 
-    /// The engine with this name or id.
     fn engine(&self, wanted: &str) -> Result<&str, ApiError> {
         let mut engines = self.datastores.iter().map(|datastore| datastore.engine.as_str());
         engines

@@ -48,7 +48,6 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
-    /// A path without a route.
     pub(super) fn unknown_path() -> Self {
         Self::NotFound("The resource could not be found.".to_owned())
     }

@@ -40,7 +40,6 @@ pub(super) struct ListUrl {
 }
 
 impl ListUrl {
-    /// The URL of the request.
     pub(super) fn from_request(request: &HttpRequest, state: &State) -> Self {
         let mut path = base(request, state);
         path.push_str(request.uri().path());

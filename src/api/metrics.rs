@@ -20,7 +20,6 @@ impl Default for RequestCounts {
 }
 
 impl RequestCounts {
-    /// Counts an answer with this status.
     pub(super) fn add(&self, status: StatusCode) {
         if let Some(count) = self.0.get(usize::from(status.as_u16())) {
             count.fetch_add(1, Ordering::Relaxed);

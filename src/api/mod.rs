@@ -74,7 +74,6 @@ pub struct State {
 }
 
 impl State {
-    /// A backup as clients see it.
     fn view(&self, backup: Backup) -> BackupView {
         BackupView::new(backup, &*self.archives)
     }
@@ -94,7 +93,6 @@ where
 /// The path that every route of a project begins with.
 const PROJECT: &str = "/v1.0/{project_id}";
 
-/// Every route.
 pub fn routes(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         let mut project = web::scope(PROJECT);

@@ -48,7 +48,6 @@ impl Line {
     }
 }
 
-/// The middleware around everything.
 pub(super) async fn observe<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,

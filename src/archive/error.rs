@@ -4,7 +4,6 @@ use std::io;
 
 use crate::domain::BackupId;
 
-/// An archive could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     #[error("this is not a Coffer archive: {0}")]

@@ -28,7 +28,6 @@ pub(crate) fn segment(bytes: &[u8], number: usize, only: bool) -> Digest {
     hasher.finalize_non_root()
 }
 
-/// The hash of a segment of zeros.
 pub(crate) fn zeros(length: usize, number: usize, only: bool) -> Digest {
     static ZEROS: [u8; SEGMENT_BYTES] = [0; SEGMENT_BYTES];
     segment(ZEROS.get(..length).unwrap_or(&ZEROS), number, only)

@@ -72,7 +72,6 @@ pub struct BackupDescription {
     pub created: Timestamp,
 }
 
-/// Sums over an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Totals {
@@ -91,7 +90,6 @@ pub struct Totals {
     pub unread_files: u64,
 }
 
-/// How to check the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexSummary {
     /// BLAKE3 of the index's compressed frames, in hex.

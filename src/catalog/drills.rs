@@ -17,7 +17,6 @@ use super::rules::{Rules, visible_backup};
 use super::steps::require_archive;
 use super::{Catalog, CatalogError, DrillJob, Job, NotNow, Operation, Read, Reply, Scope, Write};
 
-/// The flags of the drills that run.
 #[derive(Debug, Default)]
 pub(super) struct RunningDrills(Mutex<HashMap<BackupId, Cancel>>);
 

@@ -55,7 +55,6 @@ pub enum Operation {
     Drill,
 }
 
-/// Why a value cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// The marker of the requested page is not an instance of the project.
@@ -127,7 +126,6 @@ pub enum NotNow {
     IdTaken(BackupId),
 }
 
-/// Why a caller may not do something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// The caller has no access to the project of the path.

@@ -69,7 +69,6 @@ impl Catalog {
         self.every_instance()
     }
 
-    /// Instances of every project.
     pub fn every_instance(&self) -> Result<Vec<Instance>, CatalogError> {
         let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_instance()?))?;
         Ok(found.into_iter().map(|it| it.instance).collect())

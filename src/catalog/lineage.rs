@@ -12,7 +12,6 @@ use super::{Catalog, CatalogError, Invalid, NotNow, Scope, Write};
 /// rows name each other as parents.
 const LONGEST_CHAIN: usize = 1000;
 
-/// The link that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Break {
     pub(super) bad_backup: BackupId,

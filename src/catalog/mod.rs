@@ -47,7 +47,6 @@ pub use scope::{Admin, Permission, Read, Scope, Write};
 /// The answer to a write, given after its commit.
 pub type Reply<T> = store::Reply<T, CatalogError>;
 
-/// What the operator decides.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Backups a project may have, -1 for any number, unless its own quota says otherwise.

@@ -18,7 +18,6 @@ impl Progress {
         self.0.lock().insert(id, share);
     }
 
-    /// Forgets a backup that no longer runs.
     pub(super) fn forget(&self, id: BackupId) {
         self.0.lock().remove(&id);
     }

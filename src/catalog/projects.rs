@@ -11,7 +11,6 @@ use super::{
     Admin, Catalog, CatalogError, Forbidden, Invalid, Permission, Read, Reply, Scope, Write,
 };
 
-/// A strategy to create or replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewStrategy {
     /// The instance; `None`: the whole project.
@@ -20,7 +19,6 @@ pub struct NewStrategy {
 }
 
 impl Catalog {
-    /// What a project may have, and has.
     pub fn quotas(
         &self,
         scope: &Scope<Read>,

@@ -97,7 +97,6 @@ impl Catalog {
     }
 }
 
-/// Claims the oldest job of a kind.
 type Claim = fn(&Rules, Records<'_>) -> Result<Option<Job>, CatalogError>;
 
 impl Rules {

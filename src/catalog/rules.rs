@@ -14,7 +14,6 @@ use super::{Catalog, CatalogError, Operation, Permission, Scope, Settings};
 /// The last time that fits the four-digit years of every format that Coffer writes.
 pub(super) const LAST_INSTANT: i64 = 253_402_300_799_999_999;
 
-/// Settings, clock and engines.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) settings: Settings,
@@ -66,7 +65,6 @@ impl Rules {
             .ok_or_else(|| CatalogError::NoSuchDatastore { name: asked.chars().take(80).collect() })
     }
 
-    /// This build has the engine.
     pub(super) fn ensure_engine(
         &self,
         name: &str,

@@ -8,7 +8,6 @@ use crate::domain::{Caller, ProjectId};
 
 use super::{CatalogError, Forbidden};
 
-/// A kind of access.
 pub trait Permission: Copy + Send + Sync + 'static {
     /// Whether the caller's roles allow this access, in a project that it may enter.
     fn allows(caller: &Caller) -> bool;

@@ -30,7 +30,6 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
-    /// The number.
     pub const fn number(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -50,7 +49,6 @@ impl From<ExitCode> for process::ExitCode {
     }
 }
 
-/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     #[error(transparent)]

@@ -28,12 +28,10 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// What Ctrl-C cancels.
     pub(super) fn cancel(&self) -> &Cancel {
         self.interrupt.cancel()
     }
 
-    /// The id of the backup.
     pub(super) fn id(&self) -> BackupId {
         self.chain.last().reported_id()
     }

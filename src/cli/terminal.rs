@@ -17,7 +17,6 @@ pub(super) fn say(line: impl Display) {
     writeln!(io::stdout().lock(), "{line}").ok();
 }
 
-/// Prints a report as one JSON document.
 pub(super) fn say_json(report: &Value) {
     say(format_args!("{report:#}"));
 }
@@ -33,7 +32,6 @@ pub(super) fn complain_in_json(error: &dyn Error, exit_code: u8) {
     writeln!(io::stderr().lock(), "{report}").ok();
 }
 
-/// Prints a warning to stderr.
 pub(super) fn warn(line: impl Display) {
     writeln!(io::stderr().lock(), "coffer: warning: {line}").ok();
 }

@@ -30,13 +30,11 @@ impl Connection {
         Self { agent, base: base.trim_end_matches('/').to_owned(), headers: Vec::new() }
     }
 
-    /// The same, with this token.
     #[must_use]
     pub fn with_token(self, secret: &str) -> Self {
         self.with_header("X-Auth-Token", secret)
     }
 
-    /// The same, with one more header.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));

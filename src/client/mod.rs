@@ -28,7 +28,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// The API of `project` over this connection.
     pub fn new(connection: Connection, project: ProjectId) -> Self {
         Self { connection, project }
     }
@@ -53,7 +52,6 @@ impl Client {
         Ok(answer.instance)
     }
 
-    /// Asks for a restore into a new instance.
     pub fn restore_to_new_instance(
         &self,
         instance: CreateInstance,

@@ -22,7 +22,6 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     found.0
 }
 
-/// The problems so far.
 struct Problems(Vec<Problem>);
 
 impl Problems {

@@ -29,7 +29,6 @@ pub struct InstanceConfig {
 }
 
 impl InstanceConfig {
-    /// Its id, given or derived.
     pub fn instance_id(&self) -> InstanceId {
         self.id.unwrap_or_else(|| InstanceId::derived(&self.project_id, &self.name))
     }

@@ -17,14 +17,12 @@ const ENVIRONMENT: &str = "the environment";
 /// No configuration is near this long, but a wrong path may name an endless file.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
-/// The text of one file.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) path: PathBuf,
     pub(super) text: String,
 }
 
-/// Reads the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Layer, ConfigError> {
     read_text(path)
         .map(|text| Layer { path: path.to_owned(), text })

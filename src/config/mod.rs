@@ -28,7 +28,6 @@ pub use token::{TokenConfig, TokenDigest};
 /// The file that is read if none is given.
 pub const DEFAULT_FILE: &str = "/etc/coffer/coffer.toml";
 
-/// The complete configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {

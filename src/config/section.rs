@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{TokenConfig, word};
 
-/// The HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
@@ -33,7 +32,6 @@ impl ServerConfig {
         (!url.is_empty()).then_some(url)
     }
 
-    /// The number of threads that answer requests.
     pub fn worker_count(&self) -> usize {
         if self.http_workers == 0 { processors().min(2) } else { self.http_workers }
     }
@@ -49,7 +47,6 @@ impl ServerConfig {
     }
 }
 
-/// Who has access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
@@ -59,7 +56,6 @@ pub struct AuthConfig {
     pub tokens: Vec<TokenConfig>,
 }
 
-/// Whether a token is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
@@ -68,7 +64,6 @@ pub enum AuthMode {
     None,
 }
 
-/// The threads that do the work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutorConfig {
@@ -81,12 +76,10 @@ pub struct ExecutorConfig {
 }
 
 impl ExecutorConfig {
-    /// The number of threads that compress.
     pub fn compression_thread_count(&self) -> usize {
         if self.compression_threads == 0 { processors() } else { self.compression_threads }
     }
 
-    /// How long a drill may take.
     pub fn drill_limit(&self) -> Option<Duration> {
         (self.drill_limit_s > 0).then(|| Duration::from_secs(self.drill_limit_s))
     }

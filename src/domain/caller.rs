@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::ProjectId;
 
-/// What a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

@@ -27,7 +27,6 @@ words! {
     }
 }
 
-/// The end of a drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrillOutcome {
     pub at: Timestamp,
@@ -36,7 +35,6 @@ pub struct DrillOutcome {
     pub verdict: Verdict,
 }
 
-/// What a drill says of its backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It was restored and used.
@@ -48,7 +46,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What was found, if it passed.
     pub const fn facts(&self) -> Option<&DrillFacts> {
         match self {
             Self::Passed(facts) => Some(facts),

@@ -62,7 +62,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of this kind, with this sentence.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }

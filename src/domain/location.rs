@@ -32,7 +32,6 @@ pub struct BadLocation {
 }
 
 impl BadLocation {
-    /// This text names no archive.
     pub fn new(text: &str) -> Self {
         Self { text: text.chars().take(200).collect() }
     }
@@ -62,7 +61,6 @@ impl Location {
         &self.text
     }
 
-    /// The last part: the file's name.
     pub fn name(&self) -> &str {
         self.text.rsplit_once('/').map_or(&*self.text, |(_folders, name)| name)
     }

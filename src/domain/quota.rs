@@ -3,7 +3,6 @@
 use super::words::words;
 
 words! {
-    /// What is counted.
     pub enum QuotaResource {
         /// Backups that are not FAILED.
         Backups = "backups",

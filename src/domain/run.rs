@@ -6,7 +6,6 @@ use super::words::words;
 use super::{BackupId, DrillFacts, Failure, InstanceId, ProjectId, RowsByTable, RunId, Timestamp};
 
 words! {
-    /// What is attempted.
     pub enum RunKind {
         /// Making a backup.
         Backup = "backup",
@@ -25,7 +24,6 @@ words! {
     }
 }
 
-/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunResult {
     /// It did what was asked for.
@@ -58,7 +56,6 @@ impl RunResult {
         }
     }
 
-    /// The word in the catalog.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -112,7 +109,6 @@ pub struct BackupPhases {
     pub proof_ms: u64,
 }
 
-/// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunEnd {
     pub at: Timestamp,
@@ -121,7 +117,6 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
-    /// An end without measurements.
     pub fn new(at: Timestamp, result: RunResult) -> Self {
         Self { at, result, numbers: RunNumbers::default() }
     }

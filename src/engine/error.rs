@@ -48,7 +48,6 @@ impl From<ToolError> for EngineError {
 }
 
 impl EngineError {
-    /// A failure of this kind.
     pub fn known(code: FailureCode, message: impl Into<String>) -> Self {
         Self::Known { code, message: message.into() }
     }
@@ -69,7 +68,6 @@ impl EngineError {
         Self::known(code, format!("{context}{error}{advice}"))
     }
 
-    /// A failed file operation.
     pub(super) fn io(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Io { action, path: path.to_owned(), source: source.into() }
     }

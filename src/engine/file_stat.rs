@@ -7,7 +7,6 @@ use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, makedev, 
 
 use crate::domain::{Clock as _, Entry, EntryKind, EntryPath, Stamp, SystemClock};
 
-/// A file's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileStat {
     pub(super) kind: FileType,
@@ -71,7 +70,6 @@ impl FileStat {
         }
     }
 
-    /// Device and inode number.
     pub(super) fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
@@ -90,7 +88,6 @@ pub(super) fn stat_at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Resul
     statx(folder, name, flags, ASKED).map(from_statx)
 }
 
-/// The metadata of an open file.
 pub(super) fn stat_open(file: BorrowedFd<'_>) -> rustix::io::Result<FileStat> {
     statx(file, "", AtFlags::EMPTY_PATH, ASKED).map(from_statx)
 }

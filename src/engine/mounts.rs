@@ -59,7 +59,6 @@ pub(super) fn require_answer(path: &Path, wait: Duration) -> Result<(), EngineEr
     ))
 }
 
-/// The key `answer_wait_s`.
 pub(super) fn answer_wait(source: &Source) -> Result<Duration, EngineError> {
     let Some(value) = source.0.get("answer_wait_s") else { return Ok(DEFAULT_WAIT) };
     let seconds = value.as_u64().filter(|seconds| (1..=MAX_WAIT_S).contains(seconds));

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Cancel, CheckLevel, LeftOut, Source};
 
-/// What a probe of a source found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// The version of the database, or of the library that reads it.
@@ -18,7 +17,6 @@ pub struct Probe {
     pub notes: Vec<String>,
 }
 
-/// What to read, and how.
 #[derive(Debug)]
 pub struct DumpRequest<'a> {
     pub source: &'a Source,
@@ -35,7 +33,6 @@ pub struct DumpRequest<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// Where a restore goes.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
     /// A new file or folder.
@@ -44,7 +41,6 @@ pub enum Target<'a> {
     Server(&'a Source),
 }
 
-/// Who owns the restored files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owners {
     /// As in the archive, as far as Coffer may set that.
@@ -53,7 +49,6 @@ pub enum Owners {
     CurrentUser,
 }
 
-/// What to restore, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadRequest<'a> {
     pub target: Target<'a>,
@@ -63,7 +58,6 @@ pub struct LoadRequest<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// What to use in a drill.
 #[derive(Debug, Clone, Copy)]
 pub struct DrillRequest<'a> {
     /// What was restored, with [`Owners::CurrentUser`].
@@ -75,7 +69,6 @@ pub struct DrillRequest<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// What a drill found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DrillReport {
     /// The version of the server or library that read the data.

@@ -27,7 +27,6 @@ const KEYS: [&str; 12] = [
     "extra_args",
 ];
 
-/// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Address {
     /// A socket on this machine. PostgreSQL names its folder.
@@ -38,7 +37,6 @@ pub(super) enum Address {
     },
 }
 
-/// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tls {
     Off,
@@ -60,7 +58,6 @@ const TLS: &[(&str, Tls)] = &[
     ("verify-full", Tls::VerifyFull),
 ];
 
-/// How a server is backed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     /// By its files.
@@ -226,7 +223,6 @@ impl ServerSource {
         Ok(())
     }
 
-    /// Reads the password file, if there is one.
     pub(super) fn password(&self) -> Result<Option<Secret>, EngineError> {
         self.password_file.as_deref().map(Secret::read).transpose()
     }
@@ -245,7 +241,6 @@ impl ServerSource {
         names.into_iter().zip(files).filter_map(|(name, file)| Some((name, file.as_deref()?)))
     }
 
-    /// Its address, for messages.
     pub(super) fn shown(&self) -> String {
         match &self.address {
             Address::Socket(path) => path.display().to_string(),

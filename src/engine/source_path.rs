@@ -9,7 +9,6 @@ use super::EngineError;
 use crate::domain::{FailureCode, Source};
 use crate::file_url;
 
-/// The failure of a source that is not valid.
 pub(super) fn invalid(message: impl Into<String>) -> EngineError {
     EngineError::known(FailureCode::SourceInvalid, message)
 }
@@ -60,7 +59,6 @@ pub(super) fn is_absolute_without_up(path: &Path) -> bool {
     path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
 }
 
-/// A source with this path.
 pub(super) fn source_at(path: &Path) -> Source {
     match path.to_str() {
         Some(text) => Source::from_path(text),

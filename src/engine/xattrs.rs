@@ -11,7 +11,6 @@ use rustix::io::Errno;
 /// The kernel's limits (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const XATTR_BYTES: usize = 65_536;
 
-/// Names and values.
 pub(super) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Those of an open file or folder, sorted by name. Attributes that are removed meanwhile or may not be read are left

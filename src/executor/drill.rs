@@ -33,7 +33,6 @@ pub struct DrillPlan<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// A drill that passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedDrill {
     pub level: VerifyLevel,

@@ -6,7 +6,6 @@ use crate::domain::{BackupId, Failure, FailureCode};
 use crate::engine::EngineError;
 use crate::storage::StorageError;
 
-/// An error of a job.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum JobError {

@@ -42,7 +42,6 @@ pub use undelete::undelete;
 pub use verify::{VerifyReport, verify};
 pub use worker::Executor;
 
-/// How the work is done.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Jobs at a time.

@@ -11,7 +11,6 @@ use crate::storage::StoredArchive;
 use super::chain::open_at;
 use super::{Context, JobError, OnProgress, facts, proof};
 
-/// What a rebuild found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RebuildReport {
     /// Archives that were read.

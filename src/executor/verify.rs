@@ -8,7 +8,6 @@ use crate::domain::{Backup, BackupId, VerifyLevel};
 use super::chain::job_error;
 use super::{JobError, OnProgress, facts};
 
-/// A proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
     pub id: BackupId,

@@ -7,7 +7,6 @@ use crate::engine::EngineError;
 use crate::executor::JobError;
 use crate::storage::StorageError;
 
-/// An error of starting or running the server.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error(transparent)]

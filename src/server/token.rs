@@ -37,7 +37,6 @@ impl NewToken {
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// What a client sends.
     pub fn secret(&self) -> &str {
         &self.0
     }

@@ -36,7 +36,6 @@ impl StorageError {
         Self::NotFound { what: file.display().to_string() }
     }
 
-    /// The file exists, and is not replaced.
     pub(super) fn exists(file: &Path) -> Self {
         Self::Exists { what: file.display().to_string() }
     }
@@ -46,7 +45,6 @@ impl StorageError {
         matches!(self, Self::NotFound { .. })
     }
 
-    /// Whether there was no room.
     pub fn is_full(&self) -> bool {
         match self {
             Self::Full { .. } => true,

@@ -18,7 +18,6 @@ use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 pub use error::StorageError;
 pub use local::{DataDirLock, Local, LocalSettings, OpenFile, Workspace};
 
-/// Where archives are kept.
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Its name in the catalog and on the wire.
     fn name(&self) -> &'static str;

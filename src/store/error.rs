@@ -8,7 +8,6 @@ use rusqlite::ErrorCode;
 
 use crate::domain::{BackupId, Status};
 
-/// An error of the database, or a step that a backup cannot take.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the catalog {path}: {source}", path = path.display())]

@@ -19,7 +19,6 @@ const MAX_CHECKED_BEFORE_USE: u64 = 8 << 20;
 /// After how many steps of SQLite's virtual machine a check looks whether the catalog is being closed.
 const STEPS: i32 = 10_000;
 
-/// The check of one open catalog.
 #[derive(Debug)]
 pub(super) struct IntegrityCheck {
     damage: Arc<OnceLock<String>>,

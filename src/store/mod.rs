@@ -58,7 +58,6 @@ pub struct Records<'a>(&'a Connection);
 pub struct Reply<T, E>(oneshot::Receiver<Result<T, E>>);
 
 impl<T, E: From<StoreError>> Reply<T, E> {
-    /// Waits without blocking.
     pub async fn done(self) -> Result<T, E> {
         self.0.await.unwrap_or_else(|_gone| Err(StoreError::Closed.into()))
     }
@@ -89,7 +88,6 @@ impl Drop for Snapshot<'_> {
     }
 }
 
-/// An open catalog database.
 pub struct Store {
     writes: RwLock<Option<Sender<Write>>>,
     writer: Mutex<Option<JoinHandle<()>>>,

@@ -81,7 +81,6 @@ impl Records<'_> {
         query_first(self.0, QUOTA, params![project, resource], |row| row.get(0))
     }
 
-    /// Sets the project's own limit.
     pub fn put_quota(
         self,
         project: &ProjectId,

@@ -27,12 +27,10 @@ pub struct RunOf {
 }
 
 impl RunOf {
-    /// The run of this kind about a backup.
     pub const fn backup(kind: RunKind, id: BackupId) -> Self {
         Self { kind, backup: Some(id), instance: None }
     }
 
-    /// The run of this kind about an instance.
     pub const fn instance(kind: RunKind, id: InstanceId) -> Self {
         Self { kind, backup: None, instance: Some(id) }
     }
@@ -49,7 +47,6 @@ impl RunOf {
         Self { backup: Some(backup), ..self }
     }
 
-    /// Every run of this kind.
     const fn every(kind: RunKind) -> Self {
         Self { kind, backup: None, instance: None }
     }
@@ -92,7 +89,6 @@ impl From<RunColumns> for Run {
     }
 }
 
-/// A result from its three columns.
 fn result(
     word: Option<String>,
     code: Option<FailureCode>,

@@ -151,7 +151,6 @@ words! {
 }
 
 words! {
-    /// The state of a removal.
     pub enum Removal {
         /// It waits for a worker.
         Asked = "asked",

@@ -74,7 +74,6 @@ impl<P: Permission> Call<P> {
         self.links_in(self.scope.project().as_str(), path)
     }
 
-    /// The links to something below another project.
     pub(in crate::api) fn links_in(&self, project: &str, path: &str) -> Vec<Link> {
         link::self_and_bookmark(&link::base(&self.request, &self.state), project, path)
     }

@@ -28,7 +28,6 @@ pub(in crate::api) struct Filters {
 }
 
 impl Filters {
-    /// The filters of a query.
     pub(in crate::api) fn from_query(query: &Query) -> Result<Self, ApiError> {
         Ok(Self {
             all: query.filter("all_projects")?.map(truthy),

@@ -22,7 +22,6 @@ pub(in crate::api) struct PageParameters {
 pub(in crate::api) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads the query of a request.
     pub(in crate::api) fn from_request(request: &HttpRequest) -> Result<Self, ApiError> {
         web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map(|query| Self(query.into_inner()))

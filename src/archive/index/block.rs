@@ -21,7 +21,6 @@ pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// The length of a block's prefix.
 pub(super) const PREFIX_BYTES: usize = 2 * BLOCK_BYTES;
 
-/// A stored block.
 pub(crate) struct Block<'a> {
     /// Of an incremental: where in the root's index its prefix starts.
     pub(super) prefix_start: Option<u64>,

@@ -66,7 +66,6 @@ pub(crate) enum Stored {
     Whole(PatchSlice),
 }
 
-/// A segment of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Segment {
     /// See [`hash::segment`].

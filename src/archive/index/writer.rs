@@ -26,7 +26,6 @@ pub(crate) struct IndexWriter {
     prefixes: Option<PrefixFinder>,
 }
 
-/// A finished index.
 #[derive(Debug)]
 pub(crate) struct FinishedIndex {
     pub(crate) frames: Vec<Vec<u8>>,

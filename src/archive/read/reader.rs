@@ -91,7 +91,6 @@ impl Reader {
         }
     }
 
-    /// The frames of the index.
     pub(crate) fn index_frames(&self) -> Result<Range<u32>, ArchiveError> {
         let start = self.trailer.index_frame;
         let end = start
@@ -139,7 +138,6 @@ impl Reader {
         &self.table
     }
 
-    /// The error for damage of this archive.
     pub(crate) fn damaged(&self, damage: Damage) -> ArchiveError {
         damage.in_backup(Some(self.reported_id()))
     }
@@ -218,7 +216,6 @@ impl File {
         Ok((table, trailer))
     }
 
-    /// The error for a file without a seek table at its end.
     fn no_end(&self) -> ArchiveError {
         let mut start = [0; 4];
         let read = self.bytes.read_exact_at(&mut start, 0);

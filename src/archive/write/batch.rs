@@ -11,7 +11,6 @@ pub(super) struct SegmentId {
     pub(super) number: usize,
 }
 
-/// A segment in a batch.
 #[derive(Debug)]
 pub(super) struct BatchSegment {
     pub(super) id: SegmentId,
@@ -45,7 +44,6 @@ pub(super) struct Batch {
     pub(super) out: Vec<u8>,
 }
 
-/// What became of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SegmentOutcome {
     /// It is a hole and takes no bytes.
@@ -66,7 +64,6 @@ pub(super) struct EncodedSegment {
     pub(super) segment: Segment,
 }
 
-/// A batch that is ready to be written.
 #[derive(Debug, Default)]
 pub(super) struct EncodedBatch {
     /// The buffer that the bytes were in, to be used again.

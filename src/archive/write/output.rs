@@ -6,7 +6,6 @@ use crate::archive::error::{ArchiveError, Damage};
 use crate::archive::frame::SeekTable;
 use crate::domain::num::{saturating_u32, to_u64};
 
-/// Writes frames to a sink.
 #[derive(Debug)]
 pub(super) struct Output<W> {
     sink: W,
@@ -36,7 +35,6 @@ impl<W: Write> Output<W> {
         self.write(bytes)
     }
 
-    /// Writes a skippable frame.
     pub(super) fn write_skippable(&mut self, frame: &[u8]) -> Result<(), ArchiveError> {
         self.write_frames(frame, &[(saturating_u32(frame.len()), 0)])
     }

@@ -36,7 +36,6 @@ impl PendingRecords {
         Self { queue: VecDeque::new(), first: 0, index, totals: Totals::default() }
     }
 
-    /// How many records wait.
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }

@@ -13,7 +13,6 @@ pub(super) const BLOCK_BYTES: usize = 512;
 const MAX_NAME_BYTES: usize = 100;
 const NANOS: i128 = 1_000_000_000;
 
-/// The start of a tar member.
 #[derive(Debug)]
 pub(super) struct Member {
     /// Everything in front of the data: headers, and the map of a file with holes.
@@ -109,7 +108,6 @@ fn sparse_name(path: &EntryPath) -> Vec<u8> {
     [folder, b"GNUSparseFile.0/", name].concat()
 }
 
-/// Sets the remaining fields of a header.
 fn finish(mut header: Header, kind: EntryType, name: &[u8], length: u64) -> Vec<u8> {
     header.set_entry_type(kind);
     header.set_size(length);

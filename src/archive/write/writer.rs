@@ -32,7 +32,6 @@ const MAX_HASHED_HOLES: usize = 4096;
 const MAX_SPARE: usize = 8;
 const ZEROS: [u8; 4096] = [0; 4096];
 
-/// How to write an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriterOptions {
     /// Threads that hash and compress.

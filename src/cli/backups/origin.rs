@@ -103,7 +103,6 @@ impl Origin {
         }
     }
 
-    /// One backup.
     pub(super) fn backup(&self, id: BackupId) -> Result<BackupView, CommandError> {
         let found = match &self.answers {
             Answers::Server(server) => server.client.backup(id).map_err(CommandError::from),
@@ -146,7 +145,6 @@ impl Origin {
         Ok(self.instances.get_or_init(|| found))
     }
 
-    /// The names of the instances.
     pub(super) fn names(&self) -> Result<HashMap<InstanceId, String>, CommandError> {
         Ok(self.instances()?.iter().map(|it| (it.id, it.name.clone())).collect())
     }

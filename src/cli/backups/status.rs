@@ -20,7 +20,6 @@ pub(in crate::cli) struct StatusArgs {
     with: WithConfig,
 }
 
-/// An instance with its backups.
 struct Summary<'a> {
     instance: &'a Named,
     /// The newest that can be restored.

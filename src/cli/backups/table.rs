@@ -44,7 +44,6 @@ fn span(seconds: i64) -> String {
     format!("{seconds} s")
 }
 
-/// How large the archive is.
 pub(super) fn size(backup: &BackupView) -> String {
     backup.size_bytes.map_or_else(|| NOTHING.to_owned(), terminal::human)
 }

@@ -25,7 +25,6 @@ use crate::domain::Source;
 /// A placeholder: trees have no version.
 const VERSION: &str = "1";
 
-/// The engine for trees of files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Directory;
 

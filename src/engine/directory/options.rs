@@ -13,7 +13,6 @@ use crate::engine::{EngineError, printable};
 
 const KEYS: [&str; 5] = ["path", "url", "exclude", "one_file_system", "answer_wait_s"];
 
-/// A parsed directory `source`.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     /// The absolute path of the tree's root.

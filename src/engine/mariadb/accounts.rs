@@ -12,7 +12,6 @@ const SYSTEM: &str = "('mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infos
 /// How many accounts are queried at once: the length of a command line is limited.
 const BATCH: usize = 50;
 
-/// An account, or a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Account {
     user: String,

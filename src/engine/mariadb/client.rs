@@ -13,7 +13,6 @@ use crate::domain::Cancel;
 use crate::engine::EngineError;
 use crate::engine::tool::{Tool, ToolError};
 
-/// A row of an answer.
 pub(super) type Row = Vec<String>;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,7 +7,6 @@ use crate::engine::EngineError;
 pub(super) use crate::engine::server_source::Method;
 use crate::engine::server_source::ServerSource;
 
-/// The parsed source of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub(super) brand: Brand,

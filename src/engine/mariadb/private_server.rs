@@ -74,7 +74,6 @@ impl PrivateServer {
         Ok(Self { process, client, _temporary: temporary })
     }
 
-    /// Shuts it down.
     pub(super) fn stop(self) -> Result<(), ToolError> {
         self.process.stop(Signal::TERM, STOP_TIMEOUT)
     }

@@ -66,7 +66,6 @@ impl Programs {
     }
 }
 
-/// A program's version text.
 pub(super) fn version_text(program: &Path, cancel: &Cancel) -> Result<String, EngineError> {
     tool::version_text(program, &["--no-defaults", "--version"], cancel)
 }

@@ -120,7 +120,6 @@ fn plain_options(line: &[u8]) -> Option<String> {
     (kept.len() < words.len()).then(|| kept.join(" ").trim_end_matches(';').to_owned() + end)
 }
 
-/// Runs one script.
 fn run(client: &Client, script: &Script) -> Result<Vec<Refused>, EngineError> {
     let failed = |error: ToolError| classify(error, &format!("loading {}", script.name));
     let broken = |error| EngineError::target("reading", &script.path, error);

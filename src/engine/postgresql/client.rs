@@ -79,7 +79,6 @@ impl Client {
         Ok(self.query::<Option<Vec<String>>>(sql)?.unwrap_or_default())
     }
 
-    /// Runs statements.
     pub(super) fn execute(&self, sql: &str) -> Result<(), EngineError> {
         let psql = self.psql()?.args(["-c", sql]);
         psql.run(&self.cancel).map_err(|error| self.classify(error))

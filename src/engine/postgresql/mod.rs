@@ -41,7 +41,6 @@ use super::{
 };
 use crate::domain::Source;
 
-/// The engine for PostgreSQL servers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Postgresql;
 

@@ -58,7 +58,6 @@ pub(super) struct PrivateServer {
     folder: TempDir,
 }
 
-/// What to start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Launch<'a> {
     pub(super) data: &'a Path,
@@ -155,7 +154,6 @@ impl PrivateServer {
         of_server(&format!("the server ended; it said: {}", self.process.log_tail()))
     }
 
-    /// Shuts it down.
     pub(super) fn stop(self) -> Result<(), EngineError> {
         let stopped = self.process.stop(Signal::INT, STOP_TIMEOUT);
         drop(self.folder);

@@ -29,7 +29,6 @@ use super::{
 };
 use crate::domain::Source;
 
-/// The engine for Redis and Valkey servers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Redis;
 

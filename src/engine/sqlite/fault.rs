@@ -99,7 +99,6 @@ pub(super) fn permission_advice(path: &Path) -> String {
     )
 }
 
-/// A folder above the file may not be entered.
 pub(super) fn unreachable(path: &Path) -> EngineError {
     let uid = rustix::process::geteuid().as_raw();
     let folder = shell_quoted(path.parent().unwrap_or(Path::new("/")));

@@ -37,7 +37,6 @@ use crate::domain::{Cancel, Source};
 /// A probe waits for a lock no longer than this.
 const PROBE_WAIT: Duration = Duration::from_secs(5);
 
-/// The engine for SQLite databases.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sqlite;
 

@@ -13,7 +13,6 @@ const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(30);
 /// Longer waits would only hide a lock that is never released.
 const MAX_LOCK_WAIT_S: u64 = 3600;
 
-/// A parsed SQLite `source`.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     /// The absolute path of the database file.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
 
-/// Where to look for the programs of one database.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Finder {
     /// `source.tools`: if set, the only folder that is searched.

@@ -76,7 +76,6 @@ impl ServerProcess {
         self.process.has_ended()
     }
 
-    /// The last lines of its log.
     pub(crate) fn log_tail(&self) -> String {
         match read_end(&self.log, LOG_TAIL) {
             Ok(end) => last_lines(&end, &self.process.secrets),

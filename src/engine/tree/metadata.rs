@@ -21,7 +21,6 @@ const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 /// The tag of the owning group's entry.
 const GROUP_TAG: [u8; 2] = 0x04_u16.to_le_bytes();
 
-/// An entry's metadata.
 #[derive(Debug)]
 pub(super) struct Metadata {
     mode: u32,

@@ -15,7 +15,6 @@ use crate::storage::Pending;
 
 use super::intake::{BackupIntake, Sink, writer_error};
 
-/// A published backup.
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) facts: ArchiveFacts,
@@ -26,7 +25,6 @@ pub(super) struct Published {
 }
 
 impl Published {
-    /// What its run measured.
     pub(super) fn numbers(&self) -> RunNumbers {
         RunNumbers {
             took_ms: Some(millis(self.took)),

@@ -15,7 +15,6 @@ use super::restore::{self, Restored};
 /// How often a worker looks for work, or tries to record an outcome again, when the bell does not ring.
 pub(in crate::executor) const POLL: Duration = Duration::from_secs(5);
 
-/// The end of a job.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// Of a backup.

@@ -9,7 +9,6 @@ use crate::executor::restore::{RestorePlan, restore};
 use crate::executor::{Context, JobError, chain};
 use crate::failpoint;
 
-/// A restored instance.
 #[derive(Debug)]
 pub(super) struct Restored {
     /// What reads it from now on.

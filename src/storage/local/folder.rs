@@ -181,7 +181,6 @@ impl Folder {
     }
 }
 
-/// The names in a folder.
 #[derive(Debug)]
 pub(super) struct Names {
     dir: Dir,

@@ -35,7 +35,6 @@ pub use layout::DataDirLock;
 pub use pending::OpenFile;
 pub use workspace::Workspace;
 
-/// How a data directory is used.
 #[derive(Debug, Clone)]
 pub struct LocalSettings {
     /// Bytes that archives leave free: the catalog and the rest of the machine need some.

@@ -7,7 +7,6 @@ use crate::domain::{Backup, InstanceId, Position, ProjectId, Status};
 use crate::store::sql::query_all;
 use crate::store::{Records, StoreError};
 
-/// Which rows, and which page of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
     pub project: Option<&'a ProjectId>,
