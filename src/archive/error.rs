@@ -4,6 +4,8 @@ use std::io;
 
 use crate::domain::BackupId;
 
+pub type Result<T, E = ArchiveError> = std::result::Result<T, E>;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     #[error("this is not a Coffer archive: {0}")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{ArchiveError, Damage};
+use super::error::{ArchiveError, Damage, Result};
 use super::order::Order;
 use crate::domain::{
     BackupId, ContainerName, Datastore, InstanceId, Kind, ProjectId, SEGMENT_BYTES, Timestamp,
@@ -119,7 +119,7 @@ pub struct ManifestDraft {
 
 impl Manifest {
     /// The content of `.coffer/manifest.json`.
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>, ArchiveError> {
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
         // In memory only the size of the text can be a reason.
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| ArchiveError::TooLarge(format!("the manifest ({error})")))?;

@@ -109,7 +109,7 @@ mod read;
 mod sparse;
 mod write;
 
-pub use error::ArchiveError;
+pub use error::{ArchiveError, Result};
 pub use index::{Entries, Record};
 pub use manifest::{BackupDescription, IndexSummary, Manifest, ManifestDraft, Totals};
 pub use order::Order;

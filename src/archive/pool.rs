@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::error::ArchiveError;
+use super::error::{ArchiveError, Result};
 use crate::domain::num::to_u64;
 
 /// The number of a job and its result; `None` if the job panicked.
@@ -31,10 +31,7 @@ pub(crate) struct Pool<J, R> {
 
 impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
     /// Starts `workers` threads, 1 to 64; each has its own function from `make`.
-    pub(crate) fn start<F>(
-        workers: usize,
-        mut make: impl FnMut() -> Result<F, ArchiveError>,
-    ) -> Result<Self, ArchiveError>
+    pub(crate) fn start<F>(workers: usize, mut make: impl FnMut() -> Result<F>) -> Result<Self>
     where
         F: FnMut(J) -> R + Send + 'static,
     {
@@ -77,7 +74,7 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
         self.submitted - self.taken >= self.limit
     }
 
-    pub(crate) fn submit(&mut self, job: J) -> Result<(), ArchiveError> {
+    pub(crate) fn submit(&mut self, job: J) -> Result<()> {
         let jobs = self.jobs.as_ref().ok_or_else(no_threads)?;
         jobs.send((self.submitted, job)).map_err(|_job| no_threads())?;
         self.submitted += 1;
@@ -85,7 +82,7 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
     }
 
     /// Waits for the result of the oldest job whose result was not taken; `None` if there is no such job.
-    pub(crate) fn next(&mut self) -> Result<Option<R>, ArchiveError> {
+    pub(crate) fn next(&mut self) -> Result<Option<R>> {
         if self.taken == self.submitted {
             return Ok(None);
         }
@@ -121,7 +118,7 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
     }
 
     /// Like [`Pool::next`], but does not wait: `None` if that result is not there yet.
-    pub(crate) fn try_next(&mut self) -> Result<Option<R>, ArchiveError> {
+    pub(crate) fn try_next(&mut self) -> Result<Option<R>> {
         self.early.extend(self.answers.try_iter());
         if self.early.contains_key(&self.taken) { self.next() } else { Ok(None) }
     }

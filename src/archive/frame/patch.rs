@@ -13,7 +13,7 @@
 
 use super::skippable::le32;
 use super::zstd::{Compressor, content_length, decompress_with_prefix};
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{Damage, Result};
 use crate::domain::SEGMENT_BYTES;
 
 /// The kind of a patch frame with whole segments.
@@ -67,7 +67,7 @@ impl Changes {
         page_bytes: u32,
         length: u32,
         out: &mut Vec<u8>,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<()> {
         out.push(CHANGED_PAGES);
         out.extend_from_slice(&page_bytes.to_le_bytes());
         out.extend_from_slice(&length.to_le_bytes());

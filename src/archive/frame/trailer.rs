@@ -3,7 +3,7 @@
 use super::skippable::{
     SKIPPABLE_HEADER, TRAILER_MAGIC, le32, le64, skippable_content, skippable_header,
 };
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::hash::Digest;
 
 /// The format that this Coffer writes, and the newest that it reads.
@@ -50,7 +50,7 @@ impl Trailer {
         frame
     }
 
-    pub(crate) fn parse(frame: &[u8]) -> Result<Self, ArchiveError> {
+    pub(crate) fn parse(frame: &[u8]) -> Result<Self> {
         let damaged = |what: &str| Damage::new(what).in_backup(None);
         let content = skippable_content(frame, TRAILER_MAGIC)
             .map_err(|_other_frame| ArchiveError::NotAnArchive("it has no trailer".to_owned()))?;

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_error_name};
 
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::domain::num::to_u64;
 
 /// Magic of a zstd frame (RFC 8878, 3.1.1).
@@ -42,7 +42,7 @@ fn failed(code: usize) -> ArchiveError {
     ArchiveError::Internal(format!("zstd: {}", get_error_name(code)))
 }
 
-fn new_context<'a>(level: i32, more: &[CParameter]) -> Result<CCtx<'a>, ArchiveError> {
+fn new_context<'a>(level: i32, more: &[CParameter]) -> Result<CCtx<'a>> {
     let mut context = CCtx::try_create().ok_or_else(no_memory)?;
     let always = [CParameter::CompressionLevel(level), CParameter::ChecksumFlag(true)];
     for parameter in always.iter().chain(more) {
@@ -57,7 +57,7 @@ impl Compressor {
     }
 
     /// Appends `bytes` to `out` as one frame, which states its length and has a checksum.
-    pub(crate) fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ArchiveError> {
+    pub(crate) fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let context = match self.context.take() {
             Some(context) => context,
             None if self.level == LEVEL_WITH_SMALL_TABLES => {
@@ -74,7 +74,7 @@ impl Compressor {
         prefix: &[u8],
         bytes: &[u8],
         out: &mut Vec<u8>,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<()> {
         self.context = None;
         let mut context = new_context(self.level, &[])?;
         context.ref_prefix(prefix).map_err(failed)?;
@@ -82,7 +82,7 @@ impl Compressor {
     }
 }
 
-fn compress(context: &mut CCtx<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ArchiveError> {
+fn compress(context: &mut CCtx<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
     out.reserve(compress_bound(bytes.len()));
     let mut end = Cursor::new(std::mem::take(out));
     end.set_position(to_u64(end.get_ref().len()));
@@ -101,7 +101,7 @@ impl fmt::Debug for Decompressor {
 }
 
 impl Decompressor {
-    pub(crate) fn new() -> Result<Self, ArchiveError> {
+    pub(crate) fn new() -> Result<Self> {
         DCtx::try_create().map(Self).ok_or_else(no_memory)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::block::Block;
 use super::root_index::RootIndex;
-use crate::archive::error::ArchiveError;
+use crate::archive::error::Result;
 use crate::archive::frame::{Decompressor, decompress_with_prefix};
 use crate::archive::read::Reader;
 use crate::domain::Kind;
@@ -23,10 +23,7 @@ pub(crate) struct BlockReader {
 
 impl BlockReader {
     /// Starts at the first block. An incremental needs its `root`.
-    pub(crate) fn new(
-        reader: &Arc<Reader>,
-        root: Option<&Arc<Reader>>,
-    ) -> Result<Self, ArchiveError> {
+    pub(crate) fn new(reader: &Arc<Reader>, root: Option<&Arc<Reader>>) -> Result<Self> {
         let root = match reader.manifest().kind {
             Kind::Full => None,
             Kind::Incremental => Some(RootIndex::new(Arc::clone(reader.require_root(root)?))?),
@@ -41,7 +38,7 @@ impl BlockReader {
     }
 
     /// Replaces what is in `out` with the next block; returns `false` after the last one.
-    pub(crate) fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, ArchiveError> {
+    pub(crate) fn next(&mut self, out: &mut Vec<u8>) -> Result<bool> {
         out.clear();
         let Some(number) = self.frames.next() else { return Ok(false) };
         self.reader.stored_frame(number, &mut self.stored)?;

@@ -8,12 +8,12 @@ use super::record::{
     FrameSlice, MAX_EXTENTS, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice, Record, RootSlice,
     Segment, Stored, segment_length, xattr_cost,
 };
-use crate::archive::error::ArchiveError;
+use crate::archive::error::{ArchiveError, Result};
 use crate::domain::num::{saturating_u32, to_u64};
 use crate::domain::{Entry, EntryKind};
 
 /// Checks that a record can hold this entry.
-pub(crate) fn check_fits(entry: &Entry) -> Result<(), ArchiveError> {
+pub(crate) fn check_fits(entry: &Entry) -> Result<()> {
     let (target, extents) = match &entry.kind {
         EntryKind::Symlink { target } => (target.len(), 0),
         EntryKind::HardLink { to } => (to.as_bytes().len(), 0),

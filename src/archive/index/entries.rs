@@ -11,7 +11,7 @@ use super::record::{
     DataMap, FrameSlice, MAX_EXTENTS, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice, Record,
     RootSlice, Segment, Stored, segment_count, segment_length, xattr_cost,
 };
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::hash::{self, Digest};
 use crate::archive::order::PathSequence;
 use crate::archive::read::Reader;
@@ -36,7 +36,7 @@ pub struct Entries {
 
 impl Reader {
     /// The entries of the archive. An incremental needs its `root`, with whose index its own is compressed.
-    pub fn entries(self: &Arc<Self>, root: Option<&Arc<Self>>) -> Result<Entries, ArchiveError> {
+    pub fn entries(self: &Arc<Self>, root: Option<&Arc<Self>>) -> Result<Entries> {
         Ok(Entries {
             blocks: BlockReader::new(self, root)?,
             block: Vec::new(),
@@ -49,7 +49,7 @@ impl Reader {
 }
 
 impl Iterator for Entries {
-    type Item = Result<Record, ArchiveError>;
+    type Item = Result<Record>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -68,7 +68,7 @@ impl Entries {
     }
 
     /// Whether there is another byte. Reads the next block if necessary.
-    fn has_more(&mut self) -> Result<bool, ArchiveError> {
+    fn has_more(&mut self) -> Result<bool> {
         while self.at >= self.block.len() {
             self.at = 0;
             if !self.blocks.next(&mut self.block)? {
@@ -78,13 +78,13 @@ impl Entries {
         Ok(true)
     }
 
-    fn byte(&mut self) -> Result<u8, ArchiveError> {
+    fn byte(&mut self) -> Result<u8> {
         let found = if self.has_more()? { self.block.get(self.at).copied() } else { None };
         self.at += 1;
         found.ok_or_else(|| self.damaged("it ends within a record"))
     }
 
-    fn number<T: TryFrom<u128>>(&mut self) -> Result<T, ArchiveError> {
+    fn number<T: TryFrom<u128>>(&mut self) -> Result<T> {
         let mut number = 0_u128;
         for shift in (0..128).step_by(7) {
             let byte = self.byte()?;
@@ -99,12 +99,12 @@ impl Entries {
         Err(self.damaged("a number does not end"))
     }
 
-    fn signed(&mut self) -> Result<i128, ArchiveError> {
+    fn signed(&mut self) -> Result<i128> {
         self.number::<u128>().map(unzigzag)
     }
 
     /// Appends the next `length` bytes. Memory is allocated only for bytes that exist.
-    fn take(&mut self, length: usize, out: &mut Vec<u8>) -> Result<(), ArchiveError> {
+    fn take(&mut self, length: usize, out: &mut Vec<u8>) -> Result<()> {
         let mut missing = length;
         while missing > 0 {
             if !self.has_more()? {
@@ -119,7 +119,7 @@ impl Entries {
         Ok(())
     }
 
-    fn text(&mut self) -> Result<Vec<u8>, ArchiveError> {
+    fn text(&mut self) -> Result<Vec<u8>> {
         let length = self.number()?;
         if length > MAX_TEXT_BYTES {
             return Err(self.damaged("a text is too long"));
@@ -129,17 +129,17 @@ impl Entries {
         Ok(text)
     }
 
-    fn digest(&mut self) -> Result<Digest, ArchiveError> {
+    fn digest(&mut self) -> Result<Digest> {
         let mut bytes = Vec::with_capacity(32);
         self.take(32, &mut bytes)?;
         bytes.try_into().map_err(|_wrong_length| self.damaged("a hash is cut short"))
     }
 
-    fn path(&mut self, bytes: Vec<u8>) -> Result<EntryPath, ArchiveError> {
+    fn path(&mut self, bytes: Vec<u8>) -> Result<EntryPath> {
         EntryPath::new(bytes).map_err(|bad| self.damaged(&bad.to_string()))
     }
 
-    fn record(&mut self) -> Result<Option<Record>, ArchiveError> {
+    fn record(&mut self) -> Result<Option<Record>> {
         if !self.has_more()? {
             return Ok(None);
         }
@@ -151,7 +151,7 @@ impl Entries {
     }
 
     /// Decodes a record that stands alone, made by [`super::encode`].
-    pub(crate) fn decode(&mut self, bytes: Vec<u8>) -> Result<Record, ArchiveError> {
+    pub(crate) fn decode(&mut self, bytes: Vec<u8>) -> Result<Record> {
         let block = std::mem::replace(&mut self.block, bytes);
         let (at, previous) = (std::mem::take(&mut self.at), std::mem::take(&mut self.previous));
         let found = self.entry().and_then(|entry| self.with_segments(entry));
@@ -160,7 +160,7 @@ impl Entries {
     }
 
     /// Reads the rest of this entry's record.
-    fn with_segments(&mut self, entry: Entry) -> Result<Record, ArchiveError> {
+    fn with_segments(&mut self, entry: Entry) -> Result<Record> {
         let EntryKind::File { size, .. } = entry.kind else {
             return Ok(Record { entry, segments: Vec::new(), hash: None });
         };
@@ -177,7 +177,7 @@ impl Entries {
         Ok(Record { entry, segments, hash: Some(hash) })
     }
 
-    fn entry(&mut self) -> Result<Entry, ArchiveError> {
+    fn entry(&mut self) -> Result<Entry> {
         let flags = self.byte()?;
         let shared: usize = self.number()?;
         let suffix = self.text()?;
@@ -205,13 +205,13 @@ impl Entries {
         Ok(Entry { path, kind, mode, uid, gid, mtime_ns, xattrs, stamp })
     }
 
-    fn stamp(&mut self, mtime_ns: i128) -> Result<Stamp, ArchiveError> {
+    fn stamp(&mut self, mtime_ns: i128) -> Result<Stamp> {
         let ctime_ns = self.signed()?.wrapping_add(mtime_ns);
         let (inode, device) = (self.number()?, self.number()?);
         Ok(Stamp { ctime_ns, inode, device, beside: self.number()? })
     }
 
-    fn xattrs(&mut self) -> Result<Vec<Xattr>, ArchiveError> {
+    fn xattrs(&mut self) -> Result<Vec<Xattr>> {
         let count: usize = self.number()?;
         let (mut found, mut together) = (Vec::new(), 0_usize);
         for _ in 0..count {
@@ -225,7 +225,7 @@ impl Entries {
         Ok(found)
     }
 
-    fn file(&mut self, has_extents: bool) -> Result<EntryKind, ArchiveError> {
+    fn file(&mut self, has_extents: bool) -> Result<EntryKind> {
         let size = self.number()?;
         if !has_extents {
             return Ok(EntryKind::File { size, extents: None });
@@ -240,7 +240,7 @@ impl Entries {
         Ok(EntryKind::File { size, extents: Some(extents) })
     }
 
-    fn segment(&mut self, length: usize) -> Result<Segment, ArchiveError> {
+    fn segment(&mut self, length: usize) -> Result<Segment> {
         let tag = self.byte()?;
         let hash = self.digest()?;
         let length = saturating_u32(length);
@@ -260,7 +260,7 @@ impl Entries {
         Ok(Segment { hash, stored })
     }
 
-    fn root(&mut self, tag: u8, length: u32) -> Result<RootSlice, ArchiveError> {
+    fn root(&mut self, tag: u8, length: u32) -> Result<RootSlice> {
         let slice = if tag & ROOT_IS_NEXT == 0 {
             self.slice(self.previous.root)?
         } else {
@@ -271,7 +271,7 @@ impl Entries {
         Ok(RootSlice { slice, map })
     }
 
-    fn patch(&mut self, tag: u8, length: u32) -> Result<PatchSlice, ArchiveError> {
+    fn patch(&mut self, tag: u8, length: u32) -> Result<PatchSlice> {
         let previous = self.previous.patch;
         let depth = if tag & SAME_ARCHIVE == 0 { self.number()? } else { previous.depth };
         let slice = self.slice(previous.slice)?;
@@ -282,14 +282,14 @@ impl Entries {
         Ok(self.previous.patch)
     }
 
-    fn slice(&mut self, previous: FrameSlice) -> Result<FrameSlice, ArchiveError> {
+    fn slice(&mut self, previous: FrameSlice) -> Result<FrameSlice> {
         let frame = self.signed()?.checked_add(i128::from(previous.frame));
         let frame = frame.and_then(|it| u32::try_from(it).ok());
         let frame = frame.ok_or_else(|| self.damaged("a frame number is too large"))?;
         Ok(FrameSlice { frame, offset: self.number()?, length: self.number()? })
     }
 
-    fn map(&mut self) -> Result<DataMap, ArchiveError> {
+    fn map(&mut self) -> Result<DataMap> {
         let length: u32 = self.number()?;
         let count: u32 = self.number()?;
         if length > saturating_u32(SEGMENT_BYTES) || count > length {
@@ -301,7 +301,7 @@ impl Entries {
     }
 
     /// Start and length of data ranges, of which the last ends at `limit` at most.
-    fn ranges(&mut self, count: usize, limit: u64) -> Result<Vec<(u64, u64)>, ArchiveError> {
+    fn ranges(&mut self, count: usize, limit: u64) -> Result<Vec<(u64, u64)>> {
         let (mut ranges, mut end) = (Vec::new(), 0_u64);
         for _ in 0..count {
             let gap: u64 = self.number()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use memchr::memmem;
 
 use super::block::{BLOCK_BYTES, Block, PREFIX_BYTES};
-use crate::archive::error::ArchiveError;
+use crate::archive::error::Result;
 use crate::archive::frame::Decompressor;
 use crate::archive::read::Reader;
 use crate::domain::Kind;
@@ -35,7 +35,7 @@ pub(crate) struct RootIndex {
 }
 
 impl RootIndex {
-    pub(crate) fn new(root: Arc<Reader>) -> Result<Self, ArchiveError> {
+    pub(crate) fn new(root: Arc<Reader>) -> Result<Self> {
         let frames = root.index_frames()?;
         let decompressor = Decompressor::new()?;
         let (stored, cache, window) = (Vec::new(), Vec::new(), Vec::new());
@@ -43,7 +43,7 @@ impl RootIndex {
     }
 
     /// The prefix that starts at this offset; short or empty at the end of the index.
-    pub(super) fn window(&mut self, start: u64) -> Result<&[u8], ArchiveError> {
+    pub(super) fn window(&mut self, start: u64) -> Result<&[u8]> {
         let block_bytes = to_u64(BLOCK_BYTES);
         let mut skip = saturating_usize(start % block_bytes);
         let mut number = start / block_bytes;
@@ -64,7 +64,7 @@ impl RootIndex {
     }
 
     /// The content of a block; empty if there is none of this number.
-    fn block(&mut self, number: u64) -> Result<&[u8], ArchiveError> {
+    fn block(&mut self, number: u64) -> Result<&[u8]> {
         let frame = u32::try_from(number).ok().and_then(|it| self.frames.start.checked_add(it));
         let Some(frame) = frame.filter(|it| self.frames.contains(it)) else { return Ok(&[]) };
         let block = match self.cache.iter().position(|(cached, _)| *cached == number) {
@@ -76,7 +76,7 @@ impl RootIndex {
     }
 
     /// Reads a block, into the buffer of the one that was not used for longest if the cache is full.
-    fn read(&mut self, frame: u32) -> Result<Vec<u8>, ArchiveError> {
+    fn read(&mut self, frame: u32) -> Result<Vec<u8>> {
         let full = self.cache.len() > PREFIX_BYTES / BLOCK_BYTES;
         let mut content = if full { self.cache.remove(0).1 } else { Vec::new() };
         self.root.stored_frame(frame, &mut self.stored)?;
@@ -88,7 +88,7 @@ impl RootIndex {
 
     /// Where in this index the content of a child's block starts, judging by pieces of it that are found at `from`
     /// or after it, or a little before. `None` if none is found.
-    fn find(&mut self, block: &[u8], from: u64) -> Result<Option<u64>, ArchiveError> {
+    fn find(&mut self, block: &[u8], from: u64) -> Result<Option<u64>> {
         let stride = to_u64(PREFIX_BYTES - PROBE_BYTES);
         for step in 0..MAX_WINDOWS {
             let start = from.saturating_sub(MARGIN).saturating_add(step * stride);
@@ -122,7 +122,7 @@ impl PrefixFinder {
     }
 
     /// The prefix for the next block, and where it starts in the root's index.
-    pub(super) fn next(&mut self, block: &[u8]) -> Result<(u64, &[u8]), ArchiveError> {
+    pub(super) fn next(&mut self, block: &[u8]) -> Result<(u64, &[u8])> {
         let found = self.index.find(block, self.likely)?;
         let start = found.unwrap_or(self.likely).saturating_sub(MARGIN);
         if let Some(found) = found {

@@ -5,7 +5,7 @@ use super::code::Previous;
 use super::encode::put_record;
 use super::record::Record;
 use super::root_index::{PrefixFinder, RootIndex};
-use crate::archive::error::ArchiveError;
+use crate::archive::error::Result;
 use crate::archive::frame::{Compressor, INDEX_MAGIC, push_skippable};
 use crate::archive::hash::Digest;
 use crate::domain::num::to_u64;
@@ -48,7 +48,7 @@ impl IndexWriter {
         }
     }
 
-    pub(crate) fn push(&mut self, record: &Record) -> Result<(), ArchiveError> {
+    pub(crate) fn push(&mut self, record: &Record) -> Result<()> {
         put_record(&mut self.block, record, &mut self.previous);
         while self.block.len() >= BLOCK_BYTES {
             self.finish_block(BLOCK_BYTES)?;
@@ -57,7 +57,7 @@ impl IndexWriter {
     }
 
     /// Compresses the first `length` bytes that wait as a block.
-    fn finish_block(&mut self, length: usize) -> Result<(), ArchiveError> {
+    fn finish_block(&mut self, length: usize) -> Result<()> {
         let rest = self.block.split_off(length);
         self.raw_bytes = self.raw_bytes.saturating_add(to_u64(self.block.len()));
         let mut frame = Vec::new();
@@ -76,7 +76,7 @@ impl IndexWriter {
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> Result<FinishedIndex, ArchiveError> {
+    pub(crate) fn finish(mut self) -> Result<FinishedIndex> {
         if !self.block.is_empty() {
             self.finish_block(self.block.len())?;
         }

@@ -6,7 +6,7 @@ use super::lost::{Lost, LostRanges};
 use super::reader::Reader;
 use super::segment_reader::ChainReaders;
 use super::walk::{Content, Counts, Walk};
-use crate::archive::error::ArchiveError;
+use crate::archive::error::{ArchiveError, Result};
 use crate::domain::{BackupId, Cancel, Entry, Kind, WriteAt};
 
 /// The archives of a backup's chain. The backup itself is the last one.
@@ -18,7 +18,7 @@ pub struct Chain {
 
 impl Chain {
     /// The chain of these archives, the full backup first. Checks that each is built on the one before.
-    pub fn open(readers: Vec<Arc<Reader>>) -> Result<Self, ArchiveError> {
+    pub fn open(readers: Vec<Arc<Reader>>) -> Result<Self> {
         let Some(last) = readers.last().map(Arc::clone) else {
             return Err(ArchiveError::Misuse("a chain of no archives".to_owned()));
         };
@@ -52,11 +52,7 @@ impl Chain {
 
     /// Reads every segment of the backup and compares it with the hash taken from the source.
     /// `progress` is called with the number of bytes of content that are done.
-    pub fn verify(
-        &self,
-        workers: usize,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Counts, ArchiveError> {
+    pub fn verify(&self, workers: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<Counts> {
         self.walk(workers, &Cancel::default(), progress).run(|_entry| Ok(Content::Check))
     }
 
@@ -104,11 +100,7 @@ impl Chain {
 }
 
 /// Checks that `reader` is a child of `parent`. `ids` are the chain up to and with `reader`.
-fn check_link(
-    reader: &Reader,
-    parent: Option<&Arc<Reader>>,
-    ids: &[BackupId],
-) -> Result<(), ArchiveError> {
+fn check_link(reader: &Reader, parent: Option<&Arc<Reader>>, ids: &[BackupId]) -> Result<()> {
     let manifest = reader.manifest();
     let mismatch =
         |what: String| Err(ArchiveError::ChainMismatch { id: reader.reported_id(), what });

@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-use crate::archive::error::ArchiveError;
+use crate::archive::error::{ArchiveError, Result};
 use crate::archive::index::{SegmentPosition, segment_start};
 use crate::domain::EntryPath;
 use crate::domain::num::to_u64;
@@ -27,7 +27,7 @@ impl LostRanges {
         path: &EntryPath,
         position: SegmentPosition,
         error: ArchiveError,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<()> {
         if !error.is_damage() && !matches!(error, ArchiveError::Io(_)) {
             return Err(error);
         }

@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::segment_reader::{ChainReaders, decompress_segments, slice_of, with_holes};
 use super::verified_patches::VerifiedPatches;
 use super::walk::{Content, Walk, check_hash};
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::frame::Decompressor;
 use crate::archive::hash::{self, Digest};
 use crate::archive::index::{Segment, SegmentPosition, Stored, segment_length, segment_start};
@@ -43,7 +43,7 @@ pub fn prove(
     finished: &Finished,
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(), ArchiveError> {
+) -> Result<()> {
     let damaged = |what: &str| reader.damaged(Damage::new(what));
     if reader.stored_bytes() != finished.stored_bytes {
         return Err(damaged("the file is not as long as what was written"));
@@ -66,7 +66,7 @@ pub fn verify_file(
     root: Option<&Arc<Reader>>,
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<String, ArchiveError> {
+) -> Result<String> {
     let checksum = read_file(reader, workers, progress)?;
     check_own_segments(reader, root, &Arc::default(), workers)?;
     Ok(checksum)
@@ -79,7 +79,7 @@ fn check_own_segments(
     root: Option<&Arc<Reader>>,
     verified: &Arc<VerifiedPatches>,
     workers: usize,
-) -> Result<(), ArchiveError> {
+) -> Result<()> {
     if reader.manifest().kind == Kind::Full {
         return Ok(());
     }
@@ -106,7 +106,7 @@ fn read_file(
     reader: &Arc<Reader>,
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<String, ArchiveError> {
+) -> Result<String> {
     let (spare, spares) = unbounded::<Vec<u8>>();
     let pool = Pool::start(workers, || {
         let mut decompressor = Decompressor::new()?;
@@ -149,9 +149,7 @@ fn read_file(
 
 /// The segments of a full backup that are not holes. Their frames are in the order of the index, because they were
 /// written so.
-fn full_segments(
-    reader: &Arc<Reader>,
-) -> Result<impl Iterator<Item = Result<FullSegment, ArchiveError>>, ArchiveError> {
+fn full_segments(reader: &Arc<Reader>) -> Result<impl Iterator<Item = Result<FullSegment>>> {
     let entries = reader.entries(None)?;
     let reader = Arc::clone(reader);
     Ok(entries.flat_map(move |record| {
@@ -166,7 +164,7 @@ fn full_segments(
 }
 
 /// Takes the segments in this frame. Frames must be asked for in order, without gaps.
-fn in_frame<I: Iterator<Item = Result<FullSegment, ArchiveError>>>(
+fn in_frame<I: Iterator<Item = Result<FullSegment>>>(
     segments: &mut Peekable<I>,
     frame: u32,
 ) -> impl Iterator<Item = I::Item> {
@@ -178,7 +176,7 @@ fn in_frame<I: Iterator<Item = Result<FullSegment, ArchiveError>>>(
 }
 
 /// Adds the frame of the seek table, which does not list itself.
-fn hash_seek_table(reader: &Reader, hasher: &mut blake3::Hasher) -> Result<(), ArchiveError> {
+fn hash_seek_table(reader: &Reader, hasher: &mut blake3::Hasher) -> Result<()> {
     let start = reader.table().end();
     let mut frame = vec![0; saturating_usize(reader.stored_bytes().saturating_sub(start))];
     reader.read_at(&mut frame, start)?;
@@ -209,11 +207,11 @@ impl Reader {
         self: &Arc<Self>,
         workers: usize,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<String, ArchiveError> {
+    ) -> Result<String> {
         let length = self.stored_bytes();
         let pool = Pool::start(workers, || {
             let (reader, mut buffer) = (Arc::clone(self), Vec::new());
-            Ok(move |number: usize| -> Result<Digest, ArchiveError> {
+            Ok(move |number: usize| -> Result<Digest> {
                 buffer.resize(segment_length(length, number), 0);
                 reader.read_at(&mut buffer, segment_start(number))?;
                 Ok(hash::segment(&buffer, number, length <= to_u64(SEGMENT_BYTES)))

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::frame::{
     Decompressor, FOOTER_BYTES, Frame, MAX_FRAME_BYTES, SeekTable, TRAILER_BYTES, Trailer,
     ZSTD_MAGIC, le32,
@@ -45,7 +45,7 @@ impl Reader {
     /// Opens an archive: reads its seek table, trailer, manifest and index, and checks their hashes. Does not read
     /// the data. This and everything that reads the archive later ends with [`ArchiveError::Cancelled`] as soon
     /// as `cancel` is cancelled.
-    pub fn open(bytes: Arc<dyn ReadAt>, cancel: &Cancel) -> Result<Self, ArchiveError> {
+    pub fn open(bytes: Arc<dyn ReadAt>, cancel: &Cancel) -> Result<Self> {
         let file = File { bytes, cancel: cancel.clone() };
         let (table, trailer) = file.read_ends()?;
         let json = file.read_manifest(&table, &trailer)?;
@@ -69,7 +69,7 @@ impl Reader {
     }
 
     /// Compares the index's frames with their hash. Does not decode them, which for an incremental takes the root.
-    fn check_index(&self) -> Result<(), ArchiveError> {
+    fn check_index(&self) -> Result<()> {
         let (mut stored, mut hasher, mut length) = (Vec::new(), blake3::Hasher::new(), 0_u64);
         for number in self.index_frames()? {
             self.stored_frame(number, &mut stored)?;
@@ -91,7 +91,7 @@ impl Reader {
         }
     }
 
-    pub(crate) fn index_frames(&self) -> Result<Range<u32>, ArchiveError> {
+    pub(crate) fn index_frames(&self) -> Result<Range<u32>> {
         let start = self.trailer.index_frame;
         let end = start
             .checked_add(self.trailer.index_count)
@@ -117,10 +117,7 @@ impl Reader {
     }
 
     /// The root that an incremental needs, or the error that it was not given.
-    pub(crate) fn require_root<'a>(
-        &self,
-        root: Option<&'a Arc<Self>>,
-    ) -> Result<&'a Arc<Self>, ArchiveError> {
+    pub(crate) fn require_root<'a>(&self, root: Option<&'a Arc<Self>>) -> Result<&'a Arc<Self>> {
         let (id, needed_by) = (self.manifest.root_id, self.id());
         root.ok_or(ArchiveError::MissingParent { id, needed_by })
     }
@@ -143,11 +140,7 @@ impl Reader {
     }
 
     /// Replaces what is in `out` with a frame as it is stored.
-    pub(crate) fn stored_frame(
-        &self,
-        number: u32,
-        out: &mut Vec<u8>,
-    ) -> Result<Frame, ArchiveError> {
+    pub(crate) fn stored_frame(&self, number: u32, out: &mut Vec<u8>) -> Result<Frame> {
         self.file.stored_frame(&self.table, number, out).map_err(|error| match error {
             ArchiveError::Damaged { backup: None, what } => self.damaged(Damage(what)),
             other => other,
@@ -155,13 +148,13 @@ impl Reader {
     }
 
     /// Fills `buffer` with the bytes of the file from `offset` on.
-    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ArchiveError> {
+    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         self.file.read_at(buffer, offset)
     }
 }
 
 impl File {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ArchiveError> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         if self.cancel.is_cancelled() {
             return Err(ArchiveError::Cancelled);
         }
@@ -174,12 +167,7 @@ impl File {
         })
     }
 
-    fn stored_frame(
-        &self,
-        table: &SeekTable,
-        number: u32,
-        out: &mut Vec<u8>,
-    ) -> Result<Frame, ArchiveError> {
+    fn stored_frame(&self, table: &SeekTable, number: u32, out: &mut Vec<u8>) -> Result<Frame> {
         let frame =
             table.get(number).filter(|frame| frame.stored_bytes <= MAX_FRAME_BYTES).ok_or_else(
                 || Damage(format!("there is no frame {number}, or it is too long")).in_backup(None),
@@ -193,7 +181,7 @@ impl File {
     }
 
     /// Reads the seek table and the trailer at the end of the file.
-    fn read_ends(&self) -> Result<(SeekTable, Trailer), ArchiveError> {
+    fn read_ends(&self) -> Result<(SeekTable, Trailer)> {
         let length = self.bytes.len();
         let mut footer = [0; FOOTER_BYTES];
         let start = length.checked_sub(to_u64(FOOTER_BYTES)).ok_or_else(|| self.no_end())?;
@@ -226,7 +214,7 @@ impl File {
         }
     }
 
-    fn read_manifest(&self, table: &SeekTable, trailer: &Trailer) -> Result<Vec<u8>, ArchiveError> {
+    fn read_manifest(&self, table: &SeekTable, trailer: &Trailer) -> Result<Vec<u8>> {
         let damage = || Damage::new("its manifest differs from what was written").in_backup(None);
         let length = usize::try_from(trailer.manifest_bytes)
             .ok()

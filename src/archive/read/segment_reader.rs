@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::reader::Reader;
 use super::verified_patches::{PatchDigest, VerifiedPatches};
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::frame::{
     Decompressor, PATCH_MAGIC, WHOLE_SEGMENTS, apply, content_length, skippable_content,
 };
@@ -40,11 +40,11 @@ impl ChainReaders {
     }
 
     /// The full backup that the chain starts with.
-    pub(crate) fn root(&self) -> Result<&Arc<Reader>, ArchiveError> {
+    pub(crate) fn root(&self) -> Result<&Arc<Reader>> {
         self.get(0)
     }
 
-    fn get(&self, depth: u16) -> Result<&Arc<Reader>, ArchiveError> {
+    fn get(&self, depth: u16) -> Result<&Arc<Reader>> {
         let found = self.0.get(usize::from(depth)).and_then(Option::as_ref);
         found.ok_or_else(|| {
             Damage(format!("archive {depth} of its chain is missing")).in_backup(None)
@@ -62,7 +62,7 @@ pub(crate) struct SegmentReader {
 }
 
 impl SegmentReader {
-    pub(crate) fn new(chain: Arc<ChainReaders>) -> Result<Self, ArchiveError> {
+    pub(crate) fn new(chain: Arc<ChainReaders>) -> Result<Self> {
         let frames = FrameCache::new(chain.iter().count())?;
         Ok(Self { chain, frames, patch_buffer: Vec::new(), root_buffer: Vec::new() })
     }
@@ -74,7 +74,7 @@ impl SegmentReader {
         segment: &Segment,
         position: SegmentPosition,
         scratch: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8], ArchiveError> {
+    ) -> Result<&'a [u8]> {
         let chain = Arc::clone(&self.chain);
         let content = match &segment.stored {
             // Nothing is stored that could be damaged.
@@ -104,7 +104,7 @@ impl SegmentReader {
         &'a mut self,
         root: &RootSlice,
         scratch: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8], ArchiveError> {
+    ) -> Result<&'a [u8]> {
         self.frames.root_segment(self.chain.root()?, root, scratch)
     }
 
@@ -114,7 +114,7 @@ impl SegmentReader {
         segment: &Segment,
         position: SegmentPosition,
         verified: &VerifiedPatches,
-    ) -> Result<bool, ArchiveError> {
+    ) -> Result<bool> {
         let Stored::Delta(root, patch) = &segment.stored else { return Ok(false) };
         let reader = self.chain.get(patch.depth)?;
         let content = patch_content(reader, patch, &mut self.patch_buffer)?;
@@ -127,7 +127,7 @@ impl SegmentReader {
         patch: &PatchSlice,
         length: usize,
         out: &mut Vec<u8>,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<()> {
         let old = self.frames.root_segment(self.chain.root()?, root, &mut self.root_buffer)?;
         let reader = self.chain.get(patch.depth)?;
         let content = patch_content(reader, patch, &mut self.patch_buffer)?;
@@ -140,7 +140,7 @@ fn patch_content<'a>(
     reader: &Reader,
     patch: &PatchSlice,
     stored: &'a mut Vec<u8>,
-) -> Result<&'a [u8], ArchiveError> {
+) -> Result<&'a [u8]> {
     reader.stored_frame(patch.slice.frame, stored)?;
     skippable_content(stored, PATCH_MAGIC).map_err(|damage| reader.damaged(damage))
 }
@@ -168,7 +168,7 @@ struct FrameCache {
 }
 
 impl FrameCache {
-    fn new(archives: usize) -> Result<Self, ArchiveError> {
+    fn new(archives: usize) -> Result<Self> {
         let capacity = archives.clamp(1, MAX_CACHED_FRAMES);
         let decompressor = Decompressor::new()?;
         Ok(Self { decompressor, frames: Vec::new(), capacity, compressed: Vec::new() })
@@ -179,29 +179,19 @@ impl FrameCache {
         reader: &Reader,
         root: &RootSlice,
         scratch: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8], ArchiveError> {
+    ) -> Result<&'a [u8]> {
         let found = self.slice(0, reader, root.slice)?;
         with_holes(found, root, scratch).map_err(|damage| reader.damaged(damage))
     }
 
-    fn slice(
-        &mut self,
-        depth: u16,
-        reader: &Reader,
-        slice: FrameSlice,
-    ) -> Result<&[u8], ArchiveError> {
+    fn slice(&mut self, depth: u16, reader: &Reader, slice: FrameSlice) -> Result<&[u8]> {
         let frame = self.frame(depth, reader, slice.frame)?;
         frame.is_used_up = slice.offset == 0 && to_usize(slice.length) == frame.content.len();
         slice_of(&frame.content, slice).map_err(|damage| reader.damaged(damage))
     }
 
     /// Gets a frame from the cache or the archive, and makes it the one used last.
-    fn frame(
-        &mut self,
-        depth: u16,
-        reader: &Reader,
-        number: u32,
-    ) -> Result<&mut CachedFrame, ArchiveError> {
+    fn frame(&mut self, depth: u16, reader: &Reader, number: u32) -> Result<&mut CachedFrame> {
         let cached = self.frames.iter().position(|it| it.depth == depth && it.number == number);
         let frame = match cached {
             Some(at) => self.frames.remove(at),
@@ -213,12 +203,7 @@ impl FrameCache {
     }
 
     /// Reads a frame, in place of one that is used up or else of the one that was not used for longest.
-    fn read(
-        &mut self,
-        depth: u16,
-        reader: &Reader,
-        number: u32,
-    ) -> Result<CachedFrame, ArchiveError> {
+    fn read(&mut self, depth: u16, reader: &Reader, number: u32) -> Result<CachedFrame> {
         let is_full = self.frames.len() >= self.capacity;
         let replaced = self.frames.iter().position(|it| it.is_used_up).or(is_full.then_some(0));
         let mut content = replaced.map_or_else(Vec::new, |at| self.frames.remove(at).content);

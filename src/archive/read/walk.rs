@@ -6,7 +6,7 @@ use super::lost::LostRanges;
 use super::reader::Reader;
 use super::segment_reader::{ChainReaders, SegmentReader};
 use super::verified_patches::VerifiedPatches;
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::index::{Record, Segment, SegmentPosition, Stored, segment_start};
 use crate::archive::pool::Pool;
 use crate::archive::sparse::{self, Coverage};
@@ -88,7 +88,7 @@ impl Walk<'_> {
         Ok(Counts { bytes: done, ..counts })
     }
 
-    fn start(&self) -> Result<Pool<Vec<Item>, Result<u64, ArchiveError>>, ArchiveError> {
+    fn start(&self) -> Result<Pool<Vec<Item>, Result<u64>>> {
         Pool::start(self.workers, || {
             let mut reader = SegmentReader::new(Arc::clone(self.chain))?;
             let mut scratch = Vec::new();
@@ -124,7 +124,7 @@ impl Walk<'_> {
     /// The segments of a record to check, unless it has none or its content is not wanted.
     fn items<E: From<ArchiveError>, F: FnMut(&Entry) -> Result<Content, E>>(
         &self,
-        record: Result<Record, ArchiveError>,
+        record: Result<Record>,
         want: &mut F,
         counts: &mut Counts,
     ) -> Result<Option<impl Iterator<Item = Item> + use<E, F>>, E> {
@@ -163,7 +163,7 @@ fn next_job<E>(items: &mut impl Iterator<Item = Result<Item, E>>) -> Result<Opti
 }
 
 /// Checks that the hash of a file is that of its segments.
-pub(super) fn check_hash(reader: &Reader, record: &Record) -> Result<(), ArchiveError> {
+pub(super) fn check_hash(reader: &Reader, record: &Record) -> Result<()> {
     if record.hash == record.hash_of_segments() {
         return Ok(());
     }
@@ -172,7 +172,7 @@ pub(super) fn check_hash(reader: &Reader, record: &Record) -> Result<(), Archive
 }
 
 impl Item {
-    fn run(&self, reader: &mut SegmentReader, scratch: &mut Vec<u8>) -> Result<(), ArchiveError> {
+    fn run(&self, reader: &mut SegmentReader, scratch: &mut Vec<u8>) -> Result<()> {
         if self.segment.stored == Stored::Hole {
             return Ok(());
         }

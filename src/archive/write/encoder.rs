@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::batch::{Batch, BatchSegment, EncodedBatch, EncodedSegment, SegmentOutcome};
-use crate::archive::error::ArchiveError;
+use crate::archive::error::{ArchiveError, Result};
 use crate::archive::frame::{
     Changes, Compressor, MAX_FRAME_BYTES, PATCH_MAGIC, SKIPPABLE_HEADER, WHOLE_SEGMENTS,
     check_result, push_skippable,
@@ -38,7 +38,7 @@ impl Encoder {
         level: i32,
         page_bytes: u32,
         root: Option<(u16, &Arc<Reader>)>,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self> {
         let root = root.map(|(depth, root)| {
             let chain = Arc::new(ChainReaders::new([Arc::clone(root)]));
             SegmentReader::new(chain).map(|segments| Root { depth, segments })
@@ -52,7 +52,7 @@ impl Encoder {
         })
     }
 
-    pub(super) fn encode(&mut self, batch: Batch) -> Result<EncodedBatch, ArchiveError> {
+    pub(super) fn encode(&mut self, batch: Batch) -> Result<EncodedBatch> {
         let Batch { in_tar, bytes, segments, out } = batch;
         let mut encoded = EncodedBatch { out, ..EncodedBatch::default() };
         encoded.out.clear();
@@ -73,7 +73,7 @@ impl Encoder {
         bytes: &[u8],
         segments: Vec<BatchSegment>,
         encoded: &mut EncodedBatch,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<()> {
         let mut new = Vec::new();
         for segment in segments {
             let content = segment.bytes(bytes);
@@ -101,7 +101,7 @@ impl Encoder {
         hash: &Digest,
         old: &RootSlice,
         encoded: &mut EncodedBatch,
-    ) -> Result<(SegmentOutcome, Stored), ArchiveError> {
+    ) -> Result<(SegmentOutcome, Stored)> {
         let no_root = || ArchiveError::Internal("no root to compare with".to_owned());
         let Root { depth, segments } = self.root.as_mut().ok_or_else(no_root)?;
         let before = segments.read_root(old, &mut self.scratch)?;
@@ -129,7 +129,7 @@ impl Encoder {
         bytes: &[u8],
         segments: Vec<(BatchSegment, Digest)>,
         encoded: &mut EncodedBatch,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<()> {
         let depth = self.root.as_ref().map_or(0, |root| root.depth);
         let mut packed = Vec::new();
         let is_all = matches!(segments.as_slice(), [(only, _)] if only.length == bytes.len());
@@ -159,8 +159,8 @@ impl Encoder {
 /// content is.
 fn push_patch(
     encoded: &mut EncodedBatch,
-    fill: impl FnOnce(&mut Vec<u8>) -> Result<(), ArchiveError>,
-) -> Result<(u32, Range<usize>), ArchiveError> {
+    fill: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+) -> Result<(u32, Range<usize>)> {
     let number = saturating_u32(encoded.frames.len());
     let content = push_skippable(&mut encoded.out, PATCH_MAGIC, fill)?;
     encoded.frames.push((saturating_u32(SKIPPABLE_HEADER + content.len()), 0));

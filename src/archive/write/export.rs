@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::writer::Writer;
-use crate::archive::error::ArchiveError;
+use crate::archive::error::Result;
 use crate::archive::read::{Chain, SegmentReader};
 use crate::domain::num::to_u64;
 
@@ -15,7 +15,7 @@ impl Chain {
         &self,
         writer: &mut Writer<W>,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<()> {
         let mut done = 0_u64;
         let mut reader = SegmentReader::new(Arc::clone(self.readers()))?;
         let mut scratch = Vec::new();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::parent_index::ParentIndex;
 use super::tar_header::{self, BLOCK_BYTES, padding};
 use super::writer::{Writer, WriterOptions};
-use crate::archive::error::ArchiveError;
+use crate::archive::error::Result;
 use crate::archive::frame::{Compressor, FORMAT, TRAILER_BYTES, Trailer};
 use crate::archive::manifest::{IndexSummary, Manifest, ManifestDraft, Totals};
 use crate::archive::read::Finished;
@@ -16,7 +16,7 @@ use crate::domain::{Kind, SEGMENT_BYTES};
 
 impl<W: Write> Writer<W> {
     /// Ends the archive, and returns what it was written to.
-    pub fn finish(mut self, draft: ManifestDraft) -> Result<(W, Finished), ArchiveError> {
+    pub fn finish(mut self, draft: ManifestDraft) -> Result<(W, Finished)> {
         self.close_entry()?;
         self.write_all()?;
         let Self { mut out, pool, options, parent, pending, verified, .. } = self;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::batch::{BatchSegment, SegmentId};
-use crate::archive::error::ArchiveError;
+use crate::archive::error::{ArchiveError, Result};
 use crate::archive::hash::{self, Digest};
 use crate::archive::index::{DataMap, Record, segment_length};
 use crate::archive::sparse::{self, Coverage};
@@ -42,7 +42,7 @@ pub(super) enum SegmentData {
 
 impl OpenEntry {
     /// Takes the next segment, which must have this length.
-    pub(super) fn next_segment(&mut self, length: usize) -> Result<BatchSegment, ArchiveError> {
+    pub(super) fn next_segment(&mut self, length: usize) -> Result<BatchSegment> {
         let number = self.given;
         let expected = segment_length(self.size, number);
         if number >= self.count || length != expected {
@@ -57,7 +57,7 @@ impl OpenEntry {
     }
 
     /// Takes the next segment, which must have no data.
-    pub(super) fn next_hole(&mut self) -> Result<BatchSegment, ArchiveError> {
+    pub(super) fn next_hole(&mut self) -> Result<BatchSegment> {
         let segment = self.next_segment(segment_length(self.size, self.given))?;
         match sparse::coverage(self.extents.as_deref(), self.size, segment.id.number) {
             Coverage::Hole => Ok(segment),
@@ -72,7 +72,7 @@ impl OpenEntry {
         bytes: Vec<u8>,
         segment: &BatchSegment,
         in_tar: bool,
-    ) -> Result<SegmentData, ArchiveError> {
+    ) -> Result<SegmentData> {
         let mut bytes = bytes;
         let number = segment.id.number;
         let outside =

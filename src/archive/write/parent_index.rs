@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::skipped_records::SkippedRecords;
-use crate::archive::error::ArchiveError;
+use crate::archive::error::{ArchiveError, Result};
 use crate::archive::index::{Entries, Record};
 use crate::archive::order::Order;
 use crate::archive::read::Reader;
@@ -23,7 +23,7 @@ pub struct ParentIndex {
 
 impl ParentIndex {
     /// Opens the index of `parent`. `root` is the full backup that its chain starts with, and may be `parent` itself.
-    pub fn open(parent: Arc<Reader>, root: Arc<Reader>) -> Result<Self, ArchiveError> {
+    pub fn open(parent: Arc<Reader>, root: Arc<Reader>) -> Result<Self> {
         let mismatch =
             |what: &str| Err(ArchiveError::ChainMismatch { id: root.id(), what: what.to_owned() });
         if root.manifest().kind != Kind::Full {
@@ -41,7 +41,7 @@ impl ParentIndex {
     }
 
     /// Sets the order in which paths will be looked up.
-    pub(super) fn set_order(&mut self, order: Order) -> Result<(), ArchiveError> {
+    pub(super) fn set_order(&mut self, order: Order) -> Result<()> {
         let both_ordered = order == Order::ByPath && self.parent.order() == Order::ByPath;
         self.skipped =
             if both_ordered { None } else { Some(SkippedRecords::new(&self.parent, &self.root)?) };
@@ -63,7 +63,7 @@ impl ParentIndex {
 
     /// Looks up the parent's regular file of this path. Paths must come in the order that was set; the last one may
     /// come again.
-    pub(super) fn file(&mut self, path: &EntryPath) -> Result<Option<Arc<Record>>, ArchiveError> {
+    pub(super) fn file(&mut self, path: &EntryPath) -> Result<Option<Arc<Record>>> {
         if self.skipped.is_some() {
             self.search(path)?;
         } else {
@@ -75,7 +75,7 @@ impl ParentIndex {
     }
 
     /// Reads on to the first path that is not less than this one.
-    fn read_up_to(&mut self, path: &EntryPath) -> Result<(), ArchiveError> {
+    fn read_up_to(&mut self, path: &EntryPath) -> Result<()> {
         while self.current.as_ref().is_none_or(|record| record.entry.path < *path) {
             match self.entries.next() {
                 Some(record) => self.current = Some(Arc::new(record?)),
@@ -86,7 +86,7 @@ impl ParentIndex {
     }
 
     /// Searches the skipped records for the path, then reads on until it comes.
-    fn search(&mut self, path: &EntryPath) -> Result<(), ArchiveError> {
+    fn search(&mut self, path: &EntryPath) -> Result<()> {
         let Some(skipped) = self.skipped.as_mut() else { return Ok(()) };
         let is_current = self.current.as_ref().is_some_and(|record| record.entry.path == *path);
         if is_current || !skipped.may_have(path) {

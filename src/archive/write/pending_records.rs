@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::batch::{SegmentId, SegmentOutcome};
-use crate::archive::error::ArchiveError;
+use crate::archive::error::Result;
 use crate::archive::hash::Digest;
 use crate::archive::index::{FinishedIndex, IndexWriter, Record, Segment};
 use crate::archive::manifest::Totals;
@@ -105,7 +105,7 @@ impl PendingRecords {
     }
 
     /// Moves complete records into the index, as far as none before them is incomplete.
-    pub(super) fn move_to_index(&mut self) -> Result<(), ArchiveError> {
+    pub(super) fn move_to_index(&mut self) -> Result<()> {
         while self.queue.front().is_some_and(|front| front.closed && front.missing == 0) {
             let Some(front) = self.queue.pop_front() else { break };
             let PendingRecord { mut record, retracted, totals, .. } = front;
@@ -123,7 +123,7 @@ impl PendingRecords {
     }
 
     /// Returns the index and the sums, once no record waits.
-    pub(super) fn finish(self) -> Result<(FinishedIndex, Totals), ArchiveError> {
+    pub(super) fn finish(self) -> Result<(FinishedIndex, Totals)> {
         Ok((self.index.finish()?, self.totals))
     }
 }

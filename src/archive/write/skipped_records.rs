@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::archive::error::ArchiveError;
+use crate::archive::error::Result;
 use crate::archive::index::{Record, encode};
 use crate::archive::order::PathSet;
 use crate::archive::read::Reader;
@@ -35,7 +35,7 @@ pub(super) struct SkippedRecords {
 
 impl SkippedRecords {
     /// Collects the paths of this parent's files. `root` is that of its chain.
-    pub(super) fn new(parent: &Arc<Reader>, root: &Arc<Reader>) -> Result<Self, ArchiveError> {
+    pub(super) fn new(parent: &Arc<Reader>, root: &Arc<Reader>) -> Result<Self> {
         let mut files = PathSet::default();
         for record in parent.entries(Some(root))? {
             let entry = record?.entry;

@@ -2,7 +2,7 @@
 
 use tar::{EntryType, Header};
 
-use crate::archive::error::ArchiveError;
+use crate::archive::error::{ArchiveError, Result};
 use crate::archive::sparse;
 use crate::domain::num::{saturating_usize, to_u64};
 use crate::domain::{Entry, EntryKind, EntryPath};
@@ -50,7 +50,7 @@ fn own_header() -> Header {
 }
 
 /// The start of the member for this entry, below `data/`.
-pub(super) fn member(entry: &Entry) -> Result<Member, ArchiveError> {
+pub(super) fn member(entry: &Entry) -> Result<Member> {
     let path = below_data(entry.path.as_bytes());
     let mut out = Vec::new();
     let mut pax = PaxRecords::default();

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::parent_index::ParentIndex;
 use super::pending_records::PendingRecords;
 use super::tar_header::{self, padding};
-use crate::archive::error::{ArchiveError, Damage};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::hash;
 use crate::archive::index::{
     IndexWriter, Record, RootIndex, Segment, Stored, check_fits, segment_count,
@@ -51,7 +51,7 @@ pub struct WriterOptions {
 #[derive(Debug)]
 pub struct Writer<W> {
     pub(super) out: Output<W>,
-    pub(super) pool: Pool<Batch, Result<EncodedBatch, ArchiveError>>,
+    pub(super) pool: Pool<Batch, Result<EncodedBatch>>,
     pub(super) options: WriterOptions,
     /// Of an incremental.
     pub(super) parent: Option<ParentIndex>,
@@ -72,7 +72,7 @@ pub struct Writer<W> {
 
 impl<W: Write> Writer<W> {
     /// Begins a full backup. `restore_txt` becomes its first member.
-    pub fn full(out: W, options: &WriterOptions, restore_txt: &str) -> Result<Self, ArchiveError> {
+    pub fn full(out: W, options: &WriterOptions, restore_txt: &str) -> Result<Self> {
         Self::begin(out, options, None, restore_txt)
     }
 
@@ -81,7 +81,7 @@ impl<W: Write> Writer<W> {
         options: &WriterOptions,
         parent: ParentIndex,
         restore_txt: &str,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self> {
         let mut parent = parent;
         parent.set_order(options.order)?;
         Self::begin(out, options, Some(parent), restore_txt)
@@ -92,7 +92,7 @@ impl<W: Write> Writer<W> {
         options: &WriterOptions,
         parent: Option<ParentIndex>,
         restore_txt: &str,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self> {
         if options.page_bytes == 0 {
             return Err(ArchiveError::Misuse("pages of 0 bytes".to_owned()));
         }
@@ -130,7 +130,7 @@ impl<W: Write> Writer<W> {
 
     /// Begins an entry. Returns whether its content is wanted, segment by segment. With `trust_stamp` a file with the
     /// parent's size, mtime and stamp is taken from the parent without being read.
-    pub fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<bool, ArchiveError> {
+    pub fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<bool> {
         self.close_entry()?;
         self.sequence.push(&entry.path).map_err(|error| error.of_given(&entry.path))?;
         check_fits(entry)?;
@@ -169,7 +169,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// In a full backup, begins the entry's tar member. Returns the length of the data that it lacks.
-    fn push_member(&mut self, entry: &Entry) -> Result<u64, ArchiveError> {
+    fn push_member(&mut self, entry: &Entry) -> Result<u64> {
         if !self.in_tar {
             return Ok(0);
         }
@@ -187,7 +187,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Adds the next segment of the entry that was begun last: one in which it has no data.
-    pub fn hole(&mut self) -> Result<(), ArchiveError> {
+    pub fn hole(&mut self) -> Result<()> {
         let no_file = || ArchiveError::Misuse("a segment of no file".to_owned());
         let open = self.open.as_mut().ok_or_else(no_file)?;
         let segment = open.next_hole()?;
@@ -203,7 +203,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Adds the next segment of the entry that was begun last.
-    pub fn segment(&mut self, bytes: Vec<u8>) -> Result<(), ArchiveError> {
+    pub fn segment(&mut self, bytes: Vec<u8>) -> Result<()> {
         let no_file = || ArchiveError::Misuse("a segment of no file".to_owned());
         let in_tar = self.in_tar;
         let open = self.open.as_mut().ok_or_else(no_file)?;
@@ -228,7 +228,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Adds a segment to the next batch. A full segment gets a batch of its own.
-    fn add_to_batch(&mut self, bytes: Vec<u8>, segment: BatchSegment) -> Result<(), ArchiveError> {
+    fn add_to_batch(&mut self, bytes: Vec<u8>, segment: BatchSegment) -> Result<()> {
         let length = bytes.len();
         if length == SEGMENT_BYTES {
             self.submit_batch()?;
@@ -245,7 +245,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Pads the tar to whole blocks after the last segment of a file.
-    fn pad_after_data(&mut self) -> Result<(), ArchiveError> {
+    fn pad_after_data(&mut self) -> Result<()> {
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         if self.in_tar && open.given == open.count {
             let zeros = to_u64(std::mem::take(&mut open.padding));
@@ -256,7 +256,7 @@ impl<W: Write> Writer<W> {
 
     /// Drops the entry that was begun last, however much of it came. Its path may be begun again. The tar of a full
     /// backup keeps the member, with zeros for missing data; a later member of the same name replaces it.
-    pub fn retract(&mut self) -> Result<(), ArchiveError> {
+    pub fn retract(&mut self) -> Result<()> {
         let no_entry = || ArchiveError::Misuse("there is no entry to retract".to_owned());
         let open = self.open.take().ok_or_else(no_entry)?;
         self.pending.retract(open.number);
@@ -268,7 +268,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Ends the entry that was begun last, which must be complete.
-    pub(super) fn close_entry(&mut self) -> Result<(), ArchiveError> {
+    pub(super) fn close_entry(&mut self) -> Result<()> {
         let Some(OpenEntry { number, given, count, path, .. }) = self.open.take() else {
             return Ok(());
         };
@@ -280,7 +280,7 @@ impl<W: Write> Writer<W> {
         self.pending.move_to_index()
     }
 
-    fn push_tar(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+    fn push_tar(&mut self, bytes: &[u8]) -> Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let room = SEGMENT_BYTES.saturating_sub(self.bytes.len());
@@ -294,7 +294,7 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    fn push_zeros(&mut self, count: u64) -> Result<(), ArchiveError> {
+    fn push_zeros(&mut self, count: u64) -> Result<()> {
         let mut left = count;
         while left > 0 {
             let now = saturating_usize(left).min(ZEROS.len());
@@ -318,7 +318,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Gives the next batch to a worker, unless it is empty.
-    fn submit_batch(&mut self) -> Result<(), ArchiveError> {
+    fn submit_batch(&mut self) -> Result<()> {
         self.begun = 0;
         if self.bytes.is_empty() {
             return Ok(());
@@ -328,7 +328,7 @@ impl<W: Write> Writer<W> {
         self.submit(bytes, segments)
     }
 
-    fn submit(&mut self, bytes: Vec<u8>, segments: Vec<BatchSegment>) -> Result<(), ArchiveError> {
+    fn submit(&mut self, bytes: Vec<u8>, segments: Vec<BatchSegment>) -> Result<()> {
         while self.pool.is_full() {
             self.write_oldest()?;
         }
@@ -341,7 +341,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Bounds the number of records that wait.
-    fn limit_backlog(&mut self) -> Result<(), ArchiveError> {
+    fn limit_backlog(&mut self) -> Result<()> {
         if self.begun >= BATCH_ENTRIES {
             self.submit_batch()?;
         }
@@ -350,20 +350,20 @@ impl<W: Write> Writer<W> {
     }
 
     /// Waits for the oldest batch and writes it; returns `false` if there is none.
-    fn write_oldest(&mut self) -> Result<bool, ArchiveError> {
+    fn write_oldest(&mut self) -> Result<bool> {
         let Some(encoded) = self.pool.next()? else { return Ok(false) };
         self.write_encoded(encoded?)?;
         Ok(true)
     }
 
     /// Writes everything that was added so far.
-    pub(super) fn write_all(&mut self) -> Result<(), ArchiveError> {
+    pub(super) fn write_all(&mut self) -> Result<()> {
         self.submit_batch()?;
         while self.write_oldest()? {}
         Ok(())
     }
 
-    fn write_encoded(&mut self, encoded: EncodedBatch) -> Result<(), ArchiveError> {
+    fn write_encoded(&mut self, encoded: EncodedBatch) -> Result<()> {
         let first_frame = self.out.table().count();
         self.out.write_frames(&encoded.out, &encoded.frames)?;
         for EncodedSegment { id, outcome, mut segment } in encoded.segments {
