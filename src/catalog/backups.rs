@@ -7,7 +7,7 @@ use crate::domain::{
 use crate::store::{self, BackupRecord, Records, RunOf, Task};
 
 use super::rules::{Rules, visible_backup, visible_instance};
-use super::{Catalog, CatalogError, Forbidden, Invalid, NotNow, Read, Reply, Scope, Write};
+use super::{Catalog, CatalogError, Forbidden, Invalid, NotNow, Read, Reply, Result, Scope, Write};
 
 /// Which backups, and which page of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +37,7 @@ pub struct BackupPage {
 
 impl Catalog {
     /// One page of backups, without those that were deleted.
-    pub fn backups(
-        &self,
-        scope: &Scope<Read>,
-        filter: &BackupFilter,
-    ) -> Result<BackupPage, CatalogError> {
+    pub fn backups(&self, scope: &Scope<Read>, filter: &BackupFilter) -> Result<BackupPage> {
         let project = listed_project(scope, filter)?;
         let instance = match filter.instance.as_deref().map(str::parse::<InstanceId>) {
             None => None,
@@ -71,7 +67,7 @@ impl Catalog {
     }
 
     /// One backup. That of another project, or one that was deleted, is reported as not found, except to an administrator.
-    pub fn backup(&self, scope: &Scope<Read>, id: BackupId) -> Result<Backup, CatalogError> {
+    pub fn backup(&self, scope: &Scope<Read>, id: BackupId) -> Result<Backup> {
         let mut backup = self.store.read(|db| visible_backup(db, scope, id))?.backup;
         self.progress.read_into(&mut backup);
         Ok(backup)
@@ -79,7 +75,7 @@ impl Catalog {
 
     /// A backup by id, unless its archive is in the trash; without a check of access: for jobs and commands,
     /// not for requests.
-    pub fn find(&self, id: BackupId) -> Result<Backup, CatalogError> {
+    pub fn find(&self, id: BackupId) -> Result<Backup> {
         let found = self.store.read(|db| db.backup(id))?.filter(|it| it.trashed.is_none());
         let mut backup = found.ok_or(CatalogError::NoSuchBackup { id })?.backup;
         self.progress.read_into(&mut backup);
@@ -87,7 +83,7 @@ impl Catalog {
     }
 
     /// Every backup of every project, oldest first, without a check of access.
-    pub fn every_backup(&self) -> Result<Vec<Backup>, CatalogError> {
+    pub fn every_backup(&self) -> Result<Vec<Backup>> {
         let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
         let mut backups: Vec<_> = found.into_iter().map(|it| it.backup).collect();
         for backup in &mut backups {
@@ -114,7 +110,7 @@ impl Catalog {
 fn listed_project<'a>(
     scope: &'a Scope<Read>,
     filter: &'a BackupFilter,
-) -> Result<Option<&'a ProjectId>, CatalogError> {
+) -> Result<Option<&'a ProjectId>> {
     if (filter.all_projects || filter.project.is_some()) && !scope.caller().is_admin() {
         return Err(Forbidden::AllProjects.into());
     }
@@ -131,7 +127,7 @@ impl Rules {
         db: Records<'_>,
         scope: &Scope<Write>,
         new: NewBackup,
-    ) -> Result<Backup, CatalogError> {
+    ) -> Result<Backup> {
         let instance = visible_instance(db, scope, new.instance)?;
         self.ensure_idle(&instance)?;
         let parent = self.parent(db, scope, &instance, new.parent)?;
@@ -166,7 +162,7 @@ impl Rules {
         db: Records<'_>,
         scope: &Scope<Write>,
         new: Registration,
-    ) -> Result<Backup, CatalogError> {
+    ) -> Result<Backup> {
         let datastore = self.datastore_of(db, &new.version_id)?;
         ensure_own_folder(scope, &new.location)?;
         ensure_not_taken(db, &new.location)?;
@@ -191,7 +187,7 @@ impl Rules {
         )
     }
 
-    fn datastore_of(&self, db: Records<'_>, version: &str) -> Result<Datastore, CatalogError> {
+    fn datastore_of(&self, db: Records<'_>, version: &str) -> Result<Datastore> {
         let known = self.datastores(db)?;
         known
             .into_iter()
@@ -201,7 +197,7 @@ impl Rules {
 }
 
 /// Adds a row that waits for a worker, and opens its run.
-fn insert_new(db: Records<'_>, record: BackupRecord) -> Result<Backup, CatalogError> {
+fn insert_new(db: Records<'_>, record: BackupRecord) -> Result<Backup> {
     let backup = &record.backup;
     if !db.insert_backup(&record)? {
         return Err(NotNow::IdTaken(backup.id).into());
@@ -221,7 +217,7 @@ pub(super) const fn run_kind(task: Task) -> RunKind {
 
 /// Whoever could register any location could read another project's archive, so only an administrator may
 /// name one outside the project's folder.
-fn ensure_own_folder(scope: &Scope<Write>, location: &Location) -> Result<(), CatalogError> {
+fn ensure_own_folder(scope: &Scope<Write>, location: &Location) -> Result<()> {
     if scope.caller().is_admin() || location.is_in(scope.project()) {
         return Ok(());
     }
@@ -229,7 +225,7 @@ fn ensure_own_folder(scope: &Scope<Write>, location: &Location) -> Result<(), Ca
 }
 
 /// Fails if a backup has this archive, or may be about to publish it: an archive is named after its backup.
-fn ensure_not_taken(db: Records<'_>, location: &Location) -> Result<(), CatalogError> {
+fn ensure_not_taken(db: Records<'_>, location: &Location) -> Result<()> {
     let owner = match (db.owner_of_location(location)?, location.backup_id()) {
         (Some(owner), _) => Some(owner),
         (None, Some(id)) => db.backup(id)?.map(|_row| id),

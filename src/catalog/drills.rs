@@ -15,14 +15,14 @@ use crate::store::{Records, RunOf};
 use super::lineage;
 use super::rules::{Rules, visible_backup};
 use super::steps::require_archive;
-use super::{Catalog, CatalogError, DrillJob, Job, NotNow, Operation, Read, Reply, Scope, Write};
+use super::{Catalog, DrillJob, Job, NotNow, Operation, Read, Reply, Result, Scope, Write};
 
 #[derive(Debug, Default)]
 pub(super) struct RunningDrills(Mutex<HashMap<BackupId, Cancel>>);
 
 impl RunningDrills {
     /// Cancels those whose backup is to be removed.
-    pub(super) fn cancel_removed(&self, db: Records<'_>) -> Result<(), CatalogError> {
+    pub(super) fn cancel_removed(&self, db: Records<'_>) -> Result<()> {
         for (id, cancel) in &*self.0.lock() {
             if db.backup(*id)?.is_none_or(|it| it.removal.is_some()) {
                 cancel.cancel();
@@ -44,11 +44,7 @@ impl Catalog {
     }
 
     /// The rows that the last drill counted in each table; none if it did not pass.
-    pub fn drill_rows(
-        &self,
-        scope: &Scope<Read>,
-        id: BackupId,
-    ) -> Result<RowsByTable, CatalogError> {
+    pub fn drill_rows(&self, scope: &Scope<Read>, id: BackupId) -> Result<RowsByTable> {
         self.store.read(|db| {
             visible_backup(db, scope, id)?;
             Ok(db.drill_rows(id)?)
@@ -103,12 +99,7 @@ impl Catalog {
 }
 
 impl Rules {
-    fn accept_drill(
-        &self,
-        db: Records<'_>,
-        scope: &Scope<Write>,
-        id: BackupId,
-    ) -> Result<Backup, CatalogError> {
+    fn accept_drill(&self, db: Records<'_>, scope: &Scope<Write>, id: BackupId) -> Result<Backup> {
         let record = visible_backup(db, scope, id)?;
         if record.removal.is_some() {
             return Err(NotNow::BeingDeleted(id).into());
@@ -129,7 +120,7 @@ impl Rules {
     }
 
     /// The oldest drill whose chain is complete; those whose chain broke meanwhile fail here.
-    pub(super) fn next_drill(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
+    pub(super) fn next_drill(&self, db: Records<'_>) -> Result<Option<Job>> {
         while let Some(id) = db.claim_drill(self.now())? {
             let Some(record) = db.backup(id)? else {
                 db.cancel_run(run(id), self.now())?;
@@ -158,7 +149,7 @@ fn source_of(
     db: Records<'_>,
     instance: Option<InstanceId>,
     datastore: &Datastore,
-) -> Result<Option<Source>, CatalogError> {
+) -> Result<Option<Source>> {
     let Some(id) = instance else { return Ok(None) };
     let found = db.instance(id)?.map(|it| it.instance);
     let same =

@@ -4,6 +4,8 @@
 use crate::domain::{BackupId, InstanceId, InstanceStatus, ProjectId, QuotaResource, Status};
 use crate::store::StoreError;
 
+pub type Result<T, E = CatalogError> = std::result::Result<T, E>;
+
 /// A refusal, or an error of the catalog's database.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {

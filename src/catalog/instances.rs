@@ -10,7 +10,8 @@ use crate::store::{InstanceRecord, Records, RunOf};
 
 use super::rules::{Rules, visible_backup, visible_instance};
 use super::{
-    Admin, Catalog, CatalogError, Invalid, NotNow, Operation, Read, Reply, Scope, Write, lineage,
+    Admin, Catalog, CatalogError, Invalid, NotNow, Operation, Read, Reply, Result, Scope, Write,
+    lineage,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +44,7 @@ impl Catalog {
         scope: &Scope<Read>,
         after: Option<InstanceId>,
         limit: u32,
-    ) -> Result<InstancePage, CatalogError> {
+    ) -> Result<InstancePage> {
         let project = scope.project();
         let mut found = self.store.read(|db| {
             let marker = match after {
@@ -65,18 +66,18 @@ impl Catalog {
     }
 
     /// Instances of every project, for administrators.
-    pub fn all_instances(&self, _scope: &Scope<Admin>) -> Result<Vec<Instance>, CatalogError> {
+    pub fn all_instances(&self, _scope: &Scope<Admin>) -> Result<Vec<Instance>> {
         self.every_instance()
     }
 
-    pub fn every_instance(&self) -> Result<Vec<Instance>, CatalogError> {
+    pub fn every_instance(&self) -> Result<Vec<Instance>> {
         let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_instance()?))?;
         Ok(found.into_iter().map(|it| it.instance).collect())
     }
 
     /// One instance; that of another project is reported as not found, except to an administrator. A
     /// detached one is found although it is not listed.
-    pub fn instance(&self, scope: &Scope<Read>, id: InstanceId) -> Result<Instance, CatalogError> {
+    pub fn instance(&self, scope: &Scope<Read>, id: InstanceId) -> Result<Instance> {
         self.store.read(|db| visible_instance(db, scope, id))
     }
 
@@ -155,7 +156,7 @@ impl Rules {
         db: Records<'_>,
         scope: &Scope<Write>,
         new: NewInstance,
-    ) -> Result<Instance, CatalogError> {
+    ) -> Result<Instance> {
         let id = new.backup;
         let record = visible_backup(db, scope, id)?;
         let backup = record.backup;
@@ -193,7 +194,7 @@ impl Rules {
 }
 
 /// What the client named is the datastore of the backup.
-fn ensure_datastore(new: &NewInstance, backup: &Backup) -> Result<(), CatalogError> {
+fn ensure_datastore(new: &NewInstance, backup: &Backup) -> Result<()> {
     let Datastore { engine, version } = &backup.datastore;
     let mismatch = |field, asked: &str, is: &str| {
         let asked = asked.chars().take(80).collect();
@@ -211,7 +212,7 @@ fn ensure_datastore(new: &NewInstance, backup: &Backup) -> Result<(), CatalogErr
     }
 }
 
-fn sync(db: Records<'_>, configured: &[Instance], now: Timestamp) -> Result<(), CatalogError> {
+fn sync(db: Records<'_>, configured: &[Instance], now: Timestamp) -> Result<()> {
     let mut named = HashSet::new();
     for instance in configured {
         let id = instance.id;
@@ -232,7 +233,7 @@ fn sync(db: Records<'_>, configured: &[Instance], now: Timestamp) -> Result<(), 
 }
 
 /// An error unless the step changed the row.
-fn require_restoring(db: Records<'_>, id: InstanceId, changed: bool) -> Result<(), CatalogError> {
+fn require_restoring(db: Records<'_>, id: InstanceId, changed: bool) -> Result<()> {
     if changed {
         return Ok(());
     }

@@ -35,7 +35,7 @@ use rules::Rules;
 use tokens::Tokens;
 
 pub use backups::{BackupFilter, BackupPage};
-pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation};
+pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Result};
 pub use import::Recovered;
 pub use instances::{InstancePage, NewInstance};
 pub use projects::NewStrategy;

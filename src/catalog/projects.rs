@@ -8,7 +8,7 @@ use crate::store::{Records, StoreError};
 
 use super::rules::Rules;
 use super::{
-    Admin, Catalog, CatalogError, Forbidden, Invalid, Permission, Read, Reply, Scope, Write,
+    Admin, Catalog, CatalogError, Forbidden, Invalid, Permission, Read, Reply, Result, Scope, Write,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +19,7 @@ pub struct NewStrategy {
 }
 
 impl Catalog {
-    pub fn quotas(
-        &self,
-        scope: &Scope<Read>,
-        project: &ProjectId,
-    ) -> Result<Vec<ProjectQuota>, CatalogError> {
+    pub fn quotas(&self, scope: &Scope<Read>, project: &ProjectId) -> Result<Vec<ProjectQuota>> {
         let project = visible_project(scope, Some(project))?;
         let both = [QuotaResource::Instances, QuotaResource::Backups];
         self.store
@@ -54,7 +50,7 @@ impl Catalog {
         scope: &Scope<Read>,
         project: Option<&ProjectId>,
         instance: Option<&str>,
-    ) -> Result<Vec<Strategy>, CatalogError> {
+    ) -> Result<Vec<Strategy>> {
         let project = visible_project(scope, project)?;
         self.store.read(|db| match instance.map(str::parse::<InstanceId>) {
             None => Ok(db.strategies_of(project)?),
@@ -95,7 +91,7 @@ impl Catalog {
 fn visible_project<'a, P: Permission>(
     scope: &'a Scope<P>,
     asked: Option<&'a ProjectId>,
-) -> Result<&'a ProjectId, CatalogError> {
+) -> Result<&'a ProjectId> {
     let project = asked.unwrap_or(scope.project());
     if scope.covers(project) {
         return Ok(project);
@@ -108,7 +104,7 @@ pub(super) fn container_for(
     db: Records<'_>,
     instance: &Instance,
     asked: Option<ContainerName>,
-) -> Result<Option<ContainerName>, CatalogError> {
+) -> Result<Option<ContainerName>> {
     if asked.is_some() {
         return Ok(asked);
     }
@@ -148,7 +144,7 @@ impl Rules {
         db: Records<'_>,
         project: &ProjectId,
         resource: QuotaResource,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<()> {
         let limit = self.limit(db, project, resource)?;
         if limit < 0 || in_use(db, project, resource)? < limit {
             return Ok(());

@@ -10,7 +10,7 @@ use crate::store::{BackupRecord, Records, RunOf, Task};
 use super::backups::run_kind;
 use super::rules::Rules;
 use super::steps::fail_backup;
-use super::{Catalog, CatalogError, lineage};
+use super::{Catalog, Result, lineage};
 
 /// Something a worker has to do, claimed by it alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,15 +92,15 @@ impl Lane {
 
 impl Catalog {
     /// Claims the oldest thing to do in a lane. Blocks for a commit.
-    pub fn claim(&self, lane: Lane) -> Result<Option<Job>, CatalogError> {
+    pub fn claim(&self, lane: Lane) -> Result<Option<Job>> {
         self.write(move |db, rules| rules.next_job(db, lane)).wait()
     }
 }
 
-type Claim = fn(&Rules, Records<'_>) -> Result<Option<Job>, CatalogError>;
+type Claim = fn(&Rules, Records<'_>) -> Result<Option<Job>>;
 
 impl Rules {
-    fn next_job(&self, db: Records<'_>, lane: Lane) -> Result<Option<Job>, CatalogError> {
+    fn next_job(&self, db: Records<'_>, lane: Lane) -> Result<Option<Job>> {
         let next: &[Claim] = match lane {
             Lane::Work => &[Self::next_registration, Self::next_restore, Self::next_backup],
             Lane::Drills => &[Self::next_drill],
@@ -114,20 +114,20 @@ impl Rules {
         Ok(None)
     }
 
-    fn next_removal(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
+    fn next_removal(&self, db: Records<'_>) -> Result<Option<Job>> {
         let claimed = db.claim_removal(self.now())?;
         let backups: Vec<_> = claimed.into_iter().map(|it| it.backup).collect();
         Ok((!backups.is_empty()).then_some(Job::Remove(RemovalJob { backups })))
     }
 
-    fn next_instance_removal(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
+    fn next_instance_removal(&self, db: Records<'_>) -> Result<Option<Job>> {
         let Some(record) = db.claim_instance_removal()? else { return Ok(None) };
         let Instance { id, project, .. } = record.instance;
         db.begin_run(RunOf::instance(RunKind::InstanceRemoval, id), self.now())?;
         Ok(Some(Job::RemoveInstance(InstanceRemovalJob { id, project })))
     }
 
-    fn next_registration(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
+    fn next_registration(&self, db: Records<'_>) -> Result<Option<Job>> {
         while let Some(record) = self.claim_backup(db, Task::Registration)? {
             let BackupRecord { backup, location, .. } = record;
             if let Some(location) = location {
@@ -141,7 +141,7 @@ impl Rules {
     }
 
     /// The oldest restore whose chain is still usable; those whose chain broke meanwhile fail here.
-    fn next_restore(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
+    fn next_restore(&self, db: Records<'_>) -> Result<Option<Job>> {
         while let Some(record) = db.claim_restore()? {
             let instance = record.instance;
             let (run, now) = (RunOf::instance(RunKind::Restore, instance.id), self.now());
@@ -160,7 +160,7 @@ impl Rules {
     }
 
     /// The oldest backup that can be made; those that no longer can fail here.
-    fn next_backup(&self, db: Records<'_>) -> Result<Option<Job>, CatalogError> {
+    fn next_backup(&self, db: Records<'_>) -> Result<Option<Job>> {
         while let Some(record) = self.claim_backup(db, Task::Backup)? {
             let id = record.backup.id;
             match self.backup_job(db, record)? {
@@ -171,11 +171,7 @@ impl Rules {
         Ok(None)
     }
 
-    fn claim_backup(
-        &self,
-        db: Records<'_>,
-        task: Task,
-    ) -> Result<Option<BackupRecord>, CatalogError> {
+    fn claim_backup(&self, db: Records<'_>, task: Task) -> Result<Option<BackupRecord>> {
         let now = self.now();
         let claimed = db.claim_backup(task, now)?;
         if let Some(record) = &claimed {
@@ -188,7 +184,7 @@ impl Rules {
         &self,
         db: Records<'_>,
         record: BackupRecord,
-    ) -> Result<Result<BackupJob, Failure>, CatalogError> {
+    ) -> Result<Result<BackupJob, Failure>> {
         let BackupRecord { mut backup, parent_required, .. } = record;
         let instance = match backup.instance {
             Some(id) => db.instance(id)?,
@@ -221,10 +217,7 @@ impl Rules {
 
 /// What the instance is restored from, root first, or why that is not possible. Damage that was reported is
 /// not: the restore compares every byte.
-fn chain_to_restore(
-    db: Records<'_>,
-    instance: &Instance,
-) -> Result<Result<Vec<Backup>, Failure>, CatalogError> {
+fn chain_to_restore(db: Records<'_>, instance: &Instance) -> Result<Result<Vec<Backup>, Failure>> {
     let InstanceOrigin::Restored(id) = instance.origin else {
         let text = "it is not known which backup it is restored from; delete it and restore again";
         return Ok(Err(Failure::new(FailureCode::Internal, text)));

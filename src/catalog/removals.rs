@@ -11,7 +11,7 @@ use crate::store::{BackupRecord, Records, RunOf};
 
 use super::rules::{visible_backup, visible_instance};
 use super::steps::require_changed;
-use super::{Catalog, CatalogError, Forbidden, NotNow, Reply, Scope, Write};
+use super::{Catalog, CatalogError, Forbidden, NotNow, Reply, Result, Scope, Write};
 
 const fn backup_run(id: BackupId) -> RunOf {
     RunOf::backup(RunKind::Removal, id)
@@ -64,7 +64,7 @@ impl Catalog {
         &self,
         id: BackupId,
         may_see: impl Fn(&ProjectId) -> bool,
-    ) -> Result<Vec<Backup>, CatalogError> {
+    ) -> Result<Vec<Backup>> {
         self.store.read(|db| {
             let record = db.backup(id)?.filter(|it| it.is_deleted() && may_see(&it.backup.project));
             let record = record.ok_or(CatalogError::NoSuchBackup { id })?;
@@ -107,7 +107,7 @@ impl Catalog {
     }
 
     /// Deletes the rows whose archives have been in the trash for at least `window`.
-    pub fn forget_trashed(&self, window: Duration) -> Result<(), CatalogError> {
+    pub fn forget_trashed(&self, window: Duration) -> Result<()> {
         let window = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
         let cutoff = Timestamp::from_micros(self.rules.now().as_micros().saturating_sub(window));
         // A write waits for the disk, and this is called every few seconds.
@@ -195,7 +195,7 @@ impl Catalog {
 }
 
 /// Nothing in the subtree runs, waits, or is read by a restore.
-fn ensure_unused(db: Records<'_>, id: BackupId, project: &ProjectId) -> Result<(), CatalogError> {
+fn ensure_unused(db: Records<'_>, id: BackupId, project: &ProjectId) -> Result<()> {
     if let Some(member) = db.running_member(id, project)? {
         let (member, status) = (member.backup.id, member.backup.status);
         return Err(NotNow::Running { id, member, status }.into());

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use crate::domain::{BackupId, Clock, Datastore, Instance, InstanceId, InstanceStatus, Timestamp};
 use crate::store::{BackupRecord, Records};
 
-use super::{Catalog, CatalogError, Operation, Permission, Scope, Settings};
+use super::{Catalog, CatalogError, Operation, Permission, Result, Scope, Settings};
 
 /// The last time that fits the four-digit years of every format that Coffer writes.
 pub(super) const LAST_INSTANT: i64 = 253_402_300_799_999_999;
@@ -28,7 +28,7 @@ impl Catalog {
     }
 
     /// Every engine and version that this build has, an instance has, or a backup was made of; ordered.
-    pub fn datastores(&self) -> Result<Vec<Datastore>, CatalogError> {
+    pub fn datastores(&self) -> Result<Vec<Datastore>> {
         self.store.read(|db| self.rules.datastores(db))
     }
 }
@@ -42,7 +42,7 @@ impl Rules {
         self.clock.now()
     }
 
-    pub(super) fn datastores(&self, db: Records<'_>) -> Result<Vec<Datastore>, CatalogError> {
+    pub(super) fn datastores(&self, db: Records<'_>) -> Result<Vec<Datastore>> {
         let engines = self.engines.read().clone();
         let found = engines
             .into_iter()
@@ -53,11 +53,7 @@ impl Rules {
     }
 
     /// The engine of this name or datastore id.
-    pub(super) fn engine_named(
-        &self,
-        db: Records<'_>,
-        asked: &str,
-    ) -> Result<String, CatalogError> {
+    pub(super) fn engine_named(&self, db: Records<'_>, asked: &str) -> Result<String> {
         self.datastores(db)?
             .into_iter()
             .find(|it| it.engine == asked || Datastore::datastore_id(&it.engine) == asked)
@@ -65,11 +61,7 @@ impl Rules {
             .ok_or_else(|| CatalogError::NoSuchDatastore { name: asked.chars().take(80).collect() })
     }
 
-    pub(super) fn ensure_engine(
-        &self,
-        name: &str,
-        operation: Operation,
-    ) -> Result<(), CatalogError> {
+    pub(super) fn ensure_engine(&self, name: &str, operation: Operation) -> Result<()> {
         if self.engines.read().iter().any(|it| it.engine == name) {
             return Ok(());
         }
@@ -77,7 +69,7 @@ impl Rules {
     }
 
     /// Fails unless the instance exists, this build has its engine, and no backup of it runs.
-    pub(super) fn ensure_idle(&self, instance: &Instance) -> Result<(), CatalogError> {
+    pub(super) fn ensure_idle(&self, instance: &Instance) -> Result<()> {
         let (id, status) = (instance.id, instance.status);
         let busy = Err(CatalogError::InstanceBusy { id, status });
         match status {
@@ -91,7 +83,7 @@ impl Rules {
 
     /// The time of creation of a new backup: now, or just after that of the newest backup if the clock went
     /// back. Backups are listed in the order they were accepted in, and pages rely on that.
-    pub(super) fn creation_time(&self, db: Records<'_>) -> Result<Timestamp, CatalogError> {
+    pub(super) fn creation_time(&self, db: Records<'_>) -> Result<Timestamp> {
         let now = self.now();
         let behind = db
             .last_created()?
@@ -106,7 +98,7 @@ pub(super) fn visible_backup<P: Permission>(
     db: Records<'_>,
     scope: &Scope<P>,
     id: BackupId,
-) -> Result<BackupRecord, CatalogError> {
+) -> Result<BackupRecord> {
     db.backup(id)?
         .filter(|it| scope.covers(&it.backup.project) && !it.is_deleted())
         .ok_or(CatalogError::NoSuchBackup { id })
@@ -117,7 +109,7 @@ pub(super) fn visible_instance<P: Permission>(
     db: Records<'_>,
     scope: &Scope<P>,
     id: InstanceId,
-) -> Result<Instance, CatalogError> {
+) -> Result<Instance> {
     db.instance(id)?
         .filter(|it| scope.covers(&it.instance.project) && it.removal.is_none())
         .map(|it| it.instance)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::{Caller, ProjectId};
 
-use super::{CatalogError, Forbidden};
+use super::{Forbidden, Result};
 
 pub trait Permission: Copy + Send + Sync + 'static {
     /// Whether the caller's roles allow this access, in a project that it may enter.
@@ -56,7 +56,7 @@ pub struct Scope<P> {
 
 impl<P: Permission> Scope<P> {
     /// Lets the caller into the project of the path, if it may do `P` there.
-    pub fn enter(caller: impl Into<Arc<Caller>>, project: ProjectId) -> Result<Self, CatalogError> {
+    pub fn enter(caller: impl Into<Arc<Caller>>, project: ProjectId) -> Result<Self> {
         let caller = caller.into();
         // Only with `auth.mode = "none"` does a caller have no project; it may enter each.
         let own = caller.project.as_ref().is_none_or(|own| *own == project);
@@ -70,7 +70,7 @@ impl<P: Permission> Scope<P> {
     }
 
     /// The same caller in the same project, if it may do `Q` there too.
-    pub fn also<Q: Permission>(&self) -> Result<Scope<Q>, CatalogError> {
+    pub fn also<Q: Permission>(&self) -> Result<Scope<Q>> {
         Scope::enter(Arc::clone(&self.caller), self.project.clone())
     }
 

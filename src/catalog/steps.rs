@@ -10,7 +10,7 @@ use crate::domain::{
 use crate::store::{BackupRecord, Finish, Lineage, Records, RunOf, StoreError, Task};
 
 use super::backups::run_kind;
-use super::{Catalog, CatalogError, Invalid, NotNow, Reply};
+use super::{Catalog, CatalogError, Invalid, NotNow, Reply, Result};
 
 impl Catalog {
     /// How much of the source a running backup has read, 0 to 1. In memory only.
@@ -138,7 +138,7 @@ impl Catalog {
     }
 
     /// Backups that a worker had when the process ended, oldest first. Those that only waited still wait.
-    pub fn interrupted(&self) -> Result<Vec<Backup>, CatalogError> {
+    pub fn interrupted(&self) -> Result<Vec<Backup>> {
         let found = self.store.read(|db| Ok::<_, CatalogError>(db.claimed_backups()?))?;
         Ok(found.into_iter().map(|it| it.backup).collect())
     }
@@ -147,7 +147,7 @@ impl Catalog {
     fn settle(
         &self,
         id: BackupId,
-        step: impl FnOnce(Records<'_>, Timestamp) -> Result<(), CatalogError> + Send + 'static,
+        step: impl FnOnce(Records<'_>, Timestamp) -> Result<()> + Send + 'static,
     ) -> Reply<()> {
         let (progress, bell) = (Arc::clone(&self.progress), Arc::clone(&self.bell));
         let settled = move |_done: &()| {
@@ -164,7 +164,7 @@ fn finish_backup(
     finish: &Finish<'_>,
     numbers: RunNumbers,
     now: Timestamp,
-) -> Result<(), CatalogError> {
+) -> Result<()> {
     let changed = db.finish(id, finish)?;
     require_changed(db, id, finish.to, changed)?;
     let BackupRecord { backup, task, .. } =
@@ -194,7 +194,7 @@ pub(super) fn fail_backup(
     id: BackupId,
     failure: Failure,
     now: Timestamp,
-) -> Result<(), CatalogError> {
+) -> Result<()> {
     let changed = db.set_failed(id, &failure, now)?;
     require_changed(db, id, Status::Failed, changed)?;
     let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
@@ -216,7 +216,7 @@ pub(super) fn require_changed(
     id: BackupId,
     to: Status,
     changed: bool,
-) -> Result<(), CatalogError> {
+) -> Result<()> {
     if changed {
         return Ok(());
     }
@@ -225,7 +225,7 @@ pub(super) fn require_changed(
 }
 
 /// The facts of the backup's archive; a backup without one is refused.
-pub(super) fn require_archive(db: Records<'_>, id: BackupId) -> Result<ArchiveFacts, CatalogError> {
+pub(super) fn require_archive(db: Records<'_>, id: BackupId) -> Result<ArchiveFacts> {
     let BackupRecord { backup, .. } = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
     backup.facts.ok_or_else(|| NotNow::NoArchive { id, status: backup.status }.into())
 }

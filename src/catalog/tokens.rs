@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Catalog, CatalogError, Reply};
+use super::{Catalog, Reply, Result};
 use crate::domain::Caller;
 use crate::store::TokenRecord;
 
@@ -83,7 +83,7 @@ impl Catalog {
     }
 
     /// How many tokens there are, configured or stored.
-    pub fn token_count(&self) -> Result<usize, CatalogError> {
+    pub fn token_count(&self) -> Result<usize> {
         let configured = self.tokens.configured.read();
         let stored = self.tokens.stored.read();
         Ok(configured.len().saturating_add(stored.len()))

@@ -11,6 +11,8 @@ use crate::domain::{Failure, FailureCode};
 #[error("the backup was stopped")]
 pub struct Stop;
 
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
 /// An error of an engine. Its text says what happened, to which file, and what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

@@ -1,6 +1,6 @@
 //! Names of files that engines make, such as an instance's name as the name of a file.
 
-use super::EngineError;
+use super::{EngineError, Result};
 use crate::domain::{EntryPath, FailureCode};
 
 /// Longer names are cut off.
@@ -23,7 +23,7 @@ pub(super) fn folder_name(instance: &str, default: &str) -> String {
 }
 
 /// The path of an entry that an engine names itself.
-pub(super) fn entry_path(name: impl Into<Vec<u8>>) -> Result<EntryPath, EngineError> {
+pub(super) fn entry_path(name: impl Into<Vec<u8>>) -> Result<EntryPath> {
     EntryPath::new(name)
         .map_err(|error| EngineError::known(FailureCode::Internal, error.to_string()))
 }

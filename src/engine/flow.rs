@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::error::{EngineError, Stop};
+use super::error::{Result, Stop};
 use crate::domain::{CheckLevel, Entry, LeftOut, WriteAt};
 
 /// Whether the intake needs the content of an entry.
@@ -47,11 +47,11 @@ pub trait Intake {
 pub trait Load: Send {
     /// Creates the entry. Returns a regular file that is not empty, to be written. Entries come in the archive's order:
     /// a folder before its members, a file before its hard links.
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError>;
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>>;
 
     /// Sets modes, owners and times, syncs, and runs the engine's own check on what was restored. All content must have
     /// been written.
-    fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>, EngineError>;
+    fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>>;
 }
 
 /// A complete and checked restore that is not at its target yet. Dropped without [`Staged::place`] it leaves nothing
@@ -62,7 +62,7 @@ pub trait Staged: Send {
 
     /// Moves it to the target, durably. Never replaces anything. Adds to `left_out` what of the backup could not be
     /// created there.
-    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError>;
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed>;
 }
 
 /// Where the restored data is.

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{EntryPath, Source};
 
-pub use error::{EngineError, Stop};
+pub use error::{EngineError, Result, Stop};
 pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
 pub use request::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Target,
@@ -63,10 +63,10 @@ pub trait Engine: Send + Sync {
 
     /// Checks the keys and values of `source`. The error names the first key that is unknown or invalid. Does not
     /// access the source, which may not exist yet.
-    fn check_source(&self, source: &Source) -> Result<(), EngineError>;
+    fn check_source(&self, source: &Source) -> Result<()>;
 
     /// Opens the source, and checks that a backup would work, without making one.
-    fn probe(&self, source: &Source) -> Result<Probe, EngineError>;
+    fn probe(&self, source: &Source) -> Result<Probe>;
 
     /// The size in bytes of the pages in which the database writes. Incremental backups compare files page by page.
     fn page_bytes(&self) -> u32;
@@ -82,23 +82,19 @@ pub trait Engine: Send + Sync {
     /// Every path comes once, and a folder before its members; see [`Engine::dumps_in_order`]. If this succeeds,
     /// everything was read, every child process succeeded, and the engine's own check (as thorough as `request.check`)
     /// found no problem.
-    fn dump(
-        &self,
-        request: &DumpRequest<'_>,
-        intake: &mut dyn Intake,
-    ) -> Result<DumpFacts, EngineError>;
+    fn dump(&self, request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts>;
 
     /// Prepares a restore.
     ///
     /// To a path, which must not exist (or be an empty folder, for engines that restore a folder): until
     /// [`Staged::place`], the data is beside it, on the same filesystem, under a name that starts with `.coffer-`.
     /// Into a running server, if the engine supports that: only databases that do not exist there.
-    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError>;
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>>;
 
     /// Uses what was restored: starts a private server on it if it needs one, runs the most thorough check, counts the
     /// rows of every table, and stops the server. `request.restored` is for this drill only and may be changed. If the
     /// data is bad, the failure is `ArchiveDamaged`; anything else that stops the drill has another code.
-    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError>;
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport>;
 
     /// The `source` of an instance that was restored to `target`.
     fn source_of(&self, target: &Path) -> Source {

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::file_name::entry_path;
 use super::file_stat::now_ns;
-use super::{EngineError, Intake, NeedsContent, Stop};
+use super::{EngineError, Intake, NeedsContent, Result, Stop};
 use crate::domain::{Entry, EntryKind, SEGMENT_BYTES, num};
 
 /// Why a file did not reach the intake.
@@ -71,17 +71,13 @@ pub(super) fn pour_content(
 }
 
 /// Gives a folder that the engine itself makes to `intake`.
-pub(super) fn pour_folder(path: &str, intake: &mut dyn Intake) -> Result<(), EngineError> {
+pub(super) fn pour_folder(path: &str, intake: &mut dyn Intake) -> Result<()> {
     intake.entry(&own_entry(path, EntryKind::Directory)?, false)?;
     Ok(())
 }
 
 /// Gives a file that the engine itself makes to `intake`.
-pub(super) fn pour_bytes(
-    path: &str,
-    mut content: &[u8],
-    intake: &mut dyn Intake,
-) -> Result<(), EngineError> {
+pub(super) fn pour_bytes(path: &str, mut content: &[u8], intake: &mut dyn Intake) -> Result<()> {
     let size = num::to_u64(content.len());
     let entry = own_entry(path, EntryKind::File { size, extents: None })?;
     pour(&entry, &mut content, intake, |_| ())
@@ -89,7 +85,7 @@ pub(super) fn pour_bytes(
 }
 
 /// A private entry that is owned by the user that runs Coffer and was modified now.
-pub(super) fn own_entry(path: &str, kind: EntryKind) -> Result<Entry, EngineError> {
+pub(super) fn own_entry(path: &str, kind: EntryKind) -> Result<Entry> {
     let path = entry_path(path)?;
     let mode = if kind == EntryKind::Directory { 0o700 } else { 0o600 };
     Ok(Entry {

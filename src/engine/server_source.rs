@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::EngineError;
+use super::Result;
 use super::source_path::{invalid, is_absolute_without_up, only_keys, path_of, require_absolute};
 use super::tool::{Finder, Secret};
 use crate::domain::Source;
@@ -83,7 +83,7 @@ pub(super) struct ServerKind {
     /// Keys that only this engine has.
     pub(super) own_keys: &'static [&'static str],
     /// Checks what only this engine requires.
-    pub(super) check: fn(&ServerSource, &Source) -> Result<(), EngineError>,
+    pub(super) check: fn(&ServerSource, &Source) -> Result<()>,
 }
 
 /// A server, as the configuration describes it.
@@ -106,7 +106,7 @@ pub(super) struct ServerSource {
 
 impl ServerKind {
     /// Checks `source`, which may also be the result of a restore; an error names the key that is wrong.
-    pub(super) fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+    pub(super) fn check_source(&self, source: &Source) -> Result<()> {
         match self.restored(source)? {
             Some(_) => Ok(()),
             None => self.parse(source).map(drop),
@@ -114,7 +114,7 @@ impl ServerKind {
     }
 
     /// Parses the `source` of a server. The result of a restore is an error that says what to do.
-    pub(super) fn server(&self, source: &Source) -> Result<ServerSource, EngineError> {
+    pub(super) fn server(&self, source: &Source) -> Result<ServerSource> {
         match self.restored(source)? {
             None => self.parse(source),
             Some(path) => Err(invalid(format!(
@@ -133,7 +133,7 @@ impl ServerKind {
     }
 
     /// Checks that every key is known. Returns the path of what was restored.
-    fn restored(&self, source: &Source) -> Result<Option<PathBuf>, EngineError> {
+    fn restored(&self, source: &Source) -> Result<Option<PathBuf>> {
         if source.0.contains_key("password") {
             return Err(invalid(
                 "source.password is a secret in the open: put it into a file and name that with password_file",
@@ -150,7 +150,7 @@ impl ServerKind {
         path_of(self.engine, source).map(Some)
     }
 
-    fn parse(&self, source: &Source) -> Result<ServerSource, EngineError> {
+    fn parse(&self, source: &Source) -> Result<ServerSource> {
         if source.0.is_empty() {
             let engine = self.engine;
             return Err(invalid(format!("source of the engine {engine} needs a url or a socket")));
@@ -183,7 +183,7 @@ impl ServerKind {
 
 impl ServerSource {
     /// `scheme://[user@]host[:port][/database]`.
-    fn apply_url(&mut self, url: &str, kind: &ServerKind) -> Result<(), EngineError> {
+    fn apply_url(&mut self, url: &str, kind: &ServerKind) -> Result<()> {
         let form = format!("{}://user@host:port/database", kind.schemes.first().unwrap_or(&""));
         // The URL itself is not shown: it may contain a password.
         let wrong = |why: &str| invalid(format!("source.url {why}; its form is {form}"));
@@ -223,7 +223,7 @@ impl ServerSource {
         Ok(())
     }
 
-    pub(super) fn password(&self) -> Result<Option<Secret>, EngineError> {
+    pub(super) fn password(&self) -> Result<Option<Secret>> {
         self.password_file.as_deref().map(Secret::read).transpose()
     }
 
@@ -263,7 +263,7 @@ fn host_and_port(text: &str, default: u16) -> Option<(String, u16)> {
 }
 
 /// The text under `key`: not empty, without a zero byte.
-pub(super) fn text(source: &Source, key: &str) -> Result<Option<String>, EngineError> {
+pub(super) fn text(source: &Source, key: &str) -> Result<Option<String>> {
     match source.0.get(key) {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() && !text.contains('\0') => {
@@ -274,7 +274,7 @@ pub(super) fn text(source: &Source, key: &str) -> Result<Option<String>, EngineE
 }
 
 /// The list of texts under `key`.
-pub(super) fn texts(source: &Source, key: &str) -> Result<Vec<String>, EngineError> {
+pub(super) fn texts(source: &Source, key: &str) -> Result<Vec<String>> {
     let wrong = || invalid(format!("source.{key} must be a list of texts"));
     match source.0.get(key) {
         None => Ok(Vec::new()),
@@ -287,7 +287,7 @@ pub(super) fn texts(source: &Source, key: &str) -> Result<Vec<String>, EngineErr
     }
 }
 
-fn file(source: &Source, key: &str) -> Result<Option<PathBuf>, EngineError> {
+fn file(source: &Source, key: &str) -> Result<Option<PathBuf>> {
     let Some(path) = text(source, key)?.map(PathBuf::from) else { return Ok(None) };
     if is_absolute_without_up(&path) {
         return Ok(Some(path));
@@ -296,7 +296,7 @@ fn file(source: &Source, key: &str) -> Result<Option<PathBuf>, EngineError> {
 }
 
 /// The key `password_file`: an absolute path, or the name of a systemd credential.
-fn password_file(source: &Source) -> Result<Option<PathBuf>, EngineError> {
+fn password_file(source: &Source) -> Result<Option<PathBuf>> {
     let Some(path) = text(source, "password_file")?.map(PathBuf::from) else { return Ok(None) };
     let is_name = matches!(path.components().next(), Some(Component::Normal(name)) if name == path);
     if is_name || is_absolute_without_up(&path) {
@@ -308,11 +308,7 @@ fn password_file(source: &Source) -> Result<Option<PathBuf>, EngineError> {
 }
 
 /// The value that the text under `key` names.
-fn choice<T: Copy>(
-    source: &Source,
-    key: &str,
-    choices: &[(&str, T)],
-) -> Result<Option<T>, EngineError> {
+fn choice<T: Copy>(source: &Source, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
     let Some(text) = text(source, key)? else { return Ok(None) };
     if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
         return Ok(Some(*value));

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::EngineError;
+use super::{EngineError, Result};
 use crate::domain::{FailureCode, Source};
 use crate::file_url;
 
@@ -14,7 +14,7 @@ pub(super) fn invalid(message: impl Into<String>) -> EngineError {
 }
 
 /// Fails with the name of the first key that is not in `known`.
-pub(super) fn only_keys(engine: &str, source: &Source, known: &[&str]) -> Result<(), EngineError> {
+pub(super) fn only_keys(engine: &str, source: &Source, known: &[&str]) -> Result<()> {
     match source.0.keys().find(|key| !known.contains(&key.as_str())) {
         None => Ok(()),
         Some(key) => Err(invalid(format!(
@@ -25,7 +25,7 @@ pub(super) fn only_keys(engine: &str, source: &Source, known: &[&str]) -> Result
 }
 
 /// The path in `path` or `url`, made absolute: SQLite would read a relative name that starts with `file:` as a URI.
-pub(super) fn path_of(engine: &str, source: &Source) -> Result<PathBuf, EngineError> {
+pub(super) fn path_of(engine: &str, source: &Source) -> Result<PathBuf> {
     let path = match (source.0.get("path"), source.0.get("url")) {
         (Some(Value::String(path)), None) => PathBuf::from(path),
         (None, Some(Value::String(url))) => file_url::to_path(url).ok_or_else(|| {
@@ -46,7 +46,7 @@ pub(super) fn path_of(engine: &str, source: &Source) -> Result<PathBuf, EngineEr
 }
 
 /// Fails unless the key `path` is absolute and without `..`, as in a configuration it has to be.
-pub(super) fn require_absolute(source: &Source) -> Result<(), EngineError> {
+pub(super) fn require_absolute(source: &Source) -> Result<()> {
     let Some(path) = source.text("path").map(Path::new) else { return Ok(()) };
     if is_absolute_without_up(path) {
         return Ok(());

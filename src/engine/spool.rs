@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::pour::{own_entry, pour};
 use super::tool::Tool;
-use super::{EngineError, Intake};
+use super::{EngineError, Intake, Result};
 use crate::domain::{Cancel, EntryKind, FailureCode, SEGMENT_BYTES, num};
 
 /// The copy of a stream that ended without an error.
@@ -23,7 +23,7 @@ pub(super) struct Spool {
 
 impl Spool {
     /// Runs a program, copies everything that it writes, and checks that it succeeded.
-    pub(super) fn of(tool: Tool, folder: &Path, cancel: &Cancel) -> Result<Self, EngineError> {
+    pub(super) fn of(tool: Tool, folder: &Path, cancel: &Cancel) -> Result<Self> {
         let mut stream = tool.stream(cancel)?;
         let mut file = tempfile::tempfile_in(folder).map_err(|error| scratch(folder, error))?;
         let mut buffer = vec![0_u8; SEGMENT_BYTES];
@@ -47,7 +47,7 @@ impl Spool {
     }
 
     /// Drops everything after the first `bytes`, for a stream that has more than its content.
-    pub(super) fn shorten(&mut self, bytes: u64) -> Result<(), EngineError> {
+    pub(super) fn shorten(&mut self, bytes: u64) -> Result<()> {
         if bytes < self.bytes {
             self.file.set_len(bytes).map_err(|error| scratch(&self.folder, error))?;
             self.bytes = bytes;
@@ -56,7 +56,7 @@ impl Spool {
     }
 
     /// A handle at the start of the copy, for a program that checks it. It shares its position with this value.
-    pub(super) fn reopened(&self) -> Result<File, EngineError> {
+    pub(super) fn reopened(&self) -> Result<File> {
         let again = self.file.try_clone().and_then(|mut file| {
             file.seek(SeekFrom::Start(0))?;
             Ok(file)
@@ -65,7 +65,7 @@ impl Spool {
     }
 
     /// Gives the copy to `intake` as the file `path`, readable by its owner only.
-    pub(super) fn pour(&mut self, path: &str, intake: &mut dyn Intake) -> Result<(), EngineError> {
+    pub(super) fn pour(&mut self, path: &str, intake: &mut dyn Intake) -> Result<()> {
         self.pour_with(&[], 0, path, intake)
     }
 
@@ -76,7 +76,7 @@ impl Spool {
         at: u64,
         path: &str,
         intake: &mut dyn Intake,
-    ) -> Result<(), EngineError> {
+    ) -> Result<()> {
         let size = self.bytes.saturating_add(num::to_u64(inserted.len()));
         let entry = own_entry(path, EntryKind::File { size, extents: None })?;
         let file = self.reopened()?;
@@ -86,7 +86,7 @@ impl Spool {
     }
 
     /// At most this many bytes of the copy, from an offset.
-    pub(super) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, EngineError> {
+    pub(super) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let length = length.min(num::saturating_usize(self.bytes.saturating_sub(offset)));
         let mut bytes = vec![0; length];
         let read = self.file.read_exact_at(&mut bytes, offset);
@@ -94,7 +94,7 @@ impl Spool {
     }
 
     /// The offset of the last `wanted` in the copy, which is searched from its end.
-    pub(super) fn find_last(&self, wanted: &[u8]) -> Result<Option<u64>, EngineError> {
+    pub(super) fn find_last(&self, wanted: &[u8]) -> Result<Option<u64>> {
         let (step, mut end) = (num::to_u64(SEGMENT_BYTES), self.bytes);
         while end > 0 {
             let start = end.saturating_sub(step);
@@ -110,7 +110,7 @@ impl Spool {
 }
 
 /// Fails if `what`, a copy of this many bytes, would not fit into the scratch folder.
-pub(super) fn require_free(folder: &Path, bytes: u64, what: &str) -> Result<(), EngineError> {
+pub(super) fn require_free(folder: &Path, bytes: u64, what: &str) -> Result<()> {
     let found = rustix::fs::statvfs(folder).map_err(|error| scratch(folder, error.into()))?;
     let free = crate::disk::free_bytes(&found);
     if free >= bytes {

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use crate::domain::BadLocation;
 
+pub type Result<T, E = StorageError> = std::result::Result<T, E>;
+
 /// An error of the storage. The text says what happened to which file.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {

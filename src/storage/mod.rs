@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 
-pub use error::StorageError;
+pub use error::{Result, StorageError};
 pub use local::{DataDirLock, Local, LocalSettings, OpenFile, Workspace};
 
 pub trait Storage: Send + Sync + std::fmt::Debug {

@@ -8,6 +8,8 @@ use rusqlite::ErrorCode;
 
 use crate::domain::{BackupId, Status};
 
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the catalog {path}: {source}", path = path.display())]

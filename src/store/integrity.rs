@@ -11,7 +11,7 @@ use std::thread::{Builder, JoinHandle};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
 
-use super::{StoreError, open};
+use super::{Result, StoreError, open};
 
 /// Files up to this length are checked before they are used, which takes some milliseconds.
 const MAX_CHECKED_BEFORE_USE: u64 = 8 << 20;
@@ -28,7 +28,7 @@ pub(super) struct IntegrityCheck {
 
 impl IntegrityCheck {
     /// Checks the file: now if it is small, else in a thread.
-    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn start(path: &Path) -> Result<Self> {
         let unreachable = |source| StoreError::Unreachable { path: path.to_owned(), source };
         let (damage, closing) = (Arc::<OnceLock<String>>::default(), Arc::<AtomicBool>::default());
         let db = open::for_checking(path)?;
@@ -45,7 +45,7 @@ impl IntegrityCheck {
     }
 
     /// Fails once damage was found.
-    pub(super) fn refuse_damaged(damage: &OnceLock<String>) -> Result<(), StoreError> {
+    pub(super) fn refuse_damaged(damage: &OnceLock<String>) -> Result<()> {
         damage.get().map_or(Ok(()), |why| Err(StoreError::Damaged { why: why.clone() }))
     }
 
@@ -66,7 +66,7 @@ impl IntegrityCheck {
     }
 }
 
-fn check(db: &Connection) -> Result<(), StoreError> {
+fn check(db: &Connection) -> Result<()> {
     let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged { why: verdict }) }
 }

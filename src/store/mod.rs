@@ -34,7 +34,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use backups::{BackupRecord, Finish, Lineage, Page, RestoreInUse};
-pub use error::StoreError;
+pub use error::{Result, StoreError};
 pub use instances::InstanceRecord;
 pub use runs::RunOf;
 pub use tokens::TokenRecord;

@@ -11,7 +11,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, schema};
+use super::{Result, StoreError, schema};
 
 /// How long to wait for another process, such as a command beside a running server, or for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = F
 const STATEMENTS: usize = 64;
 
 /// The connection that writes: durable at every commit.
-pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     create(path)?;
     check_header(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -56,7 +56,7 @@ fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// SQLite takes a file too short for a header for an empty one, and would write over it.
-fn check_header(path: &Path) -> Result<(), StoreError> {
+fn check_header(path: &Path) -> Result<()> {
     let mut start = Vec::with_capacity(HEADER.len());
     let limit = u64::try_from(HEADER.len()).unwrap_or(u64::MAX);
     File::open(path)
@@ -70,7 +70,7 @@ fn check_header(path: &Path) -> Result<(), StoreError> {
 
 /// Creates the file, readable by its owner only, before SQLite does; the write-ahead log takes its mode
 /// from it. A crash here leaves an empty file, which is used as a new one.
-fn create(path: &Path) -> Result<(), StoreError> {
+fn create(path: &Path) -> Result<()> {
     let unreachable = |source| StoreError::Unreachable { path: path.to_owned(), source };
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => {
@@ -86,14 +86,14 @@ fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 /// A connection that reads the file once, for a check.
-pub(super) fn for_checking(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn for_checking(path: &Path) -> Result<Connection> {
     let db = Connection::open_with_flags(path, READ_ONLY)?;
     db.busy_timeout(PATIENCE)?;
     Ok(db)
 }
 
 /// Connections that SQLite itself keeps from writing.
-pub(super) fn for_reading(path: &Path) -> Result<Pool<SqliteConnectionManager>, StoreError> {
+pub(super) fn for_reading(path: &Path) -> Result<Pool<SqliteConnectionManager>> {
     let connect = SqliteConnectionManager::file(path).with_flags(READ_ONLY).with_init(|db| {
         db.busy_timeout(PATIENCE)?;
         keep_statements(db)?;

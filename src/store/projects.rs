@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::sql::{execute, query_all, query_first};
-use super::{Records, StoreError};
+use super::{Records, Result};
 use crate::domain::{ContainerName, InstanceId, ProjectId, QuotaResource, Strategy};
 
 const STRATEGIES_OF: &str = "SELECT project, instance, container FROM strategies
@@ -41,7 +41,7 @@ fn key(instance: Option<InstanceId>) -> String {
 
 impl Records<'_> {
     /// Every strategy of a project, the one for the whole project first.
-    pub fn strategies_of(self, project: &ProjectId) -> Result<Vec<Strategy>, StoreError> {
+    pub fn strategies_of(self, project: &ProjectId) -> Result<Vec<Strategy>> {
         query_all(self.0, STRATEGIES_OF, [project], read)
     }
 
@@ -50,7 +50,7 @@ impl Records<'_> {
         self,
         project: &ProjectId,
         instance: Option<InstanceId>,
-    ) -> Result<Option<Strategy>, StoreError> {
+    ) -> Result<Option<Strategy>> {
         query_first(self.0, STRATEGY, params![project, key(instance)], read)
     }
 
@@ -60,7 +60,7 @@ impl Records<'_> {
         project: &ProjectId,
         instance: Option<InstanceId>,
         container: &ContainerName,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         execute(self.0, PUT_STRATEGY, params![project, key(instance), container]).map(drop)
     }
 
@@ -68,25 +68,16 @@ impl Records<'_> {
         self,
         project: &ProjectId,
         instance: Option<InstanceId>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         Ok(execute(self.0, DELETE_STRATEGY, params![project, key(instance)])? > 0)
     }
 
     /// The project's own limit of a resource, if it has one.
-    pub fn quota(
-        self,
-        project: &ProjectId,
-        resource: QuotaResource,
-    ) -> Result<Option<i64>, StoreError> {
+    pub fn quota(self, project: &ProjectId, resource: QuotaResource) -> Result<Option<i64>> {
         query_first(self.0, QUOTA, params![project, resource], |row| row.get(0))
     }
 
-    pub fn put_quota(
-        self,
-        project: &ProjectId,
-        resource: QuotaResource,
-        limit: i64,
-    ) -> Result<(), StoreError> {
+    pub fn put_quota(self, project: &ProjectId, resource: QuotaResource, limit: i64) -> Result<()> {
         execute(self.0, PUT_QUOTA, params![project, resource, limit]).map(drop)
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::named_params;
 
 use super::sql::{columns, execute, insert, query_all, query_first};
 use super::types::{Json, failure, json};
-use super::{Records, StoreError};
+use super::{Records, Result};
 use crate::domain::{
     BackupId, Drill, DrillOutcome, Failure, FailureCode, InstanceId, NextDrill, ProjectId,
     RowsByTable, Run, RunEnd, RunId, RunKind, RunNumbers, RunResult, Timestamp, Verdict,
@@ -179,12 +179,7 @@ pub(super) const STATEMENTS: &[&str] = &[
 
 impl Records<'_> {
     /// Opens a run, unless one like it is open: then false. An open run of a drill is its place in the queue.
-    pub fn open_run(
-        self,
-        of: RunOf,
-        project: &ProjectId,
-        asked: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub fn open_run(self, of: RunOf, project: &ProjectId, asked: Timestamp) -> Result<bool> {
         let params = named_params! {
             ":id": RunId::generate(), ":kind": of.kind, ":project": project,
             ":instance": of.instance, ":backup": of.backup, ":asked": asked
@@ -192,12 +187,12 @@ impl Records<'_> {
         Ok(execute(self.0, OPEN, params)? > 0)
     }
 
-    pub fn begin_run(self, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
+    pub fn begin_run(self, of: RunOf, at: Timestamp) -> Result<()> {
         self.mark(BEGIN, of, at)
     }
 
     /// Ends an open run, and deletes history beyond what is kept. False: there was none.
-    pub fn end_run(self, of: RunOf, end: &RunEnd) -> Result<bool, StoreError> {
+    pub fn end_run(self, of: RunOf, end: &RunEnd) -> Result<bool> {
         let failure = end.result.failure();
         let params = named_params! {
             ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": end.at,
@@ -211,12 +206,7 @@ impl Records<'_> {
 
     /// Ends an open run of a backup, or adds one that ended just now: a command needs no queue. A backup
     /// that is gone or going gets none.
-    pub fn end_or_add_run(
-        self,
-        kind: RunKind,
-        backup: BackupId,
-        end: &RunEnd,
-    ) -> Result<(), StoreError> {
+    pub fn end_or_add_run(self, kind: RunKind, backup: BackupId, end: &RunEnd) -> Result<()> {
         if self.end_run(RunOf::backup(kind, backup), end)? {
             return Ok(());
         }
@@ -232,7 +222,7 @@ impl Records<'_> {
         self.trim_runs(RunOf::backup(kind, backup), end)
     }
 
-    fn trim_runs(self, of: RunOf, end: &RunEnd) -> Result<(), StoreError> {
+    fn trim_runs(self, of: RunOf, end: &RunEnd) -> Result<()> {
         if let Some(backup) = of.backup {
             let params = named_params! {
                 ":backup": backup, ":kind": of.kind, ":result": end.result.as_str(), ":kept": KEPT
@@ -243,11 +233,11 @@ impl Records<'_> {
     }
 
     /// Ends a run that is no longer wanted, whether it waits or was begun.
-    pub fn cancel_run(self, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
+    pub fn cancel_run(self, of: RunOf, at: Timestamp) -> Result<()> {
         self.mark(CANCEL, of, at)
     }
 
-    fn mark(self, statement: &str, of: RunOf, at: Timestamp) -> Result<(), StoreError> {
+    fn mark(self, statement: &str, of: RunOf, at: Timestamp) -> Result<()> {
         let params = named_params! {
             ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": at
         };
@@ -255,16 +245,16 @@ impl Records<'_> {
     }
 
     /// Ends a begun run as interrupted and opens another one like it. False: it was not begun.
-    pub fn retry_run(self, of: RunOf, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn retry_run(self, of: RunOf, at: Timestamp) -> Result<bool> {
         Ok(self.interrupt(of, at)? > 0)
     }
 
     /// The same of all begun runs of a kind; returns how many.
-    pub fn retry_runs(self, kind: RunKind, at: Timestamp) -> Result<usize, StoreError> {
+    pub fn retry_runs(self, kind: RunKind, at: Timestamp) -> Result<usize> {
         self.interrupt(RunOf::every(kind), at)
     }
 
-    fn interrupt(self, of: RunOf, at: Timestamp) -> Result<usize, StoreError> {
+    fn interrupt(self, of: RunOf, at: Timestamp) -> Result<usize> {
         let params = named_params! {
             ":kind": of.kind, ":backup": of.backup, ":instance": of.instance, ":at": at
         };
@@ -277,36 +267,28 @@ impl Records<'_> {
     }
 
     /// Begins the drill that has waited longest.
-    pub fn claim_drill(self, at: Timestamp) -> Result<Option<BackupId>, StoreError> {
+    pub fn claim_drill(self, at: Timestamp) -> Result<Option<BackupId>> {
         query_first(self.0, CLAIM_DRILL, [at], |row| row.get(0))
     }
 
     /// The runs of a deleted backup are kept for a while.
-    pub(super) fn expire_runs_of_backup(
-        self,
-        id: BackupId,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub(super) fn expire_runs_of_backup(self, id: BackupId, at: Timestamp) -> Result<()> {
         execute(self.0, EXPIRE_OF_BACKUP, rusqlite::params![id, expiry(at)]).map(drop)
     }
 
     /// The runs that made and removed a deleted instance are kept for a while.
-    pub(super) fn expire_runs_of_instance(
-        self,
-        id: InstanceId,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub(super) fn expire_runs_of_instance(self, id: InstanceId, at: Timestamp) -> Result<()> {
         execute(self.0, EXPIRE_OF_INSTANCE, rusqlite::params![id, expiry(at)]).map(drop)
     }
 
     /// The runs of a backup: of each kind those that have not ended, then the others, oldest first.
-    pub fn runs_of_backup(self, id: BackupId) -> Result<Vec<Run>, StoreError> {
+    pub fn runs_of_backup(self, id: BackupId) -> Result<Vec<Run>> {
         let found = query_all(self.0, OF_BACKUP, [id], RunColumns::read)?;
         Ok(found.into_iter().map(Run::from).collect())
     }
 
     /// The rows that the last drill counted in each table; none if it did not pass.
-    pub fn drill_rows(self, id: BackupId) -> Result<RowsByTable, StoreError> {
+    pub fn drill_rows(self, id: BackupId) -> Result<RowsByTable> {
         let found: Option<Json<RowsByTable>> =
             query_first(self.0, ROWS_BY_TABLE, [id], |row| row.get(0))?;
         Ok(found.map(|it| it.0).unwrap_or_default())

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
-use super::StoreError;
+use super::Result;
 
 /// How a row becomes a value.
 pub(super) type Read<T> = fn(&Row<'_>) -> rusqlite::Result<T>;
@@ -13,7 +13,7 @@ pub(super) fn query_first<T>(
     statement: &str,
     params: impl Params,
     read: Read<T>,
-) -> Result<Option<T>, StoreError> {
+) -> Result<Option<T>> {
     Ok(db.prepare_cached(statement)?.query_row(params, read).optional()?)
 }
 
@@ -23,7 +23,7 @@ pub(super) fn query_one<T>(
     statement: &str,
     params: impl Params,
     read: Read<T>,
-) -> Result<T, StoreError> {
+) -> Result<T> {
     Ok(db.prepare_cached(statement)?.query_row(params, read)?)
 }
 
@@ -33,18 +33,14 @@ pub(super) fn query_all<T>(
     statement: &str,
     params: impl Params,
     read: Read<T>,
-) -> Result<Vec<T>, StoreError> {
+) -> Result<Vec<T>> {
     let mut statement = db.prepare_cached(statement)?;
     let rows = statement.query_map(params, read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// How many rows were added, changed or deleted.
-pub(super) fn execute(
-    db: &Connection,
-    statement: &str,
-    params: impl Params,
-) -> Result<usize, StoreError> {
+pub(super) fn execute(db: &Connection, statement: &str, params: impl Params) -> Result<usize> {
     Ok(db.prepare_cached(statement)?.execute(params)?)
 }
 

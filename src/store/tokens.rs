@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::sql::{execute, query_all};
 use super::types::{Json, json};
-use super::{Records, StoreError};
+use super::{Records, Result};
 use crate::domain::{Caller, Role, Timestamp};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +32,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
 
 impl Records<'_> {
     /// Every stored token, in order of name.
-    pub fn tokens(self) -> Result<Vec<TokenRecord>, StoreError> {
+    pub fn tokens(self) -> Result<Vec<TokenRecord>> {
         query_all(self.0, EVERY, [], read)
     }
 
     /// Stores a token; one of the same name is replaced, so that its old secret no longer works.
-    pub fn put_token(self, token: &TokenRecord, at: Timestamp) -> Result<(), StoreError> {
+    pub fn put_token(self, token: &TokenRecord, at: Timestamp) -> Result<()> {
         let Caller { name, project, roles } = &token.caller;
         execute(self.0, PUT, params![name, project, json(roles)?, token.sha256, at]).map(drop)
     }

@@ -7,7 +7,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::StoreError;
+use super::Result;
 use crate::domain::{
     BackupId, CheckLevel, ContainerName, DamageIn, Failure, FailureCode, InstanceId,
     InstanceStatus, Kind, Location, ProjectId, QuotaResource, RunId, RunKind, Status, Timestamp,
@@ -128,7 +128,7 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
 }
 
 /// The JSON of a value. The keys of maps are in order, so equal values have equal texts.
-pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
+pub(super) fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| {
         let error: Box<dyn Error + Send + Sync> = Box::new(error);
         rusqlite::Error::ToSqlConversionFailure(error).into()

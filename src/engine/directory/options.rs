@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::domain::{EntryPath, Source};
 use crate::engine::mounts::answer_wait;
 use crate::engine::source_path::{invalid, only_keys, path_of};
-use crate::engine::{EngineError, printable};
+use crate::engine::{Result, printable};
 
 const KEYS: [&str; 5] = ["path", "url", "exclude", "one_file_system", "answer_wait_s"];
 
@@ -27,7 +27,7 @@ pub(super) struct Options {
 
 impl Options {
     /// Fails with the name of the first key that is unknown or invalid.
-    pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
+    pub(super) fn parse(source: &Source) -> Result<Self> {
         only_keys("directory", source, &KEYS)?;
         let exclude = match source.0.get("exclude") {
             None => HashSet::new(),
@@ -74,7 +74,7 @@ fn hidden(letter: char) -> String {
     format!("\\U{:08X}", u32::from(letter))
 }
 
-fn excluded(value: &Value) -> Result<EntryPath, EngineError> {
+fn excluded(value: &Value) -> Result<EntryPath> {
     let wrong = || {
         invalid(format!(
             "source.exclude: {value} is not a path below the tree's root, such as \"cache/thumbs\""

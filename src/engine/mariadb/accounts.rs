@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::client::{Client, Row, quoted_name};
 use super::facts::Facts;
-use crate::engine::EngineError;
+use crate::engine::Result;
 
 /// Accounts that every server creates itself.
 const SYSTEM: &str = "('mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infoschema')";
@@ -34,7 +34,7 @@ impl Account {
 }
 
 /// The statements: first every account and role, then their grants.
-pub(super) fn statements(client: &Client, facts: &Facts) -> Result<String, EngineError> {
+pub(super) fn statements(client: &Client, facts: &Facts) -> Result<String> {
     let role = if facts.is_mariadb() { "is_role" } else { "'N'" };
     let sql = format!(
         "SELECT User, Host, {role} FROM mysql.user WHERE User NOT IN {SYSTEM} ORDER BY 3 DESC, 1, 2"

@@ -1,7 +1,7 @@
 //! The two names of this engine, and the keys of a `source`.
 
 use crate::domain::Source;
-use crate::engine::EngineError;
+use crate::engine::Result;
 use crate::engine::server_source::{LOGICAL, Method, PHYSICAL, ServerKind, ServerSource};
 use crate::engine::source_path::invalid;
 
@@ -32,7 +32,7 @@ impl Brand {
     }
 }
 
-fn check(server: &ServerSource, _source: &Source) -> Result<(), EngineError> {
+fn check(server: &ServerSource, _source: &Source) -> Result<()> {
     if server.method == Method::Physical && server.database.is_some() {
         return Err(invalid(
             "source.database names one database, but a physical backup is of the whole server: \

@@ -10,8 +10,8 @@ use super::login::Login;
 use super::options::Options;
 use super::programs::{Maker, maker, version_text};
 use crate::domain::Cancel;
-use crate::engine::EngineError;
 use crate::engine::tool::{Tool, ToolError};
+use crate::engine::{EngineError, Result};
 
 pub(super) type Row = Vec<String>;
 
@@ -47,7 +47,7 @@ pub(super) struct Client {
 
 impl Client {
     /// For the server of the configuration.
-    pub(super) fn new(options: &Options, cancel: &Cancel) -> Result<Self, EngineError> {
+    pub(super) fn new(options: &Options, cancel: &Cancel) -> Result<Self> {
         let program = options.programs().client()?;
         let maker = maker(&version_text(&program, cancel)?);
         let connection = Connection::Login(Login::new(options, maker)?);
@@ -79,14 +79,14 @@ impl Client {
     }
 
     /// Runs short queries and returns the rows of all of them.
-    pub(super) fn query(&self, sql: &str) -> Result<Vec<Row>, EngineError> {
+    pub(super) fn query(&self, sql: &str) -> Result<Vec<Row>> {
         let tool = self.tool().option("--execute=", sql).timeout(QUERY_TIMEOUT);
         let answer = tool.output(&self.cancel).map_err(|error| classify(error, &self.shown))?;
         Ok(rows(&answer))
     }
 
     /// Whether the server answers.
-    pub(super) fn is_up(&self) -> Result<bool, EngineError> {
+    pub(super) fn is_up(&self) -> Result<bool> {
         self.tool().arg("--execute=SELECT 1").timeout(QUERY_TIMEOUT).succeeds(&self.cancel)
     }
 
@@ -110,11 +110,7 @@ impl Client {
     }
 
     /// Does `work` while the server holds the locks that `sql` takes.
-    pub(super) fn while_locked<T>(
-        &self,
-        sql: &str,
-        work: impl FnOnce() -> T,
-    ) -> Result<T, EngineError> {
+    pub(super) fn while_locked<T>(&self, sql: &str, work: impl FnOnce() -> T) -> Result<T> {
         let failed = |error: ToolError| classify(error, &self.shown);
         let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
         let (input, statements) =

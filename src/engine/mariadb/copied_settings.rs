@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::domain::LeftOut;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// The tool's file with the settings.
 pub(super) const SETTINGS_FILE: &str = "backup-my.cnf";
@@ -32,7 +32,7 @@ const KEYS: &str = "file_key_management_";
 
 /// Removes the original's folders from the settings of a copy. Returns where the keys of encrypted tables are, if it
 /// has any: they are not in the copy.
-pub(super) fn keep_inside(copy: &Path) -> Result<Option<LeftOut>, EngineError> {
+pub(super) fn keep_inside(copy: &Path) -> Result<Option<LeftOut>> {
     let path = copy.join(SETTINGS_FILE);
     let failed = |action, error| EngineError::io(action, &path, error);
     let text = fs::read_to_string(&path).map_err(|error| failed("reading", error))?;

@@ -9,7 +9,7 @@ use super::facts::Facts;
 use super::options::Options;
 use crate::domain::{FailureCode, Source};
 use crate::engine::directory::Directory;
-use crate::engine::{Engine as _, EngineError, source_path};
+use crate::engine::{Engine as _, EngineError, Result, source_path};
 
 /// The beginnings of the names of files that are not copied: a server creates them when it starts.
 const NOT_COPIED: [&str; 5] = ["ib_logfile", "ibtmp", "ib_buffer_pool", "#innodb_temp", "tc.log"];
@@ -19,7 +19,7 @@ pub(super) const NO_DATABASE: &str = "lost+found";
 
 /// The approximate size of a copy. Fails if the data directory is not on this machine or cannot be read:
 /// `mariadb-backup` reads the files itself.
-pub(super) fn data_bytes(options: &Options, facts: &Facts) -> Result<u64, EngineError> {
+pub(super) fn data_bytes(options: &Options, facts: &Facts) -> Result<u64> {
     let folder = &facts.datadir;
     let failed = |error: io::Error| unreadable(options, facts, &error);
     let binlog = facts.binlog.strip_prefix(folder).ok().map(Path::as_os_str);

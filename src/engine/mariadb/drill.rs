@@ -10,7 +10,7 @@ use super::programs::Programs;
 use super::tables::{self, Examined};
 use crate::domain::FailureCode;
 use crate::engine::tool::{Rule, ToolError, find_rule, read_end, rules, says_any};
-use crate::engine::{DrillReport, DrillRequest, EngineError};
+use crate::engine::{DrillReport, DrillRequest, EngineError, Result};
 
 /// How many bytes at the end of a log are searched for errors, and how many lines a report shows.
 const LOG_TAIL: u64 = 256 << 10;
@@ -52,7 +52,7 @@ const DAMAGE: [&str; 19] = [
 const NO_KEYS: &str = "the tables are encrypted, and their keys cannot be read here: give the user that runs Coffer \
      the right to read them; nothing is known of the data without them";
 
-pub(super) fn drill(brand: Brand, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+pub(super) fn drill(brand: Brand, request: &DrillRequest<'_>) -> Result<DrillReport> {
     let programs = Programs::of(brand, request.source);
     let log = request.scratch.join("server.log");
     let mut arguments = vec!["--skip-grant-tables".to_owned()];
@@ -64,11 +64,7 @@ pub(super) fn drill(brand: Brand, request: &DrillRequest<'_>) -> Result<DrillRep
     Ok(report)
 }
 
-fn examine(
-    server: &PrivateServer,
-    request: &DrillRequest<'_>,
-    log: &Path,
-) -> Result<DrillReport, EngineError> {
+fn examine(server: &PrivateServer, request: &DrillRequest<'_>, log: &Path) -> Result<DrillReport> {
     let failed = |error: ToolError, what: &str| {
         let (context, text) = if server.process.has_ended() {
             (format!("the server ended over {what}"), errors_in(log, &error))

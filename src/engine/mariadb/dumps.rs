@@ -7,7 +7,7 @@ use super::database_file::{ACCOUNTS, DATABASES, SERVER, VIEWS, database_at, path
 use super::script::Script;
 use crate::domain::{Entry, EntryKind};
 use crate::engine::tree::Staging;
-use crate::engine::{EngineError, printable};
+use crate::engine::{EngineError, Result, printable};
 
 /// The statement that creates the database is within the first bytes of a dump.
 const HEAD_BYTES: u64 = 64 << 10;
@@ -20,7 +20,7 @@ pub(super) struct Dumps {
 }
 
 /// Fails if `entry` does not belong in an archive of dumps.
-pub(super) fn require_dump(entry: &Entry) -> Result<(), EngineError> {
+pub(super) fn require_dump(entry: &Entry) -> Result<()> {
     let path = printable(&entry.path);
     let belongs = match entry.kind {
         EntryKind::Directory => [DATABASES, VIEWS].contains(&path.as_str()),
@@ -39,7 +39,7 @@ pub(super) fn require_dump(entry: &Entry) -> Result<(), EngineError> {
 
 impl Dumps {
     /// `staging` holds only what [`require_dump`] lets pass.
-    pub(super) fn new(staging: Staging) -> Result<Self, EngineError> {
+    pub(super) fn new(staging: Staging) -> Result<Self> {
         let folder = staging.path().join(DATABASES);
         let failed = |error| EngineError::archive(format!("the archive holds no dumps: {error}"));
         let mut names = Vec::new();
@@ -88,14 +88,14 @@ impl Dumps {
     }
 
     /// The statement that creates a database, made to fail if the database exists.
-    pub(super) fn create_statement(&self, database: &str) -> Result<String, EngineError> {
+    pub(super) fn create_statement(&self, database: &str) -> Result<String> {
         let path = self.staging.path().join(path_in(DATABASES, database));
         let dump = File::open(&path).map_err(|error| EngineError::io("reading", &path, error))?;
         create_statement(dump)
     }
 }
 
-fn create_statement(dump: File) -> Result<String, EngineError> {
+fn create_statement(dump: File) -> Result<String> {
     let mut head = Vec::new();
     dump.take(HEAD_BYTES)
         .read_to_end(&mut head)

@@ -9,8 +9,8 @@ use super::advice::create_account;
 use super::client::{Client, Row, quoted_text};
 use super::options::Options;
 use crate::domain::FailureCode;
-use crate::engine::EngineError;
 use crate::engine::server_source::Tls;
+use crate::engine::{EngineError, Result};
 
 /// In the order of [`Facts::parse`]. MySQL knows all of them too.
 const QUERIES: &str = "SELECT 'facts', VERSION(), @@version_comment, @@hostname, @@datadir, \
@@ -41,7 +41,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Asks the server. If it denies access, the error says how to create an account.
-    pub(super) fn query(client: &Client, options: &Options) -> Result<Self, EngineError> {
+    pub(super) fn query(client: &Client, options: &Options) -> Result<Self> {
         let answer = client.query(QUERIES).map_err(|error| with_account_advice(error, options))?;
         let facts = Self::parse(&answer).ok_or_else(|| {
             EngineError::known(
@@ -54,7 +54,7 @@ impl Facts {
     }
 
     /// MariaDB's tools continue without encryption if the server has none, unless they verify its certificate.
-    fn require_encryption(&self, options: &Options) -> Result<(), EngineError> {
+    fn require_encryption(&self, options: &Options) -> Result<()> {
         if !self.cipher.is_empty() || matches!(options.server.tls, Tls::Off | Tls::Prefer) {
             return Ok(());
         }
@@ -120,7 +120,7 @@ fn with_account_advice(error: EngineError, options: &Options) -> EngineError {
 }
 
 /// The approximate size of the tables in the databases that are backed up.
-pub(super) fn table_bytes(client: &Client, options: &Options) -> Result<u64, EngineError> {
+pub(super) fn table_bytes(client: &Client, options: &Options) -> Result<u64> {
     let condition = condition("TABLE_SCHEMA", options);
     let sql = format!(
         "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM information_schema.TABLES WHERE {condition}"
@@ -130,7 +130,7 @@ pub(super) fn table_bytes(client: &Client, options: &Options) -> Result<u64, Eng
     Ok(bytes.unwrap_or(0))
 }
 
-pub(super) fn databases(client: &Client, options: &Options) -> Result<Vec<String>, EngineError> {
+pub(super) fn databases(client: &Client, options: &Options) -> Result<Vec<String>> {
     let condition = condition("SCHEMA_NAME", options);
     let sql = format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE {condition}");
     let answer = client.query(&sql)?;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::client::{Client, quoted_name};
 use super::mbstream::FILE_MODE;
 use crate::domain::LeftOut;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// The files of MyISAM and Aria tables that may be symbolic links.
 const LINKED: [&str; 4] = ["MYD", "MYI", "MAD", "MAI"];
@@ -27,11 +27,7 @@ const MEMORY: u8 = 6;
 
 /// Puts all files of tables into `staging`, the copy of `datadir`: InnoDB's are there already, without the paths; those
 /// of linked tables that the tool passed over are copied while the server holds a lock on them. Returns what is missing.
-pub(super) fn collect(
-    client: &Client,
-    staging: &Path,
-    datadir: &Path,
-) -> Result<Vec<LeftOut>, EngineError> {
+pub(super) fn collect(client: &Client, staging: &Path, datadir: &Path) -> Result<Vec<LeftOut>> {
     let mut left_out = Vec::new();
     for path in files(staging).map_err(|error| EngineError::io("reading", staging, error))? {
         let failed = |error| EngineError::io("reading", &path, error);
@@ -93,7 +89,7 @@ impl Table {
 }
 
 /// The tables with linked files that are not in the copy.
-fn missing(staging: &Path, datadir: &Path) -> Result<BTreeSet<Table>, EngineError> {
+fn missing(staging: &Path, datadir: &Path) -> Result<BTreeSet<Table>> {
     let all = files(datadir).map_err(|error| EngineError::io("reading", datadir, error))?;
     let linked =
         all.into_iter().filter(|path| LINKED.iter().any(|ending| has_ending(path, ending)));

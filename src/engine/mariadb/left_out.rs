@@ -7,7 +7,7 @@ use super::facts::{Facts, condition};
 use super::faults::classify;
 use super::options::Options;
 use crate::domain::LeftOut;
-use crate::engine::EngineError;
+use crate::engine::Result;
 
 /// Storage engines whose rows are elsewhere, where the dump programs leave them, or only in memory.
 const ELSEWHERE: &str = "('FEDERATED', 'SPIDER', 'CONNECT', 'OQGRAPH', 'S3', 'MEMORY')";
@@ -41,11 +41,7 @@ pub(super) struct Inventory {
 }
 
 impl Inventory {
-    pub(super) fn query(
-        client: &Client,
-        facts: &Facts,
-        options: &Options,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn query(client: &Client, facts: &Facts, options: &Options) -> Result<Self> {
         let mut found = Self::default();
         let condition = condition("TABLE_SCHEMA", options);
         let select = format!(

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::programs::Programs;
 use crate::domain::{Cancel, CheckLevel, Entry, FailureCode, WriteAt};
 use crate::engine::tree::FolderLoad;
-use crate::engine::{EngineError, Load, LoadRequest, Staged, Target};
+use crate::engine::{EngineError, Load, LoadRequest, Result, Staged, Target};
 
 #[derive(Debug)]
 enum Destination {
@@ -38,7 +38,7 @@ pub(super) struct AnyLoad {
 impl AnyLoad {
     /// Makes sure that the target is free. Dumps for a server are kept with the temporary files until they are
     /// loaded.
-    pub(super) fn prepare(brand: Brand, request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+    pub(super) fn prepare(brand: Brand, request: &LoadRequest<'_>) -> Result<Self> {
         let (folder, destination, programs) = match request.target {
             Target::Path(target) => {
                 let destination = Destination::Path(target.to_owned());
@@ -56,7 +56,7 @@ impl AnyLoad {
 }
 
 impl Load for AnyLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
         let first = if entry.path.is_root() { Content::DataDirectory } else { Content::Dumps };
         match (*self.content.get_or_insert(first), &self.destination) {
             (Content::DataDirectory, Destination::Path(_)) => {}
@@ -72,7 +72,7 @@ impl Load for AnyLoad {
         self.folder.entry(entry)
     }
 
-    fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
+    fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>> {
         let Self { folder, destination, programs, cancel, content } = *self;
         match (content, destination) {
             (None, _) => Err(EngineError::archive("the archive is empty")),

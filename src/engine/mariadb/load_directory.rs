@@ -12,7 +12,7 @@ use super::script::{Script, run_all};
 use crate::domain::{Cancel, LeftOut};
 use crate::engine::tool::Tool;
 use crate::engine::tree::Staging;
-use crate::engine::{EngineError, Placed, Staged};
+use crate::engine::{EngineError, Placed, Result, Staged};
 
 /// The folder in the staging folder that becomes the target.
 const DATA: &str = "data";
@@ -32,7 +32,7 @@ impl Staged for DataDirectory {
         Some("loaded")
     }
 
-    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed> {
         self.staging.place_folder(DATA, &self.target)?;
         left_out.extend(self.left_out);
         Ok(Placed::At(self.target))
@@ -45,7 +45,7 @@ pub(super) fn make(
     dumps: Dumps,
     target: PathBuf,
     cancel: &Cancel,
-) -> Result<Box<dyn Staged>, EngineError> {
+) -> Result<Box<dyn Staged>> {
     let data = dumps.staging.path().join(DATA);
     initialise(programs, &data, cancel)?;
     let log = dumps.staging.path().join("server.log");
@@ -59,7 +59,7 @@ pub(super) fn make(
 
 /// Loads everything in an order that works: events need time zones, views need the tables of every database, and the
 /// accounts that define other views. Returns what the server refused.
-fn load(server: &PrivateServer, dumps: &Dumps) -> Result<Vec<LeftOut>, EngineError> {
+fn load(server: &PrivateServer, dumps: &Dumps) -> Result<Vec<LeftOut>> {
     let client = &server.client;
     let first: Vec<Script> = dumps.server().into_iter().collect();
     let mut refused = run_all(client, &first)?;
@@ -72,7 +72,7 @@ fn load(server: &PrivateServer, dumps: &Dumps) -> Result<Vec<LeftOut>, EngineErr
 }
 
 /// A script of the accounts and of what needs them. It is one, because root's own password may change in it.
-fn with_accounts(dumps: &Dumps, views: &[Script]) -> Result<Script, EngineError> {
+fn with_accounts(dumps: &Dumps, views: &[Script]) -> Result<Script> {
     let path = dumps.staging.path().join("last.sql");
     let append = || -> io::Result<()> {
         let mut script = File::create_new(&path)?;
@@ -88,7 +88,7 @@ fn with_accounts(dumps: &Dumps, views: &[Script]) -> Result<Script, EngineError>
 }
 
 /// Initialises an empty data directory.
-fn initialise(programs: &Programs, data: &Path, cancel: &Cancel) -> Result<(), EngineError> {
+fn initialise(programs: &Programs, data: &Path, cancel: &Cancel) -> Result<()> {
     let tool = Tool::new(&programs.installer()?)
         .arg("--no-defaults")
         .option("--datadir=", data)
@@ -97,7 +97,7 @@ fn initialise(programs: &Programs, data: &Path, cancel: &Cancel) -> Result<(), E
     tool.run(cancel).map_err(|error| classify(error, "creating a new data directory"))
 }
 
-fn sync(data: &Path) -> Result<(), EngineError> {
+fn sync(data: &Path) -> Result<()> {
     File::open(data)
         .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
         .map_err(|error| EngineError::target("syncing", data, error))

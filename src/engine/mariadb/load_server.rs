@@ -7,7 +7,7 @@ use super::faults::classify_create;
 use super::options::Options;
 use super::script::run_all;
 use crate::domain::{Cancel, FailureCode, LeftOut};
-use crate::engine::{EngineError, Placed, Staged};
+use crate::engine::{EngineError, Placed, Result, Staged};
 
 /// Complete dumps, and a server that has none of their databases.
 #[derive(Debug)]
@@ -19,11 +19,7 @@ pub(super) struct IntoServer {
 
 impl IntoServer {
     /// Fails if the server already has one of the databases.
-    pub(super) fn prepare(
-        options: &Options,
-        dumps: Dumps,
-        cancel: &Cancel,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn prepare(options: &Options, dumps: Dumps, cancel: &Cancel) -> Result<Self> {
         let client = Client::new(options, cancel)?;
         Facts::query(&client, options)?;
         let load = Self { shown: options.shown(), client, dumps };
@@ -31,7 +27,7 @@ impl IntoServer {
         Ok(load)
     }
 
-    fn require_absent(&self) -> Result<(), EngineError> {
+    fn require_absent(&self) -> Result<()> {
         let names: Vec<String> = self.dumps.names().iter().map(|name| quoted_text(name)).collect();
         if names.is_empty() {
             return Err(EngineError::archive("there is no database in the archive"));
@@ -57,7 +53,7 @@ impl IntoServer {
 
     /// Creates each database and loads its dump, and then the views of all. `created` gets the databases that exist
     /// because of this. Returns what the server refused.
-    fn load(&self, created: &mut Vec<String>) -> Result<Vec<LeftOut>, EngineError> {
+    fn load(&self, created: &mut Vec<String>) -> Result<Vec<LeftOut>> {
         let context = |name: &str| format!("loading {name:?} into {}", self.shown);
         for name in self.dumps.names() {
             self.client
@@ -84,7 +80,7 @@ impl Staged for IntoServer {
         None
     }
 
-    fn place(mut self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+    fn place(mut self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed> {
         self.require_absent()?;
         let mut created = Vec::new();
         match self.load(&mut created) {

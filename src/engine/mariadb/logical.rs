@@ -19,7 +19,7 @@ use crate::domain::{CheckLevel, FailureCode, LeftOut, num};
 use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::{self, Spool};
 use crate::engine::tool::Tool;
-use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
 
 /// Options for the programs of both makers. A single transaction makes InnoDB tables consistent and blocks nobody.
 /// Without the date, two dumps of the same data are equal. Locks around the rows of a table would forbid defaults that
@@ -58,7 +58,7 @@ pub(super) fn dump(
     options: &Options,
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
-) -> Result<DumpFacts, EngineError> {
+) -> Result<DumpFacts> {
     let (client, facts) = connect(options, request.cancel)?;
     let names = databases(&client, options)?;
     let inventory = Inventory::query(&client, &facts, options)?;
@@ -117,7 +117,7 @@ impl<'a> Dumper<'a> {
         request: &'a DumpRequest<'a>,
         facts: &Facts,
         inventory: &'a Inventory,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self> {
         let program = options.programs().dumper()?;
         let version = version_text(&program, request.cancel)?;
         let maker = maker(&version);
@@ -153,7 +153,7 @@ impl<'a> Dumper<'a> {
     }
 
     /// Runs the program to its end.
-    fn spool(&self, shown: &str, arguments: &[&str]) -> Result<Spool, EngineError> {
+    fn spool(&self, shown: &str, arguments: &[&str]) -> Result<Spool> {
         let tool = self.login.apply(Tool::new(&self.program)).args(self.arguments.clone());
         let spool = Spool::of(tool.args(arguments), self.request.scratch, self.request.cancel)
             .map_err(|error| classify(error, shown))?;
@@ -173,11 +173,7 @@ impl<'a> Dumper<'a> {
     }
 
     /// Dumps one database to its end, and then passes it on without its views, which are returned.
-    fn dump(
-        &self,
-        database: &str,
-        intake: &mut dyn Intake,
-    ) -> Result<Option<Vec<u8>>, EngineError> {
+    fn dump(&self, database: &str, intake: &mut dyn Intake) -> Result<Option<Vec<u8>>> {
         let prefix = format!("{database}.");
         let broken = self.inventory.broken_views.iter().filter(|it| it.starts_with(&prefix));
         let ignored: Vec<String> = broken.map(|view| format!("--ignore-table={view}")).collect();
@@ -211,12 +207,7 @@ impl<'a> Dumper<'a> {
     }
 
     /// Dumps what the server knows beside its databases.
-    fn dump_server(
-        &self,
-        client: &Client,
-        facts: &Facts,
-        intake: &mut dyn Intake,
-    ) -> Result<(), EngineError> {
+    fn dump_server(&self, client: &Client, facts: &Facts, intake: &mut dyn Intake) -> Result<()> {
         let mut text = server_objects::statements(client, facts)?.into_bytes();
         if server_objects::has_time_zones(client)? {
             let mut arguments = vec![

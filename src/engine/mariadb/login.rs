@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::options::Options;
 use super::programs::Maker;
-use crate::engine::EngineError;
+use crate::engine::Result;
 use crate::engine::server_source::{Address, ServerSource, Tls};
 use crate::engine::source_path::invalid;
 use crate::engine::tool::{Secret, SecretFile, Tool};
@@ -22,7 +22,7 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub(super) fn new(options: &Options, maker: Maker) -> Result<Self, EngineError> {
+    pub(super) fn new(options: &Options, maker: Maker) -> Result<Self> {
         let secret = options.server.password()?;
         let file = SecretFile::new(&content(&options.server, maker, secret.as_ref())?)?;
         Ok(Self { file, secret })
@@ -38,11 +38,7 @@ impl Login {
     }
 }
 
-fn content(
-    server: &ServerSource,
-    maker: Maker,
-    secret: Option<&Secret>,
-) -> Result<Vec<u8>, EngineError> {
+fn content(server: &ServerSource, maker: Maker, secret: Option<&Secret>) -> Result<Vec<u8>> {
     let mut text = b"[client]\n".to_vec();
     if let Some(user) = &server.user {
         put(&mut text, "user", user.as_bytes());
@@ -113,7 +109,7 @@ mod tests {
     use super::super::Brand;
     use super::*;
 
-    fn written(source: Value, maker: Maker, password: &str) -> Result<String, EngineError> {
+    fn written(source: Value, maker: Maker, password: &str) -> Result<String> {
         let source = serde_json::from_value(source).unwrap();
         let options = Options::parse(Brand::MariaDb, &source).unwrap();
         let secret = Secret::from_bytes(password.as_bytes().to_vec()).unwrap();

@@ -41,8 +41,8 @@ pub(super) use self::brand::Brand;
 use self::options::{Method, Options};
 use super::file_name::folder_name;
 use super::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
-    LoadRequest, Probe,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
+    Result,
 };
 use crate::domain::Source;
 
@@ -51,11 +51,11 @@ impl Engine for Brand {
         self.kind().engine
     }
 
-    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+    fn check_source(&self, source: &Source) -> Result<()> {
         self.kind().check_source(source)
     }
 
-    fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
+    fn probe(&self, source: &Source) -> Result<Probe> {
         probe::probe(&Options::parse(*self, source)?)
     }
 
@@ -64,11 +64,7 @@ impl Engine for Brand {
         16 << 10
     }
 
-    fn dump(
-        &self,
-        request: &DumpRequest<'_>,
-        intake: &mut dyn Intake,
-    ) -> Result<DumpFacts, EngineError> {
+    fn dump(&self, request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts> {
         let options = Options::parse(*self, request.source)?;
         match options.server.method {
             Method::Physical => physical::dump(&options, request, intake),
@@ -76,11 +72,11 @@ impl Engine for Brand {
         }
     }
 
-    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>> {
         Ok(Box::new(load::AnyLoad::prepare(*self, request)?))
     }
 
-    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport> {
         drill::drill(*self, request)
     }
 

@@ -3,7 +3,7 @@
 use super::Brand;
 use super::programs::Programs;
 use crate::domain::Source;
-use crate::engine::EngineError;
+use crate::engine::Result;
 pub(super) use crate::engine::server_source::Method;
 use crate::engine::server_source::ServerSource;
 
@@ -15,7 +15,7 @@ pub(super) struct Options {
 
 impl Options {
     /// Parses the `source` of a server; an error names the key that is wrong.
-    pub(super) fn parse(brand: Brand, source: &Source) -> Result<Self, EngineError> {
+    pub(super) fn parse(brand: Brand, source: &Source) -> Result<Self> {
         Ok(Self { brand, server: brand.kind().server(source)? })
     }
 

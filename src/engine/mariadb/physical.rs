@@ -21,7 +21,9 @@ use super::programs::Maker;
 use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::directory::Directory;
 use crate::engine::tool::Tool;
-use crate::engine::{DumpFacts, DumpRequest, Engine as _, EngineError, Intake, source_path, spool};
+use crate::engine::{
+    DumpFacts, DumpRequest, Engine as _, EngineError, Intake, Result, source_path, spool,
+};
 
 /// Space for what the server writes during the copy, and for preparing it.
 const EXTRA_SPACE: u64 = 16 << 20;
@@ -53,7 +55,7 @@ pub(super) fn dump(
     options: &Options,
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
-) -> Result<DumpFacts, EngineError> {
+) -> Result<DumpFacts> {
     let (client, facts) = connect(options, request.cancel)?;
     let bytes = data_files::data_bytes(options, &facts)?;
     let needed = bytes.saturating_add(facts.redo_bytes).saturating_add(EXTRA_SPACE);
@@ -112,7 +114,7 @@ fn copy(
     request: &DumpRequest<'_>,
     staging: &Path,
     datadir: &Path,
-) -> Result<(), EngineError> {
+) -> Result<()> {
     let login = Login::new(options, Maker::MariaDb)?;
     let shown = options.shown();
     let mut stream = login
@@ -135,11 +137,7 @@ fn copy(
     }
 }
 
-fn prepare(
-    options: &Options,
-    request: &DumpRequest<'_>,
-    staging: &Path,
-) -> Result<(), EngineError> {
+fn prepare(options: &Options, request: &DumpRequest<'_>, staging: &Path) -> Result<()> {
     Tool::new(&options.programs().backup()?)
         .option("--defaults-file=", staging.join(SETTINGS_FILE))
         .args(["--prepare", PREPARE_MEMORY, PREPARE_FLUSH])
@@ -149,7 +147,7 @@ fn prepare(
 }
 
 /// Makes sure that the copy is prepared, and adds its log positions to the facts.
-fn add_copy_facts(staging: &Path, facts: &mut BTreeMap<String, Value>) -> Result<(), EngineError> {
+fn add_copy_facts(staging: &Path, facts: &mut BTreeMap<String, Value>) -> Result<()> {
     let path = staging.join(CHECKPOINTS);
     let text =
         std::fs::read_to_string(&path).map_err(|error| EngineError::io("reading", &path, error))?;
@@ -175,7 +173,7 @@ fn add_copy_facts(staging: &Path, facts: &mut BTreeMap<String, Value>) -> Result
 
 /// The copy belongs to Coffer: nothing else may have changed it while it was read.
 /// Its folders do change, because each file is removed once it was read.
-fn check_unchanged(tree: &DumpFacts, staging: &Path) -> Result<(), EngineError> {
+fn check_unchanged(tree: &DumpFacts, staging: &Path) -> Result<()> {
     let Some(changed) = tree.left_out.iter().find(|it| !staging.join(&it.what).is_dir()) else {
         return Ok(());
     };

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use super::client::{Client, PRIVATE_SOCKET};
 use super::programs::Programs;
 use crate::domain::Cancel;
-use crate::engine::EngineError;
 use crate::engine::tool::{ServerProcess, Tool, ToolError};
+use crate::engine::{EngineError, Result};
 
 /// It may have to recover first.
 const START_TIMEOUT: Duration = Duration::from_secs(600);
@@ -59,7 +59,7 @@ impl PrivateServer {
         log: &Path,
         arguments: Vec<String>,
         cancel: &Cancel,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self> {
         let tool = Tool::new(&programs.server()?)
             .arg("--no-defaults")
             .option("--datadir=", data)
@@ -82,10 +82,7 @@ impl PrivateServer {
 /// Makes a program that works on `data` keep its temporary tables in a folder beside that, and run as root if Coffer
 /// does. Not in the usual folder: a server that starts removes the temporary tables that it finds there, even those of
 /// another running server.
-pub(super) fn with_temporary_folder(
-    tool: Tool,
-    data: &Path,
-) -> Result<(Tool, TempDir), EngineError> {
+pub(super) fn with_temporary_folder(tool: Tool, data: &Path) -> Result<(Tool, TempDir)> {
     let parent = data.parent().unwrap_or(data);
     let folder = tempfile::Builder::new()
         .prefix(".coffer-tables-")

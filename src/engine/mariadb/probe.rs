@@ -9,13 +9,13 @@ use super::{Brand, data_files, rights};
 use crate::domain::{Cancel, FailureCode};
 use crate::engine::server_source::Address;
 use crate::engine::source_path::invalid;
-use crate::engine::{EngineError, Probe};
+use crate::engine::{EngineError, Probe, Result};
 
 /// How many things that a backup leaves out are noted.
 const MAX_NOTES: usize = 20;
 
 /// Finds the tools, asks the server, and checks that a backup of it is possible.
-pub(super) fn connect(options: &Options, cancel: &Cancel) -> Result<(Client, Facts), EngineError> {
+pub(super) fn connect(options: &Options, cancel: &Cancel) -> Result<(Client, Facts)> {
     let client = Client::new(options, cancel)?;
     let facts = Facts::query(&client, options)?;
     match options.server.method {
@@ -29,7 +29,7 @@ pub(super) fn connect(options: &Options, cancel: &Cancel) -> Result<(Client, Fac
     Ok((client, facts))
 }
 
-pub(super) fn probe(options: &Options) -> Result<Probe, EngineError> {
+pub(super) fn probe(options: &Options) -> Result<Probe> {
     let (client, facts) = connect(options, &Cancel::default())?;
     let mut notes = vec![format!("server: {} ({})", facts.version, facts.comment)];
     let source_bytes = match options.server.method {
@@ -57,7 +57,7 @@ pub(super) fn probe(options: &Options) -> Result<Probe, EngineError> {
 }
 
 /// `mariadb-backup` must be of the server's release series: the format of its files differs between them.
-fn check_version(options: &Options, facts: &Facts, cancel: &Cancel) -> Result<(), EngineError> {
+fn check_version(options: &Options, facts: &Facts, cancel: &Cancel) -> Result<()> {
     if !facts.is_mariadb() {
         return Err(invalid(format!(
             "{} is {} and not MariaDB: set engine = \"{}\"",
@@ -86,7 +86,7 @@ fn check_version(options: &Options, facts: &Facts, cancel: &Cancel) -> Result<()
 }
 
 /// A server on another machine may have its data in a path that exists here too, but with other data.
-fn check_same_machine(options: &Options, facts: &Facts) -> Result<(), EngineError> {
+fn check_same_machine(options: &Options, facts: &Facts) -> Result<()> {
     let Address::Tcp { host, .. } = &options.server.address else { return Ok(()) };
     let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if ["localhost", "127.0.0.1", "::1"].contains(&host.as_str()) || facts.hostname == here {

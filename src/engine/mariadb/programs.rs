@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Brand;
 use crate::domain::{Cancel, Source};
-use crate::engine::EngineError;
+use crate::engine::Result;
 use crate::engine::tool::{self, Finder};
 
 /// Who made a program: the options differ.
@@ -26,25 +26,25 @@ impl Programs {
         Self { brand, finder: brand.kind().finder(source) }
     }
 
-    pub(super) fn client(&self) -> Result<PathBuf, EngineError> {
+    pub(super) fn client(&self) -> Result<PathBuf> {
         self.find(["mariadb", "mysql"], self.client_package())
     }
 
-    pub(super) fn dumper(&self) -> Result<PathBuf, EngineError> {
+    pub(super) fn dumper(&self) -> Result<PathBuf> {
         self.find(["mariadb-dump", "mysqldump"], self.client_package())
     }
 
     /// The program that copies the files of a running server.
-    pub(super) fn backup(&self) -> Result<PathBuf, EngineError> {
+    pub(super) fn backup(&self) -> Result<PathBuf> {
         self.finder.find_any(&["mariadb-backup", "mariabackup"], "mariadb-backup")
     }
 
-    pub(super) fn server(&self) -> Result<PathBuf, EngineError> {
+    pub(super) fn server(&self) -> Result<PathBuf> {
         self.find(["mariadbd", "mysqld"], "mariadb-server")
     }
 
     /// The program that initialises a data directory.
-    pub(super) fn installer(&self) -> Result<PathBuf, EngineError> {
+    pub(super) fn installer(&self) -> Result<PathBuf> {
         self.finder.find_any(&["mariadb-install-db", "mysql_install_db"], "mariadb-server")
     }
 
@@ -56,7 +56,7 @@ impl Programs {
     }
 
     /// Prefers the brand's own program, for a machine that has both.
-    fn find(&self, names: [&str; 2], package: &str) -> Result<PathBuf, EngineError> {
+    fn find(&self, names: [&str; 2], package: &str) -> Result<PathBuf> {
         let [mariadb, mysql] = names;
         let names = match self.brand {
             Brand::MariaDb => [mariadb, mysql],
@@ -66,7 +66,7 @@ impl Programs {
     }
 }
 
-pub(super) fn version_text(program: &Path, cancel: &Cancel) -> Result<String, EngineError> {
+pub(super) fn version_text(program: &Path, cancel: &Cancel) -> Result<String> {
     tool::version_text(program, &["--no-defaults", "--version"], cancel)
 }
 

@@ -5,11 +5,11 @@ use super::client::quoted_name;
 use super::facts::Facts;
 use super::options::{Method, Options};
 use crate::domain::FailureCode;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// Fails if a right is missing, with the statement that grants it. Rights that come with a role cannot always be
 /// seen; then the tool reports what is missing.
-pub(super) fn check(options: &Options, facts: &Facts) -> Result<(), EngineError> {
+pub(super) fn check(options: &Options, facts: &Facts) -> Result<()> {
     if facts.grants.iter().any(|grant| !grant.contains(" ON ")) && !facts.is_mariadb() {
         return Ok(());
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::client::Client;
 use super::faults::classify;
 use crate::domain::LeftOut;
-use crate::engine::EngineError;
 use crate::engine::tool::{ToolError, says_any};
+use crate::engine::{EngineError, Result};
 
 /// How much of the client's messages is read: a script of a thousand refused statements has less.
 const MAX_MESSAGES: u64 = 4 << 20;
@@ -51,10 +51,7 @@ pub(super) struct Script {
 
 /// Runs scripts that may need each other. Those that lack what another creates are run again, as long as that helps.
 /// Returns the scripts of which something was refused, each with the statements.
-pub(super) fn run_all(
-    client: &Client,
-    scripts: &[Script],
-) -> Result<Vec<(Script, Vec<LeftOut>)>, EngineError> {
+pub(super) fn run_all(client: &Client, scripts: &[Script]) -> Result<Vec<(Script, Vec<LeftOut>)>> {
     let mut ended: Vec<(Script, Vec<LeftOut>)> = Vec::new();
     let mut waiting = scripts.to_vec();
     let mut before = usize::MAX;
@@ -92,7 +89,7 @@ pub(super) fn run_all(
 }
 
 /// A copy of a script, beside it, whose tables are not encrypted; `None` if none is.
-fn without_encryption(script: &Script) -> Result<Option<Script>, EngineError> {
+fn without_encryption(script: &Script) -> Result<Option<Script>> {
     let path = script.path.with_extension("plain");
     let copy = || -> std::io::Result<bool> {
         let mut from = BufReader::new(File::open(&script.path)?);
@@ -120,7 +117,7 @@ fn plain_options(line: &[u8]) -> Option<String> {
     (kept.len() < words.len()).then(|| kept.join(" ").trim_end_matches(';').to_owned() + end)
 }
 
-fn run(client: &Client, script: &Script) -> Result<Vec<Refused>, EngineError> {
+fn run(client: &Client, script: &Script) -> Result<Vec<Refused>> {
     let failed = |error: ToolError| classify(error, &format!("loading {}", script.name));
     let broken = |error| EngineError::target("reading", &script.path, error);
     let messages = tempfile::tempfile().map_err(broken)?;
@@ -165,7 +162,7 @@ fn refusal(line: &str) -> Option<Refused> {
 
 /// The refused statements of a script with their text. Those that only follow from a table that was refused are
 /// not listed.
-fn named(script: &Script, refused: Vec<Refused>) -> Result<Vec<LeftOut>, EngineError> {
+fn named(script: &Script, refused: Vec<Refused>) -> Result<Vec<LeftOut>> {
     let texts = statements(&script.path, refused.iter().map(|it| it.line).collect())
         .map_err(|error| EngineError::target("reading", &script.path, error))?;
     let is_table = |text: &str| text.starts_with("CREATE TABLE");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::client::{Client, quoted_name};
 use super::facts::Facts;
 use super::faults::classify;
-use crate::engine::EngineError;
+use crate::engine::Result;
 
 /// The tables of time zones, which an administrator fills.
 pub(super) const TIME_ZONE_TABLES: [&str; 6] = [
@@ -33,7 +33,7 @@ const SERVERS: &str = "SELECT 'server', Server_name, Wrapper, Host, Db, Username
 const RETURNS: [&str; 5] = ["STRING", "REAL", "INTEGER", "ROW", "DECIMAL"];
 
 /// The statements that make them again; empty if there is nothing.
-pub(super) fn statements(client: &Client, facts: &Facts) -> Result<String, EngineError> {
+pub(super) fn statements(client: &Client, facts: &Facts) -> Result<String> {
     let ask =
         |sql: &str| client.execute(sql).map_err(|error| classify(error, "the server's objects"));
     let mut rows = if facts.is_mariadb() { ask(PLUGINS)? } else { Vec::new() };
@@ -44,7 +44,7 @@ pub(super) fn statements(client: &Client, facts: &Facts) -> Result<String, Engin
 }
 
 /// Whether the tables of time zones are filled.
-pub(super) fn has_time_zones(client: &Client) -> Result<bool, EngineError> {
+pub(super) fn has_time_zones(client: &Client) -> Result<bool> {
     let rows = client.query("SELECT COUNT(*) > 0 FROM mysql.time_zone_name")?;
     Ok(rows.into_iter().flatten().any(|it| it == "1"))
 }

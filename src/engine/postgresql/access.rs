@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::client::Client;
 use super::faults::{bypass_row_security, read_large_objects};
 use crate::domain::FailureCode;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// One example of each kind. Members of extensions are not dumped.
 const QUERY: &str = "
@@ -32,11 +32,7 @@ struct Unreadable {
 }
 
 /// Fails if a dump of this database by this role would fail.
-pub(super) fn require_readable(
-    client: &Client,
-    database: &str,
-    role: &str,
-) -> Result<(), EngineError> {
+pub(super) fn require_readable(client: &Client, database: &str, role: &str) -> Result<()> {
     let found: Unreadable = client.query(QUERY)?;
     let denied = |what: String, advice: String| {
         let problem = format!("in database {database}, the role {role} may not read {what}");

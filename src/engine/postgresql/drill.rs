@@ -12,7 +12,7 @@ use super::row_counts;
 use super::verdict::{damaged, is_damage};
 use crate::domain::FailureCode;
 use crate::engine::tool::ToolError;
-use crate::engine::{DrillReport, DrillRequest, EngineError};
+use crate::engine::{DrillReport, DrillRequest, EngineError, Result};
 
 /// The first version that has `pg_amcheck`.
 const HAS_AMCHECK: u32 = 14;
@@ -51,7 +51,7 @@ struct Contents {
     databases: Vec<String>,
 }
 
-pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport> {
     let cluster = Cluster::read(request.restored)?;
     let programs = Programs::of(request.source);
     let data = request.restored.join(DATA_FOLDER);
@@ -81,7 +81,7 @@ pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineErr
 
 /// Removes what ties a data directory to the original server: its settings, its primary, and the paths of its
 /// tablespaces.
-fn detach(restored: &Path, data: &Path, cluster: &Cluster) -> Result<(), EngineError> {
+fn detach(restored: &Path, data: &Path, cluster: &Cluster) -> Result<()> {
     for name in ["standby.signal", "recovery.signal", "postgresql.auto.conf", "postmaster.pid"] {
         let path = data.join(name);
         match std::fs::remove_file(&path) {
@@ -105,7 +105,7 @@ fn detach(restored: &Path, data: &Path, cluster: &Cluster) -> Result<(), EngineE
     Ok(())
 }
 
-fn examine(server: &PrivateServer, cluster: &Cluster) -> Result<DrillReport, EngineError> {
+fn examine(server: &PrivateServer, cluster: &Cluster) -> Result<DrillReport> {
     server.client.execute(OPEN)?;
     let contents: Contents = server.client.query(QUERY)?;
     let mut report = DrillReport {
@@ -130,11 +130,7 @@ fn examine(server: &PrivateServer, cluster: &Cluster) -> Result<DrillReport, Eng
 
 /// Runs PostgreSQL's check of every table and B-tree, and returns what was checked. Nothing if the tool is not
 /// installed; on Debian, it is part of the server's package.
-fn amcheck(
-    server: &PrivateServer,
-    databases: &[String],
-    major: u32,
-) -> Result<Option<String>, EngineError> {
+fn amcheck(server: &PrivateServer, databases: &[String], major: u32) -> Result<Option<String>> {
     let Ok(tool) = server.client.tool("pg_amcheck", major) else { return Ok(None) };
     let tool = tool.args([
         "--all",
@@ -182,11 +178,7 @@ fn amcheck(
 }
 
 /// Whether a collation has another version here than when an index was sorted by it.
-fn sorts_differently(
-    server: &PrivateServer,
-    databases: &[String],
-    major: u32,
-) -> Result<bool, EngineError> {
+fn sorts_differently(server: &PrivateServer, databases: &[String], major: u32) -> Result<bool> {
     let of_database = if major >= 15 {
         " OR EXISTS (SELECT FROM pg_database WHERE datname = current_database()
             AND datcollversion <> pg_database_collation_actual_version(oid))"

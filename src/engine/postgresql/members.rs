@@ -15,7 +15,7 @@ use super::settings::{SettingsEntry, no_settings};
 use crate::domain::{Entry, EntryKind, EntryPath, FailureCode, LeftOut, num};
 use crate::engine::file_stat::now_ns;
 use crate::engine::pour::{PourError, pour};
-use crate::engine::{EngineError, Intake};
+use crate::engine::{EngineError, Intake, Result};
 
 /// The server's list of the files that it sent.
 const MANIFEST: &str = "backup_manifest";
@@ -92,7 +92,7 @@ impl<'a> Members<'a> {
     }
 
     /// After the last stream: what the manifest says, if everything agrees with it.
-    pub(super) fn finish(self) -> Result<ManifestSummary, EngineError> {
+    pub(super) fn finish(self) -> Result<ManifestSummary> {
         match self.manifest {
             Some(Ok(summary)) => Ok(summary),
             Some(Err(problem)) => Err(EngineError::known(

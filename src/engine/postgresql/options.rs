@@ -1,7 +1,7 @@
 //! The keys of a PostgreSQL `source`.
 
 use crate::domain::Source;
-use crate::engine::EngineError;
+use crate::engine::Result;
 pub(super) use crate::engine::server_source::Method;
 use crate::engine::server_source::{LOGICAL, PHYSICAL, ServerKind, ServerSource, texts};
 use crate::engine::source_path::invalid;
@@ -16,7 +16,7 @@ pub(super) const KIND: ServerKind = ServerKind {
     check,
 };
 
-fn check(server: &ServerSource, source: &Source) -> Result<(), EngineError> {
+fn check(server: &ServerSource, source: &Source) -> Result<()> {
     databases(source)?;
     if server.method == Method::Physical && source.0.contains_key("databases") {
         return Err(invalid(
@@ -27,6 +27,6 @@ fn check(server: &ServerSource, source: &Source) -> Result<(), EngineError> {
 }
 
 /// For a logical backup: only these databases; if empty, all.
-pub(super) fn databases(source: &Source) -> Result<Vec<String>, EngineError> {
+pub(super) fn databases(source: &Source) -> Result<Vec<String>> {
     texts(source, "databases")
 }

@@ -19,8 +19,8 @@ use super::private_settings::{Needs, configuration};
 use super::programs::Programs;
 use super::verdict::of_server;
 use crate::domain::Cancel;
-use crate::engine::EngineError;
 use crate::engine::tool::{ServerProcess, Tool, ToolError, says_any};
+use crate::engine::{EngineError, Result};
 
 const SETTINGS: &str = "postgresql.conf";
 
@@ -70,11 +70,7 @@ pub(super) struct Launch<'a> {
 
 impl PrivateServer {
     /// Starts the server and waits until it accepts connections.
-    pub(super) fn start(
-        launch: &Launch<'_>,
-        programs: &Programs,
-        cancel: &Cancel,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn start(launch: &Launch<'_>, programs: &Programs, cancel: &Cancel) -> Result<Self> {
         let mut server = Self::run(launch, programs, cancel)?;
         let Some(database) = server.wait_until_up()? else { return Ok(server) };
         let folder = server.folder.path().to_owned();
@@ -89,7 +85,7 @@ impl PrivateServer {
         }
     }
 
-    fn run(launch: &Launch<'_>, programs: &Programs, cancel: &Cancel) -> Result<Self, EngineError> {
+    fn run(launch: &Launch<'_>, programs: &Programs, cancel: &Cancel) -> Result<Self> {
         let folder = socket_folder(launch.scratch)?;
         let settings = folder.path().join(SETTINGS);
         let needs = Needs::of(launch.data, programs, launch.major, cancel);
@@ -107,7 +103,7 @@ impl PrivateServer {
     }
 
     /// Returns a database that exists, if the data's own settings let nobody log in.
-    fn wait_until_up(&mut self) -> Result<Option<&'static str>, EngineError> {
+    fn wait_until_up(&mut self) -> Result<Option<&'static str>> {
         let client = &self.client;
         let mut refused = None;
         let up = self.process.wait_until_up(START_TIMEOUT, || {
@@ -154,7 +150,7 @@ impl PrivateServer {
         of_server(&format!("the server ended; it said: {}", self.process.log_tail()))
     }
 
-    pub(super) fn stop(self) -> Result<(), EngineError> {
+    pub(super) fn stop(self) -> Result<()> {
         let stopped = self.process.stop(Signal::INT, STOP_TIMEOUT);
         drop(self.folder);
         stopped.map_err(|error| match error {
@@ -170,7 +166,7 @@ fn program(
     programs: &Programs,
     folder: &Path,
     first: &[&str],
-) -> Result<Tool, EngineError> {
+) -> Result<Tool> {
     let tool = Tool::new(&programs.server("postgres", launch.major)?)
         .args(first.iter().copied())
         .arg("-D")
@@ -181,7 +177,7 @@ fn program(
 }
 
 /// A folder for the socket: in `scratch`, or with the temporary files if that path is too long for a socket.
-fn socket_folder(scratch: &Path) -> Result<TempDir, EngineError> {
+fn socket_folder(scratch: &Path) -> Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".coffer-pg-");
     let made = builder.tempdir_in(scratch).and_then(|folder| {
@@ -194,7 +190,7 @@ fn socket_folder(scratch: &Path) -> Result<TempDir, EngineError> {
     made.map_err(|error| EngineError::target("creating a folder in", scratch, error))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), EngineError> {
+fn write(path: &Path, text: &str) -> Result<()> {
     OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::options::KIND;
 use crate::domain::{Cancel, FailureCode, Source};
-use crate::engine::EngineError;
 use crate::engine::tool::{Finder, ToolError, major_and_minor, version_text};
+use crate::engine::{EngineError, Result};
 
 /// Where distributions put a version's programs: the text before and after the version.
 const VERSION_FOLDERS: [(&str, &str, &str); 3] = [
@@ -57,27 +57,27 @@ impl Programs {
     }
 
     /// `psql` of any version: every server understands Coffer's queries.
-    pub(super) fn psql(&self) -> Result<PathBuf, EngineError> {
+    pub(super) fn psql(&self) -> Result<PathBuf> {
         self.finder(|_version| true).find("psql", "postgresql-client")
     }
 
     /// A client tool for a server of version `major`.
-    pub(super) fn client(&self, name: &str, major: u32) -> Result<PathBuf, EngineError> {
+    pub(super) fn client(&self, name: &str, major: u32) -> Result<PathBuf> {
         self.find(name, Wanted::AtLeast(major), &format!("postgresql-client-{major}"))
     }
 
     /// The server program for a data directory of version `major`.
-    pub(super) fn server(&self, name: &str, major: u32) -> Result<PathBuf, EngineError> {
+    pub(super) fn server(&self, name: &str, major: u32) -> Result<PathBuf> {
         self.find(name, Wanted::Exactly(major), &format!("postgresql-{major}"))
     }
 
     /// The server program for dumps of version `major`: that version if possible, or else a newer one.
-    pub(super) fn server_for_dumps(&self, name: &str, major: u32) -> Result<PathBuf, EngineError> {
+    pub(super) fn server_for_dumps(&self, name: &str, major: u32) -> Result<PathBuf> {
         let newer = || self.find(name, Wanted::AtLeast(major), &format!("postgresql-{major}"));
         self.server(name, major).or_else(|_error| newer())
     }
 
-    fn find(&self, name: &str, wanted: Wanted, package: &str) -> Result<PathBuf, EngineError> {
+    fn find(&self, name: &str, wanted: Wanted, package: &str) -> Result<PathBuf> {
         let path = self.finder(|version| wanted.matches(version)).find(name, package)?;
         let version = version_of(&path)?;
         if wanted.matches(version) {
@@ -119,7 +119,7 @@ fn installed((parent, before, after): &(&str, &str, &str)) -> Vec<(u32, PathBuf)
 }
 
 /// The major version that a program reports.
-pub(super) fn version_of(program: &Path) -> Result<u32, EngineError> {
+pub(super) fn version_of(program: &Path) -> Result<u32> {
     let text = version_text(program, &["--version"], &Cancel::default())?;
     let (major, _) = major_and_minor(&text)
         .ok_or_else(|| ToolError::answer(&program.display().to_string(), &text))?;

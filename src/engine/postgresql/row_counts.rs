@@ -10,7 +10,7 @@ use super::client::Client;
 use super::login::quoted;
 use super::verdict::{damaged, of_server};
 use crate::engine::tool::ToolError;
-use crate::engine::{DrillReport, EngineError};
+use crate::engine::{DrillReport, Result};
 
 /// The tables that have rows, each with the sort order of a B-tree over all of them, if it has one.
 const TABLES: &str = "
@@ -61,11 +61,7 @@ impl Table {
 }
 
 /// Counts every table of `database`.
-pub(super) fn tables(
-    client: &Client,
-    database: &str,
-    report: &mut DrillReport,
-) -> Result<(), EngineError> {
+pub(super) fn tables(client: &Client, database: &str, report: &mut DrillReport) -> Result<()> {
     let tables: Vec<Table> = client.query(TABLES)?;
     let script: String = tables.iter().map(Table::statements).collect();
     let (output, error) = run(client, &script)?;
@@ -87,7 +83,7 @@ pub(super) fn tables(
 }
 
 /// Runs a script. Returns what it printed, and the error that stopped it.
-fn run(client: &Client, script: &str) -> Result<(String, Option<ToolError>), EngineError> {
+fn run(client: &Client, script: &str) -> Result<(String, Option<ToolError>)> {
     let tool = client.psql()?.args(["-f", "-"]).stdin_bytes(script.as_bytes())?;
     let mut stream = tool.env("PGAPPNAME", "coffer-drill").stream(&client.cancel)?;
     let mut output = Vec::new();

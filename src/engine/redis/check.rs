@@ -8,8 +8,8 @@ use super::client::PACKAGE;
 use super::info::Info;
 use super::version::check_version;
 use crate::domain::{Cancel, FailureCode};
-use crate::engine::EngineError;
 use crate::engine::tool::{Finder, Tool, ToolError, version_text};
+use crate::engine::{EngineError, Result};
 
 /// The check's name in reports.
 pub(super) const CHECK: &str = "redis-check-rdb";
@@ -38,7 +38,7 @@ pub(super) struct Checked {
 
 impl Checker {
     /// Finds the tool, preferably Valkey's if the snapshot is from a Valkey server.
-    pub(super) fn find(finder: &Finder, valkey: bool) -> Result<Self, EngineError> {
+    pub(super) fn find(finder: &Finder, valkey: bool) -> Result<Self> {
         let mut names = ["redis-check-rdb", "valkey-check-rdb"];
         if valkey {
             names.reverse();
@@ -47,7 +47,7 @@ impl Checker {
     }
 
     /// Makes sure that it is new enough for the server.
-    pub(super) fn check_version(&self, info: &Info, cancel: &Cancel) -> Result<(), EngineError> {
+    pub(super) fn check_version(&self, info: &Info, cancel: &Cancel) -> Result<()> {
         // An old tool lacks this option. Its check then says what it cannot read.
         let version = version_text(&self.0, &["--version"], cancel);
         version.map_or(Ok(()), |version| check_version(&version, info))
@@ -59,7 +59,7 @@ impl Checker {
         snapshot: File,
         cancel: &Cancel,
         damaged: impl FnOnce(String) -> EngineError,
-    ) -> Result<Checked, EngineError> {
+    ) -> Result<Checked> {
         let stopwatch = Instant::now();
         let mut stream = Tool::new(&self.0).arg("/dev/stdin").stdin(snapshot).stream(cancel)?;
         let mut output = Vec::new();
@@ -93,7 +93,7 @@ impl Checker {
         path: &Path,
         cancel: &Cancel,
         damaged: impl FnOnce(String) -> EngineError,
-    ) -> Result<Checked, EngineError> {
+    ) -> Result<Checked> {
         let file = File::open(path).map_err(|error| EngineError::target("opening", path, error))?;
         self.run(file, cancel, damaged)
     }

@@ -7,7 +7,7 @@ use super::faults::classify;
 use super::info::Info;
 use super::options::{Protection, protection};
 use crate::domain::Cancel;
-use crate::engine::EngineError;
+use crate::engine::Result;
 use crate::engine::server_source::{Address, ServerSource};
 use crate::engine::tool::{Secret, Tool, ToolError, version_text};
 
@@ -27,7 +27,7 @@ pub(super) struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// Finds the tool and reads the password.
-    pub(super) fn new(server: &'a ServerSource) -> Result<Self, EngineError> {
+    pub(super) fn new(server: &'a ServerSource) -> Result<Self> {
         let path = server.finder().find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
         let protection = protection(server)?;
         Ok(Self { server, protection, path, password: server.password()? })
@@ -64,7 +64,7 @@ impl<'a> Client<'a> {
     }
 
     /// What the server reports about itself.
-    pub(super) fn info(&self, cancel: &Cancel) -> Result<Info, EngineError> {
+    pub(super) fn info(&self, cancel: &Cancel) -> Result<Info> {
         let answer = self.tool().arg("INFO").timeout(ANSWER_TIMEOUT).output(cancel);
         let answer = answer.map_err(|error| classify(self.server, error))?;
         Info::parse(&answer).ok_or_else(|| {
@@ -74,7 +74,7 @@ impl<'a> Client<'a> {
     }
 
     /// The tool's own name and version.
-    pub(super) fn version(&self, cancel: &Cancel) -> Result<String, EngineError> {
+    pub(super) fn version(&self, cancel: &Cancel) -> Result<String> {
         version_text(&self.path, &["--version"], cancel)
     }
 }

@@ -3,8 +3,8 @@
 use super::client::{ANSWER_TIMEOUT, Client};
 use super::info::Info;
 use crate::domain::{Cancel, LeftOut};
-use crate::engine::EngineError;
 use crate::engine::tool::ToolError;
+use crate::engine::{EngineError, Result};
 
 /// How many slots a cluster has.
 const SLOTS: usize = 16384;
@@ -14,7 +14,7 @@ pub(super) fn left_out(
     client: &Client<'_>,
     info: &Info,
     cancel: &Cancel,
-) -> Result<Option<LeftOut>, EngineError> {
+) -> Result<Option<LeftOut>> {
     if !info.is_cluster_node() {
         return Ok(None);
     }

@@ -14,7 +14,7 @@ use crate::domain::FailureCode;
 use crate::engine::tool::{
     ServerProcess, Tool, ToolError, major_and_minor, says_any, version_text,
 };
-use crate::engine::{DrillReport, DrillRequest, EngineError};
+use crate::engine::{DrillReport, DrillRequest, EngineError, Result};
 
 /// The socket, relative to the restored folder, in which server and client run: an absolute path may be too long
 /// for a socket.
@@ -49,7 +49,7 @@ const READ_KEYS: &str = "local found = redis.call('SCAN', ARGV[1], 'COUNT', 5000
     for _, key in ipairs(found[2]) do redis.call('TYPE', key) redis.call('DUMP', key) end \
     return {found[1], #found[2]}";
 
-pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport> {
     let finder = KIND.finder(request.source);
     let program = finder.find_any(&["redis-server", "valkey-server"], "redis-server")?;
     let cli = finder.find_any(&["redis-cli", "valkey-cli"], PACKAGE)?;
@@ -104,7 +104,7 @@ impl<'a> PrivateServer<'a> {
         program: &Path,
         cli: PathBuf,
         databases: u32,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self> {
         let version = version_text(program, &["--version"], request.cancel)?;
         let mut tool = Tool::new(program)
             .current_dir(request.restored)
@@ -139,7 +139,7 @@ impl<'a> PrivateServer<'a> {
         }
     }
 
-    fn read(&self) -> Result<DrillReport, EngineError> {
+    fn read(&self) -> Result<DrillReport> {
         let answer = self.query(&["INFO"])?;
         let info = Info::parse(&answer)
             .ok_or_else(|| ToolError::answer("redis-server", &String::from_utf8_lossy(&answer)))?;
@@ -159,7 +159,7 @@ impl<'a> PrivateServer<'a> {
     }
 
     /// Reads every key of a database.
-    fn read_keys(&self, database: &str) -> Result<(), EngineError> {
+    fn read_keys(&self, database: &str) -> Result<()> {
         let mut cursor = "0".to_owned();
         loop {
             if self.request.cancel.is_cancelled() {
@@ -179,14 +179,14 @@ impl<'a> PrivateServer<'a> {
     }
 
     /// The number of functions; a server older than 7.0 has none.
-    fn functions(&self) -> Result<Option<u64>, EngineError> {
+    fn functions(&self) -> Result<Option<u64>> {
         let answer = self.query(&["FUNCTION", "STATS"])?;
         let text = String::from_utf8_lossy(&answer);
         let mut lines = text.lines().skip_while(|line| line.trim() != "functions_count").skip(1);
         Ok(lines.next().and_then(|count| count.trim().parse().ok()))
     }
 
-    fn query(&self, command: &[&str]) -> Result<Vec<u8>, EngineError> {
+    fn query(&self, command: &[&str]) -> Result<Vec<u8>> {
         Ok(query(self.request, &self.cli, command)?)
     }
 }

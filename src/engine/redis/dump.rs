@@ -10,13 +10,10 @@ use super::rdb_file::{SNAPSHOT, rdb_version, snapshot_length};
 use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::pour::pour_folder;
 use crate::engine::spool::{Spool, scratch};
-use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
 
 /// Makes the server send a snapshot, and checks it.
-pub(super) fn dump(
-    request: &DumpRequest<'_>,
-    intake: &mut dyn Intake,
-) -> Result<DumpFacts, EngineError> {
+pub(super) fn dump(request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts> {
     let server = KIND.server(request.source)?;
     let client = Client::new(&server)?;
     let info = client.info(request.cancel)?;

@@ -8,7 +8,7 @@ use super::rdb_file::SNAPSHOT;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, WriteAt};
 use crate::engine::tool::Finder;
 use crate::engine::tree::FolderLoad;
-use crate::engine::{EngineError, Load, LoadRequest, Staged, Target, printable};
+use crate::engine::{EngineError, Load, LoadRequest, Result, Staged, Target, printable};
 
 #[derive(Debug)]
 pub(super) struct RedisLoad {
@@ -20,7 +20,7 @@ pub(super) struct RedisLoad {
 
 impl RedisLoad {
     /// Makes sure that the target is free.
-    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self> {
         if matches!(request.target, Target::Server(_)) {
             return Err(EngineError::known(
                 FailureCode::TargetDenied,
@@ -35,7 +35,7 @@ impl RedisLoad {
 }
 
 impl Load for RedisLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
         let is_root = entry.path.is_root() && matches!(entry.kind, EntryKind::Directory);
         let is_snapshot = entry.path.as_bytes() == SNAPSHOT.as_bytes()
             && matches!(entry.kind, EntryKind::File { .. });
@@ -49,7 +49,7 @@ impl Load for RedisLoad {
         self.folder.entry(entry)
     }
 
-    fn finish(self: Box<Self>, level: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
+    fn finish(self: Box<Self>, level: CheckLevel) -> Result<Box<dyn Staged>> {
         let Self { folder, finder, cancel, has_snapshot } = *self;
         if !has_snapshot {
             return Err(EngineError::archive(format!("the archive holds no {SNAPSHOT}")));

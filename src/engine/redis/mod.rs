@@ -24,8 +24,8 @@ use self::options::KIND;
 use super::file_name::folder_name;
 use super::shell_quote::shell_quoted;
 use super::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
-    LoadRequest, Probe,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
+    Result,
 };
 use crate::domain::Source;
 
@@ -37,11 +37,11 @@ impl Engine for Redis {
         KIND.engine
     }
 
-    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+    fn check_source(&self, source: &Source) -> Result<()> {
         KIND.check_source(source)
     }
 
-    fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
+    fn probe(&self, source: &Source) -> Result<Probe> {
         probe::probe(source)
     }
 
@@ -51,19 +51,15 @@ impl Engine for Redis {
         4096
     }
 
-    fn dump(
-        &self,
-        request: &DumpRequest<'_>,
-        intake: &mut dyn Intake,
-    ) -> Result<DumpFacts, EngineError> {
+    fn dump(&self, request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts> {
         dump::dump(request, intake)
     }
 
-    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>> {
         Ok(Box::new(load::RedisLoad::prepare(request)?))
     }
 
-    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport> {
         drill::drill(request)
     }
 

@@ -1,7 +1,7 @@
 //! The keys of a Redis `source`, as far as the server's own client supports them.
 
 use crate::domain::Source;
-use crate::engine::EngineError;
+use crate::engine::Result;
 use crate::engine::server_source::{Address, ServerKind, ServerSource, Tls};
 use crate::engine::source_path::invalid;
 
@@ -28,7 +28,7 @@ pub(super) enum Protection {
     Verified,
 }
 
-fn check(server: &ServerSource, _source: &Source) -> Result<(), EngineError> {
+fn check(server: &ServerSource, _source: &Source) -> Result<()> {
     if server.database.is_some() {
         return Err(invalid(
             "source names a database, but a Redis snapshot always holds all of them: remove it",
@@ -54,7 +54,7 @@ fn check(server: &ServerSource, _source: &Source) -> Result<(), EngineError> {
 }
 
 /// The protection that url and tls together ask for.
-pub(super) fn protection(server: &ServerSource) -> Result<Protection, EngineError> {
+pub(super) fn protection(server: &ServerSource) -> Result<Protection> {
     let secure = matches!(server.scheme, Some("rediss" | "valkeys"));
     let wanted = match server.tls {
         Tls::Off if secure => {

@@ -10,7 +10,7 @@ use super::version::check_version;
 use crate::domain::{Cancel, Source};
 use crate::engine::server_source::ServerSource;
 use crate::engine::tool::{ToolError, drill_network, says_any};
-use crate::engine::{EngineError, Probe};
+use crate::engine::{Probe, Result};
 
 /// The server's error for a client that may replicate, if an earlier answer was not sent yet. It comes after the
 /// check of the client's rights and before anything is done.
@@ -20,7 +20,7 @@ const MAY_REPLICATE: &str = "SYNC and PSYNC are invalid with pending output";
 const COMMANDS: &[u8] = b"PING\r\nREPLCONF rdb-only 1\r\nSYNC\r\n";
 
 /// Checks tools, connection, rights and versions, in this order.
-pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
+pub(super) fn probe(source: &Source) -> Result<Probe> {
     let cancel = Cancel::default();
     let server = KIND.server(source)?;
     let client = Client::new(&server)?;
@@ -64,7 +64,7 @@ fn notes(info: &Info) -> Vec<String> {
 
 /// Whether the user may have a snapshot, without starting one: a server checks the rights first, and then refuses
 /// to start a replication while an answer is pending.
-fn check_rights(client: &Client<'_>, cancel: &Cancel) -> Result<Vec<String>, EngineError> {
+fn check_rights(client: &Client<'_>, cancel: &Cancel) -> Result<Vec<String>> {
     let tool = client.tool().args(["--pipe", "--pipe-timeout", "1"]).timeout(ANSWER_TIMEOUT);
     let ended = tool.stdin_bytes(COMMANDS)?.run(cancel);
     // The answers are errors by intention, so the tool fails.
@@ -73,7 +73,7 @@ fn check_rights(client: &Client<'_>, cancel: &Cancel) -> Result<Vec<String>, Eng
 }
 
 /// Reads the answers to [`COMMANDS`]; the notes are for rights that are missing but not necessary.
-fn rights_notes(server: &ServerSource, error: ToolError) -> Result<Vec<String>, EngineError> {
+fn rights_notes(server: &ServerSource, error: ToolError) -> Result<Vec<String>> {
     if !says_any(error.output(), &[MAY_REPLICATE]) {
         return Err(classify(server, error));
     }

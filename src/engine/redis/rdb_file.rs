@@ -11,7 +11,7 @@ use std::path::Path;
 use crc::{CRC_64_REDIS, Crc};
 
 use crate::domain::Cancel;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// The snapshot's name in the archive and in a restored folder.
 pub(super) const SNAPSHOT: &str = "dump.rdb";
@@ -52,7 +52,7 @@ pub(super) fn snapshot_length(file: &File, length: u64) -> io::Result<Option<u64
 
 /// Whether the snapshot at `path` is cut off or its bytes do not have the CRC-64 that is written at its end. A
 /// server with `rdbchecksum no` writes 0 there, which says nothing.
-pub(super) fn contradicts_its_checksum(path: &Path, cancel: &Cancel) -> Result<bool, EngineError> {
+pub(super) fn contradicts_its_checksum(path: &Path, cancel: &Cancel) -> Result<bool> {
     let failed = |error| EngineError::target("reading", path, error);
     let mut file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();

@@ -2,8 +2,8 @@
 
 use super::info::Info;
 use crate::domain::FailureCode;
-use crate::engine::EngineError;
 use crate::engine::tool::major_and_minor;
+use crate::engine::{EngineError, Result};
 
 /// The Redis version that Valkey was forked from; newer snapshots of Redis its tools cannot read.
 const VALKEY_FORK: (u32, u32) = (7, 2);
@@ -11,7 +11,7 @@ const VALKEY_FORK: (u32, u32) = (7, 2);
 const VALKEY_OWN_FORMAT: (u32, u32) = (9, 0);
 
 /// Fails if a tool is too old to read what this server writes. `version` is the tool's own name and version.
-pub(super) fn check_version(version: &str, info: &Info) -> Result<(), EngineError> {
+pub(super) fn check_version(version: &str, info: &Info) -> Result<()> {
     let version = version.lines().next().unwrap_or_default().trim();
     let Some(tool) = major_and_minor(version) else { return Ok(()) };
     let of_valkey = version.contains("valkey");

@@ -24,8 +24,8 @@ use super::fault::companion;
 use super::info::DatabaseInfo;
 use super::wal::{self, Salts};
 use crate::domain::SEGMENT_BYTES;
-use crate::engine::EngineError;
 use crate::engine::file_stat::stat_at;
+use crate::engine::{EngineError, Result};
 
 /// A longer log is read through SQLite, which has an index of it.
 const MAX_FRAMES: u32 = 1 << 20;
@@ -134,8 +134,8 @@ impl<'a> DirectReader<'a> {
     pub(super) fn segments(
         &self,
         mut buffer: impl FnMut() -> Vec<u8>,
-        mut take: impl FnMut(Vec<u8>) -> Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
+        mut take: impl FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
         let failed = |error| EngineError::io("reading", self.path, error);
         let mut database = self.database;
         database.seek(SeekFrom::Start(0)).map_err(failed)?;

@@ -8,7 +8,7 @@ use super::fault::companion;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, LeftOut, WriteAt};
 use crate::engine::file_name::entry_path;
 use crate::engine::tree::{Staging, Tree, occupied, path_of};
-use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged};
+use crate::engine::{EngineError, Load, LoadRequest, Placed, Result, Staged};
 
 /// The file's name in the staging folder. It is alone there, so that the files that SQLite creates beside it during
 /// the check are never beside the target.
@@ -28,7 +28,7 @@ pub(super) struct SqliteLoad {
 
 impl SqliteLoad {
     /// Checks that the target does not exist, and creates a staging folder beside it.
-    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self> {
         let target = path_of(request)?;
         ensure_free(target)?;
         let staging = Staging::beside(target)?;
@@ -42,7 +42,7 @@ impl SqliteLoad {
 }
 
 impl Load for SqliteLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
         if !matches!(entry.kind, EntryKind::File { .. }) || self.has_file {
             return Err(EngineError::archive(format!(
                 "{} does not belong in a backup of a SQLite database, which is one file",
@@ -53,7 +53,7 @@ impl Load for SqliteLoad {
         self.tree.entry(&Entry { path: entry_path(STAGED_NAME)?, ..entry.clone() })
     }
 
-    fn finish(self: Box<Self>, level: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
+    fn finish(self: Box<Self>, level: CheckLevel) -> Result<Box<dyn Staged>> {
         if !self.has_file {
             return Err(EngineError::archive("the archive holds no database file"));
         }
@@ -82,7 +82,7 @@ impl Staged for StagedDatabase {
         self.check
     }
 
-    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed> {
         ensure_free(&self.target)?;
         self.staging.place_file(STAGED_NAME, &self.target)?;
         Ok(Placed::At(self.target))
@@ -91,7 +91,7 @@ impl Staged for StagedDatabase {
 
 /// Fails if anything exists at `target`, or beside it under a name that SQLite would treat as part of the new
 /// database: it would apply an old journal to it.
-fn ensure_free(target: &Path) -> Result<(), EngineError> {
+fn ensure_free(target: &Path) -> Result<()> {
     let names = [PathBuf::from(target)].into_iter();
     for path in names.chain(COMPANIONS.iter().map(|suffix| companion(target, suffix))) {
         match std::fs::symlink_metadata(&path) {

@@ -29,8 +29,8 @@ use self::options::Options;
 use self::snapshot::Snapshot;
 use super::file_name::plain_name;
 use super::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
-    LoadRequest, Probe, source_path,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
+    Result, source_path,
 };
 use crate::domain::{Cancel, Source};
 
@@ -49,12 +49,12 @@ impl Engine for Sqlite {
         rusqlite::version().to_owned()
     }
 
-    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+    fn check_source(&self, source: &Source) -> Result<()> {
         source_path::require_absolute(source)?;
         Options::parse(source).map(drop)
     }
 
-    fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
+    fn probe(&self, source: &Source) -> Result<Probe> {
         let mut options = Options::parse(source)?;
         options.lock_wait = options.lock_wait.min(PROBE_WAIT);
         let info = Snapshot::open(&options, None, &Cancel::default())?.info()?;
@@ -70,19 +70,15 @@ impl Engine for Sqlite {
         4096
     }
 
-    fn dump(
-        &self,
-        request: &DumpRequest<'_>,
-        intake: &mut dyn Intake,
-    ) -> Result<DumpFacts, EngineError> {
+    fn dump(&self, request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts> {
         dump::dump(request, intake)
     }
 
-    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>> {
         Ok(Box::new(load::SqliteLoad::prepare(request)?))
     }
 
-    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport> {
         drill::drill(request)
     }
 

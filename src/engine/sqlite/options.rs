@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::Source;
-use crate::engine::EngineError;
+use crate::engine::Result;
 use crate::engine::mounts::answer_wait;
 use crate::engine::source_path::{invalid, only_keys, path_of};
 
@@ -24,7 +24,7 @@ pub(super) struct Options {
 
 impl Options {
     /// Fails with the name of the first key that is unknown or invalid.
-    pub(super) fn parse(source: &Source) -> Result<Self, EngineError> {
+    pub(super) fn parse(source: &Source) -> Result<Self> {
         only_keys("sqlite", source, &["path", "url", "lock_wait_s", "answer_wait_s"])?;
         let lock_wait = match source.0.get("lock_wait_s") {
             None => DEFAULT_LOCK_WAIT,

@@ -18,8 +18,8 @@ use super::fault::companion;
 use super::readers::ReaderGuard;
 use super::wal_files::is_on_read_only_filesystem;
 use crate::domain::FailureCode;
-use crate::engine::EngineError;
 use crate::engine::file_stat::{FileStat, now_ns, stat_at};
+use crate::engine::{EngineError, Result};
 use crate::file_url;
 
 /// The file's name in the folder of the copy.
@@ -49,11 +49,7 @@ pub(super) fn look(path: &Path) -> rusqlite::Result<(Connection, Connection)> {
 }
 
 /// Copies the database with its log into a new folder in `scratch`.
-pub(super) fn copy(
-    reader: &mut ReaderGuard,
-    path: &Path,
-    scratch: &Path,
-) -> Result<TempDir, EngineError> {
+pub(super) fn copy(reader: &mut ReaderGuard, path: &Path, scratch: &Path) -> Result<TempDir> {
     let failed = |error| EngineError::io("copying to", scratch, error);
     let database = reader.exclusive_handle(path, 0).ok_or_else(|| {
         EngineError::known(

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::domain::Cancel;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// How often a waiting reader checks the cancel flag.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
@@ -40,7 +40,7 @@ pub(super) struct ReaderGuard {
 
 impl ReaderGuard {
     /// Registers a reader of the database at `path`. Waits while another has an exclusive handle.
-    pub(super) fn register(path: &Path, cancel: &Cancel) -> Result<Self, EngineError> {
+    pub(super) fn register(path: &Path, cancel: &Cancel) -> Result<Self> {
         let found =
             std::fs::metadata(path).map_err(|error| EngineError::io("inspecting", path, error))?;
         let id = (found.dev(), found.ino());

@@ -17,7 +17,7 @@ use super::info::DatabaseInfo;
 use super::snapshot::{Snapshot, connect};
 use crate::domain::{FailureCode, SEGMENT_BYTES};
 use crate::engine::pour::pour_content;
-use crate::engine::{EngineError, Intake};
+use crate::engine::{EngineError, Intake, Result};
 
 /// A copy without a name: its space is freed however this process ends.
 #[derive(Debug)]
@@ -30,11 +30,7 @@ pub(super) struct ScratchCopy {
 }
 
 impl ScratchCopy {
-    pub(super) fn of(
-        snapshot: &mut Snapshot,
-        info: &DatabaseInfo,
-        folder: &Path,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn of(snapshot: &mut Snapshot, info: &DatabaseInfo, folder: &Path) -> Result<Self> {
         let failed = |error: std::io::Error| write_error(folder, error);
         // SQLite can open a file only by its name, so it has one until then. If the power fails in between, the
         // sweep of the scratch folder at start-up removes it.
@@ -63,7 +59,7 @@ impl ScratchCopy {
     }
 
     /// Gives the content to `intake`, which has begun the entry.
-    pub(super) fn pour(&mut self, intake: &mut dyn Intake) -> Result<(), EngineError> {
+    pub(super) fn pour(&mut self, intake: &mut dyn Intake) -> Result<()> {
         let failed = |error| EngineError::io("reading the copy in", &self.folder, error);
         self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
         pour_content(self.bytes, &mut &self.file, intake, |_| ())

@@ -17,11 +17,11 @@ use super::read_only;
 use super::readers::ReaderGuard;
 use super::wal_files;
 use crate::domain::{Cancel, FailureCode, SEGMENT_BYTES, Stamp};
-use crate::engine::EngineError;
 use crate::engine::file_stat::{FileStat, stat_at};
 use crate::engine::mounts::require_answer;
 use crate::engine::source_path::invalid;
 use crate::engine::xattrs::{Xattrs, xattrs_at};
+use crate::engine::{EngineError, Result};
 
 /// SQLite's page cache. It can be small, since pages are read once, in order.
 const CACHE_KIB: i32 = 512;
@@ -56,11 +56,7 @@ impl Snapshot {
     ///
     /// SQLite cannot create a log on a read-only filesystem. A database that needs one is copied to `scratch` with its
     /// log, or without a `scratch` opened as it is, which is enough to look at it.
-    pub(super) fn open(
-        options: &Options,
-        scratch: Option<&Path>,
-        cancel: &Cancel,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn open(options: &Options, scratch: Option<&Path>, cancel: &Cancel) -> Result<Self> {
         require_answer(&options.path, options.answer_wait)?;
         let path = regular_file(&options.path)?;
         wal_files::refuse_if_not_removable(&path)?;
@@ -120,18 +116,18 @@ impl Snapshot {
 
     /// The metadata of the database file. It is not opened for that: closing it would release every POSIX lock that
     /// SQLite connections of this process hold on it.
-    pub(super) fn file_stat(&self) -> Result<FileStat, EngineError> {
+    pub(super) fn file_stat(&self) -> Result<FileStat> {
         stat_at(CWD.as_fd(), self.original().as_os_str())
             .map_err(|error| EngineError::io("inspecting", self.original(), error))
     }
 
     /// The extended attributes of the database file, with its access control list.
-    pub(super) fn xattrs(&self) -> Result<Xattrs, EngineError> {
+    pub(super) fn xattrs(&self) -> Result<Xattrs> {
         xattrs_at(self.original())
             .map_err(|error| EngineError::io("inspecting", self.original(), error))
     }
 
-    pub(super) fn info(&self) -> Result<DatabaseInfo, EngineError> {
+    pub(super) fn info(&self) -> Result<DatabaseInfo> {
         DatabaseInfo::read(&self.connection).map_err(|error| self.explain(&error))
     }
 
@@ -140,8 +136,8 @@ impl Snapshot {
         &mut self,
         info: &DatabaseInfo,
         mut buffer: impl FnMut() -> Vec<u8>,
-        mut take: impl FnMut(Vec<u8>) -> Result<(), EngineError>,
-    ) -> Result<&'static str, EngineError> {
+        mut take: impl FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<&'static str> {
         let handle =
             self.mark.and_then(|mark| Some((mark, self.reader.exclusive_handle(&self.path, 2)?)));
         let direct =
@@ -175,8 +171,8 @@ impl Snapshot {
     pub(super) fn pages(
         &self,
         info: &DatabaseInfo,
-        mut take: impl FnMut(&[u8]) -> Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
+        mut take: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let explain = |error| self.explain(&error);
         let mut statement = self
             .connection
@@ -218,7 +214,7 @@ fn page<'row>(row: &'row Row<'_>, number: u32, info: &DatabaseInfo) -> Option<&'
 
 /// Checks the path before SQLite opens it: SQLite would wait for ever on a pipe, and does not say that a file is
 /// missing. Returns the path without symbolic links.
-fn regular_file(path: &Path) -> Result<PathBuf, EngineError> {
+fn regular_file(path: &Path) -> Result<PathBuf> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => missing(path),
         std::io::ErrorKind::PermissionDenied => unreachable(path),

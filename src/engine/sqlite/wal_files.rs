@@ -18,7 +18,7 @@ use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk, geteuid};
 
 use super::fault::{companion, permission_advice};
 use crate::domain::FailureCode;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// The offset of the read version in a database's header; 2 means WAL mode.
 const READ_VERSION_AT: usize = 19;
@@ -43,7 +43,7 @@ const OPENING_POLL: Duration = Duration::from_millis(20);
 /// Refuses a database that an application has open under another name: through a mount of this one file, or a hard
 /// link. Its log is then beside that name, and what it holds of the latest commits cannot be seen from here. `file` is
 /// an open handle.
-pub(super) fn refuse_if_log_is_elsewhere(file: &File, path: &Path) -> Result<(), EngineError> {
+pub(super) fn refuse_if_log_is_elsewhere(file: &File, path: &Path) -> Result<()> {
     let mut header = [0_u8; 20];
     let read = file.read_exact_at(&mut header, 0);
     if read.is_err() || header.get(READ_VERSION_AT) != Some(&2) {
@@ -104,7 +104,7 @@ pub(super) fn is_log_in_use(path: &Path) -> bool {
 /// Refuses a database for which SQLite could create log files that it cannot remove again: one in WAL mode, in a
 /// folder that Coffer may write to, but itself only readable. Also while its application has it open, since that may
 /// close it at any moment.
-pub(super) fn refuse_if_not_removable(path: &Path) -> Result<(), EngineError> {
+pub(super) fn refuse_if_not_removable(path: &Path) -> Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
     let may_create = access(folder, Access::WRITE_OK).is_ok();
     let may_remove = access(path, Access::WRITE_OK).is_ok();
@@ -116,7 +116,7 @@ pub(super) fn refuse_if_not_removable(path: &Path) -> Result<(), EngineError> {
 
 /// Refuses a database whose log files Coffer has just created and whose owner may not write to them. Closing the
 /// connection removes them.
-pub(super) fn refuse_if_owner_locked_out(path: &Path) -> Result<(), EngineError> {
+pub(super) fn refuse_if_owner_locked_out(path: &Path) -> Result<()> {
     let log = companion(path, "-wal");
     let (Ok(database), Ok(found)) = (std::fs::metadata(path), std::fs::metadata(&log)) else {
         return Ok(());

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::domain::FailureCode;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Finder {
@@ -17,7 +17,7 @@ pub(crate) struct Finder {
 
 impl Finder {
     /// Finds the program `name`. If it is missing, the error names the Debian package that has it.
-    pub(crate) fn find(&self, name: &str, package: &str) -> Result<PathBuf, EngineError> {
+    pub(crate) fn find(&self, name: &str, package: &str) -> Result<PathBuf> {
         let found = match &self.folder {
             Some(folder) => find_in([folder.clone()], name),
             None => find_in(self.usual.iter().cloned(), name).or_else(|| find_in_path(name)),
@@ -36,7 +36,7 @@ impl Finder {
     }
 
     /// Finds the first of several programs. If all are missing, the error names the first.
-    pub(crate) fn find_any(&self, names: &[&str], package: &str) -> Result<PathBuf, EngineError> {
+    pub(crate) fn find_any(&self, names: &[&str], package: &str) -> Result<PathBuf> {
         let mut found = names.iter().map(|name| self.find(name, package));
         let first = found.next().unwrap_or_else(|| self.find("", package));
         first.or_else(|error| found.find_map(Result::ok).ok_or(error))

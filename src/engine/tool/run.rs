@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::process::Process;
 use super::{ServerProcess, Stream, Tool, ToolError};
 use crate::domain::Cancel;
-use crate::engine::EngineError;
+use crate::engine::Result;
 
 /// [`Tool::output`] reads at most this many bytes; then it stops listening, which ends most programs with an error.
 const MAX_OUTPUT: usize = 64 << 20;
@@ -19,7 +19,7 @@ impl Tool {
 
     /// Runs it to its end: `true` if it succeeds, `false` if it fails or takes too long. An error if it cannot be
     /// started or was cancelled.
-    pub(crate) fn succeeds(self, cancel: &Cancel) -> Result<bool, EngineError> {
+    pub(crate) fn succeeds(self, cancel: &Cancel) -> Result<bool> {
         match self.run(cancel) {
             Err(error @ (ToolError::Start { .. } | ToolError::Cancelled)) => Err(error.into()),
             ended => Ok(ended.is_ok()),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 
 use crate::domain::{FailureCode, num};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// The longest password that is accepted, in bytes.
 const MAX_PASSWORD: u64 = 64 << 10;
@@ -31,7 +31,7 @@ impl fmt::Debug for Secret {
 
 impl Secret {
     /// Reads a password file. A bare name is a systemd credential.
-    pub(crate) fn read(file: &Path) -> Result<Self, EngineError> {
+    pub(crate) fn read(file: &Path) -> Result<Self> {
         let path = resolve(file)?;
         let denied = |error: io::Error| {
             EngineError::known(
@@ -89,7 +89,7 @@ impl Secret {
     }
 }
 
-fn resolve(file: &Path) -> Result<PathBuf, EngineError> {
+fn resolve(file: &Path) -> Result<PathBuf> {
     if file.is_absolute() {
         return Ok(file.to_owned());
     }
@@ -122,7 +122,7 @@ pub(super) fn memory_file(content: &[u8]) -> io::Result<File> {
 pub(crate) struct SecretFile(OwnedFd);
 
 impl SecretFile {
-    pub(crate) fn new(content: &[u8]) -> Result<Self, EngineError> {
+    pub(crate) fn new(content: &[u8]) -> Result<Self> {
         let made = memory_file(content).map_err(|error| {
             EngineError::known(
                 FailureCode::Internal,

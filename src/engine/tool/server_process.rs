@@ -14,7 +14,7 @@ use super::process::Process;
 use super::tail::last_lines;
 use super::{Tool, ToolError};
 use crate::domain::Cancel;
-use crate::engine::EngineError;
+use crate::engine::Result;
 
 /// How many bytes of the end of a log are searched for a message.
 const LOG_TAIL: u64 = 16 << 10;
@@ -43,8 +43,8 @@ impl ServerProcess {
     pub(crate) fn wait_until_up(
         &mut self,
         longest: Duration,
-        mut is_up: impl FnMut() -> Result<bool, EngineError>,
-    ) -> Result<(), EngineError> {
+        mut is_up: impl FnMut() -> Result<bool>,
+    ) -> Result<()> {
         let deadline = Instant::now() + longest;
         while !is_up()? {
             if self.process.wait_a_moment(None)? {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::Tool;
 use crate::domain::Cancel;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -22,11 +22,7 @@ static VERSIONS: Mutex<BTreeMap<PathBuf, (Identity, String)>> = Mutex::new(BTree
 
 /// What a program says about its version. It is asked once, with these options, and again if its file changes: the
 /// database may be upgraded while Coffer runs. Some programs answer on their standard error.
-pub(crate) fn version_text(
-    program: &Path,
-    options: &[&str],
-    cancel: &Cancel,
-) -> Result<String, EngineError> {
+pub(crate) fn version_text(program: &Path, options: &[&str], cancel: &Cancel) -> Result<String> {
     let identity = identity(program).map_err(|error| EngineError::io("reading", program, error))?;
     if let Some((known, text)) = VERSIONS.lock().get(program)
         && *known == identity

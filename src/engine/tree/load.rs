@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Staging, Tree};
 use crate::domain::{CheckLevel, Entry, FailureCode, LeftOut, WriteAt};
-use crate::engine::{EngineError, Load, LoadRequest, Owners, Placed, Staged, Target};
+use crate::engine::{EngineError, Load, LoadRequest, Owners, Placed, Result, Staged, Target};
 
 /// A restore of a folder.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(in crate::engine) struct FolderLoad {
 
 impl FolderLoad {
     /// Checks that the target is free, and creates the staging folder beside it.
-    pub(in crate::engine) fn prepare(request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+    pub(in crate::engine) fn prepare(request: &LoadRequest<'_>) -> Result<Self> {
         let target = path_of(request)?;
         ensure_free(target)?;
         let staging = Staging::beside(target)?;
@@ -31,21 +31,21 @@ impl FolderLoad {
     }
 
     /// A staging folder beside `path`, owned by the current user, for data that is only passed on: it is never placed.
-    pub(in crate::engine) fn beside(path: &Path) -> Result<Self, EngineError> {
+    pub(in crate::engine) fn beside(path: &Path) -> Result<Self> {
         let tree = Tree::new(Staging::beside(path)?)?;
         Ok(Self { tree, target: path.to_owned(), owner: Some(current_user()) })
     }
 
     /// The complete folder, for an engine that has more to do with it.
-    pub(in crate::engine) fn into_staging(self) -> Result<Staging, EngineError> {
+    pub(in crate::engine) fn into_staging(self) -> Result<Staging> {
         self.tree.finish()
     }
 
     /// Like [`Load::finish`], with a check of the complete folder. `check` returns the name of the check, if it made one.
     pub(in crate::engine) fn finish_checked(
         self,
-        check: impl FnOnce(&Path) -> Result<Option<&'static str>, EngineError>,
-    ) -> Result<Box<dyn Staged>, EngineError> {
+        check: impl FnOnce(&Path) -> Result<Option<&'static str>>,
+    ) -> Result<Box<dyn Staged>> {
         let staging = self.tree.finish()?;
         let check = check(staging.path())?;
         Ok(Box::new(StagedFolder { staging, inside: "", target: self.target, check }))
@@ -53,7 +53,7 @@ impl FolderLoad {
 }
 
 impl Load for FolderLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
         match self.owner {
             None => self.tree.entry(entry),
             Some((uid, gid)) => self.tree.entry(&Entry { uid, gid, ..entry.clone() }),
@@ -61,7 +61,7 @@ impl Load for FolderLoad {
     }
 
     /// There is no further check: the archive has compared every byte's hash.
-    fn finish(self: Box<Self>, _level: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
+    fn finish(self: Box<Self>, _level: CheckLevel) -> Result<Box<dyn Staged>> {
         self.finish_checked(|_folder| Ok(None))
     }
 }
@@ -81,14 +81,14 @@ impl Staged for StagedFolder {
         self.check
     }
 
-    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed> {
         self.staging.place_folder(self.inside, &self.target)?;
         Ok(Placed::At(self.target))
     }
 }
 
 /// The path to restore to. Files cannot be restored into a server.
-pub(in crate::engine) fn path_of<'a>(request: &LoadRequest<'a>) -> Result<&'a Path, EngineError> {
+pub(in crate::engine) fn path_of<'a>(request: &LoadRequest<'a>) -> Result<&'a Path> {
     match request.target {
         Target::Path(target) => Ok(target),
         Target::Server(_) => Err(EngineError::known(
@@ -109,7 +109,7 @@ fn current_user() -> (u32, u32) {
 }
 
 /// Fails if anything exists at `target` but an empty folder that can be replaced.
-fn ensure_free(target: &Path) -> Result<(), EngineError> {
+fn ensure_free(target: &Path) -> Result<()> {
     let occupied = |why| Err(occupied(target, why));
     let failed = |error| EngineError::target("inspecting", target, error);
     let found = match std::fs::symlink_metadata(target) {

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, Mode, chmod, removexattr, renameat};
 use rustix::io::Errno;
 
 use crate::disk::rename_to_free_name;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// A private folder named `.coffer-…` on the target's filesystem. Dropping it removes it with everything in it.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(in crate::engine) struct Staging {
 
 impl Staging {
     /// Creates one beside `target`, whose parent folder must exist.
-    pub(in crate::engine) fn beside(target: &Path) -> Result<Self, EngineError> {
+    pub(in crate::engine) fn beside(target: &Path) -> Result<Self> {
         let folder = parent_of(target);
         let created = tempfile::Builder::new()
             .prefix(".coffer-")
@@ -35,7 +35,7 @@ impl Staging {
 
     /// Removes what the parent folder passes on, and everything restored would inherit: access control lists, and the
     /// set-group bit.
-    fn clear_inherited(&self) -> Result<(), EngineError> {
+    fn clear_inherited(&self) -> Result<()> {
         for list in ["system.posix_acl_default", "system.posix_acl_access"] {
             match removexattr(&self.path, list) {
                 Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => {}
@@ -51,11 +51,7 @@ impl Staging {
     }
 
     /// Moves the file `name` in it to `target`, which must not exist, durably.
-    pub(in crate::engine) fn place_file(
-        self,
-        name: &str,
-        target: &Path,
-    ) -> Result<(), EngineError> {
+    pub(in crate::engine) fn place_file(self, name: &str, target: &Path) -> Result<()> {
         rename_to_free_name((CWD, self.path.join(name)), (CWD, target))
             .map_err(|error| EngineError::target("placing", target, error))?;
         drop(self);
@@ -64,11 +60,7 @@ impl Staging {
 
     /// Moves the folder `name` in it, or itself if the name is empty, to `target`, durably. The rest is removed.
     /// rename(2) of a folder can only replace an empty folder.
-    pub(in crate::engine) fn place_folder(
-        self,
-        name: &str,
-        target: &Path,
-    ) -> Result<(), EngineError> {
+    pub(in crate::engine) fn place_folder(self, name: &str, target: &Path) -> Result<()> {
         renameat(CWD, self.path.join(name), CWD, target)
             .map_err(|error| EngineError::target("placing", target, error))?;
         drop(self);
@@ -111,7 +103,7 @@ fn make_writable(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes the name `target` durable.
-fn sync(target: &Path) -> Result<(), EngineError> {
+fn sync(target: &Path) -> Result<()> {
     let folder = parent_of(target);
     File::open(&folder)
         .and_then(|opened| opened.sync_all())

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::disk;
-use crate::storage::StorageError;
+use crate::storage::{Result, StorageError};
 
 /// Folders are private to their owner, because archives hold whole databases.
 const PRIVATE: u32 = 0o700;
@@ -43,7 +43,7 @@ impl AsFd for Folder {
 impl Folder {
     /// Opens one of the data directory's own folders. Links on the way to it are the administrator's and are
     /// followed. If it is missing, that is an error like any other: it says nothing about its content.
-    pub(super) fn open(path: &Path) -> Result<Self, StorageError> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed("opening", path))?;
         Ok(Self { fd, path: path.to_owned() })
@@ -66,7 +66,7 @@ impl Folder {
 
     /// Opens the folder `name` in this one, and makes it if it is missing. In both cases its name is durable
     /// afterwards, since another process may have made it and died before its sync.
-    pub(super) fn make_folder(&self, name: &OsStr) -> Result<Self, StorageError> {
+    pub(super) fn make_folder(&self, name: &OsStr) -> Result<Self> {
         match rustix::fs::mkdirat(self, name, Mode::from_raw_mode(PRIVATE)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(failed("creating", &self.path_of(name))(error)),
@@ -77,7 +77,7 @@ impl Folder {
 
     /// Opens the folder `name` and makes it writable. Restored trees keep the modes of their source, and a
     /// folder that may not be written cannot be emptied or moved.
-    pub(super) fn open_writable_folder(&self, name: &OsStr) -> Result<Self, StorageError> {
+    pub(super) fn open_writable_folder(&self, name: &OsStr) -> Result<Self> {
         let open = || {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let handle = File::from(rustix::fs::openat(self, name, flags, Mode::empty())?);
@@ -96,7 +96,7 @@ impl Folder {
     }
 
     /// The metadata of `name`, without following it; `None`: it certainly does not exist.
-    pub(super) fn metadata(&self, name: &OsStr) -> Result<Option<Metadata>, StorageError> {
+    pub(super) fn metadata(&self, name: &OsStr) -> Result<Option<Metadata>> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let found = match rustix::fs::openat(self, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd).metadata().map(Some),
@@ -107,7 +107,7 @@ impl Folder {
     }
 
     /// Opens the regular file `name` for reading. Anything else is refused, without waiting for it.
-    pub(super) fn open_file(&self, name: &OsStr) -> Result<File, StorageError> {
+    pub(super) fn open_file(&self, name: &OsStr) -> Result<File> {
         let what = self.path_of(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
@@ -127,13 +127,13 @@ impl Folder {
     }
 
     /// Bytes that may still be written on its filesystem.
-    pub(super) fn free_bytes(&self) -> Result<u64, StorageError> {
+    pub(super) fn free_bytes(&self) -> Result<u64> {
         let filesystem = rustix::fs::fstatvfs(self).map_err(failed("measuring", &self.path))?;
         Ok(disk::free_bytes(&filesystem))
     }
 
     /// Makes the names in this folder durable. A filesystem that cannot sync folders (EINVAL) is trusted.
-    pub(super) fn sync(&self) -> Result<(), StorageError> {
+    pub(super) fn sync(&self) -> Result<()> {
         match rustix::fs::fsync(self) {
             Ok(()) | Err(Errno::INVAL) => Ok(()),
             Err(error) => Err(failed("syncing", &self.path)(error)),
@@ -141,16 +141,16 @@ impl Folder {
     }
 
     /// Removes the file `name`, if it exists.
-    pub(super) fn remove_file(&self, name: &OsStr) -> Result<(), StorageError> {
+    pub(super) fn remove_file(&self, name: &OsStr) -> Result<()> {
         self.remove(name, AtFlags::empty())
     }
 
     /// Removes the empty folder `name`, if it exists.
-    pub(super) fn remove_folder(&self, name: &OsStr) -> Result<(), StorageError> {
+    pub(super) fn remove_folder(&self, name: &OsStr) -> Result<()> {
         self.remove(name, AtFlags::REMOVEDIR)
     }
 
-    fn remove(&self, name: &OsStr, kind: AtFlags) -> Result<(), StorageError> {
+    fn remove(&self, name: &OsStr, kind: AtFlags) -> Result<()> {
         match rustix::fs::unlinkat(self, name, kind) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(failed("removing", &self.path_of(name))(error)),
@@ -163,7 +163,7 @@ impl Folder {
         name: &OsStr,
         to: &Self,
         names: impl IntoIterator<Item = String>,
-    ) -> Result<OsString, StorageError> {
+    ) -> Result<OsString> {
         for free in names {
             match disk::rename_to_free_name((self, name), (to, &free)) {
                 Ok(()) => return Ok(free.into()),
@@ -175,7 +175,7 @@ impl Folder {
     }
 
     /// The names in it, unordered, one at a time: a folder may hold more than fits in memory.
-    pub(super) fn names(&self) -> Result<Names, StorageError> {
+    pub(super) fn names(&self) -> Result<Names> {
         let dir = Dir::read_from(self).map_err(failed("listing", &self.path))?;
         Ok(Names { dir, path: self.path.clone() })
     }
@@ -188,7 +188,7 @@ pub(super) struct Names {
 }
 
 impl Iterator for Names {
-    type Item = Result<OsString, StorageError>;
+    type Item = Result<OsString>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -205,7 +205,7 @@ impl Iterator for Names {
     }
 }
 
-pub(super) fn require_regular_file(metadata: &Metadata, what: &Path) -> Result<(), StorageError> {
+pub(super) fn require_regular_file(metadata: &Metadata, what: &Path) -> Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
@@ -226,8 +226,8 @@ impl<'a> OpenedPath<'a> {
     fn open(
         root: &Path,
         text: &'a str,
-        step: impl Fn(&Folder, &OsStr) -> Result<Option<Folder>, StorageError>,
-    ) -> Result<Option<Self>, StorageError> {
+        step: impl Fn(&Folder, &OsStr) -> Result<Option<Folder>>,
+    ) -> Result<Option<Self>> {
         let (folders, name) = text.rsplit_once('/').unwrap_or(("", text));
         let mut path = Self { above: Vec::new(), folder: Folder::open(root)?, name: name.as_ref() };
         for part in folders.split('/').filter(|part| !part.is_empty()) {
@@ -238,7 +238,7 @@ impl<'a> OpenedPath<'a> {
     }
 
     /// Opens the folders of `text` below `root`; `None`: one of them certainly does not exist.
-    pub(super) fn find(root: &Path, text: &'a str) -> Result<Option<Self>, StorageError> {
+    pub(super) fn find(root: &Path, text: &'a str) -> Result<Option<Self>> {
         Self::open(root, text, |folder, name| match folder.open_folder(name) {
             Ok(next) => Ok(Some(next)),
             Err(Errno::NOENT) => Ok(None),
@@ -247,7 +247,7 @@ impl<'a> OpenedPath<'a> {
     }
 
     /// Opens the folders of `text` below `root`, and makes those that are missing, durably.
-    pub(super) fn make(root: &Path, text: &'a str) -> Result<Self, StorageError> {
+    pub(super) fn make(root: &Path, text: &'a str) -> Result<Self> {
         let path = Self::open(root, text, |folder, name| folder.make_folder(name).map(Some))?;
         Ok(path.expect("a folder that is missing was made"))
     }

@@ -8,11 +8,11 @@ use super::folder::{Folder, OpenedPath};
 use super::layout::Layout;
 use super::proof_file;
 use crate::domain::{Location, Timestamp};
-use crate::storage::{StorageError, StoredArchive};
+use crate::storage::{Result, StoredArchive};
 
 /// Every archive below `archives/`, in order of location. Other files are left alone, and one log line counts
 /// them; symbolic links are never followed.
-pub(super) fn list(layout: &Layout) -> Result<Vec<StoredArchive>, StorageError> {
+pub(super) fn list(layout: &Layout) -> Result<Vec<StoredArchive>> {
     let mut listing = Listing::default();
     listing.read_folder(&Folder::open(&layout.archives)?, "")?;
     // Every folder is opened again from the top, so that only one is open at a time. `find` opens all but the
@@ -52,14 +52,14 @@ struct Listing {
 }
 
 impl Listing {
-    fn read_folder(&mut self, folder: &Folder, path: &str) -> Result<(), StorageError> {
+    fn read_folder(&mut self, folder: &Folder, path: &str) -> Result<()> {
         for name in folder.names()? {
             self.add_entry(folder, path, &name?)?;
         }
         Ok(())
     }
 
-    fn add_entry(&mut self, folder: &Folder, path: &str, name: &OsStr) -> Result<(), StorageError> {
+    fn add_entry(&mut self, folder: &Folder, path: &str, name: &OsStr) -> Result<()> {
         // Another thread may have removed it since its name was read.
         let Some(metadata) = folder.metadata(name)? else { return Ok(()) };
         let path = name

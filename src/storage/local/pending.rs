@@ -18,7 +18,7 @@ use crate::disk::rename_to_free_name;
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 use crate::early_sync::EarlySync;
 use crate::failpoint;
-use crate::storage::{Pending, StorageError};
+use crate::storage::{Pending, Result, StorageError};
 
 /// How much is allocated with one call, so that allocating many GiB can be interrupted.
 const ALLOCATE_STEP: u64 = 256 << 20;
@@ -57,11 +57,7 @@ pub(super) struct PendingFile {
 
 impl PendingFile {
     /// Creates `tmp/<backup>.<attempt>`; an error if it exists.
-    pub(super) fn create(
-        layout: &Arc<Layout>,
-        backup: BackupId,
-        attempt: u32,
-    ) -> Result<Self, StorageError> {
+    pub(super) fn create(layout: &Arc<Layout>, backup: BackupId, attempt: u32) -> Result<Self> {
         let tmp = Folder::open(&layout.tmp)?;
         let name = format!("{backup}.{attempt}");
         let what = tmp.path_of(&name);
@@ -121,7 +117,7 @@ impl PendingFile {
         }
     }
 
-    fn release_unused(&mut self) -> Result<(), StorageError> {
+    fn release_unused(&mut self) -> Result<()> {
         if self.allocated_to > self.written {
             rustix::fs::ftruncate(&self.file, self.written)
                 .map_err(failed("truncating", &self.path()))?;
@@ -130,7 +126,7 @@ impl PendingFile {
         Ok(())
     }
 
-    fn sync_written(&mut self) -> Result<(), StorageError> {
+    fn sync_written(&mut self) -> Result<()> {
         let what = self.path();
         self.early.finish().map_err(failed("syncing", &what))?;
         self.release_unused()?;
@@ -139,7 +135,7 @@ impl PendingFile {
     }
 
     /// Fails if the name no longer leads to this file, or if its length differs from what was written.
-    fn check_not_replaced(&self) -> Result<(), StorageError> {
+    fn check_not_replaced(&self) -> Result<()> {
         let mine = self.file.metadata().map_err(failed("inspecting", &self.path()))?;
         let found = self.tmp.metadata(OsStr::new(&self.name))?;
         let same = found.is_some_and(|it| it.dev() == mine.dev() && it.ino() == mine.ino());
@@ -150,7 +146,7 @@ impl PendingFile {
     }
 
     /// Sets the file's time, makes it read-only for its owner and inaccessible to others, and syncs that.
-    fn seal(&self, finished: Timestamp) -> Result<(), StorageError> {
+    fn seal(&self, finished: Timestamp) -> Result<()> {
         let what = self.path();
         set_modified(&self.file, finished).map_err(failed("dating", &what))?;
         let read_only = Permissions::from_mode(0o400);
@@ -158,7 +154,7 @@ impl PendingFile {
         self.file.sync_all().map_err(failed("syncing", &what))
     }
 
-    fn move_into_place(&mut self, path: &OpenedPath<'_>) -> Result<(), StorageError> {
+    fn move_into_place(&mut self, path: &OpenedPath<'_>) -> Result<()> {
         failpoint::at("publish-before-rename");
         match rename_to_free_name((&self.tmp, &self.name), (&path.folder, path.name)) {
             Ok(()) => self.stage = Stage::Published,
@@ -202,7 +198,7 @@ impl Write for PendingFile {
 }
 
 impl Pending for PendingFile {
-    fn allocate(&mut self, more: u64) -> Result<(), StorageError> {
+    fn allocate(&mut self, more: u64) -> Result<()> {
         let end = self.written.saturating_add(more);
         let start = self.written.max(self.allocated_to);
         if end <= start {
@@ -231,7 +227,7 @@ impl Pending for PendingFile {
         }
     }
 
-    fn sync(&mut self) -> Result<(), StorageError> {
+    fn sync(&mut self) -> Result<()> {
         if self.stage == Stage::Failed {
             return Err(self.other_error("syncing", "an earlier write or sync of this file failed"));
         }
@@ -240,7 +236,7 @@ impl Pending for PendingFile {
         result
     }
 
-    fn reopen(&self) -> Result<Arc<dyn ReadAt>, StorageError> {
+    fn reopen(&self) -> Result<Arc<dyn ReadAt>> {
         if self.stage != Stage::Synced {
             return Err(self.other_error("reopening", "it is not synced"));
         }
@@ -254,11 +250,7 @@ impl Pending for PendingFile {
         Ok(Arc::new(file))
     }
 
-    fn publish(
-        mut self: Box<Self>,
-        location: &Location,
-        finished: Timestamp,
-    ) -> Result<(), StorageError> {
+    fn publish(mut self: Box<Self>, location: &Location, finished: Timestamp) -> Result<()> {
         if self.stage != Stage::Synced {
             return Err(self.other_error("publishing", "it is not synced"));
         }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::folder::Folder;
-use crate::storage::StorageError;
+use crate::storage::Result;
 
 /// How many folders deep a removal descends, with one open file each. Deeper ones are moved up first.
 const DEEPEST: usize = 24;
@@ -11,7 +11,7 @@ const DEEPEST: usize = 24;
 /// Removes `name` in `top` with everything below it, following no link; returns how many bytes the files
 /// had. Folders that are too deep are moved to `top` under names that begin with `stem`; a removal that is
 /// interrupted leaves such names to the next one.
-pub(super) fn remove(top: &Folder, name: &OsStr, stem: &str) -> Result<u64, StorageError> {
+pub(super) fn remove(top: &Folder, name: &OsStr, stem: &str) -> Result<u64> {
     let mut removal = Removal { top, stem, next: 0, pending: vec![name.to_owned()], bytes: 0 };
     while let Some(name) = removal.pending.pop() {
         removal.entry(top, &name, 0)?;
@@ -30,7 +30,7 @@ struct Removal<'a> {
 }
 
 impl Removal<'_> {
-    fn entry(&mut self, folder: &Folder, name: &OsStr, depth: usize) -> Result<(), StorageError> {
+    fn entry(&mut self, folder: &Folder, name: &OsStr, depth: usize) -> Result<()> {
         let Some(metadata) = folder.metadata(name)? else { return Ok(()) };
         if !metadata.is_dir() {
             folder.remove_file(name)?;
@@ -47,7 +47,7 @@ impl Removal<'_> {
         folder.remove_folder(name)
     }
 
-    fn move_up(&mut self, folder: &Folder, name: &OsStr) -> Result<(), StorageError> {
+    fn move_up(&mut self, folder: &Folder, name: &OsStr) -> Result<()> {
         let names = (self.next..).map(|number| format!("{}.lifted.{number}", self.stem));
         self.pending.push(folder.move_to(name, self.top, names)?);
         self.next += 1;

@@ -15,7 +15,7 @@ use super::removal;
 use crate::disk::rename_to_free_name;
 use crate::failpoint;
 use crate::file_url;
-use crate::storage::StorageError;
+use crate::storage::Result;
 
 /// The longest label in a name. With time and number it stays below the 255 bytes of a file name.
 const LONGEST_LABEL: usize = 200;
@@ -26,8 +26,8 @@ pub(super) fn discard(
     layout: &Layout,
     path: &OpenedPath<'_>,
     text: &str,
-    check: impl Fn(&Metadata, &Path) -> Result<(), StorageError>,
-) -> Result<(), StorageError> {
+    check: impl Fn(&Metadata, &Path) -> Result<()>,
+) -> Result<()> {
     let Some(metadata) = path.folder.metadata(path.name)? else {
         // An earlier try may have renamed it and stopped before this sync.
         return path.folder.sync();
@@ -49,11 +49,7 @@ pub(super) fn discard(
 }
 
 /// Moves what was discarded last from `text` back to `path`. False: it is not in the trash any more.
-pub(super) fn bring_back(
-    layout: &Layout,
-    path: &OpenedPath<'_>,
-    text: &str,
-) -> Result<bool, StorageError> {
+pub(super) fn bring_back(layout: &Layout, path: &OpenedPath<'_>, text: &str) -> Result<bool> {
     if path.folder.metadata(path.name)?.is_some() {
         return Ok(true);
     }
@@ -96,7 +92,7 @@ fn discarded_at(name: &OsStr) -> Option<u64> {
 
 /// Removes what was discarded at least `window` ago; returns how many bytes the files had. What cannot be
 /// removed does not keep the others: the first error is returned at the end.
-pub(super) fn empty(layout: &Layout, window: Duration) -> Result<u64, StorageError> {
+pub(super) fn empty(layout: &Layout, window: Duration) -> Result<u64> {
     let trash = Folder::open(&layout.trash)?;
     let now = layout.now_seconds();
     let (mut bytes, mut result) = (0_u64, Ok(()));
@@ -114,7 +110,7 @@ pub(super) fn empty(layout: &Layout, window: Duration) -> Result<u64, StorageErr
 }
 
 /// Dates something that a clock which was ahead dated: it would stay for years.
-fn redate(trash: &Folder, name: &OsStr, now: u64) -> Result<(), StorageError> {
+fn redate(trash: &Folder, name: &OsStr, now: u64) -> Result<()> {
     let label = name.as_bytes().iter().position(|byte| *byte == b'.');
     let label = label.and_then(|dot| name.as_bytes().get(dot..)).unwrap_or_default();
     let mut dated = OsString::from(now.to_string());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{Folder, failed};
 use super::removal;
-use crate::storage::StorageError;
+use crate::storage::{Result, StorageError};
 
 /// A private folder. Dropped, it is removed with everything in it, also folders that may not be written.
 /// What a crash leaves of one in [`super::Local::scratch`], the next start removes.
@@ -18,7 +18,7 @@ pub struct Workspace {
 impl Workspace {
     /// Makes one in `within`, where `needed` bytes must fit and `headroom` more stay free. Its name is short,
     /// because the path of a server's socket in it may have a hundred bytes at most.
-    pub fn make(within: &Path, needed: u64, headroom: u64) -> Result<Self, StorageError> {
+    pub fn make(within: &Path, needed: u64, headroom: u64) -> Result<Self> {
         let free = Folder::open(within)?.free_bytes()?;
         let needed = needed.saturating_add(headroom);
         if needed > free {
@@ -36,12 +36,12 @@ impl Workspace {
         &self.path
     }
 
-    pub fn folder(&self, name: &str) -> Result<PathBuf, StorageError> {
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = Folder::open(&self.path)?.make_folder(name.as_ref())?;
         Ok(folder.path().to_owned())
     }
 
-    fn remove(&self) -> Result<u64, StorageError> {
+    fn remove(&self) -> Result<u64> {
         let (Some(within), Some(name)) = (self.path.parent(), self.path.file_name()) else {
             return Ok(0);
         };

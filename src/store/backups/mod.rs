@@ -9,7 +9,7 @@ use rusqlite::named_params;
 use super::runs::DrillColumns;
 use super::sql::{columns, execute, insert, query_first, query_one};
 use super::types::{Bytes, Json, failure, json};
-use super::{Records, Removal, StoreError, Task};
+use super::{Records, Removal, Result, Task};
 use crate::domain::{
     ArchiveFacts, Backup, BackupId, ContainerName, Damage, DamageIn, Datastore, FailureCode,
     InstanceId, Kind, LeftOut, Location, ProjectId, RunNumbers, Status, Timestamp, VerifyLevel,
@@ -261,31 +261,31 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<BackupRecord> {
 
 impl Records<'_> {
     /// Reads the table, to see that the database answers.
-    pub fn ping(self) -> Result<(), StoreError> {
+    pub fn ping(self) -> Result<()> {
         query_one(self.0, PING, [], |_row| Ok(()))
     }
 
-    pub fn backup(self, id: BackupId) -> Result<Option<BackupRecord>, StoreError> {
+    pub fn backup(self, id: BackupId) -> Result<Option<BackupRecord>> {
         query_first(self.0, BY_ID, [id], read)
     }
 
     /// When the newest backup was created.
-    pub fn last_created(self) -> Result<Option<Timestamp>, StoreError> {
+    pub fn last_created(self) -> Result<Option<Timestamp>> {
         query_first(self.0, LAST_CREATED, [], |row| row.get(0))
     }
 
     /// The backup whose archive is at this location.
-    pub fn owner_of_location(self, location: &Location) -> Result<Option<BackupId>, StoreError> {
+    pub fn owner_of_location(self, location: &Location) -> Result<Option<BackupId>> {
         query_first(self.0, LOCATION_OWNER, [location], |row| row.get(0))
     }
 
     /// How many backups count against the project's quota.
-    pub fn count_backups_of(self, project: &ProjectId) -> Result<i64, StoreError> {
+    pub fn count_backups_of(self, project: &ProjectId) -> Result<i64> {
         query_one(self.0, COUNTED, [project], |row| row.get(0))
     }
 
     /// How many completed backups the instance has.
-    pub fn count_completed_of(self, instance: InstanceId) -> Result<u64, StoreError> {
+    pub fn count_completed_of(self, instance: InstanceId) -> Result<u64> {
         Ok(query_one(self.0, COMPLETED_OF, [instance], |row| row.get::<_, Bytes>(0))?.0)
     }
 
@@ -294,19 +294,19 @@ impl Records<'_> {
         self,
         project: &ProjectId,
         instance: InstanceId,
-    ) -> Result<Option<BackupRecord>, StoreError> {
+    ) -> Result<Option<BackupRecord>> {
         let params = named_params! { ":instance": instance, ":project": project };
         query_first(self.0, NEWEST_COMPLETED, params, read)
     }
 
     /// Every engine and version that there is a backup of, in order.
-    pub fn datastores_of_backups(self) -> Result<Vec<Datastore>, StoreError> {
+    pub fn datastores_of_backups(self) -> Result<Vec<Datastore>> {
         self.each_datastore(NEXT_DATASTORE)
     }
 
     /// Engines and versions, each found by one search of an index after the previous one: `next` gives
     /// the first pair greater than its parameters.
-    pub(super) fn each_datastore(self, next: &str) -> Result<Vec<Datastore>, StoreError> {
+    pub(super) fn each_datastore(self, next: &str) -> Result<Vec<Datastore>> {
         let mut found: Vec<Datastore> = Vec::new();
         loop {
             let (engine, version) =
@@ -322,7 +322,7 @@ impl Records<'_> {
     }
 
     /// Adds a row without failure, damage or removal. False: there is one with this id already.
-    pub fn insert_backup(self, record: &BackupRecord) -> Result<bool, StoreError> {
+    pub fn insert_backup(self, record: &BackupRecord) -> Result<bool> {
         let BackupRecord { backup, task, parent_required, location, .. } = record;
         let facts = backup.facts.as_ref();
         let params = named_params! {
@@ -343,7 +343,7 @@ impl Records<'_> {
         Ok(execute(self.0, INSERT, params)? > 0)
     }
     /// To COMPLETED or RESTORED, with the archive's facts.
-    pub fn finish(self, id: BackupId, finish: &Finish<'_>) -> Result<bool, StoreError> {
+    pub fn finish(self, id: BackupId, finish: &Finish<'_>) -> Result<bool> {
         let Finish { to, allowed, lineage, facts, version } = *finish;
         let params = named_params! {
             ":id": id, ":to": to, ":from": steps::one_of(allowed.iter().copied()),

@@ -6,7 +6,7 @@ use super::BackupRecord;
 use super::steps::one_of;
 use crate::domain::{BackupId, Failure, InstanceId, ProjectId, RunKind, Status, Timestamp};
 use crate::store::sql::{execute, query_all, query_first, query_one};
-use crate::store::{Records, RunOf, StoreError};
+use crate::store::{Records, Result, RunOf};
 
 /// The backup and everything of its project that is built on it. `UNION`, not `UNION ALL`: rows that
 /// name each other as parents must not make it run for ever.
@@ -143,7 +143,7 @@ impl Records<'_> {
         self,
         root: BackupId,
         project: &ProjectId,
-    ) -> Result<Option<BackupRecord>, StoreError> {
+    ) -> Result<Option<BackupRecord>> {
         let params = named_params! { ":root": root, ":project": project };
         let found = query_first(self.0, RUNNING_MEMBER, params, |row| row.get(0))?;
         found.map_or(Ok(None), |id| self.backup(id))
@@ -154,7 +154,7 @@ impl Records<'_> {
         self,
         root: BackupId,
         project: &ProjectId,
-    ) -> Result<Option<RestoreInUse>, StoreError> {
+    ) -> Result<Option<RestoreInUse>> {
         let params = named_params! { ":root": root, ":project": project };
         query_first(self.0, RESTORED_MEMBER, params, |row| {
             Ok(RestoreInUse { instance: row.get("id")?, backup: row.get("restored_from")? })
@@ -168,7 +168,7 @@ impl Records<'_> {
         root: BackupId,
         project: &ProjectId,
         at: Timestamp,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<usize> {
         let params = named_params! { ":root": root, ":project": project };
         let marked = query_all(self.0, MARK, params, Marked::read)?;
         for backup in &marked {
@@ -179,13 +179,13 @@ impl Records<'_> {
     }
 
     /// Marks removals that a worker had, or that failed, once more.
-    pub fn retry_removals(self, at: Timestamp) -> Result<(), StoreError> {
+    pub fn retry_removals(self, at: Timestamp) -> Result<()> {
         self.retry_runs(RunKind::Removal, at)?;
         let marked = query_all(self.0, MARK_AGAIN, [], Marked::read)?;
         self.open_removals(&marked, at)
     }
 
-    fn open_removals(self, marked: &[Marked], at: Timestamp) -> Result<(), StoreError> {
+    fn open_removals(self, marked: &[Marked], at: Timestamp) -> Result<()> {
         for Marked { id, project, instance } in marked {
             let run = RunOf::backup(RunKind::Removal, *id).with_instance(*instance);
             self.open_run(run, project, at)?;
@@ -194,7 +194,7 @@ impl Records<'_> {
     }
 
     /// Claims the marked subtree whose root is oldest. Newest first: children go before their parents.
-    pub fn claim_removal(self, at: Timestamp) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn claim_removal(self, at: Timestamp) -> Result<Vec<BackupRecord>> {
         let oldest = query_first(self.0, OLDEST_MARKED, [], |row| {
             Ok((row.get::<_, BackupId>("id")?, row.get::<_, ProjectId>("project")?))
         })?;
@@ -216,7 +216,7 @@ impl Records<'_> {
         id: BackupId,
         failure: &Failure,
         at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let from = one_of(Status::before(Status::DeleteFailed).chain([Status::DeleteFailed]));
         let params = named_params! {
             ":id": id, ":code": failure.code, ":message": failure.message, ":at": at, ":from": from
@@ -233,31 +233,27 @@ impl Records<'_> {
     }
 
     /// The archive of a marked row is in the trash. False: the row has no archive, or is not marked.
-    pub fn set_trashed(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn set_trashed(self, id: BackupId, at: Timestamp) -> Result<bool> {
         Ok(execute(self.0, TRASH, rusqlite::params![id, at])? > 0)
     }
 
-    pub fn trashed_members(
-        self,
-        root: BackupId,
-        project: &ProjectId,
-    ) -> Result<Vec<BackupId>, StoreError> {
+    pub fn trashed_members(self, root: BackupId, project: &ProjectId) -> Result<Vec<BackupId>> {
         let params = named_params! { ":root": root, ":project": project };
         query_all(self.0, TRASHED_MEMBERS, params, |row| row.get(0))
     }
 
     /// When the oldest row that is in the trash was put there.
-    pub fn oldest_trashed(self) -> Result<Option<Timestamp>, StoreError> {
+    pub fn oldest_trashed(self) -> Result<Option<Timestamp>> {
         query_one(self.0, OLDEST_TRASHED, [], |row| row.get(0))
     }
 
     /// A row in the trash is as it was before its removal. False: it is not there.
-    pub fn bring_back(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn bring_back(self, id: BackupId, at: Timestamp) -> Result<bool> {
         Ok(execute(self.0, BRING_BACK, rusqlite::params![id, at])? > 0)
     }
 
     /// Deletes the rows that were put into the trash before `cutoff`. Their runs are kept for a while.
-    pub fn forget_trashed(self, cutoff: Timestamp, at: Timestamp) -> Result<(), StoreError> {
+    pub fn forget_trashed(self, cutoff: Timestamp, at: Timestamp) -> Result<()> {
         for id in query_all(self.0, FORGET, [cutoff], |row| row.get(0))? {
             self.expire_runs_of_backup(id, at)?;
         }
@@ -265,7 +261,7 @@ impl Records<'_> {
     }
 
     /// Deletes a marked row. Its runs are kept for a while.
-    pub fn delete_marked_backup(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn delete_marked_backup(self, id: BackupId, at: Timestamp) -> Result<bool> {
         let deleted = execute(self.0, DELETE, [id])? > 0;
         if deleted {
             self.expire_runs_of_backup(id, at)?;
