@@ -10,7 +10,7 @@ use crate::domain::BackupId;
 use crate::executor::{self, Context, DrillPlan, JobError, PassedDrill};
 
 use super::args::BackupArgs;
-use super::error::CommandError;
+use super::error::{CommandError, Result};
 use super::offline::{self, Opened, Purpose};
 use super::terminal;
 
@@ -24,7 +24,7 @@ pub(super) struct DrillArgs {
     backup: BackupArgs,
 }
 
-pub(super) fn run(args: &DrillArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &DrillArgs) -> Result<()> {
     let started = Instant::now();
     let opened = match offline::open(&args.backup, Purpose::Verify) {
         Err(CommandError::Job(error)) => {
@@ -73,7 +73,7 @@ fn record(
     id: BackupId,
     outcome: &Result<PassedDrill, JobError>,
     took: Duration,
-) -> Result<(), CommandError> {
+) -> Result<()> {
     let Some(context) = context else { return Ok(()) };
     match outcome {
         Ok(_passed) => Ok(executor::record_drill(context, id, outcome, took)?),

@@ -49,6 +49,8 @@ impl From<ExitCode> for process::ExitCode {
     }
 }
 
+pub(super) type Result<T, E = CommandError> = std::result::Result<T, E>;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     #[error(transparent)]

@@ -9,7 +9,7 @@ use crate::executor;
 use crate::server;
 
 use super::args::BackupArgs;
-use super::error::CommandError;
+use super::error::Result;
 use super::offline::{self, Purpose};
 use super::terminal;
 
@@ -22,7 +22,7 @@ pub(super) struct ExportArgs {
     backup: BackupArgs,
 }
 
-pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &ExportArgs) -> Result<()> {
     let opened = offline::open(&args.backup, Purpose::Use)?;
     let settings = server::executor_settings(&opened.config);
     let finished = terminal::with_progress("exporting", |progress| {

@@ -9,7 +9,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use crate::domain::Cancel;
 
-use super::error::{CommandError, failed};
+use super::error::{CommandError, Result, failed};
 
 /// How often [`Interrupt::wait_for`] tries again.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -30,7 +30,7 @@ impl Drop for Interrupt {
 
 impl Interrupt {
     /// Starts to listen. From here on a signal no longer ends the process.
-    pub(super) fn listen() -> Result<Self, CommandError> {
+    pub(super) fn listen() -> Result<Self> {
         let doing = "listening for signals";
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed(doing))?;
         let (handle, cancel, (waker, wake)) = (signals.handle(), Cancel::default(), bounded(1));
@@ -52,7 +52,7 @@ impl Interrupt {
     }
 
     /// Fails once a signal came.
-    pub(super) fn check(&self) -> Result<(), CommandError> {
+    pub(super) fn check(&self) -> Result<()> {
         if self.cancel.is_cancelled() {
             return Err(CommandError::Failed("interrupted".to_owned()));
         }
@@ -64,8 +64,8 @@ impl Interrupt {
         &self,
         what: &str,
         timeout: Duration,
-        mut attempt: impl FnMut() -> Result<Option<T>, CommandError>,
-    ) -> Result<T, CommandError> {
+        mut attempt: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(result) = attempt()? {

@@ -12,7 +12,7 @@ use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, RestorePlan, RestoreReport};
 
 use super::args::BackupArgs;
-use super::error::CommandError;
+use super::error::{CommandError, Result};
 use super::offline::{self, Opened, Purpose};
 use super::terminal;
 
@@ -45,7 +45,7 @@ fn parse_check(word: &str) -> Result<CheckLevel, String> {
     }
 }
 
-pub(super) fn run(args: &RestoreArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &RestoreArgs) -> Result<()> {
     let opened = offline::open(&args.backup, Purpose::Use)?;
     let target = match (&args.to, &args.into) {
         (Some(path), _) => Target::Path(path),
@@ -149,7 +149,7 @@ fn lost_json(lost: &Lost) -> serde_json::Value {
 }
 
 /// What the person who restored must know about the data: an exit code of its own.
-fn warnings(opened: &Opened, report: &RestoreReport) -> Result<(), CommandError> {
+fn warnings(opened: &Opened, report: &RestoreReport) -> Result<()> {
     let in_data = opened.reported.iter().find(|it| it.place == DamageIn::Data);
     let warning = match (&report.warning, in_data, report.lost.len()) {
         (_, _, lost) if lost > 0 => {
@@ -167,7 +167,7 @@ fn warnings(opened: &Opened, report: &RestoreReport) -> Result<(), CommandError>
 }
 
 /// The source of the instance with this name or id.
-fn server<'a>(config: &'a Config, wanted: &str) -> Result<&'a Source, CommandError> {
+fn server<'a>(config: &'a Config, wanted: &str) -> Result<&'a Source> {
     let found = config
         .instances
         .iter()

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::domain::{ProjectId, Role};
 use crate::server::NewToken;
 
-use super::error::{CommandError, failed};
+use super::error::{CommandError, Result, failed};
 use super::terminal;
 
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ fn parse_role(word: &str) -> Result<Role, String> {
     }
 }
 
-pub(super) fn run(args: &TokenArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &TokenArgs) -> Result<()> {
     let TokenCommand::New(args) = &args.command;
     if args.name.is_empty() || args.name.contains(|it: char| it == ':' || it.is_control()) {
         let why = "--name: at least one character, no colon (HTTP Basic ends a user name there)";

@@ -8,7 +8,7 @@ use crate::executor;
 use crate::server;
 
 use super::args::WithConfig;
-use super::error::CommandError;
+use super::error::Result;
 use super::terminal;
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(super) struct UndeleteArgs {
     with: WithConfig,
 }
 
-pub(super) fn run(args: &UndeleteArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &UndeleteArgs) -> Result<()> {
     let context = server::open_existing(&args.with.load()?)?;
     let backups = executor::undelete(&context, args.id)?;
     if args.json {

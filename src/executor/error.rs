@@ -6,6 +6,8 @@ use crate::domain::{BackupId, Failure, FailureCode};
 use crate::engine::EngineError;
 use crate::storage::StorageError;
 
+pub type Result<T, E = JobError> = std::result::Result<T, E>;
+
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum JobError {

@@ -15,7 +15,7 @@ use crate::storage::OpenFile;
 
 use super::chain::job_error;
 use super::restore::engine_of;
-use super::{JobError, OnProgress, Settings, facts};
+use super::{JobError, OnProgress, Result, Settings, facts};
 
 /// Writes the last backup of `chain` to a full archive, proves it, and only then names it `to`. An existing
 /// file is never replaced.
@@ -25,7 +25,7 @@ pub fn export(
     settings: &Settings,
     cancel: &Cancel,
     progress: OnProgress<'_>,
-) -> Result<Finished, JobError> {
+) -> Result<Finished> {
     let failed = |action: &'static str| {
         move |source| JobError::Io { action, what: to.display().to_string(), source }
     };

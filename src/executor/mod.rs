@@ -30,7 +30,7 @@ use crate::storage::{Local, Storage};
 
 pub use chain::{open as open_chain, open_files};
 pub use drill::{DrillPlan, PassedDrill, drill, record as record_drill};
-pub use error::JobError;
+pub use error::{JobError, Result};
 pub use export::export;
 pub use facts::left_out;
 pub use pace::Pace;

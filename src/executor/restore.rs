@@ -8,7 +8,7 @@ use crate::engine::{self, Engine, EngineError, LoadRequest, Owners, Placed, Targ
 use crate::failpoint;
 
 use super::chain::job_error;
-use super::{JobError, OnProgress};
+use super::{JobError, OnProgress, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreReport {
@@ -75,7 +75,7 @@ pub fn restore(
     chain: &Chain,
     how: &RestorePlan<'_>,
     progress: OnProgress<'_>,
-) -> Result<RestoreReport, JobError> {
+) -> Result<RestoreReport> {
     let check = if how.salvage { CheckLevel::Off } else { how.check };
     match attempt(chain, how, check, progress)? {
         Attempt::Restored(report) => Ok(report),
@@ -97,7 +97,7 @@ fn attempt(
     how: &RestorePlan<'_>,
     check: CheckLevel,
     progress: OnProgress<'_>,
-) -> Result<Attempt, JobError> {
+) -> Result<Attempt> {
     let engine = engine_of(chain)?;
     let mut load = engine.load(&LoadRequest {
         target: how.target,
@@ -149,7 +149,7 @@ fn attempt(
 }
 
 /// The engine that made a chain.
-pub(super) fn engine_of(chain: &Chain) -> Result<&'static dyn Engine, JobError> {
+pub(super) fn engine_of(chain: &Chain) -> Result<&'static dyn Engine> {
     let name = chain.last().manifest().datastore.engine.clone();
     engine::find(&name).ok_or(JobError::NoEngine(name))
 }

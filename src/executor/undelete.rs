@@ -3,11 +3,11 @@
 use crate::domain::{Backup, BackupId};
 
 use super::chain::location_of;
-use super::{Context, JobError};
+use super::{Context, Result};
 
 /// Brings back a deleted backup, with what was built on it and what it is built on. Returns them, oldest
 /// first.
-pub fn undelete(context: &Context, id: BackupId) -> Result<Vec<Backup>, JobError> {
+pub fn undelete(context: &Context, id: BackupId) -> Result<Vec<Backup>> {
     let backups = context.catalog.deleted(id, |_project| true)?;
     for backup in &backups {
         context.local.bring_back(location_of(backup)?)?;

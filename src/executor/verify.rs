@@ -6,7 +6,7 @@ use crate::archive::{self, ArchiveError, Chain, Reader};
 use crate::domain::{Backup, BackupId, VerifyLevel};
 
 use super::chain::job_error;
-use super::{JobError, OnProgress, facts};
+use super::{OnProgress, Result, facts};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
@@ -29,7 +29,7 @@ pub fn verify(
     rows: &[Backup],
     workers: usize,
     progress: OnProgress<'_>,
-) -> Result<VerifyReport, JobError> {
+) -> Result<VerifyReport> {
     let manifest = chain.last().manifest();
     let content = manifest.totals.content_bytes;
     let total = chain.archives().fold(content, |sum, it| sum.saturating_add(it.stored_bytes()));
@@ -56,7 +56,7 @@ fn check_file(
     rows: &[Backup],
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(), JobError> {
+) -> Result<()> {
     let row = rows.iter().find(|row| row.id == reader.reported_id());
     let Some(facts) = row.and_then(|row| row.facts.as_ref()) else {
         archive::verify_file(reader, chain.archives().next(), workers, progress)

@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, Result};
 use crate::client::{Client, ClientError, Connection};
 use crate::config::{AuthMode, Config};
 use crate::server;
@@ -39,7 +39,7 @@ pub(super) struct Server {
 }
 
 /// Asks the server whether it answers, and finds a token for it. A server that `COFFER_URL` names has to answer.
-pub(super) fn connect(config: &Config) -> Result<Connected, CommandError> {
+pub(super) fn connect(config: &Config) -> Result<Connected> {
     let named = env::var(URL).ok();
     let elsewhere = named.is_some();
     let url = named.unwrap_or_else(|| format!("http://{}", reachable(config.server.listen)));

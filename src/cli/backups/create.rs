@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
 use crate::client::Client;
 use crate::domain::{BackupId, Clock as _, Status, SystemClock};
@@ -40,7 +40,7 @@ pub(in crate::cli) struct BackupArgs {
     with: WithConfig,
 }
 
-pub(in crate::cli) fn run(args: &BackupArgs) -> Result<(), CommandError> {
+pub(in crate::cli) fn run(args: &BackupArgs) -> Result<()> {
     let config = args.with.load()?;
     let (origin, client) = Origin::running_server(&config)?;
     let instance = origin.instance(&args.instance)?;
@@ -63,7 +63,7 @@ pub(in crate::cli) fn run(args: &BackupArgs) -> Result<(), CommandError> {
 }
 
 /// Asks until the backup has ended.
-fn wait(client: &Client, id: BackupId) -> Result<BackupView, CommandError> {
+fn wait(client: &Client, id: BackupId) -> Result<BackupView> {
     let bar = terminal::progress_bar(1000, "{msg} [{bar:30}] {percent} %, {elapsed}");
     let ended = loop {
         let backup = client.backup(id)?;

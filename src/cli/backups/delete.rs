@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
 use crate::domain::BackupId;
 use crate::wire::BackupView;
@@ -28,7 +28,7 @@ pub(in crate::cli) struct DeleteArgs {
     with: WithConfig,
 }
 
-pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<(), CommandError> {
+pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<()> {
     let config = args.with.load()?;
     let (origin, client) = Origin::running_server(&config)?;
     let id = origin.find(&args.backup)?;

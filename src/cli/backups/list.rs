@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::CommandError;
+use crate::cli::error::Result;
 use crate::cli::terminal;
 use crate::domain::InstanceId;
 use crate::wire::BackupView;
@@ -49,7 +49,7 @@ impl<'a> Listed<'a> {
     }
 }
 
-pub(in crate::cli) fn run(args: &ListArgs) -> Result<(), CommandError> {
+pub(in crate::cli) fn run(args: &ListArgs) -> Result<()> {
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
     let instance = args.instance.as_deref().map(|it| origin.instance(it)).transpose()?;

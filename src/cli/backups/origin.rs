@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, Result};
 use crate::client::Client;
 use crate::config::Config;
 use crate::domain::{BackupId, InstanceId, ProjectId};
@@ -46,7 +46,7 @@ impl Origin {
     }
 
     /// For commands that only read: the server, or the catalog if none can be asked.
-    pub(super) fn open(config: &Config) -> Result<Self, CommandError> {
+    pub(super) fn open(config: &Config) -> Result<Self> {
         let why = match connect(config)? {
             Connected::Server(server) => return Ok(Self::new(Answers::Server(server))),
             Connected::Nobody { url } => format!("No server answers at {url}"),
@@ -58,7 +58,7 @@ impl Origin {
     }
 
     /// For commands that change something: the server, which has to run.
-    pub(super) fn running_server(config: &Config) -> Result<(Self, Client), CommandError> {
+    pub(super) fn running_server(config: &Config) -> Result<(Self, Client)> {
         match connect(config)? {
             Connected::Server(server) => {
                 let client = server.client.clone();
@@ -88,10 +88,7 @@ impl Origin {
     }
 
     /// Every backup, or those of one instance, newest first.
-    pub(super) fn backups(
-        &self,
-        instance: Option<InstanceId>,
-    ) -> Result<Vec<BackupView>, CommandError> {
+    pub(super) fn backups(&self, instance: Option<InstanceId>) -> Result<Vec<BackupView>> {
         match &self.answers {
             Answers::Server(server) => Ok(server.client.backups(instance, server.every_project)?),
             Answers::Catalog { context, .. } => {
@@ -103,7 +100,7 @@ impl Origin {
         }
     }
 
-    pub(super) fn backup(&self, id: BackupId) -> Result<BackupView, CommandError> {
+    pub(super) fn backup(&self, id: BackupId) -> Result<BackupView> {
         let found = match &self.answers {
             Answers::Server(server) => server.client.backup(id).map_err(CommandError::from),
             Answers::Catalog { context, .. } => context
@@ -116,7 +113,7 @@ impl Origin {
     }
 
     /// Every instance.
-    pub(super) fn instances(&self) -> Result<&[Named], CommandError> {
+    pub(super) fn instances(&self) -> Result<&[Named]> {
         if let Some(known) = self.instances.get() {
             return Ok(known);
         }
@@ -145,12 +142,12 @@ impl Origin {
         Ok(self.instances.get_or_init(|| found))
     }
 
-    pub(super) fn names(&self) -> Result<HashMap<InstanceId, String>, CommandError> {
+    pub(super) fn names(&self) -> Result<HashMap<InstanceId, String>> {
         Ok(self.instances()?.iter().map(|it| (it.id, it.name.clone())).collect())
     }
 
     /// The id of the backup that a selector means.
-    pub(super) fn find(&self, selector: &Selector) -> Result<BackupId, CommandError> {
+    pub(super) fn find(&self, selector: &Selector) -> Result<BackupId> {
         let candidates = || {
             let names = self.names()?;
             let backups = self.backups(None)?;
@@ -163,7 +160,7 @@ impl Origin {
     }
 
     /// The instance with this name or id.
-    pub(super) fn instance(&self, wanted: &str) -> Result<&Named, CommandError> {
+    pub(super) fn instance(&self, wanted: &str) -> Result<&Named> {
         let instances = self.instances()?;
         let is_it = |it: &&Named| it.name == wanted || it.id.to_string() == wanted;
         let found: Vec<_> = instances.iter().filter(is_it).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, Result};
 use crate::domain::{BackupId, InstanceId, Status};
 
 /// The shortest beginning of an id. A shorter word is more likely a name.
@@ -68,13 +68,9 @@ impl FromStr for Selector {
 impl Selector {
     /// The id of the backup that is meant. `candidates` gives every known backup, newest first; `place` says
     /// where they are from, for errors.
-    pub(in crate::cli) fn find<F>(
-        &self,
-        candidates: F,
-        place: &str,
-    ) -> Result<BackupId, CommandError>
+    pub(in crate::cli) fn find<F>(&self, candidates: F, place: &str) -> Result<BackupId>
     where
-        F: FnOnce() -> Result<Vec<Candidate>, CommandError>,
+        F: FnOnce() -> Result<Vec<Candidate>>,
     {
         match self {
             Self::Id(id) => Ok(*id),
@@ -84,7 +80,7 @@ impl Selector {
     }
 }
 
-fn latest(candidates: &[Candidate], instance: &str, place: &str) -> Result<BackupId, CommandError> {
+fn latest(candidates: &[Candidate], instance: &str, place: &str) -> Result<BackupId> {
     let is_of = |it: &&Candidate| {
         it.instance_name.as_deref() == Some(instance)
             || it.instance.is_some_and(|id| id.to_string() == instance)
@@ -97,7 +93,7 @@ fn latest(candidates: &[Candidate], instance: &str, place: &str) -> Result<Backu
     })
 }
 
-fn by_text(candidates: &[Candidate], text: &str, place: &str) -> Result<BackupId, CommandError> {
+fn by_text(candidates: &[Candidate], text: &str, place: &str) -> Result<BackupId> {
     let prefix = text.to_ascii_lowercase();
     let is_prefix = prefix.len() >= SHORTEST_PREFIX
         && prefix.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');

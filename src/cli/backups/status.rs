@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::CommandError;
+use crate::cli::error::Result;
 use crate::cli::terminal;
 use crate::wire::BackupView;
 
@@ -30,7 +30,7 @@ struct Summary<'a> {
     usable: usize,
 }
 
-pub(in crate::cli) fn run(args: &StatusArgs) -> Result<(), CommandError> {
+pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
     let backups = origin.backups(None)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::cli::error::{CommandError, failed};
+use crate::cli::error::{Result, failed};
 use crate::cli::interrupt::Interrupt;
 
 pub(super) const ACCOUNTS: i64 = 1_000;
@@ -55,11 +55,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Makes the database, with its accounts and this many documents.
-    pub(super) fn create(
-        file: &Path,
-        documents: i64,
-        interrupt: &Interrupt,
-    ) -> Result<Self, CommandError> {
+    pub(super) fn create(file: &Path, documents: i64, interrupt: &Interrupt) -> Result<Self> {
         let doing = || failed(format!("making {}", file.display()));
         let mut database = Connection::open(file).map_err(doing())?;
         database.busy_timeout(Duration::from_secs(10)).map_err(doing())?;

@@ -15,7 +15,7 @@ mod writer;
 
 use clap::Args;
 
-use super::error::CommandError;
+use super::error::Result;
 use super::interrupt::Interrupt;
 use super::terminal::{self, human, say};
 
@@ -35,7 +35,7 @@ pub(super) struct DemoArgs {
     size_mib: u32,
 }
 
-pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let workspace = Workspace::create(args.size_mib)?;
     let result = tour(args, &workspace, &interrupt);
@@ -72,11 +72,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
 }
 
 /// The tour itself. If it fails, the writer and the server end when they are dropped.
-fn tour(
-    args: &DemoArgs,
-    workspace: &Workspace,
-    interrupt: &Interrupt,
-) -> Result<Server, CommandError> {
+fn tour(args: &DemoArgs, workspace: &Workspace, interrupt: &Interrupt) -> Result<Server> {
     say(format_args!("Coffer's demo, on temporary data in {}\n", workspace.root().display()));
     let (database, documents) = (workspace.path(DATABASE), i64::from(args.size_mib) * 250);
     let ledger = Ledger::create(&database, documents, interrupt)?;

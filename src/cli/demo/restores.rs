@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::cli::doctor::find_tool;
-use crate::cli::error::{CommandError, failed};
+use crate::cli::error::{CommandError, Result, failed};
 use crate::cli::terminal::say;
 use crate::domain::InstanceStatus;
 use crate::wire::{CreateInstance, RestorePoint};
@@ -20,7 +20,7 @@ use super::workspace::{CONFIG, DATABASE, INSTANCE, PROJECT, Workspace};
 
 /// Overwrites the database with garbage, makes sure that SQLite cannot read it, and deletes it. Returns
 /// what SQLite says about it.
-pub(super) fn destroy(database: &Path) -> Result<String, CommandError> {
+pub(super) fn destroy(database: &Path) -> Result<String> {
     let doing = || failed(format!("destroying {}", database.display()));
     let mut file = File::options().write(true).open(database).map_err(doing())?;
     let length = file.metadata().map_err(doing())?.len();
@@ -35,7 +35,7 @@ pub(super) fn destroy(database: &Path) -> Result<String, CommandError> {
 
 impl Tour<'_> {
     /// Restores each point and compares it with what was committed.
-    pub(super) fn restore_all(&self, points: &[Point]) -> Result<(), CommandError> {
+    pub(super) fn restore_all(&self, points: &[Point]) -> Result<()> {
         let expected = self.workspace.path("expected.db");
         let mut reference = Ledger::create(&expected, self.documents, self.interrupt)?;
         say("Restores, each compared with what the writer had committed at that moment:");
@@ -63,7 +63,7 @@ impl Tour<'_> {
 
     /// Restores a point: the full backup without Coffer where the tools are installed, the second into a new
     /// instance over the API, the newest to where the database was. Returns by what, and the restored file.
-    fn restore(&self, point: &Point) -> Result<(&'static str, PathBuf), CommandError> {
+    fn restore(&self, point: &Point) -> Result<(&'static str, PathBuf)> {
         Ok(match point.number {
             1 if tools_are_installed() => ("zstd | tar", with_tools(point, self.workspace)?),
             1 => ("coffer restore", self.with_coffer(point, "restored-1.db")?),
@@ -72,7 +72,7 @@ impl Tour<'_> {
         })
     }
 
-    fn with_coffer(&self, point: &Point, to: &str) -> Result<PathBuf, CommandError> {
+    fn with_coffer(&self, point: &Point, to: &str) -> Result<PathBuf> {
         let to = self.workspace.path(to);
         let mut command = this_program(&["restore", &point.id.to_string(), "--to"])?;
         command.arg(&to).arg("--config").arg(self.workspace.path(CONFIG));
@@ -80,7 +80,7 @@ impl Tour<'_> {
         Ok(to)
     }
 
-    fn over_the_api(&self, point: &Point) -> Result<PathBuf, CommandError> {
+    fn over_the_api(&self, point: &Point) -> Result<PathBuf> {
         let name = format!("{INSTANCE}-{}", point.number);
         let request = CreateInstance {
             name: name.clone(),
@@ -110,7 +110,7 @@ fn tools_are_installed() -> bool {
     ["zstd", "tar"].iter().all(|name| find_tool(name).is_some())
 }
 
-fn with_tools(point: &Point, workspace: &Workspace) -> Result<PathBuf, CommandError> {
+fn with_tools(point: &Point, workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.path("restored-1");
     fs::create_dir(&folder).map_err(failed(format!("making {}", folder.display())))?;
     let mut shell = Command::new("sh");
@@ -121,7 +121,7 @@ fn with_tools(point: &Point, workspace: &Workspace) -> Result<PathBuf, CommandEr
 }
 
 /// Runs a restore. What it reports is shown only if it fails.
-fn run(what: &str, mut command: Command) -> Result<(), CommandError> {
+fn run(what: &str, mut command: Command) -> Result<()> {
     let output = command.output().map_err(failed(format!("starting {what}")))?;
     if output.status.success() {
         return Ok(());

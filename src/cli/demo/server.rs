@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cli::error::{CommandError, failed};
+use crate::cli::error::{Result, failed};
 use crate::cli::interrupt::Interrupt;
 
 use super::workspace::{CONFIG, LOG, Workspace};
@@ -35,7 +35,7 @@ impl Drop for Server {
 }
 
 /// This program with these arguments and without this process's settings in the environment.
-pub(super) fn this_program(arguments: &[&str]) -> Result<Command, CommandError> {
+pub(super) fn this_program(arguments: &[&str]) -> Result<Command> {
     let program = std::env::current_exe().map_err(failed("finding this program's own file"))?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
@@ -50,10 +50,7 @@ pub(super) fn this_program(arguments: &[&str]) -> Result<Command, CommandError> 
 
 impl Server {
     /// Starts it and waits until it listens.
-    pub(super) fn start(
-        workspace: &Workspace,
-        interrupt: &Interrupt,
-    ) -> Result<Self, CommandError> {
+    pub(super) fn start(workspace: &Workspace, interrupt: &Interrupt) -> Result<Self> {
         let log = workspace.path(LOG);
         let doing = || failed(format!("the server's log {}", log.display()));
         let stderr = File::create_new(&log).map_err(doing())?;
@@ -84,7 +81,7 @@ impl Server {
     }
 
     /// Stops it as a service manager would, and fails unless it exits with success.
-    pub(super) fn stop(mut self, interrupt: &Interrupt) -> Result<(), CommandError> {
+    pub(super) fn stop(mut self, interrupt: &Interrupt) -> Result<()> {
         let doing = || failed("stopping the server");
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).map_err(io::Error::from).map_err(doing())?;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::cli::error::{CommandError, failed};
+use crate::cli::error::{Result, failed};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::terminal::{human, say};
 use crate::client::{Client, Connection};
@@ -53,7 +53,7 @@ impl<'a> Tour<'a> {
         workspace: &'a Workspace,
         interrupt: &'a Interrupt,
         documents: i64,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self> {
         let server = Server::start(workspace, interrupt)?;
         let token = fs::read_to_string(workspace.path(TOKEN)).map_err(failed("the admin token"))?;
         let connection = Connection::new(&server.url).with_token(token.trim());
@@ -65,7 +65,7 @@ impl<'a> Tour<'a> {
     }
 
     /// Makes all backups, each after some more transactions.
-    pub(super) fn back_up(&self, writer: &Writer) -> Result<Vec<Point>, CommandError> {
+    pub(super) fn back_up(&self, writer: &Writer) -> Result<Vec<Point>> {
         // Enough between two backups for an incremental one to be worth it.
         let transactions = (self.documents / 10).clamp(200, 2_000);
         say("Backups over the API, while the writer goes on; COMPLETED means proven:");
@@ -79,7 +79,7 @@ impl<'a> Tour<'a> {
         (1..=POINTS).map(make).collect()
     }
 
-    fn back_up_point(&self, number: usize, writer: &Writer) -> Result<Point, CommandError> {
+    fn back_up_point(&self, number: usize, writer: &Writer) -> Result<Point> {
         writer.longest_commit();
         let (before, start) = (writer.committed()?, Instant::now());
         let request = CreateBackup {
@@ -113,7 +113,7 @@ impl<'a> Tour<'a> {
     }
 
     /// The backup once it is COMPLETED; one that failed is an error with the server's message.
-    fn completed(&self, id: BackupId) -> Result<Option<BackupView>, CommandError> {
+    fn completed(&self, id: BackupId) -> Result<Option<BackupView>> {
         let backup = self.client.backup(id)?;
         match backup.status {
             Status::Completed => Ok(Some(backup)),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::cli::error::{CommandError, failed};
+use crate::cli::error::{CommandError, Result, failed};
 use crate::cli::terminal;
 
 /// The project of everything: that of the first admin token.
@@ -32,7 +32,7 @@ pub(super) struct Workspace(TempDir);
 
 impl Workspace {
     /// Makes the folder and the server's configuration.
-    pub(super) fn create(size_mib: u32) -> Result<Self, CommandError> {
+    pub(super) fn create(size_mib: u32) -> Result<Self> {
         let doing = || failed("making a temporary folder (TMPDIR says where)");
         let parent = std::env::temp_dir().canonicalize().map_err(doing())?;
         require_free_space(&parent, size_mib)?;
@@ -75,13 +75,13 @@ impl Workspace {
     }
 
     /// Removes everything.
-    pub(super) fn remove(self) -> Result<(), CommandError> {
+    pub(super) fn remove(self) -> Result<()> {
         let doing = failed(format!("removing {}", self.root().display()));
         self.0.close().map_err(doing)
     }
 }
 
-fn require_free_space(folder: &Path, size_mib: u32) -> Result<(), CommandError> {
+fn require_free_space(folder: &Path, size_mib: u32) -> Result<()> {
     let space = rustix::fs::statvfs(folder).map_err(io::Error::from);
     let space = space.map_err(failed(format!("free space in {}", folder.display())))?;
     let free = crate::disk::free_bytes(&space);

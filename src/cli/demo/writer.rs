@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::cli::error::{CommandError, failed};
+use crate::cli::error::{Result, failed};
 
 use super::ledger::Ledger;
 
@@ -48,7 +48,7 @@ fn write(ledger: &mut Ledger, progress: &Progress) -> rusqlite::Result<()> {
 
 impl Writer {
     /// Starts writing; the database is closed when the writer stops.
-    pub(super) fn start(mut ledger: Ledger) -> Result<Self, CommandError> {
+    pub(super) fn start(mut ledger: Ledger) -> Result<Self> {
         let progress = Arc::new(Progress::default());
         let shared = Arc::clone(&progress);
         let thread = thread::Builder::new().name("writer".to_owned());
@@ -57,7 +57,7 @@ impl Writer {
     }
 
     /// The number of the last transaction that is certainly committed. An error if the writer failed.
-    pub(super) fn committed(&self) -> Result<i64, CommandError> {
+    pub(super) fn committed(&self) -> Result<i64> {
         if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
             return Err(failed("the writer stopped by itself")("a transaction failed"));
         }
@@ -70,7 +70,7 @@ impl Writer {
     }
 
     /// Stops; returns the number of the last transaction.
-    pub(super) fn stop(&mut self) -> Result<i64, CommandError> {
+    pub(super) fn stop(&mut self) -> Result<i64> {
         self.progress.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             let ended = thread.join().map_err(|_panic| failed("the writer")("it panicked"))?;

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::config::Config;
 
 use super::args::WithConfig;
-use super::error::CommandError;
+use super::error::{CommandError, Result};
 use super::terminal::{self, counted};
 
 use finding::{Findings, Level};
@@ -30,7 +30,7 @@ pub(super) struct DoctorArgs {
     with: WithConfig,
 }
 
-pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     let mut findings = Findings::default();
     let config = args.with.load();
     match &config {
