@@ -13,8 +13,8 @@
 //! cli         commands                      → server client executor catalog engine archive storage config telemetry wire disk file_url domain
 //! client      asks the API over HTTP        → wire domain
 //! server      one process, put together     → executor api catalog engine storage config wire bell domain
-//! executor    threads that do the work      → catalog engine archive storage bell failpoint domain
-//! api         HTTP and Trove's words        → catalog wire domain
+//! executor    threads that do the work      → catalog engine archive storage bell failpoint telemetry domain
+//! api         HTTP and Trove's words        → catalog wire telemetry domain
 //! catalog     rules over records            → store bell domain
 //! store       records in SQLite             → disk domain
 //! engine      one kind of database each     → early_sync disk file_url domain

@@ -28,10 +28,14 @@ mod mariadb;
 mod old_versions;
 #[path = "program/postgresql/mod.rs"]
 mod postgresql;
+#[path = "program/quick_start.rs"]
+mod quick_start;
 #[path = "program/redis/mod.rs"]
 mod redis;
 #[path = "program/registration.rs"]
 mod registration;
+#[path = "program/serve.rs"]
+mod serve;
 mod servers;
 #[path = "program/shutdown.rs"]
 mod shutdown;

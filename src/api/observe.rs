@@ -15,6 +15,7 @@ use actix_web::{Error, HttpMessage as _, web};
 use uuid::Uuid;
 
 use crate::catalog::{Read, Scope};
+use crate::telemetry::Subject;
 
 use super::State;
 use super::error::{cause, is_actix_error, to_api_error};
@@ -37,6 +38,7 @@ impl Line {
         let Self { id, method, path, started } = self;
         let took = started.elapsed().as_micros();
         let status = status.as_str();
+        let _about = Subject::new("request_id", id);
         log::debug!(
             target: "coffer::access",
             "{method} {path} {status} {took}us caller={caller} {id}"
@@ -78,6 +80,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
                 None => line.write(response.status(), "-"),
             }
             if let Some(cause) = cause(response.response()) {
+                let _about = Subject::new("request_id", &line.id);
                 log::error!("{} {} failed: {cause} ({})", line.method, line.path, line.id);
             }
             count(response.status());

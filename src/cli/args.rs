@@ -17,23 +17,35 @@ static WITHOUT_FILE: Once = Once::new();
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WithConfig {
     /// The configuration file [default: /etc/coffer/coffer.toml, if it exists].
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, env = "COFFER_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
 }
 
 impl WithConfig {
+    /// The configuration; without a file, a warning says so.
     pub(super) fn load(&self) -> Result<Config, CommandError> {
-        let config = Config::load(self.config.as_deref())?;
-        if config.file.is_none() {
-            WITHOUT_FILE.call_once(|| {
-                terminal::warn(format_args!(
-                    "there is no configuration file {DEFAULT_FILE}; the built-in defaults apply, with data in {}",
-                    config.data_dir.display()
-                ));
-            });
+        let config = self.load_silently()?;
+        if let Some(warning) = without_file(&config) {
+            WITHOUT_FILE.call_once(|| terminal::warn(warning));
         }
         Ok(config)
     }
+
+    /// The configuration, for a command that says itself that there is no file.
+    pub(super) fn load_silently(&self) -> Result<Config, CommandError> {
+        Ok(Config::load(self.config.as_deref())?)
+    }
+}
+
+/// The warning about a configuration without a file.
+pub(super) fn without_file(config: &Config) -> Option<String> {
+    config.file.is_none().then(|| {
+        format!(
+            "there is no configuration file {DEFAULT_FILE}, and neither --config nor COFFER_CONFIG names one; \
+             the built-in defaults apply, with data in {}",
+            config.data_dir.display()
+        )
+    })
 }
 
 /// A backup of the catalog, or archive files, and how to report what is done with it.

@@ -57,6 +57,9 @@ pub(crate) enum CommandError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The log has it already.
+    #[error(transparent)]
+    Logged(ServerError),
     #[error(transparent)]
     Job(#[from] JobError),
     #[error(transparent)]
@@ -91,7 +94,7 @@ impl CommandError {
     pub(super) fn code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::Usage,
-            Self::Server(ServerError::Instance { .. } | ServerError::NoEngine { .. }) => {
+            Self::Server(error) | Self::Logged(error) if error.is_in_configuration() => {
                 ExitCode::Usage
             }
             Self::NotFound(_) => ExitCode::NotFound,
@@ -103,6 +106,7 @@ impl CommandError {
             Self::Job(error) if error.is_not_found() => ExitCode::NotFound,
             Self::Client(error) if error.is_not_found() => ExitCode::NotFound,
             Self::Server(_)
+            | Self::Logged(_)
             | Self::Job(_)
             | Self::Catalog(_)
             | Self::Client(_)

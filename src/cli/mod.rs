@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 pub use error::ExitCode;
 
 use args::{BackupArgs, WithConfig};
+use error::CommandError;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -103,10 +104,10 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {
-            if wants_json() {
-                terminal::complain_in_json(&error, error.code().number());
-            } else {
-                terminal::complain(&error);
+            match error {
+                CommandError::Logged(_) => {}
+                _ if wants_json() => terminal::complain_in_json(&error, error.code().number()),
+                _ => terminal::complain(&error),
             }
             error.code()
         }

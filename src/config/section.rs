@@ -10,6 +10,8 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::LogFormat;
+
 use super::{TokenConfig, word};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub struct ServerConfig {
     pub shutdown_grace_s: u64,
     #[serde(deserialize_with = "word::one")]
     pub log_level: LevelFilter,
+    #[serde(deserialize_with = "word::one")]
+    pub log_format: LogFormat,
 }
 
 impl ServerConfig {

@@ -36,3 +36,10 @@ pub enum ServerError {
     #[error("{path} holds no catalog; is data_dir right, and was the server ever started?")]
     NoCatalog { path: String },
 }
+
+impl ServerError {
+    /// Whether the configuration is wrong.
+    pub const fn is_in_configuration(&self) -> bool {
+        matches!(self, Self::Instance { .. } | Self::NoEngine { .. })
+    }
+}

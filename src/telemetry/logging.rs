@@ -1,5 +1,6 @@
 //! The format of a log line. A record is always one line: text from outside cannot start another one.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -8,11 +9,13 @@ use std::os::unix::fs::MetadataExt as _;
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Record};
 
-use super::writer;
-use crate::domain::{Clock as _, SystemClock, Timestamp};
+use serde::Serialize;
 
-/// A logger of this level. Libraries log errors and warnings only, or less if `level` is less.
-pub(super) fn builder(level: LevelFilter) -> Builder {
+use super::{subject, writer};
+use crate::domain::{Clock as _, LogFormat, SystemClock, Timestamp};
+
+/// A logger of this level and format. Libraries log errors and warnings only, or less if `level` is less.
+pub(super) fn builder(level: LevelFilter, format: LogFormat) -> Builder {
     let journal = stderr_is_the_journal();
     let mut builder = Builder::new();
     builder.target(match writer::start() {
@@ -20,7 +23,7 @@ pub(super) fn builder(level: LevelFilter) -> Builder {
         Err(_no_thread) => Target::Stderr,
     });
     builder.format(move |out, record| {
-        out.write_all(line(record, journal, SystemClock.now()).as_bytes())
+        out.write_all(line(record, format, journal, SystemClock.now()).as_bytes())
     });
     match std::env::var("RUST_LOG") {
         Ok(filters) if !filters.is_empty() => builder.parse_filters(&filters),
@@ -38,22 +41,60 @@ fn stderr_is_the_journal() -> bool {
     metadata.is_ok_and(|stream| journal == format!("{}:{}", stream.dev(), stream.ino()))
 }
 
-/// The line for a record. The journal adds the time itself and takes the priority from a prefix.
-fn line(record: &Record<'_>, journal: bool, now: Timestamp) -> String {
-    let mut line = if journal {
-        format!("<{}>{}: ", priority(record.level()), record.target())
-    } else {
-        format!("{now} {:<5} {}: ", record.level(), record.target())
-    };
-    for character in record.args().to_string().chars() {
-        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
+/// The line for a record. The journal takes the priority from a prefix, and adds the time to text itself.
+fn line(record: &Record<'_>, format: LogFormat, journal: bool, now: Timestamp) -> String {
+    let mut line = if journal { format!("<{}>", priority(record.level())) } else { String::new() };
+    match format {
+        LogFormat::Json => add_json(&mut line, record, now),
+        LogFormat::Text => {
+            if !journal {
+                line.push_str(&format!("{now} {:<5} ", record.level()));
+            }
+            line.push_str(&format!("{}: ", record.target()));
+            for character in record.args().to_string().chars() {
+                if may_act(character) {
+                    line.extend(character.escape_default());
+                } else {
+                    line.push(character);
+                }
+            }
         }
     }
     line.push('\n');
     line
+}
+
+/// Whether a character ends a line somewhere, or tells a terminal something.
+fn may_act(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// A record as JSON, whose keys stand in this order.
+#[derive(Serialize)]
+struct Line<'r> {
+    time: String,
+    level: &'static str,
+    target: &'r str,
+    message: String,
+    #[serde(flatten)]
+    subjects: BTreeMap<&'static str, String>,
+}
+
+fn add_json(line: &mut String, record: &Record<'_>, now: Timestamp) {
+    let json = serde_json::to_string(&Line {
+        time: now.to_string(),
+        level: record.level().as_str(),
+        target: record.target(),
+        message: record.args().to_string(),
+        subjects: subject::keys().into_iter().collect(),
+    });
+    for character in json.expect("every key and value is a text").chars() {
+        if may_act(character) {
+            line.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            line.push(character);
+        }
+    }
 }
 
 /// The syslog priority, see `sd-daemon(3)`.
@@ -69,27 +110,51 @@ const fn priority(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Subject;
 
-    fn shown(level: Level, message: &str, journal: bool) -> String {
+    fn shown(level: Level, message: &str, format: LogFormat, journal: bool) -> String {
         let now = "2026-11-23T19:13:14.250001Z".parse().unwrap();
         let mut record = Record::builder();
         let record = record.level(level).target("coffer::server");
-        line(&record.args(format_args!("{message}")).build(), journal, now)
+        line(&record.args(format_args!("{message}")).build(), format, journal, now)
+    }
+
+    fn text(level: Level, message: &str, journal: bool) -> String {
+        shown(level, message, LogFormat::Text, journal)
     }
 
     #[test]
     fn a_line_has_a_time_for_people_and_a_priority_for_the_journal() {
         assert_eq!(
-            shown(Level::Info, "up", false),
+            text(Level::Info, "up", false),
             "2026-11-23T19:13:14.250001Z INFO  coffer::server: up\n"
         );
-        assert_eq!(shown(Level::Error, "down", true), "<3>coffer::server: down\n");
-        assert_eq!(shown(Level::Debug, "é", true), "<7>coffer::server: é\n");
+        assert_eq!(text(Level::Error, "down", true), "<3>coffer::server: down\n");
+        assert_eq!(text(Level::Debug, "é", true), "<7>coffer::server: é\n");
     }
 
     #[test]
     fn text_from_outside_cannot_start_a_line_or_control_a_terminal() {
-        let forged = shown(Level::Warn, "name\n<3>forged\r\u{1b}[2J\u{2028}", true);
-        assert_eq!(forged, "<4>coffer::server: name\\n<3>forged\\r\\u{1b}[2J\\u{2028}\n");
+        let message = "name\n<3>forged\r\u{1b}[2J\u{9b}\u{2028}";
+        assert_eq!(
+            text(Level::Warn, message, true),
+            "<4>coffer::server: name\\n<3>forged\\r\\u{1b}[2J\\u{9b}\\u{2028}\n"
+        );
+        let json = shown(Level::Warn, message, LogFormat::Json, false);
+        assert!(!json.trim_end_matches('\n').contains(may_act), "{json}");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["message"], message);
+    }
+
+    #[test]
+    fn a_line_of_json_names_what_its_thread_is_busy_with() {
+        let plain = r#"{"time":"2026-11-23T19:13:14.250001Z","level":"INFO","target":"coffer::server","message":"up"}"#;
+        assert_eq!(shown(Level::Info, "up", LogFormat::Json, false), format!("{plain}\n"));
+        let subject = Subject::new("backup_id", 7);
+        let journal = shown(Level::Info, "up", LogFormat::Json, true);
+        let named = plain.replace('}', r#","backup_id":"7"}"#);
+        assert_eq!(journal, format!("<6>{named}\n"));
+        drop(subject);
+        assert!(!shown(Level::Info, "up", LogFormat::Json, true).contains("backup_id"));
     }
 }

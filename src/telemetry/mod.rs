@@ -3,9 +3,11 @@
 //! ```text
 //! 2026-11-23T19:13:14.250001Z INFO  coffer::server::serve: stopped     in a terminal or a file
 //! <6>coffer::server::serve: stopped                                    in the journal
+//! {"time":"2026-11-23T19:13:14.250001Z","level":"INFO",…               as JSON
 //! ```
 
 mod logging;
+mod subject;
 mod writer;
 
 use std::panic::PanicHookInfo;
@@ -14,14 +16,18 @@ use std::thread;
 
 use log::LevelFilter;
 
+use crate::domain::LogFormat;
+
+pub use subject::Subject;
+
 static STARTED: Once = Once::new();
 
-/// Sends log lines and panics to stderr. `level` is the configuration's `log_level`; the environment
-/// variable `RUST_LOG` overrides it, with `env_logger`'s filters. Only the first call has an effect.
+/// Sends log lines and panics to stderr. `level` is the configuration's `log_level`, `format` its `log_format`;
+/// the environment variable `RUST_LOG` overrides it, with `env_logger`'s filters. Only the first call has an effect.
 /// The caller also calls [`flush`] before the process exits.
-pub fn start(level: LevelFilter) {
+pub fn start(level: LevelFilter, format: LogFormat) {
     STARTED.call_once(|| {
-        if let Err(error) = logging::builder(level).try_init() {
+        if let Err(error) = logging::builder(level, format).try_init() {
             log::debug!("the program has a logger already: {error}");
         }
         std::panic::set_hook(Box::new(log_panic));

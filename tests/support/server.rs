@@ -94,7 +94,8 @@ impl TestServer {
             panic!("the server did not start ({ended:?}):\n{}", self.log.text());
         };
         let (_, address) = line.split_once("listening on http://").unwrap();
-        let address = address.split_whitespace().next().unwrap().trim_end_matches(['/', ',', '.']);
+        let address =
+            address.split_whitespace().next().unwrap().trim_end_matches(['/', ',', '.', '"', '}']);
         self.base = format!("http://{address}");
     }
 

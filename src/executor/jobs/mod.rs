@@ -12,6 +12,7 @@ mod restore;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::catalog::Job;
+use crate::telemetry::Subject;
 
 use super::{Context, JobError};
 
@@ -22,6 +23,7 @@ use outcome::Outcome;
 
 /// Runs a job to its end, and records how it ended.
 pub(super) fn run(context: &Context, job: Job) {
+    let _about = subject(&job);
     match job {
         Job::Backup(job) => {
             let id = job.backup.id;
@@ -46,6 +48,18 @@ pub(super) fn run(context: &Context, job: Job) {
         Job::Remove(job) => remove::run(context, &job),
         Job::RemoveInstance(job) => remove::run_instance(context, &job),
     }
+}
+
+/// What the lines are about that the job logs.
+fn subject(job: &Job) -> Option<Subject> {
+    Some(match job {
+        Job::Backup(job) => Subject::new("backup_id", job.backup.id),
+        Job::Register(job) => Subject::new("backup_id", job.backup.id),
+        Job::Drill(job) => Subject::new("backup_id", job.id),
+        Job::Remove(_several) => return None,
+        Job::Restore(job) => Subject::new("instance_id", job.instance.id),
+        Job::RemoveInstance(job) => Subject::new("instance_id", job.id),
+    })
 }
 
 /// A panic in a job ends that job, not the worker.

@@ -5,6 +5,7 @@ use crate::catalog::{InstanceRemovalJob, RemovalJob};
 use crate::domain::{Backup, with_causes};
 use crate::executor::{Context, JobError, chain};
 use crate::failpoint;
+use crate::telemetry::Subject;
 
 use super::outcome::{Outcome, Removed};
 
@@ -12,6 +13,7 @@ use super::outcome::{Outcome, Removed};
 /// outlive them.
 pub(super) fn run(context: &Context, job: &RemovalJob) {
     for backup in &job.backups {
+        let _about = Subject::new("backup_id", backup.id);
         let result = discard(context, backup);
         failpoint::at("mid-delete");
         let failed = result.is_err();

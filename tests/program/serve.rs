@@ -1,0 +1,106 @@
+//! `coffer serve`: its address, whose files it may use, and what it logs.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+
+use serde_json::Value;
+
+use crate::support::{TestServer, id_of, names_in, stderr_of, wait_until};
+
+#[test]
+fn a_second_server_on_an_address_makes_nothing() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coffer"));
+    let output = command
+        .arg("serve")
+        .env("COFFER__DATA_DIR", folder.path().join("data"))
+        .env("COFFER__SERVER__LISTEN", &address)
+        .output()
+        .unwrap();
+    let error = stderr_of(&output);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains(&address) && error.contains("another server"), "{error}");
+    assert_eq!(names_in(folder.path()), [""; 0]);
+}
+
+#[test]
+fn an_address_that_other_machines_reach_is_warned_of_once() {
+    for (public_url, warnings) in [("", 1), ("https://backup.example.org", 0)] {
+        let server = TestServer::builder()
+            .allow_warning("without TLS")
+            .setting("server.listen", "0.0.0.0:0")
+            .setting("server.public_url", public_url)
+            .start();
+        let text = server.log().text();
+        assert_eq!(text.matches("without TLS").count(), warnings, "{text}");
+    }
+}
+
+#[test]
+fn what_a_user_may_not_read_is_refused_with_the_user_who_may() {
+    let mut server = TestServer::builder().unprivileged().start();
+    assert!(server.terminate().success());
+    let catalog = server.data_dir().join("catalog.db");
+    if rustix::process::geteuid().is_root() {
+        chown(&catalog, Some(0), Some(0)).unwrap();
+    } else {
+        std::fs::set_permissions(&catalog, std::fs::Permissions::from_mode(0)).unwrap();
+    }
+    for arguments in [&["serve"][..], &["list"], &["status"], &["verify", "latest:shop"]] {
+        let output = server.run(arguments);
+        let error = stderr_of(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        for part in ["catalog.db", "permission denied", "as root"] {
+            assert!(error.contains(part), "{arguments:?}: {part}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_log_of_json_has_an_object_a_line_that_names_backups_and_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("shop.db");
+    let created = rusqlite::Connection::open(&database).unwrap();
+    created.execute_batch("CREATE TABLE item(name)").unwrap();
+    let server = TestServer::builder()
+        .instance_sqlite("shop", &database)
+        .setting("server.log_format", "json")
+        .setting("server.log_level", "debug")
+        .start();
+    let made = server.admin().full("shop");
+    let about_backup = |lines: &[Value]| {
+        let about = lines.iter().filter(|it| it["backup_id"] == made["id"]);
+        about.filter(|it| it["message"].as_str().unwrap().contains(id_of(&made))).count()
+    };
+    let lines = wait_until("the end of the backup in the log", || {
+        let text = server.log().text();
+        let lines: Vec<Value> =
+            text.lines().map(|it| serde_json::from_str(it).expect(it)).collect();
+        (about_backup(&lines) >= 2).then_some(lines)
+    });
+    for line in &lines {
+        for key in ["time", "level", "target", "message"] {
+            assert!(line[key].is_string(), "{line}");
+        }
+    }
+    let access = lines.iter().find(|it| it["target"] == "coffer::access").unwrap();
+    assert!(access["request_id"].as_str().unwrap().starts_with("req-"), "{access}");
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why_in_the_format_of_its_log() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_coffer"))
+        .arg("serve")
+        .env("COFFER__SERVER__LISTEN", taken.local_addr().unwrap().to_string())
+        .env("COFFER__SERVER__LOG_FORMAT", "json")
+        .output()
+        .unwrap();
+    let lines: Vec<Value> =
+        stderr_of(&output).lines().map(|it| serde_json::from_str(it).expect(it)).collect();
+    let last = lines.last().unwrap();
+    assert_eq!(last["level"], "ERROR", "{last}");
+    assert!(last["message"].as_str().unwrap().contains("another server"), "{last}");
+}
