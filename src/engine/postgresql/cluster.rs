@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::options::Method;
-use super::server_info::{Database, ServerInfo};
+use super::server_info::ServerInfo;
 use crate::domain::LeftOut;
 use crate::engine::EngineError;
 
@@ -24,6 +24,9 @@ pub(super) const DUMPS: &str = "databases";
 
 /// The roles of a logical backup.
 pub(super) const ROLES: &str = "roles.sql";
+
+/// What a logical backup holds of the server itself.
+pub(super) const SERVER: &str = "server.sql";
 
 /// The folder of the server's configuration files, by their absolute paths there.
 pub(super) const SETTINGS: &str = "settings";
@@ -56,30 +59,9 @@ pub(super) struct Cluster {
     /// The rights to them, where they are not the default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) rights: BTreeMap<String, String>,
-    /// The databases whose content is not in a logical backup, because they accept no connections.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) closed: Vec<ClosedDatabase>,
     /// Of a cluster that was made from dumps: what could not be created in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) refused: Vec<LeftOut>,
-}
-
-/// What a database that accepts no connections is created from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ClosedDatabase {
-    pub(super) name: String,
-    pub(super) owner: String,
-    pub(super) encoding: String,
-    pub(super) collate: String,
-    pub(super) ctype: String,
-    pub(super) template: bool,
-}
-
-impl From<&Database> for ClosedDatabase {
-    fn from(database: &Database) -> Self {
-        let Database { name, owner, encoding, collate, ctype, template, .. } = database.clone();
-        Self { name, owner, encoding, collate, ctype, template }
-    }
 }
 
 impl Cluster {
@@ -105,7 +87,6 @@ impl Cluster {
             tablespaces: info.tablespaces.keys().copied().collect(),
             databases: Vec::new(),
             rights: BTreeMap::new(),
-            closed: Vec::new(),
             refused: Vec::new(),
         }
     }

@@ -1,17 +1,16 @@
-//! Loading dumps: into a new cluster, by a private server, or into a running server.
+//! Loading dumps into a server: the private one of a new cluster, or one that runs.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use super::client::Client;
-use super::cluster::{CLUSTER_FILE, ClosedDatabase, Cluster, DATA_FOLDER, DUMPS, ROLES};
+use super::cluster::{Cluster, DUMPS, ROLES, SERVER};
 use super::logical::{check_tool, file_name, statements_name};
 use super::login::{literal, quoted};
-use super::private_server::{Launch, PrivateServer};
-use super::programs::{Programs, version_of};
-use super::refused::{TO_THE_END, objects};
+use super::refused::{TO_THE_END, encoding_of_refused_database, objects};
 use super::roles::{Existing, RoleScript, as_one_text};
 use crate::domain::{Cancel, CheckLevel, FailureCode, LeftOut};
 use crate::engine::EngineError;
@@ -43,70 +42,6 @@ const DATABASES: &str = "SELECT json_agg(datname) FROM pg_database";
 #[derive(Debug)]
 pub(super) struct DumpLoader {
     pub(super) client: Client,
-}
-
-/// Makes a new cluster in `folder` from the dumps there, and removes the dumps. Returns what could not be created.
-pub(super) fn make_cluster(
-    folder: &Path,
-    cluster: &Cluster,
-    programs: &Programs,
-    cancel: &Cancel,
-) -> Result<Vec<LeftOut>, EngineError> {
-    let initdb = programs.server_for_dumps("initdb", cluster.major)?;
-    let major = version_of(&initdb)?;
-    let data = folder.join(DATA_FOLDER);
-    run_initdb(&initdb, &data, cluster, cancel)?;
-    let launch = Launch { data: &data, major, role: &cluster.bootstrap_role, scratch: folder };
-    let server = PrivateServer::start(&launch, programs, cancel)?;
-    let loader = DumpLoader { client: server.client.clone() };
-    let result = loader.load_into_new(folder, cluster);
-    let refused = result.map_err(|error| server.explain_if_ended(error))?;
-    server.stop()?;
-    let failed = |error| EngineError::target("finishing", folder, error);
-    std::fs::remove_dir_all(folder.join(DUMPS)).map_err(failed)?;
-    std::fs::remove_file(folder.join(ROLES)).map_err(failed)?;
-    let cluster = Cluster {
-        major,
-        databases: Vec::new(),
-        rights: BTreeMap::new(),
-        closed: Vec::new(),
-        refused: refused.clone(),
-        ..cluster.clone()
-    };
-    overwrite(&folder.join(CLUSTER_FILE), &cluster.to_json()).map_err(failed)?;
-    let opened = File::open(folder).map_err(failed)?;
-    rustix::fs::syncfs(&opened).map_err(|error| failed(error.into()))?;
-    Ok(refused)
-}
-
-/// Initialises a cluster like the original. Only its owner can log in, whatever the default is.
-fn run_initdb(
-    initdb: &Path,
-    data: &Path,
-    cluster: &Cluster,
-    cancel: &Cancel,
-) -> Result<(), EngineError> {
-    let mut tool = Tool::new(initdb)
-        .arg("-D")
-        .arg(data)
-        .option("--username=", &cluster.bootstrap_role)
-        .option("--encoding=", &cluster.encoding)
-        .option("--lc-collate=", &cluster.collate)
-        .option("--lc-ctype=", &cluster.ctype)
-        .arg(format!("--wal-segsize={}", (cluster.wal_segment_size >> 20).max(1)))
-        .args(["--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync"])
-        .hide_root();
-    if cluster.data_checksums {
-        tool = tool.arg("--data-checksums");
-    }
-    let advice = "initdb could not create the new cluster: if a locale is missing, install it";
-    let run = tool.run(cancel);
-    run.map_err(|error| EngineError::from_tool(&error, FailureCode::Tool, "", advice))
-}
-
-fn overwrite(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(path)?;
-    std::io::Write::write_all(&mut file, content)
 }
 
 impl DumpLoader {
@@ -156,15 +91,20 @@ impl DumpLoader {
         Ok(existing)
     }
 
-    fn load_into_new(&self, folder: &Path, cluster: &Cluster) -> Result<Vec<LeftOut>, EngineError> {
+    /// Loads everything into a server that has nothing yet. Returns what it refused.
+    pub(super) fn load_into_new(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+    ) -> Result<Vec<LeftOut>, EngineError> {
         self.create_roles(folder, Existing::Update)?;
         let mut refused = Vec::new();
         for name in &cluster.databases {
             refused.extend(self.load_database(folder, cluster, name)?);
         }
-        for database in &cluster.closed {
-            let created = self.create_closed(database);
-            refused.extend(refusal(created, || format!("database {}", database.name))?);
+        for statement in server_statements(folder)? {
+            let made = self.execute_text(&self.client, &statement);
+            refused.extend(refusal(made, || shown(&statement))?);
         }
         for (name, rights) in &cluster.rights {
             self.order_rights(name, rights)?;
@@ -179,22 +119,6 @@ impl DumpLoader {
             "UPDATE pg_catalog.pg_database SET datacl = {rights} WHERE datname = {} \
              AND datacl @> {rights} AND datacl <@ {rights}",
             literal(name)
-        ))
-    }
-
-    /// Creates a database that accepts no connections, so that its content was not dumped.
-    fn create_closed(&self, database: &ClosedDatabase) -> Result<(), EngineError> {
-        let name = quoted(&database.name);
-        self.client.execute(&format!(
-            "CREATE DATABASE {name} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {}",
-            quoted(&database.owner),
-            literal(&database.encoding),
-            literal(&database.collate),
-            literal(&database.ctype)
-        ))?;
-        self.client.execute(&format!(
-            "ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false IS_TEMPLATE {}",
-            database.template
         ))
     }
 
@@ -226,6 +150,11 @@ impl DumpLoader {
                     .then(|| LeftOut::new("the content of template1", why)),
             );
         }
+        let of_server = server_statements(folder)?;
+        left_out.extend(of_server.iter().map(|statement| {
+            let why = "a restore into a running server changes nothing of the server itself";
+            LeftOut::new(shown(statement), why)
+        }));
         Ok(created)
     }
 
@@ -255,8 +184,8 @@ impl DumpLoader {
         Ok(script.created)
     }
 
-    /// Creates a database, with its properties, and loads its dump. Returns what the server refused. The two that every new cluster has are created
-    /// again: only so they get their owner, rights and settings.
+    /// Creates a database, with its properties, and loads its dump. Returns what the server refused. The two that every
+    /// new cluster has are created again: only so they get their owner, rights and settings.
     fn load_database(
         &self,
         folder: &Path,
@@ -268,51 +197,90 @@ impl DumpLoader {
             TEMPLATE if again => self.client.in_database(DEFAULT_DATABASE),
             _ => self.client.clone(),
         };
-        let broken =
-            |error| EngineError::target("reading the messages in", &std::env::temp_dir(), error);
-        let mut messages = tempfile::tempfile().map_err(broken)?;
-        let tool = client
-            .tool("pg_restore", cluster.major)?
-            .args(["--no-password", "--no-tablespaces", "--create"])
-            .args(["--clean", "--if-exists"].iter().take(if again { 2 } else { 0 }).copied())
-            .option("--dbname=", client.login.connection_string())
-            .stdin(open_dump(folder, name)?)
-            .messages(messages.try_clone().map_err(broken)?);
-        let ended = tool.run(&self.client.cancel);
-        let mut text = Vec::new();
-        messages
-            .rewind()
-            .and_then(|()| messages.take(MOST_MESSAGES).read_to_end(&mut text))
-            .map_err(broken)?;
-        let text = String::from_utf8_lossy(&text);
-        let mut refused = match ended {
-            Ok(()) => Vec::new(),
-            Err(ToolError::Failed { .. })
-                if text.contains(TO_THE_END) && !says_any(&text, &NOT_OF_AN_OBJECT) =>
-            {
-                objects(&text, name)
+        let restore = |client: &Client| -> Result<Tool, EngineError> {
+            let tool = client.tool("pg_restore", cluster.major)?;
+            let tool = tool.args(["--no-password", "--no-tablespaces", "--create"]);
+            let tool = tool.option("--dbname=", client.login.connection_string());
+            Ok(tool.stdin(open_dump(folder, name)?))
+        };
+        let clean: &[&str] = if again { &["--clean", "--if-exists"] } else { &[] };
+        let first = run_restore(restore(&client)?.args(clean.iter().copied()), &client)?;
+        let mut refused = match (encoding_of_refused_database(&first.messages), &first.ended) {
+            (Some(encoding), Err(ToolError::Failed { .. })) => {
+                // This machine lacks what the database sorts text by. Its content can be had all the same.
+                client.execute(&format!(
+                    "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LOCALE 'C'",
+                    quoted(name),
+                    literal(encoding)
+                ))?;
+                let list = self.list_without_database(folder, cluster, name)?;
+                let client = client.in_database(name);
+                let second = run_restore(restore(&client)?.arg("-L").arg(list.path()), &client)?;
+                let mut refused = objects(&first.messages, name);
+                refused.truncate(1);
+                refused.extend(self.refused_by(second, name)?);
+                refused
             }
-            Err(error) => {
-                let last = text.lines().rev().take(SHOWN_LINES).collect::<Vec<_>>();
-                let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
-                return Err(self.denied_by_target(error.map_output(|_| last)));
-            }
+            _ => self.refused_by(first, name)?,
         };
         let more = self.execute_statements(folder, name);
         refused.extend(refusal(more, || format!("what no dump of database {name} holds"))?);
         Ok(refused)
     }
 
+    /// What the server refused, if the tool came to the end of the dump.
+    fn refused_by(&self, attempt: Attempt, name: &str) -> Result<Vec<LeftOut>, EngineError> {
+        let Attempt { messages, ended } = attempt;
+        match ended {
+            Ok(()) => Ok(Vec::new()),
+            Err(ToolError::Failed { .. })
+                if messages.contains(TO_THE_END) && !says_any(&messages, &NOT_OF_AN_OBJECT) =>
+            {
+                Ok(objects(&messages, name))
+            }
+            Err(error) => {
+                let last = messages.lines().rev().take(SHOWN_LINES).collect::<Vec<_>>();
+                let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
+                Err(self.denied_by_target(error.map_output(|_| last)))
+            }
+        }
+    }
+
+    /// A file that lists everything in a dump but the statement that creates the database.
+    fn list_without_database(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+        name: &str,
+    ) -> Result<NamedTempFile, EngineError> {
+        let list = self.contents(folder, cluster, name)?;
+        // `3350; 1262 16384 DATABASE - shop app`
+        let is_kept = |line: &&[u8]| {
+            !line.splitn(4, |it| *it == b' ').any(|it| it.starts_with(b"DATABASE - "))
+        };
+        let kept = list.split_inclusive(|byte| *byte == b'\n').filter(is_kept).collect::<Vec<_>>();
+        let made = NamedTempFile::new().and_then(|mut file| {
+            file.write_all(&kept.concat())?;
+            Ok(file)
+        });
+        made.map_err(|error| EngineError::target("writing in", &std::env::temp_dir(), error))
+    }
+
     /// Executes what a dump by a role that was no superuser left out.
     fn execute_statements(&self, folder: &Path, name: &str) -> Result<(), EngineError> {
         let path = folder.join(DUMPS).join(statements_name(name));
         let text = match std::fs::read(&path) {
-            Ok(text) => as_one_text(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(EngineError::io("reading", &path, error)),
         };
-        let psql = self.client.in_database(name).psql()?.args(["-f", "-"]).stdin_bytes(&text)?;
-        psql.run(&self.client.cancel).map_err(|error| self.denied_by_target(error))
+        self.execute_text(&self.client.in_database(name), &text)
+    }
+
+    /// Executes statements from an archive.
+    fn execute_text(&self, client: &Client, text: &[u8]) -> Result<(), EngineError> {
+        let psql = client.psql()?.args(["-f", "-"]).stdin_bytes(&as_one_text(text))?;
+        psql.run(&client.cancel).map_err(|error| self.denied_by_target(error))
     }
 
     /// Whether it is the database that every server has, and its dump is empty.
@@ -325,10 +293,20 @@ impl DumpLoader {
         if ![DEFAULT_DATABASE, TEMPLATE].contains(&name) {
             return Ok(false);
         }
+        let list = self.contents(folder, cluster, name)?;
+        Ok(list.split(|byte| *byte == b'\n').all(|line| line.is_empty() || line.starts_with(b";")))
+    }
+
+    /// The table of contents of a dump.
+    fn contents(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+        name: &str,
+    ) -> Result<Vec<u8>, EngineError> {
         let program = self.client.programs.client("pg_restore", cluster.major)?;
         let list = check_tool(Tool::new(&program), open_dump(folder, name)?, CheckLevel::Quick);
-        let list = list.output(&self.client.cancel)?;
-        Ok(list.split(|byte| *byte == b'\n').all(|line| line.is_empty() || line.starts_with(b";")))
+        Ok(list.output(&self.client.cancel)?)
     }
 
     /// Classifies an error. Here, what denies access is the target.
@@ -340,6 +318,39 @@ impl DumpLoader {
             other => other,
         }
     }
+}
+
+/// A run of `pg_restore` that has ended.
+struct Attempt {
+    messages: String,
+    ended: Result<(), ToolError>,
+}
+
+fn run_restore(tool: Tool, client: &Client) -> Result<Attempt, EngineError> {
+    let broken =
+        |error| EngineError::target("reading the messages in", &std::env::temp_dir(), error);
+    let mut file = tempfile::tempfile().map_err(broken)?;
+    let ended = tool.messages(file.try_clone().map_err(broken)?).run(&client.cancel);
+    let mut text = Vec::new();
+    file.rewind().and_then(|()| file.take(MOST_MESSAGES).read_to_end(&mut text)).map_err(broken)?;
+    Ok(Attempt { messages: String::from_utf8_lossy(&text).into_owned(), ended })
+}
+
+/// The statements about the server itself.
+fn server_statements(folder: &Path) -> Result<Vec<Vec<u8>>, EngineError> {
+    let path = folder.join(SERVER);
+    match std::fs::read(&path) {
+        Ok(text) => {
+            let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            Ok(lines.map(<[u8]>::to_vec).collect())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(EngineError::io("reading", &path, error)),
+    }
+}
+
+fn shown(statement: &[u8]) -> String {
+    String::from_utf8_lossy(statement).trim_end_matches(';').to_owned()
 }
 
 /// If a statement failed, and not because the work was cancelled: that as something that was left out.

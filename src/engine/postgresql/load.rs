@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::client::{Client, Session};
 use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
-use super::dump_loader::{self, DumpLoader};
+use super::dump_loader::DumpLoader;
 use super::logical::check_name;
+use super::new_cluster;
 use super::programs::Programs;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, LeftOut, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, StagedFolder, Staging};
@@ -80,8 +81,7 @@ impl Load for ClusterLoad {
                 Ok(Box::new(StagedFolder { staging, inside: "", target, check: None }))
             }
             Destination::Folder(target) => {
-                let refused =
-                    dump_loader::make_cluster(staging.path(), &cluster, &programs, &cancel)?;
+                let refused = new_cluster::make(staging.path(), &cluster, &programs, &cancel)?;
                 let check = Some("pg_restore");
                 let folder = StagedFolder { staging, inside: "", target, check };
                 Ok(Box::new(StagedCluster { folder, refused }))
@@ -89,7 +89,7 @@ impl Load for ClusterLoad {
             Destination::Server(source) => {
                 let Session { client, server, .. } = Session::open(&source, &cancel)?;
                 let address = server.shown();
-                let login = client.login.clone().for_loading();
+                let login = client.login.for_loading();
                 let loader = DumpLoader { client: Client { login, ..client } };
                 loader.check(staging.path(), &cluster, check)?;
                 loader.require_absent(staging.path(), &cluster)?;

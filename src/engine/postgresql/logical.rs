@@ -9,9 +9,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::client::Session;
-use super::cluster::{CLUSTER_FILE, Cluster, DUMPS, ROLES};
+use super::cluster::{CLUSTER_FILE, Cluster, DUMPS, ROLES, SERVER};
 use super::options::Method;
 use super::server_info::{Database, ServerInfo};
+use super::server_objects;
 use super::settings::{SettingsEntry, no_settings};
 use super::unseen::Unseen;
 use crate::domain::{CheckLevel, FailureCode, LeftOut};
@@ -65,7 +66,7 @@ impl Selection {
         let mut add = |what: String, why: &str| list.push(LeftOut::new(what, why));
         for database in &self.closed {
             add(
-                format!("the content, settings, rights and comment of database {}", database.name),
+                format!("the content of database {}", database.name),
                 "it accepts no connections; a restore creates it empty, and method = \"physical\" holds it",
             );
         }
@@ -79,6 +80,13 @@ impl Selection {
         if !info.reads_passwords {
             add("passwords of roles".to_owned(), "the role may not read pg_authid");
         }
+        for it in &info.prepared {
+            add(format!("the changes of prepared transaction {it}"), "it has not committed them");
+        }
+        for name in &info.origins {
+            let why = "a dump holds no progress of replication: create it again where it is needed";
+            add(format!("replication origin {name}"), why);
+        }
         list.extend(info.slots_left_out());
         list
     }
@@ -87,27 +95,28 @@ impl Selection {
 /// Dumps roles and databases.
 pub(super) fn dump(
     session: &Session,
+    info: &ServerInfo,
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let info = ServerInfo::query(&session.client)?;
-    let selection = Selection::of(session, &info)?;
+    let selection = Selection::of(session, info)?;
     intake.announce(selection.dumped.iter().map(|it| it.bytes).sum())?;
-    let mut cluster = Cluster::of(&info, Method::Logical);
-    cluster.closed = selection.closed.iter().map(Into::into).collect();
-    let rights = selection.dumped.iter().filter_map(|it| Some((it.name.clone(), it.acl.clone()?)));
+    let mut cluster = Cluster::of(info, Method::Logical);
+    let with_rights = selection.dumped.iter().chain(&selection.closed);
+    let rights = with_rights.filter_map(|it| Some((it.name.clone(), it.acl.clone()?)));
     cluster.rights = rights.collect();
     cluster.databases = selection.dumped.iter().map(|it| it.name.clone()).collect();
     pour_folder("", intake)?;
     pour_bytes(CLUSTER_FILE, &cluster.to_json(), intake)?;
     pour_folder(DUMPS, intake)?;
-    let left_out = selection.left_out(&info);
+    let left_out = selection.left_out(info);
     let mut dumper =
-        Dumper { session, request, intake, info: &info, check_time: Duration::ZERO, left_out };
+        Dumper { session, request, intake, info, check_time: Duration::ZERO, left_out };
     for name in &cluster.databases {
         dumper.database(name)?;
     }
     dumper.roles()?;
+    dumper.server(&selection)?;
     dumper.settings()?;
     let Dumper { check_time, left_out, .. } = dumper;
     let mut facts = info.facts();
@@ -158,7 +167,9 @@ impl Dumper<'_> {
         let client = self.session.client.in_database(name);
         let tool = client
             .tool("pg_dump", self.info.major())?
-            .args(["--format=custom", "--compress=0", "--no-password", "--no-sync"])
+            // A tablespace of the whole database would have to exist where it is restored.
+            .args(["--format=custom", "--compress=0", "--no-tablespaces"])
+            .args(["--no-password", "--no-sync"])
             .args(self.session.server.extra_args.iter().cloned());
         let mut spool = self.spool(tool)?;
         if self.request.check != CheckLevel::Off {
@@ -169,18 +180,22 @@ impl Dumper<'_> {
             self.check_time += stopwatch.elapsed();
         }
         spool.pour(&format!("{DUMPS}/{}", file_name(name)), self.intake)?;
-        if self.info.superuser {
+        let unseen = Unseen::query(&client, name, self.info)?;
+        self.left_out.extend(unseen.left_out);
+        if unseen.statements.is_empty() {
             return Ok(());
         }
-        let unseen = Unseen::query(&client)?;
-        self.left_out.extend(unseen.left_out(name));
-        match unseen.statements() {
-            statements if statements.is_empty() => Ok(()),
-            statements => {
-                let path = format!("{DUMPS}/{}", statements_name(name));
-                pour_bytes(&path, statements.as_bytes(), self.intake)
-            }
+        let path = format!("{DUMPS}/{}", statements_name(name));
+        pour_bytes(&path, unseen.statements.as_bytes(), self.intake)
+    }
+
+    fn server(&mut self, selection: &Selection) -> Result<(), EngineError> {
+        let closed: Vec<&str> = selection.closed.iter().map(|it| it.name.as_str()).collect();
+        let statements = server_objects::statements(&self.session.client, &closed)?;
+        if statements.is_empty() {
+            return Ok(());
         }
+        pour_bytes(SERVER, (statements.join("\n") + "\n").as_bytes(), self.intake)
     }
 
     fn settings(&mut self) -> Result<(), EngineError> {

@@ -16,9 +16,20 @@ const DEFAULT_DATABASE: &str = "postgres";
 /// The database to connect to in a private server: `postgres` may have been dropped.
 const PRIVATE_DATABASE: &str = "template1";
 
+/// Overrides what a server, a database or a role sets for sessions and would change what is read. Amounts of money are
+/// written and read in one format.
+const READING: &str = "-c search_path=pg_catalog -c statement_timeout=0 \
+     -c idle_in_transaction_session_timeout=0 -c lc_monetary=C";
+
+/// Keeps a database from setting another role for its sessions.
+const NO_ROLE: &str = " -c role=none";
+
+/// Only a superuser may set these: without them, pages that are damaged could be taken for empty ones.
+const NO_ZEROES: &str = " -c zero_damaged_pages=off -c ignore_checksum_failure=off";
+
 /// Overrides what a database or a role sets for its sessions and would keep a dump from being loaded.
 const OWN_SESSION: &str = "-c role=none -c default_transaction_read_only=off \
-     -c default_transaction_deferrable=off -c statement_timeout=0 \
+     -c default_transaction_deferrable=off -c statement_timeout=0 -c lc_monetary=C \
      -c idle_in_transaction_session_timeout=0 -c local_preload_libraries=";
 
 /// The same in a private server, where nothing may wait for a lock, and nothing of the user's may come first in a
@@ -71,17 +82,31 @@ impl Login {
         Ok(login)
     }
 
+    /// The same login, whose sessions keep none of the settings of a database or a role that would change what they
+    /// read. `own_role`: but the role's own setting of another role.
+    pub(super) fn for_reading(&self, own_role: bool, superuser: bool) -> Self {
+        let mut options = READING.to_owned();
+        options.push_str(if own_role { "" } else { NO_ROLE });
+        options.push_str(if superuser { NO_ZEROES } else { "" });
+        self.with_options(&options)
+    }
+
     /// The same login, whose sessions keep none of the settings of a database or a role that would keep a dump from
     /// being loaded.
-    pub(super) fn for_loading(mut self) -> Self {
-        self.environment.push(("PGOPTIONS", OWN_SESSION.into()));
-        self
+    pub(super) fn for_loading(&self) -> Self {
+        self.with_options(OWN_SESSION)
+    }
+
+    fn with_options(&self, options: &str) -> Self {
+        let mut login = self.clone();
+        login.environment.push(("PGOPTIONS", options.into()));
+        login
     }
 
     /// To a private server of version `major`, by its socket in `folder`.
     pub(super) fn to_private(folder: &Path, user: &str, major: u32) -> Self {
         let mut environment = address_variables(&Address::Socket(folder.to_owned()));
-        let mut options = format!("{OWN_SESSION}{PRIVATE_SESSION}");
+        let mut options = format!("{OWN_SESSION}{NO_ZEROES}{PRIVATE_SESSION}");
         for (since, option) in
             [(14, " -c idle_session_timeout=0"), (17, " -c transaction_timeout=0")]
         {
@@ -135,9 +160,10 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text quoted for SQL.
+/// A text quoted for SQL, on one line.
 pub(super) fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    let text = text.replace('\\', "\\\\").replace('\'', "''");
+    format!("E'{}'", text.replace('\n', "\\n").replace('\r', "\\r"))
 }
 
 /// Host and port as libpq expects them. A socket may be given by its folder or by its file.

@@ -15,6 +15,7 @@ mod logical;
 mod login;
 mod manifest;
 mod members;
+mod new_cluster;
 mod options;
 mod physical;
 mod private_server;
@@ -26,6 +27,7 @@ mod restore_text;
 mod roles;
 mod row_counts;
 mod server_info;
+mod server_objects;
 mod settings;
 mod unseen;
 mod verdict;
@@ -71,10 +73,10 @@ impl Engine for Postgresql {
         request: &DumpRequest<'_>,
         intake: &mut dyn Intake,
     ) -> Result<DumpFacts, EngineError> {
-        let session = Session::open(request.source, request.cancel)?;
+        let (session, info) = Session::connect(request.source, request.cancel)?;
         match session.server.method {
-            Method::Physical => physical::dump(&session, request, intake),
-            Method::Logical => logical::dump(&session, request, intake),
+            Method::Physical => physical::dump(&session, &info, request, intake),
+            Method::Logical => logical::dump(&session, &info, request, intake),
         }
     }
 

@@ -32,15 +32,15 @@ const ARGUMENTS: [&str; 7] = [
 
 pub(super) fn dump(
     session: &Session,
+    info: &ServerInfo,
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts, EngineError> {
-    let info = ServerInfo::query(&session.client)?;
-    check_base_backup(&info)?;
+    check_base_backup(info)?;
     let tool = session.client.tool("pg_basebackup", info.major())?;
     let tool = tool.args(ARGUMENTS).args(session.server.extra_args.iter().cloned());
     intake.announce(info.base_bytes())?;
-    let cluster = Cluster::of(&info, Method::Physical);
+    let cluster = Cluster::of(info, Method::Physical);
     let compare = request.check != CheckLevel::Off;
     let mut settings = info.settings(&session.client)?.unwrap_or_default();
     settings.retain(|file| !file.in_data);
@@ -48,7 +48,7 @@ pub(super) fn dump(
     if info.tablespaces.is_empty() {
         read_stream(tool, request, &mut members)
     } else {
-        read_files(tool, request, &info, &mut members)
+        read_files(tool, request, info, &mut members)
     }
     .map_err(|error| session.client.classify(error))?;
     let stopwatch = Instant::now();
@@ -62,7 +62,7 @@ pub(super) fn dump(
             "a tablespace was created, moved or dropped while the backup ran; try again",
         ));
     }
-    let mut facts = facts(&info, &summary, compare, stopwatch);
+    let mut facts = facts(info, &summary, compare, stopwatch);
     for it in left_out {
         facts.leave_out(it.what, it.why);
     }

@@ -18,8 +18,7 @@ use crate::engine::{EngineError, Probe};
 const REPLICATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
-    let session = Session::open(source, &Cancel::default())?;
-    let info = ServerInfo::query(&session.client)?;
+    let (session, info) = Session::connect(source, &Cancel::default())?;
     let programs = &session.client.programs;
     let mut notes = vec![format!("server: {}", info.version), format!("role: {}", info.role)];
     let source_bytes = match session.server.method {
@@ -51,9 +50,7 @@ pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
                     require_readable(&client, &database.name, &info.role)
                         .map_err(|error| client.classify(error))?;
                 }
-                if !info.superuser {
-                    left_out.extend(Unseen::query(&client)?.left_out(&database.name));
-                }
+                left_out.extend(Unseen::query(&client, &database.name, &info)?.left_out);
             }
             if info.settings(&session.client)?.is_none() {
                 left_out.push(no_settings(&info.role));
@@ -101,16 +98,20 @@ pub(super) fn check_base_backup(info: &ServerInfo) -> Result<(), EngineError> {
             ),
         ));
     }
-    if info.max_wal_senders <= info.wal_senders {
-        return Err(EngineError::known(
+    match (info.max_wal_senders, info.wal_senders) {
+        (0, _) => Err(EngineError::known(
+            FailureCode::SourceInvalid,
+            "the server's max_wal_senders is 0, which allows no base backup: set it to 2 or more and restart the \
+             server, or set method = \"logical\"",
+        )),
+        (most, used) if most <= used => Err(EngineError::known(
             FailureCode::SourceLocked,
             format!(
-                "all {} of the server's max_wal_senders are in use: raise it and restart the server",
-                info.max_wal_senders
+                "all {most} of the server's max_wal_senders are in use: raise it and restart the server"
             ),
-        ));
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether `pg_hba.conf` admits this role for replication, which takes another line than a database.

@@ -15,6 +15,13 @@ const SHOWN: usize = 300;
 /// How many characters of a statement name an object.
 const SHORT: usize = 80;
 
+/// The encoding of a database that could not even be created; nothing of its dump was loaded.
+pub(super) fn encoding_of_refused_database(messages: &str) -> Option<&str> {
+    let (_, statement) = messages.split_once("Command was: CREATE DATABASE ")?;
+    let (_, rest) = statement.lines().next()?.split_once(" ENCODING = '")?;
+    rest.split_once('\'').map(|(encoding, _)| encoding)
+}
+
 /// The objects that were refused, each with the error and the statement.
 pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
     let mut found: Vec<LeftOut> = Vec::new();

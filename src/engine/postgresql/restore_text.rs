@@ -50,10 +50,13 @@ fn dumps() -> Vec<String> {
         r#"# restored/data/roles.sql holds the roles, restored/data/databases a dump of each database. Restore them
 # into a running server of the same version or newer. As its superuser, in this folder (ignore "already
 # exists" for roles):
+export PGOPTIONS="-c lc_monetary=C"   # in which amounts of money are written
 psql -d postgres -f restored/data/roles.sql
 for D in restored/data/databases/*.dump; do case "${D##*/}" in postgres.dump|template1.dump) ;; *) pg_restore --exit-on-error --create -d postgres "$D";; esac; done
 # The content of the databases that every server has:
 for D in postgres template1; do [ ! -e restored/data/databases/$D.dump ] || pg_restore -d $D restored/data/databases/$D.dump; done
+# Settings of all roles, tablespaces, and databases that accept no connections, if there are any, for a new server:
+#   psql -d postgres -f restored/data/server.sql
 # What only a superuser's dump holds is in restored/data/databases/NAME.sql, if there is any: psql -d NAME -f it.
 # The server's settings are in restored/data/settings, if Coffer could read them."#,
     )

@@ -35,10 +35,14 @@ SELECT json_build_object(
   'reads_settings', has_function_privilege(
       'pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)', 'EXECUTE')
     AND pg_has_role('pg_read_server_files', 'USAGE') AND pg_has_role('pg_read_all_settings', 'USAGE'),
+  'sets_role', EXISTS (SELECT FROM pg_db_role_setting CROSS JOIN unnest(setconfig) it
+    WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND it LIKE 'role=%'),
+  'prepared', (SELECT coalesce(json_agg(format('%s in database %s', gid, database)), '[]') FROM pg_prepared_xacts),
+  'origins', (SELECT coalesce(json_agg(roname), '[]') FROM pg_replication_origin WHERE roname !~ '^pg_[0-9]+'),
   'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE NOT temporary),
   'databases', (SELECT json_agg(json_build_object(
       'name', datname, 'encoding', pg_encoding_to_char(encoding), 'collate', datcollate,
-      'ctype', datctype, 'owner', pg_get_userbyid(datdba), 'acl', datacl::text, 'template', datistemplate,
+      'ctype', datctype, 'acl', datacl::text, 'template', datistemplate,
       'closed', NOT datallowconn, 'admits', has_database_privilege(oid, 'CONNECT'),
       'dumped', datconnlimit <> -2 AND datname <> 'template0',
       'bytes', CASE WHEN has_database_privilege(oid, 'CONNECT')
@@ -83,6 +87,12 @@ pub(super) struct ServerInfo {
     pub(super) reads_passwords: bool,
     /// The role may read the server's configuration files.
     reads_settings: bool,
+    /// The role's own settings include another role.
+    pub(super) sets_role: bool,
+    /// Its prepared transactions, each with its database.
+    pub(super) prepared: Vec<String>,
+    /// Its replication origins, but for those of subscriptions.
+    pub(super) origins: Vec<String>,
     /// The names of its replication slots.
     slots: Vec<String>,
     pub(super) databases: Vec<Database>,
@@ -96,7 +106,6 @@ pub(super) struct Database {
     pub(super) encoding: String,
     pub(super) collate: String,
     pub(super) ctype: String,
-    pub(super) owner: String,
     /// The rights to it; `None`: the default.
     pub(super) acl: Option<String>,
     pub(super) template: bool,

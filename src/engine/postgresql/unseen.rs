@@ -1,11 +1,48 @@
-//! What `pg_dump` does not see in a database if its role is no superuser: subscriptions, and the options of user
-//! mappings, among them passwords. A role with `pg_read_all_data` can read them all the same.
+//! What the dump of a database does not hold.
+//!
+//! If its role is no superuser, `pg_dump` sees neither subscriptions nor the options of user mappings, among them
+//! passwords. A role with `pg_read_all_data` can read them all the same, and they become statements of their own.
 
 use serde::Deserialize;
 
 use super::client::Client;
+use super::server_info::ServerInfo;
 use crate::domain::LeftOut;
 use crate::engine::EngineError;
+
+/// What no dump holds, whoever makes it.
+const LEFT_OUT: &str = "
+WITH own AS (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema')), object AS (
+  SELECT 'pg_class'::regclass AS class, oid, relnamespace AS schema FROM pg_class WHERE relkind NOT IN ('i', 'I', 't')
+  UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc
+  UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type WHERE typtype IN ('b', 'd', 'e', 'r')
+  UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator
+  UNION ALL SELECT 'pg_opclass'::regclass, oid, opcnamespace FROM pg_opclass
+  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace FROM pg_opfamily
+  UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_collation
+  UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace FROM pg_conversion
+  UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_ts_config
+  UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace FROM pg_ts_dict)
+SELECT coalesce(json_agg(json_build_object('what', what, 'why', why)), '[]') FROM (
+  SELECT pg_describe_object(class, oid, 0) AS what,
+    'pg_dump takes nothing from the server''s own schemas: move it to another' AS why
+  FROM object WHERE oid >= 16384 AND schema IN (SELECT oid FROM own) AND NOT EXISTS (SELECT FROM pg_depend d
+    WHERE d.classid = class AND d.objid = object.oid AND d.deptype IN ('e', 'i'))
+  UNION ALL
+  SELECT format('version %s of extension %s', extversion, extname),
+    'a restore creates the version that is the default of its server'
+  FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extversion <> default_version
+  UNION ALL
+  SELECT format('index %s', indexrelid::regclass), 'it is not valid, so pg_dump passes over it'
+  FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE NOT indisvalid AND relkind = 'i'
+  UNION ALL
+  SELECT format('that subscription %s is enabled', subname), 'a restore creates it disabled, so that it takes nothing '
+    || 'from its publisher: ALTER SUBSCRIPTION ENABLE lets it'
+  FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  UNION ALL
+  SELECT format('file %s of foreign table %s', option_value, ftrelid::regclass), 'it is not in the server''s data directory'
+  FROM pg_foreign_table JOIN pg_foreign_server s ON s.oid = ftserver JOIN pg_foreign_data_wrapper w ON w.oid = srvfdw
+  CROSS JOIN pg_options_to_table(ftoptions) WHERE option_name = 'filename' AND fdwname = 'file_fdw') missing";
 
 /// What the role may read, and the names of what is there.
 const SEEN: &str = "
@@ -35,7 +72,10 @@ SELECT coalesce(json_agg(statement), '[]') FROM (
     concat(', binary = ' || (to_jsonb(s) ->> 'subbinary'),
       CASE to_jsonb(s) ->> 'substream' WHEN 'true' THEN ', streaming = on' WHEN 't' THEN ', streaming = on'
         WHEN 'p' THEN ', streaming = parallel' END,
-      CASE WHEN to_jsonb(s) ->> 'subtwophasestate' IN ('p', 'e') THEN ', two_phase = on' END),
+      CASE WHEN to_jsonb(s) ->> 'subtwophasestate' IN ('p', 'e') THEN ', two_phase = on' END,
+      ', disable_on_error = ' || (to_jsonb(s) ->> 'subdisableonerr'), ', origin = ' || (to_jsonb(s) ->> 'suborigin'),
+      ', password_required = ' || (to_jsonb(s) ->> 'subpasswordrequired'),
+      ', run_as_owner = ' || (to_jsonb(s) ->> 'subrunasowner'), ', failover = ' || (to_jsonb(s) ->> 'subfailover')),
     s.subname, pg_get_userbyid(s.subowner))
   FROM pg_subscription s WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 ) unseen";
@@ -47,39 +87,44 @@ struct Seen {
     mappings: Vec<String>,
 }
 
-/// What `pg_dump` left out of one database's dump.
+/// What `pg_dump` leaves out of one database's dump.
 #[derive(Debug)]
-pub(super) enum Unseen {
-    /// The statements that create it.
-    Read(Vec<String>),
-    /// The role may not read it; its names.
-    Hidden(Vec<String>),
+pub(super) struct Unseen {
+    /// The statements that create what could be read all the same, each on its own line.
+    pub(super) statements: String,
+    pub(super) left_out: Vec<LeftOut>,
 }
 
 impl Unseen {
-    pub(super) fn query(client: &Client) -> Result<Self, EngineError> {
+    /// `client` is connected to `database`.
+    pub(super) fn query(
+        client: &Client,
+        database: &str,
+        info: &ServerInfo,
+    ) -> Result<Self, EngineError> {
+        let mut unseen = Self { statements: String::new(), left_out: client.query(LEFT_OUT)? };
+        if !info.superuser {
+            unseen.add_hidden(client)?;
+        }
+        for it in &mut unseen.left_out {
+            it.what = format!("{} in database {database}", it.what);
+        }
+        Ok(unseen)
+    }
+
+    /// Adds what only a superuser's dump holds.
+    fn add_hidden(&mut self, client: &Client) -> Result<(), EngineError> {
         let seen: Seen = client.query(SEEN)?;
         if seen.readable {
-            return Ok(Self::Read(client.query_names(STATEMENTS)?));
+            let statements = client.query_names(STATEMENTS)?;
+            self.statements = statements.iter().flat_map(|it| [it.as_str(), "\n"]).collect();
+            return Ok(());
         }
         let subscriptions = seen.subscriptions.iter().map(|name| format!("subscription {name}"));
         let mappings =
             seen.mappings.iter().map(|it| format!("options of the user mapping of {it}"));
-        Ok(Self::Hidden(subscriptions.chain(mappings).collect()))
-    }
-
-    pub(super) fn statements(&self) -> String {
-        match self {
-            Self::Read(statements) => {
-                statements.iter().flat_map(|it| [it.as_str(), "\n"]).collect()
-            }
-            Self::Hidden(_) => String::new(),
-        }
-    }
-
-    pub(super) fn left_out(&self, database: &str) -> Vec<LeftOut> {
-        let Self::Hidden(names) = self else { return Vec::new() };
         let why = "the role may not read it: GRANT pg_read_all_data TO it";
-        names.iter().map(|it| LeftOut::new(format!("{it} in database {database}"), why)).collect()
+        self.left_out.extend(subscriptions.chain(mappings).map(|what| LeftOut::new(what, why)));
+        Ok(())
     }
 }

@@ -1,0 +1,92 @@
+//! A new cluster made from dumps.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::cluster::{CLUSTER_FILE, Cluster, DATA_FOLDER, DUMPS, ROLES, SERVER};
+use super::dump_loader::DumpLoader;
+use super::private_server::{Launch, PrivateServer};
+use super::programs::{Programs, version_of};
+use crate::domain::{Cancel, FailureCode, LeftOut};
+use crate::engine::EngineError;
+use crate::engine::tool::{Tool, ToolError};
+
+/// Makes a new cluster in `folder` from the dumps there, and removes the dumps. Returns what could not be created.
+pub(super) fn make(
+    folder: &Path,
+    cluster: &Cluster,
+    programs: &Programs,
+    cancel: &Cancel,
+) -> Result<Vec<LeftOut>, EngineError> {
+    let initdb = programs.server_for_dumps("initdb", cluster.major)?;
+    let major = version_of(&initdb)?;
+    let data = folder.join(DATA_FOLDER);
+    let mut refused = run_initdb(&initdb, &data, cluster, cancel)?;
+    let launch = Launch { data: &data, major, role: &cluster.bootstrap_role, scratch: folder };
+    let server = PrivateServer::start(&launch, programs, cancel)?;
+    let loader = DumpLoader { client: server.client.clone() };
+    let result = loader.load_into_new(folder, cluster);
+    refused.extend(result.map_err(|error| server.explain_if_ended(error))?);
+    server.stop()?;
+    let failed = |error| EngineError::target("finishing", folder, error);
+    std::fs::remove_dir_all(folder.join(DUMPS)).map_err(failed)?;
+    for name in [ROLES, SERVER] {
+        match std::fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let cluster = Cluster {
+        major,
+        databases: Vec::new(),
+        rights: BTreeMap::new(),
+        refused: refused.clone(),
+        ..cluster.clone()
+    };
+    overwrite(&folder.join(CLUSTER_FILE), &cluster.to_json()).map_err(failed)?;
+    let opened = File::open(folder).map_err(failed)?;
+    rustix::fs::syncfs(&opened).map_err(|error| failed(error.into()))?;
+    Ok(refused)
+}
+
+/// Initialises a cluster like the original. If this machine lacks the locale, that of new databases is `C`, and the
+/// other is returned as refused.
+fn run_initdb(
+    initdb: &Path,
+    data: &Path,
+    cluster: &Cluster,
+    cancel: &Cancel,
+) -> Result<Vec<LeftOut>, EngineError> {
+    let tool = |collate: &str, ctype: &str| {
+        let tool = Tool::new(initdb)
+            .arg("-D")
+            .arg(data)
+            .option("--username=", &cluster.bootstrap_role)
+            .option("--encoding=", &cluster.encoding)
+            .option("--lc-collate=", collate)
+            .option("--lc-ctype=", ctype)
+            .arg(format!("--wal-segsize={}", (cluster.wal_segment_size >> 20).max(1)))
+            // Only its owner can log in, whatever the default is.
+            .args(["--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync"])
+            .hide_root();
+        if cluster.data_checksums { tool.arg("--data-checksums") } else { tool }
+    };
+    let advice = "initdb could not create the new cluster";
+    let failed = |error: &ToolError| EngineError::from_tool(error, FailureCode::Tool, "", advice);
+    match tool(&cluster.collate, &cluster.ctype).run(cancel) {
+        Ok(()) => Ok(Vec::new()),
+        Err(error) if error.output().contains("locale") => {
+            tool("C", "C").run(cancel).map_err(|error| failed(&error))?;
+            let what = format!("the locale {} of new databases", cluster.collate);
+            Ok(vec![LeftOut::new(what, error.to_string())])
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn overwrite(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+    std::io::Write::write_all(&mut file, content)
+}
