@@ -37,6 +37,7 @@ mariadbd mariadb-server
 mariadb mariadb-client
 mariadb-backup mariadb-backup
 LIST
+    [ -e /usr/share/i18n/locales/de_DE ] || echo locales
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }

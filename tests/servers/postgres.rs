@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) as_debian: bool,
     /// The size of a WAL segment, if not the usual one.
     pub(crate) wal_segment_mib: Option<u32>,
+    /// A folder with locales that only this server knows.
+    pub(crate) locales: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -52,6 +54,7 @@ impl Default for Setup {
             tcp: false,
             as_debian: false,
             wal_segment_mib: None,
+            locales: None,
         }
     }
 }
@@ -65,6 +68,7 @@ pub(crate) struct Postgres {
     settings: PathBuf,
     port: u16,
     tcp: bool,
+    locales: Option<PathBuf>,
     folder: TempDir,
 }
 
@@ -101,7 +105,8 @@ impl Postgres {
         }
         write(&settings.join("postgresql.conf"), &format!("{SETTINGS}{}", setup.settings));
         write(&settings.join("pg_hba.conf"), &setup.hba);
-        let mut server = Self { child: None, data, settings, port, tcp: setup.tcp, folder };
+        let (tcp, locales) = (setup.tcp, setup.locales.clone());
+        let mut server = Self { child: None, data, settings, port, tcp, locales, folder };
         server.start();
         server
     }
@@ -109,12 +114,18 @@ impl Postgres {
     /// On a restored data directory, which becomes the server's own.
     #[track_caller]
     pub(crate) fn on(data: &Path) -> Self {
+        Self::on_with(data, "")
+    }
+
+    /// The same with further settings.
+    #[track_caller]
+    pub(crate) fn on_with(data: &Path, settings: &str) -> Self {
         let whole = data.parent().expect("a data directory lies in a folder");
         if let Some((uid, gid)) = server_user() {
             done(Command::new("chown").arg("-R").arg(format!("{uid}:{gid}")).arg(whole));
         }
         let folder = folder();
-        write(&data.join("postgresql.conf"), SETTINGS);
+        write(&data.join("postgresql.conf"), &format!("{SETTINGS}{settings}"));
         write(&data.join("pg_hba.conf"), "local all all trust\nlocal replication all trust\n");
         write(&data.join("pg_ident.conf"), "");
         let mut server = Self {
@@ -123,6 +134,7 @@ impl Postgres {
             settings: data.into(),
             port: 5432,
             tcp: false,
+            locales: None,
             folder,
         };
         server.start();
@@ -142,6 +154,9 @@ impl Postgres {
         {
             let path = self.settings.join(file);
             command.arg("-c").arg(format!("{key}_file={}", path.display()));
+        }
+        if let Some(folder) = &self.locales {
+            command.env("LOCPATH", folder);
         }
         let listen = if self.tcp { "listen_addresses=127.0.0.1" } else { "listen_addresses=" };
         command.args(["-c", listen]).stdout(log.try_clone().unwrap()).stderr(log);

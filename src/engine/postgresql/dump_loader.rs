@@ -1,10 +1,8 @@
 //! Loading dumps into a server: the private one of a new cluster, or one that runs.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _};
 use std::path::Path;
-
-use tempfile::NamedTempFile;
 
 use super::client::Client;
 use super::cluster::{Cluster, DUMPS, ROLES, SERVER};
@@ -213,13 +211,10 @@ impl DumpLoader {
                     quoted(name),
                     literal(encoding)
                 ))?;
-                let list = self.list_without_database(folder, cluster, name)?;
-                let client = client.in_database(name);
-                let second = run_restore(restore(&client)?.arg("-L").arg(list.path()), &client)?;
-                let mut refused = objects(&first.messages, name);
-                refused.truncate(1);
-                refused.extend(self.refused_by(second, name)?);
-                refused
+                let second = run_restore(restore(&client)?, &client)?;
+                // The second attempt is refused the database because it exists; the first says why it did not.
+                let why = objects(&first.messages, name).into_iter().take(1);
+                why.chain(self.refused_by(second, name)?.into_iter().skip(1)).collect()
             }
             _ => self.refused_by(first, name)?,
         };
@@ -244,26 +239,6 @@ impl DumpLoader {
                 Err(self.denied_by_target(error.map_output(|_| last)))
             }
         }
-    }
-
-    /// A file that lists everything in a dump but the statement that creates the database.
-    fn list_without_database(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-        name: &str,
-    ) -> Result<NamedTempFile, EngineError> {
-        let list = self.contents(folder, cluster, name)?;
-        // `3350; 1262 16384 DATABASE - shop app`
-        let is_kept = |line: &&[u8]| {
-            !line.splitn(4, |it| *it == b' ').any(|it| it.starts_with(b"DATABASE - "))
-        };
-        let kept = list.split_inclusive(|byte| *byte == b'\n').filter(is_kept).collect::<Vec<_>>();
-        let made = NamedTempFile::new().and_then(|mut file| {
-            file.write_all(&kept.concat())?;
-            Ok(file)
-        });
-        made.map_err(|error| EngineError::target("writing in", &std::env::temp_dir(), error))
     }
 
     /// Executes what a dump by a role that was no superuser left out.
@@ -293,20 +268,10 @@ impl DumpLoader {
         if ![DEFAULT_DATABASE, TEMPLATE].contains(&name) {
             return Ok(false);
         }
-        let list = self.contents(folder, cluster, name)?;
-        Ok(list.split(|byte| *byte == b'\n').all(|line| line.is_empty() || line.starts_with(b";")))
-    }
-
-    /// The table of contents of a dump.
-    fn contents(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-        name: &str,
-    ) -> Result<Vec<u8>, EngineError> {
         let program = self.client.programs.client("pg_restore", cluster.major)?;
         let list = check_tool(Tool::new(&program), open_dump(folder, name)?, CheckLevel::Quick);
-        Ok(list.output(&self.client.cancel)?)
+        let list = list.output(&self.client.cancel)?;
+        Ok(list.split(|byte| *byte == b'\n').all(|line| line.is_empty() || line.starts_with(b";")))
     }
 
     /// Classifies an error. Here, what denies access is the target.

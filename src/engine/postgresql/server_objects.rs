@@ -20,7 +20,7 @@ SELECT json_build_object(
       'options', spcoptions, 'owner', pg_get_userbyid(spcowner), 'comment', shobj_description(oid, 'pg_tablespace'),
       'rights', CASE WHEN spcacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
         'grantor', pg_get_userbyid(grantor), 'grantee', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END,
-        'right', privilege_type, 'grantable', is_grantable)), '[]') FROM aclexplode(spcacl)) END)), '[]')
+        'privilege', privilege_type, 'grantable', is_grantable)), '[]') FROM aclexplode(spcacl)) END)), '[]')
     FROM pg_tablespace WHERE oid IN (1663, 1664)),
   'closed', (SELECT coalesce(json_agg(json_build_object('encoding', pg_encoding_to_char(encoding),
       'collate', datcollate, 'ctype', datctype, 'template', datistemplate, 'limit', datconnlimit,
@@ -30,7 +30,7 @@ SELECT json_build_object(
         'owner', pg_get_userbyid(datdba), 'comment', shobj_description(oid, 'pg_database'),
         'rights', CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
           'grantor', pg_get_userbyid(grantor), 'grantee', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END,
-          'right', privilege_type, 'grantable', is_grantable)), '[]') FROM aclexplode(datacl)) END))), '[]')
+          'privilege', privilege_type, 'grantable', is_grantable)), '[]') FROM aclexplode(datacl)) END))), '[]')
     FROM pg_database d WHERE NOT datallowconn))";
 
 /// Settings whose value is a list of names, which `SET … TO` would quote again.
@@ -70,7 +70,7 @@ struct Right {
     grantor: String,
     /// `None`: everybody.
     grantee: Option<String>,
-    right: String,
+    privilege: String,
     grantable: bool,
 }
 
@@ -150,10 +150,10 @@ impl Object {
 impl Right {
     /// A superuser grants as the object's owner. What somebody else granted is granted by that role again.
     fn statement(&self, object: &str, owner: &str) -> String {
-        let Self { grantor, right, .. } = self;
+        let Self { grantor, privilege, .. } = self;
         let grantee = self.grantee.as_deref().map_or_else(|| "PUBLIC".to_owned(), quoted);
         let option = if self.grantable { " WITH GRANT OPTION" } else { "" };
-        let grant = format!("GRANT {right} ON {object} TO {grantee}{option};");
+        let grant = format!("GRANT {privilege} ON {object} TO {grantee}{option};");
         if grantor == owner {
             return grant;
         }
@@ -164,27 +164,24 @@ impl Right {
 
 impl ClosedDatabase {
     fn create(&self) -> String {
-        let mut text = format!(
-            "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+        let locale = literal(self.locale.as_deref().unwrap_or_default());
+        let provider = match self.provider.as_deref() {
+            Some("i") => format!(" LOCALE_PROVIDER icu ICU_LOCALE {locale}"),
+            Some("b") => format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {locale}"),
+            Some(_) => " LOCALE_PROVIDER libc".to_owned(),
+            None => String::new(),
+        };
+        let rules = self.rules.as_deref().map(|it| format!(" ICU_RULES {}", literal(it)));
+        let Self { limit, template, .. } = self;
+        format!(
+            "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {}{provider}{} \
+             CONNECTION LIMIT {limit} IS_TEMPLATE {template} ALLOW_CONNECTIONS false;",
             quoted(&self.object.name),
             quoted(&self.object.owner),
             literal(&self.encoding),
             literal(&self.collate),
-            literal(&self.ctype)
-        );
-        let locale = literal(self.locale.as_deref().unwrap_or_default());
-        match self.provider.as_deref() {
-            Some("i") => text.push_str(&format!(" LOCALE_PROVIDER icu ICU_LOCALE {locale}")),
-            Some("b") => {
-                text.push_str(&format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {locale}"))
-            }
-            Some(_) => text.push_str(" LOCALE_PROVIDER libc"),
-            None => {}
-        }
-        if let Some(rules) = &self.rules {
-            text.push_str(&format!(" ICU_RULES {}", literal(rules)));
-        }
-        let Self { limit, template, .. } = self;
-        text + &format!(" CONNECTION LIMIT {limit} IS_TEMPLATE {template} ALLOW_CONNECTIONS false;")
+            literal(&self.ctype),
+            rules.unwrap_or_default()
+        )
     }
 }

@@ -33,9 +33,14 @@ pub(crate) fn tools_key(folder: &Path) -> String {
 
 /// A server on what `coffer restore` makes of this backup.
 pub(crate) fn start_restored(coffer: &TestServer, row: &Value) -> Postgres {
+    start_restored_with(coffer, row, "")
+}
+
+/// The same with further settings.
+pub(crate) fn start_restored_with(coffer: &TestServer, row: &Value, settings: &str) -> Postgres {
     let restored = coffer.restored(row);
     // The server's user must be able to get there.
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(coffer.folder(), open).unwrap();
-    Postgres::on(&restored.join("pgdata"))
+    Postgres::on_with(&restored.join("pgdata"), settings)
 }

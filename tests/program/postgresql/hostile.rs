@@ -223,3 +223,29 @@ fn a_drill_of_a_standby_speaks_to_no_primary() {
     assert_passed(&client.drilled(id_of(&full)));
     assert_eq!(visitors(&primary), before);
 }
+
+#[test]
+fn a_database_that_takes_damaged_pages_for_empty_ones_hides_no_damage() {
+    let mut server = Postgres::with(&Setup { checksums: false, ..Setup::default() });
+    server.sql(
+        "postgres",
+        "CREATE TABLE item AS SELECT generate_series(1, 5000) AS n; CHECKPOINT;
+         ALTER DATABASE postgres SET zero_damaged_pages = on;",
+    );
+    let file = server.sql("postgres", "SELECT pg_relation_filepath('item')");
+    server.stop();
+    let path = server.data().join(file.trim());
+    let damaged = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&damaged, &[0xff; 64], 8192).unwrap();
+    server.start();
+    let coffer = TestServer::builder()
+        .drilled_instance(NAME, "postgresql", &source(&server, ""))
+        .instance_of("dumped", "postgresql", &source(&server, "method = \"logical\""), "quick")
+        .allow_warning("")
+        .start();
+    let client = coffer.admin();
+    let (code, message) = client.failed("dumped");
+    assert_eq!(code, "source_damaged", "{message}");
+    let row = client.drilled(id_of(&client.full(NAME)));
+    assert_eq!(row["drill"]["failure"]["code"], "archive_damaged", "{:#}", row["drill"]);
+}

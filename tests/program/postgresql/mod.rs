@@ -8,7 +8,10 @@ mod fixture;
 mod hostile;
 mod incrementals;
 mod left_out;
+mod locales;
 mod logical;
 mod physical;
-use crate::servers::postgres;
 mod secrets;
+mod survey;
+
+use crate::servers::postgres;
