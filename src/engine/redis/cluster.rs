@@ -66,19 +66,3 @@ fn ranges(held: &[bool]) -> String {
     }
     texts.join(", ")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slots_of_other_nodes_are_named() {
-        let nodes = "aa 127.0.0.1:7000@17000 myself,master - 0 0 1 connected 0-99 101 [93-<-bb]\n\
-            bb 127.0.0.1:7001@17001 master - 0 1 2 connected 100 102-16383\n";
-        assert_eq!(missing_slots(nodes).unwrap(), "100, 102-16383");
-        let replica =
-            "aa h:1@2 myself,slave bb 0 0 1 connected\nbb h:1@2 master - 0 0 1 connected 0-16383\n";
-        assert_eq!(missing_slots(replica).unwrap(), "");
-        assert_eq!(missing_slots("NOPERM this user has no permissions\n"), None);
-    }
-}

@@ -78,38 +78,3 @@ impl Info {
         facts
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ANSWER: &str = "# Server\r\nredis_version:7.0.15\r\nrun_id:ab\r\n\r\n# Memory\r\n\
-        used_memory:900\r\nused_memory_dataset:300\r\n# Keyspace\r\n\
-        db0:keys=12,expires=1,avg_ttl=0\r\ndb10:keys=3,expires=0,avg_ttl=0\r\n";
-
-    #[test]
-    fn values_are_found_by_name() {
-        let info = Info::parse(ANSWER.as_bytes()).unwrap();
-        assert_eq!((info.version().as_str(), info.data_bytes()), ("7.0.15", 300));
-        assert_eq!(info.databases(), [(0, 12), (10, 3)].into());
-        let facts = info.facts();
-        assert_eq!(facts["keys"]["db10"], 3);
-        assert_eq!((&facts["run_id"], &facts["used_memory"]), (&"ab".into(), &900.into()));
-        assert!(!info.is_valkey());
-    }
-
-    #[test]
-    fn valkey_is_distinguished_from_the_redis_it_imitates() {
-        let text =
-            "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\n";
-        let info = Info::parse(text.as_bytes()).unwrap();
-        assert!(info.is_valkey());
-        assert_eq!(info.version(), "valkey 8.0.1");
-    }
-
-    #[test]
-    fn an_error_message_is_not_an_answer() {
-        assert_eq!(Info::parse(b"NOAUTH Authentication required.\n"), None);
-        assert_eq!(Info::parse(b"# Keyspace\r\n"), None);
-    }
-}

@@ -86,28 +86,3 @@ fn rights_notes(server: &ServerSource, error: ToolError) -> Result<Vec<String>> 
     }
     Ok(Vec::new())
 }
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::domain::FailureCode;
-
-    #[test]
-    fn a_snapshot_is_allowed_only_if_the_answer_after_the_check_of_rights_came() {
-        let source = serde_json::from_value(json!({"socket": "/s"})).unwrap();
-        let server = KIND.server(&source).unwrap();
-        let notes = |output: &str| rights_notes(&server, ToolError::answer("redis-cli", output));
-        let noise = "NOPERM this user has no permissions to run the 'echo' command";
-        assert_eq!(notes(&format!("ERR {MAY_REPLICATE}\n{noise}")).unwrap(), [""; 0]);
-        let backlog =
-            notes(&format!("NOPERM … the 'replconf' command\nERR {MAY_REPLICATE}\n{noise}"));
-        assert!(backlog.unwrap()[0].contains("+replconf"));
-        let refused = notes("NOPERM this user has no permissions to run the 'sync' command\n");
-        let failure = refused.unwrap_err().failure().unwrap();
-        assert_eq!(failure.code, FailureCode::SourceDenied);
-        assert!(failure.message.contains("+sync"), "{failure}");
-        assert!(notes("").is_err());
-    }
-}

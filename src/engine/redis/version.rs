@@ -36,37 +36,3 @@ pub(super) fn check_version(version: &str, info: &Info) -> Result<()> {
         ),
     ))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tool_older_than_its_server_is_refused_with_the_package_to_install() {
-        let redis = |it| format!("redis_version:{it}\r\n");
-        let valkey = |it| format!("redis_version:7.2.4\r\nvalkey_version:{it}\r\n");
-        for (tool, server, good) in [
-            ("redis-cli 7.0.15", redis("7.0.1"), true),
-            ("redis-cli 8.0.0", redis("7.4.1"), true),
-            ("redis-cli 7.0.15", redis("7.2.0"), false),
-            ("redis-cli 7.0.15", redis("10.0.0"), false),
-            ("valkey-cli 8.0.1", valkey("8.0.1"), true),
-            ("valkey-cli 8.0.1", valkey("8.1.0"), false),
-            ("redis-cli 7.2.5", valkey("8.0.1"), true),
-            ("redis-cli 7.0.15", valkey("8.0.1"), false),
-            ("redis-cli 8.2.0", valkey("9.0.0"), false),
-            ("valkey-cli 9.0.0", redis("7.2.5"), true),
-            ("valkey-cli 9.0.0", redis("7.4.0"), false),
-            ("built by hand", redis("7.4.0"), true),
-        ] {
-            let info = Info::parse(format!("# Server\r\n{server}").as_bytes()).unwrap();
-            let found = check_version(tool, &info);
-            assert_eq!(found.is_ok(), good, "{tool}, {server}");
-            if let Err(error) = found {
-                let package =
-                    if server.contains("valkey") { "valkey-tools" } else { "redis-tools" };
-                assert!(error.to_string().contains(package), "{error}");
-            }
-        }
-    }
-}

@@ -19,8 +19,6 @@ mod tail;
 mod tests;
 mod version;
 
-#[cfg(test)]
-pub(super) use self::classify::assert_classified;
 pub(super) use self::classify::{Rule, TIMED_OUT, classify, find_rule, rules, says_any};
 pub(super) use self::command::{Tool, drill_network};
 pub(super) use self::error::ToolError;

@@ -3,6 +3,7 @@
 mod conformance;
 mod directory;
 mod mariadb;
+mod messages;
 mod postgresql;
 mod redis;
 mod sources;

@@ -1,5 +1,6 @@
 //! The engine `redis`, on real servers.
 
+mod answers;
 mod drill;
 mod dump;
 #[path = "../../../servers/redis.rs"]

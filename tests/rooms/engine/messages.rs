@@ -1,0 +1,180 @@
+//! What the tools of servers say, and what Coffer makes of it. The tools are scripts that say it.
+
+use std::path::Path;
+use std::process::Command;
+
+use coffer::domain::FailureCode::{
+    self, DiskFull, SourceChanged, SourceDamaged, SourceDenied, SourceInvalid, SourceLocked,
+    SourceMissing, Tool,
+};
+use coffer::domain::Source;
+use coffer::engine::find;
+use serde_json::{Value, json};
+
+/// A message, and the failure code and a word of the advice that it leads to.
+type Message = (&'static str, FailureCode, &'static str);
+
+/// Makes a program that runs this script.
+pub(super) fn write_tool(folder: &Path, name: &str, script: &str) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "printf '#!/bin/sh\\n%s' \"$1\" > \"$0\" && chmod 755 \"$0\""]);
+    assert!(command.arg(folder.join(name)).arg(script).status().unwrap().success());
+}
+
+/// A text as one word of a script.
+pub(super) fn word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// What a probe says when the first of `tools` prints this message and fails; the others must only exist.
+fn failure(engine: &str, mut keys: Value, tools: &[&str], message: &str) -> (FailureCode, String) {
+    let folder = tempfile::tempdir().unwrap();
+    for (at, tool) in tools.iter().enumerate() {
+        let script = format!(
+            "case \"$*\" in *--version*) echo \"mariadb from 11.8.2-MariaDB\"; exit ;; esac\n\
+             printf '%s\\n' {} >&2; exit 1",
+            word(message)
+        );
+        write_tool(folder.path(), tool, if at == 0 { &script } else { "exit 1" });
+    }
+    keys["tools"] = folder.path().to_str().unwrap().into();
+    let source: Source = serde_json::from_value(keys).unwrap();
+    let failure = find(engine).unwrap().probe(&source).unwrap_err().failure().unwrap();
+    (failure.code, failure.message)
+}
+
+#[track_caller]
+fn assert_classified(engine: &str, keys: &Value, tools: &[&str], server: &str, table: &[Message]) {
+    for (message, code, word) in table {
+        let (found, said) = failure(engine, keys.clone(), tools, message);
+        assert_eq!(found, *code, "{message}: {said}");
+        assert!(said.starts_with(server) && said.contains(message.trim()), "{said}");
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn messages_of_mariadb_are_classified_with_advice() {
+    let keys = json!({"socket": "/run/m.sock", "user": "a"});
+    let table: &[Message] = &[
+        (
+            "ERROR 1045 (28000): Access denied for user 'a'@'b' (using password: YES)",
+            SourceDenied,
+            "",
+        ),
+        ("[00] Failed to connect to MariaDB server: Access denied for user 'x'", SourceDenied, ""),
+        (
+            "ERROR 1227 (42000): Access denied; you need (at least one of) the RELOAD privilege(s)",
+            SourceDenied,
+            "",
+        ),
+        (
+            "mariadb-dump: Error 2013: Lost connection to server during query when dumping table `a`",
+            SourceMissing,
+            "was lost",
+        ),
+        (
+            "ERROR 2002 (HY000): Can't connect to local server through socket",
+            SourceMissing,
+            "start",
+        ),
+        ("ERROR 2005 (HY000): Unknown server host 'db' (-2)", SourceMissing, "start"),
+        ("ERROR 1049 (42000): Unknown database 'shop'", SourceMissing, "source.database"),
+        ("[01] Error: Database page corruption detected at page 7", SourceDamaged, "mariadb-check"),
+        (
+            "mariadb-dump: Error 145: Table './shop/m' is marked as crashed and should be repaired",
+            SourceDamaged,
+            "mariadb-check",
+        ),
+        ("Error writing file 'x' (Errcode: 28 \"No space left on device\")", DiskFull, "make room"),
+        ("ERROR 2026 (HY000): SSL connection error: unknown error number", SourceDenied, "tls"),
+        ("Can't open file './a.ibd' (errno: 13 \"Permission denied\")", SourceDenied, "the right"),
+        ("ERROR 1205 (HY000): Lock wait timeout exceeded", SourceLocked, "a long statement"),
+        ("Segmentation fault", Tool, ""),
+    ];
+    assert_classified("mariadb", &keys, &["mariadb", "mariadb-backup"], "", table);
+    let output =
+        "[00] Acquiring BACKUP LOCKS...\n[01] Copying ./a.ibd\n[00] FATAL ERROR: no\n[00] Bye";
+    let said = failure("mariadb", keys.clone(), &["mariadb", "mariadb-backup"], output).1;
+    assert!(said.contains("[00] FATAL ERROR: no") && !said.contains("Bye"), "{said}");
+    let said = failure("mariadb", keys, &["mariadb", "mariadb-backup"], "one\ntwo").1;
+    assert!(said.contains("one\ntwo"), "{said}");
+}
+
+#[test]
+fn messages_of_postgresql_are_classified_with_advice() {
+    let keys = json!({"socket": "/s", "user": "bob"});
+    let table: &[Message] = &[
+        ("FATAL:  password authentication failed for user \"bob\"", SourceDenied, "password_file"),
+        ("fe_sendauth: no password supplied", SourceDenied, "password_file"),
+        ("FATAL:  Peer authentication failed for user \"bob\"", SourceDenied, "pg_ident"),
+        (
+            "FATAL:  no pg_hba.conf entry for replication connection from host \"[local]\"",
+            SourceDenied,
+            "`local  replication  bob  scram-sha-256`",
+        ),
+        ("FATAL:  no pg_hba.conf entry for host \"[local]\"", SourceDenied, "`local  all  bob"),
+        (
+            "FATAL:  must be superuser or replication role to start walsender",
+            SourceDenied,
+            "ALTER ROLE \"bob\" REPLICATION",
+        ),
+        ("FATAL:  role \"bob\" does not exist", SourceDenied, "user"),
+        ("ERROR:  permission denied for table t", SourceDenied, "GRANT"),
+        (
+            "ERROR:  query would be affected by row-level security policy for table \"t\"",
+            SourceDenied,
+            "ALTER ROLE \"bob\" BYPASSRLS",
+        ),
+        ("ERROR:  permission denied for large object 4711", SourceDenied, "lo_compat_privileges"),
+        ("FATAL:  permission denied for database \"x\"", SourceDenied, "GRANT CONNECT"),
+        ("WARNING:  checksum verification failed in file \"base/5/1\"", SourceDamaged, "checksums"),
+        ("ERROR:  invalid page in block 3 of relation base/5/1", SourceDamaged, "disk"),
+        ("ERROR:  WAL segment 1 has already been removed", SourceChanged, "wal_keep_size"),
+        ("could not write to file \"x\": No space left on device", DiskFull, "room"),
+        (
+            "connection to server on socket \"/s/.s.PGSQL.5432\" failed: No such file or directory\n\
+     Is the server running locally and accepting connections on that socket?",
+            SourceMissing,
+            "start the server",
+        ),
+        ("server at \"::1\", port 1 failed: Connection refused", SourceMissing, "start"),
+        ("FATAL:  the database system is shutting down", SourceMissing, "start"),
+        ("FATAL:  terminating connection due to administrator command", SourceMissing, "was lost"),
+        ("server closed the connection unexpectedly", SourceMissing, "connection was lost"),
+        ("pg_dump: error: aborting because of server version mismatch", Tool, "install"),
+        ("something new", Tool, ""),
+    ];
+    assert_classified("postgresql", &keys, &["psql"], "", table);
+}
+
+#[test]
+fn messages_of_redis_are_classified_with_advice_and_the_server_is_named() {
+    let keys = json!({"socket": "/run/r.sock", "user": "keeper"});
+    let table: &[Message] = &[
+        (
+            "Could not connect to Redis at /x: No such file or directory",
+            SourceMissing,
+            "start the server",
+        ),
+        ("Could not connect to Redis at /x: Permission denied", SourceDenied, "unixsocketperm"),
+        ("SSL_connect failed: certificate verify failed", SourceDenied, "ca_file"),
+        ("NOAUTH Authentication required.", SourceDenied, "password_file"),
+        ("AUTH failed: WRONGPASS invalid", SourceDenied, "password_file"),
+        (
+            "-NOPERM this user has no permissions to run the 'sync' command",
+            SourceDenied,
+            "ACL SETUSER keeper on '>PASSWORD' +ping +info +sync +psync +replconf",
+        ),
+        ("ERR unknown command 'SYNC', with args beginning with: ", SourceInvalid, "rename-command"),
+        ("LOADING Redis is loading", SourceLocked, "wait"),
+        ("-NOMASTERLINK Can't SYNC", SourceLocked, "master"),
+        ("ERR max number of clients reached", SourceLocked, "maxclients"),
+        ("Error reading RDB payload from socket", Tool, "server's log"),
+        ("Error reading bulk length", Tool, "server's log"),
+        ("I/O error\nError: Server closed the connection", Tool, "cert_file"),
+        ("something new", Tool, ""),
+    ];
+    let tools = ["redis-cli", "redis-check-rdb"];
+    assert_classified("redis", &keys, &tools, "/run/r.sock: ", table);
+}
