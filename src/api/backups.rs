@@ -2,14 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use actix_web::rt::time::sleep;
 use actix_web::web::{self, Json};
 
 use crate::catalog::{CatalogError, Read, Write};
-use crate::domain::{Backup, BackupId, NewBackup, ParentChoice, ProjectId, Registration};
+use crate::domain::{Backup, BackupId, Location, NewBackup, ParentChoice, ProjectId, Registration};
 use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, RestoreFrom};
 
 use super::error::ApiError;
@@ -81,14 +81,14 @@ async fn create_backup(
             archives.driver()
         )));
     }
-    let reply = match wanted.restore_from.take() {
+    let backup = match wanted.restore_from.take() {
         Some(archive) => {
-            let new = registration(wanted, &archive, &**archives)?;
-            catalog.register_backup(&call.scope, new)
+            let new = registration(&call, wanted, &archive).await?;
+            let backup = catalog.register_backup(&call.scope, new).done().await?;
+            registered(&call, backup).await?
         }
-        None => catalog.create_backup(&call.scope, new_backup(wanted)?),
+        None => catalog.create_backup(&call.scope, new_backup(wanted)?).done().await?,
     };
-    let backup = reply.done().await?;
     Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view(backup) }))
 }
 
@@ -104,20 +104,51 @@ fn new_backup(wanted: CreateBackup) -> Result<NewBackup, ApiError> {
     Ok(NewBackup { name, description, instance, parent, container })
 }
 
-fn registration(
+async fn registration(
+    call: &Call<Write>,
     wanted: CreateBackup,
     archive: &RestoreFrom,
-    archives: &dyn ArchiveAccess,
 ) -> Result<Registration, ApiError> {
+    let (archives, scope) = (&call.state.archives, &call.scope);
     let url = &archive.remote_location;
-    let location = archives.locate(url).ok_or_else(|| {
+    let refused = |why: &str| {
         ApiError::BadRequest(format!(
-            "Failed to restore backup from {url:.300}: backup['restore_from']['remote_location'] has \
-             to name a file below this server's archive folder."
+            "Failed to restore backup from {url:.300}: \
+             backup['restore_from']['remote_location'] {why}."
         ))
-    })?;
+    };
+    let location = archives
+        .locate(url)
+        .ok_or_else(|| refused("has to name a file below this server's archive folder"))?;
+    // Whether another project has a file there is not said.
+    if (scope.caller().is_admin() || location.is_in(scope.project()))
+        && is_missing(archives, &location).await?
+    {
+        return Err(refused("names a file that does not exist"));
+    }
     let version_id = archive.local_datastore_version_id.to_string();
     Ok(Registration { name: wanted.name, description: wanted.description, location, version_id })
+}
+
+/// Whether there is certainly no such file. What else is wrong with it is found, and said, when it is read.
+async fn is_missing(
+    archives: &Arc<dyn ArchiveAccess>,
+    location: &Location,
+) -> Result<bool, ApiError> {
+    let (archives, location) = (Arc::clone(archives), location.clone());
+    let opened = web::block(move || archives.open(&location).map(drop)).await;
+    let opened = opened.map_err(|error| ApiError::Fault(error.to_string()))?;
+    Ok(opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound))
+}
+
+/// The registered backup once its archive was proven, as Trove answers; or as it is, if that takes long.
+async fn registered(call: &Call<Write>, mut backup: Backup) -> Result<Backup, ApiError> {
+    let until = Instant::now() + call.state.registration_wait;
+    while backup.status.is_running() && Instant::now() < until {
+        sleep(Duration::from_millis(20)).await;
+        backup = call.state.catalog.find(backup.id)?;
+    }
+    Ok(backup)
 }
 
 /// Bring back a deleted backup

@@ -30,6 +30,7 @@ mod strategies;
 mod versions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
@@ -68,6 +69,8 @@ pub struct State {
     pub max_page: u32,
     /// Instances a page, always: the OpenStack client looks names up on the first page only.
     pub instance_page: u32,
+    /// How long the answer to a registration waits for its end.
+    pub registration_wait: Duration,
     pub version: &'static str,
     /// Answers given so far, for `/metrics`.
     pub answered: RequestCounts,

@@ -16,6 +16,9 @@ use super::operation::{Operation, operations};
 /// Trove's number for "no limit".
 const UNLIMITED: i64 = -1;
 
+/// Trove's resources that Coffer does not count, so that their only limit is none.
+const UNCOUNTED: [&str; 2] = ["ram", "volumes"];
+
 pub(super) fn routes() -> Vec<Operation> {
     operations![show_limits, show_quotas, update_quotas]
 }
@@ -29,14 +32,14 @@ pub(super) fn routes() -> Vec<Operation> {
 async fn show_quotas(call: Call<Read>) -> Result<Json<QuotaList>, ApiError> {
     let project = named_project(&call)?;
     let quotas = call.state.catalog.quotas(&call.scope, &project)?;
-    let quotas = quotas.into_iter().map(|quota| QuotaUsage {
-        resource: quota.resource.as_str().to_owned(),
-        in_use: quota.in_use,
-        // Trove's count of resources that are promised but not made yet; here a new row counts at once.
-        reserved: 0,
-        limit: quota.limit,
-    });
-    Ok(Json(QuotaList { quotas: quotas.collect() }))
+    let ours = quotas.iter().map(|it| row(it.resource.as_str(), it.in_use, it.limit));
+    let theirs = UNCOUNTED.iter().map(|resource| row(resource, 0, UNLIMITED));
+    Ok(Json(QuotaList { quotas: ours.chain(theirs).collect() }))
+}
+
+fn row(resource: &str, in_use: i64, limit: i64) -> QuotaUsage {
+    // Trove's count of resources that are promised but not made yet; here a new row counts at once.
+    QuotaUsage { resource: resource.to_owned(), in_use, reserved: 0, limit }
 }
 
 /// Set a project's quotas (administrators)
@@ -63,16 +66,24 @@ fn named_project<P: Permission>(call: &Call<P>) -> Result<ProjectId, ApiError> {
 }
 
 fn parse_limits(body: &QuotaLimits) -> Result<Vec<(QuotaResource, i64)>, ApiError> {
-    if !body.unknown.is_empty() {
-        let unknown: Vec<&str> = body.unknown.keys().map(String::as_str).collect();
+    let (uncounted, unknown): (Vec<_>, Vec<_>) =
+        body.others.iter().partition(|(resource, _)| UNCOUNTED.contains(&resource.as_str()));
+    if !unknown.is_empty() {
+        let unknown: Vec<&str> =
+            unknown.into_iter().map(|(resource, _)| resource.as_str()).collect();
         let unknown = unknown.join(" ");
         return Err(ApiError::NotFound(format!("Unknown quota resources {unknown:.255}.")));
+    }
+    if let Some((resource, _)) = uncounted.iter().find(|(_, limit)| **limit != UNLIMITED) {
+        return Err(ApiError::BadRequest(format!(
+            "This server does not count {resource}: its quota can only be -1."
+        )));
     }
     let limits =
         [(QuotaResource::Backups, body.backups), (QuotaResource::Instances, body.instances)];
     let limits: Vec<_> =
         limits.into_iter().filter_map(|(resource, limit)| Some((resource, limit?))).collect();
-    if limits.is_empty() {
+    if limits.is_empty() && uncounted.is_empty() {
         // Trove's sentence: the braces are the empty object.
         let why = "Validation error: quotas {} does not have enough properties";
         return Err(ApiError::BadRequest(why.to_owned()));

@@ -1,6 +1,7 @@
 //! Runs the server: recovers, starts the workers, answers requests, shuts down cleanly.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::rt::System;
 use actix_web::{App, HttpServer, web};
@@ -18,6 +19,9 @@ use super::{ServerError, token};
 
 /// Seconds that requests in flight get when the server stops.
 const REQUEST_GRACE_S: u64 = 10;
+
+/// How long the answer to a registration waits: clients expect to read RESTORED in it.
+const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves until a signal comes.
 pub fn serve(config: &Config) -> Result<(), ServerError> {
@@ -73,6 +77,7 @@ async fn answer(
         default_page: config.paging.default,
         max_page: config.paging.max,
         instance_page: config.paging.instances,
+        registration_wait: REGISTRATION_WAIT,
         version: env!("CARGO_PKG_VERSION"),
         answered: api::RequestCounts::default(),
     });

@@ -29,10 +29,10 @@ pub struct QuotaLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = -1, maximum = 2_147_483_647)]
     pub instances: Option<i64>,
-    /// Anything else, which there is no quota of.
+    /// Anything else: `ram` and `volumes` can only be -1.
     #[serde(flatten)]
     #[schema(ignore)]
-    pub unknown: BTreeMap<String, serde_json::Value>,
+    pub others: BTreeMap<String, serde_json::Value>,
 }
 
 /// One kind of limit.

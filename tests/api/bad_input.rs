@@ -130,6 +130,7 @@ fn backup(backup_id: &str) -> Route {
 
 fn registration(fixture: &Fixture) -> Route {
     let version = crate::support::datastore("mysql", "5.7").version_id();
+    fixture.archives.put("project-a/found.tar.zst", b"found");
     let archive = fixture.archives.url(&"project-a/found.tar.zst".parse().unwrap());
     Route {
         method: Method::POST,

@@ -26,9 +26,16 @@ async fn a_wrong_method_is_answered_with_the_allowed_ones() {
 #[actix_web::test]
 async fn an_unknown_path_is_a_404_in_json_whatever_the_client_accepts() {
     let fixture = Fixture::new();
-    for path in
-        ["/v2.0/", "/nothing", "/v1.0/project-a/backups/", "//", "/v1.0/project-a/nothing/x"]
-    {
+    for path in [
+        "/v2.0/",
+        "/nothing",
+        "//",
+        "/v1.0/project-a/backups/",
+        "/v1.0/project-a/nothing/x",
+        "/v1.0/project-a//backups",
+        "/v1.0//backups",
+        "//v1.0/project-a/backups",
+    ] {
         let request = Request::get(path).token_of("alice").header("Accept", "text/html");
         fixture.send(request).await.assert_fault(404, "itemNotFound");
     }

@@ -23,6 +23,7 @@ async fn what_does_not_exist_is_named() {
     assert_says(&answer, 404, &format!("Resource {UNKNOWN_ID} cannot be found."));
     let answer = fixture.get(&format!("{BACKUPS}?datastore=SQLite"), "alice").await;
     assert_says(&answer, 404, "Datastore 'SQLite' cannot be found.");
+    fixture.archives.put("project-a/found.tar.zst", b"found");
     let archive = fixture.archives.url(&"project-a/found.tar.zst".parse().unwrap());
     let version = datastore("oracle", "7").version_id();
     let from = json!({

@@ -162,6 +162,14 @@ async fn over_quota_is_413_and_only_an_administrator_sets_quotas() {
     let unknown = put(&json!({"quotas": {"ponies": 2}}), "admin", quota).await;
     unknown.assert_fault(404, "itemNotFound");
     put(&json!({"quotas": {}}), "admin", quota).await.assert_fault(400, "badRequest");
+    for resource in ["ram", "volumes"] {
+        let row = json!({"resource": resource, "in_use": 0, "reserved": 0, "limit": -1});
+        assert!(rows.contains(&row), "{rows:?}");
+        let none = json!({"quotas": {resource: -1}});
+        assert_eq!(put(&none, "admin", quota).await.json(), none);
+        let some = json!({"quotas": {resource: 40}});
+        put(&some, "admin", quota).await.assert_fault(400, "badRequest");
+    }
 }
 
 #[actix_web::test]
@@ -208,6 +216,18 @@ async fn an_archive_in_the_store_can_be_registered() {
     let url = "file:///archives/project-a/found.tar.zst";
     let outside = fixture.post(BACKUPS, "alice", &body("file:///etc/passwd", &version)).await;
     outside.assert_fault(400, "badRequest");
+    let missing = "file:///archives/project-a/missing.tar.zst";
+    let refused = fixture.post(BACKUPS, "alice", &body(missing, &version)).await;
+    refused.assert_fault(400, "badRequest");
+    assert!(refused.message().contains("does not exist"), "{refused:?}");
+    // Alike whether another project has such a file or not.
+    fixture.archives.put("project-b/found.tar.zst", b"found");
+    let [has, has_not] =
+        ["found", "missing"].map(|it| format!("file:///archives/project-b/{it}.tar.zst"));
+    let has = fixture.post(BACKUPS, "alice", &body(&has, &version)).await;
+    let has_not = fixture.post(BACKUPS, "alice", &body(&has_not, &version)).await;
+    has.assert_fault(400, "badRequest");
+    assert_eq!(has.message(), has_not.message());
     fixture.post(BACKUPS, "alice", &body(url, UNKNOWN_ID)).await.assert_fault(400, "badRequest");
     let answer = fixture.post(BACKUPS, "alice", &body(url, &version)).await;
     assert_eq!(answer.status, 202, "{answer:?}");

@@ -264,12 +264,21 @@ fn an_archive_of_another_engine_is_reported_as_a_mismatch_and_not_registered() {
 }
 
 #[test]
-fn a_missing_archive_is_reported() {
-    let mut fixture = Fixture::new();
-    fixture.server.allow_warning("registering backup");
+fn a_missing_archive_is_refused_at_once() {
+    let fixture = Fixture::new();
     let (_, url) = fixture.place("project-a/nowhere.tar.zst");
-    let row = fixture.register(&url);
-    assert_eq!(row["status"], "FAILED", "{row:#}");
-    let message = row["failure"]["message"].as_str().unwrap();
-    assert!(message.contains("nowhere.tar.zst does not exist"), "{message}");
+    let (name, message) = Fixture::ask(&fixture.client(), &url).fault(400);
+    assert_eq!(name, "badRequest");
+    assert!(message.contains("nowhere.tar.zst") && message.contains("does not exist"), "{message}");
+    assert_eq!(fixture.client().all("backups", "backups"), [Value::Null; 0]);
+}
+
+#[test]
+fn an_archive_that_is_proven_quickly_is_restored_in_the_answer_as_with_trove() {
+    let fixture = Fixture::new();
+    let (path, url) = fixture.place("project-a/found.tar.zst");
+    copy(&fixture.full, &path);
+    let backup = Fixture::ask(&fixture.client(), &url).with_status(202).json()["backup"].take();
+    assert_eq!((&backup["status"], &backup["locationRef"]), (&json!("RESTORED"), &json!(url)));
+    assert!(backup["size"].as_f64().unwrap() > 0.0, "{backup:#}");
 }

@@ -9,6 +9,7 @@ mod archives;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use actix_web::body::to_bytes;
 use actix_web::http::Method;
@@ -149,6 +150,7 @@ impl Fixture {
             default_page: 20,
             max_page: 100,
             instance_page: 1000,
+            registration_wait: Duration::ZERO,
             version: "9.9.9",
             answered: RequestCounts::default(),
         });
