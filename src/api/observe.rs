@@ -12,6 +12,7 @@ use actix_web::http::header::{HeaderName, HeaderValue, RANGE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
+use log::Level;
 use uuid::Uuid;
 
 use crate::catalog::{Read, Scope};
@@ -22,6 +23,9 @@ use super::error::{cause, is_actix_error, to_api_error};
 
 /// Trove's header for the id that leads from an answer to the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// The target of the access log's lines.
+const ACCESS: &str = "coffer::access";
 
 /// One line of the access log.
 struct Line {
@@ -35,12 +39,15 @@ struct Line {
 impl Line {
     /// Leaves out the query, which may hold names.
     fn write(&self, status: StatusCode, caller: &str) {
+        if !log::log_enabled!(target: ACCESS, Level::Debug) {
+            return;
+        }
         let Self { id, method, path, started } = self;
         let took = started.elapsed().as_micros();
         let status = status.as_str();
         let _about = Subject::new("request_id", id);
         log::debug!(
-            target: "coffer::access",
+            target: ACCESS,
             "{method} {path} {status} {took}us caller={caller} {id}"
         );
     }

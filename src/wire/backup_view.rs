@@ -70,7 +70,7 @@ impl BackupView {
             failure: backup.failure,
             verified_at: facts.map(|it| it.verified_at.into()),
             verify_level: facts.map(|it| it.verify_level),
-            left_out: facts.map(|it| it.left_out.clone()).unwrap_or_default(),
+            left_out: backup.facts.map(|it| it.left_out).unwrap_or_default(),
             drill: backup.drill.last.map(DrillView::from),
             next_drill: backup.drill.next,
         }
