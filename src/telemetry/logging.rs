@@ -43,14 +43,15 @@ fn stderr_is_the_journal() -> bool {
 
 /// The line for a record. The journal takes the priority from a prefix, and adds the time to text itself.
 fn line(record: &Record<'_>, format: LogFormat, journal: bool, now: Timestamp) -> String {
-    let mut line = if journal { format!("<{}>", priority(record.level())) } else { String::new() };
+    let (level, target) = (record.level(), record.target());
+    let mut line = if journal { format!("<{}>", priority(level)) } else { String::new() };
     match format {
         LogFormat::Json => add_json(&mut line, record, now),
         LogFormat::Text => {
             if !journal {
-                line.push_str(&format!("{now} {:<5} ", record.level()));
+                line = format!("{now} {level:<5} ");
             }
-            line.push_str(&format!("{}: ", record.target()));
+            line.extend([target, ": "]);
             for character in record.args().to_string().chars() {
                 if may_act(character) {
                     line.extend(character.escape_default());
@@ -90,7 +91,8 @@ fn add_json(line: &mut String, record: &Record<'_>, now: Timestamp) {
     });
     for character in json.expect("every key and value is a text").chars() {
         if may_act(character) {
-            line.push_str(&format!("\\u{:04x}", u32::from(character)));
+            let escape = format!("\\u{:04x}", u32::from(character));
+            line.push_str(&escape);
         } else {
             line.push(character);
         }

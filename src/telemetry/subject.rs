@@ -22,7 +22,7 @@ impl Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        SUBJECTS.with_borrow_mut(|it| it.pop());
+        SUBJECTS.with_borrow_mut(Vec::pop);
     }
 }
 

@@ -46,7 +46,7 @@ fn what_a_user_may_not_read_is_refused_with_the_user_who_may() {
     if rustix::process::geteuid().is_root() {
         chown(&catalog, Some(0), Some(0)).unwrap();
     } else {
-        std::fs::set_permissions(&catalog, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&catalog, std::fs::Permissions::from_mode(0o0)).unwrap();
     }
     for arguments in [&["serve"][..], &["list"], &["status"], &["verify", "latest:shop"]] {
         let output = server.run(arguments);

@@ -4,7 +4,7 @@
 //! hexadecimal digits after the snapshot, and the client leaves it there.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -59,16 +59,19 @@ pub(super) fn contradicts_its_checksum(path: &Path, cancel: &Cancel) -> Result<b
     let Some(length) = snapshot_length(&file, length).map_err(failed)? else { return Ok(true) };
     let crc = Crc::<u64>::new(&CRC_64_REDIS);
     let mut digest = crc.digest();
-    let mut bytes = vec![0; 1 << 16];
-    let mut covered = file.by_ref().take(length - CHECKSUM_BYTES);
+    let mut covered =
+        BufReader::with_capacity(1 << 16, file.by_ref().take(length - CHECKSUM_BYTES));
     loop {
         if cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
-        match covered.read(&mut bytes).map_err(failed)? {
-            0 => break,
-            count => digest.update(&bytes[..count]),
+        let bytes = covered.fill_buf().map_err(failed)?;
+        if bytes.is_empty() {
+            break;
         }
+        digest.update(bytes);
+        let count = bytes.len();
+        covered.consume(count);
     }
     let mut written = [0; 8];
     file.read_exact(&mut written).map_err(failed)?;

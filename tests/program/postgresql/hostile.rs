@@ -2,7 +2,7 @@
 //! verdict is about the data alone.
 
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 
 use serde_json::{Value, json};
 
@@ -236,7 +236,7 @@ fn a_database_that_takes_damaged_pages_for_empty_ones_hides_no_damage() {
     server.stop();
     let path = server.data().join(file.trim());
     let damaged = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&damaged, &[0xff; 64], 8192).unwrap();
+    damaged.write_all_at(&[0xff; 64], 8192).unwrap();
     server.start();
     let coffer = TestServer::builder()
         .drilled_instance(NAME, "postgresql", &source(&server, ""))

@@ -1,5 +1,7 @@
 //! Servers with locales that the machine of the restore does not have, and amounts of money in their formats.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,7 +16,7 @@ fn locale(name: &str, from: &str) -> tempfile::TempDir {
     define.args(["-i", from, "-f", "UTF-8"]).arg(folder.path().join(name));
     let output = define.output().unwrap();
     assert!(output.status.success(), "{}: the package locales is needed", stderr_of(&output));
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let open = Permissions::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
     folder
 }

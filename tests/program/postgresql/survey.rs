@@ -45,10 +45,11 @@ fn catalogs(server: &Postgres, database: &str) -> Vec<String> {
         }
         let user = "relnamespace::regnamespace::text !~ '^(pg_|information_schema)'";
         let query = line.replace(" acl(", " pg_temp.acl(").replace("@user", user);
-        script.push_str(&format!(
+        let selected = format!(
             "SELECT line FROM (SELECT '{kind}: ' || replace(q::text, E'\\n', ' ') AS line FROM ({query}) q) q
              WHERE line !~ 'pg_temp';\n"
-        ));
+        );
+        script.push_str(&selected);
     }
     let mut lines: Vec<String> = server.sql(database, &script).lines().map(str::to_owned).collect();
     lines.sort();
