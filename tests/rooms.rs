@@ -14,6 +14,8 @@ mod client;
 mod config;
 #[path = "rooms/domain.rs"]
 mod domain;
+#[path = "rooms/early_sync.rs"]
+mod early_sync;
 #[path = "rooms/engine/mod.rs"]
 mod engine;
 #[path = "rooms/file_url.rs"]

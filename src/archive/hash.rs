@@ -60,23 +60,3 @@ fn subtree(segments: &[Digest]) -> Digest {
 const fn left_count(count: usize) -> usize {
     count.div_ceil(2).next_power_of_two()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_computed_from_segments_is_the_hash_of_the_file() {
-        let content: Vec<u8> = (0..=250).cycle().take(5 * SEGMENT_BYTES + 4321).collect();
-        let mib = SEGMENT_BYTES;
-        for length in [0, 1, mib - 1, mib, mib + 1, 2 * mib, 3 * mib + 5, 4 * mib, content.len()] {
-            let file_content = &content[..length];
-            let segments: Vec<_> = file_content
-                .chunks(mib)
-                .enumerate()
-                .map(|(number, part)| segment(part, number, length <= mib))
-                .collect();
-            assert_eq!(file(&segments), *blake3::hash(file_content).as_bytes(), "{length}");
-        }
-    }
-}

@@ -101,22 +101,3 @@ impl SeekTable {
         Ok(table)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_reads_back_and_says_where_each_frame_is() {
-        let mut table = SeekTable::default();
-        for (stored, content) in [(100, 1000), (58, 0), (7, 70)] {
-            table.push(stored, content).unwrap();
-        }
-        let frame = table.to_frame();
-        let footer = &frame[frame.len() - FOOTER_BYTES..];
-        assert_eq!(SeekTable::frame_length(footer), Some(to_u64(frame.len())));
-        let back = SeekTable::parse(&frame).unwrap();
-        assert_eq!(back.get(2), Some(Frame { offset: 158, stored_bytes: 7, content_bytes: 70 }));
-        assert_eq!((back.get(3), back.end(), back.count()), (None, 165, 3));
-    }
-}

@@ -29,13 +29,17 @@ fn every_kind_of_entry_is_restored() {
 
 #[test]
 fn the_hash_of_every_file_is_what_b3sum_prints() {
-    let tree = mixed_tree();
-    let made = full(&tree);
-    for (record, member) in made.reader.entries(None).unwrap().zip(&tree) {
-        let record = record.unwrap();
-        let wanted = matches!(member.entry.kind, EntryKind::File { .. })
-            .then(|| blake3::hash(&member.content).to_hex().as_str().to_owned());
-        assert_eq!(record.blake3(), wanted, "{}", member.entry.path);
+    let mib = SEGMENT_BYTES;
+    let lengths = [0, 1, mib - 1, mib, mib + 1, 2 * mib, 3 * mib + 5, 4 * mib, 5 * mib + 4321];
+    let of_length = |length| file(&format!("{length:08}"), noise(length, 7));
+    for tree in [mixed_tree(), lengths.map(of_length).to_vec()] {
+        let made = full(&tree);
+        for (record, member) in made.reader.entries(None).unwrap().zip(&tree) {
+            let record = record.unwrap();
+            let wanted = matches!(member.entry.kind, EntryKind::File { .. })
+                .then(|| blake3::hash(&member.content).to_hex().as_str().to_owned());
+            assert_eq!(record.blake3(), wanted, "{}", member.entry.path);
+        }
     }
 }
 
@@ -151,6 +155,23 @@ fn entries_out_of_order_are_refused() {
         let outcome = writer.entry(&other(name, EntryKind::Directory).entry, false);
         assert!(matches!(outcome, Err(ArchiveError::Misuse(_))), "{name}");
     }
+}
+
+#[test]
+fn a_retracted_path_may_come_again_and_none_that_must_not() {
+    let mut ordered = Writer::full(Vec::new(), &options(), "").unwrap();
+    let folder = other("b", EntryKind::Directory);
+    ordered.entry(&folder.entry, false).unwrap();
+    write_tree(&mut ordered, &[file("b/a", "torn")], false);
+    ordered.retract().unwrap();
+    assert!(matches!(ordered.entry(&folder.entry, false), Err(ArchiveError::Misuse(_))));
+    write_tree(&mut ordered, &[file("b/a", "whole")], false);
+    let mut unordered = super::fixture::full_writer(coffer::archive::Order::Unordered);
+    write_tree(&mut unordered, &["b", "a", "c"].map(|name| file(name, "torn")), false);
+    unordered.retract().unwrap();
+    write_tree(&mut unordered, &[file("c", "whole")], false);
+    let again = unordered.entry(&file("a", "again").entry, false);
+    assert!(matches!(again, Err(ArchiveError::Misuse(_))));
 }
 
 #[test]

@@ -178,3 +178,72 @@ fn messages_of_redis_are_classified_with_advice_and_the_server_is_named() {
     let tools = ["redis-cli", "redis-check-rdb"];
     assert_classified("redis", &keys, &tools, "/run/r.sock: ", table);
 }
+
+/// What a probe of a MariaDB server says whose account has these rights.
+fn probed_with(mut keys: Value, grants: &[&str]) -> String {
+    let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let system = rustix::system::uname();
+    let facts = [
+        "facts",
+        "10.11.6-MariaDB",
+        "MariaDB",
+        system.nodename().to_str().unwrap(),
+        data.path().to_str().unwrap(),
+        "",
+        "me@%",
+        "0",
+        "utf8mb4",
+    ];
+    let answer = [&[facts.join("\t").as_str()], grants].concat().join("\n");
+    let script = format!(
+        "case \"$*\" in *--version*) echo 'based on MariaDB server 10.11.6-MariaDB' ;;\n\
+         *\"'facts'\"*) printf '%s\\n' {} ;; *) exit 1 ;; esac",
+        word(&answer)
+    );
+    for tool in ["mariadb", "mariadb-backup", "mariadb-dump"] {
+        write_tool(folder.path(), tool, &script);
+    }
+    keys["socket"] = "/s".into();
+    keys["tools"] = folder.path().to_str().unwrap().into();
+    let source: Source = serde_json::from_value(keys).unwrap();
+    find("mariadb")
+        .unwrap()
+        .probe(&source)
+        .map_or_else(|error| error.to_string(), |_ok| String::new())
+}
+
+#[test]
+fn a_missing_right_is_named_with_the_statement_that_grants_it() {
+    let grant = "GRANT RELOAD, LOCK TABLES, BINLOG MONITOR ON *.* TO `me`@`%`";
+    let said = probed_with(json!({}), &[grant]);
+    assert!(said.contains("lacks PROCESS:"), "{said}");
+    let statement = "GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO 'me'@'%';";
+    assert!(said.contains(statement), "{said}");
+}
+
+#[test]
+fn rights_on_everything_suffice_by_new_and_old_names() {
+    for grant in [
+        "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION",
+        "GRANT RELOAD, PROCESS, LOCK TABLES, REPLICATION CLIENT ON *.* TO `me`@`%`",
+    ] {
+        let said = probed_with(json!({}), &[grant]);
+        assert!(!said.contains("lacks"), "{said}");
+    }
+}
+
+#[test]
+fn rights_on_one_database_suffice_for_a_dump_of_that_database_only() {
+    let grants = [
+        "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `shop`.* TO `me`@`%`",
+        "GRANT SELECT ON `mysql`.`proc` TO `me`@`%`",
+    ];
+    let logical = |database: &str| json!({"method": "logical", "database": database});
+    let said = probed_with(logical("shop"), &grants);
+    assert!(!said.contains("lacks"), "{said}");
+    let blind = probed_with(logical("shop"), &grants[..1]);
+    assert!(blind.contains("GRANT SELECT ON mysql.proc TO 'me'@'%';"), "{blind}");
+    let other = probed_with(logical("till"), &grants);
+    assert!(other.contains("ON `till`.* TO"), "{other}");
+    assert!(probed_with(json!({"method": "logical"}), &grants).contains("lacks"));
+}
