@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 6.
+-- The catalog of one Coffer data directory: the whole current schema, version 7.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
@@ -145,6 +145,9 @@ CREATE INDEX backups_claimed ON backups (status, created, id)
 CREATE INDEX backups_to_remove ON backups (removal, created, id) WHERE removal IS NOT NULL;
 -- What the trash holds, so that the rows go when the files do.
 CREATE INDEX backups_trashed ON backups (trashed) WHERE trashed IS NOT NULL;
+
+-- Backups whose archive was reported as missing, until it is there again.
+CREATE INDEX backups_missing ON backups (id) WHERE damage_code = 'archive_missing';
 
 -- Runs: every attempt at a job, from the moment it is asked for. A run that has not ended waits for a
 -- worker, or one has begun it; drills have no other queue. A run that has ended is history and does not

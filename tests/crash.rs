@@ -181,6 +181,27 @@ fn a_delete_that_is_cut_short_is_finished_at_the_next_start(#[case] place: &str)
     fixture.assert_in_order(&[("kept".into(), kept.clone()), ("next".into(), kept)]);
 }
 
+#[test]
+fn a_rebuild_at_start_that_is_cut_short_begins_again_at_the_next_start() {
+    let mut fixture = Fixture::new();
+    fixture.server.allow_warning("rebuilt");
+    fixture.make("first", 0);
+    let first = content(&fixture.database);
+    change(&fixture.database, " changed");
+    fixture.make("second", 1);
+    let second = content(&fixture.database);
+    let before = fixture.backups();
+    fixture.server.terminate();
+    fixture.server.remove_catalog();
+    fixture.server.set_env("COFFER_FAILPOINT", Some("mid-rebuild"));
+    let status = fixture.server.run(&["serve"]).status;
+    assert_eq!(status.signal(), Some(SIGKILL), "{status}");
+    fixture.server.set_env("COFFER_FAILPOINT", None);
+    fixture.server.restart();
+    assert_eq!(fixture.backups(), before);
+    fixture.assert_in_order(&[("first".into(), first), ("second".into(), second)]);
+}
+
 #[rstest]
 #[case::begun("drill-begins")]
 #[case::written("restore-before-finish")]

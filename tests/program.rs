@@ -20,6 +20,8 @@ mod doctor;
 mod drill;
 #[path = "program/environment.rs"]
 mod environment;
+#[path = "program/gone/mod.rs"]
+mod gone;
 #[path = "program/histories/mod.rs"]
 mod histories;
 #[path = "program/mariadb/mod.rs"]

@@ -23,7 +23,11 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn check_health(state: Data<State>) -> Result<Json<Health>, ApiError> {
     match state.catalog.ping() {
-        Ok(()) => Ok(Json(Health { status: HealthStatus::Ok, version: state.version.to_owned() })),
+        Ok(()) => Ok(Json(Health {
+            status: HealthStatus::Ok,
+            version: state.version.to_owned(),
+            notices: state.catalog.notices(),
+        })),
         Err(error) => {
             log::warn!("the health check failed: {error}");
             Err(ApiError::Unavailable)

@@ -37,6 +37,7 @@ impl From<CatalogError> for ApiError {
                 Self::OverLimit(format!("Quota exceeded for resources: ['{}'].", resource.as_str()))
             }
             CatalogError::Forbidden(refusal) => Self::Forbidden(forbidden_sentence(&refusal)),
+            CatalogError::Store(_) if error.is_out_of_place() => Self::Unavailable,
             CatalogError::Store(_) => Self::Fault(with_causes(&error)),
         }
     }

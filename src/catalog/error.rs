@@ -161,6 +161,11 @@ fn which(id: &BackupId, member: &BackupId) -> String {
 }
 
 impl CatalogError {
+    /// Whether the catalog's file was removed or replaced, so that nothing is written.
+    pub const fn is_out_of_place(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Moved { .. }))
+    }
+
     /// Whether what was asked for does not exist, or is not for this caller to know of.
     pub const fn is_not_found(&self) -> bool {
         matches!(

@@ -3,8 +3,8 @@
 use super::rules::{LAST_INSTANT, Rules};
 use super::{Catalog, CatalogError, Invalid, Reply};
 use crate::domain::{
-    Backup, CheckLevel, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, Location,
-    Source, Timestamp, Verify,
+    Backup, CheckLevel, Damage, DamageIn, Failure, Instance, InstanceId, InstanceOrigin,
+    InstanceStatus, Kind, Location, RunEnd, RunKind, Source, Timestamp, Verify,
 };
 use crate::store::{BackupRecord, Records, Task};
 
@@ -14,6 +14,10 @@ pub struct Recovered {
     /// The row, COMPLETED or RESTORED.
     pub backup: Backup,
     pub instance_name: Option<String>,
+    /// How its last drill ended.
+    pub drill: Option<RunEnd>,
+    /// What a drill found wrong with its data.
+    pub damage: Option<Failure>,
 }
 
 impl Catalog {
@@ -28,11 +32,27 @@ impl Catalog {
             Ok(new)
         })
     }
+
+    /// Adds restored instances whose ids the catalog does not have. Returns how many were new.
+    pub fn import_instances(&self, instances: Vec<Instance>) -> Reply<usize> {
+        self.write(move |db, _rules| {
+            let mut new = 0;
+            for instance in instances {
+                new += usize::from(db.insert_instance(&instance)?);
+            }
+            Ok(new)
+        })
+    }
+
+    /// Whether the catalog has an instance of this id.
+    pub fn has_instance(&self, id: InstanceId) -> Result<bool, CatalogError> {
+        self.store.read(|db| Ok(db.instance(id)?.is_some()))
+    }
 }
 
 impl Rules {
     fn import_one(&self, db: Records<'_>, row: Recovered) -> Result<bool, CatalogError> {
-        let Recovered { backup, instance_name } = row;
+        let Recovered { backup, instance_name, drill, damage } = row;
         let location = require_finished(&backup)?;
         if db.backup(backup.id)?.is_some_and(|it| it.trashed.is_some()) {
             // A person fetched its archive back.
@@ -49,6 +69,7 @@ impl Rules {
         if let Some(id) = backup.instance {
             self.ensure_instance(db, id, &backup, instance_name)?;
         }
+        let id = backup.id;
         let task = if backup.instance.is_some() { Task::Backup } else { Task::Registration };
         let record = BackupRecord {
             backup,
@@ -59,7 +80,17 @@ impl Rules {
             removal: None,
             trashed: None,
         };
-        Ok(db.insert_backup(&record)?)
+        if !db.insert_backup(&record)? {
+            return Ok(false);
+        }
+        if let Some(end) = drill {
+            db.end_or_add_run(RunKind::Drill, id, &end)?;
+        }
+        if let Some(failure) = damage {
+            let damage = Damage { id, place: DamageIn::Data, failure };
+            db.set_damaged(&damage, self.now())?;
+        }
+        Ok(true)
     }
 
     fn ensure_instance(

@@ -36,8 +36,12 @@ impl Break {
 
 /// Why nothing can be restored from this one or built on it, if so.
 fn unusable(record: &BackupRecord) -> Option<String> {
-    missing(record)
-        .or_else(|| record.damage.as_ref().map(|damage| format!("is damaged: {}", damage.failure)))
+    missing(record).or_else(|| {
+        record.damage.as_ref().map(|Damage { failure, .. }| {
+            let what = if failure.code.is_damage() { "damaged" } else { "without its archive" };
+            format!("is {what}: {failure}")
+        })
+    })
 }
 
 /// Why there is nothing to read, if so.

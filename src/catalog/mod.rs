@@ -13,6 +13,7 @@ mod error;
 mod import;
 mod instances;
 mod lineage;
+mod notices;
 mod progress;
 mod projects;
 mod queue;
@@ -30,6 +31,7 @@ use crate::domain::{BackupId, Clock, Run};
 use crate::store::{self, Records, Store};
 
 use drills::RunningDrills;
+use notices::Notices;
 use progress::Progress;
 use rules::Rules;
 use tokens::Tokens;
@@ -38,6 +40,7 @@ pub use backups::{BackupFilter, BackupPage};
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Result};
 pub use import::Recovered;
 pub use instances::{InstancePage, NewInstance};
+pub use notices::Notice;
 pub use projects::NewStrategy;
 pub use queue::{
     BackupJob, DrillJob, InstanceRemovalJob, Job, Lane, RegistrationJob, RemovalJob, RestoreJob,
@@ -66,6 +69,7 @@ pub struct Catalog {
     tokens: Arc<Tokens>,
     progress: Arc<Progress>,
     drills: Arc<RunningDrills>,
+    notices: Notices,
 }
 
 impl Catalog {
@@ -80,7 +84,8 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        Ok(Self { store, rules, bell, tokens, progress: Arc::default(), drills: Arc::default() })
+        let (progress, drills, notices) = Default::default();
+        Ok(Self { store, rules, bell, tokens, progress, drills, notices })
     }
 
     /// Commits what waits, truncates the write-ahead log, closes. Later writes fail.

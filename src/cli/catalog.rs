@@ -1,4 +1,4 @@
-//! `coffer catalog rebuild`.
+//! `coffer catalog rebuild` and `coffer catalog accept-loss`.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -19,11 +19,13 @@ pub(super) struct CatalogArgs {
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
     /// Read all archives and add the records that the catalog lacks. The server must be stopped.
-    Rebuild(RebuildArgs),
+    Rebuild(ReportArgs),
+    /// Say that archives which are missing now are lost for good, so that Coffer works on without them.
+    AcceptLoss(ReportArgs),
 }
 
 #[derive(Debug, Args)]
-struct RebuildArgs {
+struct ReportArgs {
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -32,7 +34,33 @@ struct RebuildArgs {
 }
 
 pub(super) fn run(args: &CatalogArgs) -> Result<(), CommandError> {
-    let CatalogCommand::Rebuild(args) = &args.command;
+    match &args.command {
+        CatalogCommand::Rebuild(args) => rebuild(args),
+        CatalogCommand::AcceptLoss(args) => accept_loss(args),
+    }
+}
+
+fn accept_loss(args: &ReportArgs) -> Result<(), CommandError> {
+    let context = server::open_existing(&args.with.load()?)?;
+    let missing = executor::accept_loss(&context)?;
+    if args.json {
+        terminal::say_json(&json!({"missing": missing}));
+        return Ok(());
+    }
+    if missing.is_empty() {
+        terminal::say("No archive is missing.");
+        return Ok(());
+    }
+    for id in &missing {
+        terminal::say(format_args!("The archive of backup {id} is missing."));
+    }
+    let advice =
+        "Coffer works on without them; the backups stay in the list until they are deleted.";
+    terminal::say(advice);
+    Ok(())
+}
+
+fn rebuild(args: &ReportArgs) -> Result<(), CommandError> {
     let config = args.with.load()?;
     let (context, _lock) = server::open_and_lock(&config)?;
     let rebuilt = terminal::with_progress("reading archives", |progress| {
@@ -48,14 +76,18 @@ pub(super) fn run(args: &CatalogArgs) -> Result<(), CommandError> {
         terminal::say_json(&json!({
             "archives": rebuilt.archives,
             "imported": rebuilt.imported,
+            "instances": rebuilt.instances,
             "unusable": unusable,
+            "not_brought_back": executor::NOT_BROUGHT_BACK,
         }));
     } else {
         terminal::say(format_args!(
-            "Read {}; added {} to the catalog.",
+            "Read {}; added {} and {} to the catalog.",
             terminal::counted(rebuilt.archives, "archive"),
-            terminal::counted(rebuilt.imported, "backup")
+            terminal::counted(rebuilt.imported, "backup"),
+            terminal::counted(rebuilt.instances, "restored instance")
         ));
+        terminal::say(format_args!("{}.", executor::NOT_BROUGHT_BACK));
         for (location, why) in &rebuilt.unusable {
             terminal::say(format_args!("Not added: {location}: {why}"));
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::archive::{Chain, Manifest};
 use crate::config::{Config, InstanceConfig};
 use crate::domain::{Backup, BackupId, Cancel, Damage};
-use crate::executor::{self, Context, JobError};
+use crate::executor::{self, BadLink, Context, JobError};
 use crate::server;
 
 use super::args::BackupArgs;
@@ -83,7 +83,8 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, Comman
     };
     let (rows, reported) = found.map_err(|error| error.not_found_in(id, &place(&config)))?;
     for Damage { id, failure, .. } in &reported {
-        terminal::warn(format_args!("backup {id} was reported as damaged: {failure}"));
+        let what = if failure.code.is_damage() { "damaged" } else { "missing" };
+        terminal::warn(format_args!("backup {id} was reported as {what}: {failure}"));
     }
     let chain = executor::open_chain(&*context.storage, &rows, interrupt.cancel())?;
     Ok(Opened { chain, rows, reported, context: Some(context), config, interrupt })
@@ -128,7 +129,7 @@ fn chain_rows_even_if_damaged(
         chain.push(context.catalog.find(parent).map_err(|_reason| JobError::ChainBroken {
             bad_backup: parent,
             why: format!("the catalog does not know it, and backup {id} is built on it"),
-            permanent: true,
+            link: BadLink::OutOfReach,
         })?);
     }
     chain.reverse();

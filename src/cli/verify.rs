@@ -57,11 +57,14 @@ fn record_proof(context: &Context, verified: &VerifyReport) -> Result<(), Comman
     Ok(())
 }
 
-/// Records permanent damage, so that no backup is built on it, and returns the error.
+/// Records a damaged or missing archive, so that no backup is built on it, and returns the error.
 fn record_damage(args: &BackupArgs, error: JobError) -> CommandError {
-    if let Some((bad_backup, damage)) = error.damaged_archive()
+    if let Some((bad_backup, damage)) = error.bad_archive()
         && let Some((context, id)) = offline::reopen(args)
     {
+        if let Ok(Some(why)) = executor::why_archives_missing(&context) {
+            return JobError::ArchivesMissing(why).into();
+        }
         let failed = context.catalog.report_verify_failed(id, damage.clone());
         let damaged = context.catalog.report_damage(bad_backup, damage);
         if let Err(cause) = damaged.wait().and_then(|()| failed.wait()) {

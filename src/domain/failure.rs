@@ -35,6 +35,8 @@ words! {
         ChainBroken = "chain_broken",
         /// The archive read back is not what was written, or not an archive at all.
         ArchiveDamaged = "archive_damaged",
+        /// The archive is not where it was; once it is there again, the backup is as before.
+        ArchiveMissing = "archive_missing",
         /// The archive is not what the request says: it is of another kind of database.
         ArchiveMismatch = "archive_mismatch",
         /// The place to restore into is occupied.
@@ -83,7 +85,8 @@ words! {
     }
 }
 
-/// Damage that was found in a finished backup. Nothing is built on it from then on.
+/// Damage that was found in a finished backup, or that its archive is missing. Nothing is built on it from then
+/// on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     pub id: BackupId,

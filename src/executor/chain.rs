@@ -9,14 +9,14 @@ use crate::archive::{ArchiveError, Chain, Reader};
 use crate::domain::{Backup, BackupId, Cancel, Location, Status};
 use crate::storage::{OpenFile, Storage};
 
-use super::JobError;
+use super::{BadLink, JobError};
 
 /// The location of a backup's archive. An error if it has none, which a usable backup always has.
 pub(super) fn location_of(backup: &Backup) -> Result<&Location, JobError> {
     backup.facts.as_ref().map(|facts| &facts.location).ok_or_else(|| JobError::ChainBroken {
         bad_backup: backup.id,
         why: format!("it is {} and has no archive", backup.status),
-        permanent: true,
+        link: BadLink::OutOfReach,
     })
 }
 
@@ -29,34 +29,37 @@ pub(super) fn open_at(
     Ok(Reader::open(storage.open(location)?, cancel)?)
 }
 
-/// Opens a backup's archive and checks that it is this backup's. The error says which backup cannot be used,
-/// and whether that is permanent.
+/// Opens a backup's archive and checks that it is this backup's. The error says which backup cannot be used, and
+/// why.
 pub(super) fn open_one(
     storage: &dyn Storage,
     backup: &Backup,
     cancel: &Cancel,
 ) -> Result<Arc<Reader>, JobError> {
-    let broken =
-        |why: String, permanent| JobError::ChainBroken { bad_backup: backup.id, why, permanent };
+    let broken = |why: String, link| JobError::ChainBroken { bad_backup: backup.id, why, link };
     let location = location_of(backup)?;
     let stored = storage.open(location).map_err(|error| {
-        let permanent = error.is_not_found();
-        broken(format!("its archive cannot be opened: {error}"), permanent)
+        if error.is_not_found() {
+            let why = "once the file is there again, the backup is as before";
+            return broken(format!("its archive is missing: {error}; {why}"), BadLink::Missing);
+        }
+        broken(format!("its archive cannot be opened: {error}"), BadLink::OutOfReach)
     })?;
     if backup.facts.as_ref().is_some_and(|facts| facts.stored_bytes != stored.len()) {
         return Err(broken(
             format!("its archive {location} has another length than when it was made"),
-            true,
+            BadLink::Damaged,
         ));
     }
     let reader = Reader::open(stored, cancel).map_err(|error| match error {
         ArchiveError::Cancelled => JobError::Cancelled,
-        error => broken(format!("its archive {location}: {error}"), error.is_damage()),
+        error => broken(format!("its archive {location}: {error}"), BadLink::of(&error)),
     })?;
     // The manifest of a registered archive has the id that the backup was first made with; its row has another.
     if backup.status != Status::Restored && reader.manifest().backup.id != backup.id {
         let other = reader.manifest().backup.id;
-        return Err(broken(format!("the archive at {location} is that of backup {other}"), true));
+        let why = format!("the archive at {location} is that of backup {other}");
+        return Err(broken(why, BadLink::Damaged));
     }
     Ok(Arc::new(reader.reported_as(backup.id)))
 }
@@ -79,11 +82,9 @@ pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Resul
 /// The error of a job whose chain has this error; it names the bad backup if that is known.
 pub(super) fn job_error(error: ArchiveError) -> JobError {
     match error.bad_backup() {
-        Some(bad_backup) => JobError::ChainBroken {
-            bad_backup,
-            why: error.to_string(),
-            permanent: error.is_damage(),
-        },
+        Some(bad_backup) => {
+            JobError::ChainBroken { bad_backup, why: error.to_string(), link: BadLink::of(&error) }
+        }
         None => error.into(),
     }
 }
@@ -99,7 +100,7 @@ pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain, JobError>
         return Err(JobError::ChainBroken {
             bad_backup: *missing,
             why: "its archive is needed too: name it with another --archive".to_owned(),
-            permanent: false,
+            link: BadLink::OutOfReach,
         });
     }
     Chain::open(readers).map_err(job_error)

@@ -15,7 +15,7 @@ use crate::failpoint;
 use crate::storage::{StorageError, Workspace};
 
 use super::restore::{RestorePlan, engine_of, restore};
-use super::{Context, JobError, OnProgress, millis, proof};
+use super::{Context, JobError, OnProgress, millis, proof, why_archives_missing};
 
 /// Where a drill is made, and how.
 #[derive(Debug, Clone, Copy)]
@@ -121,10 +121,10 @@ fn missing_folder_is_not_damage(error: JobError, workspace: &Workspace) -> JobEr
     error
 }
 
-/// The damage that a drill of `id` found, if this is how it ended. Any other error makes the drill
-/// inconclusive.
+/// The damage that a drill of `id` found, or the archive that is missing, if this is how it ended. Any error but
+/// damage makes the drill inconclusive.
 pub(super) fn damage(error: &JobError, id: BackupId) -> Option<Damage> {
-    if let Some((id, failure)) = error.damaged_archive() {
+    if let Some((id, failure)) = error.bad_archive() {
         return Some(Damage { id, place: DamageIn::Archive, failure });
     }
     let in_data = matches!(error, JobError::Engine(_));
@@ -145,9 +145,6 @@ pub fn record(
     let mut numbers = RunNumbers { took_ms: Some(millis(took)), ..RunNumbers::default() };
     let (result, damage) = match result {
         Ok(PassedDrill { report, .. }) => {
-            if let Ok(backup) = context.catalog.find(id) {
-                proof::record(&*context.storage, &backup, at, VerifyLevel::Restored);
-            }
             numbers.drill = Some(DrillFacts {
                 version: report.version.clone(),
                 check: report.check.clone(),
@@ -159,12 +156,19 @@ pub fn record(
         }
         Err(JobError::Cancelled) => return context.catalog.retry_drill(id).wait(),
         Err(error) => {
-            let damage = damage(error, id);
-            let result = if damage.is_some() { RunResult::Damaged } else { RunResult::Failed };
-            (result(error.failure()), damage)
+            let found = damage(error, id);
+            let bad = found.as_ref().is_some_and(|it| it.failure.code.is_damage());
+            let result = if bad { RunResult::Damaged } else { RunResult::Failed };
+            // A single archive may be missing; where all are, that says nothing of this one.
+            let known = bad || why_archives_missing(context)?.is_none();
+            (result(error.failure()), found.filter(|_| known))
         }
     };
-    context.catalog.end_drill(id, RunEnd { at, result, numbers }, damage).wait()
+    let end = RunEnd { at, result, numbers };
+    if let Ok(backup) = context.catalog.find(id) {
+        proof::record_drill(&*context.storage, &backup, &end, damage.as_ref());
+    }
+    context.catalog.end_drill(id, end, damage).wait()
 }
 
 #[cfg(test)]
@@ -172,20 +176,22 @@ mod tests {
     use super::*;
     use crate::domain::FailureCode;
     use crate::engine::EngineError;
+    use crate::executor::BadLink;
 
     fn engine(code: FailureCode) -> JobError {
         EngineError::known(code, "so it is").into()
     }
 
-    fn broken(bad_backup: BackupId, permanent: bool) -> JobError {
-        JobError::ChainBroken { bad_backup, why: "bits rot".to_owned(), permanent }
+    fn broken(bad_backup: BackupId, link: BadLink) -> JobError {
+        JobError::ChainBroken { bad_backup, why: "bits rot".to_owned(), link }
     }
 
     #[test]
     fn damage_is_of_the_bad_archive_or_of_the_restored_data_and_other_errors_are_no_damage() {
         let (id, root) = (BackupId::generate(), BackupId::generate());
         let found = |error: &JobError| damage(error, id).map(|it| (it.id, it.place));
-        assert_eq!(found(&broken(root, true)), Some((root, DamageIn::Archive)));
+        let damaged = broken(root, BadLink::Damaged);
+        assert_eq!(found(&damaged), Some((root, DamageIn::Archive)));
         for code in [FailureCode::ArchiveDamaged, FailureCode::SourceDamaged] {
             assert_eq!(found(&engine(code)), Some((id, DamageIn::Data)));
         }
@@ -193,7 +199,7 @@ mod tests {
             assert_eq!(found(&engine(code)), None);
         }
         let full = StorageError::Full { what: "tmp".to_owned(), needed: 2, free: 1 };
-        for error in [broken(root, false), full.into(), JobError::Panicked] {
+        for error in [broken(root, BadLink::OutOfReach), full.into(), JobError::Panicked] {
             assert_eq!(found(&error), None, "{error}");
         }
     }
@@ -202,9 +208,12 @@ mod tests {
     fn an_error_after_a_cancellation_is_a_cancellation() {
         let cancel = Cancel::default();
         let id = BackupId::generate();
-        assert!(matches!(cancelled_or(broken(id, true), &cancel), JobError::ChainBroken { .. }));
+        assert!(matches!(
+            cancelled_or(broken(id, BadLink::Damaged), &cancel),
+            JobError::ChainBroken { .. }
+        ));
         cancel.cancel();
-        assert!(matches!(cancelled_or(broken(id, true), &cancel), JobError::Cancelled));
+        assert!(matches!(cancelled_or(broken(id, BadLink::Damaged), &cancel), JobError::Cancelled));
     }
 
     #[test]

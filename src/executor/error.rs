@@ -24,10 +24,12 @@ pub enum JobError {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// A backup in the chain cannot be used. `permanent`: its bytes are bad or gone, as opposed to out of reach
-    /// at the moment.
+    /// A backup in the chain cannot be used.
     #[error("backup {bad_backup} cannot be used: {why}")]
-    ChainBroken { bad_backup: BackupId, why: String, permanent: bool },
+    ChainBroken { bad_backup: BackupId, why: String, link: BadLink },
+    /// The folder of the archives is not there, or holds none of them.
+    #[error("{0}")]
+    ArchivesMissing(String),
     /// An archive file named on the command line has bad bytes.
     #[error("{path} cannot be used: {source}")]
     BadFile { path: String, source: ArchiveError },
@@ -50,6 +52,23 @@ pub enum JobError {
     /// A state that cannot be, if this program is right.
     #[error("an error in this program ended the job: {0}; please report it")]
     Bug(&'static str),
+}
+
+/// What is wrong with a backup of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadLink {
+    /// Bytes of its archive are not those that were written.
+    Damaged,
+    /// Its archive is not where it was.
+    Missing,
+    /// It cannot be read at the moment, or is not known.
+    OutOfReach,
+}
+
+impl BadLink {
+    pub(super) fn of(error: &ArchiveError) -> Self {
+        if error.is_damage() { Self::Damaged } else { Self::OutOfReach }
+    }
 }
 
 impl From<ArchiveError> for JobError {
@@ -85,7 +104,7 @@ impl JobError {
             Self::Archive(ArchiveError::Io(cause)) if is_full(cause) => FailureCode::DiskFull,
             Self::Storage(error) if error.is_full() => FailureCode::DiskFull,
             Self::Io { source, .. } if is_full(source) => FailureCode::DiskFull,
-            Self::Storage(_) | Self::Archive(_) => FailureCode::Storage,
+            Self::Storage(_) | Self::Archive(_) | Self::ArchivesMissing(_) => FailureCode::Storage,
             Self::Catalog(CatalogError::ChainBroken { .. }) | Self::ChainBroken { .. } => {
                 FailureCode::ChainBroken
             }
@@ -100,21 +119,22 @@ impl JobError {
         Failure::new(code, self.to_string())
     }
 
-    /// The archive that is permanently bad, and what the catalog is to say of it.
-    pub fn damaged_archive(&self) -> Option<(BackupId, Failure)> {
-        match self {
-            Self::ChainBroken { bad_backup, why, permanent: true } => {
-                Some((*bad_backup, Failure::new(FailureCode::ArchiveDamaged, why.clone())))
-            }
-            _ => None,
-        }
+    /// The archive that is damaged or missing, and what the catalog is to say of it.
+    pub fn bad_archive(&self) -> Option<(BackupId, Failure)> {
+        let Self::ChainBroken { bad_backup, why, link } = self else { return None };
+        let code = match link {
+            BadLink::Damaged => FailureCode::ArchiveDamaged,
+            BadLink::Missing => FailureCode::ArchiveMissing,
+            BadLink::OutOfReach => return None,
+        };
+        Some((*bad_backup, Failure::new(code, why.clone())))
     }
 
     /// Whether bytes of an archive that could be opened are not those that were written.
     pub fn is_damaged_archive(&self) -> bool {
         match self {
             Self::Archive(error) => error.is_damage(),
-            Self::ChainBroken { permanent, .. } => *permanent,
+            Self::ChainBroken { link, .. } => *link == BadLink::Damaged,
             _ => false,
         }
     }
@@ -122,20 +142,18 @@ impl JobError {
     /// Whether data that should be sound is not: exit code 4 on the command line.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Archive(error) => error.is_damage(),
-            Self::ChainBroken { permanent, .. } => *permanent,
             Self::Catalog(CatalogError::ChainBroken { .. }) | Self::BadFile { .. } => true,
-            Self::Engine(error) => error.failure().is_some_and(|failure| {
-                matches!(failure.code, FailureCode::SourceDamaged | FailureCode::ArchiveDamaged)
-            }),
-            _ => false,
+            Self::Engine(error) => error.failure().is_some_and(|failure| failure.code.is_damage()),
+            _ => self.is_damaged_archive(),
         }
     }
 
     /// Whether what was asked for does not exist: exit code 3 on the command line.
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::NoSuchFile(_) | Self::Storage(StorageError::NotFound { .. }) => true,
+            Self::NoSuchFile(_)
+            | Self::Storage(StorageError::NotFound { .. })
+            | Self::ChainBroken { link: BadLink::Missing, .. } => true,
             Self::Catalog(error) => error.is_not_found(),
             _ => false,
         }

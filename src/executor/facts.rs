@@ -150,7 +150,7 @@ pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Recovered {
         progress: 1.0,
         ..Backup::new(known.id, known.project_id, known.name, datastore, known.created)
     };
-    Recovered { backup, instance_name: Some(known.instance_name) }
+    Recovered { backup, instance_name: Some(known.instance_name), drill: None, damage: None }
 }
 
 /// The shell commands that restore a full archive without Coffer, in the folder that it is in.

@@ -1,13 +1,17 @@
-//! When an archive was proven last, and how far.
+//! When an archive was proven last and how far, and what its last drill found.
 //!
 //! The first proof's time is the end of the backup, which the archive's manifest says. Each later proof
-//! (`coffer verify`, drills) replaces a small proof beside the archive, from which a rebuilt catalog takes it.
+//! (`coffer verify`, drills) replaces a small file beside the archive, from which a rebuilt catalog takes it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Manifest;
-use crate::domain::{ArchiveFacts, Backup, Timestamp, VerifyLevel};
-use crate::storage::{Storage, StorageError, StoredArchive};
+use crate::catalog::Recovered;
+use crate::domain::{
+    ArchiveFacts, Backup, Damage, DamageIn, Failure, RunEnd, RunNumbers, RunResult, Timestamp,
+    VerifyLevel,
+};
+use crate::storage::{Storage, StoredArchive};
 
 /// The version of [`Record`] that is written, and the newest that is read.
 const VERSION: u32 = 1;
@@ -19,13 +23,81 @@ struct Record {
     checksum: String,
     verified_at: String,
     verify_level: VerifyLevel,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drill: Option<DrillRecord>,
+    /// What a drill found wrong with the data, until another one passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    damage: Option<Failure>,
 }
 
-/// Puts the proof of a backup beside its archive. Levels only rise, as in the catalog. Without the record, a
-/// rebuilt catalog shows an earlier proof, which is true as well; so an error is only logged.
+/// The last drill that ended by itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct DrillRecord {
+    ended: String,
+    result: String,
+    failure: Option<Failure>,
+    numbers: RunNumbers,
+}
+
+impl DrillRecord {
+    fn new(end: &RunEnd) -> Self {
+        Self {
+            ended: end.at.to_string(),
+            result: end.result.as_str().to_owned(),
+            failure: end.result.failure().cloned(),
+            numbers: end.numbers.clone(),
+        }
+    }
+
+    fn end(self) -> Option<RunEnd> {
+        let result = RunResult::from_parts(&self.result, self.failure)?;
+        Some(RunEnd { at: self.ended.parse().ok()?, result, numbers: self.numbers })
+    }
+}
+
+/// Puts the proof of a backup beside its archive. Levels only rise, as in the catalog.
 pub fn record(storage: &dyn Storage, backup: &Backup, at: Timestamp, level: VerifyLevel) {
+    update(storage, backup, |record| {
+        record.verified_at = at.to_string();
+        record.verify_level = level.max(record.verify_level);
+    });
+}
+
+/// Puts the end of a drill beside the archive. One that passed is a proof, too.
+pub(super) fn record_drill(
+    storage: &dyn Storage,
+    backup: &Backup,
+    end: &RunEnd,
+    damage: Option<&Damage>,
+) {
+    update(storage, backup, |record| {
+        record.drill = Some(DrillRecord::new(end));
+        if end.result == RunResult::Done {
+            record.verified_at = end.at.to_string();
+            record.verify_level = VerifyLevel::Restored;
+            record.damage = None;
+        }
+        if let Some(damage) = damage.filter(|it| it.id == backup.id && it.place == DamageIn::Data) {
+            record.damage = Some(damage.failure.clone());
+        }
+    });
+}
+
+/// Without the record, a rebuilt catalog shows an earlier proof, which is true as well; so an error is only logged.
+fn update(storage: &dyn Storage, backup: &Backup, change: impl FnOnce(&mut Record)) {
     let Some(facts) = &backup.facts else { return };
-    match write(storage, facts, at, level.max(facts.verify_level)) {
+    let mut record = read(storage, facts).unwrap_or_else(|| Record {
+        version: VERSION,
+        checksum: facts.checksum.clone(),
+        verified_at: facts.verified_at.to_string(),
+        verify_level: facts.verify_level,
+        drill: None,
+        damage: None,
+    });
+    record.verify_level = record.verify_level.max(facts.verify_level);
+    change(&mut record);
+    let json = serde_json::to_vec(&record).expect("a record of texts and numbers is valid JSON");
+    match storage.put_proof(&facts.location, &json) {
         Err(error) if !error.is_not_found() => {
             log::warn!("the proof of backup {} is not recorded beside it: {error}", backup.id);
         }
@@ -34,57 +106,49 @@ pub fn record(storage: &dyn Storage, backup: &Backup, at: Timestamp, level: Veri
     }
 }
 
-fn write(
-    storage: &dyn Storage,
-    facts: &ArchiveFacts,
-    at: Timestamp,
-    level: VerifyLevel,
-) -> Result<(), StorageError> {
-    let record = Record {
-        version: VERSION,
-        checksum: facts.checksum.clone(),
-        verified_at: at.to_string(),
-        verify_level: level,
-    };
-    let json = serde_json::to_vec(&record).expect("a record of texts and numbers is valid JSON");
-    storage.put_proof(&facts.location, &json)
-}
-
 /// When an archive was proven before it was published. Version 0.1.0 did that a little after the end that the
 /// manifest says, and kept the time, also that of later proofs, with the file.
 pub(super) fn of_finished(manifest: &Manifest, stored: &StoredArchive) -> Timestamp {
     stored.proven_hint.map_or(manifest.finished, |hint| hint.max(manifest.finished))
 }
 
-/// The facts of an archive, with its last recorded proof.
-pub(super) fn with_record(storage: &dyn Storage, facts: ArchiveFacts) -> ArchiveFacts {
+/// What was read from an archive, with the last proof and drill that are recorded beside it.
+pub(super) fn add_record(storage: &dyn Storage, mut recovered: Recovered) -> Recovered {
+    let Some(facts) = &mut recovered.backup.facts else { return recovered };
+    let Some(record) = read(storage, facts) else { return recovered };
+    if let Ok(at) = record.verified_at.parse() {
+        facts.verified_at = at;
+        facts.verify_level = record.verify_level;
+        recovered.backup.updated = at;
+    }
+    recovered.damage = record.damage;
+    recovered.drill = record.drill.and_then(DrillRecord::end);
+    recovered
+}
+
+/// The record beside an archive, if there is one that is this archive's.
+fn read(storage: &dyn Storage, facts: &ArchiveFacts) -> Option<Record> {
     let found = storage.proof(&facts.location).map_err(|error| error.to_string());
-    let read = found.and_then(|json| match json {
-        Some(json) => parse(&json, &facts.checksum),
-        None => Ok(None),
-    });
+    let read = found.and_then(|json| json.map(|json| parse(&json)).transpose());
     match read {
-        Ok(Some((verified_at, verify_level))) => {
-            ArchiveFacts { verified_at, verify_level, ..facts }
-        }
-        Ok(None) => facts,
+        Ok(record) => record.filter(|record| record.checksum == facts.checksum),
         Err(why) => {
             log::warn!("the recorded proof of {} is left out: {why}", facts.location);
-            facts
+            None
         }
     }
 }
 
-fn parse(json: &[u8], checksum: &str) -> Result<Option<(Timestamp, VerifyLevel)>, String> {
+fn parse(json: &[u8]) -> Result<Record, String> {
     let record: Record = serde_json::from_slice(json).map_err(|error| error.to_string())?;
     if record.version > VERSION {
         return Err(format!("it has version {}; a newer Coffer wrote it", record.version));
     }
-    if record.checksum != checksum {
-        return Ok(None);
-    }
-    let at = record.verified_at.parse().map_err(|error| format!("its time: {error}"))?;
-    Ok(Some((at, record.verify_level)))
+    record
+        .verified_at
+        .parse::<Timestamp>()
+        .map_err(|error| format!("its time: {error}"))
+        .map(|_at| record)
 }
 
 #[cfg(test)]
@@ -92,7 +156,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::domain::BackupId;
+    use crate::domain::{BackupId, Datastore, DrillFacts, FailureCode};
     use crate::storage::Local;
 
     /// A store with one archive, and the facts of that.
@@ -115,29 +179,69 @@ mod tests {
         (folder, storage, facts)
     }
 
+    fn backup(facts: &ArchiveFacts) -> Backup {
+        let datastore = Datastore { engine: "sqlite".to_owned(), version: "3".to_owned() };
+        let (id, project) = (BackupId::generate(), "p".parse().unwrap());
+        let created = Timestamp::from_micros(0);
+        let new = Backup::new(id, project, "b".to_owned(), datastore, created);
+        Backup { facts: Some(facts.clone()), updated: facts.verified_at, ..new }
+    }
+
+    fn recovered(backup: &Backup) -> Recovered {
+        Recovered { backup: backup.clone(), instance_name: None, drill: None, damage: None }
+    }
+
     #[test]
     fn the_last_recorded_proof_of_an_archive_reads_back_to_the_microsecond() {
         let (_folder, storage, facts) = stored();
-        assert_eq!(with_record(&storage, facts.clone()), facts);
+        let backup = backup(&facts);
+        assert_eq!(add_record(&storage, recovered(&backup)), recovered(&backup));
         for (micros, level) in
             [(2_000_001, VerifyLevel::Checked), (3_000_002, VerifyLevel::Restored)]
         {
             let at = Timestamp::from_micros(micros);
-            write(&storage, &facts, at, level).unwrap();
-            let read = with_record(&storage, facts.clone());
+            record(&storage, &backup, at, level);
+            let read = add_record(&storage, recovered(&backup)).backup.facts.unwrap();
             assert_eq!((read.verified_at, read.verify_level), (at, level));
+        }
+    }
+
+    #[test]
+    fn what_drills_found_reads_back_and_only_one_that_passes_clears_damage_of_the_data() {
+        let (_folder, storage, facts) = stored();
+        let backup = backup(&facts);
+        let rot = Failure::new(FailureCode::SourceDamaged, "rot");
+        let damage = Damage { id: backup.id, place: DamageIn::Data, failure: rot.clone() };
+        let end = |micros, result| RunEnd::new(Timestamp::from_micros(micros), result);
+        let damaged = end(2_000_000, RunResult::Damaged(rot.clone()));
+        let stopped = end(3_000_000, RunResult::Failed(Failure::new(FailureCode::Tool, "no tool")));
+        let mut passed = end(4_000_000, RunResult::Done);
+        passed.numbers.drill = Some(DrillFacts { rows: 7, ..DrillFacts::default() });
+        passed.numbers.rows_by_table.insert("t".to_owned(), 7);
+        let cases = [
+            (damaged, Some(&damage), Some(rot.clone()), VerifyLevel::Checked),
+            (stopped, None, Some(rot), VerifyLevel::Checked),
+            (passed, None, None, VerifyLevel::Restored),
+        ];
+        for (end, found, left, level) in cases {
+            record_drill(&storage, &backup, &end, found);
+            record(&storage, &backup, facts.verified_at, VerifyLevel::Bytes);
+            let read = add_record(&storage, recovered(&backup));
+            assert_eq!((read.drill, read.damage), (Some(end), left));
+            assert_eq!(read.backup.facts.unwrap().verify_level, level);
         }
     }
 
     #[test]
     fn a_record_of_another_archive_a_newer_version_or_garbage_is_left_out() {
         let (_folder, storage, facts) = stored();
-        let other = ArchiveFacts { checksum: "11".repeat(32), ..facts.clone() };
-        write(&storage, &other, Timestamp::from_micros(9), VerifyLevel::Restored).unwrap();
-        assert_eq!(with_record(&storage, facts.clone()), facts);
+        let (known, other) = (backup(&facts), "11".repeat(32));
+        let other = backup(&ArchiveFacts { checksum: other, ..facts.clone() });
+        record(&storage, &other, Timestamp::from_micros(9), VerifyLevel::Restored);
+        assert_eq!(add_record(&storage, recovered(&known)), recovered(&known));
         for bad in ["", "{}", "[1]", "{\"version\": 2}"] {
             storage.put_proof(&facts.location, bad.as_bytes()).unwrap();
-            assert_eq!(with_record(&storage, facts.clone()), facts, "{bad}");
+            assert_eq!(add_record(&storage, recovered(&known)), recovered(&known), "{bad}");
         }
     }
 }

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::archive;
-use crate::catalog::Recovered;
+use crate::catalog::{Notice, Recovered};
 use crate::domain::{BackupId, Kind, Location};
 use crate::storage::StoredArchive;
 
 use super::chain::open_at;
-use super::{Context, JobError, OnProgress, facts, proof};
+use super::{Context, JobError, OnProgress, facts, instance_file, proof};
+use crate::failpoint;
+
+/// What a rebuilt catalog does not have.
+pub const NOT_BROUGHT_BACK: &str = "Not brought back: tokens made at run time, quotas, strategies, failed backups, the \
+                                    history of jobs, and what was in the trash";
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RebuildReport {
@@ -17,6 +22,8 @@ pub struct RebuildReport {
     pub archives: usize,
     /// Backups that the catalog did not have.
     pub imported: usize,
+    /// Restored instances that the catalog did not have.
+    pub instances: usize,
     /// Archives that cannot be used, by location, with the reason.
     pub unusable: Vec<(String, String)>,
 }
@@ -46,10 +53,38 @@ pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildRep
             Err(error) => rebuilt.unusable.push((archive.location.to_string(), error.to_string())),
         }
         done_before += archive.bytes;
+        failpoint::at("mid-rebuild");
     }
     rows.sort_by_key(|row| (row.backup.created, row.backup.id));
+    let (instances, unusable) = instance_file::read_all(context)?;
+    rebuilt.unusable.extend(unusable);
     rebuilt.imported = context.catalog.import(rows).wait()?;
+    rebuilt.instances = context.catalog.import_instances(instances).wait()?;
     Ok(rebuilt)
+}
+
+/// Rebuilds a catalog that has no backup although there are archives: it was lost. All its rows are added at once,
+/// so that a rebuild that is cut short begins again.
+pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Result<(), JobError> {
+    let stored = if context.catalog.is_empty()? { context.storage.list()? } else { Vec::new() };
+    if stored.is_empty() {
+        return Ok(());
+    }
+    let count = stored.len();
+    log::warn!(
+        "the catalog has no backup, but there are {count} archives: it is rebuilt from them"
+    );
+    let RebuildReport { archives, imported, instances, unusable } = rebuild(context, progress)?;
+    for (what, why) in &unusable {
+        log::warn!("not in the catalog: {what}: {why}");
+    }
+    let text = format!(
+        "the catalog was lost and is rebuilt: {imported} backups from {archives} archives, and {instances} restored \
+         instances. {NOT_BROUGHT_BACK}"
+    );
+    log::warn!("{text}");
+    context.catalog.set_notice(Notice::CatalogRebuilt, Some(text));
+    Ok(())
 }
 
 fn read(
@@ -80,5 +115,5 @@ fn read(
     let proven = proof::of_finished(manifest, archive);
     let location = archive.location.clone();
     let facts = facts::of_archive(manifest, location, archive.bytes, checksum, proven);
-    Ok(facts::recovered(manifest, proof::with_record(&*context.storage, facts)))
+    Ok(proof::add_record(&*context.storage, facts::recovered(manifest, facts)))
 }

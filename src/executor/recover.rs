@@ -1,4 +1,4 @@
-//! Start-up, before the port is bound: settles what the last process left unfinished.
+//! Settles what the last process left unfinished, before anything is begun.
 
 use std::sync::Arc;
 

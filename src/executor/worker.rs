@@ -12,8 +12,8 @@ use crate::catalog::Lane;
 use crate::domain::{Cancel, with_causes};
 use crate::failpoint;
 
-use super::Context;
 use super::jobs::{self, POLL};
+use super::{Context, presence};
 
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Starts the workers. [`super::recover`] must have run.
+    /// Starts the workers. [`super::settle`] must have run.
     pub fn start(context: &Context) -> std::io::Result<Self> {
         let (runs, running) = bounded(0);
         let drills = context.cancel.child();
@@ -91,6 +91,10 @@ fn work(context: &Context, lane: Lane, stopping: &AtomicBool) {
     lower_priority(context.settings.nice);
     while !stopping.load(Ordering::Acquire) {
         let seen = context.bell.count();
+        if !presence::may_begin(context, lane == Lane::Removals) {
+            context.bell.wait_past(seen, POLL);
+            continue;
+        }
         match context.catalog.claim(lane) {
             Ok(Some(job)) => {
                 failpoint::at("after-claim");
@@ -98,7 +102,7 @@ fn work(context: &Context, lane: Lane, stopping: &AtomicBool) {
             }
             Ok(None) => {
                 if lane == Lane::Removals {
-                    jobs::empty_trash(context);
+                    jobs::tidy(context);
                 }
                 context.bell.wait_past(seen, POLL);
             }

@@ -23,6 +23,9 @@ const REQUEST_GRACE_S: u64 = 10;
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
 
+/// Microseconds within which a rebuild reads a further piece of an archive.
+const REBUILD_STEP_US: u32 = 120_000_000;
+
 /// Serves until a signal comes.
 pub fn serve(config: &Config) -> Result<(), ServerError> {
     log::info!(
@@ -34,17 +37,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     let address = Bound::new(config.server.listen)?;
     let (context, lock) = open_and_lock(config)?;
     token::make_first(config, &context)?;
-    let recovery = executor::recover(&context)?;
-    if recovery != executor::Recovery::default() {
-        log::info!(
-            "the previous process was interrupted: {} backups failed, {} were published already and are COMPLETED, {} restores and {} drills begin again, {} unfinished files removed",
-            recovery.failed,
-            recovery.adopted,
-            recovery.restores,
-            recovery.drills,
-            recovery.swept
-        );
-    }
+    settle(&context)?;
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
     let probe = StartupProbe::start(config, &context, |engine| engine.reads_server());
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
@@ -58,6 +51,25 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     drop(lock);
     log::info!("stopped");
     served
+}
+
+/// Settles what the last process left. A lost catalog is rebuilt, which may take longer than systemd waits.
+fn settle(context: &Context) -> Result<(), ServerError> {
+    let progress = |_done: u64, _total: u64| {
+        notify(sd_notify::NotifyState::ExtendTimeoutUsec(REBUILD_STEP_US));
+    };
+    let recovery = executor::settle(context, &progress)?.unwrap_or_default();
+    if recovery != executor::Recovery::default() {
+        log::info!(
+            "the previous process was interrupted: {} backups failed, {} were published already and are COMPLETED, {} restores and {} drills begin again, {} unfinished files removed",
+            recovery.failed,
+            recovery.adopted,
+            recovery.restores,
+            recovery.drills,
+            recovery.swept
+        );
+    }
+    Ok(())
 }
 
 async fn answer(

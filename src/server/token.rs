@@ -58,15 +58,19 @@ pub(super) fn make_first(config: &Config, context: &Context) -> Result<(), Serve
     }
     let path = config.data_dir.join(ADMIN_TOKEN);
     let failed = |source| ServerError::Token { file: path.display().to_string(), source };
-    let token = NewToken::generate().map_err(failed)?;
-    // The file first: after a crash in between, the next start makes another token.
+    // A catalog that was lost does not know the token that clients have.
+    let (token, action) = match std::fs::read_to_string(&path) {
+        Ok(secret) if !secret.trim().is_empty() => (NewToken(secret.trim().to_owned()), "kept the"),
+        _ => (NewToken::generate().map_err(failed)?, "made an"),
+    };
+    // The file first: after a crash in between, the next start finds the token there.
     write_secret(&config.data_dir, &path, token.secret()).map_err(failed)?;
     let project: ProjectId = "default".parse().expect("a word is a project id");
     let caller =
         Caller { name: "admin".to_owned(), project: Some(project), roles: vec![Role::Admin] };
     let stored = context.catalog.add_token(caller, token.sha256()).wait();
     stored.map_err(|error| in_catalog(config, error))?;
-    log::info!("no token is configured: made an admin token, see {}", path.display());
+    log::info!("no token is configured: {action} admin token, see {}", path.display());
     Ok(())
 }
 

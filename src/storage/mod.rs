@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 
 pub use error::{Result, StorageError};
-pub use local::{DataDirLock, Local, LocalSettings, OpenFile, Workspace};
+pub use local::{DataDirLock, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace};
 
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Its name in the catalog and on the wire.
@@ -40,8 +40,8 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// What [`Storage::put_proof`] put beside an archive last.
     fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>, StorageError>;
 
-    /// Puts a small file beside an archive that exists, durably: when it was verified last. It replaces an
-    /// earlier one in one step, and is not listed.
+    /// Puts a small file beside an archive that exists, durably: when it was verified last, and what its last
+    /// drill found. It replaces an earlier one in one step, and is not listed.
     fn put_proof(&self, location: &Location, proof: &[u8]) -> Result<(), StorageError>;
 }
 

@@ -34,6 +34,12 @@ pub enum StoreError {
         "the catalog is damaged ({why}); move catalog.db away and run `coffer catalog rebuild`, which makes a new one from the archives"
     )]
     Damaged { why: String },
+    /// The file is no longer the one that was opened.
+    #[error(
+        "the catalog {path} was removed or replaced while Coffer used it, and is not written any more; put it back, or restart Coffer, which rebuilds a catalog that is missing from the archives",
+        path = path.display()
+    )]
+    Moved { path: PathBuf },
     #[error("the catalog's database: {0}")]
     Sqlite(#[source] rusqlite::Error),
     /// The transaction could not be begun or committed: none of its writes was made.
@@ -54,13 +60,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same write may work later: the disk is full or failing, or another process has locked
-    /// the database.
+    /// Whether the same write may work later: the disk is full, failing or not mounted, or another process has
+    /// locked the database.
     pub fn is_transient(&self) -> bool {
         let code = match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
             Self::Commit(error) => error.sqlite_error_code(),
-            Self::Pool(_) => return true,
+            Self::Pool(_) | Self::Moved { .. } => return true,
             _ => None,
         };
         matches!(

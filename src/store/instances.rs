@@ -114,7 +114,7 @@ const PUT_CONFIGURED: &str = "INSERT INTO instances
 const INSERT: &str = insert!(
     "instances" (
         "id", "project", "name", "engine", "version", "restored_from", "source", "check_level",
-        "verify", "status", "restore", "created", "updated",
+        "verify", "status", "restore", "used_bytes", "created", "updated",
     ) "ON CONFLICT (id) DO NOTHING"
 );
 
@@ -240,7 +240,7 @@ impl Records<'_> {
             ":restored_from": restored_from, ":source": json(&it.source)?,
             ":check_level": it.check, ":verify": it.verify, ":status": it.status,
             ":restore": (it.status == InstanceStatus::Build).then_some("asked"),
-            ":created": it.created, ":updated": it.updated
+            ":used_bytes": Bytes(it.used_bytes), ":created": it.created, ":updated": it.updated
         };
         Ok(execute(self.0, INSERT, params)? > 0)
     }

@@ -11,6 +11,7 @@ mod error;
 mod instances;
 mod integrity;
 mod open;
+mod opened_file;
 mod projects;
 mod runs;
 mod schema;
@@ -42,6 +43,7 @@ pub use types::{Removal, Task};
 
 use disk_reserve::DiskReserve;
 use integrity::IntegrityCheck;
+use opened_file::OpenedFile;
 use writer::Write;
 
 /// Writes that may wait before `write` blocks.
@@ -93,6 +95,7 @@ pub struct Store {
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Pool<SqliteConnectionManager>,
     integrity: IntegrityCheck,
+    file: Arc<OpenedFile>,
 }
 
 impl fmt::Debug for Store {
@@ -109,13 +112,15 @@ impl Store {
         let db = open::for_writing(path)?;
         let integrity = IntegrityCheck::start(path)?;
         let readers = open::for_reading(path)?;
+        let file = Arc::new(OpenedFile::at(path)?);
+        let written = Arc::clone(&file);
         let (sender, receiver) = bounded(WAITING_WRITES);
         let writer = Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer::run(db, reserve, &receiver))
+            .spawn(move || writer::run(db, reserve, &receiver, &written))
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
         let (sender, writer) = (RwLock::new(Some(sender)), Mutex::new(Some(writer)));
-        Ok(Self { writes: sender, writer, readers, integrity })
+        Ok(Self { writes: sender, writer, readers, integrity, file })
     }
 
     /// Reads the tables in one snapshot. Blocks.
@@ -140,9 +145,10 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let damage = Arc::clone(self.integrity.damage());
+        let (damage, file) = (Arc::clone(self.integrity.damage()), Arc::clone(&self.file));
         let work = move |db: Records<'_>| {
             IntegrityCheck::refuse_damaged(&damage)?;
+            file.require()?;
             work(db)
         };
         let (sender, receiver) = oneshot::channel();
@@ -152,6 +158,11 @@ impl Store {
             drop(writes.send(writer::write(work, after, sender)));
         }
         Reply(receiver)
+    }
+
+    /// Why the file is no longer the one that was opened, if so: then writes fail until it is there again.
+    pub fn why_moved(&self) -> Option<String> {
+        self.file.check()
     }
 
     /// Commits what waits, truncates the write-ahead log and ends the writer. Later writes fail.

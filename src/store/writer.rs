@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
 use super::disk_reserve::DiskReserve;
+use super::opened_file::OpenedFile;
 use super::{Records, StoreError};
 
 /// Writes that may share one commit.
@@ -65,7 +67,12 @@ where
 }
 
 /// Works until every sender is gone and the channel is empty, then truncates the write-ahead log.
-pub(super) fn run(db: Connection, mut reserve: DiskReserve, writes: &Receiver<Write>) {
+pub(super) fn run(
+    db: Connection,
+    mut reserve: DiskReserve,
+    writes: &Receiver<Write>,
+    file: &OpenedFile,
+) {
     let mut waiting = VecDeque::with_capacity(BATCH);
     while let Ok(first) = writes.recv() {
         waiting.push_back(first);
@@ -78,6 +85,14 @@ pub(super) fn run(db: Connection, mut reserve: DiskReserve, writes: &Receiver<Wr
             reserve.adjust();
             commit_together(&db, &mut waiting);
         }
+    }
+    file.check();
+    if file.is_moved() {
+        // SQLite would remove the log of the file that is in its place now.
+        if let Err(error) = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            log::warn!("catalog: {error}");
+        }
+        return;
     }
     // Another process may be reading. Then the log stays, and there is no point in waiting.
     let truncated = db.busy_timeout(Duration::ZERO).and_then(|()| truncate(&db));

@@ -25,6 +25,9 @@ pub struct Health {
     pub status: HealthStatus,
     /// The version of the server.
     pub version: String,
+    /// What a person should look after, in sentences: archives that are not there, a catalog that was rebuilt.
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 /// How the server is.

@@ -99,7 +99,7 @@ async fn public_documents_need_no_token() {
         assert!(answer.json().get(key).is_some(), "{path}: {answer:?}");
     }
     let health = fixture.get("/healthcheck", "").await.json();
-    assert_eq!(health, json!({"status": "ok", "version": "9.9.9"}));
+    assert_eq!(health, json!({"status": "ok", "version": "9.9.9", "notices": []}));
 }
 
 #[actix_web::test]

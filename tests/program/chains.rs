@@ -35,7 +35,8 @@ impl Fixture {
         let to = target.to_str().unwrap();
         let output = self.server.run(&["restore", id, "--to", to]);
         if !output.status.success() {
-            assert_eq!(output.status.code(), Some(4), "damage has its own exit code");
+            let code = if stderr_of(&output).contains("missing") { 3 } else { 4 };
+            assert_eq!(output.status.code(), Some(code), "damage has its own exit code");
             return Err(stderr_of(&output));
         }
         let bytes = std::fs::read(&target).unwrap();
@@ -253,13 +254,11 @@ fn a_rebuilt_catalog_gives_the_same_answers_field_by_field() {
     });
     fixture.server.run_ok(&["verify", id_of(&second)]);
     fixture.server.run_ok(&["drill", id_of(&third)]);
-    let mut before = client.all("backups", "backups");
+    let before = client.all("backups", "backups");
     let levels: Vec<_> = before.iter().map(|it| &it["verify_level"]).collect();
     assert_eq!(levels, ["restored", "checked", "checked"]);
     assert_ne!(before[1]["verified_at"], second["verified_at"]);
-    // What a drill counted is in the catalog alone.
-    assert!(!before[0]["drill"].is_null());
-    before[0]["drill"] = Value::Null;
+    assert_eq!(before[0]["drill"]["status"], "passed");
 
     fixture.server.terminate();
     fixture.server.remove_catalog();
@@ -270,7 +269,11 @@ fn a_rebuilt_catalog_gives_the_same_answers_field_by_field() {
 
     assert_eq!(fixture.client().all("backups", "backups"), before);
     for backup in &before {
-        assert_eq!(fixture.client().backup(id_of(backup)), *backup);
+        let mut now = fixture.client().backup(id_of(backup));
+        if let Some(drill) = now["drill"].as_object_mut() {
+            assert!(drill.remove("rows_by_table").is_some(), "a list does not show these");
+        }
+        assert_eq!(now, *backup);
         fixture.restored_bytes(id_of(backup)).unwrap();
     }
     change(&fixture.database, 3);

@@ -108,6 +108,8 @@ struct Fixture {
     damaged: Point,
     child: Point,
     sibling: Point,
+    /// Of a command that finds the damage: a missing archive is not found, and no damage.
+    exit_code: i32,
 }
 
 /// A backup and what it must restore to.
@@ -165,7 +167,8 @@ impl Fixture {
         change(&database, "UPDATE row SET data = randomblob(900) WHERE id < 9;");
         let child = point(&server, &database, &json!({"parent_id": damaged.id()}));
         apply_damage(damage, &damaged.archive(), &sibling.archive());
-        Self { server, database, root, damaged, child, sibling }
+        let exit_code = if damage == Damage::Removed { 3 } else { 4 };
+        Self { server, database, root, damaged, child, sibling, exit_code }
     }
 
     fn client(&self) -> Client {
@@ -197,7 +200,7 @@ impl Fixture {
 
     #[track_caller]
     fn assert_damage_reported(&self, output: &Output) {
-        assert_eq!(output.status.code(), Some(4), "{}", stderr_of(output));
+        assert_eq!(output.status.code(), Some(self.exit_code), "{}", stderr_of(output));
         assert!(stderr_of(output).contains(self.damaged.id()), "not named: {}", stderr_of(output));
     }
 
@@ -266,7 +269,8 @@ fn damage_is_reported_with_the_backup_and_affects_only_its_descendants(
         assert!(output.status.success(), "{}", stderr_of(&output));
     }
     let shown = fixture.client().backup(fixture.damaged.id());
-    assert_eq!(shown["failure"]["code"], "archive_damaged", "{shown:#}");
+    let code = if damage == Damage::Removed { "archive_missing" } else { "archive_damaged" };
+    assert_eq!(shown["failure"]["code"], code, "{shown:#}");
     fixture.assert_files_without_a_catalog(damage);
     assert_rebuild_skips_the_damaged_backup(&mut fixture, damage);
 }
@@ -347,6 +351,7 @@ fn damage_to_the_root_affects_every_backup_built_on_it(
     let mut fixture = Fixture::new(Damage::Zeroed(Part::Trailer));
     std::mem::swap(&mut fixture.root, &mut fixture.damaged);
     apply_damage(damage, &fixture.damaged.archive(), &fixture.sibling.archive());
+    fixture.exit_code = if damage == Damage::Removed { 3 } else { 4 };
     for point in [&fixture.damaged, &fixture.sibling] {
         fixture.assert_refused(point);
         fixture.assert_damage_reported(&fixture.run(&["verify", point.id()]));

@@ -12,9 +12,9 @@ use crate::catalog::CatalogError;
 use crate::cli::terminal::counted;
 use crate::config::Config;
 use crate::domain::{Backup, BackupId, Clock as _, Location, SystemClock};
-use crate::executor::Context;
+use crate::executor::{self, Context};
 use crate::server;
-use crate::storage::StoredArchive;
+use crate::storage::{Local, StoredArchive};
 
 use super::finding::Findings;
 
@@ -57,8 +57,7 @@ pub(super) fn catalog(config: &Config, findings: &mut Findings) {
     match std::fs::metadata(&file) {
         Ok(_exists) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let found = format!("{shown} does not exist yet; the first start makes it");
-            return findings.ok("catalog", found);
+            return no_catalog(config, findings);
         }
         Err(error) => {
             return findings.problem("catalog", format!("{shown}: {error}"), RUN_AS_COFFER);
@@ -87,6 +86,32 @@ pub(super) fn catalog(config: &Config, findings: &mut Findings) {
     }
 }
 
+/// Without a catalog: this is before the first start, or the catalog is lost.
+fn no_catalog(config: &Config, findings: &mut Findings) {
+    let shown = config.catalog_file().display().to_string();
+    let stored = if config.data_dir.is_dir() {
+        Local::look(&config.data_dir).map_err(|error| error.to_string())
+    } else {
+        Ok(None)
+    };
+    match stored {
+        Ok(None) => {
+            findings.ok("catalog", format!("{shown} does not exist yet; the first start makes it"));
+        }
+        Ok(Some(0)) => findings.problem(
+            "catalog",
+            format!("{shown} does not exist, and neither do the archives that were here"),
+            "is the disk with the data directory mounted? A start would wait for the archives",
+        ),
+        Ok(Some(count)) => findings.warning(
+            "catalog",
+            format!("{shown} does not exist, but {} do", counted(count, "archive")),
+            "bring back a copy of it, or start the server: it reads the archives and rebuilds the catalog from them",
+        ),
+        Err(error) => findings.problem("catalog", error, RUN_AS_COFFER),
+    }
+}
+
 /// The schema's number in the file's header; `None` while it is only in the WAL.
 fn schema_version(file: &Path) -> Option<u32> {
     let mut header = [0_u8; 64];
@@ -97,6 +122,10 @@ fn schema_version(file: &Path) -> Option<u32> {
 
 /// Compares the records with the archives; returns the number of records.
 fn compare(context: &Context, findings: &mut Findings) -> Result<usize, CatalogError> {
+    if let Some(why) = executor::why_archives_missing(context)? {
+        findings.problem("archives", why, "mount their disk, or bring their folder back");
+        return Ok(context.catalog.every_backup()?.len());
+    }
     // Archives first: one that a running server makes in between is not reported as an orphan.
     let stored = context.storage.list();
     let backups = context.catalog.every_backup()?;
@@ -165,8 +194,8 @@ fn missing_archives(
         findings.problem(
             "archives",
             format!(
-                "{} backups whose archive is missing or has another length: {}",
-                missing.len(),
+                "{} whose archive is missing or has another length: {}",
+                counted(missing.len(), "backup"),
                 list(&missing)
             ),
             "bring the files back from a copy, or delete these backups; make a full backup now",

@@ -9,7 +9,7 @@ use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
 use crate::engine::{self, DumpFacts, DumpRequest, Engine, EngineError};
 use crate::executor::chain::{job_error, open_readers};
-use crate::executor::{Context, JobError, facts, millis};
+use crate::executor::{Context, JobError, facts, millis, presence};
 use crate::failpoint;
 use crate::storage::Pending;
 
@@ -52,7 +52,8 @@ pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, Jo
         Err(error) if !job.chain.is_empty() => error,
         done => return done,
     };
-    let Some((bad_backup, damage)) = error.damaged_archive() else { return Err(error) };
+    let Some((bad_backup, damage)) = error.bad_archive() else { return Err(error) };
+    presence::require_archives(context)?;
     log::warn!("backup {bad_backup} is not usable, and neither are those built on it: {damage}");
     context.catalog.report_damage(bad_backup, damage).wait()?;
     if !job.may_become_full {
@@ -183,6 +184,7 @@ fn publish(
     if context.cancel.is_cancelled() {
         return Err(JobError::Cancelled);
     }
+    presence::require_archives(context)?;
     // The one time of this backup: its manifest's end, its row's last change, and its first proof.
     let end = finished.manifest.finished;
     pending.publish(&location, end)?;

@@ -17,7 +17,7 @@ use crate::telemetry::Subject;
 use super::{Context, JobError};
 
 pub(super) use outcome::POLL;
-pub(super) use remove::empty_trash;
+pub(super) use remove::tidy;
 
 use outcome::Outcome;
 

@@ -129,7 +129,7 @@ impl Outcome {
             (_, Some(JobError::Cancelled)) => log::info!("{what}: interrupted"),
             (Self::Drill { id, .. }, Some(error)) => {
                 let causes = with_causes(error);
-                if drill::damage(error, *id).is_some() {
+                if drill::damage(error, *id).is_some_and(|it| it.failure.code.is_damage()) {
                     log::warn!("{what} found damage, nothing is built on it from now on: {causes}");
                 } else {
                     log::warn!("{what} is inconclusive, and says nothing of the backup: {causes}");

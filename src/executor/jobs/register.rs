@@ -6,7 +6,7 @@ use crate::archive::{self, ArchiveError, Chain};
 use crate::catalog::RegistrationJob;
 use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
 use crate::executor::chain::{job_error, open_at, open_readers};
-use crate::executor::{Context, JobError, facts};
+use crate::executor::{BadLink, Context, JobError, facts};
 
 /// What a registered archive is.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ fn chain_of(
             "this archive is built on it, and the catalog does not have it: bring its archives \
                    into the storage and run `coffer catalog rebuild`"
                 .to_owned();
-        JobError::ChainBroken { bad_backup: parent, why, permanent: false }
+        JobError::ChainBroken { bad_backup: parent, why, link: BadLink::OutOfReach }
     };
     match context.catalog.chain(parent) {
         Err(error) if error.is_not_found() => Err(unknown()),

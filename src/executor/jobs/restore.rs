@@ -6,7 +6,7 @@ use crate::catalog::{CatalogError, RestoreJob};
 use crate::domain::{Instance, Source};
 use crate::engine::{self, Owners, Target};
 use crate::executor::restore::{RestorePlan, restore};
-use crate::executor::{Context, JobError, chain};
+use crate::executor::{Context, JobError, chain, instance_file};
 use crate::failpoint;
 
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobEr
     };
     let report = restore(&chain, &how, &|_done, _total| ())?;
     failpoint::at("restore-after-place");
+    instance_file::write(context, &job.instance, report.content_bytes)?;
     if let Some(warning) = &report.warning {
         let id = job.instance.id;
         log::warn!("instance {id} is restored as it was backed up, but its data is bad: {warning}");

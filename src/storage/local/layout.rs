@@ -1,7 +1,8 @@
 //! The folders of a data directory, and its lock.
 
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,9 +16,14 @@ use crate::domain::Clock;
 use crate::file_url;
 use crate::storage::StorageError;
 
+/// The file that remembers which folder holds the archives.
+pub(super) const ARCHIVES_ID: &str = "archives.id";
+
 /// The folders of a data directory, and what the operations on them share.
 #[derive(Debug)]
 pub(super) struct Layout {
+    /// The data directory.
+    pub(super) root: PathBuf,
     /// Published archives.
     pub(super) archives: PathBuf,
     /// Their folder's URL.
@@ -28,8 +34,12 @@ pub(super) struct Layout {
     pub(super) trash: PathBuf,
     /// Instances made by restores.
     pub(super) restored: PathBuf,
+    /// What a rebuilt catalog must know of them. Made when it is needed.
+    pub(super) instances: PathBuf,
     /// Locked by the process that writes here.
     pub(super) lock: PathBuf,
+    /// Remembers which folder holds the archives.
+    pub(super) archives_id: PathBuf,
     /// Bytes that archives leave free.
     pub(super) headroom_bytes: u64,
     /// Dates what is put into the trash.
@@ -39,44 +49,89 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Opens a data directory, and makes the folders that are missing.
-    pub(super) fn open(
+    /// The layout of a data directory, which need not exist.
+    pub(super) fn at(
         data_dir: &Path,
         headroom_bytes: u64,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StorageError> {
         // Links are kept, so that people see the path they configured.
         let root = std::path::absolute(data_dir).map_err(failed("finding", data_dir))?;
-        make_root(&root)?;
         let archives = root.join("archives");
-        let layout = Self {
+        Ok(Self {
             archives_url: file_url::of_path(&archives),
             archives,
             tmp: root.join("tmp"),
             trash: root.join("trash"),
             restored: root.join("restored"),
+            instances: root.join("instances"),
             lock: root.join("lock"),
+            archives_id: root.join(ARCHIVES_ID),
+            root,
             headroom_bytes,
             clock,
             folders: Mutex::new(()),
-        };
+        })
+    }
+
+    /// Opens a data directory, and makes the folders that are missing; but not that of the archives once there are
+    /// others: it was lost, and an empty one in its place would hide that.
+    pub(super) fn open(
+        data_dir: &Path,
+        headroom_bytes: u64,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StorageError> {
+        let layout = Self::at(data_dir, headroom_bytes, clock)?;
+        make_root(&layout.root)?;
+        let others = [&layout.tmp, &layout.trash, &layout.restored];
+        if !others.iter().any(|folder| folder.exists()) {
+            make_folder(&layout.archives)?;
+        }
         let mut device = None;
-        for folder in [&layout.archives, &layout.tmp, &layout.trash, &layout.restored] {
-            make_folder(folder)?;
-            let metadata = std::fs::metadata(folder).map_err(failed("inspecting", folder))?;
+        for folder in others.into_iter().chain([&layout.archives]) {
+            if *folder != layout.archives {
+                make_folder(folder)?;
+            }
+            let metadata = match std::fs::metadata(folder) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && *folder == layout.archives =>
+                {
+                    continue;
+                }
+                found => found.map_err(failed("inspecting", folder))?,
+            };
             if *device.get_or_insert(metadata.dev()) != metadata.dev() {
                 let why = "archives, tmp, trash and restored must lie on one filesystem, because \
                            files are renamed between them; mount it on the folder above";
                 return Err(failed("opening", folder)(io::Error::other(why)));
             }
         }
-        Folder::open(&root)?.sync()?;
+        Folder::open(&layout.root)?.sync()?;
         Ok(layout)
     }
 
     /// Seconds since 1970.
     pub(super) fn now_seconds(&self) -> u64 {
         u64::try_from(self.clock.now().as_micros() / 1_000_000).unwrap_or(0)
+    }
+
+    /// Writes a small file under a temporary name and renames it, durably. It replaces an earlier one.
+    pub(super) fn replace_file(
+        &self,
+        folder: &Folder,
+        name: &OsStr,
+        content: &[u8],
+    ) -> Result<(), StorageError> {
+        let mut unfinished = tempfile::Builder::new()
+            .prefix("small-")
+            .tempfile_in(&self.tmp)
+            .map_err(failed("creating a file in", &self.tmp))?;
+        let what = unfinished.path().to_owned();
+        unfinished.write_all(content).map_err(failed("writing", &what))?;
+        unfinished.as_file().sync_all().map_err(failed("syncing", &what))?;
+        rustix::fs::renameat(rustix::fs::CWD, &*what, folder, name)
+            .map_err(failed("placing", &folder.path_of(name)))?;
+        folder.sync()
     }
 
     /// Takes the lock, unless another process has it.
@@ -116,7 +171,7 @@ fn make_root(root: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn make_folder(path: &Path) -> Result<(), StorageError> {
+pub(super) fn make_folder(path: &Path) -> Result<(), StorageError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(failed("creating", path)(error))

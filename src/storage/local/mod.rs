@@ -6,10 +6,14 @@
 //!            tmp/        unfinished attempts; emptied at every start
 //!            trash/      removed archives and instances, for the trash window
 //!            restored/   instances made by restores, <project>/<instance>/
+//!            instances/  what a rebuilt catalog must know of those, <instance>.json
+//!            archives.id which folder `archives/` is
 //!            lock        held by the process that writes here
 //! ```
 
 mod folder;
+mod identity;
+mod instance_file;
 mod layout;
 mod listing;
 mod pending;
@@ -31,6 +35,7 @@ use crate::domain::{
 };
 use crate::file_url;
 
+pub use identity::{FolderId, KnownArchives};
 pub use layout::DataDirLock;
 pub use pending::OpenFile;
 pub use workspace::Workspace;
@@ -67,6 +72,16 @@ impl Local {
         Ok(Self { layout: Arc::new(layout) })
     }
 
+    /// How many archives a data directory holds, without making anything there. `None`: none, and none are missed.
+    pub fn look(data_dir: &Path) -> Result<Option<usize>, StorageError> {
+        let layout = Layout::at(data_dir, 0, Arc::new(SystemClock))?;
+        let known = identity::read(&layout)?;
+        let count = if layout.archives.is_dir() { listing::list(&layout)?.len() } else { 0 };
+        let elsewhere =
+            known.is_some_and(|known| identity::folder(&layout).ok() != Some(known.folder));
+        Ok((count > 0 || elsewhere).then_some(count))
+    }
+
     /// Takes the right to write here, until the lock is dropped.
     pub fn lock(&self) -> Result<DataDirLock, StorageError> {
         self.layout.lock()
@@ -90,13 +105,35 @@ impl Local {
         &self.layout.tmp
     }
 
-    /// Moves a removed archive back to where it was, durably. It is no error if it is there already.
+    /// The folder of the archives as it is now; an error if there is none.
+    pub fn archives_folder(&self) -> Result<FolderId, StorageError> {
+        identity::folder(&self.layout)
+    }
+
+    /// The same, made if it is missing.
+    pub fn make_archives_folder(&self) -> Result<FolderId, StorageError> {
+        identity::make_folder(&self.layout)
+    }
+
+    /// What [`Local::remember_archives`] wrote last; `None`: nothing.
+    pub fn known_archives(&self) -> Result<Option<KnownArchives>, StorageError> {
+        identity::read(&self.layout)
+    }
+
+    /// Remembers which folder holds the archives, durably.
+    pub fn remember_archives(&self, known: &KnownArchives) -> Result<(), StorageError> {
+        identity::write(&self.layout, known)
+    }
+
+    /// Moves a removed archive back to where it was, with its proof, durably. It is no error if it is there already.
     pub fn bring_back(&self, location: &Location) -> Result<(), StorageError> {
         let _folders = self.layout.folders.lock();
         let text = location.as_str();
         let path = OpenedPath::make(&self.layout.archives, text)?;
         if trash::bring_back(&self.layout, &path, text)? {
-            return Ok(());
+            let proof = proof_file::path_of(text);
+            let proof_path = OpenedPath::make(&self.layout.archives, &proof)?;
+            return trash::bring_back(&self.layout, &proof_path, &proof).map(drop);
         }
         path.remove_empty_folders();
         Err(StorageError::not_found(&self.layout.archives.join(text)))
@@ -133,7 +170,30 @@ impl Local {
             trash::discard(&self.layout, &path, &text, |_anything, _path| Ok(()))?;
             path.remove_empty_folders();
         }
-        Ok(())
+        instance_file::remove(&self.layout, instance)
+    }
+
+    /// Keeps what a rebuilt catalog must know of a restored instance, durably, until that is removed.
+    pub fn put_instance_file(
+        &self,
+        instance: InstanceId,
+        content: &[u8],
+    ) -> Result<(), StorageError> {
+        instance_file::write(&self.layout, instance, content)
+    }
+
+    /// What [`Local::put_instance_file`] kept of every restored instance.
+    pub fn instance_files(&self) -> Result<Vec<(InstanceId, Vec<u8>)>, StorageError> {
+        instance_file::read_all(&self.layout)
+    }
+
+    /// Whether a restored instance has its folder.
+    pub fn has_restored(
+        &self,
+        project: &ProjectId,
+        instance: InstanceId,
+    ) -> Result<bool, StorageError> {
+        instance_file::has_data(&self.layout, project, instance)
     }
 
     /// The `file://` URL of an archive.
@@ -189,14 +249,16 @@ impl Storage for Local {
         listing::list(&self.layout)
     }
 
-    /// Moves the archive into the trash, where it can be fetched back until the trash window is over.
+    /// Moves the archive and its proof into the trash, where they can be fetched back until the trash window is
+    /// over.
     fn remove(&self, location: &Location) -> Result<(), StorageError> {
         let _folders = self.layout.folders.lock();
         let text = location.as_str();
-        if let Some(path) = OpenedPath::find(&self.layout.archives, text)? {
-            trash::discard(&self.layout, &path, text, require_regular_file)?;
-            proof_file::remove(&path)?;
-            path.remove_empty_folders();
+        for text in [text, &proof_file::path_of(text)] {
+            if let Some(path) = OpenedPath::find(&self.layout.archives, text)? {
+                trash::discard(&self.layout, &path, text, require_regular_file)?;
+                path.remove_empty_folders();
+            }
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! The proof beside an archive, `<archive's name>.proof`: when it was verified last.
+//! The proof beside an archive, `<archive's name>.proof`: when it was verified last, and what its last drill found.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
-use super::folder::{Folder, OpenedPath, failed};
+use super::folder::{OpenedPath, failed};
 use super::layout::Layout;
 use crate::domain::Location;
 use crate::storage::StorageError;
@@ -11,7 +11,7 @@ use crate::storage::StorageError;
 const ENDING: &str = ".proof";
 
 /// A longer file is not one that Coffer wrote.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: u64 = 4 << 20;
 
 fn name_of(archive: &OsStr) -> OsString {
     let mut name = archive.to_owned();
@@ -37,32 +37,16 @@ pub(super) fn read(path: &OpenedPath<'_>) -> Result<Option<Vec<u8>>, StorageErro
     Ok(Some(proof))
 }
 
-/// Writes the proof of an archive under a temporary name, and renames it.
+/// Writes the proof of an archive.
 pub(super) fn write(
     layout: &Layout,
     path: &OpenedPath<'_>,
     proof: &[u8],
 ) -> Result<(), StorageError> {
-    let tmp = Folder::open(&layout.tmp)?;
-    let mut unfinished = tempfile::Builder::new()
-        .prefix("proof-")
-        .tempfile_in(tmp.path())
-        .map_err(failed("creating a file in", tmp.path()))?;
-    let what = unfinished.path().to_owned();
-    unfinished.write_all(proof).map_err(failed("writing", &what))?;
-    unfinished.as_file().sync_all().map_err(failed("syncing", &what))?;
-    let name = name_of(path.name);
-    rustix::fs::renameat(&tmp, &*what, &path.folder, &*name)
-        .map_err(failed("placing", &path.folder.path_of(&name)))?;
-    path.folder.sync()
+    layout.replace_file(&path.folder, &name_of(path.name), proof)
 }
 
-/// Removes the proof of an archive, if there is one.
-pub(super) fn remove(path: &OpenedPath<'_>) -> Result<(), StorageError> {
-    let name = name_of(path.name);
-    if path.folder.metadata(&name)?.is_none() {
-        return Ok(());
-    }
-    path.folder.remove_file(&name)?;
-    path.folder.sync()
+/// The path of the proof of the archive at `path`.
+pub(super) fn path_of(archive: &str) -> String {
+    format!("{archive}{ENDING}")
 }

@@ -3,8 +3,8 @@
 use rusqlite::ToSql;
 
 use super::{BackupRecord, read, select};
-use crate::domain::{Backup, InstanceId, Position, ProjectId, Status};
-use crate::store::sql::query_all;
+use crate::domain::{Backup, InstanceId, Location, Position, ProjectId, Status, Timestamp};
+use crate::store::sql::{query_all, query_first};
 use crate::store::{Records, StoreError};
 
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,17 @@ const OLDEST_FIRST: &str = select!(
              ORDER BY backups.created, backups.id"
 );
 
+const NEWEST_ARCHIVES: &str = "SELECT location FROM backups
+     WHERE (created, id) > (?1, '~') AND checksum IS NOT NULL AND removal IS NULL
+     ORDER BY created DESC, id DESC LIMIT 8";
+
+const ANY_ARCHIVE: &str =
+    "SELECT 1 FROM backups WHERE (created, id) > (-1, '') AND checksum IS NOT NULL
+     ORDER BY created, id LIMIT 1";
+
+const MISSING_ARCHIVES: &str =
+    select!("WHERE backups.damage_code = 'archive_missing' AND backups.id > ''");
+
 const INTERRUPTED: &str = select!("WHERE backups.status IN ('BUILDING', 'SAVING')");
 
 /// Every statement of this file.
@@ -80,6 +91,9 @@ pub(in crate::store) const STATEMENTS: &[&str] = &[
     OF_ENGINE,
     IN_STATUS,
     OLDEST_FIRST,
+    NEWEST_ARCHIVES,
+    ANY_ARCHIVE,
+    MISSING_ARCHIVES,
     INTERRUPTED,
 ];
 
@@ -120,6 +134,21 @@ impl Records<'_> {
     /// Every row but those in the trash, oldest first.
     pub fn every_backup(self) -> Result<Vec<BackupRecord>, StoreError> {
         query_all(self.0, OLDEST_FIRST, [], read)
+    }
+
+    /// Where the archives of the newest backups are that were made after this, the newest first.
+    pub fn newest_archives(self, after: Timestamp) -> Result<Vec<Location>, StoreError> {
+        query_all(self.0, NEWEST_ARCHIVES, [after], |row| row.get(0))
+    }
+
+    /// Whether a row has an archive, also in the trash.
+    pub fn has_archives(self) -> Result<bool, StoreError> {
+        Ok(query_first(self.0, ANY_ARCHIVE, [], |_row| Ok(()))?.is_some())
+    }
+
+    /// Backups whose archive was reported as missing.
+    pub fn missing_archives(self) -> Result<Vec<Backup>, StoreError> {
+        query_all(self.0, MISSING_ARCHIVES, [], |row| Ok(read(row)?.backup))
     }
 
     /// Backups that a worker has, oldest first.

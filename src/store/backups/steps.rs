@@ -25,9 +25,11 @@ const BECOME_FULL: &str =
     "UPDATE backups SET kind = 'full', parent = NULL, parent_required = 0, updated = :at
      WHERE id = :id AND status = 'BUILDING'";
 
+/// That the archive is missing says nothing of the damage that was found in it.
 const DAMAGE: &str = "UPDATE backups SET damage_code = :code, damage_message = :message,
          damage_in = :in, updated = :at
-     WHERE id = :id AND checksum IS NOT NULL";
+     WHERE id = :id AND checksum IS NOT NULL
+         AND (damage_code IS NULL OR :code <> 'archive_missing')";
 
 /// Damage from before its place was recorded is damage of the archive.
 const VERIFIED: &str = "UPDATE backups SET verified_at = :at, verify_level = :level, updated = :at,
@@ -36,12 +38,16 @@ const VERIFIED: &str = "UPDATE backups SET verified_at = :at, verify_level = :le
          damage_in = iif(damage_in = :proven, NULL, damage_in)
      WHERE id = :id AND checksum IS NOT NULL";
 
+const CLEAR_MISSING: &str = "UPDATE backups SET damage_code = NULL, damage_message = NULL,
+         damage_in = NULL, updated = ?2
+     WHERE id = ?1 AND damage_code = 'archive_missing'";
+
 const TOUCH: &str = "UPDATE backups SET updated = ?2 WHERE id = ?1";
 
 /// Every statement of this file.
 #[cfg(test)]
 pub(in crate::store) const STATEMENTS: &[&str] =
-    &[CLAIM, SAVING, FAIL, BECOME_FULL, DAMAGE, VERIFIED, TOUCH];
+    &[CLAIM, SAVING, FAIL, BECOME_FULL, DAMAGE, VERIFIED, CLEAR_MISSING, TOUCH];
 
 /// Statuses as one text that `instr` finds a status in.
 pub(super) fn one_of(statuses: impl IntoIterator<Item = Status>) -> String {
@@ -104,6 +110,11 @@ impl Records<'_> {
     ) -> Result<bool, StoreError> {
         let params = named_params! { ":id": id, ":at": at, ":level": level, ":proven": proven };
         Ok(execute(self.0, VERIFIED, params)? > 0)
+    }
+
+    /// An archive that was reported as missing is there again.
+    pub fn clear_missing(self, id: BackupId, at: Timestamp) -> Result<(), StoreError> {
+        execute(self.0, CLEAR_MISSING, rusqlite::params![id, at]).map(drop)
     }
 
     /// The row changed in a way that no column of its own shows.

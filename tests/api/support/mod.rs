@@ -302,7 +302,7 @@ impl Fixture {
                 progress: 1.0,
                 drill: Drill::default(),
             };
-            let rows = vec![Recovered { backup, instance_name: None }];
+            let rows = vec![Recovered { backup, instance_name: None, drill: None, damage: None }];
             assert_eq!(self.catalog.import(rows).wait().unwrap(), 1);
         });
     }

@@ -160,7 +160,8 @@ fn a_catalog_rebuilt_from_old_archives_gives_the_answers_of_then() {
         for folder in &folders {
             folder.place_archives(data_dir.path());
         }
-        let mut server = TestServer::builder().data_dir(data_dir.path()).start();
+        let mut server =
+            TestServer::builder().data_dir(data_dir.path()).allow_warning("rebuilt").start();
         assert!(server.terminate().success());
         std::fs::remove_file(data_dir.path().join("catalog.db")).unwrap();
         server.run_ok(&["catalog", "rebuild"]);

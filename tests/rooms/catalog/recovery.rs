@@ -74,7 +74,13 @@ fn a_published_archive_is_adopted_whatever_its_status_unless_it_is_being_deleted
 
 fn recovered(backups: &[Backup]) -> Vec<Recovered> {
     let name = Some("shop".to_owned());
-    backups.iter().map(|it| Recovered { backup: it.clone(), instance_name: name.clone() }).collect()
+    let row = |it: &Backup| Recovered {
+        backup: it.clone(),
+        instance_name: name.clone(),
+        drill: None,
+        damage: None,
+    };
+    backups.iter().map(row).collect()
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! What is wrong for as long as it is, for the health check. In memory only.
+
+use std::collections::BTreeMap;
+
+use parking_lot::RwLock;
+
+use super::{Catalog, CatalogError, Reply};
+use crate::domain::{Backup, BackupId, Location, Timestamp};
+
+/// What a notice is about. There is one of each at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Notice {
+    /// The catalog was rebuilt since the process started.
+    CatalogRebuilt,
+    /// The catalog's file is no longer where it was opened.
+    CatalogMoved,
+    /// None of the archives is where it was.
+    ArchivesMissing,
+    /// What the last process left is not settled yet.
+    Unsettled,
+}
+
+/// The notices of now.
+#[derive(Debug, Default)]
+pub(super) struct Notices(RwLock<BTreeMap<Notice, String>>);
+
+impl Catalog {
+    /// Sets or clears a notice. Returns whether there was none before, or there is none now.
+    pub fn set_notice(&self, about: Notice, text: Option<String>) -> bool {
+        let mut notices = self.notices.0.write();
+        match text {
+            Some(text) => notices.insert(about, text).is_none(),
+            None => notices.remove(&about).is_some(),
+        }
+    }
+
+    /// Whether there is a notice about this.
+    pub fn has_notice(&self, about: Notice) -> bool {
+        self.notices.0.read().contains_key(&about)
+    }
+
+    /// The texts of all notices.
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.0.read().values().cloned().collect()
+    }
+
+    /// Why the catalog's file is no longer the one that is open, if so: then nothing is written to it.
+    pub fn why_moved(&self) -> Option<String> {
+        self.store.why_moved()
+    }
+
+    /// Whether the catalog knows no archive, not even in the trash.
+    pub fn is_empty(&self) -> Result<bool, CatalogError> {
+        self.store.read(|db| Ok(!db.has_archives()?))
+    }
+
+    /// Where the archives of the newest backups are that were made after this.
+    pub fn newest_archives(&self, after: Timestamp) -> Result<Vec<Location>, CatalogError> {
+        self.store.read(|db| Ok(db.newest_archives(after)?))
+    }
+
+    /// Backups whose archive was reported as missing.
+    pub fn missing_archives(&self) -> Result<Vec<Backup>, CatalogError> {
+        self.store.read(|db| Ok(db.missing_archives()?))
+    }
+
+    /// The archive of this backup, which was reported as missing, is there again.
+    pub fn archive_is_back(&self, id: BackupId) -> Reply<()> {
+        self.write(move |db, rules| Ok(db.clear_missing(id, rules.now())?))
+    }
+}

@@ -1,0 +1,177 @@
+//! Whether the archives and the catalog are where they were. A store that is suddenly empty is not believed, since
+//! its disk may not be mounted: until it is there again, nothing is begun and nothing is settled.
+
+use std::collections::HashSet;
+
+use crate::catalog::{CatalogError, Notice};
+use crate::domain::{BackupId, Location, Timestamp, with_causes};
+use crate::storage::{FolderId, KnownArchives};
+
+use super::rebuild::rebuild_if_lost;
+use super::{Context, JobError, OnProgress, Recovery, recover};
+
+/// What is found in the place of the archives.
+enum Found {
+    /// The archives, in this folder.
+    Archives(FolderId),
+    /// Something else, or nothing; why that is thought.
+    Missing(String),
+}
+
+/// Why the archives are thought to be missing as a whole, if so.
+pub fn why_archives_missing(context: &Context) -> Result<Option<String>, CatalogError> {
+    Ok(match find(context)? {
+        Found::Archives(_folder) => None,
+        Found::Missing(why) => Some(format!(
+            "the archives are not where they were: {why}. Is their disk mounted? Until they are there again, nothing \
+             is backed up, restored or deleted. If they are lost for good, run `coffer catalog accept-loss`"
+        )),
+    })
+}
+
+fn find(context: &Context) -> Result<Found, CatalogError> {
+    let (known, folder) = match (context.local.known_archives(), context.local.archives_folder()) {
+        (Ok(known), Ok(folder)) => (known, folder),
+        (Err(error), _) | (_, Err(error)) => return Ok(Found::Missing(error.to_string())),
+    };
+    let after = known.map_or(Timestamp::from_micros(-1), |known| known.expected_after());
+    let newest = context.catalog.newest_archives(after)?;
+    if newest.iter().any(|location| exists(context, location)) {
+        return Ok(Found::Archives(folder));
+    }
+    let same = known.is_some_and(|known| known.folder == folder);
+    let found = match newest.len() {
+        // Whether a single archive is lost, or all are, only the folder tells.
+        0 if known.is_none() || same => true,
+        1 if same => true,
+        // A folder with archives, but without a catalog that knows them: they were copied to here.
+        0 => context.storage.list().is_ok_and(|all| !all.is_empty()),
+        // The newest may be lost one by one.
+        _ => any_exists(context, after)?,
+    };
+    Ok(if found {
+        Found::Archives(folder)
+    } else if newest.is_empty() {
+        Found::Missing("another folder is in their place".to_owned())
+    } else {
+        Found::Missing("none of those in the catalog is there".to_owned())
+    })
+}
+
+fn exists(context: &Context, location: &Location) -> bool {
+    matches!(context.storage.stat(location), Ok(Some(_)))
+}
+
+fn any_exists(context: &Context, after: Timestamp) -> Result<bool, CatalogError> {
+    let Ok(stored) = context.storage.list() else { return Ok(false) };
+    let stored: HashSet<Location> = stored.into_iter().map(|it| it.location).collect();
+    let backups = context.catalog.every_backup()?;
+    Ok(backups
+        .iter()
+        .filter(|it| it.created > after)
+        .any(|backup| backup.facts.as_ref().is_some_and(|facts| stored.contains(&facts.location))))
+}
+
+/// The same for the process that holds the lock: it remembers the folder, and tells the log and the health check
+/// when this changes.
+fn check(context: &Context) -> bool {
+    let moved = context.catalog.why_moved();
+    tell(context, Notice::CatalogMoved, moved.as_deref(), "the catalog is where it was again");
+    let why = why_archives_missing(context).unwrap_or_else(|error| {
+        Some(format!("whether the archives are there is not known: {}", with_causes(&error)))
+    });
+    tell(context, Notice::ArchivesMissing, why.as_deref(), "the archives are there again");
+    if why.is_none()
+        && let Err(error) = remember(context)
+    {
+        log::warn!("which folder holds the archives is not remembered: {}", with_causes(&error));
+    }
+    moved.is_none() && why.is_none()
+}
+
+fn tell(context: &Context, about: Notice, why: Option<&str>, over: &str) {
+    if context.catalog.set_notice(about, why.map(str::to_owned)) {
+        match why {
+            Some(why) => log::error!("{why}"),
+            None => log::warn!("{over}: work goes on"),
+        }
+        context.bell.ring();
+    }
+}
+
+fn remember(context: &Context) -> Result<(), JobError> {
+    let (known, folder) = (context.local.known_archives()?, context.local.archives_folder()?);
+    let now = known.map_or(KnownArchives::new(folder), |known| known.moved_to(folder));
+    if known != Some(now) {
+        context.local.remember_archives(&now)?;
+    }
+    Ok(())
+}
+
+/// A person says that archives which are missing now are lost for good: they are not waited for any more. Returns
+/// the backups whose archives those are.
+pub fn accept_loss(context: &Context) -> Result<Vec<BackupId>, JobError> {
+    let folder = context.local.make_archives_folder()?;
+    let backups = context.catalog.every_backup()?;
+    let missing = backups.iter().filter(|backup| {
+        backup.facts.as_ref().is_some_and(|facts| !exists(context, &facts.location))
+    });
+    let missing: Vec<BackupId> = missing.map(|backup| backup.id).collect();
+    let known = KnownArchives::new(folder);
+    let known = backups.last().map_or(known, |newest| known.lost_until(newest.created));
+    context.local.remember_archives(&known)?;
+    Ok(missing)
+}
+
+/// Fails while the archives are missing: something that was begun before must not go on.
+pub(super) fn require_archives(context: &Context) -> Result<(), JobError> {
+    match why_archives_missing(context)? {
+        None => Ok(()),
+        Some(why) => Err(JobError::ArchivesMissing(why)),
+    }
+}
+
+/// Settles what the last process left, and rebuilds a lost catalog. `None`: the archives are missing, so that is
+/// done when they are there again, before anything else is begun.
+pub fn settle(context: &Context, progress: OnProgress<'_>) -> Result<Option<Recovery>, JobError> {
+    if !check(context) {
+        let text = "what the last process left is settled when the archives are there again";
+        context.catalog.set_notice(Notice::Unsettled, Some(text.to_owned()));
+        return Ok(None);
+    }
+    rebuild_if_lost(context, progress)?;
+    let recovery = recover(context)?;
+    context.catalog.set_notice(Notice::Unsettled, None);
+    Ok(Some(recovery))
+}
+
+/// Whether work may be begun. What the last process left is settled first; `settles` says whether by this thread.
+pub(super) fn may_begin(context: &Context, settles: bool) -> bool {
+    if !check(context) {
+        return false;
+    }
+    if !context.catalog.has_notice(Notice::Unsettled) {
+        return true;
+    }
+    if settles {
+        match settle(context, &|_done, _total| ()) {
+            Ok(settled) => {
+                context.bell.ring();
+                return settled.is_some();
+            }
+            Err(error) => log::error!("what the last process left is not settled: {error}"),
+        }
+    }
+    false
+}
+
+/// Clears what was said of archives that were missing and are there again.
+pub(super) fn find_again(context: &Context) -> Result<(), JobError> {
+    for backup in context.catalog.missing_archives()? {
+        if backup.facts.as_ref().is_some_and(|facts| exists(context, &facts.location)) {
+            log::info!("the archive of backup {} is there again", backup.id);
+            context.catalog.archive_is_back(backup.id).wait()?;
+        }
+    }
+    Ok(())
+}

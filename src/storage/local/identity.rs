@@ -1,0 +1,98 @@
+//! Which folder holds the archives. `archives.id` in the data directory remembers it, so that an empty mount
+//! point or another disk is not taken for it.
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::{Folder, failed};
+use super::layout::{self, Layout};
+use crate::domain::Timestamp;
+use crate::storage::StorageError;
+
+/// What tells one folder from another. It outlives a rename and a new mount; that of a copy is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderId {
+    inode: u64,
+    /// When it was made, in nanoseconds since 1970, where the filesystem says so.
+    made: Option<u64>,
+}
+
+impl FolderId {
+    fn of(path: &Path) -> Result<Self, StorageError> {
+        let metadata = std::fs::metadata(path).map_err(failed("opening", path))?;
+        if !metadata.is_dir() {
+            return Err(failed("opening", path)(io::Error::from(io::ErrorKind::NotADirectory)));
+        }
+        let made = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let made = made.and_then(|since| u64::try_from(since.as_nanos()).ok());
+        Ok(Self { inode: metadata.ino(), made })
+    }
+}
+
+/// What is remembered of the archives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownArchives {
+    /// Their folder.
+    pub folder: FolderId,
+    /// A person said that the archives of backups made until then, in microseconds since 1970, are lost for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost_until: Option<i64>,
+}
+
+impl KnownArchives {
+    /// They are in this folder.
+    pub const fn new(folder: FolderId) -> Self {
+        Self { folder, lost_until: None }
+    }
+
+    /// The same, but those of backups made until then are lost for good.
+    #[must_use]
+    pub const fn lost_until(self, at: Timestamp) -> Self {
+        Self { lost_until: Some(at.as_micros()), ..self }
+    }
+
+    /// Archives of backups made after this should be there.
+    pub fn expected_after(&self) -> Timestamp {
+        Timestamp::from_micros(self.lost_until.unwrap_or(-1))
+    }
+
+    /// The same in another folder.
+    #[must_use]
+    pub const fn moved_to(self, folder: FolderId) -> Self {
+        Self { folder, ..self }
+    }
+}
+
+/// The folder of the archives as it is now; an error if there is none.
+pub(super) fn folder(layout: &Layout) -> Result<FolderId, StorageError> {
+    FolderId::of(&layout.archives)
+}
+
+/// Makes the folder of the archives, if it is missing.
+pub(super) fn make_folder(layout: &Layout) -> Result<FolderId, StorageError> {
+    layout::make_folder(&layout.archives)?;
+    folder(layout)
+}
+
+/// What is remembered. `None`: nothing, or nothing that can be read.
+pub(super) fn read(layout: &Layout) -> Result<Option<KnownArchives>, StorageError> {
+    match std::fs::read(&layout.archives_id) {
+        Ok(json) => Ok(serde_json::from_slice(&json)
+            .inspect_err(|error| {
+                log::warn!("{} is not used: {error}", layout.archives_id.display());
+            })
+            .ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("reading", &layout.archives_id)(error)),
+    }
+}
+
+/// Remembers this instead.
+pub(super) fn write(layout: &Layout, known: &KnownArchives) -> Result<(), StorageError> {
+    let json = serde_json::to_vec(known).expect("numbers are valid JSON");
+    layout.replace_file(&Folder::open(&layout.root)?, layout::ARCHIVES_ID.as_ref(), &json)
+}

@@ -1,0 +1,129 @@
+//! The catalog.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{Fixture, move_folder, without_times};
+use crate::support::{Client, archive_of, id_of, stderr_of};
+
+#[test]
+fn a_server_without_a_catalog_rebuilds_it_from_the_archives_and_says_so() {
+    let mut fixture = Fixture::with(|builder| builder.no_tokens());
+    let client = fixture.client();
+    let full = client.full("shop");
+    let restored = client.restored_instance(&full);
+    client.ask_for_drill(id_of(&full));
+    client.drilled(id_of(&full));
+    fixture.change();
+    client.incremental("shop");
+    let rows = without_times(client.all("backups", "backups"));
+    let instances = |client: &Client| {
+        let keys = ["id", "name", "status", "restored_from", "restored_to", "volume", "datastore"];
+        let rows = client.all("instances", "instances");
+        let shown = |row: &Value| keys.map(|key| row[key].clone());
+        rows.iter().map(shown).collect::<Vec<_>>()
+    };
+    let before = instances(&client);
+    let drilled = client.backup(id_of(&full))["drill"].take();
+    fixture.server.terminate();
+    fixture.server.remove_catalog();
+    let doctor = fixture.server.run(&["doctor"]);
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned() + &stderr_of(&doctor);
+    assert!(text.contains("does not exist, but 2 archives do"), "{text}");
+    fixture.server.restart();
+
+    // With the admin's token of before.
+    let client = fixture.client();
+    assert_eq!(without_times(client.all("backups", "backups")), rows);
+    assert_eq!(instances(&client), before);
+    assert!(restored.exists());
+    assert_eq!(client.backup(id_of(&full))["drill"], drilled);
+    let notices = fixture.notices();
+    for words in ["was lost and is rebuilt: 2 backups from 2 archives, and 1 restored", "quotas"] {
+        assert!(notices.contains(words), "{notices}");
+    }
+    assert!(fixture.server.log().text().contains("the catalog was lost and is rebuilt"));
+    fixture.change();
+    assert_eq!(client.incremental("shop")["parent_id"], rows[0]["id"]);
+    fixture.server.restart();
+    assert_eq!(fixture.notices(), "[]");
+}
+
+#[test]
+fn damage_that_a_drill_found_is_known_to_a_rebuilt_catalog() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("bad.db");
+    super::run_sql(
+        &database,
+        "CREATE TABLE row(word); CREATE INDEX by_word ON row(word);
+         INSERT INTO row VALUES ('first')",
+    );
+    crate::support::damage_index(&database, "by_word");
+    let source = format!("{{ path = {database:?} }}");
+    let mut fixture = Fixture::with(|builder| {
+        builder.instance_of("bad", "sqlite", &source, "off").allow_warning("nothing is built on it")
+    });
+    let client = fixture.client();
+    let made = client.full("bad");
+    client.ask_for_drill(id_of(&made));
+    let before = client.drilled(id_of(&made));
+    assert_eq!(before["drill"]["status"], "damaged");
+    fixture.server.terminate();
+    fixture.server.remove_catalog();
+    fixture.server.restart();
+    let after = fixture.client().backup(id_of(&made));
+    assert_eq!((&after["drill"], &after["failure"]), (&before["drill"], &before["failure"]));
+    assert_eq!(fixture.client().incremental("bad")["kind"], "full");
+}
+
+#[test]
+fn an_undeleted_backup_keeps_the_proof_beside_its_archive() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    let full = client.full("shop");
+    client.ask_for_drill(id_of(&full));
+    let drilled = client.drilled(id_of(&full))["drill"].take();
+    client.delete(&format!("backups/{}", id_of(&full))).with_status(202);
+    client.wait_until_gone(id_of(&full));
+    assert!(!archive_of(&full).with_extension("zst.proof").exists());
+    fixture.server.run_ok(&["undelete", id_of(&full)]);
+    fixture.server.terminate();
+    fixture.server.remove_catalog();
+    fixture.server.restart();
+    assert_eq!(fixture.client().backup(id_of(&full))["drill"], drilled);
+}
+
+#[rstest]
+fn a_catalog_that_is_removed_or_replaced_under_a_running_server_takes_no_new_work(
+    #[values(false, true)] replaced: bool,
+) {
+    let fixture = Fixture::with(|builder| builder.allow_warning("was removed or replaced"));
+    let client = fixture.client();
+    let full = client.full("shop");
+    move_folder(&fixture.path("catalog.db"), &fixture.path("elsewhere"));
+    if replaced {
+        super::run_sql(&fixture.path("catalog.db"), "CREATE TABLE other(x)");
+    }
+    fixture.wait_for_notice("was removed or replaced");
+    let instance = client.instance_id("shop");
+    let body = json!({"backup": {"name": "no", "instance": instance}});
+    client.post("backups", &body).fault(503);
+    assert_eq!(client.all("backups", "backups").len(), 1);
+    if replaced {
+        std::fs::remove_file(fixture.path("catalog.db")).unwrap();
+    }
+    move_folder(&fixture.path("elsewhere"), &fixture.path("catalog.db"));
+    fixture.wait_for_no_notice("was removed or replaced");
+    assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
+}
+
+#[test]
+fn a_server_whose_catalog_was_removed_while_it_ran_has_every_backup_after_a_restart() {
+    let mut fixture = Fixture::with(|builder| builder.allow_warning("was removed or replaced"));
+    let rows = vec![fixture.client().full("shop")];
+    fixture.server.remove_catalog();
+    fixture.wait_for_notice("was removed or replaced");
+    fixture.server.restart();
+    let listed: Vec<Value> = fixture.client().all("backups", "backups");
+    assert_eq!(without_times(listed), without_times(rows));
+}
