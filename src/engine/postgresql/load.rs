@@ -5,12 +5,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::client::{Client, Session};
+use super::client::Client;
 use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
 use super::dump_loader::DumpLoader;
 use super::logical::check_name;
 use super::new_cluster;
 use super::programs::Programs;
+use super::session::Session;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, LeftOut, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, StagedFolder, Staging};
 use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged, Target};

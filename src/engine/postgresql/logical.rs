@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::client::Session;
 use super::cluster::{CLUSTER_FILE, Cluster, DUMPS, ROLES, SERVER};
 use super::options::Method;
 use super::server_info::{Database, ServerInfo};
 use super::server_objects;
+use super::session::Session;
 use super::settings::{SettingsEntry, no_settings};
 use super::unseen::Unseen;
 use crate::domain::{CheckLevel, FailureCode, LeftOut};

@@ -28,14 +28,15 @@ mod roles;
 mod row_counts;
 mod server_info;
 mod server_objects;
+mod session;
 mod settings;
 mod unseen;
 mod verdict;
 
 use std::path::{Path, PathBuf};
 
-use self::client::Session;
 use self::options::{KIND, Method};
+use self::session::Session;
 use super::file_name::folder_name;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::client::Session;
 use super::cluster::Cluster;
 use super::manifest::ManifestSummary;
 use super::members::{Members, Part};
 use super::options::Method;
 use super::probe::check_base_backup;
 use super::server_info::ServerInfo;
+use super::session::Session;
 use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::pour::PourError;
 use crate::engine::spool::{require_free, scratch};

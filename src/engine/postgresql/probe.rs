@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::access::require_readable;
-use super::client::Session;
 use super::faults::grant_replication;
 use super::logical::Selection;
 use super::options::Method;
 use super::server_info::ServerInfo;
+use super::session::Session;
 use super::settings::no_settings;
 use super::unseen::Unseen;
 use crate::domain::{Cancel, FailureCode, Source};
