@@ -179,6 +179,67 @@ fn messages_of_redis_are_classified_with_advice_and_the_server_is_named() {
     assert_classified("redis", &keys, &tools, "/run/r.sock: ", table);
 }
 
+/// What a probe of PostgreSQL says if `psql` runs this script, with these keys of the source besides.
+fn said_by_psql(script: &str, mut keys: Value) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    write_tool(folder.path(), "psql", script);
+    keys["socket"] = "/s".into();
+    keys["user"] = "bob".into();
+    keys["tools"] = folder.path().to_str().unwrap().into();
+    let source: Source = serde_json::from_value(keys).unwrap();
+    find("postgresql").unwrap().probe(&source).unwrap_err().to_string()
+}
+
+#[test]
+fn a_program_does_not_inherit_variables_that_name_a_server() {
+    let known = "^(PATH|HOME|TMPDIR|TZ|LC_ALL|PWD|SHLVL|_|OLDPWD|PG[A-Z_]*)=";
+    let said =
+        said_by_psql(&format!("env | grep -vE '{known}' >&2; echo end >&2; exit 1"), json!({}));
+    assert!(said.contains("it said: end"), "{said}");
+    let inherited = std::env::vars().any(|(name, _)| name.starts_with("CARGO"));
+    assert!(inherited, "this test itself has variables that no program gets");
+}
+
+#[test]
+fn a_password_is_what_its_file_holds_without_the_end_of_the_last_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let keys = json!({"password_file": file.to_str().unwrap()});
+    let write = |content: &[u8]| {
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        std::fs::write(&file, content).unwrap();
+    };
+    for (content, password) in
+        [("a b'\"\n", "a b'\""), ("a\n\n", "a\n"), ("a\r\n", "a"), ("ä", "ä")]
+    {
+        write(content.as_bytes());
+        let script = format!("[ \"$PGPASSWORD\" = {} ] && echo right >&2; exit 1", word(password));
+        let said = said_by_psql(&script, keys.clone());
+        assert!(said.contains("right"), "{content:?}: {said}");
+    }
+    for bad in [&b""[..], b"\n", b"a\0b"] {
+        write(bad);
+        let said = said_by_psql("exit 1", keys.clone());
+        assert!(said.contains("the password file"), "{bad:?}: {said}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    let said = said_by_psql("exit 1", keys);
+    assert!(said.contains("password") && said.contains("right to read"), "{said}");
+}
+
+#[test]
+fn a_tool_is_searched_only_where_the_configuration_says() {
+    let probe = |keys: Value| {
+        let source: Source = serde_json::from_value(keys).unwrap();
+        find("redis").unwrap().probe(&source).unwrap_err().to_string()
+    };
+    let said = probe(json!({"socket": "/s", "tools": "/proc"}));
+    assert!(said.contains("/proc") && said.contains("apt install redis-tools"), "{said}");
+    // In PATH there is one.
+    let said = probe(json!({"socket": "/s"}));
+    assert!(!said.contains("apt install"), "{said}");
+}
+
 /// What a probe of a MariaDB server says whose account has these rights.
 fn probed_with(mut keys: Value, grants: &[&str]) -> String {
     let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
