@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, named_params, params};
 
-use super::sql::{columns, execute, insert, query_all, query_first, query_one};
+use super::sql::{columns, execute, insert, query_all, query_first, query_one, statements};
 use super::types::{Bytes, Json, failure, json};
 use super::{Records, Removal, StoreError};
 use crate::domain::{
@@ -75,106 +75,84 @@ macro_rules! select {
     };
 }
 
-const BY_ID: &str = select!("WHERE id = ?1");
+statements! {
+    BY_ID = select!("WHERE id = ?1");
 
-const OF_PROJECT: &str = select!(
-    "WHERE project = :project AND (name, id) > (:name, :id)
-         AND removal IS NULL AND status <> 'DETACHED' ORDER BY name, id LIMIT :rows"
-);
+    OF_PROJECT = select!(
+        "WHERE project = :project AND (name, id) > (:name, :id)
+             AND removal IS NULL AND status <> 'DETACHED' ORDER BY name, id LIMIT :rows"
+    );
 
-const OF_ALL_PROJECTS: &str = select!(
-    "WHERE (project, name, id) > ('', '', '')
-         AND removal IS NULL AND status <> 'DETACHED' ORDER BY project, name, id"
-);
+    OF_ALL_PROJECTS = select!(
+        "WHERE (project, name, id) > ('', '', '')
+             AND removal IS NULL AND status <> 'DETACHED' ORDER BY project, name, id"
+    );
 
-const CONFIGURED: &str = "SELECT id FROM instances WHERE restored_from IS NULL";
+    CONFIGURED = "SELECT id FROM instances WHERE restored_from IS NULL";
 
-const COUNTED: &str =
-    "SELECT count(*) FROM instances WHERE project = ?1 AND restored_from IS NOT NULL";
+    COUNTED =
+        "SELECT count(*) FROM instances WHERE project = ?1 AND restored_from IS NOT NULL";
 
-const NEXT_DATASTORE: &str = "SELECT engine, version FROM instances
-     WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
+    NEXT_DATASTORE = "SELECT engine, version FROM instances
+         WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
 
-const PUT_CONFIGURED: &str = "INSERT INTO instances
-     (id, project, name, engine, version, source, check_level, verify, status, created, updated)
-     VALUES (:id, :project, :name, :engine, :version, :source, :check, :verify, 'ACTIVE', :at, :at)
-     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
-         engine = excluded.engine,
-         version = CASE WHEN excluded.version = 'unknown' AND engine = excluded.engine
-                        THEN version ELSE excluded.version END,
-         restored_from = NULL, source = excluded.source, check_level = excluded.check_level,
-         verify = excluded.verify,
-         status = 'ACTIVE', failure_code = NULL, failure_message = NULL, updated = excluded.updated
-     WHERE status <> 'ACTIVE' OR restored_from IS NOT NULL OR project <> excluded.project
-         OR name <> excluded.name OR engine <> excluded.engine
-         OR (version <> excluded.version AND excluded.version <> 'unknown')
-         OR source <> excluded.source OR check_level <> excluded.check_level
-         OR verify <> excluded.verify";
+    PUT_CONFIGURED = "INSERT INTO instances
+         (id, project, name, engine, version, source, check_level, verify, status, created, updated)
+         VALUES (:id, :project, :name, :engine, :version, :source, :check, :verify, 'ACTIVE', :at, :at)
+         ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
+             engine = excluded.engine,
+             version = CASE WHEN excluded.version = 'unknown' AND engine = excluded.engine
+                            THEN version ELSE excluded.version END,
+             restored_from = NULL, source = excluded.source, check_level = excluded.check_level,
+             verify = excluded.verify,
+             status = 'ACTIVE', failure_code = NULL, failure_message = NULL, updated = excluded.updated
+         WHERE status <> 'ACTIVE' OR restored_from IS NOT NULL OR project <> excluded.project
+             OR name <> excluded.name OR engine <> excluded.engine
+             OR (version <> excluded.version AND excluded.version <> 'unknown')
+             OR source <> excluded.source OR check_level <> excluded.check_level
+             OR verify <> excluded.verify";
 
-const INSERT: &str = insert!(
-    "instances" (
-        "id", "project", "name", "engine", "version", "restored_from", "source", "check_level",
-        "verify", "status", "restore", "used_bytes", "created", "updated",
-    ) "ON CONFLICT (id) DO NOTHING"
-);
+    INSERT = insert!(
+        "instances" (
+            "id", "project", "name", "engine", "version", "restored_from", "source", "check_level",
+            "verify", "status", "restore", "used_bytes", "created", "updated",
+        ) "ON CONFLICT (id) DO NOTHING"
+    );
 
-const SET_VERSION: &str = "UPDATE instances SET version = :version, updated = :at
-     WHERE id = :id AND engine = :engine AND version <> :version";
+    SET_VERSION = "UPDATE instances SET version = :version, updated = :at
+         WHERE id = :id AND engine = :engine AND version <> :version";
 
-const DETACH: &str = "UPDATE instances SET status = 'DETACHED', updated = ?2
-     WHERE id = ?1 AND status <> 'DETACHED'";
+    DETACH = "UPDATE instances SET status = 'DETACHED', updated = ?2
+         WHERE id = ?1 AND status <> 'DETACHED'";
 
-const CLAIM_RESTORE: &str = "UPDATE instances SET restore = 'claimed'
-     WHERE id = (SELECT id FROM instances WHERE restore = 'asked' ORDER BY created, id LIMIT 1)
-     RETURNING id";
+    CLAIM_RESTORE = "UPDATE instances SET restore = 'claimed'
+         WHERE id = (SELECT id FROM instances WHERE restore = 'asked' ORDER BY created, id LIMIT 1)
+         RETURNING id";
 
-const CLAIMED_RESTORES: &str = select!("WHERE restore = 'claimed' ORDER BY created, id");
+    CLAIMED_RESTORES = select!("WHERE restore = 'claimed' ORDER BY created, id");
 
-const RETRY_RESTORE: &str =
-    "UPDATE instances SET restore = 'asked' WHERE id = ?1 AND restore = 'claimed'";
+    RETRY_RESTORE =
+        "UPDATE instances SET restore = 'asked' WHERE id = ?1 AND restore = 'claimed'";
 
-const RESTORED: &str = "UPDATE instances SET status = 'ACTIVE', restore = NULL, source = :source,
-         used_bytes = :used, updated = :at
-     WHERE id = :id AND status = 'BUILD'";
+    RESTORED = "UPDATE instances SET status = 'ACTIVE', restore = NULL, source = :source,
+             used_bytes = :used, updated = :at
+         WHERE id = :id AND status = 'BUILD'";
 
-const RESTORE_FAILED: &str = "UPDATE instances SET status = 'ERROR', restore = NULL,
-         failure_code = :code, failure_message = :message, updated = :at
-     WHERE id = :id AND status = 'BUILD'";
+    RESTORE_FAILED = "UPDATE instances SET status = 'ERROR', restore = NULL,
+             failure_code = :code, failure_message = :message, updated = :at
+         WHERE id = :id AND status = 'BUILD'";
 
-const MARK_FOR_REMOVAL: &str = "UPDATE instances SET removal = 'asked', updated = ?2
-     WHERE id = ?1 AND removal IS NULL AND restored_from IS NOT NULL";
+    MARK_FOR_REMOVAL = "UPDATE instances SET removal = 'asked', updated = ?2
+         WHERE id = ?1 AND removal IS NULL AND restored_from IS NOT NULL";
 
-const CLAIM_REMOVAL: &str = "UPDATE instances SET removal = 'claimed'
-     WHERE id = (SELECT id FROM instances WHERE removal = 'asked' ORDER BY created, id LIMIT 1)
-     RETURNING id";
+    CLAIM_REMOVAL = "UPDATE instances SET removal = 'claimed'
+         WHERE id = (SELECT id FROM instances WHERE removal = 'asked' ORDER BY created, id LIMIT 1)
+         RETURNING id";
 
-const RETRY_REMOVALS: &str = "UPDATE instances SET removal = 'asked' WHERE removal = 'claimed'";
+    RETRY_REMOVALS = "UPDATE instances SET removal = 'asked' WHERE removal = 'claimed'";
 
-const DELETE_MARKED: &str = "DELETE FROM instances WHERE id = ?1 AND removal IS NOT NULL";
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[
-    BY_ID,
-    OF_PROJECT,
-    OF_ALL_PROJECTS,
-    CONFIGURED,
-    COUNTED,
-    NEXT_DATASTORE,
-    PUT_CONFIGURED,
-    INSERT,
-    SET_VERSION,
-    DETACH,
-    CLAIM_RESTORE,
-    CLAIMED_RESTORES,
-    RETRY_RESTORE,
-    RESTORED,
-    RESTORE_FAILED,
-    MARK_FOR_REMOVAL,
-    CLAIM_REMOVAL,
-    RETRY_REMOVALS,
-    DELETE_MARKED,
-];
+    DELETE_MARKED = "DELETE FROM instances WHERE id = ?1 AND removal IS NOT NULL";
+}
 
 fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
     InstanceColumns::read(row).map(InstanceRecord::from)

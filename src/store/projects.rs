@@ -2,31 +2,28 @@
 
 use rusqlite::{Row, params};
 
-use super::sql::{execute, query_all, query_first};
+use super::sql::{execute, query_all, query_first, statements};
 use super::{Records, Result};
 use crate::domain::{ContainerName, InstanceId, ProjectId, QuotaResource, Strategy};
 
-const STRATEGIES_OF: &str = "SELECT project, instance, container FROM strategies
-     WHERE project = ?1 ORDER BY instance";
+statements! {
+    STRATEGIES_OF = "SELECT project, instance, container FROM strategies
+         WHERE project = ?1 ORDER BY instance";
 
-const STRATEGY: &str = "SELECT project, instance, container FROM strategies
-     WHERE project = ?1 AND instance = ?2";
+    STRATEGY = "SELECT project, instance, container FROM strategies
+         WHERE project = ?1 AND instance = ?2";
 
-const PUT_STRATEGY: &str = "INSERT INTO strategies (project, instance, container)
-     VALUES (?1, ?2, ?3)
-     ON CONFLICT (project, instance) DO UPDATE SET container = excluded.container";
+    PUT_STRATEGY = "INSERT INTO strategies (project, instance, container)
+         VALUES (?1, ?2, ?3)
+         ON CONFLICT (project, instance) DO UPDATE SET container = excluded.container";
 
-const DELETE_STRATEGY: &str = "DELETE FROM strategies WHERE project = ?1 AND instance = ?2";
+    DELETE_STRATEGY = "DELETE FROM strategies WHERE project = ?1 AND instance = ?2";
 
-const QUOTA: &str = "SELECT hard_limit FROM quotas WHERE project = ?1 AND resource = ?2";
+    QUOTA = "SELECT hard_limit FROM quotas WHERE project = ?1 AND resource = ?2";
 
-const PUT_QUOTA: &str = "INSERT INTO quotas (project, resource, hard_limit) VALUES (?1, ?2, ?3)
-     ON CONFLICT (project, resource) DO UPDATE SET hard_limit = excluded.hard_limit";
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[STRATEGIES_OF, STRATEGY, PUT_STRATEGY, DELETE_STRATEGY, QUOTA, PUT_QUOTA];
+    PUT_QUOTA = "INSERT INTO quotas (project, resource, hard_limit) VALUES (?1, ?2, ?3)
+         ON CONFLICT (project, resource) DO UPDATE SET hard_limit = excluded.hard_limit";
+}
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Strategy> {
     let instance: String = row.get("instance")?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::named_params;
 
-use super::sql::{columns, execute, insert, query_all, query_first};
+use super::sql::{columns, execute, insert, query_all, query_first, statements};
 use super::types::{Json, failure, json};
 use super::{Records, Result};
 use crate::domain::{
@@ -105,77 +105,61 @@ macro_rules! matches_run_of {
     };
 }
 
-const OPEN: &str = insert!(
-    "runs" ("id", "kind", "project", "instance", "backup", "asked") "ON CONFLICT DO NOTHING"
-);
+statements! {
+    OPEN = insert!(
+        "runs" ("id", "kind", "project", "instance", "backup", "asked") "ON CONFLICT DO NOTHING"
+    );
 
-const BEGIN: &str =
-    concat!("UPDATE runs SET begun = :at WHERE begun IS NULL AND ", matches_run_of!());
+    BEGIN =
+        concat!("UPDATE runs SET begun = :at WHERE begun IS NULL AND ", matches_run_of!());
 
-const CLAIM_DRILL: &str = "UPDATE runs SET begun = ?1
-     WHERE id = (SELECT id FROM runs WHERE kind = 'drill' AND ended IS NULL AND begun IS NULL
-                 ORDER BY asked, id LIMIT 1)
-     RETURNING backup";
+    CLAIM_DRILL = "UPDATE runs SET begun = ?1
+         WHERE id = (SELECT id FROM runs WHERE kind = 'drill' AND ended IS NULL AND begun IS NULL
+                     ORDER BY asked, id LIMIT 1)
+         RETURNING backup";
 
-/// A drill made by a command does not end one that still waits for a worker.
-const END: &str = concat!(
-    "UPDATE runs SET ended = :at, result = :result, failure_code = :code,
-         failure_message = :message, numbers = :numbers
-     WHERE (begun IS NOT NULL OR kind <> 'drill') AND ",
-    matches_run_of!()
-);
+    /// A drill made by a command does not end one that still waits for a worker.
+    END = concat!(
+        "UPDATE runs SET ended = :at, result = :result, failure_code = :code,
+             failure_message = :message, numbers = :numbers
+         WHERE (begun IS NOT NULL OR kind <> 'drill') AND ",
+        matches_run_of!()
+    );
 
-const CANCEL: &str =
-    concat!("UPDATE runs SET ended = :at, result = 'cancelled' WHERE ", matches_run_of!());
+    CANCEL =
+        concat!("UPDATE runs SET ended = :at, result = 'cancelled' WHERE ", matches_run_of!());
 
-const INTERRUPT: &str = concat!(
-    "UPDATE runs SET ended = :at, result = 'interrupted' WHERE begun IS NOT NULL AND ",
-    matches_run_of!(),
-    " RETURNING ",
-    run_columns!()
-);
+    INTERRUPT = concat!(
+        "UPDATE runs SET ended = :at, result = 'interrupted' WHERE begun IS NOT NULL AND ",
+        matches_run_of!(),
+        " RETURNING ",
+        run_columns!()
+    );
 
-const RECORD: &str = "INSERT INTO runs (id, kind, project, instance, backup, asked, begun, ended,
-         result, failure_code, failure_message, numbers)
-     SELECT :id, :kind, project, instance, id, :begun, :begun, :at, :result, :code, :message, :numbers
-     FROM backups WHERE id = :backup AND checksum IS NOT NULL AND removal IS NULL";
+    RECORD = "INSERT INTO runs (id, kind, project, instance, backup, asked, begun, ended,
+             result, failure_code, failure_message, numbers)
+         SELECT :id, :kind, project, instance, id, :begun, :begun, :at, :result, :code, :message, :numbers
+         FROM backups WHERE id = :backup AND checksum IS NOT NULL AND removal IS NULL";
 
-const TRIM: &str = "DELETE FROM runs WHERE id IN (
-         SELECT id FROM runs WHERE backup = :backup AND kind = :kind AND result = :result
-         ORDER BY ended DESC, id DESC LIMIT -1 OFFSET :kept)";
+    TRIM = "DELETE FROM runs WHERE id IN (
+             SELECT id FROM runs WHERE backup = :backup AND kind = :kind AND result = :result
+             ORDER BY ended DESC, id DESC LIMIT -1 OFFSET :kept)";
 
-const EXPIRE_OF_BACKUP: &str = "UPDATE runs SET expires = ?2 WHERE backup = ?1";
+    EXPIRE_OF_BACKUP = "UPDATE runs SET expires = ?2 WHERE backup = ?1";
 
-const EXPIRE_OF_INSTANCE: &str = "UPDATE runs SET expires = ?2
-     WHERE instance = ?1 AND kind IN ('restore', 'instance_removal')";
+    EXPIRE_OF_INSTANCE = "UPDATE runs SET expires = ?2
+         WHERE instance = ?1 AND kind IN ('restore', 'instance_removal')";
 
-const DELETE_EXPIRED: &str = "DELETE FROM runs WHERE expires < ?1";
+    DELETE_EXPIRED = "DELETE FROM runs WHERE expires < ?1";
 
-const OF_BACKUP: &str =
-    concat!("SELECT ", run_columns!(), " FROM runs WHERE backup = ?1 ORDER BY kind, ended, id");
+    OF_BACKUP =
+        concat!("SELECT ", run_columns!(), " FROM runs WHERE backup = ?1 ORDER BY kind, ended, id");
 
-const ROWS_BY_TABLE: &str =
-    "SELECT coalesce(json_extract(numbers, '$.rows_by_table'), '{}') FROM runs
-     WHERE backup = ?1 AND kind = 'drill' AND result IN ('done', 'failed', 'damaged')
-     ORDER BY ended DESC, id DESC LIMIT 1";
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[
-    OPEN,
-    BEGIN,
-    CLAIM_DRILL,
-    END,
-    CANCEL,
-    INTERRUPT,
-    RECORD,
-    TRIM,
-    EXPIRE_OF_BACKUP,
-    EXPIRE_OF_INSTANCE,
-    DELETE_EXPIRED,
-    OF_BACKUP,
-    ROWS_BY_TABLE,
-];
+    ROWS_BY_TABLE =
+        "SELECT coalesce(json_extract(numbers, '$.rows_by_table'), '{}') FROM runs
+         WHERE backup = ?1 AND kind = 'drill' AND result IN ('done', 'failed', 'damaged')
+         ORDER BY ended DESC, id DESC LIMIT 1";
+}
 
 impl Records<'_> {
     /// Opens a run, unless one like it is open: then false. An open run of a drill is its place in the queue.

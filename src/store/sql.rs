@@ -84,4 +84,14 @@ macro_rules! insert {
     };
 }
 
-pub(super) use {columns, insert};
+/// Names the statements of a file, and lists them for the test of their plans.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
+        $($(#[$doc])* const $name: &str = $sql;)+
+
+        #[cfg(test)]
+        pub(in crate::store) const STATEMENTS: &[&str] = &[$($name),+];
+    };
+}
+
+pub(super) use {columns, insert, statements};

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::sql::{execute, query_all};
+use super::sql::{execute, query_all, statements};
 use super::types::{Json, json};
 use super::{Records, Result};
 use crate::domain::{Caller, Role, Timestamp};
@@ -13,16 +13,14 @@ pub struct TokenRecord {
     pub sha256: [u8; 32],
 }
 
-const EVERY: &str = "SELECT name, project, roles, sha256 FROM tokens WHERE name > ''";
+statements! {
+    EVERY = "SELECT name, project, roles, sha256 FROM tokens WHERE name > ''";
 
-const PUT: &str = "INSERT INTO tokens (name, project, roles, sha256, created)
-     VALUES (?1, ?2, ?3, ?4, ?5)
-     ON CONFLICT (name) DO UPDATE SET project = excluded.project, roles = excluded.roles,
-         sha256 = excluded.sha256, created = excluded.created";
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[EVERY, PUT];
+    PUT = "INSERT INTO tokens (name, project, roles, sha256, created)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (name) DO UPDATE SET project = excluded.project, roles = excluded.roles,
+             sha256 = excluded.sha256, created = excluded.created";
+}
 
 fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
     let Json(roles): Json<Vec<Role>> = row.get("roles")?;

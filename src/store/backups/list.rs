@@ -4,7 +4,7 @@ use rusqlite::ToSql;
 
 use super::{BackupRecord, read, select};
 use crate::domain::{Backup, InstanceId, Location, Position, ProjectId, Status, Timestamp};
-use crate::store::sql::{query_all, query_first};
+use crate::store::sql::{query_all, query_first, statements};
 use crate::store::{Records, StoreError};
 
 #[derive(Debug, Clone, Copy)]
@@ -32,70 +32,54 @@ macro_rules! page {
     };
 }
 
-const OF_PROJECT: &str = page!("backups.project = :project AND", "");
+statements! {
+    OF_PROJECT = page!("backups.project = :project AND", "");
 
-const OF_PROJECT_AND_ENGINE: &str =
-    page!("backups.project = :project AND backups.engine = :engine AND", "");
+    OF_PROJECT_AND_ENGINE =
+        page!("backups.project = :project AND backups.engine = :engine AND", "");
 
-const OF_PROJECT_IN_STATUS: &str = page!(
-    "backups.project = :project AND backups.status = :status AND",
-    "AND (:engine IS NULL OR backups.engine = :engine)"
-);
+    OF_PROJECT_IN_STATUS = page!(
+        "backups.project = :project AND backups.status = :status AND",
+        "AND (:engine IS NULL OR backups.engine = :engine)"
+    );
 
-const OF_INSTANCE: &str = page!(
-    "backups.instance = :instance AND",
-    "AND (:project IS NULL OR backups.project = :project)
-     AND (:engine IS NULL OR backups.engine = :engine)"
-);
+    OF_INSTANCE = page!(
+        "backups.instance = :instance AND",
+        "AND (:project IS NULL OR backups.project = :project)
+         AND (:engine IS NULL OR backups.engine = :engine)"
+    );
 
-const OF_INSTANCE_IN_STATUS: &str = page!(
-    "backups.instance = :instance AND backups.status = :status AND",
-    "AND (:project IS NULL OR backups.project = :project)
-     AND (:engine IS NULL OR backups.engine = :engine)"
-);
+    OF_INSTANCE_IN_STATUS = page!(
+        "backups.instance = :instance AND backups.status = :status AND",
+        "AND (:project IS NULL OR backups.project = :project)
+         AND (:engine IS NULL OR backups.engine = :engine)"
+    );
 
-const OF_ALL_PROJECTS: &str = page!("", "");
+    OF_ALL_PROJECTS = page!("", "");
 
-const OF_ENGINE: &str = page!("backups.engine = :engine AND", "");
+    OF_ENGINE = page!("backups.engine = :engine AND", "");
 
-const IN_STATUS: &str =
-    page!("backups.status = :status AND", "AND (:engine IS NULL OR backups.engine = :engine)");
+    IN_STATUS =
+        page!("backups.status = :status AND", "AND (:engine IS NULL OR backups.engine = :engine)");
 
-const OLDEST_FIRST: &str = select!(
-    "WHERE (backups.created, backups.id) > (-1, '') AND backups.trashed IS NULL
-             ORDER BY backups.created, backups.id"
-);
+    OLDEST_FIRST = select!(
+        "WHERE (backups.created, backups.id) > (-1, '') AND backups.trashed IS NULL
+                 ORDER BY backups.created, backups.id"
+    );
 
-const NEWEST_ARCHIVES: &str = "SELECT location FROM backups
-     WHERE (created, id) > (?1, '~') AND checksum IS NOT NULL AND removal IS NULL
-     ORDER BY created DESC, id DESC LIMIT 8";
+    NEWEST_ARCHIVES = "SELECT location FROM backups
+         WHERE (created, id) > (?1, '~') AND checksum IS NOT NULL AND removal IS NULL
+         ORDER BY created DESC, id DESC LIMIT 8";
 
-const ANY_ARCHIVE: &str =
-    "SELECT 1 FROM backups WHERE (created, id) > (-1, '') AND checksum IS NOT NULL
-     ORDER BY created, id LIMIT 1";
+    ANY_ARCHIVE =
+        "SELECT 1 FROM backups WHERE (created, id) > (-1, '') AND checksum IS NOT NULL
+         ORDER BY created, id LIMIT 1";
 
-const MISSING_ARCHIVES: &str =
-    select!("WHERE backups.damage_code = 'archive_missing' AND backups.id > ''");
+    MISSING_ARCHIVES =
+        select!("WHERE backups.damage_code = 'archive_missing' AND backups.id > ''");
 
-const INTERRUPTED: &str = select!("WHERE backups.status IN ('BUILDING', 'SAVING')");
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(in crate::store) const STATEMENTS: &[&str] = &[
-    OF_PROJECT,
-    OF_PROJECT_AND_ENGINE,
-    OF_PROJECT_IN_STATUS,
-    OF_INSTANCE,
-    OF_INSTANCE_IN_STATUS,
-    OF_ALL_PROJECTS,
-    OF_ENGINE,
-    IN_STATUS,
-    OLDEST_FIRST,
-    NEWEST_ARCHIVES,
-    ANY_ARCHIVE,
-    MISSING_ARCHIVES,
-    INTERRUPTED,
-];
+    INTERRUPTED = select!("WHERE backups.status IN ('BUILDING', 'SAVING')");
+}
 
 impl Records<'_> {
     /// One page, newest first, with one row more than was asked for if there are more.

@@ -7,7 +7,7 @@ mod steps;
 use rusqlite::named_params;
 
 use super::runs::DrillColumns;
-use super::sql::{columns, execute, insert, query_first, query_one};
+use super::sql::{columns, execute, insert, query_first, query_one, statements};
 use super::types::{Bytes, Json, failure, json};
 use super::{Records, Removal, Result, Task};
 use crate::domain::{
@@ -192,62 +192,49 @@ impl From<BackupColumns> for BackupRecord {
     }
 }
 
-const PING: &str = "SELECT count(*) FROM backups WHERE id = ''";
+statements! {
+    PING = "SELECT count(*) FROM backups WHERE id = ''";
 
-const BY_ID: &str = select!("WHERE backups.id = ?1");
+    BY_ID = select!("WHERE backups.id = ?1");
 
-const LAST_CREATED: &str = "SELECT created FROM backups
-     WHERE (created, id) < (9223372036854775807, '') ORDER BY created DESC, id DESC LIMIT 1";
+    LAST_CREATED = "SELECT created FROM backups
+         WHERE (created, id) < (9223372036854775807, '') ORDER BY created DESC, id DESC LIMIT 1";
 
-const LOCATION_OWNER: &str = "SELECT id FROM backups WHERE location = ?1";
+    LOCATION_OWNER = "SELECT id FROM backups WHERE location = ?1";
 
-const COUNTED: &str = "SELECT count(*) FROM backups
-     WHERE project = ?1 AND status <> 'FAILED' AND coalesce(removal, 'failed') = 'failed'";
+    COUNTED = "SELECT count(*) FROM backups
+         WHERE project = ?1 AND status <> 'FAILED' AND coalesce(removal, 'failed') = 'failed'";
 
-const COMPLETED_OF: &str =
-    "SELECT count(*) FROM backups WHERE instance = ?1 AND status = 'COMPLETED'";
+    COMPLETED_OF =
+        "SELECT count(*) FROM backups WHERE instance = ?1 AND status = 'COMPLETED'";
 
-const NEXT_DATASTORE: &str = "SELECT engine, version FROM backups
-     WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
+    NEXT_DATASTORE = "SELECT engine, version FROM backups
+         WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
 
-const NEWEST_COMPLETED: &str = select!(
-    "WHERE backups.instance = :instance AND backups.status = 'COMPLETED'
-         AND backups.project = :project AND backups.removal IS NULL
-     ORDER BY backups.created DESC, backups.id DESC LIMIT 1"
-);
+    NEWEST_COMPLETED = select!(
+        "WHERE backups.instance = :instance AND backups.status = 'COMPLETED'
+             AND backups.project = :project AND backups.removal IS NULL
+         ORDER BY backups.created DESC, backups.id DESC LIMIT 1"
+    );
 
-const INSERT: &str = insert!(
-    "backups" (
-        "id", "project", "instance", "name", "description", "task", "kind", "parent",
-        "parent_required", "status", "engine", "version", "container", "created", "updated",
-        "location", "size", "source_bytes", "checksum", "verified_at", "verify_level", "left_out",
-    ) "ON CONFLICT (id) DO NOTHING"
-);
+    INSERT = insert!(
+        "backups" (
+            "id", "project", "instance", "name", "description", "task", "kind", "parent",
+            "parent_required", "status", "engine", "version", "container", "created", "updated",
+            "location", "size", "source_bytes", "checksum", "verified_at", "verify_level", "left_out",
+        ) "ON CONFLICT (id) DO NOTHING"
+    );
 
-const FINISH: &str = "UPDATE backups SET status = :to, kind = coalesce(:kind, kind),
-         parent = CASE WHEN :kind IS NULL THEN parent ELSE :parent END,
-         location = :location, size = :size, source_bytes = :source_bytes, checksum = :checksum,
-         verified_at = :verified_at, verify_level = :verify_level, updated = :verified_at,
-         left_out = :left_out,
-         version = coalesce(:version, version),
-         failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL,
-         damage_in = NULL
-     WHERE id = :id AND removal IS NULL AND instr(:from, '|' || status || '|')";
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[
-    PING,
-    BY_ID,
-    LAST_CREATED,
-    LOCATION_OWNER,
-    COUNTED,
-    COMPLETED_OF,
-    NEXT_DATASTORE,
-    NEWEST_COMPLETED,
-    INSERT,
-    FINISH,
-];
+    FINISH = "UPDATE backups SET status = :to, kind = coalesce(:kind, kind),
+             parent = CASE WHEN :kind IS NULL THEN parent ELSE :parent END,
+             location = :location, size = :size, source_bytes = :source_bytes, checksum = :checksum,
+             verified_at = :verified_at, verify_level = :verify_level, updated = :verified_at,
+             left_out = :left_out,
+             version = coalesce(:version, version),
+             failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL,
+             damage_in = NULL
+         WHERE id = :id AND removal IS NULL AND instr(:from, '|' || status || '|')";
+}
 
 #[cfg(test)]
 pub(super) use {

@@ -5,7 +5,7 @@ use rusqlite::{Row, named_params};
 use super::BackupRecord;
 use super::steps::one_of;
 use crate::domain::{BackupId, Failure, InstanceId, ProjectId, RunKind, Status, Timestamp};
-use crate::store::sql::{execute, query_all, query_first, query_one};
+use crate::store::sql::{execute, query_all, query_first, query_one, statements};
 use crate::store::{Records, Result, RunOf};
 
 /// The backup and everything of its project that is built on it. `UNION`, not `UNION ALL`: rows that
@@ -24,92 +24,75 @@ macro_rules! subtree {
     };
 }
 
-const RUNNING_MEMBER: &str = concat!(
-    subtree!(),
-    "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
-     WHERE member.status IN ('NEW', 'BUILDING', 'SAVING') LIMIT 1"
-);
+statements! {
+    RUNNING_MEMBER = concat!(
+        subtree!(),
+        "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
+         WHERE member.status IN ('NEW', 'BUILDING', 'SAVING') LIMIT 1"
+    );
 
-const RESTORED_MEMBER: &str = concat!(
-    subtree!(),
-    "SELECT instances.id, instances.restored_from
-     FROM subtree JOIN instances ON instances.restored_from = subtree.id
-     WHERE instances.status = 'BUILD' LIMIT 1"
-);
+    RESTORED_MEMBER = concat!(
+        subtree!(),
+        "SELECT instances.id, instances.restored_from
+         FROM subtree JOIN instances ON instances.restored_from = subtree.id
+         WHERE instances.status = 'BUILD' LIMIT 1"
+    );
 
-const MARK: &str = concat!(
-    subtree!(),
-    "UPDATE backups SET removal = 'asked'
-     WHERE id IN (SELECT id FROM subtree) AND (removal IS NULL OR removal = 'failed')
-     RETURNING id, project, instance"
-);
+    MARK = concat!(
+        subtree!(),
+        "UPDATE backups SET removal = 'asked'
+         WHERE id IN (SELECT id FROM subtree) AND (removal IS NULL OR removal = 'failed')
+         RETURNING id, project, instance"
+    );
 
-const CLAIM: &str = concat!(
-    subtree!("AND child.removal = 'asked'"),
-    "UPDATE backups SET removal = 'claimed'
-     WHERE id IN (SELECT id FROM subtree) AND removal = 'asked'
-     RETURNING id"
-);
+    CLAIM = concat!(
+        subtree!("AND child.removal = 'asked'"),
+        "UPDATE backups SET removal = 'claimed'
+         WHERE id IN (SELECT id FROM subtree) AND removal = 'asked'
+         RETURNING id"
+    );
 
-const OLDEST_MARKED: &str = "SELECT id, project FROM backups WHERE removal = 'asked'
-     ORDER BY created, id LIMIT 1";
+    OLDEST_MARKED = "SELECT id, project FROM backups WHERE removal = 'asked'
+         ORDER BY created, id LIMIT 1";
 
-const FAIL: &str = "UPDATE backups SET status = 'DELETE_FAILED', removal = 'failed',
-         failure_code = :code, failure_message = :message, updated = :at
-     WHERE id = :id AND removal IS NOT NULL AND instr(:from, '|' || status || '|')";
+    FAIL = "UPDATE backups SET status = 'DELETE_FAILED', removal = 'failed',
+             failure_code = :code, failure_message = :message, updated = :at
+         WHERE id = :id AND removal IS NOT NULL AND instr(:from, '|' || status || '|')";
 
-const RELEASE_ANCESTORS: &str = "WITH RECURSIVE above (id) AS (
-         SELECT parent FROM backups WHERE id = :id AND parent IS NOT NULL
-         UNION
-         SELECT backups.parent FROM above JOIN backups ON backups.id = above.id
-         WHERE backups.parent IS NOT NULL)
-     UPDATE backups SET removal = 'failed'
-     WHERE id IN (SELECT id FROM above) AND removal = 'claimed' AND trashed IS NULL
-     RETURNING id";
+    RELEASE_ANCESTORS = "WITH RECURSIVE above (id) AS (
+             SELECT parent FROM backups WHERE id = :id AND parent IS NOT NULL
+             UNION
+             SELECT backups.parent FROM above JOIN backups ON backups.id = above.id
+             WHERE backups.parent IS NOT NULL)
+         UPDATE backups SET removal = 'failed'
+         WHERE id IN (SELECT id FROM above) AND removal = 'claimed' AND trashed IS NULL
+         RETURNING id";
 
-const MARK_AGAIN: &str = "UPDATE backups SET removal = 'asked'
-     WHERE (removal = 'claimed' OR removal = 'failed') AND trashed IS NULL
-     RETURNING id, project, instance";
+    MARK_AGAIN = "UPDATE backups SET removal = 'asked'
+         WHERE (removal = 'claimed' OR removal = 'failed') AND trashed IS NULL
+         RETURNING id, project, instance";
 
-const DELETE: &str = "DELETE FROM backups WHERE id = ?1 AND removal IS NOT NULL";
+    DELETE = "DELETE FROM backups WHERE id = ?1 AND removal IS NOT NULL";
 
-const TRASH: &str = "UPDATE backups SET removal = 'claimed', trashed = ?2, updated = ?2
-     WHERE id = ?1 AND removal IS NOT NULL AND checksum IS NOT NULL";
+    TRASH = "UPDATE backups SET removal = 'claimed', trashed = ?2, updated = ?2
+         WHERE id = ?1 AND removal IS NOT NULL AND checksum IS NOT NULL";
 
-const TRASHED_MEMBERS: &str = concat!(
-    subtree!(),
-    "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
-     WHERE member.trashed IS NOT NULL"
-);
+    TRASHED_MEMBERS = concat!(
+        subtree!(),
+        "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
+         WHERE member.trashed IS NOT NULL"
+    );
 
-const OLDEST_TRASHED: &str = "SELECT min(trashed) FROM backups WHERE trashed IS NOT NULL";
+    OLDEST_TRASHED = "SELECT min(trashed) FROM backups WHERE trashed IS NOT NULL";
 
-const BRING_BACK: &str = "UPDATE backups SET removal = NULL, trashed = NULL, updated = ?2,
-         status = CASE WHEN status <> 'DELETE_FAILED' THEN status
-                       WHEN task = 'backup' THEN 'COMPLETED' ELSE 'RESTORED' END,
-         failure_code = NULL, failure_message = NULL
-     WHERE id = ?1 AND trashed IS NOT NULL";
+    BRING_BACK = "UPDATE backups SET removal = NULL, trashed = NULL, updated = ?2,
+             status = CASE WHEN status <> 'DELETE_FAILED' THEN status
+                           WHEN task = 'backup' THEN 'COMPLETED' ELSE 'RESTORED' END,
+             failure_code = NULL, failure_message = NULL
+         WHERE id = ?1 AND trashed IS NOT NULL";
 
-const FORGET: &str = "DELETE FROM backups WHERE trashed < ?1 RETURNING id";
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(in crate::store) const STATEMENTS: &[&str] = &[
-    RUNNING_MEMBER,
-    RESTORED_MEMBER,
-    MARK,
-    CLAIM,
-    OLDEST_MARKED,
-    FAIL,
-    RELEASE_ANCESTORS,
-    MARK_AGAIN,
-    DELETE,
-    TRASH,
-    TRASHED_MEMBERS,
-    OLDEST_TRASHED,
-    BRING_BACK,
-    FORGET,
-];
+    FORGET = "DELETE FROM backups WHERE trashed < ?1 RETURNING id";
+}
 
 /// A restore that still reads a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

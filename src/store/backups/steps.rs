@@ -5,49 +5,46 @@ use rusqlite::named_params;
 
 use super::BackupRecord;
 use crate::domain::{BackupId, Damage, DamageIn, Failure, Status, Timestamp, VerifyLevel};
-use crate::store::sql::{execute, query_first};
+use crate::store::sql::{execute, query_first, statements};
 use crate::store::{Records, StoreError, Task};
 
-const CLAIM: &str = "UPDATE backups SET status = 'BUILDING', updated = ?2
-     WHERE id = (SELECT id FROM backups WHERE task = ?1 AND status = 'NEW'
-                 ORDER BY created, id LIMIT 1) AND status = 'NEW'
-     RETURNING id";
+statements! {
+    CLAIM = "UPDATE backups SET status = 'BUILDING', updated = ?2
+         WHERE id = (SELECT id FROM backups WHERE task = ?1 AND status = 'NEW'
+                     ORDER BY created, id LIMIT 1) AND status = 'NEW'
+         RETURNING id";
 
-/// `:from` is a text of statuses, each between bars; see [`one_of`].
-const SAVING: &str = "UPDATE backups SET status = 'SAVING', updated = :at
-     WHERE id = :id AND instr(:from, '|' || status || '|')";
+    /// `:from` is a text of statuses, each between bars; see [`one_of`].
+    SAVING = "UPDATE backups SET status = 'SAVING', updated = :at
+         WHERE id = :id AND instr(:from, '|' || status || '|')";
 
-const FAIL: &str = "UPDATE backups SET status = 'FAILED', location = NULL, failure_code = :code,
-         failure_message = :message, updated = :at
-     WHERE id = :id AND instr(:from, '|' || status || '|')";
+    FAIL = "UPDATE backups SET status = 'FAILED', location = NULL, failure_code = :code,
+             failure_message = :message, updated = :at
+         WHERE id = :id AND instr(:from, '|' || status || '|')";
 
-const BECOME_FULL: &str =
-    "UPDATE backups SET kind = 'full', parent = NULL, parent_required = 0, updated = :at
-     WHERE id = :id AND status = 'BUILDING'";
+    BECOME_FULL =
+        "UPDATE backups SET kind = 'full', parent = NULL, parent_required = 0, updated = :at
+         WHERE id = :id AND status = 'BUILDING'";
 
-/// That the archive is missing says nothing of the damage that was found in it.
-const DAMAGE: &str = "UPDATE backups SET damage_code = :code, damage_message = :message,
-         damage_in = :in, updated = :at
-     WHERE id = :id AND checksum IS NOT NULL
-         AND (damage_code IS NULL OR :code <> 'archive_missing')";
+    /// That the archive is missing says nothing of the damage that was found in it.
+    DAMAGE = "UPDATE backups SET damage_code = :code, damage_message = :message,
+             damage_in = :in, updated = :at
+         WHERE id = :id AND checksum IS NOT NULL
+             AND (damage_code IS NULL OR :code <> 'archive_missing')";
 
-/// Damage from before its place was recorded is damage of the archive.
-const VERIFIED: &str = "UPDATE backups SET verified_at = :at, verify_level = :level, updated = :at,
-         damage_code = iif(coalesce(damage_in, 'archive') = :proven, NULL, damage_code),
-         damage_message = iif(coalesce(damage_in, 'archive') = :proven, NULL, damage_message),
-         damage_in = iif(damage_in = :proven, NULL, damage_in)
-     WHERE id = :id AND checksum IS NOT NULL";
+    /// Damage from before its place was recorded is damage of the archive.
+    VERIFIED = "UPDATE backups SET verified_at = :at, verify_level = :level, updated = :at,
+             damage_code = iif(coalesce(damage_in, 'archive') = :proven, NULL, damage_code),
+             damage_message = iif(coalesce(damage_in, 'archive') = :proven, NULL, damage_message),
+             damage_in = iif(damage_in = :proven, NULL, damage_in)
+         WHERE id = :id AND checksum IS NOT NULL";
 
-const CLEAR_MISSING: &str = "UPDATE backups SET damage_code = NULL, damage_message = NULL,
-         damage_in = NULL, updated = ?2
-     WHERE id = ?1 AND damage_code = 'archive_missing'";
+    CLEAR_MISSING = "UPDATE backups SET damage_code = NULL, damage_message = NULL,
+             damage_in = NULL, updated = ?2
+         WHERE id = ?1 AND damage_code = 'archive_missing'";
 
-const TOUCH: &str = "UPDATE backups SET updated = ?2 WHERE id = ?1";
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(in crate::store) const STATEMENTS: &[&str] =
-    &[CLAIM, SAVING, FAIL, BECOME_FULL, DAMAGE, VERIFIED, CLEAR_MISSING, TOUCH];
+    TOUCH = "UPDATE backups SET updated = ?2 WHERE id = ?1";
+}
 
 /// Statuses as one text that `instr` finds a status in.
 pub(super) fn one_of(statuses: impl IntoIterator<Item = Status>) -> String {
