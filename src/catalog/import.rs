@@ -1,7 +1,7 @@
 //! Importing rows that were read back from archives, to rebuild a lost catalog.
 
 use super::rules::{LAST_INSTANT, Rules};
-use super::{Catalog, CatalogError, Invalid, Reply};
+use super::{Catalog, Invalid, Reply, Result};
 use crate::domain::{
     Backup, CheckLevel, Damage, DamageIn, Failure, Instance, InstanceId, InstanceOrigin,
     InstanceStatus, Kind, Location, RunEnd, RunKind, Source, Timestamp, Verify,
@@ -45,13 +45,13 @@ impl Catalog {
     }
 
     /// Whether the catalog has an instance of this id.
-    pub fn has_instance(&self, id: InstanceId) -> Result<bool, CatalogError> {
+    pub fn has_instance(&self, id: InstanceId) -> Result<bool> {
         self.store.read(|db| Ok(db.instance(id)?.is_some()))
     }
 }
 
 impl Rules {
-    fn import_one(&self, db: Records<'_>, row: Recovered) -> Result<bool, CatalogError> {
+    fn import_one(&self, db: Records<'_>, row: Recovered) -> Result<bool> {
         let Recovered { backup, instance_name, drill, damage } = row;
         let location = require_finished(&backup)?;
         if db.backup(backup.id)?.is_some_and(|it| it.trashed.is_some()) {
@@ -99,7 +99,7 @@ impl Rules {
         id: InstanceId,
         backup: &Backup,
         name: Option<String>,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<()> {
         if db.instance(id)?.is_some() {
             return Ok(());
         }
@@ -124,7 +124,7 @@ impl Rules {
 }
 
 /// The location of a finished backup's archive; its kind and parent must agree.
-fn require_finished(backup: &Backup) -> Result<Location, CatalogError> {
+fn require_finished(backup: &Backup) -> Result<Location> {
     let consistent = (backup.kind == Kind::Full) == backup.parent.is_none();
     match &backup.facts {
         Some(facts) if consistent && backup.status.is_usable() => Ok(facts.location.clone()),

@@ -6,7 +6,7 @@ use crate::domain::{
 use crate::store::{BackupRecord, Records};
 
 use super::rules::{Rules, visible_backup};
-use super::{Catalog, CatalogError, Invalid, NotNow, Scope, Write};
+use super::{Catalog, CatalogError, Invalid, NotNow, Result, Scope, Write};
 
 /// The longest chain that is followed, whatever parents clients named: bounds time and memory, also where
 /// rows name each other as parents.
@@ -60,7 +60,7 @@ pub(super) fn chain(
     db: Records<'_>,
     project: &ProjectId,
     id: BackupId,
-) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
+) -> Result<Result<Vec<Backup>, Break>> {
     walk(db, project, id, unusable)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn chain_to_check(
     db: Records<'_>,
     project: &ProjectId,
     id: BackupId,
-) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
+) -> Result<Result<Vec<Backup>, Break>> {
     walk(db, project, id, missing)
 }
 
@@ -78,7 +78,7 @@ fn walk(
     project: &ProjectId,
     id: BackupId,
     problem: fn(&BackupRecord) -> Option<String>,
-) -> Result<Result<Vec<Backup>, Break>, CatalogError> {
+) -> Result<Result<Vec<Backup>, Break>> {
     let mut chain = Vec::new();
     let mut next = Some(id);
     while let Some(id) = next {
@@ -103,7 +103,7 @@ fn walk(
 impl Catalog {
     /// The backups that restoring this one needs, root first, itself last. A link that is missing or not
     /// usable is an error that names it.
-    pub fn chain(&self, id: BackupId) -> Result<Vec<Backup>, CatalogError> {
+    pub fn chain(&self, id: BackupId) -> Result<Vec<Backup>> {
         self.store.read(|db| {
             let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
             chain(db, &record.backup.project, id)?.map_err(|broken| broken.refuse(id))
@@ -114,10 +114,7 @@ impl Catalog {
 impl Catalog {
     /// The same whatever damage was reported, and those reports: nothing stands between a person and the only
     /// copy of their data.
-    pub fn chain_to_restore(
-        &self,
-        id: BackupId,
-    ) -> Result<(Vec<Backup>, Vec<Damage>), CatalogError> {
+    pub fn chain_to_restore(&self, id: BackupId) -> Result<(Vec<Backup>, Vec<Damage>)> {
         self.store.read(|db| {
             let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
             let chain = chain_to_check(db, &record.backup.project, id)?;
@@ -139,7 +136,7 @@ impl Rules {
         scope: &Scope<Write>,
         instance: &Instance,
         choice: ParentChoice,
-    ) -> Result<Option<BackupId>, CatalogError> {
+    ) -> Result<Option<BackupId>> {
         match choice {
             ParentChoice::None => Ok(None),
             ParentChoice::Newest => self.newest_parent(db, instance),
@@ -150,11 +147,7 @@ impl Rules {
     /// The newest completed backup. `None` if there is none, if its chain is broken, or if that is so long
     /// that the next backup is to be a full one. A disk that lost one archive may lose others, so after a
     /// broken chain comes a full backup, even where an older one is sound.
-    fn newest_parent(
-        &self,
-        db: Records<'_>,
-        instance: &Instance,
-    ) -> Result<Option<BackupId>, CatalogError> {
+    fn newest_parent(&self, db: Records<'_>, instance: &Instance) -> Result<Option<BackupId>> {
         let Some(record) = db.newest_completed(&instance.project, instance.id)? else {
             return Ok(None);
         };
@@ -172,7 +165,7 @@ fn named_parent(
     scope: &Scope<Write>,
     instance: &Instance,
     id: BackupId,
-) -> Result<BackupId, CatalogError> {
+) -> Result<BackupId> {
     let record = visible_backup(db, scope, id)?;
     if record.removal.is_some() {
         return Err(CatalogError::NoSuchBackup { id });

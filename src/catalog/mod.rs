@@ -79,7 +79,7 @@ impl Catalog {
         settings: Settings,
         clock: Arc<dyn Clock>,
         bell: Arc<Bell>,
-    ) -> Result<Self, CatalogError> {
+    ) -> Result<Self> {
         let store = Store::open(path)?;
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
@@ -94,19 +94,19 @@ impl Catalog {
     }
 
     /// Whether the database answers (for `/healthcheck`).
-    pub fn ping(&self) -> Result<(), CatalogError> {
+    pub fn ping(&self) -> Result<()> {
         self.store.read(|db| Ok(db.ping()?))
     }
 
     /// Every attempt at something that concerned a backup: open ones and the history that is kept.
-    pub fn runs_of_backup(&self, id: BackupId) -> Result<Vec<Run>, CatalogError> {
+    pub fn runs_of_backup(&self, id: BackupId) -> Result<Vec<Run>> {
         self.store.read(|db| Ok(db.runs_of_backup(id)?))
     }
 
     /// A write that makes no work for the workers.
     fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
+        work: impl FnOnce(Records<'_>, &Rules) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         self.write_then(work, |_done| {})
     }
@@ -114,7 +114,7 @@ impl Catalog {
     /// A write that makes work for the executor, which is woken once the write is durable.
     fn write_and_wake<T: Send + 'static>(
         &self,
-        work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
+        work: impl FnOnce(Records<'_>, &Rules) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         let bell = Arc::clone(&self.bell);
         self.write_then(work, move |_done| bell.ring())
@@ -123,7 +123,7 @@ impl Catalog {
     /// A write, and what follows once it is durable.
     fn write_then<T: Send + 'static>(
         &self,
-        work: impl FnOnce(Records<'_>, &Rules) -> Result<T, CatalogError> + Send + 'static,
+        work: impl FnOnce(Records<'_>, &Rules) -> Result<T> + Send + 'static,
         after: impl FnOnce(&T) + Send + 'static,
     ) -> Reply<T> {
         let rules = Arc::clone(&self.rules);

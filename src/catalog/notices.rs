@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use parking_lot::RwLock;
 
-use super::{Catalog, CatalogError, Reply};
+use super::{Catalog, Reply, Result};
 use crate::domain::{Backup, BackupId, Location, Timestamp};
 
 /// What a notice is about. There is one of each at most.
@@ -50,17 +50,17 @@ impl Catalog {
     }
 
     /// Whether the catalog knows no archive, not even in the trash.
-    pub fn is_empty(&self) -> Result<bool, CatalogError> {
+    pub fn is_empty(&self) -> Result<bool> {
         self.store.read(|db| Ok(!db.has_archives()?))
     }
 
     /// Where the archives of the newest backups are that were made after this.
-    pub fn newest_archives(&self, after: Timestamp) -> Result<Vec<Location>, CatalogError> {
+    pub fn newest_archives(&self, after: Timestamp) -> Result<Vec<Location>> {
         self.store.read(|db| Ok(db.newest_archives(after)?))
     }
 
     /// Backups whose archive was reported as missing.
-    pub fn missing_archives(&self) -> Result<Vec<Backup>, CatalogError> {
+    pub fn missing_archives(&self) -> Result<Vec<Backup>> {
         self.store.read(|db| Ok(db.missing_archives()?))
     }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::config::{Config, DEFAULT_FILE};
 
 use super::backups::Selector;
-use super::error::CommandError;
+use super::error::Result;
 use super::terminal;
 
 /// The warning that there is no configuration file comes once.
@@ -23,7 +23,7 @@ pub(crate) struct WithConfig {
 
 impl WithConfig {
     /// The configuration; without a file, a warning says so.
-    pub(super) fn load(&self) -> Result<Config, CommandError> {
+    pub(super) fn load(&self) -> Result<Config> {
         let config = self.load_silently()?;
         if let Some(warning) = without_file(&config) {
             WITHOUT_FILE.call_once(|| terminal::warn(warning));
@@ -32,7 +32,7 @@ impl WithConfig {
     }
 
     /// The configuration, for a command that says itself that there is no file.
-    pub(super) fn load_silently(&self) -> Result<Config, CommandError> {
+    pub(super) fn load_silently(&self) -> Result<Config> {
         Ok(Config::load(self.config.as_deref())?)
     }
 }

@@ -7,7 +7,7 @@ use crate::executor;
 use crate::server;
 
 use super::args::WithConfig;
-use super::error::CommandError;
+use super::error::{CommandError, Result};
 use super::terminal;
 
 #[derive(Debug, Args)]
@@ -33,14 +33,14 @@ struct ReportArgs {
     with: WithConfig,
 }
 
-pub(super) fn run(args: &CatalogArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &CatalogArgs) -> Result<()> {
     match &args.command {
         CatalogCommand::Rebuild(args) => rebuild(args),
         CatalogCommand::AcceptLoss(args) => accept_loss(args),
     }
 }
 
-fn accept_loss(args: &ReportArgs) -> Result<(), CommandError> {
+fn accept_loss(args: &ReportArgs) -> Result<()> {
     let context = server::open_existing(&args.with.load()?)?;
     let missing = executor::accept_loss(&context)?;
     if args.json {
@@ -60,7 +60,7 @@ fn accept_loss(args: &ReportArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn rebuild(args: &ReportArgs) -> Result<(), CommandError> {
+fn rebuild(args: &ReportArgs) -> Result<()> {
     let config = args.with.load()?;
     let (context, _lock) = server::open_and_lock(&config)?;
     let rebuilt = terminal::with_progress("reading archives", |progress| {

@@ -4,9 +4,9 @@ use crate::domain::{LogFormat, with_causes};
 use crate::{server, telemetry};
 
 use super::args::{self, WithConfig};
-use super::error::CommandError;
+use super::error::{CommandError, Result};
 
-pub(super) fn run(with: &WithConfig) -> Result<(), CommandError> {
+pub(super) fn run(with: &WithConfig) -> Result<()> {
     let config = with.load_silently()?;
     telemetry::start(config.server.log_level, config.server.log_format);
     if let Some(warning) = args::without_file(&config) {

@@ -6,11 +6,11 @@ use crate::domain::LeftOut;
 use crate::executor::{self, Context, JobError, VerifyReport};
 
 use super::args::BackupArgs;
-use super::error::CommandError;
+use super::error::{CommandError, Result};
 use super::offline::{self, Purpose};
 use super::terminal;
 
-pub(super) fn run(args: &BackupArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BackupArgs) -> Result<()> {
     let opened = match offline::open(args, Purpose::Verify) {
         Err(CommandError::Job(error)) => return Err(record_damage(args, error)),
         other => other?,
@@ -49,7 +49,7 @@ fn report(args: &BackupArgs, verified: &VerifyReport, left_out: &[LeftOut]) {
 }
 
 /// Records the proof in the catalog, and with the archive, from which a rebuilt catalog takes it.
-fn record_proof(context: &Context, verified: &VerifyReport) -> Result<(), CommandError> {
+fn record_proof(context: &Context, verified: &VerifyReport) -> Result<()> {
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;
     executor::record_proof(&*context.storage, &backup, now, verified.level);

@@ -9,10 +9,10 @@ use crate::archive::{ArchiveError, Chain, Reader};
 use crate::domain::{Backup, BackupId, Cancel, Location, Status};
 use crate::storage::{OpenFile, Storage};
 
-use super::{BadLink, JobError};
+use super::{BadLink, JobError, Result};
 
 /// The location of a backup's archive. An error if it has none, which a usable backup always has.
-pub(super) fn location_of(backup: &Backup) -> Result<&Location, JobError> {
+pub(super) fn location_of(backup: &Backup) -> Result<&Location> {
     backup.facts.as_ref().map(|facts| &facts.location).ok_or_else(|| JobError::ChainBroken {
         bad_backup: backup.id,
         why: format!("it is {} and has no archive", backup.status),
@@ -25,7 +25,7 @@ pub(super) fn open_at(
     storage: &dyn Storage,
     location: &Location,
     cancel: &Cancel,
-) -> Result<Reader, JobError> {
+) -> Result<Reader> {
     Ok(Reader::open(storage.open(location)?, cancel)?)
 }
 
@@ -35,7 +35,7 @@ pub(super) fn open_one(
     storage: &dyn Storage,
     backup: &Backup,
     cancel: &Cancel,
-) -> Result<Arc<Reader>, JobError> {
+) -> Result<Arc<Reader>> {
     let broken = |why: String, link| JobError::ChainBroken { bad_backup: backup.id, why, link };
     let location = location_of(backup)?;
     let stored = storage.open(location).map_err(|error| {
@@ -69,12 +69,12 @@ pub(super) fn open_readers(
     storage: &dyn Storage,
     backups: &[Backup],
     cancel: &Cancel,
-) -> Result<Vec<Arc<Reader>>, JobError> {
+) -> Result<Vec<Arc<Reader>>> {
     backups.iter().map(|backup| open_one(storage, backup, cancel)).collect()
 }
 
 /// Opens the archives of a chain, root first, to restore or verify its last backup.
-pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Result<Chain, JobError> {
+pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Result<Chain> {
     let readers = open_readers(storage, backups, cancel)?;
     Chain::open(readers).map_err(job_error)
 }
@@ -90,7 +90,7 @@ pub(super) fn job_error(error: ArchiveError) -> JobError {
 }
 
 /// Opens archive files by path, which must be those of one chain, in any order.
-pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain, JobError> {
+pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain> {
     let readers = paths.iter().map(|path| open_file(path, cancel));
     let mut readers = readers.collect::<Result<Vec<_>, _>>()?;
     readers.sort_by_key(|reader| reader.manifest().chain.len());
@@ -106,7 +106,7 @@ pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain, JobError>
     Chain::open(readers).map_err(job_error)
 }
 
-fn open_file(path: &Path, cancel: &Cancel) -> Result<Arc<Reader>, JobError> {
+fn open_file(path: &Path, cancel: &Cancel) -> Result<Arc<Reader>> {
     let what = path.display().to_string();
     let failed = |source| JobError::Io { action: "opening", what: what.clone(), source };
     let file = match File::open(path) {

@@ -15,7 +15,7 @@ use crate::failpoint;
 use crate::storage::{StorageError, Workspace};
 
 use super::restore::{RestorePlan, engine_of, restore};
-use super::{Context, JobError, OnProgress, millis, proof, why_archives_missing};
+use super::{Context, JobError, OnProgress, Result, millis, proof, why_archives_missing};
 
 /// Where a drill is made, and how.
 #[derive(Debug, Clone, Copy)]
@@ -55,11 +55,7 @@ impl fmt::Display for PassedDrill {
 
 /// Restores the last backup of `chain` into a folder of the drill's own below `how.within`, has the engine
 /// use it, and removes it, however this ends. Checks first that there is room. One that takes too long is stopped.
-pub fn drill(
-    chain: &Chain,
-    how: &DrillPlan<'_>,
-    progress: OnProgress<'_>,
-) -> Result<PassedDrill, JobError> {
+pub fn drill(chain: &Chain, how: &DrillPlan<'_>, progress: OnProgress<'_>) -> Result<PassedDrill> {
     let Some(limit) = how.limit else { return make(chain, how, progress) };
     let limited = DrillPlan { cancel: &how.cancel.child_within(limit), ..*how };
     make(chain, &limited, progress).map_err(|error| match error {
@@ -68,11 +64,7 @@ pub fn drill(
     })
 }
 
-fn make(
-    chain: &Chain,
-    how: &DrillPlan<'_>,
-    progress: OnProgress<'_>,
-) -> Result<PassedDrill, JobError> {
+fn make(chain: &Chain, how: &DrillPlan<'_>, progress: OnProgress<'_>) -> Result<PassedDrill> {
     let started = Instant::now();
     let manifest = chain.last().manifest();
     let engine = engine_of(chain)?;
@@ -137,7 +129,7 @@ pub(super) fn damage(error: &JobError, id: BackupId) -> Option<Damage> {
 pub fn record(
     context: &Context,
     id: BackupId,
-    result: &Result<PassedDrill, JobError>,
+    result: &Result<PassedDrill>,
     took: Duration,
 ) -> Result<(), CatalogError> {
     let at = context.clock.now();

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::engine;
 
-use super::{Context, JobError};
+use super::{Context, Result};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
@@ -22,7 +22,7 @@ struct Record {
 }
 
 /// Writes it for an instance that was just restored.
-pub(super) fn write(context: &Context, instance: &Instance, used: u64) -> Result<(), JobError> {
+pub(super) fn write(context: &Context, instance: &Instance, used: u64) -> Result<()> {
     let InstanceOrigin::Restored(restored_from) = instance.origin else { return Ok(()) };
     let record = Record {
         project: instance.project.clone(),
@@ -38,9 +38,7 @@ pub(super) fn write(context: &Context, instance: &Instance, used: u64) -> Result
 }
 
 /// The restored instances that the catalog does not have, and the files that cannot be used, with the reason.
-pub(super) fn read_all(
-    context: &Context,
-) -> Result<(Vec<Instance>, Vec<(String, String)>), JobError> {
+pub(super) fn read_all(context: &Context) -> Result<(Vec<Instance>, Vec<(String, String)>)> {
     let (mut instances, mut unusable) = (Vec::new(), Vec::new());
     for (id, json) in context.local.instance_files()? {
         if context.catalog.has_instance(id)? {

@@ -8,7 +8,7 @@ use crate::domain::{BackupId, Location, Timestamp, with_causes};
 use crate::storage::{FolderId, KnownArchives};
 
 use super::rebuild::rebuild_if_lost;
-use super::{Context, JobError, OnProgress, Recovery, recover};
+use super::{Context, JobError, OnProgress, Recovery, Result, recover};
 
 /// What is found in the place of the archives.
 enum Found {
@@ -99,7 +99,7 @@ fn tell(context: &Context, about: Notice, why: Option<&str>, over: &str) {
     }
 }
 
-fn remember(context: &Context) -> Result<(), JobError> {
+fn remember(context: &Context) -> Result<()> {
     let (known, folder) = (context.local.known_archives()?, context.local.archives_folder()?);
     let now = known.map_or(KnownArchives::new(folder), |known| known.moved_to(folder));
     if known != Some(now) {
@@ -110,7 +110,7 @@ fn remember(context: &Context) -> Result<(), JobError> {
 
 /// A person says that archives which are missing now are lost for good: they are not waited for any more. Returns
 /// the backups whose archives those are.
-pub fn accept_loss(context: &Context) -> Result<Vec<BackupId>, JobError> {
+pub fn accept_loss(context: &Context) -> Result<Vec<BackupId>> {
     let folder = context.local.make_archives_folder()?;
     let backups = context.catalog.every_backup()?;
     let missing = backups.iter().filter(|backup| {
@@ -124,7 +124,7 @@ pub fn accept_loss(context: &Context) -> Result<Vec<BackupId>, JobError> {
 }
 
 /// Fails while the archives are missing: something that was begun before must not go on.
-pub(super) fn require_archives(context: &Context) -> Result<(), JobError> {
+pub(super) fn require_archives(context: &Context) -> Result<()> {
     match why_archives_missing(context)? {
         None => Ok(()),
         Some(why) => Err(JobError::ArchivesMissing(why)),
@@ -133,7 +133,7 @@ pub(super) fn require_archives(context: &Context) -> Result<(), JobError> {
 
 /// Settles what the last process left, and rebuilds a lost catalog. `None`: the archives are missing, so that is
 /// done when they are there again, before anything else is begun.
-pub fn settle(context: &Context, progress: OnProgress<'_>) -> Result<Option<Recovery>, JobError> {
+pub fn settle(context: &Context, progress: OnProgress<'_>) -> Result<Option<Recovery>> {
     if !check(context) {
         let text = "what the last process left is settled when the archives are there again";
         context.catalog.set_notice(Notice::Unsettled, Some(text.to_owned()));
@@ -166,7 +166,7 @@ pub(super) fn may_begin(context: &Context, settles: bool) -> bool {
 }
 
 /// Clears what was said of archives that were missing and are there again.
-pub(super) fn find_again(context: &Context) -> Result<(), JobError> {
+pub(super) fn find_again(context: &Context) -> Result<()> {
     for backup in context.catalog.missing_archives()? {
         if backup.facts.as_ref().is_some_and(|facts| exists(context, &facts.location)) {
             log::info!("the archive of backup {} is there again", backup.id);

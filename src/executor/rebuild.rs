@@ -9,7 +9,7 @@ use crate::domain::{BackupId, Kind, Location};
 use crate::storage::StoredArchive;
 
 use super::chain::open_at;
-use super::{Context, JobError, OnProgress, facts, instance_file, proof};
+use super::{Context, JobError, OnProgress, Result, facts, instance_file, proof};
 use crate::failpoint;
 
 /// What a rebuilt catalog does not have.
@@ -34,7 +34,7 @@ type Roots = BTreeMap<BackupId, Location>;
 /// Reads every archive in the storage and adds the rows that the catalog lacks. All bytes are decoded and
 /// compared with their hashes, because a COMPLETED row says that they are sound. Existing rows stay as they
 /// are.
-pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildReport, JobError> {
+pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildReport> {
     let mut stored = context.storage.list()?;
     let total = stored.iter().map(|archive| archive.bytes).sum();
     let mut rebuilt = RebuildReport { archives: stored.len(), ..RebuildReport::default() };
@@ -65,7 +65,7 @@ pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildRep
 
 /// Rebuilds a catalog that has no backup although there are archives: it was lost. All its rows are added at once,
 /// so that a rebuild that is cut short begins again.
-pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Result<(), JobError> {
+pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Result<()> {
     let stored = if context.catalog.is_empty()? { context.storage.list()? } else { Vec::new() };
     if stored.is_empty() {
         return Ok(());
@@ -92,7 +92,7 @@ fn read(
     roots: &Roots,
     archive: &StoredArchive,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Recovered, JobError> {
+) -> Result<Recovered> {
     let open = |location| open_at(&*context.storage, location, &context.cancel).map(Arc::new);
     let reader = open(&archive.location)?;
     let manifest = reader.manifest();

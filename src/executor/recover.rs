@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode, Kind, Location};
 
 use super::chain::open_at;
-use super::{Context, JobError, facts, proof};
+use super::{Context, JobError, Result, facts, proof};
 
 /// How much of each was found and settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,7 +24,7 @@ pub struct Recovery {
 
 /// Settles what the last process left unfinished. The caller holds the lock of the data
 /// directory.
-pub fn recover(context: &Context) -> Result<Recovery, JobError> {
+pub fn recover(context: &Context) -> Result<Recovery> {
     let mut recovery = Recovery { swept: context.local.sweep()?, ..Recovery::default() };
     for backup in context.catalog.interrupted()? {
         if let Some((facts, version)) = published(context, &backup) {
@@ -73,7 +73,7 @@ fn read_facts(
     context: &Context,
     backup: &Backup,
     location: &Location,
-) -> Result<Option<(ArchiveFacts, String)>, JobError> {
+) -> Result<Option<(ArchiveFacts, String)>> {
     let Some(stored) = context.storage.stat(location)? else { return Ok(None) };
     let reader = Arc::new(open_at(&*context.storage, location, &context.cancel)?);
     let manifest = reader.manifest();

@@ -23,48 +23,44 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// Begins an archive. `attempt` tells this try from an earlier one of the same backup.
-    fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>, StorageError>;
+    fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>>;
 
     /// Opens an archive for reading, by ranges.
-    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>, StorageError>;
+    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>>;
 
     /// The archive at this location; `None`: there certainly is none.
-    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>, StorageError>;
+    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>>;
 
     /// Every archive, in order of location. A backend that lists page by page reads all pages.
-    fn list(&self) -> Result<Vec<StoredArchive>, StorageError>;
+    fn list(&self) -> Result<Vec<StoredArchive>>;
 
     /// Removes an archive and its proof, durably. It is no error if there is none.
-    fn remove(&self, location: &Location) -> Result<(), StorageError>;
+    fn remove(&self, location: &Location) -> Result<()>;
 
     /// What [`Storage::put_proof`] put beside an archive last.
-    fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>, StorageError>;
+    fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>>;
 
     /// Puts a small file beside an archive that exists, durably: when it was verified last, and what its last
     /// drill found. It replaces an earlier one in one step, and is not listed.
-    fn put_proof(&self, location: &Location, proof: &[u8]) -> Result<(), StorageError>;
+    fn put_proof(&self, location: &Location, proof: &[u8]) -> Result<()>;
 }
 
 /// An archive being written. Dropped, it leaves nothing behind.
 pub trait Pending: Write + Send + std::fmt::Debug {
     /// Makes sure that `more` bytes fit behind those written so far, and allocates room for them if it can.
-    fn allocate(&mut self, more: u64) -> Result<(), StorageError>;
+    fn allocate(&mut self, more: u64) -> Result<()>;
 
     /// Makes everything written durable, and releases the room that was allocated but not used. An error is
     /// final: nothing of this attempt can be published.
-    fn sync(&mut self) -> Result<(), StorageError>;
+    fn sync(&mut self) -> Result<()>;
 
     /// Opens what was written for reading: from the disk and not from a cache, as far as possible. Only after
     /// [`Pending::sync`].
-    fn reopen(&self) -> Result<Arc<dyn ReadAt>, StorageError>;
+    fn reopen(&self) -> Result<Arc<dyn ReadAt>>;
 
     /// Makes it the archive at `location`, durably; never replaces one. `finished` is when the backup was
     /// finished: backends that show people a time show this one.
-    fn publish(
-        self: Box<Self>,
-        location: &Location,
-        finished: Timestamp,
-    ) -> Result<(), StorageError>;
+    fn publish(self: Box<Self>, location: &Location, finished: Timestamp) -> Result<()>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

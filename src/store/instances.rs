@@ -4,7 +4,7 @@ use rusqlite::{Row, named_params, params};
 
 use super::sql::{columns, execute, insert, query_all, query_first, query_one, statements};
 use super::types::{Bytes, Json, failure, json};
-use super::{Records, Removal, StoreError};
+use super::{Records, Removal, Result};
 use crate::domain::{
     BackupId, CheckLevel, Datastore, Failure, FailureCode, Instance, InstanceId, InstanceOrigin,
     InstanceStatus, ProjectId, Source, Timestamp, Verify,
@@ -159,7 +159,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<InstanceRecord> {
 }
 
 impl Records<'_> {
-    pub fn instance(self, id: InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
+    pub fn instance(self, id: InstanceId) -> Result<Option<InstanceRecord>> {
         query_first(self.0, BY_ID, [id], read)
     }
 
@@ -170,34 +170,34 @@ impl Records<'_> {
         project: &ProjectId,
         after: Option<(&str, InstanceId)>,
         rows: u32,
-    ) -> Result<Vec<InstanceRecord>, StoreError> {
+    ) -> Result<Vec<InstanceRecord>> {
         let (name, id) = after.map_or(("", String::new()), |(name, id)| (name, id.to_string()));
         let params = named_params! { ":project": project, ":name": name, ":id": id, ":rows": rows };
         query_all(self.0, OF_PROJECT, params, read)
     }
 
     /// The same of every project.
-    pub fn every_instance(self) -> Result<Vec<InstanceRecord>, StoreError> {
+    pub fn every_instance(self) -> Result<Vec<InstanceRecord>> {
         query_all(self.0, OF_ALL_PROJECTS, [], read)
     }
 
     /// Ids of the instances that come from the configuration, detached ones too.
-    pub fn configured_instances(self) -> Result<Vec<InstanceId>, StoreError> {
+    pub fn configured_instances(self) -> Result<Vec<InstanceId>> {
         query_all(self.0, CONFIGURED, [], |row| row.get(0))
     }
 
     /// How many instances made by restores count against the project's quota.
-    pub fn count_restored_of(self, project: &ProjectId) -> Result<i64, StoreError> {
+    pub fn count_restored_of(self, project: &ProjectId) -> Result<i64> {
         query_one(self.0, COUNTED, [project], |row| row.get(0))
     }
 
     /// Every engine and version that an instance has, in order.
-    pub fn datastores_of_instances(self) -> Result<Vec<Datastore>, StoreError> {
+    pub fn datastores_of_instances(self) -> Result<Vec<Datastore>> {
         self.each_datastore(NEXT_DATASTORE)
     }
 
     /// Adds or updates a configured instance. A known version is kept while the configuration has none.
-    pub fn put_configured(self, it: &Instance, at: Timestamp) -> Result<(), StoreError> {
+    pub fn put_configured(self, it: &Instance, at: Timestamp) -> Result<()> {
         let params = named_params! {
             ":id": it.id, ":project": it.project, ":name": it.name,
             ":engine": it.datastore.engine, ":version": it.datastore.version,
@@ -207,7 +207,7 @@ impl Records<'_> {
     }
 
     /// Adds an instance; one in BUILD waits for its restore. False: the id is taken.
-    pub fn insert_instance(self, it: &Instance) -> Result<bool, StoreError> {
+    pub fn insert_instance(self, it: &Instance) -> Result<bool> {
         let restored_from = match it.origin {
             InstanceOrigin::Configured => None,
             InstanceOrigin::Restored(backup) => Some(backup),
@@ -224,12 +224,7 @@ impl Records<'_> {
     }
 
     /// Records the version that the instance's database has, unless it is of another engine.
-    pub fn set_version(
-        self,
-        id: InstanceId,
-        seen: &Datastore,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn set_version(self, id: InstanceId, seen: &Datastore, at: Timestamp) -> Result<()> {
         let params = named_params! {
             ":id": id, ":engine": seen.engine, ":version": seen.version, ":at": at
         };
@@ -237,22 +232,22 @@ impl Records<'_> {
     }
 
     /// The configuration no longer names it.
-    pub fn detach(self, id: InstanceId, at: Timestamp) -> Result<(), StoreError> {
+    pub fn detach(self, id: InstanceId, at: Timestamp) -> Result<()> {
         execute(self.0, DETACH, params![id, at]).map(drop)
     }
 
     /// Claims the oldest instance that waits for its restore.
-    pub fn claim_restore(self) -> Result<Option<InstanceRecord>, StoreError> {
+    pub fn claim_restore(self) -> Result<Option<InstanceRecord>> {
         self.claim(CLAIM_RESTORE)
     }
 
     /// Instances whose restore a worker has, oldest first.
-    pub fn claimed_restores(self) -> Result<Vec<InstanceRecord>, StoreError> {
+    pub fn claimed_restores(self) -> Result<Vec<InstanceRecord>> {
         query_all(self.0, CLAIMED_RESTORES, [], read)
     }
 
     /// A claimed restore waits again. False: it was not claimed.
-    pub fn retry_restore(self, id: InstanceId) -> Result<bool, StoreError> {
+    pub fn retry_restore(self, id: InstanceId) -> Result<bool> {
         Ok(execute(self.0, RETRY_RESTORE, [id])? > 0)
     }
 
@@ -263,7 +258,7 @@ impl Records<'_> {
         source: &Source,
         used_bytes: u64,
         at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let params = named_params! {
             ":id": id, ":source": json(source)?, ":used": Bytes(used_bytes), ":at": at
         };
@@ -276,38 +271,34 @@ impl Records<'_> {
         id: InstanceId,
         failure: &Failure,
         at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let params = named_params! {
             ":id": id, ":code": failure.code, ":message": failure.message, ":at": at
         };
         Ok(execute(self.0, RESTORE_FAILED, params)? > 0)
     }
 
-    pub fn mark_instance_for_removal(
-        self,
-        id: InstanceId,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub fn mark_instance_for_removal(self, id: InstanceId, at: Timestamp) -> Result<bool> {
         Ok(execute(self.0, MARK_FOR_REMOVAL, params![id, at])? > 0)
     }
 
     /// Claims the oldest instance that waits for its removal.
-    pub fn claim_instance_removal(self) -> Result<Option<InstanceRecord>, StoreError> {
+    pub fn claim_instance_removal(self) -> Result<Option<InstanceRecord>> {
         self.claim(CLAIM_REMOVAL)
     }
 
-    fn claim(self, statement: &str) -> Result<Option<InstanceRecord>, StoreError> {
+    fn claim(self, statement: &str) -> Result<Option<InstanceRecord>> {
         let claimed = query_first(self.0, statement, [], |row| row.get(0))?;
         claimed.map_or(Ok(None), |id| self.instance(id))
     }
 
     /// Claimed removals wait again.
-    pub fn retry_instance_removals(self) -> Result<(), StoreError> {
+    pub fn retry_instance_removals(self) -> Result<()> {
         execute(self.0, RETRY_REMOVALS, []).map(drop)
     }
 
     /// Deletes a marked row. Its runs are kept for a while.
-    pub fn delete_marked_instance(self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn delete_marked_instance(self, id: InstanceId, at: Timestamp) -> Result<bool> {
         let deleted = execute(self.0, DELETE_MARKED, [id])? > 0;
         if deleted {
             self.expire_runs_of_instance(id, at)?;

@@ -74,7 +74,7 @@ impl<T, E: From<StoreError>> Reply<T, E> {
 struct Snapshot<'a>(&'a Connection);
 
 impl<'a> Snapshot<'a> {
-    fn begin(db: &'a Connection) -> Result<Self, StoreError> {
+    fn begin(db: &'a Connection) -> Result<Self> {
         sql::execute(db, "BEGIN", [])?;
         Ok(Self(db))
     }
@@ -107,7 +107,7 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens the file, creating it (for its owner only) or migrating it. A damaged file is refused; a large
     /// one is checked in a thread, and refused as soon as that finds damage.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path) -> Result<Self> {
         let reserve = DiskReserve::beside(path);
         let db = open::for_writing(path)?;
         let integrity = IntegrityCheck::start(path)?;

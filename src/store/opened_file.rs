@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::StoreError;
+use super::{Result, StoreError};
 
 /// The file that was opened.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ fn id_of(metadata: &Metadata) -> (u64, u64) {
 
 impl OpenedFile {
     /// The file that this path leads to now.
-    pub(super) fn at(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn at(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path)
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), id: id_of(&metadata), moved: AtomicBool::new(false) })
@@ -47,7 +47,7 @@ impl OpenedFile {
     }
 
     /// Fails if the last check found it gone.
-    pub(super) fn require(&self) -> Result<(), StoreError> {
+    pub(super) fn require(&self) -> Result<()> {
         if self.is_moved() {
             return Err(StoreError::Moved { path: self.path.clone() });
         }

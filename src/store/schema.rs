@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::StoreError;
+use super::{Result, StoreError};
 
 /// The whole current schema.
 const SCHEMA: &str = include_str!("../../schema.sql");
@@ -24,7 +24,7 @@ const STEPS: &[&str] = &[
 ];
 
 /// Creates or migrates, in one transaction.
-pub(super) fn prepare(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn prepare(db: &mut Connection, path: &Path) -> Result<()> {
     let newest = i64::try_from(STEPS.len()).unwrap_or(i64::MAX).saturating_add(1);
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let application: i64 = tx.query_row("PRAGMA application_id", [], |row| row.get(0))?;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::disk_reserve::DiskReserve;
 use super::opened_file::OpenedFile;
-use super::{Records, StoreError};
+use super::{Records, Result, StoreError};
 
 /// Writes that may share one commit.
 const BATCH: usize = 64;
@@ -22,7 +22,7 @@ type Refusal = Arc<rusqlite::Error>;
 
 /// A write that waits. Given the open transaction it makes its changes; given an error, because no
 /// transaction could be begun, it answers with that.
-pub(super) type Write = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Option<Written> + Send>;
+pub(super) type Write = Box<dyn FnOnce(Result<&Connection>) -> Option<Written> + Send>;
 
 /// A write that was made and is not yet committed.
 pub(super) struct Written {

@@ -10,6 +10,7 @@ use super::programs::Programs;
 use crate::domain::Cancel;
 use crate::engine::EngineError;
 use crate::engine::tool::{Tool, ToolError};
+use crate::engine::{EngineError, Result};
 
 /// How long a query about the server may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
@@ -29,7 +30,7 @@ impl Client {
     }
 
     /// `psql` for Coffer's own statements: no startup file, bare output, stops at the first error.
-    pub(super) fn psql(&self) -> Result<Tool, EngineError> {
+    pub(super) fn psql(&self) -> Result<Tool> {
         let tool = self.login.apply_env(Tool::new(&self.programs.psql()?));
         let tool = tool.args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"]);
         // An error of a private server is judged by its SQLSTATE.
@@ -39,23 +40,23 @@ impl Client {
     }
 
     /// The client tool `name`, for a server of version `major`.
-    pub(super) fn tool(&self, name: &str, major: u32) -> Result<Tool, EngineError> {
+    pub(super) fn tool(&self, name: &str, major: u32) -> Result<Tool> {
         Ok(self.login.apply_env(Tool::new(&self.programs.client(name, major)?)))
     }
 
     /// Runs a query that returns one JSON value.
-    pub(super) fn query<T: DeserializeOwned>(&self, sql: &str) -> Result<T, EngineError> {
+    pub(super) fn query<T: DeserializeOwned>(&self, sql: &str) -> Result<T> {
         let psql = self.psql()?.args(["-c", sql]).timeout(QUERY_TIMEOUT);
         let answer = psql.output(&self.cancel).map_err(|error| self.classify(error))?;
         serde_json::from_slice(&answer).map_err(|error| ToolError::answer("psql", &error).into())
     }
 
     /// Runs a query that returns a JSON list of names, or null.
-    pub(super) fn query_names(&self, sql: &str) -> Result<Vec<String>, EngineError> {
+    pub(super) fn query_names(&self, sql: &str) -> Result<Vec<String>> {
         Ok(self.query::<Option<Vec<String>>>(sql)?.unwrap_or_default())
     }
 
-    pub(super) fn execute(&self, sql: &str) -> Result<(), EngineError> {
+    pub(super) fn execute(&self, sql: &str) -> Result<()> {
         let psql = self.psql()?.args(["-c", sql]);
         psql.run(&self.cancel).map_err(|error| self.classify(error))
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::options::Method;
 use super::server_info::ServerInfo;
 use crate::domain::LeftOut;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 pub(super) const CLUSTER_FILE: &str = "cluster.json";
 
@@ -99,7 +99,7 @@ impl Cluster {
     }
 
     /// Reads it from the backup restored to `folder`.
-    pub(super) fn read(folder: &Path) -> Result<Self, EngineError> {
+    pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(CLUSTER_FILE);
         let invalid = |why: String| {
             EngineError::archive(format!(

@@ -11,8 +11,8 @@ use super::login::{literal, quoted};
 use super::refused::{TO_THE_END, encoding_of_refused_database, objects};
 use super::roles::{Existing, RoleScript, as_one_text};
 use crate::domain::{Cancel, CheckLevel, FailureCode, LeftOut};
-use crate::engine::EngineError;
 use crate::engine::tool::{Tool, ToolError, says_any};
+use crate::engine::{EngineError, Result};
 
 /// The database that every new cluster has.
 const DEFAULT_DATABASE: &str = "postgres";
@@ -44,12 +44,7 @@ pub(super) struct DumpLoader {
 
 impl DumpLoader {
     /// Checks that `pg_restore` can read the dumps.
-    pub(super) fn check(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-        level: CheckLevel,
-    ) -> Result<(), EngineError> {
+    pub(super) fn check(&self, folder: &Path, cluster: &Cluster, level: CheckLevel) -> Result<()> {
         let program = self.client.programs.client("pg_restore", cluster.major)?;
         if level == CheckLevel::Off {
             return Ok(());
@@ -65,11 +60,7 @@ impl DumpLoader {
     }
 
     /// Fails if the server already has one of the databases. Returns the names of all that it has.
-    pub(super) fn require_absent(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-    ) -> Result<Vec<String>, EngineError> {
+    pub(super) fn require_absent(&self, folder: &Path, cluster: &Cluster) -> Result<Vec<String>> {
         let existing = self.client.query_names(DATABASES)?;
         for name in &cluster.databases {
             let is_template = name == TEMPLATE;
@@ -90,11 +81,7 @@ impl DumpLoader {
     }
 
     /// Loads everything into a server that has nothing yet. Returns what it refused.
-    pub(super) fn load_into_new(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-    ) -> Result<Vec<LeftOut>, EngineError> {
+    pub(super) fn load_into_new(&self, folder: &Path, cluster: &Cluster) -> Result<Vec<LeftOut>> {
         self.create_roles(folder, Existing::Update)?;
         let mut refused = Vec::new();
         for name in &cluster.databases {
@@ -111,7 +98,7 @@ impl DumpLoader {
     }
 
     /// Gives the rights to a database, which its dump has granted, the order that they had.
-    fn order_rights(&self, name: &str, rights: &str) -> Result<(), EngineError> {
+    fn order_rights(&self, name: &str, rights: &str) -> Result<()> {
         let rights = format!("{}::pg_catalog.aclitem[]", literal(rights));
         self.client.execute(&format!(
             "UPDATE pg_catalog.pg_database SET datacl = {rights} WHERE datname = {} \
@@ -127,7 +114,7 @@ impl DumpLoader {
         folder: &Path,
         cluster: &Cluster,
         left_out: &mut Vec<LeftOut>,
-    ) -> Result<Vec<String>, EngineError> {
+    ) -> Result<Vec<String>> {
         let existing = self.require_absent(folder, cluster)?;
         let roles = self.create_roles(folder, Existing::Keep)?;
         let mut created: Vec<String> = Vec::new();
@@ -169,7 +156,7 @@ impl DumpLoader {
     }
 
     /// Creates the roles that do not exist yet, with their settings. Returns their quoted names.
-    fn create_roles(&self, folder: &Path, existing: Existing) -> Result<Vec<String>, EngineError> {
+    fn create_roles(&self, folder: &Path, existing: Existing) -> Result<Vec<String>> {
         let path = folder.join(ROLES);
         let text =
             std::fs::read(&path).map_err(|error| EngineError::io("reading", &path, error))?;
@@ -184,18 +171,13 @@ impl DumpLoader {
 
     /// Creates a database, with its properties, and loads its dump. Returns what the server refused. The two that every
     /// new cluster has are created again: only so they get their owner, rights and settings.
-    fn load_database(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-        name: &str,
-    ) -> Result<Vec<LeftOut>, EngineError> {
+    fn load_database(&self, folder: &Path, cluster: &Cluster, name: &str) -> Result<Vec<LeftOut>> {
         let again = self.client.login.private && [DEFAULT_DATABASE, TEMPLATE].contains(&name);
         let client = match name {
             TEMPLATE if again => self.client.in_database(DEFAULT_DATABASE),
             _ => self.client.clone(),
         };
-        let restore = |client: &Client| -> Result<Tool, EngineError> {
+        let restore = |client: &Client| -> Result<Tool> {
             let tool = client.tool("pg_restore", cluster.major)?;
             let tool = tool.args(["--no-password", "--no-tablespaces", "--create"]);
             let tool = tool.option("--dbname=", client.login.connection_string());
@@ -224,7 +206,7 @@ impl DumpLoader {
     }
 
     /// What the server refused, if the tool came to the end of the dump.
-    fn refused_by(&self, attempt: Attempt, name: &str) -> Result<Vec<LeftOut>, EngineError> {
+    fn refused_by(&self, attempt: Attempt, name: &str) -> Result<Vec<LeftOut>> {
         let Attempt { messages, ended } = attempt;
         match ended {
             Ok(()) => Ok(Vec::new()),
@@ -242,7 +224,7 @@ impl DumpLoader {
     }
 
     /// Executes what a dump by a role that was no superuser left out.
-    fn execute_statements(&self, folder: &Path, name: &str) -> Result<(), EngineError> {
+    fn execute_statements(&self, folder: &Path, name: &str) -> Result<()> {
         let path = folder.join(DUMPS).join(statements_name(name));
         let text = match std::fs::read(&path) {
             Ok(text) => text,
@@ -253,18 +235,13 @@ impl DumpLoader {
     }
 
     /// Executes statements from an archive.
-    fn execute_text(&self, client: &Client, text: &[u8]) -> Result<(), EngineError> {
+    fn execute_text(&self, client: &Client, text: &[u8]) -> Result<()> {
         let psql = client.psql()?.args(["-f", "-"]).stdin_bytes(&as_one_text(text))?;
         psql.run(&client.cancel).map_err(|error| self.denied_by_target(error))
     }
 
     /// Whether it is the database that every server has, and its dump is empty.
-    fn is_empty_default(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-        name: &str,
-    ) -> Result<bool, EngineError> {
+    fn is_empty_default(&self, folder: &Path, cluster: &Cluster, name: &str) -> Result<bool> {
         if ![DEFAULT_DATABASE, TEMPLATE].contains(&name) {
             return Ok(false);
         }
@@ -291,7 +268,7 @@ struct Attempt {
     ended: Result<(), ToolError>,
 }
 
-fn run_restore(tool: Tool, client: &Client) -> Result<Attempt, EngineError> {
+fn run_restore(tool: Tool, client: &Client) -> Result<Attempt> {
     let broken =
         |error| EngineError::target("reading the messages in", &std::env::temp_dir(), error);
     let mut file = tempfile::tempfile().map_err(broken)?;
@@ -302,7 +279,7 @@ fn run_restore(tool: Tool, client: &Client) -> Result<Attempt, EngineError> {
 }
 
 /// The statements about the server itself.
-fn server_statements(folder: &Path) -> Result<Vec<Vec<u8>>, EngineError> {
+fn server_statements(folder: &Path) -> Result<Vec<Vec<u8>>> {
     let path = folder.join(SERVER);
     match std::fs::read(&path) {
         Ok(text) => {
@@ -319,10 +296,7 @@ fn shown(statement: &[u8]) -> String {
 }
 
 /// If a statement failed, and not because the work was cancelled: that as something that was left out.
-fn refusal(
-    ended: Result<(), EngineError>,
-    what: impl FnOnce() -> String,
-) -> Result<Option<LeftOut>, EngineError> {
+fn refusal(ended: Result<()>, what: impl FnOnce() -> String) -> Result<Option<LeftOut>> {
     match ended {
         Ok(()) => Ok(None),
         Err(EngineError::Cancelled) => Err(EngineError::Cancelled),
@@ -330,7 +304,7 @@ fn refusal(
     }
 }
 
-fn open_dump(folder: &Path, database: &str) -> Result<File, EngineError> {
+fn open_dump(folder: &Path, database: &str) -> Result<File> {
     let path = folder.join(DUMPS).join(file_name(database));
     File::open(&path).map_err(|error| {
         EngineError::archive(format!("the dump {} cannot be read: {error}", path.display()))

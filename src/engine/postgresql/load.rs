@@ -14,7 +14,7 @@ use super::programs::Programs;
 use super::session::Session;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, LeftOut, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, StagedFolder, Staging};
-use crate::engine::{EngineError, Load, LoadRequest, Placed, Staged, Target};
+use crate::engine::{EngineError, Load, LoadRequest, Placed, Result, Staged, Target};
 
 /// The links to tablespaces in an archive begin like this; the OID follows.
 const RELATIVE: &[u8] = b"../../tablespaces/";
@@ -37,7 +37,7 @@ pub(super) struct ClusterLoad {
 impl ClusterLoad {
     /// Makes sure that the target is free. Dumps for a server are kept with the temporary files until they are
     /// loaded.
-    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self, EngineError> {
+    pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self> {
         let (tree, destination, instance) = match request.target {
             Target::Path(path) => {
                 let absolute = std::path::absolute(path)
@@ -56,7 +56,7 @@ impl ClusterLoad {
 }
 
 impl Load for ClusterLoad {
-    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+    fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
         match &self.destination {
             Destination::Server(_) if entry.path.as_bytes() == DATA_FOLDER.as_bytes() => {
                 Err(EngineError::known(
@@ -73,7 +73,7 @@ impl Load for ClusterLoad {
         }
     }
 
-    fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>, EngineError> {
+    fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>> {
         let Self { tree, destination, programs, cancel } = *self;
         let staging = tree.into_staging()?;
         let cluster = Cluster::read(staging.path())?;
@@ -123,7 +123,7 @@ impl Staged for StagedCluster {
         self.folder.check()
     }
 
-    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed> {
         left_out.extend(self.refused);
         Box::new(self.folder).place(left_out)
     }
@@ -143,7 +143,7 @@ impl Staged for StagedDumps {
         self.check
     }
 
-    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed, EngineError> {
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed> {
         let folder = self.staging.path();
         let names = self.loader.load_into_running(folder, &self.cluster, left_out)?.join(", ");
         Ok(Placed::In(format!("the server at {}, databases {names}", self.address)))

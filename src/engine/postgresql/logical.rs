@@ -19,7 +19,7 @@ use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::Spool;
 use crate::engine::tool::Tool;
-use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
 
 /// Which databases a dump holds.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// The databases that the source names; without any, all.
-    pub(super) fn of(session: &Session, info: &ServerInfo) -> Result<Self, EngineError> {
+    pub(super) fn of(session: &Session, info: &ServerInfo) -> Result<Self> {
         let named = &session.databases;
         let exists = |name: &String| info.databases.iter().any(|it| it.name == *name);
         if let Some(missing) = named.iter().find(|name| !exists(name)) {
@@ -98,7 +98,7 @@ pub(super) fn dump(
     info: &ServerInfo,
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
-) -> Result<DumpFacts, EngineError> {
+) -> Result<DumpFacts> {
     let selection = Selection::of(session, info)?;
     intake.announce(selection.dumped.iter().map(|it| it.bytes).sum())?;
     let mut cluster = Cluster::of(info, Method::Logical);
@@ -163,7 +163,7 @@ struct Dumper<'a> {
 }
 
 impl Dumper<'_> {
-    fn database(&mut self, name: &str) -> Result<(), EngineError> {
+    fn database(&mut self, name: &str) -> Result<()> {
         let client = self.session.client.in_database(name);
         let tool = client
             .tool("pg_dump", self.info.major())?
@@ -189,7 +189,7 @@ impl Dumper<'_> {
         pour_bytes(&path, unseen.statements.as_bytes(), self.intake)
     }
 
-    fn server(&mut self, selection: &Selection) -> Result<(), EngineError> {
+    fn server(&mut self, selection: &Selection) -> Result<()> {
         let closed: Vec<&str> = selection.closed.iter().map(|it| it.name.as_str()).collect();
         let statements = server_objects::statements(&self.session.client, &closed)?;
         if statements.is_empty() {
@@ -198,7 +198,7 @@ impl Dumper<'_> {
         pour_bytes(SERVER, (statements.join("\n") + "\n").as_bytes(), self.intake)
     }
 
-    fn settings(&mut self) -> Result<(), EngineError> {
+    fn settings(&mut self) -> Result<()> {
         let Some(files) = self.info.settings(&self.session.client)? else {
             self.left_out.push(no_settings(&self.info.role));
             return Ok(());
@@ -212,7 +212,7 @@ impl Dumper<'_> {
         Ok(())
     }
 
-    fn roles(&mut self) -> Result<(), EngineError> {
+    fn roles(&mut self) -> Result<()> {
         let client = &self.session.client;
         let mut tool = client.tool("pg_dumpall", self.info.major())?;
         tool = tool.args(["--roles-only", "--no-password", "--no-sync", "--encoding=UTF8"]);
@@ -223,7 +223,7 @@ impl Dumper<'_> {
         self.spool(tool)?.pour(ROLES, self.intake)
     }
 
-    fn spool(&self, tool: Tool) -> Result<Spool, EngineError> {
+    fn spool(&self, tool: Tool) -> Result<Spool> {
         Spool::of(tool, self.request.scratch, self.request.cancel)
             .map_err(|error| self.session.client.classify(error))
     }

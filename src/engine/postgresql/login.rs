@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::engine::EngineError;
+use crate::engine::Result;
 use crate::engine::server_source::{Address, ServerSource, Tls};
 use crate::engine::tool::{Secret, Tool};
 
@@ -57,7 +57,7 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub(super) fn to_server(server: &ServerSource) -> Result<Self, EngineError> {
+    pub(super) fn to_server(server: &ServerSource) -> Result<Self> {
         let mut login = Self {
             environment: address_variables(&server.address),
             password: server.password()?,

@@ -39,8 +39,8 @@ use self::options::{KIND, Method};
 use self::session::Session;
 use super::file_name::folder_name;
 use super::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
-    LoadRequest, Probe,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
+    Result,
 };
 use crate::domain::Source;
 
@@ -52,11 +52,11 @@ impl Engine for Postgresql {
         KIND.engine
     }
 
-    fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+    fn check_source(&self, source: &Source) -> Result<()> {
         KIND.check_source(source)
     }
 
-    fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
+    fn probe(&self, source: &Source) -> Result<Probe> {
         probe::probe(source)
     }
 
@@ -69,11 +69,7 @@ impl Engine for Postgresql {
         false
     }
 
-    fn dump(
-        &self,
-        request: &DumpRequest<'_>,
-        intake: &mut dyn Intake,
-    ) -> Result<DumpFacts, EngineError> {
+    fn dump(&self, request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts> {
         let (session, info) = Session::connect(request.source, request.cancel)?;
         match session.server.method {
             Method::Physical => physical::dump(&session, &info, request, intake),
@@ -81,11 +77,11 @@ impl Engine for Postgresql {
         }
     }
 
-    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>, EngineError> {
+    fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>> {
         Ok(Box::new(load::ClusterLoad::prepare(request)?))
     }
 
-    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+    fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport> {
         drill::drill(request)
     }
 

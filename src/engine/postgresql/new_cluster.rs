@@ -10,8 +10,8 @@ use super::dump_loader::DumpLoader;
 use super::private_server::{Launch, PrivateServer};
 use super::programs::{Programs, version_of};
 use crate::domain::{Cancel, FailureCode, LeftOut};
-use crate::engine::EngineError;
 use crate::engine::tool::{Tool, ToolError};
+use crate::engine::{EngineError, Result};
 
 /// Makes a new cluster in `folder` from the dumps there, and removes the dumps. Returns what could not be created.
 pub(super) fn make(
@@ -19,7 +19,7 @@ pub(super) fn make(
     cluster: &Cluster,
     programs: &Programs,
     cancel: &Cancel,
-) -> Result<Vec<LeftOut>, EngineError> {
+) -> Result<Vec<LeftOut>> {
     let initdb = programs.server_for_dumps("initdb", cluster.major)?;
     let major = version_of(&initdb)?;
     let data = folder.join(DATA_FOLDER);
@@ -58,7 +58,7 @@ fn run_initdb(
     data: &Path,
     cluster: &Cluster,
     cancel: &Cancel,
-) -> Result<Vec<LeftOut>, EngineError> {
+) -> Result<Vec<LeftOut>> {
     let tool = |collate: &str, ctype: &str| {
         let tool = Tool::new(initdb)
             .arg("-D")

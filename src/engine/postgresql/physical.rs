@@ -17,7 +17,7 @@ use crate::domain::{CheckLevel, FailureCode};
 use crate::engine::pour::PourError;
 use crate::engine::spool::{require_free, scratch};
 use crate::engine::tool::Tool;
-use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
 
 /// Tar files that include the WAL written during the backup. Page checksums are verified by default.
 const ARGUMENTS: [&str; 7] = [
@@ -35,7 +35,7 @@ pub(super) fn dump(
     info: &ServerInfo,
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
-) -> Result<DumpFacts, EngineError> {
+) -> Result<DumpFacts> {
     check_base_backup(info)?;
     let tool = session.client.tool("pg_basebackup", info.major())?;
     let tool = tool.args(ARGUMENTS).args(session.server.extra_args.iter().cloned());
@@ -70,11 +70,7 @@ pub(super) fn dump(
 }
 
 /// Without tablespaces, everything is in one stream.
-fn read_stream(
-    tool: Tool,
-    request: &DumpRequest<'_>,
-    members: &mut Members<'_>,
-) -> Result<(), EngineError> {
+fn read_stream(tool: Tool, request: &DumpRequest<'_>, members: &mut Members<'_>) -> Result<()> {
     let mut stream = tool.arg("--pgdata=-").stream(request.cancel)?;
     match members.read(&mut stream, Part::Base) {
         Ok(()) => Ok(stream.finish()?),
@@ -89,7 +85,7 @@ fn read_files(
     request: &DumpRequest<'_>,
     info: &ServerInfo,
     members: &mut Members<'_>,
-) -> Result<(), EngineError> {
+) -> Result<()> {
     require_free(request.scratch, info.base_bytes(), "the copy of a server with tablespaces")?;
     let folder = tempfile::Builder::new()
         .prefix("pg_basebackup-")

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::login::{literal, quoted};
-use crate::engine::EngineError;
+use crate::engine::Result;
 
 const QUERY: &str = "
 SELECT json_build_object(
@@ -88,7 +88,7 @@ struct ClosedDatabase {
 }
 
 /// The statements that make it all again, with those of the databases in `closed` that accept no connections.
-pub(super) fn statements(client: &Client, closed: &[&str]) -> Result<Vec<String>, EngineError> {
+pub(super) fn statements(client: &Client, closed: &[&str]) -> Result<Vec<String>> {
     let mut found: ServerObjects = client.query(QUERY)?;
     found.closed.retain(|it| closed.contains(&it.object.name.as_str()));
     found

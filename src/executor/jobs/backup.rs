@@ -9,7 +9,7 @@ use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
 use crate::engine::{self, DumpFacts, DumpRequest, Engine, EngineError};
 use crate::executor::chain::{job_error, open_readers};
-use crate::executor::{Context, JobError, facts, millis, presence};
+use crate::executor::{Context, JobError, Result, facts, millis, presence};
 use crate::failpoint;
 use crate::storage::Pending;
 
@@ -45,7 +45,7 @@ impl fmt::Display for Published {
 }
 
 /// Makes the backup of a claimed job. On an error nothing of it is left but its row.
-pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published, JobError> {
+pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published> {
     let name = job.instance.datastore.engine.clone();
     let engine = engine::find(&name).ok_or(JobError::NoEngine(name))?;
     let error = match attempt(context, &job, engine, 0) {
@@ -72,7 +72,7 @@ fn attempt(
     job: &BackupJob,
     engine: &'static dyn Engine,
     number: u32,
-) -> Result<Published, JobError> {
+) -> Result<Published> {
     let backup = &job.backup;
     let (started, stopwatch) = (context.clock.now(), Instant::now());
     let readers = open_readers(&*context.storage, &job.chain, &context.cancel)?;
@@ -142,7 +142,7 @@ fn dump(
     engine: &'static dyn Engine,
     request: &DumpRequest<'_>,
     mut intake: BackupIntake<'_>,
-) -> Result<DumpFacts, JobError> {
+) -> Result<DumpFacts> {
     match engine.dump(request, &mut intake) {
         Ok(dump) => Ok(dump),
         Err(EngineError::Stopped(_)) => Err(intake.into_error().unwrap_or(JobError::Cancelled)),
@@ -156,7 +156,7 @@ fn prove(
     pending: &dyn Pending,
     finished: &Finished,
     root: Option<&Arc<Reader>>,
-) -> Result<(), JobError> {
+) -> Result<()> {
     let workers = context.settings.compression_threads;
     let reader = Arc::new(Reader::open(pending.reopen()?, &context.cancel)?);
     archive::prove(&reader, root, finished, workers, &|_bytes| ()).map_err(|error| {
@@ -177,7 +177,7 @@ fn publish(
     backup: &Backup,
     pending: Box<dyn Pending>,
     finished: &Finished,
-) -> Result<ArchiveFacts, JobError> {
+) -> Result<ArchiveFacts> {
     let instance = backup.instance.ok_or(JobError::Bug("a backup job has no instance"))?;
     let location =
         Location::of(&backup.project, backup.container.as_ref(), instance, backup.id, backup.kind);

@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::catalog::Job;
 use crate::telemetry::Subject;
 
-use super::{Context, JobError};
+use super::{Context, JobError, Result};
 
 pub(super) use outcome::POLL;
 pub(super) use remove::tidy;
@@ -63,6 +63,6 @@ fn subject(job: &Job) -> Option<Subject> {
 }
 
 /// A panic in a job ends that job, not the worker.
-fn guarded<T>(job: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
+fn guarded<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or(Err(JobError::Panicked))
 }

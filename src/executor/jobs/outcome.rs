@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::catalog::CatalogError;
 use crate::domain::{BackupId, FailureCode, Instance, InstanceId, with_causes};
 use crate::executor::drill::{self, PassedDrill};
-use crate::executor::{Context, JobError};
+use crate::executor::{Context, JobError, Result};
 use crate::failpoint;
 
 use super::backup::Published;
@@ -18,17 +18,17 @@ pub(in crate::executor) const POLL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// Of a backup.
-    Backup { id: BackupId, result: Result<Published, JobError> },
+    Backup { id: BackupId, result: Result<Published> },
     /// Of a registration.
-    Registration { id: BackupId, result: Result<Found, JobError> },
+    Registration { id: BackupId, result: Result<Found> },
     /// Of a restore into this instance.
-    Restore { instance: Box<Instance>, result: Result<Restored, JobError> },
+    Restore { instance: Box<Instance>, result: Result<Restored> },
     /// Of a drill, after this time.
-    Drill { id: BackupId, took: Duration, result: Result<PassedDrill, JobError> },
+    Drill { id: BackupId, took: Duration, result: Result<PassedDrill> },
     /// Of the removal of one archive.
-    Removal { id: BackupId, result: Result<Removed, JobError> },
+    Removal { id: BackupId, result: Result<Removed> },
     /// Of the removal of a restored instance.
-    InstanceRemoval { id: InstanceId, result: Result<(), JobError> },
+    InstanceRemoval { id: InstanceId, result: Result<()> },
 }
 
 /// What became of a backup that was removed.

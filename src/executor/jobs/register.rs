@@ -6,7 +6,7 @@ use crate::archive::{self, ArchiveError, Chain};
 use crate::catalog::RegistrationJob;
 use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
 use crate::executor::chain::{job_error, open_at, open_readers};
-use crate::executor::{BadLink, Context, JobError, facts};
+use crate::executor::{BadLink, Context, JobError, Result, facts};
 
 /// What a registered archive is.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Found {
 }
 
 /// Proves the archive of a claimed registration, with everything that it is built on.
-pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, JobError> {
+pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found> {
     let location = &job.location;
     let reader = open_at(&*context.storage, location, &context.cancel)?;
     let reader = Arc::new(reader.reported_as(job.backup.id));
@@ -57,11 +57,7 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found, Job
 }
 
 /// The chain that the archive says it is built on; it must belong to the same project.
-fn chain_of(
-    context: &Context,
-    job: &RegistrationJob,
-    parent: BackupId,
-) -> Result<Vec<Backup>, JobError> {
+fn chain_of(context: &Context, job: &RegistrationJob, parent: BackupId) -> Result<Vec<Backup>> {
     let unknown = || {
         let why =
             "this archive is built on it, and the catalog does not have it: bring its archives \

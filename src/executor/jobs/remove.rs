@@ -3,7 +3,7 @@
 
 use crate::catalog::{InstanceRemovalJob, RemovalJob};
 use crate::domain::{Backup, with_causes};
-use crate::executor::{Context, JobError, chain, presence};
+use crate::executor::{Context, JobError, Result, chain, presence};
 use crate::failpoint;
 use crate::telemetry::Subject;
 
@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, job: &RemovalJob) {
     empty_trash(context);
 }
 
-fn discard(context: &Context, backup: &Backup) -> Result<Removed, JobError> {
+fn discard(context: &Context, backup: &Backup) -> Result<Removed> {
     if backup.facts.is_none() {
         return Ok(Removed::Gone);
     }

@@ -6,7 +6,7 @@ use crate::catalog::{CatalogError, RestoreJob};
 use crate::domain::{Instance, Source};
 use crate::engine::{self, Owners, Target};
 use crate::executor::restore::{RestorePlan, restore};
-use crate::executor::{Context, JobError, chain, instance_file};
+use crate::executor::{Context, JobError, Result, chain, instance_file};
 use crate::failpoint;
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Restored {
 }
 
 /// Restores into the instance's folder.
-pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored, JobError> {
+pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored> {
     failpoint::at("restore-begins");
     let name = &job.instance.datastore.engine;
     let engine = engine::find(name).ok_or_else(|| JobError::NoEngine(name.clone()))?;

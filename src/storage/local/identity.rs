@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::{Folder, failed};
 use super::layout::{self, Layout};
 use crate::domain::Timestamp;
-use crate::storage::StorageError;
+use crate::storage::Result;
 
 /// What tells one folder from another. It outlives a rename and a new mount; that of a copy is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct FolderId {
 }
 
 impl FolderId {
-    fn of(path: &Path) -> Result<Self, StorageError> {
+    fn of(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(failed("opening", path))?;
         if !metadata.is_dir() {
             return Err(failed("opening", path)(io::Error::from(io::ErrorKind::NotADirectory)));
@@ -68,18 +68,18 @@ impl KnownArchives {
 }
 
 /// The folder of the archives as it is now; an error if there is none.
-pub(super) fn folder(layout: &Layout) -> Result<FolderId, StorageError> {
+pub(super) fn folder(layout: &Layout) -> Result<FolderId> {
     FolderId::of(&layout.archives)
 }
 
 /// Makes the folder of the archives, if it is missing.
-pub(super) fn make_folder(layout: &Layout) -> Result<FolderId, StorageError> {
+pub(super) fn make_folder(layout: &Layout) -> Result<FolderId> {
     layout::make_folder(&layout.archives)?;
     folder(layout)
 }
 
 /// What is remembered. `None`: nothing, or nothing that can be read.
-pub(super) fn read(layout: &Layout) -> Result<Option<KnownArchives>, StorageError> {
+pub(super) fn read(layout: &Layout) -> Result<Option<KnownArchives>> {
     match std::fs::read(&layout.archives_id) {
         Ok(json) => Ok(serde_json::from_slice(&json)
             .inspect_err(|error| {
@@ -92,7 +92,7 @@ pub(super) fn read(layout: &Layout) -> Result<Option<KnownArchives>, StorageErro
 }
 
 /// Remembers this instead.
-pub(super) fn write(layout: &Layout, known: &KnownArchives) -> Result<(), StorageError> {
+pub(super) fn write(layout: &Layout, known: &KnownArchives) -> Result<()> {
     let json = serde_json::to_vec(known).expect("numbers are valid JSON");
     layout.replace_file(&Folder::open(&layout.root)?, layout::ARCHIVES_ID.as_ref(), &json)
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::folder::{Folder, OpenedPath, failed};
 use super::layout::Layout;
 use crate::domain::{InstanceId, ProjectId};
-use crate::storage::StorageError;
+use crate::storage::Result;
 
 const ENDING: &str = ".json";
 
@@ -13,17 +13,13 @@ fn name_of(instance: InstanceId) -> OsString {
     format!("{instance}{ENDING}").into()
 }
 
-pub(super) fn write(
-    layout: &Layout,
-    instance: InstanceId,
-    content: &[u8],
-) -> Result<(), StorageError> {
+pub(super) fn write(layout: &Layout, instance: InstanceId, content: &[u8]) -> Result<()> {
     let folder = Folder::open(&layout.root)?.make_folder(layout.instances.as_os_str())?;
     layout.replace_file(&folder, &name_of(instance), content)
 }
 
 /// Removes the file of an instance, if there is one.
-pub(super) fn remove(layout: &Layout, instance: InstanceId) -> Result<(), StorageError> {
+pub(super) fn remove(layout: &Layout, instance: InstanceId) -> Result<()> {
     if !layout.instances.exists() {
         return Ok(());
     }
@@ -33,7 +29,7 @@ pub(super) fn remove(layout: &Layout, instance: InstanceId) -> Result<(), Storag
 }
 
 /// The content of every file, in no order.
-pub(super) fn read_all(layout: &Layout) -> Result<Vec<(InstanceId, Vec<u8>)>, StorageError> {
+pub(super) fn read_all(layout: &Layout) -> Result<Vec<(InstanceId, Vec<u8>)>> {
     let mut found = Vec::new();
     if !layout.instances.exists() {
         return Ok(found);
@@ -52,11 +48,7 @@ pub(super) fn read_all(layout: &Layout) -> Result<Vec<(InstanceId, Vec<u8>)>, St
 }
 
 /// Whether the folder of a restored instance exists.
-pub(super) fn has_data(
-    layout: &Layout,
-    project: &ProjectId,
-    instance: InstanceId,
-) -> Result<bool, StorageError> {
+pub(super) fn has_data(layout: &Layout, project: &ProjectId, instance: InstanceId) -> Result<bool> {
     let text = format!("{project}/{instance}/data");
     Ok(OpenedPath::find(&layout.restored, &text)?.is_some())
 }

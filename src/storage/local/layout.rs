@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::folder::{Folder, failed};
 use crate::domain::Clock;
 use crate::file_url;
-use crate::storage::StorageError;
+use crate::storage::{Result, StorageError};
 
 /// The file that remembers which folder holds the archives.
 pub(super) const ARCHIVES_ID: &str = "archives.id";
@@ -50,11 +50,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout of a data directory, which need not exist.
-    pub(super) fn at(
-        data_dir: &Path,
-        headroom_bytes: u64,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, StorageError> {
+    pub(super) fn at(data_dir: &Path, headroom_bytes: u64, clock: Arc<dyn Clock>) -> Result<Self> {
         // Links are kept, so that people see the path they configured.
         let root = std::path::absolute(data_dir).map_err(failed("finding", data_dir))?;
         let archives = root.join("archives");
@@ -80,7 +76,7 @@ impl Layout {
         data_dir: &Path,
         headroom_bytes: u64,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, StorageError> {
+    ) -> Result<Self> {
         let layout = Self::at(data_dir, headroom_bytes, clock)?;
         make_root(&layout.root)?;
         let others = [&layout.tmp, &layout.trash, &layout.restored];
@@ -116,12 +112,7 @@ impl Layout {
     }
 
     /// Writes a small file under a temporary name and renames it, durably. It replaces an earlier one.
-    pub(super) fn replace_file(
-        &self,
-        folder: &Folder,
-        name: &OsStr,
-        content: &[u8],
-    ) -> Result<(), StorageError> {
+    pub(super) fn replace_file(&self, folder: &Folder, name: &OsStr, content: &[u8]) -> Result<()> {
         let mut unfinished = tempfile::Builder::new()
             .prefix("small-")
             .tempfile_in(&self.tmp)
@@ -135,7 +126,7 @@ impl Layout {
     }
 
     /// Takes the lock, unless another process has it.
-    pub(super) fn lock(&self) -> Result<DataDirLock, StorageError> {
+    pub(super) fn lock(&self) -> Result<DataDirLock> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&self.lock, flags, Mode::from_raw_mode(0o600))
             .map_err(failed("opening", &self.lock))?;
@@ -157,7 +148,7 @@ pub struct DataDirLock {
     _file: File,
 }
 
-fn make_root(root: &Path) -> Result<(), StorageError> {
+fn make_root(root: &Path) -> Result<()> {
     if root.is_dir() {
         return Ok(());
     }
@@ -171,7 +162,7 @@ fn make_root(root: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-pub(super) fn make_folder(path: &Path) -> Result<(), StorageError> {
+pub(super) fn make_folder(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(failed("creating", path)(error))

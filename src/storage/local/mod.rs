@@ -29,7 +29,7 @@ use std::time::Duration;
 use self::folder::{Folder, OpenedPath, failed, require_regular_file};
 use self::layout::Layout;
 use self::pending::PendingFile;
-use super::{Pending, Storage, StorageError, StoredArchive};
+use super::{Pending, Result, Storage, StorageError, StoredArchive};
 use crate::domain::{
     BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock,
 };
@@ -62,18 +62,18 @@ pub struct Local {
 
 impl Local {
     /// Opens `data_dir`, and makes the folders that are missing. Only writing needs the [lock](Self::lock).
-    pub fn open(data_dir: &Path) -> Result<Self, StorageError> {
+    pub fn open(data_dir: &Path) -> Result<Self> {
         Self::open_with(data_dir, LocalSettings::default())
     }
 
     /// The same, with these settings.
-    pub fn open_with(data_dir: &Path, settings: LocalSettings) -> Result<Self, StorageError> {
+    pub fn open_with(data_dir: &Path, settings: LocalSettings) -> Result<Self> {
         let layout = Layout::open(data_dir, settings.headroom_bytes, settings.clock)?;
         Ok(Self { layout: Arc::new(layout) })
     }
 
     /// How many archives a data directory holds, without making anything there. `None`: none, and none are missed.
-    pub fn look(data_dir: &Path) -> Result<Option<usize>, StorageError> {
+    pub fn look(data_dir: &Path) -> Result<Option<usize>> {
         let layout = Layout::at(data_dir, 0, Arc::new(SystemClock))?;
         let known = identity::read(&layout)?;
         let count = if layout.archives.is_dir() { listing::list(&layout)?.len() } else { 0 };
@@ -83,13 +83,13 @@ impl Local {
     }
 
     /// Takes the right to write here, until the lock is dropped.
-    pub fn lock(&self) -> Result<DataDirLock, StorageError> {
+    pub fn lock(&self) -> Result<DataDirLock> {
         self.layout.lock()
     }
 
     /// Removes what unfinished attempts left behind, and returns how many there were. Called by the process
     /// that holds the lock, before its first attempt.
-    pub fn sweep(&self) -> Result<usize, StorageError> {
+    pub fn sweep(&self) -> Result<usize> {
         let tmp = Folder::open(&self.layout.tmp)?;
         let (mut swept, mut result) = (0, Ok(()));
         for name in tmp.names()? {
@@ -106,27 +106,27 @@ impl Local {
     }
 
     /// The folder of the archives as it is now; an error if there is none.
-    pub fn archives_folder(&self) -> Result<FolderId, StorageError> {
+    pub fn archives_folder(&self) -> Result<FolderId> {
         identity::folder(&self.layout)
     }
 
     /// The same, made if it is missing.
-    pub fn make_archives_folder(&self) -> Result<FolderId, StorageError> {
+    pub fn make_archives_folder(&self) -> Result<FolderId> {
         identity::make_folder(&self.layout)
     }
 
     /// What [`Local::remember_archives`] wrote last; `None`: nothing.
-    pub fn known_archives(&self) -> Result<Option<KnownArchives>, StorageError> {
+    pub fn known_archives(&self) -> Result<Option<KnownArchives>> {
         identity::read(&self.layout)
     }
 
     /// Remembers which folder holds the archives, durably.
-    pub fn remember_archives(&self, known: &KnownArchives) -> Result<(), StorageError> {
+    pub fn remember_archives(&self, known: &KnownArchives) -> Result<()> {
         identity::write(&self.layout, known)
     }
 
     /// Moves a removed archive back to where it was, with its proof, durably. It is no error if it is there already.
-    pub fn bring_back(&self, location: &Location) -> Result<(), StorageError> {
+    pub fn bring_back(&self, location: &Location) -> Result<()> {
         let _folders = self.layout.folders.lock();
         let text = location.as_str();
         let path = OpenedPath::make(&self.layout.archives, text)?;
@@ -141,16 +141,12 @@ impl Local {
 
     /// Removes what has been in the trash for at least `window`, and returns how many bytes that was. Needs
     /// no free space.
-    pub fn empty_trash(&self, window: Duration) -> Result<u64, StorageError> {
+    pub fn empty_trash(&self, window: Duration) -> Result<u64> {
         trash::empty(&self.layout, window)
     }
 
     /// The folder of a restored instance, made if it is missing.
-    pub fn restored_folder(
-        &self,
-        project: &ProjectId,
-        instance: InstanceId,
-    ) -> Result<PathBuf, StorageError> {
+    pub fn restored_folder(&self, project: &ProjectId, instance: InstanceId) -> Result<PathBuf> {
         let _folders = self.layout.folders.lock();
         // `make` makes all folders but the last name, so `data` stands for whatever will be restored.
         let inside = format!("{project}/{instance}/data");
@@ -159,11 +155,7 @@ impl Local {
     }
 
     /// Moves a restored instance's folder into the trash, durably. It is no error if there is none.
-    pub fn remove_restored(
-        &self,
-        project: &ProjectId,
-        instance: InstanceId,
-    ) -> Result<(), StorageError> {
+    pub fn remove_restored(&self, project: &ProjectId, instance: InstanceId) -> Result<()> {
         let _folders = self.layout.folders.lock();
         let text = format!("{project}/{instance}");
         if let Some(path) = OpenedPath::find(&self.layout.restored, &text)? {
@@ -174,25 +166,17 @@ impl Local {
     }
 
     /// Keeps what a rebuilt catalog must know of a restored instance, durably, until that is removed.
-    pub fn put_instance_file(
-        &self,
-        instance: InstanceId,
-        content: &[u8],
-    ) -> Result<(), StorageError> {
+    pub fn put_instance_file(&self, instance: InstanceId, content: &[u8]) -> Result<()> {
         instance_file::write(&self.layout, instance, content)
     }
 
     /// What [`Local::put_instance_file`] kept of every restored instance.
-    pub fn instance_files(&self) -> Result<Vec<(InstanceId, Vec<u8>)>, StorageError> {
+    pub fn instance_files(&self) -> Result<Vec<(InstanceId, Vec<u8>)>> {
         instance_file::read_all(&self.layout)
     }
 
     /// Whether a restored instance has its folder.
-    pub fn has_restored(
-        &self,
-        project: &ProjectId,
-        instance: InstanceId,
-    ) -> Result<bool, StorageError> {
+    pub fn has_restored(&self, project: &ProjectId, instance: InstanceId) -> Result<bool> {
         instance_file::has_data(&self.layout, project, instance)
     }
 
@@ -215,7 +199,7 @@ impl Local {
         str::from_utf8(below).map_err(|_not_text| bad())?.parse()
     }
 
-    fn find<'a>(&self, location: &'a Location) -> Result<OpenedPath<'a>, StorageError> {
+    fn find<'a>(&self, location: &'a Location) -> Result<OpenedPath<'a>> {
         OpenedPath::find(&self.layout.archives, location.as_str())?
             .ok_or_else(|| StorageError::not_found(&self.layout.archives.join(location.as_str())))
     }
@@ -226,17 +210,17 @@ impl Storage for Local {
         "local"
     }
 
-    fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>, StorageError> {
+    fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>> {
         Ok(Box::new(PendingFile::create(&self.layout, backup, attempt)?))
     }
 
-    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>, StorageError> {
+    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>> {
         let path = self.find(location)?;
         let file = OpenFile::new(path.folder.open_file(path.name)?);
         Ok(Arc::new(file.map_err(failed("inspecting", &path.path()))?))
     }
 
-    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>, StorageError> {
+    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>> {
         let Some(path) = OpenedPath::find(&self.layout.archives, location.as_str())? else {
             return Ok(None);
         };
@@ -245,13 +229,13 @@ impl Storage for Local {
         Ok(Some(listing::stored_archive(location.clone(), &metadata)))
     }
 
-    fn list(&self) -> Result<Vec<StoredArchive>, StorageError> {
+    fn list(&self) -> Result<Vec<StoredArchive>> {
         listing::list(&self.layout)
     }
 
     /// Moves the archive and its proof into the trash, where they can be fetched back until the trash window is
     /// over.
-    fn remove(&self, location: &Location) -> Result<(), StorageError> {
+    fn remove(&self, location: &Location) -> Result<()> {
         let _folders = self.layout.folders.lock();
         let text = location.as_str();
         for text in [text, &proof_file::path_of(text)] {
@@ -263,14 +247,14 @@ impl Storage for Local {
         Ok(())
     }
 
-    fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>, StorageError> {
+    fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>> {
         match OpenedPath::find(&self.layout.archives, location.as_str())? {
             Some(path) => proof_file::read(&path),
             None => Ok(None),
         }
     }
 
-    fn put_proof(&self, location: &Location, proof: &[u8]) -> Result<(), StorageError> {
+    fn put_proof(&self, location: &Location, proof: &[u8]) -> Result<()> {
         let _folders = self.layout.folders.lock();
         let path = self.find(location)?;
         // Only to make sure that the archive exists and is a regular file.

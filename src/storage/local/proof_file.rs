@@ -6,7 +6,7 @@ use std::io::Read as _;
 use super::folder::{OpenedPath, failed};
 use super::layout::Layout;
 use crate::domain::Location;
-use crate::storage::StorageError;
+use crate::storage::Result;
 
 const ENDING: &str = ".proof";
 
@@ -24,7 +24,7 @@ pub(super) fn is_proof(path: &str) -> bool {
 }
 
 /// Reads the proof of an archive; `None`: there is none.
-pub(super) fn read(path: &OpenedPath<'_>) -> Result<Option<Vec<u8>>, StorageError> {
+pub(super) fn read(path: &OpenedPath<'_>) -> Result<Option<Vec<u8>>> {
     let name = name_of(path.name);
     let file = match path.folder.open_file(&name) {
         Err(error) if error.is_not_found() => return Ok(None),
@@ -38,11 +38,7 @@ pub(super) fn read(path: &OpenedPath<'_>) -> Result<Option<Vec<u8>>, StorageErro
 }
 
 /// Writes the proof of an archive.
-pub(super) fn write(
-    layout: &Layout,
-    path: &OpenedPath<'_>,
-    proof: &[u8],
-) -> Result<(), StorageError> {
+pub(super) fn write(layout: &Layout, path: &OpenedPath<'_>, proof: &[u8]) -> Result<()> {
     layout.replace_file(&path.folder, &name_of(path.name), proof)
 }
 

@@ -6,7 +6,7 @@ use rusqlite::named_params;
 use super::BackupRecord;
 use crate::domain::{BackupId, Damage, DamageIn, Failure, Status, Timestamp, VerifyLevel};
 use crate::store::sql::{execute, query_first, statements};
-use crate::store::{Records, StoreError, Task};
+use crate::store::{Records, Result, Task};
 
 statements! {
     CLAIM = "UPDATE backups SET status = 'BUILDING', updated = ?2
@@ -53,29 +53,20 @@ pub(super) fn one_of(statuses: impl IntoIterator<Item = Status>) -> String {
 
 impl Records<'_> {
     /// Claims the oldest row that waits for this, NEW → BUILDING.
-    pub fn claim_backup(
-        self,
-        task: Task,
-        at: Timestamp,
-    ) -> Result<Option<BackupRecord>, StoreError> {
+    pub fn claim_backup(self, task: Task, at: Timestamp) -> Result<Option<BackupRecord>> {
         let claimed = query_first(self.0, CLAIM, rusqlite::params![task, at], |row| row.get(0))?;
         claimed.map_or(Ok(None), |id| self.backup(id))
     }
 
     /// BUILDING → SAVING.
-    pub fn set_saving(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn set_saving(self, id: BackupId, at: Timestamp) -> Result<bool> {
         let from = one_of(Status::before(Status::Saving));
         let params = named_params! { ":id": id, ":at": at, ":from": from };
         Ok(execute(self.0, SAVING, params)? > 0)
     }
 
     /// NEW, BUILDING or SAVING → FAILED. A registration gives up the archive it named.
-    pub fn set_failed(
-        self,
-        id: BackupId,
-        failure: &Failure,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub fn set_failed(self, id: BackupId, failure: &Failure, at: Timestamp) -> Result<bool> {
         let params = named_params! {
             ":id": id, ":code": failure.code, ":message": failure.message, ":at": at,
             ":from": one_of(Status::before(Status::Failed))
@@ -84,12 +75,12 @@ impl Records<'_> {
     }
 
     /// A claimed incremental becomes a full one.
-    pub fn set_full(self, id: BackupId, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn set_full(self, id: BackupId, at: Timestamp) -> Result<bool> {
         Ok(execute(self.0, BECOME_FULL, named_params! { ":id": id, ":at": at })? > 0)
     }
 
     /// Records damage of a finished backup.
-    pub fn set_damaged(self, damage: &Damage, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn set_damaged(self, damage: &Damage, at: Timestamp) -> Result<bool> {
         let Damage { id, place, failure } = damage;
         let params = named_params! {
             ":id": id, ":code": failure.code, ":message": failure.message, ":in": place, ":at": at
@@ -104,18 +95,18 @@ impl Records<'_> {
         at: Timestamp,
         level: VerifyLevel,
         proven: DamageIn,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let params = named_params! { ":id": id, ":at": at, ":level": level, ":proven": proven };
         Ok(execute(self.0, VERIFIED, params)? > 0)
     }
 
     /// An archive that was reported as missing is there again.
-    pub fn clear_missing(self, id: BackupId, at: Timestamp) -> Result<(), StoreError> {
+    pub fn clear_missing(self, id: BackupId, at: Timestamp) -> Result<()> {
         execute(self.0, CLEAR_MISSING, rusqlite::params![id, at]).map(drop)
     }
 
     /// The row changed in a way that no column of its own shows.
-    pub fn touch_backup(self, id: BackupId, at: Timestamp) -> Result<(), StoreError> {
+    pub fn touch_backup(self, id: BackupId, at: Timestamp) -> Result<()> {
         execute(self.0, TOUCH, rusqlite::params![id, at]).map(drop)
     }
 }
