@@ -8,7 +8,6 @@ use super::faults::classify;
 use super::login::Login;
 use super::programs::Programs;
 use crate::domain::Cancel;
-use crate::engine::EngineError;
 use crate::engine::tool::{Tool, ToolError};
 use crate::engine::{EngineError, Result};
 
