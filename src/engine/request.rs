@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Cancel, CheckLevel, LeftOut, Source};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Probe {
     /// The version of the database, or of the library that reads it.
     pub version: String,
     /// About how many bytes a full backup would read.
     pub source_bytes: u64,
+    /// How many bytes a backup needs for a copy that it makes first, with the temporary files.
+    pub staging_bytes: u64,
     /// Facts shown by `coffer doctor`: journal mode, page count, owner…
     pub notes: Vec<String>,
 }

@@ -25,21 +25,29 @@ impl Spool {
     /// Runs a program, copies everything that it writes, and checks that it succeeded.
     pub(super) fn of(tool: Tool, folder: &Path, cancel: &Cancel) -> Result<Self> {
         let mut stream = tool.stream(cancel)?;
-        let mut file = tempfile::tempfile_in(folder).map_err(|error| scratch(folder, error))?;
+        let mut spool = Self::new(folder)?;
         let mut buffer = vec![0_u8; SEGMENT_BYTES];
-        let mut bytes = 0_u64;
         loop {
-            let length = match stream.read(&mut buffer) {
+            match stream.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(length) => length,
+                Ok(length) => spool.write(buffer.get(..length).unwrap_or_default())?,
                 Err(error) => return Err(stream.explain(error)),
-            };
-            let piece = buffer.get(..length).unwrap_or_default();
-            file.write_all(piece).map_err(|error| scratch(folder, error))?;
-            bytes = bytes.saturating_add(num::to_u64(length));
+            }
         }
         stream.finish()?;
-        Ok(Self { file, folder: folder.to_owned(), bytes })
+        Ok(spool)
+    }
+
+    /// An empty copy.
+    pub(super) fn new(folder: &Path) -> Result<Self> {
+        let file = tempfile::tempfile_in(folder).map_err(|error| scratch(folder, error))?;
+        Ok(Self { file, folder: folder.to_owned(), bytes: 0 })
+    }
+
+    /// Adds to its end.
+    pub(super) fn write(&mut self, piece: &[u8]) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(num::to_u64(piece.len()));
+        self.file.write_all(piece).map_err(|error| scratch(&self.folder, error))
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -66,46 +74,27 @@ impl Spool {
 
     /// Gives the copy to `intake` as the file `path`, readable by its owner only.
     pub(super) fn pour(&mut self, path: &str, intake: &mut dyn Intake) -> Result<()> {
-        self.pour_with(&[], 0, path, intake)
+        self.pour_after(&[], path, intake)
     }
 
-    /// The same with `inserted` at this offset.
-    pub(super) fn pour_with(
+    /// The same with these bytes before it.
+    pub(super) fn pour_after(
         &self,
-        inserted: &[u8],
-        at: u64,
+        before: &[u8],
         path: &str,
         intake: &mut dyn Intake,
     ) -> Result<()> {
-        let size = self.bytes.saturating_add(num::to_u64(inserted.len()));
+        let size = self.bytes.saturating_add(num::to_u64(before.len()));
         let entry = own_entry(path, EntryKind::File { size, extents: None })?;
-        let file = self.reopened()?;
-        let mut content = (&file).take(at).chain(inserted).chain(&file);
-        pour(&entry, &mut content, intake, |_| ())
+        pour(&entry, &mut before.chain(self.reopened()?), intake, |_| ())
             .map_err(|failed| failed.explain(|error| scratch(&self.folder, error)))
     }
 
-    /// At most this many bytes of the copy, from an offset.
-    pub(super) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let length = length.min(num::saturating_usize(self.bytes.saturating_sub(offset)));
-        let mut bytes = vec![0; length];
-        let read = self.file.read_exact_at(&mut bytes, offset);
+    /// All of the copy.
+    pub(super) fn read(&self) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; num::saturating_usize(self.bytes)];
+        let read = self.file.read_exact_at(&mut bytes, 0);
         read.map(|()| bytes).map_err(|error| scratch(&self.folder, error))
-    }
-
-    /// The offset of the last `wanted` in the copy, which is searched from its end.
-    pub(super) fn find_last(&self, wanted: &[u8]) -> Result<Option<u64>> {
-        let (step, mut end) = (num::to_u64(SEGMENT_BYTES), self.bytes);
-        while end > 0 {
-            let start = end.saturating_sub(step);
-            let length = num::saturating_usize(end - start).saturating_add(wanted.len());
-            let piece = self.read(start, length)?;
-            if let Some(at) = piece.windows(wanted.len()).rposition(|it| it == wanted) {
-                return Ok(Some(start.saturating_add(num::to_u64(at))));
-            }
-            end = start;
-        }
-        Ok(None)
     }
 }
 

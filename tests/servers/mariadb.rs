@@ -86,8 +86,10 @@ impl MariaDb {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = Command::new("mariadbd");
+        // An option file counts only as the first argument.
+        let of_file = |it: &&String| it.starts_with("--defaults-file=");
         command
-            .arg("--no-defaults")
+            .arg(self.arguments.iter().find(of_file).map_or("--no-defaults", String::as_str))
             .arg(format!("--datadir={}", self.datadir.display()))
             .arg(format!("--socket={}", self.socket().display()))
             .arg(format!("--pid-file={}", self.folder.path().join("pid").display()))
@@ -104,7 +106,7 @@ impl MariaDb {
         if is_root() {
             command.arg("--user=root");
         }
-        command.args(&self.arguments).stdin(Stdio::null());
+        command.args(self.arguments.iter().filter(|it| !of_file(it))).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child =
             Some(command.spawn().expect("mariadb-server is installed: tests/run.sh installs it"));

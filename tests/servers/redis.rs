@@ -31,7 +31,7 @@ impl RedisServer {
         Self::with(&[])
     }
 
-    /// An empty one with more options, as `["--maxmemory", "1gb"]`.
+    /// An empty one with more options, as `["--maxmemory", "1gb"]`, perhaps after the path of a configuration file.
     pub(crate) fn with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_owned();
@@ -71,7 +71,10 @@ impl RedisServer {
     fn spawn(folder: tempfile::TempDir, data: &Path, port: u16, options: &[&str]) -> Self {
         let log_file = folder.path().join("log");
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        // A configuration file counts only as the first argument.
+        let (file, options) =
+            options.split_at(usize::from(options.first().is_some_and(|it| it.ends_with(".conf"))));
+        command.args(file).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no", "--dbfilename", "dump.rdb"]);
         // By default, a server waits for more replicas before it sends a snapshot.
         command.args(["--repl-diskless-sync-delay", "0"]);

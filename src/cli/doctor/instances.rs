@@ -41,6 +41,16 @@ fn probe(config: &Config, instance: &InstanceConfig, free: Option<u64>, findings
                 found = format!("{found}\n{note}");
             }
             match free {
+                Some(free) if probe.staging_bytes > free => findings.problem(
+                    &check,
+                    found,
+                    format!(
+                        "a backup first makes a copy of about {} among the temporary files, and only {} are left \
+                         there: make room, or set method = \"logical\"",
+                        human(probe.staging_bytes),
+                        human(free)
+                    ),
+                ),
                 Some(free) if probe.source_bytes / 2 > free => findings.warning(
                     &check,
                     found,

@@ -48,6 +48,7 @@ impl Engine for Directory {
             version: VERSION.to_owned(),
             source_bytes,
             notes: vec![format!("members: {members}")],
+            ..Probe::default()
         })
     }
 

@@ -89,6 +89,7 @@ fn examine(server: &PrivateServer, request: &DrillRequest<'_>, log: &Path) -> Re
     };
     let tables =
         tables::list(&server.client).map_err(|error| failed(error, "the list of tables"))?;
+    let mut unchecked = Vec::new();
     for table in tables {
         if request.cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
@@ -100,8 +101,15 @@ fn examine(server: &PrivateServer, request: &DrillRequest<'_>, log: &Path) -> Re
             }
             // The server's own tables are checked, but not counted.
             Ok(Examined::Rows(rows)) if !table.is_system() => report.count(table.shown(), rows),
+            Ok(Examined::Unchecked(why)) => unchecked.push(format!("{}: {why}", table.shown())),
             Ok(Examined::Rows(_) | Examined::Elsewhere) => {}
         }
+    }
+    if !unchecked.is_empty() {
+        let more = unchecked.len().saturating_sub(MAX_LINES);
+        unchecked.truncate(MAX_LINES);
+        unchecked.extend((more > 0).then(|| format!("{more} more")));
+        report.check = format!("{} (which could not check {})", report.check, unchecked.join("; "));
     }
     Ok(report)
 }

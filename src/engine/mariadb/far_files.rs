@@ -21,9 +21,22 @@ const LINKED: [&str; 4] = ["MYD", "MYI", "MAD", "MAI"];
 /// The file with the path of an InnoDB table's file.
 const LINK_FILE: &str = "isl";
 
-/// The first bytes of a table's definition: of any table, and that its engine is MEMORY.
+/// The endings of the files that the tool copies from the folder of a database.
+const COPIED: [&str; 16] = [
+    "frm", "ibd", "isl", "MYD", "MYI", "MAD", "MAI", "MRG", "TRG", "TRN", "ARM", "ARZ", "CSM",
+    "CSV", "opt", "par",
+];
+
+/// Files in the data directory itself that a person has put there, or that tell a replica from where to replicate.
+const OF_SERVER: [&str; 6] = ["pem", "key", "crt", "cnf", "enc", "info"];
+
+/// The server's own among them.
+const MADE_AGAIN: [&str; 3] = ["mysql_upgrade_info", "mariadb_upgrade_info", "multi-master.info"];
+
+/// The first bytes of a table's definition: of any table, and that its engine is MEMORY or FEDERATED.
 const DEFINITION: [u8; 2] = [0xfe, 0x01];
 const MEMORY: u8 = 6;
+const FEDERATED: u8 = 18;
 
 /// Puts all files of tables into `staging`, the copy of `datadir`: InnoDB's are there already, without the paths; those
 /// of linked tables that the tool passed over are copied while the server holds a lock on them. Returns what is missing.
@@ -33,12 +46,8 @@ pub(super) fn collect(client: &Client, staging: &Path, datadir: &Path) -> Result
         let failed = |error| EngineError::io("reading", &path, error);
         if has_ending(&path, LINK_FILE) {
             fs::remove_file(&path).map_err(failed)?;
-        } else if has_ending(&path, "frm") && is_memory(&path).map_err(failed)? {
-            let what = format!("the rows of {}", shown(&path));
-            left_out.push(LeftOut::new(
-                what,
-                "a MEMORY table has no file: a restart would empty it too",
-            ));
+        } else {
+            left_out.extend(without_rows(&path).map_err(failed)?);
         }
     }
     for table in missing(staging, datadir)? {
@@ -57,6 +66,70 @@ pub(super) fn collect(client: &Client, staging: &Path, datadir: &Path) -> Result
         }
     }
     Ok(left_out)
+}
+
+/// What a copy of this data directory would not hold.
+pub(super) fn foretold(datadir: &Path) -> Result<Vec<LeftOut>> {
+    let mut left_out = Vec::new();
+    for path in files(datadir).map_err(|error| EngineError::io("reading", datadir, error))? {
+        // A table that was dropped meanwhile is no fault.
+        left_out.extend(without_rows(&path).unwrap_or_default());
+    }
+    left_out.extend(passed_over(&others(datadir)?, datadir, |_| false));
+    Ok(left_out)
+}
+
+/// The files of a data directory that may be in no copy, by their paths below it.
+pub(super) fn others(datadir: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |error| EngineError::io("reading", datadir, error);
+    let mut found = files(datadir).map_err(failed)?;
+    for entry in fs::read_dir(datadir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if OF_SERVER.iter().any(|ending| has_ending(&path, ending))
+            && !MADE_AGAIN.contains(&name.as_ref())
+        {
+            found.push(path);
+        }
+    }
+    Ok(found
+        .into_iter()
+        .filter_map(|it| it.strip_prefix(datadir).ok().map(Path::to_owned))
+        .collect())
+}
+
+/// Those of `others` that are still there and not in the copy. A table's file may come into the copy only when that is
+/// prepared.
+pub(super) fn passed_over(
+    others: &[PathBuf],
+    datadir: &Path,
+    is_copied: impl Fn(&Path) -> bool,
+) -> Vec<LeftOut> {
+    let is_of_table = |path: &Path| {
+        let is_temporary =
+            path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"#sql"));
+        is_temporary || COPIED.iter().any(|ending| has_ending(path, ending))
+    };
+    let missing =
+        others.iter().filter(|it| !is_of_table(it) && !is_copied(it) && datadir.join(it).exists());
+    let why = "mariadb-backup copies no files of its kind: keep a copy of it";
+    missing.map(|it| LeftOut::new(format!("the file {}", it.display()), why)).collect()
+}
+
+/// The table of this definition, if its rows are in no file beside it.
+fn without_rows(definition: &Path) -> io::Result<Option<LeftOut>> {
+    if !has_ending(definition, "frm") {
+        return Ok(None);
+    }
+    let mut head = Vec::new();
+    File::open(definition)?.take(4).read_to_end(&mut head)?;
+    let why = match head.get(3) {
+        Some(&MEMORY) => "a MEMORY table has no file: a restart would empty it too",
+        Some(&FEDERATED) => "FEDERATED keeps them on another server",
+        _ => return Ok(None),
+    };
+    let is_table = head.starts_with(&DEFINITION);
+    Ok(is_table.then(|| LeftOut::new(format!("the rows of {}", shown(definition)), why)))
 }
 
 /// A table, or a partition of one, by its path below the data directory without an ending.
@@ -119,12 +192,6 @@ fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension() == Some(OsStr::new(ending))
-}
-
-fn is_memory(definition: &Path) -> io::Result<bool> {
-    let mut head = Vec::new();
-    File::open(definition)?.take(4).read_to_end(&mut head)?;
-    Ok(head.starts_with(&DEFINITION) && head.get(3) == Some(&MEMORY))
 }
 
 /// `shop.orders` for a file of that table.

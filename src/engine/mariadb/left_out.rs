@@ -6,6 +6,7 @@ use super::client::{Client, Row};
 use super::facts::{Facts, condition};
 use super::faults::classify;
 use super::options::Options;
+use super::programs::series;
 use crate::domain::LeftOut;
 use crate::engine::Result;
 
@@ -112,6 +113,23 @@ impl Inventory {
     }
 }
 
+/// The release since which a server says in which files its settings are.
+const NAMES_FILES_SINCE: (u32, u32) = (10, 5);
+
+/// The files with the server's settings, which no backup holds.
+pub(super) fn settings_files(client: &Client, facts: &Facts) -> Result<Option<LeftOut>> {
+    if !facts.is_mariadb() || series(&facts.version) < Some(NAMES_FILES_SINCE) {
+        return Ok(None);
+    }
+    let rows = client.query(
+        "SELECT DISTINCT GLOBAL_VALUE_PATH FROM information_schema.SYSTEM_VARIABLES \
+         WHERE GLOBAL_VALUE_PATH LIKE '/%' ORDER BY 1",
+    )?;
+    let files = rows.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let why = "they are outside of the data directory: keep a copy of them";
+    Ok((!files.is_empty()).then(|| LeftOut::new(format!("the server's settings ({files})"), why)))
+}
+
 /// What a person may have put into the server's own schemas, and databases that are only folders.
 fn system_objects() -> String {
     let own = "an object in one of the server's own schemas is not dumped: move it to a database";
@@ -126,7 +144,9 @@ fn system_objects() -> String {
          UNION SELECT TABLE_SCHEMA, 'its folder in the data directory has a name that no database has' \
          FROM information_schema.TABLES WHERE TABLE_SCHEMA LIKE '#mysql50#%' \
          UNION SELECT 'the statistics in mysql.table_stats', 'ANALYZE TABLE … PERSISTENT makes them again' \
-         FROM mysql.table_stats",
+         FROM mysql.table_stats \
+         UNION SELECT 'the position of replication in mysql.gtid_slave_pos', \
+         'a restored server is no replica: CHANGE MASTER makes it one' FROM mysql.gtid_slave_pos",
         own.replace('\'', "''")
     )
 }

@@ -1,24 +1,24 @@
-//! A logical dump: each database, the views of all, the accounts, and what the server knows beside them.
+//! A logical dump: each database, the views of all, the accounts, and what the server knows beside them. The
+//! databases are of one moment, as far as their tables are of InnoDB.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-use super::client::{Client, SETTINGS, quoted_name};
+use super::client::{Client, SETTINGS};
 use super::database_file::{ACCOUNTS, DATABASES, SERVER, VIEWS, path_in};
 use super::facts::{Facts, databases, table_bytes};
 use super::faults::classify;
-use super::left_out::Inventory;
+use super::left_out::{Inventory, settings_files};
 use super::login::Login;
 use super::options::Options;
 use super::probe::connect;
 use super::programs::{Maker, maker, series, version_text};
+use super::sections::{END, SectionError, Sections, ends_completely};
 use super::server_objects::TIME_ZONE_TABLES;
 use super::{accounts, server_objects};
-use crate::domain::{CheckLevel, FailureCode, LeftOut, num};
+use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::pour::{pour_bytes, pour_folder};
-use crate::engine::spool::{self, Spool};
-use crate::engine::tool::Tool;
+use crate::engine::spool::Spool;
+use crate::engine::tool::{Stream, Tool};
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
 
 /// Options for the programs of both makers. A single transaction makes InnoDB tables consistent and blocks nobody.
@@ -44,15 +44,6 @@ const MYSQL_ARGUMENTS: [&str; 3] =
 /// The release since which the history of versioned tables can be dumped and loaded.
 const HISTORY_SINCE: (u32, u32) = (10, 11);
 
-/// The first database of a dump begins within this many bytes.
-const MAX_HEAD: usize = 64 << 10;
-
-/// The last line of a complete dump.
-const END: &str = "\n-- Dump completed";
-
-/// Where that line is searched for: in the last bytes.
-const END_BYTES: i64 = 512;
-
 /// Dumps every database, or the one that the source names. The members come in the order of their paths.
 pub(super) fn dump(
     options: &Options,
@@ -70,9 +61,8 @@ pub(super) fn dump(
     pour_folder(DATABASES, intake)?;
     let dumper = Dumper::new(options, request, &facts, &inventory)?;
     let mut views = Vec::new();
-    for name in &names {
-        let of_database = dumper.dump(name, intake)?;
-        views.extend(of_database.map(|views| (name, views)));
+    for together in dumper.runs(&names) {
+        dumper.dump(together, intake, &mut views)?;
     }
     if of_server {
         dumper.dump_server(&client, &facts, intake)?;
@@ -81,18 +71,25 @@ pub(super) fn dump(
         pour_folder(VIEWS, intake)?;
     }
     for (name, views) in views {
-        pour_bytes(&path_in(VIEWS, name), &views, intake)?;
+        pour_bytes(&path_in(VIEWS, &name), &views, intake)?;
     }
     let mut kept = facts.for_manifest();
+    let mut left_out = dumper.without_history();
+    if dumper.runs(&names).len() > 1 {
+        let why =
+            "a table keeps its history by transactions, so that each database is dumped by itself";
+        left_out.push(LeftOut::new("one moment for all databases", why));
+    }
+    left_out.extend(settings_files(&client, &facts)?);
+    left_out.extend(inventory.left_out);
     kept.insert("databases".to_owned(), names.into());
-    let history = dumper.without_history();
     let mut found = DumpFacts {
         version: facts.version,
         facts: kept,
         check: (request.check != CheckLevel::Off).then(|| "dump_completed".to_owned()),
         ..DumpFacts::default()
     };
-    for LeftOut { what, why } in history.into_iter().chain(inventory.left_out) {
+    for LeftOut { what, why } in left_out {
         found.leave_out(what, why);
     }
     Ok(found)
@@ -130,6 +127,8 @@ impl<'a> Dumper<'a> {
         let mut arguments: Vec<String> =
             ARGUMENTS.iter().chain(of_maker).map(|it| (*it).to_owned()).collect();
         arguments.extend(options.server.extra_args.iter().cloned());
+        // By which the databases are told apart.
+        arguments.push("--comments".to_owned());
         let login = Login::new(options, maker)?;
         let settings =
             if facts.is_mariadb() { format!("\n/*M! {SETTINGS} */;\n") } else { String::new() };
@@ -152,58 +151,99 @@ impl<'a> Dumper<'a> {
         without.map(|(of, name)| LeftOut::new(format!("the history of {of}.{name}"), why)).collect()
     }
 
-    /// Runs the program to its end.
-    fn spool(&self, shown: &str, arguments: &[&str]) -> Result<Spool> {
+    fn tool(&self, arguments: &[&str]) -> Tool {
         let tool = self.login.apply(Tool::new(&self.program)).args(self.arguments.clone());
-        let spool = Spool::of(tool.args(arguments), self.request.scratch, self.request.cancel)
-            .map_err(|error| classify(error, shown))?;
-        if is_complete(spool.reopened()?)
-            .map_err(|error| spool::scratch(self.request.scratch, error))?
-        {
-            return Ok(spool);
+        tool.args(arguments)
+    }
+
+    /// The databases that one run of the program dumps, and so as of one moment. It dumps the history of all its tables
+    /// or of none.
+    fn runs<'names>(&self, names: &'names [String]) -> Vec<&'names [String]> {
+        let together = if self.history && !self.inventory.by_transaction.is_empty() {
+            1
+        } else {
+            names.len().max(1)
+        };
+        names.chunks(together).collect()
+    }
+
+    /// Dumps databases as of one moment, and passes each on without its views, which are added to `views`.
+    fn dump(
+        &self,
+        databases: &[String],
+        intake: &mut dyn Intake,
+        views: &mut Vec<(String, Vec<u8>)>,
+    ) -> Result<()> {
+        let broken = self.inventory.broken_views.iter();
+        let ignored: Vec<String> = broken.map(|view| format!("--ignore-table={view}")).collect();
+        let mut arguments: Vec<&str> = ignored.iter().map(String::as_str).collect();
+        if databases.iter().all(|it| self.dumps_history(it)) {
+            arguments.push("--dump-history");
         }
-        Err(EngineError::known(
+        arguments.extend(["--databases", "--"]);
+        arguments.extend(databases.iter().map(String::as_str));
+        let shown = format!("dumping {databases:?} of {}", self.options.shown());
+        let failed = |error: EngineError| classify(error, &shown);
+        let tool = self.tool(&arguments);
+        let mut stream = tool.stream(self.request.cancel).map_err(|error| failed(error.into()))?;
+        let mut sections = Sections::of(&mut stream, databases);
+        let ended = self.pass_on(&mut sections, databases, intake, views);
+        drop(sections);
+        match ended {
+            Ok(complete) => {
+                stream.finish().map_err(|error| failed(error.into()))?;
+                if complete { Ok(()) } else { Err(self.cut_off(&shown)) }
+            }
+            Err(SectionError::Read(error)) => Err(failed(stream.explain(error))),
+            Err(SectionError::Copy(error)) => Err(error),
+        }
+    }
+
+    /// Returns whether all of the dump came.
+    fn pass_on(
+        &self,
+        sections: &mut Sections<&mut Stream>,
+        databases: &[String],
+        intake: &mut dyn Intake,
+        views: &mut Vec<(String, Vec<u8>)>,
+    ) -> std::result::Result<bool, SectionError> {
+        let copy = SectionError::Copy;
+        let spool = || Spool::new(self.request.scratch).map_err(copy);
+        let mut head = spool()?;
+        let mut follows = sections.copy(&mut head)?;
+        let mut before = head.read().map_err(copy)?;
+        before.extend_from_slice(self.settings.as_bytes());
+        let mut complete = false;
+        let tables = databases.iter().map(|name| (name, true));
+        for (name, of_tables) in tables.chain(databases.iter().map(|name| (name, false))) {
+            if !follows {
+                // Without any view, the databases are all.
+                return Ok(complete && !of_tables);
+            }
+            let mut section = spool()?;
+            follows = sections.copy(&mut section)?;
+            if !follows {
+                complete = sections.finish(&mut section)?;
+            }
+            if of_tables {
+                section.pour_after(&before, &path_in(DATABASES, name), intake).map_err(copy)?;
+            } else if self.inventory.with_views.contains(name) {
+                let text = [&before[..], &section.read().map_err(copy)?].concat();
+                views.push((name.clone(), text));
+            }
+        }
+        Ok(complete)
+    }
+
+    fn cut_off(&self, shown: &str) -> EngineError {
+        EngineError::known(
             FailureCode::Tool,
             format!(
                 "{shown}: {} succeeded, but its output is cut off: the line {:?} is missing at its end",
                 self.program.display(),
                 END.trim()
             ),
-        ))
-    }
-
-    /// Dumps one database to its end, and then passes it on without its views, which are returned.
-    fn dump(&self, database: &str, intake: &mut dyn Intake) -> Result<Option<Vec<u8>>> {
-        let prefix = format!("{database}.");
-        let broken = self.inventory.broken_views.iter().filter(|it| it.starts_with(&prefix));
-        let ignored: Vec<String> = broken.map(|view| format!("--ignore-table={view}")).collect();
-        let mut arguments: Vec<&str> = ignored.iter().map(String::as_str).collect();
-        if self.dumps_history(database) {
-            arguments.push("--dump-history");
-        }
-        arguments.extend(["--databases", "--", database]);
-        let shown = format!("dumping {database:?} of {}", self.options.shown());
-        let mut spool = self.spool(&shown, &arguments)?;
-        let marker = format!("\n--\n-- Current Database: {}\n--\n", quoted_name(database));
-        let head = spool.read(0, MAX_HEAD)?;
-        let Some(begin) = find(&head, marker.as_bytes()) else {
-            spool.pour(&path_in(DATABASES, database), intake)?;
-            return Ok(None);
-        };
-        let mut views = None;
-        if self.inventory.with_views.contains(database)
-            && let Some(at) =
-                spool.find_last(marker.as_bytes())?.filter(|at| *at > num::to_u64(begin))
-        {
-            let mut text = head.get(..begin).unwrap_or_default().to_vec();
-            text.extend_from_slice(self.settings.as_bytes());
-            text.extend(spool.read(at, usize::MAX)?);
-            views = Some(text);
-            spool.shorten(at)?;
-        }
-        let (settings, begin) = (self.settings.as_bytes(), num::to_u64(begin));
-        spool.pour_with(settings, begin, &path_in(DATABASES, database), intake)?;
-        Ok(views)
+        )
     }
 
     /// Dumps what the server knows beside its databases.
@@ -219,44 +259,15 @@ impl<'a> Dumper<'a> {
                 "--",
             ];
             arguments.extend(TIME_ZONE_TABLES);
-            let spool = self.spool("dumping the time zones", &arguments)?;
+            let shown = "dumping the time zones";
+            let spool = Spool::of(self.tool(&arguments), self.request.scratch, self.request.cancel);
+            let dump = spool.map_err(|error| classify(error, shown))?.read()?;
+            if !ends_completely(&dump) {
+                return Err(self.cut_off(shown));
+            }
             text.extend_from_slice(b"USE mysql;\n");
-            text.extend(spool.read(0, usize::MAX)?);
+            text.extend(dump);
         }
         if text.is_empty() { Ok(()) } else { pour_bytes(SERVER, &text, intake) }
-    }
-}
-
-/// Where `wanted` begins.
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|it| it == wanted)
-}
-
-fn is_complete(mut dump: File) -> std::io::Result<bool> {
-    let mut end = Vec::new();
-    let length = i64::try_from(dump.metadata()?.len()).unwrap_or(i64::MAX);
-    dump.seek(SeekFrom::End(-length.min(END_BYTES)))?;
-    dump.take(END_BYTES.unsigned_abs()).read_to_end(&mut end)?;
-    Ok(String::from_utf8_lossy(&end).contains(END))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    #[test]
-    fn a_dump_is_complete_if_its_last_line_says_so() {
-        let complete = |text: &str| {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(text.as_bytes()).unwrap();
-            is_complete(file).unwrap()
-        };
-        assert!(complete("CREATE TABLE a;\n\n-- Dump completed\n"));
-        assert!(complete(&format!("{}\n-- Dump completed on 2026-01-01\n", "x".repeat(5000))));
-        assert!(!complete(""));
-        assert!(!complete("-- Dump completed"));
-        assert!(!complete(&format!("\n-- Dump completed{}", "x".repeat(5000))));
     }
 }

@@ -32,6 +32,7 @@ mod programs;
 mod restore_text;
 mod rights;
 mod script;
+mod sections;
 mod server_objects;
 mod tables;
 

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use super::copied_settings::{self, SETTINGS_FILE};
 use super::data_files::{self, NO_DATABASE};
+use super::facts::Facts;
 use super::far_files;
 use super::faults::classify;
+use super::left_out::settings_files;
 use super::login::Login;
 use super::mbstream::{self, UnpackError};
 use super::options::Options;
@@ -58,8 +60,7 @@ pub(super) fn dump(
 ) -> Result<DumpFacts> {
     let (client, facts) = connect(options, request.cancel)?;
     let bytes = data_files::data_bytes(options, &facts)?;
-    let needed = bytes.saturating_add(facts.redo_bytes).saturating_add(EXTRA_SPACE);
-    spool::require_free(request.scratch, needed, "the prepared copy")?;
+    spool::require_free(request.scratch, staging_bytes(bytes, &facts), "the prepared copy")?;
     let datadir = std::fs::metadata(&facts.datadir)
         .map_err(|error| EngineError::io("reading", &facts.datadir, error))?;
     let staging = tempfile::Builder::new()
@@ -69,8 +70,12 @@ pub(super) fn dump(
         .map_err(|error| spool::scratch(request.scratch, error))?;
 
     let began = Instant::now();
+    let others = far_files::others(&facts.datadir)?;
     copy(options, request, staging.path(), &facts.datadir)?;
-    let left_out = far_files::collect(&client, staging.path(), &facts.datadir)?;
+    let mut left_out = far_files::collect(&client, staging.path(), &facts.datadir)?;
+    let is_copied = |path: &Path| staging.path().join(path).exists();
+    left_out.extend(far_files::passed_over(&others, &facts.datadir, is_copied));
+    left_out.extend(settings_files(&client, &facts)?);
     let keys = copied_settings::keep_inside(staging.path())?;
     let copied = began.elapsed();
     prepare(options, request, staging.path())?;
@@ -107,6 +112,11 @@ pub(super) fn dump(
         found.leave_out(what, why);
     }
     Ok(found)
+}
+
+/// How much space a copy of so many bytes needs while it is prepared.
+pub(super) const fn staging_bytes(bytes: u64, facts: &Facts) -> u64 {
+    bytes.saturating_add(facts.redo_bytes).saturating_add(EXTRA_SPACE)
 }
 
 fn copy(

@@ -2,11 +2,11 @@
 
 use super::client::Client;
 use super::facts::{Facts, databases, table_bytes};
-use super::left_out::Inventory;
+use super::left_out::{Inventory, settings_files};
 use super::options::{Method, Options};
 use super::programs::{Maker, maker, series, version_text};
-use super::{Brand, data_files, rights};
-use crate::domain::{Cancel, FailureCode};
+use super::{Brand, data_files, far_files, physical, rights};
+use crate::domain::{Cancel, FailureCode, LeftOut};
 use crate::engine::server_source::Address;
 use crate::engine::source_path::invalid;
 use crate::engine::{EngineError, Probe, Result};
@@ -32,28 +32,48 @@ pub(super) fn connect(options: &Options, cancel: &Cancel) -> Result<(Client, Fac
 pub(super) fn probe(options: &Options) -> Result<Probe> {
     let (client, facts) = connect(options, &Cancel::default())?;
     let mut notes = vec![format!("server: {} ({})", facts.version, facts.comment)];
+    let mut left_out: Vec<LeftOut> = settings_files(&client, &facts)?.into_iter().collect();
+    let mut staging_bytes = 0;
     let source_bytes = match options.server.method {
         Method::Physical => {
             notes.push(format!("data directory: {}", facts.datadir.display()));
             notes.push("while a backup is prepared, it needs as much space again".to_owned());
+            left_out.extend(far_files::foretold(&facts.datadir)?);
+            left_out.extend(keys(&client)?);
             if let Err(error) = options.programs().server() {
                 notes.push(format!("drills are not possible here: {error}"));
             }
-            data_files::data_bytes(options, &facts)?
+            let bytes = data_files::data_bytes(options, &facts)?;
+            staging_bytes = physical::staging_bytes(bytes, &facts);
+            bytes
         }
         Method::Logical => {
             let names = databases(&client, options)?;
             notes.push(format!("databases: {}", names.len()));
-            let inventory = Inventory::query(&client, &facts, options)?;
-            let left_out = inventory.left_out.iter().take(MAX_NOTES);
-            notes.extend(left_out.map(|it| format!("not in a backup: {it}")));
+            left_out.extend(Inventory::query(&client, &facts, options)?.left_out);
             if client.maker == Maker::MariaDb && !facts.is_mariadb() {
                 notes.push("the tools are MariaDB's, but the server is MySQL".to_owned());
             }
             table_bytes(&client, options)?
         }
     };
-    Ok(Probe { version: facts.version, source_bytes, notes })
+    let left_out = LeftOut::first(left_out, MAX_NOTES);
+    notes.extend(left_out.iter().map(|it| format!("left out: {it}")));
+    Ok(Probe { version: facts.version, source_bytes, staging_bytes, notes })
+}
+
+/// The keys of encrypted tables, which no copy holds.
+fn keys(client: &Client) -> Result<Option<LeftOut>> {
+    let plugins = client.query(
+        "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'ENCRYPTION' \
+         AND PLUGIN_STATUS = 'ACTIVE'",
+    )?;
+    let plugin = plugins.into_iter().flatten().next();
+    Ok(plugin.map(|it| {
+        let why =
+            format!("{it} reads them from outside of the data directory: keep a copy of them");
+        LeftOut::new("the keys of encrypted tables", why)
+    }))
 }
 
 /// `mariadb-backup` must be of the server's release series: the format of its files differs between them.

@@ -40,8 +40,10 @@ pub(super) enum Examined {
     Rows(u64),
     /// What the server says is wrong.
     Damaged(String),
-    /// Its rows are on another server, or this server lacks the storage engine.
+    /// Its rows are on another server.
     Elsewhere,
+    /// This server cannot check it, for this reason.
+    Unchecked(String),
 }
 
 pub(super) fn version(client: &Client) -> Result<String, ToolError> {
@@ -101,7 +103,7 @@ fn verdict(answer: &[Row]) -> Examined {
     for row in answer {
         let [_, _, kind, text] = row.as_slice() else { continue };
         if says_any(text, &UNCHECKED) {
-            return Examined::Elsewhere;
+            return Examined::Unchecked(text.clone());
         }
         let is_problem = match kind.to_lowercase().as_str() {
             "error" => true,
@@ -141,7 +143,7 @@ mod tests {
         );
         assert_eq!(
             of(&[("Error", "Unknown storage engine 'X'"), ("error", "Corrupt")]),
-            Examined::Elsewhere
+            Examined::Unchecked("Unknown storage engine 'X'".to_owned())
         );
     }
 

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::faults::{bypass_row_security, read_large_objects};
+use super::server_info::ServerInfo;
 use crate::domain::FailureCode;
 use crate::engine::{EngineError, Result};
 
@@ -32,7 +33,8 @@ struct Unreadable {
 }
 
 /// Fails if a dump of this database by this role would fail.
-pub(super) fn require_readable(client: &Client, database: &str, role: &str) -> Result<()> {
+pub(super) fn require_readable(client: &Client, database: &str, info: &ServerInfo) -> Result<()> {
+    let role = &info.role;
     let found: Unreadable = client.query(QUERY)?;
     let denied = |what: String, advice: String| {
         let problem = format!("in database {database}, the role {role} may not read {what}");
@@ -46,7 +48,7 @@ pub(super) fn require_readable(client: &Client, database: &str, role: &str) -> R
         return Err(denied(format!("large object {object}"), read_large_objects(role)));
     }
     match found.table {
-        Some(table) => Err(denied(table, "GRANT pg_read_all_data TO it".to_owned())),
+        Some(table) => Err(denied(table, info.read_all().to_owned())),
         None => Ok(()),
     }
 }

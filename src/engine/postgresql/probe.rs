@@ -47,7 +47,7 @@ pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
                 let client = session.client.in_database(&database.name);
                 // Further arguments may keep from the dump what the role may not read.
                 if session.server.extra_args.is_empty() {
-                    require_readable(&client, &database.name, &info.role)
+                    require_readable(&client, &database.name, &info)
                         .map_err(|error| client.classify(error))?;
                 }
                 left_out.extend(Unseen::query(&client, &database.name, &info)?.left_out);
@@ -66,7 +66,10 @@ pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
             info.major()
         ),
     });
-    Ok(Probe { version: info.short_version().to_owned(), source_bytes, notes })
+    // `pg_basebackup` cannot stream tablespaces.
+    let is_staged = session.server.method == Method::Physical && !info.tablespaces.is_empty();
+    let staging_bytes = if is_staged { source_bytes } else { 0 };
+    Ok(Probe { version: info.short_version().to_owned(), source_bytes, staging_bytes, notes })
 }
 
 /// Whether the role and the server's settings allow a base backup.

@@ -166,6 +166,15 @@ impl ServerInfo {
         client.query(SETTINGS).map(Some)
     }
 
+    /// How the role gets to read everything.
+    pub(super) const fn read_all(&self) -> &'static str {
+        if self.major() < 14 {
+            "make it a superuser: PostgreSQL 13 has no role that may read everything"
+        } else {
+            "GRANT pg_read_all_data TO it"
+        }
+    }
+
     /// No backup holds a replication slot: it says what a server still needs of this one.
     pub(super) fn slots_left_out(&self) -> impl Iterator<Item = LeftOut> {
         let why = "a slot belongs to the running server: create it again where it is needed";

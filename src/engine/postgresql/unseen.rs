@@ -104,7 +104,7 @@ impl Unseen {
     ) -> Result<Self, EngineError> {
         let mut unseen = Self { statements: String::new(), left_out: client.query(LEFT_OUT)? };
         if !info.superuser {
-            unseen.add_hidden(client)?;
+            unseen.add_hidden(client, info)?;
         }
         for it in &mut unseen.left_out {
             it.what = format!("{} in database {database}", it.what);
@@ -113,7 +113,7 @@ impl Unseen {
     }
 
     /// Adds what only a superuser's dump holds.
-    fn add_hidden(&mut self, client: &Client) -> Result<(), EngineError> {
+    fn add_hidden(&mut self, client: &Client, info: &ServerInfo) -> Result<(), EngineError> {
         let seen: Seen = client.query(SEEN)?;
         if seen.readable {
             let statements = client.query_names(STATEMENTS)?;
@@ -123,8 +123,9 @@ impl Unseen {
         let subscriptions = seen.subscriptions.iter().map(|name| format!("subscription {name}"));
         let mappings =
             seen.mappings.iter().map(|it| format!("options of the user mapping of {it}"));
-        let why = "the role may not read it: GRANT pg_read_all_data TO it";
-        self.left_out.extend(subscriptions.chain(mappings).map(|what| LeftOut::new(what, why)));
+        let why = format!("the role may not read it: {}", info.read_all());
+        let hidden = subscriptions.chain(mappings);
+        self.left_out.extend(hidden.map(|what| LeftOut::new(what, why.as_str())));
         Ok(())
     }
 }

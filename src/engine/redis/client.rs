@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::faults::classify;
 use super::info::Info;
 use super::options::{Protection, protection};
-use crate::domain::Cancel;
-use crate::engine::Result;
+use crate::domain::{Cancel, FailureCode};
 use crate::engine::server_source::{Address, ServerSource};
 use crate::engine::tool::{Secret, Tool, ToolError, version_text};
+use crate::engine::{EngineError, Result};
 
 /// The Debian package with the tools.
 pub(super) const PACKAGE: &str = "redis-tools";
@@ -67,10 +67,17 @@ impl<'a> Client<'a> {
     pub(super) fn info(&self, cancel: &Cancel) -> Result<Info> {
         let answer = self.tool().arg("INFO").timeout(ANSWER_TIMEOUT).output(cancel);
         let answer = answer.map_err(|error| classify(self.server, error))?;
-        Info::parse(&answer).ok_or_else(|| {
+        let info = Info::parse(&answer).ok_or_else(|| {
             let answer = String::from_utf8_lossy(&answer);
             classify(self.server, ToolError::answer("redis-cli", &answer))
-        })
+        })?;
+        if info.get("redis_mode") == "sentinel" {
+            let address = self.server.shown();
+            let advice = "set source to the server that it watches";
+            let message = format!("{address} is a Sentinel, which holds no data: {advice}");
+            return Err(EngineError::known(FailureCode::SourceInvalid, message));
+        }
+        Ok(info)
     }
 
     /// The tool's own name and version.

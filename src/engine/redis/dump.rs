@@ -7,7 +7,7 @@ use super::faults::classify;
 use super::info::Info;
 use super::options::KIND;
 use super::rdb_file::{SNAPSHOT, rdb_version, snapshot_length};
-use crate::domain::{CheckLevel, FailureCode};
+use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::pour::pour_folder;
 use crate::engine::spool::{Spool, scratch};
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
@@ -46,8 +46,9 @@ pub(super) fn dump(request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result
     spool.pour(SNAPSHOT, intake)?;
     let format = rdb_version(&file).map_err(failed)?;
     let mut facts = facts(&info, format, passed.as_ref());
-    if let Some(missing) = cluster::left_out(&client, &info, request.cancel)? {
-        facts.leave_out(missing.what, missing.why);
+    let missing = cluster::left_out(&client, &info, request.cancel)?;
+    for LeftOut { what, why } in info.settings_left_out().into_iter().chain(missing) {
+        facts.leave_out(what, why);
     }
     Ok(facts)
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::domain::LeftOut;
+
 /// The lines of the answer, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Info(BTreeMap<String, String>);
@@ -54,6 +56,14 @@ impl Info {
             Some((number, keys.parse().ok()?))
         });
         counts.collect()
+    }
+
+    /// The files with its settings and users, which no snapshot holds.
+    pub(super) fn settings_left_out(&self) -> Option<LeftOut> {
+        let file = self.get("config_file");
+        let why = "a snapshot holds keys and functions: keep a copy of that file, and of those that it names";
+        let what = format!("the server's settings and users ({file})");
+        (!file.is_empty()).then(|| LeftOut::new(what, why))
     }
 
     /// Whether it is one node of a cluster, which holds a part of the cluster's keys.

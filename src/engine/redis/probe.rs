@@ -31,14 +31,17 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
     let checker = if info.is_valkey() { Checker::find(&finder, true)? } else { any_checker };
     checker.check_version(&info, &cancel)?;
     let mut notes = notes(&info);
-    notes.extend(cluster::left_out(&client, &info, &cancel)?.map(|it| format!("left out: {it}")));
+    let left_out =
+        info.settings_left_out().into_iter().chain(cluster::left_out(&client, &info, &cancel)?);
+    notes.extend(left_out.map(|it| format!("left out: {it}")));
     notes.extend(check_rights(&client, &cancel)?);
     notes.push(match finder.find_any(&["redis-server", "valkey-server"], "redis-server") {
         Ok(path) => format!("drills: with {}, {}", path.display(), drill_network()),
         Err(_) => "redis-server is not installed: drills on this machine need it (apt install redis-server)"
             .to_owned(),
     });
-    Ok(Probe { version: info.version(), source_bytes: info.data_bytes(), notes })
+    let source_bytes = info.data_bytes();
+    Ok(Probe { version: info.version(), source_bytes, notes, ..Probe::default() })
 }
 
 fn notes(info: &Info) -> Vec<String> {
@@ -52,6 +55,12 @@ fn notes(info: &Info) -> Vec<String> {
     ];
     if info.get("loading") == "1" {
         notes.push("the server is still loading its data".to_owned());
+    }
+    if info.get("rdb_last_bgsave_status") == "err" {
+        notes.push(
+            "the server's own last save failed, and a snapshot may fail too: see its log"
+                .to_owned(),
+        );
     }
     if info.get("master_link_status") == "down" {
         notes.push(

@@ -62,6 +62,7 @@ impl Engine for Sqlite {
             version: rusqlite::version().to_owned(),
             source_bytes: info.bytes(),
             notes: info.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+            ..Probe::default()
         })
     }
 

@@ -189,3 +189,18 @@ fn a_page_with_a_wrong_checksum_is_found_by_the_backup_itself() {
     assert!(why.contains("orders.ibd"), "{why}");
     server.assert_tmp_is_empty();
 }
+
+#[test]
+fn a_table_that_this_machine_cannot_check_is_named() {
+    let database = MariaDb::start();
+    database.sql(
+        "INSTALL SONAME 'ha_archive'; CREATE DATABASE shop; CREATE TABLE shop.old(id INT) ENGINE=ARCHIVE;
+         INSERT INTO shop.old VALUES (1); CREATE TABLE shop.t(id INT PRIMARY KEY)",
+    );
+    let server = drilling(&database, "");
+    let client = server.admin();
+    let row = client.drilled(id_of(&client.full("shop")));
+    assert_eq!(row["drill"]["status"], "passed", "{row:#}");
+    let check = row["drill"]["check"].as_str().unwrap();
+    assert!(check.contains("could not check shop.old: "), "{check}");
+}

@@ -1,5 +1,7 @@
 //! Dumps: of both engines, to a path and into a running server.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::chains::{ZOOS, zoo};
 use super::fixture::source;
 use super::server::MariaDb;
@@ -111,4 +113,59 @@ fn a_restore_through_the_api_creates_a_data_directory() {
     assert!(restored.starts_with(server.data_dir().join("restored").join("project-a")));
     assert!(restored.ends_with("again"));
     assert!(MariaDb::on(&restored).dump(&ZOOS) == zoo.dump(&ZOOS));
+}
+
+#[test]
+fn all_databases_of_a_dump_are_of_one_moment() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE a; USE a; CREATE TABLE a.many(id INT PRIMARY KEY, t TEXT);
+         INSERT INTO a.many SELECT seq, REPEAT(MD5(seq), 20) FROM seq_1_to_20000;
+         CREATE DATABASE b; CREATE DATABASE c",
+    );
+    for name in ["a", "b", "c"] {
+        database
+            .sql(&format!("CREATE TABLE {name}.count(n INT); INSERT INTO {name}.count VALUES (0)"));
+    }
+    database.sql("CREATE VIEW b.seen AS SELECT n FROM c.count");
+    let server = TestServer::builder()
+        .instance_of("all", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .start();
+    let stop = AtomicBool::new(false);
+    let backup = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let once = ["a", "b", "c"].map(|name| format!("UPDATE {name}.count SET n = n + 1;"));
+            let many = format!("BEGIN; {} COMMIT;", once.concat()).repeat(20);
+            while !stop.load(Ordering::Relaxed) {
+                database.sql(&many);
+            }
+        });
+        let backup = server.admin().full("all");
+        stop.store(true, Ordering::Relaxed);
+        backup
+    });
+    let again = MariaDb::on(&server.restored(&backup));
+    let counts = "SELECT COUNT(DISTINCT n), MIN(n) > 0 FROM
+        (SELECT n FROM a.count UNION ALL SELECT n FROM b.count UNION ALL SELECT n FROM c.count) counts";
+    assert_eq!(again.sql(counts), "1\t1");
+}
+
+#[test]
+fn databases_that_cannot_be_dumped_together_are_said_to_be_of_different_moments() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE a; CREATE TABLE a.t(id INT PRIMARY KEY) WITH SYSTEM VERSIONING;
+         INSERT INTO a.t VALUES (1); DELETE FROM a.t; CREATE DATABASE b;
+         CREATE TABLE b.precise(id INT, a BIGINT UNSIGNED GENERATED ALWAYS AS ROW START,
+             b BIGINT UNSIGNED GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME(a, b)) WITH SYSTEM VERSIONING",
+    );
+    let server = TestServer::builder()
+        .instance_of("all", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .start();
+    let backup = server.admin().full("all");
+    let named = backup["left_out"].to_string();
+    assert!(named.contains("one moment for all databases"), "{named}");
+    assert!(named.contains("the history of b.precise") && !named.contains("of a.t"), "{named}");
+    let again = MariaDb::on(&server.restored(&backup));
+    assert_eq!(again.sql("SELECT id FROM a.t FOR SYSTEM_TIME ALL"), "1");
 }

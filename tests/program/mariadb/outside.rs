@@ -179,3 +179,29 @@ fn encrypted_tables_are_prepared_and_drilled_with_the_servers_keys_which_are_nam
     assert_eq!(json!(code), json!("tool"), "{why}");
     assert!(why.contains("encrypt"), "{why}");
 }
+
+#[test]
+fn files_that_the_tool_passes_over_are_named_and_foretold() {
+    let options = tempfile::NamedTempFile::new().unwrap();
+    write_file(options.path(), "[mysqld]\nsort_buffer_size=1M\n");
+    let database = MariaDb::start_with(&[&format!("--defaults-file={}", options.path().display())]);
+    database.sql("CREATE DATABASE shop; CREATE TABLE shop.quick(id INT) ENGINE=MEMORY");
+    write_file(&database.datadir().join("shop/far.csv"), "1,2\n");
+    write_file(&database.datadir().join("server.pem"), "key");
+    let server = TestServer::builder()
+        .instance_of("all", "mariadb", &source(&database, ""), "quick")
+        .instance_of("dumped", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .start();
+    let doctor = server.run(&["doctor"]);
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    let settings = format!("the server's settings ({})", options.path().display());
+    let named = server.admin().full("all")["left_out"].to_string();
+    for what in
+        ["the rows of shop.quick", "the file shop/far.csv", "the file server.pem", &settings]
+    {
+        assert!(named.contains(what), "no {what:?} in {named}");
+        assert!(text.contains(&format!("left out: {what}")), "no {what:?} in {text}");
+    }
+    let named = server.admin().full("dumped")["left_out"].to_string();
+    assert!(named.contains(&settings) && !named.contains("far.csv"), "{named}");
+}

@@ -304,3 +304,18 @@ fn a_tablespace_that_pg_basebackup_would_leave_out_is_found_before() {
     let restored = start_restored(&coffer, &dumped);
     assert_eq!(restored.sql("postgres", "SELECT count(*) FROM kept"), "1\n");
 }
+
+#[test]
+fn settings_that_allow_no_base_backup_are_found_before() {
+    for (settings, advice) in [
+        ("wal_level = minimal\nmax_wal_senders = 0\n", "wal_level is minimal"),
+        ("max_wal_senders = 0\n", "max_wal_senders is 0"),
+    ] {
+        let settings = settings.to_owned();
+        let server = Postgres::with(&Setup { settings, ..Setup::default() });
+        let coffer = coffer_for(&server, "").allow_warning("").start();
+        assert!(doctor(&coffer).contains(advice), "{}", doctor(&coffer));
+        let (code, message) = coffer.admin().failed(NAME);
+        assert!(code == "source_invalid" && message.contains(advice), "{code}: {message}");
+    }
+}

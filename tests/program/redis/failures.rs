@@ -183,3 +183,26 @@ fn a_drill_of_a_damaged_snapshot_fails_with_the_reason() {
     let message = drill["failure"]["message"].as_str().unwrap();
     assert!(message.contains("RDB CRC error"), "{message}");
 }
+
+#[test]
+fn the_settings_of_a_server_are_no_part_of_a_snapshot_and_a_sentinel_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("redis.conf");
+    write_file(&file, "user keeper on nopass +ping\n");
+    let redis = RedisServer::with(&[file.to_str().unwrap()]);
+    let watching = folder.path().join("sentinel.conf");
+    write_file(&watching, "sentinel resolve-hostnames no\n");
+    let sentinel = RedisServer::with(&[watching.to_str().unwrap(), "--sentinel"]);
+    let server = coffer(&redis)
+        .instance_of("watch", "redis", &format!("{{ socket = {:?} }}", sentinel.socket()), "quick")
+        .allow_warning("would fail now")
+        .allow_warning(" failed")
+        .start();
+    let doctor = server.run(&["doctor"]);
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    let what = format!("the server's settings and users ({})", file.display());
+    assert!(text.contains(&format!("left out: {what}")), "{text}");
+    assert!(text.contains("is a Sentinel, which holds no data"), "{text}");
+    assert_eq!(server.admin().full("cache")["left_out"][0]["what"], what);
+    assert_eq!(server.admin().failed("watch").0, "source_invalid");
+}
