@@ -54,9 +54,21 @@ pub(crate) fn coverage(extents: Option<&[Extent]>, size: u64, number: usize) -> 
     }
 }
 
+const ZEROS: [u8; 4096] = [0; 4096];
+
+/// Adds zeros up to this length; `None` if `out` is longer already.
+fn fill_to(out: &mut Vec<u8>, length: usize) -> Option<()> {
+    let mut missing = length.checked_sub(out.len())?;
+    while missing > 0 {
+        let zeros = ZEROS.get(..missing).unwrap_or(&ZEROS);
+        out.extend_from_slice(zeros);
+        missing -= zeros.len();
+    }
+    Some(())
+}
+
 /// Whether all bytes are zero; compared in pieces, which is far faster than one by one.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    const ZEROS: [u8; 4096] = [0; 4096];
     bytes.chunks(ZEROS.len()).all(|piece| ZEROS.get(..piece.len()) == Some(piece))
 }
 
@@ -93,13 +105,14 @@ impl DataMap {
     /// Replaces what is in `out` with the segment that has this data; `None` if it does not fit the ranges.
     pub(crate) fn insert_holes(&self, data: &[u8], out: &mut Vec<u8>) -> Option<()> {
         out.clear();
-        out.resize(to_usize(self.length), 0);
         let mut rest = data;
         for range in self.positions() {
             let (now, later) = rest.split_at_checked(range.len())?;
-            out.get_mut(range)?.copy_from_slice(now);
+            fill_to(out, range.start)?;
+            out.extend_from_slice(now);
             rest = later;
         }
+        fill_to(out, to_usize(self.length))?;
         rest.is_empty().then_some(())
     }
 }

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use log::LevelFilter;
 use serde_json::json;
 
 use crate::archive::Lost;
 use crate::config::Config;
-use crate::domain::{CheckLevel, DamageIn, Source, num};
+use crate::domain::{CheckLevel, DamageIn, LogFormat, Source, num};
 use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, RestorePlan, RestoreReport};
+use crate::telemetry;
 
 use super::args::BackupArgs;
 use super::error::{CommandError, Result};
@@ -46,6 +48,15 @@ fn parse_check(word: &str) -> Result<CheckLevel, String> {
 }
 
 pub(super) fn run(args: &RestoreArgs) -> Result<()> {
+    if !args.backup.json {
+        telemetry::start(LevelFilter::Warn, LogFormat::Text);
+    }
+    let restored = restore(args);
+    telemetry::flush();
+    restored
+}
+
+fn restore(args: &RestoreArgs) -> Result<()> {
     let opened = offline::open(&args.backup, Purpose::Use)?;
     let target = match (&args.to, &args.into) {
         (Some(path), _) => Target::Path(path),

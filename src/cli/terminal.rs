@@ -63,7 +63,7 @@ pub(super) fn with_progress<T>(doing: &str, work: impl FnOnce(OnProgress<'_>) ->
 pub(super) fn say_left_out(left_out: &[LeftOut]) {
     if !left_out.is_empty() {
         let count = counted(left_out.len(), "thing");
-        say(format_args!("Not in this backup, or not as it was: {count}"));
+        say(format_args!("Not in this backup, or not vouched for: {count}"));
     }
     for one in LeftOut::first(left_out.to_vec(), LEFT_OUT_SHOWN) {
         say(format_args!("    {one}"));

@@ -17,6 +17,11 @@ pub struct BadPath(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EntryPath(Vec<u8>);
 
+/// Whether a path may have this component.
+fn is_plain(part: &[u8]) -> bool {
+    !part.is_empty() && part != b"." && part != b".." && !part.contains(&0)
+}
+
 impl EntryPath {
     /// The root: the source itself.
     pub const fn root() -> Self {
@@ -26,10 +31,7 @@ impl EntryPath {
     /// The path with these bytes, if they are one.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, BadPath> {
         let bytes = bytes.into();
-        let plain = bytes.is_empty()
-            || bytes.split(|byte| *byte == b'/').all(|part| {
-                !part.is_empty() && part != b"." && part != b".." && !part.contains(&0)
-            });
+        let plain = bytes.is_empty() || bytes.split(|byte| *byte == b'/').all(is_plain);
         if plain {
             Ok(Self(bytes))
         } else {
@@ -39,12 +41,17 @@ impl EntryPath {
 
     /// This path with one more component.
     pub fn join(&self, name: &[u8]) -> Result<Self, BadPath> {
-        let mut bytes = self.0.clone();
-        if !bytes.is_empty() {
-            bytes.push(b'/');
+        if !is_plain(name) || name.contains(&b'/') {
+            return Err(BadPath(String::from_utf8_lossy(name).into_owned()));
         }
-        bytes.extend_from_slice(name);
-        Self::new(bytes)
+        let slash: &[u8] = if self.is_root() { b"" } else { b"/" };
+        Ok(Self([&self.0, slash, name].concat()))
+    }
+
+    /// Whether this is `other`, or in the folder `other` or below it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let rest = self.0.strip_prefix(other.as_bytes());
+        rest.is_some_and(|rest| other.is_root() || matches!(rest.first(), None | Some(b'/')))
     }
 
     pub fn as_bytes(&self) -> &[u8] {

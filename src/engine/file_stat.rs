@@ -89,7 +89,8 @@ pub(super) fn stat_at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Resul
 }
 
 pub(super) fn stat_open(file: BorrowedFd<'_>) -> rustix::io::Result<FileStat> {
-    statx(file, "", AtFlags::EMPTY_PATH, ASKED).map(from_statx)
+    // A remote filesystem asks its server, which may know of other clients' changes.
+    statx(file, "", AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC, ASKED).map(from_statx)
 }
 
 fn from_statx(found: Statx) -> FileStat {

@@ -69,24 +69,25 @@ pub(super) fn answer_wait(source: &Source) -> Result<Duration, EngineError> {
     })
 }
 
-/// The places below `root` at which filesystems are mounted. Does not ask these filesystems.
-pub(super) fn mount_points_below(root: &Path) -> Vec<PathBuf> {
+/// The places below `root` at which filesystems are mounted, and of which kind these are. Does not ask them.
+pub(super) fn mounts_below(root: &Path) -> Vec<(PathBuf, String)> {
     let list = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let points = list.split(|byte| *byte == b'\n').filter_map(mount_point);
-    points.filter_map(|point| point.strip_prefix(root).map(Path::to_owned).ok()).collect()
+    let mounts = list.split(|byte| *byte == b'\n').filter_map(mount);
+    mounts.filter_map(|(at, kind)| Some((at.strip_prefix(root).ok()?.to_owned(), kind))).collect()
 }
 
-/// The fifth field of a line, in which special characters are written as octal numbers.
-fn mount_point(line: &[u8]) -> Option<PathBuf> {
-    let field = line.split(|byte| *byte == b' ').nth(4)?;
-    let mut parts = field.split(|byte| *byte == b'\\');
+/// The fifth field of a line, in which special characters are written as octal numbers, and the one after the hyphen.
+fn mount(line: &[u8]) -> Option<(PathBuf, String)> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let mut parts = fields.nth(4)?.split(|byte| *byte == b'\\');
     let mut path = parts.next()?.to_vec();
     for part in parts {
         let (digits, rest) = part.split_at_checked(3)?;
         path.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()?);
         path.extend_from_slice(rest);
     }
-    Some(PathBuf::from(OsString::from_vec(path)))
+    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+    Some((PathBuf::from(OsString::from_vec(path)), String::from_utf8_lossy(kind).into_owned()))
 }
 
 #[cfg(test)]
@@ -97,8 +98,8 @@ mod tests {
     fn a_mount_point_with_special_characters_is_read() {
         let line =
             br"36 35 98:0 /mnt1 /srv/a\040b\134\011c rw,noatime master:1 - ext3 /dev/root rw";
-        assert_eq!(mount_point(line).unwrap(), Path::new("/srv/a b\\\tc"));
-        assert_eq!(mount_point(b"36 35"), None);
+        assert_eq!(mount(line).unwrap(), ("/srv/a b\\\tc".into(), "ext3".to_owned()));
+        assert_eq!(mount(b"36 35"), None);
     }
 
     #[test]

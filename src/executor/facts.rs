@@ -57,7 +57,7 @@ pub(super) fn with_left_out(text: &str, left_out: &[LeftOut]) -> Option<String> 
         return None;
     }
     let mut text = text.replace("\n    ", "\n\t");
-    text.push_str("\nNot in this backup, or not as it was:\n");
+    text.push_str("\nNot in this backup, or not vouched for:\n");
     for one in LeftOut::first(left_out.to_vec(), LEFT_OUT_IN_TEXT) {
         let line = format!("- {one}");
         text.extend(line.chars().take(LONGEST_LINE));

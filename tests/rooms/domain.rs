@@ -157,7 +157,10 @@ fn a_path_that_could_leave_its_root_is_refused() {
     }
     assert!(EntryPath::root().is_root());
     assert_eq!(path("a").join(b"b").unwrap(), path("a/b"));
-    assert!(path("a").join(b"..").is_err());
+    assert!(path("a").join(b"..").is_err() && path("a").join(b"b/c").is_err());
+    let within = |one: &str, other: &str| path(one).is_within(&path(other));
+    assert!(within("a/b", "a") && within("a", "a") && within("a", ""));
+    assert!(!within("ab", "a") && !within("a", "a/b"));
 }
 
 #[test]

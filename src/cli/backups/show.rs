@@ -65,5 +65,6 @@ pub(in crate::cli) fn run(args: &ShowArgs) -> Result<(), CommandError> {
     for (label, value) in lines {
         terminal::say(format_args!("{label:<12}  {value}"));
     }
+    terminal::say_left_out(&backup.left_out);
     Ok(())
 }

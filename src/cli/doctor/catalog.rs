@@ -215,7 +215,10 @@ fn left_out(backups: &[Backup], findings: &mut Findings) {
         };
         let left_out: Vec<&str> = facts.left_out.iter().map(|it| it.what.as_str()).collect();
         let (count, id) = (counted(left_out.len(), "thing"), backup.id);
-        findings.ok("left out", format!("backup {id} lacks {count}: {}", list(&left_out)));
+        findings.ok(
+            "left out",
+            format!("{count} not in backup {id}, or not vouched for: {}", list(&left_out)),
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
 
-use crate::domain::{Extent, SEGMENT_BYTES};
+use crate::domain::{Extent, SEGMENT_BYTES, num};
 use crate::engine::Intake;
 use crate::engine::file_stat::{FileStat, now_ns, stat_open};
 use crate::engine::pour::PourError;
@@ -20,6 +20,8 @@ pub(super) struct ReadAttempt<'file> {
     pub(super) changes_show: bool,
     /// Where the file holds data; `None` if it has no holes.
     pub(super) extents: Option<&'file [Extent]>,
+    /// Whether times do not show every change, so that the content is read again to compare it.
+    pub(super) compare: bool,
     /// Read exactly as many bytes as the file had, even if it changes: cut off, or filled with zeros.
     pub(super) is_last: bool,
 }
@@ -28,8 +30,9 @@ impl ReadAttempt<'_> {
     /// Gives the content to `intake`, segment by segment. Returns whether the file stayed unchanged; if it did not,
     /// and this is not the last attempt, the rest was not read.
     pub(super) fn pour(&self, intake: &mut dyn Intake) -> Result<bool, PourError<Errno>> {
-        let segment = u64::try_from(SEGMENT_BYTES).unwrap_or(u64::MAX);
+        let segment = num::to_u64(SEGMENT_BYTES);
         let mut unchanged = self.changes_show;
+        let mut hasher = self.compare.then(blake3::Hasher::new);
         let mut offset = 0;
         while offset < self.found.size {
             let wanted = segment.min(self.found.size - offset);
@@ -38,11 +41,17 @@ impl ReadAttempt<'_> {
             if !is_hole {
                 unchanged &= self.read(&mut buffer, offset, wanted).map_err(PourError::Read)?;
             }
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&buffer);
+            }
             offset += wanted;
             // Checked before the last segment is given, so that a small file that changed is not given at all.
             if offset == self.found.size {
                 let now = stat_open(self.file.as_fd()).map_err(PourError::Read)?;
                 unchanged &= now.same_content(&self.found);
+                if let (true, Some(hasher)) = (unchanged, &hasher) {
+                    unchanged = self.digest().map_err(PourError::Read)? == hasher.finalize();
+                }
             }
             if !unchanged && !self.is_last {
                 return Ok(false);
@@ -73,10 +82,38 @@ impl ReadAttempt<'_> {
         Ok(complete)
     }
 
+    /// The hash of what the file holds now.
+    fn digest(&self) -> Result<blake3::Hash, Errno> {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = Vec::with_capacity(SEGMENT_BYTES);
+        let segment = num::to_u64(SEGMENT_BYTES);
+        let mut offset = 0;
+        while offset < self.found.size {
+            let wanted = segment.min(self.found.size - offset);
+            if !self.is_hole(offset, wanted) {
+                self.read(&mut buffer, offset, wanted)?;
+                hasher.update(&buffer);
+            }
+            offset += wanted;
+        }
+        Ok(hasher.finalize())
+    }
+
     fn is_hole(&self, offset: u64, length: u64) -> bool {
         let Some(extents) = self.extents else { return false };
         let next = extents.partition_point(|it| it.offset.saturating_add(it.length) <= offset);
         extents.get(next).is_none_or(|it| it.offset >= offset.saturating_add(length))
+    }
+}
+
+/// Whether anything can be read of a file.
+pub(super) fn has_content(file: &OwnedFd) -> Result<bool, Errno> {
+    let mut byte = [0_u8];
+    match pread(file, &mut byte, 0) {
+        Ok(length) => Ok(length > 0),
+        // It has nothing yet, as files of the kernel's may.
+        Err(Errno::AGAIN | Errno::INTR | Errno::NXIO | Errno::SPIPE) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -87,9 +124,9 @@ pub(super) fn stat_after_tick(file: BorrowedFd<'_>) -> Result<(FileStat, bool), 
     let found = stat_open(file)?;
     let now = now_ns();
     let tick = found.tick_ns();
-    // Filesystems that keep whole seconds are not waited for.
+    // A clock that is further ahead is another machine's, and tells nothing.
     let wait = found.ctime_ns + tick - now;
-    if tick > 100_000_000 || wait <= 0 || wait > 2 * tick {
+    if wait <= 0 || wait > 2 * tick {
         return Ok((found, true));
     }
     let deadline = now + wait;

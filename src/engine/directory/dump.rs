@@ -9,15 +9,16 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::content::{ReadAttempt, stat_after_tick};
+use super::content::{ReadAttempt, has_content, stat_after_tick};
 use super::extents::extents;
+use super::inode_flags::InodeFlags;
 use super::options::Options;
-use super::walk::{Member, Visit, failed, open_quietly, open_root, totals, walk};
+use super::walk::{Member, Visit, failed, mounts, open_quietly, open_root, totals, walk};
 use super::write_back::WriteBack;
 use crate::domain::{EntryKind, EntryPath};
 use crate::engine::file_stat::{FileStat, now_ns, stat_open};
 use crate::engine::pour::PourError;
-use crate::engine::tree::{open_folder, path_in};
+use crate::engine::tree::{Folders, path_in};
 use crate::engine::xattrs::{xattrs, xattrs_at};
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, printable};
 
@@ -35,6 +36,10 @@ const NAMES_CHANGED: &str =
 
 /// Why a file that changed during every attempt to read it cannot be vouched for.
 const CHANGED: &str = "changed while it was read: its content may be inconsistent";
+
+/// Why an entry of a kernel's or a special filesystem is empty.
+const LENGTH_UNKNOWN: &str =
+    "its filesystem calls it empty, but it can be read: its content is not in the backup";
 
 type Outcome<T> = Result<T, PourError<Errno>>;
 
@@ -57,7 +62,9 @@ pub(super) fn dump(
         trust_stamps: request.trust_stamps,
         began_ns,
         write_back: WriteBack::new(began_ns),
+        flags: InodeFlags::default(),
         folders: Vec::new(),
+        has_mounts: !mounts(&options).is_empty(),
         first_names: HashMap::new(),
         facts: DumpFacts { version: super::VERSION.to_owned(), ..DumpFacts::default() },
         counts: Counts::default(),
@@ -96,9 +103,11 @@ struct Dump<'dump> {
     trust_stamps: bool,
     began_ns: i128,
     write_back: WriteBack,
+    flags: InodeFlags,
     /// The folders whose names were read, with their inode number and time of change before that.
     folders: Vec<(EntryPath, (u64, i128))>,
-    /// Files with several names: the first name, and how many are still to come.
+    has_mounts: bool,
+    /// Files and links with several names: the first name, and how many are still to come.
     first_names: HashMap<Identity, (EntryPath, u32)>,
     facts: DumpFacts,
     counts: Counts,
@@ -125,6 +134,7 @@ impl Dump<'_> {
         let mut made = found.entry(path.clone(), EntryKind::Directory);
         made.xattrs = xattrs(folder).map_err(|error| self.failed(path, error))?;
         self.intake.entry(&made, false)?;
+        self.name_flags(path, folder, true);
         self.folders.push((path.clone(), (found.inode, found.ctime_ns)));
         self.counts.folders += 1;
         Ok(())
@@ -134,10 +144,10 @@ impl Dump<'_> {
     /// into one of these may be missing in the backup, although it was in the tree all the time.
     fn check_folders(&mut self) {
         let Ok(root) = open_root(&self.options.path) else { return };
+        let mut opened = Folders::below(root);
         for (path, before) in std::mem::take(&mut self.folders) {
-            let now = open_folder(root.as_fd(), path.as_bytes(), OFlags::PATH)
-                .and_then(|folder| stat_open(folder.as_fd()))
-                .map(|found| (found.inode, found.ctime_ns));
+            let found = opened.at(path.as_bytes()).and_then(stat_open);
+            let now = found.map(|found| (found.inode, found.ctime_ns));
             if now != Ok(before) {
                 self.changed(&path, NAMES_CHANGED);
             }
@@ -146,8 +156,18 @@ impl Dump<'_> {
 
     fn changed(&mut self, path: &EntryPath, why: &str) {
         self.counts.changed_while_read += 1;
+        self.leave_out(path, why);
+    }
+
+    fn leave_out(&mut self, path: &EntryPath, why: impl Into<String>) {
         let what = if path.is_root() { ".".to_owned() } else { printable(path) };
         self.facts.leave_out(what, why);
+    }
+
+    fn name_flags(&mut self, path: &EntryPath, file: BorrowedFd<'_>, is_folder: bool) {
+        if let Some(why) = self.flags.lost(path, file, is_folder) {
+            self.leave_out(path, why);
+        }
     }
 
     fn member(&mut self, member: &Member<'_>) -> Result<(), EngineError> {
@@ -170,10 +190,13 @@ impl Dump<'_> {
 
     fn skipped(&mut self, path: &EntryPath, reason: &str) {
         self.counts.passed_over += 1;
-        self.facts.leave_out(printable(path), reason);
+        self.leave_out(path, reason);
     }
 
     fn link(&mut self, member: &Member<'_>) -> Outcome<()> {
+        if self.hard_link(&member.path, &member.found)? {
+            return Ok(());
+        }
         let target = readlinkat(member.folder, member.name, Vec::new())
             .map_err(PourError::Read)?
             .into_bytes();
@@ -181,6 +204,7 @@ impl Dump<'_> {
         made.xattrs = xattrs_at(&path_in(member.folder, member.name)).map_err(PourError::Read)?;
         self.intake.entry(&made, false)?;
         self.counts.symbolic_links += 1;
+        self.await_links(&member.path, &member.found);
         Ok(())
     }
 
@@ -195,21 +219,27 @@ impl Dump<'_> {
         let found = self.content(&member.path, &file)?;
         self.counts.files += 1;
         self.counts.bytes += found.size;
-        if found.links > 1 {
-            let rest = (member.path.clone(), found.links - 1);
-            self.first_names.insert(identity(&found), rest);
-        }
+        self.name_flags(&member.path, file.as_fd(), false);
+        self.await_links(&member.path, &found);
         Ok(())
     }
 
-    /// Gives the file as a hard link if it was read under another name. Returns whether it was.
+    /// Notes a file or symbolic link that has more names.
+    fn await_links(&mut self, path: &EntryPath, found: &FileStat) {
+        if found.links > 1 {
+            self.first_names.insert(identity(found), (path.clone(), found.links - 1));
+        }
+    }
+
+    /// Gives the file or symbolic link as a hard link if it was read under another name. Returns whether it was.
     fn hard_link(&mut self, path: &EntryPath, found: &FileStat) -> Outcome<bool> {
         let Some((first, left)) = self.first_names.get_mut(&identity(found)) else {
             return Ok(false);
         };
         let kind = EntryKind::HardLink { to: first.clone() };
-        *left -= 1;
-        if *left == 0 {
+        *left = left.saturating_sub(1);
+        // Through a mount inside the tree there are more names than the file knows of.
+        if *left == 0 && !self.has_mounts {
             self.first_names.remove(&identity(found));
         }
         self.intake.entry(&found.entry(path.clone(), kind), false)?;
@@ -233,10 +263,14 @@ impl Dump<'_> {
             made.stamp = found.stamp(self.began_ns).filter(|_| has_stamp);
             let trust = self.trust_stamps && made.stamp.is_some();
             if self.intake.entry(&made, trust)? == NeedsContent::No {
+                if found.size == 0 && has_content(file).map_err(PourError::Read)? {
+                    self.changed(path, LENGTH_UNKNOWN);
+                }
                 return Ok(found);
             }
             let extents = extents.as_deref();
-            let reading = ReadAttempt { file, found, changes_show, extents, is_last };
+            let compare = self.write_back.is_in_memory(found.device);
+            let reading = ReadAttempt { file, found, changes_show, extents, compare, is_last };
             if reading.pour(self.intake)? {
                 return Ok(found);
             }

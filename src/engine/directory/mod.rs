@@ -7,6 +7,7 @@
 mod content;
 mod dump;
 mod extents;
+mod inode_flags;
 mod options;
 mod walk;
 mod write_back;

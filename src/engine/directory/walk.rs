@@ -3,7 +3,8 @@
 //! Every folder is opened relative to the one it is in, and no symbolic link is followed, so the walk never leaves the
 //! root, whatever is renamed. It keeps the names of the folders it is in, and few of those open.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -16,10 +17,10 @@ use super::content::stat_after_tick;
 use super::options::{Options, toml_text};
 use crate::domain::{EntryPath, FailureCode};
 use crate::engine::file_stat::{FileStat, stat_at, stat_open};
-use crate::engine::mounts::{answers, mount_points_below, require_answer};
+use crate::engine::mounts::{answers, mounts_below, require_answer};
 use crate::engine::shell_quote::shell_quoted;
 use crate::engine::source_path::invalid;
-use crate::engine::tree::open_folder;
+use crate::engine::tree::Folders;
 use crate::engine::{EngineError, printable};
 
 /// How many folders are open at once. Others are opened again on the way back.
@@ -29,6 +30,32 @@ const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 const OTHER_FILE_SYSTEM: &str = "another filesystem (one_file_system)";
+const KERNEL: &str =
+    "filesystem of the kernel's own: it shows the running system, and holds no files";
+
+/// Filesystems that the kernel makes up (`/proc/filesystems`).
+const OF_KERNEL: [&str; 20] = [
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "efivarfs",
+    "fusectl",
+    "mqueue",
+    "nfsd",
+    "nsfs",
+    "proc",
+    "pstore",
+    "resctrl",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "sysfs",
+    "tracefs",
+];
 
 /// What a walk finds.
 #[derive(Clone, Copy)]
@@ -75,9 +102,10 @@ pub(super) fn walk(
     let root = open_root(&options.path)?;
     let mut levels = Vec::new();
     let device = stat_open(root.as_fd()).map_or(0, |found| found.device);
-    let walker = Walker { options, scratch, root: &root, device, mounts: mounts(options) };
     let opened = open_quietly(root.as_fd(), OsStr::new("."), FOLDER)
-        .map_err(|error| walker.failed(&EntryPath::root(), error))?;
+        .map_err(|error| failed(&options.path, &EntryPath::root(), error))?;
+    let folders = RefCell::new(Folders::below(root));
+    let walker = Walker { options, scratch, folders, device, mounts: mounts(options) };
     walker.enter(EntryPath::root(), opened, &mut levels, visit)?;
     while let Some(level) = levels.last_mut() {
         let Some(name) = level.names.pop() else {
@@ -128,24 +156,28 @@ pub(super) fn totals(
 struct Walker<'walk> {
     options: &'walk Options,
     scratch: Option<(u64, u64)>,
-    root: &'walk OwnedFd,
+    /// For those that were closed.
+    folders: RefCell<Folders>,
     /// The device of the root.
     device: u64,
-    mounts: HashSet<EntryPath>,
+    mounts: HashMap<EntryPath, String>,
 }
 
-/// Where filesystems are mounted in the tree.
-fn mounts(options: &Options) -> HashSet<EntryPath> {
+/// Where filesystems are mounted in the tree, and of which kind they are.
+pub(super) fn mounts(options: &Options) -> HashMap<EntryPath, String> {
     let root = std::fs::canonicalize(&options.path).unwrap_or_else(|_| options.path.clone());
-    let points = mount_points_below(&root).into_iter();
-    points.filter_map(|point| EntryPath::new(point.into_os_string().into_vec()).ok()).collect()
+    let mounts = mounts_below(&root).into_iter();
+    mounts
+        .filter_map(|(at, kind)| Some((EntryPath::new(at.into_os_string().into_vec()).ok()?, kind)))
+        .collect()
 }
 
 impl Walker<'_> {
     /// Why the filesystem that is mounted at `path` is not read; `None` if there is none, or it is read.
     fn passes_mount(&self, path: &EntryPath) -> Option<&'static str> {
-        if !self.mounts.contains(path) {
-            return None;
+        let kind = self.mounts.get(path)?;
+        if OF_KERNEL.contains(&kind.as_str()) {
+            return Some(KERNEL);
         }
         if self.options.one_file_system {
             return Some(OTHER_FILE_SYSTEM);
@@ -204,7 +236,7 @@ impl Walker<'_> {
     fn reopened<'level>(&self, level: &'level mut Level) -> Result<&'level OwnedFd, Errno> {
         let folder = match level.folder.take() {
             Some(folder) => folder,
-            None => open_folder(self.root.as_fd(), level.path.as_bytes(), OFlags::RDONLY)?,
+            None => self.folders.borrow_mut().opened(level.path.as_bytes())?,
         };
         Ok(level.folder.insert(folder))
     }

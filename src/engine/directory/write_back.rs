@@ -3,19 +3,23 @@
 //! The first write to a page that is clean sets the file's times. Later ones do not, until the kernel has written the
 //! page to disk. So a file's dirty pages are written to disk before its stamp is taken: then the next write shows.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::{fdatasync, fstatfs, syncfs};
 
-use crate::engine::file_stat::FileStat;
+use crate::engine::file_stat::{FileStat, now_ns};
 
-/// Filesystems without times that can be trusted (`statfs(2)`). Those in memory never write a page to disk; FAT and
-/// NTFS have no time of change that programs cannot set; behind FUSE, SMB and 9P another system decides.
-const WITHOUT_GOOD_TIMES: [u32; 11] = [
+/// Filesystems in memory (`statfs(2)`): they never write a page to disk.
+const IN_MEMORY: [u32; 3] = [
     0x0102_1994, // tmpfs
     0x8584_58f6, // ramfs
     0x9584_58f6, // hugetlbfs
+];
+
+/// Others without times that can be trusted. FAT and
+/// NTFS have no time of change that programs cannot set; behind FUSE, SMB and 9P another system decides.
+const WITHOUT_GOOD_TIMES: [u32; 8] = [
     0x0000_4d44, // FAT
     0x2011_bab0, // exFAT
     0x5346_544e, // NTFS
@@ -38,10 +42,20 @@ pub(super) struct WriteBack {
     /// Files that were last changed before this have no dirty pages; `None` if pages may stay dirty for ever.
     clean_before_ns: Option<i128>,
     synced_files: u32,
-    /// Devices that were synced completely since the dump began.
-    synced: HashSet<u64>,
-    /// Devices that were seen, and whether their times can be trusted.
-    good: Vec<(u64, bool)>,
+    /// Devices that were synced completely since the dump began, and when that was begun.
+    synced: HashMap<u64, i128>,
+    /// Devices that were seen, and what their times tell.
+    times: Vec<(u64, Times)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    /// Every change, once the file's pages were written to disk.
+    Good,
+    /// Nothing for certain.
+    Unknown,
+    /// Not the writes through mappings.
+    InMemory,
 }
 
 impl WriteBack {
@@ -58,42 +72,49 @@ impl WriteBack {
         Self {
             clean_before_ns: (!is_off).then_some(began_ns - stays_dirty),
             synced_files: 0,
-            synced: HashSet::new(),
-            good: Vec::new(),
+            synced: HashMap::new(),
+            times: Vec::new(),
         }
     }
 
     /// Writes dirty pages of `file` to disk. Returns whether from now on every change shows in its times.
     pub(super) fn changes_show(&mut self, file: BorrowedFd<'_>, found: &FileStat) -> bool {
-        if !self.has_good_times(file, found.device) {
+        if self.times(file, found.device) != Times::Good {
             return false;
         }
-        let is_clean = found.size == 0
-            || self.clean_before_ns.is_some_and(|before| found.ctime_ns < before)
-            || self.synced.contains(&found.device);
-        if is_clean {
+        let changed_before = |time: i128| found.ctime_ns + found.tick_ns() < time;
+        let synced = self.synced.get(&found.device).copied();
+        if found.size == 0 || self.clean_before_ns.max(synced).is_some_and(changed_before) {
             return true;
         }
         self.synced_files += 1;
-        if self.synced_files <= MAX_FILES {
+        if self.synced_files <= MAX_FILES || synced.is_some() {
             return fdatasync(file).is_ok();
         }
+        let begun = now_ns();
         let done = syncfs(file).is_ok();
         if done {
-            self.synced.insert(found.device);
+            self.synced.insert(found.device, begun);
         }
         done
     }
 
-    fn has_good_times(&mut self, file: BorrowedFd<'_>, device: u64) -> bool {
-        if let Some((_, good)) = self.good.iter().find(|(known, _)| *known == device) {
-            return *good;
+    /// Whether files of this device are in memory. The device was seen before.
+    pub(super) fn is_in_memory(&self, device: u64) -> bool {
+        self.times.contains(&(device, Times::InMemory))
+    }
+
+    fn times(&mut self, file: BorrowedFd<'_>, device: u64) -> Times {
+        if let Some((_, times)) = self.times.iter().find(|(known, _)| *known == device) {
+            return *times;
         }
-        let good = fstatfs(file).is_ok_and(|found| {
-            let kind = u32::try_from(found.f_type & 0xffff_ffff).unwrap_or_default();
-            !WITHOUT_GOOD_TIMES.contains(&kind)
-        });
-        self.good.push((device, good));
-        good
+        let kind = fstatfs(file).ok().and_then(|it| u32::try_from(it.f_type & 0xffff_ffff).ok());
+        let times = match kind {
+            Some(kind) if IN_MEMORY.contains(&kind) => Times::InMemory,
+            Some(kind) if !WITHOUT_GOOD_TIMES.contains(&kind) => Times::Good,
+            _ => Times::Unknown,
+        };
+        self.times.push((device, times));
+        times
     }
 }

@@ -18,6 +18,8 @@ const LINE_LIMITS: [usize; 2] = [MAX_PROBLEMS, 1_000_000];
 /// A report of FTS that it could not check a table; whether that is damage, the end of the line says.
 const NOT_VALIDATED: &str = "unable to validate the inverted index for ";
 const MALFORMED: &str = "database disk image is malformed";
+/// A report of FTS that an index does not agree with the table's content.
+const DISAGREES: &str = "malformed inverted index for ";
 
 /// How many lines SQLite reports of one table, whatever it is asked for.
 const TABLE_LINES: usize = 100;
@@ -39,6 +41,9 @@ pub(super) struct CheckOutcome {
     /// Tables that could not be checked completely, because they use something that only the application has: a
     /// function, a collation, a tokenizer, a module.
     pub(super) unchecked: Vec<String>,
+    /// Full-text tables that do not agree with the table that holds their content. To keep them in step is the
+    /// application's part ("FTS5", 4.4.3), and nothing is lost if it did not.
+    pub(super) stale: Vec<String>,
 }
 
 /// The name of SQLite's check for this level.
@@ -76,7 +81,7 @@ pub(super) fn check(
             outcome.check_tables(connection, name)?;
         }
     }
-    outcome.find_unknown_modules(connection)?;
+    outcome.try_virtual_tables(connection)?;
     outcome.unchecked.sort();
     outcome.unchecked.dedup();
     outcome.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -94,10 +99,6 @@ pub(super) fn check_restored(
         .and_then(|connection| check(&connection, level, cancel).map(|it| (connection, it)));
     let (connection, outcome) = checked.map_err(|error| failed("", &error, cancel))?;
     if outcome.problems.is_empty() {
-        if !outcome.unchecked.is_empty() {
-            let tables = outcome.unchecked.join(", ");
-            log::info!("not checked, because only the application can read it: {tables}");
-        }
         return Ok((connection, outcome));
     }
     let (check, problems) = (outcome.name.unwrap_or("check"), outcome.problems.join("; "));
@@ -138,9 +139,7 @@ impl CheckOutcome {
             let lines = found.add(connection, &format!("PRAGMA {name}({limit})"))?;
             let Some(lines) = lines else { return Ok(Report::NeedsApplication) };
             if !found.problems.is_empty() || lines < limit || limit > MAX_PROBLEMS {
-                self.problems = found.problems;
-                self.odd_values = found.odd_values;
-                self.unchecked = found.unchecked;
+                *self = Self { name: self.name, took_ms: self.took_ms, ..found };
                 break;
             }
         }
@@ -153,10 +152,10 @@ impl CheckOutcome {
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name";
         self.odd_values = 0;
         for table in names(connection, sql)? {
-            let quoted = table.replace('"', "\"\"");
-            let complete = self.add(connection, &format!("PRAGMA {name}(\"{quoted}\")"))?;
+            let quoted = quoted(&table);
+            let complete = self.add(connection, &format!("PRAGMA {name}({quoted})"))?;
             if complete.is_none() && name_of(CheckLevel::Full) == Some(name) {
-                self.add(connection, &format!("PRAGMA quick_check(\"{quoted}\")"))?;
+                self.add(connection, &format!("PRAGMA quick_check({quoted})"))?;
             }
             if complete.is_none_or(|lines| lines >= TABLE_LINES) {
                 self.unchecked.push(table);
@@ -178,7 +177,7 @@ impl CheckOutcome {
             while let Some(row) = rows.next()? {
                 let line = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned();
                 lines += 1;
-                self.add_line(&line);
+                self.add_line(connection, &line)?;
                 if self.problems.len() >= MAX_PROBLEMS {
                     break;
                 }
@@ -192,36 +191,72 @@ impl CheckOutcome {
         }
     }
 
-    fn add_line(&mut self, line: &str) {
+    fn add_line(&mut self, connection: &Connection, line: &str) -> rusqlite::Result<()> {
         if line == "ok" {
-            return;
+            return Ok(());
         }
+        // As in `FTS5 table main.docs: SQL logic error`.
+        let table = |of: &str| {
+            let (_, name) = of.split_once(" table main.")?;
+            Some(name.split_once(": ").map_or(name, |(name, _why)| name).to_owned())
+        };
+        let unchecked = line.strip_prefix(NOT_VALIDATED).filter(|_| !line.ends_with(MALFORMED));
         if is_column_rule(line) {
             self.odd_values += 1;
-        } else if let Some(what) = line.strip_prefix(NOT_VALIDATED)
-            && !line.ends_with(MALFORMED)
+        } else if let Some(what) = unchecked {
+            let name = table(what).unwrap_or_else(|| what.to_owned());
+            // Without content there is nothing that an index could be compared with.
+            if !says(connection, &name, &["content=''", "content=\"\""])? {
+                self.unchecked.push(name);
+            }
+        } else if let Some(name) = line.strip_prefix(DISAGREES).and_then(table)
+            && says(connection, &name, &["content="])?
         {
-            self.unchecked.push(what.to_owned());
+            self.stale.push(name);
         } else {
             let shown: Vec<_> = line.lines().take(MAX_PROBLEMS + 1).collect();
             self.problems.push(shown.join("\n"));
         }
+        Ok(())
     }
 
-    /// Lists the virtual tables whose modules SQLite does not have: it leaves them out of its report.
-    fn find_unknown_modules(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql =
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name";
+    /// Lists the virtual tables that SQLite cannot use. It leaves those of unknown modules out of its report, and FTS5
+    /// loads a tokenizer with the first word that is searched for.
+    fn try_virtual_tables(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "SELECT name FROM sqlite_schema WHERE rootpage = 0 AND sql LIKE 'create virtual%'
+             ORDER BY name";
         for table in names(connection, sql)? {
-            let query = format!("SELECT 1 FROM \"{}\"", table.replace('"', "\"\""));
+            let query = format!("SELECT 1 FROM {}", quoted(&table));
             match connection.prepare(&query) {
                 Err(error) if needs_application(&error) => self.unchecked.push(table),
                 Err(error) => return Err(error),
+                Ok(_) if says(connection, &table, &["usingfts5("])? => {
+                    let search = format!("{query} WHERE {} MATCH 'word' LIMIT 1", quoted(&table));
+                    let found = connection.prepare(&search).and_then(|mut it| it.exists(()));
+                    if found.is_err_and(|error| needs_application(&error)) {
+                        self.unchecked.push(table);
+                    }
+                }
                 Ok(_) => {}
             }
         }
         Ok(())
     }
+}
+
+/// Whether one of these is in the statement that made a table, in small letters and without spaces.
+fn says(connection: &Connection, table: &str, wanted: &[&str]) -> rusqlite::Result<bool> {
+    let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?";
+    let mut statement = connection.prepare(sql)?;
+    let made: Vec<String> =
+        statement.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let made: String = made.concat().to_lowercase().split_whitespace().collect();
+    Ok(wanted.iter().any(|it| made.contains(it)))
+}
+
+/// A name as SQL writes it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The first column of each row.
@@ -231,7 +266,7 @@ fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
 
 /// Whether SQLite refuses a statement for a reason that is not the data: it cannot make a program of it. Damage has
 /// other codes.
-fn needs_application(error: &rusqlite::Error) -> bool {
+pub(super) fn needs_application(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{SqlInputError, SqliteFailure};
     let (SqliteFailure(error, _) | SqlInputError { error, .. }) = error else { return false };
     error.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR

@@ -2,23 +2,28 @@
 
 use rusqlite::Connection;
 
-use super::check::{check_restored, failed};
+use super::check::{check_restored, failed, needs_application, quoted};
 use crate::domain::CheckLevel;
 use crate::engine::{DrillReport, DrillRequest, EngineError};
 
 /// Opens the restored file as an application would, and reads all of it.
 pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
     let (connection, outcome) = check_restored(request.restored, CheckLevel::Full, request.cancel)?;
-    let mut check = outcome.name.unwrap_or_default().to_owned();
-    if !outcome.unchecked.is_empty() {
-        check = format!("{check}, but not of {}", outcome.unchecked.join(", "));
-    }
+    let mut unchecked = outcome.unchecked;
     let mut report =
-        DrillReport { version: rusqlite::version().to_owned(), check, ..DrillReport::default() };
+        DrillReport { version: rusqlite::version().to_owned(), ..DrillReport::default() };
     for table in tables(&connection).map_err(|error| failed("", &error, request.cancel))? {
-        let rows =
-            count(&connection, &table).map_err(|error| failed(&table, &error, request.cancel))?;
-        report.count(table, rows);
+        match count(&connection, &table) {
+            Ok(rows) => report.count(table, rows),
+            Err(error) if needs_application(&error) => unchecked.push(table),
+            Err(error) => return Err(failed(&table, &error, request.cancel)),
+        }
+    }
+    unchecked.sort();
+    unchecked.dedup();
+    report.check = outcome.name.unwrap_or_default().to_owned();
+    if !unchecked.is_empty() {
+        report.check = format!("{} (not of {})", report.check, unchecked.join(", "));
     }
     Ok(report)
 }
@@ -37,7 +42,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 
 /// `NOT INDEXED` makes SQLite read the rows themselves instead of counting an index.
 fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
-    let sql = format!("SELECT count(*) FROM \"{}\" NOT INDEXED", table.replace('"', "\"\""));
+    let sql = format!("SELECT count(*) FROM {} NOT INDEXED", quoted(table));
     let rows: i64 = connection.query_row(&sql, (), |row| row.get(0))?;
     Ok(u64::try_from(rows).unwrap_or_default())
 }

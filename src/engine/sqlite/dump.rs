@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::Value;
 
-use super::check::{CheckOutcome, check, name_of};
+use super::check::{CheckOutcome, check, name_of, quoted};
 use super::fault::explain;
 use super::info::DatabaseInfo;
 use super::member_name;
@@ -15,6 +15,10 @@ use crate::domain::{CheckLevel, EntryKind, FailureCode};
 use crate::engine::file_name::entry_path;
 use crate::engine::file_stat::now_ns;
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent};
+
+/// Why nothing vouches for a table that is in the backup.
+const UNCHECKED: &str = "unchecked: it is in the backup, but it uses a function, collation, tokenizer or module that only its application has";
+const STALE: &str = "its full-text index does not agree with the table that holds its content, and is in the backup as it was; to make it again:";
 
 /// Reads the database once, as of one commit, into `intake`.
 pub(super) fn dump(
@@ -111,18 +115,28 @@ fn facts(
             ),
         ));
     }
-    let mut facts = info.facts;
-    if !outcome.unchecked.is_empty() {
-        facts.insert("tables_not_checked".to_owned(), Value::from(outcome.unchecked));
-    }
-    if outcome.odd_values > 0 {
-        facts.insert("values_breaking_column_rules".to_owned(), Value::from(outcome.odd_values));
-    }
-    Ok(DumpFacts {
+    let mut dump = DumpFacts {
         version: rusqlite::version().to_owned(),
-        facts,
+        facts: info.facts,
         check: outcome.name.map(str::to_owned),
         check_ms: outcome.took_ms,
         ..DumpFacts::default()
-    })
+    };
+    for table in &outcome.unchecked {
+        dump.leave_out(table, UNCHECKED);
+    }
+    for table in &outcome.stale {
+        dump.leave_out(
+            table,
+            format!("{STALE} INSERT INTO {0}({0}) VALUES ('rebuild')", quoted(table)),
+        );
+    }
+    if !outcome.unchecked.is_empty() {
+        dump.facts.insert("tables_not_checked".to_owned(), Value::from(outcome.unchecked));
+    }
+    if outcome.odd_values > 0 {
+        let count = Value::from(outcome.odd_values);
+        dump.facts.insert("values_breaking_column_rules".to_owned(), count);
+    }
+    Ok(dump)
 }

@@ -33,7 +33,7 @@ impl SqliteLoad {
         ensure_free(target)?;
         let staging = Staging::beside(target)?;
         Ok(Self {
-            tree: Tree::new(staging)?,
+            tree: Tree::new(staging, request.owners)?,
             target: target.to_owned(),
             has_file: false,
             cancel: request.cancel.clone(),

@@ -27,12 +27,12 @@ impl FolderLoad {
             Owners::FromArchive => None,
             Owners::CurrentUser => Some(current_user()),
         };
-        Ok(Self { tree: Tree::new(staging)?, target: target.to_owned(), owner })
+        Ok(Self { tree: Tree::new(staging, request.owners)?, target: target.to_owned(), owner })
     }
 
     /// A staging folder beside `path`, owned by the current user, for data that is only passed on: it is never placed.
     pub(in crate::engine) fn beside(path: &Path) -> Result<Self> {
-        let tree = Tree::new(Staging::beside(path)?)?;
+        let tree = Tree::new(Staging::beside(path)?, Owners::CurrentUser)?;
         Ok(Self { tree, target: path.to_owned(), owner: Some(current_user()) })
     }
 

@@ -48,14 +48,14 @@ impl MetadataProblems {
         self.failure.lock().take()
     }
 
-    /// Logs what could not be restored for lack of permission.
-    pub(super) fn log(&self) {
+    /// Says what could not be restored for lack of permission.
+    pub(super) fn warn(&self) {
         let owners = self.lost_owners.load(Ordering::Relaxed);
         let xattrs = self.lost_xattrs.load(Ordering::Relaxed);
         if owners > 0 || xattrs > 0 {
-            log::info!(
-                "{owners} owners and {xattrs} extended attributes were not restored: run the restore \
-                 as root for those"
+            log::warn!(
+                "not restored: the owners of {owners} members, and {xattrs} extended attributes; for those, \
+                 restore as root, on a filesystem that has them"
             );
         }
     }

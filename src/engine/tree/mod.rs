@@ -15,7 +15,7 @@ mod metadata;
 mod staging;
 mod writer;
 
-pub(super) use self::beneath::{open_folder, path_in};
+pub(super) use self::beneath::{Folders, path_in};
 pub(super) use self::load::{FolderLoad, StagedFolder, occupied, path_of};
 pub(super) use self::staging::Staging;
 pub(super) use self::writer::Tree;

@@ -4,7 +4,7 @@
 //! metadata of folders is kept in memory.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -12,13 +12,13 @@ use std::sync::{Arc, Weak};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 
-use super::beneath::{open_folder, split};
+use super::beneath::{Folders, split};
 use super::file::{RestoredFile, Shared};
 use super::metadata::Metadata;
 use super::staging::Staging;
 use crate::domain::{Entry, EntryKind, EntryPath, WriteAt};
 use crate::engine::file_stat::stat_at;
-use crate::engine::{EngineError, printable};
+use crate::engine::{EngineError, Owners, printable};
 
 /// How many files may be in the list of those being written before closed ones are removed from it.
 const PRUNE_AT: usize = 256;
@@ -26,28 +26,28 @@ const PRUNE_AT: usize = 256;
 /// A tree that is being written. Dropped without [`Tree::finish`] it leaves nothing behind.
 #[derive(Debug)]
 pub(in crate::engine) struct Tree {
-    root: OwnedFd,
     staging: Staging,
+    /// Whether what is lost of the archive's metadata matters.
+    owners: Owners,
+    opened: Folders,
     folders: Vec<(EntryPath, Metadata)>,
     files: Vec<Weak<RestoredFile>>,
     prune_at: usize,
-    /// The folder of the last entry, kept open because the next is often in it too.
-    parent: Option<(Vec<u8>, OwnedFd)>,
     shared: Arc<Shared>,
 }
 
 impl Tree {
-    pub(in crate::engine) fn new(staging: Staging) -> Result<Self, EngineError> {
+    pub(in crate::engine) fn new(staging: Staging, owners: Owners) -> Result<Self, EngineError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = rustix::fs::open(staging.path(), flags, Mode::empty())
             .map_err(|error| EngineError::target("opening", staging.path(), error))?;
         Ok(Self {
-            root,
+            opened: Folders::below(root),
             staging,
+            owners,
             folders: Vec::new(),
             files: Vec::new(),
             prune_at: PRUNE_AT,
-            parent: None,
             shared: Arc::default(),
         })
     }
@@ -110,13 +110,18 @@ impl Tree {
         // Members come after their folder, so the reverse order is deepest first.
         for (path, metadata) in self.folders.drain(..).rev() {
             let shown = self.staging.path().join(path.as_path());
-            open_folder(self.root.as_fd(), path.as_bytes(), OFlags::RDONLY)
+            self.opened
+                .opened(path.as_bytes())
                 .and_then(|folder| metadata.apply(folder.as_fd(), &self.shared.problems))
                 .map_err(|error| EngineError::target("restoring", &shown, error))?;
         }
-        rustix::fs::syncfs(&self.root)
+        self.opened
+            .at(b"")
+            .and_then(rustix::fs::syncfs)
             .map_err(|error| EngineError::target("syncing", self.staging.path(), error))?;
-        self.shared.problems.log();
+        if self.owners == Owners::FromArchive {
+            self.shared.problems.warn();
+        }
         Ok(self.staging)
     }
 
@@ -159,14 +164,16 @@ impl Tree {
         Ok(Some(file))
     }
 
-    /// Links only to a regular file of this tree. A link to a symbolic link could lead out of it.
+    /// Links only to a file or symbolic link of this tree. The latter is not followed.
     fn hard_link(&mut self, path: &EntryPath, to: &EntryPath) -> Result<(), EngineError> {
         let (folder, name) = split(to.as_bytes());
         let from_name = OsStr::from_bytes(name);
-        let from = open_folder(self.root.as_fd(), folder, OFlags::PATH)
-            .and_then(|from| Ok((stat_at(from.as_fd(), from_name)?.kind, from)));
+        let from = self.opened.at(folder).and_then(|from| {
+            let kind = stat_at(from, from_name)?.kind;
+            Ok((kind, from.try_clone_to_owned().map_err(|_error| Errno::MFILE)?))
+        });
         let from = match from {
-            Ok((FileType::RegularFile, from)) => from,
+            Ok((FileType::RegularFile | FileType::Symlink, from)) => from,
             Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 return Err(EngineError::archive(format!(
                     "{} is a hard link to {}, which is not an earlier file",
@@ -183,19 +190,14 @@ impl Tree {
     }
 
     fn parent(&mut self, folder: &[u8]) -> Result<BorrowedFd<'_>, EngineError> {
-        let known = self.parent.as_ref().is_some_and(|(path, _)| path == folder);
-        if !known {
-            let opened = open_folder(self.root.as_fd(), folder, OFlags::PATH);
-            let opened = opened.map_err(|error| match error {
-                Errno::NOENT | Errno::NOTDIR | Errno::LOOP => EngineError::archive(format!(
-                    "the archive has an entry in {}, which is not a folder of the archive",
-                    String::from_utf8_lossy(folder)
-                )),
-                other => EngineError::target("opening a folder in", self.staging.path(), other),
-            })?;
-            self.parent = Some((folder.to_vec(), opened));
-        }
-        Ok(self.parent.as_ref().map_or(self.root.as_fd(), |(_, folder)| folder.as_fd()))
+        let staging = self.staging.path();
+        self.opened.at(folder).map_err(|error| match error {
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => EngineError::archive(format!(
+                "the archive has an entry in {}, which is not a folder of the archive",
+                String::from_utf8_lossy(folder)
+            )),
+            other => EngineError::target("opening a folder in", staging, other),
+        })
     }
 
     fn failed(&self, path: &EntryPath, error: Errno) -> EngineError {

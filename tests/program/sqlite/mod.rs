@@ -5,4 +5,5 @@ mod failures;
 mod live;
 mod live_large;
 mod mounts;
+mod survey;
 mod unchanged;

@@ -34,7 +34,8 @@ pub(crate) fn listing(root: &Path) -> Listing {
         }
     }
     let mut names: HashMap<(u64, u64), Vec<PathBuf>> = HashMap::new();
-    for (path, metadata) in found.iter().filter(|(_, metadata)| metadata.is_file()) {
+    let linked = |metadata: &Metadata| !metadata.is_dir() && metadata.nlink() > 1;
+    for (path, metadata) in found.iter().filter(|(_, metadata)| linked(metadata)) {
         names.entry((metadata.dev(), metadata.ino())).or_default().push(path.clone());
     }
     let tell = |(path, metadata): (PathBuf, Metadata)| {
@@ -49,13 +50,14 @@ pub(crate) fn listing(root: &Path) -> Listing {
 
 fn line(path: &Path, found: &Metadata) -> String {
     let what = if found.is_symlink() {
-        // A link has no mode, and its attributes cannot be set.
+        // A link has no mode.
         return format!(
-            "link {}:{} {}.{:09} to {:?}",
+            "link {}:{} {}.{:09} {:?} to {:?}",
             found.uid(),
             found.gid(),
             found.mtime(),
             found.mtime_nsec(),
+            xattrs(path),
             std::fs::read_link(path).unwrap()
         );
     } else if found.is_dir() {

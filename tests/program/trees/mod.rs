@@ -13,4 +13,5 @@ mod mounts;
 mod read_watch;
 mod round_trip;
 mod sample;
+mod survey;
 mod unchanged;

@@ -56,7 +56,6 @@ fn a_hostile_archive_writes_nothing_outside_of_its_tree() {
         vec![link("a", away), entry("a/evil", EntryKind::Directory)],
         vec![link("a", away), link("a/evil", "x")],
         vec![file("f", 0), link("a", away), hard_link("a/evil", "f")],
-        vec![link("a", "/proc/self/comm"), hard_link("b", "a")],
         vec![link("a", away), hard_link("b", "a/evil")],
         vec![folder(), hard_link("b", "d")],
         vec![folder(), file("d", 0)],
@@ -71,6 +70,16 @@ fn a_hostile_archive_writes_nothing_outside_of_its_tree() {
         assert_eq!(names(outside.path()), [""; 0], "{entries:?}");
         assert_eq!(names(place.path()), [""; 0], "{entries:?}");
     }
+}
+
+#[test]
+fn a_hard_link_to_a_symbolic_link_is_the_same_link_and_is_not_followed() {
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("t");
+    load(&target, &[link("a", "/proc/self/comm"), hard_link("b", "a")]).unwrap();
+    let [a, b] = ["a", "b"].map(|name| std::fs::symlink_metadata(target.join(name)).unwrap());
+    assert!(a.is_symlink() && a.ino() == b.ino() && a.nlink() == 2);
+    assert_eq!(std::fs::read_link(target.join("b")).unwrap(), Path::new("/proc/self/comm"));
 }
 
 #[test]

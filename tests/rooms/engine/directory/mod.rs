@@ -2,6 +2,7 @@
 
 mod dump;
 mod load;
+mod random_changes;
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};

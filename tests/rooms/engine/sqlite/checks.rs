@@ -53,7 +53,15 @@ fn what_only_the_application_has_is_not_checked_and_named() {
     let custom_module = "PRAGMA writable_schema = ON;
         INSERT INTO sqlite_schema VALUES
         ('table', 'vt', 'vt', 0, 'CREATE VIRTUAL TABLE vt USING app_module(x)');";
+    let custom_fts5 = "CREATE VIRTUAL TABLE ft USING fts5(x, tokenize = 'porter unicode61');
+        INSERT INTO ft VALUES ('word'); PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'porter', 'app') WHERE name = 'ft';";
+    let custom_order = "CREATE TABLE k(a TEXT COLLATE nocase PRIMARY KEY) WITHOUT ROWID;
+        INSERT INTO k VALUES ('x'), ('y'); PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'nocase', 'app') WHERE name = 'k';";
     for (sql, unchecked) in [
+        (custom_fts5, "ft"),
+        (custom_order, "k"),
         ("CREATE INDEX i ON t(abs(a));", "t"),
         ("CREATE INDEX i ON t(b) WHERE abs(a) > 3;", "t"),
         ("ALTER TABLE t ADD COLUMN c TEXT AS (abs(a)) VIRTUAL; CREATE INDEX i ON t(c);", "t"),
@@ -66,11 +74,40 @@ fn what_only_the_application_has_is_not_checked_and_named() {
         assert_eq!(full.check.as_deref(), Some("integrity_check"));
         let named = full.facts.get("tables_not_checked").map(Value::to_string).unwrap_or_default();
         assert!(named.contains(unchecked), "{sql}: {named}");
-        dump_at(&path, CheckLevel::Quick).unwrap();
+        let names = |facts: &DumpFacts| -> Vec<String> {
+            assert!(facts.left_out.iter().all(|it| it.why.starts_with("unchecked")), "{sql}");
+            facts.left_out.iter().map(|it| it.what.clone()).collect()
+        };
+        assert_eq!(names(&full), [unchecked], "{sql}");
+        // This one does not compare indexes with their tables.
+        let quick = names(&dump_at(&path, CheckLevel::Quick).unwrap());
+        assert!(quick.is_empty() || quick == [unchecked], "{sql}: {quick:?}");
         let report = drill(&path).unwrap();
         assert!(report.check.contains(unchecked), "{sql}: {}", report.check);
         assert_eq!(report.rows["t"], 300);
     }
+}
+
+#[test]
+fn a_full_text_index_that_is_behind_its_content_table_is_named_and_no_damage() {
+    for module in ["fts4(content=\"t\", b)", "fts4(b, content='')"] {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = format!(
+            "CREATE TABLE t(a, b); {ROWS} CREATE VIRTUAL TABLE ft USING {module};
+             INSERT INTO ft(docid, b) VALUES (1, 'other words');"
+        );
+        let path = database(folder.path(), &sql);
+        let facts = dump_at(&path, CheckLevel::Full).unwrap();
+        let stale = facts.left_out.iter().find(|it| it.what == "ft");
+        assert!(stale.is_none_or(|it| it.why.contains("VALUES ('rebuild')")), "{stale:?}");
+        assert_eq!(stale.is_some(), module.contains("\"t\""), "{module}");
+        assert_eq!(drill(&path).unwrap().rows["t"], 300);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let sql = "CREATE VIRTUAL TABLE ft USING fts4(b); INSERT INTO ft VALUES ('word');
+        UPDATE ft_content SET c0b = 'other';";
+    let path = database(folder.path(), sql);
+    assert_eq!(code(dump_at(&path, CheckLevel::Full)), FailureCode::SourceDamaged);
 }
 
 #[test]
