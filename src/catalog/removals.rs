@@ -106,6 +106,12 @@ impl Catalog {
         })
     }
 
+    /// Every deleted backup that can be brought back, newest first, without a check of access.
+    pub fn trash(&self) -> Result<Vec<Backup>> {
+        let found = self.store.read(|db| Ok::<_, CatalogError>(db.trashed_backups()?))?;
+        Ok(found.into_iter().map(|it| it.backup).collect())
+    }
+
     /// Deletes the rows whose archives have been in the trash for at least `window`.
     pub fn forget_trashed(&self, window: Duration) -> Result<()> {
         let window = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);

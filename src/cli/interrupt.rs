@@ -51,6 +51,11 @@ impl Interrupt {
         &self.cancel
     }
 
+    /// Waits for this long, or until a signal comes.
+    pub(super) fn pause(&self, time: Duration) {
+        self.wake.recv_timeout(time).ok();
+    }
+
     /// Fails once a signal came.
     pub(super) fn check(&self) -> Result<()> {
         if self.cancel.is_cancelled() {
@@ -76,7 +81,7 @@ impl Interrupt {
                 let seconds = timeout.as_secs();
                 return Err(CommandError::Failed(format!("{what} took over {seconds} seconds")));
             }
-            self.wake.recv_timeout(POLL_INTERVAL).ok();
+            self.pause(POLL_INTERVAL);
         }
     }
 }

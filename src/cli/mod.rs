@@ -80,7 +80,13 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Help and version come this way too, and are no mistake.
             let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
-            error.print().ok();
+            if code == ExitCode::Usage && wants_json() {
+                let text = error.to_string();
+                let why = text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned();
+                terminal::complain_in_json(&CommandError::Usage(why), code.number());
+            } else {
+                error.print().ok();
+            }
             return code;
         }
     };

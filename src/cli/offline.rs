@@ -69,7 +69,10 @@ pub(super) enum Purpose {
 
 /// Opens the chain of the given backup. From here on Ctrl-C cancels instead of ending the process.
 pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, CommandError> {
-    let (config, interrupt) = (args.with.load()?, Interrupt::listen()?);
+    // What is in archive files does not depend on a configuration.
+    let from_files = args.backup.is_none();
+    let config = if from_files { args.with.load_silently()? } else { args.with.load()? };
+    let interrupt = Interrupt::listen()?;
     let Some(selector) = &args.backup else {
         let chain = executor::open_files(&args.archive, interrupt.cancel())?;
         let (rows, reported) = (Vec::new(), Vec::new());
@@ -93,14 +96,22 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, Comman
 /// The id of the backup that is meant.
 fn find(selector: &Selector, context: &Context, config: &Config) -> Result<BackupId, CommandError> {
     let candidates = || {
-        let instances = context.catalog.every_instance()?;
-        let names: HashMap<_, _> = instances.into_iter().map(|it| (it.id, it.name)).collect();
-        let newest_first = context.catalog.every_backup()?.into_iter().rev();
-        Ok(newest_first
-            .map(|it| Candidate::new(it.id, it.name, it.instance, it.status, &names))
-            .collect())
+        let mut backups = context.catalog.every_backup()?;
+        backups.reverse();
+        candidates(context, backups)
     };
     selector.find(candidates, &place(config))
+}
+
+/// These backups, newest first, for a selector to choose from.
+pub(super) fn candidates(
+    context: &Context,
+    backups: Vec<Backup>,
+) -> Result<Vec<Candidate>, CommandError> {
+    let instances = context.catalog.every_instance()?;
+    let names: HashMap<_, _> = instances.into_iter().map(|it| (it.id, it.name)).collect();
+    let candidate = |it: Backup| Candidate::new(it.id, it.name, it.instance, it.status, &names);
+    Ok(backups.into_iter().map(candidate).collect())
 }
 
 /// The catalog and the id of the backup, for recording what an attempt to open it found.

@@ -10,13 +10,18 @@ use crate::archive::Lost;
 use crate::config::Config;
 use crate::domain::{CheckLevel, DamageIn, LogFormat, Source, num};
 use crate::engine::{self, Owners, Placed, Target};
-use crate::executor::{self, RestorePlan, RestoreReport};
+use crate::executor::{self, JobError, RestorePlan, RestoreReport};
 use crate::telemetry;
 
 use super::args::BackupArgs;
 use super::error::{CommandError, Result};
 use super::offline::{self, Opened, Purpose};
 use super::terminal;
+
+/// What can be had of an archive whose index, manifest or end is damaged.
+const WITHOUT_INDEX: &str = "--salvage cannot help, because the archive's index cannot be read. A full backup \
+    (.tar.zst) can still be unpacked up to the damage, into a new folder: zstd -dc FILE | tar -xpf - -C FOLDER. \
+    Of an incremental one (.incr.zst) nothing can be had; restore the one that it is built on";
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
@@ -57,7 +62,14 @@ pub(super) fn run(args: &RestoreArgs) -> Result<()> {
 }
 
 fn restore(args: &RestoreArgs) -> Result<()> {
-    let opened = offline::open(&args.backup, Purpose::Use)?;
+    let opened = offline::open(&args.backup, Purpose::Use).map_err(|error| match error {
+        CommandError::Job(error)
+            if error.is_damaged_archive() || matches!(error, JobError::BadFile { .. }) =>
+        {
+            CommandError::Damaged(format!("{error}; {WITHOUT_INDEX}"))
+        }
+        error => error,
+    })?;
     let target = match (&args.to, &args.into) {
         (Some(path), _) => Target::Path(path),
         (None, into) => {

@@ -36,6 +36,13 @@ pub(super) fn warn(line: impl Display) {
     writeln!(io::stderr().lock(), "coffer: warning: {line}").ok();
 }
 
+/// How many columns the terminal has, if the output goes to one.
+pub(super) fn columns() -> Option<usize> {
+    let terminal = console::Term::stdout();
+    let (_rows, columns) = terminal.is_term().then(|| terminal.size_checked()).flatten()?;
+    Some(columns.into())
+}
+
 /// A bar of this length, which is shown on a terminal only.
 pub(super) fn progress_bar(length: u64, template: &str) -> ProgressBar {
     let bar =

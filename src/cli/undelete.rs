@@ -3,19 +3,20 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::domain::BackupId;
 use crate::executor;
 use crate::server;
 
 use super::args::WithConfig;
-use super::error::Result;
+use super::backups::Selector;
+use super::error::{CommandError, Result};
+use super::offline;
 use super::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct UndeleteArgs {
-    /// The id of the deleted backup.
-    #[arg(value_name = "ID")]
-    id: BackupId,
+    /// The deleted backup: its id, the beginning of it, its name, or latest:INSTANCE.
+    #[arg(value_name = "BACKUP")]
+    backup: Selector,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -24,11 +25,16 @@ pub(super) struct UndeleteArgs {
 }
 
 pub(super) fn run(args: &UndeleteArgs) -> Result<()> {
-    let context = server::open_existing(&args.with.load()?)?;
-    let backups = executor::undelete(&context, args.id)?;
+    let config = args.with.load()?;
+    let context = server::open_existing(&config)?;
+    let place = format!("the trash of {}", config.data_dir.display());
+    let candidates = || offline::candidates(&context, context.catalog.trash()?);
+    let id = args.backup.find(candidates, &place)?;
+    let backups = executor::undelete(&context, id)
+        .map_err(|error| CommandError::from(error).not_found_in(id, &place))?;
     if args.json {
         let ids: Vec<_> = backups.iter().map(|it| it.id).collect();
-        terminal::say_json(&json!({"backup": args.id, "undeleted": ids}));
+        terminal::say_json(&json!({"backup": id, "undeleted": ids}));
         return Ok(());
     }
     for backup in &backups {

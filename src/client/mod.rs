@@ -161,6 +161,9 @@ impl Client {
 /// The error for an answer that is a refusal.
 fn refused(request: String, mut answer: Response<Body>) -> ClientError {
     let detail = answer.body_mut().read_json::<ErrorBody>().ok().and_then(ErrorBody::into_detail);
-    let message = detail.map_or_else(|| "refused".to_owned(), |detail| detail.message);
+    let mut message = detail.map_or_else(|| "refused".to_owned(), |detail| detail.message);
+    if answer.status() == 401 {
+        message.push_str(" The token that was sent is not one of this server's.");
+    }
     ClientError::Refused { request, status: answer.status().as_u16(), message }
 }

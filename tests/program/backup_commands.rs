@@ -7,7 +7,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{PROJECT, TestServer};
+use crate::support::{PROJECT, TestServer, archive_of, wait_until};
 
 /// A server with two instances; the first has a full backup and an incremental one.
 struct Fixture {
@@ -169,7 +169,7 @@ fn what_changes_something_needs_a_server_and_says_so() {
         assert!(error.contains("no server answers"), "{error}");
     }
     let status = text(&fixture.read(&["status"]), 0);
-    assert!(status.contains("No server answers") && status.contains("never backed up"), "{status}");
+    assert!(status.contains("no server answers") && status.contains("never backed up"), "{status}");
     fixture.server.restart();
 }
 
@@ -183,4 +183,62 @@ fn the_configuration_may_be_named_before_or_after_the_command() {
     };
     let after = report(&run(&["list", "--json", "--config", config]));
     assert_eq!(report(&run(&["--config", config, "list", "--json"])), after);
+}
+
+#[test]
+fn a_deleted_backup_is_brought_back_by_its_id_by_the_beginning_of_that_or_as_the_latest() {
+    let fixture = Fixture::new();
+    let (full, client) = (id(&fixture.full), fixture.server.admin());
+    for selector in [full, &full[..20], "latest:shop"] {
+        client.delete(&format!("backups/{full}")).with_status(202);
+        let back = wait_until("the archives to be in the trash", || {
+            let output = fixture.read(&["undelete", selector, "--json"]);
+            (output.status.code() == Some(0)).then(|| report(&output))
+        });
+        let mut ids = back["undeleted"].as_array().unwrap().clone();
+        ids.sort_by_key(ToString::to_string);
+        assert_eq!(ids, [json!(full), json!(id(&fixture.incremental))]);
+        assert_eq!(client.get(&format!("backups/{full}")).status, 200);
+    }
+    let error = text(&fixture.read(&["undelete", "latest:shop"]), 3);
+    assert!(error.contains("the trash"), "{error}");
+}
+
+#[test]
+fn a_backup_is_shown_with_what_is_not_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(tree.join("a.socket")).unwrap();
+    let server = TestServer::builder().instance_directory("tree", &tree).start();
+    let made = server.admin().full("tree");
+    assert_eq!(made["left_out"].as_array().map(Vec::len), Some(1), "{made:#}");
+    let shown = text(&server.run(&["show", id(&made)]), 0);
+    assert!(shown.contains("a.socket") && shown.contains("1 thing"), "{shown}");
+    drop(socket);
+}
+
+#[test]
+fn an_error_is_json_where_a_report_would_be_also_for_a_wrong_command_line() {
+    for arguments in [&["show", "--json"][..], &["list", "--json", "--limit", "few"]] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coffer"));
+        let error = text(&command.args(arguments).output().unwrap(), 2);
+        let error: Value = serde_json::from_str(&error).unwrap();
+        assert_eq!(error["exit_code"], 2);
+        assert!(
+            error["error"].as_str().unwrap().contains("Usage: coffer")
+                || error["error"].as_str().unwrap().contains("--limit"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn archive_files_are_verified_without_a_word_about_configuration() {
+    let fixture = Fixture::new();
+    let archive = archive_of(&fixture.full);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coffer"));
+    let output = command.args(["verify", "--archive"]).arg(archive).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

@@ -9,7 +9,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestServer, stderr_of, write_file};
+use crate::support::{Client, TestServer, bash, stderr_of, write_file};
 
 /// A part of an archive file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -357,4 +357,33 @@ fn damage_to_the_root_affects_every_backup_built_on_it(
         fixture.assert_damage_reported(&fixture.run(&["verify", point.id()]));
     }
     fixture.assert_next_is_full();
+}
+
+/// The advice of a refused restore is followed to the letter.
+#[rstest]
+fn a_full_archive_without_its_index_is_unpacked_as_the_refusal_says(
+    #[values(
+        Damage::FlippedBit(Part::Index),
+        Damage::CutShort(Part::Trailer),
+        Damage::Zeroed(Part::Trailer)
+    )]
+    damage: Damage,
+) {
+    let fixture = Fixture::new(Damage::FlippedBit(Part::Trailer));
+    apply_damage(damage, &fixture.root.archive(), &fixture.sibling.archive());
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("restored");
+    let refused =
+        fixture.run(&["restore", fixture.root.id(), "--to", target.to_str().unwrap(), "--salvage"]);
+    let error = stderr_of(&refused);
+    assert_eq!(refused.status.code(), Some(4), "{error}");
+    let (_, advice) = error.split_once("into a new folder: ").unwrap();
+    let (advice, _) = advice.split_once(". Of an incremental").unwrap();
+    let command = advice
+        .replace("FILE", fixture.root.archive().to_str().unwrap())
+        .replace("FOLDER", folder.path().to_str().unwrap());
+    // It fails where the damage begins, behind the data.
+    bash(&command, folder.path()).output().unwrap();
+    let data: Vec<_> = std::fs::read_dir(folder.path().join("data")).unwrap().flatten().collect();
+    assert!(std::fs::read(data[0].path()).unwrap() == fixture.root.bytes, "{damage:?}");
 }

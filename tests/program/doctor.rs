@@ -80,3 +80,46 @@ fn a_file_that_is_not_a_catalog_is_a_problem() {
     symlink("/proc/version", data.join("catalog.db")).unwrap();
     assert_problem(&findings(folder.path(), ""), "catalog", "");
 }
+
+#[test]
+fn a_wrong_configuration_has_the_exit_code_of_wrong_usage_and_a_missing_source_that_of_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("coffer.toml");
+    for (instance, code) in [
+        ("engine = \"oracle\"\nsource = { path = \"/x\" }", 2),
+        ("engine = \"sqlite\"\nsource = { path = \"shop.db\" }", 2),
+        ("engine = \"sqlite\"\nsource = { path = \"/none/shop.db\" }", 1),
+    ] {
+        let data = folder.path().join("data");
+        let text = format!(
+            "data_dir = {data:?}\n[[instances]]\nname = \"shop\"\nproject_id = \"a\"\n{instance}\n"
+        );
+        write_file(&config, text);
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_coffer"));
+        let output = doctor.args(["doctor", "--config"]).arg(&config).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{instance}");
+    }
+}
+
+#[test]
+fn the_settings_of_a_sqlite_database_are_shown_only_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("shop.db");
+    let created = rusqlite::Connection::open(&database).unwrap();
+    created.execute_batch("CREATE TABLE item(name)").unwrap();
+    let config = folder.path().join("coffer.toml");
+    let data = folder.path().join("data");
+    write_file(
+        &config,
+        format!(
+            "data_dir = {data:?}\n[[instances]]\nname = \"shop\"\nproject_id = \"a\"\n\
+             engine = \"sqlite\"\nsource = {{ path = {database:?} }}\n"
+        ),
+    );
+    for (arguments, shown) in [(&["doctor"][..], false), (&["doctor", "-v"], true)] {
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_coffer"));
+        let output = doctor.args(arguments).arg("--config").arg(&config).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.contains("page_size"), shown, "{text}");
+    }
+}

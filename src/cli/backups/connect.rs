@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::error::{CommandError, Result};
@@ -65,7 +66,7 @@ pub(super) fn connect(config: &Config) -> Result<Connected> {
             return Err(CommandError::Usage(format!("{URL} is set; set {TOKEN} as well")));
         }
         Err(missing) => {
-            let why = format!("The server {url} answers, but {missing}");
+            let why = format!("the server {url} answers, but {missing}");
             return Ok(Connected::NoToken { why });
         }
     };
@@ -90,6 +91,10 @@ fn token(config: &Config, elsewhere: bool) -> Result<(String, bool), String> {
     match fs::read_to_string(&path) {
         Ok(secret) if !elsewhere => Ok((secret.trim().to_owned(), true)),
         Ok(_) => Err("its token is not on this machine".to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(format!(
+            "there is no {}: its tokens are in its configuration, or it has another data_dir; set {TOKEN}",
+            path.display()
+        )),
         Err(error) => Err(format!(
             "its token {} cannot be read ({error}): run this {}, or set {TOKEN}",
             path.display(),

@@ -1,6 +1,5 @@
 //! `coffer backup`.
 
-use std::thread;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::args::WithConfig;
 use crate::cli::error::{CommandError, Result};
+use crate::cli::interrupt::Interrupt;
 use crate::cli::terminal;
 use crate::client::Client;
 use crate::domain::{BackupId, Clock as _, Status, SystemClock};
@@ -64,6 +64,7 @@ pub(in crate::cli) fn run(args: &BackupArgs) -> Result<()> {
 
 /// Asks until the backup has ended.
 fn wait(client: &Client, id: BackupId) -> Result<BackupView> {
+    let interrupt = Interrupt::listen()?;
     let bar = terminal::progress_bar(1000, "{msg} [{bar:30}] {percent} %, {elapsed}");
     let ended = loop {
         let backup = client.backup(id)?;
@@ -72,7 +73,13 @@ fn wait(client: &Client, id: BackupId) -> Result<BackupView> {
         }
         bar.set_message(backup.status.to_string());
         bar.set_position(permille(backup.progress));
-        thread::park_timeout(POLL);
+        interrupt.pause(POLL);
+        if interrupt.cancel().is_cancelled() {
+            bar.finish_and_clear();
+            return Err(CommandError::Failed(format!(
+                "not waiting any longer; the server goes on with backup {id}, and coffer show {id} tells how far it is"
+            )));
+        }
     };
     bar.finish_and_clear();
     Ok(ended)

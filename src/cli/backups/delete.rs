@@ -43,10 +43,17 @@ pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<()> {
     client.of_project(backup.project_id).delete_backup(id)?;
     if args.json {
         terminal::say_json(&json!({ "deleted": id, "also_deleted": others }));
-    } else if others.is_empty() {
-        terminal::say(format_args!("Backup {id} is deleted."));
+        return Ok(());
+    }
+    terminal::say(if others.is_empty() {
+        format!("Backup {id} is deleted.")
     } else {
-        terminal::say(format_args!("Backup {id} and {counted} built on it are deleted."));
+        format!("Backup {id} and {counted} built on it are deleted.")
+    });
+    if config.storage.trash_window_s > 0 {
+        terminal::say(format_args!(
+            "As long as its archive is in the trash, coffer undelete {id} brings it back."
+        ));
     }
     Ok(())
 }

@@ -62,12 +62,13 @@ pub(in crate::cli) fn run(args: &ListArgs) -> Result<()> {
         return Ok(());
     }
     if backups.is_empty() {
-        terminal::say(format_args!("{} has no backups.", origin.place()));
+        let of = args.instance.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
+        terminal::say(format_args!("There are no backups{of} in {}.", origin.place()));
         return Ok(());
     }
     let rows: Vec<_> = shown.iter().map(row).collect();
     let headings = ["ID", "INSTANCE", "NAME", "KIND", "STATUS", "SIZE", "MADE", "PROVEN"];
-    table::print(headings, &rows);
+    table::print(headings, rows);
     let more = backups.len().saturating_sub(shown.len());
     if more > 0 {
         terminal::say(format_args!("and {more} older; --limit 0 shows all"));

@@ -47,12 +47,14 @@ impl Origin {
 
     /// For commands that only read: the server, or the catalog if none can be asked.
     pub(super) fn open(config: &Config) -> Result<Self> {
-        let why = match connect(config)? {
+        let (why, answers) = match connect(config)? {
             Connected::Server(server) => return Ok(Self::new(Answers::Server(server))),
-            Connected::Nobody { url } => format!("No server answers at {url}"),
-            Connected::NoToken { why } => why,
+            Connected::Nobody { url } => (format!("no server answers at {url}"), false),
+            Connected::NoToken { why } => (why, true),
         };
-        let context = Box::new(server::open_existing(config)?);
+        let context = server::open_existing(config).map(Box::new).map_err(|error| {
+            if answers { CommandError::Failed(format!("{why}; and {error}")) } else { error.into() }
+        })?;
         let file = config.catalog_file().display().to_string();
         Ok(Self::new(Answers::Catalog { context, file, why }))
     }

@@ -45,7 +45,7 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     }
     terminal::say(match without_server {
         None => format!("Coffer runs: {} answers.", origin.place()),
-        Some(why) => format!("{why}; this is from {}.", origin.place()),
+        Some(why) => format!("This is from {}: {why}.", origin.place()),
     });
     if summaries.is_empty() {
         terminal::say("There are no instances.");
@@ -53,7 +53,7 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     }
     let rows: Vec<_> = summaries.iter().map(Summary::row).collect();
     let headings = ["INSTANCE", "ENGINE", "STATUS", "BACKUPS", "NEWEST", "PROVEN", "LAST ATTEMPT"];
-    table::print(headings, &rows);
+    table::print(headings, rows);
     Ok(())
 }
 

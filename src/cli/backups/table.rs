@@ -1,5 +1,7 @@
 //! Tables of text, and what stands in their cells.
 
+use std::collections::HashSet;
+
 use crate::cli::terminal;
 use crate::domain::{Clock as _, NextDrill, SystemClock};
 use crate::wire::{BackupView, DrillStatus, UtcTime};
@@ -7,17 +9,68 @@ use crate::wire::{BackupView, DrillStatus, UtcTime};
 /// What stands in a cell about which nothing is known.
 pub(super) const NOTHING: &str = "-";
 
-/// Prints rows under their headings, each column as wide as its longest cell.
-pub(super) fn print<const COLUMNS: usize>(headings: [&str; COLUMNS], rows: &[[String; COLUMNS]]) {
+/// The shortest that an id is cut to: the time in it.
+const SHORT_ID: usize = 13;
+/// The shortest that a name is cut to.
+const SHORT_NAME: usize = 8;
+
+/// Prints rows under their headings, each column as wide as its longest cell. On a terminal that is narrower, ids
+/// are cut where they are still unique, then names.
+pub(super) fn print<const COLUMNS: usize>(
+    headings: [&str; COLUMNS],
+    mut rows: Vec<[String; COLUMNS]>,
+) {
+    if let Some(columns) = terminal::columns() {
+        fit(headings, &mut rows, columns);
+    }
+    let widths = widths(headings, &rows);
+    terminal::say(line(&headings.map(str::to_owned), &widths));
+    for row in &rows {
+        terminal::say(line(row, &widths));
+    }
+}
+
+fn widths<const COLUMNS: usize>(
+    headings: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+) -> [usize; COLUMNS] {
     let mut widths = headings.map(str::len);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    terminal::say(line(&headings.map(str::to_owned), &widths));
-    for row in rows {
-        terminal::say(line(row, &widths));
+    widths
+}
+
+/// Cuts ids, then names, until lines are no longer than `columns`, if that is enough.
+fn fit<const COLUMNS: usize>(
+    headings: [&str; COLUMNS],
+    rows: &mut [[String; COLUMNS]],
+    columns: usize,
+) {
+    for heading in ["ID", "NAME"] {
+        let widths = widths(headings, rows);
+        let length = widths.iter().sum::<usize>() + 2 * COLUMNS.saturating_sub(1);
+        let at = headings.iter().position(|it| *it == heading);
+        let Some((at, width)) = at.and_then(|at| Some((at, *widths.get(at)?))) else { continue };
+        if length <= columns {
+            return;
+        }
+        let mut cells: Vec<&mut String> = rows.iter_mut().filter_map(|it| it.get_mut(at)).collect();
+        if heading == "ID" {
+            let unique = |length: &usize| {
+                let starts = cells.iter().map(|id| id.chars().take(*length).collect::<String>());
+                starts.collect::<HashSet<_>>().len() == cells.len()
+            };
+            let length = (SHORT_ID..width).find(unique).unwrap_or(width);
+            cells.iter_mut().for_each(|id| **id = id.chars().take(length).collect());
+        } else {
+            let most = width.saturating_sub(length - columns).max(SHORT_NAME);
+            for name in cells.iter_mut().filter(|it| it.chars().count() > most) {
+                **name = name.chars().take(most - 1).chain(['…']).collect();
+            }
+        }
     }
 }
 
@@ -101,6 +154,25 @@ mod tests {
         ] {
             assert_eq!(span(seconds), shown);
         }
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_ids_are_cut_where_they_are_unique_and_then_names() {
+        let headings = ["ID", "NAME", "STATUS"];
+        let row = |id: &str| [id, "a name that is long", "COMPLETED"].map(str::to_owned);
+        let all = [
+            row("01a21dda-8fe3-72a0-96e0-eed9ce8a57c1"),
+            row("01a21dda-8fe3-73a0-96e0-eed9ce8a57c1"),
+        ];
+        let fitted = |columns: usize| {
+            let mut rows = all.clone();
+            fit(headings, &mut rows, columns);
+            line(&rows[0], &widths(headings, &rows))
+        };
+        assert_eq!(fitted(68), line(&all[0], &[36, 19, 9]));
+        assert_eq!(fitted(50), "01a21dda-8fe3-72  a name that is long  COMPLETED");
+        assert_eq!(fitted(40), "01a21dda-8fe3-72  a name tha…  COMPLETED");
+        assert_eq!(fitted(10), "01a21dda-8fe3-72  a name …  COMPLETED");
     }
 
     #[test]

@@ -31,7 +31,11 @@ pub(super) struct Finding {
 
 /// The results of all checks, in order.
 #[derive(Debug, Default)]
-pub(super) struct Findings(pub(super) Vec<Finding>);
+pub(super) struct Findings {
+    pub(super) all: Vec<Finding>,
+    /// Whether one of them is that the configuration is wrong.
+    pub(super) wrong_configuration: bool,
+}
 
 impl Findings {
     pub(super) fn ok(&mut self, check: &str, found: impl Into<String>) {
@@ -57,10 +61,10 @@ impl Findings {
     }
 
     fn add(&mut self, check: &str, level: Level, found: String, advice: Option<String>) {
-        self.0.push(Finding { check: check.to_owned(), level, found, advice });
+        self.all.push(Finding { check: check.to_owned(), level, found, advice });
     }
 
     pub(super) fn count(&self, level: Level) -> usize {
-        self.0.iter().filter(|finding| finding.level == level).count()
+        self.all.iter().filter(|finding| finding.level == level).count()
     }
 }

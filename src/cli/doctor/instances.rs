@@ -6,19 +6,33 @@ use crate::engine::{self, ENGINES};
 
 use super::finding::Findings;
 
-/// Probes every instance of the configuration as a backup would. `free`: bytes left for archives.
-pub(super) fn instances(config: &Config, free: Option<u64>, findings: &mut Findings) {
+/// Probes every instance of the configuration as a backup would. `free`: bytes left for archives. What a SQLite
+/// database is set to is shown only if that is wanted.
+pub(super) fn instances(
+    config: &Config,
+    free: Option<u64>,
+    verbose: bool,
+    findings: &mut Findings,
+) {
     for instance in &config.instances {
-        probe(config, instance, free, findings);
+        let notes = verbose || instance.engine != "sqlite";
+        probe(config, instance, free, notes, findings);
     }
 }
 
-fn probe(config: &Config, instance: &InstanceConfig, free: Option<u64>, findings: &mut Findings) {
+fn probe(
+    config: &Config,
+    instance: &InstanceConfig,
+    free: Option<u64>,
+    notes: bool,
+    findings: &mut Findings,
+) {
     let check = format!("instance {}", instance.name);
     let source = &instance.source;
     let Some(engine) = engine::find(&instance.engine) else {
         let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name()).collect();
         let advice = format!("the engines of this build: {}", names.join(", "));
+        findings.wrong_configuration = true;
         return findings.problem(
             &check,
             format!("there is no engine {:?}", instance.engine),
@@ -26,6 +40,7 @@ fn probe(config: &Config, instance: &InstanceConfig, free: Option<u64>, findings
         );
     };
     if let Err(error) = engine.check_source(source) {
+        findings.wrong_configuration = true;
         return findings.problem(&check, error.to_string(), "correct it in the configuration");
     }
     let catalog = config.catalog_file();
@@ -37,7 +52,7 @@ fn probe(config: &Config, instance: &InstanceConfig, free: Option<u64>, findings
         Ok(probe) => {
             let size = human(probe.source_bytes);
             let mut found = format!("{} {}, about {size}", engine.name(), probe.version);
-            for note in &probe.notes {
+            for note in probe.notes.iter().filter(|_| notes) {
                 found = format!("{found}\n{note}");
             }
             match free {

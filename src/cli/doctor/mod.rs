@@ -26,6 +26,9 @@ pub(super) struct DoctorArgs {
     /// Report as JSON.
     #[arg(long)]
     json: bool,
+    /// Also show what is usual: the settings of SQLite databases.
+    #[arg(long, short)]
+    verbose: bool,
     #[command(flatten)]
     with: WithConfig,
 }
@@ -34,7 +37,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     let mut findings = Findings::default();
     let config = args.with.load();
     match &config {
-        Ok(config) => check_all(config, &mut findings),
+        Ok(config) => check_all(config, args.verbose, &mut findings),
         Err(error) => {
             let advice = "correct it; config/default.toml lists and explains every key";
             findings.problem("configuration", error.to_string(), advice);
@@ -42,13 +45,16 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     }
     report(args, &findings);
     config?;
+    if findings.wrong_configuration {
+        return Err(CommandError::Usage("the configuration is wrong; see above".to_owned()));
+    }
     match findings.count(Level::Problem) {
         0 => Ok(()),
         some => Err(CommandError::Failed(format!("{}; see above", counted(some, "problem")))),
     }
 }
 
-fn check_all(config: &Config, findings: &mut Findings) {
+fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     let from = config.file.as_ref().map_or_else(
         || "built-in defaults, with the environment's COFFER__… variables".to_owned(),
         |file| file.display().to_string(),
@@ -59,7 +65,7 @@ fn check_all(config: &Config, findings: &mut Findings) {
     data_dir::clock(findings);
     catalog::server(config, findings);
     catalog::catalog(config, findings);
-    instances::instances(config, free, findings);
+    instances::instances(config, free, verbose, findings);
     tools::tools(findings);
 }
 
@@ -69,13 +75,13 @@ fn report(args: &DoctorArgs, findings: &Findings) {
         terminal::say_json(&json!({
             "problems": problems,
             "warnings": warnings,
-            "findings": findings.0,
+            "findings": findings.all,
         }));
         return;
     }
-    let width = findings.0.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
+    let width = findings.all.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
     let below = " ".repeat(width + 14);
-    for finding in &findings.0 {
+    for finding in &findings.all {
         let (word, check) = (finding.level.word(), &finding.check);
         let found = finding.found.replace('\n', &format!("\n{below}"));
         terminal::say(format_args!("  {word:<8}  {check:<width$}  {found}"));

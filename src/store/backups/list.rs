@@ -78,6 +78,10 @@ statements! {
     MISSING_ARCHIVES =
         select!("WHERE backups.damage_code = 'archive_missing' AND backups.id > ''");
 
+    IN_TRASH = select!(
+        "WHERE backups.trashed IS NOT NULL ORDER BY backups.created DESC, backups.id DESC"
+    );
+
     INTERRUPTED = select!("WHERE backups.status IN ('BUILDING', 'SAVING')");
 }
 
@@ -133,6 +137,11 @@ impl Records<'_> {
     /// Backups whose archive was reported as missing.
     pub fn missing_archives(self) -> Result<Vec<Backup>, StoreError> {
         query_all(self.0, MISSING_ARCHIVES, [], |row| Ok(read(row)?.backup))
+    }
+
+    /// Every row in the trash, newest first.
+    pub fn trashed_backups(self) -> Result<Vec<BackupRecord>, StoreError> {
+        query_all(self.0, IN_TRASH, [], read)
     }
 
     /// Backups that a worker has, oldest first.
