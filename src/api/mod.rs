@@ -65,7 +65,6 @@ pub struct State {
     pub public_url: Option<String>,
     /// Backups a page when the client does not say.
     pub default_page: u32,
-    /// Backups a page at most.
     pub max_page: u32,
     /// Instances a page, always: the OpenStack client looks names up on the first page only.
     pub instance_page: u32,

@@ -7,10 +7,11 @@ use actix_web::http::header::{HeaderMap, HeaderName, IF_NONE_MATCH, IF_RANGE, RA
 pub(super) enum Selection {
     /// Nothing: the client has it already.
     NotModified,
-    /// All of it.
     All,
-    /// These bytes.
-    Part { first: u64, last: u64 },
+    Part {
+        first: u64,
+        last: u64,
+    },
     /// Nothing: the range begins after the end.
     OutOfRange,
 }

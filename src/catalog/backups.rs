@@ -12,7 +12,6 @@ use super::{Catalog, CatalogError, Forbidden, Invalid, NotNow, Read, Reply, Resu
 /// Which backups, and which page of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupFilter {
-    /// Of every project (admin only).
     pub all_projects: bool,
     /// Of another project (admin only).
     pub project: Option<ProjectId>,

@@ -30,7 +30,6 @@ pub enum CatalogError {
     },
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The instance is busy or gone.
     #[error("instance {id} is {status}", status = status.as_str())]
     InstanceBusy { id: InstanceId, status: InstanceStatus },
     #[error(transparent)]

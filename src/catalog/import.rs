@@ -14,7 +14,6 @@ pub struct Recovered {
     /// The row, COMPLETED or RESTORED.
     pub backup: Backup,
     pub instance_name: Option<String>,
-    /// How its last drill ended.
     pub drill: Option<RunEnd>,
     /// What a drill found wrong with its data.
     pub damage: Option<Failure>,

@@ -9,7 +9,6 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFacts {
     pub location: Location,
-    /// The archive file's length.
     pub stored_bytes: u64,
     /// What it restores to, in bytes of file content.
     pub source_bytes: u64,
@@ -37,7 +36,6 @@ pub struct Backup {
     pub datastore: Datastore,
     /// The subfolder asked for.
     pub container: Option<ContainerName>,
-    /// When it was asked for.
     pub created: Timestamp,
     /// When its row last changed.
     pub updated: Timestamp,

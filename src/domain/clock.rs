@@ -28,7 +28,6 @@ impl Timestamp {
         self.to_second().to_civil().to_string()
     }
 
-    /// Writes what [`Timestamp::to_wire`] returns.
     pub fn write_wire(self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.to_second().to_civil(), out)
     }

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::words::words;
 use super::{Failure, Timestamp};
 
-/// The drills of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drill {
     /// The one that waits or runs.
@@ -67,7 +66,6 @@ impl Verdict {
 pub struct DrillFacts {
     /// The version of the server or library that read what was restored.
     pub version: String,
-    /// The checks that passed.
     pub check: String,
     pub tables: u64,
     pub rows: u64,

@@ -60,7 +60,6 @@ impl Source {
     }
 }
 
-/// Where an instance comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceOrigin {
     Configured,

@@ -8,10 +8,8 @@ pub trait ReadAt: Send + Sync + Debug {
     /// Fills `buffer` from `offset`; an end before that is an error of kind `UnexpectedEof`.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// How many bytes there are.
     fn len(&self) -> u64;
 
-    /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

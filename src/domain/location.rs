@@ -9,7 +9,6 @@ use super::{BackupId, ContainerName, InstanceId, Kind, ProjectId};
 const FULL: &str = ".tar.zst";
 const INCREMENTAL: &str = ".incr.zst";
 
-/// The longest location, in bytes.
 const LONGEST: usize = 1024;
 
 /// The path of an archive in the storage, `/`-separated.

@@ -28,9 +28,7 @@ words! {
 pub enum RunResult {
     /// It did what was asked for.
     Done,
-    /// It could not be done.
     Failed(Failure),
-    /// It found damage.
     Damaged(Failure),
     /// It was no longer wanted.
     Cancelled,

@@ -19,7 +19,6 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every value, in order.
             pub const ALL: &[Self] = &[$(Self::$value),+];
 
             pub const fn as_str(self) -> &'static str {

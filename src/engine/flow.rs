@@ -16,7 +16,6 @@ pub enum NeedsContent {
     No,
 }
 
-/// Takes what an engine reads.
 pub trait Intake {
     /// Announces about how many bytes of content will follow, to show progress and reserve space.
     fn announce(&mut self, bytes: u64) -> Result<(), Stop>;
@@ -65,10 +64,8 @@ pub trait Staged: Send {
     fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed>;
 }
 
-/// Where the restored data is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placed {
-    /// At this path.
     At(PathBuf),
     /// In a running server: which server and databases, as text.
     In(String),

@@ -50,7 +50,6 @@ pub fn find(name: &str) -> Option<&'static dyn Engine> {
     ENGINES.iter().copied().find(|engine| engine.name() == name)
 }
 
-/// One kind of database.
 pub trait Engine: Send + Sync {
     /// Its name: `sqlite`, `directory`… In the API it is `datastore.type`.
     fn name(&self) -> &'static str;

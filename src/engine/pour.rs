@@ -12,7 +12,6 @@ use crate::domain::{Entry, EntryKind, SEGMENT_BYTES, num};
 pub(super) enum PourError<E = io::Error> {
     /// It could not be read; `UnexpectedEof` means that it is shorter than its entry says.
     Read(E),
-    /// The intake stopped.
     Stopped(Stop),
 }
 

@@ -73,7 +73,6 @@ pub(super) const LOGICAL: (&str, Method) = ("logical", Method::Logical);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ServerKind {
     pub(super) engine: &'static str,
-    /// The schemes of its URLs.
     pub(super) schemes: &'static [&'static str],
     pub(super) default_port: u16,
     /// Used if the source has neither a URL nor a socket.
@@ -273,7 +272,6 @@ pub(super) fn text(source: &Source, key: &str) -> Result<Option<String>> {
     }
 }
 
-/// The list of texts under `key`.
 pub(super) fn texts(source: &Source, key: &str) -> Result<Vec<String>> {
     let wrong = || invalid(format!("source.{key} must be a list of texts"));
     match source.0.get(key) {

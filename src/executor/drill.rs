@@ -22,11 +22,9 @@ use super::{Context, JobError, OnProgress, Result, millis, proof, why_archives_m
 pub struct DrillPlan<'a> {
     /// The folder in which the drill makes one of its own.
     pub within: &'a Path,
-    /// Bytes that stay free there.
     pub headroom: u64,
     /// The `source` of the backup's instance, if it is known: which tools to use.
     pub source: Option<&'a Source>,
-    /// Threads that decode.
     pub workers: usize,
     pub limit: Option<Duration>,
     /// Checked between two segments, and by the engine.

@@ -17,7 +17,6 @@ pub enum JobError {
     /// The database or the place to restore into.
     #[error(transparent)]
     Engine(EngineError),
-    /// The archive's own bytes.
     #[error(transparent)]
     Archive(ArchiveError),
     #[error(transparent)]

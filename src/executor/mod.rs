@@ -47,23 +47,19 @@ pub use worker::Executor;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Jobs at a time.
     pub workers: usize,
     /// Threads that hash and compress, within one job.
     pub compression_threads: usize,
-    /// zstd's level.
     pub compression_level: i32,
     /// Every Nth backup of an instance reads every file, also if size, times and inode are unchanged; 0: none does.
     pub reread_every: u64,
     /// The nice value of the threads that run jobs.
     pub nice: i32,
-    /// How fast sources are read.
     pub pace: Arc<Pace>,
     /// How long a deleted archive can still be fetched out of the trash.
     pub trash_window: Duration,
     /// Bytes that a drill leaves free where it restores to.
     pub headroom_bytes: u64,
-    /// How long a drill may take.
     pub drill_limit: Option<Duration>,
 }
 

@@ -15,7 +15,6 @@ pub struct RestoreReport {
     pub target: Placed,
     /// Members restored: files, folders, links.
     pub entries: u64,
-    /// Bytes of file content written.
     pub content_bytes: u64,
     /// The engine's check that the result passed, if one was asked for.
     pub check: Option<String>,
@@ -34,11 +33,9 @@ pub struct RestorePlan<'a> {
     pub target: Target<'a>,
     /// The `source` of the backup's instance, if it is known: which tools to use.
     pub source: Option<&'a Source>,
-    /// Whose the restored files are.
     pub owners: Owners,
     /// How thoroughly the engine checks the result.
     pub check: CheckLevel,
-    /// Threads that decode and write.
     pub workers: usize,
     /// Whether to go on where bytes of an archive are damaged, without the engine's check.
     pub salvage: bool,

@@ -15,7 +15,6 @@ pub struct VerifyReport {
     pub chain: Vec<BackupId>,
     /// Files, folders and links.
     pub entries: u64,
-    /// Bytes of content decoded.
     pub content_bytes: u64,
     /// How far it is proven: bytes, and the check of its source if one was made then.
     pub level: VerifyLevel,

@@ -35,7 +35,6 @@ impl Bound {
         Ok(Self { address, socket })
     }
 
-    /// Begins to listen.
     pub(super) fn listen(self) -> Result<TcpListener, ServerError> {
         self.socket.listen(BACKLOG).map_err(|source| refused(self.address, source))?;
         Ok(self.socket.into())

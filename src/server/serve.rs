@@ -26,7 +26,6 @@ const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
 /// Microseconds within which a rebuild reads a further piece of an archive.
 const REBUILD_STEP_US: u32 = 120_000_000;
 
-/// Serves until a signal comes.
 pub fn serve(config: &Config) -> Result<(), ServerError> {
     log::info!(
         "coffer {} starts; configuration: {}; data: {}",

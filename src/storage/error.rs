@@ -33,7 +33,6 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// The file certainly does not exist.
     pub(super) fn not_found(file: &Path) -> Self {
         Self::NotFound { what: file.display().to_string() }
     }

@@ -66,7 +66,6 @@ pub trait Pending: Write + Send + std::fmt::Debug {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredArchive {
     pub location: Location,
-    /// How long, in bytes.
     pub bytes: u64,
     /// When it was proven last, if version 0.1.0 made it, which kept that as the file's mtime. Means nothing
     /// unless it is later than the end of the backup in the manifest.

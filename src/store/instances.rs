@@ -292,7 +292,6 @@ impl Records<'_> {
         claimed.map_or(Ok(None), |id| self.instance(id))
     }
 
-    /// Claimed removals wait again.
     pub fn retry_instance_removals(self) -> Result<()> {
         execute(self.0, RETRY_REMOVALS, []).map(drop)
     }

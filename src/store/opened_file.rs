@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Result, StoreError};
 
-/// The file that was opened.
 #[derive(Debug)]
 pub(super) struct OpenedFile {
     path: PathBuf,

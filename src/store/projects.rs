@@ -51,7 +51,6 @@ impl Records<'_> {
         query_first(self.0, STRATEGY, params![project, key(instance)], read)
     }
 
-    /// Adds or replaces one.
     pub fn put_strategy(
         self,
         project: &ProjectId,

@@ -6,7 +6,6 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Result, StoreError};
 
-/// The whole current schema.
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The application id in the file's header: "Cofr".

@@ -4,7 +4,6 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::Result;
 
-/// How a row becomes a value.
 pub(super) type Read<T> = fn(&Row<'_>) -> rusqlite::Result<T>;
 
 /// The first row, if there is one.
@@ -27,7 +26,6 @@ pub(super) fn query_one<T>(
     Ok(db.prepare_cached(statement)?.query_row(params, read)?)
 }
 
-/// Every row, in order.
 pub(super) fn query_all<T>(
     db: &Connection,
     statement: &str,

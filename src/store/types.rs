@@ -135,7 +135,6 @@ pub(super) fn json(value: &impl Serialize) -> Result<String> {
     })
 }
 
-/// A failure from its two columns.
 pub(super) fn failure(code: Option<FailureCode>, message: Option<String>) -> Option<Failure> {
     code.map(|code| Failure { code, message: message.unwrap_or_default() })
 }

@@ -25,7 +25,6 @@ pub(crate) struct Block<'a> {
     /// Of an incremental: where in the root's index its prefix starts.
     pub(super) prefix_start: Option<u64>,
     pub(super) frame: &'a [u8],
-    /// The length of its content.
     pub(crate) length: usize,
 }
 

@@ -112,7 +112,6 @@ impl SegmentPosition {
 pub struct Record {
     pub entry: Entry,
     pub(crate) segments: Vec<Segment>,
-    /// BLAKE3 of a regular file's content.
     pub(crate) hash: Option<Digest>,
 }
 

@@ -21,7 +21,6 @@ use crate::domain::{Cancel, Kind, SEGMENT_BYTES};
 /// What the writer of an archive says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
-    /// The length of the file.
     pub stored_bytes: u64,
     /// The length of the content that it restores to.
     pub source_bytes: u64,

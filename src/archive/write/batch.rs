@@ -68,7 +68,6 @@ pub(super) struct EncodedSegment {
 pub(super) struct EncodedBatch {
     /// The buffer that the bytes were in, to be used again.
     pub(super) spare: Vec<u8>,
-    /// The frames, one after the other.
     pub(super) out: Vec<u8>,
     /// Stored length and content length of each frame, for the seek table.
     pub(super) frames: Vec<(u32, u32)>,

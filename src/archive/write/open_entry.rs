@@ -12,7 +12,6 @@ use crate::domain::{EntryPath, Extent};
 /// The entry that was begun last.
 #[derive(Debug)]
 pub(super) struct OpenEntry {
-    /// The number of its record.
     pub(super) number: u64,
     pub(super) path: EntryPath,
     pub(super) size: u64,
@@ -34,7 +33,6 @@ pub(super) struct OpenEntry {
 pub(super) enum SegmentData {
     /// Nothing but its hash. The buffer can be used again.
     Hole(Vec<u8>, Digest),
-    /// Its bytes.
     Bytes(Vec<u8>),
     /// The bytes of its data ranges; with the hash of the segment, and these ranges.
     Ranges(Vec<u8>, Digest, Box<DataMap>),

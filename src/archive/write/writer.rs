@@ -36,7 +36,6 @@ const ZEROS: [u8; 4096] = [0; 4096];
 pub struct WriterOptions {
     /// Threads that hash and compress.
     pub workers: usize,
-    /// The compression level of zstd.
     pub level: i32,
     /// The unit in which an incremental stores changes: the engine's page size.
     pub page_bytes: u32,
@@ -59,7 +58,6 @@ pub struct Writer<W> {
     pub(super) verified: VerifiedPatches,
     open: Option<OpenEntry>,
     sequence: PathSequence,
-    /// The bytes of the next batch.
     bytes: Vec<u8>,
     segments: Vec<BatchSegment>,
     /// Whether the next batch belongs to the tar.

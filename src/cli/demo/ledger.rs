@@ -49,7 +49,6 @@ const WORDS: &[&str] = &[
 pub(super) struct Ledger {
     pub(super) database: Connection,
     documents: i64,
-    /// The number of the last transaction.
     pub(super) transactions: i64,
 }
 

@@ -31,7 +31,6 @@ pub(super) struct Tour<'a> {
     pub(super) client: Client,
     /// The instance that is backed up.
     pub(super) instance: InstanceId,
-    /// Documents in its database.
     pub(super) documents: i64,
 }
 

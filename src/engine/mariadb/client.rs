@@ -46,7 +46,6 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// For the server of the configuration.
     pub(super) fn new(options: &Options, cancel: &Cancel) -> Result<Self> {
         let program = options.programs().client()?;
         let maker = maker(&version_text(&program, cancel)?);
@@ -54,7 +53,6 @@ impl Client {
         Ok(Self { program, connection, shown: options.shown(), maker, cancel: cancel.clone() })
     }
 
-    /// For a private server.
     pub(super) fn private(program: PathBuf, data: &Path, cancel: &Cancel) -> Self {
         Self {
             program,
@@ -85,7 +83,6 @@ impl Client {
         Ok(rows(&answer))
     }
 
-    /// Whether the server answers.
     pub(super) fn is_up(&self) -> Result<bool> {
         self.tool().arg("--execute=SELECT 1").timeout(QUERY_TIMEOUT).succeeds(&self.cancel)
     }
@@ -155,7 +152,6 @@ fn unescaped(field: &str) -> String {
     text
 }
 
-/// A name quoted for SQL.
 pub(super) fn quoted_name(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }

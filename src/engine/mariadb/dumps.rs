@@ -52,7 +52,6 @@ impl Dumps {
         Ok(Self { staging, names })
     }
 
-    /// The databases, in order.
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }

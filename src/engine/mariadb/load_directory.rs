@@ -87,7 +87,6 @@ fn with_accounts(dumps: &Dumps, views: &[Script]) -> Result<Script> {
     Ok(Script { name: name.to_owned(), path })
 }
 
-/// Initialises an empty data directory.
 fn initialise(programs: &Programs, data: &Path, cancel: &Cancel) -> Result<()> {
     let tool = Tool::new(&programs.installer()?)
         .arg("--no-defaults")

@@ -31,7 +31,6 @@ const DISK_FULL: [&str; 5] =
 /// What a server without keys says of a table that is to be encrypted.
 const WRONG_OPTIONS: &str = "errno: 140";
 
-/// The options of such a table.
 const ENCRYPTED: [&str; 2] = ["`ENCRYPTED`=", "`ENCRYPTION_KEY_ID`="];
 
 /// A statement that the server refused.

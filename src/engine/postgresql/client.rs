@@ -23,7 +23,6 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The same client in another database.
     pub(super) fn in_database(&self, name: &str) -> Self {
         Self { login: self.login.in_database(name), ..self.clone() }
     }

@@ -22,7 +22,6 @@ pub(super) const TABLESPACES: &str = "tablespaces";
 /// The folder of a logical backup's dumps.
 pub(super) const DUMPS: &str = "databases";
 
-/// The roles of a logical backup.
 pub(super) const ROLES: &str = "roles.sql";
 
 /// What a logical backup holds of the server itself.
@@ -53,7 +52,6 @@ pub(super) struct Cluster {
     pub(super) wal_segment_size: u64,
     /// The OIDs of its tablespaces other than the two that every server has.
     pub(super) tablespaces: Vec<u32>,
-    /// The databases in a logical backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) databases: Vec<String>,
     /// The rights to them, where they are not the default.
@@ -91,7 +89,6 @@ impl Cluster {
         }
     }
 
-    /// The content of [`CLUSTER_FILE`].
     pub(super) fn to_json(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');

@@ -92,7 +92,6 @@ impl Selection {
     }
 }
 
-/// Dumps roles and databases.
 pub(super) fn dump(
     session: &Session,
     info: &ServerInfo,

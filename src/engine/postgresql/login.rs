@@ -125,7 +125,6 @@ impl Login {
         }
     }
 
-    /// The same login to another database.
     pub(super) fn in_database(&self, name: &str) -> Self {
         Self { database: name.to_owned(), ..self.clone() }
     }
@@ -136,7 +135,6 @@ impl Login {
         format!("dbname='{name}'")
     }
 
-    /// Sets the environment of `tool`.
     pub(super) fn apply_env(&self, tool: Tool) -> Tool {
         let mut tool = tool
             .env("PGDATABASE", &self.database)
@@ -155,7 +153,6 @@ impl Login {
     }
 }
 
-/// A name quoted for SQL.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -70,7 +70,6 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Reads one stream to its end.
     pub(super) fn read(&mut self, stream: &mut impl Read, part: Part) -> Result<(), PourError> {
         let mut archive = Archive::new(BufReader::with_capacity(BUFFER, &mut *stream));
         for member in archive.entries().map_err(PourError::Read)? {

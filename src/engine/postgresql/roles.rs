@@ -11,7 +11,6 @@ pub(super) enum Existing {
     Update,
 }
 
-/// The statements to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RoleScript {
     text: Vec<u8>,

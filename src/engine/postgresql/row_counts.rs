@@ -60,7 +60,6 @@ impl Table {
     }
 }
 
-/// Counts every table of `database`.
 pub(super) fn tables(client: &Client, database: &str, report: &mut DrillReport) -> Result<()> {
     let tables: Vec<Table> = client.query(TABLES)?;
     let script: String = tables.iter().map(Table::statements).collect();

@@ -53,7 +53,6 @@ struct Setting {
     value: String,
 }
 
-/// A tablespace or a database.
 #[derive(Debug, Deserialize)]
 struct Object {
     kind: String,

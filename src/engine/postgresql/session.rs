@@ -12,7 +12,6 @@ use crate::engine::server_source::ServerSource;
 /// What a connection pooler says if it takes no options.
 const NO_OPTIONS: &str = "startup parameter";
 
-/// The server of an instance.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client: Client,

@@ -11,7 +11,6 @@ use crate::domain::{Cancel, FailureCode};
 use crate::engine::tool::{Finder, Tool, ToolError, version_text};
 use crate::engine::{EngineError, Result};
 
-/// The check's name in reports.
 pub(super) const CHECK: &str = "redis-check-rdb";
 const GOOD: &str = "RDB looks OK";
 /// Printed if anything is wrong, whatever the exit status.
@@ -23,11 +22,9 @@ const MAX_OUTPUT: usize = 4 << 20;
 /// How many of the last lines a message shows.
 const MAX_LINES: usize = 6;
 
-/// The tool that checks.
 #[derive(Debug)]
 pub(super) struct Checker(PathBuf);
 
-/// A snapshot that passed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Checked {
     pub(super) keys: Option<u64>,

@@ -158,7 +158,6 @@ impl<'a> PrivateServer<'a> {
         Ok(report)
     }
 
-    /// Reads every key of a database.
     fn read_keys(&self, database: &str) -> Result<()> {
         let mut cursor = "0".to_owned();
         loop {

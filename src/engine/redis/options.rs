@@ -18,7 +18,6 @@ pub(super) const KIND: ServerKind = ServerKind {
 /// Arguments with a password, which every user of the machine could read.
 const PASSWORD_ARGUMENTS: [&str; 4] = ["-a", "--pass", "--askpass", "-u"];
 
-/// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protection {
     Plain,

@@ -95,7 +95,6 @@ impl WalMark {
     }
 }
 
-/// The files of a snapshot.
 #[derive(Debug)]
 pub(super) struct DirectReader<'a> {
     database: &'a File,

@@ -18,7 +18,6 @@ use crate::engine::{EngineError, Result};
 /// How often a waiting reader checks the cancel flag.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
 
-/// Device and inode number.
 type FileId = (u64, u64);
 
 #[derive(Debug, Default, Clone, Copy)]

@@ -139,7 +139,6 @@ impl Tool {
         self
     }
 
-    /// Kills it after this time.
     pub(crate) const fn timeout(mut self, longest: Duration) -> Self {
         self.timeout = Some(longest);
         self

@@ -14,12 +14,7 @@ pub enum ToolError {
     #[error("{} cannot be run: {source}", path.display())]
     Start { path: PathBuf, source: std::io::Error },
     #[error("{name} did not end within {seconds} s; {output}")]
-    TimedOut {
-        name: String,
-        /// How long it was given.
-        seconds: u64,
-        output: String,
-    },
+    TimedOut { name: String, seconds: u64, output: String },
     #[error("{name} ended with {status}; it said: {output}")]
     Failed { name: String, status: ExitStatus, output: String },
     /// It succeeded, but its answer is not what it should be.

@@ -84,7 +84,6 @@ impl ServerProcess {
     }
 }
 
-/// The last `bytes` of a file.
 pub(crate) fn read_end(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();

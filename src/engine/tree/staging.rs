@@ -102,7 +102,6 @@ fn make_writable(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the name `target` durable.
 fn sync(target: &Path) -> Result<()> {
     let folder = parent_of(target);
     File::open(&folder)

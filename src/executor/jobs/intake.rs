@@ -93,7 +93,6 @@ pub(super) fn writer_error(error: ArchiveError) -> JobError {
     }
 }
 
-/// The intake of one backup.
 pub(super) struct BackupIntake<'a> {
     writer: &'a mut Writer<Sink>,
     step: AllocationStep,

@@ -17,17 +17,11 @@ pub(in crate::executor) const POLL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Of a backup.
     Backup { id: BackupId, result: Result<Published> },
-    /// Of a registration.
     Registration { id: BackupId, result: Result<Found> },
-    /// Of a restore into this instance.
     Restore { instance: Box<Instance>, result: Result<Restored> },
-    /// Of a drill, after this time.
     Drill { id: BackupId, took: Duration, result: Result<PassedDrill> },
-    /// Of the removal of one archive.
     Removal { id: BackupId, result: Result<Removed> },
-    /// Of the removal of a restored instance.
     InstanceRemoval { id: InstanceId, result: Result<()> },
 }
 

@@ -8,7 +8,6 @@ use crate::domain::{ArchiveFacts, Backup, BackupId, Kind};
 use crate::executor::chain::{job_error, open_at, open_readers};
 use crate::executor::{BadLink, Context, JobError, Result, facts};
 
-/// What a registered archive is.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) kind: Kind,

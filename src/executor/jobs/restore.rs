@@ -13,15 +13,12 @@ use crate::failpoint;
 pub(super) struct Restored {
     /// What reads it from now on.
     pub(super) source: Source,
-    /// Bytes of file content.
     pub(super) content_bytes: u64,
-    /// Where the data is.
     pub(super) target: PathBuf,
     /// What a person does to use it.
     pub(super) next_steps: Vec<String>,
 }
 
-/// Restores into the instance's folder.
 pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored> {
     failpoint::at("restore-begins");
     let name = &job.instance.datastore.engine;

@@ -252,7 +252,6 @@ impl<'a> OpenedPath<'a> {
         Ok(path.expect("a folder that is missing was made"))
     }
 
-    /// The file's path, for messages.
     pub(super) fn path(&self) -> PathBuf {
         self.folder.path_of(self.name)
     }

@@ -22,7 +22,6 @@ pub(super) const ARCHIVES_ID: &str = "archives.id";
 /// The folders of a data directory, and what the operations on them share.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// The data directory.
     pub(super) root: PathBuf,
     /// Published archives.
     pub(super) archives: PathBuf,
@@ -106,7 +105,6 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Seconds since 1970.
     pub(super) fn now_seconds(&self) -> u64 {
         u64::try_from(self.clock.now().as_micros() / 1_000_000).unwrap_or(0)
     }

@@ -37,7 +37,6 @@ pub(super) fn read(path: &OpenedPath<'_>) -> Result<Option<Vec<u8>>> {
     Ok(Some(proof))
 }
 
-/// Writes the proof of an archive.
 pub(super) fn write(layout: &Layout, path: &OpenedPath<'_>, proof: &[u8]) -> Result<()> {
     layout.replace_file(&path.folder, &name_of(path.name), proof)
 }

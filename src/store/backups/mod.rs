@@ -25,7 +25,6 @@ pub struct Lineage {
     pub parent: Option<BackupId>,
 }
 
-/// How a backup ends well.
 #[derive(Debug, Clone, Copy)]
 pub struct Finish<'a> {
     /// COMPLETED or RESTORED.
@@ -256,7 +255,6 @@ impl Records<'_> {
         query_first(self.0, BY_ID, [id], read)
     }
 
-    /// When the newest backup was created.
     pub fn last_created(self) -> Result<Option<Timestamp>> {
         query_first(self.0, LAST_CREATED, [], |row| row.get(0))
     }

@@ -79,7 +79,6 @@ impl Records<'_> {
         Ok(execute(self.0, BECOME_FULL, named_params! { ":id": id, ":at": at })? > 0)
     }
 
-    /// Records damage of a finished backup.
     pub fn set_damaged(self, damage: &Damage, at: Timestamp) -> Result<bool> {
         let Damage { id, place, failure } = damage;
         let params = named_params! {

@@ -46,7 +46,6 @@ impl From<io::Error> for UnpackError {
     }
 }
 
-/// The error for a malformed stream.
 pub(super) fn malformed(problem: impl Into<String>) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, problem.into())
 }
@@ -81,7 +80,6 @@ pub(super) struct Content {
     crc: u32,
 }
 
-/// Reads a stream chunk by chunk.
 #[derive(Debug)]
 pub(super) struct Chunks<R> {
     stream: BufReader<R>,

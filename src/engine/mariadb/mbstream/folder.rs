@@ -95,7 +95,6 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// Completes a file.
     pub(super) fn end(&mut self, path: &EntryPath) -> Result<(), UnpackError> {
         // An empty file had no content.
         let open = match self.open.remove(path) {
