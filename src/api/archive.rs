@@ -1,23 +1,28 @@
 //! `GET backups/{id}/archive`: the archive itself, complete or a range of it.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::error::BlockingError;
 use actix_web::http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    IF_NONE_MATCH, IF_RANGE, RANGE,
 };
-use actix_web::{HttpResponse, HttpResponseBuilder, web};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use crate::catalog::{Read, Scope};
 use crate::domain::{ArchiveFacts, BackupId, ReadAt};
 use crate::wire::ErrorBody;
 
 use super::State;
-use super::download::ArchivePart;
 use super::error::ApiError;
 use super::extract::Call;
 use super::operation::{Operation, operations};
-use super::range::{Selection, select};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![download_archive]
@@ -111,5 +116,140 @@ fn open(
     } else {
         let (is, should) = (archive.len(), facts.stored_bytes);
         Err(fault(format!("it has {is} bytes and should have {should}")))
+    }
+}
+
+/// What to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Selection {
+    /// Nothing: the client has it already.
+    NotModified,
+    All,
+    Part {
+        first: u64,
+        last: u64,
+    },
+    /// Nothing: the range begins after the end.
+    OutOfRange,
+}
+
+/// What these headers select of an archive of this length with this (strong) tag.
+fn select(headers: &HeaderMap, tag: &str, length: u64) -> Selection {
+    if let Some(known) = text(headers, &IF_NONE_MATCH)
+        && known.split(',').map(str::trim).any(|it| it == "*" || it.trim_start_matches("W/") == tag)
+    {
+        return Selection::NotModified;
+    }
+    let Some(range) = text(headers, &RANGE) else { return Selection::All };
+    // The client has a part of some version already, and the range must be of the same. A date cannot tell.
+    if headers.contains_key(IF_RANGE) && text(headers, &IF_RANGE).map(str::trim) != Some(tag) {
+        return Selection::All;
+    }
+    part(range, length).unwrap_or(Selection::All)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The only range of a `Range` header. `None` if it cannot be read or has several: then it is ignored.
+fn part(header: &str, length: u64) -> Option<Selection> {
+    let (unit, range) = header.split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") || range.contains(',') {
+        return None;
+    }
+    let (first, last) = range.split_once('-')?;
+    let (first, last) = (first.trim(), last.trim());
+    let end = length.checked_sub(1);
+    if first.is_empty() {
+        let suffix = number(last)?;
+        return Some(match end {
+            Some(end) if suffix > 0 => {
+                Selection::Part { first: length.saturating_sub(suffix), last: end }
+            }
+            _ => Selection::OutOfRange,
+        });
+    }
+    let first = number(first)?;
+    let last = if last.is_empty() { u64::MAX } else { number(last)? };
+    if last < first {
+        return None;
+    }
+    Some(match end {
+        Some(end) if first <= end => Selection::Part { first, last: last.min(end) },
+        _ => Selection::OutOfRange,
+    })
+}
+
+/// Digits only. A number that does not fit is beyond any length.
+fn number(digits: &str) -> Option<u64> {
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+/// Bytes a piece.
+const PIECE: u64 = 128 << 10;
+
+type Reading = Pin<Box<dyn Future<Output = Result<io::Result<Bytes>, BlockingError>>>>;
+
+/// A range of an archive.
+struct ArchivePart {
+    archive: Arc<dyn ReadAt>,
+    /// Where the next piece begins.
+    offset: u64,
+    /// How much of the range was not sent yet.
+    left: u64,
+    /// The whole range, for the answer's length.
+    length: u64,
+    reading: Option<Reading>,
+}
+
+impl ArchivePart {
+    /// `length` bytes of `archive` from `offset` on.
+    fn new(archive: Arc<dyn ReadAt>, offset: u64, length: u64) -> Self {
+        Self { archive, offset, left: length, length, reading: None }
+    }
+
+    fn begin_reading(&self) -> Reading {
+        let (archive, offset) = (Arc::clone(&self.archive), self.offset);
+        let length = self.left.min(PIECE);
+        Box::pin(web::block(move || {
+            let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+            archive.read_exact_at(&mut bytes, offset)?;
+            Ok(bytes.into())
+        }))
+    }
+}
+
+impl MessageBody for ArchivePart {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.length)
+    }
+
+    /// An error cuts the connection before the promised length, so the client knows.
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, io::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let mut reading = self.reading.take().unwrap_or_else(|| self.begin_reading());
+        let Poll::Ready(read) = reading.as_mut().poll(context) else {
+            self.reading = Some(reading);
+            return Poll::Pending;
+        };
+        let read = read.map_err(io::Error::other).flatten();
+        match &read {
+            Ok(bytes) => {
+                let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                self.offset = self.offset.saturating_add(count);
+                self.left = self.left.saturating_sub(count);
+            }
+            Err(_error) => self.left = 0,
+        }
+        Poll::Ready(Some(read))
     }
 }

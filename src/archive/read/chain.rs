@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::lost::{Lost, LostRanges};
 use super::reader::Reader;
 use super::segment_reader::ChainReaders;
 use super::walk::{Content, Counts, Walk};
+use super::walk::{Lost, LostRanges};
 use crate::archive::error::{ArchiveError, Result};
 use crate::domain::{BackupId, Cancel, Entry, Kind, WriteAt};
 

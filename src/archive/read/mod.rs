@@ -1,7 +1,6 @@
 //! Reading archives: one alone, or a chain of them.
 
 mod chain;
-mod lost;
 mod prove;
 mod reader;
 mod segment_reader;
@@ -9,9 +8,9 @@ mod verified_patches;
 mod walk;
 
 pub use chain::Chain;
-pub use lost::Lost;
 pub use prove::{Finished, prove, verify_file};
 pub use reader::Reader;
 pub(super) use segment_reader::{ChainReaders, SegmentReader};
 pub(super) use verified_patches::{PatchDigest, VerifiedPatches};
 pub use walk::Counts;
+pub use walk::Lost;

@@ -1,16 +1,15 @@
-//! Encoding a batch: hashes its segments, compares them with older versions, and makes the frames.
+//! Batches of segments: bytes that are waiting to be encoded, what a worker makes of them, and how.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::batch::{Batch, BatchSegment, EncodedBatch, EncodedSegment, SegmentOutcome};
 use crate::archive::error::{ArchiveError, Result};
 use crate::archive::frame::{
     Changes, Compressor, MAX_FRAME_BYTES, PATCH_MAGIC, SKIPPABLE_HEADER, WHOLE_SEGMENTS,
     check_result, push_skippable,
 };
 use crate::archive::hash::{self, Digest};
-use crate::archive::index::{FrameSlice, PatchSlice, RootSlice, Segment, Stored};
+use crate::archive::index::{DataMap, FrameSlice, PatchSlice, RootSlice, Segment, Stored};
 use crate::archive::read::{ChainReaders, PatchDigest, Reader, SegmentReader};
 use crate::domain::num::{saturating_u32, to_usize};
 
@@ -177,4 +176,76 @@ fn in_tar_frame(bytes: &[u8], segment: BatchSegment) -> EncodedSegment {
     };
     let segment_in_root = Segment { hash, stored: Stored::Root(RootSlice { slice, map }) };
     EncodedSegment { id: segment.id, outcome: SegmentOutcome::Stored, segment: segment_in_root }
+}
+
+/// Identifies a segment: the number of its record in the archive, and its own number in the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SegmentId {
+    pub(super) record: u64,
+    pub(super) number: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct BatchSegment {
+    pub(super) id: SegmentId,
+    /// Where its bytes start in the batch.
+    pub(super) start: usize,
+    pub(super) length: usize,
+    /// Whether its file has no other segment.
+    pub(super) only: bool,
+    /// If the batch has only its data ranges: its hash, and these ranges.
+    pub(super) sparse: Option<(Digest, Box<DataMap>)>,
+    /// The parent's version.
+    pub(super) old: Option<Segment>,
+}
+
+impl BatchSegment {
+    /// The bytes of this segment among those of the batch.
+    pub(super) fn bytes<'a>(&self, batch: &'a [u8]) -> &'a [u8] {
+        batch.get(self.start..self.start.saturating_add(self.length)).unwrap_or(&[])
+    }
+}
+
+/// Bytes for a worker to encode.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// Whether they belong to the tar; otherwise they become patch frames of an incremental.
+    pub(super) in_tar: bool,
+    /// The bytes, at most a MiB.
+    pub(super) bytes: Vec<u8>,
+    pub(super) segments: Vec<BatchSegment>,
+    /// A buffer for the frames.
+    pub(super) out: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SegmentOutcome {
+    /// It is a hole and takes no bytes.
+    Hole,
+    /// It equals the parent's or the root's version.
+    Unchanged,
+    /// All of it is in a frame of the batch.
+    Stored,
+    /// Its changed pages are in a frame of the batch.
+    Patched,
+}
+
+/// A segment of an encoded batch. Frame numbers in it count from the batch's first frame, unless it is unchanged.
+#[derive(Debug)]
+pub(super) struct EncodedSegment {
+    pub(super) id: SegmentId,
+    pub(super) outcome: SegmentOutcome,
+    pub(super) segment: Segment,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct EncodedBatch {
+    /// The buffer that the bytes were in, to be used again.
+    pub(super) spare: Vec<u8>,
+    pub(super) out: Vec<u8>,
+    /// Stored length and content length of each frame, for the seek table.
+    pub(super) frames: Vec<(u32, u32)>,
+    pub(super) segments: Vec<EncodedSegment>,
+    /// The proofs of the patches among the frames.
+    pub(super) proofs: Vec<PatchDigest>,
 }

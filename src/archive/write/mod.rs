@@ -1,6 +1,5 @@
 //! Writing archives.
 
-mod batch;
 mod encoder;
 mod export;
 mod finish;
@@ -8,7 +7,6 @@ mod open_entry;
 mod output;
 mod parent_index;
 mod pending_records;
-mod skipped_records;
 mod tar_header;
 mod writer;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::batch::{BatchSegment, SegmentId};
+use super::encoder::{BatchSegment, SegmentId};
 use crate::archive::error::{ArchiveError, Result};
 use crate::archive::hash::{self, Digest};
 use crate::archive::index::{DataMap, Record, segment_length};

@@ -1,11 +1,11 @@
 //! The parent's index, in which an incremental looks up the older versions of its files.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::skipped_records::SkippedRecords;
 use crate::archive::error::{ArchiveError, Result};
-use crate::archive::index::{Entries, Record};
-use crate::archive::order::Order;
+use crate::archive::index::{Entries, Record, encode};
+use crate::archive::order::{Order, PathSet};
 use crate::archive::read::Reader;
 use crate::domain::{BackupId, EntryKind, EntryPath, Kind};
 
@@ -105,5 +105,58 @@ impl ParentIndex {
             skipped.insert(record);
         }
         Ok(())
+    }
+}
+
+/// The most that the kept records may take, each counted with [`OVERHEAD`].
+const MAX_BYTES: usize = 24 << 20;
+/// What a record takes besides its bytes: its place in the table, half of which may be empty, and the allocator's
+/// header.
+const OVERHEAD: usize = 64;
+
+/// The paths of the parent's files, and the records that were skipped.
+#[derive(Debug)]
+pub(super) struct SkippedRecords {
+    files: PathSet,
+    records: HashMap<u64, Box<[u8]>>,
+    bytes: usize,
+}
+
+impl SkippedRecords {
+    /// Collects the paths of this parent's files. `root` is that of its chain.
+    pub(super) fn new(parent: &Arc<Reader>, root: &Arc<Reader>) -> Result<Self> {
+        let mut files = PathSet::default();
+        for record in parent.entries(Some(root))? {
+            let entry = record?.entry;
+            if matches!(entry.kind, EntryKind::File { .. }) {
+                files.insert(&entry.path).map_err(|error| error.of_given(&entry.path))?;
+            }
+        }
+        Ok(Self { files, records: HashMap::new(), bytes: 0 })
+    }
+
+    /// Whether the parent has a file of this path. There is a chance of one in millions that `true` is wrong.
+    pub(super) fn may_have(&self, path: &EntryPath) -> bool {
+        self.files.contains(path)
+    }
+
+    pub(super) fn insert(&mut self, record: Record) {
+        let mut record = record;
+        let EntryKind::File { extents, .. } = &mut record.entry.kind else { return };
+        *extents = None;
+        record.entry.xattrs.clear();
+        let bytes = encode(&record);
+        let cost = bytes.len().saturating_add(OVERHEAD);
+        if self.bytes.saturating_add(cost) <= MAX_BYTES {
+            self.bytes = self.bytes.saturating_add(cost);
+            self.records.insert(self.files.hash(&record.entry.path), bytes.into_boxed_slice());
+        }
+    }
+
+    /// Removes and returns the record with this path, as [`encode`]d bytes.
+    pub(super) fn remove(&mut self, path: &EntryPath) -> Option<Vec<u8>> {
+        let bytes = self.records.remove(&self.files.hash(path))?;
+        self.bytes = self.bytes.saturating_sub(bytes.len().saturating_add(OVERHEAD));
+        Some(bytes.into_vec())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::batch::{SegmentId, SegmentOutcome};
+use super::encoder::{SegmentId, SegmentOutcome};
 use crate::archive::error::Result;
 use crate::archive::hash::Digest;
 use crate::archive::index::{FinishedIndex, IndexWriter, Record, Segment};

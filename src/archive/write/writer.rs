@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::batch::{Batch, BatchSegment, EncodedBatch, EncodedSegment, SegmentOutcome};
 use super::encoder::Encoder;
+use super::encoder::{Batch, BatchSegment, EncodedBatch, EncodedSegment, SegmentOutcome};
 use super::open_entry::{OpenEntry, SegmentData};
 use super::output::Output;
 use super::parent_index::ParentIndex;
