@@ -43,7 +43,7 @@ pub enum CatalogError {
     Forbidden(#[from] Forbidden),
     /// A backup this one is built on is missing or unusable.
     #[error("backup {id} cannot be restored: {which} {why}", which = seen_from(id, bad_backup))]
-    ChainBroken { id: BackupId, bad_backup: BackupId, why: String },
+    ChainBroken { id: BackupId, bad_backup: BackupId, why: String, damaged: bool },
     #[error("the catalog's database failed")]
     Store(#[from] StoreError),
 }

@@ -16,17 +16,20 @@ const LONGEST_CHAIN: usize = 1000;
 pub(super) struct Break {
     pub(super) bad_backup: BackupId,
     pub(super) why: String,
+    /// Whether its bytes are wrong, as opposed to not there.
+    pub(super) damaged: bool,
 }
 
 impl Break {
     /// The error for a request for the backup `id`.
     pub(super) fn refuse(self, id: BackupId) -> CatalogError {
-        CatalogError::ChainBroken { id, bad_backup: self.bad_backup, why: self.why }
+        let Self { bad_backup, why, damaged } = self;
+        CatalogError::ChainBroken { id, bad_backup, why, damaged }
     }
 
     /// The failure of a row that was to be built on it.
     pub(super) fn failure(self) -> Failure {
-        let Self { bad_backup, why } = self;
+        let Self { bad_backup, why, .. } = self;
         let text = format!(
             "backup {bad_backup}, which this one needs, {why}; make a new full backup, or verify that one again"
         );
@@ -82,7 +85,7 @@ fn walk(
     let mut chain = Vec::new();
     let mut next = Some(id);
     while let Some(id) = next {
-        let broken = |why: String| Ok(Err(Break { bad_backup: id, why }));
+        let broken = |why| Ok(Err(Break { bad_backup: id, why, damaged: false }));
         if chain.len() >= LONGEST_CHAIN {
             return broken(format!("is below more than {LONGEST_CHAIN} others"));
         }
@@ -91,7 +94,8 @@ fn walk(
             return broken("is not in the catalog".to_owned());
         };
         if let Some(why) = problem(&record) {
-            return broken(why);
+            let damaged = record.damage.is_some_and(|it| it.failure.code.is_damage());
+            return Ok(Err(Break { bad_backup: id, why, damaged }));
         }
         next = record.backup.parent;
         chain.push(record.backup);

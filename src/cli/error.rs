@@ -84,11 +84,23 @@ pub(crate) enum CommandError {
 impl CommandError {
     /// The same, but for a backup that was not found: this says where it was looked for.
     pub(super) fn not_found_in(self, id: BackupId, place: &str) -> Self {
-        if self.code() == ExitCode::NotFound {
+        if self.code() == ExitCode::NotFound && !self.names_a_link() {
             Self::NotFound(format!("{place} has no backup {id}"))
         } else {
             self
         }
+    }
+
+    /// Whether it says which backup of a chain is missing.
+    const fn names_a_link(&self) -> bool {
+        matches!(
+            self,
+            Self::Catalog(CatalogError::ChainBroken { .. })
+                | Self::Job(
+                    JobError::ChainBroken { .. }
+                        | JobError::Catalog(CatalogError::ChainBroken { .. })
+                )
+        )
     }
 
     pub(super) fn code(&self) -> ExitCode {
@@ -100,8 +112,11 @@ impl CommandError {
             Self::NotFound(_) => ExitCode::NotFound,
             Self::InPart(_) => ExitCode::InPart,
             Self::Warned(_) => ExitCode::Warned,
-            Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::Damaged,
+            Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { damaged: true, .. }) => {
+                ExitCode::Damaged
+            }
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
+            Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::NotFound,
             Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,
             Self::Job(error) if error.is_not_found() => ExitCode::NotFound,
             Self::Client(error) if error.is_not_found() => ExitCode::NotFound,

@@ -141,7 +141,8 @@ impl JobError {
     /// Whether data that should be sound is not: exit code 4 on the command line.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Catalog(CatalogError::ChainBroken { .. }) | Self::BadFile { .. } => true,
+            Self::Catalog(CatalogError::ChainBroken { damaged, .. }) => *damaged,
+            Self::BadFile { .. } => true,
             Self::Engine(error) => error.failure().is_some_and(|failure| failure.code.is_damage()),
             _ => self.is_damaged_archive(),
         }
@@ -152,7 +153,8 @@ impl JobError {
         match self {
             Self::NoSuchFile(_)
             | Self::Storage(StorageError::NotFound { .. })
-            | Self::ChainBroken { link: BadLink::Missing, .. } => true,
+            | Self::ChainBroken { link: BadLink::Missing, .. }
+            | Self::Catalog(CatalogError::ChainBroken { damaged: false, .. }) => true,
             Self::Catalog(error) => error.is_not_found(),
             _ => false,
         }

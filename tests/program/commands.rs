@@ -235,7 +235,10 @@ fn reports_are_text_for_people_and_json_for_scripts() {
 
     fixture.server.terminate();
     let rebuilt = report(&fixture.run(&["catalog", "rebuild", "--json"]));
-    assert_eq!(rebuilt, json!({"archives": 3, "imported": 0, "unusable": []}));
+    let counted = ["archives", "imported", "instances", "unusable"].map(|key| &rebuilt[key]);
+    assert_eq!(counted, [&json!(3), &json!(0), &json!(0), &json!([])]);
+    let lost = rebuilt["not_brought_back"].as_str().unwrap();
+    assert!(lost.contains("quotas") && lost.contains("tokens made at run time"), "{lost}");
     let output = fixture.run(&["catalog", "rebuild"]);
     assert_ends(&output, 0);
     assert!(out(&output).contains("3 archives"), "{}", out(&output));

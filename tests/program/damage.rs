@@ -311,6 +311,8 @@ fn assert_rebuild_skips_the_damaged_backup(fixture: &mut Fixture, damage: Damage
         fixture.assert_restores(sound);
     }
     fixture.client().get(&format!("backups/{}", fixture.damaged.id())).with_status(404);
+    // To the new catalog, what was skipped is not there.
+    fixture.exit_code = 3;
     fixture.assert_refused(&fixture.child);
 }
 
