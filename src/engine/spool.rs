@@ -109,7 +109,7 @@ pub(super) fn require_free(folder: &Path, bytes: u64, what: &str) -> Result<()> 
         FailureCode::DiskFull,
         format!(
             "{what} in {} needs about {} MiB and {} MiB are free there: make room, or set method = \"logical\", \
-             which needs room for one database's dump at a time",
+             which needs room only for dumps that are not archived yet",
             folder.display(),
             bytes.div_ceil(1 << 20),
             free >> 20

@@ -2,6 +2,7 @@
 //! databases are of one moment, as far as their tables are of InnoDB.
 
 use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
 
 use super::client::{Client, SETTINGS};
 use super::database_file::{ACCOUNTS, DATABASES, SERVER, VIEWS, path_in};
@@ -12,13 +13,13 @@ use super::login::Login;
 use super::options::Options;
 use super::probe::connect;
 use super::programs::{Maker, maker, series, version_text};
-use super::sections::{END, SectionError, Sections, ends_completely};
+use super::sections::{self, END, MOST_WAITING, SectionError, ends_completely};
 use super::server_objects::TIME_ZONE_TABLES;
 use super::{accounts, server_objects};
 use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::Spool;
-use crate::engine::tool::{Stream, Tool};
+use crate::engine::tool::Tool;
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
 
 /// Options for the programs of both makers. A single transaction makes InnoDB tables consistent and blocks nobody.
@@ -185,54 +186,54 @@ impl<'a> Dumper<'a> {
         let shown = format!("dumping {databases:?} of {}", self.options.shown());
         let failed = |error: EngineError| classify(error, &shown);
         let tool = self.tool(&arguments);
-        let mut stream = tool.stream(self.request.cancel).map_err(|error| failed(error.into()))?;
-        let mut sections = Sections::of(&mut stream, databases);
-        let ended = self.pass_on(&mut sections, databases, intake, views);
-        drop(sections);
-        match ended {
+        let cancel = self.request.cancel.child();
+        let mut stream = tool.stream(&cancel).map_err(|error| failed(error.into()))?;
+        let (sender, sections) = mpsc::sync_channel(MOST_WAITING);
+        let (scratch, from) = (self.request.scratch, &mut stream);
+        let (read, archived) = std::thread::scope(|scope| {
+            let reader = std::thread::Builder::new().name("dump".to_owned());
+            let reader = reader
+                .spawn_scoped(scope, move || sections::send(from, databases, scratch, &sender))
+                .map_err(|error| EngineError::io("starting", "a thread".as_ref(), error))?;
+            let archived = self.archive(databases, sections, intake, views);
+            if archived.is_err() {
+                cancel.cancel();
+            }
+            Ok::<_, EngineError>((reader.join().expect("reading does not panic"), archived))
+        })?;
+        archived?;
+        match read {
             Ok(complete) => {
                 stream.finish().map_err(|error| failed(error.into()))?;
                 if complete { Ok(()) } else { Err(self.cut_off(&shown)) }
             }
             Err(SectionError::Read(error)) => Err(failed(stream.explain(error))),
             Err(SectionError::Copy(error)) => Err(error),
+            Err(SectionError::Unwanted) => Err(self.cut_off(&shown)),
         }
     }
 
-    /// Returns whether all of the dump came.
-    fn pass_on(
+    /// The first section is the beginning of the dump; then come the databases, and their views.
+    fn archive(
         &self,
-        sections: &mut Sections<&mut Stream>,
         databases: &[String],
+        sections: Receiver<Spool>,
         intake: &mut dyn Intake,
         views: &mut Vec<(String, Vec<u8>)>,
-    ) -> std::result::Result<bool, SectionError> {
-        let copy = SectionError::Copy;
-        let spool = || Spool::new(self.request.scratch).map_err(copy);
-        let mut head = spool()?;
-        let mut follows = sections.copy(&mut head)?;
-        let mut before = head.read().map_err(copy)?;
+    ) -> Result<()> {
+        let mut sections = sections.into_iter();
+        let Some(head) = sections.next() else { return Ok(()) };
+        let mut before = head.read()?;
         before.extend_from_slice(self.settings.as_bytes());
-        let mut complete = false;
-        let tables = databases.iter().map(|name| (name, true));
-        for (name, of_tables) in tables.chain(databases.iter().map(|name| (name, false))) {
-            if !follows {
-                // Without any view, the databases are all.
-                return Ok(complete && !of_tables);
-            }
-            let mut section = spool()?;
-            follows = sections.copy(&mut section)?;
-            if !follows {
-                complete = sections.finish(&mut section)?;
-            }
-            if of_tables {
-                section.pour_after(&before, &path_in(DATABASES, name), intake).map_err(copy)?;
-            } else if self.inventory.with_views.contains(name) {
-                let text = [&before[..], &section.read().map_err(copy)?].concat();
-                views.push((name.clone(), text));
+        for (name, section) in databases.iter().zip(sections.by_ref()) {
+            section.pour_after(&before, &path_in(DATABASES, name), intake)?;
+        }
+        for (name, section) in databases.iter().zip(sections) {
+            if self.inventory.with_views.contains(name) {
+                views.push((name.clone(), [&before[..], &section.read()?].concat()));
             }
         }
-        Ok(complete)
+        Ok(())
     }
 
     fn cut_off(&self, shown: &str) -> EngineError {

@@ -1,9 +1,12 @@
 //! The output of a dump program, in sections: one for each database, and then one for the views of each.
 //!
-//! One run of the program dumps all databases as of one moment. Each section is passed on while the program goes on.
+//! One run of the program dumps all databases as of one moment. Each section is passed on while the program goes on: it
+//! never waits for the archive, because its server gives up a client that does not read for a minute.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::SyncSender;
 
 use memchr::memmem;
 
@@ -20,17 +23,43 @@ const END_BYTES: usize = 512;
 /// How much is read at once.
 const PIECE: usize = 256 << 10;
 
+/// How many sections may wait for the archive.
+pub(super) const MOST_WAITING: usize = 256;
+
 /// Why a section was not copied.
 #[derive(Debug)]
 pub(super) enum SectionError {
     /// The program's output could not be read.
     Read(io::Error),
     Copy(EngineError),
+    /// Whoever takes the sections has stopped.
+    Unwanted,
+}
+
+/// Sends each section of `from` on, the beginning of the dump first. Returns whether the dump is complete.
+pub(super) fn send(
+    from: impl Read,
+    databases: &[String],
+    scratch: &Path,
+    to: &SyncSender<Spool>,
+) -> Result<bool, SectionError> {
+    let mut sections = Sections::of(from, databases);
+    let mut sent = 0;
+    loop {
+        let mut section = Spool::new(scratch).map_err(SectionError::Copy)?;
+        let follows = sections.copy(&mut section)?;
+        let complete = !follows && sections.finish(&mut section)? && sent >= databases.len();
+        to.send(section).map_err(|_| SectionError::Unwanted)?;
+        sent += 1;
+        if !follows {
+            return Ok(complete);
+        }
+    }
 }
 
 /// Output that is read section by section.
 #[derive(Debug)]
-pub(super) struct Sections<R> {
+struct Sections<R> {
     from: R,
     /// What the sections that follow begin with.
     beginnings: VecDeque<Vec<u8>>,
@@ -40,7 +69,7 @@ pub(super) struct Sections<R> {
 
 impl<R: Read> Sections<R> {
     /// `from` holds the databases in this order, and then perhaps their views in the same order.
-    pub(super) fn of(from: R, databases: &[String]) -> Self {
+    fn of(from: R, databases: &[String]) -> Self {
         let beginning = |name: &String| {
             format!("\n--\n-- Current Database: {}\n--\n\n", quoted_name(name)).into_bytes()
         };
@@ -51,7 +80,7 @@ impl<R: Read> Sections<R> {
     }
 
     /// Copies everything up to the next section, or to the end. Returns whether another section follows.
-    pub(super) fn copy(&mut self, to: &mut Spool) -> Result<bool, SectionError> {
+    fn copy(&mut self, to: &mut Spool) -> Result<bool, SectionError> {
         loop {
             let next = self.beginnings.front();
             let found = next.and_then(|it| memmem::find(&self.pending, it));
@@ -79,7 +108,7 @@ impl<R: Read> Sections<R> {
     }
 
     /// At the end: copies the rest, if the dump is complete.
-    pub(super) fn finish(&mut self, to: &mut Spool) -> Result<bool, SectionError> {
+    fn finish(&mut self, to: &mut Spool) -> Result<bool, SectionError> {
         to.write(&self.pending).map_err(SectionError::Copy)?;
         Ok(ends_completely(&self.pending))
     }
@@ -105,18 +134,12 @@ mod tests {
             }
         }
         let databases: Vec<String> = databases.iter().map(|it| (*it).to_owned()).collect();
-        let mut sections = Sections::of(Pieces(text.as_bytes(), piece), &databases);
         let folder = tempfile::tempdir().unwrap();
-        let mut found = Vec::new();
-        loop {
-            let mut spool = Spool::new(folder.path()).unwrap();
-            let follows = sections.copy(&mut spool).unwrap();
-            let done = if follows { None } else { Some(sections.finish(&mut spool).unwrap()) };
-            found.push(String::from_utf8(spool.read().unwrap()).unwrap());
-            if let Some(complete) = done {
-                return (found, complete);
-            }
-        }
+        let (sender, receiver) = std::sync::mpsc::sync_channel(MOST_WAITING);
+        let complete = send(Pieces(text.as_bytes(), piece), &databases, folder.path(), &sender);
+        drop(sender);
+        let texts = receiver.into_iter().map(|it| String::from_utf8(it.read().unwrap()).unwrap());
+        (texts.collect(), complete.unwrap())
     }
 
     #[test]
@@ -147,6 +170,7 @@ mod tests {
             assert_eq!(found, ["head;\n", &first, &tables("b"), &views("a"), &last]);
             let (found, complete) = sections(&text.replace(end, ""), &["a", "b"], piece);
             assert!(found.len() == 5 && !complete);
+            assert!(!sections(&format!("head;\n{first}{end}"), &["a", "b"], piece).1);
         }
     }
 }

@@ -82,8 +82,7 @@ impl DumpLoader {
 
     /// Loads everything into a server that has nothing yet. Returns what it refused.
     pub(super) fn load_into_new(&self, folder: &Path, cluster: &Cluster) -> Result<Vec<LeftOut>> {
-        self.create_roles(folder, Existing::Update)?;
-        let mut refused = Vec::new();
+        let (_, mut refused) = self.create_roles(folder, Existing::Update)?;
         for name in &cluster.databases {
             refused.extend(self.load_database(folder, cluster, name)?);
         }
@@ -116,7 +115,8 @@ impl DumpLoader {
         left_out: &mut Vec<LeftOut>,
     ) -> Result<Vec<String>> {
         let existing = self.require_absent(folder, cluster)?;
-        let roles = self.create_roles(folder, Existing::Keep)?;
+        let (roles, refused) = self.create_roles(folder, Existing::Keep)?;
+        left_out.extend(refused);
         let mut created: Vec<String> = Vec::new();
         for name in cluster.databases.iter().filter(|name| !existing.contains(name)) {
             created.push(name.clone());
@@ -155,8 +155,12 @@ impl DumpLoader {
         }
     }
 
-    /// Creates the roles that do not exist yet, with their settings. Returns their quoted names.
-    fn create_roles(&self, folder: &Path, existing: Existing) -> Result<Vec<String>> {
+    /// Creates the roles that do not exist yet, with their settings. Returns their quoted names, and what was refused.
+    fn create_roles(
+        &self,
+        folder: &Path,
+        existing: Existing,
+    ) -> Result<(Vec<String>, Vec<LeftOut>)> {
         let path = folder.join(ROLES);
         let text =
             std::fs::read(&path).map_err(|error| EngineError::io("reading", &path, error))?;
@@ -165,8 +169,19 @@ impl DumpLoader {
         let script = RoleScript::filter(&text, &names, existing);
         let psql =
             self.client.psql()?.args(["-f", "-", "-1"]).stdin_bytes(&script.as_one_text())?;
-        psql.run(&self.client.cancel).map_err(|error| self.denied_by_target(error))?;
-        Ok(script.created)
+        let mut refused = Vec::new();
+        match psql.run(&self.client.cancel).map_err(|error| self.denied_by_target(error)) {
+            Ok(()) => {}
+            Err(error) if is_refusal(&error) => {
+                // One of the statements: each by itself.
+                for statement in script.statements() {
+                    let made = self.execute_text(&self.client, statement.as_bytes());
+                    refused.extend(refusal(made, || without_password(&statement))?);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok((script.created, refused))
     }
 
     /// Creates a database, with its properties, and loads its dump. Returns what the server refused. The two that every
@@ -289,6 +304,21 @@ fn server_statements(folder: &Path) -> Result<Vec<Vec<u8>>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(EngineError::io("reading", &path, error)),
     }
+}
+
+/// Whether the server refused a statement, and did not deny all of them.
+fn is_refusal(error: &EngineError) -> bool {
+    match error {
+        EngineError::Tool(ToolError::Failed { output, .. }) => !says_any(output, &NOT_OF_AN_OBJECT),
+        EngineError::Known { code, .. } => *code == FailureCode::Tool,
+        _ => false,
+    }
+}
+
+/// A statement about a role, without its password.
+fn without_password(statement: &str) -> String {
+    let open = statement.split_once(" PASSWORD ").map_or(statement, |(before, _)| before);
+    open.trim().trim_end_matches(';').to_owned()
 }
 
 fn shown(statement: &[u8]) -> String {

@@ -30,6 +30,7 @@ const NO_ZEROES: &str = " -c zero_damaged_pages=off -c ignore_checksum_failure=o
 /// Overrides what a database or a role sets for its sessions and would keep a dump from being loaded.
 const OWN_SESSION: &str = "-c role=none -c default_transaction_read_only=off \
      -c default_transaction_deferrable=off -c statement_timeout=0 -c lc_monetary=C \
+     -c array_nulls=on -c intervalstyle=postgres -c default_tablespace= \
      -c idle_in_transaction_session_timeout=0 -c local_preload_libraries=";
 
 /// The same in a private server, where nothing may wait for a lock, and nothing of the user's may come first in a

@@ -50,7 +50,7 @@ fn dumps() -> Vec<String> {
         r#"# restored/data/roles.sql holds the roles, restored/data/databases a dump of each database. Restore them
 # into a running server of the same version or newer. As its superuser, in this folder (ignore "already
 # exists" for roles):
-export PGOPTIONS="-c lc_monetary=C"   # in which amounts of money are written
+export PGOPTIONS="-c lc_monetary=C -c array_nulls=on"   # whatever a database sets: the dumps are written like this
 psql -d postgres -f restored/data/roles.sql
 for D in restored/data/databases/*.dump; do case "${D##*/}" in postgres.dump|template1.dump) ;; *) pg_restore --exit-on-error --create -d postgres "$D";; esac; done
 # The content of the databases that every server has:

@@ -54,6 +54,21 @@ impl RoleScript {
         script
     }
 
+    /// Each statement. One ends with its line; a setting of several lines may not be told apart.
+    pub(super) fn statements(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.text);
+        let mut statements = Vec::new();
+        let mut statement = String::new();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with("--")) {
+            statement.push_str(line);
+            statement.push('\n');
+            if line.ends_with(';') {
+                statements.push(std::mem::take(&mut statement));
+            }
+        }
+        statements
+    }
+
     /// What to give to psql.
     pub(super) fn as_one_text(&self) -> Vec<u8> {
         as_one_text(&self.text)

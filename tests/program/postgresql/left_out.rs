@@ -116,6 +116,24 @@ fn a_dump_loads_whatever_its_database_sets_for_sessions() {
 }
 
 #[test]
+fn values_are_read_as_they_were_written_whatever_a_database_sets() {
+    let server = Postgres::new();
+    let space = server.tablespace_folder("fast");
+    server.sql("postgres", &format!("CREATE TABLESPACE fast LOCATION '{}'", space.display()));
+    server.sql(
+        "postgres",
+        "CREATE TABLE item(a text[], i interval);
+         INSERT INTO item VALUES ('{NULL,\"NULL\"}', '-1 day +02:03');
+         ALTER DATABASE postgres SET array_nulls = off; ALTER DATABASE postgres SET default_tablespace = fast;
+         ALTER DATABASE postgres SET intervalstyle = sql_standard; ALTER DATABASE postgres SET datestyle = 'SQL, DMY';",
+    );
+    let coffer = coffer_for(&server, LOGICAL).start();
+    let restored = start_restored(&coffer, &coffer.admin().full(NAME));
+    let values = [("postgres", "SELECT a[1] IS NULL, a[2] IS NULL, i FROM item")];
+    assert_same(&server, &restored, &values);
+}
+
+#[test]
 fn a_role_that_becomes_another_reads_as_that() {
     let server = Postgres::new();
     server.sql(

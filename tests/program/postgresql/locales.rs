@@ -33,7 +33,8 @@ fn a_database_whose_locale_is_missing_is_restored_without_it_and_that_is_said() 
     server.sql(
         "postgres",
         &format!(
-            "CREATE ROLE app; CREATE DATABASE north {create} OWNER app; CREATE DATABASE south;
+            "CREATE ROLE app PASSWORD 's3cret'; ALTER ROLE app SET lc_time = 'is_IS.utf8';
+             ALTER ROLE app SET work_mem = '9MB'; CREATE DATABASE north {create} OWNER app; CREATE DATABASE south;
              COMMENT ON DATABASE north IS 'cold'; ALTER DATABASE north SET work_mem = '7MB';
              ALTER DATABASE template1 IS_TEMPLATE false; DROP DATABASE template1;
              CREATE DATABASE template1 {create} IS_TEMPLATE true;"
@@ -51,9 +52,14 @@ fn a_database_whose_locale_is_missing_is_restored_without_it_and_that_is_said() 
     let output = coffer.run(&["restore", id_of(&full), "--to", folder.to_str().unwrap()]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr_of(&output);
     assert_eq!(output.status.code(), Some(5), "{said}");
-    for what in ["the locale is_IS.utf8 of new databases", "CREATE DATABASE north"] {
+    for what in [
+        "the locale is_IS.utf8 of new databases",
+        "CREATE DATABASE north",
+        "ALTER ROLE app SET lc_time TO 'is_IS.utf8'",
+    ] {
         assert!(said.contains(what), "no {what:?} in {said}");
     }
+    assert!(!said.contains("s3cret") && !said.contains("SCRAM"), "{said}");
     let restored = Postgres::on(&folder.join("pgdata"));
     let output = coffer.run(&["restore", id_of(&full), "--into", "target"]);
     assert_eq!(output.status.code(), Some(5), "{}", stderr_of(&output));
@@ -64,6 +70,9 @@ fn a_database_whose_locale_is_missing_is_restored_without_it_and_that_is_said() 
         let properties = "SELECT datdba::regrole, shobj_description(d.oid, 'pg_database'), setconfig
             FROM pg_database d JOIN pg_db_role_setting ON setdatabase = d.oid WHERE datname = 'north'";
         assert_eq!(server.sql("postgres", properties), "app|cold|{work_mem=7MB}\n");
+        let role = "SELECT a.rolpassword IS NOT NULL, rolconfig FROM pg_authid a JOIN pg_roles USING (rolname)
+            WHERE rolname = 'app'";
+        assert_eq!(server.sql("postgres", role), "t|{work_mem=9MB}\n");
     }
 }
 
