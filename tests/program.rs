@@ -20,6 +20,8 @@ mod doctor;
 mod drill;
 #[path = "program/environment.rs"]
 mod environment;
+#[path = "program/false_alarms.rs"]
+mod false_alarms;
 #[path = "program/gone/mod.rs"]
 mod gone;
 #[path = "program/histories/mod.rs"]

@@ -95,6 +95,7 @@ impl ExecutorConfig {
 pub struct StorageConfig {
     pub trash_window_s: u64,
     pub headroom_mib: u64,
+    pub must_exist: bool,
 }
 
 impl StorageConfig {

@@ -3,7 +3,7 @@
 //!
 //! A backup runs engine → archive → storage → catalog: the engine's dump goes into an archive under a temporary
 //! name, which is synced, read back and proven, and published; only then is the backup COMPLETED. Whenever the
-//! process dies, at the next start [`recover`] settles every job that was running and removes unfinished files.
+//! process dies, at the next start [`settle`] settles every job that was running and removes unfinished files.
 
 mod chain;
 mod drill;
@@ -36,10 +36,10 @@ pub use error::{BadLink, JobError, Result};
 pub use export::export;
 pub use facts::left_out;
 pub use pace::Pace;
-pub use presence::{accept_loss, settle, why_archives_missing};
+pub use presence::{accept_loss, why_archives_missing};
 pub use proof::record as record_proof;
 pub use rebuild::{NOT_BROUGHT_BACK, RebuildReport, rebuild};
-pub use recover::{Recovery, recover};
+pub use recover::{Recovery, settle};
 pub use restore::{RestorePlan, RestoreReport, restore};
 pub use undelete::undelete;
 pub use verify::{VerifyReport, verify};

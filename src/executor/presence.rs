@@ -7,8 +7,7 @@ use crate::catalog::{CatalogError, Notice};
 use crate::domain::{BackupId, Location, Timestamp, with_causes};
 use crate::storage::{FolderId, KnownArchives};
 
-use super::rebuild::rebuild_if_lost;
-use super::{Context, JobError, OnProgress, Recovery, Result, recover};
+use super::{Context, JobError, Result};
 
 /// What is found in the place of the archives.
 enum Found {
@@ -74,7 +73,7 @@ fn any_exists(context: &Context, after: Timestamp) -> Result<bool, CatalogError>
 
 /// The same for the process that holds the lock: it remembers the folder, and tells the log and the health check
 /// when this changes.
-fn check(context: &Context) -> bool {
+pub(super) fn check(context: &Context) -> bool {
     let moved = context.catalog.why_moved();
     tell(context, Notice::CatalogMoved, moved.as_deref(), "the catalog is where it was again");
     let why = why_archives_missing(context).unwrap_or_else(|error| {
@@ -129,40 +128,6 @@ pub(super) fn require_archives(context: &Context) -> Result<()> {
         None => Ok(()),
         Some(why) => Err(JobError::ArchivesMissing(why)),
     }
-}
-
-/// Settles what the last process left, and rebuilds a lost catalog. `None`: the archives are missing, so that is
-/// done when they are there again, before anything else is begun.
-pub fn settle(context: &Context, progress: OnProgress<'_>) -> Result<Option<Recovery>> {
-    if !check(context) {
-        let text = "what the last process left is settled when the archives are there again";
-        context.catalog.set_notice(Notice::Unsettled, Some(text.to_owned()));
-        return Ok(None);
-    }
-    rebuild_if_lost(context, progress)?;
-    let recovery = recover(context)?;
-    context.catalog.set_notice(Notice::Unsettled, None);
-    Ok(Some(recovery))
-}
-
-/// Whether work may be begun. What the last process left is settled first; `settles` says whether by this thread.
-pub(super) fn may_begin(context: &Context, settles: bool) -> bool {
-    if !check(context) {
-        return false;
-    }
-    if !context.catalog.has_notice(Notice::Unsettled) {
-        return true;
-    }
-    if settles {
-        match settle(context, &|_done, _total| ()) {
-            Ok(settled) => {
-                context.bell.ring();
-                return settled.is_some();
-            }
-            Err(error) => log::error!("what the last process left is not settled: {error}"),
-        }
-    }
-    false
 }
 
 /// Clears what was said of archives that were missing and are there again.

@@ -9,6 +9,7 @@ use crate::domain::{BackupId, Kind, Location};
 use crate::storage::StoredArchive;
 
 use super::chain::open_at;
+use super::presence::require_archives;
 use super::{Context, JobError, OnProgress, Result, facts, instance_file, proof};
 use crate::failpoint;
 
@@ -50,11 +51,14 @@ pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildRep
                 }
                 rows.push(row);
             }
+            Err(JobError::Cancelled) => return Err(JobError::Cancelled),
             Err(error) => rebuilt.unusable.push((archive.location.to_string(), error.to_string())),
         }
         done_before += archive.bytes;
         failpoint::at("mid-rebuild");
     }
+    // If their disk was taken away meanwhile, what could not be read is not unusable.
+    require_archives(context)?;
     rows.sort_by_key(|row| (row.backup.created, row.backup.id));
     let (instances, unusable) = instance_file::read_all(context)?;
     rebuilt.unusable.extend(unusable);

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::catalog::Notice;
 use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode, Kind, Location};
 
 use super::chain::open_at;
-use super::{Context, JobError, Result, facts, proof};
+use super::presence::check;
+use super::rebuild::rebuild_if_lost;
+use super::{Context, JobError, OnProgress, Result, facts, proof};
 
 /// How much of each was found and settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,9 +25,41 @@ pub struct Recovery {
     pub drills: usize,
 }
 
-/// Settles what the last process left unfinished. The caller holds the lock of the data
-/// directory.
-pub fn recover(context: &Context) -> Result<Recovery> {
+/// Settles what the last process left, and rebuilds a lost catalog. `None`: the archives are missing, so that is
+/// done when they are there again, before anything else is begun. The caller holds the lock of the data directory.
+pub fn settle(context: &Context, progress: OnProgress<'_>) -> Result<Option<Recovery>> {
+    if !check(context) {
+        let text = "what the last process left is settled when the archives are there again";
+        context.catalog.set_notice(Notice::Unsettled, Some(text.to_owned()));
+        return Ok(None);
+    }
+    rebuild_if_lost(context, progress)?;
+    let recovery = recover(context)?;
+    context.catalog.set_notice(Notice::Unsettled, None);
+    Ok(Some(recovery))
+}
+
+/// Whether work may be begun. What the last process left is settled first; `settles` says whether by this thread.
+pub(super) fn may_begin(context: &Context, settles: bool) -> bool {
+    if !check(context) {
+        return false;
+    }
+    if !context.catalog.has_notice(Notice::Unsettled) {
+        return true;
+    }
+    if settles {
+        match settle(context, &|_done, _total| ()) {
+            Ok(settled) => {
+                context.bell.ring();
+                return settled.is_some();
+            }
+            Err(error) => log::error!("what the last process left is not settled: {error}"),
+        }
+    }
+    false
+}
+
+fn recover(context: &Context) -> Result<Recovery> {
     let mut recovery = Recovery { swept: context.local.sweep()?, ..Recovery::default() };
     for backup in context.catalog.interrupted()? {
         if let Some((facts, version)) = published(context, &backup) {

@@ -13,7 +13,7 @@ use crate::domain::{Cancel, with_causes};
 use crate::failpoint;
 
 use super::jobs::{self, POLL};
-use super::{Context, presence};
+use super::{Context, recover};
 
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
@@ -91,7 +91,7 @@ fn work(context: &Context, lane: Lane, stopping: &AtomicBool) {
     lower_priority(context.settings.nice);
     while !stopping.load(Ordering::Acquire) {
         let seen = context.bell.count();
-        if !presence::may_begin(context, lane == Lane::Removals) {
+        if !recover::may_begin(context, lane == Lane::Removals) {
             context.bell.wait_past(seen, POLL);
             continue;
         }

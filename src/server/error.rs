@@ -11,6 +11,10 @@ use crate::storage::StorageError;
 pub enum ServerError {
     #[error(transparent)]
     Storage(#[from] StorageError),
+    #[error(
+        "{path} has never been used, but storage.must_exist says that it was; is its disk mounted?"
+    )]
+    NeverUsed { path: String },
     #[error("the catalog {file}: {source}")]
     Catalog { file: String, source: CatalogError },
     #[error("instance {name:?} of the configuration: {source}")]

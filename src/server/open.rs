@@ -36,6 +36,12 @@ pub fn executor_settings(config: &Config) -> Settings {
 /// Opens everything for a process that has the data directory for itself, as long as the lock lives.
 /// Makes the directory if it does not exist.
 pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerError> {
+    if config.storage.must_exist
+        && !config.catalog_file().exists()
+        && Local::look(&config.data_dir)?.is_none()
+    {
+        return Err(ServerError::NeverUsed { path: config.data_dir.display().to_string() });
+    }
     let (local, clock) = data_dir(config)?;
     let lock = local.lock().map_err(|error| in_data_dir(config, error))?;
     let context = open(config, local, clock)?;

@@ -91,6 +91,16 @@ pub(super) fn read(layout: &Layout) -> Result<Option<KnownArchives>> {
     }
 }
 
+/// Fails if another folder is in the place of the archives.
+pub(super) fn require_known(layout: &Layout) -> Result<()> {
+    let (known, folder) = (read(layout)?, folder(layout)?);
+    if known.is_some_and(|known| known.folder != folder) {
+        let why = "this is not the folder that the archives were in; is their disk mounted?";
+        return Err(failed("opening", &layout.archives)(io::Error::other(why)));
+    }
+    Ok(())
+}
+
 /// Remembers this instead.
 pub(super) fn write(layout: &Layout, known: &KnownArchives) -> Result<()> {
     let json = serde_json::to_vec(known).expect("numbers are valid JSON");

@@ -128,6 +128,7 @@ impl Local {
     /// Moves a removed archive back to where it was, with its proof, durably. It is no error if it is there already.
     pub fn bring_back(&self, location: &Location) -> Result<()> {
         let _folders = self.layout.folders.lock();
+        identity::require_known(&self.layout)?;
         let text = location.as_str();
         let path = OpenedPath::make(&self.layout.archives, text)?;
         if trash::bring_back(&self.layout, &path, text)? {

@@ -87,9 +87,14 @@ fn under_a_running_server_nothing_is_begun_or_deleted_until_the_archives_are_bac
     let fixture = Fixture::new();
     let client = fixture.client();
     let (full, other) = (client.full("shop"), client.full("blog"));
+    let trashed = client.full("blog");
+    client.delete(&format!("backups/{}", id_of(&trashed))).with_status(202);
+    client.wait_until_gone(id_of(&trashed));
     fixture.change();
     let child = client.incremental("shop");
     place.make(&fixture);
+    let undeleted = fixture.server.run(&["undelete", id_of(&trashed)]);
+    assert_eq!(undeleted.status.code(), Some(1), "{}", stderr_of(&undeleted));
     let waiting = fixture.waiting("shop", 1);
     client.delete(&format!("backups/{}", id_of(&other))).with_status(202);
     client.get(&format!("backups/{}", id_of(&other))).with_status(404);
@@ -106,8 +111,10 @@ fn under_a_running_server_nothing_is_begun_or_deleted_until_the_archives_are_bac
     assert!(!archive_of(&other).exists());
     fixture.wait_for_no_notice(MISSING);
     fixture.server.run_ok(&["verify", id_of(&made)]);
-    fixture.server.run_ok(&["undelete", id_of(&other)]);
-    fixture.server.run_ok(&["verify", id_of(&other)]);
+    for backup in [&other, &trashed] {
+        fixture.server.run_ok(&["undelete", id_of(backup)]);
+        fixture.server.run_ok(&["verify", id_of(backup)]);
+    }
 }
 
 #[rstest]

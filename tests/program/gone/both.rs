@@ -1,7 +1,10 @@
 //! The catalog and the disk with the archives at once.
 
-use super::{Fixture, without_times};
-use crate::support::{id_of, names_in, stderr_of};
+use std::path::Path;
+use std::process::Command;
+
+use super::{Fixture, run_sql, without_times};
+use crate::support::{TestServer, id_of, names_in, stderr_of};
 
 #[test]
 fn a_server_without_catalog_and_archives_waits_for_these_and_then_rebuilds() {
@@ -47,4 +50,55 @@ fn catalog_and_archives_that_vanish_under_a_running_server_come_back_as_they_wer
     fixture.wait_for_no_notice("e");
     fixture.change();
     assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
+}
+
+fn run(program: &str, arguments: &[&str], path: &Path) {
+    assert!(Command::new(program).args(arguments).arg(path).status().unwrap().success());
+}
+
+/// The data directory is a mount of its own, as that of a disk is. Only root may mount.
+#[test]
+fn a_data_directory_whose_disk_is_unmounted_is_waited_for_and_not_begun_anew() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [disk, data, database] = ["disk", "data", "shop"].map(|name| folder.path().join(name));
+    for made in [&disk, &data] {
+        std::fs::create_dir(made).unwrap();
+    }
+    run_sql(&database, "CREATE TABLE row(word)");
+    let mount = || run("mount", &["--bind", disk.to_str().unwrap()], &data);
+    mount();
+    let mut server = TestServer::builder()
+        .instance_sqlite("shop", &database)
+        .data_dir(&data)
+        .allow_warning("the archives are not where they were")
+        .allow_warning("was removed or replaced")
+        .allow_warning("again: work goes on")
+        .start();
+    let client = server.admin();
+    let full = client.full("shop");
+    let notices =
+        || server.anonymous().get("/healthcheck").with_status(200).json()["notices"].to_string();
+    run("umount", &["--lazy"], &data);
+    crate::support::wait_until("the notices", || notices().contains("was removed").then_some(()));
+    assert!(notices().contains("the archives are not where they were"), "{}", notices());
+    assert_eq!(names_in(&data), [""; 0]);
+    mount();
+    crate::support::wait_until("the end of the notices", || (notices() == "[]").then_some(()));
+    run_sql(&database, "INSERT INTO row VALUES ('more')");
+    assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
+
+    server.terminate();
+    run("umount", &[], &data);
+    server.set_env("COFFER__STORAGE__MUST_EXIST", Some("true"));
+    let refused = server.run(&["serve"]);
+    assert!(stderr_of(&refused).contains("is its disk mounted?"), "{}", stderr_of(&refused));
+    assert_eq!((refused.status.code(), names_in(&data)), (Some(1), Vec::new()));
+    mount();
+    server.restart();
+    assert_eq!(server.admin().all("backups", "backups").len(), 2);
+    server.terminate();
+    run("umount", &[], &data);
 }
