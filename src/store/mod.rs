@@ -111,8 +111,8 @@ impl Store {
         let reserve = DiskReserve::beside(path);
         let db = open::for_writing(path)?;
         let integrity = IntegrityCheck::start(path)?;
-        let readers = open::for_reading(path)?;
         let file = Arc::new(OpenedFile::at(path)?);
+        let readers = open::for_reading(path, Arc::clone(&file))?;
         let written = Arc::clone(&file);
         let (sender, receiver) = bounded(WAITING_WRITES);
         let writer = Builder::new()

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2::Pool;
@@ -11,6 +12,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::opened_file::OpenedFile;
 use super::{Result, StoreError, schema};
 
 /// How long to wait for another process, such as a command beside a running server, or for a connection.
@@ -93,8 +95,16 @@ pub(super) fn for_checking(path: &Path) -> Result<Connection> {
 }
 
 /// Connections that SQLite itself keeps from writing.
-pub(super) fn for_reading(path: &Path) -> Result<Pool<SqliteConnectionManager>> {
-    let connect = SqliteConnectionManager::file(path).with_flags(READ_ONLY).with_init(|db| {
+pub(super) fn for_reading(
+    path: &Path,
+    file: Arc<OpenedFile>,
+) -> Result<Pool<SqliteConnectionManager>> {
+    let connect = SqliteConnectionManager::file(path).with_flags(READ_ONLY).with_init(move |db| {
+        // They are opened when they are needed, and another file may be in its place by then.
+        if let Some(why) = file.check() {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            return Err(rusqlite::Error::SqliteFailure(code, Some(why)));
+        }
         db.busy_timeout(PATIENCE)?;
         keep_statements(db)?;
         db.execute_batch(READER_SETTINGS)
