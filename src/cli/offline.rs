@@ -10,7 +10,7 @@ use crate::server;
 
 use super::args::BackupArgs;
 use super::backups::{Candidate, Selector};
-use super::error::CommandError;
+use super::error::{CommandError, Result};
 use super::interrupt::Interrupt;
 use super::terminal::{self, counted};
 
@@ -68,7 +68,7 @@ pub(super) enum Purpose {
 }
 
 /// Opens the chain of the given backup. From here on Ctrl-C cancels instead of ending the process.
-pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, CommandError> {
+pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
     // What is in archive files does not depend on a configuration.
     let from_files = args.backup.is_none();
     let config = if from_files { args.with.load_silently()? } else { args.with.load()? };
@@ -94,7 +94,7 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened, Comman
 }
 
 /// The id of the backup that is meant.
-fn find(selector: &Selector, context: &Context, config: &Config) -> Result<BackupId, CommandError> {
+fn find(selector: &Selector, context: &Context, config: &Config) -> Result<BackupId> {
     let candidates = || {
         let mut backups = context.catalog.every_backup()?;
         backups.reverse();
@@ -104,10 +104,7 @@ fn find(selector: &Selector, context: &Context, config: &Config) -> Result<Backu
 }
 
 /// These backups, newest first, for a selector to choose from.
-pub(super) fn candidates(
-    context: &Context,
-    backups: Vec<Backup>,
-) -> Result<Vec<Candidate>, CommandError> {
+pub(super) fn candidates(context: &Context, backups: Vec<Backup>) -> Result<Vec<Candidate>> {
     let instances = context.catalog.every_instance()?;
     let names: HashMap<_, _> = instances.into_iter().map(|it| (it.id, it.name)).collect();
     let candidate = |it: Backup| Candidate::new(it.id, it.name, it.instance, it.status, &names);
@@ -127,10 +124,7 @@ fn place(config: &Config) -> String {
 }
 
 /// The rows of a backup's chain, root first, also if they are marked as damaged.
-fn chain_rows_even_if_damaged(
-    context: &Context,
-    id: BackupId,
-) -> Result<Vec<Backup>, CommandError> {
+fn chain_rows_even_if_damaged(context: &Context, id: BackupId) -> Result<Vec<Backup>> {
     let mut chain = vec![context.catalog.find(id)?];
     while let Some(parent) = chain.last().and_then(|backup| backup.parent) {
         if chain.iter().any(|backup| backup.id == parent) {

@@ -90,7 +90,6 @@ impl fmt::Display for EntryPath {
 /// A range of a file that holds data. Between such ranges are holes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// Where it starts, in bytes.
     pub offset: u64,
     /// How long it is, in bytes; never 0.
     pub length: u64,

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 use parking_lot::Mutex;
 
-use super::EngineError;
 use super::source_path::invalid;
+use super::{EngineError, Result};
 use crate::domain::{FailureCode, Source};
 
 /// How long to wait for a filesystem that does not answer, unless `source.answer_wait_s` says otherwise.
@@ -44,7 +44,7 @@ pub(super) fn answers(path: &Path, wait: Duration) -> bool {
 }
 
 /// Fails if the filesystem that the source at `path` is on does not answer.
-pub(super) fn require_answer(path: &Path, wait: Duration) -> Result<(), EngineError> {
+pub(super) fn require_answer(path: &Path, wait: Duration) -> Result<()> {
     if answers(path, wait) {
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(super) fn require_answer(path: &Path, wait: Duration) -> Result<(), EngineEr
     ))
 }
 
-pub(super) fn answer_wait(source: &Source) -> Result<Duration, EngineError> {
+pub(super) fn answer_wait(source: &Source) -> Result<Duration> {
     let Some(value) = source.0.get("answer_wait_s") else { return Ok(DEFAULT_WAIT) };
     let seconds = value.as_u64().filter(|seconds| (1..=MAX_WAIT_S).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| {

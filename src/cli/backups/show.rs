@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::CommandError;
+use crate::cli::error::Result;
 use crate::cli::terminal;
 
 use super::list::Listed;
@@ -24,7 +24,7 @@ pub(in crate::cli) struct ShowArgs {
     with: WithConfig,
 }
 
-pub(in crate::cli) fn run(args: &ShowArgs) -> Result<(), CommandError> {
+pub(in crate::cli) fn run(args: &ShowArgs) -> Result<()> {
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
     let backup = origin.backup(origin.find(&args.backup)?)?;

@@ -26,7 +26,6 @@ struct Summary<'a> {
     newest_usable: Option<&'a BackupView>,
     /// The newest, whatever became of it.
     newest: Option<&'a BackupView>,
-    /// How many can be restored.
     usable: usize,
 }
 

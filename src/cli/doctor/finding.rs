@@ -25,7 +25,6 @@ pub(super) struct Finding {
     pub(super) check: String,
     pub(super) level: Level,
     pub(super) found: String,
-    /// What to do about it.
     pub(super) advice: Option<String>,
 }
 

@@ -33,7 +33,6 @@ pub(super) struct Inventory {
     pub(super) left_out: Vec<LeftOut>,
     /// Views that the dump programs refuse, as `database.view`.
     pub(super) broken_views: Vec<String>,
-    /// The databases that have views.
     pub(super) with_views: BTreeSet<String>,
     /// Tables that keep the history of their rows, by database and name.
     pub(super) versioned: Vec<(String, String)>,

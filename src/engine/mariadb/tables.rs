@@ -33,7 +33,6 @@ pub(super) struct Table {
     engine: String,
 }
 
-/// The result of examining a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Examined {
     /// It is in order and has this many rows.

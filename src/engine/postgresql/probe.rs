@@ -12,12 +12,12 @@ use super::settings::no_settings;
 use super::unseen::Unseen;
 use crate::domain::{Cancel, FailureCode, Source};
 use crate::engine::tool::{Tool, drill_network};
-use crate::engine::{EngineError, Probe};
+use crate::engine::{EngineError, Probe, Result};
 
 /// How long the test of a replication connection may take.
 const REPLICATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
+pub(super) fn probe(source: &Source) -> Result<Probe> {
     let (session, info) = Session::connect(source, &Cancel::default())?;
     let programs = &session.client.programs;
     let mut notes = vec![format!("server: {}", info.version), format!("role: {}", info.role)];
@@ -73,7 +73,7 @@ pub(super) fn probe(source: &Source) -> Result<Probe, EngineError> {
 }
 
 /// Whether the role and the server's settings allow a base backup.
-pub(super) fn check_base_backup(info: &ServerInfo) -> Result<(), EngineError> {
+pub(super) fn check_base_backup(info: &ServerInfo) -> Result<()> {
     if !info.replication {
         return Err(EngineError::known(
             FailureCode::SourceDenied,
@@ -118,7 +118,7 @@ pub(super) fn check_base_backup(info: &ServerInfo) -> Result<(), EngineError> {
 }
 
 /// Whether `pg_hba.conf` admits this role for replication, which takes another line than a database.
-fn check_replication_login(session: &Session) -> Result<(), EngineError> {
+fn check_replication_login(session: &Session) -> Result<()> {
     let client = &session.client;
     let psql = client.login.apply_env(Tool::new(&client.programs.psql()?));
     psql.args(["-X", "-A", "-t", "-w", "-d", "replication=true", "-c", "IDENTIFY_SYSTEM"])

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use crate::domain::{FailureCode, LeftOut};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 /// The oldest supported version: the first with backup manifests.
 const OLDEST: u32 = 13;
@@ -53,7 +53,6 @@ SELECT json_build_object(
       FROM pg_tablespace WHERE oid NOT IN (1663, 1664))
 )";
 
-/// The configuration files of the server.
 const SETTINGS: &str = "
 SELECT coalesce(json_agg(json_build_object('path', path, 'content', encode(content, 'hex'),
     'in_data', path LIKE current_setting('data_directory') || '/%') ORDER BY path), '[]')
@@ -93,7 +92,6 @@ pub(super) struct ServerInfo {
     pub(super) prepared: Vec<String>,
     /// Its replication origins, but for those of subscriptions.
     pub(super) origins: Vec<String>,
-    /// The names of its replication slots.
     slots: Vec<String>,
     pub(super) databases: Vec<Database>,
     pub(super) tablespaces: BTreeMap<u32, Tablespace>,
@@ -118,7 +116,6 @@ pub(super) struct Database {
     pub(super) bytes: u64,
 }
 
-/// A configuration file.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct SettingsFile {
     /// Absolute, on the server.
@@ -141,7 +138,7 @@ fn from_hex<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
 }
 
 impl ServerInfo {
-    pub(super) fn query(client: &Client) -> Result<Self, EngineError> {
+    pub(super) fn query(client: &Client) -> Result<Self> {
         let info: Self = client.query(QUERY)?;
         if info.major() < OLDEST {
             return Err(EngineError::known(
@@ -156,10 +153,7 @@ impl ServerInfo {
     }
 
     /// The server's configuration files, if the role may read them.
-    pub(super) fn settings(
-        &self,
-        client: &Client,
-    ) -> Result<Option<Vec<SettingsFile>>, EngineError> {
+    pub(super) fn settings(&self, client: &Client) -> Result<Option<Vec<SettingsFile>>> {
         if !self.reads_settings {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use super::options::{KIND, databases};
 use super::programs::Programs;
 use super::server_info::ServerInfo;
 use crate::domain::{Cancel, Source};
-use crate::engine::EngineError;
+use crate::engine::Result;
 use crate::engine::server_source::ServerSource;
 
 /// What a connection pooler says if it takes no options.
@@ -22,7 +22,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Reads the password of `source`; does not connect yet.
-    pub(super) fn open(source: &Source, cancel: &Cancel) -> Result<Self, EngineError> {
+    pub(super) fn open(source: &Source, cancel: &Cancel) -> Result<Self> {
         let server = KIND.server(source)?;
         let client = Client {
             login: Login::to_server(&server)?,
@@ -33,10 +33,7 @@ impl Session {
     }
 
     /// Opens a session for a backup: what a database or a role sets for its sessions does not change what is read.
-    pub(super) fn connect(
-        source: &Source,
-        cancel: &Cancel,
-    ) -> Result<(Self, ServerInfo), EngineError> {
+    pub(super) fn connect(source: &Source, cancel: &Cancel) -> Result<(Self, ServerInfo)> {
         let mut session = Self::open(source, cancel)?;
         let login = session.client.login.clone();
         session.client.login = login.for_reading(false, false);

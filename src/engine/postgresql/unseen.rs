@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::client::Client;
 use super::server_info::ServerInfo;
 use crate::domain::LeftOut;
-use crate::engine::EngineError;
+use crate::engine::Result;
 
 /// What no dump holds, whoever makes it.
 const LEFT_OUT: &str = "
@@ -97,11 +97,7 @@ pub(super) struct Unseen {
 
 impl Unseen {
     /// `client` is connected to `database`.
-    pub(super) fn query(
-        client: &Client,
-        database: &str,
-        info: &ServerInfo,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn query(client: &Client, database: &str, info: &ServerInfo) -> Result<Self> {
         let mut unseen = Self { statements: String::new(), left_out: client.query(LEFT_OUT)? };
         if !info.superuser {
             unseen.add_hidden(client, info)?;
@@ -113,7 +109,7 @@ impl Unseen {
     }
 
     /// Adds what only a superuser's dump holds.
-    fn add_hidden(&mut self, client: &Client, info: &ServerInfo) -> Result<(), EngineError> {
+    fn add_hidden(&mut self, client: &Client, info: &ServerInfo) -> Result<()> {
         let seen: Seen = client.query(SEEN)?;
         if seen.readable {
             let statements = client.query_names(STATEMENTS)?;

@@ -63,7 +63,6 @@ impl<'a> Client<'a> {
         tool.args(source.extra_args.iter().cloned())
     }
 
-    /// What the server reports about itself.
     pub(super) fn info(&self, cancel: &Cancel) -> Result<Info> {
         let answer = self.tool().arg("INFO").timeout(ANSWER_TIMEOUT).output(cancel);
         let answer = answer.map_err(|error| classify(self.server, error))?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::snapshot::connect;
 use crate::domain::{Cancel, CheckLevel, FailureCode};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Result};
 
 const MAX_PROBLEMS: usize = 5;
 
@@ -94,7 +94,7 @@ pub(super) fn check_restored(
     path: &Path,
     level: CheckLevel,
     cancel: &Cancel,
-) -> Result<(Connection, CheckOutcome), EngineError> {
+) -> Result<(Connection, CheckOutcome)> {
     let checked = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)
         .and_then(|connection| check(&connection, level, cancel).map(|it| (connection, it)));
     let (connection, outcome) = checked.map_err(|error| failed("", &error, cancel))?;
@@ -259,7 +259,6 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The first column of each row.
 fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     connection.prepare(sql)?.query_map((), |row| row.get(0))?.collect()
 }

@@ -4,10 +4,10 @@ use rusqlite::Connection;
 
 use super::check::{check_restored, failed, needs_application, quoted};
 use crate::domain::CheckLevel;
-use crate::engine::{DrillReport, DrillRequest, EngineError};
+use crate::engine::{DrillReport, DrillRequest, Result};
 
 /// Opens the restored file as an application would, and reads all of it.
-pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
+pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport> {
     let (connection, outcome) = check_restored(request.restored, CheckLevel::Full, request.cancel)?;
     let mut unchecked = outcome.unchecked;
     let mut report =

@@ -17,7 +17,6 @@ const STAGED_NAME: &str = "database";
 /// Files that SQLite would treat as part of a database with this name.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// A restore of one database file.
 #[derive(Debug)]
 pub(super) struct SqliteLoad {
     tree: Tree,

@@ -8,7 +8,6 @@ use super::{Staging, Tree};
 use crate::domain::{CheckLevel, Entry, FailureCode, LeftOut, WriteAt};
 use crate::engine::{EngineError, Load, LoadRequest, Owners, Placed, Result, Staged, Target};
 
-/// A restore of a folder.
 #[derive(Debug)]
 pub(in crate::engine) struct FolderLoad {
     tree: Tree,

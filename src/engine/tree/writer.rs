@@ -18,7 +18,7 @@ use super::metadata::Metadata;
 use super::staging::Staging;
 use crate::domain::{Entry, EntryKind, EntryPath, WriteAt};
 use crate::engine::file_stat::stat_at;
-use crate::engine::{EngineError, Owners, printable};
+use crate::engine::{EngineError, Owners, Result, printable};
 
 /// How many files may be in the list of those being written before closed ones are removed from it.
 const PRUNE_AT: usize = 256;
@@ -37,7 +37,7 @@ pub(in crate::engine) struct Tree {
 }
 
 impl Tree {
-    pub(in crate::engine) fn new(staging: Staging, owners: Owners) -> Result<Self, EngineError> {
+    pub(in crate::engine) fn new(staging: Staging, owners: Owners) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = rustix::fs::open(staging.path(), flags, Mode::empty())
             .map_err(|error| EngineError::target("opening", staging.path(), error))?;
@@ -53,10 +53,7 @@ impl Tree {
     }
 
     /// Creates the entry. Returns a file that is not empty, to be written.
-    pub(in crate::engine) fn entry(
-        &mut self,
-        entry: &Entry,
-    ) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+    pub(in crate::engine) fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
         let metadata = Metadata::of(entry).ok_or_else(|| {
             EngineError::archive(format!(
                 "the time of {} in the archive is out of range",
@@ -93,7 +90,7 @@ impl Tree {
     }
 
     /// Sets the remaining metadata, and makes everything durable. The content must be complete.
-    pub(in crate::engine) fn finish(mut self) -> Result<Staging, EngineError> {
+    pub(in crate::engine) fn finish(mut self) -> Result<Staging> {
         for file in self.files.drain(..).filter_map(|file| file.upgrade()) {
             file.complete();
         }
@@ -129,7 +126,7 @@ impl Tree {
         &mut self,
         entry: &Entry,
         metadata: Metadata,
-    ) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+    ) -> Result<Option<Arc<dyn WriteAt>>> {
         if entry.kind != EntryKind::Directory || !self.folders.is_empty() {
             return Err(EngineError::archive("the archive's root is not a single folder"));
         }
@@ -142,7 +139,7 @@ impl Tree {
         path: &EntryPath,
         size: u64,
         metadata: Metadata,
-    ) -> Result<Option<Arc<dyn WriteAt>>, EngineError> {
+    ) -> Result<Option<Arc<dyn WriteAt>>> {
         let (folder, name) = split(path.as_bytes());
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -165,7 +162,7 @@ impl Tree {
     }
 
     /// Links only to a file or symbolic link of this tree. The latter is not followed.
-    fn hard_link(&mut self, path: &EntryPath, to: &EntryPath) -> Result<(), EngineError> {
+    fn hard_link(&mut self, path: &EntryPath, to: &EntryPath) -> Result<()> {
         let (folder, name) = split(to.as_bytes());
         let from_name = OsStr::from_bytes(name);
         let from = self.opened.at(folder).and_then(|from| {
@@ -189,7 +186,7 @@ impl Tree {
             .map_err(|error| self.failed(path, error))
     }
 
-    fn parent(&mut self, folder: &[u8]) -> Result<BorrowedFd<'_>, EngineError> {
+    fn parent(&mut self, folder: &[u8]) -> Result<BorrowedFd<'_>> {
         let staging = self.staging.path();
         self.opened.at(folder).map_err(|error| match error {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP => EngineError::archive(format!(

@@ -5,7 +5,7 @@ use rusqlite::ToSql;
 use super::{BackupRecord, read, select};
 use crate::domain::{Backup, InstanceId, Location, Position, ProjectId, Status, Timestamp};
 use crate::store::sql::{query_all, query_first, statements};
-use crate::store::{Records, StoreError};
+use crate::store::{Records, Result};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
@@ -87,7 +87,7 @@ statements! {
 
 impl Records<'_> {
     /// One page, newest first, with one row more than was asked for if there are more.
-    pub fn backups_page(self, page: &Page<'_>) -> Result<Vec<Backup>, StoreError> {
+    pub fn backups_page(self, page: &Page<'_>) -> Result<Vec<Backup>> {
         let Page { project, instance, engine, status, after, rows } = page;
         let (created, id) = after.map_or((i64::MAX, String::new()), |place| {
             (place.created.as_micros(), place.id.to_string())
@@ -120,32 +120,32 @@ impl Records<'_> {
     }
 
     /// Every row but those in the trash, oldest first.
-    pub fn every_backup(self) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn every_backup(self) -> Result<Vec<BackupRecord>> {
         query_all(self.0, OLDEST_FIRST, [], read)
     }
 
     /// Where the archives of the newest backups are that were made after this, the newest first.
-    pub fn newest_archives(self, after: Timestamp) -> Result<Vec<Location>, StoreError> {
+    pub fn newest_archives(self, after: Timestamp) -> Result<Vec<Location>> {
         query_all(self.0, NEWEST_ARCHIVES, [after], |row| row.get(0))
     }
 
     /// Whether a row has an archive, also in the trash.
-    pub fn has_archives(self) -> Result<bool, StoreError> {
+    pub fn has_archives(self) -> Result<bool> {
         Ok(query_first(self.0, ANY_ARCHIVE, [], |_row| Ok(()))?.is_some())
     }
 
     /// Backups whose archive was reported as missing.
-    pub fn missing_archives(self) -> Result<Vec<Backup>, StoreError> {
+    pub fn missing_archives(self) -> Result<Vec<Backup>> {
         query_all(self.0, MISSING_ARCHIVES, [], |row| Ok(read(row)?.backup))
     }
 
     /// Every row in the trash, newest first.
-    pub fn trashed_backups(self) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn trashed_backups(self) -> Result<Vec<BackupRecord>> {
         query_all(self.0, IN_TRASH, [], read)
     }
 
     /// Backups that a worker has, oldest first.
-    pub fn claimed_backups(self) -> Result<Vec<BackupRecord>, StoreError> {
+    pub fn claimed_backups(self) -> Result<Vec<BackupRecord>> {
         let mut found = query_all(self.0, INTERRUPTED, [], read)?;
         found.sort_by_key(|it| (it.backup.created, it.backup.id));
         Ok(found)
