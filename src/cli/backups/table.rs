@@ -64,7 +64,9 @@ fn fit<const COLUMNS: usize>(
                 starts.collect::<HashSet<_>>().len() == cells.len()
             };
             let length = (SHORT_ID..width).find(unique).unwrap_or(width);
-            cells.iter_mut().for_each(|id| **id = id.chars().take(length).collect());
+            for id in &mut cells {
+                **id = id.chars().take(length).collect();
+            }
         } else {
             let most = width.saturating_sub(length - columns).max(SHORT_NAME);
             for name in cells.iter_mut().filter(|it| it.chars().count() > most) {
