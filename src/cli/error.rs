@@ -109,14 +109,15 @@ impl CommandError {
             Self::Server(error) | Self::Logged(error) if error.is_in_configuration() => {
                 ExitCode::Usage
             }
-            Self::NotFound(_) => ExitCode::NotFound,
             Self::InPart(_) => ExitCode::InPart,
             Self::Warned(_) => ExitCode::Warned,
             Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { damaged: true, .. }) => {
                 ExitCode::Damaged
             }
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
-            Self::Catalog(CatalogError::ChainBroken { .. }) => ExitCode::NotFound,
+            Self::NotFound(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => {
+                ExitCode::NotFound
+            }
             Self::Catalog(error) if error.is_not_found() => ExitCode::NotFound,
             Self::Job(error) if error.is_not_found() => ExitCode::NotFound,
             Self::Client(error) if error.is_not_found() => ExitCode::NotFound,

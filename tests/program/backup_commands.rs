@@ -1,6 +1,7 @@
 //! The commands about backups: list, show, status, backup, delete. They ask the server, and read the catalog
 //! where none runs.
 
+use std::os::unix::net::UnixListener;
 use std::process::Output;
 
 use rstest::rstest;
@@ -189,7 +190,8 @@ fn the_configuration_may_be_named_before_or_after_the_command() {
 fn a_deleted_backup_is_brought_back_by_its_id_by_the_beginning_of_that_or_as_the_latest() {
     let fixture = Fixture::new();
     let (full, client) = (id(&fixture.full), fixture.server.admin());
-    for selector in [full, &full[..20], "latest:shop"] {
+    let beginning: String = full.chars().take(20).collect();
+    for selector in [full, beginning.as_str(), "latest:shop"] {
         client.delete(&format!("backups/{full}")).with_status(202);
         let back = wait_until("the archives to be in the trash", || {
             let output = fixture.read(&["undelete", selector, "--json"]);
@@ -209,7 +211,7 @@ fn a_backup_is_shown_with_what_is_not_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
-    let socket = std::os::unix::net::UnixListener::bind(tree.join("a.socket")).unwrap();
+    let socket = UnixListener::bind(tree.join("a.socket")).unwrap();
     let server = TestServer::builder().instance_directory("tree", &tree).start();
     let made = server.admin().full("tree");
     assert_eq!(made["left_out"].as_array().map(Vec::len), Some(1), "{made:#}");
