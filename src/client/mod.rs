@@ -11,7 +11,7 @@ use ureq::http::Response;
 use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
     BackupAnswer, BackupList, BackupView, CreateBackup, CreateBackupBody, CreateInstance,
-    CreateInstanceBody, ErrorBody, InstanceAnswer, InstanceList, InstanceView, Link,
+    CreateInstanceBody, ErrorBody, Health, InstanceAnswer, InstanceList, InstanceView, Link,
 };
 
 pub use connection::Connection;
@@ -40,6 +40,11 @@ impl Client {
 
     pub const fn project(&self) -> &ProjectId {
         &self.project
+    }
+
+    /// What the server says of itself.
+    pub fn health(&self) -> Result<Health, ClientError> {
+        self.get("/healthcheck")
     }
 
     /// Every instance of the project.

@@ -7,7 +7,7 @@ use crate::cli::error::{CommandError, Result};
 use crate::client::Client;
 use crate::config::Config;
 use crate::domain::{BackupId, InstanceId, ProjectId};
-use crate::executor::Context;
+use crate::executor::{self, Context};
 use crate::server;
 use crate::wire::{BackupView, InstanceView};
 
@@ -87,6 +87,16 @@ impl Origin {
             Answers::Server(server) => format!("the server {}", server.url),
             Answers::Catalog { file, .. } => format!("the catalog {file}"),
         }
+    }
+
+    /// What a person should look after.
+    pub(super) fn notices(&self) -> Result<Vec<String>> {
+        Ok(match &self.answers {
+            Answers::Server(server) => server.client.health()?.notices,
+            Answers::Catalog { context, .. } => {
+                executor::why_archives_missing(context)?.into_iter().collect()
+            }
+        })
     }
 
     /// Every backup, or those of one instance, newest first.

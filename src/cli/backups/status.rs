@@ -35,17 +35,22 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     let backups = origin.backups(None)?;
     let summaries: Vec<_> =
         origin.instances()?.iter().map(|it| Summary::new(it, &backups)).collect();
-    let without_server = origin.without_server();
+    let (without_server, notices) = (origin.without_server(), origin.notices()?);
     if args.json {
         let instances: Vec<_> = summaries.iter().map(Summary::to_json).collect();
         let server = without_server.is_none();
-        terminal::say_json(&json!({ "server_answers": server, "instances": instances }));
+        terminal::say_json(
+            &json!({ "server_answers": server, "notices": notices, "instances": instances }),
+        );
         return Ok(());
     }
     terminal::say(match without_server {
         None => format!("Coffer runs: {} answers.", origin.place()),
         Some(why) => format!("This is from {}: {why}.", origin.place()),
     });
+    for notice in notices {
+        terminal::warn(notice);
+    }
     if summaries.is_empty() {
         terminal::say("There are no instances.");
         return Ok(());
