@@ -10,6 +10,9 @@ use crate::engine;
 
 use super::{Context, Result};
 
+/// What cannot be used, by its location or id, with the reason.
+pub(super) type Unusable = Vec<(String, String)>;
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     project: ProjectId,
@@ -38,7 +41,7 @@ pub(super) fn write(context: &Context, instance: &Instance, used: u64) -> Result
 }
 
 /// The restored instances that the catalog does not have, and the files that cannot be used, with the reason.
-pub(super) fn read_all(context: &Context) -> Result<(Vec<Instance>, Vec<(String, String)>)> {
+pub(super) fn read_all(context: &Context) -> Result<(Vec<Instance>, Unusable)> {
     let (mut instances, mut unusable) = (Vec::new(), Vec::new());
     for (id, json) in context.local.instance_files()? {
         if context.catalog.has_instance(id)? {

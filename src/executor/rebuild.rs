@@ -25,8 +25,8 @@ pub struct RebuildReport {
     pub imported: usize,
     /// Restored instances that the catalog did not have.
     pub instances: usize,
-    /// Archives that cannot be used, by location, with the reason.
-    pub unusable: Vec<(String, String)>,
+    /// Archives and records of instances.
+    pub unusable: instance_file::Unusable,
 }
 
 /// Where the full backups are that are sound.

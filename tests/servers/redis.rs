@@ -72,8 +72,11 @@ impl RedisServer {
         let log_file = folder.path().join("log");
         let mut command = Command::new("redis-server");
         // A configuration file counts only as the first argument.
-        let (file, options) =
-            options.split_at(usize::from(options.first().is_some_and(|it| it.ends_with(".conf"))));
+        let (file, options) = options.split_at(usize::from(
+            options
+                .first()
+                .is_some_and(|it| Path::new(it).extension().is_some_and(|it| it == "conf")),
+        ));
         command.args(file).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no", "--dbfilename", "dump.rdb"]);
         // By default, a server waits for more replicas before it sends a snapshot.

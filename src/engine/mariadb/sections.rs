@@ -49,7 +49,7 @@ pub(super) fn send(
         let mut section = Spool::new(scratch).map_err(SectionError::Copy)?;
         let follows = sections.copy(&mut section)?;
         let complete = !follows && sections.finish(&mut section)? && sent >= databases.len();
-        to.send(section).map_err(|_| SectionError::Unwanted)?;
+        to.send(section).map_err(|_unsent| SectionError::Unwanted)?;
         sent += 1;
         if !follows {
             return Ok(complete);
@@ -122,6 +122,8 @@ pub(super) fn ends_completely(dump: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
     use super::*;
 
     /// The sections of a text that is read in pieces of this length, and whether it is complete.
@@ -135,7 +137,7 @@ mod tests {
         }
         let databases: Vec<String> = databases.iter().map(|it| (*it).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
-        let (sender, receiver) = std::sync::mpsc::sync_channel(MOST_WAITING);
+        let (sender, receiver) = sync_channel(MOST_WAITING);
         let complete = send(Pieces(text.as_bytes(), piece), &databases, folder.path(), &sender);
         drop(sender);
         let texts = receiver.into_iter().map(|it| String::from_utf8(it.read().unwrap()).unwrap());

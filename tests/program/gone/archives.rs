@@ -141,7 +141,7 @@ fn a_server_that_starts_without_the_archives_loses_no_row_and_goes_on_when_they_
     assert_eq!(without_times(client.all("backups", "backups")), rows);
     let waiting = fixture.waiting("shop", 1);
     client.delete(&format!("backups/{}", id_of(&other))).with_status(202);
-    assert_nothing_is_called_lost(&fixture, &[full.clone()]);
+    assert_nothing_is_called_lost(&fixture, std::slice::from_ref(&full));
     fixture.assert_still_waiting(&waiting);
     fixture.server.restart();
     fixture.assert_still_waiting(&waiting);

@@ -4,11 +4,11 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{Fixture, move_folder, without_times};
-use crate::support::{Client, archive_of, id_of, stderr_of};
+use crate::support::{Builder, Client, archive_of, id_of, stderr_of};
 
 #[test]
 fn a_server_without_a_catalog_rebuilds_it_from_the_archives_and_says_so() {
-    let mut fixture = Fixture::with(|builder| builder.no_tokens());
+    let mut fixture = Fixture::with(Builder::no_tokens);
     let client = fixture.client();
     let full = client.full("shop");
     let restored = client.restored_instance(&full);

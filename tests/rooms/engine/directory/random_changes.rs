@@ -120,7 +120,7 @@ fn judge(
 ) -> Result<(), String> {
     let named: BTreeSet<&str> = left_out.iter().map(|it| it.what.as_str()).collect();
     let is_named = |path: &str| {
-        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let above = path.match_indices('/').map(|(at, _)| path.split_at(at).0);
         named.contains(".")
             || named.contains(path)
             || above.into_iter().any(|it| named.contains(it))

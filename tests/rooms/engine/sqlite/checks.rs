@@ -74,13 +74,13 @@ fn what_only_the_application_has_is_not_checked_and_named() {
         assert_eq!(full.check.as_deref(), Some("integrity_check"));
         let named = full.facts.get("tables_not_checked").map(Value::to_string).unwrap_or_default();
         assert!(named.contains(unchecked), "{sql}: {named}");
-        let names = |facts: &DumpFacts| -> Vec<String> {
+        let names_of = |facts: &DumpFacts| -> Vec<String> {
             assert!(facts.left_out.iter().all(|it| it.why.starts_with("unchecked")), "{sql}");
             facts.left_out.iter().map(|it| it.what.clone()).collect()
         };
-        assert_eq!(names(&full), [unchecked], "{sql}");
+        assert_eq!(names_of(&full), [unchecked], "{sql}");
         // This one does not compare indexes with their tables.
-        let quick = names(&dump_at(&path, CheckLevel::Quick).unwrap());
+        let quick = names_of(&dump_at(&path, CheckLevel::Quick).unwrap());
         assert!(quick.is_empty() || quick == [unchecked], "{sql}: {quick:?}");
         let report = drill(&path).unwrap();
         assert!(report.check.contains(unchecked), "{sql}: {}", report.check);
