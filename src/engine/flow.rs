@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Pulse;
 use super::error::{Result, Stop};
 use crate::domain::{CheckLevel, Entry, LeftOut, WriteAt};
 
@@ -36,6 +37,11 @@ pub trait Intake {
         let mut zeros = self.buffer();
         zeros.resize(usize::try_from(length).map_err(|_too_long| Stop)?, 0);
         self.segment(zeros)
+    }
+
+    /// What notices that the source does not answer any more; nothing does by default.
+    fn pulse(&self) -> Pulse {
+        Pulse::default()
     }
 
     /// Discards the current file, because it changed while it was read. The same path may be begun again.

@@ -15,6 +15,7 @@ mod mariadb;
 mod mounts;
 mod postgresql;
 mod pour;
+mod pulse;
 mod redis;
 mod request;
 mod server_source;
@@ -32,6 +33,7 @@ use crate::domain::{EntryPath, Source};
 
 pub use error::{EngineError, Result, Stop};
 pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
+pub use pulse::Pulse;
 pub use request::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Target,
 };

@@ -20,7 +20,7 @@ use crate::engine::file_stat::{FileStat, now_ns, stat_open};
 use crate::engine::pour::PourError;
 use crate::engine::tree::{Folders, path_in};
 use crate::engine::xattrs::{xattrs, xattrs_at};
-use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, printable};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, Pulse, printable};
 
 /// How often a file is read that changes meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -29,6 +29,9 @@ const ATTEMPTS: u32 = 3;
 /// (`/proc/sys/fs/lease-break-time`).
 const LEASE_WAIT: Duration = Duration::from_secs(60);
 const LEASE_POLL: Duration = Duration::from_millis(10);
+
+/// How long the disk may take to write what is dirty.
+const SYNC_WAIT: Duration = Duration::from_secs(600);
 
 /// Why the names in a folder cannot be vouched for.
 const NAMES_CHANGED: &str =
@@ -54,11 +57,14 @@ pub(super) fn dump(
         use std::os::unix::fs::MetadataExt as _;
         (found.dev(), found.ino())
     });
-    let (bytes, _) = totals(&options, scratch)?;
+    let pulse = intake.pulse();
+    pulse.watch(&options.path, options.answer_wait);
+    let (bytes, _) = totals(&options, scratch, &pulse)?;
     intake.announce(bytes)?;
     let mut dump = Dump {
         options: &options,
         intake,
+        pulse,
         trust_stamps: request.trust_stamps,
         began_ns,
         write_back: WriteBack::new(began_ns),
@@ -100,6 +106,7 @@ fn identity(found: &FileStat) -> Identity {
 struct Dump<'dump> {
     options: &'dump Options,
     intake: &'dump mut dyn Intake,
+    pulse: Pulse,
     trust_stamps: bool,
     began_ns: i128,
     write_back: WriteBack,
@@ -115,6 +122,7 @@ struct Dump<'dump> {
 
 impl Dump<'_> {
     fn visit(&mut self, visit: Visit<'_>) -> Result<(), EngineError> {
+        self.pulse.beat();
         match visit {
             Visit::Folder { path, found, folder } => self.folder(path, found, folder),
             Visit::Member(member) => self.member(member),
@@ -146,6 +154,7 @@ impl Dump<'_> {
         let Ok(root) = open_root(&self.options.path) else { return };
         let mut opened = Folders::below(root);
         for (path, before) in std::mem::take(&mut self.folders) {
+            self.pulse.beat();
             let found = opened.at(path.as_bytes()).and_then(stat_open);
             let now = found.map(|found| (found.inode, found.ctime_ns));
             if now != Ok(before) {
@@ -212,7 +221,7 @@ impl Dump<'_> {
         if self.hard_link(&member.path, &member.found)? {
             return Ok(());
         }
-        let file = open(member).map_err(PourError::Read)?;
+        let file = self.open(member).map_err(PourError::Read)?;
         if stat_open(file.as_fd()).map_err(PourError::Read)?.kind != FileType::RegularFile {
             return Err(PourError::Read(Errno::NOENT));
         }
@@ -254,7 +263,9 @@ impl Dump<'_> {
         loop {
             let is_last = attempt == ATTEMPTS;
             let before = stat_open(file.as_fd()).map_err(PourError::Read)?;
+            self.pulse.beat_for(SYNC_WAIT);
             let has_stamp = self.write_back.changes_show(file.as_fd(), &before) && !is_last;
+            self.pulse.beat();
             let (found, changes_show) = stat_after_tick(file.as_fd()).map_err(PourError::Read)?;
             let extents = extents(file.as_fd(), &found);
             let kind = EntryKind::File { size: found.size, extents: extents.clone() };
@@ -286,19 +297,22 @@ impl Dump<'_> {
     fn failed(&self, path: &EntryPath, error: Errno) -> EngineError {
         failed(&self.options.path, path, error)
     }
-}
 
-/// Opens a file. If a file server holds a lease on it, opening breaks the lease, and has to wait until the server's
-/// client has written its changes.
-fn open(member: &Member<'_>) -> Result<OwnedFd, Errno> {
-    // Without blocking: if a pipe took the file's place, this would wait for ever.
-    let flags =
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let deadline = Instant::now() + LEASE_WAIT;
-    loop {
-        match open_quietly(member.folder, member.name, flags) {
-            Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::park_timeout(LEASE_POLL),
-            other => return other,
+    /// Opens a file. If a file server holds a lease on it, opening breaks the lease, and has to wait until the server's
+    /// client has written its changes.
+    fn open(&self, member: &Member<'_>) -> Result<OwnedFd, Errno> {
+        // Without blocking: if a pipe took the file's place, this would wait for ever.
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let deadline = Instant::now() + LEASE_WAIT;
+        loop {
+            match open_quietly(member.folder, member.name, flags) {
+                Err(Errno::AGAIN) if Instant::now() < deadline => {
+                    self.pulse.beat();
+                    std::thread::park_timeout(LEASE_POLL);
+                }
+                other => return other,
+            }
         }
     }
 }

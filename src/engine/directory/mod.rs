@@ -19,7 +19,7 @@ use super::file_name::folder_name;
 use super::tree::FolderLoad;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
-    LoadRequest, Probe, source_path,
+    LoadRequest, Probe, Pulse, source_path,
 };
 use crate::domain::Source;
 
@@ -44,7 +44,8 @@ impl Engine for Directory {
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
-        let (source_bytes, members) = walk::totals(&Options::parse(source)?, None)?;
+        let (source_bytes, members) =
+            walk::totals(&Options::parse(source)?, None, &Pulse::default())?;
         Ok(Probe {
             version: VERSION.to_owned(),
             source_bytes,
@@ -73,7 +74,7 @@ impl Engine for Directory {
     /// The restore has compared every byte. What is left to check is that the tree can be walked.
     fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
         let source = self.source_of(request.restored);
-        let (_bytes, members) = walk::totals(&Options::parse(&source)?, None)?;
+        let (_bytes, members) = walk::totals(&Options::parse(&source)?, None, &Pulse::default())?;
         let mut report = DrillReport {
             version: VERSION.to_owned(),
             check: "walk".to_owned(),

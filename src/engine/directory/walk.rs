@@ -21,7 +21,7 @@ use crate::engine::mounts::{answers, mounts_below, require_answer};
 use crate::engine::shell_quote::shell_quoted;
 use crate::engine::source_path::invalid;
 use crate::engine::tree::Folders;
-use crate::engine::{EngineError, printable};
+use crate::engine::{EngineError, Pulse, printable};
 
 /// How many folders are open at once. Others are opened again on the way back.
 const MAX_OPEN_FOLDERS: usize = 32;
@@ -138,9 +138,11 @@ pub(super) fn walk(
 pub(super) fn totals(
     options: &Options,
     scratch: Option<(u64, u64)>,
+    pulse: &Pulse,
 ) -> Result<(u64, u64), EngineError> {
     let (mut bytes, mut members) = (0_u64, 0_u64);
     walk(options, scratch, &mut |visit| {
+        pulse.beat();
         members += u64::from(!matches!(visit, Visit::Skipped { .. }));
         if let Visit::Member(Member { found, .. }) = visit
             && found.kind == FileType::RegularFile

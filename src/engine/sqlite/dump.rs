@@ -27,7 +27,9 @@ pub(super) fn dump(
 ) -> Result<DumpFacts, EngineError> {
     let began_ns = now_ns();
     let options = Options::parse(request.source)?;
-    let mut snapshot = Snapshot::open(&options, Some(request.scratch), request.cancel)?;
+    let pulse = intake.pulse();
+    pulse.watch(&options.path, options.lock_wait.saturating_add(options.answer_wait));
+    let mut snapshot = Snapshot::open(&options, Some(request.scratch), request.cancel, &pulse)?;
     let mut info = snapshot.info()?;
     let path = entry_path(member_name(request.instance_name))?;
     let kind = EntryKind::File { size: info.bytes(), extents: None };
@@ -46,14 +48,17 @@ pub(super) fn dump(
             let read_from = pour(&mut snapshot, &info, intake)?;
             info.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
+        pulse.rest();
         check(&snapshot.connection, request.check, request.cancel)
     } else {
-        let mut copy = ScratchCopy::of(&mut snapshot, &info, request.scratch)?;
+        let mut copy = ScratchCopy::of(&mut snapshot, &info, request.scratch, &pulse)?;
+        pulse.rest();
         // Unblocks the writers.
         drop(snapshot);
         if needs == NeedsContent::Yes {
             copy.pour(intake)?;
         }
+        pulse.rest();
         check(&copy.connection, request.check, request.cancel)
     };
     let outcome = outcome.map_err(|error| {

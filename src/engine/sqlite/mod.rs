@@ -30,7 +30,7 @@ use self::snapshot::Snapshot;
 use super::file_name::plain_name;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
-    Result, source_path,
+    Pulse, Result, source_path,
 };
 use crate::domain::{Cancel, Source};
 
@@ -57,7 +57,7 @@ impl Engine for Sqlite {
     fn probe(&self, source: &Source) -> Result<Probe> {
         let mut options = Options::parse(source)?;
         options.lock_wait = options.lock_wait.min(PROBE_WAIT);
-        let info = Snapshot::open(&options, None, &Cancel::default())?.info()?;
+        let info = Snapshot::open(&options, None, &Cancel::default(), &Pulse::default())?.info()?;
         Ok(Probe {
             version: rusqlite::version().to_owned(),
             source_bytes: info.bytes(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::domain::Cancel;
-use crate::engine::{EngineError, Result};
+use crate::engine::{EngineError, Pulse, Result};
 
 /// How often a waiting reader checks the cancel flag.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
@@ -39,7 +39,7 @@ pub(super) struct ReaderGuard {
 
 impl ReaderGuard {
     /// Registers a reader of the database at `path`. Waits while another has an exclusive handle.
-    pub(super) fn register(path: &Path, cancel: &Cancel) -> Result<Self> {
+    pub(super) fn register(path: &Path, cancel: &Cancel, pulse: &Pulse) -> Result<Self> {
         let found =
             std::fs::metadata(path).map_err(|error| EngineError::io("inspecting", path, error))?;
         let id = (found.dev(), found.ino());
@@ -48,6 +48,7 @@ impl ReaderGuard {
             if cancel.is_cancelled() {
                 return Err(EngineError::Cancelled);
             }
+            pulse.beat();
             READER_LEFT.wait_for(&mut readers, CANCEL_POLL);
         }
         readers.entry(id).or_default().count += 1;
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     fn register(path: &Path) -> ReaderGuard {
-        ReaderGuard::register(path, &Cancel::default()).unwrap()
+        ReaderGuard::register(path, &Cancel::default(), &Pulse::default()).unwrap()
     }
 
     #[test]
@@ -133,7 +134,8 @@ mod tests {
         assert!(first.exclusive_handle(path, 1).is_some());
         let cancel = Cancel::default();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| ReaderGuard::register(path, &cancel).map(drop));
+            let waiting =
+                scope.spawn(|| ReaderGuard::register(path, &cancel, &Pulse::default()).map(drop));
             std::thread::park_timeout(CANCEL_POLL / 2);
             assert!(!waiting.is_finished(), "a second reader did not wait");
             cancel.cancel();

@@ -17,7 +17,7 @@ use super::info::DatabaseInfo;
 use super::snapshot::{Snapshot, connect};
 use crate::domain::{FailureCode, SEGMENT_BYTES};
 use crate::engine::pour::pour_content;
-use crate::engine::{EngineError, Intake, Result};
+use crate::engine::{EngineError, Intake, Pulse, Result};
 
 /// A copy without a name: its space is freed however this process ends.
 #[derive(Debug)]
@@ -30,7 +30,12 @@ pub(super) struct ScratchCopy {
 }
 
 impl ScratchCopy {
-    pub(super) fn of(snapshot: &mut Snapshot, info: &DatabaseInfo, folder: &Path) -> Result<Self> {
+    pub(super) fn of(
+        snapshot: &mut Snapshot,
+        info: &DatabaseInfo,
+        folder: &Path,
+        pulse: &Pulse,
+    ) -> Result<Self> {
         let failed = |error: std::io::Error| write_error(folder, error);
         // SQLite can open a file only by its name, so it has one until then. If the power fails in between, the
         // sweep of the scratch folder at start-up removes it.
@@ -49,7 +54,9 @@ impl ScratchCopy {
             info,
             || spare.take(),
             |mut segment| {
+                pulse.rest();
                 (&file).write_all(&segment).map_err(failed)?;
+                pulse.beat();
                 segment.clear();
                 spare.replace(segment);
                 Ok(())

@@ -21,7 +21,7 @@ use crate::engine::file_stat::{FileStat, stat_at};
 use crate::engine::mounts::require_answer;
 use crate::engine::source_path::invalid;
 use crate::engine::xattrs::{Xattrs, xattrs_at};
-use crate::engine::{EngineError, Result};
+use crate::engine::{EngineError, Pulse, Result};
 
 /// SQLite's page cache. It can be small, since pages are read once, in order.
 const CACHE_KIB: i32 = 512;
@@ -56,11 +56,16 @@ impl Snapshot {
     ///
     /// SQLite cannot create a log on a read-only filesystem. A database that needs one is copied to `scratch` with its
     /// log, or without a `scratch` opened as it is, which is enough to look at it.
-    pub(super) fn open(options: &Options, scratch: Option<&Path>, cancel: &Cancel) -> Result<Self> {
+    pub(super) fn open(
+        options: &Options,
+        scratch: Option<&Path>,
+        cancel: &Cancel,
+        pulse: &Pulse,
+    ) -> Result<Self> {
         require_answer(&options.path, options.answer_wait)?;
         let path = regular_file(&options.path)?;
         wal_files::refuse_if_not_removable(&path)?;
-        let mut reader = ReaderGuard::register(&path, cancel)?;
+        let mut reader = ReaderGuard::register(&path, cancel, pulse)?;
         if let Some(file) = reader.exclusive_handle(&path, 0) {
             wal_files::refuse_if_log_is_elsewhere(file, &path)?;
         }
@@ -68,9 +73,10 @@ impl Snapshot {
         let begun = match begin(&path, options.lock_wait) {
             Err(error) if read_only::cannot_open(&path, &error) => match scratch {
                 Some(scratch) => {
+                    pulse.rest();
                     let folder = read_only::copy(&mut reader, &path, scratch)?;
                     let copy = folder.path().join(read_only::COPY_NAME);
-                    reader = ReaderGuard::register(&copy, cancel)?;
+                    reader = ReaderGuard::register(&copy, cancel, pulse)?;
                     let begun = begin(&copy, options.lock_wait).map_err(explain)?;
                     let copied = Some((folder, path));
                     return Ok(Self::new(begun, copy, options, reader, copied));

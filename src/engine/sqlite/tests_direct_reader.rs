@@ -10,10 +10,15 @@ use rusqlite::Connection;
 use super::options::Options;
 use super::snapshot::Snapshot;
 use crate::domain::{Cancel, SEGMENT_BYTES};
+use crate::engine::{Pulse, Result};
 
 fn options(path: &Path) -> Options {
     let wait = Duration::from_secs(10);
     Options { path: path.to_owned(), lock_wait: wait, answer_wait: wait }
+}
+
+fn open(path: &Path) -> Result<Snapshot> {
+    Snapshot::open(&options(path), None, &Cancel::default(), &Pulse::default())
 }
 
 /// A closed database with this journal mode and page size.
@@ -115,7 +120,7 @@ fn beside_constant_writers_every_snapshot_equals_what_sqlite_reads() {
         // `new` counts snapshots that differ from the last; `from_files` those of them read from files.
         let (mut new, mut from_files, mut last) = (0, 0, Vec::new());
         while new < wanted {
-            let mut snapshot = Snapshot::open(&options(&path), None, &Cancel::default()).unwrap();
+            let mut snapshot = open(&path).unwrap();
             let (files, pages, read_from) = both_ways(&mut snapshot);
             assert!(
                 files == pages,
@@ -134,7 +139,7 @@ fn beside_constant_writers_every_snapshot_equals_what_sqlite_reads() {
 fn in_rollback_mode_the_file_itself_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "delete", 4096);
-    let mut snapshot = Snapshot::open(&options(&path), None, &Cancel::default()).unwrap();
+    let mut snapshot = open(&path).unwrap();
     let (files, pages, read_from) = both_ways(&mut snapshot);
     assert!(read_from == "file" && files == pages);
 }

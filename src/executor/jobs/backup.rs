@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use crate::archive::{self, Finished, Order, ParentIndex, Reader, Writer, WriterOptions};
 use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
-use crate::engine::{self, DumpFacts, DumpRequest, Engine, EngineError};
+use crate::engine::{self, Engine};
 use crate::executor::chain::{job_error, open_readers};
 use crate::executor::{Context, JobError, Result, facts, millis, presence};
 use crate::failpoint;
 use crate::storage::Pending;
 
-use super::intake::{BackupIntake, Sink, writer_error};
+use super::intake::{Sink, writer_error};
+use super::reading::{self, Reading};
 
 #[derive(Debug)]
 pub(super) struct Published {
@@ -77,7 +78,7 @@ fn attempt(
     let (started, stopwatch) = (context.clock.now(), Instant::now());
     let readers = open_readers(&*context.storage, &job.chain, &context.cancel)?;
     let sink = Sink::new(context.storage.create(backup.id, number)?);
-    let step = sink.allocation_step();
+    let (step, pending) = (sink.allocation_step(), sink.shared());
     let text = facts::restore_text(backup, engine, &job.instance, &job.chain);
     let options = WriterOptions {
         workers: context.settings.compression_threads,
@@ -85,7 +86,7 @@ fn attempt(
         page_bytes: engine.page_bytes(),
         order: if engine.dumps_in_order() { Order::ByPath } else { Order::Unordered },
     };
-    let mut writer = match (readers.last(), readers.first()) {
+    let writer = match (readers.last(), readers.first()) {
         (Some(parent), Some(root)) => {
             let parent =
                 ParentIndex::open(Arc::clone(parent), Arc::clone(root)).map_err(job_error)?;
@@ -95,17 +96,18 @@ fn attempt(
     }
     .map_err(writer_error)?;
     failpoint::at("before-dump");
-    let request = DumpRequest {
-        source: &job.instance.source,
-        instance_name: &job.instance.name,
-        check: job.instance.check,
-        scratch: context.local.scratch(),
+    let reading = Reading {
+        engine,
         trust_stamps: trusts_stamps(context.settings.reread_every, job.earlier),
-        parent_check: readers.last().and_then(|it| facts::check_of(it.manifest())),
-        cancel: &context.cancel,
+        parent_check: readers
+            .last()
+            .and_then(|it| facts::check_of(it.manifest()))
+            .map(str::to_owned),
+        writer,
+        step,
+        pending,
     };
-    let intake = BackupIntake::new(&mut writer, step, context, backup.id);
-    let mut dump = dump(engine, &request, intake)?;
+    let (writer, mut dump) = reading::dump(context, job, reading)?;
     if let (true, Some(parent)) = (dump.unchanged, readers.last()) {
         dump.left_out = facts::left_out(parent.manifest());
     }
@@ -115,7 +117,7 @@ fn attempt(
     let saving = context.catalog.saving(backup.id, end);
     let draft = facts::draft(job, engine, &dump, started, end);
     let (sink, finished) = writer.finish(draft).map_err(writer_error)?;
-    let mut pending = sink.into_pending();
+    let mut pending = sink.into_pending()?;
     pending.sync()?;
     saving.wait()?;
     failpoint::at("after-sync");
@@ -136,18 +138,6 @@ fn attempt(
 /// backup.
 const fn trusts_stamps(reread_every: u64, earlier: u64) -> bool {
     reread_every == 0 || !(earlier + 1).is_multiple_of(reread_every)
-}
-
-fn dump(
-    engine: &'static dyn Engine,
-    request: &DumpRequest<'_>,
-    mut intake: BackupIntake<'_>,
-) -> Result<DumpFacts> {
-    match engine.dump(request, &mut intake) {
-        Ok(dump) => Ok(dump),
-        Err(EngineError::Stopped(_)) => Err(intake.into_error().unwrap_or(JobError::Cancelled)),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Reads the synced file back, decodes it and compares every hash.

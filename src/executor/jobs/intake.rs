@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::archive::{ArchiveError, Writer};
 use crate::domain::num::to_u64;
 use crate::domain::{BackupId, Entry, EntryKind};
-use crate::engine::{Intake, NeedsContent, Stop};
+use crate::engine::{Intake, NeedsContent, Pulse, Stop};
 use crate::executor::chain::job_error;
-use crate::executor::{Context, JobError};
+use crate::executor::{Context, JobError, Result};
 use crate::storage::{Pending, StorageError};
 
 /// Room that is allocated ahead of the writer at a time, so that a full disk is noticed between frames.
@@ -21,11 +23,14 @@ const LEAST_ALLOCATED: u64 = 4 << 20;
 /// An archive being written, with room allocated ahead of what is written.
 #[derive(Debug)]
 pub(super) struct Sink {
-    pending: Box<dyn Pending>,
+    pending: SharedPending,
     written: u64,
     allocated_to: u64,
     step: AllocationStep,
 }
+
+/// The unfinished archive. Whoever gives a backup up takes it, and with it the file.
+pub(super) type SharedPending = Arc<Mutex<Option<Box<dyn Pending>>>>;
 
 /// How much is allocated at a time: no more than the source could need. Shared with the intake, which
 /// learns that once the writer has the sink.
@@ -35,6 +40,7 @@ pub(super) struct AllocationStep(Arc<AtomicU64>);
 impl Sink {
     pub(super) fn new(pending: Box<dyn Pending>) -> Self {
         let step = AllocationStep(Arc::new(AtomicU64::new(LEAST_ALLOCATED)));
+        let pending = Arc::new(Mutex::new(Some(pending)));
         Self { pending, written: 0, allocated_to: 0, step }
     }
 
@@ -42,8 +48,13 @@ impl Sink {
         self.step.clone()
     }
 
-    pub(super) fn into_pending(self) -> Box<dyn Pending> {
-        self.pending
+    pub(super) fn shared(&self) -> SharedPending {
+        Arc::clone(&self.pending)
+    }
+
+    /// The archive, unless the backup was given up.
+    pub(super) fn into_pending(self) -> Result<Box<dyn Pending>> {
+        self.pending.lock().take().ok_or(JobError::Cancelled)
     }
 
     /// Allocates room, so that `more` further bytes certainly fit.
@@ -53,11 +64,13 @@ impl Sink {
             return Ok(());
         }
         let mut step = self.step.0.load(Ordering::Relaxed).max(needed);
-        match self.pending.allocate(step) {
+        let mut pending = self.pending.lock();
+        let Some(pending) = pending.as_mut() else { return Ok(()) };
+        match pending.allocate(step) {
             // The content may compress well: only what is about to be written has to fit.
             Err(error) if error.is_full() && step > needed => {
                 step = needed;
-                self.pending.allocate(step)?;
+                pending.allocate(step)?;
             }
             other => other?,
         }
@@ -73,13 +86,18 @@ impl Write for Sink {
                 if error.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
             io::Error::new(kind, error)
         })?;
-        let written = self.pending.write(bytes)?;
+        let written = self
+            .pending
+            .lock()
+            .as_mut()
+            .ok_or_else(|| io::Error::other("given up"))?
+            .write(bytes)?;
         self.written += to_u64(written);
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.pending.flush()
+        self.pending.lock().as_mut().map_or(Ok(()), |pending| pending.flush())
     }
 }
 
@@ -97,6 +115,7 @@ pub(super) struct BackupIntake<'a> {
     writer: &'a mut Writer<Sink>,
     step: AllocationStep,
     context: &'a Context,
+    pulse: Pulse,
     backup: BackupId,
     expected: u64,
     taken: u64,
@@ -110,9 +129,18 @@ impl<'a> BackupIntake<'a> {
         step: AllocationStep,
         context: &'a Context,
         backup: BackupId,
+        pulse: Pulse,
     ) -> Self {
         let (expected, taken, file_bytes) = (0, 0, 0);
-        Self { writer, step, context, backup, expected, taken, file_bytes, error: None }
+        Self { writer, step, context, pulse, backup, expected, taken, file_bytes, error: None }
+    }
+
+    /// Does this while nothing is asked of the source.
+    fn resting<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.pulse.rest();
+        let done = work(self);
+        self.pulse.beat();
+        done
     }
 
     /// Why the intake refused, if it did.
@@ -156,15 +184,15 @@ impl Intake for BackupIntake<'_> {
 
     fn entry(&mut self, entry: &Entry, trust_stamp: bool) -> Result<NeedsContent, Stop> {
         self.check_cancel()?;
-        let wanted = self
-            .writer
-            .entry(entry, trust_stamp)
-            .map_err(|error| self.refuse(writer_error(error)))?;
-        self.file_bytes = 0;
-        if !wanted && let EntryKind::File { size, .. } = entry.kind {
-            self.count(size);
-        }
-        Ok(if wanted { NeedsContent::Yes } else { NeedsContent::No })
+        self.resting(|it| {
+            let wanted = it.writer.entry(entry, trust_stamp);
+            let wanted = wanted.map_err(|error| it.refuse(writer_error(error)))?;
+            it.file_bytes = 0;
+            if !wanted && let EntryKind::File { size, .. } = entry.kind {
+                it.count(size);
+            }
+            Ok(if wanted { NeedsContent::Yes } else { NeedsContent::No })
+        })
     }
 
     fn buffer(&mut self) -> Vec<u8> {
@@ -174,18 +202,24 @@ impl Intake for BackupIntake<'_> {
     fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
         self.check_cancel()?;
         let length = to_u64(bytes.len());
-        self.writer.segment(bytes).map_err(|error| self.refuse(writer_error(error)))?;
-        self.file_bytes += length;
-        self.count(length);
-        self.context.settings.pace.wait_for_turn(length, &self.context.cancel);
-        crate::failpoint::at("mid-dump");
-        Ok(())
+        self.resting(|it| {
+            it.writer.segment(bytes).map_err(|error| it.refuse(writer_error(error)))?;
+            it.file_bytes += length;
+            it.count(length);
+            it.context.settings.pace.wait_for_turn(length, &it.context.cancel);
+            crate::failpoint::at("mid-dump");
+            Ok(())
+        })
+    }
+
+    fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Nothing is read, so it takes no share of the permitted speed, and is no progress.
     fn hole(&mut self, _length: u64) -> Result<(), Stop> {
         self.check_cancel()?;
-        self.writer.hole().map_err(|error| self.refuse(writer_error(error)))
+        self.resting(|it| it.writer.hole().map_err(|error| it.refuse(writer_error(error))))
     }
 
     fn retract(&mut self) -> Result<(), Stop> {

@@ -5,6 +5,7 @@ mod backup;
 mod drill;
 mod intake;
 mod outcome;
+mod reading;
 mod register;
 mod remove;
 mod restore;

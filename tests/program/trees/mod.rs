@@ -13,5 +13,6 @@ mod mounts;
 mod read_watch;
 mod round_trip;
 mod sample;
+mod stuck_reads;
 mod survey;
 mod unchanged;
