@@ -107,10 +107,10 @@ async fn answer(
     let server = server.run();
     let listener = SignalListener::start(server.handle(), context.cancel.clone());
     *signals = Some(listener.map_err(ServerError::Run)?);
+    listener::warn_without_tls(&config.server);
     for address in &addresses {
         log::info!("listening on http://{address}");
     }
-    listener::warn_without_tls(&config.server);
     notify(sd_notify::NotifyState::Ready);
     server.await.map_err(ServerError::Run)
 }
