@@ -21,7 +21,7 @@ pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport> {
     }
     unchecked.sort();
     unchecked.dedup();
-    report.check = outcome.name.unwrap_or_default().to_owned();
+    outcome.name.unwrap_or_default().clone_into(&mut report.check);
     if !unchecked.is_empty() {
         report.check = format!("{} (not of {})", report.check, unchecked.join(", "));
     }

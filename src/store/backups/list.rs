@@ -78,9 +78,7 @@ statements! {
     MISSING_ARCHIVES =
         select!("WHERE backups.damage_code = 'archive_missing' AND backups.id > ''");
 
-    IN_TRASH = select!(
-        "WHERE backups.trashed IS NOT NULL ORDER BY backups.created DESC, backups.id DESC"
-    );
+    IN_TRASH = select!("WHERE backups.trashed > -1");
 
     INTERRUPTED = select!("WHERE backups.status IN ('BUILDING', 'SAVING')");
 }
@@ -141,7 +139,9 @@ impl Records<'_> {
 
     /// Every row in the trash, newest first.
     pub fn trashed_backups(self) -> Result<Vec<BackupRecord>> {
-        query_all(self.0, IN_TRASH, [], read)
+        let mut found = query_all(self.0, IN_TRASH, [], read)?;
+        found.sort_by_key(|it| std::cmp::Reverse((it.backup.created, it.backup.id)));
+        Ok(found)
     }
 
     /// Backups that a worker has, oldest first.
