@@ -7,9 +7,16 @@ use super::options::{KIND, Method};
 use crate::domain::Source;
 use crate::engine::shell_quote::shell_quoted;
 
-/// The options of a server that is started to look at the data.
-const PRIVATE: &str = "-p 5433 -k /tmp -c listen_addresses= -c archive_mode=off \
-    -c max_logical_replication_workers=0 -c primary_conninfo=";
+/// The options of a server that is started to look at the data: whatever its settings say, it is on this data and
+/// reaches nothing of the original. `pg_ctl` gives them to a shell, in which `PGDATA` is the data directory.
+const PRIVATE: &str = "-p 5433 -k /tmp -c listen_addresses= -c ssl=off -c archive_mode=off \
+    -c max_logical_replication_workers=0 -c primary_conninfo= -c archive_cleanup_command= -c recovery_end_command= \
+    -c external_pid_file= -c logging_collector=off -c data_directory=\"$PGDATA\" \
+    -c hba_file=\"$PGDATA\"/pg_hba.conf -c ident_file=\"$PGDATA\"/pg_ident.conf";
+
+/// The last version that keeps its statistics in a folder that the settings name, and one option more for those.
+const NAMED_STATISTICS: u32 = 14;
+const OWN_STATISTICS: &str = " -c stats_temp_directory=pg_stat_tmp";
 
 /// For `RESTORE.txt`, after the commands that unpack the archive.
 pub(super) fn after_unpacking(source: &Source) -> Vec<String> {
@@ -23,7 +30,13 @@ fn lines(text: &str) -> Vec<String> {
 
 /// These lines work in this order, as root on Debian with a server of that version installed.
 fn data_directory() -> Vec<String> {
-    lines(
+    let start = format!(
+        r#"O='{PRIVATE}'
+[ "$V" -gt {NAMED_STATISTICS} ] || O="$O{OWN_STATISTICS}"
+runuser -u postgres -- /usr/lib/postgresql/$V/bin/pg_ctl -D "$DATA" -l "$DATA/start.log" -o "$O" -w -t 600 start
+# Connect with: runuser -u postgres -- psql -h /tmp -p 5433 -l"#
+    );
+    let mut text = lines(
         r#"# The data directory is restored/data/pgdata. As root, in this folder, with a PostgreSQL server of
 # its version installed (apt install postgresql-$(cat restored/data/pgdata/PG_VERSION)):
 V=$(cat restored/data/pgdata/PG_VERSION); DATA=$(realpath restored/data/pgdata)
@@ -37,12 +50,11 @@ for T in restored/data/tablespaces/*/; do [ -d "$T" ] && ln -sfn "$(realpath "$T
 # The server runs as the owner of its files, who must be able to enter every folder above them:
 chown -R postgres: restored/data && chmod 755 restored
 # (If this is the backup of a standby, rm "$DATA/standby.signal" makes it a primary.)
-# These options keep it from the original's socket, port, WAL archive, publishers and primary. Without them, it
-# takes the original's place:
-O="-p 5433 -k /tmp -c listen_addresses= -c archive_mode=off -c max_logical_replication_workers=0 -c primary_conninfo="
-runuser -u postgres -- /usr/lib/postgresql/$V/bin/pg_ctl -D "$DATA" -l "$DATA/start.log" -o "$O" -w -t 600 start
-# Connect with: runuser -u postgres -- psql -h /tmp -p 5433 -l"#,
-    )
+# These options keep it from the original's data, log, socket, port, WAL archive, publishers and primary. Without
+# them, it takes the original's place:"#,
+    );
+    text.extend(lines(&start));
+    text
 }
 
 fn dumps() -> Vec<String> {
@@ -97,13 +109,15 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         steps.push(format!("rm {data}/standby.signal"));
     }
     steps.push(
-        "# The options keep it from the original's socket, port, WAL archive, publishers and primary. Without \
-         them, it takes the original's place:"
+        "# The options keep it from the original's data, log, socket, port, WAL archive, publishers and primary. \
+         Without them, it takes the original's place:"
             .to_owned(),
     );
+    let named = version.parse::<u32>().is_ok_and(|it| it <= NAMED_STATISTICS);
+    let more = if named { OWN_STATISTICS } else { "" };
     steps.push(format!(
         "runuser -u postgres -- /usr/lib/postgresql/{version}/bin/pg_ctl -D {data} -l {data}/start.log \
-         -o '{PRIVATE}' -w start"
+         -o '{PRIVATE}{more}' -w start"
     ));
     if !missing("../tablespaces") {
         steps.push(

@@ -175,3 +175,54 @@ fn the_commands_of_the_archive_and_of_a_restore_start_a_debian_server() {
     assert_eq!(bash(ask, folder.path()), "20000|20000|9000\n");
     drop(stopped);
 }
+
+#[test]
+fn the_printed_commands_reach_nothing_of_the_original_whatever_its_settings_name() {
+    let mut server = Postgres::new();
+    server.sql("postgres", "CREATE TABLE t AS SELECT 1 AS n");
+    let settings = server.data().join("postgresql.conf");
+    let at = |path: &Path| path.display().to_string();
+    let pid_file = server.folder().join("external.pid");
+    let named = format!(
+        "data_directory = '{}'\nexternal_pid_file = '{}'\nlog_directory = '{}'\nlogging_collector = on\n\
+         hba_file = '{}/gone.conf'\n",
+        at(server.data()),
+        at(&pid_file),
+        at(&server.folder().join("logs")),
+        at(server.folder()),
+    );
+    let text = std::fs::read_to_string(&settings).unwrap() + &named;
+    server.stop();
+    std::fs::write(&settings, text).unwrap();
+    server.start();
+    let coffer = coffer_for(&server, "").start();
+    let full = coffer.admin().full(NAME);
+    server.stop();
+    let logs = || std::fs::read_dir(server.folder().join("logs")).unwrap().count();
+    let before = logs();
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let shown = |data: &Path| {
+        let ask =
+            "runuser -u postgres -- psql -h /tmp -p 5433 -XAt -d postgres -c 'SHOW data_directory'";
+        assert_eq!(bash(ask, folder.path()).trim_end(), at(data));
+        assert!(!pid_file.exists() && logs() == before);
+    };
+    let data = folder.path().join("restored/data/pgdata");
+    let stopped = Started(data.clone());
+    follow(&archive_of(&full), folder.path());
+    shown(&data);
+    drop(stopped);
+
+    let target = folder.path().join("it's here");
+    let output =
+        coffer.run_ok(&["restore", id_of(&full), "--to", target.to_str().unwrap(), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let next: Vec<&str> =
+        report["next"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let stopped = Started(target.join("pgdata"));
+    bash(&next.join("\n"), folder.path());
+    shown(&target.join("pgdata"));
+    drop(stopped);
+}
