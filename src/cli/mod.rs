@@ -17,6 +17,8 @@ mod token;
 mod undelete;
 mod verify;
 
+use std::io;
+
 use clap::{Parser, Subcommand};
 
 pub use error::ExitCode;
@@ -107,6 +109,13 @@ pub fn run() -> ExitCode {
         Command::Token(args) => token::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
+    let result = result.and_then(|()| match terminal::lost_output() {
+        // Whoever reads it may have read enough.
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandError::Failed(format!("writing the output: {error}")))
+        }
+        _ => Ok(()),
+    });
     match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {

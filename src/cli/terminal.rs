@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -13,8 +14,22 @@ use crate::executor::OnProgress;
 /// How much of what a backup leaves out is printed.
 const LEFT_OUT_SHOWN: usize = 20;
 
+/// Why a line could not be written.
+static LOST_OUTPUT: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line to stdout. [`lost_output`] tells whether all were written.
 pub(super) fn say(line: impl Display) {
-    writeln!(io::stdout().lock(), "{line}").ok();
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+        LOST_OUTPUT.get_or_init(|| error);
+    }
+}
+
+/// Why not all that was said has been written, if so.
+pub(super) fn lost_output() -> Option<&'static io::Error> {
+    if let Err(error) = io::stdout().lock().flush() {
+        LOST_OUTPUT.get_or_init(|| error);
+    }
+    LOST_OUTPUT.get()
 }
 
 pub(super) fn say_json(report: &Value) {

@@ -64,7 +64,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<()> {
                 "sha256": sha256,
             },
         }));
-        return Ok(());
+        return require_shown();
     }
     // A JSON string or list is a TOML one too.
     let (name, roles) = (json!(args.name), json!(args.role));
@@ -74,5 +74,13 @@ pub(super) fn run(args: &TokenArgs) -> Result<()> {
         token.secret(),
         args.project,
     ));
-    Ok(())
+    require_shown()
+}
+
+/// This is the only time that the secret is shown, so whoever did not get it has to know.
+fn require_shown() -> Result<()> {
+    terminal::lost_output().map_or(Ok(()), |error| {
+        let advice = "do not use this one; make another";
+        Err(CommandError::Failed(format!("the token could not be written: {error}; {advice}")))
+    })
 }

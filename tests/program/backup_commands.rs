@@ -244,3 +244,71 @@ fn archive_files_are_verified_without_a_word_about_configuration() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// Changes a byte in the middle of an archive.
+fn damage(archive: &std::path::Path) {
+    let mut bytes = std::fs::read(archive).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 1;
+    // Published archives are read-only, so the file is replaced.
+    std::fs::remove_file(archive).unwrap();
+    std::fs::write(archive, bytes).unwrap();
+}
+
+#[test]
+fn known_damage_is_shown_by_list_show_status_and_doctor() {
+    let fixture = Fixture::new();
+    damage(&archive_of(&fixture.full));
+    text(&fixture.read(&["verify", id(&fixture.full)]), 4);
+
+    for run in [Fixture::ask, Fixture::read] {
+        let listed = text(&run(&fixture, &["list"]), 0);
+        let line = |backup: &Value| listed.lines().find(|it| it.contains(id(backup))).unwrap();
+        assert!(line(&fixture.full).contains("DAMAGED"), "{listed}");
+        assert!(line(&fixture.incremental).contains("built on a damaged backup"), "{listed}");
+        let listed = report(&run(&fixture, &["list", "--json"]));
+        for backup in listed["backups"].as_array().unwrap() {
+            assert_eq!(backup["bad_backup"], fixture.full["id"]);
+        }
+        let shown = text(&run(&fixture, &["show", id(&fixture.incremental)]), 0);
+        assert!(shown.contains("built on a damaged backup"), "{shown}");
+        let status = text(&run(&fixture, &["status"]), 0);
+        assert!(status.contains("0 and 2 damaged or missing"), "{status}");
+        assert!(status.contains("COMPLETED, built on a damaged backup"), "{status}");
+    }
+    let doctor = fixture.read(&["doctor"]);
+    let found = String::from_utf8_lossy(&doctor.stdout);
+    assert_eq!(doctor.status.code(), Some(1), "{found}");
+    let known = format!("1 backup known to be damaged: {}", id(&fixture.full));
+    assert!(found.contains(&known), "{found}");
+    assert!(found.contains(&format!("built on a damaged backup: {}", id(&fixture.incremental))));
+}
+
+#[test]
+fn output_that_cannot_be_written_ends_with_1() {
+    let fixture = Fixture::new();
+    for arguments in [
+        &["list"][..],
+        &["show", id(&fixture.full), "--json"],
+        &["status"],
+        &["verify", id(&fixture.full)],
+        &["token", "new", "--name", "ci"],
+    ] {
+        let mut command = fixture.server.command(arguments);
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command.stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let said = text(&output.wait_with_output().unwrap(), 1);
+        assert!(said.contains("No space left on device"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_token_that_nobody_read_is_an_error() {
+    let fixture = Fixture::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = fixture.server.command(&["token", "new", "--name", "ci"]);
+    let output = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let said = text(&output.wait_with_output().unwrap(), 1);
+    assert!(said.contains("make another"), "{said}");
+}

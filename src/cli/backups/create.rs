@@ -14,7 +14,7 @@ use crate::domain::{BackupId, Clock as _, Status, SystemClock};
 use crate::wire::{BackupView, CreateBackup};
 
 use super::origin::Origin;
-use super::table;
+use super::table::{self, Lineage};
 
 /// How often the server is asked how far the backup is.
 const POLL: Duration = Duration::from_millis(500);
@@ -106,7 +106,7 @@ fn report(args: &BackupArgs, backup: &BackupView) {
             backup.status,
             backup.kind.as_str(),
             table::size(backup),
-            table::proof(backup),
+            table::proof(backup, &Lineage::new(&[])),
         ));
     }
 }

@@ -9,11 +9,11 @@ use serde_json::json;
 use crate::cli::args::WithConfig;
 use crate::cli::error::Result;
 use crate::cli::terminal;
-use crate::domain::InstanceId;
+use crate::domain::{BackupId, InstanceId};
 use crate::wire::BackupView;
 
 use super::origin::Origin;
-use super::table::{self, NOTHING};
+use super::table::{self, Lineage, NOTHING};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ListArgs {
@@ -30,18 +30,31 @@ pub(in crate::cli) struct ListArgs {
     with: WithConfig,
 }
 
-/// A backup with the name of its instance.
+/// A backup with the name of its instance, and how far it is proven.
 #[derive(Debug, Serialize)]
 pub(super) struct Listed<'a> {
     instance_name: Option<&'a str>,
+    /// What is known to be damaged or missing: this backup, or one that it is built on.
+    bad_backup: Option<BackupId>,
+    #[serde(skip)]
+    pub(super) proof: String,
     #[serde(flatten)]
     backup: &'a BackupView,
 }
 
 impl<'a> Listed<'a> {
-    pub(super) fn new(backup: &'a BackupView, names: &'a HashMap<InstanceId, String>) -> Self {
+    pub(super) fn new(
+        backup: &'a BackupView,
+        names: &'a HashMap<InstanceId, String>,
+        lineage: &Lineage<'_>,
+    ) -> Self {
         let instance = backup.instance_id.and_then(|id| names.get(&id));
-        Self { instance_name: instance.map(String::as_str), backup }
+        Self {
+            instance_name: instance.map(String::as_str),
+            bad_backup: lineage.bad(backup).map(|it| it.id),
+            proof: table::proof(backup, lineage),
+            backup,
+        }
     }
 
     pub(super) fn instance(&self) -> String {
@@ -56,7 +69,9 @@ pub(in crate::cli) fn run(args: &ListArgs) -> Result<()> {
     let backups = origin.backups(instance.as_ref().map(|it| it.id))?;
     let names = origin.names()?;
     let most = if args.limit == 0 { usize::MAX } else { args.limit };
-    let shown: Vec<_> = backups.iter().take(most).map(|it| Listed::new(it, &names)).collect();
+    let lineage = Lineage::new(&backups);
+    let shown: Vec<_> =
+        backups.iter().take(most).map(|it| Listed::new(it, &names, &lineage)).collect();
     if args.json {
         terminal::say_json(&json!({ "backups": shown, "total": backups.len() }));
         return Ok(());
@@ -86,6 +101,6 @@ fn row(listed: &Listed<'_>) -> [String; 8] {
         table::status(backup),
         table::size(backup),
         table::age(backup.created),
-        table::proof(backup),
+        listed.proof.clone(),
     ]
 }

@@ -10,7 +10,7 @@ use crate::cli::terminal;
 use super::list::Listed;
 use super::origin::Origin;
 use super::selector::Selector;
-use super::table::{self, NOTHING};
+use super::table::{self, Lineage, NOTHING};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShowArgs {
@@ -29,7 +29,8 @@ pub(in crate::cli) fn run(args: &ShowArgs) -> Result<()> {
     let origin = Origin::open(&config)?;
     let backup = origin.backup(origin.find(&args.backup)?)?;
     let names = origin.names()?;
-    let listed = Listed::new(&backup, &names);
+    let siblings = origin.backups(backup.instance_id)?;
+    let listed = Listed::new(&backup, &names, &Lineage::new(&siblings));
     if args.json {
         terminal::say_json(&json!(listed));
         return Ok(());
@@ -54,7 +55,7 @@ pub(in crate::cli) fn run(args: &ShowArgs) -> Result<()> {
         ("size", table::size(&backup)),
         ("restores to", text(backup.source_bytes.map(terminal::human))),
         ("checksum", text(backup.checksum.clone())),
-        ("proven", table::proof(&backup)),
+        ("proven", listed.proof.clone()),
         ("drill", table::drill(&backup)),
     ];
     let drill_failure = backup.drill.as_ref().and_then(|drill| drill.failure.as_ref());

@@ -9,7 +9,7 @@ use crate::cli::terminal;
 use crate::wire::BackupView;
 
 use super::origin::{Named, Origin};
-use super::table::{self, NOTHING};
+use super::table::{self, Lineage, NOTHING};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StatusArgs {
@@ -22,19 +22,23 @@ pub(in crate::cli) struct StatusArgs {
 
 struct Summary<'a> {
     instance: &'a Named,
-    /// The newest that can be restored.
+    /// The newest that can be restored and is not known to be damaged.
     newest_usable: Option<&'a BackupView>,
     /// The newest, whatever became of it.
     newest: Option<&'a BackupView>,
     usable: usize,
+    /// How many are damaged or missing, or are built on one that is.
+    bad: usize,
+    lineage: &'a Lineage<'a>,
 }
 
 pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
     let backups = origin.backups(None)?;
+    let lineage = Lineage::new(&backups);
     let summaries: Vec<_> =
-        origin.instances()?.iter().map(|it| Summary::new(it, &backups)).collect();
+        origin.instances()?.iter().map(|it| Summary::new(it, &backups, &lineage)).collect();
     let (without_server, notices) = (origin.without_server(), origin.notices()?);
     if args.json {
         let instances: Vec<_> = summaries.iter().map(Summary::to_json).collect();
@@ -62,28 +66,37 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
 }
 
 impl<'a> Summary<'a> {
-    fn new(instance: &'a Named, backups: &'a [BackupView]) -> Self {
+    fn new(instance: &'a Named, backups: &'a [BackupView], lineage: &'a Lineage<'a>) -> Self {
         let own = || backups.iter().filter(|it| it.instance_id == Some(instance.id));
-        let newest_usable = own().find(|it| it.status.is_usable());
-        let (newest, usable) = (own().next(), own().filter(|it| it.status.is_usable()).count());
-        Self { instance, newest_usable, newest, usable }
+        let made = || own().filter(|it| it.status.is_usable());
+        let usable = || made().filter(|it| lineage.bad(it).is_none());
+        let (newest_usable, newest) = (usable().next(), own().next());
+        let (usable, made) = (usable().count(), made().count());
+        Self { instance, newest_usable, newest, usable, bad: made - usable, lineage }
     }
 
     fn row(&self) -> [String; 7] {
-        let of_usable = |cell: fn(&BackupView) -> String| {
-            self.newest_usable.map_or_else(|| NOTHING.to_owned(), cell)
-        };
+        let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
+        let proof = |it: &BackupView| table::proof(it, self.lineage);
         let attempt = match self.newest {
-            Some(newest) => format!("{}, {}", table::status(newest), table::age(newest.created)),
+            Some(newest) => {
+                let bad = self.lineage.bad(newest).map(|_bad| format!(", {}", proof(newest)));
+                let (status, age) = (table::status(newest), table::age(newest.created));
+                format!("{status}{}, {age}", bad.unwrap_or_default())
+            }
             None => "never backed up".to_owned(),
+        };
+        let backups = match self.bad {
+            0 => self.usable.to_string(),
+            bad => format!("{} and {bad} damaged or missing", self.usable),
         };
         [
             self.instance.name.clone(),
             self.instance.engine.clone(),
             self.instance.status.clone(),
-            self.usable.to_string(),
-            of_usable(|it| table::age(it.created)),
-            of_usable(table::proof),
+            backups,
+            or_nothing(self.newest_usable.map(|it| table::age(it.created))),
+            or_nothing(self.newest_usable.map(proof)),
             attempt,
         ]
     }
@@ -93,6 +106,7 @@ impl<'a> Summary<'a> {
         json!({
             "id": id, "name": name, "engine": engine, "project_id": project, "status": status,
             "usable_backups": self.usable,
+            "bad_backups": self.bad,
             "newest_usable": self.newest_usable,
             "newest": self.newest,
         })

@@ -1,9 +1,10 @@
 //! Tables of text, and what stands in their cells.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::iter;
 
 use crate::cli::terminal;
-use crate::domain::{Clock as _, NextDrill, SystemClock};
+use crate::domain::{BackupId, Clock as _, NextDrill, SystemClock};
 use crate::wire::{BackupView, DrillStatus, UtcTime};
 
 /// What stands in a cell about which nothing is known.
@@ -103,11 +104,40 @@ pub(super) fn size(backup: &BackupView) -> String {
     backup.size_bytes.map_or_else(|| NOTHING.to_owned(), terminal::human)
 }
 
-/// How far the backup is proven, and how long ago that was found.
-pub(super) fn proof(backup: &BackupView) -> String {
-    match (backup.verify_level, backup.verified_at) {
-        (Some(level), Some(at)) => format!("{} {}", level.as_str(), age(at)),
+/// How far the backup is proven, and how long ago that was found; or what is known to be wrong with it.
+pub(super) fn proof(backup: &BackupView, lineage: &Lineage<'_>) -> String {
+    let bad = lineage.bad(backup);
+    match (bad, backup.verify_level, backup.verified_at) {
+        (Some(bad), ..) if bad.id == backup.id => bad_word(bad).to_uppercase(),
+        (Some(bad), ..) => format!("built on a {} backup", bad_word(bad)),
+        (None, Some(level), Some(at)) => format!("{} {}", level.as_str(), age(at)),
         _ => NOTHING.to_owned(),
+    }
+}
+
+fn bad_word(bad: &BackupView) -> &'static str {
+    let is_damage = bad.failure.as_ref().is_some_and(|it| it.code.is_damage());
+    if is_damage { "damaged" } else { "missing" }
+}
+
+/// Backups by id, to find what one of them is built on.
+pub(super) struct Lineage<'a>(HashMap<BackupId, &'a BackupView>);
+
+impl<'a> Lineage<'a> {
+    pub(super) fn new(backups: &'a [BackupView]) -> Self {
+        Self(backups.iter().map(|it| (it.id, it)).collect())
+    }
+
+    /// The backup that is known to be damaged or missing: this one, or else the nearest that it is built on.
+    pub(super) fn bad<'b>(&self, backup: &'b BackupView) -> Option<&'b BackupView>
+    where
+        'a: 'b,
+    {
+        let parent = |it: &&'b BackupView| self.0.get(&it.parent_id?).copied();
+        // A usable backup has no other failure than the damage that was found in it later.
+        iter::successors(Some(backup), parent)
+            .take(self.0.len() + 1)
+            .find(|it| it.status.is_usable() && it.failure.is_some())
     }
 }
 

@@ -133,6 +133,7 @@ fn compare(context: &Context, findings: &mut Findings) -> Result<usize, CatalogE
         Ok(stored) => {
             orphans(&stored, &backups, findings);
             missing_archives(context, &stored, &backups, findings)?;
+            known_damage(&backups, findings);
             left_out(&backups, findings);
         }
         Err(error) => findings.problem("archives", error.to_string(), RUN_AS_COFFER),
@@ -202,6 +203,38 @@ fn missing_archives(
         );
     }
     Ok(())
+}
+
+/// Backups in which damage was found before, and those that are built on them.
+fn known_damage(backups: &[Backup], findings: &mut Findings) {
+    let is_damaged = |it: &Backup| {
+        it.status.is_usable() && it.failure.as_ref().is_some_and(|it| it.code.is_damage())
+    };
+    // Oldest first: what a backup is built on comes before it.
+    let (mut bad, mut damaged, mut built_on) = (HashSet::new(), Vec::new(), Vec::new());
+    for backup in backups {
+        if is_damaged(backup) {
+            bad.insert(backup.id);
+            damaged.push(backup.id);
+        } else if backup.parent.is_some_and(|parent| bad.contains(&parent)) {
+            bad.insert(backup.id);
+            built_on.push(backup.id);
+        }
+    }
+    if damaged.is_empty() {
+        return;
+    }
+    let mut found =
+        format!("{} known to be damaged: {}", counted(damaged.len(), "backup"), list(&damaged));
+    if !built_on.is_empty() {
+        found.push_str(&format!("; built on a damaged backup: {}", list(&built_on)));
+    }
+    findings.problem(
+        "archives",
+        found,
+        "make a full backup now; `coffer show` says what is damaged, and `coffer verify` or `coffer drill` of \
+         the backup clears this once it is sound again. What can be had of it is restored with --salvage",
+    );
 }
 
 /// What the newest backup of each instance leaves out.
