@@ -218,11 +218,15 @@ fn assert_same_answer(path: &str, answer: &Value, mut then: Value) {
             then["instance"][key] = answer["instance"][key].clone();
         }
     }
-    // Unfinished restores and backups were added to the catalog after the answers were taken.
-    for (quota, at) in
-        then.get_mut("quotas").and_then(Value::as_array_mut).into_iter().flatten().zip(0_usize..)
-    {
-        quota["in_use"] = answer["quotas"][at]["in_use"].clone();
+    if let Some(quotas) = then.get_mut("quotas").and_then(Value::as_array_mut) {
+        // Unfinished restores and backups were added to the catalog after the answers were taken.
+        for (quota, at) in quotas.iter_mut().zip(0_usize..) {
+            quota["in_use"] = answer["quotas"][at]["in_use"].clone();
+        }
+        // Newer versions also have the rows of Trove for what is not counted here.
+        let all = answer["quotas"].as_array().unwrap();
+        let uncounted = |row: &&Value| ["ram", "volumes"].iter().any(|it| row["resource"] == *it);
+        quotas.extend(all.iter().filter(uncounted).cloned());
     }
     assert_eq!(answer, &then, "{path}");
 }
