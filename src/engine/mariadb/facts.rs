@@ -39,7 +39,15 @@ pub(super) struct Facts {
     pub(super) charset: String,
 }
 
+/// Space for what the server writes during the copy, and for preparing it.
+const EXTRA_SPACE: u64 = 16 << 20;
+
 impl Facts {
+    /// How much space a physical copy of so many bytes needs while it is prepared.
+    pub(super) const fn staging_bytes(&self, bytes: u64) -> u64 {
+        bytes.saturating_add(self.redo_bytes).saturating_add(EXTRA_SPACE)
+    }
+
     /// Asks the server. If it denies access, the error says how to create an account.
     pub(super) fn query(client: &Client, options: &Options) -> Result<Self> {
         let answer = client.query(QUERIES).map_err(|error| with_account_advice(error, options))?;

@@ -27,9 +27,6 @@ use crate::engine::{
     DumpFacts, DumpRequest, Engine as _, EngineError, Intake, Result, source_path, spool,
 };
 
-/// Space for what the server writes during the copy, and for preparing it.
-const EXTRA_SPACE: u64 = 16 << 20;
-
 /// The memory of the tool that prepares the copy.
 const PREPARE_MEMORY: &str = "--use-memory=64M";
 
@@ -60,7 +57,7 @@ pub(super) fn dump(
 ) -> Result<DumpFacts> {
     let (client, facts) = connect(options, request.cancel)?;
     let bytes = data_files::data_bytes(options, &facts)?;
-    spool::require_free(request.scratch, staging_bytes(bytes, &facts), "the prepared copy")?;
+    spool::require_free(request.scratch, facts.staging_bytes(bytes), "the prepared copy")?;
     let datadir = std::fs::metadata(&facts.datadir)
         .map_err(|error| EngineError::io("reading", &facts.datadir, error))?;
     let staging = tempfile::Builder::new()
@@ -112,11 +109,6 @@ pub(super) fn dump(
         found.leave_out(what, why);
     }
     Ok(found)
-}
-
-/// How much space a copy of so many bytes needs while it is prepared.
-pub(super) const fn staging_bytes(bytes: u64, facts: &Facts) -> u64 {
-    bytes.saturating_add(facts.redo_bytes).saturating_add(EXTRA_SPACE)
 }
 
 fn copy(

@@ -5,7 +5,7 @@ use super::facts::{Facts, databases, table_bytes};
 use super::left_out::{Inventory, settings_files};
 use super::options::{Method, Options};
 use super::programs::{Maker, maker, series, version_text};
-use super::{Brand, data_files, far_files, physical, rights};
+use super::{Brand, data_files, far_files, rights};
 use crate::domain::{Cancel, FailureCode, LeftOut};
 use crate::engine::server_source::Address;
 use crate::engine::source_path::invalid;
@@ -44,7 +44,7 @@ pub(super) fn probe(options: &Options) -> Result<Probe> {
                 notes.push(format!("drills are not possible here: {error}"));
             }
             let bytes = data_files::data_bytes(options, &facts)?;
-            staging_bytes = physical::staging_bytes(bytes, &facts);
+            staging_bytes = facts.staging_bytes(bytes);
             bytes
         }
         Method::Logical => {
