@@ -17,6 +17,8 @@ pub struct Probe {
     pub staging_bytes: u64,
     /// Facts shown by `coffer doctor`: journal mode, page count, owner…
     pub notes: Vec<String>,
+    /// What backups will leave out or not vouch for.
+    pub left_out: Vec<String>,
 }
 
 #[derive(Debug)]

@@ -4,6 +4,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use rusqlite::Connection;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 
 use crate::support::{names_in, write_file};
@@ -122,4 +124,56 @@ fn the_settings_of_a_sqlite_database_are_shown_only_on_demand() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text.contains("page_size"), shown, "{text}");
     }
+}
+
+/// An instance named `shop`.
+fn shop(engine: &str, path: &Path) -> String {
+    format!(
+        "[[instances]]\nname = \"shop\"\nproject_id = \"a\"\nengine = \"{engine}\"\n\
+         source = {{ path = {path:?} }}\n"
+    )
+}
+
+#[test]
+fn what_backups_of_a_tree_will_not_hold_is_named_before_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    mknodat(CWD, tree.join("a pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let found = findings(folder.path(), &shop("directory", &tree));
+    let named = find(&found, "instance shop")["found"].as_str().unwrap();
+    assert!(named.contains("a pipe: fifo"), "{named}");
+}
+
+#[test]
+fn tables_that_only_the_application_can_check_are_named_before_the_first_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "PRAGMA writable_schema = ON;
+             CREATE TABLE names (name TEXT COLLATE NOCASE); CREATE INDEX by_name ON names (name);
+             UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'icu_root') WHERE name = 'names';
+             CREATE TABLE plain (a INTEGER)",
+        )
+        .unwrap();
+    let found = findings(folder.path(), &shop("sqlite", &path));
+    let named = find(&found, "instance shop")["found"].as_str().unwrap();
+    assert!(named.contains("table names is unchecked") && !named.contains("plain"), "{named}");
+}
+
+#[test]
+fn a_database_whose_copy_has_no_room_is_a_problem_with_both_sizes() {
+    use std::os::unix::fs::FileExt as _;
+    const PAGES: u32 = 1 << 30;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+    // Holes, which the header counts as pages.
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(4096 * u64::from(PAGES)).unwrap();
+    file.write_all_at(&PAGES.to_be_bytes(), 28).unwrap();
+    let found = findings(folder.path(), &shop("sqlite", &path));
+    assert_problem(&found, "instance shop", "a copy of about 4.00 TiB");
 }

@@ -6,6 +6,9 @@ use crate::engine::{self, ENGINES};
 
 use super::finding::Findings;
 
+/// How many things that an instance's backups leave out are named.
+const LEFT_OUT_SHOWN: usize = 10;
+
 /// Probes every instance of the configuration as a backup would. `free`: bytes left for archives. What a SQLite
 /// database is set to is shown only if that is wanted.
 pub(super) fn instances(
@@ -55,15 +58,26 @@ fn probe(
             for note in probe.notes.iter().filter(|_| notes) {
                 found = format!("{found}\n{note}");
             }
+            for one in probe.left_out.iter().take(LEFT_OUT_SHOWN) {
+                found = format!("{found}\nnot in a backup, or not vouched for: {one}");
+            }
+            if let more @ 1.. = probe.left_out.len().saturating_sub(LEFT_OUT_SHOWN) {
+                found = format!("{found}\nand {more} more");
+            }
             match free {
                 Some(free) if probe.staging_bytes > free => findings.problem(
                     &check,
                     found,
                     format!(
                         "a backup first makes a copy of about {} among the temporary files, and only {} are left \
-                         there: make room, or set method = \"logical\"",
+                         there: {}",
                         human(probe.staging_bytes),
-                        human(free)
+                        human(free),
+                        if engine.name() == "sqlite" {
+                            "make room, or let the application use WAL mode, which needs no copy"
+                        } else {
+                            "make room, or set method = \"logical\""
+                        }
                     ),
                 ),
                 Some(free) if probe.source_bytes / 2 > free => findings.warning(

@@ -59,7 +59,7 @@ pub(super) fn dump(
     });
     let pulse = intake.pulse();
     pulse.watch(&options.path, options.answer_wait);
-    let (bytes, _) = totals(&options, scratch, &pulse)?;
+    let bytes = totals(&options, scratch, &pulse)?.bytes;
     intake.announce(bytes)?;
     let mut dump = Dump {
         options: &options,

@@ -44,12 +44,12 @@ impl Engine for Directory {
     }
 
     fn probe(&self, source: &Source) -> Result<Probe, EngineError> {
-        let (source_bytes, members) =
-            walk::totals(&Options::parse(source)?, None, &Pulse::default())?;
+        let totals = walk::totals(&Options::parse(source)?, None, &Pulse::default())?;
         Ok(Probe {
             version: VERSION.to_owned(),
-            source_bytes,
-            notes: vec![format!("members: {members}")],
+            source_bytes: totals.bytes,
+            notes: vec![format!("members: {}", totals.members)],
+            left_out: totals.skipped,
             ..Probe::default()
         })
     }
@@ -74,7 +74,7 @@ impl Engine for Directory {
     /// The restore has compared every byte. What is left to check is that the tree can be walked.
     fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport, EngineError> {
         let source = self.source_of(request.restored);
-        let (_bytes, members) = walk::totals(&Options::parse(&source)?, None, &Pulse::default())?;
+        let members = walk::totals(&Options::parse(&source)?, None, &Pulse::default())?.members;
         let mut report = DrillReport {
             version: VERSION.to_owned(),
             check: "walk".to_owned(),

@@ -133,26 +133,39 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// About how many bytes of content the tree has, and how many members, from metadata alone. Holes do not count, and a
-/// file with several names counts once.
+/// What a tree has, from metadata alone.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    /// About how many bytes of content. Holes do not count, and a file with several names counts once.
+    pub(super) bytes: u64,
+    pub(super) members: u64,
+    /// What is not read, with the reason.
+    pub(super) skipped: Vec<String>,
+}
+
 pub(super) fn totals(
     options: &Options,
     scratch: Option<(u64, u64)>,
     pulse: &Pulse,
-) -> Result<(u64, u64), EngineError> {
-    let (mut bytes, mut members) = (0_u64, 0_u64);
+) -> Result<Totals, EngineError> {
+    let mut totals = Totals::default();
     walk(options, scratch, &mut |visit| {
         pulse.beat();
-        members += u64::from(!matches!(visit, Visit::Skipped { .. }));
-        if let Visit::Member(Member { found, .. }) = visit
-            && found.kind == FileType::RegularFile
-        {
-            let allocated = found.size.min(found.allocated);
-            bytes = bytes.saturating_add(allocated / u64::from(found.links.max(1)));
+        match visit {
+            Visit::Skipped { path, reason } => {
+                totals.skipped.push(format!("{}: {reason}", printable(path)));
+                return Ok(());
+            }
+            Visit::Member(Member { found, .. }) if found.kind == FileType::RegularFile => {
+                let allocated = found.size.min(found.allocated) / u64::from(found.links.max(1));
+                totals.bytes = totals.bytes.saturating_add(allocated);
+            }
+            Visit::Member(_) | Visit::Folder { .. } => {}
         }
+        totals.members += 1;
         Ok(())
     })?;
-    Ok((bytes, members))
+    Ok(totals)
 }
 
 struct Walker<'walk> {

@@ -33,7 +33,7 @@ impl Staged for DataDirectory {
     }
 
     fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed> {
-        self.staging.place_folder(DATA, &self.target)?;
+        left_out.extend(self.staging.place_folder(DATA, &self.target)?);
         left_out.extend(self.left_out);
         Ok(Placed::At(self.target))
     }

@@ -59,7 +59,8 @@ pub(super) fn probe(options: &Options) -> Result<Probe> {
     };
     let left_out = LeftOut::first(left_out, MAX_NOTES);
     notes.extend(left_out.iter().map(|it| format!("left out: {it}")));
-    Ok(Probe { version: facts.version, source_bytes, staging_bytes, notes })
+    let version = facts.version;
+    Ok(Probe { version, source_bytes, staging_bytes, notes, ..Probe::default() })
 }
 
 /// The keys of encrypted tables, which no copy holds.

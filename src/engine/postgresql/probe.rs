@@ -69,7 +69,8 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
     // `pg_basebackup` cannot stream tablespaces.
     let is_staged = session.server.method == Method::Physical && !info.tablespaces.is_empty();
     let staging_bytes = if is_staged { source_bytes } else { 0 };
-    Ok(Probe { version: info.short_version().to_owned(), source_bytes, staging_bytes, notes })
+    let version = info.short_version().to_owned();
+    Ok(Probe { version, source_bytes, staging_bytes, notes, ..Probe::default() })
 }
 
 /// Whether the role and the server's settings allow a base backup.

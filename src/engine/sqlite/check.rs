@@ -24,6 +24,9 @@ const DISAGREES: &str = "malformed inverted index for ";
 /// How many lines SQLite reports of one table, whatever it is asked for.
 const TABLE_LINES: usize = 100;
 
+const TABLES: &str =
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name";
+
 /// How many virtual machine steps SQLite makes between two checks of the cancel flag: a few milliseconds.
 const STEPS_PER_POLL: std::ffi::c_int = 20_000;
 
@@ -44,6 +47,19 @@ pub(super) struct CheckOutcome {
     /// Full-text tables that do not agree with the table that holds their content. To keep them in step is the
     /// application's part ("FTS5", 4.4.3), and nothing is lost if it did not.
     pub(super) stale: Vec<String>,
+}
+
+/// The name of a check, and what it was not made of.
+pub(super) fn described(name: &str, unchecked: &[String]) -> String {
+    if unchecked.is_empty() {
+        return name.to_owned();
+    }
+    let pronoun = if unchecked.len() == 1 { "it needs" } else { "they need" };
+    format!(
+        "{name} of everything but {} ({pronoun} a collation, function, tokenizer or module that only the \
+         application has)",
+        unchecked.join(", ")
+    )
 }
 
 /// The name of SQLite's check for this level.
@@ -86,6 +102,23 @@ pub(super) fn check(
     outcome.unchecked.dedup();
     outcome.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)
+}
+
+/// The tables that a check cannot check completely, found without making one: SQLite refuses it when it is prepared.
+pub(super) fn not_checkable(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
+    let mut outcome = CheckOutcome::default();
+    for table in names(connection, TABLES)? {
+        let check = format!("PRAGMA integrity_check({})", quoted(&table));
+        match connection.prepare(&check) {
+            Err(error) if needs_application(&error) => outcome.unchecked.push(table),
+            prepared => drop(prepared?),
+        }
+    }
+    outcome.try_virtual_tables(connection)?;
+    outcome.unchecked.sort();
+    outcome.unchecked.dedup();
+    Ok(outcome.unchecked)
 }
 
 /// Opens a restored database and checks it. The connection only reads: in WAL mode it creates `-wal` and `-shm` beside
@@ -148,10 +181,8 @@ impl CheckOutcome {
 
     /// Checks table by table, and lists those that cannot be checked completely.
     fn check_tables(&mut self, connection: &Connection, name: &str) -> rusqlite::Result<()> {
-        let sql =
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name";
         self.odd_values = 0;
-        for table in names(connection, sql)? {
+        for table in names(connection, TABLES)? {
             let quoted = quoted(&table);
             let complete = self.add(connection, &format!("PRAGMA {name}({quoted})"))?;
             if complete.is_none() && name_of(CheckLevel::Full) == Some(name) {

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::check::{check_restored, failed, needs_application, quoted};
+use super::check::{check_restored, described, failed, needs_application, quoted};
 use crate::domain::CheckLevel;
 use crate::engine::{DrillReport, DrillRequest, Result};
 
@@ -21,10 +21,7 @@ pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport> {
     }
     unchecked.sort();
     unchecked.dedup();
-    outcome.name.unwrap_or_default().clone_into(&mut report.check);
-    if !unchecked.is_empty() {
-        report.check = format!("{} (not of {})", report.check, unchecked.join(", "));
-    }
+    report.check = described(outcome.name.unwrap_or_default(), &unchecked);
     Ok(report)
 }
 

@@ -17,7 +17,7 @@ use crate::engine::file_stat::now_ns;
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent};
 
 /// Why nothing vouches for a table that is in the backup.
-const UNCHECKED: &str = "unchecked: it is in the backup, but it uses a function, collation, tokenizer or module that only its application has";
+pub(super) const UNCHECKED: &str = "unchecked: it is in the backup, but it uses a function, collation, tokenizer or module that only its application has";
 const STALE: &str = "its full-text index does not agree with the table that holds its content, and is in the backup as it was; to make it again:";
 
 /// Reads the database once, as of one commit, into `intake`.

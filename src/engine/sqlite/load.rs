@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check::check_restored;
+use super::check::{check_restored, described};
 use super::fault::companion;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, LeftOut, WriteAt};
 use crate::engine::file_name::entry_path;
@@ -64,7 +64,10 @@ impl Load for SqliteLoad {
             .map_err(|error| EngineError::target("syncing", &file, error))?;
         let check = match level {
             CheckLevel::Off => None,
-            _ => check_restored(&file, level, &self.cancel)?.1.name,
+            _ => {
+                let outcome = check_restored(&file, level, &self.cancel)?.1;
+                outcome.name.map(|name| described(name, &outcome.unchecked))
+            }
         };
         Ok(Box::new(StagedDatabase { staging, target: self.target, check }))
     }
@@ -73,17 +76,17 @@ impl Load for SqliteLoad {
 struct StagedDatabase {
     staging: Staging,
     target: PathBuf,
-    check: Option<&'static str>,
+    check: Option<String>,
 }
 
 impl Staged for StagedDatabase {
     fn check(&self) -> Option<&str> {
-        self.check
+        self.check.as_deref()
     }
 
-    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed> {
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed> {
         ensure_free(&self.target)?;
-        self.staging.place_file(STAGED_NAME, &self.target)?;
+        left_out.extend(self.staging.place_file(STAGED_NAME, &self.target)?);
         Ok(Placed::At(self.target))
     }
 }

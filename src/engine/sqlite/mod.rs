@@ -57,12 +57,19 @@ impl Engine for Sqlite {
     fn probe(&self, source: &Source) -> Result<Probe> {
         let mut options = Options::parse(source)?;
         options.lock_wait = options.lock_wait.min(PROBE_WAIT);
-        let info = Snapshot::open(&options, None, &Cancel::default(), &Pulse::default())?.info()?;
+        let snapshot = Snapshot::open(&options, None, &Cancel::default(), &Pulse::default())?;
+        let info = snapshot.info()?;
+        let unchecked = check::not_checkable(&snapshot.connection).unwrap_or_default();
         Ok(Probe {
             version: rusqlite::version().to_owned(),
             source_bytes: info.bytes(),
+            // In rollback mode a backup copies the file first, so that writers wait for the disk only.
+            staging_bytes: if info.is_wal { 0 } else { info.bytes() },
             notes: info.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
-            ..Probe::default()
+            left_out: unchecked
+                .iter()
+                .map(|it| format!("table {it} is {}", dump::UNCHECKED))
+                .collect(),
         })
     }
 

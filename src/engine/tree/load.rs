@@ -80,8 +80,8 @@ impl Staged for StagedFolder {
         self.check
     }
 
-    fn place(self: Box<Self>, _left_out: &mut Vec<LeftOut>) -> Result<Placed> {
-        self.staging.place_folder(self.inside, &self.target)?;
+    fn place(self: Box<Self>, left_out: &mut Vec<LeftOut>) -> Result<Placed> {
+        left_out.extend(self.staging.place_folder(self.inside, &self.target)?);
         Ok(Placed::At(self.target))
     }
 }

@@ -1,5 +1,6 @@
 //! The owner, extended attributes, mode and time of restored files.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,7 +12,7 @@ use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, Xatt
 use rustix::io::Errno;
 
 use super::beneath::path_in;
-use crate::domain::Entry;
+use crate::domain::{Entry, LeftOut};
 
 const SETID_BITS: u32 = 0o6000;
 
@@ -35,7 +36,9 @@ pub(super) struct Metadata {
 pub(super) struct MetadataProblems {
     failure: Mutex<Option<(PathBuf, Errno)>>,
     lost_owners: AtomicU64,
-    lost_xattrs: AtomicU64,
+    lost_setid_bits: AtomicU64,
+    /// How many members lost the extended attribute of this name.
+    lost_xattrs: Mutex<BTreeMap<Vec<u8>, u64>>,
 }
 
 impl MetadataProblems {
@@ -48,17 +51,34 @@ impl MetadataProblems {
         self.failure.lock().take()
     }
 
-    /// Says what could not be restored for lack of permission.
-    pub(super) fn warn(&self) {
-        let owners = self.lost_owners.load(Ordering::Relaxed);
-        let xattrs = self.lost_xattrs.load(Ordering::Relaxed);
-        if owners > 0 || xattrs > 0 {
-            log::warn!(
-                "not restored: the owners of {owners} members, and {xattrs} extended attributes; for those, \
-                 restore as root, on a filesystem that has them"
-            );
+    /// What could not be restored for lack of permission.
+    pub(super) fn lost(&self) -> Vec<LeftOut> {
+        const OWNERS: &str = "only root may give files to others: restore as root to have them";
+        const SETID: &str =
+            "a program of somebody else must not become one of yours: restore as root to have them";
+        const XATTRS: &str = "not permitted, or unknown to this filesystem: restore as root, on a filesystem that has them";
+        let counts = [
+            ("the owner or group", &self.lost_owners, OWNERS),
+            ("the set-user-ID and set-group-ID bits", &self.lost_setid_bits, SETID),
+        ];
+        let mut lost = Vec::new();
+        for (what, count, why) in counts {
+            match count.load(Ordering::Relaxed) {
+                0 => {}
+                count => lost.push(LeftOut::new(format!("{what} of {}", members(count)), why)),
+            }
         }
+        lost.extend(self.lost_xattrs.lock().iter().map(|(name, count)| {
+            let name = String::from_utf8_lossy(name).escape_debug().to_string();
+            LeftOut::new(format!("the attribute {name} of {}", members(*count)), XATTRS)
+        }));
+        lost
     }
+}
+
+fn members(count: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} member{plural}")
 }
 
 /// The mode of a file that loses its access control list. With a list, the group's bits are the most that the list
@@ -104,7 +124,8 @@ impl Metadata {
             mode = without_list(mode, list);
         }
         // A set-uid program of somebody else must not become one of the user who restores it.
-        if !owned {
+        if !owned && mode & SETID_BITS != 0 {
+            problems.lost_setid_bits.fetch_add(1, Ordering::Relaxed);
             mode &= !SETID_BITS;
         }
         rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
@@ -123,7 +144,7 @@ impl Metadata {
                 Ok(()) => {}
                 Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => return Err(error),
                 Err(_not_permitted) => {
-                    problems.lost_xattrs.fetch_add(1, Ordering::Relaxed);
+                    *problems.lost_xattrs.lock().entry(name.clone()).or_default() += 1;
                     if name == ACCESS_LIST {
                         list_lost = Some(value.as_slice());
                     }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io;
+use std::mem;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,12 +10,15 @@ use rustix::fs::{CWD, Mode, chmod, removexattr, renameat};
 use rustix::io::Errno;
 
 use crate::disk::rename_to_free_name;
+use crate::domain::LeftOut;
 use crate::engine::{EngineError, Result};
 
 /// A private folder named `.coffer-…` on the target's filesystem. Dropping it removes it with everything in it.
 #[derive(Debug)]
 pub(in crate::engine) struct Staging {
     path: PathBuf,
+    /// What of the archive could not be restored into it.
+    pub(super) lost: Vec<LeftOut>,
 }
 
 impl Staging {
@@ -28,7 +32,7 @@ impl Staging {
             .map_err(|error| {
                 EngineError::target("creating a folder to restore into, in", &folder, error)
             })?;
-        let staging = Self { path: created.keep() };
+        let staging = Self { path: created.keep(), lost: Vec::new() };
         staging.clear_inherited()?;
         Ok(staging)
     }
@@ -50,21 +54,33 @@ impl Staging {
         &self.path
     }
 
-    /// Moves the file `name` in it to `target`, which must not exist, durably.
-    pub(in crate::engine) fn place_file(self, name: &str, target: &Path) -> Result<()> {
+    /// Moves the file `name` in it to `target`, which must not exist, durably. Returns what could not be restored.
+    pub(in crate::engine) fn place_file(
+        mut self,
+        name: &str,
+        target: &Path,
+    ) -> Result<Vec<LeftOut>> {
         rename_to_free_name((CWD, self.path.join(name)), (CWD, target))
             .map_err(|error| EngineError::target("placing", target, error))?;
+        let lost = mem::take(&mut self.lost);
         drop(self);
-        sync(target)
+        sync(target)?;
+        Ok(lost)
     }
 
     /// Moves the folder `name` in it, or itself if the name is empty, to `target`, durably. The rest is removed.
-    /// rename(2) of a folder can only replace an empty folder.
-    pub(in crate::engine) fn place_folder(self, name: &str, target: &Path) -> Result<()> {
+    /// rename(2) of a folder can only replace an empty folder. Returns what could not be restored.
+    pub(in crate::engine) fn place_folder(
+        mut self,
+        name: &str,
+        target: &Path,
+    ) -> Result<Vec<LeftOut>> {
         renameat(CWD, self.path.join(name), CWD, target)
             .map_err(|error| EngineError::target("placing", target, error))?;
+        let lost = mem::take(&mut self.lost);
         drop(self);
-        sync(target)
+        sync(target)?;
+        Ok(lost)
     }
 }
 

@@ -117,7 +117,7 @@ impl Tree {
             .and_then(rustix::fs::syncfs)
             .map_err(|error| EngineError::target("syncing", self.staging.path(), error))?;
         if self.owners == Owners::FromArchive {
-            self.shared.problems.warn();
+            self.staging.lost = self.shared.problems.lost();
         }
         Ok(self.staging)
     }

@@ -196,3 +196,26 @@ fn a_database_with_any_name_is_backed_up_and_no_files_are_left_beside_it() {
         assert_eq!(names_in(path.parent().unwrap()).len(), 1, "something was left beside it");
     }
 }
+
+#[test]
+fn a_check_says_which_tables_it_was_not_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("shop.db");
+    run(
+        &database,
+        "PRAGMA writable_schema = ON;
+         CREATE TABLE names (name TEXT COLLATE NOCASE); CREATE INDEX by_name ON names (name);
+         INSERT INTO names VALUES ('a'), ('b'); CREATE TABLE plain (a INTEGER);
+         UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'icu_root') WHERE name = 'names';",
+    );
+    let server = TestServer::builder().instance_sqlite("shop", &database).start();
+    let full = server.admin().full("shop");
+    let id = full["id"].as_str().unwrap();
+    let target = server.folder().join("restored");
+    let restore = ["restore", id, "--check", "full", "--to", target.to_str().unwrap()];
+    for arguments in [&restore[..], &["drill", id]] {
+        let output = server.run_ok(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("integrity_check of everything but names (it needs a"), "{said}");
+    }
+}

@@ -157,8 +157,18 @@ fn an_unprivileged_reader_restores_what_it_may_and_says_what_it_may_not() {
     assert_eq!(full["left_out"], serde_json::json!([]));
     let target = server.folder().join("restored");
     let id = full["id"].as_str().unwrap();
-    let said = server.run_ok(&["restore", id, "--to", target.to_str().unwrap()]);
-    assert!(stderr_of(&said).contains("the owners of 1 members"), "{said:?}");
+    let said = server.run(&["restore", id, "--to", target.to_str().unwrap(), "--json"]);
+    assert_eq!(said.status.code(), Some(5), "restored in part: {said:?}");
+    let report: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let lost: Vec<&str> = report["not_restored"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["what"].as_str().unwrap())
+        .collect();
+    let bits = "the set-user-ID and set-group-ID bits of 1 member";
+    assert_eq!(lost, ["the owner or group of 1 member", bits]);
+    assert!(stderr_of(&said).contains("restored in part"), "{said:?}");
     let other = target.join("of another").metadata().unwrap();
     assert_eq!(
         (other.uid(), other.mode() & 0o7777),
