@@ -118,7 +118,9 @@ fn next_steps(opened: &Opened, report: &RestoreReport) -> Vec<String> {
     match &report.target {
         Placed::At(path) => {
             let engine = engine::find(&opened.manifest().datastore.engine);
-            engine.map(|it| it.next_steps(path)).unwrap_or_default()
+            // The commands work from any folder.
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            engine.map(|it| it.next_steps(&path)).unwrap_or_default()
         }
         Placed::In(_server) => Vec::new(),
     }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use crate::archive::Chain;
 use crate::catalog::CatalogError;
 use crate::domain::{
-    BackupId, Cancel, CheckLevel, Damage, DamageIn, DrillFacts, RunEnd, RunNumbers, RunResult,
-    Source, VerifyLevel,
+    BackupId, Cancel, CheckLevel, Damage, DamageIn, DrillFacts, FailureCode, LeftOut, RunEnd,
+    RunNumbers, RunResult, Source, VerifyLevel,
 };
-use crate::engine::{DrillReport, DrillRequest, Owners, Placed, Target};
+use crate::engine::{DrillReport, DrillRequest, EngineError, Owners, Placed, Target};
 use crate::failpoint;
 use crate::storage::{StorageError, Workspace};
 
@@ -81,13 +81,17 @@ fn make(chain: &Chain, how: &DrillPlan<'_>, progress: OnProgress<'_>) -> Result<
     };
     let report = restore(chain, &restoring, progress).and_then(|restored| {
         failpoint::at("drill-restored");
-        let restored = match &restored.target {
+        let path = match &restored.target {
             Placed::At(path) => path.as_path(),
             Placed::In(_server) => &target,
         };
         let (source, cancel) = (how.source, how.cancel);
-        let request = DrillRequest { restored, source, scratch: &scratch, cancel };
-        Ok(engine.drill(&request)?)
+        let request = DrillRequest { restored: path, source, scratch: &scratch, cancel };
+        let report = engine.drill(&request)?;
+        match restored.left_out.split_first().filter(|_| engine.reads_server()) {
+            None => Ok(report),
+            Some((first, more)) => Err(refused(first, more.len()).into()),
+        }
     });
     let report = report
         .map_err(|error| cancelled_or(error, how.cancel))
@@ -95,6 +99,13 @@ fn make(chain: &Chain, how: &DrillPlan<'_>, progress: OnProgress<'_>) -> Result<
     failpoint::at("drill-passed");
     drop(workspace);
     Ok(PassedDrill { level: VerifyLevel::Restored, took: started.elapsed(), report })
+}
+
+/// A drill of dumps of which the server here did not take everything shows no damage, and proves not all of them.
+fn refused(first: &LeftOut, more: usize) -> EngineError {
+    let message =
+        format!("the server here refused {first}; and {more} more; what could be loaded is sound");
+    EngineError::known(FailureCode::Tool, message)
 }
 
 /// An error after a cancellation says nothing of the backup: its archive may be in the trash by now.
@@ -164,8 +175,6 @@ pub fn record(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::FailureCode;
-    use crate::engine::EngineError;
     use crate::executor::BadLink;
 
     fn engine(code: FailureCode) -> JobError {

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::options::Method;
 use super::server_info::ServerInfo;
-use crate::domain::LeftOut;
 use crate::engine::{EngineError, Result};
 
 pub(super) const CLUSTER_FILE: &str = "cluster.json";
@@ -57,9 +56,6 @@ pub(super) struct Cluster {
     /// The rights to them, where they are not the default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) rights: BTreeMap<String, String>,
-    /// Of a cluster that was made from dumps: what could not be created in it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) refused: Vec<LeftOut>,
 }
 
 impl Cluster {
@@ -85,7 +81,6 @@ impl Cluster {
             tablespaces: info.tablespaces.keys().copied().collect(),
             databases: Vec::new(),
             rights: BTreeMap::new(),
-            refused: Vec::new(),
         }
     }
 

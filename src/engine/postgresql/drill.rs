@@ -67,16 +67,7 @@ pub(super) fn drill(request: &DrillRequest<'_>) -> Result<DrillReport> {
     let server = PrivateServer::start(&launch, &programs, request.cancel)?;
     let report = examine(&server, &cluster).map_err(|error| server.explain(error))?;
     server.stop()?;
-    match cluster.refused.split_first() {
-        None => Ok(report),
-        Some((first, more)) => Err(EngineError::known(
-            FailureCode::Tool,
-            format!(
-                "the server here refused {first}; and {} more; what could be loaded is sound",
-                more.len()
-            ),
-        )),
-    }
+    Ok(report)
 }
 
 /// Removes what ties a data directory to the original server: its settings, its primary, and the paths of its
@@ -99,7 +90,11 @@ fn detach(restored: &Path, data: &Path, cluster: &Cluster) -> Result<()> {
         std::fs::remove_file(&link)
             .and_then(|()| symlink(restored.join(TABLESPACES).join(&oid), &link))
             .map_err(|error| {
-                EngineError::archive(format!("the tablespace {}: {error}", link.display()))
+                let message = format!(
+                    "making the link to a tablespace, {}: {error}; this stopped the drill, and shows no damage",
+                    link.display()
+                );
+                EngineError::known(FailureCode::Tool, message)
             })?;
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! Loading dumps into a server: the private one of a new cluster, or one that runs.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Seek as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 use super::client::Client;
 use super::cluster::{Cluster, DUMPS, ROLES, SERVER};
@@ -30,6 +32,9 @@ const NOT_OF_AN_OBJECT: [&str; 4] = [
 
 /// How many bytes of messages are read: far more than a person does.
 const MOST_MESSAGES: u64 = 64 << 20;
+
+/// In the line of an event trigger, or of its comment, in a dump's table of contents.
+const EVENT_TRIGGER: &str = " EVENT TRIGGER ";
 
 /// How many of the last lines of a failure are shown.
 const SHOWN_LINES: usize = 8;
@@ -192,8 +197,10 @@ impl DumpLoader {
             TEMPLATE if again => self.client.in_database(DEFAULT_DATABASE),
             _ => self.client.clone(),
         };
+        let triggers = self.event_triggers(folder, cluster, name)?;
         let restore = |client: &Client| -> Result<Tool> {
             let tool = client.tool("pg_restore", cluster.major)?;
+            let tool = triggers.iter().fold(tool, |it, (others, _)| use_list(it, others));
             let tool = tool.args(["--no-password", "--no-tablespaces", "--create"]);
             let tool = tool.option("--dbname=", client.login.connection_string());
             Ok(tool.stdin(open_dump(folder, name)?))
@@ -217,7 +224,42 @@ impl DumpLoader {
         };
         let more = self.execute_statements(folder, name);
         refused.extend(refusal(more, || format!("what no dump of database {name} holds"))?);
+        if let Some((_, list)) = &triggers {
+            let client = self.client.in_database(name);
+            let tool =
+                use_list(client.tool("pg_restore", cluster.major)?, list).arg("--no-password");
+            let tool = tool.option("--dbname=", client.login.connection_string());
+            let attempt = run_restore(tool.stdin(open_dump(folder, name)?), &client)?;
+            refused.extend(self.refused_by(attempt, name)?);
+        }
         Ok(refused)
+    }
+
+    /// The table of contents of a dump that holds event triggers, in two parts: everything else, and those. They come
+    /// last, or one that raises an error would refuse what comes after it.
+    fn event_triggers(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+        name: &str,
+    ) -> Result<Option<(NamedTempFile, NamedTempFile)>> {
+        let program = self.client.programs.client("pg_restore", cluster.major)?;
+        let tool = Tool::new(&program).args(["--list", "--create"]).stdin(open_dump(folder, name)?);
+        let list = tool.output(&self.client.cancel)?;
+        let is_trigger = |line: &&[u8]| String::from_utf8_lossy(line).contains(EVENT_TRIGGER);
+        let lines = list.split_inclusive(|byte| *byte == b'\n');
+        let (triggers, others): (Vec<&[u8]>, Vec<&[u8]>) = lines.partition(is_trigger);
+        if triggers.is_empty() {
+            return Ok(None);
+        }
+        let written = |lines: Vec<&[u8]>| -> std::io::Result<NamedTempFile> {
+            let mut file = NamedTempFile::new()?;
+            file.write_all(&lines.concat())?;
+            Ok(file)
+        };
+        let both = written(others).and_then(|others| Ok((others, written(triggers)?)));
+        both.map(Some)
+            .map_err(|error| EngineError::target("writing a list in", &std::env::temp_dir(), error))
     }
 
     /// What the server refused, if the tool came to the end of the dump.
@@ -275,6 +317,11 @@ impl DumpLoader {
             other => other,
         }
     }
+}
+
+/// Makes `pg_restore` load only what a list names.
+fn use_list(tool: Tool, list: &NamedTempFile) -> Tool {
+    tool.option("--use-list=", list.path())
 }
 
 /// A run of `pg_restore` that has ended.

@@ -29,6 +29,8 @@ pub(super) struct Selection {
     closed: Vec<Database>,
     /// Templates that the role may not connect to.
     denied: Vec<Database>,
+    /// The source names none.
+    of_all: bool,
 }
 
 impl Selection {
@@ -42,7 +44,7 @@ impl Selection {
                 format!("the server at {} has no database {missing:?}", session.server.shown()),
             ));
         }
-        let mut selection = Self::default();
+        let mut selection = Self { of_all: named.is_empty(), ..Self::default() };
         for database in info.databases.iter().cloned() {
             if !named.is_empty() {
                 if named.contains(&database.name) {
@@ -79,6 +81,11 @@ impl Selection {
         }
         if !info.reads_passwords {
             add("passwords of roles".to_owned(), "the role may not read pg_authid");
+        }
+        for name in info.invalid().filter(|_| self.of_all) {
+            let why =
+                "an interrupted DROP DATABASE left it so that nothing can connect to it: drop it";
+            add(format!("database {name}"), why);
         }
         for it in &info.prepared {
             add(format!("the changes of prepared transaction {it}"), "it has not committed them");
@@ -169,6 +176,8 @@ impl Dumper<'_> {
             // A tablespace of the whole database would have to exist where it is restored.
             .args(["--format=custom", "--compress=0", "--no-tablespaces"])
             .args(["--no-password", "--no-sync"])
+            // Whatever encoding the role or the database sets for sessions.
+            .option("--encoding=", self.info.encoding_of(name))
             .args(self.session.server.extra_args.iter().cloned());
         let mut spool = self.spool(tool)?;
         if self.request.check != CheckLevel::Off {

@@ -42,7 +42,7 @@ pub(super) fn make(
         major,
         databases: Vec::new(),
         rights: BTreeMap::new(),
-        refused: refused.clone(),
+        tablespaces: Vec::new(),
         ..cluster.clone()
     };
     overwrite(&folder.join(CLUSTER_FILE), &cluster.to_json()).map_err(failed)?;

@@ -152,6 +152,18 @@ impl ServerInfo {
         Ok(info)
     }
 
+    /// The encoding of a database of this server.
+    pub(super) fn encoding_of(&self, database: &str) -> &str {
+        let found = self.databases.iter().find(|it| it.name == database);
+        found.map_or("UTF8", |it| it.encoding.as_str())
+    }
+
+    /// The databases that an interrupted `DROP DATABASE` has left.
+    pub(super) fn invalid(&self) -> impl Iterator<Item = &str> {
+        let invalid = self.databases.iter().filter(|it| !it.dumped && it.name != "template0");
+        invalid.map(|it| it.name.as_str())
+    }
+
     /// The server's configuration files, if the role may read them.
     pub(super) fn settings(&self, client: &Client) -> Result<Option<Vec<SettingsFile>>> {
         if !self.reads_settings {

@@ -337,3 +337,72 @@ fn settings_that_allow_no_base_backup_are_found_before() {
         assert!(code == "source_invalid" && message.contains(advice), "{code}: {message}");
     }
 }
+
+#[test]
+fn a_dump_has_its_database_s_encoding_whatever_its_role_sets() {
+    let server = Postgres::new();
+    server.sql(
+        "postgres",
+        "CREATE ROLE keeper SUPERUSER LOGIN; ALTER ROLE keeper SET client_encoding = 'LATIN1';
+         CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0;
+         CREATE TABLE price(t text); INSERT INTO price VALUES ('9 €')",
+    );
+    server.sql("bytes", "CREATE TABLE raw(t text); INSERT INTO raw VALUES (E'\\xff\\xfe')");
+    let coffer = coffer_for(&server, "method = \"logical\", user = \"keeper\"").start();
+    let restored = start_restored(&coffer, &coffer.admin().full(NAME));
+    let same =
+        [("postgres", "SELECT t FROM price"), ("bytes", "SELECT encode(t::bytea, 'hex') FROM raw")];
+    assert_same(&server, &restored, &same);
+}
+
+#[test]
+fn a_database_that_an_interrupted_drop_left_is_named() {
+    let server = Postgres::new();
+    server.sql(
+        "postgres",
+        "CREATE DATABASE gone; UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'gone'",
+    );
+    let coffer = coffer_for(&server, LOGICAL).start();
+    let text = doctor(&coffer);
+    assert!(text.contains("left out: database gone: an interrupted DROP"), "{text}");
+    let named = left_out(&coffer.admin().full(NAME));
+    assert!(named.contains("database gone"), "{named}");
+}
+
+#[test]
+fn a_drill_of_dumps_passes_whatever_tablespaces_the_server_has() {
+    let server = Postgres::new();
+    for name in ["used", "empty"] {
+        let folder = server.tablespace_folder(name);
+        let made = format!("CREATE TABLESPACE {name} LOCATION '{}'", folder.display());
+        server.sql("postgres", &made);
+    }
+    server.sql("postgres", "CREATE TABLE t TABLESPACE used AS SELECT generate_series(1, 7) AS n");
+    let coffer = coffer_for(&server, LOGICAL).start();
+    let full = coffer.admin().full(NAME);
+    let output = coffer.run_ok(&["drill", id_of(&full), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["rows_by_table"]["postgres.public.t"], 7, "{report:#}");
+}
+
+#[test]
+fn an_event_trigger_that_raises_refuses_nothing_else() {
+    let server = Postgres::new();
+    server.sql(
+        "postgres",
+        "CREATE TABLE t AS SELECT generate_series(1, 7) AS n; CREATE MATERIALIZED VIEW seen AS SELECT n FROM t;
+         CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+         CREATE EVENT TRIGGER frozen ON ddl_command_start EXECUTE FUNCTION refuse();
+         COMMENT ON EVENT TRIGGER frozen IS 'until Monday'",
+    );
+    let coffer = coffer_for(&server, LOGICAL).start();
+    let restored = start_restored(&coffer, &coffer.admin().full(NAME));
+    let same = [
+        ("postgres", "SELECT count(*) FROM seen"),
+        (
+            "postgres",
+            "SELECT evtname, obj_description(oid, 'pg_event_trigger') FROM pg_event_trigger",
+        ),
+    ];
+    assert_same(&server, &restored, &same);
+}
