@@ -2,12 +2,12 @@
 
 use super::check::{CHECK, Checked, Checker};
 use super::client::Client;
-use super::cluster;
 use super::faults::classify;
 use super::info::Info;
 use super::options::KIND;
 use super::rdb_file::{SNAPSHOT, rdb_version, snapshot_length};
-use crate::domain::{CheckLevel, FailureCode, LeftOut};
+use super::{cluster, users};
+use crate::domain::{Cancel, CheckLevel, FailureCode, LeftOut};
 use crate::engine::pour::pour_folder;
 use crate::engine::spool::{Spool, scratch};
 use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
@@ -46,11 +46,17 @@ pub(super) fn dump(request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result
     spool.pour(SNAPSHOT, intake)?;
     let format = rdb_version(&file).map_err(failed)?;
     let mut facts = facts(&info, format, passed.as_ref());
-    let missing = cluster::left_out(&client, &info, request.cancel)?;
-    for LeftOut { what, why } in info.settings_left_out().into_iter().chain(missing) {
+    for LeftOut { what, why } in left_out(&client, &info, request.cancel)? {
         facts.leave_out(what, why);
     }
     Ok(facts)
+}
+
+/// What of the server a snapshot does not hold.
+pub(super) fn left_out(client: &Client<'_>, info: &Info, cancel: &Cancel) -> Result<Vec<LeftOut>> {
+    let users = users::left_out(client, cancel)?;
+    let slots = cluster::left_out(client, info, cancel)?;
+    Ok(info.settings_left_out().into_iter().chain(slots).chain(users).collect())
 }
 
 fn cut_off(address: &str, bytes: u64) -> EngineError {

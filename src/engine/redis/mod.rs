@@ -16,6 +16,7 @@ mod options;
 mod probe;
 mod rdb_file;
 mod restore_text;
+mod users;
 mod version;
 
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::check::Checker;
 use super::client::{ANSWER_TIMEOUT, Client};
-use super::cluster;
+use super::dump::left_out;
 use super::faults::{classify, grant_command};
 use super::info::Info;
 use super::options::KIND;
@@ -31,9 +31,8 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
     let checker = if info.is_valkey() { Checker::find(&finder, true)? } else { any_checker };
     checker.check_version(&info, &cancel)?;
     let mut notes = notes(&info);
-    let left_out =
-        info.settings_left_out().into_iter().chain(cluster::left_out(&client, &info, &cancel)?);
-    notes.extend(left_out.map(|it| format!("left out: {it}")));
+    let left_out = left_out(&client, &info, &cancel)?;
+    notes.extend(left_out.iter().map(|it| format!("left out: {it}")));
     notes.extend(check_rights(&client, &cancel)?);
     notes.push(match finder.find_any(&["redis-server", "valkey-server"], "redis-server") {
         Ok(path) => format!("drills: with {}, {}", path.display(), drill_network()),
