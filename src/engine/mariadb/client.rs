@@ -15,6 +15,9 @@ use crate::engine::{EngineError, Result};
 
 pub(super) type Row = Vec<String>;
 
+/// Whatever mode the server has: names are asked for, and answered, in backquotes.
+const OWN_MODE: &str = "--init-command=SET SESSION sql_mode=''";
+
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A private server's socket, relative to its data directory, in which its programs run: an absolute path may be
@@ -73,7 +76,7 @@ impl Client {
                 .current_dir(data),
         };
         tool.args(["--batch", "--skip-column-names", "--default-character-set=utf8mb4"])
-            .arg("--connect-timeout=5")
+            .args(["--connect-timeout=5", OWN_MODE])
     }
 
     /// Runs short queries and returns the rows of all of them.

@@ -87,15 +87,13 @@ impl Inventory {
                 self.broken_views.push(full);
             }
             "SYSTEM VERSIONED" => self.versioned.push((schema, name)),
+            _ if engine == "MEMORY" => self.left_out.push(LeftOut::new(
+                format!("the rows of {full} in a restored data directory"),
+                "a MEMORY table is empty whenever its server was stopped; a restore into a running server has them",
+            )),
             _ => self.left_out.push(LeftOut::new(
                 format!("the rows of {full}"),
-                if engine == "MEMORY" {
-                    "they are dumped, but a MEMORY table is empty after its server was stopped: restore into a \
-                     running server to have them"
-                        .to_owned()
-                } else {
-                    format!("{engine} keeps them on another server or in files of its own")
-                },
+                format!("{engine} keeps them on another server or in files of its own"),
             )),
         }
     }

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::accounts::only_those_of;
+use super::client::Client;
 use super::dumps::Dumps;
 use super::faults::classify;
 use super::private_server::{PrivateServer, with_temporary_folder};
 use super::programs::Programs;
-use super::script::{Script, run_all};
+use super::script::{Script, run_all, run_once};
 use crate::domain::{Cancel, LeftOut};
 use crate::engine::tool::Tool;
 use crate::engine::tree::Staging;
@@ -16,9 +18,6 @@ use crate::engine::{EngineError, Placed, Result, Staged};
 
 /// The folder in the staging folder that becomes the target.
 const DATA: &str = "data";
-
-/// Root's account if the dumps do not define it: only the machine's root can use it.
-const DEFAULT_ROOT: &str = "ALTER USER root@localhost IDENTIFIED VIA unix_socket;\n";
 
 /// A data directory made of dumps.
 struct DataDirectory {
@@ -67,20 +66,26 @@ fn load(server: &PrivateServer, dumps: &Dumps) -> Result<Vec<LeftOut>> {
     // A view on another account's view needs that account, which comes last.
     let again: Vec<Script> =
         run_all(client, &dumps.views())?.into_iter().map(|(script, _)| script).collect();
-    refused.extend(run_all(client, &[with_accounts(dumps, &again)?])?);
-    Ok(refused.into_iter().flat_map(|(_, statements)| statements).collect())
+    let mut named: Vec<LeftOut> = refused.into_iter().flat_map(|(_, it)| it).collect();
+    named.extend(run_once(client, &with_accounts(client, dumps, &again)?)?);
+    Ok(named)
 }
 
-/// A script of the accounts and of what needs them. It is one, because root's own password may change in it.
-fn with_accounts(dumps: &Dumps, views: &[Script]) -> Result<Script> {
+/// A script of the accounts and of what needs them. It is one, because root's own account may change in it.
+fn with_accounts(client: &Client, dumps: &Dumps, views: &[Script]) -> Result<Script> {
     let path = dumps.staging.path().join("last.sql");
+    let accounts = dumps.accounts().map(|it| std::fs::read(it.path)).transpose();
+    let accounts = accounts.map_err(|error| EngineError::target("reading", &path, error))?;
+    let accounts = accounts.unwrap_or_default();
+    let (before, after) = only_those_of(&String::from_utf8_lossy(&accounts), client)?;
     let append = || -> io::Result<()> {
         let mut script = File::create_new(&path)?;
-        script.write_all(DEFAULT_ROOT.as_bytes())?;
-        for part in dumps.accounts().iter().chain(views) {
-            io::copy(&mut File::open(&part.path)?, &mut script)?;
+        script.write_all(before.as_bytes())?;
+        script.write_all(&accounts)?;
+        for view in views {
+            io::copy(&mut File::open(&view.path)?, &mut script)?;
         }
-        Ok(())
+        script.write_all(after.as_bytes())
     };
     append().map_err(|error| EngineError::target("writing", &path, error))?;
     let name = if views.is_empty() { "the accounts" } else { "the accounts and views" };

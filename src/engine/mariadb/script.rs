@@ -87,6 +87,11 @@ pub(super) fn run_all(client: &Client, scripts: &[Script]) -> Result<Vec<(Script
     }
 }
 
+/// Runs a script, and returns what was refused.
+pub(super) fn run_once(client: &Client, script: &Script) -> Result<Vec<LeftOut>> {
+    named(script, run(client, script)?)
+}
+
 /// A copy of a script, beside it, whose tables are not encrypted; `None` if none is.
 fn without_encryption(script: &Script) -> Result<Option<Script>> {
     let path = script.path.with_extension("plain");

@@ -95,7 +95,9 @@ fn rows_and_tables_that_a_strict_server_would_refuse_load() {
          CREATE TABLE fast(id INT, pad CHAR(250)) ENGINE=MEMORY; INSERT INTO fast SELECT seq, 'x' FROM seq_1_to_100000",
         columns.join(", ")
     ));
-    let (again, _) = round_trip(&database);
+    let (again, backup) = round_trip(&database);
+    let missing = "the rows of shop.fast in a restored data directory";
+    assert_eq!(backup["left_out"][0]["what"], missing);
     assert_same(
         &database,
         &again,
@@ -186,6 +188,11 @@ fn an_account_whose_plugin_is_missing_costs_only_itself() {
     assert_eq!(output.status.code(), Some(5), "{}", stderr_of(&output));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("gone") && said.contains("ed25519"), "{said}");
+    // The drill meets the same, and cannot vouch for what it could not load.
+    let drill = server.run(&["drill", id_of(&backup)]);
+    assert!(!drill.status.success());
+    let said = stderr_of(&drill);
+    assert!(said.contains("ed25519") && said.contains("what could be loaded is sound"), "{said}");
     let again = MariaDb::on(&target);
     assert_eq!(again.sql("SELECT id FROM shop.t"), "1");
     assert_same(&database, &again, &["SHOW CREATE USER plain@localhost"]);
@@ -216,4 +223,71 @@ fn what_a_dump_does_not_hold_is_named_and_a_folder_of_the_filesystem_is_no_datab
         ["the history of shop.precise", "the view shop.broken", "mysql.mine", "mysql.helps"]
     );
     assert_eq!(again.sql("SHOW DATABASES LIKE '%lost%'"), "");
+}
+
+const OF_ROOT: &str = "SHOW GRANTS FOR root@localhost";
+
+#[test]
+fn a_restored_data_directory_has_the_accounts_and_rights_of_the_backup_and_no_others() {
+    let database = MariaDb::start();
+    let accounts = "SELECT CONCAT(User, '@', Host) FROM mysql.global_priv ORDER BY 1";
+    for row in database.sql(accounts).lines().filter(|it| it.starts_with("root@")) {
+        let (user, host) = row.split_once('@').unwrap();
+        if host != "localhost" {
+            database.sql(&format!("DROP USER '{user}'@'{host}'"));
+        }
+    }
+    database.sql(
+        "CREATE DATABASE shop; CREATE TABLE shop.t(id INT PRIMARY KEY); CREATE USER app@localhost IDENTIFIED BY 'x';
+         GRANT ALL ON *.* TO app@localhost WITH GRANT OPTION;
+         REVOKE FILE, SHUTDOWN ON *.* FROM root@localhost; ALTER USER root@localhost IDENTIFIED VIA unix_socket",
+    );
+    let (again, _) = round_trip(&database);
+    assert_same(&database, &again, &[accounts, OF_ROOT, "SHOW GRANTS FOR app@localhost"]);
+
+    // A backup without accounts leaves one, which only the machine's root can use.
+    let source = source(&database, ", method = \"logical\", database = \"shop\"");
+    let server = TestServer::builder().instance_of("one", "mariadb", &source, "quick").start();
+    let again = MariaDb::copy_of(&server.restored(&server.admin().full("one")));
+    assert_eq!(again.sql(accounts), "mariadb.sys@localhost\nroot@localhost");
+    assert!(again.sql("SHOW CREATE USER root@localhost").contains("VIA unix_socket"));
+}
+
+#[test]
+fn accounts_load_whatever_sql_mode_the_server_has_and_expired_passwords_stay_expired() {
+    let modes = "--sql-mode=ANSI,ORACLE,NO_BACKSLASH_ESCAPES";
+    let database = MariaDb::start_with(&[modes]);
+    database.sql(
+        "CREATE DATABASE shop; CREATE TABLE shop.t(id INT PRIMARY KEY);
+         CREATE USER app@localhost IDENTIFIED BY 'x'; GRANT SELECT ON shop.* TO app@localhost;
+         CREATE USER old@localhost IDENTIFIED BY 'y' REQUIRE SSL PASSWORD EXPIRE;
+         CREATE USER shut@localhost IDENTIFIED BY 'y' ACCOUNT LOCK PASSWORD EXPIRE NEVER",
+    );
+    let (again, backup) = round_trip(&database);
+    assert_eq!(backup["left_out"], Value::Array(Vec::new()));
+    let plain = |question: &str| format!("SET SESSION sql_mode = ''; {question}");
+    let questions = [
+        "SHOW GRANTS FOR app@localhost",
+        "SHOW CREATE USER app@localhost",
+        "SHOW CREATE USER old@localhost",
+        "SHOW CREATE USER shut@localhost",
+    ];
+    let questions = questions.map(plain);
+    assert_same(&database, &again, &questions.each_ref().map(String::as_str));
+}
+
+#[test]
+fn the_printed_commands_name_absolute_paths() {
+    let database = MariaDb::start();
+    database.sql("CREATE DATABASE shop");
+    let server = logical(&database);
+    let backup = server.admin().full("all");
+    let mut restore = server.command(&["restore", id_of(&backup), "--to", "r/x", "--json"]);
+    std::fs::create_dir(server.folder().join("r")).unwrap();
+    let output = restore.current_dir(server.folder()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folder = server.folder().join("r/x");
+    let next = report["next"].to_string();
+    assert!(next.contains(&format!("--datadir={}", folder.display())), "{next}");
 }
