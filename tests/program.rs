@@ -28,6 +28,8 @@ mod gone;
 mod histories;
 #[path = "program/mariadb/mod.rs"]
 mod mariadb;
+#[path = "program/next_steps.rs"]
+mod next_steps;
 #[path = "program/old_versions/mod.rs"]
 mod old_versions;
 #[path = "program/postgresql/mod.rs"]

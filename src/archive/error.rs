@@ -20,7 +20,10 @@ pub enum ArchiveError {
         /// The newest format that this Coffer knows.
         known: u32,
     },
-    #[error("the archive is cut short ({0}): copy it again, or use another backup")]
+    #[error(
+        "the archive does not end as it did ({0}): it was cut short, or something was added to it. Copy it again, or \
+         use another backup"
+    )]
     Truncated(String),
     /// Bytes differ from those that were written.
     #[error("the archive{} is damaged: {what}; copy it again, or use another backup", of(*backup))]

@@ -118,6 +118,8 @@ pub enum NotNow {
     NotCompleted { id: BackupId, status: Status, operation: Operation },
     #[error("backup {0} is being deleted: there is nothing left to prove")]
     BeingDeleted(BackupId),
+    #[error("backup {0} is still being deleted: try again in a moment")]
+    StillDeleting(BackupId),
     #[error("backup {id} is {status} and has no archive")]
     NoArchive { id: BackupId, status: Status },
     /// A worker has removed what is stored of this backup or instance, but its row is not marked for removal.

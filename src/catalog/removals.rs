@@ -69,7 +69,7 @@ impl Catalog {
             let record = db.backup(id)?.filter(|it| it.is_deleted() && may_see(&it.backup.project));
             let record = record.ok_or(CatalogError::NoSuchBackup { id })?;
             if record.trashed.is_none() {
-                return Err(NotNow::BeingDeleted(id).into());
+                return Err(NotNow::StillDeleting(id).into());
             }
             let mut found = Vec::new();
             for member in db.trashed_members(id, &record.backup.project)? {
@@ -81,7 +81,7 @@ impl Catalog {
                     break;
                 };
                 if record.trashed.is_none() {
-                    return Err(NotNow::BeingDeleted(parent).into());
+                    return Err(NotNow::StillDeleting(parent).into());
                 }
                 if found.iter().any(|it| it.id == parent) {
                     break;

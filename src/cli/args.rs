@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Once;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use crate::config::{Config, DEFAULT_FILE};
 
@@ -50,9 +50,10 @@ pub(super) fn without_file(config: &Config) -> Option<String> {
 
 /// A backup of the catalog, or archive files, and how to report what is done with it.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").args(["backup", "archive"]).required(true)))]
 pub(super) struct BackupArgs {
     /// The backup: its id, the beginning of it, its name, or latest:INSTANCE.
-    #[arg(value_name = "BACKUP", required_unless_present = "archive", conflicts_with = "archive")]
+    #[arg(value_name = "BACKUP")]
     pub(super) backup: Option<Selector>,
     /// An archive file; for an incremental backup, all files of its chain, in any order. Needs no catalog.
     #[arg(long, value_name = "FILE", num_args = 1..)]

@@ -91,6 +91,12 @@ fn rebuild(args: &ReportArgs) -> Result<()> {
         for (location, why) in &rebuilt.unusable {
             terminal::say(format_args!("Not added: {location}: {why}"));
         }
+        if !rebuilt.unusable.is_empty() {
+            terminal::say(format_args!(
+                "What can be had of them: coffer restore --archive {}/FILE --to PATH --salvage",
+                config.data_dir.join("archives").display()
+            ));
+        }
     }
     if rebuilt.unusable.is_empty() {
         Ok(())

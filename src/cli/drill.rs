@@ -26,6 +26,9 @@ pub(super) struct DrillArgs {
 
 pub(super) fn run(args: &DrillArgs) -> Result<()> {
     let started = Instant::now();
+    if let Some(folder) = args.within.as_ref().filter(|it| !it.is_dir()) {
+        return Err(CommandError::Failed(format!("--in {}: it is not a folder", folder.display())));
+    }
     let opened = match offline::open(&args.backup, Purpose::Verify) {
         Err(CommandError::Job(error)) => {
             let outcome = Err(error);
@@ -67,7 +70,7 @@ fn drill(args: &DrillArgs, opened: &Opened) -> Result<PassedDrill, JobError> {
     terminal::with_progress("restoring", |progress| executor::drill(&opened.chain, &how, progress))
 }
 
-/// Records what is known about the backup now. An inconclusive drill says nothing about it.
+/// Records how the drill ended. One that was interrupted did not end.
 fn record(
     context: Option<&Context>,
     id: BackupId,
@@ -77,14 +80,16 @@ fn record(
     let Some(context) = context else { return Ok(()) };
     match outcome {
         Ok(_passed) => Ok(executor::record_drill(context, id, outcome, took)?),
-        Err(error) if error.is_damage() => {
-            // The damage is the error to report; failing to record it is only mentioned.
+        Err(JobError::Cancelled) => Ok(()),
+        // There was nothing to drill.
+        Err(_) if !context.catalog.find(id).is_ok_and(|it| it.status.is_usable()) => Ok(()),
+        Err(_) => {
+            // Why it did not pass is the error to report; failing to record it is only mentioned.
             if let Err(cause) = executor::record_drill(context, id, outcome, took) {
                 terminal::complain(&cause);
             }
             Ok(())
         }
-        Err(_inconclusive) => Ok(()),
     }
 }
 

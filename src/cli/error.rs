@@ -1,5 +1,6 @@
 //! Why a command failed, and the exit code that scripts see.
 
+use std::env;
 use std::fmt::Display;
 use std::process;
 
@@ -64,7 +65,7 @@ pub(crate) enum CommandError {
     Job(#[from] JobError),
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    #[error(transparent)]
+    #[error("{error}{advice}", error = .0, advice = token_advice(.0))]
     Client(#[from] ClientError),
     #[error("{0}")]
     Usage(String),
@@ -128,6 +129,18 @@ impl CommandError {
             | Self::Client(_)
             | Self::Failed(_) => ExitCode::Failed,
         }
+    }
+}
+
+/// Which token was sent, if it is the fault.
+fn token_advice(error: &ClientError) -> &'static str {
+    if !error.is_unauthorized() {
+        ""
+    } else if env::var_os("COFFER_TOKEN").is_some() {
+        "; the token sent is that of COFFER_TOKEN: set it to one of the server's configuration (coffer token new)"
+    } else {
+        "; the token sent is admin.token in the data directory of the configuration: is it this server's? Set \
+         COFFER_TOKEN to another one"
     }
 }
 

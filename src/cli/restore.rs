@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::domain::{CheckLevel, DamageIn, LogFormat, Source, num};
 use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, JobError, RestorePlan, RestoreReport};
+use crate::file_url;
 use crate::telemetry;
 
 use super::args::BackupArgs;
@@ -66,7 +67,8 @@ fn restore(args: &RestoreArgs) -> Result<()> {
         CommandError::Job(error)
             if error.is_damaged_archive() || matches!(error, JobError::BadFile { .. }) =>
         {
-            CommandError::Damaged(format!("{error}; {WITHOUT_INDEX}"))
+            let file = bad_file(&args.backup, &error).unwrap_or_else(|| "FILE".to_owned());
+            CommandError::Damaged(format!("{error}; {}", WITHOUT_INDEX.replace("FILE", &file)))
         }
         error => error,
     })?;
@@ -111,6 +113,20 @@ fn restore(args: &RestoreArgs) -> Result<()> {
             terminal::counted(num::to_u64(count), "thing")
         ))),
     }
+}
+
+/// The path of the archive that cannot be used, for a shell.
+fn bad_file(args: &BackupArgs, error: &JobError) -> Option<String> {
+    let path = match error {
+        JobError::BadFile { path, .. } => PathBuf::from(path),
+        JobError::ChainBroken { bad_backup, .. } => {
+            let (context, _id) = offline::reopen(args)?;
+            let location = context.catalog.find(*bad_backup).ok()?.facts?.location;
+            file_url::to_path(&context.local.url(&location))?
+        }
+        _ => return None,
+    };
+    Some(format!("'{}'", path.display().to_string().replace('\'', "'\\''")))
 }
 
 /// What a person does to use what was restored.

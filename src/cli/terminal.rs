@@ -17,9 +17,22 @@ const LEFT_OUT_SHOWN: usize = 20;
 /// Why a line could not be written.
 static LOST_OUTPUT: OnceLock<io::Error> = OnceLock::new();
 
+/// A text without what would control the terminal: names of files may hold anything.
+fn harmless(text: impl Display) -> String {
+    let mut harmless = String::new();
+    for char in text.to_string().chars() {
+        if char.is_control() && char != '\n' && char != '\t' {
+            harmless.extend(char.escape_default());
+        } else {
+            harmless.push(char);
+        }
+    }
+    harmless
+}
+
 /// Prints a line to stdout. [`lost_output`] tells whether all were written.
 pub(super) fn say(line: impl Display) {
-    if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+    if let Err(error) = writeln!(io::stdout().lock(), "{}", harmless(line)) {
         LOST_OUTPUT.get_or_init(|| error);
     }
 }
@@ -38,7 +51,7 @@ pub(super) fn say_json(report: &Value) {
 
 /// Prints an error with its causes to stderr.
 pub(super) fn complain(error: &dyn Error) {
-    writeln!(io::stderr().lock(), "coffer: {}", with_causes(error)).ok();
+    writeln!(io::stderr().lock(), "coffer: {}", harmless(with_causes(error))).ok();
 }
 
 /// Prints an error to stderr as a JSON document in one line.
@@ -48,7 +61,7 @@ pub(super) fn complain_in_json(error: &dyn Error, exit_code: u8) {
 }
 
 pub(super) fn warn(line: impl Display) {
-    writeln!(io::stderr().lock(), "coffer: warning: {line}").ok();
+    writeln!(io::stderr().lock(), "coffer: warning: {}", harmless(line)).ok();
 }
 
 /// How many columns the terminal has, if the output goes to one.
@@ -101,4 +114,14 @@ pub(super) fn human(bytes: u64) -> String {
 pub(super) fn counted<N: Copy + PartialEq + From<u8> + Display>(number: N, noun: &str) -> String {
     let plural = if number == N::from(1) { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_control_a_terminal_is_shown_as_an_escape() {
+        assert_eq!(harmless("a\u{1b}[31m\r\u{9b}ü\tb\nc"), "a\\u{1b}[31m\\r\\u{9b}ü\tb\nc");
+    }
 }

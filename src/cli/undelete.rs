@@ -1,9 +1,14 @@
 //! `coffer undelete`.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use serde_json::json;
 
-use crate::executor;
+use crate::catalog::{CatalogError, NotNow};
+use crate::domain::{Backup, BackupId};
+use crate::executor::{self, Context, JobError};
 use crate::server;
 
 use super::args::WithConfig;
@@ -24,13 +29,16 @@ pub(super) struct UndeleteArgs {
     with: WithConfig,
 }
 
+/// A delete that has just begun ends soon.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 pub(super) fn run(args: &UndeleteArgs) -> Result<()> {
     let config = args.with.load()?;
     let context = server::open_existing(&config)?;
     let place = format!("the trash of {}", config.data_dir.display());
     let candidates = || offline::candidates(&context, context.catalog.trash()?);
     let id = args.backup.find(candidates, &place)?;
-    let backups = executor::undelete(&context, id)
+    let backups = bring_back(&context, id)
         .map_err(|error| CommandError::from(error).not_found_in(id, &place))?;
     if args.json {
         let ids: Vec<_> = backups.iter().map(|it| it.id).collect();
@@ -41,4 +49,18 @@ pub(super) fn run(args: &UndeleteArgs) -> Result<()> {
         terminal::say(format_args!("Brought back backup {} ({}).", backup.id, backup.name));
     }
     Ok(())
+}
+
+fn bring_back(context: &Context, id: BackupId) -> Result<Vec<Backup>, JobError> {
+    let began = Instant::now();
+    loop {
+        match executor::undelete(context, id) {
+            Err(JobError::Catalog(CatalogError::NotNow(NotNow::StillDeleting(_))))
+                if began.elapsed() < PATIENCE =>
+            {
+                thread::sleep(Duration::from_millis(50));
+            }
+            ended => return ended,
+        }
+    }
 }

@@ -16,6 +16,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the server does not know the token.
+    pub const fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Refused { status: 401, .. })
+    }
+
     /// Whether the server says that what was asked for does not exist.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })

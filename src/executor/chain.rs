@@ -45,11 +45,15 @@ pub(super) fn open_one(
         }
         broken(format!("its archive cannot be opened: {error}"), BadLink::OutOfReach)
     })?;
-    if backup.facts.as_ref().is_some_and(|facts| facts.stored_bytes != stored.len()) {
-        return Err(broken(
-            format!("its archive {location} has another length than when it was made"),
-            BadLink::Damaged,
-        ));
+    let made = backup.facts.as_ref().map_or(stored.len(), |facts| facts.stored_bytes);
+    if made != stored.len() {
+        let (differs, bytes) = match stored.len().checked_sub(made) {
+            Some(more) => ("longer", more),
+            None => ("shorter", made - stored.len()),
+        };
+        let why =
+            format!("its archive {location} is {bytes} bytes {differs} than when it was made");
+        return Err(broken(why, BadLink::Damaged));
     }
     let reader = Reader::open(stored, cancel).map_err(|error| match error {
         ArchiveError::Cancelled => JobError::Cancelled,
@@ -91,7 +95,11 @@ pub(super) fn job_error(error: ArchiveError) -> JobError {
 
 /// Opens archive files by path, which must be those of one chain, in any order.
 pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain> {
-    let readers = paths.iter().map(|path| open_file(path, cancel));
+    // A pattern of the shell also matches the records of proofs that lie beside archives.
+    let is_proof = |path: &PathBuf| path.extension().is_some_and(|it| it == "proof");
+    let all_are = paths.iter().all(is_proof);
+    let archives = paths.iter().filter(|path| all_are || !is_proof(path));
+    let readers = archives.map(|path| open_file(path, cancel));
     let mut readers = readers.collect::<Result<Vec<_>, _>>()?;
     readers.sort_by_key(|reader| reader.manifest().chain.len());
     let ids: Vec<BackupId> = readers.iter().map(|reader| reader.manifest().backup.id).collect();

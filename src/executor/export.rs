@@ -30,7 +30,8 @@ pub fn export(
         move |source| JobError::Io { action, what: to.display().to_string(), source }
     };
     if to.exists() {
-        let exists = io::Error::from(io::ErrorKind::AlreadyExists);
+        let why = "it exists, and an export never replaces anything; export to another place";
+        let exists = io::Error::new(io::ErrorKind::AlreadyExists, why);
         return Err(failed("exporting to")(exists));
     }
     let folder: PathBuf = match to.parent() {

@@ -37,8 +37,8 @@ pub enum ServerError {
     #[error("{what}: permission denied; run this {as_whom}")]
     Denied { what: String, as_whom: String },
     /// The command needs a data directory that the server has used.
-    #[error("{path} holds no catalog; is data_dir right, and was the server ever started?")]
-    NoCatalog { path: String },
+    #[error("{path} holds no catalog; {advice}")]
+    NoCatalog { path: String, advice: String },
 }
 
 impl ServerError {

@@ -58,10 +58,19 @@ pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerEr
 /// Opens an existing data directory, also beside a running server: for commands that read.
 pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
     let file = config.catalog_file();
-    if let Err(error) = File::open(&file)
-        && error.kind() == io::ErrorKind::NotFound
-    {
-        return Err(ServerError::NoCatalog { path: file.display().to_string() });
+    // First, because what follows makes folders that are missing.
+    require_access(&file)?;
+    if !file.exists() {
+        let archives = Local::look(&config.data_dir).ok().flatten().unwrap_or_default();
+        let advice = if archives == 0 {
+            "is data_dir right, and was the server ever started?".to_owned()
+        } else {
+            format!(
+                "but there are {archives} archives: `coffer catalog rebuild` makes it of them, and so does the \
+                 server when it starts"
+            )
+        };
+        return Err(ServerError::NoCatalog { path: file.display().to_string(), advice });
     }
     let (local, clock) = data_dir(config)?;
     open(config, local, clock)
@@ -86,11 +95,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         max_chain: config.catalog.max_chain,
     };
     let file = config.catalog_file();
-    if let Err(error) = File::options().read(true).write(true).open(&file)
-        && error.kind() == io::ErrorKind::PermissionDenied
-    {
-        return Err(denied(format!("the catalog {}", file.display()), &file));
-    }
+    require_access(&file)?;
     let catalog = Catalog::open(&file, settings, Arc::clone(&clock), Arc::clone(&bell))
         .map_err(|error| in_catalog(config, error))?;
     let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);
@@ -115,6 +120,16 @@ fn in_data_dir(config: &Config, error: StorageError) -> ServerError {
             denied(what, &config.data_dir)
         }
         error => error.into(),
+    }
+}
+
+/// Fails if this user may not use the catalog. One that does not exist is no error.
+fn require_access(file: &Path) -> Result<(), ServerError> {
+    match File::options().read(true).write(true).open(file) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(denied(format!("the catalog {}", file.display()), file))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -107,7 +107,7 @@ fn a_wrong_configuration_has_the_exit_code_of_wrong_usage_and_a_missing_source_t
 fn the_settings_of_a_sqlite_database_are_shown_only_on_demand() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("shop.db");
-    let created = rusqlite::Connection::open(&database).unwrap();
+    let created = Connection::open(&database).unwrap();
     created.execute_batch("CREATE TABLE item(name)").unwrap();
     let config = folder.path().join("coffer.toml");
     let data = folder.path().join("data");

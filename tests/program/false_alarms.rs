@@ -230,4 +230,6 @@ fn a_drill_without_room_or_without_its_folder_costs_nothing() {
     std::fs::remove_dir_all(to).unwrap();
     let next = server.admin().incremental("shop");
     assert_eq!((&next["kind"], &next["parent_id"]), (&json!("incremental"), &full["id"]));
+    // Before its disk goes.
+    drop(server);
 }

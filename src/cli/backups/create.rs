@@ -67,7 +67,12 @@ fn wait(client: &Client, id: BackupId) -> Result<BackupView> {
     let interrupt = Interrupt::listen()?;
     let bar = terminal::progress_bar(1000, "{msg} [{bar:30}] {percent} %, {elapsed}");
     let ended = loop {
-        let backup = client.backup(id)?;
+        let backup = client.backup(id).map_err(|error| {
+            CommandError::Failed(format!(
+                "{error}; a server that stopped or crashed fails backup {id} as interrupted when it starts again, else \
+                 it goes on: coffer show {id} tells"
+            ))
+        })?;
         if !backup.status.is_running() {
             break backup;
         }

@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::copied_settings::{self, SETTINGS_FILE};
 use super::data_files::{self, NO_DATABASE};
-use super::facts::Facts;
 use super::far_files;
 use super::faults::classify;
 use super::left_out::settings_files;

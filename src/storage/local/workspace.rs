@@ -1,35 +1,51 @@
 //! A temporary folder for one job.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{File, Permissions};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::geteuid;
 
 use super::folder::{Folder, failed};
 use super::removal;
 use crate::storage::{Result, StorageError};
 
 /// A private folder. Dropped, it is removed with everything in it, also folders that may not be written.
-/// What a crash leaves of one in [`super::Local::scratch`], the next start removes.
+/// What a crash leaves of one, the next to be made beside it removes.
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
+    /// Locked as long as the job lives.
+    _lock: File,
 }
+
+const PREFIX: &str = "drill-";
+/// The file that is locked, in the folder.
+const LOCK: &str = "coffer.lock";
 
 impl Workspace {
     /// Makes one in `within`, where `needed` bytes must fit and `headroom` more stay free. Its name is short,
     /// because the path of a server's socket in it may have a hundred bytes at most.
     pub fn make(within: &Path, needed: u64, headroom: u64) -> Result<Self> {
+        remove_abandoned(within);
         let free = Folder::open(within)?.free_bytes()?;
         let needed = needed.saturating_add(headroom);
         if needed > free {
             return Err(StorageError::Full { what: within.display().to_string(), needed, free });
         }
         let made = tempfile::Builder::new()
-            .prefix("drill-")
+            .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(within)
             .map_err(failed("creating a folder in", within))?;
-        Ok(Self { path: made.keep() })
+        let lock = File::create_new(made.path().join(LOCK))
+            .and_then(|file| {
+                Ok(flock(&file, FlockOperation::NonBlockingLockExclusive).map(|()| file)?)
+            })
+            .map_err(failed("locking", made.path()))?;
+        Ok(Self { path: made.keep(), _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -46,6 +62,29 @@ impl Workspace {
             return Ok(0);
         };
         removal::remove(&Folder::open(within)?, name, &name.to_string_lossy())
+    }
+}
+
+/// Removes the folders of jobs whose process was killed: nobody holds their lock. What cannot be removed stays.
+fn remove_abandoned(within: &Path) {
+    let Ok(entries) = std::fs::read_dir(within) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let own = |it: &std::fs::Metadata| it.is_dir() && it.uid() == geteuid().as_raw();
+        if !name.as_bytes().starts_with(PREFIX.as_bytes())
+            || !entry.metadata().is_ok_and(|it| own(&it))
+        {
+            continue;
+        }
+        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            continue;
+        }
+        let removed = Folder::open(within)
+            .and_then(|within| removal::remove(&within, &name, &name.to_string_lossy()));
+        if let Err(error) = removed {
+            log::warn!("removing {}: {error}; it is left over", entry.path().display());
+        }
     }
 }
 
