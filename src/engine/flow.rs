@@ -57,6 +57,11 @@ pub trait Load: Send {
     /// Sets modes, owners and times, syncs, and runs the engine's own check on what was restored. All content must have
     /// been written.
     fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>>;
+
+    /// The same for content of which some was lost, and is zeros. Dumps are not loaded then, but kept as files.
+    fn finish_salvaged(self: Box<Self>) -> Result<Box<dyn Staged>> {
+        self.finish(CheckLevel::Off)
+    }
 }
 
 /// A complete and checked restore that is not at its target yet. Dropped without [`Staged::place`] it leaves nothing

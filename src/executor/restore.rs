@@ -116,7 +116,8 @@ fn attempt(
     };
     let (restored, lost) = restored.map_err(|error: RestoreError| error.job_error(shown))?;
     failpoint::at("restore-before-finish");
-    let staged = match load.finish(check) {
+    let finished = if lost.is_empty() { load.finish(check) } else { load.finish_salvaged() };
+    let staged = match finished {
         Ok(staged) => staged,
         Err(error) => {
             let damage = error.failure().filter(|it| it.code.is_damage());

@@ -10,7 +10,7 @@ use super::load_server::IntoServer;
 use super::options::Options;
 use super::programs::Programs;
 use crate::domain::{Cancel, CheckLevel, Entry, FailureCode, WriteAt};
-use crate::engine::tree::FolderLoad;
+use crate::engine::tree::{FolderLoad, damaged_dumps};
 use crate::engine::{EngineError, Load, LoadRequest, Result, Staged, Target};
 
 #[derive(Debug)]
@@ -87,6 +87,13 @@ impl Load for AnyLoad {
                 let dumps = Dumps::new(folder.into_staging()?)?;
                 Ok(Box::new(IntoServer::prepare(&options, dumps, &cancel)?))
             }
+        }
+    }
+
+    fn finish_salvaged(self: Box<Self>) -> Result<Box<dyn Staged>> {
+        match self.destination {
+            Destination::Path(_) => Box::new(self.folder).finish(CheckLevel::Off),
+            Destination::Server(_) => Err(damaged_dumps()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Brand;
+use super::database_file::DATABASES;
 use super::options::{Method, Options};
 use crate::domain::Source;
 use crate::engine::shell_quote::shell_quoted;
@@ -40,6 +41,15 @@ pub(super) fn after_unpacking(brand: Brand, source: &Source) -> Vec<String> {
 /// For what Coffer restored to `target`.
 pub(super) fn next_steps(target: &Path) -> Vec<String> {
     let folder = shell_quoted(target);
+    // The server's own schema is in every data directory.
+    if target.join(DATABASES).exists() && !target.join("mysql").exists() {
+        return vec![
+            "# Dumps with zeros where bytes were lost, and so not loaded. To load what can be read of one into a \
+             running server:"
+                .to_owned(),
+            format!("# mariadb --force --binary-mode <{folder}/{DATABASES}/NAME.sql"),
+        ];
+    }
     let settings = if target.join("backup-my.cnf").exists() {
         format!("--defaults-file={}", shell_quoted(&target.join("backup-my.cnf")))
     } else {

@@ -13,7 +13,7 @@ use super::new_cluster;
 use super::programs::Programs;
 use super::session::Session;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, LeftOut, Source, WriteAt};
-use crate::engine::tree::{FolderLoad, StagedFolder, Staging};
+use crate::engine::tree::{FolderLoad, StagedFolder, Staging, damaged_dumps};
 use crate::engine::{EngineError, Load, LoadRequest, Placed, Result, Staged, Target};
 
 /// The links to tablespaces in an archive begin like this; the OID follows.
@@ -97,6 +97,13 @@ impl Load for ClusterLoad {
                 let check = (check != CheckLevel::Off).then(|| check_name(check));
                 Ok(Box::new(StagedDumps { staging, cluster, loader, address, check }))
             }
+        }
+    }
+
+    fn finish_salvaged(self: Box<Self>) -> Result<Box<dyn Staged>> {
+        match self.destination {
+            Destination::Folder(_) => Box::new(self.tree).finish(CheckLevel::Off),
+            Destination::Server(_) => Err(damaged_dumps()),
         }
     }
 }

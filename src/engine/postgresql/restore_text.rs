@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::cluster::DATA_FOLDER;
+use super::cluster::{DATA_FOLDER, DUMPS};
 use super::options::{KIND, Method};
 use crate::domain::Source;
 use crate::engine::shell_quote::shell_quoted;
@@ -77,6 +77,13 @@ for D in postgres template1; do [ ! -e restored/data/databases/$D.dump ] || pg_r
 /// For what Coffer restored to `target`.
 pub(super) fn next_steps(target: &Path) -> Vec<String> {
     let data = target.join(DATA_FOLDER);
+    if !data.exists() {
+        return vec![
+            "# Dumps with zeros where bytes were lost, and so not loaded. What can be read of one as SQL:"
+                .to_owned(),
+            format!("# pg_restore -f NAME.sql {}/NAME.dump", shell_quoted(&target.join(DUMPS))),
+        ];
+    }
     let version = std::fs::read_to_string(data.join("PG_VERSION")).unwrap_or_default();
     let version = match version.trim() {
         "" => "15",

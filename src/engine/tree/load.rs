@@ -97,6 +97,12 @@ pub(in crate::engine) fn path_of<'a>(request: &LoadRequest<'a>) -> Result<&'a Pa
     }
 }
 
+/// The failure of a salvage into a server.
+pub(in crate::engine) fn damaged_dumps() -> EngineError {
+    let text = "dumps of which bytes were lost are not loaded into a server: salvage them to a path (--to PATH)";
+    EngineError::known(FailureCode::TargetDenied, text)
+}
+
 /// The failure of a target that is not free.
 pub(in crate::engine) fn occupied(target: &Path, why: &str) -> EngineError {
     let text = format!("{} {why}; restore to another place", target.display());

@@ -16,6 +16,6 @@ mod staging;
 mod writer;
 
 pub(super) use self::beneath::{Folders, path_in};
-pub(super) use self::load::{FolderLoad, StagedFolder, occupied, path_of};
+pub(super) use self::load::{FolderLoad, StagedFolder, damaged_dumps, occupied, path_of};
 pub(super) use self::staging::Staging;
 pub(super) use self::writer::Tree;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fixture::source;
 use super::server::MariaDb;
-use crate::support::{TestServer, id_of, stderr_of};
+use crate::support::{TestServer, archive_of, damage, id_of, stderr_of};
 
 fn logical(database: &MariaDb) -> TestServer {
     let source = source(database, ", method = \"logical\"");
@@ -290,4 +290,26 @@ fn the_printed_commands_name_absolute_paths() {
     let folder = server.folder().join("r/x");
     let next = report["next"].to_string();
     assert!(next.contains(&format!("--datadir={}", folder.display())), "{next}");
+}
+
+#[test]
+fn a_salvage_keeps_damaged_dumps_as_files_and_loads_nothing_of_them() {
+    let (database, other) = (MariaDb::start(), MariaDb::start());
+    database.sql("CREATE DATABASE shop; CREATE TABLE shop.t(id INT PRIMARY KEY)");
+    let server = TestServer::builder()
+        .instance_of("all", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .instance_of("other", "mariadb", &source(&other, ""), "quick")
+        .start();
+    let backup = server.admin().full("all");
+    damage(&archive_of(&backup));
+    let target = server.folder().join("salvaged");
+    let to = ["restore", id_of(&backup), "--salvage", "--to", target.to_str().unwrap()];
+    let output = server.run(&to);
+    assert_eq!(output.status.code(), Some(6), "{}", stderr_of(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("check: not made") && said.contains("and so not loaded"), "{said}");
+    assert!(target.join("databases/shop.sql").exists() && !target.join("mysql").exists());
+    let output = server.run(&["restore", id_of(&backup), "--salvage", "--into", "other"]);
+    assert!(stderr_of(&output).contains("--to PATH"), "{}", stderr_of(&output));
+    assert_eq!(other.sql("SHOW DATABASES LIKE 'shop'"), "");
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fixture::{NAME, coffer_for, source, start_restored};
 use super::postgres::{Postgres, Setup};
-use crate::support::{TestServer, id_of, stderr_of};
+use crate::support::{TestServer, archive_of, damage, id_of, stderr_of};
 
 const LOGICAL: &str = "method = \"logical\"";
 
@@ -405,4 +405,20 @@ fn an_event_trigger_that_raises_refuses_nothing_else() {
         ),
     ];
     assert_same(&server, &restored, &same);
+}
+
+#[test]
+fn a_salvage_keeps_damaged_dumps_as_files() {
+    let server = Postgres::new();
+    server.sql("postgres", "CREATE TABLE t AS SELECT generate_series(1, 7) AS n");
+    let coffer = coffer_for(&server, LOGICAL).start();
+    let full = coffer.admin().full(NAME);
+    damage(&archive_of(&full));
+    let target = coffer.folder().join("salvaged");
+    let to = ["restore", id_of(&full), "--salvage", "--to", target.to_str().unwrap()];
+    let output = coffer.run(&to);
+    assert_eq!(output.status.code(), Some(6), "{}", stderr_of(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("check: not made") && said.contains("and so not loaded"), "{said}");
+    assert!(target.join("databases/postgres.dump").exists() && !target.join("pgdata").exists());
 }
