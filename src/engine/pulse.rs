@@ -44,6 +44,12 @@ impl Pulse {
         state.due = state.within.and_then(|it| Instant::now().checked_add(it.max(at_least)));
     }
 
+    /// Allows this much more time: so long this process did not run itself, and could not have heard the answer.
+    pub fn postpone(&self, by: Duration) {
+        let mut state = self.0.lock();
+        state.due = state.due.and_then(|it| it.checked_add(by));
+    }
+
     /// Nothing is asked of the source until the next [`Pulse::beat`].
     pub fn rest(&self) {
         self.0.lock().due = None;
@@ -67,5 +73,23 @@ impl Pulse {
                 within.as_secs()
             ),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_in_which_this_process_was_stopped_is_not_silence_of_the_source() {
+        let pulse = Pulse::default();
+        pulse.watch(Path::new("/a"), LEAST_WAIT);
+        pulse.0.lock().due = Some(Instant::now());
+        assert!(pulse.overdue().is_some());
+        pulse.postpone(LEAST_WAIT);
+        assert!(pulse.overdue().is_none());
+        pulse.rest();
+        pulse.postpone(LEAST_WAIT);
+        assert!(!pulse.is_asking());
     }
 }

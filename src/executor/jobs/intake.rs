@@ -97,7 +97,7 @@ impl Write for Sink {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.pending.lock().as_mut().map_or(Ok(()), |pending| pending.flush())
+        self.pending.lock().as_mut().map_or(Ok(()), Write::flush)
     }
 }
 

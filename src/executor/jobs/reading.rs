@@ -83,10 +83,13 @@ pub(super) fn dump(context: &Context, job: &BackupJob, reading: Reading) -> Read
 fn wait(is_done: &Receiver<Read>, context: &Context, pulse: &Pulse) -> Result<Read> {
     let mut cancelled: Option<Instant> = None;
     loop {
+        let polled = Instant::now();
         match is_done.recv_timeout(POLL) {
             Ok(read) => return Ok(read),
             Err(RecvTimeoutError::Disconnected) => return Ok(Err(JobError::Panicked)),
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                pulse.postpone(polled.elapsed().saturating_sub(POLL));
+            }
         }
         if let Some(silent) = pulse.overdue() {
             return Err(silent.into());
