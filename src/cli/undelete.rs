@@ -1,6 +1,5 @@
 //! `coffer undelete`.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -13,7 +12,8 @@ use crate::server;
 
 use super::args::WithConfig;
 use super::backups::Selector;
-use super::error::{CommandError, Result};
+use super::error::Result;
+use super::interrupt::Interrupt;
 use super::offline;
 use super::terminal;
 
@@ -38,8 +38,7 @@ pub(super) fn run(args: &UndeleteArgs) -> Result<()> {
     let place = format!("the trash of {}", config.data_dir.display());
     let candidates = || offline::candidates(&context, context.catalog.trash()?);
     let id = args.backup.find(candidates, &place)?;
-    let backups = bring_back(&context, id)
-        .map_err(|error| CommandError::from(error).not_found_in(id, &place))?;
+    let backups = bring_back(&context, id).map_err(|error| error.not_found_in(id, &place))?;
     if args.json {
         let ids: Vec<_> = backups.iter().map(|it| it.id).collect();
         terminal::say_json(&json!({"backup": id, "undeleted": ids}));
@@ -51,16 +50,17 @@ pub(super) fn run(args: &UndeleteArgs) -> Result<()> {
     Ok(())
 }
 
-fn bring_back(context: &Context, id: BackupId) -> Result<Vec<Backup>, JobError> {
-    let began = Instant::now();
+fn bring_back(context: &Context, id: BackupId) -> Result<Vec<Backup>> {
+    let (began, interrupt) = (Instant::now(), Interrupt::listen()?);
     loop {
         match executor::undelete(context, id) {
             Err(JobError::Catalog(CatalogError::NotNow(NotNow::StillDeleting(_))))
                 if began.elapsed() < PATIENCE =>
             {
-                thread::sleep(Duration::from_millis(50));
+                interrupt.pause(Duration::from_millis(50));
+                interrupt.check()?;
             }
-            ended => return ended,
+            ended => return Ok(ended?),
         }
     }
 }

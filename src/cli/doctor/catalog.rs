@@ -224,14 +224,14 @@ fn known_damage(backups: &[Backup], findings: &mut Findings) {
     if damaged.is_empty() {
         return;
     }
-    let mut found =
-        format!("{} known to be damaged: {}", counted(damaged.len(), "backup"), list(&damaged));
-    if !built_on.is_empty() {
-        found.push_str(&format!("; built on a damaged backup: {}", list(&built_on)));
-    }
+    let built_on = match built_on.len() {
+        0 => String::new(),
+        _ => format!("; built on a damaged backup: {}", list(&built_on)),
+    };
+    let (count, damaged) = (counted(damaged.len(), "backup"), list(&damaged));
     findings.problem(
         "archives",
-        found,
+        format!("{count} known to be damaged: {damaged}{built_on}"),
         "make a full backup now; `coffer show` says what is damaged, and `coffer verify` or `coffer drill` of \
          the backup clears this once it is sound again. What can be had of it is restored with --salvage",
     );

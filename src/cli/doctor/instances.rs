@@ -2,7 +2,7 @@
 
 use crate::cli::terminal::human;
 use crate::config::{Config, InstanceConfig};
-use crate::engine::{self, ENGINES};
+use crate::engine::{self, ENGINES, Probe};
 
 use super::finding::Findings;
 
@@ -53,17 +53,7 @@ fn probe(
     }
     match engine.probe(source) {
         Ok(probe) => {
-            let size = human(probe.source_bytes);
-            let mut found = format!("{} {}, about {size}", engine.name(), probe.version);
-            for note in probe.notes.iter().filter(|_| notes) {
-                found = format!("{found}\n{note}");
-            }
-            for one in probe.left_out.iter().take(LEFT_OUT_SHOWN) {
-                found = format!("{found}\nnot in a backup, or not vouched for: {one}");
-            }
-            if let more @ 1.. = probe.left_out.len().saturating_sub(LEFT_OUT_SHOWN) {
-                found = format!("{found}\nand {more} more");
-            }
+            let found = text(engine.name(), &probe, notes);
             match free {
                 Some(free) if probe.staging_bytes > free => findings.problem(
                     &check,
@@ -97,4 +87,17 @@ fn probe(
             "its backups fail until this works for the user that runs Coffer",
         ),
     }
+}
+
+/// What a probe found, a line for each note.
+fn text(engine: &str, probe: &Probe, notes: bool) -> String {
+    let mut lines =
+        vec![format!("{engine} {}, about {}", probe.version, human(probe.source_bytes))];
+    lines.extend(probe.notes.iter().filter(|_| notes).cloned());
+    let left_out = probe.left_out.iter().take(LEFT_OUT_SHOWN);
+    lines.extend(left_out.map(|it| format!("not in a backup, or not vouched for: {it}")));
+    if let more @ 1.. = probe.left_out.len().saturating_sub(LEFT_OUT_SHOWN) {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n")
 }

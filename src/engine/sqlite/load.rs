@@ -62,12 +62,11 @@ impl Load for SqliteLoad {
         std::fs::File::open(&file)
             .and_then(|opened| opened.sync_all())
             .map_err(|error| EngineError::target("syncing", &file, error))?;
-        let check = match level {
-            CheckLevel::Off => None,
-            _ => {
-                let outcome = check_restored(&file, level, &self.cancel)?.1;
-                outcome.name.map(|name| described(name, &outcome.unchecked))
-            }
+        let check = if level == CheckLevel::Off {
+            None
+        } else {
+            let outcome = check_restored(&file, level, &self.cancel)?.1;
+            outcome.name.map(|name| described(name, &outcome.unchecked))
         };
         Ok(Box::new(StagedDatabase { staging, target: self.target, check }))
     }
