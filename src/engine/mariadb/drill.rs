@@ -22,7 +22,7 @@ const MACHINE_RULES: &[Rule] = rules! {
     Tool:
         "permission denied", "cannot allocate memory", "unknown variable", "unknown option",
         "unsupported redo log format", "downgrade", "encryption", "decrypt", "upgrade", "lock wait timeout",
-        "too many open files", "interrupted", "not loaded", "can't open shared library" =>
+        "too many open files", "input/output error", "read-only file system", "interrupted", "not loaded", "can't open shared library" =>
         "this machine and not the data is the reason";
 };
 
@@ -177,6 +177,7 @@ mod tests {
             "mariadbd did not end within 600 s",
             "ERROR 1205 (HY000): Lock wait timeout exceeded",
             "[ERROR] mariadbd: unknown variable 'x=1'",
+            "[ERROR] InnoDB: Cannot open './ibdata1': Input/output error",
             "ERROR 2013 (HY000): Lost connection to server during query",
         ] {
             assert_eq!(code(text), FailureCode::Tool, "{text}");

@@ -383,7 +383,10 @@ fn refusal(ended: Result<()>, what: impl FnOnce() -> String) -> Result<Option<Le
 
 fn open_dump(folder: &Path, database: &str) -> Result<File> {
     let path = folder.join(DUMPS).join(file_name(database));
-    File::open(&path).map_err(|error| {
-        EngineError::archive(format!("the dump {} cannot be read: {error}", path.display()))
+    File::open(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            EngineError::archive(format!("the archive lacks the dump {}", path.display()))
+        }
+        _ => EngineError::io("reading", &path, error),
     })
 }
