@@ -8,7 +8,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{PROJECT, TestServer, archive_of, wait_until};
+use crate::support::{PROJECT, TestServer, archive_of, wait_until, write_file};
 
 /// A server with two instances; the first has a full backup and an incremental one.
 struct Fixture {
@@ -252,7 +252,7 @@ fn damage(archive: &std::path::Path) {
     bytes[middle] ^= 1;
     // Published archives are read-only, so the file is replaced.
     std::fs::remove_file(archive).unwrap();
-    std::fs::write(archive, bytes).unwrap();
+    write_file(archive, bytes);
 }
 
 #[test]

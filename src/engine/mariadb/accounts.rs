@@ -98,7 +98,7 @@ pub(super) fn only_those_of(script: &str, client: &Client) -> Result<(String, St
             // The right without which this session could not grant it.
             let of_installer = "User = 'root' AND Host = 'localhost' AND Proxied_host = ''";
             add(&mut after, &format!("DELETE FROM mysql.proxies_priv WHERE {of_installer}"));
-        } else if !kept && !(is_root(&account) && !script.contains(CREATE)) {
+        } else if !kept && (!is_root(&account) || script.contains(CREATE)) {
             add(&mut after, &format!("DROP USER {}", account.quoted()));
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{NAME, coffer_for, start_restored};
 use super::postgres::{Postgres, Setup, bin, server_user};
-use crate::support::{archive_of, id_of};
+use crate::support::{archive_of, id_of, write_file};
 
 /// Two tablespaces, several databases, a large object, an unlogged table, a name that needs quotes.
 fn plant(server: &Postgres) {
@@ -193,7 +193,7 @@ fn the_printed_commands_reach_nothing_of_the_original_whatever_its_settings_name
     );
     let text = std::fs::read_to_string(&settings).unwrap() + &named;
     server.stop();
-    std::fs::write(&settings, text).unwrap();
+    write_file(&settings, text);
     server.start();
     let coffer = coffer_for(&server, "").start();
     let full = coffer.admin().full(NAME);
