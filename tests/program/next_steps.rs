@@ -80,7 +80,8 @@ fn a_drill_removes_the_copies_of_drills_that_were_killed_and_no_others() {
     };
     let (killed, running, foreign) = (folder("drill-a"), folder("drill-b"), folder("drill-c"));
     write_file(&killed.join("coffer.lock"), "");
-    let lock = File::create(running.join("coffer.lock")).unwrap();
+    write_file(&running.join("coffer.lock"), "");
+    let lock = File::open(running.join("coffer.lock")).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     fixture.server.run_ok(&["drill", id(&fixture.full)]);
     assert!(!killed.exists());
