@@ -12,7 +12,8 @@ use crate::domain::FailureCode;
 /// Shorter waits would take a busy disk for one that is gone.
 const LEAST_WAIT: Duration = Duration::from_secs(5);
 
-/// By when a source has to give the next sign of life. Clones share one. Nothing is due before [`Pulse::watch`].
+/// By when a source has to give the next sign of life. Clones share one. Nothing is due until an engine
+/// says what it reads.
 ///
 /// If a file server is gone, a call on its filesystem may wait for ever. Only another thread can notice that, by this.
 #[derive(Debug, Clone, Default)]
