@@ -29,7 +29,7 @@ mod xattrs;
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::{EntryPath, Source};
+use crate::domain::{EntryPath, LeftOut, Source};
 
 pub use error::{EngineError, Result, Stop};
 pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
@@ -117,6 +117,12 @@ pub trait Engine: Send + Sync {
 
     /// Whether it reads a running server with that server's tools. Such a source is probed at start-up.
     fn reads_server(&self) -> bool {
+        false
+    }
+
+    /// Whether a drill passes although its server refused this: it holds no data, and that server refuses it so that
+    /// the drill reaches no other one.
+    fn passes_without(&self, _refused: &LeftOut) -> bool {
         false
     }
 }

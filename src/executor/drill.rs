@@ -88,9 +88,10 @@ fn make(chain: &Chain, how: &DrillPlan<'_>, progress: OnProgress<'_>) -> Result<
         let (source, cancel) = (how.source, how.cancel);
         let request = DrillRequest { restored: path, source, scratch: &scratch, cancel };
         let report = engine.drill(&request)?;
-        match restored.left_out.split_first().filter(|_| engine.reads_server()) {
+        let mut of_data = restored.left_out.iter().filter(|it| !engine.passes_without(it));
+        match of_data.next().filter(|_| engine.reads_server()) {
             None => Ok(report),
-            Some((first, more)) => Err(refused(first, more.len()).into()),
+            Some(first) => Err(refused(first, of_data.count()).into()),
         }
     });
     let report = report
@@ -221,7 +222,7 @@ mod tests {
         let workspace = Workspace::make(within.path(), 0, 0).unwrap();
         let damage = || engine(FailureCode::ArchiveDamaged);
         assert!(missing_folder_is_not_damage(damage(), &workspace).is_damage());
-        std::fs::remove_dir(workspace.path()).unwrap();
+        std::fs::remove_dir_all(workspace.path()).unwrap();
         let error = missing_folder_is_not_damage(damage(), &workspace);
         assert!(!error.is_damage() && error.to_string().contains("drill-"), "{error}");
     }

@@ -45,7 +45,7 @@ use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
     Result,
 };
-use crate::domain::Source;
+use crate::domain::{LeftOut, Source};
 
 impl Engine for Brand {
     fn name(&self) -> &'static str {
@@ -95,5 +95,9 @@ impl Engine for Brand {
 
     fn reads_server(&self) -> bool {
         true
+    }
+
+    fn passes_without(&self, refused: &LeftOut) -> bool {
+        script::unknown_engine(refused).is_some_and(tables::keeps_rows_elsewhere)
     }
 }

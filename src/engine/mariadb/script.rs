@@ -181,6 +181,12 @@ fn named(script: &Script, refused: Vec<Refused>) -> Result<Vec<LeftOut>> {
     Ok(kept.map(|(it, text)| LeftOut::new(text, why(it))).collect())
 }
 
+/// The engine that the server does not have, if it refused a table because of that.
+pub(super) fn unknown_engine(refused: &LeftOut) -> Option<&str> {
+    let rest = refused.why.strip_prefix("ERROR 1286: ")?;
+    rest.split('\'').nth(1)
+}
+
 /// The beginnings of the statements on these lines, which ascend.
 fn statements(script: &Path, lines: Vec<usize>) -> std::io::Result<Vec<String>> {
     let mut reader = BufReader::new(File::open(script)?);
