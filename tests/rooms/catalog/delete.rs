@@ -168,7 +168,7 @@ fn what_a_delete_took_comes_back_from_the_trash_as_it_was() {
     let was = [root, child, grandchild].map(|id| fixture.catalog.find(id).unwrap());
     fixture.delete(root).unwrap();
     let deleted = |id| fixture.catalog.deleted(id, |_project| true);
-    assert!(matches!(deleted(child), Err(CatalogError::NotNow(NotNow::BeingDeleted(_)))));
+    assert!(matches!(deleted(child), Err(CatalogError::NotNow(NotNow::StillDeleting(_)))));
     fixture.catalog.trashed(fixture.removal()).wait().unwrap();
     for id in [root, child, grandchild, other] {
         assert!(matches!(fixture.catalog.find(id), Err(CatalogError::NoSuchBackup { .. })));
