@@ -8,7 +8,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{PROJECT, TestServer, archive_of, wait_until, write_file};
+use crate::support::{PROJECT, TestServer, archive_of, id_of, wait_until, write_file};
 
 /// A server with two instances; the first has a full backup and an incremental one.
 struct Fixture {
@@ -54,10 +54,6 @@ impl Fixture {
     }
 }
 
-fn id(backup: &Value) -> &str {
-    backup["id"].as_str().unwrap()
-}
-
 #[track_caller]
 fn text(output: &Output, code: i32) -> String {
     let (out, err) =
@@ -75,14 +71,14 @@ fn report(output: &Output) -> Value {
 fn the_server_and_the_catalog_list_and_show_the_same_backups() {
     let mut fixture = Fixture::new();
     let asked = report(&fixture.ask(&["list", "--json"]));
-    let ids: Vec<_> = asked["backups"].as_array().unwrap().iter().map(id).collect();
-    assert_eq!(ids, [id(&fixture.incremental), id(&fixture.full)], "newest first");
+    let ids: Vec<_> = asked["backups"].as_array().unwrap().iter().map(id_of).collect();
+    assert_eq!(ids, [id_of(&fixture.incremental), id_of(&fixture.full)], "newest first");
     assert_eq!(asked["backups"][0]["instance_name"], "shop");
-    let shown = report(&fixture.ask(&["show", id(&fixture.full), "--json"]));
+    let shown = report(&fixture.ask(&["show", id_of(&fixture.full), "--json"]));
     assert_eq!(shown["locationRef"], fixture.full["locationRef"]);
 
     assert_eq!(report(&fixture.read(&["list", "--json"])), asked);
-    assert_eq!(report(&fixture.read(&["show", id(&fixture.full), "--json"])), shown);
+    assert_eq!(report(&fixture.read(&["show", id_of(&fixture.full), "--json"])), shown);
     fixture.server.terminate();
     assert_eq!(report(&fixture.read(&["list", "--json"])), asked);
     fixture.server.restart();
@@ -95,7 +91,7 @@ fn a_list_for_people_has_a_line_for_each_backup_and_can_be_narrowed_to_an_instan
     let lines: Vec<_> = listed.lines().collect();
     assert!(lines[0].starts_with("ID") && lines.len() == 3, "{listed}");
     assert!(
-        lines[1].contains(id(&fixture.incremental)) && lines[1].contains("incremental"),
+        lines[1].contains(id_of(&fixture.incremental)) && lines[1].contains("incremental"),
         "{listed}"
     );
     assert!(lines[2].contains("shop") && lines[2].contains("COMPLETED"), "{listed}");
@@ -115,7 +111,7 @@ fn a_backup_may_be_named_by_the_beginning_of_its_id_its_name_or_as_the_latest(#[
     let run = |arguments: &[&str]| {
         if asked { fixture.ask(arguments) } else { fixture.read(arguments) }
     };
-    let (full, incremental) = (id(&fixture.full), id(&fixture.incremental));
+    let (full, incremental) = (id_of(&fixture.full), id_of(&fixture.incremental));
     let name = fixture.full["name"].as_str().unwrap();
     let unique: String = full.chars().take(30).collect();
     for (selector, expected) in [(full, full), (&unique, full), ("latest:shop", incremental)] {
@@ -150,7 +146,7 @@ fn a_backup_is_asked_for_and_waited_for() {
 #[test]
 fn a_backup_that_others_are_built_on_is_deleted_with_them_only_when_that_is_said() {
     let fixture = Fixture::new();
-    let (full, incremental) = (id(&fixture.full), id(&fixture.incremental));
+    let (full, incremental) = (id_of(&fixture.full), id_of(&fixture.incremental));
     let error = text(&fixture.ask(&["delete", full]), 2);
     assert!(error.contains("--with-incrementals") && error.contains("1 incremental"), "{error}");
     assert_eq!(fixture.server.admin().get(&format!("backups/{full}")).status, 200);
@@ -189,7 +185,7 @@ fn the_configuration_may_be_named_before_or_after_the_command() {
 #[test]
 fn a_deleted_backup_is_brought_back_by_its_id_by_the_beginning_of_that_or_as_the_latest() {
     let fixture = Fixture::new();
-    let (full, client) = (id(&fixture.full), fixture.server.admin());
+    let (full, client) = (id_of(&fixture.full), fixture.server.admin());
     let beginning: String = full.chars().take(20).collect();
     for selector in [full, beginning.as_str(), "latest:shop"] {
         client.delete(&format!("backups/{full}")).with_status(202);
@@ -199,7 +195,7 @@ fn a_deleted_backup_is_brought_back_by_its_id_by_the_beginning_of_that_or_as_the
         });
         let mut ids = back["undeleted"].as_array().unwrap().clone();
         ids.sort_by_key(ToString::to_string);
-        assert_eq!(ids, [json!(full), json!(id(&fixture.incremental))]);
+        assert_eq!(ids, [json!(full), json!(id_of(&fixture.incremental))]);
         assert_eq!(client.get(&format!("backups/{full}")).status, 200);
     }
     let error = text(&fixture.read(&["undelete", "latest:shop"]), 3);
@@ -215,7 +211,7 @@ fn a_backup_is_shown_with_what_is_not_in_it() {
     let server = TestServer::builder().instance_directory("tree", &tree).start();
     let made = server.admin().full("tree");
     assert_eq!(made["left_out"].as_array().map(Vec::len), Some(1), "{made:#}");
-    let shown = text(&server.run(&["show", id(&made)]), 0);
+    let shown = text(&server.run(&["show", id_of(&made)]), 0);
     assert!(shown.contains("a.socket") && shown.contains("1 thing"), "{shown}");
     drop(socket);
 }
@@ -259,18 +255,18 @@ fn damage(archive: &std::path::Path) {
 fn known_damage_is_shown_by_list_show_status_and_doctor() {
     let fixture = Fixture::new();
     damage(&archive_of(&fixture.full));
-    text(&fixture.read(&["verify", id(&fixture.full)]), 4);
+    text(&fixture.read(&["verify", id_of(&fixture.full)]), 4);
 
     for run in [Fixture::ask, Fixture::read] {
         let listed = text(&run(&fixture, &["list"]), 0);
-        let line = |backup: &Value| listed.lines().find(|it| it.contains(id(backup))).unwrap();
+        let line = |backup: &Value| listed.lines().find(|it| it.contains(id_of(backup))).unwrap();
         assert!(line(&fixture.full).contains("DAMAGED"), "{listed}");
         assert!(line(&fixture.incremental).contains("built on a damaged backup"), "{listed}");
         let listed = report(&run(&fixture, &["list", "--json"]));
         for backup in listed["backups"].as_array().unwrap() {
             assert_eq!(backup["bad_backup"], fixture.full["id"]);
         }
-        let shown = text(&run(&fixture, &["show", id(&fixture.incremental)]), 0);
+        let shown = text(&run(&fixture, &["show", id_of(&fixture.incremental)]), 0);
         assert!(shown.contains("built on a damaged backup"), "{shown}");
         let status = text(&run(&fixture, &["status"]), 0);
         assert!(status.contains("0 and 2 damaged or missing"), "{status}");
@@ -279,9 +275,9 @@ fn known_damage_is_shown_by_list_show_status_and_doctor() {
     let doctor = fixture.read(&["doctor"]);
     let found = String::from_utf8_lossy(&doctor.stdout);
     assert_eq!(doctor.status.code(), Some(1), "{found}");
-    let known = format!("1 backup known to be damaged: {}", id(&fixture.full));
+    let known = format!("1 backup known to be damaged: {}", id_of(&fixture.full));
     assert!(found.contains(&known), "{found}");
-    assert!(found.contains(&format!("built on a damaged backup: {}", id(&fixture.incremental))));
+    assert!(found.contains(&format!("built on a damaged backup: {}", id_of(&fixture.incremental))));
 }
 
 #[test]
@@ -289,9 +285,9 @@ fn output_that_cannot_be_written_ends_with_1() {
     let fixture = Fixture::new();
     for arguments in [
         &["list"][..],
-        &["show", id(&fixture.full), "--json"],
+        &["show", id_of(&fixture.full), "--json"],
         &["status"],
-        &["verify", id(&fixture.full)],
+        &["verify", id_of(&fixture.full)],
         &["token", "new", "--name", "ci"],
     ] {
         let mut command = fixture.server.command(arguments);

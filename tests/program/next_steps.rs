@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
-use crate::support::{TestServer, archive_of, stderr_of, write_file};
+use crate::support::{TestServer, archive_of, id_of, stderr_of, write_file};
 
 /// A server with a full backup and an incremental one.
 struct Fixture {
@@ -38,10 +38,6 @@ impl Fixture {
     }
 }
 
-fn id(backup: &Value) -> &str {
-    backup["id"].as_str().unwrap()
-}
-
 #[track_caller]
 fn error(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{}", stderr_of(output));
@@ -51,7 +47,7 @@ fn error(output: &Output, code: i32) -> String {
 #[test]
 fn an_undelete_waits_for_the_delete_before_it() {
     let fixture = Fixture::new();
-    let id = id(&fixture.full);
+    let id = id_of(&fixture.full);
     fixture.server.admin().delete(&format!("backups/{id}")).with_status(202);
     fixture.server.run_ok(&["undelete", id]);
     assert_eq!(fixture.server.admin().backup(id)["status"], "COMPLETED");
@@ -60,7 +56,7 @@ fn an_undelete_waits_for_the_delete_before_it() {
 #[test]
 fn a_drill_that_is_inconclusive_is_recorded_in_the_backup() {
     let fixture = Fixture::new();
-    let id = id(&fixture.full);
+    let id = id_of(&fixture.full);
     let mut drill = fixture.server.command(&["drill", id]);
     drill.env("COFFER__STORAGE__HEADROOM_MIB", "1073741824");
     let said = error(&drill.output().unwrap(), 1);
@@ -83,7 +79,7 @@ fn a_drill_removes_the_copies_of_drills_that_were_killed_and_no_others() {
     write_file(&running.join("coffer.lock"), "");
     let lock = File::open(running.join("coffer.lock")).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
-    fixture.server.run_ok(&["drill", id(&fixture.full)]);
+    fixture.server.run_ok(&["drill", id_of(&fixture.full)]);
     assert!(!killed.exists());
     for kept in [running, foreign] {
         assert!(kept.exists());
@@ -104,7 +100,7 @@ fn a_lost_catalog_is_told_from_one_that_never_was() {
 fn records_of_proofs_are_passed_over_among_archives() {
     let fixture = Fixture::new();
     let (full, incremental) = (archive_of(&fixture.full), archive_of(&fixture.incremental));
-    fixture.server.run_ok(&["verify", id(&fixture.full)]);
+    fixture.server.run_ok(&["verify", id_of(&fixture.full)]);
     let proof = PathBuf::from(format!("{}.proof", full.display()));
     assert!(proof.exists());
     let files = [&full, &proof, &incremental].map(|it| it.to_str().unwrap());
@@ -119,7 +115,8 @@ fn an_archive_that_grew_is_said_to_be_longer_with_the_command_that_unpacks_it() 
     OpenOptions::new().append(true).open(&archive).unwrap().write_all(b"12345").unwrap();
     let target = fixture.server.folder().join("restored");
     let to = ["--to", target.to_str().unwrap(), "--salvage"];
-    let said = error(&fixture.server.run(&[&["restore", id(&fixture.full)], &to[..]].concat()), 4);
+    let said =
+        error(&fixture.server.run(&[&["restore", id_of(&fixture.full)], &to[..]].concat()), 4);
     let command = format!("zstd -dc '{}' | tar -xpf - -C FOLDER", archive.display());
     assert!(said.contains("5 bytes longer") && said.contains(&command), "{said}");
     let from_file = ["restore", "--archive", archive.to_str().unwrap()];
@@ -132,7 +129,7 @@ fn an_export_says_that_it_never_replaces_a_file() {
     let fixture = Fixture::new();
     let to = fixture.server.folder().join("taken.tar.zst");
     write_file(Path::new(&to), "precious");
-    let export = ["export", id(&fixture.full), "--to", to.to_str().unwrap()];
+    let export = ["export", id_of(&fixture.full), "--to", to.to_str().unwrap()];
     let said = error(&fixture.server.run(&export), 1);
     assert!(said.contains("never replaces anything"), "{said}");
 }
