@@ -23,6 +23,7 @@
 //! wire        bodies of requests, answers   → domain
 //! config      settings                      → domain
 //! telemetry   log lines and panics          → domain
+//! policy      schedules, what is kept       → domain
 //! bell        wakes the executor            →
 //! early_sync  fsync while a file is written →
 //! disk        file-system calls             →
@@ -84,6 +85,7 @@ pub mod engine;
 pub mod executor;
 pub mod failpoint;
 pub mod file_url;
+pub mod policy;
 pub mod server;
 pub mod storage;
 pub mod store;

@@ -20,6 +20,8 @@ mod early_sync;
 mod engine;
 #[path = "rooms/file_url.rs"]
 mod file_url;
+#[path = "rooms/policy/mod.rs"]
+mod policy;
 #[path = "rooms/server.rs"]
 mod server;
 #[path = "rooms/storage/mod.rs"]

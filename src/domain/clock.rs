@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -21,6 +22,18 @@ impl Timestamp {
 
     pub const fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// So much later, at most at the end of time.
+    #[must_use]
+    pub fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(micros(time)))
+    }
+
+    /// So much earlier.
+    #[must_use]
+    pub fn minus(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(time)))
     }
 
     /// `YYYY-MM-DDTHH:MM:SS` in UTC, without zone or fraction: the only form that all of Trove's clients read.
@@ -46,6 +59,10 @@ impl Timestamp {
             .filter(|at| at.year() >= 0)
             .unwrap_or(DateTime::constant(1970, 1, 1, 0, 0, 0, 0))
     }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// RFC 3339 with microseconds, for manifests and reports.

@@ -1,0 +1,36 @@
+//! When backups are made, and which of them are kept: pure rules, without a clock of their own, files or SQL.
+//!
+//! Everything here decides; the catalog and the scheduler carry it out.
+
+mod civil;
+mod clock_jump;
+mod full_every;
+mod quantity;
+mod retention;
+mod schedule;
+mod timetable;
+mod window;
+
+use jiff::tz::TimeZone;
+
+pub use clock_jump::clock_jumped;
+pub use full_every::{BadFullEvery, FullEvery};
+pub use quantity::{Amount, BadQuantity, Span};
+pub use retention::{
+    Chain, Condition, Decision, Fate, Guard, History, Keep, Point, PointState, Tier, decide,
+    decide_without,
+};
+pub use schedule::{BadSchedule, Schedule};
+pub use timetable::{Retry, Timetable, Turn};
+pub use window::{BadWindow, Window};
+
+/// When an instance is backed up and what of it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The time zone of its hours, days and weeks.
+    pub zone: TimeZone,
+    /// `None`: only when somebody asks for a backup.
+    pub timetable: Option<Timetable>,
+    /// `None`: everything is kept.
+    pub keep: Option<Keep>,
+}

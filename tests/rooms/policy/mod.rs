@@ -1,0 +1,7 @@
+//! The rules of schedules and retention, over simulated years and random histories.
+
+mod invariant;
+mod oracle;
+mod retention;
+mod schedules;
+mod world;

@@ -1,0 +1,59 @@
+//! Retention over random histories: what must never go never goes.
+
+use coffer::policy::Guard;
+use jiff::tz::TimeZone;
+
+use super::invariant;
+use super::world::World;
+
+/// Steps of a history.
+const STEPS: usize = 60;
+
+/// How many histories; many more with `COFFER_POLICY_HISTORIES`.
+fn histories() -> u64 {
+    let asked = std::env::var("COFFER_POLICY_HISTORIES").ok();
+    asked.map_or(500, |number| number.parse().expect("a number of histories"))
+}
+
+/// Runs one history; what it broke, and how many chains went.
+fn run(seed: u64, zone: &TimeZone, missing: Option<Guard>) -> Result<usize, String> {
+    let mut world = World::new(seed, zone);
+    let mut gone = 0;
+    for step in 0..STEPS {
+        world.step();
+        if step % 2 == 0 {
+            continue;
+        }
+        let preview = world.decide(missing);
+        let decision = world.decide(missing);
+        if preview != decision {
+            return Err(format!("history {seed}, step {step}: not what the preview said"));
+        }
+        if let Err(why) = invariant::check(&world, &decision) {
+            return Err(format!("history {seed}, step {step}: {why}; {decision:#?}"));
+        }
+        gone += decision.going().count();
+        world.remove(&decision);
+    }
+    Ok(gone)
+}
+
+#[test]
+fn in_random_histories_the_last_good_backup_never_goes() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let mut gone = 0;
+    for seed in 0..histories() {
+        gone += run(seed, &zone, None).unwrap_or_else(|why| panic!("{why}"));
+    }
+    let enough = usize::try_from(histories()).unwrap();
+    assert!(gone > enough, "only {gone} chains went: the histories show little");
+}
+
+#[test]
+fn each_guard_left_out_lets_something_go_that_must_not() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    for guard in Guard::ALL {
+        let broken = (0..3_000).find_map(|seed| run(seed, &zone, Some(*guard)).err());
+        assert!(broken.is_some(), "without {guard:?} nothing was broken: is it needed?");
+    }
+}
