@@ -26,6 +26,8 @@ mod false_alarms;
 mod gone;
 #[path = "program/histories/mod.rs"]
 mod histories;
+#[path = "program/killed_servers.rs"]
+mod killed_servers;
 #[path = "program/mariadb/mod.rs"]
 mod mariadb;
 #[path = "program/next_steps.rs"]

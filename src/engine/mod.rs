@@ -18,6 +18,7 @@ mod pour;
 mod pulse;
 mod redis;
 mod request;
+mod server_end;
 mod server_source;
 mod shell_quote;
 mod source_path;
@@ -120,8 +121,8 @@ pub trait Engine: Send + Sync {
         false
     }
 
-    /// Whether a drill passes although its server refused this: it holds no data, and that server refuses it so that
-    /// the drill reaches no other one.
+    /// Whether a drill passes although its server refused this: the backup holds none of its data, and that server
+    /// refuses it so that the drill reaches no other one.
     fn passes_without(&self, _refused: &LeftOut) -> bool {
         false
     }

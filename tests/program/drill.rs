@@ -249,24 +249,6 @@ fn a_drill_over_its_time_limit_is_stopped_and_says_nothing_of_the_backup() {
 }
 
 #[test]
-fn a_backup_does_not_wait_for_a_drill() {
-    let fixture = Fixture::with("");
-    make_large_table(&fixture.database);
-    let client = fixture.client();
-    let made = client.full("shop");
-    client.ask_for_drill(id_of(&made));
-    wait_until("the drill to run", || {
-        (client.backup(id_of(&made))["next_drill"] == "running").then_some(())
-    });
-    let next = client.full("shop");
-    client.drilled(id_of(&made));
-    let log = fixture.server.log().text();
-    let begun = log.find(&format!("backup {} of instance shop begins", id_of(&next))).unwrap();
-    let ended = log.find(&format!("drill of backup {} passed", id_of(&made))).unwrap();
-    assert!(begun < ended, "{log}");
-}
-
-#[test]
 fn a_drill_names_the_ancestor_whose_archive_is_missing() {
     let mut fixture = Fixture::with("");
     fixture.server.allow_warning("is inconclusive");

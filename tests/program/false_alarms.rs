@@ -188,6 +188,28 @@ fn a_drill_that_a_stop_cancels_is_made_again_and_passes() {
     assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
 }
 
+#[test]
+fn backups_and_deletes_do_not_wait_for_a_drill_that_hangs() {
+    let redis = RedisServer::start();
+    redis.connect().run(&["SET", "a", "1"]);
+    let tools = redis_tools();
+    let server = with_redis(&redis, &tools).start();
+    let client = server.admin();
+    let full = client.full("shop");
+    tools.break_it("hangs");
+    client.ask_for_drill(id_of(&full));
+    let drill = || client.backup(id_of(&full))["next_drill"].take();
+    wait_until("the drill to run", || (drill() == "running").then_some(()));
+    redis.connect().run(&["SET", "b", "2"]);
+    let next = client.incremental("shop");
+    assert_eq!(next["parent_id"], full["id"]);
+    client.delete(&format!("backups/{}", id_of(&next))).with_status(202);
+    client.wait_until_gone(id_of(&next));
+    assert_eq!(drill(), "running");
+    client.delete(&format!("backups/{}", id_of(&full))).with_status(202);
+    client.wait_until_gone(id_of(&full));
+}
+
 /// A server over one tree of 4 MiB, with its data on a disk of 16 MiB.
 fn on_a_small_disk(source: &Path) -> (TestServer, Disk) {
     let mut noise = vec![0; 4 << 20];

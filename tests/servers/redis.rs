@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct RedisServer {
+    command: Command,
     child: Child,
     folder: tempfile::TempDir,
     port: u16,
@@ -69,30 +70,39 @@ impl RedisServer {
     }
 
     fn spawn(folder: tempfile::TempDir, data: &Path, port: u16, options: &[&str]) -> Self {
-        let log_file = folder.path().join("log");
-        let mut command = Command::new("redis-server");
         // A configuration file counts only as the first argument.
         let (file, options) = options.split_at(usize::from(
             options
                 .first()
                 .is_some_and(|it| Path::new(it).extension().is_some_and(|it| it == "conf")),
         ));
+        let mut command = Command::new("redis-server");
         command.args(file).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no", "--dbfilename", "dump.rdb"]);
         // By default, a server waits for more replicas before it sends a snapshot.
         command.args(["--repl-diskless-sync-delay", "0"]);
         command.arg("--unixsocket").arg(folder.path().join("s")).arg("--dir").arg(data);
-        command.arg("--logfile").arg(&log_file).args(options);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        let mut server = Self { child: child.expect("redis-server is installed"), folder, port };
+        command.arg("--logfile").arg(folder.path().join("log")).args(options);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.spawn().expect("redis-server is installed");
+        let mut server = Self { command, child, folder, port };
+        server.wait_until_up();
+        server
+    }
+
+    fn wait_until_up(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while !server.is_up() {
-            let ended = server.child.try_wait().unwrap();
-            let log = std::fs::read_to_string(&log_file).unwrap_or_default();
-            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}:\n{log}");
+        while !self.is_up() {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}:\n{}", self.log());
             pause();
         }
-        server
+    }
+
+    /// Starts it again, on the data that it saved. It was killed.
+    pub(crate) fn restart(&mut self) {
+        self.child = self.command.spawn().unwrap();
+        self.wait_until_up();
     }
 
     fn is_up(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use crate::engine::{EngineError, Result};
 /// In the order of [`Facts::parse`]. MySQL knows all of them too.
 const QUERIES: &str = "SELECT 'facts', VERSION(), @@version_comment, @@hostname, @@datadir, \
      IFNULL(@@log_bin_basename, ''), CURRENT_USER(), @@lower_case_table_names, @@character_set_server; \
-     SHOW GLOBAL STATUS LIKE 'Innodb_checkpoint_age'; SHOW SESSION STATUS LIKE 'Ssl_cipher'; SHOW GRANTS";
+     SHOW GLOBAL STATUS LIKE 'Innodb_checkpoint_age'; SHOW GLOBAL STATUS LIKE 'Uptime'; SHOW SESSION STATUS LIKE 'Ssl_cipher'; SHOW GRANTS";
 
 /// The databases that every server creates itself. Compared with case: `Sys` is a user's database.
 const SYSTEM: &str = "('information_schema', 'performance_schema', 'mysql', 'sys')";
@@ -32,6 +33,8 @@ pub(super) struct Facts {
     pub(super) user: String,
     /// How much of its redo log is not in its files yet.
     pub(super) redo_bytes: u64,
+    /// How long it has run.
+    uptime_s: u64,
     pub(super) grants: Vec<String>,
     /// Empty if the connection is not encrypted.
     pub(super) cipher: String,
@@ -41,6 +44,9 @@ pub(super) struct Facts {
 
 /// Space for what the server writes during the copy, and for preparing it.
 const EXTRA_SPACE: u64 = 16 << 20;
+
+/// Times in whole seconds may differ by so much although nothing happened.
+const INACCURACY_S: u64 = 2;
 
 impl Facts {
     /// How much space a physical copy of so many bytes needs while it is prepared.
@@ -76,6 +82,14 @@ impl Facts {
         ))
     }
 
+    /// Whether the server answers and was not started again since these facts were `asked`.
+    pub(super) fn are_of_same_start(&self, client: &Client, asked: Instant) -> Result<bool> {
+        let answer = client.query("SHOW GLOBAL STATUS LIKE 'Uptime'")?;
+        let uptime_s = answer.first().and_then(|row| row.get(1)?.parse::<u64>().ok());
+        let expected = self.uptime_s.saturating_add(asked.elapsed().as_secs());
+        Ok(uptime_s.is_none_or(|it| it.saturating_add(INACCURACY_S) >= expected))
+    }
+
     fn parse(answer: &[Row]) -> Option<Self> {
         let mut found = Self::default();
         let row = answer.iter().find(|row| row.first().is_some_and(|it| it == "facts"))?;
@@ -93,6 +107,7 @@ impl Facts {
                 [name, value] if name == "Innodb_checkpoint_age" => {
                     found.redo_bytes = value.parse().unwrap_or(0);
                 }
+                [name, value] if name == "Uptime" => found.uptime_s = value.parse().unwrap_or(0),
                 [name, value] if name == "Ssl_cipher" => found.cipher.clone_from(value),
                 [grant] if grant.starts_with("GRANT ") => found.grants.push(grant.clone()),
                 _ => {}

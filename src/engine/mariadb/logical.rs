@@ -11,7 +11,6 @@ use super::faults::classify;
 use super::left_out::{Inventory, settings_files};
 use super::login::Login;
 use super::options::Options;
-use super::probe::connect;
 use super::programs::{Maker, maker, series, version_text};
 use super::sections::{self, END, MOST_WAITING, SectionError, ends_completely};
 use super::server_objects::TIME_ZONE_TABLES;
@@ -48,25 +47,25 @@ const HISTORY_SINCE: (u32, u32) = (10, 11);
 /// Dumps every database, or the one that the source names. The members come in the order of their paths.
 pub(super) fn dump(
     options: &Options,
+    (client, facts): (&Client, &Facts),
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts> {
-    let (client, facts) = connect(options, request.cancel)?;
-    let names = databases(&client, options)?;
-    let inventory = Inventory::query(&client, &facts, options)?;
-    intake.announce(table_bytes(&client, options)?)?;
+    let names = databases(client, options)?;
+    let inventory = Inventory::query(client, facts, options)?;
+    intake.announce(table_bytes(client, options)?)?;
     let of_server = options.server.database.is_none();
     if of_server {
-        pour_bytes(ACCOUNTS, accounts::statements(&client, &facts)?.as_bytes(), intake)?;
+        pour_bytes(ACCOUNTS, accounts::statements(client, facts)?.as_bytes(), intake)?;
     }
     pour_folder(DATABASES, intake)?;
-    let dumper = Dumper::new(options, request, &facts, &inventory)?;
+    let dumper = Dumper::new(options, request, facts, &inventory)?;
     let mut views = Vec::new();
     for together in dumper.runs(&names) {
         dumper.dump(together, intake, &mut views)?;
     }
     if of_server {
-        dumper.dump_server(&client, &facts, intake)?;
+        dumper.dump_server(client, facts, intake)?;
     }
     if !views.is_empty() {
         pour_folder(VIEWS, intake)?;
@@ -81,11 +80,11 @@ pub(super) fn dump(
             "a table keeps its history by transactions, so that each database is dumped by itself";
         left_out.push(LeftOut::new("one moment for all databases", why));
     }
-    left_out.extend(settings_files(&client, &facts)?);
+    left_out.extend(settings_files(client, facts)?);
     left_out.extend(inventory.left_out);
     kept.insert("databases".to_owned(), names.into());
     let mut found = DumpFacts {
-        version: facts.version,
+        version: facts.version.clone(),
         facts: kept,
         check: (request.check != CheckLevel::Off).then(|| "dump_completed".to_owned()),
         ..DumpFacts::default()

@@ -37,13 +37,14 @@ mod server_objects;
 mod tables;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 pub(super) use self::brand::Brand;
 use self::options::{Method, Options};
 use super::file_name::folder_name;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
-    Result,
+    Result, server_end,
 };
 use crate::domain::{LeftOut, Source};
 
@@ -67,10 +68,17 @@ impl Engine for Brand {
 
     fn dump(&self, request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts> {
         let options = Options::parse(*self, request.source)?;
-        match options.server.method {
-            Method::Physical => physical::dump(&options, request, intake),
-            Method::Logical => logical::dump(&options, request, intake),
-        }
+        let (client, facts) = probe::connect(&options, request.cancel)?;
+        let asked = Instant::now();
+        let server = (&client, &facts);
+        let dumped = match options.server.method {
+            Method::Physical => physical::dump(&options, server, request, intake),
+            Method::Logical => logical::dump(&options, server, request, intake),
+        };
+        dumped.map_err(|error| {
+            let is_same = || facts.are_of_same_start(&client, asked);
+            server_end::explain(error, &options.shown(), is_same)
+        })
     }
 
     fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>> {

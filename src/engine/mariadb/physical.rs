@@ -8,8 +8,10 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::client::Client;
 use super::copied_settings::{self, SETTINGS_FILE};
 use super::data_files::{self, NO_DATABASE};
+use super::facts::Facts;
 use super::far_files;
 use super::faults::classify;
 use super::left_out::settings_files;
@@ -17,7 +19,6 @@ use super::login::Login;
 use super::mbstream::{self, UnpackError};
 use super::options::Options;
 use super::owned::Owned;
-use super::probe::connect;
 use super::programs::Maker;
 use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::directory::Directory;
@@ -51,11 +52,11 @@ const BINLOG_INFO: &str = "xtrabackup_binlog_info";
 /// case; after a power cut, the next start removes it.
 pub(super) fn dump(
     options: &Options,
+    (client, facts): (&Client, &Facts),
     request: &DumpRequest<'_>,
     intake: &mut dyn Intake,
 ) -> Result<DumpFacts> {
-    let (client, facts) = connect(options, request.cancel)?;
-    let bytes = data_files::data_bytes(options, &facts)?;
+    let bytes = data_files::data_bytes(options, facts)?;
     spool::require_free(request.scratch, facts.staging_bytes(bytes), "the prepared copy")?;
     let datadir = std::fs::metadata(&facts.datadir)
         .map_err(|error| EngineError::io("reading", &facts.datadir, error))?;
@@ -68,10 +69,10 @@ pub(super) fn dump(
     let began = Instant::now();
     let others = far_files::others(&facts.datadir)?;
     copy(options, request, staging.path(), &facts.datadir)?;
-    let mut left_out = far_files::collect(&client, staging.path(), &facts.datadir)?;
+    let mut left_out = far_files::collect(client, staging.path(), &facts.datadir)?;
     let is_copied = |path: &Path| staging.path().join(path).exists();
     left_out.extend(far_files::passed_over(&others, &facts.datadir, is_copied));
-    left_out.extend(settings_files(&client, &facts)?);
+    left_out.extend(settings_files(client, facts)?);
     let keys = copied_settings::keep_inside(staging.path())?;
     let copied = began.elapsed();
     prepare(options, request, staging.path())?;
@@ -98,7 +99,7 @@ pub(super) fn dump(
         began.elapsed().saturating_sub(copied + prepared).as_millis()
     );
     let mut found = DumpFacts {
-        version: facts.version,
+        version: facts.version.clone(),
         facts: kept,
         // The tool verifies the checksum of each InnoDB page that it copies, and fails if one stays wrong.
         check: (request.check != CheckLevel::Off).then(|| "page_checksums".to_owned()),

@@ -36,7 +36,8 @@ const OWN_SESSION: &str = "-c role=none -c default_transaction_read_only=off \
 /// The same in a private server, where nothing may wait for a lock, and nothing of the user's may come first in a
 /// search path.
 const PRIVATE_SESSION: &str = " -c lock_timeout=20s -c session_preload_libraries= \
-     -c search_path=pg_catalog -c default_transaction_isolation=read\\ committed -c row_security=on";
+     -c search_path=pg_catalog -c default_transaction_isolation=read\\ committed -c row_security=on \
+     -c exit_on_error=off -c temp_file_limit=-1";
 
 /// The variable with the file of the certificate authorities.
 const AUTHORITIES: &str = "PGSSLROOTCERT";

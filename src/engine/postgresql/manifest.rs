@@ -186,8 +186,10 @@ mod tests {
 
     const NAMES: &[u8] = b"123456789";
 
+    /// As version 17 and later write it; earlier ones name no system.
     fn text() -> String {
-        let body = "{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [\n\
+        let body = "{ \"PostgreSQL-Backup-Manifest-Version\": 2,\n\
+            \"System-Identifier\": 7380913482839483822,\n\"Files\": [\n\
             { \"Path\": \"global/1\", \"Size\": 9, \"Last-Modified\": \"2026-01-01 00:00:00 GMT\", \
             \"Checksum-Algorithm\": \"CRC32C\", \"Checksum\": \"839206e3\" },\n\
             { \"Encoded-Path\": \"ff\", \"Size\": 9, \"Last-Modified\": \"2026-01-01 00:00:00 GMT\", \

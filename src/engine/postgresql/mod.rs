@@ -40,9 +40,9 @@ use self::session::Session;
 use super::file_name::folder_name;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
-    Result,
+    Result, server_end,
 };
-use crate::domain::Source;
+use crate::domain::{LeftOut, Source};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Postgresql;
@@ -71,10 +71,12 @@ impl Engine for Postgresql {
 
     fn dump(&self, request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts> {
         let (session, info) = Session::connect(request.source, request.cancel)?;
-        match session.server.method {
+        let dumped = match session.server.method {
             Method::Physical => physical::dump(&session, &info, request, intake),
             Method::Logical => logical::dump(&session, &info, request, intake),
-        }
+        };
+        let (client, shown) = (&session.client, session.server.shown());
+        dumped.map_err(|error| server_end::explain(error, &shown, || info.is_of_same_start(client)))
     }
 
     fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>> {
@@ -99,5 +101,9 @@ impl Engine for Postgresql {
 
     fn reads_server(&self) -> bool {
         true
+    }
+
+    fn passes_without(&self, left_out: &LeftOut) -> bool {
+        refused::is_made_again(left_out)
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn make(
     let initdb = programs.server_for_dumps("initdb", cluster.major)?;
     let major = version_of(&initdb)?;
     let data = folder.join(DATA_FOLDER);
-    let mut refused = run_initdb(&initdb, &data, cluster, cancel)?;
+    let mut refused = run_initdb((&initdb, major), &data, cluster, cancel)?;
     let launch = Launch { data: &data, major, role: &cluster.bootstrap_role, scratch: folder };
     let server = PrivateServer::start(&launch, programs, cancel)?;
     let loader = DumpLoader { client: server.client.clone() };
@@ -54,7 +54,7 @@ pub(super) fn make(
 /// Initialises a cluster like the original. If this machine lacks the locale, that of new databases is `C`, and the
 /// other is returned as refused.
 fn run_initdb(
-    initdb: &Path,
+    (initdb, major): (&Path, u32),
     data: &Path,
     cluster: &Cluster,
     cancel: &Cancel,
@@ -71,7 +71,7 @@ fn run_initdb(
             // Only its owner can log in, whatever the default is.
             .args(["--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync"])
             .hide_root();
-        if cluster.data_checksums { tool.arg("--data-checksums") } else { tool }
+        tool.args(checksums(cluster.data_checksums, major))
     };
     let advice = "initdb could not create the new cluster";
     let failed = |error: &ToolError| EngineError::from_tool(error, FailureCode::Tool, "", advice);
@@ -86,7 +86,28 @@ fn run_initdb(
     }
 }
 
+/// Since version 18, pages have checksums unless they are not wanted.
+fn checksums(wanted: bool, major: u32) -> Option<&'static str> {
+    match (wanted, major) {
+        (true, _) => Some("--data-checksums"),
+        (false, ..18) => None,
+        (false, _) => Some("--no-data-checksums"),
+    }
+}
+
 fn overwrite(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(path)?;
     std::io::Write::write_all(&mut file, content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_cluster_has_checksums_if_the_original_had_whatever_the_default_is() {
+        let asked = |wanted| [13, 17, 18].map(|major| checksums(wanted, major));
+        assert_eq!(asked(true), [Some("--data-checksums"); 3]);
+        assert_eq!(asked(false), [None, None, Some("--no-data-checksums")]);
+    }
 }

@@ -18,6 +18,7 @@ const QUERY: &str = "
 SELECT json_build_object(
   'version', current_setting('server_version'),
   'number', current_setting('server_version_num')::int,
+  'started', extract(epoch FROM pg_postmaster_start_time())::text,
   'role', current_user,
   'superuser', coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false),
   'replication', coalesce((SELECT rolsuper OR rolreplication FROM pg_roles
@@ -62,6 +63,9 @@ FROM (SELECT path, pg_read_binary_file(path, 0, 4194304, true) AS content
       UNION SELECT sourcefile FROM pg_settings WHERE sourcefile IS NOT NULL) named) file
 WHERE content IS NOT NULL AND path LIKE '/%'";
 
+const STARTED: &str =
+    "SELECT to_json(extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text)";
+
 /// About how much belongs to no database: shared catalogs, commit logs, maps.
 const SHARED_BYTES: u64 = 1 << 20;
 
@@ -70,6 +74,8 @@ const SHARED_BYTES: u64 = 1 << 20;
 pub(super) struct ServerInfo {
     pub(super) version: String,
     number: u32,
+    /// When, as the server says it.
+    started: String,
     pub(super) role: String,
     pub(super) superuser: bool,
     pub(super) replication: bool,
@@ -150,6 +156,11 @@ impl ServerInfo {
             ));
         }
         Ok(info)
+    }
+
+    /// Whether the server answers and was not started again since.
+    pub(super) fn is_of_same_start(&self, client: &Client) -> Result<bool> {
+        Ok(client.query::<String>(STARTED)? == self.started)
     }
 
     /// The encoding of a database of this server.

@@ -10,25 +10,39 @@ use super::{cluster, users};
 use crate::domain::{Cancel, CheckLevel, FailureCode, LeftOut};
 use crate::engine::pour::pour_folder;
 use crate::engine::spool::{Spool, scratch};
-use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, Result, server_end};
 
 /// Makes the server send a snapshot, and checks it.
 pub(super) fn dump(request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result<DumpFacts> {
     let server = KIND.server(request.source)?;
     let client = Client::new(&server)?;
     let info = client.info(request.cancel)?;
+    read(&client, &info, request, intake).map_err(|error| {
+        let start = |info: &Info| info.get("run_id").to_owned();
+        let is_same = || Ok(start(&client.info(request.cancel)?) == start(&info));
+        server_end::explain(error, &server.shown(), is_same)
+    })
+}
+
+fn read(
+    client: &Client<'_>,
+    info: &Info,
+    request: &DumpRequest<'_>,
+    intake: &mut dyn Intake,
+) -> Result<DumpFacts> {
+    let server = client.server;
     let checker = match request.check {
         CheckLevel::Off => None,
         CheckLevel::Quick | CheckLevel::Full => {
             let checker = Checker::find(&server.finder(), info.is_valkey())?;
-            checker.check_version(&info, request.cancel)?;
+            checker.check_version(info, request.cancel)?;
             Some(checker)
         }
     };
     let address = server.shown();
     let tool = client.tool().args(["--rdb", "-"]);
     let mut spool = Spool::of(tool, request.scratch, request.cancel)
-        .map_err(|error| classify(&server, error))?;
+        .map_err(|error| classify(server, error))?;
     let file = spool.reopened()?;
     let failed = |error| scratch(request.scratch, error);
     let length = snapshot_length(&file, spool.bytes()).map_err(failed)?;
@@ -45,8 +59,8 @@ pub(super) fn dump(request: &DumpRequest<'_>, intake: &mut dyn Intake) -> Result
     pour_folder("", intake)?;
     spool.pour(SNAPSHOT, intake)?;
     let format = rdb_version(&file).map_err(failed)?;
-    let mut facts = facts(&info, format, passed.as_ref());
-    for LeftOut { what, why } in left_out(&client, &info, request.cancel)? {
+    let mut facts = facts(info, format, passed.as_ref());
+    for LeftOut { what, why } in left_out(client, info, request.cancel)? {
         facts.leave_out(what, why);
     }
     Ok(facts)

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::snapshot::connect;
 use crate::domain::{Cancel, CheckLevel, FailureCode};
-use crate::engine::{EngineError, Result};
+use crate::engine::{EngineError, Pulse, Result};
 
 const MAX_PROBLEMS: usize = 5;
 
@@ -27,8 +27,9 @@ const TABLE_LINES: usize = 100;
 const TABLES: &str =
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name";
 
-/// How many virtual machine steps SQLite makes between two checks of the cancel flag: a few milliseconds.
-const STEPS_PER_POLL: std::ffi::c_int = 20_000;
+/// After how many steps SQLite gives a sign of life. A step can be a page that is read: so many take a few seconds on the
+/// slowest disk, and from memory a few microseconds.
+const STEPS_PER_BEAT: std::ffi::c_int = 500;
 
 /// The outcome of a check that ran to its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,7 +74,8 @@ pub(super) const fn name_of(level: CheckLevel) -> Option<&'static str> {
 
 /// Checks the database that `connection` sees.
 ///
-/// From here on, everything the connection does fails once `cancel` is cancelled.
+/// From here on, everything the connection does fails once `cancel` is cancelled. `pulse` beats while SQLite makes
+/// progress.
 ///
 /// `CHECK` constraints are ignored: they are rules of the application, often written with functions of its
 /// own, and a row that breaks one is data to be backed up, not damage.
@@ -81,11 +83,16 @@ pub(super) fn check(
     connection: &Connection,
     level: CheckLevel,
     cancel: &Cancel,
+    pulse: &Pulse,
 ) -> rusqlite::Result<CheckOutcome> {
     let Some(name) = name_of(level) else { return Ok(CheckOutcome::default()) };
     let began = Instant::now();
-    let cancel = cancel.clone();
-    connection.progress_handler(STEPS_PER_POLL, Some(move || cancel.is_cancelled()))?;
+    let (cancel, pulse) = (cancel.clone(), pulse.clone());
+    let step = move || {
+        pulse.beat();
+        cancel.is_cancelled()
+    };
+    connection.progress_handler(STEPS_PER_BEAT, Some(step))?;
     connection.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     let mut outcome = CheckOutcome { name: Some(name), ..CheckOutcome::default() };
     if outcome.add_report(connection, name)? == Report::NeedsApplication {
@@ -128,8 +135,10 @@ pub(super) fn check_restored(
     level: CheckLevel,
     cancel: &Cancel,
 ) -> Result<(Connection, CheckOutcome)> {
-    let checked = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)
-        .and_then(|connection| check(&connection, level, cancel).map(|it| (connection, it)));
+    let checked =
+        connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO).and_then(|connection| {
+            check(&connection, level, cancel, &Pulse::default()).map(|it| (connection, it))
+        });
     let (connection, outcome) = checked.map_err(|error| failed("", &error, cancel))?;
     if outcome.problems.is_empty() {
         return Ok((connection, outcome));

@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use crate::domain::{CheckLevel, EntryKind, FailureCode};
 use crate::engine::file_name::entry_path;
 use crate::engine::file_stat::now_ns;
-use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent};
+use crate::engine::{DumpFacts, DumpRequest, EngineError, Intake, NeedsContent, Pulse};
 
 /// Why nothing vouches for a table that is in the backup.
 pub(super) const UNCHECKED: &str = "unchecked: it is in the backup, but it uses a function, collation, tokenizer or module that only its application has";
@@ -48,18 +48,19 @@ pub(super) fn dump(
             let read_from = pour(&mut snapshot, &info, intake)?;
             info.facts.insert("read_from".to_owned(), Value::from(read_from));
         }
-        pulse.rest();
-        check(&snapshot.connection, request.check, request.cancel)
+        pulse.beat();
+        let outcome = check(&snapshot.connection, request.check, request.cancel, &pulse);
+        close(snapshot, &pulse);
+        outcome
     } else {
         let mut copy = ScratchCopy::of(&mut snapshot, &info, request.scratch, &pulse)?;
-        pulse.rest();
         // Unblocks the writers.
-        drop(snapshot);
+        close(snapshot, &pulse);
         if needs == NeedsContent::Yes {
             copy.pour(intake)?;
         }
         pulse.rest();
-        check(&copy.connection, request.check, request.cancel)
+        check(&copy.connection, request.check, request.cancel, &Pulse::default())
     };
     let outcome = outcome.map_err(|error| {
         if request.cancel.is_cancelled() {
@@ -68,6 +69,13 @@ pub(super) fn dump(
         explain(&options.path, options.lock_wait, &error)
     })?;
     facts(&options, info, outcome)
+}
+
+/// SQLite may remove its log when it closes a database.
+fn close(snapshot: Snapshot, pulse: &Pulse) {
+    pulse.beat();
+    drop(snapshot);
+    pulse.rest();
 }
 
 /// Whether the check that the parent's source passed is as thorough as the one asked for now. If it is not, the

@@ -6,37 +6,16 @@ use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::find::find_in_path;
+use super::offline::has_network_namespaces;
 use super::secret::memory_file;
 use super::{Secret, ToolError};
 
 /// The variables that a program inherits. Not those that would point it at another server (`PGHOST`,
 /// `MYSQL_HOST`…): only the configuration says where to connect.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "TZ"];
-
-/// Whether a program can be run without any network, not even this machine's own: the kernel gives this user a
-/// network namespace. Tried once.
-fn has_network_namespaces() -> bool {
-    static TRIED: OnceLock<bool> = OnceLock::new();
-    *TRIED.get_or_init(|| {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--user", "--map-user=1000", "--net", "--", "true"]);
-        let tried = unshare.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        tried.status().is_ok_and(|status| status.success())
-    })
-}
-
-/// What keeps a drill's server from other servers, for `coffer doctor`.
-pub(crate) fn drill_network() -> &'static str {
-    if has_network_namespaces() {
-        "without a network"
-    } else {
-        "kept from other servers by its settings only: the kernel gives this user no network namespace"
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Tool {

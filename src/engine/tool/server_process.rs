@@ -1,5 +1,4 @@
-//! A server that Coffer runs for a drill or a restore. It has no network, where the kernel allows that: whatever
-//! its data tells it to do, it cannot reach another server.
+//! A server that Coffer runs for a drill or a restore.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::offline::{self, Starter};
 use super::process::Process;
 use super::tail::last_lines;
 use super::{Tool, ToolError};
@@ -24,6 +24,8 @@ const LOG_TAIL: u64 = 16 << 10;
 pub(crate) struct ServerProcess {
     process: Process,
     log: PathBuf,
+    /// Dropped after the process.
+    _starter: Starter,
 }
 
 impl ServerProcess {
@@ -35,8 +37,9 @@ impl ServerProcess {
         tool.offline = true;
         let mut command = tool.command();
         command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr));
-        let child = command.spawn().map_err(|error| tool.start_error(error))?;
-        Ok(Self { process: Process::watch(tool, child, cancel)?, log: log.to_owned() })
+        let (child, starter) = offline::start(command).map_err(|error| tool.start_error(error))?;
+        let process = Process::watch(tool, child, cancel)?;
+        Ok(Self { process, log: log.to_owned(), _starter: starter })
     }
 
     /// Calls `is_up` until it returns true. Fails if it does, if the server ends, or if it takes longer than `longest`.

@@ -77,18 +77,6 @@ fn a_killed_tool_fails_the_backup() {
 }
 
 #[test]
-fn a_server_that_stops_during_the_backup_fails_it() {
-    let mut database = database();
-    let mut server = slow(&database);
-    server.allow_warning(" failed: ");
-    let client = server.admin();
-    let (id, _tool) = begun(&server, &client);
-    database.kill();
-    let (code, why) = failure(&server, &client, &id);
-    assert_eq!(code, "source_missing", "{why}");
-}
-
-#[test]
 fn the_start_after_a_power_cut_removes_the_unfinished_copy() {
     let database = database();
     let mut server = slow(&database);

@@ -1,6 +1,5 @@
 //! Backups that fail: each says why, and leaves neither a process nor a file.
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -136,44 +135,17 @@ fn a_dump_that_fails_or_ends_early_makes_no_backup() {
 }
 
 #[test]
-fn a_server_that_crashes_during_the_backup_fails_it_and_the_next_one_succeeds() {
-    let mut server = Postgres::new();
+fn a_tablespace_created_during_the_backup_fails_it() {
+    let server = Postgres::new();
     let folder = tempfile::tempdir().unwrap();
     let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
-    let tools = pausing_tools(&begun, &go);
-    let coffer = failing_coffer(&server, &tools_key(tools.path()));
-    let client = coffer.admin();
-    let made = client.create_backup(NAME, &json!({})).with_status(202).json();
-    wait_until("the backup to be in the middle", || begun.exists().then_some(()));
-    server.crash();
-    write_file(&go, "");
-    let row = client.wait_for(made["backup"]["id"].as_str().unwrap(), &["COMPLETED", "FAILED"]);
-    assert_eq!(
-        (&row["status"], &row["failure"]["code"]),
-        (&json!("FAILED"), &json!("source_missing"))
-    );
-    assert_clean(&coffer);
-    server.start();
-    client.full(NAME);
-}
-
-/// Tools whose `pg_basebackup` pauses within the stream: it creates `begun` and waits for `go`.
-fn pausing_tools(begun: &Path, go: &Path) -> tempfile::TempDir {
-    tools_replacing(
+    let tools = tools_replacing(
         "pg_basebackup",
         &format!(
             "set -o pipefail\nreal \"$@\" | {{ head -c 1000000; touch {begun:?}; \
              while [ ! -e {go:?} ]; do sleep 0.05; done; cat; }}"
         ),
-    )
-}
-
-#[test]
-fn a_tablespace_created_during_the_backup_fails_it() {
-    let server = Postgres::new();
-    let folder = tempfile::tempdir().unwrap();
-    let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
-    let tools = pausing_tools(&begun, &go);
+    );
     let coffer = failing_coffer(&server, &tools_key(tools.path()));
     let client = coffer.admin();
     let made = client.create_backup(NAME, &json!({})).with_status(202).json();

@@ -249,3 +249,49 @@ fn a_database_that_takes_damaged_pages_for_empty_ones_hides_no_damage() {
     let row = client.drilled(id_of(&client.full(NAME)));
     assert_eq!(row["drill"]["failure"]["code"], "archive_damaged", "{:#}", row["drill"]);
 }
+
+/// A server on which an index and a materialized view call the server itself, by its socket, and leave a row there
+/// each time.
+fn server_that_is_called() -> Postgres {
+    let server = Postgres::new();
+    let folder = server.folder().display().to_string();
+    server.sql(
+        "postgres",
+        &format!(
+            "CREATE EXTENSION dblink; CREATE TABLE call(who text);
+             CREATE FUNCTION calls(who text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+                PERFORM public.dblink_exec('host={folder} user=postgres dbname=postgres',
+                    format('INSERT INTO public.call VALUES (%L)', who));
+                RETURN 1; END $$;
+             CREATE TABLE item(id int PRIMARY KEY, who text); INSERT INTO item VALUES (1, 'index');
+             CREATE MATERIALIZED VIEW copied AS SELECT calls('view') AS n;"
+        ),
+    );
+    server
+}
+
+#[test]
+fn nothing_in_the_data_makes_a_drill_call_a_server_not_even_by_its_socket() {
+    let server = server_that_is_called();
+    let coffer = TestServer::builder()
+        .instance_of("dumped", "postgresql", &source(&server, "method = \"logical\""), "quick")
+        .drilled_instance(NAME, "postgresql", &source(&server, ""))
+        .allow_warning("not restored: REFRESH MATERIALIZED VIEW public.copied")
+        .start();
+    let client = coffer.admin();
+    let calls = || server.sql("postgres", "SELECT count(*) FROM call");
+    let before = calls();
+    assert_ne!(before, "0\n");
+    // A dump has the view's question, and not its rows.
+    let dumped = client.full("dumped");
+    client.ask_for_drill(id_of(&dumped));
+    assert_passed(&client.drilled(id_of(&dumped)));
+    assert_eq!(calls(), before);
+    server.sql("postgres", "CREATE INDEX by_call ON item(calls(who))");
+    let before = calls();
+    let row = client.drilled(id_of(&client.full(NAME)));
+    assert_passed(&row);
+    let check = row["drill"]["check"].as_str().unwrap();
+    assert!(check.contains("by_call"), "{check}");
+    assert_eq!(calls(), before);
+}

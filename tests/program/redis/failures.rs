@@ -2,14 +2,13 @@
 //! file.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 
 use super::connections::create_user;
 use super::server::{RedisServer, tools_replacing};
 use super::{coffer, open_accounts, with_source};
-use crate::support::{Builder, TestServer, id_of, names_in, wait_until, write_file};
+use crate::support::{Builder, Disk, TestServer, id_of, names_in, write_file};
 
 /// Coffer whose backups fail and log warnings.
 fn failing_coffer(builder: Builder) -> TestServer {
@@ -99,55 +98,6 @@ fn a_killed_tool_or_cut_stream_fails_the_backup_and_leaves_no_files() {
 }
 
 #[test]
-fn a_server_killed_while_it_sends_fails_the_backup_and_leaves_no_files() {
-    let mut redis = RedisServer::with(&["--rdb-key-save-delay", "100000"]);
-    let mut connection = redis.connect();
-    for number in 0..50 {
-        let mut noise = vec![0_u8; 200_000];
-        getrandom::fill(&mut noise).unwrap();
-        connection.run(&[b"SET".as_slice(), format!("noise:{number}").as_bytes(), &noise]);
-    }
-    let server = failing_coffer(coffer(&redis));
-    let client = server.admin();
-    let made = client.create_backup("cache", &json!({})).with_status(202).json();
-    wait_until("the snapshot to be on its way", || {
-        let stats = connection.run(&["INFO", "stats"]).text();
-        let line = stats.lines().find_map(|it| it.strip_prefix("total_net_repl_output_bytes:"));
-        (line.unwrap().trim().parse::<u64>().unwrap() > 1_000_000).then_some(())
-    });
-    redis.kill();
-    let row = client.wait_for(made["backup"]["id"].as_str().unwrap(), &["COMPLETED", "FAILED"]);
-    assert_eq!((&row["status"], &row["failure"]["code"]), (&json!("FAILED"), &json!("tool")));
-    let message = row["failure"]["message"].as_str().unwrap();
-    assert!(message.contains("Error reading RDB payload"), "{message}");
-    assert_nothing_is_left(&server, &redis);
-}
-
-/// A small filesystem; unmounted when it goes out of scope.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn mounted(mib: u32) -> Self {
-        let disk = Self(tempfile::tempdir().unwrap());
-        let size = format!("size={mib}m");
-        let mount = ["mount", "-t", "tmpfs", "-o", &size, "coffer-test"];
-        disk.run(&mount);
-        disk
-    }
-
-    fn run(&self, line: &[&str]) {
-        let status = Command::new(line[0]).args(&line[1..]).arg(self.0.path()).status().unwrap();
-        assert!(status.success(), "this test mounts a filesystem and must run as root");
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        self.run(&["umount", "--lazy"]);
-    }
-}
-
-#[test]
 fn a_snapshot_that_does_not_fit_on_the_disk_fails_the_backup_and_leaves_no_files() {
     let redis = RedisServer::start();
     let mut noise = vec![0_u8; 24 << 20];
@@ -155,7 +105,7 @@ fn a_snapshot_that_does_not_fit_on_the_disk_fails_the_backup_and_leaves_no_files
     redis.connect().run(&[&b"SET"[..], b"noise", &noise]);
     let disk = Disk::mounted(16);
     let server =
-        coffer(&redis).data_dir(&disk.0.path().join("data")).setting("storage.headroom_mib", "1");
+        coffer(&redis).data_dir(&disk.path().join("data")).setting("storage.headroom_mib", "1");
     let server = failing_coffer(server);
     let (code, message) = server.admin().failed("cache");
     assert_eq!(code, "disk_full", "{message}");
