@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 7.
+-- The catalog of one Coffer data directory: the whole current schema, version 8.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
@@ -101,6 +101,8 @@ CREATE TABLE backups (
     left_out TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(left_out)),
     -- When its archive was put into the trash, where it can be fetched back for a while. `removal` is 'claimed'.
     trashed INTEGER,
+    -- When a person asked to keep it, whatever the retention says.
+    pinned INTEGER,
     CHECK ((kind = 'full') = (parent IS NULL)),
     CHECK (status NOT IN ('COMPLETED', 'RESTORED')
            OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),
@@ -201,6 +203,24 @@ CREATE TABLE strategies (
     container TEXT NOT NULL,
     PRIMARY KEY (project, instance)
 ) STRICT, WITHOUT ROWID;
+
+-- What the schedule of an instance has done, so that a restart neither repeats a run nor loses one.
+CREATE TABLE schedules (
+    instance TEXT NOT NULL PRIMARY KEY CHECK (length(instance) = 36),
+    -- Every run until then is done with, or was made up for.
+    handled INTEGER NOT NULL,
+    -- The last backup that was made for it, and how many attempts that run had.
+    backup TEXT CHECK (length(backup) = 36),
+    attempt INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+    CHECK ((backup IS NULL) = (attempt = 0))
+) STRICT, WITHOUT ROWID;
+
+-- The clock as it was seen last, and when it was last seen to jump. One row.
+CREATE TABLE clock (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    seen INTEGER NOT NULL,
+    jumped INTEGER
+) STRICT;
 
 -- What a project may have, where that differs from the configuration; -1: any number.
 CREATE TABLE quotas (

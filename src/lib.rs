@@ -10,18 +10,19 @@
 //!
 //! ```text
 //! main        the program                   → cli
-//! cli         commands                      → server client executor catalog engine archive storage config telemetry wire disk file_url domain
+//! cli         commands                      → server client executor catalog engine archive storage config policy telemetry wire disk file_url domain
 //! client      asks the API over HTTP        → wire domain
-//! server      one process, put together     → executor api catalog engine storage config wire bell domain
+//! server      one process, put together     → executor scheduler api catalog engine storage config policy wire bell domain
+//! scheduler   begins what is due            → catalog policy bell domain
 //! executor    threads that do the work      → catalog engine archive storage bell failpoint telemetry domain
 //! api         HTTP and Trove's words        → catalog wire telemetry domain
-//! catalog     rules over records            → store bell domain
+//! catalog     rules over records            → store policy bell domain
 //! store       records in SQLite             → disk domain
 //! engine      one kind of database each     → early_sync disk file_url domain
 //! archive     the file format               → domain
 //! storage     keeps archives                → early_sync disk file_url failpoint domain
-//! wire        bodies of requests, answers   → domain
-//! config      settings                      → domain
+//! wire        bodies of requests, answers   → policy domain
+//! config      settings                      → policy domain
 //! telemetry   log lines and panics          → domain
 //! policy      schedules, what is kept       → domain
 //! bell        wakes the executor            →
@@ -86,6 +87,7 @@ pub mod executor;
 pub mod failpoint;
 pub mod file_url;
 pub mod policy;
+pub mod scheduler;
 pub mod server;
 pub mod storage;
 pub mod store;

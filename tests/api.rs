@@ -18,6 +18,8 @@ mod paging;
 mod refusals;
 #[path = "api/restore.rs"]
 mod restore;
+#[path = "api/retention.rs"]
+mod retention;
 #[path = "api/support/mod.rs"]
 mod support;
 #[path = "api/trove_contract.rs"]

@@ -42,6 +42,8 @@ mod quick_start;
 mod redis;
 #[path = "program/registration.rs"]
 mod registration;
+#[path = "program/schedules.rs"]
+mod schedules;
 #[path = "program/serve.rs"]
 mod serve;
 mod servers;

@@ -22,6 +22,8 @@ mod engine;
 mod file_url;
 #[path = "rooms/policy/mod.rs"]
 mod policy;
+#[path = "rooms/scheduler/mod.rs"]
+mod scheduler;
 #[path = "rooms/server.rs"]
 mod server;
 #[path = "rooms/storage/mod.rs"]

@@ -24,6 +24,8 @@ mod operation;
 mod projects;
 mod quotas;
 mod refusal;
+mod retention;
+mod schedules;
 mod strategies;
 mod versions;
 
@@ -127,6 +129,8 @@ fn project_operations() -> Vec<Operation> {
         archive::routes(),
         instances::routes(),
         datastores::routes(),
+        schedules::routes(),
+        retention::routes(),
         strategies::routes(),
         flavors::routes(),
         projects::routes(),

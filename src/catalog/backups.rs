@@ -121,7 +121,7 @@ fn listed_project<'a>(
 }
 
 impl Rules {
-    fn accept_backup(
+    pub(super) fn accept_backup(
         &self,
         db: Records<'_>,
         scope: &Scope<Write>,

@@ -111,6 +111,8 @@ pub enum NotNow {
          then delete again"
     )]
     BeingRestored { instance: InstanceId, backup: BackupId },
+    #[error("{} is pinned: unpin it, then delete again", which(id, member))]
+    Pinned { id: BackupId, member: BackupId },
     #[error(
         "backup {id} is {status}: only COMPLETED and RESTORED ones can be {}",
         if *operation == Operation::Drill { "drilled" } else { "restored" }

@@ -18,16 +18,21 @@ mod progress;
 mod projects;
 mod queue;
 mod removals;
+mod retention;
 mod rules;
+mod schedules;
 mod scope;
 mod steps;
 mod tokens;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::bell::Bell;
-use crate::domain::{BackupId, Clock, Run};
+use crate::domain::{BackupId, Clock, InstanceId, Run};
 use crate::store::{self, Records, Store};
 
 use drills::RunningDrills;
@@ -45,6 +50,8 @@ pub use projects::NewStrategy;
 pub use queue::{
     BackupJob, DrillJob, InstanceRemovalJob, Job, Lane, RegistrationJob, RemovalJob, RestoreJob,
 };
+pub use retention::Retention;
+pub use schedules::{Look, Scheduled};
 pub use scope::{Admin, Permission, Read, Scope, Write};
 
 /// The answer to a write, given after its commit.
@@ -70,6 +77,8 @@ pub struct Catalog {
     progress: Arc<Progress>,
     drills: Arc<RunningDrills>,
     notices: Notices,
+    /// The instances of which a backup ended, for retention.
+    finished: Arc<Mutex<HashSet<InstanceId>>>,
 }
 
 impl Catalog {
@@ -84,8 +93,8 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        let (progress, drills, notices) = Default::default();
-        Ok(Self { store, rules, bell, tokens, progress, drills, notices })
+        let (progress, drills, notices, finished) = Default::default();
+        Ok(Self { store, rules, bell, tokens, progress, drills, notices, finished })
     }
 
     /// Commits what waits, truncates the write-ahead log, closes. Later writes fail.

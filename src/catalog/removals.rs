@@ -200,8 +200,8 @@ impl Catalog {
     }
 }
 
-/// Nothing in the subtree runs, waits, or is read by a restore.
-fn ensure_unused(db: Records<'_>, id: BackupId, project: &ProjectId) -> Result<()> {
+/// Nothing in the subtree runs, waits, is read by a restore, or was pinned.
+pub(super) fn ensure_unused(db: Records<'_>, id: BackupId, project: &ProjectId) -> Result<()> {
     if let Some(member) = db.running_member(id, project)? {
         let (member, status) = (member.backup.id, member.backup.status);
         return Err(NotNow::Running { id, member, status }.into());
@@ -209,6 +209,9 @@ fn ensure_unused(db: Records<'_>, id: BackupId, project: &ProjectId) -> Result<(
     if let Some(restore) = db.restored_member(id, project)? {
         let (instance, backup) = (restore.instance, restore.backup);
         return Err(NotNow::BeingRestored { instance, backup }.into());
+    }
+    if let Some(member) = db.pinned_member(id, project)? {
+        return Err(NotNow::Pinned { id, member }.into());
     }
     Ok(())
 }

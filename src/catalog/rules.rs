@@ -1,12 +1,13 @@
 //! What the rules depend on besides the rows: the operator's settings, the clock, the engines of this
 //! build.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
 use crate::domain::{BackupId, Clock, Datastore, Instance, InstanceId, InstanceStatus, Timestamp};
+use crate::policy::Policy;
 use crate::store::{BackupRecord, Records};
 
 use super::{Catalog, CatalogError, Operation, Permission, Result, Scope, Settings};
@@ -19,12 +20,20 @@ pub(super) struct Rules {
     pub(super) settings: Settings,
     clock: Arc<dyn Clock>,
     engines: RwLock<Vec<Datastore>>,
+    /// Those of the instances of the configuration.
+    pub(super) policies: RwLock<HashMap<InstanceId, Arc<Policy>>>,
 }
 
 impl Catalog {
     /// Sets the engines of this build, with the version each reads with.
     pub fn set_engines(&self, engines: Vec<Datastore>) {
         *self.rules.engines.write() = engines;
+    }
+
+    /// Sets when the instances of the configuration are backed up, and what of them is kept.
+    pub fn set_policies(&self, policies: HashMap<InstanceId, Policy>) {
+        let policies = policies.into_iter().map(|(id, policy)| (id, Arc::new(policy)));
+        *self.rules.policies.write() = policies.collect();
     }
 
     /// Every engine and version that this build has, an instance has, or a backup was made of; ordered.
@@ -35,11 +44,15 @@ impl Catalog {
 
 impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, clock, engines: RwLock::default() }
+        Self { settings, clock, engines: RwLock::default(), policies: RwLock::default() }
     }
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub(super) fn policy(&self, id: InstanceId) -> Option<Arc<Policy>> {
+        self.policies.read().get(&id).cloned()
     }
 
     pub(super) fn datastores(&self, db: Records<'_>) -> Result<Vec<Datastore>> {

@@ -10,6 +10,7 @@ use crate::domain::{
 use crate::store::{BackupRecord, Finish, Lineage, Records, RunOf, StoreError, Task};
 
 use super::backups::run_kind;
+use super::rules::Rules;
 use super::{Catalog, CatalogError, Invalid, NotNow, Reply, Result};
 
 impl Catalog {
@@ -150,11 +151,17 @@ impl Catalog {
         step: impl FnOnce(Records<'_>, Timestamp) -> Result<()> + Send + 'static,
     ) -> Reply<()> {
         let (progress, bell) = (Arc::clone(&self.progress), Arc::clone(&self.bell));
+        let finished = Arc::clone(&self.finished);
         let settled = move |_done: &()| {
             progress.forget(id);
             bell.ring();
         };
-        self.write_then(move |db, rules| step(db, rules.now()), settled)
+        let work = move |db: Records<'_>, rules: &Rules| {
+            step(db, rules.now())?;
+            finished.lock().extend(db.backup(id)?.and_then(|it| it.backup.instance));
+            Ok(())
+        };
+        self.write_then(work, settled)
     }
 }
 

@@ -53,6 +53,14 @@ enum Command {
     Show(backups::ShowArgs),
     /// Show each instance with its newest backup.
     Status(backups::StatusArgs),
+    /// Show when the backups of each instance are made, and when the next one begins.
+    Schedule(backups::ScheduleArgs),
+    /// Show what retention would delete.
+    Retention(backups::RetentionArgs),
+    /// Keep a backup, and what it is built on, whatever the retention says.
+    Pin(backups::PinArgs),
+    /// Keep a backup no longer than the retention says.
+    Unpin(backups::PinArgs),
     /// Ask the server for a backup of an instance.
     Backup(backups::BackupArgs),
     /// Ask the server to delete a backup.
@@ -98,6 +106,10 @@ pub fn run() -> ExitCode {
         Command::List(args) => backups::list(&args),
         Command::Show(args) => backups::show(&args),
         Command::Status(args) => backups::status(&args),
+        Command::Schedule(args) => backups::schedule(&args),
+        Command::Retention(args) => backups::retention(&args),
+        Command::Pin(args) => backups::pin(&args),
+        Command::Unpin(args) => backups::unpin(&args),
         Command::Backup(args) => backups::create(&args),
         Command::Delete(args) => backups::delete(&args),
         Command::Restore(args) => restore::run(&args),

@@ -12,6 +12,7 @@ use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
     BackupAnswer, BackupList, BackupView, CreateBackup, CreateBackupBody, CreateInstance,
     CreateInstanceBody, ErrorBody, Health, InstanceAnswer, InstanceList, InstanceView, Link,
+    RetentionAnswer, RetentionView, ScheduleList, ScheduleView,
 };
 
 pub use connection::Connection;
@@ -98,6 +99,27 @@ impl Client {
     /// Deletes a backup and those that are built on it.
     pub fn delete_backup(&self, id: BackupId) -> Result<(), ClientError> {
         self.send("DELETE", &self.path(&format!("backups/{id}")), None).map(drop)
+    }
+
+    /// Keeps a backup whatever the retention says, or no longer.
+    pub fn pin_backup(&self, id: BackupId, pinned: bool) -> Result<BackupView, ClientError> {
+        let method = if pinned { "PUT" } else { "DELETE" };
+        let path = self.path(&format!("backups/{id}/pin"));
+        let answer: BackupAnswer = self.exchange(method, &path, None)?;
+        Ok(answer.backup)
+    }
+
+    /// The schedules of the project, or of every project.
+    pub fn schedules(&self, every_project: bool) -> Result<Vec<ScheduleView>, ClientError> {
+        let all = if every_project { "?all_projects=true" } else { "" };
+        let list: ScheduleList = self.get(&self.path(&format!("backup_schedules{all}")))?;
+        Ok(list.backup_schedules)
+    }
+
+    /// What retention would do with the backups of an instance.
+    pub fn retention(&self, id: InstanceId) -> Result<RetentionView, ClientError> {
+        let answer: RetentionAnswer = self.get(&self.path(&format!("instances/{id}/retention")))?;
+        Ok(answer.retention)
     }
 
     fn path(&self, below: &str) -> String {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
-use super::{AuthMode, Config, Problem, TokenConfig};
+use super::{AuthMode, Config, Problem, TokenConfig, policy};
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -18,6 +18,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     public_url(&config.server.public_url, &mut found);
     ranges(config, &mut found);
     tokens(&config.auth.tokens, &mut found);
+    for (key, why) in policy::wrong_defaults(&config.defaults) {
+        found.add(format!("defaults.{key}"), why);
+    }
     instances(config, &mut found);
     found.0
 }
@@ -154,6 +157,9 @@ fn instances(config: &Config, found: &mut Problems) {
             let why =
                 "contains data_dir: every backup would contain all earlier ones; move one of them";
             found.add(key("source.path"), why);
+        }
+        for (wrong, why) in policy::wrong_keys(instance, &config.defaults) {
+            found.add(key(&wrong), why);
         }
     }
 }

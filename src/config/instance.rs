@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{CheckLevel, InstanceId, ProjectId, Source, Verify};
 
-use super::word;
+use super::{KeepConfig, word};
 
 /// A database or directory to back up: an entry of `[[instances]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,21 @@ pub struct InstanceConfig {
     pub check: CheckLevel,
     #[serde(default, deserialize_with = "word::one")]
     pub verify: Verify,
+    /// When it is backed up, and what is kept: what it does not say, `[defaults]` says.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    #[serde(default)]
+    pub timezone: Option<String>,
+    #[serde(default)]
+    pub jitter: Option<String>,
+    #[serde(default)]
+    pub window: Option<String>,
+    #[serde(default)]
+    pub full_every: Option<String>,
+    #[serde(default)]
+    pub retries: Option<u32>,
+    #[serde(default)]
+    pub keep: Option<KeepConfig>,
 }
 
 impl InstanceConfig {
@@ -43,6 +58,13 @@ impl InstanceConfig {
             source: Source::from_path(&file.to_string_lossy()),
             check: CheckLevel::Quick,
             verify: Verify::Archive,
+            schedule: None,
+            timezone: None,
+            jitter: None,
+            window: None,
+            full_every: None,
+            retries: None,
+            keep: None,
         }
     }
 }

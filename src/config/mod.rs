@@ -8,7 +8,9 @@
 mod check;
 mod error;
 mod instance;
+mod keep;
 mod layers;
+mod policy;
 mod section;
 mod token;
 mod word;
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
 pub use instance::InstanceConfig;
+pub use keep::KeepConfig;
+pub use policy::PolicyConfig;
 pub use section::{
     AuthConfig, AuthMode, CatalogConfig, ExecutorConfig, PagingConfig, QuotaConfig, ServerConfig,
     StorageConfig,
@@ -40,6 +44,8 @@ pub struct Config {
     pub catalog: CatalogConfig,
     pub quota: QuotaConfig,
     pub paging: PagingConfig,
+    /// What holds for each instance that does not say otherwise.
+    pub defaults: PolicyConfig,
     /// What to back up. Never empty: without any, Coffer's own catalog.
     #[serde(default)]
     pub instances: Vec<InstanceConfig>,

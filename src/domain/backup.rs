@@ -45,6 +45,8 @@ pub struct Backup {
     /// How much of the source has been read, 0 to 1. Kept in memory only.
     pub progress: f64,
     pub drill: Drill,
+    /// When a person asked to keep it, whatever the retention says.
+    pub pinned: Option<Timestamp>,
 }
 
 impl Backup {
@@ -73,6 +75,7 @@ impl Backup {
             failure: None,
             progress: 0.0,
             drill: Drill::default(),
+            pinned: None,
         }
     }
 }

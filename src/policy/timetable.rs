@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::{FailureCode, InstanceId, Timestamp};
 
+use super::schedule::to_instant;
 use super::{FullEvery, Schedule, Span, Window};
 
 /// How far the clock may go back before what was done in the time that it shows again is done again.
@@ -45,6 +46,8 @@ pub enum Turn {
     Wait(Timestamp),
     /// A backup now, for the run of this instant and for all that were missed before it.
     Due(Timestamp),
+    /// The clock was put far back: what was done by its old time says nothing, and the schedule begins anew now.
+    Anew,
     /// Nothing ever.
     Never,
 }
@@ -64,11 +67,21 @@ impl Timetable {
         Some(self.start_of(instance, next))
     }
 
+    /// An instant as the clocks of the zone show it: `2026-11-27 02:30`.
+    pub fn shown(&self, at: Timestamp) -> String {
+        to_instant(at).map_or_else(String::new, |instant| {
+            let shown = self.zone.to_datetime(instant);
+            format!("{} {:02}:{:02}", shown.date(), shown.hour(), shown.minute())
+        })
+    }
+
     /// What is to be done now. Every run until `handled` is done with.
     ///
-    /// However many runs were missed, one backup makes up for them. A clock that was put far back begins anew.
+    /// However many runs were missed, one backup makes up for them.
     pub fn turn(&self, instance: InstanceId, handled: Timestamp, now: Timestamp) -> Turn {
-        let handled = if handled > now.plus(SMALL_STEP_BACK) { now } else { handled };
+        if handled > now.plus(SMALL_STEP_BACK) {
+            return Turn::Anew;
+        }
         let Some(first) = self.schedule.next_after(&self.zone, handled) else {
             return Turn::Never;
         };
@@ -186,8 +199,8 @@ mod tests {
     fn a_clock_that_was_put_back_does_not_end_the_schedule() {
         let table = timetable("daily 02:30");
         let now = at("2026-11-20T12:00:00Z");
+        assert_eq!(table.turn(instance(), at("2036-01-01T00:00:00Z"), now), Turn::Anew);
         let next = Turn::Wait(at("2026-11-21T01:30:00Z"));
-        assert_eq!(table.turn(instance(), at("2036-01-01T00:00:00Z"), now), next);
         // A small step back does not repeat what was done.
         let now = at("2026-11-20T01:00:00Z");
         assert_eq!(table.turn(instance(), at("2026-11-20T01:30:00Z"), now), next);

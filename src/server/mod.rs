@@ -5,6 +5,7 @@ mod error;
 mod listener;
 mod open;
 mod owner;
+mod policies;
 mod serve;
 mod signals;
 mod startup_probe;

@@ -15,8 +15,8 @@ use crate::engine::{self, ENGINES};
 use crate::executor::{Context, Pace, Settings};
 use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError};
 
-use super::ServerError;
 use super::owner::as_whom;
+use super::{ServerError, policies};
 
 /// The settings of the executor, from the configuration.
 pub fn executor_settings(config: &Config) -> Settings {
@@ -98,6 +98,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     require_access(&file)?;
     let catalog = Catalog::open(&file, settings, Arc::clone(&clock), Arc::clone(&bell))
         .map_err(|error| in_catalog(config, error))?;
+    catalog.set_policies(policies::of(config));
     let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);
     Ok(Context {
         catalog: Arc::new(catalog),

@@ -15,7 +15,7 @@ use super::listener::{self, Bound};
 use super::open::open_and_lock;
 use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
-use super::{ServerError, token};
+use super::{ServerError, policies, token};
 
 /// Seconds that requests in flight get when the server stops.
 const REQUEST_GRACE_S: u64 = 10;
@@ -38,11 +38,13 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     token::make_first(config, &context)?;
     settle(&context)?;
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
+    let scheduler = policies::start(&context).map_err(ServerError::Run)?;
     let probe = StartupProbe::start(config, &context, |engine| engine.reads_server());
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
     let served = System::new().block_on(answer(config, &context, address, &mut signals));
     notify(sd_notify::NotifyState::Stopping);
+    scheduler.stop();
     workers.drain(config.server.shutdown_grace());
     probe.stop();
     drop(signals);

@@ -14,6 +14,7 @@ mod open;
 mod opened_file;
 mod projects;
 mod runs;
+mod schedules;
 mod schema;
 mod sql;
 #[cfg(test)]
@@ -34,10 +35,11 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-pub use backups::{BackupRecord, Finish, Lineage, Page, RestoreInUse};
+pub use backups::{BackupRecord, Finish, Lineage, Page, PointRecord, RestoreInUse};
 pub use error::{Result, StoreError};
 pub use instances::InstanceRecord;
 pub use runs::RunOf;
+pub use schedules::{ScheduleRecord, SeenClock};
 pub use tokens::TokenRecord;
 pub use types::{Removal, Task};
 

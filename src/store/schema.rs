@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/5_left_out.sql"),
     include_str!("steps/6_trash.sql"),
     include_str!("steps/7_missing.sql"),
+    include_str!("steps/8_schedules.sql"),
 ];
 
 /// Creates or migrates, in one transaction.

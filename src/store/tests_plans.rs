@@ -2,18 +2,22 @@
 
 use rusqlite::{Connection, Statement};
 
-use super::backups::{self, LIST_STATEMENTS, REMOVAL_STATEMENTS, STEP_STATEMENTS};
-use super::{instances, projects, runs, schema, tokens};
+use super::backups::{
+    self, LIST_STATEMENTS, POINT_STATEMENTS, REMOVAL_STATEMENTS, STEP_STATEMENTS,
+};
+use super::{instances, projects, runs, schedules, schema, tokens};
 
 /// Every statement there is, by file, with the file's own text.
-const FILES: [(&str, &[&str], &str); 8] = [
+const FILES: [(&str, &[&str], &str); 10] = [
     ("backups", backups::STATEMENTS, include_str!("backups/mod.rs")),
     ("backups/list", LIST_STATEMENTS, include_str!("backups/list.rs")),
+    ("backups/points", POINT_STATEMENTS, include_str!("backups/points.rs")),
     ("backups/removal", REMOVAL_STATEMENTS, include_str!("backups/removal.rs")),
     ("backups/steps", STEP_STATEMENTS, include_str!("backups/steps.rs")),
     ("instances", instances::STATEMENTS, include_str!("instances.rs")),
     ("projects", projects::STATEMENTS, include_str!("projects.rs")),
     ("runs", runs::STATEMENTS, include_str!("runs.rs")),
+    ("schedules", schedules::STATEMENTS, include_str!("schedules.rs")),
     ("tokens", tokens::STATEMENTS, include_str!("tokens.rs")),
 ];
 

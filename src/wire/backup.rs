@@ -78,6 +78,9 @@ pub struct BackupView {
     /// A drill that has not ended; null if none waits or runs.
     #[schema(required)]
     pub next_drill: Option<NextDrill>,
+    /// When a person asked to keep it, whatever the retention says; null if nobody did.
+    #[schema(required)]
+    pub pinned_at: Option<UtcTime>,
     /// What the source holds and this backup does not, or not for sure. A long list is cut; the manifest in
     /// the archive has all of it.
     pub left_out: Vec<LeftOut>,

@@ -2,7 +2,7 @@
 
 use crate::domain::{Backup, Datastore, DrillOutcome, Location, Status, Verdict};
 
-use super::{BackupView, DatastoreRef, DrillStatus, DrillView};
+use super::{BackupView, DatastoreRef, DrillStatus, DrillView, UtcTime};
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
@@ -73,6 +73,7 @@ impl BackupView {
             left_out: backup.facts.map(|it| it.left_out).unwrap_or_default(),
             drill: backup.drill.last.map(DrillView::from),
             next_drill: backup.drill.next,
+            pinned_at: backup.pinned.map(UtcTime::from),
         }
     }
 }

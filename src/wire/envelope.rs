@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{
     ApiVersion, BackupView, CreateBackup, CreateInstance, CreateStrategy, DatastoreVersion,
     DatastoreView, Flavor, InstanceView, LimitRow, ProjectView, QuotaLimits, QuotaUsage,
-    StrategyView,
+    RetentionView, ScheduleView, StrategyView,
 };
 
 macro_rules! envelopes {
@@ -59,6 +59,10 @@ envelopes! {
     StrategyAnswer { backup_strategy: StrategyView }
     /// The strategies of a project.
     StrategyList { backup_strategies: Vec<StrategyView> }
+    /// The schedules of a project.
+    ScheduleList { backup_schedules: Vec<ScheduleView> }
+    /// What retention would do with the backups of an instance.
+    RetentionAnswer { retention: RetentionView }
     /// The body that sets a strategy.
     CreateStrategyBody { backup_strategy: CreateStrategy }
 }

@@ -13,6 +13,8 @@ mod instance;
 mod project;
 mod quota;
 mod request;
+mod retention;
+mod schedule;
 mod strategy;
 
 use std::fmt;
@@ -35,13 +37,15 @@ pub use instance::{
 };
 pub use project::ProjectView;
 pub use quota::{AbsoluteLimits, LimitRow, QuotaLimits, QuotaUsage, RateLimit};
+pub use retention::{ChainView, Expiry, RetentionView};
+pub use schedule::ScheduleView;
 pub use strategy::{CreateStrategy, StrategyView};
 
 pub use envelope::{
     ApiVersionAnswer, ApiVersionList, BackupAnswer, CreateBackupBody, CreateInstanceBody,
     CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer, FlavorList, InstanceAnswer,
-    LimitList, ProjectAnswer, ProjectList, QuotaLimitsBody, QuotaList, StrategyAnswer,
-    StrategyList, VersionAnswer, VersionList,
+    LimitList, ProjectAnswer, ProjectList, QuotaLimitsBody, QuotaList, RetentionAnswer,
+    ScheduleList, StrategyAnswer, StrategyList, VersionAnswer, VersionList,
 };
 
 /// One entry of `links`.

@@ -54,6 +54,8 @@ fn reads(backup: &str) -> Vec<Row> {
             crate::support::datastore("mysql", "5.7").version_id()
         )),
         read("/backup_strategies"),
+        read("/backup_schedules"),
+        read(&format!("/instances/{A1}/retention")),
         read("/flavors"),
         read("/flavors/1"),
         read("/projects"),
@@ -66,6 +68,13 @@ fn reads(backup: &str) -> Vec<Row> {
         row(Method::GET, "/backups?all_projects=true", None, ADMIN_READ),
         row(Method::GET, "/backups?project_id=project-b", None, ADMIN_READ),
         row(Method::GET, "/backup_strategies?project_id=project-b", None, ADMIN_READ),
+        row(Method::GET, "/backup_schedules?all_projects=true", None, ADMIN_READ),
+        row(
+            Method::GET,
+            &format!("/instances/{B1}/retention"),
+            None,
+            [401, 401, 403, 404, 404, 200],
+        ),
         row(Method::GET, "/nothing", None, READ_UNKNOWN),
         row(Method::GET, &format!("/backups/{UNKNOWN_ID}"), None, READ_UNKNOWN),
         row(Method::GET, &format!("/backups/{UNKNOWN_ID}/archive"), None, READ_UNKNOWN),
@@ -84,6 +93,9 @@ fn writes(backup: &str) -> Vec<Row> {
     vec![
         row(Method::POST, "/backups", Some(backup_of(A2)), write(202)),
         row(Method::DELETE, &format!("/backups/{backup}"), None, write(202)),
+        row(Method::PUT, &format!("/backups/{backup}/pin"), None, write(200)),
+        row(Method::DELETE, &format!("/backups/{backup}/pin"), None, write(200)),
+        row(Method::PUT, &format!("/backups/{UNKNOWN_ID}/pin"), None, write(404)),
         row(Method::POST, "/instances", Some(restore), write(200)),
         row(Method::DELETE, &format!("/instances/{A1}"), None, write(403)),
         row(Method::DELETE, &format!("/instances/{UNKNOWN_ID}"), None, write(404)),

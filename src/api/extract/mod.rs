@@ -13,4 +13,4 @@ pub(super) use call::Call;
 pub(super) use caller::authenticate;
 pub(super) use filters::Filters;
 pub(super) use marker::Marker;
-pub(super) use paging::{PageParameters, Query, limit};
+pub(super) use paging::{PageParameters, Query, limit, truthy};

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::executor::{self, Context};
 use crate::server;
-use crate::wire::{BackupView, InstanceView};
+use crate::wire::{BackupView, InstanceView, RetentionView, ScheduleView};
 
 use super::connect::{Connected, Server, connect};
 use super::selector::{Candidate, Selector};
@@ -152,6 +152,32 @@ impl Origin {
                 .collect(),
         };
         Ok(self.instances.get_or_init(|| found))
+    }
+
+    /// Every schedule.
+    pub(super) fn schedules(&self) -> Result<Vec<ScheduleView>> {
+        Ok(match &self.answers {
+            Answers::Server(server) => server.client.schedules(server.every_project)?,
+            Answers::Catalog { context, .. } => {
+                let found = context.catalog.every_schedule()?.into_iter();
+                found
+                    .map(|it| ScheduleView::new(&it.instance, &it.timetable, it.next, it.last))
+                    .collect()
+            }
+        })
+    }
+
+    /// What retention would do with the backups of an instance.
+    pub(super) fn retention(&self, of: &Named) -> Result<RetentionView> {
+        Ok(match &self.answers {
+            Answers::Server(server) => {
+                server.client.of_project(of.project.clone()).retention(of.id)?
+            }
+            Answers::Catalog { context, .. } => {
+                let found = context.catalog.retention_of(of.id)?;
+                RetentionView::new(of.id, found.keep.as_ref(), &found.decision)
+            }
+        })
     }
 
     pub(super) fn names(&self) -> Result<HashMap<InstanceId, String>> {

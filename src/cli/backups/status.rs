@@ -1,12 +1,14 @@
 //! `coffer status`.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
 use crate::cli::error::Result;
 use crate::cli::terminal;
-use crate::wire::BackupView;
+use crate::wire::{BackupView, UtcTime};
 
 use super::origin::{Named, Origin};
 use super::table::{self, Lineage, NOTHING};
@@ -29,6 +31,8 @@ struct Summary<'a> {
     usable: usize,
     /// How many are damaged or missing, or are built on one that is.
     bad: usize,
+    /// When its next backup begins by its schedule.
+    next_run: Option<UtcTime>,
     lineage: &'a Lineage<'a>,
 }
 
@@ -37,8 +41,16 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     let origin = Origin::open(&config)?;
     let backups = origin.backups(None)?;
     let lineage = Lineage::new(&backups);
-    let summaries: Vec<_> =
+    let mut summaries: Vec<_> =
         origin.instances()?.iter().map(|it| Summary::new(it, &backups, &lineage)).collect();
+    let next_runs: HashMap<_, _> = origin
+        .schedules()?
+        .into_iter()
+        .filter_map(|it| Some((it.instance_id, it.next_run?)))
+        .collect();
+    for summary in &mut summaries {
+        summary.next_run = next_runs.get(&summary.instance.id).copied();
+    }
     let (without_server, notices) = (origin.without_server(), origin.notices()?);
     if args.json {
         let instances: Vec<_> = summaries.iter().map(Summary::to_json).collect();
@@ -60,7 +72,8 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
         return Ok(());
     }
     let rows: Vec<_> = summaries.iter().map(Summary::row).collect();
-    let headings = ["INSTANCE", "ENGINE", "STATUS", "BACKUPS", "NEWEST", "PROVEN", "LAST ATTEMPT"];
+    let headings =
+        ["INSTANCE", "ENGINE", "STATUS", "BACKUPS", "NEWEST", "PROVEN", "LAST ATTEMPT", "NEXT"];
     table::print(headings, rows);
     Ok(())
 }
@@ -72,10 +85,18 @@ impl<'a> Summary<'a> {
         let usable = || made().filter(|it| lineage.bad(it).is_none());
         let (newest_usable, newest) = (usable().next(), own().next());
         let (usable, made) = (usable().count(), made().count());
-        Self { instance, newest_usable, newest, usable, bad: made - usable, lineage }
+        Self {
+            instance,
+            newest_usable,
+            newest,
+            usable,
+            bad: made - usable,
+            next_run: None,
+            lineage,
+        }
     }
 
-    fn row(&self) -> [String; 7] {
+    fn row(&self) -> [String; 8] {
         let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
         let proof = |it: &BackupView| table::proof(it, self.lineage);
         let attempt = match self.newest {
@@ -98,6 +119,7 @@ impl<'a> Summary<'a> {
             or_nothing(self.newest_usable.map(|it| table::age(it.created))),
             or_nothing(self.newest_usable.map(proof)),
             attempt,
+            or_nothing(self.next_run.map(|at| format!("{at} UTC"))),
         ]
     }
 
@@ -109,6 +131,7 @@ impl<'a> Summary<'a> {
             "bad_backups": self.bad,
             "newest_usable": self.newest_usable,
             "newest": self.newest,
+            "next_run": self.next_run,
         })
     }
 }

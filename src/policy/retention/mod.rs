@@ -124,7 +124,11 @@ pub fn decide_without(missing: Option<Guard>, keep: &Keep, history: &History<'_>
 /// Whether it stays although no tier selected it: all do where there are no tiers, and failed attempts for a while.
 fn is_kept_by_default(keep: &Keep, family: &Family<'_>, now: Timestamp) -> bool {
     let failed = !family.any(|it| it.state != PointState::Failed);
-    if failed { family.newest() > now.minus(FAILURES_SHOWN) } else { keep.tiers().is_empty() }
+    if failed && keep.lets_go() {
+        family.newest() > now.minus(FAILURES_SHOWN)
+    } else {
+        keep.tiers().is_empty()
+    }
 }
 
 /// Lets the oldest chains go that no guard holds, until the rest takes no more than this.

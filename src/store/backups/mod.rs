@@ -1,6 +1,7 @@
 //! The rows of backups: one row, adding rows, and what is counted of them.
 
 mod list;
+mod points;
 mod removal;
 mod steps;
 
@@ -16,6 +17,7 @@ use crate::domain::{
 };
 
 pub use list::Page;
+pub use points::PointRecord;
 pub use removal::RestoreInUse;
 
 /// What a registered archive says of itself.
@@ -93,6 +95,7 @@ columns! {
         damage_in: Option<DamageIn> = "backups.damage_in",
         removal: Option<Removal> = "backups.removal",
         trashed: Option<Timestamp> = "backups.trashed",
+        pinned: Option<Timestamp> = "backups.pinned",
         drill_asked: Option<Timestamp> = "open_drill.asked",
         drill_begun: Option<Timestamp> = "open_drill.begun",
         drill_ended: Option<Timestamp> = "last_drill.ended",
@@ -178,6 +181,7 @@ impl From<BackupColumns> for BackupRecord {
                 .or_else(|| damage.as_ref().map(|it| it.failure.clone())),
             progress: if it.status.is_usable() { 1.0 } else { 0.0 },
             drill: drill.into(),
+            pinned: it.pinned,
         };
         Self {
             backup,
@@ -237,8 +241,8 @@ statements! {
 
 #[cfg(test)]
 pub(super) use {
-    list::STATEMENTS as LIST_STATEMENTS, removal::STATEMENTS as REMOVAL_STATEMENTS,
-    steps::STATEMENTS as STEP_STATEMENTS,
+    list::STATEMENTS as LIST_STATEMENTS, points::STATEMENTS as POINT_STATEMENTS,
+    removal::STATEMENTS as REMOVAL_STATEMENTS, steps::STATEMENTS as STEP_STATEMENTS,
 };
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<BackupRecord> {

@@ -31,6 +31,12 @@ statements! {
          WHERE member.status IN ('NEW', 'BUILDING', 'SAVING') LIMIT 1"
     );
 
+    PINNED_MEMBER = concat!(
+        subtree!(),
+        "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
+         WHERE member.pinned IS NOT NULL LIMIT 1"
+    );
+
     RESTORED_MEMBER = concat!(
         subtree!(),
         "SELECT instances.id, instances.restored_from
@@ -130,6 +136,12 @@ impl Records<'_> {
         let params = named_params! { ":root": root, ":project": project };
         let found = query_first(self.0, RUNNING_MEMBER, params, |row| row.get(0))?;
         found.map_or(Ok(None), |id| self.backup(id))
+    }
+
+    /// A member of the subtree that a person asked to keep.
+    pub fn pinned_member(self, root: BackupId, project: &ProjectId) -> Result<Option<BackupId>> {
+        let params = named_params! { ":root": root, ":project": project };
+        query_first(self.0, PINNED_MEMBER, params, |row| row.get(0))
     }
 
     /// A restore that reads a member of the subtree.

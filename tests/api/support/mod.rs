@@ -301,6 +301,7 @@ impl Fixture {
                 failure: None,
                 progress: 1.0,
                 drill: Drill::default(),
+                pinned: None,
             };
             let rows = vec![Recovered { backup, instance_name: None, drill: None, damage: None }];
             assert_eq!(self.catalog.import(rows).wait().unwrap(), 1);

@@ -33,6 +33,7 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     ".left_out",
     ".drill",
     ".next_drill",
+    ".pinned_at",
     ".volume.used",
     ".restored_from",
     ".restored_to",

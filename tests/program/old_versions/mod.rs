@@ -141,6 +141,7 @@ fn in_words_of_now(answer: &mut Value) {
             if keys.contains_key("drill") {
                 keys.insert("left_out".to_owned(), json!([]));
                 keys.insert("next_drill".to_owned(), Value::Null);
+                keys.insert("pinned_at".to_owned(), Value::Null);
             }
             keys.values_mut().for_each(in_words_of_now);
         }

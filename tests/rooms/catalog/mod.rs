@@ -3,7 +3,7 @@
 mod create;
 mod delete;
 mod drills;
-mod fixture;
+pub(crate) mod fixture;
 mod instances;
 mod lists;
 mod queue;

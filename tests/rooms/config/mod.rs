@@ -2,4 +2,5 @@
 
 mod check;
 mod file;
+mod policy;
 mod shipped;

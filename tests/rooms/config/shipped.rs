@@ -71,6 +71,13 @@ fn default_toml_has_every_key() {
         source: Source::default(),
         check: CheckLevel::Quick,
         verify: Verify::Archive,
+        schedule: None,
+        timezone: None,
+        jitter: None,
+        window: None,
+        full_every: None,
+        retries: None,
+        keep: None,
     };
     let token = TokenConfig {
         name: String::new(),

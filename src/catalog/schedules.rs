@@ -1,0 +1,232 @@
+//! Schedules: what is due begins in the transaction that records it, so that no run is lost or made twice.
+
+use crate::domain::{
+    Backup, BackupId, Caller, Instance, InstanceId, InstanceStatus, NewBackup, ParentChoice,
+    ProjectId, Role, Status, Timestamp,
+};
+use crate::policy::{Retry, Timetable, Turn};
+use crate::store::{Records, ScheduleRecord};
+
+use super::rules::Rules;
+use super::{Catalog, CatalogError, Forbidden, Read, Reply, Result, Scope, Write, lineage};
+
+/// The name of the caller that asks for what is due.
+const CALLER: &str = "schedule";
+
+/// How much of an instance's name stands in those of its backups.
+const NAME_LENGTH: usize = 200;
+
+/// When to look at a schedule again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    At(Timestamp),
+    /// When the backup of the instance that runs now has ended.
+    AfterBackup,
+    /// It has no schedule, or cannot be backed up.
+    Never,
+}
+
+/// What there is to do for a schedule.
+enum Step {
+    Nothing(Look),
+    /// It is seen for the first time, or the clock was put far back: it begins now, and nothing was missed.
+    Enrol,
+    /// A backup for the run of this instant.
+    Begin {
+        run: Timestamp,
+        attempt: u32,
+    },
+}
+
+/// An instance with a schedule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scheduled {
+    pub instance: Instance,
+    pub timetable: Timetable,
+    /// When its next backup begins.
+    pub next: Option<Timestamp>,
+    /// The last backup that was made for the schedule.
+    pub last: Option<BackupId>,
+}
+
+impl Catalog {
+    /// The instances that have a schedule.
+    pub fn scheduled(&self) -> Vec<InstanceId> {
+        let all = self.rules.policies.read();
+        all.iter().filter(|(_, policy)| policy.timetable.is_some()).map(|(id, _)| *id).collect()
+    }
+
+    /// When to look at a schedule again; `None`: there is something to do now, with [`Self::advance_schedule`].
+    pub fn look_at_schedule(&self, id: InstanceId) -> Result<Option<Look>> {
+        Ok(match self.store.read(|db| self.rules.step(db, id))? {
+            Step::Nothing(look) => Some(look),
+            Step::Enrol | Step::Begin { .. } => None,
+        })
+    }
+
+    /// Does what there is to do for a schedule, and says when to look again.
+    pub fn advance_schedule(&self, id: InstanceId) -> Reply<Look> {
+        self.write_and_wake(move |db, rules| rules.advance(db, id))
+    }
+
+    /// The instances of the scope's project that have a schedule, or of every project for an administrator.
+    pub fn schedules(&self, scope: &Scope<Read>, every_project: bool) -> Result<Vec<Scheduled>> {
+        if every_project && !scope.caller().is_admin() {
+            return Err(Forbidden::AllProjects.into());
+        }
+        let mut found = self.every_schedule()?;
+        found.retain(|it| every_project || it.instance.project == *scope.project());
+        Ok(found)
+    }
+
+    /// Every instance that has a schedule, without a check of access.
+    pub fn every_schedule(&self) -> Result<Vec<Scheduled>> {
+        self.store.read(|db| {
+            let mut found = Vec::new();
+            for record in db.every_instance()? {
+                found.extend(self.rules.scheduled(db, record.instance)?);
+            }
+            Ok(found)
+        })
+    }
+}
+
+impl Rules {
+    fn scheduled(&self, db: Records<'_>, instance: Instance) -> Result<Option<Scheduled>> {
+        let policy = self.policy(instance.id);
+        let Some(table) = policy.and_then(|it| it.timetable.clone()) else { return Ok(None) };
+        let (record, now) = (db.schedule(instance.id)?, self.now());
+        let next = match self.step(db, instance.id)? {
+            Step::Nothing(Look::At(at)) => Some(at),
+            Step::Nothing(Look::Never) => None,
+            _ => {
+                let handled = record.map_or(now, |it| it.handled);
+                table.next_start(instance.id, handled.max(now))
+            }
+        };
+        let last = record.and_then(|it| it.last).map(|(backup, _attempt)| backup);
+        Ok(Some(Scheduled { instance, timetable: table, next, last }))
+    }
+
+    fn step(&self, db: Records<'_>, id: InstanceId) -> Result<Step> {
+        let nothing = |look| Ok(Step::Nothing(look));
+        let policy = self.policy(id);
+        let Some(table) = policy.as_ref().and_then(|it| it.timetable.as_ref()) else {
+            return nothing(Look::Never);
+        };
+        let instance = db.instance(id)?.filter(|it| it.removal.is_none()).map(|it| it.instance);
+        match instance.map(|it| it.status) {
+            Some(InstanceStatus::Active) => {}
+            Some(InstanceStatus::Backup) => return nothing(Look::AfterBackup),
+            Some(InstanceStatus::Build | InstanceStatus::Error | InstanceStatus::Detached)
+            | None => return nothing(Look::Never),
+        }
+        let Some(done) = db.schedule(id)? else { return Ok(Step::Enrol) };
+        let now = self.now();
+        let next = match table.turn(id, done.handled, now) {
+            Turn::Due(run) => return Ok(Step::Begin { run, attempt: 1 }),
+            Turn::Anew => return Ok(Step::Enrol),
+            Turn::Wait(at) => Look::At(at),
+            Turn::Never => Look::Never,
+        };
+        match (retry(db, table, &done)?, next) {
+            (Some((at, attempt)), _) if at <= now => {
+                Ok(Step::Begin { run: done.handled, attempt: attempt.saturating_add(1) })
+            }
+            (Some((at, _)), Look::At(next)) => nothing(Look::At(at.min(next))),
+            (Some((at, _)), _) => nothing(Look::At(at)),
+            (None, next) => nothing(next),
+        }
+    }
+
+    fn advance(&self, db: Records<'_>, id: InstanceId) -> Result<Look> {
+        match self.step(db, id)? {
+            Step::Nothing(look) => return Ok(look),
+            Step::Enrol => {
+                db.put_schedule(id, &ScheduleRecord { handled: self.now(), last: None })?;
+            }
+            Step::Begin { run, attempt } => {
+                let last = match self.begin_scheduled(db, id, run) {
+                    Ok(backup) => Some((backup.id, attempt)),
+                    Err(error @ CatalogError::Store(_)) => return Err(error),
+                    Err(refused) => {
+                        log::error!(
+                            "the backup of instance {id} that was due at {} UTC is not made: {refused}",
+                            run.to_wire()
+                        );
+                        None
+                    }
+                };
+                db.put_schedule(id, &ScheduleRecord { handled: run, last })?;
+            }
+        }
+        Ok(match self.step(db, id)? {
+            Step::Nothing(look) => look,
+            Step::Enrol | Step::Begin { .. } => Look::At(self.now()),
+        })
+    }
+
+    fn begin_scheduled(&self, db: Records<'_>, id: InstanceId, run: Timestamp) -> Result<Backup> {
+        let record = db.instance(id)?.ok_or(CatalogError::NoSuchInstance { id })?;
+        let (instance, policy) = (record.instance, self.policy(id));
+        let Some(table) = policy.as_ref().and_then(|it| it.timetable.as_ref()) else {
+            return Err(CatalogError::NoSuchInstance { id });
+        };
+        let full = self.is_full_due(db, &instance, table)?;
+        let name: String = instance.name.chars().take(NAME_LENGTH).collect();
+        let new = NewBackup {
+            name: format!("{name} {}", table.shown(run)),
+            description: Some(format!("By the schedule \"{}\".", table.schedule)),
+            instance: id,
+            parent: if full { ParentChoice::None } else { ParentChoice::Newest },
+            container: None,
+        };
+        let backup = self.accept_backup(db, &scope(instance.project)?, new)?;
+        log::info!("backup {} of instance {} is due by its schedule", backup.id, instance.name);
+        Ok(backup)
+    }
+
+    fn is_full_due(&self, db: Records<'_>, instance: &Instance, table: &Timetable) -> Result<bool> {
+        let Some(newest) = db.newest_completed(&instance.project, instance.id)? else {
+            return Ok(true);
+        };
+        let chain = lineage::chain(db, &instance.project, newest.backup.id)?;
+        let Some(root) = chain.ok().and_then(|chain| chain.into_iter().next()) else {
+            return Ok(true);
+        };
+        let since = db.count_completed_since(instance.id, root.created)?;
+        let since = u32::try_from(since).unwrap_or(u32::MAX);
+        Ok(table.full_every.is_due(&table.zone, root.created, since, self.now()))
+    }
+}
+
+/// When the last run of a schedule is attempted again, and how many attempts it has had.
+fn retry(
+    db: Records<'_>,
+    table: &Timetable,
+    done: &ScheduleRecord,
+) -> Result<Option<(Timestamp, u32)>> {
+    let Some((id, attempt)) = done.last else { return Ok(None) };
+    let Some(record) = db.backup(id)?.filter(|it| !it.is_deleted()) else { return Ok(None) };
+    let backup = record.backup;
+    let (Status::Failed, Some(failure)) = (backup.status, &backup.failure) else {
+        return Ok(None);
+    };
+    // Somebody asked for another one meanwhile, and that was made.
+    if let Some(instance) = backup.instance
+        && let Some(newest) = db.newest_completed(&backup.project, instance)?
+        && newest.backup.created > backup.created
+    {
+        return Ok(None);
+    }
+    Ok(match table.after_failure(failure.code, attempt, backup.updated) {
+        Retry::At(at) => Some((at, attempt)),
+        Retry::No => None,
+    })
+}
+
+/// Schedules ask for backups like a member of the project.
+fn scope(project: ProjectId) -> Result<Scope<Write>> {
+    let (name, roles) = (CALLER.to_owned(), vec![Role::Member]);
+    Scope::enter(Caller { name, project: Some(project.clone()), roles }, project)
+}

@@ -1,0 +1,60 @@
+//! `coffer schedule`.
+
+use std::collections::HashMap;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::args::WithConfig;
+use crate::cli::error::Result;
+use crate::cli::terminal;
+
+use super::origin::Origin;
+use super::table::{self, NOTHING};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ScheduleArgs {
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    with: WithConfig,
+}
+
+pub(in crate::cli) fn run(args: &ScheduleArgs) -> Result<()> {
+    let config = args.with.load()?;
+    let origin = Origin::open(&config)?;
+    let schedules = origin.schedules()?;
+    let without_server = origin.without_server();
+    if args.json {
+        let server = without_server.is_none();
+        terminal::say_json(&json!({ "server_answers": server, "backup_schedules": schedules }));
+        return Ok(());
+    }
+    if let Some(why) = without_server {
+        terminal::warn(format_args!("nothing runs by a schedule now: {why}"));
+    }
+    if schedules.is_empty() {
+        terminal::say(
+            "No instance has a schedule. Set one in the configuration, for all of them: [defaults] schedule = \"daily \
+             02:30\"",
+        );
+        return Ok(());
+    }
+    let backups: HashMap<_, _> = origin.backups(None)?.into_iter().map(|it| (it.id, it)).collect();
+    let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
+    let rows = schedules.into_iter().map(|it| {
+        let last = it.last_backup_id.and_then(|id| backups.get(&id));
+        [
+            it.instance_name,
+            it.schedule,
+            it.timezone.unwrap_or_else(|| "system".to_owned()),
+            it.full_every,
+            or_nothing(it.next_run.map(|at| format!("{at} UTC"))),
+            or_nothing(last.map(|it| format!("{}, {}", table::status(it), table::age(it.created)))),
+        ]
+    });
+    let headings = ["INSTANCE", "SCHEDULE", "TIME ZONE", "FULL", "NEXT", "LAST"];
+    table::print(headings, rows.collect());
+    Ok(())
+}

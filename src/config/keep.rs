@@ -1,0 +1,67 @@
+//! What is kept, as the configuration says it: `keep`.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Amount, Keep, Span, Tier};
+
+/// The most restore points that a rule may keep.
+const MOST_KEPT: u32 = 100_000;
+
+/// What is kept. A number of 0 is no rule, and neither is an empty text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "config/default.toml explains every key")]
+pub struct KeepConfig {
+    pub last: u32,
+    pub hourly: u32,
+    pub daily: u32,
+    pub weekly: u32,
+    pub monthly: u32,
+    pub yearly: u32,
+    pub min_age: String,
+    pub max_size: String,
+}
+
+/// What is wrong with a key: its name, and the rest of the sentence.
+pub(super) type Wrong = (String, String);
+
+impl KeepConfig {
+    pub(super) fn policy(&self) -> Result<Keep, Wrong> {
+        let counts = [
+            (Tier::Last, self.last),
+            (Tier::Hourly, self.hourly),
+            (Tier::Daily, self.daily),
+            (Tier::Weekly, self.weekly),
+            (Tier::Monthly, self.monthly),
+            (Tier::Yearly, self.yearly),
+        ];
+        let wrong = |key: &str, why: String| (format!("keep.{key}"), why);
+        if let Some((tier, count)) = counts.iter().find(|(_, count)| *count > MOST_KEPT) {
+            return Err(wrong(tier.as_str(), format!("is {count}; the most is {MOST_KEPT}")));
+        }
+        let min_age = optional::<Span>(&self.min_age).map_err(|why| wrong("min_age", why))?;
+        let max_size = optional::<Amount>(&self.max_size).map_err(|why| wrong("max_size", why))?;
+        let mut keep = Keep::new(counts);
+        keep.min_age = min_age.unwrap_or_default();
+        keep.max_size = max_size;
+        if min_age.is_some() && !keep.lets_go() {
+            let why = "alone lets nothing go: say too how many to keep, such as \
+                       { daily = 7, weekly = 5 }, or max_size";
+            return Err(wrong("min_age", why.to_owned()));
+        }
+        Ok(keep)
+    }
+}
+
+/// A value by its text; what is wrong with it, as the rest of a sentence.
+pub(super) fn read<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse::<T>().map_err(|error| error.to_string())
+}
+
+/// The same; `None` for an empty text.
+pub(super) fn optional<T: FromStr<Err: Display>>(text: &str) -> Result<Option<T>, String> {
+    if text.is_empty() { Ok(None) } else { read(text).map(Some) }
+}

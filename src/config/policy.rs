@@ -1,0 +1,127 @@
+//! When backups are made and what is kept, as the configuration says it: `[defaults]`, and the same keys of an
+//! instance.
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{FullEvery, Policy, Schedule, Span, Timetable, Window};
+
+use super::keep::{Wrong, optional, read};
+use super::{InstanceConfig, KeepConfig};
+
+/// The word for the time zone of the machine.
+const SYSTEM_ZONE: &str = "system";
+
+/// `[defaults]`: what holds for each instance that does not say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml explains every key")]
+pub struct PolicyConfig {
+    pub schedule: String,
+    pub timezone: String,
+    pub jitter: String,
+    pub window: String,
+    pub full_every: String,
+    pub retries: u32,
+    pub keep: KeepConfig,
+}
+
+impl PolicyConfig {
+    /// These defaults with what the instance says itself.
+    fn with(&self, own: &InstanceConfig) -> Self {
+        let or = |own: &Option<String>, default: &String| own.as_ref().unwrap_or(default).clone();
+        Self {
+            schedule: or(&own.schedule, &self.schedule),
+            timezone: or(&own.timezone, &self.timezone),
+            jitter: or(&own.jitter, &self.jitter),
+            window: or(&own.window, &self.window),
+            full_every: or(&own.full_every, &self.full_every),
+            retries: own.retries.unwrap_or(self.retries),
+            keep: own.keep.as_ref().unwrap_or(&self.keep).clone(),
+        }
+    }
+
+    fn policy(&self) -> Result<Policy, Vec<Wrong>> {
+        let mut wrong = Vec::new();
+        let zone = note("timezone", self.zone(), &mut wrong);
+        let schedule = note("schedule", optional::<Schedule>(&self.schedule), &mut wrong).flatten();
+        let jitter = note("jitter", read::<Span>(&self.jitter), &mut wrong);
+        let window = note("window", optional::<Window>(&self.window), &mut wrong);
+        let full_every = note("full_every", read::<FullEvery>(&self.full_every), &mut wrong);
+        let keep = self.keep.policy().map_err(|error| wrong.push(error)).ok();
+        if jitter.is_some_and(|it| it.duration().as_secs() > 24 * 3600) {
+            wrong.push(("jitter".to_owned(), "is longer than a day".to_owned()));
+        }
+        if self.retries > 100 {
+            let why = format!("is {}; it must be from 0 to 100", self.retries);
+            wrong.push(("retries".to_owned(), why));
+        }
+        let parts = (zone, jitter, window, full_every, keep);
+        let (Some(zone), Some(jitter), Some(window), Some(full_every), Some(keep)) = parts else {
+            return Err(wrong);
+        };
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let retries = self.retries;
+        let timetable = schedule.map(|schedule| Timetable {
+            schedule,
+            zone: zone.clone(),
+            jitter,
+            window,
+            full_every,
+            retries,
+        });
+        Ok(Policy { zone, timetable, keep: keep.lets_go().then_some(keep) })
+    }
+
+    fn zone(&self) -> Result<TimeZone, String> {
+        let name = self.timezone.as_str();
+        if name == SYSTEM_ZONE {
+            return Ok(TimeZone::system());
+        }
+        TimeZone::get(name).map_err(|_unknown| {
+            format!(
+                "is {name:?}; use a name such as \"Europe/Berlin\", \"UTC\" or \"{SYSTEM_ZONE}\""
+            )
+        })
+    }
+}
+
+impl InstanceConfig {
+    /// When it is backed up and what is kept, where a loaded configuration has these defaults.
+    pub fn policy(&self, defaults: &PolicyConfig) -> Policy {
+        let policy = defaults.with(self).policy();
+        policy.expect("a loaded configuration was checked")
+    }
+
+    /// Whether the instance says this itself.
+    fn says(&self, key: &str) -> bool {
+        match key.split('.').next().unwrap_or(key) {
+            "schedule" => self.schedule.is_some(),
+            "timezone" => self.timezone.is_some(),
+            "jitter" => self.jitter.is_some(),
+            "window" => self.window.is_some(),
+            "full_every" => self.full_every.is_some(),
+            "retries" => self.retries.is_some(),
+            _ => self.keep.is_some(),
+        }
+    }
+}
+
+/// What is wrong with the defaults.
+pub(super) fn wrong_defaults(defaults: &PolicyConfig) -> Vec<Wrong> {
+    defaults.policy().err().unwrap_or_default()
+}
+
+/// What is wrong with what an instance says itself.
+pub(super) fn wrong_keys(own: &InstanceConfig, defaults: &PolicyConfig) -> Vec<Wrong> {
+    let mut wrong = defaults.with(own).policy().err().unwrap_or_default();
+    wrong.retain(|(key, _)| own.says(key));
+    wrong
+}
+
+/// What was read, or nothing and a note of what is wrong.
+fn note<T>(key: &str, read: Result<T, String>, wrong: &mut Vec<Wrong>) -> Option<T> {
+    read.map_err(|why| wrong.push((key.to_owned(), why))).ok()
+}

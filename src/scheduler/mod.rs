@@ -1,0 +1,158 @@
+//! One thread that begins what is due by the schedules, and lets go of what no policy keeps any more. It decides
+//! nothing: the policies do, over the catalog's rows.
+
+mod thread;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::{Catalog, Look};
+use crate::domain::{Clock, InstanceId, Timestamp, with_causes};
+use crate::policy::clock_jumped;
+
+pub use thread::SchedulerThread;
+
+/// The longest that nothing is looked at: a clock that was set is noticed within this time.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How often the catalog remembers what the clock shows.
+const CLOCK_NOTED: Duration = Duration::from_secs(3600);
+
+/// How often retention looks at every instance, besides after each backup.
+const SWEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether the archives are where they were.
+pub type StoreIsWhole = Box<dyn Fn() -> bool + Send>;
+
+pub struct Scheduler {
+    catalog: Arc<Catalog>,
+    clock: Arc<dyn Clock>,
+    store_is_whole: StoreIsWhole,
+    looks: BTreeMap<InstanceId, Look>,
+    /// The instances at which retention has to look.
+    to_expire: BTreeSet<InstanceId>,
+    swept: Option<Timestamp>,
+    noted: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Scheduler").field("looks", &self.looks).finish_non_exhaustive()
+    }
+}
+
+impl Scheduler {
+    pub fn new(catalog: Arc<Catalog>, clock: Arc<dyn Clock>, store_is_whole: StoreIsWhole) -> Self {
+        let at_once = Look::At(Timestamp::from_micros(0));
+        let looks = catalog.scheduled().into_iter().map(|id| (id, at_once)).collect();
+        let (to_expire, swept, noted, last) = Default::default();
+        Self { catalog, clock, store_is_whole, looks, to_expire, swept, noted, last }
+    }
+
+    /// Does what there is to do, and says when there is something again, as far as is known.
+    pub fn tick(&mut self) -> Timestamp {
+        let now = self.clock.now();
+        self.watch_clock(now);
+        self.begin_due(now);
+        self.look_for_expired(now);
+        if self.expire_one() {
+            return now;
+        }
+        let next = self.looks.values().filter_map(|look| match look {
+            Look::At(at) => Some(*at),
+            Look::AfterBackup | Look::Never => None,
+        });
+        next.min().map_or(now.plus(LONGEST_WAIT), |at| at.min(now.plus(LONGEST_WAIT)))
+    }
+
+    /// After a jump of the clock nothing that was planned by it holds.
+    fn watch_clock(&mut self, now: Timestamp) {
+        let jumped = self.last.is_some_and(|last| clock_jumped(last, now));
+        self.last = Some(now);
+        let noted_lately = self.noted.is_some_and(|noted| now < noted.plus(CLOCK_NOTED));
+        if noted_lately && !jumped {
+            return;
+        }
+        match self.catalog.note_clock(jumped).wait() {
+            Ok(jumped) => {
+                self.noted = Some(now);
+                if jumped {
+                    log::warn!(
+                        "the clock jumped, or the server was off for long: retention deletes nothing until three \
+                         more backups of an instance are proven"
+                    );
+                }
+            }
+            Err(error) => {
+                log::error!("what the clock shows is not remembered: {}", with_causes(&error))
+            }
+        }
+        if jumped {
+            self.looks.values_mut().for_each(|look| *look = Look::At(now));
+            self.swept = None;
+        }
+    }
+
+    fn begin_due(&mut self, now: Timestamp) {
+        let due = |look: &Look| match look {
+            Look::At(at) => *at <= now,
+            Look::AfterBackup => true,
+            Look::Never => false,
+        };
+        let later = Look::At(now.plus(LONGEST_WAIT));
+        let mut begun = Vec::new();
+        for (id, look) in self.looks.iter_mut().filter(|(_, look)| due(look)) {
+            match self.catalog.look_at_schedule(*id) {
+                Ok(Some(next)) => *look = next,
+                // Many that are due at once share a commit.
+                Ok(None) => begun.push((*id, self.catalog.advance_schedule(*id))),
+                Err(error) => {
+                    log::error!("the schedule of instance {id}: {}", with_causes(&error));
+                    *look = later;
+                }
+            }
+        }
+        for (id, reply) in begun {
+            let look = reply.wait().unwrap_or_else(|error| {
+                log::error!("the schedule of instance {id}: {}", with_causes(&error));
+                later
+            });
+            self.looks.insert(id, look);
+        }
+    }
+
+    /// Every instance once a day, and each after a backup of it ended.
+    fn look_for_expired(&mut self, now: Timestamp) {
+        let retained = self.catalog.retained();
+        let finished = self.catalog.take_finished();
+        let swept_lately = self.swept.is_some_and(|swept| now < swept.plus(SWEEP));
+        if !swept_lately {
+            self.swept = Some(now);
+        }
+        self.to_expire.extend(retained.iter().filter(|id| !swept_lately || finished.contains(id)));
+    }
+
+    /// Lets go of what one instance need not keep, so that schedules do not wait for all of them. Whether there are
+    /// more.
+    fn expire_one(&mut self) -> bool {
+        let Some(id) = self.to_expire.pop_first() else { return false };
+        if let Err(error) = self.expire(id) {
+            log::error!("retention of instance {id}: {}", with_causes(&error));
+        }
+        !self.to_expire.is_empty()
+    }
+
+    fn expire(&self, id: InstanceId) -> crate::catalog::Result<()> {
+        if self.catalog.retention_of(id)?.decision.going().next().is_none() {
+            return Ok(());
+        }
+        if !(self.store_is_whole)() {
+            log::warn!("retention of instance {id} waits: the archives are not where they were");
+            return Ok(());
+        }
+        self.catalog.expire(id).wait().map(drop)
+    }
+}

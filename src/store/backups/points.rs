@@ -1,0 +1,101 @@
+//! What retention and schedules need of the backups of an instance, without the rest of their rows.
+
+use rusqlite::{named_params, params};
+
+use crate::domain::{BackupId, FailureCode, InstanceId, Kind, ProjectId, Status, Timestamp};
+use crate::store::sql::{columns, execute, query_all, query_one, statements};
+use crate::store::types::Bytes;
+use crate::store::{Records, Removal, Result};
+
+/// A backup that was not deleted, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointRecord {
+    pub id: BackupId,
+    pub parent: Option<BackupId>,
+    pub created: Timestamp,
+    pub kind: Kind,
+    pub status: Status,
+    pub damage: Option<FailureCode>,
+    /// A removal that failed: what is left of it is not known.
+    pub removal: Option<Removal>,
+    pub pinned: bool,
+    pub stored_bytes: u64,
+    pub source_bytes: u64,
+}
+
+columns! {
+    PointColumns, point_columns {
+        id: BackupId = "id",
+        parent: Option<BackupId> = "parent",
+        created: Timestamp = "created",
+        kind: Kind = "kind",
+        status: Status = "status",
+        damage: Option<FailureCode> = "damage_code",
+        removal: Option<Removal> = "removal",
+        pinned: bool = "pinned IS NOT NULL",
+        stored_bytes: Bytes = "coalesce(size, 0)",
+        source_bytes: Bytes = "coalesce(source_bytes, 0)",
+    }
+}
+
+statements! {
+    /// Oldest first: parents before their children.
+    OF_INSTANCE = concat!(
+        "SELECT ", point_columns!(), " FROM backups
+         WHERE instance = :instance AND (created, id) > (-1, '') AND project = :project
+             AND coalesce(removal, 'failed') = 'failed'
+         ORDER BY created, id"
+    );
+
+    /// The backups that restores read now.
+    RESTORING = "SELECT restored_from FROM instances WHERE status = 'BUILD' AND restored_from IS NOT NULL";
+
+    COMPLETED_SINCE = "SELECT count(*) FROM backups
+         WHERE instance = ?1 AND status = 'COMPLETED' AND created >= ?2 AND removal IS NULL";
+
+    PIN = "UPDATE backups SET pinned = ?2, updated = ?3 WHERE id = ?1";
+}
+
+impl Records<'_> {
+    /// The backups of an instance that were not deleted, oldest first.
+    pub fn points_of(self, project: &ProjectId, instance: InstanceId) -> Result<Vec<PointRecord>> {
+        let params = named_params! { ":instance": instance, ":project": project };
+        let found = query_all(self.0, OF_INSTANCE, params, PointColumns::read)?;
+        Ok(found
+            .into_iter()
+            .map(|it| PointRecord {
+                id: it.id,
+                parent: it.parent,
+                created: it.created,
+                kind: it.kind,
+                status: it.status,
+                damage: it.damage,
+                removal: it.removal,
+                pinned: it.pinned,
+                stored_bytes: it.stored_bytes.0,
+                source_bytes: it.source_bytes.0,
+            })
+            .collect())
+    }
+
+    /// The backups that restores read now.
+    pub fn restoring_backups(self) -> Result<Vec<BackupId>> {
+        query_all(self.0, RESTORING, [], |row| row.get(0))
+    }
+
+    /// How many backups of an instance were completed that were asked for since.
+    pub fn count_completed_since(self, instance: InstanceId, since: Timestamp) -> Result<u64> {
+        let params = params![instance, since];
+        Ok(query_one(self.0, COMPLETED_SINCE, params, |row| row.get::<_, Bytes>(0))?.0)
+    }
+
+    /// Pins a backup, or no longer.
+    pub fn set_pinned(
+        self,
+        id: BackupId,
+        pinned: Option<Timestamp>,
+        at: Timestamp,
+    ) -> Result<bool> {
+        Ok(execute(self.0, PIN, params![id, pinned, at])? > 0)
+    }
+}

@@ -1,0 +1,85 @@
+//! What schedules have done, and the clock as it was seen last.
+
+use rusqlite::{named_params, params};
+
+use super::sql::{columns, execute, insert, query_all, query_first, statements};
+use super::{Records, Result};
+use crate::domain::{BackupId, InstanceId, Timestamp};
+
+/// What the schedule of an instance has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduleRecord {
+    /// Every run until then is done with, or was made up for.
+    pub handled: Timestamp,
+    /// The last backup that was made for it, and how many attempts its run has had, from 1 on.
+    pub last: Option<(BackupId, u32)>,
+}
+
+/// The clock as it was seen last, and when it was last seen to jump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenClock {
+    pub seen: Timestamp,
+    pub jumped: Option<Timestamp>,
+}
+
+columns! {
+    ScheduleColumns, schedule_columns {
+        instance: InstanceId = "instance",
+        handled: Timestamp = "handled",
+        backup: Option<BackupId> = "backup",
+        attempt: u32 = "attempt",
+    }
+}
+
+statements! {
+    BY_INSTANCE = concat!("SELECT ", schedule_columns!(), " FROM schedules WHERE instance = ?1");
+
+    ALL = concat!("SELECT ", schedule_columns!(), " FROM schedules WHERE instance > ''");
+
+    PUT = insert!(
+        "schedules" ("instance", "handled", "backup", "attempt")
+        "ON CONFLICT (instance) DO UPDATE SET handled = excluded.handled, backup = excluded.backup,
+             attempt = excluded.attempt"
+    );
+
+    CLOCK = "SELECT seen, jumped FROM clock WHERE id = 1";
+
+    PUT_CLOCK = "INSERT INTO clock (id, seen, jumped) VALUES (1, ?1, ?2)
+         ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, jumped = excluded.jumped";
+}
+
+impl From<ScheduleColumns> for ScheduleRecord {
+    fn from(it: ScheduleColumns) -> Self {
+        Self { handled: it.handled, last: it.backup.map(|backup| (backup, it.attempt)) }
+    }
+}
+
+impl Records<'_> {
+    pub fn schedule(self, instance: InstanceId) -> Result<Option<ScheduleRecord>> {
+        let found = query_first(self.0, BY_INSTANCE, [instance], ScheduleColumns::read)?;
+        Ok(found.map(ScheduleRecord::from))
+    }
+
+    pub fn schedules(self) -> Result<Vec<(InstanceId, ScheduleRecord)>> {
+        let found = query_all(self.0, ALL, [], ScheduleColumns::read)?;
+        Ok(found.into_iter().map(|it| (it.instance, it.into())).collect())
+    }
+
+    pub fn put_schedule(self, instance: InstanceId, record: &ScheduleRecord) -> Result<()> {
+        let (backup, attempt) = record.last.map_or((None, 0), |(id, attempt)| (Some(id), attempt));
+        let params = named_params! {
+            ":instance": instance, ":handled": record.handled, ":backup": backup, ":attempt": attempt
+        };
+        execute(self.0, PUT, params).map(drop)
+    }
+
+    pub fn seen_clock(self) -> Result<Option<SeenClock>> {
+        query_first(self.0, CLOCK, [], |row| {
+            Ok(SeenClock { seen: row.get("seen")?, jumped: row.get("jumped")? })
+        })
+    }
+
+    pub fn put_seen_clock(self, clock: SeenClock) -> Result<()> {
+        execute(self.0, PUT_CLOCK, params![clock.seen, clock.jumped]).map(drop)
+    }
+}

@@ -1,0 +1,132 @@
+//! What the policy does not keep goes after each backup, as the preview says; what must stay stays.
+
+use coffer::catalog::{CatalogError, NotNow};
+use coffer::domain::ArchiveFacts;
+use coffer::policy::{Guard, Tier};
+
+use super::*;
+use crate::catalog::fixture::member;
+
+fn keep(counts: &[(Tier, u32)]) -> Keep {
+    Keep::new(counts.iter().copied())
+}
+
+/// The backups that the preview says would go, oldest first.
+fn preview(house: &House) -> Vec<BackupId> {
+    let retention = house.catalog.retention_of(shop_id()).unwrap();
+    let mut going: Vec<_> =
+        retention.decision.going().flat_map(|chain| chain.members.clone()).collect();
+    going.sort();
+    going
+}
+
+fn suspended(house: &House) -> Vec<Guard> {
+    house.catalog.retention_of(shop_id()).unwrap().decision.suspended
+}
+
+#[test]
+fn after_each_backup_what_is_not_kept_goes_as_the_preview_said() {
+    let mut house = House::new(daily_full(keep(&[(Tier::Last, 3)])));
+    let first = house.made_on_days(0..3);
+    assert_eq!(house.backups(), first);
+    house.tick_at(half_past_two(3));
+    let fourth = house.claim().unwrap().id;
+    assert_eq!(preview(&house), [], "nothing goes for a backup that is not made yet");
+    house.complete(fourth);
+    assert_eq!(preview(&house), [first[0]]);
+    house.tick_at(half_past_two(3));
+    assert_eq!(house.backups(), [first[1], first[2], fourth]);
+    assert_eq!(preview(&house), []);
+}
+
+#[test]
+fn eight_weeks_of_daily_backups_leave_what_the_policy_promises() {
+    let policy = keep(&[(Tier::Daily, 7), (Tier::Weekly, 4)]);
+    let mut house = House::new(daily_full(policy));
+    let made = house.made_on_days(0..56);
+    // Day 55 is Wednesday, 25 February: seven days back to the 19th, and the Sundays before and in that time.
+    let left: Vec<usize> = (0..56).filter(|day| house.is_shown(made[*day])).collect();
+    assert_eq!(left, [38, 45, 49, 50, 51, 52, 53, 54, 55]);
+}
+
+#[test]
+fn failed_backups_never_make_a_good_one_go() {
+    let mut house = House::new(daily_full(keep(&[(Tier::Last, 1)])));
+    let good = house.made_on_days(0..1);
+    for day in 1..5 {
+        house.tick_at(half_past_two(day));
+        house.fail(house.claim().unwrap().id, FailureCode::SourceDenied);
+        house.tick_at(half_past_two(day));
+        assert!(house.is_shown(good[0]), "day {day}");
+    }
+    house.made_on_days(5..6);
+    assert!(!house.is_shown(good[0]));
+}
+
+#[test]
+fn while_the_archives_are_not_where_they_were_nothing_goes() {
+    let mut house = House::new(daily_full(keep(&[(Tier::Last, 1)])));
+    let first = house.made_on_days(0..1);
+    house.store_is_whole.store(false, Ordering::SeqCst);
+    let second = house.made_on_days(1..2);
+    assert_eq!(house.backups(), [first[0], second[0]]);
+    house.store_is_whole.store(true, Ordering::SeqCst);
+    let third = house.made_on_days(2..3);
+    assert_eq!(house.backups(), third);
+}
+
+#[test]
+fn what_is_pinned_stays_and_cannot_be_deleted() {
+    let mut house = House::new(daily_full(keep(&[(Tier::Last, 1)])));
+    let first = house.made_on_days(0..1)[0];
+    let pinned = house.catalog.pin_backup(&member("a"), first, true).wait().unwrap();
+    assert_eq!(pinned.pinned, Some(half_past_two(0)));
+    house.made_on_days(1..3);
+    assert!(house.is_shown(first));
+    let refused = house.catalog.delete_backup(&member("a"), first).wait().unwrap_err();
+    assert!(matches!(refused, CatalogError::NotNow(NotNow::Pinned { .. })), "{refused}");
+    house.catalog.pin_backup(&member("a"), first, false).wait().unwrap();
+    house.made_on_days(3..4);
+    assert!(!house.is_shown(first));
+}
+
+#[test]
+fn an_instance_that_left_the_configuration_keeps_all_its_backups() {
+    let mut house = House::new(daily_full(keep(&[(Tier::Last, 2)])));
+    let made = house.made_on_days(0..2);
+    house.catalog.set_policies(HashMap::from([(shop_id(), daily_full(keep(&[(Tier::Last, 1)])))]));
+    house.catalog.sync_instances(Vec::new()).wait().unwrap();
+    assert_eq!(suspended(&house), [Guard::NotConfigured]);
+    house.tick_at(half_past_two(9));
+    assert_eq!(house.backups(), made);
+}
+
+#[test]
+fn after_the_clock_jumped_nothing_goes_until_three_backups_are_proven() {
+    let mut house = House::new(daily_full(keep(&[(Tier::Last, 1)])));
+    let old = house.made_on_days(0..1)[0];
+    let mut kept = vec![old];
+    for day in 1000..1002 {
+        kept.extend(house.made_on_days(day..day + 1));
+        assert_eq!((house.backups(), suspended(&house)), (kept.clone(), vec![Guard::ClockJumped]));
+    }
+    let third = house.made_on_days(1002..1003);
+    assert_eq!(house.backups(), third);
+}
+
+#[test]
+fn while_the_source_is_much_smaller_than_it_was_nothing_goes() {
+    let mut house = House::new(daily_full(keep(&[(Tier::Last, 1)])));
+    let mut made = |day: u64, source_bytes: u64| {
+        house.tick_at(half_past_two(day));
+        let id = house.claim().unwrap().id;
+        house.complete_with(ArchiveFacts { source_bytes, ..facts(id) });
+        house.tick_at(half_past_two(day));
+        house.backups().len()
+    };
+    assert_eq!(made(0, 90 << 20), 1);
+    assert_eq!(made(1, 80 << 20), 1);
+    assert_eq!(made(2, 30 << 20), 2, "it may be the loss of data that a person wants to undo");
+    assert_eq!(made(3, 30 << 20), 3);
+    assert_eq!(made(4, 70 << 20), 1);
+}
