@@ -15,8 +15,9 @@ use crate::engine::{EngineError, Result};
 
 pub(super) type Row = Vec<String>;
 
-/// Whatever mode the server has: names are asked for, and answered, in backquotes.
-const OWN_MODE: &str = "--init-command=SET SESSION sql_mode=''";
+/// Whatever the server sets for every session: names are asked for, and answered, in backquotes, and an answer is complete.
+const OWN_SESSION: &str = "--init-command=SET SESSION sql_mode='', sql_big_selects=1, \
+     sql_select_limit=18446744073709551615 /*M!100101 , max_statement_time=0 */";
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -76,7 +77,7 @@ impl Client {
                 .current_dir(data),
         };
         tool.args(["--batch", "--skip-column-names", "--default-character-set=utf8mb4"])
-            .args(["--connect-timeout=5", OWN_MODE])
+            .args(["--connect-timeout=5", OWN_SESSION])
     }
 
     /// Runs short queries and returns the rows of all of them.

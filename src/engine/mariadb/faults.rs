@@ -18,6 +18,13 @@ const RULES: &[Rule] = rules! {
         "the server's own files are damaged: check them with mariadb-check, and restore an earlier backup";
     SourceDenied:
         "access denied", "command denied", "you need (at least one of)", "is not allowed to connect" => "";
+    SourceDenied: "init_connect command failed" =>
+        "correct the server's init_connect, or GRANT CONNECTION ADMIN ON *.* to the account, which makes the server \
+         pass over it";
+    SourceDenied: "you must set password", "password has expired" =>
+        "set a new password for the account, and write it to source.password_file";
+    SourceInvalid: "max_join_size rows" =>
+        "the server's max_join_size forbids to read all rows of a table: run SET GLOBAL sql_big_selects = 1";
     SourceDenied: "ssl connection error", "tls/ssl error", "ssl is required", "certificate verif" =>
         "correct source.tls, source.ca_file, source.cert_file and source.key_file";
     SourceMissing: "unknown database" => "correct source.database, or create it";

@@ -17,6 +17,7 @@ mod facts;
 mod far_files;
 mod faults;
 mod left_out;
+mod limits;
 mod load;
 mod load_directory;
 mod load_server;

@@ -5,7 +5,7 @@ use super::facts::{Facts, databases, table_bytes};
 use super::left_out::{Inventory, settings_files};
 use super::options::{Method, Options};
 use super::programs::{Maker, maker, series, version_text};
-use super::{Brand, data_files, far_files, rights};
+use super::{Brand, data_files, far_files, limits, rights};
 use crate::domain::{Cancel, FailureCode, LeftOut};
 use crate::engine::server_source::Address;
 use crate::engine::source_path::invalid;
@@ -26,6 +26,7 @@ pub(super) fn connect(options: &Options, cancel: &Cancel) -> Result<(Client, Fac
         Method::Logical => drop(options.programs().dumper()?),
     }
     rights::check(options, &facts)?;
+    limits::check(&client, options)?;
     Ok((client, facts))
 }
 

@@ -99,3 +99,36 @@ fn doctor_and_the_start_warn_about_backups_that_would_fail() {
     assert!(said.contains("/nowhere/s"), "{said}");
     assert_eq!(output.status.code(), Some(1), "{said}");
 }
+
+#[test]
+fn a_server_whose_settings_cut_what_is_read_is_refused_until_they_are_gone() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE shop; USE shop; CREATE TABLE a(x INT PRIMARY KEY); INSERT INTO a SELECT seq FROM seq_1_to_50",
+    );
+    let mut server = TestServer::builder()
+        .instance_of("dump", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .instance_of("copy", "mariadb", &source(&database, ""), "quick")
+        .start();
+    server.allow_warning(" failed: ");
+    let client = server.admin();
+    for (set, instances) in [
+        ("sql_select_limit = 20", &["dump", "copy"][..]),
+        ("system_versioning_asof = '2000-01-01 00:00:00'", &["dump"]),
+    ] {
+        database.sql(&format!("SET GLOBAL {set}"));
+        let (name, _) = set.split_once(' ').unwrap();
+        let mend = format!("SET GLOBAL {name} = DEFAULT");
+        for instance in instances {
+            let (code, why) = client.failed(instance);
+            assert_eq!(code, "source_invalid", "{why}");
+            assert!(why.contains(&mend), "{why}");
+        }
+        let doctor = server.run(&["doctor"]);
+        let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        assert!(!doctor.status.success() && said.contains(&mend), "{said}");
+        database.sql(&mend);
+    }
+    client.full("dump");
+    client.full("copy");
+}
