@@ -14,6 +14,17 @@ pub trait ArchiveAccess: ArchiveUrls + Send + Sync + std::fmt::Debug {
     /// Opens an archive for a download.
     fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>>;
 
-    /// Fetches a deleted archive out of the trash; `NotFound`: it is not there any more.
-    fn bring_back(&self, location: &Location) -> io::Result<()>;
+    /// Fetches deleted archives out of the trash: all of them, or none.
+    fn bring_back(&self, locations: &[Location]) -> Result<(), NotFetched>;
+}
+
+/// Why deleted archives were not fetched out of the trash.
+#[derive(Debug)]
+pub enum NotFetched {
+    /// One of them is not there any more.
+    Gone,
+    /// The place where they belong is not there.
+    NoPlace,
+    /// Something else, for the log.
+    Failed(String),
 }

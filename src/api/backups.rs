@@ -15,7 +15,7 @@ use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, Resto
 use super::error::ApiError;
 use super::extract::{Body, Call};
 use super::operation::{Operation, operations};
-use super::{ArchiveAccess, State};
+use super::{ArchiveAccess, NotFetched, State};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![create_backup, show_backup, delete_backup, undelete_backup, drill_backup]
@@ -161,6 +161,7 @@ async fn registered(call: &Call<Write>, mut backup: Backup) -> Result<Backup, Ap
     responses(
         (status = 202, description = "It is there again.", body = BackupAnswer),
         (status = 422, description = "It is still being deleted.", body = ErrorBody),
+        (status = 503, description = "The archives are not where they were.", body = ErrorBody),
     )
 )]
 async fn undelete_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
@@ -168,16 +169,19 @@ async fn undelete_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
     let deleted = deleted(&call, id).await?;
     let archives = Arc::clone(&call.state.archives);
     let ids = deleted.iter().map(|it| it.id).collect();
-    let fetch = move || {
-        let mut locations = deleted.iter().filter_map(|it| it.facts.as_ref());
-        locations.try_for_each(|facts| archives.bring_back(&facts.location))
-    };
-    let fetched = web::block(fetch).await.map_err(|error| ApiError::Fault(error.to_string()))?;
-    fetched.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
+    let locations = deleted.into_iter().filter_map(|it| Some(it.facts?.location));
+    let locations: Vec<_> = locations.collect();
+    let fetched = web::block(move || archives.bring_back(&locations)).await;
+    let fetched = fetched.map_err(|error| ApiError::Fault(error.to_string()))?;
+    fetched.map_err(|why| match why {
+        NotFetched::Gone => {
             ApiError::NotFound(format!("The archive of backup {id} is not in the trash any more."))
         }
-        _ => ApiError::Fault(format!("backup {id} was not brought back: {error}")),
+        NotFetched::NoPlace => ApiError::OutOfReach(format!(
+            "Backup {id} cannot be brought back now: the archives are not where they were. Try again once their \
+             disk is mounted."
+        )),
+        NotFetched::Failed(why) => ApiError::Fault(format!("backup {id} was not brought back: {why}")),
     })?;
     call.state.catalog.undeleted(ids).done().await?;
     let backup = call.state.catalog.find(id)?;

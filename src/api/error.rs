@@ -42,6 +42,8 @@ pub(super) enum ApiError {
     NotImplemented(String),
     #[error("The server cannot answer at the moment. Try again later.")]
     Unavailable,
+    #[error("{0}")]
+    OutOfReach(String),
     /// The text is for the log only.
     #[error("{0}")]
     Fault(String),
@@ -75,7 +77,9 @@ impl ApiError {
             Self::BadRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "badRange"),
             Self::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unprocessableEntity"),
             Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "notImplemented"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "serviceUnavailable"),
+            Self::Unavailable | Self::OutOfReach(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "serviceUnavailable")
+            }
             Self::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "instanceFault"),
         }
     }

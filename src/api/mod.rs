@@ -43,7 +43,7 @@ use crate::wire::BackupView;
 
 use operation::Operation;
 
-pub use archive_access::ArchiveAccess;
+pub use archive_access::{ArchiveAccess, NotFetched};
 pub use metrics::RequestCounts;
 
 /// How callers are recognised.

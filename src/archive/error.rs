@@ -75,6 +75,22 @@ impl ArchiveError {
         )
     }
 
+    /// What is wrong, for a sentence that names the backup at fault already.
+    pub fn without_backup(&self) -> String {
+        match self {
+            Self::Damaged { what, .. } => {
+                format!("its archive is damaged: {what}; copy it again, or use another backup")
+            }
+            Self::MissingParent { needed_by, .. } => {
+                format!("its archive is needed too: {needed_by} is built on it")
+            }
+            Self::ChainMismatch { what, .. } => {
+                format!("its archive does not belong to this chain: {what}")
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The backup whose archive is at fault, if that is known.
     pub const fn bad_backup(&self) -> Option<BackupId> {
         match self {

@@ -90,6 +90,8 @@
 //!
 //! # What callers can rely on
 //!
+//! * Of a full archive whose index is lost, [`salvage_unindexed`] restores what its frames hold, and says that nothing
+//!   vouches for it.
 //! * [`Reader::open`] succeeds only if manifest, index and seek table are what was written.
 //! * Nothing is restored before its hash was compared with the one taken from the source.
 //! * Numbers in a file are not trusted: memory is bounded, whatever a file says.
@@ -113,5 +115,7 @@ pub use error::{ArchiveError, Result};
 pub use index::{Entries, Record};
 pub use manifest::{BackupDescription, IndexSummary, Manifest, ManifestDraft, Totals};
 pub use order::Order;
-pub use read::{Chain, Counts, Finished, Lost, Reader, prove, verify_file};
+pub use read::{
+    Chain, Counts, Finished, Lost, Reader, Unindexed, prove, salvage_unindexed, verify_file,
+};
 pub use write::{ParentIndex, Writer, WriterOptions};

@@ -91,6 +91,13 @@ impl Catalog {
         Ok(backups)
     }
 
+    /// Those that are finished and not deleted, also not by a delete that is still to be done.
+    pub fn kept_backups(&self) -> Result<Vec<Backup>> {
+        let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
+        let kept = found.into_iter().filter(|it| it.removal.is_none());
+        Ok(kept.map(|it| it.backup).filter(|it| it.status.is_usable()).collect())
+    }
+
     /// Accepts a new backup, and wakes the executor. It belongs to the project of its instance.
     pub fn create_backup(&self, scope: &Scope<Write>, new: NewBackup) -> Reply<Backup> {
         let scope = scope.clone();

@@ -3,7 +3,7 @@
 use super::rules::{LAST_INSTANT, Rules};
 use super::{Catalog, Invalid, Reply, Result};
 use crate::domain::{
-    Backup, CheckLevel, Damage, DamageIn, Failure, Instance, InstanceId, InstanceOrigin,
+    Backup, BackupId, CheckLevel, Damage, DamageIn, Failure, Instance, InstanceId, InstanceOrigin,
     InstanceStatus, Kind, Location, RunEnd, RunKind, Source, Timestamp, Verify,
 };
 use crate::store::{BackupRecord, Records, Task};
@@ -17,18 +17,58 @@ pub struct Recovered {
     pub drill: Option<RunEnd>,
     /// What a drill found wrong with its data.
     pub damage: Option<Failure>,
+    /// It was deleted: since then its archive is in the trash.
+    pub trashed: Option<Timestamp>,
+}
+
+/// What the catalog knows of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordOf {
+    Nothing,
+    Backup,
+    /// A backup that was deleted, so that its archive should be in the trash.
+    Deleted,
 }
 
 impl Catalog {
     /// Adds rows that were read back from archives, except those whose id or archive the catalog has
-    /// already. Returns how many were new. Unknown instances are added as detached.
+    /// already. Returns how many were new, without those in the trash. Unknown instances are added as detached.
     pub fn import(&self, rows: Vec<Recovered>) -> Reply<usize> {
         self.write(move |db, rules| {
             let mut new = 0;
             for row in rows {
-                new += usize::from(rules.import_one(db, row)?);
+                let is_shown = row.trashed.is_none();
+                new += usize::from(rules.import_one(db, row)? && is_shown);
             }
             Ok(new)
+        })
+    }
+
+    /// The archives of these were found in the trash, where they have been since then: they were deleted, although
+    /// their rows, from a copy of the catalog, do not say so. Returns how many that is news of.
+    pub fn found_in_trash(&self, found: Vec<(BackupId, Timestamp)>) -> Reply<usize> {
+        self.write(move |db, _rules| {
+            let mut news = 0;
+            for (id, since) in found {
+                news += usize::from(db.found_in_trash(id, since)?);
+            }
+            Ok(news)
+        })
+    }
+
+    /// What the catalog knows of the archive at this location, which may be named after a backup.
+    pub fn record_of(&self, location: &Location) -> Result<RecordOf> {
+        self.store.read(|db| {
+            let by_name = location.backup_id().map(|id| db.backup(id)).transpose()?.flatten();
+            let found = match (by_name, db.owner_of_location(location)?) {
+                (None, Some(owner)) => db.backup(owner)?,
+                (found, _) => found,
+            };
+            Ok(match found {
+                None => RecordOf::Nothing,
+                Some(record) if record.trashed.is_some() => RecordOf::Deleted,
+                Some(_) => RecordOf::Backup,
+            })
         })
     }
 
@@ -51,9 +91,9 @@ impl Catalog {
 
 impl Rules {
     fn import_one(&self, db: Records<'_>, row: Recovered) -> Result<bool> {
-        let Recovered { backup, instance_name, drill, damage } = row;
+        let Recovered { backup, instance_name, drill, damage, trashed } = row;
         let location = require_finished(&backup)?;
-        if db.backup(backup.id)?.is_some_and(|it| it.trashed.is_some()) {
+        if trashed.is_none() && db.backup(backup.id)?.is_some_and(|it| it.trashed.is_some()) {
             // A person fetched its archive back.
             return Ok(db.bring_back(backup.id, self.now())?);
         }
@@ -88,6 +128,9 @@ impl Rules {
         if let Some(failure) = damage {
             let damage = Damage { id, place: DamageIn::Data, failure };
             db.set_damaged(&damage, self.now())?;
+        }
+        if let Some(since) = trashed {
+            db.found_in_trash(id, since)?;
         }
         Ok(true)
     }

@@ -43,7 +43,7 @@ use tokens::Tokens;
 
 pub use backups::{BackupFilter, BackupPage};
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Result};
-pub use import::Recovered;
+pub use import::{RecordOf, Recovered};
 pub use instances::{InstancePage, NewInstance};
 pub use notices::Notice;
 pub use projects::NewStrategy;

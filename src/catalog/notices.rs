@@ -12,6 +12,8 @@ use crate::domain::{Backup, BackupId, Location, Timestamp};
 pub enum Notice {
     /// The catalog was rebuilt since the process started.
     CatalogRebuilt,
+    /// The catalog was older than the archives when the process started.
+    CatalogOlder,
     /// The catalog's file is no longer where it was opened.
     CatalogMoved,
     /// None of the archives is where it was.

@@ -11,6 +11,7 @@ mod export;
 mod interrupt;
 mod offline;
 mod restore;
+mod salvage;
 mod serve;
 mod terminal;
 mod token;

@@ -6,23 +6,16 @@ use clap::Args;
 use log::LevelFilter;
 use serde_json::json;
 
-use crate::archive::Lost;
 use crate::config::Config;
 use crate::domain::{CheckLevel, DamageIn, LogFormat, Source, num};
 use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, JobError, RestorePlan, RestoreReport};
-use crate::file_url;
 use crate::telemetry;
 
 use super::args::BackupArgs;
 use super::error::{CommandError, Result};
 use super::offline::{self, Opened, Purpose};
-use super::terminal;
-
-/// What can be had of an archive whose index, manifest or end is damaged.
-const WITHOUT_INDEX: &str = "--salvage cannot help, because the archive's index cannot be read. A full backup \
-    (.tar.zst) can still be unpacked up to the damage, into a new folder: zstd -dc FILE | tar -xpf - -C FOLDER. \
-    Of an incremental one (.incr.zst) nothing can be had; restore the one that it is built on";
+use super::{salvage, terminal};
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
@@ -37,7 +30,8 @@ pub(super) struct RestoreArgs {
     #[arg(long, value_name = "LEVEL", default_value = "quick", value_parser = parse_check)]
     check: CheckLevel,
     /// Restore what can be had of a backup whose archive is damaged. Every file and range that cannot be
-    /// vouched for is named; it is filled with zeros.
+    /// vouched for is named; it is filled with zeros. If the archive's index is lost, the files of a full backup
+    /// are restored into the folder PATH, as far as the archive still holds them.
     #[arg(long)]
     salvage: bool,
     #[command(flatten)]
@@ -63,15 +57,15 @@ pub(super) fn run(args: &RestoreArgs) -> Result<()> {
 }
 
 fn restore(args: &RestoreArgs) -> Result<()> {
-    let opened = offline::open(&args.backup, Purpose::Use).map_err(|error| match error {
-        CommandError::Job(error)
-            if error.is_damaged_archive() || matches!(error, JobError::BadFile { .. }) =>
-        {
-            let file = bad_file(&args.backup, &error).unwrap_or_else(|| "FILE".to_owned());
-            CommandError::Damaged(format!("{error}; {}", WITHOUT_INDEX.replace("FILE", &file)))
+    let opened = match offline::open(&args.backup, Purpose::Use) {
+        Err(CommandError::Job(error)) if is_bad_archive(&error) => {
+            if args.salvage {
+                return salvage::without_index(&args.backup, args.to.as_deref(), error);
+            }
+            return Err(CommandError::Damaged(format!("{error}; {}", salvage::ADVICE)));
         }
-        error => error,
-    })?;
+        opened => opened?,
+    };
     let target = match (&args.to, &args.into) {
         (Some(path), _) => Target::Path(path),
         (None, into) => {
@@ -92,8 +86,7 @@ fn restore(args: &RestoreArgs) -> Result<()> {
     });
     let report = match report {
         Err(error) if error.is_damaged_archive() && !args.salvage => {
-            let advice = "what can be had of it is restored with --salvage";
-            return Err(CommandError::Damaged(format!("{error}; {advice}")));
+            return Err(CommandError::Damaged(format!("{error}; {}", salvage::ADVICE)));
         }
         report => report?,
     };
@@ -115,18 +108,9 @@ fn restore(args: &RestoreArgs) -> Result<()> {
     }
 }
 
-/// The path of the archive that cannot be used, for a shell.
-fn bad_file(args: &BackupArgs, error: &JobError) -> Option<String> {
-    let path = match error {
-        JobError::BadFile { path, .. } => PathBuf::from(path),
-        JobError::ChainBroken { bad_backup, .. } => {
-            let (context, _id) = offline::reopen(args)?;
-            let location = context.catalog.find(*bad_backup).ok()?.facts?.location;
-            file_url::to_path(&context.local.url(&location))?
-        }
-        _ => return None,
-    };
-    Some(format!("'{}'", path.display().to_string().replace('\'', "'\\''")))
+/// Whether an archive cannot be opened because of its bytes.
+fn is_bad_archive(error: &JobError) -> bool {
+    error.is_damaged_archive() || matches!(error, JobError::BadFile { .. })
 }
 
 /// What a person does to use what was restored.
@@ -151,7 +135,7 @@ fn report_in_json(opened: &Opened, report: &RestoreReport, place: &str) {
         "content_bytes": report.content_bytes,
         "check": report.check,
         "warning": report.warning,
-        "lost": report.lost.iter().map(lost_json).collect::<Vec<_>>(),
+        "lost": report.lost.iter().map(salvage::lost_json).collect::<Vec<_>>(),
         "left_out": executor::left_out(opened.manifest()),
         "not_restored": report.left_out,
         "next": next_steps(opened, report),
@@ -178,15 +162,7 @@ fn report_as_text(opened: &Opened, report: &RestoreReport, place: &str) {
     for line in next_steps(opened, report) {
         terminal::say(format_args!("    {line}"));
     }
-    for lost in &report.lost {
-        let (path, end) = (engine::printable(&lost.path), lost.offset + lost.bytes);
-        terminal::say(format_args!("Lost: {path}, bytes {} to {end}: {}", lost.offset, lost.why));
-    }
-}
-
-fn lost_json(lost: &Lost) -> serde_json::Value {
-    let Lost { path, offset, bytes, why } = lost;
-    json!({"path": engine::printable(path), "offset": offset, "bytes": bytes, "why": why})
+    report.lost.iter().for_each(salvage::say_lost);
 }
 
 /// What the person who restored must know about the data: an exit code of its own.

@@ -12,11 +12,15 @@ pub struct LeftOut {
     pub what: String,
     /// Why, and where it can be had instead.
     pub why: String,
+    /// Of what a restore could not create: whether it holds no data of its own. It leads to another server, is made
+    /// again from other data, or says how data is to be kept.
+    #[serde(skip)]
+    pub holds_no_data: bool,
 }
 
 impl LeftOut {
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { what: what.into(), why: why.into() }
+        Self { what: what.into(), why: why.into(), holds_no_data: false }
     }
 
     /// The first `most` of a list, and how many more there are.

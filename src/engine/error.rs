@@ -97,6 +97,18 @@ impl EngineError {
         Self::known(code, format!("{action} {}: {source}; {advice}", path.display()))
     }
 
+    /// A restored file that cannot be read. Only if it is not in its folder, which is there, did the archive not hold it.
+    pub(super) fn unread(path: &Path, source: impl Into<io::Error>) -> Self {
+        let source = source.into();
+        let is_missing =
+            source.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir);
+        if is_missing {
+            let name = path.file_name().unwrap_or_default().display();
+            return Self::archive(format!("the archive does not hold {name}"));
+        }
+        Self::target("reading", path, source)
+    }
+
     /// The archive holds something that no backup of this engine does.
     pub(super) fn archive(message: impl Into<String>) -> Self {
         Self::known(FailureCode::ArchiveDamaged, message)
@@ -117,5 +129,26 @@ impl EngineError {
             Self::Cancelled | Self::Stopped(_) => return None,
         };
         Some(Failure::new(code, self.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_restored_file_that_is_missing_in_its_folder_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cluster.json");
+        let code = |path: &Path, kind: io::ErrorKind| {
+            EngineError::unread(path, kind).failure().unwrap().code
+        };
+        assert_eq!(code(&path, io::ErrorKind::NotFound), FailureCode::ArchiveDamaged);
+        for kind in
+            [io::ErrorKind::PermissionDenied, io::ErrorKind::Other, io::ErrorKind::StorageFull]
+        {
+            assert!(!code(&path, kind).is_damage(), "{kind}");
+        }
+        assert!(!code(&folder.path().join("gone/x"), io::ErrorKind::NotFound).is_damage());
     }
 }

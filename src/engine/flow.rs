@@ -54,6 +54,11 @@ pub trait Load: Send {
     /// a folder before its members, a file before its hard links.
     fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>>;
 
+    /// The same for a file that was created last and is in the archive once more: it replaces that one.
+    fn entry_again(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
+        self.entry(entry)
+    }
+
     /// Sets modes, owners and times, syncs, and runs the engine's own check on what was restored. All content must have
     /// been written.
     fn finish(self: Box<Self>, check: CheckLevel) -> Result<Box<dyn Staged>>;

@@ -30,13 +30,13 @@ mod xattrs;
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::{EntryPath, LeftOut, Source};
+use crate::domain::{EntryPath, Source};
 
 pub use error::{EngineError, Result, Stop};
 pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
 pub use pulse::Pulse;
 pub use request::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Target,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Staging, Target,
 };
 
 pub static ENGINES: &[&dyn Engine] = &[
@@ -118,12 +118,6 @@ pub trait Engine: Send + Sync {
 
     /// Whether it reads a running server with that server's tools. Such a source is probed at start-up.
     fn reads_server(&self) -> bool {
-        false
-    }
-
-    /// Whether a drill passes although its server refused this: the backup holds none of its data, and that server
-    /// refuses it so that the drill reaches no other one.
-    fn passes_without(&self, _refused: &LeftOut) -> bool {
         false
     }
 }

@@ -13,12 +13,37 @@ pub struct Probe {
     pub version: String,
     /// About how many bytes a full backup would read.
     pub source_bytes: u64,
-    /// How many bytes a backup needs for a copy that it makes first, with the temporary files.
-    pub staging_bytes: u64,
-    /// Facts shown by `coffer doctor`: journal mode, page count, owner…
+    /// A copy that a backup makes first.
+    pub staging: Option<Staging>,
+    /// Facts shown by `coffer doctor`.
     pub notes: Vec<String>,
+    /// The usual ones, shown only when they are asked for: journal mode, page count…
+    pub details: Vec<String>,
     /// What backups will leave out or not vouch for.
     pub left_out: Vec<String>,
+}
+
+/// A copy that a backup makes first, among the temporary files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Staging {
+    pub bytes: u64,
+    /// How to do without it.
+    pub instead: &'static str,
+}
+
+impl Staging {
+    /// What is wrong if so many bytes are free for it, and what to do about it; `None` if they are enough.
+    pub fn problem(&self, free: u64) -> Option<String> {
+        (self.bytes > free).then(|| {
+            format!(
+                "a backup first makes a copy of about {} MiB among the temporary files, and only {} MiB are left \
+                 there: make room, or {}",
+                self.bytes.div_ceil(1 << 20),
+                free >> 20,
+                self.instead
+            )
+        })
+    }
 }
 
 #[derive(Debug)]

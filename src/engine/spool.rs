@@ -120,12 +120,14 @@ pub(super) fn require_free(folder: &Path, bytes: u64, what: &str) -> Result<()> 
 /// A file operation that failed in the scratch folder.
 #[expect(clippy::needless_pass_by_value, reason = "as it comes out of map_err")]
 pub(super) fn scratch(folder: &Path, error: io::Error) -> EngineError {
-    let code = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureCode::DiskFull,
-        _ => FailureCode::Internal,
+    let (code, advice) = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (FailureCode::DiskFull, "make room there and try again")
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            (FailureCode::Internal, "give Coffer the right to write there")
+        }
+        _ => (FailureCode::Internal, "look for disk errors in the system log"),
     };
-    EngineError::known(
-        code,
-        format!("the copy in {}: {error}; make room there and try again", folder.display()),
-    )
+    EngineError::known(code, format!("the copy in {}: {error}; {advice}", folder.display()))
 }

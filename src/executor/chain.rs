@@ -87,7 +87,8 @@ pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Resul
 pub(super) fn job_error(error: ArchiveError) -> JobError {
     match error.bad_backup() {
         Some(bad_backup) => {
-            JobError::ChainBroken { bad_backup, why: error.to_string(), link: BadLink::of(&error) }
+            let (why, link) = (error.without_backup(), BadLink::of(&error));
+            JobError::ChainBroken { bad_backup, why, link }
         }
         None => error.into(),
     }

@@ -88,7 +88,8 @@ fn make(chain: &Chain, how: &DrillPlan<'_>, progress: OnProgress<'_>) -> Result<
         let (source, cancel) = (how.source, how.cancel);
         let request = DrillRequest { restored: path, source, scratch: &scratch, cancel };
         let report = engine.drill(&request)?;
-        let mut of_data = restored.left_out.iter().filter(|it| !engine.passes_without(it));
+        // The drill's server refuses what leads to another one, so that it reaches none, and has no keys.
+        let mut of_data = restored.left_out.iter().filter(|it| !it.holds_no_data);
         match of_data.next().filter(|_| engine.reads_server()) {
             None => Ok(report),
             Some(first) => Err(refused(first, of_data.count()).into()),

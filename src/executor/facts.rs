@@ -17,6 +17,9 @@ const LEFT_OUT_IN_TEXT: usize = 200;
 /// In letters: text and manifest begin in one frame.
 const LONGEST_LINE: usize = 1000;
 
+/// How the text of an incremental archive begins.
+pub(super) const INCREMENTAL: &str = "This is a Coffer archive: incremental ";
+
 /// The manifest of a backup, from its row and what the engine found.
 pub(super) fn draft(
     job: &BackupJob,
@@ -150,7 +153,8 @@ pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Recovered {
         progress: 1.0,
         ..Backup::new(known.id, known.project_id, known.name, datastore, known.created)
     };
-    Recovered { backup, instance_name: Some(known.instance_name), drill: None, damage: None }
+    let (drill, damage, trashed) = (None, None, None);
+    Recovered { backup, instance_name: Some(known.instance_name), drill, damage, trashed }
 }
 
 /// The shell commands that restore a full archive without Coffer, in the folder that it is in.
@@ -192,7 +196,7 @@ pub(super) fn restore_text(
         .map(|link| format!("--archive {} ", Location::file_name(link.id, link.kind)))
         .collect();
     format!(
-        "This is a Coffer archive: incremental {what}.\n\n\
+        "{INCREMENTAL}{what}.\n\n\
          It holds only what changed since the backups below, and needs their archives as well.\n\
          With Coffer, in a folder that holds them all:\n\n    \
          coffer restore {}--archive {} --to PATH\n",

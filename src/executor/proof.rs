@@ -188,7 +188,8 @@ mod tests {
     }
 
     fn recovered(backup: &Backup) -> Recovered {
-        Recovered { backup: backup.clone(), instance_name: None, drill: None, damage: None }
+        let (drill, damage, trashed) = (None, None, None);
+        Recovered { backup: backup.clone(), instance_name: None, drill, damage, trashed }
     }
 
     #[test]

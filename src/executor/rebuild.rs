@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::archive;
+use crate::archive::{self, Reader};
 use crate::catalog::{Notice, Recovered};
-use crate::domain::{BackupId, Kind, Location};
-use crate::storage::StoredArchive;
+use crate::domain::{BackupId, Kind};
+use crate::storage::{Discarded, StoredArchive};
 
-use super::chain::open_at;
 use super::presence::require_archives;
 use super::{Context, JobError, OnProgress, Result, facts, instance_file, proof};
 use crate::failpoint;
 
 /// What a rebuilt catalog does not have.
-pub const NOT_BROUGHT_BACK: &str = "Not brought back: tokens made at run time, quotas, strategies, failed backups, the \
-                                    history of jobs, and what was in the trash";
+pub const NOT_BROUGHT_BACK: &str = "Not brought back: tokens made at run time, quotas, strategies, failed backups and the history of jobs";
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RebuildReport {
@@ -25,36 +23,88 @@ pub struct RebuildReport {
     pub imported: usize,
     /// Restored instances that the catalog did not have.
     pub instances: usize,
+    /// Archives in the trash that were read: of backups that were deleted, and that can be brought back.
+    pub deleted: usize,
     /// Archives and records of instances.
     pub unusable: instance_file::Unusable,
 }
 
-/// Where the full backups are that are sound.
-type Roots = BTreeMap<BackupId, Location>;
+/// An archive to read, in the storage or in the trash.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub(super) stored: StoredArchive,
+    pub(super) discarded: Option<Discarded>,
+}
 
-/// Reads every archive in the storage and adds the rows that the catalog lacks. All bytes are decoded and
-/// compared with their hashes, because a COMPLETED row says that they are sound. Existing rows stay as they
+impl Candidate {
+    /// Opens it without checking which backup it is of.
+    pub(super) fn open(&self, context: &Context) -> Result<Arc<Reader>> {
+        let bytes = match &self.discarded {
+            None => context.storage.open(&self.stored.location)?,
+            Some(discarded) => context.local.open_discarded(discarded)?,
+        };
+        Ok(Arc::new(Reader::open(bytes, &context.cancel)?))
+    }
+}
+
+/// Every archive; those in the trash come last.
+pub(super) fn candidates(context: &Context) -> Result<Vec<Candidate>> {
+    let stored = context.storage.list()?.into_iter();
+    let stored = stored.map(|stored| Candidate { stored, discarded: None });
+    let discarded = context.local.discarded()?.into_iter().map(|discarded| Candidate {
+        stored: StoredArchive {
+            location: discarded.location.clone(),
+            bytes: discarded.bytes,
+            proven_hint: None,
+        },
+        discarded: Some(discarded),
+    });
+    Ok(stored.chain(discarded).collect())
+}
+
+/// Where the full backups are that are sound.
+pub(super) type Roots = BTreeMap<BackupId, Candidate>;
+
+/// Reads every archive in the storage and in the trash, and adds the rows that the catalog lacks. All bytes are decoded
+/// and compared with their hashes, because a COMPLETED row says that they are sound. Existing rows stay as they
 /// are.
 pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildReport> {
-    let mut stored = context.storage.list()?;
-    let total = stored.iter().map(|archive| archive.bytes).sum();
-    let mut rebuilt = RebuildReport { archives: stored.len(), ..RebuildReport::default() };
+    import(context, candidates(context)?, Roots::new(), progress)
+}
+
+/// The same for these archives only. `roots` are full backups that the catalog has.
+pub(super) fn import(
+    context: &Context,
+    mut candidates: Vec<Candidate>,
+    mut roots: Roots,
+    progress: OnProgress<'_>,
+) -> Result<RebuildReport> {
+    let total = candidates.iter().map(|it| it.stored.bytes).sum();
+    let mut rebuilt = RebuildReport::default();
     // An incremental is checked against its root, so full ones come first.
-    stored.sort_by_key(|archive| archive.location.kind() == Kind::Incremental);
-    let (mut rows, mut roots) = (Vec::new(), Roots::new());
-    let mut done_before = 0;
-    for archive in &stored {
-        match read(context, &roots, archive, &|done| progress(done_before + done, total)) {
+    candidates.sort_by_key(|it| it.stored.location.kind() == Kind::Incremental);
+    let (mut rows, mut done_before) = (Vec::new(), 0);
+    for candidate in &candidates {
+        let in_trash = candidate.discarded.is_some();
+        rebuilt.archives += usize::from(!in_trash);
+        match read(context, &roots, candidate, &|done| progress(done_before + done, total)) {
             Ok(row) => {
                 if row.backup.kind == Kind::Full {
-                    roots.insert(row.backup.id, archive.location.clone());
+                    roots.entry(row.backup.id).or_insert_with(|| candidate.clone());
                 }
+                rebuilt.deleted += usize::from(in_trash);
                 rows.push(row);
             }
             Err(JobError::Cancelled) => return Err(JobError::Cancelled),
-            Err(error) => rebuilt.unusable.push((archive.location.to_string(), error.to_string())),
+            Err(error) if in_trash => {
+                log::info!("{} in the trash is passed over: {error}", candidate.stored.location);
+            }
+            Err(error) => {
+                let location = candidate.stored.location.to_string();
+                rebuilt.unusable.push((location, error.to_string()));
+            }
         }
-        done_before += archive.bytes;
+        done_before += candidate.stored.bytes;
         failpoint::at("mid-rebuild");
     }
     // If their disk was taken away meanwhile, what could not be read is not unusable.
@@ -70,7 +120,7 @@ pub fn rebuild(context: &Context, progress: OnProgress<'_>) -> Result<RebuildRep
 /// Rebuilds a catalog that has no backup although there are archives: it was lost. All its rows are added at once,
 /// so that a rebuild that is cut short begins again.
 pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Result<()> {
-    let stored = if context.catalog.is_empty()? { context.storage.list()? } else { Vec::new() };
+    let stored = if context.catalog.is_empty()? { candidates(context)? } else { Vec::new() };
     if stored.is_empty() {
         return Ok(());
     }
@@ -78,13 +128,14 @@ pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Re
     log::warn!(
         "the catalog has no backup, but there are {count} archives: it is rebuilt from them"
     );
-    let RebuildReport { archives, imported, instances, unusable } = rebuild(context, progress)?;
+    let rebuilt = import(context, stored, Roots::new(), progress)?;
+    let RebuildReport { archives, imported, instances, deleted, unusable } = rebuilt;
     for (what, why) in &unusable {
         log::warn!("not in the catalog: {what}: {why}");
     }
     let text = format!(
         "the catalog was lost and is rebuilt: {imported} backups from {archives} archives, and {instances} restored \
-         instances. {NOT_BROUGHT_BACK}"
+         instances; {deleted} deleted backups are in the trash. {NOT_BROUGHT_BACK}"
     );
     log::warn!("{text}");
     context.catalog.set_notice(Notice::CatalogRebuilt, Some(text));
@@ -94,19 +145,19 @@ pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Re
 fn read(
     context: &Context,
     roots: &Roots,
-    archive: &StoredArchive,
+    candidate: &Candidate,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Recovered> {
-    let open = |location| open_at(&*context.storage, location, &context.cancel).map(Arc::new);
-    let reader = open(&archive.location)?;
+    let Candidate { stored, discarded } = candidate;
+    let reader = candidate.open(context)?;
     let manifest = reader.manifest();
     let id = manifest.backup.id;
-    if archive.location.backup_id().is_some_and(|named| named != id) {
+    if stored.location.backup_id().is_some_and(|named| named != id) {
         let why = format!("it is the archive of backup {id}, under another backup's name");
         return Err(JobError::ArchiveMismatch(why));
     }
     let root = match roots.get(&manifest.root_id) {
-        Some(location) if manifest.kind == Kind::Incremental => Some(open(location)?),
+        Some(root) if manifest.kind == Kind::Incremental => Some(root.open(context)?),
         _ => None,
     };
     let workers = context.settings.compression_threads;
@@ -116,8 +167,9 @@ fn read(
         // It cannot be restored without its root; its row will say what is missing.
         reader.checksum(workers, progress)?
     };
-    let proven = proof::of_finished(manifest, archive);
-    let location = archive.location.clone();
-    let facts = facts::of_archive(manifest, location, archive.bytes, checksum, proven);
-    Ok(proof::add_record(&*context.storage, facts::recovered(manifest, facts)))
+    let proven = proof::of_finished(manifest, stored);
+    let location = stored.location.clone();
+    let facts = facts::of_archive(manifest, location, stored.bytes, checksum, proven);
+    let recovered = proof::add_record(&*context.storage, facts::recovered(manifest, facts));
+    Ok(Recovered { trashed: discarded.as_ref().map(|it| it.at), ..recovered })
 }

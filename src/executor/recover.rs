@@ -6,6 +6,7 @@ use crate::catalog::Notice;
 use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode, Kind, Location};
 
 use super::chain::open_at;
+use super::older_catalog::catch_up;
 use super::presence::check;
 use super::rebuild::rebuild_if_lost;
 use super::{Context, JobError, OnProgress, Result, facts, proof};
@@ -35,6 +36,7 @@ pub fn settle(context: &Context, progress: OnProgress<'_>) -> Result<Option<Reco
     }
     rebuild_if_lost(context, progress)?;
     let recovery = recover(context)?;
+    catch_up(context, progress)?;
     context.catalog.set_notice(Notice::Unsettled, None);
     Ok(Some(recovery))
 }

@@ -9,9 +9,9 @@ use super::{Context, Result};
 /// first.
 pub fn undelete(context: &Context, id: BackupId) -> Result<Vec<Backup>> {
     let backups = context.catalog.deleted(id, |_project| true)?;
-    for backup in &backups {
-        context.local.bring_back(location_of(backup)?)?;
-    }
+    let locations =
+        backups.iter().map(|it| location_of(it).cloned()).collect::<Result<Vec<_>>>()?;
+    context.local.bring_back(&locations)?;
     context.catalog.undeleted(backups.iter().map(|it| it.id).collect()).wait()?;
     Ok(backups)
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::api::ArchiveAccess;
+use crate::api::{ArchiveAccess, NotFetched};
 use crate::domain::{Location, ReadAt};
 use crate::storage::{Local, Storage, StorageError};
 use crate::wire::ArchiveUrls;
@@ -32,7 +32,11 @@ impl ArchiveAccess for Local {
         Storage::open(self, location).map_err(to_io)
     }
 
-    fn bring_back(&self, location: &Location) -> io::Result<()> {
-        self.bring_back(location).map_err(to_io)
+    fn bring_back(&self, locations: &[Location]) -> Result<(), NotFetched> {
+        self.bring_back(locations).map_err(|error| match error {
+            StorageError::NotFound { .. } => NotFetched::Gone,
+            StorageError::NotInPlace { .. } => NotFetched::NoPlace,
+            other => NotFetched::Failed(other.to_string()),
+        })
     }
 }

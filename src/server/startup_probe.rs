@@ -82,6 +82,11 @@ fn probe(context: &Context, instance: &InstanceConfig, engine: &dyn Engine) {
         probe.source_bytes,
         started.elapsed().as_millis()
     );
+    if let Some(problem) =
+        probe.staging.and_then(|it| it.problem(context.local.scratch_room().ok()?))
+    {
+        log::warn!("instance {name:?}: a backup would fail now: {problem}");
+    }
     let datastore = Datastore { engine: kind.clone(), version: probe.version };
     if let Err(error) = context.catalog.note_version(instance.instance_id(), datastore).wait() {
         log::warn!("instance {name:?}: its version cannot be recorded: {error}");

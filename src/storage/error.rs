@@ -15,6 +15,9 @@ pub enum StorageError {
     /// It certainly does not exist.
     #[error("{what} does not exist")]
     NotFound { what: String },
+    /// Nothing, or another folder, is in the place of the archives.
+    #[error("{what}: {why}; is its disk mounted?")]
+    NotInPlace { what: String, why: String },
     /// The name is taken; nothing was replaced.
     #[error("{what} exists already and is not replaced")]
     Exists { what: String },

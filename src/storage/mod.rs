@@ -16,7 +16,9 @@ use std::sync::Arc;
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 
 pub use error::{Result, StorageError};
-pub use local::{DataDirLock, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace};
+pub use local::{
+    DataDirLock, Discarded, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace,
+};
 
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Its name in the catalog and on the wire.

@@ -308,3 +308,39 @@ fn a_token_that_nobody_read_is_an_error() {
     let said = text(&output.wait_with_output().unwrap(), 1);
     assert!(said.contains("make another"), "{said}");
 }
+
+#[test]
+fn a_failure_is_said_once_with_its_exit_code_and_stdout_is_a_report_or_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.server.allow_warning(" failed: ");
+    std::fs::remove_file(fixture._folder.path().join("library.db")).unwrap();
+    let said = text(&fixture.ask(&["backup", "library", "--wait"]), 1);
+    assert_eq!(said.matches("does not exist").count(), 1, "{said}");
+    let output = fixture.ask(&["backup", "library", "--wait", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let failed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&failed["status"], &failed["failure"]["code"]),
+        (&json!("FAILED"), &json!("source_missing"))
+    );
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["exit_code"], 1);
+
+    let said = text(&fixture.read(&["verify", id_of(&failed)]), 1);
+    assert_eq!(said.matches("it is FAILED").count(), 1, "{said}");
+    crate::support::damage(&archive_of(&fixture.full));
+    for _known in [false, true] {
+        let said = text(&fixture.read(&["verify", id_of(&fixture.full)]), 4);
+        assert_eq!(said.matches("damaged").count(), 1, "{said}");
+        let twice = format!("backup {}", id_of(&fixture.full));
+        assert_eq!(said.matches(&twice).count(), 1, "{said}");
+    }
+    // Warnings of what is known before go to stderr.
+    let to = fixture._folder.path().join("salvaged");
+    let to = ["restore", id_of(&fixture.full), "--json", "--salvage", "--to", to.to_str().unwrap()];
+    let output = fixture.read(&to);
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["lost"].as_array().map(Vec::len), Some(1), "{report:#}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("was reported as damaged"));
+}

@@ -9,7 +9,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestServer, bash, stderr_of, write_file};
+use crate::support::{Client, TestServer, stderr_of, write_file};
 
 /// A part of an archive file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,31 +361,56 @@ fn damage_to_the_root_affects_every_backup_built_on_it(
     fixture.assert_next_is_full();
 }
 
-/// The advice of a refused restore is followed to the letter.
+/// Also where index, manifest or end of an archive is lost, or several at once.
 #[rstest]
-fn a_full_archive_without_its_index_is_unpacked_as_the_refusal_says(
+fn a_full_archive_without_its_index_is_salvaged_and_nothing_is_said_to_vouch_for_it(
     #[values(
+        Damage::FlippedBit(Part::Manifest),
         Damage::FlippedBit(Part::Index),
         Damage::CutShort(Part::Trailer),
-        Damage::Zeroed(Part::Trailer)
+        Damage::Zeroed(Part::SeekTable)
     )]
     damage: Damage,
+    #[values(false, true)] by_file: bool,
 ) {
-    let fixture = Fixture::new(Damage::FlippedBit(Part::Trailer));
-    apply_damage(damage, &fixture.root.archive(), &fixture.sibling.archive());
-    let folder = tempfile::tempdir().unwrap();
-    let target = folder.path().join("restored");
-    let refused =
-        fixture.run(&["restore", fixture.root.id(), "--to", target.to_str().unwrap(), "--salvage"]);
-    let error = stderr_of(&refused);
-    assert_eq!(refused.status.code(), Some(4), "{error}");
-    let (_, advice) = error.split_once("into a new folder: ").unwrap();
-    let (advice, _) = advice.split_once(". Of an incremental").unwrap();
-    let command = advice
-        .replace("FILE", fixture.root.archive().to_str().unwrap())
-        .replace("FOLDER", folder.path().to_str().unwrap());
-    // It fails where the damage begins, behind the data.
-    bash(&command, folder.path()).output().unwrap();
-    let data: Vec<_> = std::fs::read_dir(folder.path().join("data")).unwrap().flatten().collect();
-    assert!(std::fs::read(data[0].path()).unwrap() == fixture.root.bytes, "{damage:?}");
+    let fixture = Fixture::new(Damage::FlippedBit(Part::Index));
+    let archive = fixture.root.archive();
+    apply_damage(damage, &archive, &fixture.sibling.archive());
+    let target = fixture.server.folder().join("salvaged");
+    let which = if by_file {
+        vec!["--archive", archive.to_str().unwrap()]
+    } else {
+        vec![fixture.root.id()]
+    };
+    let restore = [&["restore"], &which[..], &["--to", target.to_str().unwrap()]].concat();
+    let refused = fixture.run(&restore);
+    assert_eq!(refused.status.code(), Some(4), "{}", stderr_of(&refused));
+    assert!(stderr_of(&refused).contains("--salvage") && !target.exists());
+    let output = fixture.run(&[&restore[..], &["--salvage", "--json"]].concat());
+    assert_eq!(output.status.code(), Some(6), "{}", stderr_of(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["hashes_compared"], &report["lost"]), (&json!(false), &json!([])));
+    assert!(report["about"].as_str().unwrap().contains(fixture.root.id()), "{report:#}");
+    let files: Vec<_> = std::fs::read_dir(&target).unwrap().flatten().collect();
+    assert_eq!(files.len(), 1);
+    assert!(std::fs::read(files[0].path()).unwrap() == fixture.root.bytes, "{damage:?}");
+    std::fs::remove_dir_all(&target).unwrap();
+}
+
+#[test]
+fn of_an_incremental_without_its_index_nothing_is_restored_and_its_parent_is_named() {
+    let fixture = Fixture::new(Damage::FlippedBit(Part::Index));
+    let target = fixture.server.folder().join("salvaged");
+    let salvage = |id: &str| {
+        let output = fixture.run(&["restore", id, "--to", target.to_str().unwrap(), "--salvage"]);
+        assert_eq!(output.status.code(), Some(4), "{}", stderr_of(&output));
+        stderr_of(&output)
+    };
+    let error = salvage(fixture.damaged.id());
+    let advice = format!("restore backup {}, which it is built on", fixture.root.id());
+    assert!(error.contains(&advice), "{error}");
+    let error = salvage(fixture.child.id());
+    assert!(error.contains("of which nothing can be had without its index"), "{error}");
+    assert_eq!(crate::support::names_in(fixture.server.folder()), ["coffer.toml", "data"]);
+    fixture.assert_restores(&fixture.root);
 }

@@ -9,11 +9,12 @@ mod zstd;
 pub(super) use patch::{Changes, WHOLE_SEGMENTS, apply, check_result};
 pub(super) use seek_table::{FOOTER_BYTES, Frame, SeekTable};
 pub(super) use skippable::{
-    INDEX_MAGIC, PATCH_MAGIC, SKIPPABLE_HEADER, le32, le64, push_skippable, skippable_content,
+    INDEX_MAGIC, PATCH_MAGIC, SKIPPABLE_HEADER, is_skippable, le32, le64, push_skippable,
+    skippable_content,
 };
 pub(super) use trailer::{FORMAT, TRAILER_BYTES, Trailer};
 pub(super) use zstd::{
-    Compressor, Decompressor, ZSTD_MAGIC, content_length, decompress_with_prefix,
+    Compressor, Decompressor, ZSTD_MAGIC, content_length, decompress_with_prefix, stored_length,
 };
 
 /// The longest frame that is written: what zstd makes of an incompressible MiB, the bitmap of a patch, and a page

@@ -10,8 +10,15 @@ pub(crate) const INDEX_MAGIC: u32 = 0x184D_2A5C;
 pub(super) const TRAILER_MAGIC: u32 = 0x184D_2A5D;
 /// From zstd's seekable format.
 pub(super) const SEEK_MAGIC: u32 = 0x184D_2A5E;
+/// The magics of all skippable frames are this, but for the last four bits.
+const ANY_MAGIC: u32 = 0x184D_2A50;
 /// The length of the magic and the length in front of the content.
 pub(crate) const SKIPPABLE_HEADER: usize = 8;
+
+/// Whether this is the magic of a skippable frame, of whatever program.
+pub(crate) const fn is_skippable(magic: u32) -> bool {
+    magic & !0xF == ANY_MAGIC
+}
 
 /// The number of 32 bits at this offset, if the bytes reach so far.
 pub(crate) fn le32(bytes: &[u8], offset: usize) -> Option<u32> {

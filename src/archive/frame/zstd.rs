@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io::Cursor;
 
-use zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_error_name};
+use zstd_safe::{
+    CCtx, CParameter, DCtx, InBuffer, OutBuffer, ResetDirective, compress_bound, get_error_name,
+};
 
 use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::domain::num::to_u64;
@@ -114,6 +116,29 @@ impl Decompressor {
     ) -> Result<(), Damage> {
         decompress(&mut self.0, frame, length, out)
     }
+
+    /// Replaces what is in `out` with what can be decompressed of a frame of which only the start is there. Returns
+    /// whether that is anything.
+    pub(crate) fn decompress_start(
+        &mut self,
+        start: &[u8],
+        length: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        out.clear();
+        out.reserve_exact(length);
+        let (mut input, mut output) = (InBuffer::around(start), OutBuffer::around(out));
+        loop {
+            let before = (input.pos(), output.pos());
+            let ended = self.0.decompress_stream(&mut output, &mut input);
+            if ended.is_err() || before == (input.pos(), output.pos()) {
+                break;
+            }
+        }
+        // A context in which a frame was begun decompresses no other.
+        let reset = self.0.reset(ResetDirective::SessionOnly);
+        reset.is_ok() && !out.is_empty()
+    }
 }
 
 /// Decompresses a frame that [`Compressor::compress_with_prefix`] made.
@@ -151,6 +176,11 @@ fn decompress(
 pub(crate) fn content_length(frame: &[u8]) -> Option<usize> {
     let stated = zstd_safe::get_frame_content_size(frame).ok().flatten()?;
     usize::try_from(stated).ok()
+}
+
+/// The length of the frame that the bytes begin with, if all of it is there.
+pub(crate) fn stored_length(bytes: &[u8]) -> Option<usize> {
+    zstd_safe::find_frame_compressed_size(bytes).ok()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod chain;
 mod prove;
 mod reader;
 mod segment_reader;
+mod unindexed;
 mod verified_patches;
 mod walk;
 
@@ -11,6 +12,7 @@ pub use chain::Chain;
 pub use prove::{Finished, prove, verify_file};
 pub use reader::Reader;
 pub(super) use segment_reader::{ChainReaders, SegmentReader};
+pub use unindexed::{Unindexed, salvage_unindexed};
 pub(super) use verified_patches::{PatchDigest, VerifiedPatches};
 pub use walk::Counts;
 pub use walk::Lost;

@@ -9,8 +9,7 @@ use super::finding::Findings;
 /// How many things that an instance's backups leave out are named.
 const LEFT_OUT_SHOWN: usize = 10;
 
-/// Probes every instance of the configuration as a backup would. `free`: bytes left for archives. What a SQLite
-/// database is set to is shown only if that is wanted.
+/// Probes every instance of the configuration as a backup would. `free`: bytes left for archives.
 pub(super) fn instances(
     config: &Config,
     free: Option<u64>,
@@ -18,8 +17,7 @@ pub(super) fn instances(
     findings: &mut Findings,
 ) {
     for instance in &config.instances {
-        let notes = verbose || instance.engine != "sqlite";
-        probe(config, instance, free, notes, findings);
+        probe(config, instance, free, verbose, findings);
     }
 }
 
@@ -27,7 +25,7 @@ fn probe(
     config: &Config,
     instance: &InstanceConfig,
     free: Option<u64>,
-    notes: bool,
+    verbose: bool,
     findings: &mut Findings,
 ) {
     let check = format!("instance {}", instance.name);
@@ -53,24 +51,11 @@ fn probe(
     }
     match engine.probe(source) {
         Ok(probe) => {
-            let found = text(engine.name(), &probe, notes);
-            match free {
-                Some(free) if probe.staging_bytes > free => findings.problem(
-                    &check,
-                    found,
-                    format!(
-                        "a backup first makes a copy of about {} among the temporary files, and only {} are left \
-                         there: {}",
-                        human(probe.staging_bytes),
-                        human(free),
-                        if engine.name() == "sqlite" {
-                            "make room, or let the application use WAL mode, which needs no copy"
-                        } else {
-                            "make room, or set method = \"logical\""
-                        }
-                    ),
-                ),
-                Some(free) if probe.source_bytes / 2 > free => findings.warning(
+            let found = text(engine.name(), &probe, verbose);
+            let staging = free.and_then(|free| probe.staging?.problem(free));
+            match (staging, free) {
+                (Some(problem), _) => findings.problem(&check, found, problem),
+                (None, Some(free)) if probe.source_bytes / 2 > free => findings.warning(
                     &check,
                     found,
                     format!(
@@ -90,10 +75,10 @@ fn probe(
 }
 
 /// What a probe found, a line for each note.
-fn text(engine: &str, probe: &Probe, notes: bool) -> String {
+fn text(engine: &str, probe: &Probe, verbose: bool) -> String {
     let mut lines =
         vec![format!("{engine} {}, about {}", probe.version, human(probe.source_bytes))];
-    lines.extend(probe.notes.iter().filter(|_| notes).cloned());
+    lines.extend(probe.notes.iter().chain(probe.details.iter().filter(|_| verbose)).cloned());
     let left_out = probe.left_out.iter().take(LEFT_OUT_SHOWN);
     lines.extend(left_out.map(|it| format!("not in a backup, or not vouched for: {it}")));
     if let more @ 1.. = probe.left_out.len().saturating_sub(LEFT_OUT_SHOWN) {

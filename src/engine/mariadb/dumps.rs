@@ -41,7 +41,7 @@ impl Dumps {
     /// `staging` holds only what [`require_dump`] lets pass.
     pub(super) fn new(staging: Staging) -> Result<Self> {
         let folder = staging.path().join(DATABASES);
-        let failed = |error| EngineError::archive(format!("the archive holds no dumps: {error}"));
+        let failed = |error| EngineError::unread(&folder, error);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let file = entry.map_err(failed)?.file_name();
@@ -89,7 +89,7 @@ impl Dumps {
     /// The statement that creates a database, made to fail if the database exists.
     pub(super) fn create_statement(&self, database: &str) -> Result<String> {
         let path = self.staging.path().join(path_in(DATABASES, database));
-        let dump = File::open(&path).map_err(|error| EngineError::io("reading", &path, error))?;
+        let dump = File::open(&path).map_err(|error| EngineError::unread(&path, error))?;
         create_statement(dump)
     }
 }
@@ -98,7 +98,7 @@ fn create_statement(dump: File) -> Result<String> {
     let mut head = Vec::new();
     dump.take(HEAD_BYTES)
         .read_to_end(&mut head)
-        .map_err(|error| EngineError::io("reading", "a dump".as_ref(), error))?;
+        .map_err(|error| EngineError::target("reading", "a dump".as_ref(), error))?;
     let head = String::from_utf8_lossy(&head);
     let line = head.lines().find(|line| line.starts_with("CREATE DATABASE "));
     line.map(|line| line.replacen("/*!32312 IF NOT EXISTS*/", "", 1))

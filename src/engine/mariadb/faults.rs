@@ -11,6 +11,7 @@ const RULES: &[Rule] = rules! {
         "encryption plugin", "encryption key", "cannot be decrypted", "decryption failed", "key_management" =>
         "the tables are encrypted: give the user that runs Coffer the right to read the keys that the server's \
          encryption plugin names, or set method = \"logical\"";
+    Internal: "input/output error", "errcode: 5 ", "errno: 5 " => "look for disk errors in the system log";
     SourceDamaged:
         "page corruption detected", "page is corrupted", "is marked as crashed", "incorrect key file",
         "incorrect information in file", "is corrupted", "corrupted page", "try to repair it",

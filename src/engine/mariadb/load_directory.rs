@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::accounts::only_those_of;
+use super::accounts::{only_those_of, secured};
 use super::client::Client;
 use super::dumps::Dumps;
 use super::faults::classify;
@@ -76,12 +76,12 @@ fn with_accounts(client: &Client, dumps: &Dumps, views: &[Script]) -> Result<Scr
     let path = dumps.staging.path().join("last.sql");
     let accounts = dumps.accounts().map(|it| std::fs::read(it.path)).transpose();
     let accounts = accounts.map_err(|error| EngineError::target("reading", &path, error))?;
-    let accounts = accounts.unwrap_or_default();
-    let (before, after) = only_those_of(&String::from_utf8_lossy(&accounts), client)?;
+    let accounts = secured(&String::from_utf8_lossy(&accounts.unwrap_or_default()));
+    let (before, after) = only_those_of(&accounts, client)?;
     let append = || -> io::Result<()> {
         let mut script = File::create_new(&path)?;
         script.write_all(before.as_bytes())?;
-        script.write_all(&accounts)?;
+        script.write_all(accounts.as_bytes())?;
         for view in views {
             io::copy(&mut File::open(&view.path)?, &mut script)?;
         }

@@ -89,7 +89,7 @@ pub(super) fn dump(
         check: (request.check != CheckLevel::Off).then(|| "dump_completed".to_owned()),
         ..DumpFacts::default()
     };
-    for LeftOut { what, why } in left_out {
+    for LeftOut { what, why, .. } in left_out {
         found.leave_out(what, why);
     }
     Ok(found)

@@ -47,7 +47,7 @@ use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
     Result, server_end,
 };
-use crate::domain::{LeftOut, Source};
+use crate::domain::Source;
 
 impl Engine for Brand {
     fn name(&self) -> &'static str {
@@ -104,9 +104,5 @@ impl Engine for Brand {
 
     fn reads_server(&self) -> bool {
         true
-    }
-
-    fn passes_without(&self, refused: &LeftOut) -> bool {
-        script::unknown_engine(refused).is_some_and(tables::keeps_rows_elsewhere)
     }
 }

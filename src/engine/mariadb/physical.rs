@@ -105,7 +105,7 @@ pub(super) fn dump(
         check: (request.check != CheckLevel::Off).then(|| "page_checksums".to_owned()),
         ..DumpFacts::default()
     };
-    for LeftOut { what, why } in left_out.into_iter().chain(keys) {
+    for LeftOut { what, why, .. } in left_out.into_iter().chain(keys) {
         found.leave_out(what, why);
     }
     Ok(found)

@@ -9,7 +9,7 @@ use super::{Brand, data_files, far_files, limits, rights};
 use crate::domain::{Cancel, FailureCode, LeftOut};
 use crate::engine::server_source::Address;
 use crate::engine::source_path::invalid;
-use crate::engine::{EngineError, Probe, Result};
+use crate::engine::{EngineError, Probe, Result, Staging};
 
 /// How many things that a backup leaves out are noted.
 const MAX_NOTES: usize = 20;
@@ -34,7 +34,7 @@ pub(super) fn probe(options: &Options) -> Result<Probe> {
     let (client, facts) = connect(options, &Cancel::default())?;
     let mut notes = vec![format!("server: {} ({})", facts.version, facts.comment)];
     let mut left_out: Vec<LeftOut> = settings_files(&client, &facts)?.into_iter().collect();
-    let mut staging_bytes = 0;
+    let mut staging = None;
     let source_bytes = match options.server.method {
         Method::Physical => {
             notes.push(format!("data directory: {}", facts.datadir.display()));
@@ -45,7 +45,8 @@ pub(super) fn probe(options: &Options) -> Result<Probe> {
                 notes.push(format!("drills are not possible here: {error}"));
             }
             let bytes = data_files::data_bytes(options, &facts)?;
-            staging_bytes = facts.staging_bytes(bytes);
+            let copied = facts.staging_bytes(bytes);
+            staging = Some(Staging { bytes: copied, instead: "set method = \"logical\"" });
             bytes
         }
         Method::Logical => {
@@ -61,7 +62,7 @@ pub(super) fn probe(options: &Options) -> Result<Probe> {
     let left_out = LeftOut::first(left_out, MAX_NOTES);
     notes.extend(left_out.iter().map(|it| format!("left out: {it}")));
     let version = facts.version;
-    Ok(Probe { version, source_bytes, staging_bytes, notes, ..Probe::default() })
+    Ok(Probe { version, source_bytes, staging, notes, ..Probe::default() })
 }
 
 /// The keys of encrypted tables, which no copy holds.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::client::Client;
 use super::faults::classify;
+use super::tables::keeps_rows_elsewhere;
 use crate::domain::LeftOut;
 use crate::engine::tool::{ToolError, says_any};
 use crate::engine::{EngineError, Result};
@@ -18,6 +19,9 @@ const SHOWN_CHARS: usize = 160;
 
 /// Errors of a statement that names what another script creates: table, view, database, routine, account, server.
 const NEEDS_OTHERS: [u32; 7] = [1049, 1146, 1305, 1356, 1370, 1449, 1477];
+
+/// The error of a table whose storage engine the server does not have. Its message is `Unknown storage engine 'X'`.
+const UNKNOWN_ENGINE: u32 = 1286;
 
 /// Errors of the client itself: the connection failed or was lost.
 const OF_CLIENT: std::ops::Range<u32> = 2000..3000;
@@ -63,7 +67,8 @@ pub(super) fn run_all(client: &Client, scripts: &[Script]) -> Result<Vec<(Script
             {
                 let what = format!("the encryption of tables in {}", script.name);
                 let why = "this server has not their keys, so they were created without";
-                ended.push((script, vec![LeftOut::new(what, why)]));
+                let without = LeftOut { holds_no_data: true, ..LeftOut::new(what, why) };
+                ended.push((script, vec![without]));
                 found = run(client, &plain)?;
                 script = plain;
             }
@@ -153,6 +158,11 @@ impl Refused {
             || OF_SERVER.contains(&self.code)
             || says_any(&self.message.to_lowercase(), &DISK_FULL)
     }
+
+    /// The storage engine that the server does not have, if it refused a table because of that.
+    fn unknown_engine(&self) -> Option<&str> {
+        (self.code == UNKNOWN_ENGINE).then(|| self.message.split('\'').nth(1))?
+    }
 }
 
 /// `ERROR 1146 (42S02) at line 25: Table 'zzz.t' doesn't exist`.
@@ -177,14 +187,11 @@ fn named(script: &Script, refused: Vec<Refused>) -> Result<Vec<LeftOut>> {
     };
     let all = refused.into_iter().zip(texts);
     let kept = all.filter(|(it, text)| !follows(it.code, text));
-    let why = |it: Refused| format!("{} (loading {})", it.message, script.name);
-    Ok(kept.map(|(it, text)| LeftOut::new(text, why(it))).collect())
-}
-
-/// The engine that the server does not have, if it refused a table because of that.
-pub(super) fn unknown_engine(refused: &LeftOut) -> Option<&str> {
-    let rest = refused.why.strip_prefix("ERROR 1286: ")?;
-    rest.split('\'').nth(1)
+    let left_out = |(it, text): (Refused, String)| LeftOut {
+        holds_no_data: it.unknown_engine().is_some_and(keeps_rows_elsewhere),
+        ..LeftOut::new(text, format!("{} (loading {})", it.message, script.name))
+    };
+    Ok(kept.map(left_out).collect())
 }
 
 /// The beginnings of the statements on these lines, which ascend.
@@ -263,6 +270,9 @@ mod tests {
         ] {
             assert!(refusal(line).unwrap().is_fatal(), "{line}");
         }
+        let found =
+            refusal("ERROR 1286 (42000) at line 2: Unknown storage engine 'SPIDER'").unwrap();
+        assert_eq!(found.unknown_engine(), Some("SPIDER"));
         assert_eq!(refusal("Warning: something"), None);
     }
 
@@ -290,5 +300,6 @@ mod tests {
             ]
         );
         assert_eq!(named[0].why, "ERROR 1118: no (loading shop)");
+        assert!(named.iter().all(|it| !it.holds_no_data));
     }
 }

@@ -99,12 +99,12 @@ impl Cluster {
                 path.display()
             ))
         };
-        let size = std::fs::metadata(&path).map_err(|error| invalid(error.to_string()))?.len();
+        let unread = |error| EngineError::unread(&path, error);
+        let size = std::fs::metadata(&path).map_err(unread)?.len();
         if size > MAX_SIZE {
             return Err(invalid(format!("it has {size} bytes")));
         }
-        let text =
-            std::fs::read(&path).map_err(|error| EngineError::io("reading", &path, error))?;
+        let text = std::fs::read(&path).map_err(unread)?;
         serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))
     }
 }

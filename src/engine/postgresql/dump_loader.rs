@@ -12,6 +12,7 @@ use super::logical::{check_tool, file_name, statements_name};
 use super::login::{literal, quoted};
 use super::refused::{TO_THE_END, encoding_of_refused_database, objects};
 use super::roles::{Existing, RoleScript, as_one_text};
+use super::verdict::of_dump;
 use crate::domain::{Cancel, CheckLevel, FailureCode, LeftOut};
 use crate::engine::tool::{Tool, ToolError, says_any};
 use crate::engine::{EngineError, Result};
@@ -56,10 +57,7 @@ impl DumpLoader {
         }
         for name in &cluster.databases {
             let tool = check_tool(Tool::new(&program), open_dump(folder, name)?, level);
-            tool.run(&self.client.cancel).map_err(|error| match error {
-                ToolError::Failed { .. } => EngineError::archive(error.to_string()),
-                other => other.into(),
-            })?;
+            tool.run(&self.client.cancel).map_err(of_dump)?;
         }
         Ok(())
     }
@@ -383,10 +381,5 @@ fn refusal(ended: Result<()>, what: impl FnOnce() -> String) -> Result<Option<Le
 
 fn open_dump(folder: &Path, database: &str) -> Result<File> {
     let path = folder.join(DUMPS).join(file_name(database));
-    File::open(&path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => {
-            EngineError::archive(format!("the archive lacks the dump {}", path.display()))
-        }
-        _ => EngineError::io("reading", &path, error),
-    })
+    File::open(&path).map_err(|error| EngineError::unread(&path, error))
 }

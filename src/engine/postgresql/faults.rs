@@ -4,6 +4,7 @@
 //! its message is shown as it is.
 
 use super::login::{Login, quoted};
+use crate::domain::FailureCode;
 use crate::engine::EngineError;
 use crate::engine::tool::{self, Rule, TIMED_OUT, rules};
 
@@ -18,7 +19,12 @@ const HBA_LINE: &str = "{all line}";
 const HBA_REPLICATION: &str = "{replication line}";
 const GRANT: &str = "{grant}";
 
+/// The code of a connection pooler that takes no options of a session; no other rule has it.
+pub(super) const NO_OPTIONS: FailureCode = FailureCode::SourceInvalid;
+
 const RULES: &[Rule] = rules! {
+    // As in `unsupported startup parameter: options`.
+    SourceInvalid: "startup parameter" => "add options to the pooler's ignore_startup_parameters";
     SourceDenied: "no pg_hba.conf entry for replication" => HBA_REPLICATION;
     SourceDenied: "no pg_hba.conf entry", "pg_hba.conf rejects" => HBA_LINE;
     SourceDenied: "password authentication failed" => "check user and password_file";
@@ -35,6 +41,7 @@ const RULES: &[Rule] = rules! {
         "ALTER DATABASE … ALLOW_CONNECTIONS true, or do not name it in source.databases";
     SourceDenied: "permission denied" =>
         "grant the role what it lacks: GRANT pg_read_all_data, or make it a superuser";
+    Internal: "Input/output error" => "look for disk errors in the system log";
     SourceDamaged: "checksum verification fail" =>
         "the server's own page checksums do not match: restore the file's tables";
     SourceDamaged: "checksum error", "invalid page in block", "could not read block" =>

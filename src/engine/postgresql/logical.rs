@@ -94,7 +94,7 @@ impl Selection {
             let why = "a dump holds no progress of replication: create it again where it is needed";
             add(format!("replication origin {name}"), why);
         }
-        list.extend(info.slots_left_out());
+        list.extend(info.left_out());
         list
     }
 }

@@ -42,7 +42,7 @@ use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
     Result, server_end,
 };
-use crate::domain::{LeftOut, Source};
+use crate::domain::Source;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Postgresql;
@@ -101,9 +101,5 @@ impl Engine for Postgresql {
 
     fn reads_server(&self) -> bool {
         true
-    }
-
-    fn passes_without(&self, left_out: &LeftOut) -> bool {
-        refused::is_made_again(left_out)
     }
 }

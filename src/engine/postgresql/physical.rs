@@ -53,7 +53,7 @@ pub(super) fn dump(
     .map_err(|error| session.client.classify(error))?;
     let stopwatch = Instant::now();
     let mut left_out = members.left_out(&info.role);
-    left_out.extend(info.slots_left_out());
+    left_out.extend(info.left_out());
     let summary = members.finish()?;
     if ServerInfo::query(&session.client)?.tablespaces != info.tablespaces {
         // The WAL in the backup would create the new tablespace at the place of the original.

@@ -12,7 +12,7 @@ use super::settings::no_settings;
 use super::unseen::Unseen;
 use crate::domain::{Cancel, FailureCode, Source};
 use crate::engine::tool::{Tool, drill_network};
-use crate::engine::{EngineError, Probe, Result};
+use crate::engine::{EngineError, Probe, Result, Staging};
 
 /// How long the test of a replication connection may take.
 const REPLICATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,9 +68,10 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
     });
     // `pg_basebackup` cannot stream tablespaces.
     let is_staged = session.server.method == Method::Physical && !info.tablespaces.is_empty();
-    let staging_bytes = if is_staged { source_bytes } else { 0 };
+    let staging =
+        is_staged.then_some(Staging { bytes: source_bytes, instead: "set method = \"logical\"" });
     let version = info.short_version().to_owned();
-    Ok(Probe { version, source_bytes, staging_bytes, notes, ..Probe::default() })
+    Ok(Probe { version, source_bytes, staging, notes, ..Probe::default() })
 }
 
 /// Whether the role and the server's settings allow a base backup.
@@ -149,7 +150,7 @@ fn physical_notes(info: &ServerInfo) -> Vec<String> {
             info.tablespaces.len()
         ));
     }
-    notes.extend(info.slots_left_out().map(|it| format!("left out: {it}")));
+    notes.extend(info.left_out().map(|it| format!("left out: {it}")));
     let mut note = |text: &str| notes.push(text.to_owned());
     if info.standby {
         note("standby: yes; restored, it starts as one until standby.signal is removed");

@@ -49,16 +49,17 @@ pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
         }
         object.what = format!("{} in database {database}", object.what.trim());
         object.why = shown(&object.why);
+        object.holds_no_data = is_made_again(&object.what);
     }
     found
 }
 
 /// Whether a dump holds nothing of what was refused: the server makes a materialized view again, and may need another
 /// server for that, or a setting of its own.
-pub(super) fn is_made_again(refused: &LeftOut) -> bool {
+fn is_made_again(refused: &str) -> bool {
     // The name of the entry, or the statement, where a version of the tool does not name it.
     let kinds = ["MATERIALIZED VIEW DATA ", "REFRESH MATERIALIZED VIEW "];
-    kinds.iter().any(|kind| refused.what.starts_with(kind))
+    kinds.iter().any(|kind| refused.starts_with(kind))
 }
 
 /// A statement with a password is not shown.
@@ -105,7 +106,7 @@ mod tests {
             ("MATERIALIZED VIEW copied postgres in database shop", false),
             ("TABLE DATA item postgres in database shop", false),
         ] {
-            assert_eq!(is_made_again(&LeftOut::new(what, "refused")), again, "{what}");
+            assert_eq!(is_made_again(what), again, "{what}");
         }
     }
 }

@@ -40,6 +40,10 @@ SELECT json_build_object(
     WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND it LIKE 'role=%'),
   'prepared', (SELECT coalesce(json_agg(format('%s in database %s', gid, database)), '[]') FROM pg_prepared_xacts),
   'origins', (SELECT coalesce(json_agg(roname), '[]') FROM pg_replication_origin WHERE roname !~ '^pg_[0-9]+'),
+  'tls_files', (SELECT coalesce(json_agg(DISTINCT setting), '[]') FROM pg_settings
+    WHERE name IN ('ssl_cert_file', 'ssl_key_file', 'ssl_ca_file', 'ssl_crl_file', 'ssl_crl_dir', 'ssl_dh_params_file')
+      AND current_setting('ssl') = 'on' AND starts_with(setting, '/') AND NOT starts_with(setting,
+        coalesce((SELECT setting FROM pg_settings WHERE name = 'data_directory'), '/unknown') || '/')),
   'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE NOT temporary),
   'databases', (SELECT json_agg(json_build_object(
       'name', datname, 'encoding', pg_encoding_to_char(encoding), 'collate', datcollate,
@@ -99,6 +103,8 @@ pub(super) struct ServerInfo {
     /// Its replication origins, but for those of subscriptions.
     pub(super) origins: Vec<String>,
     slots: Vec<String>,
+    /// Its keys and certificates outside of the data directory.
+    tls_files: Vec<String>,
     pub(super) databases: Vec<Database>,
     pub(super) tablespaces: BTreeMap<u32, Tablespace>,
 }
@@ -192,10 +198,15 @@ impl ServerInfo {
         }
     }
 
-    /// No backup holds a replication slot: it says what a server still needs of this one.
-    pub(super) fn slots_left_out(&self) -> impl Iterator<Item = LeftOut> {
+    /// What of the server no backup holds: replication slots, which say what a server still needs of this one, and what
+    /// TLS takes from elsewhere.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = LeftOut> {
         let why = "a slot belongs to the running server: create it again where it is needed";
-        self.slots.iter().map(move |name| LeftOut::new(format!("replication slot {name}"), why))
+        let slots = self.slots.iter();
+        let slots = slots.map(move |name| LeftOut::new(format!("replication slot {name}"), why));
+        let why = "it is outside of the data directory: keep a copy of it";
+        let files = self.tls_files.iter();
+        slots.chain(files.map(move |path| LeftOut::new(format!("the file {path} for TLS"), why)))
     }
 
     pub(super) const fn major(&self) -> u32 {

@@ -1,6 +1,7 @@
 //! The server of an instance, and how a backup connects to it.
 
 use super::client::Client;
+use super::faults::NO_OPTIONS;
 use super::login::Login;
 use super::options::{KIND, databases};
 use super::programs::Programs;
@@ -8,9 +9,6 @@ use super::server_info::ServerInfo;
 use crate::domain::{Cancel, Source};
 use crate::engine::Result;
 use crate::engine::server_source::ServerSource;
-
-/// What a connection pooler says if it takes no options.
-const NO_OPTIONS: &str = "startup parameter";
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -38,7 +36,7 @@ impl Session {
         let login = session.client.login.clone();
         session.client.login = login.for_reading(false, false);
         let info = match ServerInfo::query(&session.client) {
-            Err(error) if error.to_string().contains(NO_OPTIONS) => {
+            Err(error) if error.failure().is_some_and(|it| it.code == NO_OPTIONS) => {
                 session.client.login = login;
                 return ServerInfo::query(&session.client).map(|info| (session, info));
             }

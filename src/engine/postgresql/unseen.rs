@@ -29,6 +29,13 @@ SELECT coalesce(json_agg(json_build_object('what', what, 'why', why)), '[]') FRO
   FROM object WHERE oid >= 16384 AND schema IN (SELECT oid FROM own) AND NOT EXISTS (SELECT FROM pg_depend d
     WHERE d.classid = class AND d.objid = object.oid AND d.deptype IN ('e', 'i'))
   UNION ALL
+  -- Those of the server itself are older than template0.
+  SELECT format('the comment on %s', pg_describe_object(classoid, objoid, objsubid)),
+    'pg_dump takes no comments on what every server has'
+  FROM pg_description WHERE objoid < 16384 AND classoid <> 'pg_largeobject'::regclass
+    AND NOT (classoid = 'pg_namespace'::regclass AND objoid = 2200)
+    AND age(xmin) <= (SELECT age(datfrozenxid) FROM pg_database WHERE datname = 'template0')
+  UNION ALL
   SELECT format('version %s of extension %s', extversion, extname),
     'a restore creates the version that is the default of its server'
   FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extversion <> default_version

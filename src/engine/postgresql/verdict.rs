@@ -3,7 +3,7 @@
 
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
-use crate::engine::tool::says_any;
+use crate::engine::tool::{ToolError, says_any};
 
 /// What shows damage: the SQLSTATE of an error, beside the error's severity as psql and the server's log show it
 /// (internal error, data or index corrupted, a file of the data missing), and that the WAL is too short.
@@ -55,6 +55,28 @@ pub(super) fn of_server(message: &str) -> EngineError {
 pub(super) fn is_damage(finding: &str) -> bool {
     !finding.trim_start().starts_with("ERROR:")
         || (says_any(finding, &PROVEN) && !says_any(finding, &MACHINE))
+}
+
+/// What `pg_restore` says of a dump that is not as `pg_dump` wrote it. Whatever else ends it is no evidence: it is too
+/// old, was killed, or the disk does not give the bytes.
+const BAD_DUMP: [&str; 9] = [
+    "does not appear to be a valid",
+    "could not read from input file: end of file",
+    "unexpected end of file",
+    "unexpected block ID",
+    "unexpected data offset flag",
+    "did not find magic string",
+    "could not uncompress data",
+    "could not decompress data",
+    "orrupt",
+];
+
+/// What it means that `pg_restore` cannot read a dump.
+pub(super) fn of_dump(error: ToolError) -> EngineError {
+    if matches!(error, ToolError::Failed { .. }) && says_any(error.output(), &BAD_DUMP) {
+        return EngineError::archive(error.to_string());
+    }
+    error.into()
 }
 
 /// The error for damage that was found.

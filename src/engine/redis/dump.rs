@@ -60,7 +60,7 @@ fn read(
     spool.pour(SNAPSHOT, intake)?;
     let format = rdb_version(&file).map_err(failed)?;
     let mut facts = facts(info, format, passed.as_ref());
-    for LeftOut { what, why } in left_out(client, info, request.cancel)? {
+    for LeftOut { what, why, .. } in left_out(client, info, request.cancel)? {
         facts.leave_out(what, why);
     }
     Ok(facts)

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use rustix::fs::{Access, access};
 
 use crate::domain::FailureCode;
@@ -38,7 +38,7 @@ pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> E
             return denied(path, error);
         }
         ErrorCode::SystemIoFailure => (
-            FailureCode::SourceDamaged,
+            if is_cut(error) { FailureCode::SourceDamaged } else { FailureCode::Internal },
             format!("{shown} could not be read ({error}): look for disk errors in the system log"),
         ),
         ErrorCode::DiskFull => {
@@ -47,6 +47,13 @@ pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> E
         _ => (FailureCode::Internal, format!("reading {shown}: {error}")),
     };
     EngineError::known(code, message)
+}
+
+/// Whether an error of reading says that the file is shorter than its pages, or that its filesystem is damaged. Any
+/// other is of the machine.
+fn is_cut(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|it| it.extended_code);
+    matches!(extended, Some(ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS))
 }
 
 /// SQLite may not open the file, or one of those beside it. access(2) tells which permission is missing: opening
@@ -131,7 +138,7 @@ mod tests {
     use super::*;
 
     fn code_and_text(extended: i32, path: &Path) -> (FailureCode, String) {
-        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(extended), None);
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(extended), None);
         let failure = explain(path, Duration::from_secs(7), &error).failure().unwrap();
         (failure.code, failure.message)
     }
@@ -142,7 +149,7 @@ mod tests {
         let path = folder.path().join("a.db");
         let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
         file.persist(&path).unwrap();
-        let (code, text) = code_and_text(rusqlite::ffi::SQLITE_CANTOPEN, &path);
+        let (code, text) = code_and_text(ffi::SQLITE_CANTOPEN, &path);
         assert_eq!(code, FailureCode::SourceDenied);
         for word in ["-shm", "group", "setfacl -m", "ReadWritePaths="] {
             assert!(text.contains(word), "{word}: {text}");
@@ -154,19 +161,20 @@ mod tests {
     fn every_sqlite_error_has_a_code_and_names_the_file() {
         let gone = Path::new("/nowhere/b.db");
         for (extended, expected) in [
-            (rusqlite::ffi::SQLITE_BUSY_RECOVERY, FailureCode::SourceLocked),
-            (rusqlite::ffi::SQLITE_NOTADB, FailureCode::SourceInvalid),
-            (rusqlite::ffi::SQLITE_CORRUPT_VTAB, FailureCode::SourceDamaged),
-            (rusqlite::ffi::SQLITE_IOERR_READ, FailureCode::SourceDamaged),
-            (rusqlite::ffi::SQLITE_CANTOPEN, FailureCode::SourceMissing),
-            (rusqlite::ffi::SQLITE_FULL, FailureCode::DiskFull),
-            (rusqlite::ffi::SQLITE_NOMEM, FailureCode::Internal),
+            (ffi::SQLITE_BUSY_RECOVERY, FailureCode::SourceLocked),
+            (ffi::SQLITE_NOTADB, FailureCode::SourceInvalid),
+            (ffi::SQLITE_CORRUPT_VTAB, FailureCode::SourceDamaged),
+            (ffi::SQLITE_IOERR_SHORT_READ, FailureCode::SourceDamaged),
+            (ffi::SQLITE_IOERR_READ, FailureCode::Internal),
+            (ffi::SQLITE_CANTOPEN, FailureCode::SourceMissing),
+            (ffi::SQLITE_FULL, FailureCode::DiskFull),
+            (ffi::SQLITE_NOMEM, FailureCode::Internal),
         ] {
             let (code, text) = code_and_text(extended, gone);
             assert_eq!(code, expected, "{extended}");
             assert!(text.contains("/nowhere/b.db"), "{text}");
         }
-        let (_, text) = code_and_text(rusqlite::ffi::SQLITE_BUSY, gone);
+        let (_, text) = code_and_text(ffi::SQLITE_BUSY, gone);
         assert!(text.contains("7 s") && text.contains("lock_wait_s"), "{text}");
     }
 }

@@ -30,7 +30,7 @@ use self::snapshot::Snapshot;
 use super::file_name::plain_name;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
-    Pulse, Result, source_path,
+    Pulse, Result, Staging, source_path,
 };
 use crate::domain::{Cancel, Source};
 
@@ -64,8 +64,12 @@ impl Engine for Sqlite {
             version: rusqlite::version().to_owned(),
             source_bytes: info.bytes(),
             // In rollback mode a backup copies the file first, so that writers wait for the disk only.
-            staging_bytes: if info.is_wal { 0 } else { info.bytes() },
-            notes: info.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+            staging: (!info.is_wal).then(|| Staging {
+                bytes: info.bytes(),
+                instead: "let the application use WAL mode, which needs no copy",
+            }),
+            notes: Vec::new(),
+            details: info.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
             left_out: unchecked
                 .iter()
                 .map(|it| format!("table {it} is {}", dump::UNCHECKED))

@@ -59,6 +59,11 @@ impl Load for FolderLoad {
         }
     }
 
+    fn entry_again(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
+        self.tree.remove(&entry.path)?;
+        self.entry(entry)
+    }
+
     /// There is no further check: the archive has compared every byte's hash.
     fn finish(self: Box<Self>, _level: CheckLevel) -> Result<Box<dyn Staged>> {
         self.finish_checked(|_folder| Ok(None))

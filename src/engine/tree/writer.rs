@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
 
 use super::beneath::{Folders, split};
@@ -159,6 +159,14 @@ impl Tree {
         }
         self.files.push(Arc::downgrade(&file));
         Ok(Some(file))
+    }
+
+    /// Removes a file that was created.
+    pub(super) fn remove(&mut self, path: &EntryPath) -> Result<()> {
+        let (folder, name) = split(path.as_bytes());
+        let parent = self.parent(folder)?;
+        unlinkat(parent, OsStr::from_bytes(name), AtFlags::empty())
+            .map_err(|error| EngineError::target("removing", &self.shown(path), error))
     }
 
     /// Links only to a file or symbolic link of this tree. The latter is not followed.

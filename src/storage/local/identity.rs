@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::{Folder, failed};
 use super::layout::{self, Layout};
 use crate::domain::Timestamp;
-use crate::storage::Result;
+use crate::storage::{Result, StorageError};
 
 /// What tells one folder from another. It outlives a rename and a new mount; that of a copy is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,14 +91,15 @@ pub(super) fn read(layout: &Layout) -> Result<Option<KnownArchives>> {
     }
 }
 
-/// Fails if another folder is in the place of the archives.
+/// Fails if nothing, or another folder, is in the place of the archives.
 pub(super) fn require_known(layout: &Layout) -> Result<()> {
-    let (known, folder) = (read(layout)?, folder(layout)?);
-    if known.is_some_and(|known| known.folder != folder) {
-        let why = "this is not the folder that the archives were in; is their disk mounted?";
-        return Err(failed("opening", &layout.archives)(io::Error::other(why)));
-    }
-    Ok(())
+    let known = read(layout)?;
+    let why = match folder(layout) {
+        Ok(folder) if known.is_none_or(|known| known.folder == folder) => return Ok(()),
+        Ok(_other) => "this is not the folder that the archives were in".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(StorageError::NotInPlace { what: layout.archives.display().to_string(), why })
 }
 
 /// Remembers this instead.

@@ -38,6 +38,7 @@ use crate::file_url;
 pub use identity::{FolderId, KnownArchives};
 pub use layout::DataDirLock;
 pub use pending::OpenFile;
+pub use trash::Discarded;
 pub use workspace::Workspace;
 
 #[derive(Debug, Clone)]
@@ -105,6 +106,12 @@ impl Local {
         &self.layout.tmp
     }
 
+    /// How many bytes temporary files may take.
+    pub fn scratch_room(&self) -> Result<u64> {
+        let free = Folder::open(&self.layout.tmp)?.free_bytes()?;
+        Ok(free.saturating_sub(self.layout.headroom_bytes))
+    }
+
     /// The folder of the archives as it is now; an error if there is none.
     pub fn archives_folder(&self) -> Result<FolderId> {
         identity::folder(&self.layout)
@@ -125,8 +132,23 @@ impl Local {
         identity::write(&self.layout, known)
     }
 
-    /// Moves a removed archive back to where it was, with its proof, durably. It is no error if it is there already.
-    pub fn bring_back(&self, location: &Location) -> Result<()> {
+    /// Moves removed archives back to where they were, each with its proof, durably: all of them, or none. It is no
+    /// error if one is there already.
+    pub fn bring_back(&self, locations: &[Location]) -> Result<()> {
+        for (done, location) in locations.iter().enumerate() {
+            if let Err(error) = self.bring_back_one(location) {
+                for moved in locations.iter().take(done) {
+                    if let Err(error) = self.remove(moved) {
+                        log::warn!("{moved} was brought back and is not removed again: {error}");
+                    }
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn bring_back_one(&self, location: &Location) -> Result<()> {
         let _folders = self.layout.folders.lock();
         identity::require_known(&self.layout)?;
         let text = location.as_str();
@@ -138,6 +160,17 @@ impl Local {
         }
         path.remove_empty_folders();
         Err(StorageError::not_found(&self.layout.archives.join(text)))
+    }
+
+    /// The archives in the trash.
+    pub fn discarded(&self) -> Result<Vec<Discarded>> {
+        trash::archives(&self.layout)
+    }
+
+    /// Opens an archive in the trash.
+    pub fn open_discarded(&self, discarded: &Discarded) -> Result<Arc<dyn ReadAt>> {
+        let file = OpenFile::new(trash::open(&self.layout, discarded)?);
+        Ok(Arc::new(file.map_err(failed("inspecting", &self.layout.trash))?))
     }
 
     /// Removes what has been in the trash for at least `window`, and returns how many bytes that was. Needs

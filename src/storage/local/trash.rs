@@ -1,8 +1,9 @@
 //! Removed archives and instances, kept for a while. The time of removal is in the name, `<unix
 //! seconds>.<what it was>`, so that a file keeps its own times.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::folder::{Folder, OpenedPath, failed};
 use super::layout::Layout;
 use super::removal;
 use crate::disk::rename_to_free_name;
+use crate::domain::{Location, Timestamp};
 use crate::failpoint;
 use crate::file_url;
 use crate::storage::Result;
@@ -39,7 +41,7 @@ pub(super) fn discard(
         path.folder.open_writable_folder(path.name)?;
     }
     failpoint::at("discard-before-rename");
-    let (seconds, label) = (layout.now_seconds(), label(text));
+    let (seconds, label) = (layout.now_seconds(), label_of(text));
     let numbered = (1_u32..).map(|number| format!("{seconds}.{label}.{number}"));
     let names = std::iter::once(format!("{seconds}.{label}")).chain(numbered);
     path.folder.move_to(path.name, &trash, names)?;
@@ -53,7 +55,7 @@ pub(super) fn bring_back(layout: &Layout, path: &OpenedPath<'_>, text: &str) -> 
     if path.folder.metadata(path.name)?.is_some() {
         return Ok(true);
     }
-    let (trash, label) = (Folder::open(&layout.trash)?, label(text));
+    let (trash, label) = (Folder::open(&layout.trash)?, label_of(text));
     let mut newest = None;
     for name in trash.names()? {
         let name = name?;
@@ -68,6 +70,53 @@ pub(super) fn bring_back(layout: &Layout, path: &OpenedPath<'_>, text: &str) -> 
     trash.sync().map(|()| true)
 }
 
+/// An archive in the trash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discarded {
+    /// Where it was.
+    pub location: Location,
+    pub bytes: u64,
+    /// When it was put there.
+    pub at: Timestamp,
+    name: OsString,
+}
+
+/// The archives in the trash, each as it was discarded last. One whose path is too long for its name is passed over.
+pub(super) fn archives(layout: &Layout) -> Result<Vec<Discarded>> {
+    let trash = Folder::open(&layout.trash)?;
+    let mut found = BTreeMap::<Location, Discarded>::new();
+    for name in trash.names()? {
+        let name = name?;
+        let Some((seconds, location)) = archive_of(&name) else { continue };
+        let Some(metadata) = trash.metadata(&name)?.filter(Metadata::is_file) else { continue };
+        let micros = i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+        let (at, bytes) = (Timestamp::from_micros(micros), metadata.len());
+        let newer = found.get(&location).is_none_or(|it| (it.at, &it.name) < (at, &name));
+        if newer {
+            found.insert(location.clone(), Discarded { location, bytes, at, name });
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Opens an archive in the trash.
+pub(super) fn open(layout: &Layout, discarded: &Discarded) -> Result<File> {
+    Folder::open(&layout.trash)?.open_file(&discarded.name)
+}
+
+/// When the archive with this name was discarded, and from where.
+fn archive_of(name: &OsStr) -> Option<(u64, Location)> {
+    let (_seconds, label) = name.to_str()?.split_once('.')?;
+    let end = label.find(".zst").map(|at| at + ".zst".len())?;
+    let number = label.get(end..)?;
+    let text = label.get(..end).filter(|it| it.len() < LONGEST_LABEL)?;
+    let is_numbered = number.is_empty() || number.starts_with('.');
+    let text = String::from_utf8(file_url::percent_decoded(text)?).ok()?;
+    let location =
+        text.parse().ok().filter(|_| is_numbered && has_label(name, &label_of(&text)))?;
+    Some((discarded_at(name)?, location))
+}
+
 /// Whether a name in the trash is that of something with this label, with or without a number.
 fn has_label(name: &OsStr, label: &str) -> bool {
     let rest = name.to_str().and_then(|name| name.split_once('.')).map(|(_seconds, rest)| rest);
@@ -78,7 +127,7 @@ fn has_label(name: &OsStr, label: &str) -> bool {
 }
 
 /// A path as part of a file name; the end of a long one.
-fn label(text: &str) -> String {
+fn label_of(text: &str) -> String {
     let mut name = file_url::as_file_name(text);
     name.drain(..name.len().saturating_sub(LONGEST_LABEL));
     name
@@ -130,12 +179,21 @@ mod tests {
     fn a_name_in_the_trash_has_its_time_and_fits_the_filesystem() {
         let long = format!("{}/{}.tar.zst", "ü/".repeat(300), "x".repeat(100));
         for (text, end) in [("p/i/b.tar.zst", "p%2Fi%2Fb.tar.zst"), (&long, "xxx.tar.zst")] {
-            let label = label(text);
+            let label = label_of(text);
             assert!(label.len() <= LONGEST_LABEL && label.ends_with(end), "{label}");
             assert_eq!(discarded_at(format!("17.{label}").as_ref()), Some(17));
             for (name, same) in [("", true), (".2", true), (".x", false), ("x", false)] {
                 assert_eq!(has_label(format!("17.{label}{name}").as_ref(), &label), same, "{name}");
             }
+        }
+        let kept = "p/i/018f3c4e-7b1a-7c2d-8e3f-0123456789ab.tar.zst";
+        for number in ["", ".1", ".12"] {
+            let name = format!("17.{}{number}", label_of(kept));
+            let (at, location) = archive_of(name.as_ref()).unwrap();
+            assert_eq!((at, location.as_str()), (17, kept));
+        }
+        for other in ["17.p%2Fx.tar.zst.proof", "17.p%2Fx.db", "x.p%2Fx.tar.zst", "17.p%2"] {
+            assert_eq!(archive_of(other.as_ref()), None, "{other}");
         }
         for foreign in ["17", "x.y", "-1.x", "+1.x", "1e3.x", ".x", "99999999999999999999999.x"] {
             assert_eq!(discarded_at(foreign.as_ref()), None, "{foreign}");

@@ -83,6 +83,10 @@ statements! {
     TRASH = "UPDATE backups SET removal = 'claimed', trashed = ?2, updated = ?2
          WHERE id = ?1 AND removal IS NOT NULL AND checksum IS NOT NULL";
 
+    FOUND_IN_TRASH = "UPDATE backups SET removal = 'claimed', trashed = ?2, updated = ?2
+         WHERE id = ?1 AND trashed IS NULL AND checksum IS NOT NULL
+             AND status NOT IN ('NEW', 'BUILDING', 'SAVING')";
+
     TRASHED_MEMBERS = concat!(
         subtree!(),
         "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
@@ -230,6 +234,12 @@ impl Records<'_> {
     /// The archive of a marked row is in the trash. False: the row has no archive, or is not marked.
     pub fn set_trashed(self, id: BackupId, at: Timestamp) -> Result<bool> {
         Ok(execute(self.0, TRASH, rusqlite::params![id, at])? > 0)
+    }
+
+    /// The archive of a row was found in the trash, where it has been since then. False: the row has no archive, or is
+    /// there already.
+    pub fn found_in_trash(self, id: BackupId, since: Timestamp) -> Result<bool> {
+        Ok(execute(self.0, FOUND_IN_TRASH, rusqlite::params![id, since])? > 0)
     }
 
     pub fn trashed_members(self, root: BackupId, project: &ProjectId) -> Result<Vec<BackupId>> {

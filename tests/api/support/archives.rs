@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use coffer::api::ArchiveAccess;
+use coffer::api::{ArchiveAccess, NotFetched};
 use coffer::domain::{Location, ReadAt};
 use coffer::wire::ArchiveUrls;
 
@@ -49,7 +49,7 @@ impl ArchiveAccess for FolderArchives {
         Ok(Arc::new(fs::read(self.0.join(location.as_str()))?))
     }
 
-    fn bring_back(&self, _location: &Location) -> io::Result<()> {
+    fn bring_back(&self, _locations: &[Location]) -> Result<(), NotFetched> {
         Ok(())
     }
 }

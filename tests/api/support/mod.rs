@@ -303,7 +303,8 @@ impl Fixture {
                 drill: Drill::default(),
                 pinned: None,
             };
-            let rows = vec![Recovered { backup, instance_name: None, drill: None, damage: None }];
+            let (drill, damage, trashed) = (None, None, None);
+            let rows = vec![Recovered { backup, instance_name: None, drill, damage, trashed }];
             assert_eq!(self.catalog.import(rows).wait().unwrap(), 1);
         });
     }

@@ -97,6 +97,9 @@ fn under_a_running_server_nothing_is_begun_or_deleted_until_the_archives_are_bac
     place.make(&fixture);
     let undeleted = fixture.server.run(&["undelete", id_of(&trashed)]);
     assert_eq!(undeleted.status.code(), Some(1), "{}", stderr_of(&undeleted));
+    let ask = format!("backups/{}/undelete", id_of(&trashed));
+    let (fault, why) = client.send("POST", &ask, None).fault(503);
+    assert!(fault == "serviceUnavailable" && why.contains("not where they were"), "{why}");
     let waiting = fixture.waiting("shop", 1);
     client.delete(&format!("backups/{}", id_of(&other))).with_status(202);
     client.get(&format!("backups/{}", id_of(&other))).with_status(404);

@@ -118,6 +118,10 @@ fn a_catalog_that_is_removed_or_replaced_under_a_running_server_takes_no_new_wor
     }
     move_folder(&fixture.path("elsewhere"), &fixture.path("catalog.db"));
     fixture.wait_for_no_notice("was removed or replaced");
+    // The server tries to open connections again only now and then.
+    wait_until("a connection to the catalog", || {
+        (client.get("backups").status == 200).then_some(())
+    });
     assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
 }
 
@@ -130,4 +134,106 @@ fn a_server_whose_catalog_was_removed_while_it_ran_has_every_backup_after_a_rest
     fixture.server.restart();
     let listed: Vec<Value> = fixture.client().all("backups", "backups");
     assert_eq!(without_times(listed), without_times(rows));
+}
+
+/// Of a chain in the trash, both ways to bring it back work after the catalog was lost.
+#[rstest]
+fn what_was_deleted_before_the_catalog_was_lost_can_be_brought_back(
+    #[values(false, true)] by_command: bool,
+) {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    let full = client.full("shop");
+    fixture.change();
+    let child = client.incremental("shop");
+    let kept = client.full("blog");
+    client.delete(&format!("backups/{}", id_of(&full))).with_status(202);
+    client.wait_until_gone(id_of(&child));
+    fixture.server.terminate();
+    fixture.server.remove_catalog();
+    if by_command {
+        fixture.server.run_ok(&["catalog", "rebuild"]);
+    }
+    fixture.server.restart();
+
+    let client = fixture.client();
+    let rows = client.all("backups", "backups");
+    assert_eq!((rows.len(), &rows[0]["id"]), (1, &kept["id"]), "DELETE means gone");
+    client.get(&format!("backups/{}", id_of(&child))).with_status(404);
+    if by_command {
+        fixture.server.run_ok(&["undelete", id_of(&child)]);
+    } else {
+        let ask = format!("backups/{}/undelete", id_of(&full));
+        client.send("POST", &ask, None).with_status(202);
+    }
+    for backup in [&full, &child] {
+        assert_eq!(client.backup(id_of(backup))["status"], "COMPLETED");
+        fixture.server.run_ok(&["verify", id_of(backup)]);
+    }
+}
+
+/// A copy of the catalog, without the server's process.
+fn copy_catalog(fixture: &Fixture, from: &str, to: &str) {
+    for end in ["", "-wal", "-shm"] {
+        let (from, to) =
+            (fixture.path(&format!("{from}{end}")), fixture.path(&format!("{to}{end}")));
+        std::fs::remove_file(&to).unwrap_or_default();
+        if from.exists() {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_older_copy_of_the_catalog_learns_at_start_what_happened_since() {
+    let mut fixture = Fixture::with(|builder| {
+        builder
+            .allow_warning("the catalog is older than the archives")
+            .allow_warning("the catalog was older")
+    });
+    let client = fixture.client();
+    let (full, deleted) = (client.full("shop"), client.full("blog"));
+    let lost = client.full("blog");
+    let back = client.full("blog");
+    client.delete(&format!("backups/{}", id_of(&back))).with_status(202);
+    client.wait_until_gone(id_of(&back));
+    fixture.server.terminate();
+    copy_catalog(&fixture, "catalog.db", "copy.db");
+    fixture.server.restart();
+
+    let client = fixture.client();
+    fixture.change();
+    let child = client.incremental("shop");
+    let gone = client.full("blog");
+    for backup in [&deleted, &gone] {
+        client.delete(&format!("backups/{}", id_of(backup))).with_status(202);
+        client.wait_until_gone(id_of(backup));
+    }
+    fixture.server.run_ok(&["undelete", id_of(&back)]);
+    std::fs::remove_file(archive_of(&lost)).unwrap();
+    fixture.server.terminate();
+    copy_catalog(&fixture, "copy.db", "catalog.db");
+    fixture.server.restart();
+
+    let client = fixture.client();
+    let rows = client.all("backups", "backups");
+    let ids: Vec<&str> = rows.iter().map(id_of).collect();
+    assert_eq!(ids, [&child, &back, &lost, &full].map(|it| id_of(it)));
+    assert_eq!(rows[2]["failure"]["code"], "archive_missing");
+    let notices = fixture.notices();
+    assert!(
+        notices.contains("2 backups made since then are in it again, 1 deleted since"),
+        "{notices}"
+    );
+    for backup in [&deleted, &gone] {
+        client.get(&format!("backups/{}", id_of(backup))).with_status(404);
+        fixture.server.run_ok(&["undelete", id_of(backup)]);
+    }
+    for backup in [&full, &child, &back, &deleted, &gone] {
+        fixture.server.run_ok(&["verify", id_of(backup)]);
+    }
+    fixture.change();
+    assert_eq!(client.incremental("shop")["parent_id"], child["id"]);
+    fixture.server.restart();
+    assert_eq!(fixture.notices(), "[]");
 }

@@ -87,14 +87,30 @@ fn a_backup_that_cannot_begin_fails_with_the_command_that_helps() {
 #[test]
 fn doctor_and_the_start_warn_about_backups_that_would_fail() {
     let database = MariaDb::start();
+    database.sql("CREATE USER weak@localhost; GRANT PROCESS ON *.* TO weak@localhost");
+    let weak = format!("{{ socket = {:?}, user = \"weak\" }}", database.socket());
+    let tools = tools_replacing(database.folder(), "mariadb-backup", "");
+    std::fs::remove_file(tools.join("mariadb-backup")).unwrap();
+    let no_copier = format!(", tools = {tools:?}");
     let server = TestServer::builder()
         .allow_warning("a backup would fail now")
         .instance_of("good", "mariadb", &source(&database, ""), "quick")
         .instance_of("down", "mariadb", "{ socket = \"/nowhere/s\" }", "quick")
+        .instance_of("weak", "mariadb", &weak, "quick")
+        .instance_of("no copier", "mariadb", &source(&database, &no_copier), "quick")
         .start();
-    assert!(server.log().wait_for("instance \"down\": a backup would fail now", 0).is_some());
     let output = server.run(&["doctor"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    for (name, why) in [
+        ("down", "/nowhere/s"),
+        ("weak", "lacks RELOAD, LOCK TABLES, BINLOG MONITOR"),
+        ("no copier", "apt install mariadb-backup"),
+    ] {
+        let begins = format!("instance {name:?}: a backup would fail now");
+        let line = server.log().wait_for(&begins, 0);
+        assert!(line.is_some_and(|it| it.contains(why)), "{name}: {}", server.log().text());
+        assert!(said.contains(why), "{name}: {said}");
+    }
     assert!(said.contains("MariaDB") && said.contains("data directory:"), "{said}");
     assert!(said.contains("/nowhere/s"), "{said}");
     assert_eq!(output.status.code(), Some(1), "{said}");

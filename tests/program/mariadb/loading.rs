@@ -179,6 +179,7 @@ fn an_account_whose_plugin_is_missing_costs_only_itself() {
          CREATE USER plain@localhost IDENTIFIED BY 'x';
          INSTALL SONAME 'auth_ed25519';
          CREATE USER gone@localhost IDENTIFIED VIA ed25519 USING PASSWORD('secret');
+         CREATE USER open@localhost; CREATE USER 'q`\\'q'@localhost REQUIRE NONE PASSWORD EXPIRE NEVER;
          UNINSTALL SONAME 'auth_ed25519'",
     );
     let server = logical(&database);
@@ -195,7 +196,17 @@ fn an_account_whose_plugin_is_missing_costs_only_itself() {
     assert!(said.contains("ed25519") && said.contains("what could be loaded is sound"), "{said}");
     let again = MariaDb::on(&target);
     assert_eq!(again.sql("SELECT id FROM shop.t"), "1");
-    assert_same(&database, &again, &["SHOW CREATE USER plain@localhost"]);
+    let open = [
+        "SHOW CREATE USER plain@localhost",
+        "SHOW CREATE USER open@localhost",
+        "SHOW CREATE USER 'q`\\'q'@localhost",
+    ];
+    assert_same(&database, &again, &open);
+    // An account without its authentication lets nobody in; one that never had a password still has none.
+    let enters = |user: &str| {
+        again.ask(&["--user", user, "-e", "SELECT 1"]).output().unwrap().status.success()
+    };
+    assert!(!enters("gone") && !enters("plain") && enters("open") && enters("q`'q"));
 }
 
 #[test]

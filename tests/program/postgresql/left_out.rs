@@ -154,7 +154,8 @@ fn an_index_that_failed_and_a_version_of_an_extension_and_a_subscription_that_ru
         "CREATE EXTENSION pg_trgm VERSION '1.3'; CREATE TABLE item(id int); CREATE INDEX by_id ON item(id);
          UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'by_id'::regclass;
          CREATE SUBSCRIPTION sub CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false);
-         ALTER SUBSCRIPTION sub ENABLE;",
+         ALTER SUBSCRIPTION sub ENABLE;
+         COMMENT ON FUNCTION now() IS 'ours'; COMMENT ON SCHEMA public IS 'in the dump';",
     );
     let coffer = coffer_for(&server, LOGICAL).start();
     let named = left_out(&coffer.admin().full(NAME));
@@ -163,10 +164,12 @@ fn an_index_that_failed_and_a_version_of_an_extension_and_a_subscription_that_ru
         "version 1.3 of extension pg_trgm in database postgres",
         "index public.by_id in database postgres",
         "that subscription sub is enabled in database postgres",
+        "the comment on function now() in database postgres",
     ] {
         assert!(named.contains(what), "no {what:?} in {named}");
         assert!(text.contains(&format!("left out: {what}")), "no {what:?} in {text}");
     }
+    assert_eq!(named.matches("the comment on").count(), 1, "{named}");
 }
 
 fn plant_for_a_reader(server: &Postgres) {

@@ -171,7 +171,8 @@ fn connections_are_encrypted_and_certificates_verified_as_configured() {
         .start();
     let client = coffer.admin();
     for instance in ["any", "full"] {
-        client.full(instance);
+        let left_out = client.full(instance)["left_out"].to_string();
+        assert!(left_out.contains(&own) && left_out.contains(&key), "{left_out}");
     }
     for (instance, word) in [("open", "no encryption"), ("other", "certificate verify failed")] {
         let (code, message) = client.failed(instance);

@@ -222,7 +222,7 @@ impl Content {
 }
 
 impl Target {
-    fn make(&mut self, entry: &Entry) -> Option<Arc<dyn WriteAt>> {
+    pub(super) fn make(&mut self, entry: &Entry) -> Option<Arc<dyn WriteAt>> {
         self.entries.push(entry.clone());
         let EntryKind::File { size, .. } = entry.kind else { return None };
         let bytes = vec![0; usize::try_from(size).unwrap()];

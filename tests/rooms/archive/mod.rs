@@ -9,6 +9,7 @@ mod index_blocks;
 mod order;
 mod other_programs;
 mod round_trip;
+mod unindexed;
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;

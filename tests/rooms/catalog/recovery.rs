@@ -79,6 +79,7 @@ fn recovered(backups: &[Backup]) -> Vec<Recovered> {
         instance_name: name.clone(),
         drill: None,
         damage: None,
+        trashed: None,
     };
     backups.iter().map(row).collect()
 }
