@@ -121,6 +121,21 @@ LIST
     "$folder/root/usr/bin/coffer" demo
 }
 
+# Every test. Up to three that fail run once more, one at a time: a test that passes only then is unsteady, which
+# is a fault in it or in the program, and the last lines name it. Its first output stays above.
+tests() {
+    local log=target/tests.log
+    mkdir -p target
+    rm -f target/unsteady
+    cargo test --locked --no-fail-fast 2>&1 | tee "$log" && return
+    local -a failed
+    mapfile -t failed < <(sed -nE 's/^test (\S+) \.\.\. FAILED$/\1/p' "$log" | sort -u)
+    [ "${#failed[@]}" -ge 1 ] && [ "${#failed[@]}" -le 3 ] || return 1
+    echo "once more: ${failed[*]}"
+    cargo test --locked --lib --tests -- --exact --test-threads=1 "${failed[@]}" || return 1
+    printf '%s\n' "${failed[@]}" >target/unsteady
+}
+
 # Runs one part in a subshell, so that `set -e` applies to it, and continues if it fails.
 part() {
     local name=$1 started=$SECONDS outcome=passed
@@ -134,7 +149,7 @@ part() {
 }
 
 part "packages the tests need" install_packages
-part "tests" cargo test --locked --no-fail-fast
+part "tests" tests
 part "power cuts" cargo test --locked --features failpoints --test crash
 part "stock clients" clients
 part "API schema" api_schema
@@ -142,5 +157,6 @@ part "Debian package" package
 
 printf '\n'
 printf '%s\n' "${RESULTS[@]}"
+[ ! -s target/unsteady ] || sed 's/^/unsteady, passed at its second try: /' target/unsteady
 if [ "$FAILED" -eq 0 ]; then echo "all passed"; else echo "not all passed"; fi
 exit "$FAILED"
