@@ -38,11 +38,17 @@ impl Timestamp {
 
     /// `YYYY-MM-DDTHH:MM:SS` in UTC, without zone or fraction: the only form that all of Trove's clients read.
     pub fn to_wire(self) -> String {
-        self.to_second().to_civil().to_string()
+        String::from_utf8(self.to_wire_bytes().to_vec()).expect("digits are ASCII")
     }
 
-    pub fn write_wire(self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.to_second().to_civil(), out)
+    /// The same in ASCII, digit by digit: a page of backups holds dozens, and formatting took twice as long.
+    pub fn to_wire_bytes(self) -> [u8; 19] {
+        let at = self.to_civil();
+        let [[y1, y2], [y3, y4]] = [two_digits(at.year() / 100), two_digits(at.year() % 100)];
+        let [[m1, m2], [d1, d2], [h1, h2], [i1, i2], [s1, s2]] =
+            [at.month(), at.day(), at.hour(), at.minute(), at.second()]
+                .map(|it| two_digits(it.into()));
+        [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2]
     }
 
     /// The second that it is in.
@@ -59,6 +65,12 @@ impl Timestamp {
             .filter(|at| at.year() >= 0)
             .unwrap_or(DateTime::constant(1970, 1, 1, 0, 0, 0, 0))
     }
+}
+
+/// A number below 100.
+fn two_digits(number: i16) -> [u8; 2] {
+    let number = u8::try_from(number).unwrap_or_default();
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 fn micros(time: Duration) -> i64 {

@@ -19,7 +19,7 @@ mod strategy;
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use utoipa::ToSchema;
 
 use crate::domain::Timestamp;
@@ -77,13 +77,13 @@ impl From<Timestamp> for UtcTime {
 
 impl fmt::Display for UtcTime {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.write_wire(out)
+        out.write_str(str::from_utf8(&self.0.to_wire_bytes()).map_err(|_not_ascii| fmt::Error)?)
     }
 }
 
 impl Serialize for UtcTime {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_str(self)
+        out.serialize_str(str::from_utf8(&self.0.to_wire_bytes()).map_err(ser::Error::custom)?)
     }
 }
 

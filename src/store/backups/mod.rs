@@ -116,10 +116,13 @@ macro_rules! select {
             " FROM backups
               LEFT JOIN runs AS open_drill INDEXED BY runs_drills ON open_drill.backup = backups.id
                   AND open_drill.kind = 'drill' AND open_drill.ended IS NULL
-              LEFT JOIN runs AS last_drill ON last_drill.rowid = (
-                  SELECT rowid FROM runs INDEXED BY runs_drills WHERE runs.backup = backups.id AND runs.kind = 'drill'
-                      AND runs.result IN ('done', 'failed', 'damaged')
-                  ORDER BY runs.ended DESC, runs.id DESC LIMIT 1) ",
+              LEFT JOIN runs AS last_drill INDEXED BY runs_drills ON last_drill.backup = backups.id
+                  AND last_drill.kind = 'drill' AND last_drill.result IN ('done', 'failed', 'damaged')
+                  AND NOT EXISTS (
+                      SELECT 1 FROM runs AS later INDEXED BY runs_drills
+                      WHERE later.backup = last_drill.backup AND later.kind = 'drill'
+                          AND later.result IN ('done', 'failed', 'damaged')
+                          AND (later.ended, later.id) > (last_drill.ended, last_drill.id)) ",
             $($where)+
         )
     };
