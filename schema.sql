@@ -207,6 +207,8 @@ CREATE TABLE strategies (
 -- What the schedule of an instance has done, so that a restart neither repeats a run nor loses one.
 CREATE TABLE schedules (
     instance TEXT NOT NULL PRIMARY KEY CHECK (length(instance) = 36),
+    -- When it was first seen: nothing was due before.
+    since INTEGER NOT NULL,
     -- Every run until then is done with, or was made up for.
     handled INTEGER NOT NULL,
     -- The last backup that was made for it, and how many attempts that run had.

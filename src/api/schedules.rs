@@ -2,7 +2,7 @@
 
 use actix_web::web::Json;
 
-use crate::catalog::Read;
+use crate::catalog::{Read, Scheduled};
 use crate::wire::{ScheduleList, ScheduleView};
 
 use super::error::ApiError;
@@ -27,8 +27,8 @@ pub(super) fn routes() -> Vec<Operation> {
 async fn list_schedules(call: Call<Read>) -> Result<Json<ScheduleList>, ApiError> {
     let every_project = call.query()?.filter("all_projects")?.is_some_and(truthy);
     let found = call.state.catalog.schedules(&call.scope, every_project)?;
-    let views = found
-        .into_iter()
-        .map(|it| ScheduleView::new(&it.instance, &it.timetable, it.next, it.last));
-    Ok(Json(ScheduleList { backup_schedules: views.collect() }))
+    let view = |it: Scheduled| {
+        ScheduleView::new(&it.instance, &it.timetable, it.next, it.last, it.overdue)
+    };
+    Ok(Json(ScheduleList { backup_schedules: found.into_iter().map(view).collect() }))
 }

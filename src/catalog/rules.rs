@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -22,6 +23,7 @@ pub(super) struct Rules {
     engines: RwLock<Vec<Datastore>>,
     /// Those of the instances of the configuration.
     pub(super) policies: RwLock<HashMap<InstanceId, Arc<Policy>>>,
+    policies_set: AtomicU64,
 }
 
 impl Catalog {
@@ -34,6 +36,13 @@ impl Catalog {
     pub fn set_policies(&self, policies: HashMap<InstanceId, Policy>) {
         let policies = policies.into_iter().map(|(id, policy)| (id, Arc::new(policy)));
         *self.rules.policies.write() = policies.collect();
+        self.rules.policies_set.fetch_add(1, Ordering::AcqRel);
+        self.bell.ring();
+    }
+
+    /// How often they were set.
+    pub fn policies_set(&self) -> u64 {
+        self.rules.policies_set.load(Ordering::Acquire)
     }
 
     /// Every engine and version that this build has, an instance has, or a backup was made of; ordered.
@@ -44,7 +53,8 @@ impl Catalog {
 
 impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, clock, engines: RwLock::default(), policies: RwLock::default() }
+        let (engines, policies, policies_set) = Default::default();
+        Self { settings, clock, engines, policies, policies_set }
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -47,6 +47,8 @@ pub struct Scheduled {
     pub next: Option<Timestamp>,
     /// The last backup that was made for the schedule.
     pub last: Option<BackupId>,
+    /// Since when a backup is overdue.
+    pub overdue: Option<Timestamp>,
 }
 
 impl Catalog {
@@ -105,7 +107,15 @@ impl Rules {
             }
         };
         let last = record.and_then(|it| it.last).map(|(backup, _attempt)| backup);
-        Ok(Some(Scheduled { instance, timetable: table, next, last }))
+        let overdue = match record.filter(|_| instance.status != InstanceStatus::Detached) {
+            None => None,
+            Some(record) => {
+                let good = newest_good(db, &instance)?;
+                let since = good.map_or(record.since, |good| good.max(record.since));
+                table.overdue_since(instance.id, since, now)
+            }
+        };
+        Ok(Some(Scheduled { instance, timetable: table, next, last, overdue }))
     }
 
     fn step(&self, db: Records<'_>, id: InstanceId) -> Result<Step> {
@@ -143,7 +153,8 @@ impl Rules {
         match self.step(db, id)? {
             Step::Nothing(look) => return Ok(look),
             Step::Enrol => {
-                db.put_schedule(id, &ScheduleRecord { handled: self.now(), last: None })?;
+                let now = self.now();
+                db.put_schedule(id, &ScheduleRecord { since: now, handled: now, last: None })?;
             }
             Step::Begin { run, attempt } => {
                 let last = match self.begin_scheduled(db, id, run) {
@@ -157,7 +168,8 @@ impl Rules {
                         None
                     }
                 };
-                db.put_schedule(id, &ScheduleRecord { handled: run, last })?;
+                let since = db.schedule(id)?.map_or(run, |it| it.since);
+                db.put_schedule(id, &ScheduleRecord { since, handled: run, last })?;
             }
         }
         Ok(match self.step(db, id)? {
@@ -198,6 +210,23 @@ impl Rules {
         let since = u32::try_from(since).unwrap_or(u32::MAX);
         Ok(table.full_every.is_due(&table.zone, root.created, since, self.now()))
     }
+}
+
+/// When the newest backup was asked for that can be restored, as far as is known.
+fn newest_good(db: Records<'_>, instance: &Instance) -> Result<Option<Timestamp>> {
+    let Some(newest) = db.newest_completed(&instance.project, instance.id)? else {
+        return Ok(None);
+    };
+    let newest = newest.backup;
+    if lineage::chain(db, &instance.project, newest.id)?.is_ok() {
+        return Ok(Some(newest.created));
+    }
+    for point in db.points_of(&instance.project, instance.id)?.into_iter().rev() {
+        if lineage::chain(db, &instance.project, point.id)?.is_ok() {
+            return Ok(Some(point.created));
+        }
+    }
+    Ok(None)
 }
 
 /// When the last run of a schedule is attempted again, and how many attempts it has had.

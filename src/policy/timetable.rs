@@ -13,6 +13,9 @@ use super::{FullEvery, Schedule, Span, Window};
 /// How far the clock may go back before what was done in the time that it shows again is done again.
 const SMALL_STEP_BACK: Duration = Duration::from_secs(3600);
 
+/// How long after a run is due its backup may be missing: time for it to be made, also at a second attempt.
+const GRACE: Duration = Duration::from_secs(2 * 3600);
+
 /// How far back the latest run that is due is looked for, step by step.
 const LOOK_BACK: [Duration; 4] = [
     Duration::from_secs(3600),
@@ -65,6 +68,18 @@ impl Timetable {
     pub fn next_start(&self, instance: InstanceId, after: Timestamp) -> Option<Timestamp> {
         let next = self.schedule.next_after(&self.zone, after)?;
         Some(self.start_of(instance, next))
+    }
+
+    /// Since when a backup is overdue, if one is: the first run after the last good backup, or after the schedule was
+    /// seen first, whose backup should have been made by now.
+    pub fn overdue_since(
+        &self,
+        instance: InstanceId,
+        last_good: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let due = self.schedule.next_after(&self.zone, last_good)?;
+        (self.start_of(instance, due).plus(GRACE) < now).then_some(due)
     }
 
     /// An instant as the clocks of the zone show it: `2026-11-27 02:30`.
@@ -232,6 +247,17 @@ mod tests {
         assert_eq!(table.turn(instance(), handled, at("2026-11-21T00:00:00Z")), Turn::Due(due));
         let retry = table.after_failure(FailureCode::SourceLocked, 1, at("2026-11-20T03:58:00Z"));
         assert_eq!(retry, Retry::At(at("2026-11-21T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_run_without_a_backup_is_overdue_after_two_hours() {
+        let table = timetable("daily 02:30");
+        let overdue = |now| table.overdue_since(instance(), at("2026-11-20T01:30:01Z"), at(now));
+        assert_eq!(overdue("2026-11-21T01:29:00Z"), None);
+        assert_eq!(overdue("2026-11-21T03:30:00Z"), None, "it may still be made");
+        let due = Some(at("2026-11-21T01:30:00Z"));
+        assert_eq!(overdue("2026-11-21T03:30:01Z"), due);
+        assert_eq!(overdue("2026-12-24T00:00:00Z"), due, "since the first that is missing");
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Scheduler {
     clock: Arc<dyn Clock>,
     store_is_whole: StoreIsWhole,
     looks: BTreeMap<InstanceId, Look>,
+    /// Which setting of the policies they are of.
+    policies: Option<u64>,
     /// The instances at which retention has to look.
     to_expire: BTreeSet<InstanceId>,
     swept: Option<Timestamp>,
@@ -46,16 +48,15 @@ impl fmt::Debug for Scheduler {
 
 impl Scheduler {
     pub fn new(catalog: Arc<Catalog>, clock: Arc<dyn Clock>, store_is_whole: StoreIsWhole) -> Self {
-        let at_once = Look::At(Timestamp::from_micros(0));
-        let looks = catalog.scheduled().into_iter().map(|id| (id, at_once)).collect();
-        let (to_expire, swept, noted, last) = Default::default();
-        Self { catalog, clock, store_is_whole, looks, to_expire, swept, noted, last }
+        let (looks, policies, to_expire, swept, noted, last) = Default::default();
+        Self { catalog, clock, store_is_whole, looks, policies, to_expire, swept, noted, last }
     }
 
     /// Does what there is to do, and says when there is something again, as far as is known.
     pub fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
         self.watch_clock(now);
+        self.take_over_policies(now);
         self.begin_due(now);
         self.look_for_expired(now);
         if self.expire_one() {
@@ -66,6 +67,17 @@ impl Scheduler {
             Look::AfterBackup | Look::Never => None,
         });
         next.min().map_or(now.plus(LONGEST_WAIT), |at| at.min(now.plus(LONGEST_WAIT)))
+    }
+
+    /// Policies that were set anew apply from now on.
+    fn take_over_policies(&mut self, now: Timestamp) {
+        let set = Some(self.catalog.policies_set());
+        if self.policies != set {
+            self.policies = set;
+            self.swept = None;
+            self.looks =
+                self.catalog.scheduled().into_iter().map(|id| (id, Look::At(now))).collect();
+        }
     }
 
     /// After a jump of the clock nothing that was planned by it holds.
@@ -87,7 +99,7 @@ impl Scheduler {
                 }
             }
             Err(error) => {
-                log::error!("what the clock shows is not remembered: {}", with_causes(&error))
+                log::error!("what the clock shows is not remembered: {}", with_causes(&error));
             }
         }
         if jumped {

@@ -6,6 +6,7 @@ mod listener;
 mod open;
 mod owner;
 mod policies;
+mod reload;
 mod serve;
 mod signals;
 mod startup_probe;

@@ -45,14 +45,22 @@ pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerEr
     let (local, clock) = data_dir(config)?;
     let lock = local.lock().map_err(|error| in_data_dir(config, error))?;
     let context = open(config, local, clock)?;
+    context.catalog.set_engines(engines());
+    apply(config, &context)?;
+    Ok((context, lock))
+}
+
+/// Takes over what the configuration says of tokens, instances, schedules and retention; all of it, or nothing if it is
+/// wrong.
+pub(super) fn apply(config: &Config, context: &Context) -> Result<(), ServerError> {
     let catalog = &context.catalog;
-    catalog.set_engines(engines());
+    let instances = instances(config, context.clock.now())?;
+    catalog.sync_instances(instances).wait().map_err(|error| in_catalog(config, error))?;
     catalog.set_configured_tokens(
         config.auth.tokens.iter().map(TokenConfig::caller_and_hash).collect(),
     );
-    let instances = instances(config, context.clock.now())?;
-    catalog.sync_instances(instances).wait().map_err(|error| in_catalog(config, error))?;
-    Ok((context, lock))
+    catalog.set_policies(policies::of(config));
+    Ok(())
 }
 
 /// Opens an existing data directory, also beside a running server: for commands that read.

@@ -13,6 +13,7 @@ use crate::storage::Local;
 
 use super::listener::{self, Bound};
 use super::open::open_and_lock;
+use super::reload::reload;
 use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
 use super::{ServerError, policies, token};
@@ -107,7 +108,9 @@ async fn answer(
     .map_err(ServerError::Run)?;
     let addresses = server.addrs();
     let server = server.run();
-    let listener = SignalListener::start(server.handle(), context.cancel.clone());
+    let (running, reloaded) = (config.clone(), context.clone());
+    let reload = move || reload(&running, &reloaded);
+    let listener = SignalListener::start(server.handle(), context.cancel.clone(), reload);
     *signals = Some(listener.map_err(ServerError::Run)?);
     listener::warn_without_tls(&config.server);
     for address in &addresses {

@@ -1,9 +1,10 @@
-//! SIGTERM and SIGINT: the first shuts the server down, the second also cancels running jobs.
+//! SIGTERM and SIGINT: the first shuts the server down, the second also cancels running jobs. SIGHUP: the
+//! configuration is read again.
 
 use std::io;
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use actix_web::dev::ServerHandle;
@@ -22,13 +23,19 @@ impl Drop for SignalListener {
 
 impl SignalListener {
     /// The first signal stops the HTTP server, which lets requests finish; a second one cancels the jobs.
-    pub(super) fn start(server: ServerHandle, cancel: Cancel) -> io::Result<Self> {
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    pub(super) fn start(
+        server: ServerHandle,
+        cancel: Cancel,
+        reload: impl Fn() + Send + 'static,
+    ) -> io::Result<Self> {
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let handle = signals.handle();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut stopping = false;
             for signal in signals.forever() {
-                if stopping {
+                if signal == SIGHUP {
+                    reload();
+                } else if stopping {
                     log::info!("second signal: interrupting running jobs");
                     cancel.cancel();
                 } else {

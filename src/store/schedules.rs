@@ -2,13 +2,15 @@
 
 use rusqlite::{named_params, params};
 
-use super::sql::{columns, execute, insert, query_all, query_first, statements};
+use super::sql::{columns, execute, insert, query_first, statements};
 use super::{Records, Result};
 use crate::domain::{BackupId, InstanceId, Timestamp};
 
 /// What the schedule of an instance has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduleRecord {
+    /// When it was first seen: nothing was due before.
+    pub since: Timestamp,
     /// Every run until then is done with, or was made up for.
     pub handled: Timestamp,
     /// The last backup that was made for it, and how many attempts its run has had, from 1 on.
@@ -24,7 +26,7 @@ pub struct SeenClock {
 
 columns! {
     ScheduleColumns, schedule_columns {
-        instance: InstanceId = "instance",
+        since: Timestamp = "since",
         handled: Timestamp = "handled",
         backup: Option<BackupId> = "backup",
         attempt: u32 = "attempt",
@@ -34,11 +36,9 @@ columns! {
 statements! {
     BY_INSTANCE = concat!("SELECT ", schedule_columns!(), " FROM schedules WHERE instance = ?1");
 
-    ALL = concat!("SELECT ", schedule_columns!(), " FROM schedules WHERE instance > ''");
-
     PUT = insert!(
-        "schedules" ("instance", "handled", "backup", "attempt")
-        "ON CONFLICT (instance) DO UPDATE SET handled = excluded.handled, backup = excluded.backup,
+        "schedules" ("instance", "since", "handled", "backup", "attempt")
+        "ON CONFLICT (instance) DO UPDATE SET since = excluded.since, handled = excluded.handled, backup = excluded.backup,
              attempt = excluded.attempt"
     );
 
@@ -50,7 +50,11 @@ statements! {
 
 impl From<ScheduleColumns> for ScheduleRecord {
     fn from(it: ScheduleColumns) -> Self {
-        Self { handled: it.handled, last: it.backup.map(|backup| (backup, it.attempt)) }
+        Self {
+            since: it.since,
+            handled: it.handled,
+            last: it.backup.map(|backup| (backup, it.attempt)),
+        }
     }
 }
 
@@ -60,15 +64,11 @@ impl Records<'_> {
         Ok(found.map(ScheduleRecord::from))
     }
 
-    pub fn schedules(self) -> Result<Vec<(InstanceId, ScheduleRecord)>> {
-        let found = query_all(self.0, ALL, [], ScheduleColumns::read)?;
-        Ok(found.into_iter().map(|it| (it.instance, it.into())).collect())
-    }
-
     pub fn put_schedule(self, instance: InstanceId, record: &ScheduleRecord) -> Result<()> {
         let (backup, attempt) = record.last.map_or((None, 0), |(id, attempt)| (Some(id), attempt));
         let params = named_params! {
-            ":instance": instance, ":handled": record.handled, ":backup": backup, ":attempt": attempt
+            ":instance": instance, ":since": record.since, ":handled": record.handled,
+            ":backup": backup, ":attempt": attempt
         };
         execute(self.0, PUT, params).map(drop)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::{BackupId, InstanceId};
-use crate::policy::{Chain, Decision, Fate, Guard, Keep, Tier};
+use crate::policy::{Amount, Chain, Decision, Fate, Guard, Keep, Tier};
 
 use super::UtcTime;
 
@@ -81,7 +81,7 @@ impl RetentionView {
             instance_id: instance,
             keep: keep.tiers().iter().map(|(tier, count)| (*tier, count.get())).collect(),
             min_age_seconds: keep.min_age.duration().as_secs(),
-            max_size_bytes: keep.max_size.map(|it| it.bytes()),
+            max_size_bytes: keep.max_size.map(Amount::bytes),
             suspended: decision.suspended.clone(),
             freed_bytes: decision.freed_bytes(),
             restore_points_left: left.fold(0, u64::saturating_add),

@@ -33,6 +33,9 @@ pub struct ScheduleView {
     /// The last backup that was made by the schedule.
     #[schema(required)]
     pub last_backup_id: Option<BackupId>,
+    /// When the first backup was due that is missing since; null if none is overdue by two hours.
+    #[schema(required)]
+    pub overdue_since: Option<UtcTime>,
 }
 
 impl ScheduleView {
@@ -42,6 +45,7 @@ impl ScheduleView {
         timetable: &Timetable,
         next: Option<Timestamp>,
         last: Option<BackupId>,
+        overdue: Option<Timestamp>,
     ) -> Self {
         Self {
             instance_id: instance.id,
@@ -53,6 +57,7 @@ impl ScheduleView {
             full_every: timetable.full_every.to_string(),
             next_run: next.map(UtcTime::from),
             last_backup_id: last,
+            overdue_since: overdue.map(UtcTime::from),
         }
     }
 }

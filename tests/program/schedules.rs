@@ -1,14 +1,22 @@
 //! A server that backs up by itself: what it missed is made up for once, and what is not kept goes to the trash.
 
 use rusqlite::Connection;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{PROJECT, TestServer, id_of, wait_until};
+use crate::support::{PROJECT, TestServer, id_of, stderr_of, wait_until, write_file};
 
 const DAY: i64 = 86_400_000_000;
 
 fn report(server: &TestServer, arguments: &[&str]) -> Value {
     serde_json::from_slice(&server.run_ok(arguments).stdout).unwrap()
+}
+
+fn server_pid(server: &TestServer) -> Pid {
+    let pid = i32::try_from(server.pid().unwrap()).unwrap();
+    Pid::from_raw(pid).unwrap()
 }
 
 /// The backups that can be restored, newest first.
@@ -23,24 +31,37 @@ fn days_ago(server: &TestServer, days: i64) {
     db.execute("UPDATE schedules SET handled = handled - ?1", [days * DAY]).unwrap();
 }
 
-#[test]
-fn a_server_makes_up_for_missed_runs_once_and_lets_go_of_what_is_not_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("shop.db");
+fn ids(server: &TestServer) -> Vec<String> {
+    completed(server).iter().map(|it| id_of(it).to_owned()).collect()
+}
+
+/// The list of schedules once the server has seen the only one.
+fn schedule_seen(server: &TestServer) -> Value {
+    wait_until("the schedule to be seen", || {
+        let db = Connection::open(server.data_dir().join("catalog.db")).unwrap();
+        let seen = "SELECT count(*) FROM schedules";
+        let seen: u32 = db.query_row(seen, [], |row| row.get(0)).unwrap();
+        (seen == 1).then(|| report(server, &["schedule", "--json"]))
+    })
+}
+
+/// A server that makes a full backup of `shop` each night, with more configuration of that instance.
+fn nightly(folder: &Path, more: &str) -> TestServer {
+    let path = folder.join("shop.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE row(data BLOB)").unwrap();
-    let mut server = TestServer::builder()
+    TestServer::builder()
         .instance_sqlite("shop", &path)
-        .toml("schedule = \"daily 02:30\"\nfull_every = 1\nkeep = { last = 2 }")
+        .toml(&format!("schedule = \"daily 02:30\"\nfull_every = 1\n{more}"))
         .token("root", PROJECT, &["admin"])
         .toml("[defaults]\ntimezone = \"UTC\"")
-        .start();
-    let listed = wait_until("the schedule to be seen", || {
-        let listed = report(&server, &["schedule", "--json"]);
-        let db = Connection::open(server.data_dir().join("catalog.db")).unwrap();
-        let seen: u32 =
-            db.query_row("SELECT count(*) FROM schedules", [], |row| row.get(0)).unwrap();
-        (seen == 1).then_some(listed)
-    });
+        .start()
+}
+
+#[test]
+fn a_server_makes_up_for_the_runs_that_it_missed_with_one_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = nightly(folder.path(), "");
+    let listed = schedule_seen(&server);
     let next = listed["backup_schedules"][0]["next_run"].as_str().unwrap();
     assert!(next.ends_with("T02:30:00"), "{listed:#}");
     assert_eq!(
@@ -48,49 +69,80 @@ fn a_server_makes_up_for_missed_runs_once_and_lets_go_of_what_is_not_kept() {
         Vec::<Value>::new(),
         "nothing was missed before the first start"
     );
-
-    let first = id_of(&server.admin().full("shop")).to_owned();
     server.terminate();
     days_ago(&server, 3);
     server.restart();
-    let made = wait_until("the backup that makes up for three", || {
-        completed(&server).into_iter().find(|it| id_of(it) != first)
-    });
+    let made = wait_until("the backup", || completed(&server).pop());
     assert!(made["name"].as_str().unwrap().starts_with("shop 20"), "{made:#}");
     let status = report(&server, &["status", "--json"]);
     assert!(status["instances"][0]["next_run"].as_str().unwrap().ends_with("T02:30:00"));
+    assert_eq!(status["instances"][0]["overdue_since"], Value::Null);
     let listed = report(&server, &["schedule", "--json"]);
     assert_eq!(listed["backup_schedules"][0]["last_backup_id"], made["id"]);
     let table = String::from_utf8(server.run_ok(&["schedule"]).stdout).unwrap();
     assert!(table.contains("daily 02:30") && table.contains("COMPLETED"), "{table}");
+    server.terminate();
+    server.restart();
+    let kept = schedule_seen(&server);
+    assert_eq!(
+        kept["backup_schedules"][0]["last_backup_id"], made["id"],
+        "a restart repeats nothing"
+    );
+}
 
-    // With a third one the first is not kept any more, and its archive goes to the trash.
-    let preview = report(&server, &["retention", "preview", "shop", "--json"]);
-    assert_eq!(preview["freed_bytes"], 0, "{preview:#}");
-    let third = id_of(&server.admin().full("shop")).to_owned();
-    wait_until("the first to go", || {
-        let left = completed(&server);
-        let left: Vec<&str> = left.iter().map(id_of).collect();
-        (left == [third.as_str(), id_of(&made)]).then_some(())
-    });
-    // What is pinned stays.
-    let mut pin = server.command(&["pin", id_of(&made)]);
+#[test]
+fn what_is_not_kept_goes_after_a_backup_and_what_is_pinned_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = nightly(folder.path(), "keep = { last = 2 }");
+    let make = || id_of(&server.admin().full("shop")).to_owned();
+    let [first, second, third] = [make(), make(), make()];
+    let left = [third.clone(), second.clone()];
+    wait_until("the first to go", || (ids(&server) == left).then_some(()));
+    let trashed = server.run_ok(&["undelete", &first, "--json"]);
+    assert!(String::from_utf8(trashed.stdout).unwrap().contains(&first), "it was in the trash");
+
+    let mut pin = server.command(&["pin", &first]);
     pin.env("COFFER_URL", server.base()).env("COFFER_TOKEN", server.secret("root"));
     let pinned = pin.env("COFFER_PROJECT", PROJECT).output().unwrap();
-    assert!(pinned.status.success(), "{}", String::from_utf8_lossy(&pinned.stderr));
-    let fourth = id_of(&server.admin().full("shop")).to_owned();
-    server.admin().full("shop");
-    wait_until("the third to go", || {
-        let left = completed(&server);
-        (!left.iter().any(|it| id_of(it) == third)).then_some(())
-    });
-    let left = completed(&server);
-    let left: Vec<&str> = left.iter().map(id_of).collect();
-    assert!(left.contains(&id_of(&made)) && left.contains(&fourth.as_str()), "{left:?}");
-    let preview =
-        String::from_utf8(server.run_ok(&["retention", "preview", "shop"]).stdout).unwrap();
+    assert!(pinned.status.success(), "{}", stderr_of(&pinned));
+    let fourth = make();
+    let left = [fourth, third, first];
+    wait_until("the second to go", || (ids(&server) == left).then_some(()));
+    let preview = server.run_ok(&["retention", "preview", "shop"]).stdout;
+    let preview = String::from_utf8(preview).unwrap();
     assert!(
         preview.contains("pinned") && preview.contains("0 backups would be deleted"),
         "{preview}"
+    );
+}
+
+#[test]
+fn an_edited_configuration_applies_on_sighup_and_a_wrong_one_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE row(data BLOB)").unwrap();
+    let server = TestServer::builder()
+        .instance_sqlite("shop", &path)
+        .allow_warning("is not taken over")
+        .start();
+    let asked = || server.admin().all("backup_schedules", "backup_schedules");
+    assert_eq!(asked(), Vec::<Value>::new());
+    let text = std::fs::read_to_string(server.config()).unwrap();
+    let edit = |defaults: &str| {
+        write_file(server.config(), format!("{text}\n[defaults]\n{defaults}\n"));
+        kill_process(server_pid(&server), Signal::HUP).unwrap();
+    };
+    edit("schedule = \"dayly 02:30\"");
+    wait_until("the error", || {
+        let log = server.log().text();
+        (log.contains("is not taken over") && log.contains("\"dayly 02:30\" is not a schedule"))
+            .then_some(())
+    });
+    assert_eq!(asked(), Vec::<Value>::new());
+    edit("schedule = \"daily 02:30\"");
+    let listed = wait_until("the schedule", || asked().into_iter().next());
+    assert_eq!(
+        (&listed["instance_name"], &listed["schedule"]),
+        (&"shop".into(), &"daily 02:30".into())
     );
 }

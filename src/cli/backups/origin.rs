@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
+use crate::catalog::Scheduled;
 use crate::cli::error::{CommandError, Result};
 use crate::client::Client;
 use crate::config::Config;
@@ -159,10 +160,10 @@ impl Origin {
         Ok(match &self.answers {
             Answers::Server(server) => server.client.schedules(server.every_project)?,
             Answers::Catalog { context, .. } => {
-                let found = context.catalog.every_schedule()?.into_iter();
-                found
-                    .map(|it| ScheduleView::new(&it.instance, &it.timetable, it.next, it.last))
-                    .collect()
+                let view = |it: Scheduled| {
+                    ScheduleView::new(&it.instance, &it.timetable, it.next, it.last, it.overdue)
+                };
+                context.catalog.every_schedule()?.into_iter().map(view).collect()
             }
         })
     }

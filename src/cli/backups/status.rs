@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::args::WithConfig;
 use crate::cli::error::Result;
 use crate::cli::terminal;
-use crate::wire::{BackupView, UtcTime};
+use crate::wire::{BackupView, ScheduleView};
 
 use super::origin::{Named, Origin};
 use super::table::{self, Lineage, NOTHING};
@@ -31,8 +31,7 @@ struct Summary<'a> {
     usable: usize,
     /// How many are damaged or missing, or are built on one that is.
     bad: usize,
-    /// When its next backup begins by its schedule.
-    next_run: Option<UtcTime>,
+    schedule: Option<&'a ScheduleView>,
     lineage: &'a Lineage<'a>,
 }
 
@@ -43,13 +42,10 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     let lineage = Lineage::new(&backups);
     let mut summaries: Vec<_> =
         origin.instances()?.iter().map(|it| Summary::new(it, &backups, &lineage)).collect();
-    let next_runs: HashMap<_, _> = origin
-        .schedules()?
-        .into_iter()
-        .filter_map(|it| Some((it.instance_id, it.next_run?)))
-        .collect();
+    let schedules = origin.schedules()?;
+    let schedules: HashMap<_, _> = schedules.iter().map(|it| (it.instance_id, it)).collect();
     for summary in &mut summaries {
-        summary.next_run = next_runs.get(&summary.instance.id).copied();
+        summary.schedule = schedules.get(&summary.instance.id).copied();
     }
     let (without_server, notices) = (origin.without_server(), origin.notices()?);
     if args.json {
@@ -75,6 +71,15 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     let headings =
         ["INSTANCE", "ENGINE", "STATUS", "BACKUPS", "NEWEST", "PROVEN", "LAST ATTEMPT", "NEXT"];
     table::print(headings, rows);
+    for summary in &summaries {
+        if let Some(since) = summary.schedule.and_then(|it| it.overdue_since) {
+            let name = &summary.instance.name;
+            terminal::warn(format_args!(
+                "{name}: a backup was due at {since} UTC, and none is there since; coffer list --instance {name} shows \
+                 what became of it"
+            ));
+        }
+    }
     Ok(())
 }
 
@@ -91,7 +96,7 @@ impl<'a> Summary<'a> {
             newest,
             usable,
             bad: made - usable,
-            next_run: None,
+            schedule: None,
             lineage,
         }
     }
@@ -107,6 +112,7 @@ impl<'a> Summary<'a> {
             }
             None => "never backed up".to_owned(),
         };
+        let next_run = self.schedule.and_then(|it| it.next_run);
         let backups = match self.bad {
             0 => self.usable.to_string(),
             bad => format!("{} and {bad} damaged or missing", self.usable),
@@ -119,7 +125,7 @@ impl<'a> Summary<'a> {
             or_nothing(self.newest_usable.map(|it| table::age(it.created))),
             or_nothing(self.newest_usable.map(proof)),
             attempt,
-            or_nothing(self.next_run.map(|at| format!("{at} UTC"))),
+            or_nothing(next_run.map(|at| format!("{at} UTC"))),
         ]
     }
 
@@ -131,7 +137,8 @@ impl<'a> Summary<'a> {
             "bad_backups": self.bad,
             "newest_usable": self.newest_usable,
             "newest": self.newest,
-            "next_run": self.next_run,
+            "next_run": self.schedule.and_then(|it| it.next_run),
+            "overdue_since": self.schedule.and_then(|it| it.overdue_since),
         })
     }
 }

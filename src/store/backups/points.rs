@@ -8,7 +8,7 @@ use crate::store::types::Bytes;
 use crate::store::{Records, Removal, Result};
 
 /// A backup that was not deleted, in short.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PointRecord {
     pub id: BackupId,
     pub parent: Option<BackupId>,

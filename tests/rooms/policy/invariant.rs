@@ -46,7 +46,7 @@ pub(super) fn check(world: &World, decision: &Decision) -> Result<(), String> {
             it.parent.is_none() && it.created > point.created && !going.contains(&it.id)
         };
         let root = point.parent.is_none();
-        require(!root || proven.iter().any(|it| newer(it)), "no newer proven root stays")?;
+        require(!root || proven.iter().any(newer), "no newer proven root stays")?;
     }
     promises_are_kept(world, decision, &proven, &going)
 }

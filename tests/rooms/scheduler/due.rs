@@ -118,6 +118,33 @@ fn the_list_of_schedules_says_when_the_next_backup_begins() {
 }
 
 #[test]
+fn a_backup_that_is_missing_is_overdue_until_one_is_made() {
+    let mut house = House::new(daily());
+    let overdue = |house: &House| house.catalog.every_schedule().unwrap()[0].overdue;
+    house.made_at(half_past_two(0));
+    for day in 1..3 {
+        house.tick_at(half_past_two(day));
+        house.fail(house.claim().unwrap().id, FailureCode::SourceDenied);
+    }
+    assert_eq!(overdue(&house), Some(half_past_two(1)), "a failed attempt is none");
+    house.made_at(half_past_two(3));
+    assert_eq!(overdue(&house), None);
+}
+
+#[test]
+fn policies_that_were_set_anew_apply_at_once() {
+    let mut house = House::new(daily());
+    house.made_at(half_past_two(0));
+    let hourly = "hourly".parse().unwrap();
+    let timetable = daily().timetable.map(|it| Timetable { schedule: hourly, ..it });
+    house.catalog.set_policies(HashMap::from([(shop_id(), Policy { timetable, ..daily() })]));
+    house.made_at(at("2026-01-01T03:00:00Z"));
+    house.catalog.set_policies(HashMap::new());
+    house.tick_at(at("2026-01-01T09:00:00Z"));
+    assert_eq!(house.claim(), None);
+}
+
+#[test]
 fn an_instance_that_left_the_configuration_is_not_backed_up() {
     let mut house = House::new(daily());
     house.catalog.sync_instances(Vec::new()).wait().unwrap();

@@ -19,7 +19,7 @@ use coffer::scheduler::Scheduler;
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 
-use crate::catalog::fixture::{START, configured, facts, settings, shop, sqlite};
+use crate::catalog::fixture::{START, configured, facts, member, settings, shop, sqlite};
 
 #[derive(Debug)]
 struct SetClock(AtomicI64);
@@ -137,8 +137,7 @@ impl House {
     }
 
     fn is_shown(&self, id: BackupId) -> bool {
-        let scope = crate::catalog::fixture::member("a");
-        self.catalog.backup(&scope, id).is_ok()
+        self.catalog.backup(&member("a"), id).is_ok()
     }
 }
 

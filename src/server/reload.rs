@@ -1,0 +1,44 @@
+//! Taking over an edited configuration without a restart.
+
+use crate::config::Config;
+use crate::domain::with_causes;
+use crate::executor::Context;
+
+use super::open::apply;
+
+/// Reads the configuration again. One that is wrong changes nothing.
+pub(super) fn reload(running: &Config, context: &Context) {
+    let config = match Config::load(running.file.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            log::error!("the configuration is not taken over, the old one stays: {error}");
+            return;
+        }
+    };
+    if config.data_dir != running.data_dir {
+        log::error!(
+            "the configuration is not taken over, the old one stays: data_dir changes at a restart only"
+        );
+        return;
+    }
+    if let Err(error) = apply(&config, context) {
+        log::error!(
+            "the configuration is not taken over, the old one stays: {}",
+            with_causes(&error)
+        );
+        return;
+    }
+    log::info!(
+        "the configuration was read again: instances, tokens, schedules and retention are as it says"
+    );
+    let same = Config {
+        auth: config.auth.clone(),
+        instances: config.instances.clone(),
+        defaults: config.defaults.clone(),
+        file: config.file.clone(),
+        ..running.clone()
+    };
+    if same != config || config.auth.mode != running.auth.mode {
+        log::warn!("other keys of the configuration changed too: they apply after a restart");
+    }
+}
