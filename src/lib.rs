@@ -12,7 +12,7 @@
 //! main        the program                   → cli
 //! cli         commands                      → server client executor catalog engine archive storage config policy telemetry wire disk file_url domain
 //! client      asks the API over HTTP        → wire domain
-//! server      one process, put together     → executor scheduler api catalog engine storage config policy wire bell domain
+//! server      one process, put together     → executor scheduler api catalog engine storage config policy wire bell disk domain
 //! scheduler   begins what is due            → catalog policy bell domain
 //! executor    threads that do the work      → catalog engine archive storage bell failpoint telemetry domain
 //! api         HTTP and Trove's words        → catalog wire telemetry domain

@@ -12,6 +12,8 @@ mod bodies;
 mod http;
 #[path = "api/isolation.rs"]
 mod isolation;
+#[path = "api/limits.rs"]
+mod limits;
 #[path = "api/paging.rs"]
 mod paging;
 #[path = "api/refusals.rs"]

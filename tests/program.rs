@@ -8,6 +8,8 @@ mod backup_commands;
 mod chains;
 #[path = "program/commands.rs"]
 mod commands;
+#[path = "program/connections.rs"]
+mod connections;
 #[path = "program/damage.rs"]
 mod damage;
 #[path = "program/demo.rs"]

@@ -13,7 +13,7 @@ use actix_web::http::header::{
     IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage as _, HttpResponse, HttpResponseBuilder};
 
 use crate::catalog::{Read, Scope};
 use crate::domain::{ArchiveFacts, BackupId, ReadAt};
@@ -22,6 +22,7 @@ use crate::wire::ErrorBody;
 use super::State;
 use super::error::ApiError;
 use super::extract::Call;
+use super::limits::{Share, TokenUse};
 use super::operation::{Operation, operations};
 
 pub(super) fn routes() -> Vec<Operation> {
@@ -67,8 +68,13 @@ async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
             (response, first, last.saturating_sub(first).saturating_add(1))
         }
     };
+    let room = {
+        let extensions = call.request.extensions();
+        let token = extensions.get::<Arc<TokenUse>>().ok_or(ApiError::Unauthorized)?;
+        call.state.limits.download(token)?
+    };
     describe(&mut response, &facts, tag);
-    Ok(response.body(ArchivePart::new(archive, first, count)))
+    Ok(response.body(ArchivePart::new(archive, first, count, room)))
 }
 
 fn describe(response: &mut HttpResponseBuilder, facts: &ArchiveFacts, tag: String) {
@@ -188,7 +194,7 @@ fn number(digits: &str) -> Option<u64> {
 }
 
 /// Bytes a piece.
-const PIECE: u64 = 128 << 10;
+const PIECE: u64 = 64 << 10;
 
 type Reading = Pin<Box<dyn Future<Output = Result<io::Result<Bytes>, BlockingError>>>>;
 
@@ -202,12 +208,14 @@ struct ArchivePart {
     /// The whole range, for the answer's length.
     length: u64,
     reading: Option<Reading>,
+    /// What it takes of the limits of downloads.
+    _room: [Share; 2],
 }
 
 impl ArchivePart {
     /// `length` bytes of `archive` from `offset` on.
-    fn new(archive: Arc<dyn ReadAt>, offset: u64, length: u64) -> Self {
-        Self { archive, offset, left: length, length, reading: None }
+    fn new(archive: Arc<dyn ReadAt>, offset: u64, length: u64, room: [Share; 2]) -> Self {
+        Self { archive, offset, left: length, length, reading: None, _room: room }
     }
 
     fn begin_reading(&self) -> Reading {
@@ -248,7 +256,10 @@ impl MessageBody for ArchivePart {
                 self.offset = self.offset.saturating_add(count);
                 self.left = self.left.saturating_sub(count);
             }
-            Err(_error) => self.left = 0,
+            Err(error) => {
+                log::error!("an archive cannot be read, and its download was cut off: {error}");
+                self.left = 0;
+            }
         }
         Poll::Ready(Some(read))
     }

@@ -1,7 +1,6 @@
 //! `GET backups` and `GET instances/{id}/backups`: pages of backups.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::ContentType;
 
 use crate::catalog::{BackupFilter, Catalog, CatalogError, Read, Scope};
 use crate::domain::{BackupId, Limit, Position};
@@ -10,9 +9,7 @@ use crate::wire::{BackupList, BackupView};
 use super::error::ApiError;
 use super::extract::{self, Call, Filters, Marker, PageParameters, Query};
 use super::operation::{Operation, operations};
-
-/// Room for a backup in JSON; few need more.
-const ROW_BYTES: usize = 1024;
+use super::page_body::{self, Batch, ROWS, Rest, Rows};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![list_backups, list_backups_of_instance]
@@ -35,7 +32,7 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn list_backups(call: Call<Read>) -> Result<HttpResponse, ApiError> {
     let listing = Listing::from_call(&call, Filters::from_query)?;
-    listing.answer(&call)
+    listing.answer(call)
 }
 
 /// List the backups of an instance
@@ -53,7 +50,7 @@ async fn list_backups_of_instance(call: Call<Read>) -> Result<HttpResponse, ApiE
     listing.filters.instance = Some(id.to_string());
     // An administrator may ask for another project's instance from anywhere.
     listing.filters.project = (instance.project != *scope.project()).then_some(instance.project);
-    listing.answer(&call)
+    listing.answer(call)
 }
 
 struct Listing {
@@ -73,10 +70,29 @@ impl Listing {
         Ok(Self { filters, limit, marker: query.filter("marker")?.map(str::to_owned) })
     }
 
-    fn answer(self, call: &Call<Read>) -> Result<HttpResponse, ApiError> {
+    fn answer(self, call: Call<Read>) -> Result<HttpResponse, ApiError> {
         let Self { filters, limit, marker } = self;
         let (catalog, scope) = call.catalog();
         let (after, filters) = start(catalog, scope, filters, marker.as_deref())?;
+        page_body::answer(BackupRows { call, filters, after, left: limit.rows() })
+    }
+}
+
+/// The rows of a page that were not written yet.
+struct BackupRows {
+    call: Call<Read>,
+    filters: Filters,
+    after: Option<Position>,
+    left: u32,
+}
+
+impl Rows for BackupRows {
+    type Row = BackupView;
+    const KEY: &'static str = "backups";
+
+    fn read(&mut self) -> Result<Batch<BackupView>, ApiError> {
+        let filters = &self.filters;
+        let limit = Limit::clamped(self.left, ROWS);
         let filter = BackupFilter {
             all_projects: filters.all == Some(true) && filters.project.is_none(),
             project: filters.project.clone(),
@@ -84,26 +100,22 @@ impl Listing {
             engine: filters.engine.clone(),
             status: filters.status,
             limit,
-            after,
+            after: self.after,
         };
+        let (catalog, scope) = self.call.catalog();
         let page = catalog.backups(scope, &filter)?;
-        let links = match page.next {
+        self.left = self.left.saturating_sub(limit.rows());
+        self.after = page.next;
+        let rest = match page.next {
+            None => Rest::End(None),
+            Some(_position) if self.left > 0 => Rest::Rows,
             Some(position) => {
-                Some(vec![call.url().next_page(&Marker::new(position, filters).encode()?)])
+                let marker = Marker::new(position, self.filters.clone()).encode()?;
+                Rest::End(Some(self.call.url().next_page(&marker)))
             }
-            None => None,
         };
-        let backups = BackupView::page(page.rows, &*call.state.archives);
-        Ok(json(&BackupList { backups, links }))
+        Ok(Batch { rows: BackupView::page(page.rows, &*self.call.state.archives), rest })
     }
-}
-
-/// The answer with a page. Its text has room for all rows from the beginning: growing, it would be copied each time.
-fn json(page: &BackupList) -> HttpResponse {
-    let mut text =
-        Vec::with_capacity(page.backups.len().saturating_add(1).saturating_mul(ROW_BYTES));
-    serde_json::to_writer(&mut text, page).expect("a page is JSON, and memory takes it");
-    HttpResponse::Ok().content_type(ContentType::json()).body(text)
 }
 
 /// Where the page starts, and the filters that apply. A marker is one of ours, or a backup's id.

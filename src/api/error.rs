@@ -1,7 +1,7 @@
 //! Refusals: the only place that knows status codes and the names of faults.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
 use crate::wire::ErrorBody;
@@ -32,6 +32,9 @@ pub(super) enum ApiError {
     Timeout,
     #[error("{0}")]
     OverLimit(String),
+    /// A limit of what may be used at once: later there is room again.
+    #[error("{why} Try again later.")]
+    LimitReached { why: String, retry_after_s: u64 },
     #[error("The request media type {0} is not supported by this server.")]
     MediaType(String),
     #[error("The archive has {length} bytes; the requested range begins behind its end.")]
@@ -72,7 +75,9 @@ impl ApiError {
             Self::BadMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "badMethod"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "badRequest"),
             Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "requestTimeout"),
-            Self::OverLimit(_) => (StatusCode::PAYLOAD_TOO_LARGE, "overLimit"),
+            Self::OverLimit(_) | Self::LimitReached { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "overLimit")
+            }
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "badMediaType"),
             Self::BadRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "badRange"),
             Self::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unprocessableEntity"),
@@ -99,6 +104,9 @@ impl ApiError {
             }
             Self::BadRange { length } => {
                 response.insert_header((CONTENT_RANGE, format!("bytes */{length}")));
+            }
+            Self::LimitReached { retry_after_s, .. } => {
+                response.insert_header((RETRY_AFTER, retry_after_s.to_string()));
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::HttpResponse;
 use actix_web::web::Json;
 
-use crate::catalog::{Admin, NewInstance, Permission, Read, Write};
+use crate::catalog::{Admin, InstancePage, NewInstance, Permission, Read, Write};
 use crate::domain::{Instance, InstanceId, InstanceOrigin, ProjectId};
 use crate::wire::{
     CreateInstanceBody, ErrorBody, FlavorRef, InstanceAnswer, InstanceDatastore, InstanceFault,
@@ -15,6 +15,7 @@ use crate::wire::{
 use super::error::ApiError;
 use super::extract::{self, Body, Call, PageParameters};
 use super::operation::{Operation, operations};
+use super::page_body::{self, Batch, ROWS, Rest, Rows};
 
 /// The region that Trove names if none is given.
 const REGION: &str = "RegionOne";
@@ -37,15 +38,57 @@ pub(super) fn routes() -> Vec<Operation> {
     params(PageParameters),
     responses((status = 200, description = "One page.", body = InstanceList))
 )]
-async fn list_instances(call: Call<Read>) -> Result<Json<InstanceList>, ApiError> {
-    let (query, most) = (call.query()?, call.state.instance_page);
-    let limit = extract::limit(&query, most, most)?.rows();
-    let after = query.filter("marker")?.map(marker).transpose()?;
-    let page = call.state.catalog.instances(&call.scope, after, limit)?;
-    Ok(Json(InstanceList {
-        instances: page.rows.iter().map(|row| instance(&call, call.scope.project(), row)).collect(),
-        links: page.next.map(|next| vec![call.url().next_page(&next.to_string())]),
-    }))
+async fn list_instances(call: Call<Read>) -> Result<HttpResponse, ApiError> {
+    InstanceRows::answer(call, false, |call, after, rows| {
+        Ok(call.state.catalog.instances(&call.scope, after, rows)?)
+    })
+}
+
+type ReadPage<P> = fn(&Call<P>, Option<InstanceId>, u32) -> Result<InstancePage, ApiError>;
+
+/// The rows of a page that were not written yet.
+struct InstanceRows<P> {
+    call: Call<P>,
+    /// Whether the rows name their project.
+    of_all: bool,
+    read_page: ReadPage<P>,
+    after: Option<InstanceId>,
+    left: u32,
+}
+
+impl<P: Permission> InstanceRows<P> {
+    fn answer(
+        call: Call<P>,
+        of_all: bool,
+        read_page: ReadPage<P>,
+    ) -> Result<HttpResponse, ApiError> {
+        let (query, most) = (call.query()?, call.state.instance_page);
+        let left = extract::limit(&query, most, most)?.rows();
+        let after = query.filter("marker")?.map(marker).transpose()?;
+        page_body::answer(Self { call, of_all, read_page, after, left })
+    }
+}
+
+impl<P: Permission> Rows for InstanceRows<P> {
+    type Row = InstanceView;
+    const KEY: &'static str = "instances";
+
+    fn read(&mut self) -> Result<Batch<InstanceView>, ApiError> {
+        let (call, limit) = (&self.call, self.left.min(ROWS));
+        let page = (self.read_page)(call, self.after, limit)?;
+        self.left = self.left.saturating_sub(limit);
+        self.after = page.next;
+        let rest = match page.next {
+            None => Rest::End(None),
+            Some(_next) if self.left > 0 => Rest::Rows,
+            Some(next) => Rest::End(Some(call.url().next_page(&next.to_string()))),
+        };
+        let view = |row: &Instance| InstanceView {
+            tenant_id: self.of_all.then(|| row.project.clone()),
+            ..instance(call, &row.project, row)
+        };
+        Ok(Batch { rows: page.rows.iter().map(view).collect(), rest })
+    }
 }
 
 fn marker(text: &str) -> Result<InstanceId, ApiError> {
@@ -59,7 +102,7 @@ fn marker(text: &str) -> Result<InstanceId, ApiError> {
     params(PageParameters),
     responses((status = 200, description = "One page.", body = InstanceList))
 )]
-async fn list_instances_in_detail(call: Call<Read>) -> Result<Json<InstanceList>, ApiError> {
+async fn list_instances_in_detail(call: Call<Read>) -> Result<HttpResponse, ApiError> {
     list_instances(call).await
 }
 
@@ -67,15 +110,13 @@ async fn list_instances_in_detail(call: Call<Read>) -> Result<Json<InstanceList>
 #[utoipa::path(
     get,
     path = "/mgmt/instances",
-    responses((status = 200, description = "All of them.", body = InstanceList))
+    params(PageParameters),
+    responses((status = 200, description = "One page.", body = InstanceList))
 )]
-async fn list_all_instances(call: Call<Admin>) -> Result<Json<InstanceList>, ApiError> {
-    let rows = call.state.catalog.all_instances(&call.scope)?;
-    let instances = rows.iter().map(|row| InstanceView {
-        tenant_id: Some(row.project.clone()),
-        ..instance(&call, &row.project, row)
-    });
-    Ok(Json(InstanceList { instances: instances.collect(), links: None }))
+async fn list_all_instances(call: Call<Admin>) -> Result<HttpResponse, ApiError> {
+    InstanceRows::answer(call, true, |call, after, rows| {
+        Ok(call.state.catalog.all_instances(&call.scope, after, rows)?)
+    })
 }
 
 /// Show an instance

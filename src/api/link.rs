@@ -1,28 +1,52 @@
-//! Absolute URLs in responses.
+//! Links in answers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HOST;
+use actix_web::http::uri::Authority;
 
 use crate::wire::Link;
 
 use super::State;
+use super::connection::Connection;
 
-/// Scheme and host: the configured ones, or the request's own. Headers that any client could set
-/// to send other clients elsewhere (`X-Forwarded-*`, `Forwarded`) are not believed.
+/// What a link begins with: the configured scheme and host, or those of the request if they are this server's.
+/// A host that the client made up is not believed, nor are headers that any client could set to send others
+/// elsewhere (`X-Forwarded-*`, `Forwarded`): then it is empty, and the link begins with its path.
 pub(super) fn base(request: &HttpRequest, state: &State) -> String {
     if let Some(url) = &state.public_url {
         return url.trim_end_matches('/').to_owned();
     }
-    let config = request.app_config();
-    let scheme = if config.secure() { "https" } else { "http" };
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .map(str::to_owned)
-        .or_else(|| request.uri().authority().map(ToString::to_string))
-        .unwrap_or_else(|| config.local_addr().to_string());
-    format!("{scheme}://{host}")
+    let local = request.conn_data::<Arc<Connection>>().and_then(|it| it.local());
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
+    match host.filter(|host| is_own(host, &state.hosts, local)) {
+        Some(host) => format!("http://{host}"),
+        None => String::new(),
+    }
+}
+
+/// Whether `host`, with or without a port, is configured, the loopback, or the address that the client reached.
+fn is_own(host: &str, configured: &[String], local: Option<SocketAddr>) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    let name = authority.host();
+    if name.eq_ignore_ascii_case("localhost")
+        || configured
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(name) || it.eq_ignore_ascii_case(host))
+    {
+        return true;
+    }
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.is_ok_and(|address| {
+        let address = address.to_canonical();
+        address.is_loopback() || local.is_some_and(|it| it.ip().to_canonical() == address)
+    })
 }
 
 /// The `self` link of a resource, with version and project, and Trove's `bookmark` link, without.
@@ -62,4 +86,43 @@ fn next_query(query: &str, marker: &str) -> String {
     let marker = format!("marker={marker}");
     parts.push(&marker);
     parts.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_this_servers_if_it_is_configured_or_loopback_or_was_connected_to() {
+        let configured = ["Backup.example.org".to_owned(), "proxy:81".to_owned()];
+        let local = Some("192.0.2.7:8779".parse().unwrap());
+        for own in [
+            "localhost",
+            "LOCALHOST:8779",
+            "127.0.0.1:8779",
+            "127.8.8.8",
+            "[::1]:8779",
+            "192.0.2.7",
+            "192.0.2.7:8779",
+            "backup.example.org",
+            "backup.example.org:443",
+            "proxy:81",
+        ] {
+            assert!(is_own(own, &configured, local), "{own}");
+        }
+        for other in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "localhost@evil.example",
+            "127.0.0.1@evil.example",
+            "127.0.0.1.evil.example",
+            "192.0.2.8",
+            "proxy",
+            "localhost/evil",
+            "[::2]",
+        ] {
+            assert!(!is_own(other, &configured, local), "{other}");
+        }
+    }
 }

@@ -10,17 +10,20 @@ mod archive;
 mod archive_access;
 mod backup_list;
 mod backups;
+mod connection;
 mod datastores;
 mod error;
 mod extract;
 mod flavors;
 mod health;
 mod instances;
+mod limits;
 mod link;
 mod metrics;
 mod observe;
 mod openapi;
 mod operation;
+mod page_body;
 mod projects;
 mod quotas;
 mod refusal;
@@ -44,6 +47,8 @@ use crate::wire::BackupView;
 use operation::Operation;
 
 pub use archive_access::{ArchiveAccess, NotFetched};
+pub use connection::{Connection, Entrance, OpenRequest};
+pub use limits::{LimitSettings, Limits};
 pub use metrics::RequestCounts;
 
 /// How callers are recognised.
@@ -61,12 +66,17 @@ pub struct State {
     /// The archives, for downloads and `locationRef`.
     pub archives: Arc<dyn ArchiveAccess>,
     pub auth: AuthMode,
-    /// Scheme and host that clients reach this server by, if not the ones of their requests.
+    /// What links begin with, if not with the host of the request.
     pub public_url: Option<String>,
+    /// Names of this server, besides those of this machine's own loopback: links may begin with them.
+    pub hosts: Vec<String>,
+    /// How long a client may take to send the body of a request.
+    pub body_timeout: Duration,
+    pub limits: Limits,
     /// Backups a page when the client does not say.
     pub default_page: u32,
     pub max_page: u32,
-    /// Instances a page, always: the OpenStack client looks names up on the first page only.
+    /// Instances a page, unless the client asks for fewer: the OpenStack client looks names up on the first page only.
     pub instance_page: u32,
     /// How long the answer to a registration waits for its end.
     pub registration_wait: Duration,

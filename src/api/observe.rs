@@ -2,6 +2,7 @@
 //! for the refusals that the HTTP library makes.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderName, HeaderValue, RANGE};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 use log::Level;
@@ -19,10 +20,14 @@ use crate::catalog::{Read, Scope};
 use crate::telemetry::Subject;
 
 use super::State;
-use super::error::{cause, is_actix_error, to_api_error};
+use super::connection::{Connection, Entrance};
+use super::error::{ApiError, cause, is_actix_error, to_api_error};
 
 /// Trove's header for the id that leads from an answer to the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// The path that is answered on every connection.
+const HEALTH: &str = "/healthcheck";
 
 /// The target of the access log's lines.
 const ACCESS: &str = "coffer::access";
@@ -79,9 +84,22 @@ pub(super) async fn observe<B: MessageBody + 'static>(
             state.answered.add(status);
         }
     };
-    match next.call(request).await {
+    let connection = request.conn_data::<Arc<Connection>>().cloned();
+    let in_reserve = connection.as_ref().is_some_and(|it| it.entrance() == Entrance::Reserve);
+    let open = connection.map(Connection::begin);
+    let answer = if in_reserve && line.path != HEALTH {
+        Ok(request.error_response(no_connection_left()))
+    } else {
+        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    };
+    drop(open);
+    match answer {
         Ok(response) => {
-            let mut response = in_trove_form(response.map_into_boxed_body());
+            let mut response = in_trove_form(response);
+            if in_reserve {
+                let head = response.response_mut().head_mut();
+                head.set_connection_type(ConnectionType::Close);
+            }
             match response.request().extensions().get::<Scope<Read>>() {
                 Some(scope) => line.write(response.status(), &scope.caller().name),
                 None => line.write(response.status(), "-"),
@@ -109,6 +127,11 @@ pub(super) async fn observe<B: MessageBody + 'static>(
             Err(InternalError::from_response(error, response).into())
         }
     }
+}
+
+fn no_connection_left() -> ApiError {
+    let why = "As many connections as this server may have are open.".to_owned();
+    ApiError::LimitReached { why, retry_after_s: 1 }
 }
 
 /// Puts refusals that the HTTP library made into Trove's form.

@@ -20,9 +20,12 @@ use super::operation::{Operation, operations};
 use super::{PROJECT, project_operations, public_operations};
 
 /// The refusals that every request below a project may get.
-const ON_EVERY_PROJECT_ROUTE: [&str; 5] = ["400", "401", "403", "404", "500"];
+const ON_EVERY_PROJECT_ROUTE: [&str; 6] = ["400", "401", "403", "404", "413", "500"];
 /// The refusals of a request that has a body.
-const WITH_BODY: [&str; 3] = ["408", "413", "415"];
+const WITH_BODY: [&str; 2] = ["408", "415"];
+
+/// What the id of a project looks like; any other gets a 404.
+const PROJECT_ID: &str = "^[A-Za-z0-9_-]{1,64}$";
 
 /// What is meant by the variable parts of paths.
 const PATH_PARAMETERS: [(&str, &str); 5] = [
@@ -105,12 +108,16 @@ fn add_path_parameters(path: &str, operation: &mut path::Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     for (name, description) in PATH_PARAMETERS {
         if path.contains(&format!("{{{name}}}")) {
+            let mut schema = ObjectBuilder::new().schema_type(Type::String);
+            if name.starts_with("project") {
+                schema = schema.pattern(Some(PROJECT_ID));
+            }
             let parameter: Parameter = ParameterBuilder::new()
                 .name(name)
                 .parameter_in(ParameterIn::Path)
                 .required(Required::True)
                 .description(Some(description))
-                .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+                .schema(Some(schema))
                 .build();
             parameters.push(RefOr::T(parameter));
         }

@@ -36,6 +36,9 @@ impl From<CatalogError> for ApiError {
             CatalogError::QuotaExceeded { resource } => {
                 Self::OverLimit(format!("Quota exceeded for resources: ['{}'].", resource.as_str()))
             }
+            CatalogError::TooManyRestores { .. } => {
+                Self::LimitReached { why: sentence(&error), retry_after_s: 60 }
+            }
             CatalogError::Forbidden(refusal) => Self::Forbidden(forbidden_sentence(&refusal)),
             CatalogError::Store(_) if error.is_out_of_place() => Self::Unavailable,
             CatalogError::Store(_) => Self::Fault(with_causes(&error)),

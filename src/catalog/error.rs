@@ -39,6 +39,8 @@ pub enum CatalogError {
     NotSupported { operation: Operation, engine: String },
     #[error("the quota of {resource} is used up", resource = resource.as_str())]
     QuotaExceeded { resource: QuotaResource },
+    #[error("{most} restores of the project wait or run: it may have no more at once")]
+    TooManyRestores { most: u32 },
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     /// A backup this one is built on is missing or unusable.

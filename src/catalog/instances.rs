@@ -21,6 +21,29 @@ pub struct InstancePage {
     pub next: Option<InstanceId>,
 }
 
+impl InstancePage {
+    /// The page of these rows, of which there is one more if there is a next page.
+    fn new(mut found: Vec<InstanceRecord>, limit: u32) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let rows: Vec<Instance> = found.into_iter().map(|it| it.instance).collect();
+        let next = rows.last().filter(|_last| more).map(|it| it.id);
+        Self { rows, next }
+    }
+}
+
+/// The instance behind which a page starts.
+fn marker(
+    db: Records<'_>,
+    after: Option<InstanceId>,
+    is_listed: impl FnOnce(&Instance) -> bool,
+) -> Result<Option<Instance>> {
+    let Some(id) = after else { return Ok(None) };
+    let found = db.instance(id)?.map(|it| it.instance).filter(is_listed);
+    Ok(Some(found.ok_or(Invalid::Marker(id))?))
+}
+
 /// A restore into a new instance, already checked field by field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewInstance {
@@ -46,32 +69,32 @@ impl Catalog {
         limit: u32,
     ) -> Result<InstancePage> {
         let project = scope.project();
-        let mut found = self.store.read(|db| {
-            let marker = match after {
-                None => None,
-                Some(id) => {
-                    let found = db.instance(id)?.filter(|it| it.instance.project == *project);
-                    Some(found.ok_or(Invalid::Marker(id))?.instance)
-                }
-            };
+        let found = self.store.read(|db| {
+            let marker = marker(db, after, |it| it.project == *project)?;
             let place = marker.as_ref().map(|it| (it.name.as_str(), it.id));
             Ok::<_, CatalogError>(db.instances_of(project, place, limit.saturating_add(1))?)
         })?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let rows: Vec<Instance> = found.into_iter().map(|it| it.instance).collect();
-        let next = rows.last().filter(|_last| more).map(|it| it.id);
-        Ok(InstancePage { rows, next })
+        Ok(InstancePage::new(found, limit))
     }
 
-    /// Instances of every project, for administrators.
-    pub fn all_instances(&self, _scope: &Scope<Admin>) -> Result<Vec<Instance>> {
-        self.every_instance()
+    /// Instances of every project in order of (project, name, id), for administrators.
+    pub fn all_instances(
+        &self,
+        _scope: &Scope<Admin>,
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<InstancePage> {
+        let found = self.store.read(|db| {
+            let marker = marker(db, after, |_any| true)?;
+            let place = marker.as_ref().map(|it| (&it.project, it.name.as_str(), it.id));
+            Ok::<_, CatalogError>(db.instances_of_all(place, limit.saturating_add(1))?)
+        })?;
+        Ok(InstancePage::new(found, limit))
     }
 
     pub fn every_instance(&self) -> Result<Vec<Instance>> {
-        let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_instance()?))?;
+        let found =
+            self.store.read(|db| Ok::<_, CatalogError>(db.instances_of_all(None, u32::MAX)?))?;
         Ok(found.into_iter().map(|it| it.instance).collect())
     }
 
@@ -171,6 +194,10 @@ impl Rules {
         self.ensure_engine(&backup.datastore.engine, operation)?;
         lineage::chain_to_check(db, &backup.project, id)?.map_err(|broken| broken.refuse(id))?;
         self.ensure_quota(db, scope.project(), QuotaResource::Instances)?;
+        let most = self.settings.max_restores;
+        if db.count_restoring(scope.project())? >= i64::from(most) {
+            return Err(CatalogError::TooManyRestores { most });
+        }
         let now = self.now();
         let instance = Instance {
             id: InstanceId::generate(),

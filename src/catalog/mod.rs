@@ -63,6 +63,8 @@ pub struct Settings {
     pub max_backups: i64,
     /// Instances a project may have, -1 for any number, unless its own quota says otherwise.
     pub max_instances: i64,
+    /// Restores of a project into new instances that may wait or run at once.
+    pub max_restores: u32,
     /// Incrementals that may follow one full; the next one becomes a full.
     pub max_chain: u32,
 }

@@ -6,7 +6,7 @@ use crate::domain::{
 };
 use crate::store::{Records, StoreError};
 
-use super::rules::Rules;
+use super::rules::{Rules, visible_instance};
 use super::{
     Admin, Catalog, CatalogError, Forbidden, Invalid, Permission, Read, Reply, Result, Scope, Write,
 };
@@ -59,11 +59,15 @@ impl Catalog {
         })
     }
 
-    /// Creates or replaces the strategy of an instance or of the whole project. As in Trove the instance
-    /// need not be known: a strategy may be made before it.
+    /// Creates or replaces the strategy of an instance or of the whole project. Unlike in Trove the instance
+    /// has to be known: else a strategy could be made for another project's.
     pub fn put_strategy(&self, scope: &Scope<Write>, new: NewStrategy) -> Reply<Strategy> {
         let project = scope.project().clone();
+        let scope = scope.clone();
         self.write(move |db, _rules| {
+            if let Some(id) = new.instance {
+                visible_instance(db, &scope, id)?;
+            }
             db.put_strategy(&project, new.instance, &new.container)?;
             Ok(Strategy { project, instance: new.instance, container: new.container })
         })

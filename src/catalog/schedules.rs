@@ -85,7 +85,7 @@ impl Catalog {
     pub fn every_schedule(&self) -> Result<Vec<Scheduled>> {
         self.store.read(|db| {
             let mut found = Vec::new();
-            for record in db.every_instance()? {
+            for record in db.instances_of_all(None, u32::MAX)? {
                 found.extend(self.rules.scheduled(db, record.instance)?);
             }
             Ok(found)

@@ -8,7 +8,7 @@ use crate::domain::{Caller, ProjectId};
 
 use super::{Forbidden, Result};
 
-pub trait Permission: Copy + Send + Sync + 'static {
+pub trait Permission: Copy + Send + Sync + Unpin + 'static {
     /// Whether the caller's roles allow this access, in a project that it may enter.
     fn allows(caller: &Caller) -> bool;
     /// Its name, for messages.

@@ -1,10 +1,16 @@
 //! Sends HTTP requests to one server; bodies are bytes.
 
 use std::fmt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
+use ureq::config::Config;
 use ureq::http::{Request, Response};
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body};
+
+use super::socket::SocketConnector;
 
 /// No request takes long: the server answers before it does long work.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -20,14 +26,23 @@ pub struct Connection {
 impl Connection {
     /// The server at `base`, like `http://127.0.0.1:8779`. Opens nothing yet.
     pub fn new(base: &str) -> Self {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_global(Some(TIMEOUT))
-            .build()
-            .into();
-        Self { agent, base: base.trim_end_matches('/').to_owned(), headers: Vec::new() }
+        let base = base.trim_end_matches('/').to_owned();
+        Self { agent: settings().into(), base, headers: Vec::new() }
+    }
+
+    /// The server on this machine: at its Unix socket if one listens there, else at `base`.
+    pub fn to_socket_or(socket: Option<&Path>, base: &str) -> Self {
+        match socket.filter(|path| UnixStream::connect(path).is_ok()) {
+            Some(path) => Self::to_socket(path),
+            None => Self::new(base),
+        }
+    }
+
+    fn to_socket(path: &Path) -> Self {
+        let connector = SocketConnector(path.to_owned());
+        let agent = Agent::with_parts(settings(), connector, DefaultResolver::default());
+        // An address, so that no name is looked up. It goes into the header Host only.
+        Self { agent, base: "http://127.0.0.1".to_owned(), headers: Vec::new() }
     }
 
     #[must_use]
@@ -61,6 +76,15 @@ impl Connection {
             }
         }
     }
+}
+
+fn settings() -> Config {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_global(Some(TIMEOUT))
+        .build()
 }
 
 /// Leaves out the headers, which may hold a secret.

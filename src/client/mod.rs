@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+mod socket;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
-use super::{AuthMode, Config, Problem, TokenConfig, policy};
+use super::{AuthMode, Config, Problem, ServerConfig, TokenConfig, policy};
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -16,6 +16,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     data_dir(&config.data_dir, &mut found);
     auth_mode(config.auth.mode, config.server.listen, &mut found);
     public_url(&config.server.public_url, &mut found);
+    socket(&config.server, &mut found);
     ranges(config, &mut found);
     tokens(&config.auth.tokens, &mut found);
     for (key, why) in policy::wrong_defaults(&config.defaults) {
@@ -81,13 +82,43 @@ fn public_url(url: &str, found: &mut Problems) {
     }
 }
 
+fn socket(server: &ServerConfig, found: &mut Problems) {
+    let mode = &server.socket_mode;
+    let digits = !mode.is_empty() && mode.bytes().all(|it| (b'0'..=b'7').contains(&it));
+    if !digits || u32::from_str_radix(mode, 8).is_ok_and(|it| it > 0o777) {
+        found.add("server.socket_mode", format!("is {mode:?}; use octal digits, such as \"0660\""));
+    }
+    if server.socket.components().any(|part| part == Component::ParentDir) {
+        let shown = server.socket.display();
+        found.add("server.socket", format!("is {shown:?}; use a path without `..`"));
+    }
+}
+
 fn ranges(config: &Config, found: &mut Problems) {
     const DAY: u64 = 86_400;
-    let Config { server, executor, storage, catalog, quota, paging, .. } = config;
+    let Config { server, limits, executor, storage, catalog, quota, paging, .. } = config;
     found.range("server.http_workers", &server.http_workers, &(0..=64));
     found.range("server.max_connections", &server.max_connections, &(1..=65_536));
+    found.range(
+        "server.max_connections_per_address",
+        &server.max_connections_per_address,
+        &(1..=65_536),
+    );
+    found.range("server.keep_alive_s", &server.keep_alive_s, &(1..=3600));
     found.range("server.request_timeout_s", &server.request_timeout_s, &(1..=3600));
+    found.range("server.send_timeout_s", &server.send_timeout_s, &(1..=DAY));
     found.range("server.shutdown_grace_s", &server.shutdown_grace_s, &(0..=DAY));
+    found.range("limits.token_requests", &limits.token_requests, &(1..=65_536));
+    found.range(
+        "limits.token_requests_per_second",
+        &limits.token_requests_per_second,
+        &(0..=1_000_000),
+    );
+    found.range("limits.token_body_kib", &limits.token_body_kib, &(64..=1 << 20));
+    found.range("limits.token_downloads", &limits.token_downloads, &(1..=65_536));
+    found.range("limits.body_kib", &limits.body_kib, &(64..=1 << 20));
+    found.range("limits.downloads", &limits.downloads, &(1..=65_536));
+    found.range("limits.project_restores", &limits.project_restores, &(1..=1_000_000));
     found.range("executor.workers", &executor.workers, &(1..=16));
     found.range("executor.compression_threads", &executor.compression_threads, &(0..=64));
     found.range("executor.compression_level", &executor.compression_level, &(1..=19));

@@ -24,8 +24,8 @@ pub use instance::InstanceConfig;
 pub use keep::KeepConfig;
 pub use policy::PolicyConfig;
 pub use section::{
-    AuthConfig, AuthMode, CatalogConfig, ExecutorConfig, PagingConfig, QuotaConfig, ServerConfig,
-    StorageConfig,
+    AuthConfig, AuthMode, CatalogConfig, ExecutorConfig, LimitsConfig, PagingConfig, QuotaConfig,
+    ServerConfig, StorageConfig,
 };
 pub use token::{TokenConfig, TokenDigest};
 
@@ -38,6 +38,7 @@ pub struct Config {
     /// The folder of everything that Coffer stores. Absolute.
     pub data_dir: PathBuf,
     pub server: ServerConfig,
+    pub limits: LimitsConfig,
     pub auth: AuthConfig,
     pub executor: ExecutorConfig,
     pub storage: StorageConfig,
@@ -81,6 +82,12 @@ impl Config {
         }
         let problems = check::problems(&self);
         if problems.is_empty() { Ok(self) } else { Err(ConfigError::Values(problems)) }
+    }
+
+    /// The Unix socket of the server, if it is to have one.
+    pub fn socket_file(&self) -> Option<PathBuf> {
+        let socket = &self.server.socket;
+        (!socket.as_os_str().is_empty()).then(|| self.data_dir.join(socket))
     }
 
     pub fn catalog_file(&self) -> PathBuf {

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -21,7 +22,14 @@ pub struct ServerConfig {
     pub public_url: String,
     pub http_workers: usize,
     pub max_connections: usize,
+    pub max_connections_per_address: usize,
+    pub keep_alive_s: u64,
     pub request_timeout_s: u64,
+    pub send_timeout_s: u64,
+    pub socket: PathBuf,
+    pub socket_mode: String,
+    pub socket_group: String,
+    pub hosts: String,
     pub shutdown_grace_s: u64,
     #[serde(deserialize_with = "word::one")]
     pub log_level: LevelFilter,
@@ -40,7 +48,22 @@ impl ServerConfig {
         if self.http_workers == 0 { processors().min(2) } else { self.http_workers }
     }
 
-    /// How long a client may take to send the head of a request.
+    /// How long a connection stays open between requests.
+    pub const fn keep_alive(&self) -> Duration {
+        Duration::from_secs(self.keep_alive_s)
+    }
+
+    /// How long a client may take nothing of an answer.
+    pub const fn send_timeout(&self) -> Duration {
+        Duration::from_secs(self.send_timeout_s)
+    }
+
+    /// The mode of the Unix socket. The check of the configuration has found it to be one.
+    pub fn socket_permissions(&self) -> u32 {
+        u32::from_str_radix(&self.socket_mode, 8).unwrap_or(0o600)
+    }
+
+    /// How long a client may take to send the head of a request, and then its body.
     pub const fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_s)
     }
@@ -49,6 +72,19 @@ impl ServerConfig {
     pub const fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_s)
     }
+}
+
+/// What may be used at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    pub token_requests: usize,
+    pub token_requests_per_second: u32,
+    pub token_body_kib: usize,
+    pub token_downloads: usize,
+    pub body_kib: usize,
+    pub downloads: usize,
+    pub project_restores: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

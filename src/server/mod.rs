@@ -2,6 +2,8 @@
 
 mod archive_access;
 mod error;
+mod gate;
+mod http;
 mod listener;
 mod open;
 mod owner;
@@ -9,7 +11,9 @@ mod policies;
 mod reload;
 mod serve;
 mod signals;
+mod socket;
 mod startup_probe;
+mod stream;
 mod token;
 
 pub use error::ServerError;

@@ -100,6 +100,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     let settings = CatalogSettings {
         max_backups: config.quota.backups,
         max_instances: config.quota.instances,
+        max_restores: config.limits.project_restores,
         max_chain: config.catalog.max_chain,
     };
     let file = config.catalog_file();

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::System;
-use actix_web::{App, HttpServer, web};
+use actix_web::web;
 
-use crate::api::{self, State};
-use crate::config::{AuthMode, Config};
+use crate::api::{self, LimitSettings, Limits, State};
+use crate::config::{AuthMode, Config, LimitsConfig};
 use crate::executor::{self, Context, Executor};
 use crate::storage::Local;
 
@@ -16,10 +16,7 @@ use super::open::open_and_lock;
 use super::reload::reload;
 use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
-use super::{ServerError, policies, token};
-
-/// Seconds that requests in flight get when the server stops.
-const REQUEST_GRACE_S: u64 = 10;
+use super::{ServerError, http, policies, socket, token};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
@@ -88,6 +85,9 @@ async fn answer(
             AuthMode::None => api::AuthMode::None,
         },
         public_url: config.server.public_url().map(str::to_owned),
+        hosts: config.server.hosts.split_whitespace().map(str::to_owned).collect(),
+        body_timeout: config.server.request_timeout(),
+        limits: Limits::new(limit_settings(&config.limits)),
         default_page: config.paging.default,
         max_page: config.paging.max,
         instance_page: config.paging.instances,
@@ -95,29 +95,29 @@ async fn answer(
         version: env!("CARGO_PKG_VERSION"),
         answered: api::RequestCounts::default(),
     });
-    let server = HttpServer::new(move || {
-        App::new().wrap(api::request_id()).configure(api::routes(web::Data::clone(&state)))
-    })
-    .workers(config.server.worker_count())
-    .worker_max_blocking_threads(4)
-    .max_connections(config.server.max_connections)
-    .client_request_timeout(config.server.request_timeout())
-    .shutdown_timeout(REQUEST_GRACE_S)
-    .disable_signals()
-    .listen_auto_h2c(address.listen()?)
-    .map_err(ServerError::Run)?;
-    let addresses = server.addrs();
-    let server = server.run();
+    let port = address.listen()?;
+    let address = port.local_addr().map_err(ServerError::Run)?;
+    let (_file, socket) = socket::listen(config).unzip();
+    let server = http::server(&config.server, &state, port, socket).map_err(ServerError::Run)?;
     let (running, reloaded) = (config.clone(), context.clone());
     let reload = move || reload(&running, &reloaded);
     let listener = SignalListener::start(server.handle(), context.cancel.clone(), reload);
     *signals = Some(listener.map_err(ServerError::Run)?);
     listener::warn_without_tls(&config.server);
-    for address in &addresses {
-        log::info!("listening on http://{address}");
-    }
+    log::info!("listening on http://{address}");
     notify(sd_notify::NotifyState::Ready);
     server.await.map_err(ServerError::Run)
+}
+
+fn limit_settings(limits: &LimitsConfig) -> LimitSettings {
+    LimitSettings {
+        body_bytes: limits.body_kib.saturating_mul(1024),
+        downloads: limits.downloads,
+        token_requests: limits.token_requests,
+        token_requests_per_second: limits.token_requests_per_second,
+        token_body_bytes: limits.token_body_kib.saturating_mul(1024),
+        token_downloads: limits.token_downloads,
+    }
 }
 
 /// Notifies systemd, if it runs this process.

@@ -84,14 +84,16 @@ statements! {
     );
 
     OF_ALL_PROJECTS = select!(
-        "WHERE (project, name, id) > ('', '', '')
-             AND removal IS NULL AND status <> 'DETACHED' ORDER BY project, name, id"
+        "WHERE (project, name, id) > (:project, :name, :id)
+             AND removal IS NULL AND status <> 'DETACHED' ORDER BY project, name, id LIMIT :rows"
     );
 
     CONFIGURED = "SELECT id FROM instances WHERE restored_from IS NULL";
 
     COUNTED =
         "SELECT count(*) FROM instances WHERE project = ?1 AND restored_from IS NOT NULL";
+
+    RESTORING = "SELECT count(*) FROM instances WHERE project = ?1 AND status = 'BUILD'";
 
     NEXT_DATASTORE = "SELECT engine, version FROM instances
          WHERE (engine, version) > (?1, ?2) ORDER BY engine, version LIMIT 1";
@@ -176,9 +178,16 @@ impl Records<'_> {
         query_all(self.0, OF_PROJECT, params, read)
     }
 
-    /// The same of every project.
-    pub fn every_instance(self) -> Result<Vec<InstanceRecord>> {
-        query_all(self.0, OF_ALL_PROJECTS, [], read)
+    /// The same of every project, in order of (project, name, id).
+    pub fn instances_of_all(
+        self,
+        after: Option<(&ProjectId, &str, InstanceId)>,
+        rows: u32,
+    ) -> Result<Vec<InstanceRecord>> {
+        let (project, name, id) = after
+            .map_or(("", "", String::new()), |(of, name, id)| (of.as_str(), name, id.to_string()));
+        let params = named_params! { ":project": project, ":name": name, ":id": id, ":rows": rows };
+        query_all(self.0, OF_ALL_PROJECTS, params, read)
     }
 
     /// Ids of the instances that come from the configuration, detached ones too.
@@ -189,6 +198,11 @@ impl Records<'_> {
     /// How many instances made by restores count against the project's quota.
     pub fn count_restored_of(self, project: &ProjectId) -> Result<i64> {
         query_one(self.0, COUNTED, [project], |row| row.get(0))
+    }
+
+    /// How many restores of the project into new instances wait or run.
+    pub fn count_restoring(self, project: &ProjectId) -> Result<i64> {
+        query_one(self.0, RESTORING, [project], |row| row.get(0))
     }
 
     /// Every engine and version that an instance has, in order.

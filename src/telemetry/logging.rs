@@ -27,7 +27,11 @@ pub(super) fn builder(level: LevelFilter, format: LogFormat) -> Builder {
     });
     match std::env::var("RUST_LOG") {
         Ok(filters) if !filters.is_empty() => builder.parse_filters(&filters),
-        _ => builder.filter_level(level.min(LevelFilter::Warn)).filter_module("coffer", level),
+        _ => builder
+            .filter_level(level.min(LevelFilter::Warn))
+            // What a client sent wrong is told to the client. Any client could fill the log with it.
+            .filter_module("actix_http", LevelFilter::Off)
+            .filter_module("coffer", level),
     };
     builder
 }

@@ -219,7 +219,7 @@ fn catalog_contents(fixture: &Fixture) -> String {
     format!(
         "{:?}\n{:?}\n{:?}\n{:?}",
         fixture.catalog.every_backup().unwrap(),
-        fixture.catalog.all_instances(&admin()).unwrap(),
+        fixture.catalog.all_instances(&admin(), None, 1000).unwrap().rows,
         fixture.catalog.strategies(&scope, Some(&project), None).unwrap(),
         fixture.catalog.quotas(&scope, &project).unwrap(),
     )
@@ -269,7 +269,7 @@ async fn a_malformed_body_is_refused() {
     let fixture = Fixture::new();
     let before = catalog_contents(&fixture);
     let path = "/v1.0/project-a/backups";
-    let deep = "[".repeat(100_000);
+    let deep = "[".repeat(60_000);
     let huge_number = r#"{"backup": {"name": 1e999}}"#.to_owned();
     let bodies: [&[u8]; 13] = [
         b"",

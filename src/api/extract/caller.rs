@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::api::error::ApiError;
+use crate::api::limits::{Share, TokenUse};
 use crate::api::{AuthMode, State};
 use crate::catalog::{Read, Scope};
 use crate::domain::{Caller, ProjectId, Role};
@@ -29,17 +30,19 @@ pub(in crate::api) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let entered = enter(&request);
-    match entered {
-        Ok(scope) => {
+    match enter(&request) {
+        Ok((scope, token, share)) => {
             request.extensions_mut().insert(scope);
-            next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+            request.extensions_mut().insert(token);
+            let answer = next.call(request).await;
+            drop(share);
+            answer.map(ServiceResponse::map_into_boxed_body)
         }
         Err(refusal) => Ok(request.error_response(refusal)),
     }
 }
 
-fn enter(request: &ServiceRequest) -> Result<Scope<Read>, ApiError> {
+fn enter(request: &ServiceRequest) -> Result<(Scope<Read>, Arc<TokenUse>, Share), ApiError> {
     let state = request
         .app_data::<web::Data<State>>()
         .ok_or_else(|| ApiError::Fault("the application has no state".to_owned()))?;
@@ -53,7 +56,8 @@ fn enter(request: &ServiceRequest) -> Result<Scope<Read>, ApiError> {
         .unwrap_or_default()
         .parse()
         .map_err(|_malformed| ApiError::unknown_path())?;
-    Ok(Scope::enter(caller, project)?)
+    let (token, share) = state.limits.begin_request(&caller.name)?;
+    Ok((Scope::enter(caller, project)?, token, share))
 }
 
 /// The caller while authentication is off, which is possible on loopback addresses only.

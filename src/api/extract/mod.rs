@@ -7,6 +7,7 @@ mod check;
 mod filters;
 mod marker;
 mod paging;
+mod shape;
 
 pub(super) use body::Body;
 pub(super) use call::Call;

@@ -44,7 +44,8 @@ pub(super) fn connect(config: &Config) -> Result<Connected> {
     let named = env::var(URL).ok();
     let elsewhere = named.is_some();
     let url = named.unwrap_or_else(|| format!("http://{}", reachable(config.server.listen)));
-    let connection = Connection::new(&url);
+    let socket = config.socket_file().filter(|_| !elsewhere);
+    let connection = Connection::to_socket_or(socket.as_deref(), &url);
     match connection.send("GET", "/healthcheck", None) {
         Err(cause) if elsewhere => {
             let request = format!("GET {url}/healthcheck");

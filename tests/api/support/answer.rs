@@ -11,7 +11,11 @@ pub struct Request(TestRequest);
 
 impl Request {
     pub fn new(method: Method, path: &str) -> Self {
-        Self(TestRequest::with_uri(path).method(method).insert_header(("Host", "coffer.test")))
+        Self::with_host(method, path, "coffer.test")
+    }
+
+    pub fn with_host(method: Method, path: &str, host: &str) -> Self {
+        Self(TestRequest::with_uri(path).method(method).insert_header(("Host", host)))
     }
 
     pub fn get(path: &str) -> Self {
@@ -39,7 +43,7 @@ impl Request {
         Self(self.0.set_payload(body))
     }
 
-    pub(super) fn into_inner(self) -> TestRequest {
+    pub fn into_inner(self) -> TestRequest {
         self.0
     }
 }
@@ -99,14 +103,11 @@ impl Answer {
     pub fn next(&self) -> Option<String> {
         let body = self.json();
         let href = body.get("links")?[0]["href"].as_str().unwrap();
-        Some(
-            href.split_once("://")
-                .unwrap()
-                .1
-                .split_once('/')
-                .map(|(_host, path)| format!("/{path}"))
-                .unwrap(),
-        )
+        let path = match href.split_once("://") {
+            Some((_scheme, rest)) => rest.split_once('/').unwrap().1,
+            None => href.trim_start_matches('/'),
+        };
+        Some(format!("/{path}"))
     }
 }
 

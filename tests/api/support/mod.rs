@@ -14,7 +14,7 @@ use std::time::Duration;
 use actix_web::body::to_bytes;
 use actix_web::http::Method;
 use actix_web::{App, test, web};
-use coffer::api::{self, AuthMode, RequestCounts, State};
+use coffer::api::{self, AuthMode, LimitSettings, Limits, RequestCounts, State};
 use coffer::bell::Bell;
 use coffer::catalog::{Catalog, CatalogError, Job, Lane, Permission, Recovered, Scope, Settings};
 use coffer::domain::{
@@ -73,6 +73,16 @@ const INSTANCES: [(&str, &str, &str, &str, &str); 7] = [
     (B2, "project-b", "b2", "mysql", "5.7"),
 ];
 
+/// Limits that only the tests of limits reach.
+pub const LIMITS: LimitSettings = LimitSettings {
+    body_bytes: 256 << 10,
+    downloads: 3,
+    token_requests: 64,
+    token_requests_per_second: 0,
+    token_body_bytes: 128 << 10,
+    token_downloads: 2,
+};
+
 /// A server without a network.
 pub struct Fixture {
     pub catalog: Arc<Catalog>,
@@ -124,7 +134,8 @@ impl Fixture {
 
     pub fn with(auth: AuthMode, public_url: Option<&str>) -> Self {
         let folder = TempDir::new().unwrap();
-        let settings = Settings { max_backups: 1_000_000, max_instances: 10, max_chain: 10 };
+        let settings =
+            Settings { max_backups: 1_000_000, max_instances: 10, max_restores: 5, max_chain: 10 };
         let clock = Arc::new(FixedClock::starting_at(START));
         let path = folder.path().join("catalog.db");
         let catalog =
@@ -147,6 +158,9 @@ impl Fixture {
             archives: Arc::new(archives.clone()),
             auth,
             public_url: public_url.map(str::to_owned),
+            hosts: vec!["coffer.test".to_owned()],
+            body_timeout: Duration::from_secs(60),
+            limits: Limits::new(LIMITS),
             default_page: 20,
             max_page: 100,
             instance_page: 1000,

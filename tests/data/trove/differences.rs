@@ -42,6 +42,11 @@ pub(crate) const EXTENSIONS: &[&str] = &[
 /// The table.
 pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference {
+        cases: &["strategy/create-instance-unknown", "strategy/create-instance-other-project"],
+        ours: Ours::Answers(404, "itemNotFound"),
+        why: "an id that is unknown or another project's is a 404 wherever it is named",
+    },
+    Difference {
         cases: &[
             "version/v1.0-notoken",
             "version/v1.0-slash-notoken",

@@ -1,10 +1,14 @@
 //! What several rooms ask of a local disk.
 
+mod socket;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, RenameFlags, StatVfs};
 use rustix::io::Errno;
+
+pub use socket::SocketFile;
 
 /// Bytes that an ordinary user may still write on a filesystem.
 pub fn free_bytes(filesystem: &StatVfs) -> u64 {

@@ -1,0 +1,82 @@
+//! What a request knows of the connection that it came over.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where a connection came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// The address of the server.
+    Port,
+    /// The same, when as many connections as may be were open and busy: it gets one answer of the health check.
+    Reserve,
+    /// The Unix socket, which only users of this machine reach.
+    Socket,
+}
+
+/// A client's connection. The stream and the requests of a connection share one.
+#[derive(Debug)]
+pub struct Connection {
+    entrance: Entrance,
+    /// The address that the client connected to.
+    local: Option<SocketAddr>,
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Connection {
+    pub const fn new(entrance: Entrance, local: Option<SocketAddr>) -> Self {
+        Self { entrance, local, begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
+    }
+
+    pub const fn entrance(&self) -> Entrance {
+        self.entrance
+    }
+
+    pub const fn local(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    /// How many requests had a complete head so far.
+    pub fn requests(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Whether a request has no answer yet. The body of an answer may still be on its way.
+    pub fn is_busy(&self) -> bool {
+        self.requests() != self.ended.load(Ordering::Acquire)
+    }
+
+    /// A request begins, and ends when the result is dropped.
+    pub fn begin(self: Arc<Self>) -> OpenRequest {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+        OpenRequest(self)
+    }
+}
+
+/// A request that has no answer yet.
+#[derive(Debug)]
+pub struct OpenRequest(Arc<Connection>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_busy_while_a_request_has_no_answer() {
+        let connection = Arc::new(Connection::new(Entrance::Port, None));
+        assert!(!connection.is_busy());
+        let request = Arc::clone(&connection).begin();
+        assert!(connection.is_busy());
+        drop(request);
+        assert!(!connection.is_busy());
+        assert_eq!(connection.requests(), 1);
+    }
+}

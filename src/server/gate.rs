@@ -1,0 +1,363 @@
+//! How many connections are open, and which one ends when another wants in.
+//!
+//! When as many as may be are open, the one that has been of no use for longest is closed for the new one: one
+//! that waits for a request, sends one without end, or does not take its answer. One whose request is being
+//! answered is never closed. If all are busy, a few more are let in, for the health check only.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use actix_web::rt::time::sleep;
+use parking_lot::Mutex;
+
+use crate::api::{Connection, Entrance};
+
+/// Connections over the limit that wait for one answer of the health check.
+const RESERVE: usize = 8;
+/// How long a connection may be idle before it may have to make room: a new one needs a moment for its request.
+const IDLE: Duration = Duration::from_millis(250);
+/// How long a client may not take a part of its answer before its connection may have to make room.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// How often, and how many times, a connection that found no room tries again.
+const WAIT: Duration = Duration::from_millis(50);
+const WAITS: u32 = 20;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GateSettings {
+    pub(super) entrance: Entrance,
+    /// Connections at once.
+    pub(super) most: usize,
+    /// Of those, connections from one address.
+    pub(super) per_address: usize,
+}
+
+/// Lets connections in.
+#[derive(Debug)]
+pub(super) struct Gate {
+    settings: GateSettings,
+    started: Instant,
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, Arc<Member>>>,
+    /// Connections that wait for room.
+    waiting: AtomicUsize,
+    /// Bytes that were received and that no request has taken yet, of all connections.
+    waiting_bytes: AtomicUsize,
+}
+
+/// An open connection, as the gate and its stream see it.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) connection: Arc<Connection>,
+    from: Option<IpAddr>,
+    /// When a byte was last received or sent, in milliseconds since the gate was made.
+    progress_ms: AtomicU64,
+    /// Whether the client does not take what is sent.
+    is_full: AtomicBool,
+    must_end: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// A place for a connection, free again when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    gate: Arc<Gate>,
+    number: u64,
+    pub(super) member: Arc<Member>,
+}
+
+impl Gate {
+    pub(super) fn new(settings: GateSettings) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            started: Instant::now(),
+            next: AtomicU64::new(0),
+            open: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+        })
+    }
+
+    /// Lets a connection in as soon as there is room or room can be made. It waits for that, but not for long, and
+    /// only so many wait.
+    pub(super) async fn wait_to_enter(
+        self: &Arc<Self>,
+        from: Option<SocketAddr>,
+        local: Option<SocketAddr>,
+    ) -> Option<Place> {
+        if let Some(place) = self.enter(from, local, false) {
+            return Some(place);
+        }
+        let _waiting = Waiting::begin(self)?;
+        for again in 0..WAITS {
+            sleep(WAIT).await;
+            if let Some(place) = self.enter(from, local, again > WAITS / 2) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Lets a connection in, if there is room or room can be made, or else into the reserve if it `may_reserve`.
+    fn enter(
+        self: &Arc<Self>,
+        from: Option<SocketAddr>,
+        local: Option<SocketAddr>,
+        may_reserve: bool,
+    ) -> Option<Place> {
+        let from = from.map(|it| network(it.ip()));
+        let mut open = self.open.lock();
+        let entrance = self.make_room(&open, from, may_reserve)?;
+        let member = Arc::new(Member {
+            connection: Arc::new(Connection::new(entrance, local)),
+            from,
+            progress_ms: AtomicU64::new(self.now_ms()),
+            is_full: AtomicBool::new(false),
+            must_end: AtomicBool::new(false),
+            waker: Mutex::default(),
+        });
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        open.insert(number, Arc::clone(&member));
+        drop(open);
+        Some(Place { gate: Arc::clone(self), number, member })
+    }
+
+    /// Where a new connection from this address comes in; `None` if it cannot.
+    fn make_room(
+        &self,
+        open: &HashMap<u64, Arc<Member>>,
+        from: Option<IpAddr>,
+        may_reserve: bool,
+    ) -> Option<Entrance> {
+        let GateSettings { entrance, most, per_address } = self.settings;
+        // Those that are told to end do so within a moment, but they are still there.
+        if open.len() >= most.saturating_mul(2).saturating_add(RESERVE) {
+            return None;
+        }
+        let in_reserve = |it: &&Arc<Member>| it.connection.entrance() == Entrance::Reserve;
+        let there = || open.values().filter(|it| !it.must_end());
+        let counted = || there().filter(|it| !in_reserve(it));
+        let same_address = |it: &&Arc<Member>| it.from == from;
+        let made_room = if from.is_some() && counted().filter(same_address).count() >= per_address {
+            self.end_idlest(counted().filter(same_address))
+        } else {
+            counted().count() < most || self.end_idlest(counted())
+        };
+        if made_room || !may_reserve {
+            return made_room.then_some(entrance);
+        }
+        let reserved = || there().filter(in_reserve);
+        (reserved().count() < RESERVE || self.end_idlest(reserved())).then_some(Entrance::Reserve)
+    }
+
+    /// Ends the connection that has been of no use for longest, if one may be ended.
+    fn end_idlest<'m>(&self, members: impl Iterator<Item = &'m Arc<Member>>) -> bool {
+        let now = self.now_ms();
+        let idlest = members
+            .filter(|it| it.may_end(now))
+            .min_by_key(|it| it.progress_ms.load(Ordering::Relaxed));
+        idlest.map(|it| it.end()).is_some()
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+}
+
+impl Member {
+    fn may_end(&self, now_ms: u64) -> bool {
+        let idle_ms = now_ms.saturating_sub(self.progress_ms.load(Ordering::Relaxed));
+        let patience = if self.is_full.load(Ordering::Relaxed) { SLOW } else { IDLE };
+        !self.connection.is_busy() && idle_ms >= millis(patience)
+    }
+
+    fn end(&self) {
+        self.must_end.store(true, Ordering::Release);
+        if let Some(waker) = self.waker.lock().take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn must_end(&self) -> bool {
+        self.must_end.load(Ordering::Acquire)
+    }
+
+    /// Whom to wake if it has to end.
+    pub(super) fn on_end(&self, waker: &Waker) {
+        let mut known = self.waker.lock();
+        if known.as_ref().is_none_or(|it| !it.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+}
+
+impl Place {
+    /// A byte was received or sent.
+    pub(super) fn progress(&self) {
+        self.member.progress_ms.store(self.gate.now_ms(), Ordering::Relaxed);
+    }
+
+    /// Counts received bytes that no request has taken yet. Returns those of all connections.
+    pub(super) fn add_waiting(&self, bytes: usize) -> usize {
+        self.gate.waiting_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+    }
+
+    pub(super) fn remove_waiting(&self, bytes: usize) {
+        self.gate.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gate.open.lock().remove(&self.number);
+    }
+}
+
+/// A connection that waits for room.
+struct Waiting<'g>(&'g Gate);
+
+impl<'g> Waiting<'g> {
+    fn begin(gate: &'g Gate) -> Option<Self> {
+        let others = gate.waiting.fetch_add(1, Ordering::AcqRel);
+        let this = Self(gate);
+        (others < gate.settings.most).then_some(this)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What counts as one address: for IPv6 the network of 64 bits, of which a host may take any address.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        ip => ip,
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(most: usize, per_address: usize) -> Arc<Gate> {
+        Gate::new(GateSettings { entrance: Entrance::Port, most, per_address })
+    }
+
+    /// A connection that stays new, however slow the test is.
+    fn enter(gate: &Arc<Gate>, ip: &str) -> Option<Place> {
+        let place = gate.enter(Some(SocketAddr::new(ip.parse().unwrap(), 1)), None, true)?;
+        place.member.progress_ms.store(u64::MAX, Ordering::Relaxed);
+        Some(place)
+    }
+
+    /// Makes a connection one that has not sent anything for long.
+    fn make_old(gate: &Gate, place: &Place) {
+        let ago = gate.now_ms().saturating_sub(60_000);
+        place.member.progress_ms.store(ago, Ordering::Relaxed);
+    }
+
+    /// A gate that has been open for longer than any patience.
+    fn old(gate: Arc<Gate>) -> Arc<Gate> {
+        let mut gate = Arc::into_inner(gate).unwrap();
+        gate.started = gate.started.checked_sub(Duration::from_secs(3600)).unwrap_or(gate.started);
+        Arc::new(gate)
+    }
+
+    #[test]
+    fn the_idlest_connection_makes_room_and_a_new_one_does_not() {
+        let gate = old(gate(2, 2));
+        let first = enter(&gate, "192.0.2.1").unwrap();
+        let second = enter(&gate, "192.0.2.2").unwrap();
+        make_old(&gate, &second);
+        let third = enter(&gate, "192.0.2.3").unwrap();
+        assert_eq!(third.member.connection.entrance(), Entrance::Port);
+        assert!(second.member.must_end() && !first.member.must_end());
+        // The first and the third came just now.
+        let fourth = enter(&gate, "192.0.2.4").unwrap();
+        assert_eq!(fourth.member.connection.entrance(), Entrance::Reserve);
+        assert!(!first.member.must_end() && !third.member.must_end());
+    }
+
+    #[test]
+    fn a_busy_connection_is_not_ended_and_the_reserve_has_an_end() {
+        let gate = old(gate(1, 1));
+        let busy = enter(&gate, "192.0.2.1").unwrap();
+        make_old(&gate, &busy);
+        let request = Arc::clone(&busy.member.connection).begin();
+        let reserve: Vec<_> =
+            (0..RESERVE).map(|_more| enter(&gate, "192.0.2.2").unwrap()).collect();
+        assert!(enter(&gate, "192.0.2.2").is_none());
+        assert!(!busy.member.must_end());
+        drop(request);
+        assert!(reserve.iter().all(|it| it.member.connection.entrance() == Entrance::Reserve));
+        assert_eq!(enter(&gate, "192.0.2.2").unwrap().member.connection.entrance(), Entrance::Port);
+        assert!(busy.member.must_end());
+    }
+
+    #[test]
+    fn an_address_at_its_limit_makes_room_among_its_own_only() {
+        let gate = old(gate(10, 2));
+        let other = enter(&gate, "198.51.100.1").unwrap();
+        make_old(&gate, &other);
+        let first = enter(&gate, "2001:db8::1").unwrap();
+        let _second = enter(&gate, "2001:db8::ffff").unwrap();
+        let third = enter(&gate, "2001:db8::2").unwrap();
+        assert_eq!(third.member.connection.entrance(), Entrance::Reserve);
+        make_old(&gate, &first);
+        let fourth = enter(&gate, "2001:db8::2").unwrap();
+        assert_eq!(fourth.member.connection.entrance(), Entrance::Port);
+        assert!(first.member.must_end() && !other.member.must_end());
+    }
+
+    #[test]
+    fn the_idlest_of_the_reserve_makes_room_for_the_next_health_check() {
+        let gate = old(gate(1, 1));
+        let busy = enter(&gate, "192.0.2.1").unwrap();
+        let _request = Arc::clone(&busy.member.connection).begin();
+        let reserve: Vec<_> =
+            (0..RESERVE).map(|_more| enter(&gate, "192.0.2.2").unwrap()).collect();
+        make_old(&gate, &reserve[3]);
+        let next = enter(&gate, "192.0.2.2").unwrap();
+        assert_eq!(next.member.connection.entrance(), Entrance::Reserve);
+        assert!(reserve[3].member.must_end() && !busy.member.must_end());
+    }
+
+    #[actix_web::test]
+    async fn a_connection_waits_for_room_but_not_for_long() {
+        let gate = gate(1, 1);
+        let busy: Vec<_> = (0..=RESERVE)
+            .map(|_more| enter(&gate, "192.0.2.1").unwrap())
+            .map(|it| (Arc::clone(&it.member.connection).begin(), it))
+            .collect();
+        let from = Some("192.0.2.1:1".parse().unwrap());
+        assert!(gate.wait_to_enter(from, None).await.is_none());
+        assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
+        drop(busy);
+        assert!(gate.wait_to_enter(from, None).await.is_some());
+    }
+
+    #[test]
+    fn a_closed_connection_is_not_counted() {
+        let gate = gate(1, 1);
+        drop(enter(&gate, "192.0.2.1").unwrap());
+        let place = enter(&gate, "192.0.2.1").unwrap();
+        assert_eq!(place.member.connection.entrance(), Entrance::Port);
+        place.add_waiting(5);
+        assert_eq!(place.add_waiting(2), 7);
+    }
+}

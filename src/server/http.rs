@@ -1,0 +1,145 @@
+//! The HTTP server: its connections, and the application behind them. It speaks HTTP/1.1; HTTP/2 belongs to the
+//! proxy that ends TLS.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::GracefulShutdownSignal;
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::dev::{AppConfig, Server};
+use actix_web::rt::net::{TcpStream, UnixStream};
+use actix_web::web::Data;
+use actix_web::{App, Error};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::api::{self, Connection, Entrance, State};
+use crate::config::ServerConfig;
+
+use super::gate::{Gate, GateSettings, Place};
+use super::stream::{ClientStream, Times};
+
+/// Seconds that requests in flight get when the server stops.
+const REQUEST_GRACE_S: u64 = 10;
+/// How long a client that was refused may go on sending, so that it reads why.
+const REFUSED: Duration = Duration::from_secs(1);
+/// Connections to the Unix socket at once.
+const LOCAL_CONNECTIONS: usize = 64;
+
+type Accepted<S> = Result<(ClientStream<S>, Option<SocketAddr>), DispatchError>;
+
+/// A server on these listeners. It answers once it is awaited.
+pub(super) fn server(
+    config: &ServerConfig,
+    state: &Data<State>,
+    port: TcpListener,
+    socket: Option<UnixListener>,
+) -> io::Result<Server> {
+    let times = Times { request: config.request_timeout(), send: config.send_timeout() };
+    let open = Gate::new(GateSettings {
+        entrance: Entrance::Port,
+        most: config.max_connections,
+        per_address: config.max_connections_per_address,
+    });
+    let mut builder = Server::build()
+        .workers(config.worker_count())
+        .worker_max_blocking_threads(4)
+        // The gate counts: this library would for each worker alone, and let nobody in beyond.
+        .max_concurrent_connections(usize::MAX >> 8)
+        .shutdown_timeout(REQUEST_GRACE_S)
+        .disable_signals();
+    let application = Application {
+        state: Data::clone(state),
+        times,
+        keep_alive: config.keep_alive(),
+        stopping: builder.graceful_shutdown_signal(),
+    };
+    let (at_port, at_socket) = (application.clone(), application);
+    builder = builder.listen("port", port, move || {
+        let gate = Arc::clone(&open);
+        fn_service(move |io: TcpStream| accept_tcp(io, Arc::clone(&gate), times))
+            .and_then(at_port.service())
+    })?;
+    if let Some(socket) = socket {
+        let local = Gate::new(GateSettings {
+            entrance: Entrance::Socket,
+            most: LOCAL_CONNECTIONS,
+            per_address: LOCAL_CONNECTIONS,
+        });
+        builder = builder.listen_uds("socket", socket, move || {
+            let gate = Arc::clone(&local);
+            fn_service(move |io: UnixStream| {
+                let gate = Arc::clone(&gate);
+                async move {
+                    let place = place(&gate, None, None).await?;
+                    Ok((ClientStream::new(io, place, times), None))
+                }
+            })
+            .and_then(at_socket.service())
+        })?;
+    }
+    Ok(builder.run())
+}
+
+async fn accept_tcp(io: TcpStream, gate: Arc<Gate>, times: Times) -> Accepted<TcpStream> {
+    let (peer, local) = (io.peer_addr()?, io.local_addr()?);
+    let place = place(&gate, Some(peer), Some(local)).await?;
+    // The end of an answer is not held back until the client has acknowledged the rest.
+    io.set_nodelay(true)?;
+    Ok((ClientStream::new(io, place, times), Some(peer)))
+}
+
+/// A place for a connection; without one it is closed.
+async fn place(
+    gate: &Arc<Gate>,
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+) -> Result<Place, DispatchError> {
+    let place = gate.wait_to_enter(peer, local).await;
+    place.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))
+}
+
+/// What answers requests.
+#[derive(Clone)]
+struct Application {
+    state: Data<State>,
+    times: Times,
+    keep_alive: Duration,
+    stopping: GracefulShutdownSignal,
+}
+
+impl Application {
+    /// The service for streams of one kind.
+    fn service<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+        &self,
+    ) -> impl ServiceFactory<
+        (ClientStream<S>, Option<SocketAddr>),
+        Config = (),
+        Response = (),
+        Error = DispatchError,
+        InitError = (),
+    > + use<S> {
+        let state = Data::clone(&self.state);
+        let application = App::new().wrap(api::request_id()).configure(api::routes(state));
+        let application = application.into_factory().map_err(|error: Error| error.error_response());
+        let stopping = self.stopping.clone();
+        HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(self.keep_alive)
+            .client_request_timeout(self.times.request)
+            .client_disconnect_timeout(REFUSED)
+            .on_connect_ext(|io: &ClientStream<S>, data| {
+                data.insert(Arc::<Connection>::clone(&io.place().member.connection));
+            })
+            .h1(map_config(application, |()| AppConfig::default()))
+    }
+}

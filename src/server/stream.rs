@@ -1,0 +1,173 @@
+//! A client's connection, with bounds: it ends if the client sends no request, takes no answer, or sends more
+//! than there is room for.
+
+use std::future::Future as _;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_web::rt::time::{Sleep, sleep};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::gate::Place;
+
+/// How often the times are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// Bytes that a client may send ahead: the longest body, and the longest head of the next request.
+const AHEAD: usize = 192 << 10;
+/// Bytes that all clients together may have sent without a request that takes them.
+const ALL_WAITING: usize = 8 << 20;
+/// Bytes that a client may have sent in any case.
+const FAIR: usize = 16 << 10;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// How long the head of a request may take.
+    pub(super) request: Duration,
+    /// How long a client may take nothing of its answer.
+    pub(super) send: Duration,
+}
+
+/// A stream of a client.
+#[derive(Debug)]
+pub(super) struct ClientStream<S> {
+    io: S,
+    place: Place,
+    times: Times,
+    tick: Pin<Box<Sleep>>,
+    /// Bytes received since the last request began.
+    waiting: usize,
+    /// The requests that had begun then.
+    requests: u64,
+    /// Since when a head has been arriving.
+    head_since: Option<Instant>,
+    /// Since when the client takes nothing.
+    full_since: Option<Instant>,
+}
+
+impl<S> ClientStream<S> {
+    pub(super) fn new(io: S, place: Place, times: Times) -> Self {
+        Self {
+            io,
+            place,
+            // A second more than the HTTP library waits, which says so to the client.
+            times: Times { request: times.request.saturating_add(TICK), ..times },
+            tick: Box::pin(sleep(TICK)),
+            waiting: 0,
+            requests: 0,
+            head_since: None,
+            full_since: None,
+        }
+    }
+
+    pub(super) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// An error if the connection has to end. Otherwise it is looked at again in a second at the latest.
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        self.place.member.on_end(context.waker());
+        if self.place.member.must_end() {
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
+        while self.tick.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            self.tick.as_mut().reset(now.checked_add(TICK).unwrap_or(now).into());
+            let is_over = |since: Option<Instant>, most: Duration| {
+                since.is_some_and(|it| now.saturating_duration_since(it) >= most)
+            };
+            let busy = self.place.member.connection.is_busy();
+            if is_over(self.full_since, self.times.send)
+                || !busy && is_over(self.head_since, self.times.request)
+            {
+                return Err(ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What was received before a request began is its own, and bounded by other limits.
+    fn settle(&mut self) {
+        let requests = self.place.member.connection.requests();
+        if requests != self.requests {
+            self.requests = requests;
+            self.place.remove_waiting(self.waiting);
+            self.waiting = 0;
+            self.head_since = None;
+        }
+    }
+
+    fn received(&mut self, bytes: usize) -> io::Result<()> {
+        self.place.progress();
+        self.waiting = self.waiting.saturating_add(bytes);
+        let all = self.place.add_waiting(bytes);
+        if !self.place.member.connection.is_busy() {
+            self.head_since.get_or_insert_with(Instant::now);
+        }
+        if all > ALL_WAITING && self.waiting > FAIR {
+            return Err(ErrorKind::OutOfMemory.into());
+        }
+        Ok(())
+    }
+}
+
+impl<S> Drop for ClientStream<S> {
+    fn drop(&mut self) {
+        self.place.remove_waiting(self.waiting);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.check(context)?;
+        this.settle();
+        let answering = this.place.member.connection.is_busy() || this.full_since.is_some();
+        if answering && this.waiting >= AHEAD {
+            // The answer goes on first, and then the connection is read again.
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.io).poll_read(context, buffer);
+        let bytes = buffer.filled().len().saturating_sub(before);
+        if bytes > 0 {
+            this.received(bytes)?;
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check(context)?;
+        let written = Pin::new(&mut this.io).poll_write(context, bytes);
+        if written.is_pending() {
+            this.full_since.get_or_insert_with(Instant::now);
+        } else {
+            this.place.progress();
+            this.full_since = None;
+            // The next request may arrive while an answer is sent, and can begin only after it.
+            this.head_since = this.head_since.map(|_since| Instant::now());
+        }
+        this.place.member.set_full(this.full_since.is_some());
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,197 @@
+//! Connections that are of no use: they end, and do not keep others out. And the Unix socket beside the port.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+
+use serde_json::json;
+
+use crate::support::{Builder, PATIENCE, TestServer, id_of, wait_until, write_file};
+
+const HEALTH: &str = "GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// A server with a member and a tree of 16 MiB that cannot be compressed.
+fn server(folder: &tempfile::TempDir) -> Builder {
+    let mut noise = vec![0; 16 << 20];
+    getrandom::fill(&mut noise).unwrap();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    write_file(&tree.join("noise"), noise);
+    TestServer::builder().token("alice", "project-a", &["member"]).instance_directory("tree", &tree)
+}
+
+fn connect(server: &TestServer) -> TcpStream {
+    let stream = TcpStream::connect(server.base().trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Sends what the server may have stopped listening to.
+fn send(stream: &mut impl Write, text: &str) {
+    stream.write_all(text.as_bytes()).unwrap_or_default();
+}
+
+/// Everything until the server closes the connection, which it has to.
+#[track_caller]
+fn read_to_end(stream: &mut impl Read) -> String {
+    let mut answer = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        let closed = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&error.kind());
+        assert!(closed, "the connection stays open: {error}");
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Whether the other side has not closed it.
+fn is_open(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let (mut stream, mut bytes) = (stream, [0; 4096]);
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => return false,
+            Ok(_answer) => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
+    }
+}
+
+#[test]
+fn idle_connections_do_not_keep_a_client_out_and_the_limit_is_what_the_key_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder)
+        .setting("server.max_connections", "8")
+        .setting("server.max_connections_per_address", "8")
+        .setting("server.keep_alive_s", "600")
+        .setting("server.request_timeout_s", "600")
+        .start();
+    let alice = server.client_of("alice");
+    let instance = alice.instance_id("tree");
+    let idle: Vec<_> = (0..40).map(|_number| connect(&server)).collect();
+    for (number, mut stream) in idle.iter().enumerate() {
+        // One with an answer, one with half a head, one with nothing.
+        send(&mut stream, [HEALTH, "GET /heal", ""][number % 3]);
+    }
+    wait_until("a health check over the port", || {
+        let answer = server.anonymous().try_send("GET", "/healthcheck", None).ok()?;
+        (answer.status == 200).then_some(())
+    });
+    let body = json!({"backup": {"name": "n", "instance": instance}}).to_string();
+    let created = wait_until("a create over the port", || {
+        let answer = alice.try_send("POST", "backups", Some(body.as_bytes())).ok()?;
+        (answer.status != 413).then_some(answer)
+    });
+    alice.completed(&created.with_status(202));
+    let open = idle.iter().filter(|stream| is_open(stream)).count();
+    assert!((1..=8).contains(&open), "{open} connections are open");
+}
+
+#[test]
+fn what_waits_for_the_client_has_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder)
+        .setting("server.keep_alive_s", "1")
+        .setting("server.request_timeout_s", "1")
+        .start();
+    let secret = server.secret("alice");
+    // Nothing, or half a head.
+    for begin in ["", "GET /healthcheck HTTP/1.1\r\nHost"] {
+        let mut stream = connect(&server);
+        send(&mut stream, begin);
+        assert!(read_to_end(&mut stream).starts_with("HTTP/1.1 408"), "{begin}");
+    }
+    // After an answer: nothing, or half a head, for which the HTTP library has no limit.
+    for more in ["", "GET /healthcheck HTTP/1.1\r\nHost"] {
+        let mut stream = connect(&server);
+        send(&mut stream, &format!("{HEALTH}{more}"));
+        let answer = read_to_end(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    }
+    // Half a body.
+    let mut stream = connect(&server);
+    let head = "POST /v1.0/project-a/backups HTTP/1.1\r\nHost: localhost";
+    let rest = "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"backup\"";
+    send(&mut stream, &format!("{head}\r\nX-Auth-Token: {secret}\r\n{rest}"));
+    let answer = read_to_end(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("\"requestTimeout\""), "{answer}");
+}
+
+#[test]
+fn a_download_that_nobody_reads_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder)
+        .setting("server.send_timeout_s", "1")
+        .setting("limits.downloads", "1")
+        .start();
+    let alice = server.client_of("alice");
+    let backup = alice.full("tree");
+    let archive = format!("backups/{}/archive", id_of(&backup));
+    let mut unread = connect(&server);
+    let head = format!("GET /v1.0/project-a/{archive} HTTP/1.1\r\nHost: localhost");
+    send(&mut unread, &format!("{head}\r\nX-Auth-Token: {}\r\n\r\n", server.secret("alice")));
+    // It has begun, and takes the only place.
+    unread.peek(&mut [0]).unwrap();
+    let whole = wait_until("the download to be let go", || {
+        let answer = alice.get(&archive);
+        if answer.status == 200 {
+            return Some(answer);
+        }
+        let (fault, message) = answer.fault(413);
+        assert_eq!(fault, "overLimit", "{message}");
+        None
+    });
+    assert!(whole.bytes.len() > 16 << 20);
+    assert!(read_to_end(&mut unread).len() < whole.bytes.len());
+}
+
+#[test]
+fn http_2_is_refused_and_not_kept_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder).start();
+    let mut stream = connect(&server);
+    send(&mut stream, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    let answer = read_to_end(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[test]
+fn the_socket_answers_while_the_port_is_full_and_is_gone_after_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = server(&folder)
+        .setting("server.max_connections", "1")
+        .setting("server.max_connections_per_address", "1")
+        .setting("server.socket_mode", "0640")
+        .start();
+    let _full: Vec<_> = (0..20).map(|_number| connect(&server)).collect();
+    let path = server.data_dir().join("coffer.sock");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o640);
+    let mut socket = UnixStream::connect(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = HEALTH.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    send(&mut socket, &request);
+    let answer = read_to_end(&mut socket);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"ok\""), "{answer}");
+    // The port of this configuration is 0: a command can reach the server over the socket only.
+    let backup = server
+        .command(&["backup", "tree", "--wait", "--json"])
+        .env("COFFER_TOKEN", server.secret("alice"))
+        .env("COFFER_PROJECT", "project-a")
+        .output()
+        .unwrap();
+    assert!(backup.status.success(), "{backup:?}");
+    assert!(server.terminate().success());
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_server_that_was_killed_leaves_a_socket_that_the_next_one_replaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = server(&folder).start();
+    server.kill();
+    let path = server.data_dir().join("coffer.sock");
+    assert!(path.exists() && UnixStream::connect(&path).is_err());
+    server.restart();
+    assert!(UnixStream::connect(&path).is_ok());
+}
