@@ -79,7 +79,7 @@ fn find(context: &Context, rows: &[Backup]) -> Result<Since> {
         let is_in_trash = candidate.discarded.is_some();
         match known {
             RecordOf::Nothing if is_newer(context, &candidate, newest) => {
-                since.made.push(candidate.clone())
+                since.made.push(candidate.clone());
             }
             RecordOf::Nothing => unknown += usize::from(!is_in_trash),
             RecordOf::Deleted if !is_in_trash => since.returned.push(candidate.clone()),

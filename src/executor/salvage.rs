@@ -55,7 +55,7 @@ pub fn salvage(
     let mut maker = Maker { load: engine.load(&request)?, last: None, left_out: Vec::new() };
     let total = file.len();
     let found = archive::salvage_unindexed(file, |entry| maker.make(entry), cancel, &|done| {
-        progress(done, total)
+        progress(done, total);
     });
     let found = found.map_err(SalvageError::job_error)?;
     require_content(&found)?;

@@ -15,7 +15,7 @@ struct Fixture {
     server: TestServer,
     full: Value,
     incremental: Value,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Fixture {
@@ -35,7 +35,7 @@ impl Fixture {
         let full = server.admin().full("shop");
         Connection::open(&shop).unwrap().execute_batch("CREATE TABLE more(data BLOB)").unwrap();
         let incremental = server.admin().incremental("shop");
-        Self { server, full, incremental, _folder: folder }
+        Self { server, full, incremental, folder }
     }
 
     /// Runs a command that asks the server, as a user elsewhere would.
@@ -313,7 +313,7 @@ fn a_token_that_nobody_read_is_an_error() {
 fn a_failure_is_said_once_with_its_exit_code_and_stdout_is_a_report_or_nothing() {
     let mut fixture = Fixture::new();
     fixture.server.allow_warning(" failed: ");
-    std::fs::remove_file(fixture._folder.path().join("library.db")).unwrap();
+    std::fs::remove_file(fixture.folder.path().join("library.db")).unwrap();
     let said = text(&fixture.ask(&["backup", "library", "--wait"]), 1);
     assert_eq!(said.matches("does not exist").count(), 1, "{said}");
     let output = fixture.ask(&["backup", "library", "--wait", "--json"]);
@@ -336,7 +336,7 @@ fn a_failure_is_said_once_with_its_exit_code_and_stdout_is_a_report_or_nothing()
         assert_eq!(said.matches(&twice).count(), 1, "{said}");
     }
     // Warnings of what is known before go to stderr.
-    let to = fixture._folder.path().join("salvaged");
+    let to = fixture.folder.path().join("salvaged");
     let to = ["restore", id_of(&fixture.full), "--json", "--salvage", "--to", to.to_str().unwrap()];
     let output = fixture.read(&to);
     assert_eq!(output.status.code(), Some(6), "{output:?}");

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use memchr::{memchr, memchr_iter};
+
 use super::frames::{Frames, Piece};
 use super::tar_header::{self, BLOCK_BYTES, Before, Kind};
 use crate::archive::error::Result;
+use crate::archive::sparse;
 use crate::domain::num::{saturating_usize, to_u64};
 use crate::domain::{Cancel, Entry, EntryKind, Extent, ReadAt};
 
@@ -124,17 +127,14 @@ impl Members {
             return Ok(self.miss(hole));
         }
         body.truncate(saturating_usize(length));
-        match kind {
-            Kind::Pax => self.before.records = tar_header::records(&body),
-            _ => {
-                body.truncate(body.iter().position(|byte| *byte == 0).unwrap_or(body.len()));
-                let place = match kind {
-                    Kind::LongName => &mut self.before.name,
-                    _ => &mut self.before.link,
-                };
-                *place = Some(body);
-            }
+        if kind == Kind::Pax {
+            self.before.records = tar_header::records(&body);
+            return Ok(None);
         }
+        body.truncate(memchr(0, &body).unwrap_or(body.len()));
+        let place =
+            if kind == Kind::LongName { &mut self.before.name } else { &mut self.before.link };
+        *place = Some(body);
         Ok(None)
     }
 
@@ -160,7 +160,7 @@ impl Members {
             if let Some(hole) = self.take(BLOCK_BYTES, &mut block)? {
                 return Ok(Err(hole));
             }
-            lines += block.iter().filter(|byte| **byte == b'\n').count();
+            lines += memchr_iter(b'\n', &block).count();
             text.extend_from_slice(&block);
             let count = *wanted.get_or_insert_with(|| number_of_lines(&text));
             if lines >= count {
@@ -170,8 +170,7 @@ impl Members {
                 return Ok(Err("the map of a file with holes is too long".to_owned()));
             }
         }
-        let extents =
-            extents(&text).filter(|found| crate::archive::sparse::check(found, size).is_ok());
+        let extents = extents(&text).filter(|found| sparse::check(found, size).is_ok());
         Ok(extents.ok_or_else(|| "the map of a file with holes is not in order".to_owned()))
     }
 

@@ -47,15 +47,12 @@ impl Window {
         let begin = offset.checked_sub(self.start).map(saturating_usize);
         let range = begin.and_then(|begin| Some(begin..begin.checked_add(length)?));
         let within = range.filter(|range| range.end <= self.bytes.len());
-        let range = match within {
-            Some(range) => range,
-            None => {
-                self.start = offset;
-                self.bytes.resize(READ_BYTES.max(length).min(left), 0);
-                read(&*self.file, &mut self.bytes, offset);
-                0..length
-            }
-        };
+        let range = within.unwrap_or_else(|| {
+            self.start = offset;
+            self.bytes.resize(READ_BYTES.max(length).min(left), 0);
+            read(&*self.file, &mut self.bytes, offset);
+            0..length
+        });
         Ok(self.bytes.get(range).unwrap_or_default())
     }
 }
