@@ -18,15 +18,15 @@ use crate::support::{Builder, Client, PATIENCE, TestServer, names_in, wait_until
 
 const MIB: usize = 1 << 20;
 
-/// Text that zstd compresses slowly at its highest levels.
+/// Text that zstd compresses slowly at higher levels. Each MiB of it is compressed by itself, so all may be the same.
 fn slow_to_compress(length: usize) -> Vec<u8> {
     let mut state = 1_u32;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
+    let mut bytes = Vec::with_capacity(MIB + 8);
+    while bytes.len() < MIB {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         bytes.extend_from_slice(format!("{} ", (state >> 16) % 5000).as_bytes());
     }
-    bytes
+    bytes.into_iter().cycle().take(length).collect()
 }
 
 /// A server whose backup of `slow` (this many MiB) takes a while, and of `quick` does not.
@@ -37,7 +37,8 @@ struct Fixture {
 
 impl Fixture {
     fn new(slow_mib: usize, grace_seconds: &str) -> Self {
-        Self::compressing(slow_mib, grace_seconds, "19")
+        // About 13 MiB a second, so that a job soon notices that it is cancelled, also on a busy machine.
+        Self::compressing(slow_mib, grace_seconds, "9")
     }
 
     fn compressing(slow_mib: usize, grace_seconds: &str, level: &str) -> Self {
@@ -104,7 +105,7 @@ fn assert_interrupted(row: &Value) {
 fn a_running_backup_is_completed_within_the_grace(
     #[values(Signal::TERM, Signal::INT)] signal: Signal,
 ) {
-    let mut fixture = Fixture::new(6, "60");
+    let mut fixture = Fixture::new(30, "60");
     let id = fixture.start_slow_backup();
     fixture.signal(signal);
     fixture.assert_exits();
