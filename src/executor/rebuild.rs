@@ -109,7 +109,8 @@ pub(super) fn import(
     }
     // If their disk was taken away meanwhile, what could not be read is not unusable.
     require_archives(context)?;
-    rows.sort_by_key(|row| (row.backup.created, row.backup.id));
+    // Of one that was copied and then deleted, the archive that is not in the trash comes first: its row stays.
+    rows.sort_by_key(|row| (row.backup.created, row.backup.id, row.trashed));
     let (instances, unusable) = instance_file::read_all(context)?;
     rebuilt.unusable.extend(unusable);
     rebuilt.imported = context.catalog.import(rows).wait()?;

@@ -41,23 +41,23 @@ pub fn open_bytes(path: &Path) -> Result<Arc<dyn ReadAt>> {
     }
 }
 
-/// Restores the files of a full archive without its index, into the new folder `target`: whatever its frames hold from
+/// Restores the files of a full archive without its index, into the new folder `path`: whatever its frames hold from
 /// the first on. Nothing is left where nothing could be had.
 pub fn salvage(
     file: Arc<dyn ReadAt>,
-    target: &Path,
+    path: &Path,
     cancel: &Cancel,
     progress: OnProgress<'_>,
 ) -> Result<SalvageReport> {
     let engine = engine::find(FOLDER_ENGINE).ok_or(JobError::Bug("no engine for folders"))?;
-    let target = Target::Path(target);
+    let target = Target::Path(path);
     let request = LoadRequest { target, source: None, owners: Owners::FromArchive, cancel };
     let mut maker = Maker { load: engine.load(&request)?, last: None, left_out: Vec::new() };
     let total = file.len();
     let found = archive::salvage_unindexed(file, |entry| maker.make(entry), cancel, &|done| {
         progress(done, total);
     });
-    let found = found.map_err(SalvageError::job_error)?;
+    let found = found.map_err(|error| error.job_error(path))?;
     require_content(&found)?;
     let Maker { load, mut left_out, .. } = maker;
     let Placed::At(target) = load.finish_salvaged()?.place(&mut left_out)? else {
@@ -84,9 +84,13 @@ enum SalvageError {
 }
 
 impl SalvageError {
-    fn job_error(self) -> JobError {
+    /// The job's error, for a salvage to `target`.
+    fn job_error(self, target: &Path) -> JobError {
         match self {
             Self::Engine(error) => error.into(),
+            Self::Archive(ArchiveError::Target(error)) => {
+                EngineError::target("restoring to", target, error).into()
+            }
             Self::Archive(error) => job_error(error),
         }
     }

@@ -206,11 +206,12 @@ impl File {
 
     fn no_end(&self) -> ArchiveError {
         let mut start = [0; 4];
-        let read = self.bytes.read_exact_at(&mut start, 0);
-        if read.is_ok() && le32(&start, 0) == Some(ZSTD_MAGIC) {
-            ArchiveError::Truncated("its end is missing or damaged".to_owned())
-        } else {
-            ArchiveError::NotAnArchive("it is not a zstd file".to_owned())
+        match self.read_at(&mut start, 0) {
+            Ok(()) if le32(&start, 0) == Some(ZSTD_MAGIC) => {
+                ArchiveError::Truncated("its end is missing or damaged".to_owned())
+            }
+            Err(error) if !error.is_damage() => error,
+            Ok(()) | Err(_) => ArchiveError::NotAnArchive("it is not a zstd file".to_owned()),
         }
     }
 

@@ -165,7 +165,8 @@ fn orphans(stored: &[StoredArchive], backups: &[Backup], findings: &mut Findings
     findings.warning(
         "archives",
         format!("{} without a record: {}", orphans.len(), list(&orphans)),
-        "stop the server and run `coffer catalog rebuild`, or register them with restore_from",
+        "a start of the server adds those that are newer than the whole catalog, as after an older copy of it was put \
+         back; for others stop the server and run `coffer catalog rebuild`, or register them with restore_from",
     );
 }
 

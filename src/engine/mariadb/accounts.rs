@@ -154,7 +154,9 @@ fn makes(script: &str, account: &Account) -> bool {
 pub(super) fn only_those_of(script: &str, client: &Client) -> Result<(String, String)> {
     let sql = format!("SELECT User, Host, 'N' FROM mysql.user WHERE User NOT IN {SYSTEM}");
     let (mut before, mut after) = (String::new(), String::new());
-    add(&mut before, &format!("ALTER USER {ROOT} IDENTIFIED VIA unix_socket"));
+    // A server may lack the plugin of the second.
+    add(&mut before, &format!("{ALTER}{ROOT}{UNUSABLE}"));
+    add(&mut before, &format!("{ALTER}{ROOT} IDENTIFIED VIA unix_socket"));
     let is_root = |it: &Account| it.user == "root" && it.host == "localhost";
     for account in client.query(&sql)?.iter().filter_map(account) {
         let kept = makes(script, &account);

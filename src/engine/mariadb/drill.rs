@@ -21,7 +21,7 @@ const MACHINE_RULES: &[Rule] = rules! {
     DiskFull: "no space left", "error number 28", "errcode: 28" => "";
     Tool:
         "permission denied", "cannot allocate memory", "unknown variable", "unknown option",
-        "unsupported redo log format", "downgrade", "encryption", "decrypt", "upgrade", "lock wait timeout",
+        "unsupported redo log format", "incorrect definition of table", "downgrade", "encryption", "decrypt", "upgrade", "lock wait timeout",
         "too many open files", "input/output error", "read-only file system", "interrupted", "not loaded", "can't open shared library" =>
         "this machine and not the data is the reason";
 };
@@ -177,6 +177,7 @@ mod tests {
             "mariadbd did not end within 600 s",
             "ERROR 1205 (HY000): Lock wait timeout exceeded",
             "[ERROR] mariadbd: unknown variable 'x=1'",
+            "[ERROR] Incorrect definition of table mysql.event: expected column 'sql_mode' at position 14",
             "[ERROR] InnoDB: Cannot open './ibdata1': Input/output error",
             "ERROR 2013 (HY000): Lost connection to server during query",
         ] {

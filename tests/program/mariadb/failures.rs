@@ -150,3 +150,18 @@ fn a_server_whose_settings_cut_what_is_read_is_refused_until_they_are_gone() {
     client.full("dump");
     client.full("copy");
 }
+
+#[test]
+fn a_copy_for_which_there_is_no_room_is_foretold_at_start_and_by_doctor() {
+    let database = MariaDb::start();
+    let server = TestServer::builder()
+        .allow_warning("a backup would fail now")
+        .env("COFFER__STORAGE__HEADROOM_MIB", "1000000000")
+        .instance_of("shop", "mariadb", &source(&database, ""), "quick")
+        .start();
+    let begins = "instance \"shop\": a backup would fail now: a backup first makes a copy";
+    let line = server.log().wait_for(begins, 0);
+    assert!(line.is_some_and(|it| it.contains("or set method")), "{}", server.log().text());
+    let said = String::from_utf8_lossy(&server.run(&["doctor"]).stdout).into_owned();
+    assert!(said.contains("a backup first makes a copy"), "{said}");
+}

@@ -1,9 +1,11 @@
 //! Damaged and truncated archives: they give an error, never a panic or wrong data.
 
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
-use coffer::archive::{ArchiveError, Chain, prove, verify_file};
-use coffer::domain::SEGMENT_BYTES;
+use coffer::archive::{ArchiveError, Chain, Reader, prove, verify_file};
+use coffer::domain::{Cancel, ReadAt, SEGMENT_BYTES};
 use proptest::prelude::*;
 
 use super::fixture::{
@@ -107,6 +109,44 @@ fn only_a_proof_of_a_new_archive_trusts_the_patches_that_were_verified_when_they
     let error = verify_file(&made[1].reader, Some(&root), 1, &|_| {}).unwrap_err();
     assert_eq!(error.bad_backup(), Some(root.id()));
     verify_file(&made[1].reader, Some(&made[0].reader), 1, &|_| {}).unwrap();
+}
+
+/// An archive on a disk that does not give some of its bytes.
+#[derive(Debug)]
+struct BadDisk {
+    bytes: Vec<u8>,
+    bad: Range<usize>,
+}
+
+impl ReadAt for BadDisk {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).unwrap();
+        if from < self.bad.end && self.bad.start < from + buffer.len() {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        self.bytes.read_exact_at(buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        ReadAt::len(&self.bytes)
+    }
+}
+
+#[test]
+fn bytes_that_the_disk_does_not_give_are_no_damage() {
+    let (made, _) = sample();
+    let bytes = &made[0].bytes;
+    let end = bytes.len();
+    for bad in [0..1, end / 2..end / 2 + 1, end - 300..end - 299, end - 1..end, 0..end] {
+        let disk = BadDisk { bytes: bytes.clone(), bad: bad.clone() };
+        let opened = Reader::open(Arc::new(disk), &Cancel::default());
+        let error = opened.and_then(|it| verify_file(&Arc::new(it), None, 1, &|_| {})).unwrap_err();
+        assert!(matches!(error, ArchiveError::Io(_)), "{bad:?}: {error}");
+    }
+    // Something else is wrong there too: it has no end.
+    let cut = BadDisk { bytes: bytes[..end - 20].to_vec(), bad: 0..1 };
+    let error = Reader::open(Arc::new(cut), &Cancel::default()).unwrap_err();
+    assert!(matches!(error, ArchiveError::Io(_)), "{error}");
 }
 
 proptest! {

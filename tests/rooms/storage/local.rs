@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer::domain::{BackupId, FixedClock, InstanceId, Kind, Location, ProjectId, Timestamp};
+use coffer::domain::{
+    BackupId, FixedClock, InstanceId, Kind, Location, ProjectId, ReadAt as _, Timestamp,
+};
 use coffer::storage::{Local, LocalSettings, Storage as _, StorageError, Workspace};
 
 use super::conformance::storage_conformance;
@@ -317,4 +319,28 @@ fn a_workspace_without_room_or_parent_is_refused_before_anything_is_made() {
     assert!(names(within.path()).is_empty());
     let error = Workspace::make(Path::new("/nowhere/at/all"), 0, 0).unwrap_err();
     assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+}
+
+#[test]
+fn archives_are_brought_back_from_the_trash_together_or_not_at_all() {
+    let (_place, store) = store();
+    let (one, other) = (published(&store), published(&store));
+    for location in [&one, &other] {
+        store.remove(location).unwrap();
+    }
+    let discarded = store.discarded().unwrap();
+    assert_eq!(discarded.iter().map(|it| &it.location).collect::<Vec<_>>(), [&one, &other]);
+    let mut bytes = [0; 5];
+    let opened = store.open_discarded(&discarded[0]).unwrap();
+    opened.read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!((&bytes, discarded[0].bytes), (b"bytes", 5));
+    let trash = folder_of(&store, "trash");
+    let name =
+        names(&trash).into_iter().find(|it| it.contains(&other.backup_id().unwrap().to_string()));
+    std::fs::remove_file(trash.join(name.unwrap())).unwrap();
+    let error = store.bring_back(&[one.clone(), other]).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(store.stat(&one).unwrap(), None);
+    store.bring_back(std::slice::from_ref(&one)).unwrap();
+    assert!(store.stat(&one).unwrap().is_some() && store.discarded().unwrap().is_empty());
 }
