@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::archive::{self, ArchiveError, Counts, Lost, Manifest, Unindexed};
-use crate::domain::{Cancel, Entry, EntryPath, Kind, LeftOut, ReadAt};
+use crate::domain::{Cancel, Entry, EntryPath, Kind, LeftOut, ReadAt, WriteAt};
 use crate::engine::{self, EngineError, Load, LoadRequest, Owners, Placed, Target, printable};
 use crate::storage::OpenFile;
 
@@ -98,10 +98,7 @@ impl SalvageError {
 
 impl Maker {
     /// Creates an entry; one that contradicts those before it is left out.
-    fn make(
-        &mut self,
-        entry: &Entry,
-    ) -> Result<Option<Arc<dyn crate::domain::WriteAt>>, SalvageError> {
+    fn make(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, SalvageError> {
         let is_again = self.last.as_ref() == Some(&entry.path);
         let made = if is_again { self.load.entry_again(entry) } else { self.load.entry(entry) };
         self.last = Some(entry.path.clone());

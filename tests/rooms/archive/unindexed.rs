@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coffer::archive::{ArchiveError, Unindexed, salvage_unindexed};
 use coffer::domain::num::to_u64;
-use coffer::domain::{Cancel, Entry, EntryKind, SEGMENT_BYTES};
+use coffer::domain::{Cancel, Entry, EntryKind, ReadAt, SEGMENT_BYTES};
 use proptest::prelude::*;
 
 use super::fixture::{
@@ -153,6 +153,37 @@ fn members_behind_a_frame_of_unknown_length_are_found_again() {
     let (target, found) = salvaged(&broken);
     assert_truthful(&tree, &target, &found);
     assert!(target.files.contains_key(&b"d/e"[..]), "{found:?}");
+}
+
+/// An archive on a disk that does not give some of its bytes.
+#[derive(Debug)]
+struct BadDisk(Vec<u8>, std::ops::Range<u64>);
+
+impl ReadAt for BadDisk {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        if offset < self.1.end && self.1.start < offset + to_u64(buffer.len()) {
+            return Err(std::io::Error::from_raw_os_error(5));
+        }
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        to_u64(self.0.len())
+    }
+}
+
+#[test]
+fn blocks_that_the_disk_does_not_give_cost_only_their_frame() {
+    let tree = vec![file("a", noise(3000, 2)), file("big", noise(5 * SEGMENT_BYTES, 1))];
+    let bytes = full(&tree).bytes;
+    let middle = to_u64(bytes.len() / 2);
+    let mut target = Target::default();
+    let make = |entry: &Entry| Ok::<_, ArchiveError>(target.make(entry));
+    let disk = Arc::new(BadDisk(bytes, middle..middle + 4096));
+    let found = salvage_unindexed(disk, make, &Cancel::default(), &|_| ()).unwrap();
+    assert_truthful(&tree, &target, &found);
+    assert!(target.tree().len() == 2 && found.lost.len() == 1, "{found:?}");
+    assert!(found.lost[0].bytes <= to_u64(2 * SEGMENT_BYTES), "{found:?}");
 }
 
 #[test]

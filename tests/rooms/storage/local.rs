@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer::domain::{
-    BackupId, FixedClock, InstanceId, Kind, Location, ProjectId, ReadAt as _, Timestamp,
-};
+use coffer::domain::{BackupId, FixedClock, InstanceId, Kind, Location, ProjectId, Timestamp};
 use coffer::storage::{Local, LocalSettings, Storage as _, StorageError, Workspace};
 
 use super::conformance::storage_conformance;

@@ -46,14 +46,13 @@ impl Window {
         let length = length.min(left);
         let begin = offset.checked_sub(self.start).map(saturating_usize);
         let range = begin.and_then(|begin| Some(begin..begin.checked_add(length)?));
-        let within = range.filter(|range| range.end <= self.bytes.len());
-        let range = within.unwrap_or_else(|| {
-            self.start = offset;
-            self.bytes.resize(READ_BYTES.max(length).min(left), 0);
-            read(&*self.file, &mut self.bytes, offset);
-            0..length
-        });
-        Ok(self.bytes.get(range).unwrap_or_default())
+        if let Some(range) = range.filter(|range| range.end <= self.bytes.len()) {
+            return Ok(self.bytes.get(range).unwrap_or_default());
+        }
+        self.start = offset;
+        self.bytes.resize(READ_BYTES.max(length).min(left), 0);
+        read(&*self.file, &mut self.bytes, offset);
+        Ok(self.bytes.get(..length).unwrap_or_default())
     }
 }
 
@@ -62,14 +61,18 @@ fn read(file: &dyn ReadAt, buffer: &mut [u8], offset: u64) {
     if file.read_exact_at(buffer, offset).is_ok() {
         return;
     }
-    let mut at = offset;
+    let (mut at, mut bad, mut first) = (offset, 0_u32, None);
     for block in buffer.chunks_mut(BLOCK_BYTES) {
         if let Err(error) = file.read_exact_at(block, at) {
             block.fill(0);
             if error.kind() != io::ErrorKind::UnexpectedEof {
-                log::warn!("the archive cannot be read at byte {at}: {error}");
+                bad += 1;
+                first.get_or_insert((at, error));
             }
         }
         at = at.saturating_add(to_u64(block.len()));
+    }
+    if let Some((at, error)) = first {
+        log::warn!("{bad} blocks of the archive cannot be read, the first at byte {at}: {error}");
     }
 }
