@@ -76,6 +76,19 @@ mod tests {
     }
 
     #[test]
+    fn memory_and_tasks_of_the_unit_are_limited_above_what_a_full_house_takes() {
+        let memory = unit_value("MemoryMax");
+        let gib: u64 = memory.strip_suffix('G').expect("GiB").parse().unwrap();
+        assert!((1..=4).contains(&gib), "{memory}");
+        let server = Config::default().server;
+        let tasks: usize = unit_value("TasksMax").parse().unwrap();
+        assert!(tasks >= 8 * (server.worker_count() * 5 + 16), "{tasks}");
+        // Twice as many connections for a moment, as many that wait, and the files of backups: within what systemd
+        // and most shells allow a process.
+        assert!(server.max_connections * 3 + 128 <= 1024);
+    }
+
+    #[test]
     fn the_unit_and_the_configuration_use_the_same_directory() {
         let state = format!("/var/lib/{}", unit_value("StateDirectory"));
         assert_eq!(Config::default().data_dir, std::path::Path::new(&state));

@@ -85,21 +85,9 @@ pub(super) async fn observe<B: MessageBody + 'static>(
         }
     };
     let connection = request.conn_data::<Arc<Connection>>().cloned();
-    let in_reserve = connection.as_ref().is_some_and(|it| it.entrance() == Entrance::Reserve);
-    let open = connection.map(Connection::begin);
-    let answer = if in_reserve && line.path != HEALTH {
-        Ok(request.error_response(no_connection_left()))
-    } else {
-        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
-    };
-    drop(open);
-    match answer {
+    match answer(connection, request, next).await {
         Ok(response) => {
             let mut response = in_trove_form(response);
-            if in_reserve {
-                let head = response.response_mut().head_mut();
-                head.set_connection_type(ConnectionType::Close);
-            }
             match response.request().extensions().get::<Scope<Read>>() {
                 Some(scope) => line.write(response.status(), &scope.caller().name),
                 None => line.write(response.status(), "-"),
@@ -127,6 +115,26 @@ pub(super) async fn observe<B: MessageBody + 'static>(
             Err(InternalError::from_response(error, response).into())
         }
     }
+}
+
+/// The answer of the handler; on a connection of the reserve only that of the health check, and then it ends.
+async fn answer<B: MessageBody + 'static>(
+    connection: Option<Arc<Connection>>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let in_reserve = connection.as_ref().is_some_and(|it| it.entrance() == Entrance::Reserve);
+    let _open = connection.map(Connection::begin);
+    if !in_reserve {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    }
+    let mut response = if request.path() == HEALTH {
+        next.call(request).await?.map_into_boxed_body()
+    } else {
+        request.error_response(no_connection_left())
+    };
+    response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    Ok(response)
 }
 
 fn no_connection_left() -> ApiError {

@@ -50,7 +50,7 @@ pub(super) fn answer<R: Rows>(mut rows: R) -> Result<HttpResponse, ApiError> {
     if ended {
         return Ok(response.body(text));
     }
-    Ok(response.body(PageBody { next: Some(text.into()), rows: Some(rows) }))
+    Ok(response.body(PageBody { next: Some(text.into()), rows: Some(rows), paused: false }))
 }
 
 /// Writes a batch, and the end of the page if it is the last one, which it says.
@@ -80,6 +80,8 @@ struct PageBody<R> {
     next: Option<Bytes>,
     /// `None` once all are read.
     rows: Option<R>,
+    /// Whether others had a turn since the last batch.
+    paused: bool,
 }
 
 impl<R: Rows> MessageBody for PageBody<R> {
@@ -92,10 +94,16 @@ impl<R: Rows> MessageBody for PageBody<R> {
     /// An error cuts the connection before the end of the page, so the client knows.
     fn poll_next(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, ApiError>>> {
         if let Some(piece) = self.next.take() {
             return Poll::Ready(Some(Ok(piece)));
+        }
+        // Reading does not wait for anything, so every other request would wait for the whole page.
+        self.paused = !self.paused;
+        if self.paused {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let Some(mut rows) = self.rows.take() else { return Poll::Ready(None) };
         let batch = match rows.read() {

@@ -49,6 +49,7 @@ fn open(path: &Path, mode: u32, group: &str) -> io::Result<UnixListener> {
         }
         fs::set_permissions(&new, Permissions::from_mode(mode))?;
         socket.listen(BACKLOG)?;
+        #[expect(clippy::disallowed_methods, reason = "a socket holds nothing that can be lost")]
         fs::rename(&new, path)
     };
     if let Err(error) = ready() {

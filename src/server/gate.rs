@@ -43,8 +43,8 @@ pub(super) struct Gate {
     started: Instant,
     next: AtomicU64,
     open: Mutex<HashMap<u64, Arc<Member>>>,
-    /// Connections that wait for room.
-    waiting: AtomicUsize,
+    /// The connections so far that had to wait for room.
+    tickets: AtomicUsize,
     /// Bytes that were received and that no request has taken yet, of all connections.
     waiting_bytes: AtomicUsize,
 }
@@ -77,13 +77,13 @@ impl Gate {
             started: Instant::now(),
             next: AtomicU64::new(0),
             open: Mutex::default(),
-            waiting: AtomicUsize::new(0),
+            tickets: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
         })
     }
 
     /// Lets a connection in as soon as there is room or room can be made. It waits for that, but not for long, and
-    /// only so many wait.
+    /// not if as many came after it as may be open: each holds a file descriptor.
     pub(super) async fn wait_to_enter(
         self: &Arc<Self>,
         from: Option<SocketAddr>,
@@ -92,9 +92,12 @@ impl Gate {
         if let Some(place) = self.enter(from, local, false) {
             return Some(place);
         }
-        let _waiting = Waiting::begin(self)?;
+        let ticket = self.tickets.fetch_add(1, Ordering::AcqRel);
         for again in 0..WAITS {
             sleep(WAIT).await;
+            if self.newer_than(ticket) >= self.settings.most {
+                return None;
+            }
             if let Some(place) = self.enter(from, local, again > WAITS / 2) {
                 return Some(place);
             }
@@ -163,6 +166,11 @@ impl Gate {
         idlest.map(|it| it.end()).is_some()
     }
 
+    /// How many have had to wait since the one with this ticket.
+    fn newer_than(&self, ticket: usize) -> usize {
+        self.tickets.load(Ordering::Acquire).wrapping_sub(ticket).saturating_sub(1)
+    }
+
     fn now_ms(&self) -> u64 {
         millis(self.started.elapsed())
     }
@@ -221,28 +229,11 @@ impl Drop for Place {
     }
 }
 
-/// A connection that waits for room.
-struct Waiting<'g>(&'g Gate);
-
-impl<'g> Waiting<'g> {
-    fn begin(gate: &'g Gate) -> Option<Self> {
-        let others = gate.waiting.fetch_add(1, Ordering::AcqRel);
-        let this = Self(gate);
-        (others < gate.settings.most).then_some(this)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// What counts as one address: for IPv6 the network of 64 bits, of which a host may take any address.
 fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        ip => ip,
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 
@@ -346,9 +337,17 @@ mod tests {
             .collect();
         let from = Some("192.0.2.1:1".parse().unwrap());
         assert!(gate.wait_to_enter(from, None).await.is_none());
-        assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
         drop(busy);
         assert!(gate.wait_to_enter(from, None).await.is_some());
+    }
+
+    #[test]
+    fn who_waits_counts_those_that_came_later() {
+        let gate = gate(1, 1);
+        let tickets: Vec<_> =
+            (0..3).map(|_one| gate.tickets.fetch_add(1, Ordering::AcqRel)).collect();
+        let newer: Vec<_> = tickets.into_iter().map(|it| gate.newer_than(it)).collect();
+        assert_eq!(newer, [2, 1, 0]);
     }
 
     #[test]

@@ -20,6 +20,9 @@ const AHEAD: usize = 192 << 10;
 const ALL_WAITING: usize = 8 << 20;
 /// Bytes that a client may have sent in any case.
 const FAIR: usize = 16 << 10;
+/// Bytes that are read before what has arrived is looked at. The HTTP library would fill a buffer of 128 KiB, also
+/// with what it throws away.
+const BURST: usize = 32 << 10;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
@@ -40,6 +43,8 @@ pub(super) struct ClientStream<S> {
     waiting: usize,
     /// The requests that had begun then.
     requests: u64,
+    /// Bytes received since they were last looked at.
+    burst: usize,
     /// Since when a head has been arriving.
     head_since: Option<Instant>,
     /// Since when the client takes nothing.
@@ -55,6 +60,7 @@ impl<S> ClientStream<S> {
             times: Times { request: times.request.saturating_add(TICK), ..times },
             tick: Box::pin(sleep(TICK)),
             waiting: 0,
+            burst: 0,
             requests: 0,
             head_since: None,
             full_since: None,
@@ -132,12 +138,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
             // The answer goes on first, and then the connection is read again.
             return Poll::Pending;
         }
+        if this.burst >= BURST {
+            this.burst = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.io).poll_read(context, buffer);
         let bytes = buffer.filled().len().saturating_sub(before);
         if bytes > 0 {
             this.received(bytes)?;
         }
+        this.burst = if read.is_pending() { 0 } else { this.burst.saturating_add(bytes) };
         read
     }
 }

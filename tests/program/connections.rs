@@ -195,3 +195,62 @@ fn a_server_that_was_killed_leaves_a_socket_that_the_next_one_replaces() {
     server.restart();
     assert!(UnixStream::connect(&path).is_ok());
 }
+
+/// Connections that each send this, and are kept.
+fn crowd(server: &TestServer, size: usize, request: &str) -> Vec<TcpStream> {
+    let connection = |_number| {
+        let mut stream = connect(server);
+        send(&mut stream, request);
+        stream
+    };
+    (0..size).map(connection).collect()
+}
+
+/// A program that runs the server with as much memory of its own as this. `prlimit` counts what is asked for,
+/// which is more than what is used.
+fn with_data_limit(folder: &tempfile::TempDir, mib: u64) -> std::path::PathBuf {
+    let (path, binary) = (folder.path().join("limited"), env!("CARGO_BIN_EXE_coffer"));
+    let script = format!("#!/bin/sh\nexec prlimit --data={} '{binary}' \"$@\"\n", mib << 20);
+    write_file(&path, script);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn crowds_take_little_memory_and_others_are_answered_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = with_data_limit(&folder, 256);
+    let server = server(&folder)
+        .program(&program)
+        .token("bob", "project-b", &["member"])
+        .setting("executor.compression_threads", "2")
+        .setting("server.http_workers", "2")
+        .start();
+    let alice = server.client_of("alice");
+    let backup = alice.full("tree");
+    let (secret, before) = (server.secret("alice"), server.peak_rss_bytes());
+    let head = |what: &str| format!("{what} HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {secret}");
+    let post = head("POST /v1.0/project-a/backups") + "\r\nContent-Type: application/json";
+    let archive = head(&format!("GET /v1.0/project-a/backups/{}/archive", id_of(&backup)));
+    let body = "x".repeat(60_000);
+    for request in [
+        format!("{post}\r\nContent-Length: 65536\r\n\r\n{body}"),
+        format!("{post}\r\nContent-Length: 1048576\r\n\r\n{body}"),
+        format!("{post}\r\nTransfer-Encoding: chunked\r\n\r\nea60\r\n{body}"),
+        format!("{post}\r\nContent-Length: 60001\r\n\r\n[{}", "[],".repeat(20_000)),
+        format!("{}\r\nX-Long: {body}{body}", head("GET /healthcheck")),
+        format!("{archive}\r\n\r\n"),
+    ] {
+        let crowd = crowd(&server, 150, &request);
+        let bob = server.client_of("bob");
+        wait_until("another's create", || {
+            let body =
+                br#"{"backup": {"name": "n", "instance": "deadbeef-0000-4000-8000-00000000dead"}}"#;
+            bob.try_send("POST", "backups", Some(body)).ok().filter(|it| it.status == 404)
+        });
+        drop(crowd);
+    }
+    let grown = server.peak_rss_bytes().saturating_sub(before);
+    assert!(grown < 40 << 20, "{} MiB more", grown >> 20);
+    assert_eq!(server.anonymous().get("/healthcheck").status, 200);
+}
