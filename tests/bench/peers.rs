@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench is for reading")]
 
 mod api;
+mod attacks;
 mod bare;
 mod before_after;
 mod contest;
@@ -43,9 +44,10 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// A part of the bench, which measures in a folder of its own.
 type Part = fn(&Path, &Options, &mut Results) -> Outcome<()>;
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("footprint", footprint::rows),
     ("api", api::rows),
+    ("attacks", attacks::rows),
     ("sqlite", contest::sqlite),
     ("tree", contest::tree),
     ("large", large::rows),
