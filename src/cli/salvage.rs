@@ -102,7 +102,7 @@ fn report_as_text(report: &SalvageReport) {
     terminal::say(format_args!(
         "Restored what the archive still holds, as files in the folder {}: {} in {}.\n\
          Its first lines say: {}\n\
-         No file was compared with the hash of what was backed up; only the checksum of each piece of the archive was.",
+         No file was compared with the hash of what was backed up; only the checksum of each complete piece of the archive was.",
         report.target.display(),
         terminal::human(report.counts.bytes),
         counted(report.counts.entries, "member"),
