@@ -63,7 +63,7 @@ while True:
         answer(unique, struct.pack('<QQII', 2, 1, 4, 8) + b'a.db\\0\\0\\0\\0' if first else b'')
     elif code == 15:
         offset, size = struct.unpack_from('<QI', body, 8)
-        pieces = range(offset >> 12, (offset + size + 4095) >> 12) if node == 2 else []
+        pieces = range((offset + 4095) >> 12, (offset + size + 4095) >> 12) if node == 2 else []
         times.update(it for it in pieces if it >= 512)
         if all(times[it] < last for it in pieces):
             answer(unique, bytes(content[node][offset:offset + size]))
