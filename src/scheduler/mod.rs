@@ -3,7 +3,7 @@
 
 mod thread;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Scheduler {
     clock: Arc<dyn Clock>,
     store_is_whole: StoreIsWhole,
     looks: BTreeMap<InstanceId, Look>,
+    /// When all whose backup runs were looked at.
+    looked: Option<Timestamp>,
     /// Which setting of the policies they are of.
     policies: Option<u64>,
     /// The instances at which retention has to look.
@@ -48,8 +50,19 @@ impl fmt::Debug for Scheduler {
 
 impl Scheduler {
     pub fn new(catalog: Arc<Catalog>, clock: Arc<dyn Clock>, store_is_whole: StoreIsWhole) -> Self {
-        let (looks, policies, to_expire, swept, noted, last) = Default::default();
-        Self { catalog, clock, store_is_whole, looks, policies, to_expire, swept, noted, last }
+        let (looks, looked, policies, to_expire, swept, noted, last) = Default::default();
+        Self {
+            catalog,
+            clock,
+            store_is_whole,
+            looks,
+            looked,
+            policies,
+            to_expire,
+            swept,
+            noted,
+            last,
+        }
     }
 
     /// Does what there is to do, and says when there is something again, as far as is known.
@@ -57,8 +70,9 @@ impl Scheduler {
         let now = self.clock.now();
         self.watch_clock(now);
         self.take_over_policies(now);
-        self.begin_due(now);
-        self.look_for_expired(now);
+        let finished = self.catalog.take_finished();
+        self.begin_due(now, &finished);
+        self.look_for_expired(now, &finished);
         if self.expire_one() {
             return now;
         }
@@ -104,19 +118,24 @@ impl Scheduler {
         }
         if jumped {
             self.looks.values_mut().for_each(|look| *look = Look::At(now));
-            self.swept = None;
+            (self.swept, self.looked) = (None, None);
         }
     }
 
-    fn begin_due(&mut self, now: Timestamp) {
-        let due = |look: &Look| match look {
+    fn begin_due(&mut self, now: Timestamp, finished: &HashSet<InstanceId>) {
+        let looked_lately = self.looked.is_some_and(|looked| now < looked.plus(LONGEST_WAIT));
+        if !looked_lately {
+            self.looked = Some(now);
+        }
+        let due = |id: &InstanceId, look: &Look| match look {
             Look::At(at) => *at <= now,
-            Look::AfterBackup => true,
+            // A thousand may wait for a worker: they are not looked at whenever one backup ends.
+            Look::AfterBackup => finished.contains(id) || !looked_lately,
             Look::Never => false,
         };
         let later = Look::At(now.plus(LONGEST_WAIT));
         let mut begun = Vec::new();
-        for (id, look) in self.looks.iter_mut().filter(|(_, look)| due(look)) {
+        for (id, look) in self.looks.iter_mut().filter(|(id, look)| due(id, look)) {
             match self.catalog.look_at_schedule(*id) {
                 Ok(Some(next)) => *look = next,
                 // Many that are due at once share a commit.
@@ -137,9 +156,8 @@ impl Scheduler {
     }
 
     /// Every instance once a day, and each after a backup of it ended.
-    fn look_for_expired(&mut self, now: Timestamp) {
+    fn look_for_expired(&mut self, now: Timestamp, finished: &HashSet<InstanceId>) {
         let retained = self.catalog.retained();
-        let finished = self.catalog.take_finished();
         let swept_lately = self.swept.is_some_and(|swept| now < swept.plus(SWEEP));
         if !swept_lately {
             self.swept = Some(now);

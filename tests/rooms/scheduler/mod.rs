@@ -1,6 +1,7 @@
 //! The scheduler over a real catalog and a clock that the tests set.
 
 mod due;
+mod many;
 mod retention;
 
 use std::collections::HashMap;
