@@ -90,7 +90,11 @@ mod tests {
 
     #[test]
     fn the_unit_and_the_configuration_use_the_same_directory() {
-        let state = format!("/var/lib/{}", unit_value("StateDirectory"));
+        let folders = unit_value("StateDirectory");
+        let (state, identity) = folders.split_once(' ').expect("two folders");
+        let state = format!("/var/lib/{state}");
+        let remembered = format!("COFFER__STORAGE__IDENTITY_FILE=/var/lib/{identity}/data.id");
+        assert_eq!(unit_value("Environment"), remembered);
         assert_eq!(Config::default().data_dir, std::path::Path::new(&state));
         assert_eq!(unit_value("StateDirectoryMode"), "0700");
         assert!(text_of("packaging/coffer.tmpfiles").contains(&format!("d {state} 0700 coffer")));

@@ -16,6 +16,8 @@ mod damage;
 mod demo;
 #[path = "program/disk_full.rs"]
 mod disk_full;
+#[path = "program/disks.rs"]
+mod disks;
 #[path = "program/doctor.rs"]
 mod doctor;
 #[path = "program/drill.rs"]

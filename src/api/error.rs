@@ -12,6 +12,8 @@ const MALFORMED: &str = "The server could not comply with the request since it i
 /// The message for a fault of the server, whose cause is only in the log.
 const FAULT: &str = "The server failed to answer. The cause is in its log, under this answer's \
                      X-Openstack-Request-Id.";
+/// The message while the server cannot do what was asked.
+pub(super) const LATER: &str = "The server cannot answer at the moment. Try again later.";
 /// The realm that browsers show.
 const REALM: &str = "coffer";
 
@@ -43,8 +45,8 @@ pub(super) enum ApiError {
     Unprocessable(String),
     #[error("{0}")]
     NotImplemented(String),
-    #[error("The server cannot answer at the moment. Try again later.")]
-    Unavailable,
+    #[error("{0}")]
+    Unavailable(&'static str),
     #[error("{0}")]
     OutOfReach(String),
     /// The text is for the log only.
@@ -82,7 +84,7 @@ impl ApiError {
             Self::BadRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "badRange"),
             Self::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unprocessableEntity"),
             Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "notImplemented"),
-            Self::Unavailable | Self::OutOfReach(_) => {
+            Self::Unavailable(_) | Self::OutOfReach(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "serviceUnavailable")
             }
             Self::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "instanceFault"),

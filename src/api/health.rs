@@ -5,7 +5,7 @@ use actix_web::web::{Data, Json};
 use crate::wire::{ErrorBody, Health, HealthStatus};
 
 use super::State;
-use super::error::ApiError;
+use super::error::{ApiError, LATER};
 use super::operation::{Operation, operations};
 
 pub(super) fn routes() -> Vec<Operation> {
@@ -30,7 +30,7 @@ async fn check_health(state: Data<State>) -> Result<Json<Health>, ApiError> {
         })),
         Err(error) => {
             log::warn!("the health check failed: {error}");
-            Err(ApiError::Unavailable)
+            Err(ApiError::Unavailable(LATER))
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Display;
 
-use crate::catalog::{CatalogError, Forbidden, Invalid, Operation};
+use crate::catalog::{CatalogError, Forbidden, Invalid, Operation, Outage};
 use crate::domain::with_causes;
 
-use super::error::ApiError;
+use super::error::{ApiError, LATER};
 
 impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
@@ -40,9 +40,26 @@ impl From<CatalogError> for ApiError {
                 Self::LimitReached { why: sentence(&error), retry_after_s: 60 }
             }
             CatalogError::Forbidden(refusal) => Self::Forbidden(forbidden_sentence(&refusal)),
-            CatalogError::Store(_) if error.is_out_of_place() => Self::Unavailable,
-            CatalogError::Store(_) => Self::Fault(with_causes(&error)),
+            CatalogError::Store(_) => match error.outage() {
+                Some(outage) => {
+                    log::debug!("a request cannot be served now: {}", with_causes(&error));
+                    Self::Unavailable(outage_sentence(outage))
+                }
+                None => Self::Fault(with_causes(&error)),
+            },
         }
+    }
+}
+
+const fn outage_sentence(outage: Outage) -> &'static str {
+    match outage {
+        Outage::DiskFull => {
+            "The server's disk is full: nothing new is accepted until there is room. Deleting backups makes room."
+        }
+        Outage::ReadOnly => {
+            "The server's disk is read-only at the moment: what is there can be read, and nothing can be changed."
+        }
+        Outage::Other => LATER,
     }
 }
 

@@ -101,14 +101,14 @@ impl Catalog {
     /// Accepts a new backup, and wakes the executor. It belongs to the project of its instance.
     pub fn create_backup(&self, scope: &Scope<Write>, new: NewBackup) -> Reply<Backup> {
         let scope = scope.clone();
-        self.write_and_wake(move |db, rules| rules.accept_backup(db, &scope, new))
+        self.accept(move |db, rules| rules.accept_backup(db, &scope, new))
     }
 
     /// Accepts the registration of an archive that is in the storage already; a worker proves it.
     /// Only administrators register an archive outside their project's folder.
     pub fn register_backup(&self, scope: &Scope<Write>, new: Registration) -> Reply<Backup> {
         let scope = scope.clone();
-        self.write_and_wake(move |db, rules| rules.accept_registration(db, &scope, new))
+        self.accept(move |db, rules| rules.accept_registration(db, &scope, new))
     }
 }
 

@@ -50,6 +50,17 @@ pub enum CatalogError {
     Store(#[from] StoreError),
 }
 
+/// Why the catalog cannot be used for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// Its disk is full.
+    DiskFull,
+    /// Its filesystem is read-only.
+    ReadOnly,
+    /// It was moved, is locked, or its disk fails.
+    Other,
+}
+
 /// What an engine would have been needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -166,9 +177,15 @@ fn which(id: &BackupId, member: &BackupId) -> String {
 }
 
 impl CatalogError {
-    /// Whether the catalog's file was removed or replaced, so that nothing is written.
-    pub const fn is_out_of_place(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Moved { .. }))
+    /// Why the catalog cannot do this at the moment, if that may be over later.
+    pub fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Store(StoreError::Full { .. }) => Some(Outage::DiskFull),
+            Self::Store(StoreError::ReadOnly { .. }) => Some(Outage::ReadOnly),
+            Self::Store(error) if error.is_full() => Some(Outage::DiskFull),
+            Self::Store(error) if error.is_transient() => Some(Outage::Other),
+            _ => None,
+        }
     }
 
     /// Whether what was asked for does not exist, or is not for this caller to know of.

@@ -107,7 +107,7 @@ impl Catalog {
     /// Accepts a restore into a new instance of the scope's project.
     pub fn create_instance(&self, scope: &Scope<Write>, new: NewInstance) -> Reply<Instance> {
         let scope = scope.clone();
-        self.write_and_wake(move |db, rules| rules.accept_restore(db, &scope, new))
+        self.accept(move |db, rules| rules.accept_restore(db, &scope, new))
     }
 
     /// Takes over the instances of the configuration: new ones are added, changed ones updated, those that

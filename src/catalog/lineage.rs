@@ -152,7 +152,8 @@ impl Rules {
     /// that the next backup is to be a full one. A disk that lost one archive may lose others, so after a
     /// broken chain comes a full backup, even where an older one is sound.
     fn newest_parent(&self, db: Records<'_>, instance: &Instance) -> Result<Option<BackupId>> {
-        let Some(record) = db.newest_completed(&instance.project, instance.id)? else {
+        let until = self.latest_plausible();
+        let Some(record) = db.newest_completed(&instance.project, instance.id, until)? else {
             return Ok(None);
         };
         let id = record.backup.id;

@@ -33,7 +33,7 @@ use parking_lot::Mutex;
 
 use crate::bell::Bell;
 use crate::domain::{BackupId, Clock, InstanceId, Run};
-use crate::store::{self, Records, Store};
+use crate::store::{self, Purpose, Records, Store};
 
 use drills::RunningDrills;
 use notices::Notices;
@@ -42,7 +42,7 @@ use rules::Rules;
 use tokens::Tokens;
 
 pub use backups::{BackupFilter, BackupPage};
-pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Result};
+pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Outage, Result};
 pub use import::{RecordOf, Recovered};
 pub use instances::{InstancePage, NewInstance};
 pub use notices::Notice;
@@ -138,6 +138,16 @@ impl Catalog {
         after: impl FnOnce(&T) + Send + 'static,
     ) -> Reply<T> {
         let rules = Arc::clone(&self.rules);
-        self.store.write(move |db| work(db, &rules), after)
+        self.store.write(Purpose::Record, move |db| work(db, &rules), after)
+    }
+
+    /// Accepts something new, which is refused while the disk is full, and wakes the executor.
+    fn accept<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Records<'_>, &Rules) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let (rules, bell) = (Arc::clone(&self.rules), Arc::clone(&self.bell));
+        let work = move |db: Records<'_>| work(db, &rules);
+        self.store.write(Purpose::NewWork, work, move |_done| bell.ring())
     }
 }

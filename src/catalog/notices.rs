@@ -6,6 +6,7 @@ use parking_lot::RwLock;
 
 use super::{Catalog, Reply, Result};
 use crate::domain::{Backup, BackupId, Location, Timestamp};
+use crate::store::{Purpose, StoreError};
 
 /// What a notice is about. There is one of each at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,8 +17,14 @@ pub enum Notice {
     CatalogOlder,
     /// The catalog's file is no longer where it was opened.
     CatalogMoved,
+    /// The filesystem of the data directory is read-only.
+    ReadOnly,
+    /// The disk is full, and nothing new is accepted.
+    DiskFull,
     /// None of the archives is where it was.
     ArchivesMissing,
+    /// The clock was or is wrong.
+    ClockJumped,
     /// What the last process left is not settled yet.
     Unsettled,
 }
@@ -49,6 +56,18 @@ impl Catalog {
     /// Why the catalog's file is no longer the one that is open, if so: then nothing is written to it.
     pub fn why_moved(&self) -> Option<String> {
         self.store.why_moved()
+    }
+
+    /// Looks at the disk; why nothing can be written to the catalog, if so.
+    pub fn why_read_only(&self) -> Option<String> {
+        let refused = self.store.why_refused(Purpose::Record)?;
+        Some(refused.to_string())
+    }
+
+    /// Why nothing new is accepted, if so. As it was when the disk was looked at last.
+    pub fn why_full(&self) -> Option<String> {
+        let refused = self.store.why_refused(Purpose::NewWork)?;
+        matches!(refused, StoreError::Full { .. }).then(|| refused.to_string())
     }
 
     /// Whether the catalog knows no archive, not even in the trash.

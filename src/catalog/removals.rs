@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    Backup, BackupId, Failure, InstanceId, InstanceOrigin, InstanceStatus, ProjectId, RunEnd,
-    RunKind, RunResult, Status, Timestamp,
+    Backup, BackupId, Failure, Instance, InstanceId, InstanceOrigin, InstanceStatus, ProjectId,
+    RunEnd, RunKind, RunResult, Status, Timestamp,
 };
 use crate::store::{BackupRecord, Records, RunOf};
 
@@ -161,11 +161,7 @@ impl Catalog {
             if matches!(instance.status, InstanceStatus::Build | InstanceStatus::Backup) {
                 return Err(CatalogError::InstanceBusy { id, status: instance.status });
             }
-            let now = rules.now();
-            if db.mark_instance_for_removal(id, now)? {
-                db.open_run(instance_run(id), &instance.project, now)?;
-            }
-            Ok(())
+            mark_instance(db, &instance, rules.now())
         })
     }
 
@@ -181,12 +177,37 @@ impl Catalog {
         })
     }
 
-    /// A restored instance's data could not be removed; tried again at the next start.
+    /// A restored instance's data could not be removed: it is shown again, as ERROR, and its removal tried again later,
+    /// or at the next delete.
     pub fn instance_removal_failed(&self, id: InstanceId, failure: Failure) -> Reply<()> {
         self.write(move |db, rules| {
-            let end = RunEnd::new(rules.now(), RunResult::Failed(failure));
+            let now = rules.now();
+            if !db.set_instance_removal_failed(id, &failure, now)? && db.instance(id)?.is_some() {
+                return Err(NotNow::NotMarked(format!("instance {id}")).into());
+            }
+            let end = RunEnd::new(now, RunResult::Failed(failure));
             Ok(db.end_run(instance_run(id), &end).map(drop)?)
         })
+    }
+
+    /// Tries the removals of restored instances again that failed at least `wait` ago.
+    pub fn retry_failed_removals(&self, wait: Duration) -> Result<()> {
+        let wait = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        let cutoff = Timestamp::from_micros(self.rules.now().as_micros().saturating_sub(wait));
+        // A write waits for the disk, and this is called every few seconds.
+        let failed =
+            self.store.read(|db| Ok::<_, CatalogError>(db.failed_instance_removals(cutoff)?))?;
+        if failed.is_empty() {
+            return Ok(());
+        }
+        self.write_and_wake(move |db, rules| {
+            let now = rules.now();
+            for instance in db.failed_instance_removals(cutoff)? {
+                mark_instance(db, &instance.instance, now)?;
+            }
+            Ok(())
+        })
+        .wait()
     }
 
     /// After a crash: removals that a worker had, or that failed, wait again.
@@ -195,9 +216,20 @@ impl Catalog {
             let now = rules.now();
             db.retry_removals(now)?;
             db.retry_runs(RunKind::InstanceRemoval, now)?;
-            Ok(db.retry_instance_removals()?)
+            db.retry_instance_removals()?;
+            for instance in db.failed_instance_removals(now)? {
+                mark_instance(db, &instance.instance, now)?;
+            }
+            Ok(())
         })
     }
+}
+
+fn mark_instance(db: Records<'_>, instance: &Instance, now: Timestamp) -> Result<()> {
+    if db.mark_instance_for_removal(instance.id, now)? {
+        db.open_run(instance_run(instance.id), &instance.project, now)?;
+    }
+    Ok(())
 }
 
 /// Nothing in the subtree runs, waits, is read by a restore, or was pinned.

@@ -16,6 +16,13 @@ use super::{Catalog, CatalogError, Operation, Permission, Result, Scope, Setting
 /// The last time that fits the four-digit years of every format that Coffer writes.
 pub(super) const LAST_INSTANT: i64 = 253_402_300_799_999_999;
 
+/// How far ahead of the clock the newest backup may be that the next ones follow: 31 days in microseconds. A clock that
+/// went back further was far ahead before.
+const MOST_AHEAD: i64 = 31 * 24 * 3600 * 1_000_000;
+
+/// With this much, an hour in microseconds, the clock has jumped.
+const JUMP: i64 = 3600 * 1_000_000;
+
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) settings: Settings,
@@ -43,6 +50,30 @@ impl Catalog {
     /// How often they were set.
     pub fn policies_set(&self) -> u64 {
         self.rules.policies_set.load(Ordering::Acquire)
+    }
+
+    /// What is wrong with the clock, judging by the newest backup, if anything is.
+    pub fn why_clock_jumped(&self) -> Result<Option<String>> {
+        let (now, latest) = (self.rules.now(), self.rules.latest_plausible());
+        let newest = self.store.read(|db| {
+            Ok::<_, CatalogError>(db.last_created(Timestamp::from_micros(LAST_INSTANT))?)
+        })?;
+        let Some(newest) = newest.filter(|it| it.as_micros() - now.as_micros() > JUMP) else {
+            return Ok(None);
+        };
+        let text = if newest > latest {
+            format!(
+                "the clock was far ahead, or is behind now: it says {now}, and a backup says that it was made at {newest}; \
+                 that one stays first in lists, and nothing is built on it by itself. Correct the clock, and delete that backup \
+                 once there is a newer one"
+            )
+        } else {
+            format!(
+                "the clock went back: it says {now}, and the newest backup was made at {newest}; until then, new backups are \
+                 dated just after it, to keep their order"
+            )
+        };
+        Ok(Some(text))
     }
 
     /// Every engine and version that this build has, an instance has, or a backup was made of; ordered.
@@ -105,14 +136,23 @@ impl Rules {
     }
 
     /// The time of creation of a new backup: now, or just after that of the newest backup if the clock went
-    /// back. Backups are listed in the order they were accepted in, and pages rely on that.
+    /// back. Backups are listed in the order they were accepted in, and pages rely on that. A backup that was made when
+    /// the clock was far ahead does not hold up those that follow.
     pub(super) fn creation_time(&self, db: Records<'_>) -> Result<Timestamp> {
         let now = self.now();
         let behind = db
-            .last_created()?
+            .last_created(self.latest_plausible())?
             .map(|last| last.as_micros().saturating_add(1))
             .filter(|behind| *behind <= LAST_INSTANT);
         Ok(behind.map_or(now, |behind| now.max(Timestamp::from_micros(behind))))
+    }
+
+    /// Backups that say they were made after this were made when the clock was far ahead. One that is behind by more
+    /// than this shows a time before there was a Coffer, and then this means nothing.
+    pub(super) fn latest_plausible(&self) -> Timestamp {
+        let now = self.now();
+        let latest = now.as_micros().saturating_add(MOST_AHEAD).min(LAST_INSTANT);
+        Timestamp::from_micros(if now < Timestamp::EARLIEST { LAST_INSTANT } else { latest })
     }
 }
 

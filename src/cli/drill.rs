@@ -56,7 +56,7 @@ fn drill(args: &DrillArgs, opened: &Opened) -> Result<PassedDrill, JobError> {
     let temporary = std::env::temp_dir();
     let within: &Path = match (&args.within, &opened.context) {
         (Some(folder), _) => folder,
-        (None, Some(context)) => context.local.scratch(),
+        (None, Some(context)) => context.local.scratch()?,
         (None, None) => &temporary,
     };
     let how = DrillPlan {
@@ -79,7 +79,10 @@ fn record(
 ) -> Result<()> {
     let Some(context) = context else { return Ok(()) };
     match outcome {
-        Ok(_passed) => Ok(executor::record_drill(context, id, outcome, took)?),
+        Ok(_passed) => {
+            let recorded = executor::record_drill(context, id, outcome, took);
+            Ok(terminal::warn_unless_recorded("the drill", recorded)?)
+        }
         Err(JobError::Cancelled) => Ok(()),
         // There was nothing to drill.
         Err(_) if !context.catalog.find(id).is_ok_and(|it| it.status.is_usable()) => Ok(()),

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use crate::catalog::CatalogError;
 use crate::domain::{LeftOut, with_causes};
 use crate::executor::OnProgress;
 
@@ -62,6 +63,20 @@ pub(super) fn complain_in_json(error: &dyn Error, exit_code: u8) {
 
 pub(super) fn warn(line: impl Display) {
     writeln!(io::stderr().lock(), "coffer: warning: {}", harmless(line)).ok();
+}
+
+/// What was found is true whether or not the catalog can be written at the moment: if not, that is only mentioned.
+pub(super) fn warn_unless_recorded(
+    what: &str,
+    recorded: Result<(), CatalogError>,
+) -> Result<(), CatalogError> {
+    match recorded {
+        Err(error) if error.outage().is_some() => {
+            warn(format_args!("{what} is not recorded: {}", with_causes(&error)));
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// How many columns the terminal has, if the output goes to one.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::catalog::CatalogError;
 use crate::domain::LeftOut;
 use crate::executor::{self, Context, JobError, VerifyReport};
 
@@ -20,7 +21,7 @@ pub(super) fn run(args: &BackupArgs) -> Result<()> {
     });
     let verified = verified.map_err(|error| record_damage(args, error))?;
     if let Some(context) = &opened.context {
-        record_proof(context, &verified)?;
+        terminal::warn_unless_recorded("the proof", record_proof(context, &verified))?;
     }
     report(args, &verified, &executor::left_out(opened.manifest()));
     Ok(())
@@ -49,12 +50,11 @@ fn report(args: &BackupArgs, verified: &VerifyReport, left_out: &[LeftOut]) {
 }
 
 /// Records the proof in the catalog, and with the archive, from which a rebuilt catalog takes it.
-fn record_proof(context: &Context, verified: &VerifyReport) -> Result<()> {
+fn record_proof(context: &Context, verified: &VerifyReport) -> Result<(), CatalogError> {
     let now = context.clock.now();
     let backup = context.catalog.find(verified.id)?;
     executor::record_proof(&*context.storage, &backup, now, verified.level);
-    context.catalog.report_verified(verified.id, now, verified.level).wait()?;
-    Ok(())
+    context.catalog.report_verified(verified.id, now, verified.level).wait()
 }
 
 /// Records a damaged or missing archive, so that no backup is built on it, and returns the error.

@@ -14,6 +14,7 @@ const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let mut found = Problems(Vec::new());
     data_dir(&config.data_dir, &mut found);
+    identity_file(config, &mut found);
     auth_mode(config.auth.mode, config.server.listen, &mut found);
     public_url(&config.server.public_url, &mut found);
     socket(&config.server, &mut found);
@@ -54,6 +55,16 @@ fn data_dir(path: &Path, found: &mut Problems) {
             "data_dir",
             format!("is {shown:?}; use an absolute path without `..`, such as /var/lib/coffer"),
         );
+    }
+}
+
+fn identity_file(config: &Config, found: &mut Problems) {
+    let Some(path) = config.storage.identity_file() else { return };
+    if !path.is_absolute() || path.starts_with(&config.data_dir) {
+        let why = format!(
+            "is {path:?}; use an absolute path outside of data_dir, such as /var/lib/coffer-identity/data.id"
+        );
+        found.add("storage.identity_file", why);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -132,12 +132,18 @@ pub struct StorageConfig {
     pub trash_window_s: u64,
     pub headroom_mib: u64,
     pub must_exist: bool,
+    identity_file: String,
 }
 
 impl StorageConfig {
     /// How long files of deleted backups stay in `trash/`.
     pub const fn trash_window(&self) -> Duration {
         Duration::from_secs(self.trash_window_s)
+    }
+
+    /// The file outside of the data directory that remembers which one is the right one, if there is to be one.
+    pub fn identity_file(&self) -> Option<&Path> {
+        (!self.identity_file.is_empty()).then(|| Path::new(&self.identity_file))
     }
 
     /// Bytes that a backup leaves free on the filesystem.

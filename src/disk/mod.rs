@@ -2,10 +2,13 @@
 
 mod socket;
 
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, RenameFlags, StatVfs};
+use rustix::fs::{AtFlags, OFlags, RenameFlags, StatVfs};
 use rustix::io::Errno;
 
 pub use socket::SocketFile;
@@ -13,6 +16,23 @@ pub use socket::SocketFile;
 /// Bytes that an ordinary user may still write on a filesystem.
 pub fn free_bytes(filesystem: &StatVfs) -> u64 {
     filesystem.f_bavail.saturating_mul(filesystem.f_frsize)
+}
+
+/// Opens the regular file at `path` with these options. Anything else there is refused, without waiting for it: a device, a
+/// pipe, and a symbolic link, which could lead to a file of somebody else's. Links on the way to it are followed.
+pub fn open_regular(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = options.clone().custom_flags(flags).open(path).map_err(|error| {
+        if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+            let why = "it is a symbolic link, which Coffer does not follow here; remove the link";
+            return io::Error::other(why);
+        }
+        error
+    })?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
 }
 
 /// Renames `from` to `to`, which must be free: `EEXIST` otherwise. Each is a name in an open folder.
@@ -48,9 +68,21 @@ fn rename_by_link(from: (BorrowedFd<'_>, &Path), to: (BorrowedFd<'_>, &Path)) ->
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_not_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let (file, link) = (place.path().join("file"), place.path().join("link"));
+        write(&file, "content");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mut options = OpenOptions::new();
+        options.read(true);
+        assert!(open_regular(&file, &options).is_ok());
+        let refused = open_regular(&link, &options).unwrap_err();
+        assert!(refused.to_string().contains("symbolic link"), "{refused}");
+        open_regular(place.path(), &options).unwrap_err();
+    }
 
     #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
     fn write(path: &Path, text: &str) {

@@ -16,6 +16,9 @@ use parking_lot::Mutex;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 2026-01-01T00:00:00Z. Coffer is newer than any clock that shows less.
+    pub const EARLIEST: Self = Self(1_767_225_600_000_000);
+
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }

@@ -38,6 +38,7 @@ pub use pulse::Pulse;
 pub use request::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Staging, Target,
 };
+pub(crate) use tree::left_in as left_by_restores_in;
 
 pub static ENGINES: &[&dyn Engine] = &[
     &sqlite::Sqlite,

@@ -76,16 +76,25 @@ fn any_exists(context: &Context, after: Timestamp) -> Result<bool, CatalogError>
 pub(super) fn check(context: &Context) -> bool {
     let moved = context.catalog.why_moved();
     tell(context, Notice::CatalogMoved, moved.as_deref(), "the catalog is where it was again");
+    let read_only = context.catalog.why_read_only();
+    tell(context, Notice::ReadOnly, read_only.as_deref(), "the catalog can be written again");
+    // The catalog has logged it when it began to use its reserve.
+    context.catalog.set_notice(Notice::DiskFull, context.catalog.why_full());
+    match context.catalog.why_clock_jumped() {
+        Ok(jumped) => tell(context, Notice::ClockJumped, jumped.as_deref(), "the clock is right"),
+        Err(error) => log::debug!("whether the clock jumped is not known: {error}"),
+    }
     let why = why_archives_missing(context).unwrap_or_else(|error| {
         Some(format!("whether the archives are there is not known: {}", with_causes(&error)))
     });
     tell(context, Notice::ArchivesMissing, why.as_deref(), "the archives are there again");
     if why.is_none()
+        && read_only.is_none()
         && let Err(error) = remember(context)
     {
         log::warn!("which folder holds the archives is not remembered: {}", with_causes(&error));
     }
-    moved.is_none() && why.is_none()
+    moved.is_none() && read_only.is_none() && why.is_none()
 }
 
 fn tell(context: &Context, about: Notice, why: Option<&str>, over: &str) {

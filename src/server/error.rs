@@ -15,6 +15,12 @@ pub enum ServerError {
         "{path} has never been used, but storage.must_exist says that it was; is its disk mounted?"
     )]
     NeverUsed { path: String },
+    #[error(
+        "data_dir {path} {what}, but {file} remembers that another one was used before; is its disk mounted? If {path} is to be used from now on, remove {file} and start again"
+    )]
+    OtherDataDir { path: String, what: &'static str, file: String },
+    #[error("storage.identity_file {file}: {source}")]
+    IdentityFile { file: String, source: io::Error },
     #[error("the catalog {file}: {source}")]
     Catalog { file: String, source: CatalogError },
     #[error("instance {name:?} of the configuration: {source}")]

@@ -4,6 +4,7 @@ mod archive_access;
 mod error;
 mod gate;
 mod http;
+mod identity;
 mod listener;
 mod open;
 mod owner;

@@ -15,6 +15,7 @@ use crate::engine::{self, ENGINES};
 use crate::executor::{Context, Pace, Settings};
 use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError};
 
+use super::identity;
 use super::owner::as_whom;
 use super::{ServerError, policies};
 
@@ -42,8 +43,13 @@ pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerEr
     {
         return Err(ServerError::NeverUsed { path: config.data_dir.display().to_string() });
     }
-    let (local, clock) = data_dir(config)?;
+    identity::require_known(config)?;
+    let (settings, clock) = local_settings(config);
+    let local =
+        Local::open_with(&config.data_dir, settings).map_err(|error| in_data_dir(config, error))?;
+    let local = Arc::new(local);
     let lock = local.lock().map_err(|error| in_data_dir(config, error))?;
+    identity::remember(config, &local)?;
     let context = open(config, local, clock)?;
     context.catalog.set_engines(engines());
     apply(config, &context)?;
@@ -66,7 +72,6 @@ pub(super) fn apply(config: &Config, context: &Context) -> Result<(), ServerErro
 /// Opens an existing data directory, also beside a running server: for commands that read.
 pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
     let file = config.catalog_file();
-    // First, because what follows makes folders that are missing.
     require_access(&file)?;
     if !file.exists() {
         let archives = Local::look(&config.data_dir).ok().flatten().unwrap_or_default();
@@ -80,19 +85,16 @@ pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
         };
         return Err(ServerError::NoCatalog { path: file.display().to_string(), advice });
     }
-    let (local, clock) = data_dir(config)?;
-    open(config, local, clock)
+    let (settings, clock) = local_settings(config);
+    let local =
+        Local::existing(&config.data_dir, settings).map_err(|error| in_data_dir(config, error))?;
+    open(config, Arc::new(local), clock)
 }
 
-fn data_dir(config: &Config) -> Result<(Arc<Local>, Arc<dyn Clock>), ServerError> {
+fn local_settings(config: &Config) -> (LocalSettings, Arc<dyn Clock>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings = LocalSettings {
-        headroom_bytes: config.storage.headroom_bytes(),
-        clock: Arc::clone(&clock),
-    };
-    let local =
-        Local::open_with(&config.data_dir, settings).map_err(|error| in_data_dir(config, error))?;
-    Ok((Arc::new(local), clock))
+    let headroom_bytes = config.storage.headroom_bytes();
+    (LocalSettings { headroom_bytes, clock: Arc::clone(&clock) }, clock)
 }
 
 fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Context, ServerError> {

@@ -26,6 +26,9 @@ pub enum StorageError {
     /// Another process writes to this data directory.
     #[error("{what} is locked by another Coffer process; stop that one first")]
     Locked { what: String },
+    /// It is a link, somebody else's, or open to others. `mend` is a command that puts it right.
+    #[error("{what} {why}; as root or its owner: {mend}")]
+    Untrusted { what: String, why: String, mend: String },
     #[error("{action} {what}: {source}")]
     Io {
         /// What was tried: `writing`, `syncing`…

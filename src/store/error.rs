@@ -40,6 +40,16 @@ pub enum StoreError {
         path = path.display()
     )]
     Moved { path: PathBuf },
+    /// The disk is full, and this would fill it further.
+    #[error(
+        "the disk of the catalog is full ({free} bytes are free), and nothing new is accepted until there is room: make some, or delete backups"
+    )]
+    Full { free: u64 },
+    #[error(
+        "the filesystem of the catalog {path} is read-only, so nothing can be written: see in the kernel's log why (dmesg), and mount it for writing again",
+        path = path.display()
+    )]
+    ReadOnly { path: PathBuf },
     #[error("the catalog's database: {0}")]
     Sqlite(#[source] rusqlite::Error),
     /// The transaction could not be begun or committed: none of its writes was made.
@@ -60,19 +70,33 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether there was no room for the write.
+    pub fn is_full(&self) -> bool {
+        let code = match self {
+            Self::Full { .. } => return true,
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Commit(error) => error.sqlite_error_code(),
+            _ => None,
+        };
+        code == Some(ErrorCode::DiskFull)
+    }
+
     /// Whether the same write may work later: the disk is full, failing or not mounted, or another process has
     /// locked the database.
     pub fn is_transient(&self) -> bool {
         let code = match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
             Self::Commit(error) => error.sqlite_error_code(),
-            Self::Pool(_) | Self::Moved { .. } => return true,
+            Self::Pool(_) | Self::Moved { .. } | Self::Full { .. } | Self::ReadOnly { .. } => {
+                return true;
+            }
             _ => None,
         };
         matches!(
             code,
             Some(
                 ErrorCode::DiskFull
+                    | ErrorCode::ReadOnly
                     | ErrorCode::DatabaseBusy
                     | ErrorCode::DatabaseLocked
                     | ErrorCode::SystemIoFailure

@@ -153,6 +153,17 @@ statements! {
 
     RETRY_REMOVALS = "UPDATE instances SET removal = 'asked' WHERE removal = 'claimed'";
 
+    FAIL_REMOVAL = "UPDATE instances SET removal = NULL, status = 'ERROR', failure_code = :code,
+             failure_message = :message, updated = :at
+         WHERE id = :id AND removal IS NOT NULL";
+
+    FAILED_REMOVALS = select!(
+        "INDEXED BY instances_counted WHERE restored_from IS NOT NULL AND status = 'ERROR'
+             AND removal IS NULL AND updated <= ?1
+             AND EXISTS (SELECT 1 FROM runs WHERE runs.instance = instances.id
+                         AND runs.kind = 'instance_removal')"
+    );
+
     DELETE_MARKED = "DELETE FROM instances WHERE id = ?1 AND removal IS NOT NULL";
 }
 
@@ -308,6 +319,24 @@ impl Records<'_> {
 
     pub fn retry_instance_removals(self) -> Result<()> {
         execute(self.0, RETRY_REMOVALS, []).map(drop)
+    }
+
+    /// A marked row → ERROR, and no longer marked.
+    pub fn set_instance_removal_failed(
+        self,
+        id: InstanceId,
+        failure: &Failure,
+        at: Timestamp,
+    ) -> Result<bool> {
+        let params = named_params! {
+            ":id": id, ":code": failure.code, ":message": failure.message, ":at": at
+        };
+        Ok(execute(self.0, FAIL_REMOVAL, params)? > 0)
+    }
+
+    /// Restored instances whose removal failed, not after `until`.
+    pub fn failed_instance_removals(self, until: Timestamp) -> Result<Vec<InstanceRecord>> {
+        query_all(self.0, FAILED_REMOVALS, [until], read)
     }
 
     /// Deletes a marked row. Its runs are kept for a while.

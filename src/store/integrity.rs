@@ -3,7 +3,6 @@
 //! A small catalog is checked before it is used. A large one would delay the start (0.2 s per 100 MiB), so a
 //! thread checks it beside the work; once that finds damage, every read and write is refused.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
@@ -11,7 +10,8 @@ use std::thread::{Builder, JoinHandle};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
 
-use super::{Result, StoreError, open};
+use super::open::{self, Place};
+use super::{Result, StoreError};
 
 /// Files up to this length are checked before they are used, which takes some milliseconds.
 const MAX_CHECKED_BEFORE_USE: u64 = 8 << 20;
@@ -28,10 +28,11 @@ pub(super) struct IntegrityCheck {
 
 impl IntegrityCheck {
     /// Checks the file: now if it is small, else in a thread.
-    pub(super) fn start(path: &Path) -> Result<Self> {
-        let unreachable = |source| StoreError::Unreachable { path: path.to_owned(), source };
+    pub(super) fn start(place: &Place) -> Result<Self> {
+        let path = place.path();
+        let unreachable = |source| open::unreachable(path, source);
         let (damage, closing) = (Arc::<OnceLock<String>>::default(), Arc::<AtomicBool>::default());
-        let db = open::for_checking(path)?;
+        let db = open::for_checking(place)?;
         if std::fs::metadata(path).map_err(unreachable)?.len() <= MAX_CHECKED_BEFORE_USE {
             check(&db)?;
             return Ok(Self { damage, closing, thread: Mutex::default() });

@@ -36,6 +36,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use backups::{BackupRecord, Finish, Lineage, Page, PointRecord, RestoreInUse};
+pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};
 pub use instances::InstanceRecord;
 pub use runs::RunOf;
@@ -43,8 +44,9 @@ pub use schedules::{ScheduleRecord, SeenClock};
 pub use tokens::TokenRecord;
 pub use types::{Removal, Task};
 
-use disk_reserve::DiskReserve;
+use disk_reserve::{DiskReserve, Room, SharedRoom};
 use integrity::IntegrityCheck;
+use open::Place;
 use opened_file::OpenedFile;
 use writer::Write;
 
@@ -98,6 +100,7 @@ pub struct Store {
     readers: Pool<SqliteConnectionManager>,
     integrity: IntegrityCheck,
     file: Arc<OpenedFile>,
+    room: Arc<SharedRoom>,
 }
 
 impl fmt::Debug for Store {
@@ -108,21 +111,34 @@ impl fmt::Debug for Store {
 
 impl Store {
     /// Opens the file, creating it (for its owner only) or migrating it. A damaged file is refused; a large
-    /// one is checked in a thread, and refused as soon as that finds damage.
+    /// one is checked in a thread, and refused as soon as that finds damage. On a read-only filesystem it is only
+    /// read: every write fails.
     pub fn open(path: &Path) -> Result<Self> {
-        let reserve = DiskReserve::beside(path);
-        let db = open::for_writing(path)?;
-        let integrity = IntegrityCheck::start(path)?;
+        let place = Place::of(path)?;
+        let room = SharedRoom::of(path);
+        let mut reserve = DiskReserve::beside(place.path(), Arc::clone(&room));
+        let db = match reserve.adjust() {
+            Room::None => None,
+            Room::Enough | Room::Little(_) => Some(open::for_writing(&place)?),
+        };
+        if db.is_none() {
+            open::require_current(&place)?;
+        }
+        let integrity = IntegrityCheck::start(&place)?;
         let file = Arc::new(OpenedFile::at(path)?);
-        let readers = open::for_reading(path, Arc::clone(&file))?;
-        let written = Arc::clone(&file);
+        let readers = open::for_reading(&place, Arc::clone(&file))?;
         let (sender, receiver) = bounded(WAITING_WRITES);
-        let writer = Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer::run(db, reserve, &receiver, &written))
-            .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
-        let (sender, writer) = (RwLock::new(Some(sender)), Mutex::new(Some(writer)));
-        Ok(Self { writes: sender, writer, readers, integrity, file })
+        let (mut writes, mut writer) = (None, None);
+        if let Some(db) = db {
+            let (written, seen) = (Arc::clone(&file), Arc::clone(&room));
+            let thread = Builder::new().name("store-writer".to_owned());
+            let work = move || writer::run(db, reserve, &receiver, &written, &seen);
+            let spawned = thread.spawn(work);
+            writer = Some(spawned.map_err(|source| open::unreachable(path, source))?);
+            writes = Some(sender);
+        }
+        let (writes, writer) = (RwLock::new(writes), Mutex::new(writer));
+        Ok(Self { writes, writer, readers, integrity, file, room })
     }
 
     /// Reads the tables in one snapshot. Blocks.
@@ -140,6 +156,7 @@ impl Store {
     /// runs there once the commit is durable.
     pub fn write<T, E>(
         &self,
+        purpose: Purpose,
         work: impl FnOnce(Records<'_>) -> Result<T, E> + Send + 'static,
         after: impl FnOnce(&T) + Send + 'static,
     ) -> Reply<T, E>
@@ -157,7 +174,9 @@ impl Store {
         let writes = self.writes.read().clone();
         if let Some(writes) = writes {
             // A write that is dropped, because the store is closed, answers so.
-            drop(writes.send(writer::write(work, after, sender)));
+            drop(writes.send(writer::write(purpose, work, after, sender)));
+        } else if let Err(read_only) = self.room.require(Purpose::Record) {
+            drop(sender.send(Err(read_only.into())));
         }
         Reply(receiver)
     }
@@ -165,6 +184,16 @@ impl Store {
     /// Why the file is no longer the one that was opened, if so: then writes fail until it is there again.
     pub fn why_moved(&self) -> Option<String> {
         self.file.check()
+    }
+
+    /// Looks at the disk, and returns why a write for this purpose would be refused now, if so.
+    pub fn why_refused(&self, purpose: Purpose) -> Option<StoreError> {
+        if self.room.is_strained() {
+            // An empty write makes the writer look again.
+            let looked = self.write::<_, StoreError>(Purpose::Record, |_db| Ok(()), |()| {});
+            drop(looked.wait());
+        }
+        self.room.require(purpose).err()
     }
 
     /// Commits what waits, truncates the write-ahead log and ends the writer. Later writes fail.

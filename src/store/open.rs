@@ -1,9 +1,9 @@
 //! Opens the database file: who may read it, how durable it is, how much memory it takes.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +12,21 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::disk_reserve::is_read_only;
 use super::opened_file::OpenedFile;
 use super::{Result, StoreError, schema};
+use crate::disk;
 
 /// How long to wait for another process, such as a command beside a running server, or for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 const READ_ONLY: OpenFlags =
-    OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    OpenFlags::SQLITE_OPEN_READ_ONLY.union(EVERYWHERE).union(OpenFlags::SQLITE_OPEN_URI);
+const READ_WRITE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(EVERYWHERE);
+
+/// A link in the place of the file is refused: it could lead to a file of somebody else's.
+const EVERYWHERE: OpenFlags =
+    OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 /// How every database file of SQLite starts.
 const HEADER: &[u8] = b"SQLite format 3\0";
@@ -35,12 +42,56 @@ const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = F
 /// Compiled statements that each connection keeps.
 const STATEMENTS: usize = 64;
 
+/// Where the database is. The folder's real path, because SQLite is told to follow no link, and would refuse also one on
+/// the way to the folder.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    path: PathBuf,
+    /// Whether the file is certainly not changed: on a read-only filesystem, and without a log. Then SQLite needs no
+    /// files beside it, which it could not make there.
+    immutable: bool,
+}
+
+impl Place {
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let real = folder.unwrap_or(Path::new(".")).canonicalize();
+        let real = real.map_err(|source| unreachable(path, source))?;
+        let path = real.join(path.file_name().unwrap_or_default());
+        let log = path.with_extension("db-wal");
+        let immutable = is_read_only(&real) && std::fs::metadata(log).is_ok_and(|it| it.len() == 0);
+        Ok(Self { path, immutable })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What SQLite is to open for reading.
+    fn name(&self) -> PathBuf {
+        if !self.immutable {
+            return self.path.clone();
+        }
+        let path = self.path.to_string_lossy();
+        let escaped = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        format!("file:{escaped}?immutable=1").into()
+    }
+
+    fn read_once(&self) -> rusqlite::Result<Connection> {
+        Connection::open_with_flags(self.name(), READ_ONLY)
+    }
+}
+
+pub(super) fn unreachable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Unreachable { path: path.to_owned(), source }
+}
+
 /// The connection that writes: durable at every commit.
-pub(super) fn for_writing(path: &Path) -> Result<Connection> {
+pub(super) fn for_writing(place: &Place) -> Result<Connection> {
+    let path = place.path();
     create(path)?;
     check_header(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags)?;
+    let mut db = Connection::open_with_flags(path, READ_WRITE)?;
     db.busy_timeout(PATIENCE)?;
     keep_statements(&db)?;
     db.execute_batch(WRITER_SETTINGS)?;
@@ -48,6 +99,17 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     schema::prepare(&mut db, path)?;
     db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
     Ok(db)
+}
+
+/// Fails unless this is a catalog that can be read without being changed.
+pub(super) fn require_current(place: &Place) -> Result<()> {
+    check_header(place.path())?;
+    let db = place.read_once()?;
+    db.busy_timeout(PATIENCE)?;
+    if schema::is_current(&db, place.path())? {
+        return Ok(());
+    }
+    Err(StoreError::ReadOnly { path: place.path().to_owned() })
 }
 
 /// Statements are compiled once. Without the stability guarantee SQLite would plan them again whenever a
@@ -61,9 +123,9 @@ fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
 fn check_header(path: &Path) -> Result<()> {
     let mut start = Vec::with_capacity(HEADER.len());
     let limit = u64::try_from(HEADER.len()).unwrap_or(u64::MAX);
-    File::open(path)
+    disk::open_regular(path, OpenOptions::new().read(true))
         .and_then(|file| file.take(limit).read_to_end(&mut start))
-        .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
+        .map_err(|source| unreachable(path, source))?;
     if start.is_empty() || start == HEADER {
         return Ok(());
     }
@@ -73,7 +135,7 @@ fn check_header(path: &Path) -> Result<()> {
 /// Creates the file, readable by its owner only, before SQLite does; the write-ahead log takes its mode
 /// from it. A crash here leaves an empty file, which is used as a new one.
 fn create(path: &Path) -> Result<()> {
-    let unreachable = |source| StoreError::Unreachable { path: path.to_owned(), source };
+    let unreachable = |source| unreachable(path, source);
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => {
             file.sync_all().map_err(unreachable)?;
@@ -82,24 +144,25 @@ fn create(path: &Path) -> Result<()> {
                 .and_then(|folder| folder.sync_all())
                 .map_err(unreachable)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(unreachable(error)),
     }
 }
 
 /// A connection that reads the file once, for a check.
-pub(super) fn for_checking(path: &Path) -> Result<Connection> {
-    let db = Connection::open_with_flags(path, READ_ONLY)?;
+pub(super) fn for_checking(place: &Place) -> Result<Connection> {
+    let db = place.read_once()?;
     db.busy_timeout(PATIENCE)?;
     Ok(db)
 }
 
 /// Connections that SQLite itself keeps from writing.
 pub(super) fn for_reading(
-    path: &Path,
+    place: &Place,
     file: Arc<OpenedFile>,
 ) -> Result<Pool<SqliteConnectionManager>> {
-    let connect = SqliteConnectionManager::file(path).with_flags(READ_ONLY).with_init(move |db| {
+    let connect = SqliteConnectionManager::file(place.name());
+    let connect = connect.with_flags(READ_ONLY).with_init(move |db| {
         // They are opened when they are needed, and another file may be in its place by then.
         if let Some(why) = file.check() {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);

@@ -23,12 +23,34 @@ const STEPS: &[&str] = &[
     include_str!("steps/8_schedules.sql"),
 ];
 
+/// The number of the current schema.
+fn newest() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// Whether a catalog that may not be changed has the current schema. An error if it is none, or a newer one.
+pub(super) fn is_current(db: &Connection, path: &Path) -> Result<bool> {
+    let (application, found) = numbers(db)?;
+    if application != APPLICATION_ID {
+        return Err(StoreError::NotACatalog { path: path.to_owned() });
+    }
+    if found > newest() {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: newest() });
+    }
+    Ok(found == newest())
+}
+
+/// The application id and the number of the schema.
+fn numbers(db: &Connection) -> Result<(i64, i64)> {
+    let application = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    Ok((application, db.query_row("PRAGMA user_version", [], |row| row.get(0))?))
+}
+
 /// Creates or migrates, in one transaction.
 pub(super) fn prepare(db: &mut Connection, path: &Path) -> Result<()> {
-    let newest = i64::try_from(STEPS.len()).unwrap_or(i64::MAX).saturating_add(1);
+    let newest = newest();
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let application: i64 = tx.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let found: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let (application, found) = numbers(&tx)?;
     let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 && application == 0 && found == 0 {
         tx.execute_batch(SCHEMA)?;

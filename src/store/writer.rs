@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
-use super::disk_reserve::DiskReserve;
+use super::disk_reserve::{DiskReserve, Purpose, Room, SharedRoom};
 use super::opened_file::OpenedFile;
 use super::{Records, Result, StoreError};
 
@@ -20,9 +20,15 @@ const BATCH: usize = 64;
 /// Why a transaction failed: one error for all its writes.
 type Refusal = Arc<rusqlite::Error>;
 
-/// A write that waits. Given the open transaction it makes its changes; given an error, because no
-/// transaction could be begun, it answers with that.
-pub(super) type Write = Box<dyn FnOnce(Result<&Connection>) -> Option<Written> + Send>;
+/// A write that waits.
+pub(super) struct Write {
+    purpose: Purpose,
+    make: Make,
+}
+
+/// Given the open transaction it makes its changes; given an error, because no transaction could be begun, it answers
+/// with that.
+type Make = Box<dyn FnOnce(Result<&Connection>) -> Option<Written> + Send>;
 
 /// A write that was made and is not yet committed.
 pub(super) struct Written {
@@ -35,6 +41,7 @@ pub(super) struct Written {
 /// A write made of closures: `work` makes the changes, and an error takes them back; `after` runs once
 /// they are durable.
 pub(super) fn write<T, E>(
+    purpose: Purpose,
     work: impl FnOnce(Records<'_>) -> Result<T, E> + Send + 'static,
     after: impl FnOnce(&T) + Send + 'static,
     sender: oneshot::Sender<Result<T, E>>,
@@ -43,7 +50,7 @@ where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
 {
-    Box::new(move |begun| {
+    let make: Make = Box::new(move |begun| {
         let db = match begun {
             Ok(db) => db,
             Err(error) => {
@@ -63,7 +70,8 @@ where
             drop(sender.send(result));
         };
         Some(Written { keep, answer: Box::new(answer) })
-    })
+    });
+    Write { purpose, make }
 }
 
 /// Works until every sender is gone and the channel is empty, then truncates the write-ahead log.
@@ -72,6 +80,7 @@ pub(super) fn run(
     mut reserve: DiskReserve,
     writes: &Receiver<Write>,
     file: &OpenedFile,
+    room: &SharedRoom,
 ) {
     let mut waiting = VecDeque::with_capacity(BATCH);
     while let Ok(first) = writes.recv() {
@@ -82,7 +91,10 @@ pub(super) fn run(
             waiting.push_back(next);
         }
         while !waiting.is_empty() {
-            reserve.adjust();
+            if let Room::Little(_) = reserve.adjust() {
+                reuse_log(&db);
+            }
+            waiting = accepted(waiting, room);
             commit_together(&db, &mut waiting);
         }
     }
@@ -106,6 +118,26 @@ pub(super) fn run(
     }
 }
 
+/// Answers the writes that cannot be made now, and returns the others.
+fn accepted(waiting: VecDeque<Write>, room: &SharedRoom) -> VecDeque<Write> {
+    let accept = |write: Write| match room.require(write.purpose) {
+        Ok(()) => Some(write),
+        Err(refused) => {
+            (write.make)(Err(refused));
+            None
+        }
+    };
+    waiting.into_iter().filter_map(accept).collect()
+}
+
+/// Moves the log into the database, so that the next write overwrites it and needs no more of a full disk.
+fn reuse_log(db: &Connection) {
+    let moved = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0));
+    if let Err(error) = moved {
+        log::debug!("catalog: the write-ahead log could not be moved into the database: {error}");
+    }
+}
+
 /// Moves the log into the database and truncates it. Returns 1 if a reader prevents that.
 fn truncate(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
@@ -113,10 +145,13 @@ fn truncate(db: &Connection) -> rusqlite::Result<i64> {
 
 /// One transaction over the writes that wait. Those it did not get to stay in `waiting`.
 fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>) {
+    if waiting.is_empty() {
+        return;
+    }
     if let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
         let error = Arc::new(error);
         for write in waiting.drain(..) {
-            write(Err(StoreError::Commit(Arc::clone(&error))));
+            (write.make)(Err(StoreError::Commit(Arc::clone(&error))));
         }
         return;
     }
@@ -146,10 +181,10 @@ fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>) {
 fn in_savepoint(db: &Connection, write: Write, done: &mut Vec<Written>) -> Result<(), Refusal> {
     if let Err(error) = db.execute_batch("SAVEPOINT write") {
         let error = Arc::new(error);
-        write(Err(StoreError::Commit(Arc::clone(&error))));
+        (write.make)(Err(StoreError::Commit(Arc::clone(&error))));
         return Err(error);
     }
-    let Some(written) = write(Ok(db)) else { return Ok(()) };
+    let Some(written) = (write.make)(Ok(db)) else { return Ok(()) };
     let end = if written.keep { "RELEASE write" } else { "ROLLBACK TO write; RELEASE write" };
     done.push(written);
     if db.is_autocommit() { Ok(()) } else { db.execute_batch(end).map_err(Arc::new) }
@@ -180,7 +215,7 @@ fn refuse(done: Vec<Written>, error: &Refusal) {
 mod tests {
     use std::sync::mpsc::channel;
 
-    use crate::store::{Store, StoreError};
+    use crate::store::{Purpose, Store, StoreError};
 
     #[test]
     fn writes_that_wait_share_a_commit_and_fail_with_it_and_later_ones_are_made() {
@@ -189,6 +224,7 @@ mod tests {
         let put = |project: &'static str| {
             let container = "c".parse().unwrap();
             store.write::<_, StoreError>(
+                Purpose::NewWork,
                 move |db| db.put_strategy(&project.parse().unwrap(), None, &container),
                 |()| {},
             )
@@ -197,6 +233,7 @@ mod tests {
         let (go, gate) = channel::<()>();
         let (started, running) = channel();
         let first = store.write::<_, StoreError>(
+            Purpose::Record,
             move |_db| {
                 started.send(()).unwrap();
                 // It opens by the end of its sender.
@@ -208,8 +245,11 @@ mod tests {
         running.recv().unwrap();
         let good = put("good");
         // Ends the shared transaction, as SQLite does by itself when the disk is full.
-        let breaks =
-            store.write::<_, StoreError>(|db| Ok(db.0.execute_batch("ROLLBACK")?), |()| {});
+        let breaks = store.write::<_, StoreError>(
+            Purpose::Record,
+            |db| Ok(db.0.execute_batch("ROLLBACK")?),
+            |()| {},
+        );
         let later = put("later");
         drop(go);
         first.wait().unwrap();

@@ -21,7 +21,7 @@ use super::finding::Findings;
 /// How many of a kind are named; the others are counted.
 const NAMED: usize = 5;
 
-const RUN_AS_COFFER: &str = "run this as the user that runs Coffer";
+pub(super) const RUN_AS_COFFER: &str = "run this as the user that runs Coffer";
 
 /// Whether a server runs on this data directory: it then holds the lock.
 pub(super) fn server(config: &Config, findings: &mut Findings) {
@@ -125,6 +125,9 @@ fn compare(context: &Context, findings: &mut Findings) -> Result<usize, CatalogE
     if let Some(why) = executor::why_archives_missing(context)? {
         findings.problem("archives", why, "mount their disk, or bring their folder back");
         return Ok(context.catalog.every_backup()?.len());
+    }
+    if let Some(why) = context.catalog.why_clock_jumped()? {
+        findings.warning("clock", why, "compare it with another one: timedatectl");
     }
     // Archives first: one that a running server makes in between is not reported as an orphan.
     let stored = context.storage.list();

@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, StatVfs, flock, statvfs};
 use rustix::io::Errno;
@@ -11,7 +11,10 @@ use rustix::io::Errno;
 use crate::cli::terminal::human;
 use crate::config::Config;
 use crate::domain::{Clock as _, SystemClock, Timestamp};
+use crate::engine;
+use crate::storage::{Local, StorageError};
 
+use super::catalog::RUN_AS_COFFER;
 use super::finding::Findings;
 
 const CHECK: &str = "data directory";
@@ -21,8 +24,6 @@ const FOLDERS: [&str; 4] = ["archives", "tmp", "trash", "restored"];
 const FEW_INODES: u64 = 10_000;
 /// Free space below this, beyond the configured headroom, is a warning.
 const LITTLE_SPACE: u64 = 256 << 20;
-/// 2026-01-01T00:00:00Z. Coffer is newer than any clock that shows less.
-const EARLIEST: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
 /// Whether the data directory can do what publishing an archive needs.
 pub(super) fn data_dir(config: &Config, findings: &mut Findings) {
@@ -49,8 +50,35 @@ pub(super) fn data_dir(config: &Config, findings: &mut Findings) {
             findings.problem(CHECK, format!("{shown}: {step}: {error}"), advice);
         }
     }
+    match Local::check_ownership(folder) {
+        Err(StorageError::Untrusted { what, why, mend }) => {
+            findings.problem(CHECK, format!("{what} {why}; the server does not start"), mend);
+        }
+        Err(error) => findings.problem(CHECK, error.to_string(), RUN_AS_COFFER),
+        Ok(()) => {}
+    }
+    left_by_restores(config, findings);
     ownership_and_mode(folder, &metadata, findings);
     one_filesystem(folder, &metadata, findings);
+}
+
+/// What restores left that were killed, in the folders where it is likely: those of the sources, the current one, and that
+/// of temporary files. The next restore to the same target removes it.
+fn left_by_restores(config: &Config, findings: &mut Findings) {
+    let sources = config.instances.iter().filter_map(|it| it.source.text("path"));
+    let beside = sources.filter_map(|path| Path::new(path).parent()).map(Path::to_owned);
+    let mut folders: Vec<PathBuf> = beside.chain([std::env::temp_dir()]).collect();
+    folders.extend(std::env::current_dir().ok());
+    folders.sort();
+    folders.dedup();
+    for left in folders.iter().flat_map(|folder| engine::left_by_restores_in(folder)) {
+        let shown = left.display();
+        findings.warning(
+            "restores",
+            format!("{shown} is left of a restore that was killed"),
+            format!("make that restore again, which removes it, or: rm -rf '{shown}'"),
+        );
+    }
 }
 
 /// The first start makes the data directory, if its nearest existing ancestor allows it.
@@ -176,7 +204,7 @@ fn inodes(vfs: &StatVfs, findings: &mut Findings) {
 pub(super) fn clock(findings: &mut Findings) {
     let now = SystemClock.now();
     let found = format!("{} UTC", now.to_wire());
-    if now < EARLIEST {
+    if now < Timestamp::EARLIEST {
         let advice = "set it (timedatectl set-ntp true): backups are ordered by their time";
         findings.problem("clock", found, advice);
     } else {
@@ -203,6 +231,6 @@ mod tests {
 
     #[test]
     fn the_earliest_time_is_the_start_of_2026() {
-        assert_eq!(EARLIEST.to_wire(), "2026-01-01T00:00:00");
+        assert_eq!(Timestamp::EARLIEST.to_wire(), "2026-01-01T00:00:00");
     }
 }

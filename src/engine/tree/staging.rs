@@ -1,22 +1,32 @@
 //! The folder beside the target in which a restore is made.
 
-use std::fs::{File, Permissions};
+use std::ffi::OsStr;
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::mem;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, chmod, removexattr, renameat};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, fchmod, flock, removexattr, renameat};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::disk::rename_to_free_name;
 use crate::domain::LeftOut;
 use crate::engine::{EngineError, Result};
 
-/// A private folder named `.coffer-…` on the target's filesystem. Dropping it removes it with everything in it.
+/// How the names of these folders begin.
+const PREFIX: &str = ".coffer-";
+
+/// A private folder on the target's filesystem. Dropping it removes it with everything in it; if the process is killed,
+/// the next restore to the same target does.
 #[derive(Debug)]
 pub(in crate::engine) struct Staging {
     path: PathBuf,
+    /// The folder, locked as long as the restore lives.
+    folder: File,
     /// What of the archive could not be restored into it.
     pub(super) lost: Vec<LeftOut>,
 }
@@ -24,30 +34,63 @@ pub(in crate::engine) struct Staging {
 impl Staging {
     /// Creates one beside `target`, whose parent folder must exist.
     pub(in crate::engine) fn beside(target: &Path) -> Result<Self> {
-        let folder = parent_of(target);
-        let created = tempfile::Builder::new()
-            .prefix(".coffer-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(&folder)
-            .map_err(|error| {
-                EngineError::target("creating a folder to restore into, in", &folder, error)
-            })?;
-        let staging = Self { path: created.keep(), lost: Vec::new() };
-        staging.clear_inherited()?;
-        Ok(staging)
+        let (parent, prefix) = (parent_of(target), prefix_of(target));
+        for path in abandoned(&parent, &prefix) {
+            log::info!("{} is left of a restore that was killed: it is removed", path.display());
+            if let Err(error) = remove_tree(&path) {
+                log::warn!("{} could not be removed: {error}", path.display());
+            }
+        }
+        let failed =
+            |error| EngineError::target("creating a folder to restore into, in", &parent, error);
+        loop {
+            let created = tempfile::Builder::new()
+                .prefix(&prefix)
+                .permissions(Permissions::from_mode(0o700))
+                .tempdir_in(&parent)
+                .map_err(failed)?;
+            let folder = open_folder(created.path()).map_err(failed)?;
+            // Another restore may have taken it for one that was left.
+            if flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+                continue;
+            }
+            let staging = Self { path: created.keep(), folder, lost: Vec::new() };
+            staging.clear_inherited()?;
+            return Ok(staging);
+        }
     }
 
     /// Removes what the parent folder passes on, and everything restored would inherit: access control lists, and the
-    /// set-group bit.
+    /// set-group bit. By the open folder: where others may write, its name could lead elsewhere by now.
     fn clear_inherited(&self) -> Result<()> {
+        let failed = |error: Errno| EngineError::target("preparing", &self.path, error);
+        let by_handle = format!("/proc/self/fd/{}", self.folder.as_raw_fd());
         for list in ["system.posix_acl_default", "system.posix_acl_access"] {
-            match removexattr(&self.path, list) {
+            match removexattr(by_handle.as_str(), list) {
                 Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => {}
-                Err(error) => return Err(EngineError::target("preparing", &self.path, error)),
+                Err(error) => return Err(failed(error)),
             }
         }
-        chmod(&self.path, Mode::RWXU)
-            .map_err(|error| EngineError::target("preparing", &self.path, error))
+        fchmod(&self.folder, Mode::RWXU).map_err(failed)
+    }
+
+    /// The folder, for what is created in it.
+    pub(super) fn opened(&self) -> Result<OwnedFd> {
+        let again = self.folder.as_fd().try_clone_to_owned();
+        again.map_err(|error| EngineError::target("opening", &self.path, error))
+    }
+
+    /// Fails if its name leads to something else by now.
+    fn require_in_place(&self) -> Result<()> {
+        let failed = |error| EngineError::target("placing what was restored in", &self.path, error);
+        let (mine, found) = (self.folder.metadata(), std::fs::symlink_metadata(&self.path));
+        let (mine, found) = (mine.map_err(failed)?, found.map_err(failed)?);
+        if (mine.dev(), mine.ino()) == (found.dev(), found.ino()) {
+            return Ok(());
+        }
+        let why = "another program put something else there during the restore; restore into a folder that nobody \
+                   else may write to";
+        Err(failed(io::Error::other(why)))
     }
 
     pub(in crate::engine) fn path(&self) -> &Path {
@@ -60,6 +103,7 @@ impl Staging {
         name: &str,
         target: &Path,
     ) -> Result<Vec<LeftOut>> {
+        self.require_in_place()?;
         rename_to_free_name((CWD, self.path.join(name)), (CWD, target))
             .map_err(|error| EngineError::target("placing", target, error))?;
         let lost = mem::take(&mut self.lost);
@@ -75,6 +119,7 @@ impl Staging {
         name: &str,
         target: &Path,
     ) -> Result<Vec<LeftOut>> {
+        self.require_in_place()?;
         renameat(CWD, self.path.join(name), CWD, target)
             .map_err(|error| EngineError::target("placing", target, error))?;
         let lost = mem::take(&mut self.lost);
@@ -93,6 +138,48 @@ impl Drop for Staging {
             Ok(()) | Err(_) => {}
         }
     }
+}
+
+/// How the names of the folders begin in which restores to this target are made. Short, because a server's socket may be
+/// in one, and different for each target.
+fn prefix_of(target: &Path) -> String {
+    let name = target.file_name().unwrap_or_default();
+    format!("{PREFIX}{:08x}-", crc32fast::hash(name.as_bytes()))
+}
+
+/// Whether a folder has a name that restores make.
+fn is_staging_name(name: &OsStr) -> bool {
+    let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+    let hash = rest.and_then(|rest| rest.split_once('-')).map(|(hash, _random)| hash);
+    hash.is_some_and(|hash| hash.len() == 8 && hash.bytes().all(|it| it.is_ascii_hexdigit()))
+}
+
+/// Folders in `parent` that restores left which were killed: nobody holds their lock.
+pub(crate) fn left_in(parent: &Path) -> Vec<PathBuf> {
+    let found = abandoned(parent, PREFIX);
+    found.into_iter().filter(|it| it.file_name().is_some_and(is_staging_name)).collect()
+}
+
+/// The folders in `parent` whose name begins so, that are this user's, and whose lock nobody holds.
+fn abandoned(parent: &Path, prefix: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
+    let named = entries
+        .flatten()
+        .filter(|it| it.file_name().as_bytes().starts_with(prefix.as_bytes()))
+        .map(|it| it.path());
+    named.filter(|path| open_folder(path).is_ok_and(|it| is_abandoned(&it))).collect()
+}
+
+fn is_abandoned(folder: &File) -> bool {
+    let own = |it: Metadata| it.uid() == geteuid().as_raw();
+    folder.metadata().is_ok_and(own)
+        && flock(folder, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// Opens a folder, and no link to one.
+fn open_folder(path: &Path) -> io::Result<File> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 /// Removes a tree, even if its restored folders are not writable.
@@ -135,6 +222,41 @@ fn parent_of(target: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restore_removes_what_a_killed_one_to_the_same_target_left_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let target = parent.path().join("shop.db");
+        let (running, other) = (Staging::beside(&target).unwrap(), parent.path().join("other.db"));
+        // Folders without a lock, as a killed process leaves them.
+        let killed = [&target, &other].map(|target| {
+            let path = parent.path().join(format!("{}x", prefix_of(target)));
+            std::fs::create_dir(&path).unwrap();
+            path
+        });
+        let foreign = parent.path().join(".coffer-notes");
+        std::fs::create_dir(&foreign).unwrap();
+        let mut found = left_in(parent.path());
+        found.sort();
+        let mut expected = killed.to_vec();
+        expected.sort();
+        assert_eq!(found, expected);
+        let next = Staging::beside(&target).unwrap();
+        assert!([next.path(), running.path(), &foreign].iter().all(|it| it.exists()));
+        assert_eq!(killed.each_ref().map(|it| it.exists()), [false, true]);
+    }
+
+    #[test]
+    fn a_staging_folder_that_was_replaced_is_not_placed() {
+        let parent = tempfile::tempdir().unwrap();
+        let target = parent.path().join("target");
+        let staging = Staging::beside(&target).unwrap();
+        let away = parent.path().join("away");
+        renameat(CWD, staging.path(), CWD, &away).unwrap();
+        std::os::unix::fs::symlink(&away, staging.path()).unwrap();
+        staging.place_folder("", &target).unwrap_err();
+        assert!(!target.exists() && away.exists());
+    }
 
     #[test]
     fn folders_are_made_writable_before_they_are_removed() {

@@ -38,9 +38,7 @@ pub(in crate::engine) struct Tree {
 
 impl Tree {
     pub(in crate::engine) fn new(staging: Staging, owners: Owners) -> Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = rustix::fs::open(staging.path(), flags, Mode::empty())
-            .map_err(|error| EngineError::target("opening", staging.path(), error))?;
+        let root = staging.opened()?;
         Ok(Self {
             opened: Folders::below(root),
             staging,

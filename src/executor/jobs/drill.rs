@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, job: &DrillJob) -> Option<Outcome> {
     let result = guarded(|| {
         let chain = chain::open(&*context.storage, &job.chain, &cancel)?;
         let how = DrillPlan {
-            within: context.local.scratch(),
+            within: context.local.scratch()?,
             headroom: context.settings.headroom_bytes,
             source: job.source.as_ref(),
             workers: context.settings.compression_threads,

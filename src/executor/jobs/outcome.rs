@@ -94,7 +94,12 @@ impl Outcome {
             }
             Self::InstanceRemoval { id, result: Ok(()) } => catalog.instance_removed(*id).wait(),
             Self::InstanceRemoval { id, result: Err(error) } => {
-                catalog.instance_removal_failed(*id, error.failure()).wait()
+                let mut failure = error.failure();
+                failure.message.insert_str(0, "it could not be deleted: ");
+                failure
+                    .message
+                    .push_str("; this is tried again every minute and at the next delete");
+                catalog.instance_removal_failed(*id, failure).wait()
             }
         }
     }

@@ -118,7 +118,7 @@ impl Source {
             source: &instance.source,
             instance_name: &instance.name,
             check: instance.check,
-            scratch: context.local.scratch(),
+            scratch: context.local.scratch()?,
             trust_stamps,
             parent_check: parent_check.as_deref(),
             cancel: &context.cancel,

@@ -1,6 +1,8 @@
 //! Claimed removals: archives are moved to the trash newest first, then their rows are deleted; the trash is
 //! emptied later.
 
+use std::time::Duration;
+
 use crate::catalog::{InstanceRemovalJob, RemovalJob};
 use crate::domain::{Backup, with_causes};
 use crate::executor::{Context, JobError, Result, chain, presence};
@@ -8,6 +10,9 @@ use crate::failpoint;
 use crate::telemetry::Subject;
 
 use super::outcome::{Outcome, Removed};
+
+/// How long after it failed the removal of a restored instance is tried again.
+const RETRY_REMOVALS_AFTER: Duration = Duration::from_secs(60);
 
 /// Removes a subtree. Stops at the first archive that cannot be removed: what is built on others must not
 /// outlive them.
@@ -38,11 +43,23 @@ fn discard(context: &Context, backup: &Backup) -> Result<Removed> {
     }
     // Checked afterwards as well, since an archive that is not there is as good as removed.
     presence::require_archives(context)?;
-    let removed = context.storage.remove(chain::location_of(backup)?);
+    let location = chain::location_of(backup)?;
+    let kept = !context.settings.trash_window.is_zero();
+    let at_once = kept && context.local.is_short_of_room()?;
+    let removed = if at_once {
+        context.local.remove_at_once(location)
+    } else {
+        context.storage.remove(location)
+    };
     presence::require_archives(context)?;
     removed?;
-    let kept = !context.settings.trash_window.is_zero();
-    Ok(if kept { Removed::InTrash } else { Removed::Gone })
+    if at_once {
+        log::warn!(
+            "backup {}: less than storage.headroom_mib is free, so its archive is removed at once and cannot be undeleted",
+            backup.id
+        );
+    }
+    Ok(if kept && !at_once { Removed::InTrash } else { Removed::Gone })
 }
 
 /// Removes a restored instance with its data.
@@ -54,6 +71,9 @@ pub(super) fn run_instance(context: &Context, job: &InstanceRemovalJob) {
 /// What is done now and then, by the thread that removes.
 pub(in crate::executor) fn tidy(context: &Context) {
     empty_trash(context);
+    if let Err(error) = context.catalog.retry_failed_removals(RETRY_REMOVALS_AFTER) {
+        log::warn!("removals that failed are not tried again now: {}", with_causes(&error));
+    }
     if let Err(error) = presence::find_again(context) {
         log::warn!(
             "whether missing archives are there again is not known: {}",

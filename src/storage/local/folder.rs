@@ -41,10 +41,20 @@ impl AsFd for Folder {
 }
 
 impl Folder {
-    /// Opens one of the data directory's own folders. Links on the way to it are the administrator's and are
-    /// followed. If it is missing, that is an error like any other: it says nothing about its content.
+    /// Opens one of the data directory's own folders; a link in its place is refused. Links on the way to it are the
+    /// administrator's and are followed. If it is missing, that is an error like any other: it says nothing about
+    /// its content.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self::open_with(path, OFlags::NOFOLLOW)
+    }
+
+    /// Opens a folder that the administrator named: the data directory itself, which may be a link.
+    pub(super) fn open_named(path: &Path) -> Result<Self> {
+        Self::open_with(path, OFlags::empty())
+    }
+
+    fn open_with(path: &Path, more: OFlags) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | more;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed("opening", path))?;
         Ok(Self { fd, path: path.to_owned() })
     }
@@ -93,6 +103,12 @@ impl Folder {
         let path = self.path_of(name);
         let fd = open().map_err(failed("opening", &path))?;
         Ok(Self { fd, path })
+    }
+
+    /// The folder's own metadata.
+    pub(super) fn own_metadata(&self) -> Result<Metadata> {
+        let handle = self.fd.try_clone().map(File::from);
+        handle.and_then(|it| it.metadata()).map_err(failed("inspecting", &self.path))
     }
 
     /// The metadata of `name`, without following it; `None`: it certainly does not exist.
@@ -209,7 +225,7 @@ pub(super) fn require_regular_file(metadata: &Metadata, what: &Path) -> Result<(
     if metadata.is_file() {
         return Ok(());
     }
-    let why = "this is not a regular file; an archive is never a link, a folder or a device";
+    let why = "this is not a regular file; no file of Coffer's is a link, a folder or a device";
     Err(failed("opening", what)(io::Error::new(io::ErrorKind::InvalidInput, why)))
 }
 

@@ -1,12 +1,13 @@
-//! Which folder holds the archives. `archives.id` in the data directory remembers it, so that an empty mount
-//! point or another disk is not taken for it.
+//! Which data directory this is, and which folder holds the archives. `data.id` and `archives.id` in the data directory
+//! say it, so that an empty mount point or another disk is not taken for it.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::folder::{Folder, failed};
 use super::layout::{self, Layout};
@@ -23,7 +24,7 @@ pub struct FolderId {
 
 impl FolderId {
     fn of(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(failed("opening", path))?;
+        let metadata = std::fs::symlink_metadata(path).map_err(failed("opening", path))?;
         if !metadata.is_dir() {
             return Err(failed("opening", path)(io::Error::from(io::ErrorKind::NotADirectory)));
         }
@@ -102,8 +103,41 @@ pub(super) fn require_known(layout: &Layout) -> Result<()> {
     Err(StorageError::NotInPlace { what: layout.archives.display().to_string(), why })
 }
 
+/// The file that says which data directory this is.
+pub(super) const DATA_ID: &str = "data.id";
+
+/// Which data directory this is; `None`: it was never said, or it does not exist.
+pub(super) fn data_id(root: &Path) -> Result<Option<Uuid>> {
+    let folder = match Folder::open_named(root) {
+        Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        opened => opened?,
+    };
+    let file = match folder.open_file(DATA_ID.as_ref()) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        opened => opened?,
+    };
+    let mut text = String::new();
+    let path = folder.path_of(DATA_ID);
+    file.take(64).read_to_string(&mut text).map_err(failed("reading", &path))?;
+    let id = text.trim().parse().map_err(|bad: uuid::Error| io::Error::other(bad.to_string()));
+    id.map(Some).map_err(failed("reading", &path))
+}
+
+/// The same; an id is made if there is none.
+pub(super) fn make_data_id(layout: &Layout) -> Result<Uuid> {
+    if let Some(known) = data_id(&layout.root)? {
+        return Ok(known);
+    }
+    let id = Uuid::new_v4();
+    let folder = Folder::open_named(&layout.root)?;
+    layout.replace_file(&folder, DATA_ID.as_ref(), format!("{id}\n").as_bytes())?;
+    Ok(id)
+}
+
 /// Remembers this instead.
 pub(super) fn write(layout: &Layout, known: &KnownArchives) -> Result<()> {
     let json = serde_json::to_vec(known).expect("numbers are valid JSON");
-    layout.replace_file(&Folder::open(&layout.root)?, layout::ARCHIVES_ID.as_ref(), &json)
+    layout.replace_file(&Folder::open_named(&layout.root)?, layout::ARCHIVES_ID.as_ref(), &json)
 }

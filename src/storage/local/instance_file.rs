@@ -1,20 +1,24 @@
 //! What a rebuilt catalog must know of restored instances: a small file for each, in `instances/`.
 
 use std::ffi::OsString;
+use std::io::Read as _;
 
 use super::folder::{Folder, OpenedPath, failed};
-use super::layout::Layout;
+use super::layout::{INSTANCES, Layout};
 use crate::domain::{InstanceId, ProjectId};
 use crate::storage::Result;
 
 const ENDING: &str = ".json";
+
+/// A longer file is not one that Coffer wrote.
+const LONGEST: u64 = 1 << 20;
 
 fn name_of(instance: InstanceId) -> OsString {
     format!("{instance}{ENDING}").into()
 }
 
 pub(super) fn write(layout: &Layout, instance: InstanceId, content: &[u8]) -> Result<()> {
-    let folder = Folder::open(&layout.root)?.make_folder(layout.instances.as_os_str())?;
+    let folder = Folder::open_named(&layout.root)?.make_folder(INSTANCES.as_ref())?;
     layout.replace_file(&folder, &name_of(instance), content)
 }
 
@@ -34,15 +38,18 @@ pub(super) fn read_all(layout: &Layout) -> Result<Vec<(InstanceId, Vec<u8>)>> {
     if !layout.instances.exists() {
         return Ok(found);
     }
-    for name in Folder::open(&layout.instances)?.names()? {
+    let folder = Folder::open(&layout.instances)?;
+    for name in folder.names()? {
         let name = name?;
         let Some(Ok(id)) =
             name.to_str().and_then(|it| it.strip_suffix(ENDING)).map(str::parse::<InstanceId>)
         else {
             continue;
         };
-        let file = layout.instances.join(&name);
-        found.push((id, std::fs::read(&file).map_err(failed("reading", &file))?));
+        let mut content = Vec::new();
+        let mut file = folder.open_file(&name)?.take(LONGEST);
+        file.read_to_end(&mut content).map_err(failed("reading", &folder.path_of(&name)))?;
+        found.push((id, content));
     }
     Ok(found)
 }

@@ -11,13 +11,20 @@ use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::folder::{Folder, failed};
+use super::folder::{Folder, failed, require_regular_file};
+use super::ownership;
 use crate::domain::Clock;
 use crate::file_url;
 use crate::storage::{Result, StorageError};
 
 /// The file that remembers which folder holds the archives.
 pub(super) const ARCHIVES_ID: &str = "archives.id";
+
+/// The folder of what a rebuilt catalog must know of restored instances.
+pub(super) const INSTANCES: &str = "instances";
+
+/// How the temporary names of small files begin.
+pub(super) const SMALL: &str = "small-";
 
 /// The folders of a data directory, and what the operations on them share.
 #[derive(Debug)]
@@ -59,7 +66,7 @@ impl Layout {
             tmp: root.join("tmp"),
             trash: root.join("trash"),
             restored: root.join("restored"),
-            instances: root.join("instances"),
+            instances: root.join(INSTANCES),
             lock: root.join("lock"),
             archives_id: root.join(ARCHIVES_ID),
             root,
@@ -78,6 +85,8 @@ impl Layout {
     ) -> Result<Self> {
         let layout = Self::at(data_dir, headroom_bytes, clock)?;
         make_root(&layout.root)?;
+        let root = Folder::open_named(&layout.root)?;
+        ownership::check(&root)?;
         let others = [&layout.tmp, &layout.trash, &layout.restored];
         if !others.iter().any(|folder| folder.exists()) {
             make_folder(&layout.archives)?;
@@ -101,7 +110,7 @@ impl Layout {
                 return Err(failed("opening", folder)(io::Error::other(why)));
             }
         }
-        Folder::open(&layout.root)?.sync()?;
+        root.sync()?;
         Ok(layout)
     }
 
@@ -112,7 +121,7 @@ impl Layout {
     /// Writes a small file under a temporary name and renames it, durably. It replaces an earlier one.
     pub(super) fn replace_file(&self, folder: &Folder, name: &OsStr, content: &[u8]) -> Result<()> {
         let mut unfinished = tempfile::Builder::new()
-            .prefix("small-")
+            .prefix(SMALL)
             .tempfile_in(&self.tmp)
             .map_err(failed("creating a file in", &self.tmp))?;
         let what = unfinished.path().to_owned();
@@ -125,11 +134,15 @@ impl Layout {
 
     /// Takes the lock, unless another process has it.
     pub(super) fn lock(&self) -> Result<DataDirLock> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&self.lock, flags, Mode::from_raw_mode(0o600))
             .map_err(failed("opening", &self.lock))?;
-        match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(DataDirLock { _file: File::from(fd) }),
+        let file = File::from(fd);
+        let metadata = file.metadata().map_err(failed("inspecting", &self.lock))?;
+        require_regular_file(&metadata, &self.lock)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(DataDirLock { _file: file }),
             Err(Errno::WOULDBLOCK) => {
                 Err(StorageError::Locked { what: self.lock.display().to_string() })
             }
@@ -153,7 +166,7 @@ fn make_root(root: &Path) -> Result<()> {
     DirBuilder::new().mode(0o700).recursive(true).create(root).map_err(failed("creating", root))?;
     for above in root.ancestors().skip(1) {
         // A folder that may not even be read existed before.
-        if let Err(error) = Folder::open(above).and_then(|folder| folder.sync()) {
+        if let Err(error) = Folder::open_named(above).and_then(|folder| folder.sync()) {
             log::debug!("{error}");
         }
     }

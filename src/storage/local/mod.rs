@@ -8,6 +8,7 @@
 //!            restored/   instances made by restores, <project>/<instance>/
 //!            instances/  what a rebuilt catalog must know of those, <instance>.json
 //!            archives.id which folder `archives/` is
+//!            data.id     which data directory this is
 //!            lock        held by the process that writes here
 //! ```
 
@@ -16,15 +17,20 @@ mod identity;
 mod instance_file;
 mod layout;
 mod listing;
+mod ownership;
 mod pending;
 mod proof_file;
 mod removal;
+mod sweep;
 mod trash;
 mod workspace;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use self::folder::{Folder, OpenedPath, failed, require_regular_file};
 use self::layout::Layout;
@@ -83,6 +89,28 @@ impl Local {
         Ok((count > 0 || elsewhere).then_some(count))
     }
 
+    /// A data directory that exists, to read from and for commands beside a running server: nothing is made or
+    /// required in it, so that it may also be read-only.
+    pub fn existing(data_dir: &Path, settings: LocalSettings) -> Result<Self> {
+        let layout = Layout::at(data_dir, settings.headroom_bytes, settings.clock)?;
+        Ok(Self { layout: Arc::new(layout) })
+    }
+
+    /// Which data directory this is, if it is one and that was ever said. Makes nothing.
+    pub fn data_id(data_dir: &Path) -> Result<Option<Uuid>> {
+        identity::data_id(data_dir)
+    }
+
+    /// Which data directory this is, from now on and wherever it is moved to.
+    pub fn make_data_id(&self) -> Result<Uuid> {
+        identity::make_data_id(&self.layout)
+    }
+
+    /// Fails if a name in a data directory that exists is a link, somebody else's or open to others.
+    pub fn check_ownership(data_dir: &Path) -> Result<()> {
+        ownership::check(&Folder::open_named(data_dir)?)
+    }
+
     /// Takes the right to write here, until the lock is dropped.
     pub fn lock(&self) -> Result<DataDirLock> {
         self.layout.lock()
@@ -91,19 +119,14 @@ impl Local {
     /// Removes what unfinished attempts left behind, and returns how many there were. Called by the process
     /// that holds the lock, before its first attempt.
     pub fn sweep(&self) -> Result<usize> {
-        let tmp = Folder::open(&self.layout.tmp)?;
-        let (mut swept, mut result) = (0, Ok(()));
-        for name in tmp.names()? {
-            // Folders that are too deep to be removed at once get names that begin with "swept".
-            let removed = removal::remove(&tmp, &name?, "swept");
-            result = result.and(removed.map(|_bytes| swept += 1));
-        }
-        result.map(|()| swept)
+        sweep::sweep(&self.layout)
     }
 
     /// The folder for temporary files, on the same filesystem as everything else here.
-    pub fn scratch(&self) -> &Path {
-        &self.layout.tmp
+    pub fn scratch(&self) -> Result<&Path> {
+        // A link in its place is refused.
+        drop(Folder::open(&self.layout.tmp)?);
+        Ok(&self.layout.tmp)
     }
 
     /// How many bytes temporary files may take.
@@ -188,15 +211,45 @@ impl Local {
         Ok(path.folder.path().to_owned())
     }
 
-    /// Moves a restored instance's folder into the trash, durably. It is no error if there is none.
+    /// Moves a restored instance's folder into the trash, durably; on a disk that is short of room it is removed at
+    /// once. It is no error if there is none.
     pub fn remove_restored(&self, project: &ProjectId, instance: InstanceId) -> Result<()> {
         let _folders = self.layout.folders.lock();
         let text = format!("{project}/{instance}");
         if let Some(path) = OpenedPath::find(&self.layout.restored, &text)? {
-            trash::discard(&self.layout, &path, &text, |_anything, _path| Ok(()))?;
+            let trashed = trash::discard(&self.layout, &path, &text, |_anything, _path| Ok(()))?;
             path.remove_empty_folders();
+            if self.is_short_of_room()?
+                && let Some(name) = trashed
+            {
+                trash::remove_now(&self.layout, &name)?;
+            }
         }
         instance_file::remove(&self.layout, instance)
+    }
+
+    /// Whether less is free than archives are to leave free.
+    pub fn is_short_of_room(&self) -> Result<bool> {
+        Ok(Folder::open(&self.layout.trash)?.free_bytes()? < self.layout.headroom_bytes)
+    }
+
+    /// Removes an archive and its proof for good: without a time in the trash, which takes room. It is no error if there
+    /// is none.
+    pub fn remove_at_once(&self, location: &Location) -> Result<()> {
+        self.discard(location)?.iter().try_for_each(|name| trash::remove_now(&self.layout, name))
+    }
+
+    /// Moves an archive and its proof into the trash; returns their names there.
+    fn discard(&self, location: &Location) -> Result<Vec<OsString>> {
+        let _folders = self.layout.folders.lock();
+        let (text, mut names) = (location.as_str(), Vec::new());
+        for text in [text, &proof_file::path_of(text)] {
+            if let Some(path) = OpenedPath::find(&self.layout.archives, text)? {
+                names.extend(trash::discard(&self.layout, &path, text, require_regular_file)?);
+                path.remove_empty_folders();
+            }
+        }
+        Ok(names)
     }
 
     /// Keeps what a rebuilt catalog must know of a restored instance, durably, until that is removed.
@@ -270,15 +323,7 @@ impl Storage for Local {
     /// Moves the archive and its proof into the trash, where they can be fetched back until the trash window is
     /// over.
     fn remove(&self, location: &Location) -> Result<()> {
-        let _folders = self.layout.folders.lock();
-        let text = location.as_str();
-        for text in [text, &proof_file::path_of(text)] {
-            if let Some(path) = OpenedPath::find(&self.layout.archives, text)? {
-                trash::discard(&self.layout, &path, text, require_regular_file)?;
-                path.remove_empty_folders();
-            }
-        }
-        Ok(())
+        self.discard(location).map(drop)
     }
 
     fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>> {

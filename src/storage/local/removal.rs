@@ -1,8 +1,10 @@
 //! Removing files and whole trees, with few open files and little memory.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
-use super::folder::Folder;
+use super::folder::{Folder, failed};
 use crate::storage::Result;
 
 /// How many folders deep a removal descends, with one open file each. Deeper ones are moved up first.
@@ -12,7 +14,9 @@ const DEEPEST: usize = 24;
 /// had. Folders that are too deep are moved to `top` under names that begin with `stem`; a removal that is
 /// interrupted leaves such names to the next one.
 pub(super) fn remove(top: &Folder, name: &OsStr, stem: &str) -> Result<u64> {
-    let mut removal = Removal { top, stem, next: 0, pending: vec![name.to_owned()], bytes: 0 };
+    let pending = vec![name.to_owned()];
+    let device = top.own_metadata()?.dev();
+    let mut removal = Removal { top, device, stem, next: 0, pending, bytes: 0 };
     while let Some(name) = removal.pending.pop() {
         removal.entry(top, &name, 0)?;
     }
@@ -21,6 +25,8 @@ pub(super) fn remove(top: &Folder, name: &OsStr, stem: &str) -> Result<u64> {
 
 struct Removal<'a> {
     top: &'a Folder,
+    /// What is mounted below `top` is not removed.
+    device: u64,
     stem: &'a str,
     /// The number of the next folder that is moved up.
     next: u64,
@@ -36,6 +42,11 @@ impl Removal<'_> {
             folder.remove_file(name)?;
             self.bytes = self.bytes.saturating_add(metadata.len());
             return Ok(());
+        }
+        if metadata.dev() != self.device {
+            let why =
+                "another filesystem is mounted here, and what it holds is not removed; unmount it";
+            return Err(failed("removing", &folder.path_of(name))(io::Error::other(why)));
         }
         let inner = folder.open_writable_folder(name)?;
         if depth >= DEEPEST {
@@ -80,7 +91,7 @@ mod tests {
         for folder in folders.iter().rev() {
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o555)).unwrap();
         }
-        let top = Folder::open(place.path()).unwrap();
+        let top = Folder::open_named(place.path()).unwrap();
         let bytes = remove(&top, OsStr::new("tree"), "7").unwrap();
         assert!(bytes >= 120 * 5, "{bytes}");
         let left: Vec<_> = top.names().unwrap().map(Result::unwrap).collect();

@@ -23,16 +23,16 @@ use crate::storage::Result;
 const LONGEST_LABEL: usize = 200;
 
 /// Moves what `path` leads to into the trash, durably, unless it does not exist. `check` says whether it may
-/// be moved; `text` is its path for the label.
+/// be moved; `text` is its path for the label. Returns its name in the trash.
 pub(super) fn discard(
     layout: &Layout,
     path: &OpenedPath<'_>,
     text: &str,
     check: impl Fn(&Metadata, &Path) -> Result<()>,
-) -> Result<()> {
+) -> Result<Option<OsString>> {
     let Some(metadata) = path.folder.metadata(path.name)? else {
         // An earlier try may have renamed it and stopped before this sync.
-        return path.folder.sync();
+        return path.folder.sync().map(|()| None);
     };
     check(&metadata, &path.path())?;
     let trash = Folder::open(&layout.trash)?;
@@ -44,10 +44,17 @@ pub(super) fn discard(
     let (seconds, label) = (layout.now_seconds(), label_of(text));
     let numbered = (1_u32..).map(|number| format!("{seconds}.{label}.{number}"));
     let names = std::iter::once(format!("{seconds}.{label}")).chain(numbered);
-    path.folder.move_to(path.name, &trash, names)?;
+    let name = path.folder.move_to(path.name, &trash, names)?;
     failpoint::at("discard-after-rename");
     trash.sync()?;
-    path.folder.sync()
+    path.folder.sync().map(|()| Some(name))
+}
+
+/// Removes what was just discarded under this name.
+pub(super) fn remove_now(layout: &Layout, name: &OsStr) -> Result<()> {
+    let trash = Folder::open(&layout.trash)?;
+    removal::remove(&trash, name, &layout.now_seconds().to_string())?;
+    trash.sync()
 }
 
 /// Moves what was discarded last from `text` back to `path`. False: it is not in the trash any more.

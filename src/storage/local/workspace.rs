@@ -21,7 +21,7 @@ pub struct Workspace {
     _lock: File,
 }
 
-const PREFIX: &str = "drill-";
+pub(super) const PREFIX: &str = "drill-";
 /// The file that is locked, in the folder.
 const LOCK: &str = "coffer.lock";
 
@@ -30,7 +30,7 @@ impl Workspace {
     /// because the path of a server's socket in it may have a hundred bytes at most.
     pub fn make(within: &Path, needed: u64, headroom: u64) -> Result<Self> {
         remove_abandoned(within);
-        let free = Folder::open(within)?.free_bytes()?;
+        let free = Folder::open_named(within)?.free_bytes()?;
         let needed = needed.saturating_add(headroom);
         if needed > free {
             return Err(StorageError::Full { what: within.display().to_string(), needed, free });
@@ -61,7 +61,7 @@ impl Workspace {
         let (Some(within), Some(name)) = (self.path.parent(), self.path.file_name()) else {
             return Ok(0);
         };
-        removal::remove(&Folder::open(within)?, name, &name.to_string_lossy())
+        removal::remove(&Folder::open_named(within)?, name, &name.to_string_lossy())
     }
 }
 
@@ -80,7 +80,7 @@ fn remove_abandoned(within: &Path) {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
         }
-        let removed = Folder::open(within)
+        let removed = Folder::open_named(within)
             .and_then(|within| removal::remove(&within, &name, &name.to_string_lossy()));
         if let Err(error) = removed {
             log::warn!("removing {}: {error}; it is left over", entry.path().display());

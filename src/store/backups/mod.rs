@@ -204,7 +204,7 @@ statements! {
     BY_ID = select!("WHERE backups.id = ?1");
 
     LAST_CREATED = "SELECT created FROM backups
-         WHERE (created, id) < (9223372036854775807, '') ORDER BY created DESC, id DESC LIMIT 1";
+         WHERE (created, id) < (?1, '') ORDER BY created DESC, id DESC LIMIT 1";
 
     LOCATION_OWNER = "SELECT id FROM backups WHERE location = ?1";
 
@@ -220,6 +220,7 @@ statements! {
     NEWEST_COMPLETED = select!(
         "WHERE backups.instance = :instance AND backups.status = 'COMPLETED'
              AND backups.project = :project AND backups.removal IS NULL
+             AND (backups.created, backups.id) < (:until, '')
          ORDER BY backups.created DESC, backups.id DESC LIMIT 1"
     );
 
@@ -262,8 +263,9 @@ impl Records<'_> {
         query_first(self.0, BY_ID, [id], read)
     }
 
-    pub fn last_created(self) -> Result<Option<Timestamp>> {
-        query_first(self.0, LAST_CREATED, [], |row| row.get(0))
+    /// When the newest backup was made, of those from before `until`.
+    pub fn last_created(self, until: Timestamp) -> Result<Option<Timestamp>> {
+        query_first(self.0, LAST_CREATED, [until], |row| row.get(0))
     }
 
     /// The backup whose archive is at this location.
@@ -281,13 +283,15 @@ impl Records<'_> {
         Ok(query_one(self.0, COMPLETED_OF, [instance], |row| row.get::<_, Bytes>(0))?.0)
     }
 
-    /// The newest completed backup of the instance in the project that is not being deleted.
+    /// The newest completed backup of the instance in the project that is not being deleted, of those from before
+    /// `until`.
     pub fn newest_completed(
         self,
         project: &ProjectId,
         instance: InstanceId,
+        until: Timestamp,
     ) -> Result<Option<BackupRecord>> {
-        let params = named_params! { ":instance": instance, ":project": project };
+        let params = named_params! { ":instance": instance, ":project": project, ":until": until };
         query_first(self.0, NEWEST_COMPLETED, params, read)
     }
 

@@ -215,6 +215,33 @@ fn a_backup_is_created_after_every_earlier_one_even_if_the_clock_goes_back() {
     assert_eq!(second.created.as_micros(), first.created.as_micros() + 1);
 }
 
+#[test]
+fn a_backup_made_under_a_clock_far_ahead_holds_up_neither_the_times_of_later_ones_nor_their_chains()
+{
+    let day = 24 * 3600 * 1_000_000;
+    for (ahead, follows) in [(20 * day, true), (5 * 365 * day, false)] {
+        let fixture = Fixture::new();
+        let first = fixture.completed(ParentChoice::None);
+        let first = fixture.catalog.find(first).unwrap();
+        rusqlite::Connection::open(&fixture.path)
+            .unwrap()
+            .execute("UPDATE backups SET created = created + ?1", [ahead])
+            .unwrap();
+        let jumped = fixture.catalog.why_clock_jumped().unwrap().expect("the clock jumped");
+        assert_eq!(jumped.contains("dated just after it"), follows, "{jumped}");
+        let second = fixture.completed(ParentChoice::Newest);
+        let second = fixture.catalog.find(second).unwrap();
+        assert_eq!(second.parent, follows.then_some(first.id));
+        let off = second.created.as_micros() - first.created.as_micros();
+        assert_eq!(off > ahead, follows, "{off}");
+        // The later ones are in order, and build on each other.
+        let third = fixture.completed(ParentChoice::Newest);
+        let third = fixture.catalog.find(third).unwrap();
+        assert!(third.created > second.created);
+        assert_eq!(third.parent, Some(second.id));
+    }
+}
+
 fn registration(location: &str) -> Registration {
     Registration {
         name: "found".to_owned(),

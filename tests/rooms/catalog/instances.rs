@@ -1,5 +1,7 @@
 //! Instances of the configuration and of restores, strategies, quotas, tokens, datastores.
 
+use std::time::Duration;
+
 use sha2::{Digest as _, Sha256};
 
 use super::fixture::*;
@@ -135,6 +137,45 @@ fn only_a_visible_usable_backup_of_the_named_engine_is_restored() {
     assert!(matches!(error, CatalogError::NotNow(_)));
     assert!(ask(&member("a"), id, Some("sqlite")).is_ok());
     assert!(ask(&member("a"), id, None).is_ok());
+}
+
+#[test]
+fn a_restored_instance_whose_removal_failed_is_shown_and_tried_again() {
+    let fixture = Fixture::new();
+    let backup = fixture.completed(ParentChoice::None);
+    let copy = fixture.restore_of(backup).unwrap();
+    fixture.catalog.restored(copy.id, Source::default(), 1).wait().unwrap();
+    let delete = || fixture.catalog.delete_instance(&member("a"), copy.id).wait();
+    let claimed = || matches!(fixture.catalog.claim_any().unwrap(), Some(Job::RemoveInstance(_)));
+    let fail = || fixture.catalog.instance_removal_failed(copy.id, failure("no")).wait().unwrap();
+    delete().unwrap();
+    assert!(claimed());
+    fail();
+    let shown = fixture.catalog.instance(&member("a"), copy.id).unwrap();
+    assert_eq!((shown.status, shown.failure), (InstanceStatus::Error, Some(failure("no"))));
+    // Not yet, then after a while, at the next delete, and at the next start.
+    fixture.catalog.retry_failed_removals(Duration::from_secs(3600)).unwrap();
+    assert!(!claimed());
+    fixture.catalog.retry_failed_removals(Duration::ZERO).unwrap();
+    assert!(fixture.catalog.instance(&member("a"), copy.id).is_err());
+    assert!(claimed());
+    fail();
+    delete().unwrap();
+    assert!(claimed());
+    fail();
+    fixture.catalog.reopen_removals().wait().unwrap();
+    assert!(claimed());
+    fixture.catalog.instance_removed(copy.id).wait().unwrap();
+    assert!(fixture.catalog.instance(&admin(), copy.id).is_err());
+}
+
+#[test]
+fn a_restore_that_failed_is_not_deleted_by_itself() {
+    let fixture = Fixture::new();
+    let copy = fixture.restore_of(fixture.completed(ParentChoice::None)).unwrap();
+    fixture.catalog.restore_failed(copy.id, failure("no")).wait().unwrap();
+    fixture.catalog.retry_failed_removals(Duration::ZERO).unwrap();
+    assert!(fixture.catalog.instance(&member("a"), copy.id).is_ok());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::conformance::storage_conformance;
 
 /// A folder of the store.
 fn folder_of(store: &Local, name: &str) -> PathBuf {
-    store.scratch().with_file_name(name)
+    store.scratch().unwrap().with_file_name(name)
 }
 
 fn store() -> (tempfile::TempDir, Local) {
@@ -82,7 +82,7 @@ fn archives_and_folders_are_private_to_their_owner() {
 fn one_process_at_a_time_has_the_lock_and_readers_need_none() {
     let (_place, store) = store();
     let held = store.lock().unwrap();
-    let reader = Local::open(store.scratch().parent().unwrap()).unwrap();
+    let reader = Local::open(store.scratch().unwrap().parent().unwrap()).unwrap();
     assert!(matches!(reader.lock(), Err(StorageError::Locked { .. })));
     drop(held);
     let _held = reader.lock().unwrap();
@@ -181,12 +181,152 @@ fn a_sweep_removes_unfinished_files_and_folders_and_keeps_archives() {
     let (_place, store) = store();
     let location = published(&store);
     let pending = store.create(BackupId::generate(), 1).unwrap();
-    write(&store.scratch().join("file"), "");
-    write(&store.scratch().join("folder/inner/file"), "");
+    let tmp = store.scratch().unwrap();
+    write(&tmp.join(".coffer-spool-x"), "");
+    write(&tmp.join("drill-x/inner/file"), "");
+    for foreign in ["mine", "notes/file", ".ssh/key"] {
+        write(&tmp.join(foreign), "");
+    }
     assert_eq!(store.sweep().unwrap(), 3);
-    assert!(names(store.scratch()).is_empty());
+    assert_eq!(names(tmp), [".ssh", "mine", "notes"]);
     drop(pending);
     assert!(store.open(&location).is_ok());
+}
+
+/// A folder with something in it that must not be touched, and a data directory beside it.
+fn outside_and_data_dir() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let (outside, data_dir) = (place.path().join("outside"), place.path().join("data"));
+    for name in ["drill-x/file", ".coffer-spool-x", "1.old", "small-x", "keep"] {
+        write(&outside.join(name), "precious");
+    }
+    drop(Local::open(&data_dir).unwrap());
+    (place, outside, data_dir)
+}
+
+#[test]
+fn a_link_planted_in_the_data_directory_is_refused_and_what_it_leads_to_is_left_alone() {
+    let (_place, outside, data_dir) = outside_and_data_dir();
+    let before = names(&outside);
+    let folders = ["tmp", "trash", "archives", "restored", "instances"];
+    let files = ["lock", "archives.id", "data.id", "catalog.db", "catalog.ballast", "admin.token"];
+    for name in folders.into_iter().chain(files) {
+        let planted = data_dir.join(name);
+        let target = if folders.contains(&name) { outside.clone() } else { outside.join("keep") };
+        std::fs::remove_dir(&planted)
+            .or_else(|_| std::fs::remove_file(&planted))
+            .unwrap_or_default();
+        symlink(&target, &planted).unwrap();
+        let refused = Local::open(&data_dir).unwrap_err();
+        assert!(matches!(refused, StorageError::Untrusted { .. }), "{name}: {refused}");
+        let text = refused.to_string();
+        assert!(text.contains(&format!("rm '{}'", planted.display())), "{text}");
+        // Nor do those follow it that open the data directory without a check.
+        let reader = Local::existing(&data_dir, LocalSettings::default()).unwrap();
+        match name {
+            "tmp" => {
+                reader.scratch().unwrap_err();
+                reader.sweep().unwrap_err();
+            }
+            "trash" => {
+                reader.empty_trash(Duration::ZERO).unwrap_err();
+            }
+            "archives" => {
+                reader.list().unwrap_err();
+            }
+            "restored" => {
+                reader.restored_folder(&project(), InstanceId::generate()).unwrap_err();
+            }
+            "instances" => {
+                reader.instance_files().unwrap_err();
+            }
+            "lock" => {
+                reader.lock().unwrap_err();
+            }
+            _ => {}
+        }
+        std::fs::remove_file(&planted).unwrap();
+    }
+    assert_eq!(names(&outside), before);
+    assert_eq!(std::fs::read(outside.join("keep")).unwrap(), b"precious");
+    assert!(Local::open(&data_dir).is_ok());
+}
+
+#[test]
+fn a_data_directory_that_others_may_write_to_is_refused_with_the_command_that_mends_it() {
+    let (_place, _outside, data_dir) = outside_and_data_dir();
+    for name in ["", "tmp", "archives", "lock"] {
+        let path = data_dir.join(name);
+        write(&data_dir.join("lock"), "");
+        let before = std::fs::metadata(&path).unwrap().permissions();
+        for mode in [0o722, 0o770, 0o702] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let text = Local::open(&data_dir).unwrap_err().to_string();
+            let (_, command) = text.split_once("owner: ").unwrap();
+            let mended = std::process::Command::new("sh").args(["-c", command]).status().unwrap();
+            assert!(mended.success(), "{command}");
+            assert!(Local::open(&data_dir).is_ok(), "{name} {mode:o}");
+        }
+        std::fs::set_permissions(&path, before).unwrap();
+    }
+}
+
+/// Only root may give files away.
+#[test]
+fn a_name_in_the_data_directory_that_belongs_to_somebody_else_is_refused() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (_place, _outside, data_dir) = outside_and_data_dir();
+    for name in ["trash", "tmp"] {
+        std::os::unix::fs::chown(data_dir.join(name), Some(65534), None).unwrap();
+        let text = Local::open(&data_dir).unwrap_err().to_string();
+        assert!(text.contains("belongs to user 65534") && text.contains("chown 0 "), "{text}");
+        // Root may use the data directory of another user, if all of it is that user's.
+        for path in [&data_dir, &data_dir.join("tmp"), &data_dir.join("trash")] {
+            std::os::unix::fs::chown(path, Some(65534), None).unwrap();
+        }
+        assert!(Local::open(&data_dir).is_ok());
+        for path in [&data_dir, &data_dir.join("tmp"), &data_dir.join("trash")] {
+            std::os::unix::fs::chown(path, Some(0), None).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_data_directory_behind_a_link_is_used() {
+    let (place, _outside, data_dir) = outside_and_data_dir();
+    let link = place.path().join("link");
+    symlink(&data_dir, &link).unwrap();
+    for path in [link.clone(), link.join("../link")] {
+        assert!(Local::open(&path).is_ok());
+    }
+    let above = place.path().join("above");
+    symlink(place.path(), &above).unwrap();
+    assert!(Local::open(&above.join("data")).is_ok());
+}
+
+#[test]
+fn an_archive_removed_at_once_is_not_in_the_trash() {
+    let (_place, store) = store();
+    let location = published(&store);
+    store.put_proof(&location, b"{}").unwrap();
+    store.remove_at_once(&location).unwrap();
+    assert!(store.stat(&location).unwrap().is_none());
+    assert!(names(&folder_of(&store, "trash")).is_empty());
+    store.remove_at_once(&location).unwrap();
+    store.bring_back(&location).unwrap_err();
+}
+
+#[test]
+fn a_data_directory_keeps_its_id_wherever_it_is_moved_to() {
+    let (place, store) = store();
+    let data_dir = store.scratch().unwrap().parent().unwrap().to_owned();
+    assert_eq!(Local::data_id(&data_dir).unwrap(), None);
+    let id = store.make_data_id().unwrap();
+    assert_eq!(store.make_data_id().unwrap(), id);
+    assert_eq!(Local::data_id(&data_dir).unwrap(), Some(id));
+    assert_eq!(Local::data_id(&place.path().join("nothing")).unwrap(), None);
 }
 
 #[test]
@@ -239,7 +379,7 @@ fn a_proof_lies_beside_its_archive_and_leaves_nothing_behind() {
     let mut beside = path_of(&store, &location).into_os_string();
     beside.push(".proof");
     assert_eq!(std::fs::read(beside).unwrap(), b"{}");
-    assert!(names(store.scratch()).is_empty());
+    assert!(names(store.scratch().unwrap()).is_empty());
     store.remove(&location).unwrap();
     assert!(names(&folder_of(&store, "archives")).is_empty());
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender as Gate, channel};
 use std::time::{Duration, Instant};
 
 use coffer::domain::{BackupId, ContainerName, ProjectId, Timestamp};
-use coffer::store::{Records, Reply, Store, StoreError};
+use coffer::store::{Purpose, Records, Reply, Store, StoreError};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -28,7 +28,11 @@ fn container(text: &str) -> ContainerName {
 
 fn put(store: &Store, project: &str) -> Reply<(), StoreError> {
     let project: ProjectId = project.parse().unwrap();
-    store.write(move |db| db.put_strategy(&project, None, &container("c")), |()| {})
+    store.write(
+        Purpose::NewWork,
+        move |db| db.put_strategy(&project, None, &container("c")),
+        |()| {},
+    )
 }
 
 fn is_there(store: &Store, project: &str) -> bool {
@@ -41,6 +45,7 @@ fn block_writer(store: &Store) -> (Gate<()>, Reply<(), StoreError>) {
     let (go, gate) = channel::<()>();
     let (started, running) = channel();
     let answer = store.write(
+        Purpose::Record,
         move |_db| {
             started.send(()).unwrap();
             assert!(gate.recv().is_err());
@@ -100,6 +105,7 @@ fn a_write_that_fails_or_panics_takes_back_its_own_changes_only() {
     let (go, first) = block_writer(&store);
     let before = put(&store, "before");
     let fails = store.write(
+        Purpose::Record,
         |db| {
             db.put_strategy(&"fails".parse().unwrap(), None, &container("c"))?;
             Err::<(), _>(StoreError::Closed)
@@ -107,6 +113,7 @@ fn a_write_that_fails_or_panics_takes_back_its_own_changes_only() {
         |()| panic!("nothing follows a failure"),
     );
     let panics = store.write(
+        Purpose::Record,
         |db| -> Result<(), StoreError> {
             db.put_strategy(&"panics".parse().unwrap(), None, &container("c"))?;
             panic!("on purpose")
@@ -130,7 +137,7 @@ fn what_follows_a_commit_happens_even_if_the_answer_is_dropped() {
     let store = Store::open(&path).unwrap();
     let (sender, receiver) = channel();
     let write = |db: Records<'_>| db.put_strategy(&project(), None, &container("c"));
-    drop(store.write::<(), StoreError>(write, move |()| sender.send(()).unwrap()));
+    drop(store.write::<(), StoreError>(Purpose::Record, write, move |()| sender.send(()).unwrap()));
     receiver.recv().unwrap();
     assert!(is_there(&store, "a"));
 }
@@ -234,7 +241,11 @@ fn a_completed_row_without_an_archive_is_impossible() {
     assert!(insert("", "'full', 'FAILED', 'sqlite', '3', 1, 1").is_err());
     assert!(insert(", removal", "'full', 'NEW', 'sqlite', '3', 1, 1, 'asked'").is_err());
     assert!(insert("", "'full', 'NEW', 'sqlite', '3', 1, 1").is_ok());
-    let last = store.read(|db| db.last_created().map(|it| it.map(Timestamp::as_micros))).unwrap();
+    let last = store
+        .read(|db| {
+            db.last_created(Timestamp::from_micros(i64::MAX)).map(|it| it.map(Timestamp::as_micros))
+        })
+        .unwrap();
     assert_eq!(last, Some(1));
 }
 

@@ -1,0 +1,68 @@
+//! Removing what a process that was killed left in `tmp/`.
+
+use std::ffi::OsStr;
+
+use super::folder::Folder;
+use super::layout::{Layout, SMALL};
+use super::removal;
+use super::workspace;
+use crate::domain::BackupId;
+use crate::storage::Result;
+
+/// How the names begin that are made in `tmp/`, besides those of unfinished archives: small files on their way to their
+/// place, the folders of drills, those of engines, files that never had a name where the filesystem can do that, and
+/// folders that a removal found too deep.
+const BEGINNINGS: [&str; 5] = [SMALL, workspace::PREFIX, ".coffer-", ".tmp", STEM];
+
+/// Folders that are too deep to be removed at once get names that begin so.
+const STEM: &str = "swept";
+
+/// Removes names that Coffer makes there, and no others; returns how many there were. What cannot be removed does not
+/// keep the others: the first error is returned at the end.
+pub(super) fn sweep(layout: &Layout) -> Result<usize> {
+    let tmp = Folder::open(&layout.tmp)?;
+    let (mut swept, mut foreign, mut result) = (0, Vec::new(), Ok(()));
+    for name in tmp.names()? {
+        let name = name?;
+        if is_own(&name) {
+            let removed = removal::remove(&tmp, &name, STEM);
+            result = result.and(removed.map(|_bytes| swept += 1));
+        } else {
+            foreign.push(name);
+        }
+    }
+    if let Some(first) = foreign.first() {
+        log::warn!(
+            "{} has {} names that are not Coffer's, for example {first:?}: they are left alone; move them elsewhere",
+            layout.tmp.display(),
+            foreign.len()
+        );
+    }
+    result.map(|()| swept)
+}
+
+/// Whether Coffer makes such names.
+fn is_own(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    let is_archive = name.split_once('.').is_some_and(|(backup, attempt)| {
+        backup.parse::<BackupId>().is_ok() && attempt.parse::<u32>().is_ok()
+    });
+    is_archive || BEGINNINGS.iter().any(|it| name.starts_with(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_coffer_makes_are_its_own() {
+        let archive = format!("{}.0", BackupId::generate());
+        for own in [&archive, "small-x1", "drill-x1", ".coffer-spool-x", ".tmpAb", "swept.lifted.0"]
+        {
+            assert!(is_own(own.as_ref()), "{own}");
+        }
+        for other in ["file", "smallish", ".bashrc", ".ssh", "x.0", "1.2", &archive[..36]] {
+            assert!(!is_own(other.as_ref()), "{other}");
+        }
+    }
+}
