@@ -30,6 +30,8 @@ mod false_alarms;
 mod gone;
 #[path = "program/histories/mod.rs"]
 mod histories;
+#[path = "program/hostile_archives.rs"]
+mod hostile_archives;
 #[path = "program/killed_servers.rs"]
 mod killed_servers;
 #[path = "program/mariadb/mod.rs"]

@@ -35,28 +35,66 @@ pub(crate) fn zeros(length: usize, number: usize, only: bool) -> Digest {
 
 /// The BLAKE3 of the file with these segments.
 pub(crate) fn file(segments: &[Digest]) -> Digest {
-    match segments {
-        [] => *blake3::hash(&[]).as_bytes(),
-        [only] => *only,
-        more => {
-            let (left, right) = more.split_at(left_count(more.len()));
-            *merge_subtrees_root(&subtree(left), &subtree(right), Mode::Hash).as_bytes()
+    let mut tree = FileTree::default();
+    segments.iter().for_each(|segment| tree.push(segment));
+    tree.finish()
+}
+
+/// Computes the BLAKE3 of a file from its segments, one after the other: as many hashes are kept as the number of segments
+/// has binary digits.
+#[derive(Debug, Default)]
+pub(crate) struct FileTree {
+    /// The chaining values of complete subtrees, the largest first.
+    subtrees: Vec<Digest>,
+    count: usize,
+}
+
+impl FileTree {
+    pub(crate) fn push(&mut self, segment: &Digest) {
+        // Merged only now, because the root of the tree is merged differently: the last subtrees stay apart until it is
+        // known that more follows.
+        for _ in 0..self.count.trailing_zeros() {
+            let (Some(right), Some(left)) = (self.subtrees.pop(), self.subtrees.pop()) else {
+                break;
+            };
+            self.subtrees.push(merge_subtrees_non_root(&left, &right, Mode::Hash));
         }
+        self.subtrees.push(*segment);
+        self.count += 1;
+    }
+
+    /// The hash of the file that has the segments so far.
+    pub(crate) fn finish(mut self) -> Digest {
+        let Some(mut right) = self.subtrees.pop() else { return *blake3::hash(&[]).as_bytes() };
+        while let Some(left) = self.subtrees.pop() {
+            right = if self.subtrees.is_empty() {
+                *merge_subtrees_root(&left, &right, Mode::Hash).as_bytes()
+            } else {
+                merge_subtrees_non_root(&left, &right, Mode::Hash)
+            };
+        }
+        right
     }
 }
 
-fn subtree(segments: &[Digest]) -> Digest {
-    match segments {
-        [] => [0; 32],
-        [only] => *only,
-        more => {
-            let (left, right) = more.split_at(left_count(more.len()));
-            merge_subtrees_non_root(&subtree(left), &subtree(right), Mode::Hash)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_of_a_file_follows_from_those_of_its_segments() {
+        let content: Vec<u8> =
+            (0..9 * SEGMENT_BYTES).map(|at| (at / 7919).to_le_bytes()[0]).collect();
+        for segments in 0..=9 {
+            for extra in [0, 5] {
+                let length = (segments * SEGMENT_BYTES + extra).min(content.len());
+                let content = &content[..length];
+                let count = length.div_ceil(SEGMENT_BYTES);
+                let pieces = content.chunks(SEGMENT_BYTES).enumerate();
+                let hashes: Vec<_> =
+                    pieces.map(|(number, bytes)| segment(bytes, number, count == 1)).collect();
+                assert_eq!(file(&hashes), *blake3::hash(content).as_bytes(), "{length}");
+            }
         }
     }
-}
-
-/// The largest power of two below `count`, which is 2 or more.
-const fn left_count(count: usize) -> usize {
-    count.div_ceil(2).next_power_of_two()
 }

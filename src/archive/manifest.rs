@@ -11,7 +11,9 @@ use crate::domain::{
 };
 
 /// The longest manifest that is written or read.
-pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;
+pub(crate) const MAX_MANIFEST_BYTES: usize = 8 << 20;
+/// The most values that the JSON of one may have: in memory each takes up to a hundred times its text.
+const MAX_VALUES: usize = 1 << 16;
 const MAX_CHAIN: usize = 10_000;
 
 /// `.coffer/manifest.json`. It is small whatever the size of the backup: the metadata of each file (path, size,
@@ -124,9 +126,11 @@ impl Manifest {
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| ArchiveError::TooLarge(format!("the manifest ({error})")))?;
         json.push(b'\n');
-        if json.len() > MAX_MANIFEST_BYTES || self.chain.len() > MAX_CHAIN {
+        let values = count_values(&json);
+        if json.len() > MAX_MANIFEST_BYTES || values > MAX_VALUES || self.chain.len() > MAX_CHAIN {
+            let (bytes, chain) = (json.len(), self.chain.len());
             let what =
-                format!("a manifest of {} bytes, a chain of {}", json.len(), self.chain.len());
+                format!("a manifest of {bytes} bytes and {values} values, a chain of {chain}");
             return Err(ArchiveError::TooLarge(what));
         }
         Ok(json)
@@ -134,6 +138,9 @@ impl Manifest {
 
     /// Reads `.coffer/manifest.json`, and checks that kind, chain, parent and segment length agree.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Damage> {
+        if count_values(json) > MAX_VALUES {
+            return Err(Damage::new("its manifest has more values than any that is written"));
+        }
         let found: Self = serde_json::from_slice(json)
             .map_err(|error| Damage(format!("its manifest cannot be read ({error})")))?;
         let ends = (found.chain.first(), found.chain.last());
@@ -145,6 +152,21 @@ impl Manifest {
             && usize::try_from(found.segment_bytes) == Ok(SEGMENT_BYTES);
         if sound { Ok(found) } else { Err(Damage::new("its manifest contradicts itself")) }
     }
+}
+
+/// How many values a JSON text has, at most: each is behind a comma or a bracket.
+fn count_values(json: &[u8]) -> usize {
+    let (mut count, mut in_text, mut is_escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Times as RFC 3339 text.
@@ -160,5 +182,21 @@ mod rfc3339 {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_without_what_is_in_texts() {
+        for (json, count) in [
+            (&br#"{"a": 1, "b": [2, 3]}"#[..], 5),
+            (br#"["a,[{", "\"," , "\\", 1]"#, 5),
+            (b"[[],[],[]]", 7),
+        ] {
+            assert_eq!(count_values(json), count, "{}", String::from_utf8_lossy(json));
+        }
     }
 }

@@ -22,6 +22,20 @@ fn is_plain(part: &[u8]) -> bool {
     !part.is_empty() && part != b"." && part != b".." && !part.contains(&0)
 }
 
+impl Entry {
+    /// The same without the places of a file's data, of which there may be millions.
+    #[must_use]
+    pub fn without_extents(&self) -> Self {
+        let kind = match &self.kind {
+            EntryKind::File { size, .. } => EntryKind::File { size: *size, extents: None },
+            other => other.clone(),
+        };
+        let Self { mode, uid, gid, mtime_ns, stamp, .. } = *self;
+        let (path, xattrs) = (self.path.clone(), self.xattrs.clone());
+        Self { path, kind, mode, uid, gid, mtime_ns, xattrs, stamp }
+    }
+}
+
 impl EntryPath {
     /// The root: the source itself.
     pub const fn root() -> Self {

@@ -71,6 +71,11 @@ fn any_exists(context: &Context, after: Timestamp) -> Result<bool, CatalogError>
         .any(|backup| backup.facts.as_ref().is_some_and(|facts| stored.contains(&facts.location))))
 }
 
+/// Whether the archives are where they were. What fails after they were taken away is not worth a warning of its own.
+pub(super) fn are_here(context: &Context) -> bool {
+    matches!(why_archives_missing(context), Ok(None))
+}
+
 /// The same for the process that holds the lock: it remembers the folder, and tells the log and the health check
 /// when this changes.
 pub(super) fn check(context: &Context) -> bool {
@@ -91,6 +96,7 @@ pub(super) fn check(context: &Context) -> bool {
     if why.is_none()
         && read_only.is_none()
         && let Err(error) = remember(context)
+        && are_here(context)
     {
         log::warn!("which folder holds the archives is not remembered: {}", with_causes(&error));
     }

@@ -40,15 +40,13 @@ pub(crate) fn encode(record: &Record) -> Vec<u8> {
     out
 }
 
-pub(super) fn put_record(out: &mut Vec<u8>, record: &Record, previous: &mut Previous) {
+fn put_record(out: &mut Vec<u8>, record: &Record, previous: &mut Previous) {
     put_entry(out, &record.entry, previous);
-    if let EntryKind::File { size, .. } = record.entry.kind {
-        for (number, segment) in record.segments.iter().enumerate() {
-            put_segment(out, segment, segment_length(size, number), previous);
-        }
-        if record.segments.len() > 1 {
-            out.extend_from_slice(&record.hash.unwrap_or_default());
-        }
+    for (number, segment) in record.segments.iter().enumerate() {
+        put_segment(out, segment, segment_length(record.size(), number), previous);
+    }
+    if record.segments.len() > 1 {
+        out.extend_from_slice(&record.hash.unwrap_or_default());
     }
 }
 
@@ -61,7 +59,7 @@ fn put_text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-fn put_entry(out: &mut Vec<u8>, entry: &Entry, previous: &mut Previous) {
+pub(super) fn put_entry(out: &mut Vec<u8>, entry: &Entry, previous: &mut Previous) {
     let kind = match &entry.kind {
         EntryKind::File { extents: None, .. } => FILE,
         EntryKind::File { extents: Some(_), .. } => FILE | HAS_EXTENTS,
@@ -119,7 +117,12 @@ fn put_ranges(out: &mut Vec<u8>, ranges: impl ExactSizeIterator<Item = (u64, u64
     }
 }
 
-fn put_segment(out: &mut Vec<u8>, segment: &Segment, length: usize, previous: &mut Previous) {
+pub(super) fn put_segment(
+    out: &mut Vec<u8>,
+    segment: &Segment,
+    length: usize,
+    previous: &mut Previous,
+) {
     let (kind, root, patch) = match &segment.stored {
         Stored::Hole => (HOLE, None, None),
         Stored::Root(root) => (ROOT, Some(root), None),

@@ -8,11 +8,12 @@ use super::code::{
     ROOT, ROOT_IS_NEXT, SAME_ARCHIVE, STORED_BITS, SYMLINK, WHOLE, unzigzag,
 };
 use super::record::{
-    DataMap, FrameSlice, MAX_EXTENTS, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice, Record,
-    RootSlice, Segment, Stored, segment_count, segment_length, xattr_cost,
+    DataMap, FrameSlice, MAX_EXTENTS, MAX_RANGES, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice,
+    Record, RootSlice, Segment, SegmentPosition, Stored, segment_count, xattr_cost,
 };
+use super::segments::Segments;
 use crate::archive::error::{ArchiveError, Damage, Result};
-use crate::archive::hash::{self, Digest};
+use crate::archive::hash::{self, Digest, FileTree};
 use crate::archive::order::PathSequence;
 use crate::archive::read::Reader;
 use crate::archive::sparse;
@@ -21,7 +22,25 @@ use crate::domain::{Entry, EntryKind, EntryPath, Extent, SEGMENT_BYTES, Stamp};
 
 type Xattr = (Vec<u8>, Vec<u8>);
 
-/// The entries of an archive, in its order; no path comes twice. Of an unordered archive 9 to 18 bytes are kept
+/// What is read of an index next: an entry, and then the segments of a file one by one, because a file may have millions.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Entry(Entry),
+    Segment(SegmentPosition, Segment),
+}
+
+/// The segments of the file that is being read.
+#[derive(Debug)]
+struct OpenFile {
+    path: EntryPath,
+    size: u64,
+    count: usize,
+    /// The number of the next one.
+    next: usize,
+    tree: FileTree,
+}
+
+/// The entries of an archive, in its order; no path comes twice. Of an unordered archive some 8 bytes are kept
 /// for each entry read. After an error there are no more.
 #[derive(Debug)]
 pub struct Entries {
@@ -31,6 +50,9 @@ pub struct Entries {
     at: usize,
     previous: Previous,
     sequence: PathSequence,
+    file: Option<OpenFile>,
+    /// The hash of the file that was read last.
+    hash: Option<Digest>,
     ended: bool,
 }
 
@@ -43,6 +65,8 @@ impl Reader {
             at: 0,
             previous: Previous::default(),
             sequence: PathSequence::new(self.order()),
+            file: None,
+            hash: None,
             ended: false,
         })
     }
@@ -52,12 +76,7 @@ impl Iterator for Entries {
     type Item = Result<Record>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let found = self.record();
-        self.ended = !matches!(found, Ok(Some(_)));
-        found.transpose()
+        self.record(usize::MAX).transpose()
     }
 }
 
@@ -130,6 +149,12 @@ impl Entries {
     }
 
     fn digest(&mut self) -> Result<Digest> {
+        // Nearly always it is within the block.
+        let here = self.block.get(self.at..).and_then(|rest| rest.first_chunk());
+        if let Some(digest) = here.copied() {
+            self.at += 32;
+            return Ok(digest);
+        }
         let mut bytes = Vec::with_capacity(32);
         self.take(32, &mut bytes)?;
         bytes.try_into().map_err(|_wrong_length| self.damaged("a hash is cut short"))
@@ -139,7 +164,65 @@ impl Entries {
         EntryPath::new(bytes).map_err(|bad| self.damaged(&bad.to_string()))
     }
 
-    fn record(&mut self) -> Result<Option<Record>> {
+    /// The next piece. `None`: there are no more, or there was an error.
+    pub(crate) fn piece(&mut self) -> Result<Option<Piece>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let found = match self.next_segment() {
+            Ok(Some((position, segment))) => Ok(Some(Piece::Segment(position, segment))),
+            Ok(None) => self.next_entry().map(|entry| entry.map(Piece::Entry)),
+            Err(error) => Err(error),
+        };
+        self.ended = !matches!(found, Ok(Some(_)));
+        found
+    }
+
+    /// The next entry; its segments are not read.
+    pub(crate) fn skip_to_entry(&mut self) -> Result<Option<Entry>> {
+        loop {
+            match self.piece()? {
+                Some(Piece::Entry(entry)) => return Ok(Some(entry)),
+                Some(Piece::Segment(..)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next entry, with as many of its segments as are wanted.
+    fn record(&mut self, most: usize) -> Result<Option<Record>> {
+        let Some(entry) = self.skip_to_entry()? else { return Ok(None) };
+        self.with_segments(entry, most).map(Some)
+    }
+
+    /// The record of the entry that was read last, with as many of its segments as are wanted.
+    pub(crate) fn with_segments(&mut self, entry: Entry, most: usize) -> Result<Record> {
+        let mut segments = Segments::default();
+        while let Some((_, segment)) =
+            self.next_segment().inspect_err(|_error| self.ended = true)?
+        {
+            if segments.len() < most {
+                segments.push(segment);
+            }
+        }
+        Ok(Record { entry, segments, hash: self.hash.take() })
+    }
+
+    /// Decodes a record that stands alone, made by [`super::encode`].
+    pub(crate) fn decode(&mut self, bytes: Vec<u8>) -> Result<Record> {
+        let block = std::mem::replace(&mut self.block, bytes);
+        let (at, previous) = (std::mem::take(&mut self.at), std::mem::take(&mut self.previous));
+        let (file, hash) = (self.file.take(), self.hash.take());
+        let found = self.entry().and_then(|entry| {
+            self.open_file(&entry)?;
+            self.with_segments(entry, usize::MAX)
+        });
+        (self.block, self.at, self.previous) = (block, at, previous);
+        (self.file, self.hash) = (file, hash);
+        found
+    }
+
+    fn next_entry(&mut self) -> Result<Option<Entry>> {
         if !self.has_more()? {
             return Ok(None);
         }
@@ -147,34 +230,42 @@ impl Entries {
         self.sequence
             .push(&entry.path)
             .map_err(|error| self.blocks.reader().damaged(error.of_found(&entry.path)))?;
-        self.with_segments(entry).map(Some)
+        self.open_file(&entry)?;
+        Ok(Some(entry))
     }
 
-    /// Decodes a record that stands alone, made by [`super::encode`].
-    pub(crate) fn decode(&mut self, bytes: Vec<u8>) -> Result<Record> {
-        let block = std::mem::replace(&mut self.block, bytes);
-        let (at, previous) = (std::mem::take(&mut self.at), std::mem::take(&mut self.previous));
-        let found = self.entry().and_then(|entry| self.with_segments(entry));
-        (self.block, self.at, self.previous) = (block, at, previous);
-        found
-    }
-
-    /// Reads the rest of this entry's record.
-    fn with_segments(&mut self, entry: Entry) -> Result<Record> {
-        let EntryKind::File { size, .. } = entry.kind else {
-            return Ok(Record { entry, segments: Vec::new(), hash: None });
-        };
+    /// Prepares to read the segments of this entry.
+    fn open_file(&mut self, entry: &Entry) -> Result<()> {
+        self.hash = None;
+        let EntryKind::File { size, .. } = entry.kind else { return Ok(()) };
         let count = segment_count(size).ok_or_else(|| self.damaged("a file is too long"))?;
-        let mut segments = Vec::new();
-        for number in 0..count {
-            segments.push(self.segment(segment_length(size, number))?);
+        if count == 0 {
+            self.hash = Some(hash::file(&[]));
+            return Ok(());
         }
-        let hash = match segments.as_slice() {
-            [] => hash::file(&[]),
-            [only] => only.hash,
-            _ => self.digest()?,
-        };
-        Ok(Record { entry, segments, hash: Some(hash) })
+        let (path, tree) = (entry.path.clone(), FileTree::default());
+        self.file = Some(OpenFile { path, size, count, next: 0, tree });
+        Ok(())
+    }
+
+    /// The next segment of the file that was begun, if it has another. After the last one, the file's hash is compared.
+    fn next_segment(&mut self) -> Result<Option<(SegmentPosition, Segment)>> {
+        let Some(mut file) = self.file.take() else { return Ok(None) };
+        let position = SegmentPosition::of(file.next, file.size, file.count);
+        let segment = self.segment(position.length)?;
+        file.tree.push(&segment.hash);
+        file.next += 1;
+        if file.next < file.count {
+            self.file = Some(file);
+            return Ok(Some((position, segment)));
+        }
+        let hash = if file.count == 1 { segment.hash } else { self.digest()? };
+        if file.tree.finish() != hash {
+            let what = format!("the hash of {} is not that of its segments", file.path);
+            return Err(self.blocks.reader().damaged(Damage(what)));
+        }
+        self.hash = Some(hash);
+        Ok(Some((position, segment)))
     }
 
     fn entry(&mut self) -> Result<Entry> {
@@ -234,8 +325,8 @@ impl Entries {
         if count > MAX_EXTENTS {
             return Err(self.damaged("a file has too many data ranges"));
         }
-        let ranges = self.ranges(count, size)?.into_iter();
-        let extents: Vec<_> = ranges.map(|(offset, length)| Extent { offset, length }).collect();
+        let mut extents = Vec::new();
+        self.ranges(count, size, |offset, length| extents.push(Extent { offset, length }))?;
         sparse::check(&extents, size).map_err(|damage| self.damaged(&damage.0))?;
         Ok(EntryKind::File { size, extents: Some(extents) })
     }
@@ -292,27 +383,30 @@ impl Entries {
     fn map(&mut self) -> Result<DataMap> {
         let length: u32 = self.number()?;
         let count: u32 = self.number()?;
-        if length > saturating_u32(SEGMENT_BYTES) || count > length {
-            return Err(self.damaged("a segment is too long"));
+        if length > saturating_u32(SEGMENT_BYTES) || count > length.min(MAX_RANGES) {
+            return Err(self.damaged("a segment is too long, or has too many data ranges"));
         }
-        let ranges = self.ranges(to_usize(count), u64::from(length))?.into_iter();
-        let ranges = ranges.map(|(start, range)| (saturating_u32(start), saturating_u32(range)));
-        Ok(DataMap { length, ranges: ranges.collect() })
+        let mut ranges = Vec::new();
+        self.ranges(to_usize(count), u64::from(length), |start, range| {
+            ranges.push((saturating_u32(start), saturating_u32(range)));
+        })?;
+        ranges.shrink_to_fit();
+        Ok(DataMap { length, ranges })
     }
 
-    /// Start and length of data ranges, of which the last ends at `limit` at most.
-    fn ranges(&mut self, count: usize, limit: u64) -> Result<Vec<(u64, u64)>> {
-        let (mut ranges, mut end) = (Vec::new(), 0_u64);
+    /// Gives start and length of each data range to `take`. Of these the last ends at `limit` at most.
+    fn ranges(&mut self, count: usize, limit: u64, mut take: impl FnMut(u64, u64)) -> Result<()> {
+        let mut end = 0_u64;
         for _ in 0..count {
             let gap: u64 = self.number()?;
             let (start, length) = (end.saturating_add(gap), self.number()?);
-            ranges.push((start, length));
+            take(start, length);
             end = start.saturating_add(length);
             // Checked for each, so that a made-up count cannot fill the memory.
             if end > limit || length == 0 {
                 return Err(self.damaged("a data range is not within its file or segment"));
             }
         }
-        Ok(ranges)
+        Ok(())
     }
 }

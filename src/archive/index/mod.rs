@@ -52,15 +52,18 @@ mod encode;
 mod entries;
 mod record;
 mod root_index;
+mod segments;
 mod writer;
 
 pub(super) use block::Block;
 pub(super) use encode::{check_fits, encode};
 pub use entries::Entries;
+pub(super) use entries::Piece;
 pub use record::Record;
 pub(super) use record::{
     DataMap, FrameSlice, PatchSlice, RootSlice, Segment, SegmentPosition, Stored, segment_count,
-    segment_length, segment_start,
+    segment_length, segment_start, size_of,
 };
 pub(super) use root_index::RootIndex;
+pub(super) use segments::{HOLE, Segments};
 pub(super) use writer::{FinishedIndex, IndexWriter};

@@ -1,5 +1,6 @@
 //! A record of the index: an entry, and where the content of its segments is.
 
+use super::segments::Segments;
 use crate::archive::hash::{self, Digest};
 use crate::domain::num::{saturating_usize, to_u64};
 use crate::domain::{Entry, EntryKind, SEGMENT_BYTES};
@@ -11,6 +12,8 @@ pub(super) const MAX_TEXT_BYTES: usize = 1 << 20;
 /// The most that the extended attributes of an entry may [count](xattr_cost) together.
 pub(super) const MAX_XATTRS_BYTES: usize = 4 << 20;
 pub(super) const MAX_EXTENTS: usize = 1 << 21;
+/// The most data ranges of a segment: in memory they take half of what it has itself. Filesystems cannot make that many.
+pub(super) const MAX_RANGES: u32 = 1 << 16;
 
 /// Bytes in the decompressed content of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +105,11 @@ pub(crate) struct SegmentPosition {
 }
 
 impl SegmentPosition {
+    /// That of segment `number` of a file of this size and so many segments.
+    pub(crate) fn of(number: usize, size: u64, count: usize) -> Self {
+        Self { number, only: count == 1, length: segment_length(size, number) }
+    }
+
     pub(crate) fn hash(self, content: &[u8]) -> Digest {
         hash::segment(content, self.number, self.only)
     }
@@ -111,7 +119,7 @@ impl SegmentPosition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     pub entry: Entry,
-    pub(crate) segments: Vec<Segment>,
+    pub(crate) segments: Segments,
     pub(crate) hash: Option<Digest>,
 }
 
@@ -124,26 +132,15 @@ impl Record {
 
     /// The length of a regular file; 0 for everything else.
     pub const fn size(&self) -> u64 {
-        match self.entry.kind {
-            EntryKind::File { size, .. } => size,
-            _ => 0,
-        }
+        size_of(&self.entry)
     }
+}
 
-    /// The segments of a file, and their positions in it.
-    pub(crate) fn into_segments(self) -> impl Iterator<Item = (SegmentPosition, Segment)> {
-        let (size, only) = (self.size(), self.segments.len() == 1);
-        self.segments.into_iter().enumerate().map(move |(number, segment)| {
-            let length = segment_length(size, number);
-            (SegmentPosition { number, only, length }, segment)
-        })
-    }
-
-    /// The hash that follows from those of the segments; `None` for everything but a regular file.
-    pub(crate) fn hash_of_segments(&self) -> Option<Digest> {
-        let EntryKind::File { .. } = self.entry.kind else { return None };
-        let hashes: Vec<_> = self.segments.iter().map(|segment| segment.hash).collect();
-        Some(hash::file(&hashes))
+/// The length of a regular file; 0 for everything else.
+pub(crate) const fn size_of(entry: &Entry) -> u64 {
+    match entry.kind {
+        EntryKind::File { size, .. } => size,
+        _ => 0,
     }
 }
 

@@ -8,11 +8,13 @@ use crossbeam_channel::unbounded;
 use super::reader::Reader;
 use super::segment_reader::{ChainReaders, decompress_segments, slice_of, with_holes};
 use super::verified_patches::VerifiedPatches;
-use super::walk::{Content, Walk, check_hash};
+use super::walk::{Content, Walk};
 use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::frame::Decompressor;
 use crate::archive::hash::{self, Digest};
-use crate::archive::index::{Segment, SegmentPosition, Stored, segment_length, segment_start};
+use crate::archive::index::{
+    Piece, Segment, SegmentPosition, Stored, segment_length, segment_start,
+};
 use crate::archive::manifest::Manifest;
 use crate::archive::pool::Pool;
 use crate::domain::num::{saturating_usize, to_u64};
@@ -149,16 +151,17 @@ fn read_file(
 /// The segments of a full backup that are not holes. Their frames are in the order of the index, because they were
 /// written so.
 fn full_segments(reader: &Arc<Reader>) -> Result<impl Iterator<Item = Result<FullSegment>>> {
-    let entries = reader.entries(None)?;
-    let reader = Arc::clone(reader);
-    Ok(entries.flat_map(move |record| {
-        let checked = record.and_then(|record| check_hash(&reader, &record).map(|()| record));
-        let (segments, error) = match checked {
-            Ok(record) => (Some(record.into_segments()), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        let segments = segments.into_iter().flatten();
-        segments.filter(|(_, segment)| segment.stored != Stored::Hole).map(Ok).chain(error)
+    let mut entries = reader.entries(None)?;
+    Ok(std::iter::from_fn(move || {
+        loop {
+            match entries.piece().transpose()? {
+                Ok(Piece::Segment(position, segment)) if segment.stored != Stored::Hole => {
+                    return Some(Ok((position, segment)));
+                }
+                Ok(_entry_or_hole) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
     }))
 }
 

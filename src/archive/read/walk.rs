@@ -7,12 +7,14 @@ use parking_lot::Mutex;
 use super::reader::Reader;
 use super::segment_reader::{ChainReaders, SegmentReader};
 use super::verified_patches::VerifiedPatches;
-use crate::archive::error::{ArchiveError, Damage, Result};
-use crate::archive::index::{Record, Segment, SegmentPosition, Stored, segment_start};
+use crate::archive::error::{ArchiveError, Result};
+use crate::archive::index::{
+    Entries, Piece, Segment, SegmentPosition, Stored, segment_start, size_of,
+};
 use crate::archive::pool::Pool;
 use crate::archive::sparse::{self, Coverage};
 use crate::domain::num::to_u64;
-use crate::domain::{Cancel, Entry, EntryKind, EntryPath, WriteAt};
+use crate::domain::{Cancel, Entry, EntryKind, EntryPath, Extent, WriteAt};
 
 /// What a backup has: the result of verifying or restoring it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +30,8 @@ pub struct Counts {
 const JOB_SEGMENTS: usize = 32;
 /// A job is submitted when it has this many bytes.
 const JOB_BYTES: usize = 1 << 20;
+/// A job is submitted when it has this many bytes of holes.
+const JOB_HOLES: u64 = 1 << 36;
 
 /// A backup whose segments are to be read.
 #[derive(Clone, Copy)]
@@ -68,36 +72,32 @@ impl Walk<'_> {
     /// Reads the backup. `want` says for each entry what to do with its content.
     pub(super) fn run<E: From<ArchiveError>>(
         self,
-        mut want: impl FnMut(&Entry) -> Result<Content, E>,
+        want: impl FnMut(&Entry) -> Result<Content, E>,
     ) -> Result<Counts, E> {
-        let mut counts = Counts::default();
+        let entries = self.backup.entries(Some(self.chain.root()?))?;
+        let own = self.only_own_except.map(|_| self.backup.depth());
+        let names_files = self.lost.is_some();
+        let mut items =
+            Items { entries, want, own, names_files, file: None, counts: Counts::default() };
         let mut done = 0;
-        let mut items = self.backup.entries(Some(self.chain.root()?))?.flat_map(|record| {
-            let (items, error) = match self.items(record, &mut want, &mut counts) {
-                Ok(items) => (items, None),
-                Err(error) => (None, Some(Err(error))),
-            };
-            items.into_iter().flatten().map(Ok).chain(error)
-        });
-        let jobs = std::iter::from_fn(|| next_job(&mut items).transpose());
+        let jobs = std::iter::from_fn(|| items.next_job().transpose());
         self.start()?.run(jobs, |bytes| {
             done += bytes?;
             (self.progress)(done);
             Ok(())
         })?;
-        drop(items);
-        Ok(Counts { bytes: done, ..counts })
+        Ok(Counts { bytes: done, ..items.counts })
     }
 
-    fn start(&self) -> Result<Pool<Vec<Item>, Result<u64>>> {
+    fn start(&self) -> Result<Pool<Job, Result<u64>>> {
         Pool::start(self.workers, || {
             let mut reader = SegmentReader::new(Arc::clone(self.chain))?;
             let mut scratch = Vec::new();
             let verified = self.only_own_except.map(Arc::clone);
             let cancel = self.cancel.clone();
             let lost = self.lost.map(Arc::clone);
-            Ok(move |items: Vec<Item>| {
-                items.iter().try_fold(0, |sum, item| {
+            Ok(move |job: Job| {
+                job.items.iter().try_fold(job.holes, |sum, item| {
                     if cancel.is_cancelled() {
                         return Err(ArchiveError::Cancelled);
                     }
@@ -121,62 +121,107 @@ impl Walk<'_> {
             })
         })
     }
+}
 
-    /// The segments of a record to check, unless it has none or its content is not wanted.
-    fn items<E: From<ArchiveError>, F: FnMut(&Entry) -> Result<Content, E>>(
-        &self,
-        record: Result<Record>,
-        want: &mut F,
-        counts: &mut Counts,
-    ) -> Result<Option<impl Iterator<Item = Item> + use<E, F>>, E> {
-        let mut record = record?;
-        check_hash(self.backup, &record)?;
-        counts.entries += 1;
-        counts.files += u64::from(matches!(record.entry.kind, EntryKind::File { .. }));
-        let place = match want(&record.entry)? {
+/// What a thread does at a time.
+#[derive(Default)]
+struct Job {
+    items: Vec<Item>,
+    /// Bytes of holes, with which there is nothing to do.
+    holes: u64,
+}
+
+/// The file whose segments are read.
+struct WantedFile {
+    size: u64,
+    extents: Option<Vec<Extent>>,
+    place: Option<Arc<dyn WriteAt>>,
+    path: Option<Arc<EntryPath>>,
+}
+
+/// The segments of a backup that are wanted.
+struct Items<F> {
+    entries: Entries,
+    want: F,
+    /// If given, only segments of this archive.
+    own: Option<u16>,
+    names_files: bool,
+    file: Option<WantedFile>,
+    counts: Counts,
+}
+
+impl<F> Items<F> {
+    /// Takes segments until they are enough for a job; `None` if there are none.
+    fn next_job<E: From<ArchiveError>>(&mut self) -> Result<Option<Job>, E>
+    where
+        F: FnMut(&Entry) -> Result<Content, E>,
+    {
+        let (mut job, mut bytes) = (Job::default(), 0);
+        while job.items.len() < JOB_SEGMENTS && bytes < JOB_BYTES && job.holes < JOB_HOLES {
+            match self.entries.piece()? {
+                None if job.items.is_empty() && job.holes == 0 => return Ok(None),
+                None => break,
+                Some(Piece::Entry(entry)) => self.file = self.wanted(entry)?,
+                Some(Piece::Segment(position, segment)) => {
+                    let Some(file) = &self.file else { continue };
+                    if segment.stored == Stored::Hole && self.own.is_none() {
+                        job.holes += to_u64(position.length);
+                    } else if self.own.is_none() || self.own == segment.depth() {
+                        let item = file.item(position, segment);
+                        bytes += item.cost();
+                        job.items.push(item);
+                    }
+                }
+            }
+        }
+        Ok(Some(job))
+    }
+
+    /// The file that begins with this entry, unless it is none or its content is not wanted.
+    fn wanted<E>(&mut self, entry: Entry) -> Result<Option<WantedFile>, E>
+    where
+        F: FnMut(&Entry) -> Result<Content, E>,
+    {
+        self.counts.entries += 1;
+        self.counts.files += u64::from(matches!(entry.kind, EntryKind::File { .. }));
+        let place = match (self.want)(&entry)? {
             Content::Skip => return Ok(None),
             Content::Check => None,
             Content::Write(place) => Some(place),
         };
-        let size = record.size();
-        let EntryKind::File { extents, .. } = &mut record.entry.kind else { return Ok(None) };
-        let extents = extents.take();
-        let path = self.lost.map(|_| Arc::new(record.entry.path.clone()));
-        let own = self.only_own_except.map(|_| self.backup.depth());
-        let segments = record.into_segments();
-        let wanted = segments.filter(move |(_, it)| own.is_none() || it.depth() == own);
-        Ok(Some(wanted.map(move |(position, segment)| {
-            let coverage = sparse::coverage(extents.as_deref(), size, position.number);
-            Item { segment, position, coverage, place: place.clone(), path: path.clone() }
-        })))
+        let size = size_of(&entry);
+        let path = self.names_files.then(|| Arc::new(entry.path));
+        let extents = match entry.kind {
+            EntryKind::File { extents, .. } => extents,
+            _ => None,
+        };
+        Ok(Some(WantedFile { size, extents, place, path }))
     }
 }
 
-/// Takes items until they are enough for a job; `None` if there are none.
-fn next_job<E>(items: &mut impl Iterator<Item = Result<Item, E>>) -> Result<Option<Vec<Item>>, E> {
-    let (mut job, mut bytes) = (Vec::new(), 0);
-    while job.len() < JOB_SEGMENTS && bytes < JOB_BYTES {
-        let Some(item) = items.next().transpose()? else { break };
-        bytes += item.position.length;
-        job.push(item);
+impl WantedFile {
+    fn item(&self, position: SegmentPosition, segment: Segment) -> Item {
+        let coverage = sparse::coverage(self.extents.as_deref(), self.size, position.number);
+        let (place, path) = (self.place.clone(), self.path.clone());
+        Item { segment, position, coverage, place, path }
     }
-    Ok(Some(job).filter(|job| !job.is_empty()))
 }
 
-/// Checks that the hash of a file is that of its segments.
-pub(super) fn check_hash(reader: &Reader, record: &Record) -> Result<()> {
-    if record.hash == record.hash_of_segments() {
-        return Ok(());
+impl Item {
+    /// How much it counts in a job: what it has, and what is in memory of it.
+    fn cost(&self) -> usize {
+        let map = self.segment.root().and_then(|root| root.map.as_deref());
+        let here = match &self.coverage {
+            Coverage::Partial(map) => Some(map),
+            Coverage::Full | Coverage::Hole => None,
+        };
+        let ranges: usize = map.into_iter().chain(here).map(|it| it.ranges.len()).sum();
+        self.position.length.saturating_add(ranges.saturating_mul(8))
     }
-    let what = format!("the hash of {} is not that of its segments", record.entry.path);
-    Err(reader.damaged(Damage(what)))
 }
 
 impl Item {
     fn run(&self, reader: &mut SegmentReader, scratch: &mut Vec<u8>) -> Result<()> {
-        if self.segment.stored == Stored::Hole {
-            return Ok(());
-        }
         let content = reader.read(&self.segment, self.position, scratch)?;
         let Some(place) = &self.place else { return Ok(()) };
         self.write(place.as_ref(), content).map_err(ArchiveError::Target)

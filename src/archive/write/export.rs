@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::writer::Writer;
 use crate::archive::error::Result;
+use crate::archive::index::{Piece, Stored};
 use crate::archive::read::{Chain, SegmentReader};
 use crate::domain::num::to_u64;
 
@@ -19,18 +20,26 @@ impl Chain {
         let mut done = 0_u64;
         let mut reader = SegmentReader::new(Arc::clone(self.readers()))?;
         let mut scratch = Vec::new();
-        for record in self.last().entries(Some(self.readers().root()?))? {
-            let record = record?;
-            if !writer.entry(&record.entry, false)? {
-                continue;
-            }
-            for (position, segment) in record.into_segments() {
+        let mut entries = self.last().entries(Some(self.readers().root()?))?;
+        let mut is_wanted = false;
+        while let Some(piece) = entries.piece()? {
+            let (position, segment) = match piece {
+                Piece::Entry(entry) => {
+                    is_wanted = writer.entry(&entry, false)?;
+                    continue;
+                }
+                Piece::Segment(..) if !is_wanted => continue,
+                Piece::Segment(position, segment) => (position, segment),
+            };
+            if segment.stored == Stored::Hole {
+                writer.hole()?;
+            } else {
                 let mut content = writer.buffer();
                 content.extend_from_slice(reader.read(&segment, position, &mut scratch)?);
-                done = done.saturating_add(to_u64(content.len()));
                 writer.segment(content)?;
-                progress(done);
             }
+            done = done.saturating_add(to_u64(position.length));
+            progress(done);
         }
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::archive::error::{ArchiveError, Result};
-use crate::archive::index::{Entries, Record, encode};
+use crate::archive::index::{Entries, Record, encode, segment_count};
 use crate::archive::order::{Order, PathSet};
 use crate::archive::read::Reader;
-use crate::domain::{BackupId, EntryKind, EntryPath, Kind};
+use crate::domain::{BackupId, Entry, EntryKind, EntryPath, Kind};
 
 /// The index of an incremental's parent, read along with the new entries, and the root of the chain.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct ParentIndex {
     entries: Entries,
     /// The parent's record that was read or found last.
     current: Option<Arc<Record>>,
+    /// The entry after that, if it was read already, but none of its segments.
+    ahead: Option<Entry>,
     /// The records that were skipped, if parent or child are unordered.
     skipped: Option<SkippedRecords>,
 }
@@ -37,7 +39,7 @@ impl ParentIndex {
             return mismatch("there are two archives with this id");
         }
         let entries = parent.entries(Some(&root))?;
-        Ok(Self { parent, root, entries, current: None, skipped: None })
+        Ok(Self { parent, root, entries, current: None, ahead: None, skipped: None })
     }
 
     /// Sets the order in which paths will be looked up.
@@ -61,13 +63,13 @@ impl ParentIndex {
         &self.parent.manifest().chain
     }
 
-    /// Looks up the parent's regular file of this path. Paths must come in the order that was set; the last one may
-    /// come again.
-    pub(super) fn file(&mut self, path: &EntryPath) -> Result<Option<Arc<Record>>> {
+    /// Looks up the parent's regular file of this path, with at most so many of its segments: however long the parent's is,
+    /// no more can be of use. Paths must come in the order that was set; the last one may come again.
+    pub(super) fn file(&mut self, path: &EntryPath, most: usize) -> Result<Option<Arc<Record>>> {
         if self.skipped.is_some() {
-            self.search(path)?;
+            self.search(path, most)?;
         } else {
-            self.read_up_to(path)?;
+            self.read_up_to(path, most)?;
         }
         let found = self.current.as_ref().filter(|record| record.entry.path == *path);
         let is_file = |record: &&Arc<Record>| matches!(record.entry.kind, EntryKind::File { .. });
@@ -75,18 +77,25 @@ impl ParentIndex {
     }
 
     /// Reads on to the first path that is not less than this one.
-    fn read_up_to(&mut self, path: &EntryPath) -> Result<()> {
+    fn read_up_to(&mut self, path: &EntryPath, most: usize) -> Result<()> {
         while self.current.as_ref().is_none_or(|record| record.entry.path < *path) {
-            match self.entries.next() {
-                Some(record) => self.current = Some(Arc::new(record?)),
-                None => return Ok(()),
+            let next = match self.ahead.take() {
+                Some(entry) => Some(entry),
+                None => self.entries.skip_to_entry()?,
+            };
+            let Some(entry) = next else { return Ok(()) };
+            if entry.path > *path {
+                self.ahead = Some(entry);
+                return Ok(());
             }
+            let wanted = if entry.path == *path { most } else { 0 };
+            self.current = Some(Arc::new(self.entries.with_segments(entry, wanted)?));
         }
         Ok(())
     }
 
     /// Searches the skipped records for the path, then reads on until it comes.
-    fn search(&mut self, path: &EntryPath) -> Result<()> {
+    fn search(&mut self, path: &EntryPath, most: usize) -> Result<()> {
         let Some(skipped) = self.skipped.as_mut() else { return Ok(()) };
         let is_current = self.current.as_ref().is_some_and(|record| record.entry.path == *path);
         if is_current || !skipped.may_have(path) {
@@ -96,13 +105,14 @@ impl ParentIndex {
             self.current = Some(Arc::new(self.entries.decode(bytes)?));
             return Ok(());
         }
-        for record in self.entries.by_ref() {
-            let record = record?;
-            if record.entry.path == *path {
-                self.current = Some(Arc::new(record));
+        while let Some(entry) = self.entries.skip_to_entry()? {
+            if entry.path == *path {
+                self.current = Some(Arc::new(self.entries.with_segments(entry, most)?));
                 return Ok(());
             }
-            skipped.insert(record);
+            if skipped.may_keep(&entry) {
+                skipped.insert(self.entries.with_segments(entry, usize::MAX)?);
+            }
         }
         Ok(())
     }
@@ -126,8 +136,8 @@ impl SkippedRecords {
     /// Collects the paths of this parent's files. `root` is that of its chain.
     pub(super) fn new(parent: &Arc<Reader>, root: &Arc<Reader>) -> Result<Self> {
         let mut files = PathSet::default();
-        for record in parent.entries(Some(root))? {
-            let entry = record?.entry;
+        let mut entries = parent.entries(Some(root))?;
+        while let Some(entry) = entries.skip_to_entry()? {
             if matches!(entry.kind, EntryKind::File { .. }) {
                 files.insert(&entry.path).map_err(|error| error.of_given(&entry.path))?;
             }
@@ -138,6 +148,13 @@ impl SkippedRecords {
     /// Whether the parent has a file of this path. There is a chance of one in millions that `true` is wrong.
     pub(super) fn may_have(&self, path: &EntryPath) -> bool {
         self.files.contains(path)
+    }
+
+    /// Whether there is room for the record of this entry: each segment takes 33 bytes or more.
+    fn may_keep(&self, entry: &Entry) -> bool {
+        let EntryKind::File { size, .. } = entry.kind else { return false };
+        let least = segment_count(size).unwrap_or(usize::MAX).saturating_mul(33);
+        self.bytes.saturating_add(least) <= MAX_BYTES
     }
 
     pub(super) fn insert(&mut self, record: Record) {

@@ -1,24 +1,55 @@
 //! Records that wait until their segments are encoded, in the order in which their entries came.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::encoder::{SegmentId, SegmentOutcome};
 use crate::archive::error::Result;
 use crate::archive::hash::Digest;
-use crate::archive::index::{FinishedIndex, IndexWriter, Record, Segment};
+use crate::archive::index::{FinishedIndex, HOLE, IndexWriter, Segment, Segments};
 use crate::archive::manifest::Totals;
 use crate::domain::num::to_u64;
 use crate::domain::{Entry, EntryKind};
 
 #[derive(Debug)]
 struct PendingRecord {
-    record: Record,
+    entry: Entry,
+    content: Content,
     /// How many of its segments are being encoded.
     missing: usize,
     /// Whether it can no longer get segments or be retracted.
     closed: bool,
     retracted: bool,
     totals: Totals,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Of a file that need not be read.
+    Known(Segments, Digest),
+    /// The segments so far with their numbers, in any order, and in order rows of holes that were not hashed.
+    Read(Vec<(usize, Segment)>, Vec<Range<usize>>),
+}
+
+impl Content {
+    /// Moves an entry with its content into the index.
+    fn push_to(self, index: &mut IndexWriter, entry: &Entry) -> Result<()> {
+        let (mut data, holes) = match self {
+            Self::Known(segments, hash) => {
+                return index.push(entry, segments.iter(), Some(hash));
+            }
+            Self::Read(data, holes) => (data, holes),
+        };
+        data.sort_by_key(|(number, _)| *number);
+        let mut data = data.iter().peekable();
+        let mut holes = holes.into_iter().flatten().peekable();
+        let segments = std::iter::from_fn(|| match (data.peek(), holes.peek()) {
+            (Some((number, _)), Some(hole)) if hole < number => holes.next().map(|_| &HOLE),
+            (Some(_), _) => data.next().map(|(_, segment)| segment),
+            (None, _) => holes.next().map(|_| &HOLE),
+        });
+        index.push(entry, segments, None)
+    }
 }
 
 /// The records on their way into the index.
@@ -42,7 +73,7 @@ impl PendingRecords {
 
     /// Adds the record of an entry and returns its number. `known` are the segments and the hash of a file that
     /// need not be read.
-    pub(super) fn begin(&mut self, entry: Entry, known: Option<(Vec<Segment>, Digest)>) -> u64 {
+    pub(super) fn begin(&mut self, entry: Entry, known: Option<(Segments, Digest)>) -> u64 {
         let number = self.first + to_u64(self.queue.len());
         let mut totals = Totals { entries: 1, ..Totals::default() };
         if let EntryKind::File { size, .. } = entry.kind {
@@ -50,9 +81,12 @@ impl PendingRecords {
             totals.content_bytes = size;
         }
         totals.unread_files = u64::from(known.is_some());
-        let (segments, hash) = known.map_or((Vec::new(), None), |(list, hash)| (list, Some(hash)));
-        let record = Record { entry, segments, hash };
-        let pending = PendingRecord { record, missing: 0, closed: false, retracted: false, totals };
+        let content = match known {
+            Some((segments, hash)) => Content::Known(segments, hash),
+            None => Content::Read(Vec::new(), Vec::new()),
+        };
+        let (closed, retracted) = (false, false);
+        let pending = PendingRecord { entry, content, missing: 0, closed, retracted, totals };
         self.queue.push_back(pending);
         number
     }
@@ -79,13 +113,18 @@ impl PendingRecords {
             SegmentOutcome::Stored => pending.totals.stored_segments += 1,
             SegmentOutcome::Patched => pending.totals.patched_segments += 1,
         }
-        // Segments need not come in order: until all are there, copies of one take the place of those missing.
-        let segments = &mut pending.record.segments;
-        while segments.len() <= id.number {
-            segments.push(segment.clone());
+        if let Content::Read(data, _) = &mut pending.content {
+            data.push((id.number, segment));
         }
-        if let Some(place) = segments.get_mut(id.number) {
-            *place = segment;
+    }
+
+    /// Adds a hole that was not hashed. Holes come in order.
+    pub(super) fn add_hole(&mut self, id: SegmentId) {
+        let Some(pending) = self.get(id.record) else { return };
+        let Content::Read(_, holes) = &mut pending.content else { return };
+        match holes.last_mut() {
+            Some(row) if row.end == id.number => row.end += 1,
+            _ => holes.push(id.number..id.number + 1),
         }
     }
 
@@ -108,15 +147,12 @@ impl PendingRecords {
     pub(super) fn move_to_index(&mut self) -> Result<()> {
         while self.queue.front().is_some_and(|front| front.closed && front.missing == 0) {
             let Some(front) = self.queue.pop_front() else { break };
-            let PendingRecord { mut record, retracted, totals, .. } = front;
+            let PendingRecord { entry, content, retracted, totals, .. } = front;
             self.first += 1;
             if retracted {
                 continue;
             }
-            if record.hash.is_none() {
-                record.hash = record.hash_of_segments();
-            }
-            self.index.push(&record)?;
+            content.push_to(&mut self.index, &entry)?;
             self.totals.add(&totals);
         }
         Ok(())

@@ -11,6 +11,9 @@ use crate::engine::file_stat::FileStat;
 /// The most extents that an archive keeps of a file.
 const MAX_EXTENTS: usize = 2_000_000;
 
+/// The shortest hole that is kept: no filesystem has smaller blocks, and an archive bounds the ranges of a segment.
+const LEAST_HOLE: u64 = 512;
+
 /// Where an open file holds data; `None` if it has no holes or the filesystem does not say.
 pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Extent>> {
     if found.allocated >= found.size {
@@ -38,6 +41,7 @@ pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Exte
         at = end;
     }
     merge_shortest_holes(&mut extents, MAX_EXTENTS);
+    merge_holes(&mut extents, LEAST_HOLE);
     let complete = [Extent { offset: 0, length: found.size }];
     (extents != complete).then_some(extents)
 }
@@ -47,15 +51,20 @@ fn merge_shortest_holes(extents: &mut Vec<Extent>, most: usize) {
     let mut shortest = 4096;
     while extents.len() > most {
         shortest *= 2;
-        extents.dedup_by(|next, before| {
-            let end = before.offset + before.length;
-            let merge = next.offset - end < shortest;
-            if merge {
-                before.length = next.offset + next.length - before.offset;
-            }
-            merge
-        });
+        merge_holes(extents, shortest);
     }
+}
+
+/// Takes holes that are shorter than this for data.
+fn merge_holes(extents: &mut Vec<Extent>, shortest: u64) {
+    extents.dedup_by(|next, before| {
+        let end = before.offset + before.length;
+        let merge = next.offset - end < shortest;
+        if merge {
+            before.length = next.offset + next.length - before.offset;
+        }
+        merge
+    });
 }
 
 #[cfg(test)]

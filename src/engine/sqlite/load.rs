@@ -49,7 +49,7 @@ impl Load for SqliteLoad {
             )));
         }
         self.has_file = true;
-        self.tree.entry(&Entry { path: entry_path(STAGED_NAME)?, ..entry.clone() })
+        self.tree.entry(&Entry { path: entry_path(STAGED_NAME)?, ..entry.without_extents() })
     }
 
     fn finish(self: Box<Self>, level: CheckLevel) -> Result<Box<dyn Staged>> {

@@ -55,7 +55,7 @@ impl Load for FolderLoad {
     fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
         match self.owner {
             None => self.tree.entry(entry),
-            Some((uid, gid)) => self.tree.entry(&Entry { uid, gid, ..entry.clone() }),
+            Some((uid, gid)) => self.tree.entry(&Entry { uid, gid, ..entry.without_extents() }),
         }
     }
 

@@ -74,7 +74,9 @@ pub(in crate::executor) fn tidy(context: &Context) {
     if let Err(error) = context.catalog.retry_failed_removals(RETRY_REMOVALS_AFTER) {
         log::warn!("removals that failed are not tried again now: {}", with_causes(&error));
     }
-    if let Err(error) = presence::find_again(context) {
+    if let Err(error) = presence::find_again(context)
+        && presence::are_here(context)
+    {
         log::warn!(
             "whether missing archives are there again is not known: {}",
             with_causes(&error)
@@ -91,6 +93,9 @@ fn empty_trash(context: &Context) {
     match context.local.empty_trash(window) {
         Ok(0) => {}
         Ok(bytes) => log::info!("the trash was emptied of {bytes} bytes"),
-        Err(error) => log::warn!("the trash cannot be emptied: {}", with_causes(&error)),
+        Err(error) if presence::are_here(context) => {
+            log::warn!("the trash cannot be emptied: {}", with_causes(&error));
+        }
+        Err(_gone) => {}
     }
 }

@@ -34,6 +34,25 @@ fn a_file_in_many_pieces_takes_no_more_room_when_it_is_restored() {
     assert_eq!(byte, *b"x\0");
 }
 
+/// Of a file of 256 GiB nothing is kept in memory but where it has data, and it is done in no time.
+#[test]
+fn a_very_long_hole_takes_no_memory() {
+    const LENGTH: u64 = 1 << 38;
+    let plant = |root: &Path| sparse(&root.join("image"), LENGTH, &[(LENGTH / 3, b"x")]);
+    let fixture = Fixture::within(Path::new("/dev/shm"), plant);
+    fixture.full();
+    std::fs::remove_file(fixture.tree.join("image")).unwrap();
+    sparse(&fixture.tree.join("image"), LENGTH, &[(LENGTH / 2, b"y")]);
+    let restored = fixture.restored(&fixture.incremental()).join("image");
+    let found = restored.metadata().unwrap();
+    assert!(found.size() == LENGTH && found.blocks() < 100, "{} blocks", found.blocks());
+    let mut byte = [0];
+    File::open(restored).unwrap().read_exact_at(&mut byte, LENGTH / 2).unwrap();
+    assert_eq!(byte, *b"y");
+    let peak = fixture.server.peak_rss_bytes();
+    assert!(peak < 64 << 20, "{} KiB at the peak", peak / 1024);
+}
+
 #[test]
 fn long_holes_are_neither_read_nor_written() {
     const LENGTH: u64 = 16 << 30;

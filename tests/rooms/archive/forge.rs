@@ -1,6 +1,7 @@
 //! Archives with a made-up index in which every hash is right. Written from the description of the format, without
 //! the code that it tests.
 
+use coffer::domain::SEGMENT_BYTES;
 use coffer::domain::num::to_u64;
 use serde_json::Value;
 use zstd_safe::DCtx;
@@ -80,6 +81,15 @@ pub(super) fn raw_index(archive: &[u8], root: Option<&[u8]>) -> Vec<u8> {
 
 /// The archive with this index instead of its own.
 pub(super) fn with_index(archive: &[u8], index: &[u8]) -> Vec<u8> {
+    with_manifest(archive, index, |_manifest| {})
+}
+
+/// The archive with this index instead of its own, and a manifest that was changed.
+pub(super) fn with_manifest(
+    archive: &[u8],
+    index: &[u8],
+    change: impl FnOnce(&mut Value),
+) -> Vec<u8> {
     let mut frames = frames_of(archive);
     let mut trailer = frames[frames.len() - 1].stored[8..].to_vec();
     let manifest_frame = index_at(&trailer, 24);
@@ -98,9 +108,12 @@ pub(super) fn with_index(archive: &[u8], index: &[u8]) -> Vec<u8> {
     let index_hash = blake3::hash(&blocks.concat());
     manifest["index"]["blake3"] = index_hash.to_hex().as_str().into();
     manifest["index"]["raw_bytes"] = index.len().into();
+    change(&mut manifest);
     let json = serde_json::to_vec(&manifest).unwrap();
 
-    frames.push(Frame { stored: compressed(&json), content_bytes: length_of(&json) });
+    for part in json.chunks(SEGMENT_BYTES) {
+        frames.push(Frame { stored: compressed(part), content_bytes: length_of(part) });
+    }
     let index_frame = u32::try_from(frames.len()).unwrap();
     let index_count = u32::try_from(blocks.len()).unwrap();
     frames.extend(blocks.into_iter().map(|stored| Frame { stored, content_bytes: 0 }));
