@@ -139,7 +139,7 @@ impl Rules {
             Turn::Wait(at) => Look::At(at),
             Turn::Never => Look::Never,
         };
-        match (retry(db, table, &done)?, next) {
+        match (retry(db, table, &done, self.latest_plausible())?, next) {
             (Some((at, attempt)), _) if at <= now => {
                 Ok(Step::Begin { run: done.handled, attempt: attempt.saturating_add(1) })
             }
@@ -199,7 +199,8 @@ impl Rules {
     }
 
     fn is_full_due(&self, db: Records<'_>, instance: &Instance, table: &Timetable) -> Result<bool> {
-        let Some(newest) = db.newest_completed(&instance.project, instance.id)? else {
+        let until = self.latest_plausible();
+        let Some(newest) = db.newest_completed(&instance.project, instance.id, until)? else {
             return Ok(true);
         };
         let chain = lineage::chain(db, &instance.project, newest.backup.id)?;
@@ -234,6 +235,7 @@ fn retry(
     db: Records<'_>,
     table: &Timetable,
     done: &ScheduleRecord,
+    until: Timestamp,
 ) -> Result<Option<(Timestamp, u32)>> {
     let Some((id, attempt)) = done.last else { return Ok(None) };
     let Some(record) = db.backup(id)?.filter(|it| !it.is_deleted()) else { return Ok(None) };
@@ -243,7 +245,7 @@ fn retry(
     };
     // Somebody asked for another one meanwhile, and that was made.
     if let Some(instance) = backup.instance
-        && let Some(newest) = db.newest_completed(&backup.project, instance)?
+        && let Some(newest) = db.newest_completed(&backup.project, instance, until)?
         && newest.backup.created > backup.created
     {
         return Ok(None);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::Pulse;
 use super::error::{Result, Stop};
-use crate::domain::{CheckLevel, Entry, LeftOut, WriteAt};
+use crate::domain::num::{saturating_usize, to_u64};
+use crate::domain::{CheckLevel, Entry, LeftOut, SEGMENT_BYTES, WriteAt};
 
 /// Whether the intake needs the content of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,17 @@ pub trait Intake {
     /// full length, holes are zeros, and together they must be as long as the entry says.
     fn segment(&mut self, bytes: Vec<u8>) -> Result<(), Stop>;
 
-    /// The same for a segment of `length` zeros in which the entry has no data.
+    /// The same for `length` zeros in which the entry has no data: whole segments, or all up to its end.
     fn hole(&mut self, length: u64) -> Result<(), Stop> {
-        let mut zeros = self.buffer();
-        zeros.resize(usize::try_from(length).map_err(|_too_long| Stop)?, 0);
-        self.segment(zeros)
+        let mut left = length;
+        while left > 0 {
+            let now = saturating_usize(left).min(SEGMENT_BYTES);
+            let mut zeros = self.buffer();
+            zeros.resize(now, 0);
+            self.segment(zeros)?;
+            left -= to_u64(now);
+        }
+        Ok(())
     }
 
     /// What notices that the source does not answer any more; nothing does by default.

@@ -164,10 +164,9 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (damage, file) = (Arc::clone(self.integrity.damage()), Arc::clone(&self.file));
+        let damage = Arc::clone(self.integrity.damage());
         let work = move |db: Records<'_>| {
             IntegrityCheck::refuse_damaged(&damage)?;
-            file.require()?;
             work(db)
         };
         let (sender, receiver) = oneshot::channel();

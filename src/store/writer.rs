@@ -94,7 +94,7 @@ pub(super) fn run(
             if let Room::Little(_) = reserve.adjust() {
                 reuse_log(&db);
             }
-            waiting = accepted(waiting, room);
+            waiting = accepted(waiting, file, room);
             commit_together(&db, &mut waiting);
         }
     }
@@ -119,8 +119,8 @@ pub(super) fn run(
 }
 
 /// Answers the writes that cannot be made now, and returns the others.
-fn accepted(waiting: VecDeque<Write>, room: &SharedRoom) -> VecDeque<Write> {
-    let accept = |write: Write| match room.require(write.purpose) {
+fn accepted(waiting: VecDeque<Write>, file: &OpenedFile, room: &SharedRoom) -> VecDeque<Write> {
+    let accept = |write: Write| match file.require().and_then(|()| room.require(write.purpose)) {
         Ok(()) => Some(write),
         Err(refused) => {
             (write.make)(Err(refused));

@@ -1,11 +1,12 @@
 //! The entry that is being written: which segment comes next, and what of it is to be stored.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::encoder::{BatchSegment, SegmentId};
 use crate::archive::error::{ArchiveError, Result};
 use crate::archive::hash::{self, Digest};
-use crate::archive::index::{DataMap, Record, segment_length};
+use crate::archive::index::{DataMap, Record, segment_length, segment_start};
 use crate::archive::sparse::{self, Coverage};
 use crate::domain::{EntryPath, Extent};
 
@@ -61,6 +62,22 @@ impl OpenEntry {
             Coverage::Hole => Ok(segment),
             _ => Err(ArchiveError::Misuse(format!("{}: a hole where data is", self.path))),
         }
+    }
+
+    /// Takes the next so many segments, which must have no data; returns their numbers.
+    pub(super) fn next_holes(&mut self, count: usize) -> Result<Range<usize>> {
+        let row = self.given..self.given.saturating_add(count);
+        let (start, end) = (segment_start(row.start), segment_start(row.end).min(self.size));
+        let extents = self.extents.as_deref();
+        let next = extents.and_then(|all| {
+            let behind = all.partition_point(|it| it.offset.saturating_add(it.length) <= start);
+            all.get(behind)
+        });
+        if row.end > self.count || extents.is_none() || next.is_some_and(|it| it.offset < end) {
+            return Err(ArchiveError::Misuse(format!("{}: a hole where data is", self.path)));
+        }
+        self.given = row.end;
+        Ok(row)
     }
 
     /// Removes the holes of a segment. The tar has only its data ranges. A patch frame keeps the holes as zeros,

@@ -118,13 +118,13 @@ impl PendingRecords {
         }
     }
 
-    /// Adds a hole that was not hashed. Holes come in order.
-    pub(super) fn add_hole(&mut self, id: SegmentId) {
-        let Some(pending) = self.get(id.record) else { return };
+    /// Adds holes that were not hashed. They come in order.
+    pub(super) fn add_holes(&mut self, number: u64, row: Range<usize>) {
+        let Some(pending) = self.get(number) else { return };
         let Content::Read(_, holes) = &mut pending.content else { return };
         match holes.last_mut() {
-            Some(row) if row.end == id.number => row.end += 1,
-            _ => holes.push(id.number..id.number + 1),
+            Some(last) if last.end == row.start => last.end = row.end,
+            _ => holes.push(row),
         }
     }
 

@@ -188,16 +188,30 @@ impl<W: Write> Writer<W> {
     pub fn hole(&mut self) -> Result<()> {
         let no_file = || ArchiveError::Misuse("a segment of no file".to_owned());
         let open = self.open.as_mut().ok_or_else(no_file)?;
-        let segment = open.next_hole()?;
         if open.count > MAX_HASHED_HOLES {
-            self.pending.add_hole(segment.id);
+            let row = open.next_holes(1)?;
+            self.pending.add_holes(open.number, row);
             return self.pad_after_data();
         }
+        let segment = open.next_hole()?;
         self.pending.await_segment(segment.id.record);
         let hash = hash::zeros(segment.length, segment.id.number, segment.only);
         let hole = Segment { hash, stored: Stored::Hole };
         self.pending.add_segment(segment.id, SegmentOutcome::Hole, hole);
         self.pad_after_data()
+    }
+
+    /// The same for all segments of these bytes.
+    pub fn holes(&mut self, length: u64) -> Result<()> {
+        let count = segment_count(length).unwrap_or(usize::MAX);
+        match self.open.as_mut() {
+            Some(open) if open.count > MAX_HASHED_HOLES => {
+                let row = open.next_holes(count)?;
+                self.pending.add_holes(open.number, row);
+                self.pad_after_data()
+            }
+            _ => (0..count).try_for_each(|_| self.hole()),
+        }
     }
 
     /// Adds the next segment of the entry that was begun last.

@@ -35,8 +35,9 @@ impl ReadAttempt<'_> {
         let mut hasher = self.compare.then(blake3::Hasher::new);
         let mut offset = 0;
         while offset < self.found.size {
-            let wanted = segment.min(self.found.size - offset);
-            let is_hole = self.is_hole(offset, wanted);
+            let hole = self.hole_at(offset);
+            let is_hole = hole > 0;
+            let wanted = if is_hole { hole } else { segment.min(self.found.size - offset) };
             let mut buffer = if is_hole { Vec::new() } else { intake.buffer() };
             if !is_hole {
                 unchanged &= self.read(&mut buffer, offset, wanted).map_err(PourError::Read)?;
@@ -97,6 +98,17 @@ impl ReadAttempt<'_> {
             offset += wanted;
         }
         Ok(hasher.finalize())
+    }
+
+    /// How many bytes from here on are a hole: whole segments, or all up to the end.
+    fn hole_at(&self, offset: u64) -> u64 {
+        let Some(extents) = self.extents else { return 0 };
+        let next = extents.partition_point(|it| it.offset.saturating_add(it.length) <= offset);
+        let length = match extents.get(next).filter(|it| it.offset < self.found.size) {
+            None => return self.found.size - offset,
+            Some(data) => data.offset.saturating_sub(offset),
+        };
+        length - length % num::to_u64(SEGMENT_BYTES)
     }
 
     fn is_hole(&self, offset: u64, length: u64) -> bool {

@@ -217,9 +217,9 @@ impl Intake for BackupIntake<'_> {
     }
 
     /// Nothing is read, so it takes no share of the permitted speed, and is no progress.
-    fn hole(&mut self, _length: u64) -> Result<(), Stop> {
+    fn hole(&mut self, length: u64) -> Result<(), Stop> {
         self.check_cancel()?;
-        self.resting(|it| it.writer.hole().map_err(|error| it.refuse(writer_error(error))))
+        self.resting(|it| it.writer.holes(length).map_err(|error| it.refuse(writer_error(error))))
     }
 
     fn retract(&mut self) -> Result<(), Stop> {

@@ -102,7 +102,9 @@ fn a_catalog_that_is_removed_or_replaced_under_a_running_server_takes_no_new_wor
     let full = client.full("shop");
     move_folder(&fixture.path("catalog.db"), &fixture.path("elsewhere"));
     if replaced {
-        super::run_sql(&fixture.path("catalog.db"), "CREATE TABLE other(x)");
+        // In its place SQLite itself would remove the log that it takes for a stale one.
+        super::run_sql(&fixture.path("other"), "CREATE TABLE other(x)");
+        move_folder(&fixture.path("other"), &fixture.path("catalog.db"));
     }
     fixture.wait_for_notice("was removed or replaced");
     let instance = client.instance_id("shop");
@@ -123,6 +125,25 @@ fn a_catalog_that_is_removed_or_replaced_under_a_running_server_takes_no_new_wor
         (client.get("backups").status == 200).then_some(())
     });
     assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
+}
+
+#[test]
+fn a_catalog_whose_log_is_removed_under_a_running_server_takes_no_new_work() {
+    let mut fixture = Fixture::with(|builder| {
+        ["was removed or replaced", "not remembered"]
+            .into_iter()
+            .fold(builder, Builder::allow_warning)
+    });
+    let rows = vec![fixture.client().full("shop")];
+    let body = json!({"backup": {"name": "no", "instance": fixture.client().instance_id("shop")}});
+    std::fs::remove_file(fixture.path("catalog.db-wal")).unwrap();
+    fixture.wait_for_notice("its write-ahead log was removed");
+    fixture.client().post("backups", &body).fault(503);
+    fixture.server.kill();
+    fixture.server.remove_catalog();
+    fixture.server.restart();
+    let listed: Vec<Value> = fixture.client().all("backups", "backups");
+    assert_eq!(without_times(listed), without_times(rows));
 }
 
 #[test]
@@ -236,4 +257,42 @@ fn an_older_copy_of_the_catalog_learns_at_start_what_happened_since() {
     assert_eq!(client.incremental("shop")["parent_id"], child["id"]);
     fixture.server.restart();
     assert_eq!(fixture.notices(), "[]");
+}
+
+#[rstest]
+fn a_catalog_that_is_cut_short_under_a_running_server_takes_no_new_work(
+    #[values(0, 4096)] length: u64,
+) {
+    let mut fixture = Fixture::with(|builder| {
+        [
+            "or cut short",
+            "malformed",
+            "is damaged",
+            "health check failed",
+            "not remembered",
+            "cannot claim",
+        ]
+        .into_iter()
+        .fold(builder, Builder::allow_warning)
+    });
+    let rows = vec![fixture.client().full("shop")];
+    // Stopped in order, a server leaves everything in the file itself.
+    fixture.server.restart();
+    let client = fixture.client();
+    let body = json!({"backup": {"name": "no", "instance": client.instance_id("shop")}});
+    let catalog = fixture.path("catalog.db");
+    std::fs::File::options().write(true).open(&catalog).unwrap().set_len(length).unwrap();
+    let log = fixture.server.log();
+    wait_until("the notice", || log.text().contains("it was cut short").then_some(()));
+    client.post("backups", &body).fault(503);
+    fixture.server.kill();
+    if length > 0 {
+        let refused = fixture.server.run(&["serve"]);
+        let text = stderr_of(&refused);
+        assert!(text.contains("damaged") && text.contains("coffer catalog rebuild"), "{text}");
+    }
+    fixture.server.remove_catalog();
+    fixture.server.restart();
+    let listed: Vec<Value> = fixture.client().all("backups", "backups");
+    assert_eq!(without_times(listed), without_times(rows));
 }

@@ -315,7 +315,7 @@ fn an_archive_removed_at_once_is_not_in_the_trash() {
     assert!(store.stat(&location).unwrap().is_none());
     assert!(names(&folder_of(&store, "trash")).is_empty());
     store.remove_at_once(&location).unwrap();
-    store.bring_back(&location).unwrap_err();
+    store.bring_back(std::slice::from_ref(&location)).unwrap_err();
 }
 
 #[test]
