@@ -110,7 +110,7 @@ impl Rules {
         let overdue = match record.filter(|_| instance.status != InstanceStatus::Detached) {
             None => None,
             Some(record) => {
-                let good = newest_good(db, &instance)?;
+                let good = newest_good(db, &instance, self.latest_plausible())?;
                 let since = good.map_or(record.since, |good| good.max(record.since));
                 table.overdue_since(instance.id, since, now)
             }
@@ -214,8 +214,12 @@ impl Rules {
 }
 
 /// When the newest backup was asked for that can be restored, as far as is known.
-fn newest_good(db: Records<'_>, instance: &Instance) -> Result<Option<Timestamp>> {
-    let Some(newest) = db.newest_completed(&instance.project, instance.id)? else {
+fn newest_good(
+    db: Records<'_>,
+    instance: &Instance,
+    until: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let Some(newest) = db.newest_completed(&instance.project, instance.id, until)? else {
         return Ok(None);
     };
     let newest = newest.backup;
