@@ -36,7 +36,9 @@ pub(crate) fn zeros(length: usize, number: usize, only: bool) -> Digest {
 /// The BLAKE3 of the file with these segments.
 pub(crate) fn file(segments: &[Digest]) -> Digest {
     let mut tree = FileTree::default();
-    segments.iter().for_each(|segment| tree.push(segment));
+    for segment in segments {
+        tree.push(segment);
+    }
     tree.finish()
 }
 

@@ -62,7 +62,8 @@ fn identity_file(config: &Config, found: &mut Problems) {
     let Some(path) = config.storage.identity_file() else { return };
     if !path.is_absolute() || path.starts_with(&config.data_dir) {
         let why = format!(
-            "is {path:?}; use an absolute path outside of data_dir, such as /var/lib/coffer-identity/data.id"
+            "is {}; use an absolute path outside of data_dir, such as /var/lib/coffer-identity/data.id",
+            path.display()
         );
         found.add("storage.identity_file", why);
     }

@@ -128,16 +128,16 @@ impl Store {
         let file = Arc::new(OpenedFile::at(path)?);
         let readers = open::for_reading(&place, Arc::clone(&file))?;
         let (sender, receiver) = bounded(WAITING_WRITES);
-        let (mut writes, mut writer) = (None, None);
+        let (mut queue, mut thread) = (None, None);
         if let Some(db) = db {
             let (written, seen) = (Arc::clone(&file), Arc::clone(&room));
-            let thread = Builder::new().name("store-writer".to_owned());
+            let named = Builder::new().name("store-writer".to_owned());
             let work = move || writer::run(db, reserve, &receiver, &written, &seen);
-            let spawned = thread.spawn(work);
-            writer = Some(spawned.map_err(|source| open::unreachable(path, source))?);
-            writes = Some(sender);
+            let spawned = named.spawn(work);
+            thread = Some(spawned.map_err(|source| open::unreachable(path, source))?);
+            queue = Some(sender);
         }
-        let (writes, writer) = (RwLock::new(writes), Mutex::new(writer));
+        let (writes, writer) = (RwLock::new(queue), Mutex::new(thread));
         Ok(Self { writes, writer, readers, integrity, file, room })
     }
 

@@ -1,7 +1,8 @@
 //! The data directory and its disk: links that somebody planted, a filesystem that is read-only, removals that fail, restores
 //! that were killed, a disk that is not mounted.
 
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -43,7 +44,7 @@ fn a_start_with_a_planted_link_is_refused_and_leaves_what_it_leads_to_alone(
     #[values(false, true)] unprivileged: bool,
 ) {
     let folder = tempfile::tempdir().unwrap();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let open = Permissions::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
     let source = folder.path().join("source");
     std::fs::create_dir(&source).unwrap();
@@ -58,7 +59,7 @@ fn a_start_with_a_planted_link_is_refused_and_leaves_what_it_leads_to_alone(
         write_file(&home.join(name), "precious");
     }
     if unprivileged && rustix::process::geteuid().is_root() {
-        std::os::unix::fs::chown(&home, Some(crate::support::UNPRIVILEGED), None).unwrap();
+        chown(&home, Some(crate::support::UNPRIVILEGED), None).unwrap();
     }
     for name in ["tmp", "trash", "restored", "archives", "catalog.ballast", "lock"] {
         let (planted, away) = (server.data_dir().join(name), server.folder().join("away"));

@@ -1,6 +1,6 @@
 //! Flags and numbers of the index, and the state that writer and reader keep to encode differences.
 
-use super::record::{FrameSlice, PatchSlice};
+use super::segment::{FrameSlice, PatchSlice};
 
 pub(super) const FILE: u8 = 0;
 pub(super) const DIRECTORY: u8 = 1;

@@ -4,9 +4,10 @@ use super::code::{
     DELTA, DIRECTORY, FILE, HARD_LINK, HAS_EXTENTS, HAS_MAP, HAS_STAMP, HAS_XATTRS, HOLE, Previous,
     ROOT, ROOT_IS_NEXT, SAME_ARCHIVE, SYMLINK, WHOLE, put, zigzag,
 };
-use super::record::{
-    FrameSlice, MAX_EXTENTS, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice, Record, RootSlice,
-    Segment, Stored, segment_length, xattr_cost,
+use super::record::Record;
+use super::segment::{
+    FrameSlice, MAX_EXTENTS, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice, RootSlice, Segment,
+    Stored, segment_length, xattr_cost,
 };
 use crate::archive::error::{ArchiveError, Result};
 use crate::domain::num::{saturating_u32, to_u64};

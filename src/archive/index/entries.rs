@@ -7,9 +7,10 @@ use super::code::{
     DELTA, DIRECTORY, FILE, HAS_EXTENTS, HAS_MAP, HAS_STAMP, HAS_XATTRS, HOLE, KIND_BITS, Previous,
     ROOT, ROOT_IS_NEXT, SAME_ARCHIVE, STORED_BITS, SYMLINK, WHOLE, unzigzag,
 };
-use super::record::{
+use super::record::Record;
+use super::segment::{
     DataMap, FrameSlice, MAX_EXTENTS, MAX_RANGES, MAX_TEXT_BYTES, MAX_XATTRS_BYTES, PatchSlice,
-    Record, RootSlice, Segment, SegmentPosition, Stored, segment_count, xattr_cost,
+    RootSlice, Segment, SegmentPosition, Stored, segment_count, xattr_cost,
 };
 use super::segments::Segments;
 use crate::archive::error::{ArchiveError, Damage, Result};

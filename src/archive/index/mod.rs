@@ -52,6 +52,7 @@ mod encode;
 mod entries;
 mod record;
 mod root_index;
+mod segment;
 mod segments;
 mod writer;
 
@@ -60,10 +61,10 @@ pub(super) use encode::{check_fits, encode};
 pub use entries::Entries;
 pub(super) use entries::Piece;
 pub use record::Record;
-pub(super) use record::{
+pub(super) use root_index::RootIndex;
+pub(super) use segment::{
     DataMap, FrameSlice, PatchSlice, RootSlice, Segment, SegmentPosition, Stored, segment_count,
     segment_length, segment_start, size_of,
 };
-pub(super) use root_index::RootIndex;
 pub(super) use segments::{HOLE, Segments};
 pub(super) use writer::{FinishedIndex, IndexWriter};

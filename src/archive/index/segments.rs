@@ -1,6 +1,6 @@
 //! The segments of one file in memory. Holes that were not hashed come in long rows, and take nothing each.
 
-use super::record::{Segment, Stored};
+use super::segment::{Segment, Stored};
 use crate::archive::hash::NOT_TAKEN;
 
 /// A hole that was not hashed.

@@ -3,8 +3,8 @@
 use super::block::BLOCK_BYTES;
 use super::code::Previous;
 use super::encode::{put_entry, put_segment};
-use super::record::{Segment, segment_length, size_of};
 use super::root_index::{PrefixFinder, RootIndex};
+use super::segment::{Segment, segment_length, size_of};
 use crate::archive::error::Result;
 use crate::archive::frame::{Compressor, INDEX_MAGIC, push_skippable};
 use crate::archive::hash::{Digest, FileTree};

@@ -221,6 +221,8 @@ fn parent_of(target: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -253,7 +255,7 @@ mod tests {
         let staging = Staging::beside(&target).unwrap();
         let away = parent.path().join("away");
         renameat(CWD, staging.path(), CWD, &away).unwrap();
-        std::os::unix::fs::symlink(&away, staging.path()).unwrap();
+        symlink(&away, staging.path()).unwrap();
         staging.place_folder("", &target).unwrap_err();
         assert!(!target.exists() && away.exists());
     }

@@ -1,7 +1,7 @@
 //! What the local storage promises beyond what every backend promises.
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -279,16 +279,16 @@ fn a_name_in_the_data_directory_that_belongs_to_somebody_else_is_refused() {
     }
     let (_place, _outside, data_dir) = outside_and_data_dir();
     for name in ["trash", "tmp"] {
-        std::os::unix::fs::chown(data_dir.join(name), Some(65534), None).unwrap();
+        chown(data_dir.join(name), Some(65534), None).unwrap();
         let text = Local::open(&data_dir).unwrap_err().to_string();
         assert!(text.contains("belongs to user 65534") && text.contains("chown 0 "), "{text}");
         // Root may use the data directory of another user, if all of it is that user's.
         for path in [&data_dir, &data_dir.join("tmp"), &data_dir.join("trash")] {
-            std::os::unix::fs::chown(path, Some(65534), None).unwrap();
+            chown(path, Some(65534), None).unwrap();
         }
         assert!(Local::open(&data_dir).is_ok());
         for path in [&data_dir, &data_dir.join("tmp"), &data_dir.join("trash")] {
-            std::os::unix::fs::chown(path, Some(0), None).unwrap();
+            chown(path, Some(0), None).unwrap();
         }
     }
 }
