@@ -137,8 +137,8 @@ impl Store {
             thread = Some(spawned.map_err(|source| open::unreachable(path, source))?);
             queue = Some(sender);
         }
-        let (writes, writer) = (RwLock::new(queue), Mutex::new(thread));
-        Ok(Self { writes, writer, readers, integrity, file, room })
+        let writes = RwLock::new(queue);
+        Ok(Self { writes, writer: Mutex::new(thread), readers, integrity, file, room })
     }
 
     /// Reads the tables in one snapshot. Blocks.
