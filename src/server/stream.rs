@@ -72,7 +72,7 @@ impl<S> ClientStream<S> {
     }
 
     /// An error if the connection has to end. Otherwise it is looked at again in a second at the latest.
-    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    fn check(&mut self, context: &mut Context<'_>, waits_for_head: bool) -> io::Result<()> {
         self.place.member.on_end(context.waker());
         if self.place.member.must_end() {
             return Err(ErrorKind::ConnectionAborted.into());
@@ -83,9 +83,8 @@ impl<S> ClientStream<S> {
             let is_over = |since: Option<Instant>, most: Duration| {
                 since.is_some_and(|it| now.saturating_duration_since(it) >= most)
             };
-            let busy = self.place.member.connection.is_busy();
             if is_over(self.full_since, self.times.send)
-                || !busy && is_over(self.head_since, self.times.request)
+                || waits_for_head && is_over(self.head_since, self.times.request)
             {
                 return Err(ErrorKind::TimedOut.into());
             }
@@ -131,10 +130,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.check(context)?;
+        let busy = this.place.member.connection.is_busy();
         this.settle();
-        let answering = this.place.member.connection.is_busy() || this.full_since.is_some();
-        if answering && this.waiting >= AHEAD {
+        this.check(context, !busy)?;
+        if (busy || this.full_since.is_some()) && this.waiting >= AHEAD {
             // The answer goes on first, and then the connection is read again.
             return Poll::Pending;
         }
@@ -161,7 +160,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.check(context)?;
+        // What is written may be the very answer that says that the head took too long.
+        this.check(context, false)?;
         let written = Pin::new(&mut this.io).poll_write(context, bytes);
         if written.is_pending() {
             this.full_since.get_or_insert_with(Instant::now);
