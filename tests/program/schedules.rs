@@ -1,5 +1,6 @@
 //! A server that backs up by itself: what it missed is made up for once, and what is not kept goes to the trash.
 
+use coffer::domain::{Clock as _, SystemClock};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -45,13 +46,20 @@ fn schedule_seen(server: &TestServer) -> Value {
     })
 }
 
-/// A server that makes a full backup of `shop` each night, with more configuration of that instance.
-fn nightly(folder: &Path, more: &str) -> TestServer {
+/// A time of the day that is half a day away: nothing is due while a test runs.
+fn far_from_now() -> String {
+    let now = SystemClock.now().to_wire();
+    let hour: u32 = now[11..13].parse().unwrap();
+    format!("{:02}:30", (hour + 12) % 24)
+}
+
+/// A server that makes a full backup of `shop` each day, with more configuration of that instance.
+fn daily(folder: &Path, more: &str) -> TestServer {
     let path = folder.join("shop.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE row(data BLOB)").unwrap();
     TestServer::builder()
         .instance_sqlite("shop", &path)
-        .toml(&format!("schedule = \"daily 02:30\"\nfull_every = 1\n{more}"))
+        .toml(&format!("schedule = \"daily {}\"\nfull_every = 1\n{more}", far_from_now()))
         .token("root", PROJECT, &["admin"])
         .toml("[defaults]\ntimezone = \"UTC\"")
         .start()
@@ -60,10 +68,10 @@ fn nightly(folder: &Path, more: &str) -> TestServer {
 #[test]
 fn a_server_makes_up_for_the_runs_that_it_missed_with_one_backup() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = nightly(folder.path(), "");
+    let mut server = daily(folder.path(), "");
     let listed = schedule_seen(&server);
     let next = listed["backup_schedules"][0]["next_run"].as_str().unwrap();
-    assert!(next.ends_with("T02:30:00"), "{listed:#}");
+    assert!(next.ends_with(":30:00"), "{listed:#}");
     assert_eq!(
         completed(&server),
         Vec::<Value>::new(),
@@ -75,12 +83,13 @@ fn a_server_makes_up_for_the_runs_that_it_missed_with_one_backup() {
     let made = wait_until("the backup", || completed(&server).pop());
     assert!(made["name"].as_str().unwrap().starts_with("shop 20"), "{made:#}");
     let status = report(&server, &["status", "--json"]);
-    assert!(status["instances"][0]["next_run"].as_str().unwrap().ends_with("T02:30:00"));
+    assert!(status["instances"][0]["next_run"].as_str().unwrap().ends_with(":30:00"));
     assert_eq!(status["instances"][0]["overdue_since"], Value::Null);
     let listed = report(&server, &["schedule", "--json"]);
     assert_eq!(listed["backup_schedules"][0]["last_backup_id"], made["id"]);
     let table = String::from_utf8(server.run_ok(&["schedule"]).stdout).unwrap();
-    assert!(table.contains("daily 02:30") && table.contains("COMPLETED"), "{table}");
+    let schedule = listed["backup_schedules"][0]["schedule"].as_str().unwrap();
+    assert!(table.contains(schedule) && table.contains("COMPLETED"), "{table}");
     server.terminate();
     server.restart();
     let kept = schedule_seen(&server);
@@ -93,7 +102,7 @@ fn a_server_makes_up_for_the_runs_that_it_missed_with_one_backup() {
 #[test]
 fn what_is_not_kept_goes_after_a_backup_and_what_is_pinned_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let server = nightly(folder.path(), "keep = { last = 2 }");
+    let server = daily(folder.path(), "keep = { last = 2 }");
     let make = || id_of(&server.admin().full("shop")).to_owned();
     let [first, second, third] = [make(), make(), make()];
     let left = [third.clone(), second.clone()];
@@ -139,10 +148,8 @@ fn an_edited_configuration_applies_on_sighup_and_a_wrong_one_changes_nothing() {
             .then_some(())
     });
     assert_eq!(asked(), Vec::<Value>::new());
-    edit("schedule = \"daily 02:30\"");
+    let schedule = format!("daily {}", far_from_now());
+    edit(&format!("schedule = \"{schedule}\""));
     let listed = wait_until("the schedule", || asked().into_iter().next());
-    assert_eq!(
-        (&listed["instance_name"], &listed["schedule"]),
-        (&"shop".into(), &"daily 02:30".into())
-    );
+    assert_eq!((&listed["instance_name"], &listed["schedule"]), (&"shop".into(), &schedule.into()));
 }
