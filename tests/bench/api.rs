@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::bare::Bare;
 use super::load::{LoadResult, load, poll_steadily, request};
 use super::measure::{cpu_of, memory_of};
-use super::options::{Options, Program};
+use super::options::{COFFER, Options, Program};
 use super::server::{PROJECT, SECRET, Server, at, configure};
 use super::table::Results;
 use super::{Outcome, data, seed};
@@ -37,11 +37,14 @@ struct Api<'a> {
     time: Duration,
 }
 
-/// The lines of a configuration with the one token.
-fn settings(executor: &str) -> String {
+/// The lines of a configuration with the one token, which may send any number of requests: that is a key which
+/// an older program need not know.
+fn settings(program: &Program, executor: &str) -> String {
     let digest = hex::encode(Sha256::digest(SECRET));
+    let limits =
+        if program.name == COFFER { "[limits]\ntoken_requests_per_second = 0\n" } else { "" };
     format!(
-        "http_workers = {WORKERS}\n[[auth.tokens]]\nname = \"bench\"\nproject_id = \"{PROJECT}\"\n\
+        "http_workers = {WORKERS}\n{limits}[[auth.tokens]]\nname = \"bench\"\nproject_id = \"{PROJECT}\"\n\
          roles = [\"member\"]\nsha256 = \"{digest}\"\n[executor]\n{executor}"
     )
 }
@@ -61,7 +64,8 @@ pub(crate) fn rows(folder: &Path, options: &Options, results: &mut Results) -> O
             eprintln!("api: a catalog of {rows} rows");
             let config = api.config(program, rows);
             let name = config.file_stem().and_then(|it| it.to_str()).ok_or("a name")?;
-            Server::start(program, &configure(folder, name, &settings(""), &[])?)?.stop()?;
+            Server::start(program, &configure(folder, name, &settings(program, ""), &[])?)?
+                .stop()?;
             seed::backups(&config.with_extension("").join("catalog.db"), rows)?;
         }
     }
@@ -221,7 +225,7 @@ impl Api<'_> {
             for program in self.options.programs_in(round) {
                 let name = format!("{}-creates-{round}", program.name);
                 let slow = [("a slow one", "sqlite", "off", at.as_str())];
-                let settings = settings("workers = 1\nmax_read_mib_s = 1\n");
+                let settings = settings(program, "workers = 1\nmax_read_mib_s = 1\n");
                 let config = configure(self.folder, &name, &settings, &slow)?;
                 Server::start(program, &config)?.stop()?;
                 let count = 40_000;
@@ -259,7 +263,7 @@ impl Api<'_> {
         let mut running = Vec::new();
         for program in &self.options.programs {
             let name = format!("{}-busy", program.name);
-            let config = configure(self.folder, &name, &settings("workers = 2\n"), &both)?;
+            let config = configure(self.folder, &name, &settings(program, "workers = 2\n"), &both)?;
             Server::start(program, &config)?.stop()?;
             let catalog = self.folder.join(&name).join("catalog.db");
             seed::backups(&catalog, FEW)?;
