@@ -115,12 +115,13 @@ fn attack(
     let peak = memory_of(server.pid(), "VmHWM:")?;
     drop(crowd);
     std::thread::park_timeout(AFTER);
+    let [create_ms, health_ms] = slowest;
     let after = memory_of(server.pid(), "VmRSS:")?;
     for (what, unit, figure) in [
         ("peak RSS", "MiB", peak),
         ("RSS 30 s after it, more than before", "MiB", after - before),
-        ("slowest create of another member", "ms", slowest[0]),
-        ("slowest health check over the socket", "ms", slowest[1]),
+        ("slowest create of another member", "ms", create_ms),
+        ("slowest health check over the socket", "ms", health_ms),
     ] {
         results.figure(&format!("attacks: {size} × {name}: {what}"), program.name, unit, figure);
     }
