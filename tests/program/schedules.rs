@@ -49,7 +49,7 @@ fn schedule_seen(server: &TestServer) -> Value {
 /// A time of the day that is half a day away: nothing is due while a test runs.
 fn far_from_now() -> String {
     let now = SystemClock.now().to_wire();
-    let hour: u32 = now[11..13].parse().unwrap();
+    let hour: u32 = now.get(11..13).unwrap().parse().unwrap();
     format!("{:02}:30", (hour + 12) % 24)
 }
 
