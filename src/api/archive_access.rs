@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::domain::{Location, ReadAt};
+use crate::domain::{Backup, Location, ReadAt};
 use crate::wire::ArchiveUrls;
 
 /// Access to archives, as the API needs it; the server implements it.
@@ -16,6 +16,9 @@ pub trait ArchiveAccess: ArchiveUrls + Send + Sync + std::fmt::Debug {
 
     /// Fetches deleted archives out of the trash: all of them, or none.
     fn bring_back(&self, locations: &[Location]) -> Result<(), NotFetched>;
+
+    /// Records beside the archive of a backup whether it is pinned, for a rebuild of the catalog.
+    fn record_pin(&self, backup: &Backup);
 }
 
 /// Why deleted archives were not fetched out of the trash.

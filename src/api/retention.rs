@@ -1,6 +1,8 @@
 //! `…/instances/{id}/retention` and `…/backups/{id}/pin`: what stays, what goes, and what a person wants kept.
 
-use actix_web::web::Json;
+use std::sync::Arc;
+
+use actix_web::web::{self, Json};
 
 use crate::catalog::{Read, Write};
 use crate::wire::{BackupAnswer, ErrorBody, RetentionAnswer, RetentionView};
@@ -59,5 +61,8 @@ async fn unpin_backup(call: Call<Write>) -> Result<Json<BackupAnswer>, ApiError>
 
 async fn pin(call: &Call<Write>, pinned: bool) -> Result<Json<BackupAnswer>, ApiError> {
     let backup = call.state.catalog.pin_backup(&call.scope, call.id()?, pinned).done().await?;
+    let (archives, recorded) = (Arc::clone(&call.state.archives), backup.clone());
+    let recorded = web::block(move || archives.record_pin(&recorded)).await;
+    recorded.map_err(|error| ApiError::Fault(error.to_string()))?;
     Ok(Json(BackupAnswer { backup: call.state.view(backup) }))
 }

@@ -108,7 +108,8 @@ impl Rules {
         if let Some(id) = backup.instance {
             self.ensure_instance(db, id, &backup, instance_name)?;
         }
-        let id = backup.id;
+        let (id, pinned) = (backup.id, backup.pinned);
+        let updated = pinned.map_or(backup.updated, |at| at.max(backup.updated));
         let task = if backup.instance.is_some() { Task::Backup } else { Task::Registration };
         let record = BackupRecord {
             backup,
@@ -121,6 +122,9 @@ impl Rules {
         };
         if !db.insert_backup(&record)? {
             return Ok(false);
+        }
+        if pinned.is_some() {
+            db.set_pinned(id, pinned, updated)?;
         }
         if let Some(end) = drill {
             db.end_or_add_run(RunKind::Drill, id, &end)?;

@@ -39,7 +39,7 @@ pub use export::export;
 pub use facts::left_out;
 pub use pace::Pace;
 pub use presence::{accept_loss, why_archives_missing};
-pub use proof::record as record_proof;
+pub use proof::{record as record_proof, record_pin};
 pub use rebuild::{NOT_BROUGHT_BACK, RebuildReport, rebuild};
 pub use recover::{Recovery, settle};
 pub use restore::{RestorePlan, RestoreReport, restore};

@@ -1,8 +1,10 @@
-//! When an archive was proven last and how far, and what its last drill found.
+//! When an archive was proven last and how far, what its last drill found, and whether a person pinned it.
 //!
 //! The first proof's time is the end of the backup, which the archive's manifest says. Each later proof
-//! (`coffer verify`, drills) replaces a small file beside the archive, from which a rebuilt catalog takes it.
+//! (`coffer verify`, drills) and each pin replaces a small file beside the archive, from which a rebuilt catalog
+//! takes it.
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Manifest;
@@ -16,6 +18,9 @@ use crate::storage::{Storage, StoredArchive};
 /// The version of [`Record`] that is written, and the newest that is read.
 const VERSION: u32 = 1;
 
+/// A record is read, changed and replaced by one thread at a time.
+static CHANGING: Mutex<()> = Mutex::new(());
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     version: u32,
@@ -28,6 +33,9 @@ struct Record {
     /// What a drill found wrong with the data, until another one passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     damage: Option<Failure>,
+    /// When a person pinned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pinned: Option<String>,
 }
 
 /// The last drill that ended by itself.
@@ -63,6 +71,11 @@ pub fn record(storage: &dyn Storage, backup: &Backup, at: Timestamp, level: Veri
     });
 }
 
+/// Puts the pin of a backup beside its archive, or takes it from there.
+pub fn record_pin(storage: &dyn Storage, backup: &Backup) {
+    update(storage, backup, |record| record.pinned = backup.pinned.map(|at| at.to_string()));
+}
+
 /// Puts the end of a drill beside the archive. One that passed is a proof, too.
 pub(super) fn record_drill(
     storage: &dyn Storage,
@@ -86,6 +99,7 @@ pub(super) fn record_drill(
 /// Without the record, a rebuilt catalog shows an earlier proof, which is true as well; so an error is only logged.
 fn update(storage: &dyn Storage, backup: &Backup, change: impl FnOnce(&mut Record)) {
     let Some(facts) = &backup.facts else { return };
+    let _one_at_a_time = CHANGING.lock();
     let mut record = read(storage, facts).unwrap_or_else(|| Record {
         version: VERSION,
         checksum: facts.checksum.clone(),
@@ -93,6 +107,7 @@ fn update(storage: &dyn Storage, backup: &Backup, change: impl FnOnce(&mut Recor
         verify_level: facts.verify_level,
         drill: None,
         damage: None,
+        pinned: None,
     });
     record.verify_level = record.verify_level.max(facts.verify_level);
     change(&mut record);
@@ -121,6 +136,7 @@ pub(super) fn add_record(storage: &dyn Storage, mut recovered: Recovered) -> Rec
         facts.verify_level = record.verify_level;
         recovered.backup.updated = at;
     }
+    recovered.backup.pinned = record.pinned.and_then(|at| at.parse().ok());
     recovered.damage = record.damage;
     recovered.drill = record.drill.and_then(DrillRecord::end);
     recovered

@@ -13,7 +13,7 @@ use super::{Context, JobError, OnProgress, Result, facts, instance_file, proof};
 use crate::failpoint;
 
 /// What a rebuilt catalog does not have.
-pub const NOT_BROUGHT_BACK: &str = "Not brought back: tokens made at run time, quotas, strategies, pins, failed backups and the history of jobs";
+pub const NOT_BROUGHT_BACK: &str = "Not brought back: tokens made at run time, quotas, strategies, failed backups and the history of jobs";
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RebuildReport {

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::api::{ArchiveAccess, NotFetched};
-use crate::domain::{Location, ReadAt};
+use crate::domain::{Backup, Location, ReadAt};
+use crate::executor;
 use crate::storage::{Local, Storage, StorageError};
 use crate::wire::ArchiveUrls;
 
@@ -38,5 +39,9 @@ impl ArchiveAccess for Local {
             StorageError::NotInPlace { .. } => NotFetched::NoPlace,
             other => NotFetched::Failed(other.to_string()),
         })
+    }
+
+    fn record_pin(&self, backup: &Backup) {
+        executor::record_pin(self, backup);
     }
 }

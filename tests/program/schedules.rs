@@ -126,6 +126,27 @@ fn what_is_not_kept_goes_after_a_backup_and_what_is_pinned_stays() {
 }
 
 #[test]
+fn a_catalog_that_is_rebuilt_knows_what_is_pinned() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = daily(folder.path(), "");
+    let [kept, let_go, other] = [(); 3].map(|()| id_of(&server.admin().full("shop")).to_owned());
+    let pin = |method: &str, id: &str| {
+        let answer = server.admin().send(method, &format!("backups/{id}/pin"), None);
+        answer.with_status(200).json()["backup"]["pinned_at"].clone()
+    };
+    let since = pin("PUT", &kept);
+    pin("PUT", &let_go);
+    pin("DELETE", &let_go);
+    server.allow_warning("rebuilt");
+    server.terminate();
+    server.remove_catalog();
+    server.restart();
+    let pinned_at = |id: &str| server.admin().backup(id)["pinned_at"].clone();
+    assert_eq!(pinned_at(&kept), since);
+    assert_eq!([pinned_at(&let_go), pinned_at(&other)], [Value::Null, Value::Null]);
+}
+
+#[test]
 fn an_edited_configuration_applies_on_sighup_and_a_wrong_one_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use coffer::api::{ArchiveAccess, NotFetched};
-use coffer::domain::{Location, ReadAt};
+use coffer::domain::{Backup, Location, ReadAt};
 use coffer::wire::ArchiveUrls;
 
 /// A folder.
@@ -52,4 +52,7 @@ impl ArchiveAccess for FolderArchives {
     fn bring_back(&self, _locations: &[Location]) -> Result<(), NotFetched> {
         Ok(())
     }
+
+    /// No catalog is rebuilt from this folder.
+    fn record_pin(&self, _backup: &Backup) {}
 }
