@@ -28,7 +28,8 @@ pub(super) fn catch_up(context: &Context, progress: OnProgress<'_>) -> Result<()
     let since = find(context, &rows)?;
     let full = rows.iter().filter(|it| it.kind == Kind::Full);
     let roots: Roots = full.filter_map(|it| Some((it.id, of_row(context, it)?))).collect();
-    if since.made.is_empty() && since.deleted.is_empty() {
+    // What only the trash has may have been on its way out of the catalog when the process was killed.
+    if since.made.iter().all(|it| it.discarded.is_some()) && since.deleted.is_empty() {
         if !since.returned.is_empty() {
             let count = import(context, since.returned, roots, progress)?.imported;
             log::info!("{count} deleted backups were brought back before the server started");

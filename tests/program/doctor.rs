@@ -175,5 +175,5 @@ fn a_database_whose_copy_has_no_room_is_a_problem_with_both_sizes() {
     file.set_len(4096 * u64::from(PAGES)).unwrap();
     file.write_all_at(&PAGES.to_be_bytes(), 28).unwrap();
     let found = findings(folder.path(), &shop("sqlite", &path));
-    assert_problem(&found, "instance shop", "a copy of about 4.00 TiB");
+    assert_problem(&found, "instance shop", "a copy of about 4194304 MiB");
 }

@@ -61,7 +61,7 @@ pub(super) fn dump(
     let datadir = std::fs::metadata(&facts.datadir)
         .map_err(|error| EngineError::io("reading", &facts.datadir, error))?;
     let staging = tempfile::Builder::new()
-        .prefix("mariadb-")
+        .prefix(".coffer-mariadb-")
         .permissions(Permissions::from_mode(0o700))
         .tempdir_in(request.scratch)
         .map_err(|error| spool::scratch(request.scratch, error))?;

@@ -88,7 +88,7 @@ fn read_files(
 ) -> Result<()> {
     require_free(request.scratch, info.base_bytes(), "the copy of a server with tablespaces")?;
     let folder = tempfile::Builder::new()
-        .prefix("pg_basebackup-")
+        .prefix(".coffer-pg_basebackup-")
         .tempdir_in(request.scratch)
         .map_err(|error| scratch(request.scratch, error))?;
     tool.option("--pgdata=", folder.path()).run(request.cancel)?;

@@ -10,9 +10,10 @@ use crate::domain::BackupId;
 use crate::storage::Result;
 
 /// How the names begin that are made in `tmp/`, besides those of unfinished archives: small files on their way to their
-/// place, the folders of drills, those of engines, files that never had a name where the filesystem can do that, and
-/// folders that a removal found too deep.
-const BEGINNINGS: [&str; 5] = [SMALL, workspace::PREFIX, ".coffer-", ".tmp", STEM];
+/// place, the folders of drills, those of engines (the last two of version 0.1.0), files that never had a name where the
+/// filesystem can do that, and folders that a removal found too deep.
+const BEGINNINGS: [&str; 7] =
+    [SMALL, workspace::PREFIX, ".coffer-", "mariadb-", "pg_basebackup-", ".tmp", STEM];
 
 /// Folders that are too deep to be removed at once get names that begin so.
 const STEM: &str = "swept";
@@ -58,8 +59,9 @@ mod tests {
     #[test]
     fn only_names_that_coffer_makes_are_its_own() {
         let archive = format!("{}.0", BackupId::generate());
-        for own in [&archive, "small-x1", "drill-x1", ".coffer-spool-x", ".tmpAb", "swept.lifted.0"]
-        {
+        let engines = [".coffer-spool-x", ".coffer-mariadb-x", "mariadb-x", "pg_basebackup-x"];
+        let others = [&archive, "small-x1", "drill-x1", ".tmpAb", "swept.lifted.0"];
+        for own in engines.into_iter().chain(others) {
             assert!(is_own(own.as_ref()), "{own}");
         }
         for other in ["file", "smallish", ".bashrc", ".ssh", "x.0", "1.2", "drill"] {
