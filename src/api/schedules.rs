@@ -20,7 +20,8 @@ pub(super) fn routes() -> Vec<Operation> {
     get,
     path = "/backup_schedules",
     params(
-        ("all_projects" = Option<bool>, Query, description = "Of every project (administrators)."),
+        ("all_projects" = Option<String>, Query,
+            description = "`true`: of every project (administrators)."),
     ),
     responses((status = 200, description = "All of them.", body = ScheduleList))
 )]

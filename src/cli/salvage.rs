@@ -51,9 +51,13 @@ pub(super) fn without_index(args: &BackupArgs, to: Option<&Path>, error: JobErro
         0 => "everything that it names was found".to_owned(),
         lost => format!("{} lost, as named above", counted(lost, "thing")),
     };
+    let unchecked = match report.unchecked.len() {
+        0 => String::new(),
+        ranges => format!("; {} not checked at all, as named above", counted(ranges, "range")),
+    };
     Err(CommandError::Warned(format!(
         "restored with a warning: the archive's index is lost, so that nothing could be compared with what was \
-         backed up; {lost}"
+         backed up; {lost}{unchecked}"
     )))
 }
 
@@ -93,6 +97,7 @@ fn report_in_json(report: &SalvageReport) {
         "content_bytes": report.counts.bytes,
         "hashes_compared": false,
         "lost": report.lost.iter().map(lost_json).collect::<Vec<_>>(),
+        "unchecked": report.unchecked.iter().map(lost_json).collect::<Vec<_>>(),
         "missing": report.missing,
         "not_restored": report.left_out,
     }));
@@ -114,12 +119,18 @@ fn report_as_text(report: &SalvageReport) {
     for it in &report.left_out {
         terminal::say(format_args!("Not restored: {it}"));
     }
+    report.unchecked.iter().for_each(|range| say_range("Not checked", range));
     report.lost.iter().for_each(say_lost);
 }
 
 pub(super) fn say_lost(lost: &Lost) {
-    let (path, end) = (engine::printable(&lost.path), lost.offset.saturating_add(lost.bytes));
-    terminal::say(format_args!("Lost: {path}, bytes {} to {end}: {}", lost.offset, lost.why));
+    say_range("Lost", lost);
+}
+
+fn say_range(what: &str, range: &Lost) {
+    let Lost { path, offset, bytes, why } = range;
+    let (path, end) = (engine::printable(path), offset.saturating_add(*bytes));
+    terminal::say(format_args!("{what}: {path}, bytes {offset} to {end}: {why}"));
 }
 
 pub(super) fn lost_json(lost: &Lost) -> serde_json::Value {

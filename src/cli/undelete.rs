@@ -45,7 +45,10 @@ pub(super) fn run(args: &UndeleteArgs) -> Result<()> {
         return Ok(());
     }
     for backup in &backups {
-        terminal::say(format_args!("Brought back backup {} ({}).", backup.id, backup.name));
+        terminal::say(format_args!(
+            "Brought back backup {} ({}). Retention may delete it again; `coffer pin {}` keeps it.",
+            backup.id, backup.name, backup.id
+        ));
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ pub struct SalvageReport {
     pub counts: Counts,
     /// Ranges that are zeros, of files that were restored.
     pub lost: Vec<Lost>,
+    /// Ranges of restored files that nothing vouches for, not even a checksum.
+    pub unchecked: Vec<Lost>,
     /// What is missing without that its name is known.
     pub missing: Vec<String>,
     /// What was found and could not be created.
@@ -64,8 +66,8 @@ pub fn salvage(
         return Err(JobError::Bug("a folder was restored into a server"));
     };
     let about = found.about.lines().next().unwrap_or_default().to_owned();
-    let Unindexed { counts, lost, missing, manifest, .. } = found;
-    Ok(SalvageReport { target, counts, lost, missing, left_out, about, manifest })
+    let Unindexed { counts, lost, unchecked, missing, manifest, .. } = found;
+    Ok(SalvageReport { target, counts, lost, unchecked, missing, left_out, about, manifest })
 }
 
 /// Creates the entries of an archive that nothing vouches for.

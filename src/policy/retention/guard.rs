@@ -17,9 +17,6 @@ const PROVEN_SINCE_JUMP: usize = 3;
 /// In what time before the newest backup the source was as large as it is compared with.
 const SHRINK_WINDOW: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Below this, the size of a source says nothing.
-const LEAST_COMPARED: u64 = 1 << 20;
-
 words! {
     /// Why something stays that the policy would let go.
     pub enum Guard {
@@ -116,5 +113,5 @@ fn has_shrunk(good: &[Good<'_>]) -> bool {
     let since = newest.point.created.minus(SHRINK_WINDOW);
     let recent = older.iter().take_while(|it| it.point.created >= since);
     let largest = recent.map(|it| it.point.source_bytes).max().unwrap_or(0);
-    largest >= LEAST_COMPARED && newest.point.source_bytes < largest.div_ceil(2)
+    newest.point.source_bytes < largest.div_ceil(2)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use coffer::archive::{ArchiveError, Unindexed, salvage_unindexed};
+use coffer::archive::{ArchiveError, Lost, Unindexed, salvage_unindexed};
 use coffer::domain::num::to_u64;
 use coffer::domain::{Cancel, Entry, EntryKind, ReadAt, SEGMENT_BYTES};
 use proptest::prelude::*;
@@ -109,6 +109,34 @@ fn of_small_files_in_one_frame_those_in_front_of_the_cut_come_back() {
     let (target, found) = salvaged(&bytes[..index_of(&bytes) / 2]);
     assert_truthful(&tree, &target, &found);
     assert!(found.counts.files > 5, "{found:?}");
+}
+
+#[test]
+fn a_wrong_byte_in_the_piece_that_the_cut_goes_through_is_in_a_range_that_is_named_as_unchecked() {
+    let tree: Tree =
+        (0..40_u8).map(|at| file(&format!("f{at:02}"), noise(9000, at.into()))).collect();
+    let bytes = full(&tree).bytes;
+    let mut cut = bytes[..index_of(&bytes) / 2].to_vec();
+    let place = cut.len() / 2;
+    cut[place] ^= 0x40;
+    let (target, found) = salvaged(&cut);
+    let is_in = |ranges: &[Lost], path: &[u8], at: usize| {
+        ranges.iter().any(|range| {
+            range.path.as_bytes() == path
+                && (range.offset..range.offset + range.bytes).contains(&to_u64(at))
+        })
+    };
+    let mut unchecked = 0;
+    for (restored, source) in target.tree().iter().zip(&tree) {
+        let path = restored.entry.path.as_bytes();
+        let pairs = restored.content.iter().zip(&source.content).enumerate();
+        let wrong = pairs.filter(|(_, (found, wanted))| found != wanted);
+        for (at, _) in wrong.filter(|(at, _)| !is_in(&found.lost, path, *at)) {
+            unchecked += 1;
+            assert!(is_in(&found.unchecked, path, at), "{at}: {found:?}");
+        }
+    }
+    assert!(unchecked > 0, "the byte is in no file: {found:?}");
 }
 
 #[test]

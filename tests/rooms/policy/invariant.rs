@@ -82,7 +82,7 @@ fn newest_stays(
 fn shrank(proven: &[&Point]) -> bool {
     let Some((newest, older)) = proven.split_last() else { return false };
     let since = newest.created.minus(Duration::from_secs(14 * DAY));
-    let compared = older.iter().filter(|it| it.created >= since && it.source_bytes >= 1 << 20);
+    let compared = older.iter().filter(|it| it.created >= since);
     compared.into_iter().any(|it| newest.source_bytes < it.source_bytes.div_ceil(2))
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Frames {
     number: u32,
     at: u64,
     decompressor: Decompressor,
+    /// Whether the last piece is of a frame whose end is cut off, and its checksum with it.
+    pub(super) is_cut: bool,
     /// Whether there are frames as only incremental archives have them.
     pub(super) has_patches: bool,
 }
@@ -44,7 +46,15 @@ impl Frames {
         let mut window = Window::new(file, cancel);
         let table = seek_table(&mut window)?;
         let decompressor = Decompressor::new()?;
-        Ok(Self { window, table, number: 0, at: 0, decompressor, has_patches: false })
+        Ok(Self {
+            window,
+            table,
+            number: 0,
+            at: 0,
+            decompressor,
+            is_cut: false,
+            has_patches: false,
+        })
     }
 
     /// How much of the file was read.
@@ -109,6 +119,7 @@ impl Frames {
             let reaches_end = at.saturating_add(to_u64(window.len())) == file_bytes;
             if reaches_end && self.decompressor.decompress_start(window, length, out) {
                 self.at = file_bytes;
+                self.is_cut = true;
                 return Ok(Some(Piece::Content));
             }
             return self.seek("a frame's blocks are not in order").map(Some);

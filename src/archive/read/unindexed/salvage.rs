@@ -10,6 +10,10 @@ use crate::archive::read::walk::{Counts, Lost};
 use crate::domain::num::to_u64;
 use crate::domain::{Cancel, Entry, EntryKind, EntryPath, Extent, ReadAt, WriteAt};
 
+/// Why nothing vouches for a range.
+const CUT: &str =
+    "it is in the last piece of the archive, which is cut off in front of its checksum";
+
 const MANIFEST: &str = ".coffer/manifest.json";
 /// The longest `RESTORE.txt` that is read.
 const MAX_ABOUT_BYTES: usize = 1 << 20;
@@ -20,6 +24,8 @@ pub struct Unindexed {
     pub counts: Counts,
     /// Ranges of restored files that are zeros.
     pub lost: Vec<Lost>,
+    /// Ranges of restored files that nothing vouches for, not even a checksum of zstd: the end of the archive cuts it off.
+    pub unchecked: Vec<Lost>,
     /// Where members are missing whose names are not known: one sentence each.
     pub missing: Vec<String>,
     /// The archive's manifest, where it can be read.
@@ -31,7 +37,7 @@ pub struct Unindexed {
 }
 
 /// Restores what can be had of a full archive whose index cannot be read: whatever its frames hold, from the first on.
-/// Nothing of it is compared with a hash of the source; zstd's checksum of each frame is. `make` is as in
+/// Nothing of it is compared with a hash of the source; zstd's checksum of each frame is, but of one that is cut. `make` is as in
 /// [`Chain::restore`](super::super::Chain::restore); a folder whose own entry is lost is made too. `progress` is called
 /// with the number of bytes of the file that are done.
 pub fn salvage_unindexed<E: From<ArchiveError>>(
@@ -172,7 +178,11 @@ impl<F> Salvage<F> {
                         if let Some(place) = place {
                             place.write_at(bytes, at).map_err(ArchiveError::Target)?;
                         }
-                        at = at.saturating_add(to_u64(bytes.len()));
+                        let length = to_u64(bytes.len());
+                        if self.members.frames.is_cut {
+                            note(&mut self.found.unchecked, path, at, length, CUT.to_owned());
+                        }
+                        at = at.saturating_add(length);
                     }
                     Run::Lost(bytes, why) => {
                         note(&mut self.found.lost, path, at, bytes, why);
