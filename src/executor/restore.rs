@@ -43,9 +43,9 @@ pub struct RestorePlan<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// Why a restore ended early.
+/// Why a restore or a salvage ended early.
 #[derive(Debug, thiserror::Error)]
-enum RestoreError {
+pub(super) enum RestoreError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
@@ -54,7 +54,7 @@ enum RestoreError {
 
 impl RestoreError {
     /// The job's error, for a restore to `target`.
-    fn job_error(self, target: &Path) -> JobError {
+    pub(super) fn job_error(self, target: &Path) -> JobError {
         match self {
             Self::Engine(error) => error.into(),
             Self::Archive(ArchiveError::Target(error)) => {

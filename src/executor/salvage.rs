@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use crate::archive::{self, ArchiveError, Counts, Lost, Manifest, Unindexed};
 use crate::domain::{Cancel, Entry, EntryPath, Kind, LeftOut, ReadAt, WriteAt};
-use crate::engine::{self, EngineError, Load, LoadRequest, Owners, Placed, Target, printable};
+use crate::engine::{self, Load, LoadRequest, Owners, Placed, Target, printable};
 use crate::storage::OpenFile;
 
-use super::chain::job_error;
 use super::facts::INCREMENTAL;
+use super::restore::RestoreError;
 use super::{JobError, OnProgress, Result};
 
 /// The engine whose restore is a folder of whatever files there are.
@@ -77,30 +77,9 @@ struct Maker {
     left_out: Vec<LeftOut>,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum SalvageError {
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-}
-
-impl SalvageError {
-    /// The job's error, for a salvage to `target`.
-    fn job_error(self, target: &Path) -> JobError {
-        match self {
-            Self::Engine(error) => error.into(),
-            Self::Archive(ArchiveError::Target(error)) => {
-                EngineError::target("restoring to", target, error).into()
-            }
-            Self::Archive(error) => job_error(error),
-        }
-    }
-}
-
 impl Maker {
     /// Creates an entry; one that contradicts those before it is left out.
-    fn make(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, SalvageError> {
+    fn make(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>, RestoreError> {
         let is_again = self.last.as_ref() == Some(&entry.path);
         let made = if is_again { self.load.entry_again(entry) } else { self.load.entry(entry) };
         self.last = Some(entry.path.clone());

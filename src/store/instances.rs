@@ -297,10 +297,20 @@ impl Records<'_> {
         failure: &Failure,
         at: Timestamp,
     ) -> Result<bool> {
+        self.fail_instance(RESTORE_FAILED, id, failure, at)
+    }
+
+    fn fail_instance(
+        self,
+        statement: &str,
+        id: InstanceId,
+        failure: &Failure,
+        at: Timestamp,
+    ) -> Result<bool> {
         let params = named_params! {
             ":id": id, ":code": failure.code, ":message": failure.message, ":at": at
         };
-        Ok(execute(self.0, RESTORE_FAILED, params)? > 0)
+        Ok(execute(self.0, statement, params)? > 0)
     }
 
     pub fn mark_instance_for_removal(self, id: InstanceId, at: Timestamp) -> Result<bool> {
@@ -328,10 +338,7 @@ impl Records<'_> {
         failure: &Failure,
         at: Timestamp,
     ) -> Result<bool> {
-        let params = named_params! {
-            ":id": id, ":code": failure.code, ":message": failure.message, ":at": at
-        };
-        Ok(execute(self.0, FAIL_REMOVAL, params)? > 0)
+        self.fail_instance(FAIL_REMOVAL, id, failure, at)
     }
 
     /// Restored instances whose removal failed, not after `until`.
