@@ -64,7 +64,7 @@ impl Catalog {
         Some(refused.to_string())
     }
 
-    /// Why nothing new is accepted, if so. As it was when the disk was looked at last.
+    /// Why nothing new is accepted, if so. As of the last look at the disk.
     pub fn why_full(&self) -> Option<String> {
         let refused = self.store.why_refused(Purpose::NewWork)?;
         matches!(refused, StoreError::Full { .. }).then(|| refused.to_string())

@@ -135,7 +135,7 @@ impl Rules {
         let now = self.now();
         let next = match table.turn(id, done.handled, now) {
             Turn::Due(run) => return Ok(Step::Begin { run, attempt: 1 }),
-            Turn::Anew => return Ok(Step::Enrol),
+            Turn::Reset => return Ok(Step::Enrol),
             Turn::Wait(at) => Look::At(at),
             Turn::Never => Look::Never,
         };

@@ -49,8 +49,8 @@ pub enum Turn {
     Wait(Timestamp),
     /// A backup now, for the run of this instant and for all that were missed before it.
     Due(Timestamp),
-    /// The clock was put far back: what was done by its old time says nothing, and the schedule begins anew now.
-    Anew,
+    /// The clock was put far back: what was done by its old time says nothing, and the schedule begins again now.
+    Reset,
     /// Nothing ever.
     Never,
 }
@@ -95,7 +95,7 @@ impl Timetable {
     /// However many runs were missed, one backup makes up for them.
     pub fn turn(&self, instance: InstanceId, handled: Timestamp, now: Timestamp) -> Turn {
         if handled > now.plus(SMALL_STEP_BACK) {
-            return Turn::Anew;
+            return Turn::Reset;
         }
         let Some(first) = self.schedule.next_after(&self.zone, handled) else {
             return Turn::Never;
@@ -214,7 +214,7 @@ mod tests {
     fn a_clock_that_was_put_back_does_not_end_the_schedule() {
         let table = timetable("daily 02:30");
         let now = at("2026-11-20T12:00:00Z");
-        assert_eq!(table.turn(instance(), at("2036-01-01T00:00:00Z"), now), Turn::Anew);
+        assert_eq!(table.turn(instance(), at("2036-01-01T00:00:00Z"), now), Turn::Reset);
         let next = Turn::Wait(at("2026-11-21T01:30:00Z"));
         // A small step back does not repeat what was done.
         let now = at("2026-11-20T01:00:00Z");

@@ -1,4 +1,4 @@
-//! One thread that begins what is due by the schedules, and lets go of what no policy keeps any more. It decides
+//! One thread that begins what is due by the schedules, and deletes what no policy keeps. It decides
 //! nothing: the policies do, over the catalog's rows.
 
 mod thread;
@@ -14,7 +14,7 @@ use crate::policy::clock_jumped;
 
 pub use thread::SchedulerThread;
 
-/// The longest that nothing is looked at: a clock that was set is noticed within this time.
+/// The longest wait between two ticks: a clock that was set is noticed within this time.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How often the catalog remembers what the clock shows.
@@ -31,7 +31,7 @@ pub struct Scheduler {
     clock: Arc<dyn Clock>,
     store_is_whole: StoreIsWhole,
     looks: BTreeMap<InstanceId, Look>,
-    /// When all whose backup runs were looked at.
+    /// When all whose backup runs were checked.
     looked: Option<Timestamp>,
     /// Which setting of the policies they are of.
     policies: Option<u64>,
@@ -83,7 +83,7 @@ impl Scheduler {
         next.min().map_or(now.plus(LONGEST_WAIT), |at| at.min(now.plus(LONGEST_WAIT)))
     }
 
-    /// Policies that were set anew apply from now on.
+    /// Policies that were replaced apply from now on.
     fn take_over_policies(&mut self, now: Timestamp) {
         let set = Some(self.catalog.policies_set());
         if self.policies != set {
@@ -129,7 +129,7 @@ impl Scheduler {
         }
         let due = |id: &InstanceId, look: &Look| match look {
             Look::At(at) => *at <= now,
-            // A thousand may wait for a worker: they are not looked at whenever one backup ends.
+            // A thousand may wait for a worker: they are not checked whenever one backup ends.
             Look::AfterBackup => finished.contains(id) || !looked_lately,
             Look::Never => false,
         };

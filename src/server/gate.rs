@@ -137,7 +137,7 @@ impl Gate {
         may_reserve: bool,
     ) -> Option<Entrance> {
         let GateSettings { entrance, most, per_address } = self.settings;
-        // Those that are told to end do so within a moment, but they are still there.
+        // Those that have to end do so within a moment, but they are still there.
         if open.len() >= most.saturating_mul(2).saturating_add(RESERVE) {
             return None;
         }

@@ -17,7 +17,7 @@ pub(super) fn of(config: &Config) -> HashMap<InstanceId, Policy> {
     policies.collect()
 }
 
-/// Starts the thread that begins what is due and lets go of what is not kept.
+/// Starts the thread that begins what is due and deletes what is not kept.
 pub(super) fn start(context: &Context) -> io::Result<SchedulerThread> {
     let (catalog, clock) = (Arc::clone(&context.catalog), Arc::clone(&context.clock));
     let (asked, bell) = (context.clone(), Arc::clone(&context.bell));

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::gate::Place;
 
-/// How often the times are looked at.
+/// How often the times are checked.
 const TICK: Duration = Duration::from_secs(1);
 /// Bytes that a client may send ahead: the longest body, and the longest head of the next request.
 const AHEAD: usize = 192 << 10;
@@ -20,7 +20,7 @@ const AHEAD: usize = 192 << 10;
 const ALL_WAITING: usize = 8 << 20;
 /// Bytes that a client may have sent in any case.
 const FAIR: usize = 16 << 10;
-/// Bytes that are read before what has arrived is looked at. The HTTP library would fill a buffer of 128 KiB, also
+/// Bytes that are read before they are parsed. The HTTP library would fill a buffer of 128 KiB, also
 /// with what it throws away.
 const BURST: usize = 32 << 10;
 
@@ -43,7 +43,7 @@ pub(super) struct ClientStream<S> {
     waiting: usize,
     /// The requests that had begun then.
     requests: u64,
-    /// Bytes received since they were last looked at.
+    /// Bytes received since the last check.
     burst: usize,
     /// Since when a head has been arriving.
     head_since: Option<Instant>,
@@ -71,7 +71,7 @@ impl<S> ClientStream<S> {
         &self.place
     }
 
-    /// An error if the connection has to end. Otherwise it is looked at again in a second at the latest.
+    /// An error if the connection has to end. Otherwise it is checked again within a second.
     fn check(&mut self, context: &mut Context<'_>, waits_for_head: bool) -> io::Result<()> {
         self.place.member.on_end(context.waker());
         if self.place.member.must_end() {

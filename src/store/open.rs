@@ -42,7 +42,7 @@ const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = F
 /// Compiled statements that each connection keeps.
 const STATEMENTS: usize = 64;
 
-/// Where the database is. The folder's real path, because SQLite is told to follow no link, and would refuse also one on
+/// Where the database is. The folder's real path, because SQLite may follow no link, and would refuse also one on
 /// the way to the folder.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
