@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 8.
+-- The catalog of one Coffer data directory: the whole current schema, version 9.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.

@@ -5,6 +5,7 @@
 mod civil;
 mod clock_jump;
 mod full_every;
+mod problem;
 mod quantity;
 mod retention;
 mod schedule;
@@ -15,6 +16,7 @@ use jiff::tz::TimeZone;
 
 pub use clock_jump::clock_jumped;
 pub use full_every::{BadFullEvery, FullEvery};
+pub use problem::{Problem, ProblemKind, Severity};
 pub use quantity::{Amount, BadQuantity, Span};
 pub use retention::{
     Chain, Condition, Decision, Fate, Guard, History, Keep, Point, PointState, Tier, decide,

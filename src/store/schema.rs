@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/6_trash.sql"),
     include_str!("steps/7_missing.sql"),
     include_str!("steps/8_schedules.sql"),
+    include_str!("steps/9_unattended.sql"),
 ];
 
 /// The number of the current schema.

@@ -1,0 +1,1 @@
+-- Schedules, alerts and events: what runs by itself, and what was said and done.
