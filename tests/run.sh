@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs them all. Packages are installed on Debian and its derivatives;
 # elsewhere the missing ones are listed. Prints one line for each part, and exits with 1 if any failed.
+# With --release the Debian package holds an optimised program, as when it is published, which takes some minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 CARGO_DEB_VERSION=3.8.0
 declare -a RESULTS=()
 FAILED=0
+RELEASE=0
+case ${1:-} in
+--release) RELEASE=1 ;;
+?*) echo "usage: $0 [--release]" >&2; exit 2 ;;
+esac
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
@@ -67,7 +73,7 @@ install_clients() {
 
 install_cargo_deb() {
     target/tools/bin/cargo-deb --version 2>/dev/null | grep -qF "$CARGO_DEB_VERSION" && return
-    cargo install cargo-deb --locked --version "$CARGO_DEB_VERSION" --root target/tools --target-dir target/tools/build
+    cargo install cargo-deb --debug --locked --version "$CARGO_DEB_VERSION" --root target/tools --target-dir target/tools/build
 }
 
 clients() {
@@ -83,13 +89,20 @@ api_schema() {
     target/venv/bin/python -B tests/clients/api_schema.py target/debug/coffer
 }
 
-# Builds the Debian package and checks its content without installing it.
+# Builds the Debian package and checks its content without installing it. Its program is the one that the other
+# tests have built, but for --release.
 package() {
     install_cargo_deb
     local folder=target/package-test
     rm -rf "$folder"
     mkdir -p "$folder"
-    target/tools/bin/cargo-deb --locked --output "$folder/coffer.deb"
+    if [ "$RELEASE" -eq 1 ]; then
+        target/tools/bin/cargo-deb --locked --output "$folder/coffer.deb"
+    else
+        cargo build --locked
+        install -Ds target/debug/coffer "$folder/build/release/coffer"
+        CARGO_TARGET_DIR="$folder/build" target/tools/bin/cargo-deb --locked --no-build --fast --output "$folder/coffer.deb"
+    fi
     dpkg-deb --info "$folder/coffer.deb" | tee "$folder/info"
     TZ=UTC dpkg-deb --contents "$folder/coffer.deb" | tee "$folder/contents"
     dpkg-deb --extract "$folder/coffer.deb" "$folder/root"
@@ -117,7 +130,7 @@ LIST
     done
     grep -q 'deb-systemd-invoke' "$folder/control/postinst"
     "$folder/root/usr/bin/coffer" --version
-    # The tour, with the program that is shipped.
+    # The tour, with the program in the package.
     "$folder/root/usr/bin/coffer" demo
 }
 
