@@ -214,6 +214,8 @@ CREATE TABLE schedules (
     -- The last backup that was made for it, and how many attempts that run had.
     backup TEXT CHECK (length(backup) = 36),
     attempt INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+    -- Why no backup could be begun for the last run, if so.
+    refused TEXT,
     CHECK ((backup IS NULL) = (attempt = 0))
 ) STRICT, WITHOUT ROWID;
 
@@ -239,4 +241,56 @@ CREATE TABLE tokens (
     roles TEXT NOT NULL CHECK (json_valid(roles)),
     sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
     created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What was done, by whom and from where. Rows are only added: each holds the hash of its own content and of the
+-- row before it, so that one that was altered or removed is noticed (`src/domain/event.rs`).
+CREATE TABLE events (
+    seq INTEGER NOT NULL PRIMARY KEY CHECK (seq > 0),
+    at INTEGER NOT NULL,
+    -- NULL: of no project, such as a token that nobody knows.
+    project TEXT,
+    who TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    action TEXT NOT NULL,
+    -- The id of what it was done to.
+    object TEXT,
+    outcome TEXT NOT NULL CHECK (outcome IN ('done', 'refused')),
+    detail TEXT NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+CREATE INDEX events_by_project ON events (project, seq);
+CREATE INDEX events_by_object ON events (object, seq) WHERE object IS NOT NULL;
+
+-- Where the chain of hashes begins, which is the last event that was trimmed, and where it ends. One row.
+CREATE TABLE event_chain (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    trimmed INTEGER NOT NULL CHECK (trimmed >= 0),
+    trimmed_hash BLOB NOT NULL CHECK (length(trimmed_hash) = 32),
+    last INTEGER NOT NULL CHECK (last >= trimmed),
+    last_hash BLOB NOT NULL CHECK (length(last_hash) = 32)
+) STRICT;
+
+INSERT INTO event_chain (id, trimmed, trimmed_hash, last, last_hash)
+VALUES (1, 0, zeroblob(32), 0, zeroblob(32));
+
+CREATE TRIGGER events_stay_as_they_are BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END;
+
+CREATE TRIGGER events_stay BEFORE DELETE ON events
+WHEN old.seq > (SELECT trimmed FROM event_chain)
+BEGIN SELECT RAISE(ABORT, 'an event is only removed after the beginning of the chain was moved behind it'); END;
+
+CREATE TRIGGER event_chain_goes_on BEFORE UPDATE ON event_chain
+WHEN new.trimmed < old.trimmed OR new.last < old.last
+BEGIN SELECT RAISE(ABORT, 'the chain of events only goes on'); END;
+
+CREATE TRIGGER event_chain_stays BEFORE DELETE ON event_chain
+BEGIN SELECT RAISE(ABORT, 'the chain of events is never removed'); END;
+
+-- When an instance is backed up and what is kept, as it was set through the API: the keys of the configuration.
+CREATE TABLE policies (
+    instance TEXT NOT NULL PRIMARY KEY CHECK (length(instance) = 36),
+    keys TEXT NOT NULL CHECK (json_valid(keys))
 ) STRICT, WITHOUT ROWID;

@@ -15,6 +15,7 @@ use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, Resto
 use super::error::ApiError;
 use super::extract::{Body, Call};
 use super::operation::{Operation, operations};
+use super::retention::record_pin;
 use super::{ArchiveAccess, NotFetched, State};
 
 pub(super) fn routes() -> Vec<Operation> {
@@ -154,7 +155,7 @@ async fn registered(call: &Call<Write>, mut backup: Backup) -> Result<Backup, Ap
 /// Bring back a deleted backup
 ///
 /// An extension. As long as the trash holds their archives, it comes back with the backups that were built on it
-/// and those that it is built on. There is no request body.
+/// and those that it is built on. It is pinned if retention could delete it again. There is no request body.
 #[utoipa::path(
     post,
     path = "/backups/{id}/undelete",
@@ -183,8 +184,10 @@ async fn undelete_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
         )),
         NotFetched::Failed(why) => ApiError::Fault(format!("backup {id} was not brought back: {why}")),
     })?;
-    call.state.catalog.undeleted(ids).done().await?;
-    let backup = call.state.catalog.find(id)?;
+    let backup = call.state.catalog.undeleted(ids, id, call.scope.actor()).done().await?;
+    if backup.pinned.is_some() {
+        record_pin(&call.state, &backup).await?;
+    }
     Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view(backup) }))
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use actix_web::web::{self, Json};
 
 use crate::catalog::{Read, Write};
+use crate::domain::Backup;
 use crate::wire::{BackupAnswer, ErrorBody, RetentionAnswer, RetentionView};
 
+use super::State;
 use super::error::ApiError;
 use super::extract::Call;
 use super::operation::{Operation, operations};
@@ -61,8 +63,13 @@ async fn unpin_backup(call: Call<Write>) -> Result<Json<BackupAnswer>, ApiError>
 
 async fn pin(call: &Call<Write>, pinned: bool) -> Result<Json<BackupAnswer>, ApiError> {
     let backup = call.state.catalog.pin_backup(&call.scope, call.id()?, pinned).done().await?;
-    let (archives, recorded) = (Arc::clone(&call.state.archives), backup.clone());
-    let recorded = web::block(move || archives.record_pin(&recorded)).await;
-    recorded.map_err(|error| ApiError::Fault(error.to_string()))?;
+    record_pin(&call.state, &backup).await?;
     Ok(Json(BackupAnswer { backup: call.state.view(backup) }))
+}
+
+/// Records beside the archive whether the backup is pinned.
+pub(super) async fn record_pin(state: &State, backup: &Backup) -> Result<(), ApiError> {
+    let (archives, recorded) = (Arc::clone(&state.archives), backup.clone());
+    let recorded = web::block(move || archives.record_pin(&recorded)).await;
+    recorded.map_err(|error| ApiError::Fault(error.to_string()))
 }

@@ -1,8 +1,8 @@
 //! Backups: reading them, and accepting new ones.
 
 use crate::domain::{
-    Backup, BackupId, Datastore, InstanceId, Kind, Limit, Location, NewBackup, ParentChoice,
-    Position, ProjectId, QuotaResource, Registration, RunKind, Status,
+    Action, Backup, BackupId, Datastore, Event, InstanceId, Kind, Limit, Location, NewBackup,
+    ParentChoice, Position, ProjectId, QuotaResource, Registration, RunKind, Status,
 };
 use crate::store::{self, BackupRecord, Records, RunOf, Task};
 
@@ -141,6 +141,8 @@ impl Rules {
         let created = self.creation_time(db)?;
         let container = super::projects::container_for(db, &instance, new.container)?;
         let (project, datastore) = (instance.project, instance.datastore);
+        let event = Event::done(created, &scope.actor(), Action::BackupCreate);
+        let event = event.with_detail(format!("of instance {}", instance.name));
         let backup = Backup {
             instance: Some(instance.id),
             description: new.description,
@@ -160,6 +162,7 @@ impl Rules {
                 removal: None,
                 trashed: None,
             },
+            event,
         )
     }
 
@@ -190,6 +193,7 @@ impl Rules {
                 removal: None,
                 trashed: None,
             },
+            Event::done(created, &scope.actor(), Action::BackupRegister),
         )
     }
 
@@ -202,14 +206,15 @@ impl Rules {
     }
 }
 
-/// Adds a row that waits for a worker, and opens its run.
-fn insert_new(db: Records<'_>, record: BackupRecord) -> Result<Backup> {
+/// Adds a row that waits for a worker, opens its run, and records this event of it.
+fn insert_new(db: Records<'_>, record: BackupRecord, event: Event) -> Result<Backup> {
     let backup = &record.backup;
     if !db.insert_backup(&record)? {
         return Err(NotNow::IdTaken(backup.id).into());
     }
     let run = RunOf::backup(run_kind(record.task), backup.id).with_instance(backup.instance);
     db.open_run(run, &backup.project, backup.created)?;
+    db.add_event(&event.in_project(&backup.project).of(backup.id))?;
     Ok(record.backup)
 }
 

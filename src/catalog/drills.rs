@@ -7,8 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::domain::{
-    Backup, BackupId, Cancel, Damage, DamageIn, Datastore, InstanceId, NextDrill, RowsByTable,
-    RunEnd, RunKind, RunResult, Source, VerifyLevel,
+    Action, Backup, BackupId, Cancel, Damage, DamageIn, Datastore, Event, InstanceId, NextDrill,
+    RowsByTable, RunEnd, RunKind, RunResult, Source, VerifyLevel,
 };
 use crate::store::{Records, RunOf};
 
@@ -115,6 +115,8 @@ impl Rules {
         let now = self.now();
         if db.open_run(run(id).with_instance(instance), &project, now)? {
             db.touch_backup(id, now)?;
+            let event = Event::done(now, &scope.actor(), Action::BackupDrill);
+            db.add_event(&event.in_project(&project).of(id))?;
         }
         Ok(visible_backup(db, scope, id)?.backup)
     }

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use crate::domain::{
-    Backup, BackupId, CheckLevel, Datastore, Failure, Instance, InstanceId, InstanceOrigin,
-    InstanceStatus, QuotaResource, RunEnd, RunKind, RunResult, Source, Timestamp, Verify,
+    Action, Backup, BackupId, CheckLevel, Datastore, Event, Failure, Instance, InstanceId,
+    InstanceOrigin, InstanceStatus, QuotaResource, RunEnd, RunKind, RunResult, Source, Timestamp,
+    Verify,
 };
 use crate::store::{InstanceRecord, Records, RunOf};
 
@@ -216,6 +217,9 @@ impl Rules {
         };
         db.insert_instance(&instance)?;
         db.open_run(run(instance.id).with_backup(id), &instance.project, now)?;
+        let event = Event::done(now, &scope.actor(), Action::BackupRestore);
+        let event = event.in_project(&instance.project).of(id);
+        db.add_event(&event.with_detail(format!("into the new instance {}", instance.id)))?;
         Ok(instance)
     }
 }

@@ -10,6 +10,7 @@
 mod backups;
 mod drills;
 mod error;
+mod events;
 mod import;
 mod instances;
 mod lineage;
@@ -36,6 +37,7 @@ use crate::domain::{BackupId, Clock, InstanceId, Run};
 use crate::store::{self, Purpose, Records, Store};
 
 use drills::RunningDrills;
+use events::Tally;
 use notices::Notices;
 use progress::Progress;
 use rules::Rules;
@@ -43,6 +45,7 @@ use tokens::Tokens;
 
 pub use backups::{BackupFilter, BackupPage};
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Outage, Result};
+pub use events::{Counted, EventFilter};
 pub use import::{RecordOf, Recovered};
 pub use instances::{InstancePage, NewInstance};
 pub use notices::Notice;
@@ -67,6 +70,8 @@ pub struct Settings {
     pub max_restores: u32,
     /// Incrementals that may follow one full; the next one becomes a full.
     pub max_chain: u32,
+    /// How long events are kept.
+    pub events_days: u32,
 }
 
 /// The records of one data directory.
@@ -81,6 +86,8 @@ pub struct Catalog {
     notices: Notices,
     /// The instances of which a backup ended, for retention.
     finished: Arc<Mutex<HashSet<InstanceId>>>,
+    /// Events that are counted before they are written.
+    tally: Tally,
 }
 
 impl Catalog {
@@ -95,8 +102,8 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        let (progress, drills, notices, finished) = Default::default();
-        Ok(Self { store, rules, bell, tokens, progress, drills, notices, finished })
+        let (progress, drills, notices, finished, tally) = Default::default();
+        Ok(Self { store, rules, bell, tokens, progress, drills, notices, finished, tally })
     }
 
     /// Commits what waits, truncates the write-ahead log, closes. Later writes fail.

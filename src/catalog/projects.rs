@@ -2,7 +2,8 @@
 //! against a quota is counted from rows, in the transaction that adds one.
 
 use crate::domain::{
-    ContainerName, Instance, InstanceId, ProjectId, ProjectQuota, QuotaResource, Strategy,
+    Action, ContainerName, Event, Instance, InstanceId, ProjectId, ProjectQuota, QuotaResource,
+    Strategy,
 };
 use crate::store::{Records, StoreError};
 
@@ -28,17 +29,19 @@ impl Catalog {
 
     pub fn set_quotas(
         &self,
-        _scope: &Scope<Admin>,
+        scope: &Scope<Admin>,
         project: &ProjectId,
         limits: Vec<(QuotaResource, i64)>,
     ) -> Reply<()> {
-        let project = project.clone();
-        self.write(move |db, _rules| {
+        let (project, actor) = (project.clone(), scope.actor());
+        self.write(move |db, rules| {
             for (resource, limit) in limits {
                 if limit < -1 {
                     return Err(Invalid::QuotaLimit { resource, limit }.into());
                 }
                 db.put_quota(&project, resource, limit)?;
+                let event = Event::done(rules.now(), &actor, Action::QuotaSet).in_project(&project);
+                db.add_event(&event.with_detail(format!("{} = {limit}", resource.as_str())))?;
             }
             Ok(())
         })
@@ -64,11 +67,15 @@ impl Catalog {
     pub fn put_strategy(&self, scope: &Scope<Write>, new: NewStrategy) -> Reply<Strategy> {
         let project = scope.project().clone();
         let scope = scope.clone();
-        self.write(move |db, _rules| {
+        self.write(move |db, rules| {
             if let Some(id) = new.instance {
                 visible_instance(db, &scope, id)?;
             }
             db.put_strategy(&project, new.instance, &new.container)?;
+            let event = Event::done(rules.now(), &scope.actor(), Action::StrategySet);
+            let event = Event { object: new.instance.map(|id| id.to_string()), ..event };
+            let detail = format!("container = {}", new.container);
+            db.add_event(&event.in_project(&project).with_detail(detail))?;
             Ok(Strategy { project, instance: new.instance, container: new.container })
         })
     }
@@ -80,11 +87,13 @@ impl Catalog {
         project: Option<&ProjectId>,
         instance: Option<InstanceId>,
     ) -> Reply<()> {
-        let project = visible_project(scope, project).cloned();
-        self.write(move |db, _rules| {
+        let (project, actor) = (visible_project(scope, project).cloned(), scope.actor());
+        self.write(move |db, rules| {
             let project = project?;
             if db.delete_strategy(&project, instance)? {
-                return Ok(());
+                let event = Event::done(rules.now(), &actor, Action::StrategyDelete);
+                let event = Event { object: instance.map(|id| id.to_string()), ..event };
+                return Ok(db.add_event(&event.in_project(&project))?);
             }
             Err(CatalogError::NoSuchStrategy { project, instance })
         })

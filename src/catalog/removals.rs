@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    Backup, BackupId, Failure, Instance, InstanceId, InstanceOrigin, InstanceStatus, ProjectId,
-    RunEnd, RunKind, RunResult, Status, Timestamp,
+    Action, Actor, Backup, BackupId, Event, Failure, Instance, InstanceId, InstanceOrigin,
+    InstanceStatus, ProjectId, RunEnd, RunKind, RunResult, Status, Timestamp,
 };
 use crate::store::{BackupRecord, Records, RunOf};
 
@@ -36,7 +36,10 @@ impl Catalog {
             move |db, rules| {
                 let project = visible_backup(db, &scope, id)?.backup.project;
                 ensure_unused(db, id, &project)?;
-                let count = db.mark_for_removal(id, &project, rules.now())?;
+                let now = rules.now();
+                let count = db.mark_for_removal(id, &project, now)?;
+                let event = Event::done(now, &scope.actor(), Action::BackupDelete);
+                db.add_event(&event.in_project(&project).of(id).with_detail(and_built_on(count)))?;
                 drills.cancel_removed(db)?;
                 Ok(count)
             },
@@ -94,16 +97,35 @@ impl Catalog {
         })
     }
 
-    /// The archives of these were fetched out of the trash: they are what they were before the delete.
-    pub fn undeleted(&self, ids: Vec<BackupId>) -> Reply<()> {
+    /// The archives of these were fetched out of the trash: they are what they were before the delete. The one that
+    /// somebody asked for is pinned if retention could make it go again. Returns it.
+    pub fn undeleted(&self, ids: Vec<BackupId>, asked: BackupId, by: Actor) -> Reply<Backup> {
         self.write(move |db, rules| {
+            let now = rules.now();
             for id in ids {
-                if !db.bring_back(id, rules.now())? {
+                if !db.bring_back(id, now)? {
                     return Err(CatalogError::NoSuchBackup { id });
                 }
             }
-            Ok(())
+            let unknown = CatalogError::NoSuchBackup { id: asked };
+            let mut backup = db.backup(asked)?.ok_or(unknown)?.backup;
+            let policy = backup.instance.and_then(|id| rules.policy(id));
+            let pin = policy.is_some_and(|it| it.keep.is_some());
+            if pin && backup.pinned.is_none() {
+                db.set_pinned(asked, Some(now), now)?;
+                backup.pinned = Some(now);
+            }
+            let event = Event::done(now, &by, Action::BackupUndelete);
+            let detail = if pin { "and pinned" } else { "" };
+            db.add_event(&event.in_project(&backup.project).of(asked).with_detail(detail))?;
+            Ok(backup)
         })
+    }
+
+    /// Every backup that was deleted or is being deleted, newest first, without a check of access.
+    pub fn deleted_backups(&self) -> Result<Vec<Backup>> {
+        let found = self.store.read(|db| Ok::<_, CatalogError>(db.deleted_backups()?))?;
+        Ok(found.into_iter().map(|it| it.backup).collect())
     }
 
     /// Every deleted backup that can be brought back, newest first, without a check of access.
@@ -161,7 +183,11 @@ impl Catalog {
             if matches!(instance.status, InstanceStatus::Build | InstanceStatus::Backup) {
                 return Err(CatalogError::InstanceBusy { id, status: instance.status });
             }
-            mark_instance(db, &instance, rules.now())
+            let now = rules.now();
+            let event = Event::done(now, &scope.actor(), Action::InstanceDelete);
+            let event = event.in_project(&instance.project).of(id);
+            db.add_event(&event.with_detail(instance.name.as_str()))?;
+            mark_instance(db, &instance, now)
         })
     }
 
@@ -222,6 +248,14 @@ impl Catalog {
             }
             Ok(())
         })
+    }
+}
+
+/// What else goes with a backup, for the event log.
+pub(super) fn and_built_on(count: usize) -> String {
+    match count.saturating_sub(1) {
+        0 => String::new(),
+        more => format!("and {more} that are built on it"),
     }
 }
 

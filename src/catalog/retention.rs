@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::{
-    Backup, BackupId, FailureCode, Instance, InstanceId, InstanceOrigin, InstanceStatus, Status,
+    Action, Actor, Backup, BackupId, Event, FailureCode, Instance, InstanceId, InstanceOrigin,
+    InstanceStatus, Status,
 };
 use crate::policy::{self, Condition, Decision, Fate, History, Keep, Point, PointState};
 use crate::store::{PointRecord, Records, SeenClock};
 
-use super::removals::ensure_unused;
+use super::removals::{and_built_on, ensure_unused};
 use super::rules::{Rules, visible_backup, visible_instance};
 use super::{Catalog, CatalogError, NotNow, Notice, Read, Reply, Result, Scope, Write};
 
@@ -54,7 +55,8 @@ impl Catalog {
                         continue;
                     }
                 }
-                let count = db.mark_for_removal(chain.root, &instance.project, rules.now())?;
+                let now = rules.now();
+                let count = db.mark_for_removal(chain.root, &instance.project, now)?;
                 let why = match chain.fate {
                     Fate::OverSize => "the archives of its instance take more than they may",
                     Fate::Expired | Fate::Stays { .. } => "no rule keeps it any more",
@@ -65,6 +67,11 @@ impl Catalog {
                     instance.name,
                     count.saturating_sub(1)
                 );
+                let event = Event::done(now, &Actor::server("retention"), Action::BackupDelete);
+                let event = event.in_project(&instance.project).of(chain.root);
+                let also = and_built_on(count);
+                let detail = if also.is_empty() { why.to_owned() } else { format!("{also}: {why}") };
+                db.add_event(&event.with_detail(detail))?;
                 gone.push(chain.root);
             }
             drills.cancel_removed(db)?;
@@ -95,6 +102,9 @@ impl Catalog {
             if record.backup.pinned.is_some() != pinned {
                 let now = rules.now();
                 db.set_pinned(id, pinned.then_some(now), now)?;
+                let action = if pinned { Action::BackupPin } else { Action::BackupUnpin };
+                let event = Event::done(now, &scope.actor(), action);
+                db.add_event(&event.in_project(&record.backup.project).of(id))?;
             }
             Ok(visible_backup(db, &scope, id)?.backup)
         })

@@ -1,8 +1,8 @@
 //! Schedules: what is due begins in the transaction that records it, so that no run is lost or made twice.
 
 use crate::domain::{
-    Backup, BackupId, Caller, Instance, InstanceId, InstanceStatus, NewBackup, ParentChoice,
-    ProjectId, Role, Status, Timestamp,
+    Action, Actor, Backup, BackupId, Caller, Event, Instance, InstanceId, InstanceStatus,
+    NewBackup, ParentChoice, ProjectId, Role, Status, Timestamp,
 };
 use crate::policy::{Retry, Timetable, Turn};
 use crate::store::{Records, ScheduleRecord};
@@ -49,6 +49,8 @@ pub struct Scheduled {
     pub last: Option<BackupId>,
     /// Since when a backup is overdue.
     pub overdue: Option<Timestamp>,
+    /// Why no backup could be begun for the last run, if so.
+    pub refused: Option<String>,
 }
 
 impl Catalog {
@@ -102,11 +104,12 @@ impl Rules {
             Step::Nothing(Look::At(at)) => Some(at),
             Step::Nothing(Look::Never) => None,
             _ => {
-                let handled = record.map_or(now, |it| it.handled);
+                let handled = record.as_ref().map_or(now, |it| it.handled);
                 table.next_start(instance.id, handled.max(now))
             }
         };
-        let last = record.and_then(|it| it.last).map(|(backup, _attempt)| backup);
+        let last = record.as_ref().and_then(|it| it.last).map(|(backup, _attempt)| backup);
+        let refused = record.as_ref().and_then(|it| it.refused.clone());
         let overdue = match record.filter(|_| instance.status != InstanceStatus::Detached) {
             None => None,
             Some(record) => {
@@ -115,7 +118,7 @@ impl Rules {
                 table.overdue_since(instance.id, since, now)
             }
         };
-        Ok(Some(Scheduled { instance, timetable: table, next, last, overdue }))
+        Ok(Some(Scheduled { instance, timetable: table, next, last, overdue, refused }))
     }
 
     fn step(&self, db: Records<'_>, id: InstanceId) -> Result<Step> {
@@ -154,22 +157,21 @@ impl Rules {
             Step::Nothing(look) => return Ok(look),
             Step::Enrol => {
                 let now = self.now();
-                db.put_schedule(id, &ScheduleRecord { since: now, handled: now, last: None })?;
+                let (last, refused) = (None, None);
+                db.put_schedule(id, &ScheduleRecord { since: now, handled: now, last, refused })?;
             }
             Step::Begin { run, attempt } => {
-                let last = match self.begin_scheduled(db, id, run) {
-                    Ok(backup) => Some((backup.id, attempt)),
+                let (last, refused) = match self.begin_scheduled(db, id, run) {
+                    Ok(backup) => (Some((backup.id, attempt)), None),
                     Err(error @ CatalogError::Store(_)) => return Err(error),
                     Err(refused) => {
-                        log::error!(
-                            "the backup of instance {id} that was due at {} UTC is not made: {refused}",
-                            run.to_wire()
-                        );
-                        None
+                        let refused = refused.to_string();
+                        self.note_refused(db, id, run, &refused)?;
+                        (None, Some(refused))
                     }
                 };
                 let since = db.schedule(id)?.map_or(run, |it| it.since);
-                db.put_schedule(id, &ScheduleRecord { since, handled: run, last })?;
+                db.put_schedule(id, &ScheduleRecord { since, handled: run, last, refused })?;
             }
         }
         Ok(match self.step(db, id)? {
@@ -187,7 +189,7 @@ impl Rules {
         let full = self.is_full_due(db, &instance, table)?;
         let name: String = instance.name.chars().take(NAME_LENGTH).collect();
         let new = NewBackup {
-            name: format!("{name} {}", table.shown(run)),
+            name: format!("{name} {} UTC", at_minute(run)),
             description: Some(format!("By the schedule \"{}\".", table.schedule)),
             instance: id,
             parent: if full { ParentChoice::None } else { ParentChoice::Newest },
@@ -196,6 +198,22 @@ impl Rules {
         let backup = self.accept_backup(db, &scope(instance.project)?, new)?;
         log::info!("backup {} of instance {} is due by its schedule", backup.id, instance.name);
         Ok(backup)
+    }
+
+    /// No backup could be begun for a run.
+    fn note_refused(
+        &self,
+        db: Records<'_>,
+        id: InstanceId,
+        run: Timestamp,
+        why: &str,
+    ) -> Result<()> {
+        let due = at_minute(run);
+        log::error!("the backup of instance {id} that was due at {due} UTC is not made: {why}");
+        let Some(record) = db.instance(id)? else { return Ok(()) };
+        let event = Event::done(self.now(), &Actor::server(CALLER), Action::BackupCreate).refused();
+        let event = event.in_project(&record.instance.project).of(id);
+        Ok(db.add_event(&event.with_detail(format!("due at {due} UTC: {why}")))?)
     }
 
     fn is_full_due(&self, db: Records<'_>, instance: &Instance, table: &Timetable) -> Result<bool> {
@@ -211,6 +229,12 @@ impl Rules {
         let since = u32::try_from(since).unwrap_or(u32::MAX);
         Ok(table.full_every.is_due(&table.zone, root.created, since, self.now()))
     }
+}
+
+/// `2026-11-27 01:30`. In UTC, as everywhere else: the clocks of a zone show some times twice.
+fn at_minute(at: Timestamp) -> String {
+    let shown = at.to_wire().replace('T', " ");
+    shown.get(..16).unwrap_or_default().to_owned()
 }
 
 /// When the newest backup was asked for that can be restored, as far as is known.

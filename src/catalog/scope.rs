@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::domain::{Caller, ProjectId};
+use crate::domain::{Actor, Caller, Origin, ProjectId};
 
 use super::{Forbidden, Result};
 
@@ -51,6 +51,7 @@ impl Permission for Admin {
 pub struct Scope<P> {
     caller: Arc<Caller>,
     project: ProjectId,
+    origin: Origin,
     permission: PhantomData<P>,
 }
 
@@ -66,12 +67,24 @@ impl<P: Permission> Scope<P> {
         if !P::allows(&caller) {
             return Err(Forbidden::Role(P::ACTION).into());
         }
-        Ok(Self { caller, project, permission: PhantomData })
+        Ok(Self { caller, project, origin: Origin::Server, permission: PhantomData })
     }
 
     /// The same caller in the same project, if it may do `Q` there too.
     pub fn also<Q: Permission>(&self) -> Result<Scope<Q>> {
-        Scope::enter(Arc::clone(&self.caller), self.project.clone())
+        let scope = Scope::enter(Arc::clone(&self.caller), self.project.clone())?;
+        Ok(scope.from(self.origin))
+    }
+
+    /// The same caller, whose request comes from there. Without this it is the server itself.
+    #[must_use]
+    pub fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// Who asks, as the event log names it.
+    pub fn actor(&self) -> Actor {
+        Actor { who: self.caller.name.clone(), origin: self.origin }
     }
 
     pub fn project(&self) -> &ProjectId {

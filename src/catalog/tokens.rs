@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{Catalog, Reply, Result};
-use crate::domain::Caller;
+use crate::domain::{Action, Actor, Caller, Event};
 use crate::store::TokenRecord;
 
 /// A token. Its caller is shared with the requests that show it.
@@ -77,7 +77,12 @@ impl Catalog {
         let token = TokenRecord { caller, sha256 };
         let (tokens, added) = (Arc::clone(&self.tokens), token.clone());
         self.write_then(
-            move |db, rules| Ok(db.put_token(&token, rules.now())?),
+            move |db, rules| {
+                let now = rules.now();
+                db.put_token(&token, now)?;
+                let event = Event::done(now, &Actor::server("server"), Action::TokenCreate);
+                Ok(db.add_event(&event.with_detail(token.caller.name))?)
+            },
             move |()| tokens.add(added),
         )
     }

@@ -36,18 +36,21 @@ pub(super) fn run(args: &UndeleteArgs) -> Result<()> {
     let config = args.with.load()?;
     let context = server::open_existing(&config)?;
     let place = format!("the trash of {}", config.data_dir.display());
-    let candidates = || offline::candidates(&context, context.catalog.trash()?);
+    let candidates = || offline::candidates(&context, context.catalog.deleted_backups()?);
     let id = args.backup.find(candidates, &place)?;
     let backups = bring_back(&context, id).map_err(|error| error.not_found_in(id, &place))?;
+    let pinned = backups.iter().any(|it| it.id == id && it.pinned.is_some());
     if args.json {
         let ids: Vec<_> = backups.iter().map(|it| it.id).collect();
-        terminal::say_json(&json!({"backup": id, "undeleted": ids}));
+        terminal::say_json(&json!({"backup": id, "undeleted": ids, "pinned": pinned}));
         return Ok(());
     }
     for backup in &backups {
+        terminal::say(format_args!("Brought back backup {} ({}).", backup.id, backup.name));
+    }
+    if pinned {
         terminal::say(format_args!(
-            "Brought back backup {} ({}). Retention may delete it again; `coffer pin {}` keeps it.",
-            backup.id, backup.name, backup.id
+            "Backup {id} is pinned, so that retention does not delete it again, until coffer unpin {id}."
         ));
     }
     Ok(())

@@ -140,6 +140,7 @@ fn ranges(config: &Config, found: &mut Problems) {
     found.range("storage.headroom_mib", &storage.headroom_mib, &(0..=1 << 30));
     found.range("catalog.max_chain", &catalog.max_chain, &(0..=1000));
     found.range("catalog.reread_every", &catalog.reread_every, &(0..=10_000));
+    found.range("catalog.events_days", &catalog.events_days, &(1..=36_500));
     found.range("quota.backups", &quota.backups, &(-1..=i64::from(i32::MAX)));
     found.range("quota.instances", &quota.instances, &(-1..=i64::from(i32::MAX)));
     found.range("paging.max", &paging.max, &(1..=10_000));

@@ -158,6 +158,7 @@ impl StorageConfig {
 pub struct CatalogConfig {
     pub max_chain: u32,
     pub reread_every: u32,
+    pub events_days: u32,
 }
 
 /// What a project may have if no quota was set for it; -1: any number.

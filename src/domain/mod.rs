@@ -1,4 +1,4 @@
-//! The types every room shares: ids, states, backups, instances, runs, entries of a source.
+//! The types every room shares: ids, states, backups, instances, runs, entries of a source, events.
 //!
 //! Nothing here does I/O, knows a wire format or uses another room.
 
@@ -9,6 +9,7 @@ mod causes;
 mod clock;
 mod drill;
 mod entry;
+mod event;
 mod failure;
 mod id;
 mod instance;
@@ -32,6 +33,7 @@ pub use causes::with_causes;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use drill::{Drill, DrillFacts, DrillOutcome, NextDrill, RowsByTable, Verdict};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
+pub use event::{Action, Actor, Event, EventHash, Origin, Outcome, Recorded};
 pub use failure::{Damage, DamageIn, Failure, FailureCode};
 pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId, RunId};
 pub use instance::{Datastore, Instance, InstanceOrigin, InstanceStatus, Source, Strategy};

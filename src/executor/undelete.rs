@@ -1,17 +1,24 @@
 //! Undoing a delete while the trash still holds the archives.
 
-use crate::domain::{Backup, BackupId};
+use crate::domain::{Actor, Backup, BackupId};
 
 use super::chain::location_of;
-use super::{Context, Result};
+use super::{Context, Result, record_pin};
 
-/// Brings back a deleted backup, with what was built on it and what it is built on. Returns them, oldest
-/// first.
+/// Brings back a deleted backup, with what was built on it and what it is built on, and pins it if retention could
+/// delete it again. Returns them, oldest first.
 pub fn undelete(context: &Context, id: BackupId) -> Result<Vec<Backup>> {
-    let backups = context.catalog.deleted(id, |_project| true)?;
+    let mut backups = context.catalog.deleted(id, |_project| true)?;
     let locations =
         backups.iter().map(|it| location_of(it).cloned()).collect::<Result<Vec<_>>>()?;
     context.local.bring_back(&locations)?;
-    context.catalog.undeleted(backups.iter().map(|it| it.id).collect()).wait()?;
+    let ids = backups.iter().map(|it| it.id).collect();
+    let asked = context.catalog.undeleted(ids, id, Actor::command_line()).wait()?;
+    if asked.pinned.is_some() {
+        record_pin(&*context.storage, &asked);
+    }
+    if let Some(row) = backups.iter_mut().find(|it| it.id == id) {
+        row.pinned = asked.pinned;
+    }
     Ok(backups)
 }

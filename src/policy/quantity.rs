@@ -27,6 +27,9 @@ const BYTES: &[(&[&str], u64)] = &[
     (&["GB"], 1_000_000_000),
     (&["MiB"], 1 << 20),
     (&["MB"], 1_000_000),
+    (&["KiB"], 1 << 10),
+    (&["kB"], 1000),
+    (&["bytes", "byte", "B"], 1),
 ];
 
 /// A text that is not a span of time or an amount of bytes.
@@ -166,7 +169,11 @@ mod tests {
             assert_eq!((span, span.to_string().as_str()), (Span(seconds), shown), "{text}");
         }
         assert_eq!("500 GiB".parse(), Ok(Amount(500 << 30)));
-        assert_eq!("2TB".parse::<Amount>().unwrap().to_string(), "2 TB");
+        for (text, shown) in
+            [("2TB", "2 TB"), ("1500 KiB", "1500 KiB"), ("1kB", "1 kB"), ("7 B", "7 bytes")]
+        {
+            assert_eq!(text.parse::<Amount>().unwrap().to_string(), shown);
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@ use jiff::tz::TimeZone;
 
 use crate::domain::{FailureCode, InstanceId, Timestamp};
 
-use super::schedule::to_instant;
 use super::{FullEvery, Schedule, Span, Window};
 
 /// How far the clock may go back before what was done in the time that it shows again is done again.
@@ -80,14 +79,6 @@ impl Timetable {
     ) -> Option<Timestamp> {
         let due = self.schedule.next_after(&self.zone, last_good)?;
         (self.start_of(instance, due).plus(GRACE) < now).then_some(due)
-    }
-
-    /// An instant as the clocks of the zone show it: `2026-11-27 02:30`.
-    pub fn shown(&self, at: Timestamp) -> String {
-        to_instant(at).map_or_else(String::new, |instant| {
-            let shown = self.zone.to_datetime(instant);
-            format!("{} {:02}:{:02}", shown.date(), shown.hour(), shown.minute())
-        })
     }
 
     /// What is to be done now. Every run until `handled` is done with.

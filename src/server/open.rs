@@ -104,6 +104,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         max_instances: config.quota.instances,
         max_restores: config.limits.project_restores,
         max_chain: config.catalog.max_chain,
+        events_days: config.catalog.events_days,
     };
     let file = config.catalog_file();
     require_access(&file)?;

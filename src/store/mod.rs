@@ -8,6 +8,7 @@
 mod backups;
 mod disk_reserve;
 mod error;
+mod events;
 mod instances;
 mod integrity;
 mod open;
@@ -38,6 +39,7 @@ use tokio::sync::oneshot;
 pub use backups::{BackupRecord, Finish, Lineage, Page, PointRecord, RestoreInUse};
 pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};
+pub use events::{EventFault, EventPage};
 pub use instances::InstanceRecord;
 pub use runs::RunOf;
 pub use schedules::{ScheduleRecord, SeenClock};

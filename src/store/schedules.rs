@@ -7,7 +7,7 @@ use super::{Records, Result};
 use crate::domain::{BackupId, InstanceId, Timestamp};
 
 /// What the schedule of an instance has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleRecord {
     /// When it was first seen: nothing was due before.
     pub since: Timestamp,
@@ -15,6 +15,8 @@ pub struct ScheduleRecord {
     pub handled: Timestamp,
     /// The last backup that was made for it, and how many attempts its run has had, from 1 on.
     pub last: Option<(BackupId, u32)>,
+    /// Why no backup could be begun for the last run, if so.
+    pub refused: Option<String>,
 }
 
 /// The clock as it was seen last, and when it was last seen to jump.
@@ -30,6 +32,7 @@ columns! {
         handled: Timestamp = "handled",
         backup: Option<BackupId> = "backup",
         attempt: u32 = "attempt",
+        refused: Option<String> = "refused",
     }
 }
 
@@ -37,9 +40,9 @@ statements! {
     BY_INSTANCE = concat!("SELECT ", schedule_columns!(), " FROM schedules WHERE instance = ?1");
 
     PUT = insert!(
-        "schedules" ("instance", "since", "handled", "backup", "attempt")
+        "schedules" ("instance", "since", "handled", "backup", "attempt", "refused")
         "ON CONFLICT (instance) DO UPDATE SET since = excluded.since, handled = excluded.handled, backup = excluded.backup,
-             attempt = excluded.attempt"
+             attempt = excluded.attempt, refused = excluded.refused"
     );
 
     CLOCK = "SELECT seen, jumped FROM clock WHERE id = 1";
@@ -54,6 +57,7 @@ impl From<ScheduleColumns> for ScheduleRecord {
             since: it.since,
             handled: it.handled,
             last: it.backup.map(|backup| (backup, it.attempt)),
+            refused: it.refused,
         }
     }
 }
@@ -68,7 +72,7 @@ impl Records<'_> {
         let (backup, attempt) = record.last.map_or((None, 0), |(id, attempt)| (Some(id), attempt));
         let params = named_params! {
             ":instance": instance, ":since": record.since, ":handled": record.handled,
-            ":backup": backup, ":attempt": attempt
+            ":backup": backup, ":attempt": attempt, ":refused": record.refused
         };
         execute(self.0, PUT, params).map(drop)
     }

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::Result;
 use crate::domain::{
-    BackupId, CheckLevel, ContainerName, DamageIn, Failure, FailureCode, InstanceId,
-    InstanceStatus, Kind, Location, ProjectId, QuotaResource, RunId, RunKind, Status, Timestamp,
-    Verify, VerifyLevel, words,
+    Action, BackupId, CheckLevel, ContainerName, DamageIn, Failure, FailureCode, InstanceId,
+    InstanceStatus, Kind, Location, Outcome, ProjectId, QuotaResource, RunId, RunKind, Status,
+    Timestamp, Verify, VerifyLevel, words,
 };
 
 /// A value in the database that this program did not write.
@@ -85,6 +85,8 @@ word_columns! {
     Verify, "way to prove backups";
     VerifyLevel, "level of proof";
     QuotaResource, "resource with a quota";
+    Action, "kind of event";
+    Outcome, "outcome of an event";
 }
 
 impl ToSql for Timestamp {

@@ -108,15 +108,17 @@ fn what_is_not_kept_goes_after_a_backup_and_what_is_pinned_stays() {
     let left = [third.clone(), second.clone()];
     wait_until("the first to go", || (ids(&server) == left).then_some(()));
     let trashed = server.run_ok(&["undelete", &first, "--json"]);
-    assert!(String::from_utf8(trashed.stdout).unwrap().contains(&first), "it was in the trash");
+    let trashed: Value = serde_json::from_slice(&trashed.stdout).unwrap();
+    assert_eq!((&trashed["backup"], &trashed["pinned"]), (&first.as_str().into(), &true.into()));
 
-    let mut pin = server.command(&["pin", &first]);
+    let mut pin = server.command(&["pin", &second]);
     pin.env("COFFER_URL", server.base()).env("COFFER_TOKEN", server.secret("root"));
     let pinned = pin.env("COFFER_PROJECT", PROJECT).output().unwrap();
     assert!(pinned.status.success(), "{}", stderr_of(&pinned));
     let fourth = make();
-    let left = [fourth, third, first];
-    wait_until("the second to go", || (ids(&server) == left).then_some(()));
+    let fifth = make();
+    let left = [fifth, fourth, second, first];
+    wait_until("the third to go", || (ids(&server) == left).then_some(()));
     let preview = server.run_ok(&["retention", "preview", "shop"]).stdout;
     let preview = String::from_utf8(preview).unwrap();
     assert!(

@@ -48,7 +48,7 @@ pub(in crate::cli) fn run(args: &RetentionArgs) -> Result<()> {
     }
     if view.keep.is_empty() && view.max_size_bytes.is_none() {
         terminal::say(format_args!(
-            "Every backup of {} is kept: the configuration says nothing of `keep`.",
+            "Every backup of {} is kept: its `keep` names neither a number to keep nor max_size.",
             instance.name
         ));
         return Ok(());
@@ -69,13 +69,17 @@ fn row(chain: &ChainView) -> [String; 6] {
     let (fate, reason) = match (chain.reason, chain.goes) {
         (None, _) if reasons.is_empty() => ("stays", "kept as long as there is room".to_owned()),
         (None, _) => ("stays", reasons.join("; ")),
-        (Some(expiry), goes) => (
-            if goes { "goes" } else { "would go" },
-            match expiry {
-                Expiry::Expired => "no rule keeps it any more".to_owned(),
-                Expiry::OverSize => "the archives take more than max_size".to_owned(),
-            },
-        ),
+        (Some(expiry), goes) => {
+            let reason = match expiry {
+                Expiry::Expired => "no rule keeps it any more",
+                Expiry::OverSize => "the archives take more than max_size",
+            };
+            if goes {
+                ("goes", reason.to_owned())
+            } else {
+                ("stays", format!("nothing is deleted for now; else: {reason}"))
+            }
+        }
     };
     [
         chain.root_id.to_string(),

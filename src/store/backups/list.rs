@@ -78,6 +78,8 @@ statements! {
     MISSING_ARCHIVES =
         select!("WHERE backups.damage_code = 'archive_missing' AND backups.id > ''");
 
+    DELETED = select!("WHERE backups.removal IN ('asked', 'claimed')");
+
     IN_TRASH = select!("WHERE backups.trashed > -1");
 
     INTERRUPTED = select!("WHERE backups.status IN ('BUILDING', 'SAVING')");
@@ -135,6 +137,13 @@ impl Records<'_> {
     /// Backups whose archive was reported as missing.
     pub fn missing_archives(self) -> Result<Vec<Backup>> {
         query_all(self.0, MISSING_ARCHIVES, [], |row| Ok(read(row)?.backup))
+    }
+
+    /// Every row that was deleted or is being deleted, newest first.
+    pub fn deleted_backups(self) -> Result<Vec<BackupRecord>> {
+        let mut found = query_all(self.0, DELETED, [], read)?;
+        found.sort_by_key(|it| std::cmp::Reverse((it.backup.created, it.backup.id)));
+        Ok(found)
     }
 
     /// Every row in the trash, newest first.

@@ -134,8 +134,13 @@ impl Fixture {
 
     pub fn with(auth: AuthMode, public_url: Option<&str>) -> Self {
         let folder = TempDir::new().unwrap();
-        let settings =
-            Settings { max_backups: 1_000_000, max_instances: 10, max_restores: 5, max_chain: 10 };
+        let settings = Settings {
+            max_backups: 1_000_000,
+            max_instances: 10,
+            max_restores: 5,
+            max_chain: 10,
+            events_days: 400,
+        };
         let clock = Arc::new(FixedClock::starting_at(START));
         let path = folder.path().join("catalog.db");
         let catalog =

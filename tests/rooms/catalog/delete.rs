@@ -183,7 +183,7 @@ fn what_a_delete_took_comes_back_from_the_trash_as_it_was() {
     // A branch comes with what it is built on and what was built on it.
     let found: Vec<_> = deleted(child).unwrap().into_iter().map(|it| it.id).collect();
     assert_eq!(found, [root, child, grandchild]);
-    fixture.catalog.undeleted(found).wait().unwrap();
+    fixture.catalog.undeleted(found, child, Actor::command_line()).wait().unwrap();
     for mut row in was {
         let now = fixture.catalog.find(row.id).unwrap();
         row.updated = now.updated;

@@ -36,7 +36,13 @@ pub(crate) struct Fixture {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { max_backups: -1, max_instances: -1, max_restores: 1000, max_chain: 3 }
+    Settings {
+        max_backups: -1,
+        max_instances: -1,
+        max_restores: 1000,
+        max_chain: 3,
+        events_days: 400,
+    }
 }
 
 pub(crate) fn project(text: &str) -> ProjectId {

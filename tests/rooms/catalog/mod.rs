@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod drills;
+mod events;
 pub(crate) mod fixture;
 mod instances;
 mod lists;

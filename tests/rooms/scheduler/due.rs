@@ -13,7 +13,7 @@ fn a_backup_begins_when_it_is_due_and_the_first_of_a_week_is_a_full_one() {
     house.tick_at(at("2026-01-01T02:29:59Z"));
     assert_eq!(house.claim(), None);
     let first = house.made_at(at("2026-01-01T02:30:00Z"));
-    assert_eq!((first.kind, first.name.as_str()), (Kind::Full, "shop 2026-01-01 02:30"));
+    assert_eq!((first.kind, first.name.as_str()), (Kind::Full, "shop 2026-01-01 02:30 UTC"));
     assert_eq!(first.description.as_deref(), Some("By the schedule \"daily 02:30\"."));
     assert_eq!(house.claim(), None, "one run, one backup");
     // The first of January 2026 is a Thursday.
@@ -29,7 +29,7 @@ fn after_a_time_in_which_the_server_was_off_one_backup_makes_up_for_what_was_mis
     house.set(at("2026-01-06T12:00:00Z"));
     house.restart();
     let made_up = house.made_at(at("2026-01-06T12:00:00Z"));
-    assert_eq!(made_up.name, "shop 2026-01-06 02:30");
+    assert_eq!(made_up.name, "shop 2026-01-06 02:30 UTC");
     house.restart();
     house.tick_at(at("2026-01-06T12:01:00Z"));
     assert_eq!(house.claim(), None, "a restart repeats nothing");
@@ -45,7 +45,7 @@ fn a_backup_that_runs_still_is_waited_for() {
     assert_eq!(house.claim(), None);
     house.complete(slow.id);
     let next = house.made_at(half_past_two(2));
-    assert_eq!(next.name, "shop 2026-01-03 02:30", "the runs meanwhile are one");
+    assert_eq!(next.name, "shop 2026-01-03 02:30 UTC", "the runs meanwhile are one");
     assert_eq!(house.backups(), [slow.id, next.id]);
 }
 

@@ -1,0 +1,185 @@
+//! The event log: what was done, by whom and from where.
+//!
+//! An event is written in the transaction of what it tells. Those that tell of no change, and that anybody could cause
+//! as often as he likes (a wrong token, a request that is not allowed, a piece of an archive that is downloaded), are
+//! counted in memory and written as one, at most once in ten minutes for each kind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::domain::{Action, Actor, Event, ProjectId, Recorded, Timestamp};
+use crate::store::{EventPage, Records};
+
+use super::rules::Rules;
+use super::{Catalog, CatalogError, Forbidden, Read, Reply, Result, Scope};
+
+/// How often counted events are written.
+const COUNTED_EVERY: Duration = Duration::from_secs(600);
+
+/// How many different ones are counted in that time; more are counted together.
+const MOST_COUNTED: usize = 64;
+
+/// The most events that are kept, however young they are.
+const MOST_KEPT: u64 = 1_000_000;
+
+/// After a jump of the clock nothing is trimmed for so long: their age is not what it seems.
+const AFTER_JUMP: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Which events, and which page of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of every project, for administrators.
+    pub all_projects: bool,
+    pub object: Option<String>,
+    /// Only those before this one.
+    pub before: Option<u64>,
+    pub rows: u32,
+}
+
+/// Something that is counted instead of being written each time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counted {
+    pub action: Action,
+    pub actor: Actor,
+    pub project: Option<ProjectId>,
+    pub object: Option<String>,
+    pub refused: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tally(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    counted: BTreeMap<Counted, u64>,
+    /// What found no room any more.
+    others: BTreeMap<(Action, bool), u64>,
+    written: Option<Timestamp>,
+}
+
+impl Tally {
+    /// What was counted, if it is time to write it.
+    fn take(&self, now: Timestamp, at_once: bool) -> Vec<(Counted, u64)> {
+        let mut counts = self.0.lock();
+        let lately = |at: Timestamp| now >= at && now < at.plus(COUNTED_EVERY);
+        if counts.counted.is_empty() || (!at_once && counts.written.is_some_and(lately)) {
+            return Vec::new();
+        }
+        counts.written = Some(now);
+        let others =
+            std::mem::take(&mut counts.others).into_iter().map(|((action, refused), count)| {
+                let actor = Actor::server("others");
+                (Counted { action, actor, project: None, object: None, refused }, count)
+            });
+        let others: Vec<_> = others.collect();
+        std::mem::take(&mut counts.counted).into_iter().chain(others).collect()
+    }
+}
+
+impl Catalog {
+    /// One page of events, newest first.
+    pub fn events(&self, scope: &Scope<Read>, filter: &EventFilter) -> Result<Vec<Recorded>> {
+        if filter.all_projects && !scope.caller().is_admin() {
+            return Err(Forbidden::AllProjects.into());
+        }
+        let project = (!filter.all_projects).then(|| scope.project());
+        self.page_of_events(project, filter)
+    }
+
+    /// The same of every project, without a check of access.
+    pub fn every_event(&self, filter: &EventFilter) -> Result<Vec<Recorded>> {
+        self.page_of_events(None, filter)
+    }
+
+    fn page_of_events(
+        &self,
+        project: Option<&ProjectId>,
+        filter: &EventFilter,
+    ) -> Result<Vec<Recorded>> {
+        let EventFilter { object, before, rows, .. } = filter;
+        let page = EventPage { project, object: object.as_deref(), before: *before, rows: *rows };
+        self.store.read(|db| Ok(db.events(&page)?))
+    }
+
+    /// How many events there are, and what is wrong with them: each that was altered or removed.
+    pub fn check_events(&self) -> Result<(u64, Vec<String>)> {
+        let (count, faults) = self.store.read(|db| Ok::<_, CatalogError>(db.check_events()?))?;
+        Ok((count, faults.iter().map(ToString::to_string).collect()))
+    }
+
+    /// Records what a command did that changes nothing in the catalog.
+    pub fn record(
+        &self,
+        action: Action,
+        actor: Actor,
+        project: ProjectId,
+        object: String,
+    ) -> Reply<()> {
+        self.write(move |db, rules| {
+            let event = Event::done(rules.now(), &actor, action).in_project(&project).of(object);
+            Ok(db.add_event(&event)?)
+        })
+    }
+
+    /// Counts something for the event log.
+    pub fn count_event(&self, counted: Counted) {
+        let mut counts = self.tally.0.lock();
+        let Counts { counted: known, others, .. } = &mut *counts;
+        let count = if known.len() < MOST_COUNTED || known.contains_key(&counted) {
+            known.entry(counted).or_default()
+        } else {
+            others.entry((counted.action, counted.refused)).or_default()
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// Writes what was counted, if that is due or the server stops.
+    pub fn write_counted(&self, at_once: bool) -> Result<()> {
+        let counted = self.tally.take(self.rules.now(), at_once);
+        if counted.is_empty() {
+            return Ok(());
+        }
+        self.write(move |db, rules| {
+            for (counted, count) in counted {
+                db.add_event(&counted.event(rules.now(), count))?;
+            }
+            Ok(())
+        })
+        .wait()
+    }
+
+    /// Removes events that are too old, and those beyond the most that are kept.
+    pub fn trim_events(&self) -> Result<()> {
+        loop {
+            let trimmed = self.write(|db, rules| rules.trim_events(db)).wait()?;
+            if trimmed == 0 {
+                return Ok(());
+            }
+            log::info!("{trimmed} old events were removed from the event log");
+        }
+    }
+}
+
+impl Counted {
+    fn event(self, at: Timestamp, count: u64) -> Event {
+        let event = Event::done(at, &self.actor, self.action);
+        let event = Event { project: self.project, object: self.object, ..event };
+        let event = if count > 1 { event.with_detail(format!("{count} times")) } else { event };
+        if self.refused { event.refused() } else { event }
+    }
+}
+
+impl Rules {
+    fn trim_events(&self, db: Records<'_>) -> Result<usize> {
+        let now = self.now();
+        let jumped = db.seen_clock()?.and_then(|it| it.jumped);
+        if jumped.is_some_and(|at| now < at.plus(AFTER_JUMP)) {
+            return Ok(0);
+        }
+        let age =
+            Duration::from_secs(u64::from(self.settings.events_days).saturating_mul(24 * 3600));
+        Ok(db.trim_events(now.minus(age), MOST_KEPT)?)
+    }
+}
