@@ -107,7 +107,7 @@ const PROJECT: &str = "/v1.0/{project_id}";
 
 pub fn routes(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        let mut project = web::scope(PROJECT);
+        let mut project = web::scope(&operation::pattern(PROJECT));
         for resource in operation::resources(project_operations()) {
             project = project.service(resource);
         }
