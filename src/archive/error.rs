@@ -21,8 +21,8 @@ pub enum ArchiveError {
         known: u32,
     },
     #[error(
-        "the archive does not end as it did ({0}): it was cut short, or something was added to it. Copy it again, or \
-         use another backup"
+        "the archive does not end as it did ({0}): it was cut short, or its end was overwritten. Copy it again, or use \
+         another backup"
     )]
     Truncated(String),
     /// Bytes differ from those that were written.
@@ -113,5 +113,11 @@ impl Damage {
     /// The error for the archive of this backup; `None` if it is not known whose archive it is.
     pub(crate) fn in_backup(self, backup: Option<BackupId>) -> ArchiveError {
         ArchiveError::Damaged { backup, what: self.0 }
+    }
+}
+
+impl From<Damage> for ArchiveError {
+    fn from(damage: Damage) -> Self {
+        damage.in_backup(None)
     }
 }

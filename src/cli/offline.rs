@@ -75,6 +75,7 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
     let interrupt = Interrupt::listen()?;
     let Some(selector) = &args.backup else {
         let chain = executor::open_files(&args.archive, interrupt.cancel())?;
+        executor::appended(&chain).for_each(terminal::warn);
         let (rows, reported) = (Vec::new(), Vec::new());
         return Ok(Opened { chain, rows, reported, context: None, config, interrupt });
     };
@@ -90,6 +91,7 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
         terminal::warn(format_args!("backup {id} was reported as {what}: {failure}"));
     }
     let chain = executor::open_chain(&*context.storage, &rows, interrupt.cancel())?;
+    executor::appended(&chain).for_each(terminal::warn);
     Ok(Opened { chain, rows, reported, context: Some(context), config, interrupt })
 }
 

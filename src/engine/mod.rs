@@ -71,6 +71,12 @@ pub trait Engine: Send + Sync {
     /// Opens the source, and checks that a backup would work, without making one.
     fn probe(&self, source: &Source) -> Result<Probe>;
 
+    /// Fails if the source is not there or may not be read, as far as that shows at once. Of a server, only a
+    /// connection shows it.
+    fn require_there(&self, _source: &Source) -> Result<()> {
+        Ok(())
+    }
+
     /// The size in bytes of the pages in which the database writes. Incremental backups compare files page by page.
     fn page_bytes(&self) -> u32;
 

@@ -307,8 +307,8 @@ fn password_file(source: &Source) -> Result<Option<PathBuf>> {
 
 /// The value that the text under `key` names.
 fn choice<T: Copy>(source: &Source, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
-    let Some(text) = text(source, key)? else { return Ok(None) };
-    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
+    let Some(found) = source.0.get(key) else { return Ok(None) };
+    if let Some((_, value)) = choices.iter().find(|(name, _)| found.as_str() == Some(name)) {
         return Ok(Some(*value));
     }
     let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();

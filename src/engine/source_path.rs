@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags};
 use serde_json::Value;
 
 use super::{EngineError, Result};
@@ -53,6 +54,12 @@ pub(super) fn require_absolute(source: &Source) -> Result<()> {
     }
     let shown = path.display();
     Err(invalid(format!("source.path {shown} must be absolute and without `..`")))
+}
+
+/// Fails unless the file or folder exists and this user may read it. Does not open it.
+pub(super) fn require_readable(path: &Path) -> Result<()> {
+    rustix::fs::accessat(rustix::fs::CWD, path, Access::READ_OK, AtFlags::EACCESS)
+        .map_err(|error| EngineError::io("reading", path, error))
 }
 
 pub(super) fn is_absolute_without_up(path: &Path) -> bool {

@@ -45,20 +45,28 @@ pub(super) fn open_one(
         }
         broken(format!("its archive cannot be opened: {error}"), BadLink::OutOfReach)
     })?;
-    let made = backup.facts.as_ref().map_or(stored.len(), |facts| facts.stored_bytes);
-    if made != stored.len() {
-        let (differs, bytes) = match stored.len().checked_sub(made) {
+    let (made, length) = (backup.facts.as_ref().map(|facts| facts.stored_bytes), stored.len());
+    let other_length = |made: u64| {
+        let (differs, bytes) = match length.checked_sub(made) {
             Some(more) => ("longer", more),
-            None => ("shorter", made - stored.len()),
+            None => ("shorter", made - length),
         };
-        let why =
-            format!("its archive {location} is {bytes} bytes {differs} than when it was made");
-        return Err(broken(why, BadLink::Damaged));
+        format!("its archive {location} is {bytes} bytes {differs} than when it was made")
+    };
+    if let Some(made) = made.filter(|made| length < *made) {
+        return Err(broken(other_length(made), BadLink::Damaged));
     }
-    let reader = Reader::open(stored, cancel).map_err(|error| match error {
-        ArchiveError::Cancelled => JobError::Cancelled,
-        error => broken(format!("its archive {location}: {error}"), BadLink::of(&error)),
+    let reader = Reader::open(stored, cancel).map_err(|error| match (error, made) {
+        (ArchiveError::Cancelled, _) => JobError::Cancelled,
+        (error, Some(made)) if error.is_damage() && made < length => {
+            broken(format!("{}: {error}", other_length(made)), BadLink::Damaged)
+        }
+        (error, _) => broken(format!("its archive {location}: {error}"), BadLink::of(&error)),
     })?;
+    // What was appended is not part of it.
+    if let Some(made) = made.filter(|made| reader.stored_bytes() != *made) {
+        return Err(broken(other_length(made), BadLink::Damaged));
+    }
     // The manifest of a registered archive has the id that the backup was first made with; its row has another.
     if backup.status != Status::Restored && reader.manifest().backup.id != backup.id {
         let other = reader.manifest().backup.id;
@@ -81,6 +89,29 @@ pub(super) fn open_readers(
 pub fn open(storage: &dyn Storage, backups: &[Backup], cancel: &Cancel) -> Result<Chain> {
     let readers = open_readers(storage, backups, cancel)?;
     Chain::open(readers).map_err(job_error)
+}
+
+/// The same for a job of the server, which logs what is odd.
+pub(super) fn open_for_job(
+    storage: &dyn Storage,
+    backups: &[Backup],
+    cancel: &Cancel,
+) -> Result<Chain> {
+    let chain = open(storage, backups, cancel)?;
+    appended(&chain).for_each(|odd| log::warn!("{odd}"));
+    Ok(chain)
+}
+
+/// A sentence for each archive that has something behind it in its file.
+pub fn appended(chain: &Chain) -> impl Iterator<Item = String> {
+    let readers = chain.archives().filter(|it| it.appended_bytes() > 0);
+    readers.map(|it| {
+        let (id, more, whole) = (it.reported_id(), it.appended_bytes(), it.stored_bytes());
+        format!(
+            "{more} bytes were appended to the file of backup {id}; the archive in front of them is used, and they \
+             are not: copy the file again, or remove them with truncate -s {whole} FILE"
+        )
+    })
 }
 
 /// The error of a job whose chain has this error; it names the bad backup if that is known.

@@ -32,7 +32,7 @@ use crate::catalog::Catalog;
 use crate::domain::{Cancel, Clock};
 use crate::storage::{Local, Storage};
 
-pub use chain::{open as open_chain, open_files};
+pub use chain::{appended, open as open_chain, open_files};
 pub use drill::{DrillPlan, PassedDrill, drill, record as record_drill};
 pub use error::{BadLink, JobError, Result};
 pub use export::export;

@@ -170,7 +170,7 @@ fn read(
     };
     let proven = proof::of_finished(manifest, stored);
     let location = stored.location.clone();
-    let facts = facts::of_archive(manifest, location, stored.bytes, checksum, proven);
+    let facts = facts::of_archive(manifest, location, reader.stored_bytes(), checksum, proven);
     let recovered = proof::add_record(&*context.storage, facts::recovered(manifest, facts));
     Ok(Recovered { trashed: discarded.as_ref().map(|it| it.at), ..recovered })
 }

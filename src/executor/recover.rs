@@ -120,6 +120,7 @@ fn read_facts(
     }
     let checksum = reader.checksum(context.settings.compression_threads, &|_done| ())?;
     let proven = proof::of_finished(manifest, &stored);
-    let facts = facts::of_archive(manifest, stored.location, stored.bytes, checksum, proven);
+    let bytes = reader.stored_bytes();
+    let facts = facts::of_archive(manifest, stored.location, bytes, checksum, proven);
     Ok(Some((facts, manifest.datastore.version.clone())))
 }

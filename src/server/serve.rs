@@ -37,7 +37,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     settle(&context)?;
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
     let scheduler = policies::start(&context).map_err(ServerError::Run)?;
-    let probe = StartupProbe::start(config, &context, |engine| engine.reads_server());
+    let probe = StartupProbe::start(config, &context);
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
     let served = System::new().block_on(answer(config, &context, address, &mut signals));

@@ -1,5 +1,5 @@
-//! At start-up, tries the database servers that are backed up, so that one that cannot be reached is
-//! logged then and not by the first backup.
+//! At start-up, tries the database servers that are backed up, and looks whether files and folders are there, so that
+//! what cannot be reached is logged then and not by the first backup.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -22,19 +22,13 @@ pub(super) struct StartupProbe {
 }
 
 impl StartupProbe {
-    /// Probes the instances with an engine for which `includes` is true.
-    pub(super) fn start(
-        config: &Config,
-        context: &Context,
-        includes: fn(&dyn Engine) -> bool,
-    ) -> Self {
+    pub(super) fn start(config: &Config, context: &Context) -> Self {
         let cancel = Cancel::default();
         let (running, ended) = channel();
         let instances: Vec<_> = config
             .instances
             .iter()
             .filter_map(|it| engine::find(&it.engine).map(|engine| (it.clone(), engine)))
-            .filter(|(_, engine)| includes(*engine))
             .collect();
         if !instances.is_empty() {
             let (context, cancel) = (context.clone(), cancel.clone());
@@ -43,7 +37,14 @@ impl StartupProbe {
                     if cancel.is_cancelled() {
                         break;
                     }
-                    probe(&context, &instance, engine);
+                    if engine.reads_server() {
+                        probe(&context, &instance, engine);
+                    } else if let Err(error) = engine.require_there(&instance.source) {
+                        let name = &instance.name;
+                        log::warn!(
+                            "instance {name:?}: its source is not there or not readable: {error}"
+                        );
+                    }
                 }
                 drop(running);
             });
@@ -132,26 +133,25 @@ mod tests {
     }
 
     #[test]
-    fn each_source_is_probed_and_its_version_is_recorded() {
+    fn a_probe_records_the_version_of_a_source_that_can_be_read() {
         let (_folder, config) = config();
         let (context, _lock) = open_and_lock(&config).unwrap();
         let before = Datastore { engine: "sqlite".to_owned(), version: "before".to_owned() };
         for instance in &config.instances {
             context.catalog.note_version(instance.instance_id(), before.clone()).wait().unwrap();
+            probe(&context, instance, engine::find(&instance.engine).unwrap());
         }
-        let probe = StartupProbe::start(&config, &context, |_any| true);
-        // Closed at the thread's end: nothing is sent.
-        assert!(probe.ended.recv().is_err());
         assert_eq!(version_of(&config, &context, "existing"), rusqlite::version());
         assert_eq!(version_of(&config, &context, "missing"), "before");
-        probe.stop();
     }
 
     #[test]
-    fn without_a_database_server_there_is_nothing_to_wait_for() {
+    fn the_probes_end_by_themselves() {
         let (_folder, config) = config();
         let (context, _lock) = open_and_lock(&config).unwrap();
-        let probe = StartupProbe::start(&config, &context, |engine| engine.reads_server());
+        let probe = StartupProbe::start(&config, &context);
+        // Closed at the thread's end: nothing is sent.
         assert!(probe.ended.recv().is_err());
+        probe.stop();
     }
 }

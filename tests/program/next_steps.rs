@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
@@ -108,26 +108,29 @@ fn records_of_proofs_are_passed_over_among_archives() {
 }
 
 #[test]
-fn an_archive_that_grew_is_said_to_be_longer_and_is_salvaged() {
+fn of_a_file_that_something_was_appended_to_the_archive_in_it_is_used_and_the_advice_cuts_it() {
     let fixture = Fixture::new();
     let archive = archive_of(&fixture.full);
     std::fs::set_permissions(&archive, std::fs::Permissions::from_mode(0o640)).unwrap();
     OpenOptions::new().append(true).open(&archive).unwrap().write_all(b"12345").unwrap();
     let target = fixture.server.folder().join("restored");
     let to = ["--to", target.to_str().unwrap()];
-    let by_id = vec!["restore", id_of(&fixture.full)];
-    let from_file = vec!["restore", "--archive", archive.to_str().unwrap()];
-    for (from, why) in [(by_id, "5 bytes longer"), (from_file, "something was added")] {
-        let said = error(&fixture.server.run(&[&from[..], &to].concat()), 4);
-        assert!(said.contains(why) && said.contains("restored with --salvage"), "{said}");
-        let salvage = [&from[..], &to, &["--salvage"]].concat();
-        let said = error(&fixture.server.run(&salvage), 6);
-        assert!(
-            said.contains(why) && said.contains("everything that it names was found"),
-            "{said}"
-        );
+    let by_id = vec![id_of(&fixture.full)];
+    let from_file = vec!["--archive", archive.to_str().unwrap()];
+    for which in [by_id, from_file] {
+        for command in
+            [[&["restore"], &which[..], &to].concat(), [&["verify"], &which[..]].concat()]
+        {
+            let said = error(&fixture.server.run(&command), 0);
+            assert!(said.contains("warning: 5 bytes were appended"), "{said}");
+        }
         std::fs::remove_dir_all(&target).unwrap();
     }
+    let said = error(&fixture.server.run(&["verify", id_of(&fixture.full)]), 0);
+    let (_, advice) = said.trim().split_once("remove them with ").unwrap();
+    let advice = advice.replace("FILE", archive.to_str().unwrap());
+    assert!(Command::new("sh").args(["-c", &advice]).status().unwrap().success());
+    assert_eq!(error(&fixture.server.run(&["verify", id_of(&fixture.full)]), 0), "");
 }
 
 #[test]

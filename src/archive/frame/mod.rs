@@ -7,7 +7,7 @@ mod trailer;
 mod zstd;
 
 pub(super) use patch::{Changes, WHOLE_SEGMENTS, apply, check_result};
-pub(super) use seek_table::{FOOTER_BYTES, Frame, SeekTable};
+pub(super) use seek_table::{FOOTER_BYTES, FOOTER_MAGIC, Frame, SeekTable};
 pub(super) use skippable::{
     INDEX_MAGIC, PATCH_MAGIC, SKIPPABLE_HEADER, is_skippable, le32, le64, push_skippable,
     skippable_content,

@@ -13,7 +13,7 @@
 
 use super::skippable::le32;
 use super::zstd::{Compressor, content_length, decompress_with_prefix};
-use crate::archive::error::{Damage, Result};
+use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::domain::SEGMENT_BYTES;
 
 /// The kind of a patch frame with whole segments.
@@ -77,12 +77,7 @@ impl Changes {
 }
 
 /// Replaces what is in `out` with the segment of `length` bytes that this patch makes from the root's version.
-pub(crate) fn apply(
-    patch: &[u8],
-    old: &[u8],
-    length: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), Damage> {
+pub(crate) fn apply(patch: &[u8], old: &[u8], length: usize, out: &mut Vec<u8>) -> Result<()> {
     out.clear();
     each_page(patch, old, length, |page| {
         out.extend_from_slice(page);
@@ -92,7 +87,7 @@ pub(crate) fn apply(
 }
 
 /// Whether this patch makes `new` from the root's version.
-pub(crate) fn check_result(patch: &[u8], old: &[u8], new: &[u8]) -> Result<bool, Damage> {
+pub(crate) fn check_result(patch: &[u8], old: &[u8], new: &[u8]) -> Result<bool> {
     let mut rest = new;
     let same = each_page(patch, old, new.len(), |page| match rest.strip_prefix(page) {
         Some(behind) => {
@@ -111,8 +106,9 @@ fn each_page(
     old: &[u8],
     length: usize,
     mut take: impl FnMut(&[u8]) -> bool,
-) -> Result<bool, Damage> {
-    let damage = || Damage::new("changed pages do not fit their segment");
+) -> Result<bool> {
+    let damage =
+        || ArchiveError::from(Damage::new("changed pages do not fit their part of a file"));
     let page_bytes = le32(patch, 1).and_then(|it| usize::try_from(it).ok()).ok_or_else(damage)?;
     let stated = le32(patch, 5).and_then(|it| usize::try_from(it).ok());
     let sound = patch.first() == Some(&CHANGED_PAGES) && stated == Some(length) && page_bytes > 0;
@@ -151,7 +147,7 @@ fn decompress_pages(
     page_bytes: usize,
     numbers: impl Iterator<Item = usize> + Clone,
     new_length: &impl Fn(usize) -> usize,
-) -> Result<Vec<u8>, Damage> {
+) -> Result<Vec<u8>> {
     let mut length = 0;
     let mut prefix = Vec::with_capacity(numbers.clone().map(new_length).sum());
     for number in numbers {
@@ -159,7 +155,7 @@ fn decompress_pages(
         length += new_length(number);
     }
     if content_length(frame) != Some(length) {
-        return Err(Damage::new("changed pages do not fit their segment"));
+        return Err(Damage::new("changed pages do not fit their part of a file").into());
     }
     let mut changed = Vec::new();
     decompress_with_prefix(&prefix, frame, length, &mut changed)?;
@@ -184,10 +180,10 @@ mod tests {
         let mut out = vec![9; 3];
         apply(&patch, old, new.len(), &mut out).unwrap();
         assert_eq!(out, new);
-        assert_eq!(check_result(&patch, old, new), Ok(true));
+        assert!(check_result(&patch, old, new).unwrap());
         if let Some(last) = out.last_mut() {
             *last ^= 1;
-            assert_eq!(check_result(&patch, old, &out), Ok(false));
+            assert!(!check_result(&patch, old, &out).unwrap());
         }
         differ
     }

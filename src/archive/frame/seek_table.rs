@@ -8,8 +8,8 @@ use super::skippable::{SEEK_MAGIC, SKIPPABLE_HEADER, le32, skippable_content, sk
 use crate::archive::error::Damage;
 use crate::domain::num::{saturating_u32, to_u64, to_usize};
 
-/// The last 4 bytes of every archive.
-const FOOTER_MAGIC: u32 = 0x8F92_EAB1;
+/// The last bytes of every archive.
+pub(crate) const FOOTER_MAGIC: [u8; 4] = 0x8F92_EAB1_u32.to_le_bytes();
 /// The length of the footer: number of frames, descriptor, magic.
 pub(crate) const FOOTER_BYTES: usize = 9;
 const ENTRY_BYTES: usize = 8;
@@ -44,14 +44,14 @@ impl SeekTable {
 
     pub(crate) fn push(&mut self, stored: u32, content: u32) -> Result<(), Damage> {
         if self.count() >= MAX_FRAMES {
-            return Err(Damage::new("more than 16 million frames"));
+            return Err(Damage::new("more than 16 million pieces"));
         }
         self.offsets.push(self.end);
         self.lengths.push((stored, content));
         self.end = self
             .end
             .checked_add(u64::from(stored))
-            .ok_or_else(|| Damage::new("the seek table's lengths are too large"))?;
+            .ok_or_else(|| Damage::new("the lengths in its list of pieces are too large"))?;
         Ok(())
     }
 
@@ -74,7 +74,7 @@ impl SeekTable {
         }
         out.extend_from_slice(&self.count().to_le_bytes());
         out.push(0);
-        out.extend_from_slice(&FOOTER_MAGIC.to_le_bytes());
+        out.extend_from_slice(&FOOTER_MAGIC);
         out
     }
 
@@ -82,7 +82,7 @@ impl SeekTable {
     pub(crate) fn frame_length(footer: &[u8]) -> Option<u64> {
         let count = le32(footer, 0)?;
         let without_checksums = footer.get(4) == Some(&0);
-        if !without_checksums || le32(footer, 5)? != FOOTER_MAGIC || count > MAX_FRAMES {
+        if !without_checksums || !footer.ends_with(&FOOTER_MAGIC) || count > MAX_FRAMES {
             return None;
         }
         let entries = u64::from(count).checked_mul(to_u64(ENTRY_BYTES))?;

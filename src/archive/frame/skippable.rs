@@ -59,6 +59,6 @@ pub(crate) fn skippable_content(frame: &[u8], magic: u32) -> Result<&[u8], Damag
     if le32(frame, 0) == Some(magic) && le32(frame, 4) == length && length.is_some() {
         Ok(content)
     } else {
-        Err(Damage::new("a frame is not of the kind that the archive says"))
+        Err(Damage::new("a piece of it is not of the kind that the archive says"))
     }
 }

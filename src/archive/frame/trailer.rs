@@ -52,23 +52,25 @@ impl Trailer {
 
     pub(crate) fn parse(frame: &[u8]) -> Result<Self> {
         let damaged = |what: &str| Damage::new(what).in_backup(None);
-        let content = skippable_content(frame, TRAILER_MAGIC)
-            .map_err(|_other_frame| ArchiveError::NotAnArchive("it has no trailer".to_owned()))?;
+        let content = skippable_content(frame, TRAILER_MAGIC).map_err(|_other_frame| {
+            ArchiveError::NotAnArchive("it does not end as an archive does".to_owned())
+        })?;
         if !content.starts_with(SIGNATURE) {
-            let what = "its trailer is that of another program";
+            let what = "another program made it";
             return Err(ArchiveError::NotAnArchive(what.to_owned()));
         }
         // Whatever a later format changes, this number and the hash stay where they are.
-        let needed = le32(content, 20).ok_or_else(|| damaged("the trailer is cut short"))?;
+        let needed =
+            le32(content, 20).ok_or_else(|| damaged("the record at its end is cut short"))?;
         let hashed = content.get(..HASHED_BYTES).unwrap_or(&[]);
         let hash = content.get(HASHED_BYTES..).unwrap_or(&[]);
         if blake3::hash(hashed).as_bytes() != hash {
-            return Err(damaged("the trailer differs from what was written"));
+            return Err(damaged("the record at its end differs from what was written"));
         }
         if needed > FORMAT {
             return Err(ArchiveError::NewerFormat { needed, known: FORMAT });
         }
-        Self::fields(content).ok_or_else(|| damaged("the trailer is cut short"))
+        Self::fields(content).ok_or_else(|| damaged("the record at its end is cut short"))
     }
 
     fn fields(content: &[u8]) -> Option<Self> {

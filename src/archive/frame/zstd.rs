@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Cursor;
 
+use zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd_safe::{
     CCtx, CParameter, DCtx, InBuffer, OutBuffer, ResetDirective, compress_bound, get_error_name,
 };
@@ -113,7 +114,7 @@ impl Decompressor {
         frame: &[u8],
         length: usize,
         out: &mut Vec<u8>,
-    ) -> Result<(), Damage> {
+    ) -> Result<()> {
         decompress(&mut self.0, frame, length, out)
     }
 
@@ -147,10 +148,10 @@ pub(crate) fn decompress_with_prefix(
     frame: &[u8],
     length: usize,
     out: &mut Vec<u8>,
-) -> Result<(), Damage> {
-    let mut context =
-        DCtx::try_create().ok_or_else(|| Damage::new("no memory for a zstd context"))?;
-    context.ref_prefix(prefix).map_err(|code| Damage::new(get_error_name(code)))?;
+) -> Result<()> {
+    let mut context = DCtx::try_create().ok_or_else(no_memory)?;
+    // Needs memory, and looks at nothing of the archive.
+    context.ref_prefix(prefix).map_err(failed)?;
     decompress(&mut context, frame, length, out)
 }
 
@@ -159,17 +160,23 @@ fn decompress(
     frame: &[u8],
     length: usize,
     out: &mut Vec<u8>,
-) -> Result<(), Damage> {
-    let wrong_length = || Damage::new("a frame is not as long as the archive says");
+) -> Result<()> {
+    let wrong_length = || Damage::new("a piece of it is not as long as the archive says").into();
     out.clear();
     if content_length(frame) != Some(length) {
         return Err(wrong_length());
     }
     out.reserve_exact(length);
-    let found = context.decompress(out, frame).map_err(|code| {
-        Damage(format!("a frame cannot be decompressed ({})", get_error_name(code)))
-    })?;
+    let found = context.decompress(out, frame).map_err(not_decompressed)?;
     if found == length { Ok(()) } else { Err(wrong_length()) }
+}
+
+/// What an error of zstd means. Whatever ends the decompression is in the bytes, unless there is no memory for it.
+fn not_decompressed(code: usize) -> ArchiveError {
+    if code.wrapping_neg() == ZSTD_ErrorCode::ZSTD_error_memory_allocation as usize {
+        return no_memory();
+    }
+    Damage(format!("a piece of it cannot be decompressed ({})", get_error_name(code))).into()
 }
 
 /// The length of the content, as the frame's header states it.
@@ -197,5 +204,13 @@ mod tests {
         assert_eq!(back.capacity(), 0);
         decompressor.decompress(&frame, 100_000, &mut back).unwrap();
         assert_eq!(back, vec![0; 100_000]);
+    }
+
+    #[test]
+    fn a_lack_of_memory_is_no_damage() {
+        let error = |code: ZSTD_ErrorCode| not_decompressed((code as usize).wrapping_neg());
+        assert!(!error(ZSTD_ErrorCode::ZSTD_error_memory_allocation).is_damage());
+        assert!(error(ZSTD_ErrorCode::ZSTD_error_checksum_wrong).is_damage());
+        assert!(!no_memory().is_damage());
     }
 }

@@ -50,7 +50,7 @@ impl BlockReader {
             }
             _ => self.decompressor.decompress(block.frame, block.length, out),
         };
-        result.map_err(damaged)?;
+        result.map_err(|error| self.reader.blamed(error))?;
         Ok(true)
     }
 }

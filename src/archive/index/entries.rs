@@ -341,13 +341,15 @@ impl Entries {
             ROOT => {
                 let root = self.root(tag, length)?;
                 if root.segment_length() != length {
-                    return Err(self.damaged("a segment has another length than in the root"));
+                    return Err(
+                        self.damaged("a part of a file has another length than in the full backup")
+                    );
                 }
                 Stored::Root(root)
             }
             DELTA => Stored::Delta(self.root(tag, length)?, self.patch(tag, length)?),
             WHOLE => Stored::Whole(self.patch(tag, length)?),
-            _ => return Err(self.damaged("a segment is of an unknown kind")),
+            _ => return Err(self.damaged("a part of a file is of an unknown kind")),
         };
         Ok(Segment { hash, stored })
     }
@@ -368,7 +370,7 @@ impl Entries {
         let depth = if tag & SAME_ARCHIVE == 0 { self.number()? } else { previous.depth };
         let slice = self.slice(previous.slice)?;
         if depth == 0 || depth > self.blocks.reader().depth() || slice.length != length {
-            return Err(self.damaged("a segment is stored where it cannot be"));
+            return Err(self.damaged("a part of a file is stored where it cannot be"));
         }
         self.previous.patch = PatchSlice { depth, slice };
         Ok(self.previous.patch)
@@ -377,7 +379,7 @@ impl Entries {
     fn slice(&mut self, previous: FrameSlice) -> Result<FrameSlice> {
         let frame = self.signed()?.checked_add(i128::from(previous.frame));
         let frame = frame.and_then(|it| u32::try_from(it).ok());
-        let frame = frame.ok_or_else(|| self.damaged("a frame number is too large"))?;
+        let frame = frame.ok_or_else(|| self.damaged("the number of a piece is too large"))?;
         Ok(FrameSlice { frame, offset: self.number()?, length: self.number()? })
     }
 
@@ -385,7 +387,7 @@ impl Entries {
         let length: u32 = self.number()?;
         let count: u32 = self.number()?;
         if length > saturating_u32(SEGMENT_BYTES) || count > length.min(MAX_RANGES) {
-            return Err(self.damaged("a segment is too long, or has too many data ranges"));
+            return Err(self.damaged("a part of a file is too long, or has too many data ranges"));
         }
         let mut ranges = Vec::new();
         self.ranges(to_usize(count), u64::from(length), |start, range| {
@@ -405,7 +407,7 @@ impl Entries {
             end = start.saturating_add(length);
             // Checked for each, so that a made-up count cannot fill the memory.
             if end > limit || length == 0 {
-                return Err(self.damaged("a data range is not within its file or segment"));
+                return Err(self.damaged("a data range is not within its file"));
             }
         }
         Ok(())

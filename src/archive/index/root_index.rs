@@ -6,7 +6,7 @@ use std::sync::Arc;
 use memchr::memmem;
 
 use super::block::{BLOCK_BYTES, Block, PREFIX_BYTES};
-use crate::archive::error::Result;
+use crate::archive::error::{ArchiveError, Result};
 use crate::archive::frame::Decompressor;
 use crate::archive::read::Reader;
 use crate::domain::Kind;
@@ -81,8 +81,9 @@ impl RootIndex {
         let mut content = if full { self.cache.remove(0).1 } else { Vec::new() };
         self.root.stored_frame(frame, &mut self.stored)?;
         Block::parse(&self.stored, Kind::Full)
+            .map_err(ArchiveError::from)
             .and_then(|it| self.decompressor.decompress(it.frame, it.length, &mut content))
-            .map_err(|damage| self.root.damaged(damage))?;
+            .map_err(|error| self.root.blamed(error))?;
         Ok(content)
     }
 

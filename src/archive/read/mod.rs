@@ -1,5 +1,6 @@
 //! Reading archives: one alone, or a chain of them.
 
+mod archive_file;
 mod chain;
 mod prove;
 mod reader;

@@ -46,7 +46,7 @@ pub fn prove(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<()> {
     let damaged = |what: &str| reader.damaged(Damage::new(what));
-    if reader.stored_bytes() != finished.stored_bytes {
+    if reader.stored_bytes() != finished.stored_bytes || reader.appended_bytes() > 0 {
         return Err(damaged("the file is not as long as what was written"));
     }
     if *reader.manifest() != finished.manifest {
@@ -118,8 +118,8 @@ fn read_file(
             let frame = reader.stored_frame(number, &mut stored)?;
             if frame.content_bytes > 0 {
                 decompress_segments(&mut decompressor, &stored, frame.content_bytes, &mut content)
-                    .and_then(|()| check_segments(&segments, &content, &mut scratch))
-                    .map_err(|damage| reader.damaged(damage))?;
+                    .and_then(|()| Ok(check_segments(&segments, &content, &mut scratch)?))
+                    .map_err(|error| reader.blamed(error))?;
             }
             Ok::<_, ArchiveError>(stored)
         })
@@ -141,7 +141,7 @@ fn read_file(
         Ok(())
     })?;
     if segments.is_some_and(|mut rest| rest.next().is_some()) {
-        return Err(reader.damaged(Damage::new("a segment is in no frame of the tar")));
+        return Err(reader.damaged(Damage::new("a part of a file is in no piece of it")));
     }
     hash_seek_table(reader, &mut hasher)?;
     progress(reader.stored_bytes());
@@ -196,7 +196,7 @@ fn check_segments(
         let Stored::Root(root) = &segment.stored else { continue };
         let bytes = with_holes(slice_of(content, root.slice)?, root, scratch)?;
         if position.hash(bytes) != segment.hash {
-            return Err(Damage::new("a segment differs from what was read from the source"));
+            return Err(Damage::new("a part of a file differs from what was read from the source"));
         }
     }
     Ok(())

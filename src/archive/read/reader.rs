@@ -1,42 +1,32 @@
-//! Opening an archive, and reading its frames.
+//! Opening an archive.
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::archive_file::ArchiveFile;
 use crate::archive::error::{ArchiveError, Damage, Result};
-use crate::archive::frame::{
-    Decompressor, FOOTER_BYTES, Frame, MAX_FRAME_BYTES, SeekTable, TRAILER_BYTES, Trailer,
-    ZSTD_MAGIC, le32,
-};
-use crate::archive::hash::Digest;
+use crate::archive::frame::{Frame, SeekTable, Trailer};
 use crate::archive::index::Block;
-use crate::archive::manifest::{MAX_MANIFEST_BYTES, Manifest};
+use crate::archive::manifest::Manifest;
 use crate::archive::order::Order;
-use crate::domain::num::{saturating_usize, to_u64, to_usize};
-use crate::domain::{BackupId, Cancel, ReadAt, SEGMENT_BYTES};
+use crate::domain::num::to_u64;
+use crate::domain::{BackupId, Cancel, ReadAt};
 
 /// An archive whose manifest, index and seek table are what was written.
 pub struct Reader {
-    file: File,
+    file: ArchiveFile,
     table: SeekTable,
     trailer: Trailer,
     manifest: Manifest,
     reported_id: Option<BackupId>,
 }
 
-/// The bytes of an archive, until they are no longer wanted.
-struct File {
-    bytes: Arc<dyn ReadAt>,
-    cancel: Cancel,
-}
-
 impl fmt::Debug for Reader {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Reader")
             .field("backup", &self.manifest.backup.id)
-            .field("bytes", &self.file.bytes)
+            .field("file", &self.file)
             .finish_non_exhaustive()
     }
 }
@@ -46,8 +36,8 @@ impl Reader {
     /// the data. This and everything that reads the archive later ends with [`ArchiveError::Cancelled`] as soon
     /// as `cancel` is cancelled.
     pub fn open(bytes: Arc<dyn ReadAt>, cancel: &Cancel) -> Result<Self> {
-        let file = File { bytes, cancel: cancel.clone() };
-        let (table, trailer) = file.read_ends()?;
+        let mut file = ArchiveFile::new(bytes, cancel);
+        let (table, trailer) = file.read_end()?;
         let json = file.read_manifest(&table, &trailer)?;
         let manifest = Manifest::parse(&json).map_err(|damage| damage.in_backup(None))?;
         let reader = Self { file, table, trailer, manifest, reported_id: None };
@@ -112,8 +102,14 @@ impl Reader {
         self.manifest.backup.id
     }
 
+    /// The length of the archive, without what was appended to its file.
     pub fn stored_bytes(&self) -> u64 {
-        self.file.bytes.len()
+        self.file.length()
+    }
+
+    /// How many bytes there are in its file behind the archive, which were not written with it.
+    pub fn appended_bytes(&self) -> u64 {
+        self.file.appended()
     }
 
     /// The root that an incremental needs, or the error that it was not given.
@@ -141,108 +137,19 @@ impl Reader {
 
     /// Replaces what is in `out` with a frame as it is stored.
     pub(crate) fn stored_frame(&self, number: u32, out: &mut Vec<u8>) -> Result<Frame> {
-        self.file.stored_frame(&self.table, number, out).map_err(|error| match error {
+        self.file.stored_frame(&self.table, number, out).map_err(|error| self.blamed(error))
+    }
+
+    /// An error of a parser, which does not know whose archive it read, as one of this archive.
+    pub(crate) fn blamed(&self, error: ArchiveError) -> ArchiveError {
+        match error {
             ArchiveError::Damaged { backup: None, what } => self.damaged(Damage(what)),
             other => other,
-        })
+        }
     }
 
     /// Fills `buffer` with the bytes of the file from `offset` on.
     pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         self.file.read_at(buffer, offset)
-    }
-}
-
-impl File {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        if self.cancel.is_cancelled() {
-            return Err(ArchiveError::Cancelled);
-        }
-        self.bytes.read_exact_at(buffer, offset).map_err(|error| {
-            if error.kind() == io::ErrorKind::UnexpectedEof {
-                ArchiveError::Truncated(format!("it has nothing at byte {offset}"))
-            } else {
-                error.into()
-            }
-        })
-    }
-
-    fn stored_frame(&self, table: &SeekTable, number: u32, out: &mut Vec<u8>) -> Result<Frame> {
-        let frame =
-            table.get(number).filter(|frame| frame.stored_bytes <= MAX_FRAME_BYTES).ok_or_else(
-                || Damage(format!("there is no frame {number}, or it is too long")).in_backup(None),
-            )?;
-        // The old content is overwritten, so that only growing costs zeros. The exact size is reserved because
-        // growing by doubling would make each thread's buffer up to twice as long as the longest frame.
-        out.reserve_exact(frame.stored_bytes.saturating_sub(out.len()));
-        out.resize(frame.stored_bytes, 0);
-        self.read_at(out, frame.offset)?;
-        Ok(frame)
-    }
-
-    /// Reads the seek table and the trailer at the end of the file.
-    fn read_ends(&self) -> Result<(SeekTable, Trailer)> {
-        let length = self.bytes.len();
-        let mut footer = [0; FOOTER_BYTES];
-        let start = length.checked_sub(to_u64(FOOTER_BYTES)).ok_or_else(|| self.no_end())?;
-        self.read_at(&mut footer, start)?;
-        let table_bytes = SeekTable::frame_length(&footer).ok_or_else(|| self.no_end())?;
-        let table_start = length.checked_sub(table_bytes).ok_or_else(|| self.no_end())?;
-        let mut frame = vec![0; saturating_usize(table_bytes)];
-        self.read_at(&mut frame, table_start)?;
-        let seek_hash: Digest = *blake3::hash(&frame).as_bytes();
-        let table = SeekTable::parse(&frame).map_err(|damage| damage.in_backup(None))?;
-
-        let trailer_start =
-            table_start.checked_sub(to_u64(TRAILER_BYTES)).ok_or_else(|| self.no_end())?;
-        let mut frame = [0; TRAILER_BYTES];
-        self.read_at(&mut frame, trailer_start)?;
-        let trailer = Trailer::parse(&frame)?;
-        if seek_hash != trailer.seek_hash || table.end() != table_start {
-            return Err(Damage::new("its seek table differs from what was written").in_backup(None));
-        }
-        Ok((table, trailer))
-    }
-
-    fn no_end(&self) -> ArchiveError {
-        let mut start = [0; 4];
-        match self.read_at(&mut start, 0) {
-            Ok(()) if le32(&start, 0) == Some(ZSTD_MAGIC) => {
-                ArchiveError::Truncated("its end is missing or damaged".to_owned())
-            }
-            Err(error) if !error.is_damage() => error,
-            Ok(()) | Err(_) => ArchiveError::NotAnArchive("it is not a zstd file".to_owned()),
-        }
-    }
-
-    fn read_manifest(&self, table: &SeekTable, trailer: &Trailer) -> Result<Vec<u8>> {
-        let damage = || Damage::new("its manifest differs from what was written").in_backup(None);
-        let length = usize::try_from(trailer.manifest_bytes)
-            .ok()
-            .filter(|length| *length <= MAX_MANIFEST_BYTES)
-            .ok_or_else(damage)?;
-        let mut decompressor = Decompressor::new()?;
-        let (mut json, mut stored, mut content) = (Vec::new(), Vec::new(), Vec::new());
-        let mut skip = to_usize(trailer.manifest_offset);
-        let mut number = trailer.manifest_frame;
-        while json.len() < length {
-            let bytes = self.stored_frame(table, number, &mut stored)?.content_bytes;
-            if bytes > SEGMENT_BYTES || bytes == 0 {
-                return Err(damage());
-            }
-            decompressor
-                .decompress(&stored, bytes, &mut content)
-                .map_err(|it| it.in_backup(None))?;
-            let found = content.get(skip..).ok_or_else(damage)?;
-            let missing = length - json.len();
-            json.extend_from_slice(found.get(..missing).unwrap_or(found));
-            skip = 0;
-            number = number.checked_add(1).ok_or_else(damage)?;
-        }
-        if *blake3::hash(&json).as_bytes() == trailer.manifest_hash {
-            Ok(json)
-        } else {
-            Err(damage())
-        }
     }
 }

@@ -96,7 +96,8 @@ impl SegmentReader {
             return Ok(content);
         }
         let at_fault = chain.get(segment.depth().unwrap_or(0))?;
-        Err(at_fault.damaged(Damage::new("a segment differs from what was read from the source")))
+        Err(at_fault
+            .damaged(Damage::new("a part of a file differs from what was read from the source")))
     }
 
     /// The segment as it is in the root, without comparing its hash. The result may borrow from `scratch`.
@@ -131,7 +132,7 @@ impl SegmentReader {
         let old = self.frames.root_segment(self.chain.root()?, root, &mut self.root_buffer)?;
         let reader = self.chain.get(patch.depth)?;
         let content = patch_content(reader, patch, &mut self.patch_buffer)?;
-        apply(content, old, length, out).map_err(|damage| reader.damaged(damage))
+        apply(content, old, length, out).map_err(|error| reader.blamed(error))
     }
 }
 
@@ -209,7 +210,7 @@ impl FrameCache {
         let mut content = replaced.map_or_else(Vec::new, |at| self.frames.remove(at).content);
         let bytes = reader.stored_frame(number, &mut self.compressed)?.content_bytes;
         decompress_segments(&mut self.decompressor, &self.compressed, bytes, &mut content)
-            .map_err(|damage| reader.damaged(damage))?;
+            .map_err(|error| reader.blamed(error))?;
         Ok(CachedFrame { depth, number, content, is_used_up: false })
     }
 }
@@ -219,7 +220,7 @@ pub(super) fn slice_of(content: &[u8], slice: FrameSlice) -> Result<&[u8], Damag
     let (start, length) = (to_usize(slice.offset), to_usize(slice.length));
     content
         .get(start..start.saturating_add(length))
-        .ok_or_else(|| Damage::new("a segment is not within its frame"))
+        .ok_or_else(|| Damage::new("a part of a file is not within its piece of the archive"))
 }
 
 /// A segment of the root from the bytes of its slice; one with holes is put together in `scratch`.
@@ -230,7 +231,7 @@ pub(super) fn with_holes<'a>(
 ) -> Result<&'a [u8], Damage> {
     let Some(map) = root.map.as_deref() else { return Ok(found) };
     map.insert_holes(found, scratch)
-        .ok_or_else(|| Damage::new("the holes of a segment do not fit"))?;
+        .ok_or_else(|| Damage::new("the holes of a part of a file do not fit"))?;
     Ok(scratch)
 }
 
@@ -241,18 +242,21 @@ pub(super) fn decompress_segments(
     stored: &[u8],
     content_bytes: usize,
     out: &mut Vec<u8>,
-) -> Result<(), Damage> {
-    let too_long = || Damage::new("a frame is longer than any that is written");
+) -> Result<()> {
+    let too_long = || Damage::new("a piece of it is longer than any that is written");
     if content_bytes > SEGMENT_BYTES {
-        return Err(too_long());
+        return Err(too_long().into());
     }
     if content_bytes > 0 {
         return decompressor.decompress(stored, content_bytes, out);
     }
     let content = skippable_content(stored, PATCH_MAGIC)?;
-    let (kind, frame) = content.split_first().ok_or_else(|| Damage::new("a patch is empty"))?;
+    let (kind, frame) =
+        content.split_first().ok_or_else(|| Damage::new("a piece with changes is empty"))?;
     if *kind != WHOLE_SEGMENTS {
-        return Err(Damage::new("a patch is not of the kind that the index says"));
+        return Err(
+            Damage::new("a piece with changes is not of the kind that its index says").into()
+        );
     }
     let length = content_length(frame).filter(|it| *it <= SEGMENT_BYTES).ok_or_else(too_long)?;
     decompressor.decompress(frame, length, out)

@@ -112,7 +112,7 @@ impl Encoder {
             self.changes.encode(&mut self.compressor, self.page_bytes, length, out)
         })?;
         let patch = encoded.out.get(patch).unwrap_or(&[]);
-        if check_result(patch, before, content) != Ok(true) {
+        if !check_result(patch, before, content)? {
             let what = "changed pages do not make the segment that they were taken from";
             return Err(ArchiveError::Internal(what.to_owned()));
         }

@@ -19,7 +19,7 @@ use super::file_name::folder_name;
 use super::tree::FolderLoad;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
-    LoadRequest, Probe, Pulse, source_path,
+    LoadRequest, Probe, Pulse, mounts, source_path,
 };
 use crate::domain::Source;
 
@@ -52,6 +52,12 @@ impl Engine for Directory {
             left_out: totals.skipped,
             ..Probe::default()
         })
+    }
+
+    fn require_there(&self, source: &Source) -> Result<(), EngineError> {
+        let Options { path, answer_wait, .. } = Options::parse(source)?;
+        mounts::require_answer(&path, answer_wait)?;
+        walk::open_root(&path).map(drop)
     }
 
     /// The size of the memory pages that files are usually written in.

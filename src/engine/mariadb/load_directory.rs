@@ -11,6 +11,7 @@ use super::faults::classify;
 use super::private_server::{PrivateServer, with_temporary_folder};
 use super::programs::Programs;
 use super::script::{Script, run_all, run_once};
+use super::server_objects::without_password_checks;
 use crate::domain::{Cancel, LeftOut};
 use crate::engine::tool::Tool;
 use crate::engine::tree::Staging;
@@ -78,14 +79,17 @@ fn with_accounts(client: &Client, dumps: &Dumps, views: &[Script]) -> Result<Scr
     let accounts = accounts.map_err(|error| EngineError::target("reading", &path, error))?;
     let accounts = secured(&String::from_utf8_lossy(&accounts.unwrap_or_default()));
     let (before, after) = only_those_of(&accounts, client)?;
+    let (without_checks, with_checks) = without_password_checks(client)?;
     let append = || -> io::Result<()> {
         let mut script = File::create_new(&path)?;
+        script.write_all(without_checks.as_bytes())?;
         script.write_all(before.as_bytes())?;
         script.write_all(accounts.as_bytes())?;
         for view in views {
             io::copy(&mut File::open(&view.path)?, &mut script)?;
         }
-        script.write_all(after.as_bytes())
+        script.write_all(after.as_bytes())?;
+        script.write_all(with_checks.as_bytes())
     };
     append().map_err(|error| EngineError::target("writing", &path, error))?;
     let name = if views.is_empty() { "the accounts" } else { "the accounts and views" };

@@ -24,6 +24,10 @@ const PLUGINS: &str = "SELECT 'plugin', PLUGIN_NAME, PLUGIN_LIBRARY FROM informa
      (PLUGIN_TYPE IN ('AUTHENTICATION', 'STORAGE ENGINE', 'FUNCTION', 'DATA TYPE', 'FTPARSER') \
      OR PLUGIN_NAME LIKE 'provider\\_%' OR PLUGIN_NAME IN (SELECT name FROM mysql.plugin)) ORDER BY 2";
 
+/// Plugins that refuse accounts without a password, or with one that is too simple.
+const PASSWORD_CHECKS: &str = "SELECT PLUGIN_NAME, PLUGIN_LIBRARY FROM information_schema.PLUGINS \
+     WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' AND PLUGIN_LIBRARY IS NOT NULL AND PLUGIN_STATUS = 'ACTIVE'";
+
 const FUNCTIONS: &str = "SELECT 'function', name, ret, dl, type FROM mysql.func ORDER BY 2";
 
 const SERVERS: &str = "SELECT 'server', Server_name, Wrapper, Host, Db, Username, Password, Socket, Owner, Port \
@@ -41,6 +45,20 @@ pub(super) fn statements(client: &Client, facts: &Facts) -> Result<String> {
     rows.extend(ask(SERVERS)?);
     let text: String = rows.iter().filter_map(|row| statement(row)).collect();
     Ok(if text.is_empty() { text } else { format!("SET SESSION sql_mode = '';\n{text}") })
+}
+
+/// How a new server is kept from judging the passwords of accounts that exist already, and how it judges again.
+pub(super) fn without_password_checks(client: &Client) -> Result<(String, String)> {
+    let rows = client.query(PASSWORD_CHECKS)?;
+    let checks = rows.iter().filter_map(|row| Some((quoted_name(row.first()?), row.get(1)?)));
+    let (mut removed, mut installed) = (String::new(), String::new());
+    for (name, library) in checks {
+        let library = literal(library);
+        writeln!(removed, "UNINSTALL PLUGIN {name};").expect("writing to a String cannot fail");
+        writeln!(installed, "INSTALL PLUGIN {name} SONAME {library};")
+            .expect("writing to a String cannot fail");
+    }
+    Ok((removed, installed))
 }
 
 /// Whether the tables of time zones are filled.

@@ -10,8 +10,11 @@ use super::dump_loader::DumpLoader;
 use super::private_server::{Launch, PrivateServer};
 use super::programs::{Programs, version_of};
 use crate::domain::{Cancel, FailureCode, LeftOut};
-use crate::engine::tool::{Tool, ToolError};
+use crate::engine::tool::{Tool, says_any};
 use crate::engine::{EngineError, Result};
+
+/// What `initdb` says if it is the locale that it cannot have here.
+const OF_LOCALE: [&str; 3] = ["locale", "ICU", "collator"];
 
 /// Makes a new cluster in `folder` from the dumps there, and removes the dumps. Returns what could not be created.
 pub(super) fn make(
@@ -51,15 +54,25 @@ pub(super) fn make(
     Ok(refused)
 }
 
-/// Initialises a cluster like the original. If this machine lacks the locale, that of new databases is `C`, and the
-/// other is returned as refused.
+/// Initialises a cluster like the original. Where this machine lacks what sorts the text of new databases, that is
+/// returned as refused, and something else does.
 fn run_initdb(
     (initdb, major): (&Path, u32),
     data: &Path,
     cluster: &Cluster,
     cancel: &Cancel,
 ) -> Result<Vec<LeftOut>> {
-    let tool = |collate: &str, ctype: &str| {
+    let provider = cluster.provider.options(major);
+    let of_original = (cluster.collate.as_str(), cluster.ctype.as_str());
+    let mut attempts = vec![
+        (of_original, &provider[..]),
+        (("C", "C"), &provider),
+        (of_original, &[]),
+        (("C", "C"), &[]),
+    ];
+    attempts.dedup();
+    let (mut refused, mut ended) = (None, Ok(()));
+    for ((collate, ctype), provider) in attempts {
         let tool = Tool::new(initdb)
             .arg("-D")
             .arg(data)
@@ -67,23 +80,26 @@ fn run_initdb(
             .option("--encoding=", &cluster.encoding)
             .option("--lc-collate=", collate)
             .option("--lc-ctype=", ctype)
+            .args(provider.iter().map(String::as_str))
             .arg(format!("--wal-segsize={}", (cluster.wal_segment_size >> 20).max(1)))
             // Only its owner can log in, whatever the default is.
             .args(["--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync"])
             .hide_root();
-        tool.args(checksums(cluster.data_checksums, major))
-    };
-    let advice = "initdb could not create the new cluster";
-    let failed = |error: &ToolError| EngineError::from_tool(error, FailureCode::Tool, "", advice);
-    match tool(&cluster.collate, &cluster.ctype).run(cancel) {
-        Ok(()) => Ok(Vec::new()),
-        Err(error) if error.output().contains("locale") => {
-            tool("C", "C").run(cancel).map_err(|error| failed(&error))?;
-            let what = format!("the locale {} of new databases", cluster.collate);
-            Ok(vec![LeftOut::new(what, error.to_string())])
+        ended = tool.args(checksums(cluster.data_checksums, major)).run(cancel);
+        match &ended {
+            Err(error) if says_any(error.output(), &OF_LOCALE) => {
+                refused.get_or_insert_with(|| error.to_string());
+            }
+            _ => break,
         }
-        Err(error) => Err(failed(&error)),
     }
+    let advice = "initdb could not create the new cluster";
+    ended.map_err(|error| EngineError::from_tool(&error, FailureCode::Tool, "", advice))?;
+    let what = || match provider.as_slice() {
+        [] => format!("the locale {} of new databases", cluster.collate),
+        options => format!("the locale of new databases ({})", options.join(" ")),
+    };
+    Ok(refused.map(|why| LeftOut::new(what(), why)).into_iter().collect())
 }
 
 /// Since version 18, pages have checksums unless they are not wanted.

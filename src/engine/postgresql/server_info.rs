@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use super::client::Client;
+use super::cluster::Provider;
 use crate::domain::{FailureCode, LeftOut};
 use crate::engine::{EngineError, Result};
 
@@ -48,11 +49,13 @@ SELECT json_build_object(
   'databases', (SELECT json_agg(json_build_object(
       'name', datname, 'encoding', pg_encoding_to_char(encoding), 'collate', datcollate,
       'ctype', datctype, 'acl', datacl::text, 'template', datistemplate,
+      'provider', to_jsonb(d) ->> 'datlocprovider', 'rules', to_jsonb(d) ->> 'daticurules',
+      'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
       'closed', NOT datallowconn, 'admits', has_database_privilege(oid, 'CONNECT'),
       'dumped', datconnlimit <> -2 AND datname <> 'template0',
       'bytes', CASE WHEN has_database_privilege(oid, 'CONNECT')
                       OR pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
-                    THEN pg_database_size(oid) ELSE 0 END) ORDER BY datname) FROM pg_database),
+                    THEN pg_database_size(oid) ELSE 0 END) ORDER BY datname) FROM pg_database d),
   'tablespaces', (SELECT coalesce(json_object_agg(oid::text, json_build_object(
       'name', spcname, 'location', pg_tablespace_location(oid))), '{}')
       FROM pg_tablespace WHERE oid NOT IN (1663, 1664))
@@ -116,6 +119,8 @@ pub(super) struct Database {
     pub(super) encoding: String,
     pub(super) collate: String,
     pub(super) ctype: String,
+    #[serde(flatten)]
+    pub(super) provider: Provider,
     /// The rights to it; `None`: the default.
     pub(super) acl: Option<String>,
     pub(super) template: bool,

@@ -30,7 +30,7 @@ use self::snapshot::Snapshot;
 use super::file_name::plain_name;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
-    Pulse, Result, Staging, source_path,
+    Pulse, Result, Staging, mounts, source_path,
 };
 use crate::domain::{Cancel, Source};
 
@@ -75,6 +75,13 @@ impl Engine for Sqlite {
                 .map(|it| format!("table {it} is {}", dump::UNCHECKED))
                 .collect(),
         })
+    }
+
+    /// Opening the file and closing it would end the locks that a running backup of it holds in this process.
+    fn require_there(&self, source: &Source) -> Result<()> {
+        let options = Options::parse(source)?;
+        mounts::require_answer(&options.path, options.answer_wait)?;
+        source_path::require_readable(&snapshot::regular_file(&options.path)?)
     }
 
     /// SQLite's default page size. Comparing 4 KiB pieces also works for other sizes.

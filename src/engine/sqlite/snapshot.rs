@@ -220,7 +220,7 @@ fn page<'row>(row: &'row Row<'_>, number: u32, info: &DatabaseInfo) -> Option<&'
 
 /// Checks the path before SQLite opens it: SQLite would wait for ever on a pipe, and does not say that a file is
 /// missing. Returns the path without symbolic links.
-fn regular_file(path: &Path) -> Result<PathBuf> {
+pub(super) fn regular_file(path: &Path) -> Result<PathBuf> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => missing(path),
         std::io::ErrorKind::PermissionDenied => unreachable(path),

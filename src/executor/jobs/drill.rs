@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, job: &DrillJob) -> Option<Outcome> {
     }
     failpoint::at("drill-begins");
     let result = guarded(|| {
-        let chain = chain::open(&*context.storage, &job.chain, &cancel)?;
+        let chain = chain::open_for_job(&*context.storage, &job.chain, &cancel)?;
         let how = DrillPlan {
             within: context.local.scratch()?,
             headroom: context.settings.headroom_bytes,

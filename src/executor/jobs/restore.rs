@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, job: &RestoreJob) -> Result<Restored> {
     failpoint::at("restore-begins");
     let name = &job.instance.datastore.engine;
     let engine = engine::find(name).ok_or_else(|| JobError::NoEngine(name.clone()))?;
-    let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
+    let chain = chain::open_for_job(&*context.storage, &job.chain, &context.cancel)?;
     let folder = context.local.restored_folder(&job.instance.project, job.instance.id)?;
     let target = folder.join(engine.target_name(&job.instance.name));
     let how = RestorePlan {

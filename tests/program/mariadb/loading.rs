@@ -151,6 +151,27 @@ fn time_zones_servers_plugins_and_history_come_back() {
 }
 
 #[test]
+fn accounts_that_a_check_of_passwords_would_refuse_load_and_the_check_is_there_again() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE USER open_door@localhost; CREATE USER short@localhost IDENTIFIED BY 'abc';
+         CREATE DATABASE shop; CREATE TABLE shop.item (id INT); INSERT INTO shop.item VALUES (1);
+         INSTALL SONAME 'simple_password_check';",
+    );
+    let (again, backup) = round_trip(&database);
+    assert_eq!(backup["left_out"].as_array().map_or(0, Vec::len), 0, "{backup}");
+    assert_same(
+        &database,
+        &again,
+        &[
+            "SHOW CREATE USER open_door@localhost",
+            "SHOW CREATE USER short@localhost",
+            "SELECT name, dl FROM mysql.plugin",
+        ],
+    );
+}
+
+#[test]
 fn what_a_server_refuses_is_named_with_its_error_and_everything_else_is_restored() {
     let (database, other) = (MariaDb::start(), MariaDb::start());
     database.sql(ZONE);

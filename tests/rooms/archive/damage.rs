@@ -76,6 +76,24 @@ fn a_truncated_archive_is_reported_as_truncated_wherever_it_ends() {
 }
 
 #[test]
+fn whatever_is_appended_to_an_archive_is_no_part_of_it() {
+    let (made, tree) = sample();
+    let bytes = &made[0].bytes;
+    let end_again = &bytes[bytes.len() - 100..];
+    for appended in [&b"x"[..], &[0; 5000], end_again, &noise(3 * SEGMENT_BYTES, 9)] {
+        let longer = [bytes, appended].concat();
+        let reader = open(&longer).unwrap();
+        assert_eq!(usize::try_from(reader.appended_bytes()).unwrap(), appended.len());
+        assert_same(&restore_with(&made, 0, &longer).unwrap(), &tree);
+        assert_eq!(verify_file(&reader, None, 1, &|_| {}).unwrap(), made[0].finished.checksum);
+        prove(&reader, None, &made[0].finished, 1, &|_| {}).unwrap_err();
+    }
+    let mut damaged = [bytes, &b"x"[..]].concat();
+    damaged[bytes.len() - 20] ^= 1;
+    assert!(open(&damaged).unwrap_err().is_damage());
+}
+
+#[test]
 fn damage_in_a_parent_is_reported_under_the_id_of_the_parent() {
     let (made, _) = sample();
     for which in 0..2 {

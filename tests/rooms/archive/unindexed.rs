@@ -102,6 +102,33 @@ fn an_archive_that_is_cut_anywhere_gives_what_was_in_front_of_the_cut() {
 }
 
 #[test]
+fn a_cut_in_front_of_the_manifest_or_in_it_costs_one_thing_at_most() {
+    let tree = mixed_tree();
+    let bytes = full(&tree).bytes;
+    let index = index_of(&bytes);
+    for cut in (1..600).step_by(7) {
+        let (target, found) = salvaged(&bytes[..index - cut]);
+        assert_truthful(&tree, &target, &found);
+        assert!(found.missing.len() <= 1, "{cut}: {:?}", found.missing);
+    }
+}
+
+#[test]
+fn wrong_bytes_at_the_beginning_cost_only_what_is_in_the_first_piece() {
+    let tree =
+        vec![file("a", noise(3000, 2)), file("big", noise(3 * SEGMENT_BYTES, 1)), file("z", "end")];
+    let bytes = full(&tree).bytes;
+    for wrong in [1, 4, 100] {
+        let mut broken = bytes[..index_of(&bytes)].to_vec();
+        broken[..wrong].fill(0xA5);
+        let (target, found) = salvaged(&broken);
+        assert_truthful(&tree, &target, &found);
+        assert!(target.files.contains_key(&b"z"[..]), "{found:?}");
+        assert_eq!(target.files.contains_key(&b"a"[..]), wrong <= 4, "{found:?}");
+    }
+}
+
+#[test]
 fn of_small_files_in_one_frame_those_in_front_of_the_cut_come_back() {
     let tree: Tree =
         (0..40_u8).map(|at| file(&format!("f{at:02}"), noise(9000, at.into()))).collect();

@@ -34,6 +34,7 @@ fn an_invalid_key_of_any_server_is_named() {
         (json!({"socket": "/run/../x"}), "absolute"),
         (json!({"path": "s"}), "absolute"),
         (json!({"socket": "/s", "tls": "yes"}), "source.tls"),
+        (json!({"socket": "/s", "tls": true}), "\"verify-ca\""),
         (json!({"socket": "/s", "extra_args": "-v"}), "list"),
         (json!({"socket": "/s", "pasword_file": "/p"}), "pasword_file"),
         (json!({"path": "/s", "user": "b"}), "\"user\""),
@@ -54,6 +55,24 @@ fn an_invalid_key_of_any_server_is_named() {
             assert_refused(engine, &keys, word);
         }
     }
+}
+
+#[test]
+fn a_file_or_folder_that_is_not_there_is_known_without_opening_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
+    let look = |engine: &str| {
+        let keys = source(&json!({ "path": path.to_str().unwrap() }));
+        find(engine).unwrap().require_there(&keys).map_err(|it| it.failure().unwrap().code)
+    };
+    assert_eq!(look("sqlite"), Err(FailureCode::SourceMissing));
+    assert_eq!(look("directory"), Err(FailureCode::SourceMissing));
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(look("sqlite"), Err(FailureCode::SourceInvalid));
+    assert_eq!(look("directory"), Ok(()));
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::File::create(&path).unwrap();
+    assert_eq!(look("sqlite"), Ok(()));
 }
 
 #[test]

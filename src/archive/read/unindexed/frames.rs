@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memchr::memmem;
 
 use super::window::Window;
-use crate::archive::error::Result;
+use crate::archive::error::{ArchiveError, Result};
 use crate::archive::frame::{
     Decompressor, FOOTER_BYTES, Frame, MAX_FRAME_BYTES, PATCH_MAGIC, SKIPPABLE_HEADER, SeekTable,
     ZSTD_MAGIC, content_length, is_skippable, le32, stored_length,
@@ -92,7 +92,10 @@ impl Frames {
         let length = content_bytes.min(SEGMENT_BYTES);
         Ok(Some(match self.decompressor.decompress(stored, length, out) {
             Ok(()) => Piece::Content,
-            Err(damage) => Piece::Lost(to_u64(content_bytes), at_byte(&damage.0, offset)),
+            Err(ArchiveError::Damaged { what, .. }) => {
+                Piece::Lost(to_u64(content_bytes), at_byte(&what, offset))
+            }
+            Err(error) => return Err(error),
         }))
     }
 
@@ -113,7 +116,10 @@ impl Frames {
         }
         let length = content_length(window).filter(|length| *length <= SEGMENT_BYTES);
         let (Some(length), Some(ZSTD_MAGIC)) = (length, le32(window, 0)) else {
-            return self.seek("there is no frame").map(Some);
+            if self.without_its_magic(out)? {
+                return Ok(Some(Piece::Content));
+            }
+            return self.seek("no piece begins there").map(Some);
         };
         let Some(stored) = stored_length(window) else {
             let reaches_end = at.saturating_add(to_u64(window.len())) == file_bytes;
@@ -122,20 +128,41 @@ impl Frames {
                 self.is_cut = true;
                 return Ok(Some(Piece::Content));
             }
-            return self.seek("a frame's blocks are not in order").map(Some);
+            return self.seek("a piece is not in order").map(Some);
         };
         let frame = window.get(..stored).unwrap_or_default();
         let after = at.saturating_add(to_u64(stored));
-        let Err(damage) = self.decompressor.decompress(frame, length, out) else {
-            self.at = after;
-            return Ok(Some(Piece::Content));
+        let what = match self.decompressor.decompress(frame, length, out) {
+            Ok(()) => {
+                self.at = after;
+                return Ok(Some(Piece::Content));
+            }
+            Err(ArchiveError::Damaged { what, .. }) => what,
+            Err(error) => return Err(error),
         };
         // Where the next one begins right behind it, it is this long.
         if after == file_bytes || begins_frame(self.window.get(after, SKIPPABLE_HEADER)?) {
             self.at = after;
-            return Ok(Some(Piece::Lost(to_u64(length), at_byte(&damage.0, at))));
+            return Ok(Some(Piece::Lost(to_u64(length), at_byte(&what, at))));
         }
-        self.seek(&damage.0).map(Some)
+        self.seek(&what).map(Some)
+    }
+
+    /// Reads the frame at this position if only its first bytes are wrong, which are the same in every frame. Its
+    /// checksum tells whether it is one. Returns whether it was.
+    fn without_its_magic(&mut self, out: &mut Vec<u8>) -> Result<bool> {
+        let window = self.window.get(self.at, MAX_FRAME_BYTES)?;
+        let Some(rest) = window.get(ZSTD_MAGIC_BYTES.len()..) else { return Ok(false) };
+        let mended = [&ZSTD_MAGIC_BYTES[..], rest].concat();
+        let length = content_length(&mended).filter(|length| *length <= SEGMENT_BYTES);
+        let frame = stored_length(&mended).and_then(|stored| mended.get(..stored));
+        let (Some(length), Some(frame)) = (length, frame) else { return Ok(false) };
+        if self.decompressor.decompress(frame, length, out).is_err() {
+            out.clear();
+            return Ok(false);
+        }
+        self.at = self.at.saturating_add(to_u64(frame.len()));
+        Ok(true)
     }
 
     /// Moves on to the next frame that can be decompressed.

@@ -51,6 +51,7 @@ pub fn salvage_unindexed<E: From<ArchiveError>>(
         make,
         folders: HashSet::from([EntryPath::root()]),
         last: None,
+        is_missed: false,
         found: Unindexed::default(),
     };
     while salvage.step()? {
@@ -68,6 +69,8 @@ struct Salvage<F> {
     folders: HashSet<EntryPath>,
     /// The last entry that was found.
     last: Option<EntryPath>,
+    /// Whether it is said already that what came after it is missing.
+    is_missed: bool,
     found: Unindexed,
 }
 
@@ -103,6 +106,9 @@ impl<F> Salvage<F> {
     }
 
     fn miss(&mut self, why: &str) {
+        if std::mem::replace(&mut self.is_missed, true) {
+            return;
+        }
         let place = match &self.last {
             Some(path) if !path.is_root() => format!("after {path}"),
             _ => "at the beginning".to_owned(),
@@ -116,6 +122,7 @@ impl<F> Salvage<F> {
     {
         self.make_folders_of(entry)?;
         self.last = Some(entry.path.clone());
+        self.is_missed = false;
         let place = (self.make)(entry)?;
         self.found.counts.entries += 1;
         let EntryKind::File { size, extents } = &entry.kind else {
