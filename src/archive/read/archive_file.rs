@@ -83,12 +83,14 @@ impl ArchiveFile {
             Err(error) if error.is_damage() => error,
             ended => return ended,
         };
-        match self.find_end()? {
-            Some(end) => {
+        let Some(end) = self.find_end()? else { return Err(error) };
+        match self.read_end_at(end) {
+            // That is the end of another archive, which a file in this one holds.
+            Err(other) if other.is_damage() => Err(error),
+            found => {
                 self.length = end;
-                self.read_end_at(end)
+                found
             }
-            None => Err(error),
         }
     }
 

@@ -13,6 +13,10 @@ use crate::engine::Result;
 /// Storage engines whose rows are elsewhere, where the dump programs leave them, or only in memory.
 const ELSEWHERE: &str = "('FEDERATED', 'SPIDER', 'CONNECT', 'OQGRAPH', 'S3', 'MEMORY')";
 
+/// Storage engines whose files `mariadb-backup` copies, that have no rows, or whose tables `far_files` finds.
+const COPIED: &str = "('InnoDB', 'MyISAM', 'Aria', 'MRG_MyISAM', 'ARCHIVE', 'CSV', 'ROCKSDB', 'MEMORY', 'FEDERATED', \
+     'BLACKHOLE', 'SEQUENCE')";
+
 /// The tables of the schema `mysql` that every server of MariaDB makes itself.
 const SYSTEM_TABLES: &str = "('column_stats', 'columns_priv', 'db', 'event', 'func', 'general_log', 'global_priv', \
      'gtid_slave_pos', 'help_category', 'help_keyword', 'help_relation', 'help_topic', 'index_stats', \
@@ -108,6 +112,24 @@ impl Inventory {
             }
         }
     }
+}
+
+/// The tables of which a copy of the files holds only the definition. Those in memory, and those of FEDERATED, are known by
+/// their definitions.
+pub(super) fn not_copied(client: &Client) -> Result<Vec<LeftOut>> {
+    let rows = client.query(&format!(
+        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), ENGINE FROM information_schema.TABLES \
+         WHERE TABLE_TYPE <> 'VIEW' AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema') \
+         AND ENGINE NOT IN {COPIED} ORDER BY 1"
+    ))?;
+    let named = rows.iter().filter_map(|row| Some((row.first()?, row.get(1)?)));
+    let left_out = named.map(|(table, engine)| {
+        let why = format!(
+            "{engine} keeps them on another server, or in files that mariadb-backup does not copy"
+        );
+        LeftOut::new(format!("the rows of {table}"), why)
+    });
+    Ok(left_out.collect())
 }
 
 /// The release since which a server says in which files its settings are.

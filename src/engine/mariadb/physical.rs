@@ -14,7 +14,7 @@ use super::data_files::{self, NO_DATABASE};
 use super::facts::Facts;
 use super::far_files;
 use super::faults::classify;
-use super::left_out::settings_files;
+use super::left_out::{not_copied, settings_files};
 use super::login::Login;
 use super::mbstream::{self, UnpackError};
 use super::options::Options;
@@ -72,6 +72,7 @@ pub(super) fn dump(
     let mut left_out = far_files::collect(client, staging.path(), &facts.datadir)?;
     let is_copied = |path: &Path| staging.path().join(path).exists();
     left_out.extend(far_files::passed_over(&others, &facts.datadir, is_copied));
+    left_out.extend(not_copied(client)?);
     left_out.extend(settings_files(client, facts)?);
     let keys = copied_settings::keep_inside(staging.path())?;
     let copied = began.elapsed();

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::facts::{Facts, databases, table_bytes};
-use super::left_out::{Inventory, settings_files};
+use super::left_out::{Inventory, not_copied, settings_files};
 use super::options::{Method, Options};
 use super::programs::{Maker, maker, series, version_text};
 use super::{Brand, data_files, far_files, limits, rights};
@@ -40,6 +40,7 @@ pub(super) fn probe(options: &Options) -> Result<Probe> {
             notes.push(format!("data directory: {}", facts.datadir.display()));
             notes.push("while a backup is prepared, it needs as much space again".to_owned());
             left_out.extend(far_files::foretold(&facts.datadir)?);
+            left_out.extend(not_copied(&client)?);
             left_out.extend(keys(&client)?);
             if let Err(error) = options.programs().server() {
                 notes.push(format!("drills are not possible here: {error}"));

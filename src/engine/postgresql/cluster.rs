@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::locale_provider::Provider;
 use super::options::Method;
 use super::server_info::ServerInfo;
 use crate::engine::{EngineError, Result};
@@ -31,34 +32,6 @@ pub(super) const SETTINGS: &str = "settings";
 
 /// Larger files are not read, in bytes.
 const MAX_SIZE: u64 = 64 << 20;
-
-/// What sorts the text of new databases, if that is not the C library.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Provider {
-    /// `i`: ICU; `b`: the server itself; nothing before version 15.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    provider: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    locale: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rules: Option<String>,
-}
-
-impl Provider {
-    /// The options of `initdb`, as far as one of this version has them.
-    pub(super) fn options(&self, major: u32) -> Vec<String> {
-        let Self { provider, locale, rules } = self;
-        let (name, option) = match provider.as_deref() {
-            Some("i") if major >= 15 => ("icu", "--icu-locale"),
-            Some("b") if major >= 17 => ("builtin", "--builtin-locale"),
-            _ => return Vec::new(),
-        };
-        let mut options = vec![format!("--locale-provider={name}")];
-        options.extend(locale.iter().map(|it| format!("{option}={it}")));
-        options.extend(rules.iter().filter(|_| major >= 16).map(|it| format!("--icu-rules={it}")));
-        options
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cluster {

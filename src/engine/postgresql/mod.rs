@@ -11,6 +11,7 @@ mod drill;
 mod dump_loader;
 mod faults;
 mod load;
+mod locale_provider;
 mod logical;
 mod login;
 mod manifest;

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use super::client::Client;
-use super::cluster::Provider;
+use super::locale_provider::Provider;
 use crate::domain::{FailureCode, LeftOut};
 use crate::engine::{EngineError, Result};
 

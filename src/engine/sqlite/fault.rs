@@ -25,7 +25,11 @@ pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> E
         ),
         ErrorCode::NotADatabase => (
             FailureCode::SourceInvalid,
-            format!("{shown} is not a SQLite database, or it is encrypted"),
+            format!(
+                "{shown} is not a SQLite database, or it is encrypted, or of a format that SQLite itself does not know: \
+                 correct source.path; of one that only the application reads, back up a copy that it makes, in a folder \
+                 (engine = \"directory\")"
+            ),
         ),
         ErrorCode::DatabaseCorrupt => (
             FailureCode::SourceDamaged,

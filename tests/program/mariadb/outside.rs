@@ -187,7 +187,11 @@ fn files_that_the_tool_passes_over_are_named_and_foretold() {
     let options = tempfile::NamedTempFile::new().unwrap();
     write_file(options.path(), "[mysqld]\nsort_buffer_size=1M\n");
     let database = MariaDb::start_with(&[&format!("--defaults-file={}", options.path().display())]);
-    database.sql("CREATE DATABASE shop; CREATE TABLE shop.quick(id INT) ENGINE=MEMORY");
+    database.sql(
+        "INSTALL SONAME 'ha_sphinx'; CREATE DATABASE shop; CREATE TABLE shop.quick(id INT) ENGINE=MEMORY;
+         CREATE TABLE shop.found(id BIGINT UNSIGNED NOT NULL, weight INT, query VARCHAR(100), INDEX(query))
+         ENGINE=SPHINX CONNECTION='sphinx://127.0.0.1:9/x'",
+    );
     write_file(&database.datadir().join("shop/far.csv"), "1,2\n");
     write_file(&database.datadir().join("server.pem"), "key");
     let server = TestServer::builder()
@@ -198,9 +202,13 @@ fn files_that_the_tool_passes_over_are_named_and_foretold() {
     let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
     let settings = format!("the server's settings ({})", options.path().display());
     let named = server.admin().full("all")["left_out"].to_string();
-    for what in
-        ["the rows of shop.quick", "the file shop/far.csv", "the file server.pem", &settings]
-    {
+    for what in [
+        "the rows of shop.quick",
+        "the rows of shop.found",
+        "the file shop/far.csv",
+        "the file server.pem",
+        &settings,
+    ] {
         assert!(named.contains(what), "no {what:?} in {named}");
         assert!(text.contains(&format!("left out: {what}")), "no {what:?} in {text}");
     }
