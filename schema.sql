@@ -148,6 +148,9 @@ CREATE INDEX backups_to_remove ON backups (removal, created, id) WHERE removal I
 -- What the trash holds, so that the rows go when the files do.
 CREATE INDEX backups_trashed ON backups (trashed) WHERE trashed IS NOT NULL;
 
+-- Archives by their last proof, to read the one again first whose proof is oldest.
+CREATE INDEX backups_proven ON backups (instance, verified_at, id)
+    WHERE verified_at IS NOT NULL AND removal IS NULL;
 -- Backups whose archive was reported as missing, until it is there again.
 CREATE INDEX backups_missing ON backups (id) WHERE damage_code = 'archive_missing';
 
@@ -160,9 +163,9 @@ CREATE INDEX backups_missing ON backups (id) WHERE damage_code = 'archive_missin
 CREATE TABLE runs (
     id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
     kind TEXT NOT NULL CHECK (kind IN ('backup', 'registration', 'restore', 'drill', 'verify', 'removal',
-                                       'instance_removal')),
+                                       'instance_removal', 'staging')),
     project TEXT NOT NULL,
-    -- The instance that is backed up, restored into or removed.
+    -- The instance that is backed up, restored into or removed, or of which a backup is drilled or staged.
     instance TEXT CHECK (length(instance) = 36),
     -- The backup that is made, proven, restored or removed.
     backup TEXT CHECK (length(backup) = 36),
@@ -188,6 +191,8 @@ CREATE INDEX runs_of_backup ON runs (backup, kind, ended, id) WHERE backup IS NO
 CREATE INDEX runs_drills ON runs (backup, ended, id) WHERE kind = 'drill';
 -- The history of an instance.
 CREATE INDEX runs_of_instance ON runs (instance, ended, id) WHERE instance IS NOT NULL;
+-- The drills and the restores into staging of an instance: when the next ones are due follows from them.
+CREATE INDEX runs_recurring ON runs (instance, kind, ended, id) WHERE kind IN ('drill', 'staging');
 -- At most one open run of a kind for each backup and instance.
 CREATE UNIQUE INDEX runs_open ON runs (kind, coalesce(backup, ''), coalesce(instance, ''))
     WHERE ended IS NULL;

@@ -14,7 +14,7 @@
 //! client      asks the API over HTTP        → wire domain
 //! server      one process, put together     → executor scheduler api catalog engine storage config policy wire bell disk domain
 //! scheduler   begins what is due            → catalog policy bell domain
-//! executor    threads that do the work      → catalog engine archive storage bell failpoint telemetry domain
+//! executor    threads that do the work      → catalog engine archive storage bell disk failpoint telemetry domain
 //! api         HTTP and Trove's words        → catalog wire telemetry domain
 //! catalog     rules over records            → store policy bell domain
 //! store       records in SQLite             → disk domain

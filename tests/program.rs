@@ -42,6 +42,8 @@ mod next_steps;
 mod old_versions;
 #[path = "program/postgresql/mod.rs"]
 mod postgresql;
+#[path = "program/proofs.rs"]
+mod proofs;
 #[path = "program/quick_start.rs"]
 mod quick_start;
 #[path = "program/redis/mod.rs"]

@@ -30,6 +30,7 @@ async fn list_schedules(call: Call<Read>) -> Result<Json<ScheduleList>, ApiError
     let found = call.state.catalog.schedules(&call.scope, every_project)?;
     let view = |it: Scheduled| {
         ScheduleView::new(&it.instance, &it.timetable, it.next, it.last, it.overdue)
+            .with_proof(it.proof)
     };
     Ok(Json(ScheduleList { backup_schedules: found.into_iter().map(view).collect() }))
 }

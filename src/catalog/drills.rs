@@ -70,7 +70,7 @@ impl Catalog {
     /// found. After one that found damage nothing is built on the damaged backup. A backup that is gone by
     /// now is no error.
     pub fn end_drill(&self, id: BackupId, end: RunEnd, damage: Option<Damage>) -> Reply<()> {
-        let drills = Arc::clone(&self.drills);
+        let (drills, bell) = (Arc::clone(&self.drills), Arc::clone(&self.bell));
         self.write_then(
             move |db, _rules| {
                 db.end_or_add_run(RunKind::Drill, id, &end)?;
@@ -84,7 +84,11 @@ impl Catalog {
                 }
                 Ok(())
             },
-            move |()| drop(drills.0.lock().remove(&id)),
+            move |()| {
+                drop(drills.0.lock().remove(&id));
+                // Another one may be due.
+                bell.ring();
+            },
         )
     }
 
@@ -123,7 +127,7 @@ impl Rules {
 
     /// The oldest drill whose chain is complete; those whose chain broke meanwhile fail here.
     pub(super) fn next_drill(&self, db: Records<'_>) -> Result<Option<Job>> {
-        while let Some(id) = db.claim_drill(self.now())? {
+        while let Some(id) = db.claim_waiting(RunKind::Drill, self.now())? {
             let Some(record) = db.backup(id)? else {
                 db.cancel_run(run(id), self.now())?;
                 continue;

@@ -168,9 +168,12 @@ impl Catalog {
         })
     }
 
-    /// After a crash: drills that a worker had wait again. Returns how many.
+    /// After a crash: drills that a worker had wait again, and restores into staging. Returns how many drills.
     pub fn reopen_drills(&self) -> Reply<usize> {
-        self.write_and_wake(|db, rules| Ok(db.retry_runs(RunKind::Drill, rules.now())?))
+        self.write_and_wake(|db, rules| {
+            db.retry_runs(RunKind::Staging, rules.now())?;
+            Ok(db.retry_runs(RunKind::Drill, rules.now())?)
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::domain::{
     Backup, BackupId, Damage, Failure, FailureCode, Instance, Kind, ParentChoice, ProjectId,
+    Status, Timestamp,
 };
 use crate::store::{BackupRecord, Records};
 
@@ -74,6 +75,27 @@ pub(super) fn chain_to_check(
     id: BackupId,
 ) -> Result<Result<Vec<Backup>, Break>> {
     walk(db, project, id, missing)
+}
+
+/// The newest backup of an instance that can be restored, as far as is known, and when it was asked for.
+pub(super) fn newest_good(
+    db: Records<'_>,
+    instance: &Instance,
+    until: Timestamp,
+) -> Result<Option<(BackupId, Timestamp)>> {
+    let Some(newest) = db.newest_completed(&instance.project, instance.id, until)? else {
+        return Ok(None);
+    };
+    let newest = newest.backup;
+    if chain(db, &instance.project, newest.id)?.is_ok() {
+        return Ok(Some((newest.id, newest.created)));
+    }
+    for point in db.points_of(&instance.project, instance.id)?.into_iter().rev() {
+        if point.status == Status::Completed && chain(db, &instance.project, point.id)?.is_ok() {
+            return Ok(Some((point.id, point.created)));
+        }
+    }
+    Ok(None)
 }
 
 fn walk(

@@ -18,17 +18,21 @@ mod notices;
 mod progress;
 mod projects;
 mod queue;
+mod recurring;
 mod removals;
 mod retention;
 mod rules;
 mod schedules;
 mod scope;
+mod scrub;
+mod staging;
 mod steps;
 mod tokens;
 
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -52,7 +56,9 @@ pub use notices::Notice;
 pub use projects::NewStrategy;
 pub use queue::{
     BackupJob, DrillJob, InstanceRemovalJob, Job, Lane, RegistrationJob, RemovalJob, RestoreJob,
+    StagingJob,
 };
+pub use recurring::{DrilledRows, Recurring, RecurringLook};
 pub use retention::Retention;
 pub use schedules::{Look, Scheduled};
 pub use scope::{Admin, Permission, Read, Scope, Write};
@@ -72,6 +78,8 @@ pub struct Settings {
     pub max_chain: u32,
     /// How long events are kept.
     pub events_days: u32,
+    /// How old the proof of an archive may be before it is read again; `None`: as old as it likes.
+    pub scrub_after: Option<Duration>,
 }
 
 /// The records of one data directory.

@@ -1,6 +1,8 @@
 //! The queue: what there is to do, oldest first. The tables are the queue. What is claimed here is
 //! claimed for good, until it has ended or, after a crash, recovery opens it again.
 
+use std::path::PathBuf;
+
 use crate::domain::{
     Backup, BackupId, Failure, FailureCode, Instance, InstanceId, InstanceOrigin, InstanceStatus,
     Kind, Location, ProjectId, RunEnd, RunKind, RunResult, Source,
@@ -19,6 +21,7 @@ pub enum Job {
     Register(Box<RegistrationJob>),
     Restore(Box<RestoreJob>),
     Drill(Box<DrillJob>),
+    Stage(Box<StagingJob>),
     Remove(RemovalJob),
     RemoveInstance(InstanceRemovalJob),
 }
@@ -63,6 +66,16 @@ pub struct DrillJob {
     pub source: Option<Source>,
 }
 
+/// A backup to restore to where its instance is refreshed; its run is begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StagingJob {
+    pub instance: Instance,
+    /// The backup to restore and those it is built on, root first, itself last.
+    pub chain: Vec<Backup>,
+    pub id: BackupId,
+    pub to: PathBuf,
+}
+
 /// Archives to remove: one subtree, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemovalJob {
@@ -81,6 +94,7 @@ pub struct InstanceRemovalJob {
 pub enum Lane {
     /// Registrations, restores and backups, in this order.
     Work,
+    /// Restores into staging, and drills.
     Drills,
     /// Removals, of backups first.
     Removals,
@@ -103,7 +117,7 @@ impl Rules {
     fn next_job(&self, db: Records<'_>, lane: Lane) -> Result<Option<Job>> {
         let next: &[Claim] = match lane {
             Lane::Work => &[Self::next_registration, Self::next_restore, Self::next_backup],
-            Lane::Drills => &[Self::next_drill],
+            Lane::Drills => &[Self::next_staging, Self::next_drill],
             Lane::Removals => &[Self::next_removal, Self::next_instance_removal],
         };
         for next in next {

@@ -4,7 +4,7 @@ use crate::domain::{
     Action, Actor, Backup, BackupId, Caller, Event, Instance, InstanceId, InstanceStatus,
     NewBackup, ParentChoice, ProjectId, Role, Status, Timestamp,
 };
-use crate::policy::{Retry, Timetable, Turn};
+use crate::policy::{ProofTimes, Retry, Timetable, Turn};
 use crate::store::{Records, ScheduleRecord};
 
 use super::rules::Rules;
@@ -51,6 +51,7 @@ pub struct Scheduled {
     pub overdue: Option<Timestamp>,
     /// Why no backup could be begun for the last run, if so.
     pub refused: Option<String>,
+    pub proof: ProofTimes,
 }
 
 impl Catalog {
@@ -113,12 +114,14 @@ impl Rules {
         let overdue = match record.filter(|_| instance.status != InstanceStatus::Detached) {
             None => None,
             Some(record) => {
-                let good = newest_good(db, &instance, self.latest_plausible())?;
-                let since = good.map_or(record.since, |good| good.max(record.since));
+                let good = lineage::newest_good(db, &instance, self.latest_plausible())?;
+                let since = good.map_or(record.since, |(_, good)| good.max(record.since));
                 table.overdue_since(instance.id, since, now)
             }
         };
-        Ok(Some(Scheduled { instance, timetable: table, next, last, overdue, refused }))
+        let proof = self.proof_times(db, &instance)?;
+        let timetable = table;
+        Ok(Some(Scheduled { instance, timetable, next, last, overdue, refused, proof }))
     }
 
     fn step(&self, db: Records<'_>, id: InstanceId) -> Result<Step> {
@@ -235,27 +238,6 @@ impl Rules {
 fn at_minute(at: Timestamp) -> String {
     let shown = at.to_wire().replace('T', " ");
     shown.get(..16).unwrap_or_default().to_owned()
-}
-
-/// When the newest backup was asked for that can be restored, as far as is known.
-fn newest_good(
-    db: Records<'_>,
-    instance: &Instance,
-    until: Timestamp,
-) -> Result<Option<Timestamp>> {
-    let Some(newest) = db.newest_completed(&instance.project, instance.id, until)? else {
-        return Ok(None);
-    };
-    let newest = newest.backup;
-    if lineage::chain(db, &instance.project, newest.id)?.is_ok() {
-        return Ok(Some(newest.created));
-    }
-    for point in db.points_of(&instance.project, instance.id)?.into_iter().rev() {
-        if lineage::chain(db, &instance.project, point.id)?.is_ok() {
-            return Ok(Some(point.created));
-        }
-    }
-    Ok(None)
 }
 
 /// When the last run of a schedule is attempted again, and how many attempts it has had.

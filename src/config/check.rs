@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
-use super::{AuthMode, Config, Problem, ServerConfig, TokenConfig, policy};
+use super::{AuthMode, Config, InstanceConfig, Problem, ServerConfig, TokenConfig, policy};
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -137,6 +137,8 @@ fn ranges(config: &Config, found: &mut Problems) {
     found.range("executor.nice", &executor.nice, &(0..=19));
     found.range("executor.max_read_mib_s", &executor.max_read_mib_s, &(0..=1 << 20));
     found.range("storage.trash_window_s", &storage.trash_window_s, &(0..=366 * DAY));
+    found.range("storage.scrub_days", &storage.scrub_days, &(0..=3660));
+    found.range("storage.scrub_mib_s", &storage.scrub_mib_s, &(0..=1 << 20));
     found.range("storage.headroom_mib", &storage.headroom_mib, &(0..=1 << 30));
     found.range("catalog.max_chain", &catalog.max_chain, &(0..=1000));
     found.range("catalog.reread_every", &catalog.reread_every, &(0..=10_000));
@@ -205,7 +207,33 @@ fn instances(config: &Config, found: &mut Problems) {
         for (wrong, why) in policy::wrong_keys(instance, &config.defaults) {
             found.add(key(&wrong), why);
         }
+        let to = instance.staging.as_ref().map(|it| it.to.as_path());
+        if let Some(why) = to.and_then(|to| wrong_staging(config, instance, to)) {
+            found.add(key("staging.to"), why);
+        }
     }
+}
+
+/// What is wrong with the place that is refreshed for staging, beside the other places of this machine.
+fn wrong_staging(config: &Config, own: &InstanceConfig, to: &Path) -> Option<String> {
+    if to.starts_with(&config.data_dir) {
+        return Some(
+            "is in data_dir, where Coffer keeps its own files; use another folder".to_owned(),
+        );
+    }
+    for other in &config.instances {
+        let staged = other.staging.as_ref().filter(|_| !std::ptr::eq(other, own));
+        if staged.is_some_and(|it| it.to.starts_with(to) || to.starts_with(&it.to)) {
+            return Some(format!(
+                "is that of instance {}, or in it; each needs its own",
+                other.name
+            ));
+        }
+        if other.source.text("path").is_some_and(|source| to.starts_with(source)) {
+            return Some(format!("is what instance {} is backed up from, or in it", other.name));
+        }
+    }
+    None
 }
 
 /// Clients see these names in lists, so the API's rule for names applies.

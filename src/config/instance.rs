@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{CheckLevel, InstanceId, ProjectId, Source, Verify};
 
-use super::{KeepConfig, word};
+use super::{KeepConfig, StagingConfig, word};
 
 /// A database or directory to back up: an entry of `[[instances]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,11 @@ pub struct InstanceConfig {
     pub retries: Option<u32>,
     #[serde(default)]
     pub keep: Option<KeepConfig>,
+    #[serde(default)]
+    pub drill: Option<String>,
+    /// Where its last backup is restored to by itself.
+    #[serde(default)]
+    pub staging: Option<StagingConfig>,
 }
 
 impl InstanceConfig {
@@ -65,6 +70,8 @@ impl InstanceConfig {
             full_every: None,
             retries: None,
             keep: None,
+            drill: None,
+            staging: None,
         }
     }
 }

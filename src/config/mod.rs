@@ -12,6 +12,7 @@ mod keep;
 mod layers;
 mod policy;
 mod section;
+mod staging;
 mod token;
 mod word;
 
@@ -27,6 +28,7 @@ pub use section::{
     AuthConfig, AuthMode, CatalogConfig, ExecutorConfig, LimitsConfig, PagingConfig, QuotaConfig,
     ServerConfig, StorageConfig,
 };
+pub use staging::StagingConfig;
 pub use token::{TokenConfig, TokenDigest};
 
 /// The file that is read if none is given.

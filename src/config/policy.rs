@@ -4,7 +4,10 @@
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{FullEvery, Policy, Schedule, Span, Timetable, Window};
+use crate::domain::InstanceId;
+use crate::policy::{
+    DrillEvery, DrillLimits, DrillPlan, FullEvery, Policy, Schedule, Span, Timetable, Window,
+};
 
 use super::keep::{Wrong, optional, read};
 use super::{InstanceConfig, KeepConfig};
@@ -24,6 +27,7 @@ pub struct PolicyConfig {
     pub full_every: String,
     pub retries: u32,
     pub keep: KeepConfig,
+    pub drill: String,
 }
 
 impl PolicyConfig {
@@ -38,16 +42,18 @@ impl PolicyConfig {
             full_every: or(&own.full_every, &self.full_every),
             retries: own.retries.unwrap_or(self.retries),
             keep: own.keep.as_ref().unwrap_or(&self.keep).clone(),
+            drill: or(&own.drill, &self.drill),
         }
     }
 
-    fn policy(&self) -> Result<Policy, Vec<Wrong>> {
+    fn policy(&self, instance: InstanceId) -> Result<Policy, Vec<Wrong>> {
         let mut wrong = Vec::new();
         let zone = note("timezone", self.zone(), &mut wrong);
         let schedule = note("schedule", optional::<Schedule>(&self.schedule), &mut wrong).flatten();
         let jitter = note("jitter", read::<Span>(&self.jitter), &mut wrong);
         let window = note("window", optional::<Window>(&self.window), &mut wrong);
         let full_every = note("full_every", read::<FullEvery>(&self.full_every), &mut wrong);
+        let drill = note("drill", optional::<DrillEvery>(&self.drill), &mut wrong).flatten();
         let keep = self.keep.policy().map_err(|error| wrong.push(error)).ok();
         if jitter.is_some_and(|it| it.duration().as_secs() > 24 * 3600) {
             wrong.push(("jitter".to_owned(), "is longer than a day".to_owned()));
@@ -72,7 +78,10 @@ impl PolicyConfig {
             full_every,
             retries,
         });
-        Ok(Policy { zone, timetable, keep: keep.lets_go().then_some(keep) })
+        let limits = DrillLimits { zone: zone.clone(), window, jitter, retries };
+        let drill = drill.map(|every| DrillPlan::new(every, instance, &limits));
+        let keep = keep.lets_go().then_some(keep);
+        Ok(Policy { zone, timetable, keep, drill, staging: None })
     }
 
     fn zone(&self) -> Result<TimeZone, String> {
@@ -91,8 +100,12 @@ impl PolicyConfig {
 impl InstanceConfig {
     /// When it is backed up and what is kept, where a loaded configuration has these defaults.
     pub fn policy(&self, defaults: &PolicyConfig) -> Policy {
-        let policy = defaults.with(self).policy();
-        policy.expect("a loaded configuration was checked")
+        let policy = defaults.with(self).policy(self.instance_id());
+        let mut policy = policy.expect("a loaded configuration was checked");
+        let retries = self.retries.unwrap_or(defaults.retries);
+        let staging = self.staging.as_ref().map(|it| it.plan(&policy.zone, retries));
+        policy.staging = staging.map(|plan| plan.expect("a loaded configuration was checked"));
+        policy
     }
 
     /// Whether the instance says this itself.
@@ -104,6 +117,7 @@ impl InstanceConfig {
             "window" => self.window.is_some(),
             "full_every" => self.full_every.is_some(),
             "retries" => self.retries.is_some(),
+            "drill" => self.drill.is_some(),
             _ => self.keep.is_some(),
         }
     }
@@ -111,13 +125,16 @@ impl InstanceConfig {
 
 /// What is wrong with the defaults.
 pub(super) fn wrong_defaults(defaults: &PolicyConfig) -> Vec<Wrong> {
-    defaults.policy().err().unwrap_or_default()
+    // Whether they are right does not depend on the instance.
+    defaults.policy(InstanceId::generate()).err().unwrap_or_default()
 }
 
 /// What is wrong with what an instance says itself.
 pub(super) fn wrong_keys(own: &InstanceConfig, defaults: &PolicyConfig) -> Vec<Wrong> {
-    let mut wrong = defaults.with(own).policy().err().unwrap_or_default();
+    let mut wrong = defaults.with(own).policy(own.instance_id()).err().unwrap_or_default();
     wrong.retain(|(key, _)| own.says(key));
+    let staging = own.staging.as_ref().map(|it| it.plan(&TimeZone::UTC, 0));
+    wrong.extend(staging.and_then(Result::err));
     wrong
 }
 

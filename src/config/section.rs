@@ -132,6 +132,8 @@ pub struct StorageConfig {
     pub trash_window_s: u64,
     pub headroom_mib: u64,
     pub must_exist: bool,
+    pub scrub_days: u64,
+    pub scrub_mib_s: u64,
     identity_file: String,
 }
 
@@ -144,6 +146,12 @@ impl StorageConfig {
     /// The file outside of the data directory that remembers which one is the right one, if there is to be one.
     pub fn identity_file(&self) -> Option<&Path> {
         (!self.identity_file.is_empty()).then(|| Path::new(&self.identity_file))
+    }
+
+    /// How old the proof of an archive may be before it is read again; `None`: as old as it likes.
+    pub fn scrub_after(&self) -> Option<Duration> {
+        let seconds = self.scrub_days.saturating_mul(24 * 3600);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
     /// Bytes that a backup leaves free on the filesystem.

@@ -1,5 +1,6 @@
 //! What several rooms ask of a local disk.
 
+mod link;
 mod socket;
 
 use std::fs::{File, OpenOptions};
@@ -11,6 +12,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, OFlags, RenameFlags, StatVfs};
 use rustix::io::Errno;
 
+pub use link::{remove_link, replace_link};
 pub use socket::SocketFile;
 
 /// Bytes that an ordinary user may still write on a filesystem.

@@ -10,6 +10,10 @@ pub trait ReadAt: Send + Sync + Debug {
 
     fn len(&self) -> u64;
 
+    /// These bytes are not needed again soon: what is kept of them in memory may go, so that the next read is from the
+    /// disk. Nothing by default.
+    fn forget(&self, _offset: u64, _length: u64) {}
+
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

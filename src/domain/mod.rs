@@ -45,7 +45,7 @@ pub use log_format::LogFormat;
 pub use page::{Limit, Position};
 pub use proof::{CheckLevel, Verify, VerifyLevel};
 pub use quota::{ProjectQuota, QuotaResource};
-pub use run::{BackupPhases, Run, RunEnd, RunKind, RunNumbers, RunResult};
+pub use run::{BackupPhases, PastOutcome, PastRun, Run, RunEnd, RunKind, RunNumbers, RunResult};
 pub use status::Status;
 pub(crate) use words::words;
 

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::words::words;
-use super::{BackupId, DrillFacts, Failure, InstanceId, ProjectId, RowsByTable, RunId, Timestamp};
+use super::{
+    BackupId, DrillFacts, Failure, FailureCode, InstanceId, ProjectId, RowsByTable, RunId,
+    Timestamp,
+};
 
 words! {
     pub enum RunKind {
@@ -21,6 +24,8 @@ words! {
         Removal = "removal",
         /// Deleting a restored instance.
         InstanceRemoval = "instance_removal",
+        /// Restoring a backup to where its instance is refreshed for staging.
+        Staging = "staging",
     }
 }
 
@@ -133,4 +138,21 @@ pub struct Run {
     pub begun: Option<Timestamp>,
     /// How it ended; `None` while it waits for a worker or runs.
     pub end: Option<RunEnd>,
+}
+
+/// How an earlier run of something that recurs ended, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastRun {
+    pub ended: Timestamp,
+    pub outcome: PastOutcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PastOutcome {
+    /// It did what it was for: it passed, or it found damage.
+    Concluded,
+    /// Something stopped it.
+    Failed(FailureCode),
+    /// It was cancelled or interrupted, which says nothing.
+    Dropped,
 }

@@ -38,7 +38,9 @@ pub use pulse::Pulse;
 pub use request::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Staging, Target,
 };
+pub(crate) use shell_quote::shell_quoted;
 pub(crate) use tree::left_in as left_by_restores_in;
+pub(crate) use tree::remove_tree;
 
 pub static ENGINES: &[&dyn Engine] = &[
     &sqlite::Sqlite,

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 /// The path as one word of a shell command, for instructions.
-pub(super) fn shell_quoted(path: &Path) -> String {
+pub(crate) fn shell_quoted(path: &Path) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
     match path.to_str() {
         Some(text) if text.chars().all(plain) => text.to_owned(),

@@ -20,6 +20,8 @@ mod rebuild;
 mod recover;
 mod restore;
 mod salvage;
+mod scrub;
+mod staging;
 mod undelete;
 mod verify;
 mod worker;
@@ -64,6 +66,8 @@ pub struct Settings {
     /// Bytes that a drill leaves free where it restores to.
     pub headroom_bytes: u64,
     pub drill_limit: Option<Duration>,
+    /// How fast archives are read again; `None`: they are not.
+    pub scrub: Option<Arc<Pace>>,
 }
 
 /// Everything a job needs. `bell` is rung when there is something to do; `cancel` is cancelled at shutdown.

@@ -62,7 +62,29 @@ fn check_file(
             .map_err(job_error)?;
         return Ok(());
     };
-    if reader.checksum(workers, progress)? == facts.checksum {
+    compare(reader, &facts.checksum, workers, progress)
+}
+
+/// Compares the bytes of a backup's own archive with the checksum that is known of it.
+pub(super) fn check_archive(
+    reader: &Arc<Reader>,
+    backup: &Backup,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<()> {
+    match &backup.facts {
+        Some(facts) => compare(reader, &facts.checksum, workers, progress),
+        None => Ok(()),
+    }
+}
+
+fn compare(
+    reader: &Arc<Reader>,
+    checksum: &str,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<()> {
+    if reader.checksum(workers, progress)? == checksum {
         return Ok(());
     }
     Err(job_error(ArchiveError::Damaged {

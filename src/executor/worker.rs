@@ -13,10 +13,13 @@ use crate::domain::{Cancel, with_causes};
 use crate::failpoint;
 
 use super::jobs::{self, POLL};
-use super::{Context, recover};
+use super::{Context, Pace, recover, scrub};
 
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// The nice value of what yields to everything.
+const LOWEST: i32 = 19;
 
 /// The running workers. Ended with [`Executor::drain`].
 #[derive(Debug)]
@@ -42,7 +45,22 @@ impl Executor {
         }
         executor.spawn("drills".to_owned(), Lane::Drills, &runs)?;
         executor.spawn("removals".to_owned(), Lane::Removals, &runs)?;
+        if let Some(pace) = executor.context.settings.scrub.clone() {
+            executor.spawn_scrub(pace, &runs)?;
+        }
         Ok(executor)
+    }
+
+    /// Reads archives again, with the lowest priority. A stop does not wait for it.
+    fn spawn_scrub(&mut self, pace: Arc<Pace>, runs: &Sender<Infallible>) -> std::io::Result<()> {
+        let context = Context { cancel: self.drills.clone(), ..self.context.clone() };
+        let (stopping, runs) = (Arc::clone(&self.stopping), runs.clone());
+        self.threads.push(thread::Builder::new().name("scrub".to_owned()).spawn(move || {
+            lower_priority(LOWEST);
+            scrub::work(&context, &pace, &stopping);
+            drop(runs);
+        })?);
+        Ok(())
     }
 
     fn spawn(

@@ -4,25 +4,33 @@
 
 mod civil;
 mod clock_jump;
+mod drills;
 mod full_every;
 mod problem;
+mod proof_times;
 mod quantity;
+mod recurrence;
 mod retention;
 mod schedule;
+mod staging;
 mod timetable;
 mod window;
 
 use jiff::tz::TimeZone;
 
 pub use clock_jump::clock_jumped;
+pub use drills::{DrillEvery, DrillLimits, DrillPlan, oldest_proof};
 pub use full_every::{BadFullEvery, FullEvery};
 pub use problem::{Problem, ProblemKind, Severity};
+pub use proof_times::ProofTimes;
 pub use quantity::{Amount, BadQuantity, Span};
+pub use recurrence::RunHistory;
 pub use retention::{
     Chain, Condition, Decision, Fate, Guard, History, Keep, Point, PointState, Tier, decide,
     decide_without,
 };
 pub use schedule::{BadSchedule, Schedule};
+pub use staging::StagingPlan;
 pub use timetable::{Retry, Timetable, Turn};
 pub use window::{BadWindow, Window};
 
@@ -35,4 +43,8 @@ pub struct Policy {
     pub timetable: Option<Timetable>,
     /// `None`: everything is kept.
     pub keep: Option<Keep>,
+    /// `None`: it is drilled only when somebody asks.
+    pub drill: Option<DrillPlan>,
+    /// Where its last backup is restored to by itself.
+    pub staging: Option<StagingPlan>,
 }

@@ -117,7 +117,7 @@ impl Timetable {
     }
 
     /// When this run begins: instances that have the same schedule do not begin at once.
-    fn start_of(&self, instance: InstanceId, run: Timestamp) -> Timestamp {
+    pub(super) fn start_of(&self, instance: InstanceId, run: Timestamp) -> Timestamp {
         let seconds = self.jitter.duration().as_secs();
         let (high, low) = instance.as_uuid().as_u64_pair();
         let own = (high ^ low).checked_rem(seconds).unwrap_or(0);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::civil::{Time, time};
 use jiff::tz::TimeZone;
@@ -49,6 +50,18 @@ impl fmt::Display for Window {
 }
 
 impl Window {
+    /// The time of the day at which it opens: `22:00`.
+    pub fn opens_at(self) -> String {
+        format!("{:02}:{:02}", self.from.hour(), self.from.minute())
+    }
+
+    /// How long it is open.
+    pub fn length(self) -> Duration {
+        let minutes = |time: Time| i64::from(time.hour()) * 60 + i64::from(time.minute());
+        let length = (minutes(self.until) - minutes(self.from)).rem_euclid(24 * 60);
+        Duration::from_secs(u64::try_from(length).unwrap_or(0) * 60)
+    }
+
     fn holds(self, at: Time) -> bool {
         if self.from < self.until {
             self.from <= at && at < self.until

@@ -1,6 +1,7 @@
 //! One thread that begins what is due by the schedules, and deletes what no policy keeps. It decides
 //! nothing: the policies do, over the catalog's rows.
 
+mod recurring;
 mod thread;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -8,9 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::{Catalog, Look};
+use crate::catalog::{Catalog, Look, Recurring};
 use crate::domain::{Clock, InstanceId, Timestamp, with_causes};
 use crate::policy::clock_jumped;
+
+use recurring::Recurrence;
 
 pub use thread::SchedulerThread;
 
@@ -35,6 +38,7 @@ pub struct Scheduler {
     looked: Option<Timestamp>,
     /// Which setting of the policies they are of.
     policies: Option<u64>,
+    recurrences: [Recurrence; 2],
     /// The instances at which retention has to look.
     to_expire: BTreeSet<InstanceId>,
     swept: Option<Timestamp>,
@@ -58,6 +62,7 @@ impl Scheduler {
             looks,
             looked,
             policies,
+            recurrences: Recurring::ALL.map(Recurrence::new),
             to_expire,
             swept,
             noted,
@@ -72,6 +77,7 @@ impl Scheduler {
         self.take_over_policies(now);
         let finished = self.catalog.take_finished();
         self.begin_due(now, &finished);
+        let recurring = self.begin_recurring(now, &finished);
         self.look_for_expired(now, &finished);
         if self.expire_one() {
             return now;
@@ -80,7 +86,9 @@ impl Scheduler {
             Look::At(at) => Some(*at),
             Look::AfterBackup | Look::Never => None,
         });
-        next.min().map_or(now.plus(LONGEST_WAIT), |at| at.min(now.plus(LONGEST_WAIT)))
+        next.chain(recurring)
+            .min()
+            .map_or(now.plus(LONGEST_WAIT), |at| at.min(now.plus(LONGEST_WAIT)))
     }
 
     /// Policies that were replaced apply from now on.
@@ -91,6 +99,9 @@ impl Scheduler {
             self.swept = None;
             self.looks =
                 self.catalog.scheduled().into_iter().map(|id| (id, Look::At(now))).collect();
+            for recurrence in &mut self.recurrences {
+                recurrence.take_over_policies(&self.catalog, now);
+            }
         }
     }
 
@@ -118,6 +129,7 @@ impl Scheduler {
         }
         if jumped {
             self.looks.values_mut().for_each(|look| *look = Look::At(now));
+            self.recurrences.iter_mut().for_each(|it| it.look_again(now));
             (self.swept, self.looked) = (None, None);
         }
     }
@@ -153,6 +165,16 @@ impl Scheduler {
             });
             self.looks.insert(id, look);
         }
+    }
+
+    /// Begins drills and restores into staging, and says when the next one is due.
+    fn begin_recurring(
+        &mut self,
+        now: Timestamp,
+        finished: &HashSet<InstanceId>,
+    ) -> Option<Timestamp> {
+        let catalog = &self.catalog;
+        self.recurrences.iter_mut().filter_map(|it| it.tick(catalog, now, finished)).min()
     }
 
     /// Every instance once a day, and each after a backup of it ended.

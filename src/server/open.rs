@@ -31,6 +31,10 @@ pub fn executor_settings(config: &Config) -> Settings {
         trash_window: config.storage.trash_window(),
         headroom_bytes: config.storage.headroom_bytes(),
         drill_limit: config.executor.drill_limit(),
+        scrub: config
+            .storage
+            .scrub_after()
+            .map(|_| Arc::new(Pace::mib_per_second(config.storage.scrub_mib_s))),
     }
 }
 
@@ -105,6 +109,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         max_restores: config.limits.project_restores,
         max_chain: config.catalog.max_chain,
         events_days: config.catalog.events_days,
+        scrub_after: config.storage.scrub_after(),
     };
     let file = config.catalog_file();
     require_access(&file)?;

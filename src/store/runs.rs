@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use rusqlite::named_params;
+use rusqlite::{named_params, params};
 
 use super::sql::{columns, execute, insert, query_all, query_first, statements};
 use super::types::{Json, failure, json};
 use super::{Records, Result};
 use crate::domain::{
-    BackupId, Drill, DrillOutcome, Failure, FailureCode, InstanceId, NextDrill, ProjectId,
-    RowsByTable, Run, RunEnd, RunId, RunKind, RunNumbers, RunResult, Timestamp, Verdict,
+    BackupId, Drill, DrillOutcome, Failure, FailureCode, InstanceId, NextDrill, PastOutcome,
+    PastRun, ProjectId, RowsByTable, Run, RunEnd, RunId, RunKind, RunNumbers, RunResult, Timestamp,
+    Verdict,
 };
 
 /// Ended runs that are kept of one backup, kind and result.
@@ -113,8 +114,8 @@ statements! {
     BEGIN =
         concat!("UPDATE runs SET begun = :at WHERE begun IS NULL AND ", matches_run_of!());
 
-    CLAIM_DRILL = "UPDATE runs SET begun = ?1
-         WHERE id = (SELECT id FROM runs WHERE kind = 'drill' AND ended IS NULL AND begun IS NULL
+    CLAIM_WAITING = "UPDATE runs SET begun = ?1
+         WHERE id = (SELECT id FROM runs WHERE kind = ?2 AND ended IS NULL AND begun IS NULL
                      ORDER BY asked, id LIMIT 1)
          RETURNING backup";
 
@@ -154,6 +155,27 @@ statements! {
 
     OF_BACKUP =
         concat!("SELECT ", run_columns!(), " FROM runs WHERE backup = ?1 ORDER BY kind, ended, id");
+
+    /// Enough for the most retries there can be.
+    RECENT = "SELECT ended, result, failure_code FROM runs
+         WHERE instance = :instance AND kind = :kind AND kind IN ('drill', 'staging') AND ended <= :until
+         ORDER BY ended DESC, id DESC LIMIT 128";
+
+    LAST_ENDED = concat!(
+        "SELECT ", run_columns!(), " FROM runs
+         WHERE instance = :instance AND kind = :kind AND kind IN ('drill', 'staging') AND ended IS NOT NULL
+         ORDER BY ended DESC, id DESC LIMIT :limit"
+    );
+
+    LAST_DONE = concat!(
+        "SELECT ", run_columns!(), " FROM runs
+         WHERE instance = :instance AND kind = :kind AND kind IN ('drill', 'staging') AND ended IS NOT NULL
+             AND result = 'done'
+         ORDER BY ended DESC, id DESC LIMIT :limit"
+    );
+
+    ANY_OPEN = "SELECT 1 FROM runs
+         WHERE kind = :kind AND ended IS NULL AND (:instance IS NULL OR instance = :instance) LIMIT 1";
 
     ROWS_BY_TABLE =
         "SELECT coalesce(json_extract(numbers, '$.rows_by_table'), '{}') FROM runs
@@ -250,25 +272,64 @@ impl Records<'_> {
         Ok(ended.len())
     }
 
-    /// Begins the drill that has waited longest.
-    pub fn claim_drill(self, at: Timestamp) -> Result<Option<BackupId>> {
-        query_first(self.0, CLAIM_DRILL, [at], |row| row.get(0))
+    /// Begins the drill, or the restore into staging, that has waited longest.
+    pub fn claim_waiting(self, kind: RunKind, at: Timestamp) -> Result<Option<BackupId>> {
+        query_first(self.0, CLAIM_WAITING, params![at, kind], |row| row.get(0))
     }
 
     /// The runs of a deleted backup are kept for a while.
     pub(super) fn expire_runs_of_backup(self, id: BackupId, at: Timestamp) -> Result<()> {
-        execute(self.0, EXPIRE_OF_BACKUP, rusqlite::params![id, expiry(at)]).map(drop)
+        execute(self.0, EXPIRE_OF_BACKUP, params![id, expiry(at)]).map(drop)
     }
 
     /// The runs that made and removed a deleted instance are kept for a while.
     pub(super) fn expire_runs_of_instance(self, id: InstanceId, at: Timestamp) -> Result<()> {
-        execute(self.0, EXPIRE_OF_INSTANCE, rusqlite::params![id, expiry(at)]).map(drop)
+        execute(self.0, EXPIRE_OF_INSTANCE, params![id, expiry(at)]).map(drop)
     }
 
     /// The runs of a backup: of each kind those that have not ended, then the others, oldest first.
     pub fn runs_of_backup(self, id: BackupId) -> Result<Vec<Run>> {
         let found = query_all(self.0, OF_BACKUP, [id], RunColumns::read)?;
         Ok(found.into_iter().map(Run::from).collect())
+    }
+
+    /// How the last drills or restores into staging of an instance ended, newest first.
+    pub fn recent_runs(
+        self,
+        kind: RunKind,
+        instance: InstanceId,
+        until: Timestamp,
+    ) -> Result<Vec<PastRun>> {
+        let params = named_params! { ":instance": instance, ":kind": kind, ":until": until };
+        query_all(self.0, RECENT, params, |row| {
+            let failure: Option<FailureCode> = row.get("failure_code")?;
+            let outcome = match (row.get_ref("result")?.as_str()?, failure) {
+                ("done" | "damaged", _) => PastOutcome::Concluded,
+                ("failed", Some(code)) => PastOutcome::Failed(code),
+                _ => PastOutcome::Dropped,
+            };
+            Ok(PastRun { ended: row.get("ended")?, outcome })
+        })
+    }
+
+    /// The last drills or restores into staging of an instance, newest first.
+    pub fn last_ended(self, kind: RunKind, instance: InstanceId, limit: u32) -> Result<Vec<Run>> {
+        let params = named_params! { ":instance": instance, ":kind": kind, ":limit": limit };
+        let found = query_all(self.0, LAST_ENDED, params, RunColumns::read)?;
+        Ok(found.into_iter().map(Run::from).collect())
+    }
+
+    /// The same of those that did what they were for.
+    pub fn last_done(self, kind: RunKind, instance: InstanceId, limit: u32) -> Result<Vec<Run>> {
+        let params = named_params! { ":instance": instance, ":kind": kind, ":limit": limit };
+        let found = query_all(self.0, LAST_DONE, params, RunColumns::read)?;
+        Ok(found.into_iter().map(Run::from).collect())
+    }
+
+    /// Whether a run of a kind waits or is under way, of this instance or of any.
+    pub fn has_open_run(self, kind: RunKind, instance: Option<InstanceId>) -> Result<bool> {
+        let params = named_params! { ":kind": kind, ":instance": instance };
+        Ok(query_first(self.0, ANY_OPEN, params, |_row| Ok(()))?.is_some())
     }
 
     /// The rows that the last drill counted in each table; none if it did not pass.

@@ -3,15 +3,16 @@
 use rusqlite::{Connection, Statement};
 
 use super::backups::{
-    self, LIST_STATEMENTS, POINT_STATEMENTS, REMOVAL_STATEMENTS, STEP_STATEMENTS,
+    self, LIST_STATEMENTS, POINT_STATEMENTS, PROOF_STATEMENTS, REMOVAL_STATEMENTS, STEP_STATEMENTS,
 };
 use super::{events, instances, projects, runs, schedules, schema, tokens};
 
 /// Every statement there is, by file, with the file's own text.
-const FILES: [(&str, &[&str], &str); 11] = [
+const FILES: [(&str, &[&str], &str); 12] = [
     ("backups", backups::STATEMENTS, include_str!("backups/mod.rs")),
     ("backups/list", LIST_STATEMENTS, include_str!("backups/list.rs")),
     ("backups/points", POINT_STATEMENTS, include_str!("backups/points.rs")),
+    ("backups/proofs", PROOF_STATEMENTS, include_str!("backups/proofs.rs")),
     ("backups/removal", REMOVAL_STATEMENTS, include_str!("backups/removal.rs")),
     ("backups/steps", STEP_STATEMENTS, include_str!("backups/steps.rs")),
     ("events", events::STATEMENTS, include_str!("events.rs")),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::{BackupId, Instance, InstanceId, ProjectId, Timestamp};
-use crate::policy::Timetable;
+use crate::policy::{ProofTimes, Timetable};
 
 use super::UtcTime;
 
@@ -36,6 +36,25 @@ pub struct ScheduleView {
     /// When the first backup was due that is missing since; null if none is overdue by two hours.
     #[schema(required)]
     pub overdue_since: Option<UtcTime>,
+    /// How often its newest backup is restored only to prove it: `daily`, `weekly`, `monthly`, or a schedule; null if
+    /// never by itself.
+    #[schema(required)]
+    pub drill: Option<String>,
+    /// When the last such drill came to a result.
+    #[schema(required)]
+    pub last_drill: Option<UtcTime>,
+    /// When the next one begins, if nothing holds it up.
+    #[schema(required)]
+    pub next_drill: Option<UtcTime>,
+    /// The path that is refreshed from the newest backup; null if none is.
+    #[schema(required)]
+    pub staging_to: Option<String>,
+    /// When that is done next.
+    #[schema(required)]
+    pub next_staging: Option<UtcTime>,
+    /// When the first of its archives is read again, to prove its bytes; null if none is.
+    #[schema(required)]
+    pub next_scrub: Option<UtcTime>,
 }
 
 impl ScheduleView {
@@ -58,6 +77,26 @@ impl ScheduleView {
             next_run: next.map(UtcTime::from),
             last_backup_id: last,
             overdue_since: overdue.map(UtcTime::from),
+            drill: None,
+            last_drill: None,
+            next_drill: None,
+            staging_to: None,
+            next_staging: None,
+            next_scrub: None,
+        }
+    }
+
+    /// The same with when its backups are proven and restored into staging.
+    #[must_use]
+    pub fn with_proof(self, proof: ProofTimes) -> Self {
+        Self {
+            drill: proof.drill,
+            last_drill: proof.last_drill.map(UtcTime::from),
+            next_drill: proof.next_drill.map(UtcTime::from),
+            staging_to: proof.staging_to.map(|it| it.to_string_lossy().into_owned()),
+            next_staging: proof.next_staging.map(UtcTime::from),
+            next_scrub: proof.next_scrub.map(UtcTime::from),
+            ..self
         }
     }
 }

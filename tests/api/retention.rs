@@ -26,7 +26,13 @@ fn hourly() -> Policy {
         retries: 3,
     };
     let keep = Keep::new([(Tier::Last, 1)]);
-    Policy { zone: TimeZone::UTC, timetable: Some(timetable), keep: Some(keep) }
+    Policy {
+        zone: TimeZone::UTC,
+        timetable: Some(timetable),
+        keep: Some(keep),
+        drill: None,
+        staging: None,
+    }
 }
 
 fn fixture() -> Fixture {

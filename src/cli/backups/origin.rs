@@ -162,6 +162,7 @@ impl Origin {
             Answers::Catalog { context, .. } => {
                 let view = |it: Scheduled| {
                     ScheduleView::new(&it.instance, &it.timetable, it.next, it.last, it.overdue)
+                        .with_proof(it.proof)
                 };
                 context.catalog.every_schedule()?.into_iter().map(view).collect()
             }

@@ -52,9 +52,13 @@ pub(in crate::cli) fn run(args: &ScheduleArgs) -> Result<()> {
             it.full_every,
             or_nothing(it.next_run.map(|at| format!("{at} UTC"))),
             or_nothing(last.map(|it| format!("{}, {}", table::status(it), table::age(it.created)))),
+            or_nothing(it.next_drill.map(|at| format!("{at} UTC"))),
+            or_nothing(it.next_scrub.map(|at| format!("{at} UTC"))),
+            or_nothing(it.next_staging.map(|at| format!("{at} UTC"))),
         ]
     });
-    let headings = ["INSTANCE", "SCHEDULE", "TIME ZONE", "FULL", "NEXT", "LAST"];
+    let headings =
+        ["INSTANCE", "SCHEDULE", "TIME ZONE", "FULL", "NEXT", "LAST", "DRILL", "SCRUB", "STAGING"];
     table::print(headings, rows.collect());
     Ok(())
 }

@@ -183,7 +183,7 @@ fn open_folder(path: &Path) -> io::Result<File> {
 }
 
 /// Removes a tree, even if its restored folders are not writable.
-fn remove_tree(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             make_writable(path)?;

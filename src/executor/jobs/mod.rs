@@ -9,8 +9,10 @@ mod reading;
 mod register;
 mod remove;
 mod restore;
+mod staging;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use crate::catalog::Job;
 use crate::telemetry::Subject;
@@ -46,6 +48,12 @@ pub(super) fn run(context: &Context, job: Job) {
                 outcome.settle(context);
             }
         }
+        Job::Stage(job) => {
+            let (id, started) = (job.id, Instant::now());
+            log::info!("backup {id} is restored into staging at {}", job.to.display());
+            let result = guarded(|| staging::run(context, &job));
+            Outcome::Staging { id, took: started.elapsed(), result }.settle(context);
+        }
         Job::Remove(job) => remove::run(context, &job),
         Job::RemoveInstance(job) => remove::run_instance(context, &job),
     }
@@ -57,6 +65,7 @@ fn subject(job: &Job) -> Option<Subject> {
         Job::Backup(job) => Subject::new("backup_id", job.backup.id),
         Job::Register(job) => Subject::new("backup_id", job.backup.id),
         Job::Drill(job) => Subject::new("backup_id", job.id),
+        Job::Stage(job) => Subject::new("backup_id", job.id),
         Job::Remove(_several) => return None,
         Job::Restore(job) => Subject::new("instance_id", job.instance.id),
         Job::RemoveInstance(job) => Subject::new("instance_id", job.id),

@@ -11,6 +11,7 @@ use crate::failpoint;
 use super::backup::Published;
 use super::register::Found;
 use super::restore::{self, Restored};
+use super::staging::{self, Refreshed};
 
 /// How often a worker looks for work, or tries to record an outcome again, when the bell does not ring.
 pub(in crate::executor) const POLL: Duration = Duration::from_secs(5);
@@ -21,6 +22,7 @@ pub(super) enum Outcome {
     Registration { id: BackupId, result: Result<Found> },
     Restore { instance: Box<Instance>, result: Result<Restored> },
     Drill { id: BackupId, took: Duration, result: Result<PassedDrill> },
+    Staging { id: BackupId, took: Duration, result: Result<Refreshed> },
     Removal { id: BackupId, result: Result<Removed> },
     InstanceRemoval { id: InstanceId, result: Result<()> },
 }
@@ -82,6 +84,7 @@ impl Outcome {
                 Err(error) => catalog.restore_failed(instance.id, error.failure()).wait(),
             },
             Self::Drill { id, took, result } => drill::record(context, *id, result, *took),
+            Self::Staging { id, took, result } => staging::record(context, *id, result, *took),
             Self::Removal { id, result: Ok(Removed::InTrash) } => catalog.trashed(vec![*id]).wait(),
             Self::Removal { id, result: Ok(Removed::Gone) } => catalog.removed(vec![*id]).wait(),
             Self::Removal { id, result: Err(error) } => {
@@ -110,6 +113,7 @@ impl Outcome {
             Self::Registration { result, .. } => result.as_ref().err(),
             Self::Restore { result, .. } => result.as_ref().err(),
             Self::Drill { result, .. } => result.as_ref().err(),
+            Self::Staging { result, .. } => result.as_ref().err(),
             Self::Removal { result, .. } => result.as_ref().err(),
             Self::InstanceRemoval { result, .. } => result.as_ref().err(),
         }
@@ -121,6 +125,7 @@ impl Outcome {
             Self::Registration { id, .. } => format!("registering backup {id}"),
             Self::Restore { instance, .. } => format!("restoring into instance {}", instance.id),
             Self::Drill { id, .. } => format!("drill of backup {id}"),
+            Self::Staging { id, .. } => format!("restoring backup {id} into staging"),
             Self::Removal { id, .. } => format!("deleting backup {id}"),
             Self::InstanceRemoval { id, .. } => format!("deleting instance {id}"),
         };
@@ -143,6 +148,9 @@ impl Outcome {
                 for line in &restored.next_steps {
                     log::info!("to use the restored data: {line}");
                 }
+            }
+            (Self::Staging { result: Ok(refreshed), .. }, None) => {
+                log::info!("{what}: {} has it now", refreshed.to.display());
             }
             (Self::Drill { result: Ok(drilled), .. }, None) => log::info!("{what} {drilled}"),
             _ => log::info!("{what}: done"),

@@ -301,6 +301,14 @@ impl ReadAt for OpenFile {
     fn len(&self) -> u64 {
         self.bytes
     }
+
+    fn forget(&self, offset: u64, length: u64) {
+        if let Err(error) =
+            rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(length), Advice::DontNeed)
+        {
+            log::debug!("what is in the cache of an archive is kept: {error}");
+        }
+    }
 }
 
 fn set_modified(file: &File, to: Timestamp) -> io::Result<()> {

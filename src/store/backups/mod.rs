@@ -2,6 +2,7 @@
 
 mod list;
 mod points;
+mod proofs;
 mod removal;
 mod steps;
 
@@ -246,7 +247,8 @@ statements! {
 #[cfg(test)]
 pub(super) use {
     list::STATEMENTS as LIST_STATEMENTS, points::STATEMENTS as POINT_STATEMENTS,
-    removal::STATEMENTS as REMOVAL_STATEMENTS, steps::STATEMENTS as STEP_STATEMENTS,
+    proofs::STATEMENTS as PROOF_STATEMENTS, removal::STATEMENTS as REMOVAL_STATEMENTS,
+    steps::STATEMENTS as STEP_STATEMENTS,
 };
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<BackupRecord> {

@@ -3,7 +3,7 @@
 use rusqlite::{named_params, params};
 
 use crate::domain::{BackupId, FailureCode, InstanceId, Kind, ProjectId, Status, Timestamp};
-use crate::store::sql::{columns, execute, query_all, query_one, statements};
+use crate::store::sql::{columns, execute, query_all, query_first, query_one, statements};
 use crate::store::types::Bytes;
 use crate::store::{Records, Removal, Result};
 
@@ -53,6 +53,9 @@ statements! {
     COMPLETED_SINCE = "SELECT count(*) FROM backups
          WHERE instance = ?1 AND status = 'COMPLETED' AND created >= ?2 AND removal IS NULL";
 
+    FIRST_COMPLETED = "SELECT created FROM backups
+         WHERE instance = ?1 AND status = 'COMPLETED' AND removal IS NULL ORDER BY created, id LIMIT 1";
+
     PIN = "UPDATE backups SET pinned = ?2, updated = ?3 WHERE id = ?1";
 }
 
@@ -87,6 +90,11 @@ impl Records<'_> {
     pub fn count_completed_since(self, instance: InstanceId, since: Timestamp) -> Result<u64> {
         let params = params![instance, since];
         Ok(query_one(self.0, COMPLETED_SINCE, params, |row| row.get::<_, Bytes>(0))?.0)
+    }
+
+    /// When the oldest completed backup of an instance was asked for.
+    pub fn first_completed(self, instance: InstanceId) -> Result<Option<Timestamp>> {
+        query_first(self.0, FIRST_COMPLETED, [instance], |row| row.get(0))
     }
 
     /// Pins a backup, or no longer.

@@ -53,3 +53,42 @@ CREATE TABLE policies (
     instance TEXT NOT NULL PRIMARY KEY CHECK (length(instance) = 36),
     keys TEXT NOT NULL CHECK (json_valid(keys))
 ) STRICT, WITHOUT ROWID;
+
+-- A restore into staging is a run too.
+CREATE TABLE runs_9 (
+    id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
+    kind TEXT NOT NULL CHECK (kind IN ('backup', 'registration', 'restore', 'drill', 'verify', 'removal',
+                                       'instance_removal', 'staging')),
+    project TEXT NOT NULL,
+    instance TEXT CHECK (length(instance) = 36),
+    backup TEXT CHECK (length(backup) = 36),
+    asked INTEGER NOT NULL,
+    begun INTEGER,
+    ended INTEGER,
+    result TEXT CHECK (result IN ('done', 'failed', 'damaged', 'cancelled', 'interrupted')),
+    failure_code TEXT,
+    failure_message TEXT,
+    numbers TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(numbers)),
+    expires INTEGER,
+    CHECK (instance IS NOT NULL OR backup IS NOT NULL),
+    CHECK ((ended IS NULL) = (result IS NULL)),
+    CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
+    CHECK ((failure_code IS NOT NULL) = (coalesce(result, '') IN ('failed', 'damaged')))
+) STRICT;
+INSERT INTO runs_9 (id, kind, project, instance, backup, asked, begun, ended, result, failure_code, failure_message, numbers,
+    expires)
+SELECT id, kind, project, instance, backup, asked, begun, ended, result, failure_code, failure_message, numbers,
+    expires
+FROM runs;
+DROP TABLE runs;
+ALTER TABLE runs_9 RENAME TO runs;
+CREATE INDEX runs_of_backup ON runs (backup, kind, ended, id) WHERE backup IS NOT NULL;
+CREATE INDEX runs_drills ON runs (backup, ended, id) WHERE kind = 'drill';
+CREATE INDEX runs_of_instance ON runs (instance, ended, id) WHERE instance IS NOT NULL;
+CREATE INDEX runs_recurring ON runs (instance, kind, ended, id) WHERE kind IN ('drill', 'staging');
+CREATE UNIQUE INDEX runs_open ON runs (kind, coalesce(backup, ''), coalesce(instance, ''))
+    WHERE ended IS NULL;
+CREATE INDEX runs_waiting ON runs (kind, asked, id) WHERE ended IS NULL AND begun IS NULL;
+CREATE INDEX runs_expiring ON runs (expires) WHERE expires IS NOT NULL;
+CREATE INDEX backups_proven ON backups (instance, verified_at, id)
+    WHERE verified_at IS NOT NULL AND removal IS NULL;

@@ -140,6 +140,7 @@ impl Fixture {
             max_restores: 5,
             max_chain: 10,
             events_days: 400,
+            scrub_after: None,
         };
         let clock = Arc::new(FixedClock::starting_at(START));
         let path = folder.path().join("catalog.db");
@@ -257,6 +258,10 @@ impl Fixture {
                         };
                         let end = RunEnd { at: START, result: RunResult::Done, numbers };
                         self.catalog.end_drill(job.id, end, None).wait().unwrap();
+                    }
+                    Job::Stage(job) => {
+                        let end = RunEnd::new(START, RunResult::Done);
+                        self.catalog.end_staging(job.id, end).wait().unwrap();
                     }
                     Job::Remove(job) => {
                         let ids = job.backups.iter().map(|it| it.id).collect();

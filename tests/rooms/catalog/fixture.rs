@@ -42,6 +42,7 @@ pub(crate) fn settings() -> Settings {
         max_restores: 1000,
         max_chain: 3,
         events_days: 400,
+        scrub_after: None,
     }
 }
 

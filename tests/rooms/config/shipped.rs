@@ -78,6 +78,8 @@ fn default_toml_has_every_key() {
         full_every: None,
         retries: None,
         keep: None,
+        drill: None,
+        staging: None,
     };
     let token = TokenConfig {
         name: String::new(),

@@ -1,5 +1,6 @@
 //! The scheduler over a real catalog and a clock that the tests set.
 
+mod drills;
 mod due;
 mod many;
 mod retention;
@@ -51,7 +52,13 @@ fn daily() -> Policy {
         full_every: FullEvery::Week,
         retries: 3,
     };
-    Policy { zone: TimeZone::UTC, timetable: Some(timetable), keep: None }
+    Policy {
+        zone: TimeZone::UTC,
+        timetable: Some(timetable),
+        keep: None,
+        drill: None,
+        staging: None,
+    }
 }
 
 /// The same with a full backup each day, and this retention.

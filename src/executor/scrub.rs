@@ -1,0 +1,153 @@
+//! Reading archives again, to find rot before a restore does: one after the other, at a pace, and only while nothing else is
+//! to be done.
+//!
+//! An archive that is byte for byte what was proven is still proven. So its bytes are read from the disk, in order, and
+//! compared with the checksum that it had then; nothing is decoded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::catalog::CatalogError;
+use crate::domain::{
+    Backup, Cancel, Damage, DamageIn, ReadAt, RunEnd, RunNumbers, RunResult, VerifyLevel,
+    with_causes,
+};
+
+use super::chain::{location_of, open_one};
+use super::verify::check_archive;
+use super::{Context, JobError, Pace, Result, facts, millis, presence, proof, recover};
+
+/// How often it is looked for an archive whose proof is old, and whether other work has ended.
+const LOOK: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_secs(5);
+
+/// How much is read between two looks at what else there is to do. It is dropped from the cache of the system then, which
+/// holds what is needed again.
+const STEP: u64 = 8 << 20;
+
+/// Reads archives again until `stopping`.
+pub(super) fn work(context: &Context, pace: &Pace, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        match next(context) {
+            Ok(Some(backup)) => scrub(context, pace, &backup),
+            Ok(None) => wait(context, stopping),
+            Err(error) => {
+                log::error!(
+                    "which archive is to be read again is not known: {}",
+                    with_causes(&error)
+                );
+                wait(context, stopping);
+            }
+        }
+    }
+}
+
+/// Waits for a while, however often the bell rings.
+fn wait(context: &Context, stopping: &AtomicBool) {
+    let began = Instant::now();
+    while !stopping.load(Ordering::Acquire) {
+        let seen = context.bell.count();
+        let left = LOOK.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        context.bell.wait_past(seen, left);
+    }
+}
+
+/// The archive to read now. None while other work is to be done, or while the archives are not where they were.
+fn next(context: &Context) -> Result<Option<Backup>, CatalogError> {
+    if context.catalog.is_working()? {
+        return Ok(None);
+    }
+    let found = context.catalog.next_scrub()?;
+    Ok(found.filter(|_| recover::may_begin(context, false)))
+}
+
+/// Reads the archive of a backup again, and records what was found.
+pub(super) fn scrub(context: &Context, pace: &Pace, backup: &Backup) {
+    let started = Instant::now();
+    let result = read(context, pace, backup);
+    if let Err(error) = record(context, backup, &result, started.elapsed()) {
+        log::error!(
+            "what was read of backup {} is not recorded: {}",
+            backup.id,
+            with_causes(&error)
+        );
+    }
+}
+
+fn read(context: &Context, pace: &Pace, backup: &Backup) -> Result<VerifyLevel> {
+    let cancel = &context.cancel;
+    let file = context.storage.open(location_of(backup)?);
+    let reader = open_one(&*context.storage, backup, cancel)?;
+    let file = file?;
+    // What is in the cache of the system says nothing of the disk.
+    file.forget(0, file.len());
+    let reading = Reading { context, pace, file, done: AtomicU64::new(0) };
+    check_archive(&reader, backup, 1, &|done| reading.go_on(done, cancel))?;
+    Ok(facts::level_of(reader.manifest()))
+}
+
+/// An archive that is being read.
+struct Reading<'a> {
+    context: &'a Context,
+    pace: &'a Pace,
+    file: Arc<dyn ReadAt>,
+    /// Up to here, it was waited for the pace.
+    done: AtomicU64,
+}
+
+impl Reading<'_> {
+    /// Waits until more may be read.
+    fn go_on(&self, done: u64, cancel: &Cancel) {
+        let before = self.done.load(Ordering::Relaxed);
+        let more = done.saturating_sub(before);
+        if more < STEP {
+            return;
+        }
+        self.done.store(done, Ordering::Relaxed);
+        self.file.forget(before, more);
+        self.pace.wait_for_turn(more, cancel);
+        while !cancel.is_cancelled() {
+            let seen = self.context.bell.count();
+            if !matches!(self.context.catalog.is_working(), Ok(true)) {
+                return;
+            }
+            self.context.bell.wait_past(seen, POLL);
+        }
+    }
+}
+
+fn record(
+    context: &Context,
+    backup: &Backup,
+    result: &Result<VerifyLevel>,
+    took: Duration,
+) -> Result<(), CatalogError> {
+    let (id, at) = (backup.id, context.clock.now());
+    let read_bytes = backup.facts.as_ref().map(|it| it.stored_bytes);
+    let mut numbers = RunNumbers { took_ms: Some(millis(took)), ..RunNumbers::default() };
+    let (result, damage) = match result {
+        Ok(level) => {
+            log::debug!("the archive of backup {id} was read again, and is what was proven");
+            numbers.read_bytes = read_bytes;
+            proof::record(&*context.storage, backup, at, *level);
+            (RunResult::Done, None)
+        }
+        Err(JobError::Cancelled) => (RunResult::Interrupted, None),
+        // It was deleted meanwhile.
+        Err(_) if context.catalog.chain_to_restore(id).is_err() => return Ok(()),
+        Err(error) => {
+            let found = error.bad_archive().filter(|_| presence::are_here(context));
+            log::warn!("reading the archive of backup {id} again: {}", with_causes(error));
+            let damage =
+                found.map(|(id, failure)| Damage { id, place: DamageIn::Archive, failure });
+            (RunResult::from_failure(error.failure()), damage)
+        }
+    };
+    let level = backup.facts.as_ref().map_or(VerifyLevel::Bytes, |it| it.verify_level);
+    let end = RunEnd { at, result, numbers };
+    context.catalog.end_scrub(id, end, level, damage).wait()
+}
