@@ -171,9 +171,15 @@ fn decompress(
     if found == length { Ok(()) } else { Err(wrong_length()) }
 }
 
+/// The library gives errors as negative sizes.
+#[expect(clippy::as_conversions, reason = "the constants of a C enum have no other conversion")]
+const fn error_code(error: ZSTD_ErrorCode) -> usize {
+    (error as usize).wrapping_neg()
+}
+
 /// What an error of zstd means. Whatever ends the decompression is in the bytes, unless there is no memory for it.
 fn not_decompressed(code: usize) -> ArchiveError {
-    if code.wrapping_neg() == ZSTD_ErrorCode::ZSTD_error_memory_allocation as usize {
+    if code == error_code(ZSTD_ErrorCode::ZSTD_error_memory_allocation) {
         return no_memory();
     }
     Damage(format!("a piece of it cannot be decompressed ({})", get_error_name(code))).into()
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_lack_of_memory_is_no_damage() {
-        let error = |code: ZSTD_ErrorCode| not_decompressed((code as usize).wrapping_neg());
+        let error = |code: ZSTD_ErrorCode| not_decompressed(error_code(code));
         assert!(!error(ZSTD_ErrorCode::ZSTD_error_memory_allocation).is_damage());
         assert!(error(ZSTD_ErrorCode::ZSTD_error_checksum_wrong).is_damage());
         assert!(!no_memory().is_damage());

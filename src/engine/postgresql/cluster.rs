@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::locale_provider::Provider;
+use super::locale_provider::LocaleProvider;
 use super::options::Method;
 use super::server_info::ServerInfo;
 use crate::engine::{EngineError, Result};
@@ -48,7 +48,7 @@ pub(super) struct Cluster {
     pub(super) collate: String,
     pub(super) ctype: String,
     #[serde(flatten)]
-    pub(super) provider: Provider,
+    pub(super) provider: LocaleProvider,
     pub(super) data_checksums: bool,
     /// In bytes.
     pub(super) wal_segment_size: u64,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What sorts the text of new databases, if that is not the C library.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Provider {
+pub(super) struct LocaleProvider {
     /// `i`: ICU; `b`: the server itself; nothing before version 15.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
@@ -14,7 +14,7 @@ pub(super) struct Provider {
     rules: Option<String>,
 }
 
-impl Provider {
+impl LocaleProvider {
     /// The options of `initdb`, as far as one of this version has them.
     pub(super) fn options(&self, major: u32) -> Vec<String> {
         let Self { provider, locale, rules } = self;
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn a_new_cluster_gets_what_its_version_of_initdb_knows() {
-        let of = |provider: &str| Provider {
+        let of = |provider: &str| LocaleProvider {
             provider: Some(provider.to_owned()),
             locale: Some("de".to_owned()),
             rules: Some("&a < g".to_owned()),
@@ -47,6 +47,6 @@ mod tests {
         for (provider, major) in [("i", 14), ("b", 16), ("c", 18)] {
             assert!(of(provider).options(major).is_empty());
         }
-        assert!(Provider::default().options(18).is_empty());
+        assert!(LocaleProvider::default().options(18).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use super::client::Client;
-use super::locale_provider::Provider;
+use super::locale_provider::LocaleProvider;
 use crate::domain::{FailureCode, LeftOut};
 use crate::engine::{EngineError, Result};
 
@@ -120,7 +120,7 @@ pub(super) struct Database {
     pub(super) collate: String,
     pub(super) ctype: String,
     #[serde(flatten)]
-    pub(super) provider: Provider,
+    pub(super) provider: LocaleProvider,
     /// The rights to it; `None`: the default.
     pub(super) acl: Option<String>,
     pub(super) template: bool,

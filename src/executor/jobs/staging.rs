@@ -22,9 +22,9 @@ pub(super) fn run(context: &Context, job: &StagingJob) -> Result<Refreshed> {
     let name = &job.instance.datastore.engine;
     engine::find(name).ok_or_else(|| JobError::NoEngine(name.clone()))?;
     let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
-    let content = chain.last().manifest().totals.content_bytes;
+    let needed = chain.last().manifest().totals.content_bytes;
     let place = StagingPlace::open(&job.to, job.instance.id)?;
-    place.require_room(content, context.settings.headroom_bytes)?;
+    place.require_room(needed, context.settings.headroom_bytes)?;
     let generation = place.begin()?;
     let target = generation.target();
     let how = RestorePlan {
