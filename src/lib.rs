@@ -12,8 +12,9 @@
 //! main        the program                   → cli
 //! cli         commands                      → server client executor catalog engine archive storage config policy telemetry wire disk file_url domain
 //! client      asks the API over HTTP        → wire domain
-//! server      one process, put together     → executor scheduler api catalog engine storage config policy wire bell disk domain
+//! server      one process, put together     → executor scheduler notify api catalog engine storage config policy wire bell disk domain
 //! scheduler   begins what is due            → catalog policy bell domain
+//! notify      tells people what is wrong    → catalog policy bell domain
 //! executor    threads that do the work      → catalog engine archive storage bell disk failpoint telemetry domain
 //! api         HTTP and Trove's words        → catalog wire telemetry domain
 //! catalog     rules over records            → store policy bell domain
@@ -63,6 +64,8 @@
 //!   field in `src/domain/backup.rs`; its column in `src/store/backups/mod.rs`; its key in `src/wire/backup.rs`, and its
 //!   value in `src/wire/backup_view.rs`. What is known of an archive comes from its manifest in `src/executor/facts.rs`; what
 //!   the archive has to remember goes into `src/archive/manifest.rs`.
+//! * **A channel for alerts**: its key in `src/config/alerts.rs`, what it is sent in `src/notify/request.rs` or a file beside
+//!   it, and a line in `src/server/alerts.rs`. Its test in `tests/rooms/notify/channels.rs` has a real receiver.
 //! * **A route**: a handler with its `#[utoipa::path]` in the file of its resource in `src/api/`, listed in that file's
 //!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them.
 //! * **A test** of one type stands beside it, in `mod tests` of its file. What uses a room only through its public
@@ -86,6 +89,7 @@ pub mod engine;
 pub mod executor;
 pub mod failpoint;
 pub mod file_url;
+pub mod notify;
 pub mod policy;
 pub mod scheduler;
 pub mod server;

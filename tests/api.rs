@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "api/alerts.rs"]
+mod alerts;
 #[path = "api/archive.rs"]
 mod archive;
 #[path = "api/bad_input.rs"]

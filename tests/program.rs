@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "program/alerts.rs"]
+mod alerts;
 #[path = "program/backup_commands.rs"]
 mod backup_commands;
 #[path = "program/chains.rs"]
@@ -46,6 +48,8 @@ mod postgresql;
 mod proofs;
 #[path = "program/quick_start.rs"]
 mod quick_start;
+#[path = "receivers/mod.rs"]
+mod receivers;
 #[path = "program/redis/mod.rs"]
 mod redis;
 #[path = "program/registration.rs"]

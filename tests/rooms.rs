@@ -20,8 +20,12 @@ mod early_sync;
 mod engine;
 #[path = "rooms/file_url.rs"]
 mod file_url;
+#[path = "rooms/notify/mod.rs"]
+mod notify;
 #[path = "rooms/policy/mod.rs"]
 mod policy;
+#[path = "receivers/mod.rs"]
+mod receivers;
 #[path = "rooms/scheduler/mod.rs"]
 mod scheduler;
 #[path = "rooms/server.rs"]

@@ -6,6 +6,8 @@
 //! A route is a handler with its `#[utoipa::path]`, listed in `routes()` of its file, and the types of
 //! its bodies in `wire`. `/openapi.json` is made from the same lists.
 
+mod alert_channels;
+mod alerts;
 mod archive;
 mod archive_access;
 mod backup_list;
@@ -46,6 +48,7 @@ use crate::wire::BackupView;
 
 use operation::Operation;
 
+pub use alert_channels::AlertChannels;
 pub use archive_access::{ArchiveAccess, NotFetched};
 pub use connection::{Connection, Entrance, OpenRequest};
 pub use limits::{LimitSettings, Limits};
@@ -65,6 +68,8 @@ pub struct State {
     pub catalog: Arc<Catalog>,
     /// The archives, for downloads and `locationRef`.
     pub archives: Arc<dyn ArchiveAccess>,
+    /// The channels for alerts.
+    pub channels: Arc<dyn AlertChannels>,
     pub auth: AuthMode,
     /// What links begin with, if not with the host of the request.
     pub public_url: Option<String>,
@@ -141,6 +146,7 @@ fn project_operations() -> Vec<Operation> {
         datastores::routes(),
         schedules::routes(),
         retention::routes(),
+        alerts::routes(),
         strategies::routes(),
         flavors::routes(),
         projects::routes(),

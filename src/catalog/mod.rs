@@ -7,7 +7,9 @@
 //!
 //! Calls on behalf of a client take a [`Scope`]. The executor, the command line and recovery have none.
 
+mod alerts;
 mod backups;
+mod deliveries;
 mod drills;
 mod error;
 mod events;

@@ -2,6 +2,7 @@
 //! claimed for good, until it has ended or, after a crash, recovery opens it again.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::domain::{
     Backup, BackupId, Failure, FailureCode, Instance, InstanceId, InstanceOrigin, InstanceStatus,
@@ -107,7 +108,14 @@ impl Lane {
 impl Catalog {
     /// Claims the oldest thing to do in a lane. Blocks for a commit.
     pub fn claim(&self, lane: Lane) -> Result<Option<Job>> {
-        self.write(move |db, rules| rules.next_job(db, lane)).wait()
+        let (bell, monitored) =
+            (Arc::clone(&self.bell), !self.rules.alert_routes().pinged.is_empty());
+        let after = move |job: &Option<Job>| {
+            if monitored && matches!(job, Some(Job::Backup(_))) {
+                bell.ring();
+            }
+        };
+        self.write_then(move |db, rules| rules.next_job(db, lane), after).wait()
     }
 }
 
@@ -178,8 +186,14 @@ impl Rules {
         while let Some(record) = self.claim_backup(db, Task::Backup)? {
             let id = record.backup.id;
             match self.backup_job(db, record)? {
-                Ok(job) => return Ok(Some(Job::Backup(Box::new(job)))),
-                Err(failure) => fail_backup(db, id, failure, self.now())?,
+                Ok(job) => {
+                    self.ping_started(db, &job.backup)?;
+                    return Ok(Some(Job::Backup(Box::new(job))));
+                }
+                Err(failure) => {
+                    fail_backup(db, id, failure, self.now())?;
+                    self.ping_ended(db, id)?;
+                }
             }
         }
         Ok(None)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use crate::domain::{BackupId, Clock, Datastore, Instance, InstanceId, InstanceStatus, Timestamp};
-use crate::policy::Policy;
+use crate::policy::{AlertRoutes, Policy};
 use crate::store::{BackupRecord, Records};
 
 use super::{Catalog, CatalogError, Operation, Permission, Result, Scope, Settings};
@@ -31,6 +31,7 @@ pub(super) struct Rules {
     /// Those of the instances of the configuration.
     pub(super) policies: RwLock<HashMap<InstanceId, Arc<Policy>>>,
     policies_set: AtomicU64,
+    pub(super) alert_routes: RwLock<Arc<AlertRoutes>>,
 }
 
 impl Catalog {
@@ -84,8 +85,8 @@ impl Catalog {
 
 impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let (engines, policies, policies_set) = Default::default();
-        Self { settings, clock, engines, policies, policies_set }
+        let (engines, policies, policies_set, alert_routes) = Default::default();
+        Self { settings, clock, engines, policies, policies_set, alert_routes }
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -113,7 +113,7 @@ impl Catalog {
 
     /// Damage was found in the bytes of a finished backup's archive: it stays, but nothing is built on it.
     pub fn report_damage(&self, id: BackupId, failure: Failure) -> Reply<()> {
-        self.write(move |db, rules| {
+        self.write_and_wake(move |db, rules| {
             require_archive(db, id)?;
             let damage = Damage { id, place: DamageIn::Archive, failure };
             Ok(db.set_damaged(&damage, rules.now()).map(drop)?)
@@ -132,7 +132,7 @@ impl Catalog {
 
     /// The bytes of the archive, or those of one that it is built on, could not be proven.
     pub fn report_verify_failed(&self, id: BackupId, failure: Failure) -> Reply<()> {
-        self.write(move |db, rules| {
+        self.write_and_wake(move |db, rules| {
             let end = RunEnd::new(rules.now(), RunResult::from_failure(failure));
             Ok(db.end_or_add_run(RunKind::Verify, id, &end)?)
         })
@@ -158,6 +158,7 @@ impl Catalog {
         };
         let work = move |db: Records<'_>, rules: &Rules| {
             step(db, rules.now())?;
+            rules.ping_ended(db, id)?;
             finished.lock().extend(db.backup(id)?.and_then(|it| it.backup.instance));
             Ok(())
         };

@@ -58,6 +58,8 @@ enum Command {
     Schedule(backups::ScheduleArgs),
     /// Show what retention would delete.
     Retention(backups::RetentionArgs),
+    /// Show what is wrong and was said, or try the channels that it is said through.
+    Alert(backups::AlertArgs),
     /// Keep a backup, and what it is built on, whatever the retention says.
     Pin(backups::PinArgs),
     /// Keep a backup no longer than the retention says.
@@ -109,6 +111,7 @@ pub fn run() -> ExitCode {
         Command::Status(args) => backups::status(&args),
         Command::Schedule(args) => backups::schedule(&args),
         Command::Retention(args) => backups::retention(&args),
+        Command::Alert(args) => backups::alert(&args),
         Command::Pin(args) => backups::pin(&args),
         Command::Unpin(args) => backups::unpin(&args),
         Command::Backup(args) => backups::create(&args),

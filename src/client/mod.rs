@@ -11,9 +11,10 @@ use ureq::http::Response;
 
 use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
-    BackupAnswer, BackupList, BackupView, CreateBackup, CreateBackupBody, CreateInstance,
-    CreateInstanceBody, ErrorBody, Health, InstanceAnswer, InstanceList, InstanceView, Link,
-    RetentionAnswer, RetentionView, ScheduleList, ScheduleView,
+    AlertList, BackupAnswer, BackupList, BackupView, ChannelTest, CreateBackup, CreateBackupBody,
+    CreateInstance, CreateInstanceBody, ErrorBody, Health, InstanceAnswer, InstanceList,
+    InstanceView, Link, RetentionAnswer, RetentionView, ScheduleList, ScheduleView, TestAlerts,
+    TestAlertsBody, TestList,
 };
 
 pub use connection::Connection;
@@ -121,6 +122,19 @@ impl Client {
     pub fn retention(&self, id: InstanceId) -> Result<RetentionView, ClientError> {
         let answer: RetentionAnswer = self.get(&self.path(&format!("instances/{id}/retention")))?;
         Ok(answer.retention)
+    }
+
+    /// The alerts of the project; or of every project and the server, with the messages that wait.
+    pub fn alerts(&self, every_project: bool) -> Result<AlertList, ClientError> {
+        let all = if every_project { "?all_projects=true" } else { "" };
+        self.get(&self.path(&format!("alerts{all}")))
+    }
+
+    /// Has a test message sent through a channel, or through each.
+    pub fn test_alerts(&self, channel: Option<String>) -> Result<Vec<ChannelTest>, ClientError> {
+        let body = TestAlertsBody { test: TestAlerts { channel } };
+        let answer: TestList = self.post(&self.path("alerts/test"), &body)?;
+        Ok(answer.tests)
     }
 
     fn path(&self, below: &str) -> String {

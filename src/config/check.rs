@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
-use super::{AuthMode, Config, InstanceConfig, Problem, ServerConfig, TokenConfig, policy};
+use super::{AuthMode, Config, InstanceConfig, Problem, ServerConfig, TokenConfig, alerts, policy};
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -22,6 +22,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     tokens(&config.auth.tokens, &mut found);
     for (key, why) in policy::wrong_defaults(&config.defaults) {
         found.add(format!("defaults.{key}"), why);
+    }
+    for (key, why) in alerts::wrong_alerts(config) {
+        found.add(key, why);
     }
     instances(config, &mut found);
     found.0

@@ -46,6 +46,10 @@ pub struct InstanceConfig {
     /// Where its last backup is restored to by itself.
     #[serde(default)]
     pub staging: Option<StagingConfig>,
+    #[serde(default)]
+    pub alerts: Option<Vec<String>>,
+    #[serde(default)]
+    pub reminder: Option<String>,
 }
 
 impl InstanceConfig {
@@ -72,6 +76,8 @@ impl InstanceConfig {
             keep: None,
             drill: None,
             staging: None,
+            alerts: None,
+            reminder: None,
         }
     }
 }

@@ -121,7 +121,8 @@ fn check_names(variables: &[(String, String)]) -> Result<(), ConfigError> {
         if known.contains(&key) {
             continue;
         }
-        let list = key.starts_with("instances") || key.starts_with("auth.tokens");
+        let lists = ["instances", "auth.tokens", "alerts", "defaults.alerts"];
+        let list = lists.iter().any(|it| key.starts_with(it));
         let reason = if list {
             format!("cannot be used: {key} is a list, which only the configuration file can set")
         } else {
@@ -147,7 +148,7 @@ fn collect_keys(prefix: &str, value: &Value, keys: &mut BTreeSet<String>) {
             let dot = if prefix.is_empty() { "" } else { "." };
             collect_keys(&format!("{prefix}{dot}{name}"), value, keys);
         }
-    } else {
+    } else if !matches!(value.kind, ValueKind::Array(_)) {
         keys.insert(prefix.to_owned());
     }
 }

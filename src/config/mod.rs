@@ -5,6 +5,7 @@
 //! exist is an error, and so is a value that makes no sense, so a loaded [`Config`] is valid, except that the
 //! engines check their own keys.
 
+mod alerts;
 mod check;
 mod error;
 mod instance;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use alerts::{AlertConfig, AlertService, AlertTarget, EmailConfig, SecretConfig};
 pub use error::{ConfigError, Problem};
 pub use instance::InstanceConfig;
 pub use keep::KeepConfig;
@@ -49,6 +51,9 @@ pub struct Config {
     pub paging: PagingConfig,
     /// What holds for each instance that does not say otherwise.
     pub defaults: PolicyConfig,
+    /// Channels that tell people what is wrong.
+    #[serde(default)]
+    pub alerts: Vec<AlertConfig>,
     /// What to back up. Never empty: without any, Coffer's own catalog.
     #[serde(default)]
     pub instances: Vec<InstanceConfig>,

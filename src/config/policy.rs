@@ -28,6 +28,8 @@ pub struct PolicyConfig {
     pub retries: u32,
     pub keep: KeepConfig,
     pub drill: String,
+    pub alerts: Vec<String>,
+    pub reminder: String,
 }
 
 impl PolicyConfig {
@@ -43,6 +45,8 @@ impl PolicyConfig {
             retries: own.retries.unwrap_or(self.retries),
             keep: own.keep.as_ref().unwrap_or(&self.keep).clone(),
             drill: or(&own.drill, &self.drill),
+            alerts: own.alerts.as_ref().unwrap_or(&self.alerts).clone(),
+            reminder: or(&own.reminder, &self.reminder),
         }
     }
 
@@ -82,6 +86,10 @@ impl PolicyConfig {
         let drill = drill.map(|every| DrillPlan::new(every, instance, &limits));
         let keep = keep.lets_go().then_some(keep);
         Ok(Policy { zone, timetable, keep, drill, staging: None })
+    }
+
+    pub(super) fn zone_or_utc(&self) -> TimeZone {
+        self.zone().unwrap_or(TimeZone::UTC)
     }
 
     fn zone(&self) -> Result<TimeZone, String> {

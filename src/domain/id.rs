@@ -84,6 +84,32 @@ uuid_id!(
     "run id"
 );
 
+uuid_id!(
+    /// Something that was or is wrong, and was said. A UUID of version 7.
+    AlertId,
+    "alert id"
+);
+
+uuid_id!(
+    /// A message to one channel, whose receiver may know by it that it came twice. A UUID of version 7.
+    DeliveryId,
+    "delivery id"
+);
+
+impl AlertId {
+    /// A new id, which sorts after those made in earlier milliseconds.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl DeliveryId {
+    /// A new id, which sorts after those made in earlier milliseconds.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
 impl BackupId {
     /// A new id, which sorts after those made in earlier milliseconds.
     pub fn generate() -> Self {

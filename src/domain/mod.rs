@@ -23,6 +23,7 @@ mod page;
 mod proof;
 mod quota;
 mod run;
+mod secret;
 mod status;
 mod words;
 
@@ -35,7 +36,9 @@ pub use drill::{Drill, DrillFacts, DrillOutcome, NextDrill, RowsByTable, Verdict
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use event::{Action, Actor, Event, EventHash, Origin, Outcome, Recorded};
 pub use failure::{Damage, DamageIn, Failure, FailureCode};
-pub use id::{BackupId, ContainerName, InstanceId, MalformedId, ProjectId, RunId};
+pub use id::{
+    AlertId, BackupId, ContainerName, DeliveryId, InstanceId, MalformedId, ProjectId, RunId,
+};
 pub use instance::{Datastore, Instance, InstanceOrigin, InstanceStatus, Source, Strategy};
 pub use io::{ReadAt, WriteAt};
 pub use kind::Kind;
@@ -46,6 +49,7 @@ pub use page::{Limit, Position};
 pub use proof::{CheckLevel, Verify, VerifyLevel};
 pub use quota::{ProjectQuota, QuotaResource};
 pub use run::{BackupPhases, PastOutcome, PastRun, Run, RunEnd, RunKind, RunNumbers, RunResult};
+pub use secret::Secret;
 pub use status::Status;
 pub(crate) use words::words;
 

@@ -2,10 +2,12 @@
 //!
 //! Everything here decides; the catalog and the scheduler carry it out.
 
+mod alert;
 mod civil;
 mod clock_jump;
 mod drills;
 mod full_every;
+mod message;
 mod problem;
 mod proof_times;
 mod quantity;
@@ -18,9 +20,14 @@ mod window;
 
 use jiff::tz::TimeZone;
 
+pub use alert::{
+    Alert, AlertChange, AlertRoute, AlertRoutes, Delivery, Digest, OpenAlert, alert_changes,
+    wait_after,
+};
 pub use clock_jump::clock_jumped;
 pub use drills::{DrillEvery, DrillLimits, DrillPlan, oldest_proof};
 pub use full_every::{BadFullEvery, FullEvery};
+pub use message::{AlertEvent, Message, Subject};
 pub use problem::{Problem, ProblemKind, Severity};
 pub use proof_times::ProofTimes;
 pub use quantity::{Amount, BadQuantity, Span};

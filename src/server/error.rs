@@ -5,6 +5,7 @@ use std::io;
 use crate::catalog::CatalogError;
 use crate::engine::EngineError;
 use crate::executor::JobError;
+use crate::notify::NotifyError;
 use crate::storage::StorageError;
 
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,8 @@ pub enum ServerError {
         "instance {name:?} of the configuration: there is no engine {engine:?}; there are {known}"
     )]
     NoEngine { name: String, engine: String, known: String },
+    #[error("the channel {name:?} of the configuration's [[alerts]]: {source}")]
+    Alert { name: String, source: NotifyError },
     /// What the previous process left unfinished could not be settled.
     #[error("recovering what the previous process left: {0}")]
     Recovery(#[from] JobError),
@@ -50,6 +53,6 @@ pub enum ServerError {
 impl ServerError {
     /// Whether the configuration is wrong.
     pub const fn is_in_configuration(&self) -> bool {
-        matches!(self, Self::Instance { .. } | Self::NoEngine { .. })
+        matches!(self, Self::Instance { .. } | Self::NoEngine { .. } | Self::Alert { .. })
     }
 }

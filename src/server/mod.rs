@@ -1,5 +1,6 @@
 //! Wires everything together: opens the data directory, serves, shuts down cleanly.
 
+mod alerts;
 mod archive_access;
 mod error;
 mod gate;
@@ -17,6 +18,7 @@ mod startup_probe;
 mod stream;
 mod token;
 
+pub use alerts::{channels as alert_channels, test_channels};
 pub use error::ServerError;
 pub use open::{executor_settings, open_and_lock, open_existing};
 pub use owner::as_whom;

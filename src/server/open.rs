@@ -116,6 +116,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     let catalog = Catalog::open(&file, settings, Arc::clone(&clock), Arc::clone(&bell))
         .map_err(|error| in_catalog(config, error))?;
     catalog.set_policies(policies::of(config));
+    catalog.set_alert_routes(config.alert_routes());
     let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);
     Ok(Context {
         catalog: Arc::new(catalog),

@@ -3,11 +3,13 @@
 use crate::config::Config;
 use crate::domain::with_causes;
 use crate::executor::Context;
+use crate::notify::Channels;
 
+use super::alerts;
 use super::open::apply;
 
 /// Reads the configuration again. One that is wrong changes nothing.
-pub(super) fn reload(running: &Config, context: &Context) {
+pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
     let config = match Config::load(running.file.as_deref()) {
         Ok(config) => config,
         Err(error) => {
@@ -21,7 +23,12 @@ pub(super) fn reload(running: &Config, context: &Context) {
         );
         return;
     }
-    if let Err(error) = apply(&config, context) {
+    let applied = alerts::channels(&config).and_then(|new| {
+        apply(&config, context)?;
+        alerts::apply(new, &config, context, channels);
+        Ok(())
+    });
+    if let Err(error) = applied {
         log::error!(
             "the configuration is not taken over, the old one stays: {}",
             with_causes(&error)
@@ -29,12 +36,13 @@ pub(super) fn reload(running: &Config, context: &Context) {
         return;
     }
     log::info!(
-        "the configuration was read again: instances, tokens, schedules and retention are as it says"
+        "the configuration was read again: instances, tokens, schedules, retention and alerts are as it says"
     );
     let same = Config {
         auth: config.auth.clone(),
         instances: config.instances.clone(),
         defaults: config.defaults.clone(),
+        alerts: config.alerts.clone(),
         file: config.file.clone(),
         ..running.clone()
     };

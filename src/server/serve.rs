@@ -9,6 +9,7 @@ use actix_web::web;
 use crate::api::{self, LimitSettings, Limits, State};
 use crate::config::{AuthMode, Config, LimitsConfig};
 use crate::executor::{self, Context, Executor};
+use crate::notify::Channels;
 use crate::storage::Local;
 
 use super::listener::{self, Bound};
@@ -16,7 +17,7 @@ use super::open::open_and_lock;
 use super::reload::reload;
 use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
-use super::{ServerError, http, policies, socket, token};
+use super::{ServerError, alerts, http, policies, socket, token};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
@@ -31,19 +32,25 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
         config.file.as_ref().map_or("built-in".to_owned(), |file| file.display().to_string()),
         config.data_dir.display()
     );
+    let new_channels = alerts::channels(config)?;
     let address = Bound::new(config.server.listen)?;
     let (context, lock) = open_and_lock(config)?;
     token::make_first(config, &context)?;
     settle(&context)?;
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
     let scheduler = policies::start(&context).map_err(ServerError::Run)?;
+    let channels = Arc::new(Channels::default());
+    alerts::apply(new_channels, config, &context, &channels);
+    let notifier = alerts::start(&context, &channels).map_err(ServerError::Run)?;
     let probe = StartupProbe::start(config, &context);
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
-    let served = System::new().block_on(answer(config, &context, address, &mut signals));
+    let served =
+        System::new().block_on(answer(config, &context, &channels, (address, &mut signals)));
     notify(sd_notify::NotifyState::Stopping);
     scheduler.stop();
     workers.drain(config.server.shutdown_grace());
+    notifier.stop();
     probe.stop();
     drop(signals);
     context.catalog.close();
@@ -74,12 +81,13 @@ fn settle(context: &Context) -> Result<(), ServerError> {
 async fn answer(
     config: &Config,
     context: &Context,
-    address: Bound,
-    signals: &mut Option<SignalListener>,
+    channels: &Arc<Channels>,
+    (address, signals): (Bound, &mut Option<SignalListener>),
 ) -> Result<(), ServerError> {
     let state = web::Data::new(State {
         catalog: Arc::clone(&context.catalog),
         archives: Arc::<Local>::clone(&context.local),
+        channels: Arc::<Channels>::clone(channels),
         auth: match config.auth.mode {
             AuthMode::Token => api::AuthMode::Token,
             AuthMode::None => api::AuthMode::None,
@@ -99,8 +107,8 @@ async fn answer(
     let address = port.local_addr().map_err(ServerError::Run)?;
     let (_file, socket) = socket::listen(config).unzip();
     let server = http::server(&config.server, &state, port, socket).map_err(ServerError::Run)?;
-    let (running, reloaded) = (config.clone(), context.clone());
-    let reload = move || reload(&running, &reloaded);
+    let (running, reloaded, channels) = (config.clone(), context.clone(), Arc::clone(channels));
+    let reload = move || reload(&running, &reloaded, &channels);
     let listener = SignalListener::start(server.handle(), context.cancel.clone(), reload);
     *signals = Some(listener.map_err(ServerError::Run)?);
     listener::warn_without_tls(&config.server);

@@ -5,6 +5,7 @@
 //! [`Records`] is what both see: a method for each question and each change, in a file for each kind of
 //! row.
 
+mod alerts;
 mod backups;
 mod disk_reserve;
 mod error;
@@ -36,6 +37,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub use alerts::{AlertInstance, AlertRecord, DeliveryRecord};
 pub use backups::{BackupRecord, Finish, Lineage, Page, PointRecord, RestoreInUse};
 pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};

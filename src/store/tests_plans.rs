@@ -5,10 +5,11 @@ use rusqlite::{Connection, Statement};
 use super::backups::{
     self, LIST_STATEMENTS, POINT_STATEMENTS, PROOF_STATEMENTS, REMOVAL_STATEMENTS, STEP_STATEMENTS,
 };
-use super::{events, instances, projects, runs, schedules, schema, tokens};
+use super::{alerts, events, instances, projects, runs, schedules, schema, tokens};
 
 /// Every statement there is, by file, with the file's own text.
-const FILES: [(&str, &[&str], &str); 12] = [
+const FILES: [(&str, &[&str], &str); 13] = [
+    ("alerts", alerts::STATEMENTS, include_str!("alerts.rs")),
     ("backups", backups::STATEMENTS, include_str!("backups/mod.rs")),
     ("backups/list", LIST_STATEMENTS, include_str!("backups/list.rs")),
     ("backups/points", POINT_STATEMENTS, include_str!("backups/points.rs")),
@@ -25,7 +26,8 @@ const FILES: [(&str, &[&str], &str); 12] = [
 
 /// These may be read from end to end: partial indexes that hold only the rows that are wanted, and what
 /// a recursive query has found.
-const SCANNED: [&str; 6] = [
+const SCANNED: [&str; 7] = [
+    "SCAN alerts USING INDEX alerts_open",
     "SCAN instances USING INDEX instances_counted",
     "SCAN instances USING INDEX instances_configured",
     "SCAN instances USING INDEX instances_restoring",

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::Result;
 use crate::domain::{
-    Action, BackupId, CheckLevel, ContainerName, DamageIn, Failure, FailureCode, InstanceId,
-    InstanceStatus, Kind, Location, Outcome, ProjectId, QuotaResource, RunId, RunKind, Status,
-    Timestamp, Verify, VerifyLevel, words,
+    Action, AlertId, BackupId, CheckLevel, ContainerName, DamageIn, DeliveryId, Failure,
+    FailureCode, InstanceId, InstanceStatus, Kind, Location, Outcome, ProjectId, QuotaResource,
+    RunId, RunKind, Status, Timestamp, Verify, VerifyLevel, words,
 };
 
 /// A value in the database that this program did not write.
@@ -49,6 +49,8 @@ text_columns! {
     BackupId, "backup id";
     InstanceId, "instance id";
     RunId, "run id";
+    AlertId, "alert id";
+    DeliveryId, "delivery id";
     ProjectId, "project id";
     ContainerName, "container name";
     Location, "location of an archive";

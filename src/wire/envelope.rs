@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ApiVersion, BackupView, CreateBackup, CreateInstance, CreateStrategy, DatastoreVersion,
-    DatastoreView, Flavor, InstanceView, LimitRow, ProjectView, QuotaLimits, QuotaUsage,
-    RetentionView, ScheduleView, StrategyView,
+    ApiVersion, BackupView, ChannelTest, CreateBackup, CreateInstance, CreateStrategy,
+    DatastoreVersion, DatastoreView, Flavor, InstanceView, LimitRow, ProjectView, QuotaLimits,
+    QuotaUsage, RetentionView, ScheduleView, StrategyView, TestAlerts,
 };
 
 macro_rules! envelopes {
@@ -63,6 +63,10 @@ envelopes! {
     ScheduleList { backup_schedules: Vec<ScheduleView> }
     /// What retention would do with the backups of an instance.
     RetentionAnswer { retention: RetentionView }
+    /// The body that asks for test messages.
+    TestAlertsBody { test: TestAlerts }
+    /// What came back from the channels.
+    TestList { tests: Vec<ChannelTest> }
     /// The body that sets a strategy.
     CreateStrategyBody { backup_strategy: CreateStrategy }
 }

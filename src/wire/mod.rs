@@ -3,6 +3,7 @@
 //! The API writes the answers and reads the requests; the client does the reverse; `/openapi.json`
 //! describes both from the same types. The keys are Trove's, followed by Coffer's own.
 
+mod alert;
 mod backup;
 mod backup_view;
 mod datastore;
@@ -24,6 +25,7 @@ use utoipa::ToSchema;
 
 use crate::domain::Timestamp;
 
+pub use alert::{AlertList, AlertView, ChannelTest, DeliveryView, TestAlerts};
 pub use backup::{
     BackupList, BackupView, CreateBackup, DatastoreRef, DrillStatus, DrillView, RestoreFrom,
 };
@@ -45,7 +47,8 @@ pub use envelope::{
     ApiVersionAnswer, ApiVersionList, BackupAnswer, CreateBackupBody, CreateInstanceBody,
     CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer, FlavorList, InstanceAnswer,
     LimitList, ProjectAnswer, ProjectList, QuotaLimitsBody, QuotaList, RetentionAnswer,
-    ScheduleList, StrategyAnswer, StrategyList, VersionAnswer, VersionList,
+    ScheduleList, StrategyAnswer, StrategyList, TestAlertsBody, TestList, VersionAnswer,
+    VersionList,
 };
 
 /// One entry of `links`.

@@ -55,6 +55,7 @@ fn reads(backup: &str) -> Vec<Row> {
         )),
         read("/backup_strategies"),
         read("/backup_schedules"),
+        read("/alerts"),
         read(&format!("/instances/{A1}/retention")),
         read("/flavors"),
         read("/flavors/1"),
@@ -69,6 +70,7 @@ fn reads(backup: &str) -> Vec<Row> {
         row(Method::GET, "/backups?project_id=project-b", None, ADMIN_READ),
         row(Method::GET, "/backup_strategies?project_id=project-b", None, ADMIN_READ),
         row(Method::GET, "/backup_schedules?all_projects=true", None, ADMIN_READ),
+        row(Method::GET, "/alerts?all_projects=true", None, ADMIN_READ),
         row(
             Method::GET,
             &format!("/instances/{B1}/retention"),
@@ -104,6 +106,7 @@ fn writes(backup: &str) -> Vec<Row> {
         row(Method::DELETE, "/backup_strategies", None, write(202)),
         row(Method::DELETE, foreign, None, [401, 401, 403, 403, 403, 202]),
         row(Method::PUT, "/mgmt/quotas/project-a", Some(quotas), ADMIN_READ),
+        row(Method::POST, "/alerts/test", Some(json!({"test": {}})), ADMIN_READ),
     ]
 }
 

@@ -96,7 +96,8 @@ const CRATES: &[(&[&str], &[&str])] = &[
         &["store/", "engine/sqlite", "cli/demo"],
     ),
     (&["actix_web", "actix_http"], &["api/", "server"]),
-    (&["ureq"], &["client/"]),
+    (&["ureq"], &["client/", "notify/"]),
+    (&["lettre"], &["notify/"]),
     (&["zstd_safe"], &["archive/"]),
 ];
 

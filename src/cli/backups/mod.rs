@@ -1,5 +1,6 @@
 //! Commands about backups and instances: they ask the server, and read the catalog where none runs.
 
+mod alert;
 mod connect;
 mod create;
 mod delete;
@@ -13,6 +14,7 @@ mod show;
 mod status;
 mod table;
 
+pub(super) use alert::{AlertArgs, run as alert};
 pub(super) use create::{BackupArgs, run as create};
 pub(super) use delete::{DeleteArgs, run as delete};
 pub(super) use list::{ListArgs, run as list};

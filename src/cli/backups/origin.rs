@@ -10,7 +10,9 @@ use crate::config::Config;
 use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::executor::{self, Context};
 use crate::server;
-use crate::wire::{BackupView, InstanceView, RetentionView, ScheduleView};
+use crate::wire::{
+    AlertList, AlertView, BackupView, DeliveryView, InstanceView, RetentionView, ScheduleView,
+};
 
 use super::connect::{Connected, Server, connect};
 use super::selector::{Candidate, Selector};
@@ -166,6 +168,22 @@ impl Origin {
                 };
                 context.catalog.every_schedule()?.into_iter().map(view).collect()
             }
+        })
+    }
+
+    /// Every alert, and the messages that wait.
+    pub(super) fn alerts(&self) -> Result<AlertList> {
+        Ok(match &self.answers {
+            Answers::Server(server) => server.client.alerts(server.every_project)?,
+            Answers::Catalog { context, .. } => AlertList {
+                alerts: context.catalog.every_alert()?.into_iter().map(AlertView::from).collect(),
+                undelivered: context
+                    .catalog
+                    .undelivered()?
+                    .into_iter()
+                    .map(DeliveryView::from)
+                    .collect(),
+            },
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! It changes nothing, but for probe files that it removes again.
 
+mod alerts;
 mod catalog;
 mod data_dir;
 mod finding;
@@ -66,6 +67,7 @@ fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     catalog::server(config, findings);
     catalog::catalog(config, findings);
     instances::instances(config, free, verbose, findings);
+    alerts::alerts(config, findings);
     tools::tools(findings);
 }
 

@@ -92,3 +92,51 @@ CREATE INDEX runs_waiting ON runs (kind, asked, id) WHERE ended IS NULL AND begu
 CREATE INDEX runs_expiring ON runs (expires) WHERE expires IS NOT NULL;
 CREATE INDEX backups_proven ON backups (instance, verified_at, id)
     WHERE verified_at IS NOT NULL AND removal IS NULL;
+
+-- What is or was wrong, and was said: from the first message to that it is over. Those that are over stay for a while.
+CREATE TABLE alerts (
+    id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
+    -- `ProblemKind` of src/policy/problem.rs.
+    kind TEXT NOT NULL CHECK (kind <> ''),
+    -- NULL: of the server as a whole.
+    instance TEXT CHECK (length(instance) = 36),
+    project TEXT,
+    name TEXT,
+    -- When the problem began, and when that was said first and last.
+    since INTEGER NOT NULL,
+    began INTEGER NOT NULL,
+    said INTEGER NOT NULL,
+    ended INTEGER,
+    message TEXT NOT NULL,
+    advice TEXT NOT NULL,
+    -- The channels that heard of it, as a JSON list of names.
+    channels TEXT NOT NULL CHECK (json_valid(channels)),
+    CHECK ((instance IS NULL) = (project IS NULL)),
+    CHECK ((instance IS NULL) = (name IS NULL))
+) STRICT;
+
+-- There is one of a kind and instance that is not over.
+CREATE UNIQUE INDEX alerts_open ON alerts (kind, coalesce(instance, '')) WHERE ended IS NULL;
+CREATE INDEX alerts_ended ON alerts (ended, id) WHERE ended IS NOT NULL;
+
+-- Messages that wait to be delivered: one row for each and each channel. Those of a channel go in this order.
+CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY,
+    -- The receiver may know by it that a message came twice.
+    id TEXT NOT NULL UNIQUE CHECK (length(id) = 36),
+    channel TEXT NOT NULL CHECK (channel <> ''),
+    -- `Message` of src/policy/message.rs, as JSON.
+    message TEXT NOT NULL CHECK (json_valid(message)),
+    queued INTEGER NOT NULL,
+    next_attempt INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    last_error TEXT
+) STRICT;
+
+CREATE INDEX deliveries_of_channel ON deliveries (channel, number);
+
+-- When a channel got its last digest.
+CREATE TABLE digests (
+    channel TEXT NOT NULL PRIMARY KEY CHECK (channel <> ''),
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

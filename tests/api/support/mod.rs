@@ -23,6 +23,7 @@ use coffer::domain::{
     Role, RowsByTable, RunEnd, RunNumbers, RunResult, Source, Status, Timestamp, Verify,
     VerifyLevel,
 };
+use coffer::notify::Channels;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -162,6 +163,7 @@ impl Fixture {
         let state = web::Data::new(State {
             catalog: Arc::clone(&catalog),
             archives: Arc::new(archives.clone()),
+            channels: Arc::new(Channels::default()),
             auth,
             public_url: public_url.map(str::to_owned),
             hosts: vec!["coffer.test".to_owned()],

@@ -1,5 +1,6 @@
 //! The configuration through its public face.
 
+mod alerts;
 mod check;
 mod file;
 mod policy;

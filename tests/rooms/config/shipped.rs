@@ -80,6 +80,8 @@ fn default_toml_has_every_key() {
         keep: None,
         drill: None,
         staging: None,
+        alerts: None,
+        reminder: None,
     };
     let token = TokenConfig {
         name: String::new(),
@@ -88,7 +90,23 @@ fn default_toml_has_every_key() {
         sha256: TokenDigest([0; 32]),
     };
     expected.insert("instances.source".to_owned());
-    expected.insert("auth.tokens.roles".to_owned());
+    for list in ["auth.tokens.roles", "defaults.alerts"] {
+        expected.insert(list.to_owned());
+    }
+    let channel = [
+        "name",
+        "webhook",
+        "ntfy",
+        "slack",
+        "discord",
+        "gotify",
+        "healthchecks",
+        "token",
+        "email",
+        "command",
+        "digest",
+    ];
+    expected.extend(channel.map(|key| format!("alerts.{key}")));
     keys_of("instances", &serde_json::to_value(instance).unwrap(), &mut expected);
     keys_of("auth.tokens", &serde_json::to_value(token).unwrap(), &mut expected);
     assert_eq!(keys_in(&text_of("default.toml")), expected);

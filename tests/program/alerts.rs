@@ -1,0 +1,90 @@
+//! Alerts of the running program: from a failed backup to the receiver, across a kill.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::receivers::HttpReceiver;
+use crate::support::{Builder, TestServer, wait_until, write_file};
+
+const SECRET: &str = "T0psecret-value";
+
+fn database(path: &Path) {
+    Connection::open(path).unwrap().execute_batch("CREATE TABLE row(data BLOB)").unwrap();
+}
+
+/// A server that tells a webhook what is wrong with `shop`.
+fn server(receiver: &HttpReceiver, database: &Path) -> Builder {
+    let url = receiver.url(&format!("/hook/{SECRET}"));
+    TestServer::builder().instance_sqlite("shop", database).toml(&format!(
+        "[defaults]\nalerts = [\"ops\"]\n[[alerts]]\nname = \"ops\"\nwebhook = \"{url}\"\ntoken = \"{SECRET}\"\n"
+    ))
+}
+
+/// The events that the receiver has accepted or refused, with the ids of the messages.
+fn events(receiver: &HttpReceiver) -> Vec<(String, Value)> {
+    let all = receiver.received().into_iter().map(|it| it.json());
+    all.map(|it| (it["event"].as_str().unwrap().to_owned(), it["id"].clone())).collect()
+}
+
+#[test]
+fn a_failure_reaches_the_receiver_once_though_the_server_is_killed_before_it_was_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
+    database(&path);
+    let receiver = HttpReceiver::start();
+    receiver.answer_next(503, "down");
+    let mut server = server(&receiver, &path)
+        .allow_warning("is not delivered, and is attempted again")
+        .allow_warning(" failed: ")
+        .start();
+    std::fs::remove_file(&path).unwrap();
+    server.admin().failed("shop");
+    let refused = wait_until("an attempt", || events(&receiver).into_iter().next());
+    server.kill();
+    server.restart();
+    let sent = wait_until("the message", || events(&receiver).into_iter().nth(1));
+    assert_eq!(sent, refused, "it is the same message");
+    assert_eq!(sent.0, "began");
+    wait_until("an empty queue", || {
+        let list = server.run_ok(&["alert", "list", "--json"]);
+        let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+        assert_eq!(list["alerts"][0]["kind"], "failed");
+        list["undelivered"].as_array().unwrap().is_empty().then_some(())
+    });
+    assert_eq!(events(&receiver).len(), 2);
+    assert!(!server.log().text().contains(SECRET), "{}", server.log().text());
+}
+
+#[test]
+fn a_test_message_goes_through_the_real_channel_and_a_channel_that_is_not_defined_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
+    database(&path);
+    let receiver = HttpReceiver::start();
+    let server = server(&receiver, &path).start();
+    let tested = server.run_ok(&["alert", "test", "ops"]);
+    let text = String::from_utf8_lossy(&tested.stdout).into_owned();
+    assert!(text.contains("delivered  ops: the webhook answered 200"), "{text}");
+    let got = receiver.received();
+    assert_eq!((got.len(), &got[0].json()["event"]), (1, &"test".into()));
+    assert_eq!(got[0].header("authorization"), format!("Bearer {SECRET}"));
+    receiver.answer_next(404, &format!("no /hook/{SECRET} here"));
+    let failed = server.run(&["alert", "test"]);
+    let text = String::from_utf8_lossy(&failed.stdout).into_owned();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text.contains("FAILED") && text.contains("404") && !text.contains(SECRET), "{text}");
+    assert_eq!(server.run(&["alert", "test", "nobody"]).status.code(), Some(3));
+    let path = server.admin().post("alerts/test", &json!({"test": {"channel": "nobody"}}));
+    assert_eq!(path.status, 404);
+    let text = std::fs::read_to_string(server.config()).unwrap();
+    write_file(server.config(), text.replace("alerts = [\"ops\"]", "alerts = [\"opps\"]"));
+    let refused = server.run(&["doctor"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(
+        text.contains("defaults.alerts names \"opps\", but no [[alerts]] has this name"),
+        "{text}"
+    );
+}
