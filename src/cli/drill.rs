@@ -116,12 +116,11 @@ fn report(args: &DrillArgs, opened: &Opened, drilled: &PassedDrill) {
         return;
     }
     terminal::say(format_args!(
-        "Backup {id} ({}) was restored and used by {engine} {}: {} passed; {} in {}; {:.1} s. The restored copy was removed.",
+        "Backup {id} ({}) was restored and used by {engine} {}: {} passed; {}; {:.1} s. The restored copy was removed.",
         opened.title(),
         report.version,
         report.check,
-        terminal::counted(report.total_rows, "row"),
-        terminal::counted(report.tables, "table"),
+        report.total(),
         took.as_secs_f64(),
     ));
     for (table, rows) in &report.rows {

@@ -35,6 +35,7 @@ use crate::domain::{EntryPath, Source};
 pub use error::{EngineError, Result, Stop};
 pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
 pub use pulse::Pulse;
+use request::Counted;
 pub use request::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Staging, Target,
 };

@@ -109,9 +109,36 @@ pub struct DrillReport {
     pub rows: BTreeMap<String, u64>,
     pub tables: u64,
     pub total_rows: u64,
+    #[serde(skip)]
+    pub(in crate::engine) counted: Counted,
+}
+
+/// What a drill counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::engine) enum Counted {
+    #[default]
+    Rows,
+    /// Of a tree.
+    Members,
+    /// Of a server of keys and values, which may hold functions too.
+    Keys,
 }
 
 impl DrillReport {
+    /// `2 rows in 1 table`.
+    pub fn total(&self) -> String {
+        let some = |number: u64, noun: &str| {
+            format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+        };
+        match self.counted {
+            Counted::Rows => {
+                format!("{} in {}", some(self.total_rows, "row"), some(self.tables, "table"))
+            }
+            Counted::Members => some(self.total_rows, "member"),
+            Counted::Keys => format!("{} keys and functions", self.total_rows),
+        }
+    }
+
     /// How many tables [`DrillReport::rows`] lists at most.
     const MAX_LISTED: usize = 1000;
 

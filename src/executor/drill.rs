@@ -42,12 +42,7 @@ pub struct PassedDrill {
 impl fmt::Display for PassedDrill {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { took, report, .. } = self;
-        let DrillReport { check, total_rows, tables, .. } = report;
-        write!(
-            out,
-            "passed in {} ms: {check}, {total_rows} rows in {tables} tables",
-            took.as_millis()
-        )
+        write!(out, "passed in {} ms: {}, {}", took.as_millis(), report.check, report.total())
     }
 }
 

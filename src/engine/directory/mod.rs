@@ -18,7 +18,7 @@ use self::options::Options;
 use super::file_name::folder_name;
 use super::tree::FolderLoad;
 use super::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
+    Counted, DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
     LoadRequest, Probe, Pulse, mounts, source_path,
 };
 use crate::domain::Source;
@@ -84,6 +84,7 @@ impl Engine for Directory {
         let mut report = DrillReport {
             version: VERSION.to_owned(),
             check: "walk".to_owned(),
+            counted: Counted::Members,
             ..DrillReport::default()
         };
         report.count("members", members);

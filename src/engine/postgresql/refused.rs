@@ -1,6 +1,7 @@
 //! What a server refused while `pg_restore` loaded a dump, from the tool's messages.
 
 use crate::domain::LeftOut;
+use crate::engine::tool::says_any;
 
 /// How the tool ends its messages if it came to the end of the dump all the same.
 pub(super) const TO_THE_END: &str = "pg_restore: warning: errors ignored on restore";
@@ -8,6 +9,11 @@ pub(super) const TO_THE_END: &str = "pg_restore: warning: errors ignored on rest
 const ENTRY: &str = "pg_restore: from TOC entry ";
 const ERROR: &str = "pg_restore: error: ";
 const STATEMENT: &str = "Command was: ";
+
+/// What a server says that did not load the library of an extension when it started.
+const NOT_LOADED: [&str; 3] =
+    ["shared_preload_libraries", "unrecognized configuration parameter", "must be preloaded"];
+const LOAD_IT: &str = "; a server that loads the extension's library at its start takes it: restore into one (--into)";
 
 /// How many characters of a message are shown, and of a statement.
 const SHOWN: usize = 300;
@@ -48,7 +54,8 @@ pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
             object.what = statement.chars().take_while(|it| *it != '(').take(SHORT).collect();
         }
         object.what = format!("{} in database {database}", object.what.trim());
-        object.why = shown(&object.why);
+        let advice = if says_any(&object.why, &NOT_LOADED) { LOAD_IT } else { "" };
+        object.why = shown(&object.why) + advice;
         object.holds_no_data = is_made_again(&object.what);
     }
     found
@@ -96,6 +103,14 @@ mod tests {
             "{found:?}"
         );
         assert!(found[1].why.contains("no server") && !found[1].why.contains("pw"), "{found:?}");
+    }
+
+    #[test]
+    fn an_extension_that_needs_its_library_from_the_start_is_said_to_need_it() {
+        let messages = "pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter \
+            \"cron.database_name\"\nCommand was: CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA public;\n";
+        let found = objects(messages, "shop");
+        assert!(found[0].why.ends_with("restore into one (--into)"), "{found:?}");
     }
 
     #[test]

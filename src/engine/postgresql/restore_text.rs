@@ -11,7 +11,7 @@ use crate::engine::shell_quote::shell_quoted;
 /// reaches nothing of the original. `pg_ctl` gives them to a shell, in which `PGDATA` is the data directory.
 const PRIVATE: &str = "-p 5433 -k /tmp -c listen_addresses= -c ssl=off -c archive_mode=off \
     -c max_logical_replication_workers=0 -c primary_conninfo= -c archive_cleanup_command= -c recovery_end_command= \
-    -c external_pid_file= -c logging_collector=off -c data_directory=\"$PGDATA\" \
+    -c external_pid_file= -c shared_preload_libraries= -c session_preload_libraries= -c logging_collector=off -c data_directory=\"$PGDATA\" \
     -c hba_file=\"$PGDATA\"/pg_hba.conf -c ident_file=\"$PGDATA\"/pg_ident.conf";
 
 /// The last version that keeps its statistics in a folder that the settings name, and one option more for those.
@@ -50,8 +50,8 @@ for T in restored/data/tablespaces/*/; do [ -d "$T" ] && ln -sfn "$(realpath "$T
 # The server runs as the owner of its files, who must be able to enter every folder above them:
 chown -R postgres: restored/data && chmod 755 restored
 # (If this is the backup of a standby, rm "$DATA/standby.signal" makes it a primary.)
-# These options keep it from the original's data, log, socket, port, WAL archive, publishers and primary. Without
-# them, it takes the original's place:"#,
+# These options keep it from the original's data, log, socket, port, WAL archive, publishers and primary, and it runs
+# no workers of extensions. Without them, it takes the original's place:"#,
     );
     text.extend(lines(&start));
     text
@@ -116,8 +116,8 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         steps.push(format!("rm {data}/standby.signal"));
     }
     steps.push(
-        "# The options keep it from the original's data, log, socket, port, WAL archive, publishers and primary. \
-         Without them, it takes the original's place:"
+        "# The options keep it from the original's data, log, socket, port, WAL archive, publishers and primary, and it \
+         runs no workers of extensions. Without them, it takes the original's place:"
             .to_owned(),
     );
     let named = version.parse::<u32>().is_ok_and(|it| it <= NAMED_STATISTICS);

@@ -14,7 +14,7 @@ use crate::domain::FailureCode;
 use crate::engine::tool::{
     ServerProcess, Tool, ToolError, major_and_minor, says_any, version_text,
 };
-use crate::engine::{DrillReport, DrillRequest, EngineError, Result};
+use crate::engine::{Counted, DrillReport, DrillRequest, EngineError, Result};
 
 /// The socket, relative to the restored folder, in which server and client run: an absolute path may be too long
 /// for a socket.
@@ -146,6 +146,7 @@ impl<'a> PrivateServer<'a> {
         let mut report = DrillReport {
             version: info.version(),
             check: "redis-check-rdb, sanitize-dump-payload, DUMP of every key".to_owned(),
+            counted: Counted::Keys,
             ..DrillReport::default()
         };
         for (database, keys) in info.databases() {

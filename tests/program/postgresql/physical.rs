@@ -221,6 +221,13 @@ fn the_printed_commands_reach_nothing_of_the_original_whatever_its_settings_name
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let next: Vec<&str> =
         report["next"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    // As if this machine lacked an extension that the original loaded when it started.
+    let settings = target.join("pgdata/postgresql.conf");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    write_file(
+        &settings,
+        text + "shared_preload_libraries = 'gone'\nsession_preload_libraries = 'gone'\n",
+    );
     let stopped = Started(target.join("pgdata"));
     bash(&next.join("\n"), folder.path());
     shown(&target.join("pgdata"));
