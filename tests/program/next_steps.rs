@@ -124,7 +124,7 @@ fn of_a_file_that_something_was_appended_to_the_archive_in_it_is_used_and_the_ad
             let said = error(&fixture.server.run(&command), 0);
             assert!(said.contains("warning: 5 bytes were appended"), "{said}");
         }
-        std::fs::remove_dir_all(&target).unwrap();
+        std::fs::remove_file(&target).unwrap();
     }
     let said = error(&fixture.server.run(&["verify", id_of(&fixture.full)]), 0);
     let (_, advice) = said.trim().split_once("remove them with ").unwrap();

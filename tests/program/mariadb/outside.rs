@@ -189,7 +189,7 @@ fn files_that_the_tool_passes_over_are_named_and_foretold() {
     let database = MariaDb::start_with(&[&format!("--defaults-file={}", options.path().display())]);
     database.sql(
         "INSTALL SONAME 'ha_sphinx'; CREATE DATABASE shop; CREATE TABLE shop.quick(id INT) ENGINE=MEMORY;
-         CREATE TABLE shop.found(id BIGINT UNSIGNED NOT NULL, weight INT, query VARCHAR(100), INDEX(query))
+         CREATE TABLE shop.found(id BIGINT UNSIGNED NOT NULL, weight INT NOT NULL, query VARCHAR(100) NOT NULL, INDEX(query))
          ENGINE=SPHINX CONNECTION='sphinx://127.0.0.1:9/x'",
     );
     write_file(&database.datadir().join("shop/far.csv"), "1,2\n");
