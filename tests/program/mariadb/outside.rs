@@ -212,6 +212,7 @@ fn files_that_the_tool_passes_over_are_named_and_foretold() {
         assert!(named.contains(what), "no {what:?} in {named}");
         assert!(text.contains(&format!("left out: {what}")), "no {what:?} in {text}");
     }
+    database.sql("DROP TABLE shop.found");
     let named = server.admin().full("dumped")["left_out"].to_string();
     assert!(named.contains(&settings) && !named.contains("far.csv"), "{named}");
 }
