@@ -155,7 +155,7 @@ CREATE INDEX backups_proven ON backups (instance, verified_at, id)
 CREATE INDEX backups_missing ON backups (id) WHERE damage_code = 'archive_missing';
 
 -- Runs: every attempt at a job, from the moment it is asked for. A run that has not ended waits for a
--- worker, or one has begun it; drills have no other queue. A run that has ended is history and does not
+-- worker, or one has begun it; drills and consolidations have no other queue. A run that has ended is history and does not
 -- change any more: another attempt is another row.
 --
 -- The table is bounded. Of each backup the newest 20 ended runs of one kind and result are kept; the runs
@@ -163,7 +163,7 @@ CREATE INDEX backups_missing ON backups (id) WHERE damage_code = 'archive_missin
 CREATE TABLE runs (
     id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
     kind TEXT NOT NULL CHECK (kind IN ('backup', 'registration', 'restore', 'drill', 'verify', 'removal',
-                                       'instance_removal', 'staging')),
+                                       'instance_removal', 'staging', 'consolidation')),
     project TEXT NOT NULL,
     -- The instance that is backed up, restored into or removed, or of which a backup is drilled or staged.
     instance TEXT CHECK (length(instance) = 36),
@@ -196,7 +196,7 @@ CREATE INDEX runs_recurring ON runs (instance, kind, ended, id) WHERE kind IN ('
 -- At most one open run of a kind for each backup and instance.
 CREATE UNIQUE INDEX runs_open ON runs (kind, coalesce(backup, ''), coalesce(instance, ''))
     WHERE ended IS NULL;
--- The queue of drills, oldest first.
+-- The queues of drills and consolidations, oldest first.
 CREATE INDEX runs_waiting ON runs (kind, asked, id) WHERE ended IS NULL AND begun IS NULL;
 CREATE INDEX runs_expiring ON runs (expires) WHERE expires IS NOT NULL;
 

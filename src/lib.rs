@@ -10,15 +10,16 @@
 //!
 //! ```text
 //! main        the program                   → cli
-//! cli         commands                      → server client executor catalog engine archive storage config policy telemetry wire disk file_url domain
+//! cli         commands                      → server client executor catalog undo engine archive storage config policy telemetry wire disk file_url domain
 //! client      asks the API over HTTP        → wire domain
 //! server      one process, put together     → executor scheduler notify api catalog engine storage config policy wire bell disk domain
 //! scheduler   begins what is due            → catalog policy bell domain
 //! notify      tells people what is wrong    → catalog policy bell domain
-//! executor    threads that do the work      → catalog engine archive storage bell disk failpoint telemetry domain
+//! executor    threads that do the work      → catalog undo engine archive storage bell disk failpoint telemetry domain
 //! api         HTTP and Trove's words        → catalog wire telemetry domain
 //! catalog     rules over records            → store policy bell domain
 //! store       records in SQLite             → disk domain
+//! undo        what restores replaced        → disk failpoint domain
 //! engine      one kind of database each     → early_sync disk file_url domain
 //! archive     the file format               → domain
 //! storage     keeps archives                → early_sync disk file_url failpoint domain
@@ -49,7 +50,8 @@
 //! | publish | to give a proven archive its final name; from then on the backup exists |
 //! | verify | to prove a published archive again |
 //! | drill | a restore that is made only to prove that a backup can be restored |
-//! | job | what a worker does: a backup, registration, restore, drill or removal |
+//! | consolidate | to make a full backup of the same moment from an incremental one and its chain |
+//! | job | what a worker does: a backup, registration, restore, drill, consolidation or removal |
 //! | run | one attempt at a job or a verification, from the request to its result |
 //! | settle | to record the result of a run and its effect on the rows, in one transaction |
 //!
@@ -96,4 +98,5 @@ pub mod server;
 pub mod storage;
 pub mod store;
 pub mod telemetry;
+pub mod undo;
 pub mod wire;

@@ -255,3 +255,101 @@ fn a_restore_that_is_cut_short_begins_again_at_the_next_start(#[case] place: &st
     fixture.make("next", 1);
     fixture.assert_in_order(&[("first".into(), kept.clone()), ("next".into(), kept)]);
 }
+
+#[rstest]
+#[case::begun("consolidation-begins")]
+#[case::written("consolidation-written")]
+#[case::about_to_be_named("publish-before-rename")]
+#[case::named("publish-after-rename")]
+#[case::about_to_be_written_down("consolidation-before-settle")]
+fn a_consolidation_that_is_cut_short_leaves_the_chain_and_is_made_at_the_next_start(
+    #[case] place: &str,
+) {
+    let mut fixture = Fixture::new();
+    fixture.make("first", 0);
+    let first = content(&fixture.database);
+    change(&fixture.database, " changed");
+    let second = fixture.make("second", 1);
+    let kept = content(&fixture.database);
+    fixture.set_failpoint(place);
+    let path = format!("backups/{}/consolidate", second["id"].as_str().unwrap());
+    fixture.crash_by("POST", &path, None);
+
+    let full = wait_until("the full backup", || {
+        let found = fixture.client().get(&path).with_status(200).json();
+        found["consolidation"]["full_id"].as_str().map(str::to_owned)
+    });
+    wait_until("the end of the consolidation", || {
+        let found = fixture.client().get(&path).with_status(200).json();
+        (found["consolidation"]["status"] == "done").then_some(())
+    });
+    let row = fixture.client().backup(&full);
+    assert_eq!(
+        (&row["kind"], &row["name"], &row["created"]),
+        (&json!("full"), &second["name"], &second["created"])
+    );
+    assert_eq!(fixture.backups().len(), 3, "it is made once");
+    assert_eq!(files_below(&fixture.server.data_dir().join("archives")).len(), 3);
+    fixture.assert_in_order(&[("first".into(), first), ("second".into(), kept)]);
+}
+
+/// A database as an application leaves it that was killed: some rows are only in the log.
+fn database_with_log(path: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source.db");
+    make_database(&source);
+    let connection = Connection::open(&source).unwrap();
+    connection.execute("UPDATE row SET word = 'only in the log'", []).unwrap();
+    for ending in ["", "-wal"] {
+        let (from, to) = (with_ending(&source, ending), with_ending(path, ending));
+        std::fs::copy(from, to).unwrap();
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+#[rstest]
+#[case::made("undo-made", false)]
+#[case::restored("restore-before-place", false)]
+#[case::about_to_be_exchanged("undo-recorded", false)]
+#[case::log_moved_away("undo-companions-moved", false)]
+#[case::exchanged("undo-exchanged", true)]
+#[case::joined("undo-joined", true)]
+fn a_restore_in_place_that_is_cut_short_leaves_the_old_or_the_new_and_both_can_be_had(
+    #[case] place: &str,
+    #[case] exchanged: bool,
+) {
+    let mut fixture = Fixture::new();
+    let made = fixture.make("first", 0);
+    let new = content(&fixture.database);
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("shop.db");
+    database_with_log(&target);
+    let (id, to) = (made["id"].as_str().unwrap(), target.to_str().unwrap());
+    let restore = ["restore", id, "--in-place", "--to", to];
+    fixture.server.set_env("COFFER_FAILPOINT", Some(place));
+    let status = fixture.server.run(&restore).status;
+    assert_eq!(status.signal(), Some(SIGKILL), "{status}");
+    fixture.server.set_env("COFFER_FAILPOINT", None);
+    assert!(target.exists(), "there is the old one or the new one at every moment");
+
+    let undone = fixture.server.run(&["restore", "undo", to]);
+    if exchanged {
+        assert!(undone.status.success(), "the exchange is ended: {undone:?}");
+        assert_eq!(content(&target), new);
+    } else {
+        assert_eq!(undone.status.code(), Some(3), "nothing was replaced: {undone:?}");
+        assert_eq!(names_in(folder.path()), ["shop.db", "shop.db-wal"]);
+        fixture.server.run_ok(&restore);
+        assert_eq!(content(&target), new);
+    }
+    fixture.server.run_ok(&["restore", "undo", to]);
+    let old = content(&target);
+    assert_eq!((old.len(), old[0].1.as_str()), (2000, "only in the log"));
+    fixture.server.run_ok(&["restore", "forget", to]);
+    assert!(names_in(folder.path()).iter().all(|name| name.starts_with("shop.db")));
+}

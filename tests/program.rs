@@ -66,5 +66,7 @@ mod sqlite;
 mod support;
 #[path = "program/trees/mod.rs"]
 mod trees;
+#[path = "program/undo.rs"]
+mod undo;
 #[path = "program/without_coffer.rs"]
 mod without_coffer;

@@ -34,5 +34,7 @@ mod server;
 mod storage;
 #[path = "rooms/store/mod.rs"]
 mod store;
+#[path = "rooms/undo.rs"]
+mod undo;
 #[path = "rooms/wire.rs"]
 mod wire;

@@ -13,6 +13,7 @@ mod archive_access;
 mod backup_list;
 mod backups;
 mod connection;
+mod consolidations;
 mod datastores;
 mod error;
 mod extract;
@@ -142,6 +143,7 @@ fn project_operations() -> Vec<Operation> {
         backup_list::routes(),
         backups::routes(),
         archive::routes(),
+        consolidations::routes(),
         instances::routes(),
         datastores::routes(),
         schedules::routes(),

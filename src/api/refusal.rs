@@ -68,6 +68,7 @@ const fn operation_word(operation: Operation) -> &'static str {
         Operation::Backup => "backup_create",
         Operation::Restore => "restore",
         Operation::Drill => "backup_drill",
+        Operation::Consolidation => "backup_consolidate",
     }
 }
 

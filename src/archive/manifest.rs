@@ -38,6 +38,9 @@ pub struct Manifest {
     /// BLAKE3 of the parent's manifest in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_manifest: Option<String>,
+    /// If it was made of other archives and not of the source: of which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consolidated: Option<Consolidated>,
     /// The unit in which an incremental stores changes, in bytes.
     pub page_bytes: u32,
     pub segment_bytes: u32,
@@ -72,6 +75,15 @@ pub struct BackupDescription {
     pub container: Option<ContainerName>,
     #[serde(with = "rfc3339")]
     pub created: Timestamp,
+}
+
+/// What a full backup was made of that has the same moment and content as an incremental one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consolidated {
+    /// The incremental backup.
+    pub from: BackupId,
+    /// The archives that were read for it: the root first, `from` last.
+    pub chain: Vec<BackupId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -114,6 +126,8 @@ pub struct ManifestDraft {
     pub source: serde_json::Value,
     /// Shell commands that restore the backup without Coffer.
     pub restore: Vec<String>,
+    /// Of what it is made, if not of the source.
+    pub consolidated: Option<Consolidated>,
     /// A second `.coffer/RESTORE.txt`, which replaces the first one when the archive is unpacked: for what is
     /// only known at the end.
     pub final_text: Option<String>,

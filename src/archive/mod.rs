@@ -88,6 +88,10 @@
 //! over needs a new full backup after some weeks (`catalog.max_chain`). In return a restore decodes at most two frames
 //! for a segment at any depth, and a patch is made from two archives, however long the chain.
 //!
+//! A full backup can also be made of a chain: [`Chain::export`] gives a writer the content of any point, and
+//! [`Chain::require_same`] shows that the two have the same entries and hashes. The chain stays as it is, because what is
+//! built on that point needs the chain's own root. The manifest of the new backup says what it was made of.
+//!
 //! # What callers can rely on
 //!
 //! * Of a full archive whose index is lost, [`salvage_unindexed`] restores what its frames hold, and says that nothing
@@ -113,7 +117,9 @@ mod write;
 
 pub use error::{ArchiveError, Result};
 pub use index::{Entries, Record};
-pub use manifest::{BackupDescription, IndexSummary, Manifest, ManifestDraft, Totals};
+pub use manifest::{
+    BackupDescription, Consolidated, IndexSummary, Manifest, ManifestDraft, Totals,
+};
 pub use order::Order;
 pub use read::{
     Chain, Counts, Finished, Lost, Reader, Unindexed, prove, salvage_unindexed, verify_file,

@@ -17,10 +17,19 @@ use super::rules::{Rules, visible_backup};
 use super::steps::require_archive;
 use super::{Catalog, DrillJob, Job, NotNow, Operation, Read, Reply, Result, Scope, Write};
 
+/// Drills and consolidations that run: one thread makes both, so that a backup is in at most one of them.
 #[derive(Debug, Default)]
 pub(super) struct RunningDrills(Mutex<HashMap<BackupId, Cancel>>);
 
 impl RunningDrills {
+    pub(super) fn insert(&self, id: BackupId, cancel: Cancel) {
+        self.0.lock().insert(id, cancel);
+    }
+
+    pub(super) fn remove(&self, id: BackupId) {
+        self.0.lock().remove(&id);
+    }
+
     /// Cancels those whose backup is to be removed.
     pub(super) fn cancel_removed(&self, db: Records<'_>) -> Result<()> {
         for (id, cancel) in &*self.0.lock() {
@@ -60,7 +69,7 @@ impl Catalog {
             let claimed =
                 db.backup(id)?.is_some_and(|it| it.backup.drill.next == Some(NextDrill::Running));
             if claimed {
-                drills.0.lock().insert(id, cancel);
+                drills.insert(id, cancel);
             }
             Ok(claimed)
         })
@@ -85,7 +94,7 @@ impl Catalog {
                 Ok(())
             },
             move |()| {
-                drop(drills.0.lock().remove(&id));
+                drills.remove(id);
                 // Another one may be due.
                 bell.ring();
             },
@@ -97,7 +106,7 @@ impl Catalog {
         let drills = Arc::clone(&self.drills);
         self.write_then(
             move |db, rules| Ok(db.retry_run(run(id), rules.now()).map(drop)?),
-            move |()| drop(drills.0.lock().remove(&id)),
+            move |()| drills.remove(id),
         )
     }
 }

@@ -67,6 +67,7 @@ pub enum Operation {
     Backup,
     Restore,
     Drill,
+    Consolidation,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,10 +129,10 @@ pub enum NotNow {
     Pinned { id: BackupId, member: BackupId },
     #[error(
         "backup {id} is {status}: only COMPLETED and RESTORED ones can be {}",
-        if *operation == Operation::Drill { "drilled" } else { "restored" }
+        done_by(*operation)
     )]
     NotCompleted { id: BackupId, status: Status, operation: Operation },
-    #[error("backup {0} is being deleted: there is nothing left to prove")]
+    #[error("backup {0} is being deleted: nothing more can be done with it")]
     BeingDeleted(BackupId),
     #[error("backup {0} is still being deleted: try again in a moment")]
     StillDeleting(BackupId),
@@ -140,6 +141,12 @@ pub enum NotNow {
     /// A worker has removed what is stored of this backup or instance, but its row is not marked for removal.
     #[error("{0} is not marked for removal: its row stays")]
     NotMarked(String),
+    #[error("backup {0} needs no other archive: there is nothing to consolidate")]
+    StandsAlone(BackupId),
+    #[error(
+        "backup {full} is the full backup of the same moment as {id}: there is nothing to consolidate"
+    )]
+    Consolidated { id: BackupId, full: BackupId },
     #[error("the new id {0} is taken already: try again")]
     IdTaken(BackupId),
 }
@@ -165,6 +172,15 @@ pub enum Forbidden {
 /// The bad backup of a chain, as a sentence about backup `id` names it.
 fn seen_from(id: &BackupId, bad_backup: &BackupId) -> String {
     if id == bad_backup { "it".to_owned() } else { format!("{bad_backup}, which it is built on,") }
+}
+
+/// What was to be done, as the end of "can be …".
+const fn done_by(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Backup | Operation::Restore => "restored",
+        Operation::Drill => "drilled",
+        Operation::Consolidation => "consolidated",
+    }
 }
 
 /// The backup that is not finished, as a sentence about the delete of `id` names it.

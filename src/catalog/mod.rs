@@ -9,6 +9,7 @@
 
 mod alerts;
 mod backups;
+mod consolidations;
 mod deliveries;
 mod drills;
 mod error;
@@ -50,6 +51,7 @@ use rules::Rules;
 use tokens::Tokens;
 
 pub use backups::{BackupFilter, BackupPage};
+pub use consolidations::Consolidation;
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Outage, Result};
 pub use events::{Counted, EventFilter};
 pub use import::{RecordOf, Recovered};
@@ -57,8 +59,8 @@ pub use instances::{InstancePage, NewInstance};
 pub use notices::Notice;
 pub use projects::NewStrategy;
 pub use queue::{
-    BackupJob, DrillJob, InstanceRemovalJob, Job, Lane, RegistrationJob, RemovalJob, RestoreJob,
-    StagingJob,
+    BackupJob, ConsolidationJob, DrillJob, InstanceRemovalJob, Job, Lane, RegistrationJob,
+    RemovalJob, RestoreJob, StagingJob,
 };
 pub use recurring::{DrilledRows, Recurring, RecurringLook};
 pub use retention::Retention;

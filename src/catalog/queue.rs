@@ -23,6 +23,7 @@ pub enum Job {
     Restore(Box<RestoreJob>),
     Drill(Box<DrillJob>),
     Stage(Box<StagingJob>),
+    Consolidate(Box<ConsolidationJob>),
     Remove(RemovalJob),
     RemoveInstance(InstanceRemovalJob),
 }
@@ -77,6 +78,16 @@ pub struct StagingJob {
     pub to: PathBuf,
 }
 
+/// A full backup to make of an incremental one; its run is begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsolidationJob {
+    pub backup: Backup,
+    /// What it is built on and itself, root first.
+    pub chain: Vec<Backup>,
+    /// The id of the full one.
+    pub new_id: BackupId,
+}
+
 /// Archives to remove: one subtree, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemovalJob {
@@ -95,7 +106,7 @@ pub struct InstanceRemovalJob {
 pub enum Lane {
     /// Registrations, restores and backups, in this order.
     Work,
-    /// Restores into staging, and drills.
+    /// Restores into staging, drills, and then consolidations: what nobody waits for.
     Drills,
     /// Removals, of backups first.
     Removals,
@@ -125,7 +136,7 @@ impl Rules {
     fn next_job(&self, db: Records<'_>, lane: Lane) -> Result<Option<Job>> {
         let next: &[Claim] = match lane {
             Lane::Work => &[Self::next_registration, Self::next_restore, Self::next_backup],
-            Lane::Drills => &[Self::next_staging, Self::next_drill],
+            Lane::Drills => &[Self::next_staging, Self::next_drill, Self::next_consolidation],
             Lane::Removals => &[Self::next_removal, Self::next_instance_removal],
         };
         for next in next {

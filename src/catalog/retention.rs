@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     Action, Actor, Backup, BackupId, Event, FailureCode, Instance, InstanceId, InstanceOrigin,
-    InstanceStatus, Status,
+    InstanceStatus, RunKind, Status,
 };
 use crate::policy::{self, Condition, Decision, Fate, History, Keep, Point, PointState};
 use crate::store::{PointRecord, Records, SeenClock};
@@ -39,8 +39,8 @@ impl Catalog {
         self.store.read(|db| self.rules.retention(db, id, whole))
     }
 
-    /// Deletes what the policy of an instance does not keep. Returns the full backups that go with all that is built
-    /// on them.
+    /// Deletes what the policy of an instance does not keep, and asks for the consolidations that it wants. Returns the
+    /// full backups that go with all that is built on them.
     pub fn expire(&self, id: InstanceId) -> Reply<Vec<BackupId>> {
         let (drills, whole) = (Arc::clone(&self.drills), self.store_is_whole());
         self.write_and_wake(move |db, rules| {
@@ -75,6 +75,14 @@ impl Catalog {
                 gone.push(chain.root);
             }
             drills.cancel_removed(db)?;
+            for id in decision.consolidating() {
+                if rules.consolidate_for_retention(db, id)? {
+                    log::info!(
+                        "backup {id} is all that retention keeps of its chain: it becomes a full backup, so that the \
+                         rest can go"
+                    );
+                }
+            }
             Ok(gone)
         })
     }
@@ -132,7 +140,8 @@ impl Rules {
     fn retention(&self, db: Records<'_>, id: InstanceId, store_whole: bool) -> Result<Retention> {
         let record = db.instance(id)?.ok_or(CatalogError::NoSuchInstance { id })?;
         let (instance, policy) = (record.instance, self.policy(id));
-        let read = db.restoring_backups()?.into_iter().collect();
+        let consolidated = db.open_runs(RunKind::Consolidation)?.into_iter().map(|(id, _)| id);
+        let read = db.restoring_backups()?.into_iter().chain(consolidated).collect();
         let points: Vec<Point> = db
             .points_of(&instance.project, id)?
             .into_iter()
@@ -153,7 +162,7 @@ impl Rules {
     }
 }
 
-/// A row as the policy sees it; `read` are the backups that restores read now.
+/// A row as the policy sees it; `read` are the backups that restores and consolidations read.
 fn point(record: PointRecord, read: &HashSet<BackupId>) -> Point {
     let state = match (record.status, record.damage) {
         _ if read.contains(&record.id) || record.removal.is_some() => PointState::Busy,

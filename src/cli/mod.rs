@@ -16,6 +16,7 @@ mod serve;
 mod terminal;
 mod token;
 mod undelete;
+mod undo;
 mod verify;
 
 use std::io;
@@ -78,6 +79,8 @@ enum Command {
     Undelete(undelete::UndeleteArgs),
     /// Write a backup, full or incremental, as one plain full archive.
     Export(export::ExportArgs),
+    /// Ask the server for a full backup of the same moment as an incremental one, made of the archives.
+    Consolidate(backups::ConsolidateArgs),
     /// Rebuild the catalog of backups.
     Catalog(catalog::CatalogArgs),
     /// Make access tokens.
@@ -121,6 +124,7 @@ pub fn run() -> ExitCode {
         Command::Drill(args) => drill::run(&args),
         Command::Undelete(args) => undelete::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Consolidate(args) => backups::consolidate(&args),
         Command::Catalog(args) => catalog::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -9,19 +9,36 @@ use serde_json::json;
 use crate::config::Config;
 use crate::domain::{CheckLevel, DamageIn, LogFormat, Source, num};
 use crate::engine::{self, Owners, Placed, Target};
-use crate::executor::{self, JobError, RestorePlan, RestoreReport};
+use crate::executor::{self, InPlacePlan, JobError, RestorePlan, RestoreReport};
 use crate::telemetry;
+use crate::undo::UndoPoint;
 
 use super::args::BackupArgs;
 use super::error::{CommandError, Result};
 use super::offline::{self, Opened, Purpose};
+use super::undo::{self, UndoCommand};
 use super::{salvage, terminal};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct RestoreArgs {
-    /// The file or folder to restore to. It must not exist: a restore never replaces anything.
-    #[arg(long, value_name = "PATH", required_unless_present = "into", conflicts_with = "into")]
+    #[command(subcommand)]
+    undo: Option<UndoCommand>,
+    /// The file or folder to restore to. It must not exist: a restore never replaces anything, but with --in-place.
+    #[arg(
+        long,
+        value_name = "PATH",
+        required_unless_present_any = ["into", "in_place"],
+        conflicts_with = "into"
+    )]
     to: Option<PathBuf>,
+    /// Replace what is there: the source of the instance, or PATH. What is replaced is kept beside it, until
+    /// `coffer restore undo` brings it back or `coffer restore forget` removes it. For SQLite databases and folders.
+    #[arg(long, conflicts_with_all = ["into", "salvage"])]
+    in_place: bool,
+    /// With --in-place: replace it also if another program has it open, which then goes on with what is set aside.
+    #[arg(long, requires = "in_place")]
+    even_if_open: bool,
     /// Load the databases of a logical backup into the running server of this instance of the configuration,
     /// given by name or id. None of them may exist there.
     #[arg(long, value_name = "INSTANCE")]
@@ -48,6 +65,9 @@ fn parse_check(word: &str) -> Result<CheckLevel, String> {
 }
 
 pub(super) fn run(args: &RestoreArgs) -> Result<()> {
+    if let Some(command) = &args.undo {
+        return undo::run(command);
+    }
     if !args.backup.json {
         telemetry::start(LevelFilter::Warn, LogFormat::Text);
     }
@@ -66,7 +86,8 @@ fn restore(args: &RestoreArgs) -> Result<()> {
         }
         opened => opened?,
     };
-    let target = match (&args.to, &args.into) {
+    let replaced = args.in_place.then(|| replaced(args, &opened)).transpose()?;
+    let target = match (args.to.as_ref().or(replaced.as_ref()), &args.into) {
         (Some(path), _) => Target::Path(path),
         (None, into) => {
             Target::Server(server(&opened.config, into.as_deref().unwrap_or_default())?)
@@ -81,23 +102,27 @@ fn restore(args: &RestoreArgs) -> Result<()> {
         salvage: args.salvage,
         cancel: opened.cancel(),
     };
-    let report = terminal::with_progress("restoring", |progress| {
-        executor::restore(&opened.chain, &how, progress)
+    let in_place = replaced.as_deref().map(|target| {
+        let even_if_open = args.even_if_open;
+        InPlacePlan { target, even_if_open }
     });
-    let report = match report {
+    let (report, point) = match carry_out(&opened, &how, in_place) {
         Err(error) if error.is_damaged_archive() && !args.salvage => {
             return Err(CommandError::Damaged(format!("{error}; {}", salvage::ADVICE)));
         }
-        report => report?,
+        restored => restored?,
     };
     let place = match &report.target {
         Placed::At(path) => path.display().to_string(),
         Placed::In(server) => server.clone(),
     };
     if args.backup.json {
-        report_in_json(&opened, &report, &place);
+        report_in_json(&opened, &report, &place, point.as_ref());
     } else {
         report_as_text(&opened, &report, &place);
+        if let Some(point) = &point {
+            undo::say_made(point, &point.target());
+        }
     }
     match report.left_out.len() {
         0 => warnings(&opened, &report),
@@ -106,6 +131,34 @@ fn restore(args: &RestoreArgs) -> Result<()> {
             terminal::counted(num::to_u64(count), "thing")
         ))),
     }
+}
+
+/// Restores, to a new place or in place of what is there: then there is an undo point of that.
+fn carry_out(
+    opened: &Opened,
+    how: &RestorePlan<'_>,
+    place: Option<InPlacePlan<'_>>,
+) -> Result<(RestoreReport, Option<UndoPoint>), JobError> {
+    let chain = &opened.chain;
+    terminal::with_progress("restoring", |progress| match place {
+        None => Ok((executor::restore(chain, how, progress)?, None)),
+        Some(place) => {
+            let (report, point) = executor::restore_in_place(chain, how, place, progress)?;
+            Ok((report, Some(point)))
+        }
+    })
+}
+
+/// What is replaced: the path that was named, or the source of the backup's instance.
+fn replaced(args: &RestoreArgs, opened: &Opened) -> Result<PathBuf> {
+    let source = opened.instance().and_then(|it| it.source.text("path"));
+    let path = args.to.clone().or_else(|| source.map(PathBuf::from));
+    path.ok_or_else(|| {
+        CommandError::Usage(
+            "--in-place: the configuration has no path of this backup's instance; name what it is to replace with --to"
+                .to_owned(),
+        )
+    })
 }
 
 /// Whether an archive cannot be opened because of its bytes.
@@ -126,8 +179,9 @@ fn next_steps(opened: &Opened, report: &RestoreReport) -> Vec<String> {
     }
 }
 
-fn report_in_json(opened: &Opened, report: &RestoreReport, place: &str) {
+fn report_in_json(opened: &Opened, report: &RestoreReport, place: &str, point: Option<&UndoPoint>) {
     terminal::say_json(&json!({
+        "undo_point": point.map(undo::point_json),
         "backup": opened.id(),
         "chain": opened.manifest().chain,
         "target": place,

@@ -11,10 +11,10 @@ use ureq::http::Response;
 
 use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
-    AlertList, BackupAnswer, BackupList, BackupView, ChannelTest, CreateBackup, CreateBackupBody,
-    CreateInstance, CreateInstanceBody, ErrorBody, Health, InstanceAnswer, InstanceList,
-    InstanceView, Link, RetentionAnswer, RetentionView, ScheduleList, ScheduleView, TestAlerts,
-    TestAlertsBody, TestList,
+    AlertList, BackupAnswer, BackupList, BackupView, ChannelTest, ConsolidationAnswer,
+    ConsolidationView, CreateBackup, CreateBackupBody, CreateInstance, CreateInstanceBody,
+    ErrorBody, Health, InstanceAnswer, InstanceList, InstanceView, Link, RetentionAnswer,
+    RetentionView, ScheduleList, ScheduleView, TestAlerts, TestAlertsBody, TestList,
 };
 
 pub use connection::Connection;
@@ -109,6 +109,20 @@ impl Client {
         let path = self.path(&format!("backups/{id}/pin"));
         let answer: BackupAnswer = self.exchange(method, &path, None)?;
         Ok(answer.backup)
+    }
+
+    /// Asks for a full backup of the same moment as this incremental one.
+    pub fn consolidate_backup(&self, id: BackupId) -> Result<ConsolidationView, ClientError> {
+        let path = self.path(&format!("backups/{id}/consolidate"));
+        let answer: ConsolidationAnswer = self.exchange("POST", &path, None)?;
+        Ok(answer.consolidation)
+    }
+
+    /// How far that is.
+    pub fn consolidation(&self, id: BackupId) -> Result<ConsolidationView, ClientError> {
+        let answer: ConsolidationAnswer =
+            self.get(&self.path(&format!("backups/{id}/consolidate")))?;
+        Ok(answer.consolidation)
     }
 
     /// The schedules of the project, or of every project.

@@ -40,6 +40,8 @@ pub struct InstanceConfig {
     #[serde(default)]
     pub retries: Option<u32>,
     #[serde(default)]
+    pub consolidate: Option<bool>,
+    #[serde(default)]
     pub keep: Option<KeepConfig>,
     #[serde(default)]
     pub drill: Option<String>,
@@ -73,6 +75,7 @@ impl InstanceConfig {
             window: None,
             full_every: None,
             retries: None,
+            consolidate: None,
             keep: None,
             drill: None,
             staging: None,

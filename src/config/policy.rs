@@ -26,6 +26,7 @@ pub struct PolicyConfig {
     pub window: String,
     pub full_every: String,
     pub retries: u32,
+    pub consolidate: bool,
     pub keep: KeepConfig,
     pub drill: String,
     pub alerts: Vec<String>,
@@ -43,6 +44,7 @@ impl PolicyConfig {
             window: or(&own.window, &self.window),
             full_every: or(&own.full_every, &self.full_every),
             retries: own.retries.unwrap_or(self.retries),
+            consolidate: own.consolidate.unwrap_or(self.consolidate),
             keep: own.keep.as_ref().unwrap_or(&self.keep).clone(),
             drill: or(&own.drill, &self.drill),
             alerts: own.alerts.as_ref().unwrap_or(&self.alerts).clone(),
@@ -73,7 +75,8 @@ impl PolicyConfig {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let retries = self.retries;
+        let (retries, consolidate) = (self.retries, self.consolidate);
+        let keep = keep.lets_go().then_some(keep.consolidating(consolidate));
         let timetable = schedule.map(|schedule| Timetable {
             schedule,
             zone: zone.clone(),
@@ -84,7 +87,6 @@ impl PolicyConfig {
         });
         let limits = DrillLimits { zone: zone.clone(), window, jitter, retries };
         let drill = drill.map(|every| DrillPlan::new(every, instance, &limits));
-        let keep = keep.lets_go().then_some(keep);
         Ok(Policy { zone, timetable, keep, drill, staging: None })
     }
 
@@ -126,6 +128,7 @@ impl InstanceConfig {
             "full_every" => self.full_every.is_some(),
             "retries" => self.retries.is_some(),
             "drill" => self.drill.is_some(),
+            "consolidate" => self.consolidate.is_some(),
             _ => self.keep.is_some(),
         }
     }

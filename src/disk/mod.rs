@@ -3,10 +3,10 @@
 mod link;
 mod socket;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, OFlags, RenameFlags, StatVfs};
@@ -68,6 +68,29 @@ fn rename_by_link(from: (BorrowedFd<'_>, &Path), to: (BorrowedFd<'_>, &Path)) ->
     }
 }
 
+/// Removes a tree, even if folders in it are not writable.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            make_writable(path)?;
+            std::fs::remove_dir_all(path)
+        }
+        other => other,
+    }
+}
+
+/// Gives the owner all permissions on the folders of a tree.
+fn make_writable(folder: &Path) -> io::Result<()> {
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            make_writable(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -115,5 +138,20 @@ mod tests {
         }
         assert_eq!(std::fs::read(place.path().join("taken")).unwrap(), b"old");
         assert_eq!(std::fs::read(place.path().join("file")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn folders_are_made_writable_before_they_are_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        let deep = parent.path().join("a/b");
+        std::fs::create_dir_all(&deep).unwrap();
+        for folder in [&deep, &parent.path().join("a")] {
+            std::fs::set_permissions(folder, Permissions::from_mode(0o500)).unwrap();
+        }
+        make_writable(&parent.path().join("a")).unwrap();
+        for folder in ["a", "a/b"] {
+            let mode = std::fs::metadata(parent.path().join(folder)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{folder}");
+        }
     }
 }

@@ -28,6 +28,8 @@ words! {
         BackupUnpin = "backup_unpin",
         /// A drill was asked for.
         BackupDrill = "backup_drill",
+        /// A full backup of the same moment was asked for.
+        BackupConsolidate = "backup_consolidate",
         /// An archive was downloaded.
         BackupDownload = "backup_download",
         /// A backup was restored, or a restore was asked for.

@@ -18,6 +18,8 @@ words! {
         Restore = "restore",
         /// Restoring a backup only to prove it.
         Drill = "drill",
+        /// Making a full backup of an incremental one, from its archives.
+        Consolidation = "consolidation",
         /// Proving the bytes of an archive again.
         Verify = "verify",
         /// Deleting a backup.

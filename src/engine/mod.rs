@@ -41,7 +41,6 @@ pub use request::{
 };
 pub(crate) use shell_quote::shell_quoted;
 pub(crate) use tree::left_in as left_by_restores_in;
-pub(crate) use tree::remove_tree;
 
 pub static ENGINES: &[&dyn Engine] = &[
     &sqlite::Sqlite,
@@ -126,10 +125,23 @@ pub trait Engine: Send + Sync {
         Vec::new()
     }
 
+    /// What it restores in place of; `None`: it does not restore in place of anything.
+    fn in_place(&self) -> Option<InPlace> {
+        None
+    }
+
     /// Whether it reads a running server with that server's tools. Such a source is probed at start-up.
     fn reads_server(&self) -> bool {
         false
     }
+}
+
+/// What an engine can restore in place of what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InPlace {
+    pub is_folder: bool,
+    /// The endings of the files beside it that belong to it, and must not be beside another one.
+    pub companions: &'static [&'static str],
 }
 
 /// An entry's path as text. Bytes that are not UTF-8 become `\xNN`.

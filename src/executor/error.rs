@@ -5,6 +5,7 @@ use crate::catalog::CatalogError;
 use crate::domain::{BackupId, Failure, FailureCode};
 use crate::engine::EngineError;
 use crate::storage::StorageError;
+use crate::undo::UndoError;
 
 pub type Result<T, E = JobError> = std::result::Result<T, E>;
 
@@ -37,6 +38,11 @@ pub enum JobError {
     NoSuchFile(String),
     #[error("this build has no engine named {0:?}")]
     NoEngine(String),
+    #[error(transparent)]
+    Undo(#[from] UndoError),
+    /// A backup that cannot replace what is there, and what to do.
+    #[error("{0}")]
+    NotInPlace(String),
     /// An archive is not the one that it is said to be: what it is, and what to do.
     #[error("{0}")]
     ArchiveMismatch(String),
@@ -108,6 +114,7 @@ impl JobError {
                 FailureCode::ChainBroken
             }
             Self::ArchiveMismatch(_) => FailureCode::ArchiveMismatch,
+            Self::Undo(_) | Self::NotInPlace(_) => FailureCode::TargetDenied,
             Self::Catalog(_)
             | Self::NoEngine(_)
             | Self::NoSuchFile(_)
@@ -156,6 +163,7 @@ impl JobError {
             | Self::ChainBroken { link: BadLink::Missing, .. }
             | Self::Catalog(CatalogError::ChainBroken { damaged: false, .. }) => true,
             Self::Catalog(error) => error.is_not_found(),
+            Self::Undo(error) => error.is_not_found(),
             _ => false,
         }
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 use crate::archive::{
-    self, Chain, Finished, Manifest, ManifestDraft, Reader, Writer, WriterOptions,
+    self, BackupDescription, Chain, Consolidated, Finished, Manifest, ManifestDraft, Reader,
+    Writer, WriterOptions,
 };
-use crate::domain::{Cancel, Clock as _, Kind, Location, SystemClock};
+use crate::domain::{BackupId, Cancel, Clock as _, Kind, Location, SystemClock, Timestamp};
 use crate::storage::OpenFile;
 
 use super::chain::job_error;
@@ -47,8 +48,15 @@ pub fn export(
         page_bytes: engine.page_bytes(),
         order: chain.last().manifest().index.order,
     };
-    let (draft, text) = draft(chain.last().manifest(), to);
-    let total = chain.last().manifest().totals.content_bytes;
+    let manifest = chain.last().manifest();
+    let copy = FullCopy {
+        id: manifest.backup.id,
+        file_name: &quoted_name(to),
+        finished: SystemClock.now(),
+        consolidated: None,
+    };
+    let (draft, text) = draft(manifest, copy);
+    let total = manifest.totals.content_bytes;
     let mut writer = Writer::full(file, &options, &text)?;
     chain.export(&mut writer, &|done| progress(done, total)).map_err(job_error)?;
     let (file, finished) = writer.finish(draft)?;
@@ -61,23 +69,36 @@ pub fn export(
     Ok(finished)
 }
 
-/// The manifest and the restore text of the same backup as a full one.
-fn draft(manifest: &Manifest, to: &Path) -> (ManifestDraft, String) {
-    let mut backup = manifest.backup.clone();
-    backup.parent_id = None;
-    let old_name = Location::file_name(backup.id, Kind::Full);
-    let new_name = to.file_name().unwrap_or_default().to_string_lossy();
-    let quoted = format!("'{}'", new_name.replace('\'', "'\\''"));
+/// The name of a file as a shell reads it.
+fn quoted_name(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    format!("'{}'", name.replace('\'', "'\\''"))
+}
+
+/// What distinguishes a full copy of a backup from that one.
+pub(super) struct FullCopy<'a> {
+    pub(super) id: BackupId,
+    /// What its archive will be named, as commands of a shell write it.
+    pub(super) file_name: &'a str,
+    pub(super) finished: Timestamp,
+    pub(super) consolidated: Option<Consolidated>,
+}
+
+/// The manifest and the restore text of a full copy of this backup.
+pub(super) fn draft(manifest: &Manifest, copy: FullCopy<'_>) -> (ManifestDraft, String) {
+    let FullCopy { id, file_name, finished, consolidated } = copy;
+    let old_name = Location::file_name(manifest.backup.id, Kind::Full);
     let commands: Vec<String> =
-        manifest.restore.iter().map(|line| line.replace(&old_name, &quoted)).collect();
-    let text = facts::plain_restore_text(&backup.id.to_string(), &commands);
+        manifest.restore.iter().map(|line| line.replace(&old_name, file_name)).collect();
+    let text = facts::plain_restore_text(&id.to_string(), &commands);
     let draft = ManifestDraft {
-        backup,
+        backup: BackupDescription { id, parent_id: None, ..manifest.backup.clone() },
         datastore: manifest.datastore.clone(),
         started: manifest.started,
-        finished: SystemClock.now(),
+        finished,
         source: manifest.source.clone(),
         restore: commands,
+        consolidated: consolidated.or_else(|| manifest.consolidated.clone()),
         final_text: facts::with_left_out(&text, &facts::left_out(manifest)),
     };
     (draft, text)

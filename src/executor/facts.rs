@@ -46,6 +46,7 @@ pub(super) fn draft(
         finished,
         source: serde_json::to_value(dump).unwrap_or_default(),
         restore: restore_commands(backup, engine, instance),
+        consolidated: None,
         final_text: with_left_out(
             &restore_text(backup, engine, instance, &job.chain),
             &dump.left_out,

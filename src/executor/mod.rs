@@ -6,10 +6,12 @@
 //! process dies, at the next start [`settle`] settles every job that was running and removes unfinished files.
 
 mod chain;
+mod consolidate;
 mod drill;
 mod error;
 mod export;
 mod facts;
+mod in_place;
 mod instance_file;
 mod jobs;
 mod older_catalog;
@@ -39,6 +41,7 @@ pub use drill::{DrillPlan, PassedDrill, drill, record as record_drill};
 pub use error::{BadLink, JobError, Result};
 pub use export::export;
 pub use facts::left_out;
+pub use in_place::{InPlacePlan, restore_in_place};
 pub use pace::Pace;
 pub use presence::{accept_loss, why_archives_missing};
 pub use proof::{record as record_proof, record_pin};

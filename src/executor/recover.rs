@@ -9,7 +9,7 @@ use super::chain::open_at;
 use super::older_catalog::catch_up;
 use super::presence::check;
 use super::rebuild::rebuild_if_lost;
-use super::{Context, JobError, OnProgress, Result, facts, proof};
+use super::{Context, JobError, OnProgress, Result, consolidate, facts, proof};
 
 /// How much of each was found and settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +24,8 @@ pub struct Recovery {
     pub restores: usize,
     /// Drills that are made again.
     pub drills: usize,
+    /// Consolidations that begin again.
+    pub consolidations: usize,
 }
 
 /// Settles what the last process left, and rebuilds a lost catalog. `None`: the archives are missing, so that is
@@ -35,7 +37,8 @@ pub fn settle(context: &Context, progress: OnProgress<'_>) -> Result<Option<Reco
         return Ok(None);
     }
     rebuild_if_lost(context, progress)?;
-    let recovery = recover(context)?;
+    let mut recovery = recover(context)?;
+    recovery.consolidations = consolidate::settle(context, progress)?;
     catch_up(context, progress)?;
     context.catalog.set_notice(Notice::Unsettled, None);
     Ok(Some(recovery))

@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-use crate::disk::{free_bytes, remove_link, replace_link};
+use crate::disk::{free_bytes, remove_link, remove_tree, replace_link};
 use crate::domain::{FailureCode, InstanceId, RunId};
-use crate::engine::{EngineError, remove_tree, shell_quoted};
+use crate::engine::{EngineError, shell_quoted};
 use crate::storage::StorageError;
 
 use super::{JobError, Result};

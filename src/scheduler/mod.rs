@@ -198,7 +198,8 @@ impl Scheduler {
     }
 
     fn expire(&self, id: InstanceId) -> crate::catalog::Result<()> {
-        if self.catalog.retention_of(id)?.decision.going().next().is_none() {
+        let decision = self.catalog.retention_of(id)?.decision;
+        if decision.going().next().is_none() && decision.consolidating().next().is_none() {
             return Ok(());
         }
         if !(self.store_is_whole)() {

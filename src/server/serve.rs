@@ -67,11 +67,12 @@ fn settle(context: &Context) -> Result<(), ServerError> {
     let recovery = executor::settle(context, &progress)?.unwrap_or_default();
     if recovery != executor::Recovery::default() {
         log::info!(
-            "the previous process was interrupted: {} backups failed, {} were published already and are COMPLETED, {} restores and {} drills begin again, {} unfinished files removed",
+            "the previous process was interrupted: {} backups failed, {} were published already and are COMPLETED, {} restores, {} drills and {} consolidations begin again, {} unfinished files removed",
             recovery.failed,
             recovery.adopted,
             recovery.restores,
             recovery.drills,
+            recovery.consolidations,
             recovery.swept
         );
     }

@@ -119,11 +119,14 @@ statements! {
                      ORDER BY asked, id LIMIT 1)
          RETURNING backup";
 
+    OPEN_OF_KIND = "SELECT backup, begun IS NOT NULL FROM runs
+         WHERE kind = ?1 AND ended IS NULL AND backup IS NOT NULL";
+
     /// A drill made by a command does not end one that still waits for a worker.
     END = concat!(
         "UPDATE runs SET ended = :at, result = :result, failure_code = :code,
              failure_message = :message, numbers = :numbers
-         WHERE (begun IS NOT NULL OR kind <> 'drill') AND ",
+         WHERE (begun IS NOT NULL OR kind NOT IN ('drill', 'consolidation')) AND ",
         matches_run_of!()
     );
 
@@ -275,6 +278,11 @@ impl Records<'_> {
     /// Begins the drill, or the restore into staging, that has waited longest.
     pub fn claim_waiting(self, kind: RunKind, at: Timestamp) -> Result<Option<BackupId>> {
         query_first(self.0, CLAIM_WAITING, params![at, kind], |row| row.get(0))
+    }
+
+    /// The backups that have an open run of this kind, each with whether that was begun.
+    pub fn open_runs(self, kind: RunKind) -> Result<Vec<(BackupId, bool)>> {
+        query_all(self.0, OPEN_OF_KIND, [kind], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// The runs of a deleted backup are kept for a while.

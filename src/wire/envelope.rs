@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ApiVersion, BackupView, ChannelTest, CreateBackup, CreateInstance, CreateStrategy,
-    DatastoreVersion, DatastoreView, Flavor, InstanceView, LimitRow, ProjectView, QuotaLimits,
-    QuotaUsage, RetentionView, ScheduleView, StrategyView, TestAlerts,
+    ApiVersion, BackupView, ChannelTest, ConsolidationView, CreateBackup, CreateInstance,
+    CreateStrategy, DatastoreVersion, DatastoreView, Flavor, InstanceView, LimitRow, ProjectView,
+    QuotaLimits, QuotaUsage, RetentionView, ScheduleView, StrategyView, TestAlerts,
 };
 
 macro_rules! envelopes {
@@ -67,6 +67,8 @@ envelopes! {
     TestAlertsBody { test: TestAlerts }
     /// What came back from the channels.
     TestList { tests: Vec<ChannelTest> }
+    /// How far the consolidation of a backup is.
+    ConsolidationAnswer { consolidation: ConsolidationView }
     /// The body that sets a strategy.
     CreateStrategyBody { backup_strategy: CreateStrategy }
 }

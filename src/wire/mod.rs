@@ -6,6 +6,7 @@
 mod alert;
 mod backup;
 mod backup_view;
+mod consolidation;
 mod datastore;
 mod document;
 mod envelope;
@@ -30,6 +31,7 @@ pub use backup::{
     BackupList, BackupView, CreateBackup, DatastoreRef, DrillStatus, DrillView, RestoreFrom,
 };
 pub use backup_view::{ArchiveUrls, gigabytes};
+pub use consolidation::{ConsolidationStatus, ConsolidationView};
 pub use datastore::{DatastoreVersion, DatastoreView};
 pub use document::{ApiVersion, Health, HealthStatus};
 pub use error::{ErrorBody, ErrorDetail};
@@ -44,11 +46,11 @@ pub use schedule::ScheduleView;
 pub use strategy::{CreateStrategy, StrategyView};
 
 pub use envelope::{
-    ApiVersionAnswer, ApiVersionList, BackupAnswer, CreateBackupBody, CreateInstanceBody,
-    CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer, FlavorList, InstanceAnswer,
-    LimitList, ProjectAnswer, ProjectList, QuotaLimitsBody, QuotaList, RetentionAnswer,
-    ScheduleList, StrategyAnswer, StrategyList, TestAlertsBody, TestList, VersionAnswer,
-    VersionList,
+    ApiVersionAnswer, ApiVersionList, BackupAnswer, ConsolidationAnswer, CreateBackupBody,
+    CreateInstanceBody, CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer,
+    FlavorList, InstanceAnswer, LimitList, ProjectAnswer, ProjectList, QuotaLimitsBody, QuotaList,
+    RetentionAnswer, ScheduleList, StrategyAnswer, StrategyList, TestAlertsBody, TestList,
+    VersionAnswer, VersionList,
 };
 
 /// One entry of `links`.

@@ -95,6 +95,40 @@ async fn a_drill_can_be_requested_and_its_result_is_shown() {
 }
 
 #[actix_web::test]
+async fn an_incremental_backup_becomes_a_full_one_of_the_same_moment() {
+    let fixture = Fixture::new();
+    let root = fixture.completed_backup("alice", "project-a", A1, "n").await;
+    let body = json!({"backup": {"name": "n", "instance": A1, "parent_id": root}});
+    let made = fixture.post(BACKUPS, "alice", &body).await.json();
+    fixture.run_jobs(b"bytes of it");
+    let id = made["backup"]["id"].as_str().unwrap();
+    let path = format!("{BACKUPS}/{id}/consolidate");
+    let mut wanted = json!({"consolidation": {
+        "backup_id": id, "status": null, "full_id": null, "asked": null, "ended": null, "failure": null,
+    }});
+    assert_eq!(shown(&fixture, &path).await, wanted);
+    for _ in 0..2 {
+        let answer = fixture.post(&path, "alice", &json!({})).await;
+        assert_eq!(
+            (answer.status, &answer.json()["consolidation"]["status"]),
+            (202, &json!("waiting"))
+        );
+    }
+    fixture.run_jobs(b"bytes of the full one");
+    let found = shown(&fixture, &path).await;
+    let full = found["consolidation"]["full_id"].as_str().unwrap().to_owned();
+    wanted["consolidation"]["status"] = json!("done");
+    for key in ["full_id", "asked", "ended"] {
+        wanted["consolidation"][key] = found["consolidation"][key].clone();
+        assert!(found["consolidation"][key].is_string(), "{found}");
+    }
+    assert_eq!(found, wanted);
+    let full = shown(&fixture, &format!("{BACKUPS}/{full}")).await["backup"].take();
+    assert_eq!((&full["kind"], &full["created"]), (&json!("full"), &made["backup"]["created"]));
+    assert_eq!(fixture.post(&path, "alice", &json!({})).await.status, 422);
+}
+
+#[actix_web::test]
 async fn progress_is_shown_while_a_backup_runs() {
     let fixture = Fixture::new();
     let id = fixture.create_backup("alice", "project-a", A1, "n").await;

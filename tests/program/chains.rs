@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, TestServer, archive_of, damage, id_of, stderr_of, wait_until, write_file,
+    Client, PROJECT, TestServer, archive_of, damage, id_of, stderr_of, wait_until, write_file,
 };
 use coffer::domain::{Clock as _, SystemClock};
 
@@ -22,12 +22,22 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("source.db");
         fresh_database(&database, 3000);
-        let server = TestServer::builder().instance_sqlite("shop", &database).start();
+        let server = TestServer::builder()
+            .instance_sqlite("shop", &database)
+            .token("root", PROJECT, &["admin"])
+            .start();
         Self { server, database, _folder: folder }
     }
 
     fn client(&self) -> Client {
         self.server.admin()
+    }
+
+    /// Runs a command that asks the server.
+    fn client_command(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = self.server.command(arguments);
+        command.env("COFFER_URL", self.server.base()).env("COFFER_PROJECT", PROJECT);
+        command.env("COFFER_TOKEN", self.server.secret("root")).output().unwrap()
     }
 
     fn restored_bytes(&self, id: &str) -> Result<Vec<u8>, String> {
@@ -295,4 +305,59 @@ fn any_point_of_a_chain_can_be_exported_as_a_full_archive() {
     assert!(std::fs::read(&target).unwrap() == fixture.restored_bytes(id_of(&chain[2])).unwrap());
     let again = fixture.server.run(&["export", id_of(&chain[2]), "--to", to]);
     assert_eq!(again.status.code(), Some(1), "an existing file is not replaced");
+}
+
+#[test]
+fn a_consolidated_backup_restores_as_the_incremental_one_did_also_without_the_old_chain_and_the_catalog()
+ {
+    let mut fixture = Fixture::new();
+    fixture.client().full("shop");
+    change(&fixture.database, 0);
+    fixture.client().incremental("shop");
+    change(&fixture.database, 3);
+    let of = fixture.client().incremental("shop");
+    let wanted = std::fs::read(&fixture.database).unwrap();
+    let asked = fixture.client_command(&["consolidate", "latest:shop", "--wait", "--json"]);
+    let report: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    assert_eq!(
+        (&report["status"], &report["backup_id"]),
+        (&json!("done"), &of["id"]),
+        "{report:#}"
+    );
+    let full = report["full_id"].as_str().unwrap().to_owned();
+    let row = fixture.client().backup(&full);
+    for same in ["name", "created", "instance_id", "source_bytes", "verify_level", "left_out"] {
+        assert_eq!(row[same], of[same], "{same}");
+    }
+    assert_eq!((&row["kind"], &row["parent_id"]), (&json!("full"), &Value::Null));
+    assert!(fixture.restored_bytes(&full).unwrap() == wanted);
+    let refused = fixture.client_command(&["consolidate", id_of(&of)]);
+    assert!(stderr_of(&refused).contains(&full), "{}", stderr_of(&refused));
+
+    change(&fixture.database, 1);
+    let next = fixture.client().incremental("shop");
+    assert_eq!(next["parent_id"], full.as_str(), "what follows is built on the full one");
+    let later = std::fs::read(&fixture.database).unwrap();
+    let root = fixture.client().all("backups", "backups").pop().unwrap();
+    fixture.client().delete(&format!("backups/{}", id_of(&root))).with_status(202);
+    assert!(fixture.restored_bytes(&full).unwrap() == wanted);
+    assert!(fixture.restored_bytes(id_of(&next)).unwrap() == later);
+    let archive = archive_of(&row);
+    let plain = std::process::Command::new("tar")
+        .args(["--zstd", "-xOf"])
+        .arg(&archive)
+        .arg(".coffer/manifest.json")
+        .output()
+        .unwrap();
+    let manifest: Value = serde_json::from_slice(&plain.stdout).unwrap();
+    assert_eq!(manifest["consolidated"]["from"], of["id"]);
+    assert_eq!(manifest["consolidated"]["chain"].as_array().unwrap().len(), 3);
+
+    let before = fixture.client().backup(&full);
+    fixture.server.allow_warning("rebuilt");
+    fixture.server.terminate();
+    fixture.server.remove_catalog();
+    fixture.server.restart();
+    assert_eq!(fixture.client().backup(&full), before);
+    assert!(fixture.restored_bytes(id_of(&next)).unwrap() == later);
 }

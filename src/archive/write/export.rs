@@ -4,9 +4,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::writer::Writer;
-use crate::archive::error::Result;
+use crate::archive::error::{Damage, Result};
 use crate::archive::index::{Piece, Stored};
-use crate::archive::read::{Chain, SegmentReader};
+use crate::archive::read::{Chain, Reader, SegmentReader};
 use crate::domain::num::to_u64;
 
 impl Chain {
@@ -42,5 +42,29 @@ impl Chain {
             progress(done);
         }
         Ok(())
+    }
+    /// Fails unless `copy`, a full backup, has the same entries as this backup, and the same hash of each segment. It
+    /// compares the indexes: that the bytes are those of the hashes, [`prove`](crate::archive::prove) shows.
+    pub fn require_same(&self, copy: &Arc<Reader>) -> Result<()> {
+        let differs =
+            || copy.damaged(Damage::new("it differs from the backup that it was made of"));
+        let mut mine = self.last().entries(Some(self.readers().root()?))?;
+        let mut others = copy.entries(None)?;
+        loop {
+            let is_same = match (mine.piece()?, others.piece()?) {
+                (None, None) => return Ok(()),
+                (Some(Piece::Entry(mine)), Some(Piece::Entry(other))) => mine == other,
+                (Some(Piece::Segment(at, mine)), Some(Piece::Segment(other_at, other))) => {
+                    // The holes of a large file have no hash.
+                    let both_holes = mine.stored == Stored::Hole && other.stored == Stored::Hole;
+                    (at.number, at.length) == (other_at.number, other_at.length)
+                        && (both_holes || mine.hash == other.hash)
+                }
+                _ => false,
+            };
+            if !is_same {
+                return Err(differs());
+            }
+        }
     }
 }

@@ -96,6 +96,7 @@ fn manifest(
         root_id: chain.first().copied().unwrap_or(id),
         chain,
         parent_manifest: parent.map(|it| it.manifest_hash()),
+        consolidated: draft.consolidated,
         page_bytes: options.page_bytes,
         segment_bytes: saturating_u32(SEGMENT_BYTES),
         started: draft.started,

@@ -2,6 +2,7 @@
 
 mod alert;
 mod connect;
+mod consolidate;
 mod create;
 mod delete;
 mod list;
@@ -15,6 +16,7 @@ mod status;
 mod table;
 
 pub(super) use alert::{AlertArgs, run as alert};
+pub(super) use consolidate::{ConsolidateArgs, run as consolidate};
 pub(super) use create::{BackupArgs, run as create};
 pub(super) use delete::{DeleteArgs, run as delete};
 pub(super) use list::{ListArgs, run as list};

@@ -67,6 +67,7 @@ fn row(chain: &ChainView) -> [String; 6] {
         chain.kept_by.iter().map(|tier| tier.as_str().to_owned()).collect();
     reasons.extend(chain.held_by.iter().map(|guard| why(*guard).to_owned()));
     let (fate, reason) = match (chain.reason, chain.goes) {
+        (None, _) if chain.consolidates.is_some() => ("consolidates", consolidation(chain)),
         (None, _) if reasons.is_empty() => ("stays", "kept as long as there is room".to_owned()),
         (None, _) => ("stays", reasons.join("; ")),
         (Some(expiry), goes) => {
@@ -89,6 +90,12 @@ fn row(chain: &ChainView) -> [String; 6] {
         fate.to_owned(),
         reason,
     ]
+}
+
+fn consolidation(chain: &ChainView) -> String {
+    let id = chain.consolidates.map(|id| id.to_string()).unwrap_or_default();
+    let tiers: Vec<_> = chain.kept_by.iter().map(|tier| tier.as_str()).collect();
+    format!("{} keeps only {id}: that becomes a full backup, then these go", tiers.join(", "))
 }
 
 fn summary(view: &RetentionView) -> String {

@@ -8,6 +8,7 @@ mod data_dir;
 mod finding;
 mod instances;
 mod tools;
+mod undo;
 
 use clap::Args;
 use serde_json::json;
@@ -68,6 +69,7 @@ fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     catalog::catalog(config, findings);
     instances::instances(config, free, verbose, findings);
     alerts::alerts(config, findings);
+    undo::undo_points(config, findings);
     tools::tools(findings);
 }
 

@@ -18,8 +18,8 @@ use self::options::Options;
 use super::file_name::folder_name;
 use super::tree::FolderLoad;
 use super::{
-    Counted, DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, Intake, Load,
-    LoadRequest, Probe, Pulse, mounts, source_path,
+    Counted, DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, EngineError, InPlace,
+    Intake, Load, LoadRequest, Probe, Pulse, mounts, source_path,
 };
 use crate::domain::Source;
 
@@ -89,6 +89,10 @@ impl Engine for Directory {
         };
         report.count("members", members);
         Ok(report)
+    }
+
+    fn in_place(&self) -> Option<InPlace> {
+        Some(InPlace { is_folder: true, companions: &[] })
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

@@ -15,7 +15,7 @@ use crate::engine::{EngineError, Load, LoadRequest, Placed, Result, Staged};
 const STAGED_NAME: &str = "database";
 
 /// Files that SQLite would treat as part of a database with this name.
-const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+pub(super) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 #[derive(Debug)]
 pub(super) struct SqliteLoad {

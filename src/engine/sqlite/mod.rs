@@ -29,8 +29,8 @@ use self::options::Options;
 use self::snapshot::Snapshot;
 use super::file_name::plain_name;
 use super::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
-    Pulse, Result, Staging, mounts, source_path,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, InPlace, Intake, Load, LoadRequest,
+    Probe, Pulse, Result, Staging, mounts, source_path,
 };
 use crate::domain::{Cancel, Source};
 
@@ -99,6 +99,10 @@ impl Engine for Sqlite {
 
     fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport> {
         drill::drill(request)
+    }
+
+    fn in_place(&self) -> Option<InPlace> {
+        Some(InPlace { is_folder: false, companions: &load::COMPANIONS })
     }
 
     fn target_name(&self, instance_name: &str) -> PathBuf {

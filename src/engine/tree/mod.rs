@@ -18,5 +18,5 @@ mod writer;
 pub(super) use self::beneath::{Folders, path_in};
 pub(super) use self::load::{FolderLoad, StagedFolder, damaged_dumps, occupied, path_of};
 pub(super) use self::staging::Staging;
-pub(crate) use self::staging::{left_in, remove_tree};
+pub(crate) use self::staging::left_in;
 pub(super) use self::writer::Tree;

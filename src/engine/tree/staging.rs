@@ -13,7 +13,7 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags, fchmod, flock, removexattr, 
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use crate::disk::rename_to_free_name;
+use crate::disk::{remove_tree, rename_to_free_name};
 use crate::domain::LeftOut;
 use crate::engine::{EngineError, Result};
 
@@ -182,29 +182,6 @@ fn open_folder(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
-/// Removes a tree, even if its restored folders are not writable.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_writable(path)?;
-            std::fs::remove_dir_all(path)
-        }
-        other => other,
-    }
-}
-
-/// Gives the owner all permissions on the folders of a tree.
-fn make_writable(folder: &Path) -> io::Result<()> {
-    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            make_writable(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 fn sync(target: &Path) -> Result<()> {
     let folder = parent_of(target);
     File::open(&folder)
@@ -258,20 +235,5 @@ mod tests {
         symlink(&away, staging.path()).unwrap();
         staging.place_folder("", &target).unwrap_err();
         assert!(!target.exists() && away.exists());
-    }
-
-    #[test]
-    fn folders_are_made_writable_before_they_are_removed() {
-        let parent = tempfile::tempdir().unwrap();
-        let deep = parent.path().join("a/b");
-        std::fs::create_dir_all(&deep).unwrap();
-        for folder in [&deep, &parent.path().join("a")] {
-            std::fs::set_permissions(folder, Permissions::from_mode(0o500)).unwrap();
-        }
-        make_writable(&parent.path().join("a")).unwrap();
-        for folder in ["a", "a/b"] {
-            let mode = std::fs::metadata(parent.path().join(folder)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o700, "{folder}");
-        }
     }
 }

@@ -141,7 +141,7 @@ const fn trusts_stamps(reread_every: u64, earlier: u64) -> bool {
 }
 
 /// Reads the synced file back, decodes it and compares every hash.
-fn prove(
+pub(super) fn prove(
     context: &Context,
     pending: &dyn Pending,
     finished: &Finished,
@@ -162,7 +162,7 @@ fn prove(
 }
 
 /// Publishes a proven archive: from here on the backup exists.
-fn publish(
+pub(super) fn publish(
     context: &Context,
     backup: &Backup,
     pending: Box<dyn Pending>,

@@ -2,6 +2,7 @@
 //! place.
 
 mod backup;
+mod consolidate;
 mod drill;
 mod intake;
 mod outcome;
@@ -54,6 +55,11 @@ pub(super) fn run(context: &Context, job: Job) {
             let result = guarded(|| staging::run(context, &job));
             Outcome::Staging { id, took: started.elapsed(), result }.settle(context);
         }
+        Job::Consolidate(job) => {
+            if let Some(outcome) = consolidate::run(context, &job) {
+                outcome.settle(context);
+            }
+        }
         Job::Remove(job) => remove::run(context, &job),
         Job::RemoveInstance(job) => remove::run_instance(context, &job),
     }
@@ -66,6 +72,7 @@ fn subject(job: &Job) -> Option<Subject> {
         Job::Register(job) => Subject::new("backup_id", job.backup.id),
         Job::Drill(job) => Subject::new("backup_id", job.id),
         Job::Stage(job) => Subject::new("backup_id", job.id),
+        Job::Consolidate(job) => Subject::new("backup_id", job.backup.id),
         Job::Remove(_several) => return None,
         Job::Restore(job) => Subject::new("instance_id", job.instance.id),
         Job::RemoveInstance(job) => Subject::new("instance_id", job.id),

@@ -9,6 +9,7 @@ use crate::executor::{Context, JobError, Result};
 use crate::failpoint;
 
 use super::backup::Published;
+use super::consolidate::{self, Made};
 use super::register::Found;
 use super::restore::{self, Restored};
 use super::staging::{self, Refreshed};
@@ -23,6 +24,7 @@ pub(super) enum Outcome {
     Restore { instance: Box<Instance>, result: Result<Restored> },
     Drill { id: BackupId, took: Duration, result: Result<PassedDrill> },
     Staging { id: BackupId, took: Duration, result: Result<Refreshed> },
+    Consolidation { id: BackupId, result: Result<Made> },
     Removal { id: BackupId, result: Result<Removed> },
     InstanceRemoval { id: InstanceId, result: Result<()> },
 }
@@ -85,6 +87,7 @@ impl Outcome {
             },
             Self::Drill { id, took, result } => drill::record(context, *id, result, *took),
             Self::Staging { id, took, result } => staging::record(context, *id, result, *took),
+            Self::Consolidation { id, result } => consolidate::record(context, *id, result),
             Self::Removal { id, result: Ok(Removed::InTrash) } => catalog.trashed(vec![*id]).wait(),
             Self::Removal { id, result: Ok(Removed::Gone) } => catalog.removed(vec![*id]).wait(),
             Self::Removal { id, result: Err(error) } => {
@@ -114,6 +117,7 @@ impl Outcome {
             Self::Restore { result, .. } => result.as_ref().err(),
             Self::Drill { result, .. } => result.as_ref().err(),
             Self::Staging { result, .. } => result.as_ref().err(),
+            Self::Consolidation { result, .. } => result.as_ref().err(),
             Self::Removal { result, .. } => result.as_ref().err(),
             Self::InstanceRemoval { result, .. } => result.as_ref().err(),
         }
@@ -126,6 +130,7 @@ impl Outcome {
             Self::Restore { instance, .. } => format!("restoring into instance {}", instance.id),
             Self::Drill { id, .. } => format!("drill of backup {id}"),
             Self::Staging { id, .. } => format!("restoring backup {id} into staging"),
+            Self::Consolidation { id, .. } => format!("consolidation of backup {id}"),
             Self::Removal { id, .. } => format!("deleting backup {id}"),
             Self::InstanceRemoval { id, .. } => format!("deleting instance {id}"),
         };
@@ -153,6 +158,7 @@ impl Outcome {
                 log::info!("{what}: {} has it now", refreshed.to.display());
             }
             (Self::Drill { result: Ok(drilled), .. }, None) => log::info!("{what} {drilled}"),
+            (Self::Consolidation { result: Ok(made), .. }, None) => log::info!("{what}: {made}"),
             _ => log::info!("{what}: done"),
         }
     }

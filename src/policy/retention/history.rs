@@ -1,5 +1,6 @@
 //! What a retention policy decides over: the backups of one instance, and the state of what is around them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
@@ -110,6 +111,9 @@ impl<'a> Families<'a> {
             }
         }
         good.reverse();
+        // Two of the same moment are one restore point: the full backup, which was made of the other.
+        good.sort_by_key(|it| (Reverse(it.point.created), it.point.parent.is_some()));
+        good.dedup_by_key(|it| it.point.created);
         let families = sorted.iter().rev().filter_map(|root| {
             let members = members.remove(&root.id)?;
             Some(Family { root, members })

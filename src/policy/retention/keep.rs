@@ -38,6 +38,16 @@ pub struct Keep {
     pub min_age: Span,
     /// The most that the archives of the instance may take; then the oldest go first.
     pub max_size: Option<Amount>,
+    /// Whether an incremental backup becomes a full one where it is all that is kept of its chain.
+    pub consolidate: bool,
+}
+
+/// What the tiers keep of a family.
+#[derive(Debug, Default)]
+pub(super) struct Selected {
+    pub(super) tiers: Vec<Tier>,
+    /// Each once.
+    pub(super) points: Vec<BackupId>,
 }
 
 /// What restore points of one hour, day, week, month or year have in common.
@@ -58,6 +68,12 @@ impl Keep {
         Self { tiers: tiers.collect(), ..Self::default() }
     }
 
+    /// The same policy, with or without consolidation.
+    #[must_use]
+    pub fn consolidating(self, consolidate: bool) -> Self {
+        Self { consolidate, ..self }
+    }
+
     pub fn tiers(&self) -> &[(Tier, NonZeroU32)] {
         &self.tiers
     }
@@ -67,13 +83,13 @@ impl Keep {
         !self.tiers.is_empty() || self.max_size.is_some()
     }
 
-    /// Which tier keeps something of which family: each with the root of that family.
+    /// What the tiers keep of which family, by the root of that.
     pub(super) fn selected(
         &self,
         good: &[Good<'_>],
         zone: &TimeZone,
-    ) -> HashMap<BackupId, Vec<Tier>> {
-        let mut selected: HashMap<BackupId, Vec<Tier>> = HashMap::new();
+    ) -> HashMap<BackupId, Selected> {
+        let mut selected: HashMap<BackupId, Selected> = HashMap::new();
         for (tier, count) in &self.tiers {
             let mut left = count.get();
             let mut last = None;
@@ -87,9 +103,12 @@ impl Keep {
                 }
                 left = left.saturating_sub(1);
                 last = period;
-                let tiers = selected.entry(*root).or_default();
+                let Selected { tiers, points } = selected.entry(*root).or_default();
                 if tiers.last() != Some(tier) {
                     tiers.push(*tier);
+                }
+                if !points.contains(&point.id) {
+                    points.push(point.id);
                 }
             }
         }

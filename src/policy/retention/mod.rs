@@ -3,7 +3,12 @@
 //! A full backup and all that is built on it go together. What the policy does not keep goes, unless a [`Guard`]
 //! holds it. Whatever the clock, the policy and the failures are: the newest chain that can be restored from proven
 //! archives never goes, and nothing goes before there is a newer full backup that is proven.
+//!
+//! Of a chain of which only an incremental backup is kept, that one may become a full backup first. The two have the
+//! same time, and count as one restore point: the full one. So the rest of the chain goes like any other, once the
+//! full one is proven and not before.
 
+mod consolidation;
 mod guard;
 mod history;
 mod keep;
@@ -14,6 +19,7 @@ use std::time::Duration;
 use crate::domain::{BackupId, Timestamp};
 
 use history::{Families, Family};
+use keep::Selected;
 
 pub use guard::Guard;
 pub use history::{Condition, History, Point, PointState};
@@ -45,6 +51,8 @@ pub struct Chain {
     /// What its archives take.
     pub bytes: u64,
     pub fate: Fate,
+    /// The only member that is kept, an incremental backup, if it is to become a full one, so that the others can go.
+    pub consolidates: Option<BackupId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +76,12 @@ impl Decision {
     pub fn going(&self) -> impl Iterator<Item = &Chain> {
         let suspended = !self.suspended.is_empty();
         self.chains.iter().filter(move |chain| !suspended && !chain.fate.stays())
+    }
+
+    /// The incremental backups that become full ones now.
+    pub fn consolidating(&self) -> impl Iterator<Item = BackupId> {
+        let suspended = !self.suspended.is_empty();
+        self.chains.iter().filter(move |_| !suspended).filter_map(|chain| chain.consolidates)
     }
 
     /// The bytes that are free afterwards.
@@ -97,10 +111,11 @@ pub fn decide_without(missing: Option<Guard>, keep: &Keep, history: &History<'_>
     let mut chains: Vec<Chain> = Vec::new();
     for family in &families.all {
         let root = family.root.id;
-        let tiers = selected.remove(&root).unwrap_or_default();
+        let Selected { tiers, points: kept_points } = selected.remove(&root).unwrap_or_default();
         let holds = |guard: &Guard| guard.holds(family, &families, keep, history.now);
         let guards: Vec<Guard> = guards.iter().copied().filter(holds).collect();
         let kept = !tiers.is_empty() || is_kept_by_default(keep, family, history.now);
+        let may_consolidate = keep.consolidate && guards.is_empty();
         chains.push(Chain {
             root,
             members: family.members.iter().map(|it| it.id).collect(),
@@ -113,6 +128,9 @@ pub fn decide_without(missing: Option<Guard>, keep: &Keep, history: &History<'_>
             } else {
                 Fate::Expired
             },
+            consolidates: may_consolidate
+                .then(|| consolidation::worthwhile(family, &kept_points))
+                .flatten(),
         });
     }
     if let Some(most) = keep.max_size {
@@ -142,6 +160,7 @@ fn shrink_to(most: u64, chains: &mut [Chain]) {
         if matches!(&chain.fate, Fate::Stays { guards, .. } if guards.is_empty()) && chain.bytes > 0
         {
             chain.fate = Fate::OverSize;
+            chain.consolidates = None;
             bytes = bytes.saturating_sub(chain.bytes);
         }
     }

@@ -50,6 +50,11 @@ statements! {
     /// The backups that restores read now.
     RESTORING = "SELECT restored_from FROM instances WHERE status = 'BUILD' AND restored_from IS NOT NULL";
 
+    FULL_OF_MOMENT = "SELECT id FROM backups
+         WHERE instance = ?1 AND status = 'COMPLETED' AND created = ?2 AND kind = 'full' AND removal IS NULL
+             AND damage_code IS NULL
+         LIMIT 1";
+
     COMPLETED_SINCE = "SELECT count(*) FROM backups
          WHERE instance = ?1 AND status = 'COMPLETED' AND created >= ?2 AND removal IS NULL";
 
@@ -84,6 +89,15 @@ impl Records<'_> {
     /// The backups that restores read now.
     pub fn restoring_backups(self) -> Result<Vec<BackupId>> {
         query_all(self.0, RESTORING, [], |row| row.get(0))
+    }
+
+    /// The sound full backup of an instance that shows this moment.
+    pub fn full_of_moment(
+        self,
+        instance: InstanceId,
+        created: Timestamp,
+    ) -> Result<Option<BackupId>> {
+        query_first(self.0, FULL_OF_MOMENT, params![instance, created], |row| row.get(0))
     }
 
     /// How many backups of an instance were completed that were asked for since.

@@ -160,7 +160,7 @@ impl Records<'_> {
         })
     }
 
-    /// Marks the subtree for removal, and cancels the drills of its members. Returns how many were not
+    /// Marks the subtree for removal, and cancels the drills and consolidations of its members. Returns how many were not
     /// marked before.
     pub fn mark_for_removal(
         self,
@@ -171,7 +171,9 @@ impl Records<'_> {
         let params = named_params! { ":root": root, ":project": project };
         let marked = query_all(self.0, MARK, params, Marked::read)?;
         for backup in &marked {
-            self.cancel_run(RunOf::backup(RunKind::Drill, backup.id), at)?;
+            for kind in [RunKind::Drill, RunKind::Consolidation] {
+                self.cancel_run(RunOf::backup(kind, backup.id), at)?;
+            }
         }
         self.open_removals(&marked, at)?;
         Ok(marked.len())

@@ -54,11 +54,11 @@ CREATE TABLE policies (
     keys TEXT NOT NULL CHECK (json_valid(keys))
 ) STRICT, WITHOUT ROWID;
 
--- A restore into staging is a run too.
+-- A restore into staging and a consolidation are runs too.
 CREATE TABLE runs_9 (
     id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
     kind TEXT NOT NULL CHECK (kind IN ('backup', 'registration', 'restore', 'drill', 'verify', 'removal',
-                                       'instance_removal', 'staging')),
+                                       'instance_removal', 'staging', 'consolidation')),
     project TEXT NOT NULL,
     instance TEXT CHECK (length(instance) = 36),
     backup TEXT CHECK (length(backup) = 36),

@@ -265,6 +265,20 @@ impl Fixture {
                         let end = RunEnd::new(START, RunResult::Done);
                         self.catalog.end_staging(job.id, end).wait().unwrap();
                     }
+                    Job::Consolidate(job) => {
+                        let id = job.new_id;
+                        let location = format!("project-a/{id}.tar.zst");
+                        let made = Backup {
+                            id,
+                            kind: Kind::Full,
+                            parent: None,
+                            facts: Some(facts(&location, archive)),
+                            ..job.backup.clone()
+                        };
+                        let numbers = RunNumbers::default();
+                        let added = self.catalog.consolidated(job.backup.id, made, numbers);
+                        assert!(added.wait().unwrap());
+                    }
                     Job::Remove(job) => {
                         let ids = job.backups.iter().map(|it| it.id).collect();
                         self.catalog.removed(ids).wait().unwrap();

@@ -99,6 +99,7 @@ pub(super) fn draft(id: BackupId) -> ManifestDraft {
         finished: Timestamp::from_micros(1_700_000_000_000_003),
         source: serde_json::json!({"facts": {"page_size": 4096}}),
         restore: vec!["tar --zstd -xf FILE".to_owned()],
+        consolidated: None,
         final_text: None,
     }
 }

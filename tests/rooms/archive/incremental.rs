@@ -17,7 +17,7 @@ use super::proptest_config;
 const MIB: usize = SEGMENT_BYTES;
 
 /// Restores and verifies every point of the chain.
-fn assert_points(made: &[TestArchive], trees: &[Vec<Member>]) {
+pub(super) fn assert_points(made: &[TestArchive], trees: &[Vec<Member>]) {
     for (number, tree) in trees.iter().enumerate() {
         let chain = chain_of(&made[..=number]);
         assert_same(&restore(&chain).unwrap().tree(), tree);
@@ -203,9 +203,9 @@ fn another_archive_with_the_id_of_the_parent_is_refused() {
 }
 
 /// A change of a small tree: which file, at which offset, its new length, and a byte.
-type Edit = (usize, usize, usize, u8);
+pub(super) type Edit = (usize, usize, usize, u8);
 
-fn edited(tree: &[Member], edits: &[Edit]) -> Vec<Member> {
+pub(super) fn edited(tree: &[Member], edits: &[Edit]) -> Vec<Member> {
     let mut contents: Vec<_> = tree.iter().map(|it| it.content.clone()).collect();
     for (which, at, length, byte) in edits {
         let number = which % contents.len();

@@ -1,5 +1,6 @@
 //! Whole archives: written, read, restored, damaged.
 
+mod consolidated;
 mod damage;
 mod fixture;
 mod forge;

@@ -1,5 +1,6 @@
 //! The catalog: its rules, its queue, and what is kept of every attempt.
 
+mod consolidations;
 mod create;
 mod delete;
 mod drills;

@@ -77,6 +77,7 @@ fn default_toml_has_every_key() {
         window: None,
         full_every: None,
         retries: None,
+        consolidate: None,
         keep: None,
         drill: None,
         staging: None,

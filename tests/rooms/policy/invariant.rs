@@ -25,8 +25,10 @@ pub(super) fn check(world: &World, decision: &Decision) -> Result<(), String> {
     let late = world.now.plus(Duration::from_secs(HOUR));
     require(points.iter().all(|it| it.created <= late), "the clock is behind a backup")?;
     if let Some(jump) = world.condition.clock_jumped {
-        let since = proven.iter().filter(|it| it.created >= jump).count();
-        require(since >= 3, "the clock jumped")?;
+        // Two of the same moment are one backup of the source.
+        let since: HashSet<Timestamp> =
+            proven.iter().map(|it| it.created).filter(|it| *it >= jump).collect();
+        require(since.len() >= 3, "the clock jumped")?;
     }
     require(!shrank(&proven), "the source shrank")?;
     newest_stays(&points, &proven, &going)?;
@@ -105,13 +107,18 @@ fn promises_are_kept(
     if world.keep.tiers().is_empty() && proven.iter().any(|it| expired(&it.id)) {
         return Err("something expires, and there is no rule".to_owned());
     }
+    // An incremental backup and the full one that was made of it have the same moment: one of them has to stay.
+    let mut moments: BTreeMap<Timestamp, Vec<BackupId>> = BTreeMap::new();
+    for point in proven {
+        moments.entry(point.created).or_default().push(point.id);
+    }
     for (tier, count) in world.keep.tiers() {
-        let mut newest: BTreeMap<String, BackupId> = BTreeMap::new();
-        for (at, point) in proven.iter().enumerate() {
-            newest.insert(period(world, *tier, at, point.created), point.id);
+        let mut newest: BTreeMap<String, &Vec<BackupId>> = BTreeMap::new();
+        for (at, (created, ids)) in moments.iter().enumerate() {
+            newest.insert(period(world, *tier, at, *created), ids);
         }
         let kept = newest.values().rev().take(usize::try_from(count.get()).unwrap());
-        if kept.into_iter().any(expired) {
+        if kept.into_iter().any(|ids| ids.iter().all(expired)) {
             return Err(format!("something that {} = {count} keeps expires", tier.as_str()));
         }
     }

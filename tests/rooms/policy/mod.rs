@@ -1,5 +1,6 @@
 //! The rules of schedules and retention, over simulated years and random histories.
 
+mod consolidation;
 mod drills;
 mod invariant;
 mod oracle;

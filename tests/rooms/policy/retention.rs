@@ -15,10 +15,10 @@ fn histories() -> u64 {
     asked.map_or(500, |number| number.parse().expect("a number of histories"))
 }
 
-/// Runs one history; what it broke, and how many chains went.
-fn run(seed: u64, zone: &TimeZone, missing: Option<Guard>) -> Result<usize, String> {
+/// Runs one history; what it broke, and how many chains went and backups were consolidated.
+fn run(seed: u64, zone: &TimeZone, missing: Option<Guard>) -> Result<(usize, usize), String> {
     let mut world = World::new(seed, zone);
-    let mut gone = 0;
+    let (mut gone, mut consolidated) = (0, 0);
     for step in 0..STEPS {
         world.step();
         if step % 2 == 0 {
@@ -34,19 +34,22 @@ fn run(seed: u64, zone: &TimeZone, missing: Option<Guard>) -> Result<usize, Stri
         }
         gone += decision.going().count();
         world.remove(&decision);
+        consolidated += world.consolidate(&decision);
     }
-    Ok(gone)
+    Ok((gone, consolidated))
 }
 
 #[test]
 fn in_random_histories_the_last_good_backup_never_goes() {
     let zone = TimeZone::get("Europe/Berlin").unwrap();
-    let mut gone = 0;
+    let (mut gone, mut consolidated) = (0, 0);
     for seed in 0..histories() {
-        gone += run(seed, &zone, None).unwrap_or_else(|why| panic!("{why}"));
+        let (went, made) = run(seed, &zone, None).unwrap_or_else(|why| panic!("{why}"));
+        (gone, consolidated) = (gone + went, consolidated + made);
     }
     let enough = usize::try_from(histories()).unwrap();
     assert!(gone > enough, "only {gone} chains went: the histories show little");
+    assert!(consolidated > enough / 50, "only {consolidated} were consolidated");
 }
 
 #[test]

@@ -113,6 +113,27 @@ impl World {
         });
     }
 
+    /// Most of the consolidations that were decided are made; each is a full backup of the same moment.
+    pub(super) fn consolidate(&mut self, decision: &Decision) -> usize {
+        let mut made = 0;
+        for id in decision.consolidating() {
+            let Some(at) = self.points.iter().position(|it| it.id == id) else { continue };
+            if self.random.u32(..4) == 0 {
+                continue;
+            }
+            self.made += 1;
+            made += 1;
+            let copy = Point {
+                id: BackupId::from_uuid(Uuid::from_u128(self.made)),
+                parent: None,
+                stored_bytes: self.random.u64(1 << 20..20 << 20),
+                ..self.points[at].clone()
+            };
+            self.points.insert(at + 1, copy);
+        }
+        made
+    }
+
     fn any_point(&mut self) -> Option<usize> {
         (!self.points.is_empty()).then(|| self.random.usize(..self.points.len()))
     }
@@ -186,5 +207,5 @@ fn random_policy(random: &mut Rng) -> Keep {
     if random.u32(..3) == 0 {
         keep.max_size = Some(Amount::new(random.u64(..100 << 20)));
     }
-    keep
+    keep.consolidating(random.bool())
 }

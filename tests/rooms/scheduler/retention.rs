@@ -1,7 +1,7 @@
 //! What the policy does not keep goes after each backup, as the preview says; what must stay stays.
 
-use coffer::catalog::{CatalogError, NotNow};
-use coffer::domain::ArchiveFacts;
+use coffer::catalog::{CatalogError, ConsolidationJob, NotNow};
+use coffer::domain::{ArchiveFacts, Kind};
 use coffer::policy::{Guard, Tier};
 
 use super::*;
@@ -129,4 +129,52 @@ fn while_the_source_is_much_smaller_than_it_was_nothing_goes() {
     assert_eq!(made(2, 30 << 20), 2, "it may be the loss of data that a person wants to undo");
     assert_eq!(made(3, 30 << 20), 3);
     assert_eq!(made(4, 70 << 20), 1);
+}
+
+/// A full backup in each week, incrementals on the other days; kept is the newest of each of the last four weeks.
+fn weekly() -> Policy {
+    Policy { keep: Some(keep(&[(Tier::Weekly, 4)]).consolidating(true)), ..daily() }
+}
+
+fn claim_consolidation(house: &House) -> Option<Box<ConsolidationJob>> {
+    match house.catalog.claim(Lane::Drills).unwrap() {
+        Some(Job::Consolidate(job)) => Some(job),
+        None => None,
+        other => panic!("not a consolidation: {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_all_that_is_kept_of_a_chain_becomes_a_full_backup_and_then_the_rest_goes() {
+    let mut house = House::new(weekly());
+    // From Thursday to Sunday, and the full backup of Monday.
+    let made = house.made_on_days(0..4);
+    assert!(claim_consolidation(&house).is_none(), "there is no newer full backup yet");
+    let monday = house.made_on_days(4..5)[0];
+    let job = claim_consolidation(&house).unwrap();
+    assert_eq!(job.backup.id, made[3]);
+    house.tick_at(half_past_two(4));
+    assert_eq!(preview(&house), [], "its chain is in use");
+    let id = job.new_id;
+    let facts = Some(facts(id));
+    let full = Backup { id, kind: Kind::Full, parent: None, facts, ..job.backup.clone() };
+    assert!(house.catalog.consolidated(made[3], full, RunNumbers::default()).wait().unwrap());
+    assert_eq!(preview(&house), made);
+    house.tick_at(half_past_two(4));
+    assert_eq!(house.backups(), [id, monday]);
+}
+
+#[test]
+fn after_a_consolidation_failed_retention_asks_for_it_again_a_day_later() {
+    let mut house = House::new(weekly());
+    let made = house.made_on_days(0..5);
+    let id = claim_consolidation(&house).unwrap().backup.id;
+    let why = Failure::new(FailureCode::DiskFull, "no room");
+    house.catalog.consolidation_failed(id, why, None).wait().unwrap();
+    house.catalog.expire(shop_id()).wait().unwrap();
+    assert!(claim_consolidation(&house).is_none());
+    assert_eq!(house.backups(), made, "until then everything stays");
+    house.set(half_past_two(5).plus(Duration::from_secs(1)));
+    house.catalog.expire(shop_id()).wait().unwrap();
+    assert_eq!(claim_consolidation(&house).unwrap().backup.id, id);
 }

@@ -1,0 +1,94 @@
+//! When an incremental backup becomes a full one, so that the rest of its chain can go.
+
+use coffer::domain::{BackupId, Timestamp};
+use coffer::policy::{Condition, Decision, History, Keep, Point, PointState, Tier, decide};
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+const DAY: i64 = 24 * 3600 * 1_000_000;
+/// A Monday.
+const FIRST: i64 = 1_767_571_200_000_000;
+
+fn id(number: u128) -> BackupId {
+    BackupId::from_uuid(Uuid::from_u128(number))
+}
+
+fn point(number: u128, parent: Option<u128>, day: i64, stored_bytes: u64) -> Point {
+    Point {
+        id: id(number),
+        parent: parent.map(id),
+        created: Timestamp::from_micros(FIRST + day * DAY),
+        state: PointState::Proven,
+        pinned: false,
+        stored_bytes,
+        source_bytes: 1000,
+    }
+}
+
+/// A full backup on the first day of each of two weeks, and incrementals on the others.
+fn two_weeks() -> Vec<Point> {
+    (0..14_u128)
+        .map(|day| {
+            let is_first = day % 7 == 0;
+            let parent = (!is_first).then(|| day);
+            point(day + 1, parent, i64::try_from(day).unwrap(), if is_first { 100 } else { 10 })
+        })
+        .collect()
+}
+
+fn decided(points: &[Point], keep: &Keep) -> Decision {
+    let condition = Condition { configured: true, store_whole: true, clock_jumped: None };
+    let now = Timestamp::from_micros(FIRST + 20 * DAY);
+    decide(keep, &History { points, condition, zone: &TimeZone::UTC, now })
+}
+
+fn weekly() -> Keep {
+    Keep::new([(Tier::Weekly, 4)]).consolidating(true)
+}
+
+#[test]
+fn the_only_backup_that_is_kept_of_an_older_chain_becomes_a_full_one_and_then_the_rest_goes() {
+    let mut points = two_weeks();
+    let decision = decided(&points, &weekly());
+    assert_eq!(decision.consolidating().collect::<Vec<_>>(), [id(7)]);
+    assert_eq!(decision.going().count(), 0, "nothing goes before the full one is there");
+    points.push(Point { id: id(99), parent: None, stored_bytes: 100, ..points[6].clone() });
+    let decision = decided(&points, &weekly());
+    assert_eq!(decision.consolidating().count(), 0);
+    assert_eq!(decision.going().map(|it| it.root).collect::<Vec<_>>(), [id(1)]);
+    let left: usize =
+        decision.chains.iter().filter(|it| it.fate.stays()).map(|it| it.restore_points).sum();
+    assert_eq!(left, 8, "the second week, and the last day of the first");
+}
+
+#[test]
+fn while_the_copy_is_not_proven_the_chain_stays() {
+    let mut points = two_weeks();
+    let copy = Point { id: id(99), parent: None, stored_bytes: 100, ..points[6].clone() };
+    points.push(Point { state: PointState::Damaged, ..copy });
+    assert_eq!(decided(&points, &weekly()).going().count(), 0);
+}
+
+#[test]
+fn a_chain_stays_as_it_is_if_consolidation_is_off_or_saves_little_or_something_holds_it() {
+    let consolidating =
+        |points: &[Point], keep: &Keep| decided(points, keep).consolidating().count();
+    assert_eq!(consolidating(&two_weeks(), &weekly()), 1);
+    assert_eq!(consolidating(&two_weeks(), &weekly().consolidating(false)), 0);
+    let mut small = two_weeks();
+    small.iter_mut().filter(|it| it.parent.is_some()).for_each(|it| it.stored_bytes = 1);
+    assert_eq!(consolidating(&small, &weekly()), 0, "6 of 106 bytes");
+    let mut grown = two_weeks();
+    grown[6].source_bytes = 1600;
+    grown[13].source_bytes = 1600;
+    assert_eq!(consolidating(&grown, &weekly()), 0, "the full one would be as large as the chain");
+    let mut pinned = two_weeks();
+    pinned[2].pinned = true;
+    assert_eq!(consolidating(&pinned, &weekly()), 0);
+    let two = Keep::new([(Tier::Daily, 9)]).consolidating(true);
+    assert_eq!(consolidating(&two_weeks(), &two), 0, "two of the first week are kept");
+    let newest = Keep::new([(Tier::Last, 1)]).consolidating(true);
+    assert_eq!(consolidating(&two_weeks(), &newest), 0, "never the newest chain");
+    let roots: Vec<_> = two_weeks().into_iter().filter(|it| it.parent.is_none()).collect();
+    assert_eq!(consolidating(&roots, &weekly()), 0);
+}
