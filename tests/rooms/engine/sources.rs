@@ -71,7 +71,7 @@ fn a_file_or_folder_that_is_not_there_is_known_without_opening_it() {
     assert_eq!(look("sqlite"), Err(FailureCode::SourceInvalid));
     assert_eq!(look("directory"), Ok(()));
     std::fs::remove_dir(&path).unwrap();
-    std::fs::File::create(&path).unwrap();
+    std::fs::File::create_new(&path).unwrap();
     assert_eq!(look("sqlite"), Ok(()));
 }
 
