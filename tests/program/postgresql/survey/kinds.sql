@@ -60,7 +60,7 @@ SELECT opfname, amproclefttype::regtype, amprocnum, amproc FROM pg_amproc JOIN p
 -- casts
 SELECT castsource::regtype, casttarget::regtype, castfunc::regprocedure, castcontext, castmethod FROM pg_cast
 -- collations
-SELECT collname, collnamespace::regnamespace, collowner::regrole, collprovider, collisdeterministic, colliculocale, collcollate FROM pg_collation WHERE collnamespace <> 'pg_catalog'::regnamespace
+SELECT collname, collnamespace::regnamespace, collowner::regrole, collprovider, collisdeterministic, coalesce(to_jsonb(c) ->> 'collocale', to_jsonb(c) ->> 'colliculocale'), collcollate FROM pg_collation c WHERE collnamespace <> 'pg_catalog'::regnamespace
 -- conversions
 SELECT conname, connamespace::regnamespace, conforencoding, contoencoding, conproc, condefault FROM pg_conversion
 -- languages
