@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+#[path = "crash/staging.rs"]
+mod staging;
 mod support;
 
 use std::os::unix::process::ExitStatusExt as _;

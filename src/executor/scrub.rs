@@ -142,9 +142,11 @@ fn record(
         Err(error) => {
             let found = error.bad_archive().filter(|_| presence::are_here(context));
             log::warn!("reading the archive of backup {id} again: {}", with_causes(error));
+            let failure =
+                found.as_ref().map_or_else(|| error.failure(), |(_, failure)| failure.clone());
             let damage =
                 found.map(|(id, failure)| Damage { id, place: DamageIn::Archive, failure });
-            (RunResult::from_failure(error.failure()), damage)
+            (RunResult::from_failure(failure), damage)
         }
     };
     let level = backup.facts.as_ref().map_or(VerifyLevel::Bytes, |it| it.verify_level);

@@ -90,6 +90,14 @@ impl DrillPlan {
         };
         Self { every, timetable }
     }
+
+    /// How far apart the next two drills are.
+    pub fn interval(&self, after: Timestamp) -> Option<Duration> {
+        let next = |at| self.timetable.schedule.next_after(&self.timetable.zone, at);
+        let first = next(after)?;
+        let apart = next(first)?.as_micros().saturating_sub(first.as_micros());
+        Some(Duration::from_micros(u64::try_from(apart).unwrap_or(0)))
+    }
 }
 
 /// What an instance says of the times at which something may begin.

@@ -69,6 +69,15 @@ fn drills_of_many_instances_are_spread_over_the_nights_and_within_each() {
 }
 
 #[test]
+fn the_time_between_two_drills_is_what_the_configuration_says() {
+    let id = instance(&mut fastrand::Rng::with_seed(4));
+    for (every, days) in [("daily", 1), ("weekly", 7), ("monthly", 31), ("weekly sun 03:00", 7)] {
+        let plan = DrillPlan::new(every.parse().unwrap(), id, &limits("UTC", None));
+        assert_eq!(plan.interval(at("2026-06-30T12:00:00Z")), Some(DAY * days), "{every}");
+    }
+}
+
+#[test]
 fn the_oldest_proof_comes_first_and_none_at_all_before_it() {
     let mut random = fastrand::Rng::with_seed(6);
     let ids = [(); 3].map(|()| instance(&mut random));
