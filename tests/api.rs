@@ -10,6 +10,8 @@ mod archive;
 mod bad_input;
 #[path = "api/bodies.rs"]
 mod bodies;
+#[path = "api/events.rs"]
+mod events;
 #[path = "api/http.rs"]
 mod http;
 #[path = "api/isolation.rs"]
@@ -24,6 +26,8 @@ mod refusals;
 mod restore;
 #[path = "api/retention.rs"]
 mod retention;
+#[path = "api/schedules.rs"]
+mod schedules;
 #[path = "api/support/mod.rs"]
 mod support;
 #[path = "api/trove_contract.rs"]

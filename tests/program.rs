@@ -6,6 +6,8 @@
 mod alerts;
 #[path = "program/backup_commands.rs"]
 mod backup_commands;
+#[path = "program/burned.rs"]
+mod burned;
 #[path = "program/chains.rs"]
 mod chains;
 #[path = "program/commands.rs"]

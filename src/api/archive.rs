@@ -16,10 +16,11 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage as _, HttpResponse, HttpResponseBuilder};
 
 use crate::catalog::{Read, Scope};
-use crate::domain::{ArchiveFacts, BackupId, ReadAt};
+use crate::domain::{ArchiveFacts, BackupId, ProjectId, ReadAt};
 use crate::wire::ErrorBody;
 
 use super::State;
+use super::counted;
 use super::error::ApiError;
 use super::extract::Call;
 use super::limits::{Share, TokenUse};
@@ -51,7 +52,7 @@ pub(super) fn routes() -> Vec<Operation> {
 async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
     let id = call.id()?;
     let (state, scope) = (call.state.clone(), call.scope.clone());
-    let (facts, archive) = web::block(move || open(&state, &scope, id))
+    let (project, facts, archive) = web::block(move || open(&state, &scope, id))
         .await
         .map_err(|error| ApiError::Fault(format!("the archive was not opened: {error}")))??;
     let length = facts.stored_bytes;
@@ -74,6 +75,7 @@ async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
         call.state.limits.download(token)?
     };
     describe(&mut response, &facts, tag);
+    counted::count_download(&call.state, call.scope.actor(), project, id);
     Ok(response.body(ArchivePart::new(archive, first, count, room)))
 }
 
@@ -96,8 +98,9 @@ fn open(
     state: &State,
     scope: &Scope<Read>,
     id: BackupId,
-) -> Result<(ArchiveFacts, Arc<dyn ReadAt>), ApiError> {
+) -> Result<(ProjectId, ArchiveFacts, Arc<dyn ReadAt>), ApiError> {
     let backup = state.catalog.backup(scope, id)?;
+    let project = backup.project;
     let Some(facts) = backup.facts else {
         let status = backup.status;
         return Err(ApiError::Unprocessable(format!(
@@ -118,7 +121,7 @@ fn open(
         Err(error) => return Err(fault(error.to_string())),
     };
     if archive.len() == facts.stored_bytes {
-        Ok((facts, archive))
+        Ok((project, facts, archive))
     } else {
         let (is, should) = (archive.len(), facts.stored_bytes);
         Err(fault(format!("it has {is} bytes and should have {should}")))

@@ -14,8 +14,10 @@ mod backup_list;
 mod backups;
 mod connection;
 mod consolidations;
+mod counted;
 mod datastores;
 mod error;
+mod events;
 mod extract;
 mod flavors;
 mod health;
@@ -147,6 +149,7 @@ fn project_operations() -> Vec<Operation> {
         instances::routes(),
         datastores::routes(),
         schedules::routes(),
+        events::routes(),
         retention::routes(),
         alerts::routes(),
         strategies::routes(),

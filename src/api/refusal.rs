@@ -96,6 +96,7 @@ fn invalid_sentence(invalid: &Invalid) -> String {
         }
         Invalid::DuplicateInstance(_)
         | Invalid::InstanceInUse(_)
+        | Invalid::Policy(_)
         | Invalid::Unfinished(_)
         | Invalid::KindAndParent(_) => invalid.to_string(),
     }

@@ -98,6 +98,9 @@ pub enum Invalid {
     QuotaLimit { resource: QuotaResource, limit: i64 },
     #[error("two instances of the configuration have the id {0}")]
     DuplicateInstance(InstanceId),
+    /// Keys of a schedule or of retention that make no sense.
+    #[error("{0}")]
+    Policy(String),
     #[error(
         "instance {0} of the configuration is being restored or removed: wait until that has ended, or give it another id"
     )]
@@ -147,6 +150,11 @@ pub enum NotNow {
         "backup {full} is the full backup of the same moment as {id}: there is nothing to consolidate"
     )]
     Consolidated { id: BackupId, full: BackupId },
+    #[error(
+        "{key} of instance {id} stands in the server's configuration, in [[instances]]: it is changed there, or taken \
+         out there first"
+    )]
+    Configured { id: InstanceId, key: &'static str },
     #[error("the new id {0} is taken already: try again")]
     IdTaken(BackupId),
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::domain::{Action, Actor, Event, ProjectId, Recorded, Timestamp};
+use crate::domain::{Action, Actor, BackupId, Event, ProjectId, Recorded, Timestamp};
 use crate::store::{EventPage, Records};
 
 use super::rules::Rules;
@@ -109,17 +109,18 @@ impl Catalog {
         Ok((count, faults.iter().map(ToString::to_string).collect()))
     }
 
-    /// Records what a command did that changes nothing in the catalog.
+    /// Records what a command did with a backup that changes nothing in the catalog.
     pub fn record(
         &self,
         action: Action,
-        actor: Actor,
+        by: Actor,
         project: ProjectId,
-        object: String,
+        backup: BackupId,
+        detail: String,
     ) -> Reply<()> {
         self.write(move |db, rules| {
-            let event = Event::done(rules.now(), &actor, action).in_project(&project).of(object);
-            Ok(db.add_event(&event)?)
+            let event = Event::done(rules.now(), &by, action).in_project(&project).of(backup);
+            Ok(db.add_event(&event.with_detail(detail))?)
         })
     }
 

@@ -18,6 +18,8 @@ mod import;
 mod instances;
 mod lineage;
 mod notices;
+mod policies;
+mod policy_source;
 mod progress;
 mod projects;
 mod queue;
@@ -57,6 +59,7 @@ pub use events::{Counted, EventFilter};
 pub use import::{RecordOf, Recovered};
 pub use instances::{InstancePage, NewInstance};
 pub use notices::Notice;
+pub use policy_source::PolicySource;
 pub use projects::NewStrategy;
 pub use queue::{
     BackupJob, ConsolidationJob, DrillJob, InstanceRemovalJob, Job, Lane, RegistrationJob,

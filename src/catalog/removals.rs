@@ -199,6 +199,7 @@ impl Catalog {
             if !db.delete_marked_instance(id, now)? && db.instance(id)?.is_some() {
                 return Err(NotNow::NotMarked(format!("instance {id}")).into());
             }
+            db.delete_policy(id)?;
             Ok(())
         })
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::{
-    Action, Actor, Backup, BackupId, Event, FailureCode, Instance, InstanceId, InstanceOrigin,
-    InstanceStatus, RunKind, Status,
+    Action, Actor, Backup, BackupId, Event, FailureCode, Instance, InstanceId, InstanceStatus,
+    RunKind, Status,
 };
 use crate::policy::{self, Condition, Decision, Fate, History, Keep, Point, PointState};
 use crate::store::{PointRecord, Records, SeenClock};
@@ -148,9 +148,8 @@ impl Rules {
             .map(|record| point(record, &read))
             .collect();
         let condition = Condition {
-            configured: policy.is_some()
-                && instance.origin == InstanceOrigin::Configured
-                && instance.status != InstanceStatus::Detached,
+            // A restored instance has a policy only if one was set for it.
+            configured: policy.is_some() && instance.status != InstanceStatus::Detached,
             store_whole,
             clock_jumped: db.seen_clock()?.and_then(|it| it.jumped),
         };

@@ -11,6 +11,7 @@ use crate::domain::{BackupId, Clock, Datastore, Instance, InstanceId, InstanceSt
 use crate::policy::{AlertRoutes, Policy};
 use crate::store::{BackupRecord, Records};
 
+use super::policy_source::PolicySource;
 use super::{Catalog, CatalogError, Operation, Permission, Result, Scope, Settings};
 
 /// The last time that fits the four-digit years of every format that Coffer writes.
@@ -28,9 +29,11 @@ pub(super) struct Rules {
     pub(super) settings: Settings,
     clock: Arc<dyn Clock>,
     engines: RwLock<Vec<Datastore>>,
-    /// Those of the instances of the configuration.
+    /// Those that hold.
     pub(super) policies: RwLock<HashMap<InstanceId, Arc<Policy>>>,
-    policies_set: AtomicU64,
+    pub(super) policies_set: AtomicU64,
+    /// What the configuration says of them.
+    pub(super) source: RwLock<Option<Arc<dyn PolicySource>>>,
     pub(super) alert_routes: RwLock<Arc<AlertRoutes>>,
 }
 
@@ -85,8 +88,8 @@ impl Catalog {
 
 impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let (engines, policies, policies_set, alert_routes) = Default::default();
-        Self { settings, clock, engines, policies, policies_set, alert_routes }
+        let (engines, policies, policies_set, source, alert_routes) = Default::default();
+        Self { settings, clock, engines, policies, policies_set, source, alert_routes }
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -7,7 +7,7 @@ use crate::domain::{
 use crate::policy::{ProofTimes, Retry, Timetable, Turn};
 use crate::store::{Records, ScheduleRecord};
 
-use super::rules::Rules;
+use super::rules::{Rules, visible_instance};
 use super::{Catalog, CatalogError, Forbidden, Read, Reply, Result, Scope, Write, lineage};
 
 /// The name of the caller that asks for what is due.
@@ -52,6 +52,8 @@ pub struct Scheduled {
     /// Why no backup could be begun for the last run, if so.
     pub refused: Option<String>,
     pub proof: ProofTimes,
+    /// Whether it was set through the API.
+    pub set_through_api: bool,
 }
 
 impl Catalog {
@@ -84,6 +86,11 @@ impl Catalog {
         Ok(found)
     }
 
+    /// The schedule of an instance, if it has one.
+    pub fn schedule(&self, scope: &Scope<Read>, id: InstanceId) -> Result<Option<Scheduled>> {
+        self.store.read(|db| self.rules.scheduled(db, visible_instance(db, scope, id)?))
+    }
+
     /// Every instance that has a schedule, without a check of access.
     pub fn every_schedule(&self) -> Result<Vec<Scheduled>> {
         self.store.read(|db| {
@@ -110,6 +117,9 @@ impl Rules {
             }
         };
         let last = record.as_ref().and_then(|it| it.last).map(|(backup, _attempt)| backup);
+        let own = self.source.read().as_ref().map(|it| it.own_keys(instance.id));
+        let set_through_api =
+            own.is_none_or(|own| own.schedule.is_none()) && db.has_policy(instance.id)?;
         let refused = record.as_ref().and_then(|it| it.refused.clone());
         let overdue = match record.filter(|_| instance.status != InstanceStatus::Detached) {
             None => None,
@@ -119,9 +129,17 @@ impl Rules {
                 table.overdue_since(instance.id, since, now)
             }
         };
-        let proof = self.proof_times(db, &instance)?;
-        let timetable = table;
-        Ok(Some(Scheduled { instance, timetable, next, last, overdue, refused, proof }))
+        let (timetable, proof) = (table, self.proof_times(db, &instance)?);
+        Ok(Some(Scheduled {
+            instance,
+            timetable,
+            next,
+            last,
+            overdue,
+            refused,
+            proof,
+            set_through_api,
+        }))
     }
 
     fn step(&self, db: Records<'_>, id: InstanceId) -> Result<Step> {

@@ -73,12 +73,12 @@ impl<P: Permission> Scope<P> {
     /// The same caller in the same project, if it may do `Q` there too.
     pub fn also<Q: Permission>(&self) -> Result<Scope<Q>> {
         let scope = Scope::enter(Arc::clone(&self.caller), self.project.clone())?;
-        Ok(scope.from(self.origin))
+        Ok(scope.with_origin(self.origin))
     }
 
     /// The same caller, whose request comes from there. Without this it is the server itself.
     #[must_use]
-    pub fn from(self, origin: Origin) -> Self {
+    pub fn with_origin(self, origin: Origin) -> Self {
         Self { origin, ..self }
     }
 

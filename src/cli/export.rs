@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::domain::Action;
 use crate::executor;
 use crate::server;
 
@@ -28,6 +29,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<()> {
     let finished = terminal::with_progress("exporting", |progress| {
         executor::export(&opened.chain, &args.to, &settings, opened.cancel(), progress)
     })?;
+    opened.record(Action::BackupDownload, &args.to.display().to_string())?;
     let id = finished.manifest.backup.id;
     if args.backup.json {
         terminal::say_json(&json!({

@@ -65,6 +65,8 @@ enum Command {
     Pin(backups::PinArgs),
     /// Keep a backup no longer than the retention says.
     Unpin(backups::PinArgs),
+    /// Show what was done, by whom and from where.
+    Events(backups::EventsArgs),
     /// Ask the server for a backup of an instance.
     Backup(backups::BackupArgs),
     /// Ask the server to delete a backup.
@@ -117,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Alert(args) => backups::alert(&args),
         Command::Pin(args) => backups::pin(&args),
         Command::Unpin(args) => backups::unpin(&args),
+        Command::Events(args) => backups::events(&args),
         Command::Backup(args) => backups::create(&args),
         Command::Delete(args) => backups::delete(&args),
         Command::Restore(args) => restore::run(&args),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::archive::{Chain, Manifest};
 use crate::config::{Config, InstanceConfig};
-use crate::domain::{Backup, BackupId, Cancel, Damage};
+use crate::domain::{Action, Actor, Backup, BackupId, Cancel, Damage};
 use crate::executor::{self, BadLink, Context, JobError};
 use crate::server;
 
@@ -38,6 +38,14 @@ impl Opened {
 
     pub(super) fn manifest(&self) -> &Manifest {
         self.chain.last().manifest()
+    }
+
+    /// Records in the event log that the backup was restored or written elsewhere, if the catalog named it.
+    pub(super) fn record(&self, action: Action, to: &str) -> Result<()> {
+        let (Some(context), Some(row)) = (&self.context, self.rows.last()) else { return Ok(()) };
+        let (project, to) = (row.project.clone(), format!("to {to}"));
+        let recorded = context.catalog.record(action, Actor::command_line(), project, row.id, to);
+        Ok(terminal::warn_unless_recorded("this", recorded.wait())?)
     }
 
     /// The backup's instance, if the configuration has it.

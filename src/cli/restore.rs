@@ -7,7 +7,7 @@ use log::LevelFilter;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::domain::{CheckLevel, DamageIn, LogFormat, Source, num};
+use crate::domain::{Action, CheckLevel, DamageIn, LogFormat, Source, num};
 use crate::engine::{self, Owners, Placed, Target};
 use crate::executor::{self, InPlacePlan, JobError, RestorePlan, RestoreReport};
 use crate::telemetry;
@@ -116,6 +116,7 @@ fn restore(args: &RestoreArgs) -> Result<()> {
         Placed::At(path) => path.display().to_string(),
         Placed::In(server) => server.clone(),
     };
+    opened.record(Action::BackupRestore, &place)?;
     if args.backup.json {
         report_in_json(&opened, &report, &place, point.as_ref());
     } else {

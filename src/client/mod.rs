@@ -4,6 +4,7 @@ mod connection;
 mod error;
 mod socket;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Body;
@@ -13,8 +14,9 @@ use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
     AlertList, BackupAnswer, BackupList, BackupView, ChannelTest, ConsolidationAnswer,
     ConsolidationView, CreateBackup, CreateBackupBody, CreateInstance, CreateInstanceBody,
-    ErrorBody, Health, InstanceAnswer, InstanceList, InstanceView, Link, RetentionAnswer,
-    RetentionView, ScheduleList, ScheduleView, TestAlerts, TestAlertsBody, TestList,
+    ErrorBody, EventList, EventView, Health, InstanceAnswer, InstanceList, InstanceView, Link,
+    RetentionAnswer, RetentionView, ScheduleBody, ScheduleList, ScheduleView, TestAlerts,
+    TestAlertsBody, TestList, WantedSchedule,
 };
 
 pub use connection::Connection;
@@ -132,6 +134,24 @@ impl Client {
         Ok(list.backup_schedules)
     }
 
+    /// Sets when an instance is backed up, and what is kept.
+    pub fn set_schedule(
+        &self,
+        id: InstanceId,
+        wanted: WantedSchedule,
+    ) -> Result<WantedSchedule, ClientError> {
+        let body = ScheduleBody { backup_schedule: wanted };
+        let body = serde_json::to_vec(&body).expect("every key of a body is a text");
+        let path = self.path(&format!("backup_schedules/{id}"));
+        let answer: ScheduleBody = self.exchange("PUT", &path, Some(&body))?;
+        Ok(answer.backup_schedule)
+    }
+
+    /// The instance is backed up as the configuration says again.
+    pub fn unset_schedule(&self, id: InstanceId) -> Result<(), ClientError> {
+        self.send("DELETE", &self.path(&format!("backup_schedules/{id}")), None).map(drop)
+    }
+
     /// What retention would do with the backups of an instance.
     pub fn retention(&self, id: InstanceId) -> Result<RetentionView, ClientError> {
         let answer: RetentionAnswer = self.get(&self.path(&format!("instances/{id}/retention")))?;
@@ -151,6 +171,25 @@ impl Client {
         Ok(answer.tests)
     }
 
+    /// The newest events of the project, or of every project; of one backup or instance if it is named.
+    pub fn events(
+        &self,
+        object: Option<&str>,
+        limit: u32,
+        every_project: bool,
+    ) -> Result<Vec<EventView>, ClientError> {
+        let object =
+            object.map(|id| format!("&object_id={}", utf8_percent_encode(id, NON_ALPHANUMERIC)));
+        let all = if every_project { "&all_projects=true" } else { "" };
+        let first =
+            format!("events?limit={}{}{all}", limit.clamp(1, 1000), object.unwrap_or_default());
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut found =
+            self.first_rows(&first, most, |page: EventList| (page.events, page.links))?;
+        found.truncate(most);
+        Ok(found)
+    }
+
     fn path(&self, below: &str) -> String {
         format!("{VERSION}{}/{below}", self.project)
     }
@@ -161,8 +200,18 @@ impl Client {
         first: &str,
         parts: impl Fn(P) -> (Vec<T>, Option<Vec<Link>>),
     ) -> Result<Vec<T>, ClientError> {
+        self.first_rows(first, usize::MAX, parts)
+    }
+
+    /// The same, but not much more than so many rows.
+    fn first_rows<P: DeserializeOwned, T>(
+        &self,
+        first: &str,
+        most: usize,
+        parts: impl Fn(P) -> (Vec<T>, Option<Vec<Link>>),
+    ) -> Result<Vec<T>, ClientError> {
         let (mut rows, mut next) = (Vec::new(), Some(self.path(first)));
-        while let Some(path) = next {
+        while let Some(path) = next.filter(|_| rows.len() < most) {
             let (mut page, links) = parts(self.get(&path)?);
             rows.append(&mut page);
             let link = links.into_iter().flatten().find(|it| it.rel == "next");

@@ -3,27 +3,13 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use crate::policy::{Amount, Keep, KeepKeys, Span, Tier};
 
-use crate::policy::{Amount, Keep, Span, Tier};
+/// What is kept, as the configuration and the API say it.
+pub type KeepConfig = KeepKeys;
 
 /// The most restore points that a rule may keep.
 const MOST_KEPT: u32 = 100_000;
-
-/// What is kept. A number of 0 is no rule, and neither is an empty text.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "config/default.toml explains every key")]
-pub struct KeepConfig {
-    pub last: u32,
-    pub hourly: u32,
-    pub daily: u32,
-    pub weekly: u32,
-    pub monthly: u32,
-    pub yearly: u32,
-    pub min_age: String,
-    pub max_size: String,
-}
 
 /// What is wrong with a key: its name, and the rest of the sentence.
 pub(super) type Wrong = (String, String);

@@ -11,8 +11,10 @@ mod error;
 mod instance;
 mod keep;
 mod layers;
+mod own_catalog;
 mod policy;
 mod section;
+mod set_keys;
 mod staging;
 mod token;
 mod word;
@@ -82,11 +84,9 @@ impl Config {
         layers::merge(Some(&layer), Vec::new())?.finished()
     }
 
-    /// Checks it, and adds Coffer's own catalog to an empty list of instances.
+    /// Checks it, and adds Coffer's own catalog to the instances.
     fn finished(mut self) -> Result<Self, ConfigError> {
-        if self.instances.is_empty() {
-            self.instances.push(InstanceConfig::own_catalog(&self.catalog_file()));
-        }
+        self.instances.extend(own_catalog::of(&self));
         let problems = check::problems(&self);
         if problems.is_empty() { Ok(self) } else { Err(ConfigError::Values(problems)) }
     }

@@ -167,6 +167,7 @@ pub struct CatalogConfig {
     pub max_chain: u32,
     pub reread_every: u32,
     pub events_days: u32,
+    pub backup: bool,
 }
 
 /// What a project may have if no quota was set for it; -1: any number.

@@ -30,7 +30,7 @@ words! {
         BackupDrill = "backup_drill",
         /// A full backup of the same moment was asked for.
         BackupConsolidate = "backup_consolidate",
-        /// An archive was downloaded.
+        /// An archive was downloaded, or written elsewhere by `coffer export`.
         BackupDownload = "backup_download",
         /// A backup was restored, or a restore was asked for.
         BackupRestore = "backup_restore",

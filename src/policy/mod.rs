@@ -7,6 +7,7 @@ mod civil;
 mod clock_jump;
 mod drills;
 mod full_every;
+mod keys;
 mod message;
 mod problem;
 mod proof_times;
@@ -27,6 +28,7 @@ pub use alert::{
 pub use clock_jump::clock_jumped;
 pub use drills::{DrillEvery, DrillLimits, DrillPlan, oldest_proof};
 pub use full_every::{BadFullEvery, FullEvery};
+pub use keys::{KeepKeys, PolicyKeys};
 pub use message::{AlertEvent, Message, Subject};
 pub use problem::{Problem, ProblemKind, Severity};
 pub use proof_times::ProofTimes;

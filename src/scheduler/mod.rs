@@ -74,6 +74,7 @@ impl Scheduler {
     pub fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
         self.watch_clock(now);
+        self.write_counted(false);
         self.take_over_policies(now);
         let finished = self.catalog.take_finished();
         self.begin_due(now, &finished);
@@ -89,6 +90,13 @@ impl Scheduler {
         next.chain(recurring)
             .min()
             .map_or(now.plus(LONGEST_WAIT), |at| at.min(now.plus(LONGEST_WAIT)))
+    }
+
+    /// Writes events that were counted, if that is due or the server stops.
+    fn write_counted(&self, at_once: bool) {
+        if let Err(error) = self.catalog.write_counted(at_once) {
+            log::error!("events are not recorded: {}", with_causes(&error));
+        }
     }
 
     /// Policies that were replaced apply from now on.
@@ -131,6 +139,9 @@ impl Scheduler {
             self.looks.values_mut().for_each(|look| *look = Look::At(now));
             self.recurrences.iter_mut().for_each(|it| it.look_again(now));
             (self.swept, self.looked) = (None, None);
+        }
+        if let Err(error) = self.catalog.trim_events() {
+            log::error!("old events are not removed: {}", with_causes(&error));
         }
     }
 

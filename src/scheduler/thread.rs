@@ -34,6 +34,7 @@ impl SchedulerThread {
                 let wait = Duration::from_micros(u64::try_from(wait).unwrap_or(0));
                 rung.wait_past(seen, wait.max(SHORTEST_WAIT));
             }
+            scheduler.write_counted(true);
         })?;
         Ok(Self { bell, stopping, thread })
     }

@@ -69,8 +69,8 @@ pub(super) fn apply(config: &Config, context: &Context) -> Result<(), ServerErro
     catalog.set_configured_tokens(
         config.auth.tokens.iter().map(TokenConfig::caller_and_hash).collect(),
     );
-    catalog.set_policies(policies::of(config));
-    Ok(())
+    let replaced = catalog.replace_policy_source(policies::of(config));
+    replaced.wait().map_err(|error| in_catalog(config, error))
 }
 
 /// Opens an existing data directory, also beside a running server: for commands that read.
@@ -115,7 +115,8 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     require_access(&file)?;
     let catalog = Catalog::open(&file, settings, Arc::clone(&clock), Arc::clone(&bell))
         .map_err(|error| in_catalog(config, error))?;
-    catalog.set_policies(policies::of(config));
+    let source = policies::of(config);
+    catalog.set_policy_source(source).map_err(|error| in_catalog(config, error))?;
     catalog.set_alert_routes(config.alert_routes());
     let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);
     Ok(Context {

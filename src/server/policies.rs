@@ -4,17 +4,42 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::catalog::PolicySource;
+use crate::config::{Config, InstanceConfig, PolicyConfig};
 use crate::domain::InstanceId;
 use crate::executor::{self, Context};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyKeys};
 use crate::scheduler::{Scheduler, SchedulerThread};
 
-/// When each instance is backed up, and what of it is kept.
-pub(super) fn of(config: &Config) -> HashMap<InstanceId, Policy> {
-    let policies =
-        config.instances.iter().map(|it| (it.instance_id(), it.policy(&config.defaults)));
-    policies.collect()
+/// What the configuration says of when instances are backed up, and what of them is kept.
+#[derive(Debug)]
+struct Configured {
+    defaults: PolicyConfig,
+    instances: HashMap<InstanceId, InstanceConfig>,
+}
+
+/// The policies that the configuration gives.
+pub(super) fn of(config: &Config) -> Arc<dyn PolicySource> {
+    let instances = config.instances.iter().map(|it| (it.instance_id(), it.clone()));
+    Arc::new(Configured { defaults: config.defaults.clone(), instances: instances.collect() })
+}
+
+impl PolicySource for Configured {
+    fn configured(&self) -> Vec<InstanceId> {
+        self.instances.keys().copied().collect()
+    }
+
+    fn own_keys(&self, id: InstanceId) -> PolicyKeys {
+        self.instances.get(&id).map(InstanceConfig::keys).unwrap_or_default()
+    }
+
+    fn policy(&self, id: InstanceId, set: &PolicyKeys) -> Result<Policy, String> {
+        match self.instances.get(&id) {
+            Some(instance) => instance.policy_with(set, &self.defaults),
+            // One that a restore made.
+            None => InstanceConfig::unknown(id).policy_with(set, &self.defaults),
+        }
+    }
 }
 
 /// Starts the thread that begins what is due and deletes what is not kept.

@@ -1,8 +1,11 @@
 //! What schedules have done, and the clock as it was seen last.
 
 use rusqlite::{named_params, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::sql::{columns, execute, insert, query_first, statements};
+use super::sql::{columns, execute, insert, query_all, query_first, statements};
+use super::types::{Json, json};
 use super::{Records, Result};
 use crate::domain::{BackupId, InstanceId, Timestamp};
 
@@ -45,6 +48,15 @@ statements! {
              attempt = excluded.attempt, refused = excluded.refused"
     );
 
+    POLICIES = "SELECT instance, keys FROM policies WHERE instance > ''";
+
+    HAS_POLICY = "SELECT 1 FROM policies WHERE instance = ?1";
+
+    PUT_POLICY = "INSERT INTO policies (instance, keys) VALUES (?1, ?2)
+         ON CONFLICT (instance) DO UPDATE SET keys = excluded.keys";
+
+    DELETE_POLICY = "DELETE FROM policies WHERE instance = ?1";
+
     CLOCK = "SELECT seen, jumped FROM clock WHERE id = 1";
 
     PUT_CLOCK = "INSERT INTO clock (id, seen, jumped) VALUES (1, ?1, ?2)
@@ -75,6 +87,26 @@ impl Records<'_> {
             ":backup": backup, ":attempt": attempt, ":refused": record.refused
         };
         execute(self.0, PUT, params).map(drop)
+    }
+
+    /// What was set through the API, of every instance.
+    pub fn policies<K: DeserializeOwned>(self) -> Result<Vec<(InstanceId, K)>> {
+        query_all(self.0, POLICIES, [], |row| {
+            let Json(keys): Json<K> = row.get("keys")?;
+            Ok((row.get("instance")?, keys))
+        })
+    }
+
+    pub fn has_policy(self, instance: InstanceId) -> Result<bool> {
+        Ok(query_first(self.0, HAS_POLICY, [instance], |_row| Ok(()))?.is_some())
+    }
+
+    pub fn put_policy(self, instance: InstanceId, keys: &impl Serialize) -> Result<()> {
+        execute(self.0, PUT_POLICY, params![instance, json(keys)?]).map(drop)
+    }
+
+    pub fn delete_policy(self, instance: InstanceId) -> Result<bool> {
+        Ok(execute(self.0, DELETE_POLICY, [instance])? > 0)
     }
 
     pub fn seen_clock(self) -> Result<Option<SeenClock>> {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{
     ApiVersion, BackupView, ChannelTest, ConsolidationView, CreateBackup, CreateInstance,
     CreateStrategy, DatastoreVersion, DatastoreView, Flavor, InstanceView, LimitRow, ProjectView,
-    QuotaLimits, QuotaUsage, RetentionView, ScheduleView, StrategyView, TestAlerts,
+    QuotaLimits, QuotaUsage, RetentionView, ScheduleView, StrategyView, TestAlerts, WantedSchedule,
 };
 
 macro_rules! envelopes {
@@ -59,6 +59,10 @@ envelopes! {
     StrategyAnswer { backup_strategy: StrategyView }
     /// The strategies of a project.
     StrategyList { backup_strategies: Vec<StrategyView> }
+    /// The body that sets when an instance is backed up, and the answer to it.
+    ScheduleBody { backup_schedule: WantedSchedule }
+    /// A single schedule.
+    ScheduleAnswer { backup_schedule: ScheduleView }
     /// The schedules of a project.
     ScheduleList { backup_schedules: Vec<ScheduleView> }
     /// What retention would do with the backups of an instance.

@@ -11,6 +11,7 @@ mod datastore;
 mod document;
 mod envelope;
 mod error;
+mod event;
 mod instance;
 mod project;
 mod quota;
@@ -35,6 +36,7 @@ pub use consolidation::{ConsolidationStatus, ConsolidationView};
 pub use datastore::{DatastoreVersion, DatastoreView};
 pub use document::{ApiVersion, Health, HealthStatus};
 pub use error::{ErrorBody, ErrorDetail};
+pub use event::{EventList, EventView};
 pub use instance::{
     CreateInstance, DatastoreWish, Flavor, FlavorRef, InstanceDatastore, InstanceFault,
     InstanceList, InstanceView, RestorePoint, VolumeSize, VolumeView,
@@ -42,15 +44,15 @@ pub use instance::{
 pub use project::ProjectView;
 pub use quota::{AbsoluteLimits, LimitRow, QuotaLimits, QuotaUsage, RateLimit};
 pub use retention::{ChainView, Expiry, RetentionView};
-pub use schedule::ScheduleView;
+pub use schedule::{ScheduleView, WantedKeep, WantedSchedule};
 pub use strategy::{CreateStrategy, StrategyView};
 
 pub use envelope::{
     ApiVersionAnswer, ApiVersionList, BackupAnswer, ConsolidationAnswer, CreateBackupBody,
     CreateInstanceBody, CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer,
     FlavorList, InstanceAnswer, LimitList, ProjectAnswer, ProjectList, QuotaLimitsBody, QuotaList,
-    RetentionAnswer, ScheduleList, StrategyAnswer, StrategyList, TestAlertsBody, TestList,
-    VersionAnswer, VersionList,
+    RetentionAnswer, ScheduleAnswer, ScheduleBody, ScheduleList, StrategyAnswer, StrategyList,
+    TestAlertsBody, TestList, VersionAnswer, VersionList,
 };
 
 /// One entry of `links`.

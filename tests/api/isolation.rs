@@ -56,6 +56,7 @@ fn reads(backup: &str) -> Vec<Row> {
         read("/backup_strategies"),
         read("/backup_schedules"),
         read("/alerts"),
+        read("/events"),
         read(&format!("/instances/{A1}/retention")),
         read("/flavors"),
         read("/flavors/1"),
@@ -71,6 +72,7 @@ fn reads(backup: &str) -> Vec<Row> {
         row(Method::GET, "/backup_strategies?project_id=project-b", None, ADMIN_READ),
         row(Method::GET, "/backup_schedules?all_projects=true", None, ADMIN_READ),
         row(Method::GET, "/alerts?all_projects=true", None, ADMIN_READ),
+        row(Method::GET, "/events?all_projects=true", None, ADMIN_READ),
         row(
             Method::GET,
             &format!("/instances/{B1}/retention"),
@@ -92,6 +94,8 @@ fn writes(backup: &str) -> Vec<Row> {
     let restore = json!({"instance": {"name": "n", "restorePoint": {"backupRef": backup}}});
     let strategy = json!({"backup_strategy": {"swift_container": "c"}});
     let quotas = json!({"quotas": {"backups": 5}});
+    // Without a configuration that says what holds for it, no instance is known to have a schedule.
+    let schedule = |id: &str| json!({"backup_schedule": {"instance_id": id, "schedule": "hourly"}});
     let foreign = "/backup_strategies?project_id=project-b";
     vec![
         row(Method::POST, "/backups", Some(backup_of(A2)), write(202)),
@@ -108,6 +112,10 @@ fn writes(backup: &str) -> Vec<Row> {
         row(Method::POST, "/backup_strategies", Some(strategy), write(202)),
         row(Method::DELETE, "/backup_strategies", None, write(202)),
         row(Method::DELETE, foreign, None, [401, 401, 403, 403, 403, 202]),
+        row(Method::POST, "/backup_schedules", Some(schedule(A2)), write(404)),
+        row(Method::PUT, &format!("/backup_schedules/{A2}"), Some(schedule(A2)), write(404)),
+        row(Method::DELETE, &format!("/backup_schedules/{A2}"), None, write(202)),
+        row(Method::DELETE, &format!("/backup_schedules/{UNKNOWN_ID}"), None, write(404)),
         row(Method::PUT, "/mgmt/quotas/project-a", Some(quotas), ADMIN_READ),
         row(Method::POST, "/alerts/test", Some(json!({"test": {}})), ADMIN_READ),
     ]

@@ -53,7 +53,8 @@ async fn a_project_lists_its_own_schedules_with_their_next_runs() {
             "instance_id": A1, "instance_name": "a1", "project_id": "project-a",
             "schedule": "hourly :15", "timezone": "UTC", "window": null, "full_every": "weekly",
             "next_run": "2026-11-23T19:15:00", "last_backup_id": null,
-            "overdue_since": null,
+            "overdue_since": null, "drill": null, "last_drill": null, "next_drill": null,
+            "staging_to": null, "next_staging": null, "next_scrub": null, "set_through_api": false,
         }]})
     );
     let all = "/v1.0/p-admin/backup_schedules?all_projects=true";

@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 
 use crate::api::State;
+use crate::api::counted;
 use crate::api::error::ApiError;
 use crate::api::link::{self, ListUrl};
 use crate::catalog::{Catalog, Permission, Read, Scope};
@@ -30,8 +31,10 @@ impl<P: Permission> FromRequest for Call<P> {
         let extensions = request.extensions();
         let scope = extensions.get::<Scope<Read>>().zip(request.app_data::<Data<State>>());
         let call = scope.ok_or(ApiError::Unauthorized).and_then(|(scope, state)| {
-            let (scope, request) = (scope.also()?, request.clone());
-            Ok(Self { scope, request, state: state.clone() })
+            let allowed = scope.also().inspect_err(|_refused| {
+                counted::count_denied(state, scope.actor(), Some(scope.project().clone()));
+            });
+            Ok(Self { scope: allowed?, request: request.clone(), state: state.clone() })
         });
         ready(call.map_err(Error::from))
     }

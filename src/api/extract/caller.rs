@@ -14,9 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::api::error::ApiError;
 use crate::api::limits::{Share, TokenUse};
-use crate::api::{AuthMode, State};
+use crate::api::{AuthMode, State, counted};
 use crate::catalog::{Read, Scope};
-use crate::domain::{Caller, ProjectId, Role};
+use crate::domain::{Actor, Caller, ProjectId, Role};
 
 /// The secret of a request.
 struct Credentials<'h> {
@@ -46,9 +46,15 @@ fn enter(request: &ServiceRequest) -> Result<(Scope<Read>, Arc<TokenUse>, Share)
     let state = request
         .app_data::<web::Data<State>>()
         .ok_or_else(|| ApiError::Fault("the application has no state".to_owned()))?;
+    let origin = counted::origin(request);
     let caller = match state.auth {
         AuthMode::None => local_user(),
-        AuthMode::Token => caller(state, request.headers()).ok_or(ApiError::Unauthorized)?,
+        AuthMode::Token => caller(state, request.headers()).ok_or_else(|| {
+            if has_credentials(request.headers()) {
+                counted::count_sign_in(state, origin);
+            }
+            ApiError::Unauthorized
+        })?,
     };
     let project: ProjectId = request
         .match_info()
@@ -57,7 +63,15 @@ fn enter(request: &ServiceRequest) -> Result<(Scope<Read>, Arc<TokenUse>, Share)
         .parse()
         .map_err(|_malformed| ApiError::unknown_path())?;
     let (token, share) = state.limits.begin_request(&caller.name)?;
-    Ok((Scope::enter(caller, project)?, token, share))
+    let actor = Actor { who: caller.name.clone(), origin };
+    let scope = Scope::enter(caller, project);
+    let scope = scope.inspect_err(|_refused| counted::count_denied(state, actor, None))?;
+    Ok((scope.with_origin(origin), token, share))
+}
+
+/// Whether the request names any secret.
+fn has_credentials(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-auth-token") || headers.contains_key(AUTHORIZATION)
 }
 
 /// The caller while authentication is off, which is possible on loopback addresses only.

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use crate::catalog::Scheduled;
+use crate::catalog::{EventFilter, Scheduled};
 use crate::cli::error::{CommandError, Result};
 use crate::client::Client;
 use crate::config::Config;
@@ -11,7 +11,8 @@ use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::executor::{self, Context};
 use crate::server;
 use crate::wire::{
-    AlertList, AlertView, BackupView, DeliveryView, InstanceView, RetentionView, ScheduleView,
+    AlertList, AlertView, BackupView, DeliveryView, EventView, InstanceView, RetentionView,
+    ScheduleView,
 };
 
 use super::connect::{Connected, Server, connect};
@@ -163,8 +164,15 @@ impl Origin {
             Answers::Server(server) => server.client.schedules(server.every_project)?,
             Answers::Catalog { context, .. } => {
                 let view = |it: Scheduled| {
-                    ScheduleView::new(&it.instance, &it.timetable, it.next, it.last, it.overdue)
-                        .with_proof(it.proof)
+                    let set_through_api = it.set_through_api;
+                    let view = ScheduleView::new(
+                        &it.instance,
+                        &it.timetable,
+                        it.next,
+                        it.last,
+                        it.overdue,
+                    );
+                    ScheduleView { set_through_api, ..view.with_proof(it.proof) }
                 };
                 context.catalog.every_schedule()?.into_iter().map(view).collect()
             }
@@ -196,6 +204,19 @@ impl Origin {
             Answers::Catalog { context, .. } => {
                 let found = context.catalog.retention_of(of.id)?;
                 RetentionView::new(of.id, found.keep.as_ref(), &found.decision)
+            }
+        })
+    }
+
+    /// The newest events; of one backup or instance, if it is named.
+    pub(super) fn events(&self, object: Option<&str>, limit: u32) -> Result<Vec<EventView>> {
+        Ok(match &self.answers {
+            Answers::Server(server) => server.client.events(object, limit, server.every_project)?,
+            Answers::Catalog { context, .. } => {
+                let object = object.map(str::to_owned);
+                let filter = EventFilter { all_projects: true, object, before: None, rows: limit };
+                let found = context.catalog.every_event(&filter)?;
+                found.into_iter().map(|it| EventView::new(it, true)).collect()
             }
         })
     }

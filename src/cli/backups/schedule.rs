@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
@@ -10,10 +10,14 @@ use crate::cli::error::Result;
 use crate::cli::terminal;
 
 use super::origin::Origin;
+use super::schedule_set::{self, SetArgs, UnsetArgs};
 use super::table::{self, NOTHING};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(in crate::cli) struct ScheduleArgs {
+    #[command(subcommand)]
+    command: Option<ScheduleCommand>,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -21,7 +25,23 @@ pub(in crate::cli) struct ScheduleArgs {
     with: WithConfig,
 }
 
+#[derive(Debug, Subcommand)]
+enum ScheduleCommand {
+    /// Set when an instance is backed up and what is kept, where the configuration does not say it in [[instances]].
+    Set(SetArgs),
+    /// Back up an instance as the configuration says again.
+    Unset(UnsetArgs),
+}
+
 pub(in crate::cli) fn run(args: &ScheduleArgs) -> Result<()> {
+    match &args.command {
+        None => show(args),
+        Some(ScheduleCommand::Set(args)) => schedule_set::set(args),
+        Some(ScheduleCommand::Unset(args)) => schedule_set::unset(args),
+    }
+}
+
+fn show(args: &ScheduleArgs) -> Result<()> {
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
     let schedules = origin.schedules()?;

@@ -50,6 +50,7 @@ impl Workspace {
             "# Made by `coffer demo`.\n\
              data_dir = {}\n\n\
              [server]\nlisten = \"127.0.0.1:0\"\n\n\
+             [catalog]\nbackup = false\n\n\
              [[instances]]\nname = \"{INSTANCE}\"\nproject_id = \"{PROJECT}\"\nengine = \"sqlite\"\n\
              source = {{ path = {} }}\n",
             quoted("data")?,

@@ -65,7 +65,10 @@ pub(super) fn catalog(config: &Config, findings: &mut Findings) {
     }
     let opened = server::open_existing(config).map_err(|error| error.to_string());
     let compared = opened.and_then(|context| {
-        let backups = compare(&context, findings);
+        let backups = compare(&context, findings).and_then(|backups| {
+            events(&context, findings)?;
+            Ok(backups)
+        });
         context.catalog.close();
         backups.map_err(|error| error.to_string())
     });
@@ -149,6 +152,22 @@ fn compare(context: &Context, findings: &mut Findings) -> Result<usize, CatalogE
         );
     }
     Ok(backups.len())
+}
+
+/// Whether the event log is as it was written.
+fn events(context: &Context, findings: &mut Findings) -> Result<(), CatalogError> {
+    let (count, faults) = context.catalog.check_events()?;
+    if faults.is_empty() {
+        findings.ok("event log", format!("{}, none altered or removed", counted(count, "event")));
+        return Ok(());
+    }
+    findings.problem(
+        "event log",
+        list(&faults),
+        "somebody changed the catalog past Coffer, or its disk did: compare it with a backup of the catalog \
+         (coffer events --json)",
+    );
+    Ok(())
 }
 
 /// Archives without a record.

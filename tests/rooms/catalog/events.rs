@@ -31,7 +31,7 @@ fn fixture() -> (Fixture, BackupId) {
     let fixture = Fixture::new();
     let id = fixture.completed(ParentChoice::None);
     let address: IpAddr = "192.0.2.7".parse().unwrap();
-    let scope = member("a").from(Origin::Address(address));
+    let scope = member("a").with_origin(Origin::Address(address));
     for pinned in [true, true, false] {
         fixture.catalog.pin_backup(&scope, id, pinned).wait().unwrap();
     }

@@ -8,6 +8,7 @@ mod events;
 pub(crate) mod fixture;
 mod instances;
 mod lists;
+mod policies;
 mod queue;
 mod races;
 mod recovery;

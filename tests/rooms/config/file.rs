@@ -101,3 +101,36 @@ fn an_endless_file_is_refused() {
     let error = Config::load(Some(Path::new("/dev/zero"))).unwrap_err().to_string();
     assert!(error.contains("longer than 4 MiB"), "{error}");
 }
+
+/// The instance of Coffer's own catalog beside `shop`, if there is one.
+fn own_catalog(more: &str) -> Option<coffer::config::InstanceConfig> {
+    let text = format!(
+        "data_dir = \"/srv/coffer\"\n{more}\n[[instances]]\nname = \"shop\"\nproject_id = \"p\"\n\
+         engine = \"sqlite\"\nsource = {{ path = \"/srv/shop.db\" }}\n"
+    );
+    let config = Config::from_toml(&text, "test").unwrap();
+    assert_eq!(config.instances[0].name, "shop");
+    config.instances.get(1).cloned()
+}
+
+#[test]
+fn the_own_catalog_is_backed_up_beside_others_in_a_project_of_its_own() {
+    let own = own_catalog("").unwrap();
+    assert_eq!((own.name.as_str(), own.project_id.as_str()), ("coffer-catalog", "coffer"));
+    let policy = own.policy(&Config::default().defaults);
+    assert_eq!(policy.timetable.unwrap().schedule.to_string(), "daily 04:00");
+    assert!(policy.keep.is_some_and(|keep| keep.lets_go()));
+
+    let own = own_catalog("[defaults]\nschedule = \"hourly\"\nkeep = { daily = 9 }").unwrap();
+    assert_eq!((own.schedule, own.keep), (None, None), "what holds for all holds for it");
+    assert_eq!(own.full_every.as_deref(), Some("1"), "one file is enough");
+
+    assert_eq!(own_catalog("[catalog]\nbackup = false"), None);
+    let itself = "[[instances]]\nname = \"own\"\nproject_id = \"p\"\nengine = \"sqlite\"\n\
+                  source = { path = \"/var/lib/coffer/catalog.db\" }";
+    assert_eq!(
+        Config::from_toml(itself, "test").unwrap().instances.len(),
+        1,
+        "it is there already"
+    );
+}

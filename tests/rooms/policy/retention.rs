@@ -32,6 +32,9 @@ fn run(seed: u64, zone: &TimeZone, missing: Option<Guard>) -> Result<(usize, usi
         if let Err(why) = invariant::check(&world, &decision) {
             return Err(format!("history {seed}, step {step}: {why}; {decision:#?}"));
         }
+        if world.decide_renamed().going().next().is_some() {
+            return Err(format!("history {seed}, step {step}: something of the old name goes"));
+        }
         gone += decision.going().count();
         world.remove(&decision);
         consolidated += world.consolidate(&decision);

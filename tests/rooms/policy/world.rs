@@ -20,6 +20,10 @@ pub(super) const DAY: u64 = 24 * HOUR;
 pub(super) struct World {
     random: Rng,
     pub(super) points: Vec<Point>,
+    /// The backups of the instance under its other name, while it has this one.
+    renamed: Vec<Point>,
+    /// Whether its source is another one than before: the next backup cannot be built on those before.
+    moved: bool,
     /// What is being restored from.
     busy: Option<BackupId>,
     pub(super) keep: Keep,
@@ -42,6 +46,8 @@ impl World {
         Self {
             random,
             points: Vec::new(),
+            renamed: Vec::new(),
+            moved: false,
             busy: None,
             keep,
             zone: zone.clone(),
@@ -69,7 +75,17 @@ impl World {
             83..86 => self.condition.configured = !self.condition.configured,
             86..90 => self.keep = random_policy(&mut self.random),
             90..94 => self.source_bytes = self.random.u64(1 << 19..80 << 20),
-            94..97 => self.busy = self.any_point().map(|at| self.points[at].id),
+            94..95 => self.busy = self.any_point().map(|at| self.points[at].id),
+            95..96 => self.restart(),
+            96..97 => {
+                // Its backups stay with the old name, which is in the configuration no longer.
+                std::mem::swap(&mut self.points, &mut self.renamed);
+                self.busy = None;
+            }
+            97..98 => {
+                self.moved = true;
+                self.source_bytes = self.random.u64(1 << 19..80 << 20);
+            }
             _ => {
                 self.condition =
                     Condition { store_whole: true, configured: true, ..self.condition };
@@ -80,6 +96,12 @@ impl World {
 
     fn pass(&mut self, seconds: Range<u64>) {
         self.now = self.now.plus(Duration::from_secs(self.random.u64(seconds)));
+    }
+
+    /// The server is off for a while, and remembers what the clock showed within the last hour.
+    fn restart(&mut self) {
+        self.seen = self.seen.minus(Duration::from_secs(self.random.u64(..HOUR)));
+        self.pass(0..3 * DAY);
     }
 
     /// The clock is set to another time, years away or only hours.
@@ -94,6 +116,7 @@ impl World {
         let newest = self.points.iter().rev().find(|it| proven(it)).map(|it| it.id);
         let other = self.any_point().map(|at| self.points[at].clone()).filter(proven);
         let parent = match self.random.u32(..10) {
+            _ if std::mem::take(&mut self.moved) => None,
             0..4 => None,
             4..9 => newest,
             _ => other.map(|it| it.id),
@@ -182,6 +205,13 @@ impl World {
         self.seen = self.now;
         let points = self.shown();
         decide_without(missing, &self.keep, &self.history(&points))
+    }
+
+    /// What would be decided of the backups that have the other name.
+    pub(super) fn decide_renamed(&self) -> Decision {
+        let condition = Condition { configured: false, ..self.condition };
+        let history = History { condition, ..self.history(&self.renamed) };
+        decide_without(None, &self.keep, &history)
     }
 
     fn history<'a>(&'a self, points: &'a [Point]) -> History<'a> {

@@ -4,6 +4,7 @@ mod drills;
 mod due;
 mod many;
 mod retention;
+mod years;
 
 use std::collections::HashMap;
 use std::sync::Arc;

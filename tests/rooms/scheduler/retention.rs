@@ -7,7 +7,7 @@ use coffer::policy::{Guard, Tier};
 use super::*;
 use crate::catalog::fixture::member;
 
-fn keep(counts: &[(Tier, u32)]) -> Keep {
+pub(super) fn keep(counts: &[(Tier, u32)]) -> Keep {
     Keep::new(counts.iter().copied())
 }
 
