@@ -18,7 +18,6 @@ use crate::storage::{Pending, StorageError};
 use super::backup::{prove, publish};
 use super::guarded;
 use super::intake::{Sink, writer_error};
-use super::outcome::Outcome;
 
 /// What a consolidation made.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ impl fmt::Display for Made {
 }
 
 /// Makes the full backup, unless the incremental one is being deleted.
-pub(super) fn run(context: &Context, job: &ConsolidationJob) -> Option<Outcome> {
+pub(super) fn run(context: &Context, job: &ConsolidationJob) -> Option<Result<Made>> {
     let id = job.backup.id;
     log::info!("consolidation of backup {id} begins");
     let started = Instant::now();
@@ -59,7 +58,7 @@ pub(super) fn run(context: &Context, job: &ConsolidationJob) -> Option<Outcome> 
     let result = guarded(|| make(&context, job, started));
     let result = result.map_err(|error| cancelled_or(error, &cancel));
     failpoint::at("consolidation-before-settle");
-    Some(Outcome::Consolidation { id, result })
+    Some(result)
 }
 
 fn make(context: &Context, job: &ConsolidationJob, started: Instant) -> Result<Made> {

@@ -56,8 +56,8 @@ pub(super) fn run(context: &Context, job: Job) {
             Outcome::Staging { id, took: started.elapsed(), result }.settle(context);
         }
         Job::Consolidate(job) => {
-            if let Some(outcome) = consolidate::run(context, &job) {
-                outcome.settle(context);
+            if let Some(result) = consolidate::run(context, &job) {
+                Outcome::Consolidation { id: job.backup.id, result }.settle(context);
             }
         }
         Job::Remove(job) => remove::run(context, &job),
