@@ -163,7 +163,7 @@ CREATE INDEX backups_missing ON backups (id) WHERE damage_code = 'archive_missin
 CREATE TABLE runs (
     id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
     kind TEXT NOT NULL CHECK (kind IN ('backup', 'registration', 'restore', 'drill', 'verify', 'removal',
-                                       'instance_removal', 'staging', 'consolidation')),
+                                       'instance_removal', 'staging', 'consolidation', 'copy')),
     project TEXT NOT NULL,
     -- The instance that is backed up, restored into or removed, or of which a backup is drilled or staged.
     instance TEXT CHECK (length(instance) = 36),
@@ -199,6 +199,59 @@ CREATE UNIQUE INDEX runs_open ON runs (kind, coalesce(backup, ''), coalesce(inst
 -- The queues of drills and consolidations, oldest first.
 CREATE INDEX runs_waiting ON runs (kind, asked, id) WHERE ended IS NULL AND begun IS NULL;
 CREATE INDEX runs_expiring ON runs (expires) WHERE expires IS NOT NULL;
+
+-- The copies of archives in further places. A row outlives its backup until the copy is removed.
+CREATE TABLE copies (
+    backup TEXT NOT NULL CHECK (length(backup) = 36),
+    place TEXT NOT NULL CHECK (length(place) BETWEEN 1 AND 64),
+    -- What it needs in the same place before it.
+    parent TEXT CHECK (length(parent) = 36),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'copying', 'proven', 'failed')),
+    location TEXT NOT NULL,
+    -- An upload that was begun, as the place names it. Its parts are in copy_parts.
+    upload TEXT,
+    part_bytes INTEGER CHECK (part_bytes > 0),
+    sent INTEGER NOT NULL DEFAULT 0 CHECK (sent >= 0),
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    -- Not before this time.
+    due INTEGER NOT NULL,
+    proven_at INTEGER,
+    proven_by TEXT CHECK (proven_by IN ('read_back', 'store_checksum')),
+    failure_code TEXT,
+    failure_message TEXT,
+    -- Since when its backup is gone.
+    orphaned INTEGER,
+    PRIMARY KEY (backup, place),
+    CHECK ((upload IS NULL) = (part_bytes IS NULL)),
+    CHECK ((proven_at IS NULL) = (proven_by IS NULL)),
+    CHECK ((state = 'proven') = (proven_at IS NOT NULL)),
+    CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
+    CHECK ((state = 'failed') = (failure_code IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- What is to be copied to a place, the longest due first.
+CREATE INDEX copies_waiting ON copies (place, due, backup)
+    WHERE state IN ('waiting', 'failed') AND orphaned IS NULL;
+-- What a worker had when the process ended.
+CREATE INDEX copies_running ON copies (state) WHERE state = 'copying';
+-- What is to be removed from a place.
+CREATE INDEX copies_orphaned ON copies (place, orphaned) WHERE orphaned IS NOT NULL;
+
+-- The parts of uploads that have arrived: what the place answered, and the SHA-256 of each.
+CREATE TABLE copy_parts (
+    backup TEXT NOT NULL,
+    place TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 10000),
+    tag TEXT NOT NULL,
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    PRIMARY KEY (backup, place, number)
+) STRICT, WITHOUT ROWID;
+
+-- Which disk a place was when it was used first, so that an empty mount point is not taken for it.
+CREATE TABLE places (
+    name TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
+    identity TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- The subfolder that backups go to: of one instance, or with '' of every instance of the project that
 -- has no row of its own.

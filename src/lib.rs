@@ -62,6 +62,8 @@
 //!   `source`. Its tests are in `tests/rooms/engine/<name>`, and run the suite in `tests/rooms/engine/conformance.rs`.
 //! * **A storage backend**: an implementation of [`storage::Storage`] in `src/storage/<name>/`, and a line in
 //!   `src/storage/mod.rs`. Its tests run the suite in `tests/rooms/storage/conformance.rs`.
+//! * **A place for copies**: an implementation of [`storage::Place`] in `src/storage/`, a line in `src/storage/mod.rs`, and
+//!   its keys in `src/config/places.rs` and `src/server/places.rs`. Its tests run `tests/rooms/storage/places.rs`.
 //! * **A field of a backup**: a column in `schema.sql`, with a step in `src/store/schema.rs` for older catalogs; the
 //!   field in `src/domain/backup.rs`; its column in `src/store/backups/mod.rs`; its key in `src/wire/backup.rs`, and its
 //!   value in `src/wire/backup_view.rs`. What is known of an archive comes from its manifest in `src/executor/facts.rs`; what

@@ -14,6 +14,8 @@ mod chains;
 mod commands;
 #[path = "program/connections.rs"]
 mod connections;
+#[path = "program/copies.rs"]
+mod copies;
 #[path = "program/damage.rs"]
 mod damage;
 #[path = "program/demo.rs"]

@@ -61,7 +61,7 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${packages[@]}"
 }
 
-# The stock clients in a virtual environment, recreated when their versions change.
+# The stock clients and an S3 server in a virtual environment, recreated when their versions change.
 install_clients() {
     local wanted=tests/clients/requirements.txt venv=target/venv
     cmp -s "$wanted" "$venv/requirements.txt" && return
@@ -162,6 +162,7 @@ part() {
 }
 
 part "packages the tests need" install_packages
+part "packages from PyPI" install_clients
 part "tests" tests
 part "power cuts" cargo test --locked --features failpoints --test crash
 part "stock clients" clients

@@ -1,11 +1,14 @@
 //! Backups: reading them, and accepting new ones.
 
+use std::slice;
+
 use crate::domain::{
     Action, Backup, BackupId, Datastore, Event, InstanceId, Kind, Limit, Location, NewBackup,
     ParentChoice, Position, ProjectId, QuotaResource, Registration, RunKind, Status,
 };
 use crate::store::{self, BackupRecord, Records, RunOf, Task};
 
+use super::copies::read_copies;
 use super::rules::{Rules, visible_backup, visible_instance};
 use super::{Catalog, CatalogError, Forbidden, Invalid, NotNow, Read, Reply, Result, Scope, Write};
 
@@ -52,7 +55,9 @@ impl Catalog {
                 .transpose()?;
             let engine = engine.as_deref();
             let page = store::Page { project, instance, engine, status, after, rows };
-            Ok::<_, CatalogError>(db.backups_page(&page)?)
+            let mut found = db.backups_page(&page)?;
+            read_copies(db, &mut found)?;
+            Ok::<_, CatalogError>(found)
         })?;
         // The store adds one row more, if there is one: then this is not the last page.
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
@@ -68,6 +73,7 @@ impl Catalog {
     /// One backup. That of another project, or one that was deleted, is reported as not found, except to an administrator.
     pub fn backup(&self, scope: &Scope<Read>, id: BackupId) -> Result<Backup> {
         let mut backup = self.store.read(|db| visible_backup(db, scope, id))?.backup;
+        self.read_copies(slice::from_mut(&mut backup))?;
         self.progress.read_into(&mut backup);
         Ok(backup)
     }
@@ -77,6 +83,7 @@ impl Catalog {
     pub fn find(&self, id: BackupId) -> Result<Backup> {
         let found = self.store.read(|db| db.backup(id))?.filter(|it| it.trashed.is_none());
         let mut backup = found.ok_or(CatalogError::NoSuchBackup { id })?.backup;
+        self.read_copies(slice::from_mut(&mut backup))?;
         self.progress.read_into(&mut backup);
         Ok(backup)
     }

@@ -10,6 +10,7 @@
 mod alerts;
 mod backups;
 mod consolidations;
+mod copies;
 mod deliveries;
 mod drills;
 mod error;
@@ -54,6 +55,7 @@ use tokens::Tokens;
 
 pub use backups::{BackupFilter, BackupPage};
 pub use consolidations::Consolidation;
+pub use copies::CopyJob;
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Outage, Result};
 pub use events::{Counted, EventFilter};
 pub use import::{RecordOf, Recovered};

@@ -35,6 +35,8 @@ pub(super) struct Rules {
     /// What the configuration says of them.
     pub(super) source: RwLock<Option<Arc<dyn PolicySource>>>,
     pub(super) alert_routes: RwLock<Arc<AlertRoutes>>,
+    /// Where the backups of the instances of the configuration are copied to.
+    pub(super) copies: RwLock<HashMap<InstanceId, Vec<String>>>,
 }
 
 impl Catalog {
@@ -88,8 +90,8 @@ impl Catalog {
 
 impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let (engines, policies, policies_set, source, alert_routes) = Default::default();
-        Self { settings, clock, engines, policies, policies_set, source, alert_routes }
+        let (engines, policies, policies_set, source, alert_routes, copies) = Default::default();
+        Self { settings, clock, engines, policies, policies_set, source, alert_routes, copies }
     }
 
     pub(super) fn now(&self) -> Timestamp {

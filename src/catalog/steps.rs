@@ -159,6 +159,7 @@ impl Catalog {
         let work = move |db: Records<'_>, rules: &Rules| {
             step(db, rules.now())?;
             rules.ping_ended(db, id)?;
+            rules.ask_for_copies(db, id)?;
             finished.lock().extend(db.backup(id)?.and_then(|it| it.backup.instance));
             Ok(())
         };

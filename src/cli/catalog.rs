@@ -3,12 +3,12 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::executor;
+use crate::executor::{self, Fetched};
 use crate::server;
 
 use super::args::WithConfig;
 use super::error::{CommandError, Result};
-use super::terminal;
+use super::{from, terminal};
 
 #[derive(Debug, Args)]
 pub(super) struct CatalogArgs {
@@ -19,9 +19,19 @@ pub(super) struct CatalogArgs {
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
     /// Read all archives and add the records that the catalog lacks. The server must be stopped.
-    Rebuild(ReportArgs),
+    Rebuild(RebuildArgs),
     /// Say that archives which are missing now are lost for good, so that Coffer works on without them.
     AcceptLoss(ReportArgs),
+}
+
+#[derive(Debug, Args)]
+struct RebuildArgs {
+    /// First bring back the archives that the data directory lacks from this place: its name in the configuration,
+    /// s3://bucket/prefix, or a folder, such as the data directory of another machine.
+    #[arg(long, value_name = "PLACE")]
+    from: Option<String>,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 #[derive(Debug, Args)]
@@ -60,20 +70,31 @@ fn accept_loss(args: &ReportArgs) -> Result<()> {
     Ok(())
 }
 
-fn rebuild(args: &ReportArgs) -> Result<()> {
-    let config = args.with.load()?;
+fn rebuild(args: &RebuildArgs) -> Result<()> {
+    let config = args.report.with.load()?;
     let (context, _lock) = server::open_and_lock(&config)?;
-    let rebuilt = terminal::with_progress("reading archives", |progress| {
+    let fetched = match &args.from {
+        None => Fetched::default(),
+        Some(from) => {
+            let place = from::place(from, &config)?;
+            terminal::with_progress("fetching archives", |progress| {
+                executor::fetch(&context, place, progress)
+            })?
+        }
+    };
+    let mut rebuilt = terminal::with_progress("reading archives", |progress| {
         executor::rebuild(&context, progress)
     })?;
     context.catalog.close();
-    if args.json {
+    rebuilt.unusable.extend(fetched.unusable);
+    if args.report.json {
         let unusable: Vec<_> = rebuilt
             .unusable
             .iter()
             .map(|(location, why)| json!({"location": location, "why": why}))
             .collect();
         terminal::say_json(&json!({
+            "fetched": fetched.archives,
             "archives": rebuilt.archives,
             "imported": rebuilt.imported,
             "instances": rebuilt.instances,
@@ -81,6 +102,10 @@ fn rebuild(args: &ReportArgs) -> Result<()> {
             "not_brought_back": executor::NOT_BROUGHT_BACK,
         }));
     } else {
+        if args.from.is_some() {
+            let count = terminal::counted(fetched.archives, "archive");
+            terminal::say(format_args!("Brought back {count}."));
+        }
         terminal::say(format_args!(
             "Read {}; added {} and {} to the catalog.",
             terminal::counted(rebuilt.archives, "archive"),

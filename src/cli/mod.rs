@@ -8,6 +8,7 @@ mod doctor;
 mod drill;
 mod error;
 mod export;
+mod from;
 mod interrupt;
 mod offline;
 mod restore;

@@ -11,6 +11,7 @@ use crate::server;
 use super::args::BackupArgs;
 use super::backups::{Candidate, Selector};
 use super::error::{CommandError, Result};
+use super::from;
 use super::interrupt::Interrupt;
 use super::terminal::{self, counted};
 
@@ -77,8 +78,8 @@ pub(super) enum Purpose {
 
 /// Opens the chain of the given backup. From here on Ctrl-C cancels instead of ending the process.
 pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
-    // What is in archive files does not depend on a configuration.
-    let from_files = args.backup.is_none();
+    // What is in archive files, or in another place, does not depend on a configuration.
+    let from_files = args.backup.is_none() || args.from.is_some();
     let config = if from_files { args.with.load_silently()? } else { args.with.load()? };
     let interrupt = Interrupt::listen()?;
     let Some(selector) = &args.backup else {
@@ -87,6 +88,11 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
         let (rows, reported) = (Vec::new(), Vec::new());
         return Ok(Opened { chain, rows, reported, context: None, config, interrupt });
     };
+    if let Some(from) = &args.from {
+        let chain = from::open(from, selector, &config, interrupt.cancel())?;
+        let (rows, reported) = (Vec::new(), Vec::new());
+        return Ok(Opened { chain, rows, reported, context: None, config, interrupt });
+    }
     let context = server::open_existing(&config)?;
     let id = find(selector, &context, &config)?;
     let found = match purpose {
@@ -123,6 +129,9 @@ pub(super) fn candidates(context: &Context, backups: Vec<Backup>) -> Result<Vec<
 
 /// The catalog and the id of the backup, for recording what an attempt to open it found.
 pub(super) fn reopen(args: &BackupArgs) -> Option<(Context, BackupId)> {
+    if args.from.is_some() {
+        return None;
+    }
     let config = args.with.load().ok()?;
     let context = server::open_existing(&config).ok()?;
     let id = find(args.backup.as_ref()?, &context, &config).ok()?;

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
-use super::{AuthMode, Config, InstanceConfig, Problem, ServerConfig, TokenConfig, alerts, policy};
+use super::{
+    AuthMode, Config, InstanceConfig, Problem, ServerConfig, TokenConfig, alerts, places, policy,
+};
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -27,6 +29,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         found.add(key, why);
     }
     instances(config, &mut found);
+    for (key, why) in places::problems(config) {
+        found.add(key, why);
+    }
     found.0
 }
 

@@ -52,6 +52,8 @@ pub struct InstanceConfig {
     pub alerts: Option<Vec<String>>,
     #[serde(default)]
     pub reminder: Option<String>,
+    #[serde(default)]
+    pub copies: Option<Vec<String>>,
 }
 
 impl InstanceConfig {
@@ -81,6 +83,7 @@ impl InstanceConfig {
             staging: None,
             alerts: None,
             reminder: None,
+            copies: None,
         }
     }
 }

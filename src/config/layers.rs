@@ -121,7 +121,8 @@ fn check_names(variables: &[(String, String)]) -> Result<(), ConfigError> {
         if known.contains(&key) {
             continue;
         }
-        let lists = ["instances", "auth.tokens", "alerts", "defaults.alerts"];
+        let lists =
+            ["instances", "auth.tokens", "alerts", "defaults.alerts", "defaults.copies", "places"];
         let list = lists.iter().any(|it| key.starts_with(it));
         let reason = if list {
             format!("cannot be used: {key} is a list, which only the configuration file can set")

@@ -12,6 +12,7 @@ mod instance;
 mod keep;
 mod layers;
 mod own_catalog;
+mod places;
 mod policy;
 mod section;
 mod set_keys;
@@ -27,6 +28,7 @@ pub use alerts::{AlertConfig, AlertService, AlertTarget, EmailConfig, SecretConf
 pub use error::{ConfigError, Problem};
 pub use instance::InstanceConfig;
 pub use keep::KeepConfig;
+pub use places::{PlaceConfig, PlaceKind};
 pub use policy::PolicyConfig;
 pub use section::{
     AuthConfig, AuthMode, CatalogConfig, ExecutorConfig, LimitsConfig, PagingConfig, QuotaConfig,
@@ -59,6 +61,9 @@ pub struct Config {
     /// What to back up. Never empty: without any, Coffer's own catalog.
     #[serde(default)]
     pub instances: Vec<InstanceConfig>,
+    /// Where copies of archives go.
+    #[serde(default)]
+    pub places: Vec<PlaceConfig>,
     /// The file that was read, if any.
     #[serde(skip)]
     pub file: Option<PathBuf>,

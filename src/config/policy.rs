@@ -27,6 +27,7 @@ pub struct PolicyConfig {
     pub full_every: String,
     pub retries: u32,
     pub consolidate: bool,
+    pub copies: Vec<String>,
     pub keep: KeepConfig,
     pub drill: String,
     pub alerts: Vec<String>,
@@ -45,6 +46,7 @@ impl PolicyConfig {
             full_every: or(&own.full_every, &self.full_every),
             retries: own.retries.unwrap_or(self.retries),
             consolidate: own.consolidate.unwrap_or(self.consolidate),
+            copies: own.copies(self).to_vec(),
             keep: own.keep.as_ref().unwrap_or(&self.keep).clone(),
             drill: or(&own.drill, &self.drill),
             alerts: own.alerts.as_ref().unwrap_or(&self.alerts).clone(),
@@ -116,6 +118,11 @@ impl InstanceConfig {
         let staging = self.staging.as_ref().map(|it| it.plan(&policy.zone, retries));
         policy.staging = staging.map(|plan| plan.expect("a loaded configuration was checked"));
         policy
+    }
+
+    /// The places that its backups are copied to, by name.
+    pub fn copies<'a>(&'a self, defaults: &'a PolicyConfig) -> &'a [String] {
+        self.copies.as_ref().unwrap_or(&defaults.copies)
     }
 
     /// Whether the instance says this itself.

@@ -1,8 +1,8 @@
 //! Backups, and requests for them.
 
 use super::{
-    BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Kind, LeftOut, Location,
-    ProjectId, Status, Timestamp, VerifyLevel,
+    BackupCopy, BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Kind, LeftOut,
+    Location, ProjectId, Status, Timestamp, VerifyLevel,
 };
 
 /// What is known of an archive once it is published. A row cannot become COMPLETED without it.
@@ -47,6 +47,8 @@ pub struct Backup {
     pub drill: Drill,
     /// When a person asked to keep it, whatever the retention says.
     pub pinned: Option<Timestamp>,
+    /// Those in further places, by the name of the place; empty where nobody asked for them.
+    pub copies: Vec<BackupCopy>,
 }
 
 impl Backup {
@@ -76,6 +78,7 @@ impl Backup {
             progress: 0.0,
             drill: Drill::default(),
             pinned: None,
+            copies: Vec::new(),
         }
     }
 }

@@ -28,6 +28,8 @@ words! {
         InstanceRemoval = "instance_removal",
         /// Restoring a backup to where its instance is refreshed for staging.
         Staging = "staging",
+        /// Copying an archive to another place, and proving it there.
+        Copy = "copy",
     }
 }
 
@@ -93,6 +95,9 @@ pub struct RunNumbers {
     /// Bytes of the archive that was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<u64>,
+    /// Where an archive was copied to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Where the time of a backup went.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases: Option<BackupPhases>,

@@ -46,6 +46,9 @@ pub enum JobError {
     /// An archive is not the one that it is said to be: what it is, and what to do.
     #[error("{0}")]
     ArchiveMismatch(String),
+    /// What lies in another place, or is to be copied there, is not what was proven.
+    #[error("{0}")]
+    BadCopy(String),
     /// A file operation outside the storage.
     #[error("{action} {what}: {source}")]
     Io { action: &'static str, what: String, source: std::io::Error },
@@ -109,7 +112,9 @@ impl JobError {
             Self::Archive(ArchiveError::Io(cause)) if is_full(cause) => FailureCode::DiskFull,
             Self::Storage(error) if error.is_full() => FailureCode::DiskFull,
             Self::Io { source, .. } if is_full(source) => FailureCode::DiskFull,
-            Self::Storage(_) | Self::Archive(_) | Self::ArchivesMissing(_) => FailureCode::Storage,
+            Self::Storage(_) | Self::Archive(_) | Self::ArchivesMissing(_) | Self::BadCopy(_) => {
+                FailureCode::Storage
+            }
             Self::Catalog(CatalogError::ChainBroken { .. }) | Self::ChainBroken { .. } => {
                 FailureCode::ChainBroken
             }

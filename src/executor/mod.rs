@@ -7,15 +7,20 @@
 
 mod chain;
 mod consolidate;
+mod copies;
+mod copy;
 mod drill;
 mod error;
 mod export;
 mod facts;
+mod fetch;
 mod in_place;
 mod instance_file;
+mod inventory;
 mod jobs;
 mod older_catalog;
 mod pace;
+mod places;
 mod presence;
 mod proof;
 mod rebuild;
@@ -41,8 +46,11 @@ pub use drill::{DrillPlan, PassedDrill, drill, record as record_drill};
 pub use error::{BadLink, JobError, Result};
 pub use export::export;
 pub use facts::left_out;
+pub use fetch::{Fetched, fetch};
 pub use in_place::{InPlacePlan, restore_in_place};
+pub use inventory::Inventory;
 pub use pace::Pace;
+pub use places::CopyTarget;
 pub use presence::{accept_loss, why_archives_missing};
 pub use proof::{record as record_proof, record_pin};
 pub use rebuild::{NOT_BROUGHT_BACK, RebuildReport, rebuild};
@@ -73,7 +81,8 @@ pub struct Settings {
     pub scrub: Option<Arc<Pace>>,
 }
 
-/// Everything a job needs. `bell` is rung when there is something to do; `cancel` is cancelled at shutdown.
+/// Everything a job needs. `bell` is rung when there is something to do; `cancel` is cancelled at shutdown;
+/// `places` are where copies go.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the types say what the fields are")]
 pub struct Context {
@@ -85,6 +94,7 @@ pub struct Context {
     pub bell: Arc<Bell>,
     pub settings: Settings,
     pub cancel: Cancel,
+    pub places: Arc<[CopyTarget]>,
 }
 
 /// A duration as it is recorded.

@@ -35,6 +35,11 @@ impl Pace {
         }
     }
 
+    /// A limit in KiB a second; 0 for none.
+    pub fn kib_per_second(limit: u64) -> Self {
+        Self { bytes_per_second: limit.saturating_mul(1 << 10), ..Self::mib_per_second(0) }
+    }
+
     /// Counts bytes that were read, and waits until the limit allows more, or until cancelled.
     pub(super) fn wait_for_turn(&self, bytes: u64, cancel: &Cancel) {
         if self.bytes_per_second == 0 {

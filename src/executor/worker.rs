@@ -13,7 +13,7 @@ use crate::domain::{Cancel, with_causes};
 use crate::failpoint;
 
 use super::jobs::{self, POLL};
-use super::{Context, Pace, recover, scrub};
+use super::{Context, Pace, copies, recover, scrub};
 
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ const LOWEST: i32 = 19;
 #[derive(Debug)]
 pub struct Executor {
     context: Context,
-    /// Cancels drills, which are made again after the next start: a stop does not wait for them.
+    /// Cancels drills and copies, which go on after the next start: a stop does not wait for them.
     drills: Cancel,
     stopping: Arc<AtomicBool>,
     /// Disconnected once all workers have ended: each holds a sender.
@@ -47,6 +47,9 @@ impl Executor {
         executor.spawn("removals".to_owned(), Lane::Removals, &runs)?;
         if let Some(pace) = executor.context.settings.scrub.clone() {
             executor.spawn_scrub(pace, &runs)?;
+        }
+        if !executor.context.places.is_empty() {
+            executor.spawn_copies(runs)?;
         }
         Ok(executor)
     }
@@ -79,7 +82,19 @@ impl Executor {
         Ok(())
     }
 
-    /// Claims nothing more and cancels drills; gives other running jobs `grace` to end, then cancels them.
+    /// A stop does not wait for copies: they go on where they stopped.
+    fn spawn_copies(&mut self, runs: Sender<Infallible>) -> std::io::Result<()> {
+        let context = Context { cancel: self.drills.clone(), ..self.context.clone() };
+        let stopping = Arc::clone(&self.stopping);
+        self.threads.push(thread::Builder::new().name("copies".to_owned()).spawn(move || {
+            lower_priority(context.settings.nice);
+            copies::work(&context, &stopping);
+            drop(runs);
+        })?);
+        Ok(())
+    }
+
+    /// Claims nothing more and cancels drills and copies; gives other running jobs `grace` to end, then cancels them.
     /// False if some did not end: the next start cleans up after them.
     pub fn drain(self, grace: Duration) -> bool {
         self.stopping.store(true, Ordering::Release);

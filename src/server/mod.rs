@@ -9,6 +9,7 @@ mod identity;
 mod listener;
 mod open;
 mod owner;
+pub mod places;
 mod policies;
 mod reload;
 mod serve;

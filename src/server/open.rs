@@ -17,7 +17,7 @@ use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError};
 
 use super::identity;
 use super::owner::as_whom;
-use super::{ServerError, policies};
+use super::{ServerError, places, policies};
 
 /// The settings of the executor, from the configuration.
 pub fn executor_settings(config: &Config) -> Settings {
@@ -70,7 +70,12 @@ pub(super) fn apply(config: &Config, context: &Context) -> Result<(), ServerErro
         config.auth.tokens.iter().map(TokenConfig::caller_and_hash).collect(),
     );
     let replaced = catalog.replace_policy_source(policies::of(config));
-    replaced.wait().map_err(|error| in_catalog(config, error))
+    replaced.wait().map_err(|error| in_catalog(config, error))?;
+    catalog.set_copies(places::copies(config));
+    if !config.places.is_empty() {
+        catalog.ask_for_copies().wait().map_err(|error| in_catalog(config, error))?;
+    }
+    Ok(())
 }
 
 /// Opens an existing data directory, also beside a running server: for commands that read.
@@ -127,6 +132,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         bell,
         settings: executor_settings(config),
         cancel: Cancel::default(),
+        places: places::of(config)?.into(),
     })
 }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use crate::domain::BadLocation;
 
+use super::s3::Refusal;
+
 pub type Result<T, E = StorageError> = std::result::Result<T, E>;
 
 /// An error of the storage. The text says what happened to which file.
@@ -29,6 +31,12 @@ pub enum StorageError {
     /// It is a link, somebody else's, or open to others. `mend` is a command that puts it right.
     #[error("{what} {why}; as root or its owner: {mend}")]
     Untrusted { what: String, why: String, mend: String },
+    /// A store refused it. The text says what to do.
+    #[error("{action} {what}: {refusal}")]
+    Refused { action: &'static str, what: String, refusal: Refusal },
+    /// A store cannot be reached, or nothing can be made of its answer.
+    #[error("{action} {what}: {why}")]
+    Unreachable { action: &'static str, what: String, why: String },
     #[error("{action} {what}: {source}")]
     Io {
         /// What was tried: `writing`, `syncing`…
@@ -54,7 +62,7 @@ impl StorageError {
 
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Full { .. } => true,
+            Self::Full { .. } | Self::Refused { refusal: Refusal::Full, .. } => true,
             Self::Io { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }

@@ -5,20 +5,27 @@
 //! there".
 //!
 //! To add a backend, implement [`Storage`] in a folder here, name it below, and run the suite in
-//! `tests/rooms/storage/conformance.rs` on it.
+//! `tests/rooms/storage/conformance.rs` on it. Somewhere that holds copies is a [`Place`]: a file or folder here too, with
+//! the suite in `tests/rooms/storage/places.rs`.
 
+mod disk;
 mod error;
 mod local;
+mod place;
+mod s3;
 
 use std::io::Write;
 use std::sync::Arc;
 
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 
+pub use disk::{Disk, DiskSettings};
 pub use error::{Result, StorageError};
 pub use local::{
     DataDirLock, Discarded, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace,
 };
+pub use place::{MOST_PARTS, Observation, Place, Upload, UploadPlan, Vouched};
+pub use s3::{KeySource, Refusal, S3, S3Settings};
 
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Its name in the catalog and on the wire.

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod backups;
+mod copies;
 mod disk_reserve;
 mod error;
 mod events;
@@ -39,6 +40,7 @@ use tokio::sync::oneshot;
 
 pub use alerts::{AlertInstance, AlertRecord, DeliveryRecord};
 pub use backups::{BackupRecord, Finish, Lineage, Page, PointRecord, RestoreInUse};
+pub use copies::CopyRecord;
 pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};
 pub use events::{EventFault, EventPage};

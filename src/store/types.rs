@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::Result;
 use crate::domain::{
-    Action, AlertId, BackupId, CheckLevel, ContainerName, DamageIn, DeliveryId, Failure,
-    FailureCode, InstanceId, InstanceStatus, Kind, Location, Outcome, ProjectId, QuotaResource,
-    RunId, RunKind, Status, Timestamp, Verify, VerifyLevel, words,
+    Action, AlertId, BackupId, CheckLevel, ContainerName, CopyProof, CopyState, DamageIn,
+    DeliveryId, Failure, FailureCode, InstanceId, InstanceStatus, Kind, Location, Outcome,
+    ProjectId, QuotaResource, RunId, RunKind, Status, Timestamp, Verify, VerifyLevel, words,
 };
 
 /// A value in the database that this program did not write.
@@ -77,6 +77,8 @@ macro_rules! word_columns {
 word_columns! {
     Status, "backup status";
     Kind, "kind of backup";
+    CopyState, "state of a copy";
+    CopyProof, "proof of a copy";
     DamageIn, "place of damage";
     InstanceStatus, "instance status";
     RunKind, "kind of run";
@@ -193,6 +195,8 @@ mod tests {
         assert_all(InstanceStatus::ALL);
         assert_all(Removal::ALL);
         assert_all(RunKind::ALL);
+        assert_all(CopyState::ALL);
+        assert_all(CopyProof::ALL);
         assert_all(VerifyLevel::ALL);
         assert_all(Verify::ALL);
         assert_all(FailureCode::ALL);

@@ -11,7 +11,7 @@ use crate::domain::{
     Status, VerifyLevel,
 };
 
-use super::{Link, UtcTime, request};
+use super::{CopyView, Link, UtcTime, request};
 
 /// A backup. Every key is always there: the OpenStack client asks again, or crashes, over a missing one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -81,6 +81,10 @@ pub struct BackupView {
     /// When a person asked to keep it, whatever the retention says; null if nobody did.
     #[schema(required)]
     pub pinned_at: Option<UtcTime>,
+    /// Its copies in further places.
+    #[serde(default)]
+    #[schema(required)]
+    pub copies: Vec<CopyView>,
     /// What the source holds and this backup does not, or not for sure. A long list is cut; the manifest in
     /// the archive has all of it.
     pub left_out: Vec<LeftOut>,

@@ -2,7 +2,7 @@
 
 use crate::domain::{Backup, Datastore, DrillOutcome, Location, Status, Verdict};
 
-use super::{BackupView, DatastoreRef, DrillStatus, DrillView, UtcTime};
+use super::{BackupView, CopyView, DatastoreRef, DrillStatus, DrillView, UtcTime};
 
 /// A gigabyte, as Trove counts them.
 const GIB: f64 = 1_073_741_824.0;
@@ -44,6 +44,7 @@ impl BackupView {
             _ => backup.progress.clamp(0.0, 1.0),
         };
         let facts = backup.facts.as_ref();
+        let archive_bytes = facts.map_or(0, |it| it.stored_bytes);
         Self {
             id: backup.id,
             name: backup.name,
@@ -74,6 +75,7 @@ impl BackupView {
             drill: backup.drill.last.map(DrillView::from),
             next_drill: backup.drill.next,
             pinned_at: backup.pinned.map(UtcTime::from),
+            copies: backup.copies.into_iter().map(|it| CopyView::new(it, archive_bytes)).collect(),
         }
     }
 }

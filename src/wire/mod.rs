@@ -7,6 +7,7 @@ mod alert;
 mod backup;
 mod backup_view;
 mod consolidation;
+mod copy;
 mod datastore;
 mod document;
 mod envelope;
@@ -33,6 +34,7 @@ pub use backup::{
 };
 pub use backup_view::{ArchiveUrls, gigabytes};
 pub use consolidation::{ConsolidationStatus, ConsolidationView};
+pub use copy::CopyView;
 pub use datastore::{DatastoreVersion, DatastoreView};
 pub use document::{ApiVersion, Health, HealthStatus};
 pub use error::{ErrorBody, ErrorDetail};

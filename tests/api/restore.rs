@@ -34,7 +34,7 @@ async fn a_new_backup_has_every_key_with_null_for_unknown_values() {
             "size_bytes": null, "source_bytes": null, "checksum": null, "kind": "full",
             "progress": 0.0, "failure": null, "verified_at": null,
             "verify_level": null, "drill": null, "next_drill": null, "pinned_at": null,
-            "left_out": [],
+            "copies": [], "left_out": [],
         })
     );
     assert_eq!(created.as_str().unwrap().len(), "2026-11-23T19:00:00".len());

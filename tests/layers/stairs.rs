@@ -96,8 +96,9 @@ const CRATES: &[(&[&str], &[&str])] = &[
         &["store/", "engine/sqlite", "cli/demo"],
     ),
     (&["actix_web", "actix_http"], &["api/", "server"]),
-    (&["ureq"], &["client/", "notify/"]),
+    (&["ureq"], &["client/", "notify/", "storage/s3/"]),
     (&["lettre"], &["notify/"]),
+    (&["rusty_s3"], &["storage/s3/"]),
     (&["zstd_safe"], &["archive/"]),
 ];
 

@@ -1,5 +1,7 @@
-//! Database servers that tests start for themselves.
+//! Servers that tests start for themselves.
 
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
+pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod s3;

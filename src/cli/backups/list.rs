@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli::args::WithConfig;
 use crate::cli::error::Result;
+use crate::cli::from::{self, Listing};
 use crate::cli::terminal;
 use crate::domain::{BackupId, InstanceId};
 use crate::wire::BackupView;
@@ -23,6 +24,10 @@ pub(in crate::cli) struct ListArgs {
     /// How many at most, the newest first; 0 for all.
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: usize,
+    /// List what lies in this place: its name in the configuration, s3://bucket/prefix, or a folder, such as the data
+    /// directory of another machine. Needs no catalog and no server.
+    #[arg(long, value_name = "PLACE")]
+    from: Option<String>,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -63,12 +68,16 @@ impl<'a> Listed<'a> {
 }
 
 pub(in crate::cli) fn run(args: &ListArgs) -> Result<()> {
+    let most = if args.limit == 0 { usize::MAX } else { args.limit };
+    if let Some(from) = &args.from {
+        let how = Listing { instance: args.instance.as_deref(), limit: most, json: args.json };
+        return from::list(from, &args.with.load_silently()?, &how);
+    }
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
     let instance = args.instance.as_deref().map(|it| origin.instance(it)).transpose()?;
     let backups = origin.backups(instance.as_ref().map(|it| it.id))?;
     let names = origin.names()?;
-    let most = if args.limit == 0 { usize::MAX } else { args.limit };
     let lineage = Lineage::new(&backups);
     let shown: Vec<_> =
         backups.iter().take(most).map(|it| Listed::new(it, &names, &lineage)).collect();
@@ -101,6 +110,6 @@ fn row(listed: &Listed<'_>) -> [String; 8] {
         table::status(backup),
         table::size(backup),
         table::age(backup.created),
-        listed.proof.clone(),
+        format!("{}{}", listed.proof, table::copies(backup)),
     ]
 }

@@ -29,3 +29,4 @@ pub(super) use schedule::{ScheduleArgs, run as schedule};
 pub(super) use selector::{Candidate, Selector};
 pub(super) use show::{ShowArgs, run as show};
 pub(super) use status::{StatusArgs, run as status};
+pub(super) use table::print as print_table;

@@ -110,6 +110,7 @@ impl Origin {
             Answers::Catalog { context, .. } => {
                 let mut rows = context.catalog.every_backup()?;
                 rows.retain(|row| instance.is_none_or(|id| row.instance == Some(id)));
+                context.catalog.read_copies(&mut rows)?;
                 rows.reverse();
                 Ok(rows.into_iter().map(|row| BackupView::new(row, &*context.local)).collect())
             }

@@ -63,6 +63,7 @@ pub(in crate::cli) fn run(args: &ShowArgs) -> Result<()> {
     {
         lines.extend(failure.map(|failure| (label, failure.message.clone())));
     }
+    lines.extend(backup.copies.iter().map(|it| ("copy", table::copy(it))));
     for (label, value) in lines {
         terminal::say(format_args!("{label:<12}  {value}"));
     }

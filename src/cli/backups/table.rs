@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::iter;
 
 use crate::cli::terminal;
-use crate::domain::{BackupId, Clock as _, NextDrill, SystemClock};
-use crate::wire::{BackupView, DrillStatus, UtcTime};
+use crate::domain::{BackupId, Clock as _, CopyProof, CopyState, NextDrill, SystemClock};
+use crate::wire::{BackupView, CopyView, DrillStatus, UtcTime};
 
 /// What stands in a cell about which nothing is known.
 pub(super) const NOTHING: &str = "-";
@@ -17,7 +17,7 @@ const SHORT_NAME: usize = 8;
 
 /// Prints rows under their headings, each column as wide as its longest cell. On a terminal that is narrower, ids
 /// are cut where they are still unique, then names.
-pub(super) fn print<const COLUMNS: usize>(
+pub(in crate::cli) fn print<const COLUMNS: usize>(
     headings: [&str; COLUMNS],
     mut rows: Vec<[String; COLUMNS]>,
 ) {
@@ -113,6 +113,38 @@ pub(super) fn proof(backup: &BackupView, lineage: &Lineage<'_>) -> String {
         (None, Some(level), Some(at)) => format!("{} {}", level.as_str(), age(at)),
         _ => NOTHING.to_owned(),
     }
+}
+
+/// How many of its copies are proven, for behind the proof of a backup; nothing if it has none.
+pub(super) fn copies(backup: &BackupView) -> String {
+    let all = backup.copies.len();
+    let proven = backup.copies.iter().filter(|it| it.state == CopyState::Proven).count();
+    match all {
+        0 => String::new(),
+        1 if proven == 1 => "; 1 copy".to_owned(),
+        _ if proven == all => format!("; {all} copies"),
+        1 => "; copy not proven yet".to_owned(),
+        _ => format!("; {proven} of {all} copies"),
+    }
+}
+
+/// Where a copy stands, in a line.
+pub(super) fn copy(copy: &CopyView) -> String {
+    let state = match (copy.state, copy.proven_at, copy.proven_by) {
+        (_, Some(at), Some(CopyProof::ReadBack)) => {
+            format!("proven {} by reading it back", age(at))
+        }
+        (_, Some(at), Some(CopyProof::StoreChecksum)) => {
+            format!("proven {} by the store's SHA-256", age(at))
+        }
+        (CopyState::Failed, ..) => {
+            let next = copy.next_attempt.map(|at| format!(", next attempt {at} UTC"));
+            format!("failed (attempt {}{})", copy.attempts, next.unwrap_or_default())
+        }
+        (state, ..) => format!("{} {:.0} %", state.as_str(), copy.progress * 100.0),
+    };
+    let failure = copy.failure.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+    format!("{}: {state}{failure}", copy.place)
 }
 
 fn bad_word(bad: &BackupView) -> &'static str {

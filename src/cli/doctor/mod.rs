@@ -7,6 +7,7 @@ mod catalog;
 mod data_dir;
 mod finding;
 mod instances;
+mod places;
 mod tools;
 mod undo;
 
@@ -71,6 +72,7 @@ fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     alerts::alerts(config, findings);
     undo::undo_points(config, findings);
     tools::tools(findings);
+    places::places(config, findings);
 }
 
 fn report(args: &DoctorArgs, findings: &Findings) {

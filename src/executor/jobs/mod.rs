@@ -80,6 +80,6 @@ fn subject(job: &Job) -> Option<Subject> {
 }
 
 /// A panic in a job ends that job, not the worker.
-fn guarded<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn guarded<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or(Err(JobError::Panicked))
 }

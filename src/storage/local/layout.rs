@@ -114,6 +114,15 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Makes the folders that hold copies, where they are missing. The root has to exist.
+    pub(super) fn make_folders_of_place(&self) -> Result<()> {
+        let root = Folder::open_named(&self.root)?;
+        for folder in [&self.archives, &self.tmp, &self.trash] {
+            make_folder(folder)?;
+        }
+        root.sync()
+    }
+
     pub(super) fn now_seconds(&self) -> u64 {
         u64::try_from(self.clock.now().as_micros() / 1_000_000).unwrap_or(0)
     }

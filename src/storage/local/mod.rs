@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use self::folder::{Folder, OpenedPath, failed, require_regular_file};
 use self::layout::Layout;
-use self::pending::PendingFile;
+pub(super) use self::pending::PendingFile;
 use super::{Pending, Result, Storage, StorageError, StoredArchive};
 use crate::domain::{
     BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock,
@@ -284,6 +284,26 @@ impl Local {
             .and_then(|rest| rest.strip_prefix(b"/"))
             .ok_or_else(bad)?;
         str::from_utf8(below).map_err(|_not_text| bad())?.parse()
+    }
+
+    /// Makes the folders that a place for copies needs, in a folder that exists.
+    pub(super) fn make_folders_of_place(&self) -> Result<()> {
+        self.layout.make_folders_of_place()
+    }
+
+    /// Begins a file that outlives this process if it is not published.
+    pub(super) fn create_upload(&self, backup: BackupId, attempt: u32) -> Result<PendingFile> {
+        PendingFile::create(&self.layout, backup, attempt)
+    }
+
+    /// Opens such a file again, of which this much is used.
+    pub(super) fn resume_upload(
+        &self,
+        backup: BackupId,
+        attempt: u32,
+        written: u64,
+    ) -> Result<PendingFile> {
+        PendingFile::resume(&self.layout, backup, attempt, written)
     }
 
     fn find<'a>(&self, location: &'a Location) -> Result<OpenedPath<'a>> {

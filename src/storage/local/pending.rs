@@ -2,14 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{Advice, FallocateFlags};
+use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::folder::{Folder, OpenedPath, failed};
@@ -37,11 +37,13 @@ enum Stage {
     Failed,
     /// The temporary name is gone, so that nothing remains to be removed.
     Published,
+    /// The file stays, to be resumed.
+    Left,
 }
 
 /// A file in `tmp/`.
 #[derive(Debug)]
-pub(super) struct PendingFile {
+pub(in crate::storage) struct PendingFile {
     layout: Arc<Layout>,
     tmp: Folder,
     name: String,
@@ -62,19 +64,53 @@ impl PendingFile {
         let name = format!("{backup}.{attempt}");
         let what = tmp.path_of(&name);
         match tmp.create_file(name.as_ref()) {
-            Ok(file) => Ok(Self {
-                layout: Arc::clone(layout),
-                tmp,
-                name,
-                file,
-                written: 0,
-                allocated_to: 0,
-                written_back: 0,
-                early: EarlySync::default(),
-                stage: Stage::Writing,
-            }),
+            Ok(file) => Ok(Self::new(layout, tmp, name, file, 0)),
             Err(Errno::EXIST) => Err(StorageError::exists(&what)),
             Err(error) => Err(failed("creating", &what)(error)),
+        }
+    }
+
+    /// Opens `tmp/<backup>.<attempt>` again, which an earlier process may have left. What follows its first `written`
+    /// bytes is cut off.
+    pub(super) fn resume(
+        layout: &Arc<Layout>,
+        backup: BackupId,
+        attempt: u32,
+        written: u64,
+    ) -> Result<Self> {
+        let tmp = Folder::open(&layout.tmp)?;
+        let name = format!("{backup}.{attempt}");
+        let what = tmp.path_of(&name);
+        let length = tmp.metadata(OsStr::new(&name))?.map(|it| it.len());
+        if length.is_none_or(|length| length < written) {
+            return Err(StorageError::not_found(&what));
+        }
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&tmp, &*name, flags, Mode::empty());
+        let mut file = File::from(file.map_err(failed("opening", &what))?);
+        file.set_len(written).map_err(failed("truncating", &what))?;
+        file.seek(SeekFrom::Start(written)).map_err(failed("opening", &what))?;
+        Ok(Self::new(layout, tmp, name, file, written))
+    }
+
+    fn new(layout: &Arc<Layout>, tmp: Folder, name: String, file: File, written: u64) -> Self {
+        Self {
+            layout: Arc::clone(layout),
+            tmp,
+            name,
+            file,
+            written,
+            allocated_to: written,
+            written_back: written,
+            early: EarlySync::default(),
+            stage: Stage::Writing,
+        }
+    }
+
+    /// Leaves the file where it is, to be resumed.
+    pub(in crate::storage) fn leave(mut self) {
+        if self.stage != Stage::Failed {
+            self.stage = Stage::Left;
         }
     }
 
@@ -269,7 +305,7 @@ impl Pending for PendingFile {
 
 impl Drop for PendingFile {
     fn drop(&mut self) {
-        if self.stage != Stage::Published
+        if !matches!(self.stage, Stage::Published | Stage::Left)
             && let Err(error) = self.tmp.remove_file(OsStr::new(&self.name))
         {
             log::warn!("{error}; the next start removes it");

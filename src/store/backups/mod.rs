@@ -186,6 +186,7 @@ impl From<BackupColumns> for BackupRecord {
             progress: if it.status.is_usable() { 1.0 } else { 0.0 },
             drill: drill.into(),
             pinned: it.pinned,
+            copies: Vec::new(),
         };
         Self {
             backup,

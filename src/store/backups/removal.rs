@@ -263,6 +263,7 @@ impl Records<'_> {
     pub fn forget_trashed(self, cutoff: Timestamp, at: Timestamp) -> Result<()> {
         for id in query_all(self.0, FORGET, [cutoff], |row| row.get(0))? {
             self.expire_runs_of_backup(id, at)?;
+            self.orphan_copies(id, Timestamp::from_micros(0))?;
         }
         Ok(())
     }
@@ -272,6 +273,7 @@ impl Records<'_> {
         let deleted = execute(self.0, DELETE, [id])? > 0;
         if deleted {
             self.expire_runs_of_backup(id, at)?;
+            self.orphan_copies(id, at)?;
         }
         Ok(deleted)
     }

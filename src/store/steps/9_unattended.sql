@@ -54,11 +54,11 @@ CREATE TABLE policies (
     keys TEXT NOT NULL CHECK (json_valid(keys))
 ) STRICT, WITHOUT ROWID;
 
--- A restore into staging and a consolidation are runs too.
+-- Restores into staging, consolidations and copies are runs too.
 CREATE TABLE runs_9 (
     id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 36),
     kind TEXT NOT NULL CHECK (kind IN ('backup', 'registration', 'restore', 'drill', 'verify', 'removal',
-                                       'instance_removal', 'staging', 'consolidation')),
+                                       'instance_removal', 'staging', 'consolidation', 'copy')),
     project TEXT NOT NULL,
     instance TEXT CHECK (length(instance) = 36),
     backup TEXT CHECK (length(backup) = 36),
@@ -139,4 +139,44 @@ CREATE INDEX deliveries_of_channel ON deliveries (channel, number);
 CREATE TABLE digests (
     channel TEXT NOT NULL PRIMARY KEY CHECK (channel <> ''),
     until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE copies (
+    backup TEXT NOT NULL CHECK (length(backup) = 36),
+    place TEXT NOT NULL CHECK (length(place) BETWEEN 1 AND 64),
+    parent TEXT CHECK (length(parent) = 36),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'copying', 'proven', 'failed')),
+    location TEXT NOT NULL,
+    upload TEXT,
+    part_bytes INTEGER CHECK (part_bytes > 0),
+    sent INTEGER NOT NULL DEFAULT 0 CHECK (sent >= 0),
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    due INTEGER NOT NULL,
+    proven_at INTEGER,
+    proven_by TEXT CHECK (proven_by IN ('read_back', 'store_checksum')),
+    failure_code TEXT,
+    failure_message TEXT,
+    orphaned INTEGER,
+    PRIMARY KEY (backup, place),
+    CHECK ((upload IS NULL) = (part_bytes IS NULL)),
+    CHECK ((proven_at IS NULL) = (proven_by IS NULL)),
+    CHECK ((state = 'proven') = (proven_at IS NOT NULL)),
+    CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
+    CHECK ((state = 'failed') = (failure_code IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX copies_waiting ON copies (place, due, backup)
+    WHERE state IN ('waiting', 'failed') AND orphaned IS NULL;
+CREATE INDEX copies_running ON copies (state) WHERE state = 'copying';
+CREATE INDEX copies_orphaned ON copies (place, orphaned) WHERE orphaned IS NOT NULL;
+CREATE TABLE copy_parts (
+    backup TEXT NOT NULL,
+    place TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 10000),
+    tag TEXT NOT NULL,
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    PRIMARY KEY (backup, place, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE places (
+    name TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
+    identity TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

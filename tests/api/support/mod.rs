@@ -342,6 +342,7 @@ impl Fixture {
                 progress: 1.0,
                 drill: Drill::default(),
                 pinned: None,
+                copies: Vec::new(),
             };
             let (drill, damage, trashed) = (None, None, None);
             let rows = vec![Recovered { backup, instance_name: None, drill, damage, trashed }];

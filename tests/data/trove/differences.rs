@@ -34,6 +34,7 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     ".drill",
     ".next_drill",
     ".pinned_at",
+    ".copies",
     ".volume.used",
     ".restored_from",
     ".restored_to",

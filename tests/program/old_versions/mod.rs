@@ -142,6 +142,7 @@ fn in_words_of_now(answer: &mut Value) {
                 keys.insert("left_out".to_owned(), json!([]));
                 keys.insert("next_drill".to_owned(), Value::Null);
                 keys.insert("pinned_at".to_owned(), Value::Null);
+                keys.insert("copies".to_owned(), json!([]));
             }
             keys.values_mut().for_each(in_words_of_now);
         }

@@ -1,6 +1,7 @@
 //! The catalog: its rules, its queue, and what is kept of every attempt.
 
 mod consolidations;
+mod copies;
 mod create;
 mod delete;
 mod drills;

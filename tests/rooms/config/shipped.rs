@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use coffer::config::{Config, InstanceConfig, TokenConfig, TokenDigest};
+use coffer::config::{Config, InstanceConfig, PlaceConfig, PlaceKind, TokenConfig, TokenDigest};
 use coffer::domain::{CheckLevel, InstanceId, Role, Source, Verify};
 use serde_json::Value;
 
@@ -83,6 +83,22 @@ fn default_toml_has_every_key() {
         staging: None,
         alerts: None,
         reminder: None,
+        copies: None,
+    };
+    let place = PlaceConfig {
+        name: String::new(),
+        kind: PlaceKind::Disk,
+        path: None,
+        same_disk: false,
+        endpoint: None,
+        region: None,
+        bucket: None,
+        prefix: None,
+        path_style: None,
+        ca_file: None,
+        credentials_file: None,
+        max_kib_s: 0,
+        keep_deleted: false,
     };
     let token = TokenConfig {
         name: String::new(),
@@ -108,6 +124,9 @@ fn default_toml_has_every_key() {
         "digest",
     ];
     expected.extend(channel.map(|key| format!("alerts.{key}")));
+    keys_of("places", &serde_json::to_value(place).unwrap(), &mut expected);
+    expected.insert("defaults.copies".to_owned());
+    expected.insert("instances.copies".to_owned());
     keys_of("instances", &serde_json::to_value(instance).unwrap(), &mut expected);
     keys_of("auth.tokens", &serde_json::to_value(token).unwrap(), &mut expected);
     assert_eq!(keys_in(&text_of("default.toml")), expected);

@@ -1,6 +1,10 @@
 //! Places for archives. Each runs the suite in `conformance`, and tests what it promises besides.
 
 mod conformance;
+mod disk;
 mod local;
 mod memory;
+mod memory_place;
 mod pending;
+mod places;
+mod s3;

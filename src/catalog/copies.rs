@@ -1,0 +1,251 @@
+//! Copies in further places: asked for when a backup is complete, handed out, and what became of them. A backup never
+//! waits for one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::domain::{
+    Backup, BackupCopy, BackupId, CopyProof, Failure, InstanceId, RunEnd, RunKind, RunResult,
+    SentPart, Timestamp,
+};
+use crate::store::{CopyRecord, Records, RunOf};
+
+use super::rules::Rules;
+use super::{Catalog, CatalogError, Reply, Result};
+
+/// A copy to make, claimed by a worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopyJob {
+    pub backup: Backup,
+    pub copy: BackupCopy,
+    /// An upload that an earlier attempt began: what the place calls it, and the length of its parts.
+    pub upload: Option<(String, u64)>,
+    /// Those of its parts that have arrived, in order.
+    pub parts: Vec<SentPart>,
+}
+
+const fn run(id: BackupId) -> RunOf {
+    RunOf::backup(RunKind::Copy, id)
+}
+
+impl Catalog {
+    /// Sets where the backups of each instance of the configuration are copied to, by the names of the places.
+    pub fn set_copies(&self, copies: HashMap<InstanceId, Vec<String>>) {
+        *self.rules.copies.write() = copies;
+    }
+
+    /// Asks for every copy that the configuration wants and that was never asked for. Returns how many.
+    pub fn ask_for_copies(&self) -> Reply<usize> {
+        self.write_and_wake(|db, rules| {
+            let (wanted, now) = (rules.copies.read().clone(), rules.now());
+            let mut asked = 0;
+            for (instance, places) in wanted {
+                for place in places {
+                    for backup in db.without_copy(instance, &place)? {
+                        asked += usize::from(ask(db, backup, &place, now)?);
+                    }
+                }
+            }
+            Ok(asked)
+        })
+    }
+
+    /// What waits for another attempt in these places is tried now.
+    pub fn retry_copies(&self, places: Vec<String>) -> Reply<()> {
+        self.write_and_wake(move |db, rules| {
+            for place in places {
+                db.retry_copies(&place, rules.now())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// After a crash: copies that a worker had wait again. Returns how many.
+    pub fn reopen_copies(&self) -> Reply<usize> {
+        self.write_and_wake(|db, rules| {
+            let now = rules.now();
+            db.retry_runs(RunKind::Copy, now)?;
+            Ok(db.reopen_copies(now)?)
+        })
+    }
+
+    /// Claims the copy to this place that is due longest. Blocks for a commit if there is one.
+    pub fn claim_copy(&self, place: &str) -> Result<Option<CopyJob>> {
+        let now = self.rules.now();
+        // A write waits for the disk, and this is called every few seconds.
+        if !self.store.read(|db| Ok::<_, CatalogError>(db.is_copy_due(place, now)?))? {
+            return Ok(None);
+        }
+        let place = place.to_owned();
+        self.write(move |db, rules| {
+            let now = rules.now();
+            let Some(CopyRecord { copy, upload, .. }) = db.claim_copy(&place, now)? else {
+                return Ok(None);
+            };
+            let id = copy.backup;
+            let backup = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?.backup;
+            db.open_run(run(id).with_instance(backup.instance), &backup.project, now)?;
+            db.begin_run(run(id), now)?;
+            let parts = db.parts_of(id, &place)?;
+            Ok(Some(CopyJob { backup, copy, upload, parts }))
+        })
+        .wait()
+    }
+
+    /// An upload of a claimed copy is begun; `None`: it is given up.
+    pub fn begin_upload(
+        &self,
+        id: BackupId,
+        place: &str,
+        upload: Option<(String, u64)>,
+    ) -> Reply<()> {
+        let place = place.to_owned();
+        self.write(move |db, _rules| {
+            let upload = upload.as_ref().map(|(name, bytes)| (name.as_str(), *bytes));
+            Ok(db.put_upload(id, &place, upload)?)
+        })
+    }
+
+    /// A part of a claimed copy has arrived, and so many bytes in all.
+    pub fn part_sent(&self, id: BackupId, place: &str, part: SentPart, sent: u64) -> Reply<()> {
+        let place = place.to_owned();
+        self.write(move |db, _rules| Ok(db.add_part(id, &place, &part, sent)?))
+    }
+
+    /// A claimed copy is there, and is what was sent.
+    pub fn copy_proven(
+        &self,
+        id: BackupId,
+        place: &str,
+        (by, bytes): (CopyProof, u64),
+        mut end: RunEnd,
+    ) -> Reply<()> {
+        let place = place.to_owned();
+        // What is built on it can be copied now.
+        self.write_and_wake(move |db, rules| {
+            end.at = rules.now();
+            db.set_copy_proven(id, &place, (end.at, by), bytes)?;
+            end.numbers.place = Some(place);
+            Ok(db.end_run(run(id), &end).map(drop)?)
+        })
+    }
+
+    /// The attempt at a claimed copy failed. Another one follows after this time.
+    pub fn copy_failed(
+        &self,
+        id: BackupId,
+        place: &str,
+        (failure, again): (Failure, Duration),
+        mut end: RunEnd,
+    ) -> Reply<()> {
+        let place = place.to_owned();
+        self.write(move |db, rules| {
+            end.at = rules.now();
+            db.set_copy_failed(id, &place, &failure, end.at.plus(again))?;
+            end.result = RunResult::from_failure(failure);
+            end.numbers.place = Some(place);
+            Ok(db.end_run(run(id), &end).map(drop)?)
+        })
+    }
+
+    /// A claimed copy was interrupted by an orderly stop: it goes on later.
+    pub fn copy_interrupted(&self, id: BackupId, place: &str) -> Reply<()> {
+        let place = place.to_owned();
+        self.write(move |db, rules| {
+            let now = rules.now();
+            db.set_copy_waiting(id, &place, now)?;
+            Ok(db.retry_run(run(id), now).map(drop)?)
+        })
+    }
+
+    /// A copy in this place whose backup has been gone for at least `window`, and what an upload of it is called that was
+    /// begun.
+    pub fn copy_to_remove(
+        &self,
+        place: &str,
+        window: Duration,
+    ) -> Result<Option<(BackupCopy, Option<String>)>> {
+        let cutoff = self.rules.now().minus(window);
+        let found =
+            self.store.read(|db| Ok::<_, CatalogError>(db.orphaned_copy(place, cutoff)?))?;
+        Ok(found.map(|it| (it.copy, it.upload.map(|(name, _part_bytes)| name))))
+    }
+
+    /// A copy is removed, or left to itself: the catalog knows it no more. Returns whether it was the last one that is
+    /// proven.
+    pub fn forget_copy(&self, copy: &BackupCopy) -> Reply<bool> {
+        let (id, place, proven) = (copy.backup, copy.place.clone(), copy.proven.is_some());
+        self.write(move |db, _rules| {
+            db.forget_copy(id, &place)?;
+            Ok(proven && db.other_proven_copies(id, &place)? == 0)
+        })
+    }
+
+    /// A copy could not be removed; that is tried again after this time. `window` is how long one is kept.
+    pub fn postpone_removal(
+        &self,
+        copy: &BackupCopy,
+        again: Duration,
+        window: Duration,
+    ) -> Reply<()> {
+        let (id, place) = (copy.backup, copy.place.clone());
+        self.write(move |db, rules| {
+            let at = rules.now().plus(again).minus(window);
+            Ok(db.postpone_removal(id, &place, at)?)
+        })
+    }
+
+    /// Which disk a place was when it was used first.
+    pub fn place_identity(&self, place: &str) -> Result<Option<String>> {
+        self.store.read(|db| Ok(db.place_identity(place)?))
+    }
+
+    pub fn remember_place(&self, place: &str, identity: &str) -> Reply<()> {
+        let (place, identity) = (place.to_owned(), identity.to_owned());
+        self.write(move |db, _rules| Ok(db.put_place_identity(&place, &identity)?))
+    }
+
+    /// Adds to backups where their copies are.
+    pub fn read_copies(&self, backups: &mut [Backup]) -> Result<()> {
+        self.store.read(|db| read_copies(db, backups))
+    }
+}
+
+/// Adds to backups where their copies are.
+pub(super) fn read_copies(db: Records<'_>, backups: &mut [Backup]) -> Result<()> {
+    if !db.has_copies()? {
+        return Ok(());
+    }
+    for backup in backups {
+        backup.copies = db.copies_of(backup.id)?.into_iter().map(|it| it.copy).collect();
+    }
+    Ok(())
+}
+
+/// Asks for a copy of a backup, and first of those of what it is built on: it comes after them.
+fn ask(db: Records<'_>, id: BackupId, place: &str, now: Timestamp) -> Result<bool> {
+    let mut chain = vec![id];
+    while let Some(parent) = chain.last().map(|id| db.backup(*id)).transpose()?.flatten() {
+        match parent.backup.parent {
+            Some(parent) if !chain.contains(&parent) => chain.push(parent),
+            _ => break,
+        }
+    }
+    let mut asked = false;
+    for id in chain.into_iter().rev() {
+        asked = db.add_copy(id, place, now)?;
+    }
+    Ok(asked)
+}
+
+impl Rules {
+    /// Asks for the copies of a backup that is complete.
+    pub(super) fn ask_for_copies(&self, db: Records<'_>, id: BackupId) -> Result<()> {
+        let instance = db.backup(id)?.and_then(|it| it.backup.instance);
+        let places = instance.and_then(|it| self.copies.read().get(&it).cloned());
+        for place in places.unwrap_or_default() {
+            ask(db, id, &place, self.now())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Places for copies: `[[places]]`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Config, word};
+
+/// The longest name.
+const LONGEST_NAME: usize = 64;
+
+/// A place that holds copies of archives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml explains every key")]
+pub struct PlaceConfig {
+    pub name: String,
+    #[serde(rename = "type", deserialize_with = "word::one")]
+    pub kind: PlaceKind,
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+    #[serde(default)]
+    pub same_disk: bool,
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    #[serde(default)]
+    pub region: Option<String>,
+    #[serde(default)]
+    pub bucket: Option<String>,
+    #[serde(default)]
+    pub prefix: Option<String>,
+    #[serde(default)]
+    pub path_style: Option<bool>,
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub credentials_file: Option<PathBuf>,
+    #[serde(default)]
+    pub max_kib_s: u64,
+    #[serde(default)]
+    pub keep_deleted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlaceKind {
+    /// Another disk, or a mounted file server.
+    Disk,
+    /// A bucket of an S3-compatible store.
+    S3,
+}
+
+/// What is wrong with a key: its name, and the rest of the sentence.
+type Wrong = (&'static str, String);
+
+impl PlaceConfig {
+    fn wrong(&self, data_dir: &Path) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if !(1..=LONGEST_NAME).contains(&self.name.len()) || !self.name.bytes().all(word) {
+            let why = format!("must have 1 to {LONGEST_NAME} letters, digits, -, _ or .");
+            wrong.push(("name", why));
+        }
+        let of_disk = [("path", self.path.is_some()), ("same_disk", self.same_disk)];
+        let of_s3 = [
+            ("endpoint", self.endpoint.is_some()),
+            ("region", self.region.is_some()),
+            ("bucket", self.bucket.is_some()),
+            ("prefix", self.prefix.is_some()),
+            ("path_style", self.path_style.is_some()),
+            ("ca_file", self.ca_file.is_some()),
+            ("credentials_file", self.credentials_file.is_some()),
+        ];
+        let (foreign, missing): (&[_], &[_]) = match self.kind {
+            PlaceKind::Disk => (&of_s3, &[("path", self.path.is_none())]),
+            PlaceKind::S3 => (
+                &of_disk,
+                &[("endpoint", self.endpoint.is_none()), ("bucket", self.bucket.is_none())],
+            ),
+        };
+        let (is, other) = match self.kind {
+            PlaceKind::Disk => ("disk", "s3"),
+            PlaceKind::S3 => ("s3", "disk"),
+        };
+        for (key, _) in foreign.iter().filter(|(_, given)| *given) {
+            wrong.push((key, format!("is a key of type = \"{other}\", and this is of \"{is}\"")));
+        }
+        for (key, _) in missing.iter().filter(|(_, missing)| *missing) {
+            wrong.push((key, format!("is missing; type = \"{is}\" needs it")));
+        }
+        self.wrong_paths(data_dir, &mut wrong);
+        if let Some(endpoint) = &self.endpoint
+            && !endpoint.starts_with("https://")
+            && !endpoint.starts_with("http://")
+        {
+            wrong
+                .push(("endpoint", format!("is {endpoint:?}; use https:// or http:// and a host")));
+        }
+        wrong
+    }
+
+    fn wrong_paths(&self, data_dir: &Path, wrong: &mut Vec<Wrong>) {
+        let paths = [
+            ("path", &self.path),
+            ("ca_file", &self.ca_file),
+            ("credentials_file", &self.credentials_file),
+        ];
+        for (key, path) in paths {
+            if let Some(path) = path.as_ref().filter(|path| !path.is_absolute()) {
+                wrong.push((key, format!("is {}; use an absolute path", path.display())));
+            }
+        }
+        if let Some(path) = &self.path
+            && (path.starts_with(data_dir) || data_dir.starts_with(path))
+        {
+            let why = "is in data_dir, or holds it; use a folder on another disk";
+            wrong.push(("path", why.to_owned()));
+        }
+    }
+}
+
+/// What is wrong with the places, and with what names them: the key, and the rest of the sentence.
+pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
+    let (mut found, mut names) = (Vec::new(), BTreeSet::new());
+    for (index, place) in config.places.iter().enumerate() {
+        let key = |field: &str| format!("places[{index}] ({}): {field}", place.name);
+        for (field, why) in place.wrong(&config.data_dir) {
+            found.push((key(field), why));
+        }
+        if !names.insert(place.name.as_str()) {
+            found.push((key("name"), "is used by another place; names must be unique".to_owned()));
+        }
+    }
+    let mut named = vec![("defaults.copies".to_owned(), &config.defaults.copies)];
+    for (index, instance) in config.instances.iter().enumerate() {
+        let key = format!("instances[{index}] ({}): copies", instance.name);
+        named.extend(instance.copies.as_ref().map(|copies| (key, copies)));
+    }
+    for (key, copies) in named {
+        for name in copies.iter().filter(|name| !names.contains(name.as_str())) {
+            let why = format!("names {name:?}, and no [[places]] has this name");
+            found.push((key.clone(), why));
+        }
+    }
+    found
+}

@@ -1,0 +1,58 @@
+//! Copies: archives in further places, each with a state of its own.
+
+use super::words::words;
+use super::{BackupId, Failure, Location, Timestamp};
+
+words! {
+    /// Where a copy stands.
+    pub enum CopyState {
+        /// It waits for its turn, or for the copy of what the backup is built on.
+        Waiting = "waiting",
+        /// It is being sent, or read back.
+        Copying = "copying",
+        /// It is in its place, and what lies there is what was sent.
+        Proven = "proven",
+        /// The last attempt failed; it is tried again.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// How it was found that a copy is what was sent.
+    pub enum CopyProof {
+        /// Every byte was read back, and the hash of all is the backup's.
+        ReadBack = "read_back",
+        /// The store answered with the SHA-256 of what it holds, and it is the one that Coffer computed. The store was
+        /// seen to refuse bytes that do not have the SHA-256 that comes with them.
+        StoreChecksum = "store_checksum",
+    }
+}
+
+/// A part of an upload that has arrived. Parts are numbered from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentPart {
+    pub number: u32,
+    /// What the place calls it.
+    pub tag: String,
+    pub sha256: [u8; 32],
+}
+
+/// The copy of an archive in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupCopy {
+    pub backup: BackupId,
+    /// The name of the place.
+    pub place: String,
+    pub state: CopyState,
+    pub location: Location,
+    /// Bytes that have arrived.
+    pub sent: u64,
+    /// Attempts so far, since the last one that was done.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub next: Option<Timestamp>,
+    /// When it was proven, and how.
+    pub proven: Option<(Timestamp, CopyProof)>,
+    /// What stopped the last attempt.
+    pub failure: Option<Failure>,
+}

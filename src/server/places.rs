@@ -1,0 +1,76 @@
+//! The places of the configuration, ready to be used.
+
+use std::collections::HashMap;
+use std::env;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::{Config, PlaceConfig, PlaceKind};
+use crate::domain::InstanceId;
+use crate::executor::{CopyTarget, Pace};
+use crate::storage::{
+    Disk, DiskSettings, KeySource, LocalSettings, Place, S3, S3Settings, StorageError,
+};
+
+/// The region that most stores take if none was given.
+const REGION: &str = "us-east-1";
+/// Where systemd puts credentials for a service.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Where the backups of each instance are copied to.
+pub(super) fn copies(config: &Config) -> HashMap<InstanceId, Vec<String>> {
+    let copies = config.instances.iter().map(|it| (it.instance_id(), it.copies(&config.defaults)));
+    copies.map(|(id, names)| (id, names.to_vec())).collect()
+}
+
+pub(super) fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
+    let target = |place: &PlaceConfig| {
+        Ok(CopyTarget {
+            place: open(place, config)?,
+            pace: Arc::new(Pace::kib_per_second(place.max_kib_s)),
+            keep_deleted: place.keep_deleted,
+        })
+    };
+    config.places.iter().map(target).collect()
+}
+
+/// A place of the configuration. Connects to nothing, and makes nothing.
+pub fn open(place: &PlaceConfig, config: &Config) -> Result<Arc<dyn Place>, StorageError> {
+    Ok(match place.kind {
+        PlaceKind::Disk => {
+            let apart_from = (!place.same_disk).then(|| config.data_dir.clone());
+            let local = LocalSettings {
+                headroom_bytes: config.storage.headroom_bytes(),
+                ..LocalSettings::default()
+            };
+            let path = place.path.clone().unwrap_or_default();
+            Arc::new(Disk::new(DiskSettings { name: place.name.clone(), path, apart_from, local })?)
+        }
+        PlaceKind::S3 => Arc::new(S3::new(s3_settings(place))?),
+    })
+}
+
+fn s3_settings(place: &PlaceConfig) -> S3Settings {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    S3Settings {
+        name: place.name.clone(),
+        endpoint: text(&place.endpoint),
+        region: place.region.clone().unwrap_or_else(|| REGION.to_owned()),
+        bucket: text(&place.bucket),
+        prefix: text(&place.prefix),
+        path_style: place.path_style.unwrap_or(true),
+        ca_file: place.ca_file.clone(),
+        keys: match &place.credentials_file {
+            Some(file) => KeySource::File(file.clone()),
+            None => keys_of(&place.name),
+        },
+        patience: S3Settings::PATIENCE,
+        retry_after: S3Settings::RETRY_AFTER,
+    }
+}
+
+/// The keys for a place without a file: what systemd handed over under its name, or the environment.
+fn keys_of(name: &str) -> KeySource {
+    let credential = env::var_os(CREDENTIALS).map(|folder| Path::new(&folder).join(name));
+    credential.filter(|it| it.exists()).map_or(KeySource::Environment, KeySource::Systemd)
+}

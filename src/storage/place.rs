@@ -1,0 +1,149 @@
+//! Places: where copies of archives lie, besides the data directory.
+//!
+//! What every place promises: an archive is visible only when all of it has arrived ([`Upload::commit`]); none is ever
+//! replaced; an upload that was broken off goes on where it stopped, also in another process; and an error other
+//! than "not there" is never taken for "not there". A copy is not proven by its commit: whoever copies reads it back,
+//! or asks for the [`checksum`](Place::checksum).
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
+
+use super::{Result, StoredArchive};
+
+/// The most parts that an upload may have, in every place.
+pub const MOST_PARTS: u64 = 10_000;
+
+/// Somewhere that holds copies of archives.
+pub trait Place: Send + Sync + Debug {
+    /// What it is called in the configuration, or on the command line.
+    fn name(&self) -> &str;
+
+    /// Opens an archive for reading, by ranges.
+    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>>;
+
+    /// The archive at this location; `None`: there certainly is none.
+    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>>;
+
+    /// Every archive, in order of location.
+    fn list(&self) -> Result<Vec<StoredArchive>>;
+
+    /// Removes an archive, durably. It is no error if there is none.
+    fn remove(&self, location: &Location) -> Result<()>;
+
+    /// Begins an upload. What it returns names it, also in another process.
+    fn begin(&self, plan: &UploadPlan) -> Result<String>;
+
+    /// Goes on with an upload after these parts, which are all from the first on.
+    /// [`NotFound`](super::StorageError::NotFound): there is no such upload any more.
+    fn resume(
+        &self,
+        plan: &UploadPlan,
+        upload: &str,
+        sent: Vec<SentPart>,
+    ) -> Result<Box<dyn Upload>>;
+
+    /// Gives up an upload with everything that has arrived of it. It is no error if there is none.
+    fn abort(&self, plan: &UploadPlan, upload: &str) -> Result<()>;
+
+    /// The checksum that the place itself vouches for; `None`: it has none that can be relied on.
+    fn checksum(&self, plan: &UploadPlan, parts: &[SentPart]) -> Result<Option<Vouched>>;
+
+    /// Tries out everything that copying needs. Leaves nothing behind.
+    fn try_out(&self) -> Result<Vec<Observation>>;
+
+    /// Which disk this is, where that can be told: the same name may mean another one later.
+    fn identity(&self) -> Result<Option<String>>;
+
+    /// Makes it ready for its first copy, and says which disk it is from then on.
+    fn establish(&self) -> Result<Option<String>>;
+}
+
+/// What an upload is to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadPlan {
+    pub backup: BackupId,
+    pub location: Location,
+    pub bytes: u64,
+    /// When the backup was made.
+    pub made: Timestamp,
+    /// The length of every part but the last.
+    pub part_bytes: u64,
+}
+
+impl UploadPlan {
+    /// The shortest part, and a multiple of which all others are.
+    const STEP: u64 = 8 << 20;
+
+    /// All parts are as long as the first, because some stores insist on that.
+    pub fn new(backup: BackupId, location: Location, bytes: u64, made: Timestamp) -> Self {
+        let least = bytes.div_ceil(MOST_PARTS).div_ceil(Self::STEP).max(1);
+        Self { backup, location, bytes, made, part_bytes: least.saturating_mul(Self::STEP) }
+    }
+
+    /// The same with parts of this length.
+    #[must_use]
+    pub fn with_parts_of(self, part_bytes: u64) -> Self {
+        Self { part_bytes: part_bytes.max(1), ..self }
+    }
+
+    /// How many parts there are; an empty archive has one, which is empty.
+    pub fn parts(&self) -> u64 {
+        self.bytes.div_ceil(self.part_bytes).max(1)
+    }
+
+    /// Where a part begins and how long it is. They are numbered from 1.
+    pub fn range(&self, number: u32) -> (u64, u64) {
+        let start = u64::from(number.saturating_sub(1)).saturating_mul(self.part_bytes);
+        (start, self.bytes.saturating_sub(start).min(self.part_bytes))
+    }
+}
+
+/// An upload in progress. Dropped, it stays as it is, to be resumed or aborted.
+pub trait Upload: Send + Debug {
+    /// Sends a part, whose bytes have this SHA-256, and returns what the place calls it. Parts are sent in order.
+    fn send(&mut self, number: u32, sha256: &[u8; 32], source: &Arc<dyn ReadAt>) -> Result<String>;
+
+    /// Makes the archive visible, durably, unless there is one: then that is an error, and nothing was replaced.
+    fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// A checksum that a place vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouched {
+    /// It is that of what was sent.
+    Same,
+    /// What lies there is something else.
+    Other,
+}
+
+/// Something that was found while a place was tried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// It works as it should.
+    Good(String),
+    /// It works, but a person should know this: what, and what to do.
+    Warning(String, String),
+    /// What is copied there is not safe: why, and what to do.
+    Problem(String, String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_an_upload_cover_it_and_are_never_too_many() {
+        let location: Location = "p/i/x.tar.zst".parse().unwrap();
+        let made = Timestamp::EARLIEST;
+        for bytes in [0, 1, 8 << 20, (8 << 20) + 1, 80_000 << 20, (80_000 << 20) + 1, 5 << 40] {
+            let plan = UploadPlan::new(BackupId::generate(), location.clone(), bytes, made);
+            assert!((1..=MOST_PARTS).contains(&plan.parts()), "{bytes}");
+            let last = u32::try_from(plan.parts()).unwrap();
+            let (start, length) = plan.range(last);
+            assert_eq!(start + length, bytes);
+            assert!(length > 0 || bytes == 0, "{bytes}");
+        }
+    }
+}

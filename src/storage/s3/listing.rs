@@ -1,0 +1,132 @@
+//! What is in a bucket.
+
+use rusty_s3::actions::ListObjectsV2;
+
+use crate::domain::{Location, SentPart};
+use crate::storage::{Result, StorageError, StoredArchive, UploadPlan, Vouched};
+
+use super::answer::Refusal;
+use super::requests::{About, Content};
+use super::store::Store;
+use super::{trial, upload};
+
+/// What the store says of an object.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) bytes: u64,
+    /// The SHA-256 that it has of it.
+    pub(super) checksum: Option<String>,
+}
+
+impl Store {
+    /// The object of this key; `None`: there certainly is none.
+    pub(super) fn head(
+        &self,
+        key: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<Option<Head>> {
+        let what = self.shown(key);
+        let about = About { action: "finding", what: &what };
+        let keys = self.keys()?;
+        let make = || self.bucket.head_object(keys.as_ref(), key);
+        match self.requests.send(about, headers, Content::Nothing, make) {
+            Ok(answer) => {
+                let bytes = answer.header("content-length").and_then(|it| it.parse().ok());
+                let bytes = bytes.ok_or_else(|| about.unclear("the answer has no length"))?;
+                let checksum = answer.header("x-amz-checksum-sha256").map(str::to_owned);
+                Ok(Some(Head { bytes, checksum }))
+            }
+            Err(error) if error.is_not_found() => {
+                // An answer to HEAD has no body that would tell a missing object from a missing bucket.
+                self.page(key, None, 1)?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn delete(&self, key: &str) -> Result<()> {
+        let what = self.shown(key);
+        let about = About { action: "removing", what: &what };
+        let keys = self.keys()?;
+        let make = || self.bucket.delete_object(keys.as_ref(), key);
+        match self.requests.send(about, &[], Content::Nothing, make) {
+            Err(error) if error.is_not_found() => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    /// Every archive, in order of location.
+    pub(super) fn list(&self) -> Result<Vec<StoredArchive>> {
+        let prefix = self.prefix_of_archives();
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let (page, following) = self.page(&prefix, next.as_deref(), 1000)?;
+            for (key, bytes) in page {
+                let location = key.strip_prefix(&prefix).and_then(|it| it.parse::<Location>().ok());
+                found.extend(location.map(|location| StoredArchive {
+                    location,
+                    bytes,
+                    proven_hint: None,
+                }));
+            }
+            if following.is_none() || following == next {
+                break;
+            }
+            next = following;
+        }
+        found.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(found)
+    }
+
+    /// A page of the keys that begin so with their lengths, and what the next page is asked for with.
+    fn page(
+        &self,
+        prefix: &str,
+        next: Option<&str>,
+        most: usize,
+    ) -> Result<(Vec<(String, u64)>, Option<String>)> {
+        let what = self.shown(prefix);
+        let about = About { action: "listing", what: &what };
+        let keys = self.keys()?;
+        let make = || {
+            let mut list = self.bucket.list_objects_v2(keys.as_ref());
+            list.with_prefix(prefix);
+            list.with_max_keys(most);
+            if let Some(next) = next {
+                list.with_continuation_token(next);
+            }
+            list
+        };
+        let answer = self.requests.send(about, &[], Content::Nothing, make);
+        let answer = match answer {
+            // There is no object in a list that could be missing.
+            Err(StorageError::NotFound { .. }) => return Err(about.refused(Refusal::NoBucket)),
+            answer => answer?,
+        };
+        let parsed = ListObjectsV2::parse_response(answer.text());
+        let parsed = parsed.map_err(|_other| about.unclear("the answer cannot be read"))?;
+        let rows = parsed.contents.into_iter().map(|it| (it.key, it.size.unwrap_or(0)));
+        Ok((rows.collect(), parsed.next_continuation_token))
+    }
+
+    /// What the store vouches for, if it was seen to compare checksums.
+    pub(super) fn checksum(
+        &self,
+        plan: &UploadPlan,
+        parts: &[SentPart],
+    ) -> Result<Option<Vouched>> {
+        if !trial::compares_checksums(self)? {
+            return Ok(None);
+        }
+        let key = self.key_of(&plan.location);
+        let headers = [("x-amz-checksum-mode", "ENABLED".to_owned())];
+        let Some(head) = self.head(&key, &headers)? else {
+            return Err(StorageError::NotFound { what: self.shown(&key) });
+        };
+        let Some(checksum) = head.checksum else { return Ok(None) };
+        let same = head.bytes == plan.bytes
+            && checksum == upload::checksum_of(parts, upload::is_single(plan));
+        Ok(Some(if same { Vouched::Same } else { Vouched::Other }))
+    }
+}

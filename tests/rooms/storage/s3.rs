@@ -1,0 +1,175 @@
+//! Buckets, on a real server: what every place promises, what a bucket promises besides, and that nothing wrong comes of
+//! a network that breaks.
+
+use std::time::Duration;
+
+use coffer::domain::{BackupId, Location, Timestamp};
+use coffer::storage::{
+    KeySource, Place as _, Refusal, S3, S3Settings, StorageError, UploadPlan, Vouched,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::places::{self, PROMISES};
+
+#[path = "../../servers/proxy.rs"]
+mod proxy;
+#[path = "../../servers/s3.rs"]
+mod server;
+
+use self::proxy::Proxy;
+use self::server::S3Server;
+
+/// Runs with a network that breaks; `COFFER_NETWORK_RUNS` is for more of them.
+const RUNS: u64 = 20;
+
+fn keys_file(folder: &tempfile::TempDir) -> KeySource {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.path().join("keys");
+    #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
+    std::fs::write(&path, "aws_access_key_id = test\naws_secret_access_key = test\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    KeySource::File(path)
+}
+
+fn bucket(base: &str, name: &str, keys: &KeySource) -> S3 {
+    S3::new(S3Settings {
+        name: "offsite".to_owned(),
+        endpoint: base.to_owned(),
+        region: "us-east-1".to_owned(),
+        bucket: name.to_owned(),
+        prefix: "one/two".to_owned(),
+        path_style: true,
+        ca_file: None,
+        keys: keys.clone(),
+        patience: Duration::from_secs(60),
+        retry_after: Duration::from_millis(1),
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_bucket_keeps_every_promise_of_a_place() {
+    let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
+    let keys = keys_file(&folder);
+    for (number, (name, promise)) in PROMISES.iter().enumerate() {
+        let bucket_name = format!("bucket-{number}");
+        server.make_bucket(&bucket_name);
+        println!("{name}");
+        promise(&bucket(server.base(), &bucket_name, &keys));
+        let left = server.unfinished_uploads(&bucket_name);
+        let begun = u32::from(*name == "a_copy_is_never_replaced");
+        assert!(left <= usize::try_from(begun).unwrap(), "{name}: {left} uploads are left over");
+    }
+    what_is_wrong_is_said_in_a_word(&server, &keys);
+    only_a_store_that_compares_checksums_is_believed(&server, &keys);
+}
+
+fn what_is_wrong_is_said_in_a_word(server: &S3Server, keys: &KeySource) {
+    let missing = bucket(server.base(), "no-such-bucket", keys);
+    let location: Location = "p/i/x.tar.zst".parse().unwrap();
+    for error in [
+        missing.list().unwrap_err(),
+        missing.stat(&location).unwrap_err(),
+        missing.open(&location).map(drop).unwrap_err(),
+        missing.try_out().unwrap_err(),
+    ] {
+        let is_it = matches!(&error, StorageError::Refused { refusal: Refusal::NoBucket, .. });
+        assert!(is_it && !error.is_not_found(), "{error}");
+    }
+    // Nobody listens there.
+    let nobody = bucket("http://127.0.0.1:9", "b", keys).list().unwrap_err();
+    assert!(matches!(nobody, StorageError::Unreachable { .. }), "{nobody}");
+    for error in [nobody, missing.list().unwrap_err()] {
+        assert!(!error.to_string().contains("X-Amz"), "a signed URL is a secret: {error}");
+    }
+}
+
+fn only_a_store_that_compares_checksums_is_believed(server: &S3Server, keys: &KeySource) {
+    server.make_bucket("vouching");
+    let place = bucket(server.base(), "vouching", keys);
+    let id = BackupId::generate();
+    let location: Location = format!("p/i/{id}.tar.zst").parse().unwrap();
+    let plan = UploadPlan::new(id, location.clone(), 5, Timestamp::EARLIEST);
+    places::copy(&place, &plan, b"bytes").unwrap();
+    let part = |sha256| coffer::domain::SentPart { number: 1, tag: "put".to_owned(), sha256 };
+    let right = place.checksum(&plan, &[part(Sha256::digest(b"bytes").into())]).unwrap();
+    let wrong = place.checksum(&plan, &[part([0; 32])]).unwrap();
+    // This server takes what does not have its checksum, so nothing that it says of one is believed.
+    assert!(right.is_none() || (right, wrong) == (Some(Vouched::Same), Some(Vouched::Other)));
+    assert_eq!(place.list().unwrap().len(), 1, "the trial left nothing");
+}
+
+#[test]
+fn no_copy_is_wrong_after_a_network_that_breaks_at_any_moment() {
+    let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
+    let keys = keys_file(&folder);
+    server.make_bucket("broken");
+    let proxy = Proxy::before(server.address());
+    let through = bucket(proxy.base(), "broken", &keys);
+    let direct = bucket(server.base(), "broken", &keys);
+    let runs = std::env::var("COFFER_NETWORK_RUNS").ok().and_then(|it| it.parse().ok());
+    let bytes: Vec<u8> =
+        (0..(6_u32 << 20)).map(|at| at.to_le_bytes()[usize::from(at % 3 == 0)]).collect();
+    for seed in 1..=runs.unwrap_or(RUNS) {
+        // Of one part, and of two.
+        let bytes = if seed % 2 == 0 { &bytes[..] } else { &bytes[..300_000] };
+        let id = BackupId::generate();
+        let location: Location = format!("p/i/{id}.tar.zst").parse().unwrap();
+        let length = u64::try_from(bytes.len()).unwrap();
+        let plan = UploadPlan::new(id, location.clone(), length, Timestamp::EARLIEST);
+        let plan = plan.with_parts_of(5 << 20);
+        proxy.break_by(seed * 7919);
+        let mut attempts = 0;
+        // As the thread that copies does: what was begun goes on, and what is there already is read back.
+        let mut begun: Option<String> = None;
+        loop {
+            attempts += 1;
+            assert!(attempts < 200, "seed {seed}: no attempt succeeds");
+            let done = attempt(&through, &plan, bytes, &mut begun);
+            match done {
+                Ok(()) | Err(StorageError::Exists { .. }) => break,
+                Err(_broken) => {}
+            }
+        }
+        proxy.break_by(0);
+        assert!(places::read(&direct, &location) == bytes, "seed {seed}: what is there differs");
+        proxy.break_by(seed * 104_729);
+        let read = (0..200).find_map(|_again| {
+            let copy = through.open(&location).ok()?;
+            let mut found = vec![0; bytes.len()];
+            copy.read_exact_at(&mut found, 0).ok().map(|()| found)
+        });
+        assert!(
+            read.expect("one of many attempts succeeds") == bytes,
+            "seed {seed}: what is read differs"
+        );
+        proxy.break_by(0);
+        if let Some(upload) = begun.filter(|it| it != "put") {
+            direct.abort(&plan, &upload).unwrap();
+        }
+        direct.remove(&location).unwrap();
+    }
+    assert!(direct.list().unwrap().is_empty());
+}
+
+fn attempt(
+    place: &S3,
+    plan: &UploadPlan,
+    bytes: &[u8],
+    begun: &mut Option<String>,
+) -> Result<(), StorageError> {
+    if place.stat(&plan.location)?.is_some() {
+        return Ok(());
+    }
+    let upload = match begun {
+        Some(upload) => upload.clone(),
+        None => begun.insert(place.begin(plan)?).clone(),
+    };
+    match places::send_all(place, plan, &upload, bytes) {
+        Err(error) if error.is_not_found() => {
+            *begun = None;
+            Err(error)
+        }
+        done => done,
+    }
+}

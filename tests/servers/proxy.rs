@@ -1,0 +1,175 @@
+//! A proxy between a program and an HTTP server that breaks what goes through it: by the numbers of a seed, it drops
+//! connections before, in and after a request, cuts answers off, and answers itself that the server is overloaded.
+//!
+//! A test includes this file with `#[path = "servers/proxy.rs"]`; it needs nothing else of the project.
+
+#![allow(dead_code, reason = "each test uses a part of this")]
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+/// Of a hundred connections so many are broken.
+const BROKEN: u64 = 40;
+
+/// What is done to a connection.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    None,
+    /// It ends before anything arrives.
+    Refuse,
+    /// It ends after so many bytes of the request.
+    CutRequest(u64),
+    /// The server does what it was asked for, and the answer is lost after so many bytes.
+    CutAnswer(u64),
+    /// This status instead of the server's answer.
+    Answer(&'static str),
+}
+
+/// A running proxy. Its thread ends with the process.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    base: String,
+    seed: Arc<AtomicU64>,
+    watch: Arc<Watch>,
+}
+
+/// What is held up, and what has come by.
+#[derive(Debug, Default)]
+struct Watch {
+    held: Mutex<Option<String>>,
+    released: Condvar,
+    requests: Mutex<Vec<String>>,
+}
+
+impl Watch {
+    /// Takes note of a request, and holds it up for as long as those like it are.
+    fn see(&self, request: &str) {
+        self.requests.lock().unwrap().push(request.to_owned());
+        let held = self.held.lock().unwrap();
+        let is_held =
+            |held: &mut Option<String>| held.as_ref().is_some_and(|it| request.contains(it));
+        drop(self.released.wait_while(held, is_held).unwrap());
+    }
+}
+
+impl Proxy {
+    /// One in front of this address. Connections through it carry one request each.
+    pub(crate) fn before(server: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (server, seed) = (server.to_owned(), Arc::new(AtomicU64::new(0)));
+        let (shared, watch) = (Arc::clone(&seed), Arc::<Watch>::default());
+        let watched = Arc::clone(&watch);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let (server, fault) = (server.clone(), fault(&shared));
+                let watch = Arc::clone(&watched);
+                std::thread::spawn(move || pass(client, &server, fault, &watch));
+            }
+        });
+        Self { base, seed, watch }
+    }
+
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Holds up requests whose first line has this text; `None`: lets all pass.
+    pub(crate) fn hold(&self, text: Option<&str>) {
+        *self.watch.held.lock().unwrap() = text.map(str::to_owned);
+        self.watch.released.notify_all();
+    }
+
+    /// How many requests have come by whose first line has this text.
+    pub(crate) fn seen(&self, text: &str) -> usize {
+        self.watch.requests.lock().unwrap().iter().filter(|it| it.contains(text)).count()
+    }
+
+    /// From now on connections are broken by this seed; 0: none is.
+    pub(crate) fn break_by(&self, seed: u64) {
+        self.seed.store(seed, Ordering::SeqCst);
+    }
+}
+
+/// What is done to the next connection.
+fn fault(seed: &AtomicU64) -> Fault {
+    let next = |state: u64| {
+        (state != 0).then(|| {
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407)
+                | 1
+        })
+    };
+    let Ok(state) = seed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next) else {
+        return Fault::None;
+    };
+    let drawn = state >> 33;
+    if drawn % 100 >= BROKEN {
+        return Fault::None;
+    }
+    let bytes = (drawn >> 8) % 2_000_000;
+    match (drawn / 100) % 6 {
+        0 => Fault::Refuse,
+        1 => Fault::CutRequest(bytes),
+        2 => Fault::CutAnswer(bytes % 400),
+        3 => Fault::CutAnswer(0),
+        4 => Fault::Answer("500 Internal Server Error"),
+        _ => Fault::Answer("503 Slow Down"),
+    }
+}
+
+fn pass(client: TcpStream, server: &str, fault: Fault, watch: &Watch) {
+    // A connection that breaks is what this is for.
+    drop(try_pass(&client, server, fault, watch));
+    drop(client.shutdown(Shutdown::Both));
+}
+
+fn try_pass(mut client: &TcpStream, server: &str, fault: Fault, watch: &Watch) -> io::Result<()> {
+    if matches!(fault, Fault::Refuse) {
+        return Ok(());
+    }
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let text = String::from_utf8_lossy(&head).into_owned();
+    watch.see(text.lines().next().unwrap_or_default());
+    let length = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<u64>().ok())?
+    });
+    let length = length.unwrap_or(0);
+    if let Fault::Answer(status) = fault {
+        io::copy(&mut client.take(length), &mut io::sink())?;
+        let body = "<Error><Code>SlowDown</Code></Error>";
+        return write!(
+            client,
+            "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+    }
+    let mut upstream = TcpStream::connect(server)?;
+    // One request a connection, so that its end is that of the answer.
+    let head = text.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    upstream.write_all(head.as_bytes())?;
+    let arriving = if let Fault::CutRequest(bytes) = fault { length.min(bytes) } else { length };
+    io::copy(&mut client.take(arriving), &mut upstream)?;
+    if arriving < length {
+        return upstream.shutdown(Shutdown::Both);
+    }
+    match fault {
+        Fault::CutAnswer(bytes) => {
+            let mut answer = Vec::new();
+            upstream.read_to_end(&mut answer)?;
+            client.write_all(
+                answer
+                    .get(..usize::try_from(bytes).unwrap())
+                    .unwrap_or(&answer[..answer.len() / 2]),
+            )
+        }
+        _ => io::copy(&mut upstream, &mut client).map(drop),
+    }
+}
