@@ -95,6 +95,10 @@ impl Notifier {
     fn report(&mut self, result: catalog::Result<()>) {
         match result {
             Ok(()) => self.failing = false,
+            // Whoever watches the disk has logged it.
+            Err(error) if error.outage().is_some() => {
+                log::debug!("alerts are not recorded: {}", with_causes(&error));
+            }
             Err(error) => {
                 if !self.failing {
                     let error = with_causes(&error);

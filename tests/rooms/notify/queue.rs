@@ -1,5 +1,7 @@
 //! Delivery: again until it is accepted, once, in order, and without one receiver holding up another.
 
+use std::path::Path;
+
 use coffer::notify::Service;
 use coffer::policy::ProblemKind;
 
@@ -138,4 +140,36 @@ fn messages_of_a_channel_that_left_the_configuration_are_dropped() {
     let dropped = house.catalog.retry_deliveries(vec!["new".to_owned()]).wait().unwrap();
     assert_eq!(dropped, [("ops".to_owned(), 1)]);
     assert_eq!(house.catalog.count_undelivered().unwrap(), 0);
+}
+
+#[test]
+fn what_is_wrong_with_the_server_is_said_even_while_nothing_can_be_recorded_and_so_is_its_end() {
+    let receiver = HttpReceiver::start();
+    let mut house = House::new(vec![webhook(&receiver)]);
+    house.tick_after(A_WHILE);
+    let (catalog, elsewhere) =
+        (house.folder.path().join("catalog.db"), house.folder.path().join("gone"));
+    rename(&catalog, &elsewhere);
+    assert!(house.catalog.why_moved().is_some());
+    let gone =
+        [problem(ProblemKind::ServerStopped, None), problem(ProblemKind::Failed, Some(shop()))];
+    house.set_problems(&gone);
+    for _ in 0..3 {
+        house.tick_after(30);
+    }
+    wait_until("the message", || (!receiver.received().is_empty()).then_some(()));
+    rename(&elsewhere, &catalog);
+    assert_eq!(house.catalog.why_moved(), None);
+    house.tick_after(30);
+    house.delivered();
+    assert_eq!(events(&receiver), ["began server_stopped", "began failed"], "each once");
+    house.set_problems(&gone[1..]);
+    house.tick_after(30);
+    house.delivered();
+    assert_eq!(events(&receiver).last().unwrap(), "ended server_stopped");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own files need not survive a crash")]
+fn rename(from: &Path, to: &Path) {
+    std::fs::rename(from, to).unwrap();
 }
