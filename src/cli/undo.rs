@@ -124,11 +124,13 @@ fn list(args: &ListArgs) -> Result<()> {
     if args.json {
         let points: Vec<_> = all.iter().map(seen_json).collect();
         terminal::say_json(&json!({ "undo_points": points }));
-    } else if all.is_empty() {
+        return Ok(());
+    }
+    if all.is_empty() {
         terminal::say("There are no undo points.");
     }
-    if !args.json {
-        all.iter().for_each(|point| terminal::say(described(point)));
+    for point in &all {
+        terminal::say(described(point));
     }
     Ok(())
 }

@@ -200,12 +200,7 @@ impl UndoPoint {
         let Some(incoming) = self.record.incoming else { return Ok(()) };
         let target = self.target();
         let (from, to) = (self.record.slot, self.record.slot.saturating_add(1));
-        if identity(&target)? != Some(incoming) {
-            for ending in &self.record.companions {
-                move_if_there(&self.in_slot(to, ending), &beside_path(&target, ending))?;
-            }
-            self.remove_slot(to)?;
-        } else {
+        if identity(&target)? == Some(incoming) {
             for ending in &self.record.companions {
                 move_if_there(&self.in_slot(from, ending), &beside_path(&target, ending))?;
             }
@@ -218,6 +213,11 @@ impl UndoPoint {
                 Holds::Replaced => Holds::Restored,
                 Holds::Unfinished | Holds::Restored | Holds::Discarded => Holds::Replaced,
             };
+        } else {
+            for ending in &self.record.companions {
+                move_if_there(&self.in_slot(to, ending), &beside_path(&target, ending))?;
+            }
+            self.remove_slot(to)?;
         }
         self.sync_all()?;
         self.record.incoming = None;

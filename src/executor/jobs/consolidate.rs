@@ -23,7 +23,7 @@ use super::intake::{Sink, writer_error};
 #[derive(Debug)]
 pub(super) struct Made {
     /// The row of the full backup.
-    backup: Backup,
+    backup: Box<Backup>,
     took: Duration,
 }
 
@@ -93,7 +93,7 @@ fn make(context: &Context, job: &ConsolidationJob, started: Instant) -> Result<M
     let made = Backup { id: *new_id, kind: Kind::Full, parent: None, ..backup.clone() };
     let facts = publish(context, &made, pending, &finished)?;
     let Finished { manifest, .. } = finished;
-    let backup = facts::recovered(&manifest, facts).backup;
+    let backup = Box::new(facts::recovered(&manifest, facts).backup);
     Ok(Made { backup, took: started.elapsed() })
 }
 
@@ -130,7 +130,7 @@ pub(super) fn record(
                 stored_bytes: facts.map(|it| it.stored_bytes),
                 ..RunNumbers::default()
             };
-            if catalog.consolidated(id, backup.clone(), numbers).wait()? {
+            if catalog.consolidated(id, Backup::clone(backup), numbers).wait()? {
                 return Ok(());
             }
             log::info!("backup {id} was deleted while it was consolidated: the archive goes too");
