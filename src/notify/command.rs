@@ -42,7 +42,8 @@ impl Command {
             .ok_or_else(|| NotifyError::Settings("command names no program".to_owned()))?;
         let program = PathBuf::from(program);
         if !program.is_absolute() {
-            let why = format!("command has to begin with an absolute path, not {program:?}");
+            let why =
+                format!("command has to begin with an absolute path, not {}", program.display());
             return Err(NotifyError::Settings(why));
         }
         Ok(Self { program, arguments: arguments.to_vec() })
@@ -116,7 +117,8 @@ fn memory_file(content: &[u8]) -> io::Result<File> {
 fn last_words(mut said: File) -> String {
     let mut text = Vec::new();
     let from = said.metadata().map_or(0, |it| it.len().saturating_sub(SHOWN));
-    let read = said.seek(SeekFrom::Start(from)).and_then(|_at| said.read_to_end(&mut text));
+    let read =
+        said.seek(SeekFrom::Start(from)).and_then(|_at| said.take(SHOWN).read_to_end(&mut text));
     let text = String::from_utf8_lossy(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
     if read.is_err() || words.is_empty() { String::new() } else { format!(": {}", words.join(" ")) }

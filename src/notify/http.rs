@@ -29,10 +29,8 @@ pub(super) fn send(
     secrets: &[Option<&Secret>],
 ) -> Result<String> {
     let Request { url, headers, body } = request;
-    let no_answer = |error: &Error| NotifyError::NoAnswer {
-        service: service.name(),
-        reason: why(error).to_owned(),
-    };
+    let no_answer =
+        |error: &Error| NotifyError::NoAnswer { service: service.name(), reason: why(error) };
     let mut post = agent(&url).post(url.reveal());
     for (name, value) in &headers {
         post = post.header(*name, value.reveal());

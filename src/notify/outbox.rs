@@ -95,14 +95,7 @@ impl Outbox {
                 None => all.remove(&channel.name),
             };
         };
-        self.spawn(work);
-    }
-
-    /// Runs this beside everything else.
-    pub(super) fn spawn(&self, work: impl FnOnce() + Send + 'static) {
-        if let Err(error) = Builder::new().name("alert".to_owned()).spawn(work) {
-            log::warn!("alerts wait: no thread could be started: {error}");
-        }
+        spawn(work);
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -190,5 +183,12 @@ impl Outbox {
             }
             left = left.saturating_sub(step);
         }
+    }
+}
+
+/// Runs this beside everything else.
+pub(super) fn spawn(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = Builder::new().name("alert".to_owned()).spawn(work) {
+        log::warn!("alerts wait: no thread could be started: {error}");
     }
 }

@@ -7,10 +7,10 @@ use crate::bell::Bell;
 use crate::catalog::{self, Catalog};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::policy::{
-    AlertChange, AlertEvent, Message, OpenAlert, Problem, alert_changes, wait_after,
+    Alert, AlertChange, AlertEvent, Message, OpenAlert, Problem, alert_changes, wait_after,
 };
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, spawn};
 
 /// Attempts for such a message. They end with the process.
 const ATTEMPTS: u32 = 6;
@@ -35,7 +35,7 @@ impl Unrecorded {
         problems: &[Problem],
         now: Timestamp,
     ) -> catalog::Result<()> {
-        let mut known: Vec<_> = catalog.open_alerts()?.iter().map(|it| it.to_open()).collect();
+        let mut known: Vec<_> = catalog.open_alerts()?.iter().map(Alert::to_open).collect();
         known.extend(self.0.iter().map(|(problem, said)| OpenAlert {
             kind: problem.kind,
             instance: None,
@@ -63,12 +63,16 @@ impl Outbox {
         let all = self.channels.all();
         let Some(channel) = all.iter().find(|it| it.name == name).cloned() else { return };
         let (message, outbox) = (message.clone(), self.clone());
-        self.spawn(move || {
+        spawn(move || {
             let (id, pause) = (DeliveryId::generate(), Arc::new(Bell::default()));
             for attempt in 1..=ATTEMPTS {
                 match channel.send(id, &message, false) {
                     Ok(answer) => {
-                        log::info!("channel {:?}: message {id}, {:?}: {answer}", channel.name, message.title);
+                        log::info!(
+                            "channel {:?}: message {id}, {:?}: {answer}",
+                            channel.name,
+                            message.title
+                        );
                         return;
                     }
                     Err(error) if attempt == 1 => log::warn!(

@@ -1,7 +1,7 @@
 //! What is said: once when it begins, as a reminder, once when it is over.
 
 use coffer::notify::Service;
-use coffer::policy::{AlertRoute, AlertRoutes, Digest, ProblemKind, Span};
+use coffer::policy::{Alert, AlertRoute, AlertRoutes, Digest, ProblemKind, Span};
 
 use super::*;
 
@@ -70,7 +70,7 @@ fn the_success_of_one_instance_ends_nothing_of_another() {
     assert_eq!(events(&receiver), ["began failed", "began failed", "ended failed"]);
     assert_eq!(receiver.received()[2].json()["instance"]["name"], "blog");
     let open = house.catalog.open_alerts().unwrap();
-    assert_eq!(open.iter().map(|it| it.instance_id()).collect::<Vec<_>>(), [Some(shop())]);
+    assert_eq!(open.iter().map(Alert::instance_id).collect::<Vec<_>>(), [Some(shop())]);
 }
 
 #[test]
