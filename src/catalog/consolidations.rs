@@ -244,6 +244,7 @@ impl Rules {
             let run = RunOf::backup(RunKind::Drill, new_id).with_instance(instance);
             db.open_run(run, &project, at)?;
         }
+        self.ask_for_copies(db, new_id)?;
         Ok(true)
     }
 }

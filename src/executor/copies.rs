@@ -43,6 +43,8 @@ fn begin(context: &Context) -> Result<bool, CatalogError> {
     if interrupted > 0 {
         log::info!("{interrupted} copies were interrupted and go on where they stopped");
     }
+    // A catalog that was rebuilt just now asks for those of all its backups.
+    context.catalog.ask_for_copies().wait()?;
     context.catalog.retry_copies(names).wait()?;
     Ok(true)
 }

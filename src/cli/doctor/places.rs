@@ -11,7 +11,11 @@ pub(super) fn places(config: &Config, findings: &mut Findings) {
         let check = format!("place {}", place.name);
         let tried = server::places::open(place, config).and_then(|place| place.try_out());
         match tried {
-            Ok(found) => found.into_iter().for_each(|it| add(&check, it, findings)),
+            Ok(found) => {
+                for it in found {
+                    add(&check, it, findings);
+                }
+            }
             Err(error) => {
                 let advice = "backups are made all the same; copies wait until this is mended";
                 findings.problem(&check, error.to_string(), advice);

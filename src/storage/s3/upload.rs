@@ -160,7 +160,9 @@ pub(super) fn checksum_of(parts: &[SentPart], is_single: bool) -> String {
         return BASE64_STANDARD.encode(only.sha256);
     }
     let mut hasher = Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part.sha256));
+    for part in parts {
+        hasher.update(part.sha256);
+    }
     format!("{}-{}", BASE64_STANDARD.encode(hasher.finalize()), parts.len())
 }
 

@@ -139,7 +139,7 @@ fn a_deleted_backup_is_not_copied_and_one_that_is_brought_back_is() {
     assert_eq!(fixture.removal(), [id]);
     fixture.catalog.trashed(vec![id]).wait().unwrap();
     assert_eq!(claimed(&fixture.catalog), None);
-    fixture.catalog.undeleted(vec![id]).wait().unwrap();
+    fixture.catalog.undeleted(vec![id], id, Actor::command_line()).wait().unwrap();
     prove(&fixture, id);
 }
 

@@ -177,7 +177,8 @@ fn context(folder: &TempDir, clock: &Arc<SetClock>) -> Context {
         scrub: None,
     };
     let cancel = Cancel::default();
-    Context { catalog: Arc::new(catalog), storage, local, clock, bell, settings, cancel }
+    let places = Arc::from([]);
+    Context { catalog: Arc::new(catalog), storage, local, clock, bell, settings, cancel, places }
 }
 
 fn settings_of_catalog() -> Settings {

@@ -205,7 +205,9 @@ pub(super) fn copies_are_listed_in_order_of_location(place: &dyn Place) {
     all.sort();
     let listed: Vec<_> = place.list().unwrap().into_iter().map(|it| it.location).collect();
     assert_eq!(listed, all);
-    all.iter().for_each(|it| place.remove(it).unwrap());
+    for it in &all {
+        place.remove(it).unwrap();
+    }
 }
 
 pub(super) fn removing_a_copy_twice_is_no_error_and_its_location_is_free_again(place: &dyn Place) {
