@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::domain::{Action, Actor, BackupId, Event, ProjectId, Recorded, Timestamp};
+use crate::domain::{Action, Actor, Backup, Event, ProjectId, Recorded, Timestamp};
 use crate::store::{EventPage, Records};
 
 use super::rules::Rules;
@@ -110,16 +110,10 @@ impl Catalog {
     }
 
     /// Records what a command did with a backup that changes nothing in the catalog.
-    pub fn record(
-        &self,
-        action: Action,
-        by: Actor,
-        project: ProjectId,
-        backup: BackupId,
-        detail: String,
-    ) -> Reply<()> {
+    pub fn record(&self, action: Action, by: Actor, backup: &Backup, detail: String) -> Reply<()> {
+        let (project, id) = (backup.project.clone(), backup.id);
         self.write(move |db, rules| {
-            let event = Event::done(rules.now(), &by, action).in_project(&project).of(backup);
+            let event = Event::done(rules.now(), &by, action).in_project(&project).of(id);
             Ok(db.add_event(&event.with_detail(detail))?)
         })
     }

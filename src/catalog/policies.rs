@@ -54,7 +54,7 @@ impl Catalog {
         keys: Option<PolicyKeys>,
     ) -> Reply<()> {
         let scope = scope.clone();
-        self.write_policies(move |db, rules| rules.change_policy(db, &scope, id, keys))
+        self.write_policies(move |db, rules| rules.change_policy(db, &scope, id, keys.as_ref()))
     }
 
     /// A write after which these policies hold. The scheduler is woken.
@@ -110,11 +110,11 @@ impl Rules {
         db: Records<'_>,
         scope: &Scope<Write>,
         id: InstanceId,
-        keys: Option<PolicyKeys>,
+        keys: Option<&PolicyKeys>,
     ) -> Result<Policies> {
         let instance = visible_instance(db, scope, id)?;
         let event = |action| Event::done(self.now(), &scope.actor(), action);
-        let event = match &keys {
+        let event = match keys {
             Some(keys) => {
                 if instance.status == InstanceStatus::Detached {
                     return Err(CatalogError::InstanceBusy { id, status: instance.status });

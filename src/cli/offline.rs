@@ -44,8 +44,8 @@ impl Opened {
     /// Records in the event log that the backup was restored or written elsewhere, if the catalog named it.
     pub(super) fn record(&self, action: Action, to: &str) -> Result<()> {
         let (Some(context), Some(row)) = (&self.context, self.rows.last()) else { return Ok(()) };
-        let (project, to) = (row.project.clone(), format!("to {to}"));
-        let recorded = context.catalog.record(action, Actor::command_line(), project, row.id, to);
+        let to = format!("to {to}");
+        let recorded = context.catalog.record(action, Actor::command_line(), row, to);
         Ok(terminal::warn_unless_recorded("this", recorded.wait())?)
     }
 

@@ -33,7 +33,8 @@ pub(super) struct SetArgs {
     /// How often a backup is attempted again after a failure that may pass.
     #[arg(long, value_name = "NUMBER")]
     retries: Option<u32>,
-    /// What is kept: last=3,daily=7,weekly=5,monthly=12,yearly=3,min_age=3 days,max_size=500 GiB.
+    /// What is kept: rules with commas between, such as `last=3,daily=7,weekly=5,monthly=12`. Besides these there are
+    /// hourly, yearly, `min_age=3 days` and `max_size=500 GiB`.
     #[arg(long, value_name = "RULES")]
     keep: Option<String>,
     /// Report as JSON.

@@ -154,7 +154,9 @@ fn what_anybody_could_cause_without_end_is_counted_and_written_as_one() {
         refused: true,
     };
     for last in 0..100 {
-        (0..10).for_each(|_| fixture.catalog.count_event(wrong(last)));
+        for _attempt in 0..10 {
+            fixture.catalog.count_event(wrong(last));
+        }
     }
     fixture.catalog.write_counted(false).unwrap();
     let first = all(&fixture.catalog);
