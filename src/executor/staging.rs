@@ -40,8 +40,9 @@ pub(super) struct StagingPlace {
 }
 
 impl StagingPlace {
-    /// Checks that `to` is free, or what Coffer put there for this instance. Makes the folder beside it.
-    pub(super) fn open(to: &Path, instance: InstanceId) -> Result<Self> {
+    /// Checks that `to` is free, or what Coffer put there for this instance, and that nothing runs on it where it is the
+    /// data directory of a server. Makes the folder beside it.
+    pub(super) fn open(to: &Path, instance: InstanceId, of_server: bool) -> Result<Self> {
         let (Some(parent), Some(name)) = (to.parent(), to.file_name()) else {
             return Err(JobError::Bug("a place for staging without a name"));
         };
@@ -58,7 +59,9 @@ impl StagingPlace {
             current,
         };
         place.take(instance)?;
-        place.require_no_server()?;
+        if of_server {
+            place.require_no_server()?;
+        }
         place.sweep();
         Ok(place)
     }
@@ -284,4 +287,71 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Engine
 
 fn sync(folder: &Path) -> Result<()> {
     Ok(File::open(folder).and_then(|it| it.sync_all()).map_err(failed("syncing", folder))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A place in a folder, with its instance.
+    fn place() -> (tempfile::TempDir, PathBuf, InstanceId) {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("shop");
+        (folder, to, InstanceId::generate())
+    }
+
+    fn refresh(to: &Path, instance: InstanceId, pid: &str) -> Result<()> {
+        let place = StagingPlace::open(to, instance, true)?;
+        let generation = place.begin()?;
+        DirBuilder::new().create(generation.target()).unwrap();
+        let file = File::create_new(generation.target().join("postmaster.pid")).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, pid.as_bytes(), 0).unwrap();
+        generation.publish()?;
+        place.remove_older();
+        Ok(())
+    }
+
+    fn code(result: Result<()>) -> FailureCode {
+        result.unwrap_err().failure().code
+    }
+
+    #[test]
+    fn what_another_instance_or_somebody_else_put_there_is_not_replaced() {
+        let (folder, to, instance) = place();
+        refresh(&to, instance, "").unwrap();
+        refresh(&to, instance, "").unwrap();
+        let other = refresh(&to, InstanceId::generate(), "");
+        assert_eq!(code(other), FailureCode::TargetOccupied);
+        let link = std::fs::read_link(&to).unwrap();
+        std::fs::remove_file(&to).unwrap();
+        for target in [link.join("more"), "elsewhere".into(), link.with_file_name("other")] {
+            std::os::unix::fs::symlink(&target, &to).unwrap();
+            assert_eq!(code(refresh(&to, instance, "")), FailureCode::TargetOccupied);
+            assert_eq!(std::fs::read_link(&to).unwrap(), target);
+            std::fs::remove_file(&to).unwrap();
+        }
+        refresh(&to, instance, "").unwrap();
+        let left = std::fs::read_dir(folder.path().join(".shop.coffer")).unwrap().count();
+        assert_eq!(left, 2, "one generation, and the file that says whose it is");
+    }
+
+    #[test]
+    fn the_data_of_a_server_that_runs_is_not_replaced() {
+        let (_folder, to, instance) = place();
+        let own = std::process::id().to_string();
+        refresh(&to, instance, &own).unwrap();
+        let refused = refresh(&to, instance, "").unwrap_err();
+        assert!(refused.to_string().contains(&own), "{refused}");
+        std::fs::remove_file(to.join("postmaster.pid")).unwrap();
+        refresh(&to, instance, "").unwrap();
+    }
+
+    #[test]
+    fn a_restore_that_does_not_fit_is_not_begun() {
+        let (_folder, to, instance) = place();
+        let place = StagingPlace::open(&to, instance, false).unwrap();
+        place.require_room(0, 0).unwrap();
+        let full = place.require_room(u64::MAX / 2, 0).unwrap_err();
+        assert_eq!(full.failure().code, FailureCode::DiskFull);
+    }
 }

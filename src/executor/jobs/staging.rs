@@ -20,10 +20,10 @@ pub(super) struct Refreshed {
 /// Restores the backup, and puts it in the place of what is there.
 pub(super) fn run(context: &Context, job: &StagingJob) -> Result<Refreshed> {
     let name = &job.instance.datastore.engine;
-    engine::find(name).ok_or_else(|| JobError::NoEngine(name.clone()))?;
+    let engine = engine::find(name).ok_or_else(|| JobError::NoEngine(name.clone()))?;
     let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
     let needed = chain.last().manifest().totals.content_bytes;
-    let place = StagingPlace::open(&job.to, job.instance.id)?;
+    let place = StagingPlace::open(&job.to, job.instance.id, engine.reads_server())?;
     place.require_room(needed, context.settings.headroom_bytes)?;
     let generation = place.begin()?;
     let target = generation.target();
