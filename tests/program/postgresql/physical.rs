@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -129,8 +130,21 @@ fn bash(script: &str, folder: &Path) -> String {
     std::fs::read_to_string(out).unwrap()
 }
 
+/// The commands of every restore use the same port and folder for the socket.
+static PORT: Mutex<()> = Mutex::new(());
+
 /// Stops the server that the commands have started.
-struct Started(PathBuf);
+struct Started {
+    data: PathBuf,
+    _port: MutexGuard<'static, ()>,
+}
+
+impl Started {
+    /// Before the commands are run that start it on this data.
+    fn on(data: PathBuf) -> Self {
+        Self { data, _port: PORT.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+}
 
 impl Drop for Started {
     fn drop(&mut self) {
@@ -138,7 +152,7 @@ impl Drop for Started {
             .args(["-u", "postgres", "--"])
             .arg(bin().join("pg_ctl"))
             .arg("-D")
-            .arg(&self.0)
+            .arg(&self.data)
             .args(["-m", "immediate", "-w", "stop"])
             .stdout(Stdio::null())
             .status();
@@ -158,7 +172,7 @@ fn the_commands_of_the_archive_and_of_a_restore_start_a_debian_server() {
     let full = coffer.admin().full(NAME);
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let stopped = Started(folder.path().join("restored/data/pgdata"));
+    let stopped = Started::on(folder.path().join("restored/data/pgdata"));
     follow(&archive_of(&full), folder.path());
     let ask = "runuser -u postgres -- psql -h /tmp -p 5433 -XAt -d 'the \"shop' \
         -c 'SELECT count(*), count(DISTINCT t), length(lo_get(4711)) FROM item'";
@@ -170,7 +184,7 @@ fn the_commands_of_the_archive_and_of_a_restore_start_a_debian_server() {
     let output = coffer.run_ok(&["restore", id_of(&full), "--to", to, "--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let next = report["next"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
-    let stopped = Started(target.join("pgdata"));
+    let stopped = Started::on(target.join("pgdata"));
     bash(&next.collect::<Vec<_>>().join("\n"), folder.path());
     assert_eq!(bash(ask, folder.path()), "20000|20000|9000\n");
     drop(stopped);
@@ -210,7 +224,7 @@ fn the_printed_commands_reach_nothing_of_the_original_whatever_its_settings_name
         assert!(!pid_file.exists() && logs() == before);
     };
     let data = folder.path().join("restored/data/pgdata");
-    let stopped = Started(data.clone());
+    let stopped = Started::on(data.clone());
     follow(&archive_of(&full), folder.path());
     shown(&data);
     drop(stopped);
@@ -228,7 +242,7 @@ fn the_printed_commands_reach_nothing_of_the_original_whatever_its_settings_name
         &settings,
         text + "shared_preload_libraries = 'gone'\nsession_preload_libraries = 'gone'\n",
     );
-    let stopped = Started(target.join("pgdata"));
+    let stopped = Started::on(target.join("pgdata"));
     bash(&next.join("\n"), folder.path());
     shown(&target.join("pgdata"));
     drop(stopped);
