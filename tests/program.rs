@@ -42,10 +42,14 @@ mod hostile_archives;
 mod killed_servers;
 #[path = "program/mariadb/mod.rs"]
 mod mariadb;
+#[path = "program/mounts.rs"]
+mod mounts;
 #[path = "program/next_steps.rs"]
 mod next_steps;
 #[path = "program/old_versions/mod.rs"]
 mod old_versions;
+#[path = "program/planted_links.rs"]
+mod planted_links;
 #[path = "program/postgresql/mod.rs"]
 mod postgresql;
 #[path = "program/proofs.rs"]

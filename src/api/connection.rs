@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where a connection came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +23,13 @@ pub struct Connection {
     local: Option<SocketAddr>,
     begun: AtomicU64,
     ended: AtomicU64,
+    sends_long: AtomicBool,
 }
 
 impl Connection {
     pub const fn new(entrance: Entrance, local: Option<SocketAddr>) -> Self {
-        Self { entrance, local, begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
+        let (begun, ended) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { entrance, local, begun, ended, sends_long: AtomicBool::new(false) }
     }
 
     pub const fn entrance(&self) -> Entrance {
@@ -48,6 +50,17 @@ impl Connection {
         self.requests() != self.ended.load(Ordering::Acquire)
     }
 
+    /// Whether a long answer is on its way, after which only the next request is of use.
+    pub fn sends_long(&self) -> bool {
+        self.sends_long.load(Ordering::Acquire)
+    }
+
+    /// The body of a long answer begins, and ends when the result is dropped.
+    pub fn begin_long_body(self: Arc<Self>) -> LongBody {
+        self.sends_long.store(true, Ordering::Release);
+        LongBody(self)
+    }
+
     /// A request begins, and ends when the result is dropped.
     pub fn begin(self: Arc<Self>) -> OpenRequest {
         self.begun.fetch_add(1, Ordering::AcqRel);
@@ -65,6 +78,16 @@ impl Drop for OpenRequest {
     }
 }
 
+/// The body of an answer that is sent in pieces. A connection has one at a time.
+#[derive(Debug)]
+pub struct LongBody(Arc<Connection>);
+
+impl Drop for LongBody {
+    fn drop(&mut self) {
+        self.0.sends_long.store(false, Ordering::Release);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +101,15 @@ mod tests {
         drop(request);
         assert!(!connection.is_busy());
         assert_eq!(connection.requests(), 1);
+    }
+
+    #[test]
+    fn a_connection_sends_a_long_answer_until_its_body_is_dropped() {
+        let connection = Arc::new(Connection::new(Entrance::Port, None));
+        assert!(!connection.sends_long());
+        let body = Arc::clone(&connection).begin_long_body();
+        assert!(connection.sends_long());
+        drop(body);
+        assert!(!connection.sends_long());
     }
 }

@@ -53,7 +53,7 @@ use operation::Operation;
 
 pub use alert_channels::AlertChannels;
 pub use archive_access::{ArchiveAccess, NotFetched};
-pub use connection::{Connection, Entrance, OpenRequest};
+pub use connection::{Connection, Entrance, LongBody, OpenRequest};
 pub use limits::{LimitSettings, Limits};
 pub use metrics::RequestCounts;
 

@@ -212,6 +212,11 @@ impl CatalogError {
         }
     }
 
+    /// Whether the disk of the catalog reported an error.
+    pub fn is_disk_error(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_disk_error())
+    }
+
     /// Whether what was asked for does not exist, or is not for this caller to know of.
     pub const fn is_not_found(&self) -> bool {
         matches!(

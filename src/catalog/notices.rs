@@ -19,6 +19,8 @@ pub enum Notice {
     CatalogMoved,
     /// The filesystem of the data directory is read-only.
     ReadOnly,
+    /// A job failed because the disk reported an error, since the process started.
+    DiskFailing,
     /// The disk is full, and nothing new is accepted.
     DiskFull,
     /// None of the archives is where it was.

@@ -1,5 +1,6 @@
 //! `coffer drill`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use serde_json::json;
 
 use crate::domain::BackupId;
 use crate::executor::{self, Context, DrillPlan, JobError, PassedDrill};
+use crate::storage::StorageError;
 
 use super::args::BackupArgs;
 use super::error::{CommandError, Result};
@@ -44,6 +46,9 @@ pub(super) fn run(args: &DrillArgs) -> Result<()> {
     let drilled = outcome.map_err(|error| match error {
         JobError::Cancelled => error.into(),
         error if error.is_damage() => error.into(),
+        error if args.within.is_none() && is_read_only(&error) => CommandError::Failed(format!(
+            "nothing was drilled: {error}; --in FOLDER drills in a folder of another filesystem"
+        )),
         error => CommandError::Failed(format!(
             "the drill is inconclusive, which takes nothing from the backup: {error}"
         )),
@@ -88,12 +93,19 @@ fn record(
         Err(_) if !context.catalog.find(id).is_ok_and(|it| it.status.is_usable()) => Ok(()),
         Err(_) => {
             // Why it did not pass is the error to report; failing to record it is only mentioned.
-            if let Err(cause) = executor::record_drill(context, id, outcome, took) {
+            let recorded = executor::record_drill(context, id, outcome, took);
+            if let Err(cause) = terminal::warn_unless_recorded("the drill", recorded) {
                 terminal::complain(&cause);
             }
             Ok(())
         }
     }
+}
+
+/// Whether there was no place to restore to because nothing can be written there.
+fn is_read_only(error: &JobError) -> bool {
+    let JobError::Storage(StorageError::Io { source, .. }) = error else { return false };
+    source.kind() == io::ErrorKind::ReadOnlyFilesystem
 }
 
 fn report(args: &DrillArgs, opened: &Opened, drilled: &PassedDrill) {

@@ -6,10 +6,10 @@ mod socket;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, OFlags, RenameFlags, StatVfs};
+use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, StatVfs, StatxFlags, statx};
 use rustix::io::Errno;
 
 pub use link::{remove_link, replace_link};
@@ -18,6 +18,24 @@ pub use socket::SocketFile;
 /// Bytes that an ordinary user may still write on a filesystem.
 pub fn free_bytes(filesystem: &StatVfs) -> u64 {
     filesystem.f_bavail.saturating_mul(filesystem.f_frsize)
+}
+
+/// The mount that a file is in. Nothing can be renamed from one to another, even if both show the same filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mount {
+    device: u64,
+    /// Kernels before 5.8 do not say it.
+    id: Option<u64>,
+}
+
+impl Mount {
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let device = std::fs::metadata(path)?.dev();
+        let found = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok();
+        let says_id = |mask| StatxFlags::from_bits_retain(mask).contains(StatxFlags::MNT_ID);
+        let id = found.filter(|it| says_id(it.stx_mask)).map(|it| it.stx_mnt_id);
+        Ok(Self { device, id })
+    }
 }
 
 /// Opens the regular file at `path` with these options. Anything else there is refused, without waiting for it: a device, a

@@ -1,5 +1,7 @@
 //! Why a job failed, and what clients and operators read of it.
 
+use rustix::io::Errno;
+
 use crate::archive::ArchiveError;
 use crate::catalog::CatalogError;
 use crate::domain::{BackupId, Failure, FailureCode};
@@ -139,6 +141,18 @@ impl JobError {
             BadLink::OutOfReach => return None,
         };
         Some((*bad_backup, Failure::new(code, why.clone())))
+    }
+
+    /// Whether the disk of the data directory reported an error (EIO): neither damage nor a lack of room.
+    pub fn is_disk_error(&self) -> bool {
+        match self {
+            Self::Storage(StorageError::Io { source, .. })
+            | Self::Archive(ArchiveError::Io(source)) => {
+                source.raw_os_error() == Some(Errno::IO.raw_os_error())
+            }
+            Self::Catalog(error) => error.is_disk_error(),
+            _ => false,
+        }
     }
 
     /// Whether bytes of an archive that could be opened are not those that were written.

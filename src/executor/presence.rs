@@ -2,6 +2,7 @@
 //! its disk may not be mounted: until it is there again, nothing is begun and nothing is settled.
 
 use std::collections::HashSet;
+use std::error::Error;
 
 use crate::catalog::{CatalogError, Notice};
 use crate::domain::{BackupId, Location, Timestamp, with_causes};
@@ -101,6 +102,20 @@ pub(super) fn check(context: &Context) -> bool {
         log::warn!("which folder holds the archives is not remembered: {}", with_causes(&error));
     }
     moved.is_none() && read_only.is_none() && why.is_none()
+}
+
+/// Tells the health check that the disk of the data directory reported an error, if this is one: a job that is tried
+/// again may pass, and the disk would fail unseen.
+pub(super) fn note_disk_error(context: &Context, is_disk_error: bool, error: &dyn Error) {
+    if is_disk_error {
+        let at = context.clock.now().to_wire();
+        let text = format!(
+            "the disk of the data directory reported an error at {at} UTC: {}. See in the kernel's log (dmesg) which \
+             disk it is and check it (smartctl); copy the archives to another one. This is said until the next start",
+            with_causes(error)
+        );
+        context.catalog.set_notice(Notice::DiskFailing, Some(text));
+    }
 }
 
 fn tell(context: &Context, about: Notice, why: Option<&str>, over: &str) {

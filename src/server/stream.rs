@@ -22,7 +22,7 @@ const ALL_WAITING: usize = 8 << 20;
 const FAIR: usize = 16 << 10;
 /// Bytes that are read before they are parsed. The HTTP library would fill a buffer of 128 KiB, also
 /// with what it throws away.
-const BURST: usize = 32 << 10;
+const BURST: usize = 16 << 10;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
@@ -49,6 +49,8 @@ pub(super) struct ClientStream<S> {
     head_since: Option<Instant>,
     /// Since when the client takes nothing.
     full_since: Option<Instant>,
+    /// Whether reading waits for the answer to go on.
+    read_waits: bool,
 }
 
 impl<S> ClientStream<S> {
@@ -64,6 +66,7 @@ impl<S> ClientStream<S> {
             requests: 0,
             head_since: None,
             full_since: None,
+            read_waits: false,
         }
     }
 
@@ -103,6 +106,20 @@ impl<S> ClientStream<S> {
         }
     }
 
+    /// Whether the connection is read again only when its answer is sent, or taken: what a client sends ahead would wait in
+    /// memory.
+    fn answers_first(&self) -> bool {
+        self.full_since.is_some() || self.place.member.connection.sends_long()
+    }
+
+    /// Something of an answer was sent: if reading waited for that, it is tried again.
+    fn read_again(&mut self, context: &Context<'_>) {
+        if self.read_waits && !self.answers_first() {
+            self.read_waits = false;
+            context.waker().wake_by_ref();
+        }
+    }
+
     fn received(&mut self, bytes: usize) -> io::Result<()> {
         self.place.progress();
         self.waiting = self.waiting.saturating_add(bytes);
@@ -133,8 +150,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
         let busy = this.place.member.connection.is_busy();
         this.settle();
         this.check(context, !busy)?;
-        if (busy || this.full_since.is_some()) && this.waiting >= AHEAD {
-            // The answer goes on first, and then the connection is read again.
+        if this.answers_first() || busy && this.waiting >= AHEAD {
+            this.read_waits = true;
             return Poll::Pending;
         }
         if this.burst >= BURST {
@@ -168,6 +185,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         } else {
             this.place.progress();
             this.full_since = None;
+            this.read_again(context);
             // The next request may arrive while an answer is sent, and can begin only after it.
             this.head_since = this.head_since.map(|_since| Instant::now());
         }
@@ -176,7 +194,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(context)
+        let this = self.get_mut();
+        this.read_again(context);
+        Pin::new(&mut this.io).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -81,6 +81,16 @@ impl StoreError {
         code == Some(ErrorCode::DiskFull)
     }
 
+    /// Whether the disk reported an error when it was read or written.
+    pub fn is_disk_error(&self) -> bool {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Commit(error) => error.sqlite_error_code(),
+            _ => None,
+        };
+        code == Some(ErrorCode::SystemIoFailure)
+    }
+
     /// Whether the same write may work later: the disk is full, failing or not mounted, or another process has
     /// locked the database.
     pub fn is_transient(&self) -> bool {

@@ -61,7 +61,7 @@ fn start(folder: &Path, program: &Program, source: &Path) -> Outcome<Server> {
     let names: Vec<String> = (0..INSTANCES).map(|number| format!("i{number}")).collect();
     let mut instances = vec![("0-tree", "directory", "off", source.as_str())];
     instances.extend(names.iter().map(|it| (it.as_str(), "directory", "off", source.as_str())));
-    Server::start(program, &configure(folder, program.name, &settings, &instances)?)
+    Server::start_as_packaged(program, &configure(folder, program.name, &settings, &instances)?)
 }
 
 fn crowds(backup: &str) -> Vec<Crowd> {
@@ -76,6 +76,8 @@ fn crowds(backup: &str) -> Vec<Crowd> {
     let mut head = request("GET", "/healthcheck", "");
     head.truncate(head.len().saturating_sub(2));
     head.extend_from_slice(format!("X-Long: {}", "y".repeat(120 << 10)).as_bytes());
+    let lists_first = request("GET", &path("instances"), "").repeat(4);
+    let behind_lists = [lists_first.as_slice(), &head].concat();
     vec![
         Crowd("nothing is sent", 520, Vec::new()),
         Crowd("half a head", 520, b"GET / HTTP/1.1\r\nHost".to_vec()),
@@ -84,6 +86,7 @@ fn crowds(backup: &str) -> Vec<Crowd> {
         Crowd("bodies of 64 KiB without an end", 450, post(64 << 10, &"x".repeat((64 << 10) - 1))),
         Crowd("bodies of thousands of lists", 64, post(lists.len(), &lists)),
         Crowd("lists of 1000 instances", 200, request("GET", &path("instances"), "")),
+        Crowd("heads of 120 KiB behind lists that nobody reads", 450, behind_lists),
         Crowd("downloads", 520, request("GET", &path(&format!("backups/{backup}/archive")), "")),
     ]
 }

@@ -18,6 +18,9 @@ pub(crate) const COFFER: &str = "coffer";
 /// The name of the binary that `--before` names.
 pub(crate) const BEFORE: &str = "before";
 
+/// The part that runs only if it is named, as it takes ten minutes.
+pub(crate) const SOAK: &str = "soak";
+
 /// How much is measured, and what takes part.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -31,6 +34,7 @@ pub(crate) struct Options {
     /// Where the report is written to as well.
     pub(crate) out: Option<PathBuf>,
     pub(crate) rounds: u64,
+    pub(crate) soak_minutes: u64,
     pub(crate) size: Size,
 }
 
@@ -88,6 +92,7 @@ impl Options {
             only: Vec::new(),
             out: None,
             rounds: 0,
+            soak_minutes: 10,
             size: SHORT,
         };
         let mut arguments = arguments;
@@ -97,6 +102,7 @@ impl Options {
                 "--long" => (options.long, options.size) = (true, LONG),
                 "--only-coffer" => options.only_coffer = true,
                 "--rounds" => options.rounds = value()?.parse()?,
+                "--minutes" => options.soak_minutes = value()?.parse()?,
                 "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
                 "--out" => options.out = Some(value()?.into()),
                 "--before" => {
@@ -121,7 +127,7 @@ impl Options {
 
     /// Whether this part is to be measured.
     pub(crate) fn includes(&self, part: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|it| it == part)
+        self.only.is_empty() && part != SOAK || self.only.iter().any(|it| it == part)
     }
 
     /// The binaries in the order of this round: each round begins with another one.

@@ -24,19 +24,22 @@ mod options;
 #[path = "../servers/postgres.rs"]
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a harness of tests")]
 mod postgres;
+#[path = "../support/readers.rs"]
+mod readers;
 #[path = "../servers/redis.rs"]
 #[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness of tests")]
 mod redis;
 mod report;
 mod seed;
 mod server;
+mod soak;
 mod table;
 mod tools;
 
 use std::error::Error;
 use std::path::Path;
 
-use options::Options;
+use options::{Options, SOAK};
 use table::Results;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -44,10 +47,11 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// A part of the bench, which measures in a folder of its own.
 type Part = fn(&Path, &Options, &mut Results) -> Outcome<()>;
 
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 10] = [
     ("footprint", footprint::rows),
     ("api", api::rows),
     ("attacks", attacks::rows),
+    (SOAK, soak::rows),
     ("sqlite", contest::sqlite),
     ("tree", contest::tree),
     ("large", large::rows),

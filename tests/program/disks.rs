@@ -1,18 +1,15 @@
-//! The data directory and its disk: links that somebody planted, a filesystem that is read-only, removals that fail, restores
-//! that were killed, a disk that is not mounted.
+//! The data directory and its disk: a filesystem that is read-only, removals that fail, restores
+//! that were killed, a disk that reports errors.
 
-use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use rstest::rstest;
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Builder, Client, Disk, TestServer, id_of, names_in, stderr_of, succeed, wait_until, write_file,
+    Builder, Disk, PROJECT, TestServer, id_of, names_in, stderr_of, succeed, wait_until, write_file,
 };
 
 /// A database to back up.
@@ -23,63 +20,24 @@ fn database(folder: &Path) -> PathBuf {
     path
 }
 
-fn server_over(folder: &Path, more: impl FnOnce(Builder) -> Builder) -> TestServer {
+pub(crate) fn server_over(folder: &Path, more: impl FnOnce(Builder) -> Builder) -> TestServer {
     let builder = TestServer::builder().instance_sqlite("shop", &database(folder));
     more(builder).start()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test takes something away")]
-fn rename(from: &Path, to: &Path) {
+pub(crate) fn rename(from: &Path, to: &Path) {
     std::fs::rename(from, to).unwrap();
 }
 
-fn notices(server: &TestServer) -> String {
-    let health = server.anonymous().get("/healthcheck").with_status(200).json();
+/// The notices of the health check. While its catalog is not where it was, the server may answer 503 for a moment.
+pub(crate) fn notices(server: &TestServer) -> String {
+    let health = wait_until("a health check with notices", || {
+        let answer = server.anonymous().get("/healthcheck");
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        (answer.status == 200).then(|| answer.json())
+    });
     health["notices"].to_string()
-}
-
-/// As root, and as a user whom file modes bind.
-#[rstest]
-fn a_start_with_a_planted_link_is_refused_and_leaves_what_it_leads_to_alone(
-    #[values(false, true)] unprivileged: bool,
-) {
-    let folder = tempfile::tempdir().unwrap();
-    let open = Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), open).unwrap();
-    let source = folder.path().join("source");
-    std::fs::create_dir(&source).unwrap();
-    write_file(&source.join("file"), "content");
-    let builder = TestServer::builder().instance_directory("source", &source);
-    let mut server = if unprivileged { builder.unprivileged() } else { builder }.start();
-    server.admin().full("source");
-    server.terminate();
-    let home = server.folder().join("home");
-    std::fs::create_dir(&home).unwrap();
-    for name in ["letter", "drill-photos", ".coffer-notes"] {
-        write_file(&home.join(name), "precious");
-    }
-    if unprivileged && rustix::process::geteuid().is_root() {
-        chown(&home, Some(crate::support::UNPRIVILEGED), None).unwrap();
-    }
-    for name in ["tmp", "trash", "restored", "archives", "catalog.ballast", "lock"] {
-        let (planted, away) = (server.data_dir().join(name), server.folder().join("away"));
-        let target = if planted.is_dir() { home.clone() } else { home.join("letter") };
-        rename(&planted, &away);
-        symlink(&target, &planted).unwrap();
-        let refused = server.run(&["serve"]);
-        let text = stderr_of(&refused);
-        assert_eq!(refused.status.code(), Some(1), "{name}: {text}");
-        assert!(text.contains("symbolic link") && text.contains("rm '"), "{name}: {text}");
-        let doctor = server.run(&["doctor"]);
-        let found = String::from_utf8_lossy(&doctor.stdout).into_owned();
-        assert!(found.contains("symbolic link"), "{name}: {found}");
-        std::fs::remove_file(&planted).unwrap();
-        rename(&away, &planted);
-    }
-    assert_eq!(names_in(&home), [".coffer-notes", "drill-photos", "letter"]);
-    assert_eq!(std::fs::read(home.join("letter")).unwrap(), b"precious");
-    server.restart();
-    server.admin().full("source");
 }
 
 #[test]
@@ -156,6 +114,13 @@ fn on_a_read_only_filesystem_everything_can_be_read_and_every_change_is_refused_
     assert_eq!(client.backup(id_of(&made))["status"], "COMPLETED");
     client.get(&format!("backups/{}/archive", id_of(&made))).with_status(200);
     assert_can_be_read(&server, &made, folder.path());
+    let drilled = server.run(&["drill", id_of(&made)]);
+    let why = stderr_of(&drilled);
+    assert_eq!(drilled.status.code(), Some(1), "{why}");
+    assert!(why.contains("Read-only file system") && why.contains("--in FOLDER"), "{why}");
+    let doctor = server.run(&["doctor"]);
+    let found = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(found.contains("mount it for writing again"), "{found}");
     drop(read_only);
     wait_until("the end of the notice", || (notices(&server) == "[]").then_some(()));
     client.full("shop");
@@ -199,19 +164,32 @@ fn deletes_work_on_a_full_disk_however_many_and_new_work_is_refused_until_there_
     wait_until("the notice", || {
         notices(&server).contains("disk of the catalog is full").then_some(())
     });
-    for backup in &made {
+    for backup in &made[1..] {
         disk.fill(0);
         client.delete(&format!("backups/{}", id_of(backup))).with_status(202);
         client.wait_until_gone(id_of(backup));
     }
+    disk.fill(0);
+    let said = delete(&server, &made[0]);
+    assert!(said.contains("nothing brings it back") && !said.contains("undelete"), "{said}");
     let trash = server.data_dir().join("trash");
     assert_eq!(names_in(&trash), [""; 0], "the window is given up");
     let undeleted = server.run(&["undelete", id_of(&made[0])]);
     assert_eq!(undeleted.status.code(), Some(3), "{}", stderr_of(&undeleted));
     disk.empty();
     wait_until("the end of the notice", || (notices(&server) == "[]").then_some(()));
-    client.full("shop");
+    let said = delete(&server, &client.full("shop"));
+    assert!(said.contains("coffer undelete"), "{said}");
     assert_reserve_is_made_again(&server);
+}
+
+/// Deletes it with the command, and waits until it is gone. Returns what the command said.
+fn delete(server: &TestServer, backup: &Value) -> String {
+    let mut command = server.command(&["delete", id_of(backup)]);
+    let output = command.env("COFFER_TOKEN", server.admin_secret()).env("COFFER_PROJECT", PROJECT);
+    let said = succeed(output);
+    server.admin().wait_until_gone(id_of(backup));
+    said
 }
 
 fn assert_reserve_is_made_again(server: &TestServer) {
@@ -273,117 +251,54 @@ fn what_a_killed_restore_leaves_is_named_by_doctor_and_removed_by_the_next_one_t
     assert_eq!(names_in(folder.path()), ["other", "source", "target"]);
 }
 
-/// The data directory is a mount of its own, as that of a disk is.
-struct Mounted {
-    folder: tempfile::TempDir,
+/// A library that makes the sync of an unfinished archive fail, as on a bad disk, while the file `bad` is there.
+fn bad_disk(folder: &Path) -> PathBuf {
+    let source = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length > 0 ? length : 0] = 0;
+    if (strstr(path, "/data/tmp/") && access(getenv("BAD_DISK"), F_OK) == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
 }
-
-impl Mounted {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["disk", "other", "data"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
-        }
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn mount(&self, disk: &str) {
-        succeed(Command::new("mount").arg("--bind").args([self.path(disk), self.path("data")]));
-    }
-
-    fn unmount(&self) {
-        succeed(Command::new("umount").arg("--lazy").arg(self.path("data")));
-    }
-}
-
-fn rows(client: &Client) -> usize {
-    client.all("backups", "backups").len()
+"#;
+    let (text, library) = (folder.join("bad_disk.c"), folder.join("bad_disk.so"));
+    write_file(&text, source);
+    succeed(Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &text]));
+    library
 }
 
 #[test]
-fn a_start_on_an_empty_mount_point_or_another_disk_is_refused_where_the_identity_is_remembered() {
-    let mounted = Mounted::new();
-    let remembered = mounted.path("identity");
-    mounted.mount("disk");
-    let mut server = server_over(mounted.folder.path(), |it| {
-        it.data_dir(&mounted.path("data"))
-            .setting("storage.identity_file", remembered.to_str().unwrap())
-    });
-    server.admin().full("shop");
-    server.restart();
-    server.terminate();
-    mounted.unmount();
-    let refused = |what: &str| {
-        let refused = server.run(&["serve"]);
-        let text = stderr_of(&refused);
-        assert_eq!(refused.status.code(), Some(1), "{text}");
-        assert!(text.contains(what) && text.contains("is its disk mounted?"), "{text}");
-    };
-    refused("was never used");
-    assert_eq!(names_in(&mounted.path("data")), [""; 0]);
-    // Another data directory in its place.
-    mounted.mount("other");
-    write_file(&mounted.path("other").join("data.id"), "7f0c0f6a-6a55-4a3e-9d5c-0a4f3b1a2c3d");
-    refused("is another one");
-    assert_eq!(names_in(&mounted.path("other")), ["data.id"]);
-    mounted.unmount();
-    mounted.mount("disk");
-    server.restart();
-    assert_eq!(rows(&server.admin()), 1);
-    server.terminate();
-    mounted.unmount();
-}
-
-#[test]
-fn a_data_directory_that_is_mounted_over_a_younger_one_under_a_running_server_is_left_alone() {
-    let mounted = Mounted::new();
-    mounted.mount("disk");
-    let mut server = server_over(mounted.folder.path(), |it| {
-        it.data_dir(&mounted.path("data"))
-            .allow_warning("was removed or replaced")
-            .allow_warning("the archives are not where they were")
-            .allow_warning("again: work goes on")
-            .allow_warning("r2d2")
-    });
-    let old = server.admin().full("shop");
-    server.terminate();
-    mounted.unmount();
-    // Nobody has told this server that there was another one.
-    server.restart();
-    let young = server.admin().full("shop");
-    let body = json!({"backup": {"name": "no", "instance": server.admin().instance_id("shop")}});
-    mounted.mount("disk");
-    wait_until("the notice", || notices(&server).contains("was removed or replaced").then_some(()));
-    server.admin().post("backups", &body).fault(503);
-    server.terminate();
-    server.restart();
-    server.run_ok(&["verify", id_of(&old)]);
-    assert_eq!(rows(&server.admin()), 1);
-    server.terminate();
-    mounted.unmount();
-    server.restart();
-    server.run_ok(&["verify", id_of(&young)]);
-    server.terminate();
-}
-
-#[test]
-fn a_start_with_another_disk_over_the_archives_is_refused_and_puts_nothing_there() {
+fn a_disk_that_reports_errors_is_in_the_notices_until_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = server_over(folder.path(), |it| it);
-    let made = server.admin().full("shop");
-    server.terminate();
-    let archives = server.data_dir().join("archives");
-    succeed(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=700", "other"]).arg(&archives));
-    let refused = server.run(&["serve"]);
-    let text = stderr_of(&refused);
-    let (code, names) = (refused.status.code(), names_in(&archives));
-    succeed(Command::new("umount").arg(&archives));
-    assert_eq!((code, names.len()), (Some(1), 0), "{text}");
-    assert!(text.contains("must lie on one filesystem"), "{text}");
+    let (library, bad) = (bad_disk(folder.path()), folder.path().join("bad"));
+    let mut server = server_over(folder.path(), |it| {
+        it.env("LD_PRELOAD", library.to_str().unwrap())
+            .env("BAD_DISK", bad.to_str().unwrap())
+            .allow_warning("Input/output error")
+    });
+    let client = server.admin();
+    client.full("shop");
+    assert_eq!(notices(&server), "[]");
+    write_file(&bad, "");
+    let (code, message) = client.failed("shop");
+    assert_eq!(code, "storage", "{message}");
+    let told = notices(&server);
+    assert!(told.contains("reported an error") && told.contains("dmesg"), "{told}");
+    std::fs::remove_file(&bad).unwrap();
+    client.full("shop");
+    assert!(notices(&server).contains("reported an error"), "one success heals no disk");
     server.restart();
-    server.run_ok(&["verify", id_of(&made)]);
+    assert_eq!(notices(&server), "[]");
 }

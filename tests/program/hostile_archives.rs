@@ -135,6 +135,19 @@ fn no_index_fills_the_memory(#[case] index: Vec<u8>) {
     fixture.assert_took_little_memory();
 }
 
+#[test]
+fn no_seek_table_fills_the_memory() {
+    let fixture = Fixture::new();
+    let archive = std::fs::read(&fixture.archive).unwrap();
+    let row = fixture.register(forge::with_many_frames(&archive, 3_000_000));
+    assert_eq!(
+        (&row["status"], &row["failure"]["code"]),
+        (&json!("FAILED"), &json!("archive_damaged")),
+        "{row:#}"
+    );
+    fixture.assert_took_little_memory();
+}
+
 #[rstest]
 #[case::many_values(json!(vec![json!([]); 1_000_000]), false)]
 #[case::deep(serde_json::from_str(&("[".repeat(100) + &"]".repeat(100))).unwrap(), true)]

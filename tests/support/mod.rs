@@ -9,9 +9,11 @@
 mod backup;
 mod builder;
 mod client;
+mod control_group;
 mod disk;
 mod log;
 mod process;
+mod readers;
 mod server;
 mod sqlite_shell;
 
@@ -24,12 +26,14 @@ pub(crate) use backup::{
 };
 pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Client};
+pub(crate) use control_group::{ControlGroup, UnitLimits};
 pub(crate) use disk::Disk;
 pub(crate) use log::Log;
 pub(crate) use process::{
     bash, children_of, contains, is_in_a_command_line, is_in_an_environment, processes_with,
     run_script, stderr_of, succeed,
 };
+pub(crate) use readers::Readers;
 pub(crate) use server::TestServer;
 pub(crate) use sqlite_shell::SqliteShell;
 

@@ -205,6 +205,12 @@ impl TestServer {
         &self.builder.tokens.get(token).unwrap_or_else(|| panic!("no token {token}")).secret
     }
 
+    /// The secret of the admin's token.
+    #[track_caller]
+    pub(crate) fn admin_secret(&self) -> &str {
+        self.secret(ADMIN)
+    }
+
     /// A client without a token, in [`PROJECT`].
     pub(crate) fn anonymous(&self) -> Client {
         Client::new(&self.base, PROJECT)

@@ -3,6 +3,7 @@
 mod patch;
 mod seek_table;
 mod skippable;
+mod stored_table;
 mod trailer;
 mod zstd;
 
@@ -12,6 +13,7 @@ pub(super) use skippable::{
     INDEX_MAGIC, PATCH_MAGIC, SKIPPABLE_HEADER, is_skippable, le32, le64, push_skippable,
     skippable_content,
 };
+pub(super) use stored_table::StoredTable;
 pub(super) use trailer::{FORMAT, TRAILER_BYTES, Trailer};
 pub(super) use zstd::{
     Compressor, Decompressor, ZSTD_MAGIC, content_length, decompress_with_prefix, stored_length,

@@ -12,7 +12,8 @@ use crate::domain::num::{saturating_u32, to_u64, to_usize};
 pub(crate) const FOOTER_MAGIC: [u8; 4] = 0x8F92_EAB1_u32.to_le_bytes();
 /// The length of the footer: number of frames, descriptor, magic.
 pub(crate) const FOOTER_BYTES: usize = 9;
-const ENTRY_BYTES: usize = 8;
+/// The length of an entry: two numbers.
+pub(super) const ENTRY_BYTES: usize = 8;
 /// A table of more frames than this, which is 16 TiB of data, is neither written nor read.
 const MAX_FRAMES: u32 = 1 << 24;
 

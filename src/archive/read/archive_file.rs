@@ -8,8 +8,8 @@ use memchr::memmem;
 
 use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::frame::{
-    Decompressor, FOOTER_BYTES, FOOTER_MAGIC, Frame, MAX_FRAME_BYTES, SeekTable, TRAILER_BYTES,
-    Trailer, ZSTD_MAGIC, le32,
+    Decompressor, FOOTER_BYTES, FOOTER_MAGIC, Frame, MAX_FRAME_BYTES, SeekTable, StoredTable,
+    TRAILER_BYTES, Trailer, ZSTD_MAGIC, le32,
 };
 use crate::archive::manifest::MAX_MANIFEST_BYTES;
 use crate::domain::num::{saturating_usize, to_u64, to_usize};
@@ -61,14 +61,15 @@ impl ArchiveFile {
 
     pub(super) fn stored_frame(
         &self,
-        table: &SeekTable,
+        table: &StoredTable,
         number: u32,
         out: &mut Vec<u8>,
     ) -> Result<Frame> {
+        let frame = table.get(number, |buffer: &mut [u8], at| self.read_at(buffer, at))?;
         let frame =
-            table.get(number).filter(|frame| frame.stored_bytes <= MAX_FRAME_BYTES).ok_or_else(
-                || Damage(format!("it has no piece {number}, or that is too long")).in_backup(None),
-            )?;
+            frame.filter(|frame| frame.stored_bytes <= MAX_FRAME_BYTES).ok_or_else(|| {
+                Damage(format!("it has no piece {number}, or that is too long")).in_backup(None)
+            })?;
         // The old content is overwritten, so that only growing costs zeros. The exact size is reserved because
         // growing by doubling would make each thread's buffer up to twice as long as the longest frame.
         out.reserve_exact(frame.stored_bytes.saturating_sub(out.len()));
@@ -78,7 +79,7 @@ impl ArchiveFile {
     }
 
     /// Reads the seek table and the trailer at the archive's end, which is the file's unless something was appended.
-    pub(super) fn read_end(&mut self) -> Result<(SeekTable, Trailer)> {
+    pub(super) fn read_end(&mut self) -> Result<(StoredTable, Trailer)> {
         let error = match self.read_end_at(self.length) {
             Err(error) if error.is_damage() => error,
             ended => return ended,
@@ -95,13 +96,12 @@ impl ArchiveFile {
     }
 
     /// The same for an archive that ends at byte `end` of the file.
-    fn read_end_at(&self, end: u64) -> Result<(SeekTable, Trailer)> {
+    fn read_end_at(&self, end: u64) -> Result<(StoredTable, Trailer)> {
         let table_start = self.table_start(end)?.ok_or_else(|| self.no_end())?;
         let trailer = self.trailer_before(table_start)?.ok_or_else(|| self.no_end())?;
-        let mut frame = vec![0; saturating_usize(end - table_start)];
-        self.read_at(&mut frame, table_start)?;
-        let table = SeekTable::parse(&frame)?;
-        if *blake3::hash(&frame).as_bytes() != trailer.seek_hash || table.end() != table_start {
+        let read = |buffer: &mut [u8], at| self.read_at(buffer, at);
+        let (table, hash) = StoredTable::read(read, table_start, end - table_start)?;
+        if hash != trailer.seek_hash || table.end() != table_start {
             return Err(Damage::new("its list of pieces differs from what was written").into());
         }
         Ok((table, trailer))
@@ -160,7 +160,7 @@ impl ArchiveFile {
         }
     }
 
-    pub(super) fn read_manifest(&self, table: &SeekTable, trailer: &Trailer) -> Result<Vec<u8>> {
+    pub(super) fn read_manifest(&self, table: &StoredTable, trailer: &Trailer) -> Result<Vec<u8>> {
         let damage = || Damage::new("its manifest differs from what was written").in_backup(None);
         let length = usize::try_from(trailer.manifest_bytes)
             .ok()

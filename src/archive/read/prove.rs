@@ -177,12 +177,19 @@ fn in_frame<I: Iterator<Item = Result<FullSegment>>>(
     std::iter::from_fn(move || segments.next_if(is_in_frame))
 }
 
+/// How much of the seek table is read at a time.
+const SEEK_TABLE_PIECE: usize = 64 << 10;
+
 /// Adds the frame of the seek table, which does not list itself.
 fn hash_seek_table(reader: &Reader, hasher: &mut blake3::Hasher) -> Result<()> {
-    let start = reader.table().end();
-    let mut frame = vec![0; saturating_usize(reader.stored_bytes().saturating_sub(start))];
-    reader.read_at(&mut frame, start)?;
-    hasher.update(&frame);
+    let (mut at, mut piece) = (reader.table().end(), vec![0; SEEK_TABLE_PIECE]);
+    while at < reader.stored_bytes() {
+        let left = saturating_usize(reader.stored_bytes().saturating_sub(at));
+        let piece = piece.get_mut(..left.min(SEEK_TABLE_PIECE)).unwrap_or_default();
+        reader.read_at(piece, at)?;
+        hasher.update(piece);
+        at = at.saturating_add(to_u64(piece.len()));
+    }
     Ok(())
 }
 

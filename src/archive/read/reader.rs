@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::archive_file::ArchiveFile;
 use crate::archive::error::{ArchiveError, Damage, Result};
-use crate::archive::frame::{Frame, SeekTable, Trailer};
+use crate::archive::frame::{Frame, StoredTable, Trailer};
 use crate::archive::index::Block;
 use crate::archive::manifest::Manifest;
 use crate::archive::order::Order;
@@ -16,7 +16,7 @@ use crate::domain::{BackupId, Cancel, ReadAt};
 /// An archive whose manifest, index and seek table are what was written.
 pub struct Reader {
     file: ArchiveFile,
-    table: SeekTable,
+    table: StoredTable,
     trailer: Trailer,
     manifest: Manifest,
     reported_id: Option<BackupId>,
@@ -127,7 +127,7 @@ impl Reader {
         u16::try_from(self.manifest.chain.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }
 
-    pub(super) const fn table(&self) -> &SeekTable {
+    pub(super) const fn table(&self) -> &StoredTable {
         &self.table
     }
 

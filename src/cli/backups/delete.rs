@@ -6,7 +6,9 @@ use serde_json::json;
 use crate::cli::args::WithConfig;
 use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
+use crate::config::Config;
 use crate::domain::BackupId;
+use crate::storage::{Local, LocalSettings};
 use crate::wire::BackupView;
 
 use super::origin::Origin;
@@ -40,6 +42,7 @@ pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<()> {
             "{counted} built on {id} would be deleted too; say --with-incrementals to do that"
         )));
     }
+    let short = is_short_of_room(&config);
     client.of_project(backup.project_id).delete_backup(id)?;
     if args.json {
         terminal::say_json(&json!({ "deleted": id, "also_deleted": others }));
@@ -50,12 +53,26 @@ pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<()> {
     } else {
         format!("Backup {id} and {counted} built on it are deleted.")
     });
-    if config.storage.trash_window_s > 0 {
+    if config.storage.trash_window_s > 0 && short {
+        terminal::say(
+            "The disk has less than storage.headroom_mib free, so its archive is removed at once to make room: nothing \
+             brings it back.",
+        );
+    } else if config.storage.trash_window_s > 0 {
         terminal::say(format_args!(
             "As long as its archive is in the trash, coffer undelete {id} brings it back."
         ));
     }
     Ok(())
+}
+
+/// Whether the disk of the archives, if it is this machine's, has so little room that the server gives up the time in the
+/// trash.
+fn is_short_of_room(config: &Config) -> bool {
+    let headroom_bytes = config.storage.headroom_bytes();
+    let settings = LocalSettings { headroom_bytes, ..LocalSettings::default() };
+    let local = Local::existing(&config.data_dir, settings);
+    local.and_then(|local| local.is_short_of_room()).unwrap_or(false)
 }
 
 /// The backups that need this one, in any order.

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::cli::terminal::human;
 use crate::config::Config;
+use crate::disk::Mount;
 use crate::domain::{Clock as _, SystemClock, Timestamp};
 use crate::engine;
 use crate::storage::{Local, StorageError};
@@ -45,8 +46,13 @@ pub(super) fn data_dir(config: &Config, findings: &mut Findings) {
         Ok(()) => findings
             .ok(CHECK, format!("{shown}: writing, fsync, rename without replacing and flock work")),
         Err((step, error)) => {
-            let advice = "run this as the user that runs Coffer, and put data_dir on a local \
-                          filesystem (ext4, xfs, btrfs, zfs) that this user may write to";
+            let advice = if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+                "see in the kernel's log why (dmesg), and mount it for writing again; until then backups can be \
+                 verified, exported and restored elsewhere"
+            } else {
+                "run this as the user that runs Coffer, and put data_dir on a local filesystem (ext4, xfs, \
+                 btrfs, zfs) that this user may write to"
+            };
             findings.problem(CHECK, format!("{shown}: {step}: {error}"), advice);
         }
     }
@@ -59,7 +65,7 @@ pub(super) fn data_dir(config: &Config, findings: &mut Findings) {
     }
     left_by_restores(config, findings);
     ownership_and_mode(folder, &metadata, findings);
-    one_filesystem(folder, &metadata, findings);
+    one_filesystem(folder, findings);
 }
 
 /// What restores left that were killed, in the folders where it is likely: those of the sources, the current one, and that
@@ -146,9 +152,10 @@ fn ownership_and_mode(folder: &Path, metadata: &Metadata, findings: &mut Finding
     }
 }
 
-fn one_filesystem(folder: &Path, metadata: &Metadata, findings: &mut Findings) {
+fn one_filesystem(folder: &Path, findings: &mut Findings) {
+    let Ok(mount) = Mount::of(folder) else { return };
     for inner in FOLDERS.map(|name| folder.join(name)) {
-        if fs::metadata(&inner).is_ok_and(|inner| inner.dev() != metadata.dev()) {
+        if Mount::of(&inner).is_ok_and(|inner| inner != mount) {
             findings.problem(
                 CHECK,
                 format!("{} is on another filesystem than {}", inner.display(), folder.display()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::catalog::CatalogError;
 use crate::domain::{BackupId, FailureCode, Instance, InstanceId, with_causes};
 use crate::executor::drill::{self, PassedDrill};
-use crate::executor::{Context, JobError, Result};
+use crate::executor::{Context, JobError, Result, presence};
 use crate::failpoint;
 
 use super::backup::Published;
@@ -44,13 +44,15 @@ impl Outcome {
     pub(super) fn settle(self, context: &Context) {
         // A failure is logged first, in case it cannot be recorded.
         let failed = self.error().is_some();
-        if failed {
+        if let Some(error) = self.error() {
+            presence::note_disk_error(context, error.is_disk_error(), error);
             self.log();
         }
         loop {
             let seen = context.bell.count();
             let Err(error) = self.record(context) else { break };
             log::error!("the outcome of a job cannot be recorded: {}", with_causes(&error));
+            presence::note_disk_error(context, error.is_disk_error(), &error);
             let transient = matches!(&error, CatalogError::Store(cause) if cause.is_transient());
             if !transient || context.cancel.is_cancelled() {
                 return;

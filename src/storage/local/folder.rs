@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::disk;
@@ -193,7 +193,12 @@ impl Folder {
     /// The names in it, unordered, one at a time: a folder may hold more than fits in memory.
     pub(super) fn names(&self) -> Result<Names> {
         let dir = Dir::read_from(self).map_err(failed("listing", &self.path))?;
-        Ok(Names { dir, path: self.path.clone() })
+        Ok(Names { dir, path: self.path.clone(), files: true })
+    }
+
+    /// The names in it that may be folders, or links to some: not those that are known to be files.
+    pub(super) fn folder_names(&self) -> Result<Names> {
+        Ok(Names { files: false, ..self.names()? })
     }
 }
 
@@ -201,6 +206,8 @@ impl Folder {
 pub(super) struct Names {
     dir: Dir,
     path: PathBuf,
+    /// Whether regular files are among them.
+    files: bool,
 }
 
 impl Iterator for Names {
@@ -211,7 +218,8 @@ impl Iterator for Names {
             match self.dir.read()? {
                 Ok(entry) => {
                     let name = entry.file_name().to_bytes();
-                    if name != b"." && name != b".." {
+                    let wanted = self.files || entry.file_type() != FileType::RegularFile;
+                    if wanted && name != b"." && name != b".." {
                         return Some(Ok(OsString::from_vec(name.to_vec())));
                     }
                 }
@@ -227,60 +235,4 @@ pub(super) fn require_regular_file(metadata: &Metadata, what: &Path) -> Result<(
     }
     let why = "this is not a regular file; no file of Coffer's is a link, a folder or a device";
     Err(failed("opening", what)(io::Error::new(io::ErrorKind::InvalidInput, why)))
-}
-
-/// The open folder that holds a file, and the file's name.
-#[derive(Debug)]
-pub(super) struct OpenedPath<'a> {
-    /// The folders above the last one, the root first.
-    above: Vec<Folder>,
-    pub(super) folder: Folder,
-    pub(super) name: &'a OsStr,
-}
-
-impl<'a> OpenedPath<'a> {
-    fn open(
-        root: &Path,
-        text: &'a str,
-        step: impl Fn(&Folder, &OsStr) -> Result<Option<Folder>>,
-    ) -> Result<Option<Self>> {
-        let (folders, name) = text.rsplit_once('/').unwrap_or(("", text));
-        let mut path = Self { above: Vec::new(), folder: Folder::open(root)?, name: name.as_ref() };
-        for part in folders.split('/').filter(|part| !part.is_empty()) {
-            let Some(next) = step(&path.folder, part.as_ref())? else { return Ok(None) };
-            path.above.push(std::mem::replace(&mut path.folder, next));
-        }
-        Ok(Some(path))
-    }
-
-    /// Opens the folders of `text` below `root`; `None`: one of them certainly does not exist.
-    pub(super) fn find(root: &Path, text: &'a str) -> Result<Option<Self>> {
-        Self::open(root, text, |folder, name| match folder.open_folder(name) {
-            Ok(next) => Ok(Some(next)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(failed("opening", &folder.path_of(name))(error)),
-        })
-    }
-
-    /// Opens the folders of `text` below `root`, and makes those that are missing, durably.
-    pub(super) fn make(root: &Path, text: &'a str) -> Result<Self> {
-        let path = Self::open(root, text, |folder, name| folder.make_folder(name).map(Some))?;
-        Ok(path.expect("a folder that is missing was made"))
-    }
-
-    pub(super) fn path(&self) -> PathBuf {
-        self.folder.path_of(self.name)
-    }
-
-    /// Removes the folders on the path that are empty now, the deepest first. Nothing depends on it: a folder
-    /// that stays is used by the next archive.
-    pub(super) fn remove_empty_folders(mut self) {
-        while let Some(above) = self.above.pop() {
-            let name = self.folder.path().file_name().map(ToOwned::to_owned);
-            if name.is_none_or(|name| above.remove_folder(&name).is_err()) {
-                return;
-            }
-            self.folder = above;
-        }
-    }
 }

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::io::Read as _;
 
-use super::folder::{Folder, OpenedPath, failed};
+use super::folder::{Folder, failed};
 use super::layout::{INSTANCES, Layout};
+use super::opened_path::OpenedPath;
 use crate::domain::{InstanceId, ProjectId};
 use crate::storage::Result;
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, failed, require_regular_file};
 use super::ownership;
+use crate::disk::Mount;
 use crate::domain::Clock;
 use crate::file_url;
 use crate::storage::{Result, StorageError};
@@ -91,12 +92,12 @@ impl Layout {
         if !others.iter().any(|folder| folder.exists()) {
             make_folder(&layout.archives)?;
         }
-        let mut device = None;
+        let mut mount = None;
         for folder in others.into_iter().chain([&layout.archives]) {
             if *folder != layout.archives {
                 make_folder(folder)?;
             }
-            let metadata = match std::fs::metadata(folder) {
+            let inner = match Mount::of(folder) {
                 Err(error)
                     if error.kind() == io::ErrorKind::NotFound && *folder == layout.archives =>
                 {
@@ -104,9 +105,9 @@ impl Layout {
                 }
                 found => found.map_err(failed("inspecting", folder))?,
             };
-            if *device.get_or_insert(metadata.dev()) != metadata.dev() {
-                let why = "archives, tmp, trash and restored must lie on one filesystem, because \
-                           files are renamed between them; mount it on the folder above";
+            if *mount.get_or_insert(inner) != inner {
+                let why = "archives, tmp, trash and restored must lie on one filesystem, and in one mount of it, \
+                           because files are renamed between them; mount it on the folder above";
                 return Err(failed("opening", folder)(io::Error::other(why)));
             }
         }

@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-use super::folder::{Folder, OpenedPath};
+use super::folder::Folder;
 use super::layout::Layout;
+use super::opened_path::OpenedPath;
 use super::proof_file;
 use crate::domain::{Location, Timestamp};
 use crate::storage::{Result, StoredArchive};

@@ -17,6 +17,7 @@ mod identity;
 mod instance_file;
 mod layout;
 mod listing;
+mod opened_path;
 mod ownership;
 mod pending;
 mod proof_file;
@@ -32,8 +33,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use self::folder::{Folder, OpenedPath, failed, require_regular_file};
+use self::folder::{Folder, failed, require_regular_file};
 use self::layout::Layout;
+use self::opened_path::OpenedPath;
 pub(super) use self::pending::PendingFile;
 use super::{Pending, Result, Storage, StorageError, StoredArchive};
 use crate::domain::{

@@ -4,12 +4,14 @@
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::folder::Folder;
+use super::folder::{Folder, failed};
 use crate::storage::{Result, StorageError};
 
 const FOLDERS: [&str; 5] = ["archives", "tmp", "trash", "restored", "instances"];
@@ -25,13 +27,16 @@ const FILES: [&str; 9] = [
     "catalog.ballast",
 ];
 
+/// How many levels of folders Coffer makes in these: `<project>/[<container>/]<instance>/`, and `<project>/<instance>/`.
+const LEVELS: [(&str, u32); 2] = [("archives", 3), ("restored", 2)];
+
 /// Modes that let others write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Fails unless the data directory and every name in it can be trusted. A name that does not exist can be.
 pub(super) fn check(root: &Folder) -> Result<()> {
     let metadata = root.own_metadata()?;
-    let user = User { id: geteuid().as_raw(), owner: metadata.uid() };
+    let user = User::over(&metadata);
     user.require_trusted(&metadata, root.path())?;
     let folders = FOLDERS.map(|name| (name, true)).into_iter();
     for (name, is_folder) in folders.chain(FILES.map(|name| (name, false))) {
@@ -41,7 +46,19 @@ pub(super) fn check(root: &Folder) -> Result<()> {
         require_kind(&metadata, is_folder, &path)?;
         user.require_trusted(&metadata, &path)?;
     }
+    for (name, levels) in LEVELS {
+        match root.open_folder(OsStr::new(name)) {
+            Ok(folder) => user.check_below(&folder, levels)?,
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(failed("opening", &root.path_of(name))(error)),
+        }
+    }
     Ok(())
+}
+
+/// Fails unless the folder `inner` can be trusted as much as `above`, which it is in.
+pub(super) fn check_inner(above: &Folder, inner: &Folder) -> Result<()> {
+    User::over(&above.own_metadata()?).require_trusted(&inner.own_metadata()?, inner.path())
 }
 
 fn untrusted(path: &Path, why: String, mend: String) -> StorageError {
@@ -62,7 +79,7 @@ fn require_kind(metadata: &Metadata, is_folder: bool, path: &Path) -> Result<()>
             target.display()
         );
         let mend = format!(
-            "rm {shown} (that removes the link alone; if what it leads to is Coffer's, mount it there instead)"
+            "rm {shown} (that removes the link alone; if what it leads to is Coffer's, move it to {shown}. To have all of it on another disk, set data_dir to a folder there)"
         );
         return Err(untrusted(path, why, mend));
     }
@@ -81,6 +98,36 @@ struct User {
 }
 
 impl User {
+    /// This process, in a folder with this metadata.
+    fn over(folder: &Metadata) -> Self {
+        Self { id: geteuid().as_raw(), owner: folder.uid() }
+    }
+
+    /// Fails unless the folders in `folder`, so many levels deep, can be trusted. Links to files and other names are no
+    /// folders of Coffer's and are left alone.
+    fn check_below(&self, folder: &Folder, levels: u32) -> Result<()> {
+        for name in folder.folder_names()? {
+            let name = name?;
+            let Some(metadata) = folder.metadata(&name)? else { continue };
+            let path = folder.path_of(&name);
+            let leads_to_folder = || std::fs::metadata(&path).is_ok_and(|it| it.is_dir());
+            if !metadata.is_dir() && !(metadata.is_symlink() && leads_to_folder()) {
+                continue;
+            }
+            require_kind(&metadata, true, &path)?;
+            self.require_trusted(&metadata, &path)?;
+            if levels > 1 {
+                match folder.open_folder(&name) {
+                    Ok(inner) => self.check_below(&inner, levels - 1)?,
+                    // It was removed meanwhile, or is closed to this user: then it is none of Coffer's.
+                    Err(Errno::NOENT | Errno::ACCESS) => {}
+                    Err(error) => return Err(failed("opening", &path)(io::Error::from(error))),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Fails if others could replace what is there. Root may use anybody's data directory, but all of it has to be that
     /// user's.
     fn require_trusted(&self, metadata: &Metadata, path: &Path) -> Result<()> {

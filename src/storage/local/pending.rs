@@ -12,8 +12,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::folder::{Folder, OpenedPath, failed};
+use super::folder::{Folder, failed};
 use super::layout::Layout;
+use super::opened_path::OpenedPath;
 use crate::disk::rename_to_free_name;
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 use crate::early_sync::EarlySync;

@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 
-use super::folder::{OpenedPath, failed};
+use super::folder::failed;
 use super::layout::Layout;
+use super::opened_path::OpenedPath;
 use crate::domain::Location;
 use crate::storage::Result;
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::folder::{Folder, OpenedPath, failed};
+use super::folder::{Folder, failed};
 use super::layout::Layout;
+use super::opened_path::OpenedPath;
 use super::removal;
 use crate::disk::rename_to_free_name;
 use crate::domain::{Location, Timestamp};

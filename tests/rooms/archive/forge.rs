@@ -142,3 +142,23 @@ pub(super) fn with_manifest(
     let stored = frames.into_iter().flat_map(|frame| frame.stored);
     stored.chain(skippable(TRAILER_MAGIC, &trailer)).chain(table).collect()
 }
+
+/// The archive with so many more frames, which are empty, and another manifest than its trailer says. They stand before the
+/// trailer, so that the number of every other frame is as it was.
+pub(super) fn with_many_frames(archive: &[u8], count: usize) -> Vec<u8> {
+    let before = index_at(archive, archive.len() - 9);
+    let table_at = archive.len() - 9 - 8 * before - 8;
+    let (data, trailer) = archive[..table_at].split_at(table_at - 200);
+    let entries = &archive[table_at + 8..archive.len() - 9];
+    let (others, of_trailer) = entries.split_at(entries.len() - 8);
+    let empty = skippable(TRAILER_MAGIC - 5, &[]);
+    let more = [length_of(&empty).to_le_bytes(), [0; 4]].concat().repeat(count);
+    let all = u32::try_from(before + count).unwrap().to_le_bytes();
+    let table = skippable(SEEK_MAGIC, &[others, &more, of_trailer, &all, SEEK_FOOTER].concat());
+    let mut trailer = trailer[8..].to_vec();
+    trailer[40] ^= 1;
+    trailer[120..152].copy_from_slice(blake3::hash(&table).as_bytes());
+    let hash = blake3::hash(&trailer[..160]);
+    trailer[160..].copy_from_slice(hash.as_bytes());
+    [data, &empty.repeat(count), &skippable(TRAILER_MAGIC, &trailer), &table].concat()
+}

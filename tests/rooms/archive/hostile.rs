@@ -8,7 +8,7 @@ use coffer::domain::SEGMENT_BYTES;
 use proptest::prelude::*;
 
 use super::fixture::{TestArchive, child, file, full, mixed_tree, noise, open};
-use super::forge::{raw_index, with_index};
+use super::forge::{raw_index, with_index, with_many_frames};
 use super::proptest_config;
 
 fn root_and_child() -> &'static (TestArchive, TestArchive) {
@@ -46,6 +46,12 @@ fn an_index_of_data_that_is_not_in_the_archive_is_refused() {
     let index = raw_index(&made.bytes, Some(&root_index));
     assert!(read_forged(None, &root_index).unwrap_err().is_damage());
     assert!(read_forged(Some(root), &index).unwrap_err().is_damage());
+}
+
+#[test]
+fn a_list_of_many_pieces_is_read_and_what_it_belongs_to_is_checked() {
+    let error = open(&with_many_frames(&full(&[]).bytes, 10_000)).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("manifest"), "{error}");
 }
 
 #[test]

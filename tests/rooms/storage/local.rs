@@ -1,7 +1,7 @@
 //! What the local storage promises beyond what every backend promises.
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn store() -> (tempfile::TempDir, Local) {
 
 storage_conformance!(store());
 
-fn project() -> ProjectId {
+pub(super) fn project() -> ProjectId {
     "p".parse().unwrap()
 }
 
@@ -48,12 +48,12 @@ fn path_of(store: &Local, location: &Location) -> PathBuf {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
-fn write(path: &Path, text: &str) {
+pub(super) fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub(super) fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut names: Vec<_> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -191,119 +191,6 @@ fn a_sweep_removes_unfinished_files_and_folders_and_keeps_archives() {
     assert_eq!(names(tmp), [".ssh", "mine", "notes"]);
     drop(pending);
     assert!(store.open(&location).is_ok());
-}
-
-/// A folder with something in it that must not be touched, and a data directory beside it.
-fn outside_and_data_dir() -> (tempfile::TempDir, PathBuf, PathBuf) {
-    let place = tempfile::tempdir().unwrap();
-    let (outside, data_dir) = (place.path().join("outside"), place.path().join("data"));
-    for name in ["drill-x/file", ".coffer-spool-x", "1.old", "small-x", "keep"] {
-        write(&outside.join(name), "precious");
-    }
-    drop(Local::open(&data_dir).unwrap());
-    (place, outside, data_dir)
-}
-
-#[test]
-fn a_link_planted_in_the_data_directory_is_refused_and_what_it_leads_to_is_left_alone() {
-    let (_place, outside, data_dir) = outside_and_data_dir();
-    let before = names(&outside);
-    let folders = ["tmp", "trash", "archives", "restored", "instances"];
-    let files = ["lock", "archives.id", "data.id", "catalog.db", "catalog.ballast", "admin.token"];
-    for name in folders.into_iter().chain(files) {
-        let planted = data_dir.join(name);
-        let target = if folders.contains(&name) { outside.clone() } else { outside.join("keep") };
-        std::fs::remove_dir(&planted)
-            .or_else(|_| std::fs::remove_file(&planted))
-            .unwrap_or_default();
-        symlink(&target, &planted).unwrap();
-        let refused = Local::open(&data_dir).unwrap_err();
-        assert!(matches!(refused, StorageError::Untrusted { .. }), "{name}: {refused}");
-        let text = refused.to_string();
-        assert!(text.contains(&format!("rm '{}'", planted.display())), "{text}");
-        // Nor do those follow it that open the data directory without a check.
-        let reader = Local::existing(&data_dir, LocalSettings::default()).unwrap();
-        match name {
-            "tmp" => {
-                reader.scratch().unwrap_err();
-                reader.sweep().unwrap_err();
-            }
-            "trash" => {
-                reader.empty_trash(Duration::ZERO).unwrap_err();
-            }
-            "archives" => {
-                reader.list().unwrap_err();
-            }
-            "restored" => {
-                reader.restored_folder(&project(), InstanceId::generate()).unwrap_err();
-            }
-            "instances" => {
-                reader.instance_files().unwrap_err();
-            }
-            "lock" => {
-                reader.lock().unwrap_err();
-            }
-            _ => {}
-        }
-        std::fs::remove_file(&planted).unwrap();
-    }
-    assert_eq!(names(&outside), before);
-    assert_eq!(std::fs::read(outside.join("keep")).unwrap(), b"precious");
-    assert!(Local::open(&data_dir).is_ok());
-}
-
-#[test]
-fn a_data_directory_that_others_may_write_to_is_refused_with_the_command_that_mends_it() {
-    let (_place, _outside, data_dir) = outside_and_data_dir();
-    for name in ["", "tmp", "archives", "lock"] {
-        let path = data_dir.join(name);
-        write(&data_dir.join("lock"), "");
-        let before = std::fs::metadata(&path).unwrap().permissions();
-        for mode in [0o722, 0o770, 0o702] {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            let text = Local::open(&data_dir).unwrap_err().to_string();
-            let (_, command) = text.split_once("owner: ").unwrap();
-            let mended = std::process::Command::new("sh").args(["-c", command]).status().unwrap();
-            assert!(mended.success(), "{command}");
-            assert!(Local::open(&data_dir).is_ok(), "{name} {mode:o}");
-        }
-        std::fs::set_permissions(&path, before).unwrap();
-    }
-}
-
-/// Only root may give files away.
-#[test]
-fn a_name_in_the_data_directory_that_belongs_to_somebody_else_is_refused() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let (_place, _outside, data_dir) = outside_and_data_dir();
-    for name in ["trash", "tmp"] {
-        chown(data_dir.join(name), Some(65534), None).unwrap();
-        let text = Local::open(&data_dir).unwrap_err().to_string();
-        assert!(text.contains("belongs to user 65534") && text.contains("chown 0 "), "{text}");
-        // Root may use the data directory of another user, if all of it is that user's.
-        for path in [&data_dir, &data_dir.join("tmp"), &data_dir.join("trash")] {
-            chown(path, Some(65534), None).unwrap();
-        }
-        assert!(Local::open(&data_dir).is_ok());
-        for path in [&data_dir, &data_dir.join("tmp"), &data_dir.join("trash")] {
-            chown(path, Some(0), None).unwrap();
-        }
-    }
-}
-
-#[test]
-fn a_data_directory_behind_a_link_is_used() {
-    let (place, _outside, data_dir) = outside_and_data_dir();
-    let link = place.path().join("link");
-    symlink(&data_dir, &link).unwrap();
-    for path in [link.clone(), link.join("../link")] {
-        assert!(Local::open(&path).is_ok());
-    }
-    let above = place.path().join("above");
-    symlink(place.path(), &above).unwrap();
-    assert!(Local::open(&above.join("data")).is_ok());
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod disk;
 mod local;
 mod memory;
 mod memory_place;
+mod ownership;
 mod pending;
 mod places;
 mod s3;

@@ -204,11 +204,14 @@ fn begins_frame(bytes: &[u8]) -> bool {
     le32(bytes, 0).is_some_and(|magic| magic == ZSTD_MAGIC || is_skippable(magic))
 }
 
+/// A longer seek table, which is that of a million frames, is not read: the frames are found without it.
+const LONGEST_TABLE: u64 = 8 << 20;
+
 /// The seek table at the end of the file, if it is there and fits the file.
 fn seek_table(window: &mut Window) -> Result<Option<SeekTable>> {
     let end = window.file_bytes();
     let footer = window.get(end.saturating_sub(to_u64(FOOTER_BYTES)), FOOTER_BYTES)?;
-    let length = SeekTable::frame_length(footer).filter(|length| *length <= end);
+    let length = SeekTable::frame_length(footer).filter(|length| *length <= end.min(LONGEST_TABLE));
     let Some(length) = length else { return Ok(None) };
     let start = end - length;
     let frame = window.get(start, saturating_usize(length))?;

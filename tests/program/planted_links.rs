@@ -1,0 +1,135 @@
+//! Links that somebody planted: in the data directory, and in a folder of others that a restore writes to. As root, and as a
+//! user whom file modes bind.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
+
+use rstest::rstest;
+
+use super::disks::rename;
+use crate::support::{PROJECT, TestServer, UNPRIVILEGED, id_of, names_in, stderr_of, write_file};
+
+/// A server over a tree with one file, as root or not, in a folder that every user reaches.
+fn server_over_tree(folder: &Path, unprivileged: bool) -> TestServer {
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    let source = folder.join("source");
+    std::fs::create_dir(&source).unwrap();
+    write_file(&source.join("file"), "content");
+    let builder = TestServer::builder().instance_directory("source", &source);
+    if unprivileged { builder.unprivileged() } else { builder }.start()
+}
+
+/// A folder with what nobody may touch, of the user that the server runs as.
+fn home_beside(server: &TestServer, unprivileged: bool) -> std::path::PathBuf {
+    let home = server.folder().join("home");
+    std::fs::create_dir(&home).unwrap();
+    for name in ["letter", "drill-photos", ".coffer-notes"] {
+        write_file(&home.join(name), "precious");
+    }
+    if unprivileged && rustix::process::geteuid().is_root() {
+        chown(&home, Some(UNPRIVILEGED), None).unwrap();
+    }
+    home
+}
+
+fn assert_untouched(home: &Path) {
+    assert_eq!(names_in(home), [".coffer-notes", "drill-photos", "letter"]);
+    assert_eq!(std::fs::read(home.join("letter")).unwrap(), b"precious");
+    assert_eq!(std::fs::read(home.join("drill-photos")).unwrap(), b"precious");
+}
+
+/// The files of a data directory.
+const FILES: [&str; 9] = [
+    "catalog.ballast",
+    "lock",
+    "archives.id",
+    "data.id",
+    "admin.token",
+    "catalog.db",
+    "catalog.db-wal",
+    "catalog.db-shm",
+    "catalog.db-journal",
+];
+
+#[rstest]
+fn a_start_with_a_planted_link_is_refused_and_leaves_what_it_leads_to_alone(
+    #[values(false, true)] unprivileged: bool,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = server_over_tree(folder.path(), unprivileged);
+    server.admin().full("source");
+    server.terminate();
+    let home = home_beside(&server, unprivileged);
+    let project = format!("archives/{PROJECT}");
+    let instance = format!("{project}/{}", names_in(&server.data_dir().join(&project))[0]);
+    let folders = ["tmp", "trash", "restored", "archives", "instances", &project, &instance];
+    let restored = format!("restored/{PROJECT}");
+    let files = FILES.iter().copied();
+    for name in folders.into_iter().chain([restored.as_str()]).chain(files) {
+        let (planted, away) = (server.data_dir().join(name), server.folder().join("away"));
+        let target = if FILES.contains(&name) { home.join("letter") } else { home.clone() };
+        let was_there = planted.exists();
+        if was_there {
+            rename(&planted, &away);
+        }
+        symlink(&target, &planted).unwrap();
+        let refused = server.run(&["serve"]);
+        let text = stderr_of(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{name}: {text}");
+        assert!(text.contains("symbolic link") && text.contains("rm '"), "{name}: {text}");
+        if ["tmp", &instance].contains(&name) {
+            let doctor = server.run(&["doctor"]);
+            let found = String::from_utf8_lossy(&doctor.stdout).into_owned();
+            assert!(found.contains("symbolic link"), "{name}: {found}");
+        }
+        std::fs::remove_file(&planted).unwrap();
+        if was_there {
+            rename(&away, &planted);
+        }
+    }
+    assert_untouched(&home);
+    server.restart();
+    server.admin().full("source");
+}
+
+#[rstest]
+fn a_restore_into_a_folder_of_others_follows_no_link_that_is_planted_there(
+    #[values(false, true)] unprivileged: bool,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server_over_tree(folder.path(), unprivileged);
+    let backup = server.admin().full("source");
+    let home = home_beside(&server, unprivileged);
+    let shared = server.folder().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(&shared, Some(1), Some(1)).unwrap();
+    }
+    let target = shared.join("target");
+    let restore = || server.run(&["restore", id_of(&backup), "--to", target.to_str().unwrap()]);
+    for leads_to in [home.clone(), home.join("letter"), home.join("nothing")] {
+        symlink(&leads_to, &target).unwrap();
+        let refused = restore();
+        assert_eq!(refused.status.code(), Some(1), "{}", stderr_of(&refused));
+        std::fs::remove_file(&target).unwrap();
+        assert_untouched(&home);
+    }
+    // The name of the folder that a killed restore to this target would have left.
+    let left = shared.join(format!(".coffer-{:08x}-x", crc32fast::hash(b"target")));
+    symlink(&home, &left).unwrap();
+    let restored = restore();
+    let code = restored.status.code();
+    assert!([Some(0), Some(5)].contains(&code), "{}", stderr_of(&restored));
+    assert_untouched(&home);
+    assert_eq!(std::fs::read(target.join("file")).unwrap(), b"content");
+    assert!(left.is_symlink());
+    // Nor is a link in the way that is inside the target.
+    std::fs::remove_dir_all(&target).unwrap();
+    std::fs::create_dir(&target).unwrap();
+    symlink(&home, target.join("file")).unwrap();
+    let refused = restore();
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr_of(&refused));
+    assert_untouched(&home);
+}
