@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::executor::{self, Fetched};
+use crate::config::Config;
+use crate::executor::{self, Fetched, RebuildReport};
 use crate::server;
 
 use super::args::WithConfig;
@@ -27,7 +28,7 @@ enum CatalogCommand {
 #[derive(Debug, Args)]
 struct RebuildArgs {
     /// First bring back the archives that the data directory lacks from this place: its name in the configuration,
-    /// s3://bucket/prefix, or a folder, such as the data directory of another machine.
+    /// `s3://bucket/prefix`, or a folder, such as the data directory of another machine.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
     #[command(flatten)]
@@ -87,6 +88,19 @@ fn rebuild(args: &RebuildArgs) -> Result<()> {
     })?;
     context.catalog.close();
     rebuilt.unusable.extend(fetched.unusable);
+    report_rebuilt(args, &config, fetched.archives, &rebuilt);
+    if rebuilt.unusable.is_empty() {
+        Ok(())
+    } else {
+        let count = rebuilt.unusable.len();
+        Err(CommandError::Damaged(format!(
+            "{} could not be added; see above",
+            terminal::counted(count, "archive")
+        )))
+    }
+}
+
+fn report_rebuilt(args: &RebuildArgs, config: &Config, fetched: usize, rebuilt: &RebuildReport) {
     if args.report.json {
         let unusable: Vec<_> = rebuilt
             .unusable
@@ -94,7 +108,7 @@ fn rebuild(args: &RebuildArgs) -> Result<()> {
             .map(|(location, why)| json!({"location": location, "why": why}))
             .collect();
         terminal::say_json(&json!({
-            "fetched": fetched.archives,
+            "fetched": fetched,
             "archives": rebuilt.archives,
             "imported": rebuilt.imported,
             "instances": rebuilt.instances,
@@ -103,7 +117,7 @@ fn rebuild(args: &RebuildArgs) -> Result<()> {
         }));
     } else {
         if args.from.is_some() {
-            let count = terminal::counted(fetched.archives, "archive");
+            let count = terminal::counted(fetched, "archive");
             terminal::say(format_args!("Brought back {count}."));
         }
         terminal::say(format_args!(
@@ -122,14 +136,5 @@ fn rebuild(args: &RebuildArgs) -> Result<()> {
                 config.data_dir.join("archives").display()
             ));
         }
-    }
-    if rebuilt.unusable.is_empty() {
-        Ok(())
-    } else {
-        let count = rebuilt.unusable.len();
-        Err(CommandError::Damaged(format!(
-            "{} could not be added; see above",
-            terminal::counted(count, "archive")
-        )))
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn open(
         Selector::Id(id) => *id,
         Selector::Latest(instance) => return latest(&inventory, instance, cancel),
         Selector::Text(_) => {
-            let candidates = || by_name(&inventory, cancel);
+            let candidates = || Ok(by_name(&inventory, cancel));
             selector.find(candidates, inventory.place().name())?
         }
     };
@@ -131,7 +131,7 @@ fn is_of(manifest: &Manifest, instance: &str) -> bool {
 }
 
 /// Every backup by the name that its manifest has; one that cannot be read has none.
-fn by_name(inventory: &Inventory, cancel: &Cancel) -> Result<Vec<Candidate>> {
+fn by_name(inventory: &Inventory, cancel: &Cancel) -> Vec<Candidate> {
     let names = HashMap::new();
     let candidate = |(id, stored): (BackupId, &StoredArchive)| {
         let manifest = inventory.manifest(stored, cancel).ok();
@@ -139,7 +139,7 @@ fn by_name(inventory: &Inventory, cancel: &Cancel) -> Result<Vec<Candidate>> {
             manifest.map_or((String::new(), None), |it| (it.backup.name, it.backup.instance_id));
         Candidate::new(id, name, instance, Status::Completed, &names)
     };
-    Ok(inventory.archives().map(candidate).collect())
+    inventory.archives().map(candidate).collect()
 }
 
 /// What `coffer list --from` shows.

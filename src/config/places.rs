@@ -132,12 +132,12 @@ pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
             found.push((key("name"), "is used by another place; names must be unique".to_owned()));
         }
     }
-    let mut named = vec![("defaults.copies".to_owned(), &config.defaults.copies)];
+    let mut lists = vec![("defaults.copies".to_owned(), &config.defaults.copies)];
     for (index, instance) in config.instances.iter().enumerate() {
         let key = format!("instances[{index}] ({}): copies", instance.name);
-        named.extend(instance.copies.as_ref().map(|copies| (key, copies)));
+        lists.extend(instance.copies.as_ref().map(|copies| (key, copies)));
     }
-    for (key, copies) in named {
+    for (key, copies) in lists {
         for name in copies.iter().filter(|name| !names.contains(name.as_str())) {
             let why = format!("names {name:?}, and no [[places]] has this name");
             found.push((key.clone(), why));
