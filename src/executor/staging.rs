@@ -291,6 +291,8 @@ fn sync(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{FileExt as _, symlink};
+
     use super::*;
 
     /// A place in a folder, with its instance.
@@ -305,7 +307,7 @@ mod tests {
         let generation = place.begin()?;
         DirBuilder::new().create(generation.target()).unwrap();
         let file = File::create_new(generation.target().join("postmaster.pid")).unwrap();
-        std::os::unix::fs::FileExt::write_all_at(&file, pid.as_bytes(), 0).unwrap();
+        file.write_all_at(pid.as_bytes(), 0).unwrap();
         generation.publish()?;
         place.remove_older();
         Ok(())
@@ -325,7 +327,7 @@ mod tests {
         let link = std::fs::read_link(&to).unwrap();
         std::fs::remove_file(&to).unwrap();
         for target in [link.join("more"), "elsewhere".into(), link.with_file_name("other")] {
-            std::os::unix::fs::symlink(&target, &to).unwrap();
+            symlink(&target, &to).unwrap();
             assert_eq!(code(refresh(&to, instance, "")), FailureCode::TargetOccupied);
             assert_eq!(std::fs::read_link(&to).unwrap(), target);
             std::fs::remove_file(&to).unwrap();
