@@ -18,6 +18,9 @@ pub(super) struct Head {
     pub(super) checksum: Option<String>,
 }
 
+/// Keys with their lengths, and what the next page is asked for with.
+type Page = (Vec<(String, u64)>, Option<String>);
+
 impl Store {
     /// The object of this key; `None`: there certainly is none.
     pub(super) fn head(
@@ -80,12 +83,7 @@ impl Store {
     }
 
     /// A page of the keys that begin so with their lengths, and what the next page is asked for with.
-    fn page(
-        &self,
-        prefix: &str,
-        next: Option<&str>,
-        most: usize,
-    ) -> Result<(Vec<(String, u64)>, Option<String>)> {
+    fn page(&self, prefix: &str, next: Option<&str>, most: usize) -> Result<Page> {
         let what = self.shown(prefix);
         let about = About { action: "listing", what: &what };
         let keys = self.keys()?;

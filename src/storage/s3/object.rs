@@ -58,7 +58,7 @@ impl Object {
         let keys = self.store.keys()?;
         let whole = start == 0 && length == self.bytes;
         let make = || self.store.bucket.get_object(keys.as_ref(), &self.key);
-        self.store.requests.send_with(about, &headers, Content::Nothing, make, |mut response| {
+        self.store.requests.send_with(about, (&headers, Content::Nothing), make, |mut response| {
             if response.status().as_u16() != PARTIAL && !whole {
                 return Err(io::Error::other(
                     "the store does not answer with the range that was asked for",

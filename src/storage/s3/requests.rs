@@ -106,15 +106,14 @@ impl Requests {
         content: Content<'_>,
         make: impl Fn() -> A,
     ) -> Result<Answer, StorageError> {
-        self.send_with(about, headers, content, make, read_answer)
+        self.send_with(about, (headers, content), make, read_answer)
     }
 
     /// The same, with a body that `read` takes as it comes.
     pub(super) fn send_with<'k, A: S3Action<'k>, T>(
         &self,
         about: About<'_>,
-        headers: &[(&'static str, String)],
-        content: Content<'_>,
+        (headers, content): (&[(&'static str, String)], Content<'_>),
         make: impl Fn() -> A,
         mut read: impl FnMut(Response<Body>) -> io::Result<T>,
     ) -> Result<T, StorageError> {
