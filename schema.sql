@@ -154,6 +154,9 @@ CREATE INDEX backups_proven ON backups (instance, verified_at, id)
 -- Backups whose archive was reported as missing, until it is there again.
 CREATE INDEX backups_missing ON backups (id) WHERE damage_code = 'archive_missing';
 
+-- Backups that are damaged or missing, of each instance the newest first.
+CREATE INDEX backups_bad ON backups (instance, created, id) WHERE damage_code IS NOT NULL;
+
 -- Runs: every attempt at a job, from the moment it is asked for. A run that has not ended waits for a
 -- worker, or one has begun it; drills and consolidations have no other queue. A run that has ended is history and does not
 -- change any more: another attempt is another row.

@@ -12,6 +12,8 @@ mod bad_input;
 mod bodies;
 #[path = "api/events.rs"]
 mod events;
+#[path = "api/health.rs"]
+mod health;
 #[path = "api/http.rs"]
 mod http;
 #[path = "api/isolation.rs"]

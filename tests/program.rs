@@ -42,6 +42,8 @@ mod hostile_archives;
 mod killed_servers;
 #[path = "program/mariadb/mod.rs"]
 mod mariadb;
+#[path = "program/metrics.rs"]
+mod metrics;
 #[path = "program/mounts.rs"]
 mod mounts;
 #[path = "program/next_steps.rs"]

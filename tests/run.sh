@@ -71,6 +71,19 @@ install_clients() {
     cp "$wanted" "$venv/requirements.txt"
 }
 
+# `promtool` checks what is shipped for Prometheus. Debian's package has it, and much else that is not needed.
+install_promtool() {
+    command -v promtool >/dev/null && return
+    [ -x target/tools/bin/promtool ] && return
+    local folder
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -q prometheus)
+    mkdir -p target/tools/bin
+    dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$folder/promtool"
+    install -m 755 "$folder/promtool" target/tools/bin/promtool
+    rm -rf "$folder"
+}
+
 install_cargo_deb() {
     target/tools/bin/cargo-deb --version 2>/dev/null | grep -qF "$CARGO_DEB_VERSION" && return
     cargo install cargo-deb --debug --locked --version "$CARGO_DEB_VERSION" --root target/tools --target-dir target/tools/build
@@ -117,6 +130,8 @@ package() {
 ^-rw-r--r-- (0/0|root/root) .* \./usr/lib/sysusers\.d/coffer\.conf
 ^-rw-r--r-- (0/0|root/root) .* \./usr/lib/tmpfiles\.d/coffer\.conf
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/default\.toml
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/prometheus/coffer\.rules\.yml
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/grafana/coffer\.json
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/copyright
 LIST
     grep -qx /etc/coffer/coffer.toml "$folder/control/conffiles"
@@ -163,6 +178,7 @@ part() {
 
 part "packages the tests need" install_packages
 part "packages from PyPI" install_clients
+part "promtool" install_promtool
 part "tests" tests
 part "power cuts" cargo test --locked --features failpoints --test crash
 part "stock clients" clients

@@ -132,7 +132,7 @@ pub fn routes(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig) {
 
 /// What needs no token.
 fn public_operations() -> Vec<Operation> {
-    [versions::public_routes(), health::routes(), metrics::routes(), openapi::routes()]
+    [versions::public_routes(), health::public_routes(), metrics::routes(), openapi::routes()]
         .into_iter()
         .flatten()
         .collect()
@@ -150,6 +150,7 @@ fn project_operations() -> Vec<Operation> {
         datastores::routes(),
         schedules::routes(),
         events::routes(),
+        health::project_routes(),
         retention::routes(),
         alerts::routes(),
         strategies::routes(),

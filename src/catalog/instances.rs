@@ -99,6 +99,11 @@ impl Catalog {
         Ok(found.into_iter().map(|it| it.instance).collect())
     }
 
+    /// Also those that left the configuration, of which there may be backups.
+    pub fn known_instances(&self) -> Result<Vec<Instance>> {
+        self.store.read(|db| Ok(db.known_instances()?))
+    }
+
     /// One instance; that of another project is reported as not found, except to an administrator. A
     /// detached one is found although it is not listed.
     pub fn instance(&self, scope: &Scope<Read>, id: InstanceId) -> Result<Instance> {

@@ -15,6 +15,7 @@ mod deliveries;
 mod drills;
 mod error;
 mod events;
+mod health;
 mod import;
 mod instances;
 mod lineage;
@@ -48,6 +49,7 @@ use crate::store::{self, Purpose, Records, Store};
 
 use drills::RunningDrills;
 use events::Tally;
+use health::Observed;
 use notices::Notices;
 use progress::Progress;
 use rules::Rules;
@@ -58,6 +60,7 @@ pub use consolidations::Consolidation;
 pub use copies::CopyJob;
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Outage, Result};
 pub use events::{Counted, EventFilter};
+pub use health::{Health, InstanceReport};
 pub use import::{RecordOf, Recovered};
 pub use instances::{InstancePage, NewInstance};
 pub use notices::Notice;
@@ -101,6 +104,7 @@ pub struct Catalog {
     progress: Arc<Progress>,
     drills: Arc<RunningDrills>,
     notices: Notices,
+    observed: Observed,
     /// The instances of which a backup ended, for retention.
     finished: Arc<Mutex<HashSet<InstanceId>>>,
     /// Events that are counted before they are written.
@@ -119,8 +123,19 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        let (progress, drills, notices, finished, tally) = Default::default();
-        Ok(Self { store, rules, bell, tokens, progress, drills, notices, finished, tally })
+        let (progress, drills, notices, observed, finished, tally) = Default::default();
+        Ok(Self {
+            store,
+            rules,
+            bell,
+            tokens,
+            progress,
+            drills,
+            notices,
+            observed,
+            finished,
+            tally,
+        })
     }
 
     /// Commits what waits, truncates the write-ahead log, closes. Later writes fail.

@@ -33,14 +33,26 @@ pub enum Notice {
 
 /// The notices of now.
 #[derive(Debug, Default)]
-pub(super) struct Notices(RwLock<BTreeMap<Notice, String>>);
+pub(super) struct Notices(RwLock<BTreeMap<Notice, (Timestamp, String)>>);
+
+impl Notices {
+    /// All of them, with the time at which each began.
+    pub(super) fn all(&self) -> Vec<(Notice, Timestamp, String)> {
+        let all = self.0.read();
+        all.iter().map(|(about, (since, text))| (*about, *since, text.clone())).collect()
+    }
+}
 
 impl Catalog {
     /// Sets or clears a notice. Returns whether there was none before, or there is none now.
     pub fn set_notice(&self, about: Notice, text: Option<String>) -> bool {
         let mut notices = self.notices.0.write();
         match text {
-            Some(text) => notices.insert(about, text).is_none(),
+            Some(text) => {
+                let since = notices.get(&about).map(|(since, _)| *since);
+                let began = since.unwrap_or_else(|| self.rules.now());
+                notices.insert(about, (began, text)).is_none()
+            }
             None => notices.remove(&about).is_some(),
         }
     }
@@ -52,7 +64,7 @@ impl Catalog {
 
     /// The texts of all notices.
     pub fn notices(&self) -> Vec<String> {
-        self.notices.0.read().values().cloned().collect()
+        self.notices.all().into_iter().map(|(_, _, text)| text).collect()
     }
 
     /// Why the catalog's file is no longer the one that is open, if so: then nothing is written to it.

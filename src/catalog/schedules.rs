@@ -108,14 +108,8 @@ impl Rules {
         let policy = self.policy(instance.id);
         let Some(table) = policy.and_then(|it| it.timetable.clone()) else { return Ok(None) };
         let (record, now) = (db.schedule(instance.id)?, self.now());
-        let next = match self.step(db, instance.id)? {
-            Step::Nothing(Look::At(at)) => Some(at),
-            Step::Nothing(Look::Never) => None,
-            _ => {
-                let handled = record.as_ref().map_or(now, |it| it.handled);
-                table.next_start(instance.id, handled.max(now))
-            }
-        };
+        let handled = record.as_ref().map(|it| it.handled);
+        let next = self.next_run(db, instance.id, &table, handled)?;
         let last = record.as_ref().and_then(|it| it.last).map(|(backup, _attempt)| backup);
         let own = self.source.read().as_ref().map(|it| it.own_keys(instance.id));
         let set_through_api =
@@ -140,6 +134,24 @@ impl Rules {
             proof,
             set_through_api,
         }))
+    }
+
+    /// When the next backup of an instance begins by its schedule.
+    pub(super) fn next_run(
+        &self,
+        db: Records<'_>,
+        id: InstanceId,
+        table: &Timetable,
+        handled: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>> {
+        Ok(match self.step(db, id)? {
+            Step::Nothing(Look::At(at)) => Some(at),
+            Step::Nothing(Look::Never) => None,
+            _ => {
+                let now = self.now();
+                table.next_start(id, handled.unwrap_or(now).max(now))
+            }
+        })
     }
 
     fn step(&self, db: Records<'_>, id: InstanceId) -> Result<Step> {

@@ -28,6 +28,8 @@ pub enum ExitCode {
     InPart,
     /// 6: restored, but not all of the data is sound.
     Warned,
+    /// 7: something is wrong, or not backed up.
+    NotSafe,
 }
 
 impl ExitCode {
@@ -40,6 +42,7 @@ impl ExitCode {
             Self::Damaged => 4,
             Self::InPart => 5,
             Self::Warned => 6,
+            Self::NotSafe => 7,
         }
     }
 }
@@ -80,6 +83,9 @@ pub(crate) enum CommandError {
     /// It was done, but the data is not all sound.
     #[error("{0}")]
     Warned(String),
+    /// The report has it already.
+    #[error("{0}")]
+    NotSafe(String),
 }
 
 impl CommandError {
@@ -112,6 +118,7 @@ impl CommandError {
             }
             Self::InPart(_) => ExitCode::InPart,
             Self::Warned(_) => ExitCode::Warned,
+            Self::NotSafe(_) => ExitCode::NotSafe,
             Self::Damaged(_) | Self::Catalog(CatalogError::ChainBroken { damaged: true, .. }) => {
                 ExitCode::Damaged
             }

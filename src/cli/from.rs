@@ -1,6 +1,6 @@
 //! `--from`: backups of a place, without the catalog that knows them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::archive::{Chain, Manifest};
 use crate::config::{Config, PlaceConfig};
-use crate::domain::{BackupId, Cancel, Status};
+use crate::domain::{BackupId, Cancel};
 use crate::executor::{Inventory, JobError};
 use crate::server;
 use crate::storage::{
@@ -132,12 +132,11 @@ fn is_of(manifest: &Manifest, instance: &str) -> bool {
 
 /// Every backup by the name that its manifest has; one that cannot be read has none.
 fn by_name(inventory: &Inventory, cancel: &Cancel) -> Vec<Candidate> {
-    let names = HashMap::new();
     let candidate = |(id, stored): (BackupId, &StoredArchive)| {
         let manifest = inventory.manifest(stored, cancel).ok();
         let (name, instance) =
             manifest.map_or((String::new(), None), |it| (it.backup.name, it.backup.instance_id));
-        Candidate::new(id, name, instance, Status::Completed, &names)
+        Candidate { id, name, instance, instance_name: None, parent: None, usable: true }
     };
     inventory.archives().map(candidate).collect()
 }

@@ -34,7 +34,7 @@ use error::CommandError;
 #[command(name = "coffer", version, about, long_about = None, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 damaged, 5 restored in part,\n\
-    6 restored with a warning.\n\
+    6 restored with a warning, 7 not safe (coffer status).\n\
     Configuration: built-in defaults < /etc/coffer/coffer.toml or --config FILE < COFFER__SECTION__KEY."
 )]
 pub struct Cli {
@@ -54,7 +54,7 @@ enum Command {
     List(backups::ListArgs),
     /// Show everything that is known about a backup.
     Show(backups::ShowArgs),
-    /// Show each instance with its newest backup.
+    /// Show whether everything is safe: what is wrong, and of each instance the last good backup, drill and next run.
     Status(backups::StatusArgs),
     /// Show when the backups of each instance are made, and when the next one begins.
     Schedule(backups::ScheduleArgs),
@@ -133,18 +133,20 @@ pub fn run() -> ExitCode {
         Command::Token(args) => token::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
-    let result = result.and_then(|()| match terminal::lost_output() {
+    let result = match (result, terminal::lost_output()) {
         // Whoever reads it may have read enough.
-        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+        (Ok(()) | Err(CommandError::NotSafe(_)), Some(error))
+            if error.kind() != io::ErrorKind::BrokenPipe =>
+        {
             Err(CommandError::Failed(format!("writing the output: {error}")))
         }
-        _ => Ok(()),
-    });
+        (result, _) => result,
+    };
     match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {
             match error {
-                CommandError::Logged(_) => {}
+                CommandError::Logged(_) | CommandError::NotSafe(_) => {}
                 _ if wants_json() => terminal::complain_in_json(&error, error.code().number()),
                 _ => terminal::complain(&error),
             }

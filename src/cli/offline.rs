@@ -121,10 +121,9 @@ fn find(selector: &Selector, context: &Context, config: &Config) -> Result<Backu
 
 /// These backups, newest first, for a selector to choose from.
 pub(super) fn candidates(context: &Context, backups: Vec<Backup>) -> Result<Vec<Candidate>> {
-    let instances = context.catalog.every_instance()?;
+    let instances = context.catalog.known_instances()?;
     let names: HashMap<_, _> = instances.into_iter().map(|it| (it.id, it.name)).collect();
-    let candidate = |it: Backup| Candidate::new(it.id, it.name, it.instance, it.status, &names);
-    Ok(backups.into_iter().map(candidate).collect())
+    Ok(backups.into_iter().map(|it| Candidate::of_row(it, &names)).collect())
 }
 
 /// The catalog and the id of the backup, for recording what an attempt to open it found.

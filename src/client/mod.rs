@@ -14,9 +14,9 @@ use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
     AlertList, BackupAnswer, BackupList, BackupView, ChannelTest, ConsolidationAnswer,
     ConsolidationView, CreateBackup, CreateBackupBody, CreateInstance, CreateInstanceBody,
-    ErrorBody, EventList, EventView, Health, InstanceAnswer, InstanceList, InstanceView, Link,
-    RetentionAnswer, RetentionView, ScheduleBody, ScheduleList, ScheduleView, TestAlerts,
-    TestAlertsBody, TestList, WantedSchedule,
+    ErrorBody, EventList, EventView, Health, HealthAnswer, HealthView, InstanceAnswer,
+    InstanceList, InstanceView, Link, RetentionAnswer, RetentionView, ScheduleBody, ScheduleList,
+    ScheduleView, TestAlerts, TestAlertsBody, TestList, WantedSchedule,
 };
 
 pub use connection::Connection;
@@ -150,6 +150,13 @@ impl Client {
     /// The instance is backed up as the configuration says again.
     pub fn unset_schedule(&self, id: InstanceId) -> Result<(), ClientError> {
         self.send("DELETE", &self.path(&format!("backup_schedules/{id}")), None).map(drop)
+    }
+
+    /// How everything of the project is, or of every project.
+    pub fn project_health(&self, every_project: bool) -> Result<HealthView, ClientError> {
+        let all = if every_project { "?all_projects=true" } else { "" };
+        let answer: HealthAnswer = self.get(&self.path(&format!("health{all}")))?;
+        Ok(answer.health)
     }
 
     /// What retention would do with the backups of an instance.

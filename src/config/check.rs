@@ -147,6 +147,7 @@ fn ranges(config: &Config, found: &mut Problems) {
     found.range("storage.trash_window_s", &storage.trash_window_s, &(0..=366 * DAY));
     found.range("storage.scrub_days", &storage.scrub_days, &(0..=3660));
     found.range("storage.scrub_mib_s", &storage.scrub_mib_s, &(0..=1 << 20));
+    found.range("storage.room_for_backups", &storage.room_for_backups, &(0..=1000));
     found.range("storage.headroom_mib", &storage.headroom_mib, &(0..=1 << 30));
     found.range("catalog.max_chain", &catalog.max_chain, &(0..=1000));
     found.range("catalog.reread_every", &catalog.reread_every, &(0..=10_000));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{CheckLevel, InstanceId, ProjectId, Source, Verify};
 
-use super::{KeepConfig, StagingConfig, word};
+use super::{HealthConfig, KeepConfig, StagingConfig, word};
 
 /// A database or directory to back up: an entry of `[[instances]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub struct InstanceConfig {
     pub reminder: Option<String>,
     #[serde(default)]
     pub copies: Option<Vec<String>>,
+    #[serde(default)]
+    pub health: Option<HealthConfig>,
 }
 
 impl InstanceConfig {
@@ -84,6 +86,7 @@ impl InstanceConfig {
             alerts: None,
             reminder: None,
             copies: None,
+            health: None,
         }
     }
 }

@@ -8,6 +8,7 @@
 mod alerts;
 mod check;
 mod error;
+mod health;
 mod instance;
 mod keep;
 mod layers;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alerts::{AlertConfig, AlertService, AlertTarget, EmailConfig, SecretConfig};
 pub use error::{ConfigError, Problem};
+pub use health::HealthConfig;
 pub use instance::InstanceConfig;
 pub use keep::KeepConfig;
 pub use places::{PlaceConfig, PlaceKind};

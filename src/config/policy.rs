@@ -10,7 +10,7 @@ use crate::policy::{
 };
 
 use super::keep::{Wrong, optional, read};
-use super::{InstanceConfig, KeepConfig};
+use super::{HealthConfig, InstanceConfig, KeepConfig};
 
 /// The word for the time zone of the machine.
 const SYSTEM_ZONE: &str = "system";
@@ -32,6 +32,7 @@ pub struct PolicyConfig {
     pub drill: String,
     pub alerts: Vec<String>,
     pub reminder: String,
+    pub health: HealthConfig,
 }
 
 impl PolicyConfig {
@@ -51,6 +52,7 @@ impl PolicyConfig {
             drill: or(&own.drill, &self.drill),
             alerts: own.alerts.as_ref().unwrap_or(&self.alerts).clone(),
             reminder: or(&own.reminder, &self.reminder),
+            health: self.health.with(own.health.as_ref()),
         }
     }
 
@@ -63,6 +65,7 @@ impl PolicyConfig {
         let full_every = note("full_every", read::<FullEvery>(&self.full_every), &mut wrong);
         let drill = note("drill", optional::<DrillEvery>(&self.drill), &mut wrong).flatten();
         let keep = self.keep.policy().map_err(|error| wrong.push(error)).ok();
+        let health = self.health.limits().map_err(|error| wrong.push(error)).ok();
         if jitter.is_some_and(|it| it.duration().as_secs() > 24 * 3600) {
             wrong.push(("jitter".to_owned(), "is longer than a day".to_owned()));
         }
@@ -70,8 +73,10 @@ impl PolicyConfig {
             let why = format!("is {}; it must be from 0 to 100", self.retries);
             wrong.push(("retries".to_owned(), why));
         }
-        let parts = (zone, jitter, window, full_every, keep);
-        let (Some(zone), Some(jitter), Some(window), Some(full_every), Some(keep)) = parts else {
+        let parts = (zone, jitter, window, full_every, keep.zip(health));
+        let (Some(zone), Some(jitter), Some(window), Some(full_every), Some((keep, health))) =
+            parts
+        else {
             return Err(wrong);
         };
         if !wrong.is_empty() {
@@ -89,7 +94,7 @@ impl PolicyConfig {
         });
         let limits = DrillLimits { zone: zone.clone(), window, jitter, retries };
         let drill = drill.map(|every| DrillPlan::new(every, instance, &limits));
-        Ok(Policy { zone, timetable, keep, drill, staging: None })
+        Ok(Policy { zone, timetable, keep, drill, staging: None, health })
     }
 
     pub(super) fn zone_or_utc(&self) -> TimeZone {
@@ -136,6 +141,7 @@ impl InstanceConfig {
             "retries" => self.retries.is_some(),
             "drill" => self.drill.is_some(),
             "consolidate" => self.consolidate.is_some(),
+            "health" => self.health.is_some(),
             _ => self.keep.is_some(),
         }
     }

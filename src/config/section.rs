@@ -134,6 +134,7 @@ pub struct StorageConfig {
     pub must_exist: bool,
     pub scrub_days: u64,
     pub scrub_mib_s: u64,
+    pub room_for_backups: u32,
     identity_file: String,
 }
 

@@ -39,6 +39,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(micros(time)))
     }
 
+    /// The time from this instant to that one; none if that was before.
+    pub fn until(self, later: Self) -> Duration {
+        let micros = later.0.saturating_sub(self.0);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
     /// `YYYY-MM-DDTHH:MM:SS` in UTC, without zone or fraction: the only form that all of Trove's clients read.
     pub fn to_wire(self) -> String {
         String::from_utf8(self.to_wire_bytes().to_vec()).expect("digits are ASCII")

@@ -12,6 +12,7 @@ mod drill;
 mod entry;
 mod event;
 mod failure;
+mod health;
 mod id;
 mod instance;
 mod io;
@@ -38,6 +39,9 @@ pub use drill::{Drill, DrillFacts, DrillOutcome, NextDrill, RowsByTable, Verdict
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use event::{Action, Actor, Event, EventHash, Origin, Outcome, Recorded};
 pub use failure::{Damage, DamageIn, Failure, FailureCode};
+pub use health::{
+    BadBackup, CompletedBackup, DiskRoom, DrillRun, FailedAttempt, PassedDrill, Queues,
+};
 pub use id::{
     AlertId, BackupId, ContainerName, DeliveryId, InstanceId, MalformedId, ProjectId, RunId,
 };

@@ -51,7 +51,7 @@ pub use in_place::{InPlacePlan, restore_in_place};
 pub use inventory::Inventory;
 pub use pace::Pace;
 pub use places::CopyTarget;
-pub use presence::{accept_loss, why_archives_missing};
+pub use presence::{accept_loss, note_room, why_archives_missing};
 pub use proof::{record as record_proof, record_pin};
 pub use rebuild::{NOT_BROUGHT_BACK, RebuildReport, rebuild};
 pub use recover::{Recovery, settle};
@@ -76,6 +76,8 @@ pub struct Settings {
     pub trash_window: Duration,
     /// Bytes that a drill leaves free where it restores to.
     pub headroom_bytes: u64,
+    /// For how many more backups of every instance there should be room.
+    pub room_for_backups: u32,
     pub drill_limit: Option<Duration>,
     /// How fast archives are read again; `None`: they are not.
     pub scrub: Option<Arc<Pace>>,

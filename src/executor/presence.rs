@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::error::Error;
 
 use crate::catalog::{CatalogError, Notice};
-use crate::domain::{BackupId, Location, Timestamp, with_causes};
+use crate::domain::{BackupId, DiskRoom, Location, Timestamp, with_causes};
 use crate::storage::{FolderId, KnownArchives};
 
 use super::{Context, JobError, Result};
@@ -94,6 +94,7 @@ pub(super) fn check(context: &Context) -> bool {
         Some(format!("whether the archives are there is not known: {}", with_causes(&error)))
     });
     tell(context, Notice::ArchivesMissing, why.as_deref(), "the archives are there again");
+    note_room(context);
     if why.is_none()
         && read_only.is_none()
         && let Err(error) = remember(context)
@@ -115,6 +116,18 @@ pub(super) fn note_disk_error(context: &Context, is_disk_error: bool, error: &dy
             with_causes(error)
         );
         context.catalog.set_notice(Notice::DiskFailing, Some(text));
+    }
+}
+
+/// Tells the catalog how much room the disk has.
+pub fn note_room(context: &Context) {
+    match context.local.room() {
+        Ok((free_bytes, total_bytes)) => {
+            let headroom_bytes = context.settings.headroom_bytes;
+            let room = DiskRoom { free_bytes, total_bytes, headroom_bytes };
+            context.catalog.note_room(room, context.settings.room_for_backups);
+        }
+        Err(error) => log::debug!("how much room the disk has is not known: {error}"),
     }
 }
 

@@ -165,6 +165,7 @@ impl ProblemKind {
             Self::RowsFell => "a table has far fewer rows",
             Self::StagingFailed => "the restore into staging failed",
             Self::RoomLow => "there is room for few more backups",
+            Self::DiskFailing => "the disk reports errors",
             Self::ClockJumped => "the clock jumped",
             Self::ServerStopped => "the server has stopped work",
         }

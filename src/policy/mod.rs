@@ -1,4 +1,5 @@
-//! When backups are made, and which of them are kept: pure rules, without a clock of their own, files or SQL.
+//! When backups are made, which of them are kept, and what is wrong: pure rules, without a clock of their own, files or
+//! SQL.
 //!
 //! Everything here decides; the catalog and the scheduler carry it out.
 
@@ -7,6 +8,7 @@ mod civil;
 mod clock_jump;
 mod drills;
 mod full_every;
+mod health;
 mod keys;
 mod message;
 mod problem;
@@ -28,6 +30,10 @@ pub use alert::{
 pub use clock_jump::clock_jumped;
 pub use drills::{DrillEvery, DrillLimits, DrillPlan, oldest_proof};
 pub use full_every::{BadFullEvery, FullEvery};
+pub use health::{
+    HealthFacts, HealthLimits, InstanceHealth, SafetyState, Trend, examine, fallen_tables,
+    room_problem,
+};
 pub use keys::{KeepKeys, PolicyKeys};
 pub use message::{AlertEvent, Message, Subject};
 pub use problem::{Problem, ProblemKind, Severity};
@@ -56,4 +62,6 @@ pub struct Policy {
     pub drill: Option<DrillPlan>,
     /// Where its last backup is restored to by itself.
     pub staging: Option<StagingPlan>,
+    /// From when on something is called wrong.
+    pub health: HealthLimits,
 }

@@ -54,6 +54,8 @@ words! {
         StagingFailed = "staging_failed",
         /// The disk has room for few more backups.
         RoomLow = "room_low",
+        /// The disk of the data directory reported an error.
+        DiskFailing = "disk_failing",
         /// The clock jumped.
         ClockJumped = "clock_jumped",
         /// Nothing new is accepted, or archives or the catalog are not where they were.
@@ -70,6 +72,7 @@ impl ProblemKind {
             | Self::CannotStart
             | Self::NoBackup
             | Self::Damaged
+            | Self::DiskFailing
             | Self::ServerStopped => Severity::Critical,
             Self::Smaller
             | Self::Slower

@@ -77,8 +77,19 @@ impl Timetable {
         last_good: Timestamp,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let due = self.schedule.next_after(&self.zone, last_good)?;
-        (self.start_of(instance, due).plus(GRACE) < now).then_some(due)
+        self.overdue_by(instance, last_good, GRACE, now)
+    }
+
+    /// The same of any attempt, and with this time for it to be made.
+    pub fn overdue_by(
+        &self,
+        instance: InstanceId,
+        last: Timestamp,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let due = self.schedule.next_after(&self.zone, last)?;
+        (self.start_of(instance, due).plus(grace) < now).then_some(due)
     }
 
     /// What is to be done now. Every run until `handled` is done with.

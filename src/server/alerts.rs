@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::api::AlertChannels;
-use crate::catalog::{self, Catalog, Scheduled};
 use crate::config::{AlertConfig, AlertService, AlertTarget, Config, EmailConfig, SecretConfig};
 use crate::domain::{Clock as _, DeliveryId, SystemClock, with_causes};
 use crate::executor::Context;
@@ -13,7 +12,7 @@ use crate::notify::{
     Address, Channel, Channels, Command, Credential, Email, Notifier, NotifyError, NotifyThread,
     Problems, Security, Service, Target,
 };
-use crate::policy::{AlertEvent, Message, Problem, ProblemKind};
+use crate::policy::{AlertEvent, Message};
 use crate::wire::ChannelTest;
 
 use super::ServerError;
@@ -98,27 +97,9 @@ pub(super) fn start(context: &Context, channels: &Arc<Channels>) -> io::Result<N
     let (catalog, clock) = (Arc::clone(&context.catalog), Arc::clone(&context.clock));
     let bell = Arc::clone(&context.bell);
     let asked = Arc::clone(&catalog);
-    let problems: Problems = Box::new(move || missed(&asked));
+    let problems: Problems = Box::new(move || asked.problems());
     let notifier = Notifier::new(catalog, clock, Arc::clone(channels), Arc::clone(&bell), problems);
     NotifyThread::start(notifier, bell)
-}
-
-/// Backups that are missing.
-fn missed(catalog: &Catalog) -> catalog::Result<Vec<Problem>> {
-    let missed = |it: Scheduled| {
-        let since = it.overdue?;
-        Some(Problem {
-            kind: ProblemKind::Missed,
-            instance: Some(it.instance.id),
-            since,
-            message: format!(
-                "A backup was due at {} UTC, and none is there since.",
-                since.to_wire()
-            ),
-            advice: "See what became of it: coffer list.".to_owned(),
-        })
-    };
-    Ok(catalog.every_schedule()?.into_iter().filter_map(missed).collect())
 }
 
 impl AlertChannels for Channels {

@@ -30,6 +30,7 @@ pub fn executor_settings(config: &Config) -> Settings {
         reread_every: u64::from(config.catalog.reread_every),
         trash_window: config.storage.trash_window(),
         headroom_bytes: config.storage.headroom_bytes(),
+        room_for_backups: config.storage.room_for_backups,
         drill_limit: config.executor.drill_limit(),
         scrub: config
             .storage

@@ -88,6 +88,11 @@ statements! {
              AND removal IS NULL AND status <> 'DETACHED' ORDER BY project, name, id LIMIT :rows"
     );
 
+    /// Also those that left the configuration.
+    KNOWN = select!(
+        "WHERE (project, name, id) > ('', '', '') AND removal IS NULL ORDER BY project, name, id"
+    );
+
     CONFIGURED = "SELECT id FROM instances WHERE restored_from IS NULL";
 
     COUNTED =
@@ -199,6 +204,11 @@ impl Records<'_> {
             .map_or(("", "", String::new()), |(of, name, id)| (of.as_str(), name, id.to_string()));
         let params = named_params! { ":project": project, ":name": name, ":id": id, ":rows": rows };
         query_all(self.0, OF_ALL_PROJECTS, params, read)
+    }
+
+    /// Every instance that is not being removed, also one that left the configuration; in order of (project, name, id).
+    pub fn known_instances(self) -> Result<Vec<Instance>> {
+        query_all(self.0, KNOWN, [], |row| Ok(read(row)?.instance))
     }
 
     /// Ids of the instances that come from the configuration, detached ones too.

@@ -11,6 +11,7 @@ mod copies;
 mod disk_reserve;
 mod error;
 mod events;
+mod health;
 mod instances;
 mod integrity;
 mod open;
@@ -44,6 +45,8 @@ pub use copies::CopyRecord;
 pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};
 pub use events::{EventFault, EventPage};
+
+pub use health::Attempts;
 pub use instances::InstanceRecord;
 pub use runs::RunOf;
 pub use schedules::{ScheduleRecord, SeenClock};

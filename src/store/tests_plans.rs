@@ -5,10 +5,10 @@ use rusqlite::{Connection, Statement};
 use super::backups::{
     self, LIST_STATEMENTS, POINT_STATEMENTS, PROOF_STATEMENTS, REMOVAL_STATEMENTS, STEP_STATEMENTS,
 };
-use super::{alerts, copies, events, instances, projects, runs, schedules, schema, tokens};
+use super::{alerts, copies, events, health, instances, projects, runs, schedules, schema, tokens};
 
 /// Every statement there is, by file, with the file's own text.
-const FILES: [(&str, &[&str], &str); 14] = [
+const FILES: [(&str, &[&str], &str); 15] = [
     ("alerts", alerts::STATEMENTS, include_str!("alerts.rs")),
     ("backups", backups::STATEMENTS, include_str!("backups/mod.rs")),
     ("backups/list", LIST_STATEMENTS, include_str!("backups/list.rs")),
@@ -18,6 +18,7 @@ const FILES: [(&str, &[&str], &str); 14] = [
     ("backups/steps", STEP_STATEMENTS, include_str!("backups/steps.rs")),
     ("copies", copies::STATEMENTS, include_str!("copies.rs")),
     ("events", events::STATEMENTS, include_str!("events.rs")),
+    ("health", health::STATEMENTS, include_str!("health.rs")),
     ("instances", instances::STATEMENTS, include_str!("instances.rs")),
     ("projects", projects::STATEMENTS, include_str!("projects.rs")),
     ("runs", runs::STATEMENTS, include_str!("runs.rs")),

@@ -21,7 +21,7 @@ pub struct ApiVersion {
 /// That the server can answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// Always `ok`: a server that cannot answer says 503.
+    /// `ok`, or `stopped` while it begins nothing, for a reason that `notices` says; a server that cannot answer says 503.
     pub status: HealthStatus,
     /// The version of the server.
     pub version: String,
@@ -34,6 +34,8 @@ pub struct Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// It can answer.
+    /// It works.
     Ok,
+    /// It answers, and begins no backup, restore or removal until what `notices` says is over.
+    Stopped,
 }

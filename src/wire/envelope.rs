@@ -5,8 +5,9 @@ use utoipa::ToSchema;
 
 use super::{
     ApiVersion, BackupView, ChannelTest, ConsolidationView, CreateBackup, CreateInstance,
-    CreateStrategy, DatastoreVersion, DatastoreView, Flavor, InstanceView, LimitRow, ProjectView,
-    QuotaLimits, QuotaUsage, RetentionView, ScheduleView, StrategyView, TestAlerts, WantedSchedule,
+    CreateStrategy, DatastoreVersion, DatastoreView, Flavor, HealthView, InstanceView, LimitRow,
+    ProjectView, QuotaLimits, QuotaUsage, RetentionView, ScheduleView, StrategyView, TestAlerts,
+    WantedSchedule,
 };
 
 macro_rules! envelopes {
@@ -65,6 +66,8 @@ envelopes! {
     ScheduleAnswer { backup_schedule: ScheduleView }
     /// The schedules of a project.
     ScheduleList { backup_schedules: Vec<ScheduleView> }
+    /// How everything is.
+    HealthAnswer { health: HealthView }
     /// What retention would do with the backups of an instance.
     RetentionAnswer { retention: RetentionView }
     /// The body that asks for test messages.

@@ -13,6 +13,7 @@ mod document;
 mod envelope;
 mod error;
 mod event;
+mod health;
 mod instance;
 mod project;
 mod quota;
@@ -39,6 +40,10 @@ pub use datastore::{DatastoreVersion, DatastoreView};
 pub use document::{ApiVersion, Health, HealthStatus};
 pub use error::{ErrorBody, ErrorDetail};
 pub use event::{EventList, EventView};
+pub use health::{
+    DiskView, FailedAttemptView, GoodBackupView, HealthView, InstanceHealthView, LastDrillView,
+    ProblemView,
+};
 pub use instance::{
     CreateInstance, DatastoreWish, Flavor, FlavorRef, InstanceDatastore, InstanceFault,
     InstanceList, InstanceView, RestorePoint, VolumeSize, VolumeView,
@@ -52,9 +57,9 @@ pub use strategy::{CreateStrategy, StrategyView};
 pub use envelope::{
     ApiVersionAnswer, ApiVersionList, BackupAnswer, ConsolidationAnswer, CreateBackupBody,
     CreateInstanceBody, CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer,
-    FlavorList, InstanceAnswer, LimitList, ProjectAnswer, ProjectList, QuotaLimitsBody, QuotaList,
-    RetentionAnswer, ScheduleAnswer, ScheduleBody, ScheduleList, StrategyAnswer, StrategyList,
-    TestAlertsBody, TestList, VersionAnswer, VersionList,
+    FlavorList, HealthAnswer, InstanceAnswer, LimitList, ProjectAnswer, ProjectList,
+    QuotaLimitsBody, QuotaList, RetentionAnswer, ScheduleAnswer, ScheduleBody, ScheduleList,
+    StrategyAnswer, StrategyList, TestAlertsBody, TestList, VersionAnswer, VersionList,
 };
 
 /// One entry of `links`.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::support::{A1, B1, Fixture, Request};
 use actix_web::http::Method;
 use coffer::domain::InstanceId;
-use coffer::policy::{FullEvery, Keep, Policy, Span, Tier, Timetable};
+use coffer::policy::{FullEvery, HealthLimits, Keep, Policy, Span, Tier, Timetable};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -32,6 +32,7 @@ fn hourly() -> Policy {
         keep: Some(keep),
         drill: None,
         staging: None,
+        health: HealthLimits::default(),
     }
 }
 

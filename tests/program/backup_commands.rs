@@ -140,7 +140,7 @@ fn a_backup_is_asked_for_and_waited_for() {
     let error = text(&fixture.ask(&["backup", "nowhere"]), 3);
     assert!(error.contains("nowhere"), "{error}");
     let status = text(&fixture.ask(&["status"]), 0);
-    assert!(status.contains("library") && !status.contains("never backed up"), "{status}");
+    assert!(status.contains("Safe") && status.contains("library"), "{status}");
 }
 
 #[test]
@@ -165,8 +165,9 @@ fn what_changes_something_needs_a_server_and_says_so() {
         let error = text(&fixture.read(arguments), 1);
         assert!(error.contains("no server answers"), "{error}");
     }
-    let status = text(&fixture.read(&["status"]), 0);
-    assert!(status.contains("no server answers") && status.contains("never backed up"), "{status}");
+    // Nobody ever asked for a backup of `library`.
+    let status = text(&fixture.read(&["status"]), 7);
+    assert!(status.contains("no server answers") && status.contains("not backed up"), "{status}");
     fixture.server.restart();
 }
 
@@ -268,9 +269,15 @@ fn known_damage_is_shown_by_list_show_status_and_doctor() {
         }
         let shown = text(&run(&fixture, &["show", id_of(&fixture.incremental)]), 0);
         assert!(shown.contains("built on a damaged backup"), "{shown}");
-        let status = text(&run(&fixture, &["status"]), 0);
-        assert!(status.contains("0 and 2 damaged or missing"), "{status}");
-        assert!(status.contains("COMPLETED, built on a damaged backup"), "{status}");
+        let status = text(&run(&fixture, &["status"]), 7);
+        assert!(status.contains("0 and 1 damaged or missing"), "{status}");
+        assert!(status.contains("critical") && status.contains("CRITICAL"), "{status}");
+        let report = run(&fixture, &["status", "--json"]);
+        assert_eq!(report.status.code(), Some(7));
+        let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+        let kinds: Vec<_> =
+            report["problems"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+        assert_eq!(kinds, ["damaged", "no_backup"], "{report:#}");
     }
     let doctor = fixture.read(&["doctor"]);
     let found = String::from_utf8_lossy(&doctor.stdout);

@@ -74,6 +74,19 @@ fn has_credentials(headers: &HeaderMap) -> bool {
     headers.contains_key("x-auth-token") || headers.contains_key(AUTHORIZATION)
 }
 
+/// Who asks, where nobody has to say so. A token that is sent has to be one.
+pub(in crate::api) fn caller_if_any(
+    state: &State,
+    headers: &HeaderMap,
+) -> Result<Option<Arc<Caller>>, ApiError> {
+    if state.auth == AuthMode::None {
+        return Ok(Some(local_user()));
+    }
+    let says = headers.contains_key("x-auth-token") || headers.contains_key(AUTHORIZATION);
+    let known = says.then(|| caller(state, headers).ok_or(ApiError::Unauthorized));
+    known.transpose()
+}
+
 /// The caller while authentication is off, which is possible on loopback addresses only.
 fn local_user() -> Arc<Caller> {
     static LOCAL_USER: LazyLock<Arc<Caller>> = LazyLock::new(|| {

@@ -11,7 +11,7 @@ mod shape;
 
 pub(super) use body::Body;
 pub(super) use call::Call;
-pub(super) use caller::authenticate;
+pub(super) use caller::{authenticate, caller_if_any};
 pub(super) use filters::Filters;
 pub(super) use marker::Marker;
 pub(super) use paging::{PageParameters, Query, limit, truthy};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
@@ -11,7 +12,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::terminal;
 use crate::client::Client;
 use crate::domain::{BackupId, Clock as _, Status, SystemClock};
-use crate::wire::{BackupView, CreateBackup};
+use crate::wire::{BackupView, CreateBackup, HealthStatus};
 
 use super::origin::Origin;
 use super::table::{self, Lineage};
@@ -66,6 +67,7 @@ pub(in crate::cli) fn run(args: &BackupArgs) -> Result<()> {
 fn wait(client: &Client, id: BackupId) -> Result<BackupView> {
     let interrupt = Interrupt::listen()?;
     let bar = terminal::progress_bar(1000, "{msg} [{bar:30}] {percent} %, {elapsed}");
+    let mut said = Vec::new();
     let ended = loop {
         let backup = client.backup(id).map_err(|error| {
             CommandError::Failed(format!(
@@ -75,6 +77,9 @@ fn wait(client: &Client, id: BackupId) -> Result<BackupView> {
         })?;
         if !backup.status.is_running() {
             break backup;
+        }
+        if backup.status == Status::New {
+            warn_of_stop(client, &bar, &mut said);
         }
         bar.set_message(backup.status.to_string());
         bar.set_position(permille(backup.progress));
@@ -88,6 +93,19 @@ fn wait(client: &Client, id: BackupId) -> Result<BackupView> {
     };
     bar.finish_and_clear();
     Ok(ended)
+}
+
+/// Says why a server that has stopped work does not begin, once.
+fn warn_of_stop(client: &Client, bar: &ProgressBar, said: &mut Vec<String>) {
+    let Ok(health) = client.health() else { return };
+    if health.status == HealthStatus::Stopped && health.notices != *said {
+        for notice in &health.notices {
+            bar.suspend(|| {
+                terminal::warn(format_args!("the server begins nothing for now: {notice}"));
+            });
+        }
+        *said = health.notices;
+    }
 }
 
 /// A share of one in thousandths.

@@ -75,9 +75,10 @@ pub(in crate::cli) fn run(args: &ListArgs) -> Result<()> {
     }
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
-    let instance = args.instance.as_deref().map(|it| origin.instance(it)).transpose()?;
+    let instance =
+        args.instance.as_deref().map(|it| origin.instance_with_backups(it)).transpose()?;
     let backups = origin.backups(instance.as_ref().map(|it| it.id))?;
-    let names = origin.names()?;
+    let names = origin.names(&backups)?;
     let lineage = Lineage::new(&backups);
     let shown: Vec<_> =
         backups.iter().take(most).map(|it| Listed::new(it, &names, &lineage)).collect();

@@ -1,18 +1,19 @@
 //! Where the commands get their answers: from a server, or from the catalog on this machine.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::catalog::{EventFilter, Scheduled};
+use crate::catalog::{EventFilter, Notice, Scheduled};
 use crate::cli::error::{CommandError, Result};
 use crate::client::Client;
 use crate::config::Config;
-use crate::domain::{BackupId, InstanceId, ProjectId};
+use crate::domain::{BackupId, InstanceId, ProjectId, Timestamp};
 use crate::executor::{self, Context};
+use crate::policy::{Problem, ProblemKind};
 use crate::server;
 use crate::wire::{
-    AlertList, AlertView, BackupView, DeliveryView, EventView, InstanceView, RetentionView,
-    ScheduleView,
+    AlertList, AlertView, BackupView, DeliveryView, EventView, HealthView, InstanceView,
+    RetentionView, ScheduleView,
 };
 
 use super::connect::{Connected, Server, connect};
@@ -31,6 +32,8 @@ enum Answers {
         context: Box<Context>,
         file: String,
         why: String,
+        /// Whether a server runs all the same.
+        server_runs: bool,
     },
 }
 
@@ -39,9 +42,7 @@ enum Answers {
 pub(super) struct Named {
     pub(super) id: InstanceId,
     pub(super) name: String,
-    pub(super) engine: String,
     pub(super) project: ProjectId,
-    pub(super) status: String,
 }
 
 impl Origin {
@@ -60,7 +61,7 @@ impl Origin {
             if answers { CommandError::Failed(format!("{why}; and {error}")) } else { error.into() }
         })?;
         let file = config.catalog_file().display().to_string();
-        Ok(Self::new(Answers::Catalog { context, file, why }))
+        Ok(Self::new(Answers::Catalog { context, file, why, server_runs: answers }))
     }
 
     /// For commands that change something: the server, which has to run.
@@ -91,16 +92,6 @@ impl Origin {
             Answers::Server(server) => format!("the server {}", server.url),
             Answers::Catalog { file, .. } => format!("the catalog {file}"),
         }
-    }
-
-    /// What a person should look after.
-    pub(super) fn notices(&self) -> Result<Vec<String>> {
-        Ok(match &self.answers {
-            Answers::Server(server) => server.client.health()?.notices,
-            Answers::Catalog { context, .. } => {
-                executor::why_archives_missing(context)?.into_iter().collect()
-            }
-        })
     }
 
     /// Every backup, or those of one instance, newest first.
@@ -147,16 +138,29 @@ impl Origin {
                 .catalog
                 .every_instance()?
                 .into_iter()
-                .map(|it| Named {
-                    id: it.id,
-                    name: it.name,
-                    engine: it.datastore.engine,
-                    project: it.project,
-                    status: it.status.as_str().to_owned(),
-                })
+                .map(|it| Named { id: it.id, name: it.name, project: it.project })
                 .collect(),
         };
         Ok(self.instances.get_or_init(|| found))
+    }
+
+    /// How everything is.
+    pub(super) fn health(&self) -> Result<HealthView> {
+        let (context, server_runs) = match &self.answers {
+            Answers::Server(server) => {
+                return Ok(server.client.project_health(server.every_project)?);
+            }
+            Answers::Catalog { context, server_runs, .. } => (context, *server_runs),
+        };
+        let missing = executor::why_archives_missing(context)?;
+        context.catalog.set_notice(Notice::ArchivesMissing, missing);
+        executor::note_room(context);
+        let mut found = context.catalog.health_of_all()?;
+        if !server_runs && found.instances.iter().any(|it| it.health.next_run.is_some()) {
+            found.problems.insert(0, no_server(context.clock.now()));
+        }
+        let instances = found.instances.into_iter().map(|it| (it.instance, it.health));
+        Ok(HealthView::new(found.problems, found.notices, instances, found.room))
     }
 
     /// Every schedule.
@@ -222,19 +226,60 @@ impl Origin {
         })
     }
 
-    pub(super) fn names(&self) -> Result<HashMap<InstanceId, String>> {
-        Ok(self.instances()?.iter().map(|it| (it.id, it.name.clone())).collect())
+    /// The names of the instances of these backups, also of those that left the configuration.
+    pub(super) fn names(&self, of: &[BackupView]) -> Result<HashMap<InstanceId, String>> {
+        let left = self.left(of)?;
+        let all = self.instances()?.iter().chain(&left);
+        Ok(all.map(|it| (it.id, it.name.clone())).collect())
+    }
+
+    /// The instances of these backups that are listed no more, because they left the configuration.
+    fn left(&self, backups: &[BackupView]) -> Result<Vec<Named>> {
+        let listed: HashSet<_> = self.instances()?.iter().map(|it| it.id).collect();
+        let missing: HashMap<_, _> = backups
+            .iter()
+            .filter_map(|it| Some((it.instance_id?, &it.project_id)))
+            .filter(|(id, _project)| !listed.contains(id))
+            .collect();
+        match &self.answers {
+            Answers::Server(Server { client, .. }) => {
+                let mut found = Vec::new();
+                for (id, project) in missing {
+                    match client.of_project(project.clone()).instance(id) {
+                        Ok(view) => found.push(Named::of_view(view, project)),
+                        // One that a restore made, and that was deleted.
+                        Err(error) if error.is_not_found() => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Ok(found)
+            }
+            Answers::Catalog { context, .. } => {
+                let known = context.catalog.known_instances()?.into_iter();
+                let left = known.filter(|it| missing.contains_key(&it.id));
+                Ok(left.map(|it| Named { id: it.id, name: it.name, project: it.project }).collect())
+            }
+        }
+    }
+
+    /// The instance with this name or id, also if it left the configuration.
+    pub(super) fn instance_with_backups(&self, wanted: &str) -> Result<Named> {
+        match self.instance(wanted) {
+            Err(error @ CommandError::NotFound(_)) => {
+                let left = self.left(&self.backups(None)?)?;
+                let mut found = left.into_iter().filter(|it| it.is(wanted));
+                found.next().ok_or(error)
+            }
+            found => found.cloned(),
+        }
     }
 
     /// The id of the backup that a selector means.
     pub(super) fn find(&self, selector: &Selector) -> Result<BackupId> {
         let candidates = || {
-            let names = self.names()?;
             let backups = self.backups(None)?;
-            Ok(backups
-                .into_iter()
-                .map(|it| Candidate::new(it.id, it.name, it.instance_id, it.status, &names))
-                .collect())
+            let names = self.names(&backups)?;
+            Ok(backups.iter().map(|it| Candidate::of_view(it, &names)).collect())
         };
         selector.find(candidates, &self.place())
     }
@@ -242,8 +287,7 @@ impl Origin {
     /// The instance with this name or id.
     pub(super) fn instance(&self, wanted: &str) -> Result<&Named> {
         let instances = self.instances()?;
-        let is_it = |it: &&Named| it.name == wanted || it.id.to_string() == wanted;
-        let found: Vec<_> = instances.iter().filter(is_it).collect();
+        let found: Vec<_> = instances.iter().filter(|it| it.is(wanted)).collect();
         match found.as_slice() {
             [only] => Ok(only),
             [] => {
@@ -265,14 +309,28 @@ impl Origin {
     }
 }
 
+/// What is wrong where instances have a schedule and nobody follows it.
+fn no_server(now: Timestamp) -> Problem {
+    Problem {
+        kind: ProblemKind::ServerStopped,
+        instance: None,
+        since: now,
+        message: "no server runs here: nothing is backed up by its schedule".to_owned(),
+        advice: "start it (systemctl start coffer, or coffer serve)".to_owned(),
+    }
+}
+
 impl Named {
+    /// Whether this is its name or id.
+    fn is(&self, wanted: &str) -> bool {
+        self.name == wanted || self.id.to_string() == wanted
+    }
+
     fn of_view(view: InstanceView, project: &ProjectId) -> Self {
         Self {
             id: view.id,
             name: view.name,
-            engine: view.datastore.engine,
             project: view.tenant_id.unwrap_or_else(|| project.clone()),
-            status: view.status.as_str().to_owned(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Which backup a person means: an id, the beginning of one, a name, or the latest of an instance.
 
 use std::collections::HashMap;
+use std::iter;
 use std::str::FromStr;
 
 use crate::cli::error::{CommandError, Result};
-use crate::domain::{BackupId, InstanceId, Status};
+use crate::domain::{Backup, BackupId, InstanceId};
+use crate::wire::BackupView;
 
 /// The shortest beginning of an id. A shorter word is more likely a name.
 const SHORTEST_PREFIX: usize = 4;
@@ -32,20 +34,28 @@ pub(in crate::cli) struct Candidate {
     pub(in crate::cli) instance: Option<InstanceId>,
     /// The name of that instance, if it is known.
     pub(in crate::cli) instance_name: Option<String>,
+    /// What it is built on.
+    pub(in crate::cli) parent: Option<BackupId>,
+    /// Whether its own archive is there and not known to be damaged.
     pub(in crate::cli) usable: bool,
 }
 
 impl Candidate {
-    /// A backup with this status. `names` are those of the instances.
-    pub(in crate::cli) fn new(
-        id: BackupId,
-        name: String,
-        instance: Option<InstanceId>,
-        status: Status,
-        names: &HashMap<InstanceId, String>,
-    ) -> Self {
+    /// `names` are those of the instances.
+    pub(in crate::cli) fn of_row(row: Backup, names: &HashMap<InstanceId, String>) -> Self {
+        let instance_name = row.instance.and_then(|id| names.get(&id).cloned());
+        // A usable backup has no other failure than the damage that was found in it later.
+        let usable = row.status.is_usable() && row.failure.is_none();
+        let Backup { id, name, instance, parent, .. } = row;
+        Self { id, name, instance, instance_name, parent, usable }
+    }
+
+    /// The same of what a server answered.
+    pub(super) fn of_view(view: &BackupView, names: &HashMap<InstanceId, String>) -> Self {
+        let (id, instance, parent) = (view.id, view.instance_id, view.parent_id);
         let instance_name = instance.and_then(|id| names.get(&id).cloned());
-        Self { id, name, instance, instance_name, usable: status.is_usable() }
+        let usable = view.status.is_usable() && view.failure.is_none();
+        Self { id, name: view.name.clone(), instance, instance_name, parent, usable }
     }
 }
 
@@ -86,17 +96,25 @@ fn latest(candidates: &[Candidate], instance: &str, place: &str) -> Result<Backu
             || it.instance.is_some_and(|id| id.to_string() == instance)
     };
     let of_instance: Vec<_> = candidates.iter().filter(is_of).collect();
-    let found = of_instance.iter().find(|it| it.usable).map(|it| it.id);
+    let known: HashMap<_, _> = candidates.iter().map(|it| (it.id, it)).collect();
+    let found = of_instance.iter().find(|it| is_whole(it, &known)).map(|it| it.id);
     found.ok_or_else(|| {
         let what = if of_instance.is_empty() { "backup" } else { "usable backup" };
         CommandError::NotFound(format!("{place} has no {what} of an instance {instance:?}"))
     })
 }
 
+/// Whether it and what it is built on can be used, as far as those are known.
+fn is_whole<'a>(candidate: &'a Candidate, known: &HashMap<BackupId, &'a Candidate>) -> bool {
+    let parent = |it: &&'a Candidate| it.parent.and_then(|id| known.get(&id).copied());
+    let mut chain = iter::successors(Some(candidate), parent).take(known.len());
+    chain.all(|link| link.usable)
+}
+
 fn by_text(candidates: &[Candidate], text: &str, place: &str) -> Result<BackupId> {
     let prefix = text.to_ascii_lowercase();
-    let is_prefix = prefix.len() >= SHORTEST_PREFIX
-        && prefix.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let is_hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let is_prefix = prefix.len() >= SHORTEST_PREFIX && is_hex;
     let mut found: Vec<_> = candidates
         .iter()
         .filter(|it| is_prefix && it.id.to_string().starts_with(&prefix))
@@ -106,6 +124,10 @@ fn by_text(candidates: &[Candidate], text: &str, place: &str) -> Result<BackupId
     }
     match found.as_slice() {
         [only] => Ok(only.id),
+        [] if is_hex && !is_prefix => Err(CommandError::Usage(format!(
+            "{text:?} is too short for the beginning of an id, which has at least {SHORTEST_PREFIX} characters, and no \
+             backup in {place} has that name"
+        ))),
         [] => Err(CommandError::NotFound(format!(
             "{place} has no backup whose id begins with {text:?} or whose name it is"
         ))),
@@ -134,6 +156,7 @@ mod tests {
             name: name.to_owned(),
             instance: None,
             instance_name: instance.map(str::to_owned),
+            parent: None,
             usable,
         }
     }
@@ -170,12 +193,27 @@ mod tests {
     }
 
     #[test]
+    fn the_latest_is_not_built_on_one_that_is_damaged() {
+        let mut known = vec![
+            candidate(THIRD, "nightly", Some("shop"), true),
+            candidate(SECOND, "nightly", Some("shop"), false),
+            candidate(FIRST, "nightly", Some("shop"), true),
+        ];
+        known[0].parent = Some(SECOND.parse().unwrap());
+        let latest = |known| Selector::Latest("shop".to_owned()).find(|| Ok(known), "here");
+        assert_eq!(latest(known.clone()).unwrap().to_string(), FIRST);
+        known[1].usable = true;
+        assert_eq!(latest(known).unwrap().to_string(), THIRD);
+    }
+
+    #[test]
     fn what_may_mean_several_backups_is_refused_with_their_ids() {
         for text in ["0199aa", "nightly"] {
             let error = find(text).unwrap_err();
             assert!(error.contains("2 backups") && error.contains(SECOND), "{error}");
         }
-        assert!(find("019").unwrap_err().contains("no backup"), "too short for an id");
+        let error = find("019").unwrap_err();
+        assert!(error.contains("too short") && error.contains("4 characters"), "{error}");
         assert!(find("").is_err());
     }
 }

@@ -28,8 +28,8 @@ pub(in crate::cli) fn run(args: &ShowArgs) -> Result<()> {
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
     let backup = origin.backup(origin.find(&args.backup)?)?;
-    let names = origin.names()?;
     let siblings = origin.backups(backup.instance_id)?;
+    let names = origin.names(std::slice::from_ref(&backup))?;
     let listed = Listed::new(&backup, &names, &Lineage::new(&siblings));
     if args.json {
         terminal::say_json(&json!(listed));

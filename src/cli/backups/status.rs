@@ -1,20 +1,27 @@
-//! `coffer status`.
-
-use std::collections::HashMap;
+//! `coffer status`: whether everything is safe.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::Result;
-use crate::cli::terminal;
-use crate::wire::{BackupView, ScheduleView};
+use crate::cli::error::{CommandError, Result};
+use crate::cli::terminal::{self, counted, human};
+use crate::policy::SafetyState;
+use crate::wire::{GoodBackupView, HealthView, InstanceHealthView, ProblemView};
 
-use super::origin::{Named, Origin};
-use super::table::{self, Lineage, NOTHING};
+use super::origin::Origin;
+use super::table::{self, NOTHING};
+
+/// How many problems and how many instances fit on a screen.
+const MOST_PROBLEMS: usize = 10;
+const MOST_INSTANCES: usize = 20;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 everything is safe, 7 something is wrong or not backed up.")]
 pub(in crate::cli) struct StatusArgs {
+    /// Show every problem and every instance, also if that is more than a screen.
+    #[arg(long)]
+    all: bool,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -22,123 +29,143 @@ pub(in crate::cli) struct StatusArgs {
     with: WithConfig,
 }
 
-struct Summary<'a> {
-    instance: &'a Named,
-    /// The newest that can be restored and is not known to be damaged.
-    newest_usable: Option<&'a BackupView>,
-    /// The newest, whatever became of it.
-    newest: Option<&'a BackupView>,
-    usable: usize,
-    /// How many are damaged or missing, or are built on one that is.
-    bad: usize,
-    schedule: Option<&'a ScheduleView>,
-    lineage: &'a Lineage<'a>,
-}
-
 pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
-    let backups = origin.backups(None)?;
-    let lineage = Lineage::new(&backups);
-    let mut summaries: Vec<_> =
-        origin.instances()?.iter().map(|it| Summary::new(it, &backups, &lineage)).collect();
-    let schedules = origin.schedules()?;
-    let schedules: HashMap<_, _> = schedules.iter().map(|it| (it.instance_id, it)).collect();
-    for summary in &mut summaries {
-        summary.schedule = schedules.get(&summary.instance.id).copied();
-    }
-    let (without_server, notices) = (origin.without_server(), origin.notices()?);
+    let health = origin.health()?;
     if args.json {
-        let instances: Vec<_> = summaries.iter().map(Summary::to_json).collect();
-        let server = without_server.is_none();
-        terminal::say_json(
-            &json!({ "server_answers": server, "notices": notices, "instances": instances }),
-        );
-        return Ok(());
+        let mut report = json!(health);
+        if let Value::Object(report) = &mut report {
+            let answers = origin.without_server().is_none();
+            report.insert("server_answers".to_owned(), Value::Bool(answers));
+        }
+        terminal::say_json(&report);
+    } else {
+        terminal::say(match origin.without_server() {
+            None => format!("Coffer runs: {} answers.", origin.place()),
+            Some(why) => format!("This is from {}: {why}.", origin.place()),
+        });
+        show(&health, args.all);
     }
-    terminal::say(match without_server {
-        None => format!("Coffer runs: {} answers.", origin.place()),
-        Some(why) => format!("This is from {}: {why}.", origin.place()),
-    });
-    for notice in notices {
-        terminal::warn(notice);
-    }
-    if summaries.is_empty() {
-        terminal::say("There are no instances.");
-        return Ok(());
-    }
-    let rows: Vec<_> = summaries.iter().map(Summary::row).collect();
-    let headings =
-        ["INSTANCE", "ENGINE", "STATUS", "BACKUPS", "NEWEST", "PROVEN", "LAST ATTEMPT", "NEXT"];
-    table::print(headings, rows);
-    for summary in &summaries {
-        if let Some(since) = summary.schedule.and_then(|it| it.overdue_since) {
-            let name = &summary.instance.name;
-            terminal::warn(format_args!(
-                "{name}: a backup was due at {since} UTC, and none is there since; coffer list --instance {name} shows \
-                 what became of it"
-            ));
+    match health.state {
+        SafetyState::Safe => Ok(()),
+        SafetyState::NotBackedUp | SafetyState::Warning | SafetyState::Critical => {
+            Err(CommandError::NotSafe(verdict(&health)))
         }
     }
-    Ok(())
 }
 
-impl<'a> Summary<'a> {
-    fn new(instance: &'a Named, backups: &'a [BackupView], lineage: &'a Lineage<'a>) -> Self {
-        let own = || backups.iter().filter(|it| it.instance_id == Some(instance.id));
-        let made = || own().filter(|it| it.status.is_usable());
-        let usable = || made().filter(|it| lineage.bad(it).is_none());
-        let (newest_usable, newest) = (usable().next(), own().next());
-        let (usable, made) = (usable().count(), made().count());
-        Self {
-            instance,
-            newest_usable,
-            newest,
-            usable,
-            bad: made - usable,
-            schedule: None,
-            lineage,
+fn show(health: &HealthView, all: bool) {
+    let [problems, instances] =
+        [MOST_PROBLEMS, MOST_INSTANCES].map(|most| if all { usize::MAX } else { most });
+    terminal::say(verdict(health));
+    for notice in &health.notices {
+        terminal::warn(notice);
+    }
+    for problem in health.problems.iter().take(problems) {
+        show_problem(problem);
+    }
+    say_more(health.problems.len().saturating_sub(problems), "problem");
+    if health.instances.is_empty() {
+        return terminal::say("There are no instances.");
+    }
+    let headings = [
+        "INSTANCE",
+        "STATE",
+        "LAST GOOD",
+        "PROVEN",
+        "DRILL",
+        "RESTORE",
+        "NEXT",
+        "POINTS",
+        "SIZE",
+        "TREND",
+    ];
+    table::print(headings, health.instances.iter().take(instances).map(row).collect());
+    say_more(health.instances.len().saturating_sub(instances), "instance");
+}
+
+/// The answer in one line.
+fn verdict(health: &HealthView) -> String {
+    let count = |is: fn(&InstanceHealthView) -> bool, what: &str| {
+        let count = health.instances.iter().filter(|it| is(it)).count();
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        (count > 0).then(|| format!("{} {what}", counted(count, "instance")))
+    };
+    let problems = u64::try_from(health.problems.len()).unwrap_or(u64::MAX);
+    let problems = (problems > 0).then(|| counted(problems, "problem"));
+    let missing = count(InstanceHealthView::is_missing_backups, "not backed up by anything");
+    let waiting = count(InstanceHealthView::is_waiting, "waiting for the first backup");
+    let wrong: Vec<String> = problems.into_iter().chain(missing).collect();
+    if wrong.is_empty() {
+        let safe = count(|it| it.state == SafetyState::Safe, "backed up");
+        let nothing = Some("nothing is wrong".to_owned());
+        let all: Vec<String> = [nothing, safe, waiting].into_iter().flatten().collect();
+        return format!("Safe: {}.", all.join(", "));
+    }
+    format!("Not safe: {}.", wrong.into_iter().chain(waiting).collect::<Vec<_>>().join(", "))
+}
+
+fn show_problem(problem: &ProblemView) {
+    let severity = problem.severity.as_str();
+    terminal::say(format_args!("{severity:<9} {} (since {} UTC)", problem.message, problem.since));
+    terminal::say(format_args!("{:<9} {}", "", problem.advice));
+}
+
+fn say_more(more: usize, noun: &str) {
+    if let Some(more) = u64::try_from(more).ok().filter(|it| *it > 0) {
+        terminal::say(format_args!(
+            "and {}; --all shows them",
+            counted(more, &format!("more {noun}"))
+        ));
+    }
+}
+
+fn row(it: &InstanceHealthView) -> [String; 10] {
+    let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
+    let good = it.last_good.as_ref();
+    let state = match it.state {
+        _ if it.running_since.is_some() => format!("{}, a backup runs", word(it.state)),
+        _ if !it.configured && it.last_good.is_some() => {
+            format!("{}, not in the configuration", word(it.state))
         }
-    }
+        state => word(state).to_owned(),
+    };
+    let proof = |it: &GoodBackupView| {
+        format!("{} {}", it.verify_level.as_str(), table::age(it.verified_at))
+    };
+    let drill = match (&it.last_drill, it.last_passed_drill) {
+        (Some(drill), _) if drill.failure.is_some() => {
+            Some(format!("FAILED {}", table::age(drill.ended)))
+        }
+        (_, passed) => passed.map(|at| format!("passed {}", table::age(at))),
+    };
+    let points = match it.bad_backups {
+        0 => it.restore_points.to_string(),
+        bad => format!("{} and {bad} damaged or missing", it.restore_points),
+    };
+    let time = it.duration_percent.map(|percent| format!(", time {percent} %"));
+    let trend =
+        it.size_percent.map(|percent| format!("size {percent} %{}", time.unwrap_or_default()));
+    [
+        it.instance_name.clone(),
+        state,
+        or_nothing(good.map(|it| table::age(it.created))),
+        or_nothing(good.map(proof)),
+        or_nothing(drill),
+        or_nothing(it.restore_seconds.map(|seconds| format!("{seconds} s"))),
+        or_nothing(it.next_run.map(|at| format!("{at} UTC"))),
+        points,
+        human(it.stored_bytes),
+        or_nothing(trend),
+    ]
+}
 
-    fn row(&self) -> [String; 8] {
-        let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
-        let proof = |it: &BackupView| table::proof(it, self.lineage);
-        let attempt = match self.newest {
-            Some(newest) => {
-                let bad = self.lineage.bad(newest).map(|_bad| format!(", {}", proof(newest)));
-                let (status, age) = (table::status(newest), table::age(newest.created));
-                format!("{status}{}, {age}", bad.unwrap_or_default())
-            }
-            None => "never backed up".to_owned(),
-        };
-        let next_run = self.schedule.and_then(|it| it.next_run);
-        let backups = match self.bad {
-            0 => self.usable.to_string(),
-            bad => format!("{} and {bad} damaged or missing", self.usable),
-        };
-        [
-            self.instance.name.clone(),
-            self.instance.engine.clone(),
-            self.instance.status.clone(),
-            backups,
-            or_nothing(self.newest_usable.map(|it| table::age(it.created))),
-            or_nothing(self.newest_usable.map(proof)),
-            attempt,
-            or_nothing(next_run.map(|at| format!("{at} UTC"))),
-        ]
-    }
-
-    fn to_json(&self) -> serde_json::Value {
-        let Named { id, name, engine, project, status } = self.instance;
-        json!({
-            "id": id, "name": name, "engine": engine, "project_id": project, "status": status,
-            "usable_backups": self.usable,
-            "bad_backups": self.bad,
-            "newest_usable": self.newest_usable,
-            "newest": self.newest,
-            "next_run": self.schedule.and_then(|it| it.next_run),
-            "overdue_since": self.schedule.and_then(|it| it.overdue_since),
-        })
+const fn word(state: SafetyState) -> &'static str {
+    match state {
+        SafetyState::Safe => "safe",
+        SafetyState::NotBackedUp => "not backed up",
+        SafetyState::Warning => "WARNING",
+        SafetyState::Critical => "CRITICAL",
     }
 }

@@ -148,6 +148,13 @@ impl Folder {
         Ok(disk::free_bytes(&filesystem))
     }
 
+    /// The same, and the size of its filesystem.
+    pub(super) fn room(&self) -> Result<(u64, u64)> {
+        let filesystem = rustix::fs::fstatvfs(self).map_err(failed("measuring", &self.path))?;
+        let total = filesystem.f_blocks.saturating_mul(filesystem.f_frsize);
+        Ok((disk::free_bytes(&filesystem), total))
+    }
+
     /// Makes the names in this folder durable. A filesystem that cannot sync folders (EINVAL) is trusted.
     pub(super) fn sync(&self) -> Result<()> {
         match rustix::fs::fsync(self) {

@@ -230,6 +230,11 @@ impl Local {
         instance_file::remove(&self.layout, instance)
     }
 
+    /// How many bytes backups may still write, and the size of the filesystem.
+    pub fn room(&self) -> Result<(u64, u64)> {
+        Folder::open(&self.layout.trash)?.room()
+    }
+
     /// Whether less is free than archives are to leave free.
     pub fn is_short_of_room(&self) -> Result<bool> {
         Ok(Folder::open(&self.layout.trash)?.free_bytes()? < self.layout.headroom_bytes)

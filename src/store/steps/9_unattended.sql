@@ -180,3 +180,6 @@ CREATE TABLE places (
     name TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
     identity TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Backups that are damaged or missing, of each instance the newest first.
+CREATE INDEX backups_bad ON backups (instance, created, id) WHERE damage_code IS NOT NULL;

@@ -84,6 +84,7 @@ fn default_toml_has_every_key() {
         alerts: None,
         reminder: None,
         copies: None,
+        health: None,
     };
     let place = PlaceConfig {
         name: String::new(),

@@ -2,6 +2,7 @@
 
 mod consolidation;
 mod drills;
+mod health;
 mod invariant;
 mod oracle;
 mod retention;

@@ -2,6 +2,7 @@
 
 mod drills;
 mod due;
+mod health;
 mod many;
 mod retention;
 mod years;
@@ -17,7 +18,7 @@ use coffer::domain::{
     ArchiveFacts, Backup, BackupId, Clock, Failure, FailureCode, Instance, InstanceId, RunNumbers,
     Timestamp,
 };
-use coffer::policy::{FullEvery, Keep, Policy, Span, Timetable};
+use coffer::policy::{FullEvery, HealthLimits, Keep, Policy, Span, Timetable};
 use coffer::scheduler::Scheduler;
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
@@ -59,6 +60,7 @@ fn daily() -> Policy {
         keep: None,
         drill: None,
         staging: None,
+        health: HealthLimits::default(),
     }
 }
 

@@ -173,6 +173,7 @@ fn context(folder: &TempDir, clock: &Arc<SetClock>) -> Context {
         pace: Arc::new(Pace::mib_per_second(0)),
         trash_window: Duration::from_secs(2 * DAY),
         headroom_bytes: 1 << 20,
+        room_for_backups: 3,
         drill_limit: None,
         scrub: None,
     };

@@ -1,0 +1,258 @@
+//! What is wrong, with the server and with each instance.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use crate::domain::{
+    CompletedBackup, DiskRoom, Instance, InstanceId, InstanceOrigin, InstanceStatus, ProjectId,
+    Queues, Timestamp,
+};
+use crate::policy::{
+    self, HealthFacts, HealthLimits, InstanceHealth, Problem, ProblemKind, examine,
+};
+use crate::store::{Records, ScheduleRecord};
+
+use super::rules::Rules;
+use super::{Catalog, Forbidden, Notice, Read, Result, Scope};
+
+/// How everything is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// All that is wrong, the worst first.
+    pub problems: Vec<Problem>,
+    /// What a person should know of the server besides, in sentences.
+    pub notices: Vec<String>,
+    /// Those that have problems first, the worst first.
+    pub instances: Vec<InstanceReport>,
+    /// The disk, if it was looked at.
+    pub room: Option<DiskRoom>,
+}
+
+/// How one instance is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceReport {
+    pub instance: Instance,
+    pub health: InstanceHealth,
+}
+
+/// What the catalog is told of the world outside. In memory only.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    room: RwLock<Option<(DiskRoom, u32)>>,
+    low_since: RwLock<Option<Timestamp>>,
+    cannot_start: RwLock<HashMap<InstanceId, (Timestamp, String)>>,
+}
+
+impl Catalog {
+    /// Tells how much room the disk has, and for how many more backups of every instance there should be some.
+    pub fn note_room(&self, room: DiskRoom, backups: u32) {
+        *self.observed.room.write() = Some((room, backups));
+    }
+
+    /// How much room the disk has, as it was told last.
+    pub fn room(&self) -> Option<DiskRoom> {
+        self.observed.room.read().map(|(room, _backups)| room)
+    }
+
+    /// How many jobs wait for a worker.
+    pub fn queues(&self) -> Result<Queues> {
+        self.store.read(|db| Ok(db.queues()?))
+    }
+
+    /// Tells why a backup of an instance cannot even begin, or that it can.
+    pub fn note_cannot_start(&self, id: InstanceId, why: Option<String>) {
+        let mut all = self.observed.cannot_start.write();
+        match why {
+            Some(why) => {
+                let now = self.rules.now();
+                all.entry(id).or_insert((now, String::new())).1 = why;
+            }
+            None => drop(all.remove(&id)),
+        }
+    }
+
+    /// Whether nothing is begun for now, for a reason that a notice says.
+    pub fn is_stopped(&self) -> bool {
+        let mut notices = self.notices.all().into_iter();
+        notices.any(|(it, ..)| kind_of(it) == Some(ProblemKind::ServerStopped))
+    }
+
+    /// All that is wrong, with the server and every instance; the worst first.
+    pub fn problems(&self) -> Result<Vec<Problem>> {
+        Ok(self.health_of_all()?.problems)
+    }
+
+    /// How the instances of the scope's project are, or those of every project for an administrator.
+    pub fn health(&self, scope: &Scope<Read>, every_project: bool) -> Result<Health> {
+        if every_project && !scope.caller().is_admin() {
+            return Err(Forbidden::AllProjects.into());
+        }
+        self.look_at((!every_project).then(|| scope.project()))
+    }
+
+    /// How everything is, without a check of access. Reads for up to a second where there are thousands of instances:
+    /// not on an event loop.
+    pub fn health_of_all(&self) -> Result<Health> {
+        self.look_at(None)
+    }
+
+    fn look_at(&self, project: Option<&ProjectId>) -> Result<Health> {
+        let mut instances = self.store.read(|db| {
+            let mut found = Vec::new();
+            for instance in db.known_instances()? {
+                if project.is_some_and(|it| *it != instance.project) {
+                    continue;
+                }
+                let health = self.instance_health(db, &instance)?;
+                let is_shown = instance.status != InstanceStatus::Detached
+                    || health.facts.stored_bytes > 0
+                    || !health.problems.is_empty();
+                if is_shown {
+                    found.push(InstanceReport { instance, health });
+                }
+            }
+            Ok::<_, super::CatalogError>(found)
+        })?;
+        instances.sort_by_key(|it| Reverse(it.health.state));
+        let mut problems = self.server_problems();
+        let room = *self.observed.room.read();
+        problems.extend(self.room_problem(room, &instances));
+        problems.extend(instances.iter().flat_map(|it| it.health.problems.iter().cloned()));
+        problems.sort_by_key(|it| Reverse(it.kind.severity()));
+        let remarks = self.notices.all().into_iter().filter(|(it, ..)| kind_of(*it).is_none());
+        let notices = remarks.map(|(_, _, text)| text).collect();
+        Ok(Health { problems, notices, instances, room: room.map(|(room, _)| room) })
+    }
+
+    /// What is wrong with the server as a whole, as its notices say.
+    fn server_problems(&self) -> Vec<Problem> {
+        let mut found: Vec<Problem> = Vec::new();
+        for (notice, since, text) in self.notices.all() {
+            let Some(kind) = kind_of(notice) else { continue };
+            match found.iter_mut().find(|it| it.kind == kind) {
+                Some(known) => {
+                    known.since = known.since.min(since);
+                    known.message = format!("{}; {text}", known.message);
+                }
+                None => found.push(Problem {
+                    kind,
+                    instance: None,
+                    since,
+                    message: text,
+                    advice: "coffer doctor, run as the server's user, says more".to_owned(),
+                }),
+            }
+        }
+        found
+    }
+
+    fn room_problem(
+        &self,
+        room: Option<(DiskRoom, u32)>,
+        instances: &[InstanceReport],
+    ) -> Option<Problem> {
+        let (room, count) = room?;
+        let configured = instances.iter().filter(|it| it.health.facts.configured);
+        let usual: Vec<_> = configured.map(|it| usual_room(&it.health.facts.completed)).collect();
+        let now = self.rules.now();
+        let found = policy::room_problem(room, &usual, count, now);
+        let mut low_since = self.observed.low_since.write();
+        let since = low_since.unwrap_or(now);
+        *low_since = found.as_ref().map(|_low| since);
+        found.map(|it| Problem { since, ..it })
+    }
+
+    fn instance_health(&self, db: Records<'_>, instance: &Instance) -> Result<InstanceHealth> {
+        let cannot_start = self.observed.cannot_start.read().get(&instance.id).cloned();
+        let mut facts = self.rules.health_facts(db, instance)?;
+        facts.cannot_start = cannot_start.or(facts.cannot_start);
+        let (policy, default) = (self.rules.policy(instance.id), HealthLimits::default());
+        let timetable = policy.as_ref().and_then(|it| it.timetable.as_ref());
+        let limits = policy.as_ref().map_or(&default, |it| &it.health);
+        let mut health = examine(facts, timetable, limits, self.rules.now());
+        if let Some(table) = timetable {
+            let handled = health.facts.begun_until;
+            health.next_run = self.rules.next_run(db, instance.id, table, handled)?;
+        }
+        Ok(health)
+    }
+}
+
+impl Rules {
+    /// How far apart the drills of an instance are by their schedule.
+    fn drill_interval(&self, id: InstanceId) -> Option<Duration> {
+        self.policy(id)?.drill.as_ref()?.interval(self.now())
+    }
+
+    fn health_facts(&self, db: Records<'_>, instance: &Instance) -> Result<HealthFacts> {
+        let (project, id, until) = (&instance.project, instance.id, self.latest_plausible());
+        let completed = db.completed_history(project, id, until)?;
+        let last_good = db.newest_whole(project, id, until)?;
+        let newest = completed.first().map(|it| it.created);
+        let attempts = db.newest_attempts(project, id, until, newest)?;
+        let left_out = |number: usize| {
+            let of = completed.get(number).filter(|_| completed.len() > 1);
+            of.map_or(Ok(Vec::new()), |it| db.left_out_of(it.id))
+        };
+        let (count, stored_bytes) = db.completed_totals(project, id)?;
+        let bad = db.bad_backups(project, id)?;
+        let unusable = if bad.is_empty() { 0 } else { db.count_unusable(project, id)? };
+        let (last_drill, passed_drills) = db.last_drills(id)?;
+        let (left_out, schedule) = ((left_out(0)?, left_out(1)?), db.schedule(id)?);
+        Ok(HealthFacts {
+            instance: id,
+            name: instance.name.clone(),
+            configured: instance.origin == InstanceOrigin::Configured
+                && instance.status != InstanceStatus::Detached,
+            first_seen: instance.created,
+            verify: instance.verify,
+            drill_interval: self.drill_interval(id),
+            staging: self.staging_problem(db, id)?,
+            scheduled_since: schedule.as_ref().map(|it| it.since),
+            begun_until: schedule.as_ref().map(|it| it.handled),
+            cannot_start: schedule
+                .and_then(refusal)
+                .filter(|(at, _)| newest.is_none_or(|it| it < *at)),
+            running: attempts.running,
+            failed: attempts.failed,
+            completed,
+            last_good,
+            left_out,
+            bad,
+            restore_points: count.saturating_sub(unusable),
+            stored_bytes,
+            last_drill,
+            passed_drills,
+        })
+    }
+}
+
+/// Why no backup could be begun for the last run of a schedule, and for which.
+fn refusal(schedule: ScheduleRecord) -> Option<(Timestamp, String)> {
+    Some((schedule.handled, schedule.refused?))
+}
+
+/// What kind of problem a notice is; `None` if it is none.
+const fn kind_of(notice: Notice) -> Option<ProblemKind> {
+    match notice {
+        Notice::CatalogMoved
+        | Notice::ReadOnly
+        | Notice::DiskFull
+        | Notice::ArchivesMissing
+        | Notice::Unsettled => Some(ProblemKind::ServerStopped),
+        Notice::DiskFailing => Some(ProblemKind::DiskFailing),
+        Notice::ClockJumped => Some(ProblemKind::ClockJumped),
+        Notice::CatalogRebuilt | Notice::CatalogOlder => None,
+    }
+}
+
+/// The mean and the largest size of recent archives.
+fn usual_room(completed: &[CompletedBackup]) -> (u64, u64) {
+    let sizes = || completed.iter().map(|it| it.stored_bytes);
+    let sum = sizes().fold(0, u64::saturating_add);
+    let count = u64::try_from(completed.len()).unwrap_or(u64::MAX);
+    (sum.checked_div(count).unwrap_or(0), sizes().max().unwrap_or(0))
+}

@@ -1,0 +1,52 @@
+//! What is known of an instance, as far as its health depends on it.
+
+use std::time::Duration;
+
+use crate::domain::{
+    BadBackup, CompletedBackup, DrillRun, FailedAttempt, InstanceId, LeftOut, PassedDrill,
+    Timestamp, Verify,
+};
+use crate::policy::Problem;
+
+/// What is known of an instance now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthFacts {
+    pub instance: InstanceId,
+    /// Its name, for sentences.
+    pub name: String,
+    /// Whether the configuration names it. Of one that it does not name any more, only damage matters.
+    pub configured: bool,
+    /// When it was seen first.
+    pub first_seen: Timestamp,
+    /// Whether each backup is to be drilled.
+    pub verify: Verify,
+    /// How far apart its drills should be, if there are any by a schedule.
+    pub drill_interval: Option<Duration>,
+    /// Since when its schedule is followed.
+    pub scheduled_since: Option<Timestamp>,
+    /// Every run of the schedule until then was begun.
+    pub begun_until: Option<Timestamp>,
+    /// Why a backup cannot even begin, since when that is known.
+    pub cannot_start: Option<(Timestamp, String)>,
+    /// When the backup was asked for that waits or runs now.
+    pub running: Option<Timestamp>,
+    /// The newest attempt that ended, if it failed.
+    pub failed: Option<FailedAttempt>,
+    /// The newest COMPLETED backups, the newest first, whatever was found out about them since.
+    pub completed: Vec<CompletedBackup>,
+    /// The newest that can be restored, as far as is known.
+    pub last_good: Option<CompletedBackup>,
+    /// What is wrong with the restore into staging.
+    pub staging: Option<Problem>,
+    /// What the two newest of them leave out, the newest first.
+    pub left_out: (Vec<LeftOut>, Vec<LeftOut>),
+    /// Backups that are damaged or missing, the newest first; the first hundred.
+    pub bad: Vec<BadBackup>,
+    /// Those that can be restored, as far as is known, and what all archives take.
+    pub restore_points: u64,
+    pub stored_bytes: u64,
+    /// The last drill that ended by itself.
+    pub last_drill: Option<DrillRun>,
+    /// The last two that passed, the newest first.
+    pub passed_drills: Vec<PassedDrill>,
+}

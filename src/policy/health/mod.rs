@@ -1,0 +1,13 @@
+//! The health of an instance: what is wrong with it, by what is known of its backups.
+
+mod facts;
+mod history;
+mod limits;
+mod room;
+mod rules;
+
+pub use facts::HealthFacts;
+pub use history::{Trend, fallen_tables};
+pub use limits::HealthLimits;
+pub use room::room_problem;
+pub use rules::{InstanceHealth, SafetyState, examine};

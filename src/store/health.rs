@@ -1,0 +1,279 @@
+//! What the health of an instance is judged by, with a bounded number of searches for each.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, Row, named_params, params};
+
+use super::sql::{columns, query_all, query_first, query_one, statements};
+use super::types::{Bytes, Json, failure};
+use super::{Records, Result};
+use crate::domain::{
+    BackupId, BadBackup, CompletedBackup, DrillRun, FailedAttempt, Failure, FailureCode,
+    InstanceId, Kind, LeftOut, PassedDrill, ProjectId, Queues, RowsByTable, Status, Timestamp,
+    VerifyLevel,
+};
+
+/// How many completed backups say what is usual.
+const HISTORY: u32 = 21;
+
+/// How many bad backups are named at most.
+const MOST_BAD: u32 = 100;
+
+/// The newest attempts of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attempts {
+    /// When the one was asked for that waits or runs.
+    pub running: Option<Timestamp>,
+    /// The newest that ended, if it failed.
+    pub failed: Option<FailedAttempt>,
+}
+
+columns! {
+    AttemptColumns, attempt_columns {
+        id: BackupId = "id",
+        status: Status = "status",
+        created: Timestamp = "created",
+        updated: Timestamp = "updated",
+        code: Option<FailureCode> = "failure_code",
+        message: Option<String> = "failure_message",
+    }
+}
+
+columns! {
+    CompletedColumns, completed_columns {
+        id: BackupId = "id",
+        kind: Kind = "kind",
+        created: Timestamp = "created",
+        stored_bytes: Bytes = "size",
+        source_bytes: Bytes = "source_bytes",
+        verified_at: Timestamp = "verified_at",
+        verify_level: VerifyLevel = "verify_level",
+        took_ms: Option<Bytes> = "(SELECT json_extract(numbers, '$.took_ms') FROM runs
+             WHERE runs.backup = backups.id AND runs.kind = 'backup' AND runs.result = 'done'
+             ORDER BY runs.ended DESC LIMIT 1)",
+    }
+}
+
+impl From<CompletedColumns> for CompletedBackup {
+    fn from(it: CompletedColumns) -> Self {
+        Self {
+            id: it.id,
+            kind: it.kind,
+            created: it.created,
+            stored_bytes: it.stored_bytes.0,
+            source_bytes: it.source_bytes.0,
+            verified_at: it.verified_at,
+            verify_level: it.verify_level,
+            took: it.took_ms.map(|ms| Duration::from_millis(ms.0)),
+        }
+    }
+}
+
+/// Completed backups of an instance in its project, newest first.
+macro_rules! completed {
+    ($rest:literal) => {
+        concat!(
+            "SELECT ",
+            completed_columns!(),
+            " FROM backups WHERE instance = :instance AND status = 'COMPLETED'
+                 AND (created, id) < (:until, '') AND project = :project AND removal IS NULL ",
+            $rest
+        )
+    };
+}
+
+statements! {
+    NEWEST = concat!(
+        "SELECT ", attempt_columns!(), " FROM backups
+         WHERE instance = :instance AND (created, id) < (:until, '') AND project = :project
+             AND coalesce(removal, 'failed') = 'failed'
+         ORDER BY created DESC, id DESC LIMIT 2"
+    );
+
+    FIRST_FAILED = "SELECT created FROM backups
+         WHERE instance = ?1 AND status = 'FAILED' AND (created, id) > (?2, '~')
+         ORDER BY created, id LIMIT 1";
+
+    COMPLETED = completed!("ORDER BY created DESC, id DESC LIMIT :rows");
+
+    /// Only asked for where the newest ones are all bad.
+    NEWEST_WHOLE = completed!(
+        "AND damage_code IS NULL AND (
+             WITH RECURSIVE above (id, parent, usable) AS (
+                 SELECT backups.id, backups.parent, 1
+                 UNION
+                 SELECT link.id, link.parent, link.status IN ('COMPLETED', 'RESTORED')
+                     AND link.damage_code IS NULL AND link.removal IS NULL
+                 FROM above JOIN backups AS link ON link.id = above.parent
+                 WHERE above.usable AND link.project = :project)
+             SELECT count(*) FROM above WHERE usable AND parent IS NULL) > 0
+         ORDER BY created DESC, id DESC LIMIT 1"
+    );
+
+    LEFT_OUT = "SELECT left_out FROM backups WHERE id = ?1";
+
+    BAD = "SELECT id, updated, damage_code, damage_message FROM backups
+         WHERE instance = ?1 AND damage_code IS NOT NULL AND (created, id) > (-1, '')
+             AND project = ?2 AND removal IS NULL
+         ORDER BY created DESC, id DESC LIMIT ?3";
+
+    TOTALS = "SELECT count(*), coalesce(sum(size), 0) FROM backups
+         WHERE instance = ?1 AND status = 'COMPLETED' AND project = ?2 AND removal IS NULL";
+
+    /// Those that are bad, and all that is built on them.
+    UNUSABLE = "WITH RECURSIVE subtree (id) AS (
+             SELECT id FROM backups
+             WHERE instance = ?1 AND damage_code IS NOT NULL AND removal IS NULL
+             UNION
+             SELECT child.id FROM subtree JOIN backups AS child ON child.parent = subtree.id)
+         SELECT count(*) FROM subtree JOIN backups ON backups.id = subtree.id
+         WHERE backups.instance = ?1 AND backups.status = 'COMPLETED' AND backups.project = ?2
+             AND backups.removal IS NULL";
+
+    QUEUES = "SELECT
+         (SELECT count(*) FROM backups WHERE status = 'NEW' AND task = 'backup'),
+         (SELECT count(*) FROM backups WHERE status = 'NEW' AND task = 'registration'),
+         (SELECT count(*) FROM backups WHERE removal = 'asked'),
+         (SELECT count(*) FROM runs WHERE kind = 'drill' AND ended IS NULL AND begun IS NULL),
+         (SELECT count(*) FROM instances WHERE restore = 'asked'),
+         (SELECT count(*) FROM instances WHERE removal = 'asked')";
+
+    DRILLS = "SELECT backup, ended, failure_code, failure_message,
+             coalesce(json_extract(numbers, '$.took_ms'), 0),
+             coalesce(json_extract(numbers, '$.rows_by_table'), '{}')
+         FROM runs WHERE instance = ?1 AND kind = 'drill' AND result = ?2 AND ended > -1
+         ORDER BY ended DESC, id DESC LIMIT ?3";
+}
+
+/// What one drill that ended was.
+struct Drilled {
+    run: DrillRun,
+    took: Duration,
+    rows: RowsByTable,
+}
+
+fn drilled(row: &Row<'_>) -> rusqlite::Result<Drilled> {
+    let run = DrillRun {
+        backup: row.get(0)?,
+        ended: row.get(1)?,
+        failure: failure(row.get(2)?, row.get(3)?),
+    };
+    let took = Duration::from_millis(row.get::<_, Bytes>(4)?.0);
+    Ok(Drilled { run, took, rows: row.get::<_, Json<RowsByTable>>(5)?.0 })
+}
+
+fn drills(db: &Connection, instance: InstanceId, result: &str, most: u32) -> Result<Vec<Drilled>> {
+    query_all(db, DRILLS, params![instance, result, most], drilled)
+}
+
+impl Records<'_> {
+    /// The newest attempts at a backup, of those from before `until`.
+    pub fn newest_attempts(
+        self,
+        project: &ProjectId,
+        instance: InstanceId,
+        until: Timestamp,
+        good: Option<Timestamp>,
+    ) -> Result<Attempts> {
+        let params = named_params! { ":instance": instance, ":project": project, ":until": until };
+        let newest = query_all(self.0, NEWEST, params, AttemptColumns::read)?;
+        let mut found = Attempts::default();
+        for it in newest {
+            if it.status.is_running() {
+                found.running = Some(it.created);
+                continue;
+            }
+            if it.status == Status::Failed
+                && let Some(failure) = failure(it.code, it.message)
+            {
+                let good = good.unwrap_or(Timestamp::from_micros(-1));
+                let first =
+                    query_first(self.0, FIRST_FAILED, params![instance, good], |row| row.get(0))?;
+                let (id, asked, ended) = (it.id, it.created, it.updated);
+                let since = first.unwrap_or(asked);
+                found.failed = Some(FailedAttempt { id, asked, ended, since, failure });
+            }
+            break;
+        }
+        Ok(found)
+    }
+
+    /// The newest completed backups, the newest first; enough of them to say what is usual.
+    pub fn completed_history(
+        self,
+        project: &ProjectId,
+        instance: InstanceId,
+        until: Timestamp,
+    ) -> Result<Vec<CompletedBackup>> {
+        let params = named_params! {
+            ":instance": instance, ":project": project, ":until": until, ":rows": HISTORY
+        };
+        query_all(self.0, COMPLETED, params, |row| Ok(CompletedColumns::read(row)?.into()))
+    }
+
+    /// The newest completed backup that is not known to be bad, and neither is what it is built on.
+    pub fn newest_whole(
+        self,
+        project: &ProjectId,
+        instance: InstanceId,
+        until: Timestamp,
+    ) -> Result<Option<CompletedBackup>> {
+        let params = named_params! { ":instance": instance, ":project": project, ":until": until };
+        query_first(self.0, NEWEST_WHOLE, params, |row| Ok(CompletedColumns::read(row)?.into()))
+    }
+
+    /// What a backup leaves out.
+    pub fn left_out_of(self, id: BackupId) -> Result<Vec<LeftOut>> {
+        let found: Option<Json<Vec<LeftOut>>> =
+            query_first(self.0, LEFT_OUT, [id], |row| row.get(0))?;
+        Ok(found.map(|it| it.0).unwrap_or_default())
+    }
+
+    /// Backups that are damaged or missing, the newest first.
+    pub fn bad_backups(self, project: &ProjectId, instance: InstanceId) -> Result<Vec<BadBackup>> {
+        query_all(self.0, BAD, params![instance, project, MOST_BAD], |row| {
+            let failure = Failure { code: row.get(2)?, message: row.get(3)? };
+            Ok(BadBackup { id: row.get(0)?, found: row.get(1)?, failure })
+        })
+    }
+
+    /// How many completed backups there are, and what their archives take.
+    pub fn completed_totals(self, project: &ProjectId, instance: InstanceId) -> Result<(u64, u64)> {
+        query_one(self.0, TOTALS, params![instance, project], |row| {
+            Ok((row.get::<_, Bytes>(0)?.0, row.get::<_, Bytes>(1)?.0))
+        })
+    }
+
+    /// How many of them are bad or built on one that is.
+    pub fn count_unusable(self, project: &ProjectId, instance: InstanceId) -> Result<u64> {
+        let params = params![instance, project];
+        Ok(query_one(self.0, UNUSABLE, params, |row| row.get::<_, Bytes>(0))?.0)
+    }
+
+    pub fn queues(self) -> Result<Queues> {
+        query_one(self.0, QUEUES, [], |row| {
+            let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, Bytes>(column)?.0);
+            Ok(Queues {
+                backups: count(0)?,
+                registrations: count(1)?,
+                removals: count(2)?.saturating_add(count(5)?),
+                drills: count(3)?,
+                restores: count(4)?,
+            })
+        })
+    }
+
+    /// The last drill of an instance that ended by itself, and the last two that passed, the newest first.
+    pub fn last_drills(self, instance: InstanceId) -> Result<(Option<DrillRun>, Vec<PassedDrill>)> {
+        let passed = drills(self.0, instance, "done", 2)?;
+        let mut last: Vec<DrillRun> = passed.iter().take(1).map(|it| it.run.clone()).collect();
+        for result in ["failed", "damaged"] {
+            last.extend(drills(self.0, instance, result, 1)?.into_iter().map(|it| it.run));
+        }
+        let passed = passed.into_iter().map(|it| {
+            let DrillRun { backup, ended, .. } = it.run;
+            PassedDrill { backup, ended, took: it.took, rows: it.rows }
+        });
+        Ok((last.into_iter().max_by_key(|it| it.ended), passed.collect()))
+    }
+}

@@ -1,0 +1,266 @@
+//! Health: whether everything is safe, and what is wrong.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::{
+    BackupId, CompletedBackup, DiskRoom, DrillRun, Failure, Instance, InstanceId, Kind, ProjectId,
+    Timestamp, VerifyLevel,
+};
+use crate::policy::{InstanceHealth, Problem, ProblemKind, SafetyState, Severity};
+
+use super::UtcTime;
+
+/// How everything is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthView {
+    /// The worst of the server and of the instances that the configuration names.
+    pub state: SafetyState,
+    /// All that is wrong, the worst first.
+    pub problems: Vec<ProblemView>,
+    /// What a person should know of the server besides, in sentences.
+    pub notices: Vec<String>,
+    /// The instances, the worst first; also those that left the configuration, as long as they have backups.
+    pub instances: Vec<InstanceHealthView>,
+    /// The disk of the archives; null if it was not looked at yet.
+    #[schema(required)]
+    pub disk: Option<DiskView>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProblemView {
+    /// What.
+    pub kind: ProblemKind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Of which instance; null: of the server as a whole.
+    #[schema(required)]
+    pub instance_id: Option<InstanceId>,
+    /// When it began, as far as is known.
+    pub since: UtcTime,
+    /// What happened and to what.
+    pub message: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// The disk of the archives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DiskView {
+    /// Free for backups.
+    pub free_bytes: u64,
+    /// The size of the filesystem.
+    pub total_bytes: u64,
+}
+
+/// How one instance is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InstanceHealthView {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Its name.
+    pub instance_name: String,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Its engine.
+    pub engine: String,
+    /// Whether the configuration names it.
+    pub configured: bool,
+    /// Whether it is safe.
+    pub state: SafetyState,
+    /// What is wrong with it, the worst first.
+    pub problems: Vec<ProblemView>,
+    /// Since when a backup waits or runs; null if none does.
+    #[schema(required)]
+    pub running_since: Option<UtcTime>,
+    /// The newest backup that can be restored.
+    #[schema(required)]
+    pub last_good: Option<GoodBackupView>,
+    /// The newest attempt, if that failed.
+    #[schema(required)]
+    pub last_failure: Option<FailedAttemptView>,
+    /// The last drill that ended.
+    #[schema(required)]
+    pub last_drill: Option<LastDrillView>,
+    /// When a drill passed last.
+    #[schema(required)]
+    pub last_passed_drill: Option<UtcTime>,
+    /// How long the restore in that drill took, with its check.
+    #[schema(required)]
+    pub restore_seconds: Option<u64>,
+    /// When the next backup begins by the schedule.
+    #[schema(required)]
+    pub next_run: Option<UtcTime>,
+    /// How many backups can be restored.
+    pub restore_points: u64,
+    /// How many are damaged or missing, of the newest hundred of those.
+    pub bad_backups: u64,
+    /// What the archives take.
+    pub stored_bytes: u64,
+    /// What the newest backup holds, in hundredths of what was usual before; null if too few are known.
+    #[schema(required)]
+    pub size_percent: Option<u64>,
+    /// How long it took, in the same way.
+    #[schema(required)]
+    pub duration_percent: Option<u64>,
+}
+
+/// A backup that can be restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GoodBackupView {
+    /// Its id.
+    pub backup_id: BackupId,
+    /// When it was asked for.
+    pub created: UtcTime,
+    /// Full or incremental.
+    pub kind: Kind,
+    /// What its archive takes.
+    pub size_bytes: u64,
+    /// What it restores to.
+    pub source_bytes: u64,
+    /// How long it took to make; null if that is not known.
+    #[schema(required)]
+    pub took_seconds: Option<u64>,
+    /// When it was proven last.
+    pub verified_at: UtcTime,
+    /// How.
+    pub verify_level: VerifyLevel,
+}
+
+/// An attempt at a backup that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailedAttemptView {
+    /// Its id.
+    pub backup_id: BackupId,
+    /// When it was asked for.
+    pub created: UtcTime,
+    /// Why it failed.
+    pub failure: Failure,
+}
+
+/// A drill that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LastDrillView {
+    /// The backup that was restored.
+    pub backup_id: BackupId,
+    /// When it ended.
+    pub ended: UtcTime,
+    /// What it found damaged, or what stopped it; null if it passed.
+    #[schema(required)]
+    pub failure: Option<Failure>,
+}
+
+impl From<Problem> for ProblemView {
+    fn from(it: Problem) -> Self {
+        Self {
+            kind: it.kind,
+            severity: it.kind.severity(),
+            instance_id: it.instance,
+            since: it.since.into(),
+            message: it.message,
+            advice: it.advice,
+        }
+    }
+}
+
+impl From<DiskRoom> for DiskView {
+    fn from(it: DiskRoom) -> Self {
+        let free_bytes = it.free_bytes.saturating_sub(it.headroom_bytes);
+        Self { free_bytes, total_bytes: it.total_bytes }
+    }
+}
+
+impl From<CompletedBackup> for GoodBackupView {
+    fn from(it: CompletedBackup) -> Self {
+        Self {
+            backup_id: it.id,
+            created: it.created.into(),
+            kind: it.kind,
+            size_bytes: it.stored_bytes,
+            source_bytes: it.source_bytes,
+            took_seconds: it.took.map(|took| took.as_secs()),
+            verified_at: it.verified_at.into(),
+            verify_level: it.verify_level,
+        }
+    }
+}
+
+impl From<DrillRun> for LastDrillView {
+    fn from(it: DrillRun) -> Self {
+        Self { backup_id: it.backup, ended: it.ended.into(), failure: it.failure }
+    }
+}
+
+impl InstanceHealthView {
+    /// Whether its first backup is still to come.
+    pub fn is_waiting(&self) -> bool {
+        let never = self.state == SafetyState::NotBackedUp;
+        never && self.configured && !self.is_missing_backups()
+    }
+
+    /// Whether nobody backs it up, although the configuration names it: it does not wait for its first backup either.
+    pub fn is_missing_backups(&self) -> bool {
+        let never = self.state == SafetyState::NotBackedUp && self.running_since.is_none();
+        never && self.configured && self.next_run.is_none()
+    }
+
+    /// How an instance is, as clients see it.
+    pub fn new(instance: Instance, health: InstanceHealth) -> Self {
+        let InstanceHealth { state, problems, next_run, trend, facts, .. } = health;
+        let time = |at: Option<Timestamp>| at.map(UtcTime::from);
+        let passed = facts.passed_drills.first();
+        Self {
+            instance_id: instance.id,
+            instance_name: instance.name,
+            project_id: instance.project,
+            engine: instance.datastore.engine,
+            configured: facts.configured,
+            state,
+            problems: problems.into_iter().map(ProblemView::from).collect(),
+            running_since: time(facts.running),
+            last_good: facts.last_good.map(GoodBackupView::from),
+            last_passed_drill: time(passed.map(|it| it.ended)),
+            restore_seconds: passed.map(|it| it.took.as_secs()),
+            last_failure: facts.failed.map(|it| FailedAttemptView {
+                backup_id: it.id,
+                created: it.asked.into(),
+                failure: it.failure,
+            }),
+            last_drill: facts.last_drill.map(LastDrillView::from),
+            next_run: time(next_run),
+            restore_points: facts.restore_points,
+            bad_backups: u64::try_from(facts.bad.len()).unwrap_or(u64::MAX),
+            stored_bytes: facts.stored_bytes,
+            size_percent: trend.map(|it| it.size_percent),
+            duration_percent: trend.and_then(|it| it.duration_percent),
+        }
+    }
+}
+
+impl HealthView {
+    /// How everything is, as clients see it.
+    pub fn new(
+        problems: Vec<Problem>,
+        notices: Vec<String>,
+        instances: impl IntoIterator<Item = (Instance, InstanceHealth)>,
+        room: Option<DiskRoom>,
+    ) -> Self {
+        let instances: Vec<_> = instances
+            .into_iter()
+            .map(|(instance, health)| InstanceHealthView::new(instance, health))
+            .collect();
+        let states = instances
+            .iter()
+            .filter(|it| it.is_missing_backups() || it.state != SafetyState::NotBackedUp)
+            .map(|it| it.state)
+            .chain(problems.iter().map(|it| it.kind.severity().into()));
+        Self {
+            state: states.max().unwrap_or(SafetyState::Safe),
+            problems: problems.into_iter().map(ProblemView::from).collect(),
+            notices,
+            instances,
+            disk: room.map(DiskView::from),
+        }
+    }
+}
