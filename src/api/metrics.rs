@@ -79,7 +79,7 @@ async fn show_metrics(
     totals_of_requests(&mut text, &state);
     let read = web::block(move || {
         totals(&mut text, &state.catalog);
-        let instances = caller.map_or(Ok(Vec::new()), |it| series(&mut text, &state.catalog, it));
+        let instances = caller.map_or(Ok(Vec::new()), |it| series(&mut text, &state.catalog, &it));
         instances.map(|instances| Exposition { first: Some(text), instances, next: 0 })
     });
     let body = read.await.map_err(|gone| ApiError::Fault(gone.to_string()))?;
@@ -140,12 +140,12 @@ fn totals(text: &mut Text, catalog: &Catalog) {
 fn series(
     text: &mut Text,
     catalog: &Catalog,
-    caller: Arc<Caller>,
+    caller: &Arc<Caller>,
 ) -> Result<Vec<InstanceSeries>, ApiError> {
     let everything = caller.is_admin() || caller.project.is_none();
     let Health { problems, instances, .. } = match &caller.project {
         Some(project) if !everything => {
-            let scope: Scope<Read> = Scope::enter(Arc::clone(&caller), project.clone())?;
+            let scope: Scope<Read> = Scope::enter(Arc::clone(caller), project.clone())?;
             catalog.health(&scope, false)?
         }
         _ => catalog.health_of_all()?,

@@ -329,7 +329,7 @@ impl Rules<'_> {
             // Each backup is to be drilled once it is there.
             None if facts.verify == Verify::Restore => {
                 let waits = |it: &&CompletedBackup| passed.is_none_or(|passed| passed < it.created);
-                facts.completed.iter().filter(waits).last()?.created.plus(DRILL_GRACE)
+                facts.completed.iter().rfind(waits)?.created.plus(DRILL_GRACE)
             }
             None => return None,
         };

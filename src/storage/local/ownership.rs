@@ -111,7 +111,8 @@ impl User {
             let Some(metadata) = folder.metadata(&name)? else { continue };
             let path = folder.path_of(&name);
             let leads_to_folder = || std::fs::metadata(&path).is_ok_and(|it| it.is_dir());
-            if !metadata.is_dir() && !(metadata.is_symlink() && leads_to_folder()) {
+            let is_folder = metadata.is_dir() || metadata.is_symlink() && leads_to_folder();
+            if !is_folder {
                 continue;
             }
             require_kind(&metadata, true, &path)?;
