@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::support::{A1, A2, Answer, Fixture, Request, blocking};
 use actix_web::http::Method;
 use coffer::catalog::PolicySource;
-use coffer::config::Config;
+use coffer::config::{Config, InstanceConfig};
 use coffer::domain::InstanceId;
 use coffer::policy::{Policy, PolicyKeys};
 use serde_json::{Value, json};
@@ -32,12 +32,12 @@ impl Says {
 
 impl PolicySource for Says {
     fn configured(&self) -> Vec<InstanceId> {
-        self.0.instances.iter().map(|it| it.instance_id()).collect()
+        self.0.instances.iter().map(InstanceConfig::instance_id).collect()
     }
 
     fn own_keys(&self, id: InstanceId) -> PolicyKeys {
         let found = self.0.instances.iter().find(|it| it.instance_id() == id);
-        found.map(|it| it.keys()).unwrap_or_default()
+        found.map(InstanceConfig::keys).unwrap_or_default()
     }
 
     fn policy(&self, id: InstanceId, set: &PolicyKeys) -> Result<Policy, String> {

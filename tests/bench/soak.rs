@@ -235,7 +235,7 @@ fn soak(
 }
 
 /// The most that was taken, and what was done.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Peak {
     own: f64,
     tree: f64,
