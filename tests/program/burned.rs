@@ -33,6 +33,12 @@ fn report(server: &TestServer, arguments: &[&str]) -> Value {
     serde_json::from_slice(&server.run_ok(arguments).stdout).unwrap()
 }
 
+fn words(path: &Path) -> Vec<String> {
+    let db = Connection::open(path).unwrap();
+    let mut rows = db.prepare("SELECT word FROM row").unwrap();
+    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
 #[test]
 fn a_new_machine_goes_on_from_the_archives_alone_by_the_commands_of_the_readme() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,11 +87,6 @@ fn a_new_machine_goes_on_from_the_archives_alone_by_the_commands_of_the_readme()
         (&"0 0 1 1 *".into(), &true.into())
     );
     let restored = server.restored(&last);
-    let words = |path: &Path| -> Vec<String> {
-        let db = Connection::open(path).unwrap();
-        let mut rows = db.prepare("SELECT word FROM row").unwrap();
-        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-    };
     assert_eq!(words(&restored), words(&shop));
     let events = report(&server, &["doctor", "--json"]);
     let log = events["findings"]

@@ -113,10 +113,10 @@ fn backups_are_copied_to_another_disk_shown_and_restored_from_it_alone() {
     write_file(&config, format!("data_dir = \"{}\"\n", data.display()));
     let mut rebuild = Command::new(env!("CARGO_BIN_EXE_coffer"));
     rebuild.args(["catalog", "rebuild", "--json", "--from", from, "--config"]).arg(&config);
-    let rebuilt = rebuild.output().unwrap();
-    assert!(rebuilt.status.success(), "{}", stderr_of(&rebuilt));
-    let rebuilt: Value = serde_json::from_slice(&rebuilt.stdout).unwrap();
-    assert_eq!((&rebuilt["fetched"], &rebuilt["imported"]), (&2.into(), &2.into()), "{rebuilt:#}");
+    let ran = rebuild.output().unwrap();
+    assert!(ran.status.success(), "{}", stderr_of(&ran));
+    let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((&report["fetched"], &report["imported"]), (&2.into(), &2.into()), "{report:#}");
 
     // Without a time in the trash, the copies go with their backups.
     server.admin().delete(&format!("backups/{}", id_of(&full))).with_status(202);

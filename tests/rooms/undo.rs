@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests set up files")]
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use coffer::domain::BackupId;
@@ -95,7 +95,7 @@ fn a_folder_is_exchanged_whole_also_if_it_may_not_be_written() {
     fs::create_dir_all(target.join("a/b")).unwrap();
     write(target.join("a/b/file"), "old");
     let mut permissions = fs::metadata(target.join("a/b")).unwrap().permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o555);
+    permissions.set_mode(0o555);
     fs::set_permissions(target.join("a/b"), permissions).unwrap();
     let mut point = make(&target);
     fs::create_dir(point.held()).unwrap();

@@ -66,7 +66,7 @@ impl Proxy {
             for client in listener.incoming().map_while(Result::ok) {
                 let (server, fault) = (server.clone(), fault(&shared));
                 let watch = Arc::clone(&watched);
-                std::thread::spawn(move || pass(client, &server, fault, &watch));
+                std::thread::spawn(move || pass(&client, &server, fault, &watch));
             }
         });
         Self { base, seed, watch }
@@ -119,9 +119,9 @@ fn fault(seed: &AtomicU64) -> Fault {
     }
 }
 
-fn pass(client: TcpStream, server: &str, fault: Fault, watch: &Watch) {
+fn pass(client: &TcpStream, server: &str, fault: Fault, watch: &Watch) {
     // A connection that breaks is what this is for.
-    drop(try_pass(&client, server, fault, watch));
+    drop(try_pass(client, server, fault, watch));
     drop(client.shutdown(Shutdown::Both));
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fixture::*;
 use super::*;
-use coffer::config::Config;
+use coffer::config::{Config, InstanceConfig};
 use coffer::policy::{Policy, PolicyKeys};
 
 /// A configuration with one instance, `shop` of project `a`, and these keys.
@@ -21,12 +21,12 @@ fn says(own: &str) -> Arc<Says> {
 
 impl PolicySource for Says {
     fn configured(&self) -> Vec<InstanceId> {
-        self.0.instances.iter().map(|it| it.instance_id()).collect()
+        self.0.instances.iter().map(InstanceConfig::instance_id).collect()
     }
 
     fn own_keys(&self, id: InstanceId) -> PolicyKeys {
         let found = self.0.instances.iter().find(|it| it.instance_id() == id);
-        found.map(|it| it.keys()).unwrap_or_default()
+        found.map(InstanceConfig::keys).unwrap_or_default()
     }
 
     fn policy(&self, id: InstanceId, set: &PolicyKeys) -> Result<Policy, String> {

@@ -63,10 +63,47 @@ fn default_toml_has_every_key() {
     let mut expected = BTreeSet::new();
     keys_of("", &serde_json::to_value(&config).unwrap(), &mut expected);
     let project: coffer::domain::ProjectId = "p".parse().unwrap();
-    let instance = InstanceConfig {
-        id: Some(InstanceId::generate()),
+    let token = TokenConfig {
         name: String::new(),
         project_id: project.clone(),
+        roles: vec![Role::Admin],
+        sha256: TokenDigest([0; 32]),
+    };
+    for list in [
+        "instances.source",
+        "auth.tokens.roles",
+        "defaults.alerts",
+        "defaults.copies",
+        "instances.copies",
+    ] {
+        expected.insert(list.to_owned());
+    }
+    expected.extend(CHANNEL_KEYS.map(|key| format!("alerts.{key}")));
+    keys_of("places", &serde_json::to_value(any_place()).unwrap(), &mut expected);
+    keys_of("instances", &serde_json::to_value(any_instance(project)).unwrap(), &mut expected);
+    keys_of("auth.tokens", &serde_json::to_value(token).unwrap(), &mut expected);
+    assert_eq!(keys_in(&text_of("default.toml")), expected);
+}
+
+const CHANNEL_KEYS: [&str; 11] = [
+    "name",
+    "webhook",
+    "ntfy",
+    "slack",
+    "discord",
+    "gotify",
+    "healthchecks",
+    "token",
+    "email",
+    "command",
+    "digest",
+];
+
+fn any_instance(project_id: coffer::domain::ProjectId) -> InstanceConfig {
+    InstanceConfig {
+        id: Some(InstanceId::generate()),
+        name: String::new(),
+        project_id,
         engine: String::new(),
         source: Source::default(),
         check: CheckLevel::Quick,
@@ -85,8 +122,11 @@ fn default_toml_has_every_key() {
         reminder: None,
         copies: None,
         health: None,
-    };
-    let place = PlaceConfig {
+    }
+}
+
+fn any_place() -> PlaceConfig {
+    PlaceConfig {
         name: String::new(),
         kind: PlaceKind::Disk,
         path: None,
@@ -100,37 +140,7 @@ fn default_toml_has_every_key() {
         credentials_file: None,
         max_kib_s: 0,
         keep_deleted: false,
-    };
-    let token = TokenConfig {
-        name: String::new(),
-        project_id: project,
-        roles: vec![Role::Admin],
-        sha256: TokenDigest([0; 32]),
-    };
-    expected.insert("instances.source".to_owned());
-    for list in ["auth.tokens.roles", "defaults.alerts"] {
-        expected.insert(list.to_owned());
     }
-    let channel = [
-        "name",
-        "webhook",
-        "ntfy",
-        "slack",
-        "discord",
-        "gotify",
-        "healthchecks",
-        "token",
-        "email",
-        "command",
-        "digest",
-    ];
-    expected.extend(channel.map(|key| format!("alerts.{key}")));
-    keys_of("places", &serde_json::to_value(place).unwrap(), &mut expected);
-    expected.insert("defaults.copies".to_owned());
-    expected.insert("instances.copies".to_owned());
-    keys_of("instances", &serde_json::to_value(instance).unwrap(), &mut expected);
-    keys_of("auth.tokens", &serde_json::to_value(token).unwrap(), &mut expected);
-    assert_eq!(keys_in(&text_of("default.toml")), expected);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn two_weeks() -> Vec<Point> {
     (0..14_u128)
         .map(|day| {
             let is_first = day % 7 == 0;
-            let parent = (!is_first).then(|| day);
+            let parent = (!is_first).then_some(day);
             point(day + 1, parent, i64::try_from(day).unwrap(), if is_first { 100 } else { 10 })
         })
         .collect()

@@ -91,15 +91,15 @@ fn assert_wrong(facts: &HealthFacts, expected: &[ProblemKind]) {
     assert_eq!(kinds(&health), expected, "{:#?}", health.problems);
 }
 
-fn failed(asked: &str, code: FailureCode) -> Option<FailedAttempt> {
+fn failed(asked: &str, code: FailureCode) -> FailedAttempt {
     let asked = at(asked);
-    Some(FailedAttempt {
+    FailedAttempt {
         id: BackupId::generate(),
         asked,
         ended: asked.plus(Duration::from_secs(5)),
         since: asked,
         failure: Failure::new(code, "as the test wants"),
-    })
+    }
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn an_instance_that_is_backed_up_every_night_is_safe() {
 #[test]
 fn a_backup_that_failed_is_a_problem_from_the_first_failure_on() {
     let facts = HealthFacts {
-        failed: failed("2026-11-27T14:00:00Z", FailureCode::SourceLocked),
+        failed: Some(failed("2026-11-27T14:00:00Z", FailureCode::SourceLocked)),
         ..sound()
     };
     assert_wrong(&facts, &[ProblemKind::Failed]);
@@ -126,7 +126,7 @@ fn a_backup_that_failed_is_a_problem_from_the_first_failure_on() {
 #[test]
 fn a_backup_that_a_stop_of_the_server_ended_is_made_again_before_it_counts_as_failed() {
     let interrupted =
-        |asked| HealthFacts { failed: failed(asked, FailureCode::Interrupted), ..sound() };
+        |asked| HealthFacts { failed: Some(failed(asked, FailureCode::Interrupted)), ..sound() };
     assert_wrong(&interrupted("2026-11-27T14:00:00Z"), &[]);
     assert_wrong(&interrupted("2026-11-27T12:00:00Z"), &[ProblemKind::Failed]);
     // Nobody makes it again where there is no schedule.
@@ -147,7 +147,7 @@ fn a_backup_is_missed_after_its_time_and_the_grace_unless_one_runs() {
     assert_eq!(kinds(&look_at(runs, overdue)), []);
     // An attempt that failed is a failure, and was not missed.
     let facts = HealthFacts {
-        failed: failed("2026-11-28T02:30:00Z", FailureCode::SourceDenied),
+        failed: Some(failed("2026-11-28T02:30:00Z", FailureCode::SourceDenied)),
         ..sound()
     };
     assert_eq!(kinds(&look_at(facts, overdue)), [ProblemKind::Failed]);
@@ -194,7 +194,7 @@ fn damage_counts_also_where_the_configuration_names_the_instance_no_more() {
     let gone = HealthFacts {
         configured: false,
         bad: bad.clone(),
-        failed: failed("2026-11-27T14:00:00Z", FailureCode::Tool),
+        failed: Some(failed("2026-11-27T14:00:00Z", FailureCode::Tool)),
         ..sound()
     };
     assert_wrong(&gone, &[ProblemKind::Damaged]);
@@ -300,7 +300,7 @@ fn a_table_that_lost_most_of_its_rows_is_named_with_the_backup_that_has_them() {
 #[test]
 fn the_worst_comes_first() {
     let left_out = (vec![LeftOut::new("a", "b")], Vec::new());
-    let failed = failed("2026-11-27T14:00:00Z", FailureCode::Tool);
+    let failed = Some(failed("2026-11-27T14:00:00Z", FailureCode::Tool));
     let cannot_start = Some((now(), "mariadb-backup is missing".to_owned()));
     let facts = HealthFacts { left_out, failed, cannot_start, ..sound() };
     let expected = [ProblemKind::Failed, ProblemKind::CannotStart, ProblemKind::LeftOut];

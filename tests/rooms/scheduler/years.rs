@@ -103,7 +103,7 @@ impl Years {
             self.made.iter().map(|(id, (day, _))| (*id, *day)).collect();
         for (at, (id, day)) in all.iter().enumerate() {
             let date = START.plus(Duration::from_secs(day * DAY)).to_wire();
-            let month: i64 = date[..7].replace('-', "").parse().unwrap();
+            let month: i64 = date.get(..7).unwrap().replace('-', "").parse().unwrap();
             let day = i64::try_from(*day).unwrap();
             // The first of January 2026 is a Thursday.
             let periods = [i64::try_from(at).unwrap(), day, (day + 3) / 7, month];

@@ -28,7 +28,7 @@ fn gone(what: &impl ToString) -> StorageError {
 }
 
 impl Place for MemoryPlace {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "memory"
     }
 

@@ -28,6 +28,7 @@ macro_rules! promises {
                 }
             )+ };
         }
+        pub(super) use place_conformance;
     };
 }
 
@@ -43,7 +44,6 @@ promises! {
     an_empty_archive_can_be_copied,
     a_place_that_works_says_so_and_trying_it_out_leaves_nothing,
 }
-pub(super) use place_conformance;
 
 fn location(project: &str, kind: Kind) -> (BackupId, Location) {
     let project: ProjectId = project.parse().unwrap();
@@ -75,6 +75,7 @@ fn sha256(bytes: &[u8], plan: &UploadPlan, number: u32) -> [u8; 32] {
 }
 
 /// Sends the parts that are not there yet, up to this one.
+#[expect(clippy::too_many_arguments, reason = "what an upload is made of, and how far it goes")]
 fn send(
     place: &dyn Place,
     plan: &UploadPlan,
