@@ -77,7 +77,7 @@ install_promtool() {
     [ -x target/tools/bin/promtool ] && return
     local folder
     folder=$(mktemp -d)
-    (cd "$folder" && apt-get download -q prometheus)
+    (cd "$folder" && { apt-get download -q prometheus || { as_root apt-get update -q && apt-get download -q prometheus; }; })
     mkdir -p target/tools/bin
     dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$folder/promtool"
     install -m 755 "$folder/promtool" target/tools/bin/promtool
