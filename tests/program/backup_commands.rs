@@ -54,6 +54,13 @@ impl Fixture {
     }
 }
 
+/// What `coffer status` says of what is not safe.
+#[track_caller]
+fn not_safe(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 #[track_caller]
 fn text(output: &Output, code: i32) -> String {
     let (out, err) =
@@ -166,7 +173,7 @@ fn what_changes_something_needs_a_server_and_says_so() {
         assert!(error.contains("no server answers"), "{error}");
     }
     // Nobody ever asked for a backup of `library`.
-    let status = text(&fixture.read(&["status"]), 7);
+    let status = not_safe(&fixture.read(&["status"]));
     assert!(status.contains("no server answers") && status.contains("not backed up"), "{status}");
     fixture.server.restart();
 }
@@ -269,7 +276,7 @@ fn known_damage_is_shown_by_list_show_status_and_doctor() {
         }
         let shown = text(&run(&fixture, &["show", id_of(&fixture.incremental)]), 0);
         assert!(shown.contains("built on a damaged backup"), "{shown}");
-        let status = text(&run(&fixture, &["status"]), 7);
+        let status = not_safe(&run(&fixture, &["status"]));
         assert!(status.contains("0 and 1 damaged or missing"), "{status}");
         assert!(status.contains("critical") && status.contains("CRITICAL"), "{status}");
         let report = run(&fixture, &["status", "--json"]);
