@@ -141,7 +141,9 @@ statements! {
     DRILLS = "SELECT backup, ended, failure_code, failure_message,
              coalesce(json_extract(numbers, '$.took_ms'), 0),
              coalesce(json_extract(numbers, '$.rows_by_table'), '{}')
-         FROM runs WHERE instance = ?1 AND kind = 'drill' AND result = ?2 AND ended > -1
+         FROM runs INDEXED BY runs_recurring
+         WHERE instance = ?1 AND kind = 'drill' AND kind IN ('drill', 'staging') AND result = ?2
+             AND ended > -1
          ORDER BY ended DESC, id DESC LIMIT ?3";
 }
 
