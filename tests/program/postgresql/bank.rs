@@ -80,6 +80,7 @@ fn under_load_every_backup_of_a_chain_is_consistent() {
     let server = Postgres::new();
     create_bank(&server);
     let coffer = coffer_for(&server, "").start();
+    let idle = coffer.peak_rss_bytes();
     let client = coffer.admin();
     let tellers = Tellers::at(&server);
     let mut made = Vec::new();
@@ -100,6 +101,5 @@ fn under_load_every_backup_of_a_chain_is_consistent() {
     }
     let now = audit(&server);
     assert!(now > made[0].2);
-    let peak = coffer.peak_rss_bytes();
-    assert!(peak < 64 << 20, "{peak} bytes resident");
+    coffer.assert_little_memory_since(idle);
 }

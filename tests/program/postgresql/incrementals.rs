@@ -19,7 +19,7 @@ fn an_incremental_stores_little_more_than_the_changes() {
         server.sql("postgres", "SELECT pg_relation_size('item')").trim().parse().unwrap();
     assert!(bytes > 100 << 20, "{bytes}");
     let coffer = coffer_for(&server, "").start();
-    let client = coffer.admin();
+    let (client, idle) = (coffer.admin(), coffer.peak_rss_bytes());
     let full = client.full(NAME);
     let unchanged = client.incremental(NAME);
     server.sql("postgres", "UPDATE item SET price = price + 1 WHERE id % 100 = 7; CHECKPOINT;");
@@ -33,8 +33,7 @@ fn an_incremental_stores_little_more_than_the_changes() {
     );
     assert!(share(&unchanged) < 10, "unchanged: {} ‰ of the full", share(&unchanged));
     assert!(share(&changed) < 50, "1 % changed: {} ‰ of the full", share(&changed));
-    let peak = coffer.peak_rss_bytes();
-    assert!(peak < 64 << 20, "{peak} bytes resident");
+    coffer.assert_little_memory_since(idle);
 
     let restored = start_restored(&coffer, &changed);
     let sums = "SELECT count(*), sum(price), md5(string_agg(a, '' ORDER BY id)) FROM item";

@@ -9,9 +9,6 @@ use super::listing::{assert_same, listing};
 use super::sample::mode;
 use crate::support::{manifest_of, write_file};
 
-/// What a tree may add to the memory of the idle server, whatever it is: that takes up to 16 MiB of the 64 that are
-/// promised, where its code is not built for debugging.
-const MOST_MEMORY: u64 = 48 << 20;
 /// Files in one folder.
 const TOGETHER: usize = 200;
 
@@ -52,7 +49,7 @@ fn a_hundred_thousand_files_restore_exactly_with_little_memory() {
     let mut lap = |what: &str, fixture: &Fixture| {
         let (took, peak) = (clock.elapsed(), fixture.server.peak_rss_bytes());
         println!("{files} files, {what}: {took:.1?}, memory {} MiB", peak >> 20);
-        assert!(peak - idle < MOST_MEMORY, "{what}: {peak} bytes, {idle} of them idle");
+        fixture.server.assert_little_memory_since(idle);
         clock = Instant::now();
     };
     let full = fixture.full();
