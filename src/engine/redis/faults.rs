@@ -22,8 +22,9 @@ const RULES: &[Rule] = rules! {
     SourceDenied: "Permission denied" =>
         "let Coffer's user open the socket: add it to the group that owns it (on Debian `adduser coffer \
          redis`) and set unixsocketperm 770 in redis.conf";
-    SourceMissing: "Connection reset by peer" =>
-        "the server ends the connection: if this port of it uses TLS, use a rediss:// url (and a ca_file)";
+    Tool: "Connection reset by peer" =>
+        "the server ends the connection: if this port of it uses TLS, use a rediss:// url (and a ca_file); one that \
+         asks for a certificate of Coffer's own (cert_file, key_file) also ends it like this";
     SourceMissing: "Could not connect" => "start the server, or correct source.url or source.socket";
     SourceLocked: "max number of clients" =>
         "raise maxclients in redis.conf, or disconnect clients that are not needed";

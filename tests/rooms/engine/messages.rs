@@ -158,7 +158,7 @@ fn messages_of_redis_are_classified_with_advice_and_the_server_is_named() {
             "start the server",
         ),
         ("Could not connect to Redis at /x: Permission denied", SourceDenied, "unixsocketperm"),
-        ("Error: Connection reset by peer", SourceMissing, "rediss://"),
+        ("Error: Connection reset by peer", Tool, "rediss://"),
         ("SSL_connect failed: certificate verify failed", SourceDenied, "ca_file"),
         ("NOAUTH Authentication required.", SourceDenied, "password_file"),
         ("AUTH failed: WRONGPASS invalid", SourceDenied, "password_file"),
