@@ -23,5 +23,6 @@ pub use alerts::{channels as alert_channels, test_channels};
 pub use error::ServerError;
 pub use open::{executor_settings, open_and_lock, open_existing};
 pub use owner::as_whom;
+pub use policies::configured_policies;
 pub use serve::serve;
 pub use token::{ADMIN_TOKEN, NewToken};

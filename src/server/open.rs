@@ -70,7 +70,7 @@ pub(super) fn apply(config: &Config, context: &Context) -> Result<(), ServerErro
     catalog.set_configured_tokens(
         config.auth.tokens.iter().map(TokenConfig::caller_and_hash).collect(),
     );
-    let replaced = catalog.replace_policy_source(policies::of(config));
+    let replaced = catalog.replace_policy_source(policies::configured_policies(config));
     replaced.wait().map_err(|error| in_catalog(config, error))?;
     catalog.set_copies(places::copies(config));
     if !config.places.is_empty() {
@@ -121,7 +121,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     require_access(&file)?;
     let catalog = Catalog::open(&file, settings, Arc::clone(&clock), Arc::clone(&bell))
         .map_err(|error| in_catalog(config, error))?;
-    let source = policies::of(config);
+    let source = policies::configured_policies(config);
     catalog.set_policy_source(source).map_err(|error| in_catalog(config, error))?;
     catalog.set_alert_routes(config.alert_routes());
     let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);

@@ -19,7 +19,7 @@ struct Configured {
 }
 
 /// The policies that the configuration gives.
-pub(super) fn of(config: &Config) -> Arc<dyn PolicySource> {
+pub fn configured_policies(config: &Config) -> Arc<dyn PolicySource> {
     let instances = config.instances.iter().map(|it| (it.instance_id(), it.clone()));
     Arc::new(Configured { defaults: config.defaults.clone(), instances: instances.collect() })
 }

@@ -5,50 +5,27 @@ use std::sync::Arc;
 use crate::support::{A1, A2, Answer, Fixture, Request, blocking};
 use actix_web::http::Method;
 use coffer::catalog::PolicySource;
-use coffer::config::{Config, InstanceConfig};
-use coffer::domain::InstanceId;
-use coffer::policy::{Policy, PolicyKeys};
+use coffer::config::Config;
+use coffer::server::configured_policies;
 use serde_json::{Value, json};
 
 const PROJECT: &str = "/v1.0/project-a";
 
-/// What a configuration says.
-#[derive(Debug)]
-pub(crate) struct Says(Config);
-
-impl Says {
-    /// The instance A1 has a window of its own, A2 only what the defaults say.
-    fn new() -> Arc<Self> {
-        let text = format!(
-            "[catalog]\nbackup = false\n[defaults]\ntimezone = \"UTC\"\nkeep = {{ daily = 7 }}\n\
-             [[instances]]\nid = \"{A1}\"\nname = \"a1\"\nproject_id = \"project-a\"\nengine = \"sqlite\"\n\
-             source = {{ path = \"/a1\" }}\nwindow = \"01:00-05:00\"\n\
-             [[instances]]\nid = \"{A2}\"\nname = \"a2\"\nproject_id = \"project-a\"\nengine = \"sqlite\"\n\
-             source = {{ path = \"/a2\" }}\n"
-        );
-        Arc::new(Self(Config::from_toml(&text, "test").unwrap()))
-    }
-}
-
-impl PolicySource for Says {
-    fn configured(&self) -> Vec<InstanceId> {
-        self.0.instances.iter().map(InstanceConfig::instance_id).collect()
-    }
-
-    fn own_keys(&self, id: InstanceId) -> PolicyKeys {
-        let found = self.0.instances.iter().find(|it| it.instance_id() == id);
-        found.map(InstanceConfig::keys).unwrap_or_default()
-    }
-
-    fn policy(&self, id: InstanceId, set: &PolicyKeys) -> Result<Policy, String> {
-        let instance = self.0.instances.iter().find(|it| it.instance_id() == id);
-        instance.unwrap().policy_with(set, &self.0.defaults)
-    }
+/// The instance A1 has a window of its own, A2 only what the defaults say.
+fn policies() -> Arc<dyn PolicySource> {
+    let text = format!(
+        "[catalog]\nbackup = false\n[defaults]\ntimezone = \"UTC\"\nkeep = {{ daily = 7 }}\n\
+         [[instances]]\nid = \"{A1}\"\nname = \"a1\"\nproject_id = \"project-a\"\nengine = \"sqlite\"\n\
+         source = {{ path = \"/a1\" }}\nwindow = \"01:00-05:00\"\n\
+         [[instances]]\nid = \"{A2}\"\nname = \"a2\"\nproject_id = \"project-a\"\nengine = \"sqlite\"\n\
+         source = {{ path = \"/a2\" }}\n"
+    );
+    configured_policies(&Config::from_toml(&text, "test").unwrap())
 }
 
 fn fixture() -> Fixture {
     let fixture = Fixture::new();
-    blocking(|| fixture.catalog.set_policy_source(Says::new())).unwrap();
+    blocking(|| fixture.catalog.set_policy_source(policies())).unwrap();
     fixture
 }
 

@@ -4,35 +4,17 @@ use std::sync::Arc;
 
 use super::fixture::*;
 use super::*;
-use coffer::config::{Config, InstanceConfig};
-use coffer::policy::{Policy, PolicyKeys};
+use coffer::config::Config;
+use coffer::policy::PolicyKeys;
+use coffer::server::configured_policies;
 
 /// A configuration with one instance, `shop` of project `a`, and these keys.
-#[derive(Debug)]
-struct Says(Config);
-
-fn says(own: &str) -> Arc<Says> {
+fn says(own: &str) -> Arc<dyn PolicySource> {
     let text = format!(
         "[catalog]\nbackup = false\n[defaults]\ntimezone = \"UTC\"\n[[instances]]\nname = \"shop\"\nproject_id = \"a\"\nengine = \"sqlite\"\n\
          source = {{ path = \"/srv/shop.db\" }}\n{own}"
     );
-    Arc::new(Says(Config::from_toml(&text, "test").unwrap()))
-}
-
-impl PolicySource for Says {
-    fn configured(&self) -> Vec<InstanceId> {
-        self.0.instances.iter().map(InstanceConfig::instance_id).collect()
-    }
-
-    fn own_keys(&self, id: InstanceId) -> PolicyKeys {
-        let found = self.0.instances.iter().find(|it| it.instance_id() == id);
-        found.map(InstanceConfig::keys).unwrap_or_default()
-    }
-
-    fn policy(&self, id: InstanceId, set: &PolicyKeys) -> Result<Policy, String> {
-        let instance = self.0.instances.iter().find(|it| it.instance_id() == id);
-        instance.unwrap().policy_with(set, &self.0.defaults)
-    }
+    configured_policies(&Config::from_toml(&text, "test").unwrap())
 }
 
 fn hourly() -> PolicyKeys {
