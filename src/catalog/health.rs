@@ -38,7 +38,7 @@ pub struct InstanceReport {
     pub health: InstanceHealth,
 }
 
-/// What the catalog is told of the world outside. In memory only.
+/// What others report to the catalog of the world outside. In memory only.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     room: RwLock<Option<(DiskRoom, u32)>>,
@@ -52,7 +52,7 @@ impl Catalog {
         *self.observed.room.write() = Some((room, backups));
     }
 
-    /// How much room the disk has, as it was told last.
+    /// How much room the disk has, as it was reported last.
     pub fn room(&self) -> Option<DiskRoom> {
         self.observed.room.read().map(|(room, _backups)| room)
     }

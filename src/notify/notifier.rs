@@ -1,4 +1,4 @@
-//! Compares what is wrong with what was said, and has the channels told.
+//! Compares what is wrong with what was said, and queues messages for the channels.
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Notifier {
         Self { catalog, clock, problems, outbox, started, looked, unrecorded, failing }
     }
 
-    /// Looks, has the channels told, and says when to look again at the latest.
+    /// Checks, queues messages for the channels, and says when to check again at the latest.
     pub fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
         let lately =

@@ -183,7 +183,7 @@ fn with_path(url: &str, end: &str) -> String {
     query.map_or(path.clone(), |query| format!("{path}?{query}"))
 }
 
-/// What a monitor is told, as the end of its path; an empty one is success. It is well only if all is.
+/// What a monitor gets, as the end of its path; an empty one is success. It is well only if all is.
 fn signal(message: &Message, all_well: bool) -> Option<&'static str> {
     // It hears of each backup, so a failure is no news, and what the next success ends is not over before.
     let is_news = message.kind != Some(ProblemKind::Failed);

@@ -1,4 +1,4 @@
-//! The thread that looks and has the channels told.
+//! The thread that checks what is wrong, and queues messages for the channels.
 
 use std::io;
 use std::sync::Arc;

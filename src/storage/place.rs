@@ -53,7 +53,7 @@ pub trait Place: Send + Sync + Debug {
     /// Tries out everything that copying needs. Leaves nothing behind.
     fn try_out(&self) -> Result<Vec<Observation>>;
 
-    /// Which disk this is, where that can be told: the same name may mean another one later.
+    /// Which disk this is, where that is known: the same name may mean another one later.
     fn identity(&self) -> Result<Option<String>>;
 
     /// Makes it ready for its first copy, and says which disk it is from then on.

@@ -69,7 +69,7 @@ fn list(args: &ListArgs) -> Result<()> {
         return Ok(());
     }
     if let Some(why) = without_server {
-        terminal::warn(format_args!("nobody is told anything now: {why}"));
+        terminal::warn(format_args!("no alert is delivered now: {why}"));
     }
     let (over, open): (Vec<_>, Vec<_>) =
         found.alerts.into_iter().partition(|it| it.ended.is_some());
@@ -135,7 +135,7 @@ fn test(args: &TestArgs) -> Result<()> {
         terminal::say_json(&json!({ "sent_by": by, "tests": tests }));
     } else if tests.is_empty() {
         terminal::say(
-            "The configuration has no [[alerts]]: nobody is told when something is wrong.",
+            "The configuration has no [[alerts]]: nobody gets a message when something is wrong.",
         );
     } else {
         terminal::say(format_args!("Sent by {by}:"));

@@ -18,7 +18,8 @@ pub(super) fn alerts(config: &Config, findings: &mut Findings) {
         }
     };
     if channels.is_empty() {
-        return findings.ok(CHECK, "no channel: nobody is told when a backup fails or is missing");
+        return findings
+            .ok(CHECK, "no channel: nobody gets a message when a backup fails or is missing");
     }
     let mut good = Vec::new();
     for channel in &channels {

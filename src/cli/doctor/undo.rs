@@ -1,4 +1,4 @@
-//! What restores in place replaced and nobody has let go of.
+//! Undo points: what restores in place replaced, and what is still kept of it.
 
 use crate::cli::undo::{described, source_folders};
 use crate::config::Config;

@@ -50,9 +50,9 @@ pub struct S3Settings {
 }
 
 impl S3Settings {
-    /// How long a store may be silent, unless told otherwise.
+    /// How long a store may be silent, unless set otherwise.
     pub const PATIENCE: Duration = Duration::from_secs(120);
-    /// How long after a failure a request is sent again, unless told otherwise.
+    /// How long after a failure a request is sent again, unless set otherwise.
     pub const RETRY_AFTER: Duration = Duration::from_millis(250);
 }
 

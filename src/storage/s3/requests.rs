@@ -1,4 +1,4 @@
-//! Requests to a store: signed, sent, sent again where that may help, and told apart by what came back.
+//! Requests to a store: signed, sent, sent again where that may help, and sorted by what came back.
 //!
 //! A signed URL is a secret for as long as it is valid: it is in no error and no log line.
 
