@@ -150,13 +150,15 @@ LIST
 }
 
 # Every test. Up to three that fail run once more, one at a time: a test that passes only then is unsteady, which
-# is a fault in it or in the program, and the last lines name it. Its first output stays above.
+# is a fault in it or in the program, and the last lines name it. What failed tests wrote is repeated at the end.
 tests() {
     local log=target/tests.log
     mkdir -p target
-    rm -f target/unsteady
+    rm -f target/unsteady target/failures
     cargo test --locked --no-fail-fast 2>&1 | tee "$log" && return
     local -a failed
+    # The beginning of what each failed test wrote, up to the log of its server.
+    awk '/^---- .* stdout ----$/ { print ""; left = 12 } left > 0 { print substr($0, 1, 1500); left-- }' "$log" >target/failures
     mapfile -t failed < <(sed -nE 's/^test (\S+) \.\.\. FAILED$/\1/p' "$log" | sort -u)
     [ "${#failed[@]}" -ge 1 ] && [ "${#failed[@]}" -le 3 ] || return 1
     echo "once more: ${failed[*]}"
@@ -185,6 +187,7 @@ part "stock clients" clients
 part "API schema" api_schema
 part "Debian package" package
 
+[ ! -s target/failures ] || cat target/failures
 printf '\n'
 printf '%s\n' "${RESULTS[@]}"
 [ ! -s target/unsteady ] || sed 's/^/unsteady, passed at its second try: /' target/unsteady

@@ -85,14 +85,13 @@ impl Log {
     }
 }
 
-/// Whether the line is a panic's, or its level, near the start, is WARN or ERROR.
+/// Whether the line is a panic's, or its level, the first word in capitals, is WARN or ERROR.
 fn is_complaint(line: &str) -> bool {
     line.contains(" panicked at ")
         || line
             .split(|letter: char| !letter.is_ascii_uppercase())
-            .filter(|word| word.len() > 1)
-            .take(2)
-            .any(|word| word == "WARN" || word == "ERROR")
+            .find(|word| word.len() > 1)
+            .is_some_and(|word| word == "WARN" || word == "ERROR")
 }
 
 #[test]
