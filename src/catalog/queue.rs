@@ -117,6 +117,17 @@ impl Lane {
 }
 
 impl Catalog {
+    /// Whether there may be something to claim in a lane. Of removals it is not known: they are looked for now and then anyway.
+    pub fn has_waiting(&self, lane: Lane) -> Result<bool> {
+        self.store.read(|db| {
+            Ok(match lane {
+                Lane::Work => db.has_waiting_work()?,
+                Lane::Drills => db.has_waiting_drills()?,
+                Lane::Removals => true,
+            })
+        })
+    }
+
     /// Claims the oldest thing to do in a lane. Blocks for a commit.
     pub fn claim(&self, lane: Lane) -> Result<Option<Job>> {
         let (bell, monitored) =

@@ -19,40 +19,27 @@ use super::verify::check_archive;
 use super::{Context, JobError, Pace, Result, facts, millis, presence, proof, recover};
 
 /// How often it is looked for an archive whose proof is old, and whether other work has ended.
-const LOOK: Duration = Duration::from_secs(60);
+pub(super) const LOOK: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(5);
 
 /// How much is read between two looks at what else there is to do. It is dropped from the cache of the system then, which
 /// holds what is needed again.
 const STEP: u64 = 8 << 20;
 
-/// Reads archives again until `stopping`.
+/// Reads archives again, while there are some whose proof is old.
 pub(super) fn work(context: &Context, pace: &Pace, stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         match next(context) {
             Ok(Some(backup)) => scrub(context, pace, &backup),
-            Ok(None) => wait(context, stopping),
+            Ok(None) => return,
             Err(error) => {
                 log::error!(
                     "which archive is to be read again is not known: {}",
                     with_causes(&error)
                 );
-                wait(context, stopping);
+                return;
             }
         }
-    }
-}
-
-/// Waits for a while, however often the bell rings.
-fn wait(context: &Context, stopping: &AtomicBool) {
-    let began = Instant::now();
-    while !stopping.load(Ordering::Acquire) {
-        let seen = context.bell.count();
-        let left = LOOK.saturating_sub(began.elapsed());
-        if left.is_zero() {
-            return;
-        }
-        context.bell.wait_past(seen, left);
     }
 }
 

@@ -1,19 +1,21 @@
-//! The worker threads, which claim jobs and run them.
+//! Looks for work, and does it in threads that end when there is no more of it.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use parking_lot::Mutex;
 
 use crate::catalog::Lane;
 use crate::domain::{Cancel, with_causes};
 use crate::failpoint;
 
 use super::jobs::{self, POLL};
-use super::{Context, Pace, copies, recover, scrub};
+use super::{Context, copies, recover, scrub};
 
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
@@ -21,77 +23,53 @@ const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
 /// The nice value of what yields to everything.
 const LOWEST: i32 = 19;
 
-/// The running workers. Ended with [`Executor::drain`].
+/// Who looks for work, and the threads that do it. Ended with [`Executor::drain`].
 #[derive(Debug)]
 pub struct Executor {
     context: Context,
-    /// Cancels drills and copies, which go on after the next start: a stop does not wait for them.
+    /// Cancels drills, copies and scrubbing, which go on after the next start: a stop does not wait for them.
     drills: Cancel,
     stopping: Arc<AtomicBool>,
-    /// Disconnected once all workers have ended: each holds a sender.
+    /// Disconnected once all threads have ended: each holds a sender.
     running: Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What threads of the executor share.
+#[derive(Debug, Clone)]
+struct Shared {
+    context: Context,
+    stopping: Arc<AtomicBool>,
+    _running: Sender<Infallible>,
+}
+
+impl Shared {
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
 impl Executor {
-    /// Starts the workers. [`super::settle`] must have run.
-    pub fn start(context: &Context) -> std::io::Result<Self> {
+    /// Starts to look for work. [`super::settle`] must have run.
+    pub fn start(context: &Context) -> io::Result<Self> {
         let (runs, running) = bounded(0);
         let drills = context.cancel.child();
-        let (context, stopping, threads) = (context.clone(), Arc::default(), Vec::new());
-        let mut executor = Self { context, drills, stopping, running, threads };
-        for number in 0..executor.context.settings.workers.max(1) {
-            executor.spawn(format!("executor-{number}"), Lane::Work, &runs)?;
+        let stopping = Arc::<AtomicBool>::default();
+        let shared = |cancel: &Cancel| Shared {
+            context: Context { cancel: cancel.clone(), ..context.clone() },
+            stopping: Arc::clone(&stopping),
+            _running: runs.clone(),
+        };
+        let dispatcher = Dispatcher::new(&shared(&context.cancel), &shared(&drills));
+        let mut threads = vec![spawn("executor", move || dispatcher.work())?];
+        if !context.places.is_empty() {
+            let shared = shared(&drills);
+            threads.push(spawn("copies", move || {
+                lower_priority(shared.context.settings.nice);
+                copies::work(&shared.context, &shared.stopping);
+            })?);
         }
-        executor.spawn("drills".to_owned(), Lane::Drills, &runs)?;
-        executor.spawn("removals".to_owned(), Lane::Removals, &runs)?;
-        if let Some(pace) = executor.context.settings.scrub.clone() {
-            executor.spawn_scrub(pace, &runs)?;
-        }
-        if !executor.context.places.is_empty() {
-            executor.spawn_copies(runs)?;
-        }
-        Ok(executor)
-    }
-
-    /// Reads archives again, with the lowest priority. A stop does not wait for it.
-    fn spawn_scrub(&mut self, pace: Arc<Pace>, runs: &Sender<Infallible>) -> std::io::Result<()> {
-        let context = Context { cancel: self.drills.clone(), ..self.context.clone() };
-        let (stopping, runs) = (Arc::clone(&self.stopping), runs.clone());
-        self.threads.push(thread::Builder::new().name("scrub".to_owned()).spawn(move || {
-            lower_priority(LOWEST);
-            scrub::work(&context, &pace, &stopping);
-            drop(runs);
-        })?);
-        Ok(())
-    }
-
-    fn spawn(
-        &mut self,
-        name: String,
-        lane: Lane,
-        runs: &Sender<Infallible>,
-    ) -> std::io::Result<()> {
-        let cancel = if lane == Lane::Drills { &self.drills } else { &self.context.cancel };
-        let context = Context { cancel: cancel.clone(), ..self.context.clone() };
-        let (stopping, runs) = (Arc::clone(&self.stopping), runs.clone());
-        self.threads.push(thread::Builder::new().name(name).spawn(move || {
-            work(&context, lane, &stopping);
-            drop(runs);
-        })?);
-        Ok(())
-    }
-
-    /// A stop does not wait for copies: they go on where they stopped.
-    fn spawn_copies(&mut self, runs: Sender<Infallible>) -> std::io::Result<()> {
-        let context = Context { cancel: self.drills.clone(), ..self.context.clone() };
-        let stopping = Arc::clone(&self.stopping);
-        self.threads.push(thread::Builder::new().name("copies".to_owned()).spawn(move || {
-            lower_priority(context.settings.nice);
-            copies::work(&context, &stopping);
-            drop(runs);
-        })?);
-        Ok(())
+        Ok(Self { context: context.clone(), drills, stopping, running, threads })
     }
 
     /// Claims nothing more and cancels drills and copies; gives other running jobs `grace` to end, then cancels them.
@@ -110,7 +88,7 @@ impl Executor {
         if ended {
             for thread in self.threads {
                 if thread.join().is_err() {
-                    log::error!("a worker thread had panicked");
+                    log::error!("a thread of the executor had panicked");
                 }
             }
         } else {
@@ -120,14 +98,160 @@ impl Executor {
     }
 }
 
-fn work(context: &Context, lane: Lane, stopping: &AtomicBool) {
-    lower_priority(context.settings.nice);
-    while !stopping.load(Ordering::Acquire) {
-        let seen = context.bell.count();
-        if !recover::may_begin(context, lane == Lane::Removals) {
-            context.bell.wait_past(seen, POLL);
-            continue;
+/// Starts threads when there is something to do.
+struct Dispatcher {
+    shared: Shared,
+    work: Arc<Team>,
+    drills: Arc<Team>,
+    removals: Arc<Team>,
+    scrub: Arc<Team>,
+}
+
+impl Dispatcher {
+    fn new(shared: &Shared, drills: &Shared) -> Self {
+        let workers = shared.context.settings.workers.max(1);
+        Self {
+            shared: shared.clone(),
+            work: Team::new("work", workers, shared),
+            drills: Team::new("drills", 1, drills),
+            removals: Team::new("removals", 1, shared),
+            scrub: Team::new("scrub", 1, drills),
         }
+    }
+
+    /// Looks until it is to stop.
+    fn work(self) {
+        let context = &self.shared.context;
+        let mut scrub_looked: Option<Instant> = None;
+        while !self.shared.is_stopping() {
+            let seen = context.bell.count();
+            // What is done now and then is done with the removals, so that nothing else waits for it.
+            self.removals.start(|shared| work(shared, Lane::Removals));
+            if recover::may_begin(context, false) {
+                self.start_waiting();
+                if scrub_looked.is_none_or(|looked| looked.elapsed() >= scrub::LOOK) {
+                    scrub_looked = Some(Instant::now());
+                    self.start_scrub();
+                }
+            }
+            context.bell.wait_past(seen, POLL);
+        }
+    }
+
+    fn start_waiting(&self) {
+        for (lane, team) in [(Lane::Work, &self.work), (Lane::Drills, &self.drills)] {
+            match self.shared.context.catalog.has_waiting(lane) {
+                Ok(true) => team.start(move |shared| work(shared, lane)),
+                Ok(false) => {}
+                Err(error) => log::error!("cannot look for work: {}", with_causes(&error)),
+            }
+        }
+    }
+
+    fn start_scrub(&self) {
+        if let Some(pace) = self.shared.context.settings.scrub.clone() {
+            self.scrub.start(move |shared| {
+                lower_priority(LOWEST);
+                scrub::work(&shared.context, &pace, &shared.stopping);
+            });
+        }
+    }
+}
+
+/// Threads of one kind.
+#[derive(Debug)]
+struct Team {
+    name: &'static str,
+    most: usize,
+    shared: Shared,
+    state: Mutex<TeamState>,
+}
+
+#[derive(Debug, Default)]
+struct TeamState {
+    running: usize,
+    /// Whether there was more to do when as many as may be were running: the next one that ends looks again.
+    look_again: bool,
+}
+
+/// A thread of a team, also when it panics.
+struct Member {
+    team: Arc<Team>,
+    /// Whether it left the team already.
+    has_left: bool,
+}
+
+impl Team {
+    fn new(name: &'static str, most: usize, shared: &Shared) -> Arc<Self> {
+        Arc::new(Self { name, most, shared: shared.clone(), state: Mutex::default() })
+    }
+
+    /// Starts as many threads as may be; those that find nothing to do end at once.
+    fn start(self: &Arc<Self>, work: impl Fn(&Shared) + Clone + Send + 'static) {
+        while self.enter() {
+            let (mut member, work) = (Member::of(self), work.clone());
+            let spawned = spawn(self.name, move || {
+                loop {
+                    work(&member.team.shared);
+                    if !member.stays() {
+                        break;
+                    }
+                }
+            });
+            if let Err(error) = spawned {
+                log::error!("no thread for {} could be started: {error}", self.name);
+                return;
+            }
+        }
+    }
+
+    /// Counts one more thread, if there may be one more.
+    fn enter(&self) -> bool {
+        let mut state = self.state.lock();
+        let may_enter = state.running < self.most;
+        if may_enter {
+            state.running += 1;
+        } else {
+            state.look_again = true;
+        }
+        may_enter
+    }
+}
+
+impl Member {
+    fn of(team: &Arc<Team>) -> Self {
+        Self { team: Arc::clone(team), has_left: false }
+    }
+
+    /// Whether there is more to do. If not, it has left.
+    fn stays(&mut self) -> bool {
+        let mut state = self.team.state.lock();
+        let stays = std::mem::take(&mut state.look_again) && !self.team.shared.is_stopping();
+        if !stays {
+            state.running -= 1;
+            self.has_left = true;
+        }
+        stays
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if !self.has_left {
+            self.team.state.lock().running -= 1;
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// Does what waits in a lane.
+fn work(shared: &Shared, lane: Lane) {
+    let context = &shared.context;
+    lower_priority(context.settings.nice);
+    while !shared.is_stopping() && recover::may_begin(context, lane == Lane::Removals) {
         match context.catalog.claim(lane) {
             Ok(Some(job)) => {
                 failpoint::at("after-claim");
@@ -137,11 +261,11 @@ fn work(context: &Context, lane: Lane, stopping: &AtomicBool) {
                 if lane == Lane::Removals {
                     jobs::tidy(context);
                 }
-                context.bell.wait_past(seen, POLL);
+                return;
             }
             Err(error) => {
                 log::error!("cannot claim work: {}", with_causes(&error));
-                context.bell.wait_past(seen, POLL);
+                return;
             }
         }
     }

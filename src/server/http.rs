@@ -1,19 +1,23 @@
 //! The HTTP server: its connections, and the application behind them. It speaks HTTP/1.1; HTTP/2 belongs to the
 //! proxy that ends TLS.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
 use actix_http::error::DispatchError;
+use actix_http::{HttpService, Request};
 use actix_server::GracefulShutdownSignal;
+use actix_service::boxed::{BoxService, service};
 use actix_service::{
-    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_factory, fn_service,
 };
-use actix_web::dev::{AppConfig, Server};
+use actix_web::body::BoxBody;
+use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::Data;
 use actix_web::{App, Error};
@@ -126,8 +130,7 @@ impl Application {
         InitError = (),
     > + use<S> {
         let state = Data::clone(&self.state);
-        let application = App::new().wrap(api::request_id()).configure(api::routes(state));
-        let application = application.into_factory().map_err(|error: Error| error.error_response());
+        let answers = fn_factory(move || answers(Data::clone(&state)));
         let stopping = self.stopping.clone();
         HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -140,6 +143,25 @@ impl Application {
             .on_connect_ext(|io: &ClientStream<S>, data| {
                 data.insert(Arc::<Connection>::clone(&io.place().member.connection));
             })
-            .h1(map_config(application, |()| AppConfig::default()))
+            .h1(answers)
     }
+}
+
+/// What answers the requests of one thread.
+type Answers = BoxService<Request, ServiceResponse<BoxBody>, Error>;
+
+thread_local! {
+    static ANSWERS: RefCell<Weak<Answers>> = const { RefCell::new(Weak::new()) };
+}
+
+/// The same for every listener: each has the patterns of all paths in memory.
+async fn answers(state: Data<State>) -> Result<Rc<Answers>, ()> {
+    if let Some(known) = ANSWERS.with_borrow(Weak::upgrade) {
+        return Ok(known);
+    }
+    let application = App::new().wrap(api::request_id()).configure(api::routes(state));
+    let made = application.into_factory().new_service(AppConfig::default()).await?;
+    let made = Rc::new(service(made));
+    ANSWERS.set(Rc::downgrade(&made));
+    Ok(made)
 }

@@ -138,6 +138,13 @@ statements! {
          (SELECT count(*) FROM instances WHERE restore = 'asked'),
          (SELECT count(*) FROM instances WHERE removal = 'asked')";
 
+    WAITING_WORK = "SELECT EXISTS (SELECT 1 FROM backups WHERE status = 'NEW')
+         OR EXISTS (SELECT 1 FROM instances WHERE restore = 'asked')";
+
+    WAITING_DRILLS = "SELECT EXISTS (
+         SELECT 1 FROM runs INDEXED BY runs_waiting
+         WHERE kind IN ('staging', 'drill', 'consolidation') AND ended IS NULL AND begun IS NULL)";
+
     DRILLS = "SELECT backup, ended, failure_code, failure_message,
              coalesce(json_extract(numbers, '$.took_ms'), 0),
              coalesce(json_extract(numbers, '$.rows_by_table'), '{}')
@@ -263,6 +270,16 @@ impl Records<'_> {
                 restores: count(4)?,
             })
         })
+    }
+
+    /// Whether a registration, restore or backup waits for a worker.
+    pub fn has_waiting_work(self) -> Result<bool> {
+        query_one(self.0, WAITING_WORK, [], |row| row.get(0))
+    }
+
+    /// Whether a restore into staging, drill or consolidation waits for a worker.
+    pub fn has_waiting_drills(self) -> Result<bool> {
+        query_one(self.0, WAITING_DRILLS, [], |row| row.get(0))
     }
 
     /// The last drill of an instance that ended by itself, and the last two that passed, the newest first.
