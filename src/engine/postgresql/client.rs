@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::faults::classify;
-use super::login::Login;
+use super::login::{DEFAULT_DATABASE, Login};
 use super::programs::Programs;
 use crate::domain::Cancel;
 use crate::engine::tool::{Tool, ToolError};
@@ -40,6 +40,21 @@ impl Client {
     /// The client tool `name`, for a server of version `major`.
     pub(super) fn tool(&self, name: &str, major: u32) -> Result<Tool> {
         Ok(self.login.apply_env(Tool::new(&self.programs.client(name, major)?)))
+    }
+
+    /// The tool that dumps a server of version `major`.
+    pub(super) fn dumper(&self, name: &str, major: u32) -> Result<Tool> {
+        Ok(self.login.apply_env(Tool::new(&self.programs.dumper(name, major)?)))
+    }
+
+    /// Connects to the default database if its own cannot be reached: it may be the lost one that a restore brings back.
+    pub(super) fn in_present_database(self) -> Self {
+        let answers = |client: &Self| client.execute("SELECT 1").is_ok();
+        if answers(&self) {
+            return self;
+        }
+        let other = self.in_database(DEFAULT_DATABASE);
+        if answers(&other) { other } else { self }
     }
 
     /// Runs a query that returns one JSON value.

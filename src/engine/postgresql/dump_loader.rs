@@ -9,16 +9,13 @@ use tempfile::NamedTempFile;
 use super::client::Client;
 use super::cluster::{Cluster, DUMPS, ROLES, SERVER};
 use super::logical::{check_tool, file_name, statements_name};
-use super::login::{literal, quoted};
-use super::refused::{TO_THE_END, encoding_of_refused_database, objects};
+use super::login::{DEFAULT_DATABASE, literal, quoted};
+use super::refused::{RefusedDatabase, TO_THE_END, objects};
 use super::roles::{Existing, RoleScript, as_one_text};
 use super::verdict::of_dump;
 use crate::domain::{Cancel, CheckLevel, FailureCode, LeftOut};
 use crate::engine::tool::{Tool, ToolError, says_any};
 use crate::engine::{EngineError, Result};
-
-/// The database that every new cluster has.
-const DEFAULT_DATABASE: &str = "postgres";
 
 /// The template of new databases, which every server has too.
 const TEMPLATE: &str = "template1";
@@ -205,17 +202,12 @@ impl DumpLoader {
         };
         let clean: &[&str] = if again { &["--clean", "--if-exists"] } else { &[] };
         let first = run_restore(restore(&client)?.args(clean.iter().copied()), &client)?;
-        let mut refused = match (encoding_of_refused_database(&first.messages), &first.ended) {
-            (Some(encoding), Err(ToolError::Failed { .. })) => {
-                // This machine lacks what the database sorts text by. Its content can be had all the same.
-                client.execute(&format!(
-                    "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LOCALE 'C'",
-                    quoted(name),
-                    literal(encoding)
-                ))?;
+        let mut refused = match (RefusedDatabase::find(&first.messages), &first.ended) {
+            (Some(database), Err(ToolError::Failed { .. })) => {
+                let same = create_otherwise(&client, name, database)?;
                 let second = run_restore(restore(&client)?, &client)?;
                 // The second attempt is refused the database because it exists; the first says why it did not.
-                let why = objects(&first.messages, name).into_iter().take(1);
+                let why = objects(&first.messages, name).into_iter().take(usize::from(!same));
                 why.chain(self.refused_by(second, name)?.into_iter().skip(1)).collect()
             }
             _ => self.refused_by(first, name)?,
@@ -315,6 +307,22 @@ impl DumpLoader {
             other => other,
         }
     }
+}
+
+/// Creates a database whose own statement was refused. Returns whether it is as it was: otherwise this machine lacks
+/// what the database sorts text by, and its content can be had all the same.
+fn create_otherwise(client: &Client, name: &str, refused: RefusedDatabase<'_>) -> Result<bool> {
+    if let Some(statement) = refused.for_older_server()
+        && client.execute(&statement).is_ok()
+    {
+        return Ok(true);
+    }
+    client.execute(&format!(
+        "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LOCALE 'C'",
+        quoted(name),
+        literal(refused.encoding)
+    ))?;
+    Ok(false)
 }
 
 /// Makes `pg_restore` load only what a list names.

@@ -91,7 +91,8 @@ impl Load for ClusterLoad {
                 let Session { client, server, .. } = Session::open(&source, &cancel)?;
                 let address = server.shown();
                 let login = client.login.for_loading();
-                let loader = DumpLoader { client: Client { login, ..client } };
+                let loader =
+                    DumpLoader { client: Client { login, ..client }.in_present_database() };
                 loader.check(staging.path(), &cluster, check)?;
                 loader.require_absent(staging.path(), &cluster)?;
                 let check = (check != CheckLevel::Off).then(|| check_name(check));

@@ -172,7 +172,7 @@ impl Dumper<'_> {
     fn database(&mut self, name: &str) -> Result<()> {
         let client = self.session.client.in_database(name);
         let tool = client
-            .tool("pg_dump", self.info.major())?
+            .dumper("pg_dump", self.info.major())?
             // A tablespace of the whole database would have to exist where it is restored.
             .args(["--format=custom", "--compress=0", "--no-tablespaces"])
             .args(["--no-password", "--no-sync"])
@@ -222,7 +222,7 @@ impl Dumper<'_> {
 
     fn roles(&mut self) -> Result<()> {
         let client = &self.session.client;
-        let mut tool = client.tool("pg_dumpall", self.info.major())?;
+        let mut tool = client.dumper("pg_dumpall", self.info.major())?;
         tool = tool.args(["--roles-only", "--no-password", "--no-sync", "--encoding=UTF8"]);
         if !self.info.reads_passwords {
             tool = tool.arg("--no-role-passwords");

@@ -11,7 +11,7 @@ use crate::engine::tool::{Secret, Tool};
 const SOCKET_FILE: &str = ".s.PGSQL.";
 
 /// The database that every server has unless somebody dropped it.
-const DEFAULT_DATABASE: &str = "postgres";
+pub(super) const DEFAULT_DATABASE: &str = "postgres";
 
 /// The database to connect to in a private server: `postgres` may have been dropped.
 const PRIVATE_DATABASE: &str = "template1";

@@ -66,6 +66,13 @@ impl Programs {
         self.find(name, Wanted::AtLeast(major), &format!("postgresql-client-{major}"))
     }
 
+    /// The tool that dumps a server of version `major`: of that version if possible, as an older server may not know what
+    /// a newer tool writes, or else a newer one.
+    pub(super) fn dumper(&self, name: &str, major: u32) -> Result<PathBuf> {
+        let same = self.find(name, Wanted::Exactly(major), "");
+        same.or_else(|_error| self.client(name, major))
+    }
+
     /// The server program for a data directory of version `major`.
     pub(super) fn server(&self, name: &str, major: u32) -> Result<PathBuf> {
         self.find(name, Wanted::Exactly(major), &format!("postgresql-{major}"))
@@ -160,10 +167,19 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_is_preferred() {
-        let programs = Programs::of(None);
-        let found = programs.client("pg_dump", 13).unwrap();
-        let newest = &programs.versions.first().unwrap().1;
-        assert_eq!(found, newest.join("pg_dump"));
+    fn dumps_are_made_by_the_servers_own_version_and_all_else_by_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let versions =
+            [99, 97].map(|version: u32| (version, folder.path().join(version.to_string())));
+        for (version, folder) in &versions {
+            std::fs::create_dir(folder).unwrap();
+            fake(folder, "pg_dump", &format!("{version}.1"));
+        }
+        let programs = Programs { folder: None, versions: versions.to_vec() };
+        let [newest, same] = versions.map(|(_, folder)| folder.join("pg_dump"));
+        assert_eq!(programs.client("pg_dump", 97).unwrap(), newest);
+        assert_eq!(programs.dumper("pg_dump", 97).unwrap(), same);
+        assert_eq!(programs.dumper("pg_dump", 98).unwrap(), newest);
+        assert!(programs.dumper("pg_dump", 100).is_err());
     }
 }

@@ -21,11 +21,34 @@ const SHOWN: usize = 300;
 /// How many characters of a statement name an object.
 const SHORT: usize = 80;
 
-/// The encoding of a database that could not even be created; nothing of its dump was loaded.
-pub(super) fn encoding_of_refused_database(messages: &str) -> Option<&str> {
-    let (_, statement) = messages.split_once("Command was: CREATE DATABASE ")?;
-    let (_, rest) = statement.lines().next()?.split_once(" ENCODING = '")?;
-    rest.split_once('\'').map(|(encoding, _)| encoding)
+const CREATE_DATABASE: &str = "CREATE DATABASE ";
+
+/// What tools of version 15 and later write into the statement. No older server knows the word, nor another provider.
+const LIBC: &str = " LOCALE_PROVIDER = libc";
+
+/// The statement of a database that could not even be created; nothing of its dump was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RefusedDatabase<'a> {
+    statement: &'a str,
+    pub(super) encoding: &'a str,
+}
+
+impl<'a> RefusedDatabase<'a> {
+    pub(super) fn find(messages: &'a str) -> Option<Self> {
+        let at = messages.find(&format!("{STATEMENT}{CREATE_DATABASE}"))? + STATEMENT.len();
+        let statement = messages[at..].lines().next()?;
+        let (_, rest) = statement.rsplit_once(" ENCODING = '")?;
+        let (encoding, _) = rest.split_once('\'')?;
+        Some(Self { statement, encoding })
+    }
+
+    /// The same in words that servers before version 15 know, if these are what was refused.
+    pub(super) fn for_older_server(self) -> Option<String> {
+        let at = self.statement.rfind(LIBC)?;
+        let mut statement = self.statement.to_owned();
+        statement.replace_range(at..at + LIBC.len(), "");
+        Some(statement)
+    }
 }
 
 /// The objects that were refused, each with the error and the statement.
@@ -84,6 +107,23 @@ fn shown(why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_database_is_created_in_the_words_of_an_older_server() {
+        let messages = "pg_restore: error: could not execute query: ERROR:  option \"locale_provider\" not recognized\n\
+            Command was: CREATE DATABASE \"a LOCALE_PROVIDER = libc\" WITH TEMPLATE = template0 ENCODING = 'UTF8' \
+            LOCALE_PROVIDER = libc LOCALE = 'de_DE.UTF-8';\n\n\n";
+        let refused = RefusedDatabase::find(messages).unwrap();
+        assert_eq!(refused.encoding, "UTF8");
+        assert_eq!(
+            refused.for_older_server().unwrap(),
+            "CREATE DATABASE \"a LOCALE_PROVIDER = libc\" WITH TEMPLATE = template0 ENCODING = 'UTF8' \
+             LOCALE = 'de_DE.UTF-8';"
+        );
+        let icu = messages.replace(" = libc", " = icu");
+        assert_eq!(RefusedDatabase::find(&icu).unwrap().for_older_server(), None);
+        assert_eq!(RefusedDatabase::find("pg_restore: error: no"), None);
+    }
 
     #[test]
     fn each_refused_object_is_named_with_its_error_and_statement() {

@@ -71,6 +71,20 @@ fn one_database_is_dumped_without_the_right_to_replicate() {
 }
 
 #[test]
+fn a_restore_brings_back_the_database_that_the_source_connects_to() {
+    let server = Postgres::new();
+    server.sql("postgres", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE item AS SELECT generate_series(1, 9) AS n");
+    let keys = "database = \"shop\", databases = [\"shop\"], method = \"logical\"";
+    let coffer = coffer_for(&server, keys).start();
+    let full = coffer.admin().full(NAME);
+    server.sql("postgres", "DROP DATABASE shop WITH (FORCE)");
+    let output = coffer.run(&["restore", id_of(&full), "--into", NAME]);
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    assert_eq!(server.sql("shop", "SELECT count(*) FROM item"), "9\n");
+}
+
+#[test]
 fn a_physical_backup_cannot_be_restored_into_a_server() {
     let server = Postgres::new();
     let coffer = coffer_for(&server, "").start();
