@@ -56,8 +56,8 @@ pub enum StoreError {
     #[error("the catalog could not commit: {0}")]
     Commit(#[source] Arc<rusqlite::Error>),
     /// No connection for reading was free in time.
-    #[error("all connections to the catalog are in use; try again")]
-    NoReader,
+    #[error("no connection to the catalog was free: {0}")]
+    Pool(#[from] r2d2::Error),
     /// A step that a backup of this status cannot take.
     #[error("backup {id} is {from} and cannot become {to}")]
     IllegalTransition { id: BackupId, from: Status, to: Status },
@@ -97,7 +97,7 @@ impl StoreError {
         let code = match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
             Self::Commit(error) => error.sqlite_error_code(),
-            Self::NoReader | Self::Moved { .. } | Self::Full { .. } | Self::ReadOnly { .. } => {
+            Self::Pool(_) | Self::Moved { .. } | Self::Full { .. } | Self::ReadOnly { .. } => {
                 return true;
             }
             _ => None,

@@ -17,7 +17,6 @@ mod integrity;
 mod open;
 mod opened_file;
 mod projects;
-mod readers;
 mod runs;
 mod schedules;
 mod schema;
@@ -35,6 +34,8 @@ use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded};
 use parking_lot::{Mutex, RwLock};
+use r2d2::Pool;
+use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -56,7 +57,6 @@ use disk_reserve::{DiskReserve, Room, SharedRoom};
 use integrity::IntegrityCheck;
 use open::Place;
 use opened_file::OpenedFile;
-use readers::Readers;
 use writer::Write;
 
 /// Writes that may wait before `write` blocks.
@@ -106,7 +106,7 @@ impl Drop for Snapshot<'_> {
 pub struct Store {
     writes: RwLock<Option<Sender<Write>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    readers: Readers,
+    readers: Pool<SqliteConnectionManager>,
     integrity: IntegrityCheck,
     file: Arc<OpenedFile>,
     room: Arc<SharedRoom>,
@@ -135,7 +135,7 @@ impl Store {
         }
         let integrity = IntegrityCheck::start(&place)?;
         let file = Arc::new(OpenedFile::at(path)?);
-        let readers = Readers::open(place, Arc::clone(&file))?;
+        let readers = open::for_reading(&place, Arc::clone(&file))?;
         let (sender, receiver) = bounded(WAITING_WRITES);
         let (mut queue, mut thread) = (None, None);
         if let Some(db) = db {
@@ -156,7 +156,7 @@ impl Store {
         read: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         IntegrityCheck::refuse_damaged(self.integrity.damage())?;
-        let db = self.readers.get()?;
+        let db = self.readers.get().map_err(StoreError::from)?;
         let snapshot = Snapshot::begin(&db)?;
         read(Records(snapshot.0))
     }

@@ -4,10 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use r2d2::Pool;
+use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::disk_reserve::is_read_only;
 use super::opened_file::OpenedFile;
@@ -28,7 +32,9 @@ const EVERYWHERE: OpenFlags =
 /// How every database file of SQLite starts.
 const HEADER: &[u8] = b"SQLite format 3\0";
 
-/// Each connection for reading may keep 7 MiB of pages in memory.
+/// Connections for reading, opened as they are needed: more than there are threads that read at once, since
+/// the event loops of the API must not wait. Each may keep 7 MiB of pages in memory.
+const READERS: u32 = 16;
 const READER_SETTINGS: &str = "PRAGMA cache_size = -7168; PRAGMA trusted_schema = OFF;";
 
 const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = FULL;
@@ -151,16 +157,30 @@ pub(super) fn for_checking(place: &Place) -> Result<Connection> {
     Ok(db)
 }
 
-/// A connection that SQLite itself keeps from writing. It is opened when it is needed, and another file may be in its
-/// place by then.
-pub(super) fn for_reading(place: &Place, file: &OpenedFile) -> Result<Connection> {
-    if let Some(why) = file.check() {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
-        return Err(rusqlite::Error::SqliteFailure(code, Some(why)).into());
-    }
-    let db = place.read_once()?;
-    db.busy_timeout(PATIENCE)?;
-    keep_statements(&db)?;
-    db.execute_batch(READER_SETTINGS)?;
-    Ok(db)
+/// Connections that SQLite itself keeps from writing.
+pub(super) fn for_reading(
+    place: &Place,
+    file: Arc<OpenedFile>,
+) -> Result<Pool<SqliteConnectionManager>> {
+    let connect = SqliteConnectionManager::file(place.name());
+    let connect = connect.with_flags(READ_ONLY).with_init(move |db| {
+        // They are opened when they are needed, and another file may be in its place by then.
+        if let Some(why) = file.check() {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            return Err(rusqlite::Error::SqliteFailure(code, Some(why)));
+        }
+        db.busy_timeout(PATIENCE)?;
+        keep_statements(db)?;
+        db.execute_batch(READER_SETTINGS)
+    });
+    // It opens and closes connections; the default is three of them.
+    let thread = ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("readers");
+    let pool = Pool::builder()
+        .thread_pool(Arc::new(thread.build()))
+        .max_size(READERS)
+        .min_idle(Some(1))
+        .connection_timeout(PATIENCE)
+        .test_on_check_out(false)
+        .build(connect)?;
+    Ok(pool)
 }

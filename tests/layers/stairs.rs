@@ -91,7 +91,7 @@ fn from_root(source: &Source) -> impl Iterator<Item = Named> {
 /// Crates that belong to some files only: each with the beginnings of the paths where they may be used.
 const CRATES: &[(&[&str], &[&str])] = &[
     (
-        &["rusqlite", "libsqlite3_sys"],
+        &["rusqlite", "r2d2", "r2d2_sqlite", "scheduled_thread_pool", "libsqlite3_sys"],
         // The engine reads users' databases, the demo plays a user's program.
         &["store/", "engine/sqlite", "cli/demo"],
     ),

@@ -84,6 +84,7 @@ fn a_data_directory_that_is_mounted_over_a_younger_one_under_a_running_server_is
             .allow_warning("was removed or replaced")
             .allow_warning("the archives are not where they were")
             .allow_warning("again: work goes on")
+            .allow_warning("r2d2")
     });
     let old = server.admin().full("shop");
     server.terminate();
@@ -151,6 +152,7 @@ fn a_data_directory_that_is_unmounted_is_missed_until_it_is_mounted_again(
             .allow_warning("was removed or replaced")
             .allow_warning("the archives are not where they were")
             .allow_warning("again: work goes on")
+            .allow_warning("r2d2")
     });
     let made = server.admin().full("shop");
     let body = json!({"backup": {"name": "no", "instance": server.admin().instance_id("shop")}});

@@ -75,6 +75,7 @@ fn a_data_directory_whose_disk_is_unmounted_is_waited_for_and_not_begun_anew() {
         .data_dir(&data)
         .allow_warning("the archives are not where they were")
         .allow_warning("was removed or replaced")
+        .allow_warning("r2d2")
         .allow_warning("again: work goes on")
         .start();
     let client = server.admin();

@@ -37,6 +37,7 @@ impl Fixture {
             .allow_warning("the archives are not where they were")
             .allow_warning("there again")
             .allow_warning("where it was again")
+            .allow_warning("r2d2")
             .allow_warning("is not usable")
             .allow_warning("rebuilt");
         Self { server: more(builder).start(), database, _folder: folder }
