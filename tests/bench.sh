@@ -7,6 +7,7 @@
 #   tests/bench.sh --only soak      ten minutes of everything at once, killed every minute; --minutes 2 for a look
 #   tests/bench.sh --rounds 3
 #   tests/bench.sh --publish        also writes tests/bench/results.md
+#   tests/bench.sh --debug          the debug build, to try the bench itself
 #
 # To compare with an older version of Coffer:
 #
@@ -24,10 +25,12 @@ cd "$(dirname "$0")/.."
 
 publish=""
 only_coffer=""
+profile="bench"
 arguments=""
 for argument in "$@"; do
     case "$argument" in
     --publish) publish=1 ;;
+    --debug) profile="dev" ;;
     --short) ;;
     *)
         [ "$argument" != --only-coffer ] || only_coffer=1
@@ -64,4 +67,4 @@ if [ -n "$publish" ]; then
 fi
 # Every argument is a word without spaces.
 # shellcheck disable=SC2086
-exec cargo bench --locked --bench peers -- $arguments
+exec cargo bench --locked --profile "$profile" --bench peers -- $arguments

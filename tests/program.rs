@@ -71,6 +71,8 @@ mod serve;
 mod servers;
 #[path = "program/shutdown.rs"]
 mod shutdown;
+#[path = "program/soak.rs"]
+mod soak;
 #[path = "program/sqlite/mod.rs"]
 mod sqlite;
 mod support;

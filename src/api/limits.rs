@@ -17,7 +17,7 @@ pub struct LimitSettings {
     pub body_bytes: usize,
     /// Downloads of archives, of all clients.
     pub downloads: usize,
-    /// Requests of a token that have no answer yet.
+    /// Requests of a token whose answer is not there yet, or is long and still being sent.
     pub token_requests: usize,
     /// Requests of a token in a second; 0: any number.
     pub token_requests_per_second: u32,
@@ -66,7 +66,9 @@ impl Limits {
         }
         let share = token.requests.take(1).ok_or_else(|| {
             let most = token.requests.most;
-            over(format!("{most} requests of this token have no answer yet; it may have no more."))
+            over(format!(
+                "{most} requests of this token are not answered yet; it may have no more."
+            ))
         })?;
         Ok((token, share))
     }

@@ -21,6 +21,7 @@ mod events;
 mod extract;
 mod flavors;
 mod health;
+mod held;
 mod instances;
 mod limits;
 mod link;

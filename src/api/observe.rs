@@ -19,18 +19,15 @@ use uuid::Uuid;
 use crate::catalog::{Read, Scope};
 use crate::telemetry::Subject;
 
-use super::State;
-use super::connection::{Connection, Entrance, LongBody};
+use super::connection::{Connection, Entrance};
 use super::error::{ApiError, cause, is_actix_error, to_api_error};
+use super::{State, held};
 
 /// Trove's header for the id that leads from an answer to the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
 /// The path that is answered on every connection.
 const HEALTH: &str = "/healthcheck";
-
-/// A longer body is sent in pieces.
-const PIECE: u64 = 64 << 10;
 
 /// The target of the access log's lines.
 const ACCESS: &str = "coffer::access";
@@ -130,7 +127,11 @@ async fn answer<B: MessageBody + 'static>(
     let _open = connection.clone().map(Connection::begin);
     if !in_reserve {
         let response = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-        return response.map(|it| in_pieces(connection, it));
+        // If its body is sent in pieces, the connection knows until the last one.
+        return response.map(|it| match connection {
+            Some(connection) => held::until_sent(it, || connection.begin_long_body()),
+            None => it,
+        });
     }
     let mut response = if request.path() == HEALTH {
         next.call(request).await?.map_into_boxed_body()
@@ -139,45 +140,6 @@ async fn answer<B: MessageBody + 'static>(
     };
     response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     Ok(response)
-}
-
-/// The answer; if its body is sent in pieces, the connection knows until the last one.
-fn in_pieces(
-    connection: Option<Arc<Connection>>,
-    response: ServiceResponse<BoxBody>,
-) -> ServiceResponse<BoxBody> {
-    let is_long = match response.response().body().size() {
-        BodySize::None => false,
-        BodySize::Sized(bytes) => bytes > PIECE,
-        BodySize::Stream => true,
-    };
-    match connection.filter(|_| is_long) {
-        Some(connection) => response.map_body(|_head, body| {
-            BoxBody::new(LongAnswer { body, _open: connection.begin_long_body() })
-        }),
-        None => response,
-    }
-}
-
-/// A body that its connection knows of.
-struct LongAnswer {
-    body: BoxBody,
-    _open: LongBody,
-}
-
-impl MessageBody for LongAnswer {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(context)
-    }
 }
 
 fn no_connection_left() -> ApiError {

@@ -65,6 +65,11 @@ impl FileTree {
         self.count += 1;
     }
 
+    /// How many segments there were so far.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+
     /// The hash of the file that has the segments so far.
     pub(crate) fn finish(mut self) -> Digest {
         let Some(mut right) = self.subtrees.pop() else { return *blake3::hash(&[]).as_bytes() };

@@ -1,19 +1,23 @@
 //! What several rooms ask of a local disk.
 
+mod handle;
 mod link;
 mod socket;
+mod tree;
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, StatVfs, StatxFlags, statx};
 use rustix::io::Errno;
 
+pub use handle::Handle;
 pub use link::{remove_link, replace_link};
 pub use socket::SocketFile;
+pub use tree::remove_tree;
 
 /// Bytes that an ordinary user may still write on a filesystem.
 pub fn free_bytes(filesystem: &StatVfs) -> u64 {
@@ -55,6 +59,12 @@ pub fn open_regular(path: &Path, options: &OpenOptions) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
 }
 
+/// Opens the folder at `path`, and no link to one.
+pub fn open_folder(path: &Path) -> io::Result<File> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
 /// Renames `from` to `to`, which must be free: `EEXIST` otherwise. Each is a name in an open folder.
 ///
 /// A filesystem that cannot promise this in one step (NFS, old kernels) does it with a second link. A folder
@@ -84,29 +94,6 @@ fn rename_by_link(from: (BorrowedFd<'_>, &Path), to: (BorrowedFd<'_>, &Path)) ->
         },
         Err(error) => Err(error),
     }
-}
-
-/// Removes a tree, even if folders in it are not writable.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_writable(path)?;
-            std::fs::remove_dir_all(path)
-        }
-        other => other,
-    }
-}
-
-/// Gives the owner all permissions on the folders of a tree.
-fn make_writable(folder: &Path) -> io::Result<()> {
-    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            make_writable(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -156,20 +143,5 @@ mod tests {
         }
         assert_eq!(std::fs::read(place.path().join("taken")).unwrap(), b"old");
         assert_eq!(std::fs::read(place.path().join("file")).unwrap(), b"new");
-    }
-
-    #[test]
-    fn folders_are_made_writable_before_they_are_removed() {
-        let parent = tempfile::tempdir().unwrap();
-        let deep = parent.path().join("a/b");
-        std::fs::create_dir_all(&deep).unwrap();
-        for folder in [&deep, &parent.path().join("a")] {
-            std::fs::set_permissions(folder, Permissions::from_mode(0o500)).unwrap();
-        }
-        make_writable(&parent.path().join("a")).unwrap();
-        for folder in ["a", "a/b"] {
-            let mode = std::fs::metadata(parent.path().join(folder)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o700, "{folder}");
-        }
     }
 }

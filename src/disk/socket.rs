@@ -1,12 +1,15 @@
 //! Unix sockets, whose files have an owner and a mode, and stay when a process is killed.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::CWD;
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::Handle;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -44,10 +47,11 @@ fn open(path: &Path, mode: u32, group: &str) -> io::Result<UnixListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(&new)?)?;
     let ready = || {
+        let made = Handle::open(CWD, &new)?;
         if !group.is_empty() {
-            chown(&new, None, Some(group_id(group)?))?;
+            made.set_owner(None, Some(group_id(group)?))?;
         }
-        fs::set_permissions(&new, Permissions::from_mode(mode))?;
+        made.set_mode(mode)?;
         socket.listen(BACKLOG)?;
         #[expect(clippy::disallowed_methods, reason = "a socket holds nothing that can be lost")]
         fs::rename(&new, path)

@@ -38,12 +38,12 @@ pub(super) fn open_one(
 ) -> Result<Arc<Reader>> {
     let broken = |why: String, link| JobError::ChainBroken { bad_backup: backup.id, why, link };
     let location = location_of(backup)?;
-    let stored = storage.open(location).map_err(|error| {
-        if error.is_not_found() {
+    let stored = storage.open(location).map_err(|error| match BadLink::of_storage(&error) {
+        BadLink::Missing => {
             let why = "once the file is there again, the backup is as before";
-            return broken(format!("its archive is missing: {error}; {why}"), BadLink::Missing);
+            broken(format!("its archive is missing: {error}; {why}"), BadLink::Missing)
         }
-        broken(format!("its archive cannot be opened: {error}"), BadLink::OutOfReach)
+        link => broken(format!("its archive cannot be opened: {error}"), link),
     })?;
     let (made, length) = (backup.facts.as_ref().map(|facts| facts.stored_bytes), stored.len());
     let other_length = |made: u64| {

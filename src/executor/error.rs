@@ -71,13 +71,28 @@ pub enum BadLink {
     Damaged,
     /// Its archive is not where it was.
     Missing,
+    /// The disk reported an error when it was read. That says nothing of its bytes.
+    DiskError,
     /// It cannot be read at the moment, or is not known.
     OutOfReach,
 }
 
 impl BadLink {
     pub(super) fn of(error: &ArchiveError) -> Self {
-        if error.is_damage() { Self::Damaged } else { Self::OutOfReach }
+        match error {
+            error if error.is_damage() => Self::Damaged,
+            ArchiveError::Io(error) if is_disk_error(error) => Self::DiskError,
+            _ => Self::OutOfReach,
+        }
+    }
+
+    /// The same of an archive that could not be opened.
+    pub(super) fn of_storage(error: &StorageError) -> Self {
+        match error {
+            error if error.is_not_found() => Self::Missing,
+            StorageError::Io { source, .. } if is_disk_error(source) => Self::DiskError,
+            _ => Self::OutOfReach,
+        }
     }
 }
 
@@ -138,7 +153,7 @@ impl JobError {
         let code = match link {
             BadLink::Damaged => FailureCode::ArchiveDamaged,
             BadLink::Missing => FailureCode::ArchiveMissing,
-            BadLink::OutOfReach => return None,
+            BadLink::DiskError | BadLink::OutOfReach => return None,
         };
         Some((*bad_backup, Failure::new(code, why.clone())))
     }
@@ -147,9 +162,8 @@ impl JobError {
     pub fn is_disk_error(&self) -> bool {
         match self {
             Self::Storage(StorageError::Io { source, .. })
-            | Self::Archive(ArchiveError::Io(source)) => {
-                source.raw_os_error() == Some(Errno::IO.raw_os_error())
-            }
+            | Self::Archive(ArchiveError::Io(source)) => is_disk_error(source),
+            Self::ChainBroken { link, .. } => *link == BadLink::DiskError,
             Self::Catalog(error) => error.is_disk_error(),
             _ => false,
         }
@@ -188,7 +202,35 @@ impl JobError {
     }
 }
 
+fn is_disk_error(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error())
+}
+
 /// Whether the system says that there is no room.
 pub(super) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_error_of_a_chains_archive_is_one_of_the_disk_and_no_damage() {
+        let broken = |error: &std::io::Error| {
+            let source = std::io::Error::from_raw_os_error(error.raw_os_error().unwrap());
+            let opening = StorageError::Io { action: "opening", what: "x".to_owned(), source };
+            let source = std::io::Error::from_raw_os_error(error.raw_os_error().unwrap());
+            [BadLink::of_storage(&opening), BadLink::of(&ArchiveError::Io(source))].map(|link| {
+                let bad_backup = BackupId::generate();
+                JobError::ChainBroken { bad_backup, why: opening.to_string(), link }
+            })
+        };
+        for error in broken(&Errno::IO.into()) {
+            assert!(error.is_disk_error() && !error.is_damage() && error.bad_archive().is_none());
+        }
+        for error in broken(&Errno::ACCESS.into()) {
+            assert!(!error.is_disk_error() && !error.is_damage());
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! When an archive was proven last and how far, what its last drill found, and whether a person pinned it.
 //!
-//! The first proof's time is the end of the backup, which the archive's manifest says. Each later proof
-//! (`coffer verify`, drills) and each pin replaces a small file beside the archive, from which a rebuilt catalog
-//! takes it.
+//! The first proof ends a little after the backup, whose end the archive's manifest says: its time is that of the
+//! archive's file, where the storage keeps one. Each later proof (`coffer verify`, drills) and each pin replaces a small
+//! file beside the archive, from which a rebuilt catalog takes it.
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -121,8 +121,8 @@ fn update(storage: &dyn Storage, backup: &Backup, change: impl FnOnce(&mut Recor
     }
 }
 
-/// When an archive was proven before it was published. Version 0.1.0 did that a little after the end that the
-/// manifest says, and kept the time, also that of later proofs, with the file.
+/// When an archive was proven before it was published: a little after the end that the manifest says, and that end where
+/// the time of the file is not known. Version 0.1.0 kept the time of later proofs with the file, too.
 pub(super) fn of_finished(manifest: &Manifest, stored: &StoredArchive) -> Timestamp {
     stored.proven_hint.map_or(manifest.finished, |hint| hint.max(manifest.finished))
 }

@@ -52,11 +52,7 @@ pub(super) fn candidates(context: &Context) -> Result<Vec<Candidate>> {
     let stored = context.storage.list()?.into_iter();
     let stored = stored.map(|stored| Candidate { stored, discarded: None });
     let discarded = context.local.discarded()?.into_iter().map(|discarded| Candidate {
-        stored: StoredArchive {
-            location: discarded.location.clone(),
-            bytes: discarded.bytes,
-            proven_hint: None,
-        },
+        stored: discarded.stored.clone(),
         discarded: Some(discarded),
     });
     Ok(stored.chain(discarded).collect())

@@ -127,6 +127,7 @@ fn record(
         // It was deleted meanwhile.
         Err(_) if context.catalog.chain_to_restore(id).is_err() => return Ok(()),
         Err(error) => {
+            presence::note_disk_error(context, error.is_disk_error(), error);
             let found = error.bad_archive().filter(|_| presence::are_here(context));
             log::warn!("reading the archive of backup {id} again: {}", with_causes(error));
             let failure =

@@ -10,14 +10,15 @@
 //! database, such as SQLite's `-wal`, lies beside the file itself and goes with it: it is never applied to another one.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirBuilder, File, Metadata, Permissions};
+use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::CWD;
 use rustix::process::geteuid;
 
-use crate::disk::{free_bytes, remove_link, remove_tree, replace_link};
+use crate::disk::{Handle, free_bytes, remove_link, remove_tree, replace_link};
 use crate::domain::{FailureCode, InstanceId, RunId};
 use crate::engine::{EngineError, shell_quoted};
 use crate::storage::StorageError;
@@ -84,10 +85,8 @@ impl StagingPlace {
         }
         // Others may pass, as through the folder it is in, but only this user writes here.
         let mode = above.mode() & 0o755 | 0o700;
-        std::fs::set_permissions(&self.keeper, Permissions::from_mode(mode))
+        prepare(&self.keeper, mode, (None, above.gid()))
             .map_err(failed("preparing", &self.keeper))?;
-        // Where the group cannot be set, it stays this user's.
-        drop(chown(&self.keeper, None, Some(above.gid())));
         match File::create_new(&marker) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 Err(failed("creating", &marker)(error).into())
@@ -165,10 +164,9 @@ impl StagingPlace {
         DirBuilder::new().mode(0o700).create(&folder).map_err(failed("creating", &folder))?;
         let generation = Generation { place: self, id, folder, is_published: false };
         // Who may write beside the target may write beside what it leads to: SQLite's files are there.
-        let folder = &generation.folder;
-        drop(chown(folder, Some(above.uid()), Some(above.gid())));
-        let mode = Permissions::from_mode(above.mode() & 0o7777 | 0o700);
-        std::fs::set_permissions(folder, mode).map_err(failed("preparing", folder))?;
+        let (folder, mode) = (&generation.folder, above.mode() & 0o7777 | 0o700);
+        prepare(folder, mode, (Some(above.uid()), above.gid()))
+            .map_err(failed("preparing", folder))?;
         Ok(generation)
     }
 
@@ -186,6 +184,17 @@ impl StagingPlace {
         let hidden = self.keeper.file_name().unwrap_or_default();
         Path::new(hidden).join(generation).join(&self.name).into_os_string()
     }
+}
+
+/// Sets owner, group and mode of a folder that this user made. Where the first two cannot be set, they stay this user's.
+fn prepare(folder: &Path, mode: u32, (user, group): (Option<u32>, u32)) -> io::Result<()> {
+    // By what is there and not by its name, which could be a link by now.
+    let made = Handle::open_folder(CWD, folder)?;
+    if made.metadata()?.uid() != geteuid().as_raw() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    drop(made.set_owner(user, Some(group)));
+    made.set_mode(mode)
 }
 
 /// What is being restored. Dropped, it is removed.

@@ -33,6 +33,8 @@ use super::stream::{ClientStream, Times};
 const REQUEST_GRACE_S: u64 = 10;
 /// How long a client that was refused may go on sending, so that it reads why.
 const REFUSED: Duration = Duration::from_secs(1);
+/// Bytes of an answer that may wait for its client; beyond, the next piece of it is not made yet.
+const WRITE_BUFFER: usize = 8 << 10;
 /// Connections to the Unix socket at once.
 const LOCAL_CONNECTIONS: usize = 64;
 
@@ -140,6 +142,7 @@ impl Application {
             .keep_alive(self.keep_alive)
             .client_request_timeout(self.times.request)
             .client_disconnect_timeout(REFUSED)
+            .h1_write_buffer_size(WRITE_BUFFER)
             .on_connect_ext(|io: &ClientStream<S>, data| {
                 data.insert(Arc::<Connection>::clone(&io.place().member.connection));
             })

@@ -67,16 +67,16 @@ pub trait Pending: Write + Send + std::fmt::Debug {
     /// [`Pending::sync`].
     fn reopen(&self) -> Result<Arc<dyn ReadAt>>;
 
-    /// Makes it the archive at `location`, durably; never replaces one. `finished` is when the backup was
-    /// finished: backends that show people a time show this one.
-    fn publish(self: Box<Self>, location: &Location, finished: Timestamp) -> Result<()>;
+    /// Makes it the archive at `location`, durably; never replaces one. `proven` is when its proof ended:
+    /// backends whose files have a time keep this one.
+    fn publish(self: Box<Self>, location: &Location, proven: Timestamp) -> Result<()>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredArchive {
     pub location: Location,
     pub bytes: u64,
-    /// When it was proven last, if version 0.1.0 made it, which kept that as the file's mtime. Means nothing
-    /// unless it is later than the end of the backup in the manifest.
+    /// When it was proven before it was published, or later by version 0.1.0, if the file's mtime still says so. Means
+    /// nothing unless it is later than the end of the backup in the manifest.
     pub proven_hint: Option<Timestamp>,
 }

@@ -31,6 +31,12 @@ pub enum UndoError {
     Empty { path: PathBuf },
     #[error("{} cannot be read: {why}; its folder holds what was replaced", path.display())]
     Unreadable { path: PathBuf, why: String },
+    /// Somebody else made it, or may change it: what it says could lead anywhere.
+    #[error(
+        "{} belongs to user {owner} or can be written by others: if it is an undo point, run the command as that user",
+        path.display()
+    )]
+    Foreign { path: PathBuf, owner: u32 },
     #[error("{action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
 }

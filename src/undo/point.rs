@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::error::{Result, UndoError, failed, is_unknown};
 use super::look::bytes_below;
@@ -344,12 +345,16 @@ fn parent_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Locks a folder as long as the file is open. `None`: another process has it, or it is gone.
+/// Locks a folder of this user's as long as the file is open. `None`: another process has it, or it is gone.
 fn lock(folder: &Path) -> Result<Option<File>> {
-    let opened = match File::open(folder) {
+    let opened = match disk::open_folder(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed("opening", folder))?,
     };
+    let found = opened.metadata().map_err(failed("inspecting", folder))?;
+    if found.uid() != geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        return Err(UndoError::Foreign { path: folder.to_owned(), owner: found.uid() });
+    }
     match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(opened)),
         Err(Errno::WOULDBLOCK) => Ok(None),

@@ -1,13 +1,14 @@
 //! What an undo point knows of itself: `undo.json`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::{Result, UndoError, failed};
+use crate::disk;
 use crate::domain::{BackupId, words};
 
 /// How the names of the folders of undo points begin.
@@ -15,6 +16,8 @@ pub(super) const PREFIX: &str = ".coffer-undo-";
 
 /// The version that is written, and the newest that is read.
 const VERSION: u32 = 1;
+/// A longer file is not one that Coffer wrote.
+const LONGEST: u64 = 1 << 20;
 const FILE: &str = "undo.json";
 const NEW: &str = "undo.json.new";
 
@@ -74,10 +77,12 @@ impl Record {
     /// The record in this undo point's folder; `None`: there is none.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
-        let json = match fs::read(&path) {
+        let opened = match disk::open_regular(&path, OpenOptions::new().read(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(failed("reading", &path))?,
+            opened => opened.map_err(failed("opening", &path))?,
         };
+        let mut json = Vec::new();
+        opened.take(LONGEST).read_to_end(&mut json).map_err(failed("reading", &path))?;
         let unreadable = |why: String| UndoError::Unreadable { path: path.clone(), why };
         let record: Self =
             serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;

@@ -125,9 +125,8 @@ async fn a_host_that_is_not_this_servers_does_not_get_into_links() {
     }
 }
 
-#[actix_web::test]
-async fn a_long_page_is_complete_and_in_order_and_links_to_the_next() {
-    let fixture = Fixture::new();
+/// Gives the project more instances than are read at once; their names.
+fn with_ninety_instances(fixture: &Fixture) -> Vec<String> {
     let names: Vec<String> = (0..90).map(|number| format!("n{number:03}")).collect();
     let instance = |name: &String| Instance {
         id: coffer::domain::InstanceId::generate(),
@@ -146,6 +145,37 @@ async fn a_long_page_is_complete_and_in_order_and_links_to_the_next() {
     };
     let instances = names.iter().map(instance).collect();
     blocking(|| fixture.catalog.sync_instances(instances).wait().unwrap());
+    names
+}
+
+#[actix_web::test]
+async fn a_long_page_counts_as_a_request_until_it_is_sent() {
+    let fixture = Fixture::new();
+    with_ninety_instances(&fixture);
+    let app = App::new().wrap(api::request_id()).configure(api::routes(fixture.state.clone()));
+    let service = test::init_service(app).await;
+    let list = async |who: &str| {
+        let request = Request::get("/v1.0/project-a/instances").token_of(who);
+        request.into_inner().send_request(&service).await
+    };
+    let mut unread = Vec::new();
+    for _request in 0..LIMITS.token_requests {
+        let page = list("reader").await;
+        assert_eq!(page.status(), 200);
+        unread.push(page);
+    }
+    let refused = list("reader").await;
+    assert_eq!(refused.status(), 413);
+    assert_eq!(refused.headers().get("retry-after").unwrap(), "1");
+    assert_eq!(list("alice").await.status(), 200, "another token has its own");
+    test::read_body(unread.pop().unwrap()).await;
+    assert_eq!(list("reader").await.status(), 200);
+}
+
+#[actix_web::test]
+async fn a_long_page_is_complete_and_in_order_and_links_to_the_next() {
+    let fixture = Fixture::new();
+    let names = with_ninety_instances(&fixture);
     let named = |page: &Value| -> Vec<String> {
         let rows = page["instances"].as_array().unwrap();
         rows.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()

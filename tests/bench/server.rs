@@ -97,7 +97,10 @@ impl Server {
 
     /// The same, with the variables of the packaged systemd unit, which make the allocator give memory back.
     pub(crate) fn start_as_packaged(program: &Program, config: &Path) -> Outcome<Self> {
-        let in_unit = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
+        let unit = include_str!("../../packaging/coffer.service");
+        let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
+        let words = lines.flat_map(str::split_whitespace).filter(|it| it.starts_with("MALLOC"));
+        let in_unit: Vec<_> = words.filter_map(|it| it.split_once('=')).collect();
         Self::start_with(program, config, &in_unit)
     }
 

@@ -10,9 +10,19 @@ use serde_json::json;
 use super::disks::{notices, server_over};
 use crate::support::{Client, id_of, names_in, stderr_of, succeed, wait_until, write_file};
 
-/// The data directory is a mount of its own, as that of a disk is.
+/// The data directory is on a filesystem of its own, which can be taken away from it and brought back.
 struct Mounted {
     folder: tempfile::TempDir,
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let unmount = |name: &str| {
+            Command::new("umount").args(["--quiet", "--lazy"]).arg(self.path(name)).status()
+        };
+        // The first was unmounted by the test, unless that failed.
+        drop(["data", "disk"].map(unmount));
+    }
 }
 
 impl Mounted {
@@ -21,6 +31,10 @@ impl Mounted {
         for name in ["disk", "other", "data"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
+        let disk = folder.path().join("disk");
+        succeed(
+            Command::new("mount").args(["-t", "tmpfs", "-o", "mode=700", "coffer-test"]).arg(disk),
+        );
         Self { folder }
     }
 

@@ -8,7 +8,10 @@ use std::path::Path;
 use rstest::rstest;
 
 use super::disks::rename;
-use crate::support::{PROJECT, TestServer, UNPRIVILEGED, id_of, names_in, stderr_of, write_file};
+use crate::support::{
+    PROJECT, TestServer, UNPRIVILEGED, archive_of, id_of, names_in, stderr_of, wait_until,
+    write_file,
+};
 
 /// A server over a tree with one file, as root or not, in a folder that every user reaches.
 fn server_over_tree(folder: &Path, unprivileged: bool) -> TestServer {
@@ -17,6 +20,8 @@ fn server_over_tree(folder: &Path, unprivileged: bool) -> TestServer {
     std::fs::create_dir(&source).unwrap();
     write_file(&source.join("file"), "content");
     let builder = TestServer::builder().instance_directory("source", &source);
+    // Some who are not root have their tests in folders of another group.
+    let builder = builder.allow_warning("only root may give files to others");
     if unprivileged { builder.unprivileged() } else { builder }.start()
 }
 
@@ -58,15 +63,17 @@ fn a_start_with_a_planted_link_is_refused_and_leaves_what_it_leads_to_alone(
 ) {
     let folder = tempfile::tempdir().unwrap();
     let mut server = server_over_tree(folder.path(), unprivileged);
-    server.admin().full("source");
+    let made = server.admin().full("source");
+    let made = server.admin().restore_into_instance(&made);
     server.terminate();
     let home = home_beside(&server, unprivileged);
     let project = format!("archives/{PROJECT}");
     let instance = format!("{project}/{}", names_in(&server.data_dir().join(&project))[0]);
     let folders = ["tmp", "trash", "restored", "archives", "instances", &project, &instance];
     let restored = format!("restored/{PROJECT}");
+    let restored = [restored.clone(), format!("{restored}/{}", id_of(&made))];
     let files = FILES.iter().copied();
-    for name in folders.into_iter().chain([restored.as_str()]).chain(files) {
+    for name in folders.into_iter().chain(restored.iter().map(String::as_str)).chain(files) {
         let (planted, away) = (server.data_dir().join(name), server.folder().join("away"));
         let target = if FILES.contains(&name) { home.join("letter") } else { home.clone() };
         let was_there = planted.exists();
@@ -91,6 +98,62 @@ fn a_start_with_a_planted_link_is_refused_and_leaves_what_it_leads_to_alone(
     assert_untouched(&home);
     server.restart();
     server.admin().full("source");
+}
+
+/// Puts a link in the place of what is at `path`, if anything is.
+fn plant(path: &Path, leads_to: &Path) {
+    std::fs::remove_file(path).unwrap_or_default();
+    symlink(leads_to, path).unwrap();
+}
+
+#[rstest]
+fn links_that_are_planted_in_its_folders_are_removed_or_refused_and_what_they_lead_to_is_left_alone(
+    #[values(false, true)] unprivileged: bool,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = server_over_tree(folder.path(), unprivileged);
+    let client = server.admin();
+    let (lost, kept) = (client.full("source"), client.full("source"));
+    let restored = client.restore_into_instance(&kept);
+    server.terminate();
+    let home = home_beside(&server, unprivileged);
+    let (letter, data) = (home.join("letter"), server.data_dir().to_owned());
+    let (tmp, trash) = (data.join("tmp"), data.join("trash"));
+    for name in [&format!("{}.0", id_of(&lost)), "small-x", "drill-x", ".tmpx"] {
+        plant(&tmp.join(name), &home);
+        plant(&tmp.join(format!("{name}y")), &letter);
+    }
+    plant(&trash.join("1.planted"), &home);
+    plant(&trash.join(format!("1.{}", id_of(&lost))), &letter);
+    plant(&data.join(format!("instances/{}.json", id_of(&restored))), &letter);
+    plant(&data.join("coffer.sock"), &letter);
+    plant(&data.join("coffer.sock.new"), &letter);
+    plant(&archive_of(&lost), &letter);
+    let proof = format!("{}.proof", archive_of(&kept).display());
+    plant(Path::new(&proof), &letter);
+    for warning in ["there is no socket", "not a regular file", "are not Coffer's"] {
+        server.allow_warning(warning);
+    }
+    server.restart();
+    let client = server.admin();
+    wait_until("the trash to be emptied", || names_in(&trash).is_empty().then_some(()));
+    let left = names_in(&tmp);
+    assert!(left.iter().all(|it| it == &format!("{}.0y", id_of(&lost))), "{left:?}");
+    client.delete(&format!("backups/{}", id_of(&lost))).with_status(202);
+    let row = wait_until("the failure of the delete", || {
+        let answer = client.get(&format!("backups/{}", id_of(&lost)));
+        (answer.status == 200).then(|| answer.text())
+    });
+    assert!(row.contains("DELETE_FAILED") && row.contains("not a regular file"), "{row}");
+    server.run_ok(&["verify", id_of(&kept)]);
+    assert!(!Path::new(&proof).is_symlink(), "the new proof is in the place of the link");
+    let instance = format!("instances/{}", id_of(&restored));
+    client.delete(&instance).with_status(202);
+    wait_until("the instance to go", || (client.get(&instance).status == 404).then_some(()));
+    assert_untouched(&home);
+    for name in names_in(&tmp) {
+        std::fs::remove_file(tmp.join(name)).unwrap();
+    }
 }
 
 #[rstest]

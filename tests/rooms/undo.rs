@@ -228,6 +228,23 @@ fn an_exchange_that_was_killed_after_it_was_made_is_ended() {
 }
 
 #[test]
+fn an_undo_point_that_others_made_or_may_change_is_not_used_and_nothing_of_it_is_removed() {
+    let folder = TempDir::new().unwrap();
+    let point = left(folder.path(), None, "discarded");
+    fs::set_permissions(&point, fs::Permissions::from_mode(0o777)).unwrap();
+    let found = undo::within(folder.path()).unwrap();
+    assert!(found.points.is_empty());
+    assert!(matches!(found.unreadable[..], [UndoError::Foreign { .. }]), "{:?}", found.unreadable);
+    assert!(point.exists());
+    // A link to one.
+    fs::set_permissions(&point, fs::Permissions::from_mode(0o700)).unwrap();
+    let link = folder.path().join(".coffer-undo-link");
+    std::os::unix::fs::symlink(&point, &link).unwrap();
+    assert!(undo::within(folder.path()).unwrap().points.is_empty());
+    assert!(link.is_symlink() && !point.exists(), "a point of one's own is removed");
+}
+
+#[test]
 fn a_record_that_leads_elsewhere_or_is_of_a_newer_version_is_refused() {
     let (folder, target) = database();
     let point = left(folder.path(), None, "replaced");

@@ -9,6 +9,7 @@
 mod backup;
 mod builder;
 mod client;
+mod control_group;
 mod disk;
 mod log;
 mod process;
@@ -25,6 +26,7 @@ pub(crate) use backup::{
 };
 pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Client};
+pub(crate) use control_group::{ControlGroup, UnitLimits};
 pub(crate) use disk::Disk;
 pub(crate) use log::Log;
 pub(crate) use process::{

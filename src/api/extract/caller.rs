@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::api::error::ApiError;
 use crate::api::limits::{Share, TokenUse};
-use crate::api::{AuthMode, State, counted};
+use crate::api::{AuthMode, State, counted, held};
 use crate::catalog::{Read, Scope};
 use crate::domain::{Actor, Caller, ProjectId, Role};
 
@@ -34,9 +34,9 @@ pub(in crate::api) async fn authenticate(
         Ok((scope, token, share)) => {
             request.extensions_mut().insert(scope);
             request.extensions_mut().insert(token);
-            let answer = next.call(request).await;
-            drop(share);
-            answer.map(ServiceResponse::map_into_boxed_body)
+            let answer = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+            // A long answer counts until it is sent.
+            answer.map(|it| held::until_sent(it, || share))
         }
         Err(refusal) => Ok(request.error_response(refusal)),
     }

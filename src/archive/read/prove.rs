@@ -11,7 +11,7 @@ use super::verified_patches::VerifiedPatches;
 use super::walk::{Content, Walk};
 use crate::archive::error::{ArchiveError, Damage, Result};
 use crate::archive::frame::Decompressor;
-use crate::archive::hash::{self, Digest};
+use crate::archive::hash::{self, Digest, FileTree};
 use crate::archive::index::{
     Piece, Segment, SegmentPosition, Stored, segment_length, segment_start,
 };
@@ -210,8 +210,8 @@ fn check_segments(
 }
 
 impl Reader {
-    /// BLAKE3 of the file in hex, as `b3sum` prints it. Several threads read and hash a MiB each; 32 bytes for each
-    /// MiB are kept. `progress` is called with the number of bytes that are done.
+    /// BLAKE3 of the file in hex, as `b3sum` prints it. Several threads read and hash a MiB each. `progress` is called
+    /// with the number of bytes that are done.
     pub fn checksum(
         self: &Arc<Self>,
         workers: usize,
@@ -227,12 +227,12 @@ impl Reader {
             })
         })?;
         let count = saturating_usize(length.div_ceil(to_u64(SEGMENT_BYTES)));
-        let mut hashes = Vec::new();
+        let mut tree = FileTree::default();
         pool.run((0..count).map(Ok::<_, ArchiveError>), |hash| {
-            hashes.push(hash?);
-            progress(segment_start(hashes.len()).min(length));
+            tree.push(&hash?);
+            progress(segment_start(tree.count()).min(length));
             Ok(())
         })?;
-        Ok(hex::encode(hash::file(&hashes)))
+        Ok(hex::encode(tree.finish()))
     }
 }

@@ -6,14 +6,14 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, fchmod, flock, removexattr, renameat};
+use rustix::fs::{CWD, FlockOperation, Mode, fchmod, flock, removexattr, renameat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use crate::disk::{remove_tree, rename_to_free_name};
+use crate::disk::{open_folder, remove_tree, rename_to_free_name};
 use crate::domain::LeftOut;
 use crate::engine::{EngineError, Result};
 
@@ -82,15 +82,18 @@ impl Staging {
 
     /// Fails if its name leads to something else by now.
     fn require_in_place(&self) -> Result<()> {
-        let failed = |error| EngineError::target("placing what was restored in", &self.path, error);
-        let (mine, found) = (self.folder.metadata(), std::fs::symlink_metadata(&self.path));
-        let (mine, found) = (mine.map_err(failed)?, found.map_err(failed)?);
-        if (mine.dev(), mine.ino()) == (found.dev(), found.ino()) {
-            return Ok(());
-        }
-        let why = "another program put something else there during the restore; restore into a folder that nobody \
-                   else may write to";
-        Err(failed(io::Error::other(why)))
+        let in_place = self.is_in_place().and_then(|it| {
+            let why = "another program put something else there during the restore; restore into a folder that \
+                       nobody else may write to";
+            if it { Ok(()) } else { Err(io::Error::other(why)) }
+        });
+        in_place
+            .map_err(|error| EngineError::target("placing what was restored in", &self.path, error))
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        let (mine, found) = (self.folder.metadata()?, std::fs::symlink_metadata(&self.path)?);
+        Ok((mine.dev(), mine.ino()) == (found.dev(), found.ino()))
     }
 
     pub(in crate::engine) fn path(&self) -> &Path {
@@ -131,7 +134,11 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        match remove_tree(&self.path) {
+        let removed = self.is_in_place().and_then(|is_own| {
+            // What another program put there is none of ours.
+            if is_own { remove_tree(&self.path) } else { Ok(()) }
+        });
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 log::warn!("{} could not be removed: {error}", self.path.display());
             }
@@ -174,12 +181,6 @@ fn is_abandoned(folder: &File) -> bool {
     let own = |it: Metadata| it.uid() == geteuid().as_raw();
     folder.metadata().is_ok_and(own)
         && flock(folder, FlockOperation::NonBlockingLockExclusive).is_ok()
-}
-
-/// Opens a folder, and no link to one.
-fn open_folder(path: &Path) -> io::Result<File> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 fn sync(target: &Path) -> Result<()> {

@@ -175,11 +175,11 @@ pub(super) fn publish(
         return Err(JobError::Cancelled);
     }
     presence::require_archives(context)?;
-    // The one time of this backup: its manifest's end, its row's last change, and its first proof.
-    let end = finished.manifest.finished;
-    pending.publish(&location, end)?;
+    // The proof has just ended. A clock that was set back meanwhile does not put it before the backup.
     let Finished { manifest, stored_bytes, checksum, .. } = finished;
-    Ok(facts::of_archive(manifest, location, *stored_bytes, checksum.clone(), end))
+    let proven = context.clock.now().max(manifest.finished);
+    pending.publish(&location, proven)?;
+    Ok(facts::of_archive(manifest, location, *stored_bytes, checksum.clone(), proven))
 }
 
 #[cfg(test)]

@@ -4,15 +4,15 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::disk;
+use crate::disk::{self, Handle};
 use crate::storage::{Result, StorageError};
 
 /// Folders are private to their owner, because archives hold whole databases.
@@ -89,16 +89,11 @@ impl Folder {
     /// folder that may not be written cannot be emptied or moved.
     pub(super) fn open_writable_folder(&self, name: &OsStr) -> Result<Self> {
         let open = || {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let handle = File::from(rustix::fs::openat(self, name, flags, Mode::empty())?);
-            let mode = handle.metadata()?.permissions().mode();
-            if mode & PRIVATE != PRIVATE {
-                // By the open handle and not by name, which could be a link by now.
-                let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
-                rustix::fs::chmod(by_handle.as_str(), Mode::from_raw_mode(PRIVATE))?;
+            let handle = Handle::open_folder(self, name)?;
+            if handle.metadata()?.mode() & PRIVATE != PRIVATE {
+                handle.set_mode(PRIVATE)?;
             }
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            Ok::<_, io::Error>(rustix::fs::openat(&handle, ".", flags, Mode::empty())?)
+            handle.list()
         };
         let path = self.path_of(name);
         let fd = open().map_err(failed("opening", &path))?;
@@ -113,11 +108,10 @@ impl Folder {
 
     /// The metadata of `name`, without following it; `None`: it certainly does not exist.
     pub(super) fn metadata(&self, name: &OsStr) -> Result<Option<Metadata>> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let found = match rustix::fs::openat(self, name, flags, Mode::empty()) {
-            Ok(fd) => File::from(fd).metadata().map(Some),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
+        let found = match Handle::open(self, name) {
+            Ok(handle) => handle.metadata().map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         };
         found.map_err(failed("inspecting", &self.path_of(name)))
     }

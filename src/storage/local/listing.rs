@@ -37,7 +37,7 @@ pub(super) fn list(layout: &Layout) -> Result<Vec<StoredArchive>> {
 
 pub(super) fn stored_archive(location: Location, metadata: &Metadata) -> StoredArchive {
     let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
-    // Version 0.1.0 set the mtime to a whole microsecond. A copy that did not keep the mtime rarely has one.
+    // The mtime is set to a whole microsecond. A copy that did not keep it rarely has one.
     let proven_hint = (nanos % 1000 == 0).then(|| {
         Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000))
     });

@@ -183,9 +183,9 @@ impl PendingFile {
     }
 
     /// Sets the file's time, makes it read-only for its owner and inaccessible to others, and syncs that.
-    fn seal(&self, finished: Timestamp) -> Result<()> {
+    fn seal(&self, proven: Timestamp) -> Result<()> {
         let what = self.path();
-        set_modified(&self.file, finished).map_err(failed("dating", &what))?;
+        set_modified(&self.file, proven).map_err(failed("dating", &what))?;
         let read_only = Permissions::from_mode(0o400);
         self.file.set_permissions(read_only).map_err(failed("protecting", &what))?;
         self.file.sync_all().map_err(failed("syncing", &what))
@@ -287,12 +287,12 @@ impl Pending for PendingFile {
         Ok(Arc::new(file))
     }
 
-    fn publish(mut self: Box<Self>, location: &Location, finished: Timestamp) -> Result<()> {
+    fn publish(mut self: Box<Self>, location: &Location, proven: Timestamp) -> Result<()> {
         if self.stage != Stage::Synced {
             return Err(self.other_error("publishing", "it is not synced"));
         }
         self.check_not_replaced()?;
-        self.seal(finished)?;
+        self.seal(proven)?;
         let layout = Arc::clone(&self.layout);
         let _folders = layout.folders.lock();
         let path = OpenedPath::make(&layout.archives, location.as_str())?;

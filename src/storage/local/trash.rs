@@ -12,13 +12,14 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, failed};
 use super::layout::Layout;
+use super::listing;
 use super::opened_path::OpenedPath;
 use super::removal;
 use crate::disk::rename_to_free_name;
 use crate::domain::{Location, Timestamp};
 use crate::failpoint;
 use crate::file_url;
-use crate::storage::Result;
+use crate::storage::{Result, StoredArchive};
 
 /// The longest label in a name. With time and number it stays below the 255 bytes of a file name.
 const LONGEST_LABEL: usize = 200;
@@ -81,9 +82,8 @@ pub(super) fn bring_back(layout: &Layout, path: &OpenedPath<'_>, text: &str) -> 
 /// An archive in the trash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discarded {
-    /// Where it was.
-    pub location: Location,
-    pub bytes: u64,
+    /// What it was, where it was.
+    pub stored: StoredArchive,
     /// When it was put there.
     pub at: Timestamp,
     name: OsString,
@@ -98,10 +98,11 @@ pub(super) fn archives(layout: &Layout) -> Result<Vec<Discarded>> {
         let Some((seconds, location)) = archive_of(&name) else { continue };
         let Some(metadata) = trash.metadata(&name)?.filter(Metadata::is_file) else { continue };
         let micros = i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
-        let (at, bytes) = (Timestamp::from_micros(micros), metadata.len());
+        let at = Timestamp::from_micros(micros);
         let newer = found.get(&location).is_none_or(|it| (it.at, &it.name) < (at, &name));
         if newer {
-            found.insert(location.clone(), Discarded { location, bytes, at, name });
+            let stored = listing::stored_archive(location.clone(), &metadata);
+            found.insert(location, Discarded { stored, at, name });
         }
     }
     Ok(found.into_values().collect())

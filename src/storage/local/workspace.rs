@@ -10,6 +10,7 @@ use rustix::process::geteuid;
 
 use super::folder::{Folder, failed};
 use super::removal;
+use crate::disk::open_regular;
 use crate::storage::{Result, StorageError};
 
 /// A private folder. Dropped, it is removed with everything in it, also folders that may not be written.
@@ -76,7 +77,9 @@ fn remove_abandoned(within: &Path) {
         {
             continue;
         }
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        let Ok(lock) = open_regular(&entry.path().join(LOCK), File::options().read(true)) else {
+            continue;
+        };
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
         }

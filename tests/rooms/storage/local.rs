@@ -354,11 +354,11 @@ fn archives_are_brought_back_from_the_trash_together_or_not_at_all() {
         store.remove(location).unwrap();
     }
     let discarded = store.discarded().unwrap();
-    assert_eq!(discarded.iter().map(|it| &it.location).collect::<Vec<_>>(), [&one, &other]);
+    assert_eq!(discarded.iter().map(|it| &it.stored.location).collect::<Vec<_>>(), [&one, &other]);
     let mut bytes = [0; 5];
     let opened = store.open_discarded(&discarded[0]).unwrap();
     opened.read_exact_at(&mut bytes, 0).unwrap();
-    assert_eq!((&bytes, discarded[0].bytes), (b"bytes", 5));
+    assert_eq!((&bytes, discarded[0].stored.bytes), (b"bytes", 5));
     let trash = folder_of(&store, "trash");
     let name =
         names(&trash).into_iter().find(|it| it.contains(&other.backup_id().unwrap().to_string()));
