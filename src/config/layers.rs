@@ -108,9 +108,21 @@ fn built(
     builder.build().and_then(config::Config::try_deserialize).map_err(|reason| {
         ConfigError::Malformed {
             origin: origin.to_owned(),
-            reason: reason.to_string().trim_end().to_owned(),
+            reason: with_dots(reason.to_string().trim_end()),
         }
     })
+}
+
+/// The crate writes `instances[0]name` where the file's own language has a dot behind the bracket.
+fn with_dots(reason: &str) -> String {
+    let mut text = String::new();
+    for part in reason.split_inclusive(']') {
+        if text.ends_with(']') && part.starts_with(|first: char| first.is_ascii_lowercase()) {
+            text.push('.');
+        }
+        text.push_str(part);
+    }
+    text
 }
 
 /// Checks that each variable names a key with a single value.

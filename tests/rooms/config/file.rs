@@ -80,7 +80,7 @@ fn a_value_of_the_wrong_type_is_named_with_its_key() {
 #[test]
 fn a_missing_key_of_a_list_entry_is_named() {
     let error = error_of("[[instances]]\nname = \"a\"\nproject_id = \"p\"\nengine = \"sqlite\"");
-    assert!(error.contains("instances[0]") && error.contains("source"), "{error}");
+    assert!(error.contains("\"instances[0].source\""), "{error}");
 }
 
 #[test]
