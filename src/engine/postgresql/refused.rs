@@ -36,7 +36,7 @@ pub(super) struct RefusedDatabase<'a> {
 impl<'a> RefusedDatabase<'a> {
     pub(super) fn find(messages: &'a str) -> Option<Self> {
         let at = messages.find(&format!("{STATEMENT}{CREATE_DATABASE}"))? + STATEMENT.len();
-        let statement = messages[at..].lines().next()?;
+        let statement = messages.get(at..)?.lines().next()?;
         let (_, rest) = statement.rsplit_once(" ENCODING = '")?;
         let (encoding, _) = rest.split_once('\'')?;
         Some(Self { statement, encoding })
