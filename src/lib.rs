@@ -12,11 +12,13 @@
 //! main        the program                   → cli
 //! cli         commands                      → server client executor catalog undo engine archive storage config policy telemetry wire disk file_url domain
 //! client      asks the API over HTTP        → wire domain
-//! server      one process, put together     → executor scheduler notify api catalog engine storage config policy wire bell disk domain
+//! server      one process, put together     → executor scheduler notify api console access catalog engine storage config policy wire bell disk domain
 //! scheduler   begins what is due            → catalog policy bell domain
 //! notify      tells people what is wrong    → catalog policy bell domain
 //! executor    threads that do the work      → catalog undo engine archive storage bell disk failpoint telemetry domain
-//! api         HTTP and Trove's words        → catalog wire telemetry domain
+//! api         HTTP and Trove's words        → access catalog wire telemetry domain
+//! console     pages for people              → access catalog wire policy bell domain
+//! access      archives and channels by HTTP → catalog wire domain
 //! catalog     rules over records            → store policy bell domain
 //! store       records in SQLite             → disk domain
 //! undo        what restores replaced        → disk failpoint domain
@@ -72,6 +74,8 @@
 //!   it, and a line in `src/server/alerts.rs`. Its test in `tests/rooms/notify/channels.rs` has a real receiver.
 //! * **A route**: a handler with its `#[utoipa::path]` in the file of its resource in `src/api/`, listed in that file's
 //!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them.
+//! * **A page of the console**: its `Route` in `src/console/route.rs`, its file beside it, and its test in
+//!   `tests/api/console/`.
 //! * **A test** of one type stands beside it, in `mod tests` of its file. What uses a room only through its public
 //!   functions is in `tests/rooms/<room>/`, part of `tests/rooms.rs`; what asks the API without a network is in
 //!   `tests/api/`; what drives the program is in `tests/program/`. Few test programs are quick to build and to link.
@@ -79,6 +83,7 @@
 //!   and its `RunKind` in `src/domain/run.rs`.
 //! * **A rule** of what is allowed goes into `src/catalog/`, its sentence for the client into `src/api/refusal.rs`.
 
+pub mod access;
 pub mod api;
 pub mod archive;
 pub mod bell;
@@ -86,6 +91,7 @@ pub mod catalog;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod console;
 pub mod disk;
 pub mod domain;
 pub mod early_sync;

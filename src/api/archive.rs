@@ -1,29 +1,21 @@
 //! `GET backups/{id}/archive`: the archive itself, complete or a range of it.
 
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::error::BlockingError;
 use actix_web::http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
     IF_NONE_MATCH, IF_RANGE, RANGE,
 };
-use actix_web::web::{self, Bytes};
-use actix_web::{HttpMessage as _, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage as _, HttpResponse, HttpResponseBuilder, web};
 
-use crate::catalog::{Read, Scope};
-use crate::domain::{ArchiveFacts, BackupId, ProjectId, ReadAt};
+use crate::access::{ArchivePart, NotOpened, OpenArchive, open_archive};
+use crate::catalog::Read;
 use crate::wire::ErrorBody;
 
-use super::State;
 use super::counted;
 use super::error::ApiError;
 use super::extract::Call;
-use super::limits::{Share, TokenUse};
+use super::limits::TokenUse;
 use super::operation::{Operation, operations};
 
 pub(super) fn routes() -> Vec<Operation> {
@@ -52,11 +44,11 @@ pub(super) fn routes() -> Vec<Operation> {
 async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
     let id = call.id()?;
     let (state, scope) = (call.state.clone(), call.scope.clone());
-    let (project, facts, archive) = web::block(move || open(&state, &scope, id))
+    let opened = web::block(move || open_archive(&state.catalog, &*state.archives, &scope, id))
         .await
         .map_err(|error| ApiError::Fault(format!("the archive was not opened: {error}")))??;
-    let length = facts.stored_bytes;
-    let tag = format!("\"blake3:{}\"", facts.checksum);
+    let length = opened.facts.stored_bytes;
+    let tag = format!("\"blake3:{}\"", opened.facts.checksum);
     let (mut response, first, count) = match select(call.request.headers(), &tag, length) {
         Selection::OutOfRange => return Err(ApiError::BadRange { length }),
         Selection::NotModified => {
@@ -74,18 +66,14 @@ async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
         let token = extensions.get::<Arc<TokenUse>>().ok_or(ApiError::Unauthorized)?;
         call.state.limits.download(token)?
     };
-    describe(&mut response, &facts, tag);
+    describe(&mut response, &opened, tag);
+    let OpenArchive { project, archive, .. } = opened;
     counted::count_download(&call.state, call.scope.actor(), project, id);
     Ok(response.body(ArchivePart::new(archive, first, count, room)))
 }
 
-fn describe(response: &mut HttpResponseBuilder, facts: &ArchiveFacts, tag: String) {
-    let name: String = facts
-        .location
-        .name()
-        .chars()
-        .filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter))
-        .collect();
+fn describe(response: &mut HttpResponseBuilder, opened: &OpenArchive, tag: String) {
+    let name = opened.file_name();
     response
         .insert_header((CONTENT_TYPE, "application/zstd"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
@@ -93,38 +81,18 @@ fn describe(response: &mut HttpResponseBuilder, facts: &ArchiveFacts, tag: Strin
         .insert_header((ETAG, tag));
 }
 
-/// The archive of a backup, if it is what the catalog knows of it.
-fn open(
-    state: &State,
-    scope: &Scope<Read>,
-    id: BackupId,
-) -> Result<(ProjectId, ArchiveFacts, Arc<dyn ReadAt>), ApiError> {
-    let backup = state.catalog.backup(scope, id)?;
-    let project = backup.project;
-    let Some(facts) = backup.facts else {
-        let status = backup.status;
-        return Err(ApiError::Unprocessable(format!(
-            "Backup {id} has no archive: its status is {status}."
-        )));
-    };
-    let fault = |why: String| {
-        ApiError::Fault(format!("the archive of backup {id} ({}): {why}", facts.location))
-    };
-    let archive = match state.archives.open(&facts.location) {
-        Ok(archive) => archive,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            log::warn!("the archive of backup {id} ({}) is gone", facts.location);
-            return Err(ApiError::NotFound(format!(
-                "The archive of backup {id} is not in the storage."
-            )));
+impl From<NotOpened> for ApiError {
+    fn from(why: NotOpened) -> Self {
+        match why {
+            NotOpened::Catalog(error) => error.into(),
+            NotOpened::NoArchive { id, status } => {
+                Self::Unprocessable(format!("Backup {id} has no archive: its status is {status}."))
+            }
+            NotOpened::Missing(id) => {
+                Self::NotFound(format!("The archive of backup {id} is not in the storage."))
+            }
+            NotOpened::Failed(why) => Self::Fault(why),
         }
-        Err(error) => return Err(fault(error.to_string())),
-    };
-    if archive.len() == facts.stored_bytes {
-        Ok((project, facts, archive))
-    } else {
-        let (is, should) = (archive.len(), facts.stored_bytes);
-        Err(fault(format!("it has {is} bytes and should have {should}")))
     }
 }
 
@@ -194,76 +162,4 @@ fn part(header: &str, length: u64) -> Option<Selection> {
 fn number(digits: &str) -> Option<u64> {
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| digits.parse().unwrap_or(u64::MAX))
-}
-
-/// Bytes a piece.
-const PIECE: u64 = 64 << 10;
-
-type Reading = Pin<Box<dyn Future<Output = Result<io::Result<Bytes>, BlockingError>>>>;
-
-/// A range of an archive.
-struct ArchivePart {
-    archive: Arc<dyn ReadAt>,
-    /// Where the next piece begins.
-    offset: u64,
-    /// How much of the range was not sent yet.
-    left: u64,
-    /// The whole range, for the answer's length.
-    length: u64,
-    reading: Option<Reading>,
-    /// What it takes of the limits of downloads.
-    _room: [Share; 2],
-}
-
-impl ArchivePart {
-    /// `length` bytes of `archive` from `offset` on.
-    fn new(archive: Arc<dyn ReadAt>, offset: u64, length: u64, room: [Share; 2]) -> Self {
-        Self { archive, offset, left: length, length, reading: None, _room: room }
-    }
-
-    fn begin_reading(&self) -> Reading {
-        let (archive, offset) = (Arc::clone(&self.archive), self.offset);
-        let length = self.left.min(PIECE);
-        Box::pin(web::block(move || {
-            let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-            archive.read_exact_at(&mut bytes, offset)?;
-            Ok(bytes.into())
-        }))
-    }
-}
-
-impl MessageBody for ArchivePart {
-    type Error = io::Error;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.length)
-    }
-
-    /// An error cuts the connection before the promised length, so the client knows.
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, io::Error>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        let mut reading = self.reading.take().unwrap_or_else(|| self.begin_reading());
-        let Poll::Ready(read) = reading.as_mut().poll(context) else {
-            self.reading = Some(reading);
-            return Poll::Pending;
-        };
-        let read = read.map_err(io::Error::other).flatten();
-        match &read {
-            Ok(bytes) => {
-                let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                self.offset = self.offset.saturating_add(count);
-                self.left = self.left.saturating_sub(count);
-            }
-            Err(error) => {
-                log::error!("an archive cannot be read, and its download was cut off: {error}");
-                self.left = 0;
-            }
-        }
-        Poll::Ready(Some(read))
-    }
 }

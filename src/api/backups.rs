@@ -8,15 +8,15 @@ use actix_web::HttpResponse;
 use actix_web::rt::time::sleep;
 use actix_web::web::{self, Json};
 
-use crate::catalog::{CatalogError, Read, Write};
-use crate::domain::{Backup, BackupId, Location, NewBackup, ParentChoice, ProjectId, Registration};
+use crate::access::{self, ArchiveAccess, NotUndeleted};
+use crate::catalog::{Read, Write};
+use crate::domain::{Backup, Location, NewBackup, ParentChoice, Registration};
 use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, RestoreFrom};
 
+use super::State;
 use super::error::ApiError;
 use super::extract::{Body, Call};
 use super::operation::{Operation, operations};
-use super::retention::record_pin;
-use super::{ArchiveAccess, NotFetched, State};
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![create_backup, show_backup, delete_backup, undelete_backup, drill_backup]
@@ -166,41 +166,20 @@ async fn registered(call: &Call<Write>, mut backup: Backup) -> Result<Backup, Ap
     )
 )]
 async fn undelete_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
-    let id = call.id()?;
-    let deleted = deleted(&call, id).await?;
-    let archives = Arc::clone(&call.state.archives);
-    let ids = deleted.iter().map(|it| it.id).collect();
-    let locations = deleted.into_iter().filter_map(|it| Some(it.facts?.location));
-    let locations: Vec<_> = locations.collect();
-    let fetched = web::block(move || archives.bring_back(&locations)).await;
-    let fetched = fetched.map_err(|error| ApiError::Fault(error.to_string()))?;
-    fetched.map_err(|why| match why {
-        NotFetched::Gone => {
+    let (id, State { catalog, archives, .. }) = (call.id()?, &**call.state);
+    let backup = access::undelete(catalog, archives, &call.scope, id).await;
+    let backup = backup.map_err(|why| match why {
+        NotUndeleted::Catalog(error) => error.into(),
+        NotUndeleted::Gone(id) => {
             ApiError::NotFound(format!("The archive of backup {id} is not in the trash any more."))
         }
-        NotFetched::NoPlace => ApiError::OutOfReach(format!(
+        NotUndeleted::NoPlace(id) => ApiError::OutOfReach(format!(
             "Backup {id} cannot be brought back now: the archives are not where they were. Try again once their \
              disk is mounted."
         )),
-        NotFetched::Failed(why) => ApiError::Fault(format!("backup {id} was not brought back: {why}")),
+        NotUndeleted::Failed(why) => ApiError::Fault(why),
     })?;
-    let backup = call.state.catalog.undeleted(ids, id, call.scope.actor()).done().await?;
-    if backup.pinned.is_some() {
-        record_pin(&call.state, &backup).await?;
-    }
     Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view(backup) }))
-}
-
-/// What a delete took with this backup. A delete that has just begun ends soon.
-async fn deleted(call: &Call<Write>, id: BackupId) -> Result<Vec<Backup>, ApiError> {
-    let may_see = |project: &ProjectId| call.scope.covers(project);
-    for _attempt in 0..100 {
-        match call.state.catalog.deleted(id, may_see) {
-            Err(CatalogError::NotNow(_)) => sleep(Duration::from_millis(50)).await,
-            ended => return Ok(ended?),
-        }
-    }
-    Ok(call.state.catalog.deleted(id, may_see)?)
 }
 
 /// Delete a backup and every backup built on it

@@ -1,7 +1,9 @@
 //! Refusals: the only place that knows status codes and the names of faults.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ALLOW, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
 use crate::wire::ErrorBody;
@@ -149,11 +151,10 @@ pub(super) fn cause<B>(response: &HttpResponse<B>) -> Option<&str> {
 
 /// Whether the response is a refusal that the HTTP library made, with a body of its own.
 pub(super) fn is_actix_error(response: &HttpResponse<impl Sized>) -> bool {
-    let json = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    (response.status().is_client_error() || response.status().is_server_error()) && !json
+    let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    // Pages of the console say themselves what went wrong.
+    let ours = kind.starts_with(b"application/json") || kind.starts_with(b"text/html");
+    (response.status().is_client_error() || response.status().is_server_error()) && !ours
 }
 
 /// The refusal to send instead of one that the HTTP library made.

@@ -6,10 +6,8 @@
 //! A route is a handler with its `#[utoipa::path]`, listed in `routes()` of its file, and the types of
 //! its bodies in `wire`. `/openapi.json` is made from the same lists.
 
-mod alert_channels;
 mod alerts;
 mod archive;
-mod archive_access;
 mod backup_list;
 mod backups;
 mod connection;
@@ -46,17 +44,17 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::middleware::from_fn;
 use actix_web::{Error, web};
 
+use crate::access::{AlertChannels, ArchiveAccess};
 use crate::catalog::Catalog;
 use crate::domain::Backup;
 use crate::wire::BackupView;
 
 use operation::Operation;
 
-pub use alert_channels::AlertChannels;
-pub use archive_access::{ArchiveAccess, NotFetched};
 pub use connection::{Connection, Entrance, LongBody, OpenRequest};
 pub use limits::{LimitSettings, Limits};
 pub use metrics::RequestCounts;
+pub use openapi::openapi_text;
 
 /// How callers are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,10 +47,15 @@ pub(super) fn routes() -> Vec<Operation> {
     responses((status = 200, description = "The document.", body = utoipa::openapi::Object))
 )]
 async fn openapi_document() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(openapi_text())
+}
+
+/// The document as JSON.
+pub fn openapi_text() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
         serde_json::to_string(&document()).expect("every key of an OpenAPI document is a text")
     });
-    HttpResponse::Ok().content_type("application/json").body(DOCUMENT.as_str())
+    &DOCUMENT
 }
 
 /// The document of every route.

@@ -1,11 +1,9 @@
 //! `…/instances/{id}/retention` and `…/backups/{id}/pin`: what stays, what goes, and what a person wants kept.
 
-use std::sync::Arc;
+use actix_web::web::Json;
 
-use actix_web::web::{self, Json};
-
+use crate::access;
 use crate::catalog::{Read, Write};
-use crate::domain::Backup;
 use crate::wire::{BackupAnswer, ErrorBody, RetentionAnswer, RetentionView};
 
 use super::State;
@@ -62,14 +60,7 @@ async fn unpin_backup(call: Call<Write>) -> Result<Json<BackupAnswer>, ApiError>
 }
 
 async fn pin(call: &Call<Write>, pinned: bool) -> Result<Json<BackupAnswer>, ApiError> {
-    let backup = call.state.catalog.pin_backup(&call.scope, call.id()?, pinned).done().await?;
-    record_pin(&call.state, &backup).await?;
+    let State { catalog, archives, .. } = &**call.state;
+    let backup = access::pin(catalog, archives, &call.scope, (call.id()?, pinned)).await?;
     Ok(Json(BackupAnswer { backup: call.state.view(backup) }))
-}
-
-/// Records beside the archive whether the backup is pinned.
-pub(super) async fn record_pin(state: &State, backup: &Backup) -> Result<(), ApiError> {
-    let (archives, recorded) = (Arc::clone(&state.archives), backup.clone());
-    let recorded = web::block(move || archives.record_pin(&recorded)).await;
-    recorded.map_err(|error| ApiError::Fault(error.to_string()))
 }

@@ -165,7 +165,11 @@ impl Catalog {
         found.map(|it| Problem { since, ..it })
     }
 
-    fn instance_health(&self, db: Records<'_>, instance: &Instance) -> Result<InstanceHealth> {
+    pub(super) fn instance_health(
+        &self,
+        db: Records<'_>,
+        instance: &Instance,
+    ) -> Result<InstanceHealth> {
         let cannot_start = self.observed.cannot_start.read().get(&instance.id).cloned();
         let mut facts = self.rules.health_facts(db, instance)?;
         facts.cannot_start = cannot_start.or(facts.cannot_start);

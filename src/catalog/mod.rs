@@ -32,6 +32,7 @@ mod rules;
 mod schedules;
 mod scope;
 mod scrub;
+mod shown;
 mod staging;
 mod steps;
 mod tokens;
@@ -43,7 +44,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::bell::Bell;
+use crate::bell::{Bell, Changes};
 use crate::domain::{BackupId, Clock, InstanceId, Run};
 use crate::store::{self, Purpose, Records, Store};
 
@@ -74,6 +75,7 @@ pub use recurring::{DrilledRows, Recurring, RecurringLook};
 pub use retention::Retention;
 pub use schedules::{Look, Scheduled};
 pub use scope::{Admin, Permission, Read, Scope, Write};
+pub use shown::Deletion;
 
 /// The answer to a write, given after its commit.
 pub type Reply<T> = store::Reply<T, CatalogError>;
@@ -109,6 +111,7 @@ pub struct Catalog {
     finished: Arc<Mutex<HashSet<InstanceId>>>,
     /// Events that are counted before they are written.
     tally: Tally,
+    changes: Arc<Changes>,
 }
 
 impl Catalog {
@@ -123,7 +126,7 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        let (progress, drills, notices, observed, finished, tally) = Default::default();
+        let (progress, drills, notices, observed, finished, tally, changes) = Default::default();
         Ok(Self {
             store,
             rules,
@@ -135,6 +138,7 @@ impl Catalog {
             observed,
             finished,
             tally,
+            changes,
         })
     }
 
@@ -176,7 +180,11 @@ impl Catalog {
         work: impl FnOnce(Records<'_>, &Rules) -> Result<T> + Send + 'static,
         after: impl FnOnce(&T) + Send + 'static,
     ) -> Reply<T> {
-        let rules = Arc::clone(&self.rules);
+        let (rules, changes) = (Arc::clone(&self.rules), Arc::clone(&self.changes));
+        let after = move |done: &T| {
+            after(done);
+            changes.note();
+        };
         self.store.write(Purpose::Record, move |db| work(db, &rules), after)
     }
 
@@ -186,7 +194,11 @@ impl Catalog {
         work: impl FnOnce(Records<'_>, &Rules) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         let (rules, bell) = (Arc::clone(&self.rules), Arc::clone(&self.bell));
+        let changes = Arc::clone(&self.changes);
         let work = move |db: Records<'_>| work(db, &rules);
-        self.store.write(Purpose::NewWork, work, move |_done| bell.ring())
+        self.store.write(Purpose::NewWork, work, move |_done| {
+            bell.ring();
+            changes.note();
+        })
     }
 }

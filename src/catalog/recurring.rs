@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::domain::{
-    BackupId, Instance, InstanceId, InstanceStatus, RowsByTable, RunKind, Timestamp,
+    BackupId, Instance, InstanceId, InstanceStatus, RowsByTable, Run, RunKind, Timestamp,
 };
 use crate::policy::{ProofTimes, RunHistory, Timetable, Turn};
 use crate::store::{Records, RunOf};
@@ -44,6 +44,14 @@ pub struct DrilledRows {
     pub took: Option<Duration>,
     /// Rows in each of the first thousand tables.
     pub rows: RowsByTable,
+}
+
+impl DrilledRows {
+    pub(super) fn of_run(run: Run) -> Option<Self> {
+        let (end, backup) = (run.end?, run.backup?);
+        let took = end.numbers.took_ms.map(Duration::from_millis);
+        Some(Self { backup, at: end.at, took, rows: end.numbers.rows_by_table })
+    }
 }
 
 /// What is due, and what it is made of.
@@ -106,12 +114,7 @@ impl Catalog {
     pub fn last_two_drills(&self, id: InstanceId) -> Result<Vec<DrilledRows>> {
         self.store.read(|db| {
             let runs = db.last_done(RunKind::Drill, id, 2)?;
-            let counted = runs.into_iter().filter_map(|run| {
-                let (end, backup) = (run.end?, run.backup?);
-                let took = end.numbers.took_ms.map(Duration::from_millis);
-                Some(DrilledRows { backup, at: end.at, took, rows: end.numbers.rows_by_table })
-            });
-            Ok(counted.collect())
+            Ok(runs.into_iter().filter_map(DrilledRows::of_run).collect())
         })
     }
 

@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::domain::{
     Action, Actor, Backup, BackupId, Event, FailureCode, Instance, InstanceId, InstanceStatus,
-    RunKind, Status,
+    RunKind, Status, Timestamp,
 };
-use crate::policy::{self, Condition, Decision, Fate, History, Keep, Point, PointState};
+use crate::policy::{
+    self, Condition, Decision, Fate, Forecast, History, Keep, Point, PointState, Policy,
+};
 use crate::store::{PointRecord, Records, SeenClock};
 
 use super::removals::{and_built_on, ensure_unused};
@@ -33,7 +37,20 @@ impl Catalog {
         })
     }
 
-    /// The same without a check of access.
+    /// What the policy will keep after so many days, if every backup until then is made and nobody does anything.
+    pub fn forecast(&self, scope: &Scope<Read>, id: InstanceId, days: u32) -> Result<Forecast> {
+        let whole = self.store_is_whole();
+        let basis = self.store.read(|db| {
+            visible_instance(db, scope, id)?;
+            self.rules.basis(db, id, whole)
+        })?;
+        let timetable = basis.policy.as_ref().and_then(|it| it.timetable.as_ref());
+        let zone = basis.zone();
+        let history = basis.history(&zone, self.rules.now());
+        Ok(policy::forecast(&basis.keep().unwrap_or_default(), &history, (id, timetable), days))
+    }
+
+    /// The same as [`Self::retention`], without a check of access.
     pub fn retention_of(&self, id: InstanceId) -> Result<Retention> {
         let whole = self.store_is_whole();
         self.store.read(|db| self.rules.retention(db, id, whole))
@@ -136,28 +153,51 @@ impl Catalog {
     }
 }
 
+/// What a decision over the backups of an instance depends on.
+struct Basis {
+    instance: Instance,
+    policy: Option<Arc<Policy>>,
+    points: Vec<Point>,
+    condition: Condition,
+}
+
+impl Basis {
+    fn keep(&self) -> Option<Keep> {
+        self.policy.as_ref().and_then(|it| it.keep.clone())
+    }
+
+    fn zone(&self) -> TimeZone {
+        self.policy.as_ref().map_or(TimeZone::UTC, |it| it.zone.clone())
+    }
+
+    fn history<'a>(&'a self, zone: &'a TimeZone, now: Timestamp) -> History<'a> {
+        History { points: &self.points, condition: self.condition, zone, now }
+    }
+}
+
 impl Rules {
-    fn retention(&self, db: Records<'_>, id: InstanceId, store_whole: bool) -> Result<Retention> {
+    fn basis(&self, db: Records<'_>, id: InstanceId, store_whole: bool) -> Result<Basis> {
         let record = db.instance(id)?.ok_or(CatalogError::NoSuchInstance { id })?;
         let (instance, policy) = (record.instance, self.policy(id));
         let consolidated = db.open_runs(RunKind::Consolidation)?.into_iter().map(|(id, _)| id);
         let read = db.restoring_backups()?.into_iter().chain(consolidated).collect();
-        let points: Vec<Point> = db
-            .points_of(&instance.project, id)?
-            .into_iter()
-            .map(|record| point(record, &read))
-            .collect();
+        let points = db.points_of(&instance.project, id)?.into_iter();
+        let points = points.map(|record| point(record, &read)).collect();
         let condition = Condition {
             // A restored instance has a policy only if one was set for it.
             configured: policy.is_some() && instance.status != InstanceStatus::Detached,
             store_whole,
             clock_jumped: db.seen_clock()?.and_then(|it| it.jumped),
         };
-        let keep = policy.as_ref().and_then(|it| it.keep.clone());
-        let zone = policy.map_or(jiff::tz::TimeZone::UTC, |it| it.zone.clone());
-        let history = History { points: &points, condition, zone: &zone, now: self.now() };
+        Ok(Basis { instance, policy, points, condition })
+    }
+
+    fn retention(&self, db: Records<'_>, id: InstanceId, store_whole: bool) -> Result<Retention> {
+        let basis = self.basis(db, id, store_whole)?;
+        let (keep, zone) = (basis.keep(), basis.zone());
+        let history = basis.history(&zone, self.now());
         let decision = policy::decide(keep.as_ref().unwrap_or(&Keep::default()), &history);
-        Ok(Retention { instance, keep, decision })
+        Ok(Retention { instance: basis.instance, keep, decision })
     }
 }
 

@@ -17,6 +17,7 @@ impl Catalog {
     /// How much of the source a running backup has read, 0 to 1. In memory only.
     pub fn progress(&self, id: BackupId, share: f64) {
         self.progress.set(id, share);
+        self.changes.note();
     }
 
     /// A claimed incremental has no usable chain below it: it goes on as a full one.

@@ -43,7 +43,7 @@ impl Tokens {
     }
 
     /// Compares with every token, so that the time taken does not depend on which one is alike.
-    fn caller_of(&self, digest: &[u8]) -> Option<Arc<Caller>> {
+    pub(super) fn caller_of(&self, digest: &[u8]) -> Option<Arc<Caller>> {
         let configured = self.configured.read();
         let stored = self.stored.read();
         let mut found = None;

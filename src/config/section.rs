@@ -30,6 +30,7 @@ pub struct ServerConfig {
     pub socket_mode: String,
     pub socket_group: String,
     pub hosts: String,
+    pub console: bool,
     pub shutdown_grace_s: u64,
     #[serde(deserialize_with = "word::one")]
     pub log_level: LevelFilter,

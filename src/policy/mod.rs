@@ -41,8 +41,8 @@ pub use proof_times::ProofTimes;
 pub use quantity::{Amount, BadQuantity, Span};
 pub use recurrence::RunHistory;
 pub use retention::{
-    Chain, Condition, Decision, Fate, Guard, History, Keep, Point, PointState, Tier, decide,
-    decide_without,
+    Chain, Condition, Decision, Fate, Forecast, Guard, History, Keep, Point, PointState, Tier,
+    decide, decide_without, forecast,
 };
 pub use schedule::{BadSchedule, Schedule};
 pub use staging::StagingPlan;

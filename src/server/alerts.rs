@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use crate::api::AlertChannels;
+use crate::access::AlertChannels;
 use crate::config::{AlertConfig, AlertService, AlertTarget, Config, EmailConfig, SecretConfig};
 use crate::domain::{Clock as _, DeliveryId, SystemClock, with_causes};
 use crate::executor::Context;

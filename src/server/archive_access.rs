@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::api::{ArchiveAccess, NotFetched};
+use crate::access::{ArchiveAccess, NotFetched};
 use crate::domain::{Backup, Location, ReadAt};
 use crate::executor;
 use crate::storage::{Local, Storage, StorageError};

@@ -19,12 +19,13 @@ use actix_service::{
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::rt::net::{TcpStream, UnixStream};
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, Error};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::api::{self, Connection, Entrance, State};
 use crate::config::ServerConfig;
+use crate::console::{self, Console};
 
 use super::gate::{Gate, GateSettings, Place};
 use super::stream::{ClientStream, Times};
@@ -43,7 +44,7 @@ type Accepted<S> = Result<(ClientStream<S>, Option<SocketAddr>), DispatchError>;
 /// A server on these listeners. It answers once it is awaited.
 pub(super) fn server(
     config: &ServerConfig,
-    state: &Data<State>,
+    (state, console): (&Data<State>, Option<&Data<Console>>),
     port: TcpListener,
     socket: Option<UnixListener>,
 ) -> io::Result<Server> {
@@ -62,6 +63,7 @@ pub(super) fn server(
         .disable_signals();
     let application = Application {
         state: Data::clone(state),
+        console: console.cloned(),
         times,
         keep_alive: config.keep_alive(),
         stopping: builder.graceful_shutdown_signal(),
@@ -115,6 +117,7 @@ async fn place(
 #[derive(Clone)]
 struct Application {
     state: Data<State>,
+    console: Option<Data<Console>>,
     times: Times,
     keep_alive: Duration,
     stopping: GracefulShutdownSignal,
@@ -132,7 +135,8 @@ impl Application {
         InitError = (),
     > + use<S> {
         let state = Data::clone(&self.state);
-        let answers = fn_factory(move || answers(Data::clone(&state)));
+        let console = self.console.clone();
+        let answers = fn_factory(move || answers(Data::clone(&state), console.clone()));
         let stopping = self.stopping.clone();
         HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -158,11 +162,17 @@ thread_local! {
 }
 
 /// The same for every listener: each has the patterns of all paths in memory.
-async fn answers(state: Data<State>) -> Result<Rc<Answers>, ()> {
+async fn answers(state: Data<State>, console: Option<Data<Console>>) -> Result<Rc<Answers>, ()> {
     if let Some(known) = ANSWERS.with_borrow(Weak::upgrade) {
         return Ok(known);
     }
-    let application = App::new().wrap(api::request_id()).configure(api::routes(state));
+    let pages = |config: &mut ServiceConfig| {
+        if let Some(console) = console {
+            console::routes(console)(config);
+        }
+    };
+    let application =
+        App::new().wrap(api::request_id()).configure(pages).configure(api::routes(state));
     let made = application.into_factory().new_service(AppConfig::default()).await?;
     let made = Rc::new(service(made));
     ANSWERS.set(Rc::downgrade(&made));

@@ -8,6 +8,7 @@ use actix_web::web;
 
 use crate::api::{self, LimitSettings, Limits, State};
 use crate::config::{AuthMode, Config, LimitsConfig};
+use crate::console::{Console, ConsoleSettings};
 use crate::executor::{self, Context, Executor};
 use crate::notify::Channels;
 use crate::storage::Local;
@@ -21,6 +22,9 @@ use super::{ServerError, alerts, http, policies, socket, token};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the answer to a sign-in with a wrong token waits.
+const WRONG_TOKEN_WAIT: Duration = Duration::from_secs(1);
 
 /// Microseconds within which a rebuild reads a further piece of an archive.
 const REBUILD_STEP_US: u32 = 120_000_000;
@@ -107,15 +111,36 @@ async fn answer(
     let port = address.listen()?;
     let address = port.local_addr().map_err(ServerError::Run)?;
     let (_file, socket) = socket::listen(config).unzip();
-    let server = http::server(&config.server, &state, port, socket).map_err(ServerError::Run)?;
+    let console = config.server.console.then(|| web::Data::new(console(config, context, channels)));
+    let faces = (&state, console.as_ref());
+    let server = http::server(&config.server, faces, port, socket).map_err(ServerError::Run)?;
     let (running, reloaded, channels) = (config.clone(), context.clone(), Arc::clone(channels));
     let reload = move || reload(&running, &reloaded, &channels);
-    let listener = SignalListener::start(server.handle(), context.cancel.clone(), reload);
+    let ends = (context.cancel.clone(), Arc::clone(context.catalog.changes()));
+    let listener = SignalListener::start(server.handle(), ends, reload);
     *signals = Some(listener.map_err(ServerError::Run)?);
     listener::warn_without_tls(&config.server);
     log::info!("listening on http://{address}");
     notify(sd_notify::NotifyState::Ready);
     server.await.map_err(ServerError::Run)
+}
+
+fn console(config: &Config, context: &Context, channels: &Arc<Channels>) -> Console {
+    let settings = ConsoleSettings {
+        needs_token: config.auth.mode == AuthMode::Token,
+        public_url: config.server.public_url().map(str::to_owned),
+        hosts: config.server.hosts.split_whitespace().map(str::to_owned).collect(),
+        body_timeout: config.server.request_timeout(),
+        wrong_token_wait: WRONG_TOKEN_WAIT,
+        downloads: config.limits.downloads,
+        trash_window: config.storage.trash_window(),
+        reference: api::openapi_text,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let catalog = Arc::clone(&context.catalog);
+    let archives = Arc::<Local>::clone(&context.local);
+    let channels = Arc::<Channels>::clone(channels);
+    Console::new(catalog, archives, channels, Arc::clone(&context.clock), settings)
 }
 
 fn limit_settings(limits: &LimitsConfig) -> LimitSettings {

@@ -2,6 +2,7 @@
 //! configuration is read again.
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -9,6 +10,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use actix_web::dev::ServerHandle;
 
+use crate::bell::Changes;
 use crate::domain::Cancel;
 
 /// Receives signals until dropped.
@@ -25,7 +27,7 @@ impl SignalListener {
     /// The first signal stops the HTTP server, which lets requests finish; a second one cancels the jobs.
     pub(super) fn start(
         server: ServerHandle,
-        cancel: Cancel,
+        (cancel, changes): (Cancel, Arc<Changes>),
         reload: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
@@ -41,6 +43,8 @@ impl SignalListener {
                 } else {
                     stopping = true;
                     log::info!("signal {signal}: stopping");
+                    // Pages that follow changes would hold it up.
+                    changes.end();
                     // The call sends the command; its answer is not needed here.
                     drop(server.stop(true));
                 }

@@ -9,6 +9,7 @@
 //! full one is proven and not before.
 
 mod consolidation;
+mod forecast;
 mod guard;
 mod history;
 mod keep;
@@ -21,6 +22,7 @@ use crate::domain::{BackupId, Timestamp};
 use history::{Families, Family};
 use keep::Selected;
 
+pub use forecast::{Forecast, forecast};
 pub use guard::Guard;
 pub use history::{Condition, History, Point, PointState};
 pub use keep::{Keep, Tier};

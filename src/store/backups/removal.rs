@@ -25,6 +25,8 @@ macro_rules! subtree {
 }
 
 statements! {
+    SUBTREE = concat!(subtree!(), "SELECT id FROM subtree");
+
     RUNNING_MEMBER = concat!(
         subtree!(),
         "SELECT member.id FROM subtree JOIN backups AS member ON member.id = subtree.id
@@ -158,6 +160,12 @@ impl Records<'_> {
         query_first(self.0, RESTORED_MEMBER, params, |row| {
             Ok(RestoreInUse { instance: row.get("id")?, backup: row.get("restored_from")? })
         })
+    }
+
+    /// The backup and everything of its project that is built on it, in no order.
+    pub fn subtree(self, root: BackupId, project: &ProjectId) -> Result<Vec<BackupId>> {
+        let params = named_params! { ":root": root, ":project": project };
+        query_all(self.0, SUBTREE, params, |row| row.get(0))
     }
 
     /// Marks the subtree for removal, and cancels the drills and consolidations of its members. Returns how many were not

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use coffer::api::{ArchiveAccess, NotFetched};
+use coffer::access::{ArchiveAccess, NotFetched};
 use coffer::domain::{Backup, Location, ReadAt};
 use coffer::wire::ArchiveUrls;
 

@@ -1,4 +1,4 @@
-//! What the API asks of the channels for alerts, without knowing what they are.
+//! Channels for alerts, without knowing what they are.
 
 use crate::wire::ChannelTest;
 

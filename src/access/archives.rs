@@ -1,0 +1,92 @@
+//! Archives, without knowing where or how they are stored.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, CatalogError, Read, Scope};
+use crate::domain::{ArchiveFacts, Backup, BackupId, Location, ProjectId, ReadAt, Status};
+use crate::wire::ArchiveUrls;
+
+/// Access to archives; the server implements it.
+pub trait ArchiveAccess: ArchiveUrls + Send + Sync + std::fmt::Debug {
+    /// The location that a `locationRef` names; `None` if it is not in the storage.
+    fn locate(&self, url: &str) -> Option<Location>;
+
+    /// Opens an archive for a download.
+    fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>>;
+
+    /// Fetches deleted archives out of the trash: all of them, or none.
+    fn bring_back(&self, locations: &[Location]) -> Result<(), NotFetched>;
+
+    /// Records beside the archive of a backup whether it is pinned, for a rebuild of the catalog.
+    fn record_pin(&self, backup: &Backup);
+}
+
+/// Why deleted archives were not fetched out of the trash.
+#[derive(Debug)]
+pub enum NotFetched {
+    /// One of them is not there any more.
+    Gone,
+    /// The place where they belong is not there.
+    NoPlace,
+    /// Something else, for the log.
+    Failed(String),
+}
+
+/// An archive that is what the catalog knows of it.
+#[derive(Debug)]
+pub struct OpenArchive {
+    pub project: ProjectId,
+    pub facts: ArchiveFacts,
+    pub archive: Arc<dyn ReadAt>,
+}
+
+impl OpenArchive {
+    /// The name to save it under: letters, digits and `._-` only.
+    pub fn file_name(&self) -> String {
+        let letters = self.facts.location.name().chars();
+        letters.filter(|it| it.is_ascii_alphanumeric() || "._-".contains(*it)).collect()
+    }
+}
+
+/// Why an archive cannot be downloaded.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOpened {
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error("backup {id} has no archive: its status is {status}")]
+    NoArchive { id: BackupId, status: Status },
+    #[error("the archive of backup {0} is not in the storage")]
+    Missing(BackupId),
+    /// For the log only.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Opens the archive of a backup that the scope may see. Blocks.
+pub fn open_archive(
+    catalog: &Catalog,
+    archives: &dyn ArchiveAccess,
+    scope: &Scope<Read>,
+    id: BackupId,
+) -> Result<OpenArchive, NotOpened> {
+    let backup = catalog.backup(scope, id)?;
+    let (project, status) = (backup.project, backup.status);
+    let Some(facts) = backup.facts else { return Err(NotOpened::NoArchive { id, status }) };
+    let failed = |why: String| {
+        NotOpened::Failed(format!("the archive of backup {id} ({}): {why}", facts.location))
+    };
+    let archive = match archives.open(&facts.location) {
+        Ok(archive) => archive,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            log::warn!("the archive of backup {id} ({}) is gone", facts.location);
+            return Err(NotOpened::Missing(id));
+        }
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    if archive.len() == facts.stored_bytes {
+        return Ok(OpenArchive { project, facts, archive });
+    }
+    let (is, should) = (archive.len(), facts.stored_bytes);
+    Err(failed(format!("it has {is} bytes and should have {should}")))
+}

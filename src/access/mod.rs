@@ -1,0 +1,16 @@
+//! What the API and the console do for clients besides asking the catalog: archives to download or to fetch out of the
+//! trash, and test messages to the channels for alerts.
+//!
+//! The server implements the traits; neither face knows where archives lie or how messages are sent.
+
+mod archives;
+mod channels;
+mod download;
+mod host;
+mod trash;
+
+pub use archives::{ArchiveAccess, NotFetched, NotOpened, OpenArchive, open_archive};
+pub use channels::AlertChannels;
+pub use download::ArchivePart;
+pub use host::is_own_host;
+pub use trash::{NotUndeleted, pin, undelete};

@@ -1,0 +1,242 @@
+//! A backup: what is in it, what was left out, how far it is proven, where its copies are, how to restore it by hand.
+
+use maud::{Markup, html};
+
+use crate::domain::{
+    ArchiveFacts, Backup, BackupId, DrillOutcome, Kind, NextDrill, RowsByTable, Timestamp, Verdict,
+};
+
+use super::answer::Asked;
+use super::error::ConsoleError;
+use super::page::{Page, form_token};
+use super::show::{self, grouped, mib, or_nothing, when};
+use super::timeline::{copy_state, progress};
+
+/// Tables whose rows are listed.
+const TABLES: usize = 200;
+
+pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
+    let (catalog, now) = (&asked.console.catalog, asked.console.now());
+    let scope = asked.session.scope()?;
+    let backup = catalog.backup(&scope, id)?;
+    let instance = match backup.instance {
+        Some(instance) => catalog.instance(&scope, instance).ok(),
+        None => None,
+    };
+    let chain = if backup.status.is_usable() { catalog.chain_to_restore(id).ok() } else { None };
+    let (chain, damages) = chain.unwrap_or_default();
+    let rows = catalog.drill_rows(&scope, id)?;
+    let body = html! {
+        p.crumbs {
+            a href="/console/" { "Am I safe?" }
+            @if let Some(it) = &instance { " / " a href={ "/console/instances/" (it.id) } { (it.name) } }
+        }
+        h1 { (backup.name) " " (show::status(backup.status)) }
+        (state(&backup))
+        @for damage in &damages { p.notice.bad { "Damage was reported: " (show::sentence(&damage.failure.message)) } }
+        (facts(&backup, now))
+        (actions(asked, &backup))
+        (left_out(backup.facts.as_ref()))
+        (proofs(&backup, &rows, now))
+        (copies(&backup, now))
+        (chain_section(&chain, id))
+        (by_hand(asked, &backup, &chain))
+    };
+    Ok(Page::new(backup.name.clone(), body))
+}
+
+fn state(backup: &Backup) -> Markup {
+    html! {
+        @if backup.status.is_running() {
+            p role="status" { "Under way." (progress(backup)) " It is COMPLETED once every byte is proven." }
+        }
+        @if let Some(failure) = &backup.failure {
+            div.notice.bad role="alert" {
+                p { (show::sentence(&failure.message)) }
+                p.soft { "Code " code { (failure.code.as_str()) } }
+            }
+        }
+    }
+}
+
+fn facts(backup: &Backup, now: Timestamp) -> Markup {
+    let facts = backup.facts.as_ref();
+    html! {
+        dl.facts {
+            div { dt { "Asked for" } dd { (when(backup.created, now)) } }
+            div { dt { "Kind" } dd { (show::kind(backup.kind)) } }
+            div { dt { "Database" } dd { (backup.datastore.engine) " " (backup.datastore.version) } }
+            @if let Some(facts) = facts {
+                div { dt { "It restores to" } dd { (mib(facts.source_bytes)) } }
+                div { dt { "Archive" } dd { (mib(facts.stored_bytes)) } }
+            }
+            @if let Some(text) = &backup.description { div { dt { "Description" } dd { (text) } } }
+            @if let Some(at) = backup.pinned { div { dt { "Pinned" } dd { (when(at, now)) } } }
+            div { dt { "Id" } dd { code { (backup.id) } } }
+        }
+    }
+}
+
+fn actions(asked: &Asked, backup: &Backup) -> Markup {
+    let at = |what: &str| format!("/console/backups/{}/{what}", backup.id);
+    let usable = backup.status.is_usable();
+    let button = |what: &str, says: &str| {
+        html! {
+            form method="post" action=(at(what)) { (form_token(&asked.session)) button.plain type="submit" { (says) } }
+        }
+    };
+    html! {
+        section.actions aria-label="Actions" {
+            @if usable && asked.session.may_write() { a.button href=(at("restore")) { "Restore…" } }
+            @if backup.facts.is_some() { a.button.plain href=(at("archive")) download { "Download the archive" } }
+            @if asked.session.may_write() {
+                @if usable {
+                    @if backup.drill.next.is_none() { (button("drill", "Drill now")) }
+                    @if backup.kind == Kind::Incremental { (button("consolidate", "Make a full backup of it")) }
+                }
+                @if backup.pinned.is_some() { (button("unpin", "Unpin")) }
+                @else if usable { (button("pin", "Pin: keep it")) }
+                @if !backup.status.is_running() { a.button.plain href=(at("delete")) { "Delete…" } }
+            }
+        }
+    }
+}
+
+fn left_out(facts: Option<&ArchiveFacts>) -> Markup {
+    let Some(facts) = facts else { return html! {} };
+    html! {
+        section aria-labelledby="left-out" {
+            h2 #left-out { "Left out" }
+            @if facts.left_out.is_empty() {
+                p { "Nothing that a person could miss was left out." }
+            } @else {
+                ul { @for it in &facts.left_out { li { strong { (it.what) } ": " (show::sentence(&it.why)) } } }
+            }
+        }
+    }
+}
+
+fn proofs(backup: &Backup, rows: &RowsByTable, now: Timestamp) -> Markup {
+    let Some(facts) = &backup.facts else { return html! {} };
+    html! {
+        section aria-labelledby="proof" {
+            h2 #proof { "Proof" }
+            dl.facts {
+                div { dt { "How far" } dd { (show::proof(facts.verify_level)) } }
+                div { dt { "Last proven" } dd { (when(facts.verified_at, now)) } }
+                div { dt { "Checksum (BLAKE3)" } dd { code.long { (facts.checksum) } } }
+            }
+            @match backup.drill.next {
+                Some(NextDrill::Waiting) => p role="status" { (show::badge("busy", "A drill waits for its turn")) },
+                Some(NextDrill::Running) => p role="status" { (show::badge("busy", "A drill is under way")) },
+                None => {},
+            }
+            @match &backup.drill.last {
+                Some(drill) => (drill_result(drill, rows, now)),
+                None => p.soft { "It was not restored in a drill yet." },
+            }
+            p.soft { "To read every byte again now: " code { "coffer verify " (backup.id) } }
+        }
+    }
+}
+
+fn drill_result(drill: &DrillOutcome, rows: &RowsByTable, now: Timestamp) -> Markup {
+    let DrillOutcome { at, took, verdict } = drill;
+    html! {
+        @match verdict {
+            Verdict::Passed(facts) => {
+                p {
+                    (show::badge("good", "Drill passed")) " " (when(*at, now)) ", in " (show::took(*took)) ": "
+                    (grouped(facts.rows)) " rows in " (grouped(facts.tables)) " tables, read by " (facts.version)
+                    ", checked with " (facts.check) "."
+                }
+                @if !rows.is_empty() {
+                    details {
+                        summary { "Rows by table" }
+                        table {
+                            thead { tr { th scope="col" { "Table" } th.number scope="col" { "Rows" } } }
+                            tbody { @for (table, count) in rows.iter().take(TABLES) { tr { th scope="row" { (table) } td.number { (grouped(*count)) } } } }
+                        }
+                    }
+                }
+            }
+            Verdict::Damaged(failure) => div.notice.bad { p { "A drill found damage, " (when(*at, now)) ": " (show::sentence(&failure.message)) } },
+            Verdict::Inconclusive(failure) => div.notice.warn { p { "A drill did not come to a result, " (when(*at, now)) "; this takes nothing from the backup: " (show::sentence(&failure.message)) } },
+        }
+    }
+}
+
+fn copies(backup: &Backup, now: Timestamp) -> Markup {
+    html! {
+        section aria-labelledby="copies" {
+            h2 #copies { "Copies" }
+            @if backup.copies.is_empty() {
+                p.soft { "Nobody asked for copies elsewhere: this is the only one." }
+            } @else {
+                table.cards {
+                    thead { tr { th scope="col" { "Place" } th scope="col" { "State" } th.number scope="col" { "Sent" } th scope="col" { "Proven" } } }
+                    tbody {
+                        @for it in &backup.copies {
+                            tr {
+                                th scope="row" { (it.place) }
+                                td data-label="State" {
+                                    (copy_state(it.state))
+                                    @if let Some(failure) = &it.failure { span.block.why { (show::sentence(&failure.message)) } }
+                                    @if let Some(next) = it.next { span.soft.block { "tried again " (when(next, now)) } }
+                                }
+                                td.number data-label="Sent" { (mib(it.sent)) }
+                                td data-label="Proven" { (or_nothing(it.proven.map(|(at, _)| when(at, now)))) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn chain_section(chain: &[Backup], id: BackupId) -> Markup {
+    html! {
+        @if chain.len() > 1 {
+            section aria-labelledby="chain" {
+                h2 #chain { "Its chain" }
+                p { "To restore it, all of these are needed, in this order:" }
+                ol {
+                    @for it in chain {
+                        li {
+                            @if it.id == id { strong { (it.name) } } @else { a href={ "/console/backups/" (it.id) } { (it.name) } }
+                            " " span.soft { (show::kind(it.kind)) ", " (show::time(it.created)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The commands that restore it on this machine, with Coffer and without.
+fn by_hand(asked: &Asked, backup: &Backup, chain: &[Backup]) -> Markup {
+    let Some(facts) = backup.facts.as_ref().filter(|_| backup.status.is_usable()) else {
+        return html! {};
+    };
+    let url = asked.console.archives.url(&facts.location);
+    let file = url.strip_prefix("file://").map_or_else(|| url.clone(), ToOwned::to_owned);
+    html! {
+        section aria-labelledby="by-hand" {
+            h2 #by-hand { "Restore it by hand" }
+            (command(&format!("coffer restore {} --to PATH", backup.id)))
+            @if chain.len() > 1 {
+                p { "Without Coffer, make a full backup of it first: the one file is then all that is needed." }
+                (command(&format!("coffer export {} --to FILE.tar.zst", backup.id)))
+            } @else {
+                p { "Without Coffer, and without this server:" }
+                (command(&format!("zstd -dc '{}' | tar -xf - -C FOLDER", file.replace('\'', "'\\''"))))
+            }
+            p.soft { "RESTORE.txt in the archive says what follows for this kind of database." }
+        }
+    }
+}
+
+fn command(text: &str) -> Markup {
+    html! { div.command { pre tabindex="0" { code { (text) } } button.plain type="button" data-copy hidden { "Copy" } } }
+}

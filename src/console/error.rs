@@ -1,0 +1,148 @@
+//! Why a page is not there or something was not done: what happened, and what to do next.
+
+use actix_web::http::StatusCode;
+
+use crate::access::{NotOpened, NotUndeleted};
+use crate::catalog::{CatalogError, Outage};
+use crate::domain::with_causes;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConsoleError {
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error("this address leads nowhere")]
+    NoPage,
+    #[error("{0}")]
+    BadForm(String),
+    /// The form of another site, or of a session that is over.
+    #[error("this did not come from a page of this console")]
+    NotOurForm,
+    #[error("the form did not arrive in time")]
+    Timeout,
+    #[error("the form is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("{0}")]
+    Busy(&'static str),
+    #[error("{0}")]
+    Gone(String),
+    /// For the log only.
+    #[error("{0}")]
+    Fault(String),
+}
+
+/// A refusal as a page shows it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) title: &'static str,
+    pub(super) happened: String,
+    pub(super) advice: &'static str,
+}
+
+impl ConsoleError {
+    /// What a page says. The cause of a fault is only in the log.
+    pub(super) fn refusal(&self) -> Refusal {
+        let (status, title, advice) = self.kind();
+        let happened = match self {
+            Self::Fault(_) => "the server failed to answer".to_owned(),
+            Self::Catalog(CatalogError::Store(_)) => "the catalog cannot be used".to_owned(),
+            _ => self.to_string(),
+        };
+        Refusal { status, title, happened, advice }
+    }
+
+    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Catalog(error) => of_catalog(error),
+            Self::NoPage => (StatusCode::NOT_FOUND, "Not found", "Begin at the overview."),
+            Self::BadForm(_) => {
+                (StatusCode::BAD_REQUEST, "Not accepted", "Go back, correct it and send it again.")
+            }
+            Self::NotOurForm => (
+                StatusCode::FORBIDDEN,
+                "Not done",
+                "Nothing was changed. Load the page again and repeat what you did; if a proxy is before this server, set \
+                 server.public_url to the address that you use.",
+            ),
+            Self::Timeout | Self::TooLong(_) => {
+                (StatusCode::BAD_REQUEST, "Not accepted", "Nothing was changed. Send it again.")
+            }
+            Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "Busy", "Try again in a moment."),
+            Self::Gone(_) => {
+                (StatusCode::NOT_FOUND, "Not there", "Look at the list of its instance.")
+            }
+            Self::Fault(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Failed",
+                "The cause is in the server's log, at this time.",
+            ),
+        }
+    }
+
+    /// What the operator has to know and the page does not say.
+    pub(super) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Fault(cause) => Some(cause.clone()),
+            Self::Catalog(error @ CatalogError::Store(_)) => Some(with_causes(error)),
+            _ => None,
+        }
+    }
+}
+
+fn of_catalog(error: &CatalogError) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        _ if error.is_not_found() => (
+            StatusCode::NOT_FOUND,
+            "Not found",
+            "It was deleted, belongs to another project, or never was. Begin at the overview.",
+        ),
+        CatalogError::Forbidden(_) => (
+            StatusCode::FORBIDDEN,
+            "Not allowed",
+            "Nothing was changed. Sign in with a token that may do this.",
+        ),
+        CatalogError::Store(_) => match error.outage() {
+            Some(Outage::DiskFull) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The disk is full",
+                "Nothing new is accepted until there is room; deleting backups makes room.",
+            ),
+            Some(Outage::ReadOnly) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The disk is read-only",
+                "What is there can be read, and nothing can be changed. The log says why.",
+            ),
+            Some(Outage::Other) | None => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The catalog does not answer",
+                "Try again later; the server's log says what is wrong, and coffer doctor too.",
+            ),
+        },
+        CatalogError::QuotaExceeded { .. } | CatalogError::TooManyRestores { .. } => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Over the limit",
+            "Delete what is not needed, or ask an administrator to raise the quota.",
+        ),
+        _ => (StatusCode::UNPROCESSABLE_ENTITY, "Not done", "Nothing was changed."),
+    }
+}
+
+impl From<NotOpened> for ConsoleError {
+    fn from(why: NotOpened) -> Self {
+        match why {
+            NotOpened::Catalog(error) => error.into(),
+            NotOpened::Failed(why) => Self::Fault(why),
+            NotOpened::NoArchive { .. } | NotOpened::Missing(_) => Self::Gone(why.to_string()),
+        }
+    }
+}
+
+impl From<NotUndeleted> for ConsoleError {
+    fn from(why: NotUndeleted) -> Self {
+        match why {
+            NotUndeleted::Catalog(error) => error.into(),
+            NotUndeleted::Failed(why) => Self::Fault(why),
+            NotUndeleted::Gone(_) | NotUndeleted::NoPlace(_) => Self::Gone(why.to_string()),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Wrong tokens: an address that sent some has to wait before it may try again.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::domain::Timestamp;
+
+/// So many wrong tokens of an address in this time, and it has to wait until the time has passed.
+const MOST: u32 = 5;
+const WINDOW: Duration = Duration::from_secs(60);
+/// Addresses that are remembered. With more, all begin anew.
+const ADDRESSES: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(super) struct SlowDown(Mutex<HashMap<Option<IpAddr>, (u32, Timestamp)>>);
+
+impl SlowDown {
+    /// How long this address has to wait, if it has to. One that is not known is local.
+    pub(super) fn must_wait(&self, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
+        let known = self.0.lock();
+        let (count, since) = known.get(&address)?;
+        let end = since.plus(WINDOW);
+        (*count >= MOST && now < end && now >= *since).then(|| now.until(end))
+    }
+
+    /// It sent a wrong token.
+    pub(super) fn note(&self, address: Option<IpAddr>, now: Timestamp) {
+        let mut known = self.0.lock();
+        if known.len() >= ADDRESSES {
+            known.retain(|_, (_, since)| since.plus(WINDOW) > now);
+            if known.len() >= ADDRESSES {
+                known.clear();
+            }
+        }
+        let entry = known.entry(address).or_insert((0, now));
+        if entry.1.plus(WINDOW) <= now {
+            *entry = (0, now);
+        }
+        entry.0 = entry.0.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_five_wrong_tokens_an_address_waits_a_minute_and_others_do_not() {
+        let (slow, now) = (SlowDown::default(), Timestamp::EARLIEST);
+        let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|it| Some(it.parse().unwrap()));
+        for _wrong in 0..MOST {
+            assert_eq!(slow.must_wait(one, now), None);
+            slow.note(one, now);
+        }
+        assert_eq!(slow.must_wait(one, now), Some(WINDOW));
+        assert_eq!(slow.must_wait(other, now), None);
+        let later = now.plus(WINDOW);
+        assert_eq!(slow.must_wait(one, later), None);
+        slow.note(one, later);
+        assert_eq!(slow.must_wait(one, later), None);
+    }
+}
