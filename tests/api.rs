@@ -10,6 +10,8 @@ mod archive;
 mod bad_input;
 #[path = "api/bodies.rs"]
 mod bodies;
+#[path = "api/console/mod.rs"]
+mod console;
 #[path = "api/events.rs"]
 mod events;
 #[path = "api/health.rs"]

@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::policy::{Alert, Delivery};
 use crate::wire::ChannelTest;
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::body::Fields;
 use super::error::ConsoleError;
 use super::page::{Page, form_token, ok};

@@ -16,6 +16,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::access::is_own_host;
 use crate::domain::Origin;
 
+use super::asked::Asked;
 use super::body::Fields;
 use super::error::ConsoleError;
 use super::page::{self, Page, go_to};
@@ -31,13 +32,6 @@ use super::{
 /// Nothing but what this server itself sends; no script or style in a page, and no page in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// A request of somebody who is signed in.
-pub(super) struct Asked {
-    pub(super) console: Arc<Console>,
-    pub(super) session: Session,
-    pub(super) query: Fields,
-}
 
 pub(super) async fn to_front() -> HttpResponse {
     guarded(go_to("/console/"), false)

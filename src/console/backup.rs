@@ -2,18 +2,14 @@
 
 use maud::{Markup, html};
 
-use crate::domain::{
-    ArchiveFacts, Backup, BackupId, DrillOutcome, Kind, NextDrill, RowsByTable, Timestamp, Verdict,
-};
+use crate::domain::{ArchiveFacts, Backup, BackupId, Kind, Timestamp};
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::{Page, form_token};
-use super::show::{self, grouped, mib, or_nothing, when};
+use super::proof;
+use super::show::{self, mib, or_nothing, when};
 use super::timeline::{copy_state, progress};
-
-/// Tables whose rows are listed.
-const TABLES: usize = 200;
 
 pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
     let (catalog, now) = (&asked.console.catalog, asked.console.now());
@@ -37,7 +33,7 @@ pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
         (facts(&backup, now))
         (actions(asked, &backup))
         (left_out(backup.facts.as_ref()))
-        (proofs(&backup, &rows, now))
+        (proof::section(&backup, &rows, now))
         (copies(&backup, now))
         (chain_section(&chain, id))
         (by_hand(asked, &backup, &chain))
@@ -112,56 +108,6 @@ fn left_out(facts: Option<&ArchiveFacts>) -> Markup {
             } @else {
                 ul { @for it in &facts.left_out { li { strong { (it.what) } ": " (show::sentence(&it.why)) } } }
             }
-        }
-    }
-}
-
-fn proofs(backup: &Backup, rows: &RowsByTable, now: Timestamp) -> Markup {
-    let Some(facts) = &backup.facts else { return html! {} };
-    html! {
-        section aria-labelledby="proof" {
-            h2 #proof { "Proof" }
-            dl.facts {
-                div { dt { "How far" } dd { (show::proof(facts.verify_level)) } }
-                div { dt { "Last proven" } dd { (when(facts.verified_at, now)) } }
-                div { dt { "Checksum (BLAKE3)" } dd { code.long { (facts.checksum) } } }
-            }
-            @match backup.drill.next {
-                Some(NextDrill::Waiting) => p role="status" { (show::badge("busy", "A drill waits for its turn")) },
-                Some(NextDrill::Running) => p role="status" { (show::badge("busy", "A drill is under way")) },
-                None => {},
-            }
-            @match &backup.drill.last {
-                Some(drill) => (drill_result(drill, rows, now)),
-                None => p.soft { "It was not restored in a drill yet." },
-            }
-            p.soft { "To read every byte again now: " code { "coffer verify " (backup.id) } }
-        }
-    }
-}
-
-fn drill_result(drill: &DrillOutcome, rows: &RowsByTable, now: Timestamp) -> Markup {
-    let DrillOutcome { at, took, verdict } = drill;
-    html! {
-        @match verdict {
-            Verdict::Passed(facts) => {
-                p {
-                    (show::badge("good", "Drill passed")) " " (when(*at, now)) ", in " (show::took(*took)) ": "
-                    (grouped(facts.rows)) " rows in " (grouped(facts.tables)) " tables, read by " (facts.version)
-                    ", checked with " (facts.check) "."
-                }
-                @if !rows.is_empty() {
-                    details {
-                        summary { "Rows by table" }
-                        table {
-                            thead { tr { th scope="col" { "Table" } th.number scope="col" { "Rows" } } }
-                            tbody { @for (table, count) in rows.iter().take(TABLES) { tr { th scope="row" { (table) } td.number { (grouped(*count)) } } } }
-                        }
-                    }
-                }
-            }
-            Verdict::Damaged(failure) => div.notice.bad { p { "A drill found damage, " (when(*at, now)) ": " (show::sentence(&failure.message)) } },
-            Verdict::Inconclusive(failure) => div.notice.warn { p { "A drill did not come to a result, " (when(*at, now)) "; this takes nothing from the backup: " (show::sentence(&failure.message)) } },
         }
     }
 }

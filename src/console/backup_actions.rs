@@ -10,7 +10,7 @@ use crate::access::{self, ArchivePart, OpenArchive, open_archive};
 use crate::catalog::{Counted, Write};
 use crate::domain::{Action, Backup, BackupId, ProjectId};
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::go_to;
 use super::route::BackupAction;

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::domain::{Backup, BackupId, Timestamp};
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::backup_actions::project_of;
 use super::error::ConsoleError;
 use super::page::{Page, form_token, go_to};

@@ -5,7 +5,7 @@ use maud::html;
 use crate::catalog::EventFilter;
 use crate::domain::Outcome;
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::Page;
 use super::show::{self, or_nothing, time};

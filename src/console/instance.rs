@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::wire::InstanceHealthView;
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::chart::{self, Dot};
 use super::error::ConsoleError;
 use super::overview::problem;

@@ -5,7 +5,7 @@ use maud::html;
 
 use crate::domain::{InstanceId, NewBackup, ParentChoice};
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::body::Fields;
 use super::error::ConsoleError;
 use super::page::{Page, form_token, go_to};

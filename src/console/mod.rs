@@ -6,6 +6,7 @@
 
 mod alerts;
 mod answer;
+mod asked;
 mod backup;
 mod backup_actions;
 mod body;
@@ -18,6 +19,7 @@ mod instance_actions;
 mod live;
 mod overview;
 mod page;
+mod proof;
 mod quotas;
 mod reference;
 mod restore;

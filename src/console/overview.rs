@@ -6,7 +6,7 @@ use crate::domain::{DiskRoom, Timestamp};
 use crate::policy::SafetyState;
 use crate::wire::{HealthView, InstanceHealthView, ProblemView};
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::Page;
 use super::show::{self, counted, mib, or_nothing, when};
@@ -195,7 +195,7 @@ impl<'a> List<'a> {
 
     fn pages(&self) -> Markup {
         let last = self.found.len().div_ceil(ROWS).max(1);
-        let link = |page: usize| {
+        let url_of = |page: usize| {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("search", self.search)
                 .append_pair("state", self.state)
@@ -206,9 +206,9 @@ impl<'a> List<'a> {
         html! {
             @if last > 1 {
                 nav.pages aria-label="Pages of instances" {
-                    @if self.page > 1 { a rel="prev" href=(link(self.page.saturating_sub(1))) { "Previous" } }
+                    @if self.page > 1 { a rel="prev" href=(url_of(self.page.saturating_sub(1))) { "Previous" } }
                     span { "Page " (self.page) " of " (last) ", " (counted(self.found.len(), "instance")) }
-                    @if self.page < last { a rel="next" href=(link(self.page.saturating_add(1))) { "Next" } }
+                    @if self.page < last { a rel="next" href=(url_of(self.page.saturating_add(1))) { "Next" } }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::Page;
 use super::show;

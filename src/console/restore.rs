@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::catalog::{CatalogError, NewInstance};
 use crate::domain::{Backup, BackupId, DiskRoom};
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::backup_actions::project_of;
 use super::body::Fields;
 use super::error::ConsoleError;

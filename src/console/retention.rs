@@ -6,7 +6,7 @@ use crate::catalog::{Read, Retention, Scope};
 use crate::domain::InstanceId;
 use crate::policy::{Chain, Fate, Forecast, Keep};
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::error::ConsoleError;
 use super::show::{self, counted, mib};
 

@@ -8,7 +8,7 @@ use crate::catalog::{BackupFilter, BackupPage};
 use crate::domain::{Backup, BackupId, CopyState, Instance, Limit, Position, Timestamp, Verdict};
 use crate::policy::Decision;
 
-use super::answer::Asked;
+use super::asked::Asked;
 use super::chart::{self, Point};
 use super::error::ConsoleError;
 use super::show::{self, mib, minute, when};
@@ -52,7 +52,7 @@ impl Timeline {
         let base = format!("/console/instances/{}", instance.id);
         html! {
             @if self.page.rows.is_empty() {
-                div.empty { p { "There is no backup yet. “Back up now” makes the first one, which is a full one." } }
+                div.empty { p { "There is no backup yet. The first one is a full one." } }
             } @else {
                 (self.drawing())
                 table.cards {

@@ -1,0 +1,61 @@
+//! How far a backup is proven.
+
+use maud::{Markup, html};
+
+use crate::domain::{Backup, DrillOutcome, NextDrill, RowsByTable, Timestamp, Verdict};
+
+use super::show::{self, grouped, when};
+
+/// Tables whose rows are listed.
+const TABLES: usize = 200;
+
+/// How far its archive is proven, and what its drill found.
+pub(super) fn section(backup: &Backup, rows: &RowsByTable, now: Timestamp) -> Markup {
+    let Some(facts) = &backup.facts else { return html! {} };
+    html! {
+        section aria-labelledby="proof" {
+            h2 #proof { "Proof" }
+            dl.facts {
+                div { dt { "How far" } dd { (show::proof(facts.verify_level)) } }
+                div { dt { "Last proven" } dd { (when(facts.verified_at, now)) } }
+                div { dt { "Checksum (BLAKE3)" } dd { code.long { (facts.checksum) } } }
+            }
+            @match backup.drill.next {
+                Some(NextDrill::Waiting) => p role="status" { (show::badge("busy", "A drill waits for its turn")) },
+                Some(NextDrill::Running) => p role="status" { (show::badge("busy", "A drill is under way")) },
+                None => {},
+            }
+            @match &backup.drill.last {
+                Some(drill) => (drill_result(drill, rows, now)),
+                None => p.soft { "It was not restored in a drill yet." },
+            }
+            p.soft { "To read every byte again now: " code { "coffer verify " (backup.id) } }
+        }
+    }
+}
+
+fn drill_result(drill: &DrillOutcome, rows: &RowsByTable, now: Timestamp) -> Markup {
+    let DrillOutcome { at, took, verdict } = drill;
+    html! {
+        @match verdict {
+            Verdict::Passed(facts) => {
+                p {
+                    (show::badge("good", "Drill passed")) " " (when(*at, now)) ", in " (show::took(*took)) ": "
+                    (grouped(facts.rows)) " rows in " (grouped(facts.tables)) " tables, read by " (facts.version)
+                    ", checked with " (facts.check) "."
+                }
+                @if !rows.is_empty() {
+                    details {
+                        summary { "Rows by table" }
+                        table {
+                            thead { tr { th scope="col" { "Table" } th.number scope="col" { "Rows" } } }
+                            tbody { @for (table, count) in rows.iter().take(TABLES) { tr { th scope="row" { (table) } td.number { (grouped(*count)) } } } }
+                        }
+                    }
+                }
+            }
+            Verdict::Damaged(failure) => div.notice.bad { p { "A drill found damage, " (when(*at, now)) ": " (show::sentence(&failure.message)) } },
+            Verdict::Inconclusive(failure) => div.notice.warn { p { "A drill did not come to a result, " (when(*at, now)) "; this takes nothing from the backup: " (show::sentence(&failure.message)) } },
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The console, asked as a browser asks it, over a real catalog.
+
+mod changes;
+mod fixture;
+mod guard;
+mod pages;
+mod sign_in;

@@ -1,0 +1,208 @@
+//! What each page shows of a real catalog.
+
+use coffer::domain::{DiskRoom, Failure, FailureCode};
+
+use crate::support::{A1, A2, Answer, POSTGRES, blocking};
+
+use super::fixture::{Browser, assert_says, text};
+
+async fn backed_up(who: &str) -> (Browser, String) {
+    let browser = Browser::signed_in(who).await;
+    let made = browser.server.completed_backup("alice", "project-a", A1, "first").await;
+    (browser, made.to_string())
+}
+
+#[actix_web::test]
+async fn the_overview_says_what_is_safe_worst_first_and_what_to_do() {
+    let (browser, _) = backed_up("alice").await;
+    let room = DiskRoom { free_bytes: 30 << 20, total_bytes: 100 << 20, headroom_bytes: 10 << 20 };
+    browser.server.catalog.note_room(room, 3);
+    let page = browser.text("/console/").await;
+    assert_says(
+        &page,
+        &["Not everything is backed up", "1 instance safe", "20.0 MiB", "2026-11-23 19:0"],
+    );
+    let damaged = browser.server.completed_backup("alice", "project-a", A2, "second").await;
+    let failure = Failure::new(FailureCode::ArchiveDamaged, "a bit is <wrong>");
+    blocking(|| browser.server.catalog.report_damage(damaged, failure).wait()).unwrap();
+    let page = browser.text("/console/").await;
+    assert_says(
+        &page,
+        &["No: something is not safe", "a bit is &lt;wrong&gt;", "coffer salvage", "Critical"],
+    );
+    let rows = page.split_once("<tbody>").unwrap().1;
+    assert!(rows.find(">a2<").unwrap() < rows.find(">a1<").unwrap(), "{rows}");
+}
+
+#[actix_web::test]
+async fn instances_are_found_by_name_and_state_and_paged() {
+    let (browser, _) = backed_up("alice").await;
+    let page = browser.text("/console/?search=A1&state=safe").await;
+    assert!(page.contains(">a1<") && !page.contains(">a2<"), "{page}");
+    let none = browser.text("/console/?search=%3Cscript%3Ealert(1)%3C/script%3E").await;
+    assert_says(
+        &none,
+        &["No instance is like that", "value=\"&lt;script&gt;alert(1)&lt;/script&gt;\""],
+    );
+    assert!(!none.contains("<script>alert"), "{none}");
+    assert_says(&browser.text("/console/?page=999").await, &[">a1<"]);
+}
+
+#[actix_web::test]
+async fn names_and_texts_that_are_html_are_shown_as_text() {
+    let browser = Browser::signed_in("alice").await;
+    let name = "<script>alert('x')</script>\" onmouseover=\"alert(2)";
+    let made = browser.server.completed_backup("alice", "project-a", A1, name).await;
+    for path in [
+        format!("/console/instances/{A1}"),
+        format!("/console/backups/{made}"),
+        format!("/console/backups/{made}/delete"),
+        format!("/console/backups/{made}/restore"),
+    ] {
+        let page = browser.text(&path).await;
+        assert!(page.contains("&lt;script&gt;alert"), "{path}: {page}");
+        assert!(!page.contains("<script>alert") && !page.contains("\" onmouseover"), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn an_instance_shows_its_points_its_rows_its_schedule_and_what_is_kept() {
+    let (browser, made) = backed_up("alice").await;
+    browser.post(&format!("/console/backups/{made}/drill"), "").await;
+    browser.server.run_jobs(b"an archive");
+    let page = browser.text(&format!("/console/instances/{A1}")).await;
+    assert_says(
+        &page,
+        &[
+            ">first<",
+            "COMPLETED",
+            "Restored in a drill",
+            "<svg class=\"chart\"",
+            "The numbers",
+            ">42<",
+            "Nothing backs it up by itself",
+            "everything is kept",
+            "name=\"days\"",
+            "1 backup",
+            "Back up now",
+        ],
+    );
+    let ahead = browser.text(&format!("/console/instances/{A1}?days=30")).await;
+    assert_says(&ahead, &["there will be 1 backup of today and 0 new ones", "Still there"]);
+    let empty = browser.text(&format!("/console/instances/{POSTGRES}")).await;
+    assert_says(&empty, &["There is no backup yet", "No drill has passed yet"]);
+}
+
+#[actix_web::test]
+async fn a_backup_shows_its_proof_its_drill_and_how_to_restore_it_by_hand() {
+    let (browser, made) = backed_up("alice").await;
+    browser.post(&format!("/console/backups/{made}/drill"), "").await;
+    assert_says(
+        &browser.text(&format!("/console/backups/{made}")).await,
+        &["A drill waits for its turn"],
+    );
+    browser.server.run_jobs(b"an archive");
+    let page = browser.text(&format!("/console/backups/{made}")).await;
+    assert_says(
+        &page,
+        &[
+            "Nothing that a person could miss",
+            "Drill passed",
+            "shop.orders",
+            "CHECK TABLE",
+            &format!("coffer restore {made} --to PATH"),
+            "zstd -dc",
+            "tar -xf -",
+            "Nobody asked for copies",
+        ],
+    );
+    let archive = browser.get(&format!("/console/backups/{made}/archive")).await;
+    assert_eq!(
+        (&archive.body[..], archive.header("content-type")),
+        (&b"an archive"[..], "application/zstd")
+    );
+    assert!(archive.header("content-disposition").starts_with("attachment; filename="));
+}
+
+#[actix_web::test]
+async fn a_failed_backup_says_why_and_a_running_one_how_far_it_is() {
+    let browser = Browser::signed_in("alice").await;
+    let failed = browser.server.create_backup("alice", "project-a", A1, "fails").await;
+    browser.server.fail_next();
+    let page = browser.text(&format!("/console/backups/{failed}")).await;
+    assert_says(&page, &["FAILED", "The database does not exist.", "source_missing"]);
+    assert!(!page.contains("Restore…") && page.contains("Delete…"), "{page}");
+    let running = browser.server.create_backup("alice", "project-a", A2, "runs").await;
+    browser.server.claim_backup();
+    browser.server.catalog.progress(running, 0.42);
+    let page = browser.text(&format!("/console/backups/{running}")).await;
+    assert_says(&page, &["BUILDING", "42 %"]);
+}
+
+#[actix_web::test]
+async fn backups_of_an_instance_are_paged_without_gap_or_repetition() {
+    let browser = Browser::signed_in("alice").await;
+    let mut made = Vec::new();
+    for number in 0..53 {
+        let name = format!("number-{number}.");
+        made.push(browser.server.completed_backup("alice", "project-a", A1, &name).await);
+    }
+    let first = browser.text(&format!("/console/instances/{A1}")).await;
+    let (_, rest) = first.split_once("rel=\"next\" href=\"").unwrap();
+    let next = rest.split_once('"').unwrap().0.replace("&amp;", "&");
+    let second = browser.text(next.split('#').next().unwrap()).await;
+    let table = |page: &str| {
+        let from = page.find("Backups, newest first").unwrap();
+        let part = &page[from..];
+        part[..part.find("</table>").unwrap()].to_owned()
+    };
+    let (first, second) = (table(&first), table(&second));
+    for (number, id) in made.iter().enumerate() {
+        let shown = [&first, &second].map(|page| page.contains(&id.to_string()));
+        assert_eq!(shown, [number >= 3, number < 3], "{number}");
+    }
+}
+
+#[actix_web::test]
+async fn alerts_events_quotas_and_the_api_have_their_pages() {
+    let (browser, made) = backed_up("admin").await;
+    assert_says(
+        &browser.text("/console/alerts").await,
+        &["Nothing is wrong", "Nobody hears of alerts"],
+    );
+    let events = browser.text("/console/events").await;
+    assert_says(&events, &["Backup create", "alice"]);
+    assert_says(&browser.text(&format!("/console/events?object={made}")).await, &["Backup create"]);
+    assert_says(&browser.text("/console/events?object=nothing").await, &["There is no such event"]);
+    let answer = browser.post("/console/quotas", "project=project-a&backups=7&instances=-1").await;
+    assert_eq!(answer.header("location"), "/console/quotas?project=project-a");
+    assert_says(
+        &browser.text("/console/quotas?project=project-a").await,
+        &["value=\"7\"", "value=\"-1\""],
+    );
+    for wrong in ["backups=a&instances=1", "backups=-2&instances=1"] {
+        let answer = browser.post("/console/quotas", &format!("project=project-a&{wrong}")).await;
+        assert!([400, 422].contains(&answer.status), "{answer:?}");
+    }
+    let reference = browser.text("/console/api").await;
+    assert_says(
+        &reference,
+        &["/v1.0/{project_id}/backups", "Make a backup, or register an archive", "curl"],
+    );
+    let answer: Answer = browser.post("/console/alerts/test", "channel=nobody").await;
+    assert_eq!(answer.status, 404);
+}
+
+#[actix_web::test]
+async fn what_is_not_there_says_so_as_a_page() {
+    let browser = Browser::signed_in("alice").await;
+    let unknown = crate::support::UNKNOWN_ID;
+    for path in [format!("backups/{unknown}"), format!("instances/{unknown}"), "x/y/z".to_owned()] {
+        let answer = browser.get(&format!("/console/{path}")).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (404, "text/html; charset=utf-8")
+        );
+        assert_says(&text(&answer), &["Not found", "To the overview"]);
+    }
+}
