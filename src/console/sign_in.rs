@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::HttpResponse;
+use actix_web::http::header::SET_COOKIE;
 use actix_web::rt::time::sleep;
 use maud::{Markup, html};
 
@@ -139,7 +140,7 @@ fn set_cookie(answer: &mut HttpResponse, console: &Console, id: &str, seconds: u
         "{COOKIE}={id}; Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
     );
     let value = cookie.parse().expect("hex digits and words are ASCII");
-    answer.headers_mut().insert(actix_web::http::header::SET_COOKIE, value);
+    answer.headers_mut().insert(SET_COOKIE, value);
 }
 
 /// A page of the console to go to; anything else is the overview.

@@ -47,11 +47,11 @@ fn open(path: &Path, mode: u32, group: &str) -> io::Result<UnixListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(&new)?)?;
     let ready = || {
-        let made = Handle::open(CWD, &new)?;
+        let placed = Handle::open(CWD, &new)?;
         if !group.is_empty() {
-            made.set_owner(None, Some(group_id(group)?))?;
+            placed.set_owner(None, Some(group_id(group)?))?;
         }
-        made.set_mode(mode)?;
+        placed.set_mode(mode)?;
         socket.listen(BACKLOG)?;
         #[expect(clippy::disallowed_methods, reason = "a socket holds nothing that can be lost")]
         fs::rename(&new, path)

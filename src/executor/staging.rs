@@ -189,12 +189,12 @@ impl StagingPlace {
 /// Sets owner, group and mode of a folder that this user made. Where the first two cannot be set, they stay this user's.
 fn prepare(folder: &Path, mode: u32, (user, group): (Option<u32>, u32)) -> io::Result<()> {
     // By what is there and not by its name, which could be a link by now.
-    let made = Handle::open_folder(CWD, folder)?;
-    if made.metadata()?.uid() != geteuid().as_raw() {
+    let found = Handle::open_folder(CWD, folder)?;
+    if found.metadata()?.uid() != geteuid().as_raw() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    drop(made.set_owner(user, Some(group)));
-    made.set_mode(mode)
+    drop(found.set_owner(user, Some(group)));
+    found.set_mode(mode)
 }
 
 /// What is being restored. Dropped, it is removed.
