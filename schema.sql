@@ -1,11 +1,11 @@
--- The catalog of one Coffer data directory: the whole current schema, version 9.
+-- The catalog of one Coffer data directory: the whole current schema, version 10.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
 -- A test holds that both ways lead to the same schema.
 --
 -- Ids are hyphenated UUIDs as text, so that a person with `sqlite3` can read and join them. Times are
--- microseconds since 1970 in UTC. Nothing here is counted or summed up ahead: counts come from rows.
+-- microseconds since 1970 in UTC. Counts come from rows; only `instance_totals` is summed up ahead, by triggers.
 
 -- Databases and directories. A row outlives the configuration that named it, for its backups' sake.
 CREATE TABLE instances (
@@ -103,6 +103,8 @@ CREATE TABLE backups (
     trashed INTEGER,
     -- When a person asked to keep it, whatever the retention says.
     pinned INTEGER,
+    -- How long it took to make, if that is known.
+    took_ms INTEGER CHECK (took_ms >= 0),
     CHECK ((kind = 'full') = (parent IS NULL)),
     CHECK (status NOT IN ('COMPLETED', 'RESTORED')
            OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),
@@ -156,6 +158,48 @@ CREATE INDEX backups_missing ON backups (id) WHERE damage_code = 'archive_missin
 
 -- Backups that are damaged or missing, of each instance the newest first.
 CREATE INDEX backups_bad ON backups (instance, created, id) WHERE damage_code IS NOT NULL;
+
+-- The newest completed backups of an instance, with what health compares of them.
+CREATE INDEX backups_history ON backups (instance, project, created, id, kind, size, source_bytes, verified_at,
+                                         verify_level, took_ms, status, removal)
+    WHERE status = 'COMPLETED' AND removal IS NULL;
+
+-- How many completed backups an instance has in a project, and what their archives take. The triggers keep it, so
+-- that it is always what a count of the rows would give; `coffer doctor` compares the two.
+CREATE TABLE instance_totals (
+    instance TEXT NOT NULL CHECK (length(instance) = 36),
+    project TEXT NOT NULL,
+    backups INTEGER NOT NULL,
+    stored_bytes INTEGER NOT NULL,
+    PRIMARY KEY (instance, project)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER backups_add_to_totals AFTER INSERT ON backups
+WHEN new.status = 'COMPLETED' AND new.removal IS NULL AND new.instance IS NOT NULL
+BEGIN
+    INSERT INTO instance_totals (instance, project, backups, stored_bytes)
+    VALUES (new.instance, new.project, 1, new.size)
+    ON CONFLICT (instance, project) DO UPDATE SET
+        backups = backups + 1, stored_bytes = stored_bytes + excluded.stored_bytes;
+END;
+
+CREATE TRIGGER backups_change_totals AFTER UPDATE OF status, removal, instance, project, size ON backups
+BEGIN
+    UPDATE instance_totals SET backups = backups - 1, stored_bytes = stored_bytes - old.size
+    WHERE instance = old.instance AND project = old.project AND old.status = 'COMPLETED' AND old.removal IS NULL;
+    INSERT INTO instance_totals (instance, project, backups, stored_bytes)
+    SELECT new.instance, new.project, 1, new.size
+    WHERE new.status = 'COMPLETED' AND new.removal IS NULL AND new.instance IS NOT NULL
+    ON CONFLICT (instance, project) DO UPDATE SET
+        backups = backups + 1, stored_bytes = stored_bytes + excluded.stored_bytes;
+END;
+
+CREATE TRIGGER backups_take_from_totals AFTER DELETE ON backups
+WHEN old.status = 'COMPLETED' AND old.removal IS NULL
+BEGIN
+    UPDATE instance_totals SET backups = backups - 1, stored_bytes = stored_bytes - old.size
+    WHERE instance = old.instance AND project = old.project;
+END;
 
 -- Runs: every attempt at a job, from the moment it is asked for. A run that has not ended waits for a
 -- worker, or one has begun it; drills and consolidations have no other queue. A run that has ended is history and does not

@@ -19,7 +19,8 @@ pub(super) fn routes() -> Vec<Operation> {
 
 /// List backup schedules
 ///
-/// An extension: the instances whose backups are made by themselves, and when the next one begins.
+/// An extension: the instances whose backups are made, drilled or restored into staging by themselves, and when the next
+/// ones begin.
 #[utoipa::path(
     get,
     path = "/backup_schedules",
@@ -37,13 +38,13 @@ async fn list_schedules(call: Call<Read>) -> Result<Json<ScheduleList>, ApiError
 
 fn view(it: Scheduled) -> ScheduleView {
     let set_through_api = it.set_through_api;
-    let view = ScheduleView::new(&it.instance, &it.timetable, it.next, it.last, it.overdue);
+    let view = ScheduleView::new(&it.instance, it.timetable.as_ref(), it.next, it.last, it.overdue);
     ScheduleView { set_through_api, ..view.with_proof(it.proof) }
 }
 
 /// Show the schedule of an instance
 ///
-/// An extension. 404 if its backups are not made by themselves.
+/// An extension. 404 if nothing is done for it by itself.
 #[utoipa::path(
     get,
     path = "/backup_schedules/{id}",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::domain::{Action, Actor, Backup, Event, ProjectId, Recorded, Timestamp};
-use crate::store::{EventPage, Records};
+use crate::store::{EventPage, FoundEvents, Records};
 
 use super::rules::Rules;
 use super::{Catalog, CatalogError, Forbidden, Read, Reply, Result, Scope};
@@ -33,6 +33,9 @@ pub struct EventFilter {
     /// Of every project, for administrators.
     pub all_projects: bool,
     pub object: Option<String>,
+    pub action: Option<Action>,
+    /// The name of a token, or of what acts by itself.
+    pub who: Option<String>,
     /// Only those before this one.
     pub before: Option<u64>,
     pub rows: u32,
@@ -79,8 +82,9 @@ impl Tally {
 }
 
 impl Catalog {
-    /// One page of events, newest first.
-    pub fn events(&self, scope: &Scope<Read>, filter: &EventFilter) -> Result<Vec<Recorded>> {
+    /// One page of events, newest first. Where they are narrowed to an action or to somebody, it may have fewer rows
+    /// although there are more.
+    pub fn events(&self, scope: &Scope<Read>, filter: &EventFilter) -> Result<FoundEvents> {
         if filter.all_projects && !scope.caller().is_admin() {
             return Err(Forbidden::AllProjects.into());
         }
@@ -88,18 +92,30 @@ impl Catalog {
         self.page_of_events(project, filter)
     }
 
-    /// The same of every project, without a check of access.
+    /// All of them up to the number of rows, of every project, without a check of access.
     pub fn every_event(&self, filter: &EventFilter) -> Result<Vec<Recorded>> {
-        self.page_of_events(None, filter)
+        let (mut filter, mut all) = (filter.clone(), Vec::new());
+        loop {
+            let FoundEvents { events, more_before } = self.page_of_events(None, &filter)?;
+            let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+            filter.rows = filter.rows.saturating_sub(count);
+            all.extend(events);
+            if filter.rows == 0 || more_before.is_none() {
+                return Ok(all);
+            }
+            filter.before = more_before;
+        }
     }
 
     fn page_of_events(
         &self,
         project: Option<&ProjectId>,
         filter: &EventFilter,
-    ) -> Result<Vec<Recorded>> {
-        let EventFilter { object, before, rows, .. } = filter;
-        let page = EventPage { project, object: object.as_deref(), before: *before, rows: *rows };
+    ) -> Result<FoundEvents> {
+        let EventFilter { object, action, who, before, rows, .. } = filter;
+        let (object, who) = (object.as_deref(), who.as_deref());
+        let (action, before, rows) = (*action, *before, *rows);
+        let page = EventPage { project, object, action, who, before, rows };
         self.store.read(|db| Ok(db.events(&page)?))
     }
 

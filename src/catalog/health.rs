@@ -99,6 +99,12 @@ impl Catalog {
         self.look_at(None)
     }
 
+    /// The instances whose totals are not what a count of their backups gives: none, unless somebody changed the
+    /// catalog past Coffer.
+    pub fn wrong_totals(&self) -> Result<Vec<InstanceId>> {
+        self.store.read(|db| Ok(db.wrong_totals()?))
+    }
+
     fn look_at(&self, project: Option<&ProjectId>) -> Result<Health> {
         let mut instances = self.store.read(|db| {
             let mut found = Vec::new();
@@ -172,6 +178,10 @@ impl Catalog {
     ) -> Result<InstanceHealth> {
         let cannot_start = self.observed.cannot_start.read().get(&instance.id).cloned();
         let mut facts = self.rules.health_facts(db, instance)?;
+        // An attempt since then says more.
+        let attempted = facts.attempted_last();
+        let cannot_start =
+            cannot_start.filter(|(since, _why)| attempted.is_none_or(|it| it <= *since));
         facts.cannot_start = cannot_start.or(facts.cannot_start);
         let (policy, default) = (self.rules.policy(instance.id), HealthLimits::default());
         let timetable = policy.as_ref().and_then(|it| it.timetable.as_ref());

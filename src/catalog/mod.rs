@@ -46,6 +46,7 @@ use parking_lot::Mutex;
 
 use crate::bell::{Bell, Changes};
 use crate::domain::{BackupId, Clock, InstanceId, Run};
+pub use crate::store::FoundEvents;
 use crate::store::{self, Purpose, Records, Store};
 
 use drills::RunningDrills;

@@ -92,6 +92,18 @@ impl Catalog {
         self.store.read(|db| Ok(db.has_open_run(kind.run_kind(), None)?))
     }
 
+    /// Whether nothing waits or runs, of any kind.
+    pub fn is_idle(&self) -> Result<bool> {
+        self.store.read(|db| {
+            for kind in RunKind::ALL {
+                if db.has_open_run(*kind, None)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
     /// Begins it if it is still due, and says when to look again.
     pub fn begin_recurring(&self, kind: Recurring, id: InstanceId) -> Reply<RecurringLook> {
         self.accept(move |db, rules| {

@@ -95,8 +95,7 @@ impl Catalog {
             for id in decision.consolidating() {
                 if rules.consolidate_for_retention(db, id)? {
                     log::info!(
-                        "backup {id} is all that retention keeps of its chain: it becomes a full backup, so that the \
-                         rest can go"
+                        "backup {id} becomes a full backup: retention keeps only such of its chain, so that the rest can go"
                     );
                 }
             }

@@ -38,11 +38,12 @@ enum Step {
     },
 }
 
-/// An instance with a schedule.
+/// An instance for which something is done by a schedule: backups, drills, or restores into staging.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scheduled {
     pub instance: Instance,
-    pub timetable: Timetable,
+    /// `None`: backups are made only when somebody asks.
+    pub timetable: Option<Timetable>,
     /// When its next backup begins.
     pub next: Option<Timestamp>,
     /// The last backup that was made for the schedule.
@@ -76,7 +77,7 @@ impl Catalog {
         self.write_and_wake(move |db, rules| rules.advance(db, id))
     }
 
-    /// The instances of the scope's project that have a schedule, or of every project for an administrator.
+    /// The instances of the scope's project for which something is scheduled, or of every project for an administrator.
     pub fn schedules(&self, scope: &Scope<Read>, every_project: bool) -> Result<Vec<Scheduled>> {
         if every_project && !scope.caller().is_admin() {
             return Err(Forbidden::AllProjects.into());
@@ -86,12 +87,12 @@ impl Catalog {
         Ok(found)
     }
 
-    /// The schedule of an instance, if it has one.
+    /// What is scheduled for an instance, if anything is.
     pub fn schedule(&self, scope: &Scope<Read>, id: InstanceId) -> Result<Option<Scheduled>> {
         self.store.read(|db| self.rules.scheduled(db, visible_instance(db, scope, id)?))
     }
 
-    /// Every instance that has a schedule, without a check of access.
+    /// Every instance for which something is scheduled, without a check of access.
     pub fn every_schedule(&self) -> Result<Vec<Scheduled>> {
         self.store.read(|db| {
             let mut found = Vec::new();
@@ -105,25 +106,32 @@ impl Catalog {
 
 impl Rules {
     fn scheduled(&self, db: Records<'_>, instance: Instance) -> Result<Option<Scheduled>> {
-        let policy = self.policy(instance.id);
-        let Some(table) = policy.and_then(|it| it.timetable.clone()) else { return Ok(None) };
-        let (record, now) = (db.schedule(instance.id)?, self.now());
+        let Some(policy) = self.policy(instance.id) else { return Ok(None) };
+        let timetable = policy.timetable.clone();
+        if timetable.is_none() && policy.drill.is_none() && policy.staging.is_none() {
+            return Ok(None);
+        }
+        let (record, now) = (db.schedule(instance.id)?.filter(|_| timetable.is_some()), self.now());
         let handled = record.as_ref().map(|it| it.handled);
-        let next = self.next_run(db, instance.id, &table, handled)?;
+        let next = match &timetable {
+            Some(table) => self.next_run(db, instance.id, table, handled)?,
+            None => None,
+        };
         let last = record.as_ref().and_then(|it| it.last).map(|(backup, _attempt)| backup);
         let own = self.source.read().as_ref().map(|it| it.own_keys(instance.id));
         let set_through_api =
             own.is_none_or(|own| own.schedule.is_none()) && db.has_policy(instance.id)?;
         let refused = record.as_ref().and_then(|it| it.refused.clone());
-        let overdue = match record.filter(|_| instance.status != InstanceStatus::Detached) {
+        let attached = record.filter(|_| instance.status != InstanceStatus::Detached);
+        let overdue = match timetable.as_ref().zip(attached) {
             None => None,
-            Some(record) => {
+            Some((table, record)) => {
                 let good = lineage::newest_good(db, &instance, self.latest_plausible())?;
                 let since = good.map_or(record.since, |(_, good)| good.max(record.since));
                 table.overdue_since(instance.id, since, now)
             }
         };
-        let (timetable, proof) = (table, self.proof_times(db, &instance)?);
+        let proof = self.proof_times(db, &instance)?;
         Ok(Some(Scheduled {
             instance,
             timetable,

@@ -55,6 +55,7 @@ impl Catalog {
                 lineage: None,
                 facts: &facts,
                 version: version.as_deref(),
+                took_ms: numbers.took_ms,
             };
             finish_backup(db, id, &finish, numbers, now)
         })
@@ -79,6 +80,7 @@ impl Catalog {
                 lineage: Some(Lineage { kind, parent }),
                 facts: &facts,
                 version: None,
+                took_ms: None,
             };
             finish_backup(db, id, &finish, RunNumbers::default(), now)
         })
@@ -102,6 +104,7 @@ impl Catalog {
                 lineage: None,
                 facts: &facts,
                 version: version.as_deref(),
+                took_ms: None,
             };
             finish_backup(db, id, &finish, RunNumbers::default(), now)
         })

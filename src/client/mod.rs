@@ -178,18 +178,21 @@ impl Client {
         Ok(answer.tests)
     }
 
-    /// The newest events of the project, or of every project; of one backup or instance if it is named.
+    /// The newest events of the project, or of every project, narrowed by these parameters of the query.
     pub fn events(
         &self,
-        object: Option<&str>,
+        narrowed_to: &[(&str, &str)],
         limit: u32,
         every_project: bool,
     ) -> Result<Vec<EventView>, ClientError> {
-        let object =
-            object.map(|id| format!("&object_id={}", utf8_percent_encode(id, NON_ALPHANUMERIC)));
-        let all = if every_project { "&all_projects=true" } else { "" };
-        let first =
-            format!("events?limit={}{}{all}", limit.clamp(1, 1000), object.unwrap_or_default());
+        let mut first = format!("events?limit={}", limit.clamp(1, 1000));
+        for (name, value) in narrowed_to {
+            first.extend(["&", name, "="]);
+            first.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+        }
+        if every_project {
+            first.push_str("&all_projects=true");
+        }
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found =
             self.first_rows(&first, most, |page: EventList| (page.events, page.links))?;

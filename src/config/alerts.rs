@@ -41,6 +41,8 @@ pub struct AlertConfig {
     pub command: Option<Vec<String>>,
     #[serde(default)]
     pub digest: Option<String>,
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Where e-mail is sent from and to.
@@ -152,6 +154,13 @@ impl AlertConfig {
         );
         if self.token.is_some() && !takes_token {
             add("token", "is only for webhook, ntfy and gotify".to_owned());
+        }
+        if let Some(file) = &self.ca_file {
+            if self.command.is_some() {
+                add("ca_file", "is of no use to a command".to_owned());
+            } else if !file.is_absolute() {
+                add("ca_file", format!("is {}; use an absolute path", file.display()));
+            }
         }
         if self.command.as_ref().is_some_and(Vec::is_empty) {
             add("command", "names no program".to_owned());

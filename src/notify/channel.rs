@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use crate::domain::DeliveryId;
 use crate::policy::Message;
 
-use super::{Command, Credential, Email, Result, Service};
+use super::{Authorities, Command, Credential, Email, Result, Service};
 use super::{http, request};
 
 /// A channel of the configuration.
@@ -30,6 +30,7 @@ pub struct Address {
     pub service: Service,
     pub url: Credential,
     pub token: Option<Credential>,
+    pub authorities: Authorities,
 }
 
 impl Channel {
@@ -40,6 +41,7 @@ impl Channel {
                 if let Some(token) = address.token.as_ref().filter(|it| !it.is_elsewhere()) {
                     token.read()?;
                 }
+                address.authorities.check()?;
                 if address.url.is_elsewhere() {
                     return Ok(());
                 }
@@ -74,7 +76,10 @@ impl Channel {
                 let token = address.token.as_ref().map(Credential::read).transpose()?;
                 let service = address.service;
                 match request::of(service, &url, token.as_ref(), (id, message, all_well))? {
-                    Some(request) => http::send(service, request, &[Some(&url), token.as_ref()]),
+                    Some(request) => {
+                        let secrets = [Some(&url), token.as_ref()];
+                        http::send(service, request, &secrets, &address.authorities)
+                    }
                     None => Ok("there is nothing to say to this monitor".to_owned()),
                 }
             }

@@ -10,15 +10,14 @@ use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Mailboxes};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Message as Mail, SmtpTransport, Transport as _};
-use rustls_native_certs::load_native_certs;
 
 use crate::domain::{DeliveryId, Secret, with_causes};
 use crate::policy::Message;
 
-use super::{Credential, NotifyError, Result, request};
+use super::{Authorities, Credential, NotifyError, Result, request};
 
 /// How long the server may take for each step.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +53,7 @@ pub struct Email {
     security: Security,
     /// The user's name and password.
     login: Option<(String, Credential)>,
+    authorities: Authorities,
 }
 
 impl Email {
@@ -88,11 +88,19 @@ impl Email {
             return Err(wrong("tls", why.to_owned()));
         }
         let server = host.trim_matches(['[', ']']).to_owned();
-        Ok(Self { server, port, from, to, security, login })
+        let authorities = Authorities::default();
+        Ok(Self { server, port, from, to, security, login, authorities })
     }
 
-    /// Whether the password can be read.
+    /// The same, with a server whose certificate one of these has signed.
+    #[must_use]
+    pub fn trusting(self, authorities: Authorities) -> Self {
+        Self { authorities, ..self }
+    }
+
+    /// Whether the password and the certificates can be read.
     pub(super) fn check(&self) -> Result<()> {
+        self.authorities.check()?;
         match &self.login {
             Some((_user, password)) if !password.is_elsewhere() => password.read().map(drop),
             _ => Ok(()),
@@ -124,12 +132,17 @@ impl Email {
 
     fn transport(&self) -> Result<SmtpTransport> {
         let parameters = || {
-            let store = if load_native_certs().certs.is_empty() {
+            let found = self.authorities.certificates()?;
+            let store = if found.is_empty() {
                 CertificateStore::WebpkiRoots
             } else {
-                CertificateStore::Default
+                CertificateStore::None
             };
-            let builder = TlsParameters::builder(self.server.clone()).certificate_store(store);
+            let mut builder = TlsParameters::builder(self.server.clone()).certificate_store(store);
+            for it in found {
+                let certificate = Certificate::from_der(it).map_err(|error| self.failed(&error))?;
+                builder = builder.add_root_certificate(certificate);
+            }
             builder.build().map_err(|error| self.failed(&error))
         };
         let tls = match self.security {

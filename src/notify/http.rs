@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_native_certs::load_native_certs;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
 use crate::domain::Secret;
 
 use super::request::Request;
-use super::{NotifyError, Result, Service};
+use super::{Authorities, NotifyError, Result, Service};
 
 /// How long a service may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,11 +26,12 @@ pub(super) fn send(
     service: Service,
     request: Request,
     secrets: &[Option<&Secret>],
+    authorities: &Authorities,
 ) -> Result<String> {
     let Request { url, headers, body } = request;
     let no_answer =
         |error: &Error| NotifyError::NoAnswer { service: service.name(), reason: why(error) };
-    let mut post = agent(&url).post(url.reveal());
+    let mut post = agent(&url, authorities)?.post(url.reveal());
     for (name, value) in &headers {
         post = post.header(*name, value.reveal());
     }
@@ -64,28 +64,23 @@ fn shown(text: &str, url: &Secret, secrets: &[Option<&Secret>]) -> String {
 }
 
 /// An agent for one request: nothing of it stays in memory afterwards.
-fn agent(url: &Secret) -> Agent {
+fn agent(url: &Secret, authorities: &Authorities) -> Result<Agent> {
     let encrypted = url.reveal().starts_with("https:");
-    let roots = if encrypted { roots() } else { RootCerts::WebPki };
+    let found = if encrypted { authorities.certificates()? } else { Vec::new() };
+    let roots = if found.is_empty() {
+        RootCerts::WebPki
+    } else {
+        let certificates = found.iter().map(|it| Certificate::from_der(it).to_owned());
+        RootCerts::Specific(Arc::new(certificates.collect()))
+    };
     let tls = TlsConfig::builder().root_certs(roots).build();
-    Agent::config_builder()
+    let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .timeout_global(Some(TIMEOUT))
         .user_agent(concat!("coffer/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls)
-        .build()
-        .into()
-}
-
-/// The authorities that this machine trusts; those compiled in, where it names none.
-fn roots() -> RootCerts {
-    let found = load_native_certs().certs;
-    if found.is_empty() {
-        return RootCerts::WebPki;
-    }
-    let certificates = found.iter().map(|it| Certificate::from_der(it).to_owned());
-    RootCerts::Specific(Arc::new(certificates.collect()))
+        .tls_config(tls);
+    Ok(config.build().into())
 }
 
 /// What went wrong. Not the error's own text: it may hold the URL.

@@ -7,6 +7,7 @@
 //! A message leaves the queue once its receiver has accepted it: it arrives at least once. If the process dies in the
 //! moment between the two, it is sent again with the same id, by which the receiver may know it.
 
+mod authorities;
 mod channel;
 mod command;
 mod credential;
@@ -19,6 +20,7 @@ mod request;
 mod thread;
 mod unrecorded;
 
+pub use authorities::Authorities;
 pub use channel::{Address, Channel, Channels, Target};
 pub use command::Command;
 pub use credential::Credential;

@@ -9,8 +9,8 @@ use crate::config::{AlertConfig, AlertService, AlertTarget, Config, EmailConfig,
 use crate::domain::{Clock as _, DeliveryId, SystemClock, with_causes};
 use crate::executor::Context;
 use crate::notify::{
-    Address, Channel, Channels, Command, Credential, Email, Notifier, NotifyError, NotifyThread,
-    Problems, Security, Service, Target,
+    Address, Authorities, Channel, Channels, Command, Credential, Email, Notifier, NotifyError,
+    NotifyThread, Problems, Security, Service, Target,
 };
 use crate::policy::{AlertEvent, Message};
 use crate::wire::ChannelTest;
@@ -32,6 +32,7 @@ fn channel(alert: &AlertConfig) -> Result<Channel, ServerError> {
 
 fn target(alert: &AlertConfig) -> Result<Target, NotifyError> {
     let none = || NotifyError::Settings("it says not where messages go".to_owned());
+    let authorities = Authorities::of(alert.ca_file.clone());
     Ok(match alert.target().ok_or_else(none)? {
         AlertTarget::Service(service, url) => Target::Service(Address {
             service: match service {
@@ -44,8 +45,9 @@ fn target(alert: &AlertConfig) -> Result<Target, NotifyError> {
             },
             url: credential(url),
             token: alert.token.as_ref().map(credential),
+            authorities,
         }),
-        AlertTarget::Email(email) => Target::Email(to_email(email)?),
+        AlertTarget::Email(email) => Target::Email(to_email(email)?.trusting(authorities)),
         AlertTarget::Command(line) => Target::Command(Command::new(line)?),
     })
 }

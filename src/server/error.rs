@@ -46,7 +46,7 @@ pub enum ServerError {
     #[error("{what}: permission denied; run this {as_whom}")]
     Denied { what: String, as_whom: String },
     /// The command needs a data directory that the server has used.
-    #[error("{path} holds no catalog; {advice}")]
+    #[error("there is no catalog {path}: {advice}")]
     NoCatalog { path: String, advice: String },
 }
 

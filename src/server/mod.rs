@@ -17,6 +17,7 @@ mod signals;
 mod socket;
 mod startup_probe;
 mod stream;
+mod time_lapse;
 mod token;
 
 pub use alerts::{channels as alert_channels, test_channels};
@@ -25,4 +26,5 @@ pub use open::{executor_settings, open_and_lock, open_existing};
 pub use owner::as_whom;
 pub use policies::configured_policies;
 pub use serve::serve;
+pub use time_lapse::TimeLapse;
 pub use token::{ADMIN_TOKEN, NewToken};

@@ -42,6 +42,14 @@ pub fn executor_settings(config: &Config) -> Settings {
 /// Opens everything for a process that has the data directory for itself, as long as the lock lives.
 /// Makes the directory if it does not exist.
 pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerError> {
+    open_and_lock_with(config, Arc::new(SystemClock))
+}
+
+/// The same with another clock.
+pub(super) fn open_and_lock_with(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> Result<(Context, DataDirLock), ServerError> {
     if config.storage.must_exist
         && !config.catalog_file().exists()
         && Local::look(&config.data_dir)?.is_none()
@@ -49,7 +57,7 @@ pub fn open_and_lock(config: &Config) -> Result<(Context, DataDirLock), ServerEr
         return Err(ServerError::NeverUsed { path: config.data_dir.display().to_string() });
     }
     identity::require_known(config)?;
-    let (settings, clock) = local_settings(config);
+    let settings = local_settings(config, &clock);
     let local =
         Local::open_with(&config.data_dir, settings).map_err(|error| in_data_dir(config, error))?;
     let local = Arc::new(local);
@@ -86,7 +94,9 @@ pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
     if !file.exists() {
         let archives = Local::look(&config.data_dir).ok().flatten().unwrap_or_default();
         let advice = if archives == 0 {
-            "is data_dir right, and was the server ever started?".to_owned()
+            "is data_dir right? The first start of the server makes it (systemctl start coffer, or coffer serve); until \
+             then nothing is backed up"
+                .to_owned()
         } else {
             format!(
                 "but there are {archives} archives: `coffer catalog rebuild` makes it of them, and so does the \
@@ -95,16 +105,16 @@ pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
         };
         return Err(ServerError::NoCatalog { path: file.display().to_string(), advice });
     }
-    let (settings, clock) = local_settings(config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let settings = local_settings(config, &clock);
     let local =
         Local::existing(&config.data_dir, settings).map_err(|error| in_data_dir(config, error))?;
     open(config, Arc::new(local), clock)
 }
 
-fn local_settings(config: &Config) -> (LocalSettings, Arc<dyn Clock>) {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+fn local_settings(config: &Config, clock: &Arc<dyn Clock>) -> LocalSettings {
     let headroom_bytes = config.storage.headroom_bytes();
-    (LocalSettings { headroom_bytes, clock: Arc::clone(&clock) }, clock)
+    LocalSettings { headroom_bytes, clock: Arc::clone(clock) }
 }
 
 fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Context, ServerError> {

@@ -44,8 +44,13 @@ impl PolicySource for Configured {
 
 /// Starts the thread that begins what is due and deletes what is not kept.
 pub(super) fn start(context: &Context) -> io::Result<SchedulerThread> {
+    SchedulerThread::start(scheduler(context), Arc::clone(&context.bell))
+}
+
+/// What begins what is due and deletes what is not kept.
+pub(super) fn scheduler(context: &Context) -> Scheduler {
     let (catalog, clock) = (Arc::clone(&context.catalog), Arc::clone(&context.clock));
-    let (asked, bell) = (context.clone(), Arc::clone(&context.bell));
+    let asked = context.clone();
     let is_whole = move || executor::why_archives_missing(&asked).is_ok_and(|why| why.is_none());
-    SchedulerThread::start(Scheduler::new(catalog, clock, Box::new(is_whole)), bell)
+    Scheduler::new(catalog, clock, Box::new(is_whole))
 }

@@ -46,7 +46,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     let channels = Arc::new(Channels::default());
     alerts::apply(new_channels, config, &context, &channels);
     let notifier = alerts::start(&context, &channels).map_err(ServerError::Run)?;
-    let probe = StartupProbe::start(config, &context);
+    let probe = StartupProbe::start(&context);
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
     let served =

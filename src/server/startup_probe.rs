@@ -1,63 +1,65 @@
 //! At start-up, tries the database servers that are backed up, and looks whether files and folders are there, so that
-//! what cannot be reached is logged then and not by the first backup.
+//! what cannot be reached is known then and not by the first backup.
+//!
+//! A database server may start after Coffer: what fails is tried again, and only what still fails after a few minutes
+//! is a problem in the health of its instance. It is tried again until it is there.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, InstanceConfig};
-use crate::domain::{Cancel, Datastore};
+use crate::catalog::CatalogError;
+use crate::domain::{
+    Cancel, Datastore, Instance, InstanceId, InstanceOrigin, InstanceStatus, with_causes,
+};
 use crate::engine::{self, Engine};
 use crate::executor::Context;
 
 /// How long a stop waits for a running probe: a database server that does not answer must not delay it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A thread that probes one source after the other, and ends.
+/// When what failed is tried again, in minutes after the attempt before; the last one holds from then on.
+const WAITS: [u64; 6] = [1, 2, 4, 10, 30, 60];
+
+/// After so many attempts that failed it is a problem: seven minutes after the start.
+const ATTEMPTS: usize = 4;
+
+/// A thread that probes one source after the other, and ends once all are there.
 #[derive(Debug)]
 pub(super) struct StartupProbe {
     cancel: Cancel,
+    /// Dropped, the thread waits no longer.
+    stop: Sender<()>,
     /// Closed by the thread when it ends.
     ended: Receiver<()>,
 }
 
 impl StartupProbe {
-    pub(super) fn start(config: &Config, context: &Context) -> Self {
+    pub(super) fn start(context: &Context) -> Self {
         let cancel = Cancel::default();
         let (running, ended) = channel();
-        let instances: Vec<_> = config
-            .instances
-            .iter()
-            .filter_map(|it| engine::find(&it.engine).map(|engine| (it.clone(), engine)))
-            .collect();
-        if !instances.is_empty() {
-            let (context, cancel) = (context.clone(), cancel.clone());
-            let spawned = thread::Builder::new().name("sources".to_owned()).spawn(move || {
-                for (instance, engine) in instances {
-                    if cancel.is_cancelled() {
-                        break;
-                    }
-                    if engine.reads_server() {
-                        probe(&context, &instance, engine);
-                    } else if let Err(error) = engine.require_there(&instance.source) {
-                        let name = &instance.name;
-                        log::warn!(
-                            "instance {name:?}: its source is not there or not readable: {error}"
-                        );
-                    }
+        let (stop, stopped) = channel::<()>();
+        let (context, cancelled) = (context.clone(), cancel.clone());
+        let spawned = thread::Builder::new().name("sources".to_owned()).spawn(move || {
+            let mut probe = Probe::new(context, cancelled);
+            while let Some(wait) = probe.attempt() {
+                if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                    break;
                 }
-                drop(running);
-            });
-            if let Err(error) = spawned {
-                log::warn!("the sources are not probed: no thread could be started: {error}");
             }
+            drop(running);
+        });
+        if let Err(error) = spawned {
+            log::warn!("the sources are not probed: no thread could be started: {error}");
         }
-        Self { cancel, ended }
+        Self { cancel, stop, ended }
     }
 
     /// Starts no further probe and waits for the running one, but not for long.
     pub(super) fn stop(self) {
         self.cancel.cancel();
+        drop(self.stop);
         // Nothing is ever sent: the channel is closed, or the wait times out.
         if self.ended.recv_timeout(STOP_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
             log::info!("the probe of a source has not ended; stopping without it");
@@ -65,33 +67,91 @@ impl StartupProbe {
     }
 }
 
-fn probe(context: &Context, instance: &InstanceConfig, engine: &dyn Engine) {
-    let InstanceConfig { name, engine: kind, .. } = instance;
-    let started = Instant::now();
-    let probe = match engine.probe(&instance.source) {
-        Ok(probe) => probe,
-        Err(error) => {
-            log::warn!(
-                "instance {name:?}: a backup would fail now: {error}; `coffer doctor` tries it again"
-            );
-            return;
+/// Which sources were not there.
+#[derive(Debug)]
+struct Probe {
+    context: Context,
+    cancel: Cancel,
+    attempts: usize,
+    /// Those that failed last time; at first all are to be tried.
+    failing: BTreeSet<InstanceId>,
+}
+
+impl Probe {
+    const fn new(context: Context, cancel: Cancel) -> Self {
+        Self { context, cancel, attempts: 0, failing: BTreeSet::new() }
+    }
+
+    /// Tries those that failed last time. When to try again; `None`: there is nothing more to try.
+    fn attempt(&mut self) -> Option<Duration> {
+        let instances = self.instances().unwrap_or_else(|error| {
+            log::warn!("the sources are not probed: {}", with_causes(&error));
+            Vec::new()
+        });
+        let first = self.attempts == 0;
+        self.attempts = self.attempts.saturating_add(1);
+        let known = std::mem::take(&mut self.failing);
+        for instance in instances.into_iter().filter(|it| first || known.contains(&it.id)) {
+            if self.cancel.is_cancelled() {
+                return None;
+            }
+            let why = self.probe(&instance).err();
+            if let Some(why) = &why {
+                self.failing.insert(instance.id);
+                if first {
+                    let name = &instance.name;
+                    log::warn!(
+                        "instance {name:?}: a backup would fail now: {why}; it is tried again"
+                    );
+                }
+            }
+            let is_problem = self.attempts >= ATTEMPTS;
+            self.context.catalog.note_cannot_start(instance.id, why.filter(|_| is_problem));
         }
-    };
+        let last = self.attempts.min(WAITS.len()).saturating_sub(1);
+        let minutes = WAITS.get(last).copied().unwrap_or(60);
+        (!self.failing.is_empty()).then(|| Duration::from_secs(minutes.saturating_mul(60)))
+    }
+
+    /// The instances of the configuration as it is now.
+    fn instances(&self) -> Result<Vec<Instance>, CatalogError> {
+        let mut all = self.context.catalog.every_instance()?;
+        all.retain(|it| {
+            it.origin == InstanceOrigin::Configured && it.status != InstanceStatus::Detached
+        });
+        Ok(all)
+    }
+
+    /// Why a backup would fail now, if so.
+    fn probe(&self, instance: &Instance) -> Result<(), String> {
+        match engine::find(&instance.datastore.engine) {
+            Some(engine) if engine.reads_server() => probe_server(&self.context, instance, engine),
+            Some(engine) => engine.require_there(&instance.source).map_err(|error| {
+                format!("its source is not there or not readable: {}", with_causes(&error))
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn probe_server(context: &Context, instance: &Instance, engine: &dyn Engine) -> Result<(), String> {
+    let Instance { name, datastore: Datastore { engine: kind, .. }, .. } = instance;
+    let started = Instant::now();
+    let probe = engine
+        .probe(&instance.source)
+        .map_err(|error| format!("{error}; `coffer doctor` tries it again"))?;
     log::info!(
         "instance {name:?}: {kind} {}, about {} bytes, reached in {} ms",
         probe.version,
         probe.source_bytes,
         started.elapsed().as_millis()
     );
-    if let Some(problem) =
-        probe.staging.and_then(|it| it.problem(context.local.scratch_room().ok()?))
-    {
-        log::warn!("instance {name:?}: a backup would fail now: {problem}");
-    }
+    let problem = probe.staging.and_then(|it| it.problem(context.local.scratch_room().ok()?));
     let datastore = Datastore { engine: kind.clone(), version: probe.version };
-    if let Err(error) = context.catalog.note_version(instance.instance_id(), datastore).wait() {
+    if let Err(error) = context.catalog.note_version(instance.id, datastore).wait() {
         log::warn!("instance {name:?}: its version cannot be recorded: {error}");
     }
+    problem.map_or(Ok(()), |problem| Err(problem.to_string()))
 }
 
 #[cfg(test)]
@@ -100,7 +160,9 @@ mod tests {
 
     use super::*;
     use crate::catalog::Scope;
+    use crate::config::Config;
     use crate::domain::{Caller, Role};
+    use crate::policy::ProblemKind;
     use crate::server::open_and_lock;
 
     /// A configuration with a database that exists and one that does not.
@@ -137,21 +199,44 @@ mod tests {
         let (_folder, config) = config();
         let (context, _lock) = open_and_lock(&config).unwrap();
         let before = Datastore { engine: "sqlite".to_owned(), version: "before".to_owned() };
-        for instance in &config.instances {
-            context.catalog.note_version(instance.instance_id(), before.clone()).wait().unwrap();
-            probe(&context, instance, engine::find(&instance.engine).unwrap());
+        for instance in context.catalog.every_instance().unwrap() {
+            context.catalog.note_version(instance.id, before.clone()).wait().unwrap();
+            let engine = engine::find(&instance.datastore.engine).unwrap();
+            drop(probe_server(&context, &instance, engine));
         }
         assert_eq!(version_of(&config, &context, "existing"), rusqlite::version());
         assert_eq!(version_of(&config, &context, "missing"), "before");
     }
 
     #[test]
-    fn the_probes_end_by_themselves() {
+    fn a_source_that_is_not_there_is_a_problem_after_some_attempts_until_it_is() {
+        let (folder, config) = config();
+        let (context, _lock) = open_and_lock(&config).unwrap();
+        let mut probe = Probe::new(context.clone(), Cancel::default());
+        let wrong = || context.catalog.problems().unwrap();
+        let mut waits = Vec::new();
+        for attempt in 1..=ATTEMPTS {
+            assert_eq!(wrong(), [], "before attempt {attempt}: the server may just be starting");
+            waits.extend(probe.attempt().map(|it| it.as_secs() / 60));
+        }
+        assert_eq!(waits, [1, 2, 4, 10]);
+        let found = wrong();
+        assert_eq!(found.iter().map(|it| it.kind).collect::<Vec<_>>(), [ProblemKind::CannotStart]);
+        assert!(found[0].message.contains("a backup of missing cannot begin"), "{found:?}");
+        let db = rusqlite::Connection::open(folder.path().join("missing.db")).unwrap();
+        db.execute_batch("CREATE TABLE row(id)").unwrap();
+        assert_eq!(probe.attempt(), None, "all are there");
+        assert_eq!(wrong(), []);
+    }
+
+    #[test]
+    fn a_probe_that_waits_for_its_next_attempt_ends_when_the_server_stops() {
         let (_folder, config) = config();
         let (context, _lock) = open_and_lock(&config).unwrap();
-        let probe = StartupProbe::start(&config, &context);
+        let StartupProbe { cancel, stop, ended } = StartupProbe::start(&context);
+        cancel.cancel();
+        drop(stop);
         // Closed at the thread's end: nothing is sent.
-        assert!(probe.ended.recv().is_err());
-        probe.stop();
+        assert!(ended.recv().is_err());
     }
 }

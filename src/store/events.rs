@@ -5,10 +5,13 @@ use rusqlite::{Row, named_params, params};
 use super::sql::{execute, insert, query_all, query_first, query_one, statements};
 use super::types::Bytes;
 use super::{Records, Result};
-use crate::domain::{Event, EventHash, ProjectId, Recorded, Timestamp};
+use crate::domain::{Action, Event, EventHash, ProjectId, Recorded, Timestamp};
 
 /// How many rows are read or removed at once.
 const BATCH: u32 = 1000;
+
+/// How many events are looked through for those of an action or by somebody, which no index finds: some milliseconds.
+const LOOKED_THROUGH: u64 = 5000;
 
 /// How many faults of the chain are named.
 const FAULTS: usize = 20;
@@ -20,9 +23,19 @@ pub struct EventPage<'a> {
     pub project: Option<&'a ProjectId>,
     /// What they were done to.
     pub object: Option<&'a str>,
+    pub action: Option<Action>,
+    pub who: Option<&'a str>,
     /// Only those before this one.
     pub before: Option<u64>,
     pub rows: u32,
+}
+
+/// Events that were found, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEvents {
+    pub events: Vec<Recorded>,
+    /// There may be more before this one; `None`: there are none.
+    pub more_before: Option<u64>,
 }
 
 /// What is wrong with the chain of events.
@@ -77,14 +90,23 @@ statements! {
 
     MOVE_START = "UPDATE event_chain SET trimmed = ?1, trimmed_hash = ?2 WHERE id = 1";
 
-    OF_PROJECT = select!("WHERE project = :project AND seq < :before ORDER BY seq DESC LIMIT :rows");
-
-    OF_OBJECT = select!(
-        "WHERE object = :object AND seq < :before AND (:project IS NULL OR project = :project)
+    OF_PROJECT = select!(
+        "WHERE project = :project AND seq < :before AND seq >= :from
+             AND (:action IS NULL OR action = :action) AND (:who IS NULL OR who = :who)
          ORDER BY seq DESC LIMIT :rows"
     );
 
-    OF_ALL = select!("WHERE seq < :before ORDER BY seq DESC LIMIT :rows");
+    OF_OBJECT = select!(
+        "WHERE object = :object AND seq < :before AND seq >= :from AND (:project IS NULL OR project = :project)
+             AND (:action IS NULL OR action = :action) AND (:who IS NULL OR who = :who)
+         ORDER BY seq DESC LIMIT :rows"
+    );
+
+    OF_ALL = select!(
+        "WHERE seq < :before AND seq >= :from
+             AND (:action IS NULL OR action = :action) AND (:who IS NULL OR who = :who)
+         ORDER BY seq DESC LIMIT :rows"
+    );
 
     /// Numbers first, so that a row that cannot be read is known by its own.
     NUMBERS = "SELECT seq FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
@@ -136,26 +158,49 @@ impl Records<'_> {
         execute(self.0, MOVE_END, params![Bytes(number), hash]).map(drop)
     }
 
-    /// One page, newest first.
-    pub fn events(self, page: &EventPage<'_>) -> Result<Vec<Recorded>> {
-        let EventPage { project, object, before, rows } = *page;
-        let before = Bytes(before.unwrap_or(u64::MAX));
-        match (object, project) {
+    /// One page, newest first. Of an action or of somebody only a part of the log is looked through: then the page may
+    /// have fewer rows, although there are more.
+    pub fn events(self, page: &EventPage<'_>) -> Result<FoundEvents> {
+        let EventPage { project, object, action, who, before, rows } = *page;
+        let ends = query_one(self.0, ENDS, [], read_ends)?;
+        let before = before.unwrap_or(u64::MAX).min(ends.last.saturating_add(1));
+        let first = ends.trimmed.saturating_add(1);
+        let is_narrowed = action.is_some() || who.is_some();
+        let from =
+            if is_narrowed { before.saturating_sub(LOOKED_THROUGH).max(first) } else { first };
+        // One more, to know whether there are more.
+        let limit = rows.saturating_add(1);
+        let (upper, lower) = (Bytes(before), Bytes(from));
+        let mut events = match (object, project) {
             (Some(object), project) => {
                 let params = named_params! {
-                    ":object": object, ":project": project, ":before": before, ":rows": rows
+                    ":object": object, ":project": project, ":action": action, ":who": who,
+                    ":before": upper, ":from": lower, ":rows": limit
                 };
                 query_all(self.0, OF_OBJECT, params, read)
             }
             (None, Some(project)) => {
-                let params =
-                    named_params! { ":project": project, ":before": before, ":rows": rows };
+                let params = named_params! {
+                    ":project": project, ":action": action, ":who": who, ":before": upper,
+                    ":from": lower, ":rows": limit
+                };
                 query_all(self.0, OF_PROJECT, params, read)
             }
             (None, None) => {
-                query_all(self.0, OF_ALL, named_params! { ":before": before, ":rows": rows }, read)
+                let params = named_params! {
+                    ":action": action, ":who": who, ":before": upper, ":from": lower, ":rows": limit
+                };
+                query_all(self.0, OF_ALL, params, read)
             }
-        }
+        }?;
+        let wanted = usize::try_from(rows).unwrap_or(usize::MAX);
+        let more_before = if events.len() > wanted {
+            events.truncate(wanted);
+            events.last().map(|it| it.number)
+        } else {
+            (from > first).then_some(from)
+        };
+        Ok(FoundEvents { events, more_before })
     }
 
     /// Removes the oldest events that are older than `cutoff`, and those beyond the newest `most`. At most a thousand at

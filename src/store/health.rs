@@ -1,5 +1,6 @@
 //! What the health of an instance is judged by, with a bounded number of searches for each.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, named_params, params};
@@ -48,9 +49,7 @@ columns! {
         source_bytes: Bytes = "source_bytes",
         verified_at: Timestamp = "verified_at",
         verify_level: VerifyLevel = "verify_level",
-        took_ms: Option<Bytes> = "(SELECT json_extract(numbers, '$.took_ms') FROM runs
-             WHERE runs.backup = backups.id AND runs.kind = 'backup' AND runs.result = 'done'
-             ORDER BY runs.ended DESC LIMIT 1)",
+        took_ms: Option<Bytes> = "took_ms",
     }
 }
 
@@ -75,8 +74,9 @@ macro_rules! completed {
         concat!(
             "SELECT ",
             completed_columns!(),
-            " FROM backups WHERE instance = :instance AND status = 'COMPLETED'
-                 AND (created, id) < (:until, '') AND project = :project AND removal IS NULL ",
+            " FROM backups INDEXED BY backups_history
+             WHERE instance = :instance AND project = :project AND (created, id) < (:until, '')
+                 AND status = 'COMPLETED' AND removal IS NULL ",
             $rest
         )
     };
@@ -117,8 +117,15 @@ statements! {
              AND project = ?2 AND removal IS NULL
          ORDER BY created DESC, id DESC LIMIT ?3";
 
-    TOTALS = "SELECT count(*), coalesce(sum(size), 0) FROM backups
-         WHERE instance = ?1 AND status = 'COMPLETED' AND project = ?2 AND removal IS NULL";
+    TOTALS = "SELECT backups, stored_bytes FROM instance_totals WHERE instance = ?1 AND project = ?2";
+
+    ALL_TOTALS = "SELECT instance, project, backups, stored_bytes FROM instance_totals
+         WHERE backups <> 0 OR stored_bytes <> 0 ORDER BY instance, project";
+
+    /// What the totals have to be.
+    COUNTED = "SELECT instance, project, count(*), sum(size) FROM backups INDEXED BY backups_history
+         WHERE status = 'COMPLETED' AND removal IS NULL AND instance IS NOT NULL
+         GROUP BY instance, project ORDER BY instance, project";
 
     /// Those that are bad, and all that is built on them.
     UNUSABLE = "WITH RECURSIVE subtree (id) AS (
@@ -152,6 +159,26 @@ statements! {
          WHERE instance = ?1 AND kind = 'drill' AND kind IN ('drill', 'staging') AND result = ?2
              AND ended > -1
          ORDER BY ended DESC, id DESC LIMIT ?3";
+}
+
+/// What there is of one instance in a project.
+#[derive(PartialEq, Eq, Hash)]
+struct Total {
+    instance: InstanceId,
+    project: ProjectId,
+    backups: i64,
+    stored_bytes: i64,
+}
+
+impl Total {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            instance: row.get(0)?,
+            project: row.get(1)?,
+            backups: row.get(2)?,
+            stored_bytes: row.get(3)?,
+        })
+    }
 }
 
 /// What one drill that ended was.
@@ -248,9 +275,24 @@ impl Records<'_> {
 
     /// How many completed backups there are, and what their archives take.
     pub fn completed_totals(self, project: &ProjectId, instance: InstanceId) -> Result<(u64, u64)> {
-        query_one(self.0, TOTALS, params![instance, project], |row| {
+        let found = query_first(self.0, TOTALS, params![instance, project], |row| {
             Ok((row.get::<_, Bytes>(0)?.0, row.get::<_, Bytes>(1)?.0))
-        })
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The instances whose totals are not what a count of the rows gives. Reads an entry for each completed backup.
+    pub fn wrong_totals(self) -> Result<Vec<InstanceId>> {
+        let read = |sql| query_all(self.0, sql, [], Total::read);
+        let (known, counted) = (read(ALL_TOTALS)?, read(COUNTED)?);
+        let wrong = |of: &[Total], others: &HashSet<&Total>| {
+            of.iter().filter(|it| !others.contains(it)).map(|it| it.instance).collect::<Vec<_>>()
+        };
+        let mut found = wrong(&known, &counted.iter().collect());
+        found.extend(wrong(&counted, &known.iter().collect()));
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
     }
 
     /// How many of them are bad or built on one that is.

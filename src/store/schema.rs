@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/7_missing.sql"),
     include_str!("steps/8_schedules.sql"),
     include_str!("steps/9_unattended.sql"),
+    include_str!("steps/10_totals.sql"),
 ];
 
 /// The number of the current schema.

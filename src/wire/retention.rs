@@ -56,9 +56,8 @@ pub struct ChainView {
     pub kept_by: Vec<Tier>,
     /// Why they stay whatever the policy says.
     pub held_by: Vec<Guard>,
-    /// The incremental backup that becomes a full one now, so that the others can go after that; null if none does.
-    #[schema(required)]
-    pub consolidates: Option<BackupId>,
+    /// The incremental backups that become full ones now, so that the others can go after that.
+    pub consolidates: Vec<BackupId>,
 }
 
 /// Why something goes.
@@ -111,7 +110,7 @@ impl ChainView {
             reason,
             kept_by,
             held_by,
-            consolidates: chain.consolidates.filter(|_| !suspended),
+            consolidates: if suspended { Vec::new() } else { chain.consolidates.clone() },
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::policy::{KeepKeys, PolicyKeys, ProofTimes, Timetable};
 
 use super::{UtcTime, request};
 
-/// A schedule that holds.
+/// What is done for an instance by a schedule: backups, drills, or restores into staging.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScheduleView {
     /// The instance that is backed up.
@@ -17,16 +17,18 @@ pub struct ScheduleView {
     pub instance_name: String,
     /// Its project.
     pub project_id: ProjectId,
-    /// When: `hourly`, `daily 02:30`, or a cron expression.
-    pub schedule: String,
-    /// The time zone of these times; null if the machine does not name its own.
+    /// When: `hourly`, `daily 02:30`, or a cron expression; null if backups are made only when somebody asks.
+    #[schema(required)]
+    pub schedule: Option<String>,
+    /// The time zone of these times; null without a schedule, or if the machine does not name its own.
     #[schema(required)]
     pub timezone: Option<String>,
     /// The hours in which backups may begin; null for all.
     #[schema(required)]
     pub window: Option<String>,
-    /// When a full backup is made: `daily`, `weekly`, `monthly`, or a number of backups.
-    pub full_every: String,
+    /// When a full backup is made: `daily`, `weekly`, `monthly`, or a number of backups; null without a schedule.
+    #[schema(required)]
+    pub full_every: Option<String>,
     /// When the next backup begins, if nothing holds it up; null while the instance cannot be backed up.
     #[schema(required)]
     pub next_run: Option<UtcTime>,
@@ -168,7 +170,7 @@ impl ScheduleView {
     /// A schedule as clients see it.
     pub fn new(
         instance: &Instance,
-        timetable: &Timetable,
+        timetable: Option<&Timetable>,
         next: Option<Timestamp>,
         last: Option<BackupId>,
         overdue: Option<Timestamp>,
@@ -177,10 +179,10 @@ impl ScheduleView {
             instance_id: instance.id,
             instance_name: instance.name.clone(),
             project_id: instance.project.clone(),
-            schedule: timetable.schedule.to_string(),
-            timezone: timetable.zone.iana_name().map(str::to_owned),
-            window: timetable.window.map(|it| it.to_string()),
-            full_every: timetable.full_every.to_string(),
+            schedule: timetable.map(|it| it.schedule.to_string()),
+            timezone: timetable.and_then(|it| it.zone.iana_name()).map(str::to_owned),
+            window: timetable.and_then(|it| it.window).map(|it| it.to_string()),
+            full_every: timetable.map(|it| it.full_every.to_string()),
             next_run: next.map(UtcTime::from),
             last_backup_id: last,
             overdue_since: overdue.map(UtcTime::from),

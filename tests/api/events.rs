@@ -42,6 +42,12 @@ async fn a_project_lists_its_own_events_by_pages_and_an_administrator_all_with_t
     assert_eq!(first.json()["events"], json!([pinned]));
     let second = fixture.get(&first.next().unwrap(), "alice").await;
     assert_eq!((&second.json()["events"], second.next()), (&json!([listed[1]]), None));
+    let narrowed = |query: &str| format!("{PROJECT}/events?{query}");
+    let pins = events(&fixture, &narrowed("action=backup_pin&who=alice"), "alice").await;
+    assert_eq!(pins, std::slice::from_ref(pinned));
+    assert_eq!(events(&fixture, &narrowed("who=schedule"), "alice").await, Vec::<Value>::new());
+    let unknown = fixture.get(&narrowed("action=walk"), "alice").await;
+    unknown.assert_fault(400, "badRequest");
     fixture
         .get(&format!("{PROJECT}/events?marker=x"), "alice")
         .await

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::receivers::HttpReceiver;
-use crate::support::{Builder, TestServer, wait_until, write_file};
+use crate::support::{Builder, TestServer, damage_index, id_of, wait_until, write_file};
 
 const SECRET: &str = "T0psecret-value";
 
@@ -93,4 +93,57 @@ fn a_test_message_goes_through_the_real_channel_and_a_channel_that_is_not_define
         text.contains("defaults.alerts names \"opps\", but no [[alerts]] has this name"),
         "{text}"
     );
+}
+
+/// The state of each instance and the kinds of all that is wrong.
+fn health(server: &TestServer) -> (Value, Value, Vec<Value>) {
+    let health = server.admin().get("health").json()["health"].clone();
+    let state = |name: &str| {
+        let all = health["instances"].as_array().unwrap();
+        all.iter().find(|it| it["instance_name"] == name).unwrap()["state"].clone()
+    };
+    let problems = health["problems"].as_array().unwrap();
+    (state("shop"), state("blog"), problems.iter().map(|it| it["kind"].clone()).collect())
+}
+
+#[test]
+fn a_drill_that_fails_turns_its_instance_red_and_tells_of_it_and_nothing_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let [shop, blog] = ["shop.db", "blog.db"].map(|name| folder.path().join(name));
+    let receiver = HttpReceiver::start();
+    let mut builder = TestServer::builder();
+    for (name, path) in [("shop", &shop), ("blog", &blog)] {
+        let rows = "CREATE TABLE word(it TEXT); CREATE INDEX by_word ON word(it);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+             INSERT INTO word SELECT 'word ' || i FROM n";
+        Connection::open(path).unwrap().execute_batch(rows).unwrap();
+        builder = builder.toml(&format!(
+            "[[instances]]\nname = {name:?}\nproject_id = \"project-a\"\nengine = \"sqlite\"\n\
+             source = {{ path = {path:?} }}\ncheck = \"off\"\n"
+        ));
+    }
+    let url = receiver.url("/hook");
+    let server = builder
+        .toml(&format!(
+            "[defaults]\nalerts = [\"ops\"]\n[[alerts]]\nname = \"ops\"\nwebhook = \"{url}\"\n"
+        ))
+        .allow_warning("nothing is built on it")
+        .start();
+    let client = server.admin();
+    for name in ["shop", "blog"] {
+        let id = id_of(&client.full(name)).to_owned();
+        client.ask_for_drill(&id);
+        assert_eq!(client.drilled(&id)["drill"]["status"], "passed");
+    }
+    damage_index(&shop, "by_word");
+    let made = client.full("shop");
+    assert_eq!(health(&server), ("safe".into(), "safe".into(), vec![]), "nobody read the data");
+    client.ask_for_drill(id_of(&made));
+    assert_eq!(client.drilled(id_of(&made))["drill"]["status"], "damaged");
+    assert_eq!(health(&server), ("critical".into(), "safe".into(), vec!["damaged".into()]));
+    let message = wait_until("the message", || Some(receiver.received().first()?.json()));
+    assert_eq!((&message["event"], &message["kind"]), (&"began".into(), &"damaged".into()));
+    assert_eq!(message["instance"]["name"], "shop");
+    assert_eq!(server.run(&["status"]).status.code(), Some(7));
+    assert_eq!(receiver.received().len(), 1, "of nothing else");
 }

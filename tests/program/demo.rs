@@ -131,3 +131,27 @@ fn an_interrupted_demo_removes_everything_it_made() {
     assert_eq!(names_in(folder.path()), [""; 0], "{report}");
     assert!(test_kill_process(pid_behind(&report, "process ")).is_err(), "the server still runs");
 }
+
+#[test]
+fn weeks_in_a_time_lapse_show_what_is_kept_one_failure_its_alert_and_the_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    command.args(["demo", "--weeks", "3"]).env("TMPDIR", folder.path()).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let report = shown(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    let alerts: Vec<&str> = report.lines().filter(|it| it.contains("  alert: shop: ")).collect();
+    let [began, ended] = alerts.as_slice() else { panic!("{report}") };
+    assert!(began.contains("the backup failed") && ended.contains("over"), "{alerts:?}");
+    for text in [
+        "coffer retention preview shop",
+        "0 backups would be deleted",
+        "coffer status\nSafe: nothing is wrong, 1 instance backed up.",
+        "The oldest restore point, of ",
+        "rows are what was committed then.",
+    ] {
+        assert!(report.contains(text), "{text}: {report}");
+    }
+    assert!(report.lines().count() < 60, "{report}");
+    assert_eq!(names_in(folder.path()), [""; 0]);
+}

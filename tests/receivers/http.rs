@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustls::ServerConfig;
 use serde_json::Value;
+
+use super::tls::{Authority, Connection, accepted};
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -42,12 +45,22 @@ struct Memory {
 /// A server that runs until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct HttpReceiver {
+    scheme: &'static str,
     address: SocketAddr,
     memory: Arc<Memory>,
 }
 
 impl HttpReceiver {
     pub(crate) fn start() -> Self {
+        Self::start_with("http", None)
+    }
+
+    /// By TLS, with a certificate of this authority.
+    pub(crate) fn start_tls(authority: &Authority) -> Self {
+        Self::start_with("https", Some(authority.server()))
+    }
+
+    fn start_with(scheme: &'static str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let memory = Arc::new(Memory::default());
@@ -59,14 +72,14 @@ impl HttpReceiver {
                 if seen.stopping.load(Ordering::SeqCst) {
                     return;
                 }
-                kept.extend(stream.ok().and_then(|it| serve(it, &seen)));
+                kept.extend(stream.ok().and_then(|it| serve(accepted(tls.as_ref(), it), &seen)));
             }
         });
-        Self { address, memory }
+        Self { scheme, address, memory }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// How the next request is answered.
@@ -93,8 +106,8 @@ impl Drop for HttpReceiver {
 }
 
 /// Reads a request and answers it; gives the connection back if it is to get no answer.
-fn serve(stream: TcpStream, memory: &Memory) -> Option<TcpStream> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+fn serve(connection: Box<dyn Connection>, memory: &Memory) -> Option<Box<dyn Connection>> {
+    let mut reader = BufReader::new(connection);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.split_whitespace().nth(1)?.to_owned();
@@ -111,16 +124,17 @@ fn serve(stream: TcpStream, memory: &Memory) -> Option<TcpStream> {
     let body = String::from_utf8_lossy(&body).into_owned();
     memory.received.lock().unwrap().push(Received { path, headers, body });
     if memory.silent.load(Ordering::SeqCst) {
-        return Some(stream);
+        return Some(reader.into_inner());
     }
     let answer = memory.answers.lock().unwrap().pop_front();
     let (status, text) = answer.unwrap_or((200, "thanks".to_owned()));
     let length = text.len();
-    let mut stream = stream;
+    let connection = reader.get_mut();
     write!(
-        stream,
+        connection,
         "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
     )
     .ok()?;
+    connection.flush().ok()?;
     None
 }

@@ -4,6 +4,8 @@
 
 mod http;
 mod smtp;
+mod tls;
 
 pub(crate) use http::{HttpReceiver, Received};
-pub(crate) use smtp::MailReceiver;
+pub(crate) use smtp::{MailReceiver, MailSecurity};
+pub(crate) use tls::Authority;

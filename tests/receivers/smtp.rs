@@ -1,10 +1,14 @@
-//! A mail server that remembers what it got. It speaks what a client of SMTP needs, without encryption.
+//! A mail server that remembers what it got. It speaks what a client of SMTP needs.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+use rustls::ServerConfig;
+
+use super::tls::{Connection, accepted, encrypted};
 
 /// A mail as it came.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +19,18 @@ pub(crate) struct Mail {
     pub(crate) login: String,
     /// Head and text.
     pub(crate) data: String,
+    /// Whether it came by TLS.
+    pub(crate) encrypted: bool,
+}
+
+/// How the connection is encrypted.
+#[derive(Debug, Clone)]
+pub(crate) enum MailSecurity {
+    None,
+    /// Once the client asks for it.
+    StartTls(Arc<ServerConfig>),
+    /// From its beginning.
+    Tls(Arc<ServerConfig>),
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +50,10 @@ pub(crate) struct MailReceiver {
 
 impl MailReceiver {
     pub(crate) fn start() -> Self {
+        Self::start_with(MailSecurity::None)
+    }
+
+    pub(crate) fn start_with(security: MailSecurity) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let memory = Arc::new(Memory::default());
@@ -43,7 +63,7 @@ impl MailReceiver {
                 if seen.stopping.load(Ordering::SeqCst) {
                     return;
                 }
-                stream.ok().and_then(|it| serve(it, &seen)).unwrap_or_default();
+                stream.ok().and_then(|it| serve(it, &security, &seen)).unwrap_or_default();
             }
         });
         Self { address, memory }
@@ -71,16 +91,29 @@ impl Drop for MailReceiver {
     }
 }
 
-fn serve(stream: TcpStream, memory: &Memory) -> Option<()> {
-    let mut out = stream.try_clone().ok()?;
-    let mut lines = BufReader::new(stream).lines();
-    let mut mail = Mail::default();
-    out.write_all(b"220 it.test ESMTP\r\n").ok()?;
+fn serve(stream: TcpStream, security: &MailSecurity, memory: &Memory) -> Option<()> {
+    let (connection, offered) = match security {
+        MailSecurity::None => (accepted(None, stream), None),
+        MailSecurity::StartTls(config) => (accepted(None, stream), Some(config)),
+        MailSecurity::Tls(config) => (encrypted(config, stream), None),
+    };
+    let mut mail = Mail { encrypted: matches!(security, MailSecurity::Tls(_)), ..Mail::default() };
+    let mut peer = BufReader::new(connection);
+    say(&mut peer, "220 it.test ESMTP")?;
     loop {
-        let line = lines.next()?.ok()?;
+        let line = hear(&mut peer)?;
         let word = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         let answer = match word.as_str() {
+            "EHLO" if offered.is_some() && !mail.encrypted => {
+                "250-it.test\r\n250 STARTTLS".to_owned()
+            }
             "EHLO" => "250-it.test\r\n250 AUTH PLAIN".to_owned(),
+            "STARTTLS" => {
+                say(&mut peer, "220 go on")?;
+                peer = BufReader::new(encrypted(offered?, peer.into_inner()));
+                mail.encrypted = true;
+                continue;
+            }
             "AUTH" if memory.refuses.load(Ordering::SeqCst) => {
                 format!("535 not with {line}")
             }
@@ -97,25 +130,39 @@ fn serve(stream: TcpStream, memory: &Memory) -> Option<()> {
                 "250 ok".to_owned()
             }
             "DATA" => {
-                out.write_all(b"354 go on\r\n").ok()?;
+                say(&mut peer, "354 go on")?;
                 let mut data = Vec::new();
                 loop {
-                    let line = lines.next()?.ok()?;
+                    let line = hear(&mut peer)?;
                     if line == "." {
                         break;
                     }
                     data.push(line);
                 }
                 mail.data = data.join("\n");
+                let encrypted = mail.encrypted;
                 memory.mails.lock().unwrap().push(std::mem::take(&mut mail));
+                mail.encrypted = encrypted;
                 "250 queued".to_owned()
             }
             "QUIT" => {
-                out.write_all(b"221 bye\r\n").ok()?;
+                say(&mut peer, "221 bye")?;
                 return Some(());
             }
             _ => "250 ok".to_owned(),
         };
-        out.write_all(format!("{answer}\r\n").as_bytes()).ok()?;
+        say(&mut peer, &answer)?;
     }
+}
+
+fn say(peer: &mut BufReader<Box<dyn Connection>>, answer: &str) -> Option<()> {
+    let connection = peer.get_mut();
+    connection.write_all(format!("{answer}\r\n").as_bytes()).ok()?;
+    connection.flush().ok()
+}
+
+/// The next line, without its end; `None` once there is none.
+fn hear(peer: &mut BufReader<Box<dyn Connection>>) -> Option<String> {
+    let mut line = String::new();
+    (peer.read_line(&mut line).ok()? > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::domain::{BackupId, InstanceId, ProjectId, Timestamp};
 use crate::executor::{self, Context};
 use crate::policy::{Problem, ProblemKind};
-use crate::server;
+use crate::server::{self, ServerError};
 use crate::wire::{
     AlertList, AlertView, BackupView, DeliveryView, EventView, HealthView, InstanceView,
     RetentionView, ScheduleView,
@@ -57,8 +57,10 @@ impl Origin {
             Connected::Nobody { url } => (format!("no server answers at {url}"), false),
             Connected::NoToken { why } => (why, true),
         };
-        let context = server::open_existing(config).map(Box::new).map_err(|error| {
-            if answers { CommandError::Failed(format!("{why}; and {error}")) } else { error.into() }
+        let context = server::open_existing(config).map(Box::new).map_err(|error| match error {
+            ServerError::NoCatalog { .. } => CommandError::Failed(format!("{why}, and {error}")),
+            _ if answers => CommandError::Failed(format!("{why}; and {error}")),
+            _ => error.into(),
         })?;
         let file = config.catalog_file().display().to_string();
         Ok(Self::new(Answers::Catalog { context, file, why, server_runs: answers }))
@@ -172,7 +174,7 @@ impl Origin {
                     let set_through_api = it.set_through_api;
                     let view = ScheduleView::new(
                         &it.instance,
-                        &it.timetable,
+                        it.timetable.as_ref(),
                         it.next,
                         it.last,
                         it.overdue,
@@ -213,14 +215,18 @@ impl Origin {
         })
     }
 
-    /// The newest events; of one backup or instance, if it is named.
-    pub(super) fn events(&self, object: Option<&str>, limit: u32) -> Result<Vec<EventView>> {
+    /// The newest events of every project, as `filter` narrows them.
+    pub(super) fn events(&self, filter: &EventFilter) -> Result<Vec<EventView>> {
         Ok(match &self.answers {
-            Answers::Server(server) => server.client.events(object, limit, server.every_project)?,
+            Answers::Server(server) => {
+                let of = filter.object.as_deref().map(|it| ("object_id", it));
+                let action = filter.action.map(|it| ("action", it.as_str()));
+                let who = filter.who.as_deref().map(|it| ("who", it));
+                let narrowed: Vec<_> = [of, action, who].into_iter().flatten().collect();
+                server.client.events(&narrowed, filter.rows, server.every_project)?
+            }
             Answers::Catalog { context, .. } => {
-                let object = object.map(str::to_owned);
-                let filter = EventFilter { all_projects: true, object, before: None, rows: limit };
-                let found = context.catalog.every_event(&filter)?;
+                let found = context.catalog.every_event(filter)?;
                 found.into_iter().map(|it| EventView::new(it, true)).collect()
             }
         })

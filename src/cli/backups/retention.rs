@@ -53,13 +53,17 @@ pub(in crate::cli) fn run(args: &RetentionArgs) -> Result<()> {
         ));
         return Ok(());
     }
+    show(&view);
+    Ok(())
+}
+
+pub(in crate::cli) fn show(view: &RetentionView) {
     for guard in &view.suspended {
         terminal::say(format_args!("Nothing is deleted for now: {}.", why(*guard)));
     }
     let rows = view.chains.iter().map(row).collect();
     table::print(["FULL BACKUP", "MADE", "BACKUPS", "SIZE", "", "WHY"], rows);
-    terminal::say(summary(&view));
-    Ok(())
+    terminal::say(summary(view));
 }
 
 fn row(chain: &ChainView) -> [String; 6] {
@@ -67,7 +71,7 @@ fn row(chain: &ChainView) -> [String; 6] {
         chain.kept_by.iter().map(|tier| tier.as_str().to_owned()).collect();
     reasons.extend(chain.held_by.iter().map(|guard| why(*guard).to_owned()));
     let (fate, reason) = match (chain.reason, chain.goes) {
-        (None, _) if chain.consolidates.is_some() => ("consolidates", consolidation(chain)),
+        (None, _) if !chain.consolidates.is_empty() => ("consolidates", consolidation(chain)),
         (None, _) if reasons.is_empty() => ("stays", "kept as long as there is room".to_owned()),
         (None, _) => ("stays", reasons.join("; ")),
         (Some(expiry), goes) => {
@@ -93,9 +97,11 @@ fn row(chain: &ChainView) -> [String; 6] {
 }
 
 fn consolidation(chain: &ChainView) -> String {
-    let id = chain.consolidates.map(|id| id.to_string()).unwrap_or_default();
+    let kept: Vec<_> = chain.consolidates.iter().map(ToString::to_string).collect();
+    let then =
+        if kept.len() == 1 { "that becomes a full backup" } else { "they become full backups" };
     let tiers: Vec<_> = chain.kept_by.iter().map(|tier| tier.as_str()).collect();
-    format!("{} keeps only {id}: that becomes a full backup, then these go", tiers.join(", "))
+    format!("{} keeps only {}: {then}, then these go", tiers.join(", "), kept.join(", "))
 }
 
 fn summary(view: &RetentionView) -> String {

@@ -67,9 +67,12 @@ fn show(args: &ScheduleArgs) -> Result<()> {
         let last = it.last_backup_id.and_then(|id| backups.get(&id));
         [
             it.instance_name,
-            it.schedule,
-            it.timezone.unwrap_or_else(|| "system".to_owned()),
-            it.full_every,
+            it.schedule.clone().unwrap_or_else(|| "when asked".to_owned()),
+            match it.schedule {
+                Some(_) => it.timezone.unwrap_or_else(|| "system".to_owned()),
+                None => NOTHING.to_owned(),
+            },
+            or_nothing(it.full_every),
             or_nothing(it.next_run.map(|at| format!("{at} UTC"))),
             or_nothing(last.map(|it| format!("{}, {}", table::status(it), table::age(it.created)))),
             or_nothing(it.next_drill.map(|at| format!("{at} UTC"))),

@@ -55,7 +55,7 @@ pub(in crate::cli) fn run(args: &StatusArgs) -> Result<()> {
     }
 }
 
-fn show(health: &HealthView, all: bool) {
+pub(in crate::cli) fn show(health: &HealthView, all: bool) {
     let [problems, instances] =
         [MOST_PROBLEMS, MOST_INSTANCES].map(|most| if all { usize::MAX } else { most });
     terminal::say(verdict(health));

@@ -10,6 +10,7 @@ mod ledger;
 mod restores;
 mod server;
 mod tour;
+mod weeks;
 mod workspace;
 mod writer;
 
@@ -30,14 +31,29 @@ pub(super) struct DemoArgs {
     /// Keep the data and leave the server running; says where they are and how to stop it.
     #[arg(long)]
     keep: bool,
-    /// The size of the database, in MiB.
-    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(2..=4096))]
-    size_mib: u32,
+    /// The size of the database, in MiB [default: 24; with --weeks 2].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=4096))]
+    size_mib: Option<u32>,
+    /// Show instead what so many weeks look like, in a time-lapse: what is kept of a backup a day, one failure and its
+    /// alert, the status.
+    #[arg(long, value_name = "N", conflicts_with = "keep", value_parser = clap::value_parser!(u32).range(2..=52))]
+    weeks: Option<u32>,
+}
+
+impl DemoArgs {
+    fn size_mib(&self) -> u32 {
+        self.size_mib.unwrap_or(if self.weeks.is_some() { 2 } else { 24 })
+    }
 }
 
 pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let interrupt = Interrupt::listen()?;
-    let workspace = Workspace::create(args.size_mib)?;
+    let workspace = Workspace::create(args.size_mib())?;
+    if let Some(weeks) = args.weeks {
+        let result = weeks::run(weeks, args.size_mib(), &workspace, &interrupt);
+        let removed = workspace.remove();
+        return result.and(removed);
+    }
     let result = tour(args, &workspace, &interrupt);
     // Ctrl-C removes everything, also with --keep.
     let keep = args.keep && interrupt.check().is_ok();
@@ -57,7 +73,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
         Ok(server) => {
             server.stop(&interrupt)?;
             workspace.remove()?;
-            say("\nThe server is stopped and the temporary data removed; --keep keeps both.");
+            say(
+                "\nThe server is stopped and the temporary data removed; --keep keeps both. coffer demo --weeks 6 shows \
+                 weeks of it in a time-lapse.",
+            );
             Ok(())
         }
         Err(error) => {
@@ -74,7 +93,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
 /// The tour itself. If it fails, the writer and the server end when they are dropped.
 fn tour(args: &DemoArgs, workspace: &Workspace, interrupt: &Interrupt) -> Result<Server> {
     say(format_args!("Coffer's demo, on temporary data in {}\n", workspace.root().display()));
-    let (database, documents) = (workspace.path(DATABASE), i64::from(args.size_mib) * 250);
+    let (database, documents) = (workspace.path(DATABASE), i64::from(args.size_mib()) * 250);
     let ledger = Ledger::create(&database, documents, interrupt)?;
     let tour = Tour::start(workspace, interrupt, documents)?;
     say(format_args!(

@@ -67,6 +67,7 @@ pub(super) fn catalog(config: &Config, findings: &mut Findings) {
     let compared = opened.and_then(|context| {
         let backups = compare(&context, findings).and_then(|backups| {
             events(&context, findings)?;
+            totals(&context, findings)?;
             Ok(backups)
         });
         context.catalog.close();
@@ -167,6 +168,20 @@ fn events(context: &Context, findings: &mut Findings) -> Result<(), CatalogError
         "somebody changed the catalog past Coffer, or its disk did: compare it with a backup of the catalog \
          (coffer events --json)",
     );
+    Ok(())
+}
+
+/// Whether the totals that `coffer status` shows are those of the rows.
+fn totals(context: &Context, findings: &mut Findings) -> Result<(), CatalogError> {
+    let wrong = context.catalog.wrong_totals()?;
+    if !wrong.is_empty() {
+        findings.problem(
+            "totals",
+            format!("those of {} are not what its backups add up to: {}", counted(wrong.len(), "instance"), list(&wrong)),
+            "somebody changed the catalog past Coffer, or its disk did: stop the server, move the catalog away with its \
+             -wal and -shm, and run `coffer catalog rebuild`",
+        );
+    }
     Ok(())
 }
 

@@ -50,3 +50,11 @@ pub struct HealthFacts {
     /// The last two that passed, the newest first.
     pub passed_drills: Vec<PassedDrill>,
 }
+
+impl HealthFacts {
+    /// When the newest attempt at a backup was asked for, of those that ended.
+    pub fn attempted_last(&self) -> Option<Timestamp> {
+        let completed = self.completed.first().map(|it| it.created);
+        completed.max(self.failed.as_ref().map(|it| it.asked))
+    }
+}

@@ -1,25 +1,33 @@
-//! Consolidation: of a chain only an incremental backup is kept. If that becomes a full backup, the rest can go.
+//! Consolidation: of a chain only incremental backups are kept. If those become full backups, the rest can go.
 
 use crate::domain::BackupId;
 
+use super::Point;
 use super::history::Family;
 
 /// What is saved has to be this part of what the chain takes, so that flash is not worn for next to nothing.
 const LEAST_SAVED: u64 = 10;
 
-/// The member of a family that is worth to become a full backup. `kept` are the restore points that the policy keeps
-/// of it.
-///
-/// The full backup will take about as much as the family's root, more if the source grew. If two points are kept, two
-/// full backups would hardly take less than the chain.
-pub(super) fn worthwhile(family: &Family<'_>, kept: &[BackupId]) -> Option<BackupId> {
-    let [only] = kept else { return None };
-    let point = family.members.iter().find(|it| it.id == *only)?;
-    point.parent?;
-    let (root, bytes) = (family.root, family.bytes());
+/// The members of a family that are worth to become full backups, oldest first: all that the policy keeps of it, which
+/// are `kept`, or none. A chain whose root is kept stays as it is.
+pub(super) fn worthwhile(family: &Family<'_>, kept: &[BackupId]) -> Vec<BackupId> {
+    let points = family.members.iter().filter(|it| kept.contains(&it.id));
+    let points: Vec<&Point> = points.copied().collect();
+    if points.is_empty() || points.iter().any(|it| it.parent.is_none()) {
+        return Vec::new();
+    }
+    let cost = points.iter().map(|it| full_bytes(family, it)).fold(0, u64::saturating_add);
+    let bytes = family.bytes();
+    if bytes.saturating_sub(cost) <= bytes / LEAST_SAVED {
+        return Vec::new();
+    }
+    points.into_iter().map(|it| it.id).collect()
+}
+
+/// About what the full backup of this point takes: as much as the family's root, more if the source grew.
+fn full_bytes(family: &Family<'_>, point: &Point) -> u64 {
+    let root = family.root;
     let grown = u128::from(root.stored_bytes) * u128::from(point.source_bytes)
         / u128::from(root.source_bytes.max(1));
-    let grown = u64::try_from(grown).unwrap_or(u64::MAX);
-    let cost = root.stored_bytes.max(grown);
-    (bytes.saturating_sub(cost) > bytes / LEAST_SAVED).then_some(*only)
+    root.stored_bytes.max(u64::try_from(grown).unwrap_or(u64::MAX))
 }

@@ -4,9 +4,9 @@
 //! holds it. Whatever the clock, the policy and the failures are: the newest chain that can be restored from proven
 //! archives never goes, and nothing goes before there is a newer full backup that is proven.
 //!
-//! Of a chain of which only an incremental backup is kept, that one may become a full backup first. The two have the
-//! same time, and count as one restore point: the full one. So the rest of the chain goes like any other, once the
-//! full one is proven and not before.
+//! Of a chain of which only incremental backups are kept, those may become full backups first. The two of one moment
+//! count as one restore point: the full one. So the rest of the chain goes like any other, once the full ones are proven
+//! and not before.
 
 mod consolidation;
 mod forecast;
@@ -53,8 +53,8 @@ pub struct Chain {
     /// What its archives take.
     pub bytes: u64,
     pub fate: Fate,
-    /// The only member that is kept, an incremental backup, if it is to become a full one, so that the others can go.
-    pub consolidates: Option<BackupId>,
+    /// The members that are kept, all incremental, if they are to become full backups, so that the others can go.
+    pub consolidates: Vec<BackupId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,10 @@ impl Decision {
     /// The incremental backups that become full ones now.
     pub fn consolidating(&self) -> impl Iterator<Item = BackupId> {
         let suspended = !self.suspended.is_empty();
-        self.chains.iter().filter(move |_| !suspended).filter_map(|chain| chain.consolidates)
+        self.chains
+            .iter()
+            .filter(move |_| !suspended)
+            .flat_map(|chain| chain.consolidates.iter().copied())
     }
 
     /// The bytes that are free afterwards.
@@ -130,9 +133,11 @@ pub fn decide_without(missing: Option<Guard>, keep: &Keep, history: &History<'_>
             } else {
                 Fate::Expired
             },
-            consolidates: may_consolidate
-                .then(|| consolidation::worthwhile(family, &kept_points))
-                .flatten(),
+            consolidates: if may_consolidate {
+                consolidation::worthwhile(family, &kept_points)
+            } else {
+                Vec::new()
+            },
         });
     }
     if let Some(most) = keep.max_size {
@@ -162,7 +167,7 @@ fn shrink_to(most: u64, chains: &mut [Chain]) {
         if matches!(&chain.fate, Fate::Stays { guards, .. } if guards.is_empty()) && chain.bytes > 0
         {
             chain.fate = Fate::OverSize;
-            chain.consolidates = None;
+            chain.consolidates.clear();
             bytes = bytes.saturating_sub(chain.bytes);
         }
     }

@@ -39,6 +39,8 @@ pub struct Finish<'a> {
     pub facts: &'a ArchiveFacts,
     /// The version of the database that was read, if it is known.
     pub version: Option<&'a str>,
+    /// How long it took to make, if that is known.
+    pub took_ms: Option<u64>,
 }
 
 /// A backup's row, with what only the catalog's rules need.
@@ -238,7 +240,7 @@ statements! {
              parent = CASE WHEN :kind IS NULL THEN parent ELSE :parent END,
              location = :location, size = :size, source_bytes = :source_bytes, checksum = :checksum,
              verified_at = :verified_at, verify_level = :verify_level, updated = :verified_at,
-             left_out = :left_out,
+             left_out = :left_out, took_ms = :took_ms,
              version = coalesce(:version, version),
              failure_code = NULL, failure_message = NULL, damage_code = NULL, damage_message = NULL,
              damage_in = NULL
@@ -343,7 +345,7 @@ impl Records<'_> {
     }
     /// To COMPLETED or RESTORED, with the archive's facts.
     pub fn finish(self, id: BackupId, finish: &Finish<'_>) -> Result<bool> {
-        let Finish { to, allowed, lineage, facts, version } = *finish;
+        let Finish { to, allowed, lineage, facts, version, took_ms } = *finish;
         let params = named_params! {
             ":id": id, ":to": to, ":from": steps::one_of(allowed.iter().copied()),
             ":kind": lineage.map(|it| it.kind), ":parent": lineage.and_then(|it| it.parent),
@@ -351,6 +353,7 @@ impl Records<'_> {
             ":source_bytes": Bytes(facts.source_bytes), ":checksum": facts.checksum,
             ":verified_at": facts.verified_at, ":verify_level": facts.verify_level,
             ":left_out": json(&facts.left_out)?, ":version": version,
+            ":took_ms": took_ms.map(Bytes),
         };
         Ok(execute(self.0, FINISH, params)? > 0)
     }

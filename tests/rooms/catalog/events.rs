@@ -11,9 +11,14 @@ use coffer::domain::{
     Action, Actor, BackupId, Origin, Outcome, ParentChoice, QuotaResource, Recorded,
 };
 
+/// The newest events of a project.
+fn newest(rows: u32) -> EventFilter {
+    let (object, action, who, before) = Default::default();
+    EventFilter { all_projects: false, object, action, who, before, rows }
+}
+
 fn all(catalog: &Catalog) -> Vec<Recorded> {
-    let everything = EventFilter { all_projects: true, object: None, before: None, rows: 1000 };
-    catalog.events(&admin(), &everything).unwrap()
+    catalog.events(&admin(), &EventFilter { all_projects: true, ..newest(1000) }).unwrap().events
 }
 
 /// Who did what to what, oldest first.
@@ -74,14 +79,13 @@ fn a_project_sees_its_own_events_only_and_pages_go_back_in_time() {
     let (fixture, id) = fixture();
     fixture.completed_of(configured("b", "shop").id, ParentChoice::None);
     let filter = |object: Option<BackupId>, before, rows| EventFilter {
-        all_projects: false,
         object: object.map(|it| it.to_string()),
         before,
-        rows,
+        ..newest(rows)
     };
     let numbers = |of: &str, filter: EventFilter| -> Vec<u64> {
         let found = fixture.catalog.events(&member(of), &filter).unwrap();
-        found.into_iter().map(|it| it.number).collect()
+        found.events.into_iter().map(|it| it.number).collect()
     };
     assert_eq!(numbers("a", filter(None, None, 4)), [6, 5, 4, 3]);
     assert_eq!(numbers("a", filter(None, Some(3), 4)), [2, 1]);
@@ -90,6 +94,31 @@ fn a_project_sees_its_own_events_only_and_pages_go_back_in_time() {
     assert_eq!(numbers("b", filter(Some(id), None, 9)), [0; 0]);
     let every = EventFilter { all_projects: true, ..filter(None, None, 9) };
     assert!(fixture.catalog.events(&member("a"), &every).is_err());
+}
+
+#[test]
+fn events_are_narrowed_to_what_was_done_and_by_whom_also_where_they_are_rare() {
+    let (fixture, id) = fixture();
+    let numbers = |filter: EventFilter| -> (Vec<u64>, Option<u64>) {
+        let found = fixture.catalog.events(&member("a"), &filter).unwrap();
+        (found.events.into_iter().map(|it| it.number).collect(), found.more_before)
+    };
+    let of = |action| EventFilter { action: Some(action), ..newest(9) };
+    let by = |who: &str| EventFilter { who: Some(who.to_owned()), ..newest(9) };
+    assert_eq!(numbers(of(Action::BackupDelete)), (vec![5], None));
+    assert_eq!(numbers(by("command line")), (vec![6], None));
+    assert_eq!(numbers(by("nobody")), (vec![], None));
+    let both = EventFilter { who: Some("tester".to_owned()), ..of(Action::BackupPin) };
+    assert_eq!(numbers(EventFilter { object: Some(id.to_string()), ..both }), (vec![2], None));
+    // Far behind many others: a page ends before it, and says that there may be more.
+    let pin = |number: u32| fixture.catalog.pin_backup(&member("a"), id, number % 2 == 0);
+    let pins: Vec<_> = (0..6000).map(pin).collect();
+    pins.into_iter().for_each(|it| drop(it.wait().unwrap()));
+    let (found, more) = numbers(of(Action::QuotaSet));
+    assert_eq!((found, more), (vec![], Some(1007)));
+    assert_eq!(numbers(EventFilter { before: more, ..of(Action::QuotaSet) }), (vec![4], None));
+    let all = fixture.catalog.every_event(&of(Action::QuotaSet)).unwrap();
+    assert_eq!(all.iter().map(|it| it.number).collect::<Vec<_>>(), [4]);
 }
 
 #[rstest]

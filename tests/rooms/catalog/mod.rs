@@ -14,6 +14,7 @@ mod queue;
 mod races;
 mod recovery;
 mod runs;
+mod totals;
 
 use std::sync::Arc;
 

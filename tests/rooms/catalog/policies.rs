@@ -24,7 +24,7 @@ fn hourly() -> PolicyKeys {
 /// The schedule of `shop`, and whether it was set through the API.
 fn schedule(catalog: &Catalog) -> Option<(String, bool)> {
     let found = catalog.schedule(&member("a"), shop()).unwrap();
-    found.map(|it| (it.timetable.schedule.to_string(), it.set_through_api))
+    found.map(|it| (it.timetable.unwrap().schedule.to_string(), it.set_through_api))
 }
 
 #[test]

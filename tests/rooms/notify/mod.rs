@@ -2,9 +2,11 @@
 
 mod channels;
 mod monitors;
+mod on_time;
 mod queue;
 mod said;
 mod secrets;
+mod tls;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use std::time::{Duration, Instant};
 use coffer::bell::Bell;
 use coffer::catalog::Catalog;
 use coffer::domain::{Clock, InstanceId, Secret, Timestamp};
-use coffer::notify::{Address, Channel, Channels, Credential, Notifier, Service, Target};
+use coffer::notify::{
+    Address, Authorities, Channel, Channels, Credential, Notifier, Service, Target,
+};
 use coffer::policy::{AlertRoute, AlertRoutes, Problem, ProblemKind, Span};
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -53,6 +57,7 @@ struct House {
     catalog: Arc<Catalog>,
     clock: Arc<SetClock>,
     notifier: Notifier,
+    bell: Arc<Bell>,
     problems: Arc<Mutex<Vec<Problem>>>,
     channels: Vec<Channel>,
     routes: AlertRoutes,
@@ -71,16 +76,16 @@ impl House {
         let folder = TempDir::new().unwrap();
         let clock = Arc::new(SetClock(AtomicI64::new(START.as_micros())));
         let problems = Arc::default();
-        let (catalog, notifier) = open(&folder, &clock, &problems, &channels, &routes);
-        Self { catalog, clock, notifier, problems, channels, routes, folder }
+        let (catalog, notifier, bell) = open(&folder, &clock, &problems, &channels, &routes);
+        Self { catalog, clock, notifier, bell, problems, channels, routes, folder }
     }
 
     /// The process is killed, and another one begins.
     fn restart(&mut self) {
         self.catalog.close();
-        let (catalog, notifier) =
+        let (catalog, notifier, bell) =
             open(&self.folder, &self.clock, &self.problems, &self.channels, &self.routes);
-        (self.catalog, self.notifier) = (catalog, notifier);
+        (self.catalog, self.notifier, self.bell) = (catalog, notifier, bell);
         let names = self.channels.iter().map(|it| it.name.clone()).collect();
         self.catalog.retry_deliveries(names).wait().unwrap();
     }
@@ -124,7 +129,7 @@ fn open(
     problems: &Arc<Mutex<Vec<Problem>>>,
     channels: &[Channel],
     routes: &AlertRoutes,
-) -> (Arc<Catalog>, Notifier) {
+) -> (Arc<Catalog>, Notifier, Arc<Bell>) {
     let path = folder.path().join("catalog.db");
     let clock: Arc<dyn Clock> = Arc::<SetClock>::clone(clock);
     let bell = Arc::new(Bell::default());
@@ -137,8 +142,8 @@ fn open(
     let channels = Arc::new(Channels::new(channels.to_vec()));
     let problems = Arc::clone(problems);
     let asked = Box::new(move || Ok(problems.lock().clone()));
-    let notifier = Notifier::new(Arc::clone(&catalog), clock, channels, bell, asked);
-    (catalog, notifier)
+    let notifier = Notifier::new(Arc::clone(&catalog), clock, channels, Arc::clone(&bell), asked);
+    (catalog, notifier, bell)
 }
 
 fn blog() -> InstanceId {
@@ -160,7 +165,12 @@ fn channel(name: &str, service: Service, url: &str) -> Channel {
     let url = Credential::Text(Secret::new(url.to_owned()));
     Channel {
         name: name.to_owned(),
-        target: Target::Service(Address { service, url, token: None }),
+        target: Target::Service(Address {
+            service,
+            url,
+            token: None,
+            authorities: Authorities::default(),
+        }),
     }
 }
 

@@ -86,9 +86,33 @@ fn a_chain_stays_as_it_is_if_consolidation_is_off_or_saves_little_or_something_h
     pinned[2].pinned = true;
     assert_eq!(consolidating(&pinned, &weekly()), 0);
     let two = Keep::new([(Tier::Daily, 9)]).consolidating(true);
-    assert_eq!(consolidating(&two_weeks(), &two), 0, "two of the first week are kept");
+    assert_eq!(consolidating(&two_weeks(), &two), 0, "two full ones would take more");
     let newest = Keep::new([(Tier::Last, 1)]).consolidating(true);
     assert_eq!(consolidating(&two_weeks(), &newest), 0, "never the newest chain");
     let roots: Vec<_> = two_weeks().into_iter().filter(|it| it.parent.is_none()).collect();
     assert_eq!(consolidating(&roots, &weekly()), 0);
+}
+
+#[test]
+fn all_that_are_kept_of_a_chain_become_full_ones_and_the_rest_stays_until_each_of_them_is_there() {
+    let two = Keep::new([(Tier::Daily, 9)]).consolidating(true);
+    let mut points = two_weeks();
+    points.iter_mut().filter(|it| it.parent.is_some()).for_each(|it| it.stored_bytes = 60);
+    let decision = decided(&points, &two);
+    assert_eq!(decision.consolidating().collect::<Vec<_>>(), [id(6), id(7)]);
+    let copy = |number, of: usize| Point {
+        id: id(number),
+        parent: None,
+        stored_bytes: 100,
+        ..two_weeks()[of].clone()
+    };
+    points.push(copy(98, 5));
+    let decision = decided(&points, &two);
+    assert_eq!(decision.consolidating().collect::<Vec<_>>(), [id(7)], "the other one is there");
+    assert_eq!(decision.going().count(), 0);
+    points.push(copy(99, 6));
+    let decision = decided(&points, &two);
+    assert_eq!(decision.going().map(|it| it.root).collect::<Vec<_>>(), [id(1)]);
+    let with_root = Keep::new([(Tier::Daily, 14)]).consolidating(true);
+    assert_eq!(decided(&two_weeks(), &with_root).consolidating().count(), 0, "its root is kept");
 }

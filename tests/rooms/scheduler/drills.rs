@@ -168,3 +168,21 @@ fn an_instance_that_left_the_configuration_is_not_drilled() {
     house.catalog.sync_instances(Vec::new()).wait().unwrap();
     assert_eq!(house.drill_at(five(3)), None);
 }
+
+#[test]
+fn an_instance_that_is_only_drilled_by_a_schedule_is_listed_with_the_time_of_its_drill() {
+    let house = House::new(Policy { timetable: None, ..drilled() });
+    house
+        .catalog
+        .create_backup(&admin(), new_backup(shop_id(), ParentChoice::None))
+        .wait()
+        .unwrap();
+    let id = house.claim().unwrap().id;
+    house.complete(id);
+    let [listed] = house.catalog.every_schedule().unwrap().try_into().unwrap();
+    assert_eq!((listed.timetable, listed.next, listed.overdue), (None, None, None));
+    assert_eq!(listed.proof.drill.as_deref(), Some("daily 05:00"));
+    assert_eq!(listed.proof.next_drill, Some(five(0)));
+    house.catalog.set_policies(HashMap::from([(shop_id(), Policy { timetable: None, ..daily() })]));
+    assert_eq!(house.catalog.every_schedule().unwrap(), []);
+}

@@ -178,6 +178,10 @@ fn a_backup_that_cannot_begin_is_a_problem_until_it_can() {
     house.assert_wrong(&[ProblemKind::CannotStart]);
     house.catalog.note_cannot_start(shop(), None);
     house.assert_wrong(&[]);
+    house.catalog.note_cannot_start(shop(), Some("its source is missing".to_owned()));
+    house.assert_wrong(&[ProblemKind::CannotStart]);
+    house.made_on_days(1..2);
+    house.assert_wrong(&[]);
 }
 
 #[test]

@@ -35,23 +35,54 @@ fn a_thousand_instances_that_are_due_at_once_all_begin_and_none_twice() {
 /// Adds so many completed full backups of each instance, one for each hour before the clock's time.
 fn insert_backups(house: &House, each: usize) {
     let db = rusqlite::Connection::open(house.folder.path().join("catalog.db")).unwrap();
+    db.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -600000").unwrap();
     let hour = 3_600_000_000_i64;
     let rows = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each})
          INSERT INTO backups (id, project, instance, name, task, kind, status, engine, version, created, updated,
-             location, size, source_bytes, checksum, verified_at, verify_level)
+             location, size, source_bytes, checksum, verified_at, verify_level, took_ms)
          SELECT lower(printf('%08x-0000-7000-8000-%012x', i, instances.rowid)), 'a', instances.id, 'n', 'backup',
              'full', 'COMPLETED', 'sqlite', '3', {now} - i * {hour} + instances.rowid, 2,
-             'a/' || i || '-' || instances.rowid, 1000, 4000, 'c', 5, 'checked'
-         FROM n, instances",
+             'a/' || i || '-' || instances.rowid, 1000, 4000, 'c', 5, 'checked', 700
+         FROM instances, n",
         now = START.as_micros()
     );
     db.execute(&rows, []).unwrap();
 }
 
+/// What this process has in memory now and had at most, as the kernel says it.
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let lines = status.lines().filter(|it| it.starts_with("VmHWM") || it.starts_with("VmRSS"));
+    lines
+        .map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The median and the 99th hundredth of what this work takes, and a line about all of it. The first time does not count:
+/// it takes over a thousand schedules that it has not seen, or reads the file.
+fn times(count: u64, mut work: impl FnMut(u64)) -> (Duration, Duration, String) {
+    let took = (0..count).map(|number| {
+        let begun = std::time::Instant::now();
+        work(number);
+        begun.elapsed()
+    });
+    let mut took: Vec<Duration> = took.collect();
+    let first = took.remove(0);
+    took.sort();
+    let at = |share: usize| took[(took.len() - 1) * share / 100];
+    let shown =
+        format!("first {first:?}, median {:?}, 99 % {:?}, longest {:?}", at(50), at(99), at(100));
+    (at(50), at(99), shown)
+}
+
+/// On a machine with two cores that had other work, SQLite built with optimisation, the rest without: see
+/// tests/bench/results.md.
 #[test]
-#[ignore = "a measurement of minutes: a tick over a thousand instances and a million backups"]
-fn a_tick_over_a_million_backups_takes_less_than_five_milliseconds() {
+#[ignore = "a measurement of minutes: a thousand instances and a million backups"]
+fn a_tick_over_a_million_backups_takes_less_than_five_milliseconds_and_health_less_than_three_hundred()
+ {
     let kept = keep(&[(Tier::Hourly, 999_999)]);
     let mut house = House::new(daily_full(kept.clone()));
     let instances: Vec<Instance> =
@@ -60,19 +91,17 @@ fn a_tick_over_a_million_backups_takes_less_than_five_milliseconds() {
     house.catalog.sync_instances(instances).wait().unwrap();
     insert_backups(&house, 1000);
     house.catalog.set_policies(policies);
-    let mut took = Vec::new();
-    for tick in 0..3000 {
-        house.set(START.plus(Duration::from_millis(100 * tick)));
-        let begun = std::time::Instant::now();
+    eprintln!("memory before: {}", memory());
+    let catalog = Arc::clone(&house.catalog);
+    let (health, _, shown) = times(20, |_number| {
+        assert!(catalog.health_of_all().unwrap().instances.len() >= INSTANCES);
+    });
+    eprintln!("health: {shown}; {}", memory());
+    let (_, tick, shown) = times(3000, |number| {
+        house.set(START.plus(Duration::from_millis(100 * number)));
         house.scheduler.tick();
-        took.push(begun.elapsed());
-    }
-    // The first tick takes over a thousand schedules that it has not seen.
-    let first = took.remove(0);
-    took.sort();
-    let at = |share: usize| took[(took.len() - 1) * share / 100];
-    let shown =
-        format!("first {first:?}, median {:?}, 99 % {:?}, longest {:?}", at(50), at(99), at(100));
-    assert!(at(99) < Duration::from_millis(5), "{shown}");
-    eprintln!("ticks: {shown}");
+    });
+    eprintln!("ticks: {shown}; {}", memory());
+    assert!(tick < Duration::from_millis(5), "{shown}");
+    assert!(health < Duration::from_millis(300), "health: {health:?}");
 }

@@ -130,6 +130,12 @@ fn a_migrated_catalog_has_all_rows_of_the_old_one_and_the_rules_of_a_new_one() {
         .collect::<Result<_, _>>()
         .unwrap();
     assert_eq!(found, ["COMPLETED 7 checked rot local", "NEW local", "DELETE_FAILED local"]);
+    let totals: (String, i64, i64) = db
+        .query_row("SELECT instance, backups, stored_bytes FROM instance_totals", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .unwrap();
+    assert_eq!(totals, (shop.clone(), 1, 7), "what the old catalog had is counted");
     let verify: String =
         db.query_row("SELECT verify FROM instances", [], |row| row.get(0)).unwrap();
     assert_eq!(verify, "archive");
