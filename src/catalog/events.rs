@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::domain::{Action, Actor, Backup, Event, ProjectId, Recorded, Timestamp};
-use crate::store::{EventPage, FoundEvents, Records};
+use crate::store::{EventPage, Records};
 
 use super::rules::Rules;
 use super::{Catalog, CatalogError, Forbidden, Read, Reply, Result, Scope};
@@ -39,6 +39,14 @@ pub struct EventFilter {
     /// Only those before this one.
     pub before: Option<u64>,
     pub rows: u32,
+}
+
+/// Events that were found, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEvents {
+    pub events: Vec<Recorded>,
+    /// There may be more before this one; `None`: there are none.
+    pub more_before: Option<u64>,
 }
 
 /// Something that is counted instead of being written each time.
@@ -116,7 +124,9 @@ impl Catalog {
         let (object, who) = (object.as_deref(), who.as_deref());
         let (action, before, rows) = (*action, *before, *rows);
         let page = EventPage { project, object, action, who, before, rows };
-        self.store.read(|db| Ok(db.events(&page)?))
+        let (events, more_before) =
+            self.store.read(|db| Ok::<_, CatalogError>(db.events(&page)?))?;
+        Ok(FoundEvents { events, more_before })
     }
 
     /// How many events there are, and what is wrong with them: each that was altered or removed.

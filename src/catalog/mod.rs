@@ -46,7 +46,6 @@ use parking_lot::Mutex;
 
 use crate::bell::{Bell, Changes};
 use crate::domain::{BackupId, Clock, InstanceId, Run};
-pub use crate::store::FoundEvents;
 use crate::store::{self, Purpose, Records, Store};
 
 use drills::RunningDrills;
@@ -61,7 +60,7 @@ pub use backups::{BackupFilter, BackupPage};
 pub use consolidations::Consolidation;
 pub use copies::CopyJob;
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Outage, Result};
-pub use events::{Counted, EventFilter};
+pub use events::{Counted, EventFilter, FoundEvents};
 pub use health::{Health, InstanceReport};
 pub use import::{RecordOf, Recovered};
 pub use instances::{InstancePage, NewInstance};

@@ -24,9 +24,15 @@ impl StagingConfig {
         let goes_up = self.to.components().any(|part| part == Component::ParentDir);
         if !self.to.is_absolute() || goes_up || self.to.file_name().is_none() {
             let shown = self.to.display();
-            let why = format!(
-                "is {shown:?}; use an absolute path without `..`, such as /srv/staging/shop"
-            );
+            let wanted = "use an absolute path without `..`, such as /srv/staging/shop";
+            let why = if shown.to_string().contains("://") {
+                format!(
+                    "is a server, into which nothing is restored by itself; {wanted}, or restore into the server with \
+                     `coffer restore --into`"
+                )
+            } else {
+                format!("is {shown:?}; {wanted}")
+            };
             return Err(wrong("to", why));
         }
         let schedule = read::<Schedule>(&self.schedule).map_err(|why| wrong("schedule", why))?;

@@ -30,14 +30,6 @@ pub struct EventPage<'a> {
     pub rows: u32,
 }
 
-/// Events that were found, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundEvents {
-    pub events: Vec<Recorded>,
-    /// There may be more before this one; `None`: there are none.
-    pub more_before: Option<u64>,
-}
-
 /// What is wrong with the chain of events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventFault {
@@ -159,8 +151,8 @@ impl Records<'_> {
     }
 
     /// One page, newest first. Of an action or of somebody only a part of the log is looked through: then the page may
-    /// have fewer rows, although there are more.
-    pub fn events(self, page: &EventPage<'_>) -> Result<FoundEvents> {
+    /// have fewer rows, although there are more. Also returns before which event there may be more.
+    pub fn events(self, page: &EventPage<'_>) -> Result<(Vec<Recorded>, Option<u64>)> {
         let EventPage { project, object, action, who, before, rows } = *page;
         let ends = query_one(self.0, ENDS, [], read_ends)?;
         let before = before.unwrap_or(u64::MAX).min(ends.last.saturating_add(1));
@@ -200,7 +192,7 @@ impl Records<'_> {
         } else {
             (from > first).then_some(from)
         };
-        Ok(FoundEvents { events, more_before })
+        Ok((events, more_before))
     }
 
     /// Removes the oldest events that are older than `cutoff`, and those beyond the newest `most`. At most a thousand at

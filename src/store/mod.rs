@@ -44,7 +44,7 @@ pub use backups::{BackupRecord, Finish, Lineage, Page, PointRecord, RestoreInUse
 pub use copies::CopyRecord;
 pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};
-pub use events::{EventFault, EventPage, FoundEvents};
+pub use events::{EventFault, EventPage};
 
 pub use health::Attempts;
 pub use instances::InstanceRecord;

@@ -1,8 +1,6 @@
 //! No statement reads a whole table: SQLite's plans of all of them say so.
 
-use std::time::Duration;
-
-use rusqlite::{Connection, Statement, StatementStatus};
+use rusqlite::{Connection, Statement};
 
 use super::backups::{
     self, LIST_STATEMENTS, POINT_STATEMENTS, PROOF_STATEMENTS, REMOVAL_STATEMENTS, STEP_STATEMENTS,
@@ -10,8 +8,6 @@ use super::backups::{
 use super::{
     Records, alerts, copies, events, health, instances, projects, runs, schedules, schema, tokens,
 };
-use crate::domain::{InstanceId, Timestamp};
-
 /// Every statement there is, by file, with the file's own text.
 const FILES: [(&str, &[&str], &str); 15] = [
     ("alerts", alerts::STATEMENTS, include_str!("alerts.rs")),
@@ -74,43 +70,6 @@ fn no_statement_of_a_file_is_outside_of_its_list() {
             text.lines().filter(|line| line.starts_with("const ") && line.contains(": &str ="));
         assert_eq!(outside.next(), None, "{file}");
     }
-}
-
-/// The steps of SQLite's machine for what health reads of an instance with so many backups.
-fn steps_of_health(backups: usize) -> i32 {
-    let mut db = Connection::open_in_memory().unwrap();
-    db.set_prepared_statement_cache_capacity(64);
-    schema::prepare(&mut db, std::path::Path::new("c")).unwrap();
-    let shop = InstanceId::generate();
-    let rows = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {backups})
-         INSERT INTO backups (id, project, instance, name, task, kind, status, engine, version, created, updated,
-             location, size, source_bytes, checksum, verified_at, verify_level, took_ms)
-         SELECT printf('%08x-0000-7000-8000-000000000000', i), 'a', '{shop}', 'n', 'backup', 'full', 'COMPLETED',
-             'sqlite', '3', i, i, i, 1000, 4000, 'c', i, 'checked', 7 FROM n"
-    );
-    db.execute(&rows, []).unwrap();
-    let (records, project) = (Records(&db), "a".parse().unwrap());
-    let until = Timestamp::from_micros(i64::MAX);
-    let completed = records.completed_history(&project, shop, until).unwrap();
-    assert_eq!((completed.len(), completed[0].took), (21, Some(Duration::from_millis(7))));
-    assert!(records.newest_whole(&project, shop, until).unwrap().is_some());
-    let newest = completed.first().map(|it| it.created);
-    assert_eq!(records.newest_attempts(&project, shop, until, newest).unwrap().failed, None);
-    let totals = records.completed_totals(&project, shop).unwrap();
-    assert_eq!(totals.0, u64::try_from(backups).unwrap());
-    assert_eq!(records.bad_backups(&project, shop).unwrap(), []);
-    records.left_out_of(completed[0].id).unwrap();
-    let all = [health::STATEMENTS, backups::STATEMENTS].concat();
-    let step = |sql: &&str| db.prepare_cached(sql).unwrap().get_status(StatementStatus::VmStep);
-    all.iter().map(step).sum()
-}
-
-#[test]
-fn what_health_reads_of_an_instance_does_not_grow_with_its_backups() {
-    let (few, many) = (steps_of_health(30), steps_of_health(3000));
-    assert!(few > 100, "{few} steps: nothing was read");
-    assert_eq!(few, many);
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! `coffer schedule`.
 
-use std::collections::HashMap;
-
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::Result;
+use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
+use crate::wire::{ScheduleView, UtcTime};
 
 use super::origin::Origin;
 use super::schedule_set::{self, SetArgs, UnsetArgs};
@@ -61,27 +60,31 @@ fn show(args: &ScheduleArgs) -> Result<()> {
         );
         return Ok(());
     }
-    let backups: HashMap<_, _> = origin.backups(None)?.into_iter().map(|it| (it.id, it)).collect();
-    let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
-    let rows = schedules.into_iter().map(|it| {
-        let last = it.last_backup_id.and_then(|id| backups.get(&id));
-        [
-            it.instance_name,
-            it.schedule.clone().unwrap_or_else(|| "when asked".to_owned()),
-            match it.schedule {
-                Some(_) => it.timezone.unwrap_or_else(|| "system".to_owned()),
-                None => NOTHING.to_owned(),
-            },
-            or_nothing(it.full_every),
-            or_nothing(it.next_run.map(|at| format!("{at} UTC"))),
-            or_nothing(last.map(|it| format!("{}, {}", table::status(it), table::age(it.created)))),
-            or_nothing(it.next_drill.map(|at| format!("{at} UTC"))),
-            or_nothing(it.next_scrub.map(|at| format!("{at} UTC"))),
-            or_nothing(it.next_staging.map(|at| format!("{at} UTC"))),
-        ]
-    });
+    let rows = schedules.into_iter().map(|it| row(&origin, it)).collect::<Result<Vec<_>>>()?;
     let headings =
         ["INSTANCE", "SCHEDULE", "TIME ZONE", "FULL", "NEXT", "LAST", "DRILL", "SCRUB", "STAGING"];
-    table::print(headings, rows.collect());
+    table::print(headings, rows);
     Ok(())
+}
+
+fn row(origin: &Origin, it: ScheduleView) -> Result<[String; 9]> {
+    let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
+    let at = |time: Option<UtcTime>| or_nothing(time.map(|at| format!("{at} UTC")));
+    let last = match it.last_backup_id.map(|id| origin.backup(id)) {
+        // It was deleted.
+        None | Some(Err(CommandError::NotFound(_))) => None,
+        Some(found) => Some(found?),
+    };
+    let zone = it.timezone.unwrap_or_else(|| "system".to_owned());
+    Ok([
+        it.instance_name,
+        it.schedule.clone().unwrap_or_else(|| "when asked".to_owned()),
+        or_nothing(it.schedule.map(|_| zone)),
+        or_nothing(it.full_every),
+        at(it.next_run),
+        or_nothing(last.map(|it| format!("{}, {}", table::status(&it), table::age(it.created)))),
+        at(it.next_drill),
+        at(it.next_scrub),
+        at(it.next_staging),
+    ])
 }

@@ -1,7 +1,7 @@
 //! Weeks in a time-lapse: the clock is simulated, and everything else is real. The server's own scheduler, executor and
 //! alerts make, drill and delete archives of a database that changes every day; on one day it is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -46,6 +46,8 @@ struct Weeks<'a> {
     /// The last transaction that was committed when each backup was asked for. A backup that became a full one has the
     /// same time.
     expected: BTreeMap<Timestamp, i64>,
+    /// The attempts that failed.
+    failed: BTreeSet<BackupId>,
     /// How many messages of the channel were shown.
     shown: usize,
 }
@@ -60,7 +62,7 @@ pub(super) fn run(
     let days = u64::from(weeks) * 7;
     // The last day is today, so that the status shows how long ago things were.
     let today = SystemClock.now();
-    let start = midnight(today.minus(Duration::from_secs(days * DAY)));
+    let start = midnight(today.minus(Duration::from_secs((days - 1) * DAY)));
     let text = configuration(workspace)?;
     let config = Config::from_toml(&text, "the demo's configuration")?;
     say(format_args!(
@@ -72,8 +74,8 @@ pub(super) fn run(
     let documents = i64::from(size_mib) * 250;
     let ledger = Ledger::create(&workspace.path(DATABASE), documents, interrupt)?;
     let lapse = TimeLapse::start(&config, start)?;
-    let (expected, shown) = (BTreeMap::new(), 0);
-    let mut weeks = Weeks { workspace, interrupt, lapse, ledger, start, expected, shown };
+    let (expected, failed, shown) = Default::default();
+    let mut weeks = Weeks { workspace, interrupt, lapse, ledger, start, expected, failed, shown };
     let result = weeks.live(days).and_then(|()| weeks.report(documents));
     weeks.lapse.stop();
     result?;
@@ -115,7 +117,7 @@ impl Weeks<'_> {
     fn live(&mut self, days: u64) -> Result<()> {
         let fails_on = days * 2 / 3;
         let (folder, elsewhere) = (self.workspace.path(INSTANCE), self.workspace.path("gone"));
-        say("  week       backups made  archives  what is kept");
+        say("  week  backups made  attempts failed    archives  what is kept");
         for day in 0..days {
             if day == fails_on {
                 rename(&folder, &elsewhere)?;
@@ -146,7 +148,11 @@ impl Weeks<'_> {
         self.interrupt
             .wait_for("the work of an hour", TIMEOUT, || Ok(lapse.is_done()?.then_some(())))?;
         for backup in self.lapse.context().catalog.every_backup()? {
-            self.expected.entry(backup.created).or_insert(self.ledger.transactions);
+            if backup.status == Status::Failed {
+                self.failed.insert(backup.id);
+            } else {
+                self.expected.entry(backup.created).or_insert(self.ledger.transactions);
+            }
         }
         self.show_alerts(at)
     }
@@ -182,10 +188,10 @@ impl Weeks<'_> {
     fn show_week(&self, week: u64) -> Result<()> {
         let kept = self.kept()?;
         let bytes = kept.iter().filter_map(|it| it.facts.as_ref()).map(|it| it.stored_bytes).sum();
-        let (made, points) = (self.expected.len(), kept.len());
+        let (made, failed, points) = (self.expected.len(), self.failed.len(), kept.len());
         let oldest = kept.first().map_or(String::new(), |it| minute(it.created));
         say(format_args!(
-            "  {week:<9}  {made:>12}  {:>8}  {}, the oldest of {oldest}",
+            "  {week:<4}  {made:>12}  {failed:>15}  {:>10}  {}, the oldest of {oldest}",
             human(bytes),
             counted(u64::try_from(points).unwrap_or(u64::MAX), "restore point"),
         ));
