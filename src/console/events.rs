@@ -2,7 +2,7 @@
 
 use maud::html;
 
-use crate::catalog::EventFilter;
+use crate::catalog::{EventFilter, FoundEvents};
 use crate::domain::Outcome;
 
 use super::asked::Asked;
@@ -19,15 +19,13 @@ pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
     let filter = EventFilter {
         all_projects: admin,
         object: (!object.is_empty()).then(|| object.chars().take(64).collect()),
+        action: None,
+        who: None,
         before: asked.query.number("before"),
-        // One more, to know whether there is a next page.
-        rows: ROWS.saturating_add(1),
+        rows: ROWS,
     };
-    let mut found = asked.console.catalog.events(&asked.session.scope()?, &filter)?;
-    let rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
-    let more = found.len() > rows;
-    found.truncate(rows);
-    let last = found.last().map(|it| it.number).filter(|_| more);
+    let found = asked.console.catalog.events(&asked.session.scope()?, &filter)?;
+    let FoundEvents { events: found, more_before: last } = found;
     let body = html! {
         h1 { "Events" }
         p { "What was done, by whom and from where, newest first. Requests that only read are no events, but for downloads." }

@@ -194,11 +194,15 @@ fn schedule_section(schedule: Option<&Scheduled>, now: Timestamp) -> Markup {
                 None => div.empty { p { "Nothing backs it up by itself. Set " code { "schedule" } " in the configuration, or use " code { "coffer schedule set" } "." } },
                 Some(it) => {
                     dl.facts {
-                        div { dt { "Backups" } dd { code { (it.timetable.schedule) } } }
-                        div { dt { "Time zone" } dd { (it.timetable.zone.iana_name().unwrap_or("the machine's own")) } }
-                        @if let Some(window) = &it.timetable.window { div { dt { "Only in" } dd { (window) } } }
-                        div { dt { "A full one" } dd { (full_every(&it.timetable.full_every.to_string())) } }
-                        div { dt { "Next backup" } dd { (soon(it.next)) } }
+                        @if let Some(table) = &it.timetable {
+                            div { dt { "Backups" } dd { code { (table.schedule) } } }
+                            div { dt { "Time zone" } dd { (table.zone.iana_name().unwrap_or("the machine's own")) } }
+                            @if let Some(window) = &table.window { div { dt { "Only in" } dd { (window) } } }
+                            div { dt { "A full one" } dd { (full_every(&table.full_every.to_string())) } }
+                            div { dt { "Next backup" } dd { (soon(it.next)) } }
+                        } @else {
+                            div { dt { "Backups" } dd { "only when asked for" } }
+                        }
                         div { dt { "Drills" } dd { (it.proof.drill.as_deref().unwrap_or("only when asked for")) } }
                         div { dt { "Next drill" } dd { (soon(it.proof.next_drill)) } }
                         div { dt { "Archives are read again" } dd { (soon(it.proof.next_scrub)) } }

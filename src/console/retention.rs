@@ -109,7 +109,11 @@ fn now(chain: &Chain, suspended: bool) -> Markup {
             (true, false) => show::badge("warn", "Goes next"),
         })
         @if !why.is_empty() { " " span.soft { (why) } }
-        @if chain.consolidates.is_some() { " " span.soft { "becomes one full backup" } }
+        @match chain.consolidates.len() {
+            0 => {},
+            1 => { " " span.soft { "becomes one full backup" } },
+            count => { " " span.soft { "becomes " (count) " full backups" } },
+        }
     }
 }
 

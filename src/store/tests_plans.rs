@@ -5,9 +5,7 @@ use rusqlite::{Connection, Statement};
 use super::backups::{
     self, LIST_STATEMENTS, POINT_STATEMENTS, PROOF_STATEMENTS, REMOVAL_STATEMENTS, STEP_STATEMENTS,
 };
-use super::{
-    Records, alerts, copies, events, health, instances, projects, runs, schedules, schema, tokens,
-};
+use super::{alerts, copies, events, health, instances, projects, runs, schedules, schema, tokens};
 /// Every statement there is, by file, with the file's own text.
 const FILES: [(&str, &[&str], &str); 15] = [
     ("alerts", alerts::STATEMENTS, include_str!("alerts.rs")),
