@@ -111,8 +111,19 @@ impl Api<'_> {
         }
     }
 
+    /// Waits until no backup of an instance runs: one that a killed server had accepted is made after the next start.
+    fn wait_for_turn(&self, instance: &str) -> Outcome<()> {
+        let runs = |row: &Value| ["NEW", "BUILDING", "SAVING"].contains(&status(row, "/status"));
+        self.wait(&format!("instances/{instance}/backups?limit=1000"), |list| {
+            let all = list.get("backups").and_then(Value::as_array);
+            all.is_some_and(|all| !all.iter().any(runs))
+        })?;
+        Ok(())
+    }
+
     /// Everything that is done with the backups of an instance; nothing of it is left.
     fn work(&self, instance: &str) -> Outcome<()> {
+        self.wait_for_turn(instance)?;
         let full = self.backup(instance, 0)?;
         let child = self.backup(instance, 1)?;
         let body = json!({"instance": {"name": "soak", "restorePoint": {"backupRef": child}}});
