@@ -10,12 +10,12 @@
 //!
 //! ```text
 //! main        the program                   → cli
-//! cli         commands                      → server client executor catalog undo engine archive storage config policy telemetry wire disk file_url domain
+//! cli         commands                      → server client executor catalog undo engine archive storage config policy telemetry wire disk file_url encryption domain
 //! client      asks the API over HTTP        → wire domain
-//! server      one process, put together     → executor scheduler notify api console access catalog engine storage config policy wire bell disk domain
+//! server      one process, put together     → executor scheduler notify api console access catalog engine storage config policy wire bell disk encryption domain
 //! scheduler   begins what is due            → catalog policy bell domain
 //! notify      tells people what is wrong    → catalog policy bell domain
-//! executor    threads that do the work      → catalog undo engine archive storage bell disk failpoint telemetry domain
+//! executor    threads that do the work      → catalog undo engine archive storage bell disk failpoint telemetry encryption domain
 //! api         HTTP and Trove's words        → access catalog wire telemetry domain
 //! console     pages for people              → access catalog wire policy bell domain
 //! access      archives and channels by HTTP → catalog wire domain
@@ -24,10 +24,11 @@
 //! undo        what restores replaced        → disk failpoint domain
 //! engine      one kind of database each     → early_sync disk file_url domain
 //! archive     the file format               → domain
-//! storage     keeps archives                → early_sync disk file_url failpoint domain
+//! storage     keeps archives                → early_sync disk file_url failpoint encryption domain
 //! wire        bodies of requests, answers   → policy domain
-//! config      settings                      → policy domain
+//! config      settings                      → policy encryption domain
 //! telemetry   log lines and panics          → domain
+//! encryption  keys, and what they hide      → domain
 //! policy      schedules, what is kept       → domain
 //! bell        wakes the executor            →
 //! early_sync  fsync while a file is written →
@@ -95,6 +96,7 @@ pub mod console;
 pub mod disk;
 pub mod domain;
 pub mod early_sync;
+pub mod encryption;
 pub mod engine;
 pub mod executor;
 pub mod failpoint;

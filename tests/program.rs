@@ -28,6 +28,8 @@ mod disks;
 mod doctor;
 #[path = "program/drill.rs"]
 mod drill;
+#[path = "program/encryption.rs"]
+mod encryption;
 #[path = "program/environment.rs"]
 mod environment;
 #[path = "program/false_alarms.rs"]

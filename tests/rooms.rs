@@ -16,6 +16,8 @@ mod config;
 mod domain;
 #[path = "rooms/early_sync.rs"]
 mod early_sync;
+#[path = "rooms/encryption/mod.rs"]
+mod encryption;
 #[path = "rooms/engine/mod.rs"]
 mod engine;
 #[path = "rooms/file_url.rs"]

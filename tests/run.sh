@@ -32,6 +32,8 @@ sqlite3 sqlite3
 redis-server redis-server
 redis-cli redis-tools
 openssl openssl
+age age
+ssh-keygen openssh-client
 setfattr attr
 setfacl acl
 python3 python3

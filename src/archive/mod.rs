@@ -17,6 +17,7 @@
 //! | tar | zstd frames | `.coffer/RESTORE.txt`; in a full backup the data; if something was left out a longer `.coffer/RESTORE.txt`; `.coffer/manifest.json`; the end of the tar |
 //! | patches | skippable, magic `0x184D2A5B` | the data of an incremental, between the two members of its tar, see `frame::patch` |
 //! | index | skippable, magic `0x184D2A5C` | all entries, and where their content is, see `index` and `index::block` |
+//! | signature | at most one skippable frame, magic `0x184D2A5A` | who made the archive: what this room is given for the hash of the manifest, at most 4 KiB |
 //! | trailer | one skippable frame, magic `0x184D2A5D` | 192 bytes, see below |
 //! | seek table | one skippable frame, magic `0x184D2A5E` | stored length and content length of every frame before it |
 //!
@@ -124,4 +125,4 @@ pub use order::Order;
 pub use read::{
     Chain, Counts, Finished, Lost, Reader, Unindexed, prove, salvage_unindexed, verify_file,
 };
-pub use write::{ParentIndex, Writer, WriterOptions};
+pub use write::{ParentIndex, Sign, Writer, WriterOptions};

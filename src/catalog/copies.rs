@@ -171,6 +171,12 @@ impl Catalog {
         Ok(found.map(|it| (it.copy, it.upload.map(|(name, _part_bytes)| name))))
     }
 
+    /// Whether there is a copy that is wanted and not proven, or an upload of one that is to be removed.
+    pub fn is_copy_unfinished(&self, id: BackupId, place: &str) -> Result<bool> {
+        let copies = self.store.read(|db| Ok::<_, CatalogError>(db.copies_of(id)?))?;
+        Ok(copies.iter().any(|it| it.copy.place == place && it.copy.proven.is_none()))
+    }
+
     /// A copy is removed, or left to itself: the catalog knows it no more. Returns whether it was the last one that is
     /// proven.
     pub fn forget_copy(&self, copy: &BackupCopy) -> Reply<bool> {

@@ -6,6 +6,8 @@ use std::sync::Once;
 use clap::{ArgGroup, Args};
 
 use crate::config::{Config, DEFAULT_FILE};
+use crate::encryption::Keys;
+use crate::server;
 
 use super::backups::Selector;
 use super::error::Result;
@@ -48,6 +50,27 @@ pub(super) fn without_file(config: &Config) -> Option<String> {
     })
 }
 
+/// The secret keys that encrypted archives are read with.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WithKeys {
+    /// The file of a secret key that reads encrypted archives: one of `coffer key new` or `age-keygen`, one of OpenSSH, or
+    /// the text of a recovery sheet. May be given more than once. A passphrase is asked for.
+    #[arg(long, value_name = "FILE", env = "COFFER_IDENTITY", hide_env_values = true)]
+    identity: Vec<PathBuf>,
+    /// Take only archives that this machine signed, by what `coffer key signer` printed there and its recovery sheet says:
+    /// coffer-signer:…. May be given more than once.
+    #[arg(long, value_name = "SIGNER")]
+    signer: Vec<String>,
+}
+
+impl WithKeys {
+    /// These keys, and those of the configuration.
+    pub(super) fn read(&self, config: &Config) -> Result<Keys> {
+        let ask = |name: &str| terminal::ask_secret(&format!("Passphrase of {name}: "));
+        Ok(server::keys::read(config, (&self.identity, &self.signer), &ask)?)
+    }
+}
+
 /// A backup of the catalog, or archive files, and how to report what is done with it.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").args(["backup", "archive"]).required(true)))]
@@ -65,6 +88,8 @@ pub(super) struct BackupArgs {
     /// Report as JSON.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) keys: WithKeys,
     #[command(flatten)]
     pub(super) with: WithConfig,
 }

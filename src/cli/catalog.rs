@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::executor::{self, Fetched, RebuildReport};
 use crate::server;
 
-use super::args::WithConfig;
+use super::args::{WithConfig, WithKeys};
 use super::error::{CommandError, Result};
 use super::{from, terminal};
 
@@ -31,6 +31,8 @@ struct RebuildArgs {
     /// `s3://bucket/prefix`, or a folder, such as the data directory of another machine.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
+    #[command(flatten)]
+    keys: WithKeys,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -77,9 +79,10 @@ fn rebuild(args: &RebuildArgs) -> Result<()> {
     let fetched = match &args.from {
         None => Fetched::default(),
         Some(from) => {
-            let place = from::place(from, &config)?;
+            let keys = args.keys.read(&config)?;
+            let place = from::place(from, &config, &keys)?;
             terminal::with_progress("fetching archives", |progress| {
-                executor::fetch(&context, place, progress)
+                executor::fetch(&context, place, &keys.signers, progress)
             })?
         }
     };

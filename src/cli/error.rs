@@ -8,6 +8,7 @@ use crate::catalog::CatalogError;
 use crate::client::ClientError;
 use crate::config::ConfigError;
 use crate::domain::BackupId;
+use crate::encryption::EncryptionError;
 use crate::executor::JobError;
 use crate::server::ServerError;
 
@@ -67,6 +68,8 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Job(#[from] JobError),
     #[error(transparent)]
+    Encryption(#[from] EncryptionError),
+    #[error(transparent)]
     Catalog(#[from] CatalogError),
     #[error("{error}{advice}", error = .0, advice = token_advice(.0))]
     Client(#[from] ClientError),
@@ -123,6 +126,7 @@ impl CommandError {
                 ExitCode::Damaged
             }
             Self::Job(error) if error.is_damage() => ExitCode::Damaged,
+            Self::Encryption(error) if error.is_damage() => ExitCode::Damaged,
             Self::NotFound(_) | Self::Catalog(CatalogError::ChainBroken { .. }) => {
                 ExitCode::NotFound
             }
@@ -132,6 +136,7 @@ impl CommandError {
             Self::Server(_)
             | Self::Logged(_)
             | Self::Job(_)
+            | Self::Encryption(_)
             | Self::Catalog(_)
             | Self::Client(_)
             | Self::Failed(_) => ExitCode::Failed,

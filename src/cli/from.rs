@@ -10,10 +10,12 @@ use serde_json::json;
 use crate::archive::{Chain, Manifest};
 use crate::config::{Config, PlaceConfig};
 use crate::domain::{BackupId, Cancel};
+use crate::encryption::Keys;
 use crate::executor::{Inventory, JobError};
 use crate::server;
 use crate::storage::{
-    Disk, DiskSettings, KeySource, LocalSettings, Place, S3, S3Settings, StoredArchive,
+    Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, Place, S3, S3Settings,
+    StoredArchive,
 };
 
 use super::backups::{Candidate, Selector, print_table};
@@ -24,25 +26,34 @@ use super::terminal;
 const BUCKET: &str = "s3://";
 
 /// A place by its name in the configuration, as `s3://bucket/prefix`, or as a folder.
-pub(super) fn place(text: &str, config: &Config) -> Result<Arc<dyn Place>> {
+/// What is encrypted there is read with these keys.
+pub(super) fn place(text: &str, config: &Config, keys: &Keys) -> Result<Arc<dyn Place>> {
+    let identities = &keys.identities;
     let is_it = |it: &&PlaceConfig| it.name == text;
     if let Some(place) = config.places.iter().find(is_it) {
-        return Ok(server::places::open(place, config).map_err(JobError::from)?);
+        return Ok(server::places::open(place, config, identities).map_err(JobError::from)?);
     }
     if let Some(bucket) = text.strip_prefix(BUCKET) {
-        return Ok(Arc::new(S3::new(bucket_of(text, bucket)).map_err(JobError::from)?));
+        let bucket = S3::new(bucket_of(text, bucket)).map_err(JobError::from)?;
+        return Ok(Arc::new(EncryptedPlace::new(Arc::new(bucket), Arc::clone(identities))));
     }
     let path = PathBuf::from(text);
     if path.join("archives").is_dir() {
         let local = LocalSettings::default();
         let settings = DiskSettings { name: text.to_owned(), path, apart_from: None, local };
-        return Ok(Arc::new(Disk::new(settings).map_err(JobError::from)?));
+        let disk = Disk::new(settings).map_err(JobError::from)?;
+        return Ok(Arc::new(EncryptedPlace::new(Arc::new(disk), Arc::clone(identities))));
     }
     let names: Vec<_> = config.places.iter().map(|it| it.name.as_str()).collect();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     Err(CommandError::NotFound(format!(
         "{text} is no place of the configuration (there is {known}), no s3://bucket/prefix, and no folder that holds archives/"
     )))
+}
+
+/// What lies in a place.
+pub(super) fn inventory(text: &str, config: &Config, keys: &Keys) -> Result<Inventory> {
+    Ok(Inventory::read(place(text, config, keys)?, keys.signers.clone())?)
 }
 
 /// The store of a bucket, as other programs' variables name it.
@@ -70,18 +81,12 @@ fn bucket_of(text: &str, bucket: &str) -> S3Settings {
 }
 
 /// Opens the backup that is meant, with everything that it is built on.
-pub(super) fn open(
-    from: &str,
-    selector: &Selector,
-    config: &Config,
-    cancel: &Cancel,
-) -> Result<Chain> {
-    let inventory = Inventory::read(place(from, config)?)?;
+pub(super) fn open(inventory: &Inventory, selector: &Selector, cancel: &Cancel) -> Result<Chain> {
     let id = match selector {
         Selector::Id(id) => *id,
-        Selector::Latest(instance) => return latest(&inventory, instance, cancel),
+        Selector::Latest(instance) => return latest(inventory, instance, cancel),
         Selector::Text(_) => {
-            let candidates = || Ok(by_name(&inventory, cancel));
+            let candidates = || Ok(by_name(inventory, cancel));
             selector.find(candidates, inventory.place().name())?
         }
     };
@@ -149,8 +154,7 @@ pub(super) struct Listing<'a> {
 }
 
 /// Lists what lies in a place. Only the manifests are read, one at a time.
-pub(super) fn list(from: &str, config: &Config, how: &Listing<'_>) -> Result<()> {
-    let inventory = Inventory::read(place(from, config)?)?;
+pub(super) fn list(inventory: &Inventory, how: &Listing<'_>) -> Result<()> {
     let cancel = Cancel::default();
     let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
     for (id, stored) in inventory.archives() {
@@ -166,12 +170,12 @@ pub(super) fn list(from: &str, config: &Config, how: &Listing<'_>) -> Result<()>
         }
     }
     if how.json {
-        report_in_json(&inventory, &rows, &unreadable);
+        report_in_json(inventory, &rows, &unreadable);
     } else {
         for (location, error) in &unreadable {
             terminal::warn(format_args!("{location} cannot be read: {error}"));
         }
-        report_as_text(&inventory, &rows);
+        report_as_text(inventory, &rows);
     }
     match unreadable.into_iter().next() {
         None => Ok(()),

@@ -10,6 +10,7 @@ mod error;
 mod export;
 mod from;
 mod interrupt;
+mod key;
 mod offline;
 mod restore;
 mod salvage;
@@ -88,6 +89,8 @@ enum Command {
     Catalog(catalog::CatalogArgs),
     /// Make access tokens.
     Token(token::TokenArgs),
+    /// Make, show and try the keys that encrypted copies are read with.
+    Key(key::KeyArgs),
     /// Check that everything a backup needs is in place.
     Doctor(doctor::DoctorArgs),
 }
@@ -131,6 +134,7 @@ pub fn run() -> ExitCode {
         Command::Consolidate(args) => backups::consolidate(&args),
         Command::Catalog(args) => catalog::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     let result = match (result, terminal::lost_output()) {

@@ -83,13 +83,15 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
     let config = if from_files { args.with.load_silently()? } else { args.with.load()? };
     let interrupt = Interrupt::listen()?;
     let Some(selector) = &args.backup else {
-        let chain = executor::open_files(&args.archive, interrupt.cancel())?;
+        let keys = args.keys.read(&config)?;
+        let chain = executor::open_files(&args.archive, &keys, interrupt.cancel())?;
         executor::appended(&chain).for_each(terminal::warn);
         let (rows, reported) = (Vec::new(), Vec::new());
         return Ok(Opened { chain, rows, reported, context: None, config, interrupt });
     };
     if let Some(from) = &args.from {
-        let chain = from::open(from, selector, &config, interrupt.cancel())?;
+        let inventory = from::inventory(from, &config, &args.keys.read(&config)?)?;
+        let chain = from::open(&inventory, selector, interrupt.cancel())?;
         let (rows, reported) = (Vec::new(), Vec::new());
         return Ok(Opened { chain, rows, reported, context: None, config, interrupt });
     }

@@ -79,6 +79,16 @@ pub(super) fn warn_unless_recorded(
     }
 }
 
+/// Asks for something that is not shown while it is typed; `None`: there is no terminal, or nothing was typed.
+pub(super) fn ask_secret(question: &str) -> Option<String> {
+    if !io::stdin().is_terminal() {
+        return None;
+    }
+    let terminal = console::Term::stderr();
+    terminal.write_str(question).ok()?;
+    terminal.read_secure_line().ok().filter(|it| !it.is_empty())
+}
+
 /// How many columns the terminal has, if the output goes to one.
 pub(super) fn columns() -> Option<usize> {
     let terminal = console::Term::stdout();

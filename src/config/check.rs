@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
 use super::{
-    AuthMode, Config, InstanceConfig, Problem, ServerConfig, TokenConfig, alerts, places, policy,
+    AuthMode, Config, InstanceConfig, Problem, ServerConfig, TokenConfig, alerts, encryption,
+    places, policy,
 };
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
@@ -29,7 +30,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         found.add(key, why);
     }
     instances(config, &mut found);
-    for (key, why) in places::problems(config) {
+    for (key, why) in places::problems(config).into_iter().chain(encryption::problems(config)) {
         found.add(key, why);
     }
     found.0

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod check;
+mod encryption;
 mod error;
 mod health;
 mod instance;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use alerts::{AlertConfig, AlertService, AlertTarget, EmailConfig, SecretConfig};
+pub use encryption::{AppliesTo, EncryptionConfig};
 pub use error::{ConfigError, Problem};
 pub use health::HealthConfig;
 pub use instance::InstanceConfig;
@@ -52,6 +54,7 @@ pub struct Config {
     pub auth: AuthConfig,
     pub executor: ExecutorConfig,
     pub storage: StorageConfig,
+    pub encryption: EncryptionConfig,
     pub catalog: CatalogConfig,
     pub quota: QuotaConfig,
     pub paging: PagingConfig,

@@ -40,6 +40,8 @@ pub struct PlaceConfig {
     pub max_kib_s: u64,
     #[serde(default)]
     pub keep_deleted: bool,
+    #[serde(default)]
+    pub encrypt_to: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,8 @@ use std::io;
 
 /// Bytes that can be read at any position, by several threads.
 pub trait ReadAt: Send + Sync + Debug {
-    /// Fills `buffer` from `offset`; an end before that is an error of kind `UnexpectedEof`.
+    /// Fills `buffer` from `offset`; an end before that is an error of kind `UnexpectedEof`, and bytes that are known to
+    /// be others than those that were written are one of kind `InvalidData`.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
     fn len(&self) -> u64;

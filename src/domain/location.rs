@@ -10,12 +10,15 @@ use super::{BackupId, ContainerName, InstanceId, Kind, ProjectId};
 /// How the names of archives end. An incremental's ending tells people that it needs others.
 const FULL: &str = ".tar.zst";
 const INCREMENTAL: &str = ".incr.zst";
+/// What follows if it is encrypted.
+const ENCRYPTED: &str = ".age";
 
 const LONGEST: usize = 1024;
 
 /// The path of an archive in the storage, `/`-separated.
 ///
-/// Ours are `<project>/[<container>/]<instance>/<backup id>.tar.zst`, or `.incr.zst` for an incremental. An
+/// Ours are `<project>/[<container>/]<instance>/<backup id>.tar.zst`, or `.incr.zst` for an incremental, with `.age`
+/// behind it if it is encrypted. An
 /// archive that a person put there may have any path that does not lead out of the storage, has no hidden
 /// folder in it and ends as archives do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,13 +76,36 @@ impl Location {
 
     /// What the ending says: whether the archive restores on its own.
     pub fn kind(&self) -> Kind {
-        if self.text.ends_with(INCREMENTAL) { Kind::Incremental } else { Kind::Full }
+        if content_name(&self.text).ends_with(INCREMENTAL) { Kind::Incremental } else { Kind::Full }
+    }
+
+    /// What the ending says: whether it is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.text.ends_with(ENCRYPTED)
+    }
+
+    /// The location of the same archive when it is encrypted.
+    #[must_use]
+    pub fn encrypted(&self) -> Self {
+        let text = format!("{}{ENCRYPTED}", content_name(&self.text));
+        Self { text, backup: self.backup }
+    }
+
+    /// The location of the same archive when it is not.
+    #[must_use]
+    pub fn decrypted(&self) -> Self {
+        Self { text: content_name(&self.text).to_owned(), backup: self.backup }
     }
 
     /// Whether it is in the folder of this project.
     pub fn is_in(&self, project: &ProjectId) -> bool {
         self.text.strip_prefix(project.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
+}
+
+/// A name without what says that the file is encrypted.
+fn content_name(text: &str) -> &str {
+    text.strip_suffix(ENCRYPTED).unwrap_or(text)
 }
 
 impl FromStr for Location {
@@ -91,7 +117,8 @@ impl FromStr for Location {
         let stays_below = text.len() <= LONGEST
             && memchr2(b'\0', b'\\', bytes).is_none()
             && bytes.split(|it| *it == b'/').all(|part| !matches!(part.first(), None | Some(b'.')));
-        let is_archive = text.ends_with(FULL) || text.ends_with(INCREMENTAL);
+        let name = content_name(text);
+        let is_archive = name.ends_with(FULL) || name.ends_with(INCREMENTAL);
         if !stays_below || !is_archive {
             return Err(BadLocation::new(text));
         }

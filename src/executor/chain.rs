@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::archive::{ArchiveError, Chain, Reader};
 use crate::domain::{Backup, BackupId, Cancel, Location, Status};
-use crate::storage::{OpenFile, Storage};
+use crate::encryption::{self, EncryptionError, Keys};
+use crate::storage::{OpenFile, Storage, StorageError};
 
 use super::{BadLink, JobError, Result};
 
@@ -126,12 +127,13 @@ pub(super) fn job_error(error: ArchiveError) -> JobError {
 }
 
 /// Opens archive files by path, which must be those of one chain, in any order.
-pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain> {
+/// Those that are encrypted are read with these keys.
+pub fn open_files(paths: &[PathBuf], keys: &Keys, cancel: &Cancel) -> Result<Chain> {
     // A pattern of the shell also matches the records of proofs that lie beside archives.
     let is_proof = |path: &PathBuf| path.extension().is_some_and(|it| it == "proof");
     let all_are = paths.iter().all(is_proof);
     let archives = paths.iter().filter(|path| all_are || !is_proof(path));
-    let readers = archives.map(|path| open_file(path, cancel));
+    let readers = archives.map(|path| open_file(path, keys, cancel));
     let mut readers = readers.collect::<Result<Vec<_>, _>>()?;
     readers.sort_by_key(|reader| reader.manifest().chain.len());
     let ids: Vec<BackupId> = readers.iter().map(|reader| reader.manifest().backup.id).collect();
@@ -146,7 +148,15 @@ pub fn open_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Chain> {
     Chain::open(readers).map_err(job_error)
 }
 
-fn open_file(path: &Path, cancel: &Cancel) -> Result<Arc<Reader>> {
+/// The error of an encrypted archive that cannot be read.
+pub(super) fn encrypted(what: String, source: EncryptionError) -> JobError {
+    match source {
+        EncryptionError::Io(source) => JobError::Io { action: "reading", what, source },
+        source => StorageError::Encryption { what, source }.into(),
+    }
+}
+
+fn open_file(path: &Path, keys: &Keys, cancel: &Cancel) -> Result<Arc<Reader>> {
     let what = path.display().to_string();
     let failed = |source| JobError::Io { action: "opening", what: what.clone(), source };
     let file = match File::open(path) {
@@ -155,8 +165,14 @@ fn open_file(path: &Path, cancel: &Cancel) -> Result<Arc<Reader>> {
         }
         opened => opened.and_then(OpenFile::new).map_err(failed)?,
     };
-    match Reader::open(Arc::new(file), cancel) {
-        Ok(reader) => Ok(Arc::new(reader)),
+    let content = encryption::open(Arc::new(file), &keys.identities);
+    let content = content.map_err(|error| encrypted(what.clone(), error))?;
+    match Reader::open(content, cancel) {
+        Ok(reader) => {
+            let signer = keys.signers.require(reader.signature());
+            signer.map_err(|error| encrypted(what, error))?;
+            Ok(Arc::new(reader))
+        }
         Err(error) if error.is_damage() => Err(JobError::BadFile { path: what, source: error }),
         Err(error) => Err(error.into()),
     }

@@ -10,6 +10,7 @@ use crate::storage::UploadPlan;
 use crate::telemetry::Subject;
 
 use super::copy::{Copied, copy};
+use super::copy_source::{forget, location_of};
 use super::jobs::POLL;
 use super::{Context, CopyTarget, JobError, Result, millis, places, recover};
 
@@ -43,10 +44,23 @@ fn begin(context: &Context) -> Result<bool, CatalogError> {
     if interrupted > 0 {
         log::info!("{interrupted} copies were interrupted and go on where they stopped");
     }
+    if let Err(error) = forget_keys(context) {
+        log::warn!("keys of copies that are proven may be left over: {}", with_causes(&error));
+    }
     // A catalog that was rebuilt just now asks for those of all its backups.
     context.catalog.ask_for_copies().wait()?;
     context.catalog.retry_copies(names).wait()?;
     Ok(true)
+}
+
+/// Removes the keys of copies that are proven, or not wanted any more.
+fn forget_keys(context: &Context) -> Result<()> {
+    for (id, place) in context.local.upload_keys()? {
+        if !context.catalog.is_copy_unfinished(id, &place)? {
+            forget(context, id, &place)?;
+        }
+    }
+    Ok(())
 }
 
 /// Does the next thing in each place. Returns whether there was any.
@@ -92,7 +106,16 @@ fn run(context: &Context, target: &CopyTarget, job: CopyJob) {
                 "backup {id} is copied to {place}: {sent} bytes sent, proven by {}",
                 by.as_str()
             );
-            catalog.copy_proven(id, place, (by, bytes), end(Some(sent))).wait()
+            let recorded = catalog.copy_proven(id, place, (by, bytes), end(Some(sent))).wait();
+            if recorded.is_ok()
+                && let Err(error) = forget(context, id, place)
+            {
+                log::warn!(
+                    "the key of a copy that is proven is left over: {}",
+                    with_causes(&error)
+                );
+            }
+            recorded
         }
         Err(JobError::Cancelled) => {
             log::info!("copying backup {id} to {place}: interrupted");
@@ -159,8 +182,11 @@ fn remove_from(
     places::require_same(context, place)?;
     if let Some(upload) = upload {
         let made = Timestamp::EARLIEST;
-        place.abort(&UploadPlan::new(copy.backup, copy.location.clone(), 0, made), upload)?;
+        let is_encrypted = context.local.upload_key(copy.backup, place.name())?.is_some();
+        let location = location_of(is_encrypted, &copy.location);
+        place.abort(&UploadPlan::new(copy.backup, location, 0, made), upload)?;
     }
+    forget(context, copy.backup, place.name())?;
     Ok(place.remove(&copy.location)?)
 }
 

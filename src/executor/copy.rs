@@ -8,9 +8,11 @@ use sha2::{Digest as _, Sha256};
 use crate::catalog::CopyJob;
 use crate::domain::num::{saturating_u32, saturating_usize, to_u64};
 use crate::domain::{ArchiveFacts, BackupId, Cancel, CopyProof, ReadAt, SentPart};
+use crate::encryption::EncryptionError;
 use crate::failpoint;
 use crate::storage::{Place, StorageError, Upload, UploadPlan, Vouched};
 
+use super::copy_source::{Content, Sealing, location_of, unreadable};
 use super::{Context, CopyTarget, JobError, Pace, Result, places, presence};
 
 /// How much is hashed at once.
@@ -37,12 +39,15 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
     let place = &*target.place;
     places::require_same(context, place)?;
     let (id, made) = (job.backup.id, job.backup.created);
-    let plan = UploadPlan::new(id, facts.location.clone(), facts.stored_bytes, made);
+    let sealing = Sealing::of(context, target, &mut job, &facts)?;
+    let location = location_of(sealing.is_some(), &facts.location);
+    let bytes = sealing.as_ref().map_or(facts.stored_bytes, |it| it.length(facts.stored_bytes));
+    let plan = UploadPlan::new(id, location, bytes, made);
     let plan = match &job.upload {
         Some((_, part_bytes)) => plan.with_parts_of(*part_bytes),
         None => plan,
     };
-    let work = Work { context, target, plan, facts };
+    let work = Work { context, target, plan, facts, sealing };
     if place.stat(&work.plan.location)?.is_some() {
         // The last attempt ended before its proof, or somebody else put it there.
         work.give_up(job.upload.as_ref().map(|(name, _)| name.as_str()))?;
@@ -81,6 +86,7 @@ struct Work<'a> {
     target: &'a CopyTarget,
     plan: UploadPlan,
     facts: ArchiveFacts,
+    sealing: Option<Sealing>,
 }
 
 impl Work<'_> {
@@ -114,19 +120,23 @@ impl Work<'_> {
     /// Sends what has not arrived yet, and makes the archive visible. Returns all parts, and how many bytes were sent.
     fn send(&self, job: &CopyJob) -> Result<(Vec<SentPart>, u64)> {
         presence::require_archives(self.context)?;
-        let source = self.context.storage.open(&self.facts.location)?;
-        if source.len() != self.plan.bytes {
+        let archive = self.context.storage.open(&self.facts.location)?;
+        if archive.len() != self.facts.stored_bytes {
             return Err(self.damaged());
         }
+        let source = match &self.sealing {
+            Some(sealing) => sealing.encrypt(archive),
+            None => archive,
+        };
         let (mut upload, mut parts) = self.upload(job)?;
-        let (mut hasher, mut sent) = (blake3::Hasher::new(), 0);
+        let (mut content, mut sent) = (Content::new(self.sealing.as_ref()), 0);
         let paced: Arc<dyn ReadAt> = Arc::new(Paced {
             source: Arc::clone(&source),
             pace: Arc::clone(&self.target.pace),
             cancel: self.context.cancel.clone(),
         });
         for number in 1..=saturating_u32(self.plan.parts()) {
-            let sha256 = self.hash(&*source, number, &mut hasher)?;
+            let sha256 = self.hash(&*source, number, &mut content)?;
             match parts.get(saturating_usize(u64::from(number) - 1)) {
                 Some(part) if part.sha256 == sha256 => continue,
                 Some(_other) => return Err(self.damaged()),
@@ -142,7 +152,7 @@ impl Work<'_> {
             catalog.part_sent(self.id(), name, part, start.saturating_add(length)).wait()?;
             failpoint::at("copy-after-part");
         }
-        if hasher.finalize().to_hex().as_str() != self.facts.checksum {
+        if !content.is(&self.facts).map_err(|error| self.not_encrypted(error))? {
             return Err(self.damaged());
         }
         upload.commit().map_err(|error| self.cancelled_or(error))?;
@@ -159,6 +169,9 @@ impl Work<'_> {
                 resumed => return Ok((resumed?, job.parts.clone())),
             }
         }
+        if let Some(sealing) = &self.sealing {
+            sealing.keep(self.context, self.id(), place.name())?;
+        }
         let upload = place.begin(&self.plan)?;
         let begun = Some((upload.clone(), self.plan.part_bytes));
         catalog.begin_upload(self.id(), place.name(), begun).wait()?;
@@ -167,29 +180,52 @@ impl Work<'_> {
     }
 
     /// The SHA-256 of a part, which also goes into the hash of all.
-    fn hash(&self, source: &dyn ReadAt, number: u32, all: &mut blake3::Hasher) -> Result<[u8; 32]> {
+    fn hash(&self, source: &dyn ReadAt, number: u32, all: &mut Content) -> Result<[u8; 32]> {
         let mut hasher = Sha256::new();
-        let range = self.plan.range(number);
+        let (range, mut fed) = (self.plan.range(number), Ok(()));
         each_piece(source, range, PIECE, &self.context.cancel, |piece| {
             hasher.update(piece);
-            all.update(piece);
+            if fed.is_ok() {
+                fed = all.feed(piece);
+            }
         })
         .map_err(|source| self.cancelled_or(self.unreadable(source)))?;
+        fed.map_err(|error| self.not_encrypted(error))?;
         Ok(hasher.finalize().into())
+    }
+
+    fn not_encrypted(&self, error: EncryptionError) -> JobError {
+        StorageError::Encryption { what: self.plan.location.to_string(), source: error }.into()
     }
 
     /// Reads the copy back; `None`: it is not what was sent.
     fn read_back(&self) -> Result<Option<CopyProof>> {
-        let copy = self.place().open(&self.plan.location)?;
-        if copy.len() != self.plan.bytes {
+        let copy = match &self.sealing {
+            None => self.place().open(&self.plan.location)?,
+            Some(sealing) => match sealing.open(self.place(), &self.plan.location) {
+                Ok(copy) => copy,
+                Err(StorageError::Encryption { source, .. }) if source.is_damage() => {
+                    return Ok(None);
+                }
+                Err(StorageError::Encryption { .. }) if !sealing.is_known() => {
+                    return Err(unreadable(self.id(), &self.plan.location, self.place().name()));
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if copy.len() != self.facts.stored_bytes {
             return Ok(None);
         }
         let mut hasher = blake3::Hasher::new();
-        let all = (0, self.plan.bytes);
-        each_piece(&*copy, all, READ_BACK, &self.context.cancel, |piece| {
+        let all = (0, copy.len());
+        let read = each_piece(&*copy, all, READ_BACK, &self.context.cancel, |piece| {
             hasher.update(piece);
-        })
-        .map_err(|source| self.cancelled_or(self.unreadable(source)))?;
+        });
+        match read {
+            // It does not decrypt.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(None),
+            read => read.map_err(|source| self.cancelled_or(self.unreadable(source)))?,
+        }
         let same = hasher.finalize().to_hex().as_str() == self.facts.checksum;
         Ok(same.then_some(CopyProof::ReadBack))
     }

@@ -126,6 +126,7 @@ impl JobError {
             }
             Self::Archive(error) if error.is_damage() => FailureCode::ArchiveDamaged,
             Self::BadFile { .. } => FailureCode::ArchiveDamaged,
+            Self::Storage(error) if error.is_damage() => FailureCode::ArchiveDamaged,
             Self::Archive(ArchiveError::Io(cause)) if is_full(cause) => FailureCode::DiskFull,
             Self::Storage(error) if error.is_full() => FailureCode::DiskFull,
             Self::Io { source, .. } if is_full(source) => FailureCode::DiskFull,
@@ -173,6 +174,7 @@ impl JobError {
     pub fn is_damaged_archive(&self) -> bool {
         match self {
             Self::Archive(error) => error.is_damage(),
+            Self::Storage(error) => error.is_damage(),
             Self::ChainBroken { link, .. } => *link == BadLink::Damaged,
             _ => false,
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::archive::{self, Reader};
 use crate::domain::num::{saturating_usize, to_u64};
 use crate::domain::{BackupId, Cancel, Kind, Location};
+use crate::encryption::{EncryptionError, Signers};
 use crate::storage::{Place, StorageError, StoredArchive};
 
 use super::chain::open_at;
@@ -26,9 +27,10 @@ pub struct Fetched {
 pub fn fetch(
     context: &Context,
     place: Arc<dyn Place>,
+    signers: &Signers,
     progress: OnProgress<'_>,
 ) -> Result<Fetched> {
-    let inventory = Inventory::read(place)?;
+    let inventory = Inventory::read(place, signers.clone())?;
     let mut wanted: Vec<(BackupId, &StoredArchive)> = Vec::new();
     for (id, stored) in inventory.archives() {
         if context.storage.stat(&stored.location)?.is_none() {
@@ -41,7 +43,7 @@ pub fn fetch(
     let (mut fetched, mut before) = (Fetched::default(), 0);
     for (id, stored) in wanted {
         let done = |bytes: u64| progress(before + bytes, total);
-        match fetch_one(context, &**inventory.place(), (id, stored), &done) {
+        match fetch_one(context, &inventory, (id, stored), &done) {
             Ok(()) => fetched.archives += 1,
             Err(error) if is_about_this_one(&error) => {
                 fetched.unusable.push((stored.location.to_string(), error.to_string()));
@@ -58,17 +60,20 @@ fn is_about_this_one(error: &JobError) -> bool {
     match error {
         JobError::Archive(error) => error.is_damage() || error.bad_backup().is_some(),
         JobError::ArchiveMismatch(_) => true,
+        JobError::Storage(StorageError::Encryption { source, .. }) => {
+            !matches!(source, EncryptionError::NoIdentity)
+        }
         error => error.is_not_found(),
     }
 }
 
 fn fetch_one(
     context: &Context,
-    place: &dyn Place,
+    inventory: &Inventory,
     (id, stored): (BackupId, &StoredArchive),
     done: &dyn Fn(u64),
 ) -> Result<()> {
-    let source = place.open(&stored.location)?;
+    let source = inventory.place().open(&stored.location)?;
     let mut pending = context.storage.create(id, 0)?;
     pending.allocate(source.len())?;
     let failed =
@@ -88,6 +93,9 @@ fn fetch_one(
     }
     pending.sync()?;
     let reader = Arc::new(Reader::open(pending.reopen()?, &Cancel::default())?);
+    let what = || stored.location.to_string();
+    let signer = inventory.signers().require(reader.signature());
+    signer.map_err(|source| StorageError::Encryption { what: what(), source })?;
     let manifest = reader.manifest();
     if manifest.backup.id != id {
         let why = format!(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::archive::{Chain, Manifest, Reader};
 use crate::domain::{BackupId, Cancel};
+use crate::encryption::Signers;
 use crate::storage::{Place, StorageError, StoredArchive};
 
 use super::chain::job_error;
@@ -13,21 +14,27 @@ use super::{BadLink, JobError, Result};
 #[derive(Debug)]
 pub struct Inventory {
     place: Arc<dyn Place>,
+    signers: Signers,
     archives: Vec<(BackupId, StoredArchive)>,
 }
 
 impl Inventory {
-    pub fn read(place: Arc<dyn Place>) -> Result<Self> {
+    /// Only archives by these are read.
+    pub fn read(place: Arc<dyn Place>, signers: Signers) -> Result<Self> {
         let stored = place.list()?.into_iter();
         let mut archives: Vec<_> =
             stored.filter_map(|it| Some((it.location.backup_id()?, it))).collect();
         // Ids begin with the time.
         archives.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
-        Ok(Self { place, archives })
+        Ok(Self { place, signers, archives })
     }
 
     pub fn place(&self) -> &Arc<dyn Place> {
         &self.place
+    }
+
+    pub(super) fn signers(&self) -> &Signers {
+        &self.signers
     }
 
     pub fn archives(&self) -> impl Iterator<Item = (BackupId, &StoredArchive)> {
@@ -46,8 +53,11 @@ impl Inventory {
         let mut readers = Vec::new();
         for id in needed.iter().filter(|it| **it != last.id()) {
             let link = |error: JobError| {
-                let link =
-                    if error.is_not_found() { BadLink::Missing } else { BadLink::OutOfReach };
+                let link = match &error {
+                    error if error.is_not_found() => BadLink::Missing,
+                    error if error.is_damage() => BadLink::Damaged,
+                    _ => BadLink::OutOfReach,
+                };
                 JobError::ChainBroken { bad_backup: *id, why: error.to_string(), link }
             };
             readers
@@ -65,10 +75,22 @@ impl Inventory {
         })
     }
 
+    /// Fails unless this is the archive of the backup that it is named after, by somebody who is trusted.
+    fn require_own(&self, stored: &StoredArchive, reader: &Reader) -> Result<()> {
+        let (what, id) = (format!("{} in {}", stored.location, self.place.name()), reader.id());
+        if stored.location.backup_id().is_some_and(|named| named != id) {
+            let why = format!("{what} is the archive of backup {id}, under another backup's name");
+            return Err(JobError::ArchiveMismatch(why));
+        }
+        let signer = self.signers.require(reader.signature());
+        signer.map_err(|source| StorageError::Encryption { what, source })?;
+        Ok(())
+    }
+
     fn open(&self, stored: &StoredArchive, cancel: &Cancel) -> Result<Arc<Reader>> {
         let bytes = self.place.open(&stored.location)?;
         match Reader::open(bytes, cancel) {
-            Ok(reader) => Ok(Arc::new(reader)),
+            Ok(reader) => self.require_own(stored, &reader).map(|()| Arc::new(reader)),
             Err(error) if error.is_damage() => {
                 let path = format!("{} in {}", stored.location, self.place.name());
                 Err(JobError::BadFile { path, source: error })

@@ -9,6 +9,7 @@ mod chain;
 mod consolidate;
 mod copies;
 mod copy;
+mod copy_source;
 mod drill;
 mod error;
 mod export;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use crate::bell::Bell;
 use crate::catalog::Catalog;
 use crate::domain::{Cancel, Clock};
+use crate::encryption::SigningKey;
 use crate::storage::{Local, Storage};
 
 pub use chain::{appended, open as open_chain, open_files};
@@ -97,6 +99,15 @@ pub struct Context {
     pub settings: Settings,
     pub cancel: Cancel,
     pub places: Arc<[CopyTarget]>,
+    /// Signs archives; `None`: they are not signed.
+    pub signer: Option<Arc<SigningKey>>,
+}
+
+impl Context {
+    /// The signature of an archive whose manifest has this hash.
+    fn sign(&self, manifest_hash: &[u8; 32]) -> Vec<u8> {
+        self.signer.as_ref().map_or_else(Vec::new, |it| it.sign(manifest_hash).to_bytes())
+    }
 }
 
 /// A duration as it is recorded.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::encryption::Recipients;
 use crate::storage::{Place, StorageError};
 
 use super::{Context, Pace, Result};
@@ -12,6 +13,8 @@ pub struct CopyTarget {
     pub place: Arc<dyn Place>,
     /// How fast is copied there.
     pub pace: Arc<Pace>,
+    /// To whom what is copied there is encrypted; `None`: it lies there as it is here.
+    pub recipients: Option<Recipients>,
     /// Whether copies of backups that were deleted stay there.
     pub keep_deleted: bool,
 }

@@ -6,6 +6,7 @@ mod error;
 mod gate;
 mod http;
 mod identity;
+pub mod keys;
 mod listener;
 mod open;
 mod owner;

@@ -17,7 +17,7 @@ use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError};
 
 use super::identity;
 use super::owner::as_whom;
-use super::{ServerError, places, policies};
+use super::{ServerError, keys, places, policies};
 
 /// The settings of the executor, from the configuration.
 pub fn executor_settings(config: &Config) -> Settings {
@@ -63,6 +63,7 @@ pub(super) fn open_and_lock_with(
     let local = Arc::new(local);
     let lock = local.lock().map_err(|error| in_data_dir(config, error))?;
     identity::remember(config, &local)?;
+    local.make_signing_seed().map_err(|error| in_data_dir(config, error))?;
     let context = open(config, local, clock)?;
     context.catalog.set_engines(engines());
     apply(config, &context)?;
@@ -135,6 +136,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     catalog.set_policy_source(source).map_err(|error| in_catalog(config, error))?;
     catalog.set_alert_routes(config.alert_routes());
     let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);
+    let signer = keys::signer(&local)?;
     Ok(Context {
         catalog: Arc::new(catalog),
         storage,
@@ -144,6 +146,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         settings: executor_settings(config),
         cancel: Cancel::default(),
         places: places::of(config)?.into(),
+        signer,
     })
 }
 

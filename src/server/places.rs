@@ -7,15 +7,19 @@ use std::sync::Arc;
 
 use crate::config::{Config, PlaceConfig, PlaceKind};
 use crate::domain::InstanceId;
+use crate::encryption::{Identities, Recipients};
 use crate::executor::{CopyTarget, Pace};
 use crate::storage::{
-    Disk, DiskSettings, KeySource, LocalSettings, Place, S3, S3Settings, StorageError,
+    Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, Place, S3, S3Settings,
+    StorageError,
 };
+
+use super::keys;
 
 /// The region that most stores take if none was given.
 const REGION: &str = "us-east-1";
 /// Where systemd puts credentials for a service.
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Where the backups of each instance are copied to.
 pub(super) fn copies(config: &Config) -> HashMap<InstanceId, Vec<String>> {
@@ -24,9 +28,11 @@ pub(super) fn copies(config: &Config) -> HashMap<InstanceId, Vec<String>> {
 }
 
 pub(super) fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
+    let identities = keys::available(config);
     let target = |place: &PlaceConfig| {
         Ok(CopyTarget {
-            place: open(place, config)?,
+            place: open(place, config, &identities)?,
+            recipients: recipients(place, config)?,
             pace: Arc::new(Pace::kib_per_second(place.max_kib_s)),
             keep_deleted: place.keep_deleted,
         })
@@ -34,9 +40,20 @@ pub(super) fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
     config.places.iter().map(target).collect()
 }
 
-/// A place of the configuration. Connects to nothing, and makes nothing.
-pub fn open(place: &PlaceConfig, config: &Config) -> Result<Arc<dyn Place>, StorageError> {
-    Ok(match place.kind {
+fn recipients(place: &PlaceConfig, config: &Config) -> Result<Option<Recipients>, StorageError> {
+    Recipients::parse(config.recipients_of(place)).map_err(|source| {
+        let what = format!("the place {} of the configuration", place.name);
+        StorageError::Encryption { what, source }
+    })
+}
+
+/// A place of the configuration, read with these keys. Connects to nothing, and makes nothing.
+pub fn open(
+    place: &PlaceConfig,
+    config: &Config,
+    identities: &Arc<Identities>,
+) -> Result<Arc<dyn Place>, StorageError> {
+    let inner: Arc<dyn Place> = match place.kind {
         PlaceKind::Disk => {
             let apart_from = (!place.same_disk).then(|| config.data_dir.clone());
             let local = LocalSettings {
@@ -47,7 +64,8 @@ pub fn open(place: &PlaceConfig, config: &Config) -> Result<Arc<dyn Place>, Stor
             Arc::new(Disk::new(DiskSettings { name: place.name.clone(), path, apart_from, local })?)
         }
         PlaceKind::S3 => Arc::new(S3::new(s3_settings(place))?),
-    })
+    };
+    Ok(Arc::new(EncryptedPlace::new(inner, Arc::clone(identities))))
 }
 
 fn s3_settings(place: &PlaceConfig) -> S3Settings {

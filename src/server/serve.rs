@@ -18,7 +18,7 @@ use super::open::open_and_lock;
 use super::reload::reload;
 use super::signals::SignalListener;
 use super::startup_probe::StartupProbe;
-use super::{ServerError, alerts, http, policies, socket, token};
+use super::{ServerError, alerts, http, keys, policies, socket, token};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
@@ -40,6 +40,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     let address = Bound::new(config.server.listen)?;
     let (context, lock) = open_and_lock(config)?;
     token::make_first(config, &context)?;
+    keys::warn_of_untested(config, &context.local);
     settle(&context)?;
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
     let scheduler = policies::start(&context).map_err(ServerError::Run)?;

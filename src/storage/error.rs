@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::domain::BadLocation;
+use crate::encryption::EncryptionError;
 
 use super::s3::Refusal;
 
@@ -37,6 +38,9 @@ pub enum StorageError {
     /// A store cannot be reached, or nothing can be made of its answer.
     #[error("{action} {what}: {why}")]
     Unreachable { action: &'static str, what: String, why: String },
+    /// It is encrypted, and cannot be read; or it cannot be encrypted.
+    #[error("{what}: {source}")]
+    Encryption { what: String, source: EncryptionError },
     #[error("{action} {what}: {source}")]
     Io {
         /// What was tried: `writing`, `syncing`…
@@ -58,6 +62,11 @@ impl StorageError {
     /// Whether the file certainly does not exist. Other errors say nothing about that.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether bytes are known to be others than those that were written.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Encryption { source, .. } if source.is_damage())
     }
 
     pub fn is_full(&self) -> bool {

@@ -9,6 +9,7 @@
 //! the suite in `tests/rooms/storage/places.rs`.
 
 mod disk;
+mod encrypted_place;
 mod error;
 mod local;
 mod place;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
 
 pub use disk::{Disk, DiskSettings};
+pub use encrypted_place::EncryptedPlace;
 pub use error::{Result, StorageError};
 pub use local::{
     DataDirLock, Discarded, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace,

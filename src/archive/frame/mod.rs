@@ -10,8 +10,8 @@ mod zstd;
 pub(super) use patch::{Changes, WHOLE_SEGMENTS, apply, check_result};
 pub(super) use seek_table::{FOOTER_BYTES, FOOTER_MAGIC, Frame, SeekTable};
 pub(super) use skippable::{
-    INDEX_MAGIC, PATCH_MAGIC, SKIPPABLE_HEADER, is_skippable, le32, le64, push_skippable,
-    skippable_content,
+    INDEX_MAGIC, PATCH_MAGIC, SIGNATURE_MAGIC, SKIPPABLE_HEADER, is_skippable, le32, le64,
+    push_skippable, skippable_content,
 };
 pub(super) use stored_table::StoredTable;
 pub(super) use trailer::{FORMAT, TRAILER_BYTES, Trailer};

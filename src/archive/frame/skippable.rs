@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::archive::error::Damage;
 use crate::domain::num::saturating_u32;
 
+pub(crate) const SIGNATURE_MAGIC: u32 = 0x184D_2A5A;
 pub(crate) const PATCH_MAGIC: u32 = 0x184D_2A5B;
 pub(crate) const INDEX_MAGIC: u32 = 0x184D_2A5C;
 pub(super) const TRAILER_MAGIC: u32 = 0x184D_2A5D;

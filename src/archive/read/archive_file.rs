@@ -50,12 +50,12 @@ impl ArchiveFile {
         if self.cancel.is_cancelled() {
             return Err(ArchiveError::Cancelled);
         }
-        self.bytes.read_exact_at(buffer, offset).map_err(|error| {
-            if error.kind() == io::ErrorKind::UnexpectedEof {
+        self.bytes.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
                 ArchiveError::Truncated(format!("it has nothing at byte {offset}"))
-            } else {
-                error.into()
             }
+            io::ErrorKind::InvalidData => Damage(error.to_string()).in_backup(None),
+            _ => error.into(),
         })
     }
 

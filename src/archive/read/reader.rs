@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::archive_file::ArchiveFile;
 use crate::archive::error::{ArchiveError, Damage, Result};
-use crate::archive::frame::{Frame, StoredTable, Trailer};
+use crate::archive::frame::{Frame, SIGNATURE_MAGIC, StoredTable, Trailer, skippable_content};
 use crate::archive::index::Block;
 use crate::archive::manifest::Manifest;
 use crate::archive::order::Order;
@@ -19,8 +19,12 @@ pub struct Reader {
     table: StoredTable,
     trailer: Trailer,
     manifest: Manifest,
+    signature: Option<Vec<u8>>,
     reported_id: Option<BackupId>,
 }
+
+/// The longest signature that is read.
+const LONGEST_SIGNATURE: usize = 4 << 10;
 
 impl fmt::Debug for Reader {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,8 +44,10 @@ impl Reader {
         let (table, trailer) = file.read_end()?;
         let json = file.read_manifest(&table, &trailer)?;
         let manifest = Manifest::parse(&json).map_err(|damage| damage.in_backup(None))?;
-        let reader = Self { file, table, trailer, manifest, reported_id: None };
+        let mut reader =
+            Self { file, table, trailer, manifest, signature: None, reported_id: None };
         reader.check_index()?;
+        reader.signature = reader.read_signature()?;
         Ok(reader)
     }
 
@@ -79,6 +85,23 @@ impl Reader {
         } else {
             Err(self.damaged(Damage::new("its index differs from what was written")))
         }
+    }
+
+    /// Reads what is between the index and the trailer, if that is a signature.
+    fn read_signature(&self) -> Result<Option<Vec<u8>>> {
+        let number = self.index_frames()?.end;
+        if number.saturating_add(1) >= self.table.count() {
+            return Ok(None);
+        }
+        let mut stored = Vec::new();
+        self.stored_frame(number, &mut stored)?;
+        let found = skippable_content(&stored, SIGNATURE_MAGIC).ok();
+        Ok(found.filter(|it| it.len() <= LONGEST_SIGNATURE).map(<[u8]>::to_vec))
+    }
+
+    /// What was signed, and the signature; `None`: there is none.
+    pub fn signature(&self) -> Option<(&[u8; 32], &[u8])> {
+        self.signature.as_deref().map(|it| (&self.trailer.manifest_hash, it))
     }
 
     pub(crate) fn index_frames(&self) -> Result<Range<u32>> {

@@ -7,16 +7,30 @@ use std::sync::Arc;
 use super::parent_index::ParentIndex;
 use super::tar_header::{self, BLOCK_BYTES, padding};
 use super::writer::{Writer, WriterOptions};
-use crate::archive::error::Result;
-use crate::archive::frame::{Compressor, FORMAT, TRAILER_BYTES, Trailer};
+use crate::archive::error::{ArchiveError, Result};
+use crate::archive::frame::{
+    Compressor, FORMAT, SIGNATURE_MAGIC, TRAILER_BYTES, Trailer, push_skippable,
+};
 use crate::archive::manifest::{IndexSummary, Manifest, ManifestDraft, Totals};
 use crate::archive::read::Finished;
 use crate::domain::num::{saturating_u32, to_u64};
 use crate::domain::{Kind, SEGMENT_BYTES};
 
+/// Signs the hash of a manifest, which has those of all else.
+pub type Sign<'a> = &'a dyn Fn(&[u8; 32]) -> Vec<u8>;
+
 impl<W: Write> Writer<W> {
     /// Ends the archive, and returns what it was written to.
-    pub fn finish(mut self, draft: ManifestDraft) -> Result<(W, Finished)> {
+    pub fn finish(self, draft: ManifestDraft) -> Result<(W, Finished)> {
+        self.finish_signed(draft, None)
+    }
+
+    /// The same with a signature.
+    pub fn finish_signed(
+        mut self,
+        draft: ManifestDraft,
+        sign: Option<Sign<'_>>,
+    ) -> Result<(W, Finished)> {
         self.close_entry()?;
         self.write_all()?;
         let Self { mut out, pool, options, parent, pending, verified, .. } = self;
@@ -50,11 +64,15 @@ impl<W: Write> Writer<W> {
         for frame in &index.frames {
             out.write_skippable(frame)?;
         }
+        let manifest_hash = *blake3::hash(&json).as_bytes();
+        if let Some(sign) = sign {
+            out.write_skippable(&signature(&sign(&manifest_hash))?)?;
+        }
         let mut trailer = Trailer {
             manifest_frame,
             manifest_offset: saturating_u32(head.len()),
             manifest_bytes: to_u64(json.len()),
-            manifest_hash: *blake3::hash(&json).as_bytes(),
+            manifest_hash,
             index_frame,
             index_count: saturating_u32(index.frames.len()),
             index_bytes: index.raw_bytes,
@@ -71,6 +89,15 @@ impl<W: Write> Writer<W> {
         let (source_bytes, verified) = (totals.content_bytes, Arc::new(verified));
         Ok((sink, Finished { stored_bytes, source_bytes, checksum, manifest, verified }))
     }
+}
+
+fn signature(signature: &[u8]) -> Result<Vec<u8>> {
+    let mut frame = Vec::new();
+    push_skippable(&mut frame, SIGNATURE_MAGIC, |out| {
+        out.extend_from_slice(signature);
+        Ok::<_, ArchiveError>(())
+    })?;
+    Ok(frame)
 }
 
 fn manifest(

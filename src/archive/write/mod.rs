@@ -10,5 +10,6 @@ mod pending_records;
 mod tar_header;
 mod writer;
 
+pub use finish::Sign;
 pub use parent_index::ParentIndex;
 pub use writer::{Writer, WriterOptions};

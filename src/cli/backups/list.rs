@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::args::WithConfig;
+use crate::cli::args::{WithConfig, WithKeys};
 use crate::cli::error::Result;
 use crate::cli::from::{self, Listing};
 use crate::cli::terminal;
@@ -31,6 +31,8 @@ pub(in crate::cli) struct ListArgs {
     /// Report as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    keys: WithKeys,
     #[command(flatten)]
     with: WithConfig,
 }
@@ -71,7 +73,9 @@ pub(in crate::cli) fn run(args: &ListArgs) -> Result<()> {
     let most = if args.limit == 0 { usize::MAX } else { args.limit };
     if let Some(from) = &args.from {
         let how = Listing { instance: args.instance.as_deref(), limit: most, json: args.json };
-        return from::list(from, &args.with.load_silently()?, &how);
+        let config = args.with.load_silently()?;
+        let inventory = from::inventory(from, &config, &args.keys.read(&config)?)?;
+        return from::list(&inventory, &how);
     }
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;

@@ -7,6 +7,7 @@ mod catalog;
 mod data_dir;
 mod finding;
 mod instances;
+mod keys;
 mod places;
 mod tools;
 mod undo;
@@ -73,6 +74,7 @@ fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     undo::undo_points(config, findings);
     tools::tools(findings);
     places::places(config, findings);
+    keys::keys(config, findings);
 }
 
 fn report(args: &DoctorArgs, findings: &Findings) {

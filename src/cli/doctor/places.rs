@@ -1,5 +1,7 @@
 //! The places that copies go to: whether each can be reached and written, and keeps strangers out.
 
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::server;
 use crate::storage::Observation;
@@ -9,7 +11,8 @@ use super::finding::Findings;
 pub(super) fn places(config: &Config, findings: &mut Findings) {
     for place in &config.places {
         let check = format!("place {}", place.name);
-        let tried = server::places::open(place, config).and_then(|place| place.try_out());
+        let tried = server::places::open(place, config, &Arc::default());
+        let tried = tried.and_then(|place| place.try_out());
         match tried {
             Ok(found) => {
                 for it in found {

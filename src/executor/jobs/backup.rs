@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::archive::{self, Finished, Order, ParentIndex, Reader, Writer, WriterOptions};
+use crate::archive::{self, Finished, Order, ParentIndex, Reader, Sign, Writer, WriterOptions};
 use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
 use crate::engine::{self, Engine};
@@ -116,7 +116,9 @@ fn attempt(
     // This commit waits for the disk, as finishing the archive does: both at once.
     let saving = context.catalog.saving(backup.id, end);
     let draft = facts::draft(job, engine, &dump, started, end);
-    let (sink, finished) = writer.finish(draft).map_err(writer_error)?;
+    let sign: Sign<'_> = &|hash| context.sign(hash);
+    let signed = writer.finish_signed(draft, context.signer.is_some().then_some(sign));
+    let (sink, finished) = signed.map_err(writer_error)?;
     let mut pending = sink.into_pending()?;
     pending.sync()?;
     saving.wait()?;

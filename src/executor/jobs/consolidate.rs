@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::archive::{Chain, Consolidated, Finished, Reader, Writer, WriterOptions};
+use crate::archive::{Chain, Consolidated, Finished, Reader, Sign, Writer, WriterOptions};
 use crate::catalog::{CatalogError, ConsolidationJob};
 use crate::domain::{
     Backup, BackupId, Cancel, Damage, DamageIn, Kind, Location, RunNumbers, with_causes,
@@ -84,7 +84,9 @@ fn make(context: &Context, job: &ConsolidationJob, started: Instant) -> Result<M
     let sink = Sink::new(context.storage.create(*new_id, 0)?);
     let mut writer = Writer::full(sink, &options, &text).map_err(writer_error)?;
     chain.export(&mut writer, &|_done| ()).map_err(writer_error)?;
-    let (sink, finished) = writer.finish(draft).map_err(writer_error)?;
+    let sign: Sign<'_> = &|hash| context.sign(hash);
+    let signed = writer.finish_signed(draft, context.signer.is_some().then_some(sign));
+    let (sink, finished) = signed.map_err(writer_error)?;
     let mut pending = sink.into_pending()?;
     pending.sync()?;
     failpoint::at("consolidation-written");

@@ -24,6 +24,9 @@ pub(super) const ARCHIVES_ID: &str = "archives.id";
 /// The folder of what a rebuilt catalog must know of restored instances.
 pub(super) const INSTANCES: &str = "instances";
 
+/// The folder of the keys of encrypted uploads.
+pub(super) const UPLOADS: &str = "uploads";
+
 /// How the temporary names of small files begin.
 pub(super) const SMALL: &str = "small-";
 

@@ -7,8 +7,11 @@
 //!            trash/      removed archives and instances, for the trash window
 //!            restored/   instances made by restores, <project>/<instance>/
 //!            instances/  what a rebuilt catalog must know of those, <instance>.json
+//!            uploads/    the keys of encrypted copies until they are proven
 //!            archives.id which folder `archives/` is
 //!            data.id     which data directory this is
+//!            signing.key what archives are signed with
+//!            tested-keys which public keys a decryption was tried with, and when
 //!            lock        held by the process that writes here
 //! ```
 
@@ -22,10 +25,14 @@ mod ownership;
 mod pending;
 mod proof_file;
 mod removal;
+mod signing_seed;
 mod sweep;
+mod tested_keys;
 mod trash;
+mod upload_key;
 mod workspace;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +46,7 @@ use self::opened_path::OpenedPath;
 pub(super) use self::pending::PendingFile;
 use super::{Pending, Result, Storage, StorageError, StoredArchive};
 use crate::domain::{
-    BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock,
+    BackupId, BadLocation, Clock, InstanceId, Location, ProjectId, ReadAt, SystemClock, Timestamp,
 };
 use crate::file_url;
 
@@ -291,6 +298,49 @@ impl Local {
             .and_then(|rest| rest.strip_prefix(b"/"))
             .ok_or_else(bad)?;
         str::from_utf8(below).map_err(|_not_text| bad())?.parse()
+    }
+
+    /// The seed of the key that signs archives; `None`: there is none yet. A secret.
+    pub fn signing_seed(&self) -> Result<Option<[u8; 32]>> {
+        signing_seed::read(&self.layout)
+    }
+
+    /// The same; a random one is made if there is none.
+    pub fn make_signing_seed(&self) -> Result<[u8; 32]> {
+        signing_seed::make(&self.layout)
+    }
+
+    /// Which public keys a decryption was tried with, and when last.
+    pub fn tested_keys(&self) -> Result<BTreeMap<String, Timestamp>> {
+        tested_keys::read(&self.layout)
+    }
+
+    /// A decryption was tried now with the secret keys that go with these.
+    pub fn note_tested_keys(&self, keys: &[String]) -> Result<()> {
+        let mut known = self.tested_keys()?;
+        let now = self.layout.clock.now();
+        known.extend(keys.iter().map(|key| (key.clone(), now)));
+        tested_keys::write(&self.layout, &known)
+    }
+
+    /// Keeps what an encrypted upload to a place has to go on with, durably, until it is removed. A secret.
+    pub fn put_upload_key(&self, backup: BackupId, place: &str, key: &[u8]) -> Result<()> {
+        upload_key::write(&self.layout, backup, place, key)
+    }
+
+    /// What [`Local::put_upload_key`] kept.
+    pub fn upload_key(&self, backup: BackupId, place: &str) -> Result<Option<Vec<u8>>> {
+        upload_key::read(&self.layout, backup, place)
+    }
+
+    /// Of which backups and places [`Local::put_upload_key`] kept something.
+    pub fn upload_keys(&self) -> Result<Vec<(BackupId, String)>> {
+        upload_key::list(&self.layout)
+    }
+
+    /// It is not needed any more. It is no error if there is none.
+    pub fn remove_upload_key(&self, backup: BackupId, place: &str) -> Result<()> {
+        upload_key::remove(&self.layout, backup, place)
     }
 
     /// Makes the folders that a place for copies needs, in a folder that exists.

@@ -14,12 +14,14 @@ use rustix::process::geteuid;
 use super::folder::{Folder, failed};
 use crate::storage::{Result, StorageError};
 
-const FOLDERS: [&str; 5] = ["archives", "tmp", "trash", "restored", "instances"];
-const FILES: [&str; 9] = [
+const FOLDERS: [&str; 6] = ["archives", "tmp", "trash", "restored", "instances", "uploads"];
+const FILES: [&str; 11] = [
     "lock",
     "archives.id",
     "data.id",
     "admin.token",
+    "signing.key",
+    "tested-keys",
     "catalog.db",
     "catalog.db-wal",
     "catalog.db-shm",

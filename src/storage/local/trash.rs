@@ -117,6 +117,8 @@ pub(super) fn open(layout: &Layout, discarded: &Discarded) -> Result<File> {
 fn archive_of(name: &OsStr) -> Option<(u64, Location)> {
     let (_seconds, label) = name.to_str()?.split_once('.')?;
     let end = label.find(".zst").map(|at| at + ".zst".len())?;
+    let is_encrypted = label.get(end..).is_some_and(|it| it.starts_with(".age"));
+    let end = if is_encrypted { end + ".age".len() } else { end };
     let number = label.get(end..)?;
     let text = label.get(..end).filter(|it| it.len() < LONGEST_LABEL)?;
     let is_numbered = number.is_empty() || number.starts_with('.');
@@ -196,10 +198,12 @@ mod tests {
             }
         }
         let kept = "p/i/018f3c4e-7b1a-7c2d-8e3f-0123456789ab.tar.zst";
-        for number in ["", ".1", ".12"] {
-            let name = format!("17.{}{number}", label_of(kept));
-            let (at, location) = archive_of(name.as_ref()).unwrap();
-            assert_eq!((at, location.as_str()), (17, kept));
+        for kept in [kept, &format!("{kept}.age")] {
+            for number in ["", ".1", ".12"] {
+                let name = format!("17.{}{number}", label_of(kept));
+                let (at, location) = archive_of(name.as_ref()).unwrap();
+                assert_eq!((at, location.as_str()), (17, kept));
+            }
         }
         for other in ["17.p%2Fx.tar.zst.proof", "17.p%2Fx.db", "x.p%2Fx.tar.zst", "17.p%2"] {
             assert_eq!(archive_of(other.as_ref()), None, "{other}");

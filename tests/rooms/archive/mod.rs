@@ -2,6 +2,7 @@
 
 mod consolidated;
 mod damage;
+mod encrypted;
 mod fixture;
 mod forge;
 mod hostile;

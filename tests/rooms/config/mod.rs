@@ -2,6 +2,7 @@
 
 mod alerts;
 mod check;
+mod encryption;
 mod file;
 mod policy;
 mod shipped;

@@ -179,7 +179,17 @@ fn context(folder: &TempDir, clock: &Arc<SetClock>) -> Context {
     };
     let cancel = Cancel::default();
     let places = Arc::from([]);
-    Context { catalog: Arc::new(catalog), storage, local, clock, bell, settings, cancel, places }
+    Context {
+        catalog: Arc::new(catalog),
+        storage,
+        local,
+        clock,
+        bell,
+        settings,
+        cancel,
+        places,
+        signer: None,
+    }
 }
 
 fn settings_of_catalog() -> Settings {

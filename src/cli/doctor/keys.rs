@@ -1,0 +1,49 @@
+//! Encryption: whether a secret key was ever tried for each public one, and whether those on this machine can be used.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use crate::config::Config;
+use crate::encryption::Identities;
+use crate::server;
+use crate::storage::{Local, LocalSettings};
+
+use super::finding::Findings;
+
+const CHECK: &str = "encryption";
+
+pub(super) fn keys(config: &Config, findings: &mut Findings) {
+    for file in server::keys::files(config) {
+        let shown = file.display();
+        if let Err(error) = Identities::read(&[&file], &|_name| None) {
+            let advice = "encrypted archives cannot be read here; mend the file, or remove it from \
+                          encryption.identity_files if it is not needed on this machine";
+            findings.problem(CHECK, error.to_string(), advice);
+            continue;
+        }
+        let mode = file.metadata().map_or(0, |it| it.mode() & 0o7777);
+        if mode & 0o077 == 0 {
+            findings.ok(CHECK, format!("the secret key {shown} can be used on this machine"));
+        } else {
+            let found = format!("the secret key {shown} can be read by others (mode {mode:o})");
+            findings.problem(CHECK, found, format!("chmod 600 {shown}"));
+        }
+    }
+    let Ok(configured) = server::keys::configured(config) else { return };
+    let tested = Local::existing(&config.data_dir, LocalSettings::default())
+        .and_then(|local| local.tested_keys())
+        .unwrap_or_default();
+    for recipient in configured {
+        match tested.get(&recipient) {
+            Some(at) => {
+                let text = format!("a key for {recipient} was tried {} UTC", at.to_wire());
+                findings.ok(CHECK, text);
+            }
+            None => findings.warning(
+                CHECK,
+                format!("it was never tried that a secret key reads what is encrypted to {recipient}"),
+                "without that key the copies are worth nothing: coffer key test FILE, with the key from where you keep \
+                 it, or - for one that is typed from its recovery sheet",
+            ),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Secret keys, which open what was encrypted to their public ones.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::str::FromStr as _;
+
+use age::secrecy::{ExposeSecret as _, SecretString};
+
+use super::error::{EncryptionError, Result};
+
+/// How the file of a key begins that is protected by a passphrase, as `age -p` makes it.
+const PROTECTED: [&[u8]; 2] = [b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE"];
+/// How keys of OpenSSH begin, and older ones.
+const SSH: [&[u8]; 2] = [b"-----BEGIN OPENSSH PRIVATE KEY", b"-----BEGIN RSA PRIVATE KEY"];
+/// A longer file is not that of a key.
+const LONGEST: u64 = 1 << 20;
+/// The dearest passphrase that is tried, as a power of two: a file that asks for more would take minutes and much memory.
+const MOST_WORK: u8 = 20;
+
+/// Asks a person for the passphrase of a key that is named so; `None`: nobody can be asked.
+pub type AskPassphrase<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Any number of secret keys.
+#[derive(Default)]
+pub struct Identities {
+    keys: Vec<Key>,
+}
+
+enum Key {
+    Age(age::x25519::Identity),
+    Ssh(Box<age::ssh::Identity>),
+}
+
+impl fmt::Debug for Identities {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Identities({self})")
+    }
+}
+
+/// Their public keys.
+impl fmt::Display for Identities {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.public_keys().join(", "))
+    }
+}
+
+impl Identities {
+    /// Reads the files of secret keys: those that `age-keygen` and `coffer key` make, also when they are protected by a
+    /// passphrase, and those of OpenSSH.
+    pub fn read<P: AsRef<Path>>(files: &[P], ask: AskPassphrase<'_>) -> Result<Self> {
+        let mut identities = Self::default();
+        for file in files {
+            let (path, mut text) = (file.as_ref(), Vec::new());
+            let name = path.display().to_string();
+            let read = File::open(path).and_then(|it| it.take(LONGEST).read_to_end(&mut text));
+            read.map_err(|error| bad(&name, &error))?;
+            identities.add(&name, &text, ask)?;
+        }
+        Ok(identities)
+    }
+
+    /// Adds the keys in the content of a file.
+    pub fn add(&mut self, name: &str, content: &[u8], ask: AskPassphrase<'_>) -> Result<()> {
+        if PROTECTED.iter().any(|it| content.starts_with(it)) {
+            return self.add_lines(name, &without_passphrase(name, content, ask)?);
+        }
+        if SSH.iter().any(|it| content.starts_with(it)) {
+            let key = age::ssh::Identity::from_buffer(content, Some(name.to_owned()));
+            let key = unlocked(name, key.map_err(|error| bad(name, &error))?, ask)?;
+            self.keys.push(Key::Ssh(Box::new(key)));
+            return Ok(());
+        }
+        self.add_lines(name, content)
+    }
+
+    /// One key a line; what begins with `#` is for people.
+    fn add_lines(&mut self, name: &str, content: &[u8]) -> Result<()> {
+        let not_one = || bad(name, &"it is not a key of age or OpenSSH");
+        let text = str::from_utf8(content).map_err(|_bytes| not_one())?;
+        let lines = text.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
+        let before = self.keys.len();
+        for line in lines {
+            // Somebody may have typed it, with spaces and in small letters.
+            let typed: String = line.split_whitespace().collect();
+            let key = age::x25519::Identity::from_str(&typed.to_ascii_uppercase());
+            let key = key.map_err(|_why| not_one())?;
+            self.keys.push(Key::Age(key));
+        }
+        if self.keys.len() == before { Err(not_one()) } else { Ok(()) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The public keys that go with them.
+    pub fn public_keys(&self) -> Vec<String> {
+        let public = |key: &Key| match key {
+            Key::Age(key) => key.to_public().to_string(),
+            Key::Ssh(key) => age::ssh::Recipient::try_from(age::ssh::Identity::clone(key))
+                .map_or_else(|_why| "a key of OpenSSH".to_owned(), |it| it.to_string()),
+        };
+        self.keys.iter().map(public).collect()
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = &dyn age::Identity> {
+        self.keys.iter().map(|key| match key {
+            Key::Age(key) => key as &dyn age::Identity,
+            Key::Ssh(key) => &**key as &dyn age::Identity,
+        })
+    }
+}
+
+fn bad(name: &str, why: &dyn fmt::Display) -> EncryptionError {
+    EncryptionError::BadIdentity { file: name.to_owned(), why: why.to_string() }
+}
+
+fn passphrase(name: &str, ask: AskPassphrase<'_>) -> Result<SecretString> {
+    let nobody = "it is protected by a passphrase, and there is no terminal to ask for it";
+    ask(name).map(SecretString::from).ok_or_else(|| bad(name, &nobody))
+}
+
+fn without_passphrase(name: &str, content: &[u8], ask: AskPassphrase<'_>) -> Result<Vec<u8>> {
+    let failed = |error: age::DecryptError| match error {
+        age::DecryptError::DecryptionFailed => bad(name, &"this is not its passphrase"),
+        other => bad(name, &other),
+    };
+    let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(content)).map_err(failed)?;
+    if !decryptor.is_scrypt() {
+        return Err(bad(name, &"it is encrypted to a key, and not with a passphrase"));
+    }
+    let mut identity = age::scrypt::Identity::new(passphrase(name, ask)?);
+    identity.set_max_work_factor(MOST_WORK);
+    let opened = decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity));
+    let mut keys = Vec::new();
+    let read = opened.map_err(failed)?.take(LONGEST).read_to_end(&mut keys);
+    read.map_err(|error| bad(name, &error))?;
+    Ok(keys)
+}
+
+/// A key of OpenSSH that can be used; its passphrase is asked for.
+fn unlocked(
+    name: &str,
+    key: age::ssh::Identity,
+    ask: AskPassphrase<'_>,
+) -> Result<age::ssh::Identity> {
+    match key {
+        age::ssh::Identity::Encrypted(locked) => {
+            let opened = locked.decrypt(passphrase(name, ask)?);
+            opened.map(age::ssh::Identity::from).map_err(|error| bad(name, &error))
+        }
+        age::ssh::Identity::Unsupported(_) => {
+            Err(bad(name, &"a key of this kind cannot decrypt; use ed25519 or RSA, not on a token"))
+        }
+        key @ age::ssh::Identity::Unencrypted(_) => Ok(key),
+    }
+}
+
+/// A secret key that was just made.
+pub struct NewIdentity(age::x25519::Identity);
+
+impl fmt::Debug for NewIdentity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "NewIdentity({})", self.public())
+    }
+}
+
+impl NewIdentity {
+    pub fn generate() -> Self {
+        Self(age::x25519::Identity::generate())
+    }
+
+    pub fn public(&self) -> String {
+        self.0.to_public().to_string()
+    }
+
+    /// The secret key as a line of text.
+    pub fn secret(&self) -> String {
+        self.0.to_string().expose_secret().to_owned()
+    }
+}
+
+/// Protects the content of a key's file with a passphrase, as `age -p` does.
+pub fn protect(content: &str, passphrase: String) -> Result<Vec<u8>> {
+    use std::io::Write as _;
+    let encryptor = age::Encryptor::with_user_passphrase(SecretString::from(passphrase));
+    let mut protected = Vec::new();
+    let mut writer = encryptor.wrap_output(&mut protected)?;
+    writer.write_all(content.as_bytes())?;
+    writer.finish()?;
+    Ok(protected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_key_is_an_error_that_repeats_nothing_of_it() {
+        let secret = NewIdentity::generate().secret();
+        let cut = secret.get(..40).unwrap();
+        for content in
+            ["", "# only a comment\n", "hunter2", cut, "-----BEGIN OPENSSH PRIVATE KEY-----\nAA"]
+        {
+            let error = Identities::default().add("k", content.as_bytes(), &|_| None).unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(text.contains("the key k"), "{text}");
+            assert!(!text.contains("hunter2") && !text.contains("AGE-SECRET"), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_read_with_and_without_a_passphrase_and_never_shown() {
+        let new = NewIdentity::generate();
+        let text = format!("# a comment\n\n{}\n", new.secret());
+        let protected = protect(&text, "correct horse".to_owned()).unwrap();
+        let mut all = Identities::default();
+        all.add("plain", text.as_bytes(), &|_| None).unwrap();
+        all.add("protected", &protected, &|_| Some("correct horse".to_owned())).unwrap();
+        assert_eq!(all.public_keys(), [new.public(), new.public()]);
+        assert!(!format!("{all:?} {new:?}").contains("SECRET"));
+        for (answer, why) in [(None, "no terminal"), (Some("battery"), "not its passphrase")] {
+            let ask = |_: &str| answer.map(str::to_owned);
+            let error = all.add("protected", &protected, &ask).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The secret keys that this machine may read encrypted archives with. It needs none to make backups.
+
+use std::env;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::encryption::{
+    AskPassphrase, EncryptionError, Identities, Keys, Recipients, Signers, SigningKey,
+};
+use crate::storage::{Local, StorageError};
+
+use super::places::CREDENTIALS;
+
+/// What a credential of systemd with a key is called.
+const CREDENTIAL: &str = "coffer-identity";
+
+/// The files of secret keys that the configuration names, and what systemd handed over.
+pub fn files(config: &Config) -> Vec<PathBuf> {
+    let credential = env::var_os(CREDENTIALS).map(|folder| Path::new(&folder).join(CREDENTIAL));
+    let mut files = config.encryption.identity_files.clone();
+    files.extend(credential.filter(|it| it.exists()));
+    files
+}
+
+/// Reads the secret keys in these files and in those of the configuration; and whose archives are trusted, these or else
+/// those of the configuration.
+pub fn read(
+    config: &Config,
+    (more, signers): (&[PathBuf], &[String]),
+    ask: AskPassphrase<'_>,
+) -> Result<Keys, EncryptionError> {
+    let identities = Identities::read(&[more, &files(config)].concat(), ask)?;
+    let signers = if signers.is_empty() { &config.encryption.signers } else { signers };
+    Ok(Keys { identities: Arc::new(identities), signers: Signers::parse(signers)? })
+}
+
+/// Every public key of the configuration, once.
+pub fn configured(config: &Config) -> Result<Vec<String>, EncryptionError> {
+    let of_places = config.places.iter().flat_map(|place| config.recipients_of(place));
+    let mut keys = Vec::new();
+    for text in config.encryption.recipients.iter().chain(of_places) {
+        let parsed = Recipients::parse(&[text])?;
+        keys.extend(parsed.iter().flat_map(|it| it.texts().iter().cloned()));
+    }
+    keys.sort();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// What signs the archives of this data directory; `None`: nothing yet, or this user may not.
+pub(super) fn signer(local: &Local) -> Result<Option<Arc<SigningKey>>, StorageError> {
+    let seed = match local.signing_seed() {
+        Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+            None
+        }
+        seed => seed?,
+    };
+    let key = seed.map(|seed| SigningKey::from_seed(&seed)).transpose();
+    let what = || "signing.key in the data directory".to_owned();
+    let key = key.map_err(|source| StorageError::Encryption { what: what(), source })?;
+    Ok(key.map(Arc::new))
+}
+
+/// Says it if nobody knows whether what is encrypted can be read again.
+pub(super) fn warn_of_untested(config: &Config, local: &Local) {
+    let (keys, tested) = (configured(config).unwrap_or_default(), local.tested_keys());
+    let tested = tested.unwrap_or_default();
+    for key in keys.iter().filter(|it| !tested.contains_key(*it)) {
+        log::warn!(
+            "it was never tried that a secret key reads what is encrypted to {key}, without which its copies are worth \
+             nothing: coffer key test FILE"
+        );
+    }
+}
+
+/// Those of the configuration, for a process that nobody can be asked by. Backups go on without: what is wrong with a key
+/// is said.
+pub(super) fn available(config: &Config) -> Arc<Identities> {
+    Identities::read(&files(config), &|_name| None).map(Arc::new).unwrap_or_else(|error| {
+        log::error!("encrypted archives cannot be read here: {error}");
+        Arc::default()
+    })
+}
