@@ -46,9 +46,16 @@ pub struct Decrypted {
 }
 
 impl Decrypted {
-    /// The content of `file`, which has this head. Fails if the file does not end as it did.
+    /// The content of `file`. Fails if it does not begin with this head, or does not end as it did.
     pub fn new(file: Arc<dyn ReadAt>, head: Arc<FileHead>) -> Result<Self> {
+        let mut found = vec![0; head.bytes().len()];
         let sealed = file.len().checked_sub(head.length());
+        if sealed.is_some() {
+            file.read_exact_at(&mut found, 0)?;
+            if found != head.bytes() {
+                return Err(EncryptionError::Damaged("its head is another one".to_owned()));
+            }
+        }
         let length = sealed.map_or_else(
             || Err(EncryptionError::Damaged("it was cut short".to_owned())),
             opened_length,

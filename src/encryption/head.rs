@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::iter;
 
 use age::secrecy::ExposeSecret as _;
+use age::{DecryptError, Decryptor, EncryptError, Encryptor, Identity, Recipient};
 use age_core::format::{FileKey, Stanza};
 
 use crate::domain::ReadAt;
@@ -37,10 +38,11 @@ impl FileHead {
     /// The head of a new file, with a key of its own.
     pub fn new(recipients: &Recipients) -> Result<Self> {
         let noted = Noted::default();
-        let all = recipients.each().chain(iter::once(&noted as &dyn age::Recipient));
+        let own: &dyn Recipient = &noted;
+        let all = recipients.each().chain(iter::once(own));
         let failed = |error: String| EncryptionError::Failed(error);
         let encryptor =
-            age::Encryptor::with_recipients(all).map_err(|error| failed(error.to_string()))?;
+            Encryptor::with_recipients(all).map_err(|error| failed(error.to_string()))?;
         let mut bytes = Vec::new();
         drop(encryptor.wrap_output(&mut bytes)?);
         let file_key = noted.0.get().ok_or_else(|| failed("there is no key".to_owned()))?;
@@ -56,10 +58,11 @@ impl FileHead {
             return Err(EncryptionError::NoIdentity);
         }
         let mut reader = Recorded { file, bytes: Vec::new() };
-        let read = age::Decryptor::new(&mut reader);
+        let read = Decryptor::new(&mut reader);
         let decryptor = read.map_err(|error| why_not(error, identities))?;
         let noted = Noting { identities, found: Cell::default() };
-        let opened = decryptor.decrypt(iter::once(&noted as &dyn age::Identity)).map(drop);
+        let own: &dyn Identity = &noted;
+        let opened = decryptor.decrypt(iter::once(own)).map(drop);
         opened.map_err(|error| why_not(error, identities))?;
         let file_key = noted.found.get().ok_or(EncryptionError::NoIdentity)?;
         Self::with_key(reader.bytes, file_key)
@@ -104,12 +107,12 @@ fn cut_short() -> EncryptionError {
     EncryptionError::Damaged("its head is cut short".to_owned())
 }
 
-fn why_not(error: age::DecryptError, identities: &Identities) -> EncryptionError {
+fn why_not(error: DecryptError, identities: &Identities) -> EncryptionError {
     match error {
-        age::DecryptError::NoMatchingKeys => {
+        DecryptError::NoMatchingKeys => {
             EncryptionError::WrongIdentity { given: identities.to_string() }
         }
-        age::DecryptError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+        DecryptError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
             EncryptionError::Io(error)
         }
         other => EncryptionError::Damaged(format!("its head ({other})")),
@@ -120,11 +123,11 @@ fn why_not(error: age::DecryptError, identities: &Identities) -> EncryptionError
 #[derive(Default)]
 struct Noted(Cell<Option<[u8; FILE_KEY_BYTES]>>);
 
-impl age::Recipient for Noted {
+impl Recipient for Noted {
     fn wrap_file_key(
         &self,
         file_key: &FileKey,
-    ) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+    ) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
         self.0.set(Some(*file_key.expose_secret()));
         Ok((Vec::new(), HashSet::new()))
     }
@@ -136,8 +139,8 @@ struct Noting<'a> {
     found: Cell<Option<[u8; FILE_KEY_BYTES]>>,
 }
 
-impl age::Identity for Noting<'_> {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, age::DecryptError>> {
+impl Identity for Noting<'_> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
         let opened = self.identities.each().find_map(|key| key.unwrap_stanza(stanza));
         if let Some(Ok(file_key)) = &opened {
             self.found.set(Some(*file_key.expose_secret()));

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::iter;
 use std::path::Path;
 use std::str::FromStr as _;
 
+use age::armor::ArmoredReader;
 use age::secrecy::{ExposeSecret as _, SecretString};
+use age::{DecryptError, Decryptor, Encryptor, Identity, scrypt, ssh, x25519};
 
 use super::error::{EncryptionError, Result};
 
@@ -29,8 +32,8 @@ pub struct Identities {
 }
 
 enum Key {
-    Age(age::x25519::Identity),
-    Ssh(Box<age::ssh::Identity>),
+    Age(x25519::Identity),
+    Ssh(Box<ssh::Identity>),
 }
 
 impl fmt::Debug for Identities {
@@ -67,7 +70,7 @@ impl Identities {
             return self.add_lines(name, &without_passphrase(name, content, ask)?);
         }
         if SSH.iter().any(|it| content.starts_with(it)) {
-            let key = age::ssh::Identity::from_buffer(content, Some(name.to_owned()));
+            let key = ssh::Identity::from_buffer(content, Some(name.to_owned()));
             let key = unlocked(name, key.map_err(|error| bad(name, &error))?, ask)?;
             self.keys.push(Key::Ssh(Box::new(key)));
             return Ok(());
@@ -84,7 +87,7 @@ impl Identities {
         for line in lines {
             // Somebody may have typed it, with spaces and in small letters.
             let typed: String = line.split_whitespace().collect();
-            let key = age::x25519::Identity::from_str(&typed.to_ascii_uppercase());
+            let key = x25519::Identity::from_str(&typed.to_ascii_uppercase());
             let key = key.map_err(|_why| not_one())?;
             self.keys.push(Key::Age(key));
         }
@@ -99,16 +102,18 @@ impl Identities {
     pub fn public_keys(&self) -> Vec<String> {
         let public = |key: &Key| match key {
             Key::Age(key) => key.to_public().to_string(),
-            Key::Ssh(key) => age::ssh::Recipient::try_from(age::ssh::Identity::clone(key))
+            Key::Ssh(key) => ssh::Recipient::try_from(ssh::Identity::clone(key))
                 .map_or_else(|_why| "a key of OpenSSH".to_owned(), |it| it.to_string()),
         };
         self.keys.iter().map(public).collect()
     }
 
-    pub(super) fn each(&self) -> impl Iterator<Item = &dyn age::Identity> {
-        self.keys.iter().map(|key| match key {
-            Key::Age(key) => key as &dyn age::Identity,
-            Key::Ssh(key) => &**key as &dyn age::Identity,
+    pub(super) fn each(&self) -> impl Iterator<Item = &dyn Identity> {
+        self.keys.iter().map(|key| -> &dyn Identity {
+            match key {
+                Key::Age(key) => key,
+                Key::Ssh(key) => &**key,
+            }
         })
     }
 }
@@ -123,17 +128,18 @@ fn passphrase(name: &str, ask: AskPassphrase<'_>) -> Result<SecretString> {
 }
 
 fn without_passphrase(name: &str, content: &[u8], ask: AskPassphrase<'_>) -> Result<Vec<u8>> {
-    let failed = |error: age::DecryptError| match error {
-        age::DecryptError::DecryptionFailed => bad(name, &"this is not its passphrase"),
+    let failed = |error: DecryptError| match error {
+        DecryptError::DecryptionFailed => bad(name, &"this is not its passphrase"),
         other => bad(name, &other),
     };
-    let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(content)).map_err(failed)?;
+    let decryptor = Decryptor::new(ArmoredReader::new(content)).map_err(failed)?;
     if !decryptor.is_scrypt() {
         return Err(bad(name, &"it is encrypted to a key, and not with a passphrase"));
     }
-    let mut identity = age::scrypt::Identity::new(passphrase(name, ask)?);
+    let mut identity = scrypt::Identity::new(passphrase(name, ask)?);
     identity.set_max_work_factor(MOST_WORK);
-    let opened = decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity));
+    let opener: &dyn Identity = &identity;
+    let opened = decryptor.decrypt(iter::once(opener));
     let mut keys = Vec::new();
     let read = opened.map_err(failed)?.take(LONGEST).read_to_end(&mut keys);
     read.map_err(|error| bad(name, &error))?;
@@ -141,25 +147,21 @@ fn without_passphrase(name: &str, content: &[u8], ask: AskPassphrase<'_>) -> Res
 }
 
 /// A key of OpenSSH that can be used; its passphrase is asked for.
-fn unlocked(
-    name: &str,
-    key: age::ssh::Identity,
-    ask: AskPassphrase<'_>,
-) -> Result<age::ssh::Identity> {
+fn unlocked(name: &str, key: ssh::Identity, ask: AskPassphrase<'_>) -> Result<ssh::Identity> {
     match key {
-        age::ssh::Identity::Encrypted(locked) => {
+        ssh::Identity::Encrypted(locked) => {
             let opened = locked.decrypt(passphrase(name, ask)?);
-            opened.map(age::ssh::Identity::from).map_err(|error| bad(name, &error))
+            opened.map(ssh::Identity::from).map_err(|error| bad(name, &error))
         }
-        age::ssh::Identity::Unsupported(_) => {
+        ssh::Identity::Unsupported(_) => {
             Err(bad(name, &"a key of this kind cannot decrypt; use ed25519 or RSA, not on a token"))
         }
-        key @ age::ssh::Identity::Unencrypted(_) => Ok(key),
+        key @ ssh::Identity::Unencrypted(_) => Ok(key),
     }
 }
 
 /// A secret key that was just made.
-pub struct NewIdentity(age::x25519::Identity);
+pub struct NewIdentity(x25519::Identity);
 
 impl fmt::Debug for NewIdentity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,7 +171,7 @@ impl fmt::Debug for NewIdentity {
 
 impl NewIdentity {
     pub fn generate() -> Self {
-        Self(age::x25519::Identity::generate())
+        Self(x25519::Identity::generate())
     }
 
     pub fn public(&self) -> String {
@@ -184,8 +186,7 @@ impl NewIdentity {
 
 /// Protects the content of a key's file with a passphrase, as `age -p` does.
 pub fn protect(content: &str, passphrase: String) -> Result<Vec<u8>> {
-    use std::io::Write as _;
-    let encryptor = age::Encryptor::with_user_passphrase(SecretString::from(passphrase));
+    let encryptor = Encryptor::with_user_passphrase(SecretString::from(passphrase));
     let mut protected = Vec::new();
     let mut writer = encryptor.wrap_output(&mut protected)?;
     writer.write_all(content.as_bytes())?;

@@ -1,12 +1,13 @@
-//! The content of an age file: pieces of 64 KiB, each encrypted with ChaCha20-Poly1305 under its number, and the last one
+//! The content of an age file: pieces of 64 KiB, each encrypted with `ChaCha20-Poly1305` under its number, and the last one
 //! also under the fact that it is the last. So none can be changed, left out, swapped or cut off unnoticed.
 
 use std::fmt;
+use std::ops::Range;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Salt};
 
-use crate::domain::num::to_u64;
+use crate::domain::num::{saturating_usize, to_u64};
 
 use super::error::{EncryptionError, Result};
 
@@ -97,8 +98,7 @@ pub(super) fn overlap(
     (start, end): (u64, u64),
     from: u64,
     length: usize,
-) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>)> {
-    use crate::domain::num::saturating_usize;
+) -> Option<(Range<usize>, Range<usize>)> {
     let (first, last) = (start.max(from), end.min(from.saturating_add(to_u64(length))));
     (first < last).then(|| {
         let here = saturating_usize(first - from)..saturating_usize(last - from);

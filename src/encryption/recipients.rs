@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr as _;
 
+use age::{Recipient, ssh, x25519};
+
 use super::error::{EncryptionError, Result};
 
 /// One or more public keys; whoever has the secret one of any of them can read.
@@ -14,8 +16,8 @@ pub struct Recipients {
 
 #[derive(Clone)]
 enum Key {
-    Age(age::x25519::Recipient),
-    Ssh(age::ssh::Recipient),
+    Age(x25519::Recipient),
+    Ssh(ssh::Recipient),
 }
 
 impl fmt::Debug for Recipients {
@@ -44,25 +46,29 @@ impl Recipients {
         &self.texts
     }
 
-    pub(super) fn each(&self) -> impl Iterator<Item = &dyn age::Recipient> {
-        self.keys.iter().map(|key| match key {
-            Key::Age(key) => key as &dyn age::Recipient,
-            Key::Ssh(key) => key as &dyn age::Recipient,
-        })
+    pub(super) fn each(&self) -> impl Iterator<Item = &dyn Recipient> {
+        self.keys.iter().map(Key::as_recipient)
     }
 }
 
 impl Key {
+    fn as_recipient(&self) -> &dyn Recipient {
+        match self {
+            Self::Age(key) => key,
+            Self::Ssh(key) => key,
+        }
+    }
+
     fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
-        if let Ok(key) = age::x25519::Recipient::from_str(text) {
+        if let Ok(key) = x25519::Recipient::from_str(text) {
             return Ok(Self::Age(key));
         }
         // A secret key that was put there by mistake is not to be repeated.
         let is_secret = text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY");
         let shown = if is_secret { "AGE-SECRET-KEY…" } else { text };
         let bad = EncryptionError::BadRecipient { text: shown.chars().take(100).collect() };
-        match age::ssh::Recipient::from_str(text) {
+        match ssh::Recipient::from_str(text) {
             Ok(key) => Ok(Self::Ssh(key)),
             Err(_other) => Err(bad),
         }

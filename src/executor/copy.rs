@@ -51,7 +51,8 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
     if place.stat(&work.plan.location)?.is_some() {
         // The last attempt ended before its proof, or somebody else put it there.
         work.give_up(job.upload.as_ref().map(|(name, _)| name.as_str()))?;
-        return work.done(work.read_back()?, 0);
+        let is_ours = work.sealing.as_ref().is_some_and(Sealing::is_known);
+        return work.done(work.read_back(is_ours)?, 0);
     }
     if job.copy.attempts.is_multiple_of(ANEW_EVERY)
         && let Some((upload, _)) = job.upload.take()
@@ -64,7 +65,7 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
     let (parts, sent) = match work.send(&job) {
         Err(JobError::Storage(StorageError::Exists { .. })) => {
             // An answer was lost, or somebody else was faster.
-            return work.done(work.read_back()?, 0);
+            return work.done(work.read_back(true)?, 0);
         }
         sent => sent?,
     };
@@ -72,7 +73,7 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
     let proof = match place.checksum(&work.plan, &parts)? {
         Some(Vouched::Same) => Some(CopyProof::StoreChecksum),
         Some(Vouched::Other) => None,
-        None => work.read_back()?,
+        None => work.read_back(true)?,
     };
     if proof.is_none() {
         // It was written by this attempt, and never shown as proven.
@@ -198,20 +199,27 @@ impl Work<'_> {
         StorageError::Encryption { what: self.plan.location.to_string(), source: error }.into()
     }
 
-    /// Reads the copy back; `None`: it is not what was sent.
-    fn read_back(&self) -> Result<Option<CopyProof>> {
-        let copy = match &self.sealing {
-            None => self.place().open(&self.plan.location)?,
-            Some(sealing) => match sealing.open(self.place(), &self.plan.location) {
-                Ok(copy) => copy,
-                Err(StorageError::Encryption { source, .. }) if source.is_damage() => {
-                    return Ok(None);
-                }
-                Err(StorageError::Encryption { .. }) if !sealing.is_known() => {
-                    return Err(unreadable(self.id(), &self.plan.location, self.place().name()));
-                }
-                Err(error) => return Err(error.into()),
-            },
+    /// The archive that lies in the place. What this or an earlier attempt sent is read with the key that it was sent with,
+    /// anything else with those that the place is read with.
+    fn open_copy(&self, is_ours: bool) -> Result<Arc<dyn ReadAt>, JobError> {
+        let (place, location) = (self.place(), &self.plan.location);
+        let opened = match &self.sealing {
+            Some(sealing) if is_ours => sealing.open(place, location),
+            _ => place.open(&self.facts.location),
+        };
+        opened.map_err(|error| match error {
+            StorageError::Encryption { source, .. } if !source.is_damage() => {
+                unreadable(self.id(), location, place.name())
+            }
+            error => error.into(),
+        })
+    }
+
+    /// Reads the copy back; `None`: it is not what was sent. `is_ours`: it was sent by this or an earlier attempt.
+    fn read_back(&self, is_ours: bool) -> Result<Option<CopyProof>> {
+        let copy = match self.open_copy(is_ours) {
+            Err(error) if error.is_damage() => return Ok(None),
+            opened => opened?,
         };
         if copy.len() != self.facts.stored_bytes {
             return Ok(None);

@@ -58,16 +58,12 @@ impl Sealing {
         Arc::new(Encrypted::new(archive, Arc::clone(&self.head)))
     }
 
-    /// The archive that lies in a place, read with the key that it was encrypted with, or with one of the place's; an
-    /// error if there is neither.
+    /// The archive that lies in a place and was sent with this key.
     pub(super) fn open(
         &self,
         place: &dyn Place,
         location: &Location,
     ) -> Result<Arc<dyn ReadAt>, StorageError> {
-        if !self.is_known {
-            return place.open(&location.decrypted());
-        }
         let opened = Decrypted::new(place.open(location)?, Arc::clone(&self.head));
         Ok(Arc::new(opened.map_err(|error| cannot(location, place, error))?))
     }

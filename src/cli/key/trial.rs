@@ -1,6 +1,6 @@
 //! `coffer key test`.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ fn read(file: &Path) -> Result<Identities> {
         return Ok(Identities::read(&[file], &ask)?);
     }
     let mut typed = Vec::new();
-    let stdin = std::io::stdin().lock();
+    let stdin = io::stdin().lock();
     stdin.take(1 << 20).read_to_end(&mut typed).map_err(failed("reading the key"))?;
     let mut identities = Identities::default();
     identities.add("that was typed", &typed, &ask)?;

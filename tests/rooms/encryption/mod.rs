@@ -7,6 +7,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 
 use coffer::domain::ReadAt;
+use coffer::domain::num::to_u64;
 use coffer::encryption::{
     self, Decryptor, Encrypted, EncryptionError, FileHead, Identities, NewIdentity, Recipients,
 };
@@ -62,7 +63,7 @@ fn what_is_encrypted_here_the_age_crate_decrypts_and_the_other_way_round() {
     for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 999] {
         let (plain, head) = (content(length), head(&[&identity]));
         let ours = encrypted(&plain, &head);
-        assert_eq!(head.encrypted_length(plain.len() as u64), ours.len() as u64);
+        assert_eq!(head.encrypted_length(to_u64(plain.len())), to_u64(ours.len()));
         assert_eq!(age::decrypt(&theirs, &ours).unwrap(), plain, "{length}");
 
         let mut streamed = Vec::new();
@@ -86,16 +87,17 @@ fn any_range_of_a_file_is_the_same_in_both_directions() {
     let view = Encrypted::new(Arc::new(plain.clone()), Arc::clone(&head));
     let opened = encryption::open(Arc::new(whole.clone()), &keys(&identity)).unwrap();
     let mut random = fastrand::Rng::with_seed(3);
-    for (file, bytes) in [(&view as &dyn ReadAt, &whole), (&*opened, &plain)] {
-        assert_eq!(file.len(), bytes.len() as u64);
+    let both: [(&dyn ReadAt, _); 2] = [(&view, &whole), (&*opened, &plain)];
+    for (file, bytes) in both {
+        assert_eq!(file.len(), to_u64(bytes.len()));
         for _ in 0..300 {
             let start = random.usize(..=bytes.len());
             let length = random.usize(..=(bytes.len() - start).min(3 * PIECE));
             let mut range = vec![0; length];
-            file.read_exact_at(&mut range, start as u64).unwrap();
+            file.read_exact_at(&mut range, to_u64(start)).unwrap();
             assert!(range == bytes[start..start + length], "{start} + {length}");
         }
-        let behind = file.read_exact_at(&mut [0], bytes.len() as u64).unwrap_err();
+        let behind = file.read_exact_at(&mut [0], to_u64(bytes.len())).unwrap_err();
         assert_eq!(behind.kind(), std::io::ErrorKind::UnexpectedEof);
     }
 }
@@ -177,7 +179,8 @@ fn a_protected_key_of_age_is_asked_for_its_passphrase() {
     let identity = NewIdentity::generate();
     let mut scrypt = age::scrypt::Recipient::new("open sesame".to_owned().into());
     scrypt.set_work_factor(2);
-    let encryptor = age::Encryptor::with_recipients(std::iter::once(&scrypt as _)).unwrap();
+    let only: &dyn age::Recipient = &scrypt;
+    let encryptor = age::Encryptor::with_recipients(std::iter::once(only)).unwrap();
     let mut protected = Vec::new();
     let mut writer = encryptor.wrap_output(&mut protected).unwrap();
     writer.write_all(identity.secret().as_bytes()).unwrap();
