@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use coffer::domain::{Cancel, Timestamp};
+use coffer::encryption::Keys;
 use coffer::executor::{self, DrillPlan, JobError};
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
@@ -233,7 +234,7 @@ fn a_drill_over_its_time_limit_is_stopped_and_says_nothing_of_the_backup() {
     let fixture = Fixture::with("");
     let archive = archive_of(&fixture.client().full("shop"));
     let (cancel, within) = (Cancel::default(), tempfile::tempdir().unwrap());
-    let chain = executor::open_files(&[archive], &cancel).unwrap();
+    let chain = executor::open_files(&[archive], &Keys::default(), &cancel).unwrap();
     let how = DrillPlan {
         within: within.path(),
         headroom: 0,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use coffer::config::{Config, InstanceConfig, PlaceConfig, PlaceKind, TokenConfig, TokenDigest};
 use coffer::domain::{CheckLevel, InstanceId, Role, Source, Verify};
+use coffer::encryption::NewIdentity;
 use serde_json::Value;
 
 fn shipped(name: &str) -> PathBuf {
@@ -75,6 +76,9 @@ fn default_toml_has_every_key() {
         "defaults.alerts",
         "defaults.copies",
         "instances.copies",
+        "encryption.recipients",
+        "encryption.identity_files",
+        "encryption.signers",
     ] {
         expected.insert(list.to_owned());
     }
@@ -140,6 +144,7 @@ fn any_place() -> PlaceConfig {
         credentials_file: None,
         max_kib_s: 0,
         keep_deleted: false,
+        encrypt_to: None,
     }
 }
 
@@ -156,8 +161,9 @@ fn default_toml_explains_every_key() {
 
 #[test]
 fn the_blocks_in_comments_load_when_uncommented() {
-    let text =
-        text_of("default.toml").replace("sha256 = \"…\"", &format!("sha256 = \"{:064}\"", 7));
+    let text = text_of("default.toml")
+        .replace("sha256 = \"…\"", &format!("sha256 = \"{:064}\"", 7))
+        .replace("age1…", &NewIdentity::generate().public());
     let mut in_block = false;
     let shown: Vec<&str> = text
         .lines()
