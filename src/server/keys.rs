@@ -11,8 +11,8 @@ use crate::encryption::{
 };
 use crate::storage::{Local, StorageError};
 
-use super::places::CREDENTIALS;
-
+/// Where systemd puts credentials for a service.
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// What a credential of systemd with a key is called.
 const CREDENTIAL: &str = "coffer-identity";
 

@@ -18,8 +18,6 @@ use super::keys;
 
 /// The region that most stores take if none was given.
 const REGION: &str = "us-east-1";
-/// Where systemd puts credentials for a service.
-pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Where the backups of each instance are copied to.
 pub(super) fn copies(config: &Config) -> HashMap<InstanceId, Vec<String>> {
@@ -89,6 +87,6 @@ fn s3_settings(place: &PlaceConfig) -> S3Settings {
 
 /// The keys for a place without a file: what systemd handed over under its name, or the environment.
 fn keys_of(name: &str) -> KeySource {
-    let credential = env::var_os(CREDENTIALS).map(|folder| Path::new(&folder).join(name));
+    let credential = env::var_os(keys::CREDENTIALS).map(|folder| Path::new(&folder).join(name));
     credential.filter(|it| it.exists()).map_or(KeySource::Environment, KeySource::Systemd)
 }
