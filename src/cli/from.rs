@@ -102,14 +102,22 @@ fn latest(inventory: &Inventory, instance: &str, cancel: &Cancel) -> Result<Chai
         folders.entry(folder).or_default().push((id, stored));
     }
     let mut found: Vec<BackupId> = Vec::new();
+    // Where nothing is found, what could not be read may be it.
+    let mut why = None;
     for archives in folders.values() {
-        let known = archives.iter().find_map(|(_, it)| inventory.manifest(it, cancel).ok());
+        let known = archives.iter().find_map(|(_, it)| match inventory.manifest(it, cancel) {
+            Ok(manifest) => Some(manifest),
+            Err(error) => {
+                why.get_or_insert(error);
+                None
+            }
+        });
         if known.is_some_and(|it| is_of(&it, instance)) {
             found.extend(archives.iter().map(|(id, _)| *id));
         }
     }
     found.sort();
-    let mut why = None;
+    why = why.filter(|_| found.is_empty());
     for id in found.into_iter().rev() {
         match inventory.chain(id, cancel) {
             Ok(chain) => return Ok(chain),

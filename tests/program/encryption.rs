@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use rusqlite::Connection;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::servers::proxy::Proxy;
 use crate::servers::s3::{KEYS, S3Server};
@@ -14,7 +15,7 @@ use crate::support::{
 };
 
 /// What a thief looks for.
-const SECRET: &str = "the customer's secret";
+const SECRET: &str = "the secret of a customer";
 
 fn database(folder: &Path) -> PathBuf {
     let path = folder.join("shop.db");
@@ -75,33 +76,59 @@ fn archives(place: &Path, ending: &str) -> Vec<PathBuf> {
     all.filter(|it| it.to_str().unwrap().ends_with(ending)).collect()
 }
 
-#[test]
-fn encrypted_copies_are_read_with_the_key_alone_by_coffer_and_by_age_and_tar() {
+/// A full backup and an incremental one, each with an encrypted copy; and the key.
+struct Copied {
+    folder: TempDir,
+    place: TempDir,
+    server: TestServer,
+    key: PathBuf,
+    full: Value,
+    incremental: Value,
+}
+
+fn copied() -> Copied {
     let (folder, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = database(folder.path());
     let (key, public) = new_key(folder.path(), "key");
-    let (other, other_public) = new_key(folder.path(), "other");
-    let recipients = format!("\"{public}\"");
     let builder = TestServer::builder().instance_sqlite("shop", &path);
-    let server = with_place(builder, place.path(), &recipients).start();
+    let server = with_place(builder, place.path(), &format!("\"{public}\"")).start();
     let full = server.admin().full("shop");
     Connection::open(&path).unwrap().execute_batch("INSERT INTO row VALUES ('more')").unwrap();
     let incremental = server.admin().incremental("shop");
     for backup in [&full, &incremental] {
         wait_for_copy(&server, backup);
     }
-    // What lies there is encrypted, and nothing is left of the keys that it was encrypted with.
-    let (fulls, increments) =
-        (archives(place.path(), ".tar.zst.age"), archives(place.path(), ".incr.zst.age"));
-    assert_eq!((fulls.len(), increments.len()), (1, 1));
-    assert!(archives(place.path(), ".zst").is_empty());
     wait_until("the keys of the uploads to go", || {
         files_below(&server.data_dir().join("uploads")).is_empty().then_some(())
     });
-    let start = std::fs::read(&fulls[0]).unwrap();
-    assert!(start.starts_with(b"age-encryption.org/v1\n"));
+    Copied { folder, place, server, key, full, incremental }
+}
 
-    // The `age` command and `tar` give back the data, and so do the commands of the archive itself.
+impl Copied {
+    /// What a command of another machine does with the place, with this key or without one.
+    fn elsewhere(&self, arguments: &[&str], key: Option<&Path>) -> Output {
+        let empty = self.folder.path().join("empty.toml");
+        let data = self.folder.path().join("data");
+        write_file(&empty, format!("data_dir = \"{}\"\n", data.display()));
+        let mut command = coffer(arguments);
+        command.arg("--from").arg(self.place.path()).arg("--config").arg(&empty);
+        if let Some(key) = key {
+            command.arg("--identity").arg(key);
+        }
+        command.output().unwrap()
+    }
+
+    fn elsewhere_ok(&self, arguments: &[&str]) -> String {
+        stdout(self.elsewhere(arguments, Some(&self.key)))
+    }
+}
+
+#[test]
+fn the_age_command_and_tar_restore_an_encrypted_copy_and_so_do_its_own_commands() {
+    let Copied { folder, place, .. } = &copied();
+    let fulls = archives(place.path(), ".tar.zst.age");
+    assert_eq!((fulls.len(), archives(place.path(), ".incr.zst.age").len()), (1, 1));
+    assert!(archives(place.path(), ".zst").is_empty(), "nothing lies there as it is");
     let name = fulls[0].file_name().unwrap().to_str().unwrap();
     std::fs::copy(&fulls[0], folder.path().join(name)).unwrap();
     let plain = name.trim_end_matches(".age");
@@ -113,57 +140,54 @@ fn encrypted_copies_are_read_with_the_key_alone_by_coffer_and_by_age_and_tar() {
     for restored in ["one/data/shop.db", "restored/data/shop.db"] {
         assert_eq!(rows(&folder.path().join(restored)), 1, "{restored}");
     }
+}
 
-    // Coffer, on another machine.
-    let from = place.path().to_str().unwrap();
-    let empty = folder.path().join("empty.toml");
-    write_file(&empty, format!("data_dir = \"{}\"\n", folder.path().join("data").display()));
-    let elsewhere = |arguments: &[&str], key: Option<&Path>| {
-        let mut command = coffer(arguments);
-        command.args(["--from", from, "--config"]).arg(&empty);
-        if let Some(key) = key {
-            command.arg("--identity").arg(key);
-        }
-        command.output().unwrap()
-    };
-    let to = folder.path().join("latest");
+#[test]
+fn encrypted_copies_are_read_with_the_key_alone_and_with_no_other_one() {
+    let copied = copied();
+    let folder = copied.folder.path();
+    let (other, other_public) = new_key(folder, "other");
+    let to = folder.join("latest");
     let restore = ["restore", "latest:shop", "--to", to.to_str().unwrap()];
-    let without = elsewhere(&restore, None);
-    assert!(stderr_of(&without).contains("no key was given: name the file of one with --identity"));
-    let wrong = stderr_of(&elsewhere(&restore, Some(&other)));
-    assert!(wrong.contains(&format!("other keys than those that were given ({other_public})")));
+    let without = stderr_of(&copied.elsewhere(&restore, None));
+    assert!(
+        without.contains("no key was given: name the file of one with --identity"),
+        "{without}"
+    );
+    let wrong = stderr_of(&copied.elsewhere(&restore, Some(&other)));
+    let given = format!("other keys than those that were given ({other_public})");
+    assert!(wrong.contains(&given), "{wrong}");
     assert!(!to.exists());
-    stdout(elsewhere(&restore, Some(&key)));
+    copied.elsewhere_ok(&restore);
     assert_eq!(rows(&to), 2);
-    let listed: Value =
-        serde_json::from_str(&stdout(elsewhere(&["list", "--json"], Some(&key)))).unwrap();
+    let listed: Value = serde_json::from_str(&copied.elsewhere_ok(&["list", "--json"])).unwrap();
     assert_eq!(listed["backups"].as_array().unwrap().len(), 2, "{listed:#}");
+    let id = id_of(&copied.incremental);
     for verb in ["verify", "drill"] {
-        stdout(elsewhere(&[verb, id_of(&incremental)], Some(&key)));
+        copied.elsewhere_ok(&[verb, id]);
     }
-    let exported = folder.path().join("exported.tar.zst");
-    stdout(elsewhere(
-        &["export", id_of(&incremental), "--to", exported.to_str().unwrap()],
-        Some(&key),
-    ));
-    let tried = stdout(coffer(&["key", "test", "--from", from]).arg(&key).output().unwrap());
+    let exported = folder.join("exported.tar.zst");
+    copied.elsewhere_ok(&["export", id, "--to", exported.to_str().unwrap()]);
+    let test = ["key", "test", copied.key.to_str().unwrap(), "--from"];
+    let tried = stdout(coffer(&test).arg(copied.place.path()).output().unwrap());
     assert!(tried.contains("of shop"), "{tried}");
-    let rebuilt: Value =
-        serde_json::from_str(&stdout(elsewhere(&["catalog", "rebuild", "--json"], Some(&key))))
-            .unwrap();
+    let rebuilt = copied.elsewhere_ok(&["catalog", "rebuild", "--json"]);
+    let rebuilt: Value = serde_json::from_str(&rebuilt).unwrap();
     assert_eq!((&rebuilt["fetched"], &rebuilt["imported"]), (&2.into(), &2.into()), "{rebuilt:#}");
 
     // A file alone.
-    let alone = folder.path().join("alone");
+    let (full, alone) =
+        (archives(copied.place.path(), ".tar.zst.age").remove(0), folder.join("alone"));
     let mut restore = coffer(&["restore", "--archive"]);
-    restore.arg(&fulls[0]).arg("--to").arg(&alone).arg("--identity").arg(&key);
-    stdout(restore.arg("--config").arg(&empty).output().unwrap());
+    restore.arg(full).arg("--to").arg(&alone).arg("--identity").arg(&copied.key);
+    stdout(restore.output().unwrap());
     assert_eq!(rows(&alone), 1);
 
     // The copies go with their backups.
-    server.admin().delete(&format!("backups/{}", id_of(&full))).with_status(202);
+    let delete = format!("backups/{}", id_of(&copied.full));
+    copied.server.admin().delete(&delete).with_status(202);
     wait_until("the copies to be removed", || {
-        files_below(&place.path().join("archives")).is_empty().then_some(())
+        files_below(&copied.place.path().join("archives")).is_empty().then_some(())
     });
 }
 
@@ -305,7 +329,7 @@ fn an_encrypted_upload_goes_on_where_it_stopped_after_a_kill() {
     let (key, public) = new_key(folder.path(), "key");
     let path = folder.path().join("files");
     std::fs::create_dir(&path).unwrap();
-    let mut content = vec![0; 20 << 20];
+    let mut content = vec![0; 17 << 20];
     getrandom::fill(&mut content).unwrap();
     write_file(&path.join("random"), &content);
     // The second of three parts does not get through.
