@@ -78,9 +78,10 @@ fn archives(place: &Path, ending: &str) -> Vec<PathBuf> {
 
 /// A full backup and an incremental one, each with an encrypted copy; and the key.
 struct Copied {
+    /// Ends before its folders go.
+    server: TestServer,
     folder: TempDir,
     place: TempDir,
-    server: TestServer,
     key: PathBuf,
     full: Value,
     incremental: Value,
