@@ -130,16 +130,7 @@ fn serve(stream: TcpStream, security: &MailSecurity, memory: &Memory) -> Option<
                 "250 ok".to_owned()
             }
             "DATA" => {
-                say(&mut peer, "354 go on")?;
-                let mut data = Vec::new();
-                loop {
-                    let line = hear(&mut peer)?;
-                    if line == "." {
-                        break;
-                    }
-                    data.push(line);
-                }
-                mail.data = data.join("\n");
+                mail.data = hear_data(&mut peer)?;
                 let encrypted = mail.encrypted;
                 memory.mails.lock().unwrap().push(std::mem::take(&mut mail));
                 mail.encrypted = encrypted;
@@ -159,6 +150,19 @@ fn say(peer: &mut BufReader<Box<dyn Connection>>, answer: &str) -> Option<()> {
     let connection = peer.get_mut();
     connection.write_all(format!("{answer}\r\n").as_bytes()).ok()?;
     connection.flush().ok()
+}
+
+/// Head and text of a mail.
+fn hear_data(peer: &mut BufReader<Box<dyn Connection>>) -> Option<String> {
+    say(peer, "354 go on")?;
+    let mut data = Vec::new();
+    loop {
+        let line = hear(peer)?;
+        if line == "." {
+            return Some(data.join("\n"));
+        }
+        data.push(line);
+    }
 }
 
 /// The next line, without its end; `None` once there is none.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -161,7 +162,7 @@ impl Weeks<'_> {
     fn show_alerts(&mut self, at: Timestamp) -> Result<()> {
         let path = self.workspace.path(ALERTS);
         let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             text => text.map_err(failed(format!("reading {}", path.display())))?,
         };
         for line in text.lines().skip(self.shown) {
