@@ -242,6 +242,25 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_waits_longer_than_any_wait_is_due_since_the_clock_was_put_back() {
+        let now = Timestamp::EARLIEST;
+        let text = String::new();
+        let is_due = |seconds| {
+            let delivery = Delivery {
+                id: DeliveryId::generate(),
+                channel: "ops".to_owned(),
+                message: Message::plain(AlertEvent::Test, None, now, "a test", text.clone()),
+                queued: now,
+                next_attempt: now.plus(Duration::from_secs(seconds)),
+                attempts: 1,
+                last_error: None,
+            };
+            delivery.is_due(now)
+        };
+        assert_eq!([0, 1, 3600, 3601].map(is_due), [true, false, false, true]);
+    }
+
+    #[test]
     fn the_waits_between_attempts_grow_to_an_hour_and_end_with_the_use_of_the_message() {
         let waits: Vec<u64> = (1..9).map(|it| wait_after(it).as_secs()).collect();
         assert_eq!(waits, [10, 30, 90, 270, 810, 2430, 3600, 3600]);

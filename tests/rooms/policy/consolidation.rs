@@ -113,6 +113,26 @@ fn all_that_are_kept_of_a_chain_become_full_ones_and_the_rest_stays_until_each_o
     points.push(copy(99, 6));
     let decision = decided(&points, &two);
     assert_eq!(decision.going().map(|it| it.root).collect::<Vec<_>>(), [id(1)]);
-    let with_root = Keep::new([(Tier::Daily, 14)]).consolidating(true);
-    assert_eq!(decided(&two_weeks(), &with_root).consolidating().count(), 0, "its root is kept");
+}
+
+#[test]
+fn a_chain_whose_root_is_kept_stays_as_it_is_whatever_could_be_saved() {
+    let mut points = vec![point(1, None, 0, 100)];
+    points.extend((0..5).map(|hour| Point {
+        created: Timestamp::from_micros(FIRST + DAY + hour * DAY / 24),
+        ..point(2 + u128::try_from(hour).unwrap(), Some(1), 1, 60)
+    }));
+    points.push(point(9, None, 7, 100));
+    let keep = |days| Keep::new([(Tier::Daily, days)]).consolidating(true);
+    assert_eq!(decided(&points, &keep(2)).consolidating().collect::<Vec<_>>(), [id(6)]);
+    assert_eq!(decided(&points, &keep(3)).consolidating().count(), 0);
+}
+
+#[test]
+fn a_backup_and_the_full_one_made_of_it_count_as_one_restore_point() {
+    let mut points = two_weeks();
+    points.push(Point { id: id(99), parent: None, stored_bytes: 100, ..points[6].clone() });
+    let going = |count| decided(&points, &Keep::new([(Tier::Last, count)])).going().count();
+    assert_eq!(going(8), 1, "the second week and the copy");
+    assert_eq!(going(9), 0, "and the day before, of the first week");
 }

@@ -201,6 +201,9 @@ fn damage_counts_also_where_the_configuration_names_the_instance_no_more() {
     let only = HealthFacts { bad, last_good: None, completed: Vec::new(), ..sound() };
     let only = HealthFacts { scheduled_since: Some(now()), ..only };
     assert_wrong(&only, &[ProblemKind::Damaged, ProblemKind::NoBackup]);
+    // A failure says already that there is no good one.
+    let failed = Some(failed("2026-11-27T14:00:00Z", FailureCode::Tool));
+    assert_wrong(&HealthFacts { failed, ..only }, &[ProblemKind::Damaged, ProblemKind::Failed]);
 }
 
 #[test]
