@@ -151,7 +151,7 @@ fn probe_server(context: &Context, instance: &Instance, engine: &dyn Engine) -> 
     if let Err(error) = context.catalog.note_version(instance.id, datastore).wait() {
         log::warn!("instance {name:?}: its version cannot be recorded: {error}");
     }
-    problem.map_or(Ok(()), |problem| Err(problem.to_string()))
+    problem.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(in crate::cli) struct EventsArgs {
     /// Only those of this backup or instance, by its whole id.
     #[arg(long, value_name = "ID")]
     of: Option<String>,
-    /// Only those of this kind, such as backup_delete.
+    /// Only those of this kind, such as `backup_delete`.
     #[arg(long, value_name = "ACTION", value_parser = action)]
     action: Option<Action>,
     /// Only those by this token, or by what acts by itself: schedule, retention, "command line".
