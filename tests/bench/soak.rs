@@ -161,6 +161,12 @@ impl Api<'_> {
     }
 }
 
+/// Sends each request over a connection of its own: the server may end one that is kept just when it is used again.
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false);
+    config.max_idle_connections(0).build().into()
+}
+
 /// A text in a row; empty if it has none.
 fn status<'r>(row: &'r Value, pointer: &str) -> &'r str {
     row.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -206,7 +212,7 @@ fn soak(
 ) -> Outcome<()> {
     let digest = hex::encode(Sha256::digest(SECRET));
     let settings = format!(
-        "max_connections_per_address = 256\n[[auth.tokens]]\nname = \"bench\"\nproject_id = \"{PROJECT}\"\nroles = [\"admin\"]\n\
+        "max_connections = 512\nmax_connections_per_address = 512\n[[auth.tokens]]\nname = \"bench\"\nproject_id = \"{PROJECT}\"\nroles = [\"admin\"]\n\
          sha256 = \"{digest}\"\n[limits]\ntoken_requests = 1000\n[storage]\ntrash_window_s = 0\n"
     );
     let config = configure(folder, program.name, &settings, instances)?;
@@ -309,7 +315,7 @@ fn phase(server: &Server, instances: &[Instance<'_>], time: Duration) -> Outcome
 
 /// Works on an instance until the end; what went wrong before that.
 fn work(address: &str, instance: &str, ended: &AtomicBool, rounds: &AtomicU64) -> Option<String> {
-    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent = agent();
     let api = Api { address, agent, ended };
     while !ended.load(Ordering::Acquire) {
         match api.work(instance) {
@@ -342,7 +348,7 @@ fn park_until(time: Instant) {
 
 /// Deletes everything, and waits until all could be given back.
 fn clear(server: &Server) -> Outcome<()> {
-    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent = agent();
     let never = AtomicBool::new(false);
     Api { address: server.address(), agent, ended: &never }.clear()?;
     park_until(Instant::now() + AFTER);

@@ -1,5 +1,7 @@
 //! A control group with the limits of the packaged systemd unit, as systemd would run the server in.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -78,8 +80,7 @@ impl ControlGroup {
             format!("{enter}exec '{binary}' \"$@\"\n")
         };
         write_file(&path, format!("#!/bin/sh\nset -e\n{run}"));
-        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, executable).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         path
     }
 
@@ -108,14 +109,14 @@ impl Folder {
     fn make(path: PathBuf, limits: &[(&str, u64)]) -> Option<Self> {
         std::fs::create_dir(&path).ok()?;
         let folder = Self(path);
-        let set: String = limits
+        let set: Vec<String> = limits
             .iter()
             .map(|(file, value)| format!("echo {value} >'{}/{file}'\n", folder.0.display()))
             .collect();
         // Not a file of the controller would be made where there is none.
         let has_all = limits.iter().all(|(file, _)| folder.0.join(file).exists());
         let mut shell = Command::new("sh");
-        shell.args(["-ec", &format!("{set}{}", folder.enter())]);
+        shell.args(["-ec", &(set.concat() + &folder.enter())]);
         (has_all && shell.output().is_ok_and(|it| it.status.success())).then_some(folder)
     }
 
