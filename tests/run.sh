@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 CARGO_DEB_VERSION=3.8.0
+AXE_VERSION=4.14.1
 declare -a RESULTS=()
 FAILED=0
 RELEASE=0
@@ -44,6 +45,9 @@ dpkg-shlibdeps dpkg-dev
 mariadbd mariadb-server
 mariadb mariadb-client
 mariadb-backup mariadb-backup
+chromium chromium
+chromedriver chromium-driver
+npm npm
 LIST
     [ -e /usr/share/i18n/locales/de_DE ] || echo locales
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
@@ -95,6 +99,24 @@ clients() {
     install_clients
     cargo build --locked
     target/venv/bin/python -B tests/clients/stock_clients.py target/debug/coffer
+}
+
+# What says whether everybody can use a page.
+install_axe() {
+    local folder=target/tools/axe
+    [ -e "$folder/$AXE_VERSION" ] && return
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && npm pack --silent "axe-core@$AXE_VERSION" && tar -xzf axe-core-*.tgz package/axe.min.js)
+    touch "$folder/$AXE_VERSION"
+}
+
+# The console in a real browser. What it looks like is in target/console.
+console() {
+    install_clients
+    install_axe
+    cargo build --locked
+    target/venv/bin/python -B tests/console/console.py target/debug/coffer target/tools/axe/package/axe.min.js target/console
 }
 
 # Random requests, whose answers must be as /openapi.json says. `--deep` after the program's path takes longer.
@@ -187,6 +209,7 @@ part "tests" tests
 part "power cuts" cargo test --locked --features failpoints --test crash
 part "stock clients" clients
 part "API schema" api_schema
+part "console in a browser" console
 part "Debian package" package
 
 [ ! -s target/failures ] || cat target/failures

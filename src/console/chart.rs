@@ -34,7 +34,7 @@ pub(super) fn line(title: &str, dots: &[Dot]) -> Markup {
     html! {
         svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(title) {
             (axis(first.at, last.at))
-            text.tick x=(LEFT) y=(TOP + 4) { (grouped(most)) }
+            text.tick.middle x=(WIDTH / 2) y=(TOP + 4) { "At most " (grouped(most)) }
             polyline.line points=(path.join(" ")) {}
             @for (x, y, dot) in &places {
                 circle.dot cx=(x) cy=(y) r="3.5" { title { (dot.says) } }

@@ -41,7 +41,7 @@ fn drill_result(drill: &DrillOutcome, rows: &RowsByTable, now: Timestamp) -> Mar
             Verdict::Passed(facts) => {
                 p {
                     (show::badge("good", "Drill passed")) " " (when(*at, now)) ", in " (show::took(*took)) ": "
-                    (grouped(facts.rows)) " rows in " (grouped(facts.tables)) " tables, read by " (facts.version)
+                    (grouped(facts.rows)) " rows in " (show::counted(usize::try_from(facts.tables).unwrap_or(usize::MAX), "table")) ", read by " (facts.version)
                     ", checked with " (facts.check) "."
                 }
                 @if !rows.is_empty() {

@@ -29,7 +29,7 @@ pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
         form.stacked method="post" action="/console/quotas" {
             (form_token(session))
             input type="hidden" name="project" value=(project);
-            table {
+            table.cards {
                 caption.hidden { "Quotas of project " (project) }
                 thead { tr { th scope="col" { "What" } th.number scope="col" { "In use" } th scope="col" { "At most" } } }
                 tbody {
@@ -37,8 +37,8 @@ pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
                         @let name = it.resource.as_str();
                         tr {
                             th scope="row" { (words(it.resource)) }
-                            td.number { (it.in_use) }
-                            td {
+                            td.number data-label="In use" { (it.in_use) }
+                            td data-label="At most" {
                                 @if admin { input type="number" min="-1" name=(name) value=(it.limit) aria-label={ "At most, " (words(it.resource)) }; }
                                 @else if it.limit < 0 { "any number" } @else { (it.limit) }
                             }

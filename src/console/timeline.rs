@@ -85,7 +85,7 @@ impl Timeline {
         html! {
             (chart::timeline("Restore points over time; the table below has the same", &points))
             @if !points.is_empty() {
-                p.legend.soft { "Height: size of the archive. Dark: a full backup. A line below joins a chain." }
+                p.legend.soft { "Height: size of the archive. Strong colour: a full backup. A line below joins a chain." }
             }
         }
     }

@@ -31,12 +31,15 @@ pub(super) struct DemoArgs {
     /// Keep the data and leave the server running; says where they are and how to stop it.
     #[arg(long)]
     keep: bool,
+    /// The same, to look at in a browser: says where the console is, and the token to sign in with.
+    #[arg(long)]
+    console: bool,
     /// The size of the database, in MiB [default: 24; with --weeks 2].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=4096))]
     size_mib: Option<u32>,
     /// Show instead what so many weeks look like, in a time-lapse: what is kept of a backup a day, one failure and its
     /// alert, the status.
-    #[arg(long, value_name = "N", conflicts_with = "keep", value_parser = clap::value_parser!(u32).range(2..=52))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["keep", "console"], value_parser = clap::value_parser!(u32).range(2..=52))]
     weeks: Option<u32>,
 }
 
@@ -56,16 +59,19 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     }
     let result = tour(args, &workspace, &interrupt);
     // Ctrl-C removes everything, also with --keep.
-    let keep = args.keep && interrupt.check().is_ok();
+    let keep = (args.keep || args.console) && interrupt.check().is_ok();
     match result {
         Ok(server) if keep => {
             let (url, pid, log) = (&server.url, server.pid(), workspace.path(LOG));
+            let token = workspace.path(TOKEN);
             let root = workspace.keep();
             let root = root.display();
             say(format_args!(
                 "\nKept, with the newest point back in the database's place:\n  folder     {root}\n  \
-                 server     {url}, log in {}\n  to end it  kill {pid}; rm -r {root}",
-                log.display()
+                 server     {url}, log in {}\n  to end it  kill {pid}; rm -r {root}\n  \
+                 console    {url}/console/, to sign in with the token in {}",
+                log.display(),
+                token.display()
             ));
             server.keep();
             Ok(())
