@@ -93,3 +93,16 @@ pub(super) struct BackupArgs {
     #[command(flatten)]
     pub(super) with: WithConfig,
 }
+
+/// A backup of the catalog, and how to report what is done with it.
+#[derive(Debug, Args)]
+pub(super) struct OneBackup {
+    /// The backup: its id, the beginning of it, its name, or latest:INSTANCE.
+    #[arg(value_name = "BACKUP")]
+    pub(super) backup: Selector,
+    /// Report as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) with: WithConfig,
+}

@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 
 pub use error::ExitCode;
 
-use args::{BackupArgs, WithConfig};
+use args::{BackupArgs, OneBackup, WithConfig};
 use error::CommandError;
 
 /// The command line.
@@ -54,7 +54,7 @@ enum Command {
     /// List backups, newest first.
     List(backups::ListArgs),
     /// Show everything that is known about a backup.
-    Show(backups::ShowArgs),
+    Show(OneBackup),
     /// Show whether everything is safe: what is wrong, and of each instance the last good backup, drill and next run.
     Status(backups::StatusArgs),
     /// Show when the backups of each instance are made, and when the next one begins.
@@ -64,9 +64,9 @@ enum Command {
     /// Show what is wrong and was said, or try the channels that it is said through.
     Alert(backups::AlertArgs),
     /// Keep a backup, and what it is built on, whatever the retention says.
-    Pin(backups::PinArgs),
+    Pin(OneBackup),
     /// Keep a backup no longer than the retention says.
-    Unpin(backups::PinArgs),
+    Unpin(OneBackup),
     /// Show what was done, by whom and from where.
     Events(backups::EventsArgs),
     /// Ask the server for a backup of an instance.

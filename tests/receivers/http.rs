@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use rustls::ServerConfig;
 use serde_json::Value;
 
+use super::listener::Listener;
 use super::tls::{Authority, Connection, accepted};
 
 /// A request.
@@ -39,14 +38,13 @@ struct Memory {
     answers: Mutex<VecDeque<(u16, String)>>,
     /// Whether requests get no answer at all.
     silent: AtomicBool,
-    stopping: AtomicBool,
 }
 
 /// A server that runs until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct HttpReceiver {
     scheme: &'static str,
-    address: SocketAddr,
+    listener: Listener,
     memory: Arc<Memory>,
 }
 
@@ -61,25 +59,18 @@ impl HttpReceiver {
     }
 
     fn start_with(scheme: &'static str, tls: Option<Arc<ServerConfig>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let memory = Arc::new(Memory::default());
         let seen = Arc::clone(&memory);
-        thread::spawn(move || {
-            // Those that get no answer stay open.
-            let mut kept = Vec::new();
-            for stream in listener.incoming() {
-                if seen.stopping.load(Ordering::SeqCst) {
-                    return;
-                }
-                kept.extend(stream.ok().and_then(|it| serve(accepted(tls.as_ref(), it), &seen)));
-            }
+        // Those that get no answer stay open.
+        let mut kept = Vec::new();
+        let listener = Listener::start(move |stream| {
+            kept.extend(serve(accepted(tls.as_ref(), stream), &seen));
         });
-        Self { scheme, address, memory }
+        Self { scheme, listener, memory }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}://{}{path}", self.scheme, self.address)
+        format!("{}://{}{path}", self.scheme, self.listener.address)
     }
 
     /// How the next request is answered.
@@ -94,14 +85,6 @@ impl HttpReceiver {
 
     pub(crate) fn received(&self) -> Vec<Received> {
         self.memory.received.lock().unwrap().clone()
-    }
-}
-
-impl Drop for HttpReceiver {
-    fn drop(&mut self) {
-        self.memory.stopping.store(true, Ordering::SeqCst);
-        // Wakes the thread.
-        drop(TcpStream::connect(self.address));
     }
 }
 

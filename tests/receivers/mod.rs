@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of this")]
 
 mod http;
+mod listener;
 mod smtp;
 mod tls;
 

@@ -1,13 +1,13 @@
 //! A mail server that remembers what it got. It speaks what a client of SMTP needs.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use rustls::ServerConfig;
 
+use super::listener::Listener;
 use super::tls::{Connection, accepted, encrypted};
 
 /// A mail as it came.
@@ -38,13 +38,12 @@ struct Memory {
     mails: Mutex<Vec<Mail>>,
     /// Whether every password is wrong.
     refuses: AtomicBool,
-    stopping: AtomicBool,
 }
 
 /// A server that runs until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct MailReceiver {
-    address: SocketAddr,
+    listener: Listener,
     memory: Arc<Memory>,
 }
 
@@ -54,23 +53,16 @@ impl MailReceiver {
     }
 
     pub(crate) fn start_with(security: MailSecurity) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let memory = Arc::new(Memory::default());
         let seen = Arc::clone(&memory);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if seen.stopping.load(Ordering::SeqCst) {
-                    return;
-                }
-                stream.ok().and_then(|it| serve(it, &security, &seen)).unwrap_or_default();
-            }
+        let listener = Listener::start(move |stream| {
+            serve(stream, &security, &seen).unwrap_or_default();
         });
-        Self { address, memory }
+        Self { listener, memory }
     }
 
     pub(crate) fn address(&self) -> String {
-        self.address.to_string()
+        self.listener.address.to_string()
     }
 
     /// From now on every password is wrong, and the answer repeats what was sent.
@@ -80,14 +72,6 @@ impl MailReceiver {
 
     pub(crate) fn mails(&self) -> Vec<Mail> {
         self.memory.mails.lock().unwrap().clone()
-    }
-}
-
-impl Drop for MailReceiver {
-    fn drop(&mut self) {
-        self.memory.stopping.store(true, Ordering::SeqCst);
-        // Wakes the thread.
-        drop(TcpStream::connect(self.address));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::WithConfig;
+use crate::cli::args::OneBackup;
 use crate::cli::error::{CommandError, Result};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::terminal;
@@ -14,36 +14,29 @@ use crate::domain::BackupId;
 use crate::wire::{ConsolidationStatus, ConsolidationView};
 
 use super::origin::Origin;
-use super::selector::Selector;
 
 /// How often the server is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ConsolidateArgs {
-    /// The incremental backup: its id, the beginning of it, its name, or latest:INSTANCE.
-    #[arg(value_name = "BACKUP")]
-    backup: Selector,
     /// Wait until the full backup is there or could not be made.
     #[arg(long)]
     wait: bool,
-    /// Report as JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    with: WithConfig,
+    one: OneBackup,
 }
 
 pub(in crate::cli) fn run(args: &ConsolidateArgs) -> Result<()> {
-    let config = args.with.load()?;
+    let config = args.one.with.load()?;
     let (origin, client) = Origin::running_server(&config)?;
-    let id = origin.find(&args.backup)?;
+    let id = origin.find(&args.one.backup)?;
     let client = client.of_project(origin.backup(id)?.project_id);
     let mut found = client.consolidate_backup(id)?;
     if args.wait {
         found = wait(&client, id, found)?;
     }
-    if args.json {
+    if args.one.json {
         terminal::say_json(&json!(found));
     } else if let Some(full) = found.full_id {
         terminal::say(format_args!(

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::WithConfig;
+use crate::cli::args::OneBackup;
 use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
 use crate::config::Config;
@@ -12,28 +12,21 @@ use crate::storage::{Local, LocalSettings};
 use crate::wire::BackupView;
 
 use super::origin::Origin;
-use super::selector::Selector;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DeleteArgs {
-    /// The backup: its id, the beginning of it, its name, or latest:INSTANCE.
-    #[arg(value_name = "BACKUP")]
-    backup: Selector,
     /// Delete the incremental backups that are built on it as well. Without this, a backup that others are
     /// built on is not deleted.
     #[arg(long)]
     with_incrementals: bool,
-    /// Report as JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    with: WithConfig,
+    one: OneBackup,
 }
 
 pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<()> {
-    let config = args.with.load()?;
+    let config = args.one.with.load()?;
     let (origin, client) = Origin::running_server(&config)?;
-    let id = origin.find(&args.backup)?;
+    let id = origin.find(&args.one.backup)?;
     let backup = origin.backup(id)?;
     let others = built_on(id, &origin.backups(backup.instance_id)?);
     let counted = terminal::counted(others.len(), "incremental backup");
@@ -44,7 +37,7 @@ pub(in crate::cli) fn run(args: &DeleteArgs) -> Result<()> {
     }
     let short = is_short_of_room(&config);
     client.of_project(backup.project_id).delete_backup(id)?;
-    if args.json {
+    if args.one.json {
         terminal::say_json(&json!({ "deleted": id, "also_deleted": others }));
         return Ok(());
     }

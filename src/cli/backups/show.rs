@@ -1,30 +1,16 @@
 //! `coffer show`.
 
-use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::WithConfig;
+use crate::cli::args::OneBackup;
 use crate::cli::error::Result;
 use crate::cli::terminal;
 
 use super::list::Listed;
 use super::origin::Origin;
-use super::selector::Selector;
 use super::table::{self, Lineage, NOTHING};
 
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ShowArgs {
-    /// The backup: its id, the beginning of it, its name, or latest:INSTANCE.
-    #[arg(value_name = "BACKUP")]
-    backup: Selector,
-    /// Report as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    with: WithConfig,
-}
-
-pub(in crate::cli) fn run(args: &ShowArgs) -> Result<()> {
+pub(in crate::cli) fn run(args: &OneBackup) -> Result<()> {
     let config = args.with.load()?;
     let origin = Origin::open(&config)?;
     let backup = origin.backup(origin.find(&args.backup)?)?;
