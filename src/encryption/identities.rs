@@ -139,9 +139,9 @@ fn without_passphrase(name: &str, content: &[u8], ask: AskPassphrase<'_>) -> Res
     let mut identity = scrypt::Identity::new(passphrase(name, ask)?);
     identity.set_max_work_factor(MOST_WORK);
     let opener: &dyn Identity = &identity;
-    let opened = decryptor.decrypt(iter::once(opener));
+    let content = decryptor.decrypt(iter::once(opener));
     let mut keys = Vec::new();
-    let read = opened.map_err(failed)?.take(LONGEST).read_to_end(&mut keys);
+    let read = content.map_err(failed)?.take(LONGEST).read_to_end(&mut keys);
     read.map_err(|error| bad(name, &error))?;
     Ok(keys)
 }

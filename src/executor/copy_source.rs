@@ -107,15 +107,14 @@ impl Content {
 
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(), EncryptionError> {
         let Self { hasher, decryptor } = self;
-        match decryptor {
-            Some(decryptor) => decryptor.feed(bytes, |content| {
-                hasher.update(content);
-            }),
-            None => {
-                hasher.update(bytes);
-                Ok(())
-            }
+        let mut hash = |content: &[u8]| {
+            hasher.update(content);
+        };
+        if let Some(decryptor) = decryptor {
+            return decryptor.feed(bytes, hash);
         }
+        hash(bytes);
+        Ok(())
     }
 
     /// Whether it was this archive.

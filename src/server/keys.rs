@@ -78,8 +78,9 @@ pub(super) fn warn_of_untested(config: &Config, local: &Local) {
 /// Those of the configuration, for a process that nobody can be asked by. Backups go on without: what is wrong with a key
 /// is said.
 pub(super) fn available(config: &Config) -> Arc<Identities> {
-    Identities::read(&files(config), &|_name| None).map(Arc::new).unwrap_or_else(|error| {
+    let read = Identities::read(&files(config), &|_name| None);
+    let read = read.inspect_err(|error| {
         log::error!("encrypted archives cannot be read here: {error}");
-        Arc::default()
-    })
+    });
+    Arc::new(read.unwrap_or_default())
 }

@@ -102,7 +102,7 @@ fn copied() -> Copied {
     wait_until("the keys of the uploads to go", || {
         files_below(&server.data_dir().join("uploads")).is_empty().then_some(())
     });
-    Copied { folder, place, server, key, full, incremental }
+    Copied { server, folder, place, key, full, incremental }
 }
 
 impl Copied {

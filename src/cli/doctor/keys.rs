@@ -21,11 +21,11 @@ pub(super) fn keys(config: &Config, findings: &mut Findings) {
             continue;
         }
         let mode = file.metadata().map_or(0, |it| it.mode() & 0o7777);
-        if mode & 0o077 == 0 {
-            findings.ok(CHECK, format!("the secret key {shown} can be used on this machine"));
-        } else {
+        if mode & 0o077 != 0 {
             let found = format!("the secret key {shown} can be read by others (mode {mode:o})");
             findings.problem(CHECK, found, format!("chmod 600 {shown}"));
+        } else {
+            findings.ok(CHECK, format!("the secret key {shown} can be used on this machine"));
         }
     }
     let Ok(configured) = server::keys::configured(config) else { return };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coffer::archive::{Reader, verify_file};
-use coffer::domain::{Cancel, ReadAt};
+use coffer::domain::{Cancel, ReadAt as _};
 use coffer::encryption::{
     self, Decrypted, Encrypted, FileHead, Identities, NewIdentity, Recipients,
 };

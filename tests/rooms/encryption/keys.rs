@@ -54,7 +54,8 @@ fn keys_of_openssh_read_what_is_encrypted_to_them_also_with_a_passphrase() {
 fn a_key_is_read_from_a_text_with_other_lines_however_it_was_typed() {
     let identity = NewIdentity::generate();
     let secret = identity.secret().to_lowercase();
-    let typed = format!("# Recovery sheet\n\n  {} {}\n", &secret[..20], &secret[20..]);
+    let (first, rest) = secret.split_at(20);
+    let typed = format!("# Recovery sheet\n\n  {first} {rest}\n");
     let mut keys = Identities::default();
     keys.add("sheet", typed.as_bytes(), &nobody).unwrap();
     assert_eq!(keys.public_keys(), [identity.public()]);
