@@ -37,7 +37,11 @@ fn two_weeks() -> Vec<Point> {
 }
 
 fn decided(points: &[Point], keep: &Keep) -> Decision {
-    let condition = Condition { configured: true, store_whole: true, clock_jumped: None };
+    decided_while(true, points, keep)
+}
+
+fn decided_while(store_whole: bool, points: &[Point], keep: &Keep) -> Decision {
+    let condition = Condition { configured: true, store_whole, clock_jumped: None };
     let now = Timestamp::from_micros(FIRST + 20 * DAY);
     decide(keep, &History { points, condition, zone: &TimeZone::UTC, now })
 }
@@ -94,6 +98,11 @@ fn a_chain_stays_as_it_is_if_consolidation_is_off_or_saves_little_or_something_h
 }
 
 #[test]
+fn nothing_becomes_a_full_backup_while_nothing_may_go() {
+    assert_eq!(decided_while(false, &two_weeks(), &weekly()).consolidating().count(), 0);
+}
+
+#[test]
 fn all_that_are_kept_of_a_chain_become_full_ones_and_the_rest_stays_until_each_of_them_is_there() {
     let two = Keep::new([(Tier::Daily, 9)]).consolidating(true);
     let mut points = two_weeks();
@@ -131,8 +140,10 @@ fn a_chain_whose_root_is_kept_stays_as_it_is_whatever_could_be_saved() {
 #[test]
 fn a_backup_and_the_full_one_made_of_it_count_as_one_restore_point() {
     let mut points = two_weeks();
+    points.iter_mut().filter(|it| it.parent.is_some()).for_each(|it| it.stored_bytes = 60);
     points.push(Point { id: id(99), parent: None, stored_bytes: 100, ..points[6].clone() });
-    let going = |count| decided(&points, &Keep::new([(Tier::Last, count)])).going().count();
-    assert_eq!(going(8), 1, "the second week and the copy");
-    assert_eq!(going(9), 0, "and the day before, of the first week");
+    let last = |count| decided(&points, &Keep::new([(Tier::Last, count)]).consolidating(true));
+    assert_eq!(last(8).going().count(), 1, "the second week and the copy are kept");
+    let day_before = last(9).consolidating().collect::<Vec<_>>();
+    assert_eq!(day_before, [id(6)], "and not the one that the copy was made of");
 }
