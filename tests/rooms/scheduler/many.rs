@@ -83,8 +83,9 @@ fn times(count: u64, mut work: impl FnMut(u64)) -> (Duration, Duration, String) 
     (at(50), at(99), shown)
 }
 
-/// On a machine with two cores that had other work, SQLite built with optimisation, the rest without: see
-/// tests/bench/results.md.
+/// The limits are those of an optimised build: `--config 'profile.dev.package.coffer.opt-level=2'`. Without, the health of
+/// a thousand instances took 0.41 to 0.69 s of a processor, a tick 0 (the median) to 43 ms (retention looks at one
+/// instance of a thousand backups), and 3 MiB of memory more than before.
 #[test]
 #[ignore = "a measurement of minutes: a thousand instances and a million backups"]
 fn a_tick_over_a_million_backups_takes_less_than_five_milliseconds_and_health_less_than_three_hundred()
