@@ -89,7 +89,7 @@ fn default_toml_has_every_key() {
     assert_eq!(keys_in(&text_of("default.toml")), expected);
 }
 
-const CHANNEL_KEYS: [&str; 11] = [
+const CHANNEL_KEYS: [&str; 12] = [
     "name",
     "webhook",
     "ntfy",
@@ -98,6 +98,7 @@ const CHANNEL_KEYS: [&str; 11] = [
     "gotify",
     "healthchecks",
     "token",
+    "ca_file",
     "email",
     "command",
     "digest",
