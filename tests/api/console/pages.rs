@@ -152,9 +152,8 @@ async fn backups_of_an_instance_are_paged_without_gap_or_repetition() {
     let next = rest.split_once('"').unwrap().0.replace("&amp;", "&");
     let second = browser.text(next.split('#').next().unwrap()).await;
     let table = |page: &str| {
-        let from = page.find("Backups, newest first").unwrap();
-        let part = &page[from..];
-        part[..part.find("</table>").unwrap()].to_owned()
+        let (_, part) = page.split_once("Backups, newest first").unwrap();
+        part.split_once("</table>").unwrap().0.to_owned()
     };
     let (first, second) = (table(&first), table(&second));
     for (number, id) in made.iter().enumerate() {
