@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests set up files")]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use coffer::domain::BackupId;
@@ -239,7 +239,7 @@ fn an_undo_point_that_others_made_or_may_change_is_not_used_and_nothing_of_it_is
     // A link to one.
     fs::set_permissions(&point, fs::Permissions::from_mode(0o700)).unwrap();
     let link = folder.path().join(".coffer-undo-link");
-    std::os::unix::fs::symlink(&point, &link).unwrap();
+    symlink(&point, &link).unwrap();
     assert!(undo::within(folder.path()).unwrap().points.is_empty());
     assert!(link.is_symlink() && !point.exists(), "a point of one's own is removed");
 }

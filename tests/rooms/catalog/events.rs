@@ -111,9 +111,11 @@ fn events_are_narrowed_to_what_was_done_and_by_whom_also_where_they_are_rare() {
     let both = EventFilter { who: Some("tester".to_owned()), ..of(Action::BackupPin) };
     assert_eq!(numbers(EventFilter { object: Some(id.to_string()), ..both }), (vec![2], None));
     // Far behind many others: a page ends before it, and says that there may be more.
-    let pin = |number: u32| fixture.catalog.pin_backup(&member("a"), id, number % 2 == 0);
+    let pin = |number: u32| fixture.catalog.pin_backup(&member("a"), id, number.is_multiple_of(2));
     let pins: Vec<_> = (0..6000).map(pin).collect();
-    pins.into_iter().for_each(|it| drop(it.wait().unwrap()));
+    for pinned in pins {
+        pinned.wait().unwrap();
+    }
     let (found, more) = numbers(of(Action::QuotaSet));
     assert_eq!((found, more), (vec![], Some(1007)));
     assert_eq!(numbers(EventFilter { before: more, ..of(Action::QuotaSet) }), (vec![4], None));
