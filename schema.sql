@@ -105,6 +105,8 @@ CREATE TABLE backups (
     pinned INTEGER,
     -- How long it took to make, if that is known.
     took_ms INTEGER CHECK (took_ms >= 0),
+    -- Whether the archive lies in the data directory: it does, it is to go because its copies are proven, or it went.
+    here TEXT NOT NULL DEFAULT 'yes' CHECK (here IN ('yes', 'leaving', 'no')),
     CHECK ((kind = 'full') = (parent IS NULL)),
     CHECK (status NOT IN ('COMPLETED', 'RESTORED')
            OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),
@@ -135,6 +137,8 @@ CREATE INDEX backups_by_status ON backups (status, created, id);
 CREATE INDEX backups_by_engine ON backups (engine, created, id);
 -- Every engine and version there is, by skipping from one to the next.
 CREATE INDEX backups_by_datastore ON backups (engine, version);
+-- Archives that are to go from the data directory, because their copies are proven.
+CREATE INDEX backups_leaving ON backups (created, id) WHERE here = 'leaving';
 -- What counts against a project's quota.
 CREATE INDEX backups_counted ON backups (project) WHERE status <> 'FAILED';
 -- An archive belongs to one row.
@@ -253,7 +257,7 @@ CREATE TABLE copies (
     place TEXT NOT NULL CHECK (length(place) BETWEEN 1 AND 64),
     -- What it needs in the same place before it.
     parent TEXT CHECK (length(parent) = 36),
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'copying', 'proven', 'failed')),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'copying', 'proven', 'failed', 'expired')),
     location TEXT NOT NULL,
     -- An upload that was begun, as the place names it. Its parts are in copy_parts.
     upload TEXT,
@@ -266,8 +270,13 @@ CREATE TABLE copies (
     proven_by TEXT CHECK (proven_by IN ('read_back', 'store_checksum')),
     failure_code TEXT,
     failure_message TEXT,
-    -- Since when its backup is gone.
+    -- Since when it is to go: its backup is gone, or the place keeps it no longer.
     orphaned INTEGER,
+    -- When it was asked for, and since when attempts at it have failed.
+    asked INTEGER NOT NULL,
+    failing INTEGER,
+    -- Until then the store lets nobody remove or replace it.
+    locked_until INTEGER,
     PRIMARY KEY (backup, place),
     CHECK ((upload IS NULL) = (part_bytes IS NULL)),
     CHECK ((proven_at IS NULL) = (proven_by IS NULL)),
@@ -283,6 +292,8 @@ CREATE INDEX copies_waiting ON copies (place, due, backup)
 CREATE INDEX copies_running ON copies (state) WHERE state = 'copying';
 -- What is to be removed from a place.
 CREATE INDEX copies_orphaned ON copies (place, orphaned) WHERE orphaned IS NOT NULL;
+-- What a place holds.
+CREATE INDEX copies_of_place ON copies (place, state, sent, proven_at);
 
 -- The parts of uploads that have arrived: what the place answered, and the SHA-256 of each.
 CREATE TABLE copy_parts (
@@ -298,6 +309,13 @@ CREATE TABLE copy_parts (
 CREATE TABLE places (
     name TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
     identity TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Places that could not be used when that was tried last: since when, and why.
+CREATE TABLE place_troubles (
+    place TEXT NOT NULL PRIMARY KEY CHECK (length(place) BETWEEN 1 AND 64),
+    since INTEGER NOT NULL,
+    why TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- The subfolder that backups go to: of one instance, or with '' of every instance of the project that

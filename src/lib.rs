@@ -15,7 +15,7 @@
 //! server      one process, put together     → executor scheduler notify api console access catalog engine storage config policy wire bell disk encryption domain
 //! scheduler   begins what is due            → catalog policy bell domain
 //! notify      tells people what is wrong    → catalog policy bell domain
-//! executor    threads that do the work      → catalog undo engine archive storage bell disk failpoint telemetry encryption domain
+//! executor    threads that do the work      → catalog undo engine archive storage policy bell disk failpoint telemetry encryption domain
 //! api         HTTP and Trove's words        → access catalog wire telemetry domain
 //! console     pages for people              → access catalog wire policy bell domain
 //! access      archives and channels by HTTP → catalog wire domain

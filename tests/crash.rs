@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+#[path = "crash/copies.rs"]
+mod copies;
 #[path = "crash/staging.rs"]
 mod staging;
 mod support;

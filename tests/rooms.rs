@@ -20,6 +20,8 @@ mod early_sync;
 mod encryption;
 #[path = "rooms/engine/mod.rs"]
 mod engine;
+#[path = "rooms/executor/mod.rs"]
+mod executor;
 #[path = "rooms/file_url.rs"]
 mod file_url;
 #[path = "rooms/notify/mod.rs"]

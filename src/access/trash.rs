@@ -7,7 +7,7 @@ use actix_web::rt::time::sleep;
 use actix_web::web;
 
 use crate::catalog::{Catalog, CatalogError, Scope, Write};
-use crate::domain::{Backup, BackupId, ProjectId};
+use crate::domain::{Backup, BackupId, Here, ProjectId};
 
 use super::{ArchiveAccess, NotFetched};
 
@@ -37,7 +37,8 @@ pub async fn undelete(
     let deleted = deleted(catalog, scope, id).await?;
     let access = Arc::clone(archives);
     let ids = deleted.iter().map(|it| it.id).collect();
-    let locations = deleted.into_iter().filter_map(|it| Some(it.facts?.location));
+    let lies_here = deleted.into_iter().filter(|it| it.here != Here::No);
+    let locations = lies_here.filter_map(|it| Some(it.facts?.location));
     let locations: Vec<_> = locations.collect();
     let fetched = web::block(move || access.bring_back(&locations)).await;
     let fetched = fetched.map_err(|error| NotUndeleted::Failed(error.to_string()))?;

@@ -68,5 +68,5 @@ async fn show_health(call: Call<Read>) -> Result<Json<HealthAnswer>, ApiError> {
 
 fn view(found: CatalogHealth) -> HealthView {
     let instances = found.instances.into_iter().map(|it| (it.instance, it.health));
-    HealthView::new(found.problems, found.notices, instances, found.room)
+    HealthView::new(found.problems, found.notices, instances, found.room).with_places(found.places)
 }

@@ -143,7 +143,7 @@ fn series(
     caller: &Arc<Caller>,
 ) -> Result<Vec<InstanceSeries>, ApiError> {
     let everything = caller.is_admin() || caller.project.is_none();
-    let Health { problems, instances, .. } = match &caller.project {
+    let Health { problems, instances, places, .. } = match &caller.project {
         Some(project) if !everything => {
             let scope: Scope<Read> = Scope::enter(Arc::clone(caller), project.clone())?;
             catalog.health(&scope, false)?
@@ -154,6 +154,7 @@ fn series(
         let bytes = instances.iter().map(|it| it.health.facts.stored_bytes);
         text.family("coffer_archives_bytes", "gauge", "What the archives of all instances take.");
         text.line("coffer_archives_bytes", &[], bytes.fold(0, u64::saturating_add));
+        text.places(&places);
     }
     let of_server = problems.iter().filter(|it| it.instance.is_none());
     let kinds = of_server.map(|it| [it.kind.as_str(), it.kind.severity().as_str()]);

@@ -27,7 +27,7 @@ async fn preview_retention(call: Call<Read>) -> Result<Json<RetentionAnswer>, Ap
     let id = call.id()?;
     let (catalog, scope) = call.catalog();
     let found = catalog.retention(scope, id)?;
-    let retention = RetentionView::new(id, found.keep.as_ref(), &found.decision);
+    let retention = RetentionView::new(id, found.keep.as_ref(), &found.targets);
     Ok(Json(RetentionAnswer { retention }))
 }
 

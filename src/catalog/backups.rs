@@ -3,7 +3,7 @@
 use std::slice;
 
 use crate::domain::{
-    Action, Backup, BackupId, Datastore, Event, InstanceId, Kind, Limit, Location, NewBackup,
+    Action, Backup, BackupId, Datastore, Event, Here, InstanceId, Kind, Limit, Location, NewBackup,
     ParentChoice, Position, ProjectId, QuotaResource, Registration, RunKind, Status,
 };
 use crate::store::{self, BackupRecord, Records, RunOf, Task};
@@ -98,11 +98,13 @@ impl Catalog {
         Ok(backups)
     }
 
-    /// Those that are finished and not deleted, also not by a delete that is still to be done.
+    /// Those that are finished and not deleted, also not by a delete that is still to be done, and whose archives lie in
+    /// the data directory.
     pub fn kept_backups(&self) -> Result<Vec<Backup>> {
         let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
         let kept = found.into_iter().filter(|it| it.removal.is_none());
-        Ok(kept.map(|it| it.backup).filter(|it| it.status.is_usable()).collect())
+        let here = |it: &Backup| it.status.is_usable() && it.here == Here::Yes;
+        Ok(kept.map(|it| it.backup).filter(here).collect())
     }
 
     /// Accepts a new backup, and wakes the executor. It belongs to the project of its instance.

@@ -2,16 +2,22 @@
 //! waits for one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    Backup, BackupCopy, BackupId, CopyProof, Failure, InstanceId, RunEnd, RunKind, RunResult,
-    SentPart, Timestamp,
+    Action, Actor, Backup, BackupCopy, BackupId, CopyProof, Event, Failure, Here, InstanceCopies,
+    InstanceId, PlaceCopies, PlaceTrouble, RunEnd, RunKind, RunResult, SentPart, Timestamp,
 };
+use crate::policy::Keep;
 use crate::store::{CopyRecord, Records, RunOf};
 
 use super::rules::Rules;
 use super::{Catalog, CatalogError, Reply, Result};
+
+/// Who copies, and who lets go, in the event log.
+const COPIES: &str = "copies";
+const RETENTION: &str = "retention";
 
 /// A copy to make, claimed by a worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +38,12 @@ impl Catalog {
     /// Sets where the backups of each instance of the configuration are copied to, by the names of the places.
     pub fn set_copies(&self, copies: HashMap<InstanceId, Vec<String>>) {
         *self.rules.copies.write() = copies;
+    }
+
+    /// Sets the places of the configuration, each with how long it keeps copies: `None`: as long as the data directory
+    /// keeps the archives.
+    pub fn set_places(&self, places: Vec<(String, Option<Keep>)>) {
+        *self.rules.places.write() = places;
     }
 
     /// Asks for every copy that the configuration wants and that was never asked for. Returns how many.
@@ -121,12 +133,24 @@ impl Catalog {
         mut end: RunEnd,
     ) -> Reply<()> {
         let place = place.to_owned();
-        // What is built on it can be copied now.
+        // What is built on it can be copied now, and what waited for it can go.
+        let finished = Arc::clone(&self.finished);
         self.write_and_wake(move |db, rules| {
             end.at = rules.now();
+            finished.lock().extend(db.backup(id)?.and_then(|it| it.backup.instance));
             db.set_copy_proven(id, &place, (end.at, by), bytes)?;
+            let detail = format!("in {place}, {bytes} bytes, by {}", by.as_str());
+            rules.add_copy_event(db, Action::CopyProven, id, detail)?;
             end.numbers.place = Some(place);
             Ok(db.end_run(run(id), &end).map(drop)?)
+        })
+    }
+
+    /// Copies in a place are locked until then.
+    pub fn copies_locked(&self, place: &str, locked: Vec<(BackupId, Timestamp)>) -> Reply<()> {
+        let place = place.to_owned();
+        self.write(move |db, _rules| {
+            locked.iter().try_for_each(|(id, until)| Ok(db.set_copy_locked(*id, &place, *until)?))
         })
     }
 
@@ -141,7 +165,11 @@ impl Catalog {
         let place = place.to_owned();
         self.write(move |db, rules| {
             end.at = rules.now();
-            db.set_copy_failed(id, &place, &failure, end.at.plus(again))?;
+            if db.copy(id, &place)?.is_some_and(|it| it.copy.failing.is_none()) {
+                let detail = format!("in {place}: {}", failure.message);
+                rules.add_copy_event(db, Action::CopyFailed, id, detail)?;
+            }
+            db.set_copy_failed(id, &place, &failure, (end.at, end.at.plus(again)))?;
             end.result = RunResult::from_failure(failure);
             end.numbers.place = Some(place);
             Ok(db.end_run(run(id), &end).map(drop)?)
@@ -158,16 +186,16 @@ impl Catalog {
         })
     }
 
-    /// A copy in this place whose backup has been gone for at least `window`, and what an upload of it is called that was
+    /// A copy in this place that has been to go for at least `window`, and what an upload of it is called that was
     /// begun.
     pub fn copy_to_remove(
         &self,
         place: &str,
         window: Duration,
     ) -> Result<Option<(BackupCopy, Option<String>)>> {
-        let cutoff = self.rules.now().minus(window);
-        let found =
-            self.store.read(|db| Ok::<_, CatalogError>(db.orphaned_copy(place, cutoff)?))?;
+        let now = self.rules.now();
+        let when = (now.minus(window), now);
+        let found = self.store.read(|db| Ok::<_, CatalogError>(db.orphaned_copy(place, when)?))?;
         Ok(found.map(|it| (it.copy, it.upload.map(|(name, _part_bytes)| name))))
     }
 
@@ -179,11 +207,21 @@ impl Catalog {
 
     /// A copy is removed, or left to itself: the catalog knows it no more. Returns whether it was the last one that is
     /// proven.
-    pub fn forget_copy(&self, copy: &BackupCopy) -> Reply<bool> {
-        let (id, place, proven) = (copy.backup, copy.place.clone(), copy.proven.is_some());
-        self.write(move |db, _rules| {
-            db.forget_copy(id, &place)?;
-            Ok(proven && db.other_proven_copies(id, &place)? == 0)
+    pub fn forget_copy(&self, copy: &BackupCopy, removed: bool) -> Reply<bool> {
+        let (copy, proven) = (copy.clone(), copy.proven.is_some());
+        self.write(move |db, rules| {
+            let (id, place) = (copy.backup, &copy.place);
+            if !db.expire_copy(id, place)? {
+                db.forget_copy(id, place)?;
+            }
+            if removed && proven {
+                let server = Actor::server(COPIES);
+                let event = Event::done(rules.now(), &server, Action::CopyRemoved).of(id);
+                let project = copy.location.project();
+                let event = project.into_iter().fold(event, |event, it| event.in_project(&it));
+                db.add_event(&event.with_detail(format!("from {place}")))?;
+            }
+            Ok(proven && db.other_proven_copies(id, place)? == 0)
         })
     }
 
@@ -198,6 +236,69 @@ impl Catalog {
         self.write(move |db, rules| {
             let at = rules.now().plus(again).minus(window);
             Ok(db.postpone_removal(id, &place, at)?)
+        })
+    }
+
+    /// The uploads to a place that were begun, by what the place calls them.
+    pub fn uploads_in(&self, place: &str) -> Result<Vec<(BackupId, String)>> {
+        self.store.read(|db| Ok(db.uploads_in(place)?))
+    }
+
+    /// Notes whether a place can be used: why not, or `None`. Blocks for a commit if that is news.
+    pub fn note_place(&self, place: &str, why: Option<String>) -> Result<()> {
+        let known = self.store.read(|db| Ok::<_, CatalogError>(db.place_trouble(place)?))?;
+        if known.map(|it| it.why) == why {
+            return Ok(());
+        }
+        let place = place.to_owned();
+        self.write(move |db, rules| {
+            match why {
+                Some(why) => db.put_place_trouble(&place, rules.now(), &why)?,
+                None => db.end_place_trouble(&place)?,
+            }
+            Ok(())
+        })
+        .wait()
+    }
+
+    /// What each place of the configuration holds, and is to hold.
+    pub fn places(&self) -> Result<Vec<PlaceCopies>> {
+        let places = self.rules.places.read().clone();
+        self.store.read(|db| places.iter().map(|(it, _)| Ok(db.copies_in(it)?)).collect())
+    }
+
+    /// A backup whose archive is to go from the data directory now, with its copies.
+    pub fn next_leaving(&self) -> Result<Option<Backup>> {
+        self.store.read(|db| {
+            let Some(id) = db.next_leaving()? else { return Ok(None) };
+            let Some(record) = db.backup(id)? else { return Ok(None) };
+            let mut found = [record.backup];
+            read_copies(db, &mut found)?;
+            let [backup] = found;
+            Ok(Some(backup))
+        })
+    }
+
+    /// The archive of a backup went from the data directory; or it stays, for this reason.
+    pub fn left(&self, id: BackupId, stays: Option<String>) -> Reply<()> {
+        self.write(move |db, rules| {
+            db.set_here(id, if stays.is_some() { Here::Yes } else { Here::No })?;
+            let detail = stays.clone().unwrap_or_default();
+            let event = Event::done(rules.now(), &Actor::server(RETENTION), Action::ArchiveRemoved);
+            let event = if stays.is_some() { event.refused() } else { event };
+            let Some(record) = db.backup(id)? else { return Ok(()) };
+            Ok(db.add_event(&event.in_project(&record.backup.project).of(id).with_detail(detail))?)
+        })
+    }
+
+    /// A copy that was proven is not there any more, or is not what it was: it is made again.
+    pub fn copy_lost(&self, id: BackupId, place: &str) -> Reply<()> {
+        let place = place.to_owned();
+        self.write(move |db, rules| {
+            db.forget_copy(id, &place)?;
+            let detail = format!("in {place}: it is not there any more, and is made again");
+            rules.add_copy_event(db, Action::CopyFailed, id, detail)?;
+            Ok(db.add_copy(id, &place, rules.now()).map(drop)?)
         })
     }
 
@@ -240,11 +341,44 @@ fn ask(db: Records<'_>, id: BackupId, place: &str, now: Timestamp) -> Result<boo
     let mut asked = false;
     for id in chain.into_iter().rev() {
         asked = db.add_copy(id, place, now)?;
+        db.ask_for_copy_again(id, place, now)?;
     }
     Ok(asked)
 }
 
 impl Rules {
+    fn add_copy_event(
+        &self,
+        db: Records<'_>,
+        action: Action,
+        id: BackupId,
+        detail: String,
+    ) -> Result<()> {
+        let Some(record) = db.backup(id)? else { return Ok(()) };
+        let event = Event::done(self.now(), &Actor::server(COPIES), action);
+        Ok(db.add_event(&event.in_project(&record.backup.project).of(id).with_detail(detail))?)
+    }
+
+    /// The copies of an instance's backups, by the places that they are to be in.
+    pub(super) fn copies_of_instance(
+        &self,
+        db: Records<'_>,
+        id: InstanceId,
+    ) -> Result<Vec<InstanceCopies>> {
+        let places = self.copies.read().get(&id).cloned().unwrap_or_default();
+        places.iter().map(|place| Ok(db.copies_of_instance(id, place)?)).collect()
+    }
+
+    /// The places of the configuration that could not be used when that was tried last.
+    pub(super) fn place_troubles(&self, db: Records<'_>) -> Result<Vec<PlaceTrouble>> {
+        let places = self.places.read().clone();
+        let mut found = Vec::new();
+        for (name, _keep) in places {
+            found.extend(db.place_trouble(&name)?);
+        }
+        Ok(found)
+    }
+
     /// Asks for the copies of a backup that is complete.
     pub(super) fn ask_for_copies(&self, db: Records<'_>, id: BackupId) -> Result<()> {
         let instance = db.backup(id)?.and_then(|it| it.backup.instance);

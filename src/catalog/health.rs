@@ -7,8 +7,8 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::domain::{
-    CompletedBackup, DiskRoom, Instance, InstanceId, InstanceOrigin, InstanceStatus, ProjectId,
-    Queues, Timestamp,
+    CompletedBackup, DiskRoom, Instance, InstanceId, InstanceOrigin, InstanceStatus, PlaceCopies,
+    ProjectId, Queues, Timestamp,
 };
 use crate::policy::{
     self, HealthFacts, HealthLimits, InstanceHealth, Problem, ProblemKind, examine,
@@ -29,6 +29,8 @@ pub struct Health {
     pub instances: Vec<InstanceReport>,
     /// The disk, if it was looked at.
     pub room: Option<DiskRoom>,
+    /// The places that copies go to.
+    pub places: Vec<PlaceCopies>,
 }
 
 /// How one instance is.
@@ -124,13 +126,18 @@ impl Catalog {
         })?;
         instances.sort_by_key(|it| Reverse(it.health.state));
         let mut problems = self.server_problems();
+        let troubles = self.store.read(|db| self.rules.place_troubles(db))?;
+        problems.extend(policy::place_problem(&troubles, self.rules.now()));
         let room = *self.observed.room.read();
         problems.extend(self.room_problem(room, &instances));
         problems.extend(instances.iter().flat_map(|it| it.health.problems.iter().cloned()));
         problems.sort_by_key(|it| Reverse(it.kind.severity()));
         let remarks = self.notices.all().into_iter().filter(|(it, ..)| kind_of(*it).is_none());
         let notices = remarks.map(|(_, _, text)| text).collect();
-        Ok(Health { problems, notices, instances, room: room.map(|(room, _)| room) })
+        let room = room.map(|(room, _)| room);
+        // They hold the copies of every project.
+        let places = if project.is_none() { self.places()? } else { Vec::new() };
+        Ok(Health { problems, notices, instances, room, places })
     }
 
     /// What is wrong with the server as a whole, as its notices say.
@@ -225,6 +232,8 @@ impl Rules {
             verify: instance.verify,
             drill_interval: self.drill_interval(id),
             staging: self.staging_problem(db, id)?,
+            copies: self.copies_of_instance(db, id)?,
+            unusable_places: self.place_troubles(db)?.into_iter().map(|it| it.place).collect(),
             scheduled_since: schedule.as_ref().map(|it| it.since),
             begun_until: schedule.as_ref().map(|it| it.handled),
             cannot_start: schedule

@@ -1,16 +1,17 @@
 //! Retention carried out: what the policy of an instance decides over its rows, and nothing else, is deleted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use crate::domain::{
-    Action, Actor, Backup, BackupId, Event, FailureCode, Instance, InstanceId, InstanceStatus,
-    RunKind, Status, Timestamp,
+    Action, Actor, Backup, BackupId, CopyState, Event, FailureCode, Instance, InstanceId,
+    InstanceStatus, RunKind, Status, Timestamp,
 };
 use crate::policy::{
-    self, Condition, Decision, Fate, Forecast, History, Keep, Point, PointState, Policy,
+    self, Chain, Condition, Fate, Forecast, History, Keep, PlaceRule, PlaceTarget, Point,
+    PointState, Policy, Targets,
 };
 use crate::store::{PointRecord, Records, SeenClock};
 
@@ -24,7 +25,29 @@ pub struct Retention {
     pub instance: Instance,
     /// `None`: everything is kept.
     pub keep: Option<Keep>,
-    pub decision: Decision,
+    pub targets: Targets,
+    /// The copies that are to go from their places from now on, or not any more.
+    copies: Vec<CopyChange>,
+}
+
+/// A copy that is to go from its place, or stays there after all.
+#[derive(Debug, Clone, PartialEq)]
+struct CopyChange {
+    backup: BackupId,
+    place: String,
+    goes: bool,
+}
+
+impl Retention {
+    /// Whether there is anything to do.
+    pub fn changes_anything(&self) -> bool {
+        let here = &self.targets.here;
+        here.going().next().is_some()
+            || here.consolidating().next().is_some()
+            || !self.targets.forgotten.is_empty()
+            || !self.targets.following.is_empty()
+            || !self.copies.is_empty()
+    }
 }
 
 impl Catalog {
@@ -40,10 +63,12 @@ impl Catalog {
     /// What the policy will keep after so many days, if every backup until then is made and nobody does anything.
     pub fn forecast(&self, scope: &Scope<Read>, id: InstanceId, days: u32) -> Result<Forecast> {
         let whole = self.store_is_whole();
-        let basis = self.store.read(|db| {
+        let mut basis = self.store.read(|db| {
             visible_instance(db, scope, id)?;
             self.rules.basis(db, id, whole)
         })?;
+        // Of what went from the data directory, places decide.
+        basis.points.retain(|it| !basis.away.contains(&it.id));
         let timetable = basis.policy.as_ref().and_then(|it| it.timetable.as_ref());
         let zone = basis.zone();
         let history = basis.history(&zone, self.rules.now());
@@ -61,38 +86,38 @@ impl Catalog {
     pub fn expire(&self, id: InstanceId) -> Reply<Vec<BackupId>> {
         let (drills, whole) = (Arc::clone(&self.drills), self.store_is_whole());
         self.write_and_wake(move |db, rules| {
-            let Retention { instance, decision, .. } = rules.retention(db, id, whole)?;
+            let Retention { instance, targets, copies, .. } = rules.retention(db, id, whole)?;
             let mut gone = Vec::new();
-            for chain in decision.going() {
-                match ensure_unused(db, chain.root, &instance.project) {
-                    Ok(()) => {}
-                    Err(error @ CatalogError::Store(_)) => return Err(error),
-                    Err(busy) => {
-                        log::info!("retention leaves backup {}: {busy}", chain.root);
+            for chain in targets.here.going() {
+                let why = match &chain.fate {
+                    Fate::Leaves { places } => {
+                        leave(db, chain, places)?;
                         continue;
                     }
-                }
-                let now = rules.now();
-                let count = db.mark_for_removal(chain.root, &instance.project, now)?;
-                let why = match chain.fate {
                     Fate::OverSize => "the archives of its instance take more than they may",
                     Fate::Expired | Fate::Stays { .. } => "no rule keeps it any more",
                 };
+                if rules.expire_chain(db, &instance, chain.root, why)? {
+                    gone.push(chain.root);
+                }
+            }
+            for root in &targets.forgotten {
+                if rules.expire_chain(db, &instance, *root, "no place keeps it any more")? {
+                    gone.push(*root);
+                }
+            }
+            for id in &targets.following {
+                db.set_leaving(*id)?;
+            }
+            for CopyChange { backup, place, goes } in copies {
                 log::info!(
-                    "retention deletes backup {} of instance {}, and {} that are built on it: {why}",
-                    chain.root,
-                    instance.name,
-                    count.saturating_sub(1)
+                    "the copy of backup {backup} {} {place}: so its `keep` says",
+                    if goes { "goes from" } else { "stays in" }
                 );
-                let event = Event::done(now, &Actor::server("retention"), Action::BackupDelete);
-                let event = event.in_project(&instance.project).of(chain.root);
-                let also = and_built_on(count);
-                let detail = if also.is_empty() { why.to_owned() } else { format!("{also}: {why}") };
-                db.add_event(&event.with_detail(detail))?;
-                gone.push(chain.root);
+                db.set_copy_leaving(backup, &place, goes.then(|| rules.now()))?;
             }
             drills.cancel_removed(db)?;
-            for id in decision.consolidating() {
+            for id in targets.here.consolidating() {
                 if rules.consolidate_for_retention(db, id)? {
                     log::info!(
                         "backup {id} becomes a full backup: retention keeps only such of its chain, so that the rest can go"
@@ -105,8 +130,14 @@ impl Catalog {
 
     /// The instances whose policy may let something go.
     pub fn retained(&self) -> Vec<InstanceId> {
+        let places = self.rules.places.read();
+        let has_rules = |name: &String| places.iter().any(|it| it.0 == *name && it.1.is_some());
+        let copies = self.rules.copies.read();
+        let copied = copies.iter().filter(|(_, places)| places.iter().any(has_rules));
+        let mut found: HashSet<InstanceId> = copied.map(|(id, _)| *id).collect();
         let all = self.rules.policies.read();
-        all.iter().filter(|(_, policy)| policy.keep.is_some()).map(|(id, _)| *id).collect()
+        found.extend(all.iter().filter(|(_, policy)| policy.keep.is_some()).map(|(id, _)| *id));
+        found.into_iter().collect()
     }
 
     /// The instances of which a backup ended since this was asked last.
@@ -157,6 +188,8 @@ struct Basis {
     instance: Instance,
     policy: Option<Arc<Policy>>,
     points: Vec<Point>,
+    /// Those whose archives are in the data directory no longer.
+    away: HashSet<BackupId>,
     condition: Condition,
 }
 
@@ -175,29 +208,143 @@ impl Basis {
 }
 
 impl Rules {
+    /// Deletes a full backup and all that is built on it, unless it is in use.
+    fn expire_chain(
+        &self,
+        db: Records<'_>,
+        instance: &Instance,
+        root: BackupId,
+        why: &str,
+    ) -> Result<bool> {
+        match ensure_unused(db, root, &instance.project) {
+            Ok(()) => {}
+            Err(error @ CatalogError::Store(_)) => return Err(error),
+            Err(busy) => {
+                log::info!("retention leaves backup {root}: {busy}");
+                return Ok(false);
+            }
+        }
+        let now = self.now();
+        let count = db.mark_for_removal(root, &instance.project, now)?;
+        log::info!(
+            "retention deletes backup {root} of instance {}, and {} that are built on it: {why}",
+            instance.name,
+            count.saturating_sub(1)
+        );
+        let event = Event::done(now, &Actor::server("retention"), Action::BackupDelete);
+        let event = event.in_project(&instance.project).of(root);
+        let also = and_built_on(count);
+        let detail = if also.is_empty() { why.to_owned() } else { format!("{also}: {why}") };
+        db.add_event(&event.with_detail(detail))?;
+        Ok(true)
+    }
+
     fn basis(&self, db: Records<'_>, id: InstanceId, store_whole: bool) -> Result<Basis> {
         let record = db.instance(id)?.ok_or(CatalogError::NoSuchInstance { id })?;
         let (instance, policy) = (record.instance, self.policy(id));
         let consolidated = db.open_runs(RunKind::Consolidation)?.into_iter().map(|(id, _)| id);
         let read = db.restoring_backups()?.into_iter().chain(consolidated).collect();
-        let points = db.points_of(&instance.project, id)?.into_iter();
-        let points = points.map(|record| point(record, &read)).collect();
+        let records = db.points_of(&instance.project, id)?;
+        let away = records.iter().filter(|it| it.away).map(|it| it.id).collect();
+        let points = records.into_iter().map(|record| point(record, &read)).collect();
         let condition = Condition {
             // A restored instance has a policy only if one was set for it.
             configured: policy.is_some() && instance.status != InstanceStatus::Detached,
             store_whole,
             clock_jumped: db.seen_clock()?.and_then(|it| it.jumped),
         };
-        Ok(Basis { instance, policy, points, condition })
+        Ok(Basis { instance, policy, points, away, condition })
     }
 
     fn retention(&self, db: Records<'_>, id: InstanceId, store_whole: bool) -> Result<Retention> {
         let basis = self.basis(db, id, store_whole)?;
         let (keep, zone) = (basis.keep(), basis.zone());
         let history = basis.history(&zone, self.now());
-        let decision = policy::decide(keep.as_ref().unwrap_or(&Keep::default()), &history);
-        Ok(Retention { instance: basis.instance, keep, decision })
+        let held = copies_held(db, &basis.points)?;
+        let configured = self.places.read().clone();
+        let places: Vec<PlaceTarget<'_>> = held.iter().map(|it| it.target(&configured)).collect();
+        let default = Keep::default();
+        let decided = keep.as_ref().unwrap_or(&default);
+        let targets = policy::decide_targets(decided, &history, &basis.away, &places);
+        let copies = held.iter().flat_map(|it| it.changes(&configured, &targets)).collect();
+        Ok(Retention { instance: basis.instance, keep, targets, copies })
     }
+}
+
+/// The copies of an instance's backups in a place, and whether each is proven and is to go.
+struct Held {
+    place: String,
+    copies: HashMap<BackupId, (bool, bool)>,
+}
+
+impl Held {
+    fn target<'a>(&'a self, configured: &'a [(String, Option<Keep>)]) -> PlaceTarget<'a> {
+        let known = configured.iter().find(|it| it.0 == self.place);
+        PlaceTarget {
+            name: &self.place,
+            rule: match known {
+                Some((_, Some(keep))) => PlaceRule::Own(keep),
+                Some((_, None)) => PlaceRule::Follows,
+                None => PlaceRule::Unknown,
+            },
+            copies: self.copies.iter().map(|(id, (proven, _))| (*id, *proven)).collect(),
+        }
+    }
+
+    /// What is to change: of a place of the configuration only, because nobody looks after another one.
+    fn changes(&self, configured: &[(String, Option<Keep>)], targets: &Targets) -> Vec<CopyChange> {
+        if !configured.iter().any(|it| it.0 == self.place) {
+            return Vec::new();
+        }
+        let going = targets.places.iter().find(|it| it.0 == self.place).map(|it| &it.1);
+        let changed = self.copies.iter().filter_map(|(id, (_, leaving))| {
+            let goes = going.is_some_and(|it| it.contains(id));
+            (goes != *leaving).then(|| CopyChange { backup: *id, place: self.place.clone(), goes })
+        });
+        changed.collect()
+    }
+}
+
+/// The copies of these backups, by place.
+fn copies_held(db: Records<'_>, points: &[Point]) -> Result<Vec<Held>> {
+    if !db.has_copies()? {
+        return Ok(Vec::new());
+    }
+    let mut held: Vec<Held> = Vec::new();
+    for point in points {
+        for record in db.copies_of(point.id)? {
+            let copy = record.copy;
+            if copy.state == CopyState::Expired {
+                continue;
+            }
+            let stands = (copy.state == CopyState::Proven, copy.leaving);
+            match held.iter_mut().find(|it| it.place == copy.place) {
+                Some(it) => drop(it.copies.insert(point.id, stands)),
+                None => {
+                    let copies = HashMap::from([(point.id, stands)]);
+                    held.push(Held { place: copy.place, copies });
+                }
+            }
+        }
+    }
+    Ok(held)
+}
+
+/// The archives of a chain are to go from the data directory.
+fn leave(db: Records<'_>, chain: &Chain, places: &[String]) -> Result<()> {
+    let mut count = 0_usize;
+    for id in &chain.members {
+        count = count.saturating_add(usize::from(db.set_leaving(*id)?));
+    }
+    if count > 0 {
+        log::info!(
+            "retention removes the archives of backup {} and of what is built on it from the data directory: {count} in \
+             all, which stay in {}",
+            chain.root,
+            places.join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// A row as the policy sees it; `read` are the backups that restores and consolidations read.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use crate::domain::{BackupId, Clock, Datastore, Instance, InstanceId, InstanceStatus, Timestamp};
-use crate::policy::{AlertRoutes, Policy};
+use crate::policy::{AlertRoutes, Keep, Policy};
 use crate::store::{BackupRecord, Records};
 
 use super::policy_source::PolicySource;
@@ -37,6 +37,8 @@ pub(super) struct Rules {
     pub(super) alert_routes: RwLock<Arc<AlertRoutes>>,
     /// Where the backups of the instances of the configuration are copied to.
     pub(super) copies: RwLock<HashMap<InstanceId, Vec<String>>>,
+    /// The places of the configuration, and how long each keeps copies if it has rules of its own.
+    pub(super) places: RwLock<Vec<(String, Option<Keep>)>>,
 }
 
 impl Catalog {
@@ -90,8 +92,19 @@ impl Catalog {
 
 impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let (engines, policies, policies_set, source, alert_routes, copies) = Default::default();
-        Self { settings, clock, engines, policies, policies_set, source, alert_routes, copies }
+        let (engines, policies, policies_set, source, alert_routes) = Default::default();
+        let (copies, places) = Default::default();
+        Self {
+            settings,
+            clock,
+            engines,
+            policies,
+            policies_set,
+            source,
+            alert_routes,
+            copies,
+            places,
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -75,6 +75,7 @@ fn bucket_of(text: &str, bucket: &str) -> S3Settings {
             Some(file) => KeySource::File(Path::new(&file).to_owned()),
             None => KeySource::Environment,
         },
+        locks: false,
         patience: S3Settings::PATIENCE,
         retry_after: S3Settings::RETRY_AFTER,
     }

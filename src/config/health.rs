@@ -17,6 +17,7 @@ pub struct HealthConfig {
     pub smaller_percent: Option<u32>,
     pub slower_times: Option<u32>,
     pub rows_percent: Option<u32>,
+    pub copies_within: Option<String>,
 }
 
 impl HealthConfig {
@@ -33,6 +34,7 @@ impl HealthConfig {
             smaller_percent: own.smaller_percent.or(self.smaller_percent),
             slower_times: own.slower_times.or(self.slower_times),
             rows_percent: own.rows_percent.or(self.rows_percent),
+            copies_within: text(&own.copies_within, &self.copies_within),
         }
     }
 
@@ -43,6 +45,7 @@ impl HealthConfig {
         };
         let default = HealthLimits::default();
         let grace = self.grace.as_deref().map(read::<Span>).transpose();
+        let copies = self.copies_within.as_deref().map(read::<Span>).transpose();
         let percents =
             [("smaller_percent", self.smaller_percent), ("rows_percent", self.rows_percent)];
         for (key, percent) in percents {
@@ -57,6 +60,9 @@ impl HealthConfig {
             smaller_percent: self.smaller_percent.unwrap_or(default.smaller_percent),
             slower_times: self.slower_times.unwrap_or(default.slower_times),
             rows_percent: self.rows_percent.unwrap_or(default.rows_percent),
+            copies_within: copies
+                .map_err(|why| wrong("copies_within", why))?
+                .unwrap_or(default.copies_within),
         })
     }
 }

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::{Keep, Span, Window};
+
+use super::keep::{self, KeepConfig, optional};
 use super::{Config, word};
 
 /// The longest name.
@@ -39,9 +42,15 @@ pub struct PlaceConfig {
     #[serde(default)]
     pub max_kib_s: u64,
     #[serde(default)]
+    pub window: Option<String>,
+    #[serde(default)]
+    pub keep: Option<KeepConfig>,
+    #[serde(default)]
     pub keep_deleted: bool,
     #[serde(default)]
     pub encrypt_to: Option<Vec<String>>,
+    #[serde(default)]
+    pub lock: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +66,21 @@ pub enum PlaceKind {
 type Wrong = (&'static str, String);
 
 impl PlaceConfig {
+    /// The hours in which is copied there; `None`: all.
+    pub fn window(&self) -> Result<Option<Window>, String> {
+        optional(self.window.as_deref().unwrap_or_default())
+    }
+
+    /// How long after a backup was made its copy, and what that needs, can be removed by nobody.
+    pub fn lock(&self) -> Result<Option<Span>, String> {
+        optional(self.lock.as_deref().unwrap_or_default())
+    }
+
+    /// How long it keeps copies; `None`: as long as the data directory keeps the archives.
+    pub fn keep(&self) -> Result<Option<Keep>, keep::Wrong> {
+        self.keep.as_ref().map(KeepConfig::policy).transpose()
+    }
+
     fn wrong(&self, data_dir: &Path) -> Vec<Wrong> {
         let mut wrong = Vec::new();
         let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -73,6 +97,7 @@ impl PlaceConfig {
             ("path_style", self.path_style.is_some()),
             ("ca_file", self.ca_file.is_some()),
             ("credentials_file", self.credentials_file.is_some()),
+            ("lock", self.lock.is_some()),
         ];
         let (foreign, missing): (&[_], &[_]) = match self.kind {
             PlaceKind::Disk => (&of_s3, &[("path", self.path.is_none())]),
@@ -92,6 +117,14 @@ impl PlaceConfig {
             wrong.push((key, format!("is missing; type = \"{is}\" needs it")));
         }
         self.wrong_paths(data_dir, &mut wrong);
+        wrong.extend(self.window().err().map(|why| ("window", why)));
+        wrong.extend(self.lock().err().map(|why| ("lock", why)));
+        wrong.extend(self.keep().err().map(|(key, why)| ("keep", format!("({key}) {why}"))));
+        if self.keep.is_some() && self.keep_deleted {
+            let why =
+                "cannot stand beside keep, which says how long copies stay; leave one of them out";
+            wrong.push(("keep_deleted", why.to_owned()));
+        }
         if let Some(endpoint) = &self.endpoint
             && !endpoint.starts_with("https://")
             && !endpoint.starts_with("http://")

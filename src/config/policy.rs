@@ -97,7 +97,7 @@ impl PolicyConfig {
         Ok(Policy { zone, timetable, keep, drill, staging: None, health })
     }
 
-    pub(super) fn zone_or_utc(&self) -> TimeZone {
+    pub fn zone_or_utc(&self) -> TimeZone {
         self.zone().unwrap_or(TimeZone::UTC)
     }
 

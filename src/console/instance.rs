@@ -28,7 +28,7 @@ pub(super) fn page(asked: &Asked, id: InstanceId) -> Result<Page, ConsoleError> 
         catalog.instance_report(&asked.session.scope()?, id)?;
     let scope = asked.session.scope_in(&instance.project)?;
     let ahead = retention::Ahead::read(asked, &scope, id)?;
-    let timeline = Timeline::read(asked, &instance, &ahead.today.decision)?;
+    let timeline = Timeline::read(asked, &instance, &ahead.today.targets.here)?;
     let drills = catalog.passed_drills(&scope, id, DRILLS)?;
     let schedule = catalog.schedule(&scope, id)?;
     let trash = catalog.trash_of(&scope, id)?;

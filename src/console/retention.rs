@@ -35,13 +35,13 @@ impl Ahead {
     }
 
     pub(super) fn show(&self, id: InstanceId) -> Markup {
-        let chains = &self.today.decision.chains;
+        let chains = &self.today.targets.here.chains;
         let more = chains.len().saturating_sub(CHAINS);
         html! {
             section aria-labelledby="retention" {
                 h2 #retention { "What is kept" }
                 p { (rules(self.today.keep.as_ref())) }
-                @for why in &self.today.decision.suspended { p.notice.warn { (show::sentence(show::guard(*why))) } }
+                @for why in &self.today.targets.here.suspended { p.notice.warn { (show::sentence(show::guard(*why))) } }
                 form.slider method="get" action={ "/console/instances/" (id) "#retention" } data-slider {
                     label for="days" { "Days ahead" }
                     input #days type="range" name="days" min="0" max=(FURTHEST) value=(self.days) list="weeks";
@@ -82,7 +82,7 @@ impl Ahead {
                 td.number data-label="Restore points" { (chain.restore_points) }
                 td.number data-label="Archives" { (mib(chain.bytes)) }
                 td data-label="Then" {
-                    @if self.days == 0 { (now(chain, !self.today.decision.suspended.is_empty())) }
+                    @if self.days == 0 { (now(chain, !self.today.targets.here.suspended.is_empty())) }
                     @else if stays { (show::badge("good", "Still there")) }
                     @else { (show::badge("soft", "Gone by then")) }
                 }
@@ -96,6 +96,9 @@ fn now(chain: &Chain, suspended: bool) -> Markup {
     let (why, goes) = match &chain.fate {
         Fate::Expired => ("no rule keeps it any more".to_owned(), true),
         Fate::OverSize => ("the archives take more than they may".to_owned(), true),
+        Fate::Leaves { places } => {
+            (format!("from this machine only: it stays in {}", places.join(", ")), true)
+        }
         Fate::Stays { tiers, guards } => {
             let tiers = tiers.iter().map(|it| format!("kept as {}", show::tier(*it)));
             let guards = guards.iter().map(|it| show::guard(*it).to_owned());

@@ -161,6 +161,7 @@ pub(super) const fn guard(guard: Guard) -> &'static str {
         }
         Guard::StoreNotWhole => "the archives are not all where they were: nothing goes",
         Guard::NotConfigured => "the instance is not in the configuration: nothing goes",
+        Guard::NotCopied => "a place keeps it for longer and does not have all of it yet",
         Guard::SourceShrank => "the database shrank to less than half: nothing goes",
     }
 }

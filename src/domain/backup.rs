@@ -1,5 +1,6 @@
 //! Backups, and requests for them.
 
+use super::words::words;
 use super::{
     BackupCopy, BackupId, ContainerName, Datastore, Drill, Failure, InstanceId, Kind, LeftOut,
     Location, ProjectId, Status, Timestamp, VerifyLevel,
@@ -18,6 +19,17 @@ pub struct ArchiveFacts {
     pub verify_level: VerifyLevel,
     /// What it does not hold of the source; the archive's manifest may list more.
     pub left_out: Vec<LeftOut>,
+}
+
+words! {
+    /// Whether the archive of a backup lies in the data directory.
+    pub enum Here {
+        Yes = "yes",
+        /// It is to go from there, because its copies are proven.
+        Leaving = "leaving",
+        /// It went: only its copies are left.
+        No = "no",
+    }
 }
 
 /// A backup, as the catalog knows it.
@@ -49,6 +61,7 @@ pub struct Backup {
     pub pinned: Option<Timestamp>,
     /// Those in further places, by the name of the place; empty where nobody asked for them.
     pub copies: Vec<BackupCopy>,
+    pub here: Here,
 }
 
 impl Backup {
@@ -79,6 +92,7 @@ impl Backup {
             drill: Drill::default(),
             pinned: None,
             copies: Vec::new(),
+            here: Here::Yes,
         }
     }
 }

@@ -14,6 +14,8 @@ words! {
         Proven = "proven",
         /// The last attempt failed; it is tried again.
         Failed = "failed",
+        /// The place kept it no longer, by its own retention.
+        Expired = "expired",
     }
 }
 
@@ -51,8 +53,59 @@ pub struct BackupCopy {
     pub attempts: u32,
     /// When it is tried again.
     pub next: Option<Timestamp>,
+    /// Since when attempts have failed.
+    pub failing: Option<Timestamp>,
     /// When it was proven, and how.
     pub proven: Option<(Timestamp, CopyProof)>,
     /// What stopped the last attempt.
     pub failure: Option<Failure>,
+    /// Until then nobody can remove or replace it.
+    pub locked_until: Option<Timestamp>,
+    /// It is to be removed there, because its backup is gone or the place keeps it no longer.
+    pub leaving: bool,
+}
+
+/// How many copies a place holds, and is to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceCopies {
+    pub place: String,
+    pub waiting: u64,
+    pub copying: u64,
+    pub failed: u64,
+    pub proven: u64,
+    /// What the proven ones take.
+    pub bytes: u64,
+    pub last_proven: Option<Timestamp>,
+    /// Since when the place cannot be used, and why.
+    pub trouble: Option<PlaceTrouble>,
+}
+
+/// That a place could not be used when that was tried last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceTrouble {
+    pub place: String,
+    pub since: Timestamp,
+    pub why: String,
+}
+
+/// The copies of an instance's backups in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceCopies {
+    pub place: String,
+    pub proven: u64,
+    /// Those that are not there yet, and when the first of them was asked for.
+    pub missing: u64,
+    pub missing_since: Option<Timestamp>,
+    /// When the newest backup was asked for that is there.
+    pub newest: Option<Timestamp>,
+    pub failing: Option<FailingCopy>,
+}
+
+/// The copy whose attempts have failed for longest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailingCopy {
+    pub backup: BackupId,
+    pub since: Timestamp,
+    pub attempts: u32,
+    pub why: String,
 }

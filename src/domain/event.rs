@@ -34,6 +34,14 @@ words! {
         BackupDownload = "backup_download",
         /// A backup was restored, or a restore was asked for.
         BackupRestore = "backup_restore",
+        /// A copy was made in a further place, and proven there.
+        CopyProven = "copy_proven",
+        /// A copy failed, and is tried again; said once until it succeeds.
+        CopyFailed = "copy_failed",
+        /// A copy was removed from its place.
+        CopyRemoved = "copy_removed",
+        /// The archive of a backup was removed from the data directory, because its copies are proven.
+        ArchiveRemoved = "archive_removed",
         /// A restored instance was deleted.
         InstanceDelete = "instance_delete",
         /// A quota was set.

@@ -97,6 +97,11 @@ impl Location {
         Self { text: content_name(&self.text).to_owned(), backup: self.backup }
     }
 
+    /// The project whose folder it is in.
+    pub fn project(&self) -> Option<ProjectId> {
+        self.text.split_once('/').and_then(|(project, _rest)| project.parse().ok())
+    }
+
     /// Whether it is in the folder of this project.
     pub fn is_in(&self, project: &ProjectId) -> bool {
         self.text.strip_prefix(project.as_str()).is_some_and(|rest| rest.starts_with('/'))

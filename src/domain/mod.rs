@@ -29,12 +29,15 @@ mod secret;
 mod status;
 mod words;
 
-pub use backup::{ArchiveFacts, Backup, NewBackup, ParentChoice, Registration};
+pub use backup::{ArchiveFacts, Backup, Here, NewBackup, ParentChoice, Registration};
 pub use caller::{Caller, Role};
 pub use cancel::Cancel;
 pub use causes::with_causes;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
-pub use copy::{BackupCopy, CopyProof, CopyState, SentPart};
+pub use copy::{
+    BackupCopy, CopyProof, CopyState, FailingCopy, InstanceCopies, PlaceCopies, PlaceTrouble,
+    SentPart,
+};
 pub use drill::{Drill, DrillFacts, DrillOutcome, NextDrill, RowsByTable, Verdict};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use event::{Action, Actor, Event, EventHash, Origin, Outcome, Recorded};

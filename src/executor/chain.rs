@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::archive::{ArchiveError, Chain, Reader};
-use crate::domain::{Backup, BackupId, Cancel, Location, Status};
+use crate::domain::{Backup, BackupId, Cancel, Here, Location, Status};
 use crate::encryption::{self, EncryptionError, Keys};
 use crate::storage::{OpenFile, Storage, StorageError};
 
@@ -39,7 +39,11 @@ pub(super) fn open_one(
 ) -> Result<Arc<Reader>> {
     let broken = |why: String, link| JobError::ChainBroken { bad_backup: backup.id, why, link };
     let location = location_of(backup)?;
-    let stored = storage.open(location).map_err(|error| match BadLink::of_storage(&error) {
+    let stored = match backup.here {
+        Here::Yes => storage.open(location),
+        Here::Leaving | Here::No => storage.open_copy(location),
+    };
+    let stored = stored.map_err(|error| match BadLink::of_storage(&error) {
         BadLink::Missing => {
             let why = "once the file is there again, the backup is as before";
             broken(format!("its archive is missing: {error}; {why}"), BadLink::Missing)

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::catalog::CopyJob;
 use crate::domain::num::{saturating_u32, saturating_usize, to_u64};
-use crate::domain::{ArchiveFacts, BackupId, Cancel, CopyProof, ReadAt, SentPart};
+use crate::domain::{ArchiveFacts, BackupId, Cancel, CopyProof, ReadAt, SentPart, Timestamp};
 use crate::encryption::EncryptionError;
 use crate::failpoint;
 use crate::storage::{Place, StorageError, Upload, UploadPlan, Vouched};
@@ -31,6 +31,8 @@ pub(super) struct Copied {
     pub(super) sent: u64,
     /// The length of the archive.
     pub(super) bytes: u64,
+    /// What is locked now, and until when.
+    pub(super) locked: Vec<(BackupId, Timestamp)>,
 }
 
 /// Makes a claimed copy. What has arrived of an upload stays for the next attempt.
@@ -42,7 +44,8 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
     let sealing = Sealing::of(context, target, &mut job, &facts)?;
     let location = location_of(sealing.is_some(), &facts.location);
     let bytes = sealing.as_ref().map_or(facts.stored_bytes, |it| it.length(facts.stored_bytes));
-    let plan = UploadPlan::new(id, location, bytes, made);
+    let until = target.lock.map(|lock| made.plus(lock));
+    let plan = UploadPlan::new(id, location, bytes, made).locked(until);
     let plan = match &job.upload {
         Some((_, part_bytes)) => plan.with_parts_of(*part_bytes),
         None => plan,
@@ -101,7 +104,10 @@ impl Work<'_> {
 
     fn done(&self, proof: Option<CopyProof>, sent: u64) -> Result<Copied> {
         match proof {
-            Some(by) => Ok(Copied { by, sent, bytes: self.plan.bytes }),
+            Some(by) => {
+                let locked = self.lock()?;
+                Ok(Copied { by, sent, bytes: self.plan.bytes, locked })
+            }
             None => Err(JobError::BadCopy(format!(
                 "what lies at {} in {} is not the archive of backup {}",
                 self.plan.location,
@@ -109,6 +115,22 @@ impl Work<'_> {
                 self.id()
             ))),
         }
+    }
+
+    /// Locks the copy, and what it is built on for as long. Returns which, and until when.
+    fn lock(&self) -> Result<Vec<(BackupId, Timestamp)>> {
+        let Some(until) = self.plan.locked_until else { return Ok(Vec::new()) };
+        let catalog = &self.context.catalog;
+        let (mut chain, _reported) = catalog.chain_to_restore(self.id())?;
+        catalog.read_copies(&mut chain)?;
+        let mut locked = Vec::new();
+        for link in &chain {
+            let copy = link.copies.iter().find(|it| it.place == self.place().name());
+            let Some(copy) = copy.filter(|it| it.locked_until < Some(until)) else { continue };
+            self.place().lock(&copy.location, until)?;
+            locked.push((link.id, until));
+        }
+        Ok(locked)
     }
 
     /// Gives up an upload that is not needed any more.
@@ -121,7 +143,8 @@ impl Work<'_> {
     /// Sends what has not arrived yet, and makes the archive visible. Returns all parts, and how many bytes were sent.
     fn send(&self, job: &CopyJob) -> Result<(Vec<SentPart>, u64)> {
         presence::require_archives(self.context)?;
-        let archive = self.context.storage.open(&self.facts.location)?;
+        // It may have gone from the data directory since.
+        let archive = self.context.storage.open_copy(&self.facts.location)?;
         if archive.len() != self.facts.stored_bytes {
             return Err(self.damaged());
         }
@@ -142,6 +165,10 @@ impl Work<'_> {
                 Some(part) if part.sha256 == sha256 => continue,
                 Some(_other) => return Err(self.damaged()),
                 None => {}
+            }
+            // In the hours in which nothing is copied there, what has arrived waits.
+            if !self.target.is_open(self.context.clock.now()) {
+                return Err(JobError::Cancelled);
             }
             let tag =
                 upload.send(number, &sha256, &paced).map_err(|error| self.cancelled_or(error))?;

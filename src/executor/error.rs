@@ -6,7 +6,7 @@ use crate::archive::ArchiveError;
 use crate::catalog::CatalogError;
 use crate::domain::{BackupId, Failure, FailureCode};
 use crate::engine::EngineError;
-use crate::storage::StorageError;
+use crate::storage::{Refusal, StorageError};
 use crate::undo::UndoError;
 
 pub type Result<T, E = JobError> = std::result::Result<T, E>;
@@ -168,6 +168,17 @@ impl JobError {
             Self::Catalog(error) => error.is_disk_error(),
             _ => false,
         }
+    }
+
+    /// Whether a place does not let something be removed: the keys may only add, or it is locked.
+    pub fn is_refused_removal(&self) -> bool {
+        let Self::Storage(StorageError::Refused { refusal, .. }) = self else { return false };
+        matches!(refusal, Refusal::NotAllowed | Refusal::Locked)
+    }
+
+    /// Whether a place for copies cannot be used at all for now.
+    pub fn is_about_place(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_about_place())
     }
 
     /// Whether bytes of an archive that could be opened are not those that were written.

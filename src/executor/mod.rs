@@ -19,6 +19,7 @@ mod in_place;
 mod instance_file;
 mod inventory;
 mod jobs;
+mod leaving;
 mod older_catalog;
 mod pace;
 mod places;
@@ -52,7 +53,7 @@ pub use fetch::{Fetched, fetch};
 pub use in_place::{InPlacePlan, restore_in_place};
 pub use inventory::Inventory;
 pub use pace::Pace;
-pub use places::CopyTarget;
+pub use places::{CopyTarget, Places};
 pub use presence::{accept_loss, note_room, why_archives_missing};
 pub use proof::{record as record_proof, record_pin};
 pub use rebuild::{NOT_BROUGHT_BACK, RebuildReport, rebuild};
@@ -98,7 +99,7 @@ pub struct Context {
     pub bell: Arc<Bell>,
     pub settings: Settings,
     pub cancel: Cancel,
-    pub places: Arc<[CopyTarget]>,
+    pub places: Places,
     /// Signs archives; `None`: they are not signed.
     pub signer: Option<Arc<SigningKey>>,
 }

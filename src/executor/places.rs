@@ -1,11 +1,50 @@
 //! The places of the configuration, and whether each is the disk that it was.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use parking_lot::RwLock;
+
+use crate::domain::Timestamp;
 use crate::encryption::Recipients;
-use crate::storage::{Place, StorageError};
+use crate::policy::Window;
+use crate::storage::{Place, PlaceList, StorageError};
 
 use super::{Context, Pace, Result};
+
+/// The places of the configuration, which a reload may replace. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    targets: Arc<RwLock<Arc<[CopyTarget]>>>,
+    /// The same, for archives that are read from there.
+    list: PlaceList,
+}
+
+impl Places {
+    pub fn new(targets: Vec<CopyTarget>) -> Self {
+        let places = Self::default();
+        places.replace(targets);
+        places
+    }
+
+    /// From now on there are these.
+    pub fn replace(&self, targets: Vec<CopyTarget>) {
+        self.list.replace(targets.iter().map(|it| Arc::clone(&it.place)).collect());
+        *self.targets.write() = targets.into();
+    }
+
+    pub fn all(&self) -> Arc<[CopyTarget]> {
+        Arc::clone(&self.targets.read())
+    }
+
+    pub fn list(&self) -> &PlaceList {
+        &self.list
+    }
+}
+
+/// An upload that nobody knows is given up after this time: another process may be about to take note of it.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// A place, and how it is used.
 #[derive(Debug, Clone)]
@@ -17,6 +56,52 @@ pub struct CopyTarget {
     pub recipients: Option<Recipients>,
     /// Whether copies of backups that were deleted stay there.
     pub keep_deleted: bool,
+    /// How long after its first failure a copy is tried again; twice as long after each further one.
+    pub retry_after: Duration,
+    /// The hours in which is copied there, in this time zone; `None`: all.
+    pub window: Option<(Window, TimeZone)>,
+    /// How long after a backup was made its copy is locked.
+    pub lock: Option<Duration>,
+}
+
+impl CopyTarget {
+    /// The usual time until a copy that failed is tried again.
+    pub const RETRY_AFTER: Duration = Duration::from_secs(60);
+    /// The longest time is so many times as long.
+    const RETRY_AT_MOST: u32 = 360;
+
+    /// Whether it may be copied there at this time.
+    pub(super) fn is_open(&self, at: Timestamp) -> bool {
+        self.window.as_ref().is_none_or(|(window, zone)| window.opens(zone, at) == at)
+    }
+
+    /// Longer after each attempt, and not the same for all who wait.
+    pub(super) fn retry_after(&self, attempts: u32) -> Duration {
+        let longest = self.retry_after.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+        let most = self.retry_after.saturating_mul(Self::RETRY_AT_MOST);
+        longest.min(most).mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+/// Gives up uploads that nobody knows. A place that does not let this be done works all the same.
+pub(super) fn sweep(context: &Context, place: &dyn Place) -> Result<()> {
+    let before = context.clock.now().minus(FORGOTTEN_AFTER);
+    let known = context.catalog.uploads_in(place.name())?;
+    match place.sweep(&known, before) {
+        Ok(0) => {}
+        Ok(count) => log::info!("{count} forgotten uploads are given up in {}", place.name()),
+        Err(error) => log::info!("whether uploads are left over is not known: {error}"),
+    }
+    Ok(())
+}
+
+/// Fails if a place to which nothing is copied now cannot be used. One that was never used is as it should be.
+pub(super) fn look(context: &Context, place: &dyn Place) -> Result<()> {
+    place.reach()?;
+    if context.catalog.place_identity(place.name())?.is_some() {
+        require_same(context, place)?;
+    }
+    Ok(())
 }
 
 /// Fails if the place is not the disk that it was at its first copy; nothing is copied onto an empty mount point. At its
@@ -40,5 +125,36 @@ pub(super) fn require_same(context: &Context, place: &dyn Place) -> Result<()> {
             .into())
         }
         (None, None) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Disk, DiskSettings, LocalSettings};
+
+    #[test]
+    fn a_copy_is_made_in_its_hours_and_tried_again_later_and_later() {
+        let settings = DiskSettings {
+            name: "nas".to_owned(),
+            path: "/nowhere".into(),
+            apart_from: None,
+            local: LocalSettings::default(),
+        };
+        let target = CopyTarget {
+            place: Arc::new(Disk::new(settings).unwrap()),
+            pace: Arc::new(Pace::kib_per_second(0)),
+            keep_deleted: false,
+            retry_after: CopyTarget::RETRY_AFTER,
+            window: Some(("22:00-06:00".parse().unwrap(), TimeZone::UTC)),
+            lock: None,
+        };
+        let open = |at: &str| target.is_open(at.parse().unwrap());
+        assert!(open("2026-01-01T22:00:00Z") && open("2026-01-01T05:59:59Z"));
+        assert!(!open("2026-01-01T06:00:00Z") && !open("2026-01-01T21:59:59Z"));
+        for (attempts, seconds) in [(0, 60), (1, 60), (2, 120), (5, 960), (40, 21_600)] {
+            let wait = target.retry_after(attempts).as_secs();
+            assert!((seconds / 2..=seconds).contains(&wait), "{attempts}: {wait}");
+        }
     }
 }

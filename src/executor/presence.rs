@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::error::Error;
 
 use crate::catalog::{CatalogError, Notice};
-use crate::domain::{BackupId, DiskRoom, Location, Timestamp, with_causes};
+use crate::domain::{BackupId, DiskRoom, Here, Location, Timestamp, with_causes};
 use crate::storage::{FolderId, KnownArchives};
 
 use super::{Context, JobError, Result};
@@ -156,7 +156,8 @@ pub fn accept_loss(context: &Context) -> Result<Vec<BackupId>> {
     let folder = context.local.make_archives_folder()?;
     let backups = context.catalog.every_backup()?;
     let missing = backups.iter().filter(|backup| {
-        backup.facts.as_ref().is_some_and(|facts| !exists(context, &facts.location))
+        let lies_here = backup.here == Here::Yes;
+        backup.facts.as_ref().is_some_and(|it| lies_here && !exists(context, &it.location))
     });
     let missing: Vec<BackupId> = missing.map(|backup| backup.id).collect();
     let known = KnownArchives::new(folder);

@@ -1,6 +1,6 @@
 //! Undoing a delete while the trash still holds the archives.
 
-use crate::domain::{Actor, Backup, BackupId};
+use crate::domain::{Actor, Backup, BackupId, Here};
 
 use super::chain::location_of;
 use super::{Context, Result, record_pin};
@@ -10,7 +10,8 @@ use super::{Context, Result, record_pin};
 pub fn undelete(context: &Context, id: BackupId) -> Result<Vec<Backup>> {
     let mut backups = context.catalog.deleted(id, |_project| true)?;
     let locations =
-        backups.iter().map(|it| location_of(it).cloned()).collect::<Result<Vec<_>>>()?;
+        backups.iter().filter(|it| it.here != Here::No).map(|it| location_of(it).cloned());
+    let locations = locations.collect::<Result<Vec<_>>>()?;
     context.local.bring_back(&locations)?;
     let ids = backups.iter().map(|it| it.id).collect();
     let asked = context.catalog.undeleted(ids, id, Actor::command_line()).wait()?;

@@ -62,13 +62,12 @@ impl Executor {
         };
         let dispatcher = Dispatcher::new(&shared(&context.cancel), &shared(&drills));
         let mut threads = vec![spawn("executor", move || dispatcher.work())?];
-        if !context.places.is_empty() {
-            let shared = shared(&drills);
-            threads.push(spawn("copies", move || {
-                lower_priority(shared.context.settings.nice);
-                copies::work(&shared.context, &shared.stopping);
-            })?);
-        }
+        // Also without any place: a reload may bring the first one.
+        let shared = shared(&drills);
+        threads.push(spawn("copies", move || {
+            lower_priority(shared.context.settings.nice);
+            copies::work(&shared.context, &shared.stopping);
+        })?);
         Ok(Self { context: context.clone(), drills, stopping, running, threads })
     }
 

@@ -32,7 +32,7 @@ pub use drills::{DrillEvery, DrillLimits, DrillPlan, oldest_proof};
 pub use full_every::{BadFullEvery, FullEvery};
 pub use health::{
     HealthFacts, HealthLimits, InstanceHealth, SafetyState, Trend, examine, fallen_tables,
-    room_problem,
+    place_problem, room_problem,
 };
 pub use keys::{KeepKeys, PolicyKeys};
 pub use message::{AlertEvent, Message, Subject};
@@ -41,8 +41,9 @@ pub use proof_times::ProofTimes;
 pub use quantity::{Amount, BadQuantity, Span};
 pub use recurrence::RunHistory;
 pub use retention::{
-    Chain, Condition, Decision, Fate, Forecast, Guard, History, Keep, Point, PointState, Tier,
-    decide, decide_without, forecast,
+    Chain, Condition, Decision, Fate, Forecast, Guard, History, Keep, PlaceRule, PlaceTarget,
+    Point, PointState, Targets, Tier, decide, decide_targets, decide_targets_without,
+    decide_without, forecast,
 };
 pub use schedule::{BadSchedule, Schedule};
 pub use staging::StagingPlan;

@@ -52,6 +52,12 @@ words! {
         RowsFell = "rows_fell",
         /// The restore into staging failed or is overdue.
         StagingFailed = "staging_failed",
+        /// A copy fails again and again.
+        CopyFailed = "copy_failed",
+        /// Backups are not in a place where they should be by now.
+        CopiesLate = "copies_late",
+        /// A place for copies cannot be reached, or is not mounted.
+        PlaceUnreachable = "place_unreachable",
         /// The disk has room for few more backups.
         RoomLow = "room_low",
         /// The disk of the data directory reported an error.
@@ -80,6 +86,9 @@ impl ProblemKind {
             | Self::LeftOut
             | Self::RowsFell
             | Self::StagingFailed
+            | Self::CopyFailed
+            | Self::CopiesLate
+            | Self::PlaceUnreachable
             | Self::RoomLow
             | Self::ClockJumped => Severity::Warning,
         }

@@ -209,8 +209,7 @@ impl Scheduler {
     }
 
     fn expire(&self, id: InstanceId) -> crate::catalog::Result<()> {
-        let decision = self.catalog.retention_of(id)?.decision;
-        if decision.going().next().is_none() && decision.consolidating().next().is_none() {
+        if !self.catalog.retention_of(id)?.changes_anything() {
             return Ok(());
         }
         if !(self.store_is_whole)() {

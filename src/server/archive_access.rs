@@ -14,6 +14,19 @@ fn to_io(error: StorageError) -> io::Error {
     io::Error::new(kind, error)
 }
 
+/// Where archives are, and how they are read: also from places, if they went from the data directory.
+#[derive(Debug)]
+pub(super) struct Archives {
+    local: Arc<Local>,
+    storage: Arc<dyn Storage>,
+}
+
+impl Archives {
+    pub(super) fn new(local: &Arc<Local>, storage: &Arc<dyn Storage>) -> Self {
+        Self { local: Arc::clone(local), storage: Arc::clone(storage) }
+    }
+}
+
 impl ArchiveUrls for Local {
     fn url(&self, location: &Location) -> String {
         Self::url(self, location)
@@ -24,17 +37,27 @@ impl ArchiveUrls for Local {
     }
 }
 
-impl ArchiveAccess for Local {
+impl ArchiveUrls for Archives {
+    fn url(&self, location: &Location) -> String {
+        self.local.url(location)
+    }
+
+    fn driver(&self) -> &'static str {
+        self.local.name()
+    }
+}
+
+impl ArchiveAccess for Archives {
     fn locate(&self, url: &str) -> Option<Location> {
-        Self::locate(self, url).ok()
+        self.local.locate(url).ok()
     }
 
     fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {
-        Storage::open(self, location).map_err(to_io)
+        self.storage.open_copy(location).map_err(to_io)
     }
 
     fn bring_back(&self, locations: &[Location]) -> Result<(), NotFetched> {
-        self.bring_back(locations).map_err(|error| match error {
+        self.local.bring_back(locations).map_err(|error| match error {
             StorageError::NotFound { .. } => NotFetched::Gone,
             StorageError::NotInPlace { .. } => NotFetched::NoPlace,
             other => NotFetched::Failed(other.to_string()),
@@ -42,6 +65,6 @@ impl ArchiveAccess for Local {
     }
 
     fn record_pin(&self, backup: &Backup) {
-        executor::record_pin(self, backup);
+        executor::record_pin(&*self.local, backup);
     }
 }

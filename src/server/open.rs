@@ -12,8 +12,8 @@ use crate::domain::{
     Cancel, Clock, Datastore, Instance, InstanceOrigin, InstanceStatus, SystemClock, Timestamp,
 };
 use crate::engine::{self, ENGINES};
-use crate::executor::{Context, Pace, Settings};
-use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError};
+use crate::executor::{Context, Pace, Places, Settings};
+use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError, WithPlaces};
 
 use super::identity;
 use super::owner::as_whom;
@@ -82,6 +82,7 @@ pub(super) fn apply(config: &Config, context: &Context) -> Result<(), ServerErro
     let replaced = catalog.replace_policy_source(policies::configured_policies(config));
     replaced.wait().map_err(|error| in_catalog(config, error))?;
     catalog.set_copies(places::copies(config));
+    catalog.set_places(places::keeps(config));
     if !config.places.is_empty() {
         catalog.ask_for_copies().wait().map_err(|error| in_catalog(config, error))?;
     }
@@ -135,7 +136,9 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     let source = policies::configured_policies(config);
     catalog.set_policy_source(source).map_err(|error| in_catalog(config, error))?;
     catalog.set_alert_routes(config.alert_routes());
-    let storage: Arc<dyn Storage> = Arc::<Local>::clone(&local);
+    let places = Places::new(places::of(config)?);
+    let inner: Arc<dyn Storage> = Arc::<Local>::clone(&local);
+    let storage: Arc<dyn Storage> = Arc::new(WithPlaces::new(inner, places.list().clone()));
     let signer = keys::signer(&local)?;
     Ok(Context {
         catalog: Arc::new(catalog),
@@ -145,7 +148,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         bell,
         settings: executor_settings(config),
         cancel: Cancel::default(),
-        places: places::of(config)?.into(),
+        places,
         signer,
     })
 }

@@ -9,6 +9,7 @@ use crate::config::{Config, PlaceConfig, PlaceKind};
 use crate::domain::InstanceId;
 use crate::encryption::{Identities, Recipients};
 use crate::executor::{CopyTarget, Pace};
+use crate::policy::{Keep, Span};
 use crate::storage::{
     Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, Place, S3, S3Settings,
     StorageError,
@@ -25,6 +26,13 @@ pub(super) fn copies(config: &Config) -> HashMap<InstanceId, Vec<String>> {
     copies.map(|(id, names)| (id, names.to_vec())).collect()
 }
 
+/// How long each place keeps copies, by rules of its own.
+pub(super) fn keeps(config: &Config) -> Vec<(String, Option<Keep>)> {
+    // A configuration with wrong rules is not taken over.
+    let keep = |place: &PlaceConfig| place.keep().ok().flatten();
+    config.places.iter().map(|it| (it.name.clone(), keep(it))).collect()
+}
+
 pub(super) fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
     let identities = keys::available(config);
     let target = |place: &PlaceConfig| {
@@ -33,6 +41,9 @@ pub(super) fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
             recipients: recipients(place, config)?,
             pace: Arc::new(Pace::kib_per_second(place.max_kib_s)),
             keep_deleted: place.keep_deleted,
+            retry_after: CopyTarget::RETRY_AFTER,
+            window: place.window().ok().flatten().map(|it| (it, config.defaults.zone_or_utc())),
+            lock: place.lock().ok().flatten().map(Span::duration),
         })
     };
     config.places.iter().map(target).collect()
@@ -80,6 +91,7 @@ fn s3_settings(place: &PlaceConfig) -> S3Settings {
             Some(file) => KeySource::File(file.clone()),
             None => keys_of(&place.name),
         },
+        locks: place.lock.is_some(),
         patience: S3Settings::PATIENCE,
         retry_after: S3Settings::RETRY_AFTER,
     }

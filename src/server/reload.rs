@@ -5,8 +5,8 @@ use crate::domain::with_causes;
 use crate::executor::Context;
 use crate::notify::Channels;
 
-use super::alerts;
 use super::open::apply;
+use super::{alerts, places};
 
 /// Reads the configuration again. One that is wrong changes nothing.
 pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
@@ -24,7 +24,10 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
         return;
     }
     let applied = alerts::channels(&config).and_then(|new| {
+        let targets = places::of(&config)?;
         apply(&config, context)?;
+        context.places.replace(targets);
+        context.bell.ring();
         alerts::apply(new, &config, context, channels);
         Ok(())
     });
@@ -36,13 +39,14 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
         return;
     }
     log::info!(
-        "the configuration was read again: instances, tokens, schedules, retention and alerts are as it says"
+        "the configuration was read again: instances, tokens, schedules, retention, places and alerts are as it says"
     );
     let same = Config {
         auth: config.auth.clone(),
         instances: config.instances.clone(),
         defaults: config.defaults.clone(),
         alerts: config.alerts.clone(),
+        places: config.places.clone(),
         file: config.file.clone(),
         ..running.clone()
     };

@@ -11,8 +11,8 @@ use crate::config::{AuthMode, Config, LimitsConfig};
 use crate::console::{Console, ConsoleSettings};
 use crate::executor::{self, Context, Executor};
 use crate::notify::Channels;
-use crate::storage::Local;
 
+use super::archive_access::Archives;
 use super::listener::{self, Bound};
 use super::open::open_and_lock;
 use super::reload::reload;
@@ -92,7 +92,7 @@ async fn answer(
 ) -> Result<(), ServerError> {
     let state = web::Data::new(State {
         catalog: Arc::clone(&context.catalog),
-        archives: Arc::<Local>::clone(&context.local),
+        archives: Arc::new(Archives::new(&context.local, &context.storage)),
         channels: Arc::<Channels>::clone(channels),
         auth: match config.auth.mode {
             AuthMode::Token => api::AuthMode::Token,

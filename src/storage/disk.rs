@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::num::saturating_usize;
-use crate::domain::{BackupId, Location, ReadAt, SentPart};
+use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 
 use super::local::{LocalSettings, PendingFile};
 use super::{
@@ -131,6 +131,13 @@ impl Place for Disk {
         Ok(())
     }
 
+    fn sweep(&self, known: &[(BackupId, String)], before: Timestamp) -> Result<usize> {
+        if self.identity()?.is_none() {
+            return Ok(0);
+        }
+        self.local.sweep_uploads(known, before)
+    }
+
     fn checksum(&self, _plan: &UploadPlan, _parts: &[SentPart]) -> Result<Option<Vouched>> {
         Ok(None)
     }
@@ -163,6 +170,10 @@ impl Place for Disk {
             ));
         }
         Ok(found)
+    }
+
+    fn reach(&self) -> Result<()> {
+        self.identity().map(drop)
     }
 
     fn identity(&self) -> Result<Option<String>> {

@@ -69,6 +69,15 @@ impl StorageError {
         matches!(self, Self::Encryption { source, .. } if source.is_damage())
     }
 
+    /// Whether this is about a place as a whole: nothing else can be done there either for now.
+    pub fn is_about_place(&self) -> bool {
+        match self {
+            Self::NotInPlace { .. } | Self::Unreachable { .. } | Self::Untrusted { .. } => true,
+            Self::Refused { refusal, .. } => refusal.is_about_store(),
+            other => other.is_full(),
+        }
+    }
+
     pub fn is_full(&self) -> bool {
         match self {
             Self::Full { .. } | Self::Refused { refusal: Refusal::Full, .. } => true,

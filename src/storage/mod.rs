@@ -14,6 +14,7 @@ mod error;
 mod local;
 mod place;
 mod s3;
+mod with_places;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use local::{
 };
 pub use place::{MOST_PARTS, Observation, Place, Upload, UploadPlan, Vouched};
 pub use s3::{KeySource, Refusal, S3, S3Settings};
+pub use with_places::{PlaceList, WithPlaces};
 
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Its name in the catalog and on the wire.
@@ -38,6 +40,11 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
 
     /// Opens an archive for reading, by ranges.
     fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>>;
+
+    /// Opens an archive that went from here because copies of it are proven, wherever it can be read.
+    fn open_copy(&self, location: &Location) -> Result<Arc<dyn ReadAt>> {
+        self.open(location)
+    }
 
     /// The archive at this location; `None`: there certainly is none.
     fn stat(&self, location: &Location) -> Result<Option<StoredArchive>>;

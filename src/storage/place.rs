@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 
-use super::{Result, StoredArchive};
+use super::{Refusal, Result, StorageError, StoredArchive};
 
 /// The most parts that an upload may have, in every place.
 pub const MOST_PARTS: u64 = 10_000;
@@ -32,6 +32,12 @@ pub trait Place: Send + Sync + Debug {
     /// Removes an archive, durably. It is no error if there is none.
     fn remove(&self, location: &Location) -> Result<()>;
 
+    /// Sees to it that until then nobody can remove or replace an archive, who has the keys included.
+    fn lock(&self, location: &Location, _until: Timestamp) -> Result<()> {
+        let (action, refusal) = ("locking", Refusal::NotImplemented);
+        Err(StorageError::Refused { action, what: location.to_string(), refusal })
+    }
+
     /// Begins an upload. What it returns names it, also in another process.
     fn begin(&self, plan: &UploadPlan) -> Result<String>;
 
@@ -47,11 +53,18 @@ pub trait Place: Send + Sync + Debug {
     /// Gives up an upload with everything that has arrived of it. It is no error if there is none.
     fn abort(&self, plan: &UploadPlan, upload: &str) -> Result<()>;
 
+    /// Gives up uploads that were begun before this and that nobody knows: those whose name was lost on the way, or with
+    /// a catalog. Returns how many there were.
+    fn sweep(&self, known: &[(BackupId, String)], before: Timestamp) -> Result<usize>;
+
     /// The checksum that the place itself vouches for; `None`: it has none that can be relied on.
     fn checksum(&self, plan: &UploadPlan, parts: &[SentPart]) -> Result<Option<Vouched>>;
 
     /// Tries out everything that copying needs. Leaves nothing behind.
     fn try_out(&self) -> Result<Vec<Observation>>;
+
+    /// Fails if it cannot be used at the moment. Takes one request at most, and writes nothing.
+    fn reach(&self) -> Result<()>;
 
     /// Which disk this is, where that is known: the same name may mean another one later.
     fn identity(&self) -> Result<Option<String>>;
@@ -70,6 +83,8 @@ pub struct UploadPlan {
     pub made: Timestamp,
     /// The length of every part but the last.
     pub part_bytes: u64,
+    /// Until then nobody can remove or replace it.
+    pub locked_until: Option<Timestamp>,
 }
 
 impl UploadPlan {
@@ -79,7 +94,14 @@ impl UploadPlan {
     /// All parts are as long as the first, because some stores insist on that.
     pub fn new(backup: BackupId, location: Location, bytes: u64, made: Timestamp) -> Self {
         let least = bytes.div_ceil(MOST_PARTS).div_ceil(Self::STEP).max(1);
-        Self { backup, location, bytes, made, part_bytes: least.saturating_mul(Self::STEP) }
+        let part_bytes = least.saturating_mul(Self::STEP);
+        Self { backup, location, bytes, made, part_bytes, locked_until: None }
+    }
+
+    /// The same, locked from the commit on.
+    #[must_use]
+    pub fn locked(self, until: Option<Timestamp>) -> Self {
+        Self { locked_until: until, ..self }
     }
 
     /// The same with parts of this length.

@@ -1,13 +1,13 @@
 //! The rows of copies, which are their queue too, and of the parts of uploads.
 
-use rusqlite::named_params;
+use rusqlite::{ToSql, named_params};
 
 use super::sql::{columns, execute, insert, query_all, query_first, query_one, statements};
 use super::types::{Bytes, failure};
 use super::{Records, Result};
 use crate::domain::{
-    BackupCopy, BackupId, CopyProof, CopyState, Failure, FailureCode, InstanceId, Location,
-    SentPart, Timestamp,
+    BackupCopy, BackupId, CopyProof, CopyState, FailingCopy, Failure, FailureCode, InstanceCopies,
+    InstanceId, Location, PlaceCopies, PlaceTrouble, SentPart, Timestamp,
 };
 
 /// A copy with what only its worker needs.
@@ -16,7 +16,7 @@ pub struct CopyRecord {
     pub copy: BackupCopy,
     /// An upload that was begun: what the place calls it, and the length of its parts.
     pub upload: Option<(String, u64)>,
-    /// Since when its backup is gone.
+    /// Since when it is to go.
     pub orphaned: Option<Timestamp>,
 }
 
@@ -36,6 +36,8 @@ columns! {
         failure_code: Option<FailureCode> = "failure_code",
         failure_message: Option<String> = "failure_message",
         orphaned: Option<Timestamp> = "orphaned",
+        failing: Option<Timestamp> = "failing",
+        locked_until: Option<Timestamp> = "locked_until",
     }
 }
 
@@ -50,7 +52,10 @@ impl From<CopyColumns> for CopyRecord {
             attempts: it.attempts,
             next: (it.state == CopyState::Failed).then_some(it.due),
             proven: it.proven_at.zip(it.proven_by),
+            failing: it.failing,
             failure: failure(it.failure_code, it.failure_message),
+            locked_until: it.locked_until,
+            leaving: it.orphaned.is_some(),
         };
         let upload = it.upload.zip(it.part_bytes.map(|bytes| bytes.0));
         Self { copy, upload, orphaned: it.orphaned }
@@ -67,13 +72,28 @@ macro_rules! after_its_parent {
     };
 }
 
+/// What is asked of the copies that the complete backups of an instance have in a place.
+macro_rules! of_instance {
+    ($columns:literal, $and:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM backups INDEXED BY backups_by_instance_status
+             CROSS JOIN copies ON copies.backup = backups.id AND copies.place = :place
+             WHERE backups.instance = :instance AND backups.status = 'COMPLETED'
+                 AND backups.removal IS NULL ",
+            $and
+        )
+    };
+}
+
 statements! {
     OF_BACKUP = concat!("SELECT ", copy_columns!(), " FROM copies WHERE backup = ?1 ORDER BY place");
 
     ONE = concat!("SELECT ", copy_columns!(), " FROM copies WHERE backup = ?1 AND place = ?2");
 
-    ADD = "INSERT INTO copies (backup, place, parent, state, location, due)
-         SELECT id, :place, parent, 'waiting', location, :at FROM backups
+    ADD = "INSERT INTO copies (backup, place, parent, state, location, due, asked)
+         SELECT id, :place, parent, 'waiting', location, :at, :at FROM backups
          WHERE id = :backup AND status IN ('COMPLETED', 'RESTORED') AND removal IS NULL
              AND location IS NOT NULL
          ON CONFLICT DO NOTHING";
@@ -122,10 +142,11 @@ statements! {
          ORDER BY number";
 
     PROVE = "UPDATE copies SET state = 'proven', proven_at = :at, proven_by = :by, upload = NULL,
-             part_bytes = NULL, attempts = 0, sent = :bytes
+             part_bytes = NULL, attempts = 0, sent = :bytes, failing = NULL
          WHERE backup = :backup AND place = :place AND state = 'copying'";
 
-    FAIL = "UPDATE copies SET state = 'failed', failure_code = :code, failure_message = :message, due = :due
+    FAIL = "UPDATE copies SET state = 'failed', failure_code = :code, failure_message = :message, due = :due,
+             failing = coalesce(failing, :at)
          WHERE backup = :backup AND place = :place AND state = 'copying'";
 
     WAIT = "UPDATE copies SET state = 'waiting', due = :at
@@ -136,8 +157,26 @@ statements! {
     OLDEST_ORPHAN = concat!(
         "SELECT ", copy_columns!(), " FROM copies INDEXED BY copies_orphaned
          WHERE place = :place AND orphaned <= :cutoff AND state <> 'copying'
+             AND (locked_until IS NULL OR locked_until <= :now)
          ORDER BY orphaned LIMIT 1"
     );
+
+    /// Of a backup that stays.
+    LEAVE = "UPDATE copies SET orphaned = ?3 WHERE backup = ?1 AND place = ?2 AND state <> 'expired'";
+
+    /// The row stays, so that the copy is not asked for again.
+    EXPIRE = "UPDATE copies SET state = 'expired', orphaned = NULL, upload = NULL, part_bytes = NULL,
+             proven_at = NULL, proven_by = NULL, failure_code = NULL, failure_message = NULL,
+             failing = NULL, sent = 0, locked_until = NULL
+         WHERE backup = ?1 AND place = ?2
+             AND EXISTS (SELECT 1 FROM backups WHERE id = copies.backup AND removal IS NULL)";
+
+    /// What is built on it is to be copied after all.
+    ASK_AGAIN = "UPDATE copies SET state = 'waiting', due = ?3, asked = ?3, attempts = 0
+         WHERE backup = ?1 AND place = ?2 AND state = 'expired'";
+
+    LOCK = "UPDATE copies SET locked_until = max(coalesce(locked_until, 0), ?3)
+         WHERE backup = ?1 AND place = ?2";
 
     POSTPONE_REMOVAL = "UPDATE copies SET orphaned = :at WHERE backup = :backup AND place = :place";
 
@@ -145,10 +184,48 @@ statements! {
 
     OTHER_PROVEN = "SELECT count(*) FROM copies WHERE backup = ?1 AND place <> ?2 AND state = 'proven'";
 
+    IN_PLACE = "SELECT count(*), coalesce(sum(sent), 0), max(proven_at)
+         FROM copies INDEXED BY copies_of_place WHERE place = :place AND state = :state";
+
+    /// Of the backups of an instance. Those that the place kept no longer do not count.
+    OF_INSTANCE = of_instance!(
+        "count(*) FILTER (WHERE copies.state = 'proven' AND copies.orphaned IS NULL),
+         count(*) FILTER (WHERE copies.state IN ('waiting', 'copying', 'failed')),
+         min(copies.asked) FILTER (WHERE copies.state IN ('waiting', 'copying', 'failed')),
+         max(backups.created) FILTER (WHERE copies.state = 'proven' AND copies.orphaned IS NULL)",
+        ""
+    );
+
+    /// With `min`, the other columns are those of the row that has it.
+    FAILING = of_instance!(
+        "min(copies.failing), copies.backup, copies.attempts, copies.failure_message",
+        "AND copies.state = 'failed' AND copies.failing IS NOT NULL"
+    );
+
+    UPLOADS = "SELECT backup, upload FROM copies INDEXED BY copies_of_place
+         WHERE place = ?1 AND upload IS NOT NULL";
+
+    TROUBLE = "SELECT place, since, why FROM place_troubles WHERE place = ?1";
+
+    PUT_TROUBLE = "INSERT INTO place_troubles (place, since, why) VALUES (?1, ?2, ?3)
+         ON CONFLICT (place) DO UPDATE SET why = excluded.why";
+
+    END_TROUBLE = "DELETE FROM place_troubles WHERE place = ?1";
+
     IDENTITY = "SELECT identity FROM places WHERE name = ?1";
 
     PUT_IDENTITY = "INSERT INTO places (name, identity) VALUES (?1, ?2)
          ON CONFLICT (name) DO UPDATE SET identity = excluded.identity";
+}
+
+fn read_trouble(row: &rusqlite::Row<'_>) -> rusqlite::Result<PlaceTrouble> {
+    Ok(PlaceTrouble { place: row.get(0)?, since: row.get(1)?, why: row.get(2)? })
+}
+
+fn read_failing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<FailingCopy>> {
+    let Some(since) = row.get::<_, Option<Timestamp>>(0)? else { return Ok(None) };
+    let why = row.get::<_, Option<String>>(3)?.unwrap_or_default();
+    Ok(Some(FailingCopy { backup: row.get(1)?, since, attempts: row.get(2)?, why }))
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<CopyRecord> {
@@ -254,11 +331,11 @@ impl Records<'_> {
         backup: BackupId,
         place: &str,
         failure: &Failure,
-        due: Timestamp,
+        (at, due): (Timestamp, Timestamp),
     ) -> Result<bool> {
         let params = named_params! {
             ":backup": backup, ":place": place, ":code": failure.code,
-            ":message": failure.message, ":due": due
+            ":message": failure.message, ":at": at, ":due": due
         };
         Ok(execute(self.0, FAIL, params)? > 0)
     }
@@ -274,10 +351,40 @@ impl Records<'_> {
         execute(self.0, ORPHAN, rusqlite::params![backup, since]).map(drop)
     }
 
-    /// A copy in this place whose backup has been gone since `cutoff` or longer.
-    pub fn orphaned_copy(self, place: &str, cutoff: Timestamp) -> Result<Option<CopyRecord>> {
-        let params = named_params! { ":place": place, ":cutoff": cutoff };
+    /// A copy in this place that is to go since `cutoff` or longer, and is not locked.
+    pub fn orphaned_copy(
+        self,
+        place: &str,
+        (cutoff, now): (Timestamp, Timestamp),
+    ) -> Result<Option<CopyRecord>> {
+        let params = named_params! { ":place": place, ":cutoff": cutoff, ":now": now };
         query_first(self.0, OLDEST_ORPHAN, params, read)
+    }
+
+    /// The copy of a backup that stays is to go from its place from then on, or stays there.
+    pub fn set_copy_leaving(
+        self,
+        backup: BackupId,
+        place: &str,
+        since: Option<Timestamp>,
+    ) -> Result<()> {
+        execute(self.0, LEAVE, rusqlite::params![backup, place, since]).map(drop)
+    }
+
+    /// The copy of a backup that stays was removed from its place. False: the backup is gone.
+    pub fn expire_copy(self, backup: BackupId, place: &str) -> Result<bool> {
+        execute(self.0, DROP_PARTS, rusqlite::params![backup, place])?;
+        Ok(execute(self.0, EXPIRE, rusqlite::params![backup, place])? > 0)
+    }
+
+    /// Asks once more for a copy that its place kept no longer.
+    pub fn ask_for_copy_again(self, backup: BackupId, place: &str, at: Timestamp) -> Result<()> {
+        execute(self.0, ASK_AGAIN, rusqlite::params![backup, place, at]).map(drop)
+    }
+
+    /// Until then nobody can remove or replace a copy.
+    pub fn set_copy_locked(self, backup: BackupId, place: &str, until: Timestamp) -> Result<()> {
+        execute(self.0, LOCK, rusqlite::params![backup, place, until]).map(drop)
     }
 
     /// A copy that could not be removed counts as orphaned since then.
@@ -296,6 +403,66 @@ impl Records<'_> {
     pub fn other_proven_copies(self, backup: BackupId, place: &str) -> Result<u64> {
         let params = rusqlite::params![backup, place];
         Ok(query_one(self.0, OTHER_PROVEN, params, |row| row.get::<_, Bytes>(0))?.0)
+    }
+
+    /// How many copies a place holds, and is to hold.
+    pub fn copies_in(self, place: &str) -> Result<PlaceCopies> {
+        let of = |state: CopyState| {
+            let params = named_params! { ":place": place, ":state": state };
+            query_one(self.0, IN_PLACE, params, |row| {
+                Ok((row.get::<_, Bytes>(0)?.0, row.get::<_, Bytes>(1)?.0, row.get(2)?))
+            })
+        };
+        let (proven, bytes, last_proven) = of(CopyState::Proven)?;
+        Ok(PlaceCopies {
+            place: place.to_owned(),
+            waiting: of(CopyState::Waiting)?.0,
+            copying: of(CopyState::Copying)?.0,
+            failed: of(CopyState::Failed)?.0,
+            proven,
+            bytes,
+            last_proven,
+            trouble: self.place_trouble(place)?,
+        })
+    }
+
+    /// The copies of an instance's backups in a place.
+    pub fn copies_of_instance(self, instance: InstanceId, place: &str) -> Result<InstanceCopies> {
+        let params: &[(&str, &dyn ToSql)] = &[(":instance", &instance), (":place", &place)];
+        let mut found = query_one(self.0, OF_INSTANCE, params, |row| {
+            Ok(InstanceCopies {
+                place: String::new(),
+                proven: row.get::<_, Bytes>(0)?.0,
+                missing: row.get::<_, Bytes>(1)?.0,
+                missing_since: row.get(2)?,
+                newest: row.get(3)?,
+                failing: None,
+            })
+        })?;
+        if found.missing > 0 {
+            found.failing = query_one(self.0, FAILING, params, read_failing)?;
+        }
+        found.place = place.to_owned();
+        Ok(found)
+    }
+
+    /// The uploads to a place that were begun, by what the place calls them.
+    pub fn uploads_in(self, place: &str) -> Result<Vec<(BackupId, String)>> {
+        query_all(self.0, UPLOADS, [place], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// That a place could not be used when that was tried last.
+    pub fn place_trouble(self, place: &str) -> Result<Option<PlaceTrouble>> {
+        query_first(self.0, TROUBLE, [place], read_trouble)
+    }
+
+    /// A place cannot be used; the time counts if it could be before.
+    pub fn put_place_trouble(self, place: &str, since: Timestamp, why: &str) -> Result<()> {
+        execute(self.0, PUT_TROUBLE, rusqlite::params![place, since, why]).map(drop)
+    }
+
+    pub fn end_place_trouble(self, place: &str) -> Result<()> {
+        execute(self.0, END_TROUBLE, [place]).map(drop)
     }
 
     /// Which disk a place was when it was used first.

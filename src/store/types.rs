@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::Result;
 use crate::domain::{
     Action, AlertId, BackupId, CheckLevel, ContainerName, CopyProof, CopyState, DamageIn,
-    DeliveryId, Failure, FailureCode, InstanceId, InstanceStatus, Kind, Location, Outcome,
+    DeliveryId, Failure, FailureCode, Here, InstanceId, InstanceStatus, Kind, Location, Outcome,
     ProjectId, QuotaResource, RunId, RunKind, Status, Timestamp, Verify, VerifyLevel, words,
 };
 
@@ -78,6 +78,7 @@ word_columns! {
     Status, "backup status";
     Kind, "kind of backup";
     CopyState, "state of a copy";
+    Here, "place of an archive";
     CopyProof, "proof of a copy";
     DamageIn, "place of damage";
     InstanceStatus, "instance status";
@@ -196,6 +197,7 @@ mod tests {
         assert_all(Removal::ALL);
         assert_all(RunKind::ALL);
         assert_all(CopyState::ALL);
+        assert_all(Here::ALL);
         assert_all(CopyProof::ALL);
         assert_all(VerifyLevel::ALL);
         assert_all(Verify::ALL);

@@ -23,6 +23,9 @@ pub(super) fn builder(level: LevelFilter, format: LogFormat) -> Builder {
         Err(_no_thread) => Target::Stderr,
     });
     builder.format(move |out, record| {
+        if is_secret(record) {
+            return Ok(());
+        }
         out.write_all(line(record, format, journal, SystemClock.now()).as_bytes())
     });
     match std::env::var("RUST_LOG") {
@@ -34,6 +37,12 @@ pub(super) fn builder(level: LevelFilter, format: LogFormat) -> Builder {
             .filter_module("coffer", level),
     };
     builder
+}
+
+/// Whether a line may hold a secret: the HTTP client writes whole requests at these levels, and a signed URL lets whoever
+/// has it do what it says. No filter of `RUST_LOG` shows them.
+fn is_secret(record: &Record<'_>) -> bool {
+    record.level() > Level::Info && record.target().starts_with("ureq")
 }
 
 /// Whether stderr is the very stream that `JOURNAL_STREAM` names: a child of a service inherits the

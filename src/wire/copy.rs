@@ -31,6 +31,11 @@ pub struct CopyView {
     /// What stopped the last attempt.
     #[schema(required)]
     pub failure: Option<Failure>,
+    /// Until then the store lets nobody remove or replace it.
+    #[schema(required)]
+    pub locked_until: Option<UtcTime>,
+    /// Whether it is to be removed from its place.
+    pub leaving: bool,
 }
 
 impl CopyView {
@@ -46,6 +51,8 @@ impl CopyView {
             attempts: copy.attempts,
             next_attempt: copy.next.map(UtcTime::from),
             failure: copy.failure,
+            locked_until: copy.locked_until.map(UtcTime::from),
+            leaving: copy.leaving,
         }
     }
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::{
-    BackupId, CompletedBackup, DiskRoom, DrillRun, Failure, Instance, InstanceId, Kind, ProjectId,
-    Timestamp, VerifyLevel,
+    BackupId, CompletedBackup, DiskRoom, DrillRun, Failure, Instance, InstanceCopies, InstanceId,
+    Kind, PlaceCopies, ProjectId, Timestamp, VerifyLevel,
 };
 use crate::policy::{InstanceHealth, Problem, ProblemKind, SafetyState, Severity};
 
@@ -25,6 +25,80 @@ pub struct HealthView {
     /// The disk of the archives; null if it was not looked at yet.
     #[schema(required)]
     pub disk: Option<DiskView>,
+    /// The places that copies go to.
+    pub places: Vec<PlaceView>,
+}
+
+/// A place that copies go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlaceView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Copies that wait for their turn.
+    pub waiting: u64,
+    /// Copies that are being sent or read back.
+    pub copying: u64,
+    /// Copies whose last attempt failed; they are tried again.
+    pub failed: u64,
+    /// Copies that are there and proven.
+    pub proven: u64,
+    /// What those take.
+    pub bytes: u64,
+    /// When a copy was proven there last.
+    #[schema(required)]
+    pub last_proven_at: Option<UtcTime>,
+    /// Since when the place cannot be used; null if it can.
+    #[schema(required)]
+    pub unusable_since: Option<UtcTime>,
+    /// Why it cannot be used.
+    #[schema(required)]
+    pub unusable_because: Option<String>,
+}
+
+/// The copies of an instance's backups in a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InstanceCopiesView {
+    /// The name of the place.
+    pub place: String,
+    /// How many backups are there, proven.
+    pub proven: u64,
+    /// How many are not there yet.
+    pub missing: u64,
+    /// When the first of those was to be copied.
+    #[schema(required)]
+    pub missing_since: Option<UtcTime>,
+    /// When the newest backup was asked for that is there.
+    #[schema(required)]
+    pub newest: Option<UtcTime>,
+}
+
+impl From<PlaceCopies> for PlaceView {
+    fn from(it: PlaceCopies) -> Self {
+        let (since, why) = it.trouble.map(|it| (it.since.into(), it.why)).unzip();
+        Self {
+            name: it.place,
+            waiting: it.waiting,
+            copying: it.copying,
+            failed: it.failed,
+            proven: it.proven,
+            bytes: it.bytes,
+            last_proven_at: it.last_proven.map(UtcTime::from),
+            unusable_since: since,
+            unusable_because: why,
+        }
+    }
+}
+
+impl From<InstanceCopies> for InstanceCopiesView {
+    fn from(it: InstanceCopies) -> Self {
+        Self {
+            place: it.place,
+            proven: it.proven,
+            missing: it.missing,
+            missing_since: it.missing_since.map(UtcTime::from),
+            newest: it.newest.map(UtcTime::from),
+        }
+    }
 }
 
 /// Something that is wrong.
@@ -104,6 +178,8 @@ pub struct InstanceHealthView {
     /// How long it took, in the same way.
     #[schema(required)]
     pub duration_percent: Option<u64>,
+    /// Its copies, by the places that they are to be in.
+    pub copies: Vec<InstanceCopiesView>,
 }
 
 /// A backup that can be restored.
@@ -234,6 +310,7 @@ impl InstanceHealthView {
             stored_bytes: facts.stored_bytes,
             size_percent: trend.map(|it| it.size_percent),
             duration_percent: trend.and_then(|it| it.duration_percent),
+            copies: facts.copies.into_iter().map(InstanceCopiesView::from).collect(),
         }
     }
 }
@@ -261,6 +338,13 @@ impl HealthView {
             notices,
             instances,
             disk: room.map(DiskView::from),
+            places: Vec::new(),
         }
+    }
+
+    /// The same with the places that copies go to.
+    #[must_use]
+    pub fn with_places(self, places: Vec<PlaceCopies>) -> Self {
+        Self { places: places.into_iter().map(PlaceView::from).collect(), ..self }
     }
 }

@@ -41,8 +41,8 @@ pub use document::{ApiVersion, Health, HealthStatus};
 pub use error::{ErrorBody, ErrorDetail};
 pub use event::{EventList, EventView};
 pub use health::{
-    DiskView, FailedAttemptView, GoodBackupView, HealthView, InstanceHealthView, LastDrillView,
-    ProblemView,
+    DiskView, FailedAttemptView, GoodBackupView, HealthView, InstanceCopiesView,
+    InstanceHealthView, LastDrillView, PlaceView, ProblemView,
 };
 pub use instance::{
     CreateInstance, DatastoreWish, Flavor, FlavorRef, InstanceDatastore, InstanceFault,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::{BackupId, InstanceId};
-use crate::policy::{Amount, Chain, Decision, Fate, Guard, Keep, Tier};
+use crate::policy::{Amount, Chain, Fate, Guard, Keep, Targets, Tier};
 
 use super::UtcTime;
 
@@ -30,6 +30,20 @@ pub struct RetentionView {
     pub restore_points_left: u64,
     /// Every full backup with all that is built on it, newest first.
     pub chains: Vec<ChainView>,
+    /// The copies that go from places while their backups stay.
+    pub copies: Vec<GoingCopiesView>,
+    /// Full backups that are deleted with all that is built on them, since the last place that had them keeps them no
+    /// longer.
+    pub forgotten: Vec<BackupId>,
+}
+
+/// The copies that go from a place while their backups stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GoingCopiesView {
+    /// The name of the place.
+    pub place: String,
+    /// The backups whose copies go.
+    pub backup_ids: Vec<BackupId>,
 }
 
 /// A full backup with all that is built on it: they stay or go together.
@@ -56,6 +70,8 @@ pub struct ChainView {
     pub kept_by: Vec<Tier>,
     /// Why they stay whatever the policy says.
     pub held_by: Vec<Guard>,
+    /// The places that keep it when it goes from the data directory.
+    pub stays_in: Vec<String>,
     /// The incremental backups that become full ones now, so that the others can go after that.
     pub consolidates: Vec<BackupId>,
 }
@@ -68,17 +84,21 @@ pub enum Expiry {
     Expired,
     /// The archives take more than they may.
     OverSize,
+    /// It goes from the data directory only: `stays_in` are the places that keep it.
+    Leaves,
 }
 
 impl RetentionView {
     /// What a policy decides, as clients see it.
-    pub fn new(instance: InstanceId, keep: Option<&Keep>, decision: &Decision) -> Self {
+    pub fn new(instance: InstanceId, keep: Option<&Keep>, targets: &Targets) -> Self {
+        let decision = &targets.here;
         let default = Keep::default();
         let keep = keep.unwrap_or(&default);
         let suspended = !decision.suspended.is_empty();
         let chains: Vec<_> =
             decision.chains.iter().map(|chain| ChainView::new(chain, suspended)).collect();
-        let left = chains.iter().filter(|chain| !chain.goes).map(|chain| chain.restore_points);
+        let stays = |chain: &&ChainView| !chain.goes || chain.reason == Some(Expiry::Leaves);
+        let left = chains.iter().filter(stays).map(|chain| chain.restore_points);
         Self {
             instance_id: instance,
             keep: keep.tiers().iter().map(|(tier, count)| (*tier, count.get())).collect(),
@@ -88,6 +108,15 @@ impl RetentionView {
             freed_bytes: decision.freed_bytes(),
             restore_points_left: left.fold(0, u64::saturating_add),
             chains,
+            copies: targets
+                .places
+                .iter()
+                .map(|(place, ids)| GoingCopiesView {
+                    place: place.clone(),
+                    backup_ids: ids.clone(),
+                })
+                .collect(),
+            forgotten: targets.forgotten.clone(),
         }
     }
 }
@@ -98,6 +127,11 @@ impl ChainView {
             Fate::Stays { tiers, guards } => (None, tiers.clone(), guards.clone()),
             Fate::Expired => (Some(Expiry::Expired), Vec::new(), Vec::new()),
             Fate::OverSize => (Some(Expiry::OverSize), Vec::new(), Vec::new()),
+            Fate::Leaves { .. } => (Some(Expiry::Leaves), Vec::new(), Vec::new()),
+        };
+        let stays_in = match &chain.fate {
+            Fate::Leaves { places } => places.clone(),
+            Fate::Stays { .. } | Fate::Expired | Fate::OverSize => Vec::new(),
         };
         Self {
             root_id: chain.root,
@@ -110,6 +144,7 @@ impl ChainView {
             reason,
             kept_by,
             held_by,
+            stays_in,
             consolidates: if suspended { Vec::new() } else { chain.consolidates.clone() },
         }
     }

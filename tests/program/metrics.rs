@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 
-use crate::support::{TestServer, id_of};
+use crate::support::{TestServer, id_of, wait_until};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -53,10 +53,19 @@ fn prometheus_finds_no_fault_in_the_metrics_and_rules_and_dashboard_name_only_wh
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE row(data BLOB)").unwrap();
     let server = TestServer::builder()
         .instance_sqlite("shop", &path)
-        .toml("schedule = \"monthly 1 04:00\"")
+        .toml("schedule = \"monthly 1 04:00\"\ncopies = [\"nas\"]")
+        .toml(&format!(
+            "[[places]]\nname = \"nas\"\ntype = \"disk\"\nsame_disk = true\npath = {:?}",
+            folder.path().join("nas")
+        ))
         .start();
     let client = server.admin();
     let made = client.full("shop");
+    wait_until("the copy", || {
+        let shown = client.get("/metrics").with_status(200).text();
+        let proven = "coffer_place_copies{place=\"nas\",state=\"proven\"} 1";
+        shown.contains(proven).then_some(())
+    });
     client.ask_for_drill(id_of(&made));
     client.drilled(id_of(&made));
     // One that is damaged, so that there is a problem.

@@ -1,14 +1,17 @@
 //! A proxy between a program and an HTTP server that breaks what goes through it: by the numbers of a seed, it drops
-//! connections before, in and after a request, cuts answers off, and answers itself that the server is overloaded.
+//! connections before, in and after a request, cuts answers off, delays them, says a wrong length, repeats the answer to an
+//! earlier request, loses what is written and says that it was not, and answers itself that the server is overloaded.
 //!
 //! A test includes this file with `#[path = "servers/proxy.rs"]`; it needs nothing else of the project.
 
 #![allow(dead_code, reason = "each test uses a part of this")]
 
+use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// Of a hundred connections so many are broken.
 const BROKEN: u64 = 40;
@@ -25,6 +28,14 @@ enum Fault {
     CutAnswer(u64),
     /// This status instead of the server's answer.
     Answer(&'static str),
+    /// The answer comes so many milliseconds later.
+    Delay(u64),
+    /// The answer says that it is so much longer than it is.
+    Length(i64),
+    /// What is written is lost, and the answer says that it arrived.
+    Lose,
+    /// The last answer to a request of the same method.
+    Repeat,
 }
 
 /// A running proxy. Its thread ends with the process.
@@ -41,6 +52,8 @@ struct Watch {
     held: Mutex<Option<String>>,
     released: Condvar,
     requests: Mutex<Vec<String>>,
+    /// The last answer to each method.
+    answers: Mutex<HashMap<String, Vec<u8>>>,
 }
 
 impl Watch {
@@ -109,13 +122,19 @@ fn fault(seed: &AtomicU64) -> Fault {
         return Fault::None;
     }
     let bytes = (drawn >> 8) % 2_000_000;
-    match (drawn / 100) % 6 {
+    match (drawn / 100) % 12 {
         0 => Fault::Refuse,
         1 => Fault::CutRequest(bytes),
         2 => Fault::CutAnswer(bytes % 400),
         3 => Fault::CutAnswer(0),
         4 => Fault::Answer("500 Internal Server Error"),
-        _ => Fault::Answer("503 Slow Down"),
+        5 => Fault::Answer("503 Slow Down"),
+        6 => Fault::Answer("429 Too Many Requests"),
+        7 => Fault::Delay(bytes % 20),
+        8 => Fault::Length(7),
+        9 => Fault::Length(-7),
+        10 => Fault::Lose,
+        _ => Fault::Repeat,
     }
 }
 
@@ -142,6 +161,21 @@ fn try_pass(mut client: &TcpStream, server: &str, fault: Fault, watch: &Watch) -
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<u64>().ok())?
     });
     let length = length.unwrap_or(0);
+    let method = text.split(' ').next().unwrap_or_default().to_owned();
+    if matches!(fault, Fault::Lose) && method == "PUT" {
+        io::copy(&mut client.take(length), &mut io::sink())?;
+        let lost =
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nETag: \"lost\"\r\nContent-Length: 0\r\n\r\n";
+        return client.write_all(lost.as_bytes());
+    }
+    let repeated = match fault {
+        Fault::Repeat => watch.answers.lock().unwrap().get(&method).cloned(),
+        _ => None,
+    };
+    if let Some(answer) = repeated {
+        io::copy(&mut client.take(length), &mut io::sink())?;
+        return client.write_all(&answer);
+    }
     if let Fault::Answer(status) = fault {
         io::copy(&mut client.take(length), &mut io::sink())?;
         let body = "<Error><Code>SlowDown</Code></Error>";
@@ -160,16 +194,34 @@ fn try_pass(mut client: &TcpStream, server: &str, fault: Fault, watch: &Watch) -
     if arriving < length {
         return upstream.shutdown(Shutdown::Both);
     }
+    let mut answer = Vec::new();
+    upstream.read_to_end(&mut answer)?;
+    watch.answers.lock().unwrap().insert(method, answer.clone());
     match fault {
         Fault::CutAnswer(bytes) => {
-            let mut answer = Vec::new();
-            upstream.read_to_end(&mut answer)?;
-            client.write_all(
-                answer
-                    .get(..usize::try_from(bytes).unwrap())
-                    .unwrap_or(&answer[..answer.len() / 2]),
-            )
+            let cut = answer.get(..usize::try_from(bytes).unwrap());
+            client.write_all(cut.unwrap_or(&answer[..answer.len() / 2]))
         }
-        _ => io::copy(&mut upstream, &mut client).map(drop),
+        Fault::Delay(milliseconds) => {
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            client.write_all(&answer)
+        }
+        Fault::Length(more) => client.write_all(&with_length(&answer, more)),
+        _ => client.write_all(&answer),
     }
+}
+
+/// An answer that says that it is so much longer than it is.
+fn with_length(answer: &[u8], more: i64) -> Vec<u8> {
+    let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap_or(answer.len());
+    let (head, rest) = answer.split_at(end);
+    let lines = String::from_utf8_lossy(head).into_owned();
+    let lines = lines.split("\r\n").map(|line| match line.split_once(':') {
+        Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+            let length: i64 = value.trim().parse().unwrap_or(0);
+            format!("{name}: {}", (length + more).max(0))
+        }
+        _ => line.to_owned(),
+    });
+    [lines.collect::<Vec<_>>().join("\r\n").as_bytes(), rest].concat()
 }

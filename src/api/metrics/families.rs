@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use actix_web::web::Bytes;
 
 use crate::catalog::InstanceReport;
-use crate::domain::Timestamp;
+use crate::domain::{CopyState, PlaceCopies, Timestamp};
 
 /// Text of the exposition.
 #[derive(Debug, Default)]
@@ -53,6 +53,41 @@ impl Text {
             for problem in &health.problems {
                 let kind = [problem.kind.as_str(), problem.kind.severity().as_str()];
                 self.line(NAME, &[names.as_slice(), &labels_of(kind)].concat(), 1);
+            }
+        }
+    }
+
+    /// What each place for copies holds, and is to hold.
+    pub(super) fn places(&mut self, places: &[PlaceCopies]) {
+        if places.is_empty() {
+            return;
+        }
+        self.family("coffer_place_copies", "gauge", "Copies of a place, by their state.");
+        for it in places {
+            for (state, count) in [
+                (CopyState::Waiting, it.waiting),
+                (CopyState::Copying, it.copying),
+                (CopyState::Failed, it.failed),
+                (CopyState::Proven, it.proven),
+            ] {
+                let labels = [("place", it.place.as_str()), ("state", state.as_str())];
+                self.line("coffer_place_copies", &labels, count);
+            }
+        }
+        self.family("coffer_place_bytes", "gauge", "What the proven copies of a place take.");
+        for it in places {
+            self.line("coffer_place_bytes", &[("place", &it.place)], it.bytes);
+        }
+        self.family("coffer_place_usable", "gauge", "Whether the place could be used last.");
+        for it in places {
+            let usable = u64::from(it.trouble.is_none());
+            self.line("coffer_place_usable", &[("place", &it.place)], usable);
+        }
+        const PROVEN: &str = "coffer_place_last_proof_timestamp_seconds";
+        self.family(PROVEN, "gauge", "When a copy was proven in the place last.");
+        for it in places {
+            if let Some(at) = it.last_proven.and_then(seconds) {
+                self.line(PROVEN, &[("place", &it.place)], at);
             }
         }
     }
@@ -114,7 +149,7 @@ fn seconds(at: Timestamp) -> Option<u64> {
 }
 
 /// Every family of instances, in the order in which they are shown.
-pub(super) const OF_INSTANCES: [Family; 15] = [
+pub(super) const OF_INSTANCES: [Family; 16] = [
     family("coffer_instance_safe", "Whether there is a good backup and nothing is wrong.", |it| {
         Some(u64::from(it.health.is_safe()))
     }),
@@ -166,6 +201,14 @@ pub(super) const OF_INSTANCES: [Family; 15] = [
         "coffer_bad_backups",
         "How many backups are damaged or missing, of the newest hundred of those.",
         |it| u64::try_from(it.health.facts.bad.len()).ok(),
+    ),
+    family(
+        "coffer_copies_missing",
+        "Copies of its backups that are not in their places yet.",
+        |it| {
+            let missing = it.health.facts.copies.iter().map(|it| it.missing);
+            (!it.health.facts.copies.is_empty()).then(|| missing.fold(0, u64::saturating_add))
+        },
     ),
     family("coffer_stored_bytes", "What the archives of the instance take.", |it| {
         Some(it.health.facts.stored_bytes)

@@ -162,7 +162,8 @@ impl Origin {
             found.problems.insert(0, no_server(context.clock.now()));
         }
         let instances = found.instances.into_iter().map(|it| (it.instance, it.health));
-        Ok(HealthView::new(found.problems, found.notices, instances, found.room))
+        Ok(HealthView::new(found.problems, found.notices, instances, found.room)
+            .with_places(found.places))
     }
 
     /// Every schedule.
@@ -210,7 +211,7 @@ impl Origin {
             }
             Answers::Catalog { context, .. } => {
                 let found = context.catalog.retention_of(of.id)?;
-                RetentionView::new(of.id, found.keep.as_ref(), &found.decision)
+                RetentionView::new(of.id, found.keep.as_ref(), &found.targets)
             }
         })
     }

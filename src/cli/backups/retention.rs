@@ -64,6 +64,11 @@ pub(in crate::cli) fn show(view: &RetentionView) {
     let rows = view.chains.iter().map(row).collect();
     table::print(["FULL BACKUP", "MADE", "BACKUPS", "SIZE", "", "WHY"], rows);
     terminal::say(summary(view));
+    for it in &view.copies {
+        let count = u64::try_from(it.backup_ids.len()).unwrap_or(u64::MAX);
+        let backups = counted(count, "backup");
+        terminal::say(format_args!("The copies of {backups} would go from {}.", it.place));
+    }
 }
 
 fn row(chain: &ChainView) -> [String; 6] {
@@ -78,8 +83,13 @@ fn row(chain: &ChainView) -> [String; 6] {
             let reason = match expiry {
                 Expiry::Expired => "no rule keeps it any more",
                 Expiry::OverSize => "the archives take more than max_size",
+                Expiry::Leaves => {
+                    "the data directory keeps it no longer, and its copies are proven"
+                }
             };
-            if goes {
+            if goes && !chain.stays_in.is_empty() {
+                ("leaves", format!("{reason}; it stays in {}", chain.stays_in.join(", ")))
+            } else if goes {
                 ("goes", reason.to_owned())
             } else {
                 ("stays", format!("nothing is deleted for now; else: {reason}"))
@@ -105,7 +115,7 @@ fn consolidation(chain: &ChainView) -> String {
 }
 
 fn summary(view: &RetentionView) -> String {
-    let going = view.chains.iter().filter(|chain| chain.goes);
+    let going = view.chains.iter().filter(|chain| chain.goes && chain.stays_in.is_empty());
     let backups: usize = going.map(|chain| chain.backup_ids.len()).sum();
     format!(
         "{} would be deleted, which frees {}; {} would be left.",
@@ -129,6 +139,7 @@ const fn why(guard: Guard) -> &'static str {
         }
         Guard::StoreNotWhole => "archives are missing",
         Guard::NotConfigured => "the instance is not in the configuration",
+        Guard::NotCopied => "a place keeps it for longer and does not have all of it yet",
         Guard::SourceShrank => {
             "the newest backup holds less than half of what others did in the two weeks before"
         }

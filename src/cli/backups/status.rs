@@ -7,7 +7,7 @@ use crate::cli::args::WithConfig;
 use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal::{self, counted, human};
 use crate::policy::SafetyState;
-use crate::wire::{GoodBackupView, HealthView, InstanceHealthView, ProblemView};
+use crate::wire::{GoodBackupView, HealthView, InstanceHealthView, PlaceView, ProblemView};
 
 use super::origin::Origin;
 use super::table::{self, NOTHING};
@@ -79,10 +79,32 @@ pub(in crate::cli) fn show(health: &HealthView, all: bool) {
         "NEXT",
         "POINTS",
         "SIZE",
+        "COPIES",
         "TREND",
     ];
     table::print(headings, health.instances.iter().take(instances).map(row).collect());
     say_more(health.instances.len().saturating_sub(instances), "instance");
+    if !health.places.is_empty() {
+        let headings =
+            ["PLACE", "PROVEN", "SIZE", "WAITING", "COPYING", "FAILED", "LAST PROVEN", "STATE"];
+        table::print(headings, health.places.iter().map(place_row).collect());
+    }
+}
+
+fn place_row(it: &PlaceView) -> [String; 8] {
+    [
+        it.name.clone(),
+        it.proven.to_string(),
+        human(it.bytes),
+        it.waiting.to_string(),
+        it.copying.to_string(),
+        it.failed.to_string(),
+        it.last_proven_at.map_or_else(|| NOTHING.to_owned(), table::age),
+        it.unusable_since.map_or_else(
+            || "usable".to_owned(),
+            |since| format!("CANNOT BE USED since {since} UTC"),
+        ),
+    ]
 }
 
 /// The answer in one line.
@@ -121,7 +143,16 @@ fn say_more(more: usize, noun: &str) {
     }
 }
 
-fn row(it: &InstanceHealthView) -> [String; 10] {
+/// How many backups are in each place, and how many are not yet.
+fn copies(it: &InstanceHealthView) -> Option<String> {
+    let of = it.copies.iter().map(|it| match it.missing {
+        0 => format!("{} {}", it.place, it.proven),
+        missing => format!("{} {}, {missing} missing", it.place, it.proven),
+    });
+    (!it.copies.is_empty()).then(|| of.collect::<Vec<_>>().join("; "))
+}
+
+fn row(it: &InstanceHealthView) -> [String; 11] {
     let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
     let good = it.last_good.as_ref();
     let state = match it.state {
@@ -157,6 +188,7 @@ fn row(it: &InstanceHealthView) -> [String; 10] {
         or_nothing(it.next_run.map(|at| format!("{at} UTC"))),
         points,
         human(it.stored_bytes),
+        or_nothing(copies(it)),
         or_nothing(trend),
     ]
 }

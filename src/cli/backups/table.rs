@@ -117,8 +117,9 @@ pub(super) fn proof(backup: &BackupView, lineage: &Lineage<'_>) -> String {
 
 /// How many of its copies are proven, for behind the proof of a backup; nothing if it has none.
 pub(super) fn copies(backup: &BackupView) -> String {
-    let all = backup.copies.len();
-    let proven = backup.copies.iter().filter(|it| it.state == CopyState::Proven).count();
+    let kept = || backup.copies.iter().filter(|it| it.state != CopyState::Expired && !it.leaving);
+    let all = kept().count();
+    let proven = kept().filter(|it| it.state == CopyState::Proven).count();
     match all {
         0 => String::new(),
         1 if proven == 1 => "; 1 copy".to_owned(),
@@ -141,10 +142,13 @@ pub(super) fn copy(copy: &CopyView) -> String {
             let next = copy.next_attempt.map(|at| format!(", next attempt {at} UTC"));
             format!("failed (attempt {}{})", copy.attempts, next.unwrap_or_default())
         }
+        (CopyState::Expired, ..) => "removed, the place keeps it no longer".to_owned(),
         (state, ..) => format!("{} {:.0} %", state.as_str(), copy.progress * 100.0),
     };
     let failure = copy.failure.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
-    format!("{}: {state}{failure}", copy.place)
+    let locked = copy.locked_until.map(|at| format!(", locked until {at} UTC"));
+    let leaving = if copy.leaving { ", to be removed there" } else { "" };
+    format!("{}: {state}{}{leaving}{failure}", copy.place, locked.unwrap_or_default())
 }
 
 fn bad_word(bad: &BackupView) -> &'static str {

@@ -209,7 +209,7 @@ impl Weeks<'_> {
         show_retention(&RetentionView::new(
             instance.id,
             retention.keep.as_ref(),
-            &retention.decision,
+            &retention.targets,
         ));
         let found = catalog.health_of_all()?;
         let instances = found.instances.into_iter().map(|it| (it.instance, it.health));

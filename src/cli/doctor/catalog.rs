@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::catalog::CatalogError;
 use crate::cli::terminal::counted;
 use crate::config::Config;
-use crate::domain::{Backup, BackupId, Clock as _, Location, SystemClock};
+use crate::domain::{Backup, BackupId, Clock as _, Here, Location, SystemClock};
 use crate::executor::{self, Context};
 use crate::server;
 use crate::storage::{Local, StoredArchive};
@@ -217,7 +217,8 @@ fn missing_archives(
     let lengths: HashMap<&Location, u64> =
         stored.iter().map(|archive| (&archive.location, archive.bytes)).collect();
     let mut missing = Vec::new();
-    for backup in backups.iter().filter(|backup| backup.status.is_usable()) {
+    let is_here = |it: &&Backup| it.status.is_usable() && it.here == Here::Yes;
+    for backup in backups.iter().filter(is_here) {
         let Some(facts) = &backup.facts else { continue };
         if lengths.get(&facts.location) == Some(&facts.stored_bytes) {
             continue;

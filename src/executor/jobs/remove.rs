@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::catalog::{InstanceRemovalJob, RemovalJob};
-use crate::domain::{Backup, with_causes};
+use crate::domain::{Backup, Here, with_causes};
 use crate::executor::{Context, JobError, Result, chain, presence};
 use crate::failpoint;
 use crate::telemetry::Subject;
@@ -45,6 +45,10 @@ fn discard(context: &Context, backup: &Backup) -> Result<Removed> {
     presence::require_archives(context)?;
     let location = chain::location_of(backup)?;
     let kept = !context.settings.trash_window.is_zero();
+    if backup.here == Here::No {
+        // Its copies go when it would have been in the trash for long enough.
+        return Ok(if kept { Removed::InTrash } else { Removed::Gone });
+    }
     let at_once = kept && context.local.is_short_of_room()?;
     let removed = if at_once {
         context.local.remove_at_once(location)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::{
-    BadBackup, CompletedBackup, DrillRun, FailedAttempt, InstanceId, LeftOut, PassedDrill,
-    Timestamp, Verify,
+    BadBackup, CompletedBackup, DrillRun, FailedAttempt, InstanceCopies, InstanceId, LeftOut,
+    PassedDrill, Timestamp, Verify,
 };
 use crate::policy::Problem;
 
@@ -38,6 +38,10 @@ pub struct HealthFacts {
     pub last_good: Option<CompletedBackup>,
     /// What is wrong with the restore into staging.
     pub staging: Option<Problem>,
+    /// Its copies, by the places that they are to be in.
+    pub copies: Vec<InstanceCopies>,
+    /// Those of these places that cannot be used at the moment.
+    pub unusable_places: Vec<String>,
     /// What the two newest of them leave out, the newest first.
     pub left_out: (Vec<LeftOut>, Vec<LeftOut>),
     /// Backups that are damaged or missing, the newest first; the first hundred.

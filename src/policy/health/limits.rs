@@ -15,6 +15,8 @@ pub struct HealthLimits {
     pub smaller_percent: u32,
     /// A backup that takes more than so many times the usual is too slow. 0: never.
     pub slower_times: u32,
+    /// How long after it was asked for a copy may be missing in its place.
+    pub copies_within: Span,
     /// A table that keeps less than so many hundredths of its rows has lost too many. 0: never.
     pub rows_percent: u32,
 }
@@ -28,6 +30,7 @@ impl Default for HealthLimits {
             smaller_percent: 50,
             slower_times: 4,
             rows_percent: 50,
+            copies_within: Span::seconds(24 * 3600),
         }
     }
 }

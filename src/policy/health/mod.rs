@@ -1,11 +1,13 @@
 //! The health of an instance: what is wrong with it, by what is known of its backups.
 
+mod copies;
 mod facts;
 mod history;
 mod limits;
 mod room;
 mod rules;
 
+pub use copies::place_problem;
 pub use facts::HealthFacts;
 pub use history::{Trend, fallen_tables};
 pub use limits::HealthLimits;

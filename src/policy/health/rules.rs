@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::{CompletedBackup, FailureCode, InstanceId, Timestamp, Verify, words};
 use crate::policy::{Problem, ProblemKind, Severity, Span, Timetable};
 
+use super::copies;
 use super::facts::HealthFacts;
 use super::history::{Trend, fallen_tables, trend, usual_duration, usual_size};
 use super::limits::HealthLimits;
@@ -104,6 +105,7 @@ impl Rules<'_> {
             let proofs = [self.proof_old(), self.rows_fell()];
             found.extend(newest.into_iter().chain(proofs).flatten());
             found.extend(self.facts.staging.clone());
+            found.extend(copies::problems(self.facts, self.limits, self.now));
         }
         found.sort_by_key(|it| std::cmp::Reverse(it.kind.severity()));
         found

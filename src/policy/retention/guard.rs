@@ -40,6 +40,8 @@ words! {
         NotConfigured = "not_configured",
         /// The newest backup restores to less than half of what others did in the two weeks before.
         SourceShrank = "source_shrank",
+        /// A place keeps it for longer, and does not have all of it yet.
+        NotCopied = "not_copied",
     }
 }
 
@@ -74,11 +76,12 @@ impl Guard {
             | Self::Pinned
             | Self::Busy
             | Self::Damaged
-            | Self::TooYoung => false,
+            | Self::TooYoung
+            | Self::NotCopied => false,
         }
     }
 
-    /// Whether it holds this chain.
+    /// Whether it holds this chain. What is in other places, [`super::decide_targets`] knows.
     pub(super) fn holds(
         self,
         family: &Family<'_>,
@@ -100,9 +103,11 @@ impl Guard {
                 family.any(|it| matches!(it.state, PointState::Damaged | PointState::Missing))
             }
             Self::TooYoung => family.newest() > now.minus(keep.min_age.duration()),
-            Self::ClockJumped | Self::StoreNotWhole | Self::NotConfigured | Self::SourceShrank => {
-                false
-            }
+            Self::ClockJumped
+            | Self::StoreNotWhole
+            | Self::NotConfigured
+            | Self::SourceShrank
+            | Self::NotCopied => false,
         }
     }
 }

@@ -13,6 +13,7 @@ mod forecast;
 mod guard;
 mod history;
 mod keep;
+mod targets;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use forecast::{Forecast, forecast};
 pub use guard::Guard;
 pub use history::{Condition, History, Point, PointState};
 pub use keep::{Keep, Tier};
+pub use targets::{PlaceRule, PlaceTarget, Targets, decide_targets, decide_targets_without};
 
 /// How long failed attempts are shown.
 const FAILURES_SHOWN: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -65,6 +67,8 @@ pub enum Fate {
     Expired,
     /// The archives take more than they may, and this is the oldest chain.
     OverSize,
+    /// It goes from the data directory, and stays in these places, where all of it is proven.
+    Leaves { places: Vec<String> },
 }
 
 impl Fate {

@@ -353,6 +353,15 @@ impl Local {
         PendingFile::create(&self.layout, backup, attempt)
     }
 
+    /// Removes such files that are older than this and that nobody knows.
+    pub(super) fn sweep_uploads(
+        &self,
+        known: &[(BackupId, String)],
+        before: Timestamp,
+    ) -> Result<usize> {
+        sweep::sweep_uploads(&self.layout, known, before)
+    }
+
     /// Opens such a file again, of which this much is used.
     pub(super) fn resume_upload(
         &self,

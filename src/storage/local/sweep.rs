@@ -1,12 +1,13 @@
 //! Removing what a process that was killed left in `tmp/`.
 
 use std::ffi::OsStr;
+use std::time::SystemTime;
 
 use super::folder::Folder;
 use super::layout::{Layout, SMALL};
 use super::removal;
 use super::workspace;
-use crate::domain::BackupId;
+use crate::domain::{BackupId, Timestamp};
 use crate::storage::Result;
 
 /// How the names begin that are made in `tmp/`, besides those of unfinished archives: small files on their way to their
@@ -43,12 +44,39 @@ pub(super) fn sweep(layout: &Layout) -> Result<usize> {
     result.map(|()| swept)
 }
 
+/// Removes the uploads of a place that were not written to since `before` and that are not `known`.
+pub(super) fn sweep_uploads(
+    layout: &Layout,
+    known: &[(BackupId, String)],
+    before: Timestamp,
+) -> Result<usize> {
+    let tmp = Folder::open(&layout.tmp)?;
+    let mut swept = 0;
+    for name in tmp.names()? {
+        let name = name?;
+        let Some((backup, attempt)) = unfinished(&name) else { continue };
+        let is_known = known.iter().any(|it| it.0 == backup && it.1 == attempt.to_string());
+        let written = std::fs::symlink_metadata(tmp.path_of(&name)).and_then(|it| it.modified());
+        let age = written.ok().and_then(|it| it.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let is_old = age.is_some_and(|it| Timestamp::from_micros(0).plus(it) < before);
+        if !is_known && is_old {
+            removal::remove(&tmp, &name, STEM)?;
+            swept += 1;
+        }
+    }
+    Ok(swept)
+}
+
+/// Which attempt at which archive a file with this name is of.
+fn unfinished(name: &OsStr) -> Option<(BackupId, u32)> {
+    let (backup, attempt) = name.to_str()?.split_once('.')?;
+    Some((backup.parse().ok()?, attempt.parse().ok()?))
+}
+
 /// Whether Coffer makes such names.
 fn is_own(name: &OsStr) -> bool {
+    let is_archive = unfinished(name).is_some();
     let Some(name) = name.to_str() else { return false };
-    let is_archive = name.split_once('.').is_some_and(|(backup, attempt)| {
-        backup.parse::<BackupId>().is_ok() && attempt.parse::<u32>().is_ok()
-    });
     is_archive || BEGINNINGS.iter().any(|it| name.starts_with(it))
 }
 

@@ -68,6 +68,22 @@ impl Refusal {
         }
     }
 
+    /// Whether every other request would be refused as well.
+    pub(in crate::storage) const fn is_about_store(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownKey
+                | Self::WrongSecret
+                | Self::TokenExpired
+                | Self::Clock
+                | Self::NoBucket
+                | Self::OtherRegion
+                | Self::NotAllowed
+                | Self::Full
+                | Self::Busy
+        )
+    }
+
     /// Whether the same request may succeed a moment later.
     pub(super) const fn may_pass(&self) -> bool {
         matches!(self, Self::Busy | Self::BadChecksum)

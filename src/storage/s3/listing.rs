@@ -2,7 +2,7 @@
 
 use rusty_s3::actions::ListObjectsV2;
 
-use crate::domain::{Location, SentPart};
+use crate::domain::{Location, SentPart, Timestamp};
 use crate::storage::{Result, StorageError, StoredArchive, UploadPlan, Vouched};
 
 use super::answer::Refusal;
@@ -16,6 +16,8 @@ pub(super) struct Head {
     pub(super) bytes: u64,
     /// The SHA-256 that it has of it.
     pub(super) checksum: Option<String>,
+    /// Until then it is locked.
+    pub(super) locked_until: Option<Timestamp>,
 }
 
 /// Keys with their lengths, and what the next page is asked for with.
@@ -37,7 +39,9 @@ impl Store {
                 let bytes = answer.header("content-length").and_then(|it| it.parse().ok());
                 let bytes = bytes.ok_or_else(|| about.unclear("the answer has no length"))?;
                 let checksum = answer.header("x-amz-checksum-sha256").map(str::to_owned);
-                Ok(Some(Head { bytes, checksum }))
+                let until = answer.header("x-amz-object-lock-retain-until-date");
+                let locked_until = until.and_then(|it| it.parse().ok());
+                Ok(Some(Head { bytes, checksum, locked_until }))
             }
             Err(error) if error.is_not_found() => {
                 // An answer to HEAD has no body that would tell a missing object from a missing bucket.
@@ -80,6 +84,11 @@ impl Store {
         }
         found.sort_by(|a, b| a.location.cmp(&b.location));
         Ok(found)
+    }
+
+    /// Lists next to nothing, to see whether that works.
+    pub(super) fn reach(&self) -> Result<()> {
+        self.page(&self.prefix_of_archives(), None, 1).map(drop)
     }
 
     /// A page of the keys that begin so with their lengths, and what the next page is asked for with.

@@ -6,9 +6,12 @@
 mod answer;
 mod credentials;
 mod listing;
+mod lock;
 mod object;
 mod requests;
+mod rules;
 mod store;
+mod sweep;
 mod trial;
 mod upload;
 
@@ -18,7 +21,7 @@ use std::time::Duration;
 
 use rusty_s3::actions::CreateMultipartUpload;
 
-use crate::domain::{Location, ReadAt, SentPart};
+use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 
 use super::{Observation, Place, Result, StorageError, StoredArchive, Upload, UploadPlan, Vouched};
 
@@ -43,6 +46,8 @@ pub struct S3Settings {
     /// Certificates to trust, instead of those that browsers do.
     pub ca_file: Option<PathBuf>,
     pub keys: KeySource,
+    /// Whether copies are to be locked, so that trying it out looks whether the bucket can do that.
+    pub locks: bool,
     /// How long the store may take for the next piece of an answer.
     pub patience: Duration,
     /// How long after a first failure a request is sent again; longer after each further one.
@@ -97,6 +102,10 @@ impl Place for S3 {
         self.0.delete(&self.0.key_of(location))
     }
 
+    fn lock(&self, location: &Location, until: Timestamp) -> Result<()> {
+        lock::extend(&self.0, &self.0.key_of(location), until)
+    }
+
     fn begin(&self, plan: &UploadPlan) -> Result<String> {
         if upload::is_single(plan) {
             return Ok(SINGLE.to_owned());
@@ -105,7 +114,8 @@ impl Place for S3 {
         let what = self.0.shown(&key);
         let about = About { action: "beginning the upload of", what: &what };
         let keys = self.0.keys()?;
-        let headers = [("x-amz-checksum-algorithm", "SHA256".to_owned())];
+        let mut headers = vec![("x-amz-checksum-algorithm", "SHA256".to_owned())];
+        headers.extend(plan.locked_until.into_iter().flat_map(lock::headers));
         let make = || self.0.bucket.create_multipart_upload(keys.as_ref(), &key);
         let answer = self.0.requests.send(about, &headers, Content::Bytes(&[]), make)?;
         let parsed = CreateMultipartUpload::parse_response(answer.text());
@@ -132,17 +142,11 @@ impl Place for S3 {
         if upload == SINGLE {
             return Ok(());
         }
-        let key = self.0.key_of(&plan.location);
-        let what = format!("the upload of {}", self.0.shown(&key));
-        let about = About { action: "giving up", what: &what };
-        let keys = self.0.keys()?;
-        let make = || self.0.bucket.abort_multipart_upload(keys.as_ref(), &key, upload);
-        match self.0.requests.send(about, &[], Content::Nothing, make) {
-            Ok(_done) => Ok(()),
-            Err(StorageError::Refused { refusal: Refusal::NoUpload, .. }) => Ok(()),
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
-        }
+        sweep::abort(&self.0, &self.0.key_of(&plan.location), upload)
+    }
+
+    fn sweep(&self, known: &[(BackupId, String)], before: Timestamp) -> Result<usize> {
+        sweep::run(&self.0, known, before)
     }
 
     fn checksum(&self, plan: &UploadPlan, parts: &[SentPart]) -> Result<Option<Vouched>> {
@@ -151,6 +155,10 @@ impl Place for S3 {
 
     fn try_out(&self) -> Result<Vec<Observation>> {
         trial::run(&self.0)
+    }
+
+    fn reach(&self) -> Result<()> {
+        self.0.reach()
     }
 
     fn identity(&self) -> Result<Option<String>> {

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use parking_lot::{Condvar, Mutex};
 use rusty_s3::S3Action;
 use ureq::http::request::Builder;
@@ -207,6 +209,11 @@ impl About<'_> {
     pub(super) fn unclear(self, why: impl Into<String>) -> StorageError {
         self.failed(Fault::Broken(why.into()))
     }
+}
+
+/// The SHA-256 of what is sent, with which a store compares what arrives.
+pub(super) fn checksum_header(sha256: &[u8; 32]) -> (&'static str, String) {
+    ("x-amz-checksum-sha256", BASE64_STANDARD.encode(sha256))
 }
 
 /// Whether a header is a part of the signature.

@@ -7,9 +7,9 @@ use uuid::Uuid;
 use crate::storage::{Observation, Result, StorageError};
 
 use super::answer::Refusal;
-use super::requests::{About, Content};
+use super::requests::{About, Content, checksum_header};
+use super::rules;
 use super::store::Store;
-use super::upload::checksum_header;
 
 const PROBE: &[u8] = b"coffer tries out this bucket";
 
@@ -22,7 +22,7 @@ pub(super) fn compares_checksums(store: &Store) -> Result<bool> {
     let wrong = checksum_header(&Sha256::digest(b"something else").into());
     let compares = match put(store, &key, &[wrong], store.keys()?.as_ref()) {
         Ok(()) => {
-            store.delete(&key)?;
+            remove_probe(store, &key)?;
             false
         }
         Err(StorageError::Refused {
@@ -57,11 +57,14 @@ pub(super) fn run(store: &Store) -> Result<Vec<Observation>> {
     put(store, &key, &[right.clone(), never.clone()], keys.as_ref())?;
     let again = put(store, &key, &[right, never], keys.as_ref());
     let strangers = strangers(store, &key);
-    store.delete(&key)?;
-    let mut found = vec![Observation::Good(format!(
-        "{} holds {count} archives; listing, writing, reading and removing work",
-        store.shown(&store.settings.prefix)
-    ))];
+    let removes = remove_probe(store, &key)?;
+    let works = if removes {
+        "listing, writing, reading and removing work"
+    } else {
+        "listing, writing and reading work; these keys may not remove anything, so copies and a probe stay"
+    };
+    let prefix = store.shown(&store.settings.prefix);
+    let mut found = vec![Observation::Good(format!("{prefix} holds {count} archives; {works}"))];
     if !matches!(again, Err(StorageError::Exists { .. })) {
         found.push(Observation::Warning(
             "the store does not know `If-None-Match`: two that copy the same archive at once may both write it"
@@ -77,7 +80,18 @@ pub(super) fn run(store: &Store) -> Result<Vec<Observation>> {
         ));
     }
     found.extend(strangers?);
+    found.extend(rules::run(store)?);
     Ok(found)
+}
+
+/// Removes what was written to try something out. False: these keys may only add.
+fn remove_probe(store: &Store, key: &str) -> Result<bool> {
+    match store.delete(key) {
+        Err(StorageError::Refused { refusal: Refusal::NotAllowed | Refusal::Locked, .. }) => {
+            Ok(false)
+        }
+        removed => removed.map(|()| true),
+    }
 }
 
 /// What somebody without keys can do.

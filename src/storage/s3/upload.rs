@@ -14,7 +14,8 @@ use crate::domain::{ReadAt, SentPart};
 use crate::storage::{Result, StorageError, Upload, UploadPlan};
 
 use super::answer::{Refusal, element};
-use super::requests::{About, Content};
+use super::lock;
+use super::requests::{About, Content, checksum_header};
 use super::store::Store;
 
 /// What an upload of one part is called: nothing of it is at the store before its commit.
@@ -55,7 +56,9 @@ impl S3Upload {
         let stream = || piece_reader(source, range);
         let content = Content::Stream(&stream, range.1);
         let make = || self.store.bucket.put_object(keys.as_ref(), &key);
-        let mut headers = vec![checksum_header(sha256), ("if-none-match", "*".to_owned())];
+        let mut headers = vec![checksum_header(sha256)];
+        headers.extend(self.plan.locked_until.into_iter().flat_map(lock::headers));
+        headers.push(("if-none-match", "*".to_owned()));
         let sent = self.store.requests.send(about, &headers, content, make);
         if is_not_implemented(&sent) {
             self.require_free()?;
@@ -148,10 +151,6 @@ impl Upload for S3Upload {
 
 fn is_not_implemented<T>(result: &Result<T>) -> bool {
     matches!(result, Err(StorageError::Refused { refusal: Refusal::NotImplemented, .. }))
-}
-
-pub(super) fn checksum_header(sha256: &[u8; 32]) -> (&'static str, String) {
-    ("x-amz-checksum-sha256", BASE64_STANDARD.encode(sha256))
 }
 
 /// The checksum that a store has of a whole object.

@@ -69,6 +69,7 @@ statements! {
 
     NEWEST_ARCHIVES = "SELECT location FROM backups
          WHERE (created, id) > (?1, '~') AND checksum IS NOT NULL AND removal IS NULL
+             AND here = 'yes'
          ORDER BY created DESC, id DESC LIMIT 8";
 
     ANY_ARCHIVE =

@@ -13,7 +13,7 @@ use super::sql::{columns, execute, insert, query_first, query_one, statements};
 use super::types::{Bytes, Json, failure, json};
 use super::{Records, Removal, Result, Task};
 use crate::domain::{
-    ArchiveFacts, Backup, BackupId, ContainerName, Damage, DamageIn, Datastore, FailureCode,
+    ArchiveFacts, Backup, BackupId, ContainerName, Damage, DamageIn, Datastore, FailureCode, Here,
     InstanceId, Kind, LeftOut, Location, ProjectId, RunNumbers, Status, Timestamp, VerifyLevel,
 };
 
@@ -99,6 +99,7 @@ columns! {
         removal: Option<Removal> = "backups.removal",
         trashed: Option<Timestamp> = "backups.trashed",
         pinned: Option<Timestamp> = "backups.pinned",
+        here: Here = "backups.here",
         drill_asked: Option<Timestamp> = "open_drill.asked",
         drill_begun: Option<Timestamp> = "open_drill.begun",
         drill_ended: Option<Timestamp> = "last_drill.ended",
@@ -189,6 +190,7 @@ impl From<BackupColumns> for BackupRecord {
             drill: drill.into(),
             pinned: it.pinned,
             copies: Vec::new(),
+            here: it.here,
         };
         Self {
             backup,

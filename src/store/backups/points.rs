@@ -2,7 +2,7 @@
 
 use rusqlite::{named_params, params};
 
-use crate::domain::{BackupId, FailureCode, InstanceId, Kind, ProjectId, Status, Timestamp};
+use crate::domain::{BackupId, FailureCode, Here, InstanceId, Kind, ProjectId, Status, Timestamp};
 use crate::store::sql::{columns, execute, query_all, query_first, query_one, statements};
 use crate::store::types::Bytes;
 use crate::store::{Records, Removal, Result};
@@ -19,6 +19,8 @@ pub struct PointRecord {
     /// A removal that failed: what is left of it is not known.
     pub removal: Option<Removal>,
     pub pinned: bool,
+    /// Whether its archive lies in the data directory only until it is removed there, or no longer.
+    pub away: bool,
     pub stored_bytes: u64,
     pub source_bytes: u64,
 }
@@ -33,6 +35,7 @@ columns! {
         damage: Option<FailureCode> = "damage_code",
         removal: Option<Removal> = "removal",
         pinned: bool = "pinned IS NOT NULL",
+        away: bool = "here <> 'yes'",
         stored_bytes: Bytes = "coalesce(size, 0)",
         source_bytes: Bytes = "coalesce(source_bytes, 0)",
     }
@@ -61,6 +64,15 @@ statements! {
     FIRST_COMPLETED = "SELECT created FROM backups
          WHERE instance = ?1 AND status = 'COMPLETED' AND removal IS NULL ORDER BY created, id LIMIT 1";
 
+    LEAVE = "UPDATE backups SET here = 'leaving' WHERE id = ?1 AND here = 'yes'
+         AND checksum IS NOT NULL";
+
+    /// Children before what they are built on.
+    NEXT_LEAVING = "SELECT id FROM backups INDEXED BY backups_leaving
+         WHERE here = 'leaving' AND removal IS NULL ORDER BY created DESC, id DESC LIMIT 1";
+
+    LEFT = "UPDATE backups SET here = ?2 WHERE id = ?1 AND here = 'leaving'";
+
     PIN = "UPDATE backups SET pinned = ?2, updated = ?3 WHERE id = ?1";
 }
 
@@ -80,6 +92,7 @@ impl Records<'_> {
                 damage: it.damage,
                 removal: it.removal,
                 pinned: it.pinned,
+                away: it.away,
                 stored_bytes: it.stored_bytes.0,
                 source_bytes: it.source_bytes.0,
             })
@@ -109,6 +122,21 @@ impl Records<'_> {
     /// When the oldest completed backup of an instance was asked for.
     pub fn first_completed(self, instance: InstanceId) -> Result<Option<Timestamp>> {
         query_first(self.0, FIRST_COMPLETED, [instance], |row| row.get(0))
+    }
+
+    /// The archive of a backup is to go from the data directory. False: it is to already, or has none.
+    pub fn set_leaving(self, id: BackupId) -> Result<bool> {
+        Ok(execute(self.0, LEAVE, [id])? > 0)
+    }
+
+    /// A backup whose archive is to go from the data directory now.
+    pub fn next_leaving(self) -> Result<Option<BackupId>> {
+        query_first(self.0, NEXT_LEAVING, [], |row| row.get(0))
+    }
+
+    /// The archive of a backup that was to go from the data directory went, or stays.
+    pub fn set_here(self, id: BackupId, here: Here) -> Result<()> {
+        execute(self.0, LEFT, params![id, here]).map(drop)
     }
 
     /// Pins a backup, or no longer.

@@ -13,6 +13,7 @@ statements! {
     /// Damaged ones are known, and what could not be read lately would only be in the way of the others.
     OLDEST_PROOF = "SELECT id, verified_at FROM backups
          WHERE instance IS ?1 AND verified_at IS NOT NULL AND removal IS NULL AND damage_code IS NULL
+             AND here = 'yes'
              AND NOT EXISTS (SELECT 1 FROM runs
                              WHERE runs.backup = backups.id AND runs.kind = 'verify' AND runs.ended > ?2)
          ORDER BY verified_at, id LIMIT 1";

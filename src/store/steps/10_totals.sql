@@ -54,3 +54,56 @@ BEGIN
     UPDATE instance_totals SET backups = backups - 1, stored_bytes = stored_bytes - old.size
     WHERE instance = old.instance AND project = old.project;
 END;
+
+-- Copies say since when they wait and fail, and until when a store keeps them locked. A place may keep them for longer or
+-- shorter than the data directory keeps the archives.
+
+CREATE TABLE copies_10 (
+    backup TEXT NOT NULL CHECK (length(backup) = 36),
+    place TEXT NOT NULL CHECK (length(place) BETWEEN 1 AND 64),
+    parent TEXT CHECK (length(parent) = 36),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'copying', 'proven', 'failed', 'expired')),
+    location TEXT NOT NULL,
+    upload TEXT,
+    part_bytes INTEGER CHECK (part_bytes > 0),
+    sent INTEGER NOT NULL DEFAULT 0 CHECK (sent >= 0),
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    due INTEGER NOT NULL,
+    proven_at INTEGER,
+    proven_by TEXT CHECK (proven_by IN ('read_back', 'store_checksum')),
+    failure_code TEXT,
+    failure_message TEXT,
+    orphaned INTEGER,
+    asked INTEGER NOT NULL,
+    failing INTEGER,
+    locked_until INTEGER,
+    PRIMARY KEY (backup, place),
+    CHECK ((upload IS NULL) = (part_bytes IS NULL)),
+    CHECK ((proven_at IS NULL) = (proven_by IS NULL)),
+    CHECK ((state = 'proven') = (proven_at IS NOT NULL)),
+    CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
+    CHECK ((state = 'failed') = (failure_code IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+INSERT INTO copies_10 (backup, place, parent, state, location, upload, part_bytes, sent, attempts, due, proven_at,
+    proven_by, failure_code, failure_message, orphaned, asked, failing)
+SELECT backup, place, parent, state, location, upload, part_bytes, sent, attempts, due, proven_at, proven_by,
+    failure_code, failure_message, orphaned, due, CASE WHEN state = 'failed' THEN due END
+FROM copies;
+DROP TABLE copies;
+ALTER TABLE copies_10 RENAME TO copies;
+CREATE INDEX copies_waiting ON copies (place, due, backup)
+    WHERE state IN ('waiting', 'failed') AND orphaned IS NULL;
+CREATE INDEX copies_running ON copies (state) WHERE state = 'copying';
+CREATE INDEX copies_orphaned ON copies (place, orphaned) WHERE orphaned IS NOT NULL;
+CREATE INDEX copies_of_place ON copies (place, state, sent, proven_at);
+
+-- Places that could not be used when that was tried last: since when, and why.
+CREATE TABLE place_troubles (
+    place TEXT NOT NULL PRIMARY KEY CHECK (length(place) BETWEEN 1 AND 64),
+    since INTEGER NOT NULL,
+    why TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Whether the archive lies in the data directory: it does, it is to go because its copies are proven, or it went.
+ALTER TABLE backups ADD COLUMN here TEXT NOT NULL DEFAULT 'yes' CHECK (here IN ('yes', 'leaving', 'no'));
+CREATE INDEX backups_leaving ON backups (created, id) WHERE here = 'leaving';

@@ -19,8 +19,8 @@ use coffer::bell::Bell;
 use coffer::catalog::{Catalog, CatalogError, Job, Lane, Permission, Recovered, Scope, Settings};
 use coffer::domain::{
     ArchiveFacts, Backup, BackupId, Caller, CheckLevel, Datastore, Drill, DrillFacts, Failure,
-    FailureCode, FixedClock, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind, ProjectId,
-    Role, RowsByTable, RunEnd, RunNumbers, RunResult, Source, Status, Timestamp, Verify,
+    FailureCode, FixedClock, Here, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind,
+    ProjectId, Role, RowsByTable, RunEnd, RunNumbers, RunResult, Source, Status, Timestamp, Verify,
     VerifyLevel,
 };
 use coffer::notify::Channels;
@@ -343,6 +343,7 @@ impl Fixture {
                 drill: Drill::default(),
                 pinned: None,
                 copies: Vec::new(),
+                here: Here::Yes,
             };
             let (drill, damage, trashed) = (None, None, None);
             let rows = vec![Recovered { backup, instance_name: None, drill, damage, trashed }];

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use coffer::policy::{HealthLimits, Keep, Policy, Tier};
+
 use super::fixture::*;
 use super::*;
 
@@ -126,7 +128,8 @@ fn a_copy_is_to_be_removed_when_its_backup_has_been_gone_for_the_trash_window() 
     assert_eq!((copy.backup, copy.state, upload), (id, CopyState::Proven, None));
     fixture.catalog.postpone_removal(&copy, HOUR, Duration::ZERO).wait().unwrap();
     assert_eq!(to_remove(Duration::ZERO), None, "it is tried again in an hour");
-    assert!(fixture.catalog.forget_copy(&copy).wait().unwrap(), "it was the last proven one");
+    let was_last = fixture.catalog.forget_copy(&copy, true).wait().unwrap();
+    assert!(was_last, "it was the last proven one");
     assert_eq!(to_remove(Duration::ZERO), None);
 }
 
@@ -151,4 +154,109 @@ fn a_place_is_remembered_by_the_disk_that_it_was() {
     let again = fixture.reopened();
     assert_eq!(again.place_identity("nas").unwrap().as_deref(), Some("one"));
     assert_eq!(again.place_identity("offsite").unwrap(), None);
+}
+
+#[test]
+fn what_becomes_of_copies_is_in_the_event_log_and_a_failure_is_said_once() {
+    let fixture = fixture();
+    let id = fixture.completed(ParentChoice::None);
+    for _again in 0..3 {
+        assert_eq!(claimed(&fixture.catalog), Some(id));
+        let failed = (failure("no"), Duration::ZERO);
+        fixture.catalog.copy_failed(id, "nas", failed, end()).wait().unwrap();
+    }
+    prove(&fixture, id);
+    let copy = copies(&fixture, id).remove(0);
+    fixture.catalog.forget_copy(&copy, true).wait().unwrap();
+    let filter =
+        EventFilter { all_projects: false, object: Some(id.to_string()), before: None, rows: 50 };
+    let events = fixture.catalog.events(&member("a"), &filter).unwrap();
+    let told: Vec<_> = events.iter().map(|it| it.event.action).collect();
+    let expected =
+        [Action::CopyRemoved, Action::CopyProven, Action::CopyFailed, Action::BackupCreate];
+    assert_eq!(told, expected);
+    assert_eq!(events[2].event.detail, "in nas: no");
+}
+
+#[test]
+fn a_place_out_of_reach_is_remembered_over_a_restart_since_when_and_until_it_answers() {
+    let fixture = fixture();
+    fixture.catalog.set_places(vec![("nas".to_owned(), None)]);
+    let trouble = |catalog: &Catalog| catalog.places().unwrap().remove(0).trouble;
+    fixture.catalog.note_place("nas", Some("one".to_owned())).unwrap();
+    let since = trouble(&fixture.catalog).unwrap().since;
+    fixture.catalog.note_place("nas", Some("two".to_owned())).unwrap();
+    let again = fixture.reopened();
+    again.set_places(vec![("nas".to_owned(), None)]);
+    let known = trouble(&again).unwrap();
+    assert_eq!((known.since, known.why.as_str()), (since, "two"));
+    again.note_place("nas", None).unwrap();
+    assert_eq!(trouble(&again), None);
+}
+
+#[test]
+fn a_copy_that_its_place_keeps_no_longer_is_not_asked_for_again_but_for_what_is_built_on_it() {
+    let fixture = fixture();
+    let keep = Keep::new([(Tier::Last, 1)]);
+    fixture.catalog.set_places(vec![("nas".to_owned(), Some(keep))]);
+    fixture.catalog.set_policies(HashMap::from([(shop(), policy())]));
+    let (old, new) = (fixture.completed(ParentChoice::None), fixture.completed(ParentChoice::None));
+    prove(&fixture, old);
+    fixture.catalog.expire(shop()).wait().unwrap();
+    assert!(!copies(&fixture, old)[0].leaving, "it is the newest that is proven there");
+    prove(&fixture, new);
+    fixture.catalog.expire(shop()).wait().unwrap();
+    assert!(copies(&fixture, old)[0].leaving && !copies(&fixture, new)[0].leaving);
+    let window = Duration::ZERO;
+    let (copy, _) = fixture.catalog.copy_to_remove("nas", window).unwrap().unwrap();
+    assert_eq!(copy.backup, old);
+    fixture
+        .catalog
+        .copies_locked("nas", vec![(old, Timestamp::from_micros(i64::MAX))])
+        .wait()
+        .unwrap();
+    assert_eq!(fixture.catalog.copy_to_remove("nas", window).unwrap(), None, "it is locked");
+    fixture.catalog.forget_copy(&copy, true).wait().unwrap();
+    let state = |id| copies(&fixture, id)[0].state;
+    assert_eq!((state(old), state(new)), (CopyState::Expired, CopyState::Proven));
+    assert_eq!(fixture.catalog.ask_for_copies().wait().unwrap(), 0);
+    let child = fixture.completed(ParentChoice::This(old));
+    assert_eq!((state(old), state(child)), (CopyState::Waiting, CopyState::Waiting));
+    prove(&fixture, old);
+    prove(&fixture, child);
+}
+
+#[test]
+fn an_archive_goes_from_the_data_directory_once_a_place_that_keeps_it_has_it() {
+    let fixture = fixture();
+    fixture.catalog.set_places(vec![("nas".to_owned(), Some(Keep::new([(Tier::Last, 9)])))]);
+    let keep = Some(Keep::new([(Tier::Last, 1)]));
+    fixture.catalog.set_policies(HashMap::from([(shop(), Policy { keep, ..policy() })]));
+    let (old, new) = (fixture.completed(ParentChoice::None), fixture.completed(ParentChoice::None));
+    assert_eq!(fixture.catalog.expire(shop()).wait().unwrap(), []);
+    assert_eq!(fixture.catalog.next_leaving().unwrap(), None, "its copy is not proven");
+    prove(&fixture, old);
+    assert_eq!(fixture.catalog.expire(shop()).wait().unwrap(), []);
+    let leaving = fixture.catalog.next_leaving().unwrap().unwrap();
+    assert_eq!((leaving.id, leaving.here, leaving.copies.len()), (old, Here::Leaving, 1));
+    fixture.catalog.left(old, None).wait().unwrap();
+    let here = |id| fixture.catalog.find(id).unwrap().here;
+    assert_eq!((here(old), here(new)), (Here::No, Here::Yes));
+    // When the place keeps it no longer either, nothing does.
+    fixture.catalog.set_places(vec![("nas".to_owned(), Some(Keep::new([(Tier::Last, 1)])))]);
+    assert_eq!(fixture.catalog.expire(shop()).wait().unwrap(), [], "it is the newest there");
+    prove(&fixture, new);
+    assert_eq!(fixture.catalog.expire(shop()).wait().unwrap(), [old]);
+}
+
+/// Without a schedule; everything is kept.
+fn policy() -> Policy {
+    Policy {
+        zone: jiff::tz::TimeZone::UTC,
+        timetable: None,
+        keep: None,
+        drill: None,
+        staging: None,
+        health: HealthLimits::default(),
+    }
 }

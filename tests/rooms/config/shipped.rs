@@ -144,8 +144,11 @@ fn any_place() -> PlaceConfig {
         ca_file: None,
         credentials_file: None,
         max_kib_s: 0,
+        window: None,
+        keep: None,
         keep_deleted: false,
         encrypt_to: None,
+        lock: None,
     }
 }
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use coffer::domain::{
-    BackupId, BadBackup, CompletedBackup, DrillRun, FailedAttempt, Failure, FailureCode,
-    InstanceId, Kind, LeftOut, PassedDrill, RowsByTable, Timestamp, Verify, VerifyLevel,
+    BackupId, BadBackup, CompletedBackup, DrillRun, FailedAttempt, FailingCopy, Failure,
+    FailureCode, InstanceCopies, InstanceId, Kind, LeftOut, PassedDrill, PlaceTrouble, RowsByTable,
+    Timestamp, Verify, VerifyLevel,
 };
 use coffer::policy::{
     FullEvery, HealthFacts, HealthLimits, InstanceHealth, ProblemKind, SafetyState, Span,
-    Timetable, examine,
+    Timetable, examine, place_problem,
 };
 use jiff::tz::TimeZone;
 
@@ -68,6 +69,8 @@ fn sound() -> HealthFacts {
         last_good: completed.first().copied(),
         completed,
         staging: None,
+        copies: Vec::new(),
+        unusable_places: Vec::new(),
         left_out: Default::default(),
         bad: Vec::new(),
         restore_points: 10,
@@ -308,4 +311,70 @@ fn the_worst_comes_first() {
     let facts = HealthFacts { left_out, failed, cannot_start, ..sound() };
     let expected = [ProblemKind::Failed, ProblemKind::CannotStart, ProblemKind::LeftOut];
     assert_wrong(&facts, &expected);
+}
+
+fn copies(place: &str) -> InstanceCopies {
+    let newest = Some(made(0).created);
+    InstanceCopies {
+        place: place.to_owned(),
+        proven: 10,
+        missing: 0,
+        missing_since: None,
+        newest,
+        failing: None,
+    }
+}
+
+#[test]
+fn copies_are_late_only_after_the_time_that_they_may_take() {
+    let missing = |hours: u32| InstanceCopies {
+        missing: 2,
+        missing_since: Some(now().minus(HOUR * hours)),
+        newest: Some(made(1).created),
+        ..copies("offsite")
+    };
+    let with = |hours| HealthFacts { copies: vec![copies("nas"), missing(hours)], ..sound() };
+    assert_wrong(&with(24), &[]);
+    assert_wrong(&with(25), &[ProblemKind::CopiesLate]);
+    let problem = look_at(with(25), now()).problems.remove(0);
+    assert_eq!(problem.since, now().minus(HOUR));
+    assert!(problem.message.contains("2 backups of shop are not in offsite"), "{problem:?}");
+    assert!(problem.message.contains("the newest that is there is of 2026-11-26T02:30:00"));
+    assert!(!problem.message.contains("nas"), "{problem:?}");
+}
+
+#[test]
+fn a_copy_that_fails_once_is_no_problem_and_one_whose_place_is_out_of_reach_is_that_of_the_place() {
+    let failing = |attempts| InstanceCopies {
+        missing: 1,
+        missing_since: Some(now().minus(HOUR)),
+        failing: Some(FailingCopy {
+            backup: BackupId::generate(),
+            since: now().minus(HOUR),
+            attempts,
+            why: "the archive is not what was proven".to_owned(),
+        }),
+        ..copies("offsite")
+    };
+    let with = |attempts| HealthFacts { copies: vec![failing(attempts)], ..sound() };
+    assert_wrong(&with(2), &[]);
+    assert_wrong(&with(3), &[ProblemKind::CopyFailed]);
+    let unusable_places = vec!["offsite".to_owned()];
+    assert_wrong(&HealthFacts { unusable_places, ..with(3) }, &[]);
+    let not_configured = HealthFacts { configured: false, ..with(3) };
+    assert_wrong(&not_configured, &[]);
+}
+
+#[test]
+fn a_place_is_a_problem_when_it_has_been_out_of_reach_for_minutes() {
+    let trouble = |place: &str, minutes: u64| PlaceTrouble {
+        place: place.to_owned(),
+        since: now().minus(Duration::from_secs(60 * minutes)),
+        why: "nobody answers".to_owned(),
+    };
+    assert_eq!(place_problem(&[trouble("nas", 9)], now()), None);
+    let both = place_problem(&[trouble("nas", 9), trouble("offsite", 10)], now()).unwrap();
+    assert_eq!((both.kind, both.instance), (ProblemKind::PlaceUnreachable, None));
+    assert_eq!(both.since, now().minus(Duration::from_secs(600)));
+    assert_eq!(both.message, "nothing can be copied to offsite: nobody answers");
 }

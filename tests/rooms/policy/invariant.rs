@@ -11,7 +11,15 @@ use super::world::{DAY, HOUR, World};
 
 /// Fails with what is broken if this decision may not be carried out.
 pub(super) fn check(world: &World, decision: &Decision) -> Result<(), String> {
-    let points = world.shown();
+    check_of(world, world.shown(), decision)
+}
+
+/// The same of a part of the backups.
+pub(super) fn check_of(
+    world: &World,
+    points: Vec<Point>,
+    decision: &Decision,
+) -> Result<(), String> {
     let going: HashSet<BackupId> =
         decision.going().flat_map(|chain| chain.members.iter().copied()).collect();
     if going.is_empty() {
@@ -54,7 +62,7 @@ pub(super) fn check(world: &World, decision: &Decision) -> Result<(), String> {
 }
 
 /// The restore points whose whole chain is proven, oldest first. Parents come before their children.
-fn proven(points: &[Point]) -> Vec<&Point> {
+pub(super) fn proven(points: &[Point]) -> Vec<&Point> {
     let mut known = HashMap::new();
     for point in points {
         let parent = point.parent.is_none_or(|parent| known.get(&parent) == Some(&true));

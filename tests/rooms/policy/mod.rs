@@ -7,4 +7,5 @@ mod invariant;
 mod oracle;
 mod retention;
 mod schedules;
+mod targets;
 mod world;

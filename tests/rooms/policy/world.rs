@@ -157,6 +157,17 @@ impl World {
         made
     }
 
+    /// Deletes a backup and what is built on it.
+    pub(super) fn delete(&mut self, root: BackupId) {
+        let mut gone = HashSet::from([root]);
+        for point in &self.points {
+            if point.parent.is_some_and(|parent| gone.contains(&parent)) {
+                gone.insert(point.id);
+            }
+        }
+        self.points.retain(|it| !gone.contains(&it.id));
+    }
+
     fn any_point(&mut self) -> Option<usize> {
         (!self.points.is_empty()).then(|| self.random.usize(..self.points.len()))
     }
@@ -179,13 +190,7 @@ impl World {
 
     fn delete_by_hand(&mut self) {
         let Some(at) = self.any_point() else { return };
-        let mut gone = HashSet::from([self.points[at].id]);
-        for point in &self.points {
-            if point.parent.is_some_and(|parent| gone.contains(&parent)) {
-                gone.insert(point.id);
-            }
-        }
-        self.points.retain(|it| !gone.contains(&it.id));
+        self.delete(self.points[at].id);
     }
 
     /// The backups as the catalog would show them now.
@@ -214,7 +219,7 @@ impl World {
         decide_without(None, &self.keep, &history)
     }
 
-    fn history<'a>(&'a self, points: &'a [Point]) -> History<'a> {
+    pub(super) fn history<'a>(&'a self, points: &'a [Point]) -> History<'a> {
         History { points, condition: self.condition, zone: &self.zone, now: self.now }
     }
 
@@ -225,7 +230,7 @@ impl World {
     }
 }
 
-fn random_policy(random: &mut Rng) -> Keep {
+pub(super) fn random_policy(random: &mut Rng) -> Keep {
     let counts: Vec<(Tier, u32)> = Tier::ALL
         .iter()
         .filter_map(|tier| (random.u32(..3) == 0).then_some((*tier, random.u32(..6))))

@@ -15,13 +15,13 @@ pub(super) fn keep(counts: &[(Tier, u32)]) -> Keep {
 fn preview(house: &House) -> Vec<BackupId> {
     let retention = house.catalog.retention_of(shop_id()).unwrap();
     let mut going: Vec<_> =
-        retention.decision.going().flat_map(|chain| chain.members.clone()).collect();
+        retention.targets.here.going().flat_map(|chain| chain.members.clone()).collect();
     going.sort();
     going
 }
 
 fn suspended(house: &House) -> Vec<Guard> {
-    house.catalog.retention_of(shop_id()).unwrap().decision.suspended
+    house.catalog.retention_of(shop_id()).unwrap().targets.here.suspended
 }
 
 #[test]

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use coffer::catalog::Settings;
 use coffer::domain::{Cancel, CheckLevel, Source, Status};
 use coffer::engine::{Owners, Target};
-use coffer::executor::{self, Context, Executor, Pace, RestorePlan, Settings as ExecutorSettings};
+use coffer::executor::{
+    self, Context, Executor, Pace, Places, RestorePlan, Settings as ExecutorSettings,
+};
 use coffer::policy::Tier;
 use coffer::storage::{Local, LocalSettings, Storage};
 use fastrand::Rng;
@@ -178,7 +180,7 @@ fn context(folder: &TempDir, clock: &Arc<SetClock>) -> Context {
         scrub: None,
     };
     let cancel = Cancel::default();
-    let places = Arc::from([]);
+    let places = Places::default();
     Context {
         catalog: Arc::new(catalog),
         storage,

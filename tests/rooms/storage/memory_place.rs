@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use coffer::domain::{Location, ReadAt, SentPart};
+use coffer::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 use coffer::storage::{
     Observation, Place, StorageError, StoredArchive, Upload, UploadPlan, Vouched,
 };
@@ -83,6 +83,13 @@ impl Place for MemoryPlace {
         Ok(())
     }
 
+    fn sweep(&self, known: &[(BackupId, String)], _: Timestamp) -> Result<usize, StorageError> {
+        let mut content = self.0.lock();
+        let before = content.uploads.len();
+        content.uploads.retain(|name, _| known.iter().any(|(_, it)| it == name));
+        Ok(before - content.uploads.len())
+    }
+
     fn checksum(
         &self,
         _plan: &UploadPlan,
@@ -93,6 +100,10 @@ impl Place for MemoryPlace {
 
     fn try_out(&self) -> Result<Vec<Observation>, StorageError> {
         Ok(vec![Observation::Good("it is there".to_owned())])
+    }
+
+    fn reach(&self) -> Result<(), StorageError> {
+        Ok(())
     }
 
     fn identity(&self) -> Result<Option<String>, StorageError> {

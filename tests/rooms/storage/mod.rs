@@ -8,4 +8,4 @@ mod memory_place;
 mod ownership;
 mod pending;
 mod places;
-mod s3;
+pub(crate) mod s3;

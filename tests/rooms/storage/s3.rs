@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 use super::places::{self, PROMISES};
 
 #[path = "../../servers/proxy.rs"]
-mod proxy;
+pub(crate) mod proxy;
 #[path = "../../servers/s3.rs"]
-mod server;
+pub(crate) mod server;
 
 use self::proxy::Proxy;
 use self::server::S3Server;
@@ -22,7 +22,7 @@ use self::server::S3Server;
 /// Runs with a network that breaks; `COFFER_NETWORK_RUNS` is for more of them.
 const RUNS: u64 = 20;
 
-fn keys_file(folder: &tempfile::TempDir) -> KeySource {
+pub(crate) fn keys_file(folder: &tempfile::TempDir) -> KeySource {
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.path().join("keys");
     #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
@@ -31,7 +31,7 @@ fn keys_file(folder: &tempfile::TempDir) -> KeySource {
     KeySource::File(path)
 }
 
-fn bucket(base: &str, name: &str, keys: &KeySource) -> S3 {
+pub(crate) fn bucket(base: &str, name: &str, keys: &KeySource) -> S3 {
     S3::new(S3Settings {
         name: "offsite".to_owned(),
         endpoint: base.to_owned(),
@@ -41,6 +41,7 @@ fn bucket(base: &str, name: &str, keys: &KeySource) -> S3 {
         path_style: true,
         ca_file: None,
         keys: keys.clone(),
+        locks: false,
         patience: Duration::from_secs(60),
         retry_after: Duration::from_millis(1),
     })
@@ -100,76 +101,52 @@ fn only_a_store_that_compares_checksums_is_believed(server: &S3Server, keys: &Ke
 }
 
 #[test]
-fn no_copy_is_wrong_after_a_network_that_breaks_at_any_moment() {
+fn what_is_read_over_a_network_that_breaks_is_right_or_an_error() {
     let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
     let keys = keys_file(&folder);
     server.make_bucket("broken");
     let proxy = Proxy::before(server.address());
     let through = bucket(proxy.base(), "broken", &keys);
     let direct = bucket(server.base(), "broken", &keys);
-    let runs = std::env::var("COFFER_NETWORK_RUNS").ok().and_then(|it| it.parse().ok());
+    let id = BackupId::generate();
+    let location: Location = format!("p/i/{id}.tar.zst").parse().unwrap();
     let bytes: Vec<u8> =
-        (0..(6_u32 << 20)).map(|at| at.to_le_bytes()[usize::from(at % 3 == 0)]).collect();
-    for seed in 1..=runs.unwrap_or(RUNS) {
-        // Of one part, and of two.
-        let bytes = if seed % 2 == 0 { &bytes[..] } else { &bytes[..300_000] };
-        let id = BackupId::generate();
-        let location: Location = format!("p/i/{id}.tar.zst").parse().unwrap();
-        let length = u64::try_from(bytes.len()).unwrap();
-        let plan = UploadPlan::new(id, location.clone(), length, Timestamp::EARLIEST);
-        let plan = plan.with_parts_of(5 << 20);
-        proxy.break_by(seed * 7919);
-        let mut attempts = 0;
-        // As the thread that copies does: what was begun goes on, and what is there already is read back.
-        let mut begun: Option<String> = None;
-        loop {
-            attempts += 1;
-            assert!(attempts < 200, "seed {seed}: no attempt succeeds");
-            let done = attempt(&through, &plan, bytes, &mut begun);
-            match done {
-                Ok(()) | Err(StorageError::Exists { .. }) => break,
-                Err(_broken) => {}
-            }
-        }
-        proxy.break_by(0);
-        assert!(places::read(&direct, &location) == bytes, "seed {seed}: what is there differs");
+        (0..300_000_u32).map(|at| at.to_le_bytes()[usize::from(at % 3 == 0)]).collect();
+    let plan = UploadPlan::new(id, location.clone(), 300_000, Timestamp::EARLIEST);
+    places::copy(&direct, &plan, &bytes).unwrap();
+    for seed in 1..=RUNS {
         proxy.break_by(seed * 104_729);
         let read = (0..200).find_map(|_again| {
-            let copy = through.open(&location).ok()?;
+            let copy = through.open(&location).ok().filter(|it| it.len() == 300_000)?;
             let mut found = vec![0; bytes.len()];
-            copy.read_exact_at(&mut found, 0).ok().map(|()| found)
+            let (first, second) = found.split_at_mut(100_000);
+            copy.read_exact_at(first, 0).ok()?;
+            copy.read_exact_at(second, 100_000).ok().map(|()| found)
         });
-        assert!(
-            read.expect("one of many attempts succeeds") == bytes,
-            "seed {seed}: what is read differs"
-        );
         proxy.break_by(0);
-        if let Some(upload) = begun.filter(|it| it != "put") {
-            direct.abort(&plan, &upload).unwrap();
-        }
-        direct.remove(&location).unwrap();
+        let read = read.expect("one of many attempts succeeds");
+        assert!(read == bytes, "seed {seed}: what is read differs");
     }
-    assert!(direct.list().unwrap().is_empty());
 }
 
-fn attempt(
-    place: &S3,
-    plan: &UploadPlan,
-    bytes: &[u8],
-    begun: &mut Option<String>,
-) -> Result<(), StorageError> {
-    if place.stat(&plan.location)?.is_some() {
-        return Ok(());
-    }
-    let upload = match begun {
-        Some(upload) => upload.clone(),
-        None => begun.insert(place.begin(plan)?).clone(),
+#[test]
+fn uploads_that_nobody_knows_are_given_up_once_they_are_old() {
+    let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
+    let place = bucket(server.base(), "b", &keys_file(&folder));
+    server.make_bucket("b");
+    let plan = || {
+        let id = BackupId::generate();
+        let location: Location = format!("p/i/{id}.tar.zst").parse().unwrap();
+        UploadPlan::new(id, location, 20 << 20, Timestamp::EARLIEST)
     };
-    match places::send_all(place, plan, &upload, bytes) {
-        Err(error) if error.is_not_found() => {
-            *begun = None;
-            Err(error)
-        }
-        done => done,
-    }
+    let (known, lost) = (plan(), plan());
+    let name = place.begin(&known).unwrap();
+    place.begin(&lost).unwrap();
+    let all = [(known.backup, name)];
+    assert_eq!(place.sweep(&all, Timestamp::EARLIEST).unwrap(), 0, "none is as old");
+    let later: Timestamp = "2999-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(place.sweep(&all, later).unwrap(), 1);
+    assert_eq!(server.unfinished_uploads("b"), 1);
+    assert_eq!(place.sweep(&[], later).unwrap(), 1);
+    assert_eq!(server.unfinished_uploads("b"), 0);
 }

@@ -1,0 +1,100 @@
+//! What is wrong with copies, and with the places that they go to.
+
+use std::time::Duration;
+
+use crate::domain::{InstanceCopies, PlaceTrouble, Timestamp};
+use crate::policy::{Problem, ProblemKind};
+
+use super::facts::HealthFacts;
+use super::limits::HealthLimits;
+
+/// After so many attempts, in minutes, a copy is not one that only met a bad moment.
+const ATTEMPTS: u32 = 3;
+
+/// How long a place may be out of reach: a router restarts, a disk is changed.
+const PLACE_GRACE: Duration = Duration::from_secs(10 * 60);
+
+/// What is wrong with the places that cannot be used.
+pub fn place_problem(troubles: &[PlaceTrouble], now: Timestamp) -> Option<Problem> {
+    let lasting = |it: &&PlaceTrouble| it.since.plus(PLACE_GRACE) <= now;
+    let lasting: Vec<&PlaceTrouble> = troubles.iter().filter(lasting).collect();
+    let since = lasting.iter().map(|it| it.since).min()?;
+    let said =
+        lasting.iter().map(|it| format!("nothing can be copied to {}: {}", it.place, it.why));
+    Some(Problem {
+        kind: ProblemKind::PlaceUnreachable,
+        instance: None,
+        since,
+        message: said.collect::<Vec<_>>().join("; "),
+        advice: "mount it, or mend what is said; copies go on by themselves then. coffer doctor tries each place out"
+            .to_owned(),
+    })
+}
+
+/// What is wrong with the copies of an instance.
+pub(super) fn problems(facts: &HealthFacts, limits: &HealthLimits, now: Timestamp) -> Vec<Problem> {
+    failed(facts).into_iter().chain(late(facts, limits, now)).collect()
+}
+
+fn problem(facts: &HealthFacts, kind: ProblemKind, since: Timestamp, said: &[String]) -> Problem {
+    Problem {
+        kind,
+        instance: Some(facts.instance),
+        since,
+        message: said.join("; "),
+        advice: format!(
+            "coffer doctor tries each place out, and coffer list --instance {} shows which copies there are",
+            facts.name
+        ),
+    }
+}
+
+/// Copies that fail although their place can be used.
+fn failed(facts: &HealthFacts) -> Option<Problem> {
+    let is_known = |it: &&InstanceCopies| facts.unusable_places.contains(&it.place);
+    let reached = facts.copies.iter().filter(|it| !is_known(it));
+    let failing: Vec<_> = reached.filter_map(|it| Some((it, it.failing.as_ref()?))).collect();
+    let failing: Vec<_> = failing.into_iter().filter(|(_, it)| it.attempts >= ATTEMPTS).collect();
+    let since = failing.iter().map(|(_, it)| it.since).min()?;
+    let said: Vec<String> = failing
+        .iter()
+        .map(|(copies, it)| {
+            let (place, name) = (&copies.place, &facts.name);
+            format!(
+                "the copy of backup {} of {name} to {place} failed {} times: {}",
+                it.backup, it.attempts, it.why
+            )
+        })
+        .collect();
+    Some(problem(facts, ProblemKind::CopyFailed, since, &said))
+}
+
+/// Fewer copies than the configuration asks for, for too long.
+fn late(facts: &HealthFacts, limits: &HealthLimits, now: Timestamp) -> Option<Problem> {
+    let within = limits.copies_within.duration();
+    let due = |it: &InstanceCopies| it.missing_since.map(|since| since.plus(within));
+    let late: Vec<(&InstanceCopies, Timestamp)> = facts
+        .copies
+        .iter()
+        .filter_map(|it| Some((it, due(it)?)))
+        .filter(|(_, due)| *due < now)
+        .collect();
+    let since = late.iter().map(|(_, due)| *due).min()?;
+    let newest = facts.last_good.as_ref().map(|it| it.created);
+    let said: Vec<String> = late
+        .iter()
+        .map(|(it, _)| {
+            let (place, name) = (&it.place, &facts.name);
+            let has = match it.newest {
+                Some(at) if Some(at) >= newest => "the newest good one is there".to_owned(),
+                Some(at) => format!("the newest that is there is of {} UTC", at.to_wire()),
+                None => "none is there".to_owned(),
+            };
+            format!(
+                "{} backups of {name} are not in {place}, although they should be by now; {has}",
+                it.missing
+            )
+        })
+        .collect();
+    Some(problem(facts, ProblemKind::CopiesLate, since, &said))
+}

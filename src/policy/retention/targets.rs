@@ -1,0 +1,202 @@
+//! Retention over several targets: the data directory, and places that keep copies for longer or shorter than it.
+//!
+//! Each target decides over what lies there, by its own rules and with the same guards: the newest chain that is proven
+//! there never goes from there, and nothing goes from there before a newer full backup is proven there. Together: what
+//! goes from the data directory, and a place keeps, goes only when its copies there are proven; and a backup is
+//! forgotten only when no target keeps it any more.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::domain::BackupId;
+
+use super::history::{Families, Family};
+use super::{Chain, Decision, Fate, Guard, History, Keep, Point, PointState, decide_without};
+
+/// A place, as far as retention needs it.
+#[derive(Debug, Clone)]
+pub struct PlaceTarget<'a> {
+    pub name: &'a str,
+    pub rule: PlaceRule<'a>,
+    /// The copies that it holds or is to hold: whether each is proven.
+    pub copies: HashMap<BackupId, bool>,
+}
+
+/// How long a place keeps copies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PlaceRule<'a> {
+    /// By rules of its own.
+    Own(&'a Keep),
+    /// As long as the data directory keeps the archive.
+    Follows,
+    /// It is in the configuration no longer: nothing is known of it, so it counts as keeping all.
+    Unknown,
+}
+
+/// What is decided of an instance over all targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// What goes from the data directory.
+    pub here: Decision,
+    /// The copies that go from each place while their backups stay.
+    pub places: Vec<(String, Vec<BackupId>)>,
+    /// Chains of which nothing is in the data directory any more, and that no place keeps.
+    pub forgotten: Vec<BackupId>,
+    /// Archives that go from the data directory after others of their chain, which went from there before.
+    pub following: Vec<BackupId>,
+}
+
+/// The decision of a place with rules of its own.
+struct OwnRules<'a> {
+    place: &'a PlaceTarget<'a>,
+    /// The roots of the chains that go.
+    going: HashSet<BackupId>,
+}
+
+/// Decides which archives and copies of an instance stay, and which go. `away` are the backups whose archives are in the
+/// data directory no longer.
+pub fn decide_targets(
+    keep: &Keep,
+    history: &History<'_>,
+    away: &HashSet<BackupId>,
+    places: &[PlaceTarget<'_>],
+) -> Targets {
+    decide_targets_without(None, keep, history, (away, places))
+}
+
+/// The same without one of the guards: for tests, which show that each of them is needed.
+pub fn decide_targets_without(
+    missing: Option<Guard>,
+    keep: &Keep,
+    history: &History<'_>,
+    (away, places): (&HashSet<BackupId>, &[PlaceTarget<'_>]),
+) -> Targets {
+    let families = Families::new(history.points);
+    let is_touched = |family: &Family<'_>| family.any(|it| away.contains(&it.id));
+    // What is left here of a chain that went restores nothing by itself.
+    let whole = families.all.iter().filter(|it| !is_touched(it));
+    let present: Vec<Point> =
+        whole.flat_map(|it| it.members.iter().map(|it| (*it).clone())).collect();
+    let mut here = decide_without(missing, keep, &History { points: &present, ..history.clone() });
+    let own: Vec<OwnRules<'_>> = places
+        .iter()
+        .filter_map(|place| match place.rule {
+            PlaceRule::Own(keep) => Some(of_place(missing, keep, history, place)),
+            PlaceRule::Follows | PlaceRule::Unknown => None,
+        })
+        .collect();
+    let (mut forgotten, mut following) = (Vec::new(), Vec::new());
+    let mut expiring = HashMap::<&str, Vec<BackupId>>::new();
+    let suspended = !here.suspended.is_empty();
+    let newest = families.good.first().map(|it| it.root);
+    for family in &families.all {
+        let root = family.root.id;
+        let keepers = keepers(family, places, &own);
+        let is_away = family.members.iter().all(|it| away.contains(&it.id));
+        if !is_away && is_touched(family) {
+            let copied = !keepers.is_empty() && keepers.iter().all(|it| is_proven_in(it, family));
+            if copied && !suspended {
+                let left = family.members.iter().map(|it| it.id);
+                following.extend(left.filter(|id| !away.contains(id)));
+            }
+        } else if is_away {
+            let is_known = places.iter().any(|place| holds(place, family));
+            if is_known && keepers.is_empty() && !suspended {
+                forgotten.push(root);
+                continue;
+            }
+        } else if let Some(chain) = here.chains.iter_mut().find(|it| it.root == root)
+            && !chain.fate.stays()
+            && !keepers.is_empty()
+        {
+            chain.fate = leaving(family, &keepers, missing);
+        }
+        let leaves = here.chains.iter().find(|it| it.root == root);
+        let leaves = leaves.is_some_and(|it| matches!(it.fate, Fate::Leaves { .. })) && !suspended;
+        for place in places.iter().filter(|place| holds(place, family)) {
+            let goes = match place.rule {
+                PlaceRule::Own(_) => goes_from(place, root, &own),
+                // Of the newest chain that is proven, no place has fewer copies than it is to have.
+                PlaceRule::Follows => (leaves || is_touched(family)) && newest != Some(root),
+                PlaceRule::Unknown => false,
+            };
+            let deleted = leaves_for_good(&here, root);
+            if goes && !deleted {
+                expiring.entry(place.name).or_default().extend(copies_of(place, family));
+            }
+        }
+    }
+    let places =
+        places.iter().filter_map(|it| Some((it.name.to_owned(), expiring.remove(it.name)?)));
+    Targets { here, places: places.collect(), forgotten, following }
+}
+
+/// Whether every archive of a chain is proven in a place.
+fn is_proven_in(place: &PlaceTarget<'_>, family: &Family<'_>) -> bool {
+    let proven = |it: &&Point| place.copies.get(&it.id).is_some_and(|proven| *proven);
+    family.members.iter().all(|it| it.state == PointState::Failed || proven(it))
+}
+
+/// Whether the chain is deleted as a whole, with its copies.
+fn leaves_for_good(here: &Decision, root: BackupId) -> bool {
+    here.going().any(|it| it.root == root && !matches!(it.fate, Fate::Leaves { .. }))
+}
+
+/// What becomes of a chain that the data directory does not keep and these places do.
+fn leaving(family: &Family<'_>, keepers: &[&PlaceTarget<'_>], missing: Option<Guard>) -> Fate {
+    if keepers.iter().all(|it| is_proven_in(it, family)) || missing == Some(Guard::NotCopied) {
+        Fate::Leaves { places: keepers.iter().map(|it| it.name.to_owned()).collect() }
+    } else {
+        Fate::Stays { tiers: Vec::new(), guards: vec![Guard::NotCopied] }
+    }
+}
+
+/// The places that keep a chain, or are to hold it.
+fn keepers<'p>(
+    family: &Family<'_>,
+    places: &'p [PlaceTarget<'p>],
+    own: &[OwnRules<'_>],
+) -> Vec<&'p PlaceTarget<'p>> {
+    let keeps = |place: &&PlaceTarget<'_>| {
+        holds(place, family)
+            && match place.rule {
+                PlaceRule::Own(_) => !goes_from(place, family.root.id, own),
+                PlaceRule::Follows => false,
+                PlaceRule::Unknown => true,
+            }
+    };
+    places.iter().filter(keeps).collect()
+}
+
+fn holds(place: &PlaceTarget<'_>, family: &Family<'_>) -> bool {
+    family.any(|it| place.copies.contains_key(&it.id))
+}
+
+fn copies_of(place: &PlaceTarget<'_>, family: &Family<'_>) -> Vec<BackupId> {
+    let held = family.members.iter().map(|it| it.id).filter(|id| place.copies.contains_key(id));
+    held.collect()
+}
+
+fn goes_from(place: &PlaceTarget<'_>, root: BackupId, own: &[OwnRules<'_>]) -> bool {
+    own.iter().any(|it| it.place.name == place.name && it.going.contains(&root))
+}
+
+/// What the rules of a place decide over what it holds. A copy that is not proven yet is in use.
+fn of_place<'a>(
+    missing: Option<Guard>,
+    keep: &Keep,
+    history: &History<'_>,
+    place: &'a PlaceTarget<'a>,
+) -> OwnRules<'a> {
+    let held = history.points.iter().filter_map(|it| Some((it, *place.copies.get(&it.id)?)));
+    let points: Vec<Point> = held
+        .map(|(it, proven)| {
+            let waits = it.state == PointState::Proven && !proven;
+            Point { state: if waits { PointState::Busy } else { it.state }, ..it.clone() }
+        })
+        .collect();
+    // A place consolidates nothing: that is done where the archives are made.
+    let keep = keep.clone().consolidating(false);
+    let decision = decide_without(missing, &keep, &History { points: &points, ..history.clone() });
+    let going = decision.going().map(|chain: &Chain| chain.root).collect();
+    OwnRules { place, going }
+}

@@ -1,0 +1,92 @@
+//! Archives of the data directory, and those that went from there, in the places that hold copies of them.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::domain::{BackupId, Location, ReadAt};
+
+use super::{Pending, Place, Result, Storage, StorageError, StoredArchive};
+
+/// The places of the configuration, which may change while the process runs. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct PlaceList(Arc<RwLock<Vec<Arc<dyn Place>>>>);
+
+impl PlaceList {
+    pub fn new(places: Vec<Arc<dyn Place>>) -> Self {
+        Self(Arc::new(RwLock::new(places)))
+    }
+
+    pub fn replace(&self, places: Vec<Arc<dyn Place>>) {
+        *self.0.write() = places;
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Place>> {
+        self.0.read().clone()
+    }
+}
+
+/// A storage whose archives may be read from places as well.
+#[derive(Debug)]
+pub struct WithPlaces {
+    inner: Arc<dyn Storage>,
+    places: PlaceList,
+}
+
+impl WithPlaces {
+    pub fn new(inner: Arc<dyn Storage>, places: PlaceList) -> Self {
+        Self { inner, places }
+    }
+}
+
+impl Storage for WithPlaces {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn create(&self, backup: BackupId, attempt: u32) -> Result<Box<dyn Pending>> {
+        self.inner.create(backup, attempt)
+    }
+
+    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>> {
+        self.inner.open(location)
+    }
+
+    /// Of the places in the order of the configuration, the first one that has it. Only if none has it and all answer, it
+    /// is missing.
+    fn open_copy(&self, location: &Location) -> Result<Arc<dyn ReadAt>> {
+        let missing = match self.inner.open(location) {
+            Err(error) if error.is_not_found() => error,
+            opened => return opened,
+        };
+        let mut why: Option<StorageError> = None;
+        for place in self.places.all() {
+            match place.open(location) {
+                Ok(copy) => return Ok(copy),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => drop(why.get_or_insert(error)),
+            }
+        }
+        Err(why.unwrap_or(missing))
+    }
+
+    fn stat(&self, location: &Location) -> Result<Option<StoredArchive>> {
+        self.inner.stat(location)
+    }
+
+    fn list(&self) -> Result<Vec<StoredArchive>> {
+        self.inner.list()
+    }
+
+    fn remove(&self, location: &Location) -> Result<()> {
+        self.inner.remove(location)
+    }
+
+    fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>> {
+        self.inner.proof(location)
+    }
+
+    fn put_proof(&self, location: &Location, proof: &[u8]) -> Result<()> {
+        self.inner.put_proof(location, proof)
+    }
+}

@@ -1,0 +1,3 @@
+//! The threads that do the work, with real places.
+
+mod network;
