@@ -45,7 +45,7 @@ pub struct Targets {
     pub following: Vec<BackupId>,
 }
 
-/// The decision of a place with rules of its own.
+/// What the rules of a place decide over what it holds.
 struct OwnRules<'a> {
     place: &'a PlaceTarget<'a>,
     /// The roots of the chains that go.
@@ -81,7 +81,9 @@ pub fn decide_targets_without(
         .iter()
         .filter_map(|place| match place.rule {
             PlaceRule::Own(keep) => Some(of_place(missing, keep, history, place)),
-            PlaceRule::Follows | PlaceRule::Unknown => None,
+            // Of what is in the data directory no longer, there is nothing to follow.
+            PlaceRule::Follows => Some(of_place(missing, keep, history, place)),
+            PlaceRule::Unknown => None,
         })
         .collect();
     let (mut forgotten, mut following) = (Vec::new(), Vec::new());
@@ -90,11 +92,11 @@ pub fn decide_targets_without(
     let newest = families.good.first().map(|it| it.root);
     for family in &families.all {
         let root = family.root.id;
-        let keepers = keepers(family, places, &own);
+        let keepers = keepers(family, is_touched(family), places, &own);
+        let is_kept = !keepers.is_empty() && keepers.iter().all(|it| is_proven_in(it, family));
         let is_away = family.members.iter().all(|it| away.contains(&it.id));
         if !is_away && is_touched(family) {
-            let copied = !keepers.is_empty() && keepers.iter().all(|it| is_proven_in(it, family));
-            if copied && !suspended {
+            if is_kept && !suspended {
                 let left = family.members.iter().map(|it| it.id);
                 following.extend(left.filter(|id| !away.contains(id)));
             }
@@ -112,15 +114,15 @@ pub fn decide_targets_without(
         }
         let leaves = here.chains.iter().find(|it| it.root == root);
         let leaves = leaves.is_some_and(|it| matches!(it.fate, Fate::Leaves { .. })) && !suspended;
+        let may_go = !is_touched(family) || (is_kept && !suspended);
         for place in places.iter().filter(|place| holds(place, family)) {
             let goes = match place.rule {
-                PlaceRule::Own(_) => goes_from(place, root, &own),
-                // Of the newest chain that is proven, no place has fewer copies than it is to have.
-                PlaceRule::Follows => (leaves || is_touched(family)) && newest != Some(root),
+                PlaceRule::Follows if !is_touched(family) => leaves && newest != Some(root),
+                PlaceRule::Own(_) | PlaceRule::Follows => goes_from(place, root, &own),
                 PlaceRule::Unknown => false,
             };
             let deleted = leaves_for_good(&here, root);
-            if goes && !deleted {
+            if goes && may_go && !deleted {
                 expiring.entry(place.name).or_default().extend(copies_of(place, family));
             }
         }
@@ -150,17 +152,18 @@ fn leaving(family: &Family<'_>, keepers: &[&PlaceTarget<'_>], missing: Option<Gu
     }
 }
 
-/// The places that keep a chain, or are to hold it.
+/// The places that keep a chain, or are to hold it. `touched`: a part of it left the data directory.
 fn keepers<'p>(
     family: &Family<'_>,
+    touched: bool,
     places: &'p [PlaceTarget<'p>],
     own: &[OwnRules<'_>],
 ) -> Vec<&'p PlaceTarget<'p>> {
     let keeps = |place: &&PlaceTarget<'_>| {
         holds(place, family)
             && match place.rule {
-                PlaceRule::Own(_) => !goes_from(place, family.root.id, own),
-                PlaceRule::Follows => false,
+                PlaceRule::Follows if !touched => false,
+                PlaceRule::Own(_) | PlaceRule::Follows => !goes_from(place, family.root.id, own),
                 PlaceRule::Unknown => true,
             }
     };

@@ -126,7 +126,14 @@ fn check_here(house: &House, targets: &Targets) -> Result<(), String> {
     let root = |id| *chain_of(&points, id).last().unwrap();
     let touched: HashSet<BackupId> = house.away.iter().map(|id| root(*id)).collect();
     let present = points.iter().filter(|it| !touched.contains(&root(it.id)));
-    invariant::check_of(&house.world, present.cloned().collect(), &targets.here)
+    let mut decision = targets.here.clone();
+    let why = if house.world.keep.max_size.is_some() { Fate::OverSize } else { Fate::Expired };
+    for chain in &mut decision.chains {
+        if matches!(chain.fate, Fate::Leaves { .. }) {
+            chain.fate = why.clone();
+        }
+    }
+    invariant::check_of(&house.world, present.cloned().collect(), &decision)
 }
 
 fn check_places(house: &House, targets: &Targets) -> Result<(), String> {
