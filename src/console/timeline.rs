@@ -164,6 +164,7 @@ pub(super) fn copy_state(state: CopyState) -> Markup {
         CopyState::Proven => "good",
         CopyState::Waiting | CopyState::Copying => "busy",
         CopyState::Failed => "bad",
+        CopyState::Expired => "soft",
     };
     show::badge(class, &show::word(state.as_str()))
 }

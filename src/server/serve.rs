@@ -139,7 +139,7 @@ fn console(config: &Config, context: &Context, channels: &Arc<Channels>) -> Cons
         version: env!("CARGO_PKG_VERSION"),
     };
     let catalog = Arc::clone(&context.catalog);
-    let archives = Arc::<Local>::clone(&context.local);
+    let archives = Arc::new(Archives::new(&context.local, &context.storage));
     let channels = Arc::<Channels>::clone(channels);
     Console::new(catalog, archives, channels, Arc::clone(&context.clock), settings)
 }
