@@ -168,9 +168,15 @@ fn what_becomes_of_copies_is_in_the_event_log_and_a_failure_is_said_once() {
     prove(&fixture, id);
     let copy = copies(&fixture, id).remove(0);
     fixture.catalog.forget_copy(&copy, true).wait().unwrap();
-    let filter =
-        EventFilter { all_projects: false, object: Some(id.to_string()), before: None, rows: 50 };
-    let events = fixture.catalog.events(&member("a"), &filter).unwrap();
+    let filter = EventFilter {
+        all_projects: false,
+        object: Some(id.to_string()),
+        before: None,
+        rows: 50,
+        who: None,
+        action: None,
+    };
+    let events = fixture.catalog.events(&member("a"), &filter).unwrap().events;
     let told: Vec<_> = events.iter().map(|it| it.event.action).collect();
     let expected =
         [Action::CopyRemoved, Action::CopyProven, Action::CopyFailed, Action::BackupCreate];
