@@ -44,7 +44,11 @@ fn remove(context: &Context, backup: &Backup) -> Result<()> {
         };
         places::require_same(context, &*target.place)?;
         match target.place.stat(&copy.location)? {
-            Some(stored) if stored.bytes == copy.sent => found = found.saturating_add(1),
+            Some(stored) if stored.bytes == copy.sent => {
+                // Without the keys to it nothing here could read it again.
+                target.place.open(&copy.location)?;
+                found = found.saturating_add(1);
+            }
             _ => lost.push(copy.place.clone()),
         }
     }

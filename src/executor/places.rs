@@ -143,6 +143,7 @@ mod tests {
         };
         let target = CopyTarget {
             place: Arc::new(Disk::new(settings).unwrap()),
+            recipients: None,
             pace: Arc::new(Pace::kib_per_second(0)),
             keep_deleted: false,
             retry_after: CopyTarget::RETRY_AFTER,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Location, ReadAt, SentPart};
+use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 use crate::encryption::{self, EncryptionError, Identities};
 
 use super::{Observation, Place, Result, StorageError, StoredArchive, Upload, UploadPlan, Vouched};
@@ -89,6 +89,23 @@ impl Place for EncryptedPlace {
 
     fn abort(&self, plan: &UploadPlan, upload: &str) -> Result<()> {
         self.inner.abort(plan, upload)
+    }
+
+    fn lock(&self, location: &Location, until: Timestamp) -> Result<()> {
+        match self.inner.lock(location, until) {
+            Err(error) if error.is_not_found() && !location.is_encrypted() => {
+                self.inner.lock(&location.encrypted(), until)
+            }
+            locked => locked,
+        }
+    }
+
+    fn sweep(&self, known: &[(BackupId, String)], before: Timestamp) -> Result<usize> {
+        self.inner.sweep(known, before)
+    }
+
+    fn reach(&self) -> Result<()> {
+        self.inner.reach()
     }
 
     fn checksum(&self, plan: &UploadPlan, parts: &[SentPart]) -> Result<Option<Vouched>> {

@@ -63,6 +63,7 @@ fn open(folder: &Path, place: S3) -> (Context, coffer::storage::DataDirLock) {
     let (context, lock) = open_and_lock(&config).unwrap();
     context.places.replace(vec![CopyTarget {
         place: Arc::new(place),
+        recipients: None,
         pace: Arc::new(Pace::kib_per_second(0)),
         keep_deleted: false,
         retry_after: Duration::from_millis(1),
