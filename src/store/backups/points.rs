@@ -69,7 +69,8 @@ statements! {
 
     /// Children before what they are built on.
     NEXT_LEAVING = "SELECT id FROM backups INDEXED BY backups_leaving
-         WHERE here = 'leaving' AND removal IS NULL ORDER BY created DESC, id DESC LIMIT 1";
+         WHERE here = 'leaving' AND (created, id) > (-1, '') AND removal IS NULL
+         ORDER BY created DESC, id DESC LIMIT 1";
 
     LEFT = "UPDATE backups SET here = ?2 WHERE id = ?1 AND here = 'leaving'";
 
