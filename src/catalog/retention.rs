@@ -133,8 +133,8 @@ impl Catalog {
         let places = self.rules.places.read();
         let has_rules = |name: &String| places.iter().any(|it| it.0 == *name && it.1.is_some());
         let copies = self.rules.copies.read();
-        let copied = copies.iter().filter(|(_, places)| places.iter().any(has_rules));
-        let mut found: HashSet<InstanceId> = copied.map(|(id, _)| *id).collect();
+        let of_places = copies.iter().filter(|(_, places)| places.iter().any(has_rules));
+        let mut found: HashSet<InstanceId> = of_places.map(|(id, _)| *id).collect();
         let all = self.rules.policies.read();
         found.extend(all.iter().filter(|(_, policy)| policy.keep.is_some()).map(|(id, _)| *id));
         found.into_iter().collect()
@@ -318,12 +318,11 @@ fn copies_held(db: Records<'_>, points: &[Point]) -> Result<Vec<Held>> {
                 continue;
             }
             let stands = (copy.state == CopyState::Proven, copy.leaving);
-            match held.iter_mut().find(|it| it.place == copy.place) {
-                Some(it) => drop(it.copies.insert(point.id, stands)),
-                None => {
-                    let copies = HashMap::from([(point.id, stands)]);
-                    held.push(Held { place: copy.place, copies });
-                }
+            if let Some(known) = held.iter_mut().find(|it| it.place == copy.place) {
+                known.copies.insert(point.id, stands);
+            } else {
+                let copies = HashMap::from([(point.id, stands)]);
+                held.push(Held { place: copy.place, copies });
             }
         }
     }

@@ -152,7 +152,7 @@ fn round(context: &Context, stopping: &AtomicBool, uses: &mut Uses) -> Result<bo
 
 /// What is said of a place that cannot be used.
 fn trouble_of(error: &JobError) -> String {
-    with_causes(error).to_string()
+    with_causes(error)
 }
 
 /// Takes note of whether a place could be used.

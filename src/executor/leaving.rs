@@ -23,7 +23,7 @@ pub(super) fn next(context: &Context) -> Result<bool, CatalogError> {
                 backup.id,
                 with_causes(&error)
             );
-            Some(with_causes(&error).to_string())
+            Some(with_causes(&error))
         }
     };
     failpoint::at("leaving-before-settle");

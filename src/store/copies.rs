@@ -442,7 +442,7 @@ impl Records<'_> {
         if found.missing > 0 {
             found.failing = query_one(self.0, FAILING, params, read_failing)?;
         }
-        found.place = place.to_owned();
+        place.clone_into(&mut found.place);
         Ok(found)
     }
 

@@ -7,6 +7,8 @@ use actix_web::web::Bytes;
 use crate::catalog::InstanceReport;
 use crate::domain::{CopyState, PlaceCopies, Timestamp};
 
+const PLACE_PROVEN: &str = "coffer_place_last_proof_timestamp_seconds";
+
 /// Text of the exposition.
 #[derive(Debug, Default)]
 pub(super) struct Text(String);
@@ -83,11 +85,10 @@ impl Text {
             let usable = u64::from(it.trouble.is_none());
             self.line("coffer_place_usable", &[("place", &it.place)], usable);
         }
-        const PROVEN: &str = "coffer_place_last_proof_timestamp_seconds";
-        self.family(PROVEN, "gauge", "When a copy was proven in the place last.");
+        self.family(PLACE_PROVEN, "gauge", "When a copy was proven in the place last.");
         for it in places {
             if let Some(at) = it.last_proven.and_then(seconds) {
-                self.line(PROVEN, &[("place", &it.place)], at);
+                self.line(PLACE_PROVEN, &[("place", &it.place)], at);
             }
         }
     }

@@ -6,6 +6,7 @@
 //! forgotten only when no target keeps it any more.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 use crate::domain::BackupId;
 
@@ -54,21 +55,21 @@ struct OwnRules<'a> {
 
 /// Decides which archives and copies of an instance stay, and which go. `away` are the backups whose archives are in the
 /// data directory no longer.
-pub fn decide_targets(
+pub fn decide_targets<S: BuildHasher>(
     keep: &Keep,
     history: &History<'_>,
-    away: &HashSet<BackupId>,
+    away: &HashSet<BackupId, S>,
     places: &[PlaceTarget<'_>],
 ) -> Targets {
     decide_targets_without(None, keep, history, (away, places))
 }
 
 /// The same without one of the guards: for tests, which show that each of them is needed.
-pub fn decide_targets_without(
+pub fn decide_targets_without<S: BuildHasher>(
     missing: Option<Guard>,
     keep: &Keep,
     history: &History<'_>,
-    (away, places): (&HashSet<BackupId>, &[PlaceTarget<'_>]),
+    (away, places): (&HashSet<BackupId, S>, &[PlaceTarget<'_>]),
 ) -> Targets {
     let families = Families::new(history.points);
     let is_touched = |family: &Family<'_>| family.any(|it| away.contains(&it.id));
