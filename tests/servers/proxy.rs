@@ -144,23 +144,31 @@ fn pass(client: &TcpStream, server: &str, fault: Fault, watch: &Watch) {
     drop(client.shutdown(Shutdown::Both));
 }
 
-fn try_pass(mut client: &TcpStream, server: &str, fault: Fault, watch: &Watch) -> io::Result<()> {
-    if matches!(fault, Fault::Refuse) {
-        return Ok(());
-    }
+fn read_head(mut client: &TcpStream) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         client.read_exact(&mut byte)?;
         head.push(byte[0]);
     }
-    let text = String::from_utf8_lossy(&head).into_owned();
-    watch.see(text.lines().next().unwrap_or_default());
-    let length = text.lines().find_map(|line| {
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+fn body_length(head: &str) -> u64 {
+    let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<u64>().ok())?
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
     });
-    let length = length.unwrap_or(0);
+    length.unwrap_or(0)
+}
+
+fn try_pass(mut client: &TcpStream, server: &str, fault: Fault, watch: &Watch) -> io::Result<()> {
+    if matches!(fault, Fault::Refuse) {
+        return Ok(());
+    }
+    let text = read_head(client)?;
+    watch.see(text.lines().next().unwrap_or_default());
+    let length = body_length(&text);
     let method = text.split(' ').next().unwrap_or_default().to_owned();
     if matches!(fault, Fault::Lose) && method == "PUT" {
         io::copy(&mut client.take(length), &mut io::sink())?;
@@ -203,6 +211,7 @@ fn try_pass(mut client: &TcpStream, server: &str, fault: Fault, watch: &Watch) -
             client.write_all(cut.unwrap_or(&answer[..answer.len() / 2]))
         }
         Fault::Delay(milliseconds) => {
+            #[expect(clippy::disallowed_methods, reason = "a slow network")]
             std::thread::sleep(Duration::from_millis(milliseconds));
             client.write_all(&answer)
         }
