@@ -43,7 +43,7 @@ fn wait_until<T>(context: &Context, what: &str, mut look: impl FnMut() -> Option
         assert!(began.elapsed() < Duration::from_secs(600), "{what} takes too long");
         // What failed is tried again at the next ring, and not only seconds later.
         context.bell.ring();
-        std::thread::sleep(Duration::from_millis(5));
+        context.bell.wait_past(context.bell.count(), Duration::from_millis(5));
     }
 }
 

@@ -11,21 +11,17 @@ use super::world::{DAY, HOUR, World};
 
 /// Fails with what is broken if this decision may not be carried out.
 pub(super) fn check(world: &World, decision: &Decision) -> Result<(), String> {
-    check_of(world, world.shown(), decision)
+    check_of(world, &world.shown(), decision)
 }
 
 /// The same of a part of the backups.
-pub(super) fn check_of(
-    world: &World,
-    points: Vec<Point>,
-    decision: &Decision,
-) -> Result<(), String> {
+pub(super) fn check_of(world: &World, points: &[Point], decision: &Decision) -> Result<(), String> {
     let going: HashSet<BackupId> =
         decision.going().flat_map(|chain| chain.members.iter().copied()).collect();
     if going.is_empty() {
         return Ok(());
     }
-    let proven = proven(&points);
+    let proven = proven(points);
     let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
     require(world.condition.configured, "the instance is not configured")?;
     require(world.condition.store_whole, "the store is not whole")?;
@@ -39,7 +35,7 @@ pub(super) fn check_of(
         require(since.len() >= 3, "the clock jumped")?;
     }
     require(!shrank(&proven), "the source shrank")?;
-    newest_stays(&points, &proven, &going)?;
+    newest_stays(points, &proven, &going)?;
     for point in points.iter().filter(|it| going.contains(&it.id)) {
         require(!point.pinned, "a pinned backup goes")?;
         let touched = matches!(point.state, PointState::Damaged | PointState::Busy);

@@ -133,7 +133,8 @@ fn check_here(house: &House, targets: &Targets) -> Result<(), String> {
             chain.fate = why.clone();
         }
     }
-    invariant::check_of(&house.world, present.cloned().collect(), &decision)
+    let present: Vec<Point> = present.cloned().collect();
+    invariant::check_of(&house.world, &present, &decision)
 }
 
 fn check_places(house: &House, targets: &Targets) -> Result<(), String> {
