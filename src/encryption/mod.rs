@@ -2,12 +2,12 @@
 //! archive, byte for byte. Whoever encrypts needs public keys only.
 //!
 //! The `age` crate reads keys, and makes and opens the head of a file, which holds the file's own key encrypted to each
-//! recipient. The content behind the head is done here ([`payload`]), for two reasons: archives are read by ranges and
+//! recipient. The content behind the head is done here (`payload`), for two reasons: archives are read by ranges and
 //! by several threads, and an upload that was broken off has to go on with the same bytes. Tests hold it to the `age` crate
 //! and to the `age` command.
 //!
 //! A file that says to be for a key proves nothing of who made it, because public keys are public. That is what
-//! [`signing`] is for.
+//! `signing` is for.
 
 mod decrypted;
 mod decryptor;
