@@ -51,6 +51,7 @@ fn prometheus_finds_no_fault_in_the_metrics_and_rules_and_dashboard_name_only_wh
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE row(data BLOB)").unwrap();
+    std::fs::create_dir(folder.path().join("nas")).unwrap();
     let server = TestServer::builder()
         .instance_sqlite("shop", &path)
         .toml("schedule = \"monthly 1 04:00\"\ncopies = [\"nas\"]")
