@@ -140,11 +140,12 @@ mod tests {
     use super::*;
     use crate::policy::{FullEvery, Span, Tier};
 
-    fn day(number: u64) -> Timestamp {
-        Timestamp::EARLIEST.plus(DAY * u32::try_from(number).unwrap())
+    /// Noon, when the schedule makes a backup.
+    fn day(number: u32) -> Timestamp {
+        Timestamp::EARLIEST.plus(DAY * number + DAY / 2)
     }
 
-    fn full(number: u64) -> Point {
+    fn full(number: u32) -> Point {
         Point {
             id: BackupId::generate(),
             parent: None,
