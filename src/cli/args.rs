@@ -10,7 +10,7 @@ use crate::encryption::Keys;
 use crate::server;
 
 use super::backups::Selector;
-use super::error::Result;
+use super::error::{CommandError, Result};
 use super::terminal;
 
 /// The warning that there is no configuration file comes once.
@@ -68,6 +68,19 @@ impl WithKeys {
     pub(super) fn read(&self, config: &Config) -> Result<Keys> {
         let ask = |name: &str| terminal::ask_secret(&format!("Passphrase of {name}: "));
         Ok(server::keys::read(config, (&self.identity, &self.signer), &ask)?)
+    }
+}
+
+impl WithKeys {
+    /// The configuration for a backup of the catalog, whose archive may lie in an encrypted place only.
+    pub(super) fn added_to(&self, mut config: Config) -> Result<Config> {
+        if !self.signer.is_empty() {
+            let why = "--signer is for archives of a place or a file (--from, --archive): what the catalog names is this \
+                       machine's own";
+            return Err(CommandError::Usage(why.to_owned()));
+        }
+        config.encryption.identity_files.extend_from_slice(&self.identity);
+        Ok(config)
     }
 }
 

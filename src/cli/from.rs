@@ -184,7 +184,7 @@ pub(super) fn list(inventory: &Inventory, how: &Listing<'_>) -> Result<()> {
         for (location, error) in &unreadable {
             terminal::warn(format_args!("{location} cannot be read: {error}"));
         }
-        report_as_text(inventory, &rows);
+        report_as_text(inventory, &rows, unreadable.len());
     }
     match unreadable.into_iter().next() {
         None => Ok(()),
@@ -223,9 +223,13 @@ fn report_in_json(inventory: &Inventory, rows: &[Row<'_>], unreadable: &[(String
     terminal::say_json(&json!({ "backups": backups, "unreadable": unreadable }));
 }
 
-fn report_as_text(inventory: &Inventory, rows: &[Row<'_>]) {
+fn report_as_text(inventory: &Inventory, rows: &[Row<'_>], unreadable: usize) {
     if rows.is_empty() {
-        terminal::say(format_args!("There are no backups in {}.", inventory.place().name()));
+        let place = inventory.place().name();
+        terminal::say(match unreadable {
+            0 => format!("There are no backups in {place}."),
+            _ => format!("No archive in {place} could be read, of {unreadable}."),
+        });
         return;
     }
     let cells = |(id, stored, manifest): &Row<'_>| {

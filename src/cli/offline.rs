@@ -95,6 +95,7 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
         let (rows, reported) = (Vec::new(), Vec::new());
         return Ok(Opened { chain, rows, reported, context: None, config, interrupt });
     }
+    let config = args.keys.added_to(config)?;
     let context = server::open_existing(&config)?;
     let id = find(selector, &context, &config)?;
     let found = match purpose {

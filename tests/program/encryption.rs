@@ -386,6 +386,9 @@ fn archives_that_somebody_else_put_into_a_place_are_refused_by_their_signer() {
         command.arg("--config").arg(empty).output().unwrap()
     };
     stdout(restore(place.path(), "own"));
+    // Of what the catalog names nothing is known by a signer, so that is not asked in vain.
+    let by_catalog = server.run(&["verify", id_of(&backup), "--signer", signer]);
+    assert_eq!(by_catalog.status.code(), Some(2), "{}", stderr_of(&by_catalog));
     // Another machine has the same public key, which is no secret, and makes a backup of the same name.
     let elsewhere = tempfile::tempdir().unwrap();
     let other = with(elsewhere.path());

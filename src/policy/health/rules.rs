@@ -235,7 +235,8 @@ impl Rules<'_> {
             format!("{what} damaged or missing, and what is built on it: {}", newest.failure.message),
             format!(
                 "make a full backup now (coffer backup {name} --wait) and look at the disk; coffer verify {id} checks \
-                 that one again, coffer salvage saves what is left of it, and coffer delete {id} ends this"
+                 that one again, coffer restore {id} --to PATH --salvage saves what is left of it, and coffer delete {id} \
+                 ends this"
             ),
         ))
     }

@@ -28,7 +28,7 @@ async fn the_overview_says_what_is_safe_worst_first_and_what_to_do() {
     let page = browser.text("/console/").await;
     assert_says(
         &page,
-        &["No: something is not safe", "a bit is &lt;wrong&gt;", "coffer salvage", "Critical"],
+        &["No: something is not safe", "a bit is &lt;wrong&gt;", "--salvage", "Critical"],
     );
     let rows = page.split_once("<tbody>").unwrap().1;
     assert!(rows.find(">a2<").unwrap() < rows.find(">a1<").unwrap(), "{rows}");
