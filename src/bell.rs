@@ -52,7 +52,7 @@ impl Changes {
         self.0.send_modify(|_goes_on| {});
     }
 
-    /// The server stops: whoever follows is told that nothing follows.
+    /// The server stops: whoever follows gets the end.
     pub fn end(&self) {
         self.0.send_replace(false);
     }

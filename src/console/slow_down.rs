@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 /// So many wrong tokens of an address in this time, and it has to wait until the time has passed.
 const MOST: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses that are remembered. With more, all begin anew.
+/// Addresses that are remembered. With more, all counts start again at zero.
 const ADDRESSES: usize = 4096;
 
 #[derive(Debug, Default)]

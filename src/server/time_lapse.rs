@@ -77,7 +77,7 @@ impl TimeLapse {
         self.scheduler.tick();
     }
 
-    /// Whether all that was due has ended, and everybody was told. If not, this has waited for a moment.
+    /// Whether all that was due has ended, and all messages of it were sent. If not, this has waited for a moment.
     pub fn is_done(&mut self) -> Result<bool, CatalogError> {
         let catalog = &self.context.catalog;
         let seen = self.context.bell.count();

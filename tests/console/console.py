@@ -157,8 +157,8 @@ class Browser:
                 "axe.run(document, rules).then((it) => done(it.violations), (it) => done([{ id: String(it), nodes: [] }]))",
                 rules,
             )
-            told = [(it["id"], [node["html"][:160] for node in it["nodes"]][:3]) for it in found]
-            assert not found, f"{name}, {scheme}: {told}"
+            violations = [(it["id"], [node["html"][:160] for node in it["nodes"]][:3]) for it in found]
+            assert not found, f"{name}, {scheme}: {violations}"
             self.picture(f"{name}-{scheme}")
         self.colours("light")
         self.size(375, 812)

@@ -5,7 +5,7 @@ const main = document.getElementById("main");
 const announce = document.getElementById("announce");
 
 // What a screen reader should hear of when it changes.
-const told = () => [...main.querySelectorAll("h1, [role=status]")].map((it) => it.textContent.trim()).join(". ");
+const pageText = () => [...main.querySelectorAll("h1, [role=status]")].map((it) => it.textContent.trim()).join(". ");
 
 // Whether somebody is in the middle of something that a new page would take away.
 const inUse = () => {
@@ -21,7 +21,7 @@ async function load(url) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("main");
   if (!fresh || inUse()) return;
-  const before = told();
+  const before = pageText();
   const open = [...main.querySelectorAll("details")].map((it) => it.open);
   const focused = document.activeElement?.id || document.activeElement?.getAttribute("href");
   main.replaceChildren(...fresh.childNodes);
@@ -29,7 +29,7 @@ async function load(url) {
   if (focused) (document.getElementById(focused) || main.querySelector(`[href="${CSS.escape(focused)}"]`))?.focus();
   document.title = page.title;
   dress();
-  if (told() !== before) announce.textContent = told();
+  if (pageText() !== before) announce.textContent = pageText();
 }
 
 let changes = null;

@@ -177,10 +177,10 @@ fn what_becomes_of_copies_is_in_the_event_log_and_a_failure_is_said_once() {
         action: None,
     };
     let events = fixture.catalog.events(&member("a"), &filter).unwrap().events;
-    let told: Vec<_> = events.iter().map(|it| it.event.action).collect();
+    let actions: Vec<_> = events.iter().map(|it| it.event.action).collect();
     let expected =
         [Action::CopyRemoved, Action::CopyProven, Action::CopyFailed, Action::BackupCreate];
-    assert_eq!(told, expected);
+    assert_eq!(actions, expected);
     assert_eq!(events[2].event.detail, "in nas: no");
 }
 

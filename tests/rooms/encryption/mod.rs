@@ -129,7 +129,7 @@ fn a_file_with_one_bit_changed_anywhere_is_never_read_as_what_it_was() {
     }
 }
 
-/// A head whose part for the key is changed is one for another key, as far as can be told.
+/// A head whose part for the key is changed is one for another key, as far as anybody can see.
 fn is_wrong_key(error: &EncryptionError) -> bool {
     let is_damage = |it: &std::io::Error| it.kind() == std::io::ErrorKind::InvalidData;
     match error {

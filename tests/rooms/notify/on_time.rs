@@ -3,11 +3,12 @@
 
 use coffer::catalog::{Job, Lane};
 use coffer::domain::{Failure, FailureCode, ParentChoice};
-use coffer::policy::{FullEvery, HealthLimits, Policy, ProblemKind, Timetable};
+use coffer::policy::{HealthLimits, Policy, ProblemKind};
 use jiff::tz::TimeZone;
 
 use super::*;
 use crate::catalog::fixture::{member, new_backup};
+use crate::policy::daily;
 
 const GRACE: Duration = Duration::from_secs(2 * 3600);
 
@@ -27,7 +28,7 @@ impl House {
         house
     }
 
-    /// Looks whenever the notifier wants to, until somebody is told of this; how long that takes.
+    /// Looks whenever the notifier wants to, until a message about this is sent; how long that takes.
     fn waited_for(&mut self, kind: ProblemKind) -> Duration {
         let began = self.clock.now();
         loop {
@@ -35,7 +36,7 @@ impl House {
             if self.catalog.open_alerts().unwrap().iter().any(|it| it.kind == kind) {
                 return began.until(self.clock.now());
             }
-            assert!(began.until(next) < Duration::from_secs(24 * 3600), "nobody is told");
+            assert!(began.until(next) < Duration::from_secs(24 * 3600), "no message is sent");
             self.clock.0.store(next.as_micros(), Ordering::SeqCst);
         }
     }
@@ -60,17 +61,10 @@ fn a_failure_wakes_the_notifier_which_tells_of_it_within_two_seconds() {
 }
 
 #[test]
-fn a_backup_that_is_not_made_is_told_of_half_a_minute_after_its_grace_at_the_latest() {
+fn a_backup_that_is_not_made_is_reported_half_a_minute_after_its_grace_at_the_latest() {
     let receiver = HttpReceiver::start();
     let mut house = House::watching_the_catalog(vec![webhook(&receiver)]);
-    let timetable = Timetable {
-        schedule: "daily 02:30".parse().unwrap(),
-        zone: TimeZone::UTC,
-        jitter: Span::default(),
-        window: None,
-        full_every: FullEvery::Week,
-        retries: 3,
-    };
+    let timetable = daily();
     let policy = Policy {
         zone: TimeZone::UTC,
         timetable: Some(timetable),

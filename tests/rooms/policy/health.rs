@@ -8,10 +8,11 @@ use coffer::domain::{
     Timestamp, Verify, VerifyLevel,
 };
 use coffer::policy::{
-    FullEvery, HealthFacts, HealthLimits, InstanceHealth, ProblemKind, SafetyState, Span,
-    Timetable, examine, place_problem,
+    HealthFacts, HealthLimits, InstanceHealth, ProblemKind, SafetyState, Span, examine,
+    place_problem,
 };
-use jiff::tz::TimeZone;
+
+use super::daily;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -23,17 +24,6 @@ fn at(text: &str) -> Timestamp {
 /// A Friday afternoon.
 fn now() -> Timestamp {
     at("2026-11-27T15:00:00Z")
-}
-
-fn daily() -> Timetable {
-    Timetable {
-        schedule: "daily 02:30".parse().unwrap(),
-        zone: TimeZone::UTC,
-        jitter: Span::default(),
-        window: None,
-        full_every: FullEvery::Week,
-        retries: 3,
-    }
 }
 
 /// One that was made `days` ago at half past two.

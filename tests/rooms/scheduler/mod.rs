@@ -46,17 +46,9 @@ struct House {
 
 /// Daily at 02:30 UTC, a full backup with each week; everything is kept.
 fn daily() -> Policy {
-    let timetable = Timetable {
-        schedule: "daily 02:30".parse().unwrap(),
-        zone: TimeZone::UTC,
-        jitter: Span::default(),
-        window: None,
-        full_every: FullEvery::Week,
-        retries: 3,
-    };
     Policy {
         zone: TimeZone::UTC,
-        timetable: Some(timetable),
+        timetable: Some(crate::policy::daily()),
         keep: None,
         drill: None,
         staging: None,
