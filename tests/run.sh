@@ -173,21 +173,22 @@ LIST
     "$folder/root/usr/bin/coffer" demo
 }
 
-# Every test. Up to three that fail run once more, one at a time: a test that passes only then is unsteady, which
-# is a fault in it or in the program, and the last lines name it. What failed tests wrote is repeated at the end.
-tests() {
+# Runs `cargo test` with the arguments given. Up to three tests that fail run once more, one at a time: one that
+# passes only then is unsteady, which is a fault in it or in the program, and the last lines name it. What failed
+# tests wrote is repeated at the end.
+cargo_test() {
     local log=target/tests.log
     mkdir -p target
-    rm -f target/unsteady target/failures
-    cargo test --locked --no-fail-fast 2>&1 | tee "$log" && return
+    cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log" && return
     local -a failed
     # The beginning of what each failed test wrote, up to the log of its server.
-    awk '/^---- .* stdout ----$/ { print ""; left = 12 } left > 0 { print substr($0, 1, 1500); left-- }' "$log" >target/failures
+    awk '/^---- .* stdout ----$/ { print ""; left = 12 } left > 0 { print substr($0, 1, 1500); left-- }' "$log" >>target/failures
     mapfile -t failed < <(sed -nE 's/^test (\S+) \.\.\. FAILED$/\1/p' "$log" | sort -u)
     [ "${#failed[@]}" -ge 1 ] && [ "${#failed[@]}" -le 3 ] || return 1
     echo "once more: ${failed[*]}"
-    cargo test --locked --lib --tests -- --exact --test-threads=1 "${failed[@]}" || return 1
-    printf '%s\n' "${failed[@]}" >target/unsteady
+    [ "$#" -gt 0 ] || set -- --lib --tests
+    cargo test --locked "$@" -- --exact --test-threads=1 "${failed[@]}" || return 1
+    printf '%s\n' "${failed[@]}" >>target/unsteady
 }
 
 # Runs one part in a subshell, so that `set -e` applies to it, and continues if it fails.
@@ -202,11 +203,12 @@ part() {
     RESULTS+=("$(printf '%-6s %s (%s s)' "$outcome" "$name" $((SECONDS - started)))")
 }
 
+rm -f target/unsteady target/failures
 part "packages the tests need" install_packages
 part "packages from PyPI" install_clients
 part "promtool" install_promtool
-part "tests" tests
-part "power cuts" cargo test --locked --features failpoints --test crash
+part "tests" cargo_test
+part "power cuts" cargo_test --features failpoints --test crash
 part "stock clients" clients
 part "API schema" api_schema
 part "console in a browser" console

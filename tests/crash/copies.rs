@@ -112,6 +112,7 @@ fn an_archive_that_leaves_the_data_directory_is_never_nowhere(#[case] point: &st
         let files = files_below(&fixture.server.data_dir().join("archives")).len();
         (here == 1 && files == 1).then_some(())
     });
+    wait_until("the copy of the second", || (fixture.rows(proven) == 2).then_some(()));
     assert_eq!(files_below(&place.path().join("archives")).len(), 2);
     // The one that left is restored from its copy.
     fixture.assert_in_order(&[("first".into(), one), ("second".into(), two)]);
