@@ -4,6 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::uri::Authority;
 
+/// The address of this server that the client of a connection reached; known to each of its requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Reached(pub Option<SocketAddr>);
+
 /// Whether `host`, with or without a port, is configured, the loopback, or the address that the client reached.
 pub fn is_own_host(host: &str, configured: &[String], local: Option<SocketAddr>) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };

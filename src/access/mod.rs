@@ -12,5 +12,5 @@ mod trash;
 pub use archives::{ArchiveAccess, NotFetched, NotOpened, OpenArchive, open_archive};
 pub use channels::AlertChannels;
 pub use download::ArchivePart;
-pub use host::is_own_host;
+pub use host::{Reached, is_own_host};
 pub use trash::{NotUndeleted, pin, undelete};

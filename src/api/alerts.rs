@@ -29,9 +29,12 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn list_alerts(call: Call<Read>) -> Result<Json<AlertList>, ApiError> {
     let every_project = call.query()?.filter("all_projects")?.is_some_and(truthy);
-    let (catalog, scope) = call.catalog();
-    let alerts = catalog.alerts(scope, every_project)?.into_iter().map(AlertView::from).collect();
-    let undelivered = if every_project { catalog.undelivered()? } else { Vec::new() };
+    let read = call.read_long(move |catalog, scope| {
+        let undelivered = if every_project { catalog.undelivered()? } else { Vec::new() };
+        Ok((catalog.alerts(scope, every_project)?, undelivered))
+    });
+    let (alerts, undelivered) = read.await?;
+    let alerts = alerts.into_iter().map(AlertView::from).collect();
     let undelivered = undelivered.into_iter().map(DeliveryView::from).collect();
     Ok(Json(AlertList { alerts, undelivered }))
 }

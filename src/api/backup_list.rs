@@ -32,7 +32,7 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn list_backups(call: Call<Read>) -> Result<HttpResponse, ApiError> {
     let listing = Listing::from_call(&call, Filters::from_query)?;
-    listing.answer(call)
+    listing.answer(call).await
 }
 
 /// List the backups of an instance
@@ -50,7 +50,7 @@ async fn list_backups_of_instance(call: Call<Read>) -> Result<HttpResponse, ApiE
     listing.filters.instance = Some(id.to_string());
     // An administrator may ask for another project's instance from anywhere.
     listing.filters.project = (instance.project != *scope.project()).then_some(instance.project);
-    listing.answer(call)
+    listing.answer(call).await
 }
 
 struct Listing {
@@ -70,11 +70,11 @@ impl Listing {
         Ok(Self { filters, limit, marker: query.filter("marker")?.map(str::to_owned) })
     }
 
-    fn answer(self, call: Call<Read>) -> Result<HttpResponse, ApiError> {
+    async fn answer(self, call: Call<Read>) -> Result<HttpResponse, ApiError> {
         let Self { filters, limit, marker } = self;
         let (catalog, scope) = call.catalog();
         let (after, filters) = start(catalog, scope, filters, marker.as_deref())?;
-        page_body::answer(BackupRows { call, filters, after, left: limit.rows() })
+        page_body::answer(BackupRows { call, filters, after, left: limit.rows() }).await
     }
 }
 
@@ -89,6 +89,10 @@ struct BackupRows {
 impl Rows for BackupRows {
     type Row = BackupView;
     const KEY: &'static str = "backups";
+
+    fn who(&self) -> &str {
+        self.call.who()
+    }
 
     fn read(&mut self) -> Result<Batch<BackupView>, ApiError> {
         let filters = &self.filters;

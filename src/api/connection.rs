@@ -24,12 +24,14 @@ pub struct Connection {
     begun: AtomicU64,
     ended: AtomicU64,
     sends_long: AtomicBool,
+    is_last: AtomicBool,
 }
 
 impl Connection {
     pub const fn new(entrance: Entrance, local: Option<SocketAddr>) -> Self {
         let (begun, ended) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { entrance, local, begun, ended, sends_long: AtomicBool::new(false) }
+        let (sends_long, is_last) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { entrance, local, begun, ended, sends_long, is_last }
     }
 
     pub const fn entrance(&self) -> Entrance {
@@ -53,6 +55,16 @@ impl Connection {
     /// Whether a long answer is on its way, after which only the next request is of use.
     pub fn sends_long(&self) -> bool {
         self.sends_long.load(Ordering::Acquire)
+    }
+
+    /// Another client waits for this one's place: the connection is to end with its next answer.
+    pub fn end_with_answer(&self) {
+        self.is_last.store(true, Ordering::Release);
+    }
+
+    /// Whether the next answer is the last one.
+    pub fn ends_with_answer(&self) -> bool {
+        self.is_last.load(Ordering::Acquire) || self.entrance == Entrance::Reserve
     }
 
     /// The body of a long answer begins, and ends when the result is dropped.

@@ -46,7 +46,7 @@ async fn list_events(call: Call<Read>) -> Result<HttpResponse, ApiError> {
     let left = extract::limit(&query, call.state.default_page, call.state.max_page)?.rows();
     let before = before.transpose()?;
     let filter = EventFilter { all_projects, object, action, who, before, rows: 0 };
-    page_body::answer(EventRows { call, filter, left })
+    page_body::answer(EventRows { call, filter, left }).await
 }
 
 fn action(text: &str) -> Result<Action, ApiError> {
@@ -67,6 +67,10 @@ struct EventRows {
 impl Rows for EventRows {
     type Row = EventView;
     const KEY: &'static str = "events";
+
+    fn who(&self) -> &str {
+        self.call.who()
+    }
 
     fn read(&mut self) -> Result<Batch<EventView>, ApiError> {
         self.filter.rows = Limit::clamped(self.left, ROWS).rows();

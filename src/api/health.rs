@@ -1,6 +1,6 @@
 //! `GET /healthcheck`: whether this server could answer a client; and `…/health`: whether everything is safe.
 
-use actix_web::web::{self, Data, Json};
+use actix_web::web::{Data, Json};
 
 use crate::catalog::{Health as CatalogHealth, Read};
 use crate::wire::{ErrorBody, Health, HealthAnswer, HealthStatus, HealthView};
@@ -59,10 +59,7 @@ async fn check_health(state: Data<State>) -> Result<Json<Health>, ApiError> {
 )]
 async fn show_health(call: Call<Read>) -> Result<Json<HealthAnswer>, ApiError> {
     let every_project = call.query()?.filter("all_projects")?.is_some_and(truthy);
-    let Call { scope, state, .. } = call;
-    // Many instances take longer than the event loop may be held up.
-    let found = web::block(move || state.catalog.health(&scope, every_project)).await;
-    let found = found.map_err(|gone| ApiError::Fault(gone.to_string()))??;
+    let found = call.read_long(move |catalog, scope| catalog.health(scope, every_project)).await?;
     Ok(Json(HealthAnswer { health: view(found) }))
 }
 

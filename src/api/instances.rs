@@ -42,6 +42,7 @@ async fn list_instances(call: Call<Read>) -> Result<HttpResponse, ApiError> {
     InstanceRows::answer(call, false, |call, after, rows| {
         Ok(call.state.catalog.instances(&call.scope, after, rows)?)
     })
+    .await
 }
 
 type ReadPage<P> = fn(&Call<P>, Option<InstanceId>, u32) -> Result<InstancePage, ApiError>;
@@ -57,7 +58,7 @@ struct InstanceRows<P> {
 }
 
 impl<P: Permission> InstanceRows<P> {
-    fn answer(
+    async fn answer(
         call: Call<P>,
         of_all: bool,
         read_page: ReadPage<P>,
@@ -65,13 +66,17 @@ impl<P: Permission> InstanceRows<P> {
         let (query, most) = (call.query()?, call.state.instance_page);
         let left = extract::limit(&query, most, most)?.rows();
         let after = query.filter("marker")?.map(marker).transpose()?;
-        page_body::answer(Self { call, of_all, read_page, after, left })
+        page_body::answer(Self { call, of_all, read_page, after, left }).await
     }
 }
 
 impl<P: Permission> Rows for InstanceRows<P> {
     type Row = InstanceView;
     const KEY: &'static str = "instances";
+
+    fn who(&self) -> &str {
+        self.call.who()
+    }
 
     fn read(&mut self) -> Result<Batch<InstanceView>, ApiError> {
         let (call, limit) = (&self.call, self.left.min(ROWS));
@@ -117,6 +122,7 @@ async fn list_all_instances(call: Call<Admin>) -> Result<HttpResponse, ApiError>
     InstanceRows::answer(call, true, |call, after, rows| {
         Ok(call.state.catalog.all_instances(&call.scope, after, rows)?)
     })
+    .await
 }
 
 /// Show an instance

@@ -34,6 +34,7 @@ mod refusal;
 mod retention;
 mod schedules;
 mod strategies;
+mod turns;
 mod versions;
 
 use std::sync::Arc;

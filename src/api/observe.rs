@@ -117,28 +117,27 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     }
 }
 
-/// The answer of the handler; on a connection of the reserve only that of the health check, and then it ends.
+/// The answer of the handler; on a connection of the reserve only that of the health check.
 async fn answer<B: MessageBody + 'static>(
     connection: Option<Arc<Connection>>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let in_reserve = connection.as_ref().is_some_and(|it| it.entrance() == Entrance::Reserve);
-    let _open = connection.clone().map(Connection::begin);
-    if !in_reserve {
-        let response = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-        // If its body is sent in pieces, the connection knows until the last one.
-        return response.map(|it| match connection {
-            Some(connection) => held::until_sent(it, || connection.begin_long_body()),
-            None => it,
-        });
-    }
-    let mut response = if request.path() == HEALTH {
-        next.call(request).await?.map_into_boxed_body()
-    } else {
-        request.error_response(no_connection_left())
+    let Some(connection) = connection else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    let _open = Arc::clone(&connection).begin();
+    let response = if connection.entrance() == Entrance::Reserve && request.path() != HEALTH {
+        request.error_response(no_connection_left())
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    let is_last = connection.ends_with_answer();
+    // If its body is sent in pieces, the connection knows until the last one.
+    let mut response = held::until_sent(response, || connection.begin_long_body());
+    if is_last {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     Ok(response)
 }
 

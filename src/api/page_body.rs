@@ -1,5 +1,6 @@
 //! The JSON of a page, written while its rows are read: a long one is never in memory as a whole.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,11 +13,14 @@ use serde::Serialize;
 use crate::wire::Link;
 
 use super::error::ApiError;
+use super::turns::turn;
 
 /// Rows that are read at a time. The usual pages are read at once.
 pub(super) const ROWS: u32 = 32;
 /// Room for a row in JSON; few need more.
 const ROW_BYTES: usize = 1024;
+/// Bytes that are sent at once: a client that takes nothing keeps little of a long page in memory.
+const PIECE: usize = 8 << 10;
 
 /// The rows of a page, a few at a time.
 pub(super) trait Rows: Unpin + 'static {
@@ -24,6 +28,9 @@ pub(super) trait Rows: Unpin + 'static {
 
     /// The key of the list in the page.
     const KEY: &'static str;
+
+    /// The name of the token that asks.
+    fn who(&self) -> &str;
 
     /// The next rows, at most [`ROWS`].
     fn read(&mut self) -> Result<Batch<Self::Row>, ApiError>;
@@ -42,15 +49,25 @@ pub(super) enum Rest {
 }
 
 /// The answer with a page. It has a length if its rows fit into one batch.
-pub(super) fn answer<R: Rows>(mut rows: R) -> Result<HttpResponse, ApiError> {
-    let mut text = format!("{{\"{}\":[", R::KEY).into_bytes();
-    let ended = write_batch(&mut text, true, rows.read()?);
+pub(super) async fn answer<R: Rows>(rows: R) -> Result<HttpResponse, ApiError> {
+    let (text, rows) = read(rows, true).await?;
     let mut response = HttpResponse::Ok();
     response.content_type(ContentType::json());
-    if ended {
-        return Ok(response.body(text));
+    Ok(match rows {
+        None => response.body(text),
+        Some(rows) => response.body(PageBody { text, rest: PageRest::Rows(rows) }),
+    })
+}
+
+/// The next batch as text, and the rows if there are more.
+async fn read<R: Rows>(mut rows: R, first: bool) -> Result<(Bytes, Option<R>), ApiError> {
+    let _turn = turn(rows.who()).await;
+    let mut text = Vec::new();
+    if first {
+        text.extend_from_slice(format!("{{\"{}\":[", R::KEY).as_bytes());
     }
-    Ok(response.body(PageBody { next: Some(text.into()), rows: Some(rows), paused: false }))
+    let ended = write_batch(&mut text, first, rows.read()?);
+    Ok((text.into(), (!ended).then_some(rows)))
 }
 
 /// Writes a batch, and the end of the page if it is the last one, which it says.
@@ -77,12 +94,19 @@ fn write(text: &mut Vec<u8>, value: &impl Serialize) {
 }
 
 struct PageBody<R> {
-    next: Option<Bytes>,
-    /// `None` once all are read.
-    rows: Option<R>,
-    /// Whether others had a turn since the last batch.
-    paused: bool,
+    /// What was read and not sent.
+    text: Bytes,
+    rest: PageRest<R>,
 }
+
+/// What follows.
+enum PageRest<R> {
+    Rows(R),
+    Reading(Reading<R>),
+    End,
+}
+
+type Reading<R> = Pin<Box<dyn Future<Output = Result<(Bytes, Option<R>), ApiError>>>>;
 
 impl<R: Rows> MessageBody for PageBody<R> {
     type Error = ApiError;
@@ -96,28 +120,29 @@ impl<R: Rows> MessageBody for PageBody<R> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, ApiError>>> {
-        if let Some(piece) = self.next.take() {
-            return Poll::Ready(Some(Ok(piece)));
-        }
-        // Reading does not wait for anything, so every other request would wait for the whole page.
-        self.paused = !self.paused;
-        if self.paused {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let Some(mut rows) = self.rows.take() else { return Poll::Ready(None) };
-        let batch = match rows.read() {
-            Ok(batch) => batch,
-            Err(error) => {
-                log::warn!("a page of {} was cut off: {error}", R::KEY);
-                return Poll::Ready(Some(Err(error)));
+        if self.text.is_empty() {
+            let mut reading = match std::mem::replace(&mut self.rest, PageRest::End) {
+                PageRest::Rows(rows) => Box::pin(read(rows, false)),
+                PageRest::Reading(reading) => reading,
+                PageRest::End => return Poll::Ready(None),
+            };
+            match reading.as_mut().poll(context) {
+                Poll::Pending => {
+                    self.rest = PageRest::Reading(reading);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok((text, rows))) => {
+                    self.text = text;
+                    self.rest = rows.map_or(PageRest::End, PageRest::Rows);
+                }
+                Poll::Ready(Err(error)) => {
+                    log::warn!("a page of {} was cut off: {error}", R::KEY);
+                    return Poll::Ready(Some(Err(error)));
+                }
             }
-        };
-        let mut text = Vec::new();
-        if !write_batch(&mut text, false, batch) {
-            self.rows = Some(rows);
         }
-        Poll::Ready(Some(Ok(text.into())))
+        let piece = self.text.len().min(PIECE);
+        Poll::Ready(Some(Ok(self.text.split_to(piece))))
     }
 }
 
@@ -133,6 +158,10 @@ mod tests {
     impl Rows for Numbers {
         type Row = u32;
         const KEY: &'static str = "numbers";
+
+        fn who(&self) -> &str {
+            "alice"
+        }
 
         fn read(&mut self) -> Result<Batch<u32>, ApiError> {
             let rows: Vec<u32> = (0..self.0.min(2)).collect();
@@ -151,7 +180,7 @@ mod tests {
             (3, json!([0, 1, 0])),
             (6, json!([0, 1, 0, 1, 0, 1])),
         ] {
-            let body = answer(Numbers(count)).unwrap().into_body();
+            let body = answer(Numbers(count)).await.unwrap().into_body();
             let sized = matches!(body.size(), BodySize::Sized(_));
             assert_eq!(sized, count <= 2);
             let text = to_bytes(body).await.unwrap();

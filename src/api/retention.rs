@@ -25,8 +25,7 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn preview_retention(call: Call<Read>) -> Result<Json<RetentionAnswer>, ApiError> {
     let id = call.id()?;
-    let (catalog, scope) = call.catalog();
-    let found = catalog.retention(scope, id)?;
+    let found = call.read_long(move |catalog, scope| catalog.retention(scope, id)).await?;
     let retention = RetentionView::new(id, found.keep.as_ref(), &found.targets);
     Ok(Json(RetentionAnswer { retention }))
 }

@@ -32,7 +32,8 @@ pub(super) fn routes() -> Vec<Operation> {
 )]
 async fn list_schedules(call: Call<Read>) -> Result<Json<ScheduleList>, ApiError> {
     let every_project = call.query()?.filter("all_projects")?.is_some_and(truthy);
-    let found = call.state.catalog.schedules(&call.scope, every_project)?;
+    let read = call.read_long(move |catalog, scope| catalog.schedules(scope, every_project));
+    let found = read.await?;
     Ok(Json(ScheduleList { backup_schedules: found.into_iter().map(view).collect() }))
 }
 

@@ -13,7 +13,7 @@ use actix_web::http::{Method, header};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::access::is_own_host;
+use crate::access::{Reached, is_own_host};
 use crate::domain::Origin;
 
 use super::asked::Asked;
@@ -47,8 +47,13 @@ pub(super) async fn answer(
         return guarded(asset_answer(asset), true);
     }
     let console = console.into_inner();
-    let session = session_of(&request, &console);
-    let answer = respond(&request, payload, (&console, session.as_ref()), route).await;
+    let is_here = host(&request).is_some_and(|it| is_known(it, &request, &console));
+    let session = if is_here { session_of(&request, &console) } else { None };
+    let answer = if is_here {
+        respond(&request, payload, (&console, session.as_ref()), route).await
+    } else {
+        Err(ConsoleError::NotOurHost)
+    };
     let answer = answer.unwrap_or_else(|error| {
         if let Some(cause) = error.cause() {
             log::error!("{} {} failed: {cause}", request.method(), request.path());
@@ -190,15 +195,30 @@ fn is_same_site(request: &HttpRequest, console: &Console) -> bool {
 fn is_own_origin(origin: &str, request: &HttpRequest, console: &Console) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else { return false };
     let Some(authority) = origin.authority() else { return false };
+    let is_host = || host(request).is_some_and(|it| it.eq_ignore_ascii_case(authority.as_str()));
+    is_public(authority.as_str(), console)
+        || is_host() && is_known(authority.as_str(), request, console)
+}
+
+/// The name by which the browser reaches this server, as it says.
+fn host(request: &HttpRequest) -> Option<&str> {
+    let header = request.headers().get(HOST).and_then(|it| it.to_str().ok());
+    header.or_else(|| request.uri().authority().map(Authority::as_str))
+}
+
+/// Whether a name is one that this server has. Another one may have been made to lead here, so that pages of somebody
+/// else share it.
+fn is_known(name: &str, request: &HttpRequest, console: &Console) -> bool {
+    let local = request.conn_data::<Reached>().and_then(|it| it.0);
+    is_public(name, console) || is_own_host(name, &console.settings.hosts, local)
+}
+
+fn is_public(name: &str, console: &Console) -> bool {
     let public: Option<Uri> = console.settings.public_url.as_ref().and_then(|it| it.parse().ok());
-    if public.as_ref().and_then(Uri::authority) == Some(authority) {
-        return true;
-    }
-    let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
-    let same = host.and_then(|it| it.parse::<Authority>().ok()).is_some_and(|it| it == *authority);
-    // Without tokens, a name that somebody made lead here must not be enough.
-    same && (console.settings.needs_token
-        || is_own_host(authority.as_str(), &console.settings.hosts, None))
+    public
+        .as_ref()
+        .and_then(Uri::authority)
+        .is_some_and(|it| it.as_str().eq_ignore_ascii_case(name))
 }
 
 /// The answer, with what browsers may do with it.

@@ -17,6 +17,9 @@ pub(super) enum ConsoleError {
     /// The form of another site, or of a session that is over.
     #[error("this did not come from a page of this console")]
     NotOurForm,
+    /// A name that is not known to be this server's.
+    #[error("this address is not one that this server knows as its own")]
+    NotOurHost,
     #[error("the form did not arrive in time")]
     Timeout,
     #[error("the form is longer than {0} bytes")]
@@ -63,6 +66,12 @@ impl ConsoleError {
                 "Not done",
                 "Nothing was changed. Load the page again and repeat what you did; if a proxy is before this server, set \
                  server.public_url to the address that you use.",
+            ),
+            Self::NotOurHost => (
+                StatusCode::FORBIDDEN,
+                "Not here",
+                "Nothing was changed. Use the address of the machine, or name this one in server.hosts, or in \
+                 server.public_url if a proxy is before this server; then restart it.",
             ),
             Self::Timeout | Self::TooLong(_) => {
                 (StatusCode::BAD_REQUEST, "Not accepted", "Nothing was changed. Send it again.")

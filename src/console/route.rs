@@ -83,6 +83,29 @@ impl Route {
         };
         parts.next().is_none().then_some(route)
     }
+
+    /// Whether it shows something, and changes nothing.
+    pub(super) const fn is_shown(self) -> bool {
+        match self {
+            Self::Overview
+            | Self::Instance(_)
+            | Self::OfInstance(_, InstanceAction::Delete)
+            | Self::Backup(_)
+            | Self::Archive(_)
+            | Self::OfBackup(_, BackupAction::Delete | BackupAction::Restore)
+            | Self::Alerts
+            | Self::Events
+            | Self::Quotas
+            | Self::Reference => true,
+            Self::SignIn
+            | Self::SignOut
+            | Self::Asset(_)
+            | Self::OfInstance(..)
+            | Self::OfBackup(..)
+            | Self::TestAlerts
+            | Self::Live => false,
+        }
+    }
 }
 
 fn of_text<T: FromStr>(text: &str) -> Option<T> {

@@ -148,7 +148,7 @@ fn safe(after: &str) -> String {
     let path = after.strip_prefix("/console/").unwrap_or_default();
     let plain = path.split('?').next().unwrap_or_default();
     let printable = after.bytes().all(|it| it.is_ascii_graphic());
-    if printable && Route::of(plain).is_some_and(|it| it != Route::Live) {
+    if printable && Route::of(plain).is_some_and(Route::is_shown) {
         format!("/console/{path}")
     } else {
         "/console/".to_owned()
@@ -165,6 +165,9 @@ mod tests {
             ["https://evil.example/", "//evil.example/console/", "/v1.0", "", "/console/\r\nX: y"]
         {
             assert_eq!(safe(elsewhere), "/console/", "{elsewhere}");
+        }
+        for no_page in ["sign-out", "sign-in", "live", "alerts/test"] {
+            assert_eq!(safe(&format!("/console/{no_page}")), "/console/", "{no_page}");
         }
         assert_eq!(safe("/console/events?before=7"), "/console/events?before=7");
     }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use parking_lot::Mutex;
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z.
@@ -69,7 +69,7 @@ impl Timestamp {
     /// The date and time in UTC; the epoch where that has no year of four digits.
     fn to_civil(self) -> DateTime {
         jiff::Timestamp::from_microsecond(self.0)
-            .map(|instant| TimeZone::UTC.to_datetime(instant))
+            .map(|instant| Offset::UTC.to_datetime(instant))
             .ok()
             .filter(|at| at.year() >= 0)
             .unwrap_or(DateTime::constant(1970, 1, 1, 0, 0, 0, 0))

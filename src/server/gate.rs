@@ -2,7 +2,8 @@
 //!
 //! When as many as may be are open, the one that has been of no use for longest is closed for the new one: one
 //! that waits for a request, sends one without end, or does not take its answer. One whose request is being
-//! answered is never closed. If all are busy, a few more are let in, for the health check only.
+//! answered is never closed. If all are busy, those that have been open for longest end with their next answer, so that
+//! clients which ask without end do not keep others out; and a few more are let in, for the health check only.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -26,6 +27,8 @@ const SLOW: Duration = Duration::from_secs(5);
 /// How often, and how many times, a connection that found no room tries again.
 const WAIT: Duration = Duration::from_millis(50);
 const WAITS: u32 = 20;
+/// After how many times it may get into the reserve: one that was idle would have made room by then.
+const WAITS_FOR_ROOM: u32 = 6;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GateSettings {
@@ -52,6 +55,8 @@ pub(super) struct Gate {
 /// An open connection, as the gate and its stream see it.
 #[derive(Debug)]
 pub(super) struct Member {
+    /// Those that came later have higher ones.
+    number: u64,
     pub(super) connection: Arc<Connection>,
     from: Option<IpAddr>,
     /// When a byte was last received or sent, in milliseconds since the gate was made.
@@ -66,7 +71,6 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Place {
     gate: Arc<Gate>,
-    number: u64,
     pub(super) member: Arc<Member>,
 }
 
@@ -80,6 +84,11 @@ impl Gate {
             tickets: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
         })
+    }
+
+    /// Whether nobody is in.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.lock().is_empty()
     }
 
     /// Lets a connection in as soon as there is room or room can be made. It waits for that, but not for long, and
@@ -98,7 +107,7 @@ impl Gate {
             if self.newer_than(ticket) >= self.settings.most {
                 return None;
             }
-            if let Some(place) = self.enter(from, local, again > WAITS / 2) {
+            if let Some(place) = self.enter(from, local, again >= WAITS_FOR_ROOM) {
                 return Some(place);
             }
         }
@@ -115,7 +124,9 @@ impl Gate {
         let from = from.map(|it| network(it.ip()));
         let mut open = self.open.lock();
         let entrance = self.make_room(&open, from, may_reserve)?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let member = Arc::new(Member {
+            number,
             connection: Arc::new(Connection::new(entrance, local)),
             from,
             progress_ms: AtomicU64::new(self.now_ms()),
@@ -123,10 +134,9 @@ impl Gate {
             must_end: AtomicBool::new(false),
             waker: Mutex::default(),
         });
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
         open.insert(number, Arc::clone(&member));
         drop(open);
-        Some(Place { gate: Arc::clone(self), number, member })
+        Some(Place { gate: Arc::clone(self), member })
     }
 
     /// Where a new connection from this address comes in; `None` if it cannot.
@@ -146,15 +156,28 @@ impl Gate {
         let counted = || there().filter(|it| !in_reserve(it));
         let same_address = |it: &&Arc<Member>| it.from == from;
         let made_room = if from.is_some() && counted().filter(same_address).count() >= per_address {
-            self.end_idlest(counted().filter(same_address))
+            self.end_one_of(counted().filter(same_address))
         } else {
-            counted().count() < most || self.end_idlest(counted())
+            counted().count() < most || self.end_one_of(counted())
         };
         if made_room || !may_reserve {
             return made_room.then_some(entrance);
         }
         let reserved = || there().filter(in_reserve);
         (reserved().count() < RESERVE || self.end_idlest(reserved())).then_some(Entrance::Reserve)
+    }
+
+    /// Ends the connection that has been of no use for longest; or, if all are of use, lets the one that has been open for
+    /// longest end with its next answer. Returns whether there is room now.
+    fn end_one_of<'m>(&self, members: impl Iterator<Item = &'m Arc<Member>> + Clone) -> bool {
+        let made_room = self.end_idlest(members.clone());
+        if !made_room {
+            let busy = members.filter(|it| !it.connection.ends_with_answer());
+            if let Some(first) = busy.min_by_key(|it| it.number) {
+                first.connection.end_with_answer();
+            }
+        }
+        made_room
     }
 
     /// Ends the connection that has been of no use for longest, if one may be ended.
@@ -225,7 +248,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.gate.open.lock().remove(&self.number);
+        self.gate.open.lock().remove(&self.member.number);
     }
 }
 
@@ -298,6 +321,23 @@ mod tests {
         assert!(reserve.iter().all(|it| it.member.connection.entrance() == Entrance::Reserve));
         assert_eq!(enter(&gate, "192.0.2.2").unwrap().member.connection.entrance(), Entrance::Port);
         assert!(busy.member.must_end());
+    }
+
+    #[test]
+    fn the_longest_open_of_busy_connections_ends_with_its_answer() {
+        let gate = old(gate(2, 2));
+        let busy = ["192.0.2.1", "192.0.2.2"].map(|ip| enter(&gate, ip).unwrap());
+        let requests = busy.each_ref().map(|it| Arc::clone(&it.member.connection).begin());
+        let ends = || busy.each_ref().map(|it| it.member.connection.ends_with_answer());
+        assert_eq!(ends(), [false, false]);
+        let third = gate.enter(Some("192.0.2.3:1".parse().unwrap()), None, false);
+        assert!(third.is_none());
+        assert_eq!(ends(), [true, false]);
+        assert!(gate.enter(Some("192.0.2.3:1".parse().unwrap()), None, false).is_none());
+        assert_eq!(ends(), [true, true]);
+        assert!(busy.iter().all(|it| !it.member.must_end()));
+        drop((requests, busy));
+        assert!(enter(&gate, "192.0.2.3").is_some());
     }
 
     #[test]

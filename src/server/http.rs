@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixListener;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,36 +17,34 @@ use actix_service::{
 };
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Server, ServiceResponse};
-use actix_web::rt::net::{TcpStream, UnixStream};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, Error};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::access::Reached;
 use crate::api::{self, Connection, Entrance, State};
 use crate::config::ServerConfig;
 use crate::console::{self, Console};
 
-use super::gate::{Gate, GateSettings, Place};
+use super::gate::{Gate, GateSettings};
 use super::stream::{ClientStream, Times};
 
 /// Seconds that requests in flight get when the server stops.
-const REQUEST_GRACE_S: u64 = 10;
+pub(super) const REQUEST_GRACE_S: u64 = 10;
 /// How long a client that was refused may go on sending, so that it reads why.
 const REFUSED: Duration = Duration::from_secs(1);
 /// Bytes of an answer that may wait for its client; beyond, the next piece of it is not made yet.
 const WRITE_BUFFER: usize = 8 << 10;
-/// Connections to the Unix socket at once.
-const LOCAL_CONNECTIONS: usize = 64;
 
 type Accepted<S> = Result<(ClientStream<S>, Option<SocketAddr>), DispatchError>;
 
-/// A server on these listeners. It answers once it is awaited.
+/// A server on the port, and what answers its requests. It answers once it is awaited.
 pub(super) fn server(
     config: &ServerConfig,
     (state, console): (&Data<State>, Option<&Data<Console>>),
     port: TcpListener,
-    socket: Option<UnixListener>,
-) -> io::Result<Server> {
+) -> io::Result<(Server, Application)> {
     let times = Times { request: config.request_timeout(), send: config.send_timeout() };
     let open = Gate::new(GateSettings {
         entrance: Entrance::Port,
@@ -68,64 +65,38 @@ pub(super) fn server(
         keep_alive: config.keep_alive(),
         stopping: builder.graceful_shutdown_signal(),
     };
-    let (at_port, at_socket) = (application.clone(), application);
+    let at_port = application.clone();
     builder = builder.listen("port", port, move || {
         let gate = Arc::clone(&open);
         fn_service(move |io: TcpStream| accept_tcp(io, Arc::clone(&gate), times))
             .and_then(at_port.service())
     })?;
-    if let Some(socket) = socket {
-        let local = Gate::new(GateSettings {
-            entrance: Entrance::Socket,
-            most: LOCAL_CONNECTIONS,
-            per_address: LOCAL_CONNECTIONS,
-        });
-        builder = builder.listen_uds("socket", socket, move || {
-            let gate = Arc::clone(&local);
-            fn_service(move |io: UnixStream| {
-                let gate = Arc::clone(&gate);
-                async move {
-                    let place = place(&gate, None, None).await?;
-                    Ok((ClientStream::new(io, place, times), None))
-                }
-            })
-            .and_then(at_socket.service())
-        })?;
-    }
-    Ok(builder.run())
+    Ok((builder.run(), application))
 }
 
 async fn accept_tcp(io: TcpStream, gate: Arc<Gate>, times: Times) -> Accepted<TcpStream> {
     let (peer, local) = (io.peer_addr()?, io.local_addr()?);
-    let place = place(&gate, Some(peer), Some(local)).await?;
+    // Without a place it is closed.
+    let place = gate.wait_to_enter(Some(peer), Some(local)).await;
+    let place = place.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
     // The end of an answer is not held back until the client has acknowledged the rest.
     io.set_nodelay(true)?;
     Ok((ClientStream::new(io, place, times), Some(peer)))
 }
 
-/// A place for a connection; without one it is closed.
-async fn place(
-    gate: &Arc<Gate>,
-    peer: Option<SocketAddr>,
-    local: Option<SocketAddr>,
-) -> Result<Place, DispatchError> {
-    let place = gate.wait_to_enter(peer, local).await;
-    place.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))
-}
-
 /// What answers requests.
 #[derive(Clone)]
-struct Application {
+pub(super) struct Application {
     state: Data<State>,
     console: Option<Data<Console>>,
-    times: Times,
+    pub(super) times: Times,
     keep_alive: Duration,
     stopping: GracefulShutdownSignal,
 }
 
 impl Application {
     /// The service for streams of one kind.
-    fn service<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    pub(super) fn service<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         &self,
     ) -> impl ServiceFactory<
         (ClientStream<S>, Option<SocketAddr>),
@@ -148,7 +119,9 @@ impl Application {
             .client_disconnect_timeout(REFUSED)
             .h1_write_buffer_size(WRITE_BUFFER)
             .on_connect_ext(|io: &ClientStream<S>, data| {
-                data.insert(Arc::<Connection>::clone(&io.place().member.connection));
+                let connection = &io.place().member.connection;
+                data.insert(Reached(connection.local()));
+                data.insert(Arc::<Connection>::clone(connection));
             })
             .h1(answers)
     }
@@ -161,7 +134,7 @@ thread_local! {
     static ANSWERS: RefCell<Weak<Answers>> = const { RefCell::new(Weak::new()) };
 }
 
-/// The same for every listener: each has the patterns of all paths in memory.
+/// One for each thread: each has the patterns of all paths in memory.
 async fn answers(state: Data<State>, console: Option<Data<Console>>) -> Result<Rc<Answers>, ()> {
     if let Some(known) = ANSWERS.with_borrow(Weak::upgrade) {
         return Ok(known);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::rt::System;
+use actix_web::rt::{System, SystemRunner};
 use actix_web::web;
 
 use crate::api::{self, LimitSettings, Limits, State};
@@ -17,14 +17,18 @@ use super::listener::{self, Bound};
 use super::open::open_and_lock;
 use super::reload::reload;
 use super::signals::SignalListener;
+use super::socket::{self, SocketServer};
 use super::startup_probe::StartupProbe;
-use super::{ServerError, alerts, http, keys, policies, socket, token};
+use super::{ServerError, alerts, http, keys, policies, token};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the answer to a sign-in with a wrong token waits.
 const WRONG_TOKEN_WAIT: Duration = Duration::from_secs(1);
+
+/// Threads of the main one for what takes longer than it may be held up.
+const BLOCKING_THREADS: usize = 2;
 
 /// Microseconds within which a rebuild reads a further piece of an archive.
 const REBUILD_STEP_US: u32 = 120_000_000;
@@ -50,8 +54,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     let probe = StartupProbe::start(&context);
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
-    let served =
-        System::new().block_on(answer(config, &context, &channels, (address, &mut signals)));
+    let served = system()?.block_on(answer(config, &context, &channels, (address, &mut signals)));
     notify(sd_notify::NotifyState::Stopping);
     scheduler.stop();
     workers.drain(config.server.shutdown_grace());
@@ -62,6 +65,14 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     drop(lock);
     log::info!("stopped");
     served
+}
+
+/// What the main thread runs: it starts the others, and answers at the socket.
+fn system() -> Result<SystemRunner, ServerError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+    let runtime = runtime.map_err(ServerError::Run)?;
+    Ok(System::with_tokio_rt(|| runtime))
 }
 
 /// Settles what the last process left. A lost catalog is rebuilt, which may take longer than systemd waits.
@@ -114,7 +125,10 @@ async fn answer(
     let (_file, socket) = socket::listen(config).unzip();
     let console = config.server.console.then(|| web::Data::new(console(config, context, channels)));
     let faces = (&state, console.as_ref());
-    let server = http::server(&config.server, faces, port, socket).map_err(ServerError::Run)?;
+    let (server, application) =
+        http::server(&config.server, faces, port).map_err(ServerError::Run)?;
+    let socket = socket.map(|it| SocketServer::start(it, &application)).transpose();
+    let socket = socket.map_err(ServerError::Run)?;
     let (running, reloaded, channels) = (config.clone(), context.clone(), Arc::clone(channels));
     let reload = move || reload(&running, &reloaded, &channels);
     let ends = (context.cancel.clone(), Arc::clone(context.catalog.changes()));
@@ -123,7 +137,11 @@ async fn answer(
     listener::warn_without_tls(&config.server);
     log::info!("listening on http://{address}");
     notify(sd_notify::NotifyState::Ready);
-    server.await.map_err(ServerError::Run)
+    let served = server.await.map_err(ServerError::Run);
+    if let Some(socket) = socket {
+        socket.stop().await;
+    }
+    served
 }
 
 fn console(config: &Config, context: &Context, channels: &Arc<Channels>) -> Console {

@@ -1,10 +1,32 @@
 //! The Unix socket beside the port: for the commands and health checks of this machine, whatever happens at the
-//! port.
+//! port. It has connections and a thread of its own: the main one, which otherwise only waits for the end.
 
+use std::io;
 use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
+use actix_service::{Service, ServiceFactory as _};
+use actix_web::rt::net::{self, UnixStream};
+use actix_web::rt::spawn;
+use actix_web::rt::task::JoinHandle;
+use actix_web::rt::time::{sleep, timeout};
+
+use crate::api::Entrance;
 use crate::config::Config;
 use crate::disk::SocketFile;
+
+use super::gate::{Gate, GateSettings};
+use super::http::{Application, REQUEST_GRACE_S};
+use super::stream::ClientStream;
+
+/// Connections at once.
+const CONNECTIONS: usize = 64;
+/// How long to wait after a connection could not be accepted, such as for lack of descriptors.
+const RETRY: Duration = Duration::from_millis(500);
+/// How often the end of the last answer is looked for.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Listens on the configured socket. Without it the server works too, so an error is only logged.
 pub(super) fn listen(config: &Config) -> Option<(SocketFile, UnixListener)> {
@@ -23,5 +45,66 @@ pub(super) fn listen(config: &Config) -> Option<(SocketFile, UnixListener)> {
             );
             None
         }
+    }
+}
+
+/// Answers at the socket, on the thread that starts it.
+#[derive(Debug)]
+pub(super) struct SocketServer {
+    accepting: JoinHandle<()>,
+    gate: Arc<Gate>,
+}
+
+impl SocketServer {
+    pub(super) fn start(listener: UnixListener, application: &Application) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = net::UnixListener::from_std(listener)?;
+        let gate = Gate::new(GateSettings {
+            entrance: Entrance::Socket,
+            most: CONNECTIONS,
+            per_address: CONNECTIONS,
+        });
+        let accepting = spawn(accept(listener, Arc::clone(&gate), application.clone()));
+        Ok(Self { accepting, gate })
+    }
+
+    /// Accepts nothing more, and waits for the answers that are not sent yet.
+    pub(super) async fn stop(self) {
+        self.accepting.abort();
+        let last = async {
+            while !self.gate.is_empty() {
+                sleep(LOOK).await;
+            }
+        };
+        if timeout(Duration::from_secs(REQUEST_GRACE_S), last).await.is_err() {
+            log::warn!("clients at the socket did not take their answers in time");
+        }
+    }
+}
+
+async fn accept(listener: net::UnixListener, gate: Arc<Gate>, application: Application) {
+    // Most servers are never asked here, and what answers takes memory.
+    let mut answers = None;
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _address)) => stream,
+            Err(error) => {
+                log::warn!("a connection to the socket could not be accepted: {error}");
+                sleep(RETRY).await;
+                continue;
+            }
+        };
+        if answers.is_none() {
+            let made = application.service::<UnixStream>().new_service(()).await;
+            answers = made.ok().map(Rc::new);
+        }
+        let Some(answers) = answers.clone() else { continue };
+        let (gate, times) = (Arc::clone(&gate), application.times);
+        spawn(async move {
+            if let Some(place) = gate.wait_to_enter(None, None).await {
+                // What goes wrong with one connection is its end.
+                drop(answers.call((ClientStream::new(stream, place, times), None)).await);
+            }
+        });
     }
 }

@@ -1,16 +1,13 @@
 //! The rows of runs. Drills are queued here; of every other job the rows say what became of it.
 
-use std::time::Duration;
-
 use rusqlite::{named_params, params};
 
 use super::sql::{columns, execute, insert, query_all, query_first, statements};
 use super::types::{Json, failure, json};
 use super::{Records, Result};
 use crate::domain::{
-    BackupId, Drill, DrillOutcome, Failure, FailureCode, InstanceId, NextDrill, PastOutcome,
-    PastRun, ProjectId, RowsByTable, Run, RunEnd, RunId, RunKind, RunNumbers, RunResult, Timestamp,
-    Verdict,
+    BackupId, FailureCode, InstanceId, PastOutcome, PastRun, ProjectId, RowsByTable, Run, RunEnd,
+    RunId, RunKind, RunNumbers, RunResult, Timestamp,
 };
 
 /// Ended runs that are kept of one backup, kind and result.
@@ -350,38 +347,4 @@ impl Records<'_> {
 
 fn expiry(at: Timestamp) -> Timestamp {
     Timestamp::from_micros(at.as_micros().saturating_add(KEPT_AFTER_DELETION))
-}
-
-/// The columns of a backup's row that say where it stands with drills.
-#[derive(Debug)]
-pub(super) struct DrillColumns {
-    pub(super) asked: Option<Timestamp>,
-    pub(super) begun: Option<Timestamp>,
-    /// When the last drill ended that ended by itself.
-    pub(super) ended: Option<Timestamp>,
-    /// Whether it found damage.
-    pub(super) damaged: bool,
-    /// What is wrong with the data, or what stopped the last drill.
-    pub(super) failure: Option<Failure>,
-    /// What the last drill measured, without the rows by table.
-    pub(super) numbers: Option<Json<RunNumbers>>,
-}
-
-impl From<DrillColumns> for Drill {
-    fn from(it: DrillColumns) -> Self {
-        let next = it
-            .asked
-            .map(|_at| if it.begun.is_some() { NextDrill::Running } else { NextDrill::Waiting });
-        let numbers = it.numbers.map(|numbers| numbers.0).unwrap_or_default();
-        let last = it.ended.map(|at| DrillOutcome {
-            at,
-            took: Duration::from_millis(numbers.took_ms.unwrap_or(0)),
-            verdict: match it.failure {
-                Some(failure) if it.damaged => Verdict::Damaged(failure),
-                Some(failure) => Verdict::Inconclusive(failure),
-                None => Verdict::Passed(numbers.drill.unwrap_or_default()),
-            },
-        });
-        Self { next, last }
-    }
 }

@@ -43,10 +43,11 @@ pub(super) fn execute(db: &Connection, statement: &str, params: impl Params) -> 
 }
 
 /// Declares the columns of a query once: a struct with a field for each, which is read from a row, and a
-/// macro with their list for the statement's text. So none can be read as another.
+/// macro with their list for the statement's text. So none can be read as another. A `part` of the columns is read
+/// where others end.
 macro_rules! columns {
     (
-        $(#[$doc:meta])*
+        part $(#[$doc:meta])*
         $name:ident, $list:ident {
             $first:ident: $first_type:ty = $first_sql:literal,
             $($field:ident: $type:ty = $sql:literal),+ $(,)?
@@ -63,10 +64,21 @@ macro_rules! columns {
         }
 
         impl $name {
-            fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-                let mut columns = 0_usize..;
+            fn read_from(
+                row: &rusqlite::Row<'_>,
+                columns: &mut std::ops::RangeFrom<usize>,
+            ) -> rusqlite::Result<Self> {
                 let mut next = || columns.next().unwrap_or_default();
                 Ok(Self { $first: row.get(next())?, $($field: row.get(next())?),+ })
+            }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, $list:ident { $($columns:tt)+ }) => {
+        $crate::store::sql::columns! { part $(#[$doc])* $name, $list { $($columns)+ } }
+
+        impl $name {
+            fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+                Self::read_from(row, &mut (0..))
             }
         }
     };

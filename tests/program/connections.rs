@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
@@ -85,6 +86,45 @@ fn idle_connections_do_not_keep_a_client_out_and_the_limit_is_what_the_key_says(
     let open = idle.iter().filter(|stream| is_open(stream)).count();
     // Those, and the reserve for health checks.
     assert!(open <= 8 + 8, "{open} connections are open");
+}
+
+/// Asks for the health without a pause, over a new connection whenever the last one has ended.
+fn ask_without_end(server: &TestServer, ended: &AtomicBool) {
+    let mut answer = [0; 4096];
+    while !ended.load(Ordering::Acquire) {
+        let mut stream = connect(server);
+        loop {
+            send(&mut stream, HEALTH);
+            let is_open = stream.read(&mut answer).is_ok_and(|bytes| bytes > 0);
+            if !is_open || ended.load(Ordering::Acquire) {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn clients_that_ask_without_end_do_not_keep_a_client_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder)
+        .setting("server.max_connections", "4")
+        .setting("server.max_connections_per_address", "4")
+        .start();
+    let alice = server.client_of("alice");
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _client in 0..8 {
+            scope.spawn(|| ask_without_end(&server, &ended));
+        }
+        let body =
+            br#"{"backup": {"name": "n", "instance": "deadbeef-0000-4000-8000-00000000dead"}}"#;
+        for _time in 0..5 {
+            wait_until("a create over the port", || {
+                alice.try_send("POST", "backups", Some(body)).ok().filter(|it| it.status == 404)
+            });
+        }
+        ended.store(true, Ordering::Release);
+    });
 }
 
 #[test]

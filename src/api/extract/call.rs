@@ -4,14 +4,14 @@ use std::future::{Ready, ready};
 use std::str::FromStr;
 
 use actix_web::dev::Payload;
-use actix_web::web::Data;
+use actix_web::web::{self, Data};
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 
 use crate::api::State;
 use crate::api::counted;
 use crate::api::error::ApiError;
 use crate::api::link::{self, ListUrl};
-use crate::catalog::{Catalog, Permission, Read, Scope};
+use crate::catalog::{self, Catalog, Permission, Read, Scope};
 use crate::wire::Link;
 
 use super::Query;
@@ -41,6 +41,11 @@ impl<P: Permission> FromRequest for Call<P> {
 }
 
 impl<P: Permission> Call<P> {
+    /// The name of the token that asks.
+    pub(in crate::api) fn who(&self) -> &str {
+        &self.scope.caller().name
+    }
+
     /// The decoded parameter of the path with this name.
     pub(in crate::api) fn path_parameter(&self, name: &str) -> &str {
         self.request.match_info().get(name).unwrap_or_default()
@@ -85,5 +90,15 @@ impl<P: Permission> Call<P> {
     /// millisecond, and handing it to another thread takes several times as long on a busy machine.
     pub(in crate::api) fn catalog(&self) -> (&Catalog, &Scope<P>) {
         (&self.state.catalog, &self.scope)
+    }
+
+    /// Reads on a thread for that, because it may take longer than the event loop may be held up.
+    pub(in crate::api) async fn read_long<T: Send + 'static>(
+        self,
+        read: impl FnOnce(&Catalog, &Scope<P>) -> catalog::Result<T> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let Self { scope, state, .. } = self;
+        let found = web::block(move || read(&state.catalog, &scope)).await;
+        Ok(found.map_err(|gone| ApiError::Fault(gone.to_string()))??)
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::ToSql;
 
-use super::{BackupRecord, read, select};
+use super::{BackupColumns, BackupRecord, backup_columns, read, select};
 use crate::domain::{Backup, InstanceId, Location, Position, ProjectId, Status, Timestamp};
 use crate::store::sql::{query_all, query_first, statements};
 use crate::store::{Records, Result};
@@ -21,8 +21,10 @@ pub struct Page<'a> {
 /// A page of rows that were not deleted: those of one index, behind a place in it.
 macro_rules! page {
     ($where:literal, $and:literal) => {
-        select!(
-            "WHERE ",
+        concat!(
+            "SELECT ",
+            backup_columns!(),
+            " FROM backups WHERE ",
             $where,
             " (backups.created, backups.id) < (:created, :id) ",
             $and,
@@ -117,7 +119,11 @@ impl Records<'_> {
             (":status", status),
         ];
         params.extend(filters.into_iter().filter(|(name, _value)| names.contains(name)));
-        query_all(self.0, statement, params.as_slice(), |row| Ok(read(row)?.backup))
+        let mut found = query_all(self.0, statement, params.as_slice(), |row| {
+            BackupColumns::read(row).map(Backup::from)
+        })?;
+        self.read_drills(&mut found)?;
+        Ok(found)
     }
 
     /// Every row but those in the trash, oldest first.

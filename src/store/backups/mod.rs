@@ -1,20 +1,21 @@
 //! The rows of backups: one row, adding rows, and what is counted of them.
 
+mod drills;
 mod list;
 mod points;
 mod proofs;
 mod removal;
 mod steps;
 
-use rusqlite::named_params;
+use rusqlite::{Row, named_params};
 
-use super::runs::DrillColumns;
 use super::sql::{columns, execute, insert, query_first, query_one, statements};
 use super::types::{Bytes, Json, failure, json};
 use super::{Records, Removal, Result, Task};
 use crate::domain::{
-    ArchiveFacts, Backup, BackupId, ContainerName, Damage, DamageIn, Datastore, FailureCode, Here,
-    InstanceId, Kind, LeftOut, Location, ProjectId, RunNumbers, Status, Timestamp, VerifyLevel,
+    ArchiveFacts, Backup, BackupId, ContainerName, Damage, DamageIn, Datastore, Drill, Failure,
+    FailureCode, Here, InstanceId, Kind, LeftOut, Location, ProjectId, Status, Timestamp,
+    VerifyLevel,
 };
 
 pub use list::Page;
@@ -68,16 +69,15 @@ impl BackupRecord {
 }
 
 columns! {
+    /// What a backup is made of.
     BackupColumns, backup_columns {
         id: BackupId = "backups.id",
         project: ProjectId = "backups.project",
         instance: Option<InstanceId> = "backups.instance",
         name: String = "backups.name",
         description: Option<String> = "backups.description",
-        task: Task = "backups.task",
         kind: Kind = "backups.kind",
         parent: Option<BackupId> = "backups.parent",
-        parent_required: bool = "backups.parent_required",
         status: Status = "backups.status",
         engine: String = "backups.engine",
         version: String = "backups.version",
@@ -95,43 +95,37 @@ columns! {
         failure_message: Option<String> = "backups.failure_message",
         damage_code: Option<FailureCode> = "backups.damage_code",
         damage_message: Option<String> = "backups.damage_message",
-        damage_in: Option<DamageIn> = "backups.damage_in",
-        removal: Option<Removal> = "backups.removal",
-        trashed: Option<Timestamp> = "backups.trashed",
         pinned: Option<Timestamp> = "backups.pinned",
         here: Here = "backups.here",
-        drill_asked: Option<Timestamp> = "open_drill.asked",
-        drill_begun: Option<Timestamp> = "open_drill.begun",
-        drill_ended: Option<Timestamp> = "last_drill.ended",
-        drill_result: Option<String> = "last_drill.result",
-        drill_failure_code: Option<FailureCode> = "last_drill.failure_code",
-        drill_failure_message: Option<String> = "last_drill.failure_message",
-        drill_numbers: Option<Json<RunNumbers>> =
-            "json_remove(last_drill.numbers, '$.rows_by_table')",
     }
 }
 
-/// Selects rows of backups, each with its open drill and the last one that passed or failed.
+columns! {
+    part
+    /// What only the catalog's rules need.
+    RuleColumns, rule_columns {
+        task: Task = "backups.task",
+        parent_required: bool = "backups.parent_required",
+        damage_in: Option<DamageIn> = "backups.damage_in",
+        removal: Option<Removal> = "backups.removal",
+        trashed: Option<Timestamp> = "backups.trashed",
+    }
+}
+
+/// Selects whole rows of backups, each with its open drill and the last one that passed or failed.
 macro_rules! select {
     ($($where:tt)+) => {
         concat!(
             "SELECT ",
-            $crate::store::backups::backup_columns!(),
-            " FROM backups
-              LEFT JOIN runs AS open_drill INDEXED BY runs_drills ON open_drill.backup = backups.id
-                  AND open_drill.kind = 'drill' AND open_drill.ended IS NULL
-              LEFT JOIN runs AS last_drill INDEXED BY runs_drills ON last_drill.backup = backups.id
-                  AND last_drill.kind = 'drill' AND last_drill.result IN ('done', 'failed', 'damaged')
-                  AND NOT EXISTS (
-                      SELECT 1 FROM runs AS later INDEXED BY runs_drills
-                      WHERE later.backup = last_drill.backup AND later.kind = 'drill'
-                          AND later.result IN ('done', 'failed', 'damaged')
-                          AND (later.ended, later.id) > (last_drill.ended, last_drill.id)) ",
+            $crate::store::backups::backup_columns!(), ", ",
+            $crate::store::backups::rule_columns!(), ", ",
+            $crate::store::backups::drills::drill_columns!(),
+            " FROM backups", $crate::store::backups::drills::with_drills!(),
             $($where)+
         )
     };
 }
-use {backup_columns, select};
+use {backup_columns, rule_columns, select};
 
 impl BackupColumns {
     /// Takes all of an archive's facts, or none: a `CHECK` of the schema holds that.
@@ -150,27 +144,18 @@ impl BackupColumns {
             left_out: std::mem::take(&mut self.left_out.0),
         })
     }
+
+    fn take_damage(&mut self) -> Option<Failure> {
+        failure(self.damage_code, self.damage_message.take())
+    }
 }
 
-impl From<BackupColumns> for BackupRecord {
+/// Without its drills.
+impl From<BackupColumns> for Backup {
     fn from(mut it: BackupColumns) -> Self {
         let facts = it.take_facts();
-        // Damage from before its place was recorded is damage of the archive.
-        let place = it.damage_in.unwrap_or(DamageIn::Archive);
-        let damage = failure(it.damage_code, it.damage_message).map(|failure| Damage {
-            id: it.id,
-            place,
-            failure,
-        });
-        let drill = DrillColumns {
-            asked: it.drill_asked,
-            begun: it.drill_begun,
-            ended: it.drill_ended,
-            damaged: it.drill_result.as_deref() == Some("damaged"),
-            failure: failure(it.drill_failure_code, it.drill_failure_message),
-            numbers: it.drill_numbers,
-        };
-        let backup = Backup {
+        let damage = it.take_damage();
+        Self {
             id: it.id,
             project: it.project,
             instance: it.instance,
@@ -184,24 +169,37 @@ impl From<BackupColumns> for BackupRecord {
             created: it.created,
             updated: it.updated,
             facts,
-            failure: failure(it.failure_code, it.failure_message)
-                .or_else(|| damage.as_ref().map(|it| it.failure.clone())),
+            failure: failure(it.failure_code, it.failure_message).or(damage),
             progress: if it.status.is_usable() { 1.0 } else { 0.0 },
-            drill: drill.into(),
+            drill: Drill::default(),
             pinned: it.pinned,
             copies: Vec::new(),
             here: it.here,
-        };
-        Self {
-            backup,
-            task: it.task,
-            parent_required: it.parent_required,
-            location: it.location,
-            damage,
-            removal: it.removal,
-            trashed: it.trashed,
         }
     }
+}
+
+/// Reads a row of [`select`].
+fn read(row: &Row<'_>) -> rusqlite::Result<BackupRecord> {
+    let mut columns = 0..;
+    let mut backup = BackupColumns::read_from(row, &mut columns)?;
+    let rules = RuleColumns::read_from(row, &mut columns)?;
+    let drill = drills::read_from(row, &mut columns)?;
+    let id = backup.id;
+    // Damage from before its place was recorded is damage of the archive.
+    let place = rules.damage_in.unwrap_or(DamageIn::Archive);
+    let found = failure(backup.damage_code, backup.damage_message.clone());
+    // That of an archive that is proven is one of its facts.
+    let location = backup.location.take_if(|_| backup.checksum.is_none());
+    Ok(BackupRecord {
+        location,
+        backup: Backup { drill, ..backup.into() },
+        task: rules.task,
+        parent_required: rules.parent_required,
+        damage: found.map(|failure| Damage { id, place, failure }),
+        removal: rules.removal,
+        trashed: rules.trashed,
+    })
 }
 
 statements! {
@@ -251,14 +249,10 @@ statements! {
 
 #[cfg(test)]
 pub(super) use {
-    list::STATEMENTS as LIST_STATEMENTS, points::STATEMENTS as POINT_STATEMENTS,
-    proofs::STATEMENTS as PROOF_STATEMENTS, removal::STATEMENTS as REMOVAL_STATEMENTS,
-    steps::STATEMENTS as STEP_STATEMENTS,
+    drills::STATEMENTS as DRILL_STATEMENTS, list::STATEMENTS as LIST_STATEMENTS,
+    points::STATEMENTS as POINT_STATEMENTS, proofs::STATEMENTS as PROOF_STATEMENTS,
+    removal::STATEMENTS as REMOVAL_STATEMENTS, steps::STATEMENTS as STEP_STATEMENTS,
 };
-
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<BackupRecord> {
-    BackupColumns::read(row).map(BackupRecord::from)
-}
 
 impl Records<'_> {
     /// Reads the table, to see that the database answers.

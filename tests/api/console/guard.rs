@@ -99,6 +99,36 @@ async fn a_change_from_another_site_or_without_the_forms_token_is_refused() {
 }
 
 #[actix_web::test]
+async fn by_a_name_that_is_not_this_servers_nothing_is_shown_or_done_even_with_a_cookie() {
+    let browser = Browser::signed_in("alice").await;
+    let path = format!("/console/instances/{A1}/backup");
+    let body = format!("form_token={}&name=by+hand&kind=full", browser.form_token().await);
+    for (host, status) in [
+        ("evil.example", 403),
+        ("coffer.test.evil.example", 403),
+        ("coffer.test", 200),
+        ("127.0.0.1:8779", 200),
+    ] {
+        let at = |method, path: &str| {
+            Request::with_host(method, path, host).header("Cookie", &browser.cookie)
+        };
+        let page = browser.send(at(Method::GET, "/console/")).await;
+        assert_eq!(page.status, status, "{host}: {page:?}");
+        let form = at(Method::POST, &path)
+            .header("Origin", &format!("http://{host}"))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body.clone());
+        let answer = browser.send(form).await;
+        if status == 403 {
+            assert!(text(&page).contains("server.hosts"), "{page:?}");
+            assert_eq!(answer.status, 403, "{host}");
+        }
+    }
+    let rows = browser.server.get("/v1.0/project-a/backups", "alice").await;
+    assert_eq!(rows.ids().len(), 1, "the other names made one, and then it was under way");
+}
+
+#[actix_web::test]
 async fn a_form_of_one_session_does_not_serve_another() {
     let mut browser = Browser::signed_in("alice").await;
     let token = browser.form_token().await;

@@ -75,6 +75,7 @@ async fn one_goes_back_to_the_page_that_was_asked_for_and_nowhere_else() {
         ("/console/alerts", "/console/alerts"),
         ("https://evil.example/", "/console/"),
         ("//evil.example/", "/console/"),
+        ("/console/sign-out", "/console/"),
     ] {
         let form = browser.form("/console/sign-in", format!("token=alice-secret&after={after}"));
         let answer = browser.send(form.header("Sec-Fetch-Site", "same-origin")).await;
