@@ -18,19 +18,26 @@ pub(crate) const NOT_TAKEN: Digest = [0; 32];
 /// The hash of segment `number` of a file. The hash of a file's only segment is the file's own; otherwise it is
 /// the chaining value at that position.
 pub(crate) fn segment(bytes: &[u8], number: usize, only: bool) -> Digest {
-    if only || bytes.is_empty() {
-        return *blake3::hash(bytes).as_bytes();
-    }
-    let offset = to_u64(number).saturating_mul(to_u64(SEGMENT_BYTES));
-    let mut hasher = Hasher::new();
-    hasher.set_input_offset(offset);
-    hasher.update(bytes);
-    hasher.finalize_non_root()
+    pieces(std::iter::once(bytes), number, only || bytes.is_empty())
 }
 
+/// The hash of a segment that is `length` zeros.
 pub(crate) fn zeros(length: usize, number: usize, only: bool) -> Digest {
-    static ZEROS: [u8; SEGMENT_BYTES] = [0; SEGMENT_BYTES];
-    segment(ZEROS.get(..length).unwrap_or(&ZEROS), number, only)
+    static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
+    let whole = std::iter::repeat_n(&ZEROS[..], length / ZEROS.len());
+    let rest = ZEROS.get(..length % ZEROS.len());
+    pieces(whole.chain(rest), number, only || length == 0)
+}
+
+fn pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>, number: usize, only: bool) -> Digest {
+    let mut hasher = Hasher::new();
+    if !only {
+        hasher.set_input_offset(to_u64(number).saturating_mul(to_u64(SEGMENT_BYTES)));
+    }
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    if only { *hasher.finalize().as_bytes() } else { hasher.finalize_non_root() }
 }
 
 /// The BLAKE3 of the file with these segments.
@@ -101,6 +108,17 @@ mod tests {
                 let hashes: Vec<_> =
                     pieces.map(|(number, bytes)| segment(bytes, number, count == 1)).collect();
                 assert_eq!(file(&hashes), *blake3::hash(content).as_bytes(), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_have_the_hash_of_a_segment_that_is_zeros() {
+        let content = vec![0; SEGMENT_BYTES];
+        for length in [0, 1, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, SEGMENT_BYTES] {
+            for (number, only) in [(0, true), (0, false), (3, false)] {
+                let expected = segment(&content[..length], number, only);
+                assert_eq!(zeros(length, number, only), expected, "{length} {number} {only}");
             }
         }
     }
