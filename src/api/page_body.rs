@@ -159,7 +159,7 @@ mod tests {
         type Row = u32;
         const KEY: &'static str = "numbers";
 
-        fn who(&self) -> &str {
+        fn who(&self) -> &'static str {
             "alice"
         }
 

@@ -137,11 +137,11 @@ async fn answer(
     listener::warn_without_tls(&config.server);
     log::info!("listening on http://{address}");
     notify(sd_notify::NotifyState::Ready);
-    let served = server.await.map_err(ServerError::Run);
+    let result = server.await.map_err(ServerError::Run);
     if let Some(socket) = socket {
         socket.stop().await;
     }
-    served
+    result
 }
 
 fn console(config: &Config, context: &Context, channels: &Arc<Channels>) -> Console {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_service::{Service, ServiceFactory as _};
+use actix_service::{Service as _, ServiceFactory as _};
 use actix_web::rt::net::{self, UnixStream};
 use actix_web::rt::spawn;
 use actix_web::rt::task::JoinHandle;
