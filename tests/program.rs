@@ -40,6 +40,8 @@ mod gone;
 mod histories;
 #[path = "program/hostile_archives.rs"]
 mod hostile_archives;
+#[path = "program/keys.rs"]
+mod keys;
 #[path = "program/killed_servers.rs"]
 mod killed_servers;
 #[path = "program/mariadb/mod.rs"]

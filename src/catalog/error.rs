@@ -201,6 +201,11 @@ fn which(id: &BackupId, member: &BackupId) -> String {
 }
 
 impl CatalogError {
+    /// Whether the text, with its causes, says which file of the catalog it is about.
+    pub const fn names_its_file(&self) -> bool {
+        matches!(self, Self::Store(error) if error.names_its_file())
+    }
+
     /// Why the catalog cannot do this at the moment, if that may be over later.
     pub fn outage(&self) -> Option<Outage> {
         match self {

@@ -6,7 +6,7 @@ use std::sync::Once;
 use clap::{ArgGroup, Args};
 
 use crate::config::{Config, DEFAULT_FILE};
-use crate::encryption::Keys;
+use crate::encryption::{Keys, PublicKey};
 use crate::server;
 
 use super::backups::Selector;
@@ -60,7 +60,7 @@ pub(crate) struct WithKeys {
     /// Take only archives that this machine signed, by what `coffer key signer` printed there and its recovery sheet says:
     /// coffer-signer:…. May be given more than once.
     #[arg(long, value_name = "SIGNER")]
-    signer: Vec<String>,
+    signer: Vec<PublicKey>,
 }
 
 impl WithKeys {

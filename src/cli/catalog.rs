@@ -1,11 +1,17 @@
 //! `coffer catalog rebuild` and `coffer catalog accept-loss`.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::config::Config;
-use crate::executor::{self, Fetched, RebuildReport};
+use crate::encryption::Signers;
+use crate::executor::{self, Context, Fetched, RebuildReport};
 use crate::server;
+use crate::storage::Place;
 
 use super::args::{WithConfig, WithKeys};
 use super::error::{CommandError, Result};
@@ -75,69 +81,122 @@ fn accept_loss(args: &ReportArgs) -> Result<()> {
 
 fn rebuild(args: &RebuildArgs) -> Result<()> {
     let config = args.report.with.load()?;
+    // What opens the place can be wrong, and is read before anything is made here.
+    let keys = args.keys.read(&config)?;
+    let place = args.from.as_ref().map(|from| from::place(from, &config, &keys)).transpose()?;
+    let was_there = config.catalog_file().exists();
     let (context, _lock) = server::open_and_lock(&config)?;
-    let fetched = match &args.from {
-        None => Fetched::default(),
-        Some(from) => {
-            let keys = args.keys.read(&config)?;
-            let place = from::place(from, &config, &keys)?;
-            terminal::with_progress("fetching archives", |progress| {
-                executor::fetch(&context, place, &keys.signers, progress)
-            })?
-        }
-    };
-    let mut rebuilt = terminal::with_progress("reading archives", |progress| {
-        executor::rebuild(&context, progress)
-    })?;
+    let rebuilt = bring_back(&context, place, &keys.signers);
     context.catalog.close();
-    rebuilt.unusable.extend(fetched.unusable);
-    report_rebuilt(args, &config, fetched.archives, &rebuilt);
-    if rebuilt.unusable.is_empty() {
-        Ok(())
+    let made_nothing = match &rebuilt {
+        Ok((fetched, rebuilt)) => rebuilt.imported == 0 && count(fetched, rebuilt) > 0,
+        Err(_) => true,
+    };
+    if !was_there && made_nothing {
+        discard(&config);
+    }
+    let (fetched, rebuilt) = rebuilt?;
+    report_rebuilt(args, (&config, &context), &fetched, &rebuilt);
+    let bad = count(&fetched, &rebuilt);
+    if bad == 0 {
+        return Ok(());
+    }
+    let made = if !was_there && made_nothing { "no catalog was made, because " } else { "" };
+    let what = terminal::counted(bad, "archive");
+    let why = format!("{made}{what} could not be added; see above");
+    if fetched.is_damage || !rebuilt.unusable.is_empty() {
+        Err(CommandError::Damaged(why))
     } else {
-        let count = rebuilt.unusable.len();
-        Err(CommandError::Damaged(format!(
-            "{} could not be added; see above",
-            terminal::counted(count, "archive")
-        )))
+        Err(CommandError::Failed(why))
     }
 }
 
-fn report_rebuilt(args: &RebuildArgs, config: &Config, fetched: usize, rebuilt: &RebuildReport) {
+fn bring_back(
+    context: &Context,
+    place: Option<Arc<dyn Place>>,
+    signers: &Signers,
+) -> Result<(Fetched, RebuildReport)> {
+    let fetched = match place {
+        None => Fetched::default(),
+        Some(place) => terminal::with_progress("fetching archives", |progress| {
+            executor::fetch(context, place, signers, progress)
+        })?,
+    };
+    let rebuilt = terminal::with_progress("reading archives", |progress| {
+        executor::rebuild(context, progress)
+    })?;
+    Ok((fetched, rebuilt))
+}
+
+/// How many archives could not be added.
+fn count(fetched: &Fetched, rebuilt: &RebuildReport) -> usize {
+    fetched.unusable.len() + rebuilt.unusable.len()
+}
+
+/// Removes a catalog that was just made and has no backup, although there are archives: it would look as if there were
+/// none.
+fn discard(config: &Config) {
+    let file = config.catalog_file();
+    for ending in ["db", "db-wal", "db-shm", "ballast"] {
+        let part = file.with_extension(ending);
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                terminal::warn(format_args!("{} is empty and stays: {error}", part.display()));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn report_rebuilt(
+    args: &RebuildArgs,
+    (config, context): (&Config, &Context),
+    fetched: &Fetched,
+    rebuilt: &RebuildReport,
+) {
+    let of_others = !config.encryption.signers.is_empty() || rebuilt.other_signers.is_empty();
+    let signers = if of_others { String::new() } else { rebuilt.advice_on_signers(context) };
     if args.report.json {
-        let unusable: Vec<_> = rebuilt
-            .unusable
-            .iter()
-            .map(|(location, why)| json!({"location": location, "why": why}))
-            .collect();
+        let listed = |unusable: &[(String, String)]| -> Vec<_> {
+            let one =
+                |(location, why): &(String, String)| json!({"location": location, "why": why});
+            unusable.iter().map(one).collect()
+        };
+        let unusable = [fetched.unusable.as_slice(), &rebuilt.unusable].concat();
         terminal::say_json(&json!({
-            "fetched": fetched,
+            "fetched": fetched.archives,
+            "not_fetched": fetched.unusable.len(),
             "archives": rebuilt.archives,
             "imported": rebuilt.imported,
             "instances": rebuilt.instances,
-            "unusable": unusable,
+            "unusable": listed(&unusable),
+            "other_signers": rebuilt.other_signers,
             "not_brought_back": executor::NOT_BROUGHT_BACK,
         }));
-    } else {
-        if args.from.is_some() {
-            let count = terminal::counted(fetched, "archive");
-            terminal::say(format_args!("Brought back {count}."));
-        }
+        return;
+    }
+    if let Some(from) = &args.from {
+        let (count, bad) = (terminal::counted(fetched.archives, "archive"), fetched.unusable.len());
+        let bad = if bad == 0 { String::new() } else { format!("; {bad} could not be read there") };
+        terminal::say(format_args!("Brought back {count} from {from}{bad}."));
+    }
+    terminal::say(format_args!(
+        "Read {}; added {} and {} to the catalog.",
+        terminal::counted(rebuilt.archives, "archive"),
+        terminal::counted(rebuilt.imported, "backup"),
+        terminal::counted(rebuilt.instances, "restored instance")
+    ));
+    terminal::say(format_args!("{}{signers}.", executor::NOT_BROUGHT_BACK));
+    for (location, why) in &fetched.unusable {
+        terminal::say(format_args!("Not brought back: {location}: {why}"));
+    }
+    for (location, why) in &rebuilt.unusable {
+        terminal::say(format_args!("Not added: {location}: {why}"));
+    }
+    if !rebuilt.unusable.is_empty() {
         terminal::say(format_args!(
-            "Read {}; added {} and {} to the catalog.",
-            terminal::counted(rebuilt.archives, "archive"),
-            terminal::counted(rebuilt.imported, "backup"),
-            terminal::counted(rebuilt.instances, "restored instance")
+            "What can be had of them: coffer restore --archive {}/FILE --to PATH --salvage",
+            config.data_dir.join("archives").display()
         ));
-        terminal::say(format_args!("{}.", executor::NOT_BROUGHT_BACK));
-        for (location, why) in &rebuilt.unusable {
-            terminal::say(format_args!("Not added: {location}: {why}"));
-        }
-        if !rebuilt.unusable.is_empty() {
-            terminal::say(format_args!(
-                "What can be had of them: coffer restore --archive {}/FILE --to PATH --salvage",
-                config.data_dir.join("archives").display()
-            ));
-        }
     }
 }

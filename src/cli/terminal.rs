@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::sync::OnceLock;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +14,9 @@ use crate::executor::OnProgress;
 
 /// How much of what a backup leaves out is printed.
 const LEFT_OUT_SHOWN: usize = 20;
+
+/// The most bytes of a secret that is read from the standard input.
+const LONGEST_SECRET: u64 = 4096;
 
 /// Why a line could not be written.
 static LOST_OUTPUT: OnceLock<io::Error> = OnceLock::new();
@@ -79,10 +82,14 @@ pub(super) fn warn_unless_recorded(
     }
 }
 
-/// Asks for something that is not shown while it is typed; `None`: there is no terminal, or nothing was typed.
+/// Asks for something that is not shown while it is typed. Without a terminal it is the next line of the standard input.
+/// `None`: there is none, or nothing was typed.
 pub(super) fn ask_secret(question: &str) -> Option<String> {
     if !io::stdin().is_terminal() {
-        return None;
+        let mut line = String::new();
+        io::stdin().lock().take(LONGEST_SECRET).read_line(&mut line).ok()?;
+        let line = line.trim_end_matches(['\r', '\n']);
+        return (!line.is_empty()).then(|| line.to_owned());
     }
     let terminal = console::Term::stderr();
     terminal.write_str(question).ok()?;

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
 use super::{
-    AuthMode, Config, InstanceConfig, Problem, ServerConfig, TokenConfig, alerts, encryption,
-    places, policy,
+    AuthMode, Config, InstanceConfig, KeepConfig, Problem, ServerConfig, TokenConfig, alerts,
+    encryption, places, policy,
 };
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
@@ -213,6 +213,9 @@ fn instances(config: &Config, found: &mut Problems) {
             let why =
                 "contains data_dir: every backup would contain all earlier ones; move one of them";
             found.add(key("source.path"), why);
+        }
+        if let Some(why) = instance.keep.as_ref().and_then(KeepConfig::says_nothing) {
+            found.add(key("keep"), why);
         }
         for (wrong, why) in policy::wrong_keys(instance, &config.defaults) {
             found.add(key(&wrong), why);

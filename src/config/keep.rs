@@ -15,6 +15,15 @@ const MOST_KEPT: u32 = 100_000;
 pub(super) type Wrong = (String, String);
 
 impl KeepConfig {
+    /// What is wrong with it where it was written and says nothing, as the rest of a sentence.
+    pub(super) fn says_nothing(&self) -> Option<String> {
+        self.is_empty().then(|| {
+            "says nothing that is to be kept, and then nothing would ever go: write how many, such as { last = 3, daily \
+             = 7 }, leave it out, or write { last = 100000 } to keep everything"
+                .to_owned()
+        })
+    }
+
     pub(super) fn policy(&self) -> Result<Keep, Wrong> {
         let counts = [
             (Tier::Last, self.last),

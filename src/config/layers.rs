@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Environment, FileFormat, Value, ValueKind};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Problem};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const PREFIX: &str = "COFFER__";
@@ -86,6 +86,12 @@ pub(super) fn merge(
         origin = layer.path.display().to_string();
     }
     let config = built(builder.clone(), &origin)?;
+    if let Some(why) =
+        file.filter(|it| writes_keep(&it.text)).and(config.defaults.keep.says_nothing())
+    {
+        let key = "defaults.keep".to_owned();
+        return Err(ConfigError::Values(vec![Problem { key, why }]));
+    }
     if variables.is_empty() {
         return Ok(config);
     }
@@ -95,6 +101,13 @@ pub(super) fn merge(
         builder.add_source(environment.source(Some(variables.into_iter().collect()))),
         ENVIRONMENT,
     )
+}
+
+/// Whether a file has `defaults.keep`. One with all of its keys was copied from the defaults, where 0 is explained.
+fn writes_keep(text: &str) -> bool {
+    let written = config::Config::builder().add_source(toml(text)).build();
+    let keep = written.and_then(|it| it.get_table("defaults.keep"));
+    keep.is_ok_and(|it| it.len() < 6)
 }
 
 fn toml(text: &str) -> config::File<config::FileSourceString, FileFormat> {

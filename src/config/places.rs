@@ -119,6 +119,8 @@ impl PlaceConfig {
         self.wrong_paths(data_dir, &mut wrong);
         wrong.extend(self.window().err().map(|why| ("window", why)));
         wrong.extend(self.lock().err().map(|why| ("lock", why)));
+        let silent = self.keep.as_ref().and_then(KeepConfig::says_nothing);
+        wrong.extend(silent.map(|why| ("keep", why)));
         wrong.extend(self.keep().err().map(|(key, why)| ("keep", format!("({key}) {why}"))));
         if self.keep.is_some() && self.keep_deleted {
             let why =

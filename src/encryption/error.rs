@@ -25,6 +25,10 @@ pub enum EncryptionError {
     Damaged(String),
     #[error("it is signed by {found}, and not by a key that is trusted ({trusted})")]
     WrongSigner { found: String, trusted: String },
+    #[error(
+        "{text:?} is not a signer, which looks like coffer-signer:4af3… (coffer key signer prints that of a machine)"
+    )]
+    BadSigner { text: String },
     #[error("encrypting failed: {0}")]
     Failed(String),
     #[error("reading it: {0}")]

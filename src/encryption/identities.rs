@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::iter;
 use std::path::Path;
 use std::str::FromStr as _;
@@ -55,13 +55,27 @@ impl Identities {
     pub fn read<P: AsRef<Path>>(files: &[P], ask: AskPassphrase<'_>) -> Result<Self> {
         let mut identities = Self::default();
         for file in files {
-            let (path, mut text) = (file.as_ref(), Vec::new());
-            let name = path.display().to_string();
-            let read = File::open(path).and_then(|it| it.take(LONGEST).read_to_end(&mut text));
-            read.map_err(|error| bad(&name, &error))?;
-            identities.add(&name, &text, ask)?;
+            let path = file.as_ref();
+            identities.add(&path.display().to_string(), &Self::content(path)?, ask)?;
         }
         Ok(identities)
+    }
+
+    /// What is in the file of a key, without the passphrase that protects it.
+    pub fn unprotected(name: &str, content: Vec<u8>, ask: AskPassphrase<'_>) -> Result<Vec<u8>> {
+        if PROTECTED.iter().any(|it| content.starts_with(it)) {
+            without_passphrase(name, &content, ask)
+        } else {
+            Ok(content)
+        }
+    }
+
+    /// The content of a key's file, as it is.
+    pub fn content(file: &Path) -> Result<Vec<u8>> {
+        let (name, mut content) = (file.display().to_string(), Vec::new());
+        let read = File::open(file).and_then(|it| it.take(LONGEST).read_to_end(&mut content));
+        read.map_err(|error| unreadable(&name, &error))?;
+        Ok(content)
     }
 
     /// Adds the keys in the content of a file.
@@ -80,7 +94,10 @@ impl Identities {
 
     /// One key a line; what begins with `#` is for people.
     fn add_lines(&mut self, name: &str, content: &[u8]) -> Result<()> {
-        let not_one = || bad(name, &"it is not a key of age or OpenSSH");
+        let not_one = || {
+            let why = "it is not a key of age or OpenSSH; name another file, or make a key with coffer key new";
+            bad(name, &why)
+        };
         let text = str::from_utf8(content).map_err(|_bytes| not_one())?;
         let lines = text.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
         let before = self.keys.len();
@@ -122,19 +139,31 @@ fn bad(name: &str, why: &dyn fmt::Display) -> EncryptionError {
     EncryptionError::BadIdentity { file: name.to_owned(), why: why.to_string() }
 }
 
+fn unreadable(name: &str, error: &io::Error) -> EncryptionError {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => "name the file of a key, or make one with coffer key new",
+        io::ErrorKind::PermissionDenied => "run this as its owner",
+        _ => "name the file of another key",
+    };
+    bad(name, &format_args!("{error}; {advice}"))
+}
+
 fn passphrase(name: &str, ask: AskPassphrase<'_>) -> Result<SecretString> {
-    let nobody = "it is protected by a passphrase, and there is no terminal to ask for it";
+    let nobody = "it is protected by a passphrase, and nobody can be asked for it: run this on a terminal, or give the \
+                  passphrase as a line of the standard input";
     ask(name).map(SecretString::from).ok_or_else(|| bad(name, &nobody))
 }
 
 fn without_passphrase(name: &str, content: &[u8], ask: AskPassphrase<'_>) -> Result<Vec<u8>> {
     let failed = |error: DecryptError| match error {
-        DecryptError::DecryptionFailed => bad(name, &"this is not its passphrase"),
+        DecryptError::DecryptionFailed => bad(name, &"this is not its passphrase; try again"),
         other => bad(name, &other),
     };
     let decryptor = Decryptor::new(ArmoredReader::new(content)).map_err(failed)?;
     if !decryptor.is_scrypt() {
-        return Err(bad(name, &"it is encrypted to a key, and not with a passphrase"));
+        let why =
+            "it is encrypted to a key, and not with a passphrase; decrypt it first with age -d";
+        return Err(bad(name, &why));
     }
     let mut identity = scrypt::Identity::new(passphrase(name, ask)?);
     identity.set_max_work_factor(MOST_WORK);

@@ -19,9 +19,23 @@ pub struct Keys {
 }
 
 impl Signers {
+    /// Only these.
+    pub fn only(keys: &[PublicKey]) -> Self {
+        Self(keys.to_vec())
+    }
+
     /// Public keys, as [`PublicKey`] is written.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self> {
         texts.iter().map(|it| it.as_ref().parse()).collect::<Result<_>>().map(Self)
+    }
+
+    /// The same, and this one if there are any: without any, everybody's archives are taken already.
+    #[must_use]
+    pub fn and_own(mut self, own: Option<PublicKey>) -> Self {
+        if !self.0.is_empty() {
+            self.0.extend(own);
+        }
+        self
     }
 
     /// Fails unless an archive is by somebody who is trusted: `found` is what was signed and the signature, if there is one.

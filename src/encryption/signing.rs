@@ -72,11 +72,7 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<Self> {
         let bytes = text.trim().strip_prefix(PREFIX).and_then(|it| hex::decode(it).ok());
         let bytes = bytes.and_then(|it| it.try_into().ok()).map(Self);
-        bytes.ok_or_else(|| {
-            EncryptionError::Failed(format!(
-                "{text:?} is not a signer; it looks like {PREFIX}4af3…"
-            ))
-        })
+        bytes.ok_or_else(|| EncryptionError::BadSigner { text: text.chars().take(100).collect() })
     }
 }
 

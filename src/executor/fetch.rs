@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::archive::{self, Reader};
 use crate::domain::num::{saturating_usize, to_u64};
 use crate::domain::{BackupId, Cancel, Kind, Location};
-use crate::encryption::{EncryptionError, Signers};
+use crate::encryption::Signers;
 use crate::storage::{Place, StorageError, StoredArchive};
 
 use super::chain::open_at;
@@ -21,6 +21,8 @@ pub struct Fetched {
     pub archives: usize,
     /// What was not, by its location, with the reason.
     pub unusable: Vec<(String, String)>,
+    /// Whether bytes of one of those are not those that were written.
+    pub is_damage: bool,
 }
 
 /// Brings back every archive of a place that the data directory lacks. What is there already stays as it is.
@@ -46,6 +48,8 @@ pub fn fetch(
         match fetch_one(context, &inventory, (id, stored), &done) {
             Ok(()) => fetched.archives += 1,
             Err(error) if is_about_this_one(&error) => {
+                fetched.is_damage |=
+                    error.is_damage() || matches!(error, JobError::ArchiveMismatch(_));
                 fetched.unusable.push((stored.location.to_string(), error.to_string()));
             }
             Err(error) => return Err(error),
@@ -60,9 +64,7 @@ fn is_about_this_one(error: &JobError) -> bool {
     match error {
         JobError::Archive(error) => error.is_damage() || error.bad_backup().is_some(),
         JobError::ArchiveMismatch(_) => true,
-        JobError::Storage(StorageError::Encryption { source, .. }) => {
-            !matches!(source, EncryptionError::NoIdentity)
-        }
+        JobError::Storage(StorageError::Encryption { .. }) => true,
         error => error.is_not_found(),
     }
 }

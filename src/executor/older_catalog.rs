@@ -51,10 +51,11 @@ pub(super) fn catch_up(context: &Context, progress: OnProgress<'_>) -> Result<()
     let text = format!(
         "the catalog was older than the archives, as a copy that was put back: {} backups made since then are in it \
          again, {deleted} deleted since then are deleted, {} have no archive any more, and {} archives cannot be \
-         used. What only the catalog knew of that time is lost: tokens, quotas, strategies, pins, the history of jobs",
+         used. What only the catalog knew of that time is lost: tokens, quotas, strategies, pins, the history of jobs{}",
         made.imported,
         since.missing.len(),
-        made.unusable.len()
+        made.unusable.len(),
+        made.advice_on_signers(context)
     );
     log::warn!("{text}");
     context.catalog.set_notice(Notice::CatalogOlder, Some(text));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::archive::{self, Reader};
 use crate::catalog::{Notice, Recovered};
 use crate::domain::{BackupId, Kind};
+use crate::encryption::Signers;
 use crate::storage::{Discarded, StoredArchive};
 
 use super::presence::require_archives;
@@ -25,8 +26,28 @@ pub struct RebuildReport {
     pub instances: usize,
     /// Archives in the trash that were read: of backups that were deleted, and that can be brought back.
     pub deleted: usize,
+    /// By whom archives are signed that this machine did not sign, and how many.
+    pub other_signers: BTreeMap<String, usize>,
     /// Archives and records of instances.
     pub unusable: instance_file::Unusable,
+}
+
+impl RebuildReport {
+    /// What to do so that archives which this machine did not sign stay trusted, as further sentences; none: nothing.
+    pub fn advice_on_signers(&self, context: &Context) -> String {
+        let (Some(own), false) = (&context.signer, self.other_signers.is_empty()) else {
+            return String::new();
+        };
+        let each = self.other_signers.iter().map(|(signer, count)| format!("{count} by {signer}"));
+        let keys = self.other_signers.keys().map(|signer| format!("{signer:?}"));
+        format!(
+            ". This machine signs its archives by a key of its own, {}; others are signed {}: if that is a machine of \
+             yours (its recovery sheet says it), trust it besides with [encryption] signers = [{}]",
+            own.public(),
+            each.collect::<Vec<_>>().join(", "),
+            keys.collect::<Vec<_>>().join(", ")
+        )
+    }
 }
 
 /// An archive to read, in the storage or in the trash.
@@ -84,7 +105,10 @@ pub(super) fn import(
         let in_trash = candidate.discarded.is_some();
         rebuilt.archives += usize::from(!in_trash);
         match read(context, &roots, candidate, &|done| progress(done_before + done, total)) {
-            Ok(row) => {
+            Ok((row, signer)) => {
+                if let Some(signer) = signer {
+                    *rebuilt.other_signers.entry(signer).or_default() += 1;
+                }
                 if row.backup.kind == Kind::Full {
                     roots.entry(row.backup.id).or_insert_with(|| candidate.clone());
                 }
@@ -126,13 +150,14 @@ pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Re
         "the catalog has no backup, but there are {count} archives: it is rebuilt from them"
     );
     let rebuilt = import(context, stored, Roots::new(), progress)?;
-    let RebuildReport { archives, imported, instances, deleted, unusable } = rebuilt;
+    let signers = rebuilt.advice_on_signers(context);
+    let RebuildReport { archives, imported, instances, deleted, unusable, .. } = rebuilt;
     for (what, why) in &unusable {
         log::warn!("not in the catalog: {what}: {why}");
     }
     let text = format!(
         "the catalog was lost and is rebuilt: {imported} backups from {archives} archives, and {instances} restored \
-         instances; {deleted} deleted backups are in the trash. {NOT_BROUGHT_BACK}"
+         instances; {deleted} deleted backups are in the trash. {NOT_BROUGHT_BACK}{signers}"
     );
     log::warn!("{text}");
     context.catalog.set_notice(Notice::CatalogRebuilt, Some(text));
@@ -144,7 +169,7 @@ fn read(
     roots: &Roots,
     candidate: &Candidate,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Recovered> {
+) -> Result<(Recovered, Option<String>)> {
     let Candidate { stored, discarded } = candidate;
     let reader = candidate.open(context)?;
     let manifest = reader.manifest();
@@ -168,5 +193,8 @@ fn read(
     let location = stored.location.clone();
     let facts = facts::of_archive(manifest, location, reader.stored_bytes(), checksum, proven);
     let recovered = proof::add_record(&*context.storage, facts::recovered(manifest, facts));
-    Ok(Recovered { trashed: discarded.as_ref().map(|it| it.at), ..recovered })
+    let signer = Signers::default().require(reader.signature()).ok().flatten();
+    let own = context.signer.as_ref().map(|it| it.public());
+    let other = signer.filter(|it| Some(*it) != own).map(|it| it.to_string());
+    Ok((Recovered { trashed: discarded.as_ref().map(|it| it.at), ..recovered }, other))
 }

@@ -39,6 +39,14 @@ pub struct KeepKeys {
     pub max_size: String,
 }
 
+impl KeepKeys {
+    /// Whether it says anything.
+    pub fn is_empty(&self) -> bool {
+        let counts = [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly];
+        counts == [0; 6] && self.min_age.is_empty() && self.max_size.is_empty()
+    }
+}
+
 impl PolicyKeys {
     /// The names of the keys that are there.
     pub fn names(&self) -> Vec<&'static str> {

@@ -24,6 +24,9 @@ pub enum ServerError {
     IdentityFile { file: String, source: io::Error },
     #[error("the catalog {file}: {source}")]
     Catalog { file: String, source: CatalogError },
+    /// The same, where the error names the file itself.
+    #[error(transparent)]
+    NamedCatalog(CatalogError),
     #[error("instance {name:?} of the configuration: {source}")]
     Instance { name: String, source: EngineError },
     #[error(

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::encryption::{
-    AskPassphrase, EncryptionError, Identities, Keys, Recipients, Signers, SigningKey,
+    AskPassphrase, EncryptionError, Identities, Keys, PublicKey, Recipients, Signers, SigningKey,
 };
-use crate::storage::{Local, StorageError};
+use crate::storage::{Local, LocalSettings, StorageError};
 
 /// Where systemd puts credentials for a service.
 pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -24,16 +24,27 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
     files
 }
 
-/// Reads the secret keys in these files and in those of the configuration; and whose archives are trusted, these or else
-/// those of the configuration.
+/// Reads the secret keys in these files and in those of the configuration; and whose archives are trusted: by these
+/// signers, or else by those of the configuration and this machine itself.
 pub fn read(
     config: &Config,
-    (more, signers): (&[PathBuf], &[String]),
+    (more, signers): (&[PathBuf], &[PublicKey]),
     ask: AskPassphrase<'_>,
 ) -> Result<Keys, EncryptionError> {
     let identities = Identities::read(&[more, &files(config)].concat(), ask)?;
-    let signers = if signers.is_empty() { &config.encryption.signers } else { signers };
-    Ok(Keys { identities: Arc::new(identities), signers: Signers::parse(signers)? })
+    let signers = if signers.is_empty() {
+        Signers::parse(&config.encryption.signers)?.and_own(own_signer(config))
+    } else {
+        Signers::only(signers)
+    };
+    Ok(Keys { identities: Arc::new(identities), signers })
+}
+
+/// By what this machine signs its archives, if that can be read.
+pub fn own_signer(config: &Config) -> Option<PublicKey> {
+    let local = Local::existing(&config.data_dir, LocalSettings::default());
+    let key = local.and_then(|local| signer(&local)).ok().flatten();
+    key.map(|it| it.public())
 }
 
 /// Every public key of the configuration, once.

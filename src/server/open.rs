@@ -159,8 +159,7 @@ fn in_data_dir(config: &Config, error: StorageError) -> ServerError {
         StorageError::Io { action, what, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
-            let what = format!("data_dir {}: {action} {what}", config.data_dir.display());
-            denied(what, &config.data_dir)
+            denied(format!("{action} {what}"), &config.data_dir)
         }
         error => error.into(),
     }
@@ -181,6 +180,9 @@ fn denied(what: String, path: &Path) -> ServerError {
 }
 
 pub(super) fn in_catalog(config: &Config, source: CatalogError) -> ServerError {
+    if source.names_its_file() {
+        return ServerError::NamedCatalog(source);
+    }
     ServerError::Catalog { file: config.catalog_file().display().to_string(), source }
 }
 

@@ -70,6 +70,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the text says which file it is about.
+    pub const fn names_its_file(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::NotACatalog { .. }
+                | Self::Newer { .. }
+                | Self::Moved { .. }
+                | Self::ReadOnly { .. }
+        )
+    }
+
     /// Whether there was no room for the write.
     pub fn is_full(&self) -> bool {
         let code = match self {

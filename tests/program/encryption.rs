@@ -30,13 +30,13 @@ fn rows(database: &Path) -> u32 {
 }
 
 /// The program without a configuration of its own.
-fn coffer(arguments: &[&str]) -> Command {
+pub(super) fn coffer(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     command.args(arguments).stdin(Stdio::null());
     command
 }
 
-fn stdout(output: Output) -> String {
+pub(super) fn stdout(output: Output) -> String {
     assert!(output.status.success(), "{}", stderr_of(&output));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -361,6 +361,59 @@ fn an_encrypted_upload_goes_on_where_it_stopped_after_a_kill() {
     write_file(&empty, format!("data_dir = \"{}\"\n", folder.path().join("data").display()));
     stdout(restore.envs(KEYS).arg("--config").arg(empty).output().unwrap());
     assert!(std::fs::read(to.join("random")).unwrap() == content);
+}
+
+#[test]
+fn a_rebuild_without_the_key_says_how_many_archives_it_could_not_read_and_leaves_no_empty_catalog()
+{
+    let copied = copied();
+    let catalog = copied.folder.path().join("data/catalog.db");
+    let (other, _) = new_key(copied.folder.path(), "other");
+    for key in [None, Some(other.as_path())] {
+        let failed = copied.elsewhere(&["catalog", "rebuild"], key);
+        let (said, why) = (String::from_utf8_lossy(&failed.stdout), stderr_of(&failed));
+        assert_eq!(failed.status.code(), Some(1), "{why}");
+        assert!(said.contains("2 could not be read there"), "{said}");
+        assert!(why.contains("no catalog was made, because 2 archives could not"), "{why}");
+        assert!(!said.contains("--salvage"), "{said}");
+        assert!(!catalog.exists());
+    }
+    let data = catalog.parent().unwrap();
+    let left = std::fs::read_dir(data).unwrap().map(|it| it.unwrap().file_name());
+    let left: Vec<_> = left.filter(|it| it.to_str().unwrap().starts_with("catalog")).collect();
+    assert!(left.is_empty(), "{left:?}");
+
+    // By a signer that is another machine's, nothing is brought back either; with the right one, and the key, all is, and
+    // it is said whose archives they are.
+    let foreign = format!("coffer-signer:{}", "7".repeat(64));
+    let refused =
+        copied.elsewhere(&["catalog", "rebuild", "--signer", &foreign], Some(&copied.key));
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(said.contains("Not brought back:") && !said.contains("--salvage"), "{said}");
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr_of(&refused));
+    let signer = stdout(copied.server.run(&["key", "signer"]));
+    let told = copied.elsewhere_ok(&["catalog", "rebuild", "--signer", signer.trim()]);
+    let advice = format!("[encryption] signers = [\"{}\"]", signer.trim());
+    assert!(told.contains("Brought back 2 archives") && told.contains(&advice), "{told}");
+}
+
+#[test]
+fn a_machine_takes_its_own_archives_whatever_other_signers_are_trusted() {
+    let (folder, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = database(folder.path());
+    let (key, public) = new_key(folder.path(), "key");
+    let recipients = format!("\"{public}\"]\nsigners = [\"coffer-signer:{}\"", "7".repeat(64));
+    let builder = TestServer::builder().instance_sqlite("shop", &path);
+    let server = with_place(builder, place.path(), &recipients).start();
+    wait_for_copy(&server, &server.admin().full("shop"));
+    let to = folder.path().join("restored");
+    let (to_text, key) = (to.to_str().unwrap(), key.to_str().unwrap());
+    let from = ["restore", "latest:shop", "--from", "nas", "--to", to_text, "--identity", key];
+    stdout(server.run(&from));
+    assert_eq!(rows(&to), 1);
+    let own = stdout(server.run(&["key", "signer"]));
+    let doctor = String::from_utf8(server.run(&["doctor"]).stdout).unwrap();
+    assert!(doctor.contains(&format!("those of this machine, {}", own.trim())), "{doctor}");
 }
 
 #[test]

@@ -28,6 +28,13 @@ pub(super) fn keys(config: &Config, findings: &mut Findings) {
             findings.ok(CHECK, format!("the secret key {shown} can be used on this machine"));
         }
     }
+    if let (Some(own), false) =
+        (server::keys::own_signer(config), config.encryption.signers.is_empty())
+    {
+        let others = config.encryption.signers.join(", ");
+        findings
+            .ok(CHECK, format!("archives of {others} are taken, and those of this machine, {own}"));
+    }
     let Ok(configured) = server::keys::configured(config) else { return };
     let tested = Local::existing(&config.data_dir, LocalSettings::default())
         .and_then(|local| local.tested_keys())

@@ -4,7 +4,8 @@ mod new;
 mod sheet;
 mod trial;
 
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::executor::JobError;
 use crate::storage::{Local, LocalSettings};
 
 use super::args::WithConfig;
-use super::error::{CommandError, Result};
+use super::error::{CommandError, Result, failed};
 use super::terminal;
 
 #[derive(Debug, Args)]
@@ -91,6 +92,17 @@ fn show_signer(args: &SignerArgs) -> Result<()> {
 
 fn ask(name: &str) -> Option<String> {
     terminal::ask_secret(&format!("Passphrase of {name}: "))
+}
+
+/// What is in the file of a key, and how errors name it; `-` is the standard input.
+fn content(file: &Path) -> Result<(String, Vec<u8>)> {
+    if file != Path::new("-") {
+        return Ok((file.display().to_string(), Identities::content(file)?));
+    }
+    let (shown, mut typed) = ("on the standard input".to_owned(), Vec::new());
+    let read = io::stdin().lock().take(1 << 20).read_to_end(&mut typed);
+    read.map_err(failed("reading the key on the standard input"))?;
+    Ok((shown, typed))
 }
 
 fn show(args: &ShowArgs) -> Result<()> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::error::{CommandError, Result, failed};
+use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
 use crate::encryption::{NewIdentity, protect};
 
@@ -31,7 +31,7 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
     let text = format!("# public key: {public}\n{}\n", identity.secret());
     let content =
         if args.passphrase { protect(&text, new_passphrase()?)? } else { text.into_bytes() };
-    write(&args.to, &content).map_err(failed("writing the key"))?;
+    write(&args.to, &content).map_err(|error| not_written(&args.to, &error))?;
     if args.json {
         terminal::say_json(&json!({ "file": args.to, "recipient": public }));
         return Ok(());
@@ -49,7 +49,8 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
 fn new_passphrase() -> Result<String> {
     let ask = |question: &str| {
         terminal::ask_secret(question).ok_or_else(|| {
-            let why = "--passphrase: there is no terminal to ask for it, or nothing was typed";
+            let why = "--passphrase: nothing was typed; type it twice on a terminal, or give it as two lines of the \
+                       standard input";
             CommandError::Usage(why.to_owned())
         })
     };
@@ -58,6 +59,17 @@ fn new_passphrase() -> Result<String> {
         return Ok(first);
     }
     Err(CommandError::Failed("the two passphrases differ; nothing was written".to_owned()))
+}
+
+fn not_written(path: &Path, error: &io::Error) -> CommandError {
+    let advice = match error.kind() {
+        io::ErrorKind::AlreadyExists => "no key is ever replaced; name another file with --to",
+        io::ErrorKind::NotFound => {
+            "its folder has to be there; make it, or name another file with --to"
+        }
+        _ => "name another file with --to",
+    };
+    CommandError::Failed(format!("writing the key {}: {error}; {advice}", path.display()))
 }
 
 /// Writes a new file that only its owner may read.

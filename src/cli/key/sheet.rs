@@ -1,6 +1,5 @@
 //! `coffer key sheet`: a page to print, which is a key's file itself.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,7 +7,7 @@ use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::{CommandError, Result, failed};
+use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
 use crate::encryption::Identities;
 
@@ -17,7 +16,8 @@ const SECRET: &str = "AGE-SECRET-KEY-1";
 
 #[derive(Debug, Args)]
 pub(super) struct SheetArgs {
-    /// The file of a secret key that is not protected by a passphrase: what is printed has to be enough.
+    /// The file of a secret key; `-` reads it from the standard input. A passphrase is asked for, and the sheet has none:
+    /// what is printed has to be enough.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -25,10 +25,10 @@ pub(super) struct SheetArgs {
 }
 
 pub(super) fn run(args: &SheetArgs) -> Result<()> {
-    let shown = args.file.display();
-    let content = fs::read(&args.file).map_err(failed("reading the key"))?;
+    let (shown, content) = super::content(&args.file)?;
+    let content = Identities::unprotected(&shown, content, &super::ask)?;
     let mut identities = Identities::default();
-    identities.add(&shown.to_string(), &content, &|_name| None)?;
+    identities.add(&shown, &content, &super::ask)?;
     let text = String::from_utf8_lossy(&content);
     let secret = text.lines().map(str::trim).find(|line| line.starts_with(SECRET));
     let public = identities.public_keys();

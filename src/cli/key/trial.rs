@@ -1,6 +1,5 @@
 //! `coffer key test`.
 
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::WithConfig;
-use crate::cli::error::{CommandError, Result, failed};
+use crate::cli::error::{CommandError, Result};
 use crate::cli::{from, terminal};
 use crate::config::Config;
 use crate::domain::Cancel;
@@ -44,14 +43,9 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
 }
 
 fn read(file: &Path) -> Result<Identities> {
-    if file != Path::new("-") {
-        return Ok(Identities::read(&[file], &ask)?);
-    }
-    let mut typed = Vec::new();
-    let stdin = io::stdin().lock();
-    stdin.take(1 << 20).read_to_end(&mut typed).map_err(failed("reading the key"))?;
+    let (shown, content) = super::content(file)?;
     let mut identities = Identities::default();
-    identities.add("that was typed", &typed, &ask)?;
+    identities.add(&shown, &content, &ask)?;
     Ok(identities)
 }
 

@@ -57,6 +57,8 @@ fn what_an_instance_says_wins_over_the_defaults() {
 #[case("window = \"22\"", "window \"22\" is not two different times")]
 #[case("full_every = 0", "full_every \"0\" is neither")]
 #[case("retries = 101", "retries is 101")]
+#[case("keep = { last = 0 }", "keep says nothing that is to be kept")]
+#[case("keep = {}", "keep says nothing that is to be kept")]
 #[case("keep = { min_age = \"3 days\" }", "keep.min_age alone lets nothing go")]
 #[case("keep = { daily = 7, max_size = \"5\" }", "keep.max_size \"5\" is not a size")]
 #[case("keep = { daily = 100001 }", "keep.daily is 100001")]
