@@ -63,8 +63,7 @@ pub fn fetch(
 fn is_about_this_one(error: &JobError) -> bool {
     match error {
         JobError::Archive(error) => error.is_damage() || error.bad_backup().is_some(),
-        JobError::ArchiveMismatch(_) => true,
-        JobError::Storage(StorageError::Encryption { .. }) => true,
+        JobError::ArchiveMismatch(_) | JobError::Storage(StorageError::Encryption { .. }) => true,
         error => error.is_not_found(),
     }
 }
