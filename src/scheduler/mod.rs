@@ -1,10 +1,11 @@
-//! One thread that begins what is due by the schedules, and deletes what no policy keeps. It decides
+//! A thread that begins what is due by the schedules, and one that deletes what no policy keeps. They decide
 //! nothing: the policies do, over the catalog's rows.
 
 mod recurring;
+mod retention;
 mod thread;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::policy::clock_jumped;
 
 use recurring::Recurrence;
 
+pub use retention::Retention;
 pub use thread::SchedulerThread;
 
 /// The longest wait between two ticks: a clock that was set is noticed within this time.
@@ -27,20 +29,18 @@ const CLOCK_NOTED: Duration = Duration::from_secs(3600);
 const SWEEP: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether the archives are where they were.
-pub type StoreIsWhole = Box<dyn Fn() -> bool + Send>;
+pub type StoreIsWhole = Box<dyn Fn() -> bool + Send + Sync>;
 
 pub struct Scheduler {
     catalog: Arc<Catalog>,
     clock: Arc<dyn Clock>,
-    store_is_whole: StoreIsWhole,
+    retention: Arc<Retention>,
     looks: BTreeMap<InstanceId, Look>,
     /// When all whose backup runs were checked.
     looked: Option<Timestamp>,
     /// Which setting of the policies they are of.
     policies: Option<u64>,
     recurrences: [Recurrence; 2],
-    /// The instances at which retention has to look.
-    to_expire: BTreeSet<InstanceId>,
     swept: Option<Timestamp>,
     noted: Option<Timestamp>,
     last: Option<Timestamp>,
@@ -54,23 +54,28 @@ impl fmt::Debug for Scheduler {
 
 impl Scheduler {
     pub fn new(catalog: Arc<Catalog>, clock: Arc<dyn Clock>, store_is_whole: StoreIsWhole) -> Self {
-        let (looks, looked, policies, to_expire, swept, noted, last) = Default::default();
+        let (looks, looked, policies, swept, noted, last) = Default::default();
+        let retention = Retention::new(Arc::clone(&catalog), Arc::clone(&clock), store_is_whole);
         Self {
             catalog,
             clock,
-            store_is_whole,
+            retention: Arc::new(retention),
             looks,
             looked,
             policies,
             recurrences: Recurring::ALL.map(Recurrence::new),
-            to_expire,
             swept,
             noted,
             last,
         }
     }
 
-    /// Does what there is to do, and says when there is something again, as far as is known.
+    /// What deletes what this asks for.
+    pub fn retention(&self) -> Arc<Retention> {
+        Arc::clone(&self.retention)
+    }
+
+    /// Begins what is due, asks for retention, and says when there is something again, as far as is known.
     pub fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
         self.watch_clock(now);
@@ -80,9 +85,6 @@ impl Scheduler {
         self.begin_due(now, &finished);
         let recurring = self.begin_recurring(now, &finished);
         self.look_for_expired(now, &finished);
-        if self.expire_one() {
-            return now;
-        }
         let next = self.looks.values().filter_map(|look| match look {
             Look::At(at) => Some(*at),
             Look::AfterBackup | Look::Never => None,
@@ -195,27 +197,7 @@ impl Scheduler {
         if !swept_lately {
             self.swept = Some(now);
         }
-        self.to_expire.extend(retained.iter().filter(|id| !swept_lately || finished.contains(id)));
-    }
-
-    /// Lets go of what one instance need not keep, so that schedules do not wait for all of them. Whether there are
-    /// more.
-    fn expire_one(&mut self) -> bool {
-        let Some(id) = self.to_expire.pop_first() else { return false };
-        if let Err(error) = self.expire(id) {
-            log::error!("retention of instance {id}: {}", with_causes(&error));
-        }
-        !self.to_expire.is_empty()
-    }
-
-    fn expire(&self, id: InstanceId) -> crate::catalog::Result<()> {
-        if !self.catalog.retention_of(id)?.changes_anything() {
-            return Ok(());
-        }
-        if !(self.store_is_whole)() {
-            log::warn!("retention of instance {id} waits: the archives are not where they were");
-            return Ok(());
-        }
-        self.catalog.expire(id).wait().map(drop)
+        let asked = retained.iter().filter(|id| !swept_lately || finished.contains(id));
+        self.retention.ask(now, asked.copied());
     }
 }

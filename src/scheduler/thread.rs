@@ -1,4 +1,4 @@
-//! The thread of the scheduler.
+//! The threads of the scheduler and of retention.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::bell::Bell;
 
-use super::Scheduler;
+use super::{LONGEST_WAIT, Retention, Scheduler};
 
 /// The shortest wait, so that a look that finds nothing is not repeated at once.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
@@ -17,34 +17,64 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct SchedulerThread {
     bell: Arc<Bell>,
+    retention: Arc<Retention>,
     stopping: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    threads: [JoinHandle<()>; 2],
 }
 
 impl SchedulerThread {
     /// The bell wakes it: a backup that ended may be followed by another one.
-    pub fn start(mut scheduler: Scheduler, bell: Arc<Bell>) -> io::Result<Self> {
+    pub fn start(scheduler: Scheduler, bell: Arc<Bell>) -> io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let (stop, rung) = (Arc::clone(&stopping), Arc::clone(&bell));
-        let thread = Builder::new().name("scheduler".to_owned()).spawn(move || {
-            while !stop.load(Ordering::Acquire) {
-                let seen = rung.count();
-                let next = scheduler.tick();
-                let wait = next.as_micros().saturating_sub(scheduler.clock.now().as_micros());
-                let wait = Duration::from_micros(u64::try_from(wait).unwrap_or(0));
-                rung.wait_past(seen, wait.max(SHORTEST_WAIT));
-            }
-            scheduler.write_counted(true);
-        })?;
-        Ok(Self { bell, stopping, thread })
+        let retention = scheduler.retention();
+        let threads = [
+            start_retention(Arc::clone(&retention), Arc::clone(&stopping))?,
+            start_scheduler(scheduler, Arc::clone(&bell), Arc::clone(&stopping))?,
+        ];
+        Ok(Self { bell, retention, stopping, threads })
     }
 
-    /// Begins nothing more, and waits for what it does now.
+    /// Begins nothing more, and waits for what they do now.
     pub fn stop(self) {
         self.stopping.store(true, Ordering::Release);
         self.bell.ring();
-        if self.thread.join().is_err() {
-            log::error!("the scheduler had panicked");
+        self.retention.bell.ring();
+        for thread in self.threads {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                log::error!("the thread {name} had panicked");
+            }
         }
     }
+}
+
+fn start_scheduler(
+    mut scheduler: Scheduler,
+    bell: Arc<Bell>,
+    stopping: Arc<AtomicBool>,
+) -> io::Result<JoinHandle<()>> {
+    Builder::new().name("scheduler".to_owned()).spawn(move || {
+        while !stopping.load(Ordering::Acquire) {
+            let seen = bell.count();
+            let next = scheduler.tick();
+            let wait = next.as_micros().saturating_sub(scheduler.clock.now().as_micros());
+            let wait = Duration::from_micros(u64::try_from(wait).unwrap_or(0));
+            bell.wait_past(seen, wait.max(SHORTEST_WAIT));
+        }
+        scheduler.write_counted(true);
+    })
+}
+
+fn start_retention(
+    retention: Arc<Retention>,
+    stopping: Arc<AtomicBool>,
+) -> io::Result<JoinHandle<()>> {
+    Builder::new().name("retention".to_owned()).spawn(move || {
+        while !stopping.load(Ordering::Acquire) {
+            let seen = retention.bell.count();
+            if !retention.work_one() {
+                retention.bell.wait_past(seen, LONGEST_WAIT);
+            }
+        }
+    })
 }

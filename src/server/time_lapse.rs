@@ -82,6 +82,7 @@ impl TimeLapse {
         let catalog = &self.context.catalog;
         let seen = self.context.bell.count();
         let again = self.scheduler.tick() <= self.clock.now();
+        while self.scheduler.retention().work_one() {}
         if !again && catalog.is_idle()? {
             if !std::mem::replace(&mut self.looked, true) {
                 let later = self.clock.now().plus(NOTIFIED_AFTER);

@@ -1,5 +1,6 @@
 //! Catalogs with many rows, written directly: a million backups would take too long.
 
+use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -16,7 +17,8 @@ const ID: &str = "printf('%08x-%04x-7%03x-8%03x-%012x', (1700000000000 + i * 100
 const INSTANCE: &str = "printf('%08x-0000-4000-8000-%012x', i % 1000, i % 1000)";
 
 /// Adds finished backups of a thousand instances; one in a hundred of them is RESTORED, and the oldest ten
-/// are FAILED, so that a filter has something rare to find.
+/// are FAILED, so that a filter has something rare to find. The newest has a file in its archive's place, because
+/// no backup begins where every archive is missing.
 pub(crate) fn backups(catalog: &Path, rows: u64) -> Outcome<()> {
     let db = Connection::open(catalog)?;
     db.execute_batch(&format!(
@@ -34,6 +36,13 @@ pub(crate) fn backups(catalog: &Path, rows: u64) -> Outcome<()> {
          FROM n;
          PRAGMA wal_checkpoint(TRUNCATE);"
     ))?;
+    let newest = "SELECT location FROM backups ORDER BY created DESC LIMIT 1";
+    let location: String = db.query_row(newest, [], |row| row.get(0))?;
+    let archive = catalog.with_file_name("archives").join(location);
+    if let Some(folder) = archive.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(archive, "")?;
     Ok(())
 }
 

@@ -74,7 +74,7 @@ impl House {
         let whole = Arc::new(AtomicBool::new(true));
         let (catalog, scheduler) = open(&folder, &clock, &whole, &policy);
         let mut house = Self { catalog, clock, scheduler, store_is_whole: whole, policy, folder };
-        house.scheduler.tick();
+        house.tick_at(START);
         house
     }
 
@@ -94,6 +94,7 @@ impl House {
     fn tick_at(&mut self, now: Timestamp) {
         self.set(now);
         while self.scheduler.tick() <= now {}
+        while self.scheduler.retention().work_one() {}
     }
 
     /// The backup that waits for a worker, claimed.

@@ -40,6 +40,22 @@ fn after_each_backup_what_is_not_kept_goes_as_the_preview_said() {
 }
 
 #[test]
+fn retention_waits_while_the_scheduler_has_not_noted_that_the_clock_jumped() {
+    let mut house = House::new(daily_full(keep(&[(Tier::Last, 1)])));
+    let first = house.made_on_days(0..1)[0];
+    house.tick_at(half_past_two(1));
+    house.complete(house.claim().unwrap().id);
+    house.scheduler.tick();
+    let retention = house.scheduler.retention();
+    house.set(half_past_two(400));
+    assert!(!retention.work_one());
+    assert!(house.is_shown(first));
+    house.set(half_past_two(1));
+    assert!(retention.work_one());
+    assert!(!house.is_shown(first));
+}
+
+#[test]
 fn eight_weeks_of_daily_backups_leave_what_the_policy_promises() {
     let policy = keep(&[(Tier::Daily, 7), (Tier::Weekly, 4)]);
     let mut house = House::new(daily_full(policy));

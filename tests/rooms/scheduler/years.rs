@@ -70,6 +70,7 @@ impl Years {
     fn tick_at(&mut self, now: Timestamp) {
         self.clock.0.store(now.as_micros(), Ordering::SeqCst);
         while self.scheduler.tick() <= now {}
+        while self.scheduler.retention().work_one() {}
     }
 
     /// Changes a few rows.
