@@ -2,6 +2,8 @@
 
 #[path = "conventions/commands.rs"]
 mod commands;
+#[path = "conventions/documents.rs"]
+mod documents;
 #[path = "conventions/places.rs"]
 mod places;
 
@@ -95,8 +97,7 @@ fn no_comment_marks_unfinished_work() {
 #[test]
 fn the_commands_in_the_documents_exist() {
     let mut broken = Vec::new();
-    for document in ["README.md", "CHANGELOG.md", "packaging/README.md"] {
-        let Ok(text) = std::fs::read_to_string(root().join(document)) else { continue };
+    for (document, text) in documents::all() {
         for words in commands::shown(&text) {
             let fault = commands::fault(&words, commands::help);
             broken

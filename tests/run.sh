@@ -156,6 +156,8 @@ package() {
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/default\.toml
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/prometheus/coffer\.rules\.yml
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/grafana/coffer\.json
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/troubleshooting\.md
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/engines/sqlite\.md
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/copyright
 LIST
     grep -qx /etc/coffer/coffer.toml "$folder/control/conffiles"
