@@ -17,12 +17,12 @@ const TICK: Duration = Duration::from_secs(1);
 /// Bytes that a client may send ahead: the longest body, and the longest head of the next request.
 const AHEAD: usize = 192 << 10;
 /// Bytes that all clients together may have sent without a request that takes them.
-const ALL_WAITING: usize = 8 << 20;
+const ALL_WAITING: usize = 4 << 20;
 /// Bytes that a client may have sent in any case.
-const FAIR: usize = 16 << 10;
+const FAIR: usize = 8 << 10;
 /// Bytes that are read before they are parsed. The HTTP library would fill a buffer of 128 KiB, also
 /// with what it throws away.
-const BURST: usize = 16 << 10;
+const BURST: usize = 8 << 10;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {

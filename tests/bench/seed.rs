@@ -42,6 +42,7 @@ pub(crate) fn backups(catalog: &Path, rows: u64) -> Outcome<()> {
     if let Some(folder) = archive.parent() {
         fs::create_dir_all(folder)?;
     }
+    #[expect(clippy::disallowed_methods, reason = "data of the bench's own")]
     fs::write(archive, "")?;
     Ok(())
 }
