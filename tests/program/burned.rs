@@ -13,7 +13,7 @@ use crate::support::{TestServer, id_of, succeed, wait_until};
 fn commands(data_dir: &Path, copy: &Path) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(path).unwrap();
-    let (_, section) = readme.split_once("### When the machine burned\n").unwrap();
+    let (_, section) = readme.split_once("## When the machine burned\n").unwrap();
     let (_, block) = section.split_once("```sh\n").unwrap();
     let (block, rest) = block.split_once("systemctl start coffer\n").unwrap();
     assert!(

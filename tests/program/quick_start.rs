@@ -14,7 +14,7 @@ fn blocks() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(path).unwrap();
     let (_, section) = readme.split_once("## Your first backup\n").unwrap();
-    let (section, _) = section.split_once("\nWith `curl`").unwrap();
+    let (section, _) = section.split_once("\n## See it\n").unwrap();
     let mut blocks = section.split("```sh\n").skip(1).map(|it| it.split_once("```").unwrap().0);
     assert!(blocks.next().unwrap().starts_with("cargo build --release\nexport PATH="));
     blocks.map(str::to_owned).collect()
