@@ -44,6 +44,8 @@ mod hostile_archives;
 mod keys;
 #[path = "program/killed_servers.rs"]
 mod killed_servers;
+#[path = "program/latest.rs"]
+mod latest;
 #[path = "program/mariadb/mod.rs"]
 mod mariadb;
 #[path = "program/metrics.rs"]

@@ -23,6 +23,9 @@ pub(super) fn routes() -> Vec<Operation> {
 }
 
 /// Download the archive, whole or in part
+///
+/// A whole archive is compared with its checksum, which is its `ETag`, while it is sent: if its bytes are others, the
+/// answer ends before its `Content-Length`. A part of it is sent as it lies there.
 #[utoipa::path(
     get,
     path = "/backups/{id}/archive",
@@ -67,9 +70,9 @@ async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
         call.state.limits.download(token)?
     };
     describe(&mut response, &opened, tag);
-    let OpenArchive { project, archive, .. } = opened;
-    counted::count_download(&call.state, call.scope.actor(), project, id);
-    Ok(response.body(ArchivePart::new(archive, first, count, room)))
+    let body = ArchivePart::new(&opened, (first, count), room);
+    counted::count_download(&call.state, call.scope.actor(), opened.project, id);
+    Ok(response.body(body))
 }
 
 fn describe(response: &mut HttpResponseBuilder, opened: &OpenArchive, tag: String) {

@@ -56,7 +56,7 @@ async fn show_backup(call: Call<Read>) -> Result<Json<BackupAnswer>, ApiError> {
 async fn drill_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
     let id = call.id()?;
     let backup = call.state.catalog.ask_drill(&call.scope, id).done().await?;
-    Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view(backup) }))
+    Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view_with_copies(backup)? }))
 }
 
 /// Make a backup, or register an archive
@@ -179,7 +179,7 @@ async fn undelete_backup(call: Call<Write>) -> Result<HttpResponse, ApiError> {
         )),
         NotUndeleted::Failed(why) => ApiError::Fault(why),
     })?;
-    Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view(backup) }))
+    Ok(HttpResponse::Accepted().json(BackupAnswer { backup: call.state.view_with_copies(backup)? }))
 }
 
 /// Delete a backup and every backup built on it

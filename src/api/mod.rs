@@ -46,7 +46,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{Error, web};
 
 use crate::access::{AlertChannels, ArchiveAccess};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogError};
 use crate::domain::Backup;
 use crate::wire::BackupView;
 
@@ -96,6 +96,14 @@ pub struct State {
 impl State {
     fn view(&self, backup: Backup) -> BackupView {
         BackupView::new(backup, &*self.archives)
+    }
+
+    /// The same with where its copies are.
+    fn view_with_copies(&self, backup: Backup) -> Result<BackupView, CatalogError> {
+        let mut rows = [backup];
+        self.catalog.read_copies(&mut rows)?;
+        let [backup] = rows;
+        Ok(self.view(backup))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::archive::{Chain, Manifest};
 use crate::config::{Config, PlaceConfig};
-use crate::domain::{BackupId, Cancel};
+use crate::domain::{BackupId, Cancel, Location};
 use crate::encryption::Keys;
 use crate::executor::{Inventory, JobError};
 use crate::server;
@@ -94,6 +94,22 @@ pub(super) fn open(inventory: &Inventory, selector: &Selector, cancel: &Cancel) 
     Ok(inventory.chain(id, cancel)?)
 }
 
+/// Where the archive of a backup lies; of the latest of an instance nothing is known that cannot be read.
+pub(super) fn location(inventory: &Inventory, selector: &Selector) -> Result<Location> {
+    let place = inventory.place().name();
+    let id = match selector {
+        Selector::Latest(instance) => {
+            let why = format!("latest:{instance}: name the backup by its id (coffer list --from)");
+            return Err(CommandError::Usage(why));
+        }
+        other => other.find(|| Ok(by_name(inventory, &Cancel::default())), place)?,
+    };
+    let found = inventory.archives().find(|(known, _)| *known == id);
+    found
+        .map(|(_, stored)| stored.location.clone())
+        .ok_or_else(|| CommandError::NotFound(format!("{place} has no archive of backup {id}")))
+}
+
 /// The newest backup of an instance of which everything is there. All backups of an instance are in one folder, so
 /// that one manifest of each tells which they are.
 fn latest(inventory: &Inventory, instance: &str, cancel: &Cancel) -> Result<Chain> {
@@ -150,7 +166,15 @@ fn by_name(inventory: &Inventory, cancel: &Cancel) -> Vec<Candidate> {
         let manifest = inventory.manifest(stored, cancel).ok();
         let (name, instance) =
             manifest.map_or((String::new(), None), |it| (it.backup.name, it.backup.instance_id));
-        Candidate { id, name, instance, instance_name: None, parent: None, usable: true }
+        Candidate {
+            id,
+            name,
+            instance,
+            instance_name: None,
+            parent: None,
+            usable: true,
+            damaged: false,
+        }
     };
     inventory.archives().map(candidate).collect()
 }

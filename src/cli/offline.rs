@@ -97,25 +97,71 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
     }
     let config = args.keys.added_to(config)?;
     let context = server::open_existing(&config)?;
-    let id = find(selector, &context, &config)?;
+    let (chain, rows, reported) = from_catalog(selector, purpose, (&context, &config), &interrupt)?;
+    executor::appended(&chain).for_each(terminal::warn);
+    Ok(Opened { chain, rows, reported, context: Some(context), config, interrupt })
+}
+
+/// An opened chain with its rows, and the damage that was reported of them.
+type OfCatalog = (Chain, Vec<Backup>, Vec<Damage>);
+
+/// Opens a backup of the catalog. The latest of an instance is the newest that can be used: what turns out to be damaged or
+/// missing is passed over.
+fn from_catalog(
+    selector: &Selector,
+    purpose: Purpose,
+    (context, config): (&Context, &Config),
+    interrupt: &Interrupt,
+) -> Result<OfCatalog> {
+    let (mut passed, mut why) = (Vec::new(), None);
+    loop {
+        let id = match find(selector, (context, config), &passed) {
+            Ok(id) => id,
+            Err(error) => return Err(why.unwrap_or(error)),
+        };
+        match open_rows(id, purpose, (context, config), interrupt) {
+            Err(CommandError::Job(error))
+                if purpose == Purpose::Use
+                    && matches!(selector, Selector::Latest(_))
+                    && (error.is_damage() || error.is_not_found()) =>
+            {
+                terminal::warn(format_args!("backup {id} is newer and is passed over: {error}"));
+                passed.push(id);
+                why.get_or_insert(error.into());
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn open_rows(
+    id: BackupId,
+    purpose: Purpose,
+    (context, config): (&Context, &Config),
+    interrupt: &Interrupt,
+) -> Result<OfCatalog> {
     let found = match purpose {
         Purpose::Use => context.catalog.chain_to_restore(id).map_err(CommandError::from),
-        Purpose::Verify => chain_rows_even_if_damaged(&context, id).map(|rows| (rows, Vec::new())),
+        Purpose::Verify => chain_rows_even_if_damaged(context, id).map(|rows| (rows, Vec::new())),
     };
-    let (rows, reported) = found.map_err(|error| error.not_found_in(id, &place(&config)))?;
+    let (rows, reported) = found.map_err(|error| error.not_found_in(id, &place(config)))?;
     for Damage { id, failure, .. } in &reported {
         let what = if failure.code.is_damage() { "damaged" } else { "missing" };
         terminal::warn(format_args!("backup {id} was reported as {what}: {failure}"));
     }
     let chain = executor::open_chain(&*context.storage, &rows, interrupt.cancel())?;
-    executor::appended(&chain).for_each(terminal::warn);
-    Ok(Opened { chain, rows, reported, context: Some(context), config, interrupt })
+    Ok((chain, rows, reported))
 }
 
-/// The id of the backup that is meant.
-fn find(selector: &Selector, context: &Context, config: &Config) -> Result<BackupId> {
+/// The id of the backup that is meant, but for those that were passed over.
+fn find(
+    selector: &Selector,
+    (context, config): (&Context, &Config),
+    passed: &[BackupId],
+) -> Result<BackupId> {
     let candidates = || {
         let mut backups = context.catalog.every_backup()?;
+        backups.retain(|it| !passed.contains(&it.id));
         backups.reverse();
         candidates(context, backups)
     };
@@ -136,7 +182,7 @@ pub(super) fn reopen(args: &BackupArgs) -> Option<(Context, BackupId)> {
     }
     let config = args.with.load().ok()?;
     let context = server::open_existing(&config).ok()?;
-    let id = find(args.backup.as_ref()?, &context, &config).ok()?;
+    let id = find(args.backup.as_ref()?, (&context, &config), &[]).ok()?;
     Some((context, id))
 }
 

@@ -78,7 +78,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<()> {
 
 fn restore(args: &RestoreArgs) -> Result<()> {
     let opened = match offline::open(&args.backup, Purpose::Use) {
-        Err(CommandError::Job(error)) if is_bad_archive(&error) && args.backup.from.is_none() => {
+        Err(CommandError::Job(error)) if is_bad_archive(&error) => {
             if args.salvage {
                 return salvage::without_index(&args.backup, args.to.as_deref(), error);
             }

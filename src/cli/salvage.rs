@@ -11,7 +11,9 @@ use crate::engine;
 use crate::executor::{self, JobError, SalvageReport};
 
 use super::args::BackupArgs;
+use super::backups::Selector;
 use super::error::{CommandError, Result};
+use super::from;
 use super::interrupt::Interrupt;
 use super::offline;
 use super::terminal::{self, counted};
@@ -69,6 +71,16 @@ fn bad_archive(args: &BackupArgs, error: &JobError) -> Result<Option<Arc<dyn Rea
              built on it, or what it holds itself (--salvage with {bad} alone)"
         )
     };
+    match (&args.from, &args.backup, error) {
+        (Some(from), Some(selector), JobError::BadFile { .. }) => {
+            return Ok(in_place(args, from, selector));
+        }
+        (Some(_), _, JobError::ChainBroken { bad_backup, .. }) => {
+            return Err(in_chain(&bad_backup.to_string()));
+        }
+        (Some(_), ..) => return Ok(None),
+        (None, ..) => {}
+    }
     match error {
         JobError::BadFile { path, .. } if args.archive.len() > 1 => Err(in_chain(path)),
         JobError::BadFile { path, .. } => Ok(executor::open_bytes(path.as_ref()).ok()),
@@ -81,6 +93,14 @@ fn bad_archive(args: &BackupArgs, error: &JobError) -> Result<Option<Arc<dyn Rea
         }
         _ => Ok(None),
     }
+}
+
+/// The archive of a backup as it lies in another place.
+fn in_place(args: &BackupArgs, from: &str, selector: &Selector) -> Option<Arc<dyn ReadAt>> {
+    let config = args.with.load_silently().ok()?;
+    let inventory = from::inventory(from, &config, &args.keys.read(&config).ok()?).ok()?;
+    let location = from::location(&inventory, selector).ok()?;
+    inventory.place().open(&location).ok()
 }
 
 fn open(context: &executor::Context, id: BackupId) -> Option<Arc<dyn ReadAt>> {

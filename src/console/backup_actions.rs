@@ -52,12 +52,13 @@ pub(super) async fn download(asked: &Asked, id: BackupId) -> Result<HttpResponse
     let opened = web::block(move || open_archive(&opening.catalog, &*opening.archives, &scope, id));
     let opened = opened.await.map_err(|error| ConsoleError::Fault(error.to_string()))??;
     let name = opened.file_name();
-    let OpenArchive { project, facts, archive } = opened;
+    let body = ArchivePart::new(&opened, (0, opened.facts.stored_bytes), room);
+    let OpenArchive { project, .. } = opened;
     let actor = asked.session.scope_in::<crate::catalog::Read>(&project)?.actor();
     let (action, project, object) = (Action::BackupDownload, Some(project), Some(id.to_string()));
     console.catalog.count_event(Counted { action, actor, project, object, refused: false });
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/zstd"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .body(ArchivePart::new(archive, 0, facts.stored_bytes, room)))
+        .body(body))
 }

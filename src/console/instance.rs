@@ -36,7 +36,7 @@ pub(super) fn page(asked: &Asked, id: InstanceId) -> Result<Page, ConsoleError> 
     let view = InstanceHealthView::new(instance.clone(), health);
     let body = html! {
         p.crumbs { a href="/console/" { "Am I safe?" } }
-        h1 { (instance.name) " " (show::safety(view.state)) }
+        h1 { (instance.name) " " (show::safety(&view)) }
         (delete::undo_offer(asked))
         (restored_report(&instance, restored.as_ref(), now))
         @if !view.problems.is_empty() {

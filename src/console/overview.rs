@@ -220,7 +220,7 @@ fn row(it: &InstanceHealthView, now: Timestamp, with_project: bool) -> Markup {
     html! {
         tr {
             td data-label="State" {
-                (show::safety(it.state))
+                (show::safety(it))
                 @if it.running_since.is_some() { " " (show::badge("busy", "Backing up")) }
             }
             th scope="row" {

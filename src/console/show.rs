@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use crate::domain::{Kind, Status, Timestamp, VerifyLevel};
 use crate::policy::{Guard, SafetyState, Severity, Tier};
+use crate::wire::InstanceHealthView;
 
 /// What stands where there is nothing.
 pub(super) const NOTHING: &str = "–";
@@ -96,8 +97,9 @@ pub(super) fn badge(class: &'static str, words: &str) -> Markup {
     html! { span.badge.(class) { (words) } }
 }
 
-pub(super) fn safety(state: SafetyState) -> Markup {
-    match state {
+pub(super) fn safety(it: &InstanceHealthView) -> Markup {
+    match it.state {
+        SafetyState::NotBackedUp if it.is_waiting() => badge("soft", "Waits for its first backup"),
         SafetyState::Safe => badge("good", "Safe"),
         SafetyState::NotBackedUp => badge("soft", "Not backed up"),
         SafetyState::Warning => badge("warn", "Warning"),

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use crate::support::{A1, Answer, Fixture, Request};
+use actix_web::body::BodySize;
 use actix_web::http::Method;
 
 /// Collects what is logged at level error.
@@ -175,6 +176,25 @@ async fn an_archive_that_differs_from_the_catalog_is_not_sent() {
     fixture.get(&path, "alice").await.assert_fault(500, "instanceFault");
     fixture.archives.lose(&location);
     fixture.get(&path, "alice").await.assert_fault(404, "itemNotFound");
+}
+
+#[actix_web::test]
+async fn the_download_of_an_archive_with_other_bytes_is_cut_before_its_end() {
+    let (fixture, path) = fixture().await;
+    let id = path.split('/').nth(4).unwrap();
+    let mut damaged = archive();
+    damaged[7] ^= 1;
+    fixture.archives.put(&format!("project-a/{id}.tar.zst"), &damaged);
+    for range in [None, Some("bytes=0-")] {
+        let request = Request::get(&path).token_of("alice");
+        let request = range.into_iter().fold(request, |it, range| it.header("range", range));
+        let (received, size) = fixture.send_until_cut(request).await;
+        assert_eq!(size, BodySize::Sized(u64::try_from(damaged.len()).unwrap()));
+        assert!(received.len() < damaged.len() && damaged.starts_with(&received), "{range:?}");
+    }
+    // What still lies there can be had in parts.
+    let answer = part(&fixture, &path, &[("range", "bytes=0-99")]).await;
+    assert!(answer.status == 206 && answer.body == damaged[..100]);
 }
 
 #[actix_web::test]

@@ -5,6 +5,7 @@ use std::iter;
 use std::str::FromStr;
 
 use crate::cli::error::{CommandError, Result};
+use crate::cli::terminal;
 use crate::domain::{Backup, BackupId, InstanceId};
 use crate::wire::BackupView;
 
@@ -38,6 +39,8 @@ pub(in crate::cli) struct Candidate {
     pub(in crate::cli) parent: Option<BackupId>,
     /// Whether its own archive is there and not known to be damaged.
     pub(in crate::cli) usable: bool,
+    /// Whether it was good once, and is damaged or missing.
+    pub(in crate::cli) damaged: bool,
 }
 
 impl Candidate {
@@ -45,17 +48,21 @@ impl Candidate {
     pub(in crate::cli) fn of_row(row: Backup, names: &HashMap<InstanceId, String>) -> Self {
         let instance_name = row.instance.and_then(|id| names.get(&id).cloned());
         // A usable backup has no other failure than the damage that was found in it later.
-        let usable = row.status.is_usable() && row.failure.is_none();
+        let finished = row.status.is_usable();
+        let (usable, damaged) =
+            (finished && row.failure.is_none(), finished && row.failure.is_some());
         let Backup { id, name, instance, parent, .. } = row;
-        Self { id, name, instance, instance_name, parent, usable }
+        Self { id, name, instance, instance_name, parent, usable, damaged }
     }
 
     /// The same of what a server answered.
     pub(super) fn of_view(view: &BackupView, names: &HashMap<InstanceId, String>) -> Self {
         let (id, instance, parent) = (view.id, view.instance_id, view.parent_id);
         let instance_name = instance.and_then(|id| names.get(&id).cloned());
-        let usable = view.status.is_usable() && view.failure.is_none();
-        Self { id, name: view.name.clone(), instance, instance_name, parent, usable }
+        let finished = view.status.is_usable();
+        let (usable, damaged) =
+            (finished && view.failure.is_none(), finished && view.failure.is_some());
+        Self { id, name: view.name.clone(), instance, instance_name, parent, usable, damaged }
     }
 }
 
@@ -97,7 +104,19 @@ fn latest(candidates: &[Candidate], instance: &str, place: &str) -> Result<Backu
     };
     let of_instance: Vec<_> = candidates.iter().filter(is_of).collect();
     let known: HashMap<_, _> = candidates.iter().map(|it| (it.id, it)).collect();
-    let found = of_instance.iter().find(|it| is_whole(it, &known)).map(|it| it.id);
+    let found = of_instance.iter().position(|it| is_whole(it, &known));
+    for newer in of_instance.iter().take(found.unwrap_or_default()) {
+        if let Some(bad) = chain(newer, &known).find(|link| link.damaged) {
+            let id = newer.id;
+            let why = if bad.id == id {
+                "it is damaged or missing".to_owned()
+            } else {
+                format!("it is built on {}, which is damaged or missing", bad.id)
+            };
+            terminal::warn(format_args!("backup {id} is newer and is passed over: {why}"));
+        }
+    }
+    let found = found.and_then(|it| of_instance.get(it)).map(|it| it.id);
     found.ok_or_else(|| {
         let what = if of_instance.is_empty() { "backup" } else { "usable backup" };
         CommandError::NotFound(format!("{place} has no {what} of an instance {instance:?}"))
@@ -106,9 +125,16 @@ fn latest(candidates: &[Candidate], instance: &str, place: &str) -> Result<Backu
 
 /// Whether it and what it is built on can be used, as far as those are known.
 fn is_whole<'a>(candidate: &'a Candidate, known: &HashMap<BackupId, &'a Candidate>) -> bool {
+    chain(candidate, known).all(|link| link.usable)
+}
+
+/// It, and what it is built on, as far as those are known.
+fn chain<'a>(
+    candidate: &'a Candidate,
+    known: &HashMap<BackupId, &'a Candidate>,
+) -> impl Iterator<Item = &'a Candidate> {
     let parent = |it: &&'a Candidate| it.parent.and_then(|id| known.get(&id).copied());
-    let mut chain = iter::successors(Some(candidate), parent).take(known.len());
-    chain.all(|link| link.usable)
+    iter::successors(Some(candidate), parent).take(known.len())
 }
 
 fn by_text(candidates: &[Candidate], text: &str, place: &str) -> Result<BackupId> {
@@ -158,6 +184,7 @@ mod tests {
             instance_name: instance.map(str::to_owned),
             parent: None,
             usable,
+            damaged: !usable,
         }
     }
 

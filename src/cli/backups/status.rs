@@ -160,6 +160,7 @@ fn row(it: &InstanceHealthView) -> [String; 11] {
         _ if !it.configured && it.last_good.is_some() => {
             format!("{}, not in the configuration", word(it.state))
         }
+        _ if it.is_waiting() => "waits for its first".to_owned(),
         state => word(state).to_owned(),
     };
     let proof = |it: &GoodBackupView| {

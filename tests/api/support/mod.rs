@@ -6,12 +6,14 @@
 mod answer;
 mod archives;
 
+use std::future::poll_fn;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use actix_web::body::to_bytes;
+use actix_web::body::{BodySize, MessageBody as _, to_bytes};
 use actix_web::http::Method;
 use actix_web::{App, test, web};
 use coffer::api::{self, AuthMode, LimitSettings, Limits, RequestCounts, State};
@@ -177,6 +179,19 @@ impl Fixture {
             answered: RequestCounts::default(),
         });
         Self { catalog, state, archives, _folder: folder }
+    }
+
+    /// Sends a request, and reads the body of the answer as far as it comes: its bytes, and how long it was to be.
+    pub async fn send_until_cut(&self, request: Request) -> (Vec<u8>, BodySize) {
+        let app = App::new().wrap(api::request_id()).configure(api::routes(self.state.clone()));
+        let service = test::init_service(app).await;
+        let response = request.into_inner().send_request(&service).await;
+        let (mut body, mut bytes) = (response.into_body(), Vec::new());
+        let size = body.size();
+        while let Some(Ok(piece)) = poll_fn(|it| Pin::new(&mut body).poll_next(it)).await {
+            bytes.extend_from_slice(&piece);
+        }
+        (bytes, size)
     }
 
     /// Sends a request and reads the complete answer.
