@@ -26,6 +26,8 @@ mod disk_full;
 mod disks;
 #[path = "program/doctor.rs"]
 mod doctor;
+#[path = "program/documents.rs"]
+mod documents;
 #[path = "program/drill.rs"]
 mod drill;
 #[path = "program/encryption.rs"]
