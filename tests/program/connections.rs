@@ -103,6 +103,15 @@ fn ask_without_end(server: &TestServer, ended: &AtomicBool) {
     }
 }
 
+/// Ends the clients also if the test fails.
+struct EndOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 #[test]
 fn clients_that_ask_without_end_do_not_keep_a_client_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -113,6 +122,7 @@ fn clients_that_ask_without_end_do_not_keep_a_client_out() {
     let alice = server.client_of("alice");
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _end = EndOnDrop(&ended);
         for _client in 0..8 {
             scope.spawn(|| ask_without_end(&server, &ended));
         }
@@ -123,7 +133,6 @@ fn clients_that_ask_without_end_do_not_keep_a_client_out() {
                 alice.try_send("POST", "backups", Some(body)).ok().filter(|it| it.status == 404)
             });
         }
-        ended.store(true, Ordering::Release);
     });
 }
 
