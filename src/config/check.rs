@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use super::{
     AuthMode, Config, InstanceConfig, KeepConfig, Problem, ServerConfig, TokenConfig, alerts,
-    encryption, places, policy,
+    encryption, misplaced, places, policy,
 };
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
@@ -216,6 +216,11 @@ fn instances(config: &Config, found: &mut Problems) {
         }
         if let Some(why) = instance.keep.as_ref().and_then(KeepConfig::says_nothing) {
             found.add(key("keep"), why);
+        }
+        for inside in misplaced::inside_source(instance) {
+            let why = "belongs to the instance itself: move it out of source; in a file with [instances.source], \
+                       write it above that line";
+            found.add(key(&format!("source.{inside}")), why);
         }
         for (wrong, why) in policy::wrong_keys(instance, &config.defaults) {
             found.add(key(&wrong), why);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Environment, FileFormat, Value, ValueKind};
 
+use super::misplaced::Sections;
 use super::{Config, ConfigError, Problem};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -118,11 +119,12 @@ fn built(
     builder: config::ConfigBuilder<config::builder::DefaultState>,
     origin: &str,
 ) -> Result<Config, ConfigError> {
-    builder.build().and_then(config::Config::try_deserialize).map_err(|reason| {
-        ConfigError::Malformed {
-            origin: origin.to_owned(),
-            reason: with_dots(reason.to_string().trim_end()),
-        }
+    let wrong = |reason: String| ConfigError::Malformed { origin: origin.to_owned(), reason };
+    let text = |error: config::ConfigError| with_dots(error.to_string().trim_end());
+    let merged = builder.build().map_err(|error| wrong(text(error)))?;
+    merged.clone().try_deserialize().map_err(|error| {
+        let misplaced = Sections::new(DEFAULTS).misplaced(&merged.cache);
+        wrong(if misplaced.is_empty() { text(error) } else { misplaced.join("; ") })
     })
 }
 

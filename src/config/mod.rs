@@ -13,6 +13,7 @@ mod health;
 mod instance;
 mod keep;
 mod layers;
+mod misplaced;
 mod own_catalog;
 mod places;
 mod policy;

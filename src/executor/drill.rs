@@ -100,8 +100,14 @@ fn make(chain: &Chain, how: &DrillPlan<'_>, progress: OnProgress<'_>) -> Result<
 
 /// A drill of dumps of which the server here did not take everything shows no damage, and proves not all of them.
 fn refused(first: &LeftOut, more: usize) -> EngineError {
-    let message =
-        format!("the server here refused {first}; and {more} more; what could be loaded is sound");
+    let message = match more {
+        0 => format!("the server here refused {first}; what could be loaded is sound"),
+        _ => format!(
+            "the server here refused {} objects, and what could be loaded is sound; a restore lists them all, and the \
+             first is {first}",
+            more.saturating_add(1)
+        ),
+    };
     EngineError::known(FailureCode::Tool, message)
 }
 
@@ -198,6 +204,22 @@ mod tests {
         for error in [broken(root, BadLink::OutOfReach), full.into(), JobError::Panicked] {
             assert_eq!(found(&error), None, "{error}");
         }
+    }
+
+    #[test]
+    fn what_the_server_of_a_drill_refused_is_counted_in_a_plain_sentence() {
+        let first = LeftOut::new("INDEX by_name in database shop", "no function f");
+        let of = |more| refused(&first, more).to_string();
+        assert_eq!(
+            of(0),
+            "the server here refused INDEX by_name in database shop: no function f; what could be loaded is sound"
+        );
+        assert!(
+            of(5).contains("refused 6 objects, and what could be loaded is sound"),
+            "{}",
+            of(5)
+        );
+        assert!(of(5).ends_with("the first is INDEX by_name in database shop: no function f"));
     }
 
     #[test]

@@ -74,11 +74,12 @@ pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
         if object.what.is_empty() {
             // Not every version of the tool names the entry.
             let statement = object.why.split_once(STATEMENT).map_or("an object", |(_, it)| it);
+            let statement = statement.trim_end().trim_end_matches(';');
             object.what = statement.chars().take_while(|it| *it != '(').take(SHORT).collect();
         }
         object.what = format!("{} in database {database}", object.what.trim());
         let advice = if says_any(&object.why, &NOT_LOADED) { LOAD_IT } else { "" };
-        object.why = shown(&object.why) + advice;
+        object.why = shown(&object.why).trim_end_matches(';').to_owned() + advice;
         object.holds_no_data = is_made_again(&object.what);
     }
     found
@@ -94,12 +95,15 @@ fn is_made_again(refused: &str) -> bool {
 
 /// A statement with a password is not shown.
 fn shown(why: &str) -> String {
-    let cut = |text: &str| text.chars().take(SHOWN).collect::<String>();
+    let cut = |text: &str| {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        words.chars().take(SHOWN).collect::<String>()
+    };
     match why.split_once(STATEMENT) {
-        Some((error, statement)) if statement.to_lowercase().contains("password") => {
-            cut(error.trim())
+        Some((error, statement)) if statement.to_lowercase().contains("password") => cut(error),
+        Some((error, statement)) => {
+            format!("{}; the statement was {}", cut(error).trim_end_matches('.'), cut(statement))
         }
-        Some((error, statement)) => format!("{}: {}", cut(error.trim()), cut(statement)),
         None => cut(why),
     }
 }
@@ -139,7 +143,7 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].what, "INDEX by_name postgres in database shop");
         assert!(
-            found[0].why.ends_with("Add casts.: CREATE INDEX by_name     ON t (f(x));"),
+            found[0].why.ends_with("Add casts; the statement was CREATE INDEX by_name ON t (f(x))"),
             "{found:?}"
         );
         assert!(found[1].why.contains("no server") && !found[1].why.contains("pw"), "{found:?}");
@@ -150,7 +154,13 @@ mod tests {
         let messages = "pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter \
             \"cron.database_name\"\nCommand was: CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA public;\n";
         let found = objects(messages, "shop");
-        assert!(found[0].why.ends_with("restore into one (--into)"), "{found:?}");
+        assert_eq!(
+            found[0].to_string(),
+            "CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA public in database shop: could not execute query: ERROR: \
+             unrecognized configuration parameter \"cron.database_name\"; the statement was CREATE EXTENSION IF NOT \
+             EXISTS pg_cron WITH SCHEMA public; a server that loads the extension's library at its start takes it: \
+             restore into one (--into)"
+        );
     }
 
     #[test]

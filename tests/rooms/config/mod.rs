@@ -4,5 +4,6 @@ mod alerts;
 mod check;
 mod encryption;
 mod file;
+mod misplaced;
 mod policy;
 mod shipped;
