@@ -82,11 +82,14 @@ fn accept_loss(args: &ReportArgs) -> Result<()> {
 fn rebuild(args: &RebuildArgs) -> Result<()> {
     let config = args.report.with.load()?;
     // What opens the place can be wrong, and is read before anything is made here.
-    let keys = args.keys.read(&config)?;
-    let place = args.from.as_ref().map(|from| from::place(from, &config, &keys)).transpose()?;
+    let open = |from: &String| -> Result<_> {
+        let keys = args.keys.read(&config)?;
+        Ok((from::place(from, &config, &keys)?, keys.signers))
+    };
+    let place = args.from.as_ref().map(open).transpose()?;
     let was_there = config.catalog_file().exists();
     let (context, _lock) = server::open_and_lock(&config)?;
-    let rebuilt = bring_back(&context, place, &keys.signers);
+    let rebuilt = bring_back(&context, place);
     context.catalog.close();
     let made_nothing = match &rebuilt {
         Ok((fetched, rebuilt)) => rebuilt.imported == 0 && count(fetched, rebuilt) > 0,
@@ -113,13 +116,12 @@ fn rebuild(args: &RebuildArgs) -> Result<()> {
 
 fn bring_back(
     context: &Context,
-    place: Option<Arc<dyn Place>>,
-    signers: &Signers,
+    place: Option<(Arc<dyn Place>, Signers)>,
 ) -> Result<(Fetched, RebuildReport)> {
     let fetched = match place {
         None => Fetched::default(),
-        Some(place) => terminal::with_progress("fetching archives", |progress| {
-            executor::fetch(context, place, signers, progress)
+        Some((place, signers)) => terminal::with_progress("fetching archives", |progress| {
+            executor::fetch(context, place, &signers, progress)
         })?,
     };
     let rebuilt = terminal::with_progress("reading archives", |progress| {

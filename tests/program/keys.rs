@@ -14,6 +14,20 @@ fn a_signer_that_is_none_is_an_error_of_the_command_line_that_repeats_it() {
     assert!(said.contains("nonsense") && said.contains("coffer-signer:4af3"), "{said}");
 }
 
+#[test]
+fn a_catalog_is_rebuilt_from_the_data_directory_also_where_a_key_of_the_configuration_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, shown) = (folder.path().join("coffer.toml"), folder.path().display());
+    let text =
+        format!("data_dir = \"{shown}/data\"\n[encryption]\nidentity_files = [\"{shown}/none\"]\n");
+    write_file(&config, text);
+    let config = config.to_str().unwrap();
+    stdout(coffer(&["catalog", "rebuild", "--config", config]).output().unwrap());
+    let from = ["catalog", "rebuild", "--from", "/", "--config", config];
+    let refused = stderr_of(&coffer(&from).output().unwrap());
+    assert!(refused.contains(&format!("{shown}/none")), "{refused}");
+}
+
 /// Runs the program with this on its standard input.
 fn typed(arguments: &[&str], text: &str) -> Output {
     let mut command = coffer(arguments);
