@@ -11,9 +11,11 @@ pub(crate) fn all() -> Vec<(String, String)> {
     let mut names = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
     for folder in ["packaging/doc", "packaging/doc/engines"] {
         let entries = std::fs::read_dir(root().join(folder)).expect("the folder can be listed");
-        let entries = entries.map(|it| it.expect("the folder can be listed").file_name());
-        let pages = entries.map(|it| it.to_string_lossy().into_owned());
-        names.extend(pages.filter(|it| it.ends_with(".md")).map(|it| format!("{folder}/{it}")));
+        let paths = entries.map(|it| it.expect("the folder can be listed").path());
+        for page in paths.filter(|it| it.extension().is_some_and(|it| it == "md")) {
+            let page = page.strip_prefix(root()).expect("it was found there");
+            names.push(page.to_string_lossy().into_owned());
+        }
     }
     assert!(names.len() > 8, "the pages were not found: {names:?}");
     let read = |name: String| {

@@ -44,11 +44,13 @@ fn blocks(page: &str) -> Vec<String> {
 }
 
 fn pages() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = vec!["README.md".to_owned()];
     for folder in ["packaging/doc", "packaging/doc/engines"] {
-        let entries = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).read_dir().unwrap();
-        let names = entries.map(|it| it.unwrap().file_name().into_string().unwrap());
-        pages.extend(names.filter(|it| it.ends_with(".md")).map(|it| format!("{folder}/{it}")));
+        let paths = root.join(folder).read_dir().unwrap().map(|it| it.unwrap().path());
+        for page in paths.filter(|it| it.extension().is_some_and(|it| it == "md")) {
+            pages.push(page.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+        }
     }
     pages
 }
