@@ -3,10 +3,10 @@
 use std::slice;
 
 use crate::domain::{
-    Action, Backup, BackupId, Datastore, Event, Here, InstanceId, Kind, Limit, Location, NewBackup,
-    ParentChoice, Position, ProjectId, QuotaResource, Registration, RunKind, Status,
+    Action, Backup, BackupId, Datastore, Event, InstanceId, Kind, Limit, Location, NewBackup,
+    ParentChoice, Position, ProjectId, QuotaResource, Registration, RunKind, Status, Timestamp,
 };
-use crate::store::{self, BackupRecord, Records, RunOf, Task};
+use crate::store::{self, BackupRecord, RecordedArchive, Records, RunOf, Task};
 
 use super::copies::read_copies;
 use super::rules::{Rules, visible_backup, visible_instance};
@@ -98,13 +98,20 @@ impl Catalog {
         Ok(backups)
     }
 
-    /// Those that are finished and not deleted, also not by a delete that is still to be done, and whose archives lie in
-    /// the data directory.
-    pub fn kept_backups(&self) -> Result<Vec<Backup>> {
-        let found = self.store.read(|db| Ok::<_, CatalogError>(db.every_backup()?))?;
-        let kept = found.into_iter().filter(|it| it.removal.is_none());
-        let here = |it: &Backup| it.status.is_usable() && it.here == Here::Yes;
-        Ok(kept.map(|it| it.backup).filter(here).collect())
+    /// When the newest backup was made, also one in the trash.
+    pub fn newest_backup(&self) -> Result<Option<Timestamp>> {
+        self.store.read(|db| Ok(db.newest_backup()?))
+    }
+
+    /// Shows the archive of every backup but those in the trash, oldest first, without a check of access. This takes no
+    /// memory that grows with them.
+    pub fn each_archive(&self, show: impl FnMut(RecordedArchive)) -> Result<()> {
+        self.store.read(|db| Ok(db.each_archive(show)?))
+    }
+
+    /// Whether a backup that was made after this has its archive there.
+    pub fn is_expected(&self, location: &Location, after: Timestamp) -> Result<bool> {
+        self.store.read(|db| Ok(db.is_expected(location, after)?))
     }
 
     /// Accepts a new backup, and wakes the executor. It belongs to the project of its instance.

@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::chain::location_of;
 use super::rebuild::{Candidate, Roots, candidates, import};
 use super::{Context, OnProgress, Result};
 use crate::catalog::{Notice, RecordOf};
-use crate::domain::{Backup, BackupId, Failure, FailureCode, Kind, Timestamp};
+use crate::domain::{BackupId, Failure, FailureCode, Kind, Timestamp};
 
 /// What happened between the copy of the catalog and now.
 #[derive(Debug, Default)]
@@ -24,13 +23,11 @@ struct Since {
 /// Makes an older catalog agree with the archives, and says so. That it is older is known from archives that are newer
 /// than all its rows, and from rows whose archives are in the trash; else nothing is changed.
 pub(super) fn catch_up(context: &Context, progress: OnProgress<'_>) -> Result<()> {
-    let rows = context.catalog.every_backup()?;
-    let since = find(context, &rows)?;
-    let full = rows.iter().filter(|it| it.kind == Kind::Full);
-    let roots: Roots = full.filter_map(|it| Some((it.id, of_row(context, it)?))).collect();
+    let since = find(context)?;
     // What only the trash has may have been on its way out of the catalog when the process was killed.
     if since.made.iter().all(|it| it.discarded.is_some()) && since.deleted.is_empty() {
         if !since.returned.is_empty() {
+            let roots = recorded_roots(context)?;
             let count = import(context, since.returned, roots, progress)?.imported;
             log::info!("{count} deleted backups were brought back before the server started");
         }
@@ -44,7 +41,7 @@ pub(super) fn catch_up(context: &Context, progress: OnProgress<'_>) -> Result<()
         context.catalog.report_damage(*id, failure).wait()?;
     }
     let made = [since.made, since.returned].concat();
-    let made = import(context, made, roots, progress)?;
+    let made = import(context, made, recorded_roots(context)?, progress)?;
     for (what, why) in &made.unusable {
         log::warn!("not in the catalog: {what}: {why}");
     }
@@ -62,17 +59,22 @@ pub(super) fn catch_up(context: &Context, progress: OnProgress<'_>) -> Result<()
     Ok(())
 }
 
-fn of_row(context: &Context, backup: &Backup) -> Option<Candidate> {
-    let location = location_of(backup).ok()?;
-    let stored = context.storage.stat(location).ok()??;
-    Some(Candidate { stored, discarded: None })
+/// The archives of the full backups that the catalog has.
+fn recorded_roots(context: &Context) -> Result<Roots> {
+    let mut roots = Roots::new();
+    context.catalog.each_archive(|it| {
+        if it.kind == Kind::Full
+            && let Ok(Some(stored)) = context.storage.stat(&it.location)
+        {
+            roots.insert(it.id, Candidate { stored, discarded: None });
+        }
+    })?;
+    Ok(roots)
 }
 
-fn find(context: &Context, rows: &[Backup]) -> Result<Since> {
+fn find(context: &Context) -> Result<Since> {
     // Without any row the catalog was lost, and is rebuilt.
-    let deleted = context.catalog.trash()?;
-    let newest = rows.iter().chain(&deleted).map(|it| it.created).max();
-    let Some(newest) = newest else { return Ok(Since::default()) };
+    let Some(newest) = context.catalog.newest_backup()? else { return Ok(Since::default()) };
     let (mut since, mut stored, mut discarded) = (Since::default(), HashSet::new(), HashMap::new());
     let mut unknown = 0;
     for candidate in candidates(context)? {
@@ -95,14 +97,14 @@ fn find(context: &Context, rows: &[Backup]) -> Result<Since> {
     if unknown > 0 {
         log::info!("{unknown} archives are in no row of the catalog; `coffer doctor` names them");
     }
-    let kept = context.catalog.kept_backups()?;
-    let gone = kept.iter().filter_map(|it| Some((it, &it.facts.as_ref()?.location)));
-    for (backup, location) in gone.filter(|(_, location)| !stored.contains(*location)) {
-        match discarded.get(location) {
-            Some(at) => since.deleted.push((backup.id, *at)),
-            None => since.missing.push(backup.id),
+    context.catalog.each_archive(|it| {
+        if it.kept && !stored.contains(&it.location) {
+            match discarded.get(&it.location) {
+                Some(at) => since.deleted.push((it.id, *at)),
+                None => since.missing.push(it.id),
+            }
         }
-    }
+    })?;
     Ok(since)
 }
 

@@ -1,7 +1,6 @@
 //! Whether the archives and the catalog are where they were. A store that is suddenly empty is not believed, since
 //! its disk may not be mounted: until it is there again, nothing is begun and nothing is settled.
 
-use std::collections::HashSet;
 use std::error::Error;
 
 use crate::catalog::{CatalogError, Notice};
@@ -64,12 +63,12 @@ fn exists(context: &Context, location: &Location) -> bool {
 
 fn any_exists(context: &Context, after: Timestamp) -> Result<bool, CatalogError> {
     let Ok(stored) = context.storage.list() else { return Ok(false) };
-    let stored: HashSet<Location> = stored.into_iter().map(|it| it.location).collect();
-    let backups = context.catalog.every_backup()?;
-    Ok(backups
-        .iter()
-        .filter(|it| it.created > after)
-        .any(|backup| backup.facts.as_ref().is_some_and(|facts| stored.contains(&facts.location))))
+    for archive in stored {
+        if context.catalog.is_expected(&archive.location, after)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the archives are where they were. What fails after they were taken away is not worth a warning of its own.

@@ -40,7 +40,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use alerts::{AlertInstance, AlertRecord, DeliveryRecord};
-pub use backups::{BackupRecord, Finish, Lineage, Page, PointRecord, RestoreInUse};
+pub use backups::{
+    BackupRecord, Finish, Lineage, Page, PointRecord, RecordedArchive, RestoreInUse,
+};
 pub use copies::CopyRecord;
 pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};

@@ -3,7 +3,9 @@
 use rusqlite::ToSql;
 
 use super::{BackupColumns, BackupRecord, backup_columns, read, select};
-use crate::domain::{Backup, InstanceId, Location, Position, ProjectId, Status, Timestamp};
+use crate::domain::{
+    Backup, BackupId, InstanceId, Kind, Location, Position, ProjectId, Status, Timestamp,
+};
 use crate::store::sql::{query_all, query_first, statements};
 use crate::store::{Records, Result};
 
@@ -16,6 +18,16 @@ pub struct Page<'a> {
     /// Only rows after this position, newest first.
     pub after: Option<Position>,
     pub rows: u32,
+}
+
+/// What a row says of its archive: the little that a comparison with the disk needs, so that it can be made of a million.
+#[derive(Debug)]
+pub struct RecordedArchive {
+    pub id: BackupId,
+    pub kind: Kind,
+    pub location: Location,
+    /// The backup is finished, is not being deleted, and its archive lies in the data directory.
+    pub kept: bool,
 }
 
 /// A page of rows that were not deleted: those of one index, behind a place in it.
@@ -68,6 +80,18 @@ statements! {
         "WHERE (backups.created, backups.id) > (-1, '') AND backups.trashed IS NULL
                  ORDER BY backups.created, backups.id"
     );
+
+    NEWEST = "SELECT created FROM backups WHERE (created, id) > (-1, '')
+         ORDER BY created DESC, id DESC LIMIT 1";
+
+    ARCHIVES = "SELECT id, kind, location,
+             removal IS NULL AND here = 'yes' AND status IN ('COMPLETED', 'RESTORED')
+         FROM backups
+         WHERE (created, id) > (-1, '') AND checksum IS NOT NULL AND trashed IS NULL
+         ORDER BY created, id";
+
+    IS_EXPECTED = "SELECT 1 FROM backups
+         WHERE location = ?1 AND created > ?2 AND checksum IS NOT NULL AND trashed IS NULL";
 
     NEWEST_ARCHIVES = "SELECT location FROM backups
          WHERE (created, id) > (?1, '~') AND checksum IS NOT NULL AND removal IS NULL
@@ -129,6 +153,27 @@ impl Records<'_> {
     /// Every row but those in the trash, oldest first.
     pub fn every_backup(self) -> Result<Vec<BackupRecord>> {
         query_all(self.0, OLDEST_FIRST, [], read)
+    }
+
+    /// When the newest backup was made, also one in the trash.
+    pub fn newest_backup(self) -> Result<Option<Timestamp>> {
+        query_first(self.0, NEWEST, [], |row| row.get(0))
+    }
+
+    /// Shows the archive of every row but those in the trash, oldest first. None is kept in memory.
+    pub fn each_archive(self, mut show: impl FnMut(RecordedArchive)) -> Result<()> {
+        let mut statement = self.0.prepare_cached(ARCHIVES)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, kind) = (row.get(0)?, row.get(1)?);
+            show(RecordedArchive { id, kind, location: row.get(2)?, kept: row.get(3)? });
+        }
+        Ok(())
+    }
+
+    /// Whether a backup that was made after this has its archive there.
+    pub fn is_expected(self, location: &Location, after: Timestamp) -> Result<bool> {
+        Ok(query_first(self.0, IS_EXPECTED, (location, after), |_row| Ok(()))?.is_some())
     }
 
     /// Where the archives of the newest backups are that were made after this, the newest first.

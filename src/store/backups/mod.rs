@@ -18,7 +18,7 @@ use crate::domain::{
     VerifyLevel,
 };
 
-pub use list::Page;
+pub use list::{Page, RecordedArchive};
 pub use points::PointRecord;
 pub use removal::RestoreInUse;
 
