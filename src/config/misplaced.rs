@@ -105,11 +105,11 @@ impl Sections {
                     self.collect(&below(path, key), value);
                 }
             }
-            serde_json::Value::Array(entries)
-                if entries.iter().any(serde_json::Value::is_object) =>
-            {
-                self.lists.insert(path.to_owned());
-                self.collect(path, &entries[0]);
+            serde_json::Value::Array(entries) => {
+                if let Some(entry) = entries.first().filter(|it| it.is_object()) {
+                    self.lists.insert(path.to_owned());
+                    self.collect(path, entry);
+                }
             }
             _ => {}
         }
