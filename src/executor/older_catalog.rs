@@ -20,12 +20,19 @@ struct Since {
     missing: Vec<BackupId>,
 }
 
+impl Since {
+    /// Whether something happened that the catalog does not know. What only the trash has may have been on its way out
+    /// of the catalog when the process was killed.
+    fn is_newer_than_catalog(&self) -> bool {
+        self.made.iter().any(|it| it.discarded.is_none()) || !self.deleted.is_empty()
+    }
+}
+
 /// Makes an older catalog agree with the archives, and says so. That it is older is known from archives that are newer
 /// than all its rows, and from rows whose archives are in the trash; else nothing is changed.
 pub(super) fn catch_up(context: &Context, progress: OnProgress<'_>) -> Result<()> {
     let since = find(context)?;
-    // What only the trash has may have been on its way out of the catalog when the process was killed.
-    if since.made.iter().all(|it| it.discarded.is_some()) && since.deleted.is_empty() {
+    if !since.is_newer_than_catalog() {
         if !since.returned.is_empty() {
             let roots = recorded_roots(context)?;
             let count = import(context, since.returned, roots, progress)?.imported;
@@ -98,13 +105,22 @@ fn find(context: &Context) -> Result<Since> {
         log::info!("{unknown} archives are in no row of the catalog; `coffer doctor` names them");
     }
     context.catalog.each_archive(|it| {
-        if it.kept && !stored.contains(&it.location) {
-            match discarded.get(&it.location) {
-                Some(at) => since.deleted.push((it.id, *at)),
-                None => since.missing.push(it.id),
-            }
+        if it.kept
+            && let Some(at) = discarded.get(&it.location)
+            && !stored.contains(&it.location)
+        {
+            since.deleted.push((it.id, *at));
         }
     })?;
+    // Only an older catalog is told of what is in no place: on a disk that lost its archives, these may be all.
+    if since.is_newer_than_catalog() {
+        context.catalog.each_archive(|it| {
+            let location = &it.location;
+            if it.kept && !stored.contains(location) && !discarded.contains_key(location) {
+                since.missing.push(it.id);
+            }
+        })?;
+    }
     Ok(since)
 }
 
