@@ -1,11 +1,12 @@
--- The catalog of one Coffer data directory: the whole current schema, version 10.
+-- The catalog of one Coffer data directory: the whole current schema, version 11.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
 -- A test holds that both ways lead to the same schema.
 --
 -- Ids are hyphenated UUIDs as text, so that a person with `sqlite3` can read and join them. Times are
--- microseconds since 1970 in UTC. Counts come from rows; only `instance_totals` is summed up ahead, by triggers.
+-- microseconds since 1970 in UTC. Counts come from rows; only `instance_totals` and `holdings` are
+-- summed up ahead, by triggers.
 
 -- Databases and directories. A row outlives the configuration that named it, for its backups' sake.
 CREATE TABLE instances (
@@ -107,6 +108,8 @@ CREATE TABLE backups (
     took_ms INTEGER CHECK (took_ms >= 0),
     -- Whether the archive lies in the data directory: it does, it is to go because its copies are proven, or it went.
     here TEXT NOT NULL DEFAULT 'yes' CHECK (here IN ('yes', 'leaving', 'no')),
+    -- The places that hold proven copies of it, in order, as a JSON list of names. The triggers of `copies` keep it.
+    held_in TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(held_in)),
     CHECK ((kind = 'full') = (parent IS NULL)),
     CHECK (status NOT IN ('COMPLETED', 'RESTORED')
            OR (location IS NOT NULL AND size IS NOT NULL AND checksum IS NOT NULL)),
@@ -205,6 +208,41 @@ BEGIN
     WHERE instance = old.instance AND project = old.project;
 END;
 
+-- How many completed backups of an instance lie in exactly these places, and in the data directory or not; without those
+-- that lie there alone. The triggers keep it.
+CREATE TABLE holdings (
+    instance TEXT NOT NULL CHECK (length(instance) = 36),
+    project TEXT NOT NULL,
+    here INTEGER NOT NULL CHECK (here IN (0, 1)),
+    held_in TEXT NOT NULL CHECK (json_valid(held_in)),
+    backups INTEGER NOT NULL,
+    PRIMARY KEY (instance, project, here, held_in)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER backups_change_holdings
+AFTER UPDATE OF status, removal, instance, project, here, held_in ON backups
+WHEN old.here = 'no' OR old.held_in <> '[]' OR new.here = 'no' OR new.held_in <> '[]'
+BEGIN
+    UPDATE holdings SET backups = backups - 1
+    WHERE instance = old.instance AND project = old.project AND here = (old.here <> 'no')
+        AND held_in = old.held_in AND old.status = 'COMPLETED' AND old.removal IS NULL
+        AND (old.here = 'no' OR old.held_in <> '[]');
+    INSERT INTO holdings (instance, project, here, held_in, backups)
+    SELECT new.instance, new.project, new.here <> 'no', new.held_in, 1
+    WHERE new.status = 'COMPLETED' AND new.removal IS NULL AND new.instance IS NOT NULL
+        AND (new.here = 'no' OR new.held_in <> '[]')
+    ON CONFLICT (instance, project, here, held_in) DO UPDATE SET backups = backups + 1;
+    DELETE FROM holdings WHERE instance = old.instance AND project = old.project AND backups = 0;
+END;
+
+CREATE TRIGGER backups_take_from_holdings AFTER DELETE ON backups
+WHEN old.status = 'COMPLETED' AND old.removal IS NULL AND (old.here = 'no' OR old.held_in <> '[]')
+BEGIN
+    UPDATE holdings SET backups = backups - 1
+    WHERE instance = old.instance AND project = old.project AND here = (old.here <> 'no') AND held_in = old.held_in;
+    DELETE FROM holdings WHERE instance = old.instance AND project = old.project AND backups = 0;
+END;
+
 -- Runs: every attempt at a job, from the moment it is asked for. A run that has not ended waits for a
 -- worker, or one has begun it; drills and consolidations have no other queue. A run that has ended is history and does not
 -- change any more: another attempt is another row.
@@ -294,6 +332,36 @@ CREATE INDEX copies_running ON copies (state) WHERE state = 'copying';
 CREATE INDEX copies_orphaned ON copies (place, orphaned) WHERE orphaned IS NOT NULL;
 -- What a place holds.
 CREATE INDEX copies_of_place ON copies (place, state, sent, proven_at);
+
+CREATE TRIGGER copies_held_from_the_start AFTER INSERT ON copies
+WHEN new.state = 'proven' AND new.orphaned IS NULL
+BEGIN
+    UPDATE backups SET held_in = (
+        SELECT json_group_array(place) FROM (
+            SELECT place FROM copies
+            WHERE backup = new.backup AND state = 'proven' AND orphaned IS NULL ORDER BY place))
+    WHERE id = new.backup;
+END;
+
+CREATE TRIGGER copies_held_otherwise AFTER UPDATE OF place, state, orphaned ON copies
+WHEN old.state = 'proven' OR new.state = 'proven'
+BEGIN
+    UPDATE backups SET held_in = (
+        SELECT json_group_array(place) FROM (
+            SELECT place FROM copies
+            WHERE backup = new.backup AND state = 'proven' AND orphaned IS NULL ORDER BY place))
+    WHERE id = new.backup;
+END;
+
+CREATE TRIGGER copies_held_no_longer AFTER DELETE ON copies
+WHEN old.state = 'proven'
+BEGIN
+    UPDATE backups SET held_in = (
+        SELECT json_group_array(place) FROM (
+            SELECT place FROM copies
+            WHERE backup = old.backup AND state = 'proven' AND orphaned IS NULL ORDER BY place))
+    WHERE id = old.backup;
+END;
 
 -- The parts of uploads that have arrived: what the place answered, and the SHA-256 of each.
 CREATE TABLE copy_parts (

@@ -58,6 +58,8 @@ mod mounts;
 mod next_steps;
 #[path = "program/old_versions/mod.rs"]
 mod old_versions;
+#[path = "program/places.rs"]
+mod places;
 #[path = "program/planted_links.rs"]
 mod planted_links;
 #[path = "program/postgresql/mod.rs"]

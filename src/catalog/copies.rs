@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use crate::domain::{
     Action, Actor, Backup, BackupCopy, BackupId, CopyProof, Event, Failure, Here, InstanceCopies,
-    InstanceId, PlaceCopies, PlaceTrouble, RunEnd, RunKind, RunResult, SentPart, Timestamp,
+    InstanceId, RunEnd, RunKind, RunResult, SentPart, Timestamp,
 };
-use crate::policy::Keep;
 use crate::store::{CopyRecord, Records, RunOf};
 
 use super::rules::Rules;
@@ -38,12 +37,6 @@ impl Catalog {
     /// Sets where the backups of each instance of the configuration are copied to, by the names of the places.
     pub fn set_copies(&self, copies: HashMap<InstanceId, Vec<String>>) {
         *self.rules.copies.write() = copies;
-    }
-
-    /// Sets the places of the configuration, each with how long it keeps copies: `None`: as long as the data directory
-    /// keeps the archives.
-    pub fn set_places(&self, places: Vec<(String, Option<Keep>)>) {
-        *self.rules.places.write() = places;
     }
 
     /// Asks for every copy that the configuration wants and that was never asked for. Returns how many.
@@ -205,8 +198,14 @@ impl Catalog {
         Ok(copies.iter().any(|it| it.copy.place == place && it.copy.proven.is_none()))
     }
 
-    /// A copy is removed, or left to itself: the catalog knows it no more. Returns whether it was the last one that is
-    /// proven.
+    /// Whether a backup was deleted.
+    pub fn is_deleted(&self, id: BackupId) -> Result<bool> {
+        let found = self.store.read(|db| Ok::<_, CatalogError>(db.backup(id)?))?;
+        Ok(found.is_none_or(|it| it.is_deleted()))
+    }
+
+    /// A copy is removed, or left to itself: the catalog knows it no more. Returns whether nothing is left of its backup
+    /// anywhere.
     pub fn forget_copy(&self, copy: &BackupCopy, removed: bool) -> Reply<bool> {
         let (copy, proven) = (copy.clone(), copy.proven.is_some());
         self.write(move |db, rules| {
@@ -221,7 +220,8 @@ impl Catalog {
                 let event = project.into_iter().fold(event, |event, it| event.in_project(&it));
                 db.add_event(&event.with_detail(format!("from {place}")))?;
             }
-            Ok(proven && db.other_proven_copies(id, place)? == 0)
+            let lies_here = db.backup(id)?.is_some_and(|it| it.backup.here != Here::No);
+            Ok(!lies_here && db.other_proven_copies(id, place)? == 0)
         })
     }
 
@@ -242,29 +242,6 @@ impl Catalog {
     /// The uploads to a place that were begun, by what the place calls them.
     pub fn uploads_in(&self, place: &str) -> Result<Vec<(BackupId, String)>> {
         self.store.read(|db| Ok(db.uploads_in(place)?))
-    }
-
-    /// Notes whether a place can be used: why not, or `None`. Blocks for a commit if that is news.
-    pub fn note_place(&self, place: &str, why: Option<String>) -> Result<()> {
-        let known = self.store.read(|db| Ok::<_, CatalogError>(db.place_trouble(place)?))?;
-        if known.map(|it| it.why) == why {
-            return Ok(());
-        }
-        let place = place.to_owned();
-        self.write(move |db, rules| {
-            match why {
-                Some(why) => db.put_place_trouble(&place, rules.now(), &why)?,
-                None => db.end_place_trouble(&place)?,
-            }
-            Ok(())
-        })
-        .wait()
-    }
-
-    /// What each place of the configuration holds, and is to hold.
-    pub fn places(&self) -> Result<Vec<PlaceCopies>> {
-        let places = self.rules.places.read().clone();
-        self.store.read(|db| places.iter().map(|(it, _)| Ok(db.copies_in(it)?)).collect())
     }
 
     /// A backup whose archive is to go from the data directory now, with its copies.
@@ -300,16 +277,6 @@ impl Catalog {
             rules.add_copy_event(db, Action::CopyFailed, id, detail)?;
             Ok(db.add_copy(id, &place, rules.now()).map(drop)?)
         })
-    }
-
-    /// Which disk a place was when it was used first.
-    pub fn place_identity(&self, place: &str) -> Result<Option<String>> {
-        self.store.read(|db| Ok(db.place_identity(place)?))
-    }
-
-    pub fn remember_place(&self, place: &str, identity: &str) -> Reply<()> {
-        let (place, identity) = (place.to_owned(), identity.to_owned());
-        self.write(move |db, _rules| Ok(db.put_place_identity(&place, &identity)?))
     }
 
     /// Adds to backups where their copies are.
@@ -367,16 +334,6 @@ impl Rules {
     ) -> Result<Vec<InstanceCopies>> {
         let places = self.copies.read().get(&id).cloned().unwrap_or_default();
         places.iter().map(|place| Ok(db.copies_of_instance(id, place)?)).collect()
-    }
-
-    /// The places of the configuration that could not be used when that was tried last.
-    pub(super) fn place_troubles(&self, db: Records<'_>) -> Result<Vec<PlaceTrouble>> {
-        let places = self.places.read().clone();
-        let mut found = Vec::new();
-        for (name, _keep) in places {
-            found.extend(db.place_trouble(&name)?);
-        }
-        Ok(found)
     }
 
     /// Asks for the copies of a backup that is complete.

@@ -108,6 +108,8 @@ impl Catalog {
     }
 
     fn look_at(&self, project: Option<&ProjectId>) -> Result<Health> {
+        // Before what is said of each instance, which depends on it.
+        let removed = self.store.read(|db| self.rules.removed_places(db))?;
         let mut instances = self.store.read(|db| {
             let mut found = Vec::new();
             for instance in db.known_instances()? {
@@ -128,6 +130,7 @@ impl Catalog {
         let mut problems = self.server_problems();
         let troubles = self.store.read(|db| self.rules.place_troubles(db))?;
         problems.extend(policy::place_problem(&troubles, self.rules.now()));
+        problems.extend(policy::removed_problem(&removed));
         let room = *self.observed.room.read();
         problems.extend(self.room_problem(room, &instances));
         problems.extend(instances.iter().flat_map(|it| it.health.problems.iter().cloned()));
@@ -233,7 +236,8 @@ impl Rules {
             drill_interval: self.drill_interval(id),
             staging: self.staging_problem(db, id)?,
             copies: self.copies_of_instance(db, id)?,
-            unusable_places: self.place_troubles(db)?.into_iter().map(|it| it.place).collect(),
+            troubles: self.place_troubles(db)?,
+            holdings: db.holdings_of(project, id)?,
             scheduled_since: schedule.as_ref().map(|it| it.since),
             begun_until: schedule.as_ref().map(|it| it.handled),
             cannot_start: schedule

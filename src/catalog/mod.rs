@@ -9,6 +9,7 @@
 
 mod alerts;
 mod backups;
+mod configured_place;
 mod consolidations;
 mod copies;
 mod deliveries;
@@ -20,6 +21,7 @@ mod import;
 mod instances;
 mod lineage;
 mod notices;
+mod places;
 mod policies;
 mod policy_source;
 mod progress;
@@ -57,6 +59,7 @@ use rules::Rules;
 use tokens::Tokens;
 
 pub use backups::{BackupFilter, BackupPage};
+pub use configured_place::ConfiguredPlace;
 pub use consolidations::Consolidation;
 pub use copies::CopyJob;
 pub use error::{CatalogError, Forbidden, Invalid, NotNow, Operation, Outage, Result};

@@ -15,6 +15,7 @@ use crate::policy::{
 };
 use crate::store::{PointRecord, Records, SeenClock};
 
+use super::configured_place::ConfiguredPlace;
 use super::removals::{and_built_on, ensure_unused};
 use super::rules::{Rules, visible_backup, visible_instance};
 use super::{Catalog, CatalogError, NotNow, Notice, Read, Reply, Result, Scope, Write};
@@ -131,7 +132,8 @@ impl Catalog {
     /// The instances whose policy may let something go.
     pub fn retained(&self) -> Vec<InstanceId> {
         let places = self.rules.places.read();
-        let has_rules = |name: &String| places.iter().any(|it| it.0 == *name && it.1.is_some());
+        let has_rules =
+            |name: &String| places.iter().any(|it| it.name == *name && it.keep.is_some());
         let copies = self.rules.copies.read();
         let of_places = copies.iter().filter(|(_, places)| places.iter().any(has_rules));
         let mut found: HashSet<InstanceId> = of_places.map(|(id, _)| *id).collect();
@@ -278,13 +280,13 @@ struct Held {
 }
 
 impl Held {
-    fn target<'a>(&'a self, configured: &'a [(String, Option<Keep>)]) -> PlaceTarget<'a> {
-        let known = configured.iter().find(|it| it.0 == self.place);
+    fn target<'a>(&'a self, configured: &'a [ConfiguredPlace]) -> PlaceTarget<'a> {
+        let known = configured.iter().find(|it| it.name == self.place);
         PlaceTarget {
             name: &self.place,
             rule: match known {
-                Some((_, Some(keep))) => PlaceRule::Own(keep),
-                Some((_, None)) => PlaceRule::Follows,
+                Some(ConfiguredPlace { keep: Some(keep), .. }) => PlaceRule::Own(keep),
+                Some(_) => PlaceRule::Follows,
                 None => PlaceRule::Unknown,
             },
             copies: self.copies.iter().map(|(id, (proven, _))| (*id, *proven)).collect(),
@@ -292,8 +294,8 @@ impl Held {
     }
 
     /// What is to change: of a place of the configuration only, because nobody looks after another one.
-    fn changes(&self, configured: &[(String, Option<Keep>)], targets: &Targets) -> Vec<CopyChange> {
-        if !configured.iter().any(|it| it.0 == self.place) {
+    fn changes(&self, configured: &[ConfiguredPlace], targets: &Targets) -> Vec<CopyChange> {
+        if !configured.iter().any(|it| it.name == self.place) {
             return Vec::new();
         }
         let going = targets.places.iter().find(|it| it.0 == self.place).map(|it| &it.1);

@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::domain::{BackupId, Clock, Datastore, Instance, InstanceId, InstanceStatus, Timestamp};
-use crate::policy::{AlertRoutes, Keep, Policy};
+use crate::domain::{
+    BackupId, Clock, Datastore, Instance, InstanceId, InstanceStatus, PlaceTrouble, Timestamp,
+};
+use crate::policy::{AlertRoutes, Policy};
 use crate::store::{BackupRecord, Records};
 
+use super::configured_place::ConfiguredPlace;
 use super::policy_source::PolicySource;
 use super::{Catalog, CatalogError, Operation, Permission, Result, Scope, Settings};
 
@@ -37,8 +40,11 @@ pub(super) struct Rules {
     pub(super) alert_routes: RwLock<Arc<AlertRoutes>>,
     /// Where the backups of the instances of the configuration are copied to.
     pub(super) copies: RwLock<HashMap<InstanceId, Vec<String>>>,
-    /// The places of the configuration, and how long each keeps copies if it has rules of its own.
-    pub(super) places: RwLock<Vec<(String, Option<Keep>)>>,
+    /// The places of the configuration.
+    pub(super) places: RwLock<Vec<ConfiguredPlace>>,
+    /// Those that hold copies and are not in it, as they were found last; `None`: it is to be looked first whether they
+    /// only have another name.
+    pub(super) removed: RwLock<Option<Vec<PlaceTrouble>>>,
 }
 
 impl Catalog {
@@ -94,6 +100,7 @@ impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let (engines, policies, policies_set, source, alert_routes) = Default::default();
         let (copies, places) = Default::default();
+        let removed = RwLock::new(Some(Vec::new()));
         Self {
             settings,
             clock,
@@ -104,6 +111,7 @@ impl Rules {
             alert_routes,
             copies,
             places,
+            removed,
         }
     }
 

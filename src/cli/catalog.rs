@@ -28,7 +28,7 @@ enum CatalogCommand {
     /// Read all archives and add the records that the catalog lacks. The server must be stopped.
     Rebuild(RebuildArgs),
     /// Say that archives which are missing now are lost for good, so that Coffer works on without them.
-    AcceptLoss(ReportArgs),
+    AcceptLoss(AcceptArgs),
 }
 
 #[derive(Debug, Args)]
@@ -39,6 +39,15 @@ struct RebuildArgs {
     from: Option<String>,
     #[command(flatten)]
     keys: WithKeys,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+struct AcceptArgs {
+    /// Say it of this place, which cannot be used or is not in the configuration any more, and of all that lies there.
+    #[arg(long, value_name = "PLACE")]
+    place: Option<String>,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -59,15 +68,40 @@ pub(super) fn run(args: &CatalogArgs) -> Result<()> {
     }
 }
 
-fn accept_loss(args: &ReportArgs) -> Result<()> {
-    let context = server::open_existing(&args.with.load()?)?;
-    let missing = executor::accept_loss(&context)?;
-    if args.json {
-        terminal::say_json(&json!({"missing": missing}));
+fn accept_loss(args: &AcceptArgs) -> Result<()> {
+    let context = server::open_existing(&args.report.with.load()?)?;
+    let missing = match &args.place {
+        Some(place) => executor::accept_loss_of_place(&context, place)?,
+        None => executor::accept_loss(&context)?,
+    };
+    let removed = context.catalog.removed_places()?;
+    if args.report.json {
+        let removed: Vec<_> = removed
+            .iter()
+            .map(|it| json!({"place": it.place, "copies": it.copies, "only_there": it.only_there}))
+            .collect();
+        terminal::say_json(&json!({"missing": missing, "places_not_configured": removed}));
         return Ok(());
     }
+    for it in &removed {
+        terminal::warn(format_args!(
+            "{it}: put it back into the configuration, or say that it is lost: coffer catalog accept-loss --place {}",
+            it.place
+        ));
+    }
+    if let Some(place) = &args.place {
+        terminal::say(format_args!(
+            "The place {place} is lost: the catalog knows of no copy there any more. If it is in the configuration, all that \
+             is to be there is copied anew after the next start of the server, or systemctl reload coffer."
+        ));
+    }
     if missing.is_empty() {
-        terminal::say("No archive is missing.");
+        let nothing = match (&args.place, removed.is_empty()) {
+            (Some(_), _) => "Each backup that had a copy there has another archive.",
+            (None, true) => "No archive is missing.",
+            (None, false) => "No archive is missing in the data directory.",
+        };
+        terminal::say(nothing);
         return Ok(());
     }
     for id in &missing {

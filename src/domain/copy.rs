@@ -1,5 +1,8 @@
 //! Copies: archives in further places, each with a state of its own.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use super::words::words;
 use super::{BackupId, Failure, Location, Timestamp};
 
@@ -76,6 +79,8 @@ pub struct PlaceCopies {
     /// What the proven ones take.
     pub bytes: u64,
     pub last_proven: Option<Timestamp>,
+    /// Whether the configuration names the place.
+    pub configured: bool,
     /// Since when the place cannot be used, and why.
     pub trouble: Option<PlaceTrouble>,
 }
@@ -86,6 +91,39 @@ pub struct PlaceTrouble {
     pub place: String,
     pub since: Timestamp,
     pub why: String,
+    /// Whether the configuration names it; if not, that is why.
+    pub configured: bool,
+}
+
+/// How many backups lie in exactly these places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Whether they lie in the data directory, too.
+    pub here: bool,
+    pub places: BTreeSet<String>,
+    pub backups: u64,
+}
+
+/// A place that still holds copies, and that the configuration does not name any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedPlace {
+    pub place: String,
+    /// Since when that is known.
+    pub since: Timestamp,
+    /// How many backups have a copy there.
+    pub copies: u64,
+    /// How many of them have no other archive that can be reached.
+    pub only_there: u64,
+}
+
+impl fmt::Display for RemovedPlace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, copies, only_there, .. } = self;
+        write!(
+            out,
+            "place {place} is no longer configured; {copies} backups have copies there, {only_there} have no other archive"
+        )
+    }
 }
 
 /// The copies of an instance's backups in a place.

@@ -35,8 +35,8 @@ pub use cancel::Cancel;
 pub use causes::with_causes;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use copy::{
-    BackupCopy, CopyProof, CopyState, FailingCopy, InstanceCopies, PlaceCopies, PlaceTrouble,
-    SentPart,
+    BackupCopy, CopyProof, CopyState, FailingCopy, Holding, InstanceCopies, PlaceCopies,
+    PlaceTrouble, RemovedPlace, SentPart,
 };
 pub use drill::{Drill, DrillFacts, DrillOutcome, NextDrill, RowsByTable, Verdict};
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};

@@ -22,7 +22,7 @@ const REMOVE_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// How often it is seen whether a place can be used to which nothing is copied.
-const LOOK_EVERY: Duration = Duration::from_secs(10 * 60);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How often forgotten uploads are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -72,6 +72,7 @@ impl Uses {
 /// Copies until it is to stop. Copies that an earlier process had go on first.
 pub(super) fn work(context: &Context, stopping: &AtomicBool) {
     let (mut begun, mut uses) = (false, Uses::default());
+    places::settle(context);
     while !stopping.load(Ordering::Acquire) {
         let seen = context.bell.count();
         if recover::may_begin(context, false) {
@@ -235,14 +236,21 @@ fn remove(
 ) -> Result<Option<String>, CatalogError> {
     let (id, place) = (copy.backup, target.place.name());
     let _about = Subject::new("backup_id", id);
-    let removed =
-        if target.keep_deleted { Ok(()) } else { remove_from(context, target, copy, upload) };
+    // A backup that stays may be kept there no longer; then it is removed whatever becomes of those of deleted ones.
+    let deleted = context.catalog.is_deleted(id)?;
+    let why = if deleted { "which was deleted" } else { "which stays" };
+    let stays = deleted && target.keep_deleted;
+    let removed = if stays { Ok(()) } else { remove_from(context, target, copy, upload) };
     match removed {
         Ok(()) => {
-            let was_last = context.catalog.forget_copy(copy, !target.keep_deleted).wait()?;
-            let what = if target.keep_deleted { "stays there" } else { "is removed" };
-            let last = if was_last { "; it was the last that was proven" } else { "" };
-            log::info!("the copy in {place} of backup {id}, which was deleted, {what}{last}");
+            let is_last = context.catalog.forget_copy(copy, !stays).wait()?;
+            let what = if stays { "stays there" } else { "is removed" };
+            let last = if is_last {
+                "; nothing is left of it in the data directory and in other places"
+            } else {
+                ""
+            };
+            log::info!("the copy in {place} of backup {id}, {why}, {what}{last}");
             Ok(None)
         }
         Err(error) if error.is_refused_removal() => {
@@ -256,7 +264,7 @@ fn remove(
         }
         Err(error) => {
             log::warn!(
-                "the copy in {place} of backup {id}, which was deleted, is not removed; that is tried again in an hour: {}",
+                "the copy in {place} of backup {id}, {why}, is not removed; that is tried again in an hour: {}",
                 with_causes(&error)
             );
             let window = context.settings.trash_window;

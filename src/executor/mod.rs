@@ -53,7 +53,9 @@ pub use fetch::{Fetched, fetch};
 pub use in_place::{InPlacePlan, restore_in_place};
 pub use inventory::Inventory;
 pub use pace::Pace;
-pub use places::{CopyTarget, Places};
+pub use places::{
+    CopyTarget, Places, accept_loss as accept_loss_of_place, look_at_disks, settle as settle_places,
+};
 pub use presence::{accept_loss, note_room, why_archives_missing};
 pub use proof::{record as record_proof, record_pin};
 pub use rebuild::{NOT_BROUGHT_BACK, RebuildReport, rebuild};

@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use parking_lot::RwLock;
 
-use crate::domain::Timestamp;
+use crate::domain::{BackupId, Timestamp, with_causes};
 use crate::encryption::Recipients;
 use crate::policy::Window;
 use crate::storage::{Place, PlaceList, StorageError};
 
-use super::{Context, Pace, Result};
+use super::{Context, JobError, Pace, Result};
 
 /// The places of the configuration, which a reload may replace. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +54,8 @@ pub struct CopyTarget {
     pub pace: Arc<Pace>,
     /// To whom what is copied there is encrypted; `None`: it lies there as it is here.
     pub recipients: Option<Recipients>,
+    /// Whether there is a key here that reads what is encrypted to those.
+    pub readable: bool,
     /// Whether copies of backups that were deleted stay there.
     pub keep_deleted: bool,
     /// How long after its first failure a copy is tried again; twice as long after each further one.
@@ -83,6 +85,80 @@ impl CopyTarget {
     }
 }
 
+/// After the configuration was read: what another name was given to is known again by its identity, and places that hold
+/// copies and are not in the configuration any more are said.
+pub fn settle(context: &Context) {
+    for target in &*context.places.all() {
+        // What is wrong with it is noted when it is used.
+        if let Err(error) = recognise(context, &*target.place) {
+            log::debug!("place {}: {}", target.place.name(), with_causes(&error));
+        }
+    }
+    match context.catalog.settle_places() {
+        Ok(removed) => {
+            let names = removed.iter().map(|it| it.place.clone());
+            context.places.list().set_removed(names.collect());
+            for it in removed {
+                log::warn!(
+                    "{it}: put its [[places]] back into the configuration, or, if what lies there is not needed or lost: \
+                     coffer catalog accept-loss --place {}",
+                    it.place
+                );
+            }
+        }
+        Err(error) => log::error!("which places are left is not known: {}", with_causes(&error)),
+    }
+}
+
+/// Looks at the places that are on disks of this machine, for a process beside which no server does.
+pub fn look_at_disks(context: &Context) -> Result<()> {
+    for target in &*context.places.all() {
+        if target.place.is_local() {
+            let why = look(context, &*target.place).err().map(|error| with_causes(&error));
+            context.catalog.note_place(target.place.name(), why)?;
+        }
+    }
+    Ok(())
+}
+
+/// A person says that a place is lost for good, with all that lies there. Returns the backups that had no other archive.
+/// One that can be used is not lost.
+pub fn accept_loss(context: &Context, name: &str) -> Result<Vec<BackupId>> {
+    let known = context.catalog.places()?;
+    if !known.iter().any(|it| it.place == name) {
+        let names = known.iter().map(|it| it.place.as_str()).collect::<Vec<_>>().join(", ");
+        let what = format!("a place named {name:?} (there are: {names})");
+        return Err(StorageError::NotFound { what }.into());
+    }
+    for target in context.places.all().iter().filter(|it| it.place.name() == name) {
+        if look(context, &*target.place).is_ok() {
+            return Err(JobError::BadCopy(format!(
+                "the place {name} can be used, and is the one that it was: nothing there is lost"
+            )));
+        }
+    }
+    Ok(context.catalog.accept_loss_of(name).wait()?)
+}
+
+/// Takes over what is known of this place under a name that is not in the configuration any more.
+fn recognise(context: &Context, place: &dyn Place) -> Result<()> {
+    let (catalog, name) = (&context.catalog, place.name());
+    if catalog.place_identity(name)?.is_some() {
+        return Ok(());
+    }
+    let Some(found) = place.identity()? else { return Ok(()) };
+    for other in catalog.other_names(name, &found)? {
+        if catalog.is_configured(&other) {
+            let why =
+                format!("this is the place {other} under another name: remove one of the two");
+            return Err(StorageError::NotInPlace { what: format!("the place {name}"), why }.into());
+        }
+        log::info!("the place {other} is called {name} now: its copies are where they were");
+        catalog.rename_place(&other, name, &found).wait()?;
+    }
+    Ok(())
+}
+
 /// Gives up uploads that nobody knows. A place that does not let this be done works all the same.
 pub(super) fn sweep(context: &Context, place: &dyn Place) -> Result<()> {
     let before = context.clock.now().minus(FORGOTTEN_AFTER);
@@ -107,14 +183,18 @@ pub(super) fn look(context: &Context, place: &dyn Place) -> Result<()> {
 /// Fails if the place is not the disk that it was at its first copy; nothing is copied onto an empty mount point. At its
 /// first use it is made ready.
 pub(super) fn require_same(context: &Context, place: &dyn Place) -> Result<()> {
+    recognise(context, place)?;
     let (name, known) = (place.name(), context.catalog.place_identity(place.name())?);
     let found = match (place.identity()?, &known) {
         (None, None) => place.establish()?,
         (found, _) => found,
     };
     match (found, known) {
-        (found, known) if found == known => Ok(()),
-        (Some(found), None) => Ok(context.catalog.remember_place(name, &found).wait()?),
+        (found, known) if found == known => claim(context, place, found.as_deref()),
+        (Some(found), None) => {
+            claim(context, place, Some(&found))?;
+            Ok(context.catalog.remember_place(name, &found).wait()?)
+        }
         (found, Some(known)) => {
             let is =
                 found.map_or("it has no data.id".to_owned(), |it| format!("its data.id is {it}"));
@@ -124,8 +204,13 @@ pub(super) fn require_same(context: &Context, place: &dyn Place) -> Result<()> {
             }
             .into())
         }
-        (None, None) => Ok(()),
+        (None, None) => claim(context, place, None),
     }
+}
+
+fn claim(context: &Context, place: &dyn Place, identity: Option<&str>) -> Result<()> {
+    identity.into_iter().for_each(|it| place.expect(it));
+    Ok(place.claim(context.local.make_data_id()?)?)
 }
 
 #[cfg(test)]
@@ -144,6 +229,7 @@ mod tests {
         let target = CopyTarget {
             place: Arc::new(Disk::new(settings).unwrap()),
             recipients: None,
+            readable: true,
             pace: Arc::new(Pace::kib_per_second(0)),
             keep_deleted: false,
             retry_after: CopyTarget::RETRY_AFTER,

@@ -167,6 +167,8 @@ impl ProblemKind {
             Self::CopyFailed => "a copy fails again and again",
             Self::CopiesLate => "copies are missing in a place",
             Self::PlaceUnreachable => "a place for copies cannot be used",
+            Self::PlaceNotConfigured => "a place with copies is not in the configuration",
+            Self::OutOfReach => "backups lie only where they cannot be read",
             Self::RoomLow => "there is room for few more backups",
             Self::DiskFailing => "the disk reports errors",
             Self::ClockJumped => "the clock jumped",

@@ -58,6 +58,10 @@ words! {
         CopiesLate = "copies_late",
         /// A place for copies cannot be reached, or is not mounted.
         PlaceUnreachable = "place_unreachable",
+        /// A place was taken out of the configuration, and copies lie there.
+        PlaceNotConfigured = "place_not_configured",
+        /// Backups lie only in places that cannot be used.
+        OutOfReach = "out_of_reach",
         /// The disk has room for few more backups.
         RoomLow = "room_low",
         /// The disk of the data directory reported an error.
@@ -78,6 +82,7 @@ impl ProblemKind {
             | Self::CannotStart
             | Self::NoBackup
             | Self::Damaged
+            | Self::OutOfReach
             | Self::DiskFailing
             | Self::ServerStopped => Severity::Critical,
             Self::Smaller
@@ -89,6 +94,7 @@ impl ProblemKind {
             | Self::CopyFailed
             | Self::CopiesLate
             | Self::PlaceUnreachable
+            | Self::PlaceNotConfigured
             | Self::RoomLow
             | Self::ClockJumped => Severity::Warning,
         }

@@ -12,7 +12,7 @@ use crate::domain::{
     Cancel, Clock, Datastore, Instance, InstanceOrigin, InstanceStatus, SystemClock, Timestamp,
 };
 use crate::engine::{self, ENGINES};
-use crate::executor::{Context, Pace, Places, Settings};
+use crate::executor::{Context, CopyTarget, Pace, Places, Settings};
 use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError, WithPlaces};
 
 use super::identity;
@@ -66,13 +66,17 @@ pub(super) fn open_and_lock_with(
     local.make_signing_seed().map_err(|error| in_data_dir(config, error))?;
     let context = open(config, local, clock)?;
     context.catalog.set_engines(engines());
-    apply(config, &context)?;
+    apply(config, &context, &context.places.all())?;
     Ok((context, lock))
 }
 
 /// Takes over what the configuration says of tokens, instances, schedules and retention; all of it, or nothing if it is
 /// wrong.
-pub(super) fn apply(config: &Config, context: &Context) -> Result<(), ServerError> {
+pub(super) fn apply(
+    config: &Config,
+    context: &Context,
+    targets: &[CopyTarget],
+) -> Result<(), ServerError> {
     let catalog = &context.catalog;
     let instances = instances(config, context.clock.now())?;
     catalog.sync_instances(instances).wait().map_err(|error| in_catalog(config, error))?;
@@ -81,8 +85,10 @@ pub(super) fn apply(config: &Config, context: &Context) -> Result<(), ServerErro
     );
     let replaced = catalog.replace_policy_source(policies::configured_policies(config));
     replaced.wait().map_err(|error| in_catalog(config, error))?;
+    catalog.await_places();
+    places::expect_known(catalog, targets).map_err(|error| in_catalog(config, error))?;
     catalog.set_copies(places::copies(config));
-    catalog.set_places(places::keeps(config));
+    catalog.set_places(places::configured(config, targets));
     if !config.places.is_empty() {
         catalog.ask_for_copies().wait().map_err(|error| in_catalog(config, error))?;
     }
@@ -136,7 +142,14 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     let source = policies::configured_policies(config);
     catalog.set_policy_source(source).map_err(|error| in_catalog(config, error))?;
     catalog.set_alert_routes(config.alert_routes());
-    let places = Places::new(places::of(config)?);
+    let targets = places::of(config)?;
+    catalog.set_copies(places::copies(config));
+    catalog.set_places(places::configured(config, &targets));
+    places::expect_known(&catalog, &targets).map_err(|error| in_catalog(config, error))?;
+    let removed = catalog.places().map_err(|error| in_catalog(config, error))?;
+    let places = Places::new(targets);
+    let removed = removed.into_iter().filter(|it| !it.configured).map(|it| it.place);
+    places.list().set_removed(removed.collect());
     let inner: Arc<dyn Storage> = Arc::<Local>::clone(&local);
     let storage: Arc<dyn Storage> = Arc::new(WithPlaces::new(inner, places.list().clone()));
     let signer = keys::signer(&local)?;

@@ -5,11 +5,12 @@ use std::env;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::catalog::{Catalog, CatalogError, ConfiguredPlace};
 use crate::config::{Config, PlaceConfig, PlaceKind};
 use crate::domain::InstanceId;
 use crate::encryption::{Identities, Recipients};
 use crate::executor::{CopyTarget, Pace};
-use crate::policy::{Keep, Span};
+use crate::policy::Span;
 use crate::storage::{
     Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, Place, S3, S3Settings,
     StorageError,
@@ -26,19 +27,42 @@ pub(super) fn copies(config: &Config) -> HashMap<InstanceId, Vec<String>> {
     copies.map(|(id, names)| (id, names.to_vec())).collect()
 }
 
-/// How long each place keeps copies, by rules of its own.
-pub(super) fn keeps(config: &Config) -> Vec<(String, Option<Keep>)> {
-    // A configuration with wrong rules is not taken over.
-    let keep = |place: &PlaceConfig| place.keep().ok().flatten();
-    config.places.iter().map(|it| (it.name.clone(), keep(it))).collect()
+/// The places as the catalog is to know them; `targets` are the same, ready to be used.
+pub(super) fn configured(config: &Config, targets: &[CopyTarget]) -> Vec<ConfiguredPlace> {
+    let known = |(place, target): (&PlaceConfig, &CopyTarget)| ConfiguredPlace {
+        name: place.name.clone(),
+        // A configuration with wrong rules is not taken over.
+        keep: place.keep().ok().flatten(),
+        readable: target.readable,
+    };
+    config.places.iter().zip(targets).map(known).collect()
+}
+
+/// Tells each place which disk it was at its first copy.
+pub(super) fn expect_known(catalog: &Catalog, targets: &[CopyTarget]) -> Result<(), CatalogError> {
+    for target in targets {
+        let known = catalog.place_identity(target.place.name())?;
+        known.iter().for_each(|it| target.place.expect(it));
+    }
+    Ok(())
+}
+
+/// Whether one of the keys of this machine reads what is encrypted to these.
+fn is_readable(recipients: Option<&Recipients>, identities: &Identities) -> bool {
+    // A key of OpenSSH may have a comment.
+    let key = |text: &str| text.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
+    let ours: Vec<_> = identities.public_keys().iter().map(|it| key(it)).collect();
+    recipients.is_none_or(|all| all.texts().iter().any(|it| ours.contains(&key(it))))
 }
 
 pub(super) fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
     let identities = keys::available(config);
     let target = |place: &PlaceConfig| {
+        let recipients = recipients(place, config)?;
         Ok(CopyTarget {
             place: open(place, config, &identities)?,
-            recipients: recipients(place, config)?,
+            readable: is_readable(recipients.as_ref(), &identities),
+            recipients,
             pace: Arc::new(Pace::kib_per_second(place.max_kib_s)),
             keep_deleted: place.keep_deleted,
             retry_after: CopyTarget::RETRY_AFTER,

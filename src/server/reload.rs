@@ -1,8 +1,10 @@
 //! Taking over an edited configuration without a restart.
 
+use std::thread;
+
 use crate::config::Config;
 use crate::domain::with_causes;
-use crate::executor::Context;
+use crate::executor::{self, Context};
 use crate::notify::Channels;
 
 use super::open::apply;
@@ -25,8 +27,9 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
     }
     let applied = alerts::channels(&config).and_then(|new| {
         let targets = places::of(&config)?;
-        apply(&config, context)?;
+        apply(&config, context, &targets)?;
         context.places.replace(targets);
+        settle_places(context);
         context.bell.ring();
         alerts::apply(new, &config, context, channels);
         Ok(())
@@ -52,5 +55,14 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
     };
     if same != config || config.auth.mode != running.auth.mode {
         log::warn!("other keys of the configuration changed too: they apply after a restart");
+    }
+}
+
+/// Looks at the places beside everything else: a mount that hangs does not hold up signals.
+fn settle_places(context: &Context) {
+    let shared = context.clone();
+    let settle = move || executor::settle_places(&shared);
+    if let Err(error) = thread::Builder::new().name("places".to_owned()).spawn(settle) {
+        log::error!("which places are left is not known: {error}");
     }
 }

@@ -6,6 +6,7 @@
 //!        tmp/       uploads in progress
 //!        trash/     what is just being removed
 //!        data.id    which disk this is
+//!        owner.id   which data directory copies to it
 //! ```
 //!
 //! An empty mount point has no `data.id`, so nothing is copied onto it.
@@ -14,6 +15,9 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use parking_lot::RwLock;
+use uuid::Uuid;
 
 use crate::domain::num::saturating_usize;
 use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
@@ -41,13 +45,15 @@ pub struct DiskSettings {
 pub struct Disk {
     settings: DiskSettings,
     local: Local,
+    /// Which disk it has to be.
+    expected: RwLock<Option<String>>,
 }
 
 impl Disk {
     /// A folder, which need not exist: nothing is opened or made yet.
     pub fn new(settings: DiskSettings) -> Result<Self> {
         let local = Local::existing(&settings.path, settings.local.clone())?;
-        Ok(Self { settings, local })
+        Ok(Self { settings, local, expected: RwLock::default() })
     }
 
     fn not_in_place(&self, why: impl Into<String>) -> StorageError {
@@ -69,6 +75,37 @@ impl Disk {
         Ok(())
     }
 
+    /// The error for a place that another data directory copies to.
+    pub fn of_another(path: &Path, own: Uuid, other: Uuid) -> StorageError {
+        StorageError::Untrusted {
+            what: path.display().to_string(),
+            why: format!(
+                "is where the data directory {other} keeps its copies, and this one is {own}: two in one folder would remove \
+                 what the other one sends"
+            ),
+            mend: format!(
+                "set path in its [[places]] to a folder of its own; or, if the other one is gone for good and this one \
+                 continues it: rm '{}'",
+                path.join("owner.id").display()
+            ),
+        }
+    }
+
+    /// Fails if this is not the disk that it has to be.
+    fn require_expected(&self) -> Result<()> {
+        let found = self.identity()?;
+        match &*self.expected.read() {
+            Some(expected) if found.as_ref() != Some(expected) => {
+                let is = found
+                    .map_or("it has no data.id".to_owned(), |it| format!("its data.id is {it}"));
+                Err(self.not_in_place(format!(
+                    "this is not the disk that the first copy went to, whose data.id is {expected}: {is}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn attempt_of(&self, upload: &str) -> Result<u32> {
         upload.parse().map_err(|_other| StorageError::NotFound {
             what: format!("the upload {upload:?} in {}", self.settings.path.display()),
@@ -82,18 +119,26 @@ impl Place for Disk {
     }
 
     fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>> {
-        self.local.open(location)
+        match self.local.open(location) {
+            Err(error) => self.require_expected().and(Err(error)),
+            opened => opened,
+        }
     }
 
     fn stat(&self, location: &Location) -> Result<Option<StoredArchive>> {
-        self.local.stat(location)
+        match self.local.stat(location) {
+            Ok(Some(found)) => Ok(Some(found)),
+            other => self.require_expected().and(other),
+        }
     }
 
     fn list(&self) -> Result<Vec<StoredArchive>> {
+        self.require_expected()?;
         self.local.list()
     }
 
     fn remove(&self, location: &Location) -> Result<()> {
+        self.require_expected()?;
         self.local.remove_at_once(location)
     }
 
@@ -174,6 +219,34 @@ impl Place for Disk {
 
     fn reach(&self) -> Result<()> {
         self.identity().map(drop)
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    fn expect(&self, identity: &str) {
+        *self.expected.write() = Some(identity.to_owned());
+    }
+
+    fn owner(&self) -> Result<Option<Uuid>> {
+        self.require_apart()?;
+        Local::owner_id(&self.settings.path)
+    }
+
+    fn claim(&self, owner: Uuid) -> Result<()> {
+        self.require_expected()?;
+        let path = &self.settings.path;
+        let what = path.display().to_string();
+        if path.join("catalog.db").exists() {
+            let why = "is a data directory, and no place for copies".to_owned();
+            let mend = "set path in its [[places]] to a folder of its own".to_owned();
+            return Err(StorageError::Untrusted { what, why, mend });
+        }
+        match self.local.make_owner_id(owner)? {
+            known if known == owner => Ok(()),
+            other => Err(Self::of_another(path, owner, other)),
+        }
     }
 
     fn identity(&self) -> Result<Option<String>> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 use crate::encryption::{self, EncryptionError, Identities};
 
@@ -114,6 +116,22 @@ impl Place for EncryptedPlace {
 
     fn try_out(&self) -> Result<Vec<Observation>> {
         self.inner.try_out()
+    }
+
+    fn is_local(&self) -> bool {
+        self.inner.is_local()
+    }
+
+    fn expect(&self, identity: &str) {
+        self.inner.expect(identity);
+    }
+
+    fn owner(&self) -> Result<Option<Uuid>> {
+        self.inner.owner()
+    }
+
+    fn claim(&self, owner: Uuid) -> Result<()> {
+        self.inner.claim(owner)
     }
 
     fn identity(&self) -> Result<Option<String>> {

@@ -8,6 +8,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 
 use super::{Refusal, Result, StorageError, StoredArchive};
@@ -65,6 +67,25 @@ pub trait Place: Send + Sync + Debug {
 
     /// Fails if it cannot be used at the moment. Takes one request at most, and writes nothing.
     fn reach(&self) -> Result<()>;
+
+    /// Whether it is a folder of this machine, so that a look at it costs nothing.
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    /// Which disk it has to be from now on: anything else in its stead is not taken for it, and what is not found there is
+    /// not missing.
+    fn expect(&self, _identity: &str) {}
+
+    /// Which data directory copies to it, where that is known.
+    fn owner(&self) -> Result<Option<Uuid>> {
+        Ok(None)
+    }
+
+    /// Takes it for this data directory; fails if another one copies to it.
+    fn claim(&self, _owner: Uuid) -> Result<()> {
+        Ok(())
+    }
 
     /// Which disk this is, where that is known: the same name may mean another one later.
     fn identity(&self) -> Result<Option<String>>;

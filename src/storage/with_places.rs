@@ -10,19 +10,28 @@ use super::{Pending, Place, Result, Storage, StorageError, StoredArchive};
 
 /// The places of the configuration, which may change while the process runs. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct PlaceList(Arc<RwLock<Vec<Arc<dyn Place>>>>);
+pub struct PlaceList {
+    places: Arc<RwLock<Vec<Arc<dyn Place>>>>,
+    /// The names of those that hold copies and are not in the configuration any more.
+    removed: Arc<RwLock<Vec<String>>>,
+}
 
 impl PlaceList {
     pub fn new(places: Vec<Arc<dyn Place>>) -> Self {
-        Self(Arc::new(RwLock::new(places)))
+        Self { places: Arc::new(RwLock::new(places)), removed: Arc::default() }
     }
 
     pub fn replace(&self, places: Vec<Arc<dyn Place>>) {
-        *self.0.write() = places;
+        *self.places.write() = places;
+    }
+
+    /// These hold copies, and nobody knows where they are: what is found nowhere else may lie there.
+    pub fn set_removed(&self, names: Vec<String>) {
+        *self.removed.write() = names;
     }
 
     fn all(&self) -> Vec<Arc<dyn Place>> {
-        self.0.read().clone()
+        self.places.read().clone()
     }
 }
 
@@ -55,19 +64,32 @@ impl Storage for WithPlaces {
     /// Of the places in the order of the configuration, the first one that has it. Only if none has it and all answer, it
     /// is missing.
     fn open_copy(&self, location: &Location) -> Result<Arc<dyn ReadAt>> {
-        let missing = match self.inner.open(location) {
-            Err(error) if error.is_not_found() => error,
+        match self.inner.open(location) {
+            Err(error) if error.is_not_found() => {}
             opened => return opened,
-        };
-        let mut why: Option<StorageError> = None;
+        }
+        let (mut why, mut asked): (Option<StorageError>, _) =
+            (None, vec!["the data directory".to_owned()]);
         for place in self.places.all() {
             match place.open(location) {
                 Ok(copy) => return Ok(copy),
-                Err(error) if error.is_not_found() => {}
+                Err(error) if error.is_not_found() => asked.push(place.name().to_owned()),
                 Err(error) => drop(why.get_or_insert(error)),
             }
         }
-        Err(why.unwrap_or(missing))
+        let removed = self.places.removed.read().join(", ");
+        let what = || format!("{location} in {}", asked.join(", "));
+        Err(match why {
+            Some(why) => why,
+            None if removed.is_empty() => StorageError::NotFound { what: what() },
+            None => StorageError::Unreachable {
+                action: "reading",
+                what: what(),
+                why: format!(
+                    "it is not there; it may lie in {removed}, which the configuration does not name any more"
+                ),
+            },
+        })
     }
 
     fn stat(&self, location: &Location) -> Result<Option<StoredArchive>> {

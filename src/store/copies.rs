@@ -206,20 +206,10 @@ statements! {
          WHERE place = ?1 AND upload IS NOT NULL";
 
     TROUBLE = "SELECT place, since, why FROM place_troubles WHERE place = ?1";
-
-    PUT_TROUBLE = "INSERT INTO place_troubles (place, since, why) VALUES (?1, ?2, ?3)
-         ON CONFLICT (place) DO UPDATE SET why = excluded.why";
-
-    END_TROUBLE = "DELETE FROM place_troubles WHERE place = ?1";
-
-    IDENTITY = "SELECT identity FROM places WHERE name = ?1";
-
-    PUT_IDENTITY = "INSERT INTO places (name, identity) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET identity = excluded.identity";
 }
 
 fn read_trouble(row: &rusqlite::Row<'_>) -> rusqlite::Result<PlaceTrouble> {
-    Ok(PlaceTrouble { place: row.get(0)?, since: row.get(1)?, why: row.get(2)? })
+    Ok(PlaceTrouble { place: row.get(0)?, since: row.get(1)?, why: row.get(2)?, configured: true })
 }
 
 fn read_failing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<FailingCopy>> {
@@ -422,6 +412,7 @@ impl Records<'_> {
             proven,
             bytes,
             last_proven,
+            configured: true,
             trouble: self.place_trouble(place)?,
         })
     }
@@ -454,23 +445,5 @@ impl Records<'_> {
     /// That a place could not be used when that was tried last.
     pub fn place_trouble(self, place: &str) -> Result<Option<PlaceTrouble>> {
         query_first(self.0, TROUBLE, [place], read_trouble)
-    }
-
-    /// A place cannot be used; the time counts if it could be before.
-    pub fn put_place_trouble(self, place: &str, since: Timestamp, why: &str) -> Result<()> {
-        execute(self.0, PUT_TROUBLE, rusqlite::params![place, since, why]).map(drop)
-    }
-
-    pub fn end_place_trouble(self, place: &str) -> Result<()> {
-        execute(self.0, END_TROUBLE, [place]).map(drop)
-    }
-
-    /// Which disk a place was when it was used first.
-    pub fn place_identity(self, place: &str) -> Result<Option<String>> {
-        query_first(self.0, IDENTITY, [place], |row| row.get(0))
-    }
-
-    pub fn put_place_identity(self, place: &str, identity: &str) -> Result<()> {
-        execute(self.0, PUT_IDENTITY, [place, identity]).map(drop)
     }
 }

@@ -12,6 +12,7 @@ mod disk_reserve;
 mod error;
 mod events;
 mod health;
+mod holdings;
 mod instances;
 mod integrity;
 mod open;

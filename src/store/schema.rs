@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/8_schedules.sql"),
     include_str!("steps/9_unattended.sql"),
     include_str!("steps/10_totals.sql"),
+    include_str!("steps/11_holdings.sql"),
 ];
 
 /// The number of the current schema.

@@ -6,7 +6,10 @@ use super::backups::{
     self, DRILL_STATEMENTS, LIST_STATEMENTS, POINT_STATEMENTS, PROOF_STATEMENTS,
     REMOVAL_STATEMENTS, STEP_STATEMENTS,
 };
-use super::{alerts, copies, events, health, instances, projects, runs, schedules, schema, tokens};
+use super::{
+    alerts, copies, events, health, holdings, instances, projects, runs, schedules, schema, tokens,
+};
+
 /// Every statement there is, by file, with the file's own text.
 const FILES: [(&str, &[&str], &str); 16] = [
     ("alerts", alerts::STATEMENTS, include_str!("alerts.rs")),
@@ -20,6 +23,7 @@ const FILES: [(&str, &[&str], &str); 16] = [
     ("copies", copies::STATEMENTS, include_str!("copies.rs")),
     ("events", events::STATEMENTS, include_str!("events.rs")),
     ("health", health::STATEMENTS, include_str!("health.rs")),
+    ("holdings", holdings::STATEMENTS, include_str!("holdings.rs")),
     ("instances", instances::STATEMENTS, include_str!("instances.rs")),
     ("projects", projects::STATEMENTS, include_str!("projects.rs")),
     ("runs", runs::STATEMENTS, include_str!("runs.rs")),
@@ -27,11 +31,14 @@ const FILES: [(&str, &[&str], &str); 16] = [
     ("tokens", tokens::STATEMENTS, include_str!("tokens.rs")),
 ];
 
-/// These may be read from end to end: partial indexes that hold only the rows that are wanted, and what
-/// a recursive query has found.
-const SCANNED: [&str; 8] = [
+/// These may be read from end to end: partial indexes that hold only the rows that are wanted, what
+/// a recursive query has found, the few places, and sums.
+const SCANNED: [&str; 11] = [
     "SCAN alerts USING INDEX alerts_open",
     "SCAN instance_totals",
+    "SCAN holdings",
+    "SCAN places",
+    "SCAN place_troubles",
     "SCAN instances USING INDEX instances_counted",
     "SCAN instances USING INDEX instances_configured",
     "SCAN instances USING INDEX instances_restoring",

@@ -44,6 +44,9 @@ pub struct PlaceView {
     pub proven: u64,
     /// What those take.
     pub bytes: u64,
+    /// Whether the configuration names it.
+    #[serde(default = "yes")]
+    pub configured: bool,
     /// When a copy was proven there last.
     #[schema(required)]
     pub last_proven_at: Option<UtcTime>,
@@ -53,6 +56,11 @@ pub struct PlaceView {
     /// Why it cannot be used.
     #[schema(required)]
     pub unusable_because: Option<String>,
+}
+
+/// What an older server does not say.
+const fn yes() -> bool {
+    true
 }
 
 /// The copies of an instance's backups in a place.
@@ -82,6 +90,7 @@ impl From<PlaceCopies> for PlaceView {
             failed: it.failed,
             proven: it.proven,
             bytes: it.bytes,
+            configured: it.configured,
             last_proven_at: it.last_proven.map(UtcTime::from),
             unusable_since: since,
             unusable_because: why,
@@ -168,6 +177,9 @@ pub struct InstanceHealthView {
     pub next_run: Option<UtcTime>,
     /// How many backups can be restored.
     pub restore_points: u64,
+    /// How many of them lie only in places that cannot be used at the moment.
+    #[serde(default)]
+    pub out_of_reach: u64,
     /// How many are damaged or missing, of the newest hundred of those.
     pub bad_backups: u64,
     /// What the archives take.
@@ -285,7 +297,7 @@ impl InstanceHealthView {
     pub fn new(instance: Instance, health: InstanceHealth) -> Self {
         let InstanceHealth { state, problems, next_run, trend, facts, .. } = health;
         let time = |at: Option<Timestamp>| at.map(UtcTime::from);
-        let passed = facts.passed_drills.first();
+        let (passed, out_of_reach) = (facts.passed_drills.first(), facts.out_of_reach());
         Self {
             instance_id: instance.id,
             instance_name: instance.name,
@@ -306,6 +318,7 @@ impl InstanceHealthView {
             last_drill: facts.last_drill.map(LastDrillView::from),
             next_run: time(next_run),
             restore_points: facts.restore_points,
+            out_of_reach,
             bad_backups: u64::try_from(facts.bad.len()).unwrap_or(u64::MAX),
             stored_bytes: facts.stored_bytes,
             size_percent: trend.map(|it| it.size_percent),

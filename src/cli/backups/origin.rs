@@ -157,6 +157,9 @@ impl Origin {
         let missing = executor::why_archives_missing(context)?;
         context.catalog.set_notice(Notice::ArchivesMissing, missing);
         executor::note_room(context);
+        if !server_runs && let Err(error) = executor::look_at_disks(context) {
+            log::debug!("what is wrong with the places is not noted: {error}");
+        }
         let mut found = context.catalog.health_of_all()?;
         if !server_runs && found.instances.iter().any(|it| it.health.next_run.is_some()) {
             found.problems.insert(0, no_server(context.clock.now()));

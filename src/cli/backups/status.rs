@@ -100,10 +100,11 @@ fn place_row(it: &PlaceView) -> [String; 8] {
         it.copying.to_string(),
         it.failed.to_string(),
         it.last_proven_at.map_or_else(|| NOTHING.to_owned(), table::age),
-        it.unusable_since.map_or_else(
-            || "usable".to_owned(),
-            |since| format!("CANNOT BE USED since {since} UTC"),
-        ),
+        match it.unusable_since {
+            _ if !it.configured => "NOT IN THE CONFIGURATION".to_owned(),
+            Some(since) => format!("CANNOT BE USED since {since} UTC"),
+            None => "usable".to_owned(),
+        },
     ]
 }
 
@@ -172,10 +173,13 @@ fn row(it: &InstanceHealthView) -> [String; 11] {
         }
         (_, passed) => passed.map(|at| format!("passed {}", table::age(at))),
     };
-    let points = match it.bad_backups {
-        0 => it.restore_points.to_string(),
-        bad => format!("{} and {bad} damaged or missing", it.restore_points),
-    };
+    let mut points = it.restore_points.to_string();
+    if it.out_of_reach > 0 {
+        points = format!("{points}, {} out of reach", it.out_of_reach);
+    }
+    if it.bad_backups > 0 {
+        points = format!("{points} and {} damaged or missing", it.bad_backups);
+    }
     let time = it.duration_percent.map(|percent| format!(", time {percent} %"));
     let trend =
         it.size_percent.map(|percent| format!("size {percent} %{}", time.unwrap_or_default()));

@@ -1,30 +1,108 @@
-//! The places that copies go to: whether each can be reached and written, and keeps strangers out.
+//! The places that copies go to: whether each can be reached and written, is the one that it was, and keeps strangers
+//! out; and those that copies lie in although the configuration does not name them any more.
 
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::catalog::CatalogError;
+use crate::config::{Config, PlaceConfig};
+use crate::executor::Context;
 use crate::server;
-use crate::storage::Observation;
+use crate::storage::{Disk, Local, Observation, Place, StorageError};
 
 use super::finding::Findings;
 
+const COPIES_WAIT: &str = "backups are made all the same; copies wait until this is mended";
+
 pub(super) fn places(config: &Config, findings: &mut Findings) {
+    // What is wrong with the catalog is said where it is looked at.
+    let context = config.catalog_file().exists().then(|| server::open_existing(config).ok());
+    let context = context.flatten();
     for place in &config.places {
-        let check = format!("place {}", place.name);
-        let tried = server::places::open(place, config, &Arc::default());
-        let tried = tried.and_then(|place| place.try_out());
-        match tried {
-            Ok(found) => {
-                for it in found {
-                    add(&check, it, findings);
-                }
-            }
-            Err(error) => {
-                let advice = "backups are made all the same; copies wait until this is mended";
-                findings.problem(&check, error.to_string(), advice);
-            }
+        look_at(config, place, context.as_ref(), findings);
+    }
+    let Some(context) = context else { return };
+    if let Err(error) = removed(&context, findings) {
+        findings.problem("places", error.to_string(), "see what is said of the catalog");
+    }
+    context.catalog.close();
+}
+
+fn look_at(
+    config: &Config,
+    place: &PlaceConfig,
+    context: Option<&Context>,
+    findings: &mut Findings,
+) {
+    let (check, name) = (format!("place {}", place.name), &place.name);
+    let opened = match server::places::open(place, config, &Arc::default()) {
+        Ok(opened) => opened,
+        Err(error) => return findings.problem(&check, error.to_string(), COPIES_WAIT),
+    };
+    let known = context.and_then(|it| it.catalog.place_identity(name).ok().flatten());
+    if let Some(known) = known {
+        opened.expect(&known);
+        if let Err(error) = same(&*opened, &known) {
+            let advice = format!(
+                "mount it, or set path to where it is; nothing is copied there until then. If that disk is lost for good: \
+                 coffer catalog accept-loss --place {name}"
+            );
+            return findings.problem(&check, error.to_string(), advice);
         }
     }
+    if let Err(error) = own(config, place, &*opened) {
+        return findings.problem(&check, error.to_string(), COPIES_WAIT);
+    }
+    match opened.try_out() {
+        Ok(found) => found.into_iter().for_each(|it| add(&check, it, findings)),
+        Err(error) => findings.problem(&check, error.to_string(), COPIES_WAIT),
+    }
+}
+
+/// Fails if this is not the disk that it was at its first copy.
+fn same(place: &dyn Place, known: &str) -> Result<(), StorageError> {
+    match place.identity()? {
+        Some(found) if found == known => Ok(()),
+        found => {
+            let is =
+                found.map_or("it has no data.id".to_owned(), |it| format!("its data.id is {it}"));
+            Err(StorageError::NotInPlace {
+                what: format!("the place {}", place.name()),
+                why: format!(
+                    "this is not the disk that the first copy went to, whose data.id is {known}: {is}"
+                ),
+            })
+        }
+    }
+}
+
+/// Fails if another data directory copies there.
+fn own(config: &Config, place: &PlaceConfig, opened: &dyn Place) -> Result<(), StorageError> {
+    let (Some(own), Some(path)) = (Local::data_id(&config.data_dir)?, &place.path) else {
+        return Ok(());
+    };
+    match opened.owner() {
+        Ok(Some(other)) if other != own => Err(Disk::of_another(path, own, other)),
+        // That it cannot be used is said when it is tried out.
+        _ => Ok(()),
+    }
+}
+
+/// Places that hold copies and are not in the configuration any more.
+fn removed(context: &Context, findings: &mut Findings) -> Result<(), CatalogError> {
+    for it in context.catalog.removed_places()? {
+        let advice = format!(
+            "put its [[places]] back into the configuration; or, if what lies there is not needed or lost: coffer catalog \
+             accept-loss --place {}",
+            it.place
+        );
+        let check = format!("place {}", it.place);
+        if it.only_there > 0 {
+            findings.problem(&check, it.to_string(), advice);
+        } else {
+            findings.warning(&check, it.to_string(), advice);
+        }
+    }
+    Ok(())
 }
 
 fn add(check: &str, found: Observation, findings: &mut Findings) {

@@ -1,8 +1,9 @@
 //! What is wrong with copies, and with the places that they go to.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::domain::{InstanceCopies, PlaceTrouble, Timestamp};
+use crate::domain::{InstanceCopies, PlaceTrouble, RemovedPlace, Timestamp};
 use crate::policy::{Problem, ProblemKind};
 
 use super::facts::HealthFacts;
@@ -16,7 +17,7 @@ const PLACE_GRACE: Duration = Duration::from_secs(10 * 60);
 
 /// What is wrong with the places that cannot be used.
 pub fn place_problem(troubles: &[PlaceTrouble], now: Timestamp) -> Option<Problem> {
-    let lasting = |it: &&PlaceTrouble| it.since.plus(PLACE_GRACE) <= now;
+    let lasting = |it: &&PlaceTrouble| it.configured && it.since.plus(PLACE_GRACE) <= now;
     let lasting: Vec<&PlaceTrouble> = troubles.iter().filter(lasting).collect();
     let since = lasting.iter().map(|it| it.since).min()?;
     let said =
@@ -28,6 +29,74 @@ pub fn place_problem(troubles: &[PlaceTrouble], now: Timestamp) -> Option<Proble
         message: said.collect::<Vec<_>>().join("; "),
         advice: "mount it, or mend what is said; copies go on by themselves then. coffer doctor tries each place out"
             .to_owned(),
+    })
+}
+
+/// Places that were taken out of the configuration, although copies lie there.
+pub fn removed_problem(removed: &[RemovedPlace]) -> Option<Problem> {
+    let since = removed.iter().map(|it| it.since).min()?;
+    let said = removed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let names = removed.iter().map(|it| it.place.as_str()).collect::<Vec<_>>().join(", ");
+    Some(Problem {
+        kind: ProblemKind::PlaceNotConfigured,
+        instance: None,
+        since,
+        message: said,
+        advice: put_back(&names),
+    })
+}
+
+fn put_back(names: &str) -> String {
+    format!(
+        "put the [[places]] of {names} back into the configuration; or, if what lies there is not needed or lost: coffer \
+         catalog accept-loss --place NAME"
+    )
+}
+
+/// Backups whose archives lie nowhere but in places that cannot be used: nobody could restore them now.
+pub(super) fn out_of_reach(facts: &HealthFacts, now: Timestamp) -> Option<Problem> {
+    let count = facts.out_of_reach();
+    if count == 0 {
+        return None;
+    }
+    let places: BTreeSet<&String> =
+        facts.lying_out_of_reach().flat_map(|it| it.places.iter()).collect();
+    let troubles: Vec<&PlaceTrouble> =
+        facts.troubles.iter().filter(|it| places.contains(&it.place)).collect();
+    let name = &facts.name;
+    let message = if troubles.is_empty() {
+        format!(
+            "{count} of the backups of {name} lie nowhere any more: the places do not have their copies"
+        )
+    } else {
+        let why = troubles.iter().map(|it| format!("{}: {}", it.place, it.why));
+        let (names, why) = (
+            places.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", "),
+            why.collect::<Vec<_>>().join("; "),
+        );
+        format!(
+            "{count} of the backups of {name} lie only in {names}, and cannot be restored as long as that cannot be used: {why}"
+        )
+    };
+    let removed: Vec<&str> =
+        troubles.iter().filter(|it| !it.configured).map(|it| it.place.as_str()).collect();
+    let advice = if troubles.is_empty() {
+        format!(
+            "make a full backup: coffer backup {name} --wait; coffer list --instance {name} shows those that are missing"
+        )
+    } else if removed.is_empty() {
+        "mount it, or mend what is said: coffer doctor tries each place out; if a place is lost for good: coffer catalog \
+         accept-loss --place NAME"
+            .to_owned()
+    } else {
+        put_back(&removed.join(", "))
+    };
+    Some(Problem {
+        kind: ProblemKind::OutOfReach,
+        instance: Some(facts.instance),
+        since: troubles.iter().map(|it| it.since).min().unwrap_or(now),
+        message,
+        advice,
     })
 }
 
@@ -51,7 +120,8 @@ fn problem(facts: &HealthFacts, kind: ProblemKind, since: Timestamp, said: &[Str
 
 /// Copies that fail although their place can be used.
 fn failed(facts: &HealthFacts) -> Option<Problem> {
-    let is_known = |it: &&InstanceCopies| facts.unusable_places.contains(&it.place);
+    let is_known =
+        |it: &&InstanceCopies| facts.troubles.iter().any(|trouble| trouble.place == it.place);
     let reached = facts.copies.iter().filter(|it| !is_known(it));
     let failing: Vec<_> = reached.filter_map(|it| Some((it, it.failing.as_ref()?))).collect();
     let failing: Vec<_> = failing.into_iter().filter(|(_, it)| it.attempts >= ATTEMPTS).collect();

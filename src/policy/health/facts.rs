@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::{
-    BadBackup, CompletedBackup, DrillRun, FailedAttempt, InstanceCopies, InstanceId, LeftOut,
-    PassedDrill, Timestamp, Verify,
+    BadBackup, CompletedBackup, DrillRun, FailedAttempt, Holding, InstanceCopies, InstanceId,
+    LeftOut, PassedDrill, PlaceTrouble, Timestamp, Verify,
 };
 use crate::policy::Problem;
 
@@ -40,8 +40,10 @@ pub struct HealthFacts {
     pub staging: Option<Problem>,
     /// Its copies, by the places that they are to be in.
     pub copies: Vec<InstanceCopies>,
-    /// Those of these places that cannot be used at the moment.
-    pub unusable_places: Vec<String>,
+    /// The places that cannot be used at the moment.
+    pub troubles: Vec<PlaceTrouble>,
+    /// In which places its backups lie, without those that lie in the data directory alone.
+    pub holdings: Vec<Holding>,
     /// What the two newest of them leave out, the newest first.
     pub left_out: (Vec<LeftOut>, Vec<LeftOut>),
     /// Backups that are damaged or missing, the newest first; the first hundred.
@@ -56,6 +58,17 @@ pub struct HealthFacts {
 }
 
 impl HealthFacts {
+    /// How many backups lie only in places that cannot be used.
+    pub fn out_of_reach(&self) -> u64 {
+        let counts = self.lying_out_of_reach().map(|it| it.backups);
+        counts.fold(0, u64::saturating_add)
+    }
+
+    pub(super) fn lying_out_of_reach(&self) -> impl Iterator<Item = &Holding> {
+        let unusable = |name: &String| self.troubles.iter().any(|it| it.place == *name);
+        self.holdings.iter().filter(move |it| !it.here && it.places.iter().all(unusable))
+    }
+
     /// When the newest attempt at a backup was asked for, of those that ended.
     pub fn attempted_last(&self) -> Option<Timestamp> {
         let completed = self.completed.first().map(|it| it.created);

@@ -7,7 +7,7 @@ mod limits;
 mod room;
 mod rules;
 
-pub use copies::place_problem;
+pub use copies::{place_problem, removed_problem};
 pub use facts::HealthFacts;
 pub use history::{Trend, fallen_tables};
 pub use limits::HealthLimits;

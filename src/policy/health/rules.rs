@@ -95,7 +95,8 @@ impl From<Severity> for SafetyState {
 
 impl Rules<'_> {
     fn problems(&self) -> Vec<Problem> {
-        let mut found: Vec<Problem> = self.damaged().into_iter().collect();
+        let out_of_reach = copies::out_of_reach(self.facts, self.now);
+        let mut found: Vec<Problem> = self.damaged().into_iter().chain(out_of_reach).collect();
         if self.facts.configured {
             let failed = self.failed();
             let missed = self.missed();

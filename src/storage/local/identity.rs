@@ -106,20 +106,46 @@ pub(super) fn require_known(layout: &Layout) -> Result<()> {
 /// The file that says which data directory this is.
 pub(super) const DATA_ID: &str = "data.id";
 
+/// The file of a place that says which data directory copies to it.
+pub(super) const OWNER_ID: &str = "owner.id";
+
 /// Which data directory this is; `None`: it was never said, or it does not exist.
 pub(super) fn data_id(root: &Path) -> Result<Option<Uuid>> {
+    read_id(root, DATA_ID)
+}
+
+/// Which data directory copies to this place; `None`: none has yet.
+pub(super) fn owner_id(root: &Path) -> Result<Option<Uuid>> {
+    read_id(root, OWNER_ID)
+}
+
+/// Says which data directory copies to this place, unless that was said before. Returns the one that does.
+pub(super) fn make_owner_id(layout: &Layout, owner: Uuid) -> Result<Uuid> {
+    if let Some(known) = owner_id(&layout.root)? {
+        return Ok(known);
+    }
+    let folder = Folder::open_named(&layout.root)?;
+    let content = format!("{owner}\n");
+    if layout.add_file(&folder, OWNER_ID.as_ref(), content.as_bytes())? {
+        return Ok(owner);
+    }
+    // Another process was faster.
+    Ok(owner_id(&layout.root)?.unwrap_or(owner))
+}
+
+fn read_id(root: &Path, name: &str) -> Result<Option<Uuid>> {
     let folder = match Folder::open_named(root) {
         Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return Ok(None);
         }
         opened => opened?,
     };
-    let file = match folder.open_file(DATA_ID.as_ref()) {
+    let file = match folder.open_file(name.as_ref()) {
         Err(error) if error.is_not_found() => return Ok(None),
         opened => opened?,
     };
     let mut text = String::new();
-    let path = folder.path_of(DATA_ID);
+    let path = folder.path_of(name);
     file.take(64).read_to_string(&mut text).map_err(failed("reading", &path))?;
     let id = text.trim().parse().map_err(|bad: uuid::Error| io::Error::other(bad.to_string()));
     id.map(Some).map_err(failed("reading", &path))

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use tempfile::NamedTempFile;
 
 use super::folder::{Folder, failed, require_regular_file};
 use super::ownership;
-use crate::disk::Mount;
+use crate::disk::{Mount, rename_to_free_name};
 use crate::domain::Clock;
 use crate::file_url;
 use crate::storage::{Result, StorageError};
@@ -133,6 +134,24 @@ impl Layout {
 
     /// Writes a small file under a temporary name and renames it, durably. It replaces an earlier one.
     pub(super) fn replace_file(&self, folder: &Folder, name: &OsStr, content: &[u8]) -> Result<()> {
+        let written = self.write_small(content)?;
+        rustix::fs::renameat(rustix::fs::CWD, written.path(), folder, name)
+            .map_err(failed("placing", &folder.path_of(name)))?;
+        folder.sync()
+    }
+
+    /// Puts a small file there in one step, durably, unless there is one. False: there is.
+    pub(super) fn add_file(&self, folder: &Folder, name: &OsStr, content: &[u8]) -> Result<bool> {
+        let (written, tmp) = (self.write_small(content)?, Folder::open(&self.tmp)?);
+        let from = written.path().file_name().unwrap_or_default();
+        match rename_to_free_name((&tmp, from), (folder, name)) {
+            Ok(()) => folder.sync().map(|()| true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(error) => Err(failed("placing", &folder.path_of(name))(error)),
+        }
+    }
+
+    fn write_small(&self, content: &[u8]) -> Result<NamedTempFile> {
         let mut unfinished = tempfile::Builder::new()
             .prefix(SMALL)
             .tempfile_in(&self.tmp)
@@ -140,9 +159,7 @@ impl Layout {
         let what = unfinished.path().to_owned();
         unfinished.write_all(content).map_err(failed("writing", &what))?;
         unfinished.as_file().sync_all().map_err(failed("syncing", &what))?;
-        rustix::fs::renameat(rustix::fs::CWD, &*what, folder, name)
-            .map_err(failed("placing", &folder.path_of(name)))?;
-        folder.sync()
+        Ok(unfinished)
     }
 
     /// Takes the lock, unless another process has it.

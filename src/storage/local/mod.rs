@@ -115,6 +115,16 @@ impl Local {
         identity::make_data_id(&self.layout)
     }
 
+    /// Which data directory copies to this place; `None`: none has yet. Makes nothing.
+    pub(super) fn owner_id(place: &Path) -> Result<Option<Uuid>> {
+        identity::owner_id(place)
+    }
+
+    /// Says which data directory copies to this place, unless that was said before. Returns the one that does.
+    pub(super) fn make_owner_id(&self, owner: Uuid) -> Result<Uuid> {
+        identity::make_owner_id(&self.layout, owner)
+    }
+
     /// Fails if a name in a data directory that exists is a link, somebody else's or open to others.
     pub fn check_ownership(data_dir: &Path) -> Result<()> {
         ownership::check(&Folder::open_named(data_dir)?)

@@ -15,10 +15,11 @@ use super::folder::{Folder, failed};
 use crate::storage::{Result, StorageError};
 
 const FOLDERS: [&str; 6] = ["archives", "tmp", "trash", "restored", "instances", "uploads"];
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "lock",
     "archives.id",
     "data.id",
+    "owner.id",
     "admin.token",
     "signing.key",
     "tested-keys",

@@ -17,6 +17,10 @@ fn fixture() -> Fixture {
     fixture
 }
 
+fn nas(keep: Option<Keep>) -> ConfiguredPlace {
+    ConfiguredPlace { name: "nas".to_owned(), keep, readable: true }
+}
+
 fn copies(fixture: &Fixture, id: BackupId) -> Vec<BackupCopy> {
     fixture.catalog.find(id).unwrap().copies
 }
@@ -187,13 +191,13 @@ fn what_becomes_of_copies_is_in_the_event_log_and_a_failure_is_said_once() {
 #[test]
 fn a_place_out_of_reach_is_remembered_over_a_restart_since_when_and_until_it_answers() {
     let fixture = fixture();
-    fixture.catalog.set_places(vec![("nas".to_owned(), None)]);
+    fixture.catalog.set_places(vec![nas(None)]);
     let trouble = |catalog: &Catalog| catalog.places().unwrap().remove(0).trouble;
     fixture.catalog.note_place("nas", Some("one".to_owned())).unwrap();
     let since = trouble(&fixture.catalog).unwrap().since;
     fixture.catalog.note_place("nas", Some("two".to_owned())).unwrap();
     let again = fixture.reopened();
-    again.set_places(vec![("nas".to_owned(), None)]);
+    again.set_places(vec![nas(None)]);
     let known = trouble(&again).unwrap();
     assert_eq!((known.since, known.why.as_str()), (since, "two"));
     again.note_place("nas", None).unwrap();
@@ -204,7 +208,7 @@ fn a_place_out_of_reach_is_remembered_over_a_restart_since_when_and_until_it_ans
 fn a_copy_that_its_place_keeps_no_longer_is_not_asked_for_again_but_for_what_is_built_on_it() {
     let fixture = fixture();
     let keep = Keep::new([(Tier::Last, 1)]);
-    fixture.catalog.set_places(vec![("nas".to_owned(), Some(keep))]);
+    fixture.catalog.set_places(vec![nas(Some(keep))]);
     fixture.catalog.set_policies(HashMap::from([(shop(), policy())]));
     let (old, new) = (fixture.completed(ParentChoice::None), fixture.completed(ParentChoice::None));
     prove(&fixture, old);
@@ -235,7 +239,7 @@ fn a_copy_that_its_place_keeps_no_longer_is_not_asked_for_again_but_for_what_is_
 #[test]
 fn an_archive_goes_from_the_data_directory_once_a_place_that_keeps_it_has_it() {
     let fixture = fixture();
-    fixture.catalog.set_places(vec![("nas".to_owned(), Some(Keep::new([(Tier::Last, 9)])))]);
+    fixture.catalog.set_places(vec![nas(Some(Keep::new([(Tier::Last, 9)])))]);
     let keep = Some(Keep::new([(Tier::Last, 1)]));
     fixture.catalog.set_policies(HashMap::from([(shop(), Policy { keep, ..policy() })]));
     let (old, new) = (fixture.completed(ParentChoice::None), fixture.completed(ParentChoice::None));
@@ -249,7 +253,7 @@ fn an_archive_goes_from_the_data_directory_once_a_place_that_keeps_it_has_it() {
     let here = |id| fixture.catalog.find(id).unwrap().here;
     assert_eq!((here(old), here(new)), (Here::No, Here::Yes));
     // When the place keeps it no longer either, nothing does.
-    fixture.catalog.set_places(vec![("nas".to_owned(), Some(Keep::new([(Tier::Last, 1)])))]);
+    fixture.catalog.set_places(vec![nas(Some(Keep::new([(Tier::Last, 1)])))]);
     assert_eq!(fixture.catalog.expire(shop()).wait().unwrap(), [], "it is the newest there");
     prove(&fixture, new);
     assert_eq!(fixture.catalog.expire(shop()).wait().unwrap(), [old]);

@@ -9,6 +9,7 @@ mod events;
 pub(crate) mod fixture;
 mod instances;
 mod lists;
+mod places;
 mod policies;
 mod queue;
 mod races;

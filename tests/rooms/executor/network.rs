@@ -64,6 +64,7 @@ fn open(folder: &Path, place: S3) -> (Context, coffer::storage::DataDirLock) {
     context.places.replace(vec![CopyTarget {
         place: Arc::new(place),
         recipients: None,
+        readable: true,
         pace: Arc::new(Pace::kib_per_second(0)),
         keep_deleted: false,
         retry_after: Duration::from_millis(1),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use coffer::domain::{
     BackupId, BadBackup, CompletedBackup, DrillRun, FailedAttempt, FailingCopy, Failure,
-    FailureCode, InstanceCopies, InstanceId, Kind, LeftOut, PassedDrill, PlaceTrouble, RowsByTable,
-    Timestamp, Verify, VerifyLevel,
+    FailureCode, Holding, InstanceCopies, InstanceId, Kind, LeftOut, PassedDrill, PlaceTrouble,
+    RowsByTable, Timestamp, Verify, VerifyLevel,
 };
 use coffer::policy::{
     HealthFacts, HealthLimits, InstanceHealth, ProblemKind, SafetyState, Span, examine,
@@ -60,7 +60,8 @@ fn sound() -> HealthFacts {
         completed,
         staging: None,
         copies: Vec::new(),
-        unusable_places: Vec::new(),
+        troubles: Vec::new(),
+        holdings: Vec::new(),
         left_out: Default::default(),
         bad: Vec::new(),
         restore_points: 10,
@@ -349,19 +350,48 @@ fn a_copy_that_fails_once_is_no_problem_and_one_whose_place_is_out_of_reach_is_t
     let with = |attempts| HealthFacts { copies: vec![failing(attempts)], ..sound() };
     assert_wrong(&with(2), &[]);
     assert_wrong(&with(3), &[ProblemKind::CopyFailed]);
-    let unusable_places = vec!["offsite".to_owned()];
-    assert_wrong(&HealthFacts { unusable_places, ..with(3) }, &[]);
+    let troubles = vec![trouble("offsite", 1)];
+    assert_wrong(&HealthFacts { troubles, ..with(3) }, &[]);
     let not_configured = HealthFacts { configured: false, ..with(3) };
     assert_wrong(&not_configured, &[]);
 }
 
-#[test]
-fn a_place_is_a_problem_when_it_has_been_out_of_reach_for_minutes() {
-    let trouble = |place: &str, minutes: u64| PlaceTrouble {
+/// That a place has not answered for so many minutes.
+fn trouble(place: &str, minutes: u64) -> PlaceTrouble {
+    PlaceTrouble {
         place: place.to_owned(),
         since: now().minus(Duration::from_secs(60 * minutes)),
         why: "nobody answers".to_owned(),
+        configured: true,
+    }
+}
+
+#[test]
+fn a_backup_that_lies_only_where_nobody_answers_is_critical_at_once_also_of_an_instance_that_left()
+{
+    let holding = |here, places: &[&str]| Holding {
+        here,
+        places: places.iter().map(|it| (*it).to_owned()).collect(),
+        backups: 3,
     };
+    let troubles = vec![trouble("nas", 0)];
+    let with = |holdings| HealthFacts { troubles: troubles.clone(), holdings, ..sound() };
+    assert_wrong(&with(vec![holding(true, &["nas"]), holding(false, &["nas", "offsite"])]), &[]);
+    let risk = with(vec![holding(true, &["nas"]), holding(false, &["nas"])]);
+    assert_wrong(&risk, &[ProblemKind::OutOfReach]);
+    assert_eq!(
+        (look_at(risk.clone(), now()).state, risk.out_of_reach()),
+        (SafetyState::Critical, 3)
+    );
+    assert_wrong(&HealthFacts { configured: false, ..risk }, &[ProblemKind::OutOfReach]);
+    assert_wrong(
+        &HealthFacts { troubles: Vec::new(), ..with(vec![holding(false, &[])]) },
+        &[ProblemKind::OutOfReach],
+    );
+}
+
+#[test]
+fn a_place_is_a_problem_when_it_has_been_out_of_reach_for_minutes() {
     assert_eq!(place_problem(&[trouble("nas", 9)], now()), None);
     let both = place_problem(&[trouble("nas", 9), trouble("offsite", 10)], now()).unwrap();
     assert_eq!((both.kind, both.instance), (ProblemKind::PlaceUnreachable, None));

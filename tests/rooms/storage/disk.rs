@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use uuid::Uuid;
+
 use coffer::storage::{Disk, DiskSettings, LocalSettings, Observation, Place as _, StorageError};
 
 use super::places::place_conformance;
@@ -60,4 +62,58 @@ fn a_folder_that_is_open_to_others_is_warned_about() {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let found = disk.try_out().unwrap();
     assert!(found.iter().any(|it| matches!(it, Observation::Warning(..))), "{found:?}");
+}
+
+#[test]
+fn what_is_not_found_on_another_disk_is_not_missing() {
+    let (folder, disk) = disk();
+    let location = "p/i/018f3c4e-7b1a-7c2d-8e3f-0123456789ab.tar.zst".parse().unwrap();
+    assert_eq!(disk.stat(&location).unwrap(), None);
+    assert!(disk.open(&location).unwrap_err().is_not_found());
+    disk.expect(&disk.identity().unwrap().unwrap());
+    assert!(disk.open(&location).unwrap_err().is_not_found(), "it is the right one");
+    // The empty mount point, and then a disk that is another one.
+    std::fs::remove_file(folder.path().join("data.id")).unwrap();
+    for other in [false, true] {
+        if other {
+            disk.establish().unwrap();
+        }
+        let errors = [
+            disk.stat(&location).map(drop).unwrap_err(),
+            disk.open(&location).map(drop).unwrap_err(),
+            disk.list().map(drop).unwrap_err(),
+            disk.remove(&location).unwrap_err(),
+            disk.claim(Uuid::new_v4()).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, StorageError::NotInPlace { .. }), "{error}");
+            assert!(error.to_string().contains("not the disk that the first copy went to"));
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_another_data_directory_copies_to_is_refused_with_the_line_that_mends_it() {
+    let (folder, disk) = disk();
+    let (own, other) = (Uuid::new_v4(), Uuid::new_v4());
+    assert_eq!(disk.owner().unwrap(), None);
+    disk.claim(other).unwrap();
+    disk.claim(other).unwrap();
+    let error = disk.claim(own).unwrap_err();
+    assert!(error.is_about_place(), "{error}");
+    let file = folder.path().join("owner.id");
+    assert!(error.to_string().contains(&format!("rm '{}'", file.display())), "{error}");
+    assert!(error.to_string().contains(&other.to_string()), "{error}");
+    std::fs::remove_file(file).unwrap();
+    disk.claim(own).unwrap();
+    assert_eq!(disk.owner().unwrap(), Some(own));
+}
+
+#[test]
+fn a_data_directory_is_no_place() {
+    let (folder, disk) = disk();
+    std::fs::File::create(folder.path().join("catalog.db")).unwrap();
+    let error = disk.claim(Uuid::new_v4()).unwrap_err();
+    assert!(error.to_string().contains("is a data directory"), "{error}");
+    assert_eq!(disk.owner().unwrap(), None);
 }
