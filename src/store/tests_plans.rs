@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Every statement there is, by file, with the file's own text.
-const FILES: [(&str, &[&str], &str); 16] = [
+const FILES: [(&str, &[&str], &str); 17] = [
     ("alerts", alerts::STATEMENTS, include_str!("alerts.rs")),
     ("backups", backups::STATEMENTS, include_str!("backups/mod.rs")),
     ("backups/drills", DRILL_STATEMENTS, include_str!("backups/drills.rs")),

@@ -72,11 +72,14 @@ impl Left {
         self.folder.path().join("mount")
     }
 
-    /// What stands in the configuration instead of `from`, as SIGHUP takes it over.
-    fn configure(&self, from: &str, to: &str) {
-        let text = std::fs::read_to_string(self.server.config()).unwrap();
-        assert!(text.contains(from), "{text}");
-        write_file(self.server.config(), text.replace(from, to));
+    /// Replaces parts of the configuration, which SIGHUP takes over.
+    fn configure(&self, changes: &[(&str, &str)]) {
+        let mut text = std::fs::read_to_string(self.server.config()).unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{text}");
+            text = text.replace(from, to);
+        }
+        write_file(self.server.config(), text);
         let pid = i32::try_from(self.server.pid().unwrap()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), Signal::HUP).unwrap();
     }
@@ -152,13 +155,13 @@ fn backups_on_a_disk_that_is_away_are_at_risk_and_not_missing_until_it_is_back()
 #[test]
 fn a_place_that_leaves_the_configuration_is_named_everywhere_until_it_is_back_or_its_loss_accepted()
 {
-    let mut left = left(&["is no longer configured"]);
+    let mut left = left(&["is no longer configured", "is not taken over"]);
     let place = place("nas", &left.mount());
     let with = "copies = [\"nas\"]";
-    left.configure(&place, "");
+    left.configure(&[(&place, "")]);
     // The instance names it still: that is refused, and all is as before.
     wait_until("the refusal", || left.server.log().text().contains("not taken over").then_some(()));
-    left.configure(with, "copies = []");
+    left.configure(&[(with, "copies = []")]);
     let problems = left.wait_for_problems(&["out_of_reach", "place_not_configured"]);
     let what =
         "place nas is no longer configured; 2 backups have copies there, 1 have no other archive";
@@ -178,18 +181,16 @@ fn a_place_that_leaves_the_configuration_is_named_everywhere_until_it_is_back_or
     left.server.restart();
     left.wait_for_problems(&["out_of_reach", "place_not_configured"]);
     // With another name it is the same disk, and nothing is copied twice.
-    left.configure(
-        "copies = []",
-        &format!("copies = [\"attic\"]\n{}", place.replace("nas", "attic")),
-    );
+    let renamed = format!("copies = [\"attic\"]\n{}", place.replace("nas", "attic"));
+    left.configure(&[("copies = []", &renamed)]);
     left.wait_for_problems(&[]);
     wait_for_copies(&left.server, &left.old, &["attic"]);
     let listed = left.said(&["list"]).1;
     assert!(listed.contains("; 1 copy") && !listed.contains("2 copies"), "{listed}");
     assert_eq!(left.said(&["verify", id_of(&left.old)]).0, Some(0));
     // Lost for good.
-    left.configure(&place.replace("nas", "attic"), "");
-    left.configure("copies = [\"attic\"]", "copies = []");
+    let attic = place.replace("nas", "attic");
+    left.configure(&[(&attic, ""), ("copies = [\"attic\"]", "copies = []")]);
     left.wait_for_problems(&["out_of_reach", "place_not_configured"]);
     let (code, accepted) = left.said(&["catalog", "accept-loss", "--place", "attic"]);
     assert!(code == Some(0) && accepted.contains(id_of(&left.old)), "{accepted}");
