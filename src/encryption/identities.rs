@@ -251,7 +251,9 @@ mod tests {
         all.add("protected", &protected, &|_| Some("correct horse".to_owned())).unwrap();
         assert_eq!(all.public_keys(), [new.public(), new.public()]);
         assert!(!format!("{all:?} {new:?}").contains("SECRET"));
-        for (answer, why) in [(None, "nobody can be asked"), (Some("battery"), "not its passphrase")] {
+        for (answer, why) in
+            [(None, "nobody can be asked"), (Some("battery"), "not its passphrase")]
+        {
             let ask = |_: &str| answer.map(str::to_owned);
             let error = all.add("protected", &protected, &ask).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

@@ -209,7 +209,9 @@ pub(super) fn require_same(context: &Context, place: &dyn Place) -> Result<()> {
 }
 
 fn claim(context: &Context, place: &dyn Place, identity: Option<&str>) -> Result<()> {
-    identity.into_iter().for_each(|it| place.expect(it));
+    if let Some(identity) = identity {
+        place.expect(identity);
+    }
     Ok(place.claim(context.local.make_data_id()?)?)
 }
 

@@ -41,8 +41,9 @@ pub(super) fn configured(config: &Config, targets: &[CopyTarget]) -> Vec<Configu
 /// Tells each place which disk it was at its first copy.
 pub(super) fn expect_known(catalog: &Catalog, targets: &[CopyTarget]) -> Result<(), CatalogError> {
     for target in targets {
-        let known = catalog.place_identity(target.place.name())?;
-        known.iter().for_each(|it| target.place.expect(it));
+        if let Some(identity) = catalog.place_identity(target.place.name())? {
+            target.place.expect(&identity);
+        }
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ fn a_folder_that_another_data_directory_copies_to_is_refused_with_the_line_that_
 #[test]
 fn a_data_directory_is_no_place() {
     let (folder, disk) = disk();
-    std::fs::File::create(folder.path().join("catalog.db")).unwrap();
+    std::fs::create_dir(folder.path().join("catalog.db")).unwrap();
     let error = disk.claim(Uuid::new_v4()).unwrap_err();
     assert!(error.to_string().contains("is a data directory"), "{error}");
     assert_eq!(disk.owner().unwrap(), None);
