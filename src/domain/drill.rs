@@ -34,10 +34,11 @@ pub struct DrillOutcome {
     pub verdict: Verdict,
 }
 
+/// What a drill said, with what it found if it passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verdict<Found = DrillFacts> {
     /// It was restored and used.
-    Passed(DrillFacts),
+    Passed(Found),
     /// Its data was shown to be wrong; the evidence.
     Damaged(Failure),
     /// Nothing: this stopped the drill, and takes nothing from the backup.
@@ -51,7 +52,9 @@ impl Verdict {
             Self::Damaged(_) | Self::Inconclusive(_) => None,
         }
     }
+}
 
+impl<Found> Verdict<Found> {
     /// What is damaged, or what stopped the drill.
     pub const fn failure(&self) -> Option<&Failure> {
         match self {

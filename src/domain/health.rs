@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BackupId, Failure, Kind, RowsByTable, Timestamp, VerifyLevel};
+use super::{BackupId, Failure, Kind, RowsByTable, Timestamp, Verdict, VerifyLevel};
 
 /// An attempt that failed, with no good backup since.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,7 @@ pub struct BadBackup {
 pub struct DrillRun {
     pub backup: BackupId,
     pub ended: Timestamp,
-    /// What it found damaged, or what stopped it.
-    pub failure: Option<Failure>,
+    pub verdict: Verdict<()>,
 }
 
 /// A drill that passed.

@@ -11,7 +11,7 @@ use super::{Records, Result};
 use crate::domain::{
     BackupId, BadBackup, CompletedBackup, DrillRun, FailedAttempt, Failure, FailureCode,
     InstanceId, Kind, LeftOut, PassedDrill, ProjectId, Queues, RowsByTable, Status, Timestamp,
-    VerifyLevel,
+    Verdict, VerifyLevel,
 };
 
 /// How many completed backups say what is usual.
@@ -154,7 +154,7 @@ statements! {
 
     DRILLS = "SELECT backup, ended, failure_code, failure_message,
              coalesce(json_extract(numbers, '$.took_ms'), 0),
-             coalesce(json_extract(numbers, '$.rows_by_table'), '{}')
+             coalesce(json_extract(numbers, '$.rows_by_table'), '{}'), result
          FROM runs INDEXED BY runs_recurring
          WHERE instance = ?1 AND kind = 'drill' AND kind IN ('drill', 'staging') AND result = ?2
              AND ended > -1
@@ -189,11 +189,13 @@ struct Drilled {
 }
 
 fn drilled(row: &Row<'_>) -> rusqlite::Result<Drilled> {
-    let run = DrillRun {
-        backup: row.get(0)?,
-        ended: row.get(1)?,
-        failure: failure(row.get(2)?, row.get(3)?),
+    let result: String = row.get(6)?;
+    let verdict = match failure(row.get(2)?, row.get(3)?) {
+        Some(failure) if result == "damaged" => Verdict::Damaged(failure),
+        Some(failure) => Verdict::Inconclusive(failure),
+        None => Verdict::Passed(()),
     };
+    let run = DrillRun { backup: row.get(0)?, ended: row.get(1)?, verdict };
     let took = Duration::from_millis(row.get::<_, Bytes>(4)?.0);
     Ok(Drilled { run, took, rows: row.get::<_, Json<RowsByTable>>(5)?.0 })
 }

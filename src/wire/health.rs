@@ -5,11 +5,11 @@ use utoipa::ToSchema;
 
 use crate::domain::{
     BackupId, CompletedBackup, DiskRoom, DrillRun, Failure, Instance, InstanceCopies, InstanceId,
-    Kind, PlaceCopies, ProjectId, Timestamp, VerifyLevel,
+    Kind, PlaceCopies, ProjectId, Timestamp, Verdict, VerifyLevel,
 };
 use crate::policy::{InstanceHealth, Problem, ProblemKind, SafetyState, Severity};
 
-use super::UtcTime;
+use super::{DrillStatus, UtcTime};
 
 /// How everything is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -234,6 +234,8 @@ pub struct LastDrillView {
     pub backup_id: BackupId,
     /// When it ended.
     pub ended: UtcTime,
+    /// Its verdict.
+    pub status: DrillStatus,
     /// What it found damaged, or what stopped it; null if it passed.
     #[schema(required)]
     pub failure: Option<Failure>,
@@ -276,7 +278,12 @@ impl From<CompletedBackup> for GoodBackupView {
 
 impl From<DrillRun> for LastDrillView {
     fn from(it: DrillRun) -> Self {
-        Self { backup_id: it.backup, ended: it.ended.into(), failure: it.failure }
+        let (status, failure) = match it.verdict {
+            Verdict::Passed(()) => (DrillStatus::Passed, None),
+            Verdict::Damaged(failure) => (DrillStatus::Damaged, Some(failure)),
+            Verdict::Inconclusive(failure) => (DrillStatus::Inconclusive, Some(failure)),
+        };
+        Self { backup_id: it.backup, ended: it.ended.into(), status, failure }
     }
 }
 

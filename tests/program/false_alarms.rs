@@ -247,6 +247,9 @@ fn a_drill_without_room_or_without_its_folder_costs_nothing() {
     });
     assert_eq!((&row["drill"]["status"], &row["failure"]), (&json!("inconclusive"), &Value::Null));
     server.restart();
+    let status = server.run(&["status"]);
+    let status = String::from_utf8_lossy(&status.stdout);
+    assert!(status.contains("inconclusive ") && !status.contains("FAILED "), "{status}");
     let to = folder.path().join("restored");
     server.run_ok(&["restore", id_of(&full), "--to", to.to_str().unwrap()]);
     std::fs::remove_dir_all(to).unwrap();

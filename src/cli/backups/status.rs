@@ -7,7 +7,9 @@ use crate::cli::args::WithConfig;
 use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal::{self, counted, human};
 use crate::policy::SafetyState;
-use crate::wire::{GoodBackupView, HealthView, InstanceHealthView, PlaceView, ProblemView};
+use crate::wire::{
+    DrillStatus, GoodBackupView, HealthView, InstanceHealthView, PlaceView, ProblemView,
+};
 
 use super::origin::Origin;
 use super::table::{self, NOTHING};
@@ -168,8 +170,11 @@ fn row(it: &InstanceHealthView) -> [String; 11] {
         format!("{} {}", it.verify_level.as_str(), table::age(it.verified_at))
     };
     let drill = match (&it.last_drill, it.last_passed_drill) {
-        (Some(drill), _) if drill.failure.is_some() => {
-            Some(format!("FAILED {}", table::age(drill.ended)))
+        (Some(drill), _) if drill.status == DrillStatus::Damaged => {
+            Some(format!("DAMAGED {}", table::age(drill.ended)))
+        }
+        (Some(drill), _) if drill.status == DrillStatus::Inconclusive => {
+            Some(format!("inconclusive {}", table::age(drill.ended)))
         }
         (_, passed) => passed.map(|at| format!("passed {}", table::age(at))),
     };

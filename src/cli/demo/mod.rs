@@ -14,6 +14,8 @@ mod weeks;
 mod workspace;
 mod writer;
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::error::Result;
@@ -97,6 +99,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
 }
 
 /// The tour itself. If it fails, the writer and the server end when they are dropped.
+/// What a database takes on the disk, with the log that its newest changes are in.
+fn size_with_log(database: &Path) -> u64 {
+    let files = [database.to_owned(), database.with_extension("db-wal")];
+    files.iter().filter_map(|it| it.metadata().ok()).map(|it| it.len()).sum()
+}
+
 fn tour(args: &DemoArgs, workspace: &Workspace, interrupt: &Interrupt) -> Result<Server> {
     say(format_args!("Coffer's demo, on temporary data in {}\n", workspace.root().display()));
     let (database, documents) = (workspace.path(DATABASE), i64::from(args.size_mib()) * 250);
@@ -107,7 +115,7 @@ fn tour(args: &DemoArgs, workspace: &Workspace, interrupt: &Interrupt) -> Result
          server     {}, process {}\n  \
          writer     commits transfers all the time; the accounts always hold {} together\n",
         database.display(),
-        human(database.metadata().map_or(0, |metadata| metadata.len())),
+        human(size_with_log(&database)),
         ledger::ACCOUNTS,
         tour.server.url,
         tour.server.pid(),

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::domain::{CompletedBackup, FailureCode, InstanceId, Timestamp, Verify, words};
+use crate::domain::{
+    CompletedBackup, DrillRun, FailureCode, InstanceId, Timestamp, Verdict, Verify, words,
+};
 use crate::policy::{Problem, ProblemKind, Severity, Span, Timetable};
 
 use super::copies;
@@ -342,9 +344,11 @@ impl Rules<'_> {
         }
         let name = &facts.name;
         let last = match (passed, &facts.last_drill) {
-            (_, Some(drill)) if drill.failure.is_some() => {
-                let why = drill.failure.as_ref().map_or("", |it| it.message.as_str());
-                format!("the last attempt said: {why}")
+            (_, Some(DrillRun { verdict: Verdict::Damaged(why), .. })) => {
+                format!("the last drill found damage: {}", why.message)
+            }
+            (_, Some(DrillRun { verdict: Verdict::Inconclusive(why), .. })) => {
+                format!("the last drill was inconclusive: {}", why.message)
             }
             (Some(passed), _) => {
                 format!("the last drill that passed was at {} UTC", passed.to_wire())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use coffer::domain::{
     BackupId, BadBackup, CompletedBackup, DrillRun, FailedAttempt, FailingCopy, Failure,
     FailureCode, Holding, InstanceCopies, InstanceId, Kind, LeftOut, PassedDrill, PlaceTrouble,
-    RowsByTable, Timestamp, Verify, VerifyLevel,
+    RowsByTable, Timestamp, Verdict, Verify, VerifyLevel,
 };
 use coffer::policy::{
     HealthFacts, HealthLimits, InstanceHealth, ProblemKind, SafetyState, Span, examine,
@@ -273,13 +273,14 @@ fn a_proof_is_too_old_only_where_drills_are_expected() {
         last_drill: Some(DrillRun {
             backup: BackupId::generate(),
             ended: now(),
-            failure: Some(Failure::new(FailureCode::Tool, "pg_ctl is missing")),
+            verdict: Verdict::Inconclusive(Failure::new(FailureCode::Tool, "pg_ctl is missing")),
         }),
         ..facts(&[4])
     };
     let health = examine(stopped, Some(&daily()), &limits, now());
     assert_eq!(kinds(&health), [ProblemKind::ProofOld]);
-    assert!(health.problems[0].message.contains("pg_ctl is missing"), "{health:#?}");
+    let message = &health.problems[0].message;
+    assert!(message.contains("inconclusive: pg_ctl is missing"), "{message}");
 }
 
 #[test]
