@@ -5,13 +5,14 @@ mod link;
 mod socket;
 mod tree;
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, StatVfs, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, StatVfs, StatxFlags, openat, statx};
 use rustix::io::Errno;
 
 pub use handle::Handle;
@@ -57,6 +58,15 @@ pub fn open_regular(path: &Path, options: &OpenOptions) -> io::Result<File> {
         return Ok(file);
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+/// Opens what is in a folder to read it, and leaves its access time alone if this user may.
+pub fn open_quietly(folder: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    match openat(folder, name, flags | OFlags::NOATIME, Mode::empty()) {
+        // Only its owner and root may.
+        Err(Errno::PERM) => openat(folder, name, flags, Mode::empty()),
+        other => other,
+    }
 }
 
 /// Opens the folder at `path`, and no link to one.

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use parking_lot::Mutex;
+use rustix::fs::{CWD, Dir, OFlags};
 
 use super::source_path::invalid;
 use super::{EngineError, Result};
+use crate::disk::open_quietly;
 use crate::domain::{FailureCode, Source};
 
 /// How long to wait for a filesystem that does not answer, unless `source.answer_wait_s` says otherwise.
@@ -32,9 +34,10 @@ pub(super) fn answers(path: &Path, wait: Duration) -> bool {
     let path = path.to_owned();
     let thread = std::thread::Builder::new().name("mount".to_owned()).spawn(move || {
         WAITING.lock().entry(path.clone()).or_insert(asked);
-        let is_folder = std::fs::metadata(&path).is_ok_and(|found| found.is_dir());
+        let _found = std::fs::metadata(&path);
         // Some servers answer for the mount itself, but not for what is in it.
-        let _first = is_folder.then(|| std::fs::read_dir(&path).map(|mut names| names.next()));
+        let folder = open_quietly(CWD, path.as_os_str(), OFlags::DIRECTORY | OFlags::CLOEXEC);
+        let _first = folder.map(|it| Dir::read_from(it).map(|mut names| names.next()));
         WAITING.lock().remove(&path);
         drop(done);
     });

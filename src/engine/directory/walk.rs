@@ -10,11 +10,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::content::stat_after_tick;
 use super::options::{Options, toml_text};
+use crate::disk::open_quietly;
 use crate::domain::{EntryPath, FailureCode};
 use crate::engine::file_stat::{FileStat, stat_at, stat_open};
 use crate::engine::mounts::{answers, mounts_below, require_answer};
@@ -273,19 +274,6 @@ impl Walker<'_> {
 
     fn failed(&self, path: &EntryPath, error: Errno) -> EngineError {
         failed(&self.options.path, path, error)
-    }
-}
-
-/// Opens what is in a folder, and leaves its access time alone if this user may.
-pub(super) fn open_quietly(
-    folder: BorrowedFd<'_>,
-    name: &OsStr,
-    flags: OFlags,
-) -> Result<OwnedFd, Errno> {
-    match openat(folder, name, flags | OFlags::NOATIME, Mode::empty()) {
-        // Only its owner and root may.
-        Err(Errno::PERM) => openat(folder, name, flags, Mode::empty()),
-        other => other,
     }
 }
 

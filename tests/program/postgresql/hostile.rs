@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use serde_json::{Value, json};
 
 use super::fixture::{NAME, coffer_for, source};
-use super::postgres::{Postgres, Setup};
+use super::postgres::{Postgres, Setup, give_to_server};
 use crate::support::{TestServer, id_of, wait_until};
 
 /// The row of a full backup of this server once it was drilled.
@@ -195,7 +195,7 @@ fn an_index_in_another_order_is_damage_only_if_the_collation_is_the_same() {
 }
 
 #[test]
-fn a_drill_of_a_standby_speaks_to_no_primary() {
+fn a_drill_of_a_standby_speaks_to_no_primary_and_runs_no_command_of_its_configuration() {
     let primary = Postgres::with(&Setup {
         hba: "local all all trust\nlocal replication all trust\nhost replication all 127.0.0.1/32 trust\n"
             .to_owned(),
@@ -210,18 +210,30 @@ fn a_drill_of_a_standby_speaks_to_no_primary() {
     let data_text = data.to_str().unwrap();
     let arguments = ["-R", "-C", "-S", "own", "-c", "fast", "-d", &from, "-D", data_text];
     primary.run("pg_basebackup", &arguments);
-    let mut standby = Postgres::on(&data);
+    // Each command leaves a line.
+    let commands = home.path().join("commands");
+    std::fs::create_dir(&commands).unwrap();
+    give_to_server(&commands);
+    let ran = commands.join("ran");
+    let leave = format!("pwd >> {}", ran.display());
+    let mut standby = Postgres::on_with(
+        &data,
+        &format!(
+            "archive_mode = always\narchive_command = '{leave}'\nrestore_command = '{leave}; false'\n\
+             archive_cleanup_command = '{leave}'\nrecovery_end_command = '{leave}'\n"
+        ),
+    );
     let active = "SELECT count(*) FROM pg_replication_slots WHERE active";
     wait_until("the standby", || (primary.sql("postgres", active) == "1\n").then_some(()));
     let coffer = coffer_for(&standby, "").start();
     let client = coffer.admin();
     let full = client.full(NAME);
     standby.stop();
-    let before = visitors(&primary);
-    assert!(before > 0, "the log shows no connections");
+    let before = (visitors(&primary), std::fs::read_to_string(&ran).unwrap());
+    assert!(before.0 > 0, "the log shows no connections");
     client.ask_for_drill(id_of(&full));
     assert_passed(&client.drilled(id_of(&full)));
-    assert_eq!(visitors(&primary), before);
+    assert_eq!((visitors(&primary), std::fs::read_to_string(&ran).unwrap()), before);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! A tree with every kind of entry, backed up and restored.
 
+use std::fs::{File, FileTimes};
 use std::os::unix::fs::chown;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -21,6 +24,39 @@ fn a_tree_with_every_kind_of_entry_restores_the_same() {
     assert_eq!(incremental["kind"], "incremental");
     assert_same(&was, &fixture.restored_listing(&incremental), "an incremental");
     assert_same(&was, &listing(&fixture.tree), "the source itself is left as it was");
+}
+
+#[test]
+fn a_backup_leaves_the_times_of_access_alone() {
+    let fixture = Fixture::new(|root| {
+        std::fs::create_dir(root.join("folder")).unwrap();
+        write_file(&root.join("folder/file"), "content");
+        make_unread(root);
+    });
+    let read = accessed(&fixture.tree);
+    fixture.full();
+    assert_eq!(accessed(&fixture.tree), read, "a full backup");
+    write_file(&fixture.tree.join("folder/file"), "changed");
+    make_unread(&fixture.tree);
+    let read = accessed(&fixture.tree);
+    assert_eq!(fixture.incremental()["kind"], "incremental");
+    assert_eq!(accessed(&fixture.tree), read, "an incremental");
+}
+
+const ENTRIES: [&str; 3] = ["", "folder", "folder/file"];
+
+/// Each was read a day before it was changed: whatever reads it now sets the time of access.
+fn make_unread(root: &Path) {
+    for entry in ENTRIES {
+        let file = File::open(root.join(entry)).unwrap();
+        let changed = file.metadata().unwrap().modified().unwrap();
+        let day = Duration::from_secs(24 * 3600);
+        file.set_times(FileTimes::new().set_accessed(changed - 2 * day)).unwrap();
+    }
+}
+
+fn accessed(root: &Path) -> Vec<SystemTime> {
+    ENTRIES.map(|it| root.join(it).metadata().unwrap().accessed().unwrap()).to_vec()
 }
 
 #[test]
