@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
+use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::support::{TestServer, id_of, names_in, stderr_of, wait_until};
@@ -62,7 +63,7 @@ fn what_a_user_may_not_read_is_refused_with_the_user_who_may() {
 fn a_log_of_json_has_an_object_a_line_that_names_backups_and_requests() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("shop.db");
-    let created = rusqlite::Connection::open(&database).unwrap();
+    let created = Connection::open(&database).unwrap();
     created.execute_batch("CREATE TABLE item(name)").unwrap();
     let server = TestServer::builder()
         .instance_sqlite("shop", &database)
@@ -103,4 +104,32 @@ fn a_server_that_cannot_start_says_why_in_the_format_of_its_log() {
     let last = lines.last().unwrap();
     assert_eq!(last["level"], "ERROR", "{last}");
     assert!(last["message"].as_str().unwrap().contains("another server"), "{last}");
+}
+
+#[test]
+fn a_start_takes_no_more_memory_for_many_backups() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("shop.db");
+    Connection::open(&database).unwrap().execute_batch("CREATE TABLE item(id)").unwrap();
+    let mut server = TestServer::builder().instance_sqlite("shop", &database).start();
+    let full = server.admin().full("shop");
+    server.restart();
+    let with_one = server.peak_rss_bytes();
+    assert!(server.terminate().success());
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+         INSERT INTO backups (id, project, instance, name, task, kind, status, engine, version, created, updated,
+             location, size, source_bytes, checksum, verified_at, verify_level, took_ms)
+         SELECT printf('%08x-0000-7000-8000-000000000000', i), project, instance, name, task, kind, status, engine,
+             version, created - i * 1000000, updated, printf('%s/%s/%08x-0000-7000-8000-000000000000.tar.zst',
+             project, instance, i), size, source_bytes, checksum, verified_at, verify_level, took_ms
+         FROM backups, n WHERE id = ?1";
+    let catalog = Connection::open(server.data_dir().join("catalog.db")).unwrap();
+    catalog.execute_batch("PRAGMA synchronous = OFF").unwrap();
+    assert_eq!(catalog.execute(rows, [id_of(&full)]).unwrap(), 20000);
+    drop(catalog);
+    server.restart();
+    let with_many = server.peak_rss_bytes();
+    // Each row as it is shown takes more than a KiB.
+    let more = with_many.saturating_sub(with_one);
+    assert!(more < 12 << 20, "{more} bytes more than {with_one}");
 }
