@@ -1,6 +1,5 @@
 //! Archives, without knowing where or how they are stored.
 
-use std::io;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, CatalogError, Read, Scope};
@@ -13,13 +12,25 @@ pub trait ArchiveAccess: ArchiveUrls + Send + Sync + std::fmt::Debug {
     fn locate(&self, url: &str) -> Option<Location>;
 
     /// Opens an archive for a download.
-    fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>>;
+    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>, NotRead>;
 
     /// Fetches deleted archives out of the trash: all of them, or none.
     fn bring_back(&self, locations: &[Location]) -> Result<(), NotFetched>;
 
     /// Records beside the archive of a backup whether it is pinned, for a rebuild of the catalog.
     fn record_pin(&self, backup: &Backup);
+}
+
+/// Why an archive cannot be read. The texts are for the log.
+#[derive(Debug)]
+pub enum NotRead {
+    /// It is in no place.
+    Gone,
+    /// Its place cannot be used now.
+    OutOfReach(String),
+    /// It is encrypted, and no key here reads it.
+    NoKey(String),
+    Failed(String),
 }
 
 /// Why deleted archives were not fetched out of the trash.
@@ -58,6 +69,15 @@ pub enum NotOpened {
     NoArchive { id: BackupId, status: Status },
     #[error("the archive of backup {0} is not in the storage")]
     Missing(BackupId),
+    #[error(
+        "the archive of backup {0} lies in a place that cannot be used now; coffer status names it, and why"
+    )]
+    OutOfReach(BackupId),
+    #[error(
+        "the archive of backup {0} lies only in encrypted copies, and this server has no key that reads them: name one \
+         in encryption.identities, or restore it with coffer restore {0} --identity KEY --to TARGET"
+    )]
+    NoKey(BackupId),
     /// For the log only.
     #[error("{0}")]
     Failed(String),
@@ -76,14 +96,21 @@ pub fn open_archive(
     let failed = |why: String| {
         NotOpened::Failed(format!("the archive of backup {id} ({}): {why}", facts.location))
     };
-    let archive = match archives.open(&facts.location) {
-        Ok(archive) => archive,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    let archive = archives.open(&facts.location).map_err(|why| match why {
+        NotRead::Gone => {
             log::warn!("the archive of backup {id} ({}) is gone", facts.location);
-            return Err(NotOpened::Missing(id));
+            NotOpened::Missing(id)
         }
-        Err(error) => return Err(failed(error.to_string())),
-    };
+        NotRead::OutOfReach(why) => {
+            log::warn!("the archive of backup {id} cannot be read now: {why}");
+            NotOpened::OutOfReach(id)
+        }
+        NotRead::NoKey(why) => {
+            log::warn!("the archive of backup {id} cannot be read here: {why}");
+            NotOpened::NoKey(id)
+        }
+        NotRead::Failed(why) => failed(why),
+    })?;
     if archive.len() == facts.stored_bytes {
         return Ok(OpenArchive { project, facts, archive });
     }

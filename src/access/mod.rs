@@ -9,7 +9,7 @@ mod download;
 mod host;
 mod trash;
 
-pub use archives::{ArchiveAccess, NotFetched, NotOpened, OpenArchive, open_archive};
+pub use archives::{ArchiveAccess, NotFetched, NotOpened, NotRead, OpenArchive, open_archive};
 pub use channels::AlertChannels;
 pub use download::ArchivePart;
 pub use host::{Reached, is_own_host};

@@ -42,6 +42,8 @@ pub(super) fn routes() -> Vec<Operation> {
         (status = 304, description = "The client has it."),
         (status = 416, description = "The range begins behind the end.", body = ErrorBody),
         (status = 422, description = "There is no archive yet.", body = ErrorBody),
+        (status = 503, description = "It lies only in places that cannot be used now, or cannot be read without a key.",
+            body = ErrorBody),
     )
 )]
 async fn download_archive(call: Call<Read>) -> Result<HttpResponse, ApiError> {
@@ -93,6 +95,11 @@ impl From<NotOpened> for ApiError {
             }
             NotOpened::Missing(id) => {
                 Self::NotFound(format!("The archive of backup {id} is not in the storage."))
+            }
+            NotOpened::OutOfReach(_) | NotOpened::NoKey(_) => {
+                let text = why.to_string();
+                let (first, rest) = text.split_at(1);
+                Self::OutOfReach(format!("{}{rest}.", first.to_uppercase()))
             }
             NotOpened::Failed(why) => Self::Fault(why),
         }

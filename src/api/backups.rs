@@ -1,6 +1,5 @@
 //! `…/backups`: show, create, delete, drill.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::rt::time::sleep;
 use actix_web::web::{self, Json};
 
-use crate::access::{self, ArchiveAccess, NotUndeleted};
+use crate::access::{self, ArchiveAccess, NotRead, NotUndeleted};
 use crate::catalog::{Read, Write};
 use crate::domain::{Backup, Location, NewBackup, ParentChoice, Registration};
 use crate::wire::{BackupAnswer, CreateBackup, CreateBackupBody, ErrorBody, RestoreFrom};
@@ -139,7 +138,7 @@ async fn is_missing(
     let (archives, location) = (Arc::clone(archives), location.clone());
     let opened = web::block(move || archives.open(&location).map(drop)).await;
     let opened = opened.map_err(|error| ApiError::Fault(error.to_string()))?;
-    Ok(opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound))
+    Ok(matches!(opened, Err(NotRead::Gone)))
 }
 
 /// The registered backup once its archive was proven, as Trove answers; or as it is, if that takes long.

@@ -28,6 +28,8 @@ pub(super) enum ConsoleError {
     Busy(&'static str),
     #[error("{0}")]
     Gone(String),
+    #[error("{0}")]
+    OutOfReach(String),
     /// For the log only.
     #[error("{0}")]
     Fault(String),
@@ -80,6 +82,11 @@ impl ConsoleError {
             Self::Gone(_) => {
                 (StatusCode::NOT_FOUND, "Not there", "Look at the list of its instance.")
             }
+            Self::OutOfReach(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Cannot be read now",
+                "Nothing is lost by that. The overview says what is wrong with places.",
+            ),
             Self::Fault(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Failed",
@@ -142,6 +149,7 @@ impl From<NotOpened> for ConsoleError {
             NotOpened::Catalog(error) => error.into(),
             NotOpened::Failed(why) => Self::Fault(why),
             NotOpened::NoArchive { .. } | NotOpened::Missing(_) => Self::Gone(why.to_string()),
+            NotOpened::OutOfReach(_) | NotOpened::NoKey(_) => Self::OutOfReach(why.to_string()),
         }
     }
 }

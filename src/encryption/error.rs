@@ -36,6 +36,11 @@ pub enum EncryptionError {
 }
 
 impl EncryptionError {
+    /// Whether nothing is wrong but that no key here reads it.
+    pub const fn is_about_key(&self) -> bool {
+        matches!(self, Self::NoIdentity | Self::WrongIdentity { .. } | Self::BadIdentity { .. })
+    }
+
     /// Whether bytes are known to be others than those that were written.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_))

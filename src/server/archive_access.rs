@@ -1,17 +1,21 @@
 //! The archives of the data directory as the API sees them.
 
-use std::io;
 use std::sync::Arc;
 
-use crate::access::{ArchiveAccess, NotFetched};
+use crate::access::{ArchiveAccess, NotFetched, NotRead};
 use crate::domain::{Backup, Location, ReadAt};
 use crate::executor;
 use crate::storage::{Local, Storage, StorageError};
 use crate::wire::ArchiveUrls;
 
-fn to_io(error: StorageError) -> io::Error {
-    let kind = if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
-    io::Error::new(kind, error)
+fn not_read(error: &StorageError) -> NotRead {
+    let text = error.to_string();
+    match error {
+        StorageError::NotFound { .. } => NotRead::Gone,
+        StorageError::Encryption { source, .. } if source.is_about_key() => NotRead::NoKey(text),
+        _ if error.is_about_place() => NotRead::OutOfReach(text),
+        _ => NotRead::Failed(text),
+    }
 }
 
 /// Where archives are, and how they are read: also from places, if they went from the data directory.
@@ -52,8 +56,8 @@ impl ArchiveAccess for Archives {
         self.local.locate(url).ok()
     }
 
-    fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {
-        self.storage.open_copy(location).map_err(to_io)
+    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>, NotRead> {
+        self.storage.open_copy(location).map_err(|error| not_read(&error))
     }
 
     fn bring_back(&self, locations: &[Location]) -> Result<(), NotFetched> {
@@ -66,5 +70,22 @@ impl ArchiveAccess for Archives {
 
     fn record_pin(&self, backup: &Backup) {
         executor::record_pin(&*self.local, backup);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encryption::EncryptionError;
+
+    #[test]
+    fn only_what_lacks_a_key_is_said_to_lack_one() {
+        let read = |source| not_read(&StorageError::Encryption { what: "a".to_owned(), source });
+        assert!(matches!(read(EncryptionError::NoIdentity), NotRead::NoKey(_)));
+        let (found, trusted) = ("b".to_owned(), "c".to_owned());
+        let forged = read(EncryptionError::WrongSigner { found, trusted });
+        assert!(matches!(forged, NotRead::Failed(_)));
+        let damaged = read(EncryptionError::Damaged("d".to_owned()));
+        assert!(matches!(damaged, NotRead::Failed(_)));
     }
 }

@@ -112,7 +112,7 @@ fn move_folder(from: &Path, to: &Path) {
 
 #[test]
 fn backups_on_a_disk_that_is_away_are_at_risk_and_not_missing_until_it_is_back() {
-    let mut left = left(&["not the disk", "nas failed"]);
+    let mut left = left(&["not the disk", "nas failed", "cannot be read now"]);
     let (mount, away) = (left.mount(), left.folder.path().join("away"));
     assert_eq!(left.said(&["status"]).0, Some(0), "{}", left.said(&["status"]).1);
     move_folder(&mount, &away);
@@ -135,6 +135,10 @@ fn backups_on_a_disk_that_is_away_are_at_risk_and_not_missing_until_it_is_back()
         doctor.contains("PROBLEM   place nas") && doctor.contains("it has no data.id"),
         "{doctor}"
     );
+    let path = format!("backups/{}/archive", id_of(&left.old));
+    let (fault, message) = left.server.admin().get(&path).fault(503);
+    assert_eq!(fault, "serviceUnavailable", "{message}");
+    assert!(message.contains("cannot be used now"), "{message}");
     // A look at the archive does not take it for lost.
     let (code, verified) = left.said(&["verify", id_of(&left.old)]);
     assert!(code != Some(0) && verified.contains("is its disk mounted"), "{verified}");

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use coffer::access::{ArchiveAccess, NotFetched};
+use coffer::access::{ArchiveAccess, NotFetched, NotRead};
 use coffer::domain::{Backup, Location, ReadAt};
 use coffer::wire::ArchiveUrls;
 
@@ -45,8 +45,13 @@ impl ArchiveAccess for FolderArchives {
         url.strip_prefix("file:///archives/")?.parse().ok()
     }
 
-    fn open(&self, location: &Location) -> io::Result<Arc<dyn ReadAt>> {
-        Ok(Arc::new(fs::read(self.0.join(location.as_str()))?))
+    fn open(&self, location: &Location) -> Result<Arc<dyn ReadAt>, NotRead> {
+        let bytes =
+            fs::read(self.0.join(location.as_str())).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => NotRead::Gone,
+                _ => NotRead::Failed(error.to_string()),
+            })?;
+        Ok(Arc::new(bytes))
     }
 
     fn bring_back(&self, _locations: &[Location]) -> Result<(), NotFetched> {
