@@ -33,9 +33,10 @@ const EVERYWHERE: OpenFlags =
 const HEADER: &[u8] = b"SQLite format 3\0";
 
 /// Connections for reading, opened as they are needed: more than there are threads that read at once, since
-/// the event loops of the API must not wait. Each may keep 7 MiB of pages in memory.
+/// the event loops of the API must not wait. Each may keep 2 MiB of pages in memory: all of
+/// them are far below what the server may take, however large the catalog is, and the system keeps the rest of it.
 const READERS: u32 = 16;
-const READER_SETTINGS: &str = "PRAGMA cache_size = -7168; PRAGMA trusted_schema = OFF;";
+const READER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA trusted_schema = OFF;";
 
 const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = FULL;
     PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;";
