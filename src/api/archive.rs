@@ -17,6 +17,7 @@ use super::error::ApiError;
 use super::extract::Call;
 use super::limits::TokenUse;
 use super::operation::{Operation, operations};
+use super::refusal::sentence;
 
 pub(super) fn routes() -> Vec<Operation> {
     operations![download_archive]
@@ -96,11 +97,7 @@ impl From<NotOpened> for ApiError {
             NotOpened::Missing(id) => {
                 Self::NotFound(format!("The archive of backup {id} is not in the storage."))
             }
-            NotOpened::OutOfReach(_) | NotOpened::NoKey(_) => {
-                let text = why.to_string();
-                let (first, rest) = text.split_at(1);
-                Self::OutOfReach(format!("{}{rest}.", first.to_uppercase()))
-            }
+            NotOpened::OutOfReach(_) | NotOpened::NoKey(_) => Self::OutOfReach(sentence(&why)),
             NotOpened::Failed(why) => Self::Fault(why),
         }
     }

@@ -103,7 +103,7 @@ fn invalid_sentence(invalid: &Invalid) -> String {
 }
 
 /// An error's text as a sentence.
-fn sentence(error: &impl Display) -> String {
+pub(super) fn sentence(error: &impl Display) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);

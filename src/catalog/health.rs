@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use crate::domain::{
     CompletedBackup, DiskRoom, Instance, InstanceId, InstanceOrigin, InstanceStatus, PlaceCopies,
-    ProjectId, Queues, Timestamp,
+    PlaceTrouble, ProjectId, Queues, Timestamp,
 };
 use crate::policy::{
     self, HealthFacts, HealthLimits, InstanceHealth, Problem, ProblemKind, examine,
@@ -110,13 +110,13 @@ impl Catalog {
     fn look_at(&self, project: Option<&ProjectId>) -> Result<Health> {
         // Before what is said of each instance, which depends on it.
         let removed = self.store.read(|db| self.rules.removed_places(db))?;
-        let mut instances = self.store.read(|db| {
-            let mut found = Vec::new();
+        let (mut instances, troubles) = self.store.read(|db| {
+            let (mut found, troubles) = (Vec::new(), self.rules.place_troubles(db)?);
             for instance in db.known_instances()? {
                 if project.is_some_and(|it| *it != instance.project) {
                     continue;
                 }
-                let health = self.instance_health(db, &instance)?;
+                let health = self.instance_health(db, &instance, &troubles)?;
                 let is_shown = instance.status != InstanceStatus::Detached
                     || health.facts.stored_bytes > 0
                     || !health.problems.is_empty();
@@ -124,11 +124,10 @@ impl Catalog {
                     found.push(InstanceReport { instance, health });
                 }
             }
-            Ok::<_, super::CatalogError>(found)
+            Ok::<_, super::CatalogError>((found, troubles))
         })?;
         instances.sort_by_key(|it| Reverse(it.health.state));
         let mut problems = self.server_problems();
-        let troubles = self.store.read(|db| self.rules.place_troubles(db))?;
         problems.extend(policy::place_problem(&troubles, self.rules.now()));
         problems.extend(policy::removed_problem(&removed));
         let room = *self.observed.room.read();
@@ -181,13 +180,15 @@ impl Catalog {
         found.map(|it| Problem { since, ..it })
     }
 
+    /// `troubles` are those of the places, which are the same for every instance.
     pub(super) fn instance_health(
         &self,
         db: Records<'_>,
         instance: &Instance,
+        troubles: &[PlaceTrouble],
     ) -> Result<InstanceHealth> {
         let cannot_start = self.observed.cannot_start.read().get(&instance.id).cloned();
-        let mut facts = self.rules.health_facts(db, instance)?;
+        let mut facts = self.rules.health_facts(db, instance, troubles)?;
         // An attempt since then says more.
         let attempted = facts.attempted_last();
         let cannot_start =
@@ -211,7 +212,12 @@ impl Rules {
         self.policy(id)?.drill.as_ref()?.interval(self.now())
     }
 
-    fn health_facts(&self, db: Records<'_>, instance: &Instance) -> Result<HealthFacts> {
+    fn health_facts(
+        &self,
+        db: Records<'_>,
+        instance: &Instance,
+        troubles: &[PlaceTrouble],
+    ) -> Result<HealthFacts> {
         let (project, id, until) = (&instance.project, instance.id, self.latest_plausible());
         let completed = db.completed_history(project, id, until)?;
         let last_good = db.newest_whole(project, id, until)?;
@@ -236,7 +242,7 @@ impl Rules {
             drill_interval: self.drill_interval(id),
             staging: self.staging_problem(db, id)?,
             copies: self.copies_of_instance(db, id)?,
-            troubles: self.place_troubles(db)?,
+            troubles: troubles.to_vec(),
             holdings: db.holdings_of(project, id)?,
             scheduled_since: schedule.as_ref().map(|it| it.since),
             begun_until: schedule.as_ref().map(|it| it.handled),

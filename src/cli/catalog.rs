@@ -92,7 +92,7 @@ fn accept_loss(args: &AcceptArgs) -> Result<()> {
     if let Some(place) = &args.place {
         terminal::say(format_args!(
             "The place {place} is lost: the catalog knows of no copy there any more. If it is in the configuration, all that \
-             is to be there is copied anew after the next start of the server, or systemctl reload coffer."
+             is to be there is copied again after the next start of the server, or systemctl reload coffer."
         ));
     }
     if missing.is_empty() {

@@ -49,7 +49,7 @@ const SERVER: [&str; 12] = [
     "extra_args",
 ];
 
-/// The keys that each engine's `source` has, so that an instance that has them itself is told so. The engines check
+/// The keys that each engine's `source` has, so that an instance that has them itself gets a hint. The engines check
 /// them; a test compares.
 const SOURCES: [(&str, bool, &[&str]); 6] = [
     ("sqlite", false, &["path", "url", "lock_wait_s", "answer_wait_s"]),

@@ -112,7 +112,7 @@ fn find(context: &Context) -> Result<Since> {
             since.deleted.push((it.id, *at));
         }
     })?;
-    // Only an older catalog is told of what is in no place: on a disk that lost its archives, these may be all.
+    // Only an older catalog needs to know what is in no place: on a disk that lost its archives, these may be all.
     if since.is_newer_than_catalog() {
         context.catalog.each_archive(|it| {
             let location = &it.location;

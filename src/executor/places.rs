@@ -196,13 +196,8 @@ pub(super) fn require_same(context: &Context, place: &dyn Place) -> Result<()> {
             Ok(context.catalog.remember_place(name, &found).wait()?)
         }
         (found, Some(known)) => {
-            let is =
-                found.map_or("it has no data.id".to_owned(), |it| format!("its data.id is {it}"));
-            Err(StorageError::NotInPlace {
-                what: format!("the place {name}"),
-                why: format!("this is not the disk that the first copy went to, whose data.id is {known}: {is}"),
-            }
-            .into())
+            let what = format!("the place {name}");
+            Err(StorageError::other_disk(what, &known, found.as_deref()).into())
         }
         (None, None) => claim(context, place, None),
     }

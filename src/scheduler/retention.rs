@@ -25,7 +25,7 @@ pub struct Retention {
 #[derive(Debug, Default)]
 struct Asked {
     instances: BTreeSet<InstanceId>,
-    /// When the scheduler looked at the clock last.
+    /// When the scheduler read the clock last.
     ticked: Option<Timestamp>,
 }
 

@@ -86,9 +86,7 @@ pub(super) fn apply(
     let replaced = catalog.replace_policy_source(policies::configured_policies(config));
     replaced.wait().map_err(|error| in_catalog(config, error))?;
     catalog.await_places();
-    places::expect_known(catalog, targets).map_err(|error| in_catalog(config, error))?;
-    catalog.set_copies(places::copies(config));
-    catalog.set_places(places::configured(config, targets));
+    places::set_in(catalog, config, targets).map_err(|error| in_catalog(config, error))?;
     if !config.places.is_empty() {
         catalog.ask_for_copies().wait().map_err(|error| in_catalog(config, error))?;
     }
@@ -143,13 +141,10 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     catalog.set_policy_source(source).map_err(|error| in_catalog(config, error))?;
     catalog.set_alert_routes(config.alert_routes());
     let targets = places::of(config)?;
-    catalog.set_copies(places::copies(config));
-    catalog.set_places(places::configured(config, &targets));
-    places::expect_known(&catalog, &targets).map_err(|error| in_catalog(config, error))?;
-    let removed = catalog.places().map_err(|error| in_catalog(config, error))?;
+    places::set_in(&catalog, config, &targets).map_err(|error| in_catalog(config, error))?;
+    let removed = catalog.removed_places().map_err(|error| in_catalog(config, error))?;
     let places = Places::new(targets);
-    let removed = removed.into_iter().filter(|it| !it.configured).map(|it| it.place);
-    places.list().set_removed(removed.collect());
+    places.list().set_removed(removed.into_iter().map(|it| it.place).collect());
     let inner: Arc<dyn Storage> = Arc::<Local>::clone(&local);
     let storage: Arc<dyn Storage> = Arc::new(WithPlaces::new(inner, places.list().clone()));
     let signer = keys::signer(&local)?;

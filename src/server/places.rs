@@ -22,13 +22,13 @@ use super::keys;
 const REGION: &str = "us-east-1";
 
 /// Where the backups of each instance are copied to.
-pub(super) fn copies(config: &Config) -> HashMap<InstanceId, Vec<String>> {
+fn copies(config: &Config) -> HashMap<InstanceId, Vec<String>> {
     let copies = config.instances.iter().map(|it| (it.instance_id(), it.copies(&config.defaults)));
     copies.map(|(id, names)| (id, names.to_vec())).collect()
 }
 
 /// The places as the catalog is to know them; `targets` are the same, ready to be used.
-pub(super) fn configured(config: &Config, targets: &[CopyTarget]) -> Vec<ConfiguredPlace> {
+fn configured(config: &Config, targets: &[CopyTarget]) -> Vec<ConfiguredPlace> {
     let known = |(place, target): (&PlaceConfig, &CopyTarget)| ConfiguredPlace {
         name: place.name.clone(),
         // A configuration with wrong rules is not taken over.
@@ -38,13 +38,19 @@ pub(super) fn configured(config: &Config, targets: &[CopyTarget]) -> Vec<Configu
     config.places.iter().zip(targets).map(known).collect()
 }
 
-/// Tells each place which disk it was at its first copy.
-pub(super) fn expect_known(catalog: &Catalog, targets: &[CopyTarget]) -> Result<(), CatalogError> {
+/// Gives the catalog the places of the configuration, and each place the disk that it was at its first copy.
+pub(super) fn set_in(
+    catalog: &Catalog,
+    config: &Config,
+    targets: &[CopyTarget],
+) -> Result<(), CatalogError> {
     for target in targets {
         if let Some(identity) = catalog.place_identity(target.place.name())? {
             target.place.expect(&identity);
         }
     }
+    catalog.set_copies(copies(config));
+    catalog.set_places(configured(config, targets));
     Ok(())
 }
 

@@ -96,11 +96,8 @@ impl Disk {
         let found = self.identity()?;
         match &*self.expected.read() {
             Some(expected) if found.as_ref() != Some(expected) => {
-                let is = found
-                    .map_or("it has no data.id".to_owned(), |it| format!("its data.id is {it}"));
-                Err(self.not_in_place(format!(
-                    "this is not the disk that the first copy went to, whose data.id is {expected}: {is}"
-                )))
+                let what = self.settings.path.display().to_string();
+                Err(StorageError::other_disk(what, expected, found.as_deref()))
             }
             _ => Ok(()),
         }

@@ -59,6 +59,15 @@ impl StorageError {
         Self::Exists { what: file.display().to_string() }
     }
 
+    /// A place is not the disk that it was at its first copy: its `data.id` is another one than `expected`, or none.
+    pub fn other_disk(what: String, expected: &str, found: Option<&str>) -> Self {
+        let is = found.map_or("it has no data.id".to_owned(), |it| format!("its data.id is {it}"));
+        let why = format!(
+            "this is not the disk that the first copy went to, whose data.id is {expected}: {is}"
+        );
+        Self::NotInPlace { what, why }
+    }
+
     /// Whether the file certainly does not exist. Other errors say nothing about that.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })

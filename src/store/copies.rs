@@ -7,7 +7,7 @@ use super::types::{Bytes, failure};
 use super::{Records, Result};
 use crate::domain::{
     BackupCopy, BackupId, CopyProof, CopyState, FailingCopy, Failure, FailureCode, InstanceCopies,
-    InstanceId, Location, PlaceCopies, PlaceTrouble, SentPart, Timestamp,
+    InstanceId, Location, PlaceCopies, SentPart, Timestamp,
 };
 
 /// A copy with what only its worker needs.
@@ -204,12 +204,6 @@ statements! {
 
     UPLOADS = "SELECT backup, upload FROM copies INDEXED BY copies_of_place
          WHERE place = ?1 AND upload IS NOT NULL";
-
-    TROUBLE = "SELECT place, since, why FROM place_troubles WHERE place = ?1";
-}
-
-fn read_trouble(row: &rusqlite::Row<'_>) -> rusqlite::Result<PlaceTrouble> {
-    Ok(PlaceTrouble { place: row.get(0)?, since: row.get(1)?, why: row.get(2)?, configured: true })
 }
 
 fn read_failing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<FailingCopy>> {
@@ -440,10 +434,5 @@ impl Records<'_> {
     /// The uploads to a place that were begun, by what the place calls them.
     pub fn uploads_in(self, place: &str) -> Result<Vec<(BackupId, String)>> {
         query_all(self.0, UPLOADS, [place], |row| Ok((row.get(0)?, row.get(1)?)))
-    }
-
-    /// That a place could not be used when that was tried last.
-    pub fn place_trouble(self, place: &str) -> Result<Option<PlaceTrouble>> {
-        query_first(self.0, TROUBLE, [place], read_trouble)
     }
 }

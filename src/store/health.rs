@@ -6,12 +6,12 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, named_params, params};
 
 use super::sql::{columns, query_all, query_first, query_one, statements};
-use super::types::{Bytes, Json, failure};
+use super::types::{Bytes, Json, failure, verdict};
 use super::{Records, Result};
 use crate::domain::{
     BackupId, BadBackup, CompletedBackup, DrillRun, FailedAttempt, Failure, FailureCode,
     InstanceId, Kind, LeftOut, PassedDrill, ProjectId, Queues, RowsByTable, Status, Timestamp,
-    Verdict, VerifyLevel,
+    VerifyLevel,
 };
 
 /// How many completed backups say what is usual.
@@ -190,11 +190,7 @@ struct Drilled {
 
 fn drilled(row: &Row<'_>) -> rusqlite::Result<Drilled> {
     let result: String = row.get(6)?;
-    let verdict = match failure(row.get(2)?, row.get(3)?) {
-        Some(failure) if result == "damaged" => Verdict::Damaged(failure),
-        Some(failure) => Verdict::Inconclusive(failure),
-        None => Verdict::Passed(()),
-    };
+    let verdict = verdict(&result, failure(row.get(2)?, row.get(3)?), || ());
     let run = DrillRun { backup: row.get(0)?, ended: row.get(1)?, verdict };
     let took = Duration::from_millis(row.get::<_, Bytes>(4)?.0);
     Ok(Drilled { run, took, rows: row.get::<_, Json<RowsByTable>>(5)?.0 })

@@ -32,6 +32,8 @@ statements! {
 
     FORGET_COPIES = "DELETE FROM copies WHERE place = ?1";
 
+    TROUBLE = "SELECT place, since, why FROM place_troubles WHERE place = ?1";
+
     TROUBLES = "SELECT place, since, why FROM place_troubles";
 
     PUT_TROUBLE = "INSERT INTO place_troubles (place, since, why) VALUES (?1, ?2, ?3)
@@ -52,6 +54,10 @@ statements! {
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Holding> {
     let places = row.get::<_, Json<BTreeSet<String>>>(1)?.0;
     Ok(Holding { here: row.get(0)?, places, backups: row.get::<_, Bytes>(2)?.0 })
+}
+
+fn read_trouble(row: &rusqlite::Row<'_>) -> rusqlite::Result<PlaceTrouble> {
+    Ok(PlaceTrouble { place: row.get(0)?, since: row.get(1)?, why: row.get(2)?, configured: true })
 }
 
 impl Records<'_> {
@@ -93,10 +99,12 @@ impl Records<'_> {
 
     /// The places that could not be used when that was tried last.
     pub fn place_troubles(self) -> Result<Vec<PlaceTrouble>> {
-        query_all(self.0, TROUBLES, [], |row| {
-            let (place, since, why) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(PlaceTrouble { place, since, why, configured: true })
-        })
+        query_all(self.0, TROUBLES, [], read_trouble)
+    }
+
+    /// The same of one place.
+    pub fn place_trouble(self, place: &str) -> Result<Option<PlaceTrouble>> {
+        query_first(self.0, TROUBLE, [place], read_trouble)
     }
 
     /// A place cannot be used; the time counts if it could be before.

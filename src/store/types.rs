@@ -11,7 +11,8 @@ use super::Result;
 use crate::domain::{
     Action, AlertId, BackupId, CheckLevel, ContainerName, CopyProof, CopyState, DamageIn,
     DeliveryId, Failure, FailureCode, Here, InstanceId, InstanceStatus, Kind, Location, Outcome,
-    ProjectId, QuotaResource, RunId, RunKind, Status, Timestamp, Verify, VerifyLevel, words,
+    ProjectId, QuotaResource, RunId, RunKind, Status, Timestamp, Verdict, Verify, VerifyLevel,
+    words,
 };
 
 /// A value in the database that this program did not write.
@@ -144,6 +145,19 @@ pub(super) fn json(value: &impl Serialize) -> Result<String> {
 
 pub(super) fn failure(code: Option<FailureCode>, message: Option<String>) -> Option<Failure> {
     code.map(|code| Failure { code, message: message.unwrap_or_default() })
+}
+
+/// What a run of a drill that ended said, by its result and what failed.
+pub(super) fn verdict<Found>(
+    result: &str,
+    failure: Option<Failure>,
+    found: impl FnOnce() -> Found,
+) -> Verdict<Found> {
+    match failure {
+        Some(failure) if result == "damaged" => Verdict::Damaged(failure),
+        Some(failure) => Verdict::Inconclusive(failure),
+        None => Verdict::Passed(found()),
+    }
 }
 
 words! {

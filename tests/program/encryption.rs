@@ -392,9 +392,9 @@ fn a_rebuild_without_the_key_says_how_many_archives_it_could_not_read_and_leaves
     assert!(said.contains("Not brought back:") && !said.contains("--salvage"), "{said}");
     assert_eq!(refused.status.code(), Some(1), "{}", stderr_of(&refused));
     let signer = stdout(copied.server.run(&["key", "signer"]));
-    let told = copied.elsewhere_ok(&["catalog", "rebuild", "--signer", signer.trim()]);
+    let report = copied.elsewhere_ok(&["catalog", "rebuild", "--signer", signer.trim()]);
     let advice = format!("[encryption] signers = [\"{}\"]", signer.trim());
-    assert!(told.contains("Brought back 2 archives") && told.contains(&advice), "{told}");
+    assert!(report.contains("Brought back 2 archives") && report.contains(&advice), "{report}");
 }
 
 #[test]

@@ -98,13 +98,13 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     }
 }
 
-/// The tour itself. If it fails, the writer and the server end when they are dropped.
 /// What a database takes on the disk, with the log that its newest changes are in.
 fn size_with_log(database: &Path) -> u64 {
     let files = [database.to_owned(), database.with_extension("db-wal")];
     files.iter().filter_map(|it| it.metadata().ok()).map(|it| it.len()).sum()
 }
 
+/// The tour itself. If it fails, the writer and the server end when they are dropped.
 fn tour(args: &DemoArgs, workspace: &Workspace, interrupt: &Interrupt) -> Result<Server> {
     say(format_args!("Coffer's demo, on temporary data in {}\n", workspace.root().display()));
     let (database, documents) = (workspace.path(DATABASE), i64::from(args.size_mib()) * 250);

@@ -14,7 +14,7 @@ use super::finding::Findings;
 const COPIES_WAIT: &str = "backups are made all the same; copies wait until this is mended";
 
 pub(super) fn places(config: &Config, findings: &mut Findings) {
-    // What is wrong with the catalog is said where it is looked at.
+    // What is wrong with the catalog is said by its own check.
     let context = config.catalog_file().exists().then(|| server::open_existing(config).ok());
     let context = context.flatten();
     for place in &config.places {
@@ -63,14 +63,8 @@ fn same(place: &dyn Place, known: &str) -> Result<(), StorageError> {
     match place.identity()? {
         Some(found) if found == known => Ok(()),
         found => {
-            let is =
-                found.map_or("it has no data.id".to_owned(), |it| format!("its data.id is {it}"));
-            Err(StorageError::NotInPlace {
-                what: format!("the place {}", place.name()),
-                why: format!(
-                    "this is not the disk that the first copy went to, whose data.id is {known}: {is}"
-                ),
-            })
+            let what = format!("the place {}", place.name());
+            Err(StorageError::other_disk(what, known, found.as_deref()))
         }
     }
 }

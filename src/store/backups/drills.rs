@@ -6,10 +6,10 @@ use std::time::Duration;
 use rusqlite::Row;
 
 use crate::domain::{
-    Backup, BackupId, Drill, DrillOutcome, FailureCode, NextDrill, RunNumbers, Timestamp, Verdict,
+    Backup, BackupId, Drill, DrillOutcome, FailureCode, NextDrill, RunNumbers, Timestamp,
 };
 use crate::store::sql::{columns, query_one, statements};
-use crate::store::types::{Json, failure};
+use crate::store::types::{Json, failure, verdict};
 use crate::store::{Records, Result};
 
 columns! {
@@ -56,16 +56,12 @@ impl From<DrillColumns> for Drill {
             .asked
             .map(|_at| if it.begun.is_some() { NextDrill::Running } else { NextDrill::Waiting });
         let numbers = it.numbers.map(|numbers| numbers.0).unwrap_or_default();
-        let is_damaged = it.result.as_deref() == Some("damaged");
+        let result = it.result.unwrap_or_default();
         let failure = failure(it.failure_code, it.failure_message);
         let last = it.ended.map(|at| DrillOutcome {
             at,
             took: Duration::from_millis(numbers.took_ms.unwrap_or(0)),
-            verdict: match failure {
-                Some(failure) if is_damaged => Verdict::Damaged(failure),
-                Some(failure) => Verdict::Inconclusive(failure),
-                None => Verdict::Passed(numbers.drill.unwrap_or_default()),
-            },
+            verdict: verdict(&result, failure, || numbers.drill.unwrap_or_default()),
         });
         Self { next, last }
     }

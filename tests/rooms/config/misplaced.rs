@@ -1,4 +1,4 @@
-//! A key in the wrong section is told where it belongs.
+//! The error about a key in the wrong section says where it belongs.
 
 use coffer::config::Config;
 use coffer::domain::Source;
