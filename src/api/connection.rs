@@ -1,6 +1,8 @@
 //! What a request knows of the connection that it came over.
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -9,16 +11,29 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub enum Entrance {
     /// The address of the server.
     Port,
-    /// The same, when as many connections as may be were open and busy: it gets one answer of the health check.
+    /// Either of them, when as many connections as may be were open and busy: it gets one answer of the health check,
+    /// or waits for a place among the others.
     Reserve,
     /// The Unix socket, which only users of this machine reach.
     Socket,
 }
 
+/// The connections over the limit.
+pub trait Reserve: Debug + Send + Sync {
+    /// Waits, but not for long, for a place among the others for the connection with this number. Returns whether
+    /// there was one.
+    fn leave(&self, number: u64) -> Pin<Box<dyn Future<Output = bool> + '_>>;
+}
+
 /// A client's connection. The stream and the requests of a connection share one.
 #[derive(Debug)]
 pub struct Connection {
+    /// Those that came later have higher ones.
+    number: u64,
     entrance: Entrance,
+    /// Where it waits, if it came into the reserve.
+    reserve: Option<Arc<dyn Reserve>>,
+    has_place: AtomicBool,
     /// The address that the client connected to.
     local: Option<SocketAddr>,
     begun: AtomicU64,
@@ -28,14 +43,40 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub const fn new(entrance: Entrance, local: Option<SocketAddr>) -> Self {
+    /// A connection at `entrance`, or in the `reserve` of it.
+    pub fn new(
+        number: u64,
+        entrance: Entrance,
+        reserve: Option<Arc<dyn Reserve>>,
+        local: Option<SocketAddr>,
+    ) -> Self {
+        let has_place = AtomicBool::new(reserve.is_none());
         let (begun, ended) = (AtomicU64::new(0), AtomicU64::new(0));
         let (sends_long, is_last) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { entrance, local, begun, ended, sends_long, is_last }
+        Self { number, entrance, reserve, has_place, local, begun, ended, sends_long, is_last }
     }
 
-    pub const fn entrance(&self) -> Entrance {
-        self.entrance
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub fn entrance(&self) -> Entrance {
+        if self.has_place.load(Ordering::Acquire) { self.entrance } else { Entrance::Reserve }
+    }
+
+    /// A place became free, and is this one's.
+    pub fn take_place(&self) {
+        self.has_place.store(true, Ordering::Release);
+    }
+
+    /// Waits, but not for long, for a place among the others. Returns whether it has one.
+    pub async fn wait_for_place(&self) -> bool {
+        match &self.reserve {
+            Some(reserve) if self.entrance() == Entrance::Reserve => {
+                reserve.leave(self.number).await
+            }
+            _ => true,
+        }
     }
 
     pub const fn local(&self) -> Option<SocketAddr> {
@@ -64,7 +105,7 @@ impl Connection {
 
     /// Whether the next answer is the last one.
     pub fn ends_with_answer(&self) -> bool {
-        self.is_last.load(Ordering::Acquire) || self.entrance == Entrance::Reserve
+        self.is_last.load(Ordering::Acquire) || self.entrance() == Entrance::Reserve
     }
 
     /// The body of a long answer begins, and ends when the result is dropped.
@@ -106,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_busy_while_a_request_has_no_answer() {
-        let connection = Arc::new(Connection::new(Entrance::Port, None));
+        let connection = Arc::new(Connection::new(0, Entrance::Port, None, None));
         assert!(!connection.is_busy());
         let request = Arc::clone(&connection).begin();
         assert!(connection.is_busy());
@@ -117,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_connection_sends_a_long_answer_until_its_body_is_dropped() {
-        let connection = Arc::new(Connection::new(Entrance::Port, None));
+        let connection = Arc::new(Connection::new(0, Entrance::Port, None, None));
         assert!(!connection.sends_long());
         let body = Arc::clone(&connection).begin_long_body();
         assert!(connection.sends_long());

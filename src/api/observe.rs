@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::catalog::{Read, Scope};
 use crate::telemetry::Subject;
 
-use super::connection::{Connection, Entrance};
+use super::connection::Connection;
 use super::error::{ApiError, cause, is_actix_error, to_api_error};
 use super::{State, held};
 
@@ -117,7 +117,8 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     }
 }
 
-/// The answer of the handler; on a connection of the reserve only that of the health check.
+/// The answer of the handler. On a connection of the reserve the health check is answered at once, and all else when it
+/// has a place.
 async fn answer<B: MessageBody + 'static>(
     connection: Option<Arc<Connection>>,
     request: ServiceRequest,
@@ -127,10 +128,10 @@ async fn answer<B: MessageBody + 'static>(
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let _open = Arc::clone(&connection).begin();
-    let response = if connection.entrance() == Entrance::Reserve && request.path() != HEALTH {
-        request.error_response(no_connection_left())
-    } else {
+    let response = if request.path() == HEALTH || connection.wait_for_place().await {
         next.call(request).await?.map_into_boxed_body()
+    } else {
+        request.error_response(no_connection_left())
     };
     let is_last = connection.ends_with_answer();
     // If its body is sent in pieces, the connection knows until the last one.

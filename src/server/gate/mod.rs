@@ -3,27 +3,26 @@
 //! When as many as may be are open, the one that has been of no use for longest is closed for the new one: one
 //! that waits for a request, sends one without end, or does not take its answer. One whose request is being
 //! answered is never closed. If all are busy, those that have been open for longest end with their next answer, so that
-//! clients which ask without end do not keep others out; and a few more are let in, for the health check only.
+//! clients which ask without end do not keep others out; and a few more are let into a reserve, for the health check, or to wait
+//! there for a place.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::time::sleep;
 use parking_lot::Mutex;
 
-use crate::api::{Connection, Entrance};
+pub(super) use self::member::{Member, Place};
+use crate::api::{Connection, Entrance, Reserve};
 
-/// Connections over the limit that wait for one answer of the health check.
+mod member;
+mod reserve;
+
+/// Connections over the limit.
 const RESERVE: usize = 8;
-/// How long a connection may be idle before it may have to make room: a new one needs a moment for its request.
-const IDLE: Duration = Duration::from_millis(250);
-/// How long a client may not take a part of its answer before its connection may have to make room.
-const SLOW: Duration = Duration::from_secs(5);
-
 /// How often, and how many times, a connection that found no room tries again.
 const WAIT: Duration = Duration::from_millis(50);
 const WAITS: u32 = 20;
@@ -48,30 +47,10 @@ pub(super) struct Gate {
     open: Mutex<HashMap<u64, Arc<Member>>>,
     /// The connections so far that had to wait for room.
     tickets: AtomicUsize,
+    /// The connections of the reserve that wait for a place with a request.
+    leaving: AtomicUsize,
     /// Bytes that were received and that no request has taken yet, of all connections.
     waiting_bytes: AtomicUsize,
-}
-
-/// An open connection, as the gate and its stream see it.
-#[derive(Debug)]
-pub(super) struct Member {
-    /// Those that came later have higher ones.
-    number: u64,
-    pub(super) connection: Arc<Connection>,
-    from: Option<IpAddr>,
-    /// When a byte was last received or sent, in milliseconds since the gate was made.
-    progress_ms: AtomicU64,
-    /// Whether the client does not take what is sent.
-    is_full: AtomicBool,
-    must_end: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-/// A place for a connection, free again when dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    gate: Arc<Gate>,
-    pub(super) member: Arc<Member>,
 }
 
 impl Gate {
@@ -82,6 +61,7 @@ impl Gate {
             next: AtomicU64::new(0),
             open: Mutex::default(),
             tickets: AtomicUsize::new(0),
+            leaving: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
         })
     }
@@ -123,48 +103,44 @@ impl Gate {
     ) -> Option<Place> {
         let from = from.map(|it| network(it.ip()));
         let mut open = self.open.lock();
-        let entrance = self.make_room(&open, from, may_reserve)?;
+        let entrance = self.settings.entrance;
+        let reserve: Option<Arc<dyn Reserve>> = if self.makes_room(&open, from) {
+            None
+        } else if may_reserve && self.makes_room_in_reserve(&open) {
+            Some(Arc::<Self>::clone(self))
+        } else {
+            return None;
+        };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let member = Arc::new(Member {
-            number,
-            connection: Arc::new(Connection::new(entrance, local)),
-            from,
-            progress_ms: AtomicU64::new(self.now_ms()),
-            is_full: AtomicBool::new(false),
-            must_end: AtomicBool::new(false),
-            waker: Mutex::default(),
-        });
+        let connection = Connection::new(number, entrance, reserve, local);
+        let member = Arc::new(Member::new(connection, from, self.now_ms()));
         open.insert(number, Arc::clone(&member));
         drop(open);
         Some(Place { gate: Arc::clone(self), member })
     }
 
-    /// Where a new connection from this address comes in; `None` if it cannot.
-    fn make_room(
-        &self,
-        open: &HashMap<u64, Arc<Member>>,
-        from: Option<IpAddr>,
-        may_reserve: bool,
-    ) -> Option<Entrance> {
-        let GateSettings { entrance, most, per_address } = self.settings;
-        // Those that have to end do so within a moment, but they are still there.
-        if open.len() >= most.saturating_mul(2).saturating_add(RESERVE) {
-            return None;
-        }
-        let in_reserve = |it: &&Arc<Member>| it.connection.entrance() == Entrance::Reserve;
-        let there = || open.values().filter(|it| !it.must_end());
-        let counted = || there().filter(|it| !in_reserve(it));
+    /// Whether there is room for a connection from this address, or was made.
+    fn makes_room(&self, open: &HashMap<u64, Arc<Member>>, from: Option<IpAddr>) -> bool {
+        let GateSettings { most, per_address, .. } = self.settings;
+        let counted = || present(open).filter(|it| !it.is_in_reserve());
         let same_address = |it: &&Arc<Member>| it.from == from;
-        let made_room = if from.is_some() && counted().filter(same_address).count() >= per_address {
+        if !self.holds_another(open) {
+            false
+        } else if from.is_some() && counted().filter(same_address).count() >= per_address {
             self.end_one_of(counted().filter(same_address))
         } else {
             counted().count() < most || self.end_one_of(counted())
-        };
-        if made_room || !may_reserve {
-            return made_room.then_some(entrance);
         }
-        let reserved = || there().filter(in_reserve);
-        (reserved().count() < RESERVE || self.end_idlest(reserved())).then_some(Entrance::Reserve)
+    }
+
+    fn makes_room_in_reserve(&self, open: &HashMap<u64, Arc<Member>>) -> bool {
+        let reserved = || present(open).filter(|it| it.is_in_reserve());
+        self.holds_another(open) && (reserved().count() < RESERVE || self.end_idlest(reserved()))
+    }
+
+    /// Whether one more may be there: those that have to end do so within a moment, but hold a file descriptor until then.
+    fn holds_another(&self, open: &HashMap<u64, Arc<Member>>) -> bool {
+        open.len() < self.settings.most.saturating_mul(2).saturating_add(RESERVE)
     }
 
     /// Ends the connection that has been of no use for longest; or, if all are of use, lets the one that has been open for
@@ -173,7 +149,7 @@ impl Gate {
         let made_room = self.end_idlest(members.clone());
         if !made_room {
             let busy = members.filter(|it| !it.connection.ends_with_answer());
-            if let Some(first) = busy.min_by_key(|it| it.number) {
+            if let Some(first) = busy.min_by_key(|it| it.connection.number()) {
                 first.connection.end_with_answer();
             }
         }
@@ -199,57 +175,9 @@ impl Gate {
     }
 }
 
-impl Member {
-    fn may_end(&self, now_ms: u64) -> bool {
-        let idle_ms = now_ms.saturating_sub(self.progress_ms.load(Ordering::Relaxed));
-        let patience = if self.is_full.load(Ordering::Relaxed) { SLOW } else { IDLE };
-        !self.connection.is_busy() && idle_ms >= millis(patience)
-    }
-
-    fn end(&self) {
-        self.must_end.store(true, Ordering::Release);
-        if let Some(waker) = self.waker.lock().take() {
-            waker.wake();
-        }
-    }
-
-    pub(super) fn must_end(&self) -> bool {
-        self.must_end.load(Ordering::Acquire)
-    }
-
-    /// Whom to wake if it has to end.
-    pub(super) fn on_end(&self, waker: &Waker) {
-        let mut known = self.waker.lock();
-        if known.as_ref().is_none_or(|it| !it.will_wake(waker)) {
-            *known = Some(waker.clone());
-        }
-    }
-
-    pub(super) fn set_full(&self, is_full: bool) {
-        self.is_full.store(is_full, Ordering::Relaxed);
-    }
-}
-
-impl Place {
-    /// A byte was received or sent.
-    pub(super) fn progress(&self) {
-        self.member.progress_ms.store(self.gate.now_ms(), Ordering::Relaxed);
-    }
-
-    /// Counts received bytes that no request has taken yet. Returns those of all connections.
-    pub(super) fn add_waiting(&self, bytes: usize) -> usize {
-        self.gate.waiting_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
-    }
-
-    pub(super) fn remove_waiting(&self, bytes: usize) {
-        self.gate.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.gate.open.lock().remove(&self.member.number);
-    }
+/// Those that need not end.
+fn present(open: &HashMap<u64, Arc<Member>>) -> impl Iterator<Item = &Arc<Member>> + Clone {
+    open.values().filter(|it| !it.must_end())
 }
 
 /// What counts as one address: for IPv6 the network of 64 bits, of which a host may take any address.
