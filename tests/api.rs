@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "api/actions.rs"]
+mod actions;
 #[path = "api/alerts.rs"]
 mod alerts;
 #[path = "api/archive.rs"]

@@ -6,6 +6,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
+use crate::domain::{InstanceId, InstanceStatus};
 use crate::wire::ErrorBody;
 
 /// The message for a request that cannot be read.
@@ -64,6 +65,15 @@ impl ApiError {
     /// An id that is malformed, unknown or another project's: one and the same answer.
     pub(super) fn unknown_id(id: &str) -> Self {
         Self::NotFound(format!("Resource {id:.255} cannot be found."))
+    }
+
+    /// Trove's sentence about an instance with which something is going on.
+    pub(super) fn busy(id: InstanceId, status: InstanceStatus) -> Self {
+        Self::Unprocessable(format!(
+            "Instance {id} is not currently available for an action to be performed (instance \
+             status was {}).",
+            status.as_str()
+        ))
     }
 
     /// A body or header that cannot be read, and why.

@@ -8,8 +8,8 @@ use actix_web::web::Json;
 use crate::catalog::{Admin, InstancePage, NewInstance, Permission, Read, Write};
 use crate::domain::{Instance, InstanceId, InstanceOrigin, ProjectId};
 use crate::wire::{
-    CreateInstanceBody, ErrorBody, FlavorRef, InstanceAnswer, InstanceDatastore, InstanceFault,
-    InstanceList, InstanceView, VolumeView, gigabytes,
+    CreateInstanceBody, ErrorBody, FlavorRef, InstanceAddress, InstanceAnswer, InstanceDatastore,
+    InstanceFault, InstanceList, InstanceView, VolumeView, gigabytes,
 };
 
 use super::error::ApiError;
@@ -201,6 +201,7 @@ fn instance<P: Permission>(call: &Call<P>, project: &ProjectId, row: &Instance) 
             version_number: row.datastore.version.clone(),
         },
         region: REGION.to_owned(),
+        addresses: row.source.ip_address().map(InstanceAddress::from).into_iter().collect(),
         access: BTreeMap::new(),
         volume: VolumeView {
             size: row.used_bytes.div_ceil(1 << 30).max(1),

@@ -6,6 +6,7 @@
 //! A route is a handler with its `#[utoipa::path]`, listed in `routes()` of its file, and the types of
 //! its bodies in `wire`. `/openapi.json` is made from the same lists.
 
+mod actions;
 mod alerts;
 mod archive;
 mod backup_list;
@@ -155,6 +156,7 @@ fn project_operations() -> Vec<Operation> {
         archive::routes(),
         consolidations::routes(),
         instances::routes(),
+        actions::routes(),
         datastores::routes(),
         schedules::routes(),
         events::routes(),

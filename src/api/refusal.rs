@@ -22,11 +22,7 @@ impl From<CatalogError> for ApiError {
                 ))
             }
             CatalogError::Invalid(invalid) => Self::BadRequest(invalid_sentence(&invalid)),
-            CatalogError::InstanceBusy { id, status } => Self::Unprocessable(format!(
-                "Instance {id} is not currently available for an action to be performed (instance \
-                 status was {}).",
-                status.as_str()
-            )),
+            CatalogError::InstanceBusy { id, status } => Self::busy(id, status),
             CatalogError::NotNow(refusal) => Self::Unprocessable(sentence(&refusal)),
             CatalogError::ChainBroken { .. } => Self::Unprocessable(error.to_string()),
             CatalogError::NotSupported { operation, engine } => Self::NotImplemented(format!(

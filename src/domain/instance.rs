@@ -1,6 +1,7 @@
 //! Instances: databases and directories, and the strategies that say where their backups go.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -52,6 +53,18 @@ pub struct Source(pub BTreeMap<String, serde_json::Value>);
 impl Source {
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key).and_then(serde_json::Value::as_str)
+    }
+
+    /// The address in its `url`, `scheme://[user@]ADDRESS[:port][/database]`, if that is no name.
+    pub fn ip_address(&self) -> Option<IpAddr> {
+        let (_scheme, rest) = self.text("url")?.split_once("://")?;
+        let server = rest.split(['/', '?']).next().unwrap_or_default();
+        let host = server.rsplit_once('@').map_or(server, |(_user, host)| host);
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.split(']').next(),
+            None => host.split(':').next(),
+        };
+        host?.parse().ok()
     }
 
     /// A source that is a path and nothing else. A path that is not UTF-8 becomes a `file://` URL.
@@ -111,4 +124,25 @@ pub struct Strategy {
     /// The instance; `None`: every instance of the project that has no strategy of its own.
     pub instance: Option<InstanceId>,
     pub container: ContainerName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_server_is_found_in_its_url() {
+        for (url, address) in [
+            ("postgresql://coffer@10.0.0.7:5432/shop", Some("10.0.0.7")),
+            ("mariadb://192.0.2.1", Some("192.0.2.1")),
+            ("redis://a@[2001:db8::7]:6379", Some("2001:db8::7")),
+            ("rediss://[::1]", Some("::1")),
+            ("postgresql://db.example.org:5432", None),
+            ("nothing of the kind", None),
+        ] {
+            let source = Source([("url".to_owned(), url.into())].into());
+            assert_eq!(source.ip_address(), address.map(|it| it.parse().unwrap()), "{url}");
+        }
+        assert_eq!(Source::from_path("/srv/10.0.0.7").ip_address(), None);
+    }
 }

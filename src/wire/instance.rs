@@ -1,6 +1,7 @@
 //! Instances and flavors: how they are shown, and how a restore is asked for.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,6 +29,9 @@ pub struct InstanceView {
     pub datastore: InstanceDatastore,
     /// Always the name that Trove gives to a region without one.
     pub region: String,
+    /// Where its server is reached; left out for files, sockets, host names, and restored data, which no server runs on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<InstanceAddress>,
     /// Always empty.
     pub access: BTreeMap<String, String>,
     /// How large it is.
@@ -73,6 +77,29 @@ pub struct InstanceDatastore {
     pub version: String,
     /// The same.
     pub version_number: String,
+}
+
+/// An IP address of an instance's server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InstanceAddress {
+    /// The address.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// `private` or `public`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+impl From<IpAddr> for InstanceAddress {
+    fn from(address: IpAddr) -> Self {
+        let is_private = match address {
+            IpAddr::V4(it) => it.is_private() || it.is_loopback() || it.is_link_local(),
+            IpAddr::V6(it) => {
+                it.is_unique_local() || it.is_loopback() || it.is_unicast_link_local()
+            }
+        };
+        Self { address, kind: if is_private { "private" } else { "public" }.to_owned() }
+    }
 }
 
 /// How large an instance is.
@@ -156,6 +183,30 @@ pub struct RestorePoint {
     #[serde(rename = "backupRef", deserialize_with = "request::id")]
     pub backup_ref: BackupId,
 }
+
+/// An action on an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InstanceActionBody {
+    /// The only action.
+    pub reset_status: ResetStatus,
+}
+
+/// An action as it is read, so that others of Trove are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InstanceAction {
+    /// The only action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reset_status: Option<ResetStatus>,
+    /// Any other.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub others: BTreeMap<String, serde_json::Value>,
+}
+
+/// It takes nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResetStatus {}
 
 /// A flavor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

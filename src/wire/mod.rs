@@ -45,8 +45,9 @@ pub use health::{
     InstanceHealthView, LastDrillView, PlaceView, ProblemView,
 };
 pub use instance::{
-    CreateInstance, DatastoreWish, Flavor, FlavorRef, InstanceDatastore, InstanceFault,
-    InstanceList, InstanceView, RestorePoint, VolumeSize, VolumeView,
+    CreateInstance, DatastoreWish, Flavor, FlavorRef, InstanceAction, InstanceActionBody,
+    InstanceAddress, InstanceDatastore, InstanceFault, InstanceList, InstanceView, ResetStatus,
+    RestorePoint, VolumeSize, VolumeView,
 };
 pub use project::ProjectView;
 pub use quota::{AbsoluteLimits, LimitRow, QuotaLimits, QuotaUsage, RateLimit};

@@ -369,13 +369,17 @@ impl Fixture {
 
 fn instance(row: (&str, &str, &str, &str, &str)) -> Instance {
     let (id, of, name, engine, version) = row;
+    let source = match engine {
+        "postgresql" => Source([("url".to_owned(), "postgresql://c@10.0.0.7/".into())].into()),
+        _ => Source::from_path(&format!("/srv/{name}")),
+    };
     Instance {
         id: id.parse::<InstanceId>().unwrap(),
         project: project(of),
         name: name.to_owned(),
         datastore: datastore(engine, version),
         origin: InstanceOrigin::Configured,
-        source: Source::from_path(&format!("/srv/{name}")),
+        source,
         check: CheckLevel::Quick,
         verify: Verify::Archive,
         status: InstanceStatus::Active,
