@@ -1,5 +1,12 @@
 //! What is installed with the program: the systemd unit, its user and its directories.
 
+#[cfg(test)]
+#[path = "packaging/completions.rs"]
+mod completions;
+#[cfg(test)]
+#[path = "packaging/manual.rs"]
+mod manual;
+
 use std::path::{Path, PathBuf};
 
 fn repository() -> &'static Path {

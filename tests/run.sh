@@ -45,6 +45,9 @@ dpkg-shlibdeps dpkg-dev
 mariadbd mariadb-server
 mariadb mariadb-client
 mariadb-backup mariadb-backup
+man man-db
+zsh zsh
+fish fish
 chromium chromium
 chromedriver chromium-driver
 npm npm
@@ -134,11 +137,12 @@ package() {
     rm -rf "$folder"
     mkdir -p "$folder"
     if [ "$RELEASE" -eq 1 ]; then
-        target/tools/bin/cargo-deb --locked --output "$folder/coffer.deb"
+        PATH="$PWD/target/tools/bin:$PATH" packaging/build-deb.sh --output "$folder/coffer.deb"
     else
         cargo build --locked
-        install -Ds target/debug/coffer "$folder/build/release/coffer"
-        CARGO_TARGET_DIR="$folder/build" target/tools/bin/cargo-deb --locked --no-build --fast --output "$folder/coffer.deb"
+        install -Ds "${CARGO_TARGET_DIR:-target}/debug/coffer" "$folder/build/release/coffer"
+        PATH="$PWD/target/tools/bin:$PATH" CARGO_TARGET_DIR="$PWD/$folder/build" \
+            packaging/build-deb.sh --as-built --fast --output "$folder/coffer.deb"
     fi
     dpkg-deb --info "$folder/coffer.deb" | tee "$folder/info"
     TZ=UTC dpkg-deb --contents "$folder/coffer.deb" | tee "$folder/contents"
@@ -159,6 +163,11 @@ package() {
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/troubleshooting\.md
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/engines/sqlite\.md
 ^-rw-r--r-- (0/0|root/root) .* \./usr/share/doc/coffer/copyright
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/man/man1/coffer\.1\.gz
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/man/man1/coffer-restore-undo\.1\.gz
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/bash-completion/completions/coffer
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/zsh/vendor-completions/_coffer
+^-rw-r--r-- (0/0|root/root) .* \./usr/share/fish/vendor_completions\.d/coffer\.fish
 LIST
     grep -qx /etc/coffer/coffer.toml "$folder/control/conffiles"
     local script

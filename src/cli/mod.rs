@@ -3,6 +3,7 @@
 mod args;
 mod backups;
 mod catalog;
+mod completions;
 mod demo;
 mod doctor;
 mod drill;
@@ -11,6 +12,7 @@ mod export;
 mod from;
 mod interrupt;
 mod key;
+mod manual;
 mod offline;
 mod restore;
 mod salvage;
@@ -30,14 +32,18 @@ pub use error::ExitCode;
 use args::{BackupArgs, OneBackup, WithConfig};
 use error::CommandError;
 
+/// What scripts may rely on, as `--help` and the manual page say it.
+const EXIT_CODES: &str = "0 done, 1 failed, 2 usage, 3 not found, 4 damaged, 5 restored in part,\n\
+    6 restored with a warning, 7 not safe (coffer status).";
+
+/// Where the settings come from; what stands further right wins.
+const CONFIGURATION: &str =
+    "built-in defaults < /etc/coffer/coffer.toml or --config FILE < COFFER__SECTION__KEY.";
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "coffer", version, about, long_about = None, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 damaged, 5 restored in part,\n\
-    6 restored with a warning, 7 not safe (coffer status).\n\
-    Configuration: built-in defaults < /etc/coffer/coffer.toml or --config FILE < COFFER__SECTION__KEY."
-)]
+#[command(after_help = format!("Exit codes: {EXIT_CODES}\nConfiguration: {CONFIGURATION}"))]
 pub struct Cli {
     #[command(flatten)]
     _with: WithConfig,
@@ -93,6 +99,11 @@ enum Command {
     Key(key::KeyArgs),
     /// Check that everything a backup needs is in place.
     Doctor(doctor::DoctorArgs),
+    /// Print the completions for a shell.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages, as packages hold them.
+    #[command(hide = true)]
+    Manual(manual::ManualArgs),
 }
 
 /// Runs the command line of this process and returns its exit code.
@@ -112,7 +123,32 @@ pub fn run() -> ExitCode {
             return code;
         }
     };
-    let result = match cli.command {
+    let result = perform(cli.command);
+    let result = match (result, terminal::lost_output()) {
+        // Whoever reads it may have read enough.
+        (Ok(()) | Err(CommandError::NotSafe(_)), Some(error))
+            if error.kind() != io::ErrorKind::BrokenPipe =>
+        {
+            Err(CommandError::Failed(format!("writing the output: {error}")))
+        }
+        (result, _) => result,
+    };
+    match result {
+        Ok(()) => ExitCode::Done,
+        Err(error) => {
+            match error {
+                CommandError::Logged(_) | CommandError::NotSafe(_) => {}
+                _ if wants_json() => terminal::complain_in_json(&error, error.code().number()),
+                _ => terminal::complain(&error),
+            }
+            error.code()
+        }
+    }
+}
+
+/// Does what a command says.
+fn perform(command: Command) -> error::Result<()> {
+    match command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::List(args) => backups::list(&args),
@@ -136,26 +172,11 @@ pub fn run() -> ExitCode {
         Command::Token(args) => token::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Doctor(args) => doctor::run(&args),
-    };
-    let result = match (result, terminal::lost_output()) {
-        // Whoever reads it may have read enough.
-        (Ok(()) | Err(CommandError::NotSafe(_)), Some(error))
-            if error.kind() != io::ErrorKind::BrokenPipe =>
-        {
-            Err(CommandError::Failed(format!("writing the output: {error}")))
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
         }
-        (result, _) => result,
-    };
-    match result {
-        Ok(()) => ExitCode::Done,
-        Err(error) => {
-            match error {
-                CommandError::Logged(_) | CommandError::NotSafe(_) => {}
-                _ if wants_json() => terminal::complain_in_json(&error, error.code().number()),
-                _ => terminal::complain(&error),
-            }
-            error.code()
-        }
+        Command::Manual(args) => manual::run(&args),
     }
 }
 

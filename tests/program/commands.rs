@@ -65,6 +65,7 @@ fn assert_plain(output: &Output) {
 #[case::token(&["token"], &["new"])]
 #[case::token_new(&["token", "new"], &["--name", "--project", "--role", "--json"])]
 #[case::doctor(&["doctor"], &["--json", "--config"])]
+#[case::completions(&["completions"], &["bash", "zsh", "fish"])]
 fn every_command_has_help(#[case] command: &[&str], #[case] words: &[&str]) {
     let output = coffer(&[command, &["--help"]].concat());
     assert_ends(&output, 0);
