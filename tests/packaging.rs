@@ -6,6 +6,9 @@ mod completions;
 #[cfg(test)]
 #[path = "packaging/manual.rs"]
 mod manual;
+#[cfg(test)]
+#[path = "packaging/sqlite_flags.rs"]
+mod sqlite_flags;
 
 use std::path::{Path, PathBuf};
 
