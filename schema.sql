@@ -1,12 +1,12 @@
--- The catalog of one Coffer data directory: the whole current schema, version 11.
+-- The catalog of one Coffer data directory: the whole current schema, version 12.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
 -- A test holds that both ways lead to the same schema.
 --
 -- Ids are hyphenated UUIDs as text, so that a person with `sqlite3` can read and join them. Times are
--- microseconds since 1970 in UTC. Counts come from rows; only `instance_totals` and `holdings` are
--- summed up ahead, by triggers.
+-- microseconds since 1970 in UTC. Counts come from rows; only `instance_totals`, `holdings` and
+-- `instance_changes` are summed up ahead, by triggers.
 
 -- Databases and directories. A row outlives the configuration that named it, for its backups' sake.
 CREATE TABLE instances (
@@ -533,3 +533,105 @@ CREATE TABLE digests (
     channel TEXT NOT NULL PRIMARY KEY CHECK (channel <> ''),
     until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- How often what the health of an instance depends on was changed, whoever changed it: what was read of it before may
+-- be used as long as this stays the same. The triggers count. The row of nothing counts what concerns every instance,
+-- since what is damaged may be part of the chains of any.
+CREATE TABLE instance_changes (
+    instance TEXT NOT NULL PRIMARY KEY CHECK (length(instance) IN (0, 36)),
+    changes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER instances_are_changed AFTER UPDATE ON instances
+BEGIN
+    INSERT INTO instance_changes (instance, changes) VALUES (new.id, 1)
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER backups_are_added AFTER INSERT ON backups
+WHEN new.instance IS NOT NULL
+BEGIN
+    INSERT INTO instance_changes (instance, changes) VALUES (new.instance, 1)
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER backups_are_changed AFTER UPDATE ON backups
+BEGIN
+    INSERT INTO instance_changes (instance, changes)
+    SELECT instance, 1 FROM (
+        SELECT old.instance AS instance
+        UNION SELECT new.instance
+        UNION SELECT '' WHERE old.damage_code IS NOT new.damage_code)
+    WHERE instance IS NOT NULL
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER backups_are_removed AFTER DELETE ON backups
+WHEN old.instance IS NOT NULL
+BEGIN
+    INSERT INTO instance_changes (instance, changes) VALUES (old.instance, 1)
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER runs_are_added AFTER INSERT ON runs
+WHEN new.instance IS NOT NULL AND new.kind IN ('drill', 'staging')
+BEGIN
+    INSERT INTO instance_changes (instance, changes) VALUES (new.instance, 1)
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER runs_are_changed AFTER UPDATE ON runs
+WHEN new.kind IN ('drill', 'staging')
+BEGIN
+    INSERT INTO instance_changes (instance, changes)
+    SELECT instance, 1 FROM (SELECT old.instance AS instance UNION SELECT new.instance)
+    WHERE instance IS NOT NULL
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER runs_are_removed AFTER DELETE ON runs
+WHEN old.instance IS NOT NULL AND old.kind IN ('drill', 'staging')
+BEGIN
+    INSERT INTO instance_changes (instance, changes) VALUES (old.instance, 1)
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER copies_are_added AFTER INSERT ON copies
+BEGIN
+    INSERT INTO instance_changes (instance, changes)
+    SELECT instance, 1 FROM backups WHERE id = new.backup AND instance IS NOT NULL
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER copies_are_changed
+AFTER UPDATE OF backup, place, state, attempts, asked, failing, orphaned, failure_message ON copies
+BEGIN
+    INSERT INTO instance_changes (instance, changes)
+    SELECT DISTINCT instance, 1 FROM backups WHERE id IN (old.backup, new.backup) AND instance IS NOT NULL
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER copies_are_removed AFTER DELETE ON copies
+BEGIN
+    INSERT INTO instance_changes (instance, changes)
+    SELECT instance, 1 FROM backups WHERE id = old.backup AND instance IS NOT NULL
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER schedules_are_added AFTER INSERT ON schedules
+BEGIN
+    INSERT INTO instance_changes (instance, changes) VALUES (new.instance, 1)
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER schedules_are_changed AFTER UPDATE ON schedules
+BEGIN
+    INSERT INTO instance_changes (instance, changes) VALUES (new.instance, 1)
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;
+
+CREATE TRIGGER schedules_are_removed AFTER DELETE ON schedules
+BEGIN
+    INSERT INTO instance_changes (instance, changes) VALUES (old.instance, 1)
+    ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
+END;

@@ -95,8 +95,8 @@ impl Catalog {
         self.look_at((!every_project).then(|| scope.project()))
     }
 
-    /// How everything is, without a check of access. Reads for up to a second where there are thousands of instances:
-    /// not on an event loop.
+    /// How everything is, without a check of access. Reads for a while where there are thousands of instances that
+    /// changed: not on an event loop.
     pub fn health_of_all(&self) -> Result<Health> {
         self.look_at(None)
     }
@@ -110,22 +110,19 @@ impl Catalog {
     fn look_at(&self, project: Option<&ProjectId>) -> Result<Health> {
         // Before what is said of each instance, which depends on it.
         let removed = self.store.read(|db| self.rules.removed_places(db))?;
-        let (mut instances, troubles) = self.store.read(|db| {
-            let (mut found, troubles) = (Vec::new(), self.rules.place_troubles(db)?);
-            for instance in db.known_instances()? {
-                if project.is_some_and(|it| *it != instance.project) {
-                    continue;
-                }
-                let health = self.instance_health(db, &instance, &troubles)?;
-                let is_shown = instance.status != InstanceStatus::Detached
-                    || health.facts.stored_bytes > 0
-                    || !health.problems.is_empty();
-                if is_shown {
-                    found.push(InstanceReport { instance, health });
-                }
+        let known = self.known_facts(|it| project.is_none_or(|project| *project == it.project))?;
+        // After them: what is known then is no older.
+        let troubles = self.store.read(|db| self.rules.place_troubles(db))?;
+        let mut instances = Vec::new();
+        for (instance, known) in known {
+            let health = self.judged(known.facts.clone(), known.next_run, &troubles);
+            let is_shown = instance.status != InstanceStatus::Detached
+                || health.facts.stored_bytes > 0
+                || !health.problems.is_empty();
+            if is_shown {
+                instances.push(InstanceReport { instance, health });
             }
-            Ok::<_, super::CatalogError>((found, troubles))
-        })?;
+        }
         instances.sort_by_key(|it| Reverse(it.health.state));
         let mut problems = self.server_problems();
         problems.extend(policy::place_problem(&troubles, self.rules.now()));
@@ -180,29 +177,38 @@ impl Catalog {
         found.map(|it| Problem { since, ..it })
     }
 
-    /// `troubles` are those of the places, which are the same for every instance.
+    /// How an instance is, read now.
     pub(super) fn instance_health(
         &self,
         db: Records<'_>,
         instance: &Instance,
-        troubles: &[PlaceTrouble],
     ) -> Result<InstanceHealth> {
-        let cannot_start = self.observed.cannot_start.read().get(&instance.id).cloned();
-        let mut facts = self.rules.health_facts(db, instance, troubles)?;
+        let known = self.facts_of(db, instance)?;
+        Ok(self.judged(known.facts, known.next_run, &self.rules.place_troubles(db)?))
+    }
+
+    /// How an instance is now, by what was read of it. `troubles` are those of the places, which are the same for every
+    /// instance.
+    fn judged(
+        &self,
+        mut facts: HealthFacts,
+        next_run: Option<Timestamp>,
+        troubles: &[PlaceTrouble],
+    ) -> InstanceHealth {
+        let id = facts.instance;
+        let cannot_start = self.observed.cannot_start.read().get(&id).cloned();
         // An attempt since then says more.
         let attempted = facts.attempted_last();
         let cannot_start =
             cannot_start.filter(|(since, _why)| attempted.is_none_or(|it| it <= *since));
         facts.cannot_start = cannot_start.or(facts.cannot_start);
-        let (policy, default) = (self.rules.policy(instance.id), HealthLimits::default());
+        facts.troubles = troubles.to_vec();
+        facts.drill_interval = self.rules.drill_interval(id);
+        let (policy, default) = (self.rules.policy(id), HealthLimits::default());
         let timetable = policy.as_ref().and_then(|it| it.timetable.as_ref());
         let limits = policy.as_ref().map_or(&default, |it| &it.health);
-        let mut health = examine(facts, timetable, limits, self.rules.now());
-        if let Some(table) = timetable {
-            let handled = health.facts.begun_until;
-            health.next_run = self.rules.next_run(db, instance.id, table, handled)?;
-        }
-        Ok(health)
+        let health = examine(facts, timetable, limits, self.rules.now());
+        InstanceHealth { next_run, ..health }
     }
 }
 
@@ -212,12 +218,8 @@ impl Rules {
         self.policy(id)?.drill.as_ref()?.interval(self.now())
     }
 
-    fn health_facts(
-        &self,
-        db: Records<'_>,
-        instance: &Instance,
-        troubles: &[PlaceTrouble],
-    ) -> Result<HealthFacts> {
+    /// What the rows say of it. What is not in them is filled in when it is judged.
+    pub(super) fn health_facts(&self, db: Records<'_>, instance: &Instance) -> Result<HealthFacts> {
         let (project, id, until) = (&instance.project, instance.id, self.latest_plausible());
         let completed = db.completed_history(project, id, until)?;
         let last_good = db.newest_whole(project, id, until)?;
@@ -239,10 +241,10 @@ impl Rules {
                 && instance.status != InstanceStatus::Detached,
             first_seen: instance.created,
             verify: instance.verify,
-            drill_interval: self.drill_interval(id),
+            drill_interval: None,
             staging: self.staging_problem(db, id)?,
             copies: self.copies_of_instance(db, id)?,
-            troubles: troubles.to_vec(),
+            troubles: Vec::new(),
             holdings: db.holdings_of(project, id)?,
             scheduled_since: schedule.as_ref().map(|it| it.since),
             begun_until: schedule.as_ref().map(|it| it.handled),

@@ -19,6 +19,7 @@ mod events;
 mod health;
 mod import;
 mod instances;
+mod known_facts;
 mod lineage;
 mod notices;
 mod places;
@@ -53,6 +54,7 @@ use crate::store::{self, Purpose, Records, Store};
 use drills::RunningDrills;
 use events::Tally;
 use health::Observed;
+use known_facts::KnownFacts;
 use notices::Notices;
 use progress::Progress;
 use rules::Rules;
@@ -110,6 +112,7 @@ pub struct Catalog {
     drills: Arc<RunningDrills>,
     notices: Notices,
     observed: Observed,
+    known_facts: KnownFacts,
     /// The instances of which a backup ended, for retention.
     finished: Arc<Mutex<HashSet<InstanceId>>>,
     /// Events that are counted before they are written.
@@ -129,7 +132,8 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        let (progress, drills, notices, observed, finished, tally, changes) = Default::default();
+        let (progress, drills, notices, observed, known_facts) = Default::default();
+        let (finished, tally, changes) = Default::default();
         Ok(Self {
             store,
             rules,
@@ -139,6 +143,7 @@ impl Catalog {
             drills,
             notices,
             observed,
+            known_facts,
             finished,
             tally,
             changes,

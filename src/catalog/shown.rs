@@ -35,7 +35,7 @@ impl Catalog {
     pub fn instance_report(&self, scope: &Scope<Read>, id: InstanceId) -> Result<InstanceReport> {
         self.store.read(|db| {
             let instance = visible_instance(db, scope, id)?;
-            let health = self.instance_health(db, &instance, &self.rules.place_troubles(db)?)?;
+            let health = self.instance_health(db, &instance)?;
             Ok(InstanceReport { instance, health })
         })
     }

@@ -1,6 +1,6 @@
 //! What the health of an instance is judged by, with a bounded number of searches for each.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, named_params, params};
@@ -122,6 +122,8 @@ statements! {
     ALL_TOTALS = "SELECT instance, project, backups, stored_bytes FROM instance_totals
          WHERE backups <> 0 OR stored_bytes <> 0 ORDER BY instance, project";
 
+    CHANGES = "SELECT instance, changes FROM instance_changes";
+
     /// What the totals have to be.
     COUNTED = "SELECT instance, project, count(*), sum(size) FROM backups INDEXED BY backups_history
          WHERE status = 'COMPLETED' AND removal IS NULL AND instance IS NOT NULL
@@ -159,6 +161,20 @@ statements! {
          WHERE instance = ?1 AND kind = 'drill' AND kind IN ('drill', 'staging') AND result = ?2
              AND ended > -1
          ORDER BY ended DESC, id DESC LIMIT ?3";
+}
+
+/// How often what the health of each instance depends on was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InstanceChanges {
+    of_every: i64,
+    of: HashMap<InstanceId, i64>,
+}
+
+impl InstanceChanges {
+    /// Changes that concern every instance, and those of this one.
+    pub fn of(&self, instance: InstanceId) -> (i64, i64) {
+        (self.of_every, self.of.get(&instance).copied().unwrap_or_default())
+    }
 }
 
 /// What there is of one instance in a project.
@@ -261,6 +277,21 @@ impl Records<'_> {
         let found: Option<Json<Vec<LeftOut>>> =
             query_first(self.0, LEFT_OUT, [id], |row| row.get(0))?;
         Ok(found.map(|it| it.0).unwrap_or_default())
+    }
+
+    /// How often what the health of each instance depends on was changed.
+    pub fn instance_changes(self) -> Result<InstanceChanges> {
+        let mut changes = InstanceChanges::default();
+        let rows = query_all(self.0, CHANGES, [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        for (instance, count) in rows {
+            match instance.parse() {
+                Ok(id) => drop(changes.of.insert(id, count)),
+                Err(_every) => changes.of_every = changes.of_every.saturating_add(count),
+            }
+        }
+        Ok(changes)
     }
 
     /// Backups that are damaged or missing, the newest first.

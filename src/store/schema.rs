@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/9_unattended.sql"),
     include_str!("steps/10_totals.sql"),
     include_str!("steps/11_holdings.sql"),
+    include_str!("steps/12_changes.sql"),
 ];
 
 /// The number of the current schema.

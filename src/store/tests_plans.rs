@@ -33,9 +33,10 @@ const FILES: [(&str, &[&str], &str); 17] = [
 
 /// These may be read from end to end: partial indexes that hold only the rows that are wanted, what
 /// a recursive query has found, the few places, and sums.
-const SCANNED: [&str; 11] = [
+const SCANNED: [&str; 12] = [
     "SCAN alerts USING INDEX alerts_open",
     "SCAN instance_totals",
+    "SCAN instance_changes",
     "SCAN holdings",
     "SCAN places",
     "SCAN place_troubles",

@@ -8,6 +8,7 @@ mod drills;
 mod events;
 pub(crate) mod fixture;
 mod instances;
+mod known_facts;
 mod lists;
 mod places;
 mod policies;

@@ -51,7 +51,7 @@ impl Fixture {
     }
 
     /// Something happens to a backup, or there is one more. What is refused changes nothing.
-    fn step(&self, random: &mut Rng, all: &mut Vec<BackupId>) {
+    pub(super) fn step(&self, random: &mut Rng, all: &mut Vec<BackupId>) {
         let Some(some) = random.choice(all.as_slice()).copied() else {
             return all.extend(self.make(random));
         };
