@@ -90,5 +90,7 @@ mod support;
 mod trees;
 #[path = "program/undo.rs"]
 mod undo;
+#[path = "program/unread_copies.rs"]
+mod unread_copies;
 #[path = "program/without_coffer.rs"]
 mod without_coffer;

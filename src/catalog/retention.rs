@@ -289,6 +289,7 @@ impl Held {
                 Some(_) => PlaceRule::Follows,
                 None => PlaceRule::Unknown,
             },
+            readable: known.is_some_and(|it| it.readable),
             copies: self.copies.iter().map(|(id, (proven, _))| (*id, *proven)).collect(),
         }
     }

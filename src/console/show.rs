@@ -164,6 +164,9 @@ pub(super) const fn guard(guard: Guard) -> &'static str {
         Guard::StoreNotWhole => "the archives are not all where they were: nothing goes",
         Guard::NotConfigured => "the instance is not in the configuration: nothing goes",
         Guard::NotCopied => "a place keeps it for longer and does not have all of it yet",
+        Guard::NoKey => {
+            "only encrypted copies would be left, and no key of encryption.identity_files reads them"
+        }
         Guard::SourceShrank => "the database shrank to less than half: nothing goes",
     }
 }

@@ -44,8 +44,9 @@ fn remove(context: &Context, backup: &Backup) -> Result<()> {
         };
         places::require_same(context, &*target.place)?;
         match target.place.stat(&copy.location)? {
+            // Without the keys to it nothing here could read it again.
+            Some(stored) if stored.bytes == copy.sent && !target.readable => {}
             Some(stored) if stored.bytes == copy.sent => {
-                // Without the keys to it nothing here could read it again.
                 target.place.open(&copy.location)?;
                 found = found.saturating_add(1);
             }
@@ -57,7 +58,7 @@ fn remove(context: &Context, backup: &Backup) -> Result<()> {
     }
     if found == 0 || !lost.is_empty() {
         return Err(JobError::BadCopy(if lost.is_empty() {
-            "no place of the configuration has a copy of it".to_owned()
+            "no place of the configuration has a copy of it that can be read here".to_owned()
         } else {
             format!("its copy is gone from {}, and is made again", lost.join(", "))
         }));

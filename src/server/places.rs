@@ -62,7 +62,8 @@ fn is_readable(recipients: Option<&Recipients>, identities: &Identities) -> bool
     recipients.is_none_or(|all| all.texts().iter().any(|it| ours.contains(&key(it))))
 }
 
-pub(super) fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
+/// The places of the configuration, ready to be copied to. Connects to nothing.
+pub fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
     let identities = keys::available(config);
     let target = |place: &PlaceConfig| {
         let recipients = recipients(place, config)?;

@@ -17,7 +17,7 @@ use crate::support::{
 /// What a thief looks for.
 const SECRET: &str = "the secret of a customer";
 
-fn database(folder: &Path) -> PathBuf {
+pub(super) fn database(folder: &Path) -> PathBuf {
     let path = folder.join("shop.db");
     let rows = format!("CREATE TABLE row(data TEXT); INSERT INTO row VALUES ('{SECRET}');");
     Connection::open(&path).unwrap().execute_batch(&rows).unwrap();
@@ -42,7 +42,7 @@ pub(super) fn stdout(output: Output) -> String {
 }
 
 /// A new secret key, and its public one.
-fn new_key(folder: &Path, name: &str) -> (PathBuf, String) {
+pub(super) fn new_key(folder: &Path, name: &str) -> (PathBuf, String) {
     let file = folder.join(name);
     let made = coffer(&["key", "new", "--json", "--to"]).arg(&file).output().unwrap();
     let made: Value = serde_json::from_str(&stdout(made)).unwrap();
@@ -61,7 +61,7 @@ fn with_place(builder: Builder, place: &Path, recipients: &str) -> Builder {
         .allow_warning("was never tried")
 }
 
-fn wait_for_copy(server: &TestServer, backup: &Value) {
+pub(super) fn wait_for_copy(server: &TestServer, backup: &Value) {
     let id = id_of(backup);
     wait_until(&format!("the copy of {id}"), || {
         let copy = server.admin().backup(id)["copies"][0].take();
@@ -71,7 +71,7 @@ fn wait_for_copy(server: &TestServer, backup: &Value) {
 }
 
 /// The archives in the place, by their ending.
-fn archives(place: &Path, ending: &str) -> Vec<PathBuf> {
+pub(super) fn archives(place: &Path, ending: &str) -> Vec<PathBuf> {
     let all = files_below(&place.join("archives")).into_iter();
     all.filter(|it| it.to_str().unwrap().ends_with(ending)).collect()
 }

@@ -140,6 +140,9 @@ const fn why(guard: Guard) -> &'static str {
         Guard::StoreNotWhole => "archives are missing",
         Guard::NotConfigured => "the instance is not in the configuration",
         Guard::NotCopied => "a place keeps it for longer and does not have all of it yet",
+        Guard::NoKey => {
+            "only encrypted copies would be left, and no key of encryption.identity_files reads them"
+        }
         Guard::SourceShrank => {
             "the newest backup holds less than half of what others did in the two weeks before"
         }

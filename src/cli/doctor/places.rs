@@ -20,11 +20,27 @@ pub(super) fn places(config: &Config, findings: &mut Findings) {
     for place in &config.places {
         look_at(config, place, context.as_ref(), findings);
     }
+    for place in unread(config) {
+        findings.warning(
+            &format!("place {}", place.name),
+            "what it keeps for longer than data_dir stays in data_dir, too: its copies are encrypted, and no key on this \
+             machine reads them",
+            "name a secret key in encryption.identity_files if archives are to leave data_dir",
+        );
+    }
     let Some(context) = context else { return };
     if let Err(error) = removed(&context, findings) {
         findings.problem("places", error.to_string(), "see what is said of the catalog");
     }
     context.catalog.close();
+}
+
+/// The places with rules of their own whose copies cannot be read again here. That one cannot be opened is said of itself.
+fn unread(config: &Config) -> impl Iterator<Item = &PlaceConfig> {
+    let targets = server::places::of(config).unwrap_or_default();
+    let unreadable = targets.into_iter().filter(|it| !it.readable);
+    let names: Vec<String> = unreadable.map(|it| it.place.name().to_owned()).collect();
+    config.places.iter().filter(move |it| it.keep.is_some() && names.contains(&it.name))
 }
 
 fn look_at(

@@ -42,6 +42,8 @@ words! {
         SourceShrank = "source_shrank",
         /// A place keeps it for longer, and does not have all of it yet.
         NotCopied = "not_copied",
+        /// Only places keep it for longer whose copies are encrypted, and no key here reads them.
+        NoKey = "no_key",
     }
 }
 
@@ -77,7 +79,8 @@ impl Guard {
             | Self::Busy
             | Self::Damaged
             | Self::TooYoung
-            | Self::NotCopied => false,
+            | Self::NotCopied
+            | Self::NoKey => false,
         }
     }
 
@@ -107,7 +110,8 @@ impl Guard {
             | Self::StoreNotWhole
             | Self::NotConfigured
             | Self::SourceShrank
-            | Self::NotCopied => false,
+            | Self::NotCopied
+            | Self::NoKey => false,
         }
     }
 }

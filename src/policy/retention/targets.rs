@@ -2,8 +2,8 @@
 //!
 //! Each target decides over what lies there, by its own rules and with the same guards: the newest chain that is proven
 //! there never goes from there, and nothing goes from there before a newer full backup is proven there. Together: what
-//! goes from the data directory, and a place keeps, goes only when its copies there are proven; and a backup is
-//! forgotten only when no target keeps it any more.
+//! goes from the data directory, and a place keeps, goes only when its copies there are proven and can be read again here;
+//! and a backup is forgotten only when no target keeps it any more.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
@@ -18,6 +18,8 @@ use super::{Chain, Decision, Fate, Guard, History, Keep, Point, PointState, deci
 pub struct PlaceTarget<'a> {
     pub name: &'a str,
     pub rule: PlaceRule<'a>,
+    /// Whether what lies there can be read again here: it is not encrypted, or there is a key.
+    pub readable: bool,
     /// The copies that it holds or is to hold: whether each is proven.
     pub copies: HashMap<BackupId, bool>,
 }
@@ -94,7 +96,8 @@ pub fn decide_targets_without<S: BuildHasher>(
     for family in &families.all {
         let root = family.root.id;
         let keepers = keepers(family, is_touched(family), places, &own);
-        let is_kept = !keepers.is_empty() && keepers.iter().all(|it| is_proven_in(it, family));
+        let is_kept = keepers.iter().any(|it| it.readable)
+            && keepers.iter().all(|it| is_proven_in(it, family));
         let is_away = family.members.iter().all(|it| away.contains(&it.id));
         if !is_away && is_touched(family) {
             if is_kept && !suspended {
@@ -146,10 +149,16 @@ fn leaves_for_good(here: &Decision, root: BackupId) -> bool {
 
 /// What becomes of a chain that the data directory does not keep and these places do.
 fn leaving(family: &Family<'_>, keepers: &[&PlaceTarget<'_>], missing: Option<Guard>) -> Fate {
-    if keepers.iter().all(|it| is_proven_in(it, family)) || missing == Some(Guard::NotCopied) {
+    let holds = |guard: Guard| match guard {
+        Guard::NotCopied => !keepers.iter().all(|it| is_proven_in(it, family)),
+        _ => !keepers.iter().any(|it| it.readable),
+    };
+    let guards = [Guard::NotCopied, Guard::NoKey].into_iter();
+    let guards: Vec<Guard> = guards.filter(|it| missing != Some(*it) && holds(*it)).collect();
+    if guards.is_empty() {
         Fate::Leaves { places: keepers.iter().map(|it| it.name.to_owned()).collect() }
     } else {
-        Fate::Stays { tiers: Vec::new(), guards: vec![Guard::NotCopied] }
+        Fate::Stays { tiers: Vec::new(), guards }
     }
 }
 

@@ -25,6 +25,7 @@ fn histories() -> u64 {
 struct Place {
     name: &'static str,
     keep: Option<Keep>,
+    readable: bool,
     copies: HashMap<BackupId, bool>,
 }
 
@@ -35,6 +36,7 @@ impl Place {
         PlaceTarget {
             name: self.name,
             rule: self.keep.as_ref().map_or(PlaceRule::Follows, PlaceRule::Own),
+            readable: self.readable,
             copies: copies.map(|(id, proven)| (*id, *proven)).collect(),
         }
     }
@@ -56,8 +58,9 @@ impl House {
         let mut random = Rng::with_seed(seed ^ 0x5eed);
         let own = Some(random_policy(&mut random));
         let other = random.bool().then(|| random_policy(&mut random));
-        let place = |name, keep| Place { name, keep, copies: HashMap::new() };
-        let places = [place("nas", own), place("offsite", other)];
+        let place = |name, keep, readable| Place { name, keep, readable, copies: HashMap::new() };
+        let places =
+            [place("nas", own, random.u32(..4) > 0), place("offsite", other, random.bool())];
         Self { world: World::new(seed, zone), random, away: HashSet::new(), places }
     }
 
@@ -130,6 +133,13 @@ fn check_here(house: &House, targets: &Targets) -> Result<(), String> {
     let why = if house.world.keep.max_size.is_some() { Fate::OverSize } else { Fate::Expired };
     for chain in &mut decision.chains {
         if matches!(chain.fate, Fate::Leaves { .. }) {
+            let failed = |id: &BackupId| {
+                points.iter().any(|it| it.id == *id && it.state == PointState::Failed)
+            };
+            let mut places = house.places.iter().filter(|it| it.readable);
+            if !places.any(|place| chain.members.iter().all(|id| failed(id) || place.holds(*id))) {
+                return Err(format!("what leaves of {} can be read nowhere", chain.root));
+            }
             chain.fate = why.clone();
         }
     }
@@ -233,5 +243,12 @@ fn in_random_histories_no_chain_is_broken_and_the_newest_has_all_its_copies_in_e
 fn without_waiting_for_copies_something_would_be_nowhere() {
     let zone = TimeZone::get("Europe/Berlin").unwrap();
     let broken = (0..3_000).find_map(|seed| run(seed, &zone, Some(Guard::NotCopied)).err());
-    assert!(broken.is_some_and(|why| why.contains("is nowhere")));
+    assert!(broken.is_some_and(|why| why.contains("nowhere")));
+}
+
+#[test]
+fn without_asking_for_a_key_only_what_nothing_here_reads_would_be_left() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let broken = (0..3_000).find_map(|seed| run(seed, &zone, Some(Guard::NoKey)).err());
+    assert!(broken.is_some_and(|why| why.contains("can be read nowhere")));
 }
