@@ -20,6 +20,8 @@ mod events;
 mod health;
 #[path = "api/http.rs"]
 mod http;
+#[path = "api/identity.rs"]
+mod identity;
 #[path = "api/isolation.rs"]
 mod isolation;
 #[path = "api/limits.rs"]

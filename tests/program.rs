@@ -92,5 +92,7 @@ mod trees;
 mod undo;
 #[path = "program/unread_copies.rs"]
 mod unread_copies;
+#[path = "program/users.rs"]
+mod users;
 #[path = "program/without_coffer.rs"]
 mod without_coffer;

@@ -40,5 +40,7 @@ mod storage;
 mod store;
 #[path = "rooms/undo.rs"]
 mod undo;
+#[path = "rooms/users.rs"]
+mod users;
 #[path = "rooms/wire.rs"]
 mod wire;

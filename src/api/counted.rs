@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::dev::ServiceRequest;
+use actix_web::HttpRequest;
 
 use crate::catalog::Counted;
 use crate::domain::{Action, Actor, BackupId, Origin, ProjectId};
@@ -11,7 +11,7 @@ use super::State;
 use super::connection::{Connection, Entrance};
 
 /// Where a request comes from.
-pub(super) fn origin(request: &ServiceRequest) -> Origin {
+pub(super) fn origin(request: &HttpRequest) -> Origin {
     let connection = request.conn_data::<Arc<Connection>>();
     match request.peer_addr() {
         Some(address) => Origin::Address(address.ip()),
@@ -20,7 +20,13 @@ pub(super) fn origin(request: &ServiceRequest) -> Origin {
     }
 }
 
-/// Counts a request whose token is not known. The name that it gave is not repeated: it may be a secret in the wrong
+/// Counts somebody who signed in.
+pub(super) fn count_signed_in(state: &State, actor: Actor, project: Option<ProjectId>) {
+    let (action, object) = (Action::SignIn, None);
+    state.catalog.count_event(Counted { action, actor, project, object, refused: false });
+}
+
+/// Counts a request whose token or password is not known. The name that it gave is not repeated: it may be a secret in the wrong
 /// place.
 pub(super) fn count_sign_in(state: &State, origin: Origin) {
     let actor = Actor { who: "unknown".to_owned(), origin };

@@ -52,6 +52,10 @@ pub(super) enum ApiError {
     Unavailable(&'static str),
     #[error("{0}")]
     OutOfReach(String),
+    #[error(
+        "Too many wrong passwords or tokens came from your address. Try again in {retry_after_s} seconds."
+    )]
+    Wait { retry_after_s: u64 },
     /// The text is for the log only.
     #[error("{0}")]
     Fault(String),
@@ -99,7 +103,16 @@ impl ApiError {
             Self::Unavailable(_) | Self::OutOfReach(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "serviceUnavailable")
             }
+            Self::Wait { .. } => (StatusCode::TOO_MANY_REQUESTS, "tooManyRequests"),
             Self::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "instanceFault"),
+        }
+    }
+
+    /// What the client reads.
+    fn said(&self) -> String {
+        match self {
+            Self::Fault(_cause) => FAULT.to_owned(),
+            _ => self.to_string(),
         }
     }
 
@@ -119,7 +132,7 @@ impl ApiError {
             Self::BadRange { length } => {
                 response.insert_header((CONTENT_RANGE, format!("bytes */{length}")));
             }
-            Self::LimitReached { retry_after_s, .. } => {
+            Self::LimitReached { retry_after_s, .. } | Self::Wait { retry_after_s } => {
                 response.insert_header((RETRY_AFTER, retry_after_s.to_string()));
             }
             _ => {}
@@ -135,10 +148,7 @@ impl ResponseError for ApiError {
     /// Leaves out the cause of a fault of the server, which `observe` writes to the log.
     fn error_response(&self) -> HttpResponse {
         let (status, name) = self.fault();
-        let message = match self {
-            Self::Fault(_cause) => FAULT.to_owned(),
-            _ => self.to_string(),
-        };
+        let message = self.said();
         let mut response = HttpResponse::build(status);
         self.add_headers(&mut response);
         response.json(ErrorBody::new(name, status.as_u16(), message))
@@ -157,6 +167,11 @@ pub(super) fn cause<B>(response: &HttpResponse<B>) -> Option<&str> {
         ApiError::Fault(cause) => Some(cause),
         _ => None,
     }
+}
+
+/// What a refusal of ours says to the client.
+pub(super) fn said<B>(response: &HttpResponse<B>) -> Option<String> {
+    response.error()?.as_error::<ApiError>().map(ApiError::said)
 }
 
 /// Whether the response is a refusal that the HTTP library made, with a body of its own.

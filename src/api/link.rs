@@ -28,6 +28,17 @@ pub(super) fn base(request: &HttpRequest, state: &State) -> String {
     }
 }
 
+/// The same for clients that need scheme and host: instead of a host that is not this server's, the address that the
+/// client reached.
+pub(super) fn absolute_base(request: &HttpRequest, state: &State) -> String {
+    let base = base(request, state);
+    if !base.is_empty() {
+        return base;
+    }
+    let local = request.conn_data::<Arc<Connection>>().and_then(|it| it.local());
+    local.map(|it| format!("http://{it}")).unwrap_or_default()
+}
+
 /// The `self` link of a resource, with version and project, and Trove's `bookmark` link, without.
 pub(super) fn self_and_bookmark(base: &str, project: &str, path: &str) -> Vec<Link> {
     [("self", format!("{base}/v1.0/{project}/{path}")), ("bookmark", format!("{base}/{path}"))]

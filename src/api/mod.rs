@@ -21,6 +21,7 @@ mod extract;
 mod flavors;
 mod health;
 mod held;
+mod identity;
 mod instances;
 mod limits;
 mod link;
@@ -46,9 +47,10 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::middleware::from_fn;
 use actix_web::{Error, web};
 
-use crate::access::{AlertChannels, ArchiveAccess};
+use crate::access::{AlertChannels, ArchiveAccess, SlowDown};
 use crate::catalog::{Catalog, CatalogError};
 use crate::domain::Backup;
+use crate::users::Users;
 use crate::wire::BackupView;
 
 use operation::Operation;
@@ -75,6 +77,12 @@ pub struct State {
     /// The channels for alerts.
     pub channels: Arc<dyn AlertChannels>,
     pub auth: AuthMode,
+    /// Who may sign in.
+    pub users: Arc<Users>,
+    /// Addresses that signed in wrongly.
+    pub slow_down: Arc<SlowDown>,
+    /// How long the answer to a wrong password waits.
+    pub wrong_sign_in_wait: Duration,
     /// What links begin with, if not with the host of the request.
     pub public_url: Option<String>,
     /// Names of this server, besides those of this machine's own loopback: links may begin with them.
@@ -135,16 +143,23 @@ pub fn routes(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig) {
         for resource in operation::resources(public_operations()) {
             config.service(resource);
         }
+        identity::configure(config);
         config.service(project).default_service(web::to(versions::unknown_path));
     }
 }
 
 /// What needs no token.
 fn public_operations() -> Vec<Operation> {
-    [versions::public_routes(), health::public_routes(), metrics::routes(), openapi::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        versions::public_routes(),
+        identity::public_routes(),
+        health::public_routes(),
+        metrics::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Everything below [`PROJECT`]. The first path that matches answers.

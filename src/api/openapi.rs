@@ -14,15 +14,20 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
-use crate::wire::{ErrorBody, ErrorDetail};
+use crate::wire::{ErrorBody, ErrorDetail, IdentityError, IdentityErrorBody};
 
 use super::operation::{Operation, operations};
-use super::{PROJECT, project_operations, public_operations};
+use super::{PROJECT, identity, project_operations, public_operations};
 
 /// The refusals that every request below a project may get.
 const ON_EVERY_PROJECT_ROUTE: [&str; 7] = ["400", "401", "403", "404", "413", "500", "503"];
+/// The refusals that every request of the identity API may get.
+const ON_EVERY_IDENTITY_ROUTE: [&str; 8] = ["400", "401", "403", "404", "413", "429", "500", "503"];
 /// The refusals of a request that has a body.
 const WITH_BODY: [&str; 2] = ["408", "415"];
+
+/// What the routes of the identity API are described below. They are below the other prefix, too.
+const IDENTITY: &str = identity::PREFIXES[0];
 
 /// What the id of a project looks like; any other gets a 404.
 const PROJECT_ID: &str = "^[A-Za-z0-9_-]{1,64}$";
@@ -69,10 +74,13 @@ pub(super) fn document() -> OpenApi {
         .security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)))
         .security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .schema(ErrorBody::name(), ErrorBody::schema())
-        .schema(ErrorDetail::name(), ErrorDetail::schema());
+        .schema(ErrorDetail::name(), ErrorDetail::schema())
+        .schema(IdentityErrorBody::name(), IdentityErrorBody::schema())
+        .schema(IdentityError::name(), IdentityError::schema());
     let public = public_operations().into_iter().map(|operation| (String::new(), operation));
     let project = project_operations().into_iter().map(|it| (PROJECT.to_owned(), it));
-    for (prefix, operation) in public.chain(project) {
+    let identity = identity::operations().into_iter().map(|it| (IDENTITY.to_owned(), it));
+    for (prefix, operation) in public.chain(identity).chain(project) {
         let Operation { method, path, .. } = operation;
         let mut described = (operation.document)();
         let mut schemas = Vec::new();
@@ -80,11 +88,11 @@ pub(super) fn document() -> OpenApi {
         let path = format!("{prefix}{path}");
         add_path_parameters(&path, &mut described);
         described.tags = None;
-        if prefix.is_empty() {
+        match prefix.as_str() {
             // Public: no authentication.
-            described.security = Some(Vec::new());
-        } else {
-            add_refusals(&mut described);
+            "" => described.security = Some(Vec::new()),
+            IDENTITY => describe_identity(&mut described),
+            _ => add_refusals(&mut described, &ON_EVERY_PROJECT_ROUTE, &ErrorBody::name()),
         }
         paths.add_path_operation(path, vec![method], described);
         components = components.schemas_from_iter(schemas);
@@ -97,7 +105,8 @@ pub(super) fn document() -> OpenApi {
                 .title("Coffer")
                 .version("1.0")
                 .description(Some(
-                    "OpenStack Trove's Backups API, in one binary. HEAD is answered as GET, without a body.",
+                    "OpenStack Trove's Backups API, in one binary, and a subset of Keystone's API for its users, which is below /v3 as well as \
+                     below /identity/v3. HEAD is answered as GET, without a body.",
                 ))
                 .license(Some(license)),
         )
@@ -129,17 +138,23 @@ fn add_path_parameters(path: &str, operation: &mut path::Operation) {
     }
 }
 
-fn add_refusals(operation: &mut path::Operation) {
+/// The identity API takes its token in one header only, and where one signs in none.
+fn describe_identity(operation: &mut path::Operation) {
+    let header = SecurityRequirement::new("token", [""; 0]);
+    let needs_none = operation.request_body.is_some();
+    operation.security = Some(if needs_none { Vec::new() } else { vec![header] });
+    add_refusals(operation, &ON_EVERY_IDENTITY_ROUTE, &IdentityErrorBody::name());
+}
+
+fn add_refusals(operation: &mut path::Operation, codes: &[&str], body: &str) {
     let with_body = operation.request_body.is_some().then_some(WITH_BODY);
-    let codes = ON_EVERY_PROJECT_ROUTE.into_iter().chain(with_body.into_iter().flatten());
-    for code in codes {
-        operation.responses.responses.entry(code.to_owned()).or_insert_with(refusal);
+    for code in codes.iter().copied().chain(with_body.into_iter().flatten()) {
+        operation.responses.responses.entry(code.to_owned()).or_insert_with(|| refusal(body));
     }
 }
 
-fn refusal() -> RefOr<Response> {
-    let content =
-        ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build();
+fn refusal(body: &str) -> RefOr<Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(body))).build();
     ResponseBuilder::new()
         .description("The request was refused; the body says why.")
         .content("application/json", content)

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{Catalog, Reply, Result};
-use crate::domain::{Action, Actor, Caller, Event};
+use crate::domain::{Action, Actor, Caller, Event, IssuedTokenSource};
 use crate::store::TokenRecord;
 
 /// A token. Its caller is shared with the requests that show it.
@@ -28,12 +28,14 @@ impl From<TokenRecord> for Known {
 pub(super) struct Tokens {
     configured: RwLock<Vec<Known>>,
     stored: RwLock<Vec<Known>>,
+    /// Those that users get when they sign in.
+    issued: RwLock<Option<Arc<dyn IssuedTokenSource>>>,
 }
 
 impl Tokens {
     pub(super) fn stored(stored: Vec<TokenRecord>) -> Self {
         let stored = stored.into_iter().map(Known::from).collect();
-        Self { configured: RwLock::default(), stored: RwLock::new(stored) }
+        Self { stored: RwLock::new(stored), ..Self::default() }
     }
 
     fn add(&self, token: TokenRecord) {
@@ -43,7 +45,7 @@ impl Tokens {
     }
 
     /// Compares with every token, so that the time taken does not depend on which one is alike.
-    pub(super) fn caller_of(&self, digest: &[u8]) -> Option<Arc<Caller>> {
+    pub(super) fn caller_of(&self, digest: &[u8; 32]) -> Option<Arc<Caller>> {
         let configured = self.configured.read();
         let stored = self.stored.read();
         let mut found = None;
@@ -53,14 +55,23 @@ impl Tokens {
                 found = Some(&token.caller);
             }
         }
-        found.cloned()
+        if let Some(found) = found {
+            return Some(Arc::clone(found));
+        }
+        let issued = self.issued.read().clone();
+        issued.and_then(|it| it.caller_of(digest))
     }
 }
 
 impl Catalog {
     /// The caller whose token has this secret, if one has. Takes the same time for every wrong secret.
     pub fn authenticate(&self, secret: &str) -> Option<Arc<Caller>> {
-        self.tokens.caller_of(&Sha256::digest(secret.as_bytes()))
+        self.tokens.caller_of(&Sha256::digest(secret.as_bytes()).into())
+    }
+
+    /// Tokens of this source are taken, too.
+    pub fn set_issued_tokens(&self, source: Arc<dyn IssuedTokenSource>) {
+        *self.tokens.issued.write() = Some(source);
     }
 
     /// Replaces the tokens that come from the configuration: name, project, roles, SHA-256 of the secret.

@@ -21,6 +21,7 @@ mod terminal;
 mod token;
 mod undelete;
 mod undo;
+mod user;
 mod verify;
 
 use std::io;
@@ -95,6 +96,8 @@ enum Command {
     Catalog(catalog::CatalogArgs),
     /// Make access tokens.
     Token(token::TokenArgs),
+    /// Add, list and remove users, who sign in with a password as OpenStack's clients do, and credentials of programs.
+    User(user::UserArgs),
     /// Make, show and try the keys that encrypted copies are read with.
     Key(key::KeyArgs),
     /// Check that everything a backup needs is in place.
@@ -170,6 +173,7 @@ fn perform(command: Command) -> error::Result<()> {
         Command::Consolidate(args) => backups::consolidate(&args),
         Command::Catalog(args) => catalog::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::User(args) => user::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {

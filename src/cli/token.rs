@@ -37,7 +37,7 @@ struct NewArgs {
     json: bool,
 }
 
-fn parse_role(word: &str) -> Result<Role, String> {
+pub(super) fn parse_role(word: &str) -> Result<Role, String> {
     match word {
         "admin" => Ok(Role::Admin),
         "member" => Ok(Role::Member),

@@ -140,6 +140,7 @@ fn ranges(config: &Config, found: &mut Problems) {
     found.range("limits.body_kib", &limits.body_kib, &(64..=1 << 20));
     found.range("limits.downloads", &limits.downloads, &(1..=65_536));
     found.range("limits.project_restores", &limits.project_restores, &(1..=1_000_000));
+    found.range("auth.token_lifetime_s", &config.auth.token_lifetime_s, &(60..=7 * DAY));
     found.range("executor.workers", &executor.workers, &(1..=16));
     found.range("executor.compression_threads", &executor.compression_threads, &(0..=64));
     found.range("executor.compression_level", &executor.compression_level, &(1..=19));

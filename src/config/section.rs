@@ -93,8 +93,16 @@ pub struct LimitsConfig {
 pub struct AuthConfig {
     #[serde(deserialize_with = "word::one")]
     pub mode: AuthMode,
+    pub token_lifetime_s: u64,
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
+}
+
+impl AuthConfig {
+    /// How long the tokens last that users get when they sign in.
+    pub const fn token_lifetime(&self) -> Duration {
+        Duration::from_secs(self.token_lifetime_s)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -28,7 +28,6 @@ mod route;
 mod session;
 mod show;
 mod sign_in;
-mod slow_down;
 mod state;
 mod timeline;
 

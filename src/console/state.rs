@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::access::{AlertChannels, ArchiveAccess};
+use crate::access::{AlertChannels, ArchiveAccess, SlowDown};
 use crate::catalog::Catalog;
 use crate::domain::{Clock, Timestamp};
 
 use super::session::Sessions;
-use super::slow_down::SlowDown;
 
 /// Pages that are kept up to date at once. Others are loaded again by hand.
 const LIVE_PAGES: usize = 32;
@@ -46,7 +45,7 @@ pub struct Console {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: ConsoleSettings,
     pub(super) sessions: Sessions,
-    pub(super) slow_down: SlowDown,
+    pub(super) slow_down: Arc<SlowDown>,
     pub(super) downloads: Arc<Semaphore>,
     pub(super) live_pages: Arc<Semaphore>,
 }
@@ -56,7 +55,7 @@ impl Console {
         catalog: Arc<Catalog>,
         archives: Arc<dyn ArchiveAccess>,
         channels: Arc<dyn AlertChannels>,
-        clock: Arc<dyn Clock>,
+        (clock, slow_down): (Arc<dyn Clock>, Arc<SlowDown>),
         settings: ConsoleSettings,
     ) -> Self {
         Self {
@@ -65,7 +64,7 @@ impl Console {
             channels,
             clock,
             sessions: Sessions::default(),
-            slow_down: SlowDown::default(),
+            slow_down,
             downloads: Arc::new(Semaphore::new(settings.downloads)),
             live_pages: Arc::new(Semaphore::new(LIVE_PAGES)),
             settings,

@@ -1,5 +1,8 @@
 //! Who makes a request, and what they may do.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::ProjectId;
@@ -13,6 +16,16 @@ pub enum Role {
     Member,
     /// Read in its own project.
     Reader,
+}
+
+impl Role {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Reader => "reader",
+        }
+    }
 }
 
 /// The bearer of a valid token; with `auth.mode = "none"`, anyone.
@@ -35,4 +48,10 @@ impl Caller {
     pub fn may_write(&self) -> bool {
         self.is_admin() || self.roles.contains(&Role::Member)
     }
+}
+
+/// Tokens that are given out while the server runs.
+pub trait IssuedTokenSource: Send + Sync + Debug {
+    /// Who sends the token whose secret has this SHA-256, if it is one that has not ended.
+    fn caller_of(&self, sha256: &[u8; 32]) -> Option<Arc<Caller>>;
 }

@@ -56,7 +56,7 @@ words! {
         ScheduleDelete = "schedule_delete",
         /// A token was made.
         TokenCreate = "token_create",
-        /// A request came with a token that is not known.
+        /// Somebody signed in; refused: with a token or a password that is not known.
         SignIn = "sign_in",
         /// A request asked for what its token may not do.
         Access = "access",

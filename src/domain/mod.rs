@@ -30,7 +30,7 @@ mod status;
 mod words;
 
 pub use backup::{ArchiveFacts, Backup, Here, NewBackup, ParentChoice, Registration};
-pub use caller::{Caller, Role};
+pub use caller::{Caller, IssuedTokenSource, Role};
 pub use cancel::Cancel;
 pub use causes::with_causes;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};

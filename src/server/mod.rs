@@ -20,6 +20,7 @@ mod startup_probe;
 mod stream;
 mod time_lapse;
 mod token;
+mod users;
 
 pub use alerts::{channels as alert_channels, test_channels};
 pub use error::ServerError;

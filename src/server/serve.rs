@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::rt::{System, SystemRunner};
 use actix_web::web;
 
+use crate::access::SlowDown;
 use crate::api::{self, LimitSettings, Limits, State};
 use crate::config::{AuthMode, Config, LimitsConfig};
 use crate::console::{Console, ConsoleSettings};
@@ -19,13 +20,13 @@ use super::reload::reload;
 use super::signals::SignalListener;
 use super::socket::{self, SocketServer};
 use super::startup_probe::StartupProbe;
-use super::{ServerError, alerts, http, keys, policies, token};
+use super::{ServerError, alerts, http, keys, policies, token, users};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
 
-/// How long the answer to a sign-in with a wrong token waits.
-const WRONG_TOKEN_WAIT: Duration = Duration::from_secs(1);
+/// How long the answer to a sign-in with a wrong token or password waits.
+const WRONG_SIGN_IN_WAIT: Duration = Duration::from_secs(1);
 
 /// Threads of the main one for what takes longer than it may be held up.
 const BLOCKING_THREADS: usize = 2;
@@ -101,6 +102,7 @@ async fn answer(
     channels: &Arc<Channels>,
     (address, signals): (Bound, &mut Option<SignalListener>),
 ) -> Result<(), ServerError> {
+    let slow_down = Arc::new(SlowDown::default());
     let state = web::Data::new(State {
         catalog: Arc::clone(&context.catalog),
         archives: Arc::new(Archives::new(&context.local, &context.storage)),
@@ -109,6 +111,9 @@ async fn answer(
             AuthMode::Token => api::AuthMode::Token,
             AuthMode::None => api::AuthMode::None,
         },
+        users: users::start(config, context),
+        slow_down: Arc::clone(&slow_down),
+        wrong_sign_in_wait: WRONG_SIGN_IN_WAIT,
         public_url: config.server.public_url().map(str::to_owned),
         hosts: config.server.hosts.split_whitespace().map(str::to_owned).collect(),
         body_timeout: config.server.request_timeout(),
@@ -123,7 +128,10 @@ async fn answer(
     let port = address.listen()?;
     let address = port.local_addr().map_err(ServerError::Run)?;
     let (_file, socket) = socket::listen(config).unzip();
-    let console = config.server.console.then(|| web::Data::new(console(config, context, channels)));
+    let console = config
+        .server
+        .console
+        .then(|| web::Data::new(console(config, context, channels, slow_down)));
     let faces = (&state, console.as_ref());
     let (server, application) =
         http::server(&config.server, faces, port).map_err(ServerError::Run)?;
@@ -144,13 +152,18 @@ async fn answer(
     result
 }
 
-fn console(config: &Config, context: &Context, channels: &Arc<Channels>) -> Console {
+fn console(
+    config: &Config,
+    context: &Context,
+    channels: &Arc<Channels>,
+    slow_down: Arc<SlowDown>,
+) -> Console {
     let settings = ConsoleSettings {
         needs_token: config.auth.mode == AuthMode::Token,
         public_url: config.server.public_url().map(str::to_owned),
         hosts: config.server.hosts.split_whitespace().map(str::to_owned).collect(),
         body_timeout: config.server.request_timeout(),
-        wrong_token_wait: WRONG_TOKEN_WAIT,
+        wrong_token_wait: WRONG_SIGN_IN_WAIT,
         downloads: config.limits.downloads,
         trash_window: config.storage.trash_window(),
         reference: api::openapi_text,
@@ -159,7 +172,8 @@ fn console(config: &Config, context: &Context, channels: &Arc<Channels>) -> Cons
     let catalog = Arc::clone(&context.catalog);
     let archives = Arc::new(Archives::new(&context.local, &context.storage));
     let channels = Arc::<Channels>::clone(channels);
-    Console::new(catalog, archives, channels, Arc::clone(&context.clock), settings)
+    let clock = (Arc::clone(&context.clock), slow_down);
+    Console::new(catalog, archives, channels, clock, settings)
 }
 
 fn limit_settings(limits: &LimitsConfig) -> LimitSettings {

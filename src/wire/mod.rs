@@ -14,6 +14,7 @@ mod envelope;
 mod error;
 mod event;
 mod health;
+mod identity;
 mod instance;
 mod project;
 mod quota;
@@ -43,6 +44,13 @@ pub use event::{EventList, EventView};
 pub use health::{
     DiskView, FailedAttemptView, GoodBackupView, HealthView, InstanceCopiesView,
     InstanceHealthView, LastDrillView, PlaceView, ProblemView,
+};
+pub use identity::{
+    CredentialProof, CredentialView, DomainRef, DomainView, EndpointView, IdentityError,
+    IdentityErrorBody, IdentityProjects, IdentityProof, IdentityVersion, IdentityVersionAnswer,
+    IdentityVersionList, IdentityVersionValues, MediaType, PasswordProof, RoleView, ScopeView,
+    SelfLink, ServiceCatalog, ServiceView, SignIn, SignInBody, TokenAnswer, TokenProof, TokenView,
+    UserRef, UserView,
 };
 pub use instance::{
     CreateInstance, DatastoreWish, Flavor, FlavorRef, InstanceAction, InstanceActionBody,

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import openstack
 from keystoneauth1 import session as keystone_session
 from keystoneauth1 import http_basic, noauth, token_endpoint
 from troveclient.v1 import client as trove
@@ -34,9 +35,20 @@ class Way:
             auth = http_basic.HTTPBasicAuth(endpoint, token.name, self.secret)
         self.session = keystone_session.Session(auth=auth)
 
+    @classmethod
+    def of_cloud(cls, server, user, clouds, name):
+        """The way that a clouds.yaml says: this one of its clouds, for this user."""
+        way = cls.__new__(cls)
+        way.server, way.project, way.kind, way.token = server, user.project, name, user
+        way.worker, way.options = None, ["--os-cloud", name]
+        os.environ["OS_CLIENT_CONFIG_FILE"] = str(clouds)
+        way.session = openstack.config.OpenStackConfig().get_one(name).get_session()
+        way.secret = way.session.get_token()
+        return way
+
     def python(self):
         """`troveclient`, as a program uses it."""
-        return trove.Client(session=self.session)
+        return trove.Client(session=self.session, service_type="database")
 
     def run(self, *arguments):
         """`openstack …` in a process that stays: exit code, output, errors."""

@@ -34,6 +34,14 @@ class Token:
         )
 
 
+class User:
+    """A user of `coffer user`, with its password."""
+
+    def __init__(self, name, project, role):
+        self.name, self.project, self.role = name, project, role
+        self.password = secrets.token_hex(16)
+
+
 class Server:
     """`coffer serve` on a free port, with a SQLite database `shop` in each project."""
 
@@ -58,10 +66,10 @@ class Server:
                 f'source = {{ path = "{path}" }}\n'
             )
         text += "".join(token.toml() for token in tokens)
-        config = self.root / "coffer.toml"
-        config.write_text(text)
+        self.binary, self.config = binary, self.root / "coffer.toml"
+        self.config.write_text(text)
         self.process = subprocess.Popen(
-            [binary, "serve", "--config", str(config)],
+            [binary, "serve", "--config", str(self.config)],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
@@ -93,6 +101,18 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
         self.folder.cleanup()
+
+    def command(self, *arguments, typed=""):
+        """What a command of the program reports, as JSON."""
+        command = [self.binary, *arguments, "--json", "--config", str(self.config)]
+        done = subprocess.run(command, input=typed, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def add(self, user):
+        """Adds a user, who can sign in at once."""
+        of = ("--project", user.project, "--role", user.role)
+        self.command("user", "add", user.name, *of, "--password-stdin", typed=user.password + "\n")
 
     def endpoint(self, project):
         return f"{self.base}/v1.0/{project}"

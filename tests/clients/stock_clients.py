@@ -10,6 +10,7 @@ import sys
 import traceback
 
 from clients import Way, forget_environment
+from identity import identity
 from program import program
 from server import Server, Token
 from tour import tour
@@ -54,6 +55,7 @@ def main():
         with check("token: a wrong one is refused with its reason"):
             said = stranger.fails("database", "backup", "list")
             assert "HTTP 401" in said, said
+        identity(server, projects[0], check)
         if check.failed:
             print("".join(server.log))
     with Server(binary, projects[:1], []) as server:

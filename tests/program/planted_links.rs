@@ -45,12 +45,13 @@ fn assert_untouched(home: &Path) {
 }
 
 /// The files of a data directory.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "catalog.ballast",
     "lock",
     "archives.id",
     "data.id",
     "admin.token",
+    "users.json",
     "catalog.db",
     "catalog.db-wal",
     "catalog.db-shm",

@@ -46,7 +46,7 @@ fn enter(request: &ServiceRequest) -> Result<(Scope<Read>, Arc<TokenUse>, Share)
     let state = request
         .app_data::<web::Data<State>>()
         .ok_or_else(|| ApiError::Fault("the application has no state".to_owned()))?;
-    let origin = counted::origin(request);
+    let origin = counted::origin(request.request());
     let caller = match state.auth {
         AuthMode::None => local_user(),
         AuthMode::Token => caller(state, request.headers()).ok_or_else(|| {

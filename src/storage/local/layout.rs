@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use tempfile::NamedTempFile;
 
 use super::folder::{Folder, failed, require_regular_file};
@@ -135,6 +136,24 @@ impl Layout {
     /// Writes a small file under a temporary name and renames it, durably. It replaces an earlier one.
     pub(super) fn replace_file(&self, folder: &Folder, name: &OsStr, content: &[u8]) -> Result<()> {
         let written = self.write_small(content)?;
+        rustix::fs::renameat(rustix::fs::CWD, written.path(), folder, name)
+            .map_err(failed("placing", &folder.path_of(name)))?;
+        folder.sync()
+    }
+
+    /// The same, and the file belongs to the folder's owner, also when root writes it for the server.
+    pub(super) fn replace_file_as_owner(
+        &self,
+        folder: &Folder,
+        name: &OsStr,
+        content: &[u8],
+    ) -> Result<()> {
+        let (written, owner) = (self.write_small(content)?, folder.own_metadata()?);
+        if geteuid().is_root() && owner.uid() != 0 {
+            let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
+            rustix::fs::fchown(written.as_file(), Some(user), Some(group))
+                .map_err(failed("setting the owner of", written.path()))?;
+        }
         rustix::fs::renameat(rustix::fs::CWD, written.path(), folder, name)
             .map_err(failed("placing", &folder.path_of(name)))?;
         folder.sync()

@@ -11,6 +11,7 @@
 //!            archives.id which folder `archives/` is
 //!            data.id     which data directory this is
 //!            signing.key what archives are signed with
+//!            users.json  who signs in with a password
 //!            tested-keys which public keys a decryption was tried with, and when
 //!            lock        held by the process that writes here
 //! ```
@@ -30,6 +31,7 @@ mod sweep;
 mod tested_keys;
 mod trash;
 mod upload_key;
+mod users;
 mod workspace;
 
 use std::collections::BTreeMap;
@@ -331,6 +333,24 @@ impl Local {
         let now = self.layout.clock.now();
         known.extend(keys.iter().map(|key| (key.clone(), now)));
         tested_keys::write(&self.layout, &known)
+    }
+
+    /// The inode, time of change in nanoseconds and size of the list of users; `None`: there is none.
+    pub fn users_stamp(&self) -> Result<Option<(u64, i128, u64)>> {
+        users::stamp(&self.layout)
+    }
+
+    /// The list of users; `None`: there is none.
+    pub fn users(&self) -> Result<Option<Vec<u8>>> {
+        users::read(&self.layout)
+    }
+
+    /// Replaces the list of users, durably, by what `change` makes of it.
+    pub fn change_users<E>(
+        &self,
+        change: impl FnOnce(Option<Vec<u8>>) -> Result<String, E>,
+    ) -> Result<Result<(), E>> {
+        users::change(&self.layout, change)
     }
 
     /// Keeps what an encrypted upload to a place has to go on with, durably, until it is removed. A secret.

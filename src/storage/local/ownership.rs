@@ -15,7 +15,7 @@ use super::folder::{Folder, failed};
 use crate::storage::{Result, StorageError};
 
 const FOLDERS: [&str; 6] = ["archives", "tmp", "trash", "restored", "instances", "uploads"];
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "lock",
     "archives.id",
     "data.id",
@@ -23,6 +23,7 @@ const FILES: [&str; 12] = [
     "admin.token",
     "signing.key",
     "tested-keys",
+    "users.json",
     "catalog.db",
     "catalog.db-wal",
     "catalog.db-shm",

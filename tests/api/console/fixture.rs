@@ -53,7 +53,7 @@ impl Browser {
             Arc::clone(&server.catalog),
             Arc::new(server.archives.clone()),
             Arc::clone(&server.state.channels),
-            Arc::<TestClock>::clone(&clock),
+            (Arc::<TestClock>::clone(&clock), Arc::default()),
             settings,
         );
         Self { server, console: web::Data::new(console), clock, cookie: String::new() }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod archives;
+mod people;
 
 use std::future::poll_fn;
 use std::panic::resume_unwind;
@@ -26,12 +27,15 @@ use coffer::domain::{
     VerifyLevel,
 };
 use coffer::notify::Channels;
+use coffer::users::Users;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 #[allow(unused_imports, reason = "the same")]
 pub use answer::{Answer, Request, fault};
 pub use archives::FolderArchives;
+#[allow(unused_imports, reason = "the same")]
+pub use people::People;
 
 /// Claims whatever there is to do.
 trait ClaimAny {
@@ -91,6 +95,8 @@ pub struct Fixture {
     pub catalog: Arc<Catalog>,
     pub state: web::Data<State>,
     pub archives: FolderArchives,
+    /// Who may sign in; nobody, until a test adds somebody.
+    pub people: People,
     _folder: TempDir,
 }
 
@@ -162,11 +168,17 @@ impl Fixture {
         let instances = INSTANCES.iter().map(|it| instance(*it)).collect();
         blocking(|| catalog.sync_instances(instances).wait().unwrap());
         let archives = FolderArchives::new(folder.path().join("archives"));
+        let people = People::new(START);
+        let users = people.users();
+        catalog.set_issued_tokens(Arc::<Users>::clone(&users));
         let state = web::Data::new(State {
             catalog: Arc::clone(&catalog),
             archives: Arc::new(archives.clone()),
             channels: Arc::new(Channels::default()),
             auth,
+            users,
+            slow_down: Arc::default(),
+            wrong_sign_in_wait: Duration::ZERO,
             public_url: public_url.map(str::to_owned),
             hosts: vec!["coffer.test".to_owned()],
             body_timeout: Duration::from_secs(60),
@@ -178,7 +190,7 @@ impl Fixture {
             version: "9.9.9",
             answered: RequestCounts::default(),
         });
-        Self { catalog, state, archives, _folder: folder }
+        Self { catalog, state, archives, people, _folder: folder }
     }
 
     /// Sends a request, and reads the body of the answer as far as it comes: its bytes, and how long it was to be.

@@ -1,4 +1,4 @@
-//! Wrong tokens: an address that sent some has to wait before it may try again.
+//! Wrong tokens and passwords: an address that sent some has to wait before it may try again.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,26 +8,27 @@ use parking_lot::Mutex;
 
 use crate::domain::Timestamp;
 
-/// So many wrong tokens of an address in this time, and it has to wait until the time has passed.
+/// So many wrong ones of an address in this time, and it has to wait until the time has passed.
 const MOST: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses that are remembered. With more, all counts start again at zero.
 const ADDRESSES: usize = 4096;
 
+/// What the console and the API know of addresses that signed in wrongly; they share one.
 #[derive(Debug, Default)]
-pub(super) struct SlowDown(Mutex<HashMap<Option<IpAddr>, (u32, Timestamp)>>);
+pub struct SlowDown(Mutex<HashMap<Option<IpAddr>, (u32, Timestamp)>>);
 
 impl SlowDown {
     /// How long this address has to wait, if it has to. One that is not known is local.
-    pub(super) fn must_wait(&self, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
+    pub fn must_wait(&self, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
         let known = self.0.lock();
         let (count, since) = known.get(&address)?;
         let end = since.plus(WINDOW);
         (*count >= MOST && now < end && now >= *since).then(|| now.until(end))
     }
 
-    /// It sent a wrong token.
-    pub(super) fn note(&self, address: Option<IpAddr>, now: Timestamp) {
+    /// It sent a wrong token or password.
+    pub fn note(&self, address: Option<IpAddr>, now: Timestamp) {
         let mut known = self.0.lock();
         if known.len() >= ADDRESSES {
             known.retain(|_, (_, since)| since.plus(WINDOW) > now);
