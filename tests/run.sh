@@ -102,6 +102,13 @@ clients() {
     target/venv/bin/python -B tests/clients/stock_clients.py target/debug/coffer
 }
 
+# The backup scenario of Trove's tests. It waits for most of its time.
+tempest() {
+    install_clients
+    cargo build --locked
+    target/venv/bin/python -B tests/clients/tempest_backups.py target/debug/coffer
+}
+
 # What says whether everybody can use a page.
 install_axe() {
     local folder=target/tools/axe
@@ -233,7 +240,9 @@ other_part "stock clients" clients
 part "API schema" api_schema
 wait_for_other
 part "console in a browser" console
+other_part "Trove's tempest plugin" tempest
 part "Debian package" package
+wait_for_other
 
 [ ! -s target/failures ] || cat target/failures
 printf '\n'
