@@ -28,14 +28,26 @@ fn version_1(request: &HttpRequest, state: &State) -> ApiVersion {
     }
 }
 
-/// List the versions of this API
+/// The identity API, for clients that look for Keystone at the root of this server.
+fn identity_3(request: &HttpRequest, state: &State) -> ApiVersion {
+    let href = format!("{}/identity/v3/", link::absolute_base(request, state));
+    ApiVersion {
+        id: "v3.14".to_owned(),
+        status: "stable".to_owned(),
+        updated: "2020-04-07T00:00:00Z".to_owned(),
+        links: vec![Link { href, rel: "self".to_owned() }],
+    }
+}
+
+/// List the versions of this API, and that of the identity API
 #[utoipa::path(
     get,
     path = "/",
     responses((status = 200, description = "The versions.", body = ApiVersionList))
 )]
 async fn list_versions(request: HttpRequest, state: Data<State>) -> Json<ApiVersionList> {
-    Json(ApiVersionList { versions: vec![version_1(&request, &state)] })
+    let versions = vec![version_1(&request, &state), identity_3(&request, &state)];
+    Json(ApiVersionList { versions })
 }
 
 /// Show this version

@@ -12,7 +12,7 @@ pub struct ApiVersion {
     pub id: String,
     /// Its URLs.
     pub links: Vec<Link>,
-    /// `CURRENT`.
+    /// `CURRENT`; of the identity API `stable`.
     pub status: String,
     /// When it was made.
     pub updated: String,

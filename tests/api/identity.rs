@@ -246,6 +246,9 @@ async fn clients_find_the_version_and_the_projects() {
         assert_eq!((answer.status, &version["id"]), (300, &json!("v3.14")));
         assert_eq!(version["links"][0]["href"], "http://coffer.test/identity/v3/");
     }
+    let root = cloud.server.get("/", "").await.json();
+    assert_eq!(root["versions"][0]["id"], "v1.0");
+    assert_eq!(root["versions"][1]["links"][0]["href"], "http://coffer.test/identity/v3/");
     for path in ["/identity/v3", "/identity/v3/", "/v3", "/v3/"] {
         let answer = cloud.server.get(path, "").await;
         assert_eq!((answer.status, &answer.json()["version"]["status"]), (200, &json!("stable")));

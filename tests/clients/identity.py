@@ -25,7 +25,7 @@ def identity(server, project, check):
     # JSON is YAML, too.
     clouds.write_text(json.dumps({"clouds": _clouds(server.base, user, made)}))
     tour(Way.of_cloud(server, user, clouds, "password"), check)
-    for name in ("credential", "v3", "id", "region"):
+    for name in ("credential", "v3", "root", "id", "region"):
         with check(f"{name}: backup create, list, show, delete"):
             _few(Way.of_cloud(server, user, clouds, name))
     with check("openstack token issue, catalog list, project list"):
@@ -59,6 +59,7 @@ def _clouds(base, user, made):
         "credential": shown["coffer-program"],
         "region": {"auth": auth, "region_name": "RegionOne", "interface": "internal"},
         "v3": {"auth": auth | {"auth_url": f"{base}/v3"}, "identity_api_version": "3"},
+        "root": {"auth": auth | {"auth_url": base}},
         "id": {"auth": by_id},
         "wrong": {"auth": auth | {"password": "wrong-password"}},
     }
