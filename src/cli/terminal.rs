@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::catalog::CatalogError;
-use crate::domain::{LeftOut, with_causes};
+use crate::domain::{LeftOut, for_json, for_people, harmless, with_causes};
 use crate::executor::OnProgress;
 
 /// How much of what a backup leaves out is printed.
@@ -21,22 +21,10 @@ const LONGEST_SECRET: u64 = 4096;
 /// Why a line could not be written.
 static LOST_OUTPUT: OnceLock<io::Error> = OnceLock::new();
 
-/// A text without what would control the terminal: names of files may hold anything.
-fn harmless(text: impl Display) -> String {
-    let mut harmless = String::new();
-    for char in text.to_string().chars() {
-        if char.is_control() && char != '\n' && char != '\t' {
-            harmless.extend(char.escape_default());
-        } else {
-            harmless.push(char);
-        }
-    }
-    harmless
-}
-
 /// Prints a line to stdout. [`lost_output`] tells whether all were written.
 pub(super) fn say(line: impl Display) {
-    if let Err(error) = writeln!(io::stdout().lock(), "{}", harmless(line)) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{}", harmless(&line.to_string(), for_people))
+    {
         LOST_OUTPUT.get_or_init(|| error);
     }
 }
@@ -49,23 +37,28 @@ pub(super) fn lost_output() -> Option<&'static io::Error> {
     LOST_OUTPUT.get()
 }
 
+/// Prints a document. What could not be seen in it is escaped as JSON does, so that it stays the same document.
 pub(super) fn say_json(report: &Value) {
-    say(format_args!("{report:#}"));
+    let text = format!("{report:#}");
+    if let Err(error) = writeln!(io::stdout().lock(), "{}", harmless(&text, for_json)) {
+        LOST_OUTPUT.get_or_init(|| error);
+    }
 }
 
 /// Prints an error with its causes to stderr.
 pub(super) fn complain(error: &dyn Error) {
-    writeln!(io::stderr().lock(), "coffer: {}", harmless(with_causes(error))).ok();
+    writeln!(io::stderr().lock(), "coffer: {}", harmless(&with_causes(error), for_people)).ok();
 }
 
 /// Prints an error to stderr as a JSON document in one line.
 pub(super) fn complain_in_json(error: &dyn Error, exit_code: u8) {
     let report = json!({ "error": with_causes(error), "exit_code": exit_code });
-    writeln!(io::stderr().lock(), "{report}").ok();
+    writeln!(io::stderr().lock(), "{}", harmless(&report.to_string(), for_json)).ok();
 }
 
 pub(super) fn warn(line: impl Display) {
-    writeln!(io::stderr().lock(), "coffer: warning: {}", harmless(line)).ok();
+    writeln!(io::stderr().lock(), "coffer: warning: {}", harmless(&line.to_string(), for_people))
+        .ok();
 }
 
 /// What was found is true whether or not the catalog can be written at the moment: if not, that is only mentioned.
@@ -146,14 +139,4 @@ pub(super) fn human(bytes: u64) -> String {
 pub(super) fn counted<N: Copy + PartialEq + From<u8> + Display>(number: N, noun: &str) -> String {
     let plural = if number == N::from(1) { "" } else { "s" };
     format!("{number} {noun}{plural}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_would_control_a_terminal_is_shown_as_an_escape() {
-        assert_eq!(harmless("a\u{1b}[31m\r\u{9b}ü\tb\nc"), "a\\u{1b}[31m\\r\\u{9b}ü\tb\nc");
-    }
 }

@@ -15,10 +15,10 @@ use super::asked::Asked;
 use super::body::Fields;
 use super::error::ConsoleError;
 use super::page::{Page, form_token, ok};
+use super::part::Part;
 use super::show::{self, or_nothing, when};
 
-/// Alerts that are listed.
-const SHOWN: usize = 100;
+const PATH: &str = "/console/alerts";
 
 pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
     made(asked, &[])
@@ -34,23 +34,24 @@ fn made(asked: &Asked, tests: &[ChannelTest]) -> Result<Page, ConsoleError> {
         h1 { "Alerts" }
         section aria-labelledby="open" {
             h2 #open { "Now" }
-            @if open.is_empty() { p.empty { "Nothing is wrong." } } @else { (list(&open, now)) }
+            @if open.is_empty() { p.empty { "Nothing is wrong." } } @else { (list(asked, "open", &open, now)) }
         }
-        @if admin { (channels(asked, tests)) (undelivered(&waiting, now)) }
+        @if admin { (channels(asked, tests)) (undelivered(asked, &waiting, now)) }
         section aria-labelledby="over" {
             h2 #over { "Over" }
-            @if over.is_empty() { p.empty { "Nothing was wrong in the last 90 days." } } @else { (list(&over, now)) }
+            @if over.is_empty() { p.empty { "Nothing was wrong in the last 90 days." } } @else { (list(asked, "over", &over, now)) }
         }
     };
     Ok(Page::new("Alerts", body).in_menu("alerts"))
 }
 
-fn list(alerts: &[Alert], now: Timestamp) -> Markup {
+fn list(asked: &Asked, section: &'static str, alerts: &[Alert], now: Timestamp) -> Markup {
+    let part = Part::of(asked, section, alerts);
     html! {
         table.cards {
             thead { tr { th scope="col" { "What" } th scope="col" { "Of" } th scope="col" { "Since" } th scope="col" { "Over" } th scope="col" { "Sent to" } } }
             tbody {
-                @for it in alerts.iter().take(SHOWN) {
+                @for it in part.rows {
                     tr {
                         th scope="row" {
                             (show::severity(it.kind.severity())) " " (show::sentence(&it.message))
@@ -69,7 +70,7 @@ fn list(alerts: &[Alert], now: Timestamp) -> Markup {
                 }
             }
         }
-        @if alerts.len() > SHOWN { p.soft { "The newest " (SHOWN) " are shown; coffer alert list has all." } }
+        (part.links(asked, (PATH, section), if section == "open" { "alert" } else { "past alert" }))
     }
 }
 
@@ -108,7 +109,8 @@ fn channels(asked: &Asked, tests: &[ChannelTest]) -> Markup {
     }
 }
 
-fn undelivered(waiting: &[Delivery], now: Timestamp) -> Markup {
+fn undelivered(asked: &Asked, waiting: &[Delivery], now: Timestamp) -> Markup {
+    let part = Part::of(asked, "waiting", waiting);
     html! {
         @if !waiting.is_empty() {
             section aria-labelledby="waiting" {
@@ -116,7 +118,7 @@ fn undelivered(waiting: &[Delivery], now: Timestamp) -> Markup {
                 table.cards {
                     thead { tr { th scope="col" { "Channel" } th scope="col" { "Message" } th scope="col" { "Next attempt" } th scope="col" { "Last answer" } } }
                     tbody {
-                        @for it in waiting.iter().take(SHOWN) {
+                        @for it in part.rows {
                             tr {
                                 th scope="row" { (it.channel) }
                                 td data-label="Message" { (it.message.title) }
@@ -126,6 +128,7 @@ fn undelivered(waiting: &[Delivery], now: Timestamp) -> Markup {
                         }
                     }
                 }
+                (part.links(asked, (PATH, "waiting"), "message"))
             }
         }
     }

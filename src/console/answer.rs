@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::uri::{Authority, Uri};
 use actix_web::http::{Method, header};
@@ -19,6 +19,7 @@ use crate::domain::Origin;
 use super::asked::Asked;
 use super::body::Fields;
 use super::error::ConsoleError;
+use super::packed::{self, PACKED_SCRIPT, PACKED_STYLE, Packed, SCRIPT, STYLE};
 use super::page::{self, Page, go_to};
 use super::route::{Asset, BackupAction, InstanceAction, Route};
 use super::session::Session;
@@ -44,7 +45,7 @@ pub(super) async fn answer(
 ) -> HttpResponse {
     let route = Route::of(request.match_info().get("path").unwrap_or_default());
     if let (Some(Route::Asset(asset)), &Method::GET) = (route, request.method()) {
-        return guarded(asset_answer(asset), true);
+        return guarded(asset_answer(asset, packed::takes_gzip(&request)), true);
     }
     let console = console.into_inner();
     let is_here = host(&request).is_some_and(|it| is_known(it, &request, &console));
@@ -87,7 +88,8 @@ async fn respond(
     }
     let Some(session) = session else { return Ok(to_sign_in(request, changes)) };
     let route = route.ok_or(ConsoleError::NoPage)?;
-    let asked = Asked { console: Arc::clone(console), session: session.clone(), query };
+    let takes_gzip = packed::takes_gzip(request);
+    let asked = Asked { console: Arc::clone(console), session: session.clone(), query, takes_gzip };
     if !changes {
         return show(asked, route).await;
     }
@@ -108,10 +110,11 @@ async fn show(asked: Asked, route: Route) -> Result<HttpResponse, ConsoleError> 
     // Reading what a page shows may take longer than the event loop may be held up.
     let made = web::block(move || {
         let page = page_of(&asked, route)?;
-        Ok::<_, ConsoleError>(page.document(&asked.console, &asked.session))
+        let text = page::text(page.document(&asked.console, &asked.session));
+        Ok::<_, ConsoleError>(Packed::new(text, asked.takes_gzip))
     });
-    let text = made.await.map_err(|error| ConsoleError::Fault(error.to_string()))??;
-    Ok(page::ok(text))
+    let packed = made.await.map_err(|error| ConsoleError::Fault(error.to_string()))??;
+    Ok(packed.answer(page::HTML))
 }
 
 fn page_of(asked: &Asked, route: Route) -> Result<Page, ConsoleError> {
@@ -233,15 +236,19 @@ fn guarded(mut answer: HttpResponse, keep: bool) -> HttpResponse {
     set(header::X_FRAME_OPTIONS, "DENY");
     set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    set(VARY, "Accept-Encoding, Sec-Fetch-Site");
     set(CACHE_CONTROL, if keep { "no-cache" } else { "no-store" });
     answer
 }
 
-fn asset_answer(asset: Asset) -> HttpResponse {
-    let (kind, text) = match asset {
-        Asset::Style => ("text/css; charset=utf-8", include_str!("assets/console.css")),
-        Asset::Script => ("text/javascript; charset=utf-8", include_str!("assets/console.js")),
-        Asset::Icon => ("image/svg+xml", include_str!("assets/icon.svg")),
-    };
-    HttpResponse::Ok().content_type(kind).body(text)
+fn asset_answer(asset: Asset, gzip: bool) -> HttpResponse {
+    match asset {
+        Asset::Style => packed::asset(gzip, "text/css; charset=utf-8", STYLE, &PACKED_STYLE),
+        Asset::Script => {
+            packed::asset(gzip, "text/javascript; charset=utf-8", SCRIPT, &PACKED_SCRIPT)
+        }
+        Asset::Icon => {
+            HttpResponse::Ok().content_type("image/svg+xml").body(include_str!("assets/icon.svg"))
+        }
+    }
 }

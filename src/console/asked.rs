@@ -10,4 +10,6 @@ pub(super) struct Asked {
     pub(super) console: Arc<Console>,
     pub(super) session: Session,
     pub(super) query: Fields,
+    /// Whether the page may be compressed.
+    pub(super) takes_gzip: bool,
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::domain::{ArchiveFacts, Backup, BackupId, Kind, Timestamp};
+use crate::domain::{ArchiveFacts, Backup, BackupId, CopyState, Here, Kind, Timestamp};
 
 use super::asked::Asked;
 use super::error::ConsoleError;
@@ -33,7 +33,7 @@ pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
         (facts(&backup, now))
         (actions(asked, &backup))
         (left_out(backup.facts.as_ref()))
-        (proof::section(&backup, &rows, now))
+        (proof::section(asked, &backup, &rows, now))
         (copies(&backup, now))
         (chain_section(&chain, id))
         (by_hand(asked, &backup, &chain))
@@ -64,11 +64,24 @@ fn facts(backup: &Backup, now: Timestamp) -> Markup {
             div { dt { "Database" } dd { (backup.datastore.engine) " " (backup.datastore.version) } }
             @if let Some(facts) = facts {
                 div { dt { "It restores to" } dd { (mib(facts.source_bytes)) } }
-                div { dt { "Archive" } dd { (mib(facts.stored_bytes)) } }
+                div { dt { "Archive" } dd { (mib(facts.stored_bytes)) (where_it_lies(backup)) } }
             }
             @if let Some(text) = &backup.description { div { dt { "Description" } dd { (text) } } }
             @if let Some(at) = backup.pinned { div { dt { "Pinned" } dd { (when(at, now)) } } }
             div { dt { "Id" } dd { code { (backup.id) } } }
+        }
+    }
+}
+
+/// Where the archive is, if it is not only on this machine.
+fn where_it_lies(backup: &Backup) -> Markup {
+    let proven = backup.copies.iter().filter(|it| it.state == CopyState::Proven);
+    let places: Vec<&str> = proven.map(|it| it.place.as_str()).collect();
+    html! {
+        @match backup.here {
+            Here::No => { ", only in " (places.join(", ")) },
+            Here::Leaving => { ", on this machine for now, and in " (places.join(", ")) },
+            Here::Yes => {},
         }
     }
 }
@@ -117,7 +130,7 @@ fn copies(backup: &Backup, now: Timestamp) -> Markup {
         section aria-labelledby="copies" {
             h2 #copies { "Copies" }
             @if backup.copies.is_empty() {
-                p.soft { "Nobody asked for copies elsewhere: this is the only one." }
+                p.soft { "Nobody asked for copies elsewhere: the archive on this machine is the only one." }
             } @else {
                 table.cards {
                     thead { tr { th scope="col" { "Place" } th scope="col" { "State" } th.number scope="col" { "Sent" } th scope="col" { "Proven" } } }
@@ -171,7 +184,14 @@ fn by_hand(asked: &Asked, backup: &Backup, chain: &[Backup]) -> Markup {
         section aria-labelledby="by-hand" {
             h2 #by-hand { "Restore it by hand" }
             (command(&format!("coffer restore {} --to PATH", backup.id)))
-            @if chain.len() > 1 {
+            @if backup.here == Here::No || chain.iter().any(|it| it.here == Here::No) {
+                p {
+                    "Not all that it needs lies on this machine any more: it is read from the copies. Without Coffer, bring it back as \
+                     one file first, which is then all that is needed."
+                }
+                (command(&format!("coffer export {} --to FILE.tar.zst", backup.id)))
+                (command("zstd -dc FILE.tar.zst | tar -xf - -C FOLDER"))
+            } @else if chain.len() > 1 {
                 p { "Without Coffer, make a full backup of it first: the one file is then all that is needed." }
                 (command(&format!("coffer export {} --to FILE.tar.zst", backup.id)))
             } @else {

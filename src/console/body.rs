@@ -34,6 +34,10 @@ impl Fields {
         found.map_or("", |(_, value)| value.trim())
     }
 
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The value as a number; `None` if there is none.
     pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.text(name).parse().ok()

@@ -5,16 +5,14 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use maud::{Markup, html};
 
-use crate::domain::{Backup, BackupId, Timestamp};
+use crate::domain::{Backup, BackupId, Here, InstanceId, Timestamp};
 
 use super::asked::Asked;
 use super::backup_actions::project_of;
 use super::error::ConsoleError;
 use super::page::{Page, form_token, go_to};
+use super::part::Part;
 use super::show::{self, counted, mib, when};
-
-/// Backups of a list that are shown.
-const SHOWN: usize = 100;
 
 /// What a delete takes; nothing is done yet.
 pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
@@ -23,6 +21,7 @@ pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
     let backup = console.catalog.backup(&asked.session.scope()?, id)?;
     let bytes = found.members.iter().filter_map(|it| it.facts.as_ref()).map(|it| it.stored_bytes);
     let bytes = bytes.fold(0, u64::saturating_add);
+    let away = found.members.iter().filter(|it| it.here == Here::No).count();
     let others = found.members.len().saturating_sub(1);
     let body = html! {
         p.crumbs { a href={ "/console/backups/" (id) } { (backup.name) } }
@@ -35,10 +34,10 @@ pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
                     @if others > 0 { ": this one, and " (counted(others, "other")) " built on it" }
                     "."
                 }
-                p { (window(console.settings.trash_window)) }
+                p { (window(console.settings.trash_window, away)) }
             }
         }
-        (list(&found.members))
+        (list(asked, id, &found.members))
         @if found.refusal.is_none() {
             form.buttons method="post" {
                 (form_token(&asked.session))
@@ -50,21 +49,31 @@ pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
     Ok(Page::new(format!("Delete {}?", backup.name), body).still())
 }
 
-fn window(time: Duration) -> String {
+/// Whether it can be undone. `away`: so many archives lie only in copies.
+fn window(time: Duration, away: usize) -> String {
     if time.is_zero() {
         return "This cannot be undone: the server keeps no trash.".to_owned();
     }
-    format!("It can be undone for {}: until then the archives are in the trash.", show::span(time))
+    let place = match away {
+        0 => "until then the archives are in the trash".to_owned(),
+        _ => format!(
+            "until then the archives are in the trash; {} of them went from this machine before, and the copies of \
+             these stay in their places until then",
+            show::grouped(u64::try_from(away).unwrap_or(u64::MAX))
+        ),
+    };
+    format!("It can be undone for {}: {place}.", show::span(time))
 }
 
-fn list(members: &[Backup]) -> Markup {
-    let more = members.len().saturating_sub(SHOWN);
+fn list(asked: &Asked, id: BackupId, members: &[Backup]) -> Markup {
+    let part = Part::of(asked, "members", members);
+    let path = format!("/console/backups/{id}/delete");
     html! {
         table.cards {
             caption.hidden { "What goes" }
             thead { tr { th scope="col" { "Backup" } th scope="col" { "Kind" } th scope="col" { "Made" } th.number scope="col" { "Archive" } } }
             tbody {
-                @for it in members.iter().take(SHOWN) {
+                @for it in part.rows {
                     tr {
                         th scope="row" { (it.name) }
                         td data-label="Kind" { (show::kind(it.kind)) }
@@ -74,7 +83,7 @@ fn list(members: &[Backup]) -> Markup {
                 }
             }
         }
-        @if more > 0 { p { "And " (counted(more, "more backup")) "." } }
+        (part.links(asked, (&path, "main"), "backup"))
     }
 }
 
@@ -113,7 +122,9 @@ fn undo(asked: &Asked, id: BackupId, says: &str) -> Markup {
 }
 
 /// The deleted backups of an instance that can be brought back.
-pub(super) fn trash(asked: &Asked, trash: &[Backup], now: Timestamp) -> Markup {
+pub(super) fn trash(asked: &Asked, id: InstanceId, trash: &[Backup], now: Timestamp) -> Markup {
+    let part = Part::of(asked, "trash", trash);
+    let path = format!("/console/instances/{id}");
     html! {
         @if !trash.is_empty() {
             section aria-labelledby="trash" {
@@ -122,7 +133,7 @@ pub(super) fn trash(asked: &Asked, trash: &[Backup], now: Timestamp) -> Markup {
                 table.cards {
                     thead { tr { th scope="col" { "Backup" } th scope="col" { "Made" } th.number scope="col" { "Archive" } th scope="col" { "Bring it back" } } }
                     tbody {
-                        @for it in trash.iter().take(SHOWN) {
+                        @for it in part.rows {
                             tr {
                                 th scope="row" { (it.name) }
                                 td data-label="Made" { (when(it.created, now)) }
@@ -132,6 +143,7 @@ pub(super) fn trash(asked: &Asked, trash: &[Backup], now: Timestamp) -> Markup {
                         }
                     }
                 }
+                (part.links(asked, (&path, "trash"), "deleted backup"))
             }
         }
     }

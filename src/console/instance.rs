@@ -50,8 +50,8 @@ pub(super) fn page(asked: &Asked, id: InstanceId) -> Result<Page, ConsoleError> 
         }
         (rows_over_time(&drills))
         (schedule_section(schedule.as_ref(), now))
-        (ahead.show(id))
-        (delete::trash(asked, &trash, now))
+        (ahead.show(asked, id))
+        (delete::trash(asked, id, &trash, now))
     };
     Ok(Page::new(instance.name.clone(), body))
 }

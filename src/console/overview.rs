@@ -25,7 +25,7 @@ pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
     let now = console.now();
     let list = List::new(asked, &health);
     let body = html! {
-        (verdict(&health))
+        (verdict(&health, now))
         @for notice in &health.notices { p.notice.warn { (show::sentence(notice)) } }
         (problems(&health, now))
         (room_left(room))
@@ -38,7 +38,7 @@ pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
 }
 
 /// The answer, in one line that can be read from afar.
-fn verdict(health: &HealthView) -> Markup {
+fn verdict(health: &HealthView, now: Timestamp) -> Markup {
     let count =
         |is: fn(&InstanceHealthView) -> bool| health.instances.iter().filter(|it| is(it)).count();
     let missing = count(InstanceHealthView::is_missing_backups);
@@ -67,6 +67,7 @@ fn verdict(health: &HealthView) -> Markup {
         div.verdict.(class) {
             h1 { span.hidden { "Am I safe? " } (headline) }
             p { (details.join(", ")) }
+            p.soft { "As of " (show::time(now)) }
         }
     }
 }

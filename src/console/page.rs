@@ -4,6 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
+use crate::domain::{for_people, harmless};
+
 use super::error::Refusal;
 use super::session::Session;
 use super::show;
@@ -80,7 +82,7 @@ impl Page {
 
 /// The field by which a form proves that it comes from a page of this session.
 pub(super) fn form_token(session: &Session) -> Markup {
-    html! { input type="hidden" name="form_token" value=(session.form_token); }
+    html! { input type="hidden" name="form_token" value=(session.form_token()); }
 }
 
 /// A page for people who are not signed in.
@@ -119,15 +121,20 @@ pub(super) fn refused(
     html_answer(refusal.status, text)
 }
 
-pub(super) fn ok(text: Markup) -> HttpResponse {
-    HttpResponse::Ok().content_type(HTML).body(text.into_string())
+pub(super) fn ok(page: Markup) -> HttpResponse {
+    HttpResponse::Ok().content_type(HTML).body(text(page))
 }
 
-fn html_answer(status: StatusCode, text: Markup) -> HttpResponse {
-    HttpResponse::build(status).content_type(HTML).body(text.into_string())
+/// The text of a page. Names may hold letters that turn the order of others or cannot be seen: these are written out.
+pub(super) fn text(page: Markup) -> String {
+    harmless(&page.into_string(), for_people).into_owned()
 }
 
-const HTML: &str = "text/html; charset=utf-8";
+fn html_answer(status: StatusCode, page: Markup) -> HttpResponse {
+    HttpResponse::build(status).content_type(HTML).body(text(page))
+}
+
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// To another page, which is loaded with GET.
 pub(super) fn go_to(path: &str) -> HttpResponse {

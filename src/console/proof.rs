@@ -2,15 +2,19 @@
 
 use maud::{Markup, html};
 
-use crate::domain::{Backup, DrillOutcome, NextDrill, RowsByTable, Timestamp, Verdict};
+use crate::domain::{Backup, BackupId, DrillOutcome, NextDrill, RowsByTable, Timestamp, Verdict};
 
+use super::asked::Asked;
+use super::part::Part;
 use super::show::{self, grouped, when};
 
-/// Tables whose rows are listed.
-const TABLES: usize = 200;
-
 /// How far its archive is proven, and what its drill found.
-pub(super) fn section(backup: &Backup, rows: &RowsByTable, now: Timestamp) -> Markup {
+pub(super) fn section(
+    asked: &Asked,
+    backup: &Backup,
+    rows: &RowsByTable,
+    now: Timestamp,
+) -> Markup {
     let Some(facts) = &backup.facts else { return html! {} };
     html! {
         section aria-labelledby="proof" {
@@ -26,7 +30,7 @@ pub(super) fn section(backup: &Backup, rows: &RowsByTable, now: Timestamp) -> Ma
                 None => {},
             }
             @match &backup.drill.last {
-                Some(drill) => (drill_result(drill, rows, now)),
+                Some(drill) => (drill_result(asked, backup.id, (drill, rows), now)),
                 None => p.soft { "It was not restored in a drill yet." },
             }
             p.soft { "To read every byte again now: " code { "coffer verify " (backup.id) } }
@@ -34,8 +38,16 @@ pub(super) fn section(backup: &Backup, rows: &RowsByTable, now: Timestamp) -> Ma
     }
 }
 
-fn drill_result(drill: &DrillOutcome, rows: &RowsByTable, now: Timestamp) -> Markup {
+fn drill_result(
+    asked: &Asked,
+    id: BackupId,
+    (drill, rows): (&DrillOutcome, &RowsByTable),
+    now: Timestamp,
+) -> Markup {
     let DrillOutcome { at, took, verdict } = drill;
+    let rows: Vec<(&String, &u64)> = rows.iter().collect();
+    let part = Part::of(asked, "tables", &rows);
+    let path = format!("/console/backups/{id}");
     html! {
         @match verdict {
             Verdict::Passed(facts) => {
@@ -45,12 +57,13 @@ fn drill_result(drill: &DrillOutcome, rows: &RowsByTable, now: Timestamp) -> Mar
                     ", checked with " (facts.check) "."
                 }
                 @if !rows.is_empty() {
-                    details {
+                    details open[!asked.query.text("tables").is_empty()] {
                         summary { "Rows by table" }
                         table {
                             thead { tr { th scope="col" { "Table" } th.number scope="col" { "Rows" } } }
-                            tbody { @for (table, count) in rows.iter().take(TABLES) { tr { th scope="row" { (table) } td.number { (grouped(*count)) } } } }
+                            tbody { @for (table, count) in part.rows { tr { th scope="row" { (table) } td.number { (grouped(**count)) } } } }
                         }
+                        (part.links(asked, (&path, "proof"), "table"))
                     }
                 }
             }

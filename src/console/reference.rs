@@ -7,11 +7,10 @@ use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::Page;
 use super::show;
+use super::state::Console;
 
 pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
-    let text = (asked.console.settings.reference)();
-    let document: Value = serde_json::from_str(text)
-        .map_err(|error| ConsoleError::Fault(format!("the API's document: {error}")))?;
+    let document = document(&asked.console)?;
     let project = asked.session.project();
     let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
     let body = html! {
@@ -33,6 +32,16 @@ pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
         }
     };
     Ok(Page::new("API", body).in_menu("api").still())
+}
+
+/// The document, read once.
+fn document(console: &Console) -> Result<&Value, ConsoleError> {
+    if let Some(known) = console.reference.get() {
+        return Ok(known);
+    }
+    let read = serde_json::from_str((console.settings.reference)())
+        .map_err(|error| ConsoleError::Fault(format!("the API's document: {error}")))?;
+    Ok(console.reference.get_or_init(|| read))
 }
 
 fn operation_section(path: &str, method: &str, operation: &Value, project: &str) -> Markup {

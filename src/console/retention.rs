@@ -8,12 +8,11 @@ use crate::policy::{Chain, Fate, Forecast, Keep};
 
 use super::asked::Asked;
 use super::error::ConsoleError;
+use super::part::Part;
 use super::show::{self, counted, mib};
 
 /// How far ahead the slider goes, in days.
 const FURTHEST: u32 = 90;
-/// Chains that are listed.
-const CHAINS: usize = 60;
 
 /// Today, and the day that is asked for.
 pub(super) struct Ahead {
@@ -34,9 +33,10 @@ impl Ahead {
         Ok(Self { forecast: catalog.forecast(scope, id, days)?, today, days })
     }
 
-    pub(super) fn show(&self, id: InstanceId) -> Markup {
+    pub(super) fn show(&self, asked: &Asked, id: InstanceId) -> Markup {
         let chains = &self.today.targets.here.chains;
-        let more = chains.len().saturating_sub(CHAINS);
+        let part = Part::of(asked, "chains", chains);
+        let path = format!("/console/instances/{id}");
         html! {
             section aria-labelledby="retention" {
                 h2 #retention { "What is kept" }
@@ -53,10 +53,10 @@ impl Ahead {
                     table.cards {
                         caption.hidden { "Chains of today, newest first, and what becomes of them" }
                         thead { tr { th scope="col" { "Chain" } th scope="col" { "Made" } th.number scope="col" { "Restore points" } th.number scope="col" { "Archives" } th scope="col" { (if self.days == 0 { "Now" } else { "On that day" }) } } }
-                        tbody { @for (chain, number) in chains.iter().zip(1_usize..).take(CHAINS) { (self.row(chain, number)) } }
+                        tbody { @for (chain, number) in part.rows.iter().zip(part.before.saturating_add(1)..) { (self.row(chain, number)) } }
                     }
                 }
-                @if more > 0 { p.soft { "And " (counted(more, "older chain")) "." } }
+                (part.links(asked, (&path, "retention"), "chain"))
             }
         }
     }

@@ -30,7 +30,7 @@ pub(super) struct Sessions(Mutex<HashMap<Hash, Open>>);
 struct Open {
     /// The SHA-256 of the token; `None` where nobody needs one.
     token: Option<Hash>,
-    form_token: String,
+    form_token: Hash,
     begun: Timestamp,
     used: Timestamp,
 }
@@ -39,8 +39,8 @@ struct Open {
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) caller: Arc<Caller>,
-    /// What every form of its pages holds and no other site knows.
-    pub(super) form_token: String,
+    /// What every form of its pages proves to know, and no other site does.
+    form_token: Hash,
     origin: Origin,
     hash: Hash,
 }
@@ -52,7 +52,7 @@ impl Sessions {
         token: Option<Hash>,
         now: Timestamp,
     ) -> Result<String, getrandom::Error> {
-        let (id, form_token) = (random()?, random()?);
+        let (id, form_token) = (hex::encode(random()?), random()?);
         let mut open = self.0.lock();
         open.retain(|_, it| !it.is_over(now));
         if open.len() >= MOST
@@ -100,9 +100,22 @@ impl Open {
 }
 
 impl Session {
+    /// The token for a form: a random mask, and the token under it. It is another text each time, so that how well a
+    /// page can be compressed says nothing of it. Empty, and refused then, if there is no random number.
+    pub(super) fn form_token(&self) -> String {
+        let Ok(mask) = random() else { return String::new() };
+        hex::encode([mask, under(mask, self.form_token)].concat())
+    }
+
     /// Whether a form comes from a page of this session.
     pub(super) fn is_own_form(&self, form_token: &str) -> bool {
-        self.form_token.as_bytes().ct_eq(form_token.as_bytes()).into()
+        let mut sent = [0; 64];
+        if hex::decode_to_slice(form_token, &mut sent).is_err() {
+            return false;
+        }
+        let (mask, masked) = sent.split_at(32);
+        let (Ok(mask), Ok(masked)) = (mask.try_into(), masked.try_into()) else { return false };
+        under(mask, masked).ct_eq(&self.form_token).into()
     }
 
     /// What the caller may do in a project.
@@ -142,10 +155,16 @@ fn anybody() -> Arc<Caller> {
     Arc::clone(&ANYBODY)
 }
 
-fn random() -> Result<String, getrandom::Error> {
+fn random() -> Result<Hash, getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
-    Ok(hex::encode(bytes))
+    Ok(bytes)
+}
+
+/// Puts a mask on, or takes it off.
+fn under(mask: Hash, mut token: Hash) -> Hash {
+    token.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    token
 }
 
 pub(super) fn hash(text: &str) -> Hash {

@@ -12,7 +12,7 @@ use crate::domain::{Action, Actor, Origin};
 
 use super::body::Fields;
 use super::error::ConsoleError;
-use super::page::{go_to, ok, signed_out};
+use super::page::{self, HTML, go_to, ok, signed_out};
 use super::route::Route;
 use super::session::{self, LONGEST, Session};
 use super::show::span;
@@ -60,11 +60,9 @@ pub(super) fn page(console: &Console, why: Why, after: &str) -> HttpResponse {
     match why {
         Why::Wait(time) => HttpResponse::TooManyRequests()
             .insert_header(("Retry-After", time.as_secs().max(1).to_string()))
-            .content_type("text/html; charset=utf-8")
-            .body(text.into_string()),
-        Why::WrongToken => HttpResponse::Forbidden()
-            .content_type("text/html; charset=utf-8")
-            .body(text.into_string()),
+            .content_type(HTML)
+            .body(page::text(text)),
+        Why::WrongToken => HttpResponse::Forbidden().content_type(HTML).body(page::text(text)),
         Why::Begin | Why::Ended | Why::SignedOut => ok(text),
     }
 }

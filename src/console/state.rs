@@ -1,8 +1,9 @@
 //! What every page can reach. Built once, shared by all workers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::access::{AlertChannels, ArchiveAccess, SlowDown};
@@ -48,6 +49,8 @@ pub struct Console {
     pub(super) slow_down: Arc<SlowDown>,
     pub(super) downloads: Arc<Semaphore>,
     pub(super) live_pages: Arc<Semaphore>,
+    /// The description of the API, once a page has shown it.
+    pub(super) reference: OnceLock<Value>,
 }
 
 impl Console {
@@ -67,6 +70,7 @@ impl Console {
             slow_down,
             downloads: Arc::new(Semaphore::new(settings.downloads)),
             live_pages: Arc::new(Semaphore::new(LIVE_PAGES)),
+            reference: OnceLock::new(),
             settings,
         }
     }

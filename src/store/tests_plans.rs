@@ -97,3 +97,17 @@ fn every_page_of_backups_reads_the_one_index_that_has_its_rows_in_order() {
         assert!(first.contains("(created,id)<(?,?)"), "{first}\n{sql}");
     }
 }
+
+#[test]
+fn what_is_built_on_a_backup_is_found_by_that_and_not_among_all_of_its_project() {
+    let mut db = Connection::open_in_memory().unwrap();
+    schema::prepare(&mut db, std::path::Path::new("c")).unwrap();
+    let mut found = 0;
+    for sql in REMOVAL_STATEMENTS.iter().filter(|sql| sql.contains("AS child")) {
+        let steps = plan(db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap());
+        let by_parent = "SEARCH child USING INDEX backups_by_parent (parent=?)".to_owned();
+        assert!(steps.contains(&by_parent), "{steps:?}\n{sql}");
+        found += 1;
+    }
+    assert!(found > 3, "{found}");
+}

@@ -16,7 +16,8 @@ macro_rules! subtree {
             "WITH RECURSIVE subtree (id) AS (
                  SELECT :root
                  UNION
-                 SELECT child.id FROM subtree JOIN backups AS child ON child.parent = subtree.id
+                 SELECT child.id FROM subtree
+                 CROSS JOIN backups AS child INDEXED BY backups_by_parent ON child.parent = subtree.id
                  WHERE child.project = :project ",
             $($and,)?
             ") "

@@ -3,5 +3,6 @@
 mod changes;
 mod fixture;
 mod guard;
+mod large;
 mod pages;
 mod sign_in;

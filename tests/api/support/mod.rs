@@ -9,6 +9,7 @@ mod people;
 
 use std::future::poll_fn;
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
@@ -97,7 +98,7 @@ pub struct Fixture {
     pub archives: FolderArchives,
     /// Who may sign in; nobody, until a test adds somebody.
     pub people: People,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub fn project(text: &str) -> ProjectId {
@@ -136,6 +137,11 @@ pub fn facts(location: &str, bytes: &[u8]) -> ArchiveFacts {
 }
 
 impl Fixture {
+    /// The file of the catalog.
+    pub fn catalog_file(&self) -> PathBuf {
+        self.folder.path().join("catalog.db")
+    }
+
     /// A server that wants a token.
     pub fn new() -> Self {
         Self::with(AuthMode::Token, None)
@@ -190,7 +196,7 @@ impl Fixture {
             version: "9.9.9",
             answered: RequestCounts::default(),
         });
-        Self { catalog, state, archives, people, _folder: folder }
+        Self { catalog, state, archives, people, folder }
     }
 
     /// Sends a request, and reads the body of the answer as far as it comes: its bytes, and how long it was to be.
