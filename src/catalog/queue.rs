@@ -1,13 +1,13 @@
 //! The queue: what there is to do, oldest first. The tables are the queue. What is claimed here is
 //! claimed for good, until it has ended or, after a crash, recovery opens it again.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::{
     Backup, BackupId, Failure, FailureCode, Instance, InstanceId, InstanceOrigin, InstanceStatus,
     Kind, Location, ProjectId, RunEnd, RunKind, RunResult, Source,
 };
+use crate::policy::StagingTarget;
 use crate::store::{BackupRecord, Records, RunOf, Task};
 
 use super::backups::run_kind;
@@ -75,7 +75,7 @@ pub struct StagingJob {
     /// The backup to restore and those it is built on, root first, itself last.
     pub chain: Vec<Backup>,
     pub id: BackupId,
-    pub to: PathBuf,
+    pub to: StagingTarget,
 }
 
 /// A full backup to make of an incremental one; its run is begun.

@@ -1,9 +1,7 @@
 //! Restores into staging: handed out, and how they ended.
 
-use std::path::PathBuf;
-
 use crate::domain::{Backup, BackupId, Instance, InstanceId, RunEnd, RunKind, RunResult};
-use crate::policy::{Problem, ProblemKind};
+use crate::policy::{Problem, ProblemKind, StagingTarget};
 use crate::store::{Records, RunOf};
 
 use super::rules::Rules;
@@ -52,7 +50,11 @@ impl Rules {
     }
 
     /// The instance and the target of a backup that is to be restored into staging, if there still are these.
-    fn staged(&self, db: Records<'_>, id: BackupId) -> Result<Option<(Instance, Backup, PathBuf)>> {
+    fn staged(
+        &self,
+        db: Records<'_>,
+        id: BackupId,
+    ) -> Result<Option<(Instance, Backup, StagingTarget)>> {
         let Some(record) = db.backup(id)? else { return Ok(None) };
         let Some(of) = record.backup.instance else { return Ok(None) };
         let to = self.policy(of).and_then(|it| it.staging.as_ref().map(|plan| plan.to.clone()));
@@ -84,8 +86,7 @@ impl Rules {
             since,
             message: format!(
                 "the restore into staging at {} failed: {}",
-                plan.to.display(),
-                failure.message
+                plan.to, failure.message
             ),
             advice: "what was there before stays; do what the message says, and the next one is made by the schedule"
                 .to_owned(),

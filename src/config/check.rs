@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::{Component, Path};
 
 use super::{
-    AuthMode, Config, InstanceConfig, KeepConfig, Problem, ServerConfig, TokenConfig, alerts,
-    encryption, misplaced, places, policy,
+    AuthMode, Config, InstanceConfig, KeepConfig, Problem, ServerConfig, StagingConfig,
+    TokenConfig, alerts, encryption, misplaced, places, policy,
 };
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
@@ -226,15 +226,33 @@ fn instances(config: &Config, found: &mut Problems) {
         for (wrong, why) in policy::wrong_keys(instance, &config.defaults) {
             found.add(key(&wrong), why);
         }
-        let to = instance.staging.as_ref().map(|it| it.to.as_path());
-        if let Some(why) = to.and_then(|to| wrong_staging(config, instance, to)) {
-            found.add(key("staging.to"), why);
+        if let Some(staging) = &instance.staging
+            && let Some((wrong, why)) = wrong_staging(config, instance, staging)
+        {
+            found.add(key(&format!("staging.{wrong}")), why);
         }
     }
 }
 
+/// What is wrong with what is refreshed for staging, beside what others use: the key, and why.
+fn wrong_staging(
+    config: &Config,
+    own: &InstanceConfig,
+    staging: &StagingConfig,
+) -> Option<(&'static str, String)> {
+    if let Some(to) = &staging.to {
+        return wrong_place(config, own, to).map(|why| ("to", why));
+    }
+    let mut others = config.instances.iter().filter(|it| !std::ptr::eq(*it, own));
+    let same = |it: &StagingConfig| {
+        it.database.is_some() && (&it.server, &it.database) == (&staging.server, &staging.database)
+    };
+    let other = others.find(|it| it.staging.as_ref().is_some_and(same))?;
+    Some(("database", format!("is that of instance {}; each needs its own", other.name)))
+}
+
 /// What is wrong with the place that is refreshed for staging, beside the other places of this machine.
-fn wrong_staging(config: &Config, own: &InstanceConfig, to: &Path) -> Option<String> {
+fn wrong_place(config: &Config, own: &InstanceConfig, to: &Path) -> Option<String> {
     if to.starts_with(&config.data_dir) {
         return Some(
             "is in data_dir, where Coffer keeps its own files; use another folder".to_owned(),
@@ -242,7 +260,8 @@ fn wrong_staging(config: &Config, own: &InstanceConfig, to: &Path) -> Option<Str
     }
     for other in &config.instances {
         let staged = other.staging.as_ref().filter(|_| !std::ptr::eq(other, own));
-        if staged.is_some_and(|it| it.to.starts_with(to) || to.starts_with(&it.to)) {
+        let staged = staged.and_then(|it| it.to.as_ref());
+        if staged.is_some_and(|it| it.starts_with(to) || to.starts_with(it)) {
             return Some(format!(
                 "is that of instance {}, or in it; each needs its own",
                 other.name

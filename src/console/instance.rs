@@ -206,8 +206,8 @@ fn schedule_section(schedule: Option<&Scheduled>, now: Timestamp) -> Markup {
                         div { dt { "Drills" } dd { (it.proof.drill.as_deref().unwrap_or("only when asked for")) } }
                         div { dt { "Next drill" } dd { (soon(it.proof.next_drill)) } }
                         div { dt { "Archives are read again" } dd { (soon(it.proof.next_scrub)) } }
-                        @if let Some(path) = &it.proof.staging_to {
-                            div { dt { "Staging" } dd { code { (path.display()) } ", next " (soon(it.proof.next_staging)) } }
+                        @if let Some(to) = &it.proof.staging_to {
+                            div { dt { "Staging" } dd { code { (to) } ", next " (soon(it.proof.next_staging)) } }
                         }
                         div { dt { "Set" } dd { (if it.set_through_api { "through the API" } else { "in the configuration" }) } }
                     }

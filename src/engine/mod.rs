@@ -37,7 +37,8 @@ pub use flow::{Intake, Load, NeedsContent, Placed, Staged};
 pub use pulse::Pulse;
 use request::Counted;
 pub use request::{
-    DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Staging, Target,
+    DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Refresh,
+    Staging, Target,
 };
 pub(crate) use shell_quote::shell_quoted;
 pub(crate) use tree::left_in as left_by_restores_in;
@@ -128,6 +129,20 @@ pub trait Engine: Send + Sync {
     /// What it restores in place of; `None`: it does not restore in place of anything.
     fn in_place(&self) -> Option<InPlace> {
         None
+    }
+
+    /// Checks what is refreshed in a server by itself: the database with this name, from backups of `source`. Does not
+    /// connect.
+    fn check_refresh(&self, _source: &Source, _server: &Source, _database: &str) -> Result<()> {
+        Err(source_path::invalid(format!(
+            "staging.server: the engine {} restores into no server by itself; name a path in staging.to",
+            self.name()
+        )))
+    }
+
+    /// Connects to that server, and checks that the database could be replaced. Returns what was found.
+    fn probe_refresh(&self, source: &Source, server: &Source, database: &str) -> Result<String> {
+        self.check_refresh(source, server, database).map(|()| String::new())
     }
 
     /// Whether it reads a running server with that server's tools. Such a source is probed at start-up.

@@ -68,6 +68,18 @@ pub enum Target<'a> {
     Path(&'a Path),
     /// A running server: the `source` of an instance of the configuration.
     Server(&'a Source),
+    /// One database of a running server, which is replaced.
+    Database(Refresh<'a>),
+}
+
+/// A database that is replaced again and again by the newest backup, but only where Coffer put it there.
+#[derive(Debug, Clone, Copy)]
+pub struct Refresh<'a> {
+    /// As the `source` of an instance names a server.
+    pub server: &'a Source,
+    pub database: &'a str,
+    /// Says whose it is: of this instance of this store, and of no other.
+    pub mark: &'a str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -104,7 +104,7 @@ fn attempt(
     })?;
     let shown = match how.target {
         Target::Path(path) => path,
-        Target::Server(_) => Path::new("the folder for temporary files"),
+        Target::Server(_) | Target::Database(_) => Path::new("the folder for temporary files"),
     };
     let total = chain.last().manifest().totals.content_bytes;
     let make = |entry: &Entry| Ok(load.entry(entry)?);

@@ -46,7 +46,7 @@ pub use retention::{
     decide_without, forecast,
 };
 pub use schedule::{BadSchedule, Schedule};
-pub use staging::StagingPlan;
+pub use staging::{StagingPlan, StagingTarget};
 pub use timetable::{Retry, Timetable, Turn};
 pub use window::{BadWindow, Window};
 

@@ -219,6 +219,11 @@ fn checked(configured: &InstanceConfig, now: Timestamp) -> Result<Instance, Serv
     engine
         .check_source(&configured.source)
         .map_err(|source| ServerError::Instance { name: configured.name.clone(), source })?;
+    if let Some((server, database)) = configured.staging.as_ref().and_then(|it| it.in_server()) {
+        engine
+            .check_refresh(&configured.source, server, database)
+            .map_err(|source| ServerError::Instance { name: configured.name.clone(), source })?;
+    }
     Ok(Instance {
         id: configured.instance_id(),
         project: configured.project_id.clone(),

@@ -48,7 +48,7 @@ pub struct ScheduleView {
     /// When the next one begins, if nothing holds it up.
     #[schema(required)]
     pub next_drill: Option<UtcTime>,
-    /// The path that is refreshed from the newest backup; null if none is.
+    /// What is refreshed from the newest backup: a path, or a database of a server; null if nothing is.
     #[schema(required)]
     pub staging_to: Option<String>,
     /// When that is done next.
@@ -203,7 +203,7 @@ impl ScheduleView {
             drill: proof.drill,
             last_drill: proof.last_drill.map(UtcTime::from),
             next_drill: proof.next_drill.map(UtcTime::from),
-            staging_to: proof.staging_to.map(|it| it.to_string_lossy().into_owned()),
+            staging_to: proof.staging_to.map(|it| it.to_string()),
             next_staging: proof.next_staging.map(UtcTime::from),
             next_scrub: proof.next_scrub.map(UtcTime::from),
             ..self

@@ -18,6 +18,7 @@ pub(super) fn instances(
 ) {
     for instance in &config.instances {
         probe(config, instance, free, verbose, findings);
+        staging(instance, findings);
     }
 }
 
@@ -70,6 +71,27 @@ fn probe(
             &check,
             error.to_string(),
             "its backups fail until this works for the user that runs Coffer",
+        ),
+    }
+}
+
+/// Checks whether the database that is refreshed could be replaced.
+fn staging(instance: &InstanceConfig, findings: &mut Findings) {
+    let target = instance.staging.as_ref().and_then(|it| it.in_server());
+    let (Some((server, database)), Some(engine)) = (target, engine::find(&instance.engine)) else {
+        return;
+    };
+    let check = format!("staging of {}", instance.name);
+    if let Err(error) = engine.check_refresh(&instance.source, server, database) {
+        findings.wrong_configuration = true;
+        return findings.problem(&check, error.to_string(), "correct it in the configuration");
+    }
+    match engine.probe_refresh(&instance.source, server, database) {
+        Ok(found) => findings.ok(&check, found),
+        Err(error) => findings.problem(
+            &check,
+            error.to_string(),
+            "it is not refreshed until this works for the user that runs Coffer",
         ),
     }
 }

@@ -44,6 +44,12 @@ impl AnyLoad {
                 let destination = Destination::Path(target.to_owned());
                 (FolderLoad::prepare(request)?, destination, Programs::of(brand, request.source))
             }
+            Target::Database(_) => {
+                return Err(EngineError::known(
+                    FailureCode::TargetDenied,
+                    "a backup of this engine replaces no database of a server by itself: name a path in staging.to",
+                ));
+            }
             Target::Server(source) => {
                 let options = Options::parse(brand, source)?;
                 let programs = options.programs();

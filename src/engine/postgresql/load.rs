@@ -10,7 +10,9 @@ use super::cluster::{Cluster, DATA_FOLDER, TABLESPACES};
 use super::dump_loader::DumpLoader;
 use super::logical::check_name;
 use super::new_cluster;
+use super::options::databases;
 use super::programs::Programs;
+use super::refresh::{Slot, StagedRefresh};
 use super::session::Session;
 use crate::domain::{Cancel, CheckLevel, Entry, EntryKind, FailureCode, LeftOut, Source, WriteAt};
 use crate::engine::tree::{FolderLoad, StagedFolder, Staging, damaged_dumps};
@@ -24,6 +26,8 @@ enum Destination {
     /// A new folder, by its absolute path.
     Folder(PathBuf),
     Server(Source),
+    /// One of its databases, from the one of the backup that has this name.
+    Database(Box<Slot>, String),
 }
 
 #[derive(Debug)]
@@ -49,6 +53,13 @@ impl ClusterLoad {
                 let tree = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
                 (tree, Destination::Server(source.clone()), Some(source))
             }
+            Target::Database(refresh) => {
+                let slot = Box::new(Slot::open(&refresh, request.cancel)?);
+                let of_source = request.source.map(databases).transpose()?;
+                let from = of_source.and_then(|it| it.into_iter().next()).unwrap_or_default();
+                let tree = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
+                (tree, Destination::Database(slot, from), Some(refresh.server))
+            }
         };
         let programs = Programs::of(instance);
         Ok(Self { tree, destination, programs, cancel: request.cancel.clone() })
@@ -58,7 +69,9 @@ impl ClusterLoad {
 impl Load for ClusterLoad {
     fn entry(&mut self, entry: &Entry) -> Result<Option<Arc<dyn WriteAt>>> {
         match &self.destination {
-            Destination::Server(_) if entry.path.as_bytes() == DATA_FOLDER.as_bytes() => {
+            Destination::Server(_) | Destination::Database(..)
+                if entry.path.as_bytes() == DATA_FOLDER.as_bytes() =>
+            {
                 Err(EngineError::known(
                     FailureCode::TargetDenied,
                     "a physical backup holds a data directory, which cannot be restored into a running \
@@ -69,7 +82,7 @@ impl Load for ClusterLoad {
                 Some(entry) => self.tree.entry(&entry),
                 None => self.tree.entry(entry),
             },
-            Destination::Server(_) => self.tree.entry(entry),
+            Destination::Server(_) | Destination::Database(..) => self.tree.entry(entry),
         }
     }
 
@@ -98,13 +111,18 @@ impl Load for ClusterLoad {
                 let check = (check != CheckLevel::Off).then(|| check_name(check));
                 Ok(Box::new(StagedDumps { staging, cluster, loader, address, check }))
             }
+            Destination::Database(slot, from) => {
+                slot.loader().check(staging.path(), &cluster, check)?;
+                let check = (check != CheckLevel::Off).then(|| check_name(check));
+                Ok(Box::new(StagedRefresh { staging, cluster, slot: *slot, from, check }))
+            }
         }
     }
 
     fn finish_salvaged(self: Box<Self>) -> Result<Box<dyn Staged>> {
         match self.destination {
             Destination::Folder(_) => Box::new(self.tree).finish(CheckLevel::Off),
-            Destination::Server(_) => Err(damaged_dumps()),
+            Destination::Server(_) | Destination::Database(..) => Err(damaged_dumps()),
         }
     }
 }

@@ -23,6 +23,7 @@ mod private_server;
 mod private_settings;
 mod probe;
 mod programs;
+mod refresh;
 mod refused;
 mod restore_text;
 mod roles;
@@ -98,6 +99,15 @@ impl Engine for Postgresql {
 
     fn next_steps(&self, target: &Path) -> Vec<String> {
         restore_text::next_steps(target)
+    }
+
+    fn check_refresh(&self, source: &Source, server: &Source, database: &str) -> Result<()> {
+        refresh::check(source, server, database)
+    }
+
+    fn probe_refresh(&self, source: &Source, server: &Source, database: &str) -> Result<String> {
+        refresh::check(source, server, database)?;
+        refresh::probe(server, database)
     }
 
     fn reads_server(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What a server refused while `pg_restore` loaded a dump, from the tool's messages.
 
+use super::login::quoted;
 use crate::domain::LeftOut;
 use crate::engine::tool::says_any;
 
@@ -23,6 +24,9 @@ const SHORT: usize = 80;
 
 const CREATE_DATABASE: &str = "CREATE DATABASE ";
 
+/// What follows the database's name in the statement.
+const TEMPLATE: &str = " WITH TEMPLATE = template0";
+
 /// What tools of version 15 and later write into the statement. No older server knows the word, nor another provider.
 const LIBC: &str = " LOCALE_PROVIDER = libc";
 
@@ -37,9 +41,21 @@ impl<'a> RefusedDatabase<'a> {
     pub(super) fn find(messages: &'a str) -> Option<Self> {
         let at = messages.find(&format!("{STATEMENT}{CREATE_DATABASE}"))? + STATEMENT.len();
         let statement = messages.get(at..)?.lines().next()?;
+        Self::of(statement)
+    }
+
+    /// A statement that creates a database.
+    pub(super) fn of(statement: &'a str) -> Option<Self> {
+        statement.strip_prefix(CREATE_DATABASE)?;
         let (_, rest) = statement.rsplit_once(" ENCODING = '")?;
         let (encoding, _) = rest.split_once('\'')?;
         Some(Self { statement, encoding })
+    }
+
+    /// The statement for a database of this name.
+    pub(super) fn renamed(self, name: &str) -> Option<String> {
+        let (_, rest) = self.statement.rsplit_once(TEMPLATE)?;
+        Some(format!("{CREATE_DATABASE}{}{TEMPLATE}{rest}", quoted(name)))
     }
 
     /// The same in words that servers before version 15 know, if these are what was refused.

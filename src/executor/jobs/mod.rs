@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, job: Job) {
         }
         Job::Stage(job) => {
             let (id, started) = (job.id, Instant::now());
-            log::info!("backup {id} is restored into staging at {}", job.to.display());
+            log::info!("backup {id} is restored into staging at {}", job.to);
             let result = guarded(|| staging::run(context, &job));
             Outcome::Staging { id, took: started.elapsed(), result }.settle(context);
         }

@@ -157,7 +157,7 @@ impl Outcome {
                 }
             }
             (Self::Staging { result: Ok(refreshed), .. }, None) => {
-                log::info!("{what}: {} has it now", refreshed.to.display());
+                log::info!("{what}: {} has it now", refreshed.to);
             }
             (Self::Drill { result: Ok(drilled), .. }, None) => log::info!("{what} {drilled}"),
             (Self::Consolidation { result: Ok(made), .. }, None) => log::info!("{what}: {made}"),

@@ -1,34 +1,82 @@
 //! A claimed restore into staging: the newest good backup replaces what Coffer put there last.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
+use crate::archive::Chain;
 use crate::catalog::{CatalogError, StagingJob};
 use crate::domain::{BackupId, CheckLevel, RunEnd, RunNumbers, RunResult};
-use crate::engine::{self, EngineError, Owners, Target};
+use crate::engine::{self, EngineError, Owners, Refresh, Target};
 use crate::executor::restore::{RestorePlan, restore};
 use crate::executor::staging::StagingPlace;
 use crate::executor::{Context, JobError, Result, chain, millis, why_archives_missing};
 use crate::failpoint;
+use crate::policy::StagingTarget;
+use crate::storage::StorageError;
 
 #[derive(Debug)]
 pub(super) struct Refreshed {
-    pub(super) to: PathBuf,
+    pub(super) to: StagingTarget,
     content_bytes: u64,
 }
 
 /// Restores the backup, and puts it in the place of what is there.
 pub(super) fn run(context: &Context, job: &StagingJob) -> Result<Refreshed> {
+    let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
+    let content_bytes = match &job.to {
+        StagingTarget::Path(to) => to_path(context, job, &chain, to)?,
+        StagingTarget::Database { server, name } => {
+            let mark = mark(context, job);
+            to_database(context, job, &chain, Refresh { server, database: name, mark: &mark })?
+        }
+    };
+    Ok(Refreshed { to: job.to.clone(), content_bytes })
+}
+
+fn to_path(context: &Context, job: &StagingJob, chain: &Chain, to: &Path) -> Result<u64> {
     let name = &job.instance.datastore.engine;
     let engine = engine::find(name).ok_or_else(|| JobError::NoEngine(name.clone()))?;
-    let chain = chain::open(&*context.storage, &job.chain, &context.cancel)?;
+    let place = StagingPlace::open(to, job.instance.id, engine.reads_server())?;
     let needed = chain.last().manifest().totals.content_bytes;
-    let place = StagingPlace::open(&job.to, job.instance.id, engine.reads_server())?;
     place.require_room(needed, context.settings.headroom_bytes)?;
     let generation = place.begin()?;
-    let target = generation.target();
+    let content_bytes = restored(context, job, chain, Target::Path(&generation.target()))?;
+    failpoint::at("staging-before-swap");
+    generation.publish()?;
+    failpoint::at("staging-after-swap");
+    place.remove_older();
+    Ok(content_bytes)
+}
+
+/// The engine loads it beside what is there, and exchanges the two.
+fn to_database(
+    context: &Context,
+    job: &StagingJob,
+    chain: &Chain,
+    refresh: Refresh<'_>,
+) -> Result<u64> {
+    let (needed, free) =
+        (chain.last().manifest().totals.content_bytes, context.local.scratch_room()?);
+    if needed > free {
+        let what = "the folder for temporary files".to_owned();
+        return Err(StorageError::Full { what, needed, free }.into());
+    }
+    restored(context, job, chain, Target::Database(refresh))
+}
+
+/// Whose a database is: of this instance of this store. Another store may have an instance of the same name.
+fn mark(context: &Context, job: &StagingJob) -> String {
+    let id = job.instance.id;
+    match &context.signer {
+        Some(signer) => format!("instance {id} of the store that signs as {}", signer.public()),
+        None => format!("instance {id}"),
+    }
+}
+
+/// The bytes of what was restored. Data that its own check calls bad is not put into staging.
+fn restored(context: &Context, job: &StagingJob, chain: &Chain, target: Target<'_>) -> Result<u64> {
     let how = RestorePlan {
-        target: Target::Path(&target),
+        target,
         source: Some(&job.instance.source),
         owners: Owners::FromArchive,
         check: job.instance.check.max(CheckLevel::Quick),
@@ -36,17 +84,15 @@ pub(super) fn run(context: &Context, job: &StagingJob) -> Result<Refreshed> {
         salvage: false,
         cancel: &context.cancel,
     };
-    let report = restore(&chain, &how, &|_done, _total| ())?;
-    if let Some(failure) = report.warning {
-        let text =
-            format!("the data of the backup is bad, and is not put there: {}", failure.message);
-        return Err(EngineError::known(failure.code, text).into());
+    let report = restore(chain, &how, &|_done, _total| ())?;
+    match report.warning {
+        None => Ok(report.content_bytes),
+        Some(failure) => {
+            let text =
+                format!("the data of the backup is bad, and is not put there: {}", failure.message);
+            Err(EngineError::known(failure.code, text).into())
+        }
     }
-    failpoint::at("staging-before-swap");
-    generation.publish()?;
-    failpoint::at("staging-after-swap");
-    place.remove_older();
-    Ok(Refreshed { to: job.to.clone(), content_bytes: report.content_bytes })
 }
 
 /// Records how it ended. An archive that turned out to be damaged is reported, so that nothing is built on it.

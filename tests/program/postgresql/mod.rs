@@ -12,6 +12,7 @@ mod locales;
 mod logical;
 mod physical;
 mod secrets;
+mod staging;
 mod survey;
 
 use crate::servers::postgres;
