@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The nice value of what yields to everything.
 const LOWEST: i32 = 19;
+
+/// That priorities cannot be lowered is said once.
+static NOT_LOWERED: Once = Once::new();
 
 /// Who looks for work, and the threads that do it. Ended with [`Executor::drain`].
 #[derive(Debug)]
@@ -273,9 +276,13 @@ fn work(shared: &Shared, lane: Lane) {
 /// Lowers the priority of this thread for processors and, as the kernel derives it, for the disk. On Linux
 /// threads and tools that its jobs start inherit it; threads that answer requests do not.
 fn lower_priority(nice: i32) {
-    if nice > 0
-        && let Err(error) = rustix::process::setpriority_process(None, nice)
-    {
-        log::warn!("jobs run at the usual priority, executor.nice = {nice} was refused: {error}");
+    if rustix::process::getpriority_process(None).is_ok_and(|it| it >= nice) {
+        return;
+    }
+    if let Err(error) = rustix::process::setpriority_process(None, nice) {
+        // The packaged service refuses it always.
+        NOT_LOWERED.call_once(|| {
+            log::info!("jobs run at the priority of the process, a nice value of {nice} was refused: {error}");
+        });
     }
 }

@@ -18,6 +18,7 @@ mod signals;
 mod socket;
 mod startup_probe;
 mod stream;
+mod systemd;
 mod time_lapse;
 mod token;
 mod users;

@@ -20,7 +20,7 @@ use super::reload::reload;
 use super::signals::SignalListener;
 use super::socket::{self, SocketServer};
 use super::startup_probe::StartupProbe;
-use super::{ServerError, alerts, http, keys, policies, token, users};
+use super::{ServerError, alerts, http, keys, policies, systemd, token, users};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
     let served = system()?.block_on(answer(config, &context, &channels, (address, &mut signals)));
-    notify(sd_notify::NotifyState::Stopping);
+    systemd::notify(sd_notify::NotifyState::Stopping);
     scheduler.stop();
     workers.drain(config.server.shutdown_grace());
     notifier.stop();
@@ -79,7 +79,7 @@ fn system() -> Result<SystemRunner, ServerError> {
 /// Settles what the last process left. A lost catalog is rebuilt, which may take longer than systemd waits.
 fn settle(context: &Context) -> Result<(), ServerError> {
     let progress = |_done: u64, _total: u64| {
-        notify(sd_notify::NotifyState::ExtendTimeoutUsec(REBUILD_STEP_US));
+        systemd::notify(sd_notify::NotifyState::ExtendTimeoutUsec(REBUILD_STEP_US));
     };
     let recovery = executor::settle(context, &progress)?.unwrap_or_default();
     if recovery != executor::Recovery::default() {
@@ -144,7 +144,8 @@ async fn answer(
     *signals = Some(listener.map_err(ServerError::Run)?);
     listener::warn_without_tls(&config.server);
     log::info!("listening on http://{address}");
-    notify(sd_notify::NotifyState::Ready);
+    systemd::notify(sd_notify::NotifyState::Ready);
+    systemd::start_watchdog(&context.catalog);
     let result = server.await.map_err(ServerError::Run);
     if let Some(socket) = socket {
         socket.stop().await;
@@ -184,12 +185,5 @@ fn limit_settings(limits: &LimitsConfig) -> LimitSettings {
         token_requests_per_second: limits.token_requests_per_second,
         token_body_bytes: limits.token_body_kib.saturating_mul(1024),
         token_downloads: limits.token_downloads,
-    }
-}
-
-/// Notifies systemd, if it runs this process.
-fn notify(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        log::warn!("systemd could not be notified: {error}");
     }
 }

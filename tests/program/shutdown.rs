@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -204,6 +205,28 @@ fn systemd_is_notified_when_the_server_is_ready_and_when_it_stops() {
     server.anonymous().get("/healthcheck").with_status(200);
     server.terminate();
     assert_eq!(received(), "STOPPING=1");
+}
+
+#[test]
+fn systemd_hears_that_the_server_answers_for_as_long_as_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let received = |within: Duration| {
+        socket.set_read_timeout(Some(within)).unwrap();
+        let mut buffer = [0; 1000];
+        let length = socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).trim().to_owned())
+    };
+    let builder = TestServer::builder().env("NOTIFY_SOCKET", path.to_str().unwrap());
+    let mut server = builder.env("WATCHDOG_USEC", "300000").start();
+    assert_eq!(received(PATIENCE).as_deref(), Some("READY=1"));
+    for _ in 0..3 {
+        assert_eq!(received(PATIENCE).as_deref(), Some("WATCHDOG=1"));
+    }
+    server.terminate();
+    let last = std::iter::from_fn(|| received(Duration::from_millis(500))).last();
+    assert_eq!(last.as_deref(), Some("STOPPING=1"));
 }
 
 fn mode_of(path: &Path) -> u32 {
