@@ -40,6 +40,7 @@ systemd-analyze systemd
 systemd-sysusers systemd
 dpkg-deb dpkg
 dpkg-shlibdeps dpkg-dev
+lintian lintian
 mariadbd mariadb-server
 mariadb mariadb-client
 mariadb-backup mariadb-backup
@@ -184,6 +185,7 @@ LIST
         fi
     done
     grep -q 'deb-systemd-invoke' "$folder/control/postinst"
+    lintian --allow-root --fail-on error "$folder/coffer.deb"
     "$folder/root/usr/bin/coffer" --version
     # The tour, with the program in the package.
     "$folder/root/usr/bin/coffer" demo
