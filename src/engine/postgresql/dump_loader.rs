@@ -1,7 +1,8 @@
 //! Loading dumps into a server: the private one of a new cluster, or one that runs.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Seek as _, Write as _};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -10,8 +11,9 @@ use super::client::Client;
 use super::cluster::{Cluster, DUMPS, ROLES, SERVER};
 use super::logical::{check_tool, file_name, statements_name};
 use super::login::{DEFAULT_DATABASE, literal, quoted};
-use super::refused::{RefusedDatabase, TO_THE_END, objects};
+use super::refused::{Refusal, RefusedDatabase, TO_THE_END, objects, tells_of_refusals};
 use super::roles::{Existing, RoleScript, as_one_text};
+use super::second_try;
 use super::verdict::of_dump;
 use crate::domain::{Cancel, CheckLevel, FailureCode, LeftOut};
 use crate::engine::tool::{Tool, ToolError, says_any};
@@ -29,7 +31,10 @@ const NOT_OF_AN_OBJECT: [&str; 4] = [
 ];
 
 /// How many bytes of messages are read: far more than a person does.
-const MOST_MESSAGES: u64 = 64 << 20;
+const MOST_MESSAGES: usize = 64 << 20;
+
+/// How often what was refused is tried again, as long as each time less of it is refused.
+const MOST_TRIES: usize = 4;
 
 /// In the line of an event trigger, or of its comment, in a dump's table of contents.
 const EVENT_TRIGGER: &str = " EVENT TRIGGER ";
@@ -196,13 +201,14 @@ impl DumpLoader {
         let restore = |client: &Client| -> Result<Tool> {
             let tool = client.tool("pg_restore", cluster.major)?;
             let tool = triggers.iter().fold(tool, |it, (others, _)| use_list(it, others));
-            let tool = tool.args(["--no-password", "--no-tablespaces", "--create"]);
+            // Verbose, it names the entry of what was refused.
+            let tool = tool.args(["--no-password", "--no-tablespaces", "--create", "--verbose"]);
             let tool = tool.option("--dbname=", client.login.connection_string());
             Ok(tool.stdin(open_dump(folder, name)?))
         };
         let clean: &[&str] = if again { &["--clean", "--if-exists"] } else { &[] };
         let first = run_restore(restore(&client)?.args(clean.iter().copied()), &client)?;
-        let mut refused = match (RefusedDatabase::find(&first.messages), &first.ended) {
+        let refused = match (RefusedDatabase::find(&first.messages), &first.ended) {
             (Some(database), Err(ToolError::Failed { .. })) => {
                 let same = create_otherwise(&client, name, database)?;
                 let second = run_restore(restore(&client)?, &client)?;
@@ -212,6 +218,8 @@ impl DumpLoader {
             }
             _ => self.refused_by(first, name)?,
         };
+        let refused = self.try_again(folder, cluster, name, refused)?;
+        let mut refused: Vec<LeftOut> = refused.into_iter().map(|it| it.object).collect();
         let more = self.execute_statements(folder, name);
         refused.extend(refusal(more, || format!("what no dump of database {name} holds"))?);
         if let Some((_, list)) = &triggers {
@@ -220,7 +228,49 @@ impl DumpLoader {
                 use_list(client.tool("pg_restore", cluster.major)?, list).arg("--no-password");
             let tool = tool.option("--dbname=", client.login.connection_string());
             let attempt = run_restore(tool.stdin(open_dump(folder, name)?), &client)?;
-            refused.extend(self.refused_by(attempt, name)?);
+            refused.extend(self.refused_by(attempt, name)?.into_iter().map(|it| it.object));
+        }
+        Ok(refused)
+    }
+
+    /// Loads what was refused once more, now that all the rest is there. Returns what is refused again, with the first
+    /// reason.
+    fn try_again(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+        name: &str,
+        mut refused: Vec<Refusal>,
+    ) -> Result<Vec<Refusal>> {
+        if refused.iter().all(|it| it.entry.is_none()) {
+            return Ok(refused);
+        }
+        let no_list =
+            |error| EngineError::target("writing a list in", &std::env::temp_dir(), error);
+        let program = self.client.programs.client("pg_restore", cluster.major)?;
+        let list = Tool::new(&program).arg("--list").stdin(open_dump(folder, name)?);
+        let list = list.output(&self.client.cancel)?;
+        let client = second_try::with_own_path(&self.client.in_database(name))?;
+        let path = folder.join(DUMPS).join(file_name(name));
+        for _ in 0..MOST_TRIES {
+            let Some((tried, lines)) = second_try::lines_of(&list, &refused) else { break };
+            let lines = second_try::list_file(&lines).map_err(no_list)?;
+            let attempt = second_try::without_path(&path, || {
+                let tool = use_list(client.tool("pg_restore", cluster.major)?, &lines);
+                let tool = tool.args(["--no-password", "--no-tablespaces", "--verbose"]);
+                let tool = tool.option("--dbname=", client.login.connection_string());
+                run_restore(tool.stdin(open_dump(folder, name)?), &client)
+            });
+            let attempt = attempt.map_err(|error| EngineError::io("opening", &path, error))??;
+            let again = self.refused_by(attempt, name)?;
+            let again: BTreeSet<u32> = again.iter().filter_map(|it| it.entry).collect();
+            let before = refused.len();
+            refused.retain(|it| {
+                it.entry.is_none_or(|entry| again.contains(&entry) || !tried.contains(&entry))
+            });
+            if refused.len() == before {
+                break;
+            }
         }
         Ok(refused)
     }
@@ -313,7 +363,7 @@ impl DumpLoader {
     }
 
     /// What the server refused, if the tool came to the end of the dump.
-    fn refused_by(&self, attempt: Attempt, name: &str) -> Result<Vec<LeftOut>> {
+    fn refused_by(&self, attempt: Attempt, name: &str) -> Result<Vec<Refusal>> {
         let Attempt { messages, ended } = attempt;
         match ended {
             Ok(()) => Ok(Vec::new()),
@@ -410,9 +460,19 @@ fn run_restore(tool: Tool, client: &Client) -> Result<Attempt> {
         |error| EngineError::target("reading the messages in", &std::env::temp_dir(), error);
     let mut file = tempfile::tempfile().map_err(broken)?;
     let ended = tool.messages(file.try_clone().map_err(broken)?).run(&client.cancel);
-    let mut text = Vec::new();
-    file.rewind().and_then(|()| file.take(MOST_MESSAGES).read_to_end(&mut text)).map_err(broken)?;
-    Ok(Attempt { messages: String::from_utf8_lossy(&text).into_owned(), ended })
+    file.rewind().map_err(broken)?;
+    let mut messages = String::new();
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).map_err(broken)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        if tells_of_refusals(&text) && (messages.len() < MOST_MESSAGES || text.contains(TO_THE_END))
+        {
+            messages.push_str(&text);
+        }
+        line.clear();
+    }
+    Ok(Attempt { messages, ended })
 }
 
 /// The statements about the server itself.

@@ -39,6 +39,9 @@ const PRIVATE_SESSION: &str = " -c lock_timeout=20s -c session_preload_libraries
      -c search_path=pg_catalog -c default_transaction_isolation=read\\ committed -c row_security=on \
      -c exit_on_error=off -c temp_file_limit=-1";
 
+/// The variable with what a session is asked to set.
+const OPTIONS: &str = "PGOPTIONS";
+
 /// The variable with the file of the certificate authorities.
 const AUTHORITIES: &str = "PGSSLROOTCERT";
 
@@ -99,9 +102,25 @@ impl Login {
         self.with_options(OWN_SESSION)
     }
 
+    /// The same login, whose sessions have this search path from the start.
+    pub(super) fn with_search_path(&self, path: &str) -> Self {
+        let mut options = OsString::new();
+        for (_, value) in self.environment.iter().filter(|(name, _)| *name == OPTIONS) {
+            options.clone_from(value);
+        }
+        options.push(" -c search_path=");
+        for it in path.chars() {
+            options.push(if it == '\\' || it.is_ascii_whitespace() { "\\" } else { "" });
+            options.push(it.encode_utf8(&mut [0; 4]));
+        }
+        let mut login = self.clone();
+        login.environment.push((OPTIONS, options));
+        login
+    }
+
     fn with_options(&self, options: &str) -> Self {
         let mut login = self.clone();
-        login.environment.push(("PGOPTIONS", options.into()));
+        login.environment.push((OPTIONS, options.into()));
         login
     }
 
@@ -116,7 +135,7 @@ impl Login {
                 options.push_str(option);
             }
         }
-        environment.push(("PGOPTIONS", options.into()));
+        environment.push((OPTIONS, options.into()));
         Self {
             environment,
             password: None,

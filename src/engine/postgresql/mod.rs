@@ -28,6 +28,7 @@ mod refused;
 mod restore_text;
 mod roles;
 mod row_counts;
+mod second_try;
 mod server_info;
 mod server_objects;
 mod session;

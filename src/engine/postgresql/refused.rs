@@ -67,38 +67,55 @@ impl<'a> RefusedDatabase<'a> {
     }
 }
 
+/// Whether a line of the tool's messages is of an error, or of what failed: the others say what it does.
+pub(super) fn tells_of_refusals(line: &str) -> bool {
+    let kept = ["error: ", "warning: ", "from TOC entry ", "detail: ", "hint: ", "while "];
+    let own = line.strip_prefix("pg_restore: ");
+    own.is_none_or(|message| kept.iter().any(|kind| message.starts_with(kind)))
+}
+
+/// An object that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Its number in the dump's table of contents.
+    pub(super) entry: Option<u32>,
+    pub(super) object: LeftOut,
+}
+
 /// The objects that were refused, each with the error and the statement.
-pub(super) fn objects(messages: &str, database: &str) -> Vec<LeftOut> {
-    let mut found: Vec<LeftOut> = Vec::new();
-    let mut entry = "";
+pub(super) fn objects(messages: &str, database: &str) -> Vec<Refusal> {
+    let mut found: Vec<(Option<u32>, LeftOut)> = Vec::new();
+    let (mut number, mut entry) = (None, "");
     let mut in_error = false;
     for line in messages.lines().filter(|line| !line.is_empty()) {
         if let Some(rest) = line.strip_prefix(ENTRY) {
             // `3350; 1259 16404 INDEX by_name postgres`
             entry = rest.splitn(4, ' ').nth(3).unwrap_or(rest);
+            number = rest.split_once(';').and_then(|(number, _)| number.parse().ok());
         }
         if let Some(error) = line.strip_prefix(ERROR) {
-            found.push(LeftOut::new(entry, error));
+            found.push((number, LeftOut::new(entry, error)));
         }
         in_error = (in_error && !line.starts_with("pg_restore: ")) || line.starts_with(ERROR);
-        if let Some(last) = found.last_mut().filter(|_| in_error && !line.starts_with(ERROR)) {
+        let last = found.last_mut().filter(|_| in_error && !line.starts_with(ERROR));
+        if let Some((_, last)) = last {
             last.why.push(' ');
             last.why.push_str(line);
         }
     }
-    for object in &mut found {
-        if object.what.is_empty() {
-            // Not every version of the tool names the entry.
-            let statement = object.why.split_once(STATEMENT).map_or("an object", |(_, it)| it);
+    for (_, object) in &mut found {
+        if let Some((_, statement)) = object.why.split_once(STATEMENT) {
             let statement = statement.trim_end().trim_end_matches(';');
             object.what = statement.chars().take_while(|it| *it != '(').take(SHORT).collect();
+        } else if object.what.is_empty() {
+            "an object".clone_into(&mut object.what);
         }
         object.what = format!("{} in database {database}", object.what.trim());
         let advice = if says_any(&object.why, &NOT_LOADED) { LOAD_IT } else { "" };
         object.why = shown(&object.why).trim_end_matches(';').to_owned() + advice;
         object.holds_no_data = is_made_again(&object.what);
     }
-    found
+    found.into_iter().map(|(entry, object)| Refusal { entry, object }).collect()
 }
 
 /// Whether a dump holds nothing of what was refused: the server makes a materialized view again, and may need another
@@ -157,7 +174,9 @@ mod tests {
             pg_restore: warning: errors ignored on restore: 2\n";
         let found = objects(messages, "shop");
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0].what, "INDEX by_name postgres in database shop");
+        assert_eq!([found[0].entry, found[1].entry], [Some(3350), Some(3351)]);
+        let found = found.into_iter().map(|it| it.object).collect::<Vec<_>>();
+        assert_eq!(found[0].what, "CREATE INDEX by_name     ON t in database shop");
         assert!(
             found[0].why.ends_with("Add casts; the statement was CREATE INDEX by_name ON t (f(x))"),
             "{found:?}"
@@ -171,7 +190,7 @@ mod tests {
             \"cron.database_name\"\nCommand was: CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA public;\n";
         let found = objects(messages, "shop");
         assert_eq!(
-            found[0].to_string(),
+            found[0].object.to_string(),
             "CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA public in database shop: could not execute query: ERROR: \
              unrecognized configuration parameter \"cron.database_name\"; the statement was CREATE EXTENSION IF NOT \
              EXISTS pg_cron WITH SCHEMA public; a server that loads the extension's library at its start takes it: \

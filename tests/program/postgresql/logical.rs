@@ -53,6 +53,35 @@ fn dumps_restore_to_a_data_directory_and_into_a_server() {
 }
 
 #[test]
+fn what_needs_a_search_path_or_rows_of_another_table_loads_too() {
+    let server = Postgres::new();
+    server.sql("postgres", "CREATE DATABASE shop");
+    server.sql(
+        "shop",
+        "CREATE SCHEMA \"my rules\"; ALTER DATABASE shop SET search_path = \"my rules\", public;
+         CREATE TABLE \"my rules\".zones(n int PRIMARY KEY); INSERT INTO \"my rules\".zones VALUES (1), (2);
+         CREATE FUNCTION \"my rules\".raised(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+         SET search_path = \"my rules\", public;
+         CREATE FUNCTION public.known(int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN $1 IN (SELECT n FROM zones); END';
+         CREATE FUNCTION public.later(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN raised($1); END';
+         CREATE TABLE public.item(zone int CHECK (known(zone)), more int GENERATED ALWAYS AS (later(zone)) STORED);
+         INSERT INTO public.item VALUES (1), (2); CREATE INDEX by_later ON public.item(later(zone));
+         CREATE MATERIALIZED VIEW public.kept AS SELECT known(1) AS k; CREATE VIEW public.seen AS SELECT more FROM item;",
+    );
+    let fresh = Postgres::new();
+    let coffer = coffer_for(&server, LOGICAL)
+        .instance_of("fresh", "postgresql", &source(&fresh, LOGICAL), "quick")
+        .start();
+    let full = coffer.admin().full(NAME);
+    let before = server.dump_all();
+    assert!(start_restored(&coffer, &full).dump_all() == before, "the dumps differ");
+    let output = coffer.run(&["restore", id_of(&full), "--into", "fresh"]);
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    assert!(fresh.dump_all() == before, "the dumps differ");
+    assert_eq!(fresh.sql("shop", "SELECT k FROM public.kept"), "t\n");
+}
+
+#[test]
 fn one_database_is_dumped_without_the_right_to_replicate() {
     let server = Postgres::new();
     plant(&server);
