@@ -333,7 +333,9 @@ impl DumpLoader {
             // Nothing connects from there to another server by itself.
             let tool = tool.args(["--no-privileges", "--no-subscriptions", "--no-publications"]);
             let tool = tool.option("--dbname=", client.login.connection_string());
-            self.refused_by(run_restore(tool.stdin(open_dump(folder, from)?), &client)?, from)
+            let refused =
+                self.refused_by(run_restore(tool.stdin(open_dump(folder, from)?), &client)?, from)?;
+            Ok(refused.into_iter().map(|it| it.object).collect())
         };
         let triggers = self.event_triggers(folder, cluster, from)?;
         let Some((others, triggers)) = &triggers else { return load(None) };

@@ -41,7 +41,7 @@ impl Fixture {
                  database = \"shop_staging\"\nschedule = \"{SCHEDULE}\""
             ))
             .start();
-        Self { shop, stage, coffer }
+        Self { coffer, shop, stage }
     }
 
     fn catalog(&self) -> Connection {
