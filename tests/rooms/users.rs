@@ -18,7 +18,7 @@ fn a_list_is_read_back_as_it_was_written_and_holds_no_secret() {
         assert!(!text.contains(hidden), "{text}");
     }
     let shown = format!("{list:?}");
-    assert!(!shown.contains("ln=14") && !shown.contains(secret.reveal()), "{shown}");
+    assert!(!shown.contains("ln=13") && !shown.contains(secret.reveal()), "{shown}");
     let (of, removed) = list.remove_credential(&credential.id).unwrap();
     assert_eq!((of.as_str(), removed), ("mia", credential));
 }
@@ -50,7 +50,7 @@ fn a_list_that_makes_no_sense_is_refused_whole() {
         "[]".to_owned(),
         text.replace("\"version\": 1", "\"version\": 2"),
         text.replace("member", "owner"),
-        text.replace("ln=14", "ln=40"),
+        text.replace("ln=13", "ln=40"),
         text.replace("\"role\"", "\"rolle\""),
         twice,
     ] {
