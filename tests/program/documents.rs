@@ -29,6 +29,16 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("README.md", "coffer backup shop --wait", "tests/program/quick_start.rs"),
     ("README.md", "install -d -m 0700", "tests/program/burned.rs"),
     ("packaging/doc/api.md", "alias os=", "a client from PyPI; tests/clients has its calls"),
+    (
+        "packaging/doc/api.md",
+        "coffer user add",
+        "its words are in the place of names; tests/clients",
+    ),
+    (
+        "packaging/doc/api.md",
+        "openstack --os-cloud",
+        "a client from PyPI; tests/clients signs in by this file",
+    ),
     ("packaging/doc/copies.md", "coffer list --from s3", "a bucket; tests/program/copies.rs"),
     ("packaging/doc/copies.md", "coffer key new", "typed from paper; tests/program/encryption.rs"),
     ("packaging/doc/engines/mariadb.md", "coffer restore", "a server; tests/program/mariadb"),

@@ -275,78 +275,9 @@ impl DumpLoader {
         Ok(refused)
     }
 
-    /// Creates a database as a backup's one was, with another name. Returns what of it could not be had here.
-    pub(super) fn create_as(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-        from: &str,
-        name: &str,
-    ) -> Result<Option<LeftOut>> {
-        let program = self.client.programs.client("pg_restore", cluster.major)?;
-        let tool = || {
-            Ok::<_, EngineError>(
-                Tool::new(&program).stdin(open_dump(folder, from)?).arg("--create"),
-            )
-        };
-        let list = tool()?.arg("--list").output(&self.client.cancel)?;
-        // `3350; 1262 16404 DATABASE - shop clerk`
-        let is_database = |line: &&[u8]| {
-            line.split(|byte| *byte == b' ').nth(3).is_some_and(|it| it == b"DATABASE")
-        };
-        let lines =
-            list.split_inclusive(|byte| *byte == b'\n').filter(is_database).collect::<Vec<_>>();
-        let list = written(&lines)?;
-        let script = use_list(tool()?, &list).args(["--file", "-"]).output(&self.client.cancel)?;
-        let script = String::from_utf8_lossy(&script);
-        let found = script.lines().find_map(|line| RefusedDatabase::of(line)?.renamed(name));
-        let Some(statement) = found else {
-            return Err(EngineError::archive(format!(
-                "the dump of database {from} does not say how it was made"
-            )));
-        };
-        let made = self.client.execute(&statement);
-        let (Err(error), Some(refused)) = (made, RefusedDatabase::of(&statement)) else {
-            return Ok(None);
-        };
-        if !is_refusal(&error) {
-            return Err(error);
-        }
-        let same = create_otherwise(&self.client, name, refused)?;
-        Ok((!same)
-            .then(|| LeftOut::new(format!("the locale of database {from}"), error.to_string())))
-    }
-
-    /// Loads what is in a database into another one, which is empty. There everything belongs to the role that loads it.
-    pub(super) fn load_content(
-        &self,
-        folder: &Path,
-        cluster: &Cluster,
-        from: &str,
-        name: &str,
-    ) -> Result<Vec<LeftOut>> {
-        let client = self.client.in_database(name);
-        let load = |list: Option<&NamedTempFile>| -> Result<Vec<LeftOut>> {
-            let tool = client.tool("pg_restore", cluster.major)?;
-            let tool = list.into_iter().fold(tool, use_list);
-            let tool = tool.args(["--no-password", "--no-tablespaces", "--no-owner"]);
-            // Nothing connects from there to another server by itself.
-            let tool = tool.args(["--no-privileges", "--no-subscriptions", "--no-publications"]);
-            let tool = tool.option("--dbname=", client.login.connection_string());
-            let refused =
-                self.refused_by(run_restore(tool.stdin(open_dump(folder, from)?), &client)?, from)?;
-            Ok(refused.into_iter().map(|it| it.object).collect())
-        };
-        let triggers = self.event_triggers(folder, cluster, from)?;
-        let Some((others, triggers)) = &triggers else { return load(None) };
-        let mut refused = load(Some(others))?;
-        refused.extend(load(Some(triggers))?);
-        Ok(refused)
-    }
-
     /// The table of contents of a dump that holds event triggers, in two parts: everything else, and those. They come
     /// last, or one that raises an error would refuse what comes after it.
-    fn event_triggers(
+    pub(super) fn event_triggers(
         &self,
         folder: &Path,
         cluster: &Cluster,
@@ -365,7 +296,7 @@ impl DumpLoader {
     }
 
     /// What the server refused, if the tool came to the end of the dump.
-    fn refused_by(&self, attempt: Attempt, name: &str) -> Result<Vec<Refusal>> {
+    pub(super) fn refused_by(&self, attempt: Attempt, name: &str) -> Result<Vec<Refusal>> {
         let Attempt { messages, ended } = attempt;
         match ended {
             Ok(()) => Ok(Vec::new()),
@@ -423,7 +354,11 @@ impl DumpLoader {
 
 /// Creates a database whose own statement was refused. Returns whether it is as it was: otherwise this machine lacks
 /// what the database sorts text by, and its content can be had all the same.
-fn create_otherwise(client: &Client, name: &str, refused: RefusedDatabase<'_>) -> Result<bool> {
+pub(super) fn create_otherwise(
+    client: &Client,
+    name: &str,
+    refused: RefusedDatabase<'_>,
+) -> Result<bool> {
     if let Some(statement) = refused.for_older_server()
         && client.execute(&statement).is_ok()
     {
@@ -438,7 +373,7 @@ fn create_otherwise(client: &Client, name: &str, refused: RefusedDatabase<'_>) -
 }
 
 /// A list of what of a dump is to be loaded.
-fn written(lines: &[&[u8]]) -> Result<NamedTempFile> {
+pub(super) fn written(lines: &[&[u8]]) -> Result<NamedTempFile> {
     let written = NamedTempFile::new().and_then(|mut file| {
         file.write_all(&lines.concat())?;
         Ok(file)
@@ -447,17 +382,17 @@ fn written(lines: &[&[u8]]) -> Result<NamedTempFile> {
 }
 
 /// Makes `pg_restore` load only what a list names.
-fn use_list(tool: Tool, list: &NamedTempFile) -> Tool {
+pub(super) fn use_list(tool: Tool, list: &NamedTempFile) -> Tool {
     tool.option("--use-list=", list.path())
 }
 
 /// A run of `pg_restore` that has ended.
-struct Attempt {
+pub(super) struct Attempt {
     messages: String,
     ended: Result<(), ToolError>,
 }
 
-fn run_restore(tool: Tool, client: &Client) -> Result<Attempt> {
+pub(super) fn run_restore(tool: Tool, client: &Client) -> Result<Attempt> {
     let broken =
         |error| EngineError::target("reading the messages in", &std::env::temp_dir(), error);
     let mut file = tempfile::tempfile().map_err(broken)?;
@@ -491,7 +426,7 @@ fn server_statements(folder: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 /// Whether the server refused a statement, and did not deny all of them.
-fn is_refusal(error: &EngineError) -> bool {
+pub(super) fn is_refusal(error: &EngineError) -> bool {
     match error {
         EngineError::Tool(ToolError::Failed { output, .. }) => !says_any(output, &NOT_OF_AN_OBJECT),
         EngineError::Known { code, .. } => *code == FailureCode::Tool,
@@ -518,7 +453,7 @@ fn refusal(ended: Result<()>, what: impl FnOnce() -> String) -> Result<Option<Le
     }
 }
 
-fn open_dump(folder: &Path, database: &str) -> Result<File> {
+pub(super) fn open_dump(folder: &Path, database: &str) -> Result<File> {
     let path = folder.join(DUMPS).join(file_name(database));
     File::open(&path).map_err(|error| EngineError::unread(&path, error))
 }

@@ -18,6 +18,7 @@ mod manifest;
 mod members;
 mod new_cluster;
 mod options;
+mod other_database;
 mod physical;
 mod private_server;
 mod private_settings;
