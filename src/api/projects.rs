@@ -58,14 +58,5 @@ fn usable(call: &Call<Read>, text: &str) -> Option<ProjectId> {
 }
 
 fn view(call: &Call<Read>, project: &ProjectId) -> ProjectView {
-    ProjectView {
-        id: project.clone(),
-        name: project.clone(),
-        description: String::new(),
-        enabled: true,
-        is_domain: false,
-        domain_id: "default".to_owned(),
-        parent_id: "default".to_owned(),
-        links: [("self".to_owned(), call.url_of(&format!("projects/{project}")))].into(),
-    }
+    ProjectView::new(project, call.url_of(&format!("projects/{project}")))
 }

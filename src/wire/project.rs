@@ -27,3 +27,19 @@ pub struct ProjectView {
     /// `self`: where it is.
     pub links: BTreeMap<String, String>,
 }
+
+impl ProjectView {
+    /// A project, and where it is.
+    pub fn new(project: &ProjectId, url: String) -> Self {
+        Self {
+            id: project.clone(),
+            name: project.clone(),
+            description: String::new(),
+            enabled: true,
+            is_domain: false,
+            domain_id: "default".to_owned(),
+            parent_id: "default".to_owned(),
+            links: BTreeMap::from([("self".to_owned(), url)]),
+        }
+    }
+}

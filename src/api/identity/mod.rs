@@ -27,7 +27,7 @@ use super::State;
 use super::error::{ApiError, said};
 use super::operation::{self, Operation};
 
-/// Where it is. The document of the API names the first one; the second is how clients were often told Keystone's URL.
+/// Where it is. The document of the API names the first one; the second is the path that many clients have of Keystone.
 pub(super) const PREFIXES: [&str; 2] = ["/identity/v3", "/v3"];
 
 /// How many shares of the limits there are for addresses.

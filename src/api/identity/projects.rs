@@ -1,7 +1,5 @@
 //! The projects that a token is good for. A project's name is its id, and a project exists as soon as somebody may use it.
 
-use std::collections::BTreeMap;
-
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
 
@@ -107,15 +105,5 @@ fn list(
 }
 
 fn view(base: &str, project: &ProjectId) -> ProjectView {
-    let link = format!("{base}/identity/v3/projects/{project}");
-    ProjectView {
-        id: project.clone(),
-        name: project.clone(),
-        description: String::new(),
-        enabled: true,
-        is_domain: false,
-        domain_id: "default".to_owned(),
-        parent_id: "default".to_owned(),
-        links: BTreeMap::from([("self".to_owned(), link)]),
-    }
+    ProjectView::new(project, format!("{base}/identity/v3/projects/{project}"))
 }

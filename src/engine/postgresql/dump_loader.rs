@@ -245,8 +245,6 @@ impl DumpLoader {
         if refused.iter().all(|it| it.entry.is_none()) {
             return Ok(refused);
         }
-        let no_list =
-            |error| EngineError::target("writing a list in", &std::env::temp_dir(), error);
         let program = self.client.programs.client("pg_restore", cluster.major)?;
         let list = Tool::new(&program).arg("--list").stdin(open_dump(folder, name)?);
         let list = list.output(&self.client.cancel)?;
@@ -254,7 +252,7 @@ impl DumpLoader {
         let path = folder.join(DUMPS).join(file_name(name));
         for _ in 0..MOST_TRIES {
             let Some((tried, lines)) = second_try::lines_of(&list, &refused) else { break };
-            let lines = second_try::list_file(&lines).map_err(no_list)?;
+            let lines = written(&[&lines])?;
             let attempt = second_try::without_path(&path, || {
                 let tool = use_list(client.tool("pg_restore", cluster.major)?, &lines);
                 let tool = tool.args(["--no-password", "--no-tablespaces", "--verbose"]);

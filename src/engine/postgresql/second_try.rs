@@ -6,11 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-
-use tempfile::NamedTempFile;
 
 use super::client::Client;
 use super::refused::Refusal;
@@ -55,13 +53,6 @@ pub(super) fn lines_of(list: &[u8], refused: &[Refusal]) -> Option<(BTreeSet<u32
     (!tried.is_empty()).then_some((tried, lines))
 }
 
-/// A table of contents for the tool.
-pub(super) fn list_file(lines: &[u8]) -> std::io::Result<NamedTempFile> {
-    let mut file = NamedTempFile::new()?;
-    file.write_all(lines)?;
-    Ok(file)
-}
-
 /// Runs `load` while the dump at `path` sets no search path of its own, and makes the dump what it was.
 pub(super) fn without_path<T>(
     path: &Path,
@@ -91,11 +82,12 @@ fn place_of_path(file: &File) -> std::io::Result<Option<u64>> {
 mod tests {
     use super::*;
     use crate::domain::LeftOut;
+    use crate::engine::postgresql::dump_loader::written;
 
     #[test]
     fn a_dump_sets_no_path_during_the_load_and_is_the_same_afterwards() {
         let text = [b"PGDMP SEARCHPATH \x38", NO_PATH, b" the rest"].concat();
-        let file = list_file(&text).unwrap();
+        let file = written(&[&text]).unwrap();
         let during = without_path(file.path(), || Ok(std::fs::read(file.path()).unwrap()));
         let during = during.unwrap().unwrap();
         assert_eq!(during.len(), text.len());
