@@ -18,12 +18,24 @@ pub enum Entrance {
     Socket,
 }
 
+/// What follows the head of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestBody {
+    /// So many bytes.
+    Sized(u64),
+    /// Chunks, of which the last one is empty.
+    Chunked,
+}
+
 /// The connections over the limit.
 pub trait Reserve: Debug + Send + Sync {
     /// Waits, but not for long, for a place among the others for the connection with this number. Returns whether
     /// there was one.
     fn leave(&self, number: u64) -> Pin<Box<dyn Future<Output = bool> + '_>>;
 }
+
+/// Stands for the length of a body in chunks.
+const CHUNKED: u64 = u64::MAX;
 
 /// A client's connection. The stream and the requests of a connection share one.
 #[derive(Debug)]
@@ -37,6 +49,8 @@ pub struct Connection {
     /// The address that the client connected to.
     local: Option<SocketAddr>,
     begun: AtomicU64,
+    /// The length of the body of the request that began last, or that it is sent in chunks.
+    body: AtomicU64,
     ended: AtomicU64,
     sends_long: AtomicBool,
     is_last: AtomicBool,
@@ -51,9 +65,20 @@ impl Connection {
         local: Option<SocketAddr>,
     ) -> Self {
         let has_place = AtomicBool::new(reserve.is_none());
-        let (begun, ended) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (begun, body, ended) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let (sends_long, is_last) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { number, entrance, reserve, has_place, local, begun, ended, sends_long, is_last }
+        Self {
+            number,
+            entrance,
+            reserve,
+            has_place,
+            local,
+            begun,
+            body,
+            ended,
+            sends_long,
+            is_last,
+        }
     }
 
     pub const fn number(&self) -> u64 {
@@ -88,6 +113,14 @@ impl Connection {
         self.begun.load(Ordering::Acquire)
     }
 
+    /// What follows the head of the request that began last.
+    pub fn body(&self) -> RequestBody {
+        match self.body.load(Ordering::Acquire) {
+            CHUNKED => RequestBody::Chunked,
+            bytes => RequestBody::Sized(bytes),
+        }
+    }
+
     /// Whether a request has no answer yet. The body of an answer may still be on its way.
     pub fn is_busy(&self) -> bool {
         self.requests() != self.ended.load(Ordering::Acquire)
@@ -114,8 +147,13 @@ impl Connection {
         LongBody(self)
     }
 
-    /// A request begins, and ends when the result is dropped.
-    pub fn begin(self: Arc<Self>) -> OpenRequest {
+    /// A request with this body begins, and ends when the result is dropped.
+    pub fn begin(self: Arc<Self>, body: RequestBody) -> OpenRequest {
+        let body = match body {
+            RequestBody::Sized(bytes) => bytes.min(CHUNKED.saturating_sub(1)),
+            RequestBody::Chunked => CHUNKED,
+        };
+        self.body.store(body, Ordering::Release);
         self.begun.fetch_add(1, Ordering::AcqRel);
         OpenRequest(self)
     }
@@ -149,8 +187,9 @@ mod tests {
     fn a_connection_is_busy_while_a_request_has_no_answer() {
         let connection = Arc::new(Connection::new(0, Entrance::Port, None, None));
         assert!(!connection.is_busy());
-        let request = Arc::clone(&connection).begin();
+        let request = Arc::clone(&connection).begin(RequestBody::Chunked);
         assert!(connection.is_busy());
+        assert_eq!(connection.body(), RequestBody::Chunked);
         drop(request);
         assert!(!connection.is_busy());
         assert_eq!(connection.requests(), 1);

@@ -55,7 +55,7 @@ use crate::wire::BackupView;
 
 use operation::Operation;
 
-pub use connection::{Connection, Entrance, LongBody, OpenRequest, Reserve};
+pub use connection::{Connection, Entrance, LongBody, OpenRequest, RequestBody, Reserve};
 pub use limits::{LimitSettings, Limits};
 pub use metrics::RequestCounts;
 pub use openapi::openapi_text;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{HeaderName, HeaderValue, RANGE};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, RANGE};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::catalog::{Read, Scope};
 use crate::telemetry::Subject;
 
-use super::connection::Connection;
+use super::connection::{Connection, RequestBody};
 use super::error::{ApiError, cause, is_actix_error, to_api_error};
 use super::{State, held};
 
@@ -127,7 +127,7 @@ async fn answer<B: MessageBody + 'static>(
     let Some(connection) = connection else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    let _open = Arc::clone(&connection).begin();
+    let _open = Arc::clone(&connection).begin(body_of(&request));
     let response = if request.path() == HEALTH || connection.wait_for_place().await {
         next.call(request).await?.map_into_boxed_body()
     } else {
@@ -140,6 +140,15 @@ async fn answer<B: MessageBody + 'static>(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+/// The body that the HTTP library expects after this head, which it has checked.
+fn body_of(request: &ServiceRequest) -> RequestBody {
+    if request.chunked().unwrap_or(false) {
+        return RequestBody::Chunked;
+    }
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+    RequestBody::Sized(length.and_then(|it| it.trim().parse().ok()).unwrap_or(0))
 }
 
 fn no_connection_left() -> ApiError {

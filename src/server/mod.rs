@@ -2,6 +2,7 @@
 
 mod alerts;
 mod archive_access;
+mod boundaries;
 mod error;
 mod gate;
 mod http;

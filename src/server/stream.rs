@@ -1,15 +1,17 @@
 //! A client's connection, with bounds: it ends if the client sends no request, takes no answer, or sends more
-//! than there is room for.
+//! than there is room for. The HTTP library gets one request after the other.
 
 use std::future::Future as _;
 use std::io::{self, ErrorKind};
+use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::time::{Sleep, sleep};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::boundaries::Boundaries;
 use super::gate::Place;
 
 /// How often the times are checked.
@@ -43,8 +45,13 @@ pub(super) struct ClientStream<S> {
     waiting: usize,
     /// The requests that had begun then.
     requests: u64,
-    /// Bytes received since the last check.
+    boundaries: Boundaries,
+    /// Bytes that were received behind the end of a request, at most [`BURST`].
+    ahead: Vec<u8>,
+    /// Bytes that the HTTP library got since it parsed what it had.
     burst: usize,
+    /// Whether those end a head or a body: it gets no more before it has parsed them.
+    is_end: bool,
     /// Since when a head has been arriving.
     head_since: Option<Instant>,
     /// Since when the client takes nothing.
@@ -62,7 +69,10 @@ impl<S> ClientStream<S> {
             times: Times { request: times.request.saturating_add(TICK), ..times },
             tick: Box::pin(sleep(TICK)),
             waiting: 0,
+            boundaries: Boundaries::new(),
+            ahead: Vec::new(),
             burst: 0,
+            is_end: false,
             requests: 0,
             head_since: None,
             full_since: None,
@@ -95,13 +105,16 @@ impl<S> ClientStream<S> {
         Ok(())
     }
 
-    /// What was received before a request began is its own, and bounded by other limits.
+    /// What was received of a request before it began is its own, and bounded by other limits.
     fn settle(&mut self) {
-        let requests = self.place.member.connection.requests();
+        let connection = &self.place.member.connection;
+        let requests = connection.requests();
         if requests != self.requests {
             self.requests = requests;
-            self.place.remove_waiting(self.waiting);
-            self.waiting = 0;
+            self.boundaries.begin_body(connection.body());
+            let left = self.ahead.len();
+            self.place.remove_waiting(self.waiting.saturating_sub(left));
+            self.waiting = left;
             self.head_since = None;
         }
     }
@@ -109,7 +122,9 @@ impl<S> ClientStream<S> {
     /// Whether the connection is read again only when its answer is sent, or taken: what a client sends ahead would wait in
     /// memory.
     fn answers_first(&self) -> bool {
-        self.full_since.is_some() || self.place.member.connection.sends_long()
+        let connection = &self.place.member.connection;
+        let is_next = self.boundaries.is_in_lines() || self.waiting >= AHEAD;
+        self.full_since.is_some() || connection.sends_long() || connection.is_busy() && is_next
     }
 
     /// Something of an answer was sent: if reading waited for that, it is tried again.
@@ -120,17 +135,28 @@ impl<S> ClientStream<S> {
         }
     }
 
+    /// Counts what was received.
     fn received(&mut self, bytes: usize) -> io::Result<()> {
         self.place.progress();
         self.waiting = self.waiting.saturating_add(bytes);
         let all = self.place.add_waiting(bytes);
-        if !self.place.member.connection.is_busy() {
-            self.head_since.get_or_insert_with(Instant::now);
-        }
         if all > ALL_WAITING && self.waiting > FAIR {
             return Err(ErrorKind::OutOfMemory.into());
         }
         Ok(())
+    }
+
+    /// Gives the HTTP library these bytes, but not beyond the end of a head or a body. Returns how many.
+    fn give(&mut self, bytes: &[u8], buffer: &mut ReadBuf<'_>) -> usize {
+        let most = bytes.len().min(buffer.remaining());
+        let (count, is_end) = self.boundaries.pass(bytes.get(..most).unwrap_or_default());
+        buffer.put_slice(bytes.get(..count).unwrap_or_default());
+        self.is_end = is_end;
+        self.burst = self.burst.saturating_add(count);
+        if !self.place.member.connection.is_busy() {
+            self.head_since.get_or_insert_with(Instant::now);
+        }
+        count
     }
 }
 
@@ -150,23 +176,35 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
         let busy = this.place.member.connection.is_busy();
         this.settle();
         this.check(context, !busy)?;
-        if this.answers_first() || busy && this.waiting >= AHEAD {
+        if this.answers_first() {
             this.read_waits = true;
             return Poll::Pending;
         }
-        if this.burst >= BURST {
+        if mem::take(&mut this.is_end) || this.burst >= BURST {
             this.burst = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.io).poll_read(context, buffer);
-        let bytes = buffer.filled().len().saturating_sub(before);
-        if bytes > 0 {
-            this.received(bytes)?;
+        if !this.ahead.is_empty() {
+            let mut ahead = mem::take(&mut this.ahead);
+            let given = this.give(&ahead, buffer);
+            this.ahead = ahead.split_off(given);
+            return Poll::Ready(Ok(()));
         }
-        this.burst = if read.is_pending() { 0 } else { this.burst.saturating_add(bytes) };
-        read
+        let mut space = [MaybeUninit::uninit(); BURST];
+        let mut received = ReadBuf::uninit(&mut space);
+        let read = Pin::new(&mut this.io).poll_read(context, &mut received);
+        if read.is_pending() {
+            this.burst = 0;
+        }
+        ready!(read)?;
+        let received = received.filled();
+        if !received.is_empty() {
+            this.received(received.len())?;
+            let given = this.give(received, buffer);
+            this.ahead = received.get(given..).unwrap_or_default().to_vec();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -27,6 +27,10 @@ const OTHER: &str = "another-secret";
 /// A crowd: its name, how many connections it has, and what each sends and leaves unread.
 struct Crowd(&'static str, usize, Vec<u8>);
 
+/// How many connections of a crowd come again while it stays, and how often.
+const NEW: usize = 40;
+const OFTEN: Duration = Duration::from_millis(300);
+
 pub(crate) fn rows(folder: &Path, options: &Options, results: &mut Results) -> Outcome<()> {
     let source = folder.join("tree");
     std::fs::create_dir_all(&source)?;
@@ -78,6 +82,8 @@ fn crowds(backup: &str) -> Vec<Crowd> {
     head.truncate(head.len().saturating_sub(2));
     head.extend_from_slice(format!("X-Long: {}", "y".repeat(120 << 10)).as_bytes());
     let lists_first = request("GET", &path("instances"), "").repeat(4);
+    let unread = request("GET", "/openapi.json", "").repeat(30);
+    let small = b"GET /v3 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(230);
     let behind_lists = [lists_first.as_slice(), &head].concat();
     vec![
         Crowd("nothing is sent", 520, Vec::new()),
@@ -88,6 +94,7 @@ fn crowds(backup: &str) -> Vec<Crowd> {
         Crowd("bodies of thousands of lists", 64, post(lists.len(), &lists)),
         Crowd("lists of 1000 instances", 200, request("GET", &path("instances"), "")),
         Crowd("heads of 120 KiB behind lists that nobody reads", 450, behind_lists),
+        Crowd("230 small requests behind answers that nobody reads", 300, [unread, small].concat()),
         Crowd("downloads", 520, request("GET", &path(&format!("backups/{backup}/archive")), "")),
     ]
 }
@@ -100,21 +107,17 @@ fn attack(
 ) -> Outcome<()> {
     reset_peak(server.pid())?;
     let before = memory_of(server.pid(), "VmRSS:")?;
-    let mut crowd = Vec::new();
-    for _member in 0..*size {
-        // Whoever is turned away is turned away.
-        let Ok(mut stream) = TcpStream::connect(server.address()) else { continue };
-        stream.set_write_timeout(Some(Duration::from_millis(200)))?;
-        stream.write_all(bytes).ok();
-        crowd.push(stream);
-    }
+    let mut crowd = connections(server, *size, bytes);
     let (mut slowest, began) = ([0.0_f64; 2], Instant::now());
     while began.elapsed() < STAY {
         let times = [create(server)?, health_by_socket(server)?];
         for (slowest, time) in slowest.iter_mut().zip(times) {
             *slowest = slowest.max(time);
         }
-        std::thread::park_timeout(Duration::from_secs(1));
+        for _time in 0..3 {
+            crowd.extend(connections(server, NEW, bytes));
+            std::thread::park_timeout(OFTEN);
+        }
     }
     let peak = memory_of(server.pid(), "VmHWM:")?;
     drop(crowd);
@@ -130,6 +133,17 @@ fn attack(
         results.figure(&format!("attacks: {size} × {name}: {what}"), program.name, unit, figure);
     }
     Ok(())
+}
+
+/// Connections that have sent these bytes. Whoever is turned away is turned away.
+fn connections(server: &Server, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
+    let connect = |_number| {
+        let mut stream = TcpStream::connect(server.address()).ok()?;
+        stream.set_write_timeout(Some(Duration::from_millis(200))).ok()?;
+        stream.write_all(bytes).ok();
+        Some(stream)
+    };
+    (0..count).filter_map(connect).collect()
 }
 
 /// Milliseconds until a create was answered that names what does not exist.

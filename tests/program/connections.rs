@@ -246,6 +246,33 @@ fn a_server_that_was_killed_leaves_a_socket_that_the_next_one_replaces() {
     assert!(UnixStream::connect(&path).is_ok());
 }
 
+#[test]
+fn requests_that_are_sent_at_once_are_answered_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder).start();
+    let head = format!("HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {}", server.secret("alice"));
+    let post = format!("POST /v1.0/project-a/backups {head}\r\nContent-Type: application/json");
+    // A body of blank lines and of another request, and one that ends inside of what would be a chunk.
+    let body = "{\"backup\":\r\n\r\n  \"GET /healthcheck HTTP/1.1\"}";
+    let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let round = [
+        HEALTH.to_owned(),
+        format!("GET /v1.0/project-a/backups {head}\r\n\r\n"),
+        format!("{post}\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+        format!("{post}\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"),
+        format!("GET /v1.0/project-a/backups/nothing {head}\r\n\r\n"),
+    ]
+    .concat();
+    let last = HEALTH.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let mut stream = connect(&server);
+    send(&mut stream, &(round.repeat(30) + &last));
+    let answers = read_to_end(&mut stream);
+    let statuses: Vec<_> =
+        answers.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.get(..3)).collect();
+    let expected = [["200", "200", "400", "400", "404"].repeat(30), vec!["200"]].concat();
+    assert_eq!(statuses, expected, "{answers}");
+}
+
 /// Connections that each send this, and are kept.
 fn crowd(server: &TestServer, size: usize, request: &str) -> Vec<TcpStream> {
     let connection = |_number| {
@@ -303,4 +330,21 @@ fn crowds_take_little_memory_and_others_are_answered_meanwhile() {
     let grown = server.peak_rss_bytes().saturating_sub(before);
     assert!(grown < 40 << 20, "{} MiB more", grown >> 20);
     assert_eq!(server.anonymous().get("/healthcheck").status, 200);
+}
+
+#[test]
+fn requests_that_wait_behind_unread_answers_take_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder).start();
+    let before = server.peak_rss_bytes();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    // More than the network takes of answers that nobody reads, and small requests behind them.
+    let requests = get("/openapi.json").repeat(30) + &get("/v3").repeat(230);
+    let crowd = crowd(&server, 120, &requests);
+    for stream in &crowd {
+        stream.peek(&mut [0]).unwrap();
+    }
+    assert_eq!(server.anonymous().get("/healthcheck").status, 200);
+    let grown = server.peak_rss_bytes().saturating_sub(before);
+    assert!(grown < 40 << 20, "{} MiB more", grown >> 20);
 }

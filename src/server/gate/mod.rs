@@ -195,6 +195,7 @@ fn millis(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::RequestBody;
 
     fn gate(most: usize, per_address: usize) -> Arc<Gate> {
         Gate::new(GateSettings { entrance: Entrance::Port, most, per_address })
@@ -240,7 +241,7 @@ mod tests {
         let gate = old(gate(1, 1));
         let busy = enter(&gate, "192.0.2.1").unwrap();
         make_old(&gate, &busy);
-        let request = Arc::clone(&busy.member.connection).begin();
+        let request = Arc::clone(&busy.member.connection).begin(RequestBody::Sized(0));
         let reserve: Vec<_> =
             (0..RESERVE).map(|_more| enter(&gate, "192.0.2.2").unwrap()).collect();
         assert!(enter(&gate, "192.0.2.2").is_none());
@@ -255,7 +256,9 @@ mod tests {
     fn the_longest_open_of_busy_connections_ends_with_its_answer() {
         let gate = old(gate(2, 2));
         let busy = ["192.0.2.1", "192.0.2.2"].map(|ip| enter(&gate, ip).unwrap());
-        let requests = busy.each_ref().map(|it| Arc::clone(&it.member.connection).begin());
+        let requests = busy
+            .each_ref()
+            .map(|it| Arc::clone(&it.member.connection).begin(RequestBody::Sized(0)));
         let ends = || busy.each_ref().map(|it| it.member.connection.ends_with_answer());
         assert_eq!(ends(), [false, false]);
         let third = gate.enter(Some("192.0.2.3:1".parse().unwrap()), None, false);
@@ -287,7 +290,7 @@ mod tests {
     fn the_idlest_of_the_reserve_makes_room_for_the_next_health_check() {
         let gate = old(gate(1, 1));
         let busy = enter(&gate, "192.0.2.1").unwrap();
-        let _request = Arc::clone(&busy.member.connection).begin();
+        let _request = Arc::clone(&busy.member.connection).begin(RequestBody::Sized(0));
         let reserve: Vec<_> =
             (0..RESERVE).map(|_more| enter(&gate, "192.0.2.2").unwrap()).collect();
         make_old(&gate, &reserve[3]);
@@ -301,7 +304,7 @@ mod tests {
         let gate = gate(1, 1);
         let busy: Vec<_> = (0..=RESERVE)
             .map(|_more| enter(&gate, "192.0.2.1").unwrap())
-            .map(|it| (Arc::clone(&it.member.connection).begin(), it))
+            .map(|it| (Arc::clone(&it.member.connection).begin(RequestBody::Sized(0)), it))
             .collect();
         let from = Some("192.0.2.1:1".parse().unwrap());
         assert!(gate.wait_to_enter(from, None).await.is_none());

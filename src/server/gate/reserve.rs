@@ -74,6 +74,7 @@ mod tests {
     use super::super::{GateSettings, Place};
     use super::*;
     use crate::api::Entrance;
+    use crate::api::RequestBody;
 
     /// A gate for one connection.
     fn small_gate() -> Arc<Gate> {
@@ -88,7 +89,7 @@ mod tests {
     async fn a_request_in_the_reserve_gets_the_place_that_becomes_free() {
         let gate = small_gate();
         let busy = enter(&gate);
-        let request = Arc::clone(&busy.member.connection).begin();
+        let request = Arc::clone(&busy.member.connection).begin(RequestBody::Sized(0));
         let waits = enter(&gate);
         let connection = &waits.member.connection;
         assert_eq!(connection.entrance(), Entrance::Reserve);
@@ -102,7 +103,7 @@ mod tests {
     async fn half_of_the_reserve_stays_for_health_checks() {
         let gate = small_gate();
         let busy = enter(&gate);
-        let request = Arc::clone(&busy.member.connection).begin();
+        let request = Arc::clone(&busy.member.connection).begin(RequestBody::Sized(0));
         let waits = enter(&gate);
         drop((request, busy));
         let others: Vec<_> = (0..LEAVING).map(|_other| Leaving::begin(&gate.leaving)).collect();
