@@ -40,7 +40,7 @@ async fn check_health(state: Data<State>) -> Result<Json<Health>, ApiError> {
         })),
         Err(error) => {
             log::warn!("the health check failed: {error}");
-            Err(ApiError::Unavailable(LATER))
+            Err(error.outage().map_or(ApiError::Unavailable(LATER), |_outage| error.into()))
         }
     }
 }

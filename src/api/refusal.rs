@@ -55,6 +55,9 @@ const fn outage_sentence(outage: Outage) -> &'static str {
         Outage::ReadOnly => {
             "The server's disk is read-only at the moment: what is there can be read, and nothing can be changed."
         }
+        Outage::Damaged => {
+            "The server's catalog is damaged and not used any more; its log says what to do. The archives are not affected."
+        }
         Outage::Other => LATER,
     }
 }

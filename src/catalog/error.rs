@@ -57,6 +57,8 @@ pub enum Outage {
     DiskFull,
     /// Its filesystem is read-only.
     ReadOnly,
+    /// Its file is damaged.
+    Damaged,
     /// It was moved, is locked, or its disk fails.
     Other,
 }
@@ -211,6 +213,7 @@ impl CatalogError {
         match self {
             Self::Store(StoreError::Full { .. }) => Some(Outage::DiskFull),
             Self::Store(StoreError::ReadOnly { .. }) => Some(Outage::ReadOnly),
+            Self::Store(StoreError::Damaged { .. }) => Some(Outage::Damaged),
             Self::Store(error) if error.is_full() => Some(Outage::DiskFull),
             Self::Store(error) if error.is_transient() => Some(Outage::Other),
             _ => None,

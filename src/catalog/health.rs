@@ -274,6 +274,7 @@ fn refusal(schedule: ScheduleRecord) -> Option<(Timestamp, String)> {
 const fn kind_of(notice: Notice) -> Option<ProblemKind> {
     match notice {
         Notice::CatalogMoved
+        | Notice::CatalogDamaged
         | Notice::ReadOnly
         | Notice::DiskFull
         | Notice::ArchivesMissing

@@ -17,6 +17,8 @@ pub enum Notice {
     CatalogOlder,
     /// The catalog's file is no longer where it was opened.
     CatalogMoved,
+    /// The catalog's file is damaged.
+    CatalogDamaged,
     /// The filesystem of the data directory is read-only.
     ReadOnly,
     /// A job failed because the disk reported an error, since the process started.
@@ -70,6 +72,11 @@ impl Catalog {
     /// Why the catalog's file is no longer the one that is open, if so: then nothing is written to it.
     pub fn why_moved(&self) -> Option<String> {
         self.store.why_moved()
+    }
+
+    /// Why the catalog's file is damaged, if it was found to be: then it is not used until the next start.
+    pub fn why_damaged(&self) -> Option<String> {
+        self.store.why_damaged()
     }
 
     /// Looks at the disk; why nothing can be written to the catalog, if so.

@@ -128,6 +128,11 @@ fn of_catalog(error: &CatalogError) -> (StatusCode, &'static str, &'static str) 
                 "The disk is read-only",
                 "What is there can be read, and nothing can be changed. The log says why.",
             ),
+            Some(Outage::Damaged) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The catalog is damaged",
+                "It is not used any more, and the archives are not affected: the server's log says what to do.",
+            ),
             Some(Outage::Other) | None => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The catalog does not answer",

@@ -81,6 +81,8 @@ pub(super) fn are_here(context: &Context) -> bool {
 pub(super) fn check(context: &Context) -> bool {
     let moved = context.catalog.why_moved();
     tell(context, Notice::CatalogMoved, moved.as_deref(), "the catalog is where it was again");
+    let damaged = context.catalog.why_damaged();
+    tell(context, Notice::CatalogDamaged, damaged.as_deref(), "the catalog is sound");
     let read_only = context.catalog.why_read_only();
     tell(context, Notice::ReadOnly, read_only.as_deref(), "the catalog can be written again");
     // The catalog has logged it when it began to use its reserve.
@@ -101,7 +103,7 @@ pub(super) fn check(context: &Context) -> bool {
     {
         log::warn!("which folder holds the archives is not remembered: {}", with_causes(&error));
     }
-    moved.is_none() && read_only.is_none() && why.is_none()
+    moved.is_none() && damaged.is_none() && read_only.is_none() && why.is_none()
 }
 
 /// Tells the health check that the disk of the data directory reported an error, if this is one: a job that is tried

@@ -36,7 +36,7 @@ pub enum StoreError {
     Damaged { why: String },
     /// The file is no longer the one that was opened.
     #[error(
-        "the catalog {path} was removed or replaced while Coffer used it, or cut short, and is not written any more; put it back, or restart Coffer, which rebuilds a catalog that is missing from the archives",
+        "the catalog {path} was removed or replaced while Coffer used it, cut short or written over, and is not written any more; put it back, or restart Coffer, which rebuilds a catalog that is missing from the archives",
         path = path.display()
     )]
     Moved { path: PathBuf },

@@ -3,6 +3,7 @@
 //! A small catalog is checked before it is used. A large one would delay the start (0.2 s per 100 MiB), so a
 //! thread checks it beside the work; once that finds damage, every read and write is refused.
 
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
@@ -10,7 +11,8 @@ use std::thread::{Builder, JoinHandle};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
 
-use super::open::{self, Place};
+use super::open;
+use super::place::{Place, unreachable};
 use super::{Result, StoreError};
 
 /// Files up to this length are checked before they are used, which takes some milliseconds.
@@ -30,7 +32,7 @@ impl IntegrityCheck {
     /// Checks the file: now if it is small, else in a thread.
     pub(super) fn start(place: &Place) -> Result<Self> {
         let path = place.path();
-        let unreachable = |source| open::unreachable(path, source);
+        let unreachable = |source| unreachable(path, source);
         let (damage, closing) = (Arc::<OnceLock<String>>::default(), Arc::<AtomicBool>::default());
         let db = open::for_checking(place)?;
         if std::fs::metadata(path).map_err(unreachable)?.len() <= MAX_CHECKED_BEFORE_USE {
@@ -43,6 +45,17 @@ impl IntegrityCheck {
         let thread = Builder::new().name("store-check".to_owned());
         let thread = thread.spawn(move || check_beside_work(&db, &found)).map_err(unreachable)?;
         Ok(Self { damage, closing, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Remembers the damage that this error of a read or a write is about, if it is.
+    pub(super) fn note(damage: &OnceLock<String>, error: &(dyn Error + 'static)) {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(StoreError::Damaged { why }) = error.downcast_ref() {
+                note(damage, why.clone());
+            }
+            cause = error.source();
+        }
     }
 
     /// Fails once damage was found.
@@ -67,6 +80,13 @@ impl IntegrityCheck {
     }
 }
 
+fn note(damage: &OnceLock<String>, why: String) {
+    if damage.get().is_none() {
+        log::error!("{}; it is not used any more", StoreError::Damaged { why: why.clone() });
+    }
+    damage.get_or_init(|| why);
+}
+
 fn check(db: &Connection) -> Result<()> {
     let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged { why: verdict }) }
@@ -80,8 +100,7 @@ fn check_beside_work(db: &Connection, damage: &OnceLock<String>) {
         Err(StoreError::Sqlite(error))
             if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {}
         Err(StoreError::Damaged { why }) => {
-            log::error!("{}; it is not used any more", StoreError::Damaged { why: why.clone() });
-            damage.get_or_init(|| why);
+            note(damage, why);
         }
         Err(error) => log::error!("the catalog could not be checked: {error}"),
     }

@@ -17,6 +17,7 @@ mod instances;
 mod integrity;
 mod open;
 mod opened_file;
+mod place;
 mod projects;
 mod runs;
 mod schedules;
@@ -28,9 +29,10 @@ mod tokens;
 mod types;
 mod writer;
 
+use std::error::Error;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded};
@@ -58,8 +60,8 @@ pub use types::{Removal, Task};
 
 use disk_reserve::{DiskReserve, Room, SharedRoom};
 use integrity::IntegrityCheck;
-use open::Place;
 use opened_file::OpenedFile;
+use place::Place;
 use writer::Write;
 
 /// Writes that may wait before `write` blocks.
@@ -137,7 +139,7 @@ impl Store {
             open::require_current(&place)?;
         }
         let integrity = IntegrityCheck::start(&place)?;
-        let file = Arc::new(OpenedFile::at(path)?);
+        let file = Arc::new(OpenedFile::at(place.clone())?);
         let readers = open::for_reading(&place, Arc::clone(&file))?;
         let (sender, receiver) = bounded(WAITING_WRITES);
         let (mut queue, mut thread) = (None, None);
@@ -146,7 +148,7 @@ impl Store {
             let named = Builder::new().name("store-writer".to_owned());
             let work = move || writer::run(db, reserve, &receiver, &written, &seen);
             let spawned = named.spawn(work);
-            thread = Some(spawned.map_err(|source| open::unreachable(path, source))?);
+            thread = Some(spawned.map_err(|source| place::unreachable(path, source))?);
             queue = Some(sender);
         }
         let writes = RwLock::new(queue);
@@ -154,7 +156,7 @@ impl Store {
     }
 
     /// Reads the tables in one snapshot. Blocks.
-    pub fn read<T, E: From<StoreError>>(
+    pub fn read<T, E: From<StoreError> + Error + 'static>(
         &self,
         read: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -162,6 +164,7 @@ impl Store {
         let db = self.readers.get().map_err(StoreError::from)?;
         let snapshot = Snapshot::begin(&db)?;
         read(Records(snapshot.0))
+            .inspect_err(|error| note_damage(&self.file, self.integrity.damage(), error))
     }
 
     /// Queues a write. `work` runs on the writer's thread, and its error takes back what it did; `after`
@@ -174,12 +177,12 @@ impl Store {
     ) -> Reply<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: From<StoreError> + Error + Send + 'static,
     {
-        let damage = Arc::clone(self.integrity.damage());
+        let (damage, file) = (Arc::clone(self.integrity.damage()), Arc::clone(&self.file));
         let work = move |db: Records<'_>| {
             IntegrityCheck::refuse_damaged(&damage)?;
-            work(db)
+            work(db).inspect_err(|error| note_damage(&file, &damage, error))
         };
         let (sender, receiver) = oneshot::channel();
         let writes = self.writes.read().clone();
@@ -195,6 +198,12 @@ impl Store {
     /// Why the file is no longer the one that was opened, if so: then writes fail until it is there again.
     pub fn why_moved(&self) -> Option<String> {
         self.file.check()
+    }
+
+    /// Why the file is damaged, if it was found to be: then nothing is read or written until the next start.
+    pub fn why_damaged(&self) -> Option<String> {
+        let damaged = IntegrityCheck::refuse_damaged(self.integrity.damage());
+        damaged.err().map(|it| it.to_string())
     }
 
     /// Looks at the disk, and returns why a write for this purpose would be refused now, if so.
@@ -216,6 +225,13 @@ impl Store {
         {
             log::error!("catalog: the writer ended with a panic");
         }
+    }
+}
+
+/// Remembers damage that was found by a read or a write, unless another file is in the place of this one for a while.
+fn note_damage(file: &OpenedFile, damage: &OnceLock<String>, error: &(dyn Error + 'static)) {
+    if file.check_place().is_none() && !file.is_moved() {
+        IntegrityCheck::note(damage, error);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,21 +13,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use scheduled_thread_pool::ScheduledThreadPool;
 
-use super::disk_reserve::is_read_only;
 use super::opened_file::OpenedFile;
+use super::place::{EVERYWHERE, Place, READ_ONLY, unreachable};
 use super::{Result, StoreError, schema};
 use crate::disk;
 
 /// How long to wait for another process, such as a command beside a running server, or for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-const READ_ONLY: OpenFlags =
-    OpenFlags::SQLITE_OPEN_READ_ONLY.union(EVERYWHERE).union(OpenFlags::SQLITE_OPEN_URI);
 const READ_WRITE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(EVERYWHERE);
-
-/// A link in the place of the file is refused: it could lead to a file of somebody else's.
-const EVERYWHERE: OpenFlags =
-    OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 /// How every database file of SQLite starts.
 const HEADER: &[u8] = b"SQLite format 3\0";
@@ -43,50 +37,6 @@ const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = F
 
 /// Compiled statements that each connection keeps.
 const STATEMENTS: usize = 64;
-
-/// Where the database is. The folder's real path, because SQLite may follow no link, and would refuse also one on
-/// the way to the folder.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    path: PathBuf,
-    /// Whether the file is certainly not changed: on a read-only filesystem, and without a log. Then SQLite needs no
-    /// files beside it, which it could not make there.
-    immutable: bool,
-}
-
-impl Place {
-    pub(super) fn of(path: &Path) -> Result<Self> {
-        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-        let real = folder.unwrap_or(Path::new(".")).canonicalize();
-        let real = real.map_err(|source| unreachable(path, source))?;
-        let path = real.join(path.file_name().unwrap_or_default());
-        let log = path.with_extension("db-wal");
-        let immutable = is_read_only(&real) && std::fs::metadata(log).is_ok_and(|it| it.len() == 0);
-        Ok(Self { path, immutable })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What SQLite is to open for reading.
-    fn name(&self) -> PathBuf {
-        if !self.immutable {
-            return self.path.clone();
-        }
-        let path = self.path.to_string_lossy();
-        let escaped = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-        format!("file:{escaped}?immutable=1").into()
-    }
-
-    fn read_once(&self) -> rusqlite::Result<Connection> {
-        Connection::open_with_flags(self.name(), READ_ONLY)
-    }
-}
-
-pub(super) fn unreachable(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Unreachable { path: path.to_owned(), source }
-}
 
 /// The connection that writes: durable at every commit.
 pub(super) fn for_writing(place: &Place) -> Result<Connection> {
@@ -166,9 +116,9 @@ pub(super) fn for_reading(
     let connect = SqliteConnectionManager::file(place.name());
     let connect = connect.with_flags(READ_ONLY).with_init(move |db| {
         // They are opened when they are needed, and another file may be in its place by then.
-        if let Some(why) = file.check() {
+        if let Some(why) = file.check_place() {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
-            return Err(rusqlite::Error::SqliteFailure(code, Some(why)));
+            return Err(rusqlite::Error::SqliteFailure(code, Some(why.to_owned())));
         }
         db.busy_timeout(PATIENCE)?;
         keep_statements(db)?;

@@ -1,23 +1,29 @@
-//! Notices when the catalog's file is removed or replaced while it is open: what is written then would be lost.
+//! Notices when the catalog's file is removed, replaced or written over while it is open: what is written then would
+//! be lost.
 
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use rusqlite::{ErrorCode, OptionalExtension as _};
+
+use super::place::Place;
 use super::{Result, StoreError};
 
 #[derive(Debug)]
 pub(super) struct OpenedFile {
-    path: PathBuf,
+    place: Place,
     id: (u64, u64),
     /// The write-ahead log, as it was first seen: it stays as long as the database is open.
     log: OnceLock<(u64, u64)>,
     /// The greatest length that it was seen with. SQLite never makes it shorter.
     length: AtomicU64,
-    moved: AtomicBool,
+    /// The greatest change counter that it was seen with. SQLite only counts it up.
+    changes: AtomicU32,
+    is_moved: AtomicBool,
+    is_overwritten: AtomicBool,
 }
 
 fn id_of(metadata: &Metadata) -> (u64, u64) {
@@ -25,18 +31,34 @@ fn id_of(metadata: &Metadata) -> (u64, u64) {
 }
 
 impl OpenedFile {
-    /// The file that this path leads to now.
-    pub(super) fn at(path: &Path) -> Result<Self> {
+    /// The file in this place now.
+    pub(super) fn at(place: Place) -> Result<Self> {
+        let path = place.path();
         let metadata = std::fs::metadata(path)
             .map_err(|source| StoreError::Unreachable { path: path.to_owned(), source })?;
-        let (id, length) = (id_of(&metadata), AtomicU64::new(metadata.len()));
-        let (path, log) = (path.to_owned(), OnceLock::new());
-        Ok(Self { path, id, log, length, moved: AtomicBool::new(false) })
+        Ok(Self {
+            id: id_of(&metadata),
+            log: OnceLock::new(),
+            length: AtomicU64::new(metadata.len()),
+            changes: AtomicU32::new(0),
+            is_moved: AtomicBool::new(false),
+            is_overwritten: AtomicBool::new(false),
+            place,
+        })
     }
 
-    /// Looks whether the path still leads to it; if not, nothing is written until it does again.
+    /// Looks whether it is still there, and what SQLite wrote; if not, nothing is written until it is again.
     pub(super) fn check(&self) -> Option<String> {
-        let why = match std::fs::metadata(&self.path) {
+        let moved = self.check_place();
+        let overwritten = if moved.is_none() { self.check_content() } else { None };
+        self.is_overwritten.store(overwritten.is_some(), Ordering::Release);
+        let why = moved.or(overwritten)?;
+        Some(format!("{}: {why}", self.refusal()))
+    }
+
+    /// Looks whether it is still there.
+    pub(super) fn check_place(&self) -> Option<&'static str> {
+        let why = match std::fs::metadata(self.place.path()) {
             Ok(metadata) if id_of(&metadata) == self.id => {
                 let before = self.length.fetch_max(metadata.len(), Ordering::AcqRel);
                 let is_cut = metadata.len() < before;
@@ -47,13 +69,13 @@ impl OpenedFile {
             // That it cannot be reached for a moment says nothing.
             Err(_unknown) => return None,
         };
-        self.moved.store(why.is_some(), Ordering::Release);
-        why.map(|why| format!("{}: {why}", StoreError::Moved { path: self.path.clone() }))
+        self.is_moved.store(why.is_some(), Ordering::Release);
+        why
     }
 
     /// What became of the write-ahead log, which has the newest writes, if it is not the one that was there.
     fn check_log(&self) -> Option<&'static str> {
-        let mut path = self.path.clone().into_os_string();
+        let mut path = self.place.path().to_owned().into_os_string();
         path.push("-wal");
         match std::fs::metadata(&path) {
             Ok(metadata) if *self.log.get_or_init(|| id_of(&metadata)) == id_of(&metadata) => None,
@@ -65,16 +87,39 @@ impl OpenedFile {
         }
     }
 
+    /// What is wrong with the start of the file, which SQLite itself reads only once. The format has it in section
+    /// 1.3 (`https://sqlite.org/fileformat2.html`).
+    fn check_content(&self) -> Option<&'static str> {
+        let header = |db: rusqlite::Connection| {
+            let header = "SELECT substr(data, 1, 100) FROM sqlite_dbpage WHERE pgno = 1";
+            db.query_row(header, [], |row| row.get::<_, Vec<u8>>(0)).optional()
+        };
+        match self.place.open_without_log().and_then(header) {
+            Ok(header) => {
+                let header = header.unwrap_or_default();
+                let changes = header.get(24..28).and_then(|it| <[u8; 4]>::try_from(it).ok());
+                let changes = changes.map_or(0, u32::from_be_bytes);
+                let before = self.changes.fetch_max(changes, Ordering::AcqRel);
+                (changes < before).then_some("an older one was written over it")
+            }
+            Err(error) => {
+                let is_other = error.sqlite_error_code() == Some(ErrorCode::NotADatabase);
+                is_other.then_some("something else was written over it")
+            }
+        }
+    }
+
     /// Whether the last check found it gone.
     pub(super) fn is_moved(&self) -> bool {
-        self.moved.load(Ordering::Acquire)
+        self.is_moved.load(Ordering::Acquire) || self.is_overwritten.load(Ordering::Acquire)
     }
 
     /// Fails if the last check found it gone.
     pub(super) fn require(&self) -> Result<()> {
-        if self.is_moved() {
-            return Err(StoreError::Moved { path: self.path.clone() });
-        }
-        Ok(())
+        if self.is_moved() { Err(self.refusal()) } else { Ok(()) }
+    }
+
+    fn refusal(&self) -> StoreError {
+        StoreError::Moved { path: self.place.path().to_owned() }
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn run(
                 reuse_log(&db);
             }
             waiting = accepted(waiting, file, room);
-            commit_together(&db, &mut waiting);
+            commit_together(&db, &mut waiting, file);
         }
     }
     file.check();
@@ -120,6 +120,7 @@ pub(super) fn run(
 
 /// Answers the writes that cannot be made now, and returns the others.
 fn accepted(waiting: VecDeque<Write>, file: &OpenedFile, room: &SharedRoom) -> VecDeque<Write> {
+    file.check_place();
     let accept = |write: Write| match file.require().and_then(|()| room.require(write.purpose)) {
         Ok(()) => Some(write),
         Err(refused) => {
@@ -144,7 +145,7 @@ fn truncate(db: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// One transaction over the writes that wait. Those it did not get to stay in `waiting`.
-fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>) {
+fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>, file: &OpenedFile) {
     if waiting.is_empty() {
         return;
     }
@@ -169,7 +170,13 @@ fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>) {
         }
     }
     match db.execute_batch("COMMIT") {
-        Ok(()) => done.into_iter().for_each(|written| (written.answer)(None)),
+        Ok(()) => {
+            // What may have gone to a file that nobody will find again is not said to be there.
+            file.check_place();
+            for written in done {
+                (written.answer)(file.require().err());
+            }
+        }
         Err(error) => {
             roll_back(db);
             refuse(done, &Arc::new(error));

@@ -1,5 +1,7 @@
 //! The catalog.
 
+use std::os::unix::fs::FileExt as _;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -125,6 +127,86 @@ fn a_catalog_that_is_removed_or_replaced_under_a_running_server_takes_no_new_wor
         (client.get("backups").status == 200).then_some(())
     });
     assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
+}
+
+#[rstest]
+fn no_backup_is_accepted_once_the_catalog_is_gone(#[values(false, true)] replaced: bool) {
+    let fixture = Fixture::with(|builder| builder.allow_warning("was removed or replaced"));
+    let client = fixture.client();
+    client.full("shop");
+    let body = json!({"backup": {"name": "no", "instance": client.instance_id("shop")}});
+    move_folder(&fixture.path("catalog.db"), &fixture.path("elsewhere"));
+    if replaced {
+        super::run_sql(&fixture.path("catalog.db"), "CREATE TABLE other(x)");
+    }
+    client.post("backups", &body).fault(503);
+}
+
+/// What is written over a catalog without making it shorter or another file.
+#[derive(Debug, Clone, Copy)]
+enum WrittenOver {
+    FirstPage,
+    EveryPage,
+    OtherPages,
+    OlderCatalog,
+}
+
+#[rstest]
+#[case::first_page(WrittenOver::FirstPage, "something else was written over it")]
+#[case::every_page(WrittenOver::EveryPage, "the catalog is damaged")]
+#[case::other_pages(WrittenOver::OtherPages, "the catalog is damaged")]
+#[case::older(WrittenOver::OlderCatalog, "an older one was written over it")]
+fn a_catalog_that_is_written_over_under_a_running_server_takes_no_new_work(
+    #[case] what: WrittenOver,
+    #[case] notice: &str,
+) {
+    let mut fixture = Fixture::with(|builder| {
+        [
+            "removed or replaced",
+            "malformed",
+            "is damaged",
+            "health check failed",
+            "not remembered",
+            "not a database",
+            "cannot claim",
+        ]
+        .into_iter()
+        .fold(builder, Builder::allow_warning)
+    });
+    // Stopped in order, a server leaves everything in the file itself.
+    fixture.server.terminate();
+    let catalog = fixture.path("catalog.db");
+    let older = std::fs::read(&catalog).unwrap();
+    // It grows meanwhile, as it would over some days.
+    super::run_sql(&catalog, "CREATE TABLE more(x); DROP TABLE more");
+    fixture.server.restart();
+    let rows = vec![fixture.client().full("shop")];
+    fixture.server.restart();
+    let client = fixture.client();
+    let body = json!({"backup": {"name": "no", "instance": client.instance_id("shop")}});
+    let noise = vec![0x5a; usize::try_from(catalog.metadata().unwrap().len()).unwrap()];
+    let file = std::fs::File::options().write(true).open(&catalog).unwrap();
+    match what {
+        WrittenOver::FirstPage => file.write_all_at(&noise[..4096], 0).unwrap(),
+        WrittenOver::EveryPage => file.write_all_at(&noise, 0).unwrap(),
+        WrittenOver::OtherPages => file.write_all_at(&noise[4096..], 4096).unwrap(),
+        WrittenOver::OlderCatalog => file.write_all_at(&older, 0).unwrap(),
+    }
+    let log = fixture.server.log();
+    wait_until("the line of the log", || log.text().contains(notice).then_some(()));
+    client.post("backups", &body).fault(503);
+    let health = fixture.server.anonymous().get("/healthcheck");
+    if health.status == 503 {
+        let (_fault, why) = health.fault(503);
+        assert!(why.contains("catalog is damaged"), "{why}");
+    } else {
+        assert!(health.json()["notices"].to_string().contains(notice), "{health:?}");
+    }
+    fixture.server.kill();
+    fixture.server.remove_catalog();
+    fixture.server.restart();
+    let listed: Vec<Value> = fixture.client().all("backups", "backups");
+    assert_eq!(without_times(listed), without_times(rows));
 }
 
 #[test]
@@ -265,7 +347,7 @@ fn a_catalog_that_is_cut_short_under_a_running_server_takes_no_new_work(
 ) {
     let mut fixture = Fixture::with(|builder| {
         [
-            "or cut short",
+            "cut short or written over",
             "malformed",
             "is damaged",
             "health check failed",

@@ -1,0 +1,67 @@
+//! Where the database file is, and how it is opened for reading.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::disk_reserve::is_read_only;
+use super::{Result, StoreError};
+
+pub(super) const READ_ONLY: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_ONLY.union(EVERYWHERE).union(OpenFlags::SQLITE_OPEN_URI);
+/// A link in the place of the file is refused: it could lead to a file of somebody else's.
+pub(super) const EVERYWHERE: OpenFlags =
+    OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+
+/// Where the database is. The folder's real path, because SQLite may follow no link, and would refuse also one on
+/// the way to the folder.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    path: PathBuf,
+    /// Whether the file is certainly not changed: on a read-only filesystem, and without a log. Then SQLite needs no
+    /// files beside it, which it could not make there.
+    immutable: bool,
+}
+
+impl Place {
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let real = folder.unwrap_or(Path::new(".")).canonicalize();
+        let real = real.map_err(|source| unreachable(path, source))?;
+        let path = real.join(path.file_name().unwrap_or_default());
+        let log = path.with_extension("db-wal");
+        let immutable = is_read_only(&real) && std::fs::metadata(log).is_ok_and(|it| it.len() == 0);
+        Ok(Self { path, immutable })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What SQLite is to open for reading.
+    pub(super) fn name(&self) -> PathBuf {
+        if self.immutable { self.name_without_log() } else { self.path.clone() }
+    }
+
+    fn name_without_log(&self) -> PathBuf {
+        let path = self.path.to_string_lossy();
+        let escaped = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        format!("file:{escaped}?immutable=1").into()
+    }
+
+    /// What is in the file itself, whatever its log says. The file is not opened in another way beside SQLite, because
+    /// closing it would end SQLite's locks (`https://sqlite.org/howtocorrupt.html`, section 2.2).
+    pub(super) fn open_without_log(&self) -> rusqlite::Result<Connection> {
+        Connection::open_with_flags(self.name_without_log(), READ_ONLY)
+    }
+
+    /// A connection that only reads.
+    pub(super) fn read_once(&self) -> rusqlite::Result<Connection> {
+        Connection::open_with_flags(self.name(), READ_ONLY)
+    }
+}
+
+pub(super) fn unreachable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Unreachable { path: path.to_owned(), source }
+}
