@@ -95,8 +95,8 @@ fn a_test_message_goes_through_the_real_channel_and_a_channel_that_is_not_define
     );
 }
 
-/// The state of each instance and the kinds of all that is wrong.
-fn health(server: &TestServer) -> (Value, Value, Vec<Value>) {
+/// The states of `shop` and of `blog`, and the kinds of all that is wrong.
+pub(crate) fn health(server: &TestServer) -> (Value, Value, Vec<Value>) {
     let health = server.admin().get("health").json()["health"].clone();
     let state = |name: &str| {
         let all = health["instances"].as_array().unwrap();

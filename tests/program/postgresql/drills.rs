@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::fixture::{NAME, source};
 use super::postgres::{Postgres, Setup};
+use crate::alerts::health;
+use crate::receivers::HttpReceiver;
 use crate::support::{Client, TestServer, id_of, stderr_of, wait_until, write_file};
 
 fn drilling(server: &Postgres) -> TestServer {
@@ -78,6 +80,48 @@ fn assert_fails(client: &Client, word: &str) {
         (&json!("damaged"), &json!("archive_damaged"))
     );
     assert!(why["message"].as_str().unwrap().contains(word), "{why:#}");
+}
+
+#[test]
+fn a_drill_that_fails_turns_its_instance_red_and_one_alert_tells_of_it() {
+    let (mut shop, blog) = (server_without_checksums(), server_without_checksums());
+    let receiver = HttpReceiver::start();
+    let url = receiver.url("/hook");
+    let coffer = TestServer::builder()
+        .drilled_instance(NAME, "postgresql", &source(&shop, ""))
+        .drilled_instance("blog", "postgresql", &source(&blog, ""))
+        .toml(&format!(
+            "[defaults]\nalerts = [\"ops\"]\n[[alerts]]\nname = \"ops\"\nwebhook = \"{url}\"\n"
+        ))
+        .allow_warning("nothing is built on it")
+        .start();
+    let client = coffer.admin();
+    let drilled = |name: &str| {
+        let row = client.drilled(id_of(&client.full(name)));
+        row["drill"]["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!([drilled(NAME), drilled("blog")], ["passed", "passed"]);
+    assert_eq!(health(&coffer), ("safe".into(), "safe".into(), vec![]));
+    assert_eq!(coffer.run(&["status"]).status.code(), Some(0));
+
+    damage_relation(&mut shop, "item_pkey", |content| content[2 * 8192 + 4000..3 * 8192].fill(7));
+    assert_eq!(drilled(NAME), "damaged");
+    let red = ("critical".into(), "safe".into(), vec!["damaged".into()]);
+    assert_eq!(health(&coffer), red);
+    assert_eq!(coffer.run(&["status"]).status.code(), Some(7));
+    let message = wait_until("the message", || Some(receiver.received().first()?.json()));
+    assert_eq!((&message["event"], &message["kind"]), (&"began".into(), &"damaged".into()));
+    assert_eq!(message["instance"]["name"], NAME);
+    assert!(message.to_string().contains("item_pkey"), "{message:#}");
+
+    // A sound drill of another instance ends nothing, and nothing else was or will be said.
+    assert_eq!(drilled("blog"), "passed");
+    assert_eq!(health(&coffer), red);
+    let alerts = coffer.run_ok(&["alert", "list", "--json"]);
+    let alerts: Value = serde_json::from_slice(&alerts.stdout).unwrap();
+    let all = alerts["alerts"].as_array().unwrap();
+    assert_eq!((all.len(), &all[0]["instance_name"]), (1, &NAME.into()), "{alerts:#}");
+    assert_eq!((&alerts["undelivered"], receiver.received().len()), (&json!([]), 1));
 }
 
 #[test]
