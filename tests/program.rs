@@ -85,6 +85,8 @@ mod shutdown;
 mod soak;
 #[path = "program/sqlite/mod.rs"]
 mod sqlite;
+#[path = "program/status.rs"]
+mod status;
 mod support;
 #[path = "program/trees/mod.rs"]
 mod trees;
