@@ -145,6 +145,31 @@ fn the_newest_backup_is_restored_into_staging_again_and_again_also_while_it_is_o
 }
 
 #[test]
+fn data_that_its_own_check_calls_bad_is_not_put_into_staging() {
+    let keys = |folder: &Path| {
+        let to = folder.join("staging/shop.db");
+        format!("check = \"off\"\nstaging = {{ to = {to:?}, schedule = \"{SCHEDULE}\" }}")
+    };
+    let mut fixture = Fixture::with(&keys);
+    let to = fixture.staging().join("shop.db");
+    fixture.client().full("shop");
+    fixture.forty_days_later();
+    fixture.wait_for_stagings(&["done"]);
+    run_sql(
+        &fixture.database,
+        "UPDATE row SET word = 'second ' || id; PRAGMA wal_checkpoint(TRUNCATE)",
+    );
+    damage_index(&fixture.database, "by_word");
+    fixture.client().full("shop");
+    fixture.server.allow_warning("the data of the backup is bad, and is not put there");
+    fixture.forty_days_later();
+    fixture.wait_for_stagings(&["done", "damaged"]);
+    assert_eq!(content(&to), ("first 1".to_owned(), 500), "what was there stays");
+    let generations = names_in(&fixture.staging().join(".shop.db.coffer"));
+    assert_eq!(generations.len(), 2, "and nothing beside it: {generations:?}");
+}
+
+#[test]
 fn a_drill_by_the_schedule_finds_a_damaged_source_and_says_so_of_that_backup_alone() {
     let keys = |_: &Path| format!("check = \"off\"\ndrill = \"{SCHEDULE}\"");
     let mut fixture = Fixture::with(&keys);
