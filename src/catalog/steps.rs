@@ -124,13 +124,26 @@ impl Catalog {
         })
     }
 
-    /// The bytes of the archive were proven again, which clears damage that was found in them. The level
-    /// stays the strongest there has been.
-    pub fn report_verified(&self, id: BackupId, at: Timestamp, level: VerifyLevel) -> Reply<()> {
+    /// All bytes of the archive were proven again, and all of those that it is built on, which clears damage that was
+    /// found in them. The level stays the strongest there has been.
+    pub fn report_verified(
+        &self,
+        id: BackupId,
+        at: Timestamp,
+        level: VerifyLevel,
+        built_on: Vec<BackupId>,
+    ) -> Reply<()> {
         self.write(move |db, _rules| {
-            let facts = require_archive(db, id)?;
-            db.set_verified(id, at, level.max(facts.verify_level), DamageIn::Archive)?;
-            Ok(db.end_or_add_run(RunKind::Verify, id, &RunEnd::new(at, RunResult::Done))?)
+            require_archive(db, id)?;
+            // Of the others only what their own manifests say is known, which their rows have.
+            let others = built_on.into_iter().map(|it| (it, VerifyLevel::Bytes));
+            for (id, level) in [(id, level)].into_iter().chain(others) {
+                // One that was deleted meanwhile needs no proof.
+                let Some(facts) = db.backup(id)?.and_then(|it| it.backup.facts) else { continue };
+                db.set_verified(id, at, level.max(facts.verify_level), DamageIn::Archive)?;
+                db.end_or_add_run(RunKind::Verify, id, &RunEnd::new(at, RunResult::Done))?;
+            }
+            Ok(())
         })
     }
 

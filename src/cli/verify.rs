@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::catalog::CatalogError;
-use crate::domain::LeftOut;
+use crate::domain::{LeftOut, VerifyLevel};
 use crate::executor::{self, Context, JobError, VerifyReport};
 
 use super::args::BackupArgs;
@@ -49,12 +49,16 @@ fn report(args: &BackupArgs, verified: &VerifyReport, left_out: &[LeftOut]) {
     }
 }
 
-/// Records the proof in the catalog, and with the archive, from which a rebuilt catalog takes it.
+/// Records the proof in the catalog, and with each archive that was read, from which a rebuilt catalog takes it.
 fn record_proof(context: &Context, verified: &VerifyReport) -> Result<(), CatalogError> {
+    let VerifyReport { id, level, built_on, .. } = verified;
     let now = context.clock.now();
-    let backup = context.catalog.find(verified.id)?;
-    executor::record_proof(&*context.storage, &backup, now, verified.level);
-    context.catalog.report_verified(verified.id, now, verified.level).wait()
+    let backup = context.catalog.find(*id)?;
+    executor::record_proof(&*context.storage, &backup, now, *level);
+    for ancestor in built_on.iter().filter_map(|it| context.catalog.find(*it).ok()) {
+        executor::record_proof(&*context.storage, &ancestor, now, VerifyLevel::Bytes);
+    }
+    context.catalog.report_verified(*id, now, *level, built_on.clone()).wait()
 }
 
 /// Records a damaged or missing archive, so that no backup is built on it, and returns the error.

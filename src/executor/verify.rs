@@ -13,6 +13,8 @@ pub struct VerifyReport {
     pub id: BackupId,
     /// The backups that it needs, root first, itself last.
     pub chain: Vec<BackupId>,
+    /// The backups that it is built on, as the catalog knows them: every byte of their archives was compared, too.
+    pub built_on: Vec<BackupId>,
     /// Files, folders and links.
     pub entries: u64,
     pub content_bytes: u64,
@@ -39,9 +41,11 @@ pub fn verify(
         check_file(chain, reader, rows, workers, &progress)?;
         before = before.saturating_add(reader.stored_bytes());
     }
+    let id = chain.last().reported_id();
     Ok(VerifyReport {
-        id: chain.last().reported_id(),
+        id,
         chain: manifest.chain.clone(),
+        built_on: chain.archives().map(|it| it.reported_id()).filter(|it| *it != id).collect(),
         entries: report.entries,
         content_bytes: report.bytes,
         level: facts::level_of(manifest),

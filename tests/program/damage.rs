@@ -317,6 +317,34 @@ fn assert_rebuild_skips_the_damaged_backup(fixture: &mut Fixture, damage: Damage
 }
 
 #[test]
+fn a_chain_that_is_read_whole_and_sound_again_vouches_for_each_archive_of_it() {
+    let fixture = Fixture::new(Damage::FlippedBit(Part::RestoreText));
+    let failure_of = |point: &Point| fixture.client().backup(point.id())["failure"].clone();
+    let (child, damaged) = (&fixture.child, &fixture.damaged);
+    fixture.assert_damage_reported(&fixture.run(&["verify", child.id()]));
+    assert_eq!(failure_of(damaged)["code"], "archive_damaged");
+    // A drill does not need the bytes that are wrong: it says nothing of them, nor of others once they are mended.
+    let drill = |point: &Point| {
+        let output = fixture.run(&["drill", point.id()]);
+        assert!(output.status.success(), "{}", stderr_of(&output));
+    };
+    drill(child);
+    drill(damaged);
+    assert_eq!(failure_of(damaged)["code"], "archive_damaged");
+
+    apply_damage(Damage::FlippedBit(Part::RestoreText), &damaged.archive(), &damaged.archive());
+    drill(child);
+    assert_eq!(failure_of(damaged)["code"], "archive_damaged");
+    let verified = fixture.run(&["verify", child.id()]);
+    assert!(verified.status.success(), "{}", stderr_of(&verified));
+    for point in [&fixture.root, damaged, child] {
+        assert_eq!(failure_of(point), Value::Null);
+    }
+    let next = point(&fixture.server, &fixture.database, &json!({"incremental": 1}));
+    assert_eq!(next.row["kind"], "incremental", "{:#}", next.row);
+}
+
+#[test]
 fn a_salvage_restores_what_can_be_had_and_names_what_it_cannot_vouch_for() {
     let fixture = Fixture::new(Damage::FlippedBit(Part::Data));
     let (id, bytes) = (fixture.damaged.id(), &fixture.damaged.bytes);

@@ -6,8 +6,8 @@ use super::fixture::*;
 use super::*;
 use coffer::domain::{
     Backup, BackupId, Caller, Cancel, Damage, DamageIn, Drill, DrillFacts, Failure, FailureCode,
-    Instance, NextDrill, ParentChoice, Role, RowsByTable, RunEnd, RunNumbers, RunResult, Status,
-    Verdict, Verify, VerifyLevel,
+    Instance, NextDrill, ParentChoice, Role, RowsByTable, RunEnd, RunKind, RunNumbers, RunResult,
+    Status, Verdict, Verify, VerifyLevel,
 };
 
 const TOOK: Duration = Duration::from_millis(1500);
@@ -149,7 +149,7 @@ fn a_drill_that_passed_is_the_strongest_proof_and_keeps_what_it_counted() {
     let stranger = fixture.catalog.drill_rows(&member("b"), id);
     assert!(matches!(stranger, Err(CatalogError::NoSuchBackup { .. })));
     // A proof of the bytes alone does not lower the level.
-    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes).wait().unwrap();
+    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes, vec![]).wait().unwrap();
     let again = fixture.catalog.find(id).unwrap().facts.unwrap();
     assert_eq!(again.verify_level, VerifyLevel::Restored);
 }
@@ -166,7 +166,7 @@ fn nothing_is_built_on_what_a_drill_found_damaged_until_another_drill_passes() {
     );
     assert!(matches!(fixture.catalog.chain(id), Err(CatalogError::ChainBroken { .. })));
     // Its bytes are as they were read: that proves nothing of the data.
-    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes).wait().unwrap();
+    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes, vec![]).wait().unwrap();
     assert!(fixture.catalog.chain(id).is_err());
     // Nor does a drill that was inconclusive.
     let failure = Failure::new(FailureCode::DiskFull, "no room");
@@ -187,8 +187,40 @@ fn a_drill_does_not_clear_damage_of_the_archives_bytes() {
     fixture.catalog.report_damage(id, failure("bits rot")).wait().unwrap();
     fixture.pass(id);
     assert!(fixture.catalog.chain(id).is_err());
-    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes).wait().unwrap();
+    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes, vec![]).wait().unwrap();
     assert!(fixture.catalog.chain(id).is_ok());
+}
+
+#[test]
+fn a_chain_that_was_read_whole_clears_damage_of_the_bytes_of_each_of_its_members() {
+    let fixture = Fixture::new();
+    let root = fixture.completed(ParentChoice::None);
+    let parent = fixture.completed(ParentChoice::This(root));
+    let child = fixture.completed(ParentChoice::This(parent));
+    fixture.catalog.report_damage(root, failure("bits rot")).wait().unwrap();
+    fixture.find_damage(parent);
+    // A drill of the child read what the child needs of them, and neither all of their bytes nor their data.
+    fixture.pass(child);
+    let failure_of = |id| fixture.catalog.find(id).unwrap().failure;
+    assert!(failure_of(root).is_some() && failure_of(parent).is_some());
+    assert_eq!(failure_of(child), None);
+
+    let at = Timestamp::from_micros(START.as_micros() + 7);
+    let gone = BackupId::generate();
+    let built_on = vec![root, gone, parent];
+    fixture.catalog.report_verified(child, at, VerifyLevel::Checked, built_on).wait().unwrap();
+    assert_eq!(failure_of(root), None);
+    assert!(failure_of(parent).is_some(), "its data is as bad as it was");
+    for (id, level) in [
+        (root, VerifyLevel::Checked),
+        (parent, VerifyLevel::Checked),
+        (child, VerifyLevel::Restored),
+    ] {
+        let facts = fixture.catalog.find(id).unwrap().facts.unwrap();
+        assert_eq!((facts.verified_at, facts.verify_level), (at, level));
+        let runs = fixture.catalog.runs_of_backup(id).unwrap();
+        assert!(runs.iter().any(|it| it.kind == RunKind::Verify), "{runs:?}");
+    }
 }
 
 #[test]
