@@ -233,6 +233,21 @@ fn a_drill_that_is_cut_short_leaves_nothing_and_is_made_again_at_the_next_start(
 }
 
 #[rstest]
+#[case::begun("verify-begins")]
+#[case::about_to_be_written_down("verify-before-settle")]
+fn a_verification_that_is_cut_short_is_made_again_at_the_next_start(#[case] place: &str) {
+    let mut fixture = Fixture::new();
+    let first = fixture.make("first", 0);
+    let path = format!("backups/{}/verify", first["id"].as_str().unwrap());
+    fixture.set_failpoint(place);
+    fixture.crash_by("POST", &path, None);
+    wait_until("the verification to be made again", || {
+        let found = fixture.client().get(&path).with_status(200).json();
+        (found["verification"]["status"] == "passed").then_some(())
+    });
+}
+
+#[rstest]
 #[case::begun("restore-begins")]
 #[case::written("restore-before-finish")]
 #[case::about_to_be_placed("restore-before-place")]

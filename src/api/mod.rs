@@ -37,6 +37,7 @@ mod retention;
 mod schedules;
 mod strategies;
 mod turns;
+mod verifications;
 mod versions;
 
 use std::sync::Arc;
@@ -170,6 +171,7 @@ fn project_operations() -> Vec<Operation> {
         backups::routes(),
         archive::routes(),
         consolidations::routes(),
+        verifications::routes(),
         instances::routes(),
         actions::routes(),
         datastores::routes(),

@@ -32,7 +32,7 @@ impl From<CatalogError> for ApiError {
             CatalogError::QuotaExceeded { resource } => {
                 Self::OverLimit(format!("Quota exceeded for resources: ['{}'].", resource.as_str()))
             }
-            CatalogError::TooManyRestores { .. } => {
+            CatalogError::TooManyRestores { .. } | CatalogError::TooManyVerifications { .. } => {
                 Self::LimitReached { why: sentence(&error), retry_after_s: 60 }
             }
             CatalogError::Forbidden(refusal) => Self::Forbidden(forbidden_sentence(&refusal)),
@@ -68,6 +68,7 @@ const fn operation_word(operation: Operation) -> &'static str {
         Operation::Restore => "restore",
         Operation::Drill => "backup_drill",
         Operation::Consolidation => "backup_consolidate",
+        Operation::Verification => "backup_verify",
     }
 }
 

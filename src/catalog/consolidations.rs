@@ -57,7 +57,7 @@ impl Catalog {
         self.write(move |db, _rules| {
             let wanted = db.backup(id)?.is_some_and(|it| it.removal.is_none());
             if wanted {
-                running.insert(id, cancel);
+                running.insert(RunKind::Consolidation, id, cancel);
             }
             Ok(wanted)
         })
@@ -72,7 +72,7 @@ impl Catalog {
         self.write_then(
             move |db, rules| rules.add_consolidated(db, id, made, numbers),
             move |_added| {
-                running.remove(id);
+                running.remove(RunKind::Consolidation, id);
                 finished.lock().extend(instance);
                 bell.ring();
             },
@@ -96,7 +96,7 @@ impl Catalog {
                 }
                 Ok(())
             },
-            move |()| running.remove(id),
+            move |()| running.remove(RunKind::Consolidation, id),
         )
     }
 
@@ -105,7 +105,7 @@ impl Catalog {
         let running = Arc::clone(&self.drills);
         self.write_then(
             move |db, rules| Ok(db.retry_run(run(id), rules.now()).map(drop)?),
-            move |()| running.remove(id),
+            move |()| running.remove(RunKind::Consolidation, id),
         )
     }
 

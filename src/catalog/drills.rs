@@ -17,22 +17,22 @@ use super::rules::{Rules, visible_backup};
 use super::steps::require_archive;
 use super::{Catalog, DrillJob, Job, NotNow, Operation, Read, Reply, Result, Scope, Write};
 
-/// Drills and consolidations that run: one thread makes both, so that a backup is in at most one of them.
+/// Drills, consolidations and verifications that run. A delete of their backup cancels them.
 #[derive(Debug, Default)]
-pub(super) struct RunningDrills(Mutex<HashMap<BackupId, Cancel>>);
+pub(super) struct RunningDrills(Mutex<HashMap<(RunKind, BackupId), Cancel>>);
 
 impl RunningDrills {
-    pub(super) fn insert(&self, id: BackupId, cancel: Cancel) {
-        self.0.lock().insert(id, cancel);
+    pub(super) fn insert(&self, kind: RunKind, id: BackupId, cancel: Cancel) {
+        self.0.lock().insert((kind, id), cancel);
     }
 
-    pub(super) fn remove(&self, id: BackupId) {
-        self.0.lock().remove(&id);
+    pub(super) fn remove(&self, kind: RunKind, id: BackupId) {
+        self.0.lock().remove(&(kind, id));
     }
 
     /// Cancels those whose backup is to be removed.
     pub(super) fn cancel_removed(&self, db: Records<'_>) -> Result<()> {
-        for (id, cancel) in &*self.0.lock() {
+        for ((_kind, id), cancel) in &*self.0.lock() {
             if db.backup(*id)?.is_none_or(|it| it.removal.is_some()) {
                 cancel.cancel();
             }
@@ -69,7 +69,7 @@ impl Catalog {
             let claimed =
                 db.backup(id)?.is_some_and(|it| it.backup.drill.next == Some(NextDrill::Running));
             if claimed {
-                drills.insert(id, cancel);
+                drills.insert(RunKind::Drill, id, cancel);
             }
             Ok(claimed)
         })
@@ -94,7 +94,7 @@ impl Catalog {
                 Ok(())
             },
             move |()| {
-                drills.remove(id);
+                drills.remove(RunKind::Drill, id);
                 // Another one may be due.
                 bell.ring();
             },
@@ -106,7 +106,7 @@ impl Catalog {
         let drills = Arc::clone(&self.drills);
         self.write_then(
             move |db, rules| Ok(db.retry_run(run(id), rules.now()).map(drop)?),
-            move |()| drills.remove(id),
+            move |()| drills.remove(RunKind::Drill, id),
         )
     }
 }

@@ -41,6 +41,8 @@ pub enum CatalogError {
     QuotaExceeded { resource: QuotaResource },
     #[error("{most} restores of the project wait or run: it may have no more at once")]
     TooManyRestores { most: u32 },
+    #[error("{most} verifications of the project wait or run: it may have no more at once")]
+    TooManyVerifications { most: u32 },
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     /// A backup this one is built on is missing or unusable.
@@ -70,6 +72,7 @@ pub enum Operation {
     Restore,
     Drill,
     Consolidation,
+    Verification,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -190,6 +193,7 @@ const fn done_by(operation: Operation) -> &'static str {
         Operation::Backup | Operation::Restore => "restored",
         Operation::Drill => "drilled",
         Operation::Consolidation => "consolidated",
+        Operation::Verification => "verified",
     }
 }
 

@@ -173,10 +173,12 @@ impl Catalog {
         })
     }
 
-    /// After a crash: drills that a worker had wait again, and restores into staging. Returns how many drills.
+    /// After a crash: drills that a worker had wait again, and restores into staging and verifications. Returns how many
+    /// drills.
     pub fn reopen_drills(&self) -> Reply<usize> {
         self.write_and_wake(|db, rules| {
             db.retry_runs(RunKind::Staging, rules.now())?;
+            db.retry_runs(RunKind::Verify, rules.now())?;
             Ok(db.retry_runs(RunKind::Drill, rules.now())?)
         })
     }

@@ -39,6 +39,7 @@ mod shown;
 mod staging;
 mod steps;
 mod tokens;
+mod verifications;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -74,7 +75,7 @@ pub use policy_source::PolicySource;
 pub use projects::NewStrategy;
 pub use queue::{
     BackupJob, ConsolidationJob, DrillJob, InstanceRemovalJob, Job, Lane, RegistrationJob,
-    RemovalJob, RestoreJob, StagingJob,
+    RemovalJob, RestoreJob, StagingJob, VerificationJob,
 };
 pub use recurring::{DrilledRows, Recurring, RecurringLook};
 pub use retention::Retention;

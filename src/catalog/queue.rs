@@ -24,6 +24,7 @@ pub enum Job {
     Drill(Box<DrillJob>),
     Stage(Box<StagingJob>),
     Consolidate(Box<ConsolidationJob>),
+    Verify(Box<VerificationJob>),
     Remove(RemovalJob),
     RemoveInstance(InstanceRemovalJob),
 }
@@ -88,6 +89,14 @@ pub struct ConsolidationJob {
     pub new_id: BackupId,
 }
 
+/// A backup to prove again because somebody asked for it; its run is begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerificationJob {
+    /// What it is built on and itself, root first.
+    pub chain: Vec<Backup>,
+    pub backup: Backup,
+}
+
 /// Archives to remove: one subtree, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemovalJob {
@@ -108,12 +117,14 @@ pub enum Lane {
     Work,
     /// Restores into staging, drills, and then consolidations: what nobody waits for.
     Drills,
+    /// Verifications that were asked for.
+    Verifications,
     /// Removals, of backups first.
     Removals,
 }
 
 impl Lane {
-    pub const ALL: [Self; 3] = [Self::Removals, Self::Work, Self::Drills];
+    pub const ALL: [Self; 4] = [Self::Removals, Self::Work, Self::Drills, Self::Verifications];
 }
 
 impl Catalog {
@@ -123,6 +134,7 @@ impl Catalog {
             Ok(match lane {
                 Lane::Work => db.has_waiting_work()?,
                 Lane::Drills => db.has_waiting_drills()?,
+                Lane::Verifications => db.has_waiting_verifications()?,
                 Lane::Removals => true,
             })
         })
@@ -148,6 +160,7 @@ impl Rules {
         let next: &[Claim] = match lane {
             Lane::Work => &[Self::next_registration, Self::next_restore, Self::next_backup],
             Lane::Drills => &[Self::next_staging, Self::next_drill, Self::next_consolidation],
+            Lane::Verifications => &[Self::next_verification],
             Lane::Removals => &[Self::next_removal, Self::next_instance_removal],
         };
         for next in next {

@@ -51,7 +51,7 @@ impl Catalog {
             if let Some(damage) = damage {
                 db.set_damaged(&damage, end.at)?;
             }
-            Ok(db.end_or_add_run(RunKind::Verify, id, &end)?)
+            Ok(db.add_run(RunKind::Verify, id, &end)?)
         })
     }
 }

@@ -141,7 +141,7 @@ impl Catalog {
                 // One that was deleted meanwhile needs no proof.
                 let Some(facts) = db.backup(id)?.and_then(|it| it.backup.facts) else { continue };
                 db.set_verified(id, at, level.max(facts.verify_level), DamageIn::Archive)?;
-                db.end_or_add_run(RunKind::Verify, id, &RunEnd::new(at, RunResult::Done))?;
+                db.add_run(RunKind::Verify, id, &RunEnd::new(at, RunResult::Done))?;
             }
             Ok(())
         })
@@ -151,7 +151,7 @@ impl Catalog {
     pub fn report_verify_failed(&self, id: BackupId, failure: Failure) -> Reply<()> {
         self.write_and_wake(move |db, rules| {
             let end = RunEnd::new(rules.now(), RunResult::from_failure(failure));
-            Ok(db.end_or_add_run(RunKind::Verify, id, &end)?)
+            Ok(db.add_run(RunKind::Verify, id, &end)?)
         })
     }
 

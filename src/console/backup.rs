@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::domain::{ArchiveFacts, Backup, BackupId, CopyState, Here, Kind, Timestamp};
+use crate::domain::{ArchiveFacts, Backup, BackupId, CopyState, Here, Kind, Run, Timestamp};
 
 use super::asked::Asked;
 use super::error::ConsoleError;
@@ -22,6 +22,7 @@ pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
     let chain = if backup.status.is_usable() { catalog.chain_to_restore(id).ok() } else { None };
     let (chain, damages) = chain.unwrap_or_default();
     let rows = catalog.drill_rows(&scope, id)?;
+    let verification = catalog.verification(&scope, id)?;
     let body = html! {
         p.crumbs {
             a href="/console/" { "Am I safe?" }
@@ -31,9 +32,9 @@ pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
         (state(&backup))
         @for damage in &damages { p.notice.bad { "Damage was reported: " (show::sentence(&damage.failure.message)) } }
         (facts(&backup, now))
-        (actions(asked, &backup))
+        (actions(asked, &backup, verification.as_ref()))
         (left_out(backup.facts.as_ref()))
-        (proof::section(asked, &backup, &rows, now))
+        (proof::section(asked, &backup, (verification.as_ref(), &rows), now))
         (copies(&backup, now))
         (chain_section(&chain, id))
         (by_hand(asked, &backup, &chain))
@@ -86,7 +87,8 @@ fn where_it_lies(backup: &Backup) -> Markup {
     }
 }
 
-fn actions(asked: &Asked, backup: &Backup) -> Markup {
+fn actions(asked: &Asked, backup: &Backup, verification: Option<&Run>) -> Markup {
+    let verifies = verification.is_some_and(|it| it.end.is_none());
     let at = |what: &str| format!("/console/backups/{}/{what}", backup.id);
     let usable = backup.status.is_usable();
     let button = |what: &str, says: &str| {
@@ -100,6 +102,7 @@ fn actions(asked: &Asked, backup: &Backup) -> Markup {
             @if backup.facts.is_some() { a.button.plain href=(at("archive")) download { "Download the archive" } }
             @if asked.session.may_write() {
                 @if usable {
+                    @if !verifies { (button("verify", "Verify now")) }
                     @if backup.drill.next.is_none() { (button("drill", "Drill now")) }
                     @if backup.kind == Kind::Incremental { (button("consolidate", "Make a full backup of it")) }
                 }

@@ -24,6 +24,7 @@ pub(super) async fn act(
     let scope = asked.session.scope::<Write>()?;
     match action {
         BackupAction::Drill => drop(catalog.ask_drill(&scope, id).done().await?),
+        BackupAction::Verify => drop(catalog.ask_verification(&scope, id).done().await?),
         BackupAction::Consolidate => drop(catalog.ask_consolidation(&scope, id).done().await?),
         BackupAction::Pin | BackupAction::Unpin => {
             let pinned = action == BackupAction::Pin;

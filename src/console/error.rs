@@ -139,10 +139,15 @@ fn of_catalog(error: &CatalogError) -> (StatusCode, &'static str, &'static str) 
                 "Try again later; the server's log says what is wrong, and coffer doctor too.",
             ),
         },
-        CatalogError::QuotaExceeded { .. } | CatalogError::TooManyRestores { .. } => (
+        CatalogError::QuotaExceeded { .. } => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "Over the limit",
             "Delete what is not needed, or ask an administrator to raise the quota.",
+        ),
+        CatalogError::TooManyRestores { .. } | CatalogError::TooManyVerifications { .. } => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Over the limit",
+            "Nothing was begun. Try again once some of them have ended.",
         ),
         _ => (StatusCode::UNPROCESSABLE_ENTITY, "Not done", "Nothing was changed."),
     }

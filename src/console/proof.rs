@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 
-use crate::domain::{Backup, BackupId, DrillOutcome, NextDrill, RowsByTable, Timestamp, Verdict};
+use crate::domain::{
+    Backup, BackupId, DrillOutcome, NextDrill, RowsByTable, Run, RunEnd, RunResult, Timestamp,
+    Verdict,
+};
 
 use super::asked::Asked;
 use super::part::Part;
@@ -12,7 +15,7 @@ use super::show::{self, grouped, when};
 pub(super) fn section(
     asked: &Asked,
     backup: &Backup,
-    rows: &RowsByTable,
+    (verification, rows): (Option<&Run>, &RowsByTable),
     now: Timestamp,
 ) -> Markup {
     let Some(facts) = &backup.facts else { return html! {} };
@@ -24,6 +27,7 @@ pub(super) fn section(
                 div { dt { "Last proven" } dd { (when(facts.verified_at, now)) } }
                 div { dt { "Checksum (BLAKE3)" } dd { code.long { (facts.checksum) } } }
             }
+            @if let Some(run) = verification { (verified(run, now)) }
             @match backup.drill.next {
                 Some(NextDrill::Waiting) => p role="status" { (show::badge("busy", "A drill waits for its turn")) },
                 Some(NextDrill::Running) => p role="status" { (show::badge("busy", "A drill is under way")) },
@@ -33,7 +37,26 @@ pub(super) fn section(
                 Some(drill) => (drill_result(asked, backup.id, (drill, rows), now)),
                 None => p.soft { "It was not restored in a drill yet." },
             }
-            p.soft { "To read every byte again now: " code { "coffer verify " (backup.id) } }
+            p.soft { "To read every byte again without the server: " code { "coffer verify " (backup.id) } }
+        }
+    }
+}
+
+/// How far a verification is, or what it found if that was not that all is well: this is said above.
+fn verified(run: &Run, now: Timestamp) -> Markup {
+    let Some(RunEnd { at, result, .. }) = &run.end else {
+        let words = match run.begun {
+            None => "A verification waits for its turn",
+            Some(_) => "A verification is under way: every byte is read again",
+        };
+        return html! { p role="status" { (show::badge("busy", words)) } };
+    };
+    html! {
+        @match result {
+            RunResult::Done => p role="status" { (show::badge("good", "Verification passed")) " " (when(*at, now)) },
+            RunResult::Damaged(failure) => div.notice.bad { p { "A verification found damage, " (when(*at, now)) ": " (show::sentence(&failure.message)) } },
+            RunResult::Failed(failure) => div.notice.warn { p { "A verification did not come to a result, " (when(*at, now)) "; this takes nothing from the backup: " (show::sentence(&failure.message)) } },
+            RunResult::Cancelled | RunResult::Interrupted => {},
         }
     }
 }

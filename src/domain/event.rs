@@ -28,6 +28,8 @@ words! {
         BackupUnpin = "backup_unpin",
         /// A drill was asked for.
         BackupDrill = "backup_drill",
+        /// Somebody asked to have every byte of a backup read again.
+        BackupVerify = "backup_verify",
         /// A full backup of the same moment was asked for.
         BackupConsolidate = "backup_consolidate",
         /// An archive was downloaded, or written elsewhere by `coffer export`.

@@ -113,23 +113,42 @@ fn record(
     result: &Result<VerifyLevel>,
     took: Duration,
 ) -> Result<(), CatalogError> {
-    let (id, at) = (backup.id, context.clock.now());
-    let read_bytes = backup.facts.as_ref().map(|it| it.stored_bytes);
-    let mut numbers = RunNumbers { took_ms: Some(millis(took)), ..RunNumbers::default() };
-    let (result, damage) = match result {
-        Ok(level) => {
+    let id = backup.id;
+    match result {
+        Ok(_level) => {
             log::debug!("the archive of backup {id} was read again, and is what was proven");
-            numbers.read_bytes = read_bytes;
-            proof::record(&*context.storage, backup, at, *level);
-            (RunResult::Done, None)
         }
-        Err(JobError::Cancelled) => (RunResult::Interrupted, None),
+        Err(JobError::Cancelled) => {}
         // It was deleted meanwhile.
         Err(_) if context.catalog.chain_to_restore(id).is_err() => return Ok(()),
         Err(error) => {
             presence::note_disk_error(context, error.is_disk_error(), error);
-            let found = error.bad_archive().filter(|_| presence::are_here(context));
             log::warn!("reading the archive of backup {id} again: {}", with_causes(error));
+        }
+    }
+    let (end, level, damage) = found(context, backup, result, took);
+    context.catalog.end_scrub(id, end, level, damage).wait()
+}
+
+/// How it ended to read a backup again, how far the backup is proven, and which damage was found. What passed is put
+/// beside the archive, too.
+pub(super) fn found(
+    context: &Context,
+    backup: &Backup,
+    result: &Result<VerifyLevel>,
+    took: Duration,
+) -> (RunEnd, VerifyLevel, Option<Damage>) {
+    let (at, facts) = (context.clock.now(), backup.facts.as_ref());
+    let mut numbers = RunNumbers { took_ms: Some(millis(took)), ..RunNumbers::default() };
+    let (result, damage) = match result {
+        Ok(level) => {
+            numbers.read_bytes = facts.map(|it| it.stored_bytes);
+            proof::record(&*context.storage, backup, at, *level);
+            (RunResult::Done, None)
+        }
+        Err(JobError::Cancelled) => (RunResult::Interrupted, None),
+        Err(error) => {
+            let found = error.bad_archive().filter(|_| presence::are_here(context));
             let failure =
                 found.as_ref().map_or_else(|| error.failure(), |(_, failure)| failure.clone());
             let damage =
@@ -137,7 +156,6 @@ fn record(
             (RunResult::from_failure(failure), damage)
         }
     };
-    let level = backup.facts.as_ref().map_or(VerifyLevel::Bytes, |it| it.verify_level);
-    let end = RunEnd { at, result, numbers };
-    context.catalog.end_scrub(id, end, level, damage).wait()
+    let level = facts.map_or(VerifyLevel::Bytes, |it| it.verify_level);
+    (RunEnd { at, result, numbers }, level, damage)
 }

@@ -30,7 +30,7 @@ static NOT_LOWERED: Once = Once::new();
 #[derive(Debug)]
 pub struct Executor {
     context: Context,
-    /// Cancels drills, copies and scrubbing, which go on after the next start: a stop does not wait for them.
+    /// Cancels drills, verifications, copies and scrubbing, which go on after the next start: a stop does not wait for them.
     drills: Cancel,
     stopping: Arc<AtomicBool>,
     /// Disconnected once all threads have ended: each holds a sender.
@@ -105,6 +105,7 @@ struct Dispatcher {
     shared: Shared,
     work: Arc<Team>,
     drills: Arc<Team>,
+    verifications: Arc<Team>,
     removals: Arc<Team>,
     scrub: Arc<Team>,
 }
@@ -116,6 +117,7 @@ impl Dispatcher {
             shared: shared.clone(),
             work: Team::new("work", workers, shared),
             drills: Team::new("drills", 1, drills),
+            verifications: Team::new("verifications", 1, drills),
             removals: Team::new("removals", 1, shared),
             scrub: Team::new("scrub", 1, drills),
         }
@@ -141,7 +143,12 @@ impl Dispatcher {
     }
 
     fn start_waiting(&self) {
-        for (lane, team) in [(Lane::Work, &self.work), (Lane::Drills, &self.drills)] {
+        let lanes = [
+            (Lane::Work, &self.work),
+            (Lane::Drills, &self.drills),
+            (Lane::Verifications, &self.verifications),
+        ];
+        for (lane, team) in lanes {
             match self.shared.context.catalog.has_waiting(lane) {
                 Ok(true) => team.start(move |shared| work(shared, lane)),
                 Ok(false) => {}

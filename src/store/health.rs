@@ -154,6 +154,10 @@ statements! {
          SELECT 1 FROM runs INDEXED BY runs_waiting
          WHERE kind IN ('staging', 'drill', 'consolidation') AND ended IS NULL AND begun IS NULL)";
 
+    WAITING_VERIFICATIONS = "SELECT EXISTS (
+         SELECT 1 FROM runs INDEXED BY runs_waiting
+         WHERE kind = 'verify' AND ended IS NULL AND begun IS NULL)";
+
     DRILLS = "SELECT backup, ended, failure_code, failure_message,
              coalesce(json_extract(numbers, '$.took_ms'), 0),
              coalesce(json_extract(numbers, '$.rows_by_table'), '{}'), result
@@ -351,6 +355,11 @@ impl Records<'_> {
     /// Whether a restore into staging, drill or consolidation waits for a worker.
     pub fn has_waiting_drills(self) -> Result<bool> {
         query_one(self.0, WAITING_DRILLS, [], |row| row.get(0))
+    }
+
+    /// Whether a verification waits that somebody asked for.
+    pub fn has_waiting_verifications(self) -> Result<bool> {
+        query_one(self.0, WAITING_VERIFICATIONS, [], |row| row.get(0))
     }
 
     /// The last drill of an instance that ended by itself, and the last two that passed, the newest first.

@@ -1,8 +1,9 @@
-//! The rows of runs. Drills are queued here; of every other job the rows say what became of it.
+//! The rows of runs. Drills, consolidations and verifications are queued here; of every other job the rows say what became
+//! of it.
 
 use rusqlite::{named_params, params};
 
-use super::sql::{columns, execute, insert, query_all, query_first, statements};
+use super::sql::{columns, execute, insert, query_all, query_first, query_one, statements};
 use super::types::{Json, failure, json};
 use super::{Records, Result};
 use crate::domain::{
@@ -119,11 +120,11 @@ statements! {
     OPEN_OF_KIND = "SELECT backup, begun IS NOT NULL FROM runs
          WHERE kind = ?1 AND ended IS NULL AND backup IS NOT NULL";
 
-    /// A drill made by a command does not end one that still waits for a worker.
+    /// A drill made by a command does not end one that still waits for a worker; nor does a verification that was cancelled.
     END = concat!(
         "UPDATE runs SET ended = :at, result = :result, failure_code = :code,
              failure_message = :message, numbers = :numbers
-         WHERE (begun IS NOT NULL OR kind NOT IN ('drill', 'consolidation')) AND ",
+         WHERE (begun IS NOT NULL OR kind NOT IN ('drill', 'consolidation', 'verify')) AND ",
         matches_run_of!()
     );
 
@@ -177,6 +178,9 @@ statements! {
     ANY_OPEN = "SELECT 1 FROM runs
          WHERE kind = :kind AND ended IS NULL AND (:instance IS NULL OR instance = :instance) LIMIT 1";
 
+    OPEN_OF_OTHERS = "SELECT count(*) FROM runs
+         WHERE kind = :kind AND ended IS NULL AND project = :project AND backup <> :backup";
+
     ROWS_BY_TABLE =
         "SELECT coalesce(json_extract(numbers, '$.rows_by_table'), '{}') FROM runs
          WHERE backup = ?1 AND kind = 'drill' AND result IN ('done', 'failed', 'damaged')
@@ -216,6 +220,12 @@ impl Records<'_> {
         if self.end_run(RunOf::backup(kind, backup), end)? {
             return Ok(());
         }
+        self.add_run(kind, backup, end)
+    }
+
+    /// Adds a run of a backup that ended just now, whether one like it is open or not. A backup that is gone or going gets
+    /// none.
+    pub fn add_run(self, kind: RunKind, backup: BackupId, end: &RunEnd) -> Result<()> {
         let failure = end.result.failure();
         let took = i64::try_from(end.numbers.took_ms.unwrap_or(0)).unwrap_or(0);
         let begun = end.at.as_micros().saturating_sub(took.saturating_mul(1000));
@@ -280,6 +290,17 @@ impl Records<'_> {
     /// The backups that have an open run of this kind, each with whether that was begun.
     pub fn open_runs(self, kind: RunKind) -> Result<Vec<(BackupId, bool)>> {
         query_all(self.0, OPEN_OF_KIND, [kind], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// How many other backups of a project have an open run of this kind.
+    pub fn open_runs_of_others(
+        self,
+        kind: RunKind,
+        project: &ProjectId,
+        backup: BackupId,
+    ) -> Result<i64> {
+        let params = named_params! { ":kind": kind, ":project": project, ":backup": backup };
+        query_one(self.0, OPEN_OF_OTHERS, params, |row| row.get(0))
     }
 
     /// The runs of a deleted backup are kept for a while.

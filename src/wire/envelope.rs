@@ -7,7 +7,7 @@ use super::{
     ApiVersion, BackupView, ChannelTest, ConsolidationView, CreateBackup, CreateInstance,
     CreateStrategy, DatastoreVersion, DatastoreView, Flavor, HealthView, InstanceView, LimitRow,
     ProjectView, QuotaLimits, QuotaUsage, RetentionView, ScheduleView, StrategyView, TestAlerts,
-    WantedSchedule,
+    VerificationView, WantedSchedule,
 };
 
 macro_rules! envelopes {
@@ -74,6 +74,8 @@ envelopes! {
     TestAlertsBody { test: TestAlerts }
     /// What came back from the channels.
     TestList { tests: Vec<ChannelTest> }
+    /// The last verification of a backup.
+    VerificationAnswer { verification: VerificationView }
     /// How far the consolidation of a backup is.
     ConsolidationAnswer { consolidation: ConsolidationView }
     /// The body that sets a strategy.

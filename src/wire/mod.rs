@@ -22,6 +22,7 @@ mod request;
 mod retention;
 mod schedule;
 mod strategy;
+mod verification;
 
 use std::fmt;
 
@@ -62,13 +63,15 @@ pub use quota::{AbsoluteLimits, LimitRow, QuotaLimits, QuotaUsage, RateLimit};
 pub use retention::{ChainView, Expiry, RetentionView};
 pub use schedule::{ScheduleView, WantedKeep, WantedSchedule};
 pub use strategy::{CreateStrategy, StrategyView};
+pub use verification::{VerificationStatus, VerificationView};
 
 pub use envelope::{
     ApiVersionAnswer, ApiVersionList, BackupAnswer, ConsolidationAnswer, CreateBackupBody,
     CreateInstanceBody, CreateStrategyBody, DatastoreAnswer, DatastoreList, FlavorAnswer,
     FlavorList, HealthAnswer, InstanceAnswer, LimitList, ProjectAnswer, ProjectList,
     QuotaLimitsBody, QuotaList, RetentionAnswer, ScheduleAnswer, ScheduleBody, ScheduleList,
-    StrategyAnswer, StrategyList, TestAlertsBody, TestList, VersionAnswer, VersionList,
+    StrategyAnswer, StrategyList, TestAlertsBody, TestList, VerificationAnswer, VersionAnswer,
+    VersionList,
 };
 
 /// One entry of `links`.

@@ -83,6 +83,7 @@ fn reads(backup: &str) -> Vec<Row> {
         row(Method::GET, &format!("/backups/{UNKNOWN_ID}"), None, READ_UNKNOWN),
         row(Method::GET, &format!("/backups/{UNKNOWN_ID}/archive"), None, READ_UNKNOWN),
         row(Method::GET, &format!("/backups/{UNKNOWN_ID}/consolidate"), None, READ_UNKNOWN),
+        row(Method::GET, &format!("/backups/{UNKNOWN_ID}/verify"), None, READ_UNKNOWN),
         row(Method::GET, &format!("/instances/{UNKNOWN_ID}"), None, READ_UNKNOWN),
         row(Method::GET, &format!("/instances/{UNKNOWN_ID}/backups"), None, READ_UNKNOWN),
     ]
@@ -105,6 +106,8 @@ fn writes(backup: &str) -> Vec<Row> {
         row(Method::PUT, &format!("/backups/{UNKNOWN_ID}/pin"), None, write(404)),
         row(Method::POST, &format!("/backups/{backup}/consolidate"), None, write(422)),
         row(Method::POST, &format!("/backups/{UNKNOWN_ID}/consolidate"), None, write(404)),
+        row(Method::POST, &format!("/backups/{backup}/verify"), None, write(202)),
+        row(Method::POST, &format!("/backups/{UNKNOWN_ID}/verify"), None, write(404)),
         row(Method::POST, "/instances", Some(restore), write(200)),
         row(Method::DELETE, &format!("/instances/{A1}"), None, write(403)),
         row(Method::DELETE, &format!("/instances/{UNKNOWN_ID}"), None, write(404)),

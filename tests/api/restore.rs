@@ -95,6 +95,53 @@ async fn a_drill_can_be_requested_and_its_result_is_shown() {
 }
 
 #[actix_web::test]
+async fn a_verification_can_be_requested_and_its_result_is_shown() {
+    let fixture = Fixture::new();
+    let id = fixture.completed_backup("alice", "project-a", A1, "n").await;
+    let path = format!("{BACKUPS}/{id}/verify");
+    let mut wanted = json!({"verification": {
+        "backup_id": id, "status": null, "asked": null, "ended": null, "failure": null,
+    }});
+    assert_eq!(shown(&fixture, &path).await, wanted);
+    for _ in 0..2 {
+        let answer = fixture.post(&path, "alice", &json!({})).await;
+        let status = &answer.json()["verification"]["status"];
+        assert_eq!((answer.status, status), (202, &json!("waiting")), "{answer:?}");
+    }
+    fixture.run_jobs(b"");
+    let found = shown(&fixture, &path).await;
+    wanted["verification"]["status"] = json!("passed");
+    wanted["verification"]["asked"] = found["verification"]["asked"].clone();
+    wanted["verification"]["ended"] = json!("2026-11-23T19:00:00");
+    assert_eq!(found, wanted);
+    let events = shown(&fixture, "/v1.0/project-a/events").await;
+    let asked = events["events"].as_array().unwrap().iter();
+    assert_eq!(asked.filter(|it| it["action"] == "backup_verify").count(), 1, "{events:#}");
+    assert_eq!(fixture.post(&path, "reader", &json!({})).await.status, 403);
+    let running = fixture.create_backup("alice", "project-a", A1, "n").await;
+    let refused = fixture.post(&format!("{BACKUPS}/{running}/verify"), "alice", &json!({})).await;
+    assert_eq!(refused.status, 422);
+}
+
+#[actix_web::test]
+async fn more_verifications_than_may_wait_are_refused_for_now() {
+    let fixture = Fixture::new();
+    let id = fixture.completed_backup("alice", "project-a", A1, "n").await;
+    let open = "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 199)
+         INSERT INTO runs (id, kind, project, backup, asked)
+         SELECT '01a21c3c-c8a3-7543-b60a-b9e95cc32' || i, 'verify', 'project-a',
+             '01a21c3c-c8a3-7543-b60a-b9e95cc33' || i, 1 FROM n";
+    rusqlite::Connection::open(fixture.catalog_file()).unwrap().execute(open, []).unwrap();
+    let path = format!("{BACKUPS}/{id}/verify");
+    let answer = fixture.post(&path, "alice", &json!({})).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (413, "60"), "{answer:?}");
+    let message = answer.json()["overLimit"]["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("100 verifications of the project wait or run"), "{message}");
+    fixture.run_jobs(b"");
+    assert_eq!(fixture.post(&path, "alice", &json!({})).await.status, 202);
+}
+
+#[actix_web::test]
 async fn an_incremental_backup_becomes_a_full_one_of_the_same_moment() {
     let fixture = Fixture::new();
     let root = fixture.completed_backup("alice", "project-a", A1, "n").await;

@@ -65,6 +65,8 @@ def config(backup, instance):
         ("GET", "backups/{id}", backup),
         ("GET", "backups/{id}/archive", backup),
         ("POST", "backups/{id}/drill", backup),
+        ("POST", "backups/{id}/verify", backup),
+        ("GET", "backups/{id}/verify", backup),
         ("GET", "instances/{id}", instance),
         ("GET", "instances/{id}/backups", instance),
     ):

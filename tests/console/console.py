@@ -205,9 +205,18 @@ def backing_up(browser):
         database.execute("INSERT INTO orders (note) VALUES ('one more')")
         database.commit()
         database.close()
+    verifying(browser)
     browser.submit("Drill now")
     browser.says("Drill passed")
     browser.check("backup")
+
+
+def verifying(browser):
+    """By keyboard. The result comes without loading the page, and where a screen reader hears of changes."""
+    browser.button("Verify now").send_keys(Keys.ENTER)
+    browser.says("Verification passed")
+    statuses = "return [...document.querySelectorAll('main [role=status]')].map((it) => it.textContent).join()"
+    browser.until(lambda: "Verification passed" in browser.driver.execute_script(statuses))
 
 
 def restoring(browser):

@@ -209,3 +209,40 @@ fn archives_are_read_again_when_their_proof_is_old_and_rot_is_found() {
     assert!(again["verified_at"].as_str() >= one["verified_at"].as_str(), "{again:#}");
     assert_eq!(std::fs::read(archive_of(&one)).unwrap(), made);
 }
+
+#[test]
+fn a_backup_is_read_again_on_request_with_what_it_needs_and_only_wrong_bytes_are_damage() {
+    let mut fixture = Fixture::with(&|_: &Path| String::new());
+    let client = fixture.client();
+    let root = client.full("shop");
+    run_sql(&fixture.database, "UPDATE row SET word = 'second ' || id");
+    let made =
+        client.create_backup("shop", &json!({"name": "n", "incremental": 1})).with_status(202);
+    let child = client.completed(&made);
+    let verify = |status: &str| {
+        let path = format!("backups/{}/verify", id_of(&child));
+        client.post(&path, &Value::Null).with_status(202);
+        wait_until(&format!("the verification that is {status}"), || {
+            let found = client.get(&path).with_status(200).json()["verification"].clone();
+            let is_open = ["waiting", "running"].contains(&found["status"].as_str().unwrap());
+            (!is_open).then(|| assert_eq!(found["status"], status, "{found:#}"))
+        });
+    };
+    verify("passed");
+    fixture.server.allow_warning("verification of backup");
+    // It cannot be opened: nothing is known of its bytes.
+    let archive = archive_of(&root);
+    let bytes = std::fs::read(&archive).unwrap();
+    std::fs::remove_file(&archive).unwrap();
+    std::fs::create_dir(&archive).unwrap();
+    verify("inconclusive");
+    assert_eq!(client.backup(id_of(&root))["failure"], Value::Null);
+    std::fs::remove_dir(&archive).unwrap();
+    write_file(&archive, &bytes);
+    damage(&archive);
+    verify("damaged");
+    assert_eq!(client.backup(id_of(&root))["failure"]["code"], "archive_damaged");
+    std::fs::remove_file(&archive).unwrap();
+    write_file(&archive, bytes);
+    verify("passed");
+}

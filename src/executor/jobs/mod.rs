@@ -11,6 +11,7 @@ mod register;
 mod remove;
 mod restore;
 mod staging;
+mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -60,6 +61,12 @@ pub(super) fn run(context: &Context, job: Job) {
                 Outcome::Consolidation { id: job.backup.id, result }.settle(context);
             }
         }
+        Job::Verify(job) => {
+            if let Some((result, took)) = verify::run(context, &job) {
+                Outcome::Verification { backup: Box::new(job.backup), took, result }
+                    .settle(context);
+            }
+        }
         Job::Remove(job) => remove::run(context, &job),
         Job::RemoveInstance(job) => remove::run_instance(context, &job),
     }
@@ -72,6 +79,7 @@ fn subject(job: &Job) -> Option<Subject> {
         Job::Register(job) => Subject::new("backup_id", job.backup.id),
         Job::Drill(job) => Subject::new("backup_id", job.id),
         Job::Stage(job) => Subject::new("backup_id", job.id),
+        Job::Verify(job) => Subject::new("backup_id", job.backup.id),
         Job::Consolidate(job) => Subject::new("backup_id", job.backup.id),
         Job::Remove(_several) => return None,
         Job::Restore(job) => Subject::new("instance_id", job.instance.id),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::catalog::CatalogError;
-use crate::domain::{BackupId, FailureCode, Instance, InstanceId, with_causes};
+use crate::domain::{
+    Backup, BackupId, FailureCode, Instance, InstanceId, VerifyLevel, with_causes,
+};
 use crate::executor::drill::{self, PassedDrill};
 use crate::executor::{Context, JobError, Result, presence};
 use crate::failpoint;
@@ -13,6 +15,7 @@ use super::consolidate::{self, Made};
 use super::register::Found;
 use super::restore::{self, Restored};
 use super::staging::{self, Refreshed};
+use super::verify;
 
 /// How often a worker looks for work, or tries to record an outcome again, when the bell does not ring.
 pub(in crate::executor) const POLL: Duration = Duration::from_secs(5);
@@ -25,6 +28,7 @@ pub(super) enum Outcome {
     Drill { id: BackupId, took: Duration, result: Result<PassedDrill> },
     Staging { id: BackupId, took: Duration, result: Result<Refreshed> },
     Consolidation { id: BackupId, result: Result<Made> },
+    Verification { backup: Box<Backup>, took: Duration, result: Result<VerifyLevel> },
     Removal { id: BackupId, result: Result<Removed> },
     InstanceRemoval { id: InstanceId, result: Result<()> },
 }
@@ -90,6 +94,9 @@ impl Outcome {
             Self::Drill { id, took, result } => drill::record(context, *id, result, *took),
             Self::Staging { id, took, result } => staging::record(context, *id, result, *took),
             Self::Consolidation { id, result } => consolidate::record(context, *id, result),
+            Self::Verification { backup, took, result } => {
+                verify::record(context, backup, result, *took)
+            }
             Self::Removal { id, result: Ok(Removed::InTrash) } => catalog.trashed(vec![*id]).wait(),
             Self::Removal { id, result: Ok(Removed::Gone) } => catalog.removed(vec![*id]).wait(),
             Self::Removal { id, result: Err(error) } => {
@@ -120,6 +127,7 @@ impl Outcome {
             Self::Drill { result, .. } => result.as_ref().err(),
             Self::Staging { result, .. } => result.as_ref().err(),
             Self::Consolidation { result, .. } => result.as_ref().err(),
+            Self::Verification { result, .. } => result.as_ref().err(),
             Self::Removal { result, .. } => result.as_ref().err(),
             Self::InstanceRemoval { result, .. } => result.as_ref().err(),
         }
@@ -133,6 +141,7 @@ impl Outcome {
             Self::Drill { id, .. } => format!("drill of backup {id}"),
             Self::Staging { id, .. } => format!("restoring backup {id} into staging"),
             Self::Consolidation { id, .. } => format!("consolidation of backup {id}"),
+            Self::Verification { backup, .. } => format!("verification of backup {}", backup.id),
             Self::Removal { id, .. } => format!("deleting backup {id}"),
             Self::InstanceRemoval { id, .. } => format!("deleting instance {id}"),
         };

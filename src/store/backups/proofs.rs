@@ -19,7 +19,7 @@ statements! {
          ORDER BY verified_at, id LIMIT 1";
 
     WORKING = "SELECT 1 FROM runs
-         WHERE ended IS NULL AND kind IN ('backup', 'registration', 'restore', 'drill', 'staging') LIMIT 1";
+         WHERE ended IS NULL AND kind IN ('backup', 'registration', 'restore', 'drill', 'staging', 'verify') LIMIT 1";
 }
 
 impl Records<'_> {

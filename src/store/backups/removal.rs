@@ -169,8 +169,8 @@ impl Records<'_> {
         query_all(self.0, SUBTREE, params, |row| row.get(0))
     }
 
-    /// Marks the subtree for removal, and cancels the drills and consolidations of its members. Returns how many were not
-    /// marked before.
+    /// Marks the subtree for removal, and cancels the drills, consolidations and verifications of its members. Returns how
+    /// many were not marked before.
     pub fn mark_for_removal(
         self,
         root: BackupId,
@@ -180,7 +180,7 @@ impl Records<'_> {
         let params = named_params! { ":root": root, ":project": project };
         let marked = query_all(self.0, MARK, params, Marked::read)?;
         for backup in &marked {
-            for kind in [RunKind::Drill, RunKind::Consolidation] {
+            for kind in [RunKind::Drill, RunKind::Consolidation, RunKind::Verify] {
                 self.cancel_run(RunOf::backup(kind, backup.id), at)?;
             }
         }

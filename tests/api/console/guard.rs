@@ -19,6 +19,7 @@ fn paths() -> Vec<String> {
         "/delete",
         "/restore",
         "/drill",
+        "/verify",
         "/consolidate",
         "/pin",
         "/unpin",

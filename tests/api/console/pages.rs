@@ -125,6 +125,35 @@ async fn a_backup_shows_its_proof_its_drill_and_how_to_restore_it_by_hand() {
 }
 
 #[actix_web::test]
+async fn a_backup_is_verified_on_request_and_its_page_says_how_far_that_is() {
+    let (browser, made) = backed_up("alice").await;
+    let path = format!("/console/backups/{made}");
+    let before = browser.text(&path).await;
+    assert_says(&before, &["Verify now"]);
+    assert!(!before.contains("Verification passed"), "{before}");
+    browser.post(&format!("{path}/verify"), "").await;
+    let waiting = browser.text(&path).await;
+    assert_says(&waiting, &["<p role=\"status\">", "A verification waits for its turn"]);
+    assert!(!waiting.contains("Verify now"), "{waiting}");
+    browser.server.run_jobs(b"an archive");
+    assert_says(&browser.text(&path).await, &["Verify now", "Verification passed"]);
+
+    let id = made.parse().unwrap();
+    let rotten = Failure::new(FailureCode::ArchiveDamaged, "a bit is <wrong>");
+    blocking(|| browser.server.catalog.report_verify_failed(id, rotten).wait()).unwrap();
+    assert_says(
+        &browser.text(&path).await,
+        &["A verification found damage", "A bit is &lt;wrong&gt;."],
+    );
+    let away = Failure::new(FailureCode::Storage, "the disk does not answer");
+    blocking(|| browser.server.catalog.report_verify_failed(id, away).wait()).unwrap();
+    assert_says(
+        &browser.text(&path).await,
+        &["did not come to a result", "takes nothing from the backup", "The disk does not answer."],
+    );
+}
+
+#[actix_web::test]
 async fn a_failed_backup_says_why_and_a_running_one_how_far_it_is() {
     let browser = Browser::signed_in("alice").await;
     let failed = browser.server.create_backup("alice", "project-a", A1, "fails").await;

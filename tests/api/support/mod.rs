@@ -136,6 +136,22 @@ pub fn facts(location: &str, bytes: &[u8]) -> ArchiveFacts {
     }
 }
 
+fn passed_drill() -> RunEnd {
+    let facts = DrillFacts {
+        version: "5.7".to_owned(),
+        check: "CHECK TABLE".to_owned(),
+        tables: 1,
+        rows: 42,
+    };
+    let numbers = RunNumbers {
+        took_ms: Some(1500),
+        drill: Some(facts),
+        rows_by_table: RowsByTable::from([("shop.orders".to_owned(), 42)]),
+        ..RunNumbers::default()
+    };
+    RunEnd { at: START, result: RunResult::Done, numbers }
+}
+
 impl Fixture {
     /// The file of the catalog.
     pub fn catalog_file(&self) -> PathBuf {
@@ -279,20 +295,7 @@ impl Fixture {
                         self.catalog.restored(job.instance.id, source, 4096).wait().unwrap();
                     }
                     Job::Drill(job) => {
-                        let facts = DrillFacts {
-                            version: "5.7".to_owned(),
-                            check: "CHECK TABLE".to_owned(),
-                            tables: 1,
-                            rows: 42,
-                        };
-                        let numbers = RunNumbers {
-                            took_ms: Some(1500),
-                            drill: Some(facts),
-                            rows_by_table: RowsByTable::from([("shop.orders".to_owned(), 42)]),
-                            ..RunNumbers::default()
-                        };
-                        let end = RunEnd { at: START, result: RunResult::Done, numbers };
-                        self.catalog.end_drill(job.id, end, None).wait().unwrap();
+                        self.catalog.end_drill(job.id, passed_drill(), None).wait().unwrap();
                     }
                     Job::Stage(job) => {
                         let end = RunEnd::new(START, RunResult::Done);
@@ -311,6 +314,11 @@ impl Fixture {
                         let numbers = RunNumbers::default();
                         let added = self.catalog.consolidated(job.backup.id, made, numbers);
                         assert!(added.wait().unwrap());
+                    }
+                    Job::Verify(job) => {
+                        let end = RunEnd::new(START, RunResult::Done);
+                        let (id, level) = (job.backup.id, VerifyLevel::Bytes);
+                        self.catalog.end_verification(id, end, level, None).wait().unwrap();
                     }
                     Job::Remove(job) => {
                         let ids = job.backups.iter().map(|it| it.id).collect();

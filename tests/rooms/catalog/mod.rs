@@ -17,6 +17,7 @@ mod races;
 mod recovery;
 mod runs;
 mod totals;
+mod verifications;
 
 use std::sync::Arc;
 
