@@ -168,10 +168,20 @@ mod tests {
 
     #[test]
     fn the_scripts_of_the_package_are_valid_shell() {
-        for script in ["postinst", "prerm", "postrm"] {
+        for script in ["config", "postinst", "prerm", "postrm"] {
             let path = repository().join("packaging/deb").join(script);
             output_of(Command::new("sh").arg("-n").arg(path));
-            assert!(text_of(&format!("packaging/deb/{script}")).contains("\n#DEBHELPER#\n"));
+            let has_part_of_systemd =
+                text_of(&format!("packaging/deb/{script}")).contains("\n#DEBHELPER#\n");
+            assert_eq!(has_part_of_systemd, script != "config", "{script}");
         }
+    }
+
+    #[test]
+    fn the_unit_runs_no_program_that_a_small_system_lacks() {
+        // `kill` is in a package of its own; the shell has one too.
+        let programs = ["ExecStart", "ExecReload"].map(unit_value);
+        let programs = programs.iter().map(|it| it.split(' ').next().unwrap());
+        assert_eq!(programs.collect::<Vec<_>>(), ["/usr/bin/coffer", "/bin/sh"]);
     }
 }

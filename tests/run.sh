@@ -2,16 +2,22 @@
 # Installs what the tests need and runs them all. Packages are installed on Debian and its derivatives;
 # elsewhere the missing ones are listed. Prints one line for each part, and exits with 1 if any failed.
 # With --release the Debian package holds an optimised program, as when it is published, which takes some minutes.
+# With --debian it is installed in a fresh Debian that runs systemd, and README's own commands are typed there: two minutes
+# more, and root. Without, it is installed in a copy of this machine's system that is thrown away.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 CARGO_DEB_VERSION=3.8.0
 AXE_VERSION=4.14.1
 RELEASE=0
-case ${1:-} in
---release) RELEASE=1 ;;
-?*) echo "usage: $0 [--release]" >&2; exit 2 ;;
-esac
+DEBIAN=0
+for flag; do
+    case $flag in
+    --release) RELEASE=1 ;;
+    --debian) DEBIAN=1 ;;
+    *) echo "usage: $0 [--release] [--debian]" >&2; exit 2 ;;
+    esac
+done
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
@@ -54,6 +60,8 @@ LIST
     [ -e /usr/share/i18n/locales/de_DE ] || echo locales
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    [ "$DEBIAN" -eq 0 ] || command -v mmdebstrap >/dev/null || echo mmdebstrap
+    [ "$DEBIAN" -eq 0 ] || command -v systemd-nspawn >/dev/null || echo systemd-container
 }
 
 install_packages() {
@@ -135,7 +143,7 @@ api_schema() {
     target/venv/bin/python -B tests/clients/api_schema.py target/debug/coffer
 }
 
-# Builds the Debian package and checks its content without installing it. Its program is the one that the other
+# Builds the Debian package, checks its content and installs it in a system that is thrown away. Its program is the one that the other
 # tests have built, but for --release.
 package() {
     install_cargo_deb
@@ -177,7 +185,7 @@ package() {
 LIST
     grep -qx /etc/coffer/coffer.toml "$folder/control/conffiles"
     local script
-    for script in postinst prerm postrm; do
+    for script in config postinst prerm postrm; do
         sh -n "$folder/control/$script"
         if grep -q '#DEBHELPER#' "$folder/control/$script"; then
             echo "$script still has the mark for systemd's part" >&2
@@ -189,6 +197,8 @@ LIST
     "$folder/root/usr/bin/coffer" --version
     # The tour, with the program in the package.
     "$folder/root/usr/bin/coffer" demo
+    as_root tests/debian/run.sh "$folder/coffer.deb"
+    [ "$DEBIAN" -eq 0 ] || as_root tests/debian/run.sh --boot "$folder/coffer.deb"
 }
 
 # Runs `cargo test` with the arguments given. Up to three tests that fail run once more, one at a time: one that

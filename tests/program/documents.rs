@@ -23,6 +23,7 @@ const RUN: &[(&str, &str)] = &[
 const NOT_RUN: &[(&str, &str, &str)] = &[
     ("README.md", "cargo run --release -- demo", "tests/program/demo.rs runs the demo"),
     ("README.md", "cargo install cargo-deb", "changes the machine; tests/run.sh makes the package"),
+    ("README.md", "sudo coffer doctor", "needs systemd; tests/debian/first_backup.sh"),
     ("README.md", "cargo build --release", "the program under test was built"),
     ("README.md", "mkdir ~/coffer", "tests/program/quick_start.rs"),
     ("README.md", "coffer doctor", "tests/program/quick_start.rs"),
@@ -43,6 +44,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("packaging/doc/copies.md", "coffer key new", "typed from paper; tests/program/encryption.rs"),
     ("packaging/doc/engines/mariadb.md", "coffer restore", "a server; tests/program/mariadb"),
     ("packaging/doc/engines/postgresql.md", "coffer restore", "a server; tests/program/postgresql"),
+    ("packaging/doc/packages.md", "echo 'coffer coffer/", "tests/debian/remove_and_purge.sh"),
     ("packaging/doc/engines/redis.md", "coffer restore", "a server; tests/program/redis"),
 ];
 

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# In a fresh Debian: from the package to the first scheduled backup that is proven, by README's own text.
+set -euo pipefail
+cd /checkout
+export DEBIAN_FRONTEND=noninteractive
+
+# The first block of README with this language that has this line.
+block() {
+    awk -v language="$1" -v line="$2" '
+        $0 == "```" language { inside = 1; text = ""; next }
+        $0 == "```" && inside { inside = 0; if (found) { printf "%s", text; exit }; next }
+        inside { text = text $0 "\n"; if (index($0, line)) found = 1 }' README.md
+}
+
+install=$(block sh 'sudo apt install' | grep '^sudo apt install')
+settings=$(block toml 'schedule = "daily 02:30"')
+apply=$(block sh 'systemctl reload coffer')
+for text in "$install" "$settings" "$apply"; do
+    [ -n "$text" ] || { echo "README no longer has this block" >&2; exit 1; }
+done
+
+# What the example speaks of: an application with a user and a database of its own, and a disk.
+useradd --system shop
+install -d -o shop -g shop -m 0750 /srv/shop
+sudo -u shop sqlite3 /srv/shop/shop.db "CREATE TABLE item(name); INSERT INTO item VALUES ('lamp'), ('chair')"
+chmod 640 /srv/shop/shop.db
+mkdir -p /mnt/nas
+mount -t tmpfs nas /mnt/nas
+mkdir /mnt/nas/coffer
+
+trap '[ $? -eq 0 ] || journalctl --no-pager --lines 50 --unit coffer' EXIT
+started=$SECONDS
+eval "$install"
+systemctl is-active coffer
+# README points to the unit's comments for what the service may not do.
+mkdir -p /etc/systemd/system/coffer.service.d
+{
+    echo '[Service]'
+    grep -m 1 -o 'SupplementaryGroups=shop' packaging/coffer.service
+    grep -m 1 -o 'ReadWritePaths=/mnt/nas/coffer' packaging/coffer.service
+} >/etc/systemd/system/coffer.service.d/override.conf
+chown coffer: /mnt/nas/coffer
+systemctl daemon-reload
+systemctl restart coffer
+
+# A minute of README's night.
+printf '%s\n' "${settings/daily 02:30/* * * * *}" >>/etc/coffer/coffer.toml
+eval "$apply"
+until [ "$(coffer list --json | grep -c '"status": "COMPLETED"')" -ge 1 ]; do
+    [ $((SECONDS - started)) -lt 60 ] || { coffer status; echo "no backup after 60 s" >&2; exit 1; }
+    sleep 0.5
+done
+echo "the first proven backup: $((SECONDS - started)) s after the installation began"
+coffer show latest:shop
