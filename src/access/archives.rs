@@ -30,6 +30,8 @@ pub enum NotRead {
     OutOfReach(String),
     /// It is encrypted, and no key here reads it.
     NoKey(String),
+    /// What lies in its place is not what was stored there.
+    Other(String),
     Failed(String),
 }
 
@@ -78,6 +80,8 @@ pub enum NotOpened {
          in encryption.identities, or restore it with coffer restore {0} --identity KEY --to TARGET"
     )]
     NoKey(BackupId),
+    #[error("what lies in the place of the archive of backup {id} is not what was proven: {why}")]
+    Other { id: BackupId, why: String },
     /// For the log only.
     #[error("{0}")]
     Failed(String),
@@ -93,9 +97,6 @@ pub fn open_archive(
     let backup = catalog.backup(scope, id)?;
     let (project, status) = (backup.project, backup.status);
     let Some(facts) = backup.facts else { return Err(NotOpened::NoArchive { id, status }) };
-    let failed = |why: String| {
-        NotOpened::Failed(format!("the archive of backup {id} ({}): {why}", facts.location))
-    };
     let archive = archives.open(&facts.location).map_err(|why| match why {
         NotRead::Gone => {
             log::warn!("the archive of backup {id} ({}) is gone", facts.location);
@@ -109,11 +110,19 @@ pub fn open_archive(
             log::warn!("the archive of backup {id} cannot be read here: {why}");
             NotOpened::NoKey(id)
         }
-        NotRead::Failed(why) => failed(why),
+        NotRead::Other(why) => other(id, why),
+        NotRead::Failed(why) => {
+            NotOpened::Failed(format!("the archive of backup {id} ({}): {why}", facts.location))
+        }
     })?;
     if archive.len() == facts.stored_bytes {
         return Ok(OpenArchive { project, facts, archive });
     }
     let (is, should) = (archive.len(), facts.stored_bytes);
-    Err(failed(format!("it has {is} bytes and should have {should}")))
+    Err(other(id, format!("it has {is} bytes and should have {should}")))
+}
+
+fn other(id: BackupId, why: String) -> NotOpened {
+    log::warn!("what lies in the place of the archive of backup {id} is another thing: {why}");
+    NotOpened::Other { id, why }
 }

@@ -43,7 +43,7 @@ pub(super) fn routes() -> Vec<Operation> {
         (status = 304, description = "The client has it."),
         (status = 416, description = "The range begins behind the end.", body = ErrorBody),
         (status = 422, description = "There is no archive yet.", body = ErrorBody),
-        (status = 503, description = "It lies only in places that cannot be used now, or cannot be read without a key.",
+        (status = 503, description = "It lies only in places that cannot be used now, cannot be read without a key, or is not what was proven.",
             body = ErrorBody),
     )
 )]
@@ -97,7 +97,9 @@ impl From<NotOpened> for ApiError {
             NotOpened::Missing(id) => {
                 Self::NotFound(format!("The archive of backup {id} is not in the storage."))
             }
-            NotOpened::OutOfReach(_) | NotOpened::NoKey(_) => Self::OutOfReach(sentence(&why)),
+            NotOpened::OutOfReach(_) | NotOpened::NoKey(_) | NotOpened::Other { .. } => {
+                Self::OutOfReach(sentence(&why))
+            }
             NotOpened::Failed(why) => Self::Fault(why),
         }
     }

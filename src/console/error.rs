@@ -30,6 +30,8 @@ pub(super) enum ConsoleError {
     Gone(String),
     #[error("{0}")]
     OutOfReach(String),
+    #[error("{0}")]
+    NotTheArchive(String),
     /// For the log only.
     #[error("{0}")]
     Fault(String),
@@ -86,6 +88,11 @@ impl ConsoleError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Cannot be read now",
                 "Nothing is lost by that. The overview says what is wrong with places.",
+            ),
+            Self::NotTheArchive(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Not the archive",
+                "Nothing was sent. Verify it on its page, which remembers damage; a copy elsewhere may be sound.",
             ),
             Self::Fault(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -160,6 +167,7 @@ impl From<NotOpened> for ConsoleError {
             NotOpened::Failed(why) => Self::Fault(why),
             NotOpened::NoArchive { .. } | NotOpened::Missing(_) => Self::Gone(why.to_string()),
             NotOpened::OutOfReach(_) | NotOpened::NoKey(_) => Self::OutOfReach(why.to_string()),
+            NotOpened::Other { .. } => Self::NotTheArchive(why.to_string()),
         }
     }
 }

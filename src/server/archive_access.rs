@@ -13,6 +13,7 @@ fn not_read(error: &StorageError) -> NotRead {
     match error {
         StorageError::NotFound { .. } => NotRead::Gone,
         StorageError::Encryption { source, .. } if source.is_about_key() => NotRead::NoKey(text),
+        StorageError::NotAFile { .. } => NotRead::Other(text),
         _ if error.is_about_place() => NotRead::OutOfReach(text),
         _ => NotRead::Failed(text),
     }

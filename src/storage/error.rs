@@ -18,6 +18,9 @@ pub enum StorageError {
     /// It certainly does not exist.
     #[error("{what} does not exist")]
     NotFound { what: String },
+    /// Something else is in the place of a file or of its folder.
+    #[error("{what}: {why}")]
+    NotAFile { what: String, why: &'static str },
     /// Nothing, or another folder, is in the place of the archives.
     #[error("{what}: {why}; is its disk mounted?")]
     NotInPlace { what: String, why: String },

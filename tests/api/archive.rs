@@ -173,7 +173,9 @@ async fn an_archive_that_differs_from_the_catalog_is_not_sent() {
     let id = path.split('/').nth(4).unwrap();
     let location = format!("project-a/{id}.tar.zst");
     fixture.archives.put(&location, b"cut short");
-    fixture.get(&path, "alice").await.assert_fault(500, "instanceFault");
+    let refused = fixture.get(&path, "alice").await;
+    refused.assert_fault(503, "serviceUnavailable");
+    assert!(refused.message().contains("it has 9 bytes and should have"), "{refused:?}");
     fixture.archives.lose(&location);
     fixture.get(&path, "alice").await.assert_fault(404, "itemNotFound");
 }

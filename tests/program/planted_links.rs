@@ -197,3 +197,23 @@ fn a_restore_into_a_folder_of_others_follows_no_link_that_is_planted_there(
     assert_eq!(refused.status.code(), Some(1), "{}", stderr_of(&refused));
     assert_untouched(&home);
 }
+
+#[test]
+fn a_link_in_the_place_of_an_archive_is_not_sent_and_the_answer_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = server_over_tree(folder.path(), false);
+    server.allow_warning("is another thing");
+    let made = server.admin().full("source");
+    let (archive, letter) = (archive_of(&made), folder.path().join("letter"));
+    write_file(&letter, "secret");
+    plant(&archive, &letter);
+    let path = format!("backups/{}/archive", id_of(&made));
+    let (fault, message) = server.admin().get(&path).fault(503);
+    assert_eq!(fault, "serviceUnavailable");
+    assert!(message.contains("is not what was proven"), "{message}");
+    assert!(message.contains("this is a symbolic link, which Coffer does not follow"), "{message}");
+    std::fs::remove_file(&archive).unwrap();
+    std::fs::create_dir(&archive).unwrap();
+    let (_, message) = server.admin().get(&path).fault(503);
+    assert!(message.contains("this is not a regular file"), "{message}");
+}

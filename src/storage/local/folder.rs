@@ -123,6 +123,10 @@ impl Folder {
         let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Err(StorageError::not_found(&what)),
+            Err(Errno::LOOP) => {
+                let why = "this is a symbolic link, which Coffer does not follow here";
+                return Err(StorageError::NotAFile { what: what.display().to_string(), why });
+            }
             Err(error) => return Err(failed("opening", &what)(error)),
         };
         let metadata = file.metadata().map_err(failed("inspecting", &what))?;
@@ -235,5 +239,5 @@ pub(super) fn require_regular_file(metadata: &Metadata, what: &Path) -> Result<(
         return Ok(());
     }
     let why = "this is not a regular file; no file of Coffer's is a link, a folder or a device";
-    Err(failed("opening", what)(io::Error::new(io::ErrorKind::InvalidInput, why)))
+    Err(StorageError::NotAFile { what: what.display().to_string(), why })
 }

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, failed};
 use super::ownership;
-use crate::storage::Result;
+use crate::storage::{Result, StorageError};
 
 /// The open folder that holds a file, and the file's name.
 #[derive(Debug)]
@@ -38,6 +38,12 @@ impl<'a> OpenedPath<'a> {
         Self::open(root, text, |folder, name| match folder.open_folder(name) {
             Ok(next) => Ok(Some(next)),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                let what = folder.path_of(name).display().to_string();
+                let why =
+                    "this is no folder, or a symbolic link, which Coffer does not follow here";
+                Err(StorageError::NotAFile { what, why })
+            }
             Err(error) => Err(failed("opening", &folder.path_of(name))(error)),
         })
     }
