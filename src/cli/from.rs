@@ -199,7 +199,7 @@ pub(super) fn list(inventory: &Inventory, how: &Listing<'_>) -> Result<()> {
                 rows.push((id, stored, manifest));
             }
             Ok(_other_instance) => {}
-            Err(error) => unreadable.push((stored.location.to_string(), error)),
+            Err(error) => unreadable.push((inventory.file_of(stored).to_string(), error)),
         }
     }
     if how.json {

@@ -40,7 +40,7 @@ impl Sealing {
             forget(context, id, place.name())?;
             return Ok(None);
         };
-        let failed = |error| cannot(&facts.location, place, error);
+        let failed = |error| cannot(&facts.location.encrypted(), place, error);
         if let Some(secret) = kept {
             let head = Arc::new(FileHead::from_secret(&secret).map_err(failed)?);
             return Ok(Some(Self { head, is_known: true }));

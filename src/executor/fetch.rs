@@ -50,7 +50,8 @@ pub fn fetch(
             Err(error) if is_about_this_one(&error) => {
                 fetched.is_damage |=
                     error.is_damage() || matches!(error, JobError::ArchiveMismatch(_));
-                fetched.unusable.push((stored.location.to_string(), error.to_string()));
+                let file = inventory.file_of(stored).to_string();
+                fetched.unusable.push((file, error.to_string()));
             }
             Err(error) => return Err(error),
         }
@@ -77,8 +78,8 @@ fn fetch_one(
     let source = inventory.place().open(&stored.location)?;
     let mut pending = context.storage.create(id, 0)?;
     pending.allocate(source.len())?;
-    let failed =
-        |action, source| StorageError::Io { action, what: stored.location.to_string(), source };
+    let what = || inventory.file_of(stored).to_string();
+    let failed = |action, source| StorageError::Io { action, what: what(), source };
     let mut buffer = vec![0; saturating_usize(source.len().min(PIECE))];
     let mut at = 0;
     while at < source.len() {
@@ -94,7 +95,6 @@ fn fetch_one(
     }
     pending.sync()?;
     let reader = Arc::new(Reader::open(pending.reopen()?, &Cancel::default())?);
-    let what = || stored.location.to_string();
     let signer = inventory.signers().require(reader.signature());
     signer.map_err(|source| StorageError::Encryption { what: what(), source })?;
     let manifest = reader.manifest();

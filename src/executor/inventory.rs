@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::archive::{Chain, Manifest, Reader};
-use crate::domain::{BackupId, Cancel};
+use crate::domain::{BackupId, Cancel, Location};
 use crate::encryption::Signers;
 use crate::storage::{Place, StorageError, StoredArchive};
 
@@ -39,6 +39,15 @@ impl Inventory {
 
     pub fn archives(&self) -> impl Iterator<Item = (BackupId, &StoredArchive)> {
         self.archives.iter().map(|(id, stored)| (*id, stored))
+    }
+
+    /// The file that holds an archive there, for errors: what is encrypted has another name.
+    pub fn file_of(&self, stored: &StoredArchive) -> Location {
+        self.place.file_of(&stored.location)
+    }
+
+    fn named(&self, stored: &StoredArchive) -> String {
+        format!("{} in {}", self.file_of(stored), self.place.name())
     }
 
     /// What an archive says that it is.
@@ -77,13 +86,14 @@ impl Inventory {
 
     /// Fails unless this is the archive of the backup that it is named after, by somebody who is trusted.
     fn require_own(&self, stored: &StoredArchive, reader: &Reader) -> Result<()> {
-        let (what, id) = (format!("{} in {}", stored.location, self.place.name()), reader.id());
+        let id = reader.id();
         if stored.location.backup_id().is_some_and(|named| named != id) {
+            let what = self.named(stored);
             let why = format!("{what} is the archive of backup {id}, under another backup's name");
             return Err(JobError::ArchiveMismatch(why));
         }
         let signer = self.signers.require(reader.signature());
-        signer.map_err(|source| StorageError::Encryption { what, source })?;
+        signer.map_err(|source| StorageError::Encryption { what: self.named(stored), source })?;
         Ok(())
     }
 
@@ -92,7 +102,7 @@ impl Inventory {
         match Reader::open(bytes, cancel) {
             Ok(reader) => self.require_own(stored, &reader).map(|()| Arc::new(reader)),
             Err(error) if error.is_damage() => {
-                let path = format!("{} in {}", stored.location, self.place.name());
+                let path = self.named(stored);
                 Err(JobError::BadFile { path, source: error })
             }
             Err(error) => Err(error.into()),

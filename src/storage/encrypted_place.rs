@@ -23,7 +23,7 @@ impl EncryptedPlace {
     }
 
     fn decrypted(&self, location: &Location, file: Arc<dyn ReadAt>) -> Result<Arc<dyn ReadAt>> {
-        let what = || format!("{location} in {}", self.inner.name());
+        let what = || format!("{} in {}", location.encrypted(), self.inner.name());
         encryption::open(file, &self.identities).map_err(|error| match error {
             EncryptionError::Io(source) => {
                 StorageError::Io { action: "reading", what: what(), source }
@@ -48,6 +48,13 @@ impl Place for EncryptedPlace {
                 opened => self.decrypted(location, opened?),
             },
             opened => opened,
+        }
+    }
+
+    fn file_of(&self, location: &Location) -> Location {
+        match self.inner.stat(location) {
+            Ok(None) => location.encrypted(),
+            Ok(Some(_)) | Err(_) => location.clone(),
         }
     }
 

@@ -73,6 +73,11 @@ pub trait Place: Send + Sync + Debug {
         false
     }
 
+    /// The file that holds an archive. What is encrypted has another name.
+    fn file_of(&self, location: &Location) -> Location {
+        location.clone()
+    }
+
     /// Which disk it has to be from now on: anything else in its stead is not taken for it, and what is not found there is
     /// not missing.
     fn expect(&self, _identity: &str) {}

@@ -374,6 +374,12 @@ fn a_rebuild_without_the_key_says_how_many_archives_it_could_not_read_and_leaves
         let (said, why) = (String::from_utf8_lossy(&failed.stdout), stderr_of(&failed));
         assert_eq!(failed.status.code(), Some(1), "{why}");
         assert!(said.contains("2 could not be read there"), "{said}");
+        // Each file by its own name.
+        for line in said.lines().filter(|it| it.starts_with("Not brought back: project-a/")) {
+            let (file, why) = line.split_once(": ").unwrap().1.split_once(": ").unwrap();
+            assert!(file.ends_with(".zst.age") && !why.contains(".zst in"), "{line}");
+        }
+        assert_eq!(said.matches(".incr.zst.age: ").count(), 1, "{said}");
         assert!(why.contains("no catalog was made, because 2 archives could not"), "{why}");
         assert!(!said.contains("--salvage"), "{said}");
         assert!(!catalog.exists());
