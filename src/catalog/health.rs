@@ -261,6 +261,7 @@ impl Rules {
             stored_bytes,
             last_drill,
             passed_drills,
+            proven_by_drill: db.proven_by_drill(id)?,
         })
     }
 }

@@ -42,6 +42,8 @@ pub struct BadBackup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrillRun {
     pub backup: BackupId,
+    /// Whether that was deleted since.
+    pub deleted: bool,
     pub ended: Timestamp,
     pub verdict: Verdict<()>,
 }

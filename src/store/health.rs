@@ -160,11 +160,18 @@ statements! {
 
     DRILLS = "SELECT backup, ended, failure_code, failure_message,
              coalesce(json_extract(numbers, '$.took_ms'), 0),
-             coalesce(json_extract(numbers, '$.rows_by_table'), '{}'), result
+             coalesce(json_extract(numbers, '$.rows_by_table'), '{}'), result,
+             NOT EXISTS (SELECT 1 FROM backups WHERE backups.id = runs.backup AND backups.removal IS NULL)
          FROM runs INDEXED BY runs_recurring
          WHERE instance = ?1 AND kind = 'drill' AND kind IN ('drill', 'staging') AND result = ?2
              AND ended > -1
          ORDER BY ended DESC, id DESC LIMIT ?3";
+
+    PROVEN_BY_DRILL = "SELECT ended FROM runs INDEXED BY runs_recurring
+         WHERE instance = ?1 AND kind = 'drill' AND kind IN ('drill', 'staging') AND result = 'done'
+             AND ended > -1
+             AND EXISTS (SELECT 1 FROM backups WHERE backups.id = runs.backup AND backups.removal IS NULL)
+         ORDER BY ended DESC, id DESC LIMIT 1";
 }
 
 /// How often what the health of each instance depends on was changed.
@@ -211,7 +218,7 @@ struct Drilled {
 fn drilled(row: &Row<'_>) -> rusqlite::Result<Drilled> {
     let result: String = row.get(6)?;
     let verdict = verdict(&result, failure(row.get(2)?, row.get(3)?), || ());
-    let run = DrillRun { backup: row.get(0)?, ended: row.get(1)?, verdict };
+    let run = DrillRun { backup: row.get(0)?, deleted: row.get(7)?, ended: row.get(1)?, verdict };
     let took = Duration::from_millis(row.get::<_, Bytes>(4)?.0);
     Ok(Drilled { run, took, rows: row.get::<_, Json<RowsByTable>>(5)?.0 })
 }
@@ -360,6 +367,11 @@ impl Records<'_> {
     /// Whether a verification waits that somebody asked for.
     pub fn has_waiting_verifications(self) -> Result<bool> {
         query_one(self.0, WAITING_VERIFICATIONS, [], |row| row.get(0))
+    }
+
+    /// When a drill of a backup that was not deleted since passed last.
+    pub fn proven_by_drill(self, instance: InstanceId) -> Result<Option<Timestamp>> {
+        query_first(self.0, PROVEN_BY_DRILL, [instance], |row| row.get(0))
     }
 
     /// The last drill of an instance that ended by itself, and the last two that passed, the newest first.

@@ -166,10 +166,10 @@ pub struct InstanceHealthView {
     /// The last drill that ended.
     #[schema(required)]
     pub last_drill: Option<LastDrillView>,
-    /// When a drill passed last.
+    /// When a drill of a backup that is still there passed last.
     #[schema(required)]
     pub last_passed_drill: Option<UtcTime>,
-    /// How long the restore in that drill took, with its check.
+    /// How long the restore took in the last drill that passed, with its check, also if its backup was deleted since.
     #[schema(required)]
     pub restore_seconds: Option<u64>,
     /// When the next backup begins by the schedule.
@@ -232,6 +232,9 @@ pub struct FailedAttemptView {
 pub struct LastDrillView {
     /// The backup that was restored.
     pub backup_id: BackupId,
+    /// Whether that was deleted since: then this proves nothing that is still there.
+    #[serde(default)]
+    pub backup_deleted: bool,
     /// When it ended.
     pub ended: UtcTime,
     /// Its verdict.
@@ -283,7 +286,13 @@ impl From<DrillRun> for LastDrillView {
             Verdict::Damaged(failure) => (DrillStatus::Damaged, Some(failure)),
             Verdict::Inconclusive(failure) => (DrillStatus::Inconclusive, Some(failure)),
         };
-        Self { backup_id: it.backup, ended: it.ended.into(), status, failure }
+        Self {
+            backup_id: it.backup,
+            backup_deleted: it.deleted,
+            ended: it.ended.into(),
+            status,
+            failure,
+        }
     }
 }
 
@@ -315,7 +324,7 @@ impl InstanceHealthView {
             problems: problems.into_iter().map(ProblemView::from).collect(),
             running_since: time(facts.running),
             last_good: facts.last_good.map(GoodBackupView::from),
-            last_passed_drill: time(passed.map(|it| it.ended)),
+            last_passed_drill: time(facts.proven_by_drill),
             restore_seconds: passed.map(|it| it.took.as_secs()),
             last_failure: facts.failed.map(|it| FailedAttemptView {
                 backup_id: it.id,

@@ -155,6 +155,21 @@ fn copies(it: &InstanceHealthView) -> Option<String> {
     (!it.copies.is_empty()).then(|| of.collect::<Vec<_>>().join("; "))
 }
 
+/// What the last drill found. One that passed is a proof only of a backup that is still there.
+fn drill(it: &InstanceHealthView) -> Option<String> {
+    let (last, passed) = (it.last_drill.as_ref(), it.last_passed_drill);
+    let found = match (last.map(|it| it.status), passed) {
+        (Some(DrillStatus::Damaged), _) => "DAMAGED",
+        (Some(DrillStatus::Inconclusive), _) => "inconclusive",
+        (_, Some(passed)) => return Some(format!("passed {}", table::age(passed))),
+        (Some(DrillStatus::Passed), None) => "passed",
+        (None, None) => return None,
+    };
+    let last = last?;
+    let deleted = if last.backup_deleted { ", its backup is deleted" } else { "" };
+    Some(format!("{found} {}{deleted}", table::age(last.ended)))
+}
+
 fn row(it: &InstanceHealthView) -> [String; 11] {
     let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
     let good = it.last_good.as_ref();
@@ -169,15 +184,7 @@ fn row(it: &InstanceHealthView) -> [String; 11] {
     let proof = |it: &GoodBackupView| {
         format!("{} {}", it.verify_level.as_str(), table::age(it.verified_at))
     };
-    let drill = match (&it.last_drill, it.last_passed_drill) {
-        (Some(drill), _) if drill.status == DrillStatus::Damaged => {
-            Some(format!("DAMAGED {}", table::age(drill.ended)))
-        }
-        (Some(drill), _) if drill.status == DrillStatus::Inconclusive => {
-            Some(format!("inconclusive {}", table::age(drill.ended)))
-        }
-        (_, passed) => passed.map(|at| format!("passed {}", table::age(at))),
-    };
+    let drill = drill(it);
     let mut points = it.restore_points.to_string();
     if it.out_of_reach > 0 {
         points = format!("{points}, {} out of reach", it.out_of_reach);
@@ -209,5 +216,35 @@ const fn word(state: SafetyState) -> &'static str {
         SafetyState::NotBackedUp => "not backed up",
         SafetyState::Warning => "WARNING",
         SafetyState::Critical => "CRITICAL",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drill_of_a_deleted_backup_is_said_to_be_one() {
+        let shown = |status: &str, deleted: bool, passed: Option<&str>| {
+            let health = serde_json::json!({
+                "instance_id": "11111111-0000-4000-8000-000000000001", "instance_name": "shop",
+                "project_id": "a", "engine": "sqlite", "configured": true, "state": "safe",
+                "problems": [], "running_since": null, "last_good": null, "last_failure": null,
+                "last_drill": {
+                    "backup_id": "01a21c3c-c8a3-7543-b60a-b9e95cc32443", "backup_deleted": deleted,
+                    "ended": "2026-01-02T00:00:00", "status": status, "failure": null,
+                },
+                "last_passed_drill": passed, "restore_seconds": 1, "next_run": null,
+                "restore_points": 1, "bad_backups": 0, "stored_bytes": 1, "size_percent": null,
+                "duration_percent": null, "copies": [],
+            });
+            drill(&serde_json::from_value(health).unwrap()).unwrap()
+        };
+        let passed = Some("2026-01-01T00:00:00");
+        assert!(!shown("passed", false, passed).contains("deleted"));
+        assert!(!shown("passed", true, passed).contains("deleted"), "an earlier one holds");
+        assert!(shown("passed", true, None).ends_with(", its backup is deleted"));
+        let damaged = shown("damaged", true, passed);
+        assert!(damaged.starts_with("DAMAGED") && damaged.ends_with("deleted"), "{damaged}");
     }
 }

@@ -53,8 +53,10 @@ pub struct HealthFacts {
     pub stored_bytes: u64,
     /// The last drill that ended by itself.
     pub last_drill: Option<DrillRun>,
-    /// The last two that passed, the newest first.
+    /// The last two that passed, the newest first; their backups may have been deleted since.
     pub passed_drills: Vec<PassedDrill>,
+    /// When a drill of a backup that is still there passed last.
+    pub proven_by_drill: Option<Timestamp>,
 }
 
 impl HealthFacts {

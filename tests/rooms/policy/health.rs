@@ -68,6 +68,7 @@ fn sound() -> HealthFacts {
         stored_bytes: 10 << 20,
         last_drill: None,
         passed_drills: Vec::new(),
+        proven_by_drill: None,
     }
 }
 
@@ -272,6 +273,7 @@ fn a_proof_is_too_old_only_where_drills_are_expected() {
     let stopped = HealthFacts {
         last_drill: Some(DrillRun {
             backup: BackupId::generate(),
+            deleted: false,
             ended: now(),
             verdict: Verdict::Inconclusive(Failure::new(FailureCode::Tool, "pg_ctl is missing")),
         }),

@@ -7,6 +7,7 @@ use coffer::domain::{
     ArchiveFacts, BackupId, DiskRoom, Failure, FailureCode, LeftOut, RunEnd, RunNumbers, RunResult,
 };
 use coffer::policy::{ProblemKind, SafetyState};
+use coffer::wire::InstanceHealthView;
 
 use super::*;
 
@@ -98,6 +99,32 @@ fn what_a_drill_counted_and_how_long_it_took_are_remembered() {
     let facts = house.report().health.facts;
     assert_eq!(facts.passed_drills[0].took, Duration::from_secs(90));
     assert_eq!(facts.last_drill.map(|it| it.backup), Some(made[1]));
+}
+
+#[test]
+fn a_drill_of_a_backup_that_was_deleted_since_is_no_proof_of_what_there_is() {
+    let mut house = House::new(daily());
+    // Each is a full one of its own.
+    let made: Vec<_> = [0, 7, 14].map(|day| house.made_on_days(day..day + 1)[0]).into();
+    let mut passed = Vec::new();
+    for id in &made[..2] {
+        house.set(house.clock.now().plus(Duration::from_secs(60)));
+        passed.push(house.clock.now());
+        let end = RunEnd::new(house.clock.now(), RunResult::Done);
+        house.catalog.end_drill(*id, end, None).wait().unwrap();
+    }
+    let shown = |house: &House| {
+        let report = house.report();
+        let view = InstanceHealthView::new(report.instance, report.health);
+        (view.last_passed_drill, view.last_drill.unwrap().backup_deleted)
+    };
+    assert_eq!(shown(&house), (Some(passed[1].into()), false));
+    house.catalog.delete_backup(&member("a"), made[1]).wait().unwrap();
+    assert_eq!(shown(&house), (Some(passed[0].into()), true));
+    house.catalog.delete_backup(&member("a"), made[0]).wait().unwrap();
+    assert_eq!(shown(&house), (None, true));
+    // That drills are made is as true as before.
+    assert_eq!(house.report().health.facts.passed_drills.len(), 2);
 }
 
 #[test]
