@@ -205,8 +205,10 @@ fn report_rebuilt(
             "archives": rebuilt.archives,
             "imported": rebuilt.imported,
             "instances": rebuilt.instances,
+            "in_trash": rebuilt.deleted,
             "unusable": listed(&unusable),
             "other_signers": rebuilt.other_signers,
+            "brought_back": executor::BROUGHT_BACK,
             "not_brought_back": executor::NOT_BROUGHT_BACK,
         }));
         return;
@@ -222,6 +224,15 @@ fn report_rebuilt(
         terminal::counted(rebuilt.imported, "backup"),
         terminal::counted(rebuilt.instances, "restored instance")
     ));
+    if rebuilt.deleted > 0 {
+        terminal::say(format_args!(
+            "{} had been deleted and lie in the trash: coffer undelete brings them back.",
+            terminal::counted(rebuilt.deleted, "backup")
+        ));
+    }
+    if rebuilt.imported > 0 {
+        terminal::say(format_args!("{}.", executor::BROUGHT_BACK));
+    }
     terminal::say(format_args!("{}{signers}.", executor::NOT_BROUGHT_BACK));
     for (location, why) in &fetched.unusable {
         terminal::say(format_args!("Not brought back: {location}: {why}"));

@@ -58,7 +58,7 @@ pub use places::{
 };
 pub use presence::{accept_loss, note_room, why_archives_missing};
 pub use proof::{record as record_proof, record_pin};
-pub use rebuild::{NOT_BROUGHT_BACK, RebuildReport, rebuild};
+pub use rebuild::{BROUGHT_BACK, NOT_BROUGHT_BACK, RebuildReport, rebuild};
 pub use recover::{Recovery, settle};
 pub use restore::{RestorePlan, RestoreReport, restore};
 pub use salvage::{SalvageReport, open_bytes, salvage};

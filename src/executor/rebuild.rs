@@ -16,6 +16,9 @@ use crate::failpoint;
 /// What a rebuilt catalog does not have.
 pub const NOT_BROUGHT_BACK: &str = "Not brought back: tokens made at run time, quotas, strategies, failed backups and the history of jobs";
 
+/// What a rebuilt catalog has again: what was deleted is known of archives in the trash only.
+pub const BROUGHT_BACK: &str = "Backups that were deleted are back if their archives still lay in their places, or in the place that they were fetched from: delete them again";
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RebuildReport {
     /// Archives that were read.
@@ -157,7 +160,7 @@ pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Re
     }
     let text = format!(
         "the catalog was lost and is rebuilt: {imported} backups from {archives} archives, and {instances} restored \
-         instances; {deleted} deleted backups are in the trash. {NOT_BROUGHT_BACK}{signers}"
+         instances; {deleted} deleted backups are in the trash. {BROUGHT_BACK}. {NOT_BROUGHT_BACK}{signers}"
     );
     log::warn!("{text}");
     context.catalog.set_notice(Notice::CatalogRebuilt, Some(text));

@@ -36,10 +36,10 @@ pub enum StoreError {
     Damaged { why: String },
     /// The file is no longer the one that was opened.
     #[error(
-        "the catalog {path} was removed or replaced while Coffer used it, cut short or written over, and is not written any more; put it back, or restart Coffer, which rebuilds a catalog that is missing from the archives",
+        "the catalog {path} was removed or replaced while Coffer used it, cut short or written over, and is not written any more ({why}). If it was moved, move it back: the same file, not a copy. Else stop Coffer, move catalog.db, catalog.db-wal and catalog.db-shm away together, and start it: a catalog that is missing is rebuilt from the archives. A copy of the catalog can be put there before the start, with its own -wal or none, never with that of another one",
         path = path.display()
     )]
-    Moved { path: PathBuf },
+    Moved { path: PathBuf, why: &'static str },
     /// The disk is full, and this would fill it further.
     #[error(
         "the disk of the catalog is full ({free} bytes are free), and nothing new is accepted until there is room: make some, or delete backups"

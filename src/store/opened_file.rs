@@ -5,8 +5,9 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use rusqlite::{ErrorCode, OptionalExtension as _};
 
 use super::place::Place;
@@ -22,8 +23,10 @@ pub(super) struct OpenedFile {
     length: AtomicU64,
     /// The greatest change counter that it was seen with. SQLite only counts it up.
     changes: AtomicU32,
-    is_moved: AtomicBool,
-    is_overwritten: AtomicBool,
+    /// What the last check of its place found, if it was gone.
+    moved: Mutex<Option<&'static str>>,
+    /// What the last check of its content found, if it was not what SQLite wrote.
+    overwritten: Mutex<Option<&'static str>>,
 }
 
 fn id_of(metadata: &Metadata) -> (u64, u64) {
@@ -41,19 +44,17 @@ impl OpenedFile {
             log: OnceLock::new(),
             length: AtomicU64::new(metadata.len()),
             changes: AtomicU32::new(0),
-            is_moved: AtomicBool::new(false),
-            is_overwritten: AtomicBool::new(false),
+            moved: Mutex::default(),
+            overwritten: Mutex::default(),
             place,
         })
     }
 
     /// Looks whether it is still there, and what SQLite wrote; if not, nothing is written until it is again.
     pub(super) fn check(&self) -> Option<String> {
-        let moved = self.check_place();
-        let overwritten = if moved.is_none() { self.check_content() } else { None };
-        self.is_overwritten.store(overwritten.is_some(), Ordering::Release);
-        let why = moved.or(overwritten)?;
-        Some(format!("{}: {why}", self.refusal()))
+        let is_there = self.check_place().is_none();
+        *self.overwritten.lock() = if is_there { self.check_content() } else { None };
+        self.require().err().map(|gone| gone.to_string())
     }
 
     /// Looks whether it is still there.
@@ -69,7 +70,7 @@ impl OpenedFile {
             // That it cannot be reached for a moment says nothing.
             Err(_unknown) => return None,
         };
-        self.is_moved.store(why.is_some(), Ordering::Release);
+        *self.moved.lock() = why;
         why
     }
 
@@ -111,15 +112,15 @@ impl OpenedFile {
 
     /// Whether the last check found it gone.
     pub(super) fn is_moved(&self) -> bool {
-        self.is_moved.load(Ordering::Acquire) || self.is_overwritten.load(Ordering::Acquire)
+        self.require().is_err()
     }
 
     /// Fails if the last check found it gone.
     pub(super) fn require(&self) -> Result<()> {
-        if self.is_moved() { Err(self.refusal()) } else { Ok(()) }
-    }
-
-    fn refusal(&self) -> StoreError {
-        StoreError::Moved { path: self.place.path().to_owned() }
+        let moved = *self.moved.lock();
+        match moved.or(*self.overwritten.lock()) {
+            Some(why) => Err(StoreError::Moved { path: self.place.path().to_owned(), why }),
+            None => Ok(()),
+        }
     }
 }

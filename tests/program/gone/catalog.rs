@@ -239,6 +239,46 @@ fn a_server_whose_catalog_was_removed_while_it_ran_has_every_backup_after_a_rest
     assert_eq!(without_times(listed), without_times(rows));
 }
 
+/// As the message says: all three files away together, and nothing or a copy in their place. A log that is left beside
+/// another catalog would be taken for its own.
+#[rstest]
+fn after_a_catalog_was_replaced_what_the_message_says_leads_to_every_backup(
+    #[values(false, true)] with_a_copy: bool,
+) {
+    let mut fixture = Fixture::with(|builder| {
+        ["was removed or replaced", "the catalog is older than the archives", "the catalog was"]
+            .into_iter()
+            .fold(builder, Builder::allow_warning)
+    });
+    let first = fixture.client().full("shop");
+    fixture.server.terminate();
+    copy_catalog(&fixture, "catalog.db", "copy.db");
+    fixture.server.restart();
+    let second = fixture.client().full("blog");
+    // Somebody puts an older copy in, and leaves the log of the one that is open.
+    move_folder(&fixture.path("catalog.db"), &fixture.path("away.db"));
+    std::fs::copy(fixture.path("copy.db"), fixture.path("catalog.db")).unwrap();
+    fixture.wait_for_notice("another file is in its place");
+    let notices = fixture.notices();
+    for step in ["stop Coffer", "catalog.db, catalog.db-wal and catalog.db-shm away together"] {
+        assert!(notices.contains(step), "{notices}");
+    }
+    fixture.server.terminate();
+    assert!(fixture.path("catalog.db-wal").exists(), "it is left beside");
+    for end in ["", "-wal", "-shm"] {
+        let file = fixture.path(&format!("catalog.db{end}"));
+        if file.exists() {
+            move_folder(&file, &fixture.path(&format!("moved{end}")));
+        }
+    }
+    if with_a_copy {
+        std::fs::copy(fixture.path("copy.db"), fixture.path("catalog.db")).unwrap();
+    }
+    fixture.server.restart();
+    let listed: Vec<Value> = fixture.client().all("backups", "backups");
+    assert_eq!(without_times(listed), without_times(vec![second, first]));
+}
+
 /// Of a chain in the trash, both ways to bring it back work after the catalog was lost.
 #[rstest]
 fn what_was_deleted_before_the_catalog_was_lost_can_be_brought_back(
@@ -255,7 +295,9 @@ fn what_was_deleted_before_the_catalog_was_lost_can_be_brought_back(
     fixture.server.terminate();
     fixture.server.remove_catalog();
     if by_command {
-        fixture.server.run_ok(&["catalog", "rebuild"]);
+        let said = crate::encryption::stdout(fixture.server.run(&["catalog", "rebuild"]));
+        assert!(said.contains("2 backups had been deleted and lie in the trash"), "{said}");
+        assert!(said.contains("Backups that were deleted are back if their archives"), "{said}");
     }
     fixture.server.restart();
 
