@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::uri::Authority;
 
+/// The port where a `Host` names none.
+const HTTP: u16 = 80;
+
 /// The address of this server that the client of a connection reached; known to each of its requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Reached(pub Option<SocketAddr>);
@@ -27,6 +30,17 @@ pub fn is_own_host(host: &str, configured: &[String], local: Option<SocketAddr>)
         let address = address.to_canonical();
         address.is_loopback() || local.is_some_and(|it| it.ip().to_canonical() == address)
     })
+}
+
+/// Whether `host` is so, and also leads to this server from where the client is: a name that is not configured has to
+/// have the port that the client reached. Where there is none, as on a Unix socket, none is compared.
+pub fn leads_here(host: &str, configured: &[String], local: Option<SocketAddr>) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let is_configured =
+        |it: &String| it.eq_ignore_ascii_case(host) || it.eq_ignore_ascii_case(authority.host());
+    is_own_host(host, configured, local)
+        && (configured.iter().any(is_configured)
+            || local.is_none_or(|it| it.port() == authority.port_u16().unwrap_or(HTTP)))
 }
 
 #[cfg(test)]
@@ -65,5 +79,21 @@ mod tests {
         ] {
             assert!(!is_own_host(other, &configured, local), "{other}");
         }
+    }
+
+    #[test]
+    fn a_link_has_the_port_that_the_client_reached_or_that_of_a_configured_name() {
+        let configured = ["backup.example.org".to_owned(), "proxy:81".to_owned()];
+        let local = Some("127.0.0.1:8779".parse().unwrap());
+        let leads = |host: &str| leads_here(host, &configured, local);
+        for here in ["localhost:8779", "127.0.0.1:8779", "backup.example.org:443", "proxy:81"] {
+            assert!(leads(here), "{here}");
+        }
+        for elsewhere in ["localhost:22", "localhost", "127.0.0.1", "[::1]:80", "proxy:82", "evil"]
+        {
+            assert!(!leads(elsewhere), "{elsewhere}");
+        }
+        let web = Some("127.0.0.1:80".parse().unwrap());
+        assert!(leads_here("localhost", &[], web) && leads_here("localhost:9", &[], None));
     }
 }

@@ -13,6 +13,6 @@ mod trash;
 pub use archives::{ArchiveAccess, NotFetched, NotOpened, NotRead, OpenArchive, open_archive};
 pub use channels::AlertChannels;
 pub use download::ArchivePart;
-pub use host::{Reached, is_own_host};
+pub use host::{Reached, is_own_host, leads_here};
 pub use slow_down::SlowDown;
 pub use trash::{NotUndeleted, pin, undelete};

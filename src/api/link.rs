@@ -1,28 +1,40 @@
 //! Links in answers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HOST;
 use actix_web::http::uri::Authority;
 
-use crate::access::is_own_host;
+use crate::access::{is_own_host, leads_here};
 use crate::wire::Link;
 
 use super::State;
 use super::connection::Connection;
 
-/// What a link begins with: the configured scheme and host, or those of the request if they are this server's.
+/// What a link begins with: the configured scheme and host, or those of the request if they lead to this server.
 /// A host that the client made up is not believed, nor are headers that any client could set to send others
 /// elsewhere (`X-Forwarded-*`, `Forwarded`): then it is empty, and the link begins with its path.
 pub(super) fn base(request: &HttpRequest, state: &State) -> String {
+    base_if(request, state, leads_here)
+}
+
+/// The same where a port on this machine may lead here in another way, such as a tunnel.
+pub(super) fn base_at_any_port(request: &HttpRequest, state: &State) -> String {
+    base_if(request, state, is_own_host)
+}
+
+type IsOurs = fn(&str, &[String], Option<SocketAddr>) -> bool;
+
+fn base_if(request: &HttpRequest, state: &State, is_ours: IsOurs) -> String {
     if let Some(url) = &state.public_url {
         return url.trim_end_matches('/').to_owned();
     }
     let local = request.conn_data::<Arc<Connection>>().and_then(|it| it.local());
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
-    match host.filter(|host| is_own_host(host, &state.hosts, local)) {
+    match host.filter(|host| is_ours(host, &state.hosts, local)) {
         Some(host) => format!("http://{host}"),
         None => String::new(),
     }
@@ -31,7 +43,7 @@ pub(super) fn base(request: &HttpRequest, state: &State) -> String {
 /// The same for clients that need scheme and host: instead of a host that is not this server's, the address that the
 /// client reached.
 pub(super) fn absolute_base(request: &HttpRequest, state: &State) -> String {
-    let base = base(request, state);
+    let base = base_at_any_port(request, state);
     if !base.is_empty() {
         return base;
     }

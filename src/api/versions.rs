@@ -19,7 +19,7 @@ pub(super) fn project_routes() -> Vec<Operation> {
 
 /// The only version, as Trove describes it.
 fn version_1(request: &HttpRequest, state: &State) -> ApiVersion {
-    let href = format!("{}/v1.0/", link::base(request, state));
+    let href = format!("{}/v1.0/", link::base_at_any_port(request, state));
     ApiVersion {
         id: "v1.0".to_owned(),
         status: "CURRENT".to_owned(),

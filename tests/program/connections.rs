@@ -283,6 +283,31 @@ fn crowd(server: &TestServer, size: usize, request: &str) -> Vec<TcpStream> {
     (0..size).map(connection).collect()
 }
 
+#[test]
+fn a_link_to_the_next_page_has_the_port_that_was_reached_and_no_other_on_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder).start();
+    let alice = server.client_of("alice");
+    alice.full("tree");
+    alice.full("tree");
+    let port = server.base().rsplit_once(':').unwrap().1.to_owned();
+    let next = |host: &str| {
+        let secret = server.secret("alice");
+        let mut stream = connect(&server);
+        let head = "GET /v1.0/project-a/backups?limit=1 HTTP/1.1\r\nConnection: close";
+        send(&mut stream, &format!("{head}\r\nHost: {host}\r\nX-Auth-Token: {secret}\r\n\r\n"));
+        let answer = read_to_end(&mut stream);
+        let (_, link) = answer.split_once("\"href\":\"").unwrap_or_else(|| panic!("{answer}"));
+        link.split_once("/v1.0/").unwrap().0.to_owned()
+    };
+    for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+        assert_eq!(next(&host), format!("http://{host}"));
+    }
+    for other in ["127.0.0.1:22", "localhost", "[::1]:1"] {
+        assert_eq!(next(other), "", "{other}");
+    }
+}
+
 /// A program that runs the server with as much memory of its own as this. `prlimit` counts what is asked for,
 /// which is more than what is used.
 fn with_data_limit(folder: &tempfile::TempDir, mib: u64) -> std::path::PathBuf {
