@@ -273,3 +273,70 @@ fn a_database_of_another_program_is_refused_and_not_changed() {
     assert!(matches!(error, StoreError::NotACatalog { .. }), "{error}");
     assert_eq!(other.shape().len(), 1);
 }
+
+/// What the health of an instance is read from: each change of a row is counted in `instance_changes`. Of an instance that
+/// is new nothing was read before, and of one that is gone nothing is asked.
+const COUNTED: [(&str, &[&str]); 5] = [
+    ("backups", &["INSERT", "UPDATE", "DELETE"]),
+    ("copies", &["INSERT", "UPDATE", "DELETE"]),
+    ("instances", &["UPDATE"]),
+    ("runs", &["INSERT", "UPDATE", "DELETE"]),
+    ("schedules", &["INSERT", "UPDATE", "DELETE"]),
+];
+
+/// Every other table, and why no change of it can make what was read of an instance untrue.
+const NOT_COUNTED: [(&str, &str); 16] = [
+    ("alerts", "what was said of health follows from it"),
+    ("clock", "whether it jumped is read each time"),
+    ("copy_parts", "how far an upload is, not whether there is a copy"),
+    ("deliveries", "messages that wait"),
+    ("digests", "messages that were sent"),
+    ("event_chain", "what was done, by whom"),
+    ("events", "what was done, by whom"),
+    ("holdings", "triggers make it from backups, which are counted"),
+    ("instance_changes", "it is the count"),
+    ("instance_totals", "triggers make it from backups, which are counted"),
+    ("place_troubles", "read each time, as it is the same for every instance"),
+    ("places", "which disk a place is"),
+    (
+        "policies",
+        "a policy that was set is another one in memory, with which what is known is compared",
+    ),
+    ("quotas", "what may be made, not what there is"),
+    ("strategies", "where new backups go"),
+    ("tokens", "who may ask"),
+];
+
+#[test]
+fn each_table_is_counted_for_health_or_known_not_to_matter_to_it() {
+    let new = Database::new();
+    let names = |sql: &str| -> Vec<String> {
+        let mut rows = new.db.prepare(sql).unwrap();
+        let names = rows.query_map([], |row| row.get(0)).unwrap();
+        names.collect::<Result<_, _>>().unwrap()
+    };
+    let tables = names(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
+    );
+    let mut known: Vec<&str> = COUNTED.iter().map(|(table, _)| *table).collect();
+    known.extend(NOT_COUNTED.iter().map(|(table, _)| *table));
+    known.sort_unstable();
+    assert_eq!(tables, known, "a new table: does health read it? Then its triggers have to count");
+    for (table, changes) in COUNTED {
+        for change in ["INSERT", "UPDATE", "DELETE"] {
+            let counting = names(&format!(
+                "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'
+                     AND sql LIKE '%AFTER {change}%' AND sql LIKE '%INSERT INTO instance_changes%'"
+            ));
+            let wanted = usize::from(changes.contains(&change));
+            assert_eq!(counting.len(), wanted, "{change} of {table}: {counting:?}");
+        }
+    }
+    for (table, _why) in NOT_COUNTED {
+        let counting = names(&format!(
+            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'
+                 AND sql LIKE '%INSERT INTO instance_changes%'"
+        ));
+        assert!(counting.is_empty(), "{table} is counted: {counting:?}");
+    }
+}
