@@ -78,6 +78,8 @@ pub struct Refresh<'a> {
     /// As the `source` of an instance names a server.
     pub server: &'a Source,
     pub database: &'a str,
+    /// The folder in which the dumps are until they are loaded.
+    pub within: &'a Path,
     /// Says whose it is: of this instance of this store, and of no other.
     pub mark: &'a str,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::faults::classify;
+use super::faults::{classify, sqlstate, without_sqlstate};
 use super::login::{DEFAULT_DATABASE, Login};
 use super::programs::Programs;
 use crate::domain::Cancel;
@@ -20,6 +20,14 @@ pub(super) struct Client {
     pub(super) login: Login,
     pub(super) programs: Programs,
     pub(super) cancel: Cancel,
+}
+
+/// Statements that the server refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// The SQLSTATE.
+    pub(super) state: String,
+    pub(super) error: EngineError,
 }
 
 impl Client {
@@ -72,6 +80,17 @@ impl Client {
     pub(super) fn execute(&self, sql: &str) -> Result<()> {
         let psql = self.psql()?.args(["-c", sql]);
         psql.run(&self.cancel).map_err(|error| self.classify(error))
+    }
+
+    /// Runs statements that the server may refuse: then with the reason as it names it in every language.
+    pub(super) fn attempt(&self, sql: &str) -> Result<Option<Refused>> {
+        let psql = self.psql()?.args(["-v", "VERBOSITY=verbose", "-c", sql]);
+        let Err(error) = psql.run(&self.cancel) else { return Ok(None) };
+        let Some(state) = sqlstate(error.output()).map(str::to_owned) else {
+            return Err(self.classify(error));
+        };
+        let error = error.map_output(|output| without_sqlstate(output, &state));
+        Ok(Some(Refused { state, error: self.classify(error) }))
     }
 
     /// What a tool's error means for this server.

@@ -67,6 +67,22 @@ const RULES: &[Rule] = rules! {
         "turn ssl on in the server, or set tls = \"off\"";
 };
 
+/// The SQLSTATE in what `psql` says with VERBOSITY=verbose, as in `ERROR:  55006: database "a" is being accessed`. The word
+/// in front of it is in the server's language.
+pub(super) fn sqlstate(output: &str) -> Option<&str> {
+    let is_state = |it: &&str| it.bytes().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit());
+    output.match_indices(":  ").find_map(|(at, before)| {
+        let (state, behind) = output.get(at + before.len()..)?.split_at_checked(5)?;
+        Some(state).filter(is_state).filter(|_| behind.starts_with(": "))
+    })
+}
+
+/// The same words as `psql` says otherwise: without the SQLSTATE, and the line of the server's program that follows them.
+pub(super) fn without_sqlstate(output: &str, state: &str) -> String {
+    let words = output.split_once("LOCATION:").map_or(output, |(words, _)| words);
+    words.replacen(&format!("{state}: "), "", 1).trim_end_matches(['\n', ' ', ';']).to_owned()
+}
+
 /// Gives a tool's error its kind and advice. Errors of a private server stay as they are: whoever started
 /// that server knows what they mean.
 pub(super) fn classify(error: EngineError, login: &Login) -> EngineError {
@@ -113,4 +129,27 @@ pub(super) fn read_large_objects(user: &str) -> String {
         "run ALTER ROLE {user} SET lo_compat_privileges = on as a superuser (it may then also change large \
          objects), or GRANT SELECT ON LARGE OBJECT … TO {user} for each"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_an_error_is_read_in_every_language_and_left_out_of_what_is_shown() {
+        let english = "ERROR:  55006: database \"a\" is being accessed by other users\n\
+            DETAIL:  There is 1 other session using the database.\nLOCATION:  RenameDatabase, dbcommands.c:1843\n";
+        let german = "FEHLER:  42501: keine Berechtigung\nORT:  x, y.c:1";
+        assert_eq!([english, german].map(sqlstate), [Some("55006"), Some("42501")]);
+        assert_eq!(
+            without_sqlstate(english, "55006"),
+            "ERROR:  database \"a\" is being accessed by other users\n\
+             DETAIL:  There is 1 other session using the database."
+        );
+        for other in
+            ["", "psql: error: connection to server failed", "ERROR:  short", "a:  é55006: b"]
+        {
+            assert_eq!(sqlstate(other), None, "{other}");
+        }
+    }
 }

@@ -57,7 +57,7 @@ impl ClusterLoad {
                 let slot = Box::new(Slot::open(&refresh, request.cancel)?);
                 let of_source = request.source.map(databases).transpose()?;
                 let from = of_source.and_then(|it| it.into_iter().next()).unwrap_or_default();
-                let tree = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
+                let tree = FolderLoad::beside(&refresh.within.join("dumps"))?;
                 (tree, Destination::Database(slot, from), Some(refresh.server))
             }
         };

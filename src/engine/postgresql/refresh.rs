@@ -30,11 +30,11 @@ const OF_BACKUPS: [&str; 3] = ["databases", "method", "extra_args"];
 /// How a mark begins.
 const MARK: &str = "Refreshed by Coffer";
 
-/// The role whose members may end sessions of others, in the message of a server that did not let them.
-const SIGNAL: &str = "pg_signal_backend";
-
 /// How often the exchange is tried: a client may connect again between two statements.
 const ATTEMPTS: usize = 3;
+
+/// What the server says then: that the database is in use, or that this role may not end a session there.
+const MAY_PASS: [&str; 2] = ["55006", "42501"];
 
 const DATABASES: &str = "SELECT coalesce(json_agg(json_build_object('name', datname, \
     'comment', shobj_description(oid, 'pg_database'))), '[]') FROM pg_database";
@@ -50,6 +50,22 @@ const EMPTY: &str = "SELECT to_json(NOT EXISTS (SELECT FROM pg_class c JOIN pg_n
 struct Found {
     name: String,
     comment: Option<String>,
+}
+
+/// Whose sessions in a database the role may not end. The server's own processes there end by themselves.
+const HOLDERS: &str = "SELECT json_build_object('role', current_user, \
+    'superusers', coalesce(json_agg(DISTINCT s.rolname) FILTER (WHERE s.rolsuper), '[]'), \
+    'others', coalesce(json_agg(DISTINCT s.rolname) FILTER (WHERE NOT s.rolsuper), '[]')) \
+    FROM pg_stat_activity a JOIN pg_roles s ON s.oid = a.usesysid \
+    WHERE a.pid <> pg_backend_pid() AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \
+    AND (s.rolsuper OR NOT pg_has_role(s.oid, 'USAGE') AND NOT pg_has_role('pg_signal_backend', 'USAGE')) \
+    AND a.datname = ";
+
+#[derive(Debug, Deserialize)]
+struct Holders {
+    role: String,
+    superusers: Vec<String>,
+    others: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -223,33 +239,43 @@ impl Slot {
         }
         let end = format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-             WHERE datname = {} AND pid <> pg_backend_pid()",
+             WHERE datname = {} AND pid <> pg_backend_pid() AND usesysid IS NOT NULL",
             literal(&self.name)
         );
         let go = rename(&self.name, old);
         // Sent as one text, the statements are one transaction.
         let sql = format!("{end}; {go}; {come}");
-        let mut result = self.client.execute(&sql);
-        for _ in 1..ATTEMPTS {
-            match &result {
-                Err(error) if error.to_string().contains("is being accessed by other users") => {
-                    result = self.client.execute(&sql);
-                }
-                _ => break,
+        let mut left = ATTEMPTS;
+        loop {
+            self.require_may_end_sessions()?;
+            let Some(refused) = self.client.attempt(&sql)? else { return Ok(()) };
+            left = left.saturating_sub(1);
+            if left == 0 || !MAY_PASS.contains(&refused.state.as_str()) {
+                return Err(refused.error);
             }
         }
-        result.map_err(|error| match &self.client.login.user {
-            Some(role) if error.to_string().contains(SIGNAL) => EngineError::known(
-                FailureCode::TargetDenied,
-                format!(
-                    "the role {role} may not end the sessions of those who use database {}: run GRANT {SIGNAL} TO {}, \
-                     or have them end before the time of staging.schedule; what failed was: {error}",
-                    self.name,
-                    quoted(role)
-                ),
+    }
+
+    /// Fails while somebody uses the database whose session this role may not end.
+    fn require_may_end_sessions(&self) -> Result<()> {
+        let holders: Holders = self.client.query(&format!("{HOLDERS}{}", literal(&self.name)))?;
+        let Holders { role, superusers, others } = holders;
+        let (who, what) = match (superusers.is_empty(), others.is_empty()) {
+            (true, true) => return Ok(()),
+            (true, false) => {
+                (others, format!("run GRANT pg_signal_backend TO {}, or", quoted(&role)))
+            }
+            (false, _) => (superusers, "only a superuser may end those of a superuser:".to_owned()),
+        };
+        Err(EngineError::known(
+            FailureCode::TargetDenied,
+            format!(
+                "database {} is used by {}, and the role {role} may not end these sessions; {what} have them end before \
+                 the time of staging.schedule",
+                self.name,
+                who.join(", ")
             ),
-            _ => error,
-        })
+        ))
     }
 }
 

@@ -27,7 +27,9 @@ pub(super) fn run(context: &Context, job: &StagingJob) -> Result<Refreshed> {
         StagingTarget::Path(to) => to_path(context, job, &chain, to)?,
         StagingTarget::Database { server, name } => {
             let mark = mark(context, job);
-            to_database(context, job, &chain, Refresh { server, database: name, mark: &mark })?
+            let within = context.local.scratch()?;
+            let refresh = Refresh { server, database: name, within, mark: &mark };
+            to_database(context, job, &chain, refresh)?
         }
     };
     Ok(Refreshed { to: job.to.clone(), content_bytes })
@@ -58,7 +60,7 @@ fn to_database(
     let (needed, free) =
         (chain.last().manifest().totals.content_bytes, context.local.scratch_room()?);
     if needed > free {
-        let what = "the folder for temporary files".to_owned();
+        let what = refresh.within.display().to_string();
         return Err(StorageError::Full { what, needed, free }.into());
     }
     restored(context, job, chain, Target::Database(refresh))

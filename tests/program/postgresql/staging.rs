@@ -1,10 +1,14 @@
 //! The newest backup, restored into a database of a server again and again.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Stdio};
+
 use rusqlite::Connection;
+use rustix::process::Signal;
 
 use super::fixture::{NAME, source, tools_replacing};
 use super::postgres::Postgres;
-use crate::support::{TestServer, stderr_of, wait_until, write_file};
+use crate::support::{Builder, Disk, TestServer, stderr_of, wait_until, write_file};
 
 /// When nothing is due while a test runs: what a test wants done is overdue by days.
 const SCHEDULE: &str = "monthly 1 04:00";
@@ -21,6 +25,10 @@ struct Fixture {
 impl Fixture {
     /// A shop of which the database `shop` is refreshed as `shop_staging` in another server, with further keys of that.
     fn with(more: &str) -> Self {
+        Self::built(more, |it| it)
+    }
+
+    fn built(more: &str, build: impl FnOnce(Builder) -> Builder) -> Self {
         let (shop, stage) = (Postgres::new(), Postgres::new());
         shop.sql("postgres", "CREATE ROLE clerk; CREATE DATABASE shop OWNER clerk");
         shop.sql(
@@ -34,14 +42,13 @@ impl Fixture {
         stage.sql("postgres", "GRANT stager TO tester; CREATE DATABASE others");
         let keys = "method = \"logical\", databases = [\"shop\"]";
         let staging = source(&stage, &format!("user = \"stager\"{more}"));
-        let coffer = TestServer::builder()
+        let builder = TestServer::builder()
             .instance_of(NAME, "postgresql", &source(&shop, keys), "quick")
             .toml(&format!(
                 "timezone = \"UTC\"\n[instances.staging]\nserver = {staging}\n\
                  database = \"shop_staging\"\nschedule = \"{SCHEDULE}\""
-            ))
-            .start();
-        Self { coffer, shop, stage }
+            ));
+        Self { coffer: build(builder).start(), shop, stage }
     }
 
     fn catalog(&self) -> Connection {
@@ -57,14 +64,19 @@ impl Fixture {
 
     #[track_caller]
     fn forty_days_later(&mut self, expected: &[&str]) {
+        self.forty_days_ago();
+        self.coffer.restart();
+        wait_until("the restore into staging", || (self.ended() == expected).then_some(()));
+    }
+
+    /// Stops the server, and makes everything forty days older.
+    fn forty_days_ago(&mut self) {
         self.coffer.terminate();
         let ago = format!(
             "UPDATE backups SET created = created - {FORTY_DAYS}, verified_at = verified_at - {FORTY_DAYS};
              UPDATE runs SET asked = asked - {FORTY_DAYS}, begun = begun - {FORTY_DAYS}, ended = ended - {FORTY_DAYS};"
         );
         self.catalog().execute_batch(&ago).unwrap();
-        self.coffer.restart();
-        wait_until("the restore into staging", || (self.ended() == expected).then_some(()));
     }
 
     /// How the restores into staging ended, oldest first.
@@ -81,9 +93,35 @@ impl Fixture {
     fn assert_stage_has(&self, rows: &str) {
         let count = "SELECT min(t), count(*) FROM item";
         assert_eq!(self.stage.sql("shop_staging", count), format!("{rows}\n"));
+        assert_eq!(self.databases(), "others postgres shop_staging template0 template1\n");
+    }
+
+    /// The databases of the server that is refreshed.
+    fn databases(&self) -> String {
         let names = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database";
-        let names = self.stage.sql("postgres", names);
-        assert_eq!(names, "others postgres shop_staging template0 template1\n");
+        self.stage.sql("postgres", names)
+    }
+
+    /// Somebody who is connected to what is replaced.
+    fn session_of(&self, role: &str) -> Session {
+        let mut open = self.stage.command("psql");
+        open.env("PGUSER", role).args(["-Xc", "SELECT pg_sleep(600)", "shop_staging"]);
+        let open = Session(open.stderr(Stdio::null()).spawn().unwrap());
+        let busy = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND usename = '{role}' \
+             AND datname = 'shop_staging'"
+        );
+        wait_until("the session", || (self.stage.sql("postgres", &busy) == "1\n").then_some(()));
+        open
+    }
+}
+
+struct Session(Child);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.0.kill().unwrap_or_default();
+        self.0.wait().map(drop).unwrap_or_default();
     }
 }
 
@@ -99,7 +137,7 @@ fn the_newest_backup_replaces_a_database_of_a_server_also_while_it_is_used() {
     // As whom the tests of the staging system connect.
     let mut tester = fixture.stage.command("psql");
     tester.env("PGUSER", "tester");
-    tester.stdout(std::process::Stdio::null());
+    tester.stdout(Stdio::null());
     assert!(
         tester
             .args(["-XAtc", "SELECT count(*) FROM few", "shop_staging"])
@@ -110,12 +148,7 @@ fn the_newest_backup_replaces_a_database_of_a_server_also_while_it_is_used() {
 
     // Somebody writes there, and stays connected.
     fixture.stage.sql("shop_staging", "UPDATE item SET t = 'by staging'");
-    let mut open = fixture.stage.command("psql");
-    open.env("PGUSER", "tester").args(["-Xc", "SELECT pg_sleep(600)", "shop_staging"]);
-    open.stderr(std::process::Stdio::null());
-    let mut open = open.spawn().unwrap();
-    let busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND usename = 'tester'";
-    wait_until("the session", || (fixture.stage.sql("postgres", busy) == "1\n").then_some(()));
+    let mut open = fixture.session_of("tester");
     fixture.shop.sql("shop", "UPDATE item SET t = 'second'; DELETE FROM item WHERE id = 500");
     fixture.coffer.allow_warning("run GRANT pg_signal_backend TO");
     fixture.refresh(&["done", "failed"]);
@@ -123,13 +156,94 @@ fn the_newest_backup_replaces_a_database_of_a_server_also_while_it_is_used() {
     fixture.stage.sql("postgres", "GRANT pg_signal_backend TO stager");
     fixture.forty_days_later(&["done", "failed", "done"]);
     fixture.assert_stage_has("second|499");
-    assert!(!open.wait().unwrap().success(), "its session was ended");
+    assert!(!open.0.wait().unwrap().success(), "its session was ended");
 
     let output = fixture.coffer.run_ok(&["doctor", "--json"]);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let all = found["findings"].as_array().unwrap();
     let own = all.iter().find(|it| it["check"] == format!("staging of {NAME}")).unwrap();
     assert!(own["found"].as_str().unwrap().contains("shop_staging"), "{own:#}");
+}
+
+#[test]
+fn while_a_superuser_uses_the_database_it_is_not_replaced_and_the_reason_names_him() {
+    let flag = tempfile::tempdir().unwrap();
+    let file = flag.path().join("in-use");
+    // Once, a client was quicker: so says the server in its own language.
+    let script = format!(
+        "case \"$*\" in *\"RENAME TO\"*) if [ -e {file:?} ]; then rm {file:?}; \
+         echo 'FEHLER:  55006: auf Datenbank wird von anderen Benutzern zugegriffen' >&2; exit 1; fi;; esac; real \"$@\""
+    );
+    let tools = tools_replacing("psql", &script);
+    let mut fixture = Fixture::with(&format!(", tools = {:?}", tools.path()));
+    fixture.stage.sql("postgres", "GRANT pg_signal_backend TO stager");
+    fixture.refresh(&["done"]);
+    fixture.shop.sql("shop", "UPDATE item SET t = 'second'");
+    let open = fixture.session_of("postgres");
+    fixture.coffer.allow_warning(
+        "is used by postgres, and the role stager may not end these sessions; only a superuser",
+    );
+    fixture.refresh(&["done", "failed"]);
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'postgres' AND pid <> pg_backend_pid()";
+    fixture.stage.sql("postgres", end);
+    drop(open);
+    fixture.assert_stage_has("first|500");
+    std::fs::File::create_new(&file).unwrap();
+    fixture.forty_days_later(&["done", "failed", "done"]);
+    assert!(!file.exists(), "the exchange was tried again");
+    fixture.assert_stage_has("second|500");
+}
+
+#[test]
+fn a_refresh_that_is_killed_between_load_and_exchange_leaves_the_earlier_database_and_is_made_again()
+ {
+    let flag = tempfile::tempdir().unwrap();
+    let file = flag.path().join("kill");
+    // The statement that exchanges the two kills Coffer, and the server gets none.
+    let script = format!(
+        "case \"$*\" in *\"RENAME TO\"*) if [ -e {file:?} ]; then kill -9 $PPID; exit 3; fi;; esac; real \"$@\""
+    );
+    let tools = tools_replacing("psql", &script);
+    let mut fixture = Fixture::with(&format!(", tools = {:?}", tools.path()));
+    fixture.refresh(&["done"]);
+    fixture.shop.sql("shop", "UPDATE item SET t = 'second'");
+    fixture.coffer.admin().full(NAME);
+    std::fs::File::create_new(&file).unwrap();
+    fixture.forty_days_ago();
+    fixture.coffer.restart();
+    let status = fixture.coffer.wait_for_exit();
+    assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{status}");
+    let left = "others postgres shop_staging shop_staging.coffer-new template0 template1\n";
+    assert_eq!(fixture.databases(), left);
+    let loaded = fixture.stage.sql("shop_staging.coffer-new", "SELECT min(t), count(*) FROM item");
+    assert_eq!(loaded, "second|500\n");
+    assert_eq!(fixture.stage.sql("shop_staging", "SELECT min(t) FROM item"), "first\n");
+
+    std::fs::remove_file(&file).unwrap();
+    fixture.coffer.restart();
+    let expected = ["done", "interrupted", "done"];
+    wait_until("the restore into staging", || (fixture.ended() == expected).then_some(()));
+    fixture.assert_stage_has("second|500");
+}
+
+#[test]
+fn dumps_are_unpacked_where_room_for_them_was_asked_for() {
+    let (data, temporary) = (Disk::mounted(64), Disk::mounted(2));
+    let mut fixture = Fixture::built("", |it| {
+        it.data_dir(&data.path().join("data"))
+            .setting("storage.headroom_mib", "1")
+            .env("TMPDIR", temporary.path().to_str().unwrap())
+    });
+    // Does not get smaller in a dump.
+    let blobs = "CREATE EXTENSION pgcrypto; CREATE TABLE blob AS SELECT gen_random_bytes(1000) FROM generate_series(1, 9000)";
+    fixture.shop.sql("shop", blobs);
+    fixture.refresh(&["done"]);
+    fixture.assert_stage_has("first|500");
+    fixture.coffer.allow_warning("data/tmp");
+    data.fill(8 << 20);
+    fixture.forty_days_later(&["done", "failed"]);
+    data.empty();
+    fixture.forty_days_later(&["done", "failed", "done"]);
 }
 
 #[test]
