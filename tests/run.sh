@@ -77,7 +77,7 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${packages[@]}"
 }
 
-# The stock clients and an S3 server in a virtual environment, recreated when their versions change.
+# The stock clients, an S3 server and OpenStack Swift in a virtual environment, recreated when their versions change.
 install_clients() {
     local wanted=tests/clients/requirements.txt venv=target/venv
     cmp -s "$wanted" "$venv/requirements.txt" && return

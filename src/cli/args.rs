@@ -94,8 +94,9 @@ pub(super) struct BackupArgs {
     /// An archive file; for an incremental backup, all files of its chain, in any order. Needs no catalog.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) archive: Vec<PathBuf>,
-    /// Take the backup out of this place: its name in the configuration, `s3://bucket/prefix`, or a folder, such as the
-    /// data directory of another machine. Needs no catalog and no server.
+    /// Take the backup out of this place: its name in the configuration, `s3://bucket/prefix`,
+    /// `swift://container/prefix`, or a folder, such as the data directory of another machine. Needs no catalog and no
+    /// server.
     #[arg(long, value_name = "PLACE", conflicts_with = "archive")]
     pub(super) from: Option<String>,
     /// Report as JSON.

@@ -14,8 +14,8 @@ use crate::encryption::Keys;
 use crate::executor::{Inventory, JobError};
 use crate::server;
 use crate::storage::{
-    Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, Place, S3, S3Settings,
-    StoredArchive,
+    Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, LoginSource, Place, S3,
+    S3Settings, StoredArchive, Swift, SwiftSettings,
 };
 
 use super::backups::{Candidate, Selector, print_table};
@@ -24,8 +24,10 @@ use super::terminal;
 
 /// How a bucket that no configuration names is written.
 const BUCKET: &str = "s3://";
+/// How a container that no configuration names is written.
+const CONTAINER: &str = "swift://";
 
-/// A place by its name in the configuration, as `s3://bucket/prefix`, or as a folder.
+/// A place by its name in the configuration, as `s3://bucket/prefix` or `swift://container/prefix`, or as a folder.
 /// What is encrypted there is read with these keys.
 pub(super) fn place(text: &str, config: &Config, keys: &Keys) -> Result<Arc<dyn Place>> {
     let identities = &keys.identities;
@@ -37,6 +39,10 @@ pub(super) fn place(text: &str, config: &Config, keys: &Keys) -> Result<Arc<dyn 
         let bucket = S3::new(bucket_of(text, bucket)).map_err(JobError::from)?;
         return Ok(Arc::new(EncryptedPlace::new(Arc::new(bucket), Arc::clone(identities))));
     }
+    if let Some(container) = text.strip_prefix(CONTAINER) {
+        let container = Swift::new(container_of(text, container)?).map_err(JobError::from)?;
+        return Ok(Arc::new(EncryptedPlace::new(Arc::new(container), Arc::clone(identities))));
+    }
     let path = PathBuf::from(text);
     if path.join("archives").is_dir() {
         let local = LocalSettings::default();
@@ -47,7 +53,7 @@ pub(super) fn place(text: &str, config: &Config, keys: &Keys) -> Result<Arc<dyn 
     let names: Vec<_> = config.places.iter().map(|it| it.name.as_str()).collect();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     Err(CommandError::NotFound(format!(
-        "{text} is no place of the configuration (there is {known}), no s3://bucket/prefix, and no folder that holds archives/"
+        "{text} is no place of the configuration (there is {known}), no s3://bucket/prefix or swift://container/prefix, and no folder that holds archives/"
     )))
 }
 
@@ -56,9 +62,13 @@ pub(super) fn inventory(text: &str, config: &Config, keys: &Keys) -> Result<Inve
     Ok(Inventory::read(place(text, config, keys)?, keys.signers.clone())?)
 }
 
+/// The value of the first of these variables that is set.
+fn variable(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| env::var(name).ok())
+}
+
 /// The store of a bucket, as other programs' variables name it.
 fn bucket_of(text: &str, bucket: &str) -> S3Settings {
-    let variable = |names: &[&str]| names.iter().find_map(|name| env::var(name).ok());
     let region = variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
     let region = region.unwrap_or_else(|| "us-east-1".to_owned());
     let endpoint = variable(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
@@ -79,6 +89,27 @@ fn bucket_of(text: &str, bucket: &str) -> S3Settings {
         patience: S3Settings::PATIENCE,
         retry_after: S3Settings::RETRY_AFTER,
     }
+}
+
+/// The store of a container, as the variables of OpenStack's own programs name it.
+fn container_of(text: &str, container: &str) -> Result<SwiftSettings> {
+    let (container, prefix) = container.split_once('/').unwrap_or((container, ""));
+    let auth_url = variable(&["OS_AUTH_URL", "ST_AUTH"]).ok_or_else(|| {
+        let why =
+            format!("{text}: set OS_AUTH_URL (or ST_AUTH) and the other variables of a login");
+        CommandError::Usage(why)
+    })?;
+    Ok(SwiftSettings {
+        name: text.to_owned(),
+        auth_url,
+        region: variable(&["OS_REGION_NAME"]),
+        container: container.to_owned(),
+        prefix: prefix.to_owned(),
+        ca_file: variable(&["OS_CACERT"]).map(PathBuf::from),
+        login: LoginSource::Environment,
+        patience: SwiftSettings::PATIENCE,
+        retry_after: SwiftSettings::RETRY_AFTER,
+    })
 }
 
 /// Opens the backup that is meant, with everything that it is built on.

@@ -40,6 +40,10 @@ pub struct PlaceConfig {
     #[serde(default)]
     pub credentials_file: Option<PathBuf>,
     #[serde(default)]
+    pub auth_url: Option<String>,
+    #[serde(default)]
+    pub container: Option<String>,
+    #[serde(default)]
     pub max_kib_s: u64,
     #[serde(default)]
     pub window: Option<String>,
@@ -60,6 +64,18 @@ pub enum PlaceKind {
     Disk,
     /// A bucket of an S3-compatible store.
     S3,
+    /// A container of OpenStack Swift.
+    Swift,
+}
+
+impl PlaceKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::S3 => "s3",
+            Self::Swift => "swift",
+        }
+    }
 }
 
 /// What is wrong with a key: its name, and the rest of the sentence.
@@ -88,34 +104,7 @@ impl PlaceConfig {
             let why = format!("must have 1 to {LONGEST_NAME} letters, digits, -, _ or .");
             wrong.push(("name", why));
         }
-        let of_disk = [("path", self.path.is_some()), ("same_disk", self.same_disk)];
-        let of_s3 = [
-            ("endpoint", self.endpoint.is_some()),
-            ("region", self.region.is_some()),
-            ("bucket", self.bucket.is_some()),
-            ("prefix", self.prefix.is_some()),
-            ("path_style", self.path_style.is_some()),
-            ("ca_file", self.ca_file.is_some()),
-            ("credentials_file", self.credentials_file.is_some()),
-            ("lock", self.lock.is_some()),
-        ];
-        let (foreign, missing): (&[_], &[_]) = match self.kind {
-            PlaceKind::Disk => (&of_s3, &[("path", self.path.is_none())]),
-            PlaceKind::S3 => (
-                &of_disk,
-                &[("endpoint", self.endpoint.is_none()), ("bucket", self.bucket.is_none())],
-            ),
-        };
-        let (is, other) = match self.kind {
-            PlaceKind::Disk => ("disk", "s3"),
-            PlaceKind::S3 => ("s3", "disk"),
-        };
-        for (key, _) in foreign.iter().filter(|(_, given)| *given) {
-            wrong.push((key, format!("is a key of type = \"{other}\", and this is of \"{is}\"")));
-        }
-        for (key, _) in missing.iter().filter(|(_, missing)| *missing) {
-            wrong.push((key, format!("is missing; type = \"{is}\" needs it")));
-        }
+        wrong.extend(self.wrong_keys());
         self.wrong_paths(data_dir, &mut wrong);
         wrong.extend(self.window().err().map(|why| ("window", why)));
         wrong.extend(self.lock().err().map(|why| ("lock", why)));
@@ -127,12 +116,55 @@ impl PlaceConfig {
                 "cannot stand beside keep, which says how long copies stay; leave one of them out";
             wrong.push(("keep_deleted", why.to_owned()));
         }
-        if let Some(endpoint) = &self.endpoint
-            && !endpoint.starts_with("https://")
-            && !endpoint.starts_with("http://")
-        {
-            wrong
-                .push(("endpoint", format!("is {endpoint:?}; use https:// or http:// and a host")));
+        for (key, url) in [("endpoint", &self.endpoint), ("auth_url", &self.auth_url)] {
+            if let Some(url) = url
+                && !url.starts_with("https://")
+                && !url.starts_with("http://")
+            {
+                wrong.push((key, format!("is {url:?}; use https:// or http:// and a host")));
+            }
+        }
+        wrong
+    }
+
+    /// Keys of other types, and keys that this type needs.
+    fn wrong_keys(&self) -> Vec<Wrong> {
+        use PlaceKind::{Disk, S3, Swift};
+        let keys: [(&str, bool, &[PlaceKind]); 12] = [
+            ("path", self.path.is_some(), &[Disk]),
+            ("same_disk", self.same_disk, &[Disk]),
+            ("endpoint", self.endpoint.is_some(), &[S3]),
+            ("region", self.region.is_some(), &[S3, Swift]),
+            ("bucket", self.bucket.is_some(), &[S3]),
+            ("prefix", self.prefix.is_some(), &[S3, Swift]),
+            ("path_style", self.path_style.is_some(), &[S3]),
+            ("ca_file", self.ca_file.is_some(), &[S3, Swift]),
+            ("credentials_file", self.credentials_file.is_some(), &[S3, Swift]),
+            ("auth_url", self.auth_url.is_some(), &[Swift]),
+            ("container", self.container.is_some(), &[Swift]),
+            ("lock", self.lock.is_some(), &[S3]),
+        ];
+        let needed: &[&str] = match self.kind {
+            Disk => &["path"],
+            S3 => &["endpoint", "bucket"],
+            Swift => &["auth_url", "container"],
+        };
+        let is = self.kind.name();
+        let mut wrong = Vec::new();
+        for (key, given, kinds) in keys {
+            let why = if given && self.kind == Swift && key == "lock" {
+                "cannot be kept: Swift locks nothing; leave it out, or use a bucket with object lock"
+                    .to_owned()
+            } else if given && !kinds.contains(&self.kind) {
+                let others: Vec<_> = kinds.iter().map(|it| format!("\"{}\"", it.name())).collect();
+                let others = others.join(" or ");
+                format!("is a key of type = {others}, and this is of \"{is}\"")
+            } else if !given && needed.contains(&key) {
+                format!("is missing; type = \"{is}\" needs it")
+            } else {
+                continue;
+            };
+            wrong.push((key, why));
         }
         wrong
     }

@@ -48,7 +48,7 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
     let plan = UploadPlan::new(id, location, bytes, made).locked(until);
     let plan = match &job.upload {
         Some((_, part_bytes)) => plan.with_parts_of(*part_bytes),
-        None => plan,
+        None => plan.with_at_most(place.most_parts()),
     };
     let work = Work { context, target, plan, facts, sealing };
     if place.stat(&work.plan.location)?.is_some() {

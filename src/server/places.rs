@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, CatalogError, ConfiguredPlace};
@@ -12,8 +12,8 @@ use crate::encryption::{Identities, Recipients};
 use crate::executor::{CopyTarget, Pace};
 use crate::policy::Span;
 use crate::storage::{
-    Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, Place, S3, S3Settings,
-    StorageError,
+    Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, LoginSource, Place, S3,
+    S3Settings, StorageError, Swift, SwiftSettings,
 };
 
 use super::keys;
@@ -105,6 +105,7 @@ pub fn open(
             Arc::new(Disk::new(DiskSettings { name: place.name.clone(), path, apart_from, local })?)
         }
         PlaceKind::S3 => Arc::new(S3::new(s3_settings(place))?),
+        PlaceKind::Swift => Arc::new(Swift::new(swift_settings(place))?),
     };
     Ok(Arc::new(EncryptedPlace::new(inner, Arc::clone(identities))))
 }
@@ -121,7 +122,7 @@ fn s3_settings(place: &PlaceConfig) -> S3Settings {
         ca_file: place.ca_file.clone(),
         keys: match &place.credentials_file {
             Some(file) => KeySource::File(file.clone()),
-            None => keys_of(&place.name),
+            None => credential(&place.name).map_or(KeySource::Environment, KeySource::Systemd),
         },
         locks: place.lock.is_some(),
         patience: S3Settings::PATIENCE,
@@ -129,8 +130,26 @@ fn s3_settings(place: &PlaceConfig) -> S3Settings {
     }
 }
 
-/// The keys for a place without a file: what systemd handed over under its name, or the environment.
-fn keys_of(name: &str) -> KeySource {
+fn swift_settings(place: &PlaceConfig) -> SwiftSettings {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    SwiftSettings {
+        name: place.name.clone(),
+        auth_url: text(&place.auth_url),
+        region: place.region.clone(),
+        container: text(&place.container),
+        prefix: text(&place.prefix),
+        ca_file: place.ca_file.clone(),
+        login: match &place.credentials_file {
+            Some(file) => LoginSource::File(file.clone()),
+            None => credential(&place.name).map_or(LoginSource::Environment, LoginSource::Systemd),
+        },
+        patience: SwiftSettings::PATIENCE,
+        retry_after: SwiftSettings::RETRY_AFTER,
+    }
+}
+
+/// What systemd handed over under the name of a place; without it and a file, the environment is asked.
+fn credential(name: &str) -> Option<PathBuf> {
     let credential = env::var_os(keys::CREDENTIALS).map(|folder| Path::new(&folder).join(name));
-    credential.filter(|it| it.exists()).map_or(KeySource::Environment, KeySource::Systemd)
+    credential.filter(|it| it.exists())
 }

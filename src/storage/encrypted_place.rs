@@ -83,6 +83,10 @@ impl Place for EncryptedPlace {
         self.inner.remove(location)
     }
 
+    fn most_parts(&self) -> u64 {
+        self.inner.most_parts()
+    }
+
     fn begin(&self, plan: &UploadPlan) -> Result<String> {
         self.inner.begin(plan)
     }

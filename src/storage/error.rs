@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::domain::BadLocation;
 use crate::encryption::EncryptionError;
 
-use super::s3::Refusal;
+use super::requests::Refusal;
 
 pub type Result<T, E = StorageError> = std::result::Result<T, E>;
 

@@ -13,7 +13,9 @@ mod encrypted_place;
 mod error;
 mod local;
 mod place;
+mod requests;
 mod s3;
+mod swift;
 mod with_places;
 
 use std::io::Write;
@@ -28,7 +30,9 @@ pub use local::{
     DataDirLock, Discarded, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace,
 };
 pub use place::{MOST_PARTS, Observation, Place, Upload, UploadPlan, Vouched};
-pub use s3::{KeySource, Refusal, S3, S3Settings};
+pub use requests::Refusal;
+pub use s3::{KeySource, S3, S3Settings};
+pub use swift::{LoginSource, Swift, SwiftSettings};
 pub use with_places::{PlaceList, WithPlaces};
 
 pub trait Storage: Send + Sync + std::fmt::Debug {

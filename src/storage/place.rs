@@ -40,6 +40,11 @@ pub trait Place: Send + Sync + Debug {
         Err(StorageError::Refused { action, what: location.to_string(), refusal })
     }
 
+    /// The most parts that an upload may have there.
+    fn most_parts(&self) -> u64 {
+        MOST_PARTS
+    }
+
     /// Begins an upload. What it returns names it, also in another process.
     fn begin(&self, plan: &UploadPlan) -> Result<String>;
 
@@ -119,9 +124,9 @@ impl UploadPlan {
 
     /// All parts are as long as the first, because some stores insist on that.
     pub fn new(backup: BackupId, location: Location, bytes: u64, made: Timestamp) -> Self {
-        let least = bytes.div_ceil(MOST_PARTS).div_ceil(Self::STEP).max(1);
-        let part_bytes = least.saturating_mul(Self::STEP);
-        Self { backup, location, bytes, made, part_bytes, locked_until: None }
+        let plan =
+            Self { backup, location, bytes, made, part_bytes: Self::STEP, locked_until: None };
+        plan.with_at_most(MOST_PARTS)
     }
 
     /// The same, locked from the commit on.
@@ -134,6 +139,13 @@ impl UploadPlan {
     #[must_use]
     pub fn with_parts_of(self, part_bytes: u64) -> Self {
         Self { part_bytes: part_bytes.max(1), ..self }
+    }
+
+    /// The same with at most so many parts.
+    #[must_use]
+    pub fn with_at_most(self, parts: u64) -> Self {
+        let least = self.bytes.div_ceil(parts.max(1)).div_ceil(Self::STEP).max(1);
+        Self { part_bytes: least.saturating_mul(Self::STEP), ..self }
     }
 
     /// How many parts there are; an empty archive has one, which is empty.
@@ -192,6 +204,7 @@ mod tests {
             let (start, length) = plan.range(last);
             assert_eq!(start + length, bytes);
             assert!(length > 0 || bytes == 0, "{bytes}");
+            assert!((1..=1000).contains(&plan.with_at_most(1000).parts()), "{bytes}");
         }
     }
 }

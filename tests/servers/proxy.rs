@@ -50,6 +50,8 @@ pub(crate) struct Proxy {
 #[derive(Debug, Default)]
 struct Watch {
     held: Mutex<Option<String>>,
+    /// Of the next request with this text the answer is lost.
+    unanswered: Mutex<Option<String>>,
     released: Condvar,
     requests: Mutex<Vec<String>>,
     /// The last answer to each method.
@@ -64,6 +66,11 @@ impl Watch {
         let is_held =
             |held: &mut Option<String>| held.as_ref().is_some_and(|it| request.contains(it));
         drop(self.released.wait_while(held, is_held).unwrap());
+    }
+
+    /// Whether the answer to this request is to be lost. Only that to the first of its kind is.
+    fn loses_answer_to(&self, request: &str) -> bool {
+        self.unanswered.lock().unwrap().take_if(|it| request.contains(&**it)).is_some()
     }
 }
 
@@ -93,6 +100,11 @@ impl Proxy {
     pub(crate) fn hold(&self, text: Option<&str>) {
         *self.watch.held.lock().unwrap() = text.map(str::to_owned);
         self.watch.released.notify_all();
+    }
+
+    /// The next request whose first line has this text reaches the server, and its answer is lost.
+    pub(crate) fn lose_answer_to(&self, text: &str) {
+        *self.watch.unanswered.lock().unwrap() = Some(text.to_owned());
     }
 
     /// How many requests have come by whose first line has this text.
@@ -204,6 +216,9 @@ fn try_pass(mut client: &TcpStream, server: &str, fault: Fault, watch: &Watch) -
     }
     let mut answer = Vec::new();
     upstream.read_to_end(&mut answer)?;
+    if watch.loses_answer_to(text.lines().next().unwrap_or_default()) {
+        return Ok(());
+    }
     watch.answers.lock().unwrap().insert(method, answer.clone());
     match fault {
         Fault::CutAnswer(bytes) => {

@@ -23,7 +23,8 @@ pub(super) struct TestArgs {
     /// The file of a secret key; `-` reads it from the standard input, as it was typed or scanned from a recovery sheet.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Try it on the newest archive in this place: its name in the configuration, `s3://bucket/prefix`, or a folder.
+    /// Try it on the newest archive in this place: its name in the configuration, `s3://bucket/prefix`,
+    /// `swift://container/prefix`, or a folder.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
     /// Report as JSON.

@@ -1,17 +1,11 @@
 //! The keys of an account, read anew for each request, so that they can be replaced while the server runs.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rusty_s3::Credentials;
 
-use crate::disk::open_regular;
-use crate::storage::{Result, StorageError};
-
-/// A longer file holds something else.
-const LONGEST: u64 = 64 << 10;
+use crate::storage::Result;
+use crate::storage::requests::key_file;
 
 /// Where the keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,36 +28,17 @@ impl KeySource {
             Self::Environment => Credentials::from_env().map(Some).ok_or_else(|| {
                 let why = "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set; set both, or credentials_file of \
                            the place";
-                failed("the environment", io::Error::new(io::ErrorKind::NotFound, why))
+                key_file::incomplete("the environment", why)
             }),
             Self::Nobody => Ok(None),
         }
     }
 }
 
-fn failed(what: impl Into<String>, source: io::Error) -> StorageError {
-    StorageError::Io { action: "reading the credentials in", what: what.into(), source }
-}
-
 fn read_file(path: &Path, is_private: bool) -> Result<Credentials> {
-    let shown = path.display().to_string();
-    let mut options = OpenOptions::new();
-    options.read(true);
-    let file = if is_private { open_regular(path, &options) } else { File::open(path) };
-    let file = file.map_err(|error| failed(&shown, error))?;
-    let mode = file.metadata().map_err(|error| failed(&shown, error))?.mode();
-    if is_private && mode & 0o077 != 0 {
-        return Err(StorageError::Untrusted {
-            why: format!("can be read or written by other users (mode {:o})", mode & 0o7777),
-            mend: format!("chmod 0600 {shown}"),
-            what: shown,
-        });
-    }
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text).map_err(|error| failed(&shown, error))?;
-    parse(&text).ok_or_else(|| {
+    parse(&key_file::read(path, is_private)?).ok_or_else(|| {
         let why = "it needs two lines: aws_access_key_id = … and aws_secret_access_key = …";
-        failed(&shown, io::Error::new(io::ErrorKind::InvalidData, why))
+        key_file::incomplete(path.display().to_string(), why)
     })
 }
 

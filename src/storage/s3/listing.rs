@@ -3,10 +3,9 @@
 use rusty_s3::actions::ListObjectsV2;
 
 use crate::domain::{Location, SentPart, Timestamp};
+use crate::storage::requests::{About, Content, Refusal};
 use crate::storage::{Result, StorageError, StoredArchive, UploadPlan, Vouched};
 
-use super::answer::Refusal;
-use super::requests::{About, Content};
 use super::store::Store;
 use super::{trial, upload};
 

@@ -5,9 +5,10 @@ use sha2::{Digest as _, Sha256};
 use rusty_s3::S3Action as _;
 
 use crate::domain::Timestamp;
+use crate::storage::requests::{About, Content};
 use crate::storage::{Result, StorageError};
 
-use super::requests::{About, Content, checksum_header};
+use super::signed::checksum_header;
 use super::store::Store;
 
 /// A lock that no key can take away again; one that some keys can is no help against stolen ones.

@@ -7,9 +7,8 @@ mod answer;
 mod credentials;
 mod listing;
 mod lock;
-mod object;
-mod requests;
 mod rules;
+mod signed;
 mod store;
 mod sweep;
 mod trial;
@@ -23,14 +22,12 @@ use rusty_s3::actions::CreateMultipartUpload;
 
 use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 
+use super::requests::{self, About, Content, Object};
 use super::{Observation, Place, Result, StorageError, StoredArchive, Upload, UploadPlan, Vouched};
 
-use object::Object;
-use requests::{About, Content};
 use store::Store;
 use upload::{S3Upload, SINGLE};
 
-pub use answer::Refusal;
 pub use credentials::KeySource;
 
 /// Which bucket, and how it is reached.
@@ -56,9 +53,9 @@ pub struct S3Settings {
 
 impl S3Settings {
     /// How long a store may be silent, unless set otherwise.
-    pub const PATIENCE: Duration = Duration::from_secs(120);
+    pub const PATIENCE: Duration = requests::PATIENCE;
     /// How long after a failure a request is sent again, unless set otherwise.
-    pub const RETRY_AFTER: Duration = Duration::from_millis(250);
+    pub const RETRY_AFTER: Duration = requests::RETRY_AFTER;
 }
 
 /// A place in a bucket. Clones share it.

@@ -2,10 +2,10 @@
 
 use rusty_s3::S3Action as _;
 
+use crate::storage::requests::{About, Content, Refusal};
 use crate::storage::{Observation, Result, StorageError};
 
-use super::answer::{Refusal, element};
-use super::requests::{About, Content};
+use super::answer::element;
 use super::store::Store;
 
 /// What a bucket says of itself.

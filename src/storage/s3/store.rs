@@ -1,14 +1,19 @@
 //! A bucket, the keys to it, and the names in it.
 
+use std::io;
+
 use parking_lot::Mutex;
 use rusty_s3::{Bucket, BucketError, Credentials, UrlStyle};
+use ureq::Body;
+use ureq::http::Response;
 use url::Url;
 
 use crate::domain::Location;
+use crate::storage::requests::{About, Content, Ranges, Requests};
 use crate::storage::{Result, StorageError};
 
 use super::S3Settings;
-use super::requests::Requests;
+use super::signed::Signed;
 
 /// What stands before the location of an archive.
 const ARCHIVES: &str = "archives/";
@@ -17,7 +22,7 @@ const ARCHIVES: &str = "archives/";
 pub(super) struct Store {
     pub(super) settings: S3Settings,
     pub(super) bucket: Bucket,
-    pub(super) requests: Requests,
+    pub(super) requests: Signed,
     /// Whether it was seen to refuse what does not have the checksum that comes with it.
     pub(super) checks: Mutex<Option<bool>>,
 }
@@ -48,8 +53,9 @@ impl Store {
                 }
             })
         })?;
-        let requests = Requests::new(&settings)?;
-        Ok(Self { settings, bucket, requests, checks: Mutex::default() })
+        let ca_file = settings.ca_file.as_deref();
+        let requests = Requests::new(ca_file, settings.patience, settings.retry_after)?;
+        Ok(Self { settings, bucket, requests: Signed::new(requests), checks: Mutex::default() })
     }
 
     pub(super) fn keys(&self) -> Result<Option<Credentials>> {
@@ -73,5 +79,20 @@ impl Store {
     /// The name of an object for people.
     pub(super) fn shown(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.settings.bucket)
+    }
+}
+
+impl Ranges for Store {
+    fn read_range(
+        &self,
+        key: &str,
+        range: String,
+        read: &mut dyn FnMut(Response<Body>) -> io::Result<Vec<u8>>,
+    ) -> Result<Vec<u8>> {
+        let what = self.shown(key);
+        let about = About { action: "reading", what: &what };
+        let keys = self.keys()?;
+        let make = || self.bucket.get_object(keys.as_ref(), key);
+        self.requests.send_with(about, (&[("range", range)], Content::Nothing), make, read)
     }
 }

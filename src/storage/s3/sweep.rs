@@ -3,10 +3,10 @@
 use rusty_s3::S3Action as _;
 
 use crate::domain::{BackupId, Timestamp};
+use crate::storage::requests::{About, Content, Refusal};
 use crate::storage::{Result, StorageError};
 
-use super::answer::{Refusal, element};
-use super::requests::{About, Content};
+use super::answer::element;
 use super::store::Store;
 
 /// Pages that are read at most: an error of a store must not make it go on for ever.

@@ -4,11 +4,11 @@ use rusty_s3::Credentials;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::storage::requests::{About, Content, Refusal};
 use crate::storage::{Observation, Result, StorageError};
 
-use super::answer::Refusal;
-use super::requests::{About, Content, checksum_header};
 use super::rules;
+use super::signed::checksum_header;
 use super::store::Store;
 
 const PROBE: &[u8] = b"coffer tries out this bucket";

@@ -1,7 +1,6 @@
 //! Uploads: one request for a small archive, equal parts for others.
 
 use std::fmt::Write as _;
-use std::io::{self, Read};
 use std::iter;
 use std::sync::Arc;
 
@@ -9,21 +8,20 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::num::{saturating_u32, saturating_usize, to_u64};
+use crate::domain::num::saturating_u32;
 use crate::domain::{ReadAt, SentPart};
+use crate::storage::requests::{About, Content, Refusal, piece_reader};
 use crate::storage::{Result, StorageError, Upload, UploadPlan};
 
-use super::answer::{Refusal, element};
+use super::answer::element;
 use super::lock;
-use super::requests::{About, Content, checksum_header};
+use super::signed::checksum_header;
 use super::store::Store;
 
 /// What an upload of one part is called: nothing of it is at the store before its commit.
 pub(super) const SINGLE: &str = "put";
 /// Behind the tag of a part whose checksum the store has taken note of.
 const NOTED: &str = " sha256";
-/// How much of the source is read at once.
-const PIECE: u64 = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct S3Upload {
@@ -183,31 +181,6 @@ fn body_of(parts: &[SentPart]) -> String {
     }
     body.push_str("</CompleteMultipartUpload>");
     body
-}
-
-/// Reads a range of a source from front to back.
-fn piece_reader(source: &Arc<dyn ReadAt>, (at, left): (u64, u64)) -> Box<dyn Read> {
-    Box::new(Pieces { source: Arc::clone(source), at, left })
-}
-
-struct Pieces {
-    source: Arc<dyn ReadAt>,
-    at: u64,
-    left: u64,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.left.min(PIECE).min(to_u64(buffer.len()));
-        let into = buffer.get_mut(..saturating_usize(length)).unwrap_or_default();
-        if into.is_empty() {
-            return Ok(0);
-        }
-        self.source.read_exact_at(into, self.at)?;
-        self.at = self.at.saturating_add(length);
-        self.left = self.left.saturating_sub(length);
-        Ok(into.len())
-    }
 }
 
 /// What the number of an upload's parts is at most.

@@ -143,6 +143,8 @@ fn any_place() -> PlaceConfig {
         path_style: None,
         ca_file: None,
         credentials_file: None,
+        auth_url: None,
+        container: None,
         max_kib_s: 0,
         window: None,
         keep: None,

@@ -13,17 +13,21 @@ use coffer::domain::{
 };
 use coffer::executor::{Context, CopyTarget, Executor, Pace, settle};
 use coffer::server::open_and_lock;
-use coffer::storage::{Place as _, S3};
+use coffer::storage::Place;
 
 use crate::storage::s3::proxy::Proxy;
 use crate::storage::s3::server::S3Server;
 use crate::storage::s3::{bucket, keys_file};
+use crate::storage::swift::server::SwiftServer;
+use crate::storage::swift::{container, login_file};
 
 /// Copies over the broken network; `COFFER_NETWORK_RUNS` is for more of them.
 const RUNS: u64 = 24;
 
 /// Every so many is of several parts.
 const LARGE_EVERY: u64 = 6;
+/// How long the parts of archives of this size are.
+const PART: u64 = 8 << 20;
 
 fn project() -> ProjectId {
     "p".parse().unwrap()
@@ -47,8 +51,8 @@ fn wait_until<T>(context: &Context, what: &str, mut look: impl FnMut() -> Option
     }
 }
 
-/// The data directory of a server whose backups go to this bucket.
-fn open(folder: &Path, place: S3) -> (Context, coffer::storage::DataDirLock) {
+/// The data directory of a server whose backups go to this place.
+fn open(folder: &Path, place: Arc<dyn Place>) -> (Context, coffer::storage::DataDirLock) {
     let file = folder.join("coffer.toml");
     let source = folder.join("files");
     std::fs::create_dir(&source).unwrap();
@@ -62,7 +66,7 @@ fn open(folder: &Path, place: S3) -> (Context, coffer::storage::DataDirLock) {
     let config = Config::load(Some(&file)).unwrap();
     let (context, lock) = open_and_lock(&config).unwrap();
     context.places.replace(vec![CopyTarget {
-        place: Arc::new(place),
+        place,
         recipients: None,
         readable: true,
         pace: Arc::new(Pace::kib_per_second(0)),
@@ -104,16 +108,13 @@ fn proven(backup: &Backup) -> bool {
     backup.copies.iter().any(|it| it.state == CopyState::Proven)
 }
 
-#[test]
-fn no_copy_that_is_called_proven_is_wrong_whatever_the_network_does() {
-    let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
-    let keys = keys_file(&folder);
-    server.make_bucket("broken");
-    let proxy = Proxy::before(server.address());
-    let direct = bucket(server.base(), "broken", &keys);
-    let (context, lock) = open(folder.path(), bucket(proxy.base(), "broken", &keys));
+/// Makes copies over the proxy, and compares what lies there. Returns how long they are.
+fn copy_over(proxy: &Proxy, through: Arc<dyn Place>, direct: &dyn Place) -> Vec<u64> {
+    let folder = tempfile::tempdir().unwrap();
+    let (context, lock) = open(folder.path(), through);
     let executor = Executor::start(&context).unwrap();
     let runs = std::env::var("COFFER_NETWORK_RUNS").ok().and_then(|it| it.parse().ok());
+    let mut lengths = Vec::new();
     for seed in 1..=runs.unwrap_or(RUNS) {
         let length = if seed % LARGE_EVERY == 0 { 9 << 20 } else { 20_000 };
         proxy.break_by(seed * 7919);
@@ -131,12 +132,40 @@ fn no_copy_that_is_called_proven_is_wrong_whatever_the_network_does() {
         let archive = read(context.storage.open(location).unwrap());
         let copy = read(direct.open(location).expect("what is proven is there"));
         assert!(copy == archive, "seed {seed}: what is proven differs");
+        lengths.push(u64::try_from(copy.len()).unwrap());
     }
     assert!(executor.drain(Duration::from_secs(60)));
     let later: Timestamp = "2999-01-01T00:00:00Z".parse().unwrap();
     let known = context.catalog.uploads_in("offsite").unwrap();
     assert_eq!(known, [], "an upload of a proven copy is done with");
     direct.sweep(&known, later).unwrap();
-    assert_eq!(server.unfinished_uploads("broken"), 0);
     drop(lock);
+    lengths
+}
+
+#[test]
+fn no_copy_that_is_called_proven_is_wrong_whatever_the_network_does() {
+    let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
+    let keys = keys_file(&folder);
+    server.make_bucket("broken");
+    let proxy = Proxy::before(server.address());
+    let through = Arc::new(bucket(proxy.base(), "broken", &keys));
+    copy_over(&proxy, through, &bucket(server.base(), "broken", &keys));
+    assert_eq!(server.unfinished_uploads("broken"), 0);
+}
+
+#[test]
+fn no_copy_in_swift_that_is_called_proven_is_wrong_whatever_the_network_does() {
+    let (server, folder) = (SwiftServer::start(), tempfile::tempdir().unwrap());
+    let login = login_file(&folder, "testing");
+    server.make_container("broken");
+    let proxy = Proxy::before(server.address());
+    let through = container(&format!("{}/auth/v1.0", proxy.base()), "broken", &login);
+    let direct = container(&server.auth_url(), "broken", &login);
+    let lengths = copy_over(&proxy, Arc::new(through), &direct);
+    let objects = server.objects("broken");
+    let archives = objects.iter().filter(|it| it.contains("/archives/")).count();
+    assert_eq!(archives, lengths.len());
+    let parts: u64 = lengths.iter().map(|it| it.div_ceil(PART)).filter(|parts| *parts > 1).sum();
+    assert_eq!(objects.len() - archives, usize::try_from(parts).unwrap(), "{objects:?}");
 }

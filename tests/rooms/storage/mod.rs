@@ -9,3 +9,5 @@ mod ownership;
 mod pending;
 mod places;
 pub(crate) mod s3;
+pub(crate) mod swift;
+mod swift_network;

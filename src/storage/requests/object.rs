@@ -5,13 +5,14 @@ use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use ureq::Body;
+use ureq::http::Response;
 
 use crate::domain::ReadAt;
 use crate::domain::num::{saturating_usize, to_u64};
 use crate::storage::StorageError;
 
-use super::requests::{About, Content};
-use super::store::Store;
+use super::refusal::Refusal;
 
 /// The status of an answer that is a range.
 const PARTIAL: u16 = 206;
@@ -20,8 +21,19 @@ const LEAST: u64 = 128 << 10;
 /// The most that is fetched at once, when an object is read from front to back.
 const MOST: u64 = 1 << 20;
 
-pub(super) struct Object {
-    store: Arc<Store>,
+/// A store whose objects can be read by ranges.
+pub(in crate::storage) trait Ranges: Send + Sync {
+    /// Asks for a range of an object, by what its `Range` is to say. `read` takes the answer.
+    fn read_range(
+        &self,
+        key: &str,
+        range: String,
+        read: &mut dyn FnMut(Response<Body>) -> io::Result<Vec<u8>>,
+    ) -> Result<Vec<u8>, StorageError>;
+}
+
+pub(in crate::storage) struct Object<S> {
+    store: Arc<S>,
     key: String,
     bytes: u64,
     /// What was fetched last, and where it begins.
@@ -36,7 +48,7 @@ struct Window {
     read_to: u64,
 }
 
-impl fmt::Debug for Object {
+impl<S> fmt::Debug for Object<S> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Object")
             .field("key", &self.key)
@@ -45,20 +57,15 @@ impl fmt::Debug for Object {
     }
 }
 
-impl Object {
-    pub(super) fn new(store: Arc<Store>, key: String, bytes: u64) -> Self {
+impl<S: Ranges> Object<S> {
+    pub(in crate::storage) fn new(store: Arc<S>, key: String, bytes: u64) -> Self {
         Self { store, key, bytes, window: Mutex::default() }
     }
 
     fn fetch(&self, start: u64, length: u64) -> Result<Vec<u8>, StorageError> {
-        let what = self.store.shown(&self.key);
-        let about = About { action: "reading", what: &what };
         let end = start.saturating_add(length).saturating_sub(1);
-        let headers = [("range", format!("bytes={start}-{end}"))];
-        let keys = self.store.keys()?;
         let whole = start == 0 && length == self.bytes;
-        let make = || self.store.bucket.get_object(keys.as_ref(), &self.key);
-        self.store.requests.send_with(about, (&headers, Content::Nothing), make, |mut response| {
+        let mut read = |mut response: Response<Body>| {
             if response.status().as_u16() != PARTIAL && !whole {
                 return Err(io::Error::other(
                     "the store does not answer with the range that was asked for",
@@ -73,7 +80,8 @@ impl Object {
             let mut bytes = vec![0; saturating_usize(length)];
             response.body_mut().as_reader().read_exact(&mut bytes)?;
             Ok(bytes)
-        })
+        };
+        self.store.read_range(&self.key, format!("bytes={start}-{end}"), &mut read)
     }
 }
 
@@ -85,7 +93,7 @@ fn copy(window: &Window, buffer: &mut [u8], start: u64) -> bool {
     found.map(|found| buffer.copy_from_slice(found)).is_some()
 }
 
-impl ReadAt for Object {
+impl<S: Ranges> ReadAt for Object<S> {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let length = to_u64(buffer.len());
         let end = offset.checked_add(length).filter(|end| *end <= self.bytes);
@@ -123,6 +131,10 @@ impl ReadAt for Object {
 }
 
 fn to_io(error: StorageError) -> io::Error {
-    let kind = if error.is_not_found() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
+    let kind = match &error {
+        StorageError::NotFound { .. } => io::ErrorKind::NotFound,
+        StorageError::Refused { refusal: Refusal::Incomplete, .. } => io::ErrorKind::InvalidData,
+        _ => io::ErrorKind::Other,
+    };
     io::Error::new(kind, error)
 }

@@ -1,34 +1,43 @@
-//! Requests to a store: signed, sent, sent again where that may help, and sorted by what came back.
+//! Requests to stores over HTTP, whatever they speak: sent, sent again where that may help, and sorted by what came
+//! back.
 //!
-//! A signed URL is a secret for as long as it is valid: it is in no error and no log line.
+//! What a request is signed with, and the tokens in its headers, are secrets: they are in no error and no log line.
+
+pub(super) mod key_file;
+mod object;
+mod refusal;
+mod stream;
+mod tls;
 
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use parking_lot::{Condvar, Mutex};
-use rusty_s3::S3Action;
 use ureq::http::request::Builder;
-use ureq::http::{HeaderMap, Request, Response};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::{Agent, Body, SendBody};
 
 use crate::domain::num::to_u64;
-use crate::storage::{Result, StorageError};
 
-use super::S3Settings;
-use super::answer::{Refusal, element};
+use super::{Result, StorageError};
 
-/// How long a signed request may be on its way.
-const VALID: Duration = Duration::from_secs(3600);
+pub(super) use object::{Object, Ranges};
+pub use refusal::Refusal;
+pub(super) use stream::piece_reader;
+
+use stream::Watched;
+
+/// How long a store may be silent, unless set otherwise.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// How long after a failure a request is sent again, unless set otherwise.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// How often a request is sent, in all.
 const ATTEMPTS: u32 = 5;
 /// The longest answer that is read into memory.
 const LONGEST_ANSWER: u64 = 16 << 20;
 
-/// A store, and how it is reached.
+/// How a store is reached.
 #[derive(Debug)]
 pub(super) struct Requests {
     agent: Agent,
@@ -44,6 +53,22 @@ pub(super) enum Content<'a> {
     Bytes(&'a [u8]),
     /// What this makes anew for each attempt, and how long it is.
     Stream(&'a dyn Fn() -> Box<dyn Read + 'a>, u64),
+}
+
+/// What a request is about, for errors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) action: &'static str,
+    pub(super) what: &'a str,
+}
+
+/// A request, as it is made for each attempt.
+pub(super) struct Call<'a, 'c> {
+    pub(super) about: About<'a>,
+    pub(super) content: Content<'c>,
+    pub(super) make: &'a dyn Fn() -> Builder,
+    /// What a status means that is none of success, with the headers and the text of the answer.
+    pub(super) sort: &'a dyn Fn(StatusCode, &HeaderMap, &str) -> Refusal,
 }
 
 /// An answer whose body was read.
@@ -73,65 +98,38 @@ enum Fault {
     Source(io::Error),
 }
 
-/// What a request is about, for errors.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct About<'a> {
-    pub(super) action: &'static str,
-    pub(super) what: &'a str,
-}
-
 impl Requests {
-    pub(super) fn new(settings: &S3Settings) -> Result<Self> {
+    /// `patience`: how long a store may take for the next piece of an answer. `retry_after`: how long after a first
+    /// failure a request is sent again; longer after each further one.
+    pub(super) fn new(
+        ca_file: Option<&Path>,
+        patience: Duration,
+        retry_after: Duration,
+    ) -> Result<Self> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_resolve(Some(Duration::from_secs(20)))
             .timeout_connect(Some(Duration::from_secs(20)))
-            .timeout_per_read(Some(settings.patience))
-            .timeout_per_write(Some(settings.patience))
+            .timeout_per_read(Some(patience))
+            .timeout_per_write(Some(patience))
             .max_idle_connections(2)
-            .tls_config(tls(settings)?)
+            .tls_config(tls::config(ca_file)?)
             .build();
-        Ok(Self {
-            agent: config.into(),
-            retry_after: settings.retry_after,
-            timer: Default::default(),
-        })
+        Ok(Self { agent: config.into(), retry_after, timer: Default::default() })
     }
 
-    /// Sends a request until it is answered, at most a few times. `make` makes it for these keys.
-    pub(super) fn send<'k, A: S3Action<'k>>(
+    /// Sends a request until it is answered, at most a few times. `read` takes the answer's body as it comes.
+    pub(super) fn run<T>(
         &self,
-        about: About<'_>,
-        headers: &[(&'static str, String)],
-        content: Content<'_>,
-        make: impl Fn() -> A,
-    ) -> Result<Answer, StorageError> {
-        self.send_with(about, (headers, content), make, read_answer)
-    }
-
-    /// The same, with a body that `read` takes as it comes.
-    pub(super) fn send_with<'k, A: S3Action<'k>, T>(
-        &self,
-        about: About<'_>,
-        (headers, content): (&[(&'static str, String)], Content<'_>),
-        make: impl Fn() -> A,
+        call: &Call<'_, '_>,
         mut read: impl FnMut(Response<Body>) -> io::Result<T>,
-    ) -> Result<T, StorageError> {
+    ) -> Result<T> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let mut action = make();
-            for (name, value) in headers.iter().filter(|(name, _)| is_signed(name)) {
-                action.headers_mut().insert(*name, value.clone());
-            }
-            let url = action.sign(VALID);
-            let mut request = Request::builder().method(method_of::<A>()).uri(url.as_str());
-            for (name, value) in headers {
-                request = request.header(*name, value);
-            }
-            let fault = match self.attempt(request, content, &mut read) {
+            let fault = match self.attempt(call, &mut read) {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
@@ -141,7 +139,7 @@ impl Requests {
                 Fault::Source(_) => false,
             };
             if !again || attempt >= ATTEMPTS {
-                return Err(about.failed(fault));
+                return Err(call.about.failed(fault));
             }
             self.pause(attempt);
         }
@@ -156,11 +154,11 @@ impl Requests {
 
     fn attempt<T>(
         &self,
-        request: Builder,
-        content: Content<'_>,
+        call: &Call<'_, '_>,
         read: &mut impl FnMut(Response<Body>) -> io::Result<T>,
     ) -> Result<T, Fault> {
-        let answered = match content {
+        let request = (call.make)();
+        let answered = match call.content {
             Content::Nothing => {
                 request.body(()).map_err(ureq::Error::from).and_then(|it| self.agent.run(it))
             }
@@ -185,8 +183,8 @@ impl Requests {
             return read(response).map_err(|error| Fault::Broken(error.to_string()));
         }
         let body = response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string();
-        let code = body.ok().and_then(|it| element(&it, "Code").map(str::to_owned));
-        Err(Fault::Refused(Refusal::new(status, &code.unwrap_or_default())))
+        let text = body.unwrap_or_default();
+        Err(Fault::Refused((call.sort)(status, response.headers(), &text)))
     }
 }
 
@@ -211,26 +209,6 @@ impl About<'_> {
     }
 }
 
-/// The SHA-256 of what is sent, with which a store compares what arrives.
-pub(super) fn checksum_header(sha256: &[u8; 32]) -> (&'static str, String) {
-    ("x-amz-checksum-sha256", BASE64_STANDARD.encode(sha256))
-}
-
-/// Whether a header is a part of the signature.
-fn is_signed(name: &str) -> bool {
-    name.starts_with("x-amz-") || name == "if-none-match"
-}
-
-fn method_of<'k, A: S3Action<'k>>() -> &'static str {
-    match A::METHOD {
-        rusty_s3::Method::Head => "HEAD",
-        rusty_s3::Method::Get => "GET",
-        rusty_s3::Method::Post => "POST",
-        rusty_s3::Method::Put => "PUT",
-        rusty_s3::Method::Delete => "DELETE",
-    }
-}
-
 /// An error of the HTTP client without the URL of the request.
 fn shown(error: &ureq::Error) -> String {
     match error {
@@ -239,7 +217,8 @@ fn shown(error: &ureq::Error) -> String {
     }
 }
 
-fn read_answer(mut response: Response<Body>) -> io::Result<Answer> {
+/// The whole of an answer. One that was cut off is an error.
+pub(super) fn read_answer(mut response: Response<Body>) -> io::Result<Answer> {
     let mut body = Vec::new();
     let expected = response.body().content_length();
     let mut reader = response.body_mut().as_reader().take(LONGEST_ANSWER);
@@ -248,42 +227,4 @@ fn read_answer(mut response: Response<Body>) -> io::Result<Answer> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(Answer { headers: response.headers().clone(), body })
-}
-
-fn tls(settings: &S3Settings) -> Result<TlsConfig> {
-    let builder = TlsConfig::builder();
-    let Some(path) = &settings.ca_file else { return Ok(builder.build()) };
-    let failed = |source| StorageError::Io {
-        action: "reading the certificates in",
-        what: path.display().to_string(),
-        source,
-    };
-    let pem = std::fs::read(path).map_err(failed)?;
-    let certificates = parse_pem(&pem).filter_map(|item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-        Ok(_other) => None,
-        Err(error) => Some(Err(io::Error::other(shown(&error)))),
-    });
-    let certificates = certificates.collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    if certificates.is_empty() {
-        let why = "there is none in it; it has to be a PEM file";
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, why)));
-    }
-    Ok(builder.root_certs(RootCerts::Specific(Arc::new(certificates))).build())
-}
-
-/// Remembers why what was to be sent could not be read: the HTTP client does not tell that from a broken connection.
-struct Watched<'a> {
-    inner: Box<dyn Read + 'a>,
-    failure: Option<io::Error>,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).map_err(|error| {
-            let again = io::Error::new(error.kind(), "the source cannot be read");
-            self.failure = Some(error);
-            again
-        })
-    }
 }
