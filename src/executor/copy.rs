@@ -65,12 +65,9 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
             log::warn!("what was begun is left over in {}: {error}", place.name());
         }
     }
-    let (parts, sent) = match work.send(&job) {
-        Err(JobError::Storage(StorageError::Exists { .. })) => {
-            // An answer was lost, or somebody else was faster.
-            return work.done(work.read_back(true)?, 0);
-        }
-        sent => sent?,
+    let Some((parts, sent)) = work.send(&job)? else {
+        // An answer was lost, or somebody else was faster.
+        return work.done(work.read_back(true)?, 0);
     };
     failpoint::at("copy-before-proof");
     let proof = match place.checksum(&work.plan, &parts)? {
@@ -140,8 +137,9 @@ impl Work<'_> {
         Ok(self.context.catalog.begin_upload(self.id(), self.place().name(), None).wait()?)
     }
 
-    /// Sends what has not arrived yet, and makes the archive visible. Returns all parts, and how many bytes were sent.
-    fn send(&self, job: &CopyJob) -> Result<(Vec<SentPart>, u64)> {
+    /// Sends what has not arrived yet, and makes the archive visible. Returns all parts, and how many bytes were sent;
+    /// `None`: there is an archive already.
+    fn send(&self, job: &CopyJob) -> Result<Option<(Vec<SentPart>, u64)>> {
         presence::require_archives(self.context)?;
         // It may have gone from the data directory since.
         let archive = self.context.storage.open_copy(&self.facts.location)?;
@@ -183,9 +181,13 @@ impl Work<'_> {
         if !content.is(&self.facts).map_err(|error| self.not_encrypted(error))? {
             return Err(self.damaged());
         }
-        upload.commit().map_err(|error| self.cancelled_or(error))?;
+        // Only of the commit this speaks of the archive itself.
+        match upload.commit() {
+            Err(StorageError::Exists { .. }) => return Ok(None),
+            done => done.map_err(|error| self.cancelled_or(error))?,
+        }
         failpoint::at("copy-after-commit");
-        Ok((parts, sent))
+        Ok(Some((parts, sent)))
     }
 
     /// The upload of an earlier attempt, if it is still there, or else a new one; and the parts that have arrived.

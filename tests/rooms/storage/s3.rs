@@ -130,6 +130,17 @@ fn what_is_read_over_a_network_that_breaks_is_right_or_an_error() {
 }
 
 #[test]
+fn a_bucket_is_tried_out_although_the_answer_to_the_first_write_is_lost() {
+    let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
+    server.make_bucket("tried");
+    let proxy = Proxy::before(server.address());
+    let place = bucket(proxy.base(), "tried", &keys_file(&folder));
+    proxy.lose_answer_to("probe-");
+    place.try_out().unwrap();
+    assert!(place.list().unwrap().is_empty());
+}
+
+#[test]
 fn uploads_that_nobody_knows_are_given_up_once_they_are_old() {
     let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
     let place = bucket(server.base(), "forgotten", &keys_file(&folder));
