@@ -88,6 +88,8 @@ mod sqlite;
 #[path = "program/status.rs"]
 mod status;
 mod support;
+#[path = "program/swift.rs"]
+mod swift;
 #[path = "program/trees/mod.rs"]
 mod trees;
 #[path = "program/undo.rs"]

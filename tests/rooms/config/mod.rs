@@ -5,5 +5,6 @@ mod check;
 mod encryption;
 mod file;
 mod misplaced;
+mod places;
 mod policy;
 mod shipped;

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod disk;
+mod keystone;
 mod local;
 mod memory;
 mod memory_place;
